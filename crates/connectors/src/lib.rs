@@ -1,0 +1,1 @@
+//! Table connectors: one directory each, with its declaration, source and sink.

@@ -1,0 +1,52 @@
+//! The sink contract.
+
+use millstream_types::{Batch, CheckpointId};
+
+use crate::operator::{Context, DataflowError, StateBlocks};
+use crate::source::Waker;
+
+/// A sink instance on the worker's thread.
+///
+/// Contract:
+/// - `write` may buffer; it returns `false` from `ready` when it wants no more for now and wakes its waker later;
+/// - `prepare` is called at a barrier, after all rows before it: it starts flushing; `prepared` is polled until the
+///   prepared state is durable outside, its blocks go into the checkpoint;
+/// - `commit` is called after the checkpoint is durable, possibly again after a restart: it must be idempotent;
+/// - `finish` at the end of a bounded input flushes everything; `finished` is polled until it is done. A job with
+///   checkpoints runs prepare and commit once more at its end.
+pub trait Sink: Send {
+    fn open(&mut self, context: &Context, waker: Waker) -> Result<(), DataflowError>;
+    fn write(&mut self, batch: Batch, context: &Context) -> Result<(), DataflowError>;
+    /// Whether `write` may be called.
+    fn ready(&mut self, context: &Context) -> Result<bool, DataflowError> {
+        let _ = context;
+        Ok(true)
+    }
+    fn watermark(&mut self, watermark: millstream_types::Watermark, context: &Context) -> Result<(), DataflowError> {
+        let _ = (watermark, context);
+        Ok(())
+    }
+    /// Wall-clock time at which `timer` wants to be called.
+    fn next_timer(&self) -> Option<i64> {
+        None
+    }
+    fn timer(&mut self, context: &Context) -> Result<(), DataflowError> {
+        let _ = context;
+        Ok(())
+    }
+    fn prepare(&mut self, checkpoint: CheckpointId, context: &Context) -> Result<(), DataflowError>;
+    /// `Some` when everything before the barrier is prepared.
+    fn prepared(&mut self, checkpoint: CheckpointId, context: &Context) -> Result<Option<SinkCommit>, DataflowError>;
+    /// Makes the prepared output of `checkpoint` visible. Returns `false` if it must be polled again.
+    fn commit(&mut self, checkpoint: CheckpointId, context: &Context) -> Result<bool, DataflowError>;
+    fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError>;
+    fn finish(&mut self, context: &Context) -> Result<(), DataflowError>;
+    fn finished(&mut self, context: &Context) -> Result<bool, DataflowError>;
+    fn close(&mut self) {}
+}
+
+/// What a sink puts into a checkpoint: enough to commit, or to find out whether it was committed.
+#[derive(Clone, Debug, Default)]
+pub struct SinkCommit {
+    pub state: StateBlocks,
+}

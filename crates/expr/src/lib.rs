@@ -1,0 +1,1 @@
+//! The vectorised evaluator: typed expressions over columns.

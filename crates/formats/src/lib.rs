@@ -1,0 +1,1 @@
+//! Record formats to and from batches: json, csv, raw. Pure, without IO.

@@ -1,0 +1,1 @@
+//! Casts among all types, with Flink's rules.

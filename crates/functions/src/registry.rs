@@ -1,0 +1,43 @@
+//! The list of all functions, and finding one by name.
+//!
+//! Adding a function: a file with a `FUNCTIONS` slice, and one line here.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use crate::aggregate::AggregateFunction;
+use crate::scalar::ScalarFunction;
+
+/// The `FUNCTIONS` slices of the modules under [`crate::scalar`].
+const SCALARS: &[&[ScalarFunction]] = &[];
+
+/// The `FUNCTIONS` slices of the modules under [`crate::aggregate`].
+const AGGREGATES: &[&[AggregateFunction]] = &[];
+
+/// All scalar functions, in the order of their files.
+pub fn all_scalars() -> impl Iterator<Item = &'static ScalarFunction> {
+    SCALARS.iter().flat_map(|family| family.iter())
+}
+
+/// All aggregate functions, in the order of their files.
+pub fn all_aggregates() -> impl Iterator<Item = &'static AggregateFunction> {
+    AGGREGATES.iter().flat_map(|family| family.iter())
+}
+
+/// The scalar function called `name` (any case) or by one of its aliases.
+pub fn scalar_function(name: &str) -> Option<&'static ScalarFunction> {
+    static INDEX: OnceLock<HashMap<&'static str, &'static ScalarFunction>> = OnceLock::new();
+    let index = INDEX.get_or_init(|| {
+        all_scalars().flat_map(|f| f.aliases.iter().chain([&f.name]).map(move |name| (*name, f))).collect()
+    });
+    index.get(name.to_uppercase().as_str()).copied()
+}
+
+/// The aggregate function called `name` (any case) or by one of its aliases.
+pub fn aggregate_function(name: &str) -> Option<&'static AggregateFunction> {
+    static INDEX: OnceLock<HashMap<&'static str, &'static AggregateFunction>> = OnceLock::new();
+    let index = INDEX.get_or_init(|| {
+        all_aggregates().flat_map(|f| f.aliases.iter().chain([&f.name]).map(move |name| (*name, f))).collect()
+    });
+    index.get(name.to_uppercase().as_str()).copied()
+}

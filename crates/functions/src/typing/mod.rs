@@ -1,0 +1,1 @@
+//! Type algebra: common types, implicit casts, derivation of DECIMAL and string results.

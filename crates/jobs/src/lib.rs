@@ -1,0 +1,1 @@
+//! Plan to running job: workers, checkpoints, restarts, the job store.

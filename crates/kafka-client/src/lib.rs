@@ -1,0 +1,1 @@
+//! A Kafka client: sans-IO core and a thin tokio driver, with TLS and SASL.

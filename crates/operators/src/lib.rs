@@ -1,0 +1,1 @@
+//! Plan node to operator: calc, windows, aggregates, joins, sorts, deduplication, changelog normaliser.

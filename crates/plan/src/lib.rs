@@ -1,0 +1,22 @@
+//! The narrow waist between SQL and the engine: typed expressions and physical operators as plain data.
+//!
+//! `sql` makes a [`Plan`]; `operators` and `connectors` build a running dataflow from it; nothing else passes between
+//! them. Everything here is serialisable and versioned, because a checkpoint names the plan that it belongs to. There
+//! is no behaviour here except printing (EXPLAIN), walking, and stable identities ([`uid`]).
+
+pub mod aggregate;
+pub mod explain;
+pub mod expr;
+pub mod node;
+pub mod table;
+pub mod uid;
+
+pub use aggregate::{AggregateCall, WindowKind, WindowProperty, WindowSpec};
+pub use expr::Expr;
+pub use node::{
+    ChangelogTraits, Distribution, JoinKind, Node, NodeId, Op, Plan, RankKind, RankRange, SortKey, TimeBounds,
+};
+pub use table::{MetadataColumn, ObjectIdentifier, ScanWatermark, TableSpec};
+
+/// Version of the serialised form of [`Plan`]; a change that old readers would misread raises it.
+pub const PLAN_VERSION: u32 = 1;

@@ -1,0 +1,1 @@
+//! The imperative shell: listeners for Kafka and metrics, authentication, process-wide broker.

@@ -1,0 +1,1 @@
+//! The Flink SQL front end: lexer, parser, catalog model, binder, rules, EXPLAIN.

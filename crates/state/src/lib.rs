@@ -1,0 +1,1 @@
+//! Keyed tables, window slices, timers and their snapshots.

@@ -1,0 +1,3 @@
+//! Simulated clock, storage and network, the conformance runner and oracles, for tests only.
+
+pub mod storage;

@@ -1,0 +1,169 @@
+//! What flows between operators: batches of rows with their kinds, and the control elements in-band with them.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_schema::ArrowError;
+use arrow_select::{concat, filter, take};
+use serde::{Deserialize, Serialize};
+
+use crate::schema::Schema;
+
+/// Kind of a row in a changelog.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum RowKind {
+    Insert = 0,
+    UpdateBefore = 1,
+    UpdateAfter = 2,
+    Delete = 3,
+}
+
+impl RowKind {
+    /// `+I`, `-U`, `+U`, `-D`.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Insert => "+I",
+            Self::UpdateBefore => "-U",
+            Self::UpdateAfter => "+U",
+            Self::Delete => "-D",
+        }
+    }
+
+    /// Whether the row is added (`+I`, `+U`) rather than taken back.
+    pub const fn is_addition(self) -> bool {
+        matches!(self, Self::Insert | Self::UpdateAfter)
+    }
+}
+
+/// Rows as columns. `kinds` is absent when every row is an insertion.
+///
+/// - every column has `rows` values and the Arrow type of its logical type ([`crate::arrow_type`]);
+/// - `kinds`, if present, has `rows` entries.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub columns: Vec<ArrayRef>,
+    pub kinds: Option<Arc<[RowKind]>>,
+    pub rows: usize,
+}
+
+impl Batch {
+    /// A batch of insertions.
+    pub fn inserts(columns: Vec<ArrayRef>, rows: usize) -> Self {
+        debug_assert!(columns.iter().all(|c| c.len() == rows));
+        Self { columns, kinds: None, rows }
+    }
+
+    /// A changelog batch; a changelog of insertions only is stored without kinds.
+    pub fn changes(columns: Vec<ArrayRef>, kinds: Vec<RowKind>) -> Self {
+        let rows = kinds.len();
+        debug_assert!(columns.iter().all(|c| c.len() == rows));
+        let kinds = if kinds.iter().all(|k| *k == RowKind::Insert) { None } else { Some(kinds.into()) };
+        Self { columns, kinds, rows }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    pub fn kind(&self, row: usize) -> RowKind {
+        self.kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row])
+    }
+
+    /// Rows `offset .. offset + length`, without copying.
+    pub fn slice(&self, offset: usize, length: usize) -> Self {
+        Self {
+            columns: self.columns.iter().map(|c| c.slice(offset, length)).collect(),
+            kinds: self.kinds.as_ref().map(|k| k[offset..offset + length].into()),
+            rows: length,
+        }
+    }
+
+    /// The rows where `keep` is true (NULL counts as false).
+    pub fn filter(&self, keep: &BooleanArray) -> Result<Self, ArrowError> {
+        let predicate = filter::FilterBuilder::new(keep).optimize().build();
+        let columns: Result<Vec<_>, _> = self.columns.iter().map(|c| predicate.filter(c)).collect();
+        let kept = |row: usize| keep.is_valid(row) && keep.value(row);
+        let kinds = self
+            .kinds
+            .as_ref()
+            .map(|kinds| kinds.iter().enumerate().filter(|(row, _)| kept(*row)).map(|(_, k)| *k).collect());
+        Ok(Self { columns: columns?, kinds, rows: predicate.count() })
+    }
+
+    /// The rows at `indices`, in that order.
+    pub fn take(&self, indices: &UInt32Array) -> Result<Self, ArrowError> {
+        let columns: Result<Vec<_>, _> = self.columns.iter().map(|c| take::take(c, indices, None)).collect();
+        let kinds = self
+            .kinds
+            .as_ref()
+            .map(|kinds| indices.values().iter().map(|row| kinds[*row as usize]).collect());
+        Ok(Self { columns: columns?, kinds, rows: indices.len() })
+    }
+
+    /// The columns at `indices`, by reference.
+    pub fn project(&self, indices: &[usize]) -> Self {
+        let columns = indices.iter().map(|&i| Arc::clone(&self.columns[i])).collect();
+        Self { columns, kinds: self.kinds.clone(), rows: self.rows }
+    }
+
+    /// All rows of `batches` in order; `None` when there are no batches.
+    pub fn concat(batches: &[Batch]) -> Result<Option<Self>, ArrowError> {
+        let [first, rest @ ..] = batches else { return Ok(None) };
+        if rest.is_empty() {
+            return Ok(Some(first.clone()));
+        }
+        let columns: Result<Vec<_>, _> = (0..first.columns.len())
+            .map(|i| {
+                let parts: Vec<&dyn Array> = batches.iter().map(|b| b.columns[i].as_ref()).collect();
+                concat::concat(&parts)
+            })
+            .collect();
+        let rows = batches.iter().map(|b| b.rows).sum();
+        let kinds = batches
+            .iter()
+            .any(|b| b.kinds.is_some())
+            .then(|| batches.iter().flat_map(|b| (0..b.rows).map(|row| b.kind(row))).collect());
+        Ok(Some(Self { columns: columns?, kinds, rows }))
+    }
+
+    /// Bytes that the columns hold, for credits and metrics.
+    pub fn memory_size(&self) -> usize {
+        self.columns.iter().map(|c| c.get_array_memory_size()).sum::<usize>() + self.rows
+    }
+
+    /// The Arrow record batch of the columns (kinds are left out).
+    pub fn to_record_batch(&self, schema: &Schema) -> Result<RecordBatch, ArrowError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        RecordBatch::try_new_with_options(Arc::new(schema.to_arrow()), self.columns.clone(), &options)
+    }
+}
+
+/// Event time in milliseconds up to which the stream is complete: no row with a smaller or equal timestamp is on time
+/// any more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Watermark(pub i64);
+
+impl Watermark {
+    /// Before any event.
+    pub const MIN: Watermark = Watermark(i64::MIN);
+    /// After every event: the end of a bounded input.
+    pub const MAX: Watermark = Watermark(i64::MAX);
+}
+
+/// Number of a checkpoint of one job, from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct CheckpointId(pub u64);
+
+/// One element of a stream, in order with the others.
+#[derive(Clone, Debug)]
+pub enum Element {
+    Batch(Batch),
+    Watermark(Watermark),
+    Barrier(CheckpointId),
+    /// The sender has nothing for a while and must not hold back watermarks.
+    Idle,
+    /// The sender takes part in watermarks again.
+    Active,
+    EndOfInput,
+}

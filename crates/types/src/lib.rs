@@ -1,0 +1,26 @@
+//! The vocabulary of every room: logical types, schemas, scalars, batches and what flows with them, declared options,
+//! limits, and the traits through which time, chance and storage are reached.
+//!
+//! This crate does no work of its own: no parsing of SQL, no evaluation, no IO beyond [`storage::OsStorage`].
+
+pub mod batch;
+pub mod changelog;
+pub mod clock;
+pub mod declare;
+pub mod error;
+pub mod limits;
+pub mod logical_type;
+pub mod options;
+pub mod scalar;
+pub mod schema;
+pub mod storage;
+
+pub use batch::{Batch, CheckpointId, Element, RowKind, Watermark};
+pub use changelog::ChangelogMode;
+pub use clock::{Clock, ManualClock, Rng, SeededRng, SystemClock};
+pub use declare::{ConnectorDecl, Declarations, FormatDecl, FormatUse, MetadataDecl, TableDefinition};
+pub use error::ErrorKind;
+pub use logical_type::{LogicalType, RowField, TimeAttribute, TypeFamily, TypeKind};
+pub use options::{OptionDecl, OptionError, OptionType, Options};
+pub use scalar::{Scalar, map_array, scalars_to_array, struct_array, timestamp_nanos};
+pub use schema::{Column, Schema, arrow_field, arrow_type};

@@ -1,0 +1,302 @@
+//! The door to durable bytes: files and directories below one root, reached by relative path.
+//!
+//! Everything that must survive a crash (broker logs, checkpoints, the job store) writes through [`Storage`], so
+//! that the simulator can tear writes, fail a sync, fill the disk or lose what was not synced, and so that nothing
+//! but [`OsStorage`] names `std::fs`. It is not a virtual file system: no permissions, links, or streaming reads.
+//!
+//! Paths are relative, separated by `/`, without `.`, `..` or empty parts; others are refused with `InvalidInput`.
+
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// How [`Storage::open`] treats a file that is there or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// The file must exist; writing through the handle is an error.
+    Read,
+    /// The file must exist.
+    Write,
+    /// The file is made if it is missing; its content is kept otherwise.
+    Create,
+    /// The file is made if it is missing; its content is dropped otherwise.
+    Truncate,
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirectoryEntry {
+    /// The last part of the path.
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+}
+
+/// Files and directories below one root.
+///
+/// Contracts (unchecked unless an implementation says otherwise):
+/// - what `write_at` wrote is read back by every handle at once, but survives a crash only after `sync_data`;
+/// - a created, renamed or removed name survives a crash only after `sync_directory` of its parent;
+/// - `rename` replaces its target atomically;
+/// - after a failed `sync_data` the state of the unsynced bytes is unknown: callers must not try again and believe it.
+pub trait Storage: Send + Sync + fmt::Debug {
+    /// Opens a file.
+    fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>>;
+    /// Makes a directory and its missing parents; no error if it is there.
+    fn create_directory(&self, path: &str) -> io::Result<()>;
+    /// The entries of a directory, sorted by name.
+    fn list(&self, path: &str) -> io::Result<Vec<DirectoryEntry>>;
+    /// Whether a file or directory of this path exists.
+    fn exists(&self, path: &str) -> io::Result<bool>;
+    /// Renames a file or a directory, replacing a file of the new name.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file; an error of kind `NotFound` if it is not there.
+    fn remove(&self, path: &str) -> io::Result<()>;
+    /// Removes a directory with everything in it; no error if it is not there.
+    fn remove_directory(&self, path: &str) -> io::Result<()>;
+    /// Makes the names in a directory durable (`""` is the root).
+    fn sync_directory(&self, path: &str) -> io::Result<()>;
+    /// Takes an exclusive lock on a file (made if missing), held until the returned value is dropped; an error of
+    /// kind `WouldBlock` if somebody else holds it.
+    fn try_lock(&self, path: &str) -> io::Result<Box<dyn StorageLock>>;
+
+    /// Reads a whole file.
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        let file = self.open(path, OpenMode::Read)?;
+        let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut content = vec![0; len];
+        let read = read_full_at(file.as_ref(), &mut content, 0)?;
+        content.truncate(read);
+        Ok(content)
+    }
+
+    /// Replaces a file so that after a crash either the old or the new content is there: written beside, synced,
+    /// renamed, directory synced.
+    fn replace(&self, path: &str, content: &[u8]) -> io::Result<()> {
+        let beside = format!("{path}.tmp");
+        let file = self.open(&beside, OpenMode::Truncate)?;
+        file.write_at(content, 0)?;
+        file.sync_data()?;
+        self.rename(&beside, path)?;
+        self.sync_directory(parent(path))
+    }
+}
+
+/// An open file; positions are explicit, so handles may be shared among threads.
+pub trait StorageFile: Send + Sync + fmt::Debug {
+    /// Writes all of `bytes` at `offset`, extending the file if needed.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Makes everything written durable, the file's length included.
+    fn sync_data(&self) -> io::Result<()>;
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether the file has no bytes.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Cuts or extends (with zeros) the file.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+}
+
+/// An exclusive lock, released on drop.
+pub trait StorageLock: Send + Sync + fmt::Debug {}
+
+/// Reads until `buffer` is full or the file ends; returns the number of bytes read.
+pub fn read_full_at(file: &dyn StorageFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// The directory part of a path, `""` for a name in the root.
+pub fn parent(path: &str) -> &str {
+    path.rfind('/').map_or("", |slash| &path[..slash])
+}
+
+/// Checks the form of a relative path; every implementation calls it.
+pub fn check_path(path: &str) -> io::Result<()> {
+    let well_formed = path.is_empty()
+        || Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+            && !path.contains("//")
+            && !path.ends_with('/')
+            && !path.contains("/./")
+            && !path.ends_with("/.");
+    if well_formed {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("storage path '{path}' is not relative and plain")))
+}
+
+/// [`Storage`] over a directory of the operating system.
+#[derive(Debug, Clone)]
+pub struct OsStorage {
+    root: PathBuf,
+}
+
+impl OsStorage {
+    /// Uses `root`, which is made if it is missing.
+    pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
+        let root = root.into();
+        std::fs::create_dir_all(&root)?;
+        Ok(Self { root })
+    }
+
+    /// The directory that all paths are relative to.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn resolve(&self, path: &str) -> io::Result<PathBuf> {
+        check_path(path)?;
+        Ok(self.root.join(path))
+    }
+}
+
+impl Storage for OsStorage {
+    fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match mode {
+            OpenMode::Read => {}
+            OpenMode::Write => _ = options.write(true),
+            OpenMode::Create => _ = options.write(true).create(true).truncate(false),
+            OpenMode::Truncate => _ = options.write(true).create(true).truncate(true),
+        }
+        Ok(Arc::new(OsFile(options.open(self.resolve(path)?)?)))
+    }
+
+    fn create_directory(&self, path: &str) -> io::Result<()> {
+        std::fs::create_dir_all(self.resolve(path)?)
+    }
+
+    fn list(&self, path: &str) -> io::Result<Vec<DirectoryEntry>> {
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(self.resolve(path)?)? {
+            let entry = entry?;
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push(DirectoryEntry { name, is_directory: entry.file_type()?.is_dir() });
+            }
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn exists(&self, path: &str) -> io::Result<bool> {
+        self.resolve(path)?.try_exists()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.resolve(from)?, self.resolve(to)?)
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        std::fs::remove_file(self.resolve(path)?)
+    }
+
+    fn remove_directory(&self, path: &str) -> io::Result<()> {
+        match std::fs::remove_dir_all(self.resolve(path)?) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
+    fn sync_directory(&self, path: &str) -> io::Result<()> {
+        let path = self.resolve(path)?;
+        if cfg!(windows) {
+            return Ok(()); // Windows has no handle to sync a directory by; NTFS journals names itself.
+        }
+        File::open(path)?.sync_all()
+    }
+
+    fn try_lock(&self, path: &str) -> io::Result<Box<dyn StorageLock>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(self.resolve(path)?)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(OsLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct OsFile(File);
+
+impl StorageFile for OsFile {
+    #[cfg(unix)]
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.0, bytes, offset)
+    }
+
+    #[cfg(windows)]
+    fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = std::os::windows::fs::FileExt::seek_write(&self.0, bytes, offset)?;
+            bytes = &bytes[written..];
+            offset += written as u64;
+        }
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(&self.0, buffer, offset)
+    }
+
+    #[cfg(windows)]
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(&self.0, buffer, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+}
+
+#[derive(Debug)]
+struct OsLock {
+    _file: File,
+}
+
+impl StorageLock for OsLock {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_leave_the_root_are_refused() {
+        for path in ["/etc/passwd", "../up", "a/../b", "a//b", "a/", "./a", "a/."] {
+            assert_eq!(check_path(path).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path}");
+        }
+        for path in ["", "a", "a/b", "a/b.log", "..a"] {
+            check_path(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn parent_of_a_path() {
+        assert_eq!(parent("a/b/c"), "a/b");
+        assert_eq!(parent("a"), "");
+    }
+}

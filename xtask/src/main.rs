@@ -1,0 +1,2 @@
+//! Project automation: tidy, codegen, docs, bench.
+fn main() {}
