@@ -15,6 +15,10 @@ pub struct AggregateFunction {
     pub doc: &'static str,
     /// Only usable with OVER (ROW_NUMBER, LAG).
     pub window_only: bool,
+    /// Positions of arguments that are passed as [`AccumulatorArgs::parameters`] instead of columns when they are
+    /// literals (the separator of LISTAGG). Words such as IGNORE NULLS and ABSENT ON NULL are one BOOLEAN parameter
+    /// behind them: TRUE leaves NULL values out.
+    pub constant_args: &'static [usize],
     /// Type inference. The result is NULL for an empty group unless the type says NOT NULL (COUNT); the binder makes
     /// it nullable for a global aggregate.
     pub signature: fn(&[ArgInfo<'_>]) -> Result<Signature, SignatureError>,
