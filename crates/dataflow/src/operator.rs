@@ -1,5 +1,9 @@
 //! The operator contract.
 
+use std::ops::Range;
+
+use millstream_state::{SnapshotScope, StateBlocks, StateError};
+use millstream_types::limits::{BATCH_ROWS_DEFAULT, KEY_GROUPS_DEFAULT};
 use millstream_types::{Batch, ErrorKind, Watermark};
 
 /// A synchronous operator with one or more inputs ("ports").
@@ -52,13 +56,19 @@ pub trait Operator: Send {
     }
 
     /// End of one of several inputs; the others go on.
-    fn finish_port(&mut self, port: usize, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
+    fn finish_port(
+        &mut self,
+        port: usize,
+        context: &Context,
+        out: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
         let _ = (port, context, out);
         Ok(())
     }
 
-    /// The state, frozen; a stateless operator returns no blocks.
-    fn snapshot(&mut self) -> Result<StateBlocks, DataflowError> {
+    /// The state, frozen; a stateless operator returns no blocks. The watermark need not be in it: the driver keeps it.
+    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+        let _ = scope;
         Ok(StateBlocks::default())
     }
 
@@ -69,7 +79,9 @@ pub trait Operator: Send {
         if blocks.iter().all(StateBlocks::is_empty) {
             return Ok(());
         }
-        Err(DataflowError::internal("a stateless operator was given state to restore"))
+        Err(DataflowError::internal(
+            "a stateless operator was given state to restore",
+        ))
     }
 
     /// Bytes of state held, for metrics.
@@ -101,24 +113,26 @@ pub struct Context {
     pub max_parallelism: u16,
     /// Rows that a batch should not exceed.
     pub batch_rows: usize,
-    /// Watermark of the operator's input so far.
+    /// Watermark of the operator's input so far. Inside `watermark` it is still the one before.
     pub watermark: Watermark,
 }
 
-/// Frozen state: named blocks of opaque bytes, cheap to clone, written by a background thread.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StateBlocks {
-    /// Name (unique within the operator) and content, in the operator's order. The content starts with a version.
-    pub blocks: Vec<(String, std::sync::Arc<[u8]>)>,
-}
-
-impl StateBlocks {
-    pub fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
+impl Context {
+    /// Instance `subtask` of `parallelism`, at time 0, with default limits.
+    pub fn new(subtask: usize, parallelism: usize) -> Self {
+        Self {
+            now_ms: 0,
+            subtask,
+            parallelism,
+            max_parallelism: KEY_GROUPS_DEFAULT,
+            batch_rows: BATCH_ROWS_DEFAULT,
+            watermark: Watermark::MIN,
+        }
     }
 
-    pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.blocks.iter().find(|(n, _)| n == name).map(|(_, bytes)| bytes.as_ref())
+    /// The key groups of this instance: contiguous, as even as can be, the same as Flink's.
+    pub fn key_groups(&self) -> Range<u16> {
+        millstream_state::key_group::range_of(self.subtask, self.parallelism, self.max_parallelism)
     }
 }
 
@@ -132,7 +146,10 @@ pub struct DataflowError {
 
 impl DataflowError {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 
     pub fn data(message: impl Into<String>) -> Self {
@@ -141,6 +158,22 @@ impl DataflowError {
 
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
+    }
+}
+
+impl From<StateError> for DataflowError {
+    fn from(error: StateError) -> Self {
+        let kind = match &error {
+            StateError::Storage { .. } => ErrorKind::Environment,
+            StateError::KeyType(_) => ErrorKind::Unsupported,
+            StateError::Limit { .. } => ErrorKind::Environment,
+            _ => ErrorKind::Internal,
+        };
+        // A job's error is one line: the cause goes into the message.
+        let cause = std::error::Error::source(&error)
+            .map(|s| format!(": {s}"))
+            .unwrap_or_default();
+        Self::new(kind, format!("{error}{cause}"))
     }
 }
 

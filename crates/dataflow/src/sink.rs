@@ -1,8 +1,9 @@
 //! The sink contract.
 
+use millstream_state::StateBlocks;
 use millstream_types::{Batch, CheckpointId};
 
-use crate::operator::{Context, DataflowError, StateBlocks};
+use crate::operator::{Context, DataflowError};
 use crate::source::Waker;
 
 /// A sink instance on the worker's thread.
@@ -22,7 +23,11 @@ pub trait Sink: Send {
         let _ = context;
         Ok(true)
     }
-    fn watermark(&mut self, watermark: millstream_types::Watermark, context: &Context) -> Result<(), DataflowError> {
+    fn watermark(
+        &mut self,
+        watermark: millstream_types::Watermark,
+        context: &Context,
+    ) -> Result<(), DataflowError> {
         let _ = (watermark, context);
         Ok(())
     }
@@ -36,7 +41,11 @@ pub trait Sink: Send {
     }
     fn prepare(&mut self, checkpoint: CheckpointId, context: &Context) -> Result<(), DataflowError>;
     /// `Some` when everything before the barrier is prepared.
-    fn prepared(&mut self, checkpoint: CheckpointId, context: &Context) -> Result<Option<SinkCommit>, DataflowError>;
+    fn prepared(
+        &mut self,
+        checkpoint: CheckpointId,
+        context: &Context,
+    ) -> Result<Option<SinkCommit>, DataflowError>;
     /// Makes the prepared output of `checkpoint` visible. Returns `false` if it must be polled again.
     fn commit(&mut self, checkpoint: CheckpointId, context: &Context) -> Result<bool, DataflowError>;
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError>;

@@ -1,8 +1,9 @@
 //! The source contract.
 
+use millstream_state::StateBlocks;
 use millstream_types::Watermark;
 
-use crate::operator::{Context, DataflowError, Output, StateBlocks};
+use crate::operator::{Context, DataflowError, Output};
 
 /// What a poll of a source found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

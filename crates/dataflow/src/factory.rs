@@ -1,0 +1,47 @@
+//! How the engine gets its parts: one factory for each vertex of a graph, asked once for each instance.
+//!
+//! Factories are made on the submitting thread from a plan and do everything that can fail early there (parse options,
+//! compile expressions). `create` runs on the worker's thread, again after each restart of the job.
+
+use crate::operator::{Context, DataflowError, Operator};
+use crate::sink::Sink;
+use crate::source::Source;
+
+/// Makes the instances of an operator.
+pub trait OperatorFactory: Send + Sync {
+    /// The instance `context.subtask` of `context.parallelism`.
+    fn create(&self, context: &Context) -> Result<Box<dyn Operator>, DataflowError>;
+}
+
+/// Makes the instances of a source.
+pub trait SourceFactory: Send + Sync {
+    fn create(&self, context: &Context) -> Result<Box<dyn Source>, DataflowError>;
+
+    /// The most instances that make sense, if known (the number of files, 1 for a sequence); more get no splits.
+    fn parallelism_max(&self) -> Option<usize> {
+        None
+    }
+
+    /// Whether the source ends by itself.
+    fn is_bounded(&self) -> bool;
+}
+
+/// Makes the instances of a sink.
+pub trait SinkFactory: Send + Sync {
+    fn create(&self, context: &Context) -> Result<Box<dyn Sink>, DataflowError>;
+
+    /// The most instances that make sense (1 for a terminal).
+    fn parallelism_max(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// A closure is a factory of operators, for tests and trivial operators.
+impl<F> OperatorFactory for F
+where
+    F: Fn(&Context) -> Result<Box<dyn Operator>, DataflowError> + Send + Sync,
+{
+    fn create(&self, context: &Context) -> Result<Box<dyn Operator>, DataflowError> {
+        self(context)
+    }
+}
