@@ -1,0 +1,83 @@
+//! Which types compare with which, and the types in which they are compared.
+
+use millstream_types::{LogicalType, TypeFamily, TypeKind};
+
+use crate::typing::common::common_type_of;
+use crate::typing::decimal::integer_as_decimal;
+
+/// What is asked of two values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Comparison {
+    /// `=`, `<>`, IS DISTINCT FROM.
+    Equality,
+    /// `<`, `<=`, `>`, `>=`, ORDER BY, MIN and MAX.
+    Ordering,
+}
+
+/// The types that two operands are cast to before they are compared; `None` if they do not compare.
+///
+/// Character strings and DECIMALs keep their own types: blanks are significant, and DECIMALs of any scale compare
+/// exactly.
+pub fn comparison_types(
+    a: &LogicalType,
+    b: &LogicalType,
+    comparison: Comparison,
+) -> Option<(LogicalType, LogicalType)> {
+    use TypeFamily as F;
+    let (a, b) = (a.without_time_attribute(), b.without_time_attribute());
+    let both = |kind: TypeKind| {
+        let of = |ty: &LogicalType| LogicalType { kind: kind.clone(), nullable: ty.nullable };
+        Some((of(&a), of(&b)))
+    };
+    match (a.family(), b.family()) {
+        (F::Null, F::Null) => both(TypeKind::Boolean),
+        (F::Null, _) => both(b.kind.clone()),
+        (_, F::Null) => both(a.kind.clone()),
+        (F::CharacterString, F::CharacterString) | (F::BinaryString, F::BinaryString) => Some((a, b)),
+        (F::Boolean, F::Boolean)
+        | (F::Date, F::Date)
+        | (F::IntervalYearMonth, F::IntervalYearMonth)
+        | (F::IntervalDayTime, F::IntervalDayTime) => Some((a, b)),
+        (F::Decimal, F::Integer | F::Decimal) | (F::Integer, F::Decimal) => {
+            Some((integer_as_decimal(&a), integer_as_decimal(&b)))
+        }
+        (F::Integer | F::Decimal | F::Approximate, F::Integer | F::Decimal | F::Approximate)
+        | (F::Time, F::Time)
+        | (F::Timestamp | F::TimestampLtz, F::Timestamp | F::TimestampLtz) => both(common_type_of(&a, &b)?.kind),
+        (F::CharacterString, F::Date | F::Time | F::Timestamp | F::TimestampLtz) => both(b.kind.clone()),
+        (F::Date | F::Time | F::Timestamp | F::TimestampLtz, F::CharacterString) => both(a.kind.clone()),
+        (F::Array, F::Array) | (F::Map, F::Map) | (F::Multiset, F::Multiset) | (F::Row, F::Row)
+            if comparison == Comparison::Equality =>
+        {
+            both(common_type_of(&a, &b)?.kind)
+        }
+        (F::Variant, F::Variant) | (F::Bitmap, F::Bitmap) if comparison == Comparison::Equality => Some((a, b)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_like_compares_with_like() {
+        let refused = [
+            (LogicalType::INT, LogicalType::BOOLEAN),
+            (LogicalType::DATE, LogicalType::INT),
+            (LogicalType::DATE, LogicalType::timestamp(3)),
+            (LogicalType::timestamp(3), LogicalType::INT),
+            (LogicalType::INT, LogicalType::STRING),
+            (LogicalType::array(LogicalType::INT), LogicalType::INT),
+        ];
+        for (a, b) in &refused {
+            assert_eq!(comparison_types(a, b, Comparison::Equality), None, "{a} = {b}");
+        }
+        let arrays = LogicalType::array(LogicalType::INT);
+        assert!(comparison_types(&arrays, &arrays, Comparison::Equality).is_some());
+        assert!(comparison_types(&arrays, &arrays, Comparison::Ordering).is_none());
+        let (ltz, text) = (LogicalType::timestamp_ltz(3), LogicalType::STRING);
+        let found = comparison_types(&ltz, &text, Comparison::Ordering);
+        assert_eq!(found, Some((ltz.clone(), ltz)));
+    }
+}
