@@ -63,8 +63,15 @@ const SECTOR_BYTES: usize = 512;
 
 #[derive(Clone, Debug)]
 enum Change {
-    Write { stamp: u64, offset: usize, bytes: Vec<u8> },
-    SetLen { stamp: u64, len: usize },
+    Write {
+        stamp: u64,
+        offset: usize,
+        bytes: Vec<u8>,
+    },
+    SetLen {
+        stamp: u64,
+        len: usize,
+    },
 }
 
 impl Change {
@@ -165,6 +172,13 @@ impl MemStorage {
             Survive::Prefix(bytes) => disk.keep_prefix(bytes),
             Survive::Sectors(seed) => disk.keep_sectors(seed),
         }
+        let Disk {
+            durable_names,
+            durable_directories,
+            ..
+        } = &mut *disk;
+        // A file whose directory was never made durable cannot be reached any more.
+        durable_names.retain(|name, _| parent(name).is_empty() || durable_directories.contains(parent(name)));
         disk.names = disk.durable_names.clone();
         disk.directories = disk.durable_directories.clone();
         let Disk { inodes, names, .. } = &mut *disk;
@@ -206,7 +220,9 @@ impl MemStorage {
             capacity_bytes: disk.capacity_bytes,
             ..Disk::default()
         };
-        MemStorage { disk: Arc::new(Mutex::new(copy)) }
+        MemStorage {
+            disk: Arc::new(Mutex::new(copy)),
+        }
     }
 
     /// Flips the bits of `mask` in one byte of a file, durably: the disk's own fault.
@@ -225,7 +241,10 @@ impl MemStorage {
     pub fn files(&self) -> Vec<(String, usize)> {
         let disk = self.lock();
         let length = |inode: &u64| disk.inodes.get(inode).map_or(0, |inode| inode.content.len());
-        disk.names.iter().map(|(path, inode)| (path.clone(), length(inode))).collect()
+        disk.names
+            .iter()
+            .map(|(path, inode)| (path.clone(), length(inode)))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Disk> {
@@ -236,7 +255,9 @@ impl MemStorage {
 impl Disk {
     fn inode_of(&mut self, path: &str) -> io::Result<&mut Inode> {
         let inode = *self.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-        self.inodes.get_mut(&inode).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.inodes
+            .get_mut(&inode)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn stamp(&mut self) -> u64 {
@@ -263,7 +284,8 @@ impl Disk {
     }
 
     fn check(&mut self, operation: Operation) -> io::Result<()> {
-        self.meet_fault(operation).map_or(Ok(()), |fault| Err(fault.kind.into()))
+        self.meet_fault(operation)
+            .map_or(Ok(()), |fault| Err(fault.kind.into()))
     }
 
     fn used_bytes(&self) -> usize {
@@ -308,8 +330,15 @@ impl Disk {
                 }
             }
         }
-        let fresh: Vec<_> = self.names.iter().filter(|(path, _)| !self.durable_names.contains_key(*path)).collect();
-        let kept: Vec<_> = fresh.into_iter().map(|(path, inode)| (path.clone(), *inode)).collect();
+        let fresh: Vec<_> = self
+            .names
+            .iter()
+            .filter(|(path, _)| !self.durable_names.contains_key(*path))
+            .collect();
+        let kept: Vec<_> = fresh
+            .into_iter()
+            .map(|(path, inode)| (path.clone(), *inode))
+            .collect();
         for (path, inode) in kept {
             if self.durable_directories.contains(parent(&path)) && coin.toss() {
                 self.durable_names.insert(path, inode);
@@ -362,7 +391,12 @@ impl Storage for MemStorage {
         }
         let inode = *disk.names.get(path).ok_or(io::ErrorKind::NotFound)?;
         let writable = mode != OpenMode::Read;
-        Ok(Arc::new(MemFile { storage: self.clone(), inode, generation: disk.generation, writable }))
+        Ok(Arc::new(MemFile {
+            storage: self.clone(),
+            inode,
+            generation: disk.generation,
+            writable,
+        }))
     }
 
     fn create_directory(&self, path: &str) -> io::Result<()> {
@@ -389,7 +423,10 @@ impl Storage for MemStorage {
             .filter(|(name, _)| parent(name) == path)
             .map(|(name, is_directory)| {
                 let start = if path.is_empty() { 0 } else { path.len() + 1 };
-                DirectoryEntry { name: name[start..].to_owned(), is_directory }
+                DirectoryEntry {
+                    name: name[start..].to_owned(),
+                    is_directory,
+                }
             })
             .collect();
         entries.sort();
@@ -415,10 +452,16 @@ impl Storage for MemStorage {
         }
         disk.directories.insert(to.to_owned());
         let prefix = format!("{from}/");
-        let inside: Vec<String> = disk.names.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
+        let inside: Vec<String> = disk
+            .names
+            .keys()
+            .filter(|name| name.starts_with(&prefix))
+            .cloned()
+            .collect();
         for name in inside {
             if let Some(inode) = disk.names.remove(&name) {
-                disk.names.insert(format!("{to}/{}", &name[prefix.len()..]), inode);
+                disk.names
+                    .insert(format!("{to}/{}", &name[prefix.len()..]), inode);
             }
         }
         Ok(())
@@ -427,7 +470,10 @@ impl Storage for MemStorage {
     fn remove(&self, path: &str) -> io::Result<()> {
         let mut disk = self.lock();
         disk.check(Operation::Remove)?;
-        disk.names.remove(path).map(|_| ()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        disk.names
+            .remove(path)
+            .map(|_| ())
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn remove_directory(&self, path: &str) -> io::Result<()> {
@@ -435,7 +481,8 @@ impl Storage for MemStorage {
         disk.check(Operation::Remove)?;
         let prefix = format!("{path}/");
         disk.names.retain(|name, _| !name.starts_with(&prefix));
-        disk.directories.retain(|name| name != path && !name.starts_with(&prefix));
+        disk.directories
+            .retain(|name| name != path && !name.starts_with(&prefix));
         Ok(())
     }
 
@@ -443,18 +490,24 @@ impl Storage for MemStorage {
         check_path(path)?;
         let mut disk = self.lock();
         disk.check(Operation::SyncDirectory)?;
-        let Disk { names, durable_names, directories, durable_directories, .. } = &mut *disk;
+        let Disk {
+            names,
+            durable_names,
+            directories,
+            durable_directories,
+            ..
+        } = &mut *disk;
         durable_names.retain(|name, _| parent(name) != path || names.contains_key(name));
         for (name, inode) in names.iter().filter(|(name, _)| parent(name) == path) {
             durable_names.insert(name.clone(), *inode);
         }
-        durable_directories.retain(|name| parent(name) != path || directories.contains(name));
+        let removed =
+            durable_directories.extract_if(.., |name| parent(name) == path && !directories.contains(name));
+        for directory in removed {
+            let prefix = format!("{directory}/");
+            durable_names.retain(|name, _| !name.starts_with(&prefix));
+        }
         durable_directories.extend(directories.iter().filter(|name| parent(name) == path).cloned());
-        let gone = |name: &String| {
-            let directory = parent(name);
-            !directory.is_empty() && !durable_directories.contains(directory)
-        };
-        durable_names.retain(|name, _| !gone(name));
         Ok(())
     }
 
@@ -464,7 +517,11 @@ impl Storage for MemStorage {
         if !disk.locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(Box::new(MemLock { storage: self.clone(), path: path.to_owned(), generation: disk.generation }))
+        Ok(Box::new(MemLock {
+            storage: self.clone(),
+            path: path.to_owned(),
+            generation: disk.generation,
+        }))
     }
 }
 
@@ -502,7 +559,10 @@ impl StorageFile for MemFile {
         let mut error = fault.map(|fault| io::Error::from(fault.kind));
         if let Some(capacity) = disk.capacity_bytes {
             let used = disk.used_bytes();
-            let len = disk.inodes.get(&self.inode).map_or(0, |inode| inode.content.len());
+            let len = disk
+                .inodes
+                .get(&self.inode)
+                .map_or(0, |inode| inode.content.len());
             let room = (len + capacity.saturating_sub(used)).saturating_sub(offset);
             if kept > room {
                 kept = room;
@@ -511,7 +571,11 @@ impl StorageFile for MemFile {
         }
         let stamp = disk.stamp();
         let inode = disk.inodes.get_mut(&self.inode).ok_or(io::ErrorKind::NotFound)?;
-        let change = Change::Write { stamp, offset, bytes: bytes[..kept].to_vec() };
+        let change = Change::Write {
+            stamp,
+            offset,
+            bytes: bytes[..kept].to_vec(),
+        };
         change.apply(&mut inode.content);
         inode.changes.push(change);
         error.map_or(Ok(()), Err)
@@ -521,7 +585,9 @@ impl StorageFile for MemFile {
         let mut disk = self.lock()?;
         disk.check(Operation::Read)?;
         let inode = disk.inodes.get(&self.inode).ok_or(io::ErrorKind::NotFound)?;
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(inode.content.len());
+        let start = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(inode.content.len());
         let read = buffer.len().min(inode.content.len() - start);
         buffer[..read].copy_from_slice(&inode.content[start..start + read]);
         Ok(read)
@@ -600,7 +666,10 @@ mod tests {
         assert_eq!(written(&storage), b"durable");
         torn.crash(Survive::Prefix(2));
         assert_eq!(written(&torn), b"durable-l");
-        assert!(file.write_at(b"x", 0).is_err(), "a handle from before the crash is dead");
+        assert!(
+            file.write_at(b"x", 0).is_err(),
+            "a handle from before the crash is dead"
+        );
     }
 
     #[test]
@@ -618,12 +687,21 @@ mod tests {
         let storage = MemStorage::new();
         let file = storage.open("a", OpenMode::Create).unwrap();
         let kind = io::ErrorKind::Other;
-        storage.fail(Fault { operation: Operation::Write, after: 1, kind, torn_bytes: 2, sticky: false });
+        storage.fail(Fault {
+            operation: Operation::Write,
+            after: 1,
+            kind,
+            torn_bytes: 2,
+            sticky: false,
+        });
         file.write_at(b"abcd", 0).unwrap();
         assert!(file.write_at(b"efgh", 4).is_err());
         assert_eq!(written(&storage), b"abcdef");
         storage.set_capacity(Some(8));
-        assert_eq!(file.write_at(b"ghij", 6).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(
+            file.write_at(b"ghij", 6).unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
         assert_eq!(written(&storage), b"abcdefgh");
     }
 
@@ -631,7 +709,10 @@ mod tests {
     fn a_lock_is_exclusive_until_it_is_dropped() {
         let storage = MemStorage::new();
         let lock = storage.try_lock("lock").unwrap();
-        assert_eq!(storage.try_lock("lock").unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(
+            storage.try_lock("lock").unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
         drop(lock);
         storage.try_lock("lock").unwrap();
     }

@@ -127,7 +127,9 @@ pub fn parent(path: &str) -> &str {
 /// Checks the form of a relative path; every implementation calls it.
 pub fn check_path(path: &str) -> io::Result<()> {
     let well_formed = path.is_empty()
-        || Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+        || Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
             && !path.contains("//")
             && !path.ends_with('/')
             && !path.contains("/./")
@@ -135,7 +137,10 @@ pub fn check_path(path: &str) -> io::Result<()> {
     if well_formed {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("storage path '{path}' is not relative and plain")))
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("storage path '{path}' is not relative and plain"),
+    ))
 }
 
 /// [`Storage`] over a directory of the operating system.
@@ -185,7 +190,10 @@ impl Storage for OsStorage {
         for entry in std::fs::read_dir(self.resolve(path)?)? {
             let entry = entry?;
             if let Ok(name) = entry.file_name().into_string() {
-                entries.push(DirectoryEntry { name, is_directory: entry.file_type()?.is_dir() });
+                entries.push(DirectoryEntry {
+                    name,
+                    is_directory: entry.file_type()?.is_dir(),
+                });
             }
         }
         entries.sort();
@@ -287,7 +295,11 @@ mod tests {
     #[test]
     fn paths_that_leave_the_root_are_refused() {
         for path in ["/etc/passwd", "../up", "a/../b", "a//b", "a/", "./a", "a/."] {
-            assert_eq!(check_path(path).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path}");
+            assert_eq!(
+                check_path(path).unwrap_err().kind(),
+                io::ErrorKind::InvalidInput,
+                "{path}"
+            );
         }
         for path in ["", "a", "a/b", "a/b.log", "..a"] {
             check_path(path).unwrap();

@@ -1,0 +1,287 @@
+//! Checkpoints: batches from groups into segments, the manifest, and the WAL behind it removed.
+//!
+//! A log in the manifest: id u32, start offset i64, next offset i64, number of segments u32, each segment (base offset
+//! i64, generation u32, bytes u64, end offset i64, greatest timestamp i64, base offset of its batch i64, created i64,
+//! index entries u32, bytes since the last one u64), length u32 and bytes of the quarantine reason, number of producers u32, each producer (id i64, epoch i16, last
+//! append i64, transaction start i64 or −1, coordinator epoch i32, number of batches u8, each: first and last sequence
+//! i32, base and last offset i64, timestamp i64), number of aborted transactions u32, each: producer i64, first and
+//! last offset i64.
+
+use crate::codec::{Reader, Writer};
+use crate::error::{LogError, OpenError};
+use crate::log::{Log, LogId};
+use crate::partition::{Partition, SegmentAppend};
+use crate::segment::{Segment, directory, write_indexes};
+use crate::wal;
+use bytes::Bytes;
+use millstream_types::storage::{OpenMode, Storage};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+pub(crate) const MANIFEST: &str = "checkpoint";
+const MAGIC: [u8; 4] = *b"MSCP";
+const VERSION: u32 = 1;
+/// Small batches are gathered into writes of this size.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// A captured state on its way to the disk. Run it on any thread and give the outcome back.
+#[derive(Debug)]
+pub struct CheckpointJob {
+    pub(crate) sequence: u64,
+    storage: Arc<dyn Storage>,
+    appends: Vec<(LogId, Vec<SegmentAppend>)>,
+    manifest: Vec<u8>,
+    wal_files: Vec<u64>,
+    garbage: Vec<String>,
+}
+
+/// What became of a [`CheckpointJob`].
+#[derive(Debug)]
+pub struct CheckpointOutcome {
+    sequence: u64,
+    segments: Vec<(LogId, Segment)>,
+    result: io::Result<()>,
+}
+
+impl Log {
+    /// Captures everything appended so far; all groups are frozen.
+    pub(crate) fn capture(&mut self, now_ms: i64, snapshot: &[u8], clean: bool) -> CheckpointJob {
+        let mut appends = Vec::new();
+        let mut logs = Vec::new();
+        let mut writer = Writer(&mut logs);
+        for (id, partition) in &self.partitions {
+            let planned = partition.plan_flush(&self.groups, now_ms);
+            let segments = with_planned(&partition.segments, &planned);
+            writer.u32(id.0);
+            partition.write(&segments, &mut writer);
+            if !planned.is_empty() {
+                appends.push((*id, planned));
+            }
+        }
+        let mut body = Vec::with_capacity(logs.len() + snapshot.len() + 64);
+        let mut writer = Writer(&mut body);
+        writer.u64(self.last_sequence());
+        writer.u8(u8::from(clean));
+        writer.u32(self.next_log);
+        writer.u32(self.partitions.len() as u32);
+        writer.0.extend_from_slice(&logs);
+        writer.u64(snapshot.len() as u64);
+        writer.0.extend_from_slice(snapshot);
+        CheckpointJob {
+            sequence: self.last_sequence(),
+            storage: self.storage.clone(),
+            appends,
+            manifest: seal(&body),
+            wal_files: self.wal_files.clone(),
+            garbage: std::mem::take(&mut self.garbage),
+        }
+    }
+
+    /// Takes in the outcome of a checkpoint; after an error the log is poisoned.
+    pub fn on_checkpoint(&mut self, outcome: CheckpointOutcome) -> Result<(), LogError> {
+        self.checkpoint_running = false;
+        if let Err(error) = outcome.result {
+            return Err(self.poison(&format!("checkpoint: {error}")));
+        }
+        for (log, segment) in outcome.segments {
+            if let Some(partition) = self.partitions.get_mut(&log) {
+                partition.apply_flush(segment);
+            }
+        }
+        self.flushed_sequence = outcome.sequence;
+        self.wal_files.retain(|first| *first > outcome.sequence);
+        self.evict();
+        Ok(())
+    }
+}
+
+fn with_planned(segments: &[Segment], planned: &[SegmentAppend]) -> Vec<Segment> {
+    let mut all = segments.to_vec();
+    for append in planned {
+        match all.last_mut() {
+            Some(last) if last.base_offset == append.after.base_offset => *last = append.after,
+            _ => all.push(append.after),
+        }
+    }
+    all
+}
+
+fn seal(body: &[u8]) -> Vec<u8> {
+    let mut manifest = Vec::with_capacity(body.len() + 12);
+    manifest.extend_from_slice(&MAGIC);
+    manifest.extend_from_slice(&VERSION.to_le_bytes());
+    manifest.extend_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    manifest.extend_from_slice(body);
+    manifest
+}
+
+impl CheckpointJob {
+    /// Writes segments, indexes and manifest, then removes what nobody needs any more.
+    pub fn run(self) -> CheckpointOutcome {
+        let result = self.write();
+        if result.is_ok() {
+            self.clean_up();
+        }
+        let segments = self.appends.iter().flat_map(|(log, appends)| {
+            let log = *log;
+            appends.iter().map(move |append| (log, append.after))
+        });
+        CheckpointOutcome {
+            sequence: self.sequence,
+            segments: segments.collect(),
+            result,
+        }
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let mut has_new_directory = false;
+        for (log, appends) in &self.appends {
+            let is_new = appends.iter().any(|append| append.position == 0);
+            if is_new {
+                self.storage.create_directory(&directory(*log))?;
+                has_new_directory = true;
+            }
+            for append in appends {
+                write_segment(self.storage.as_ref(), *log, append)?;
+            }
+            if is_new {
+                self.storage.sync_directory(&directory(*log))?;
+            }
+        }
+        if has_new_directory {
+            self.storage.sync_directory("logs")?;
+        }
+        self.storage.replace(MANIFEST, &self.manifest)
+    }
+
+    /// Errors are left alone: what stays is found and removed when the directory is opened again.
+    fn clean_up(&self) {
+        for first_sequence in &self.wal_files {
+            let _ = self.storage.remove(&wal::path(*first_sequence));
+        }
+        for path in &self.garbage {
+            let is_file = path.contains('.');
+            let _ = if is_file {
+                self.storage.remove(path)
+            } else {
+                self.storage.remove_directory(path)
+            };
+        }
+    }
+}
+
+fn write_segment(storage: &dyn Storage, log: LogId, append: &SegmentAppend) -> io::Result<()> {
+    let mode = if append.position == 0 {
+        OpenMode::Truncate
+    } else {
+        OpenMode::Write
+    };
+    let file = storage.open(&append.after.path(log, ".log"), mode)?;
+    let mut position = append.position;
+    let mut gathered = Vec::new();
+    for chunk in &append.chunks {
+        if gathered.len() + chunk.len() > WRITE_BYTES && !gathered.is_empty() {
+            file.write_at(&gathered, position)?;
+            position += gathered.len() as u64;
+            gathered.clear();
+        }
+        if chunk.len() >= WRITE_BYTES {
+            file.write_at(chunk, position)?;
+            position += chunk.len() as u64;
+        } else {
+            gathered.extend_from_slice(chunk);
+        }
+    }
+    if !gathered.is_empty() {
+        file.write_at(&gathered, position)?;
+    }
+    file.sync_data()?;
+    if append.entries.is_empty() && !append.is_closed && append.position > 0 {
+        return Ok(());
+    }
+    write_indexes(
+        storage,
+        (log, &append.after),
+        (append.first_entry, &append.entries),
+        append.is_closed,
+    )
+}
+
+/// A manifest that was read back.
+pub(crate) struct Manifest {
+    pub sequence: u64,
+    pub clean: bool,
+    pub next_log: u32,
+    pub partitions: BTreeMap<LogId, Partition>,
+    pub snapshot: Option<Bytes>,
+}
+
+impl Manifest {
+    pub fn load(storage: &dyn Storage) -> Result<Self, OpenError> {
+        let content = match storage.read(MANIFEST) {
+            Ok(content) => Bytes::from(content),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::empty()),
+            Err(error) => return Err(OpenError::io("read", MANIFEST)(error)),
+        };
+        let mut reader = Reader::new(&content);
+        if reader.bytes(4) != Some(&MAGIC) {
+            return Err(OpenError::Manifest {
+                reason: "its first bytes are not those of a manifest",
+            });
+        }
+        match reader.u32() {
+            Some(VERSION) => {}
+            Some(found) if found > VERSION => {
+                return Err(OpenError::Version {
+                    found,
+                    known: VERSION,
+                });
+            }
+            _ => {
+                return Err(OpenError::Manifest {
+                    reason: "it has no version",
+                });
+            }
+        }
+        let crc = reader.u32();
+        let body = content.slice(content.len().min(12)..);
+        if crc != Some(crc32c::crc32c(&body)) {
+            return Err(OpenError::Manifest {
+                reason: "its checksum does not match",
+            });
+        }
+        Self::parse(&body).ok_or(OpenError::Manifest {
+            reason: "it ends too early",
+        })
+    }
+
+    fn empty() -> Self {
+        Manifest {
+            sequence: 0,
+            clean: true,
+            next_log: 0,
+            partitions: BTreeMap::new(),
+            snapshot: None,
+        }
+    }
+
+    fn parse(body: &Bytes) -> Option<Self> {
+        let mut reader = Reader::new(body);
+        let (sequence, clean, next_log) = (reader.u64()?, reader.u8()? != 0, reader.u32()?);
+        let mut partitions = BTreeMap::new();
+        for _ in 0..reader.u32()? {
+            let id = LogId(reader.u32()?);
+            partitions.insert(id, Partition::read(&mut reader)?);
+        }
+        let len = usize::try_from(reader.u64()?).ok()?;
+        let snapshot = body.slice_ref(reader.bytes(len)?);
+        reader.is_empty().then_some(Manifest {
+            sequence,
+            clean,
+            next_log,
+            partitions,
+            snapshot: Some(snapshot),
+        })
+    }
+}

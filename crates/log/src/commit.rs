@@ -1,0 +1,82 @@
+//! Group commit: one write and one sync for everything appended since the last one.
+
+use crate::error::LogError;
+use crate::log::{Log, LogId};
+use crate::wal::WalWriter;
+use bytes::Bytes;
+use std::io;
+
+/// A frozen group on its way to the disk. Run it on any thread and give the outcome back.
+#[derive(Debug)]
+pub struct CommitJob {
+    pub(crate) writer: WalWriter,
+    pub(crate) bytes: Bytes,
+    pub(crate) first_sequence: u64,
+    pub(crate) last_sequence: u64,
+}
+
+/// What became of a [`CommitJob`].
+#[derive(Debug)]
+pub struct CommitOutcome {
+    pub(crate) writer: WalWriter,
+    pub(crate) last_sequence: u64,
+    pub(crate) result: io::Result<()>,
+}
+
+/// What a commit made durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Durable {
+    /// Everything up to this WAL sequence.
+    pub sequence: u64,
+    /// The logs whose high watermark moved.
+    pub logs: Vec<LogId>,
+}
+
+impl CommitJob {
+    /// Writes and syncs the group: the only blocking call of the append path.
+    pub fn run(mut self) -> CommitOutcome {
+        let result = self.writer.write(&self.bytes, self.first_sequence);
+        CommitOutcome {
+            writer: self.writer,
+            last_sequence: self.last_sequence,
+            result,
+        }
+    }
+
+    /// Bytes to be written.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl Log {
+    /// Takes in the outcome of a commit. After an error the log is poisoned: a sync that failed once must not be
+    /// tried again, as the system may have dropped the pages and report success.
+    pub fn on_commit(&mut self, outcome: CommitOutcome) -> Result<Durable, LogError> {
+        if let Err(error) = outcome.result {
+            return Err(self.poison(&format!("write-ahead log: {error}")));
+        }
+        self.writer = Some(outcome.writer);
+        self.durable_sequence = outcome.last_sequence;
+        let mut moved = Vec::new();
+        if let Some(group) = self
+            .groups
+            .iter()
+            .rev()
+            .find(|group| group.last_sequence == outcome.last_sequence)
+        {
+            for (id, end) in &group.logs {
+                if let Some(partition) = self.partitions.get_mut(id) {
+                    partition.high_watermark = partition.high_watermark.max(*end);
+                    partition.producers.on_durable(partition.high_watermark);
+                    moved.push(*id);
+                }
+            }
+        }
+        self.evict();
+        Ok(Durable {
+            sequence: outcome.last_sequence,
+            logs: moved,
+        })
+    }
+}

@@ -1,0 +1,22 @@
+//! The limits of the log, each with its name.
+
+/// Bytes of WAL after which a checkpoint moves batches into segments.
+pub const CHECKPOINT_BYTES: u64 = 32 << 20;
+/// Bytes not yet in segments beyond which the owner must not append (see `Log::is_backlogged`).
+pub const BACKLOG_BYTES: u64 = 128 << 20;
+/// Bytes of groups kept in memory for tailing readers after they are in segments.
+pub const TAIL_CACHE_BYTES: u64 = 32 << 20;
+/// Bytes of a segment between two index entries.
+pub const INDEX_INTERVAL_BYTES: u64 = 4096;
+/// Open files kept for reading.
+pub const OPEN_FILES: usize = 128;
+/// Batches remembered per producer and partition to recognise repeats, as in Kafka.
+pub const PRODUCER_BATCHES: usize = 5;
+/// Bytes read at once while a segment is scanned.
+pub const SCAN_BYTES: usize = 1 << 20;
+/// The smallest buffer for a read from a segment.
+pub const READ_BYTES_MIN: usize = 16 << 10;
+/// The greatest offset distance that fits a segment's index.
+pub const SEGMENT_OFFSETS: i64 = u32::MAX as i64;
+/// The greatest length of a segment that fits its index.
+pub const SEGMENT_BYTES_MAX: u64 = u32::MAX as u64;

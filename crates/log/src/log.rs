@@ -1,0 +1,416 @@
+//! [`Log`]: all logs of a directory, appending to them, and the state that commits and checkpoints move on.
+
+use crate::batch::BatchHeader;
+use crate::checkpoint::CheckpointJob;
+use crate::commit::CommitJob;
+use crate::error::LogError;
+use crate::limits::{BACKLOG_BYTES, CHECKPOINT_BYTES, TAIL_CACHE_BYTES};
+use crate::partition::{LogOffsets, Partition};
+use crate::producer::Producers;
+use crate::read::FileCache;
+use crate::record::{self, Entry, GROUP_HEADER_BYTES, Record};
+use crate::tail::Groups;
+use crate::wal::WalWriter;
+use bytes::Bytes;
+use millstream_types::storage::{Storage, StorageLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The number of a log in its directory, given once and never again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogId(pub u32);
+
+/// What holds for the whole directory.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// Whether commits sync. Without it (`durability=os`) a power failure loses acknowledged records; for tests.
+    pub sync: bool,
+    /// Bytes of WAL between checkpoints.
+    pub checkpoint_bytes: u64,
+    /// Bytes of flushed groups kept in memory.
+    pub tail_cache_bytes: u64,
+    /// The leader epoch stamped into batches.
+    pub leader_epoch: i32,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        LogOptions {
+            sync: true,
+            checkpoint_bytes: CHECKPOINT_BYTES,
+            tail_cache_bytes: TAIL_CACHE_BYTES,
+            leader_epoch: 0,
+        }
+    }
+}
+
+/// Settings of one log; the owner sets them after opening and when they change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSettings {
+    /// `segment.bytes`
+    pub segment_bytes: u64,
+    /// `segment.ms`
+    pub segment_ms: i64,
+    /// `retention.ms`, negative for ever
+    pub retention_ms: i64,
+    /// `retention.bytes`, negative without limit
+    pub retention_bytes: i64,
+    /// Whether `cleanup.policy` has `delete`.
+    pub delete: bool,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        LogSettings {
+            segment_bytes: 1 << 30,
+            segment_ms: 604_800_000,
+            retention_ms: 604_800_000,
+            retention_bytes: -1,
+            delete: true,
+        }
+    }
+}
+
+/// What a directory held when it was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The log.
+    pub log: Log,
+    /// The owner's snapshot of the last checkpoint.
+    pub snapshot: Option<Bytes>,
+    /// The owner's metadata entries after it, in order, with the time of their record.
+    pub metadata: Vec<(i64, Bytes)>,
+}
+
+/// What an append gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The WAL sequence that must be durable before the append is acknowledged.
+    pub sequence: u64,
+    /// The base offset of each batch of the record, in order.
+    pub base_offsets: Vec<i64>,
+}
+
+/// All logs of one directory. Not shared: one thread owns it.
+#[derive(Debug)]
+pub struct Log {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) _lock: Box<dyn StorageLock>,
+    pub(crate) options: LogOptions,
+    pub(crate) partitions: BTreeMap<LogId, Partition>,
+    pub(crate) next_log: u32,
+    pub(crate) groups: Groups,
+    pub(crate) pending: Vec<u8>,
+    pub(crate) pending_logs: Vec<LogId>,
+    pub(crate) pending_first_sequence: u64,
+    pub(crate) next_sequence: u64,
+    pub(crate) durable_sequence: u64,
+    pub(crate) flushed_sequence: u64,
+    pub(crate) writer: Option<WalWriter>,
+    pub(crate) wal_files: Vec<u64>,
+    pub(crate) wal_bytes: u64,
+    pub(crate) checkpoint_requested: bool,
+    pub(crate) captured: Option<CheckpointJob>,
+    pub(crate) checkpoint_running: bool,
+    pub(crate) garbage: Vec<String>,
+    pub(crate) poison: Option<Arc<str>>,
+    pub(crate) files: FileCache,
+}
+
+impl Log {
+    /// The id that the next created log should have; put it into [`Entry::CreateLog`].
+    pub fn next_log_id(&self) -> LogId {
+        LogId(self.next_log)
+    }
+
+    /// Changes a log's settings.
+    pub fn set_settings(&mut self, log: LogId, settings: LogSettings) {
+        if let Some(partition) = self.partitions.get_mut(&log) {
+            partition.settings = settings;
+        }
+    }
+
+    /// All logs, by id.
+    pub fn logs(&self) -> impl Iterator<Item = LogId> {
+        self.partitions.keys().copied()
+    }
+
+    /// The offsets of a log.
+    pub fn offsets(&self, log: LogId) -> Option<LogOffsets> {
+        self.partitions.get(&log).map(Partition::offsets)
+    }
+
+    /// The producers of a log.
+    pub fn producers(&self, log: LogId) -> Option<&Producers> {
+        self.partitions.get(&log).map(|partition| &partition.producers)
+    }
+
+    /// Bytes of a log in segments and behind them.
+    pub fn bytes(&self, log: LogId) -> u64 {
+        let Some(partition) = self.partitions.get(&log) else {
+            return 0;
+        };
+        let from = partition.flushed_offset;
+        let tail = partition
+            .tail
+            .iter()
+            .rev()
+            .take_while(|batch| batch.base_offset >= from);
+        let tail_bytes: u64 = tail.map(|batch| u64::from(batch.len)).sum();
+        partition
+            .segments
+            .iter()
+            .map(|segment| segment.bytes)
+            .sum::<u64>()
+            + tail_bytes
+    }
+
+    /// The sequence of the last record appended.
+    pub fn last_sequence(&self) -> u64 {
+        self.next_sequence - 1
+    }
+
+    /// The sequence up to which everything is durable.
+    pub fn durable_sequence(&self) -> u64 {
+        self.durable_sequence
+    }
+
+    /// Why no append is possible any more, if so.
+    pub fn poison_reason(&self) -> Option<Arc<str>> {
+        self.poison.clone()
+    }
+
+    /// Why a log is quarantined, if it is.
+    pub fn quarantine_reason(&self, log: LogId) -> Option<Arc<str>> {
+        self.partitions
+            .get(&log)
+            .and_then(|partition| partition.quarantine.clone())
+    }
+
+    /// Whether so much waits for segments that appends must wait for the running checkpoint.
+    pub fn is_backlogged(&self) -> bool {
+        self.wal_bytes + self.pending.len() as u64 > BACKLOG_BYTES && self.checkpoint_running
+    }
+
+    /// Whether a commit would have something to write.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Appends one batch as a record of its own; `header` is that of `batch`, and is already checked.
+    pub fn append(
+        &mut self,
+        now_ms: i64,
+        log: LogId,
+        batch: &[u8],
+        header: &BatchHeader,
+    ) -> Result<(u64, i64), LogError> {
+        self.check_appendable(log)?;
+        let (sequence, start) = self.begin(now_ms);
+        let base_offset = self.push_batch(now_ms, log, batch, header);
+        record::finish_record(&mut self.pending, start, 1);
+        Ok((sequence, base_offset))
+    }
+
+    /// Appends a record of several entries, which become durable together or not at all.
+    pub fn append_record(&mut self, now_ms: i64, record: &Record) -> Result<Appended, LogError> {
+        let mut headers = Vec::new();
+        self.check_poison()?;
+        for entry in &record.entries {
+            if let Entry::Batch { log, batch } = entry {
+                self.check_appendable(*log)?;
+                headers.push(BatchHeader::parse(batch)?);
+            }
+        }
+        let (sequence, start) = self.begin(now_ms);
+        let mut headers = headers.iter();
+        let mut base_offsets = Vec::new();
+        for entry in &record.entries {
+            match (entry, headers.as_slice().first()) {
+                (Entry::Batch { log, batch }, Some(header)) => {
+                    headers.next();
+                    base_offsets.push(self.push_batch(now_ms, *log, batch, header));
+                }
+                _ => {
+                    record::push_entry(&mut self.pending, entry);
+                    self.apply(entry);
+                }
+            }
+        }
+        record::finish_record(&mut self.pending, start, record.entries.len() as u32);
+        Ok(Appended {
+            sequence,
+            base_offsets,
+        })
+    }
+
+    fn check_poison(&self) -> Result<(), LogError> {
+        self.poison
+            .clone()
+            .map_or(Ok(()), |reason| Err(LogError::Poisoned { reason }))
+    }
+
+    pub(crate) fn check_appendable(&self, log: LogId) -> Result<(), LogError> {
+        self.check_poison()?;
+        let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
+        partition
+            .quarantine
+            .clone()
+            .map_or(Ok(()), |reason| Err(LogError::Quarantined { log, reason }))
+    }
+
+    fn begin(&mut self, now_ms: i64) -> (u64, usize) {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        if self.pending.is_empty() {
+            self.pending_first_sequence = sequence;
+            self.pending.resize(GROUP_HEADER_BYTES, 0);
+        }
+        (
+            sequence,
+            record::begin_record(&mut self.pending, sequence, now_ms),
+        )
+    }
+
+    fn push_batch(&mut self, now_ms: i64, log: LogId, batch: &[u8], header: &BatchHeader) -> i64 {
+        let group = self.groups.pending_id();
+        let Some(partition) = self.partitions.get_mut(&log) else {
+            return -1; // not reached: check_appendable looked it up
+        };
+        if partition.touched_group != group {
+            partition.touched_group = group;
+            self.pending_logs.push(log);
+        }
+        let base_offset = partition.next_offset;
+        let position = record::push_batch(
+            &mut self.pending,
+            log,
+            batch,
+            base_offset,
+            self.options.leader_epoch,
+        );
+        let header = BatchHeader {
+            base_offset,
+            ..*header
+        };
+        partition.push(&header, (group, position), batch, now_ms);
+        base_offset
+    }
+
+    /// Applies an entry that is not a batch.
+    pub(crate) fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::CreateLog(log) => {
+                self.next_log = self.next_log.max(log.0.saturating_add(1));
+                self.partitions.entry(*log).or_insert_with(Partition::new);
+            }
+            Entry::DropLog(log) => {
+                if self.partitions.remove(log).is_some() {
+                    self.files.forget_log(*log);
+                    self.garbage.push(crate::segment::directory(*log));
+                }
+            }
+            Entry::StartOffset { log, offset } => self.apply_start(*log, *offset),
+            Entry::Batch { .. } | Entry::Metadata(_) => {}
+        }
+    }
+
+    pub(crate) fn apply_start(&mut self, log: LogId, offset: i64) {
+        let Some(partition) = self.partitions.get_mut(&log) else {
+            return;
+        };
+        let mut dropped = partition.set_start(offset);
+        if partition.start_offset >= partition.next_offset
+            && partition.flushed_offset == partition.next_offset
+        {
+            dropped.extend(partition.drop_all_segments());
+        }
+        for segment in dropped {
+            self.files.forget(log, segment.base_offset);
+            self.garbage.extend(segment.files(log));
+        }
+    }
+
+    /// Freezes what was appended for a commit, if anything was and no commit is under way. If a checkpoint is due,
+    /// the state is captured here; `snapshot` gives the owner's part, which must reflect every record appended.
+    pub fn take_commit(&mut self, now_ms: i64, snapshot: impl FnOnce() -> Vec<u8>) -> Option<CommitJob> {
+        if self.poison.is_some() || self.writer.is_none() {
+            return None;
+        }
+        let job = self.freeze();
+        let is_due = self.wal_bytes >= self.options.checkpoint_bytes || self.checkpoint_requested;
+        if is_due && self.captured.is_none() && !self.checkpoint_running {
+            let clean = std::mem::take(&mut self.checkpoint_requested);
+            self.captured = Some(self.capture(now_ms, &snapshot(), clean));
+            self.wal_bytes = 0;
+        }
+        job
+    }
+
+    fn freeze(&mut self) -> Option<CommitJob> {
+        if self.pending.is_empty() {
+            return None;
+        }
+        let mut writer = self.writer.take()?;
+        let capacity = self.pending.len().min(1 << 20);
+        let mut bytes = std::mem::replace(&mut self.pending, Vec::with_capacity(capacity));
+        let first_sequence = self.pending_first_sequence;
+        record::finish_group(&mut bytes, first_sequence, self.durable_sequence);
+        let follows_checkpoint = self.wal_bytes == 0;
+        if follows_checkpoint || !writer.has_file() {
+            writer.close_file();
+            self.wal_files.push(first_sequence);
+        }
+        let bytes = Bytes::from(bytes);
+        self.wal_bytes += bytes.len() as u64;
+        let partitions = &self.partitions;
+        let end = |log: &LogId| Some((*log, partitions.get(log)?.next_offset));
+        let logs = self.pending_logs.iter().filter_map(end).collect();
+        self.pending_logs.clear();
+        let last_sequence = self.next_sequence - 1;
+        self.groups.push(bytes.clone(), last_sequence, logs);
+        Some(CommitJob {
+            writer,
+            bytes,
+            first_sequence,
+            last_sequence,
+        })
+    }
+
+    /// Asks for a checkpoint at the next `take_commit`, before a clean end.
+    pub fn request_checkpoint(&mut self) {
+        self.checkpoint_requested = true;
+    }
+
+    /// The captured checkpoint, once everything in it is durable in the WAL.
+    pub fn take_checkpoint(&mut self) -> Option<CheckpointJob> {
+        let is_durable = self
+            .captured
+            .as_ref()
+            .is_some_and(|job| job.sequence <= self.durable_sequence);
+        if !is_durable || self.poison.is_some() {
+            return None;
+        }
+        self.checkpoint_running = true;
+        self.captured.take()
+    }
+
+    pub(crate) fn poison(&mut self, reason: &str) -> LogError {
+        let reason: Arc<str> = self.poison.get_or_insert_with(|| reason.into()).clone();
+        LogError::Poisoned { reason }
+    }
+
+    /// Lets go of groups that are in segments and beyond the cache's limit.
+    pub(crate) fn evict(&mut self) {
+        while let Some(group) = self
+            .groups
+            .evict(self.flushed_sequence, self.options.tail_cache_bytes)
+        {
+            for (log, _) in &group.logs {
+                if let Some(partition) = self.partitions.get_mut(log) {
+                    partition.evict(group.id);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! One log: its offsets, its segments, the batches still in groups, and its producers.
+
+use crate::batch::BatchHeader;
+use crate::codec::{Reader, Writer};
+use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_OFFSETS};
+use crate::log::LogSettings;
+use crate::producer::Producers;
+use crate::segment::{BatchPlace, IndexEntry, Segment};
+use crate::tail::{Groups, TailBatch};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The offsets of a log that clients ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogOffsets {
+    /// The first offset kept.
+    pub start: i64,
+    /// Below this everything is durable and readable.
+    pub high_watermark: i64,
+    /// Below this every transaction is decided.
+    pub last_stable: i64,
+    /// The next offset to be given.
+    pub end: i64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub settings: LogSettings,
+    pub start_offset: i64,
+    pub next_offset: i64,
+    pub high_watermark: i64,
+    /// The end of what is in segments (or was, before retention).
+    pub flushed_offset: i64,
+    pub segments: Vec<Segment>,
+    pub tail: VecDeque<TailBatch>,
+    pub producers: Producers,
+    /// The group that last touched this log, to list it there once.
+    pub touched_group: u64,
+    pub quarantine: Option<Arc<str>>,
+    /// Where a reader of segments went on last: offset, segment's base offset, position.
+    pub read_hint: Option<(i64, i64, u64)>,
+}
+
+impl Partition {
+    pub fn new() -> Self {
+        Partition {
+            settings: LogSettings::default(),
+            start_offset: 0,
+            next_offset: 0,
+            high_watermark: 0,
+            flushed_offset: 0,
+            segments: Vec::new(),
+            tail: VecDeque::new(),
+            producers: Producers::default(),
+            touched_group: u64::MAX,
+            quarantine: None,
+            read_hint: None,
+        }
+    }
+
+    pub fn offsets(&self) -> LogOffsets {
+        LogOffsets {
+            start: self.start_offset,
+            high_watermark: self.high_watermark,
+            last_stable: self.producers.last_stable_offset(self.high_watermark),
+            end: self.next_offset,
+        }
+    }
+
+    /// Takes in a batch whose bytes lie in `group`.
+    pub fn push(&mut self, header: &BatchHeader, (group, position): (u64, usize), batch: &[u8], now_ms: i64) {
+        self.tail.push_back(TailBatch {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            max_timestamp: header.max_timestamp,
+            group,
+            position: position as u32,
+            len: header.size() as u32,
+        });
+        self.next_offset = header.last_offset() + 1;
+        self.producers.apply(header, batch, now_ms);
+    }
+
+    /// Forgets batches of groups up to `group`.
+    pub fn evict(&mut self, group: u64) {
+        while self.tail.front().is_some_and(|batch| batch.group <= group) {
+            self.tail.pop_front();
+        }
+        if self.tail.is_empty() {
+            self.tail.shrink_to_fit();
+        }
+    }
+
+    /// Moves the start; drops the segments that lie wholly below it.
+    pub fn set_start(&mut self, offset: i64) -> Vec<Segment> {
+        self.start_offset = self.start_offset.max(offset);
+        let start = self.start_offset;
+        let kept = self
+            .segments
+            .partition_point(|segment| segment.end_offset <= start);
+        // The last segment stays while appends may go to it; it is dropped when a newer one follows.
+        let dropped = kept.min(self.segments.len().saturating_sub(1));
+        self.producers.forget_below(start);
+        self.segments.drain(..dropped).collect()
+    }
+
+    /// The same for retention of everything: also the last segment goes, and the next append starts a new one.
+    pub fn drop_all_segments(&mut self) -> Vec<Segment> {
+        std::mem::take(&mut self.segments)
+    }
+
+    /// Decides where the batches that are not in segments go.
+    pub fn plan_flush(&self, groups: &Groups, now_ms: i64) -> Vec<SegmentAppend> {
+        let from = self.flushed_offset;
+        let first = self.tail.partition_point(|batch| batch.base_offset < from);
+        let mut appends: Vec<SegmentAppend> = Vec::new();
+        let mut segment = self.segments.last().copied();
+        for batch in self.tail.range(first..) {
+            let Some(bytes) = groups.slice(batch) else {
+                break;
+            };
+            let is_full = segment.is_none_or(|segment| self.must_roll(&segment, batch, now_ms));
+            if is_full {
+                appends.extend(self.closing_append(segment, appends.last()));
+                segment = Some(Segment::new(batch.base_offset, now_ms));
+            }
+            let Some(current) = segment.as_mut() else {
+                break;
+            };
+            let is_current = appends
+                .last()
+                .is_some_and(|append| append.after.base_offset == current.base_offset);
+            if !is_current {
+                if let Some(previous) = appends.last_mut() {
+                    previous.is_closed = true;
+                }
+                appends.push(SegmentAppend::new(*current));
+            }
+            let entry = current.extend(&BatchPlace {
+                base_offset: batch.base_offset,
+                last_offset: batch.last_offset,
+                max_timestamp: batch.max_timestamp,
+                len: u64::from(batch.len),
+            });
+            if let Some(append) = appends.last_mut() {
+                append.chunks.push(bytes);
+                append.entries.extend(entry);
+                append.after = *current;
+            }
+        }
+        appends
+    }
+
+    /// A segment that gets no more batches without having got any in this plan: its indexes are to be synced.
+    fn closing_append(
+        &self,
+        segment: Option<Segment>,
+        last: Option<&SegmentAppend>,
+    ) -> Option<SegmentAppend> {
+        let is_planned =
+            last.is_some_and(|append| Some(append.after.base_offset) == segment.map(|s| s.base_offset));
+        if is_planned || self.quarantine.is_some() {
+            return None;
+        }
+        segment.map(SegmentAppend::new)
+    }
+
+    fn must_roll(&self, segment: &Segment, batch: &TailBatch, now_ms: i64) -> bool {
+        let bytes = segment.bytes + u64::from(batch.len);
+        let limit = self.settings.segment_bytes.min(SEGMENT_BYTES_MAX);
+        let is_aged = now_ms.saturating_sub(segment.created_ms) >= self.settings.segment_ms;
+        segment.bytes > 0
+            && (bytes > limit || is_aged || batch.last_offset - segment.base_offset >= SEGMENT_OFFSETS)
+            || self.quarantine.is_some() && batch.base_offset == self.flushed_offset
+    }
+
+    /// Takes in that a planned append is done.
+    pub fn apply_flush(&mut self, after: Segment) {
+        match self
+            .segments
+            .iter_mut()
+            .find(|segment| segment.base_offset == after.base_offset)
+        {
+            Some(segment) => *segment = after,
+            None => self.segments.push(after),
+        }
+        self.flushed_offset = after.end_offset;
+    }
+
+    pub fn write(&self, segments: &[Segment], writer: &mut Writer<'_>) {
+        writer.i64(self.start_offset);
+        writer.i64(self.next_offset);
+        writer.u32(segments.len() as u32);
+        for segment in segments {
+            segment.write(writer);
+        }
+        let reason = self.quarantine.as_deref().unwrap_or_default();
+        writer.u32(reason.len() as u32);
+        writer.0.extend_from_slice(reason.as_bytes());
+        self.producers.write(writer);
+    }
+
+    pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let mut partition = Partition::new();
+        partition.start_offset = reader.i64()?;
+        partition.next_offset = reader.i64()?;
+        partition.high_watermark = partition.next_offset;
+        partition.flushed_offset = partition.next_offset;
+        for _ in 0..reader.u32()? {
+            partition.segments.push(Segment::read(reader)?);
+        }
+        let reason_bytes = reader.u32()? as usize;
+        let reason = std::str::from_utf8(reader.bytes(reason_bytes)?).ok()?;
+        partition.quarantine = Some(reason).filter(|reason| !reason.is_empty()).map(Arc::from);
+        partition.producers = Producers::read(reader)?;
+        Some(partition)
+    }
+}
+
+/// Batches that go to the end of one segment.
+#[derive(Debug)]
+pub(crate) struct SegmentAppend {
+    pub position: u64,
+    pub first_entry: u32,
+    pub chunks: Vec<Bytes>,
+    pub entries: Vec<IndexEntry>,
+    /// The segment when it is done.
+    pub after: Segment,
+    /// Whether no more will come: its indexes are synced.
+    pub is_closed: bool,
+}
+
+impl SegmentAppend {
+    fn new(segment: Segment) -> Self {
+        SegmentAppend {
+            position: segment.bytes,
+            first_entry: segment.index_entries,
+            chunks: Vec::new(),
+            entries: Vec::new(),
+            after: segment,
+            is_closed: false,
+        }
+    }
+}

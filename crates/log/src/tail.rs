@@ -1,0 +1,80 @@
+//! The groups in memory: what is not yet in segments, and a cache of what just went there.
+//!
+//! A group's buffer is written to the WAL once and then serves tailing readers; batches are slices of it.
+
+use crate::log::LogId;
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub id: u64,
+    pub bytes: Bytes,
+    pub last_sequence: u64,
+    /// The logs that have batches in it, with their end after it.
+    pub logs: Vec<(LogId, i64)>,
+}
+
+/// A batch in a group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TailBatch {
+    pub base_offset: i64,
+    pub last_offset: i64,
+    pub max_timestamp: i64,
+    pub group: u64,
+    pub position: u32,
+    pub len: u32,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    groups: VecDeque<Group>,
+    next_id: u64,
+    bytes: u64,
+}
+
+impl Groups {
+    /// The id of the group that is being filled.
+    pub fn pending_id(&self) -> u64 {
+        self.next_id
+    }
+
+    pub fn push(&mut self, bytes: Bytes, last_sequence: u64, logs: Vec<(LogId, i64)>) {
+        self.bytes += bytes.len() as u64;
+        self.groups.push_back(Group {
+            id: self.next_id,
+            bytes,
+            last_sequence,
+            logs,
+        });
+        self.next_id += 1;
+    }
+
+    pub fn get(&self, id: u64) -> Option<&Group> {
+        let first = self.groups.front()?.id;
+        self.groups.get(usize::try_from(id.checked_sub(first)?).ok()?)
+    }
+
+    /// The bytes of a batch; `None` while its group is still being filled.
+    pub fn slice(&self, batch: &TailBatch) -> Option<Bytes> {
+        let position = batch.position as usize;
+        let end = position + batch.len as usize;
+        self.get(batch.group)
+            .filter(|group| end <= group.bytes.len())
+            .map(|group| group.bytes.slice(position..end))
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Group> {
+        self.groups.iter()
+    }
+
+    /// Lets go of the oldest group if all of it is in segments and the groups take more than `limit`.
+    pub fn evict(&mut self, flushed_sequence: u64, limit: u64) -> Option<Group> {
+        let oldest = self.groups.front()?;
+        if oldest.last_sequence > flushed_sequence || self.bytes <= limit {
+            return None;
+        }
+        self.bytes -= oldest.bytes.len() as u64;
+        self.groups.pop_front()
+    }
+}

@@ -1,0 +1,215 @@
+//! The files of the WAL: writing groups, and finding where a WAL ends.
+
+use crate::error::OpenError;
+use crate::record::{ALIGNMENT, GROUP_HEADER_BYTES, GROUP_MAGIC, ReadRecord, read_group_header, read_record};
+use bytes::Bytes;
+use millstream_types::storage::{OpenMode, Storage, StorageFile};
+use std::io;
+use std::sync::Arc;
+
+pub(crate) const DIRECTORY: &str = "wal";
+
+pub(crate) fn path(first_sequence: u64) -> String {
+    format!("{DIRECTORY}/{first_sequence:020}.wal")
+}
+
+/// Writes groups to the newest file; travels with the commit job.
+#[derive(Debug)]
+pub(crate) struct WalWriter {
+    storage: Arc<dyn Storage>,
+    file: Option<Arc<dyn StorageFile>>,
+    position: u64,
+    sync: bool,
+}
+
+impl WalWriter {
+    pub fn new(storage: Arc<dyn Storage>, sync: bool) -> Self {
+        WalWriter {
+            storage,
+            file: None,
+            position: 0,
+            sync,
+        }
+    }
+
+    /// The next group starts a new file.
+    pub fn close_file(&mut self) {
+        self.file = None;
+    }
+
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    pub fn write(&mut self, group: &[u8], first_sequence: u64) -> io::Result<()> {
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => self.create(first_sequence)?,
+        };
+        file.write_at(group, self.position)?;
+        self.position += group.len() as u64;
+        if self.sync { file.sync_data() } else { Ok(()) }
+    }
+
+    fn create(&mut self, first_sequence: u64) -> io::Result<Arc<dyn StorageFile>> {
+        let file = self.storage.open(&path(first_sequence), OpenMode::Truncate)?;
+        if self.sync {
+            self.storage.sync_directory(DIRECTORY)?;
+        }
+        self.position = 0;
+        self.file = Some(file.clone());
+        Ok(file)
+    }
+}
+
+/// A WAL file that was read back.
+pub(crate) struct ReadFile {
+    pub first_sequence: u64,
+    pub bytes: Bytes,
+    pub records: Vec<ReadRecord>,
+}
+
+/// Reads all files; cuts a torn end off and makes what is left durable.
+///
+/// `known` is the sequence that the manifest holds; records up to it may be missing.
+pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile>, OpenError> {
+    let names = storage
+        .list(DIRECTORY)
+        .map_err(OpenError::io("list", DIRECTORY))?;
+    let mut sequences: Vec<u64> = names
+        .iter()
+        .filter_map(|entry| entry.name.strip_suffix(".wal")?.parse().ok())
+        .collect();
+    sequences.sort_unstable();
+    let mut contents = Vec::new();
+    for sequence in &sequences {
+        let path = path(*sequence);
+        contents.push(Bytes::from(
+            storage.read(&path).map_err(OpenError::io("read", path))?,
+        ));
+    }
+    let mut files = Vec::new();
+    let mut next = None;
+    for (index, first_sequence) in sequences.iter().copied().enumerate() {
+        if next.is_none() && first_sequence > known + 1 {
+            return Err(damaged(
+                first_sequence,
+                0,
+                known + 1,
+                "the file before it is missing",
+            ));
+        }
+        let expected = next.unwrap_or(first_sequence);
+        let (records, end, after) = read_file(&contents[index], expected);
+        next = Some(after);
+        let is_whole = end == contents[index].len();
+        if !is_whole || expected != first_sequence {
+            refuse_if_acknowledged(&contents[index..], (first_sequence, end), after, known)?;
+            cut(storage, first_sequence, end, &sequences[index + 1..])?;
+            files.push(ReadFile {
+                first_sequence,
+                bytes: contents[index].slice(..end),
+                records,
+            });
+            break;
+        }
+        files.push(ReadFile {
+            first_sequence,
+            bytes: contents[index].clone(),
+            records,
+        });
+    }
+    if let Some(last) = files.last() {
+        let path = path(last.first_sequence);
+        let file = storage
+            .open(&path, OpenMode::Write)
+            .map_err(OpenError::io("open", path.clone()))?;
+        file.sync_data().map_err(OpenError::io("sync", path))?;
+        storage
+            .sync_directory(DIRECTORY)
+            .map_err(OpenError::io("sync", DIRECTORY))?;
+    }
+    Ok(files)
+}
+
+/// Reads groups and records as long as they are good; returns them, where they end, and the next sequence.
+fn read_file(bytes: &Bytes, mut next: u64) -> (Vec<ReadRecord>, usize, u64) {
+    let mut records = Vec::new();
+    let mut at = 0;
+    while let Some(group) = read_group_header(&bytes[at..]) {
+        let fits =
+            usize::try_from(group.length).is_ok_and(|length| length <= bytes.len() - at - GROUP_HEADER_BYTES);
+        if group.first_sequence != next {
+            break;
+        }
+        let group_end = if fits {
+            at + GROUP_HEADER_BYTES + group.length as usize
+        } else {
+            bytes.len()
+        };
+        let mut position = at + GROUP_HEADER_BYTES;
+        while position < group_end {
+            match read_record(bytes, position) {
+                Some(record) if record.sequence == next && record.end <= group_end => {
+                    position = record.end;
+                    next += 1;
+                    records.push(record);
+                }
+                _ => return (records, position, next),
+            }
+        }
+        if !fits {
+            return (records, position.min(bytes.len()), next);
+        }
+        at = group_end;
+    }
+    (records, at, next)
+}
+
+/// Looks for a later group that was written after record `sequence` had been synced.
+fn refuse_if_acknowledged(
+    contents: &[Bytes],
+    (file, end): (u64, usize),
+    sequence: u64,
+    known: u64,
+) -> Result<(), OpenError> {
+    for (index, bytes) in contents.iter().enumerate() {
+        let mut at = if index == 0 {
+            end.next_multiple_of(ALIGNMENT)
+        } else {
+            0
+        };
+        while at + GROUP_HEADER_BYTES <= bytes.len() {
+            if bytes[at..at + 4] == GROUP_MAGIC {
+                let proof = read_group_header(&bytes[at..]).is_some_and(|group| group.synced >= sequence);
+                if proof && sequence > known {
+                    return Err(damaged(file, end as u64, sequence, "a later group follows it"));
+                }
+            }
+            at += ALIGNMENT;
+        }
+    }
+    Ok(())
+}
+
+fn damaged(first_sequence: u64, position: u64, sequence: u64, reason: &'static str) -> OpenError {
+    OpenError::WalDamaged {
+        path: path(first_sequence),
+        position,
+        sequence,
+        reason,
+    }
+}
+
+/// Removes the torn end of a file and all files after it.
+fn cut(storage: &dyn Storage, file: u64, end: usize, later: &[u64]) -> Result<(), OpenError> {
+    for sequence in later {
+        let path = path(*sequence);
+        storage.remove(&path).map_err(OpenError::io("remove", path))?;
+    }
+    let path = path(file);
+    let file = storage
+        .open(&path, OpenMode::Write)
+        .map_err(OpenError::io("open", path.clone()))?;
+    file.set_len(end as u64).map_err(OpenError::io("truncate", path))
+}

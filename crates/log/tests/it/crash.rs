@@ -1,0 +1,311 @@
+//! Crashes at every byte, failing disks, and damage.
+
+use crate::driver::{Driver, Produce, small};
+use millstream_log::batch::Marker;
+use millstream_log::*;
+use millstream_testkit::storage::{Fault, MemStorage, Operation, Survive};
+use std::io::ErrorKind;
+
+fn transactional(sequence: i32) -> Produce {
+    Produce {
+        producer: Some((7, 0, sequence)),
+        transactional: true,
+        count: 2,
+        ..Produce::default()
+    }
+}
+
+/// Two logs with plain batches, then one record that ends a transaction in both and has metadata.
+fn history(driver: &mut Driver) -> (LogId, LogId) {
+    let (a, b) = (driver.create(), driver.create());
+    driver.commit();
+    driver.append(a, Produce::default());
+    driver.append(a, transactional(0));
+    driver.append(b, transactional(0));
+    driver.commit();
+    (a, b)
+}
+
+fn end_transaction(driver: &mut Driver, a: LogId, b: LogId) {
+    let control = ControlType::Abort;
+    let marker = Marker {
+        producer_id: 7,
+        producer_epoch: 1,
+        coordinator_epoch: 0,
+        control,
+        timestamp: 5,
+    };
+    let mut record = Record::metadata("offsets and coordinator state");
+    for log in [a, b] {
+        record.push(Entry::Batch {
+            log,
+            batch: marker.encode().into(),
+        });
+    }
+    driver.log.append_record(driver.now, &record).unwrap();
+}
+
+#[test]
+fn a_crash_at_every_byte_keeps_what_was_acknowledged_and_no_half_record() {
+    let mut driver = Driver::fresh();
+    let (a, b) = history(&mut driver);
+    end_transaction(&mut driver, a, b);
+    let job = driver.log.take_commit(driver.now, Vec::new).unwrap();
+    let bytes = job.bytes() as u64;
+    let (mut with, mut without) = (0, 0);
+    for cut in 0..=bytes {
+        let storage = MemStorage::new();
+        let mut driver = Driver::open(&storage, small()).unwrap();
+        let (a, b) = history(&mut driver);
+        end_transaction(&mut driver, a, b);
+        let disk = storage.clone();
+        storage.fail(Fault {
+            operation: Operation::Write,
+            after: 0,
+            kind: ErrorKind::Other,
+            torn_bytes: cut as usize,
+            sticky: false,
+        });
+        let job = driver.log.take_commit(driver.now, Vec::new).unwrap();
+        assert!(driver.log.on_commit(job.run()).is_err());
+        drop(driver);
+        disk.crash(Survive::Prefix(cut));
+        let mut driver = Driver::open(&disk, small()).unwrap();
+        let ends = [a, b].map(|log| driver.log.offsets(log).unwrap());
+        match driver.metadata.len() {
+            0 => {
+                without += 1;
+                assert_eq!(ends.map(|offsets| offsets.end), [3, 2]);
+                assert_eq!(
+                    ends.map(|offsets| offsets.last_stable),
+                    [1, 0],
+                    "the transaction is open"
+                );
+            }
+            _ => {
+                with += 1;
+                assert_eq!(ends.map(|offsets| offsets.end), [4, 3]);
+                assert_eq!(ends.map(|offsets| offsets.last_stable), [4, 3]);
+            }
+        }
+        assert_eq!(
+            driver.read_all(a, 1 << 20).len(),
+            if driver.metadata.is_empty() { 2 } else { 3 }
+        );
+        driver.append(a, Produce::default());
+        driver.commit();
+    }
+    assert!(without > 100 && with >= 1, "{without} without, {with} with");
+}
+
+#[test]
+fn a_crash_at_every_storage_call_of_a_checkpoint_loses_nothing() {
+    for operation in [
+        Operation::Open,
+        Operation::Write,
+        Operation::Sync,
+        Operation::SyncDirectory,
+        Operation::Rename,
+    ] {
+        for after in 0..40 {
+            for survive in [
+                Survive::Nothing,
+                Survive::Prefix(100),
+                Survive::Sectors(after + 1),
+            ] {
+                let storage = MemStorage::new();
+                let mut driver = Driver::open(&storage, small()).unwrap();
+                let (a, b) = history(&mut driver);
+                driver.checkpoint();
+                end_transaction(&mut driver, a, b);
+                driver.append(
+                    a,
+                    Produce {
+                        count: 3,
+                        ..Produce::default()
+                    },
+                );
+                driver.owner = b"later".to_vec();
+                driver.commit();
+                driver.log.request_checkpoint();
+                driver.commit();
+                let fault = Fault {
+                    operation,
+                    after,
+                    kind: ErrorKind::StorageFull,
+                    torn_bytes: 7,
+                    sticky: true,
+                };
+                storage.fail(fault);
+                let job = driver.log.take_checkpoint().unwrap();
+                let failed = driver.log.on_checkpoint(job.run()).is_err();
+                drop(driver);
+                storage.heal();
+                storage.crash(survive);
+                let mut driver = Driver::open(&storage, small()).unwrap();
+                let batches = driver.read_all(a, 1 << 20);
+                assert_eq!(
+                    batches.iter().map(|(base, _)| *base).collect::<Vec<_>>(),
+                    [0, 1, 3, 4]
+                );
+                assert_eq!(driver.read_all(b, 1).len(), 2);
+                let from_snapshot = driver.snapshot.as_deref() == Some(b"later".as_slice());
+                assert!(from_snapshot || driver.metadata.len() == 1);
+                assert!(failed || from_snapshot);
+                driver.append(a, Produce::default());
+                driver.checkpoint();
+                if !failed && after > 0 {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_poisons_the_log_and_is_not_tried_again() {
+    let mut driver = Driver::fresh();
+    let log = driver.create();
+    driver.commit();
+    driver.append(log, Produce::default());
+    let fault = Fault {
+        operation: Operation::Sync,
+        after: 0,
+        kind: ErrorKind::Other,
+        torn_bytes: 0,
+        sticky: false,
+    };
+    driver.storage.fail(fault);
+    let job = driver.log.take_commit(0, Vec::new).unwrap();
+    assert!(matches!(
+        driver.log.on_commit(job.run()),
+        Err(LogError::Poisoned { .. })
+    ));
+    assert!(driver.log.take_commit(0, Vec::new).is_none());
+    assert_eq!(
+        driver.log.offsets(log).unwrap().high_watermark,
+        0,
+        "nothing is visible that may be lost"
+    );
+    let batch = Produce::default().encode();
+    let header = BatchHeader::check(&batch).unwrap();
+    assert!(matches!(
+        driver.log.append(0, log, &batch, &header),
+        Err(LogError::Poisoned { .. })
+    ));
+}
+
+#[test]
+fn a_damaged_middle_of_the_wal_is_refused_and_a_torn_end_is_not() {
+    let mut driver = Driver::fresh();
+    let log = driver.create();
+    driver.commit();
+    for _ in 0..3 {
+        driver.append(log, Produce::default());
+        driver.commit();
+    }
+    let (path, len) = driver
+        .storage
+        .files()
+        .into_iter()
+        .find(|(path, _)| path.ends_with(".wal"))
+        .unwrap();
+    drop(driver.log);
+    for offset in 0..len {
+        let disk = driver.storage.fork();
+        disk.flip(&path, offset, 0x10).unwrap();
+        match Driver::open(&disk, small()) {
+            Err(OpenError::WalDamaged { .. }) => {}
+            Err(other) => panic!("byte {offset}: {other}"),
+            Ok(opened) => {
+                // Only the last group may go: nothing after it says that it had been synced. Padding is not checked.
+                let end = opened.log.offsets(log).unwrap().end;
+                assert!(end >= 2, "byte {offset}: {end} records left");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_segment_quarantines_its_log_only() {
+    let mut driver = Driver::fresh();
+    let (a, b) = history(&mut driver);
+    driver.checkpoint();
+    driver.append(b, Produce::default());
+    driver.commit();
+    driver
+        .storage
+        .flip("logs/0000000000/00000000000000000000-0.log", 70, 1)
+        .unwrap();
+    driver.storage.kill();
+    drop(driver.log);
+    let mut driver = Driver::open(&driver.storage, small()).unwrap();
+    let limit = ReadLimit {
+        max_bytes: 1,
+        at_least_one: true,
+    };
+    assert!(matches!(
+        driver.log.read(a, 0, limit, Isolation::ReadUncommitted),
+        Err(LogError::Quarantined { .. })
+    ));
+    assert_eq!(driver.read_all(b, 1).len(), 2);
+    driver.checkpoint();
+    drop(driver.log);
+    let driver = Driver::open(&driver.storage, small()).unwrap();
+    assert!(
+        driver.log.quarantine_reason(a).is_some(),
+        "the quarantine is kept"
+    );
+}
+
+#[test]
+fn a_damaged_manifest_is_refused() {
+    let mut driver = Driver::fresh();
+    history(&mut driver);
+    driver.checkpoint();
+    drop(driver.log);
+    let len = driver
+        .storage
+        .files()
+        .into_iter()
+        .find(|(path, _)| path == "checkpoint")
+        .unwrap()
+        .1;
+    for offset in 0..len {
+        let disk = driver.storage.fork();
+        disk.flip("checkpoint", offset, 0x80).unwrap();
+        let error = Driver::open(&disk, small()).err().unwrap();
+        assert!(
+            matches!(error, OpenError::Manifest { .. } | OpenError::Version { .. }),
+            "byte {offset}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_has_one_owner() {
+    let driver = Driver::fresh();
+    assert!(matches!(
+        Driver::open(&driver.storage, small()),
+        Err(OpenError::Locked)
+    ));
+}
+
+#[test]
+fn a_full_disk_closes_the_log_and_loses_nothing_acknowledged() {
+    let mut driver = Driver::fresh();
+    let log = driver.create();
+    driver.append(log, Produce::default());
+    driver.commit();
+    let used: usize = driver.storage.files().iter().map(|(_, len)| len).sum();
+    driver.storage.set_capacity(Some(used + 50));
+    driver.append(log, Produce::default());
+    let job = driver.log.take_commit(0, Vec::new).unwrap();
+    let error = driver.log.on_commit(job.run()).unwrap_err();
+    assert!(error.to_string().contains("free or repair the disk"), "{error}");
+    driver.storage.set_capacity(None);
+    driver.storage.crash(Survive::Prefix(1000));
+    drop(driver.log);
+    let mut driver = Driver::open(&driver.storage, small()).unwrap();
+    assert_eq!(driver.read_all(log, 1).len(), 1);
+}
