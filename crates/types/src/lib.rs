@@ -4,10 +4,12 @@
 //! This crate does no work of its own: no parsing of SQL, no evaluation, no IO beyond [`storage::OsStorage`].
 
 pub mod batch;
+pub mod calendar;
 pub mod changelog;
 pub mod clock;
 pub mod declare;
 pub mod error;
+pub mod java_text;
 pub mod limits;
 pub mod logical_type;
 pub mod options;

@@ -12,7 +12,9 @@ use arrow_array::types::{
     Date32Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
 };
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, ListArray, MapArray, NullArray, StructArray, new_null_array};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, ListArray, MapArray, NullArray, StructArray, new_null_array,
+};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::DataType;
 use serde::{Deserialize, Serialize};
@@ -87,7 +89,9 @@ impl Scalar {
             return Self::Null;
         }
         match &ty.kind {
-            TypeKind::Char(_) | TypeKind::Varchar(_) => Self::String(array.as_string_view().value(row).to_owned()),
+            TypeKind::Char(_) | TypeKind::Varchar(_) => {
+                Self::String(array.as_string_view().value(row).to_owned())
+            }
             TypeKind::Binary(_)
             | TypeKind::Varbinary(_)
             | TypeKind::Variant
@@ -100,9 +104,11 @@ impl Scalar {
             TypeKind::BigInt => Self::BigInt(array.as_primitive::<Int64Type>().value(row)),
             TypeKind::Float => Self::Float(array.as_primitive::<Float32Type>().value(row)),
             TypeKind::Double => Self::Double(array.as_primitive::<Float64Type>().value(row)),
-            TypeKind::Decimal { .. } => {
-                Self::Decimal(array.as_primitive::<arrow_array::types::Decimal128Type>().value(row))
-            }
+            TypeKind::Decimal { .. } => Self::Decimal(
+                array
+                    .as_primitive::<arrow_array::types::Decimal128Type>()
+                    .value(row),
+            ),
             TypeKind::Date => Self::Date(array.as_primitive::<Date32Type>().value(row)),
             TypeKind::Time(_) => Self::Time(array.as_primitive::<Time32MillisecondType>().value(row)),
             TypeKind::Timestamp { .. } | TypeKind::TimestampLtz { .. } => {
@@ -116,7 +122,11 @@ impl Scalar {
             }
             TypeKind::Array(element) => {
                 let items = array.as_list::<i32>().value(row);
-                Self::Array((0..items.len()).map(|i| Self::from_array(element, &items, i)).collect())
+                Self::Array(
+                    (0..items.len())
+                        .map(|i| Self::from_array(element, &items, i))
+                        .collect(),
+                )
             }
             TypeKind::Map(key, value) => Self::entries(key, value, array, row),
             TypeKind::Multiset(element) => {
@@ -124,7 +134,13 @@ impl Scalar {
             }
             TypeKind::Row(fields) => {
                 let columns = array.as_struct().columns();
-                Self::Row(fields.iter().zip(columns).map(|(f, c)| Self::from_array(&f.ty, c, row)).collect())
+                Self::Row(
+                    fields
+                        .iter()
+                        .zip(columns)
+                        .map(|(f, c)| Self::from_array(&f.ty, c, row))
+                        .collect(),
+                )
             }
             TypeKind::Null | TypeKind::Descriptor => Self::Null,
         }
@@ -147,7 +163,9 @@ pub fn timestamp_nanos(array: &dyn Array, row: usize) -> i128 {
         DataType::Timestamp(arrow_schema::TimeUnit::Microsecond, _) => {
             i128::from(array.as_primitive::<TimestampMicrosecondType>().value(row)) * 1_000
         }
-        _ => array.as_primitive::<arrow_array::types::Decimal128Type>().value(row),
+        _ => array
+            .as_primitive::<arrow_array::types::Decimal128Type>()
+            .value(row),
     }
 }
 
@@ -173,7 +191,13 @@ pub fn scalars_to_array<'a>(ty: &LogicalType, values: impl Iterator<Item = &'a S
         }
         TypeKind::Boolean => {
             let mut builder = BooleanBuilder::new();
-            values.for_each(|v| builder.append_option(if let Scalar::Boolean(b) = v { Some(*b) } else { None }));
+            values.for_each(|v| {
+                builder.append_option(if let Scalar::Boolean(b) = v {
+                    Some(*b)
+                } else {
+                    None
+                })
+            });
             Arc::new(builder.finish())
         }
         TypeKind::TinyInt => primitive::<Int8Type>(ty, values, |v| v.as_i64().map(|i| i as i8)),
@@ -231,12 +255,24 @@ fn primitive<'a, T: ArrowPrimitiveType>(
 
 fn decimals<'a>(ty: &LogicalType, values: impl Iterator<Item = &'a Scalar>) -> ArrayRef {
     let mut builder = Decimal128Builder::new().with_data_type(arrow_type(ty));
-    values.for_each(|v| builder.append_option(if let Scalar::Decimal(d) = v { Some(*d) } else { None }));
+    values.for_each(|v| {
+        builder.append_option(if let Scalar::Decimal(d) = v {
+            Some(*d)
+        } else {
+            None
+        })
+    });
     Arc::new(builder.finish())
 }
 
 fn timestamps<'a>(ty: &LogicalType, precision: u8, values: impl Iterator<Item = &'a Scalar>) -> ArrayRef {
-    let nanos = |v: &Scalar| if let Scalar::Timestamp(n) = v { Some(*n) } else { None };
+    let nanos = |v: &Scalar| {
+        if let Scalar::Timestamp(n) = v {
+            Some(*n)
+        } else {
+            None
+        }
+    };
     match precision {
         0..=3 => primitive::<TimestampMillisecondType>(ty, values, |v| {
             nanos(v).and_then(|n| i64::try_from(n.div_euclid(1_000_000)).ok())
@@ -255,14 +291,25 @@ fn timestamps<'a>(ty: &LogicalType, precision: u8, values: impl Iterator<Item = 
 fn lists<'a>(ty: &LogicalType, element: &LogicalType, values: impl Iterator<Item = &'a Scalar>) -> ArrayRef {
     let (mut items, mut lengths, mut valid) = (Vec::new(), Vec::new(), Vec::new());
     for value in values {
-        let list: &[Scalar] = if let Scalar::Array(list) = value { list } else { &[] };
+        let list: &[Scalar] = if let Scalar::Array(list) = value {
+            list
+        } else {
+            &[]
+        };
         items.extend(list.iter());
         lengths.push(list.len());
         valid.push(matches!(value, Scalar::Array(_)));
     }
     let items = scalars_to_array(element, items.into_iter());
-    let DataType::List(field) = arrow_type(ty) else { return new_null_array(&arrow_type(ty), valid.len()) };
-    Arc::new(ListArray::new(field, OffsetBuffer::from_lengths(lengths), items, Some(NullBuffer::from(valid))))
+    let DataType::List(field) = arrow_type(ty) else {
+        return new_null_array(&arrow_type(ty), valid.len());
+    };
+    Arc::new(ListArray::new(
+        field,
+        OffsetBuffer::from_lengths(lengths),
+        items,
+        Some(NullBuffer::from(valid)),
+    ))
 }
 
 fn maps<'a>(
@@ -273,7 +320,11 @@ fn maps<'a>(
 ) -> ArrayRef {
     let (mut keys, mut items, mut lengths, mut valid) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for v in values {
-        let entries: &[(Scalar, Scalar)] = if let Scalar::Map(entries) = v { entries } else { &[] };
+        let entries: &[(Scalar, Scalar)] = if let Scalar::Map(entries) = v {
+            entries
+        } else {
+            &[]
+        };
         for (k, item) in entries {
             keys.push(k);
             items.push(item);
@@ -283,7 +334,13 @@ fn maps<'a>(
     }
     let keys = scalars_to_array(key, keys.into_iter());
     let items = scalars_to_array(value, items.into_iter());
-    map_array(ty, keys, items, OffsetBuffer::from_lengths(lengths), Some(NullBuffer::from(valid)))
+    map_array(
+        ty,
+        keys,
+        items,
+        OffsetBuffer::from_lengths(lengths),
+        Some(NullBuffer::from(valid)),
+    )
 }
 
 /// A MAP or MULTISET column of `ty` from its flattened keys and values.
@@ -296,10 +353,20 @@ pub fn map_array(
 ) -> ArrayRef {
     let data_type = arrow_type(ty);
     let rows = offsets.len().saturating_sub(1);
-    let DataType::Map(entries_field, ordered) = &data_type else { return new_null_array(&data_type, rows) };
-    let DataType::Struct(fields) = entries_field.data_type() else { return new_null_array(&data_type, rows) };
+    let DataType::Map(entries_field, ordered) = &data_type else {
+        return new_null_array(&data_type, rows);
+    };
+    let DataType::Struct(fields) = entries_field.data_type() else {
+        return new_null_array(&data_type, rows);
+    };
     let entries = StructArray::new(fields.clone(), vec![keys, values], None);
-    Arc::new(MapArray::new(entries_field.clone(), offsets, entries, nulls, *ordered))
+    Arc::new(MapArray::new(
+        entries_field.clone(),
+        offsets,
+        entries,
+        nulls,
+        *ordered,
+    ))
 }
 
 fn rows<'a>(ty: &LogicalType, fields: &[&LogicalType], values: impl Iterator<Item = &'a Scalar>) -> ArrayRef {
@@ -310,16 +377,24 @@ fn rows<'a>(ty: &LogicalType, fields: &[&LogicalType], values: impl Iterator<Ite
             Scalar::Row(items) => items.get(i).unwrap_or(&Scalar::Null),
             _ => &Scalar::Null,
         });
-        scalars_to_array(field, nth)
+        let nth: Vec<&Scalar> = nth.collect(); // a closure's type would nest without end
+        scalars_to_array(field, nth.into_iter())
     };
     let columns: Vec<ArrayRef> = fields.iter().enumerate().map(|(i, f)| column(i, f)).collect();
     struct_array(ty, columns, Some(NullBuffer::from(valid)), values.len())
 }
 
 /// A ROW column of `ty` from its field columns.
-pub fn struct_array(ty: &LogicalType, columns: Vec<ArrayRef>, nulls: Option<NullBuffer>, rows: usize) -> ArrayRef {
+pub fn struct_array(
+    ty: &LogicalType,
+    columns: Vec<ArrayRef>,
+    nulls: Option<NullBuffer>,
+    rows: usize,
+) -> ArrayRef {
     let data_type = arrow_type(ty);
-    let DataType::Struct(fields) = &data_type else { return new_null_array(&data_type, rows) };
+    let DataType::Struct(fields) = &data_type else {
+        return new_null_array(&data_type, rows);
+    };
     if fields.is_empty() {
         return Arc::new(StructArray::new_empty_fields(rows, nulls));
     }
