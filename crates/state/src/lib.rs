@@ -5,8 +5,15 @@
 //! when a window fires and which row wins is the operators' business.
 
 pub mod blocks;
+pub mod columns;
 pub mod error;
+mod fixed_width;
+pub mod group_table;
+pub mod hash;
 pub mod key_group;
 
 pub use blocks::{BlockContent, SnapshotScope, StateBlock, StateBlocks};
+pub use columns::{decode_columns, encode_columns};
 pub use error::StateError;
+pub use group_table::{DirtyBlocks, GROUPS_PER_BLOCK, GroupMap, GroupTable, NO_GROUP};
+pub use hash::key_groups;

@@ -1,0 +1,303 @@
+//! Several key columns as one run of bytes a row, and back.
+//!
+//! Layout of a row: one bit for each column (set: not NULL) in whole bytes, then the columns in order: values of fixed
+//! width as little-endian bytes of that width (zeros for NULL), others as a 32-bit length and the bytes. Equal rows
+//! have equal bytes. Nested columns go through Arrow's row format. The bytes live in memory only.
+
+use std::sync::Arc;
+
+use arrow_array::builder::make_view;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Decimal128Type;
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BinaryViewArray, Decimal128Array, StringViewArray, new_null_array,
+};
+use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_row::{RowConverter, SortField};
+use arrow_schema::DataType;
+
+use crate::error::StateError;
+use crate::fixed_width;
+
+use super::bytes::ByteRows;
+
+#[derive(Debug)]
+pub(super) struct RowCodec {
+    columns: Vec<ColumnCodec>,
+}
+
+#[derive(Debug)]
+struct ColumnCodec {
+    ty: DataType,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// Bytes of a word.
+    Word(usize),
+    Decimal,
+    Text,
+    Bytes,
+    /// Always NULL.
+    Nothing,
+    Nested(RowConverter),
+}
+
+/// A column of a batch, ready to be copied from.
+enum Input<'a> {
+    Words {
+        words: std::borrow::Cow<'a, [i64]>,
+        width: usize,
+    },
+    Decimals(&'a ScalarBuffer<i128>),
+    Variable(BinaryLike<'a>),
+    Nothing,
+}
+
+enum BinaryLike<'a> {
+    Text(&'a StringViewArray),
+    Bytes(&'a BinaryViewArray),
+    Encoded(BinaryArray),
+}
+
+impl BinaryLike<'_> {
+    fn value(&self, row: usize) -> &[u8] {
+        match self {
+            Self::Text(array) => array.value(row).as_bytes(),
+            Self::Bytes(array) => array.value(row),
+            Self::Encoded(array) => array.value(row),
+        }
+    }
+}
+
+/// Rows of a batch, encoded.
+#[derive(Debug, Default)]
+pub(super) struct EncodedRows {
+    data: Vec<u8>,
+    offsets: Vec<usize>,
+    views: Vec<u128>,
+}
+
+impl ByteRows for EncodedRows {
+    fn is_null(&self, _row: usize) -> bool {
+        false
+    }
+
+    #[inline]
+    fn view(&self, row: usize) -> u128 {
+        self.views[row]
+    }
+
+    #[inline]
+    fn bytes(&self, row: usize) -> &[u8] {
+        &self.data[self.offsets[row]..self.offsets[row + 1]]
+    }
+}
+
+impl RowCodec {
+    pub fn new(types: &[DataType]) -> Result<Self, StateError> {
+        let codec = |ty: &DataType| {
+            let form = match ty {
+                DataType::Decimal128(..) => Form::Decimal,
+                DataType::Utf8View => Form::Text,
+                DataType::BinaryView => Form::Bytes,
+                DataType::Null => Form::Nothing,
+                _ => match fixed_width::width_bits(ty) {
+                    Some(bits) => Form::Word(bits.div_ceil(8) as usize),
+                    None => Form::Nested(RowConverter::new(vec![SortField::new(ty.clone())])?),
+                },
+            };
+            Ok(ColumnCodec { ty: ty.clone(), form })
+        };
+        Ok(Self {
+            columns: types.iter().map(codec).collect::<Result<_, StateError>>()?,
+        })
+    }
+
+    pub fn encode(&self, columns: &[ArrayRef], rows: usize) -> Result<EncodedRows, StateError> {
+        let inputs = self.columns.iter().zip(columns).map(|(codec, c)| codec.input(c));
+        let inputs: Vec<Input<'_>> = inputs.collect::<Result<_, _>>()?;
+        let nulls: Vec<Option<&NullBuffer>> = columns.iter().map(|c| c.nulls()).collect();
+        let valid = |column: usize, row: usize| match &inputs[column] {
+            Input::Nothing => false,
+            _ => nulls[column].is_none_or(|n| n.is_valid(row)),
+        };
+        let mut encoded = EncodedRows::default();
+        encoded.offsets.reserve(rows + 1);
+        encoded.views.reserve(rows);
+        encoded.offsets.push(0);
+        for row in 0..rows {
+            let start = encoded.data.len();
+            encoded.data.resize(start + self.columns.len().div_ceil(8), 0);
+            for (column, input) in inputs.iter().enumerate() {
+                let is_valid = valid(column, row);
+                if is_valid {
+                    encoded.data[start + column / 8] |= 1 << (column % 8);
+                }
+                input.append(row, is_valid, &mut encoded.data);
+            }
+            encoded.offsets.push(encoded.data.len());
+            encoded.views.push(make_view(&encoded.data[start..], 0, 0));
+        }
+        Ok(encoded)
+    }
+
+    /// The columns of encoded rows.
+    pub fn decode(&self, rows: &[&[u8]]) -> Result<Vec<ArrayRef>, StateError> {
+        let mut cursors = vec![self.columns.len().div_ceil(8); rows.len()];
+        let column = |(i, codec): (usize, &ColumnCodec)| {
+            let valid = rows.iter().map(|row| row[i / 8] >> (i % 8) & 1 == 1).collect();
+            codec.decode(rows, &mut cursors, NullBuffer::new(valid))
+        };
+        self.columns.iter().enumerate().map(column).collect()
+    }
+}
+
+impl Input<'_> {
+    #[inline]
+    fn append(&self, row: usize, valid: bool, data: &mut Vec<u8>) {
+        match self {
+            Self::Words { words, width } => {
+                let word = if valid { words[row] } else { 0 };
+                data.extend_from_slice(&word.to_le_bytes()[..*width]);
+            }
+            Self::Decimals(values) => {
+                let value = if valid { values[row] } else { 0 };
+                data.extend_from_slice(&value.to_le_bytes());
+            }
+            Self::Variable(values) => {
+                let value = if valid { values.value(row) } else { &[] };
+                data.extend_from_slice(&(value.len() as u32).to_le_bytes());
+                data.extend_from_slice(value);
+            }
+            Self::Nothing => {}
+        }
+    }
+}
+
+impl ColumnCodec {
+    fn input<'a>(&self, column: &'a ArrayRef) -> Result<Input<'a>, StateError> {
+        let shape = || StateError::Shape {
+            expected: self.ty.to_string(),
+            found: column.data_type().to_string(),
+        };
+        Ok(match &self.form {
+            Form::Word(width) => Input::Words {
+                words: fixed_width::bits(column.as_ref()).ok_or_else(shape)?,
+                width: *width,
+            },
+            Form::Decimal => {
+                let array = column.as_primitive_opt::<Decimal128Type>().ok_or_else(shape)?;
+                Input::Decimals(array.values())
+            }
+            Form::Text => Input::Variable(BinaryLike::Text(column.as_string_view_opt().ok_or_else(shape)?)),
+            Form::Bytes => Input::Variable(BinaryLike::Bytes(column.as_binary_view_opt().ok_or_else(shape)?)),
+            Form::Nothing => Input::Nothing,
+            Form::Nested(converter) => {
+                let rows = converter.convert_columns(std::slice::from_ref(column))?;
+                Input::Variable(BinaryLike::Encoded(rows.try_into_binary()?))
+            }
+        })
+    }
+
+    fn decode(
+        &self,
+        rows: &[&[u8]],
+        cursors: &mut [usize],
+        nulls: NullBuffer,
+    ) -> Result<ArrayRef, StateError> {
+        match &self.form {
+            Form::Word(width) => {
+                let word = |(row, cursor): (&&[u8], &mut usize)| {
+                    let mut bytes = [0u8; 8];
+                    bytes[..*width].copy_from_slice(&row[*cursor..*cursor + width]);
+                    *cursor += width;
+                    i64::from_le_bytes(bytes)
+                };
+                let words = rows.iter().zip(cursors).map(word).collect();
+                fixed_width::array(&self.ty, words, Some(nulls))
+                    .ok_or_else(|| StateError::KeyType(self.ty.clone()))
+            }
+            Form::Decimal => {
+                let value = |(row, cursor): (&&[u8], &mut usize)| {
+                    let mut bytes = [0u8; 16];
+                    bytes.copy_from_slice(&row[*cursor..*cursor + 16]);
+                    *cursor += 16;
+                    i128::from_le_bytes(bytes)
+                };
+                let values: ScalarBuffer<i128> = rows.iter().zip(cursors).map(value).collect();
+                Ok(Arc::new(
+                    Decimal128Array::new(values, Some(nulls)).with_data_type(self.ty.clone()),
+                ))
+            }
+            Form::Nothing => Ok(new_null_array(&DataType::Null, rows.len())),
+            Form::Text => {
+                let binary = variable(rows, cursors, Some(nulls))?;
+                Ok(Arc::new(StringViewArray::from_iter(text_values(&binary)?)))
+            }
+            Form::Bytes => {
+                let binary = variable(rows, cursors, Some(nulls))?;
+                Ok(Arc::new(BinaryViewArray::from_iter(binary.iter())))
+            }
+            Form::Nested(converter) => {
+                let binary = variable(rows, cursors, None)?;
+                self.nested(converter, &binary, &nulls)
+            }
+        }
+    }
+
+    /// NULL rows were stored without bytes; Arrow's format wants its own NULL there.
+    fn nested(
+        &self,
+        converter: &RowConverter,
+        binary: &BinaryArray,
+        nulls: &NullBuffer,
+    ) -> Result<ArrayRef, StateError> {
+        let null = converter.convert_columns(&[new_null_array(&self.ty, 1)])?;
+        let null = null.row(0);
+        let parser = converter.parser();
+        let row = |i: usize| {
+            if nulls.is_valid(i) {
+                parser.parse(binary.value(i))
+            } else {
+                null
+            }
+        };
+        let columns = converter.convert_rows((0..binary.len()).map(row))?;
+        columns
+            .into_iter()
+            .next()
+            .ok_or_else(|| StateError::KeyType(self.ty.clone()))
+    }
+}
+
+/// Length-prefixed values at the cursors.
+fn variable(
+    rows: &[&[u8]],
+    cursors: &mut [usize],
+    nulls: Option<NullBuffer>,
+) -> Result<BinaryArray, StateError> {
+    let (mut data, mut lengths) = (Vec::new(), Vec::with_capacity(rows.len()));
+    for (row, cursor) in rows.iter().zip(cursors) {
+        let mut bytes = [0u8; 4];
+        bytes.copy_from_slice(&row[*cursor..*cursor + 4]);
+        let length = u32::from_le_bytes(bytes) as usize;
+        data.extend_from_slice(&row[*cursor + 4..*cursor + 4 + length]);
+        *cursor += 4 + length;
+        lengths.push(length);
+    }
+    Ok(BinaryArray::try_new(
+        OffsetBuffer::from_lengths(lengths),
+        data.into(),
+        nulls,
+    )?)
+}
+
+fn text_values(binary: &BinaryArray) -> Result<Vec<Option<&str>>, StateError> {
+    binary
+        .iter()
+        .map(|value| value.map(std::str::from_utf8).transpose())
+        .collect::<Result<_, _>>()
+        .map_err(|_| StateError::corrupt("keys", "a string key is not UTF-8"))
+}

@@ -1,0 +1,191 @@
+//! The open-addressing index of a group table: hashes to group numbers.
+//!
+//! A slot is one word: the high half of the hash as a tag, and the group number plus one. The home of a hash is given
+//! by the top bits of its tag, so that growing needs nothing but the slots themselves and moves them in order, and a
+//! removal closes its gap instead of leaving a tombstone. Probing works on runs of rows: all home slots are loaded
+//! first (the misses overlap), then all keys behind matching tags, and only what is left is searched one by one.
+
+/// Rows whose loads overlap.
+const PROBE_RUN: usize = 128;
+const SLOTS_MIN: usize = 16;
+/// Most slots that are used, in eighths.
+const LOAD_EIGHTHS: usize = 5;
+
+/// No group.
+pub const NO_GROUP: u32 = u32::MAX;
+
+/// Keys of a batch against the stored keys.
+pub(super) trait KeyRows {
+    /// Whether the key of `row` has a place of its own outside of the index (a NULL).
+    fn is_apart(&self, row: usize) -> bool;
+    /// Whether the stored key of `group` equals the key of `row`.
+    fn matches(&self, group: u32, row: usize) -> bool;
+}
+
+#[derive(Debug)]
+pub(super) struct Slots {
+    slots: Vec<u64>,
+    /// `32 - log2(slots)`: the tag shifted right by it is the home.
+    shift: u32,
+    used: usize,
+}
+
+#[inline]
+fn tag_of(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+#[inline]
+fn slot_of(tag: u32, group: u32) -> u64 {
+    (u64::from(tag) << 32) | u64::from(group + 1)
+}
+
+#[inline]
+fn group_in(slot: u64) -> u32 {
+    (slot as u32).wrapping_sub(1)
+}
+
+impl Slots {
+    pub fn new() -> Self {
+        Self {
+            slots: vec![0; SLOTS_MIN],
+            shift: 32 - SLOTS_MIN.trailing_zeros(),
+            used: 0,
+        }
+    }
+
+    pub fn memory_size(&self) -> usize {
+        self.slots.len() * size_of::<u64>()
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    #[inline]
+    fn home(&self, tag: u32) -> usize {
+        (u64::from(tag) >> self.shift) as usize
+    }
+
+    #[inline]
+    fn after(&self, index: usize) -> usize {
+        (index + 1) & (self.slots.len() - 1)
+    }
+
+    /// Makes room for `more` groups.
+    pub fn reserve(&mut self, more: usize) {
+        let needed = (self.used + more) * 8 / LOAD_EIGHTHS + 1;
+        if needed <= self.slots.len() {
+            return;
+        }
+        let size = needed.next_power_of_two();
+        let old = std::mem::replace(&mut self.slots, vec![0; size]);
+        self.shift = 32 - size.trailing_zeros().min(32);
+        for slot in old {
+            if slot != 0 {
+                self.place(slot);
+            }
+        }
+    }
+
+    fn place(&mut self, slot: u64) {
+        let mut index = self.home(tag_of(slot));
+        while self.slots[index] != 0 {
+            index = self.after(index);
+        }
+        self.slots[index] = slot;
+    }
+
+    /// Adds a group that is known to be absent.
+    pub fn insert(&mut self, hash: u64, group: u32) {
+        self.reserve(1);
+        self.place(slot_of(tag_of(hash), group));
+        self.used += 1;
+    }
+
+    /// The group of one key.
+    #[inline]
+    pub fn search<K: KeyRows>(&self, hash: u64, row: usize, keys: &K) -> u32 {
+        let tag = tag_of(hash);
+        let mut index = self.home(tag);
+        loop {
+            let slot = self.slots[index];
+            if slot == 0 {
+                return NO_GROUP;
+            }
+            if tag_of(slot) == tag && keys.matches(group_in(slot), row) {
+                return group_in(slot);
+            }
+            index = self.after(index);
+        }
+    }
+
+    /// Finds the groups of the rows from `first` on, as many as `groups` has places, at most one run. Rows whose home
+    /// slot does not hold them are left as [`NO_GROUP`] and added to `left`.
+    #[inline]
+    fn probe_run<K: KeyRows>(
+        &self,
+        hashes: &[u64],
+        first: usize,
+        keys: &K,
+        groups: &mut [u32],
+        left: &mut Vec<u32>,
+    ) {
+        let mut homes = [0u64; PROBE_RUN];
+        for (home, hash) in homes.iter_mut().zip(hashes) {
+            *home = self.slots[self.home(tag_of(*hash))];
+        }
+        for (i, ((home, hash), group)) in homes.iter().zip(hashes).zip(groups).enumerate() {
+            let row = first + i;
+            let candidate = group_in(*home);
+            let hit = *home != 0
+                && tag_of(*home) == tag_of(*hash)
+                && !keys.is_apart(row)
+                && keys.matches(candidate, row);
+            *group = if hit { candidate } else { NO_GROUP };
+            if !hit {
+                left.push(row as u32);
+            }
+        }
+    }
+
+    /// Finds the groups of all rows; rows not found at home are in `left`, in order.
+    pub fn probe<K: KeyRows>(&self, hashes: &[u64], keys: &K, groups: &mut [u32], left: &mut Vec<u32>) {
+        left.clear();
+        let runs = hashes.chunks(PROBE_RUN).zip(groups.chunks_mut(PROBE_RUN));
+        for (run, (hashes, groups)) in runs.enumerate() {
+            self.probe_run(hashes, run * PROBE_RUN, keys, groups, left);
+        }
+    }
+
+    /// Takes a group out; it must be there under this hash.
+    pub fn remove(&mut self, hash: u64, group: u32) {
+        let wanted = slot_of(tag_of(hash), group);
+        let mut gap = self.home(tag_of(hash));
+        while self.slots[gap] != wanted {
+            if self.slots[gap] == 0 {
+                debug_assert!(false, "group {group} is not in the index");
+                return;
+            }
+            gap = self.after(gap);
+        }
+        self.used -= 1;
+        self.close_gap(gap);
+    }
+
+    /// Moves later slots of the run back so that no search stops early.
+    fn close_gap(&mut self, mut gap: usize) {
+        let mask = self.slots.len() - 1;
+        let mut next = self.after(gap);
+        while self.slots[next] != 0 {
+            let home = self.home(tag_of(self.slots[next]));
+            let reaches_gap = next.wrapping_sub(home) & mask >= next.wrapping_sub(gap) & mask;
+            if reaches_gap {
+                self.slots[gap] = self.slots[next];
+                gap = next;
+            }
+            next = self.after(next);
+        }
+        self.slots[gap] = 0;
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of the state crate's public surface.
+
+mod group_table;
