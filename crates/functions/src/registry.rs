@@ -5,14 +5,29 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use crate::aggregate::AggregateFunction;
+use crate::aggregate::{self, AggregateFunction};
 use crate::scalar::ScalarFunction;
 
 /// The `FUNCTIONS` slices of the modules under [`crate::scalar`].
 const SCALARS: &[&[ScalarFunction]] = &[];
 
 /// The `FUNCTIONS` slices of the modules under [`crate::aggregate`].
-const AGGREGATES: &[&[AggregateFunction]] = &[];
+const AGGREGATES: &[&[AggregateFunction]] = &[
+    aggregate::count::FUNCTIONS,
+    aggregate::sum::FUNCTIONS,
+    aggregate::avg::FUNCTIONS,
+    aggregate::min_max::FUNCTIONS,
+    aggregate::variance::FUNCTIONS,
+    aggregate::first_last::FUNCTIONS,
+    aggregate::single_value::FUNCTIONS,
+    aggregate::listagg::FUNCTIONS,
+    aggregate::array_agg::FUNCTIONS,
+    aggregate::collect::FUNCTIONS,
+    aggregate::json::FUNCTIONS,
+    aggregate::percentile::FUNCTIONS,
+    aggregate::approx_distinct::FUNCTIONS,
+    aggregate::window_only::FUNCTIONS,
+];
 
 /// All scalar functions, in the order of their files.
 pub fn all_scalars() -> impl Iterator<Item = &'static ScalarFunction> {

@@ -1,4 +1,26 @@
 //! Aggregate functions: the declaration type and the accumulator contract; one module for each function or family.
+//!
+//! DISTINCT and FILTER are not here: they are the same for every function, and `operators` does them around the
+//! accumulators.
+
+pub mod approx_distinct;
+pub mod array_agg;
+pub mod avg;
+pub mod collect;
+pub mod count;
+pub mod first_last;
+pub mod json;
+pub mod listagg;
+pub mod min_max;
+pub mod ordered_bytes;
+pub mod percentile;
+mod rows;
+mod signatures;
+pub mod single_value;
+pub mod sum;
+mod value_list;
+pub mod variance;
+pub mod window_only;
 
 use arrow_array::ArrayRef;
 use millstream_types::{LogicalType, Scalar};
@@ -57,7 +79,12 @@ pub trait GroupsAccumulator: Send {
     /// Makes room for group numbers `0..groups`; never shrinks.
     fn resize(&mut self, groups: usize);
     /// Adds rows (or takes them back).
-    fn update(&mut self, groups: &[u32], args: &[ArrayRef], retract: Option<&[bool]>) -> Result<(), EvalError>;
+    fn update(
+        &mut self,
+        groups: &[u32],
+        args: &[ArrayRef],
+        retract: Option<&[bool]>,
+    ) -> Result<(), EvalError>;
     /// Types of the columns of [`Self::state`].
     fn state_types(&self) -> Vec<LogicalType>;
     /// The partial results of `groups`, one row each.

@@ -1,0 +1,220 @@
+//! PERCENTILE: exact percentiles with linear interpolation between neighbours.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array, ArrayRef, Float64Array, ListArray};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{DataType, Field};
+use millstream_types::{LogicalType, Scalar, TypeKind};
+
+use super::collect::{CountedValues, delegate_to_counts};
+use super::rows::{arg, each_valid, primitive};
+use super::signatures::{check_count, refuse};
+use super::{AccumulatorArgs, AggregateFunction, GroupsAccumulator};
+use crate::scalar::EvalError;
+use crate::signature::{ArgInfo, Signature, SignatureError};
+
+pub const FUNCTIONS: &[AggregateFunction] = &[AggregateFunction {
+    name: "PERCENTILE",
+    aliases: &[],
+    syntax: "PERCENTILE(value, percentage [, frequency])",
+    doc: "The exact percentile of the values that are not NULL, between neighbours by their distance; percentage is in \
+          0..1, an array of percentages gives an array. frequency counts a value so many times.",
+    window_only: false,
+    constant_args: &[1],
+    signature,
+    accumulator,
+}];
+
+fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
+    check_count("PERCENTILE", args, 2..=3)?;
+    let several = match &args[1].ty.kind {
+        TypeKind::Array(element) => element.is_numeric(),
+        _ => false,
+    };
+    let fits = args[0].ty.is_numeric()
+        && (several || args[1].ty.is_numeric())
+        && args.get(2).is_none_or(|frequency| frequency.ty.is_integer());
+    if !fits {
+        return Err(refuse(
+            "PERCENTILE",
+            args,
+            "PERCENTILE(<NUMERIC>, <NUMERIC> | <ARRAY<NUMERIC>>, <INTEGER>)",
+        ));
+    }
+    let percentage = if several {
+        LogicalType::array(LogicalType::DOUBLE)
+    } else {
+        LogicalType::DOUBLE
+    };
+    let mut types = vec![LogicalType::DOUBLE, percentage.clone(), LogicalType::BIGINT];
+    types.truncate(args.len());
+    Ok(Signature {
+        args: types,
+        result: percentage,
+    })
+}
+
+fn accumulator(args: &AccumulatorArgs<'_>) -> Box<dyn GroupsAccumulator> {
+    // Without a parameter the percentage is a column: it stands before the frequency.
+    let percentages = args.parameters.first().and_then(percentages_of);
+    Box::new(Percentile {
+        counts: CountedValues::new("PERCENTILE", &[LogicalType::DOUBLE]),
+        as_column: percentages.is_none(),
+        percentages: percentages.unwrap_or_default(),
+        several: matches!(args.result.kind, TypeKind::Array(_)),
+    })
+}
+
+fn number_of(value: &Scalar) -> Option<f64> {
+    match value {
+        Scalar::Double(v) => Some(*v),
+        Scalar::Float(v) => Some(f64::from(*v)),
+        other => other.as_i64().map(|v| v as f64),
+    }
+}
+
+fn percentages_of(value: &Scalar) -> Option<Vec<f64>> {
+    match value {
+        Scalar::Array(items) => items.iter().map(number_of).collect(),
+        one => number_of(one).map(|v| vec![v]),
+    }
+}
+
+struct Percentile {
+    counts: CountedValues,
+    percentages: Vec<f64>,
+    /// The percentages come as the second column.
+    as_column: bool,
+    /// The result is an array.
+    several: bool,
+}
+
+impl Percentile {
+    fn take_percentages(&mut self, args: &[ArrayRef]) -> Result<(), EvalError> {
+        let column = arg("PERCENTILE", args, 1)?;
+        if column.is_empty() || column.is_null(0) {
+            return Ok(());
+        }
+        let values = match column.as_list_opt::<i32>() {
+            Some(list) => list.value(0),
+            None => column.slice(0, 1),
+        };
+        self.percentages = primitive::<Float64Type>("PERCENTILE", &values)?
+            .iter()
+            .flatten()
+            .collect();
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), EvalError> {
+        match self.percentages.iter().find(|p| !(0.0..=1.0).contains(*p)) {
+            Some(wrong) => Err(EvalError::Data(format!(
+                "percentage of PERCENTILE is {wrong}, it must be in 0.0..1.0"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The values with their counts, ascending, as far as they are there.
+    fn sorted(&self, group: u32) -> Result<Vec<(f64, i64)>, EvalError> {
+        let (bytes, counts): (Vec<&[u8]>, Vec<i64>) = self.counts.present(group).unzip();
+        let columns = self.counts.codec().decode(bytes.into_iter())?;
+        let values = columns.first().and_then(|c| c.as_primitive_opt::<Float64Type>());
+        Ok(values
+            .map(|v| v.values().iter().copied().zip(counts).collect())
+            .unwrap_or_default())
+    }
+}
+
+/// The value at a percentage: between the two neighbours of its position, by distance.
+fn percentile(sorted: &[(f64, i64)], percentage: f64) -> Option<f64> {
+    let total: i64 = sorted.iter().map(|(_, count)| count).sum();
+    if total == 0 {
+        return None;
+    }
+    let position = percentage * (total - 1) as f64;
+    let (lower, upper) = (position.floor() as i64, position.ceil() as i64);
+    let at = |index: i64| {
+        let mut before = 0;
+        let entry = sorted.iter().find(|(_, count)| {
+            before += count;
+            index < before
+        });
+        entry.map(|(value, _)| *value)
+    };
+    let (low, high) = (at(lower)?, at(upper)?);
+    if lower == upper || low == high {
+        return Some(low);
+    }
+    Some((upper as f64 - position) * low + (position - lower as f64) * high)
+}
+
+impl GroupsAccumulator for Percentile {
+    delegate_to_counts!();
+
+    fn update(
+        &mut self,
+        groups: &[u32],
+        args: &[ArrayRef],
+        retract: Option<&[bool]>,
+    ) -> Result<(), EvalError> {
+        if self.as_column {
+            self.take_percentages(args)?;
+        } else {
+            self.check()?;
+        }
+        let frequency = match args.get(if self.as_column { 2 } else { 1 }) {
+            Some(column) => Some(primitive::<Int64Type>("PERCENTILE", column)?.clone()),
+            None => None,
+        };
+        let values = arg("PERCENTILE", args, 0)?;
+        let rows = self.counts.codec().encode(std::slice::from_ref(values))?;
+        let counts = &mut self.counts;
+        each_valid(groups, values.as_ref() as &dyn Array, |group, row| {
+            let times = frequency
+                .as_ref()
+                .map_or(1, |f| if f.is_valid(row) { f.value(row).max(0) } else { 0 });
+            let by = if retract.is_some_and(|r| r[row]) {
+                -times
+            } else {
+                times
+            };
+            counts.change(group, rows.row(row).data(), by);
+        });
+        Ok(())
+    }
+
+    fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, EvalError> {
+        let mut values: Vec<Option<f64>> = Vec::with_capacity(groups.len() * self.percentages.len());
+        let mut lengths = Vec::with_capacity(groups.len());
+        for group in groups {
+            let sorted = self.sorted(*group)?;
+            let before = values.len();
+            if self.several && sorted.is_empty() {
+                lengths.push(0);
+                continue;
+            }
+            values.extend(self.percentages.iter().map(|p| percentile(&sorted, *p)));
+            if !self.several && values.len() == before {
+                values.push(None);
+            }
+            lengths.push(values.len() - before);
+        }
+        let items = Float64Array::from(values);
+        if !self.several {
+            return Ok(Arc::new(items));
+        }
+        let nulls = arrow_buffer::NullBuffer::from_iter(lengths.iter().map(|n| *n > 0));
+        let nulls = (nulls.null_count() > 0).then_some(nulls);
+        let field = Arc::new(Field::new("item", DataType::Float64, true));
+        Ok(Arc::new(ListArray::new(
+            field,
+            OffsetBuffer::from_lengths(lengths),
+            Arc::new(items),
+            nulls,
+        )))
+    }
+}
