@@ -51,14 +51,22 @@ impl Batch {
     /// A batch of insertions.
     pub fn inserts(columns: Vec<ArrayRef>, rows: usize) -> Self {
         debug_assert!(columns.iter().all(|c| c.len() == rows));
-        Self { columns, kinds: None, rows }
+        Self {
+            columns,
+            kinds: None,
+            rows,
+        }
     }
 
     /// A changelog batch; a changelog of insertions only is stored without kinds.
     pub fn changes(columns: Vec<ArrayRef>, kinds: Vec<RowKind>) -> Self {
         let rows = kinds.len();
         debug_assert!(columns.iter().all(|c| c.len() == rows));
-        let kinds = if kinds.iter().all(|k| *k == RowKind::Insert) { None } else { Some(kinds.into()) };
+        let kinds = if kinds.iter().all(|k| *k == RowKind::Insert) {
+            None
+        } else {
+            Some(kinds.into())
+        };
         Self { columns, kinds, rows }
     }
 
@@ -84,32 +92,54 @@ impl Batch {
         let predicate = filter::FilterBuilder::new(keep).optimize().build();
         let columns: Result<Vec<_>, _> = self.columns.iter().map(|c| predicate.filter(c)).collect();
         let kept = |row: usize| keep.is_valid(row) && keep.value(row);
-        let kinds = self
-            .kinds
-            .as_ref()
-            .map(|kinds| kinds.iter().enumerate().filter(|(row, _)| kept(*row)).map(|(_, k)| *k).collect());
-        Ok(Self { columns: columns?, kinds, rows: predicate.count() })
+        let kinds = self.kinds.as_ref().map(|kinds| {
+            kinds
+                .iter()
+                .enumerate()
+                .filter(|(row, _)| kept(*row))
+                .map(|(_, k)| *k)
+                .collect()
+        });
+        Ok(Self {
+            columns: columns?,
+            kinds,
+            rows: predicate.count(),
+        })
     }
 
     /// The rows at `indices`, in that order.
     pub fn take(&self, indices: &UInt32Array) -> Result<Self, ArrowError> {
-        let columns: Result<Vec<_>, _> = self.columns.iter().map(|c| take::take(c, indices, None)).collect();
+        let columns: Result<Vec<_>, _> = self
+            .columns
+            .iter()
+            .map(|c| take::take(c, indices, None))
+            .collect();
         let kinds = self
             .kinds
             .as_ref()
             .map(|kinds| indices.values().iter().map(|row| kinds[*row as usize]).collect());
-        Ok(Self { columns: columns?, kinds, rows: indices.len() })
+        Ok(Self {
+            columns: columns?,
+            kinds,
+            rows: indices.len(),
+        })
     }
 
     /// The columns at `indices`, by reference.
     pub fn project(&self, indices: &[usize]) -> Self {
         let columns = indices.iter().map(|&i| Arc::clone(&self.columns[i])).collect();
-        Self { columns, kinds: self.kinds.clone(), rows: self.rows }
+        Self {
+            columns,
+            kinds: self.kinds.clone(),
+            rows: self.rows,
+        }
     }
 
     /// All rows of `batches` in order; `None` when there are no batches.
     pub fn concat(batches: &[Batch]) -> Result<Option<Self>, ArrowError> {
-        let [first, rest @ ..] = batches else { return Ok(None) };
+        let [first, rest @ ..] = batches else {
+            return Ok(None);
+        };
         if rest.is_empty() {
             return Ok(Some(first.clone()));
         }
@@ -120,16 +150,26 @@ impl Batch {
             })
             .collect();
         let rows = batches.iter().map(|b| b.rows).sum();
-        let kinds = batches
-            .iter()
-            .any(|b| b.kinds.is_some())
-            .then(|| batches.iter().flat_map(|b| (0..b.rows).map(|row| b.kind(row))).collect());
-        Ok(Some(Self { columns: columns?, kinds, rows }))
+        let kinds = batches.iter().any(|b| b.kinds.is_some()).then(|| {
+            batches
+                .iter()
+                .flat_map(|b| (0..b.rows).map(|row| b.kind(row)))
+                .collect()
+        });
+        Ok(Some(Self {
+            columns: columns?,
+            kinds,
+            rows,
+        }))
     }
 
     /// Bytes that the columns hold, for credits and metrics.
     pub fn memory_size(&self) -> usize {
-        self.columns.iter().map(|c| c.get_array_memory_size()).sum::<usize>() + self.rows
+        self.columns
+            .iter()
+            .map(|c| c.get_array_memory_size())
+            .sum::<usize>()
+            + self.rows
     }
 
     /// The Arrow record batch of the columns (kinds are left out).

@@ -17,11 +17,26 @@ pub struct ChangelogMode {
 
 impl ChangelogMode {
     /// `[I]`
-    pub const INSERT_ONLY: Self = Self { insert: true, update_before: false, update_after: false, delete: false };
+    pub const INSERT_ONLY: Self = Self {
+        insert: true,
+        update_before: false,
+        update_after: false,
+        delete: false,
+    };
     /// `[I,UB,UA,D]`
-    pub const ALL: Self = Self { insert: true, update_before: true, update_after: true, delete: true };
+    pub const ALL: Self = Self {
+        insert: true,
+        update_before: true,
+        update_after: true,
+        delete: true,
+    };
     /// `[I,UA,D]`: changes by key.
-    pub const UPSERT: Self = Self { insert: true, update_before: false, update_after: true, delete: true };
+    pub const UPSERT: Self = Self {
+        insert: true,
+        update_before: false,
+        update_after: true,
+        delete: true,
+    };
 
     pub fn contains(self, kind: RowKind) -> bool {
         match kind {
@@ -54,9 +69,22 @@ impl ChangelogMode {
 /// `[I,UB,UA,D]`, as EXPLAIN CHANGELOG_MODE prints it.
 impl fmt::Display for ChangelogMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds = [(self.insert, "I"), (self.update_before, "UB"), (self.update_after, "UA"), (self.delete, "D")];
-        let names: Vec<&str> = kinds.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
-        if names.is_empty() { f.write_str("[NONE]") } else { write!(f, "[{}]", names.join(",")) }
+        let kinds = [
+            (self.insert, "I"),
+            (self.update_before, "UB"),
+            (self.update_after, "UA"),
+            (self.delete, "D"),
+        ];
+        let names: Vec<&str> = kinds
+            .iter()
+            .filter(|(on, _)| *on)
+            .map(|(_, name)| *name)
+            .collect();
+        if names.is_empty() {
+            f.write_str("[NONE]")
+        } else {
+            write!(f, "[{}]", names.join(","))
+        }
     }
 }
 

@@ -91,7 +91,10 @@ pub struct Declarations {
 
 impl Declarations {
     pub fn connector(&self, identifier: &str) -> Option<&'static ConnectorDecl> {
-        self.connectors.iter().copied().find(|c| c.identifier == identifier)
+        self.connectors
+            .iter()
+            .copied()
+            .find(|c| c.identifier == identifier)
     }
 
     pub fn format(&self, identifier: &str) -> Option<&'static FormatDecl> {

@@ -38,12 +38,21 @@ pub enum TypeKind {
     BigInt,
     Float,
     Double,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Date,
     /// Time of day; run-time precision is at most 3.
     Time(u8),
-    Timestamp { precision: u8, attribute: TimeAttribute },
-    TimestampLtz { precision: u8, attribute: TimeAttribute },
+    Timestamp {
+        precision: u8,
+        attribute: TimeAttribute,
+    },
+    TimestampLtz {
+        precision: u8,
+        attribute: TimeAttribute,
+    },
     /// Months in an `i32`.
     IntervalYearMonth(YearMonthResolution),
     /// Milliseconds in an `i64`.
@@ -60,7 +69,10 @@ pub enum TypeKind {
     /// The argument of a window function: names columns, holds no data.
     Descriptor,
     /// An opaque Java value; parsed, shown, never executed.
-    Raw { class: String, serializer: String },
+    Raw {
+        class: String,
+        serializer: String,
+    },
 }
 
 /// A field of a ROW type.
@@ -141,7 +153,10 @@ impl LogicalType {
 
     /// A NOT NULL type of `kind`.
     pub const fn not_null(kind: TypeKind) -> Self {
-        Self { kind, nullable: false }
+        Self {
+            kind,
+            nullable: false,
+        }
     }
 
     pub const BOOLEAN: Self = Self::new(TypeKind::Boolean);
@@ -165,11 +180,17 @@ impl LogicalType {
     }
 
     pub const fn timestamp(precision: u8) -> Self {
-        Self::new(TypeKind::Timestamp { precision, attribute: TimeAttribute::None })
+        Self::new(TypeKind::Timestamp {
+            precision,
+            attribute: TimeAttribute::None,
+        })
     }
 
     pub const fn timestamp_ltz(precision: u8) -> Self {
-        Self::new(TypeKind::TimestampLtz { precision, attribute: TimeAttribute::None })
+        Self::new(TypeKind::TimestampLtz {
+            precision,
+            attribute: TimeAttribute::None,
+        })
     }
 
     pub fn array(element: LogicalType) -> Self {
@@ -181,13 +202,23 @@ impl LogicalType {
     }
 
     pub fn row(fields: impl IntoIterator<Item = (String, LogicalType)>) -> Self {
-        let fields = fields.into_iter().map(|(name, ty)| RowField { name, ty, description: None }).collect();
+        let fields = fields
+            .into_iter()
+            .map(|(name, ty)| RowField {
+                name,
+                ty,
+                description: None,
+            })
+            .collect();
         Self::new(TypeKind::Row(fields))
     }
 
     /// The same type with another nullability.
     pub fn with_nullable(&self, nullable: bool) -> Self {
-        Self { kind: self.kind.clone(), nullable }
+        Self {
+            kind: self.kind.clone(),
+            nullable,
+        }
     }
 
     pub fn family(&self) -> TypeFamily {
@@ -228,7 +259,10 @@ impl LogicalType {
     }
 
     pub fn is_interval(&self) -> bool {
-        matches!(self.family(), TypeFamily::IntervalYearMonth | TypeFamily::IntervalDayTime)
+        matches!(
+            self.family(),
+            TypeFamily::IntervalYearMonth | TypeFamily::IntervalDayTime
+        )
     }
 
     pub fn is_null(&self) -> bool {
@@ -262,7 +296,10 @@ impl LogicalType {
             TypeKind::TimestampLtz { precision, .. } => TypeKind::TimestampLtz { precision, attribute },
             ref other => other.clone(),
         };
-        Self { kind, nullable: self.nullable }
+        Self {
+            kind,
+            nullable: self.nullable,
+        }
     }
 
     /// The same type as plain data: no time attribute.
@@ -273,7 +310,9 @@ impl LogicalType {
     /// Length of a character or binary type.
     pub fn length(&self) -> Option<u32> {
         match self.kind {
-            TypeKind::Char(n) | TypeKind::Varchar(n) | TypeKind::Binary(n) | TypeKind::Varbinary(n) => Some(n),
+            TypeKind::Char(n) | TypeKind::Varchar(n) | TypeKind::Binary(n) | TypeKind::Varbinary(n) => {
+                Some(n)
+            }
             _ => None,
         }
     }
@@ -338,7 +377,11 @@ impl fmt::Display for LogicalType {
             TimeAttribute::Rowtime => return f.write_str(" NOT NULL *ROWTIME*"),
             TimeAttribute::Proctime => return f.write_str(" NOT NULL *PROCTIME*"),
         }
-        if self.nullable || self.is_null() { Ok(()) } else { f.write_str(" NOT NULL") }
+        if self.nullable || self.is_null() {
+            Ok(())
+        } else {
+            f.write_str(" NOT NULL")
+        }
     }
 }
 

@@ -40,7 +40,13 @@ pub struct OptionDecl {
 impl OptionDecl {
     /// An optional option without a default.
     pub const fn new(key: &'static str, ty: OptionType, doc: &'static str) -> Self {
-        Self { key, ty, default: None, required: false, doc }
+        Self {
+            key,
+            ty,
+            default: None,
+            required: false,
+            doc,
+        }
     }
 
     pub const fn with_default(mut self, default: &'static str) -> Self {
@@ -70,22 +76,40 @@ impl OptionDecl {
     pub fn check(&self, value: &str) -> Result<(), OptionError> {
         let expected = match self.ty {
             OptionType::String | OptionType::List | OptionType::Map => return Ok(()),
-            OptionType::Boolean => parse_boolean(value).is_none().then_some("true or false".to_owned()),
-            OptionType::Int => value.trim().parse::<i32>().is_err().then_some("an integer".to_owned()),
-            OptionType::Long => value.trim().parse::<i64>().is_err().then_some("an integer".to_owned()),
-            OptionType::Double => value.trim().parse::<f64>().is_err().then_some("a number".to_owned()),
-            OptionType::Duration => {
-                parse_duration(value).is_none().then_some("a duration such as '10 s' or '500 ms'".to_owned())
-            }
-            OptionType::MemorySize => {
-                parse_memory_size(value).is_none().then_some("a size such as '64 mb'".to_owned())
-            }
+            OptionType::Boolean => parse_boolean(value)
+                .is_none()
+                .then_some("true or false".to_owned()),
+            OptionType::Int => value
+                .trim()
+                .parse::<i32>()
+                .is_err()
+                .then_some("an integer".to_owned()),
+            OptionType::Long => value
+                .trim()
+                .parse::<i64>()
+                .is_err()
+                .then_some("an integer".to_owned()),
+            OptionType::Double => value
+                .trim()
+                .parse::<f64>()
+                .is_err()
+                .then_some("a number".to_owned()),
+            OptionType::Duration => parse_duration(value)
+                .is_none()
+                .then_some("a duration such as '10 s' or '500 ms'".to_owned()),
+            OptionType::MemorySize => parse_memory_size(value)
+                .is_none()
+                .then_some("a size such as '64 mb'".to_owned()),
             OptionType::Enum(words) => (!words.iter().any(|w| w.eq_ignore_ascii_case(value.trim())))
                 .then(|| format!("one of {}", words.join(", "))),
         };
         match expected {
             None => Ok(()),
-            Some(expected) => Err(OptionError::Value { key: self.key.to_owned(), value: value.to_owned(), expected }),
+            Some(expected) => Err(OptionError::Value {
+                key: self.key.to_owned(),
+                value: value.to_owned(),
+                expected,
+            }),
         }
     }
 }
@@ -94,9 +118,17 @@ impl OptionDecl {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
     #[error("invalid value '{value}' for option '{key}': expected {expected}")]
-    Value { key: String, value: String, expected: String },
+    Value {
+        key: String,
+        value: String,
+        expected: String,
+    },
     #[error("unsupported option '{key}' for {owner}. supported options: {supported}")]
-    Unknown { key: String, owner: String, supported: String },
+    Unknown {
+        key: String,
+        owner: String,
+        supported: String,
+    },
     #[error("one or more required options are missing for {owner}: {keys}")]
     Missing { keys: String, owner: String },
 }
@@ -171,14 +203,23 @@ mod tests {
         let properties = OptionDecl::new("properties.*", OptionType::String, "");
         assert!(properties.matches("properties.bootstrap.servers") && !properties.matches("properties."));
         let kind = OptionDecl::new("fields.#.kind", OptionType::String, "");
-        assert!(kind.matches("fields.a.kind") && !kind.matches("fields..kind") && !kind.matches("fields.a.min"));
+        assert!(
+            kind.matches("fields.a.kind") && !kind.matches("fields..kind") && !kind.matches("fields.a.min")
+        );
     }
 
     #[test]
     fn a_value_of_the_wrong_type_names_what_is_expected() {
-        let decl = OptionDecl::new("scan.startup.mode", OptionType::Enum(&["earliest-offset", "latest-offset"]), "");
+        let decl = OptionDecl::new(
+            "scan.startup.mode",
+            OptionType::Enum(&["earliest-offset", "latest-offset"]),
+            "",
+        );
         let error = decl.check("first").unwrap_err().to_string();
-        assert!(error.contains("'first'") && error.contains("earliest-offset, latest-offset"), "{error}");
+        assert!(
+            error.contains("'first'") && error.contains("earliest-offset, latest-offset"),
+            "{error}"
+        );
         assert!(decl.check("EARLIEST-OFFSET").is_ok());
     }
 }

@@ -12,9 +12,7 @@ use arrow_array::types::{
     Date32Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
 };
-use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, ListArray, MapArray, NullArray, StructArray, new_null_array,
-};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, ListArray, NullArray, StructArray, new_null_array};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::DataType;
 use serde::{Deserialize, Serialize};
@@ -147,9 +145,14 @@ impl Scalar {
     }
 
     fn entries(key: &LogicalType, value: &LogicalType, array: &dyn Array, row: usize) -> Scalar {
-        let entries = array.as_map().value(row);
-        let (keys, values) = (entries.column(0), entries.column(1));
-        let entry = |i| (Self::from_array(key, keys, i), Self::from_array(value, values, i));
+        let entries = array.as_list::<i32>().value(row);
+        let columns = entries.as_struct().columns();
+        let entry = |i| {
+            (
+                Self::from_array(key, &columns[0], i),
+                Self::from_array(value, &columns[1], i),
+            )
+        };
         Self::Map((0..entries.len()).map(entry).collect())
     }
 }
@@ -353,20 +356,14 @@ pub fn map_array(
 ) -> ArrayRef {
     let data_type = arrow_type(ty);
     let rows = offsets.len().saturating_sub(1);
-    let DataType::Map(entries_field, ordered) = &data_type else {
+    let DataType::List(field) = &data_type else {
         return new_null_array(&data_type, rows);
     };
-    let DataType::Struct(fields) = entries_field.data_type() else {
+    let DataType::Struct(fields) = field.data_type() else {
         return new_null_array(&data_type, rows);
     };
     let entries = StructArray::new(fields.clone(), vec![keys, values], None);
-    Arc::new(MapArray::new(
-        entries_field.clone(),
-        offsets,
-        entries,
-        nulls,
-        *ordered,
-    ))
+    Arc::new(ListArray::new(field.clone(), offsets, Arc::new(entries), nulls))
 }
 
 fn rows<'a>(ty: &LogicalType, fields: &[&LogicalType], values: impl Iterator<Item = &'a Scalar>) -> ArrayRef {

@@ -22,7 +22,15 @@ pub struct Schema {
 
 impl Schema {
     pub fn new(columns: impl IntoIterator<Item = (impl Into<String>, LogicalType)>) -> Self {
-        Self { columns: columns.into_iter().map(|(name, ty)| Column { name: name.into(), ty }).collect() }
+        Self {
+            columns: columns
+                .into_iter()
+                .map(|(name, ty)| Column {
+                    name: name.into(),
+                    ty,
+                })
+                .collect(),
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -44,12 +52,19 @@ impl Schema {
 
     /// The columns at `indices`, in that order.
     pub fn project(&self, indices: &[usize]) -> Schema {
-        Self { columns: indices.iter().map(|&i| self.columns[i].clone()).collect() }
+        Self {
+            columns: indices.iter().map(|&i| self.columns[i].clone()).collect(),
+        }
     }
 
     /// The Arrow schema with the physical types of [`arrow_type`].
     pub fn to_arrow(&self) -> ArrowSchema {
-        ArrowSchema::new(self.columns.iter().map(|c| arrow_field(&c.name, &c.ty)).collect::<Vec<_>>())
+        ArrowSchema::new(
+            self.columns
+                .iter()
+                .map(|c| arrow_field(&c.name, &c.ty))
+                .collect::<Vec<_>>(),
+        )
     }
 }
 
@@ -69,7 +84,7 @@ impl Schema {
 /// | INTERVAL YEAR TO MONTH | `Interval(YearMonth)` |
 /// | INTERVAL DAY TO SECOND | `Duration(Millisecond)` |
 /// | ARRAY | `List` with child `item` |
-/// | MAP, MULTISET | `Map` with entries `entries(key, value)`, unsorted; MULTISET counts are `Int32` |
+/// | MAP, MULTISET | `List` of `Struct(key, value)`: Arrow's `Map` refuses NULL keys, Flink has them; MULTISET counts are `Int32` |
 /// | ROW | `Struct` |
 /// | NULL, DESCRIPTOR | `Null` |
 pub fn arrow_type(ty: &LogicalType) -> DataType {
@@ -125,7 +140,6 @@ fn timestamp_arrow_type(precision: u8, zone: Option<Arc<str>>) -> DataType {
 }
 
 fn map_arrow_type(key: &LogicalType, value: &LogicalType) -> DataType {
-    // Arrow demands non-null keys in the field; Flink allows a NULL key at run time, so the key field is nullable too.
     let entries = Fields::from(vec![child_field("key", key), child_field("value", value)]);
-    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
+    DataType::List(Arc::new(Field::new("entries", DataType::Struct(entries), true)))
 }

@@ -1,0 +1,343 @@
+//! Column builders that decoders append to, one for each physical type, with the means to take a record back.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
+use arrow_array::types::{
+    Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType,
+    TimestampMillisecondType,
+};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, ListArray, NullArray, PrimitiveArray};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
+use arrow_schema::DataType;
+use millstream_types::{LogicalType, TypeKind, arrow_type, map_array, struct_array};
+
+/// Values with validity; NULL slots hold the default value.
+#[derive(Debug, Default)]
+pub struct Slots<T> {
+    pub values: Vec<T>,
+    pub valid: Vec<bool>,
+    nulls: usize,
+}
+
+impl<T: Default + Copy> Slots<T> {
+    #[inline]
+    pub fn push(&mut self, value: T) {
+        self.values.push(value);
+        self.valid.push(true);
+    }
+
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.values.push(T::default());
+        self.valid.push(false);
+        self.nulls += 1;
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.nulls -= self.valid[rows..].iter().filter(|v| !**v).count();
+        self.values.truncate(rows);
+        self.valid.truncate(rows);
+    }
+
+    fn take(&mut self) -> (Vec<T>, Option<NullBuffer>) {
+        let nulls = (self.nulls > 0).then(|| NullBuffer::from(std::mem::take(&mut self.valid)));
+        self.valid.clear();
+        self.nulls = 0;
+        (std::mem::take(&mut self.values), nulls)
+    }
+}
+
+/// Where the bytes of a string or binary value lie.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Span {
+    pub offset: u32,
+    pub length: u32,
+    /// In the side buffer of the builder (unescaped text) instead of the message buffer.
+    pub own: bool,
+}
+
+/// Strings or bytes that refer to the message buffer, or to bytes of their own.
+#[derive(Debug, Default)]
+pub struct Spans {
+    pub slots: Slots<Span>,
+    /// Bytes that are not in the message buffer as they are.
+    pub own: Vec<u8>,
+}
+
+impl Spans {
+    /// A value inside the message buffer.
+    #[inline]
+    pub fn push_shared(&mut self, offset: usize, length: usize) {
+        self.slots.push(Span {
+            offset: offset as u32,
+            length: length as u32,
+            own: false,
+        });
+    }
+
+    /// A value of its own.
+    pub fn push_own(&mut self, bytes: &[u8]) {
+        let offset = self.own.len() as u32;
+        self.own.extend_from_slice(bytes);
+        self.slots.push(Span {
+            offset,
+            length: bytes.len() as u32,
+            own: true,
+        });
+    }
+}
+
+/// A list of columns under one offset list.
+#[derive(Debug, Default)]
+pub struct Nested {
+    pub lengths: Slots<u32>,
+    pub children: Vec<ColumnBuilder>,
+}
+
+/// A column under construction.
+#[derive(Debug)]
+pub struct ColumnBuilder {
+    pub ty: LogicalType,
+    pub values: Values,
+}
+
+/// The values of a [`ColumnBuilder`], by physical type.
+#[derive(Debug)]
+pub enum Values {
+    Boolean(Slots<bool>),
+    I8(Slots<i8>),
+    I16(Slots<i16>),
+    /// INT, DATE, TIME and year-month intervals.
+    I32(Slots<i32>),
+    /// BIGINT, day-time intervals, and timestamps of milliseconds or microseconds.
+    I64(Slots<i64>),
+    /// DECIMAL (unscaled) and timestamps of nanoseconds.
+    I128(Slots<i128>),
+    F32(Slots<f32>),
+    F64(Slots<f64>),
+    String(Spans),
+    Binary(Spans),
+    /// One child.
+    List(Nested),
+    /// Two children: keys and values.
+    Map(Nested),
+    /// A child for each field; `lengths` only carries validity.
+    Row(Nested),
+    /// A type without values (NULL).
+    Null(usize),
+}
+
+impl ColumnBuilder {
+    pub fn new(ty: &LogicalType) -> Self {
+        let nested = |children: Vec<&LogicalType>| Nested {
+            lengths: Slots::default(),
+            children: children.into_iter().map(Self::new).collect(),
+        };
+        let values = match &ty.kind {
+            TypeKind::Char(_) | TypeKind::Varchar(_) => Values::String(Spans::default()),
+            TypeKind::Binary(_)
+            | TypeKind::Varbinary(_)
+            | TypeKind::Variant
+            | TypeKind::Bitmap
+            | TypeKind::Raw { .. } => Values::Binary(Spans::default()),
+            TypeKind::Boolean => Values::Boolean(Slots::default()),
+            TypeKind::TinyInt => Values::I8(Slots::default()),
+            TypeKind::SmallInt => Values::I16(Slots::default()),
+            TypeKind::Int | TypeKind::Date | TypeKind::Time(_) | TypeKind::IntervalYearMonth(_) => {
+                Values::I32(Slots::default())
+            }
+            TypeKind::BigInt | TypeKind::IntervalDayTime(_) => Values::I64(Slots::default()),
+            TypeKind::Timestamp { precision, .. } | TypeKind::TimestampLtz { precision, .. } => {
+                if *precision <= 6 {
+                    Values::I64(Slots::default())
+                } else {
+                    Values::I128(Slots::default())
+                }
+            }
+            TypeKind::Decimal { .. } => Values::I128(Slots::default()),
+            TypeKind::Float => Values::F32(Slots::default()),
+            TypeKind::Double => Values::F64(Slots::default()),
+            TypeKind::Array(_) => Values::List(nested(ty.children())),
+            TypeKind::Map(..) => Values::Map(nested(ty.children())),
+            TypeKind::Multiset(element) => Values::Map(nested(vec![element, &LogicalType::INT])),
+            TypeKind::Row(_) => Values::Row(nested(ty.children())),
+            TypeKind::Null | TypeKind::Descriptor => Values::Null(0),
+        };
+        Self {
+            ty: ty.clone(),
+            values,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match &self.values {
+            Values::Boolean(s) => s.valid.len(),
+            Values::I8(s) => s.valid.len(),
+            Values::I16(s) => s.valid.len(),
+            Values::I32(s) => s.valid.len(),
+            Values::I64(s) => s.valid.len(),
+            Values::I128(s) => s.valid.len(),
+            Values::F32(s) => s.valid.len(),
+            Values::F64(s) => s.valid.len(),
+            Values::String(s) | Values::Binary(s) => s.slots.valid.len(),
+            Values::List(n) | Values::Map(n) | Values::Row(n) => n.lengths.valid.len(),
+            Values::Null(rows) => *rows,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn push_null(&mut self) {
+        match &mut self.values {
+            Values::Boolean(s) => s.push_null(),
+            Values::I8(s) => s.push_null(),
+            Values::I16(s) => s.push_null(),
+            Values::I32(s) => s.push_null(),
+            Values::I64(s) => s.push_null(),
+            Values::I128(s) => s.push_null(),
+            Values::F32(s) => s.push_null(),
+            Values::F64(s) => s.push_null(),
+            Values::String(s) | Values::Binary(s) => s.slots.push_null(),
+            Values::List(n) | Values::Map(n) => n.lengths.push_null(),
+            Values::Row(n) => {
+                n.lengths.push_null();
+                n.children.iter_mut().for_each(Self::push_null);
+            }
+            Values::Null(rows) => *rows += 1,
+        }
+    }
+
+    /// Forgets rows from `rows` on.
+    pub fn truncate(&mut self, rows: usize) {
+        if self.len() <= rows {
+            return;
+        }
+        match &mut self.values {
+            Values::Boolean(s) => s.truncate(rows),
+            Values::I8(s) => s.truncate(rows),
+            Values::I16(s) => s.truncate(rows),
+            Values::I32(s) => s.truncate(rows),
+            Values::I64(s) => s.truncate(rows),
+            Values::I128(s) => s.truncate(rows),
+            Values::F32(s) => s.truncate(rows),
+            Values::F64(s) => s.truncate(rows),
+            // Bytes in `own` that nothing refers to any more are only lost space.
+            Values::String(s) | Values::Binary(s) => s.slots.truncate(rows),
+            Values::List(n) | Values::Map(n) => {
+                n.lengths.truncate(rows);
+                let kept = n.lengths.values.iter().map(|l| *l as usize).sum();
+                n.children.iter_mut().for_each(|c| c.truncate(kept));
+            }
+            Values::Row(n) => {
+                n.lengths.truncate(rows);
+                n.children.iter_mut().for_each(|c| c.truncate(rows));
+            }
+            Values::Null(held) => *held = rows,
+        }
+    }
+
+    /// The column; the builder is empty afterwards. `data` is the message buffer that spans refer to. The error says
+    /// which bytes are no UTF-8.
+    pub fn finish(&mut self, data: &Buffer) -> Result<ArrayRef, String> {
+        let data_type = arrow_type(&self.ty);
+        Ok(match &mut self.values {
+            Values::Boolean(s) => {
+                let (values, nulls) = s.take();
+                Arc::new(BooleanArray::new(values.into(), nulls))
+            }
+            Values::I8(s) => primitive::<Int8Type>(s, data_type),
+            Values::I16(s) => primitive::<Int16Type>(s, data_type),
+            Values::I32(s) => match data_type {
+                DataType::Date32 => primitive::<Date32Type>(s, data_type),
+                DataType::Time32(_) => primitive::<Time32MillisecondType>(s, data_type),
+                DataType::Interval(_) => primitive::<IntervalYearMonthType>(s, data_type),
+                _ => primitive::<Int32Type>(s, data_type),
+            },
+            Values::I64(s) => match data_type {
+                DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, _) => {
+                    primitive::<TimestampMillisecondType>(s, data_type)
+                }
+                DataType::Timestamp(..) => primitive::<TimestampMicrosecondType>(s, data_type),
+                DataType::Duration(_) => primitive::<DurationMillisecondType>(s, data_type),
+                _ => primitive::<Int64Type>(s, data_type),
+            },
+            Values::I128(s) => primitive::<Decimal128Type>(s, data_type),
+            Values::F32(s) => primitive::<Float32Type>(s, data_type),
+            Values::F64(s) => primitive::<Float64Type>(s, data_type),
+            Values::String(s) => strings(s, data)?,
+            Values::Binary(s) => binaries(s, data)?,
+            Values::List(n) => {
+                let (lengths, nulls) = n.lengths.take();
+                let items = n.children[0].finish(data)?;
+                let DataType::List(field) = data_type else {
+                    return Err("a list without an item type".to_owned());
+                };
+                let offsets = OffsetBuffer::from_lengths(lengths.iter().map(|l| *l as usize));
+                Arc::new(ListArray::new(field, offsets, items, nulls))
+            }
+            Values::Map(n) => {
+                let (lengths, nulls) = n.lengths.take();
+                let offsets = OffsetBuffer::from_lengths(lengths.iter().map(|l| *l as usize));
+                let keys = n.children[0].finish(data)?;
+                let values = n.children[1].finish(data)?;
+                map_array(&self.ty, keys, values, offsets, nulls)
+            }
+            Values::Row(n) => {
+                let (lengths, nulls) = n.lengths.take();
+                let columns: Result<Vec<_>, _> = n.children.iter_mut().map(|c| c.finish(data)).collect();
+                struct_array(&self.ty, columns?, nulls, lengths.len())
+            }
+            Values::Null(rows) => Arc::new(NullArray::new(std::mem::take(rows))),
+        })
+    }
+}
+
+fn primitive<T: ArrowPrimitiveType>(slots: &mut Slots<T::Native>, data_type: DataType) -> ArrayRef
+where
+    T::Native: Default,
+{
+    let (values, nulls) = slots.take();
+    Arc::new(PrimitiveArray::<T>::new(values.into(), nulls).with_data_type(data_type))
+}
+
+fn strings(spans: &mut Spans, data: &Buffer) -> Result<ArrayRef, String> {
+    let own = Buffer::from(std::mem::take(&mut spans.own));
+    let mut builder = StringViewBuilder::with_capacity(spans.slots.valid.len());
+    let shared_block = builder.append_block(data.clone());
+    let own_block = builder.append_block(own);
+    for (span, valid) in spans.slots.values.iter().zip(&spans.slots.valid) {
+        if !*valid {
+            builder.append_null();
+            continue;
+        }
+        let block = if span.own { own_block } else { shared_block };
+        builder
+            .try_append_view(block, span.offset, span.length)
+            .map_err(|e| e.to_string())?;
+    }
+    spans.slots.take();
+    Ok(Arc::new(builder.finish()))
+}
+
+fn binaries(spans: &mut Spans, data: &Buffer) -> Result<ArrayRef, String> {
+    let own = std::mem::take(&mut spans.own);
+    let mut builder = BinaryViewBuilder::with_capacity(spans.slots.valid.len());
+    for (span, valid) in spans.slots.values.iter().zip(&spans.slots.valid) {
+        let from: &[u8] = if span.own { &own } else { data };
+        match from.get(span.offset as usize..span.offset as usize + span.length as usize) {
+            Some(bytes) if *valid => builder.append_value(bytes),
+            _ => builder.append_null(),
+        }
+    }
+    spans.slots.take();
+    Ok(Arc::new(builder.finish()))
+}
+
+/// Whether a column array has a value at `row` (a NULL type has none).
+pub fn is_null(array: &dyn Array, row: usize) -> bool {
+    array.is_null(row) || matches!(array.data_type(), DataType::Null)
+}

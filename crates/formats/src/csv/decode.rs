@@ -1,0 +1,255 @@
+//! The decoder of format `csv`.
+
+use arrow_buffer::Buffer;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use millstream_types::{LogicalType, Schema, TypeKind};
+
+use super::CsvOptions;
+use super::line::{Field, split};
+use crate::column::{ColumnBuilder, Nested, Values};
+use crate::json::number;
+use crate::temporal::{self, TimestampStandard};
+use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange};
+
+/// Decodes lines into the columns of a schema.
+pub struct CsvDecoder {
+    options: CsvOptions,
+    columns: Vec<ColumnBuilder>,
+    /// Position in the line of each column.
+    positions: Vec<usize>,
+    names: Vec<String>,
+    /// Columns that a line should have.
+    arity: usize,
+}
+
+impl CsvDecoder {
+    /// A decoder for the columns of `schema`, which are found by name in `all`, the layout of a line.
+    pub fn new(options: CsvOptions, schema: &Schema, all: &Schema) -> Result<Self, FormatError> {
+        let position = |name: &str| {
+            all.index_of(name)
+                .ok_or_else(|| FormatError::Schema(format!("column '{name}' is not part of the line")))
+        };
+        let positions: Result<Vec<_>, _> = schema.columns.iter().map(|c| position(&c.name)).collect();
+        Ok(Self {
+            options,
+            columns: schema.types().map(ColumnBuilder::new).collect(),
+            positions: positions?,
+            names: schema.columns.iter().map(|c| c.name.clone()).collect(),
+            arity: all.len(),
+        })
+    }
+
+    /// Decodes a line; `Ok(false)` when it holds no row (a comment).
+    fn line(&mut self, bytes: &[u8]) -> Result<bool, String> {
+        let text = std::str::from_utf8(bytes).map_err(|_| "invalid UTF-8".to_owned())?;
+        let line = text.trim_end_matches(['\r', '\n']);
+        if self.options.allow_comments && line.starts_with('#') {
+            return Ok(false);
+        }
+        let mut fields = Vec::new();
+        split(line, &self.options, &mut fields)?;
+        self.check_arity(&fields)?;
+        for ((column, position), name) in self.columns.iter_mut().zip(&self.positions).zip(&self.names) {
+            let rows = column.len();
+            let outcome = match fields.get(*position) {
+                None => {
+                    column.push_null();
+                    Ok(())
+                }
+                Some(field) => value(field, column, &self.options),
+            };
+            if let Err(reason) = outcome {
+                if !self.options.ignore_parse_errors {
+                    return Err(format!("fail to deserialize at field: {name}. {reason}"));
+                }
+                column.truncate(rows);
+                column.push_null();
+            }
+        }
+        Ok(true)
+    }
+
+    fn check_arity(&self, fields: &[Field<'_>]) -> Result<(), String> {
+        let found = fields.len();
+        if found > self.arity && !self.options.ignore_trailing {
+            let surplus = &fields[self.arity];
+            let only_trailing = found == self.arity + 1 && surplus.text.is_empty() && !surplus.quoted;
+            if !(only_trailing && self.options.allow_trailing_comma) {
+                return Err(format!(
+                    "Too many entries: expected at most {} (value #{} ({} chars) \"{}\")",
+                    self.arity,
+                    self.arity,
+                    surplus.text.chars().count(),
+                    surplus.text
+                ));
+            }
+        }
+        if found < self.arity {
+            if self.options.fail_on_missing {
+                return Err(format!(
+                    "Not enough column values: expected {}, found {found}",
+                    self.arity
+                ));
+            }
+            if !self.options.ignore_parse_errors {
+                return Err(format!(
+                    "Row length mismatch. {} fields expected but was {found}.",
+                    self.arity
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Decoder for CsvDecoder {
+    fn decode(&mut self, data: &Buffer, messages: &[MessageRange]) -> Result<Decoded, DecodeError> {
+        let mut origins = Vec::with_capacity(messages.len());
+        for (index, range) in messages.iter().enumerate() {
+            let Some(bytes) = range.slice(data) else { continue };
+            let rows = origins.len();
+            match self.line(bytes) {
+                Ok(true) => origins.push(index as u32),
+                Ok(false) => {}
+                Err(_) if self.options.ignore_parse_errors => {
+                    self.columns.iter_mut().for_each(|c| c.truncate(rows))
+                }
+                Err(reason) => {
+                    self.columns.iter_mut().for_each(|c| c.truncate(0));
+                    let line = String::from_utf8_lossy(bytes);
+                    let reason = format!("failed to deserialize CSV row '{}': {reason}", line.trim_end());
+                    return Err(DecodeError {
+                        message: index,
+                        reason,
+                    });
+                }
+            }
+        }
+        let rows = origins.len();
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for column in &mut self.columns {
+            columns.push(
+                column
+                    .finish(data)
+                    .map_err(|reason| DecodeError { message: 0, reason })?,
+            );
+        }
+        Ok(Decoded {
+            columns,
+            rows,
+            kinds: None,
+            messages: (rows != messages.len()).then_some(origins),
+        })
+    }
+}
+
+fn value(field: &Field<'_>, column: &mut ColumnBuilder, options: &CsvOptions) -> Result<(), String> {
+    let text = field.text.as_ref();
+    let is_null = options.null_literal.as_deref() == Some(text) || (options.empty_as_null && text.is_empty());
+    if is_null {
+        column.push_null();
+        return Ok(());
+    }
+    convert(text, column, options)
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| format!("For input string: \"{text}\""))
+}
+
+fn convert(text: &str, column: &mut ColumnBuilder, options: &CsvOptions) -> Result<(), String> {
+    let wrong = |expected: &str| format!("text '{text}' could not be parsed as {expected}");
+    match &mut column.values {
+        Values::String(spans) => spans.push_own(text.as_bytes()),
+        Values::Binary(spans) => spans.push_own(&BASE64.decode(text).map_err(|_| wrong("Base64 text"))?),
+        Values::Boolean(slots) => slots.push(text.trim().eq_ignore_ascii_case("true")),
+        Values::I8(slots) => slots.push(parse(text)?),
+        Values::I16(slots) => slots.push(parse(text)?),
+        Values::I32(slots) => slots.push(match column.ty.kind {
+            TypeKind::Date => temporal::parse_date(text.as_bytes()).ok_or_else(|| wrong("a date"))?,
+            TypeKind::Time(_) => temporal::parse_time(text.as_bytes()).ok_or_else(|| wrong("a time"))?,
+            _ => parse(text)?,
+        }),
+        Values::I64(slots) => slots.push(match timestamp_divisor(&column.ty) {
+            None => parse(text)?,
+            Some((divisor, utc)) => {
+                let nanos = temporal::parse_timestamp(text.as_bytes(), TimestampStandard::Sql, utc);
+                let units = nanos.and_then(|n| i64::try_from(n.div_euclid(divisor)).ok());
+                units.ok_or_else(|| wrong("a timestamp"))?
+            }
+        }),
+        Values::I128(slots) => match column.ty.kind {
+            TypeKind::Decimal { precision, scale } => match number::decimal(text.trim(), precision, scale) {
+                Ok(Some(value)) => slots.push(value),
+                Ok(None) => slots.push_null(),
+                Err(()) => return Err(wrong("a decimal")),
+            },
+            _ => {
+                let utc = matches!(column.ty.kind, TypeKind::TimestampLtz { .. });
+                let nanos = temporal::parse_timestamp(text.as_bytes(), TimestampStandard::Sql, utc);
+                slots.push(nanos.ok_or_else(|| wrong("a timestamp"))?);
+            }
+        },
+        Values::F32(slots) => slots.push(parse(text)?),
+        Values::F64(slots) => slots.push(parse(text)?),
+        Values::List(nested) => list(text, nested, options)?,
+        Values::Row(nested) => row(text, nested, options)?,
+        Values::Map(_) => return Err("format 'csv' does not support maps".to_owned()),
+        Values::Null(rows) => *rows += 1,
+    }
+    Ok(())
+}
+
+fn timestamp_divisor(ty: &LogicalType) -> Option<(i128, bool)> {
+    let (precision, utc) = match ty.kind {
+        TypeKind::Timestamp { precision, .. } => (precision, false),
+        TypeKind::TimestampLtz { precision, .. } => (precision, true),
+        _ => return None,
+    };
+    Some((if precision <= 3 { 1_000_000 } else { 1_000 }, utc))
+}
+
+fn list(text: &str, nested: &mut Nested, options: &CsvOptions) -> Result<(), String> {
+    let mut length = 0;
+    if !text.is_empty() {
+        for item in text.split(options.array_delimiter.as_str()) {
+            value(
+                &Field {
+                    text: item.into(),
+                    quoted: false,
+                },
+                &mut nested.children[0],
+                options,
+            )?;
+            length += 1;
+        }
+    }
+    nested.lengths.push(length);
+    Ok(())
+}
+
+fn row(text: &str, nested: &mut Nested, options: &CsvOptions) -> Result<(), String> {
+    let items: Vec<&str> = text.split(options.array_delimiter.as_str()).collect();
+    if items.len() != nested.children.len() {
+        return Err(format!(
+            "Row length mismatch. {} fields expected but was {}.",
+            nested.children.len(),
+            items.len()
+        ));
+    }
+    for (item, child) in items.into_iter().zip(&mut nested.children) {
+        value(
+            &Field {
+                text: item.into(),
+                quoted: false,
+            },
+            child,
+            options,
+        )?;
+    }
+    nested.lengths.push(1);
+    Ok(())
+}

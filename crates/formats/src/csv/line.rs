@@ -1,0 +1,131 @@
+//! One line of CSV into its fields.
+
+use super::CsvOptions;
+
+/// A field's text, and whether it was quoted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Field<'a> {
+    pub text: std::borrow::Cow<'a, str>,
+    pub quoted: bool,
+}
+
+/// Splits a line (without its line break). The error is the reason alone.
+pub fn split<'a>(line: &'a str, options: &CsvOptions, fields: &mut Vec<Field<'a>>) -> Result<(), String> {
+    fields.clear();
+    let mut rest = line;
+    loop {
+        let (field, behind) = field(rest, options)?;
+        fields.push(field);
+        match behind {
+            Some(behind) => rest = behind,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The first field, and what stands behind its delimiter.
+fn field<'a>(text: &'a str, options: &CsvOptions) -> Result<(Field<'a>, Option<&'a str>), String> {
+    let start = if options.trim_spaces {
+        text.trim_start_matches([' ', '\t'])
+    } else {
+        text
+    };
+    if let Some(quote) = options.quote {
+        if let Some(inner) = start.strip_prefix(quote) {
+            return quoted(inner, quote, options);
+        }
+    }
+    if options.escape.is_none() {
+        let (raw, behind) = match start.split_once(options.delimiter) {
+            Some((raw, behind)) => (raw, Some(behind)),
+            None => (start, None),
+        };
+        let raw = if options.trim_spaces {
+            raw.trim_end_matches([' ', '\t'])
+        } else {
+            raw
+        };
+        return Ok((
+            Field {
+                text: raw.into(),
+                quoted: false,
+            },
+            behind,
+        ));
+    }
+    let (mut out, mut characters) = (String::new(), start.char_indices());
+    while let Some((at, c)) = characters.next() {
+        if c == options.delimiter {
+            return Ok((
+                Field {
+                    text: out.into(),
+                    quoted: false,
+                },
+                Some(&start[at + c.len_utf8()..]),
+            ));
+        }
+        match (Some(c) == options.escape).then(|| characters.next()).flatten() {
+            Some((_, next)) => out.push(escaped(next)),
+            None => out.push(c),
+        }
+    }
+    Ok((
+        Field {
+            text: out.into(),
+            quoted: false,
+        },
+        None,
+    ))
+}
+
+/// A quoted field behind its opening quote.
+fn quoted<'a>(
+    text: &'a str,
+    quote: char,
+    options: &CsvOptions,
+) -> Result<(Field<'a>, Option<&'a str>), String> {
+    let (mut out, mut characters) = (String::new(), text.char_indices().peekable());
+    while let Some((at, c)) = characters.next() {
+        if Some(c) == options.escape && c != quote {
+            out.extend(characters.next().map(|(_, next)| escaped(next)));
+            continue;
+        }
+        if c != quote {
+            out.push(c);
+            continue;
+        }
+        if characters.peek().is_some_and(|(_, next)| *next == quote) {
+            characters.next();
+            out.push(quote);
+            continue;
+        }
+        let behind = text[at + c.len_utf8()..].trim_start_matches([' ', '\t']);
+        let field = Field {
+            text: out.into(),
+            quoted: true,
+        };
+        if behind.is_empty() {
+            return Ok((field, None));
+        }
+        // A tab may be the delimiter itself, so look before the white space was cut, too.
+        let behind = text[at + c.len_utf8()..].trim_start_matches(' ');
+        return match behind.strip_prefix(options.delimiter) {
+            Some(rest) => Ok((field, Some(rest))),
+            None => Err(format!(
+                "expected column separator character ('{}') or end-of-line behind a quoted value",
+                options.delimiter
+            )),
+        };
+    }
+    Err("missing closing quote for value".to_owned())
+}
+
+fn escaped(character: char) -> char {
+    match character {
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        '0' => '\0',
+        other => other,
+    }
+}

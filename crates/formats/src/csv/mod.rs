@@ -1,0 +1,163 @@
+//! Format `csv`: one line of separated values in a message, by position.
+//!
+//! The dialect is that of Jackson's CSV module, which Flink uses: quotes count only at the start of a field, a doubled
+//! quote stands for one, and when writing, a text is quoted as soon as a character might need it.
+
+mod decode;
+mod encode;
+mod line;
+
+use millstream_types::{ChangelogMode, FormatDecl, OptionDecl, OptionType, Options};
+
+pub use decode::CsvDecoder;
+pub use encode::CsvEncoder;
+
+use crate::{FormatError, boolean_option};
+
+const OPTIONS: &[OptionDecl] = &[
+    OptionDecl::new("field-delimiter", OptionType::String, "Character between fields.").with_default(","),
+    OptionDecl::new("disable-quote-character", OptionType::Boolean, "Whether values are never quoted.")
+        .with_default("false"),
+    OptionDecl::new("quote-character", OptionType::String, "Character around quoted values.").with_default("\""),
+    OptionDecl::new("allow-comments", OptionType::Boolean, "Whether lines that start with '#' are skipped.")
+        .with_default("false"),
+    OptionDecl::new(
+        "ignore-parse-errors",
+        OptionType::Boolean,
+        "Whether a value that does not fit becomes NULL, and a broken line is skipped, instead of failing the job.",
+    )
+    .with_default("false"),
+    OptionDecl::new("array-element-delimiter", OptionType::String, "Separator of array elements and of fields of a nested row.")
+        .with_default(";"),
+    OptionDecl::new("escape-character", OptionType::String, "Character that takes the next one literally."),
+    OptionDecl::new("null-literal", OptionType::String, "Text that stands for NULL."),
+    OptionDecl::new(
+        "write-bigdecimal-in-scientific-notation",
+        OptionType::Boolean,
+        "Whether decimals are written in their shortest form (1E+5) or plain (100000).",
+    )
+    .with_default("true"),
+    OptionDecl::new("trim-spaces", OptionType::Boolean, "Whether spaces around unquoted values are cut.")
+        .with_default("false"),
+    OptionDecl::new("ignore-trailing-unmappable", OptionType::Boolean, "Whether surplus fields of a line are ignored.")
+        .with_default("false"),
+    OptionDecl::new("allow-trailing-comma", OptionType::Boolean, "Whether one more delimiter may stand at the end of a line.")
+        .with_default("true"),
+    OptionDecl::new("fail-on-missing-columns", OptionType::Boolean, "Whether a line with too few fields is broken as a whole.")
+        .with_default("false"),
+    OptionDecl::new("empty-string-as-null", OptionType::Boolean, "Whether an empty field is NULL.").with_default("false"),
+];
+
+/// The declaration of format `csv`.
+pub const DECLARATION: FormatDecl = FormatDecl {
+    identifier: "csv",
+    doc: "Lines of separated values, columns by position.",
+    options: OPTIONS,
+    metadata: &[],
+    decode: Some(ChangelogMode::INSERT_ONLY),
+    encode: Some(ChangelogMode::INSERT_ONLY),
+    validate: |table| {
+        let strip =
+            |(key, value): (&String, &String)| Some((key.strip_prefix("csv.")?.to_owned(), value.clone()));
+        CsvOptions::parse(&table.options.iter().filter_map(strip).collect())
+            .map(|_| ())
+            .map_err(|e| e.to_string())
+    },
+};
+
+/// The options of format `csv`, parsed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CsvOptions {
+    pub delimiter: char,
+    /// `None`: quoting is off.
+    pub quote: Option<char>,
+    pub escape: Option<char>,
+    pub array_delimiter: String,
+    pub null_literal: Option<String>,
+    pub allow_comments: bool,
+    pub ignore_parse_errors: bool,
+    pub scientific: bool,
+    pub trim_spaces: bool,
+    pub ignore_trailing: bool,
+    pub allow_trailing_comma: bool,
+    pub fail_on_missing: bool,
+    pub empty_as_null: bool,
+}
+
+impl CsvOptions {
+    /// Reads options given without the prefix `csv.`.
+    pub fn parse(options: &Options) -> Result<Self, FormatError> {
+        let flag = |key, default| boolean_option("csv", options, key, default);
+        let disable_quote = flag("disable-quote-character", false)?;
+        if disable_quote && options.contains_key("quote-character") {
+            return Err(FormatError::Schema(
+                "format cannot define a quote character and disabled quote character at the same time"
+                    .to_owned(),
+            ));
+        }
+        Ok(Self {
+            delimiter: character(options, "field-delimiter")?.unwrap_or(','),
+            quote: if disable_quote {
+                None
+            } else {
+                Some(character(options, "quote-character")?.unwrap_or('"'))
+            },
+            escape: character(options, "escape-character")?,
+            array_delimiter: options
+                .get("array-element-delimiter")
+                .map_or(";".to_owned(), |v| unescape_java(v)),
+            null_literal: options.get("null-literal").cloned(),
+            allow_comments: flag("allow-comments", false)?,
+            ignore_parse_errors: flag("ignore-parse-errors", false)?,
+            scientific: flag("write-bigdecimal-in-scientific-notation", true)?,
+            trim_spaces: flag("trim-spaces", false)?,
+            ignore_trailing: flag("ignore-trailing-unmappable", false)?,
+            allow_trailing_comma: flag("allow-trailing-comma", true)?,
+            fail_on_missing: flag("fail-on-missing-columns", false)?,
+            empty_as_null: flag("empty-string-as-null", false)?,
+        })
+    }
+}
+
+/// An option that is one character, possibly written as a Java escape (`\t`, `\u0001`).
+fn character(options: &Options, key: &str) -> Result<Option<char>, FormatError> {
+    let Some(value) = options.get(key) else {
+        return Ok(None);
+    };
+    let text = unescape_java(value);
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(only), None) => Ok(Some(only)),
+        _ => Err(FormatError::Option {
+            format: "csv",
+            key: key.to_owned(),
+            value: value.clone(),
+            expected: "a single character (option 'csv.".to_owned() + key + "' must be a single character)",
+        }),
+    }
+}
+
+fn unescape_java(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match rest.next() {
+            Some('t') => out.push('\t'),
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some('b') => out.push('\u{8}'),
+            Some('f') => out.push('\u{c}'),
+            Some('u') => {
+                let hex: String = rest.by_ref().take(4).collect();
+                out.extend(u32::from_str_radix(&hex, 16).ok().and_then(char::from_u32));
+            }
+            Some(other) => out.push(other),
+            None => out.push('\\'),
+        }
+    }
+    out
+}

@@ -1,0 +1,181 @@
+//! The decoder of format `json`: the general way for every record, with the predicted way in front of it.
+
+use arrow_buffer::Buffer;
+use millstream_types::{LogicalType, Schema, TypeKind};
+
+use super::JsonOptions;
+use super::fast::Predictor;
+use super::scan::{Cursor, ScanError};
+use super::value::{Program, ValueOptions, object};
+use crate::column::ColumnBuilder;
+use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange};
+
+/// Bytes of a message that an error shows.
+const SHOWN_MESSAGE_BYTES_MAX: usize = 1024;
+
+/// Decodes JSON messages into the columns of a schema.
+pub struct JsonDecoder {
+    options: ValueOptions,
+    program: Program,
+    columns: Vec<ColumnBuilder>,
+    predictor: Option<Predictor>,
+}
+
+impl JsonDecoder {
+    /// A decoder for the columns of `schema`, by name.
+    pub fn new(options: JsonOptions, schema: &Schema) -> Result<Self, FormatError> {
+        let fields = schema.columns.iter().map(|c| (c.name.clone(), c.ty.clone()));
+        let row = LogicalType::row(fields);
+        debug_assert!(matches!(row.kind, TypeKind::Row(_)));
+        Ok(Self {
+            options: ValueOptions {
+                ignore_errors: options.ignore_parse_errors,
+                fail_on_missing: options.fail_on_missing_field,
+                standard: options.standard,
+            },
+            program: Program::new(&row),
+            columns: schema.types().map(ColumnBuilder::new).collect(),
+            predictor: Some(Predictor::default()),
+        })
+    }
+
+    /// Turns the predicted way off: the reference of the tests.
+    pub fn general_only(mut self) -> Self {
+        self.predictor = None;
+        self
+    }
+
+    /// Decodes one message from row `rows` on; returns the number of rows (an array gives several).
+    fn message(&mut self, data: &[u8], start: usize, end: usize, rows: usize) -> Result<usize, ScanError> {
+        let mut cursor = Cursor::new(data, start, end);
+        cursor.skip_whitespace();
+        let count = match cursor.peek() {
+            None => return cursor.error("No content to map due to end-of-input"),
+            Some(b'{') => {
+                object(&mut cursor, &self.program, &mut self.columns, rows, self.options)?;
+                1
+            }
+            Some(b'[') => self.array(&mut cursor, rows)?,
+            Some(_) => {
+                cursor.skip_value()?;
+                return cursor.error("a JSON object is expected");
+            }
+        };
+        // Trailing tokens are ignored, as Flink's reader stops behind the object.
+        Ok(count)
+    }
+
+    fn array(&mut self, cursor: &mut Cursor<'_>, rows: usize) -> Result<usize, ScanError> {
+        cursor.enter()?;
+        cursor.skip_whitespace();
+        let mut count = 0;
+        if cursor.eat(b']') {
+            return Ok(0);
+        }
+        loop {
+            cursor.skip_whitespace();
+            if cursor.peek() != Some(b'{') {
+                return cursor.error("a JSON object is expected");
+            }
+            object(
+                cursor,
+                &self.program,
+                &mut self.columns,
+                rows + count,
+                self.options,
+            )?;
+            count += 1;
+            cursor.skip_whitespace();
+            if !cursor.eat(b',') {
+                break;
+            }
+        }
+        cursor.expect(b']')?;
+        Ok(count)
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.columns.iter_mut().for_each(|c| c.truncate(rows));
+    }
+
+    fn rows_of_messages(
+        &mut self,
+        data: &[u8],
+        messages: &[MessageRange],
+    ) -> Result<(usize, Vec<u32>), DecodeError> {
+        let mut rows = 0;
+        let mut origins = Vec::with_capacity(messages.len());
+        for (index, range) in messages.iter().enumerate() {
+            let Some(text) = range.slice(data) else { continue };
+            let (start, end) = (range.offset as usize, range.offset as usize + text.len());
+            if let Some(predictor) = &mut self.predictor {
+                if predictor.decode(data, start, end, &mut self.columns, rows, self.options) {
+                    origins.push(index as u32);
+                    rows += 1;
+                    continue;
+                }
+                self.truncate(rows);
+            }
+            match self.general(data, start, end, rows) {
+                Ok(count) => {
+                    origins.extend(std::iter::repeat_n(index as u32, count));
+                    rows += count;
+                }
+                Err(_) if self.options.ignore_errors => self.truncate(rows),
+                Err(error) => {
+                    self.truncate(0);
+                    return Err(DecodeError {
+                        message: index,
+                        reason: failure(text, &error),
+                    });
+                }
+            }
+        }
+        Ok((rows, origins))
+    }
+
+    fn general(&mut self, data: &[u8], start: usize, end: usize, rows: usize) -> Result<usize, ScanError> {
+        if simdutf8::basic::from_utf8(&data[start..end]).is_err() {
+            return Err(ScanError {
+                at: start,
+                reason: "invalid UTF-8".to_owned(),
+            });
+        }
+        let count = self.message(data, start, end, rows)?;
+        if let Some(predictor) = &mut self.predictor {
+            predictor.learn(data, start, end, &self.program.fields);
+        }
+        Ok(count)
+    }
+}
+
+fn failure(text: &[u8], error: &ScanError) -> String {
+    let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_MESSAGE_BYTES_MAX)]).into_owned();
+    let more = if text.len() > SHOWN_MESSAGE_BYTES_MAX {
+        "…"
+    } else {
+        ""
+    };
+    format!("failed to deserialize JSON '{shown}{more}': {}", error.reason)
+}
+
+impl Decoder for JsonDecoder {
+    fn decode(&mut self, data: &Buffer, messages: &[MessageRange]) -> Result<Decoded, DecodeError> {
+        let (rows, origins) = self.rows_of_messages(data, messages)?;
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for column in &mut self.columns {
+            columns.push(
+                column
+                    .finish(data)
+                    .map_err(|reason| DecodeError { message: 0, reason })?,
+            );
+        }
+        let complete = rows == messages.len() && origins.iter().enumerate().all(|(i, m)| i == *m as usize);
+        Ok(Decoded {
+            columns,
+            rows,
+            kinds: None,
+            messages: (!complete).then_some(origins),
+        })
+    }
+}

@@ -1,0 +1,321 @@
+//! The encoder of format `json`: one object for each row.
+//!
+//! Text is what Jackson writes: no white space, characters beyond the basic plane as escaped surrogates, numbers in
+//! Java's forms. Field names and the punctuation around them are laid out once.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType,
+};
+use arrow_array::{Array, ArrayRef};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use millstream_types::java_text::{write_decimal_plain, write_decimal_stripped, write_double, write_float};
+use millstream_types::{Batch, LogicalType, Schema, TypeKind, timestamp_nanos};
+
+use super::{JsonOptions, MapNullKey};
+use crate::column::is_null;
+use crate::temporal::{write_date, write_time, write_timestamp};
+use crate::{EncodeError, Encoded, Encoder, FormatError};
+
+/// Encodes rows of a schema as JSON objects.
+pub struct JsonEncoder {
+    options: JsonOptions,
+    fields: Vec<Field>,
+    scratch: String,
+}
+
+struct Field {
+    /// `"name":`
+    label: Vec<u8>,
+    ty: LogicalType,
+}
+
+impl JsonEncoder {
+    pub fn new(options: JsonOptions, schema: &Schema) -> Result<Self, FormatError> {
+        let fields = schema
+            .columns
+            .iter()
+            .map(|c| Field {
+                label: label(&c.name),
+                ty: c.ty.clone(),
+            })
+            .collect();
+        Ok(Self {
+            options,
+            fields,
+            scratch: String::new(),
+        })
+    }
+}
+
+fn label(name: &str) -> Vec<u8> {
+    let mut label = Vec::with_capacity(name.len() + 3);
+    write_string(&mut label, name);
+    label.push(b':');
+    label
+}
+
+impl Encoder for JsonEncoder {
+    fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
+        if let Some(kind) = batch
+            .kinds
+            .as_ref()
+            .and_then(|k| k.iter().find(|k| !k.is_addition()))
+        {
+            return Err(EncodeError::Kind {
+                format: "json",
+                kind: kind.symbol(),
+            });
+        }
+        out.ends.reserve(batch.rows);
+        for row in 0..batch.rows {
+            self.object(&batch.columns, row, &mut out.data)?;
+            out.ends.push(out.data.len());
+        }
+        Ok(())
+    }
+}
+
+impl JsonEncoder {
+    fn object(&mut self, columns: &[ArrayRef], row: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        out.push(b'{');
+        let mut first = true;
+        for (field, column) in self.fields.iter().zip(columns) {
+            let null = is_null(column, row);
+            if null && self.options.ignore_null_fields {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            out.extend_from_slice(&field.label);
+            let mut writer = Writer {
+                options: &self.options,
+                scratch: &mut self.scratch,
+                out,
+            };
+            writer.value(&field.ty, column, row)?;
+        }
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+/// Writes values of any type; used by formats that wrap JSON rows too.
+pub struct Writer<'a> {
+    pub options: &'a JsonOptions,
+    pub scratch: &'a mut String,
+    pub out: &'a mut Vec<u8>,
+}
+
+impl Writer<'_> {
+    /// Appends the value at `row` of a column of `ty`.
+    pub fn value(&mut self, ty: &LogicalType, array: &dyn Array, row: usize) -> Result<(), EncodeError> {
+        if is_null(array, row) {
+            self.out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        match &ty.kind {
+            TypeKind::Char(_) | TypeKind::Varchar(_) => {
+                write_string(self.out, array.as_string_view().value(row))
+            }
+            TypeKind::Boolean => {
+                let word: &[u8] = if array.as_boolean().value(row) {
+                    b"true"
+                } else {
+                    b"false"
+                };
+                self.out.extend_from_slice(word);
+            }
+            TypeKind::TinyInt => self.integer(i64::from(array.as_primitive::<Int8Type>().value(row))),
+            TypeKind::SmallInt => self.integer(i64::from(array.as_primitive::<Int16Type>().value(row))),
+            TypeKind::Int => self.integer(i64::from(array.as_primitive::<Int32Type>().value(row))),
+            TypeKind::BigInt => self.integer(array.as_primitive::<Int64Type>().value(row)),
+            TypeKind::Float => {
+                let value = array.as_primitive::<Float32Type>().value(row);
+                self.number(value.is_finite(), |text| write_float(text, value));
+            }
+            TypeKind::Double => {
+                let value = array.as_primitive::<Float64Type>().value(row);
+                self.number(value.is_finite(), |text| write_double(text, value));
+            }
+            TypeKind::Decimal { scale, .. } => {
+                let value = array.as_primitive::<Decimal128Type>().value(row);
+                let plain = self.options.decimal_as_plain_number;
+                self.number(true, |text| match plain {
+                    true => write_decimal_plain(text, value, *scale),
+                    false => write_decimal_stripped(text, value, *scale),
+                });
+            }
+            TypeKind::IntervalYearMonth(_) => {
+                self.integer(i64::from(
+                    array.as_primitive::<IntervalYearMonthType>().value(row),
+                ));
+            }
+            TypeKind::IntervalDayTime(_) => {
+                self.integer(array.as_primitive::<DurationMillisecondType>().value(row))
+            }
+            TypeKind::Array(element) => return self.list(element, &array.as_list::<i32>().value(row)),
+            TypeKind::Map(_, value) => return self.map(value, array, row),
+            TypeKind::Multiset(_) => return self.map(&LogicalType::INT, array, row),
+            TypeKind::Row(_) => return self.row(ty, array, row),
+            _ => self.quoted(ty, array, row),
+        }
+        Ok(())
+    }
+
+    fn integer(&mut self, value: i64) {
+        let mut buffer = [0u8; 20];
+        let mut at = buffer.len();
+        let mut rest = value.unsigned_abs();
+        loop {
+            at -= 1;
+            buffer[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if value < 0 {
+            self.out.push(b'-');
+        }
+        self.out.extend_from_slice(&buffer[at..]);
+    }
+
+    /// Java's text of a number; NaN and infinities have no JSON form and are quoted.
+    fn number(&mut self, finite: bool, write: impl FnOnce(&mut String)) {
+        self.scratch.clear();
+        write(self.scratch);
+        if !finite {
+            self.out.push(b'"');
+        }
+        self.out.extend_from_slice(self.scratch.as_bytes());
+        if !finite {
+            self.out.push(b'"');
+        }
+    }
+
+    fn quoted(&mut self, ty: &LogicalType, array: &dyn Array, row: usize) {
+        self.out.push(b'"');
+        match &ty.kind {
+            TypeKind::Date => write_date(self.out, i64::from(array.as_primitive::<Date32Type>().value(row))),
+            TypeKind::Time(_) => {
+                let millis = i64::from(array.as_primitive::<Time32MillisecondType>().value(row));
+                write_time(self.out, millis * 1_000_000);
+            }
+            TypeKind::Timestamp { .. } | TypeKind::TimestampLtz { .. } => {
+                let utc = matches!(ty.kind, TypeKind::TimestampLtz { .. });
+                write_timestamp(self.out, timestamp_nanos(array, row), self.options.standard, utc);
+            }
+            TypeKind::Binary(_) | TypeKind::Varbinary(_) => {
+                self.out
+                    .extend_from_slice(BASE64.encode(array.as_binary_view().value(row)).as_bytes());
+            }
+            _ => {}
+        }
+        self.out.push(b'"');
+    }
+
+    fn list(&mut self, element: &LogicalType, items: &dyn Array) -> Result<(), EncodeError> {
+        self.out.push(b'[');
+        for item in 0..items.len() {
+            if item > 0 {
+                self.out.push(b',');
+            }
+            self.value(element, items, item)?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn map(&mut self, value: &LogicalType, array: &dyn Array, row: usize) -> Result<(), EncodeError> {
+        let entries = array.as_list::<i32>().value(row);
+        let (keys, values) = (entries.as_struct().column(0), entries.as_struct().column(1));
+        self.out.push(b'{');
+        let mut first = true;
+        for entry in 0..entries.len() {
+            let key = if is_null(keys, entry) {
+                match self.options.map_null_key {
+                    MapNullKey::Literal => self.options.map_null_literal.as_str(),
+                    MapNullKey::Drop => continue,
+                    MapNullKey::Fail => {
+                        return Err(EncodeError::Data(
+                            "JSON format doesn't support to serialize map data with null keys. \
+                             you can drop null key entries or encode null in literals by specifying \
+                             'map-null-key.mode' option"
+                                .to_owned(),
+                        ));
+                    }
+                }
+            } else {
+                keys.as_string_view().value(entry)
+            };
+            if !std::mem::take(&mut first) {
+                self.out.push(b',');
+            }
+            write_string(self.out, key);
+            self.out.push(b':');
+            self.value(value, values, entry)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn row(&mut self, ty: &LogicalType, array: &dyn Array, row: usize) -> Result<(), EncodeError> {
+        let TypeKind::Row(fields) = &ty.kind else {
+            return Ok(());
+        };
+        self.out.push(b'{');
+        let mut first = true;
+        for (field, column) in fields.iter().zip(array.as_struct().columns()) {
+            if self.options.ignore_null_fields && is_null(column, row) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                self.out.push(b',');
+            }
+            write_string(self.out, &field.name);
+            self.out.push(b':');
+            self.value(&field.ty, column, row)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+}
+
+/// A JSON string as Jackson writes it.
+pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        // 0xF0.. starts a character beyond the basic plane; everything else above ASCII is copied.
+        if !matches!(byte, b'"' | b'\\' | 0..=0x1f | 0xF0..) {
+            continue;
+        }
+        out.extend_from_slice(&bytes[from..at]);
+        from = at + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            8 => out.extend_from_slice(b"\\b"),
+            12 => out.extend_from_slice(b"\\f"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0xF0.. => {
+                let character = text[at..].chars().next().unwrap_or(char::REPLACEMENT_CHARACTER);
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    out.extend_from_slice(format!("\\u{unit:04X}").as_bytes());
+                }
+                from = at + character.len_utf8();
+            }
+            control => out.extend_from_slice(format!("\\u{control:04X}").as_bytes()),
+        }
+    }
+    out.extend_from_slice(&bytes[from..]);
+    out.push(b'"');
+}

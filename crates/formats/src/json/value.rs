@@ -1,0 +1,511 @@
+//! One JSON value into one column, by the column's type.
+//!
+//! The conversions are those of Flink's streaming JSON reader: numbers and booleans may stand in strings, a STRING takes
+//! any value as text, a fraction is cut for INT and BIGINT.
+
+use std::collections::HashMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use millstream_types::{LogicalType, TypeKind};
+
+use super::number;
+use super::scan::{Cursor, ScanError, Text, unescape};
+use crate::column::{ColumnBuilder, Nested, Slots, Values};
+use crate::temporal::{self, TimestampStandard};
+
+/// How many fields a row may have for names to be compared one by one.
+const LINEAR_FIELDS_MAX: usize = 12;
+
+/// What decoding needs beside the type: names of fields, for each level.
+#[derive(Debug)]
+pub struct Program {
+    pub children: Vec<Program>,
+    pub fields: FieldTable,
+}
+
+/// Fields of a row by name.
+#[derive(Debug, Default)]
+pub struct FieldTable {
+    pub names: Vec<String>,
+    index: HashMap<String, usize>,
+}
+
+impl FieldTable {
+    pub fn new(names: Vec<String>) -> Self {
+        let index = if names.len() > LINEAR_FIELDS_MAX {
+            names
+                .iter()
+                .cloned()
+                .enumerate()
+                .map(|(i, name)| (name, i))
+                .collect()
+        } else {
+            HashMap::new()
+        };
+        Self { names, index }
+    }
+
+    #[inline]
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        if self.names.len() <= LINEAR_FIELDS_MAX {
+            return self.names.iter().position(|n| n.as_bytes() == name);
+        }
+        self.index.get(std::str::from_utf8(name).ok()?).copied()
+    }
+
+    /// The field of a key in the text.
+    pub fn find_key(&self, data: &[u8], key: Text) -> Option<usize> {
+        let raw = &data[key.start..key.end];
+        if !key.escaped {
+            return self.find(raw);
+        }
+        let mut name = Vec::with_capacity(raw.len());
+        unescape(raw, &mut name);
+        self.find(&name)
+    }
+}
+
+impl Program {
+    pub fn new(ty: &LogicalType) -> Self {
+        let children = match &ty.kind {
+            // A multiset's counts are integers; keys of maps are always text.
+            TypeKind::Multiset(_) => vec![Self::new(&LogicalType::STRING), Self::new(&LogicalType::INT)],
+            _ => ty.children().into_iter().map(Self::new).collect(),
+        };
+        let names = match &ty.kind {
+            TypeKind::Row(fields) => fields.iter().map(|f| f.name.clone()).collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            children,
+            fields: FieldTable::new(names),
+        }
+    }
+}
+
+/// The part of the options that decoding of values needs.
+#[derive(Clone, Copy, Debug)]
+pub struct ValueOptions {
+    pub ignore_errors: bool,
+    pub fail_on_missing: bool,
+    pub standard: TimestampStandard,
+}
+
+/// Decodes the value at the cursor into a new row of `builder`.
+///
+/// With `ignore_errors`, a value that does not fit becomes NULL; only broken JSON is an error then.
+pub fn decode_value(
+    cursor: &mut Cursor<'_>,
+    program: &Program,
+    builder: &mut ColumnBuilder,
+    options: ValueOptions,
+) -> Result<(), ScanError> {
+    let (before, rows) = (cursor.clone(), builder.len());
+    let outcome = convert(cursor, program, builder, options);
+    let Err(error) = outcome else { return Ok(()) };
+    if !options.ignore_errors {
+        return Err(error);
+    }
+    *cursor = before;
+    cursor.skip_value()?;
+    builder.truncate(rows);
+    builder.push_null();
+    Ok(())
+}
+
+fn convert(
+    cursor: &mut Cursor<'_>,
+    program: &Program,
+    builder: &mut ColumnBuilder,
+    options: ValueOptions,
+) -> Result<(), ScanError> {
+    if cursor.peek() == Some(b'n') {
+        cursor.expect_word("null")?;
+        builder.push_null();
+        return Ok(());
+    }
+    match &mut builder.values {
+        Values::List(nested) => list(cursor, program, nested, options),
+        Values::Map(nested) => map(cursor, program, nested, options),
+        Values::Row(nested) => row(cursor, program, nested, options),
+        Values::String(spans) => string(cursor, spans),
+        Values::Null(rows) => {
+            cursor.skip_value()?;
+            *rows += 1;
+            Ok(())
+        }
+        _ => {
+            let token = Token::read(cursor)?;
+            scalar(token, builder, options.standard).map_err(|reason| ScanError {
+                at: cursor.at,
+                reason,
+            })
+        }
+    }
+}
+
+/// A scalar of the text, as Jackson's `getText` gives it.
+enum Token<'a> {
+    Number { text: &'a [u8], integer: bool },
+    Text(std::borrow::Cow<'a, [u8]>),
+    Word(&'static str),
+}
+
+impl<'a> Token<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Token<'a>, ScanError> {
+        match cursor.peek() {
+            Some(b'"') => {
+                let text = cursor.string()?;
+                let raw = &cursor.data[text.start..text.end];
+                if !text.escaped {
+                    return Ok(Token::Text(raw.into()));
+                }
+                let mut plain = Vec::with_capacity(raw.len());
+                unescape(raw, &mut plain);
+                Ok(Token::Text(plain.into()))
+            }
+            Some(b't') => cursor.expect_word("true").map(|()| Token::Word("true")),
+            Some(b'f') => cursor.expect_word("false").map(|()| Token::Word("false")),
+            Some(b'{' | b'[') => cursor.error("a scalar value is expected, found an object or array"),
+            None => cursor.error("unexpected end-of-input: expected a JSON value"),
+            Some(_) => {
+                let (start, end, integer) = cursor.number()?;
+                Ok(Token::Number {
+                    text: &cursor.data[start..end],
+                    integer,
+                })
+            }
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Number { text, .. } => text,
+            Self::Text(text) => text,
+            Self::Word(word) => word.as_bytes(),
+        }
+    }
+
+    fn text(&self) -> Result<&str, String> {
+        std::str::from_utf8(self.bytes()).map_err(|_| "invalid UTF-8".to_owned())
+    }
+}
+
+fn scalar(token: Token<'_>, builder: &mut ColumnBuilder, standard: TimestampStandard) -> Result<(), String> {
+    match &mut builder.values {
+        Values::Boolean(slots) => slots.push(token.text()?.trim().eq_ignore_ascii_case("true")),
+        Values::I8(slots) => slots.push(parse_text::<i8>(&token)?),
+        Values::I16(slots) => slots.push(parse_text::<i16>(&token)?),
+        Values::I32(slots) => match builder.ty.kind {
+            TypeKind::Date => {
+                slots.push(temporal::parse_date(token.bytes()).ok_or_else(|| wrong(&token, "a date"))?)
+            }
+            TypeKind::Time(_) => {
+                slots.push(temporal::parse_time(token.bytes()).ok_or_else(|| wrong(&token, "a time"))?);
+            }
+            _ => {
+                let value = integer(&token)?;
+                slots.push(
+                    i32::try_from(value)
+                        .map_err(|_| format!("numeric value ({value}) out of range of INT"))?,
+                );
+            }
+        },
+        Values::I64(slots) => match builder.ty.kind {
+            TypeKind::Timestamp { precision, .. } => {
+                slots.push(timestamp(&token, standard, false, precision)?)
+            }
+            TypeKind::TimestampLtz { precision, .. } => {
+                slots.push(timestamp(&token, standard, true, precision)?)
+            }
+            _ => slots.push(integer(&token)?),
+        },
+        Values::I128(slots) => match builder.ty.kind {
+            TypeKind::Decimal { precision, scale } => decimal(&token, slots, precision, scale)?,
+            _ => {
+                let utc = matches!(builder.ty.kind, TypeKind::TimestampLtz { .. });
+                let nanos = temporal::parse_timestamp(token.bytes(), standard, utc);
+                slots.push(nanos.ok_or_else(|| wrong(&token, "a timestamp"))?);
+            }
+        },
+        Values::F32(slots) => slots.push(java_float(token.text()?)? as f32),
+        Values::F64(slots) => slots.push(match &token {
+            Token::Number { text, .. } => number::double(text).ok_or_else(|| wrong(&token, "a number"))?,
+            _ => java_float(token.text()?)?,
+        }),
+        Values::Binary(spans) => {
+            let bytes = BASE64
+                .decode(token.bytes())
+                .map_err(|_| wrong(&token, "Base64 text"))?;
+            spans.push_own(&bytes);
+        }
+        _ => return Err("internal error: not a scalar column".to_owned()),
+    }
+    Ok(())
+}
+
+fn wrong(token: &Token<'_>, expected: &str) -> String {
+    format!(
+        "text '{}' could not be parsed as {expected}",
+        String::from_utf8_lossy(token.bytes())
+    )
+}
+
+fn parse_text<T: std::str::FromStr>(token: &Token<'_>) -> Result<T, String> {
+    let text = token.text()?.trim();
+    text.parse().map_err(|_| format!("for input string: \"{text}\""))
+}
+
+/// INT and BIGINT: integers, numbers whose fraction is cut, integers in strings.
+fn integer(token: &Token<'_>) -> Result<i64, String> {
+    match token {
+        Token::Number { text, integer: true } => match number::small_integer(text) {
+            Some(value) => Ok(value),
+            None => parse_text(token),
+        },
+        Token::Number { text, integer: false } => {
+            let value = number::double(text).ok_or_else(|| wrong(token, "a number"))?;
+            if value.abs() >= 9.3e18 {
+                Err(wrong(token, "an integer"))
+            } else {
+                Ok(value as i64)
+            }
+        }
+        _ => parse_text(token),
+    }
+}
+
+fn timestamp(
+    token: &Token<'_>,
+    standard: TimestampStandard,
+    utc: bool,
+    precision: u8,
+) -> Result<i64, String> {
+    let value = if precision <= 3 {
+        temporal::parse_timestamp_millis(token.bytes(), standard, utc)
+    } else {
+        temporal::parse_timestamp(token.bytes(), standard, utc)
+            .and_then(|n| i64::try_from(n.div_euclid(1_000)).ok())
+    };
+    value.ok_or_else(|| wrong(token, "a timestamp"))
+}
+
+fn decimal(token: &Token<'_>, slots: &mut Slots<i128>, precision: u8, scale: u8) -> Result<(), String> {
+    match number::decimal(token.text()?.trim(), precision, scale) {
+        Ok(Some(value)) => slots.push(value),
+        Ok(None) => slots.push_null(),
+        Err(()) => return Err(wrong(token, "a decimal")),
+    }
+    Ok(())
+}
+
+/// `Double.parseDouble` of trimmed text: decimal forms, `NaN`, `Infinity`, and a type suffix.
+fn java_float(text: &str) -> Result<f64, String> {
+    let trimmed = text.trim();
+    let plain = trimmed
+        .strip_suffix(['f', 'F', 'd', 'D'])
+        .filter(|t| !t.ends_with("In"))
+        .unwrap_or(trimmed);
+    let word = plain.trim_start_matches(['+', '-']);
+    let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic());
+    if is_word && word != "NaN" && word != "Infinity" {
+        return Err(format!("for input string: \"{trimmed}\""));
+    }
+    plain
+        .parse()
+        .map_err(|_| format!("for input string: \"{trimmed}\""))
+}
+
+/// STRING: the content of a string, the text of another scalar, the compact JSON of an object or array.
+#[inline]
+fn string(cursor: &mut Cursor<'_>, spans: &mut crate::column::Spans) -> Result<(), ScanError> {
+    match cursor.peek() {
+        Some(b'"') => {
+            let text = cursor.string()?;
+            if !text.escaped {
+                spans.push_shared(text.start, text.end - text.start);
+                return Ok(());
+            }
+            let offset = spans.own.len();
+            unescape(&cursor.data[text.start..text.end], &mut spans.own);
+            let length = spans.own.len() - offset;
+            spans.slots.push(crate::column::Span {
+                offset: offset as u32,
+                length: length as u32,
+                own: true,
+            });
+            Ok(())
+        }
+        Some(b'{' | b'[') => {
+            let start = cursor.at;
+            cursor.skip_value()?;
+            spans.push_own(&compact(&cursor.data[start..cursor.at]));
+            Ok(())
+        }
+        _ => {
+            let start = cursor.at;
+            cursor.skip_value()?;
+            spans.push_shared(start, cursor.at - start);
+            Ok(())
+        }
+    }
+}
+
+/// A valid JSON text without white space between its tokens.
+fn compact(text: &[u8]) -> Vec<u8> {
+    let (mut out, mut in_string, mut escaped) = (Vec::with_capacity(text.len()), false, false);
+    for byte in text {
+        if in_string {
+            in_string = escaped || *byte != b'"';
+            escaped = !escaped && *byte == b'\\';
+        } else if byte.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_string = *byte == b'"';
+        }
+        out.push(*byte);
+    }
+    out
+}
+
+fn list(
+    cursor: &mut Cursor<'_>,
+    program: &Program,
+    nested: &mut Nested,
+    options: ValueOptions,
+) -> Result<(), ScanError> {
+    if cursor.peek() != Some(b'[') {
+        return cursor.error("an array is expected");
+    }
+    cursor.enter()?;
+    let mut length = 0;
+    cursor.skip_whitespace();
+    if !cursor.eat(b']') {
+        loop {
+            cursor.skip_whitespace();
+            decode_value(cursor, &program.children[0], &mut nested.children[0], options)?;
+            length += 1;
+            cursor.skip_whitespace();
+            if !cursor.eat(b',') {
+                break;
+            }
+        }
+        cursor.expect(b']')?;
+    }
+    cursor.leave();
+    nested.lengths.push(length);
+    Ok(())
+}
+
+fn map(
+    cursor: &mut Cursor<'_>,
+    program: &Program,
+    nested: &mut Nested,
+    options: ValueOptions,
+) -> Result<(), ScanError> {
+    if cursor.peek() != Some(b'{') {
+        return cursor.error("an object is expected");
+    }
+    cursor.enter()?;
+    let mut length = 0;
+    cursor.skip_whitespace();
+    if !cursor.eat(b'}') {
+        loop {
+            cursor.skip_whitespace();
+            if cursor.peek() != Some(b'"') {
+                return cursor.error("a field name in double quotes is expected");
+            }
+            decode_value(cursor, &program.children[0], &mut nested.children[0], options)?;
+            cursor.skip_whitespace();
+            cursor.expect(b':')?;
+            cursor.skip_whitespace();
+            decode_value(cursor, &program.children[1], &mut nested.children[1], options)?;
+            length += 1;
+            cursor.skip_whitespace();
+            if !cursor.eat(b',') {
+                break;
+            }
+        }
+        cursor.expect(b'}')?;
+    }
+    cursor.leave();
+    nested.lengths.push(length);
+    Ok(())
+}
+
+fn row(
+    cursor: &mut Cursor<'_>,
+    program: &Program,
+    nested: &mut Nested,
+    options: ValueOptions,
+) -> Result<(), ScanError> {
+    let rows = nested.lengths.valid.len();
+    if cursor.peek() != Some(b'{') {
+        return cursor.error("an object is expected");
+    }
+    object(cursor, program, &mut nested.children, rows, options)?;
+    nested.lengths.push(1);
+    Ok(())
+}
+
+/// Decodes an object's fields into row `rows` of `columns`.
+///
+/// Once as many known fields were met as there are columns, the rest is only skipped: of a repeated field the first
+/// counts if all were found before, else the last. That is what Flink's reader does.
+pub fn object(
+    cursor: &mut Cursor<'_>,
+    program: &Program,
+    columns: &mut [ColumnBuilder],
+    rows: usize,
+    options: ValueOptions,
+) -> Result<(), ScanError> {
+    cursor.enter()?;
+    let mut found = 0;
+    cursor.skip_whitespace();
+    if !cursor.eat(b'}') {
+        loop {
+            cursor.skip_whitespace();
+            let key = cursor.string()?;
+            cursor.skip_whitespace();
+            cursor.expect(b':')?;
+            cursor.skip_whitespace();
+            let field = if found < columns.len() {
+                program.fields.find_key(cursor.data, key)
+            } else {
+                None
+            };
+            match field {
+                None => cursor.skip_value()?,
+                Some(index) => {
+                    let column = &mut columns[index];
+                    column.truncate(rows);
+                    decode_value(cursor, &program.children[index], column, options).map_err(|error| {
+                        ScanError {
+                            at: error.at,
+                            reason: format!(
+                                "Fail to deserialize at field: {}. {}",
+                                program.fields.names[index], error.reason
+                            ),
+                        }
+                    })?;
+                    found += 1;
+                }
+            }
+            cursor.skip_whitespace();
+            if !cursor.eat(b',') {
+                break;
+            }
+        }
+        cursor.expect(b'}')?;
+    }
+    cursor.leave();
+    if found < columns.len() && options.fail_on_missing {
+        return cursor.error("Some field is missing in the JSON data.");
+    }
+    columns
+        .iter_mut()
+        .filter(|c| c.len() == rows)
+        .for_each(ColumnBuilder::push_null);
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! Dates, times and timestamps in the two standards of Flink's text formats: reading and writing.
+//!
+//! `SQL` is `yyyy-MM-dd HH:mm:ss[.fraction]`, `ISO-8601` is `yyyy-MM-ddTHH:mm[:ss[.fraction]]`; TIMESTAMP_LTZ ends in `Z`.
+//! As in `java.time`'s smart resolution, a day up to 31 beyond the end of its month in a timestamp means the last day;
+//! in a DATE it is an error.
+
+use millstream_types::calendar::{civil_from_days, days_from_civil, days_in_month};
+
+/// `timestamp-format.standard`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TimestampStandard {
+    #[default]
+    Sql,
+    Iso8601,
+}
+
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+const NANOS_PER_DAY: i128 = 86_400 * NANOS_PER_SECOND as i128;
+
+fn digits(text: &[u8], count: usize) -> Option<(u32, &[u8])> {
+    let head = text.get(..count)?;
+    let mut value = 0u32;
+    for byte in head {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u32::from(digit);
+    }
+    Some((value, &text[count..]))
+}
+
+fn literal(text: &[u8], byte: u8) -> Option<&[u8]> {
+    text.split_first()
+        .filter(|(first, _)| **first == byte)
+        .map(|(_, rest)| rest)
+}
+
+/// Days since the epoch and the rest of the text.
+fn date(text: &[u8], clamp_day: bool) -> Option<(i64, &[u8])> {
+    let (negative, text) = match text.first() {
+        Some(b'-') => (true, &text[1..]),
+        _ => (false, text),
+    };
+    let (year, text) = digits(text, 4)?;
+    let (month, text) = digits(literal(text, b'-')?, 2)?;
+    let (day, text) = digits(literal(text, b'-')?, 2)?;
+    let year = if negative {
+        -i64::from(year)
+    } else {
+        i64::from(year)
+    };
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let last = days_in_month(year, month);
+    if day > last && !clamp_day {
+        return None;
+    }
+    Some((days_from_civil(year, month, day.min(last)), text))
+}
+
+/// Nanoseconds of the day and the rest of the text.
+fn time(text: &[u8], seconds_optional: bool) -> Option<(i64, &[u8])> {
+    let (hour, text) = digits(text, 2)?;
+    let (minute, text) = digits(literal(text, b':')?, 2)?;
+    let (second, text) = match literal(text, b':') {
+        Some(rest) => digits(rest, 2)?,
+        None if seconds_optional => (0, text),
+        None => return None,
+    };
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let (nanos, text) = match literal(text, b'.') {
+        Some(rest) => fraction(rest)?,
+        None => (0, text),
+    };
+    let seconds = i64::from(hour * 3600 + minute * 60 + second);
+    Some((seconds * NANOS_PER_SECOND + i64::from(nanos), text))
+}
+
+/// One to nine digits behind the point, as nanoseconds.
+fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
+    let count = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    if count == 0 || count > 9 {
+        return None;
+    }
+    let (value, rest) = digits(text, count)?;
+    Some((value * 10u32.pow(9 - count as u32), rest))
+}
+
+/// Days since the epoch of `yyyy-MM-dd`.
+pub fn parse_date(text: &[u8]) -> Option<i32> {
+    let (days, rest) = date(text, false)?;
+    rest.is_empty().then(|| i32::try_from(days).ok()).flatten()
+}
+
+/// Milliseconds of the day of `HH:mm:ss[.fraction]`; further digits are cut.
+pub fn parse_time(text: &[u8]) -> Option<i32> {
+    let (nanos, rest) = time(text, false)?;
+    rest.is_empty().then(|| (nanos / 1_000_000) as i32)
+}
+
+/// Nanoseconds since the epoch of a timestamp in `standard`; `utc`: a `Z` must follow (TIMESTAMP_LTZ).
+pub fn parse_timestamp(text: &[u8], standard: TimestampStandard, utc: bool) -> Option<i128> {
+    let (days, rest) = date(text, true)?;
+    let separator = if standard == TimestampStandard::Sql {
+        b' '
+    } else {
+        b'T'
+    };
+    let (nanos, rest) = time(literal(rest, separator)?, standard == TimestampStandard::Iso8601)?;
+    let rest = if utc { literal(rest, b'Z')? } else { rest };
+    rest.is_empty()
+        .then(|| i128::from(days) * NANOS_PER_DAY + i128::from(nanos))
+}
+
+/// Milliseconds since the epoch of `yyyy-MM-dd HH:mm:ss.SSS` and its shorter forms: the common case of
+/// [`parse_timestamp`], without 128-bit arithmetic.
+pub fn parse_timestamp_millis(text: &[u8], standard: TimestampStandard, utc: bool) -> Option<i64> {
+    let (days, rest) = date(text, true)?;
+    let separator = if standard == TimestampStandard::Sql {
+        b' '
+    } else {
+        b'T'
+    };
+    let (nanos, rest) = time(literal(rest, separator)?, standard == TimestampStandard::Iso8601)?;
+    let rest = if utc { literal(rest, b'Z')? } else { rest };
+    rest.is_empty().then(|| days * 86_400_000 + nanos / 1_000_000)
+}
+
+fn push_padded(out: &mut Vec<u8>, value: u32, width: usize) {
+    let start = out.len();
+    out.resize(start + width, b'0');
+    let mut rest = value;
+    for slot in out[start..].iter_mut().rev() {
+        *slot = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+}
+
+/// `yyyy-MM-dd`.
+pub fn write_date(out: &mut Vec<u8>, days: i64) {
+    let (year, month, day) = civil_from_days(days);
+    if year < 0 {
+        out.push(b'-');
+    }
+    if year > 9999 {
+        out.push(b'+');
+    }
+    let absolute = year.unsigned_abs() as u32;
+    push_padded(
+        out,
+        absolute,
+        if absolute > 9999 {
+            absolute.ilog10() as usize + 1
+        } else {
+            4
+        },
+    );
+    out.push(b'-');
+    push_padded(out, month, 2);
+    out.push(b'-');
+    push_padded(out, day, 2);
+}
+
+/// `HH:mm:ss` and as much of the fraction as is not zero.
+pub fn write_time(out: &mut Vec<u8>, nanos_of_day: i64) {
+    let seconds = (nanos_of_day / NANOS_PER_SECOND) as u32;
+    push_padded(out, seconds / 3600, 2);
+    out.push(b':');
+    push_padded(out, seconds / 60 % 60, 2);
+    out.push(b':');
+    push_padded(out, seconds % 60, 2);
+    let nanos = (nanos_of_day % NANOS_PER_SECOND) as u32;
+    if nanos != 0 {
+        out.push(b'.');
+        push_padded(out, nanos, 9);
+        while out.last() == Some(&b'0') {
+            out.pop();
+        }
+    }
+}
+
+/// A timestamp of nanoseconds since the epoch in `standard`; `utc` adds the `Z`.
+pub fn write_timestamp(out: &mut Vec<u8>, nanos: i128, standard: TimestampStandard, utc: bool) {
+    write_date(out, nanos.div_euclid(NANOS_PER_DAY) as i64);
+    out.push(if standard == TimestampStandard::Sql {
+        b' '
+    } else {
+        b'T'
+    });
+    write_time(out, nanos.rem_euclid(NANOS_PER_DAY) as i64);
+    if utc {
+        out.push(b'Z');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_read_and_write_in_both_standards() {
+        let sql = |text: &str| parse_timestamp(text.as_bytes(), TimestampStandard::Sql, false);
+        assert_eq!(sql("1970-01-01 00:00:01.5"), Some(1_500_000_000));
+        assert_eq!(sql("2024-02-31 00:00:00"), sql("2024-02-29 00:00:00"));
+        for refused in [
+            "2024-5-1 1:2:3",
+            "2024-05-01",
+            "2024-05-01T10:20:30",
+            "2024-05-01 10:20",
+            "2024-05-01 24:00:00",
+        ] {
+            assert_eq!(sql(refused), None, "{refused}");
+        }
+        let iso = parse_timestamp(b"1970-01-01T00:01Z", TimestampStandard::Iso8601, true);
+        assert_eq!(iso, Some(60_000_000_000));
+        let mut out = Vec::new();
+        write_timestamp(&mut out, -1, TimestampStandard::Sql, true);
+        assert_eq!(out, b"1969-12-31 23:59:59.999999999Z");
+        assert_eq!(parse_date(b"2023-02-29"), None);
+        assert_eq!(parse_time(b"10:20:30.999"), Some(37_230_999));
+    }
+}
