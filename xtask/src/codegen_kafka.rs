@@ -2,8 +2,10 @@
 //! for each API, so that the codec is plain Rust that one can read and step through. With `--check` nothing is
 //! written, and the command fails if a file is not current.
 
+mod read;
 mod rust;
 mod spec;
+mod write;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +19,8 @@ use spec::{Kind, Message};
 
 const SPECS: &str = "specs/kafka";
 const OUTPUT: &str = "crates/kafka-wire/src/generated";
-const NOTICE: &str = "// Written by `cargo xtask codegen kafka` from specs/kafka; change those files, not this one.\n\n";
+const NOTICE: &str =
+    "// Written by `cargo xtask codegen kafka` from specs/kafka; change those files, not this one.\n\n";
 
 /// Runs the command on the repository at `root`.
 pub fn run(root: &Path, check: bool) -> anyhow::Result<()> {
@@ -27,7 +30,10 @@ pub fn run(root: &Path, check: bool) -> anyhow::Result<()> {
         return check_current(&directory, &files);
     }
     std::fs::create_dir_all(&directory)?;
-    for stale in present_files(&directory)?.into_iter().filter(|name| !files.contains_key(name)) {
+    for stale in present_files(&directory)?
+        .into_iter()
+        .filter(|name| !files.contains_key(name))
+    {
         std::fs::remove_file(directory.join(stale))?;
     }
     for (name, text) in &files {
@@ -46,9 +52,16 @@ fn check_current(directory: &Path, files: &BTreeMap<String, String>) -> anyhow::
             stale.push(name.clone());
         }
     }
-    stale.extend(present_files(directory)?.into_iter().filter(|name| !files.contains_key(name)));
+    stale.extend(
+        present_files(directory)?
+            .into_iter()
+            .filter(|name| !files.contains_key(name)),
+    );
     if !stale.is_empty() {
-        bail!("{OUTPUT} is not current ({}); run `cargo xtask codegen kafka`", stale.join(", "));
+        bail!(
+            "{OUTPUT} is not current ({}); run `cargo xtask codegen kafka`",
+            stale.join(", ")
+        );
     }
     Ok(())
 }
@@ -133,7 +146,11 @@ fn api_file(name: &str, messages: &[&Message]) -> String {
              match response {{ Response::{name}(message) => Ok(message), other => Err(other) }}\n}}\n}}"
         );
     }
-    let what = if is_api(messages) { format!("The API `{name}`.") } else { format!("The structure `{name}`.") };
+    let what = if is_api(messages) {
+        format!("The API `{name}`.")
+    } else {
+        format!("The structure `{name}`.")
+    };
     let mut imports = rust::imports(&text);
     if is_api(messages) {
         imports.push_str("use super::{ApiKey, Request, RequestMessage, Response};\n");
@@ -182,9 +199,11 @@ fn api_key_file(apis: &Apis<'_>) -> String {
         }
         text.push_str("}\n}\n\n");
     };
-    table(&mut text, "/// Kafka's name of the API.\npub const fn name(self) -> &'static str", &|name, _| {
-        format!("\"{name}\"")
-    });
+    table(
+        &mut text,
+        "/// Kafka's name of the API.\npub const fn name(self) -> &'static str",
+        &|name, _| format!("\"{name}\""),
+    );
     table(
         &mut text,
         "/// The lowest and the highest version that this codec speaks.\npub const fn versions(self) -> (i16, i16)",
@@ -195,7 +214,9 @@ fn api_key_file(apis: &Apis<'_>) -> String {
         "/// The first version with compact lengths and tagged fields, if any.\npub const fn flexible_from(self) -> Option<i16>",
         &|_, message| format!("{:?}", message.flexible_from),
     );
-    text.push_str("/// The API of a key.\npub const fn from_code(code: i16) -> Option<ApiKey> {\nmatch code {\n");
+    text.push_str(
+        "/// The API of a key.\npub const fn from_code(code: i16) -> Option<ApiKey> {\nmatch code {\n",
+    );
     for (name, message) in &requests {
         let _ = writeln!(text, "{} => Some(ApiKey::{name}),", message.key);
     }
@@ -204,8 +225,16 @@ fn api_key_file(apis: &Apis<'_>) -> String {
 }
 
 fn union_file(apis: &Apis<'_>, kind: Kind) -> String {
-    let union = if kind == Kind::Request { "Request" } else { "Response" };
-    let names: Vec<&String> = apis.iter().filter(|(_, list)| is_api(list)).map(|(name, _)| name).collect();
+    let union = if kind == Kind::Request {
+        "Request"
+    } else {
+        "Response"
+    };
+    let names: Vec<&String> = apis
+        .iter()
+        .filter(|(_, list)| is_api(list))
+        .map(|(name, _)| name)
+        .collect();
     let mut text = format!("{NOTICE}//! Any {} of the protocol.\n\n", union.to_lowercase());
     text.push_str("use super::ApiKey;\nuse crate::error::{DecodeError, EncodeError};\nuse crate::reader::Reader;\nuse crate::writer::Writer;\n");
     for name in &names {
@@ -221,17 +250,25 @@ fn union_file(apis: &Apis<'_>, kind: Kind) -> String {
     for name in &names {
         let _ = writeln!(text, "{name}({name}{union}),");
     }
-    let _ = writeln!(text, "}}\n\nimpl {union} {{\n/// The API that this belongs to.\npub fn api_key(&self) -> ApiKey {{\nmatch self {{");
+    let _ = writeln!(
+        text,
+        "}}\n\nimpl {union} {{\n/// The API that this belongs to.\npub fn api_key(&self) -> ApiKey {{\nmatch self {{"
+    );
     for name in &names {
         let _ = writeln!(text, "{union}::{name}(_) => ApiKey::{name},");
     }
     text.push_str("}\n}\n\n/// Reads a body of the given API and version.\n");
     text.push_str("pub fn decode(api_key: ApiKey, version: i16, r: &mut Reader) -> Result<Self, DecodeError> {\nmatch api_key {\n");
     for name in &names {
-        let _ = writeln!(text, "ApiKey::{name} => {name}{union}::decode(r, version).map({union}::{name}),");
+        let _ = writeln!(
+            text,
+            "ApiKey::{name} => {name}{union}::decode(r, version).map({union}::{name}),"
+        );
     }
     text.push_str("}\n}\n\n/// Writes the body in the given version.\n");
-    text.push_str("pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {\nmatch self {\n");
+    text.push_str(
+        "pub fn encode(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {\nmatch self {\n",
+    );
     for name in &names {
         let _ = writeln!(text, "{union}::{name}(message) => message.encode(w, version),");
     }
@@ -243,12 +280,17 @@ fn error_file(specs: &str) -> anyhow::Result<String> {
     let mut constants = String::new();
     let mut names = String::new();
     let mut retriable = Vec::new();
-    for line in specs.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+    for line in specs
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+    {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [code, name, flags @ ..] = words.as_slice() else {
             bail!("errors.txt: expected `code NAME [retriable]`, found `{line}`");
         };
-        let code: i16 = code.parse().with_context(|| format!("errors.txt: code `{code}`"))?;
+        let code: i16 = code
+            .parse()
+            .with_context(|| format!("errors.txt: code `{code}`"))?;
         let _ = writeln!(constants, "pub const {name}: ErrorCode = ErrorCode({code});");
         let _ = writeln!(names, "{code} => Some(\"{name}\"),");
         if flags.contains(&"retriable") {

@@ -1,2 +1,23 @@
 //! Project automation: tidy, codegen, docs, bench.
-fn main() {}
+
+mod codegen_kafka;
+
+use std::path::{Path, PathBuf};
+
+const USAGE: &str = "usage: cargo xtask codegen kafka [--check]";
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["codegen", "kafka"] => codegen_kafka::run(&repository(), false),
+        ["codegen", "kafka", "--check"] => codegen_kafka::run(&repository(), true),
+        _ => anyhow::bail!("{USAGE}"),
+    }
+}
+
+/// The root of the repository: the parent of this package.
+fn repository() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}

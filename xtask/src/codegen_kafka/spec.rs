@@ -13,7 +13,10 @@ pub struct Versions {
 impl Versions {
     /// The versions that are in both ranges, if any.
     pub fn intersect(self, other: Versions) -> Option<Versions> {
-        let both = Versions { min: self.min.max(other.min), max: self.max.min(other.max) };
+        let both = Versions {
+            min: self.min.max(other.min),
+            max: self.max.min(other.max),
+        };
         (both.min <= both.max).then_some(both)
     }
 
@@ -61,7 +64,6 @@ pub struct Field {
 #[derive(Clone, Debug)]
 pub struct Struct {
     pub name: String,
-    pub versions: Versions,
     pub fields: Vec<Field>,
 }
 
@@ -107,7 +109,11 @@ pub fn parse(text: &str) -> Result<Vec<Message>, String> {
             continue;
         }
         let indent = line.len() - body.len();
-        lines.push(Line { number: index + 1, depth: indent / 2, words: body.split_whitespace().collect() });
+        lines.push(Line {
+            number: index + 1,
+            depth: indent / 2,
+            words: body.split_whitespace().collect(),
+        });
     }
     let mut messages = Vec::new();
     let mut position = 0;
@@ -132,8 +138,12 @@ fn parse_message(line: &Line<'_>) -> Result<Message, String> {
     let [name, valid, flexible] = rest else {
         return Err(fail("expected NAME valid=… flexible=…"));
     };
-    let valid = valid.strip_prefix("valid=").ok_or_else(|| fail("expected valid=…"))?;
-    let flexible = flexible.strip_prefix("flexible=").ok_or_else(|| fail("expected flexible=…"))?;
+    let valid = valid
+        .strip_prefix("valid=")
+        .ok_or_else(|| fail("expected valid=…"))?;
+    let flexible = flexible
+        .strip_prefix("flexible=")
+        .ok_or_else(|| fail("expected flexible=…"))?;
     let flexible_from = match flexible {
         "none" => None,
         range => Some(parse_versions(range).map_err(|e| fail(&e))?.min),
@@ -157,11 +167,13 @@ fn parse_fields(
     message: &mut Message,
 ) -> Result<(), String> {
     while let Some(line) = lines.get(*position).filter(|line| line.depth >= depth) {
-        if let ["struct", name, versions] = line.words.as_slice() {
+        if let ["struct", name, _versions] = line.words.as_slice() {
             *position += 1;
-            let versions = parse_versions(versions).map_err(|e| format!("line {}: {e}", line.number))?;
             let fields = parse_children(lines, position, depth + 1, message)?;
-            message.structs.push(Struct { name: (*name).to_owned(), versions, fields });
+            message.structs.push(Struct {
+                name: (*name).to_owned(),
+                fields,
+            });
             continue;
         }
         let field = parse_field_with_children(lines, position, depth, message)?;
@@ -199,7 +211,10 @@ fn parse_field_with_children(
     if !children.is_empty() {
         let name = struct_name(&field.field_type)
             .ok_or_else(|| format!("line {}: only structures have children", line.number))?;
-        message.structs.push(Struct { name: name.to_owned(), versions: field.versions, fields: children });
+        message.structs.push(Struct {
+            name: name.to_owned(),
+            fields: children,
+        });
     }
     Ok(field)
 }
@@ -225,7 +240,9 @@ fn parse_field(line: &Line<'_>) -> Result<Field, String> {
             Some(("default", value)) => field.default = Some(value.trim_matches('"').to_owned()),
             Some(("tag", tag)) => {
                 let (number, range) = tag.split_once('@').ok_or("expected tag=N@VERSIONS")?;
-                let number = number.parse().map_err(|_| format!("tag `{number}` is not a number"))?;
+                let number = number
+                    .parse()
+                    .map_err(|_| format!("tag `{number}` is not a number"))?;
                 field.tag = Some((number, parse_versions(range)?));
             }
             _ => return Err(format!("unknown flag `{flag}`")),
@@ -256,14 +273,21 @@ fn parse_type(word: &str) -> Type {
 
 fn parse_versions(text: &str) -> Result<Versions, String> {
     if let Some(min) = text.strip_suffix('+') {
-        return Ok(Versions { min: parse_number(min)?, max: i16::MAX });
+        return Ok(Versions {
+            min: parse_number(min)?,
+            max: i16::MAX,
+        });
     }
     let (min, max) = text.split_once('-').unwrap_or((text, text));
-    Ok(Versions { min: parse_number(min)?, max: parse_number(max)? })
+    Ok(Versions {
+        min: parse_number(min)?,
+        max: parse_number(max)?,
+    })
 }
 
 fn parse_number(text: &str) -> Result<i16, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a version or key"))
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a version or key"))
 }
 
 /// The structure that a field's type names, directly or as an array's element.
@@ -279,20 +303,32 @@ fn check_structs(message: &Message) -> Result<(), String> {
     let mut names = BTreeSet::new();
     for each in &message.structs {
         if !names.insert(each.name.as_str()) {
-            return Err(format!("{}: structure `{}` is described twice", message.name, each.name));
+            return Err(format!(
+                "{}: structure `{}` is described twice",
+                message.name, each.name
+            ));
         }
     }
-    let all_fields = message.fields.iter().chain(message.structs.iter().flat_map(|s| &s.fields));
+    let all_fields = message
+        .fields
+        .iter()
+        .chain(message.structs.iter().flat_map(|s| &s.fields));
     for field in all_fields {
         if let Some(name) = struct_name(&field.field_type)
             && !names.contains(name)
         {
-            return Err(format!("{}: structure `{name}` of `{}` is not described", message.name, field.name));
+            return Err(format!(
+                "{}: structure `{name}` of `{}` is not described",
+                message.name, field.name
+            ));
         }
         if let Some((_, versions)) = field.tag
             && versions != field.versions
         {
-            return Err(format!("{}: `{}` is tagged in a part of its versions", message.name, field.name));
+            return Err(format!(
+                "{}: `{}` is tagged in a part of its versions",
+                message.name, field.name
+            ));
         }
     }
     Ok(())
