@@ -5,67 +5,39 @@
 
 use std::fmt::Write;
 
-/// `Double.toString`: plain between 10^-3 and 10^7, otherwise `d.dE±n`.
+/// Below this, and from [`PLAIN_MAX`] on, a float is printed with an exponent.
+const PLAIN_MIN: i32 = -3;
+/// First power of ten that is printed with an exponent.
+const PLAIN_MAX: i32 = 7;
+
+/// Appends a DOUBLE: the shortest digits that read back as the same value, in the layout of Java's `Double.toString`.
 pub fn write_double(out: &mut String, value: f64) {
-    if let Some(word) = special(value.is_nan(), value.is_infinite(), value < 0.0) {
-        return out.push_str(word);
+    if let Some(name) = special(value) {
+        return out.push_str(name);
     }
-    if value == 0.0 {
-        return out.push_str(if value.is_sign_negative() { "-0.0" } else { "0.0" });
+    let mut digits = Digits::of(format_args!("{value:e}"));
+    if digits.length == 1 {
+        let two = Digits::of(format_args!("{value:.1e}"));
+        if two.parse::<f64>() == Some(value) {
+            digits = two;
+        }
     }
-    write_shortest(out, &format!("{value:e}"));
+    digits.write(out, value.is_sign_negative());
 }
 
-/// `Float.toString`.
+/// Appends a FLOAT in the layout of Java's `Float.toString`.
 pub fn write_float(out: &mut String, value: f32) {
-    if let Some(word) = special(value.is_nan(), value.is_infinite(), value < 0.0) {
-        return out.push_str(word);
+    if let Some(name) = special(f64::from(value)) {
+        return out.push_str(name);
     }
-    if value == 0.0 {
-        return out.push_str(if value.is_sign_negative() { "-0.0" } else { "0.0" });
+    let mut digits = Digits::of(format_args!("{value:e}"));
+    if digits.length == 1 {
+        let two = Digits::of(format_args!("{value:.1e}"));
+        if two.parse::<f32>() == Some(value) {
+            digits = two;
+        }
     }
-    write_shortest(out, &format!("{value:e}"));
-}
-
-fn special(nan: bool, infinite: bool, negative: bool) -> Option<&'static str> {
-    match (nan, infinite, negative) {
-        (true, _, _) => Some("NaN"),
-        (_, true, false) => Some("Infinity"),
-        (_, true, true) => Some("-Infinity"),
-        _ => None,
-    }
-}
-
-/// Lays out Rust's shortest scientific form (`-1.25e-7`) as Java does.
-fn write_shortest(out: &mut String, scientific: &str) {
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let (sign, mantissa) = mantissa
-        .strip_prefix('-')
-        .map_or(("", mantissa), |rest| ("-", rest));
-    let digits: String = mantissa.chars().filter(|c| *c != '.').collect();
-    out.push_str(sign);
-    if !(-3..7).contains(&exponent) {
-        out.push_str(&digits[..1]);
-        out.push('.');
-        out.push_str(if digits.len() > 1 { &digits[1..] } else { "0" });
-        let _ = write!(out, "E{exponent}");
-        return;
-    }
-    if exponent < 0 {
-        out.push_str("0.");
-        out.extend(std::iter::repeat_n('0', (-exponent - 1) as usize));
-        return out.push_str(&digits);
-    }
-    let whole = exponent as usize + 1;
-    if digits.len() <= whole {
-        out.push_str(&digits);
-        out.extend(std::iter::repeat_n('0', whole - digits.len()));
-        return out.push_str(".0");
-    }
-    out.push_str(&digits[..whole]);
-    out.push('.');
-    out.push_str(&digits[whole..]);
+    digits.write(out, value.is_sign_negative());
 }
 
 /// `BigDecimal.toPlainString` of `unscaled * 10^-scale`.
@@ -115,6 +87,100 @@ pub fn write_decimal_stripped(out: &mut String, unscaled: i128, scale: u8) {
     let _ = write!(out, "E{}{adjusted}", if adjusted > 0 { "+" } else { "" });
 }
 
+fn special(value: f64) -> Option<&'static str> {
+    match value {
+        value if value.is_nan() => Some("NaN"),
+        f64::INFINITY => Some("Infinity"),
+        f64::NEG_INFINITY => Some("-Infinity"),
+        0.0 => Some(if value.is_sign_negative() { "-0.0" } else { "0.0" }),
+        _ => None,
+    }
+}
+
+/// Significant digits of a float and the exponent of the first; on the stack, as every printed float passes here.
+struct Digits {
+    text: [u8; Self::CAPACITY],
+    length: usize,
+    exponent: i32,
+}
+
+impl Digits {
+    /// Seventeen digits identify a DOUBLE.
+    const CAPACITY: usize = 20;
+
+    /// Reads Rust's scientific notation, `-1.25e-7`.
+    fn of(scientific: std::fmt::Arguments<'_>) -> Self {
+        let mut buffer = Buffer { bytes: [0; 40], length: 0 };
+        std::fmt::Write::write_fmt(&mut buffer, scientific).expect("seventeen digits and an exponent fit");
+        let mut found = Self { text: [b'0'; Self::CAPACITY], length: 0, exponent: 0 };
+        let written = &buffer.bytes[..buffer.length];
+        let split = written.iter().position(|b| *b == b'e').unwrap_or(written.len());
+        for digit in written[..split].iter().filter(|b| b.is_ascii_digit()).take(Self::CAPACITY) {
+            found.text[found.length] = *digit;
+            found.length += 1;
+        }
+        let exponent = written.get(split + 1..).and_then(|e| std::str::from_utf8(e).ok());
+        found.exponent = exponent.and_then(|e| e.parse().ok()).unwrap_or(0);
+        found
+    }
+
+    fn digits(&self) -> &str {
+        std::str::from_utf8(&self.text[..self.length]).unwrap_or("0")
+    }
+
+    fn parse<F: std::str::FromStr>(&self) -> Option<F> {
+        let (first, rest) = self.digits().split_at(1);
+        format!("{first}.{rest}e{}", self.exponent).parse().ok()
+    }
+
+    /// At least one digit on each side of the point.
+    fn write(&self, out: &mut String, negative: bool) {
+        if negative {
+            out.push('-');
+        }
+        let digits = self.digits();
+        if !(PLAIN_MIN..PLAIN_MAX).contains(&self.exponent) {
+            let (first, rest) = digits.split_at(1);
+            let rest = if rest.is_empty() { "0" } else { rest };
+            write!(out, "{first}.{rest}E{}", self.exponent).expect("a string takes every text");
+        } else if self.exponent < 0 {
+            out.push_str("0.");
+            (1..-self.exponent).for_each(|_| out.push('0'));
+            out.push_str(digits);
+            // A second zero digit, as in "1.0e-3", says nothing in plain notation.
+            trim_zero(out, digits);
+        } else {
+            let whole = self.exponent as usize + 1;
+            let (before, after) = digits.split_at(whole.min(digits.len()));
+            out.push_str(before);
+            (before.len()..whole).for_each(|_| out.push('0'));
+            out.push('.');
+            out.push_str(if after.is_empty() { "0" } else { after });
+        }
+    }
+}
+
+fn trim_zero(out: &mut String, digits: &str) {
+    if digits.len() > 1 && digits.ends_with('0') {
+        out.pop();
+    }
+}
+
+struct Buffer {
+    bytes: [u8; 40],
+    length: usize,
+}
+
+impl std::fmt::Write for Buffer {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.length + text.len();
+        let room = self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +208,8 @@ mod tests {
             (f64::NEG_INFINITY, "-Infinity"),
             (-0.0, "-0.0"),
             (100.0, "100.0"),
+            (5e-324, "4.9E-324"),
+            (0.002, "0.002"),
         ];
         for (value, expected) in cases {
             assert_eq!(text(|o| write_double(o, value)), expected);
