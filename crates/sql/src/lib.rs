@@ -1,1 +1,3 @@
 //! The Flink SQL front end: lexer, parser, catalog model, binder, rules, EXPLAIN.
+
+pub mod parse;

@@ -1,0 +1,452 @@
+//! The parser: recursive descent over the tokens, with operator precedence for expressions and set operations.
+//!
+//! This file holds the cursor that all productions share: looking ahead, taking tokens, and making an error that
+//! knows what could have stood at its place (every check that fails is remembered for its position). The
+//! productions are in the other files, one family of the grammar each.
+//!
+//! Nothing here backtracks over more than a token or two, so that parsing takes time in proportion to the text, and
+//! two limits keep hostile input from overflowing the stack, here and in everything that walks the tree later.
+
+mod alter;
+mod create;
+mod expr;
+mod function;
+mod insert;
+mod json;
+mod literal;
+mod match_recognize;
+mod name;
+mod primary;
+mod query;
+mod schema;
+mod session;
+mod show;
+mod special;
+mod statement;
+mod table_ref;
+mod types;
+
+use super::ast::Span;
+use super::diagnostics::{ParseError, ParseErrorKind};
+use super::lexer::tokenize;
+use super::similar::nearest;
+use super::token::{Sign, Token, TokenKind};
+use super::words;
+
+/// How deep parentheses, calls, subqueries and nested types may go.
+pub const NESTING_DEPTH_MAX: usize = 128;
+
+/// How high a syntax tree may grow, counting chains such as `a + b + c …` and `q UNION ALL q …` as well, since
+/// whoever walks the tree descends into them.
+pub const TREE_HEIGHT_MAX: usize = 1_000;
+
+/// Words that begin a clause: a mistyped one is easily read as an alias.
+const CLAUSE_WORDS: [&str; 16] = [
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "WINDOW",
+    "QUALIFY",
+    "ORDER",
+    "LIMIT",
+    "OFFSET",
+    "JOIN",
+    "UNION",
+    "INTERSECT",
+    "EXCEPT",
+    "VALUES",
+    "WITH",
+];
+
+/// Something that could have stood at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Word(&'static str),
+    Sign(Sign),
+    /// A kind of thing, such as "an expression".
+    Thing(&'static str),
+}
+
+impl Expected {
+    fn text(self) -> String {
+        match self {
+            Self::Word(word) => format!("'{word}'"),
+            Self::Sign(sign) => format!("'{}'", sign.text()),
+            Self::Thing(thing) => thing.to_owned(),
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, ParseError>;
+
+/// The cursor over the tokens of one text.
+pub(super) struct Parser<'a> {
+    sql: &'a str,
+    tokens: Vec<Token>,
+    position: usize,
+    /// What was looked for at `expected_position`.
+    expected: Vec<Expected>,
+    expected_position: usize,
+    depth: usize,
+    /// Height of the highest tree completed in the production under way.
+    height: usize,
+}
+
+impl<'a> Parser<'a> {
+    pub(super) fn new(sql: &'a str) -> Result<Self> {
+        Ok(Self {
+            sql,
+            tokens: tokenize(sql)?,
+            position: 0,
+            expected: Vec::new(),
+            expected_position: 0,
+            depth: 0,
+            height: 0,
+        })
+    }
+
+    // --- looking ---
+
+    fn peek(&self) -> &Token {
+        self.peek_at(0)
+    }
+
+    /// The token `offset` after the current one; the end when there is none.
+    fn peek_at(&self, offset: usize) -> &Token {
+        let last = self.tokens.len() - 1;
+        &self.tokens[(self.position + offset).min(last)]
+    }
+
+    fn span(&self) -> Span {
+        self.peek().span
+    }
+
+    /// Span of the token before the current one.
+    fn previous_span(&self) -> Span {
+        match self.position.checked_sub(1) {
+            Some(previous) => self.tokens[previous].span,
+            None => Span::default(),
+        }
+    }
+
+    /// From a start to the end of the last token taken.
+    fn span_from(&self, start: Span) -> Span {
+        if self.previous_span().end < start.start {
+            return Span::new(start.start, start.start);
+        }
+        Span::new(start.start, self.previous_span().end)
+    }
+
+    /// The current token's text if it is a word without quotes.
+    fn word(&self) -> Option<&'a str> {
+        self.word_at(0)
+    }
+
+    fn word_at(&self, offset: usize) -> Option<&'a str> {
+        let token = self.peek_at(offset);
+        (token.kind == TokenKind::Word).then(|| token.span.text(self.sql))
+    }
+
+    fn is_word(&self, word: &str) -> bool {
+        self.is_word_at(0, word)
+    }
+
+    fn is_word_at(&self, offset: usize, word: &str) -> bool {
+        self.word_at(offset)
+            .is_some_and(|text| text.eq_ignore_ascii_case(word))
+    }
+
+    fn is_any_word(&self, list: &[&str]) -> bool {
+        list.iter().any(|word| self.is_word(word))
+    }
+
+    /// Whether the next tokens are these words.
+    fn is_words(&self, list: &[&str]) -> bool {
+        list.iter()
+            .enumerate()
+            .all(|(offset, word)| self.is_word_at(offset, word))
+    }
+
+    fn is_sign(&self, sign: Sign) -> bool {
+        self.is_sign_at(0, sign)
+    }
+
+    fn is_sign_at(&self, offset: usize, sign: Sign) -> bool {
+        self.peek_at(offset).kind == TokenKind::Sign(sign)
+    }
+
+    fn is_end(&self) -> bool {
+        self.peek().kind == TokenKind::End
+    }
+
+    /// Whether an identifier stands `offset` after the current token.
+    fn is_identifier_at(&self, offset: usize) -> bool {
+        match &self.peek_at(offset).kind {
+            TokenKind::QuotedIdent(_) => true,
+            TokenKind::Word => !self.word_at(offset).is_some_and(words::is_reserved),
+            _ => false,
+        }
+    }
+
+    // --- taking ---
+
+    fn advance(&mut self) {
+        if self.position + 1 < self.tokens.len() {
+            self.position += 1;
+        }
+    }
+
+    fn note(&mut self, expected: Expected) {
+        if self.expected_position != self.position {
+            self.expected.clear();
+            self.expected_position = self.position;
+        }
+        if !self.expected.contains(&expected) {
+            self.expected.push(expected);
+        }
+    }
+
+    fn eat_word(&mut self, word: &'static str) -> bool {
+        let found = self.at_word(word);
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    /// Looks for a word without taking it, and remembers it for messages.
+    fn at_word(&mut self, word: &'static str) -> bool {
+        let found = self.is_word(word);
+        if !found {
+            self.note(Expected::Word(word));
+        }
+        found
+    }
+
+    /// Takes all the words or none.
+    fn eat_words(&mut self, list: &[&'static str]) -> bool {
+        let found = self.is_words(list);
+        if found {
+            list.iter().for_each(|_| self.advance());
+        } else if let Some(first) = list.first().filter(|first| !self.is_word(first)) {
+            self.note(Expected::Word(first));
+        }
+        found
+    }
+
+    fn expect_word(&mut self, word: &'static str) -> Result<()> {
+        if self.eat_word(word) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
+    }
+
+    fn expect_words(&mut self, list: &[&'static str]) -> Result<()> {
+        list.iter().try_for_each(|word| self.expect_word(word))
+    }
+
+    /// Takes the first of these words that stands here and answers its index.
+    fn eat_any_word(&mut self, list: &[&'static str]) -> Option<usize> {
+        list.iter().position(|word| self.eat_word(word))
+    }
+
+    /// Takes one of these words and answers its index.
+    fn expect_any_word(&mut self, list: &[&'static str]) -> Result<usize> {
+        match self.eat_any_word(list) {
+            Some(index) => Ok(index),
+            None => Err(self.unexpected()),
+        }
+    }
+
+    fn eat_sign(&mut self, sign: Sign) -> bool {
+        let found = self.is_sign(sign);
+        if found {
+            self.advance();
+        } else {
+            self.note(Expected::Sign(sign));
+        }
+        found
+    }
+
+    fn expect_sign(&mut self, sign: Sign) -> Result<()> {
+        if self.eat_sign(sign) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
+    }
+
+    /// One or more elements, separated by commas.
+    fn comma_separated<T>(&mut self, mut element: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        let mut elements = vec![element(self)?];
+        while self.eat_sign(Sign::Comma) {
+            elements.push(element(self)?);
+        }
+        Ok(elements)
+    }
+
+    /// `( element, … )`.
+    fn parenthesized_list<T>(&mut self, element: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        self.expect_sign(Sign::LeftParen)?;
+        let elements = self.comma_separated(element)?;
+        self.expect_sign(Sign::RightParen)?;
+        Ok(elements)
+    }
+
+    // --- limits ---
+
+    /// Runs a production that nests, one level deeper.
+    fn nested<T>(&mut self, production: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth >= NESTING_DEPTH_MAX {
+            let message = format!("the statement is nested more than {NESTING_DEPTH_MAX} levels deep");
+            return Err(self.error(ParseErrorKind::Limit, self.span(), message));
+        }
+        self.depth += 1;
+        let siblings = std::mem::replace(&mut self.height, 0);
+        let result = production(self);
+        self.depth -= 1;
+        let height = std::mem::replace(&mut self.height, siblings);
+        self.height = siblings.max(height);
+        self.grow()?;
+        result
+    }
+
+    /// Notes that the tree under way got a node on top.
+    fn grow(&mut self) -> Result<()> {
+        self.height += 1;
+        if self.height <= TREE_HEIGHT_MAX {
+            return Ok(());
+        }
+        let message = format!("an expression or query has more than {TREE_HEIGHT_MAX} steps in a chain");
+        let mut error = self.error(ParseErrorKind::Limit, self.span(), message);
+        error.hint = Some("use IN lists or VALUES instead of long chains of operators".to_owned());
+        Err(error)
+    }
+
+    // --- errors ---
+
+    fn error(&self, kind: ParseErrorKind, span: Span, message: impl Into<String>) -> ParseError {
+        ParseError {
+            kind,
+            span,
+            place: span.line_column(self.sql),
+            message: message.into(),
+            expected: Vec::new(),
+            hint: None,
+        }
+    }
+
+    fn invalid(&self, span: Span, message: impl Into<String>) -> ParseError {
+        self.error(ParseErrorKind::Invalid, span, message)
+    }
+
+    /// An error at the current token that says what was looked for.
+    fn unexpected(&self) -> ParseError {
+        let after = match self.previous_span().text(self.sql) {
+            "" => String::new(),
+            previous => format!(" after '{}'", shortened(previous)),
+        };
+        let (kind, what) = match &self.peek().kind {
+            TokenKind::End => (ParseErrorKind::EndOfInput, "end of input".to_owned()),
+            _ => (
+                ParseErrorKind::Unexpected,
+                format!("'{}'", shortened(self.span().text(self.sql))),
+            ),
+        };
+        let mut error = self.error(kind, self.span(), format!("encountered {what}{after}"));
+        if self.expected_position == self.position {
+            error.expected = self.expected.iter().map(|expected| expected.text()).collect();
+        }
+        error.hint = self.hint();
+        error
+    }
+
+    /// As [`Self::unexpected`], but with one thing that was looked for.
+    fn unexpected_thing(&mut self, thing: &'static str) -> ParseError {
+        self.note(Expected::Thing(thing));
+        self.unexpected()
+    }
+
+    fn unexpected_with_hint(&self, hint: impl Into<String>) -> ParseError {
+        let mut error = self.unexpected();
+        error.hint = Some(hint.into());
+        error
+    }
+
+    /// Advice for the current token: a spelling of another system, a reserved word, a typing mistake.
+    fn hint(&self) -> Option<String> {
+        if let Some(hint) = self.foreign_spelling() {
+            return Some(hint.to_owned());
+        }
+        let expected_words = self.expected.iter().filter_map(|expected| match expected {
+            Expected::Word(word) => Some(*word),
+            _ => None,
+        });
+        let here = self.word();
+        if let Some(word) = here.filter(|word| !words::is_reserved(word)) {
+            if let Some(meant) = nearest(word, expected_words) {
+                return Some(format!("did you mean {meant}?"));
+            }
+        }
+        let wants_name = self.expected_position == self.position
+            && self
+                .expected
+                .iter()
+                .any(|expected| matches!(expected, Expected::Thing(name::A_NAME)));
+        if let Some(word) = here.filter(|word| wants_name && words::is_reserved(word)) {
+            return Some(format!(
+                "'{word}' is a reserved word: as a name it needs back-ticks, `{word}`"
+            ));
+        }
+        self.mistyped_clause()
+    }
+
+    /// A clause's first word that was mistyped and taken as an alias just before.
+    fn mistyped_clause(&self) -> Option<String> {
+        let previous = self.position.checked_sub(1).map(|index| &self.tokens[index])?;
+        let word = (previous.kind == TokenKind::Word).then(|| previous.span.text(self.sql))?;
+        if words::is_keyword(word) {
+            return None;
+        }
+        nearest(word, CLAUSE_WORDS).map(|meant| format!("did you mean {meant} instead of '{word}'?"))
+    }
+
+    /// What to write instead of something that other systems have.
+    fn foreign_spelling(&self) -> Option<&'static str> {
+        let previous = self.position.checked_sub(1).map(|index| &self.tokens[index].kind);
+        match &self.peek().kind {
+            TokenKind::Sign(Sign::DoubleColon) => Some("write CAST(value AS type)"),
+            TokenKind::Sign(Sign::Equals) if previous == Some(&TokenKind::Sign(Sign::Equals)) => {
+                Some("equality is written with one =")
+            }
+            TokenKind::Sign(Sign::BangEquals) => Some("write <> for \"not equal\""),
+            TokenKind::Sign(Sign::Star) if previous == Some(&TokenKind::Sign(Sign::Star)) => {
+                Some("write POWER(base, exponent)")
+            }
+            TokenKind::Sign(Sign::Pipe | Sign::Caret) => Some("there are no bitwise operators"),
+            TokenKind::Sign(Sign::HintStart) => {
+                Some("hints stand after SELECT, after a table in FROM or after the target of INSERT INTO")
+            }
+            TokenKind::Word if self.is_word("EMIT") => {
+                Some("there is no EMIT clause: a streaming query emits its changes by itself")
+            }
+            TokenKind::Word if self.is_word("MINUS") => Some("write EXCEPT"),
+            TokenKind::Word if self.is_word("DIV") => Some("write / between integers"),
+            _ => None,
+        }
+    }
+}
+
+/// A token for a message: long literals are cut.
+fn shortened(text: &str) -> String {
+    const SHOWN_CHARACTERS_MAX: usize = 40;
+    if text.chars().count() <= SHOWN_CHARACTERS_MAX {
+        return text.to_owned();
+    }
+    let mut start: String = text.chars().take(SHOWN_CHARACTERS_MAX).collect();
+    start.push('…');
+    start
+}
