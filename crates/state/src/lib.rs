@@ -11,9 +11,13 @@ mod fixed_width;
 pub mod group_table;
 pub mod hash;
 pub mod key_group;
+pub mod row_store;
+pub mod timers;
 
 pub use blocks::{BlockContent, SnapshotScope, StateBlock, StateBlocks};
 pub use columns::{decode_columns, encode_columns};
 pub use error::StateError;
 pub use group_table::{DirtyBlocks, GROUPS_PER_BLOCK, GroupMap, GroupTable, NO_GROUP};
 pub use hash::key_groups;
+pub use row_store::RowStore;
+pub use timers::TimerQueue;
