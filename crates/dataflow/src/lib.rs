@@ -7,6 +7,8 @@ pub mod factory;
 pub mod operator;
 pub mod sink;
 pub mod source;
+pub mod valve;
+pub mod watermark;
 
 pub use factory::{OperatorFactory, SinkFactory, SourceFactory};
 pub use millstream_state::{SnapshotScope, StateBlocks};

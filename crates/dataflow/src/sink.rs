@@ -9,12 +9,17 @@ use crate::source::Waker;
 /// A sink instance on the worker's thread.
 ///
 /// Contract:
+/// - calls come in the order `restore` (only after a restart), `open`, `commit` of the restored checkpoint, then the
+///   others, `close` last;
 /// - `write` may buffer; it returns `false` from `ready` when it wants no more for now and wakes its waker later;
 /// - `prepare` is called at a barrier, after all rows before it: it starts flushing; `prepared` is polled until the
 ///   prepared state is durable outside, its blocks go into the checkpoint;
 /// - `commit` is called after the checkpoint is durable, possibly again after a restart: it must be idempotent;
-/// - `finish` at the end of a bounded input flushes everything; `finished` is polled until it is done. A job with
-///   checkpoints runs prepare and commit once more at its end.
+/// - between `prepare` and `prepared` further rows are written unless `ready` says no: they belong to the next
+///   checkpoint;
+/// - `finish` at the end of a bounded input flushes everything; `finished` is polled until it is done. After that
+///   every job, with checkpoints or without, runs prepare and commit once more;
+/// - a poll that is not done wakes the waker when it is worth asking again.
 pub trait Sink: Send {
     fn open(&mut self, context: &Context, waker: Waker) -> Result<(), DataflowError>;
     fn write(&mut self, batch: Batch, context: &Context) -> Result<(), DataflowError>;

@@ -18,7 +18,12 @@ pub enum SourceStatus {
 
 /// A source instance: reads its share of the splits on the worker's thread.
 ///
-/// Contract:
+/// Contract, upheld by the driver:
+/// - calls come in the order `restore` (only after a restart), `open`, then the others, `close` last;
+/// - `poll` is called again after `Ready`, after the waker was woken, or at `until_ms`; never after `Finished`;
+/// - at the end of a bounded source the driver sends [`Watermark::MAX`] and the end of input.
+///
+/// Contract, upheld by the source:
 /// - `poll` does not block; it emits at most `context.batch_rows` rows a call, then returns;
 /// - rows of a split come in the split's order; watermarks are emitted through `out` (per-split minimum is the source's
 ///   business, see [`crate::watermark`]);

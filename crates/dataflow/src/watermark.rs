@@ -1,0 +1,182 @@
+//! Watermarks at a source: per split, merged, with idleness and alignment, by Flink's rules.
+//!
+//! - A split's watermark is the highest that was observed of its rows; it never regresses.
+//! - The source's watermark is the minimum over the splits that are not idle; it never regresses.
+//! - It is emitted every `interval_ms` of wall-clock time, or at once if the interval is 0.
+//! - A split without rows for `idle_timeout_ms` is idle until its next row; if all are, the source is idle.
+//! - A new split holds back the source until its first row; a finished one does not any more.
+//!
+//! Merging between operators is another matter, see [`crate::valve`].
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use millstream_types::Watermark;
+
+/// Watermarks of the splits of one source instance. `K` names a split.
+#[derive(Clone, Debug)]
+pub struct SplitWatermarks<K> {
+    interval_ms: i64,
+    idle_timeout_ms: i64,
+    splits: BTreeMap<K, Split>,
+    emitted: Watermark,
+    next_emission_ms: i64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Split {
+    watermark: Watermark,
+    last_row_ms: i64,
+    idle: bool,
+}
+
+impl<K: Ord + Clone> SplitWatermarks<K> {
+    /// `interval_ms` 0: emit at once; `idle_timeout_ms` 0: splits are never idle.
+    pub fn new(interval_ms: i64, idle_timeout_ms: i64) -> Self {
+        Self {
+            interval_ms,
+            idle_timeout_ms,
+            splits: BTreeMap::new(),
+            emitted: Watermark::MIN,
+            next_emission_ms: i64::MIN,
+        }
+    }
+
+    /// A split joins, with the watermark that it had in a checkpoint, or [`Watermark::MIN`].
+    pub fn add_split(&mut self, split: K, watermark: Watermark, now_ms: i64) {
+        self.splits.insert(
+            split,
+            Split {
+                watermark,
+                last_row_ms: now_ms,
+                idle: false,
+            },
+        );
+    }
+
+    /// A split was read to its end, or belongs to another instance now.
+    pub fn remove_split(&mut self, split: &K) {
+        self.splits.remove(split);
+    }
+
+    /// Rows of a split were read; `highest` is the highest watermark that they say, if any says one.
+    pub fn observe(&mut self, split: &K, highest: Option<i64>, now_ms: i64) {
+        let Some(split) = self.splits.get_mut(split) else {
+            debug_assert!(false, "rows of a split that was not added");
+            return;
+        };
+        split.last_row_ms = now_ms;
+        split.idle = false;
+        if let Some(highest) = highest {
+            split.watermark = split.watermark.max(Watermark(highest));
+        }
+    }
+
+    /// The watermark to emit now, if one is due and moved.
+    pub fn next(&mut self, now_ms: i64) -> Option<Watermark> {
+        self.find_idle(now_ms);
+        if self.interval_ms > 0 {
+            if now_ms < self.next_emission_ms {
+                return None;
+            }
+            self.next_emission_ms = now_ms.saturating_add(self.interval_ms);
+        }
+        let minimum = self.minimum()?;
+        (minimum > self.emitted).then(|| {
+            self.emitted = minimum;
+            minimum
+        })
+    }
+
+    fn find_idle(&mut self, now_ms: i64) {
+        if self.idle_timeout_ms <= 0 {
+            return;
+        }
+        let timeout = self.idle_timeout_ms;
+        for split in self.splits.values_mut() {
+            split.idle = now_ms.saturating_sub(split.last_row_ms) >= timeout;
+        }
+    }
+
+    fn minimum(&self) -> Option<Watermark> {
+        self.splits
+            .values()
+            .filter(|s| !s.idle)
+            .map(|s| s.watermark)
+            .min()
+    }
+
+    /// Whether no split takes part: the source must not hold back others. True without splits.
+    pub fn is_idle(&self) -> bool {
+        self.splits.values().all(|s| s.idle)
+    }
+
+    /// When `next` can have something new without further rows.
+    pub fn deadline_ms(&self) -> Option<i64> {
+        let unsent = self.minimum().is_some_and(|minimum| minimum > self.emitted);
+        let emission = unsent.then_some(self.next_emission_ms);
+        let timeouts = self
+            .splits
+            .values()
+            .filter(|s| !s.idle && self.idle_timeout_ms > 0);
+        let idleness = timeouts
+            .map(|s| s.last_row_ms.saturating_add(self.idle_timeout_ms))
+            .min();
+        [emission, idleness].into_iter().flatten().min()
+    }
+
+    /// Highest watermark emitted.
+    pub fn emitted(&self) -> Watermark {
+        self.emitted
+    }
+
+    /// The watermark of a split, for checkpoints and alignment.
+    pub fn split_watermark(&self, split: &K) -> Option<Watermark> {
+        self.splits.get(split).map(|s| s.watermark)
+    }
+
+    /// Splits that are ahead of `limit` and should not be read for now.
+    pub fn ahead_of(&self, limit: Watermark) -> impl Iterator<Item = &K> {
+        self.splits
+            .iter()
+            .filter(move |(_, s)| s.watermark > limit)
+            .map(|(split, _)| split)
+    }
+}
+
+/// Sources that wait for each other (`scan.watermark.alignment.group`). Cheap to clone, shared by the members.
+#[derive(Clone, Debug)]
+pub struct WatermarkAlignment {
+    max_drift_ms: i64,
+    members: Arc<Mutex<BTreeMap<usize, Watermark>>>,
+}
+
+impl WatermarkAlignment {
+    /// Members may be ahead of the slowest by `max_drift_ms`.
+    pub fn new(max_drift_ms: i64) -> Self {
+        Self {
+            max_drift_ms,
+            members: Arc::default(),
+        }
+    }
+
+    /// Tells a member's watermark; an idle or finished member tells [`Watermark::MAX`].
+    pub fn report(&self, member: usize, watermark: Watermark) {
+        self.members
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(member, watermark);
+    }
+
+    /// The watermark that splits should not be ahead of.
+    pub fn limit(&self) -> Watermark {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before all members have told a watermark the slowest is at MIN, and Flink holds nobody back.
+        let slowest = members.values().min().copied().unwrap_or(Watermark::MIN);
+        if slowest == Watermark::MIN {
+            Watermark::MAX
+        } else {
+            Watermark(slowest.0.saturating_add(self.max_drift_ms))
+        }
+    }
+}
