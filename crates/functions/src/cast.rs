@@ -1,1 +1,0 @@
-//! Casts among all types, with Flink's rules.
