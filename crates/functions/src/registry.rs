@@ -6,10 +6,33 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use crate::aggregate::{self, AggregateFunction};
-use crate::scalar::ScalarFunction;
+use crate::scalar::{self, ScalarFunction};
 
 /// The `FUNCTIONS` slices of the modules under [`crate::scalar`].
-const SCALARS: &[&[ScalarFunction]] = &[];
+const SCALARS: &[&[ScalarFunction]] = &[
+    scalar::string::concat::FUNCTIONS,
+    scalar::string::case::FUNCTIONS,
+    scalar::string::length::FUNCTIONS,
+    scalar::string::substring::FUNCTIONS,
+    scalar::string::trim::FUNCTIONS,
+    scalar::string::pad::FUNCTIONS,
+    scalar::string::replace::FUNCTIONS,
+    scalar::string::overlay::FUNCTIONS,
+    scalar::string::position::FUNCTIONS,
+    scalar::string::characters::FUNCTIONS,
+    scalar::string::starts_ends::FUNCTIONS,
+    scalar::string::split::FUNCTIONS,
+    scalar::string::digits::FUNCTIONS,
+    scalar::string::str_to_map::FUNCTIONS,
+    scalar::string::printf::FUNCTIONS,
+    scalar::string::like::FUNCTIONS,
+    scalar::string::similar::FUNCTIONS,
+    scalar::string::bytes_text::FUNCTIONS,
+    scalar::string::url::FUNCTIONS,
+    scalar::string::inet::FUNCTIONS,
+    scalar::string::hash::FUNCTIONS,
+    scalar::regexp::functions::FUNCTIONS,
+];
 
 /// The `FUNCTIONS` slices of the modules under [`crate::aggregate`].
 const AGGREGATES: &[&[AggregateFunction]] = &[

@@ -9,6 +9,13 @@ use millstream_types::{LogicalType, Rng};
 
 use crate::signature::{ArgInfo, Signature, SignatureError};
 
+pub(crate) mod access;
+pub mod collection;
+pub(crate) mod forms;
+pub mod regexp;
+pub mod string;
+pub mod temporal;
+
 /// Section of the reference in which a function stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Group {

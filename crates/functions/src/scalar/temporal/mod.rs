@@ -1,0 +1,3 @@
+//! Functions over dates, times and timestamps, one file for each family.
+
+pub(crate) mod iso;
