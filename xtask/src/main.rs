@@ -1,10 +1,11 @@
 //! Project automation: tidy, codegen, docs, bench.
 
 mod codegen_kafka;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 
-const USAGE: &str = "usage: cargo xtask codegen kafka [--check]";
+const USAGE: &str = "usage: cargo xtask tidy [--bless] | codegen kafka [--check]";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -12,6 +13,8 @@ fn main() -> anyhow::Result<()> {
     match words.as_slice() {
         ["codegen", "kafka"] => codegen_kafka::run(&repository(), false),
         ["codegen", "kafka", "--check"] => codegen_kafka::run(&repository(), true),
+        ["tidy"] => tidy::run(&repository(), false),
+        ["tidy", "--bless"] => tidy::run(&repository(), true),
         _ => anyhow::bail!("{USAGE}"),
     }
 }

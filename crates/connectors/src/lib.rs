@@ -1,1 +1,102 @@
-//! Table connectors: one directory each, with its declaration, source and sink.
+//! Table connectors: one directory each, with its declaration, its source and its sink.
+//!
+//! A plan's `Scan` and `Sink` nodes become factories here; the engine asks the factories for instances. A connector
+//! knows tables only as [`millstream_plan::TableSpec`] and formats only through `formats`. The SQL front end knows
+//! connectors only through [`DECLARATIONS`].
+
+pub mod blackhole;
+pub mod context;
+pub mod datagen;
+pub mod filesystem;
+pub mod print;
+mod rows;
+
+use std::sync::Arc;
+
+use millstream_dataflow::{DataflowError, SinkFactory, SourceFactory};
+use millstream_plan::{MetadataColumn, ScanWatermark, TableSpec};
+use millstream_types::{ConnectorDecl, Declarations, ErrorKind, LogicalType, Scalar, Schema};
+
+pub use context::{ConnectorContext, PrintTarget};
+
+/// Every connector and format of this build.
+pub const DECLARATIONS: Declarations = Declarations {
+    connectors: &[&blackhole::DECLARATION, &datagen::DECLARATION, &filesystem::DECLARATION, &print::DECLARATION],
+    formats: millstream_formats::FORMATS,
+};
+
+/// A `Scan` node, as a connector gets it.
+#[derive(Clone, Debug)]
+pub struct ScanSpec {
+    pub table: TableSpec,
+    /// Positions of physical columns to produce.
+    pub columns: Vec<usize>,
+    /// Metadata columns to produce behind them.
+    pub metadata: Vec<MetadataColumn>,
+    pub watermark: Option<ScanWatermark>,
+    pub limit: Option<u64>,
+}
+
+impl ScanSpec {
+    /// Physical columns that are produced.
+    pub fn produced(&self) -> Schema {
+        self.table.physical.project(&self.columns)
+    }
+
+    /// Types of the whole output.
+    pub fn output_types(&self) -> Vec<LogicalType> {
+        let metadata = self.metadata.iter().map(|m| m.ty.clone());
+        self.produced().types().cloned().chain(metadata).collect()
+    }
+}
+
+/// A `Sink` node, as a connector gets it.
+#[derive(Clone, Debug)]
+pub struct SinkSpec {
+    pub table: TableSpec,
+    /// Positions of physical columns that the input has, in order.
+    pub columns: Vec<usize>,
+    /// Metadata columns of the input, behind them.
+    pub metadata: Vec<MetadataColumn>,
+    pub overwrite: bool,
+    pub static_partition: Vec<(String, Scalar)>,
+}
+
+/// The source of a scan. Fails early: options are parsed and decoders tried here.
+pub fn source(spec: ScanSpec, context: &ConnectorContext) -> Result<Arc<dyn SourceFactory>, DataflowError> {
+    match connector_of(&spec.table)? {
+        "datagen" => Ok(Arc::new(datagen::DatagenFactory::new(spec, context)?)),
+        "filesystem" => Ok(Arc::new(filesystem::source::FileSourceFactory::new(spec, context)?)),
+        other => Err(unusable(other, "read", &spec.table)),
+    }
+}
+
+/// The sink of a table.
+pub fn sink(spec: SinkSpec, context: &ConnectorContext) -> Result<Arc<dyn SinkFactory>, DataflowError> {
+    match connector_of(&spec.table)? {
+        "blackhole" => Ok(Arc::new(blackhole::BlackholeFactory)),
+        "print" => Ok(Arc::new(print::PrintFactory::new(spec, context)?)),
+        "filesystem" => Ok(Arc::new(filesystem::sink::FileSinkFactory::new(spec, context)?)),
+        other => Err(unusable(other, "written", &spec.table)),
+    }
+}
+
+fn connector_of(table: &TableSpec) -> Result<&str, DataflowError> {
+    table.options.get("connector").map(String::as_str).ok_or_else(|| {
+        DataflowError::new(ErrorKind::Input, format!("table '{}' has no option 'connector'", table.identifier))
+    })
+}
+
+fn unusable(connector: &str, verb: &str, table: &TableSpec) -> DataflowError {
+    let known: Vec<&str> = DECLARATIONS.connectors.iter().map(|c: &&ConnectorDecl| c.identifier).collect();
+    let message = if known.contains(&connector) {
+        format!("connector '{connector}' of table '{}' cannot be {verb}", table.identifier)
+    } else {
+        format!(
+            "could not find any factory for identifier '{connector}' of table '{}'. available connectors: {}",
+            table.identifier,
+            known.join(", ")
+        )
+    };
+    DataflowError::new(ErrorKind::Input, message)
+}

@@ -1,0 +1,138 @@
+//! Reading a file in chunks of whole records.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use arrow_buffer::Buffer;
+use millstream_formats::MessageRange;
+
+/// Bytes read at a time.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Longest record.
+const RECORD_BYTES_MAX: usize = 256 << 20;
+
+/// Records of one file, in order.
+pub struct RecordReader {
+    input: Box<dyn Read + Send>,
+    /// Whole records read and not yet handed out.
+    chunk: Buffer,
+    records: std::vec::IntoIter<Record>,
+    /// Position in the decompressed content of the first byte of `chunk`.
+    chunk_position: u64,
+    /// Position of the next record.
+    position: u64,
+    /// The beginning of a record that goes on behind the chunk.
+    tail: Vec<u8>,
+    ended: bool,
+    /// Records of CSV may have line breaks inside quotes.
+    quote: Option<u8>,
+}
+
+/// A record in a chunk, and where the next one starts.
+struct Record {
+    range: MessageRange,
+    next: usize,
+}
+
+/// Whole records of one buffer.
+pub struct Records {
+    pub data: Buffer,
+    pub ranges: Vec<MessageRange>,
+}
+
+impl RecordReader {
+    /// Opens a file at a position that [`RecordReader::position`] gave.
+    pub fn open(path: &Path, position: u64, quote: Option<u8>) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        let mut input: Box<dyn Read + Send> = match extension {
+            "gz" | "gzip" => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
+            "deflate" => Box::new(flate2::read::ZlibDecoder::new(BufReader::new(file))),
+            "zst" | "zstd" => Box::new(zstd::stream::read::Decoder::new(file)?),
+            _ => {
+                file.seek(SeekFrom::Start(position))?;
+                return Ok(Self::new(Box::new(file), position, quote));
+            }
+        };
+        io::copy(&mut input.by_ref().take(position), &mut io::sink())?;
+        Ok(Self::new(input, position, quote))
+    }
+
+    fn new(input: Box<dyn Read + Send>, position: u64, quote: Option<u8>) -> Self {
+        Self {
+            input,
+            chunk: Buffer::from(Vec::<u8>::new()),
+            records: Vec::new().into_iter(),
+            chunk_position: position,
+            position,
+            tail: Vec::new(),
+            ended: false,
+            quote,
+        }
+    }
+
+    /// Where the next record starts.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// At most `records_max` further records; `None` at the end of the file.
+    pub fn read(&mut self, records_max: usize) -> io::Result<Option<Records>> {
+        while self.records.len() == 0 {
+            if self.ended {
+                return Ok(None);
+            }
+            self.fill()?;
+        }
+        let mut ranges = Vec::with_capacity(records_max.min(self.records.len()));
+        for record in self.records.by_ref().take(records_max) {
+            ranges.push(record.range);
+            self.position = self.chunk_position + record.next as u64;
+        }
+        Ok(Some(Records { data: self.chunk.clone(), ranges }))
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let mut bytes = std::mem::take(&mut self.tail);
+        if bytes.len() > RECORD_BYTES_MAX {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the record at byte {} is longer than {RECORD_BYTES_MAX} bytes", self.position),
+            ));
+        }
+        self.chunk_position = self.position;
+        let read = self.input.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
+        self.ended = read == 0;
+        let (records, used) = split(&bytes, self.quote, self.ended);
+        self.tail = bytes.split_off(used);
+        self.records = records.into_iter();
+        self.chunk = Buffer::from(bytes);
+        Ok(())
+    }
+}
+
+/// Whole records of `data`, and the bytes that they take with their line breaks.
+fn split(data: &[u8], quote: Option<u8>, ended: bool) -> (Vec<Record>, usize) {
+    let (mut records, mut start, mut in_quotes) = (Vec::new(), 0, false);
+    for (at, byte) in data.iter().enumerate() {
+        if Some(*byte) == quote {
+            in_quotes = !in_quotes;
+        }
+        if *byte == b'\n' && !in_quotes {
+            records.push(Record { range: range(data, start, at), next: at + 1 });
+            start = at + 1;
+        }
+    }
+    if ended && start < data.len() {
+        records.push(Record { range: range(data, start, data.len()), next: data.len() });
+        start = data.len();
+    }
+    (records, start)
+}
+
+/// The record without a carriage return at its end.
+fn range(data: &[u8], start: usize, end: usize) -> MessageRange {
+    let end = if end > start && data[end - 1] == b'\r' { end - 1 } else { end };
+    MessageRange::new(start as u32, (end - start) as u32)
+}

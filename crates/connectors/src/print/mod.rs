@@ -1,0 +1,140 @@
+//! Connector `print`: a line for each change, `id:task> +I[1, a]`, on standard output or standard error.
+
+use std::sync::Arc;
+
+use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory};
+use millstream_functions::display::{Printer, Style};
+use millstream_state::StateBlocks;
+use millstream_types::options::parse_boolean;
+use millstream_types::{Batch, ChangelogMode, CheckpointId, ConnectorDecl, FormatUse, LogicalType, OptionDecl, OptionType};
+
+use crate::context::{ConnectorContext, PrintTarget};
+use crate::{SinkSpec, rows};
+
+/// The declaration of connector `print`.
+pub const DECLARATION: ConnectorDecl = ConnectorDecl {
+    identifier: "print",
+    doc: "Prints every change as a line.",
+    options: &[
+        OptionDecl::new("print-identifier", OptionType::String, "Text in front of each line."),
+        OptionDecl::new("standard-error", OptionType::Boolean, "Whether lines go to standard error.")
+            .with_default("false"),
+        OptionDecl::new("sink.parallelism", OptionType::Int, "Instances of the sink."),
+        OptionDecl::new("property-version", OptionType::Int, "Accepted for Flink's sake."),
+    ],
+    metadata: &[],
+    formats: FormatUse::None,
+    source: None,
+    sink: Some(ChangelogMode::ALL),
+    strict: true,
+    bounded: |_| true,
+    validate: |_| Ok(()),
+};
+
+/// Makes print sinks.
+pub struct PrintFactory {
+    types: Vec<LogicalType>,
+    identifier: Option<String>,
+    to_stderr: bool,
+    parallelism_max: Option<usize>,
+    context: ConnectorContext,
+}
+
+impl PrintFactory {
+    pub fn new(spec: SinkSpec, context: &ConnectorContext) -> Result<Self, DataflowError> {
+        let option = |key: &str| spec.table.options.get(key);
+        Ok(Self {
+            types: spec.table.physical.project(&spec.columns).types().cloned().collect(),
+            identifier: option("print-identifier").filter(|id| !id.is_empty()).cloned(),
+            to_stderr: option("standard-error").and_then(|v| parse_boolean(v)).unwrap_or(false),
+            parallelism_max: rows::parsed(&spec.table, "sink.parallelism", "a number of instances")?,
+            context: context.clone(),
+        })
+    }
+
+    /// `id:task> ` with `id` only if set and `task` only if there are several.
+    fn prefix(&self, context: &Context) -> String {
+        let task = (context.parallelism > 1).then(|| (context.subtask + 1).to_string());
+        match (&self.identifier, task) {
+            (None, None) => String::new(),
+            (Some(id), None) => format!("{id}> "),
+            (None, Some(task)) => format!("{task}> "),
+            (Some(id), Some(task)) => format!("{id}:{task}> "),
+        }
+    }
+}
+
+impl SinkFactory for PrintFactory {
+    fn create(&self, context: &Context) -> Result<Box<dyn Sink>, DataflowError> {
+        Ok(Box::new(Print {
+            printers: self.types.iter().map(|ty| Printer::new(ty, Style::Client)).collect(),
+            prefix: self.prefix(context),
+            to_stderr: self.to_stderr,
+            target: Arc::clone(&self.context.print),
+            zone: self.context.zone.clone(),
+        }))
+    }
+
+    fn parallelism_max(&self) -> Option<usize> {
+        self.parallelism_max
+    }
+}
+
+struct Print {
+    printers: Vec<Printer>,
+    prefix: String,
+    to_stderr: bool,
+    target: Arc<dyn PrintTarget>,
+    zone: jiff::tz::TimeZone,
+}
+
+impl Sink for Print {
+    fn open(&mut self, _: &Context, _: millstream_dataflow::source::Waker) -> Result<(), DataflowError> {
+        Ok(())
+    }
+
+    fn write(&mut self, batch: Batch, _: &Context) -> Result<(), DataflowError> {
+        let columns: Vec<_> =
+            self.printers.iter().zip(&batch.columns).map(|(p, c)| p.column(c, &self.zone)).collect();
+        let mut line = String::new();
+        for row in 0..batch.rows {
+            line.clear();
+            line.push_str(&self.prefix);
+            line.push_str(batch.kind(row).symbol());
+            line.push('[');
+            for (index, column) in columns.iter().enumerate() {
+                if index > 0 {
+                    line.push_str(", ");
+                }
+                line.push_str(crate::rows::text_at(column, row));
+            }
+            line.push(']');
+            self.target.print_line(&line, self.to_stderr);
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, _: CheckpointId, _: &Context) -> Result<(), DataflowError> {
+        Ok(())
+    }
+
+    fn prepared(&mut self, _: CheckpointId, _: &Context) -> Result<Option<SinkCommit>, DataflowError> {
+        Ok(Some(SinkCommit::default()))
+    }
+
+    fn commit(&mut self, _: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
+        Ok(true)
+    }
+
+    fn restore(&mut self, _: Vec<StateBlocks>, _: &Context) -> Result<(), DataflowError> {
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Context) -> Result<(), DataflowError> {
+        Ok(())
+    }
+
+    fn finished(&mut self, _: &Context) -> Result<bool, DataflowError> {
+        Ok(true)
+    }
+}

@@ -1,0 +1,52 @@
+-- Flights out of New York, January 2013: delays of each carrier, hour by hour.
+--
+--   millstream run examples/flights/hourly_delays.sql
+--
+-- The first INSERT loads the file into the topic `flights`, as a producer would; the second is the job, from topic to
+-- topic. Event time is the planned departure. Planes leave late, so records are out of order by up to a day: the
+-- watermark waits that long.
+
+SET 'table.dml-sync' = 'true';
+
+CREATE TABLE flights_file (
+  flight STRING, carrier STRING, tail STRING, origin STRING, dest STRING, planned TIMESTAMP(3),
+  dep_delay INT, arr_delay INT, air_time INT, distance INT, cancelled BOOLEAN
+) WITH (
+  'connector' = 'filesystem',
+  'path' = 'examples/flights/flights-2013-01.jsonl.gz',
+  'format' = 'json'
+);
+
+CREATE TABLE flights (
+  flight STRING, carrier STRING, tail STRING, origin STRING, dest STRING, planned TIMESTAMP(3),
+  dep_delay INT, arr_delay INT, air_time INT, distance INT, cancelled BOOLEAN,
+  WATERMARK FOR planned AS planned - INTERVAL '1' DAY
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'flights-hourly-delays',
+  'properties.bootstrap.servers' = '127.0.0.1:9092',
+  'scan.startup.mode' = 'earliest-offset',
+  'scan.bounded.mode' = 'latest-offset',
+  'format' = 'json'
+);
+
+INSERT INTO flights SELECT * FROM flights_file;
+
+CREATE TABLE hourly_delays (
+  window_start TIMESTAMP(3), carrier STRING, flights BIGINT, mean_delay INT, longest_delay INT
+) WITH (
+  'connector' = 'kafka',
+  'topic' = 'hourly-delays',
+  'properties.bootstrap.servers' = '127.0.0.1:9092',
+  'scan.startup.mode' = 'earliest-offset',
+  'scan.bounded.mode' = 'latest-offset',
+  'format' = 'json'
+);
+
+INSERT INTO hourly_delays
+SELECT window_start, carrier, COUNT(*), AVG(dep_delay), MAX(dep_delay)
+FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(planned), INTERVAL '1' HOUR))
+WHERE NOT cancelled
+GROUP BY window_start, window_end, carrier;
+
+SELECT * FROM hourly_delays WHERE longest_delay > 360;
