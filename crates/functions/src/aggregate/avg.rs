@@ -152,6 +152,21 @@ where
         Ok(())
     }
 
+    fn can_unmerge(&self) -> bool {
+        true
+    }
+
+    fn unmerge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
+        let sums = primitive::<Int64Type>("AVG", arg("AVG", state, 0)?)?.values();
+        let counts = primitive::<Int64Type>("AVG", arg("AVG", state, 1)?)?.values();
+        for ((group, sum), count) in groups.iter().zip(sums).zip(counts) {
+            let slot = &mut self.slots[*group as usize];
+            slot.sum = slot.sum.wrapping_sub(*sum);
+            slot.count -= count;
+        }
+        Ok(())
+    }
+
     fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, EvalError> {
         let mean = |group: &u32| {
             let slot = self.slots[*group as usize];

@@ -86,6 +86,18 @@ impl GroupsAccumulator for Count {
         Ok(())
     }
 
+    fn can_unmerge(&self) -> bool {
+        true
+    }
+
+    fn unmerge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
+        let counts = primitive::<Int64Type>("COUNT", arg("COUNT", state, 0)?)?;
+        for (group, count) in groups.iter().zip(counts.values()) {
+            self.counts[*group as usize] -= count;
+        }
+        Ok(())
+    }
+
     fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, EvalError> {
         let counts = groups.iter().map(|group| self.counts[*group as usize]);
         Ok(Arc::new(Int64Array::from_iter_values(counts)))

@@ -91,6 +91,15 @@ pub trait GroupsAccumulator: Send {
     fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, EvalError>;
     /// Adds partial results: row `i` of `state` to `groups[i]`.
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError>;
+    /// Whether [`Self::unmerge`] works: taking partial results out leaves exactly what was there before.
+    fn can_unmerge(&self) -> bool {
+        false
+    }
+    /// Takes partial results out that were merged earlier: row `i` of `state` out of `groups[i]`.
+    fn unmerge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
+        let _ = (groups, state);
+        Err(rows::defect("unmerge", "the function cannot take partial results out"))
+    }
     /// The results of `groups`, one row each, of the call's result type.
     fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, EvalError>;
     /// Empties `groups`, so that their numbers can be used again.
