@@ -1,19 +1,21 @@
 //! From SQL text to a syntax tree and back.
 //!
-//! Flink's grammar by hand: a lexer, a recursive-descent parser with operator precedence, the [`ast`], and
-//! [`diagnostics`] with carets and suggestions. It knows nothing of catalogs, types or functions beyond their
-//! syntax: the binder does.
+//! Flink's grammar by hand: a lexer, a recursive-descent parser with operator precedence, the [`ast`], [`unparse`]
+//! for Flink's canonical text, and [`diagnostics`] with carets and suggestions. It knows nothing of catalogs, types or
+//! functions beyond their syntax: the binder does.
 
 pub mod ast;
 mod calendar;
 mod client;
 pub mod diagnostics;
+pub mod interval;
 mod lexer;
 mod parser;
 mod precedence;
 pub mod similar;
-mod span;
+pub mod span;
 mod token;
+pub mod unparse;
 pub mod words;
 
 pub use diagnostics::{ParseError, ParseErrorKind};

@@ -29,7 +29,8 @@ pub enum Literal {
     Interval(IntervalLiteral),
 }
 
-/// An unsigned number as written. `1`, `1.50` and `.5` are exact, `1e3` is approximate (DOUBLE).
+/// An unsigned number: `1` and `1.50` are exact, `1E3` is approximate (DOUBLE). The digits are as written, but
+/// without leading zeros and with a digit before the point: `.5` is `0.5`, `1.` is `1`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NumberLiteral {
     pub text: String,
@@ -38,7 +39,7 @@ pub struct NumberLiteral {
 impl NumberLiteral {
     /// Whether the number has an exponent, which makes it a DOUBLE.
     pub fn is_approximate(&self) -> bool {
-        self.text.contains(['e', 'E'])
+        self.text.contains('E')
     }
 
     /// Number of digits after the point that are written.

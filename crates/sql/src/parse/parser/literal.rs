@@ -19,9 +19,10 @@ impl Parser<'_> {
         let start = self.span();
         let literal = match self.peek().kind.clone() {
             TokenKind::Number => {
-                let text = start.text(self.sql).to_owned();
                 self.advance();
-                Literal::Number(NumberLiteral { text })
+                Literal::Number(NumberLiteral {
+                    text: canonical_number(start.text(self.sql)),
+                })
             }
             TokenKind::String(value) => {
                 self.advance();
@@ -189,8 +190,10 @@ impl Parser<'_> {
     }
 
     fn interval_value(&mut self) -> Result<Expr> {
-        if self.peek().kind == TokenKind::Number || self.is_sign(Sign::LeftParen) || self.is_identifier_at(0)
-        {
+        if self.is_sign(Sign::LeftParen) {
+            return self.enclosed_expr();
+        }
+        if self.peek().kind == TokenKind::Number || self.is_identifier_at(0) {
             return self.primary();
         }
         Err(self.unexpected_thing("a string in quotes"))
@@ -274,6 +277,31 @@ impl Parser<'_> {
         self.expect_sign(Sign::RightParen)?;
         Ok((Some(precision), fraction))
     }
+}
+
+/// A number without leading zeros, with a digit before the point, and with a capital E.
+fn canonical_number(text: &str) -> String {
+    let upper = text.to_ascii_uppercase();
+    let (mantissa, exponent) = match upper.split_once('E') {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (upper.as_str(), None),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let whole = whole.trim_start_matches('0');
+    let mut number = if whole.is_empty() {
+        "0".to_owned()
+    } else {
+        whole.to_owned()
+    };
+    if !fraction.is_empty() {
+        number.push('.');
+        number.push_str(fraction);
+    }
+    if let Some(exponent) = exponent {
+        number.push('E');
+        number.push_str(exponent.strip_prefix('+').unwrap_or(exponent));
+    }
+    number
 }
 
 fn is_finer(start: TimeUnit, end: TimeUnit) -> bool {

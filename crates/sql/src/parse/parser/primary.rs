@@ -281,6 +281,17 @@ impl Parser<'_> {
         }
     }
 
+    /// An expression or a query in parentheses, whatever follows.
+    pub(super) fn enclosed_expr(&mut self) -> Result<Expr> {
+        let start = self.span();
+        let contents = self.parenthesized()?;
+        let span = self.span_from(start);
+        Ok(match contents {
+            Parenthesized::Query(query) => Expr::new(ExprKind::Subquery(Box::new(query)), span),
+            Parenthesized::Exprs(exprs) => row_or_single(exprs, span),
+        })
+    }
+
     /// `(left - right) unit`, of which the parentheses have been read.
     fn datetime_difference(&mut self, difference: Expr, start: Span) -> Result<Expr> {
         let ExprKind::Binary {
