@@ -2,16 +2,39 @@
 //!
 //! Operators are synchronous and push elements; everything that orders (watermarks, barriers, end of input) flows
 //! in-band with the data. This crate knows no expressions, no tables and no Kafka.
+//!
+//! The way of a job: a [`Graph`] of factories is cut into [`Worker`]s ([`deploy`]), each of which runs one instance of
+//! every chain; a [`ThreadedJob`] gives each a thread, a [`SteppedJob`] runs them by hand. Commands and events
+//! ([`control`]) connect them with a coordinator, which lives elsewhere.
 
+mod chain;
+pub mod control;
+pub mod deploy;
+pub mod exchange;
 pub mod factory;
+mod gate;
+pub mod graph;
+pub mod metrics;
 pub mod operator;
 pub mod sink;
 pub mod source;
+pub mod stepped;
+mod task;
+pub mod threaded;
+pub mod values;
 pub mod valve;
 pub mod watermark;
+pub mod worker;
 
+pub use control::{Command, InstanceState, RestoredState, WorkerEvent};
+pub use exchange::Partitioning;
 pub use factory::{OperatorFactory, SinkFactory, SourceFactory};
+pub use graph::{Edge, Graph, GraphSettings, Vertex, VertexKind};
+pub use metrics::{JobMetrics, OperatorMetrics};
 pub use millstream_state::{SnapshotScope, StateBlocks};
 pub use operator::{Context, DataflowError, Operator, Output};
 pub use sink::{Sink, SinkCommit};
-pub use source::{Source, SourceStatus};
+pub use source::{Source, SourceStatus, Waker};
+pub use stepped::SteppedJob;
+pub use threaded::{Parker, ThreadedJob};
+pub use worker::{StepOutcome, Worker};

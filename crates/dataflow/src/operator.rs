@@ -10,8 +10,8 @@ use millstream_types::{Batch, ErrorKind, Watermark};
 ///
 /// Contract, upheld by the driver:
 /// - `process` is called with batches of `port` in order; never after `finish`;
-/// - `watermark` is called with the minimum over the ports, strictly ascending; [`Watermark::MAX`] comes before
-///   `finish` of a bounded input;
+/// - `watermark` is called with the minimum over the ports, strictly ascending, except that the first one after a
+///   `restore` may be the restored one again; [`Watermark::MAX`] comes before `finish` of a bounded input;
 /// - `snapshot` is called after everything before a barrier was processed, and before anything after it; `restore` is
 ///   called at most once, before anything else;
 /// - `timer` is called when `now_ms` has reached what `next_timer` said.

@@ -30,9 +30,8 @@ pub struct WatermarkValve {
 }
 
 impl WatermarkValve {
-    /// A valve whose output starts at `output`: [`Watermark::MIN`], or that of a restored checkpoint.
-    pub fn new(inputs: usize, output: Watermark) -> Self {
-        // An input that has not caught up with a restored output is waited for, not left out.
+    /// A valve that waits for all its inputs.
+    pub fn new(inputs: usize) -> Self {
         let input = Input {
             watermark: Watermark::MIN,
             active: true,
@@ -40,7 +39,7 @@ impl WatermarkValve {
         };
         Self {
             inputs: vec![input; inputs],
-            output,
+            output: Watermark::MIN,
             active: true,
         }
     }
@@ -104,6 +103,13 @@ impl WatermarkValve {
             active,
             ..ValveOutput::default()
         }
+    }
+
+    /// Whether an input has said its last watermark.
+    pub fn is_at_end(&self, input: usize) -> bool {
+        self.inputs
+            .get(input)
+            .is_some_and(|i| i.watermark == Watermark::MAX)
     }
 
     fn advance_to_minimum(&mut self) -> Option<Watermark> {

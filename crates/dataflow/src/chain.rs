@@ -1,0 +1,456 @@
+//! Fused operators: a tree of stages in which every stage hands its output straight to the next.
+//!
+//! One call runs a batch through a whole chain without queues. A stage with several consumers hands each a cheap copy
+//! of the batch; consumers of another distribution or with several inputs end the chain in an exchange. Control
+//! elements take the same path, so their order among the rows is kept everywhere.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use millstream_state::{SnapshotScope, StateBlocks};
+use millstream_types::{Batch, CheckpointId, Element, Watermark};
+
+use crate::control::InstanceState;
+use crate::exchange::ExchangeWriter;
+use crate::metrics::OperatorMetrics;
+use crate::operator::{Context, DataflowError, Operator, Output};
+use crate::sink::Sink;
+
+/// One link of a chain.
+pub(crate) enum Stage {
+    Operator(OperatorStage),
+    Sink(SinkStage),
+    Exchange(ExchangeWriter),
+}
+
+pub(crate) struct OperatorStage {
+    pub operator: Box<dyn Operator>,
+    pub context: Context,
+    pub metrics: Arc<OperatorMetrics>,
+    pub next: Vec<Stage>,
+    /// All input was seen and `finish` called (in this run, or before the checkpoint that was restored).
+    pub finished: bool,
+    /// State was restored and no watermark has come since.
+    pub restored: bool,
+}
+
+pub(crate) struct SinkStage {
+    pub sink: Box<dyn Sink>,
+    pub context: Context,
+    pub metrics: Arc<OperatorMetrics>,
+    /// Checkpoints whose `prepare` was called, oldest first.
+    pub preparing: VecDeque<CheckpointId>,
+    /// Durable checkpoints whose output is not visible yet, oldest first.
+    pub committing: VecDeque<CheckpointId>,
+    /// A checkpoint that was restored is committed before anything is written.
+    pub recovering: bool,
+    pub finished: bool,
+    /// `finish` was called and `finished` said so.
+    pub flushed: bool,
+}
+
+/// What snapshots of a checkpoint collect.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    pub states: Vec<InstanceState>,
+    /// Sinks that are not prepared yet.
+    pub preparing: usize,
+}
+
+/// The output of one stage: the stages behind it.
+pub(crate) struct StageOutput<'a> {
+    pub next: &'a mut [Stage],
+    pub metrics: &'a OperatorMetrics,
+    pub now_ms: i64,
+}
+
+impl Output for StageOutput<'_> {
+    fn batch(&mut self, batch: Batch) -> Result<(), DataflowError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.metrics.count_out(batch.rows);
+        let Some((last, others)) = self.next.split_last_mut() else {
+            return Ok(());
+        };
+        for stage in others {
+            stage.batch(0, batch.clone(), self.now_ms)?;
+        }
+        last.batch(0, batch, self.now_ms)
+    }
+
+    fn watermark(&mut self, watermark: Watermark) -> Result<(), DataflowError> {
+        self.metrics.see_output_watermark(watermark);
+        self.next
+            .iter_mut()
+            .try_for_each(|stage| stage.watermark(watermark, self.now_ms))
+    }
+}
+
+impl Stage {
+    pub fn batch(&mut self, port: usize, batch: Batch, now_ms: i64) -> Result<(), DataflowError> {
+        match self {
+            Self::Operator(stage) => stage.batch(port, batch, now_ms),
+            Self::Sink(stage) => stage.batch(batch, now_ms),
+            Self::Exchange(writer) => writer.batch(batch),
+        }
+    }
+
+    /// Watermarks that do not advance end here.
+    pub fn watermark(&mut self, watermark: Watermark, now_ms: i64) -> Result<(), DataflowError> {
+        match self {
+            Self::Operator(stage) => stage.watermark(watermark, now_ms),
+            Self::Sink(stage) => stage.watermark(watermark, now_ms),
+            Self::Exchange(writer) => {
+                writer.watermark(watermark);
+                Ok(())
+            }
+        }
+    }
+
+    /// `Idle` or `Active`: only exchanges care.
+    pub fn status(&mut self, element: &Element) {
+        match self {
+            Self::Operator(stage) => stage.next.iter_mut().for_each(|next| next.status(element)),
+            Self::Sink(_) => {}
+            Self::Exchange(writer) => writer.control(element),
+        }
+    }
+
+    /// Snapshots this stage and all behind it.
+    pub fn barrier(
+        &mut self,
+        scope: &SnapshotScope,
+        now_ms: i64,
+        collected: &mut Collected,
+    ) -> Result<(), DataflowError> {
+        match self {
+            Self::Operator(stage) => stage.barrier(scope, now_ms, collected),
+            Self::Sink(stage) => stage.prepare(scope.checkpoint, now_ms, collected),
+            Self::Exchange(writer) => {
+                writer.control(&Element::Barrier(scope.checkpoint));
+                Ok(())
+            }
+        }
+    }
+
+    pub fn finish_port(&mut self, port: usize, now_ms: i64) -> Result<(), DataflowError> {
+        match self {
+            Self::Operator(stage) => stage.finish_port(port, now_ms),
+            Self::Sink(_) | Self::Exchange(_) => Ok(()),
+        }
+    }
+
+    /// The input ended: operators emit what is left.
+    pub fn end(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        match self {
+            Self::Operator(stage) => stage.end(now_ms),
+            Self::Sink(stage) => stage.end(now_ms),
+            Self::Exchange(writer) => {
+                writer.control(&Element::EndOfInput);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether everything behind takes more rows.
+    pub fn ready(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
+        match self {
+            Self::Operator(stage) => all_ready(&mut stage.next, now_ms),
+            Self::Sink(stage) => stage.ready(now_ms),
+            Self::Exchange(writer) => Ok(writer.ready()),
+        }
+    }
+
+    pub fn next_timer(&self) -> Option<i64> {
+        match self {
+            Self::Operator(stage) => stage.next_timer(),
+            Self::Sink(stage) if !stage.flushed => stage.sink.next_timer(),
+            Self::Sink(_) | Self::Exchange(_) => None,
+        }
+    }
+
+    /// Calls the timers that are due.
+    pub fn fire_timers(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        match self {
+            Self::Operator(stage) => stage.fire_timers(now_ms),
+            Self::Sink(stage) => stage.fire_timer(now_ms),
+            Self::Exchange(_) => Ok(()),
+        }
+    }
+
+    /// Calls `f` for every sink below.
+    pub fn for_each_sink<E>(&mut self, f: &mut impl FnMut(&mut SinkStage) -> Result<(), E>) -> Result<(), E> {
+        match self {
+            Self::Operator(stage) => stage.next.iter_mut().try_for_each(|next| next.for_each_sink(f)),
+            Self::Sink(stage) => f(stage),
+            Self::Exchange(_) => Ok(()),
+        }
+    }
+
+    /// Brings metrics that are asked for, not counted, up to date.
+    pub fn publish_metrics(&self) {
+        if let Self::Operator(stage) = self {
+            stage
+                .metrics
+                .state_bytes
+                .store(stage.operator.state_bytes() as u64, Relaxed);
+            stage
+                .metrics
+                .late_records_dropped
+                .store(stage.operator.late_rows(), Relaxed);
+            stage.next.iter().for_each(Stage::publish_metrics);
+        }
+    }
+
+    pub fn close(&mut self) {
+        match self {
+            Self::Operator(stage) => stage.next.iter_mut().for_each(Stage::close),
+            Self::Sink(stage) => stage.sink.close(),
+            Self::Exchange(_) => {}
+        }
+    }
+}
+
+pub(crate) fn all_ready(stages: &mut [Stage], now_ms: i64) -> Result<bool, DataflowError> {
+    // Every stage is asked, so that each that is not ready has noted whom to wake.
+    stages
+        .iter_mut()
+        .try_fold(true, |all, stage| Ok(stage.ready(now_ms)? && all))
+}
+
+impl OperatorStage {
+    fn batch(&mut self, port: usize, batch: Batch, now_ms: i64) -> Result<(), DataflowError> {
+        self.metrics.count_in(batch.rows);
+        self.context.now_ms = now_ms;
+        let most = self.context.batch_rows.max(1);
+        if batch.rows <= most {
+            return self.process(port, batch);
+        }
+        for start in (0..batch.rows).step_by(most) {
+            self.process(port, batch.slice(start, most.min(batch.rows - start)))?;
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, port: usize, batch: Batch) -> Result<(), DataflowError> {
+        let mut out = StageOutput {
+            next: &mut self.next,
+            metrics: &self.metrics,
+            now_ms: self.context.now_ms,
+        };
+        self.operator.process(port, batch, &self.context, &mut out)
+    }
+
+    /// Calls a method of the operator with its context and output.
+    fn call(
+        &mut self,
+        now_ms: i64,
+        method: impl FnOnce(&mut dyn Operator, &Context, &mut dyn Output) -> Result<(), DataflowError>,
+    ) -> Result<(), DataflowError> {
+        self.context.now_ms = now_ms;
+        let mut out = StageOutput {
+            next: &mut self.next,
+            metrics: &self.metrics,
+            now_ms,
+        };
+        method(self.operator.as_mut(), &self.context, &mut out)
+    }
+
+    fn watermark(&mut self, watermark: Watermark, now_ms: i64) -> Result<(), DataflowError> {
+        if self.finished {
+            // Finished before the checkpoint that was restored: only the end is told to those behind.
+            let is_end = watermark == Watermark::MAX;
+            let next = if is_end { self.next.as_mut_slice() } else { &mut [] };
+            return next
+                .iter_mut()
+                .try_for_each(|stage| stage.watermark(watermark, now_ms));
+        }
+        // The first watermark after a restore may be behind the restored one. It is not lost, because those behind
+        // this operator have to hear one from it again; it is raised to what was true before.
+        let repeats = std::mem::take(&mut self.restored);
+        let watermark = if repeats {
+            watermark.max(self.context.watermark)
+        } else {
+            watermark
+        };
+        if watermark <= self.context.watermark && !repeats {
+            return Ok(());
+        }
+        self.metrics.see_input_watermark(watermark);
+        self.call(now_ms, |operator, context, out| {
+            operator.watermark(watermark, context, out)
+        })?;
+        self.context.watermark = watermark;
+        Ok(())
+    }
+
+    fn barrier(
+        &mut self,
+        scope: &SnapshotScope,
+        now_ms: i64,
+        collected: &mut Collected,
+    ) -> Result<(), DataflowError> {
+        let blocks = self.operator.snapshot(scope)?;
+        collected.states.push(InstanceState {
+            uid: Arc::clone(&self.metrics.uid),
+            subtask: self.metrics.subtask,
+            parallelism: self.context.parallelism,
+            watermark: self.context.watermark,
+            finished: self.finished,
+            blocks,
+        });
+        self.next
+            .iter_mut()
+            .try_for_each(|stage| stage.barrier(scope, now_ms, collected))
+    }
+
+    fn finish_port(&mut self, port: usize, now_ms: i64) -> Result<(), DataflowError> {
+        if self.finished {
+            return Ok(());
+        }
+        self.call(now_ms, |operator, context, out| {
+            operator.finish_port(port, context, out)
+        })
+    }
+
+    fn end(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        if !self.finished {
+            self.finished = true;
+            self.call(now_ms, |operator, context, out| operator.finish(context, out))?;
+        }
+        self.next.iter_mut().try_for_each(|stage| stage.end(now_ms))
+    }
+
+    fn next_timer(&self) -> Option<i64> {
+        let own = if self.finished {
+            None
+        } else {
+            self.operator.next_timer()
+        };
+        self.next.iter().filter_map(Stage::next_timer).chain(own).min()
+    }
+
+    fn fire_timers(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        let is_due = !self.finished && self.operator.next_timer().is_some_and(|due| due <= now_ms);
+        if is_due {
+            self.call(now_ms, |operator, context, out| operator.timer(context, out))?;
+        }
+        self.next
+            .iter_mut()
+            .try_for_each(|stage| stage.fire_timers(now_ms))
+    }
+}
+
+impl SinkStage {
+    fn batch(&mut self, batch: Batch, now_ms: i64) -> Result<(), DataflowError> {
+        self.metrics.count_in(batch.rows);
+        self.metrics.count_out(batch.rows);
+        self.context.now_ms = now_ms;
+        self.sink.write(batch, &self.context)
+    }
+
+    fn watermark(&mut self, watermark: Watermark, now_ms: i64) -> Result<(), DataflowError> {
+        if watermark <= self.context.watermark {
+            return Ok(());
+        }
+        self.metrics.see_input_watermark(watermark);
+        self.context.now_ms = now_ms;
+        self.sink.watermark(watermark, &self.context)?;
+        self.context.watermark = watermark;
+        Ok(())
+    }
+
+    fn prepare(
+        &mut self,
+        checkpoint: CheckpointId,
+        now_ms: i64,
+        collected: &mut Collected,
+    ) -> Result<(), DataflowError> {
+        self.context.now_ms = now_ms;
+        self.sink.prepare(checkpoint, &self.context)?;
+        self.preparing.push_back(checkpoint);
+        collected.preparing += 1;
+        Ok(())
+    }
+
+    /// The state of the sink for `checkpoint` when it is prepared.
+    pub fn poll_prepared(
+        &mut self,
+        checkpoint: CheckpointId,
+        now_ms: i64,
+    ) -> Result<Option<InstanceState>, DataflowError> {
+        if !self.preparing.contains(&checkpoint) {
+            return Ok(None);
+        }
+        self.context.now_ms = now_ms;
+        let Some(commit) = self.sink.prepared(checkpoint, &self.context)? else {
+            return Ok(None);
+        };
+        self.preparing.retain(|preparing| *preparing > checkpoint);
+        Ok(Some(self.state(commit.state)))
+    }
+
+    fn state(&self, blocks: StateBlocks) -> InstanceState {
+        InstanceState {
+            uid: Arc::clone(&self.metrics.uid),
+            subtask: self.metrics.subtask,
+            parallelism: self.context.parallelism,
+            watermark: self.context.watermark,
+            finished: self.finished,
+            blocks,
+        }
+    }
+
+    /// Goes on with commits; returns whether something was committed.
+    pub fn poll_commits(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
+        self.context.now_ms = now_ms;
+        let mut progress = false;
+        while let Some(checkpoint) = self.committing.front() {
+            if !self.sink.commit(*checkpoint, &self.context)? {
+                return Ok(progress);
+            }
+            self.committing.pop_front();
+            progress = true;
+        }
+        self.recovering = false;
+        Ok(progress)
+    }
+
+    /// Goes on flushing at the end of the input; returns whether that was completed now.
+    pub fn poll_finished(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
+        if !self.finished || self.flushed {
+            return Ok(false);
+        }
+        self.context.now_ms = now_ms;
+        self.flushed = self.sink.finished(&self.context)?;
+        Ok(self.flushed)
+    }
+
+    fn end(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        if self.finished {
+            return Ok(());
+        }
+        self.finished = true;
+        self.context.now_ms = now_ms;
+        self.sink.finish(&self.context)
+    }
+
+    fn ready(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
+        if self.recovering {
+            return Ok(false);
+        }
+        self.context.now_ms = now_ms;
+        self.sink.ready(&self.context)
+    }
+
+    fn fire_timer(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        let is_due = !self.flushed && self.sink.next_timer().is_some_and(|due| due <= now_ms);
+        if !is_due {
+            return Ok(());
+        }
+        self.context.now_ms = now_ms;
+        self.sink.timer(&self.context)
+    }
+}

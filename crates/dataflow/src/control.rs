@@ -1,0 +1,100 @@
+//! What the coordinator of a job and its workers tell each other.
+
+use std::sync::Arc;
+
+use millstream_state::StateBlocks;
+use millstream_types::{CheckpointId, Watermark};
+
+use crate::operator::DataflowError;
+
+/// Orders to a worker.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Put the barrier of a checkpoint into the sources. With `stop` the sources read nothing after it.
+    Trigger { checkpoint: CheckpointId, stop: bool },
+    /// The checkpoint is durable: commit its output.
+    Completed(CheckpointId),
+    /// End now. What was not committed is left to the next run.
+    Close,
+}
+
+/// What a worker reports.
+#[derive(Clone, Debug)]
+pub enum WorkerEvent {
+    /// All its instances are running.
+    Running {
+        worker: usize,
+    },
+    /// All its instances took their snapshots and its sinks are prepared.
+    Acknowledged {
+        worker: usize,
+        checkpoint: CheckpointId,
+        states: Vec<InstanceState>,
+    },
+    /// The output of the checkpoint is visible.
+    Committed {
+        worker: usize,
+        checkpoint: CheckpointId,
+    },
+    /// All input was read and all its sinks are flushed; it waits for the last checkpoint.
+    Finished {
+        worker: usize,
+    },
+    Failed {
+        worker: usize,
+        error: DataflowError,
+    },
+    /// The thread is ending.
+    Closed {
+        worker: usize,
+    },
+}
+
+/// State of one operator instance in a checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceState {
+    /// Stable identity of the operator in the plan.
+    pub uid: Arc<str>,
+    pub subtask: usize,
+    pub parallelism: usize,
+    /// Watermark of its input.
+    pub watermark: Watermark,
+    /// It had seen all its input.
+    pub finished: bool,
+    pub blocks: StateBlocks,
+}
+
+/// A checkpoint that a job starts from.
+#[derive(Clone, Debug)]
+pub struct RestoredState {
+    pub checkpoint: CheckpointId,
+    pub states: Vec<InstanceState>,
+}
+
+/// What an instance takes back.
+#[derive(Debug)]
+pub(crate) struct InstanceRestore {
+    pub blocks: Vec<StateBlocks>,
+    pub watermark: Watermark,
+    pub finished: bool,
+}
+
+impl RestoredState {
+    /// The state for an instance: its own if the parallelism is as it was, that of all former instances otherwise.
+    pub(crate) fn for_instance(
+        &self,
+        uid: &str,
+        subtask: usize,
+        parallelism: usize,
+    ) -> Option<InstanceRestore> {
+        let of_operator = || self.states.iter().filter(|s| &*s.uid == uid);
+        of_operator().next()?;
+        let same = of_operator().all(|s| s.parallelism == parallelism);
+        let own = || of_operator().filter(|s| !same || s.subtask == subtask);
+        Some(InstanceRestore {
+            blocks: own().map(|s| s.blocks.clone()).collect(),
+            watermark: own().map(|s| s.watermark).min().unwrap_or(Watermark::MIN),
+            finished: own().all(|s| s.finished),
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the engine with toy operators.
+
+mod checkpoints;
+mod driver;
+mod exchange;
+mod toys;
+mod watermarks;
