@@ -1,8 +1,9 @@
 //! From SQL text to a syntax tree and back.
 //!
 //! Flink's grammar by hand: a lexer, a recursive-descent parser with operator precedence, the [`ast`], [`unparse`]
-//! for Flink's canonical text, and [`diagnostics`] with carets and suggestions. It knows nothing of catalogs, types or
-//! functions beyond their syntax: the binder does.
+//! for Flink's canonical text, [`split`] for the ends of statements in a script or in arriving input, and
+//! [`diagnostics`] with carets and suggestions. It knows nothing of catalogs, types or functions beyond their syntax:
+//! the binder does.
 
 pub mod ast;
 mod calendar;
@@ -14,6 +15,7 @@ mod parser;
 mod precedence;
 pub mod similar;
 pub mod span;
+pub mod split;
 mod token;
 pub mod unparse;
 pub mod words;
