@@ -1,0 +1,169 @@
+//! Fetching: assigned partitions with positions in, whole record batches out.
+//!
+//! There is no group and no rebalance: the job says which partitions it reads and from where. Batches are handed out
+//! as they came, compressed, so that the thread that decodes them also pays for decompression. What was fetched and
+//! not taken yet is bounded in bytes; a partition whose records are not taken is not fetched on.
+
+mod core;
+mod driver;
+mod filter;
+
+use std::sync::{Arc, Mutex};
+
+use millstream_kafka_wire::record_batch::RecordBatch;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::TopicPartition;
+use crate::client::{KafkaClient, lock};
+use crate::config::FetchConfig;
+use crate::error::ClientError;
+
+use self::core::FetchCore;
+
+/// A batch of data records; control records and aborted transactions have been left out before.
+#[derive(Clone, Debug)]
+pub struct FetchedBatch {
+    pub batch: RecordBatch,
+    /// Records below belong to what was read before; pass it to `RecordColumns::append`.
+    pub from_offset: i64,
+}
+
+/// What one fetch gave for one partition.
+#[derive(Clone, Debug)]
+pub struct FetchedRecords {
+    pub partition: TopicPartition,
+    /// May be empty: the position has moved over records that are not shown, or the end of the log is news.
+    pub batches: Vec<FetchedBatch>,
+    /// Where the next fetch goes on; the position to remember once these records are processed.
+    pub next_offset: i64,
+    pub high_watermark: i64,
+    /// The end of what is visible with `read_committed`.
+    pub last_stable_offset: i64,
+    pub log_start_offset: i64,
+}
+
+impl FetchedRecords {
+    /// The size of the batches as they came.
+    pub fn bytes(&self) -> usize {
+        self.batches.iter().map(|each| each.batch.data().len()).sum()
+    }
+}
+
+/// News from the assigned partitions, in order for each of them.
+#[derive(Clone, Debug)]
+pub enum FetchEvent {
+    Records(FetchedRecords),
+    /// The position was not in the log, and `auto.offset.reset` chose another.
+    Reset {
+        partition: TopicPartition,
+        from: i64,
+        to: i64,
+    },
+    /// The partition is not fetched any more until it is assigned again.
+    Failed {
+        partition: TopicPartition,
+        error: ClientError,
+    },
+}
+
+type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// Fetches in the background, until it is dropped.
+pub struct Fetcher {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+struct Shared {
+    core: Mutex<FetchCore>,
+    /// There is something new to plan for.
+    changed: Notify,
+    /// There are events.
+    ready: Notify,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Shared {
+    fn announce(&self) {
+        self.ready.notify_one();
+        let waker = lock(&self.waker).clone();
+        if let Some(waker) = waker {
+            waker();
+        }
+    }
+}
+
+impl Fetcher {
+    /// Starts the background task; call it inside of a tokio runtime.
+    pub fn start(client: KafkaClient, config: FetchConfig) -> Self {
+        let connection = client.config();
+        let core = FetchCore::new(
+            config,
+            connection.client_rack.clone(),
+            connection.api_timeout,
+            client.retry_backoff(),
+        );
+        let shared = Arc::new(Shared {
+            core: Mutex::new(core),
+            changed: Notify::new(),
+            ready: Notify::new(),
+            waker: Mutex::default(),
+        });
+        let task = tokio::spawn(driver::run(client, shared.clone())).abort_handle();
+        Fetcher { shared, task }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut FetchCore) -> T) -> T {
+        let result = change(&mut lock(&self.shared.core));
+        self.shared.changed.notify_one();
+        result
+    }
+
+    /// Reads a partition from an offset on. If it is assigned already, it moves there, and what was fetched of it
+    /// and not taken is dropped.
+    pub fn assign(&self, partition: TopicPartition, offset: i64) {
+        self.change(|core| core.assign(partition, offset));
+    }
+
+    /// Reads the partition no more; what was fetched of it and not taken is dropped.
+    pub fn unassign(&self, partition: &TopicPartition) {
+        self.change(|core| core.unassign(partition));
+    }
+
+    /// Fetches no more of the partition for now; what was fetched can still be taken.
+    pub fn pause(&self, partition: &TopicPartition) {
+        self.change(|core| core.set_paused(partition, true));
+    }
+
+    pub fn resume(&self, partition: &TopicPartition) {
+        self.change(|core| core.set_paused(partition, false));
+    }
+
+    /// Takes what is there, about `bytes_max` bytes of batches, at least one event. Never waits.
+    pub fn poll(&self, bytes_max: usize) -> Vec<FetchEvent> {
+        self.change(|core| core.take(bytes_max))
+    }
+
+    /// Waits until [`poll`](Self::poll) has something to give.
+    pub async fn ready(&self) {
+        loop {
+            let ready = self.shared.ready.notified();
+            if lock(&self.shared.core).has_events() {
+                return;
+            }
+            ready.await;
+        }
+    }
+
+    /// Called whenever there is something new to take, for threads that are not async.
+    pub fn set_waker(&self, waker: impl Fn() + Send + Sync + 'static) {
+        *lock(&self.shared.waker) = Some(Arc::new(waker));
+    }
+}
+
+impl Drop for Fetcher {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

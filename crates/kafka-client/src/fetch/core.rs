@@ -1,0 +1,672 @@
+//! The state of fetching: what to ask next, and what an answer changes. No IO, no clock: time is a parameter, in
+//! milliseconds since some start.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use millstream_kafka_wire::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use millstream_types::Rng;
+
+use super::filter::Filter;
+use super::{FetchEvent, FetchedRecords};
+use crate::TopicPartition;
+use crate::admin::{ListedOffset, OffsetSpec};
+use crate::backoff::Backoff;
+use crate::config::{FetchConfig, IsolationLevel, OffsetReset};
+use crate::error::ClientError;
+use crate::metadata::ClusterMetadata;
+
+/// From this version on topics are named by id only.
+const TOPIC_ID_VERSION: i16 = 13;
+/// A fetch of a broker waits no longer while another of its partitions may become fetchable any moment.
+const SHORT_WAIT_MS: i32 = 20;
+/// A partition is not fetched while so many full answers of it wait to be taken.
+const ANSWERS_BUFFERED: usize = 2;
+/// How often a damaged batch is fetched again before it is believed.
+const CORRUPT_ATTEMPTS_MAX: u32 = 3;
+/// For how long the hint to fetch from another replica holds.
+const PREFERRED_REPLICA_MS: u64 = 300_000;
+
+/// One fetch that is to be sent.
+pub(super) struct PlannedFetch {
+    pub node: i32,
+    pub request: FetchRequest,
+    pub version_max: i16,
+    pub ticket: Ticket,
+}
+
+/// What a fetch was about, to be given back with its answer.
+pub(super) struct Ticket {
+    node: i32,
+    /// Partitions with the generation that asked; another generation does not want the answer.
+    partitions: Vec<(TopicPartition, u64)>,
+    topic_ids: BTreeMap<Uuid, KafkaString>,
+}
+
+/// What is to be done next.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub fetches: Vec<PlannedFetch>,
+    /// Topics of which metadata is wanted.
+    pub refresh: BTreeSet<KafkaString>,
+    /// Partitions whose position is to be looked up.
+    pub resets: BTreeMap<TopicPartition, OffsetSpec>,
+    /// When there is something to do even if nothing happens.
+    pub wake_at_ms: Option<u64>,
+}
+
+impl Plan {
+    fn wake_at(&mut self, at_ms: u64) {
+        self.wake_at_ms = Some(self.wake_at_ms.map_or(at_ms, |earlier| earlier.min(at_ms)));
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Status {
+    Idle,
+    InFlight,
+    /// The position is not in the log; another is to be looked up.
+    NeedsReset,
+    Resetting,
+    Failed,
+}
+
+struct PartitionState {
+    generation: u64,
+    position: i64,
+    last_epoch: i32,
+    topic_id: Uuid,
+    status: Status,
+    paused: bool,
+    buffered_bytes: usize,
+    failures: u32,
+    failing_since_ms: Option<u64>,
+    not_before_ms: u64,
+    preferred_replica: Option<(i32, u64)>,
+    /// What was last told about the end of the log.
+    reported_end: Option<(i64, i64)>,
+    /// Partitions that got data last come last.
+    served: u64,
+}
+
+pub(super) struct FetchCore {
+    config: FetchConfig,
+    rack: KafkaString,
+    give_up_after_ms: u64,
+    backoff: Backoff,
+    partitions: BTreeMap<TopicPartition, PartitionState>,
+    busy_nodes: BTreeSet<i32>,
+    stale_topics: BTreeSet<KafkaString>,
+    refresh_not_before_ms: u64,
+    refresh_failures: u32,
+    events: VecDeque<(u64, FetchEvent)>,
+    buffered_bytes: usize,
+    next_generation: u64,
+    served: u64,
+}
+
+impl FetchCore {
+    pub fn new(config: FetchConfig, rack: String, give_up_after: Duration, backoff: Backoff) -> Self {
+        FetchCore {
+            config,
+            rack: rack.into(),
+            give_up_after_ms: u64::try_from(give_up_after.as_millis()).unwrap_or(u64::MAX),
+            backoff,
+            partitions: BTreeMap::new(),
+            busy_nodes: BTreeSet::new(),
+            stale_topics: BTreeSet::new(),
+            refresh_not_before_ms: 0,
+            refresh_failures: 0,
+            events: VecDeque::new(),
+            buffered_bytes: 0,
+            next_generation: 0,
+            served: 0,
+        }
+    }
+
+    pub fn assign(&mut self, partition: TopicPartition, position: i64) {
+        self.unassign(&partition);
+        self.next_generation += 1;
+        let state = PartitionState {
+            generation: self.next_generation,
+            position,
+            last_epoch: -1,
+            topic_id: Uuid::ZERO,
+            status: Status::Idle,
+            paused: false,
+            buffered_bytes: 0,
+            failures: 0,
+            failing_since_ms: None,
+            not_before_ms: 0,
+            preferred_replica: None,
+            reported_end: None,
+            served: self.served,
+        };
+        self.partitions.insert(partition, state);
+    }
+
+    pub fn unassign(&mut self, partition: &TopicPartition) {
+        let Some(old) = self.partitions.remove(partition) else {
+            return;
+        };
+        self.buffered_bytes -= old.buffered_bytes;
+        self.events
+            .retain(|(generation, _)| *generation != old.generation);
+    }
+
+    pub fn set_paused(&mut self, partition: &TopicPartition, paused: bool) {
+        if let Some(state) = self.partitions.get_mut(partition) {
+            state.paused = paused;
+        }
+    }
+
+    pub fn allows_auto_create(&self) -> bool {
+        self.config.allow_auto_create_topics
+    }
+
+    pub fn isolation_level(&self) -> IsolationLevel {
+        self.config.isolation_level
+    }
+
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Hands out events, which frees the room that they took.
+    pub fn take(&mut self, bytes_max: usize) -> Vec<FetchEvent> {
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while let Some((_, event)) = self.events.front() {
+            let size = event_bytes(event);
+            if !taken.is_empty() && bytes + size > bytes_max {
+                break;
+            }
+            bytes += size;
+            let Some((_, event)) = self.events.pop_front() else {
+                break;
+            };
+            if let FetchEvent::Records(records) = &event
+                && let Some(state) = self.partitions.get_mut(&records.partition)
+            {
+                state.buffered_bytes -= size;
+                self.buffered_bytes -= size;
+            }
+            taken.push(event);
+        }
+        taken
+    }
+
+    /// Decides what to do now.
+    pub fn plan(&mut self, metadata: &ClusterMetadata, now_ms: u64) -> Plan {
+        let mut plan = Plan::default();
+        let mut by_node: BTreeMap<i32, Vec<(u64, TopicPartition)>> = BTreeMap::new();
+        let mut hurried_nodes = BTreeSet::new();
+        let full = self.buffered_bytes >= self.config.buffer_bytes;
+        let partition_bytes_max = ANSWERS_BUFFERED
+            * usize::try_from(self.config.max_partition_fetch_bytes).unwrap_or(usize::MAX / 2);
+        for (partition, state) in &mut self.partitions {
+            if state.status == Status::NeedsReset && state.not_before_ms <= now_ms {
+                let spec = match self.config.offset_reset {
+                    OffsetReset::Earliest => OffsetSpec::Earliest,
+                    OffsetReset::Latest | OffsetReset::None => OffsetSpec::Latest,
+                };
+                state.status = Status::Resetting;
+                plan.resets.insert(partition.clone(), spec);
+            }
+            if state.status != Status::Idle && state.status != Status::NeedsReset {
+                continue;
+            }
+            if state.not_before_ms > now_ms {
+                plan.wake_at(state.not_before_ms);
+                continue;
+            }
+            let Some(node) = node_to_ask(metadata, partition, state, now_ms) else {
+                self.stale_topics.insert(partition.topic.clone());
+                continue;
+            };
+            if state.paused {
+                continue;
+            }
+            if full || state.buffered_bytes >= partition_bytes_max {
+                hurried_nodes.insert(node);
+                continue;
+            }
+            if !self.busy_nodes.contains(&node) {
+                by_node
+                    .entry(node)
+                    .or_default()
+                    .push((state.served, partition.clone()));
+            }
+        }
+        for (node, mut partitions) in by_node {
+            partitions.sort_unstable();
+            let hurried = hurried_nodes.contains(&node);
+            let fetch = self.fetch(metadata, node, partitions, hurried);
+            plan.fetches.extend(fetch);
+        }
+        self.plan_refresh(&mut plan, now_ms);
+        plan
+    }
+
+    fn plan_refresh(&mut self, plan: &mut Plan, now_ms: u64) {
+        if self.stale_topics.is_empty() {
+            return;
+        }
+        if now_ms >= self.refresh_not_before_ms {
+            plan.refresh = std::mem::take(&mut self.stale_topics);
+            // Until the answer is there nothing more is asked.
+            self.refresh_not_before_ms = u64::MAX;
+        } else if self.refresh_not_before_ms != u64::MAX {
+            plan.wake_at(self.refresh_not_before_ms);
+        }
+    }
+
+    /// Metadata was asked for; topics that are still without a leader are asked for again after a while.
+    pub fn metadata_arrived(
+        &mut self,
+        metadata: &ClusterMetadata,
+        error: Option<ClientError>,
+        now_ms: u64,
+        rng: &dyn Rng,
+    ) {
+        let missing: BTreeSet<KafkaString> = self
+            .partitions
+            .keys()
+            .filter(|partition| metadata.leader(&partition.topic, partition.partition).is_none())
+            .map(|partition| partition.topic.clone())
+            .collect();
+        if missing.is_empty() && error.is_none() {
+            self.refresh_failures = 0;
+        }
+        let wait = self.backoff.wait(self.refresh_failures, rng);
+        self.refresh_failures += 1;
+        self.refresh_not_before_ms = now_ms + millis(wait);
+        let code = match &error {
+            Some(error) if !error.is_retriable() => return self.fail_all(error),
+            Some(_) => None,
+            None => Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        };
+        let affected: Vec<TopicPartition> = self
+            .partitions
+            .keys()
+            .filter(|partition| missing.contains(&partition.topic))
+            .cloned()
+            .collect();
+        for partition in affected {
+            if metadata.leader(&partition.topic, partition.partition).is_none() {
+                self.note_failure(&partition, code, now_ms, rng);
+            }
+        }
+        self.stale_topics.extend(missing);
+    }
+
+    fn fail_all(&mut self, error: &ClientError) {
+        let partitions: Vec<TopicPartition> = self.partitions.keys().cloned().collect();
+        for partition in partitions {
+            self.fail(&partition, error.clone());
+        }
+    }
+
+    fn fetch(
+        &mut self,
+        metadata: &ClusterMetadata,
+        node: i32,
+        partitions: Vec<(u64, TopicPartition)>,
+        hurried: bool,
+    ) -> Option<PlannedFetch> {
+        let mut ticket = Ticket {
+            node,
+            partitions: Vec::new(),
+            topic_ids: BTreeMap::new(),
+        };
+        let mut topics: Vec<FetchTopic> = Vec::new();
+        let mut all_have_ids = true;
+        for (_, partition) in partitions {
+            let topic_id = metadata
+                .topic(&partition.topic)
+                .map_or(Uuid::ZERO, |topic| topic.id);
+            let Some(state) = self.partitions.get_mut(&partition) else {
+                continue;
+            };
+            if !state.topic_id.is_zero() && !topic_id.is_zero() && state.topic_id != topic_id {
+                let what = format!("topic '{}' was deleted and made anew", partition.topic);
+                self.fail(
+                    &partition,
+                    ClientError::broker(what, ErrorCode::INCONSISTENT_TOPIC_ID),
+                );
+                continue;
+            }
+            state.topic_id = topic_id;
+            state.status = Status::InFlight;
+            all_have_ids &= !topic_id.is_zero();
+            let known = metadata.partition(&partition.topic, partition.partition);
+            let wanted = FetchPartition {
+                partition: partition.partition,
+                current_leader_epoch: known.map_or(-1, |known| known.leader_epoch),
+                fetch_offset: state.position,
+                last_fetched_epoch: state.last_epoch,
+                partition_max_bytes: self.config.max_partition_fetch_bytes,
+                ..Default::default()
+            };
+            ticket.partitions.push((partition.clone(), state.generation));
+            ticket.topic_ids.insert(topic_id, partition.topic.clone());
+            match topics.iter_mut().find(|topic| topic.topic == partition.topic) {
+                Some(topic) => topic.partitions.push(wanted),
+                None => topics.push(FetchTopic {
+                    topic: partition.topic,
+                    topic_id,
+                    partitions: vec![wanted],
+                }),
+            }
+        }
+        if topics.is_empty() {
+            return None;
+        }
+        self.busy_nodes.insert(node);
+        let max_wait_ms = i32::try_from(self.config.fetch_max_wait.as_millis()).unwrap_or(i32::MAX);
+        let request = FetchRequest {
+            max_wait_ms: if hurried {
+                max_wait_ms.min(SHORT_WAIT_MS)
+            } else {
+                max_wait_ms
+            },
+            min_bytes: self.config.fetch_min_bytes,
+            max_bytes: self.config.fetch_max_bytes,
+            isolation_level: self.config.isolation_level.code(),
+            topics,
+            rack_id: self.rack.clone(),
+            ..Default::default()
+        };
+        let version_max = if all_have_ids {
+            i16::MAX
+        } else {
+            TOPIC_ID_VERSION - 1
+        };
+        Some(PlannedFetch {
+            node,
+            request,
+            version_max,
+            ticket,
+        })
+    }
+
+    /// An answer, or why there is none.
+    pub fn complete(
+        &mut self,
+        ticket: Ticket,
+        result: Result<FetchResponse, ClientError>,
+        now_ms: u64,
+        rng: &dyn Rng,
+    ) {
+        self.busy_nodes.remove(&ticket.node);
+        let mut waiting: BTreeMap<TopicPartition, u64> = ticket.partitions.into_iter().collect();
+        waiting.retain(|partition, generation| {
+            self.partitions
+                .get(partition)
+                .is_some_and(|state| state.generation == *generation)
+        });
+        let response = match result.and_then(|response| match response.error_code.check() {
+            Ok(()) => Ok(response),
+            Err(code) => Err(ClientError::broker("fetching", code)),
+        }) {
+            Ok(response) => response,
+            Err(error) => {
+                for partition in waiting.into_keys() {
+                    self.settle_failure(&partition, &error, now_ms, rng);
+                }
+                return;
+            }
+        };
+        for topic in response.responses {
+            let name = if topic.topic.is_empty() {
+                ticket.topic_ids.get(&topic.topic_id)
+            } else {
+                Some(&topic.topic)
+            };
+            let Some(name) = name.cloned() else { continue };
+            for data in topic.partitions {
+                let partition = TopicPartition {
+                    topic: name.clone(),
+                    partition: data.partition_index,
+                };
+                // The name came with the answer: the partition of the assignment holds less memory.
+                if let Some((partition, _)) = waiting.remove_entry(&partition) {
+                    self.complete_partition(&partition, data, now_ms, rng);
+                }
+            }
+        }
+        // What the broker did not mention is asked for again.
+        for partition in waiting.into_keys() {
+            self.note_failure(&partition, None, now_ms, rng);
+        }
+    }
+
+    fn complete_partition(
+        &mut self,
+        partition: &TopicPartition,
+        data: PartitionData,
+        now_ms: u64,
+        rng: &dyn Rng,
+    ) {
+        let Some(state) = self.partitions.get_mut(partition) else {
+            return;
+        };
+        if let Err(code) = data.error_code.check() {
+            if code == ErrorCode::OFFSET_OUT_OF_RANGE {
+                return self.out_of_range(partition);
+            }
+            let error = ClientError::broker(format!("fetching partition {partition}"), code);
+            return self.settle_failure(partition, &error, now_ms, rng);
+        }
+        state.status = Status::Idle;
+        if data.preferred_read_replica >= 0 {
+            state.preferred_replica = Some((data.preferred_read_replica, now_ms + PREFERRED_REPLICA_MS));
+            return;
+        }
+        if data.diverging_epoch.end_offset >= 0 {
+            let (from, to) = (state.position, data.diverging_epoch.end_offset);
+            state.position = to;
+            state.last_epoch = -1;
+            return self.push(partition, |partition| FetchEvent::Reset { partition, from, to });
+        }
+        self.accept(partition, data, now_ms, rng);
+    }
+
+    fn accept(&mut self, partition: &TopicPartition, data: PartitionData, now_ms: u64, rng: &dyn Rng) {
+        let Some(state) = self.partitions.get_mut(partition) else {
+            return;
+        };
+        let read_committed = self.config.isolation_level == IsolationLevel::ReadCommitted;
+        let filter = Filter {
+            position: state.position,
+            check_crcs: self.config.check_crcs,
+            aborted: data.aborted_transactions.as_deref().filter(|_| read_committed),
+        };
+        let visible = match filter.apply(data.records.unwrap_or_default()) {
+            Ok(visible) => visible,
+            Err(error) => {
+                let what = format!(
+                    "partition {partition}, a batch from offset {} on: {error}",
+                    state.position
+                );
+                let error = ClientError::broker(what, ErrorCode::CORRUPT_MESSAGE);
+                if state.failures >= CORRUPT_ATTEMPTS_MAX {
+                    return self.fail(partition, error);
+                }
+                return self.settle_failure(partition, &error, now_ms, rng);
+            }
+        };
+        state.failures = 0;
+        state.failing_since_ms = None;
+        let end = (data.high_watermark, data.last_stable_offset);
+        let moved = visible.next_offset > state.position;
+        if !moved && state.reported_end == Some(end) {
+            return;
+        }
+        if moved {
+            self.served += 1;
+            state.served = self.served;
+            state.last_epoch = visible.last_epoch;
+        }
+        state.reported_end = Some(end);
+        state.position = visible.next_offset;
+        let records = FetchedRecords {
+            partition: partition.clone(),
+            batches: visible.batches,
+            next_offset: visible.next_offset,
+            high_watermark: data.high_watermark,
+            last_stable_offset: data.last_stable_offset,
+            log_start_offset: data.log_start_offset,
+        };
+        let bytes = records.bytes();
+        state.buffered_bytes += bytes;
+        self.buffered_bytes += bytes;
+        self.push(partition, |_| FetchEvent::Records(records));
+    }
+
+    fn push(&mut self, partition: &TopicPartition, event: impl FnOnce(TopicPartition) -> FetchEvent) {
+        let generation = self.partitions.get(partition).map_or(0, |state| state.generation);
+        self.events.push_back((generation, event(partition.clone())));
+    }
+
+    fn out_of_range(&mut self, partition: &TopicPartition) {
+        let Some(state) = self.partitions.get_mut(partition) else {
+            return;
+        };
+        if self.config.offset_reset == OffsetReset::None {
+            let what = format!("partition {partition} has no offset {}", state.position);
+            return self.fail(
+                partition,
+                ClientError::broker(what, ErrorCode::OFFSET_OUT_OF_RANGE),
+            );
+        }
+        state.status = Status::NeedsReset;
+    }
+
+    /// The positions that were looked up, or why not.
+    pub fn reset_arrived(
+        &mut self,
+        asked: Vec<TopicPartition>,
+        result: Result<BTreeMap<TopicPartition, ListedOffset>, ClientError>,
+        now_ms: u64,
+        rng: &dyn Rng,
+    ) {
+        for partition in asked {
+            let Some(state) = self.partitions.get_mut(&partition) else {
+                continue;
+            };
+            if state.status != Status::Resetting {
+                continue;
+            }
+            match &result {
+                Ok(found) => {
+                    let Some(listed) = found.get(&partition) else {
+                        continue;
+                    };
+                    let (from, to) = (state.position, listed.offset);
+                    state.position = to;
+                    state.last_epoch = -1;
+                    state.status = Status::Idle;
+                    self.push(&partition, |partition| FetchEvent::Reset { partition, from, to });
+                }
+                Err(error) if error.is_retriable() => {
+                    state.status = Status::NeedsReset;
+                    self.note_failure(&partition, error.code(), now_ms, rng);
+                }
+                Err(error) => self.fail(&partition, error.clone()),
+            }
+        }
+    }
+
+    /// Whether an error passes, and what to do meanwhile.
+    fn settle_failure(
+        &mut self,
+        partition: &TopicPartition,
+        error: &ClientError,
+        now_ms: u64,
+        rng: &dyn Rng,
+    ) {
+        if !error.is_retriable() {
+            return self.fail(partition, error.clone());
+        }
+        if let Some(state) = self.partitions.get_mut(partition) {
+            state.status = Status::Idle;
+            state.preferred_replica = None;
+        }
+        self.stale_topics.insert(partition.topic.clone());
+        self.note_failure(partition, error.code(), now_ms, rng);
+    }
+
+    /// Waits before the next attempt; a topic that stays away is given up.
+    fn note_failure(
+        &mut self,
+        partition: &TopicPartition,
+        code: Option<ErrorCode>,
+        now_ms: u64,
+        rng: &dyn Rng,
+    ) {
+        let Some(state) = self.partitions.get_mut(partition) else {
+            return;
+        };
+        if state.status == Status::Failed {
+            return;
+        }
+        if state.status == Status::InFlight {
+            state.status = Status::Idle;
+        }
+        let wait = self.backoff.wait(state.failures, rng);
+        state.failures += 1;
+        state.not_before_ms = now_ms + millis(wait);
+        let since = *state.failing_since_ms.get_or_insert(now_ms);
+        let gone = matches!(
+            code,
+            Some(
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+                    | ErrorCode::UNKNOWN_TOPIC_ID
+                    | ErrorCode::INCONSISTENT_TOPIC_ID
+            )
+        );
+        if gone && now_ms - since >= self.give_up_after_ms {
+            let code = code.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+            self.fail(
+                partition,
+                ClientError::broker(format!("partition {partition}"), code),
+            );
+        }
+    }
+
+    fn fail(&mut self, partition: &TopicPartition, error: ClientError) {
+        let Some(state) = self.partitions.get_mut(partition) else {
+            return;
+        };
+        if state.status != Status::Failed {
+            state.status = Status::Failed;
+            self.push(partition, |partition| FetchEvent::Failed { partition, error });
+        }
+    }
+}
+
+fn node_to_ask(
+    metadata: &ClusterMetadata,
+    partition: &TopicPartition,
+    state: &PartitionState,
+    now_ms: u64,
+) -> Option<i32> {
+    let leader = metadata.leader(&partition.topic, partition.partition)?;
+    let preferred = state.preferred_replica.filter(|(_, until_ms)| now_ms < *until_ms);
+    Some(preferred.map_or(leader, |(node, _)| node))
+}
+
+fn event_bytes(event: &FetchEvent) -> usize {
+    match event {
+        FetchEvent::Records(records) => records.bytes(),
+        FetchEvent::Reset { .. } | FetchEvent::Failed { .. } => 0,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,287 @@
+//! From an address to a connection that is ready: TCP, TLS, what the broker speaks, authentication.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use millstream_kafka_wire::header::encode_request;
+use millstream_kafka_wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use millstream_kafka_wire::messages::sasl_authenticate::SaslAuthenticateRequest;
+use millstream_kafka_wire::messages::sasl_handshake::SaslHandshakeRequest;
+use millstream_kafka_wire::{
+    ApiKey, ErrorCode, KafkaString, Reader, Request, RequestMessage, Response, ResponseHeader,
+};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::frame::read_frame;
+use super::sasl::SaslExchange;
+use crate::config::{ConnectionConfig, SaslConfig};
+use crate::error::TransportError;
+use crate::transport::NodeVersions;
+
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+
+/// A connection that requests can be sent on.
+pub(super) struct Opened {
+    pub stream: Box<dyn Stream>,
+    pub buffer: BytesMut,
+    pub address: String,
+    pub versions: Arc<NodeVersions>,
+    pub next_correlation_id: i32,
+    /// For how long the broker accepts the authentication.
+    pub session_lifetime: Option<Duration>,
+}
+
+pub(super) async fn open(
+    config: &ConnectionConfig,
+    tls: Option<&TlsConnector>,
+    host: &str,
+    port: u16,
+) -> Result<Opened, TransportError> {
+    let address = format!("{host}:{port}");
+    let stream = connect(tls, host, port, &address).await?;
+    let mut conversation = Conversation {
+        stream,
+        buffer: BytesMut::new(),
+        client_id: KafkaString::from(&config.client_id),
+        address,
+        next_correlation_id: 0,
+    };
+    let versions = conversation.api_versions().await?;
+    let session_lifetime = match &config.sasl {
+        Some(sasl) => conversation.authenticate(sasl, &versions).await?,
+        None => None,
+    };
+    Ok(Opened {
+        stream: conversation.stream,
+        buffer: conversation.buffer,
+        address: conversation.address,
+        versions: Arc::new(versions),
+        next_correlation_id: conversation.next_correlation_id,
+        session_lifetime,
+    })
+}
+
+async fn connect(
+    tls: Option<&TlsConnector>,
+    host: &str,
+    port: u16,
+    address: &str,
+) -> Result<Box<dyn Stream>, TransportError> {
+    let failed = |source| TransportError::Connect {
+        address: address.to_owned(),
+        source: Arc::new(source),
+    };
+    let stream = TcpStream::connect((host, port)).await.map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    let Some(connector) = tls else {
+        return Ok(Box::new(stream));
+    };
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+        TransportError::Configuration(format!("'{host}' is not a name that TLS can check: {error}"))
+    })?;
+    let stream = connector.connect(name, stream).await;
+    let stream = stream.map_err(|source| TransportError::Tls {
+        address: address.to_owned(),
+        source: Arc::new(source),
+    });
+    Ok(Box::new(stream?))
+}
+
+/// One request after the other, before the connection is given to its tasks.
+struct Conversation {
+    stream: Box<dyn Stream>,
+    buffer: BytesMut,
+    client_id: KafkaString,
+    address: String,
+    next_correlation_id: i32,
+}
+
+impl Conversation {
+    async fn exchange(&mut self, request: &Request, version: i16) -> Result<Bytes, TransportError> {
+        let api = request.api_key();
+        let correlation_id = self.next_correlation_id;
+        self.next_correlation_id += 1;
+        let chunks = encode_request(request, version, correlation_id, Some(&self.client_id))
+            .map_err(|source| TransportError::Encode { api, source })?;
+        let disconnected = |address: &str, error: std::io::Error| TransportError::Disconnected {
+            address: address.to_owned(),
+            reason: error.to_string(),
+        };
+        for chunk in chunks {
+            self.stream
+                .write_all(&chunk)
+                .await
+                .map_err(|e| disconnected(&self.address, e))?;
+        }
+        self.stream
+            .flush()
+            .await
+            .map_err(|e| disconnected(&self.address, e))?;
+        read_frame(&mut self.stream, &mut self.buffer)
+            .await
+            .map_err(|e| disconnected(&self.address, e))
+    }
+
+    async fn call<R: RequestMessage>(
+        &mut self,
+        request: R,
+        version: i16,
+    ) -> Result<R::Response, TransportError> {
+        let frame = self.exchange(&request.into(), version).await?;
+        let api = R::API_KEY;
+        let decode = |source| TransportError::Decode { api, source };
+        let mut r = Reader::new(frame);
+        ResponseHeader::decode(&mut r, api, version).map_err(decode)?;
+        let response = Response::decode(api, version, &mut r).map_err(decode)?;
+        response.try_into().map_err(|_| TransportError::Closed)
+    }
+
+    /// Asks with the newest version; a broker that does not have it says so in the oldest form.
+    async fn api_versions(&mut self) -> Result<NodeVersions, TransportError> {
+        let request = || ApiVersionsRequest {
+            client_software_name: KafkaString::from_static("millstream"),
+            client_software_version: KafkaString::from_static(env!("CARGO_PKG_VERSION")),
+        };
+        let newest = ApiKey::ApiVersions.versions().1;
+        let frame = self.exchange(&request().into(), newest).await?;
+        let mut response = read_api_versions(frame, newest)?;
+        if response.error_code == ErrorCode::UNSUPPORTED_VERSION {
+            let version = versions_of(&response)
+                .choose(ApiKey::ApiVersions, 0, newest)
+                .unwrap_or(0);
+            let frame = self.exchange(&request().into(), version).await?;
+            response = read_api_versions(frame, version)?;
+        }
+        if response.error_code.is_error() {
+            return Err(TransportError::Disconnected {
+                address: self.address.clone(),
+                reason: format!("it answered {} to ApiVersions", response.error_code),
+            });
+        }
+        Ok(versions_of(&response))
+    }
+
+    async fn authenticate(
+        &mut self,
+        sasl: &SaslConfig,
+        versions: &NodeVersions,
+    ) -> Result<Option<Duration>, TransportError> {
+        let address = self.address.clone();
+        let failed = |reason: String| TransportError::Authentication {
+            address: address.clone(),
+            reason,
+        };
+        let handshake = SaslHandshakeRequest {
+            mechanism: sasl.mechanism.name().into(),
+        };
+        let answer = self.call(handshake, 1).await?;
+        if answer.error_code.is_error() {
+            let offered: Vec<&str> = answer.mechanisms.iter().map(|m| m.as_str()).collect();
+            return Err(failed(format!(
+                "{} is not among the broker's mechanisms ({}); change 'sasl.mechanism'",
+                sasl.mechanism.name(),
+                offered.join(", ")
+            )));
+        }
+        let version = versions
+            .choose(ApiKey::SaslAuthenticate, 0, i16::MAX)
+            .unwrap_or(0);
+        let mut exchange = SaslExchange::new(sasl, rand::random());
+        let mut message = Some(exchange.first_message());
+        let mut lifetime_ms = 0;
+        while let Some(bytes) = message {
+            let request = SaslAuthenticateRequest {
+                auth_bytes: Bytes::from(bytes),
+            };
+            let answer = self.call(request, version).await?;
+            if answer.error_code.is_error() {
+                let text = answer.error_message.map(String::from).unwrap_or_default();
+                return Err(failed(format!("{} ({text})", answer.error_code)));
+            }
+            lifetime_ms = answer.session_lifetime_ms;
+            message = exchange.answer(&answer.auth_bytes).map_err(failed)?;
+        }
+        Ok((lifetime_ms > 0).then(|| Duration::from_millis(lifetime_ms.unsigned_abs())))
+    }
+}
+
+/// The answer may be in the oldest form, which the error code at its start tells.
+fn read_api_versions(frame: Bytes, version: i16) -> Result<ApiVersionsResponse, TransportError> {
+    let decode = |source| TransportError::Decode {
+        api: ApiKey::ApiVersions,
+        source,
+    };
+    let mut r = Reader::new(frame);
+    ResponseHeader::decode(&mut r, ApiKey::ApiVersions, version).map_err(decode)?;
+    let code = r.clone().error_code().map_err(decode)?;
+    let version = if code == ErrorCode::UNSUPPORTED_VERSION {
+        0
+    } else {
+        version
+    };
+    ApiVersionsResponse::decode(&mut r, version).map_err(decode)
+}
+
+fn versions_of(response: &ApiVersionsResponse) -> NodeVersions {
+    let apis = response
+        .api_keys
+        .iter()
+        .map(|api| (api.api_key, (api.min_version, api.max_version)));
+    let features = response.finalized_features.iter();
+    NodeVersions {
+        apis: apis.collect(),
+        finalized_features: features
+            .map(|f| (f.name.to_string(), f.max_version_level))
+            .collect(),
+    }
+}
+
+/// Authenticates again on a connection that is in use; `send` is one request and its answer.
+pub(super) async fn reauthenticate<F, Fut>(
+    sasl: &SaslConfig,
+    versions: &NodeVersions,
+    address: &str,
+    mut send: F,
+) -> Result<Option<Duration>, TransportError>
+where
+    F: FnMut(Request, i16) -> Fut,
+    Fut: Future<Output = Result<Response, TransportError>>,
+{
+    let failed = |reason: String| TransportError::Authentication {
+        address: address.to_owned(),
+        reason,
+    };
+    let handshake = SaslHandshakeRequest {
+        mechanism: sasl.mechanism.name().into(),
+    };
+    match send(handshake.into(), 1).await? {
+        Response::SaslHandshake(answer) if answer.error_code.is_none() => {}
+        _ => return Err(failed("the broker refused to authenticate again".to_owned())),
+    }
+    let version = versions
+        .choose(ApiKey::SaslAuthenticate, 0, i16::MAX)
+        .unwrap_or(0);
+    let mut exchange = SaslExchange::new(sasl, rand::random());
+    let mut message = Some(exchange.first_message());
+    let mut lifetime_ms = 0;
+    while let Some(bytes) = message {
+        let request = SaslAuthenticateRequest {
+            auth_bytes: Bytes::from(bytes),
+        };
+        let Response::SaslAuthenticate(answer) = send(request.into(), version).await? else {
+            return Err(failed("the broker answered something else".to_owned()));
+        };
+        if answer.error_code.is_error() {
+            return Err(failed(answer.error_code.to_string()));
+        }
+        lifetime_ms = answer.session_lifetime_ms;
+        message = exchange.answer(&answer.auth_bytes).map_err(failed)?;
+    }
+    Ok((lifetime_ms > 0).then(|| Duration::from_millis(lifetime_ms.unsigned_abs())))
+}
