@@ -320,7 +320,17 @@ pub fn sum_graph(source: CountingSource, parallelism: usize, batch_rows: usize, 
     graph
 }
 
-/// What [`sum_graph`] must give in all, sorted.
+/// The highest sum of each key: with several sources the sums on the way depend on how their rows interleave.
+pub fn final_sums(rows: &[(i64, i64)]) -> Rows {
+    let mut last = std::collections::BTreeMap::new();
+    for (key, sum) in rows {
+        let highest = last.entry(*key).or_insert(*sum);
+        *highest = (*highest).max(*sum);
+    }
+    last.into_iter().collect()
+}
+
+/// What [`sum_graph`] must give in all with one source, sorted.
 pub fn expected_sums(rows: i64, keys: i64) -> Rows {
     let mut sums = vec![0; keys as usize];
     let mut all = Rows::new();
