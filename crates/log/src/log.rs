@@ -337,14 +337,25 @@ impl Log {
         if self.poison.is_some() || self.writer.is_none() {
             return None;
         }
+        let wants_snapshot = self.wants_snapshot();
         let job = self.freeze();
-        let is_due = self.wal_bytes >= self.options.checkpoint_bytes || self.checkpoint_requested;
-        if is_due && self.captured.is_none() && !self.checkpoint_running {
+        if wants_snapshot {
             let clean = std::mem::take(&mut self.checkpoint_requested);
             self.captured = Some(self.capture(now_ms, &snapshot(), clean));
             self.wal_bytes = 0;
         }
         job
+    }
+
+    /// Whether the next `take_commit` will capture a checkpoint and call for the owner's snapshot.
+    pub fn wants_snapshot(&self) -> bool {
+        let bytes = self.wal_bytes + self.pending.len() as u64;
+        let is_due = bytes >= self.options.checkpoint_bytes || self.checkpoint_requested;
+        is_due
+            && self.captured.is_none()
+            && !self.checkpoint_running
+            && self.writer.is_some()
+            && self.poison.is_none()
     }
 
     fn freeze(&mut self) -> Option<CommitJob> {

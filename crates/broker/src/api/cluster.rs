@@ -1,0 +1,46 @@
+//! DescribeCluster: one broker, which is the controller too.
+
+use crate::api::metadata::{CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED};
+use crate::broker::Broker;
+use crate::context::RequestContext;
+use crate::waits::Outcome;
+use millstream_kafka_wire::messages::describe_cluster::{
+    DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+
+const BROKERS: i8 = 1;
+
+pub(crate) fn describe(
+    broker: &Broker,
+    context: &RequestContext,
+    request: &DescribeClusterRequest,
+) -> Outcome {
+    let node_id = broker.node_id();
+    if request.endpoint_type != BROKERS {
+        return Outcome::now(DescribeClusterResponse {
+            error_code: ErrorCode::MISMATCHED_ENDPOINT_TYPE,
+            error_message: Some(KafkaString::from_static("this is the endpoint of a broker")),
+            endpoint_type: BROKERS,
+            cluster_authorized_operations: OPERATIONS_NOT_ASKED,
+            ..Default::default()
+        });
+    }
+    Outcome::now(DescribeClusterResponse {
+        endpoint_type: BROKERS,
+        cluster_id: broker.cluster_id.clone(),
+        controller_id: node_id,
+        brokers: vec![DescribeClusterBroker {
+            broker_id: node_id,
+            host: context.endpoint.host.clone(),
+            port: context.endpoint.port,
+            rack: broker.configs.text("broker.rack").map(KafkaString::from),
+            is_fenced: false,
+        }],
+        cluster_authorized_operations: match request.include_cluster_authorized_operations {
+            true => CLUSTER_OPERATIONS,
+            false => OPERATIONS_NOT_ASKED,
+        },
+        ..Default::default()
+    })
+}

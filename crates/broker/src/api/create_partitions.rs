@@ -1,0 +1,92 @@
+//! CreatePartitions: more partitions for a topic.
+
+use crate::broker::{Broker, log_error_code, topic_change};
+use crate::limits::PARTITIONS_CREATED_MAX;
+use crate::waits::Outcome;
+use millstream_kafka_wire::ErrorCode;
+use millstream_kafka_wire::messages::create_partitions::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic, CreatePartitionsTopicResult,
+};
+use millstream_log::{Entry, LogId};
+
+type Refused = (ErrorCode, String);
+
+pub(crate) fn handle(broker: &mut Broker, now_ms: i64, request: &CreatePartitionsRequest) -> Outcome {
+    let mut sequence = 0;
+    let mut results = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let mut result = CreatePartitionsTopicResult {
+            name: topic.name.clone(),
+            ..Default::default()
+        };
+        match add(broker, now_ms, topic, request.validate_only) {
+            Ok(written) => sequence = sequence.max(written),
+            Err((error_code, message)) => {
+                result.error_code = error_code;
+                result.error_message = Some(message.into());
+            }
+        }
+        results.push(result);
+    }
+    Outcome::durable(
+        sequence,
+        CreatePartitionsResponse {
+            throttle_time_ms: 0,
+            results,
+        },
+    )
+}
+
+fn add(
+    broker: &mut Broker,
+    now_ms: i64,
+    asked: &CreatePartitionsTopic,
+    validate_only: bool,
+) -> Result<u64, Refused> {
+    let unknown = || {
+        (
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            "This server does not host this topic-partition.".to_owned(),
+        )
+    };
+    let mut topic = broker.topics.by_name(&asked.name).ok_or_else(unknown)?.clone();
+    let current = topic.partitions.len() as i32;
+    if asked.count <= current {
+        let message = match asked.count == current {
+            true => format!("Topic already has {current} partition(s)."),
+            false => format!(
+                "The topic {} currently has {current} partition(s); {} would not be an increase.",
+                topic.name, asked.count
+            ),
+        };
+        return Err((ErrorCode::INVALID_PARTITIONS, message));
+    }
+    let added = asked.count - current;
+    if added > PARTITIONS_CREATED_MAX {
+        return Err((
+            ErrorCode::INVALID_PARTITIONS,
+            format!("at most {PARTITIONS_CREATED_MAX} partitions at once"),
+        ));
+    }
+    if let Some(assignments) = &asked.assignments {
+        let fits =
+            assignments.len() == added as usize && assignments.iter().all(|each| !each.broker_ids.is_empty());
+        if !fits {
+            let message = format!(
+                "{added} partition(s) are added, but {} are assigned",
+                assignments.len()
+            );
+            return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
+        }
+    }
+    if validate_only {
+        return Ok(0);
+    }
+    let first = broker.log.next_log_id().0;
+    let logs: Vec<LogId> = (first..first + added as u32).map(LogId).collect();
+    topic.partitions.extend(&logs);
+    let entries = logs.iter().map(|log| Entry::CreateLog(*log)).collect();
+    broker
+        .write(now_ms, entries, &[topic_change(&topic)])
+        .map_err(|error| (log_error_code(&error), error.to_string()))
+}

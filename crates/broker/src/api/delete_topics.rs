@@ -1,0 +1,85 @@
+//! DeleteTopics: topic, data, and what groups committed for it, in one record.
+
+use crate::broker::{Broker, log_error_code};
+use crate::change::Change;
+use crate::waits::Outcome;
+use millstream_kafka_wire::messages::delete_topics::{
+    DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use millstream_log::{Entry, LogId};
+
+/// The first version that names topics by id.
+const ID_VERSION: i16 = 6;
+
+pub(crate) fn handle(
+    broker: &mut Broker,
+    now_ms: i64,
+    version: i16,
+    request: &DeleteTopicsRequest,
+) -> Outcome {
+    let by_name = |name: &KafkaString| DeleteTopicState {
+        name: Some(name.clone()),
+        topic_id: Uuid::ZERO,
+    };
+    let topics: Vec<DeleteTopicState> = match version {
+        ID_VERSION.. => request.topics.clone(),
+        _ => request.topic_names.iter().map(by_name).collect(),
+    };
+    let mut sequence = 0;
+    let mut responses = Vec::with_capacity(topics.len());
+    let mut deleted = Vec::new();
+    for topic in topics {
+        let result = delete(broker, now_ms, &topic, &mut deleted);
+        let mut response = DeletableTopicResult {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            ..Default::default()
+        };
+        match result {
+            Ok((name, topic_id, written)) => {
+                sequence = sequence.max(written);
+                response.name = Some(name);
+                response.topic_id = topic_id;
+            }
+            Err(error_code) => response.error_code = error_code,
+        }
+        responses.push(response);
+    }
+    broker.wake_fetches(now_ms, &deleted);
+    Outcome::durable(
+        sequence,
+        DeleteTopicsResponse {
+            throttle_time_ms: 0,
+            responses,
+        },
+    )
+}
+
+fn delete(
+    broker: &mut Broker,
+    now_ms: i64,
+    asked: &DeleteTopicState,
+    deleted: &mut Vec<LogId>,
+) -> Result<(KafkaString, Uuid, u64), ErrorCode> {
+    if !broker.configs.flag("delete.topic.enable") {
+        return Err(ErrorCode::TOPIC_DELETION_DISABLED);
+    }
+    let topic = match &asked.name {
+        Some(name) => broker
+            .topics
+            .by_name(name)
+            .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?,
+        None => broker
+            .topics
+            .by_id(asked.topic_id)
+            .ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?,
+    };
+    let (id, name, logs) = (topic.id, topic.name.clone(), topic.partitions.clone());
+    let entries = logs.iter().map(|log| Entry::DropLog(*log)).collect();
+    let sequence = broker
+        .write(now_ms, entries, &[Change::TopicDeleted { id }])
+        .map_err(|error| log_error_code(&error))?;
+    deleted.extend(logs);
+    Ok((name, id, sequence))
+}

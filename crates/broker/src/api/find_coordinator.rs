@@ -1,0 +1,64 @@
+//! FindCoordinator: it is always this node.
+
+use crate::broker::Broker;
+use crate::context::RequestContext;
+use crate::waits::Outcome;
+use millstream_kafka_wire::messages::find_coordinator::{
+    Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+
+/// The first version that asks for several keys.
+const BATCH_VERSION: i16 = 4;
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+
+pub(crate) fn handle(
+    broker: &Broker,
+    context: &RequestContext,
+    version: i16,
+    request: &FindCoordinatorRequest,
+) -> Outcome {
+    let answer = |key: &KafkaString| {
+        let error_code = match request.key_type {
+            GROUP | TRANSACTION => ErrorCode::NONE,
+            _ => ErrorCode::INVALID_REQUEST,
+        };
+        let is_found = error_code.is_none();
+        Coordinator {
+            key: key.clone(),
+            node_id: if is_found { broker.node_id() } else { -1 },
+            host: if is_found {
+                context.endpoint.host.clone()
+            } else {
+                KafkaString::EMPTY
+            },
+            port: if is_found { context.endpoint.port } else { -1 },
+            error_code,
+            error_message: (!is_found).then(|| KafkaString::from_static("unknown type of coordinator")),
+        }
+    };
+    if version >= BATCH_VERSION {
+        let coordinators = request.coordinator_keys.iter().map(answer).collect();
+        return Outcome::now(FindCoordinatorResponse {
+            coordinators,
+            ..Default::default()
+        });
+    }
+    let Coordinator {
+        node_id,
+        host,
+        port,
+        error_code,
+        error_message,
+        ..
+    } = answer(&request.key);
+    Outcome::now(FindCoordinatorResponse {
+        error_code,
+        error_message,
+        node_id,
+        host,
+        port,
+        ..Default::default()
+    })
+}

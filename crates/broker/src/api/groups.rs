@@ -1,0 +1,169 @@
+//! ListGroups, DescribeGroups, DeleteGroups, OffsetDelete.
+
+use crate::api::metadata::OPERATIONS_NOT_ASKED;
+use crate::broker::{Broker, log_error_code};
+use crate::change::Change;
+use crate::waits::Outcome;
+use millstream_kafka_wire::messages::delete_groups::{
+    DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse,
+};
+use millstream_kafka_wire::messages::describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup,
+};
+use millstream_kafka_wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
+use millstream_kafka_wire::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+
+/// All operations on a group: read, describe, delete and configs.
+const GROUP_OPERATIONS: i32 = 0x0d48;
+/// The first version of DescribeGroups in which an unknown group is an error.
+const UNKNOWN_IS_ERROR_VERSION: i16 = 6;
+
+pub(crate) fn list(broker: &Broker, request: &ListGroupsRequest) -> Outcome {
+    let passes = |filter: &[KafkaString], value: &str| {
+        filter.is_empty() || filter.iter().any(|each| each.eq_ignore_ascii_case(value))
+    };
+    let groups = broker.groups.iter().map(|(name, group)| ListedGroup {
+        group_id: name.clone(),
+        protocol_type: group.protocol_type(),
+        group_state: KafkaString::from_static(group.state_name()),
+        group_type: KafkaString::from_static(group.type_name()),
+    });
+    let wanted = groups.filter(|group| {
+        passes(&request.states_filter, &group.group_state) && passes(&request.types_filter, &group.group_type)
+    });
+    Outcome::now(ListGroupsResponse {
+        groups: wanted.collect(),
+        ..Default::default()
+    })
+}
+
+pub(crate) fn describe(broker: &Broker, version: i16, request: &DescribeGroupsRequest) -> Outcome {
+    let operations = match request.include_authorized_operations {
+        true => GROUP_OPERATIONS,
+        false => OPERATIONS_NOT_ASKED,
+    };
+    let describe = |name: &KafkaString| {
+        let base = DescribedGroup {
+            group_id: name.clone(),
+            group_state: KafkaString::from_static("Dead"),
+            authorized_operations: operations,
+            ..Default::default()
+        };
+        match broker.groups.get(name) {
+            Some(group) if group.is_describable_as_classic() => group.describe_classic(base),
+            _ if version >= UNKNOWN_IS_ERROR_VERSION => DescribedGroup {
+                error_code: ErrorCode::GROUP_ID_NOT_FOUND,
+                error_message: Some(format!("Group {name} not found.").into()),
+                ..base
+            },
+            _ => base,
+        }
+    };
+    let groups = request.groups.iter().map(describe).collect();
+    Outcome::now(DescribeGroupsResponse {
+        throttle_time_ms: 0,
+        groups,
+    })
+}
+
+pub(crate) fn delete(broker: &mut Broker, now_ms: i64, request: &DeleteGroupsRequest) -> Outcome {
+    let mut sequence = 0;
+    let mut results = Vec::with_capacity(request.groups_names.len());
+    for name in &request.groups_names {
+        let mut result = DeletableGroupResult {
+            group_id: name.clone(),
+            ..Default::default()
+        };
+        match delete_one(broker, now_ms, name) {
+            Ok(written) => sequence = sequence.max(written),
+            Err(error_code) => result.error_code = error_code,
+        }
+        results.push(result);
+    }
+    Outcome::durable(
+        sequence,
+        DeleteGroupsResponse {
+            throttle_time_ms: 0,
+            results,
+        },
+    )
+}
+
+fn delete_one(broker: &mut Broker, now_ms: i64, name: &KafkaString) -> Result<u64, ErrorCode> {
+    if name.is_empty() {
+        return Err(ErrorCode::INVALID_GROUP_ID);
+    }
+    let group = broker.groups.get(name).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
+    if !group.is_empty() {
+        return Err(ErrorCode::NON_EMPTY_GROUP);
+    }
+    let change = Change::GroupDeleted {
+        group: name.detached(),
+    };
+    broker
+        .write(now_ms, Vec::new(), &[change])
+        .map_err(|error| log_error_code(&error))
+}
+
+pub(crate) fn delete_offsets(broker: &mut Broker, now_ms: i64, request: &OffsetDeleteRequest) -> Outcome {
+    let Some(group) = broker.groups.get(&request.group_id) else {
+        let error_code = ErrorCode::GROUP_ID_NOT_FOUND;
+        return Outcome::now(OffsetDeleteResponse {
+            error_code,
+            ..Default::default()
+        });
+    };
+    if !group.allows_offset_deletion() {
+        let error_code = ErrorCode::NON_EMPTY_GROUP;
+        return Outcome::now(OffsetDeleteResponse {
+            error_code,
+            ..Default::default()
+        });
+    }
+    let mut deleted = Vec::new();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let found = broker.topics.by_name(&topic.name);
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let index = partition.partition_index;
+            let error_code = match found.filter(|found| found.log(index).is_some()) {
+                None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                Some(topic) if group.is_subscribed_to(topic) => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
+                Some(topic) => {
+                    deleted.push((topic.id, index));
+                    ErrorCode::NONE
+                }
+            };
+            partitions.push(OffsetDeleteResponsePartition {
+                partition_index: index,
+                error_code,
+            });
+        }
+        topics.push(OffsetDeleteResponseTopic {
+            name: topic.name.clone(),
+            partitions,
+        });
+    }
+    let mut response = OffsetDeleteResponse {
+        topics,
+        ..Default::default()
+    };
+    if deleted.is_empty() {
+        return Outcome::now(response);
+    }
+    let change = Change::OffsetsDeleted {
+        group: request.group_id.detached(),
+        partitions: deleted,
+    };
+    match broker.write(now_ms, Vec::new(), &[change]) {
+        Ok(sequence) => Outcome::durable(sequence, response),
+        Err(error) => {
+            response.error_code = log_error_code(&error);
+            Outcome::now(response)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! One file for an API (or for a few that share everything), each with functions from a request to an [`Outcome`].
+
+pub mod api_versions;
+pub(crate) mod cluster;
+pub(crate) mod configs;
+pub(crate) mod create_partitions;
+pub(crate) mod create_topics;
+pub(crate) mod delete_records;
+pub(crate) mod delete_topics;
+pub(crate) mod fetch;
+pub(crate) mod find_coordinator;
+pub(crate) mod groups;
+pub(crate) mod init_producer_id;
+pub(crate) mod leader_epoch;
+pub(crate) mod list_offsets;
+pub(crate) mod log_dirs;
+pub(crate) mod metadata;
+pub(crate) mod offset_commit;
+pub(crate) mod offset_fetch;
+pub(crate) mod produce;
+pub(crate) mod topic_partitions;
+
+use crate::broker::Broker;
+use crate::context::RequestContext;
+use crate::waits::{Outcome, Reply};
+use millstream_kafka_wire::{ApiKey, Request};
+
+/// Whether an answer may tell of changes that are not durable yet; it then waits for them.
+pub(crate) fn shows_state(key: ApiKey) -> bool {
+    !matches!(
+        key,
+        ApiKey::Produce
+            | ApiKey::Fetch
+            | ApiKey::ListOffsets
+            | ApiKey::ApiVersions
+            | ApiKey::FindCoordinator
+            | ApiKey::Heartbeat
+            | ApiKey::JoinGroup
+            | ApiKey::SyncGroup
+            | ApiKey::ConsumerGroupHeartbeat
+    )
+}
+
+/// Hands a request to the file of its API.
+pub(crate) fn dispatch(
+    broker: &mut Broker,
+    now_ms: i64,
+    context: &RequestContext,
+    version: i16,
+    request: Request,
+) -> Outcome {
+    match request {
+        Request::Produce(request) => produce::handle(broker, now_ms, version, &request),
+        Request::Fetch(request) => fetch::handle(broker, now_ms, context, version, request),
+        Request::ListOffsets(request) => list_offsets::handle(broker, version, &request),
+        Request::Metadata(request) => metadata::handle(broker, now_ms, context, version, &request),
+        Request::OffsetCommit(request) => offset_commit::handle(broker, now_ms, version, &request),
+        Request::OffsetFetch(request) => offset_fetch::handle(broker, version, &request),
+        Request::FindCoordinator(request) => find_coordinator::handle(broker, context, version, &request),
+        Request::ListGroups(request) => groups::list(broker, &request),
+        Request::DescribeGroups(request) => groups::describe(broker, version, &request),
+        Request::DeleteGroups(request) => groups::delete(broker, now_ms, &request),
+        Request::OffsetDelete(request) => groups::delete_offsets(broker, now_ms, &request),
+        Request::ApiVersions(request) => api_versions::handle(version, &request),
+        Request::CreateTopics(request) => create_topics::handle(broker, now_ms, &request),
+        Request::DeleteTopics(request) => delete_topics::handle(broker, now_ms, version, &request),
+        Request::DeleteRecords(request) => delete_records::handle(broker, now_ms, &request),
+        Request::CreatePartitions(request) => create_partitions::handle(broker, now_ms, &request),
+        Request::InitProducerId(request) => init_producer_id::handle(broker, now_ms, version, &request),
+        Request::OffsetForLeaderEpoch(request) => leader_epoch::handle(broker, &request),
+        Request::DescribeConfigs(request) => configs::describe(broker, &request),
+        Request::AlterConfigs(request) => configs::alter(broker, now_ms, &request),
+        Request::IncrementalAlterConfigs(request) => configs::alter_incrementally(broker, now_ms, &request),
+        Request::ListConfigResources(request) => configs::list(broker, version, &request),
+        Request::DescribeLogDirs(request) => log_dirs::handle(broker, &request),
+        Request::DescribeCluster(request) => cluster::describe(broker, context, &request),
+        Request::DescribeTopicPartitions(request) => topic_partitions::handle(broker, &request),
+        _ => Outcome::Now(Reply::Close),
+    }
+}

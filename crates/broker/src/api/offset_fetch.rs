@@ -1,0 +1,182 @@
+//! OffsetFetch: how far groups have read.
+
+use crate::broker::Broker;
+use crate::waits::Outcome;
+use millstream_kafka_wire::messages::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use std::collections::BTreeMap;
+
+/// The first version that asks for several groups.
+const GROUPS_VERSION: i16 = 8;
+/// The first version that names topics by id.
+const ID_VERSION: i16 = 10;
+
+pub(crate) fn handle(broker: &Broker, version: i16, request: &OffsetFetchRequest) -> Outcome {
+    if version >= GROUPS_VERSION {
+        let by_id = version >= ID_VERSION;
+        let groups = request
+            .groups
+            .iter()
+            .map(|group| fetch(broker, group, request.require_stable, by_id))
+            .collect();
+        return Outcome::now(OffsetFetchResponse {
+            groups,
+            ..Default::default()
+        });
+    }
+    let topics = request.topics.as_ref().map(|topics| {
+        let topic = |topic: &millstream_kafka_wire::messages::offset_fetch::OffsetFetchRequestTopic| {
+            OffsetFetchRequestTopics {
+                name: topic.name.clone(),
+                topic_id: Uuid::ZERO,
+                partition_indexes: topic.partition_indexes.clone(),
+            }
+        };
+        topics.iter().map(topic).collect()
+    });
+    let asked = OffsetFetchRequestGroup {
+        group_id: request.group_id.clone(),
+        topics,
+        member_epoch: -1,
+        ..Default::default()
+    };
+    Outcome::now(single(fetch(broker, &asked, request.require_stable, false)))
+}
+
+/// The answer for one group in the form of older versions.
+fn single(group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
+    let partition = |partition: OffsetFetchResponsePartitions| OffsetFetchResponsePartition {
+        partition_index: partition.partition_index,
+        committed_offset: partition.committed_offset,
+        committed_leader_epoch: partition.committed_leader_epoch,
+        metadata: partition.metadata,
+        error_code: partition.error_code,
+    };
+    let topic = |topic: OffsetFetchResponseTopics| OffsetFetchResponseTopic {
+        name: topic.name,
+        partitions: topic.partitions.into_iter().map(partition).collect(),
+    };
+    OffsetFetchResponse {
+        topics: group.topics.into_iter().map(topic).collect(),
+        error_code: group.error_code,
+        ..Default::default()
+    }
+}
+
+fn fetch(
+    broker: &Broker,
+    asked: &OffsetFetchRequestGroup,
+    require_stable: bool,
+    by_id: bool,
+) -> OffsetFetchResponseGroup {
+    let group_id = asked.group_id.clone();
+    if let Err(error_code) = crate::groups::check_fetch(broker, asked) {
+        return OffsetFetchResponseGroup {
+            group_id,
+            error_code,
+            topics: Vec::new(),
+        };
+    }
+    let topics = match &asked.topics {
+        None => all(broker, &group_id, require_stable),
+        Some(topics) => topics
+            .iter()
+            .map(|topic| one_topic(broker, &group_id, topic, require_stable, by_id))
+            .collect(),
+    };
+    OffsetFetchResponseGroup {
+        group_id,
+        topics,
+        error_code: ErrorCode::NONE,
+    }
+}
+
+fn all(broker: &Broker, group: &KafkaString, require_stable: bool) -> Vec<OffsetFetchResponseTopics> {
+    let mut partitions: BTreeMap<Uuid, Vec<i32>> = BTreeMap::new();
+    for (topic, partition) in broker
+        .groups
+        .get(group)
+        .into_iter()
+        .flat_map(|group| group.offsets.keys())
+    {
+        partitions.entry(*topic).or_default().push(*partition);
+    }
+    let topic = |(id, partitions): (Uuid, Vec<i32>)| {
+        let name = broker.topics.by_id(id)?.name.clone();
+        let offset = |partition| offset(broker, group, (id, partition), require_stable);
+        let partitions = partitions.into_iter().map(offset).collect();
+        Some(OffsetFetchResponseTopics {
+            name,
+            topic_id: id,
+            partitions,
+        })
+    };
+    partitions.into_iter().filter_map(topic).collect()
+}
+
+fn one_topic(
+    broker: &Broker,
+    group: &KafkaString,
+    asked: &OffsetFetchRequestTopics,
+    require_stable: bool,
+    by_id: bool,
+) -> OffsetFetchResponseTopics {
+    let found = match by_id {
+        true => broker.topics.by_id(asked.topic_id),
+        false => broker.topics.by_name(&asked.name),
+    };
+    let partition = |index: &i32| match found {
+        Some(topic) => offset(broker, group, (topic.id, *index), require_stable),
+        None => none(
+            *index,
+            if by_id {
+                ErrorCode::UNKNOWN_TOPIC_ID
+            } else {
+                ErrorCode::NONE
+            },
+        ),
+    };
+    OffsetFetchResponseTopics {
+        name: asked.name.clone(),
+        topic_id: asked.topic_id,
+        partitions: asked.partition_indexes.iter().map(partition).collect(),
+    }
+}
+
+fn none(partition_index: i32, error_code: ErrorCode) -> OffsetFetchResponsePartitions {
+    OffsetFetchResponsePartitions {
+        partition_index,
+        committed_offset: -1,
+        committed_leader_epoch: -1,
+        metadata: Some(KafkaString::EMPTY),
+        error_code,
+    }
+}
+
+fn offset(
+    broker: &Broker,
+    group: &KafkaString,
+    partition: (Uuid, i32),
+    require_stable: bool,
+) -> OffsetFetchResponsePartitions {
+    if require_stable && broker.transactions.has_pending_offset(group, partition) {
+        return none(partition.1, ErrorCode::UNSTABLE_OFFSET_COMMIT);
+    }
+    let committed = broker
+        .groups
+        .get(group)
+        .and_then(|group| group.offsets.get(&partition));
+    committed.map_or(none(partition.1, ErrorCode::NONE), |committed| {
+        OffsetFetchResponsePartitions {
+            partition_index: partition.1,
+            committed_offset: committed.offset,
+            committed_leader_epoch: committed.leader_epoch,
+            metadata: Some(committed.metadata.clone()),
+            error_code: ErrorCode::NONE,
+        }
+    })
+}

@@ -1,0 +1,319 @@
+//! Produce: batches are checked, deduplicated and appended; the answer comes when the disk has them.
+
+use crate::broker::{Broker, log_error_code};
+use crate::config::TopicSettings;
+use crate::limits::INFLATION_FACTOR;
+use crate::transactions::Verified;
+use crate::waits::{Outcome, Reply};
+use bytes::Bytes;
+use millstream_kafka_wire::compression::{Codec, Compressor};
+use millstream_kafka_wire::messages::produce::{
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
+    TopicProduceResponse,
+};
+use millstream_kafka_wire::record_batch::{
+    BatchBuilder, BatchProducer, Header, RecordBatch, RecordsSummary, set_log_append_time, set_max_timestamp,
+    validate,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+use millstream_log::{BatchHeader, LogId, SequenceCheck, SequenceError};
+
+/// Why a partition's records were refused.
+#[derive(Debug)]
+struct Refusal {
+    code: ErrorCode,
+    message: Option<String>,
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Refusal { code, message: None }
+    }
+}
+
+fn refusal(code: ErrorCode, message: impl Into<String>) -> Refusal {
+    Refusal {
+        code,
+        message: Some(message.into()),
+    }
+}
+
+/// What is answered for a partition.
+struct Appended {
+    base_offset: i64,
+    log_append_ms: i64,
+    start_offset: i64,
+    /// The WAL sequence that has to be durable.
+    sequence: u64,
+}
+
+pub(crate) fn handle(broker: &mut Broker, now_ms: i64, version: i16, request: &ProduceRequest) -> Outcome {
+    let mut sequence = 0;
+    let mut has_error = false;
+    let mut responses = Vec::with_capacity(request.topic_data.len());
+    for topic in &request.topic_data {
+        let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
+        for partition in &topic.partition_data {
+            let result = append(broker, now_ms, version, (request, topic, partition));
+            has_error |= result.is_err();
+            if let Ok(appended) = &result {
+                sequence = sequence.max(appended.sequence);
+            }
+            partition_responses.push(partition_response(partition.index, result));
+        }
+        responses.push(TopicProduceResponse {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partition_responses,
+        });
+    }
+    if request.acks == 0 {
+        return Outcome::Now(if has_error { Reply::Close } else { Reply::Silent });
+    }
+    Outcome::durable(
+        sequence,
+        ProduceResponse {
+            responses,
+            throttle_time_ms: 0,
+            node_endpoints: Vec::new(),
+        },
+    )
+}
+
+fn partition_response(index: i32, result: Result<Appended, Refusal>) -> PartitionProduceResponse {
+    match result {
+        Ok(appended) => PartitionProduceResponse {
+            index,
+            base_offset: appended.base_offset,
+            log_append_time_ms: appended.log_append_ms,
+            log_start_offset: appended.start_offset,
+            ..Default::default()
+        },
+        Err(refusal) => PartitionProduceResponse {
+            index,
+            error_code: refusal.code,
+            base_offset: -1,
+            log_append_time_ms: -1,
+            log_start_offset: -1,
+            error_message: refusal.message.map(KafkaString::from),
+            ..Default::default()
+        },
+    }
+}
+
+fn append(
+    broker: &mut Broker,
+    now_ms: i64,
+    version: i16,
+    (request, topic, partition): (&ProduceRequest, &TopicProduceData, &PartitionProduceData),
+) -> Result<Appended, Refusal> {
+    if !matches!(request.acks, -1..=1) {
+        return Err(ErrorCode::INVALID_REQUIRED_ACKS.into());
+    }
+    let found = broker.topics.find(topic.topic_id, &topic.name)?;
+    let log = found
+        .log(partition.index)
+        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let topic_id = found.id;
+    let records = partition.records.as_ref().filter(|records| !records.is_empty());
+    let records =
+        records.ok_or_else(|| refusal(ErrorCode::INVALID_RECORD, "a produce request needs a batch"))?;
+    let batch = check_batch(records, &found.settings, version)?;
+    let summary = check_records(&batch, &found.settings, now_ms)?;
+    let settings = found.settings.clone();
+    let header = &batch.header;
+    if header.attributes.is_transactional() && request.transactional_id.is_none() {
+        return Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED.into());
+    }
+    if header.producer_id >= 0 {
+        if let Some(duplicate) = check_producer(broker, log, &batch)? {
+            return Ok(duplicate);
+        }
+        if let Some(id) = request
+            .transactional_id
+            .as_ref()
+            .filter(|_| header.attributes.is_transactional())
+        {
+            let producer = (header.producer_id, header.producer_epoch);
+            let verified = crate::transactions::verify_append(
+                broker,
+                now_ms,
+                (id, producer),
+                (topic_id, partition.index),
+                version >= 12,
+            );
+            match verified? {
+                Verified::Known | Verified::Added => {}
+            }
+        }
+    }
+    let (bytes, log_append_ms) = rewrite(&batch, &summary, &settings, now_ms)?;
+    let header =
+        BatchHeader::parse(&bytes).map_err(|error| refusal(ErrorCode::CORRUPT_MESSAGE, error.to_string()))?;
+    let (sequence, base_offset) = broker
+        .log
+        .append(now_ms, log, &bytes, &header)
+        .map_err(|error| refusal(log_error_code(&error), error.to_string()))?;
+    let start_offset = broker.log.offsets(log).map_or(0, |offsets| offsets.start);
+    Ok(Appended {
+        base_offset,
+        log_append_ms,
+        start_offset,
+        sequence,
+    })
+}
+
+/// Checks what can be seen without reading records: exactly one batch, of a size and kind that producers may send.
+fn check_batch(records: &Bytes, settings: &TopicSettings, version: i16) -> Result<RecordBatch, Refusal> {
+    let batch = RecordBatch::read(records).map_err(|error| refusal(error.error_code(), error.to_string()))?;
+    if batch.data().len() < records.len() {
+        return Err(refusal(
+            ErrorCode::INVALID_RECORD,
+            "a produce request needs exactly one batch for a partition",
+        ));
+    }
+    if records.len() > settings.max_message_bytes {
+        let limit = settings.max_message_bytes;
+        return Err(refusal(
+            ErrorCode::MESSAGE_TOO_LARGE,
+            format!(
+                "batch of {} bytes is larger than max.message.bytes {limit}",
+                records.len()
+            ),
+        ));
+    }
+    if batch.header.attributes.is_control() {
+        return Err(refusal(
+            ErrorCode::INVALID_RECORD,
+            "clients must not write control batches",
+        ));
+    }
+    if batch
+        .header
+        .attributes
+        .codec()
+        .is_ok_and(|codec| codec == Codec::Zstd)
+        && version < 7
+    {
+        return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE.into());
+    }
+    Ok(batch)
+}
+
+fn check_records(
+    batch: &RecordBatch,
+    settings: &TopicSettings,
+    now_ms: i64,
+) -> Result<RecordsSummary, Refusal> {
+    let limit = settings.max_message_bytes.saturating_mul(INFLATION_FACTOR);
+    let summary = validate(batch, limit).map_err(|error| refusal(error.error_code(), error.to_string()))?;
+    if settings.compact && summary.has_null_keys {
+        return Err(refusal(
+            ErrorCode::INVALID_RECORD,
+            "a compacted topic takes no record without a key",
+        ));
+    }
+    if !settings.log_append_time {
+        let (early, late) = (batch.header.base_timestamp, summary.max_timestamp);
+        let is_early = early >= 0 && now_ms.saturating_sub(early) > settings.before_max_ms;
+        if is_early || late.saturating_sub(now_ms) > settings.after_max_ms {
+            return Err(refusal(
+                ErrorCode::INVALID_TIMESTAMP,
+                format!("timestamps {early} to {late} are too far from the broker's time {now_ms}"),
+            ));
+        }
+    }
+    Ok(summary)
+}
+
+/// Checks sequence and epoch; a repeat gives the answer of the first time.
+fn check_producer(broker: &Broker, log: LogId, batch: &RecordBatch) -> Result<Option<Appended>, Refusal> {
+    let header = BatchHeader::parse(batch.data()).map_err(|_| ErrorCode::CORRUPT_MESSAGE)?;
+    let Some(producers) = broker.log.producers(log) else {
+        return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into());
+    };
+    match producers.check(&header) {
+        Ok(SequenceCheck::Append) => Ok(None),
+        Ok(SequenceCheck::Duplicate(known)) => Ok(Some(Appended {
+            base_offset: known.base_offset,
+            log_append_ms: -1,
+            start_offset: broker.log.offsets(log).map_or(0, |offsets| offsets.start),
+            sequence: broker.log.last_sequence(), // the first time may not be durable yet
+        })),
+        Err(SequenceError::Duplicate) => Err(ErrorCode::DUPLICATE_SEQUENCE_NUMBER.into()),
+        Err(SequenceError::OutOfOrder { expected }) => Err(refusal(
+            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            format!(
+                "producer {} sent sequence {}, {expected} is next",
+                header.producer_id, header.base_sequence
+            ),
+        )),
+        Err(SequenceError::FencedEpoch { current }) => Err(refusal(
+            ErrorCode::INVALID_PRODUCER_EPOCH,
+            format!(
+                "producer {} has epoch {}, {current} is the newest",
+                header.producer_id, header.producer_epoch
+            ),
+        )),
+        Err(SequenceError::NotTransactional) => Err(ErrorCode::INVALID_TXN_STATE.into()),
+    }
+}
+
+/// The batch as it is stored: most are taken as they came.
+fn rewrite(
+    batch: &RecordBatch,
+    summary: &RecordsSummary,
+    settings: &TopicSettings,
+    now_ms: i64,
+) -> Result<(Bytes, i64), Refusal> {
+    let codec = batch
+        .header
+        .attributes
+        .codec()
+        .map_err(|error| refusal(error.error_code(), error.to_string()))?;
+    let mut data = batch.data().clone();
+    if let Some(wanted) = settings.compression.filter(|wanted| *wanted != codec) {
+        data = recompress(batch, wanted, settings)?;
+    }
+    if settings.log_append_time {
+        let mut copy = data.to_vec();
+        set_log_append_time(&mut copy, now_ms);
+        return Ok((Bytes::from(copy), now_ms));
+    }
+    if batch.header.max_timestamp != summary.max_timestamp {
+        let mut copy = data.to_vec();
+        set_max_timestamp(&mut copy, summary.max_timestamp);
+        return Ok((Bytes::from(copy), -1));
+    }
+    Ok((data, -1))
+}
+
+/// Writes the records anew with the topic's `compression.type`.
+fn recompress(batch: &RecordBatch, codec: Codec, settings: &TopicSettings) -> Result<Bytes, Refusal> {
+    let invalid = |error: millstream_kafka_wire::record_batch::BatchError| {
+        refusal(error.error_code(), error.to_string())
+    };
+    let header = &batch.header;
+    let limit = settings.max_message_bytes.saturating_mul(INFLATION_FACTOR);
+    let data = batch
+        .records_data(&mut Default::default(), limit)
+        .map_err(invalid)?;
+    let mut builder = BatchBuilder::new(codec).with_producer(BatchProducer {
+        producer_id: header.producer_id,
+        producer_epoch: header.producer_epoch,
+        base_sequence: header.base_sequence,
+        transactional: header.attributes.is_transactional(),
+    });
+    for record in batch.records(&data) {
+        let record = record.map_err(invalid)?;
+        let headers: Vec<Header<'_>> = record
+            .headers
+            .iter()
+            .map(|(key, value)| Header { key, value })
+            .collect();
+        builder.append(record.timestamp, record.key, record.value, &headers);
+    }
+    Ok(Bytes::from(
+        builder.build(&mut Compressor::default()).map_err(invalid)?,
+    ))
+}

@@ -1,0 +1,89 @@
+//! DescribeTopicPartitions: metadata of many partitions in pages.
+
+use crate::api::metadata::topic_operations;
+use crate::broker::Broker;
+use crate::topics::{Topic, check_topic_name};
+use crate::waits::Outcome;
+use millstream_kafka_wire::messages::describe_topic_partitions::{
+    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+    DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, ResponseCursor,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+
+/// The most partitions of a page.
+const PAGE_MAX: i32 = 2_000;
+
+pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) -> Outcome {
+    let (from_topic, from_partition) = match &request.cursor {
+        Some(cursor) => (cursor.topic_name.clone(), cursor.partition_index.max(0)),
+        None => (KafkaString::EMPTY, 0),
+    };
+    let mut names: Vec<KafkaString> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+    if names.is_empty() {
+        names = broker.topics.iter().map(|topic| topic.name.clone()).collect();
+    }
+    names.sort();
+    names.dedup();
+    names.retain(|name| *name >= from_topic);
+    let mut left = request.response_partition_limit.clamp(1, PAGE_MAX);
+    let mut response = DescribeTopicPartitionsResponse::default();
+    for name in names {
+        let first = if name == from_topic { from_partition } else { 0 };
+        let Some(topic) = broker.topics.by_name(&name) else {
+            response.topics.push(missing(name));
+            continue;
+        };
+        let count = topic.partitions.len() as i32;
+        if left == 0 {
+            response.next_cursor = Some(ResponseCursor {
+                topic_name: name,
+                partition_index: first,
+            });
+            break;
+        }
+        let end = count.min(first.saturating_add(left));
+        response.topics.push(page(topic, broker.node_id(), first, end));
+        left -= (end - first).max(0);
+        if end < count {
+            response.next_cursor = Some(ResponseCursor {
+                topic_name: name,
+                partition_index: end,
+            });
+            break;
+        }
+    }
+    Outcome::now(response)
+}
+
+fn missing(name: KafkaString) -> DescribeTopicPartitionsResponseTopic {
+    let is_valid = check_topic_name(&name).is_ok();
+    DescribeTopicPartitionsResponseTopic {
+        error_code: match is_valid {
+            true => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            false => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        },
+        name: Some(name),
+        topic_authorized_operations: topic_operations(false),
+        ..Default::default()
+    }
+}
+
+fn page(topic: &Topic, node_id: i32, first: i32, end: i32) -> DescribeTopicPartitionsResponseTopic {
+    let partition = |partition_index: i32| DescribeTopicPartitionsResponsePartition {
+        partition_index,
+        leader_id: node_id,
+        leader_epoch: 0,
+        replica_nodes: vec![node_id],
+        isr_nodes: vec![node_id],
+        eligible_leader_replicas: Some(Vec::new()),
+        last_known_elr: Some(Vec::new()),
+        ..Default::default()
+    };
+    DescribeTopicPartitionsResponseTopic {
+        name: Some(topic.name.clone()),
+        topic_id: topic.id,
+        partitions: (first..end).map(partition).collect(),
+        topic_authorized_operations: topic_operations(true),
+        ..Default::default()
+    }
+}

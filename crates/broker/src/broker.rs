@@ -1,0 +1,435 @@
+//! [`Broker`]: the state machine. Requests, finished disk work and time go in; answers and disk work come out.
+//!
+//! Everything durable moves by [`Change`]s; see [`Broker::write`]. An answer that tells of a change waits until the
+//! change is durable, also when somebody else made it. The same calls in the same order give the same answers.
+
+use crate::change::{Change, decode_snapshot, encode_snapshot};
+use crate::config::{ConfigError, Configs, ResourceType, TopicSettings};
+use crate::context::RequestContext;
+use crate::groups::Groups;
+use crate::security::Security;
+use crate::topics::{Topic, Topics};
+use crate::transactions::Transactions;
+use crate::waits::{Answer, Outcome, Reply, Ticket, Waits};
+use crate::{api, limits};
+use millstream_kafka_wire::compression::Decompressor;
+use millstream_kafka_wire::{DecodeError, ErrorCode, KafkaString, Request, Uuid};
+use millstream_log::{
+    CheckpointJob, CheckpointOutcome, CommitJob, CommitOutcome, Entry, Log, LogError, LogId, LogOptions,
+    OpenError, Record,
+};
+use millstream_types::Rng;
+use millstream_types::storage::Storage;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// What a broker is started with.
+#[derive(Debug, Clone, Default)]
+pub struct BrokerConfig {
+    /// Kafka's broker configurations, by name.
+    pub properties: BTreeMap<String, String>,
+    /// How the log is kept.
+    pub log: LogOptions,
+}
+
+impl BrokerConfig {
+    /// With these properties.
+    pub fn new(properties: impl IntoIterator<Item = (String, String)>) -> Self {
+        BrokerConfig {
+            properties: properties.into_iter().collect(),
+            log: LogOptions::default(),
+        }
+    }
+}
+
+/// Why a broker did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log directory cannot be opened.
+    #[error("cannot open the broker's log")]
+    Open(#[from] OpenError),
+    /// The state in the log is not readable.
+    #[error("the broker's state in the log is not readable; it was written by a newer version or is damaged")]
+    State(#[from] DecodeError),
+    /// A thread could not be started.
+    #[error("cannot start a thread of the broker")]
+    Thread(#[source] std::io::Error),
+    /// The first write failed.
+    #[error("cannot write to the broker's log")]
+    Write(#[from] LogError),
+}
+
+/// The broker as a state machine.
+pub struct Broker {
+    pub(crate) configs: Configs,
+    pub(crate) log: Log,
+    pub(crate) topics: Topics,
+    pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
+    pub(crate) security: Security,
+    pub(crate) waits: Waits,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) cluster_id: KafkaString,
+    /// Ids below this one may have been given out.
+    pub(crate) next_producer_id: i64,
+    /// How many of them have not been.
+    pub(crate) reserved_producer_ids: i64,
+    pub(crate) decompressor: Decompressor,
+    last_change_sequence: u64,
+    next_retention_ms: i64,
+    next_scan_ms: i64,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Broker")
+            .field("topics", &self.topics.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// Opens a broker's directory.
+    pub fn open(
+        config: BrokerConfig,
+        storage: Arc<dyn Storage>,
+        rng: Arc<dyn Rng>,
+        now_ms: i64,
+    ) -> Result<Self, StartError> {
+        let configs = Configs::new(&config.properties)?;
+        let opened = Log::open(storage, config.log)?;
+        let mut broker = Broker {
+            configs,
+            log: opened.log,
+            topics: Topics::default(),
+            groups: Groups::default(),
+            transactions: Transactions::default(),
+            security: Security::default(),
+            waits: Waits::default(),
+            rng,
+            cluster_id: KafkaString::EMPTY,
+            next_producer_id: 0,
+            reserved_producer_ids: 0,
+            decompressor: Decompressor::new(),
+            last_change_sequence: 0,
+            next_retention_ms: now_ms.saturating_add(limits::FIRST_RETENTION_MS),
+            next_scan_ms: now_ms,
+        };
+        for change in decode_snapshot(opened.snapshot.unwrap_or_default())? {
+            broker.apply(&change);
+        }
+        for (_, bytes) in opened.metadata {
+            broker.apply(&Change::decode(bytes)?);
+        }
+        broker.after_recovery(now_ms)?;
+        Ok(broker)
+    }
+
+    fn after_recovery(&mut self, now_ms: i64) -> Result<(), StartError> {
+        if self.cluster_id.is_empty() {
+            let id = self.random_uuid().to_string();
+            let change = Change::Cluster { id: id.into() };
+            self.write(now_ms, Vec::new(), &[change])
+                .map_err(StartError::Write)?;
+        }
+        self.groups.after_recovery(now_ms, &self.configs);
+        self.next_scan_ms = now_ms;
+        Ok(())
+    }
+
+    /// Handles a request of a version that the caller has checked.
+    pub fn handle(
+        &mut self,
+        now_ms: i64,
+        context: &RequestContext,
+        version: i16,
+        request: Request,
+    ) -> Answer {
+        let shows_state = api::shows_state(request.api_key());
+        match api::dispatch(self, now_ms, context, version, request) {
+            Outcome::Now(reply) if shows_state && self.last_change_sequence > self.log.durable_sequence() => {
+                self.pending(self.last_change_sequence, reply)
+            }
+            Outcome::Durable(sequence, reply) if sequence > self.log.durable_sequence() => {
+                self.pending(sequence, reply)
+            }
+            Outcome::Now(reply) | Outcome::Durable(_, reply) => Answer::Ready(reply),
+            Outcome::Waiting(ticket) => Answer::Pending(ticket),
+        }
+    }
+
+    fn pending(&mut self, sequence: u64, reply: Reply) -> Answer {
+        if self.log.poison_reason().is_some() {
+            return Answer::Ready(Reply::Close);
+        }
+        let ticket = self.waits.ticket();
+        self.waits.when_durable(sequence, ticket, reply);
+        Answer::Pending(ticket)
+    }
+
+    /// Disk work to be run: a commit of everything appended. At most one is under way.
+    pub fn take_commit(&mut self, now_ms: i64) -> Option<CommitJob> {
+        let snapshot = if self.log.wants_snapshot() {
+            self.snapshot()
+        } else {
+            Vec::new()
+        };
+        self.log.take_commit(now_ms, || snapshot)
+    }
+
+    /// Disk work to be run: a checkpoint. At most one is under way.
+    pub fn take_checkpoint(&mut self) -> Option<CheckpointJob> {
+        self.log.take_checkpoint()
+    }
+
+    /// A commit is done: answers that waited for it and fetches that waited for its data are completed.
+    pub fn on_commit(&mut self, now_ms: i64, outcome: CommitOutcome) -> Result<(), LogError> {
+        match self.log.on_commit(outcome) {
+            Ok(durable) => {
+                self.waits.on_durable(durable.sequence);
+                self.wake_fetches(now_ms, &durable.logs);
+                Ok(())
+            }
+            Err(error) => {
+                self.waits.fail_all();
+                Err(error)
+            }
+        }
+    }
+
+    /// A checkpoint is done.
+    pub fn on_checkpoint(&mut self, outcome: CheckpointOutcome) -> Result<(), LogError> {
+        self.log
+            .on_checkpoint(outcome)
+            .inspect_err(|_| self.waits.fail_all())
+    }
+
+    /// Asks for a checkpoint with the next commit, before a clean end.
+    pub fn request_checkpoint(&mut self) {
+        self.log.request_checkpoint();
+    }
+
+    /// Whether the disk has fallen so far behind that requests should wait.
+    pub fn is_backlogged(&self) -> bool {
+        self.log.is_backlogged()
+    }
+
+    /// Whether everything that was written is durable.
+    pub fn is_idle(&self) -> bool {
+        self.log.durable_sequence() == self.log.last_sequence()
+    }
+
+    /// Answers that have become ready.
+    pub fn take_completed(&mut self) -> Vec<(Ticket, Reply)> {
+        self.waits.take_completed()
+    }
+
+    /// When [`Broker::tick`] has something to do next.
+    pub fn next_timer(&self) -> i64 {
+        let timers = [
+            self.waits.next_deadline(),
+            self.groups.next_timer(),
+            self.transactions.next_timer(),
+        ];
+        let scans = self.next_retention_ms.min(self.next_scan_ms);
+        timers.into_iter().flatten().fold(scans, i64::min)
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now_ms: i64) {
+        for ticket in self.waits.expired_fetches(now_ms) {
+            api::fetch::expire(self, ticket);
+        }
+        crate::groups::tick(self, now_ms);
+        crate::transactions::tick(self, now_ms);
+        if now_ms >= self.next_retention_ms {
+            self.next_retention_ms =
+                now_ms.saturating_add(self.configs.long("log.retention.check.interval.ms").max(1));
+            self.retain(now_ms);
+        }
+        if now_ms >= self.next_scan_ms {
+            self.next_scan_ms = now_ms.saturating_add(limits::SCAN_INTERVAL_MS);
+            let expiration_ms = self.configs.long("producer.id.expiration.ms");
+            self.log.expire_producers(now_ms.saturating_sub(expiration_ms));
+            crate::groups::expire_offsets(self, now_ms);
+        }
+    }
+
+    /// Removes what retention lets go.
+    pub(crate) fn retain(&mut self, now_ms: i64) {
+        let expired = self.log.expired(now_ms);
+        let entries = expired.iter().map(|each| Entry::StartOffset {
+            log: each.log,
+            offset: each.start_offset,
+        });
+        let entries: Vec<Entry> = entries.collect();
+        if !entries.is_empty() {
+            // A failure poisons the log, which every later request reports.
+            let _ = self.log.append_record(now_ms, &Record { entries });
+        }
+        if self.log.has_garbage() {
+            self.log.request_checkpoint();
+        }
+    }
+
+    pub(crate) fn wake_fetches(&mut self, now_ms: i64, logs: &[LogId]) {
+        for ticket in self.waits.fetches_of(logs) {
+            api::fetch::wake(self, now_ms, ticket);
+        }
+    }
+
+    /// Appends log entries and changes as one atomic record and applies the changes. Returns its sequence.
+    pub(crate) fn write(
+        &mut self,
+        now_ms: i64,
+        mut entries: Vec<Entry>,
+        changes: &[Change],
+    ) -> Result<u64, LogError> {
+        for change in changes {
+            match change.encode() {
+                Ok(bytes) => entries.push(Entry::Metadata(bytes)),
+                Err(_) => debug_assert!(false, "changes are far below the limits of their encoding"),
+            }
+        }
+        let appended = self.log.append_record(now_ms, &Record { entries })?;
+        for change in changes {
+            self.apply(change);
+        }
+        self.last_change_sequence = appended.sequence;
+        Ok(appended.sequence)
+    }
+
+    /// Applies a change to memory; the only way in which durable state moves.
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Cluster { id } => self.cluster_id = id.detached(),
+            Change::Topic {
+                id,
+                name,
+                partitions,
+                configs,
+            } => self.apply_topic(*id, name, partitions, configs),
+            Change::TopicDeleted { id } => {
+                self.topics.remove(*id);
+                self.groups.forget_topic(*id);
+                self.transactions.forget_topic(*id);
+            }
+            Change::Configs { kind, name, configs } => {
+                self.configs.set(*kind, name, configs.clone());
+                if *kind == ResourceType::Broker {
+                    for (log, settings) in self.topics.resolve_settings(&self.configs) {
+                        self.log.set_settings(log, settings);
+                    }
+                }
+            }
+            Change::ProducerIds { next } => self.next_producer_id = (*next).max(self.next_producer_id),
+            Change::Offsets { .. }
+            | Change::OffsetsDeleted { .. }
+            | Change::GroupDeleted { .. }
+            | Change::Group { .. } => self.groups.apply(change),
+            Change::Transaction(_)
+            | Change::TransactionOffsets { .. }
+            | Change::TransactionDeleted { .. } => {
+                self.transactions.apply(change);
+            }
+            Change::Row { table, key, value } => self.security.apply(*table, key, value.as_ref()),
+        }
+    }
+
+    fn apply_topic(
+        &mut self,
+        id: Uuid,
+        name: &KafkaString,
+        partitions: &[u32],
+        configs: &BTreeMap<String, String>,
+    ) {
+        let settings = TopicSettings::resolve(&self.configs, configs);
+        let partitions: Vec<LogId> = partitions.iter().map(|log| LogId(*log)).collect();
+        for log in &partitions {
+            self.log.set_settings(*log, settings.log);
+        }
+        let name = name.detached();
+        self.topics.insert(Topic {
+            id,
+            name,
+            partitions,
+            configs: configs.clone(),
+            settings,
+        });
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        let cluster = [Change::Cluster {
+            id: self.cluster_id.clone(),
+        }];
+        let ids = [Change::ProducerIds {
+            next: self.next_producer_id,
+        }];
+        let configs = self.configs.iter().map(|(kind, name, configs)| Change::Configs {
+            kind,
+            name: name.to_owned(),
+            configs: configs.clone(),
+        });
+        let topics = self.topics.iter().map(topic_change);
+        let changes = cluster.into_iter().chain(ids).chain(configs).chain(topics);
+        let changes = changes
+            .chain(self.groups.snapshot())
+            .chain(self.transactions.snapshot());
+        encode_snapshot(changes.chain(self.security.snapshot())).unwrap_or_default()
+    }
+
+    pub(crate) fn random_uuid(&self) -> Uuid {
+        Uuid::from_random(u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64()))
+    }
+
+    /// This broker's number.
+    pub fn node_id(&self) -> i32 {
+        let id = self
+            .configs
+            .text("node.id")
+            .or_else(|| self.configs.text("broker.id"));
+        id.and_then(|id| id.parse().ok()).unwrap_or(1)
+    }
+
+    /// The configurations in force.
+    pub fn configs(&self) -> &Configs {
+        &self.configs
+    }
+
+    /// All topics.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The log, for metrics and tests.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+}
+
+/// A topic as the change that makes it.
+pub(crate) fn topic_change(topic: &Topic) -> Change {
+    Change::Topic {
+        id: topic.id,
+        name: topic.name.clone(),
+        partitions: topic.partitions.iter().map(|log| log.0).collect(),
+        configs: topic.configs.clone(),
+    }
+}
+
+/// The code that tells a client of an error of the log.
+pub(crate) fn log_error_code(error: &LogError) -> ErrorCode {
+    match error {
+        LogError::Poisoned { .. } | LogError::Quarantined { .. } | LogError::Read { .. } => {
+            ErrorCode::KAFKA_STORAGE_ERROR
+        }
+        LogError::UnknownLog(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        LogError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+        LogError::Batch(_) => ErrorCode::CORRUPT_MESSAGE,
+    }
+}

@@ -1,0 +1,572 @@
+//! Configuration by Kafka's names: what is declared, what is set where, and what follows from it.
+//!
+//! A value is looked for as Kafka does: on the resource itself, then (for topics) under the broker's name for it, set
+//! dynamically for this broker, dynamically for all brokers, statically at start, and last the default. Names
+//! that cannot matter on one node are accepted and kept.
+
+mod declarations;
+mod settings;
+
+pub use declarations::{BROKER_CONFIGS, GROUP_CONFIGS, TOPIC_CONFIGS};
+pub use settings::TopicSettings;
+
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// The type of a configuration's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigType {
+    /// `true` or `false`
+    Boolean,
+    /// Text.
+    String,
+    /// 32 bits.
+    Int,
+    /// 16 bits.
+    Short,
+    /// 64 bits.
+    Long,
+    /// A floating-point number.
+    Double,
+    /// Texts separated by commas.
+    List,
+    /// A Java class; kept, never loaded.
+    Class,
+    /// A secret; never shown.
+    Password,
+}
+
+impl ConfigType {
+    /// The number that DescribeConfigs gives for it.
+    pub fn code(self) -> i8 {
+        match self {
+            ConfigType::Boolean => 1,
+            ConfigType::String => 2,
+            ConfigType::Int => 3,
+            ConfigType::Short => 4,
+            ConfigType::Long => 5,
+            ConfigType::Double => 6,
+            ConfigType::List => 7,
+            ConfigType::Class => 8,
+            ConfigType::Password => 9,
+        }
+    }
+}
+
+/// Which values are valid.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Validity {
+    /// All of the type.
+    Any,
+    /// Numbers from this one.
+    AtLeast(f64),
+    /// Numbers in this range.
+    Between(f64, f64),
+    /// Numbers in this range, or the last one.
+    BetweenOr(f64, f64, f64),
+    /// These words; for lists, any of them.
+    OneOf(&'static [&'static str]),
+    /// Not the empty text.
+    NotEmpty,
+}
+
+/// A configuration as it is declared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConfigDecl {
+    /// Its name.
+    pub name: &'static str,
+    /// The type of its values.
+    pub config_type: ConfigType,
+    /// Kafka's default, `None` for null.
+    pub default: Option<&'static str>,
+    /// Which values are valid.
+    pub valid: Validity,
+    /// The broker's configuration that gives its default.
+    pub synonym: Option<&'static str>,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// There is no such name.
+    #[error("unknown {kind} config '{name}'")]
+    Unknown {
+        /// Topic, broker or group.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The value does not fit.
+    #[error("invalid value '{value}' for config '{name}': {expected}")]
+    Invalid {
+        /// The name.
+        name: String,
+        /// The value.
+        value: String,
+        /// What is expected.
+        expected: String,
+    },
+}
+
+/// Defaults that differ from Kafka's: a broker in a development process must not make its first consumer wait, and
+/// there is one node.
+pub const OWN_DEFAULTS: &[(&str, &str)] = &[
+    ("broker.id", "1"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("node.id", "1"),
+    ("offsets.topic.replication.factor", "1"),
+    ("process.roles", "broker,controller"),
+    ("transaction.state.log.min.isr", "1"),
+    ("transaction.state.log.replication.factor", "1"),
+];
+
+/// Broker configurations in coarser units that stand in for a missing finer one.
+const COARSER: &[(&str, &[(&str, i64)])] = &[
+    (
+        "log.retention.ms",
+        &[
+            ("log.retention.minutes", 60_000),
+            ("log.retention.hours", 3_600_000),
+        ],
+    ),
+    ("log.roll.jitter.ms", &[("log.roll.jitter.hours", 3_600_000)]),
+    ("log.roll.ms", &[("log.roll.hours", 3_600_000)]),
+];
+
+/// Broker configurations that may change at run time.
+const DYNAMIC_PREFIXES: &[&str] = &[
+    "log.",
+    "message.max.bytes",
+    "num.",
+    "compression.",
+    "min.insync",
+    "unclean",
+    "max.connection",
+    "background.threads",
+    "transaction.",
+    "producer.id",
+    "group.",
+    "follower.",
+    "leader.",
+    "sasl.",
+    "ssl.",
+    "listener",
+    "metric",
+    "principal",
+    "advertised",
+    "remote.",
+    "cordoned",
+    "auto.create.topics.enable",
+];
+
+/// The kind of resource that has configurations, with Kafka's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i8)]
+pub enum ResourceType {
+    /// A topic.
+    Topic = 2,
+    /// A broker, or with an empty name all brokers.
+    Broker = 4,
+    /// The levels of a broker's loggers.
+    BrokerLogger = 8,
+    /// Metrics subscriptions of clients.
+    ClientMetrics = 16,
+    /// A group.
+    Group = 32,
+}
+
+impl ResourceType {
+    /// From Kafka's number.
+    pub fn from_code(code: i8) -> Option<Self> {
+        [
+            Self::Topic,
+            Self::Broker,
+            Self::BrokerLogger,
+            Self::ClientMetrics,
+            Self::Group,
+        ]
+        .into_iter()
+        .find(|kind| *kind as i8 == code)
+    }
+
+    fn declarations(self) -> &'static [ConfigDecl] {
+        match self {
+            ResourceType::Topic => TOPIC_CONFIGS,
+            ResourceType::Broker => BROKER_CONFIGS,
+            ResourceType::Group => GROUP_CONFIGS,
+            ResourceType::BrokerLogger | ResourceType::ClientMetrics => &[],
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            ResourceType::Topic => "topic",
+            ResourceType::Broker => "broker",
+            ResourceType::BrokerLogger => "broker logger",
+            ResourceType::ClientMetrics => "client metrics",
+            ResourceType::Group => "group",
+        }
+    }
+}
+
+/// Where a value comes from, with Kafka's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i8)]
+pub enum ConfigSource {
+    /// Set on the topic.
+    Topic = 1,
+    /// Set on this broker at run time.
+    DynamicBroker = 2,
+    /// Set on all brokers at run time.
+    DynamicDefault = 3,
+    /// Given at start.
+    Static = 4,
+    /// The default.
+    Default = 5,
+    /// Set on the group.
+    Group = 8,
+}
+
+/// A value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sourced {
+    /// The name under which it was found.
+    pub name: &'static str,
+    /// The value, `None` for null.
+    pub value: Option<String>,
+    /// Where it was found.
+    pub source: ConfigSource,
+}
+
+/// Finds a declaration by name.
+pub fn declaration(kind: ResourceType, name: &str) -> Option<&'static ConfigDecl> {
+    let declarations = kind.declarations();
+    declarations
+        .binary_search_by(|decl| decl.name.cmp(name))
+        .ok()
+        .map(|index| &declarations[index])
+}
+
+/// All declarations of a kind.
+pub fn declarations(kind: ResourceType) -> &'static [ConfigDecl] {
+    kind.declarations()
+}
+
+/// Whether a broker configuration can only be set at start.
+pub fn is_read_only(name: &str) -> bool {
+    !DYNAMIC_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Checks a value against the declaration of its name.
+pub fn check(kind: ResourceType, name: &str, value: &str) -> Result<&'static ConfigDecl, ConfigError> {
+    let unknown = || ConfigError::Unknown {
+        kind: kind.word(),
+        name: name.to_owned(),
+    };
+    let decl = declaration(kind, name).ok_or_else(unknown)?;
+    match expected(decl, value) {
+        None => Ok(decl),
+        Some(expected) => {
+            let value = if decl.config_type == ConfigType::Password {
+                "[hidden]"
+            } else {
+                value
+            };
+            Err(ConfigError::Invalid {
+                name: name.to_owned(),
+                value: value.to_owned(),
+                expected,
+            })
+        }
+    }
+}
+
+/// What is expected instead, if the value does not fit.
+fn expected(decl: &ConfigDecl, value: &str) -> Option<String> {
+    let number = value.trim().parse::<f64>().ok();
+    let is_of_type = match decl.config_type {
+        ConfigType::Boolean => matches!(value.trim().to_ascii_lowercase().as_str(), "true" | "false"),
+        ConfigType::Int => value.trim().parse::<i32>().is_ok(),
+        ConfigType::Short => value.trim().parse::<i16>().is_ok(),
+        ConfigType::Long => value.trim().parse::<i64>().is_ok(),
+        ConfigType::Double => number.is_some(),
+        ConfigType::String | ConfigType::List | ConfigType::Class | ConfigType::Password => true,
+    };
+    if !is_of_type {
+        return Some(format!("not a number or word of type {:?}", decl.config_type).to_uppercase());
+    }
+    let within = |low: f64, high: f64| number.is_some_and(|number| (low..=high).contains(&number));
+    match decl.valid {
+        Validity::Any => None,
+        Validity::NotEmpty => value.is_empty().then(|| "must not be empty".to_owned()),
+        Validity::AtLeast(low) => (!within(low, f64::INFINITY)).then(|| format!("must be at least {low}")),
+        Validity::Between(low, high) => (!within(low, high)).then(|| format!("must be from {low} to {high}")),
+        Validity::BetweenOr(low, high, or) => (!within(low, high) && number != Some(or))
+            .then(|| format!("must be from {low} to {high}, or {or}")),
+        Validity::OneOf(words) => {
+            let is_list = decl.config_type == ConfigType::List;
+            let mut given: Vec<&str> = if is_list {
+                value.split(',').map(str::trim).collect()
+            } else {
+                vec![value]
+            };
+            given.retain(|word| !(is_list && word.is_empty()));
+            let is_known = given
+                .iter()
+                .all(|word| words.iter().any(|known| known.eq_ignore_ascii_case(word)));
+            (!is_known).then(|| format!("must be one of {}", words.join(", ")))
+        }
+    }
+}
+
+/// Everything that is set, for all resources.
+#[derive(Debug, Clone, Default)]
+pub struct Configs {
+    fixed: BTreeMap<String, String>,
+    dynamic: BTreeMap<(ResourceType, String), BTreeMap<String, String>>,
+}
+
+impl Configs {
+    /// Starts from what was given at start; names and values are checked.
+    pub fn new(properties: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        for (name, value) in properties {
+            check(ResourceType::Broker, name, value)?;
+        }
+        Ok(Configs {
+            fixed: properties.clone(),
+            dynamic: BTreeMap::new(),
+        })
+    }
+
+    /// What is set dynamically on a resource.
+    pub fn of(&self, kind: ResourceType, name: &str) -> BTreeMap<String, String> {
+        self.dynamic
+            .get(&(kind, name.to_owned()))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Resources of a kind with something set.
+    pub fn resources(&self, kind: ResourceType) -> impl Iterator<Item = (&str, &BTreeMap<String, String>)> {
+        let of_kind = self.dynamic.iter().filter(move |((found, _), _)| *found == kind);
+        of_kind.map(|((_, name), configs)| (name.as_str(), configs))
+    }
+
+    /// Everything set dynamically.
+    pub fn iter(&self) -> impl Iterator<Item = (ResourceType, &str, &BTreeMap<String, String>)> {
+        self.dynamic
+            .iter()
+            .map(|((kind, name), configs)| (*kind, name.as_str(), configs))
+    }
+
+    /// Replaces what is set on a resource.
+    pub fn set(&mut self, kind: ResourceType, name: &str, configs: BTreeMap<String, String>) {
+        match configs.is_empty() {
+            true => self.dynamic.remove(&(kind, name.to_owned())),
+            false => self.dynamic.insert((kind, name.to_owned()), configs),
+        };
+    }
+
+    /// All values of a broker configuration, the effective one first.
+    pub fn broker(&self, decl: &'static ConfigDecl) -> Vec<Sourced> {
+        let mut found = Vec::new();
+        let id = self
+            .fixed
+            .get("node.id")
+            .or_else(|| self.fixed.get("broker.id"))
+            .map_or("1", String::as_str);
+        let dynamic = |name: &str| {
+            self.dynamic
+                .get(&(ResourceType::Broker, name.to_owned()))?
+                .get(decl.name)
+                .cloned()
+        };
+        let mut push = |value: Option<String>, source| {
+            if let Some(value) = value {
+                found.push(Sourced {
+                    name: decl.name,
+                    value: Some(value),
+                    source,
+                });
+            }
+        };
+        push(dynamic(id), ConfigSource::DynamicBroker);
+        push(dynamic(""), ConfigSource::DynamicDefault);
+        push(self.fixed.get(decl.name).cloned(), ConfigSource::Static);
+        let own = OWN_DEFAULTS
+            .iter()
+            .find(|(name, _)| *name == decl.name)
+            .map(|(_, value)| *value);
+        push(own.or(decl.default).map(str::to_owned), ConfigSource::Default);
+        if found.is_empty() {
+            found.push(Sourced {
+                name: decl.name,
+                value: None,
+                source: ConfigSource::Default,
+            });
+        }
+        found
+    }
+
+    /// All values of a topic's or group's configuration, the effective one first.
+    pub fn resource(
+        &self,
+        decl: &'static ConfigDecl,
+        set: &BTreeMap<String, String>,
+        source: ConfigSource,
+    ) -> Vec<Sourced> {
+        let mut found = Vec::new();
+        if let Some(value) = set.get(decl.name) {
+            found.push(Sourced {
+                name: decl.name,
+                value: Some(value.clone()),
+                source,
+            });
+        }
+        let synonym = decl
+            .synonym
+            .and_then(|name| declaration(ResourceType::Broker, name));
+        let inherited = synonym
+            .map(|synonym| self.with_coarser(synonym))
+            .unwrap_or_default();
+        found.extend(inherited.into_iter().filter(|sourced| sourced.value.is_some()));
+        if found
+            .last()
+            .is_none_or(|last| last.source != ConfigSource::Default)
+        {
+            let value = decl.default.map(str::to_owned);
+            found.push(Sourced {
+                name: decl.name,
+                value,
+                source: ConfigSource::Default,
+            });
+        }
+        found
+    }
+
+    fn with_coarser(&self, decl: &'static ConfigDecl) -> Vec<Sourced> {
+        let mut found = self.broker(decl);
+        found.retain(|sourced| sourced.value.is_some());
+        let coarser = COARSER
+            .iter()
+            .find(|(name, _)| *name == decl.name)
+            .map_or(&[] as &[_], |(_, list)| list);
+        for (name, factor) in coarser {
+            let Some(coarse) = declaration(ResourceType::Broker, name) else {
+                continue;
+            };
+            for sourced in self.broker(coarse) {
+                let scaled = sourced
+                    .value
+                    .and_then(|value| value.parse::<i64>().ok()?.checked_mul(*factor));
+                if let Some(value) = scaled {
+                    found.push(Sourced {
+                        value: Some(value.to_string()),
+                        ..sourced
+                    });
+                }
+            }
+        }
+        found
+    }
+
+    /// The effective text of a broker configuration.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let decl = declaration(ResourceType::Broker, name)?;
+        self.broker(decl).into_iter().next()?.value
+    }
+
+    /// The effective number of a broker configuration; 0 if it has none.
+    pub fn long(&self, name: &str) -> i64 {
+        self.text(name)
+            .and_then(|value| value.trim().parse().ok())
+            .unwrap_or_default()
+    }
+
+    /// The same as 32 bits.
+    pub fn int(&self, name: &str) -> i32 {
+        i32::try_from(self.long(name)).unwrap_or(i32::MAX)
+    }
+
+    /// Whether a broker configuration is `true`.
+    pub fn flag(&self, name: &str) -> bool {
+        self.text(name)
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declarations_are_sorted_and_their_defaults_are_valid() {
+        for kind in [ResourceType::Topic, ResourceType::Broker, ResourceType::Group] {
+            let declarations = kind.declarations();
+            assert!(
+                declarations.windows(2).all(|pair| pair[0].name < pair[1].name),
+                "{kind:?}"
+            );
+            for decl in declarations {
+                if let Some(default) = decl.default {
+                    assert_eq!(
+                        expected(decl, default).filter(|_| !default.is_empty()),
+                        None,
+                        "{}",
+                        decl.name
+                    );
+                }
+                if let Some(synonym) = decl.synonym {
+                    assert!(declaration(ResourceType::Broker, synonym).is_some(), "{synonym}");
+                }
+            }
+        }
+        assert_eq!(TOPIC_CONFIGS.len(), 33);
+    }
+
+    #[test]
+    fn values_are_checked_by_type_and_range() {
+        for (name, value, good) in [
+            ("retention.ms", "-1", true),
+            ("retention.ms", "-2", false),
+            ("retention.ms", "soon", false),
+            ("cleanup.policy", "compact,delete", true),
+            ("cleanup.policy", "compact, shred", false),
+            ("compression.type", "zstd", true),
+            ("compression.gzip.level", "-1", true),
+            ("compression.gzip.level", "0", false),
+            ("segment.bytes", "1000", false),
+            ("nonsense", "1", false),
+        ] {
+            assert_eq!(
+                check(ResourceType::Topic, name, value).is_ok(),
+                good,
+                "{name}={value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_topic_inherits_from_the_finest_unit_that_is_set() {
+        let retention = declaration(ResourceType::Topic, "retention.ms").unwrap();
+        let effective = |properties: &[(&str, &str)], set: &[(&str, &str)]| {
+            let own =
+                |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+            let configs = Configs::new(&own(properties)).unwrap();
+            configs.resource(retention, &own(set), ConfigSource::Topic)[0]
+                .value
+                .clone()
+                .unwrap()
+        };
+        assert_eq!(effective(&[], &[]), "604800000");
+        assert_eq!(effective(&[("log.retention.hours", "1")], &[]), "3600000");
+        assert_eq!(
+            effective(&[("log.retention.hours", "1"), ("log.retention.ms", "5")], &[]),
+            "5"
+        );
+        assert_eq!(
+            effective(&[("log.retention.ms", "5")], &[("retention.ms", "7")]),
+            "7"
+        );
+    }
+}

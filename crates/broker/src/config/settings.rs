@@ -1,0 +1,84 @@
+//! What the broker reads of a topic's configurations, as typed values.
+
+use super::{ConfigSource, Configs, ResourceType, declaration};
+use millstream_kafka_wire::compression::Codec;
+use millstream_log::LogSettings;
+use std::collections::BTreeMap;
+
+/// A topic's configurations, resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicSettings {
+    /// `max.message.bytes`
+    pub max_message_bytes: usize,
+    /// Whether `cleanup.policy` has `compact`.
+    pub compact: bool,
+    /// Whether `message.timestamp.type` is `LogAppendTime`.
+    pub log_append_time: bool,
+    /// `message.timestamp.before.max.ms`
+    pub before_max_ms: i64,
+    /// `message.timestamp.after.max.ms`
+    pub after_max_ms: i64,
+    /// `compression.type`, `None` for `producer`
+    pub compression: Option<Codec>,
+    /// `delete.retention.ms`
+    pub delete_retention_ms: i64,
+    /// `min.compaction.lag.ms`
+    pub min_compaction_lag_ms: i64,
+    /// `min.cleanable.dirty.ratio`
+    pub min_cleanable_ratio: f64,
+    /// What the log needs to know.
+    pub log: LogSettings,
+}
+
+impl TopicSettings {
+    /// Resolves what is set on a topic.
+    pub fn resolve(configs: &Configs, set: &BTreeMap<String, String>) -> Self {
+        let text = |name: &str| -> String {
+            let Some(decl) = declaration(ResourceType::Topic, name) else {
+                return String::new();
+            };
+            let found = configs
+                .resource(decl, set, ConfigSource::Topic)
+                .into_iter()
+                .next();
+            found.and_then(|sourced| sourced.value).unwrap_or_default()
+        };
+        let long = |name: &str| text(name).trim().parse::<i64>().unwrap_or_default();
+        let unsigned = |name: &str| u64::try_from(long(name)).unwrap_or_default();
+        let policy = text("cleanup.policy");
+        let has = |word: &str| {
+            policy
+                .split(',')
+                .any(|each| each.trim().eq_ignore_ascii_case(word))
+        };
+        TopicSettings {
+            max_message_bytes: usize::try_from(long("max.message.bytes")).unwrap_or_default(),
+            compact: has("compact"),
+            log_append_time: text("message.timestamp.type").eq_ignore_ascii_case("LogAppendTime"),
+            before_max_ms: long("message.timestamp.before.max.ms"),
+            after_max_ms: long("message.timestamp.after.max.ms"),
+            compression: codec(&text("compression.type")),
+            delete_retention_ms: long("delete.retention.ms"),
+            min_compaction_lag_ms: long("min.compaction.lag.ms"),
+            min_cleanable_ratio: text("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
+            log: LogSettings {
+                segment_bytes: unsigned("segment.bytes"),
+                segment_ms: long("segment.ms"),
+                retention_ms: long("retention.ms"),
+                retention_bytes: long("retention.bytes"),
+                delete: has("delete"),
+            },
+        }
+    }
+}
+
+fn codec(name: &str) -> Option<Codec> {
+    match name {
+        "uncompressed" => Some(Codec::None),
+        "gzip" => Some(Codec::Gzip),
+        "snappy" => Some(Codec::Snappy),
+        "lz4" => Some(Codec::Lz4),
+        "zstd" => Some(Codec::Zstd),
+        _ => None,
+    }
+}

@@ -1,0 +1,41 @@
+//! What a request comes with beside its body: who sends it, from where, and the address to answer with.
+
+use millstream_kafka_wire::KafkaString;
+use std::sync::Arc;
+
+/// An address that clients can reach this broker at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host name or address.
+    pub host: KafkaString,
+    /// Port.
+    pub port: i32,
+}
+
+/// The connection (or in-process caller) that a request belongs to.
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    /// The name that the client gave itself.
+    pub client_id: KafkaString,
+    /// Where it connects from, as Kafka prints it (`/127.0.0.1`).
+    pub client_host: KafkaString,
+    /// Who it is, `User:ANONYMOUS` without authentication.
+    pub principal: KafkaString,
+    /// The address that metadata gives to this client.
+    pub endpoint: Arc<Endpoint>,
+    /// Whether this caller is part of the process itself and not subject to authorization.
+    pub is_internal: bool,
+}
+
+impl RequestContext {
+    /// A caller inside of the process.
+    pub fn internal(client_id: impl Into<KafkaString>, endpoint: Endpoint) -> Self {
+        RequestContext {
+            client_id: client_id.into(),
+            client_host: KafkaString::from_static("/127.0.0.1"),
+            principal: KafkaString::from_static("User:ANONYMOUS"),
+            endpoint: Arc::new(endpoint),
+            is_internal: true,
+        }
+    }
+}

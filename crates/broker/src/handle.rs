@@ -1,0 +1,342 @@
+//! [`BrokerHandle`]: a broker on threads of its own.
+//!
+//! One thread owns the [`Broker`]; one runs commits, so that requests are taken in while the disk syncs and the next
+//! group gathers by itself; one runs checkpoints. Callers hand in typed requests with a function that is called with the
+//! reply, on the broker's thread, so it must only pass the reply on.
+
+use crate::broker::{Broker, BrokerConfig, StartError};
+use crate::context::RequestContext;
+use crate::limits::REQUESTS_PER_TURN;
+use crate::waits::{Answer, Reply, Ticket};
+use millstream_kafka_wire::{Request, RequestMessage};
+use millstream_log::{CheckpointJob, CheckpointOutcome, CommitJob, CommitOutcome, LogError};
+use millstream_types::storage::Storage;
+use millstream_types::{Clock, Rng};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use thiserror::Error;
+
+/// The longest sleep of the broker's thread; timers that are further away are looked at again then.
+const SLEEP_MS_MAX: i64 = 60_000;
+
+/// The broker has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the broker has stopped")]
+pub struct BrokerStopped;
+
+/// Why a call gave no response.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CallError {
+    /// The broker has ended.
+    #[error(transparent)]
+    Stopped(#[from] BrokerStopped),
+    /// The broker gave up on the request, as it closes a connection.
+    #[error("the broker closed the connection without an answer")]
+    Closed,
+}
+
+/// Called with the reply.
+pub type Completion = Box<dyn FnOnce(Reply) + Send>;
+/// A look at the broker from its own thread.
+pub type Inspection = Box<dyn FnOnce(&mut Broker) + Send>;
+
+enum Command {
+    Request {
+        context: RequestContext,
+        version: i16,
+        request: Request,
+        done: Completion,
+    },
+    Inspect(Inspection),
+    Committed(CommitOutcome),
+    Checkpointed(CheckpointOutcome),
+    Stop,
+}
+
+/// A running broker. Clones share it; [`BrokerHandle::stop`] ends it.
+#[derive(Clone)]
+pub struct BrokerHandle {
+    commands: Sender<Command>,
+    running: Arc<Running>,
+}
+
+/// What all clones of a handle share; when the last one goes, the broker ends.
+struct Running {
+    commands: Sender<Command>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    failure: Arc<Mutex<Option<LogError>>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::Stop);
+    }
+}
+
+impl std::fmt::Debug for BrokerHandle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("BrokerHandle")
+    }
+}
+
+impl BrokerHandle {
+    /// Opens the directory and starts the threads.
+    pub fn start(
+        config: BrokerConfig,
+        storage: Arc<dyn Storage>,
+        rng: Arc<dyn Rng>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let broker = Broker::open(config, storage, rng, clock.now_ms())?;
+        let (commands, inbox) = channel();
+        let failure = Arc::new(Mutex::new(None));
+        let (commits, checkpoints) = (channel::<CommitJob>(), channel::<CheckpointJob>());
+        let core = Core {
+            broker,
+            clock,
+            inbox,
+            commits: commits.0,
+            checkpoints: checkpoints.0,
+            waiting: BTreeMap::new(),
+            delayed: VecDeque::new(),
+            is_stopping: false,
+            jobs: 0,
+            failure: failure.clone(),
+        };
+        let (committed, checkpointed) = (commands.clone(), commands.clone());
+        let threads = [
+            spawn("broker", move || core.run()),
+            spawn("broker-commit", move || {
+                for job in commits.1 {
+                    let _ = committed.send(Command::Committed(job.run()));
+                }
+            }),
+            spawn("broker-checkpoint", move || {
+                for job in checkpoints.1 {
+                    let _ = checkpointed.send(Command::Checkpointed(job.run()));
+                }
+            }),
+        ];
+        let threads = threads
+            .into_iter()
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(StartError::Thread)?;
+        let running = Running {
+            commands: commands.clone(),
+            threads: Mutex::new(threads),
+            failure,
+        };
+        Ok(BrokerHandle {
+            commands,
+            running: Arc::new(running),
+        })
+    }
+
+    /// Hands in a request; `done` is called with the reply, once. It is dropped uncalled if the broker stops first.
+    pub fn submit(
+        &self,
+        context: RequestContext,
+        version: i16,
+        request: impl Into<Request>,
+        done: impl FnOnce(Reply) + Send + 'static,
+    ) -> Result<(), BrokerStopped> {
+        let command = Command::Request {
+            context,
+            version,
+            request: request.into(),
+            done: Box::new(done),
+        };
+        self.commands.send(command).map_err(|_| BrokerStopped)
+    }
+
+    /// Hands in a request of the newest version and waits for its response, blocking this thread.
+    pub fn call<M: RequestMessage>(
+        &self,
+        context: &RequestContext,
+        request: M,
+    ) -> Result<M::Response, CallError> {
+        let (reply, replies) = channel();
+        self.submit(context.clone(), M::API_KEY.versions().1, request, move |given| {
+            _ = reply.send(given)
+        })?;
+        match replies.recv().map_err(|_| BrokerStopped)? {
+            Reply::Response(response) => M::Response::try_from(*response).map_err(|_| CallError::Closed),
+            Reply::Silent | Reply::Close => Err(CallError::Closed),
+        }
+    }
+
+    /// Runs a function on the broker's thread and waits for what it gives: for metrics and tests.
+    pub fn inspect<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Broker) -> T + Send + 'static,
+    ) -> Result<T, BrokerStopped> {
+        let (reply, replies) = channel();
+        let inspection: Inspection = Box::new(move |broker| _ = reply.send(look(broker)));
+        self.commands
+            .send(Command::Inspect(inspection))
+            .map_err(|_| BrokerStopped)?;
+        replies.recv().map_err(|_| BrokerStopped)
+    }
+
+    /// Ends the broker cleanly: what was appended is committed, a checkpoint is written, the threads end.
+    pub fn stop(&self) -> Result<(), LogError> {
+        let _ = self.commands.send(Command::Stop);
+        let threads = std::mem::take(
+            &mut *self
+                .running
+                .threads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for thread in threads {
+            let _ = thread.join();
+        }
+        let failure = self
+            .running
+            .failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        failure.clone().map_or(Ok(()), Err)
+    }
+
+    /// The error that made the log unusable, if one did: the process should say so and end.
+    pub fn failure(&self) -> Option<LogError> {
+        self.running
+            .failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+/// The state of the broker's thread.
+struct Core {
+    broker: Broker,
+    clock: Arc<dyn Clock>,
+    inbox: Receiver<Command>,
+    commits: Sender<CommitJob>,
+    checkpoints: Sender<CheckpointJob>,
+    waiting: BTreeMap<Ticket, Completion>,
+    /// Requests that came while the disk had fallen behind.
+    delayed: VecDeque<Command>,
+    is_stopping: bool,
+    /// Disk work under way.
+    jobs: usize,
+    failure: Arc<Mutex<Option<LogError>>>,
+}
+
+impl Core {
+    fn run(mut self) {
+        loop {
+            let now_ms = self.clock.now_ms();
+            if self.broker.next_timer() <= now_ms {
+                self.broker.tick(now_ms);
+            }
+            self.start_jobs(now_ms);
+            self.deliver();
+            if self.is_stopping && self.jobs == 0 {
+                return;
+            }
+            if !self.take_in(now_ms) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a command, then takes all that are there. False when there is nobody left to send any.
+    fn take_in(&mut self, now_ms: i64) -> bool {
+        if !self.broker.is_backlogged()
+            && let Some(command) = self.delayed.pop_front()
+        {
+            self.execute(command);
+            return true;
+        }
+        let sleep_ms = self
+            .broker
+            .next_timer()
+            .saturating_sub(now_ms)
+            .clamp(0, SLEEP_MS_MAX);
+        let mut next = match self
+            .inbox
+            .recv_timeout(Duration::from_millis(sleep_ms.unsigned_abs()))
+        {
+            Ok(command) => Some(command),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        };
+        for _ in 0..REQUESTS_PER_TURN {
+            let Some(command) = next else {
+                break;
+            };
+            self.execute(command);
+            next = self.inbox.try_recv().ok();
+        }
+        true
+    }
+
+    fn execute(&mut self, command: Command) {
+        let now_ms = self.clock.now_ms();
+        match command {
+            Command::Request { .. } if self.is_stopping => {}
+            Command::Request { .. } if self.broker.is_backlogged() => self.delayed.push_back(command),
+            Command::Request {
+                context,
+                version,
+                request,
+                done,
+            } => match self.broker.handle(now_ms, &context, version, request) {
+                Answer::Ready(reply) => done(reply),
+                Answer::Pending(ticket) => _ = self.waiting.insert(ticket, done),
+            },
+            Command::Inspect(look) => look(&mut self.broker),
+            Command::Committed(outcome) => {
+                self.jobs -= 1;
+                let result = self.broker.on_commit(now_ms, outcome);
+                self.note(result);
+            }
+            Command::Checkpointed(outcome) => {
+                self.jobs -= 1;
+                let result = self.broker.on_checkpoint(outcome);
+                self.note(result);
+            }
+            Command::Stop => {
+                self.is_stopping = true;
+                self.broker.request_checkpoint();
+            }
+        }
+    }
+
+    fn note(&mut self, result: Result<(), LogError>) {
+        let Err(error) = result else {
+            return;
+        };
+        tracing::error!(%error, "the broker's log failed");
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert(error);
+    }
+
+    fn start_jobs(&mut self, now_ms: i64) {
+        if let Some(job) = self.broker.take_commit(now_ms) {
+            self.jobs += usize::from(self.commits.send(job).is_ok());
+        }
+        if let Some(job) = self.broker.take_checkpoint() {
+            self.jobs += usize::from(self.checkpoints.send(job).is_ok());
+        }
+    }
+
+    fn deliver(&mut self) {
+        for (ticket, reply) in self.broker.take_completed() {
+            if let Some(done) = self.waiting.remove(&ticket) {
+                done(reply);
+            }
+        }
+    }
+}

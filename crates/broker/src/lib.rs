@@ -1,0 +1,27 @@
+//! A Kafka broker for one node, as a state machine: one file for an API. No sockets, no tokio, no clock.
+//!
+//! [`Broker`] takes typed requests, finished disk work and the time, and gives answers and disk work; tests and the
+//! simulator drive it directly. [`BrokerHandle`] runs one on threads of its own and is what the TCP shell and callers in
+//! the same process use; records pass through it without being copied.
+//!
+//! What it is not: a cluster. There is one replica and one leader with epoch 0, the coordinator of every group and
+//! transaction is this node, and `acks=1` is answered like `acks=all`, after the disk has it.
+
+pub mod api;
+mod broker;
+pub mod change;
+pub mod config;
+mod context;
+mod groups;
+mod handle;
+pub mod limits;
+mod security;
+mod topics;
+mod transactions;
+mod waits;
+
+pub use broker::{Broker, BrokerConfig, StartError};
+pub use context::{Endpoint, RequestContext};
+pub use handle::{BrokerHandle, BrokerStopped, CallError};
+pub use topics::{Topic, Topics};
+pub use waits::{Answer, Reply, Ticket};

@@ -1,0 +1,136 @@
+//! Topics: names, ids, and the logs of their partitions.
+
+use crate::config::{Configs, TopicSettings};
+use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use millstream_log::LogId;
+use std::collections::BTreeMap;
+
+/// The longest name of a topic, as in Kafka.
+pub const TOPIC_NAME_BYTES_MAX: usize = 249;
+
+/// A topic.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    /// Given at creation; a topic made again under the same name has another one.
+    pub id: Uuid,
+    /// Its name.
+    pub name: KafkaString,
+    /// The log of each partition.
+    pub partitions: Vec<LogId>,
+    /// What is set on it.
+    pub configs: BTreeMap<String, String>,
+    /// What follows from that.
+    pub settings: TopicSettings,
+}
+
+impl Topic {
+    /// The log of a partition.
+    pub fn log(&self, partition: i32) -> Option<LogId> {
+        self.partitions.get(usize::try_from(partition).ok()?).copied()
+    }
+}
+
+/// All topics.
+#[derive(Debug, Default)]
+pub struct Topics {
+    by_id: BTreeMap<Uuid, Topic>,
+    by_name: BTreeMap<KafkaString, Uuid>,
+}
+
+impl Topics {
+    /// All topics, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Topic> {
+        self.by_name.values().filter_map(|id| self.by_id.get(id))
+    }
+
+    /// All topics whose name comes at or after `name`, by name.
+    pub fn iter_from<'a>(&'a self, name: &KafkaString) -> impl Iterator<Item = &'a Topic> + use<'a> {
+        self.by_name
+            .range(name.clone()..)
+            .filter_map(|(_, id)| self.by_id.get(id))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// By name.
+    pub fn by_name(&self, name: &KafkaString) -> Option<&Topic> {
+        self.by_id.get(self.by_name.get(name)?)
+    }
+
+    /// By id.
+    pub fn by_id(&self, id: Uuid) -> Option<&Topic> {
+        self.by_id.get(&id)
+    }
+
+    /// By id if there is one (newer versions of requests), else by name.
+    pub fn find(&self, id: Uuid, name: &KafkaString) -> Result<&Topic, ErrorCode> {
+        if id.is_zero() {
+            return self.by_name(name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        }
+        self.by_id(id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)
+    }
+
+    /// A topic whose name Kafka cannot tell from `name` in metrics: `.` and `_` are the same there.
+    pub fn colliding(&self, name: &str) -> Option<&KafkaString> {
+        if !name.contains(['.', '_']) {
+            return None;
+        }
+        let plain = name.replace('.', "_");
+        self.by_name
+            .keys()
+            .find(|other| other.as_str() != name && other.replace('.', "_") == plain)
+    }
+
+    /// Adds or replaces a topic.
+    pub fn insert(&mut self, topic: Topic) {
+        self.by_name.insert(topic.name.clone(), topic.id);
+        self.by_id.insert(topic.id, topic);
+    }
+
+    /// Removes a topic.
+    pub fn remove(&mut self, id: Uuid) -> Option<Topic> {
+        let topic = self.by_id.remove(&id)?;
+        self.by_name.remove(&topic.name);
+        Some(topic)
+    }
+
+    /// Resolves all settings again after a broker configuration changed.
+    pub fn resolve_settings(&mut self, configs: &Configs) -> Vec<(LogId, millstream_log::LogSettings)> {
+        let mut changed = Vec::new();
+        for topic in self.by_id.values_mut() {
+            topic.settings = TopicSettings::resolve(configs, &topic.configs);
+            changed.extend(topic.partitions.iter().map(|log| (*log, topic.settings.log)));
+        }
+        changed
+    }
+}
+
+/// Checks a name as Kafka does; the error says what is wrong.
+pub fn check_topic_name(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("Topic name is invalid: the empty string is not allowed".to_owned());
+    }
+    if name == "." || name == ".." {
+        return Err(format!("Topic name is invalid: '{name}' is not allowed"));
+    }
+    if name.len() > TOPIC_NAME_BYTES_MAX {
+        return Err(format!(
+            "Topic name is invalid: the length of '{name}' is longer than the max allowed length {TOPIC_NAME_BYTES_MAX}"
+        ));
+    }
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.chars().all(is_legal) {
+        return Ok(());
+    }
+    Err(format!(
+        "Topic name is invalid: '{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+    ))
+}

@@ -1,0 +1,160 @@
+//! Answers that are not ready: they wait for the disk, for data, or for other members of a group.
+
+use crate::context::RequestContext;
+use millstream_kafka_wire::Response;
+use millstream_kafka_wire::messages::fetch::FetchRequest;
+use millstream_log::LogId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Stands for an answer to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What a request is answered with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// A response.
+    Response(Box<Response>),
+    /// Nothing: a produce request with `acks=0`.
+    Silent,
+    /// The connection is closed without an answer, as Kafka does.
+    Close,
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Reply::Response(Box::new(response))
+    }
+}
+
+/// What handling a request gave.
+#[derive(Debug)]
+pub enum Answer {
+    /// The reply.
+    Ready(Reply),
+    /// The reply comes later, in [`Broker::take_completed`](crate::Broker::take_completed).
+    Pending(Ticket),
+}
+
+/// What a handler of an API gives; the core turns it into an [`Answer`].
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// At once.
+    Now(Reply),
+    /// When this WAL sequence is durable.
+    Durable(u64, Reply),
+    /// Somebody completes this ticket.
+    Waiting(Ticket),
+}
+
+impl Outcome {
+    pub fn now(response: impl Into<Response>) -> Self {
+        Outcome::Now(Reply::from(response.into()))
+    }
+
+    pub fn durable(sequence: u64, response: impl Into<Response>) -> Self {
+        Outcome::Durable(sequence, Reply::from(response.into()))
+    }
+}
+
+/// A fetch that waits for data.
+#[derive(Debug)]
+pub(crate) struct WaitingFetch {
+    pub context: RequestContext,
+    pub request: FetchRequest,
+    pub version: i16,
+    pub deadline_ms: i64,
+    pub logs: Vec<LogId>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    next: u64,
+    durable: BTreeMap<(u64, Ticket), Reply>,
+    fetches: BTreeMap<Ticket, WaitingFetch>,
+    by_log: BTreeMap<LogId, BTreeSet<Ticket>>,
+    deadlines: BTreeSet<(i64, Ticket)>,
+    completed: Vec<(Ticket, Reply)>,
+}
+
+impl Waits {
+    pub fn ticket(&mut self) -> Ticket {
+        self.next += 1;
+        Ticket(self.next)
+    }
+
+    /// Completes `ticket` once `sequence` is durable.
+    pub fn when_durable(&mut self, sequence: u64, ticket: Ticket, reply: Reply) {
+        self.durable.insert((sequence, ticket), reply);
+    }
+
+    pub fn complete(&mut self, ticket: Ticket, reply: Reply) {
+        self.completed.push((ticket, reply));
+    }
+
+    pub fn on_durable(&mut self, sequence: u64) {
+        let later = self.durable.split_off(&(sequence + 1, Ticket(0)));
+        let now = std::mem::replace(&mut self.durable, later);
+        self.completed
+            .extend(now.into_iter().map(|((_, ticket), reply)| (ticket, reply)));
+    }
+
+    /// Everything that waits for the disk is in doubt: connections are closed, so that clients try again elsewhere or later.
+    pub fn fail_all(&mut self) {
+        let durable = std::mem::take(&mut self.durable);
+        self.completed
+            .extend(durable.into_keys().map(|(_, ticket)| (ticket, Reply::Close)));
+    }
+
+    pub fn take_completed(&mut self) -> Vec<(Ticket, Reply)> {
+        std::mem::take(&mut self.completed)
+    }
+
+    pub fn add_fetch(&mut self, fetch: WaitingFetch) -> Ticket {
+        let ticket = self.ticket();
+        for log in &fetch.logs {
+            self.by_log.entry(*log).or_default().insert(ticket);
+        }
+        self.deadlines.insert((fetch.deadline_ms, ticket));
+        self.fetches.insert(ticket, fetch);
+        ticket
+    }
+
+    pub fn remove_fetch(&mut self, ticket: Ticket) -> Option<WaitingFetch> {
+        let fetch = self.fetches.remove(&ticket)?;
+        self.deadlines.remove(&(fetch.deadline_ms, ticket));
+        for log in &fetch.logs {
+            if let Some(tickets) = self.by_log.get_mut(log) {
+                tickets.remove(&ticket);
+                if tickets.is_empty() {
+                    self.by_log.remove(log);
+                }
+            }
+        }
+        Some(fetch)
+    }
+
+    pub fn fetch(&self, ticket: Ticket) -> Option<&WaitingFetch> {
+        self.fetches.get(&ticket)
+    }
+
+    /// Fetches that wait for one of these logs.
+    pub fn fetches_of(&self, logs: &[LogId]) -> BTreeSet<Ticket> {
+        logs.iter()
+            .filter_map(|log| self.by_log.get(log))
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    pub fn expired_fetches(&self, now_ms: i64) -> Vec<Ticket> {
+        self.deadlines
+            .range(..=(now_ms, Ticket(u64::MAX)))
+            .map(|(_, ticket)| *ticket)
+            .collect()
+    }
+
+    pub fn next_deadline(&self) -> Option<i64> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+}

@@ -1,0 +1,679 @@
+//! Topics, produce, fetch, offsets: what every client needs.
+
+use crate::driver::{Driver, batch, batch_of, newest, producer};
+use millstream_broker::{Answer, Reply};
+use millstream_kafka_wire::compression::Codec;
+use millstream_kafka_wire::messages::*;
+use millstream_kafka_wire::record_batch::BatchProducer;
+use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Response, Uuid};
+
+#[test]
+fn topics_are_created_described_and_survive_a_crash() {
+    let mut driver = Driver::new();
+    let id = driver.create("flights", 3);
+    driver.append("flights", 2, &["a", "b"]);
+    driver.crash();
+    let response = driver.call(MetadataRequest {
+        topics: None,
+        ..Default::default()
+    });
+    assert_eq!(response.topics.len(), 1);
+    assert_eq!(
+        (response.topics[0].topic_id, response.topics[0].partitions.len()),
+        (id, 3)
+    );
+    assert!(!response.cluster_id.unwrap().is_empty());
+    assert_eq!(driver.values("flights", 2, false), ["a", "b"]);
+    driver.restart();
+    assert_eq!(driver.values("flights", 2, false), ["a", "b"]);
+    assert_eq!(driver.append("flights", 2, &["c"]), 2);
+}
+
+#[test]
+fn metadata_creates_topics_if_it_may() {
+    let ask = |driver: &mut Driver, name: &str, may: bool| {
+        let topics = vec![metadata::MetadataRequestTopic {
+            name: Some(name.into()),
+            ..Default::default()
+        }];
+        let request = MetadataRequest {
+            topics: Some(topics),
+            allow_auto_topic_creation: may,
+            ..Default::default()
+        };
+        driver.call(request).topics.remove(0)
+    };
+    let mut driver = Driver::with(&[("num.partitions", "4")]);
+    assert_eq!(
+        ask(&mut driver, "new", false).error_code,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+    );
+    assert_eq!(ask(&mut driver, "new", true).partitions.len(), 4);
+    assert_eq!(
+        ask(&mut driver, "no way", true).error_code,
+        ErrorCode::INVALID_TOPIC_EXCEPTION
+    );
+    let mut driver = Driver::with(&[("auto.create.topics.enable", "false")]);
+    assert_eq!(
+        ask(&mut driver, "new", true).error_code,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+    );
+}
+
+#[test]
+fn creation_is_refused_with_a_reason() {
+    let mut driver = Driver::new();
+    driver.create("a.b", 1);
+    for (name, partitions, replicas, config, code) in [
+        (
+            "a.b",
+            1,
+            1,
+            ("retention.ms", "5"),
+            ErrorCode::TOPIC_ALREADY_EXISTS,
+        ),
+        (
+            "a_b",
+            1,
+            1,
+            ("retention.ms", "5"),
+            ErrorCode::INVALID_TOPIC_EXCEPTION,
+        ),
+        (
+            "",
+            1,
+            1,
+            ("retention.ms", "5"),
+            ErrorCode::INVALID_TOPIC_EXCEPTION,
+        ),
+        ("x", 0, 1, ("retention.ms", "5"), ErrorCode::INVALID_PARTITIONS),
+        (
+            "x",
+            1,
+            0,
+            ("retention.ms", "5"),
+            ErrorCode::INVALID_REPLICATION_FACTOR,
+        ),
+        ("x", 1, 1, ("retention.ms", "soon"), ErrorCode::INVALID_CONFIG),
+        ("x", 1, 1, ("nonsense", "1"), ErrorCode::INVALID_CONFIG),
+    ] {
+        let configs = vec![create_topics::CreatableTopicConfig {
+            name: config.0.into(),
+            value: Some(config.1.into()),
+        }];
+        let topic = create_topics::CreatableTopic {
+            name: name.into(),
+            num_partitions: partitions,
+            replication_factor: replicas,
+            configs,
+            ..Default::default()
+        };
+        let response = driver.call(CreateTopicsRequest {
+            topics: vec![topic],
+            ..Default::default()
+        });
+        assert_eq!(response.topics[0].error_code, code, "{name:?}");
+        assert!(response.topics[0].error_message.is_some());
+    }
+}
+
+#[test]
+fn a_topic_made_again_has_another_id_and_old_ids_are_unknown() {
+    let mut driver = Driver::new();
+    let old = driver.create("t", 1);
+    driver.append("t", 0, &["old"]);
+    let fetch_old = driver.fetch_request("t", 0, 0);
+    let produce_old = driver.produce_request("t", 0, batch(0, &["late"]));
+    let topics = vec![delete_topics::DeleteTopicState {
+        name: Some("t".into()),
+        topic_id: Uuid::ZERO,
+    }];
+    let response = driver.call(DeleteTopicsRequest {
+        topics,
+        ..Default::default()
+    });
+    assert_eq!(
+        (response.responses[0].error_code, response.responses[0].topic_id),
+        (ErrorCode::NONE, old)
+    );
+    let new = driver.create("t", 1);
+    assert_ne!(old, new);
+    let response = driver.call(fetch_old);
+    assert_eq!(
+        response.responses[0].partitions[0].error_code,
+        ErrorCode::UNKNOWN_TOPIC_ID
+    );
+    let mut produce_old = produce_old;
+    produce_old.topic_data[0].name = KafkaString::EMPTY;
+    let response = driver.call(produce_old);
+    assert_eq!(
+        response.responses[0].partition_responses[0].error_code,
+        ErrorCode::UNKNOWN_TOPIC_ID
+    );
+    assert_eq!(driver.values("t", 0, false), Vec::<String>::new());
+    driver.crash();
+    assert_eq!(driver.topic_id("t"), new);
+}
+
+#[test]
+fn odd_batches_are_refused_as_kafka_does() {
+    let mut driver = Driver::with(&[("message.max.bytes", "2000")]);
+    driver.create("t", 1);
+    driver.create_with("compacted", 1, &[("cleanup.policy", "compact")]);
+    let good = batch(driver.now, &["a", "b"]);
+    let edit = |at: usize, with: &[u8], fix_crc: bool| {
+        let mut bytes = good.to_vec();
+        bytes[at..at + with.len()].copy_from_slice(with);
+        if fix_crc {
+            millstream_kafka_wire::record_batch::recompute_crc(&mut bytes);
+        }
+        bytes::Bytes::from(bytes)
+    };
+    let two = bytes::Bytes::from([good.as_ref(), good.as_ref()].concat());
+    let transactional = BatchProducer {
+        transactional: true,
+        ..BatchProducer::NONE
+    };
+    let large = "x".repeat(3000);
+    let unknown_codec = edit(21, &[0, 7], true);
+    for (name, bytes, code) in [
+        ("good", good.clone(), ErrorCode::NONE),
+        ("wrong crc", edit(70, &[1], false), ErrorCode::CORRUPT_MESSAGE),
+        ("wrong magic", edit(16, &[1], false), ErrorCode::INVALID_RECORD),
+        (
+            "lying count",
+            edit(57, &9i32.to_be_bytes(), true),
+            ErrorCode::INVALID_RECORD,
+        ),
+        (
+            "lying delta",
+            edit(23, &9i32.to_be_bytes(), true),
+            ErrorCode::INVALID_RECORD,
+        ),
+        (
+            "no records",
+            edit(57, &0i32.to_be_bytes(), true),
+            ErrorCode::INVALID_RECORD,
+        ),
+        (
+            "control batch",
+            edit(21, &[0, 0x30], true),
+            ErrorCode::INVALID_RECORD,
+        ),
+        ("two batches", two, ErrorCode::INVALID_RECORD),
+        ("nothing", bytes::Bytes::new(), ErrorCode::INVALID_RECORD),
+        ("unknown codec", unknown_codec, ErrorCode::UNKNOWN_SERVER_ERROR),
+        ("cut off", good.slice(..70), ErrorCode::CORRUPT_MESSAGE),
+        (
+            "transactional without id",
+            batch_of(transactional, Codec::None, driver.now, &["a"]),
+            ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        ),
+        (
+            "too large",
+            batch(driver.now, &[&large]),
+            ErrorCode::MESSAGE_TOO_LARGE,
+        ),
+        (
+            "from the future",
+            batch(driver.now + 3_600_001, &["a"]),
+            ErrorCode::INVALID_TIMESTAMP,
+        ),
+        (
+            "a sequence without producer",
+            edit(53, &7i32.to_be_bytes(), true),
+            ErrorCode::NONE,
+        ),
+        (
+            "a producer without epoch",
+            edit(43, &7i64.to_be_bytes(), true),
+            ErrorCode::NONE,
+        ),
+    ] {
+        assert_eq!(driver.produce("t", 0, bytes).0, code, "{name}");
+    }
+    let mut keyless = millstream_kafka_wire::record_batch::BatchBuilder::new(Codec::None);
+    keyless.append(driver.now, None, Some(b"v"), &[]);
+    let keyless = keyless.build(&mut Default::default()).unwrap();
+    assert_eq!(
+        driver.produce("compacted", 0, keyless.into()).0,
+        ErrorCode::INVALID_RECORD
+    );
+}
+
+#[test]
+fn acknowledgements_are_none_or_after_the_disk() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let request = |driver: &Driver, acks: i16, bytes: bytes::Bytes| {
+        let mut request = driver.produce_request("t", 0, bytes);
+        request.topic_data[0].name = KafkaString::EMPTY;
+        request.acks = acks;
+        request
+    };
+    let good = batch(0, &["a"]);
+    let silent = request(&driver, 0, good.clone());
+    assert_eq!(driver.reply(13, silent), Reply::Silent);
+    let bad = request(&driver, 0, good.slice(..50));
+    assert_eq!(driver.reply(13, bad), Reply::Close);
+    let two = request(&driver, 2, good.clone());
+    let response = driver.call(two);
+    assert_eq!(
+        response.responses[0].partition_responses[0].error_code,
+        ErrorCode::INVALID_REQUIRED_ACKS
+    );
+    for acks in [1, -1] {
+        let waiting = request(&driver, acks, good.clone());
+        assert!(
+            matches!(driver.submit(13, waiting), Answer::Pending(_)),
+            "answered before the disk has it"
+        );
+    }
+}
+
+#[test]
+fn duplicates_are_recognised_after_crash_restart_and_deletion_of_their_segments() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let id = driver.call(InitProducerIdRequest {
+        transactional_id: None,
+        ..Default::default()
+    });
+    let records = |sequence: i32| batch_of(producer(id.producer_id, 0, sequence), Codec::Lz4, 0, &["a", "b"]);
+    assert_eq!(driver.produce("t", 0, records(0)), (ErrorCode::NONE, 0));
+    assert_eq!(driver.produce("t", 0, records(2)), (ErrorCode::NONE, 2));
+    assert_eq!(driver.produce("t", 0, records(2)), (ErrorCode::NONE, 2));
+    driver.crash();
+    assert_eq!(driver.produce("t", 0, records(2)), (ErrorCode::NONE, 2));
+    driver.restart();
+    assert_eq!(driver.produce("t", 0, records(0)), (ErrorCode::NONE, 0));
+    let partitions = vec![delete_records::DeleteRecordsPartition {
+        partition_index: 0,
+        offset: -1,
+    }];
+    let topics = vec![delete_records::DeleteRecordsTopic {
+        name: "t".into(),
+        partitions,
+    }];
+    let deleted = driver.call(DeleteRecordsRequest {
+        topics,
+        timeout_ms: 0,
+    });
+    assert_eq!(deleted.topics[0].partitions[0].low_watermark, 4);
+    driver.restart();
+    assert_eq!(driver.produce("t", 0, records(2)), (ErrorCode::NONE, 2));
+    assert_eq!(
+        driver.produce("t", 0, records(6)).0,
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+    );
+    assert_eq!(driver.produce("t", 0, records(4)), (ErrorCode::NONE, 4));
+    let other = driver.call(InitProducerIdRequest {
+        transactional_id: None,
+        ..Default::default()
+    });
+    assert_ne!(other.producer_id, id.producer_id, "ids are not given out twice");
+}
+
+#[test]
+fn a_fetch_waits_for_data_and_no_longer() {
+    let mut driver = Driver::new();
+    driver.create("t", 2);
+    let mut request = driver.fetch_request("t", 1, 0);
+    request.max_wait_ms = 500;
+    request.min_bytes = 1;
+    let woken = driver.park(18, request.clone());
+    let expiring = driver.park(18, driver.fetch_request_waiting("t", 0, 400));
+    driver.append("t", 1, &["a"]);
+    let response = driver
+        .taken::<FetchRequest>(18, woken)
+        .expect("woken by the append");
+    assert_eq!(response.responses[0].partitions[0].high_watermark, 1);
+    driver.advance(399);
+    assert!(driver.taken::<FetchRequest>(18, expiring).is_none());
+    driver.advance(1);
+    let response = driver.taken::<FetchRequest>(18, expiring).expect("expired");
+    assert_eq!(
+        response.responses[0].partitions[0]
+            .records
+            .as_ref()
+            .map(bytes::Bytes::len),
+        Some(0)
+    );
+    request.min_bytes = 10_000;
+    let mut big = request.clone();
+    big.topics[0].partitions[0].fetch_offset = 0;
+    let big = driver.park(18, big);
+    driver.append("t", 1, &["b"]);
+    assert!(
+        driver.taken::<FetchRequest>(18, big).is_none(),
+        "not enough bytes yet"
+    );
+    driver.append("t", 1, &[&"c".repeat(10_000)]);
+    assert!(driver.taken::<FetchRequest>(18, big).is_some());
+}
+
+impl Driver {
+    fn fetch_request_waiting(&self, topic: &str, partition: i32, wait_ms: i32) -> FetchRequest {
+        FetchRequest {
+            max_wait_ms: wait_ms,
+            min_bytes: 1,
+            ..self.fetch_request(topic, partition, 0)
+        }
+    }
+}
+
+#[test]
+fn fetch_gives_at_least_one_batch_and_odd_limits_are_answered() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    driver.append("t", 0, &["one", "two"]);
+    driver.append("t", 0, &["three"]);
+    for (max_bytes, partition_max, code, batches) in [
+        (1, 1 << 20, ErrorCode::NONE, 1),
+        (1 << 20, 0, ErrorCode::NONE, 1),
+        (1 << 20, 1 << 20, ErrorCode::NONE, 2),
+        (-1, 1 << 20, ErrorCode::UNKNOWN_SERVER_ERROR, 0),
+    ] {
+        let mut request = driver.fetch_request("t", 0, 1);
+        request.max_bytes = max_bytes;
+        request.topics[0].partitions[0].partition_max_bytes = partition_max;
+        let data = driver.call(request).responses.remove(0).partitions.remove(0);
+        let found = millstream_kafka_wire::record_batch::batches(data.records.unwrap_or_default()).count();
+        assert_eq!(
+            (data.error_code, found),
+            (code, batches),
+            "{max_bytes} {partition_max}"
+        );
+        assert!(
+            data.aborted_transactions.is_none(),
+            "read_uncommitted must get null"
+        );
+    }
+    for offset in [-1, 4] {
+        assert_eq!(
+            driver.fetch("t", 0, offset, 0).error_code,
+            ErrorCode::OFFSET_OUT_OF_RANGE
+        );
+    }
+    let mut request = driver.fetch_request("t", 0, 0);
+    request.session_id = 5;
+    assert_eq!(
+        driver.call(request).error_code,
+        ErrorCode::FETCH_SESSION_ID_NOT_FOUND
+    );
+}
+
+#[test]
+fn offsets_are_listed_by_time() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    for (timestamp, values) in [(100, &["a", "b"][..]), (300, &["c"]), (200, &["d"])] {
+        driver.produce(
+            "t",
+            0,
+            batch_of(BatchProducer::NONE, Codec::Gzip, timestamp, values),
+        );
+    }
+    for (timestamp, expected) in [
+        (-2, (0, -1)),
+        (-1, (4, -1)),
+        (-3, (2, 300)),
+        (0, (0, 100)),
+        (101, (2, 300)),
+        (300, (2, 300)),
+        (301, (-1, -1)),
+    ] {
+        assert_eq!(
+            driver.list_offset("t", 0, timestamp, 0),
+            expected,
+            "timestamp {timestamp}"
+        );
+    }
+    driver.restart();
+    assert_eq!(driver.list_offset("t", 0, 101, 0), (2, 300));
+}
+
+#[test]
+fn retention_shortens_a_partition_and_it_stays_so() {
+    let mut driver = Driver::with(&[("log.retention.check.interval.ms", "1000")]);
+    driver.create_with("t", 1, &[("retention.ms", "5000")]);
+    driver.append("t", 0, &["old"]);
+    driver.restart();
+    driver.advance(60_000);
+    assert_eq!(driver.offset_at("t", 0, -2), 1);
+    driver.restart();
+    assert_eq!(
+        (driver.offset_at("t", 0, -2), driver.offset_at("t", 0, -1)),
+        (1, 1)
+    );
+    assert_eq!(driver.append("t", 0, &["new"]), 1);
+}
+
+#[test]
+fn groups_without_members_commit_and_fetch_offsets() {
+    let mut driver = Driver::new();
+    let id = driver.create("t", 2);
+    let partitions = vec![offset_commit::OffsetCommitRequestPartition {
+        partition_index: 1,
+        committed_offset: 42,
+        committed_leader_epoch: 0,
+        committed_metadata: Some("note".into()),
+    }];
+    let topics = vec![offset_commit::OffsetCommitRequestTopic {
+        topic_id: id,
+        partitions,
+        ..Default::default()
+    }];
+    let commit = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: -1,
+        retention_time_ms: -1,
+        topics,
+        ..Default::default()
+    };
+    assert_eq!(
+        driver.call(commit).topics[0].partitions[0].error_code,
+        ErrorCode::NONE
+    );
+    driver.crash();
+    let topics = vec![offset_fetch::OffsetFetchRequestTopics {
+        topic_id: id,
+        partition_indexes: vec![0, 1],
+        ..Default::default()
+    }];
+    let group = offset_fetch::OffsetFetchRequestGroup {
+        group_id: "g".into(),
+        member_epoch: -1,
+        topics: Some(topics),
+        ..Default::default()
+    };
+    let fetch = OffsetFetchRequest {
+        groups: vec![group],
+        ..Default::default()
+    };
+    let found = driver.call(fetch);
+    let offsets: Vec<i64> = found.groups[0].topics[0]
+        .partitions
+        .iter()
+        .map(|each| each.committed_offset)
+        .collect();
+    assert_eq!(offsets, [-1, 42]);
+    for version in [1, 5, 7] {
+        let topics = vec![offset_fetch::OffsetFetchRequestTopic {
+            name: "t".into(),
+            partition_indexes: vec![1],
+        }];
+        let old = OffsetFetchRequest {
+            group_id: "g".into(),
+            topics: Some(topics),
+            ..Default::default()
+        };
+        let found = driver.call_version(version, old);
+        assert_eq!(found.topics[0].partitions[0].committed_offset, 42);
+        assert_eq!(found.topics[0].partitions[0].metadata, Some("note".into()));
+    }
+    let listed = driver.call(ListGroupsRequest::default());
+    assert_eq!(listed.groups.len(), 1);
+    let deleted = driver.call(DeleteGroupsRequest {
+        groups_names: vec!["g".into(), "other".into()],
+    });
+    let codes: Vec<ErrorCode> = deleted.results.iter().map(|each| each.error_code).collect();
+    assert_eq!(codes, [ErrorCode::NONE, ErrorCode::GROUP_ID_NOT_FOUND]);
+    driver.crash();
+    assert!(driver.call(ListGroupsRequest::default()).groups.is_empty());
+}
+
+#[test]
+fn configurations_are_described_with_sources_and_changed() {
+    let mut driver = Driver::with(&[("log.retention.hours", "1")]);
+    driver.create_with("t", 1, &[("cleanup.policy", "compact")]);
+    let resource = describe_configs::DescribeConfigsResource {
+        resource_type: 2,
+        resource_name: "t".into(),
+        configuration_keys: None,
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![resource],
+        include_synonyms: true,
+        include_documentation: false,
+    };
+    let found = driver.call(request.clone());
+    let configs = &found.results[0].configs;
+    assert_eq!(configs.len(), 33);
+    let of = |name: &str| configs.iter().find(|each| each.name == *name).unwrap();
+    assert_eq!(
+        (
+            of("cleanup.policy").value.clone(),
+            of("cleanup.policy").config_source
+        ),
+        (Some("compact".into()), 1)
+    );
+    assert_eq!(
+        (of("retention.ms").value.clone(), of("retention.ms").config_source),
+        (Some("3600000".into()), 4)
+    );
+    assert_eq!(of("segment.bytes").config_source, 5);
+    let change = |name: &str, operation: i8, value: &str| incremental_alter_configs::AlterableConfig {
+        name: name.into(),
+        config_operation: operation,
+        value: Some(value.into()),
+    };
+    let resources = vec![incremental_alter_configs::AlterConfigsResource {
+        resource_type: 2,
+        resource_name: "t".into(),
+        configs: vec![
+            change("cleanup.policy", 2, "delete"),
+            change("retention.ms", 0, "77"),
+        ],
+    }];
+    let response = driver.call(IncrementalAlterConfigsRequest {
+        resources,
+        validate_only: false,
+    });
+    assert_eq!(response.responses[0].error_code, ErrorCode::NONE);
+    driver.crash();
+    let found = driver.call(request);
+    let of = |name: &str| {
+        found.results[0]
+            .configs
+            .iter()
+            .find(|each| each.name == *name)
+            .unwrap()
+            .value
+            .clone()
+    };
+    assert_eq!(of("cleanup.policy"), Some("compact,delete".into()));
+    assert_eq!(of("retention.ms"), Some("77".into()));
+    let resources = vec![incremental_alter_configs::AlterConfigsResource {
+        resource_type: 4,
+        resource_name: "1".into(),
+        configs: vec![change("node.id", 0, "9")],
+    }];
+    let response = driver.call(IncrementalAlterConfigsRequest {
+        resources,
+        validate_only: false,
+    });
+    assert_eq!(response.responses[0].error_code, ErrorCode::INVALID_REQUEST);
+}
+
+#[test]
+fn partitions_are_added_and_described_in_pages() {
+    let mut driver = Driver::new();
+    driver.create("t", 2);
+    let add = |driver: &mut Driver, count: i32| {
+        let topic = create_partitions::CreatePartitionsTopic {
+            name: "t".into(),
+            count,
+            assignments: None,
+        };
+        let request = CreatePartitionsRequest {
+            topics: vec![topic],
+            ..Default::default()
+        };
+        driver.call(request).results[0].error_code
+    };
+    assert_eq!(add(&mut driver, 2), ErrorCode::INVALID_PARTITIONS);
+    assert_eq!(add(&mut driver, 5), ErrorCode::NONE);
+    driver.crash();
+    assert_eq!(driver.append("t", 4, &["a"]), 0);
+    let mut cursor = None;
+    let mut seen = Vec::new();
+    loop {
+        let request = DescribeTopicPartitionsRequest {
+            response_partition_limit: 2,
+            cursor,
+            ..Default::default()
+        };
+        let page = driver.call(request);
+        seen.extend(page.topics[0].partitions.iter().map(|each| each.partition_index));
+        let Some(next) = page.next_cursor else { break };
+        cursor = Some(describe_topic_partitions::RequestCursor {
+            topic_name: next.topic_name,
+            partition_index: next.partition_index,
+        });
+    }
+    assert_eq!(seen, [0, 1, 2, 3, 4]);
+    let dirs = driver.call(DescribeLogDirsRequest { topics: None });
+    assert_eq!(dirs.results[0].topics[0].partitions.len(), 5);
+    assert!(dirs.results[0].topics[0].partitions[4].partition_size > 60);
+}
+
+#[test]
+fn api_versions_are_answered_in_every_version() {
+    let mut driver = Driver::new();
+    for version in 0..=newest(ApiKey::ApiVersions) {
+        let request = ApiVersionsRequest {
+            client_software_name: if version >= 3 {
+                "test".into()
+            } else {
+                KafkaString::EMPTY
+            },
+            client_software_version: if version >= 3 {
+                "1.0".into()
+            } else {
+                KafkaString::EMPTY
+            },
+        };
+        let Reply::Response(response) = driver.reply(version, request) else {
+            panic!("no response")
+        };
+        let Response::ApiVersions(response) = *response else {
+            panic!("another response")
+        };
+        let produce = response.api_keys.iter().find(|each| each.api_key == 0).unwrap();
+        assert_eq!((produce.min_version, produce.max_version), (0, 13));
+        let feature = response
+            .finalized_features
+            .iter()
+            .find(|each| each.name == "transaction.version");
+        assert_eq!(
+            feature.map(|each| each.max_version_level),
+            (version >= 3).then_some(2)
+        );
+    }
+    let request = ApiVersionsRequest {
+        client_software_name: "-bad".into(),
+        client_software_version: "1".into(),
+    };
+    assert_eq!(driver.call(request).error_code, ErrorCode::INVALID_REQUEST);
+}

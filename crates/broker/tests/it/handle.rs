@@ -1,0 +1,137 @@
+//! The broker on its threads.
+
+use crate::driver::{batch, context};
+use millstream_broker::{BrokerConfig, BrokerHandle};
+use millstream_kafka_wire::messages::*;
+use millstream_kafka_wire::{ErrorCode, KafkaString, Response};
+use millstream_testkit::storage::{Fault, MemStorage, Operation};
+use millstream_types::{SeededRng, SystemClock};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+fn start(storage: &MemStorage) -> BrokerHandle {
+    let rng = Arc::new(SeededRng::new(7));
+    BrokerHandle::start(
+        BrokerConfig::default(),
+        Arc::new(storage.clone()),
+        rng,
+        Arc::new(SystemClock),
+    )
+    .unwrap()
+}
+
+fn create(handle: &BrokerHandle) -> millstream_kafka_wire::Uuid {
+    let topic = create_topics::CreatableTopic {
+        name: "t".into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    handle.call(&context(), request).unwrap().topics[0].topic_id
+}
+
+fn produce(topic_id: millstream_kafka_wire::Uuid, records: bytes::Bytes) -> ProduceRequest {
+    let partition_data = vec![produce::PartitionProduceData {
+        index: 0,
+        records: Some(records),
+    }];
+    let topic_data = vec![produce::TopicProduceData {
+        topic_id,
+        name: KafkaString::EMPTY,
+        partition_data,
+    }];
+    ProduceRequest {
+        acks: -1,
+        topic_data,
+        ..Default::default()
+    }
+}
+
+fn fetch(topic_id: millstream_kafka_wire::Uuid, offset: i64, wait_ms: i32) -> FetchRequest {
+    let partition = fetch::FetchPartition {
+        fetch_offset: offset,
+        current_leader_epoch: -1,
+        partition_max_bytes: 1 << 20,
+        ..Default::default()
+    };
+    let topics = vec![fetch::FetchTopic {
+        topic_id,
+        partitions: vec![partition],
+        ..Default::default()
+    }];
+    FetchRequest {
+        max_wait_ms: wait_ms,
+        min_bytes: 1,
+        max_bytes: 1 << 20,
+        topics,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn produced_records_are_fetched_by_a_waiting_reader_and_survive_a_stop() {
+    let storage = MemStorage::new();
+    let handle = start(&storage);
+    let topic_id = create(&handle);
+    let (sender, replies) = channel();
+    handle
+        .submit(context(), 18, fetch(topic_id, 0, 60_000), move |reply| {
+            _ = sender.send(reply)
+        })
+        .unwrap();
+    let records = batch(0, &["one", "two"]);
+    let produced = handle
+        .call(&context(), produce(topic_id, records.clone()))
+        .unwrap();
+    assert_eq!(
+        produced.responses[0].partition_responses[0].error_code,
+        ErrorCode::NONE
+    );
+    let millstream_broker::Reply::Response(response) = replies.recv().unwrap() else {
+        panic!("no response")
+    };
+    let Response::Fetch(response) = *response else {
+        panic!("not a fetch")
+    };
+    assert_eq!(
+        response.responses[0].partitions[0].records.as_ref().unwrap()[21..],
+        records[21..]
+    );
+    handle.stop().unwrap();
+    let handle = start(&storage);
+    let response = handle.call(&context(), fetch(topic_id, 1, 0)).unwrap();
+    assert_eq!(response.responses[0].partitions[0].high_watermark, 2);
+    handle.stop().unwrap();
+    assert!(handle.call(&context(), fetch(topic_id, 1, 0)).is_err());
+}
+
+#[test]
+fn a_failed_sync_closes_the_connections_that_wait_and_is_reported() {
+    let storage = MemStorage::new();
+    let handle = start(&storage);
+    let topic_id = create(&handle);
+    let kind = std::io::ErrorKind::Other;
+    storage.fail(Fault {
+        operation: Operation::Sync,
+        after: 0,
+        kind,
+        torn_bytes: 0,
+        sticky: false,
+    });
+    assert!(
+        handle
+            .call(&context(), produce(topic_id, batch(0, &["lost"])))
+            .is_err()
+    );
+    assert!(handle.failure().is_some());
+    let response = handle
+        .call(&context(), produce(topic_id, batch(0, &["refused"])))
+        .unwrap();
+    let code = response.responses[0].partition_responses[0].error_code;
+    assert_eq!(code, ErrorCode::KAFKA_STORAGE_ERROR);
+    assert!(handle.stop().is_err());
+}
