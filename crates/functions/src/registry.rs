@@ -10,6 +10,14 @@ use crate::scalar::{self, ScalarFunction};
 
 /// The `FUNCTIONS` slices of the modules under [`crate::scalar`].
 const SCALARS: &[&[ScalarFunction]] = &[
+    scalar::comparison::FUNCTIONS,
+    scalar::logical::FUNCTIONS,
+    scalar::arithmetic::FUNCTIONS,
+    scalar::math::approximate::FUNCTIONS,
+    scalar::math::rounding::FUNCTIONS,
+    scalar::math::sign::FUNCTIONS,
+    scalar::math::random::FUNCTIONS,
+    scalar::math::radix::FUNCTIONS,
     scalar::string::concat::FUNCTIONS,
     scalar::string::case::FUNCTIONS,
     scalar::string::length::FUNCTIONS,

@@ -10,8 +10,12 @@ use millstream_types::{LogicalType, Rng};
 use crate::signature::{ArgInfo, Signature, SignatureError};
 
 pub(crate) mod access;
+pub mod arithmetic;
 pub mod collection;
+pub mod comparison;
 pub(crate) mod forms;
+pub mod logical;
+pub mod math;
 pub mod regexp;
 pub mod string;
 pub mod temporal;
