@@ -1,5 +1,6 @@
 //! What the coordinator of a job and its workers tell each other.
 
+pub use millstream_state::InstanceState;
 use std::sync::Arc;
 
 use millstream_state::StateBlocks;
@@ -12,8 +13,8 @@ use crate::operator::DataflowError;
 pub enum Command {
     /// Put the barrier of a checkpoint into the sources. With `stop` the sources read nothing after it.
     Trigger { checkpoint: CheckpointId, stop: bool },
-    /// The checkpoint is durable: commit its output.
-    Completed(CheckpointId),
+    /// The checkpoint is durable: commit its output. Later snapshots may refer to it if `is_base`.
+    Completed { checkpoint: CheckpointId, is_base: bool },
     /// End now. What was not committed is left to the next run.
     Close,
 }
@@ -50,18 +51,18 @@ pub enum WorkerEvent {
     },
 }
 
-/// State of one operator instance in a checkpoint.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InstanceState {
-    /// Stable identity of the operator in the plan.
-    pub uid: Arc<str>,
-    pub subtask: usize,
-    pub parallelism: usize,
-    /// Watermark of its input.
-    pub watermark: Watermark,
-    /// It had seen all its input.
-    pub finished: bool,
-    pub blocks: StateBlocks,
+/// Where workers send their events. Cheap to clone, callable from any thread.
+#[derive(Clone)]
+pub struct EventSink(Arc<dyn Fn(WorkerEvent) + Send + Sync>);
+
+impl EventSink {
+    pub fn new(send: impl Fn(WorkerEvent) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(send))
+    }
+
+    pub fn send(&self, event: WorkerEvent) {
+        (self.0)(event);
+    }
 }
 
 /// A checkpoint that a job starts from.

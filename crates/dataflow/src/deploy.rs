@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 
 use millstream_types::{Clock, Watermark};
 
 use crate::chain::{OperatorStage, SinkStage, Stage};
-use crate::control::{Command, RestoredState, WorkerEvent};
+use crate::control::{Command, EventSink, RestoredState, WorkerEvent};
 use crate::exchange::{ChannelReceiver, ChannelSender, ExchangeWriter, channel};
 use crate::factory::{OperatorFactory, SinkFactory, SourceFactory};
 use crate::gate::InputGate;
@@ -68,7 +68,7 @@ pub struct WorkerPlan {
 /// What a worker gets from its driver.
 pub struct WorkerParts {
     pub commands: Receiver<Command>,
-    pub events: Sender<WorkerEvent>,
+    pub events: EventSink,
     pub clock: Arc<dyn Clock>,
     pub restore: Option<Arc<RestoredState>>,
 }
@@ -269,8 +269,7 @@ impl WorkerPlan {
             .into_iter()
             .map(|task| builder.task(task))
             .collect::<Result<_, _>>()?;
-        // A coordinator that is gone will not listen to anything else either.
-        let _ = parts.events.send(WorkerEvent::Running { worker: self.index });
+        parts.events.send(WorkerEvent::Running { worker: self.index });
         Ok(Worker::new(
             self.index,
             tasks,

@@ -21,12 +21,11 @@ pub mod source;
 pub mod stepped;
 mod task;
 pub mod threaded;
-pub mod values;
 pub mod valve;
 pub mod watermark;
 pub mod worker;
 
-pub use control::{Command, InstanceState, RestoredState, WorkerEvent};
+pub use control::{Command, EventSink, InstanceState, RestoredState, WorkerEvent};
 pub use exchange::Partitioning;
 pub use factory::{OperatorFactory, SinkFactory, SourceFactory};
 pub use graph::{Edge, Graph, GraphSettings, Vertex, VertexKind};

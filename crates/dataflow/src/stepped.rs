@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use millstream_types::ManualClock;
 
-use crate::control::{Command, RestoredState, WorkerEvent};
+use crate::control::{Command, EventSink, RestoredState, WorkerEvent};
 use crate::deploy::{WorkerParts, deploy};
 use crate::graph::Graph;
 use crate::metrics::JobMetrics;
@@ -37,12 +37,13 @@ impl SteppedJob {
         let wakers: Vec<Waker> = (0..graph.workers()).map(|_| Waker::new(|| {})).collect();
         let (plans, metrics) = deploy(graph, &wakers)?;
         let (event_sender, events) = channel();
+        let reported = EventSink::new(move |event| _ = event_sender.send(event));
         let (mut workers, mut senders) = (Vec::new(), Vec::new());
         for plan in plans {
             let (sender, commands) = channel();
             let parts = WorkerParts {
                 commands,
-                events: event_sender.clone(),
+                events: reported.clone(),
                 clock: Arc::new(clock.clone()),
                 restore: restore.clone(),
             };

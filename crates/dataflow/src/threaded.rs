@@ -5,14 +5,14 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use millstream_types::{Clock, ErrorKind};
 
-use crate::control::{Command, RestoredState, WorkerEvent};
+use crate::control::{Command, EventSink, RestoredState, WorkerEvent};
 use crate::deploy::{WorkerParts, WorkerPlan, deploy};
 use crate::graph::Graph;
 use crate::metrics::JobMetrics;
@@ -75,7 +75,7 @@ impl ThreadedJob {
         graph: &Graph,
         clock: Arc<dyn Clock>,
         restore: Option<Arc<RestoredState>>,
-        events: &Sender<WorkerEvent>,
+        events: EventSink,
     ) -> Result<Self, DataflowError> {
         let parkers: Vec<Arc<Parker>> = (0..graph.workers()).map(|_| Arc::default()).collect();
         let wakers: Vec<Waker> = parkers.iter().map(waker_of).collect();
@@ -164,9 +164,9 @@ fn run_worker(plan: WorkerPlan, parts: WorkerParts, parker: &Parker) {
         result.and(closed)
     });
     if let Err(error) = result {
-        let _ = events.send(WorkerEvent::Failed { worker, error });
+        events.send(WorkerEvent::Failed { worker, error });
     }
-    let _ = events.send(WorkerEvent::Closed { worker });
+    events.send(WorkerEvent::Closed { worker });
 }
 
 fn step_until_closed(worker: &mut Worker, clock: &dyn Clock, parker: &Parker) -> Result<(), DataflowError> {
@@ -198,9 +198,4 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
-}
-
-/// A channel for the events of workers.
-pub fn event_channel() -> (Sender<WorkerEvent>, Receiver<WorkerEvent>) {
-    channel()
 }

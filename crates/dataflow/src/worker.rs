@@ -5,13 +5,13 @@
 //! calls [`Worker::step`] and parks when there was nothing to do, or steps by hand under a clock of its own.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 
 use millstream_state::SnapshotScope;
 use millstream_types::{CheckpointId, Clock};
 
 use crate::chain::{Collected, SinkStage, Stage};
-use crate::control::{Command, WorkerEvent};
+use crate::control::{Command, EventSink, WorkerEvent};
 use crate::metrics::{LoadState, load_window_is_over};
 use crate::operator::DataflowError;
 use crate::task::{Barriers, Head, Task};
@@ -32,7 +32,7 @@ pub struct Worker {
     index: usize,
     tasks: Vec<Task>,
     commands: Receiver<Command>,
-    events: Sender<WorkerEvent>,
+    events: EventSink,
     clock: Arc<dyn Clock>,
     checkpointing: Checkpointing,
     /// The newest checkpoint that was triggered here.
@@ -90,7 +90,7 @@ impl Worker {
         index: usize,
         tasks: Vec<Task>,
         commands: Receiver<Command>,
-        events: Sender<WorkerEvent>,
+        events: EventSink,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let now_ms = clock.now_ms();
@@ -172,7 +172,7 @@ impl Worker {
             any = true;
             match command {
                 Command::Trigger { checkpoint, stop } => self.trigger(checkpoint, stop)?,
-                Command::Completed(checkpoint) => self.complete(checkpoint)?,
+                Command::Completed { checkpoint, is_base } => self.complete(checkpoint, is_base)?,
                 Command::Close => {
                     self.close();
                     return Ok(true);
@@ -205,8 +205,8 @@ impl Worker {
         }
     }
 
-    fn complete(&mut self, checkpoint: CheckpointId) -> Result<(), DataflowError> {
-        self.checkpointing.base = Some(checkpoint);
+    fn complete(&mut self, checkpoint: CheckpointId, is_base: bool) -> Result<(), DataflowError> {
+        self.checkpointing.base = is_base.then_some(checkpoint);
         self.committing.push(checkpoint);
         for task in &mut self.tasks {
             task.checkpoint_complete(checkpoint);
@@ -301,9 +301,8 @@ impl Worker {
         }
     }
 
-    /// A coordinator that is gone has closed the job: there is nobody to tell.
     fn report(&self, event: WorkerEvent) {
-        let _ = self.events.send(event);
+        self.events.send(event);
     }
 
     /// Gives up everything that sources and sinks hold.

@@ -5,6 +5,7 @@
 //! when a window fires and which row wins is the operators' business.
 
 pub mod blocks;
+pub mod checkpoint;
 pub mod columns;
 pub mod error;
 mod fixed_width;
@@ -15,6 +16,7 @@ pub mod row_store;
 pub mod timers;
 
 pub use blocks::{BlockContent, SnapshotScope, StateBlock, StateBlocks};
+pub use checkpoint::{CheckpointHeader, CheckpointSize, CheckpointStore, InstanceState, OperatorEntry};
 pub use columns::{decode_columns, encode_columns};
 pub use error::StateError;
 pub use group_table::{DirtyBlocks, GROUPS_PER_BLOCK, GroupMap, GroupTable, NO_GROUP};

@@ -26,7 +26,10 @@ fn run_stepped(parallelism: usize, batch_rows: usize) -> Collecting {
         stop: false,
     });
     job.run(2).unwrap();
-    job.command(&Command::Completed(CheckpointId(1)));
+    job.command(&Command::Completed {
+        checkpoint: CheckpointId(1),
+        is_base: true,
+    });
     job.run(2).unwrap();
     job.command(&Command::Close);
     assert_eq!(job.run(3).unwrap(), StepOutcome::Closed);
@@ -102,7 +105,12 @@ fn one_row_a_step_cuts_what_operators_emit() {
         batch_rows: 1,
         ..GraphSettings::default()
     });
-    let values = values::ValuesFactory::new(batch(&[(1, 1), (2, 2)]));
+    let values = CountingSource {
+        rows: 2,
+        keys: 5,
+        bounded: true,
+        splits: 1,
+    };
     let source = graph.add("s", "s", 1, VertexKind::Source(Arc::new(values)));
     let doubles = graph.add(
         "d",
@@ -125,7 +133,7 @@ fn one_row_a_step_cuts_what_operators_emit() {
     graph.connect(doubles, single, 0, Partitioning::Forward);
     graph.connect(single, end, 0, Partitioning::Forward);
     SteppedJob::start(&graph, 0, None).unwrap().run(0).unwrap();
-    assert_eq!(sink.rows(), [(1, 1), (1, 1), (2, 2), (2, 2)]);
+    assert_eq!(sink.rows(), [(0, 0), (0, 0), (1, 1), (1, 1)]);
 }
 
 /// Two sources into one operator, whose output goes to two sinks, one of them behind another operator.
@@ -222,6 +230,11 @@ fn timers_fire_when_their_time_has_come() {
     assert_eq!(sink.rows(), [(0, 15)]);
 }
 
+fn sink_of(sender: &std::sync::mpsc::Sender<WorkerEvent>) -> EventSink {
+    let sender = sender.clone();
+    EventSink::new(move |event| _ = sender.send(event))
+}
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
@@ -229,7 +242,7 @@ fn threads_give_the_same_rows_as_steps() {
     let sink = Collecting::default();
     let (sender, events) = channel();
     let graph = sum_graph(NUMBERS, 3, 50, &sink);
-    let job = ThreadedJob::start("test", &graph, Arc::new(SystemClock), None, &sender).unwrap();
+    let job = ThreadedJob::start("test", &graph, Arc::new(SystemClock), None, sink_of(&sender)).unwrap();
     let mut finished = 0;
     while finished < job.workers() {
         match events.recv_timeout(PATIENCE).unwrap() {
@@ -264,7 +277,14 @@ fn a_panic_fails_the_job_and_nothing_else() {
     graph.connect(source, panics, 0, Partitioning::Rebalance);
     graph.connect(panics, end, 0, Partitioning::Forward);
     let (sender, events) = channel();
-    let job = ThreadedJob::start("test", &graph, Arc::new(ManualClock::new(0)), None, &sender).unwrap();
+    let job = ThreadedJob::start(
+        "test",
+        &graph,
+        Arc::new(ManualClock::new(0)),
+        None,
+        sink_of(&sender),
+    )
+    .unwrap();
     let error = loop {
         if let WorkerEvent::Failed { error, .. } = events.recv_timeout(PATIENCE).unwrap() {
             break error;
@@ -287,7 +307,7 @@ fn an_endless_job_ends_when_it_is_closed() {
     };
     let (sender, events) = channel();
     let graph = sum_graph(source, 2, 100, &sink);
-    let job = ThreadedJob::start("test", &graph, Arc::new(SystemClock), None, &sender).unwrap();
+    let job = ThreadedJob::start("test", &graph, Arc::new(SystemClock), None, sink_of(&sender)).unwrap();
     assert!(matches!(
         events.recv_timeout(PATIENCE).unwrap(),
         WorkerEvent::Running { .. }
