@@ -1,0 +1,96 @@
+//! From an expression to the tree that evaluates it.
+
+use millstream_functions::cast::Cast;
+use millstream_functions::{CallCache, EvalError, scalar_function};
+use millstream_plan::Expr;
+use millstream_types::LogicalType;
+
+use crate::choice::Branch;
+use crate::node::{Call, Lazy, Node};
+
+/// Functions that never fail and are cheap: for them, evaluating all rows costs less than choosing some.
+const CHEAP_AND_SAFE: &[&str] = &[
+    "=",
+    "<>",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "+",
+    "-",
+    "*",
+    "NEG",
+    "NOT",
+    "IN",
+    "IS NULL",
+    "IS NOT NULL",
+    "IS TRUE",
+    "IS NOT TRUE",
+    "IS FALSE",
+    "IS NOT FALSE",
+    "IS UNKNOWN",
+    "IS NOT UNKNOWN",
+    "IS DISTINCT FROM",
+    "IS NOT DISTINCT FROM",
+];
+
+/// Why an expression cannot be evaluated at all.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("no function is called '{0}'")]
+    UnknownFunction(String),
+    #[error("an expression reads column {index}, but its input has {columns}")]
+    UnknownColumn { index: usize, columns: usize },
+    #[error(transparent)]
+    Cast(EvalError),
+}
+
+pub(crate) fn compile(expr: &Expr) -> Result<Node, CompileError> {
+    Ok(match expr {
+        Expr::Column { index, .. } => Node::Column(*index),
+        Expr::Literal { value, ty } => Node::Constant(value.to_array(ty, 1)),
+        Expr::Call { function, args, ty } => Node::Call(compile_call(function, args, ty)?),
+        Expr::Cast { input, ty, safe } => {
+            let cast = Cast::new(&input.ty(), ty, *safe).map_err(CompileError::Cast)?;
+            let input = compile(input)?;
+            if cast.is_identity() { input } else { Node::Cast { input: Box::new(input), cast } }
+        }
+        Expr::And(args) => Node::And(compile_lazy(args)?),
+        Expr::Or(args) => Node::Or(compile_lazy(args)?),
+        Expr::Case { branches, otherwise, .. } => {
+            let branches: Result<Vec<Branch>, CompileError> = branches
+                .iter()
+                .map(|(condition, value)| Ok(Branch { condition: lazy(condition)?, value: lazy(value)? }))
+                .collect();
+            Node::Case { branches: branches?, otherwise: Box::new(lazy(otherwise)?) }
+        }
+        Expr::Coalesce { args, .. } => Node::Coalesce(compile_lazy(args)?),
+        Expr::Field { input, index, .. } => Node::Field { input: Box::new(compile(input)?), index: *index },
+    })
+}
+
+fn compile_call(name: &str, args: &[Expr], ty: &LogicalType) -> Result<Call, CompileError> {
+    let function = scalar_function(name).ok_or_else(|| CompileError::UnknownFunction(name.to_owned()))?;
+    let nodes: Result<Vec<Node>, CompileError> = args.iter().map(compile).collect();
+    let arg_types = args.iter().map(Expr::ty).collect();
+    Ok(Call { function, args: nodes?, arg_types, result: ty.clone(), cache: CallCache::default() })
+}
+
+fn compile_lazy(args: &[Expr]) -> Result<Vec<Lazy>, CompileError> {
+    args.iter().map(lazy).collect()
+}
+
+fn lazy(expr: &Expr) -> Result<Lazy, CompileError> {
+    Ok(Lazy { node: compile(expr)?, columns: expr.columns(), eager: is_cheap_and_safe(expr) })
+}
+
+/// Whether an expression may be evaluated for rows that do not need it.
+fn is_cheap_and_safe(expr: &Expr) -> bool {
+    let alone = match expr {
+        Expr::Call { function, .. } => CHEAP_AND_SAFE.contains(&function.as_str()),
+        Expr::Cast { input, ty, safe } => Cast::new(&input.ty(), ty, *safe).is_ok_and(|cast| cast.is_identity()),
+        Expr::Case { .. } | Expr::Coalesce { .. } => false,
+        _ => true,
+    };
+    alone && expr.children().into_iter().all(is_cheap_and_safe)
+}

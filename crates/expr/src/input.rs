@@ -1,0 +1,70 @@
+//! The rows over which an expression is evaluated, and choosing some of them.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array, new_null_array};
+use arrow_buffer::BooleanBuffer;
+use arrow_schema::{ArrowError, DataType};
+use arrow_select::filter::FilterBuilder;
+use arrow_select::take::take;
+use millstream_functions::Datum;
+
+/// Columns of equal length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Input<'a> {
+    pub(crate) columns: &'a [ArrayRef],
+    pub(crate) rows: usize,
+}
+
+/// Some rows of an input. Columns that nobody asked for keep all rows and must not be read.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    columns: Vec<ArrayRef>,
+    rows: usize,
+}
+
+impl Selected {
+    pub(crate) fn as_input(&self) -> Input<'_> {
+        Input { columns: &self.columns, rows: self.rows }
+    }
+}
+
+impl Input<'_> {
+    /// The rows of the set bits, of the columns at `used`.
+    pub(crate) fn select(&self, rows: &BooleanBuffer, used: &[usize]) -> Result<Selected, ArrowError> {
+        let mut columns = self.columns.to_vec();
+        let filter = BooleanArray::new(rows.clone(), None);
+        let predicate = FilterBuilder::new(&filter).optimize().build();
+        for &column in used {
+            if let Some(values) = columns.get_mut(column) {
+                *values = predicate.filter(values)?;
+            }
+        }
+        Ok(Selected { columns, rows: predicate.count() })
+    }
+}
+
+/// The value of a datum for each of `rows` rows.
+pub fn expand(datum: &Datum, rows: usize) -> Result<ArrayRef, ArrowError> {
+    match datum {
+        Datum::Column(array) => Ok(Arc::clone(array)),
+        Datum::Constant(array) if rows == 1 => Ok(Arc::clone(array)),
+        Datum::Constant(array) if datum.is_null(0) || matches!(array.data_type(), DataType::Null) => {
+            Ok(new_null_array(array.data_type(), rows))
+        }
+        Datum::Constant(array) => take(array, &UInt32Array::from(vec![0u32; rows]), None),
+    }
+}
+
+/// Which rows of a datum are NULL; `None` if none is.
+pub(crate) fn null_rows(datum: &Datum, rows: usize) -> Option<BooleanBuffer> {
+    let array = datum.array();
+    if matches!(array.data_type(), DataType::Null) {
+        return Some(BooleanBuffer::new_set(rows));
+    }
+    match datum {
+        Datum::Constant(array) if array.is_null(0) => Some(BooleanBuffer::new_set(rows)),
+        Datum::Constant(_) => None,
+        Datum::Column(array) => array.nulls().filter(|nulls| nulls.null_count() > 0).map(|nulls| !nulls.inner()),
+    }
+}
