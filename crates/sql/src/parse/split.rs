@@ -116,11 +116,11 @@ enum Mode {
 
 /// Progress through `STATEMENT SET BEGIN … END`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Set {
+enum Progress {
     #[default]
     None,
-    Statement,
-    StatementSet,
+    SawStatement,
+    SawWords,
     /// Inside, with the number of CASE expressions that are open.
     Inside {
         cases: usize,
@@ -132,7 +132,7 @@ enum Set {
 struct Scanner {
     position: usize,
     mode: Mode,
-    set: Set,
+    set: Progress,
     /// The byte before `position`, unless it was consumed as a part of something.
     previous: u8,
     before_previous: u8,
@@ -195,14 +195,14 @@ impl Scanner {
             // `http://` in a value without quotes is no comment.
             b'/' if previous == b'/' && before != b':' => self.enter(Mode::LineComment),
             b'*' if previous == b'/' => self.enter(Mode::CommentStart),
-            b';' if !matches!(self.set, Set::Inside { .. }) => return true,
+            b';' if !matches!(self.set, Progress::Inside { .. }) => return true,
             _ => {}
         }
         self.has_content |= matches!(self.mode, Mode::String | Mode::Identifier)
             || !(byte.is_ascii_whitespace() || self.mode != Mode::Code || matches!(byte, b'-' | b'/'));
         let resets_set = !is_word && !byte.is_ascii_whitespace() && !matches!(byte, b'-' | b'/' | b'*');
-        if resets_set && matches!(self.set, Set::Statement | Set::StatementSet) {
-            self.set = Set::None;
+        if resets_set && matches!(self.set, Progress::SawStatement | Progress::SawWords) {
+            self.set = Progress::None;
         }
         false
     }
@@ -217,14 +217,14 @@ impl Scanner {
             return;
         }
         self.set = match (self.set, self.word.as_str()) {
-            (Set::Inside { cases }, "CASE") => Set::Inside { cases: cases + 1 },
-            (Set::Inside { cases: 0 }, "END") => Set::None,
-            (Set::Inside { cases }, "END") => Set::Inside { cases: cases - 1 },
-            (Set::Inside { cases }, _) => Set::Inside { cases },
-            (Set::StatementSet, "BEGIN") => Set::Inside { cases: 0 },
-            (Set::Statement, "SET") => Set::StatementSet,
-            (_, "STATEMENT") => Set::Statement,
-            _ => Set::None,
+            (Progress::Inside { cases }, "CASE") => Progress::Inside { cases: cases + 1 },
+            (Progress::Inside { cases: 0 }, "END") => Progress::None,
+            (Progress::Inside { cases }, "END") => Progress::Inside { cases: cases - 1 },
+            (Progress::Inside { cases }, _) => Progress::Inside { cases },
+            (Progress::SawWords, "BEGIN") => Progress::Inside { cases: 0 },
+            (Progress::SawStatement, "SET") => Progress::SawWords,
+            (_, "STATEMENT") => Progress::SawStatement,
+            _ => Progress::None,
         };
         self.word.clear();
     }
@@ -234,8 +234,8 @@ impl Scanner {
             (Mode::String, _) => Pending::String,
             (Mode::Identifier, _) => Pending::Identifier,
             (Mode::BlockComment | Mode::CommentStart, _) => Pending::Comment,
-            (_, Set::Inside { cases: 0 }) if self.word == "END" => Pending::Statement,
-            (_, Set::Inside { .. }) => Pending::StatementSet,
+            (_, Progress::Inside { cases: 0 }) if self.word == "END" => Pending::Statement,
+            (_, Progress::Inside { .. }) => Pending::StatementSet,
             _ if self.has_content => Pending::Statement,
             _ => Pending::Nothing,
         }

@@ -353,7 +353,7 @@ pub struct CreateConnection {
 /// What an ALTER statement changes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AlterStatement {
-    Table(AlterTable),
+    Table(Box<AlterTable>),
     MaterializedTable(AlterMaterializedTable),
     View {
         name: ObjectName,

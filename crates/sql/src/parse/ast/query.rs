@@ -222,7 +222,7 @@ pub enum HintArguments {
 pub struct TableRef {
     pub kind: TableRefKind,
     pub alias: Option<TableAlias>,
-    pub sample: Option<TableSample>,
+    pub sample: Option<Box<TableSample>>,
     pub span: Span,
 }
 

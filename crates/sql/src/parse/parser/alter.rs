@@ -14,7 +14,9 @@ impl Parser<'_> {
             return self.alter_function_or_connection();
         }
         if self.eat_word("TABLE") {
-            return self.alter_table().map(AlterStatement::Table);
+            return self
+                .alter_table()
+                .map(|table| AlterStatement::Table(Box::new(table)));
         }
         if self.eat_word("MATERIALIZED") {
             self.expect_word("TABLE")?;

@@ -3,7 +3,7 @@
 //! The numbers are the operators' binding powers in Flink's grammar; a higher number binds tighter.
 
 use super::primary::Parenthesized;
-use super::{Expected, Parser, Result};
+use super::{Expected, OPERATOR, Parser, Result};
 use crate::parse::ast::{
     BinaryOperator, Expr, ExprKind, IsTest, JsonShape, LikeKind, QuantifiedSource, Quantifier, UnaryOperator,
 };
@@ -85,7 +85,7 @@ impl Parser<'_> {
                 self.finish_binary(left, operator).map(|expr| (expr, true))
             }
             _ => {
-                self.note(Expected::Thing("an operator"));
+                self.note(Expected::Thing(OPERATOR));
                 self.multiset_operator(left, power)
             }
         }
@@ -139,22 +139,22 @@ impl Parser<'_> {
             return Ok((left, false));
         }
         (0..tokens).for_each(|_| self.advance());
-        if operator.is_comparison() && !self.is_sign(Sign::LeftParen) {
-            if let Some(quantifier) = self.quantifier() {
-                let operand = Box::new(left);
-                let source = match self.parenthesized()? {
-                    Parenthesized::Query(query) => QuantifiedSource::Query(Box::new(query)),
-                    Parenthesized::Exprs(list) => QuantifiedSource::List(list),
-                };
-                let span = self.span_from(operand.span);
-                let kind = ExprKind::Quantified {
-                    operand,
-                    operator,
-                    quantifier,
-                    source,
-                };
-                return Ok((Expr::new(kind, span), true));
-            }
+        if operator.is_comparison()
+            && let Some(quantifier) = self.quantifier()
+        {
+            let operand = Box::new(left);
+            let source = match self.parenthesized()? {
+                Parenthesized::Query(query) => QuantifiedSource::Query(query),
+                Parenthesized::Exprs(list) => QuantifiedSource::List(list),
+            };
+            let span = self.span_from(operand.span);
+            let kind = ExprKind::Quantified {
+                operand,
+                operator,
+                quantifier,
+                source,
+            };
+            return Ok((Expr::new(kind, span), true));
         }
         self.finish_binary(left, operator).map(|expr| (expr, true))
     }
@@ -276,7 +276,7 @@ impl Parser<'_> {
         let kind = match contents {
             Parenthesized::Query(query) => ExprKind::InSubquery {
                 operand,
-                query: Box::new(query),
+                query,
                 negated,
             },
             Parenthesized::Exprs(list) => ExprKind::InList {

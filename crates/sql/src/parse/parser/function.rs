@@ -19,7 +19,7 @@ impl Parser<'_> {
     pub(super) fn call(&mut self, name: ObjectName) -> Result<Expr> {
         let call = self.function_call(name)?;
         let span = call.span;
-        Ok(Expr::new(ExprKind::Function(Box::new(call)), span))
+        Ok(Expr::new(ExprKind::Function(call), span))
     }
 
     /// A function whose name is a reserved word, perhaps without parentheses.
@@ -52,9 +52,9 @@ impl Parser<'_> {
     }
 
     /// `(arguments)` and the clauses that may follow.
-    pub(super) fn function_call(&mut self, name: ObjectName) -> Result<FunctionCall> {
+    pub(super) fn function_call(&mut self, name: ObjectName) -> Result<Box<FunctionCall>> {
         let start = name.span;
-        let mut call = FunctionCall::with_arguments(name, None, start);
+        let mut call = Box::new(FunctionCall::with_arguments(name, None, start));
         self.nested(|parser| parser.argument_list(&mut call))?;
         self.call_suffixes(&mut call)?;
         call.span = self.span_from(start);
@@ -258,6 +258,10 @@ impl Parser<'_> {
 
     /// `( [base] [PARTITION BY …] [ORDER BY …] [frame] )`.
     pub(super) fn window_spec(&mut self) -> Result<WindowSpec> {
+        self.nested(Self::window_spec_unguarded)
+    }
+
+    fn window_spec_unguarded(&mut self) -> Result<WindowSpec> {
         let start = self.span();
         self.expect_sign(Sign::LeftParen)?;
         let base = self.eat_identifier();

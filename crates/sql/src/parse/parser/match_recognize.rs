@@ -247,10 +247,8 @@ fn single_or(
     mut patterns: Vec<MatchPattern>,
     combine: fn(Vec<MatchPattern>) -> MatchPattern,
 ) -> MatchPattern {
-    if patterns.len() == 1 {
-        if let Some(only) = patterns.pop() {
-            return only;
-        }
+    if patterns.len() > 1 {
+        return combine(patterns);
     }
-    combine(patterns)
+    patterns.pop().unwrap_or_else(|| combine(Vec::new()))
 }

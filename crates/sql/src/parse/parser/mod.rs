@@ -60,6 +60,9 @@ const CLAUSE_WORDS: [&str; 16] = [
     "WITH",
 ];
 
+/// What messages call the place of any operator.
+const OPERATOR: &str = "an operator";
+
 /// Something that could have stood at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
@@ -308,9 +311,8 @@ impl<'a> Parser<'a> {
         let siblings = std::mem::replace(&mut self.height, 0);
         let result = production(self);
         self.depth -= 1;
-        let height = std::mem::replace(&mut self.height, siblings);
-        self.height = siblings.max(height);
         self.grow()?;
+        self.height = self.height.max(siblings);
         result
     }
 
@@ -358,7 +360,14 @@ impl<'a> Parser<'a> {
         };
         let mut error = self.error(kind, self.span(), format!("encountered {what}{after}"));
         if self.expected_position == self.position {
-            error.expected = self.expected.iter().map(|expected| expected.text()).collect();
+            let mut expected = self.expected.clone();
+            // Signs first, since they are what is forgotten most; operators last, since they fit nearly everywhere.
+            expected.sort_by_key(|expected| match expected {
+                Expected::Sign(_) => 0,
+                Expected::Thing(OPERATOR) | Expected::Word("IS") => 2,
+                _ => 1,
+            });
+            error.expected = expected.into_iter().map(Expected::text).collect();
         }
         error.hint = self.hint();
         error
@@ -386,10 +395,9 @@ impl<'a> Parser<'a> {
             _ => None,
         });
         let here = self.word();
-        if let Some(word) = here.filter(|word| !words::is_reserved(word)) {
-            if let Some(meant) = nearest(word, expected_words) {
-                return Some(format!("did you mean {meant}?"));
-            }
+        let mistyped = here.filter(|word| !words::is_reserved(word));
+        if let Some(meant) = mistyped.and_then(|word| nearest(word, expected_words)) {
+            return Some(format!("did you mean {meant}?"));
         }
         let wants_name = self.expected_position == self.position
             && self
@@ -402,6 +410,10 @@ impl<'a> Parser<'a> {
             ));
         }
         self.mistyped_clause()
+    }
+
+    fn follows_word(&self, word: &str) -> bool {
+        self.position > 0 && self.previous_span().text(self.sql).eq_ignore_ascii_case(word)
     }
 
     /// A clause's first word that was mistyped and taken as an alias just before.
@@ -430,7 +442,7 @@ impl<'a> Parser<'a> {
             TokenKind::Sign(Sign::HintStart) => {
                 Some("hints stand after SELECT, after a table in FROM or after the target of INSERT INTO")
             }
-            TokenKind::Word if self.is_word("EMIT") => {
+            TokenKind::Word if self.is_any_word(&["CHANGES", "FINAL"]) && self.follows_word("EMIT") => {
                 Some("there is no EMIT clause: a streaming query emits its changes by itself")
             }
             TokenKind::Word if self.is_word("MINUS") => Some("write EXCEPT"),

@@ -9,7 +9,7 @@ use crate::parse::words;
 
 /// What stood between two parentheses.
 pub(super) enum Parenthesized {
-    Query(Query),
+    Query(Box<Query>),
     Exprs(Vec<Expr>),
 }
 
@@ -69,10 +69,9 @@ impl Parser<'_> {
         if let Some(literal) = self.word_literal(&word) {
             return Ok(literal);
         }
-        if matches!(word.as_str(), "DATE" | "TIME" | "TIMESTAMP") {
-            if let Some(literal) = self.temporal_literal(&word)? {
-                return Ok(literal);
-            }
+        let is_temporal = matches!(word.as_str(), "DATE" | "TIME" | "TIMESTAMP");
+        if is_temporal && let Some(literal) = self.temporal_literal(&word)? {
+            return Ok(literal);
         }
         let is_call = self.is_sign_at(1, Sign::LeftParen);
         match word.as_str() {
@@ -273,7 +272,7 @@ impl Parser<'_> {
         let contents = self.parenthesized()?;
         let span = self.span_from(start);
         match contents {
-            Parenthesized::Query(query) => Ok(Expr::new(ExprKind::Subquery(Box::new(query)), span)),
+            Parenthesized::Query(query) => Ok(Expr::new(ExprKind::Subquery(query), span)),
             Parenthesized::Exprs(exprs) if exprs.len() == 1 && self.at_interval_unit() => {
                 self.datetime_difference(row_or_single(exprs, span), start)
             }
@@ -287,7 +286,7 @@ impl Parser<'_> {
         let contents = self.parenthesized()?;
         let span = self.span_from(start);
         Ok(match contents {
-            Parenthesized::Query(query) => Expr::new(ExprKind::Subquery(Box::new(query)), span),
+            Parenthesized::Query(query) => Expr::new(ExprKind::Subquery(query), span),
             Parenthesized::Exprs(exprs) => row_or_single(exprs, span),
         })
     }
@@ -327,7 +326,7 @@ impl Parser<'_> {
 
     fn parenthesized_contents(&mut self) -> Result<Parenthesized> {
         if self.starts_query() {
-            return self.query().map(Parenthesized::Query);
+            return self.query().map(|query| Parenthesized::Query(Box::new(query)));
         }
         if !(self.is_sign(Sign::LeftParen) && self.starts_query_inside()) {
             return self.comma_separated(Self::expr).map(Parenthesized::Exprs);
@@ -335,14 +334,14 @@ impl Parser<'_> {
         let start = self.span();
         let first = match self.parenthesized()? {
             Parenthesized::Query(query) if self.continues_query() => {
-                return self.query_after(query, start).map(Parenthesized::Query);
+                return self
+                    .query_after(*query, start)
+                    .map(|query| Parenthesized::Query(Box::new(query)));
             }
             Parenthesized::Query(query) if self.is_sign(Sign::RightParen) => {
                 return Ok(Parenthesized::Query(query));
             }
-            Parenthesized::Query(query) => {
-                Expr::new(ExprKind::Subquery(Box::new(query)), self.span_from(start))
-            }
+            Parenthesized::Query(query) => Expr::new(ExprKind::Subquery(query), self.span_from(start)),
             Parenthesized::Exprs(exprs) => row_or_single(exprs, self.span_from(start)),
         };
         let mut exprs = vec![self.operators(first, 0)?];

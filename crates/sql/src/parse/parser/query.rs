@@ -164,7 +164,7 @@ impl Parser<'_> {
                 .map(|query| QueryBody::Nested(Box::new(query)));
         }
         if self.at_word("SELECT") {
-            return self.select().map(|select| QueryBody::Select(Box::new(select)));
+            return self.select().map(QueryBody::Select);
         }
         if self.eat_word("VALUES") {
             let rows = self.comma_separated(Self::values_row)?;
@@ -196,14 +196,14 @@ impl Parser<'_> {
 
     // --- SELECT ---
 
-    fn select(&mut self) -> Result<Select> {
+    fn select(&mut self) -> Result<Box<Select>> {
         let start = self.span();
         self.expect_word("SELECT")?;
         let hints = self.hints()?;
         self.eat_word("STREAM");
         let quantifier = self.set_quantifier();
         let items = self.comma_separated(Self::select_item)?;
-        let mut select = Select {
+        let mut select = Box::new(Select {
             hints,
             quantifier,
             items,
@@ -214,9 +214,9 @@ impl Parser<'_> {
             windows: Vec::new(),
             qualify: None,
             span: start,
-        };
+        });
         if self.eat_word("FROM") {
-            select.from = Some(self.from_clause()?);
+            select.from = Some(self.joined_tables()?);
             self.select_clauses(&mut select)?;
         }
         select.span = self.span_from(start);

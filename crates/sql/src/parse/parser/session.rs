@@ -19,7 +19,7 @@ impl Parser<'_> {
             "STOP" => self.stop_job().map(StatementKind::StopJob)?,
             "CALL" => {
                 self.advance();
-                StatementKind::Call(Box::new(self.routine_call()?))
+                StatementKind::Call(self.routine_call()?)
             }
             "TRUNCATE" => {
                 self.expect_words(&["TRUNCATE", "TABLE"])?;

@@ -10,13 +10,13 @@ use crate::parse::token::Sign;
 
 /// What stood between the parentheses of FROM.
 enum ParenthesizedTable {
-    Query(Query),
-    Table(TableRef),
+    Query(Box<Query>),
+    Table(Box<TableRef>),
 }
 
 impl Parser<'_> {
     /// What follows FROM, joins included.
-    pub(super) fn from_clause(&mut self) -> Result<TableRef> {
+    pub(super) fn joined_tables(&mut self) -> Result<TableRef> {
         self.nested(|parser| {
             let first = parser.table_ref()?;
             parser.joins_and_commas(first)
@@ -144,7 +144,7 @@ impl Parser<'_> {
         }
         let name = self.object_name()?;
         if self.is_sign(Sign::LeftParen) {
-            let call = Box::new(self.function_call(name)?);
+            let call = self.function_call(name)?;
             return Ok(TableRefKind::Function { lateral, call });
         }
         self.named_table(name).map(TableRefKind::Table)
@@ -155,7 +155,7 @@ impl Parser<'_> {
         Ok(match self.parenthesized()? {
             super::primary::Parenthesized::Exprs(exprs) => exprs,
             super::primary::Parenthesized::Query(query) => {
-                let kind = crate::parse::ast::ExprKind::Subquery(Box::new(query));
+                let kind = crate::parse::ast::ExprKind::Subquery(query);
                 vec![Expr::new(kind, self.span_from(start))]
             }
         })
@@ -170,13 +170,13 @@ impl Parser<'_> {
         }
         self.expect_sign(Sign::LeftParen)?;
         self.eat_word("SPECIFIC");
-        let call = Box::new(self.routine_call()?);
+        let call = self.routine_call()?;
         self.expect_sign(Sign::RightParen)?;
         Ok(TableRefKind::Function { lateral, call })
     }
 
     /// `name(arguments)`, where a call is demanded.
-    pub(super) fn routine_call(&mut self) -> Result<FunctionCall> {
+    pub(super) fn routine_call(&mut self) -> Result<Box<FunctionCall>> {
         let is_reserved_function = self.word().is_some_and(crate::parse::words::is_reserved_function);
         let name = if is_reserved_function {
             let span = self.span();
@@ -224,16 +224,13 @@ impl Parser<'_> {
             Ok(contents)
         })?;
         Ok(match contents {
-            ParenthesizedTable::Table(table) => table,
+            ParenthesizedTable::Table(table) => *table,
             ParenthesizedTable::Query(query) => self.subquery(query, lateral, start),
         })
     }
 
-    fn subquery(&self, query: Query, lateral: bool, start: Span) -> TableRef {
-        let kind = TableRefKind::Subquery {
-            lateral,
-            query: Box::new(query),
-        };
+    fn subquery(&self, query: Box<Query>, lateral: bool, start: Span) -> TableRef {
+        let kind = TableRefKind::Subquery { lateral, query };
         TableRef {
             kind,
             alias: None,
@@ -245,10 +242,14 @@ impl Parser<'_> {
     fn parenthesized_table_contents(&mut self, lateral: bool) -> Result<ParenthesizedTable> {
         // `(TABLE f(…))` is no query, `(TABLE t)` is the same either way.
         if self.starts_query() && !self.is_word("TABLE") {
-            return self.query().map(ParenthesizedTable::Query);
+            return self
+                .query()
+                .map(|query| ParenthesizedTable::Query(Box::new(query)));
         }
         if !(self.is_sign(Sign::LeftParen) && self.starts_query_inside()) {
-            return self.from_clause().map(ParenthesizedTable::Table);
+            return self
+                .joined_tables()
+                .map(|table| ParenthesizedTable::Table(Box::new(table)));
         }
         let start = self.span();
         let contents = self.nested(|parser| {
@@ -259,21 +260,28 @@ impl Parser<'_> {
         })?;
         let first = match contents {
             ParenthesizedTable::Query(query) if self.continues_query() => {
-                return self.query_after(query, start).map(ParenthesizedTable::Query);
+                return self
+                    .query_after(*query, start)
+                    .map(|query| ParenthesizedTable::Query(Box::new(query)));
             }
             ParenthesizedTable::Query(query) if self.is_sign(Sign::RightParen) => {
                 return Ok(ParenthesizedTable::Query(query));
             }
             ParenthesizedTable::Query(query) => self.subquery(query, lateral, start),
-            ParenthesizedTable::Table(table) => table,
+            ParenthesizedTable::Table(table) => *table,
         };
         let first = self.table_suffixes(first)?;
-        self.joins_and_commas(first).map(ParenthesizedTable::Table)
+        self.joins_and_commas(first)
+            .map(|table| ParenthesizedTable::Table(Box::new(table)))
     }
 
     // --- what follows a table ---
 
     fn table_suffixes(&mut self, mut table: TableRef) -> Result<TableRef> {
+        // Joins in parentheses can be joined on, but have no name of their own.
+        if matches!(table.kind, TableRefKind::Join(_)) {
+            return Ok(table);
+        }
         if self.is_word("MATCH_RECOGNIZE") {
             table = self.match_recognize(table)?;
         }
@@ -283,8 +291,7 @@ impl Parser<'_> {
         if self.eat_word("UNPIVOT") {
             table = self.unpivot(table)?;
         }
-        let has_alias = table.alias.is_some() || matches!(table.kind, TableRefKind::Join(_));
-        if !has_alias {
+        if table.alias.is_none() {
             table.alias = self.table_alias()?;
             // The alias may also stand before the clause: `t AS a MATCH_RECOGNIZE (…)`.
             if self.is_word("MATCH_RECOGNIZE") {
@@ -319,7 +326,7 @@ impl Parser<'_> {
         }))
     }
 
-    fn table_sample(&mut self) -> Result<Option<TableSample>> {
+    fn table_sample(&mut self) -> Result<Option<Box<TableSample>>> {
         let start = self.span();
         if !self.eat_word("TABLESAMPLE") {
             return Ok(None);
@@ -339,12 +346,13 @@ impl Parser<'_> {
             repeatable = Some(self.expr()?);
             self.expect_sign(Sign::RightParen)?;
         }
-        Ok(Some(TableSample {
+        let span = self.span_from(start);
+        Ok(Some(Box::new(TableSample {
             method,
             argument,
             repeatable,
-            span: self.span_from(start),
-        }))
+            span,
+        })))
     }
 
     fn wrapped(&mut self, kind: TableRefKind, start: Span) -> Result<TableRef> {

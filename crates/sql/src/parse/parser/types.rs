@@ -109,7 +109,9 @@ impl Parser<'_> {
                 self.advance();
                 self.interval_qualifier().map(DataTypeKind::Interval)
             }
-            "ARRAY" | "MULTISET" | "MAP" | "ROW" | "STRUCTURED" | "RAW" => self.composite_type(&word),
+            "ARRAY" | "MULTISET" | "MAP" | "ROW" | "STRUCTURED" | "RAW" => {
+                self.nested(|parser| parser.composite_type(&word))
+            }
             _ => self.named_type(&word),
         }
     }

@@ -1,0 +1,3 @@
+//! Integration tests of the SQL front end.
+
+mod parse;
