@@ -23,6 +23,8 @@ use jiff::tz::TimeZone;
 use millstream_types::java_text::{write_decimal_plain, write_double, write_float};
 use millstream_types::{LogicalType, TypeKind, timestamp_nanos};
 
+use crate::scalar::collection::bitmap::write_bitmap;
+
 pub use temporal::{write_date, write_day_time, write_time, write_timestamp, write_year_month};
 pub use zone::ZoneOffsets;
 
@@ -148,7 +150,7 @@ impl Printer {
             Kind::Text => out.push_str(array.as_string_view().value(row)),
             Kind::Bytes => self.write_bytes(out, array.as_binary_view().value(row)),
             Kind::Variant => out.push_str(&String::from_utf8_lossy(array.as_binary_view().value(row))),
-            Kind::Bitmap => write_hex(out, array.as_binary_view().value(row)),
+            Kind::Bitmap => write_bitmap(out, array.as_binary_view().value(row)),
             Kind::Boolean => self.write_boolean(out, array.as_boolean().value(row)),
             Kind::TinyInt => display(out, array.as_primitive::<Int8Type>().value(row)),
             Kind::SmallInt => display(out, array.as_primitive::<Int16Type>().value(row)),

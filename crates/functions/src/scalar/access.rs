@@ -9,8 +9,8 @@ use arrow_array::builder::{BinaryViewBuilder, BooleanBuilder, PrimitiveBuilder, 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryViewArray, BooleanArray, ListArray, MapArray, PrimitiveArray,
-    StringViewArray,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryViewArray, BooleanArray, ListArray, PrimitiveArray,
+    StringViewArray, StructArray,
 };
 use arrow_schema::DataType;
 use millstream_types::arrow_type;
@@ -47,7 +47,6 @@ pub(crate) type Text<'a> = Rows<'a, StringViewArray>;
 pub(crate) type Bytes<'a> = Rows<'a, BinaryViewArray>;
 pub(crate) type Booleans<'a> = Rows<'a, BooleanArray>;
 pub(crate) type Lists<'a> = Rows<'a, ListArray>;
-pub(crate) type Maps<'a> = Rows<'a, MapArray>;
 
 impl<'a> Text<'a> {
     pub(crate) fn get(&self, row: usize) -> Option<&'a str> {
@@ -84,11 +83,30 @@ impl Lists<'_> {
     }
 }
 
-impl Maps<'_> {
+/// A MAP argument: lists of entries.
+#[derive(Clone, Copy)]
+pub(crate) struct Maps<'a> {
+    lists: Lists<'a>,
+    entries: &'a StructArray,
+}
+
+impl<'a> Maps<'a> {
+    pub(crate) fn array(&self) -> &'a ListArray {
+        self.lists.array()
+    }
+
     pub(crate) fn range(&self, row: usize) -> Option<Range> {
-        let offsets = self.array.value_offsets();
-        self.valid_index(row)
-            .map(|i| offsets[i] as usize..offsets[i + 1] as usize)
+        self.lists.range(row)
+    }
+
+    /// The keys of all rows.
+    pub(crate) fn keys(&self) -> &'a ArrayRef {
+        self.entries.column(0)
+    }
+
+    /// The values of all rows.
+    pub(crate) fn values(&self) -> &'a ArrayRef {
+        self.entries.column(1)
     }
 }
 
@@ -148,7 +166,14 @@ impl<'a> KernelArgs<'a> {
     }
 
     pub(crate) fn maps(&self, i: usize) -> Result<Maps<'a>, EvalError> {
-        self.rows_of(i)
+        let lists = self.lists(i)?;
+        let entries = lists
+            .array()
+            .values()
+            .as_struct_opt()
+            .filter(|entries| entries.num_columns() == 2);
+        let entries = entries.ok_or_else(|| internal(format!("argument {i} has no entries")))?;
+        Ok(Maps { lists, entries })
     }
 
     pub(crate) fn primitives<T: ArrowPrimitiveType>(

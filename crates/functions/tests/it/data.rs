@@ -500,3 +500,18 @@ fn strings() {
 fn regular_expressions() {
     check_file("regexp");
 }
+
+#[test]
+fn conditionals() {
+    check_file("conditional");
+}
+
+#[test]
+fn json() {
+    check_file("json");
+}
+
+#[test]
+fn collections() {
+    check_file("collection");
+}

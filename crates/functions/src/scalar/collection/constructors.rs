@@ -1,0 +1,144 @@
+//! ARRAY, MAP and ROW constructors.
+
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use arrow_select::take::take;
+use millstream_types::{LogicalType, TypeKind, arrow_type, map_array, struct_array};
+
+use super::elements::ListWriter;
+use crate::scalar::forms::{refused, wrong_count, wrong_types};
+use crate::scalar::{Datum, EvalError, Group, KernelArgs, ScalarFunction};
+use crate::signature::{ArgInfo, Signature, SignatureError};
+use crate::typing::common_type;
+
+pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
+    ScalarFunction::new(
+        Group::Constructor,
+        "ARRAY",
+        "ARRAY[value1 [, value2]*]",
+        "An array of the values, which are cast to their common type.",
+        array_signature,
+        array,
+    ),
+    ScalarFunction::new(
+        Group::Constructor,
+        "MAP",
+        "MAP[key1, value1 [, key2, value2]*]",
+        "A map of the keys to the values; keys and values are each cast to their common type.",
+        map_signature,
+        map,
+    ),
+    ScalarFunction::new(
+        Group::Constructor,
+        "ROW",
+        "ROW(value1 [, value2]*)",
+        "A row of the values, with the field names EXPR$0, EXPR$1 and so on.",
+        row_signature,
+        row,
+    ),
+];
+
+fn common(function: &str, args: &[ArgInfo<'_>]) -> Result<LogicalType, SignatureError> {
+    let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty.without_time_attribute()).collect();
+    let types: Vec<&LogicalType> = types.iter().collect();
+    if types.iter().all(|ty| ty.is_null()) {
+        return Err(refused(format!(
+            "illegal use of 'NULL': {function} needs a value that is not NULL to have a type"
+        )));
+    }
+    common_type(&types)
+        .ok_or_else(|| wrong_types(function, args, format!("{function}[...] of one common type")))
+}
+
+fn array_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
+    if args.is_empty() {
+        return Err(wrong_count("ARRAY", "at least 1", 0));
+    }
+    let element = common("ARRAY", args)?;
+    let types = args
+        .iter()
+        .map(|arg| element.with_nullable(arg.ty.nullable))
+        .collect();
+    Ok(Signature {
+        args: types,
+        result: LogicalType::array(element).with_nullable(false),
+    })
+}
+
+/// Lists of the arguments `from`, `from + step`, … in each row.
+fn lists(args: &KernelArgs<'_>, from: usize, step: usize) -> ListWriter {
+    let data: Vec<&Datum> = args.args.iter().skip(from).step_by(step).collect();
+    let sources = data.iter().map(|datum| Arc::clone(datum.array())).collect();
+    let mut writer = ListWriter::new(sources, args.rows);
+    for row in 0..args.rows {
+        for (source, datum) in data.iter().enumerate() {
+            writer.push_datum(source, datum, row);
+        }
+        writer.end_row();
+    }
+    writer
+}
+
+fn array(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
+    lists(args, 0, 1).finish(args.result)
+}
+
+fn map_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
+    if args.is_empty() {
+        return Err(wrong_count("MAP", "at least 2", 0));
+    }
+    if args.len() % 2 != 0 {
+        return Err(wrong_count("MAP", "an even number of", args.len()));
+    }
+    let side = |from: usize| args.iter().skip(from).step_by(2).copied().collect::<Vec<_>>();
+    let (key, value) = (common("MAP", &side(0))?, common("MAP", &side(1))?);
+    let types = args
+        .iter()
+        .enumerate()
+        .map(|(i, arg)| if i % 2 == 0 { &key } else { &value }.with_nullable(arg.ty.nullable))
+        .collect();
+    Ok(Signature {
+        args: types,
+        result: LogicalType::map(key, value).with_nullable(false),
+    })
+}
+
+fn map(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
+    let TypeKind::Map(key, value) = &args.result.kind else {
+        return Err(crate::scalar::access::internal("the result is no map"));
+    };
+    let (keys, offsets, nulls) = lists(args, 0, 2).parts(&arrow_type(key))?;
+    let (values, _, _) = lists(args, 1, 2).parts(&arrow_type(value))?;
+    Ok(map_array(args.result, keys, values, offsets, Some(nulls)))
+}
+
+fn row_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
+    let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty.without_time_attribute()).collect();
+    let fields = types
+        .iter()
+        .enumerate()
+        .map(|(i, ty)| (format!("EXPR${i}"), ty.clone()));
+    let result = LogicalType::row(fields).with_nullable(false);
+    Ok(Signature { args: types, result })
+}
+
+/// A datum as a column of so many rows.
+pub(super) fn column(datum: &Datum, rows: usize) -> Result<ArrayRef, EvalError> {
+    match datum {
+        Datum::Column(array) => Ok(Arc::clone(array)),
+        Datum::Constant(array) => {
+            let indices = arrow_array::UInt32Array::from_iter_values(std::iter::repeat_n(0, rows));
+            Ok(take(array, &indices, None)?)
+        }
+    }
+}
+
+fn row(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
+    let columns = args
+        .args
+        .iter()
+        .map(|datum| column(datum, args.rows))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(struct_array(args.result, columns, None, args.rows))
+}
