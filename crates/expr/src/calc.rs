@@ -29,10 +29,17 @@ pub struct CompiledCalc {
 
 impl CompiledCalc {
     /// Compiles for inputs of `inputs` columns.
-    pub fn compile(condition: Option<&Expr>, projections: &[Expr], inputs: usize) -> Result<Self, CompileError> {
+    pub fn compile(
+        condition: Option<&Expr>,
+        projections: &[Expr],
+        inputs: usize,
+    ) -> Result<Self, CompileError> {
         for expr in condition.into_iter().chain(projections) {
             if let Some(index) = expr.columns().into_iter().find(|index| *index >= inputs) {
-                return Err(CompileError::UnknownColumn { index, columns: inputs });
+                return Err(CompileError::UnknownColumn {
+                    index,
+                    columns: inputs,
+                });
             }
         }
         let mut projections = projections.to_vec();
@@ -81,18 +88,36 @@ impl CompiledCalc {
         for projection in &mut self.projections {
             projected.push(projection.eval_array(&columns, rows, env)?);
         }
-        Ok(Batch { columns: projected, kinds, rows })
+        Ok(Batch {
+            columns: projected,
+            kinds,
+            rows,
+        })
     }
 
     fn empty(&self) -> Batch {
-        let columns = self.projections.iter().map(|p| new_empty_array(&arrow_type(p.ty()))).collect();
-        Batch { columns, kinds: None, rows: 0 }
+        let columns = self
+            .projections
+            .iter()
+            .map(|p| new_empty_array(&arrow_type(p.ty())))
+            .collect();
+        Batch {
+            columns,
+            kinds: None,
+            rows: 0,
+        }
     }
 }
 
 /// What the condition computes more than once, or the projections compute again, becomes columns before it.
-fn split_condition(condition: Option<&Expr>, projections: &mut Vec<Expr>, inputs: usize) -> (Vec<Expr>, Option<Expr>) {
-    let Some(condition) = condition else { return (Vec::new(), None) };
+fn split_condition(
+    condition: Option<&Expr>,
+    projections: &mut Vec<Expr>,
+    inputs: usize,
+) -> (Vec<Expr>, Option<Expr>) {
+    let Some(condition) = condition else {
+        return (Vec::new(), None);
+    };
     let mut exprs = vec![condition.clone()];
     exprs.append(projections);
     let before = common::extract(&mut exprs, 1, inputs);

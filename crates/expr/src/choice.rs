@@ -97,7 +97,11 @@ pub(crate) fn coalesce(args: &mut [Lazy], input: Input<'_>, env: &Environment) -
             Some(nulls) => &nulls & &open,
         };
         // A dense value has a row for each open row, also for those that are left to the next operand.
-        parts.push(Part { rows: open.clone(), value, dense });
+        parts.push(Part {
+            rows: open.clone(),
+            value,
+            dense,
+        });
         open = left;
     }
     weave(parts, input.rows)

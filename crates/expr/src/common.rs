@@ -19,7 +19,9 @@ pub(crate) fn extract(exprs: &mut [Expr], certain: usize, first_column: usize) -
         return shared;
     }
     while shared.len() < SHARED_MAX {
-        let Some(part) = largest_shared(exprs, certain) else { break };
+        let Some(part) = largest_shared(exprs, certain) else {
+            break;
+        };
         let column = Expr::column(first_column + shared.len(), part.ty());
         for expr in exprs.iter_mut() {
             *expr = replace(expr.clone(), &part, &column);
@@ -33,7 +35,10 @@ pub(crate) fn extract(exprs: &mut [Expr], certain: usize, first_column: usize) -
 /// shared further stay in it, which costs a little and keeps the order of evaluation trivial.
 fn largest_shared(exprs: &[Expr], certain: usize) -> Option<Expr> {
     let mut parts: Vec<&Expr> = Vec::new();
-    exprs.iter().take(certain).for_each(|expr| collect_certain(expr, &mut parts));
+    exprs
+        .iter()
+        .take(certain)
+        .for_each(|expr| collect_certain(expr, &mut parts));
     parts.retain(|part| is_worth_sharing(part));
     let mut best: Option<(&Expr, usize)> = None;
     for part in parts {
@@ -53,17 +58,28 @@ fn collect_certain<'e>(expr: &'e Expr, found: &mut Vec<&'e Expr>) {
     found.push(expr);
     match expr {
         Expr::And(args) | Expr::Or(args) | Expr::Coalesce { args, .. } => {
-            args.first().into_iter().for_each(|first| collect_certain(first, found));
+            args.first()
+                .into_iter()
+                .for_each(|first| collect_certain(first, found));
         }
         Expr::Case { branches, .. } => {
-            branches.first().into_iter().for_each(|(condition, _)| collect_certain(condition, found));
+            branches
+                .first()
+                .into_iter()
+                .for_each(|(condition, _)| collect_certain(condition, found));
         }
-        _ => expr.children().into_iter().for_each(|child| collect_certain(child, found)),
+        _ => expr
+            .children()
+            .into_iter()
+            .for_each(|child| collect_certain(child, found)),
     }
 }
 
 fn is_worth_sharing(expr: &Expr) -> bool {
-    if matches!(expr, Expr::Column { .. } | Expr::Literal { .. } | Expr::Field { .. }) {
+    if matches!(
+        expr,
+        Expr::Column { .. } | Expr::Literal { .. } | Expr::Field { .. }
+    ) {
         return false;
     }
     let mut repeatable = true;

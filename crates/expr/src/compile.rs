@@ -53,19 +53,39 @@ pub(crate) fn compile(expr: &Expr) -> Result<Node, CompileError> {
         Expr::Cast { input, ty, safe } => {
             let cast = Cast::new(&input.ty(), ty, *safe).map_err(CompileError::Cast)?;
             let input = compile(input)?;
-            if cast.is_identity() { input } else { Node::Cast { input: Box::new(input), cast } }
+            if cast.is_identity() {
+                input
+            } else {
+                Node::Cast {
+                    input: Box::new(input),
+                    cast,
+                }
+            }
         }
         Expr::And(args) => Node::And(compile_lazy(args)?),
         Expr::Or(args) => Node::Or(compile_lazy(args)?),
-        Expr::Case { branches, otherwise, .. } => {
+        Expr::Case {
+            branches, otherwise, ..
+        } => {
             let branches: Result<Vec<Branch>, CompileError> = branches
                 .iter()
-                .map(|(condition, value)| Ok(Branch { condition: lazy(condition)?, value: lazy(value)? }))
+                .map(|(condition, value)| {
+                    Ok(Branch {
+                        condition: lazy(condition)?,
+                        value: lazy(value)?,
+                    })
+                })
                 .collect();
-            Node::Case { branches: branches?, otherwise: Box::new(lazy(otherwise)?) }
+            Node::Case {
+                branches: branches?,
+                otherwise: Box::new(lazy(otherwise)?),
+            }
         }
         Expr::Coalesce { args, .. } => Node::Coalesce(compile_lazy(args)?),
-        Expr::Field { input, index, .. } => Node::Field { input: Box::new(compile(input)?), index: *index },
+        Expr::Field { input, index, .. } => Node::Field {
+            input: Box::new(compile(input)?),
+            index: *index,
+        },
     })
 }
 
@@ -73,7 +93,13 @@ fn compile_call(name: &str, args: &[Expr], ty: &LogicalType) -> Result<Call, Com
     let function = scalar_function(name).ok_or_else(|| CompileError::UnknownFunction(name.to_owned()))?;
     let nodes: Result<Vec<Node>, CompileError> = args.iter().map(compile).collect();
     let arg_types = args.iter().map(Expr::ty).collect();
-    Ok(Call { function, args: nodes?, arg_types, result: ty.clone(), cache: CallCache::default() })
+    Ok(Call {
+        function,
+        args: nodes?,
+        arg_types,
+        result: ty.clone(),
+        cache: CallCache::default(),
+    })
 }
 
 fn compile_lazy(args: &[Expr]) -> Result<Vec<Lazy>, CompileError> {
@@ -81,14 +107,20 @@ fn compile_lazy(args: &[Expr]) -> Result<Vec<Lazy>, CompileError> {
 }
 
 fn lazy(expr: &Expr) -> Result<Lazy, CompileError> {
-    Ok(Lazy { node: compile(expr)?, columns: expr.columns(), eager: is_cheap_and_safe(expr) })
+    Ok(Lazy {
+        node: compile(expr)?,
+        columns: expr.columns(),
+        eager: is_cheap_and_safe(expr),
+    })
 }
 
 /// Whether an expression may be evaluated for rows that do not need it.
 fn is_cheap_and_safe(expr: &Expr) -> bool {
     let alone = match expr {
         Expr::Call { function, .. } => CHEAP_AND_SAFE.contains(&function.as_str()),
-        Expr::Cast { input, ty, safe } => Cast::new(&input.ty(), ty, *safe).is_ok_and(|cast| cast.is_identity()),
+        Expr::Cast { input, ty, safe } => {
+            Cast::new(&input.ty(), ty, *safe).is_ok_and(|cast| cast.is_identity())
+        }
         Expr::Case { .. } | Expr::Coalesce { .. } => false,
         _ => true,
     };

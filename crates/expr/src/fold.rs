@@ -23,10 +23,18 @@ fn fold_node(node: Expr, env: &Environment) -> Expr {
         Expr::Column { .. } | Expr::Literal { .. } => node,
         Expr::And(args) => fold_logic(args, true),
         Expr::Or(args) => fold_logic(args, false),
-        Expr::Case { branches, otherwise, ty } => fold_case(branches, *otherwise, ty),
+        Expr::Case {
+            branches,
+            otherwise,
+            ty,
+        } => fold_case(branches, *otherwise, ty),
         Expr::Coalesce { args, ty } => fold_coalesce(args, ty),
         Expr::Call { .. } | Expr::Cast { .. } | Expr::Field { .. } => {
-            if is_constant(&node) { evaluate(&node, env).unwrap_or(node) } else { node }
+            if is_constant(&node) {
+                evaluate(&node, env).unwrap_or(node)
+            } else {
+                node
+            }
         }
     }
 }
@@ -38,7 +46,11 @@ fn is_constant(node: &Expr) -> bool {
         }
         _ => true,
     };
-    deterministic && node.children().iter().all(|child| matches!(child, Expr::Literal { .. }))
+    deterministic
+        && node
+            .children()
+            .iter()
+            .all(|child| matches!(child, Expr::Literal { .. }))
 }
 
 fn evaluate(node: &Expr, env: &Environment) -> Option<Expr> {
@@ -62,20 +74,30 @@ fn shortened(value: Scalar) -> Scalar {
 }
 
 fn literal(value: Scalar, ty: LogicalType) -> Expr {
-    let ty = if value.is_null() { ty.with_nullable(true) } else { ty };
+    let ty = if value.is_null() {
+        ty.with_nullable(true)
+    } else {
+        ty
+    };
     Expr::Literal { value, ty }
 }
 
 /// AND if `neutral`, else OR: the neutral value drops out, the other one decides.
 fn fold_logic(args: Vec<Expr>, neutral: bool) -> Expr {
     let truth = |arg: &Expr| match arg {
-        Expr::Literal { value: Scalar::Boolean(value), .. } => Some(*value),
+        Expr::Literal {
+            value: Scalar::Boolean(value),
+            ..
+        } => Some(*value),
         _ => None,
     };
     if args.iter().any(|arg| truth(arg) == Some(!neutral)) {
         return boolean(!neutral);
     }
-    let mut kept: Vec<Expr> = args.into_iter().filter(|arg| truth(arg) != Some(neutral)).collect();
+    let mut kept: Vec<Expr> = args
+        .into_iter()
+        .filter(|arg| truth(arg) != Some(neutral))
+        .collect();
     if kept.len() > 1 && kept.iter().all(is_null_literal) {
         kept.truncate(1);
     }
@@ -88,11 +110,20 @@ fn fold_logic(args: Vec<Expr>, neutral: bool) -> Expr {
 }
 
 fn boolean(value: bool) -> Expr {
-    Expr::Literal { value: Scalar::Boolean(value), ty: LogicalType::not_null(TypeKind::Boolean) }
+    Expr::Literal {
+        value: Scalar::Boolean(value),
+        ty: LogicalType::not_null(TypeKind::Boolean),
+    }
 }
 
 fn is_null_literal(expr: &Expr) -> bool {
-    matches!(expr, Expr::Literal { value: Scalar::Null, .. })
+    matches!(
+        expr,
+        Expr::Literal {
+            value: Scalar::Null,
+            ..
+        }
+    )
 }
 
 fn fold_case(branches: Vec<(Expr, Expr)>, otherwise: Expr, ty: LogicalType) -> Expr {
@@ -100,7 +131,10 @@ fn fold_case(branches: Vec<(Expr, Expr)>, otherwise: Expr, ty: LogicalType) -> E
     let mut last = otherwise;
     for (condition, value) in branches {
         match condition {
-            Expr::Literal { value: Scalar::Boolean(true), .. } => {
+            Expr::Literal {
+                value: Scalar::Boolean(true),
+                ..
+            } => {
                 last = value;
                 break;
             }
@@ -108,7 +142,15 @@ fn fold_case(branches: Vec<(Expr, Expr)>, otherwise: Expr, ty: LogicalType) -> E
             condition => kept.push((condition, value)),
         }
     }
-    if kept.is_empty() { last } else { Expr::Case { branches: kept, otherwise: Box::new(last), ty } }
+    if kept.is_empty() {
+        last
+    } else {
+        Expr::Case {
+            branches: kept,
+            otherwise: Box::new(last),
+            ty,
+        }
+    }
 }
 
 fn fold_coalesce(args: Vec<Expr>, ty: LogicalType) -> Expr {

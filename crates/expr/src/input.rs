@@ -25,7 +25,10 @@ pub(crate) struct Selected {
 
 impl Selected {
     pub(crate) fn as_input(&self) -> Input<'_> {
-        Input { columns: &self.columns, rows: self.rows }
+        Input {
+            columns: &self.columns,
+            rows: self.rows,
+        }
     }
 }
 
@@ -40,7 +43,10 @@ impl Input<'_> {
                 *values = predicate.filter(values)?;
             }
         }
-        Ok(Selected { columns, rows: predicate.count() })
+        Ok(Selected {
+            columns,
+            rows: predicate.count(),
+        })
     }
 }
 
@@ -65,6 +71,9 @@ pub(crate) fn null_rows(datum: &Datum, rows: usize) -> Option<BooleanBuffer> {
     match datum {
         Datum::Constant(array) if array.is_null(0) => Some(BooleanBuffer::new_set(rows)),
         Datum::Constant(_) => None,
-        Datum::Column(array) => array.nulls().filter(|nulls| nulls.null_count() > 0).map(|nulls| !nulls.inner()),
+        Datum::Column(array) => array
+            .nulls()
+            .filter(|nulls| nulls.null_count() > 0)
+            .map(|nulls| !nulls.inner()),
     }
 }

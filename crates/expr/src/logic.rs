@@ -20,7 +20,10 @@ struct Known {
 }
 
 pub(crate) fn and(args: &mut [Lazy], input: Input<'_>, env: &Environment) -> Result<Datum, EvalError> {
-    let mut known = Known { holds: BooleanBuffer::new_set(input.rows), fails: BooleanBuffer::new_unset(input.rows) };
+    let mut known = Known {
+        holds: BooleanBuffer::new_set(input.rows),
+        fails: BooleanBuffer::new_unset(input.rows),
+    };
     for arg in args {
         let open = !&known.fails;
         let count = open.count_set_bits();
@@ -35,7 +38,10 @@ pub(crate) fn and(args: &mut [Lazy], input: Input<'_>, env: &Environment) -> Res
 }
 
 pub(crate) fn or(args: &mut [Lazy], input: Input<'_>, env: &Environment) -> Result<Datum, EvalError> {
-    let mut known = Known { holds: BooleanBuffer::new_unset(input.rows), fails: BooleanBuffer::new_set(input.rows) };
+    let mut known = Known {
+        holds: BooleanBuffer::new_unset(input.rows),
+        fails: BooleanBuffer::new_set(input.rows),
+    };
     for arg in args {
         let open = !&known.holds;
         let count = open.count_set_bits();
@@ -69,7 +75,14 @@ fn truth(
     let rows = if dense { count } else { input.rows };
     let holds = true_rows(&datum, rows)?;
     let fails = false_rows(&datum, rows, &holds);
-    if dense { Ok(Known { holds: scatter(&holds, open), fails: scatter(&fails, open) }) } else { Ok(Known { holds, fails }) }
+    if dense {
+        Ok(Known {
+            holds: scatter(&holds, open),
+            fails: scatter(&fails, open),
+        })
+    } else {
+        Ok(Known { holds, fails })
+    }
 }
 
 fn false_rows(datum: &Datum, rows: usize, holds: &BooleanBuffer) -> BooleanBuffer {

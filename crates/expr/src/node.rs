@@ -6,7 +6,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, new_empty_array};
 use arrow_buffer::BooleanBuffer;
 use millstream_functions::cast::{Cast, mask_nulls};
-use millstream_functions::{CallCache, Datum, Determinism, Environment, EvalError, KernelArgs, ScalarFunction};
+use millstream_functions::{
+    CallCache, Datum, Determinism, Environment, EvalError, KernelArgs, ScalarFunction,
+};
 use millstream_plan::Expr;
 use millstream_types::{LogicalType, arrow_type};
 
@@ -26,12 +28,21 @@ pub(crate) enum Node {
     /// An array of length 1.
     Constant(ArrayRef),
     Call(Call),
-    Cast { input: Box<Node>, cast: Cast },
+    Cast {
+        input: Box<Node>,
+        cast: Cast,
+    },
     And(Vec<Lazy>),
     Or(Vec<Lazy>),
-    Case { branches: Vec<Branch>, otherwise: Box<Lazy> },
+    Case {
+        branches: Vec<Branch>,
+        otherwise: Box<Lazy>,
+    },
     Coalesce(Vec<Lazy>),
-    Field { input: Box<Node>, index: usize },
+    Field {
+        input: Box<Node>,
+        index: usize,
+    },
 }
 
 /// A function applied to arguments.
@@ -54,13 +65,18 @@ pub(crate) struct Lazy {
 
 impl std::fmt::Debug for CompiledExpr {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CompiledExpr").field("ty", &self.ty).finish_non_exhaustive()
+        f.debug_struct("CompiledExpr")
+            .field("ty", &self.ty)
+            .finish_non_exhaustive()
     }
 }
 
 impl CompiledExpr {
     pub fn compile(expr: &Expr) -> Result<Self, CompileError> {
-        Ok(Self { root: compile(expr)?, ty: expr.ty() })
+        Ok(Self {
+            root: compile(expr)?,
+            ty: expr.ty(),
+        })
     }
 
     /// The type of the value.
@@ -85,7 +101,12 @@ impl CompiledExpr {
     }
 
     /// The value for each of `rows` rows.
-    pub fn eval_array(&mut self, columns: &[ArrayRef], rows: usize, env: &Environment) -> Result<ArrayRef, EvalError> {
+    pub fn eval_array(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+        env: &Environment,
+    ) -> Result<ArrayRef, EvalError> {
         Ok(expand(&self.eval(columns, rows, env)?, rows)?)
     }
 
@@ -103,10 +124,13 @@ impl CompiledExpr {
 
 /// The rows at which a BOOLEAN datum is TRUE.
 pub(crate) fn true_rows(datum: &Datum, rows: usize) -> Result<BooleanBuffer, EvalError> {
-    let array = datum.array().as_boolean_opt().ok_or_else(|| EvalError::Internal {
-        function: "condition".to_owned(),
-        message: format!("expected a BOOLEAN, found {}", datum.array().data_type()),
-    })?;
+    let array = datum
+        .array()
+        .as_boolean_opt()
+        .ok_or_else(|| EvalError::Internal {
+            function: "condition".to_owned(),
+            message: format!("expected a BOOLEAN, found {}", datum.array().data_type()),
+        })?;
     Ok(match datum {
         Datum::Constant(_) if array.is_valid(0) && array.value(0) => BooleanBuffer::new_set(rows),
         Datum::Constant(_) => BooleanBuffer::new_unset(rows),
@@ -139,7 +163,11 @@ fn column(input: Input<'_>, index: usize) -> Result<Datum, EvalError> {
         function: "column".to_owned(),
         message: format!("no column {index} among {}", input.columns.len()),
     })?;
-    debug_assert_eq!(column.len(), input.rows, "column {index} was selected before it is read");
+    debug_assert_eq!(
+        column.len(),
+        input.rows,
+        "column {index} was selected before it is read"
+    );
     Ok(Datum::Column(Arc::clone(column)))
 }
 
@@ -167,7 +195,8 @@ impl Call {
         for arg in &mut self.args {
             args.push(arg.eval(input, env)?);
         }
-        let one_for_all = self.function.determinism != Determinism::Never && args.iter().all(Datum::is_constant);
+        let one_for_all =
+            self.function.determinism != Determinism::Never && args.iter().all(Datum::is_constant);
         let rows = if one_for_all { 1 } else { input.rows };
         let result = (self.function.kernel)(&mut KernelArgs {
             args: &args,
@@ -178,8 +207,17 @@ impl Call {
             cache: &mut self.cache,
         })?;
         debug_assert_eq!(result.len(), rows, "rows of {}", self.function.name);
-        debug_assert_eq!(result.data_type(), &arrow_type(&self.result), "type of {}", self.function.name);
-        Ok(if one_for_all { Datum::Constant(result) } else { Datum::Column(result) })
+        debug_assert_eq!(
+            result.data_type(),
+            &arrow_type(&self.result),
+            "type of {}",
+            self.function.name
+        );
+        Ok(if one_for_all {
+            Datum::Constant(result)
+        } else {
+            Datum::Column(result)
+        })
     }
 }
 

@@ -45,10 +45,16 @@ pub(super) fn to_binary(from: &LogicalType, to: &LogicalType) -> Option<Step> {
     if fitting && !text {
         return None;
     }
-    let (length, pads) = (to.length().unwrap_or(MAX_LENGTH) as usize, matches!(to.kind, TypeKind::Binary(_)));
+    let (length, pads) = (
+        to.length().unwrap_or(MAX_LENGTH) as usize,
+        matches!(to.kind, TypeKind::Binary(_)),
+    );
     Some(Arc::new(move |array, run| {
-        let bytes: ArrayRef =
-            if text { Arc::new(array.as_string_view().clone().to_binary_view()) } else { Arc::clone(array) };
+        let bytes: ArrayRef = if text {
+            Arc::new(array.as_string_view().clone().to_binary_view())
+        } else {
+            Arc::clone(array)
+        };
         let kept = fitting || run.env.legacy_cast;
         Ok(if kept { bytes } else { fitted(&bytes, length, pads) })
     }))
@@ -56,7 +62,13 @@ pub(super) fn to_binary(from: &LogicalType, to: &LogicalType) -> Option<Step> {
 
 fn fitted(array: &ArrayRef, length: usize, pads: bool) -> ArrayRef {
     let values = array.as_binary_view();
-    let holds = |bytes: &[u8]| if pads { bytes.len() == length } else { bytes.len() <= length };
+    let holds = |bytes: &[u8]| {
+        if pads {
+            bytes.len() == length
+        } else {
+            bytes.len() <= length
+        }
+    };
     if values.iter().flatten().all(holds) {
         return Arc::clone(array);
     }

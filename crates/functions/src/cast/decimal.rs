@@ -1,6 +1,8 @@
 //! Casts from DECIMAL, and the integer arithmetic of scales that they share with the arithmetic operators.
 
-use arrow_array::types::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::types::{
+    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+};
 use millstream_types::java_text::write_decimal_plain;
 use millstream_types::{LogicalType, TypeKind};
 
@@ -64,7 +66,13 @@ pub(crate) fn to_double(unscaled: i128, scale: u8) -> f64 {
 
 /// The step from DECIMAL to a number or a BOOLEAN.
 pub(super) fn compile(from: &LogicalType, to: &LogicalType) -> Option<Step> {
-    let TypeKind::Decimal { precision: from_precision, scale } = from.kind else { return None };
+    let TypeKind::Decimal {
+        precision: from_precision,
+        scale,
+    } = from.kind
+    else {
+        return None;
+    };
     let unit = power_of_ten(u32::from(scale));
     match to.kind {
         TypeKind::TinyInt => map::<Decimal128Type, Int8Type>(to, move |v| (v / unit) as i8),
@@ -74,7 +82,10 @@ pub(super) fn compile(from: &LogicalType, to: &LogicalType) -> Option<Step> {
         TypeKind::Float => map::<Decimal128Type, Float32Type>(to, move |v| to_double(v, scale) as f32),
         TypeKind::Double => map::<Decimal128Type, Float64Type>(to, move |v| to_double(v, scale)),
         TypeKind::Boolean => test::<Decimal128Type>(|v| v != 0),
-        TypeKind::Decimal { precision, scale: to_scale } => {
+        TypeKind::Decimal {
+            precision,
+            scale: to_scale,
+        } => {
             let widens = to_scale >= scale && precision - to_scale >= from_precision - scale;
             if widens {
                 let factor = power_of_ten(u32::from(to_scale - scale));

@@ -42,7 +42,10 @@ pub struct Cast {
 
 impl std::fmt::Debug for Cast {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cast").field("identity", &self.is_identity()).field("safe", &self.safe).finish()
+        f.debug_struct("Cast")
+            .field("identity", &self.is_identity())
+            .field("safe", &self.safe)
+            .finish()
     }
 }
 
@@ -76,7 +79,11 @@ impl Cast {
         if !supports_explicit_cast(from, &target) {
             return Err(EvalError::Data(cast_refusal(from, to)));
         }
-        Ok(Self { step: compile(from, to), safe, can_fail: can_fail(from, to) })
+        Ok(Self {
+            step: compile(from, to),
+            safe,
+            can_fail: can_fail(from, to),
+        })
     }
 
     /// Whether every column passes through unchanged.
@@ -91,9 +98,16 @@ impl Cast {
 
     /// The converted column.
     pub fn apply(&self, array: &ArrayRef, env: &Environment) -> Result<ArrayRef, EvalError> {
-        let Some(step) = &self.step else { return Ok(Arc::clone(array)) };
+        let Some(step) = &self.step else {
+            return Ok(Arc::clone(array));
+        };
         let tolerant = self.safe || env.legacy_cast;
-        let mut run = Run { env, zone: ZoneOffsets::new(env.zone.clone()), tolerant, failures: Vec::new() };
+        let mut run = Run {
+            env,
+            zone: ZoneOffsets::new(env.zone.clone()),
+            tolerant,
+            failures: Vec::new(),
+        };
         let converted = step(array, &mut run)?;
         if run.failures.is_empty() {
             return Ok(converted);
@@ -120,7 +134,10 @@ pub fn cast(
 fn without_failed_rows(array: &ArrayRef, failures: &[Failure]) -> Result<ArrayRef, EvalError> {
     let mut failed = vec![false; array.len()];
     failures.iter().for_each(|failure| failed[failure.row] = true);
-    Ok(nullif(array, &BooleanArray::new(BooleanBuffer::from(failed), None))?)
+    Ok(nullif(
+        array,
+        &BooleanArray::new(BooleanBuffer::from(failed), None),
+    )?)
 }
 
 /// The step from one type to another, `None` for none. The pair is one that `supports_explicit_cast` allows.
@@ -132,7 +149,9 @@ fn compile(from: &LogicalType, to: &LogicalType) -> Option<Step> {
     }
     if from.is_null() {
         let data_type = arrow_type(&to);
-        return Some(Arc::new(move |array, _| Ok(new_null_array(&data_type, array.len()))));
+        return Some(Arc::new(move |array, _| {
+            Ok(new_null_array(&data_type, array.len()))
+        }));
     }
     match (from.family(), to.family()) {
         (F::Array | F::Map | F::Multiset | F::Row, F::Array | F::Map | F::Multiset | F::Row) => {
@@ -152,7 +171,11 @@ fn compile(from: &LogicalType, to: &LogicalType) -> Option<Step> {
 /// Whether a value of `from` may fail to convert. DECIMAL overflow does not count: it is NULL.
 fn can_fail(from: &LogicalType, to: &LogicalType) -> bool {
     if from.is_nested() && to.is_nested() {
-        return from.children().iter().zip(to.children()).any(|(f, t)| can_fail(f, t));
+        return from
+            .children()
+            .iter()
+            .zip(to.children())
+            .any(|(f, t)| can_fail(f, t));
     }
     let parsed = from.is_character() && !to.is_character() && !to.is_binary();
     parsed || (from.is_approximate() && matches!(to.kind, TypeKind::Decimal { .. }))

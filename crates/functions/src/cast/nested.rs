@@ -14,8 +14,12 @@ use crate::scalar::EvalError;
 
 /// The step between nested types of one shape; `None` if every part is already right.
 pub(super) fn compile(from: &LogicalType, to: &LogicalType) -> Option<Step> {
-    let parts: Vec<Option<Step>> =
-        from.children().iter().zip(to.children()).map(|(f, t)| super::compile(f, t)).collect();
+    let parts: Vec<Option<Step>> = from
+        .children()
+        .iter()
+        .zip(to.children())
+        .map(|(f, t)| super::compile(f, t))
+        .collect();
     if parts.iter().all(Option::is_none) && arrow_type(from) == arrow_type(to) {
         return None;
     }
@@ -61,8 +65,15 @@ fn convert_lists(
     let lists = array.as_list::<i32>();
     let (items, offsets) = used_items(lists);
     let items = convert_items(&[(part.as_ref(), items)], &offsets, lists.nulls(), run)?.swap_remove(0);
-    let DataType::List(field) = arrow_type(to) else { return Err(shape_error(to)) };
-    Ok(Arc::new(ListArray::try_new(field, offsets, items, lists.nulls().cloned())?))
+    let DataType::List(field) = arrow_type(to) else {
+        return Err(shape_error(to));
+    };
+    Ok(Arc::new(ListArray::try_new(
+        field,
+        offsets,
+        items,
+        lists.nulls().cloned(),
+    )?))
 }
 
 fn convert_maps(
@@ -81,7 +92,9 @@ fn convert_maps(
         .map(|(i, column)| (parts.get(i).and_then(Option::as_ref), Arc::clone(column)))
         .collect();
     let mut converted = convert_items(&columns, &offsets, maps.nulls(), run)?;
-    let (Some(values), Some(keys)) = (converted.pop(), converted.pop()) else { return Err(shape_error(to)) };
+    let (Some(values), Some(keys)) = (converted.pop(), converted.pop()) else {
+        return Err(shape_error(to));
+    };
     Ok(map_array(to, keys, values, offsets, maps.nulls().cloned()))
 }
 
@@ -105,11 +118,16 @@ fn convert_items(
     run: &mut Run<'_>,
 ) -> Result<Vec<ArrayRef>, EvalError> {
     let outer = std::mem::take(&mut run.failures);
-    let converted = columns.iter().map(|(part, items)| convert(*part, items, run)).collect();
+    let converted = columns
+        .iter()
+        .map(|(part, items)| convert(*part, items, run))
+        .collect();
     let inner = std::mem::replace(&mut run.failures, outer);
     for Failure { row: item, message } in inner {
         // The row is the last whose first item is not after this one.
-        let row = offsets.partition_point(|offset| *offset as usize <= item).saturating_sub(1);
+        let row = offsets
+            .partition_point(|offset| *offset as usize <= item)
+            .saturating_sub(1);
         if nulls.is_none_or(|nulls| nulls.is_valid(row)) {
             run.failures.push(Failure { row, message });
         }
@@ -125,5 +143,8 @@ fn convert(part: Option<&Step>, array: &ArrayRef, run: &mut Run<'_>) -> Result<A
 }
 
 fn shape_error(to: &LogicalType) -> EvalError {
-    EvalError::Internal { function: "CAST".to_owned(), message: format!("a value of another shape than {to}") }
+    EvalError::Internal {
+        function: "CAST".to_owned(),
+        message: format!("a value of another shape than {to}"),
+    }
 }

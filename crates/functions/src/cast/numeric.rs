@@ -59,7 +59,9 @@ pub(super) fn map_option<F: ArrowPrimitiveType, T: ArrowPrimitiveType>(
 }
 
 /// A step to BOOLEAN.
-pub(super) fn test<F: ArrowPrimitiveType>(f: impl Fn(F::Native) -> bool + Send + Sync + 'static) -> Option<Step> {
+pub(super) fn test<F: ArrowPrimitiveType>(
+    f: impl Fn(F::Native) -> bool + Send + Sync + 'static,
+) -> Option<Step> {
     Some(Arc::new(move |array, _| {
         let array = array.as_primitive::<F>();
         let values = array.values();
@@ -85,8 +87,11 @@ fn boolean_as<T: ArrowPrimitiveType>(to: &LogicalType, one: T::Native) -> Option
     let data_type = arrow_type(to);
     Some(Arc::new(move |array, _| {
         let array = array.as_boolean();
-        let values: Vec<T::Native> =
-            array.values().iter().map(|b| if b { one } else { T::Native::default() }).collect();
+        let values: Vec<T::Native> = array
+            .values()
+            .iter()
+            .map(|b| if b { one } else { T::Native::default() })
+            .collect();
         let mapped = PrimitiveArray::<T>::new(values.into(), array.nulls().cloned());
         Ok(Arc::new(mapped.with_data_type(data_type.clone())))
     }))
@@ -151,7 +156,8 @@ where
     let name = to.with_nullable(true).to_string();
     Some(Arc::new(move |array, run| {
         let array = array.as_primitive::<F>();
-        let mut builder = PrimitiveArray::<Decimal128Type>::builder(array.len()).with_data_type(data_type.clone());
+        let mut builder =
+            PrimitiveArray::<Decimal128Type>::builder(array.len()).with_data_type(data_type.clone());
         for row in 0..array.len() {
             let value: f64 = array.value(row).into();
             if array.is_null(row) {
@@ -160,7 +166,9 @@ where
                 builder.append_option(double_to_decimal(value, precision, scale));
             } else {
                 builder.append_null();
-                run.fail(row, || format!("cannot cast {value} to {name}: it is not a decimal number"));
+                run.fail(row, || {
+                    format!("cannot cast {value} to {name}: it is not a decimal number")
+                });
             }
         }
         Ok(Arc::new(builder.finish()))

@@ -50,7 +50,10 @@ impl fmt::Display for Reason {
             Self::NotADate => f.write_str("expected a date as in '2024-02-29'"),
             Self::NotATime => f.write_str("expected a time as in '12:34:56.789'"),
             Self::NotATimestamp(at) => {
-                write!(f, "the text could not be parsed at index {at}, expected a timestamp as in '2024-02-29 12:34:56.789'")
+                write!(
+                    f,
+                    "the text could not be parsed at index {at}, expected a timestamp as in '2024-02-29 12:34:56.789'"
+                )
             }
         }
     }
@@ -71,7 +74,9 @@ pub(super) fn compile(to: &LogicalType) -> Option<Step> {
         }
         TypeKind::Date => values::<Date32Type>(to, parse_date),
         TypeKind::Time(_) => values::<Time32MillisecondType>(to, parse_time),
-        TypeKind::Timestamp { precision, .. } | TypeKind::TimestampLtz { precision, .. } => timestamps(to, precision),
+        TypeKind::Timestamp { precision, .. } | TypeKind::TimestampLtz { precision, .. } => {
+            timestamps(to, precision)
+        }
         _ => return None,
     })
 }
@@ -84,7 +89,11 @@ pub fn parse_boolean(text: &str) -> Result<bool, Reason> {
     if TRUE.iter().any(|word| is(word)) {
         return Ok(true);
     }
-    if FALSE.iter().any(|word| is(word)) { Ok(false) } else { Err(Reason::NotABoolean) }
+    if FALSE.iter().any(|word| is(word)) {
+        Ok(false)
+    } else {
+        Err(Reason::NotABoolean)
+    }
 }
 
 fn narrowed<T: TryFrom<i64>>(text: &str) -> Result<T, Reason> {
@@ -105,7 +114,9 @@ fn values<T: ArrowPrimitiveType>(
     let (data_type, name) = (arrow_type(to), to.with_nullable(true).to_string());
     Arc::new(move |array, run| {
         let (values, nulls) = parsed(array, &name, run, &parse);
-        Ok(Arc::new(PrimitiveArray::<T>::new(values.into(), nulls).with_data_type(data_type.clone())))
+        Ok(Arc::new(
+            PrimitiveArray::<T>::new(values.into(), nulls).with_data_type(data_type.clone()),
+        ))
     })
 }
 
@@ -116,7 +127,9 @@ fn timestamps(to: &LogicalType, precision: u8) -> Step {
         let mut zone: Option<ZoneOffsets> = local.then(|| run.zone.clone());
         let parse = |text: &str| {
             let wall_clock = parse_timestamp(text, precision)?;
-            Ok(zone.as_mut().map_or(wall_clock, |zone| zone.to_utc_nanos(wall_clock)))
+            Ok(zone
+                .as_mut()
+                .map_or(wall_clock, |zone| zone.to_utc_nanos(wall_clock)))
         };
         let (nanos, nulls) = parsed(array, &name, run, parse);
         let nanos_per_unit = 1_000_000 / i128::from(unit.per_milli);

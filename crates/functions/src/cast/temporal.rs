@@ -67,7 +67,10 @@ enum Shift {
 
 impl Shift {
     fn between(from: &LogicalType, to: &LogicalType) -> Self {
-        match (from.family() == TypeFamily::TimestampLtz, to.family() == TypeFamily::TimestampLtz) {
+        match (
+            from.family() == TypeFamily::TimestampLtz,
+            to.family() == TypeFamily::TimestampLtz,
+        ) {
             (true, false) => Self::ToLocal,
             (false, true) => Self::ToUtc,
             _ => Self::None,
@@ -99,9 +102,17 @@ fn to_timestamp(from: &LogicalType, to: &LogicalType) -> Option<Step> {
     Some(Arc::new(move |array, run| {
         let mut millis: Vec<i64> = if date {
             let days = array.as_primitive::<Date32Type>();
-            days.values().iter().map(|v| i64::from(*v) * MILLIS_PER_DAY).collect()
+            days.values()
+                .iter()
+                .map(|v| i64::from(*v) * MILLIS_PER_DAY)
+                .collect()
         } else {
-            array.as_primitive::<Time32MillisecondType>().values().iter().map(|v| i64::from(*v)).collect()
+            array
+                .as_primitive::<Time32MillisecondType>()
+                .values()
+                .iter()
+                .map(|v| i64::from(*v))
+                .collect()
         };
         if shift == Shift::ToUtc {
             for ms in &mut millis {
@@ -125,10 +136,16 @@ fn to_timestamp(from: &LogicalType, to: &LogicalType) -> Option<Step> {
 }
 
 fn from_timestamp(from: &LogicalType, to: &LogicalType) -> Option<Step> {
-    let shift = if from.family() == TypeFamily::TimestampLtz { Shift::ToLocal } else { Shift::None };
+    let shift = if from.family() == TypeFamily::TimestampLtz {
+        Shift::ToLocal
+    } else {
+        Shift::None
+    };
     let unit = Unit::of(from);
     let data_type = arrow_type(to);
-    let time_granularity = to.precision().map(|precision| 10i64.pow(u32::from(3 - precision.min(3))));
+    let time_granularity = to
+        .precision()
+        .map(|precision| 10i64.pow(u32::from(3 - precision.min(3))));
     Some(Arc::new(move |array, run| {
         let mut millis = milliseconds(array, unit);
         if shift == Shift::ToLocal {
@@ -139,7 +156,10 @@ fn from_timestamp(from: &LogicalType, to: &LogicalType) -> Option<Step> {
         let nulls = array.nulls().cloned();
         Ok(match time_granularity {
             None => {
-                let days = millis.iter().map(|ms| ms.div_euclid(MILLIS_PER_DAY) as i32).collect();
+                let days = millis
+                    .iter()
+                    .map(|ms| ms.div_euclid(MILLIS_PER_DAY) as i32)
+                    .collect();
                 primitive::<Date32Type>(days, nulls, &data_type)
             }
             Some(granularity) => {
@@ -157,9 +177,12 @@ fn from_timestamp(from: &LogicalType, to: &LogicalType) -> Option<Step> {
 pub(crate) fn milliseconds(array: &ArrayRef, unit: Unit) -> Vec<i64> {
     match unit.per_milli {
         1 => array.as_primitive::<TimestampMillisecondType>().values().to_vec(),
-        1_000 => {
-            array.as_primitive::<TimestampMicrosecondType>().values().iter().map(|v| v.div_euclid(1_000)).collect()
-        }
+        1_000 => array
+            .as_primitive::<TimestampMicrosecondType>()
+            .values()
+            .iter()
+            .map(|v| v.div_euclid(1_000))
+            .collect(),
         _ => array
             .as_primitive::<Decimal128Type>()
             .values()
@@ -180,7 +203,12 @@ fn timestamp_to_timestamp(from: &LogicalType, to: &LogicalType) -> Option<Step> 
     let granularity = if cuts { unit.granularity(precision) } else { 1 };
     let data_type = arrow_type(to);
     Some(Arc::new(move |array, run| {
-        let convert = Conversion { from: from_unit, to: unit, granularity, shift };
+        let convert = Conversion {
+            from: from_unit,
+            to: unit,
+            granularity,
+            shift,
+        };
         let nulls = array.nulls().cloned();
         Ok(match (from_unit.per_milli, unit.per_milli) {
             (1_000_000, _) | (_, 1_000_000) => {
@@ -189,19 +217,35 @@ fn timestamp_to_timestamp(from: &LogicalType, to: &LogicalType) -> Option<Step> 
             }
             (1, 1) => {
                 let values = array.as_primitive::<TimestampMillisecondType>().values();
-                primitive::<TimestampMillisecondType>(convert.values(values, &mut run.zone), nulls, &data_type)
+                primitive::<TimestampMillisecondType>(
+                    convert.values(values, &mut run.zone),
+                    nulls,
+                    &data_type,
+                )
             }
             (1, _) => {
                 let values = array.as_primitive::<TimestampMillisecondType>().values();
-                primitive::<TimestampMicrosecondType>(convert.values(values, &mut run.zone), nulls, &data_type)
+                primitive::<TimestampMicrosecondType>(
+                    convert.values(values, &mut run.zone),
+                    nulls,
+                    &data_type,
+                )
             }
             (_, 1) => {
                 let values = array.as_primitive::<TimestampMicrosecondType>().values();
-                primitive::<TimestampMillisecondType>(convert.values(values, &mut run.zone), nulls, &data_type)
+                primitive::<TimestampMillisecondType>(
+                    convert.values(values, &mut run.zone),
+                    nulls,
+                    &data_type,
+                )
             }
             _ => {
                 let values = array.as_primitive::<TimestampMicrosecondType>().values();
-                primitive::<TimestampMicrosecondType>(convert.values(values, &mut run.zone), nulls, &data_type)
+                primitive::<TimestampMicrosecondType>(
+                    convert.values(values, &mut run.zone),
+                    nulls,
+                    &data_type,
+                )
             }
         })
     }))
@@ -220,7 +264,10 @@ impl Conversion {
         let (from, to) = (self.from.per_milli, self.to.per_milli);
         let mut converted: Vec<i64> = match self.shift {
             Shift::None => values.to_vec(),
-            shift => values.iter().map(|v| v + shift.millis(zone, v.div_euclid(from)) * from).collect(),
+            shift => values
+                .iter()
+                .map(|v| v + shift.millis(zone, v.div_euclid(from)) * from)
+                .collect(),
         };
         if to > from {
             converted.iter_mut().for_each(|v| *v = v.wrapping_mul(to / from));
@@ -228,7 +275,9 @@ impl Conversion {
             converted.iter_mut().for_each(|v| *v = v.div_euclid(from / to));
         }
         if self.granularity > 1 {
-            converted.iter_mut().for_each(|v| *v -= v.rem_euclid(self.granularity));
+            converted
+                .iter_mut()
+                .for_each(|v| *v -= v.rem_euclid(self.granularity));
         }
         converted
     }
@@ -257,7 +306,12 @@ impl Conversion {
                 .iter()
                 .map(|v| convert(i128::from(*v)))
                 .collect(),
-            _ => array.as_primitive::<Decimal128Type>().values().iter().map(|v| convert(*v)).collect(),
+            _ => array
+                .as_primitive::<Decimal128Type>()
+                .values()
+                .iter()
+                .map(|v| convert(*v))
+                .collect(),
         }
     }
 }

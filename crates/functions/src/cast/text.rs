@@ -19,9 +19,18 @@ pub(super) fn compile(from: &LogicalType, to: &LogicalType) -> Option<Step> {
             (TypeKind::Char(n) | TypeKind::Varchar(n), Length::AtMost(most)) => *n <= most,
             _ => false,
         };
-        return if kept { None } else { Some(Arc::new(move |array, run| Ok(length.fit(array, run.env.legacy_cast)))) };
+        return if kept {
+            None
+        } else {
+            Some(Arc::new(move |array, run| {
+                Ok(length.fit(array, run.env.legacy_cast))
+            }))
+        };
     }
-    let (printer, legacy_printer) = (Printer::new(from, Style::Cast), Printer::new(from, Style::LegacyCast));
+    let (printer, legacy_printer) = (
+        Printer::new(from, Style::Cast),
+        Printer::new(from, Style::LegacyCast),
+    );
     Some(Arc::new(move |array, run| {
         let legacy = run.env.legacy_cast;
         let printer = if legacy { &legacy_printer } else { &printer };

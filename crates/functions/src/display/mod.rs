@@ -14,8 +14,8 @@ use std::sync::Arc;
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, IntervalYearMonthType, Time32MillisecondType,
+    Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType,
 };
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, new_null_array};
 use arrow_schema::DataType;
@@ -92,9 +92,15 @@ impl Printer {
             TypeKind::Double => Kind::Double,
             TypeKind::Decimal { scale, .. } => Kind::Decimal { scale: *scale },
             TypeKind::Date => Kind::Date,
-            TypeKind::Time(precision) => Kind::Time { precision: *precision },
-            TypeKind::Timestamp { precision, .. } => Kind::Timestamp { precision: *precision },
-            TypeKind::TimestampLtz { precision, .. } => Kind::TimestampLtz { precision: *precision },
+            TypeKind::Time(precision) => Kind::Time {
+                precision: *precision,
+            },
+            TypeKind::Timestamp { precision, .. } => Kind::Timestamp {
+                precision: *precision,
+            },
+            TypeKind::TimestampLtz { precision, .. } => Kind::TimestampLtz {
+                precision: *precision,
+            },
             TypeKind::IntervalYearMonth(_) => Kind::YearMonth,
             TypeKind::IntervalDayTime(_) => Kind::DayTime,
             TypeKind::Array(element) => Kind::Array(part(element)),
@@ -128,7 +134,9 @@ impl Printer {
             Kind::BigInt => self.primitives::<Int64Type>(array, |out, v| display(out, v)),
             Kind::Float => self.primitives::<Float32Type>(array, write_float),
             Kind::Double => self.primitives::<Float64Type>(array, write_double),
-            Kind::Decimal { scale } => self.primitives::<Decimal128Type>(array, |out, v| write_decimal_plain(out, v, *scale)),
+            Kind::Decimal { scale } => {
+                self.primitives::<Decimal128Type>(array, |out, v| write_decimal_plain(out, v, *scale))
+            }
             Kind::Date => self.primitives::<Date32Type>(array, |out, v| write_date(out, i64::from(v))),
             Kind::Time { precision } => {
                 self.primitives::<Time32MillisecondType>(array, |out, v| write_time(out, v, *precision))
@@ -142,7 +150,11 @@ impl Printer {
     /// Appends the text of the value at `row`, or `NULL`.
     pub fn write(&self, out: &mut String, array: &dyn Array, row: usize, zone: &mut ZoneOffsets) {
         if is_null(array, row) {
-            out.push_str(if self.style == Style::LegacyCast { "null" } else { NULL_TEXT });
+            out.push_str(if self.style == Style::LegacyCast {
+                "null"
+            } else {
+                NULL_TEXT
+            });
             return;
         }
         match &self.kind {
@@ -158,20 +170,30 @@ impl Printer {
             Kind::BigInt => display(out, array.as_primitive::<Int64Type>().value(row)),
             Kind::Float => write_float(out, array.as_primitive::<Float32Type>().value(row)),
             Kind::Double => write_double(out, array.as_primitive::<Float64Type>().value(row)),
-            Kind::Decimal { scale } => write_decimal_plain(out, array.as_primitive::<Decimal128Type>().value(row), *scale),
+            Kind::Decimal { scale } => {
+                write_decimal_plain(out, array.as_primitive::<Decimal128Type>().value(row), *scale)
+            }
             Kind::Date => write_date(out, i64::from(array.as_primitive::<Date32Type>().value(row))),
             Kind::Time { precision } => {
-                write_time(out, array.as_primitive::<Time32MillisecondType>().value(row), *precision);
+                write_time(
+                    out,
+                    array.as_primitive::<Time32MillisecondType>().value(row),
+                    *precision,
+                );
             }
             Kind::Timestamp { precision } => write_timestamp(out, timestamp_nanos(array, row), *precision),
             Kind::TimestampLtz { precision } => {
                 write_timestamp(out, zone.to_local_nanos(timestamp_nanos(array, row)), *precision);
             }
-            Kind::YearMonth => write_year_month(out, array.as_primitive::<IntervalYearMonthType>().value(row)),
+            Kind::YearMonth => {
+                write_year_month(out, array.as_primitive::<IntervalYearMonthType>().value(row))
+            }
             Kind::DayTime => write_day_time(out, array.as_primitive::<DurationMillisecondType>().value(row)),
             Kind::Array(element) => {
                 let items = array.as_list::<i32>().value(row);
-                enclosed(out, ["[", ", ", "]"], items.len(), |out, i| element.write(out, &items, i, zone));
+                enclosed(out, ["[", ", ", "]"], items.len(), |out, i| {
+                    element.write(out, &items, i, zone)
+                });
             }
             Kind::Map(key, value) => {
                 let entries = array.as_list::<i32>().value(row);
@@ -183,11 +205,17 @@ impl Printer {
                 });
             }
             Kind::Row(fields) => {
-                let separator = if self.style == Style::LegacyCast { "," } else { ", " };
+                let separator = if self.style == Style::LegacyCast {
+                    ","
+                } else {
+                    ", "
+                };
                 let columns = array.as_struct().columns();
-                enclosed(out, ["(", separator, ")"], fields.len(), |out, i| match columns.get(i) {
-                    Some(column) => fields[i].write(out, column, row, zone),
-                    None => out.push_str(NULL_TEXT),
+                enclosed(out, ["(", separator, ")"], fields.len(), |out, i| {
+                    match columns.get(i) {
+                        Some(column) => fields[i].write(out, column, row, zone),
+                        None => out.push_str(NULL_TEXT),
+                    }
                 });
             }
         }
@@ -203,10 +231,18 @@ impl Printer {
     }
 
     fn write_bytes(&self, out: &mut String, bytes: &[u8]) {
-        if self.style == Style::Client { write_hex(out, bytes) } else { out.push_str(&String::from_utf8_lossy(bytes)) }
+        if self.style == Style::Client {
+            write_hex(out, bytes)
+        } else {
+            out.push_str(&String::from_utf8_lossy(bytes))
+        }
     }
 
-    fn primitives<T: ArrowPrimitiveType>(&self, array: &ArrayRef, write: impl Fn(&mut String, T::Native)) -> ArrayRef {
+    fn primitives<T: ArrowPrimitiveType>(
+        &self,
+        array: &ArrayRef,
+        write: impl Fn(&mut String, T::Native),
+    ) -> ArrayRef {
         let values = array.as_primitive::<T>().values();
         texts(array, |out, row| write(out, values[row]))
     }
@@ -244,7 +280,12 @@ fn write_hex(out: &mut String, bytes: &[u8]) {
     out.push('\'');
 }
 
-fn enclosed(out: &mut String, [open, separator, close]: [&str; 3], parts: usize, mut part: impl FnMut(&mut String, usize)) {
+fn enclosed(
+    out: &mut String,
+    [open, separator, close]: [&str; 3],
+    parts: usize,
+    mut part: impl FnMut(&mut String, usize),
+) {
     out.push_str(open);
     for i in 0..parts {
         if i > 0 {

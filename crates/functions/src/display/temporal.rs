@@ -23,7 +23,11 @@ pub fn write_date(out: &mut String, days: i64) {
 /// Appends a time of day as `12:34:56.7`: at most `precision` fractional digits, trailing zeros left out after the
 /// first.
 pub fn write_time(out: &mut String, millis: i32, precision: u8) {
-    let millis = if millis < 0 { millis.rem_euclid(86_400_000) } else { millis };
+    let millis = if millis < 0 {
+        millis.rem_euclid(86_400_000)
+    } else {
+        millis
+    };
     let seconds = millis / 1000;
     write_clock(out, i64::from(seconds));
     let mut rest = millis % 1000;
@@ -57,7 +61,14 @@ pub fn write_timestamp(out: &mut String, nanos: i128, precision: u8) {
 /// Appends months as `+2-03`.
 pub fn write_year_month(out: &mut String, months: i32) {
     let magnitude = months.unsigned_abs();
-    write!(out, "{}{}-{:02}", sign(months < 0), magnitude / 12, magnitude % 12).expect("a string takes every text");
+    write!(
+        out,
+        "{}{}-{:02}",
+        sign(months < 0),
+        magnitude / 12,
+        magnitude % 12
+    )
+    .expect("a string takes every text");
 }
 
 /// Appends milliseconds as `+1 02:03:04.567`.

@@ -7,10 +7,16 @@ use super::*;
 fn printed(ty: &LogicalType, value: Scalar, style: Style) -> String {
     let array = value.to_array(ty, 1);
     let printer = Printer::new(ty, style);
-    let single = printer.value(&array, 0, &TimeZone::UTC).unwrap_or_else(|| NULL_TEXT.to_owned());
+    let single = printer
+        .value(&array, 0, &TimeZone::UTC)
+        .unwrap_or_else(|| NULL_TEXT.to_owned());
     let column = printer.column(&array, &TimeZone::UTC);
     if !column.is_null(0) {
-        assert_eq!(column.as_string_view().value(0), single, "one value and a column print alike");
+        assert_eq!(
+            column.as_string_view().value(0),
+            single,
+            "one value and a column print alike"
+        );
     }
     single
 }
@@ -40,11 +46,22 @@ fn doubles_print_as_in_java() {
         (0.25, "0.25"),
     ];
     for (value, expected) in cases {
-        assert_eq!(printed(&LogicalType::DOUBLE, Scalar::Double(value), Style::Cast), expected);
+        assert_eq!(
+            printed(&LogicalType::DOUBLE, Scalar::Double(value), Style::Cast),
+            expected
+        );
     }
-    let floats = [(16_777_216.0, "1.6777216E7"), (1e-45, "1.4E-45"), (0.1, "0.1"), (12_345_678.9, "1.2345679E7")];
+    let floats = [
+        (16_777_216.0, "1.6777216E7"),
+        (1e-45, "1.4E-45"),
+        (0.1, "0.1"),
+        (12_345_678.9, "1.2345679E7"),
+    ];
     for (value, expected) in floats {
-        assert_eq!(printed(&LogicalType::FLOAT, Scalar::Float(value), Style::Cast), expected);
+        assert_eq!(
+            printed(&LogicalType::FLOAT, Scalar::Float(value), Style::Cast),
+            expected
+        );
     }
 }
 
@@ -58,15 +75,43 @@ fn temporal_values_print_with_their_precision() {
         (LogicalType::time(3), Scalar::Time(45_296_000), "12:34:56.0"),
         (LogicalType::time(3), Scalar::Time(45_296_789), "12:34:56.789"),
         (LogicalType::time(3), Scalar::Time(100), "00:00:00.1"),
-        (LogicalType::timestamp(0), Scalar::Timestamp(0), "1970-01-01 00:00:00"),
-        (LogicalType::timestamp(1), Scalar::Timestamp(nanos), "2024-02-29 12:34:56.1"),
-        (LogicalType::timestamp(4), Scalar::Timestamp(nanos), "2024-02-29 12:34:56.1234"),
-        (LogicalType::timestamp(9), Scalar::Timestamp(nanos), "2024-02-29 12:34:56.123456789"),
-        (LogicalType::timestamp(3), Scalar::Timestamp(-1_000_000), "1969-12-31 23:59:59.999"),
+        (
+            LogicalType::timestamp(0),
+            Scalar::Timestamp(0),
+            "1970-01-01 00:00:00",
+        ),
+        (
+            LogicalType::timestamp(1),
+            Scalar::Timestamp(nanos),
+            "2024-02-29 12:34:56.1",
+        ),
+        (
+            LogicalType::timestamp(4),
+            Scalar::Timestamp(nanos),
+            "2024-02-29 12:34:56.1234",
+        ),
+        (
+            LogicalType::timestamp(9),
+            Scalar::Timestamp(nanos),
+            "2024-02-29 12:34:56.123456789",
+        ),
+        (
+            LogicalType::timestamp(3),
+            Scalar::Timestamp(-1_000_000),
+            "1969-12-31 23:59:59.999",
+        ),
         (interval_months(), Scalar::IntervalYearMonth(27), "+2-03"),
         (interval_months(), Scalar::IntervalYearMonth(-27), "-2-03"),
-        (interval_millis(), Scalar::IntervalDayTime(93_784_567), "+1 02:03:04.567"),
-        (interval_millis(), Scalar::IntervalDayTime(-5_000), "-0 00:00:05.000"),
+        (
+            interval_millis(),
+            Scalar::IntervalDayTime(93_784_567),
+            "+1 02:03:04.567",
+        ),
+        (
+            interval_millis(),
+            Scalar::IntervalDayTime(-5_000),
+            "-0 00:00:05.000",
+        ),
     ];
     for (ty, value, expected) in cases {
         assert_eq!(printed(&ty, value, Style::Client), expected, "{ty}");
@@ -83,29 +128,71 @@ fn local_timestamps_print_in_the_session_zone() {
 }
 
 fn interval_months() -> LogicalType {
-    LogicalType::new(TypeKind::IntervalYearMonth(millstream_types::logical_type::YearMonthResolution::Month))
+    LogicalType::new(TypeKind::IntervalYearMonth(
+        millstream_types::logical_type::YearMonthResolution::Month,
+    ))
 }
 
 fn interval_millis() -> LogicalType {
-    LogicalType::new(TypeKind::IntervalDayTime(millstream_types::logical_type::DayTimeResolution::Second))
+    LogicalType::new(TypeKind::IntervalDayTime(
+        millstream_types::logical_type::DayTimeResolution::Second,
+    ))
 }
 
 #[test]
 fn nested_values_print_with_their_brackets() {
-    let row = LogicalType::row([("a".to_owned(), LogicalType::INT), ("b".to_owned(), LogicalType::STRING)]);
+    let row = LogicalType::row([
+        ("a".to_owned(), LogicalType::INT),
+        ("b".to_owned(), LogicalType::STRING),
+    ]);
     let array = LogicalType::array(LogicalType::INT);
     let map = LogicalType::map(LogicalType::STRING, array.clone());
     let one_null = Scalar::Array(vec![Scalar::Int(1), Scalar::Null]);
     let cases = [
         (array, one_null.clone(), Style::Client, "[1, NULL]"),
-        (map, Scalar::Map(vec![(Scalar::String("a".into()), one_null)]), Style::Client, "{a=[1, NULL]}"),
-        (row.clone(), Scalar::Row(vec![Scalar::Int(1), Scalar::Null]), Style::Cast, "(1, NULL)"),
-        (row, Scalar::Row(vec![Scalar::Int(1), Scalar::String("a".into())]), Style::LegacyCast, "(1,a)"),
-        (LogicalType::BYTES, Scalar::Bytes(vec![0, 255]), Style::Client, "x'00ff'"),
-        (LogicalType::BYTES, Scalar::Bytes(b"hi".to_vec()), Style::Cast, "hi"),
+        (
+            map,
+            Scalar::Map(vec![(Scalar::String("a".into()), one_null)]),
+            Style::Client,
+            "{a=[1, NULL]}",
+        ),
+        (
+            row.clone(),
+            Scalar::Row(vec![Scalar::Int(1), Scalar::Null]),
+            Style::Cast,
+            "(1, NULL)",
+        ),
+        (
+            row,
+            Scalar::Row(vec![Scalar::Int(1), Scalar::String("a".into())]),
+            Style::LegacyCast,
+            "(1,a)",
+        ),
+        (
+            LogicalType::BYTES,
+            Scalar::Bytes(vec![0, 255]),
+            Style::Client,
+            "x'00ff'",
+        ),
+        (
+            LogicalType::BYTES,
+            Scalar::Bytes(b"hi".to_vec()),
+            Style::Cast,
+            "hi",
+        ),
         (LogicalType::BOOLEAN, Scalar::Boolean(true), Style::Cast, "TRUE"),
-        (LogicalType::BOOLEAN, Scalar::Boolean(true), Style::LegacyCast, "true"),
-        (LogicalType::decimal(10, 3), Scalar::Decimal(-100), Style::Cast, "-0.100"),
+        (
+            LogicalType::BOOLEAN,
+            Scalar::Boolean(true),
+            Style::LegacyCast,
+            "true",
+        ),
+        (
+            LogicalType::decimal(10, 3),
+            Scalar::Decimal(-100),
+            Style::Cast,
+            "-0.100",
+        ),
         (LogicalType::BOOLEAN, Scalar::Null, Style::Cast, "NULL"),
     ];
     for (ty, value, style, expected) in cases {

@@ -27,9 +27,19 @@ impl ZoneOffsets {
         match zone.to_fixed_offset() {
             Ok(offset) => {
                 let offset_ms = i64::from(offset.seconds()) * 1000;
-                Self { zone, from_ms: i64::MIN, until_ms: i64::MAX, offset_ms }
+                Self {
+                    zone,
+                    from_ms: i64::MIN,
+                    until_ms: i64::MAX,
+                    offset_ms,
+                }
             }
-            Err(_) => Self { zone, from_ms: 0, until_ms: 0, offset_ms: 0 },
+            Err(_) => Self {
+                zone,
+                from_ms: 0,
+                until_ms: 0,
+                offset_ms: 0,
+            },
         }
     }
 
@@ -46,11 +56,19 @@ impl ZoneOffsets {
         let clamped = utc_ms.clamp(Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
         let instant = Timestamp::from_millisecond(clamped).unwrap_or(Timestamp::UNIX_EPOCH);
         self.offset_ms = i64::from(self.zone.to_offset(instant).seconds()) * 1000;
-        let next = self.zone.following(instant).next().map(|t| t.timestamp().as_millisecond());
+        let next = self
+            .zone
+            .following(instant)
+            .next()
+            .map(|t| t.timestamp().as_millisecond());
         self.until_ms = next.unwrap_or(i64::MAX);
         // `preceding` is exclusive: the millisecond after asks for the transition at `instant` itself, too.
         let after = Timestamp::from_millisecond(clamped.saturating_add(1)).unwrap_or(instant);
-        let last = self.zone.preceding(after).next().map(|t| t.timestamp().as_millisecond());
+        let last = self
+            .zone
+            .preceding(after)
+            .next()
+            .map(|t| t.timestamp().as_millisecond());
         self.from_ms = last.unwrap_or(i64::MIN);
     }
 
@@ -70,7 +88,11 @@ impl ZoneOffsets {
     pub fn local_offset_ms(&mut self, local_ms: i64) -> i64 {
         let before = self.offset_ms(local_ms.saturating_sub(MILLIS_PER_DAY));
         let after = self.offset_ms(local_ms.saturating_add(MILLIS_PER_DAY));
-        if before == after { before } else { self.offset_near_transition(local_ms).unwrap_or(before) }
+        if before == after {
+            before
+        } else {
+            self.offset_near_transition(local_ms).unwrap_or(before)
+        }
     }
 
     fn offset_near_transition(&self, local_ms: i64) -> Option<i64> {
@@ -104,7 +126,10 @@ mod tests {
         for hour in 0..24 * 366 {
             let utc_ms = 1_704_067_200_000 + hour * HOUR_MS;
             let instant = Timestamp::from_millisecond(utc_ms).expect("a time in 2024");
-            assert_eq!(offsets.offset_ms(utc_ms), i64::from(berlin.to_offset(instant).seconds()) * 1000);
+            assert_eq!(
+                offsets.offset_ms(utc_ms),
+                i64::from(berlin.to_offset(instant).seconds()) * 1000
+            );
         }
     }
 
@@ -112,8 +137,14 @@ mod tests {
     fn gaps_move_forward_and_overlaps_take_the_earlier() {
         let mut offsets = ZoneOffsets::new(TimeZone::get("Europe/Berlin").expect("a bundled zone"));
         // 2024-03-31 02:30 does not exist: it reads as 03:30 CEST, which is 01:30 UTC.
-        assert_eq!(offsets.to_utc_nanos(1_711_852_200_000 * 1_000_000), 1_711_848_600_000 * 1_000_000);
+        assert_eq!(
+            offsets.to_utc_nanos(1_711_852_200_000 * 1_000_000),
+            1_711_848_600_000 * 1_000_000
+        );
         // 2024-10-27 02:30 exists twice: the earlier is CEST, 00:30 UTC.
-        assert_eq!(offsets.to_utc_nanos(1_729_996_200_000 * 1_000_000), 1_729_989_000_000 * 1_000_000);
+        assert_eq!(
+            offsets.to_utc_nanos(1_729_996_200_000 * 1_000_000),
+            1_729_989_000_000 * 1_000_000
+        );
     }
 }

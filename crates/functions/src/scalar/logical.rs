@@ -25,15 +25,27 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         not_signature,
         not_kernel,
     ),
-    test("IS NULL", "a IS NULL", "Whether the value is NULL.", |args| any_value("IS NULL", args), |args| {
-        null_test(args, true)
-    }),
-    test("IS NOT NULL", "a IS NOT NULL", "Whether the value is not NULL.", |args| any_value("IS NOT NULL", args), |args| {
-        null_test(args, false)
-    }),
-    test("IS TRUE", "condition IS TRUE", "TRUE for TRUE, else FALSE.", |args| condition("IS TRUE", args), |args| {
-        truth_test(args, Truth::True, true)
-    }),
+    test(
+        "IS NULL",
+        "a IS NULL",
+        "Whether the value is NULL.",
+        |args| any_value("IS NULL", args),
+        |args| null_test(args, true),
+    ),
+    test(
+        "IS NOT NULL",
+        "a IS NOT NULL",
+        "Whether the value is not NULL.",
+        |args| any_value("IS NOT NULL", args),
+        |args| null_test(args, false),
+    ),
+    test(
+        "IS TRUE",
+        "condition IS TRUE",
+        "TRUE for TRUE, else FALSE.",
+        |args| condition("IS TRUE", args),
+        |args| truth_test(args, Truth::True, true),
+    ),
     test(
         "IS NOT TRUE",
         "condition IS NOT TRUE",
@@ -41,9 +53,13 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         |args| condition("IS NOT TRUE", args),
         |args| truth_test(args, Truth::True, false),
     ),
-    test("IS FALSE", "condition IS FALSE", "TRUE for FALSE, else FALSE.", |args| condition("IS FALSE", args), |args| {
-        truth_test(args, Truth::False, true)
-    }),
+    test(
+        "IS FALSE",
+        "condition IS FALSE",
+        "TRUE for FALSE, else FALSE.",
+        |args| condition("IS FALSE", args),
+        |args| truth_test(args, Truth::False, true),
+    ),
     test(
         "IS NOT FALSE",
         "condition IS NOT FALSE",
@@ -82,19 +98,29 @@ const fn test(
 
 fn any_value(name: &str, args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     check_count(name, args, 1..=1)?;
-    Ok(Signature { args: vec![args[0].ty.clone()], result: LogicalType::BOOLEAN.with_nullable(false) })
+    Ok(Signature {
+        args: vec![args[0].ty.clone()],
+        result: LogicalType::BOOLEAN.with_nullable(false),
+    })
 }
 
 fn condition(name: &str, args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     check_count(name, args, 1..=1)?;
-    let input = boolean(args[0].ty).ok_or_else(|| operator_error(name, args, &format!("<BOOLEAN> {name}")))?;
-    Ok(Signature { args: vec![input], result: LogicalType::BOOLEAN.with_nullable(false) })
+    let input =
+        boolean(args[0].ty).ok_or_else(|| operator_error(name, args, &format!("<BOOLEAN> {name}")))?;
+    Ok(Signature {
+        args: vec![input],
+        result: LogicalType::BOOLEAN.with_nullable(false),
+    })
 }
 
 fn not_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     check_count("NOT", args, 1..=1)?;
     let input = boolean(args[0].ty).ok_or_else(|| operator_error("NOT", args, "NOT <BOOLEAN>"))?;
-    Ok(Signature { args: vec![input.clone()], result: input })
+    Ok(Signature {
+        args: vec![input.clone()],
+        result: input,
+    })
 }
 
 fn boolean(ty: &LogicalType) -> Option<LogicalType> {
@@ -119,7 +145,11 @@ enum Truth {
 
 fn truth_test(args: &mut KernelArgs<'_>, truth: Truth, positive: bool) -> Result<ArrayRef, EvalError> {
     let input = booleans(&args.args[0])?;
-    let wanted = if truth == Truth::True { input.values().clone() } else { !input.values() };
+    let wanted = if truth == Truth::True {
+        input.values().clone()
+    } else {
+        !input.values()
+    };
     let holds = match input.nulls() {
         Some(nulls) => &wanted & nulls.inner(),
         None => wanted,
@@ -134,7 +164,13 @@ fn truth_test(args: &mut KernelArgs<'_>, truth: Truth, positive: bool) -> Result
 fn null_test(args: &mut KernelArgs<'_>, positive: bool) -> Result<ArrayRef, EvalError> {
     let datum = &args.args[0];
     let array = datum.array();
-    let uniform = |null: bool| if null == positive { BooleanBuffer::new_set(args.rows) } else { BooleanBuffer::new_unset(args.rows) };
+    let uniform = |null: bool| {
+        if null == positive {
+            BooleanBuffer::new_set(args.rows)
+        } else {
+            BooleanBuffer::new_unset(args.rows)
+        }
+    };
     let bits = match (datum, array.nulls()) {
         _ if matches!(array.data_type(), DataType::Null) => uniform(true),
         (Datum::Constant(_), _) => uniform(array.is_null(0)),
@@ -146,7 +182,10 @@ fn null_test(args: &mut KernelArgs<'_>, positive: bool) -> Result<ArrayRef, Eval
 }
 
 fn booleans(datum: &Datum) -> Result<&BooleanArray, EvalError> {
-    datum.array().as_boolean_opt().ok_or_else(|| internal("expected a BOOLEAN"))
+    datum
+        .array()
+        .as_boolean_opt()
+        .ok_or_else(|| internal("expected a BOOLEAN"))
 }
 
 /// A column that repeats the single value of `array`.

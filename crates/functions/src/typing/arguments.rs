@@ -13,7 +13,11 @@ pub fn any_nullable(args: &[ArgInfo<'_>]) -> bool {
 }
 
 /// Refuses a call with too few or too many arguments.
-pub fn check_count(function: &str, args: &[ArgInfo<'_>], allowed: RangeInclusive<usize>) -> Result<(), SignatureError> {
+pub fn check_count(
+    function: &str,
+    args: &[ArgInfo<'_>],
+    allowed: RangeInclusive<usize>,
+) -> Result<(), SignatureError> {
     if allowed.contains(&args.len()) {
         return Ok(());
     }
@@ -23,12 +27,20 @@ pub fn check_count(function: &str, args: &[ArgInfo<'_>], allowed: RangeInclusive
         (low, usize::MAX) => format!("at least {low}"),
         (low, high) => format!("{low} to {high}"),
     };
-    Err(SignatureError::Count { function: function.to_owned(), expected, found: args.len() })
+    Err(SignatureError::Count {
+        function: function.to_owned(),
+        expected,
+        found: args.len(),
+    })
 }
 
 /// The error of a call whose arguments have the wrong types.
 pub fn call_error(function: &str, args: &[ArgInfo<'_>], expected: &str) -> SignatureError {
-    SignatureError::Types { function: function.to_owned(), found: bracketed(args).join(", "), expected: expected.to_owned() }
+    SignatureError::Types {
+        function: function.to_owned(),
+        found: bracketed(args).join(", "),
+        expected: expected.to_owned(),
+    }
 }
 
 /// The error of an infix or prefix operator whose operands have the wrong types.
@@ -38,7 +50,9 @@ pub fn operator_error(symbol: &str, args: &[ArgInfo<'_>], expected: &str) -> Sig
         [operand] => format!("{symbol}{operand}"),
         operands => operands.join(&format!(" {symbol} ")),
     };
-    SignatureError::Other(format!("cannot apply '{symbol}' to arguments of type '{form}'. supported form(s): {expected}"))
+    SignatureError::Other(format!(
+        "cannot apply '{symbol}' to arguments of type '{form}'. supported form(s): {expected}"
+    ))
 }
 
 fn bracketed(args: &[ArgInfo<'_>]) -> Vec<String> {

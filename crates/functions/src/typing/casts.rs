@@ -27,7 +27,11 @@ pub fn cast_refusal(from: &LogicalType, to: &LogicalType) -> String {
     } else {
         ""
     };
-    format!("cast function cannot convert value of type {} to type {}{hint}", sql_type_name(from), sql_type_name(to))
+    format!(
+        "cast function cannot convert value of type {} to type {}{hint}",
+        sql_type_name(from),
+        sql_type_name(to)
+    )
 }
 
 fn supports_cast(from: &LogicalType, to: &LogicalType, explicit: bool) -> bool {
@@ -46,7 +50,10 @@ fn supports_cast(from: &LogicalType, to: &LogicalType, explicit: bool) -> bool {
 
 fn supports_nested(from: &LogicalType, to: &LogicalType, explicit: bool) -> bool {
     if explicit && to.is_character() {
-        return from.children().iter().all(|child| supports_cast(&child.with_nullable(false), to, true));
+        return from
+            .children()
+            .iter()
+            .all(|child| supports_cast(&child.with_nullable(false), to, true));
     }
     if from.family() != to.family() {
         return false;
@@ -82,9 +89,7 @@ fn explicit_root(from: &LogicalType, to: &LogicalType) -> bool {
     let family = from.family();
     let text = from.is_character();
     match &to.kind {
-        TypeKind::Char(_) | TypeKind::Varchar(_) => {
-            !matches!(family, F::Variant | F::Descriptor | F::Raw)
-        }
+        TypeKind::Char(_) | TypeKind::Varchar(_) => !matches!(family, F::Variant | F::Descriptor | F::Raw),
         TypeKind::Binary(_) => text || from.is_binary() || family == F::Bitmap,
         TypeKind::Varbinary(_) => text || family == F::Bitmap,
         TypeKind::Boolean => text || from.is_numeric(),
@@ -118,7 +123,10 @@ mod tests {
             (LogicalType::timestamp(3), LogicalType::DATE),
             (LogicalType::timestamp_ltz(3), LogicalType::timestamp(6)),
             (LogicalType::NULL, LogicalType::array(LogicalType::INT)),
-            (LogicalType::array(LogicalType::INT), LogicalType::array(LogicalType::BIGINT)),
+            (
+                LogicalType::array(LogicalType::INT),
+                LogicalType::array(LogicalType::BIGINT),
+            ),
         ];
         let no = [
             (LogicalType::BIGINT, LogicalType::INT),
@@ -128,8 +136,14 @@ mod tests {
             (LogicalType::INT, LogicalType::INT.with_nullable(false)),
             (LogicalType::array(LogicalType::INT), LogicalType::STRING),
         ];
-        assert!(yes.iter().all(|(from, to)| supports_implicit_cast(from, to)), "{yes:?}");
-        assert!(no.iter().all(|(from, to)| !supports_implicit_cast(from, to)), "{no:?}");
+        assert!(
+            yes.iter().all(|(from, to)| supports_implicit_cast(from, to)),
+            "{yes:?}"
+        );
+        assert!(
+            no.iter().all(|(from, to)| !supports_implicit_cast(from, to)),
+            "{no:?}"
+        );
     }
 
     #[test]
@@ -153,9 +167,15 @@ mod tests {
             (LogicalType::BYTES, LogicalType::STRING),
             (LogicalType::BOOLEAN, LogicalType::decimal(3, 1)),
             (LogicalType::DOUBLE, LogicalType::BOOLEAN),
-            (LogicalType::map(LogicalType::STRING, LogicalType::INT), LogicalType::STRING),
+            (
+                LogicalType::map(LogicalType::STRING, LogicalType::INT),
+                LogicalType::STRING,
+            ),
             (LogicalType::DATE, LogicalType::timestamp_ltz(3)),
         ];
-        assert!(yes.iter().all(|(from, to)| supports_explicit_cast(from, to)), "{yes:?}");
+        assert!(
+            yes.iter().all(|(from, to)| supports_explicit_cast(from, to)),
+            "{yes:?}"
+        );
     }
 }

@@ -44,7 +44,10 @@ pub fn concat_type(a: &LogicalType, b: &LogicalType) -> LogicalType {
         _ if a.is_binary() => TypeKind::Varbinary(total),
         _ => TypeKind::Varchar(total),
     };
-    LogicalType { kind, nullable: a.nullable || b.nullable }
+    LogicalType {
+        kind,
+        nullable: a.nullable || b.nullable,
+    }
 }
 
 fn castable(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
@@ -58,19 +61,30 @@ fn castable(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
 fn merge(a: &TypeKind, b: &TypeKind) -> Option<TypeKind> {
     use TypeFamily as F;
     match (a.family(), b.family()) {
-        (F::CharacterString, F::CharacterString) | (F::BinaryString, F::BinaryString) => Some(merge_strings(a, b)),
-        (F::Integer, F::Integer) => Some(if width(a) >= width(b) { a.clone() } else { b.clone() }),
+        (F::CharacterString, F::CharacterString) | (F::BinaryString, F::BinaryString) => {
+            Some(merge_strings(a, b))
+        }
+        (F::Integer, F::Integer) => Some(if width(a) >= width(b) {
+            a.clone()
+        } else {
+            b.clone()
+        }),
         (F::Integer | F::Decimal, F::Integer | F::Decimal) => merge_decimals(a, b),
-        (F::Approximate, F::Approximate | F::Decimal) | (F::Decimal, F::Approximate) => Some(TypeKind::Double),
+        (F::Approximate, F::Approximate | F::Decimal) | (F::Decimal, F::Approximate) => {
+            Some(TypeKind::Double)
+        }
         (F::Approximate, F::Integer) => Some(a.clone()),
         (F::Integer, F::Approximate) => Some(b.clone()),
         (F::IntervalYearMonth, F::IntervalYearMonth) => {
             Some(TypeKind::IntervalYearMonth(YearMonthResolution::YearToMonth))
         }
-        (F::IntervalDayTime, F::IntervalDayTime) => Some(TypeKind::IntervalDayTime(DayTimeResolution::DayToSecond)),
-        (F::Date | F::Time | F::Timestamp | F::TimestampLtz, F::Date | F::Time | F::Timestamp | F::TimestampLtz) => {
-            merge_datetimes(a, b)
+        (F::IntervalDayTime, F::IntervalDayTime) => {
+            Some(TypeKind::IntervalDayTime(DayTimeResolution::DayToSecond))
         }
+        (
+            F::Date | F::Time | F::Timestamp | F::TimestampLtz,
+            F::Date | F::Time | F::Timestamp | F::TimestampLtz,
+        ) => merge_datetimes(a, b),
         (F::Array | F::Map | F::Multiset | F::Row, _) => merge_nested(a, b),
         _ => None,
     }
@@ -82,7 +96,11 @@ fn merge_strings(a: &TypeKind, b: &TypeKind) -> TypeKind {
         _ => MAX_LENGTH,
     };
     let longest = length(a).max(length(b));
-    if a.family() == TypeFamily::CharacterString { TypeKind::Varchar(longest) } else { TypeKind::Varbinary(longest) }
+    if a.family() == TypeFamily::CharacterString {
+        TypeKind::Varchar(longest)
+    } else {
+        TypeKind::Varbinary(longest)
+    }
 }
 
 fn width(kind: &TypeKind) -> u8 {
@@ -107,10 +125,14 @@ fn merge_datetimes(a: &TypeKind, b: &TypeKind) -> Option<TypeKind> {
     Some(match (a, b) {
         (TypeKind::Time(_), TypeKind::Time(_)) => TypeKind::Time(most),
         (TypeKind::Time(_), TypeKind::Date) | (TypeKind::Date, TypeKind::Time(_)) => return None,
-        (TypeKind::TimestampLtz { .. }, _) | (_, TypeKind::TimestampLtz { .. }) => {
-            TypeKind::TimestampLtz { precision: most, attribute }
-        }
-        _ => TypeKind::Timestamp { precision: most, attribute },
+        (TypeKind::TimestampLtz { .. }, _) | (_, TypeKind::TimestampLtz { .. }) => TypeKind::TimestampLtz {
+            precision: most,
+            attribute,
+        },
+        _ => TypeKind::Timestamp {
+            precision: most,
+            attribute,
+        },
     })
 }
 
@@ -126,16 +148,21 @@ fn merge_nested(a: &TypeKind, b: &TypeKind) -> Option<TypeKind> {
     Some(match (a, b) {
         (TypeKind::Array(x), TypeKind::Array(y)) => TypeKind::Array(Box::new(common_type_of(x, y)?)),
         (TypeKind::Multiset(x), TypeKind::Multiset(y)) => TypeKind::Multiset(Box::new(common_type_of(x, y)?)),
-        (TypeKind::Map(k1, v1), TypeKind::Map(k2, v2)) => {
-            TypeKind::Map(Box::new(common_type_of(k1, k2)?), Box::new(common_type_of(v1, v2)?))
-        }
+        (TypeKind::Map(k1, v1), TypeKind::Map(k2, v2)) => TypeKind::Map(
+            Box::new(common_type_of(k1, k2)?),
+            Box::new(common_type_of(v1, v2)?),
+        ),
         (TypeKind::Row(f1), TypeKind::Row(f2)) if f1.len() == f2.len() => {
             let fields: Option<Vec<RowField>> = f1
                 .iter()
                 .zip(f2)
                 .map(|(x, y)| {
                     let ty = common_type_of(&x.ty, &y.ty)?;
-                    Some(RowField { name: x.name.clone(), ty, description: x.description.clone() })
+                    Some(RowField {
+                        name: x.name.clone(),
+                        ty,
+                        description: x.description.clone(),
+                    })
                 })
                 .collect();
             TypeKind::Row(fields?)
@@ -156,18 +183,37 @@ mod tests {
     fn recorded_common_types() {
         let int = LogicalType::INT;
         let cases = [
-            (int.clone(), LogicalType::not_null(TypeKind::Decimal { precision: 2, scale: 1 }), "DECIMAL(11, 1)"),
+            (
+                int.clone(),
+                LogicalType::not_null(TypeKind::Decimal {
+                    precision: 2,
+                    scale: 1,
+                }),
+                "DECIMAL(11, 1)",
+            ),
             (char(9), char(1), "VARCHAR(9) NOT NULL"),
             (char(3), char(3), "CHAR(3) NOT NULL"),
             (LogicalType::FLOAT, int.clone(), "FLOAT"),
             (LogicalType::FLOAT, LogicalType::decimal(3, 1), "DOUBLE"),
             (LogicalType::NULL, char(2), "CHAR(2)"),
-            (LogicalType::timestamp(3), LogicalType::timestamp(6), "TIMESTAMP(6)"),
+            (
+                LogicalType::timestamp(3),
+                LogicalType::timestamp(6),
+                "TIMESTAMP(6)",
+            ),
             (LogicalType::BIGINT, LogicalType::decimal(2, 2), "DECIMAL(21, 2)"),
-            (LogicalType::array(int.clone()), LogicalType::array(LogicalType::DOUBLE), "ARRAY<DOUBLE>"),
+            (
+                LogicalType::array(int.clone()),
+                LogicalType::array(LogicalType::DOUBLE),
+                "ARRAY<DOUBLE>",
+            ),
         ];
         for (a, b, expected) in cases {
-            assert_eq!(common_type(&[&a, &b]).map(|ty| ty.to_string()).as_deref(), Some(expected), "{a} and {b}");
+            assert_eq!(
+                common_type(&[&a, &b]).map(|ty| ty.to_string()).as_deref(),
+                Some(expected),
+                "{a} and {b}"
+            );
         }
         assert_eq!(common_type(&[&int, &LogicalType::STRING]), None);
         assert_eq!(common_type(&[&int, &LogicalType::DATE]), None);

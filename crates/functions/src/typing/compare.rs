@@ -26,7 +26,10 @@ pub fn comparison_types(
     use TypeFamily as F;
     let (a, b) = (a.without_time_attribute(), b.without_time_attribute());
     let both = |kind: TypeKind| {
-        let of = |ty: &LogicalType| LogicalType { kind: kind.clone(), nullable: ty.nullable };
+        let of = |ty: &LogicalType| LogicalType {
+            kind: kind.clone(),
+            nullable: ty.nullable,
+        };
         Some((of(&a), of(&b)))
     };
     match (a.family(), b.family()) {
@@ -43,7 +46,9 @@ pub fn comparison_types(
         }
         (F::Integer | F::Decimal | F::Approximate, F::Integer | F::Decimal | F::Approximate)
         | (F::Time, F::Time)
-        | (F::Timestamp | F::TimestampLtz, F::Timestamp | F::TimestampLtz) => both(common_type_of(&a, &b)?.kind),
+        | (F::Timestamp | F::TimestampLtz, F::Timestamp | F::TimestampLtz) => {
+            both(common_type_of(&a, &b)?.kind)
+        }
         (F::CharacterString, F::Date | F::Time | F::Timestamp | F::TimestampLtz) => both(b.kind.clone()),
         (F::Date | F::Time | F::Timestamp | F::TimestampLtz, F::CharacterString) => both(a.kind.clone()),
         (F::Array, F::Array) | (F::Map, F::Map) | (F::Multiset, F::Multiset) | (F::Row, F::Row)
@@ -51,7 +56,9 @@ pub fn comparison_types(
         {
             both(common_type_of(&a, &b)?.kind)
         }
-        (F::Variant, F::Variant) | (F::Bitmap, F::Bitmap) if comparison == Comparison::Equality => Some((a, b)),
+        (F::Variant, F::Variant) | (F::Bitmap, F::Bitmap) if comparison == Comparison::Equality => {
+            Some((a, b))
+        }
         _ => None,
     }
 }

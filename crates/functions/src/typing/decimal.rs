@@ -26,9 +26,13 @@ pub(crate) fn digits(kind: &TypeKind) -> Option<(i32, i32)> {
 /// The DECIMAL that holds every value of an integer type; other types stay as they are.
 pub fn integer_as_decimal(ty: &LogicalType) -> LogicalType {
     match digits(&ty.kind) {
-        Some((precision, _)) if ty.is_integer() => {
-            LogicalType { kind: TypeKind::Decimal { precision: precision as u8, scale: 0 }, nullable: ty.nullable }
-        }
+        Some((precision, _)) if ty.is_integer() => LogicalType {
+            kind: TypeKind::Decimal {
+                precision: precision as u8,
+                scale: 0,
+            },
+            nullable: ty.nullable,
+        },
         _ => ty.clone(),
     }
 }
@@ -62,7 +66,9 @@ pub(crate) fn modulo(a: &TypeKind, b: &TypeKind) -> Option<TypeKind> {
 
 /// ROUND and TRUNCATE of a DECIMAL to `places` digits; other types keep their type.
 pub fn round_type(ty: &LogicalType, places: i64) -> LogicalType {
-    let TypeKind::Decimal { precision, scale } = ty.kind else { return ty.clone() };
+    let TypeKind::Decimal { precision, scale } = ty.kind else {
+        return ty.clone();
+    };
     let (p, s) = (i64::from(precision), i64::from(scale));
     let (precision, scale) = match places {
         places if places >= s => (p, s),
@@ -70,24 +76,39 @@ pub fn round_type(ty: &LogicalType, places: i64) -> LogicalType {
         places => (1 + p - s + places, places),
     };
     let precision = precision.min(i64::from(MAX_DECIMAL_PRECISION)) as u8;
-    LogicalType { kind: TypeKind::Decimal { precision, scale: scale as u8 }, nullable: ty.nullable }
+    LogicalType {
+        kind: TypeKind::Decimal {
+            precision,
+            scale: scale as u8,
+        },
+        nullable: ty.nullable,
+    }
 }
 
 /// AVG: integers stay integers, a DECIMAL gets six fractional digits at least.
 pub fn average_type(ty: &LogicalType) -> LogicalType {
-    let TypeKind::Decimal { scale, .. } = ty.kind else { return ty.clone() };
+    let TypeKind::Decimal { scale, .. } = ty.kind else {
+        return ty.clone();
+    };
     let sum_precision = i32::from(MAX_DECIMAL_PRECISION);
     let result_scale = (i32::from(scale) + COUNT_DIGITS + 1).max(6);
     let kind = adjusted(sum_precision - i32::from(scale) + result_scale, result_scale);
-    LogicalType { kind, nullable: ty.nullable }
+    LogicalType {
+        kind,
+        nullable: ty.nullable,
+    }
 }
 
 /// SUM: the argument's type, a DECIMAL with all digits.
 pub fn sum_type(ty: &LogicalType) -> LogicalType {
     match ty.kind {
-        TypeKind::Decimal { scale, .. } => {
-            LogicalType { kind: TypeKind::Decimal { precision: MAX_DECIMAL_PRECISION, scale }, nullable: ty.nullable }
-        }
+        TypeKind::Decimal { scale, .. } => LogicalType {
+            kind: TypeKind::Decimal {
+                precision: MAX_DECIMAL_PRECISION,
+                scale,
+            },
+            nullable: ty.nullable,
+        },
         _ => ty.clone(),
     }
 }
@@ -96,11 +117,17 @@ pub fn sum_type(ty: &LogicalType) -> LogicalType {
 pub(crate) fn adjusted(precision: i32, scale: i32) -> TypeKind {
     let most = i32::from(MAX_DECIMAL_PRECISION);
     if precision <= most {
-        return TypeKind::Decimal { precision: precision.max(1) as u8, scale: scale as u8 };
+        return TypeKind::Decimal {
+            precision: precision.max(1) as u8,
+            scale: scale as u8,
+        };
     }
     let whole_digits = precision - scale;
     let scale = (most - whole_digits).max(scale.min(MINIMUM_ADJUSTED_SCALE));
-    TypeKind::Decimal { precision: MAX_DECIMAL_PRECISION, scale: scale as u8 }
+    TypeKind::Decimal {
+        precision: MAX_DECIMAL_PRECISION,
+        scale: scale as u8,
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +140,13 @@ mod tests {
 
     #[test]
     fn recorded_derivations() {
-        let (a, b, c, e, g) = (decimal(5, 2), decimal(10, 4), decimal(38, 10), decimal(38, 0), decimal(3, 3));
+        let (a, b, c, e, g) = (
+            decimal(5, 2),
+            decimal(10, 4),
+            decimal(38, 10),
+            decimal(38, 0),
+            decimal(3, 3),
+        );
         let int = TypeKind::Int;
         let cases = [
             (addition(&a, &b), (11, 4)),
@@ -137,8 +170,17 @@ mod tests {
         for (i, (found, (precision, scale))) in cases.into_iter().enumerate() {
             assert_eq!(found, Some(decimal(precision, scale)), "case {i}");
         }
-        assert_eq!(average_type(&LogicalType::decimal(10, 2)), LogicalType::decimal(38, 6));
-        assert_eq!(round_type(&LogicalType::decimal(25, 5), 2), LogicalType::decimal(23, 2));
-        assert_eq!(round_type(&LogicalType::decimal(10, 4), -1), LogicalType::decimal(7, 0));
+        assert_eq!(
+            average_type(&LogicalType::decimal(10, 2)),
+            LogicalType::decimal(38, 6)
+        );
+        assert_eq!(
+            round_type(&LogicalType::decimal(25, 5), 2),
+            LogicalType::decimal(23, 2)
+        );
+        assert_eq!(
+            round_type(&LogicalType::decimal(10, 4), -1),
+            LogicalType::decimal(7, 0)
+        );
     }
 }

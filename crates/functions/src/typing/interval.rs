@@ -10,7 +10,10 @@ pub fn widest_interval(ty: &LogicalType) -> LogicalType {
         TypeKind::IntervalDayTime(_) => TypeKind::IntervalDayTime(DayTimeResolution::Second),
         ref other => other.clone(),
     };
-    LogicalType { kind, nullable: ty.nullable }
+    LogicalType {
+        kind,
+        nullable: ty.nullable,
+    }
 }
 
 /// The type of `datetime ± interval`. A DATE stays a DATE under intervals that start with DAY or a longer unit, and
@@ -29,8 +32,12 @@ pub fn datetime_plus_interval(datetime: &LogicalType, interval: &LogicalType) ->
         _ => return None,
     };
     match datetime.family() {
-        TypeFamily::Date if short => Some(LogicalType::timestamp(DEFAULT_TIMESTAMP_PRECISION).with_nullable(nullable)),
-        TypeFamily::Date | TypeFamily::Timestamp | TypeFamily::TimestampLtz => Some(datetime.with_nullable(nullable)),
+        TypeFamily::Date if short => {
+            Some(LogicalType::timestamp(DEFAULT_TIMESTAMP_PRECISION).with_nullable(nullable))
+        }
+        TypeFamily::Date | TypeFamily::Timestamp | TypeFamily::TimestampLtz => {
+            Some(datetime.with_nullable(nullable))
+        }
         TypeFamily::Time => Some(datetime.with_nullable(nullable)),
         _ => None,
     }

@@ -15,8 +15,10 @@ pub fn sql_type_name(ty: &LogicalType) -> String {
         TypeKind::Multiset(element) => format!("{} MULTISET", sql_type_name(element)),
         TypeKind::Map(key, value) => format!("({}, {}) MAP", sql_type_name(key), sql_type_name(value)),
         TypeKind::Row(fields) => {
-            let fields: Vec<String> =
-                fields.iter().map(|field| format!("{} {}", sql_type_name(&field.ty), field.name)).collect();
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|field| format!("{} {}", sql_type_name(&field.ty), field.name))
+                .collect();
             format!("RecordType({})", fields.join(", "))
         }
         other => other.to_string(),

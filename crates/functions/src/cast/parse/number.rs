@@ -19,10 +19,16 @@ pub fn parse_integer(text: &str) -> Result<i64, Reason> {
     // Accumulated below zero, where the smallest value is reachable.
     let mut value: i64 = 0;
     for digit in whole.bytes() {
-        let next = value.checked_mul(10).and_then(|v| v.checked_sub(i64::from(digit - b'0')));
+        let next = value
+            .checked_mul(10)
+            .and_then(|v| v.checked_sub(i64::from(digit - b'0')));
         value = next.ok_or(Reason::Overflow)?;
     }
-    if negative { Ok(value) } else { value.checked_neg().ok_or(Reason::Overflow) }
+    if negative {
+        Ok(value)
+    } else {
+        value.checked_neg().ok_or(Reason::Overflow)
+    }
 }
 
 fn signed(text: &str) -> Result<(bool, &str), Reason> {
@@ -57,7 +63,10 @@ pub fn parse_decimal(text: &str, precision: u8, scale: u8) -> Result<i128, Reaso
         digits.push(byte - b'0');
     }
     let power = exponent - fraction.len() as i64 + digits.dropped + i64::from(scale);
-    let magnitude = digits.scaled(power).filter(|unscaled| fits(*unscaled, precision)).ok_or(Reason::Overflow)?;
+    let magnitude = digits
+        .scaled(power)
+        .filter(|unscaled| fits(*unscaled, precision))
+        .ok_or(Reason::Overflow)?;
     Ok(if negative { -magnitude } else { magnitude })
 }
 
@@ -67,7 +76,11 @@ fn parse_exponent(text: &str) -> Result<i64, Reason> {
         return Err(Reason::InvalidCharacter);
     }
     let magnitude = digits.parse::<i64>().unwrap_or(MAX_EXPONENT).min(MAX_EXPONENT);
-    Ok(if text.starts_with('-') { -magnitude } else { magnitude })
+    Ok(if text.starts_with('-') {
+        -magnitude
+    } else {
+        magnitude
+    })
 }
 
 /// The leading digits of a number, and what is needed of the others to round.
@@ -140,17 +153,31 @@ fn java_float(text: &str) -> Result<Float<'_>, Reason> {
         "Infinity" => return Ok(Float::Value(sign * f64::INFINITY)),
         _ => {}
     }
-    if let Some(hex) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
-        return hexadecimal(hex).map(|value| Float::Value(sign * value)).ok_or(Reason::InvalidCharacter);
+    if let Some(hex) = unsigned
+        .strip_prefix("0x")
+        .or_else(|| unsigned.strip_prefix("0X"))
+    {
+        return hexadecimal(hex)
+            .map(|value| Float::Value(sign * value))
+            .ok_or(Reason::InvalidCharacter);
     }
     let digits = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
-    let plain = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
-    if plain { Ok(Float::Decimal(digits)) } else { Err(Reason::InvalidCharacter) }
+    let plain = digits
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    if plain {
+        Ok(Float::Decimal(digits))
+    } else {
+        Err(Reason::InvalidCharacter)
+    }
 }
 
 /// `1.8p3`: hexadecimal digits and a binary exponent.
 fn hexadecimal(text: &str) -> Option<f64> {
-    let text = text.strip_suffix(['f', 'F', 'd', 'D']).filter(|rest| rest.contains(['p', 'P'])).unwrap_or(text);
+    let text = text
+        .strip_suffix(['f', 'F', 'd', 'D'])
+        .filter(|rest| rest.contains(['p', 'P']))
+        .unwrap_or(text);
     let (mantissa, exponent) = text.split_once(['p', 'P'])?;
     let exponent: i32 = exponent.parse().ok()?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

@@ -33,7 +33,9 @@ fn number(text: &str) -> Option<i64> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    text.parse::<i64>().ok().filter(|value| *value <= i64::from(i32::MAX))
+    text.parse::<i64>()
+        .ok()
+        .filter(|value| *value <= i64::from(i32::MAX))
 }
 
 /// Milliseconds of `12`, `12:34`, `12:34:56.789` or any of these with an offset (`+02:00`). The parts are not bounded.
@@ -85,8 +87,13 @@ fn thousandths(fraction: &str) -> i64 {
 /// Month, day and time may have one digit. A day that the month does not have becomes its last, and 24:00:00 is the
 /// start of the next day, as Java resolves them.
 pub fn parse_timestamp(text: &str, precision: u8) -> Result<i128, Reason> {
-    let mut reader = Reader { bytes: text.as_bytes(), at: 0 };
-    reader.timestamp(precision).ok_or(Reason::NotATimestamp(reader.at))
+    let mut reader = Reader {
+        bytes: text.as_bytes(),
+        at: 0,
+    };
+    reader
+        .timestamp(precision)
+        .ok_or(Reason::NotATimestamp(reader.at))
 }
 
 struct Reader<'a> {
@@ -106,7 +113,11 @@ impl Reader<'_> {
             return None;
         }
         let day = day.min(i64::from(days_in_month(year, month as u32)));
-        let of_day = if self.at < self.bytes.len() { self.clock(precision)? } else { 0 };
+        let of_day = if self.at < self.bytes.len() {
+            self.clock(precision)?
+        } else {
+            0
+        };
         if self.at < self.bytes.len() {
             return None;
         }
@@ -122,7 +133,11 @@ impl Reader<'_> {
         let minute = self.digits(1, 2)?;
         self.expect(b':')?;
         let second = self.digits(1, 2)?;
-        let fraction = if self.bytes.get(self.at) == Some(&b'.') { self.fraction() } else { 0 };
+        let fraction = if self.bytes.get(self.at) == Some(&b'.') {
+            self.fraction()
+        } else {
+            0
+        };
         let end_of_day = hour == 24 && minute == 0 && second == 0 && fraction == 0;
         if !end_of_day && (hour > 23 || minute > 59 || second > 59) {
             return None;

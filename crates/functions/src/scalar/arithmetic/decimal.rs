@@ -34,7 +34,14 @@ pub(super) fn kernel(args: &KernelArgs<'_>, operator: Operator) -> Result<ArrayR
     };
     let ((p1, s1), (p2, s2)) = (digits(&args.arg_types[0])?, digits(&args.arg_types[1])?);
     let (precision, scale) = digits(args.result)?;
-    let shape = Shape { p1, s1, p2, s2, precision, scale };
+    let shape = Shape {
+        p1,
+        s1,
+        p2,
+        s2,
+        precision,
+        scale,
+    };
     match operator {
         Operator::Add => add(args, shape, 1),
         Operator::Subtract => add(args, shape, -1),
@@ -54,7 +61,9 @@ fn add(args: &KernelArgs<'_>, shape: Shape, sign: i128) -> Result<ArrayRef, Eval
     }
     let (up1, up2) = (i256::from_i128(up1), i256::from_i128(up2));
     try_binary(args, operands, move |x, y| {
-        let exact = i256::from_i128(x).wrapping_mul(up1).wrapping_add(i256::from_i128(y).wrapping_mul(up2));
+        let exact = i256::from_i128(x)
+            .wrapping_mul(up1)
+            .wrapping_add(i256::from_i128(y).wrapping_mul(up2));
         Ok(rounded(exact, scale, shape))
     })
 }
@@ -66,7 +75,11 @@ fn multiply(args: &KernelArgs<'_>, shape: Shape) -> Result<ArrayRef, EvalError> 
         return binary(args, operands, |x, y| x * y);
     }
     try_binary(args, operands, move |x, y| {
-        Ok(rounded(i256::from_i128(x).wrapping_mul(i256::from_i128(y)), scale, shape))
+        Ok(rounded(
+            i256::from_i128(x).wrapping_mul(i256::from_i128(y)),
+            scale,
+            shape,
+        ))
     })
 }
 
@@ -83,7 +96,11 @@ fn divide(args: &KernelArgs<'_>, shape: Shape) -> Result<ArrayRef, EvalError> {
             let numerator = x * up;
             let (quotient, rest) = (numerator / y, numerator % y);
             let away = rest.unsigned_abs() >= y.unsigned_abs() - rest.unsigned_abs();
-            let quotient = if away { quotient + numerator.signum() * y.signum() } else { quotient };
+            let quotient = if away {
+                quotient + numerator.signum() * y.signum()
+            } else {
+                quotient
+            };
             Ok(within(quotient, shape.precision))
         });
     }
@@ -95,7 +112,9 @@ fn divide(args: &KernelArgs<'_>, shape: Shape) -> Result<ArrayRef, EvalError> {
         let numerator = i256::from_i128(x).wrapping_mul(up);
         let denominator = i256::from_i128(y).wrapping_mul(down);
         let quotient = wide_divide_half_up(numerator, denominator);
-        Ok(quotient.to_i128().and_then(|quotient| within(quotient, shape.precision)))
+        Ok(quotient
+            .to_i128()
+            .and_then(|quotient| within(quotient, shape.precision)))
     })
 }
 
@@ -115,7 +134,9 @@ fn remainder(args: &KernelArgs<'_>, shape: Shape) -> Result<ArrayRef, EvalError>
         if y == 0 {
             return Err(EvalError::DivisionByZero);
         }
-        let rest = i256::from_i128(x).wrapping_mul(up1).wrapping_rem(i256::from_i128(y).wrapping_mul(up2));
+        let rest = i256::from_i128(x)
+            .wrapping_mul(up1)
+            .wrapping_rem(i256::from_i128(y).wrapping_mul(up2));
         Ok(rounded(rest, scale, shape))
     })
 }
@@ -167,5 +188,9 @@ fn wide_divide_half_up(value: i256, divisor: i256) -> i256 {
         return quotient;
     }
     let same_sign = value.is_negative() == divisor.is_negative();
-    if same_sign { quotient.wrapping_add(i256::ONE) } else { quotient.wrapping_sub(i256::ONE) }
+    if same_sign {
+        quotient.wrapping_add(i256::ONE)
+    } else {
+        quotient.wrapping_sub(i256::ONE)
+    }
 }

@@ -38,16 +38,21 @@ pub(super) fn signature(operator: Operator, a: &LogicalType, b: &LogicalType) ->
     match operator {
         Add | Subtract if same_family => {
             let result = widest_interval(a).with_nullable(nullable);
-            Some(Signature { args: vec![a.clone(), b.clone()], result })
+            Some(Signature {
+                args: vec![a.clone(), b.clone()],
+                result,
+            })
         }
         Add | Subtract if a.is_datetime() && (b.is_interval() || b.is_null()) => moved(a, b, false),
         Add if b.is_datetime() && (a.is_interval() || a.is_null()) => moved(b, a, true),
-        Multiply | Divide if a.is_interval() && b.is_numeric() => {
-            Some(Signature { args: vec![a.clone(), factor_type(b)], result: widest_interval(a).with_nullable(nullable) })
-        }
-        Multiply if a.is_numeric() && b.is_interval() => {
-            Some(Signature { args: vec![factor_type(a), b.clone()], result: widest_interval(b).with_nullable(nullable) })
-        }
+        Multiply | Divide if a.is_interval() && b.is_numeric() => Some(Signature {
+            args: vec![a.clone(), factor_type(b)],
+            result: widest_interval(a).with_nullable(nullable),
+        }),
+        Multiply if a.is_numeric() && b.is_interval() => Some(Signature {
+            args: vec![factor_type(a), b.clone()],
+            result: widest_interval(b).with_nullable(nullable),
+        }),
         _ => None,
     }
 }
@@ -69,8 +74,15 @@ fn moved(datetime: &LogicalType, interval: &LogicalType, interval_first: bool) -
 }
 
 fn factor_type(number: &LogicalType) -> LogicalType {
-    let kind = if number.is_integer() { TypeKind::BigInt } else { TypeKind::Double };
-    LogicalType { kind, nullable: number.nullable }
+    let kind = if number.is_integer() {
+        TypeKind::BigInt
+    } else {
+        TypeKind::Double
+    };
+    LogicalType {
+        kind,
+        nullable: number.nullable,
+    }
 }
 
 pub(super) fn kernel(args: &KernelArgs<'_>, operator: Operator) -> Result<ArrayRef, EvalError> {
@@ -99,24 +111,38 @@ fn add_intervals(args: &KernelArgs<'_>, sign: i64) -> Result<ArrayRef, EvalError
     match args.arg_types[0].family() {
         TypeFamily::IntervalYearMonth => {
             type Months = IntervalYearMonthType;
-            lanes::binary::<Months, Months, Months>(args, operands, |x, y| x.wrapping_add(y.wrapping_mul(sign as i32)))
+            lanes::binary::<Months, Months, Months>(args, operands, |x, y| {
+                x.wrapping_add(y.wrapping_mul(sign as i32))
+            })
         }
         _ => {
             type Millis = DurationMillisecondType;
-            lanes::binary::<Millis, Millis, Millis>(args, operands, |x, y| x.wrapping_add(y.wrapping_mul(sign)))
+            lanes::binary::<Millis, Millis, Millis>(args, operands, |x, y| {
+                x.wrapping_add(y.wrapping_mul(sign))
+            })
         }
     }
 }
 
 /// An interval times or by a number; `[interval, number]` are argument positions.
-fn scale(args: &KernelArgs<'_>, [interval, number]: [usize; 2], operator: Operator) -> Result<ArrayRef, EvalError> {
+fn scale(
+    args: &KernelArgs<'_>,
+    [interval, number]: [usize; 2],
+    operator: Operator,
+) -> Result<ArrayRef, EvalError> {
     let months = args.arg_types[interval].family() == TypeFamily::IntervalYearMonth;
     let exact = args.arg_types[number].family() == TypeFamily::Integer;
     match (months, exact) {
-        (true, true) => scale_exact::<IntervalYearMonthType>(args, [interval, number], operator, |v| v as i32),
+        (true, true) => {
+            scale_exact::<IntervalYearMonthType>(args, [interval, number], operator, |v| v as i32)
+        }
         (false, true) => scale_exact::<DurationMillisecondType>(args, [interval, number], operator, |v| v),
-        (true, false) => scale_approximate::<IntervalYearMonthType>(args, [interval, number], operator, |v| v as i32),
-        (false, false) => scale_approximate::<DurationMillisecondType>(args, [interval, number], operator, |v| v as i64),
+        (true, false) => {
+            scale_approximate::<IntervalYearMonthType>(args, [interval, number], operator, |v| v as i32)
+        }
+        (false, false) => {
+            scale_approximate::<DurationMillisecondType>(args, [interval, number], operator, |v| v as i64)
+        }
     }
 }
 
@@ -149,15 +175,27 @@ where
     let operands = [&args.args[interval], &args.args[number]];
     lanes::binary::<T, Float64Type, T>(args, operands, |x, y| {
         let x = x.into() as f64;
-        narrow(if operator == Operator::Divide { x / y } else { x * y })
+        narrow(if operator == Operator::Divide {
+            x / y
+        } else {
+            x * y
+        })
     })
 }
 
 /// A datetime moved by an interval; `[datetime, interval]` are argument positions.
-fn move_datetime(args: &KernelArgs<'_>, [datetime, interval]: [usize; 2], sign: i64) -> Result<ArrayRef, EvalError> {
+fn move_datetime(
+    args: &KernelArgs<'_>,
+    [datetime, interval]: [usize; 2],
+    sign: i64,
+) -> Result<ArrayRef, EvalError> {
     let operands = [&args.args[datetime], &args.args[interval]];
     let months = args.arg_types[interval].family() == TypeFamily::IntervalYearMonth;
-    if months { move_by_months(args, operands, datetime, sign) } else { move_by_millis(args, operands, datetime, sign) }
+    if months {
+        move_by_months(args, operands, datetime, sign)
+    } else {
+        move_by_millis(args, operands, datetime, sign)
+    }
 }
 
 fn move_by_months(
@@ -172,9 +210,11 @@ fn move_by_months(
         days.wrapping_mul(units_per_day) + value.rem_euclid(units_per_day)
     };
     match args.arg_types[datetime].family() {
-        TypeFamily::Date => lanes::binary::<Date32Type, Months, Date32Type>(args, operands, |date, months| {
-            moved(i64::from(date), months, 1) as i32
-        }),
+        TypeFamily::Date => {
+            lanes::binary::<Date32Type, Months, Date32Type>(args, operands, |date, months| {
+                moved(i64::from(date), months, 1) as i32
+            })
+        }
         _ => match args.arg_types[datetime].precision().unwrap_or(0) {
             0..=3 => {
                 type T = TimestampMillisecondType;
@@ -182,7 +222,9 @@ fn move_by_months(
             }
             4..=6 => {
                 type T = TimestampMicrosecondType;
-                lanes::binary::<T, Months, T>(args, operands, |at, months| moved(at, months, MILLIS_PER_DAY * 1_000))
+                lanes::binary::<T, Months, T>(args, operands, |at, months| {
+                    moved(at, months, MILLIS_PER_DAY * 1_000)
+                })
             }
             _ => {
                 type T = Decimal128Type;
@@ -212,14 +254,16 @@ fn move_by_millis(
         }
         (TypeFamily::Date, _) => {
             lanes::binary::<Date32Type, Millis, TimestampMicrosecondType>(args, operands, |date, ms| {
-                (i64::from(date) * MILLIS_PER_DAY).wrapping_add(sign * ms).wrapping_mul(1_000)
+                (i64::from(date) * MILLIS_PER_DAY)
+                    .wrapping_add(sign * ms)
+                    .wrapping_mul(1_000)
             })
         }
-        (TypeFamily::Time, _) => {
-            lanes::binary::<Time32MillisecondType, Millis, Time32MillisecondType>(args, operands, |time, ms| {
-                (i64::from(time) + sign * ms).rem_euclid(MILLIS_PER_DAY) as i32
-            })
-        }
+        (TypeFamily::Time, _) => lanes::binary::<Time32MillisecondType, Millis, Time32MillisecondType>(
+            args,
+            operands,
+            |time, ms| (i64::from(time) + sign * ms).rem_euclid(MILLIS_PER_DAY) as i32,
+        ),
         _ => match args.arg_types[datetime].precision().unwrap_or(0) {
             0..=3 => {
                 type T = TimestampMillisecondType;
@@ -227,7 +271,9 @@ fn move_by_millis(
             }
             4..=6 => {
                 type T = TimestampMicrosecondType;
-                lanes::binary::<T, Millis, T>(args, operands, |at, ms| at.wrapping_add((sign * ms).wrapping_mul(1_000)))
+                lanes::binary::<T, Millis, T>(args, operands, |at, ms| {
+                    at.wrapping_add((sign * ms).wrapping_mul(1_000))
+                })
             }
             _ => {
                 type T = Decimal128Type;
@@ -240,21 +286,38 @@ fn move_by_millis(
 fn minus_date_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     check_count("MINUS_DATE", args, 3..=3)?;
     let refused = || call_error("MINUS_DATE", args, "(<DATETIME> - <DATETIME>) unit");
-    let (a, b) = (args[0].ty.without_time_attribute(), args[1].ty.without_time_attribute());
-    let common = common_type_of(&a, &b).filter(LogicalType::is_datetime).ok_or_else(refused)?;
+    let (a, b) = (
+        args[0].ty.without_time_attribute(),
+        args[1].ty.without_time_attribute(),
+    );
+    let common = common_type_of(&a, &b)
+        .filter(LogicalType::is_datetime)
+        .ok_or_else(refused)?;
     // Milliseconds are all that a day-time interval holds.
     let compared = match common.family() {
         TypeFamily::TimestampLtz => LogicalType::timestamp_ltz(3),
         TypeFamily::Time => LogicalType::time(3),
         _ => LogicalType::timestamp(3),
     };
-    let unit = args[2].literal.and_then(|unit| unit.as_str()).ok_or_else(refused)?;
+    let unit = args[2]
+        .literal
+        .and_then(|unit| unit.as_str())
+        .ok_or_else(refused)?;
     let kind = match unit.to_ascii_uppercase().as_str() {
-        "YEAR" | "QUARTER" | "MONTH" | "YEAR TO MONTH" => TypeKind::IntervalYearMonth(YearMonthResolution::Month),
+        "YEAR" | "QUARTER" | "MONTH" | "YEAR TO MONTH" => {
+            TypeKind::IntervalYearMonth(YearMonthResolution::Month)
+        }
         _ => TypeKind::IntervalDayTime(DayTimeResolution::Second),
     };
-    let result = LogicalType { kind, nullable: any_nullable(&args[..2]) };
-    let types = vec![compared.with_nullable(a.nullable), compared.with_nullable(b.nullable), args[2].ty.clone()];
+    let result = LogicalType {
+        kind,
+        nullable: any_nullable(&args[..2]),
+    };
+    let types = vec![
+        compared.with_nullable(a.nullable),
+        compared.with_nullable(b.nullable),
+        args[2].ty.clone(),
+    ];
     Ok(Signature { args: types, result })
 }
 
@@ -264,7 +327,9 @@ fn minus_date_kernel(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let months = args.result.family() == TypeFamily::IntervalYearMonth;
     if args.arg_types[0].family() == TypeFamily::Time {
         type Time = Time32MillisecondType;
-        return lanes::binary::<Time, Time, DurationMillisecondType>(args, operands, |a, b| i64::from(a) - i64::from(b));
+        return lanes::binary::<Time, Time, DurationMillisecondType>(args, operands, |a, b| {
+            i64::from(a) - i64::from(b)
+        });
     }
     if months {
         return lanes::binary::<At, At, IntervalYearMonthType>(args, operands, months_between);

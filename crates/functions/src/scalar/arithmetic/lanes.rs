@@ -31,9 +31,15 @@ impl<N: Copy> Operand<'_, N> {
 }
 
 /// The values of a datum; `None` if it is a constant NULL.
-pub(crate) fn operand<T: ArrowPrimitiveType>(datum: &Datum) -> Result<Option<Operand<'_, T::Native>>, EvalError> {
+pub(crate) fn operand<T: ArrowPrimitiveType>(
+    datum: &Datum,
+) -> Result<Option<Operand<'_, T::Native>>, EvalError> {
     let array = datum.array().as_primitive_opt::<T>().ok_or_else(|| {
-        internal(format!("expected a column of {}, found {}", T::DATA_TYPE, datum.array().data_type()))
+        internal(format!(
+            "expected a column of {}, found {}",
+            T::DATA_TYPE,
+            datum.array().data_type()
+        ))
     })?;
     Ok(match datum {
         Datum::Column(_) => Some(Operand::Column(array.values())),
@@ -55,7 +61,11 @@ pub(crate) fn all_null(args: &KernelArgs<'_>) -> ArrayRef {
     new_null_array(&arrow_type(args.result), args.rows)
 }
 
-fn finish<R: ArrowPrimitiveType>(args: &KernelArgs<'_>, values: Vec<R::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
+fn finish<R: ArrowPrimitiveType>(
+    args: &KernelArgs<'_>,
+    values: Vec<R::Native>,
+    nulls: Option<NullBuffer>,
+) -> ArrayRef {
     Arc::new(PrimitiveArray::<R>::new(values.into(), nulls).with_data_type(arrow_type(args.result)))
 }
 
@@ -87,14 +97,20 @@ pub(crate) fn binary<A: ArrowPrimitiveType, B: ArrowPrimitiveType, R: ArrowPrimi
     [a, b]: [&Datum; 2],
     f: impl Fn(A::Native, B::Native) -> R::Native,
 ) -> Result<ArrayRef, EvalError> {
-    let (Some(x), Some(y)) = (operand::<A>(a)?, operand::<B>(b)?) else { return Ok(all_null(args)) };
+    let (Some(x), Some(y)) = (operand::<A>(a)?, operand::<B>(b)?) else {
+        return Ok(all_null(args));
+    };
     let values = match (x, y) {
         (Operand::Column(x), Operand::Column(y)) => x.iter().zip(y).map(|(x, y)| f(*x, *y)).collect(),
         (Operand::Column(x), Operand::Constant(y)) => x.iter().map(|x| f(*x, y)).collect(),
         (Operand::Constant(x), Operand::Column(y)) => y.iter().map(|y| f(x, *y)).collect(),
         (Operand::Constant(x), Operand::Constant(y)) => vec![f(x, y); args.rows],
     };
-    Ok(finish::<R>(args, values, NullBuffer::union(column_nulls(a), column_nulls(b))))
+    Ok(finish::<R>(
+        args,
+        values,
+        NullBuffer::union(column_nulls(a), column_nulls(b)),
+    ))
 }
 
 /// As [`binary`], for rows that can fail or be NULL.
@@ -103,7 +119,9 @@ pub(crate) fn try_binary<A: ArrowPrimitiveType, B: ArrowPrimitiveType, R: ArrowP
     [a, b]: [&Datum; 2],
     f: impl Fn(A::Native, B::Native) -> Result<Option<R::Native>, EvalError>,
 ) -> Result<ArrayRef, EvalError> {
-    let (Some(x), Some(y)) = (operand::<A>(a)?, operand::<B>(b)?) else { return Ok(all_null(args)) };
+    let (Some(x), Some(y)) = (operand::<A>(a)?, operand::<B>(b)?) else {
+        return Ok(all_null(args));
+    };
     let nulls = NullBuffer::union(column_nulls(a), column_nulls(b));
     let mut values = vec![R::Native::default(); args.rows];
     let mut dropped = Vec::new();
@@ -116,7 +134,11 @@ pub(crate) fn try_binary<A: ArrowPrimitiveType, B: ArrowPrimitiveType, R: ArrowP
             None => dropped.push(row),
         }
     }
-    Ok(finish::<R>(args, values, without_rows(nulls, &dropped, args.rows)))
+    Ok(finish::<R>(
+        args,
+        values,
+        without_rows(nulls, &dropped, args.rows),
+    ))
 }
 
 /// A null bitmap with further rows NULL.

@@ -24,7 +24,13 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         "+",
         "a + b",
         "Sum of numbers or intervals, or a datetime moved by an interval. Integers wrap around.",
-        |args| infix("+", args, "<NUMERIC> + <NUMERIC>, <INTERVAL> + <INTERVAL>, <DATETIME> + <INTERVAL>"),
+        |args| {
+            infix(
+                "+",
+                args,
+                "<NUMERIC> + <NUMERIC>, <INTERVAL> + <INTERVAL>, <DATETIME> + <INTERVAL>",
+            )
+        },
         |args| kernel(args, Operator::Add),
     ),
     ScalarFunction::new(
@@ -32,7 +38,13 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         "-",
         "a - b",
         "Difference of numbers or intervals, or a datetime moved back by an interval. Integers wrap around.",
-        |args| infix("-", args, "<NUMERIC> - <NUMERIC>, <INTERVAL> - <INTERVAL>, <DATETIME> - <INTERVAL>"),
+        |args| {
+            infix(
+                "-",
+                args,
+                "<NUMERIC> - <NUMERIC>, <INTERVAL> - <INTERVAL>, <DATETIME> - <INTERVAL>",
+            )
+        },
         |args| kernel(args, Operator::Subtract),
     ),
     ScalarFunction::new(
@@ -57,7 +69,8 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         "a % b",
         "Remainder with the sign of the dividend; of integers it has the type of the divisor. Division by zero fails.",
         |args| {
-            modulo_signature(args).unwrap_or_else(|| Err(operator_error("%", args, "<EXACT_NUMERIC> % <EXACT_NUMERIC>")))
+            modulo_signature(args)
+                .unwrap_or_else(|| Err(operator_error("%", args, "<EXACT_NUMERIC> % <EXACT_NUMERIC>")))
         },
         |args| kernel(args, Operator::Modulo),
     ),
@@ -134,12 +147,21 @@ fn numeric_signature(operator: Operator, a: &LogicalType, b: &LogicalType) -> Op
             Operator::Divide => derive::division,
             Operator::Modulo => derive::modulo,
         };
-        let result = LogicalType { kind: derive(&a.kind, &b.kind)?, nullable };
-        return Some(Signature { args: vec![integer_as_decimal(a), integer_as_decimal(b)], result });
+        let result = LogicalType {
+            kind: derive(&a.kind, &b.kind)?,
+            nullable,
+        };
+        return Some(Signature {
+            args: vec![integer_as_decimal(a), integer_as_decimal(b)],
+            result,
+        });
     }
     let common = common_type_of(a, b)?;
     let args = vec![common.with_nullable(a.nullable), common.with_nullable(b.nullable)];
-    Some(Signature { args, result: common.with_nullable(nullable) })
+    Some(Signature {
+        args,
+        result: common.with_nullable(nullable),
+    })
 }
 
 /// `None` if the operands are no exact numbers.
@@ -159,16 +181,25 @@ fn modulo_signature(args: &[ArgInfo<'_>]) -> Option<Result<Signature, SignatureE
 fn negation_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     let refused = || operator_error("-", args, "-<NUMERIC>, -<INTERVAL>");
     let [a] = args else { return Err(refused()) };
-    let ty = if a.ty.is_null() { LogicalType::INT } else { a.ty.clone() };
+    let ty = if a.ty.is_null() {
+        LogicalType::INT
+    } else {
+        a.ty.clone()
+    };
     if !ty.is_numeric() && !ty.is_interval() {
         return Err(refused());
     }
-    Ok(Signature { args: vec![ty.clone()], result: ty })
+    Ok(Signature {
+        args: vec![ty.clone()],
+        result: ty,
+    })
 }
 
 fn kernel(args: &mut KernelArgs<'_>, operator: Operator) -> Result<ArrayRef, EvalError> {
     match args.arg_types[0].kind {
-        TypeKind::Decimal { .. } if args.arg_types[1].family() == TypeFamily::Decimal => decimal::kernel(args, operator),
+        TypeKind::Decimal { .. } if args.arg_types[1].family() == TypeFamily::Decimal => {
+            decimal::kernel(args, operator)
+        }
         TypeKind::TinyInt
         | TypeKind::SmallInt
         | TypeKind::Int
@@ -192,4 +223,4 @@ fn negation_kernel(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -25,7 +25,13 @@ pub(super) fn kernel(args: &KernelArgs<'_>, operator: Operator) -> Result<ArrayR
         env: args.env,
         cache: &mut cache,
     };
-    cast(&same_type(&wide, operator)?, &common, args.result, false, args.env)
+    cast(
+        &same_type(&wide, operator)?,
+        &common,
+        args.result,
+        false,
+        args.env,
+    )
 }
 
 fn same_type(args: &KernelArgs<'_>, operator: Operator) -> Result<ArrayRef, EvalError> {

@@ -35,15 +35,18 @@ pub(super) fn distinct(args: &mut KernelArgs<'_>, positive: bool) -> Result<Arra
     let [a, b] = operands.map(|datum| validity(datum, args.rows));
     let both_null = &!&a & &!&b;
     let same = &(equal.values() & &(&a & &b)) | &both_null;
-    Ok(Arc::new(BooleanArray::new(if positive { !&same } else { same }, None)))
+    Ok(Arc::new(BooleanArray::new(
+        if positive { !&same } else { same },
+        None,
+    )))
 }
 
 fn validity(datum: &Datum, rows: usize) -> BooleanBuffer {
     let null_type = matches!(datum.array().data_type(), DataType::Null);
     match datum {
-        Datum::Column(array) if !null_type => {
-            array.nulls().map_or_else(|| BooleanBuffer::new_set(rows), |nulls| nulls.inner().clone())
-        }
+        Datum::Column(array) if !null_type => array
+            .nulls()
+            .map_or_else(|| BooleanBuffer::new_set(rows), |nulls| nulls.inner().clone()),
         Datum::Constant(array) if !null_type && array.is_valid(0) => BooleanBuffer::new_set(rows),
         _ => BooleanBuffer::new_unset(rows),
     }
@@ -62,7 +65,9 @@ pub(crate) fn compare_data(
         _ => None,
     };
     match types[0].family() {
-        TypeFamily::Approximate if types[0].kind == TypeKind::Float => floats::<Float32Type>(operands, operator, rows),
+        TypeFamily::Approximate if types[0].kind == TypeKind::Float => {
+            floats::<Float32Type>(operands, operator, rows)
+        }
         TypeFamily::Approximate => floats::<Float64Type>(operands, operator, rows),
         TypeFamily::CharacterString if !equality => texts(operands, operator, rows),
         TypeFamily::Decimal if scales(types[0]).map(|s| s.1) != scales(types[1]).map(|s| s.1) => {
@@ -81,16 +86,17 @@ pub(crate) fn compare_data(
 
 /// Arrow's kernels, for types in which Arrow and Flink agree.
 fn arrow(operands: [&Datum; 2], operator: Operator, rows: usize) -> Result<BooleanArray, EvalError> {
-    let compare = |a: &dyn arrow_array::Datum, b: &dyn arrow_array::Datum| -> Result<BooleanArray, ArrowError> {
-        match operator {
-            Operator::Equal => cmp::eq(a, b),
-            Operator::NotEqual => cmp::neq(a, b),
-            Operator::Less => cmp::lt(a, b),
-            Operator::LessOrEqual => cmp::lt_eq(a, b),
-            Operator::Greater => cmp::gt(a, b),
-            Operator::GreaterOrEqual => cmp::gt_eq(a, b),
-        }
-    };
+    let compare =
+        |a: &dyn arrow_array::Datum, b: &dyn arrow_array::Datum| -> Result<BooleanArray, ArrowError> {
+            match operator {
+                Operator::Equal => cmp::eq(a, b),
+                Operator::NotEqual => cmp::neq(a, b),
+                Operator::Less => cmp::lt(a, b),
+                Operator::LessOrEqual => cmp::lt_eq(a, b),
+                Operator::Greater => cmp::gt(a, b),
+                Operator::GreaterOrEqual => cmp::gt_eq(a, b),
+            }
+        };
     Ok(match operands {
         [Datum::Column(a), Datum::Column(b)] => compare(a, b)?,
         [Datum::Column(a), Datum::Constant(b)] => compare(a, &Scalar::new(Arc::clone(b)))?,
@@ -186,11 +192,16 @@ fn decimals(
     let (up1, up2) = (scale - s1, scale - s2);
     let (by1, by2) = (power_of_ten(u32::from(up1)), power_of_ten(u32::from(up2)));
     if p1 + up1 <= SAFE_DIGITS && p2 + up2 <= SAFE_DIGITS {
-        return primitives::<Decimal128Type>(operands, rows, |a, b| operator.accepts((a * by1).cmp(&(b * by2))));
+        return primitives::<Decimal128Type>(operands, rows, |a, b| {
+            operator.accepts((a * by1).cmp(&(b * by2)))
+        });
     }
     let (by1, by2) = (i256::from_i128(by1), i256::from_i128(by2));
     primitives::<Decimal128Type>(operands, rows, |a, b| {
-        let (a, b) = (i256::from_i128(a).wrapping_mul(by1), i256::from_i128(b).wrapping_mul(by2));
+        let (a, b) = (
+            i256::from_i128(a).wrapping_mul(by1),
+            i256::from_i128(b).wrapping_mul(by2),
+        );
         operator.accepts(a.cmp(&b))
     })
 }

@@ -41,7 +41,10 @@ pub(super) fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureErro
     let plain: Vec<LogicalType> = args.iter().map(|arg| arg.ty.without_time_attribute()).collect();
     let needle = &plain[0];
     // Texts are converted to what they are compared with.
-    let typed: Vec<&LogicalType> = plain.iter().filter(|ty| !ty.is_character() && !ty.is_null()).collect();
+    let typed: Vec<&LogicalType> = plain
+        .iter()
+        .filter(|ty| !ty.is_character() && !ty.is_null())
+        .collect();
     let common = match typed.as_slice() {
         [] if needle.is_null() && plain.iter().all(LogicalType::is_null) => LogicalType::BOOLEAN,
         [] => LogicalType::STRING,
@@ -50,13 +53,21 @@ pub(super) fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureErro
         }
         typed => common_type(typed).ok_or_else(refused)?,
     };
-    let comparable = typed.iter().all(|ty| comparison_types(ty, &common, Comparison::Equality).is_some());
+    let comparable = typed
+        .iter()
+        .all(|ty| comparison_types(ty, &common, Comparison::Equality).is_some());
     if !comparable {
         return Err(refused());
     }
-    let types = plain.iter().map(|ty| common.with_nullable(ty.nullable || ty.is_null())).collect();
+    let types = plain
+        .iter()
+        .map(|ty| common.with_nullable(ty.nullable || ty.is_null()))
+        .collect();
     let nullable = any_nullable(args) || plain.iter().any(LogicalType::is_null);
-    Ok(Signature { args: types, result: LogicalType::BOOLEAN.with_nullable(nullable) })
+    Ok(Signature {
+        args: types,
+        result: LogicalType::BOOLEAN.with_nullable(nullable),
+    })
 }
 
 /// A list of constants, ready for look-ups.
@@ -80,8 +91,12 @@ pub(super) fn kernel(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
         return one_by_one(args);
     }
     let rows = if needle.is_constant() { 1 } else { args.rows };
-    let members = args.cache.get_or_insert_with(|| Members::new(&args.arg_types[0], list));
-    let Some(found) = members.find(needle.array(), rows) else { return one_by_one(args) };
+    let members = args
+        .cache
+        .get_or_insert_with(|| Members::new(&args.arg_types[0], list));
+    let Some(found) = members.find(needle.array(), rows) else {
+        return one_by_one(args);
+    };
     let unknown_unless_found = members.has_null;
     let nulls = match (needle.array().nulls(), unknown_unless_found) {
         (nulls, false) => nulls.cloned(),
@@ -89,7 +104,11 @@ pub(super) fn kernel(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
         (Some(nulls), true) => Some(NullBuffer::new(nulls.inner() & &found)),
     };
     let answer: ArrayRef = Arc::new(BooleanArray::new(found, nulls));
-    if needle.is_constant() { repeated(&answer, args.rows) } else { Ok(answer) }
+    if needle.is_constant() {
+        repeated(&answer, args.rows)
+    } else {
+        Ok(answer)
+    }
 }
 
 impl Members {
@@ -97,12 +116,23 @@ impl Members {
         let has_null = list.iter().any(|member| member.is_null(0));
         let arrays: Vec<&ArrayRef> = list.iter().filter(|m| !m.is_null(0)).map(Datum::array).collect();
         let values = match ty.family() {
-            TypeFamily::CharacterString => {
-                Values::Texts(arrays.iter().map(|array| array.as_string_view().value(0).into()).collect())
-            }
-            _ => match arrays.iter().map(|array| integer(array)).collect::<Option<Set<i64>>>() {
+            TypeFamily::CharacterString => Values::Texts(
+                arrays
+                    .iter()
+                    .map(|array| array.as_string_view().value(0).into())
+                    .collect(),
+            ),
+            _ => match arrays
+                .iter()
+                .map(|array| integer(array))
+                .collect::<Option<Set<i64>>>()
+            {
                 Some(integers) => Values::Integers(integers),
-                None => match arrays.iter().map(|array| decimal(array)).collect::<Option<Set<i128>>>() {
+                None => match arrays
+                    .iter()
+                    .map(|array| decimal(array))
+                    .collect::<Option<Set<i128>>>()
+                {
                     Some(decimals) => Values::Decimals(decimals),
                     None => Values::Listed,
                 },
@@ -159,14 +189,20 @@ fn integer(array: &ArrayRef) -> Option<i64> {
         DataType::Int64 => array.as_primitive::<Int64Type>().value(0),
         DataType::Date32 => array.as_primitive::<Date32Type>().value(0).into(),
         DataType::Time32(_) => array.as_primitive::<Time32MillisecondType>().value(0).into(),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => array.as_primitive::<TimestampMillisecondType>().value(0),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => array.as_primitive::<TimestampMicrosecondType>().value(0),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            array.as_primitive::<TimestampMillisecondType>().value(0)
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            array.as_primitive::<TimestampMicrosecondType>().value(0)
+        }
         _ => return None,
     })
 }
 
 fn decimal(array: &ArrayRef) -> Option<i128> {
-    array.as_primitive_opt::<Decimal128Type>().map(|array| array.value(0))
+    array
+        .as_primitive_opt::<Decimal128Type>()
+        .map(|array| array.value(0))
 }
 
 /// `a = b OR a = c OR …` in three-valued logic.
@@ -175,7 +211,12 @@ fn one_by_one(args: &KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let mut holds = BooleanBuffer::new_unset(args.rows);
     let mut fails = BooleanBuffer::new_set(args.rows);
     for (member, ty) in args.args[1..].iter().zip(&args.arg_types[1..]) {
-        let equal = compare_data([needle, member], [&args.arg_types[0], ty], Operator::Equal, args.rows)?;
+        let equal = compare_data(
+            [needle, member],
+            [&args.arg_types[0], ty],
+            Operator::Equal,
+            args.rows,
+        )?;
         let known = equal.nulls().map(|nulls| nulls.inner());
         let not_equal = !equal.values();
         match known {
@@ -190,5 +231,8 @@ fn one_by_one(args: &KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
         }
     }
     let known = &holds | &fails;
-    Ok(Arc::new(BooleanArray::new(holds, Some(NullBuffer::new(known)).filter(|nulls| nulls.null_count() > 0))))
+    Ok(Arc::new(BooleanArray::new(
+        holds,
+        Some(NullBuffer::new(known)).filter(|nulls| nulls.null_count() > 0),
+    )))
 }

@@ -124,12 +124,18 @@ const fn operator(
 
 fn infix(symbol: &str, args: &[ArgInfo<'_>], comparison: Comparison) -> Result<Signature, SignatureError> {
     let types = operand_types(symbol, args, comparison)?;
-    Ok(Signature { args: types.into(), result: LogicalType::BOOLEAN.with_nullable(any_nullable(args)) })
+    Ok(Signature {
+        args: types.into(),
+        result: LogicalType::BOOLEAN.with_nullable(any_nullable(args)),
+    })
 }
 
 fn distinct(name: &str, args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     let types = operand_types(name, args, Comparison::Equality)?;
-    Ok(Signature { args: types.into(), result: LogicalType::BOOLEAN.with_nullable(false) })
+    Ok(Signature {
+        args: types.into(),
+        result: LogicalType::BOOLEAN.with_nullable(false),
+    })
 }
 
 fn operand_types(
@@ -149,8 +155,16 @@ fn operand_types(
             sql_type_name(b)
         )));
     }
-    let kind = if comparison == Comparison::Equality { "EQUALS_COMPARABLE_TYPE" } else { "COMPARABLE_TYPE" };
-    Err(operator_error(symbol, args, &format!("<{kind}> {symbol} <{kind}>")))
+    let kind = if comparison == Comparison::Equality {
+        "EQUALS_COMPARABLE_TYPE"
+    } else {
+        "COMPARABLE_TYPE"
+    };
+    Err(operator_error(
+        symbol,
+        args,
+        &format!("<{kind}> {symbol} <{kind}>"),
+    ))
 }
 
 #[cfg(test)]

@@ -40,12 +40,21 @@ pub(super) fn equal(
 /// Equality in which NULL equals NULL, for two arrays of one type.
 fn compile(ty: &LogicalType, a: &ArrayRef, b: &ArrayRef) -> Result<Equal, EvalError> {
     let values = match &ty.kind {
-        TypeKind::Float => floats(a.as_primitive::<Float32Type>().clone(), b.as_primitive::<Float32Type>().clone()),
-        TypeKind::Double => floats(a.as_primitive::<Float64Type>().clone(), b.as_primitive::<Float64Type>().clone()),
+        TypeKind::Float => floats(
+            a.as_primitive::<Float32Type>().clone(),
+            b.as_primitive::<Float32Type>().clone(),
+        ),
+        TypeKind::Double => floats(
+            a.as_primitive::<Float64Type>().clone(),
+            b.as_primitive::<Float64Type>().clone(),
+        ),
         TypeKind::Row(fields) => {
             let columns = a.as_struct().columns().iter().zip(b.as_struct().columns());
-            let parts: Result<Vec<Equal>, EvalError> =
-                fields.iter().zip(columns).map(|(field, (x, y))| compile(&field.ty, x, y)).collect();
+            let parts: Result<Vec<Equal>, EvalError> = fields
+                .iter()
+                .zip(columns)
+                .map(|(field, (x, y))| compile(&field.ty, x, y))
+                .collect();
             let parts = parts?;
             Box::new(move |i, j| parts.iter().all(|part| part(i, j)))
         }

@@ -15,11 +15,41 @@ type KernelResult = Result<ArrayRef, EvalError>;
 
 /// Functions of DOUBLE.
 pub const FUNCTIONS: &[ScalarFunction] = &[
-    double("SQRT", "SQRT(x)", "Square root.", |a| one("SQRT", a), |a| map(a, f64::sqrt)),
-    double("EXP", "EXP(x)", "e raised to a power.", |a| one("EXP", a), |a| map(a, f64::exp)),
-    double("LN", "LN(x)", "Natural logarithm.", |a| one("LN", a), |a| map(a, f64::ln)),
-    double("LOG10", "LOG10(x)", "Logarithm to base 10.", |a| one("LOG10", a), |a| map(a, f64::log10)),
-    double("LOG2", "LOG2(x)", "Logarithm to base 2.", |a| one("LOG2", a), |a| map(a, log2)),
+    double(
+        "SQRT",
+        "SQRT(x)",
+        "Square root.",
+        |a| one("SQRT", a),
+        |a| map(a, f64::sqrt),
+    ),
+    double(
+        "EXP",
+        "EXP(x)",
+        "e raised to a power.",
+        |a| one("EXP", a),
+        |a| map(a, f64::exp),
+    ),
+    double(
+        "LN",
+        "LN(x)",
+        "Natural logarithm.",
+        |a| one("LN", a),
+        |a| map(a, f64::ln),
+    ),
+    double(
+        "LOG10",
+        "LOG10(x)",
+        "Logarithm to base 10.",
+        |a| one("LOG10", a),
+        |a| map(a, f64::log10),
+    ),
+    double(
+        "LOG2",
+        "LOG2(x)",
+        "Logarithm to base 2.",
+        |a| one("LOG2", a),
+        |a| map(a, log2),
+    ),
     double(
         "LOG",
         "LOG([base,] x)",
@@ -27,14 +57,62 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         |a| doubles("LOG", a, &[&[Arg::Numeric], &[Arg::Numeric, Arg::Numeric]]),
         logarithm,
     ),
-    double("POWER", "POWER(x, y)", "x raised to the power of y.", |a| two("POWER", a), |a| map_two(a, power)),
-    double("SIN", "SIN(x)", "Sine of an angle in radians.", |a| one("SIN", a), |a| map(a, f64::sin)),
-    double("COS", "COS(x)", "Cosine of an angle in radians.", |a| one("COS", a), |a| map(a, f64::cos)),
-    double("TAN", "TAN(x)", "Tangent of an angle in radians.", |a| one("TAN", a), |a| map(a, f64::tan)),
-    double("COT", "COT(x)", "Cotangent of an angle in radians.", |a| one("COT", a), |a| map(a, |v| 1.0 / v.tan())),
-    double("ASIN", "ASIN(x)", "Arc sine in radians.", |a| one("ASIN", a), |a| map(a, f64::asin)),
-    double("ACOS", "ACOS(x)", "Arc cosine in radians.", |a| one("ACOS", a), |a| map(a, f64::acos)),
-    double("ATAN", "ATAN(x)", "Arc tangent in radians.", |a| one("ATAN", a), |a| map(a, f64::atan)),
+    double(
+        "POWER",
+        "POWER(x, y)",
+        "x raised to the power of y.",
+        |a| two("POWER", a),
+        |a| map_two(a, power),
+    ),
+    double(
+        "SIN",
+        "SIN(x)",
+        "Sine of an angle in radians.",
+        |a| one("SIN", a),
+        |a| map(a, f64::sin),
+    ),
+    double(
+        "COS",
+        "COS(x)",
+        "Cosine of an angle in radians.",
+        |a| one("COS", a),
+        |a| map(a, f64::cos),
+    ),
+    double(
+        "TAN",
+        "TAN(x)",
+        "Tangent of an angle in radians.",
+        |a| one("TAN", a),
+        |a| map(a, f64::tan),
+    ),
+    double(
+        "COT",
+        "COT(x)",
+        "Cotangent of an angle in radians.",
+        |a| one("COT", a),
+        |a| map(a, |v| 1.0 / v.tan()),
+    ),
+    double(
+        "ASIN",
+        "ASIN(x)",
+        "Arc sine in radians.",
+        |a| one("ASIN", a),
+        |a| map(a, f64::asin),
+    ),
+    double(
+        "ACOS",
+        "ACOS(x)",
+        "Arc cosine in radians.",
+        |a| one("ACOS", a),
+        |a| map(a, f64::acos),
+    ),
+    double(
+        "ATAN",
+        "ATAN(x)",
+        "Arc tangent in radians.",
+        |a| one("ATAN", a),
+        |a| map(a, f64::atan),
+    ),
     double(
         "ATAN2",
         "ATAN2(y, x)",
@@ -42,11 +120,41 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         |a| two("ATAN2", a),
         |a| map_two(a, f64::atan2),
     ),
-    double("SINH", "SINH(x)", "Hyperbolic sine.", |a| one("SINH", a), |a| map(a, f64::sinh)),
-    double("COSH", "COSH(x)", "Hyperbolic cosine.", |a| one("COSH", a), |a| map(a, f64::cosh)),
-    double("TANH", "TANH(x)", "Hyperbolic tangent.", |a| one("TANH", a), |a| map(a, f64::tanh)),
-    double("DEGREES", "DEGREES(x)", "Radians as degrees.", |a| one("DEGREES", a), |a| map(a, f64::to_degrees)),
-    double("RADIANS", "RADIANS(x)", "Degrees as radians.", |a| one("RADIANS", a), |a| map(a, f64::to_radians)),
+    double(
+        "SINH",
+        "SINH(x)",
+        "Hyperbolic sine.",
+        |a| one("SINH", a),
+        |a| map(a, f64::sinh),
+    ),
+    double(
+        "COSH",
+        "COSH(x)",
+        "Hyperbolic cosine.",
+        |a| one("COSH", a),
+        |a| map(a, f64::cosh),
+    ),
+    double(
+        "TANH",
+        "TANH(x)",
+        "Hyperbolic tangent.",
+        |a| one("TANH", a),
+        |a| map(a, f64::tanh),
+    ),
+    double(
+        "DEGREES",
+        "DEGREES(x)",
+        "Radians as degrees.",
+        |a| one("DEGREES", a),
+        |a| map(a, f64::to_degrees),
+    ),
+    double(
+        "RADIANS",
+        "RADIANS(x)",
+        "Degrees as radians.",
+        |a| one("RADIANS", a),
+        |a| map(a, f64::to_radians),
+    ),
     double(
         "PI",
         "PI()",
@@ -54,9 +162,13 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         |a| doubles("PI", a, &[&[]]),
         |a| constant(a, std::f64::consts::PI),
     ),
-    double("E", "E()", "The base of natural logarithms.", |a| doubles("E", a, &[&[]]), |a| {
-        constant(a, std::f64::consts::E)
-    }),
+    double(
+        "E",
+        "E()",
+        "The base of natural logarithms.",
+        |a| doubles("E", a, &[&[]]),
+        |a| constant(a, std::f64::consts::E),
+    ),
 ];
 
 const fn double(
@@ -79,7 +191,13 @@ fn two(name: &str, args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
 
 fn doubles(name: &str, args: &[ArgInfo<'_>], forms: &[&[Arg]]) -> Result<Signature, SignatureError> {
     let types = check(name, args, forms)?;
-    strict(types.iter().map(|ty| LogicalType::DOUBLE.with_nullable(ty.nullable)).collect(), LogicalType::DOUBLE)
+    strict(
+        types
+            .iter()
+            .map(|ty| LogicalType::DOUBLE.with_nullable(ty.nullable))
+            .collect(),
+        LogicalType::DOUBLE,
+    )
 }
 
 fn map(args: &KernelArgs<'_>, f: impl Fn(f64) -> f64) -> KernelResult {
@@ -100,10 +218,18 @@ fn log2(x: f64) -> f64 {
 }
 
 fn logarithm(args: &mut KernelArgs<'_>) -> KernelResult {
-    if args.args.len() == 1 { map(args, f64::ln) } else { map_two(args, |base, x| x.ln() / base.ln()) }
+    if args.args.len() == 1 {
+        map(args, f64::ln)
+    } else {
+        map_two(args, |base, x| x.ln() / base.ln())
+    }
 }
 
 /// Java's `Math.pow`: a NaN exponent, and ±1 to an infinite power, give NaN.
 fn power(x: f64, y: f64) -> f64 {
-    if y.is_nan() || (x.abs() == 1.0 && y.is_infinite()) { f64::NAN } else { x.powf(y) }
+    if y.is_nan() || (x.abs() == 1.0 && y.is_infinite()) {
+        f64::NAN
+    } else {
+        x.powf(y)
+    }
 }

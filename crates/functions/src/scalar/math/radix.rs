@@ -26,7 +26,12 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         "HEX",
         "HEX(integer or string)",
         "The integer, or the UTF-8 bytes of the text, in hexadecimal digits.",
-        |args| strict(check("HEX", args, &[&[Arg::Integer], &[Arg::Character]])?, LogicalType::STRING),
+        |args| {
+            strict(
+                check("HEX", args, &[&[Arg::Integer], &[Arg::Character]])?,
+                LogicalType::STRING,
+            )
+        },
         hex,
     ),
     ScalarFunction::new(
@@ -46,7 +51,10 @@ fn hex(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     }
     let texts = args.text(0)?;
     args.write_text(|row, out| {
-        texts.get(row)?.bytes().try_for_each(|byte| write!(out, "{byte:02X}").ok())
+        texts
+            .get(row)?
+            .bytes()
+            .try_for_each(|byte| write!(out, "{byte:02X}").ok())
     })
 }
 
@@ -57,7 +65,10 @@ fn unhex(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
 
 /// Of an odd number of digits, the first gives a zero byte.
 fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
-    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|c| c.to_digit(16).map(|digit| digit as u8))
+        .collect::<Option<_>>()?;
     let pairs = if digits.len() % 2 == 1 {
         out.push(0);
         &digits[1..]

@@ -2,8 +2,8 @@
 //!
 //! A seed makes the numbers of `java.util.Random`; without one they come from the environment's generator.
 
-use arrow_array::types::{Float64Type, Int32Type};
 use arrow_array::ArrayRef;
+use arrow_array::types::{Float64Type, Int32Type};
 use millstream_types::{LogicalType, TypeKind};
 
 use crate::scalar::access::data_error;
@@ -31,7 +31,12 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         "RAND_INTEGER([seed,] bound)",
         "A random INT from 0 up to, not including, the bound; the same sequence for the same seed.",
         |args| {
-            integers("RAND_INTEGER", args, &[&[Arg::Integer], &[Arg::Integer, Arg::Integer]], LogicalType::INT)
+            integers(
+                "RAND_INTEGER",
+                args,
+                &[&[Arg::Integer], &[Arg::Integer, Arg::Integer]],
+                LogicalType::INT,
+            )
         },
         rand_integer,
     )
@@ -43,7 +48,10 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         "A random UUID (version 4) as text.",
         |args| {
             check("UUID", args, &[&[]])?;
-            Ok(Signature { args: Vec::new(), result: LogicalType::not_null(TypeKind::Char(UUID_LENGTH)) })
+            Ok(Signature {
+                args: Vec::new(),
+                result: LogicalType::not_null(TypeKind::Char(UUID_LENGTH)),
+            })
         },
         uuid,
     )
@@ -57,7 +65,13 @@ fn integers(
     result: LogicalType,
 ) -> Result<Signature, SignatureError> {
     let types = check(name, args, forms)?;
-    strict(types.iter().map(|ty| LogicalType::INT.with_nullable(ty.nullable)).collect(), result)
+    strict(
+        types
+            .iter()
+            .map(|ty| LogicalType::INT.with_nullable(ty.nullable))
+            .collect(),
+        result,
+    )
 }
 
 /// The generator of `java.util.Random`: 48 bits, linear congruential.
@@ -71,11 +85,17 @@ impl JavaRandom {
     const MASK: u64 = (1 << 48) - 1;
 
     fn new(seed: i64) -> Self {
-        Self { state: (seed as u64 ^ Self::MULTIPLIER) & Self::MASK }
+        Self {
+            state: (seed as u64 ^ Self::MULTIPLIER) & Self::MASK,
+        }
     }
 
     fn next(&mut self, bits: u32) -> i32 {
-        self.state = self.state.wrapping_mul(Self::MULTIPLIER).wrapping_add(Self::INCREMENT) & Self::MASK;
+        self.state = self
+            .state
+            .wrapping_mul(Self::MULTIPLIER)
+            .wrapping_add(Self::INCREMENT)
+            & Self::MASK;
         (self.state >> (48 - bits)) as i32
     }
 
@@ -111,19 +131,33 @@ struct Seeded {
 impl Seeded {
     fn with_seed(&mut self, seed: i32, constant: bool) -> &mut JavaRandom {
         if !constant || seed != self.seed {
-            *self = Self { seed, random: JavaRandom::new(i64::from(seed)) };
+            *self = Self {
+                seed,
+                random: JavaRandom::new(i64::from(seed)),
+            };
         }
         &mut self.random
     }
 }
 
 fn seeded(args: &mut KernelArgs<'_>) -> Seeded {
-    let held = args.cache.get_or_insert_with(|| Seeded { seed: 0, random: JavaRandom::new(0) });
-    Seeded { seed: held.seed, random: JavaRandom { state: held.random.state } }
+    let held = args.cache.get_or_insert_with(|| Seeded {
+        seed: 0,
+        random: JavaRandom::new(0),
+    });
+    Seeded {
+        seed: held.seed,
+        random: JavaRandom {
+            state: held.random.state,
+        },
+    }
 }
 
 fn keep(args: &mut KernelArgs<'_>, used: Seeded) {
-    *args.cache.get_or_insert_with(|| Seeded { seed: 0, random: JavaRandom::new(0) }) = used;
+    *args.cache.get_or_insert_with(|| Seeded {
+        seed: 0,
+        random: JavaRandom::new(0),
+    }) = used;
 }
 
 fn rand(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
@@ -133,7 +167,9 @@ fn rand(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let (seeds, constant) = (args.primitives::<Int32Type>(0)?, args.args[0].is_constant());
     let mut state = seeded(args);
     let drawn = args.write_primitives::<Float64Type>(|row| {
-        seeds.get(row).map(|seed| state.with_seed(seed, constant).next_double())
+        seeds
+            .get(row)
+            .map(|seed| state.with_seed(seed, constant).next_double())
     });
     keep(args, state);
     drawn
@@ -143,7 +179,11 @@ fn rand_integer(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let bound_at = args.args.len() - 1;
     let bounds = args.primitives::<Int32Type>(bound_at)?;
     let checked = |bound: i32| {
-        if bound > 0 { Ok(bound) } else { Err(data_error(format!("bound must be positive, found {bound}"))) }
+        if bound > 0 {
+            Ok(bound)
+        } else {
+            Err(data_error(format!("bound must be positive, found {bound}")))
+        }
     };
     if bound_at == 0 {
         return args.try_write_primitives::<Int32Type>(|row| {
@@ -154,7 +194,9 @@ fn rand_integer(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let (seeds, constant) = (args.primitives::<Int32Type>(0)?, args.args[0].is_constant());
     let mut state = seeded(args);
     let drawn = args.try_write_primitives::<Int32Type>(|row| {
-        let (Some(seed), Some(bound)) = (seeds.get(row), bounds.get(row)) else { return Ok(None) };
+        let (Some(seed), Some(bound)) = (seeds.get(row), bounds.get(row)) else {
+            return Ok(None);
+        };
         Ok(Some(state.with_seed(seed, constant).next_below(checked(bound)?)))
     });
     keep(args, state);
@@ -166,7 +208,18 @@ fn uuid(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     args.write_text(|_, out| {
         let (high, low) = (args.env.rng.next_u64(), args.env.rng.next_u64());
         let (high, low) = (high & !0xF000 | 0x4000, low & !(0b11 << 62) | 0b10 << 62);
-        let parts = (high >> 32, high >> 16 & 0xFFFF, high & 0xFFFF, low >> 48, low & 0xFFFF_FFFF_FFFF);
-        write!(out, "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", parts.0, parts.1, parts.2, parts.3, parts.4).ok()
+        let parts = (
+            high >> 32,
+            high >> 16 & 0xFFFF,
+            high & 0xFFFF,
+            low >> 48,
+            low & 0xFFFF_FFFF_FFFF,
+        );
+        write!(
+            out,
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            parts.0, parts.1, parts.2, parts.3, parts.4
+        )
+        .ok()
     })
 }

@@ -5,8 +5,8 @@
 use arrow_array::types::{
     Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
 };
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, Int32Array};
-use millstream_types::{LogicalType, TypeKind};
+use arrow_array::{ArrayRef, ArrowPrimitiveType, Int32Array};
+use millstream_types::TypeKind;
 
 use crate::cast::{power_of_ten, rescale};
 use crate::scalar::access::internal;
@@ -80,7 +80,10 @@ fn whole(
             let unit = power_of_ten(u32::from(scale));
             lanes::unary::<Decimal128Type, _>(args, |v| decimal(v, unit))
         }
-        _ => Err(internal(format!("expected a number, found {}", args.arg_types[0]))),
+        _ => Err(internal(format!(
+            "expected a number, found {}",
+            args.arg_types[0]
+        ))),
     }
 }
 
@@ -124,7 +127,10 @@ fn to_places(args: &mut KernelArgs<'_>, mode: Mode) -> Result<ArrayRef, EvalErro
             })
         }
         TypeKind::Decimal { scale, .. } => decimals(args, operands, scale, mode),
-        _ => Err(internal(format!("expected a number, found {}", args.arg_types[0]))),
+        _ => Err(internal(format!(
+            "expected a number, found {}",
+            args.arg_types[0]
+        ))),
     }
 }
 
@@ -138,7 +144,11 @@ where
     T::Native: Into<i64>,
 {
     lanes::binary::<T, Int32Type, T>(args, operands, |v, places| {
-        if places >= 0 { v } else { narrow(at_digit(i128::from(v.into()), places.unsigned_abs(), mode)) }
+        if places >= 0 {
+            v
+        } else {
+            narrow(at_digit(i128::from(v.into()), places.unsigned_abs(), mode))
+        }
     })
 }
 
@@ -150,7 +160,11 @@ fn at_digit(value: i128, digits: u32, mode: Mode) -> i128 {
     let unit = power_of_ten(digits);
     let (kept, rest) = (value - value % unit, value % unit);
     let away = mode == Mode::HalfUp && rest.unsigned_abs() >= unit.unsigned_abs() - rest.unsigned_abs();
-    if away { kept.saturating_add(unit * value.signum()) } else { kept }
+    if away {
+        kept.saturating_add(unit * value.signum())
+    } else {
+        kept
+    }
 }
 
 fn decimals(
@@ -159,12 +173,20 @@ fn decimals(
     scale: u8,
     mode: Mode,
 ) -> Result<ArrayRef, EvalError> {
-    let TypeKind::Decimal { precision, scale: result_scale } = args.result.kind else {
+    let TypeKind::Decimal {
+        precision,
+        scale: result_scale,
+    } = args.result.kind
+    else {
         return Err(internal(format!("a rounded DECIMAL is a {}", args.result)));
     };
     lanes::try_binary::<Decimal128Type, Int32Type, Decimal128Type>(args, operands, |v, places| {
         let dropped = i64::from(scale) - i64::from(places);
-        let rounded = if dropped <= 0 { v } else { at_digit(v, dropped.min(100) as u32, mode) };
+        let rounded = if dropped <= 0 {
+            v
+        } else {
+            at_digit(v, dropped.min(100) as u32, mode)
+        };
         Ok(rescale(rounded, scale, precision, result_scale))
     })
 }
@@ -175,9 +197,15 @@ fn round_double(value: f64, places: i32, mode: Mode) -> f64 {
         return value + 0.0;
     }
     let text = format!("{:e}", value.abs());
-    let Some((mantissa, exponent)) = text.split_once('e') else { return value };
+    let Some((mantissa, exponent)) = text.split_once('e') else {
+        return value;
+    };
     let exponent: i64 = exponent.parse().unwrap_or(0);
-    let mut digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).map(|b| b - b'0').collect();
+    let mut digits: Vec<u8> = mantissa
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .map(|b| b - b'0')
+        .collect();
     let kept = exponent + 1 + i64::from(places);
     if kept >= digits.len() as i64 {
         return value;

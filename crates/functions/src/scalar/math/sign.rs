@@ -60,7 +60,9 @@ fn sign(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
         TypeKind::Int => lanes::unary::<Int32Type, _>(args, i32::signum),
         TypeKind::BigInt => lanes::unary::<Int64Type, _>(args, i64::signum),
         // Java keeps zeros and NaN, Rust's signum gives a zero the sign 1.
-        TypeKind::Float => lanes::unary::<Float32Type, _>(args, |v| if v == 0.0 || v.is_nan() { v } else { v.signum() }),
+        TypeKind::Float => {
+            lanes::unary::<Float32Type, _>(args, |v| if v == 0.0 || v.is_nan() { v } else { v.signum() })
+        }
         TypeKind::Double => {
             lanes::unary::<Float64Type, _>(args, |v| if v == 0.0 || v.is_nan() { v } else { v.signum() })
         }
