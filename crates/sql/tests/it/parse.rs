@@ -5,6 +5,8 @@
 //! the same tree (` === `) or different ones (` =/= `). `rejects.txt` holds texts that do not parse, each followed by
 //! lines `! fragment` that the message must contain.
 
+use millstream_sql::parse::ast::visit::{self, VisitMut};
+use millstream_sql::parse::ast::{Expr, ExprKind};
 use millstream_sql::parse::unparse::{data_type_to_sql, expr_to_sql, statement_to_sql};
 use millstream_sql::parse::{
     NESTING_DEPTH_MAX, ParseErrorKind, TREE_HEIGHT_MAX, parse_data_type, parse_expression, parse_statement,
@@ -240,6 +242,37 @@ fn long_chains_are_refused() {
     ] {
         let error = parse_statement(&sql).expect_err("is too long");
         assert_eq!(error.kind, ParseErrorKind::Limit, "{}… {error}", &sql[..40]);
+    }
+}
+
+/// A visitor reaches every name of every kind of expression and table.
+#[test]
+fn visitors_reach_everything() {
+    struct Rename;
+    impl VisitMut for Rename {
+        fn visit_expr(&mut self, expr: &mut Expr) {
+            if let ExprKind::Identifier(name) = &mut expr.kind {
+                name.parts
+                    .iter_mut()
+                    .for_each(|part| part.value = "seen".to_owned());
+            }
+            visit::walk_expr(self, expr);
+        }
+    }
+    let expressions = corpus("expressions.txt");
+    let lines = expressions
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    for sql in lines.map(|line| line.split(" ==> ").next().unwrap_or(line)) {
+        let mut expr = parse_expression(sql).unwrap_or_else(|error| panic!("{}", error.render(sql)));
+        Rename.visit_expr(&mut expr);
+        let text = expr_to_sql(&expr);
+        let names_left = ["`a`", "`b`", "`c`", "`d`"]
+            .iter()
+            .filter(|name| text.contains(**name))
+            .count();
+        let has_field_of_type = sql.contains("ROW<");
+        assert!(names_left == 0 || has_field_of_type, "{sql} gives {text}");
     }
 }
 

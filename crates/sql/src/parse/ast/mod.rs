@@ -14,6 +14,7 @@ mod query;
 mod show;
 mod statement;
 mod types;
+pub mod visit;
 
 pub use ddl::*;
 pub use expr::*;

@@ -79,7 +79,7 @@ impl Parser<'_> {
             "CASE" => self.case(),
             "CAST" | "TRY_CAST" | "SAFE_CAST" if is_call => self.cast(&word),
             "EXISTS" | "UNIQUE" if is_call => self.exists(&word),
-            "ROW" if is_call => self.row_constructor(),
+            "ROW" | "PERIOD" if is_call => self.row_constructor(),
             "ARRAY" | "MAP" | "MULTISET" if is_call || self.is_sign_at(1, Sign::LeftBracket) => {
                 self.collection(&word)
             }
