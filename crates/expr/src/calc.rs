@@ -6,9 +6,9 @@ use millstream_functions::{Environment, EvalError};
 use millstream_plan::Expr;
 use millstream_types::{Batch, arrow_type};
 
-use crate::common;
 use crate::compile::CompileError;
 use crate::node::CompiledExpr;
+use crate::shared;
 
 /// `SELECT projections WHERE condition`, ready for batch after batch.
 ///
@@ -45,7 +45,7 @@ impl CompiledCalc {
         let mut projections = projections.to_vec();
         let (before, condition) = split_condition(condition, &mut projections, inputs);
         let certain = projections.len();
-        let after = common::extract(&mut projections, certain, inputs + before.len());
+        let after = shared::extract(&mut projections, certain, inputs + before.len());
         let mut used: Vec<usize> = after.iter().chain(&projections).flat_map(Expr::columns).collect();
         used.retain(|column| *column < inputs + before.len());
         used.sort_unstable();
@@ -120,7 +120,7 @@ fn split_condition(
     };
     let mut exprs = vec![condition.clone()];
     exprs.append(projections);
-    let before = common::extract(&mut exprs, 1, inputs);
+    let before = shared::extract(&mut exprs, 1, inputs);
     *projections = exprs.split_off(1);
     (before, exprs.pop())
 }

@@ -10,12 +10,12 @@
 
 mod calc;
 mod choice;
-mod common;
 mod compile;
 mod fold;
 mod input;
 mod logic;
 mod node;
+mod shared;
 
 pub use calc::CompiledCalc;
 pub use compile::CompileError;

@@ -177,8 +177,5 @@ where
 
 /// A finite DOUBLE as unscaled DECIMAL, rounded half up; `None` when it does not fit.
 pub(crate) fn double_to_decimal(value: f64, precision: u8, scale: u8) -> Option<i128> {
-    match parse_decimal(&format!("{value:e}"), precision, scale) {
-        Ok(unscaled) => Some(unscaled),
-        Err(_) => None,
-    }
+    parse_decimal(&format!("{value:e}"), precision, scale).ok()
 }

@@ -63,9 +63,9 @@ impl fmt::Display for Reason {
 pub(super) fn compile(to: &LogicalType) -> Option<Step> {
     Some(match to.kind {
         TypeKind::Boolean => return Some(booleans()),
-        TypeKind::TinyInt => values::<Int8Type>(to, |text| narrowed(text)),
-        TypeKind::SmallInt => values::<Int16Type>(to, |text| narrowed(text)),
-        TypeKind::Int => values::<Int32Type>(to, |text| narrowed(text)),
+        TypeKind::TinyInt => values::<Int8Type>(to, narrowed),
+        TypeKind::SmallInt => values::<Int16Type>(to, narrowed),
+        TypeKind::Int => values::<Int32Type>(to, narrowed),
         TypeKind::BigInt => values::<Int64Type>(to, parse_integer),
         TypeKind::Float => values::<Float32Type>(to, parse_float),
         TypeKind::Double => values::<Float64Type>(to, parse_double),
@@ -86,10 +86,10 @@ pub fn parse_boolean(text: &str) -> Result<bool, Reason> {
     const TRUE: [&str; 5] = ["true", "t", "yes", "y", "1"];
     const FALSE: [&str; 5] = ["false", "f", "no", "n", "0"];
     let is = |word: &&str| text.eq_ignore_ascii_case(word);
-    if TRUE.iter().any(|word| is(word)) {
+    if TRUE.iter().any(is) {
         return Ok(true);
     }
-    if FALSE.iter().any(|word| is(word)) {
+    if FALSE.iter().any(is) {
         Ok(false)
     } else {
         Err(Reason::NotABoolean)

@@ -128,10 +128,10 @@ impl Printer {
         match &self.kind {
             Kind::Text => Arc::clone(array),
             Kind::Null => new_null_array(&DataType::Utf8View, array.len()),
-            Kind::TinyInt => self.primitives::<Int8Type>(array, |out, v| display(out, v)),
-            Kind::SmallInt => self.primitives::<Int16Type>(array, |out, v| display(out, v)),
-            Kind::Int => self.primitives::<Int32Type>(array, |out, v| display(out, v)),
-            Kind::BigInt => self.primitives::<Int64Type>(array, |out, v| display(out, v)),
+            Kind::TinyInt => self.primitives::<Int8Type>(array, display),
+            Kind::SmallInt => self.primitives::<Int16Type>(array, display),
+            Kind::Int => self.primitives::<Int32Type>(array, display),
+            Kind::BigInt => self.primitives::<Int64Type>(array, display),
             Kind::Float => self.primitives::<Float32Type>(array, write_float),
             Kind::Double => self.primitives::<Float64Type>(array, write_double),
             Kind::Decimal { scale } => {
@@ -189,6 +189,12 @@ impl Printer {
                 write_year_month(out, array.as_primitive::<IntervalYearMonthType>().value(row))
             }
             Kind::DayTime => write_day_time(out, array.as_primitive::<DurationMillisecondType>().value(row)),
+            Kind::Array(_) | Kind::Map(..) | Kind::Row(_) => self.write_nested(out, array, row, zone),
+        }
+    }
+
+    fn write_nested(&self, out: &mut String, array: &dyn Array, row: usize, zone: &mut ZoneOffsets) {
+        match &self.kind {
             Kind::Array(element) => {
                 let items = array.as_list::<i32>().value(row);
                 enclosed(out, ["[", ", ", "]"], items.len(), |out, i| {
@@ -218,6 +224,7 @@ impl Printer {
                     }
                 });
             }
+            _ => {}
         }
     }
 

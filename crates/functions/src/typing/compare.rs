@@ -2,8 +2,8 @@
 
 use millstream_types::{LogicalType, TypeFamily, TypeKind};
 
-use crate::typing::common::common_type_of;
 use crate::typing::decimal::integer_as_decimal;
+use crate::typing::least_common::common_type_of;
 
 /// What is asked of two values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

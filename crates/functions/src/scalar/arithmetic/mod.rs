@@ -10,7 +10,7 @@ pub(crate) mod lanes;
 mod primitive;
 
 use arrow_array::ArrayRef;
-use millstream_types::{LogicalType, TypeFamily, TypeKind};
+use millstream_types::{LogicalType, TimeAttribute, TypeFamily, TypeKind};
 
 use super::{EvalError, Group, KernelArgs, ScalarFunction};
 use crate::signature::{ArgInfo, Signature, SignatureError};
@@ -132,7 +132,16 @@ fn without_bare_nulls(a: &LogicalType, b: &LogicalType) -> (LogicalType, Logical
         (false, true) if a.is_datetime() => (a.clone(), b.clone()),
         (true, false) => (b.with_nullable(true), b.clone()),
         (false, true) => (a.clone(), a.with_nullable(true)),
-        (false, false) => (a.without_time_attribute(), b.without_time_attribute()),
+        (false, false) => (without_proctime(a), without_proctime(b)),
+    }
+}
+
+/// Event time moved by an interval is still event time; processing time is a plain timestamp from there on.
+fn without_proctime(ty: &LogicalType) -> LogicalType {
+    if ty.time_attribute() == TimeAttribute::Proctime {
+        ty.without_time_attribute()
+    } else {
+        ty.clone()
     }
 }
 

@@ -32,6 +32,10 @@ pub(crate) fn environment() -> Environment {
 
 pub(crate) type Value = (LogicalType, Scalar);
 
+/// Two operands that may be NULL.
+type Pair = (Option<i32>, Option<i32>);
+type Oracle = (&'static str, fn(i32, i32) -> i32);
+
 pub(crate) fn signature(name: &str, args: &[Value]) -> Result<Signature, String> {
     let infos: Vec<ArgInfo<'_>> = args
         .iter()
@@ -437,11 +441,11 @@ proptest! {
     fn integer_kernels_equal_java(
         rows in proptest::collection::vec((proptest::option::of(any::<i32>()), proptest::option::of(any::<i32>())), 1..50),
     ) {
-        let column = |pick: fn(&(Option<i32>, Option<i32>)) -> Option<i32>| -> Datum {
+        let column = |pick: fn(&Pair) -> Option<i32>| -> Datum {
             Datum::Column(Arc::new(rows.iter().map(pick).collect::<Int32Array>()))
         };
         let args = [column(|r| r.0), column(|r| r.1.map(|v| if v == 0 { 1 } else { v }))];
-        let oracles: [(&str, fn(i32, i32) -> i32); 5] = [
+        let oracles: [Oracle; 5] = [
             ("+", i32::wrapping_add),
             ("-", i32::wrapping_sub),
             ("*", i32::wrapping_mul),
