@@ -1,12 +1,29 @@
 //! Plan node to operator: calc, windows, aggregates, joins, sorts, deduplication, changelog normaliser.
 //!
-//! Each operator is a file (or a directory) that implements [`millstream_dataflow::Operator`]; [`factory`] makes them
-//! from plan nodes. Sources and sinks are connectors, not here; expressions are evaluated by `expr`; where state is
-//! kept is the business of `state`.
+//! Each operator is a file (or a directory) that implements [`millstream_dataflow::Operator`]; [`operator_factory`] makes
+//! them from plan nodes. Sources and sinks are connectors, not here; expressions are evaluated by `expr`; where state
+//! is kept is the business of `state`.
 
 mod aggregate;
+mod buffered;
+mod calc;
+mod deduplicate;
 mod emit;
 mod error;
+mod expand;
+mod expression;
+pub mod factory;
 mod group_aggregate;
 mod group_state;
+mod join;
+mod limit;
+mod owned_rows;
+mod rank;
+mod sort;
+mod sort_keys;
+mod union_all;
+mod values;
+mod watermark_assigner;
 mod window;
+
+pub use factory::{operator_factory, values_source};

@@ -29,7 +29,7 @@ use millstream_types::{Batch, LogicalType, TypeFamily, Watermark, arrow_type};
 use crate::emit::{push, retractions};
 use assign::Slicing;
 use hop::RunningWindow;
-use input::{WindowInput, WindowTime};
+use input::WindowInput;
 use slice::{Slice, SliceSpec};
 use wall_clock::WallClock;
 

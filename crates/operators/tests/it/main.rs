@@ -1,0 +1,13 @@
+//! Operators driven through a small text harness: the changelog of each step, restore after every step, rescaling, large
+//! batches against single rows.
+
+mod harness;
+
+mod deduplicate;
+mod group_aggregate;
+mod join;
+mod oracles;
+mod ordered;
+mod rank;
+mod row_wise;
+mod window_aggregate;
