@@ -174,6 +174,43 @@ pub fn walk_expr<V: VisitMut + ?Sized>(visitor: &mut V, expr: &mut Expr) {
             visitor.visit_expr(left);
             visitor.visit_expr(right);
         }
+        ExprKind::Between { .. }
+        | ExprKind::Like { .. }
+        | ExprKind::InList { .. }
+        | ExprKind::InSubquery { .. }
+        | ExprKind::Quantified { .. } => walk_predicate(visitor, &mut expr.kind),
+        ExprKind::Exists(query)
+        | ExprKind::Unique(query)
+        | ExprKind::Subquery(query)
+        | ExprKind::ArrayQuery(query)
+        | ExprKind::MapQuery(query)
+        | ExprKind::MultisetQuery(query) => visitor.visit_query(query),
+        ExprKind::Case {
+            operand,
+            branches,
+            otherwise,
+        } => {
+            operand.iter_mut().for_each(|operand| visitor.visit_expr(operand));
+            for branch in branches {
+                walk_each(visitor, &mut branch.when);
+                visitor.visit_expr(&mut branch.then);
+            }
+            otherwise
+                .iter_mut()
+                .for_each(|otherwise| visitor.visit_expr(otherwise));
+        }
+        ExprKind::Row { fields: elements, .. }
+        | ExprKind::Array(elements)
+        | ExprKind::Map(elements)
+        | ExprKind::Multiset(elements) => walk_each(visitor, elements),
+        ExprKind::Function(call) => walk_call(visitor, call),
+        ExprKind::Special(function) => walk_special(visitor, function),
+        ExprKind::Json(function) => walk_json(visitor, function),
+    }
+}
+
+fn walk_predicate<V: VisitMut + ?Sized>(visitor: &mut V, kind: &mut ExprKind) {
+    match kind {
         ExprKind::Between {
             operand, low, high, ..
         } => {
@@ -207,33 +244,7 @@ pub fn walk_expr<V: VisitMut + ?Sized>(visitor: &mut V, expr: &mut Expr) {
                 QuantifiedSource::List(list) => walk_each(visitor, list),
             }
         }
-        ExprKind::Exists(query)
-        | ExprKind::Unique(query)
-        | ExprKind::Subquery(query)
-        | ExprKind::ArrayQuery(query)
-        | ExprKind::MapQuery(query)
-        | ExprKind::MultisetQuery(query) => visitor.visit_query(query),
-        ExprKind::Case {
-            operand,
-            branches,
-            otherwise,
-        } => {
-            operand.iter_mut().for_each(|operand| visitor.visit_expr(operand));
-            for branch in branches {
-                walk_each(visitor, &mut branch.when);
-                visitor.visit_expr(&mut branch.then);
-            }
-            otherwise
-                .iter_mut()
-                .for_each(|otherwise| visitor.visit_expr(otherwise));
-        }
-        ExprKind::Row { fields: elements, .. }
-        | ExprKind::Array(elements)
-        | ExprKind::Map(elements)
-        | ExprKind::Multiset(elements) => walk_each(visitor, elements),
-        ExprKind::Function(call) => walk_call(visitor, call),
-        ExprKind::Special(function) => walk_special(visitor, function),
-        ExprKind::Json(function) => walk_json(visitor, function),
+        _ => {}
     }
 }
 

@@ -301,6 +301,27 @@ impl Printer {
                 self.part(", ", start);
                 self.part(", ", end);
             }
+            SpecialFunction::Position { .. }
+            | SpecialFunction::Trim { .. }
+            | SpecialFunction::Substring { .. }
+            | SpecialFunction::Overlay { .. } => self.string_function(function),
+            SpecialFunction::Using {
+                function,
+                operand,
+                name,
+            } => {
+                self.push(&function.value);
+                self.part("(", operand);
+                self.push(" USING ");
+                self.name(name);
+            }
+        }
+        self.push(")");
+    }
+
+    /// The functions on strings, up to the closing parenthesis.
+    fn string_function(&mut self, function: &SpecialFunction) {
+        match function {
             SpecialFunction::Position {
                 needle,
                 haystack,
@@ -347,18 +368,8 @@ impl Printer {
                 self.part(" FROM ", from);
                 self.optional_part(" FOR ", length.as_ref());
             }
-            SpecialFunction::Using {
-                function,
-                operand,
-                name,
-            } => {
-                self.push(&function.value);
-                self.part("(", operand);
-                self.push(" USING ");
-                self.name(name);
-            }
+            _ => {}
         }
-        self.push(")");
     }
 
     fn part(&mut self, prefix: &str, expr: &Expr) {
@@ -387,16 +398,7 @@ impl Printer {
                 input,
                 path,
                 on_error,
-            } => {
-                self.json_input("JSON_EXISTS(", input, path);
-                self.push(match on_error {
-                    Some(JsonExistsOnError::True) => " TRUE ON ERROR)",
-                    Some(JsonExistsOnError::False) => " FALSE ON ERROR)",
-                    Some(JsonExistsOnError::Unknown) => " UNKNOWN ON ERROR)",
-                    Some(JsonExistsOnError::Error) => " ERROR ON ERROR)",
-                    None => ")",
-                });
-            }
+            } => self.json_exists(input, path, *on_error),
             JsonFunction::Value {
                 input,
                 path,
@@ -452,6 +454,17 @@ impl Printer {
                 self.filter_and_over(filter.as_ref(), over.as_ref());
             }
         }
+    }
+
+    fn json_exists(&mut self, input: &Expr, path: &Expr, on_error: Option<JsonExistsOnError>) {
+        self.json_input("JSON_EXISTS(", input, path);
+        self.push(match on_error {
+            Some(JsonExistsOnError::True) => " TRUE ON ERROR)",
+            Some(JsonExistsOnError::False) => " FALSE ON ERROR)",
+            Some(JsonExistsOnError::Unknown) => " UNKNOWN ON ERROR)",
+            Some(JsonExistsOnError::Error) => " ERROR ON ERROR)",
+            None => ")",
+        });
     }
 
     fn json_input(&mut self, start: &str, input: &Expr, path: &Expr) {
