@@ -3,7 +3,7 @@
 use millstream_functions::cast::Cast;
 use millstream_functions::{CallCache, EvalError, scalar_function};
 use millstream_plan::Expr;
-use millstream_types::LogicalType;
+use millstream_types::{LogicalType, arrow_type};
 
 use crate::choice::Branch;
 use crate::node::{Call, Lazy, Node};
@@ -34,6 +34,9 @@ const CHEAP_AND_SAFE: &[&str] = &[
     "IS NOT DISTINCT FROM",
 ];
 
+/// Alternatives from which a set is quicker than comparing one by one.
+const MEMBERSHIP_MIN: usize = 5;
+
 /// Why an expression cannot be evaluated at all.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum CompileError {
@@ -63,29 +66,73 @@ pub(crate) fn compile(expr: &Expr) -> Result<Node, CompileError> {
             }
         }
         Expr::And(args) => Node::And(compile_lazy(args)?),
-        Expr::Or(args) => Node::Or(compile_lazy(args)?),
+        Expr::Or(args) => match as_membership(args) {
+            Some(membership) => compile(&membership)?,
+            None => Node::Or(compile_lazy(args)?),
+        },
         Expr::Case {
-            branches, otherwise, ..
+            branches,
+            otherwise,
+            ty,
         } => {
             let branches: Result<Vec<Branch>, CompileError> = branches
                 .iter()
                 .map(|(condition, value)| {
                     Ok(Branch {
                         condition: lazy(condition)?,
-                        value: lazy(value)?,
+                        value: alternative(value, ty)?,
                     })
                 })
                 .collect();
             Node::Case {
                 branches: branches?,
-                otherwise: Box::new(lazy(otherwise)?),
+                otherwise: Box::new(alternative(otherwise, ty)?),
             }
         }
-        Expr::Coalesce { args, .. } => Node::Coalesce(compile_lazy(args)?),
+        Expr::Coalesce { args, ty } => {
+            let args: Result<Vec<Lazy>, CompileError> = args.iter().map(|arg| alternative(arg, ty)).collect();
+            Node::Coalesce(args?)
+        }
         Expr::Field { input, index, .. } => Node::Field {
             input: Box::new(compile(input)?),
             index: *index,
         },
+    })
+}
+
+/// `x = 1 OR x = 2 OR …` as one look-up in a set, if all alternatives are of this form and there are enough of them.
+fn as_membership(args: &[Expr]) -> Option<Expr> {
+    if args.len() < MEMBERSHIP_MIN {
+        return None;
+    }
+    let mut members = Vec::with_capacity(args.len() + 1);
+    let mut nullable = false;
+    for arg in args {
+        let Expr::Call {
+            function,
+            args: sides,
+            ty,
+        } = arg
+        else {
+            return None;
+        };
+        let [value, member @ Expr::Literal { .. }] = sides.as_slice() else {
+            return None;
+        };
+        let alike = members.first().is_none_or(|first| first == value);
+        if function != "=" || !alike || arrow_type(&value.ty()) != arrow_type(&member.ty()) {
+            return None;
+        }
+        if members.is_empty() {
+            members.push(value.clone());
+        }
+        members.push(member.clone());
+        nullable |= ty.nullable;
+    }
+    Some(Expr::Call {
+        function: "IN".to_owned(),
+        args: members,
+        ty: LogicalType::BOOLEAN.with_nullable(nullable),
     })
 }
 
@@ -111,6 +158,20 @@ fn lazy(expr: &Expr) -> Result<Lazy, CompileError> {
         node: compile(expr)?,
         columns: expr.columns(),
         eager: is_cheap_and_safe(expr),
+    })
+}
+
+/// One of several values that become one column. They have one type already, but for the names of ROW fields, which
+/// the physical type holds.
+fn alternative(value: &Expr, ty: &LogicalType) -> Result<Lazy, CompileError> {
+    let from = value.ty();
+    if arrow_type(&from) == arrow_type(ty) {
+        return lazy(value);
+    }
+    lazy(&Expr::Cast {
+        input: Box::new(value.clone()),
+        ty: ty.clone(),
+        safe: false,
     })
 }
 

@@ -56,6 +56,19 @@ fn or_guards_a_failing_operand() {
 }
 
 #[test]
+fn a_long_list_of_alternatives_is_a_set() {
+    let equals = |value: Expr| call("=", vec![int_column(0), value]);
+    let mut alternatives: Vec<Expr> = [1, 2, 3, 5, 8].map(|n| equals(int(n))).to_vec();
+    let columns = [ints(&[Some(5), Some(4), None])];
+    let any = |alternatives: &[Expr]| evaluate(&Expr::Or(alternatives.to_vec()), &columns, 3);
+    assert_eq!(any(&alternatives), Ok(booleans(&[Some(true), Some(false), None])));
+    alternatives.push(equals(null(LogicalType::INT)));
+    assert_eq!(any(&alternatives), Ok(booleans(&[Some(true), None, None])));
+    alternatives.push(call("=", vec![int_column(0), ten_over_x()]));
+    assert_eq!(any(&alternatives), Ok(booleans(&[Some(true), None, None])));
+}
+
+#[test]
 fn three_valued_tables() {
     let values = [Some(true), Some(false), None];
     let scalars = |pick: fn(usize) -> usize| -> Vec<Scalar> {
@@ -145,6 +158,19 @@ fn coalesce_stops_at_the_first_value() {
         evaluate(&texts, &columns, 3),
         Ok(vec![text("7"), text("2"), Scalar::Null])
     );
+}
+
+#[test]
+fn rows_with_other_field_names_make_one_column() {
+    let row = |name: &str| LogicalType::row([(name.to_owned(), LogicalType::INT)]);
+    let columns = [
+        crate::support::column(&row("a"), &[Scalar::Row(numbers(&[Some(1)])), Scalar::Null]),
+        crate::support::column(&row("b"), &[Scalar::Null, Scalar::Row(numbers(&[Some(2)]))]),
+    ];
+    let args = vec![Expr::column(0, row("a")), Expr::column(1, row("b"))];
+    let first = Expr::Coalesce { args, ty: row("a") };
+    let expected = vec![Scalar::Row(numbers(&[Some(1)])), Scalar::Row(numbers(&[Some(2)]))];
+    assert_eq!(evaluate(&first, &columns, 2), Ok(expected));
 }
 
 #[test]

@@ -37,15 +37,25 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         Group::Arithmetic,
         "-",
         "a - b",
-        "Difference of numbers or intervals, or a datetime moved back by an interval. Integers wrap around.",
+        "Difference of numbers or intervals, or a datetime moved back by an interval. Integers wrap around. With one \
+         operand, its opposite.",
         |args| {
+            if args.len() == 1 {
+                return negation_signature(args);
+            }
             infix(
                 "-",
                 args,
                 "<NUMERIC> - <NUMERIC>, <INTERVAL> - <INTERVAL>, <DATETIME> - <INTERVAL>",
             )
         },
-        |args| kernel(args, Operator::Subtract),
+        |args| {
+            if args.args.len() == 1 {
+                negation_kernel(args)
+            } else {
+                kernel(args, Operator::Subtract)
+            }
+        },
     ),
     ScalarFunction::new(
         Group::Arithmetic,

@@ -165,6 +165,8 @@ fn floats_follow_ieee_and_mixed_types_widen() {
     assert_eq!(shown("/", &[double(1.0), double(0.0)]), "Infinity");
     assert_eq!(shown("/", &[double(0.0), double(0.0)]), "NaN");
     assert_eq!(shown("NEG", &[double(0.0)]), "-0.0");
+    assert_eq!(shown("-", &[int(i32::MIN)]), "-2147483648");
+    assert!(shown("-", &[text("a")]).contains("'-<VARCHAR"));
 }
 
 #[test]

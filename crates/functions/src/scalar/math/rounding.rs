@@ -1,6 +1,7 @@
 //! FLOOR, CEIL, ROUND and TRUNCATE of numbers.
 //!
-//! FLOOR and CEIL of datetimes are the functions FLOOR_TO and CEIL_TO.
+//! FLOOR and CEIL of a datetime to a unit, `FLOOR(ts TO HOUR)`, arrive here with the unit as a second argument and are
+//! handed on to FLOOR_TO and CEIL_TO.
 
 use arrow_array::types::{
     Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -9,6 +10,7 @@ use arrow_array::{ArrayRef, ArrowPrimitiveType, Int32Array};
 use millstream_types::TypeKind;
 
 use crate::cast::{power_of_ten, rescale};
+use crate::registry::scalar_function;
 use crate::scalar::access::internal;
 use crate::scalar::arithmetic::lanes;
 use crate::scalar::forms::{Arg, check};
@@ -26,7 +28,12 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         "FLOOR(x)",
         "The largest whole number that is not greater; a DECIMAL keeps its precision and loses its scale.",
         |args| whole_signature("FLOOR", args),
-        |args| whole(args, f32::floor, f64::floor, i128::div_euclid),
+        |args| {
+            if args.args.len() > 1 {
+                return (to_unit("FLOOR_TO")?.kernel)(args);
+            }
+            whole(args, f32::floor, f64::floor, i128::div_euclid)
+        },
     ),
     ScalarFunction::new(
         Group::Arithmetic,
@@ -34,7 +41,12 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         "CEIL(x)",
         "The smallest whole number that is not smaller; a DECIMAL keeps its precision and loses its scale.",
         |args| whole_signature("CEIL", args),
-        |args| whole(args, f32::ceil, f64::ceil, |v, unit| -(-v).div_euclid(unit)),
+        |args| {
+            if args.args.len() > 1 {
+                return (to_unit("CEIL_TO")?.kernel)(args);
+            }
+            whole(args, f32::ceil, f64::ceil, |v, unit| -(-v).div_euclid(unit))
+        },
     )
     .aliases(&["CEILING"]),
     ScalarFunction::new(
@@ -55,7 +67,17 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
     ),
 ];
 
+/// The function that rounds datetimes.
+fn to_unit(name: &str) -> Result<&'static ScalarFunction, EvalError> {
+    scalar_function(name).ok_or_else(|| internal(format!("no function is called '{name}'")))
+}
+
 fn whole_signature(name: &str, args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
+    if args.len() == 2
+        && let Some(function) = scalar_function(&format!("{name}_TO"))
+    {
+        return (function.signature)(args);
+    }
     let mut signature = same_type(name, args)?;
     if let TypeKind::Decimal { scale, .. } = &mut signature.result.kind {
         *scale = 0;
