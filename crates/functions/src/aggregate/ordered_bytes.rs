@@ -171,6 +171,11 @@ impl CountedLists {
         self.offsets[row] as usize..self.offsets[row + 1] as usize
     }
 
+    /// Position of the first entry of all.
+    pub fn start(&self) -> usize {
+        self.offsets[0] as usize
+    }
+
     /// Group number of each entry, when row `i` of the state column belongs to `groups[i]`.
     pub fn entry_groups(&self, groups: &[u32]) -> Vec<u32> {
         groups

@@ -159,7 +159,7 @@ impl GroupsAccumulator for Distinct {
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
         let lists = CountedLists::open("DISTINCT", state)?;
         let entry_groups = lists.entry_groups(groups);
-        let first = lists.range(0).start;
+        let first = lists.start();
         let values: Vec<ArrayRef> = lists
             .values
             .iter()

@@ -98,9 +98,9 @@ fn within_windows() {
         +I 4 x 2 10
         wm max";
     Subject::new(op(false), &[&types], &types)
-        .keyed(&[&[1]])
+        .keyed(&[&[1, 3]])
         .check(input, "+I 1 x 2 10");
     Subject::new(op(true), &[&types], &types)
-        .keyed(&[&[1]])
+        .keyed(&[&[1, 3]])
         .check(input, "+I 3 x 7 10");
 }

@@ -319,7 +319,7 @@ fn a_window_emits_its_first_rows_once() {
         window_end: Some(2),
         ttl_ms: 0,
     };
-    Subject::new(op, &[&types], &types).keyed(&[&[0]]).check(
+    Subject::new(op, &[&types], &types).keyed(&[&[0, 2]]).check(
         "+I a 1 10
          +I a 3 10
          +I b 2 20

@@ -28,7 +28,10 @@ fn calc_filters_and_projects_and_keeps_kinds() {
         condition: Some(above),
     };
     Subject::new(op, &[ROW], &[LogicalType::INT, LogicalType::STRING])
-        .check("+I a 1\n-U b 3\n+U c -\n+U d 4", "-U 3 b\n+U 4 d");
+        .check(
+            "+I a 1\n+I b 3\n-U b 3\n+U b -\n-U b -\n+U b 4",
+            "+I 3 b\n-U 3 b\n+U 4 b",
+        );
 }
 
 #[test]
@@ -38,14 +41,14 @@ fn expand_repeats_rows_for_each_set() {
     let projects = vec![vec![column(0), column(1), id(0)], vec![null, column(1), id(1)]];
     let output = [LogicalType::STRING, LogicalType::INT, LogicalType::BIGINT];
     Subject::new(Op::Expand { projects }, &[ROW], &output)
-        .check("+I a 1\n-D b 2", "+I a 1 0\n+I - 1 1\n-D b 2 0\n-D - 2 1");
+        .check("+I b 2\n-D b 2", "+I b 2 0\n+I - 2 1\n-D b 2 0\n-D - 2 1");
 }
 
 #[test]
 fn union_all_and_drop_update_before() {
     Subject::new(Op::UnionAll, &[ROW, ROW], ROW)
         .keyed(&[&[0], &[0]])
-        .check("+I a 1\n1: -U b 2", "+I a 1\n-U b 2");
+        .check("+I a 1\n1: +I b 2\n1: -U b 2", "+I a 1\n+I b 2\n-U b 2");
     Subject::new(Op::DropUpdateBefore, &[ROW], ROW)
         .check("+I a 1\n-U a 1\n+U a 2\n-D a 2", "+I a 1\n+U a 2\n-D a 2");
 }

@@ -95,16 +95,16 @@ const SESSION: WindowKind = WindowKind::Session { gap_ms: 3 };
 /// Rows of one key with a watermark that lags 2 behind: some are late for some windows.
 const LATE: &str = "+I a 1 1
     +I a 2 11
-    wm 9
+    wm 8
     +I a 4 9
     +I a 8 12
-    wm 10
+    wm 9
     +I a 16 8
     +I a 32 19
-    wm 17
+    wm 16
     +I a 64 10
     +I a 128 30
-    wm 28
+    wm 27
     +I a 256 15
     wm max";
 
