@@ -1,2 +1,58 @@
-//! The binary `millstream`.
-fn main() {}
+//! The binary `millstream`: reads the arguments, starts the process's one of everything, runs a command.
+
+mod args;
+mod commands;
+mod exit;
+mod output;
+mod process;
+mod repl;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::{Failure, Outcome};
+use crate::process::Process;
+
+/// The engine allocates many short-lived buffers on several threads; mimalloc is twice as fast at that as the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(&cli.common.log);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ExitCode::from(failure.report()),
+    }
+}
+
+fn run(cli: Cli) -> Outcome {
+    if let Command::Completions { shell } = cli.command {
+        use clap::CommandFactory;
+        clap_complete::generate(shell, &mut Cli::command(), "millstream", &mut std::io::stdout());
+        return Ok(());
+    }
+    let process = Process::start(&cli.common)?;
+    let outcome = match cli.command {
+        Command::Run(args) => commands::run::run(&process, &cli.common, args),
+        Command::Sql(args) => commands::sql::run(&process, &cli.common, args),
+        Command::Broker => commands::broker::run(&process, &cli.common),
+        Command::Topic(args) => commands::topic::run(&process, &cli.common, args),
+        Command::Completions { .. } => Ok(()),
+    };
+    process.clusters.stop();
+    outcome
+}
+
+/// Logs go to standard error. A filter that cannot be read is said and replaced.
+fn start_logging(filter: &str) {
+    use tracing_subscriber::EnvFilter;
+    let parsed = EnvFilter::try_new(filter).unwrap_or_else(|error| {
+        eprintln!("warning: --log '{filter}' is no log filter ({error}); using warn");
+        EnvFilter::new("warn")
+    });
+    let plain = std::env::var_os("NO_COLOR").is_some();
+    tracing_subscriber::fmt().with_env_filter(parsed).with_ansi(!plain).with_writer(std::io::stderr).init();
+}

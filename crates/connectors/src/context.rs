@@ -5,6 +5,8 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use millstream_types::{Clock, Rng};
 
+use crate::kafka::KafkaClusters;
+
 /// Where the `print` connector writes its lines.
 pub trait PrintTarget: Send + Sync {
     /// One line without its line break; `to_stderr` as the table's option `standard-error` says.
@@ -17,6 +19,7 @@ pub struct ConnectorContext {
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
     pub print: Arc<dyn PrintTarget>,
+    pub kafka: Arc<dyn KafkaClusters>,
     /// `table.local-time-zone`.
     pub zone: TimeZone,
     pub zone_name: Arc<str>,

@@ -8,6 +8,7 @@ pub mod blackhole;
 pub mod context;
 pub mod datagen;
 pub mod filesystem;
+pub mod kafka;
 pub mod print;
 mod rows;
 
@@ -21,7 +22,7 @@ pub use context::{ConnectorContext, PrintTarget};
 
 /// Every connector and format of this build.
 pub const DECLARATIONS: Declarations = Declarations {
-    connectors: &[&blackhole::DECLARATION, &datagen::DECLARATION, &filesystem::DECLARATION, &print::DECLARATION],
+    connectors: &[&blackhole::DECLARATION, &datagen::DECLARATION, &filesystem::DECLARATION, &kafka::DECLARATION, &print::DECLARATION],
     formats: millstream_formats::FORMATS,
 };
 
@@ -67,6 +68,7 @@ pub fn source(spec: ScanSpec, context: &ConnectorContext) -> Result<Arc<dyn Sour
     match connector_of(&spec.table)? {
         "datagen" => Ok(Arc::new(datagen::DatagenFactory::new(spec, context)?)),
         "filesystem" => Ok(Arc::new(filesystem::source::FileSourceFactory::new(spec, context)?)),
+        "kafka" => Ok(Arc::new(kafka::source::KafkaSourceFactory::new(spec, context)?)),
         other => Err(unusable(other, "read", &spec.table)),
     }
 }
@@ -77,7 +79,22 @@ pub fn sink(spec: SinkSpec, context: &ConnectorContext) -> Result<Arc<dyn SinkFa
         "blackhole" => Ok(Arc::new(blackhole::BlackholeFactory)),
         "print" => Ok(Arc::new(print::PrintFactory::new(spec, context)?)),
         "filesystem" => Ok(Arc::new(filesystem::sink::FileSinkFactory::new(spec, context)?)),
+        "kafka" => Ok(Arc::new(kafka::sink::KafkaSinkFactory::new(spec, context)?)),
         other => Err(unusable(other, "written", &spec.table)),
+    }
+}
+
+/// What expressions of a connector (watermarks) are evaluated in.
+fn environment(context: &ConnectorContext) -> millstream_functions::Environment {
+    millstream_functions::Environment {
+        zone: context.zone.clone(),
+        zone_name: Arc::clone(&context.zone_name),
+        now_ms: context.clock.now_ms(),
+        watermark_ms: None,
+        rng: Arc::clone(&context.rng),
+        legacy_cast: false,
+        current_database: "default_database".into(),
+        streaming: !context.batch,
     }
 }
 

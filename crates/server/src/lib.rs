@@ -1,1 +1,6 @@
-//! The imperative shell: listeners for Kafka and metrics, authentication, process-wide broker.
+//! The imperative shell: sockets, the process-wide broker, authentication.
+//!
+//! Everything below this crate is a library without sockets; everything above is the command line.
+
+pub mod kafka;
+pub mod limits;

@@ -1,1 +1,18 @@
 //! Statements: catalog changes, SHOW, EXPLAIN, submitting jobs, results. The front door of the library.
+//!
+//! A [`Session`] takes one statement after the other and answers with a [`StatementResult`]. Every door (command line,
+//! shell, later REST) opens this room, so that a feature added once is in all of them. It has no sockets, no terminal
+//! and no clock of its own: those come in through [`SessionContext`].
+
+mod configuration;
+mod error;
+mod result;
+mod session;
+pub mod zone;
+
+pub use configuration::{CHECKED as CONFIGURATION_OPTIONS, Configuration};
+pub use error::SessionError;
+pub use millstream_connectors::PrintTarget;
+pub use millstream_jobs::{JobHandle, JobRegistry, JobStatus};
+pub use result::{ClientCommand, Progress, QueryResult, StatementResult, TextRows, TextTable};
+pub use session::{Session, SessionContext, wait_for};

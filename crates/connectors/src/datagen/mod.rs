@@ -5,7 +5,7 @@ mod generator;
 use std::sync::Arc;
 
 use millstream_dataflow::source::Waker;
-use millstream_dataflow::{Context, DataflowError, Output, SnapshotScope, Source, SourceFactory, SourceStatus, StateBlocks};
+use millstream_dataflow::{Context, DataflowError, Output, Source, SourceFactory, SourceStatus, StateBlocks};
 use millstream_types::{
     Batch, ChangelogMode, ConnectorDecl, ErrorKind, FormatUse, OptionDecl, OptionType, Options, SeededRng,
 };
@@ -167,7 +167,7 @@ impl Source for Datagen {
         Ok(SourceStatus::Ready)
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+    fn snapshot(&mut self) -> Result<StateBlocks, DataflowError> {
         let mut bytes = vec![POSITION_VERSION];
         bytes.extend_from_slice(&self.emitted.to_le_bytes());
         Ok(StateBlocks::single(POSITION_BLOCK, bytes))

@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use arrow_array::ArrayRef;
 use millstream_dataflow::source::Waker;
-use millstream_dataflow::{Context, DataflowError, Output, SnapshotScope, Source, SourceFactory, SourceStatus, StateBlocks};
+use millstream_dataflow::{Context, DataflowError, Output, Source, SourceFactory, SourceStatus, StateBlocks};
 use millstream_formats::Decoder;
 use millstream_types::{Batch, Clock, ErrorKind, Scalar, Schema};
 use serde::{Deserialize, Serialize};
@@ -251,7 +251,7 @@ impl Source for FileSource {
         }
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+    fn snapshot(&mut self) -> Result<StateBlocks, DataflowError> {
         let mut positions = Positions { finished: self.finished.clone(), partly: self.restored.clone() };
         if let Some(file) = &self.current {
             positions.partly.insert(file.path.clone(), file.reader.position());

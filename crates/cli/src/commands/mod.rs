@@ -1,0 +1,7 @@
+//! The commands, one file each.
+
+pub mod broker;
+pub mod run;
+pub mod sql;
+pub mod statement;
+pub mod topic;

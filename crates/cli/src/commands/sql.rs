@@ -1,0 +1,125 @@
+//! `millstream sql`: statements from the command line, a file, standard input, or a shell.
+
+use std::io::{IsTerminal, Read, stdin};
+
+use anyhow::Context;
+use millstream_session::{JobHandle, Session, wait_for};
+use millstream_sql::parse::split::{Splitter, split};
+
+use crate::args::{Common, OnError, SqlArgs};
+use crate::commands::statement::{Ended, Interrupt, Shower, session};
+use crate::exit::{Failure, Outcome};
+use crate::output::OutputFormat;
+use crate::process::Process;
+use crate::repl;
+
+/// Bytes read from standard input at a time.
+const READ_BYTES: usize = 64 << 10;
+
+/// Runs statements.
+pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
+    let mut session = session(process, common, false, false)?;
+    let interrupt = Interrupt::listen(process);
+    let format = common.output.unwrap_or(OutputFormat::Table);
+    let mut runner = Runner {
+        shower: Shower::new(format, interrupt.clone(), common.quiet),
+        on_error: args.on_error,
+        failed: false,
+        jobs: Vec::new(),
+    };
+    if let Some(text) = &args.execute {
+        runner.script(&mut session, text)?;
+    } else if let Some(file) = &args.file {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the script '{file}'"))?;
+        runner.script(&mut session, &text)?;
+    } else if stdin().is_terminal() {
+        return repl::run(common, &mut session, &mut runner.shower, &interrupt, args.history);
+    } else {
+        runner.input(&mut session)?;
+    }
+    runner.finish()
+}
+
+struct Runner {
+    shower: Shower,
+    on_error: OnError,
+    failed: bool,
+    jobs: Vec<JobHandle>,
+}
+
+impl Runner {
+    fn script(&mut self, session: &mut Session, text: &str) -> Outcome {
+        for span in split(text) {
+            if !self.statement(session, span.text(text))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Statements as they arrive; each is answered at once.
+    fn input(&mut self, session: &mut Session) -> Outcome {
+        let mut splitter = Splitter::default();
+        let mut pending = Vec::new();
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            let read = stdin().lock().read(&mut buffer).context("cannot read standard input")?;
+            if read == 0 {
+                break;
+            }
+            pending.extend_from_slice(&buffer[..read]);
+            splitter.push(&take_text(&mut pending));
+            while let Some(statement) = splitter.next_statement() {
+                if !self.statement(session, &statement)? {
+                    return Ok(());
+                }
+            }
+        }
+        if let Some(statement) = splitter.finish() {
+            self.statement(session, &statement)?;
+        }
+        Ok(())
+    }
+
+    /// Executes one statement; `false`: no more.
+    fn statement(&mut self, session: &mut Session, sql: &str) -> Result<bool, Failure> {
+        match self.shower.execute(session, sql)? {
+            Ended::Ok => {}
+            Ended::Running(job) => self.jobs.push(job),
+            Ended::Client(millstream_session::ClientCommand::Quit) => return Ok(false),
+            Ended::Client(_) => {}
+            Ended::Interrupted => return Err(Failure::Interrupted),
+            Ended::Failed => {
+                self.failed = true;
+                return Ok(self.on_error == OnError::Continue);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for bounded jobs; the end of the input ends the others.
+    fn finish(mut self) -> Outcome {
+        for job in &self.jobs {
+            if !job.is_bounded() {
+                job.cancel();
+            } else if let Err(error) = wait_for(job) {
+                self.failed = true;
+                self.shower.failed(&error)?;
+            }
+        }
+        if self.failed { Err(Failure::Reported) } else { Ok(()) }
+    }
+}
+
+/// The longest front of `bytes` that is whole characters; what cannot become text is replaced.
+fn take_text(bytes: &mut Vec<u8>) -> String {
+    let whole = match std::str::from_utf8(bytes) {
+        Ok(_) => bytes.len(),
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Err(_) => bytes.len(),
+    };
+    let rest = bytes.split_off(whole);
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    *bytes = rest;
+    text
+}

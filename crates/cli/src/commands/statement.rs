@@ -1,0 +1,250 @@
+//! Executing statements and showing what they give: shared by `run`, `sql` and the shell.
+
+use std::io::{BufWriter, Stdout, Write, stdout};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use millstream_server::kafka::is_broker_config;
+use millstream_session::{
+    ClientCommand, JobHandle, JobRegistry, PrintTarget, Progress, QueryResult, Session, SessionContext, SessionError,
+    StatementResult, TextTable,
+};
+use millstream_types::storage::{OsStorage, Storage};
+use millstream_types::{Options, RowKind};
+
+use crate::args::Common;
+use crate::output::{JsonStream, OutputFormat, ResultColumns, printer};
+use crate::process::Process;
+
+/// Directory of checkpoints below the data directory.
+const CHECKPOINT_DIRECTORY: &str = "checkpoints";
+/// How often a wait looks for Ctrl-C.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Set by Ctrl-C; whoever waits looks at it.
+#[derive(Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Starts to listen for Ctrl-C and for the signal of service managers. A second Ctrl-C ends the process at once.
+    pub fn listen(process: &Process) -> Self {
+        let interrupt = Self::default();
+        let flag = Arc::clone(&interrupt.0);
+        process.runtime.spawn(async move {
+            use tokio::signal::unix::{SignalKind, signal};
+            let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+            loop {
+                tokio::select! {
+                    _ = tokio::signal::ctrl_c() => {}
+                    _ = terminate.recv() => {}
+                }
+                if flag.swap(true, Ordering::SeqCst) {
+                    std::process::exit(130);
+                }
+            }
+        });
+        interrupt
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Forgets an interruption: the shell goes on.
+    pub fn clear(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Lines of the `print` connector.
+struct ProcessPrint {
+    /// With `--output json` standard output belongs to the protocol.
+    stdout_is_protocol: bool,
+}
+
+impl PrintTarget for ProcessPrint {
+    fn print_line(&self, line: &str, to_stderr: bool) {
+        if to_stderr || self.stdout_is_protocol {
+            eprintln!("{line}");
+        } else {
+            // A reader that went away is no reason to fail the job.
+            let _ = writeln!(stdout(), "{line}");
+        }
+    }
+}
+
+/// A session on the process's clusters. `fresh`: forget checkpoints of earlier runs.
+pub fn session(process: &Process, common: &Common, durable: bool, fresh: bool) -> anyhow::Result<Session> {
+    let defaults: Options = common.define.iter().filter(|(key, _)| !is_broker_config(key)).cloned().collect();
+    let checkpoints: Option<Arc<dyn Storage>> = match durable {
+        false => None,
+        true => {
+            let directory = common.data_dir.join(CHECKPOINT_DIRECTORY);
+            let storage = OsStorage::open(&directory)
+                .with_context(|| format!("cannot use the data directory '{}'", common.data_dir.display()))?;
+            Some(Arc::new(storage))
+        }
+    };
+    let context = SessionContext {
+        clock: process.clock.clone(),
+        rng: process.rng.clone(),
+        kafka: process.clusters.clone(),
+        print: Arc::new(ProcessPrint { stdout_is_protocol: common.output == Some(OutputFormat::Json) }),
+        jobs: Arc::new(JobRegistry::default()),
+        checkpoints,
+        fresh,
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    Ok(Session::new(context, defaults)?)
+}
+
+/// How a statement ended.
+pub enum Ended {
+    Ok,
+    /// A job that goes on.
+    Running(JobHandle),
+    Client(ClientCommand),
+    Failed,
+    Interrupted,
+}
+
+/// Shows results of statements, in the format that was asked for.
+pub struct Shower {
+    format: OutputFormat,
+    json: JsonStream,
+    out: BufWriter<Stdout>,
+    interrupt: Interrupt,
+    quiet: bool,
+}
+
+impl Shower {
+    pub fn new(format: OutputFormat, interrupt: Interrupt, quiet: bool) -> Self {
+        Self { format, json: JsonStream::new(), out: BufWriter::new(stdout()), interrupt, quiet }
+    }
+
+    pub fn set_format(&mut self, format: OutputFormat) {
+        self.format = format;
+    }
+
+    /// Executes a statement and shows everything that it gives.
+    pub fn execute(&mut self, session: &mut Session, sql: &str) -> anyhow::Result<Ended> {
+        self.json.next_statement();
+        let ended = match session.execute(sql) {
+            Ok(StatementResult::Done) => Ended::Ok,
+            Ok(StatementResult::Client(command)) => Ended::Client(command),
+            Ok(StatementResult::Table(table)) => {
+                self.table(&table)?;
+                Ended::Ok
+            }
+            Ok(StatementResult::Job(job)) => {
+                self.job(&job)?;
+                Ended::Running(job)
+            }
+            Ok(StatementResult::Query(query)) => match self.query(query)? {
+                Ok(ended) => ended,
+                Err(error) => return self.failed(&error),
+            },
+            Err(error) => return self.failed(&error),
+        };
+        if self.format == OutputFormat::Json {
+            self.json.ok(&mut self.out)?;
+        }
+        self.out.flush()?;
+        Ok(ended)
+    }
+
+    /// Tells an error where it belongs.
+    pub fn failed(&mut self, error: &SessionError) -> anyhow::Result<Ended> {
+        if self.format == OutputFormat::Json {
+            self.json.error(&error.message, &mut self.out)?;
+        } else {
+            self.out.flush()?;
+            eprintln!("error: {}", error.message);
+        }
+        Ok(Ended::Failed)
+    }
+
+    fn table(&mut self, table: &TextTable) -> anyhow::Result<()> {
+        let columns = ResultColumns {
+            names: table.schema.columns.iter().map(|c| c.name.clone()).collect(),
+            types: table.schema.types().cloned().collect(),
+            is_changelog: false,
+        };
+        if self.format == OutputFormat::Json {
+            self.json.columns(&columns, &mut self.out)?;
+            for row in &table.rows {
+                let values: Vec<Option<&str>> = row.iter().map(Option::as_deref).collect();
+                self.json.row(RowKind::Insert, &values, &mut self.out)?;
+            }
+            return Ok(());
+        }
+        // Long texts (SHOW CREATE, EXPLAIN) are for reading, not for a table.
+        if let ([column], [row]) = (columns.names.as_slice(), table.rows.as_slice())
+            && column == "result"
+        {
+            writeln!(self.out, "{}", row.first().and_then(Option::as_deref).unwrap_or("NULL"))?;
+            return Ok(());
+        }
+        let mut printer = printer(OutputFormat::Table);
+        printer.begin(&columns, &mut self.out)?;
+        for row in &table.rows {
+            let values: Vec<Option<&str>> = row.iter().map(Option::as_deref).collect();
+            printer.row(RowKind::Insert, &values, &mut self.out)?;
+        }
+        printer.end(&mut self.out)?;
+        Ok(())
+    }
+
+    fn job(&mut self, job: &JobHandle) -> anyhow::Result<()> {
+        if self.format != OutputFormat::Json && !self.quiet && !job.status().is_terminal() {
+            self.out.flush()?;
+            eprintln!("job {} ({}) is running", job.name(), job.id());
+        }
+        Ok(())
+    }
+
+    /// Prints rows until the query ends or Ctrl-C ends it.
+    fn query(&mut self, mut query: QueryResult) -> anyhow::Result<Result<Ended, SessionError>> {
+        let columns = ResultColumns {
+            names: query.schema.columns.iter().map(|c| c.name.clone()).collect(),
+            types: query.schema.types().cloned().collect(),
+            is_changelog: query.is_changelog,
+        };
+        let is_json = self.format == OutputFormat::Json;
+        let mut printer = printer(self.format);
+        match is_json {
+            true => self.json.columns(&columns, &mut self.out)?,
+            false => printer.begin(&columns, &mut self.out)?,
+        }
+        loop {
+            if self.interrupt.is_set() {
+                query.cancel();
+                if !is_json {
+                    printer.end(&mut self.out)?;
+                }
+                return Ok(Ok(Ended::Interrupted));
+            }
+            let rows = match query.next(LOOK) {
+                Ok(Progress::Rows(rows)) => rows,
+                Ok(Progress::End) => break,
+                Ok(Progress::Nothing) => {
+                    self.out.flush()?;
+                    continue;
+                }
+                Err(error) => return Ok(Err(error)),
+            };
+            for row in 0..rows.len() {
+                match is_json {
+                    true => self.json.row(rows.kind(row), &rows.values(row), &mut self.out)?,
+                    false => printer.row(rows.kind(row), &rows.values(row), &mut self.out)?,
+                }
+            }
+        }
+        if !is_json {
+            printer.end(&mut self.out)?;
+        }
+        Ok(Ok(Ended::Ok))
+    }
+}

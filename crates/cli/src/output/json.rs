@@ -1,0 +1,52 @@
+//! `--output json`: one JSON object a line, for programs.
+//!
+//! A statement gives `{"statement":1,"columns":[…],"types":[…]}` if it has rows, then `{"statement":1,"op":"+I","row":[…]}`
+//! for each, then `{"statement":1,"status":"ok"}` or `{"statement":1,"status":"error","message":"…"}`. Values are the
+//! texts that people see, or null.
+
+use std::io::{self, Write};
+
+use millstream_types::RowKind;
+use serde_json::{Value, json};
+
+use super::ResultColumns;
+
+/// Writes the lines of one program run.
+pub struct JsonStream {
+    statement: u64,
+}
+
+impl JsonStream {
+    pub fn new() -> Self {
+        Self { statement: 0 }
+    }
+
+    /// The next statement begins; they are counted from 1.
+    pub fn next_statement(&mut self) {
+        self.statement += 1;
+    }
+
+    pub fn columns(&self, columns: &ResultColumns, out: &mut dyn Write) -> io::Result<()> {
+        let types: Vec<String> = columns.types.iter().map(ToString::to_string).collect();
+        self.line(out, json!({"statement": self.statement, "columns": columns.names, "types": types}))
+    }
+
+    pub fn row(&self, kind: RowKind, values: &[Option<&str>], out: &mut dyn Write) -> io::Result<()> {
+        self.line(out, json!({"statement": self.statement, "op": kind.symbol(), "row": values}))
+    }
+
+    pub fn ok(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.line(out, json!({"statement": self.statement, "status": "ok"}))?;
+        out.flush()
+    }
+
+    pub fn error(&self, message: &str, out: &mut dyn Write) -> io::Result<()> {
+        self.line(out, json!({"statement": self.statement, "status": "error", "message": message}))?;
+        out.flush()
+    }
+
+    fn line(&self, out: &mut dyn Write, value: Value) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, &value)?;
+        out.write_all(b"\n")
+    }
+}

@@ -1,0 +1,65 @@
+//! What every command needs: the runtime, the clock, randomness, the way to Kafka.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+use millstream_server::kafka::{EmbeddedSettings, ProcessClusters};
+use millstream_types::{Clock, Rng, SystemClock};
+use tokio::runtime::Runtime;
+
+use crate::args::Common;
+
+/// Threads of the runtime; it only moves bytes between sockets and channels.
+const RUNTIME_THREADS: usize = 2;
+
+/// The process's one of everything.
+pub struct Process {
+    pub runtime: Runtime,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<dyn Rng>,
+    pub clusters: Arc<ProcessClusters>,
+}
+
+/// Randomness of the operating system.
+#[derive(Debug)]
+struct SystemRng;
+
+impl Rng for SystemRng {
+    fn next_u64(&self) -> u64 {
+        // Hashes of fresh states are keyed by the system's randomness, and need no further crate.
+        use std::hash::{BuildHasher, Hasher};
+        std::collections::hash_map::RandomState::new().build_hasher().finish()
+    }
+}
+
+impl Process {
+    pub fn start(common: &Common) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(RUNTIME_THREADS)
+            .thread_name("millstream-io")
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let rng: Arc<dyn Rng> = Arc::new(millstream_types::SeededRng::new(SystemRng.next_u64()));
+        let settings = EmbeddedSettings {
+            data_dir: common.data_dir.clone(),
+            properties: broker_properties(&common.define),
+            address: common.kafka.clone(),
+        };
+        let clusters =
+            Arc::new(ProcessClusters::new(settings, runtime.handle().clone(), Arc::clone(&clock), Arc::clone(&rng)));
+        Ok(Self { runtime, clock, rng, clusters })
+    }
+}
+
+/// The definitions that are Kafka's broker configurations; the others are Flink's.
+fn broker_properties(define: &[(String, String)]) -> BTreeMap<String, String> {
+    define.iter().filter(|(key, _)| is_broker_config(key)).cloned().collect()
+}
+
+/// Whether a key is one of Kafka's broker configurations.
+pub fn is_broker_config(key: &str) -> bool {
+    millstream_server::kafka::is_broker_config(key)
+}

@@ -1,0 +1,21 @@
+//! Connector `kafka`: tables over topics.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `options` | the declaration, and a table's options parsed and checked |
+//! | `clusters` | which Kafka a table means: the broker inside, or the user's |
+//! | `embedded` | the way to the broker inside, without sockets or encoding |
+//! | `rows` | record batches to rows: key, value and metadata columns |
+//! | `splits` | which partitions, from where to where |
+//! | `source`, `sink` | what runs in a job |
+
+pub mod clusters;
+pub mod embedded;
+pub mod options;
+pub mod rows;
+pub mod sink;
+pub mod source;
+pub mod splits;
+
+pub use clusters::KafkaClusters;
+pub use options::DECLARATION;

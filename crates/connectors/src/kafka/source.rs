@@ -1,0 +1,505 @@
+//! The source of connector `kafka`.
+//!
+//! The client fetches in the background, on the runtime's threads; the worker takes whole record batches, decodes them
+//! where they lie, and makes watermarks for each partition on its own. Offsets committed to the group are for others to
+//! see; a restart goes on from the checkpoint.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMillisecondType;
+use arrow_buffer::Buffer;
+use millstream_dataflow::source::Waker;
+use millstream_dataflow::watermark::SplitWatermarks;
+use millstream_dataflow::{Context, DataflowError, Output, Source, SourceFactory, SourceStatus, StateBlocks};
+use millstream_expr::CompiledExpr;
+use millstream_functions::Environment;
+use millstream_kafka_client::admin::CommittedOffset;
+use millstream_kafka_client::{ClientConfig, FetchEvent, FetchedRecords, Fetcher, KafkaClient, TopicPartition};
+use millstream_kafka_wire::compression::Decompressor;
+use millstream_kafka_wire::record_batch::{RecordColumns, TimestampType};
+use millstream_types::{Batch, CheckpointId, ErrorKind, TableDefinition, Watermark};
+
+use super::options::{Bounded, KafkaTable};
+use super::rows::{RecordSlice, RowDecoder};
+use super::splits::{Resolver, Split, client_failed};
+use crate::context::ConnectorContext;
+use crate::{ScanSpec, environment};
+
+const SPLITS_BLOCK: &str = "splits";
+const SPLITS_VERSION: u8 = 1;
+/// Decompressed bytes of one record batch; a batch is at most as large as the broker's largest message, but a bomb is not.
+const BATCH_BYTES_MAX: usize = 256 << 20;
+/// Record batches are gathered until they have so many records, so that small ones do not make small batches.
+const GATHER_RECORDS: usize = 1024;
+/// Bytes taken from the fetcher at a time.
+const TAKE_BYTES: usize = 1 << 20;
+
+/// Makes Kafka sources.
+pub struct KafkaSourceFactory {
+    spec: ScanSpec,
+    table: KafkaTable,
+    config: ClientConfig,
+    group: String,
+    context: ConnectorContext,
+}
+
+impl KafkaSourceFactory {
+    pub fn new(spec: ScanSpec, context: &ConnectorContext) -> Result<Self, DataflowError> {
+        let table = parse(&spec.table)?;
+        RowDecoder::new(&table, &spec)?;
+        let config = client_config(&table)?;
+        let group = table
+            .properties
+            .get("group.id")
+            .cloned()
+            .unwrap_or_else(|| format!("KafkaSource-{}", spec.table.identifier));
+        Ok(Self { spec, table, config, group, context: context.clone() })
+    }
+}
+
+/// The options of a table.
+pub fn parse(table: &millstream_plan::TableSpec) -> Result<KafkaTable, DataflowError> {
+    let key: Vec<String> = table.primary_key.iter().map(|i| table.physical.columns[*i].name.clone()).collect();
+    let identifier = table.identifier.to_string();
+    let definition = TableDefinition {
+        identifier: &identifier,
+        options: &table.options,
+        physical: &table.physical,
+        primary_key: &key,
+        partition_keys: &table.partition_keys,
+    };
+    KafkaTable::parse(&definition).map_err(|e| DataflowError::new(ErrorKind::Input, e))
+}
+
+/// The client's settings; unknown properties are said once and ignored, as Kafka does.
+pub fn client_config(table: &KafkaTable) -> Result<ClientConfig, DataflowError> {
+    let mut properties = table.properties.clone();
+    // The broker inside has no address that a table must name.
+    properties.entry("bootstrap.servers".to_owned()).or_insert_with(|| "127.0.0.1:9092".to_owned());
+    let parsed =
+        ClientConfig::parse(&properties).map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))?;
+    for warning in &parsed.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(parsed.config)
+}
+
+impl SourceFactory for KafkaSourceFactory {
+    fn create(&self, context: &Context) -> Result<Box<dyn Source>, DataflowError> {
+        let decoder = RowDecoder::new(&self.table, &self.spec)?;
+        let watermark = match &self.spec.watermark {
+            None => None,
+            Some(declared) => {
+                let expr = CompiledExpr::compile(&declared.expr).map_err(|e| DataflowError::internal(e.to_string()))?;
+                let idle = self.table.watermark_idle_timeout_ms.unwrap_or(declared.idle_timeout_ms);
+                let interval = if self.table.watermark_on_event { 0 } else { declared.interval_ms };
+                Some((expr, SplitWatermarks::new(interval, idle)))
+            }
+        };
+        let transport = self.context.kafka.transport(&self.table.properties)?;
+        let client = KafkaClient::new(self.config.connection.clone(), transport, Arc::clone(&self.context.rng));
+        let unbounded = self.table.bounded == Bounded::Unbounded;
+        Ok(Box::new(KafkaSource {
+            resolver: Resolver {
+                client,
+                config: self.config.clone(),
+                table: self.table.clone(),
+                group: self.group.clone(),
+                allow_auto_create: unbounded && self.context.kafka.is_embedded(&self.table.properties),
+                subtask: context.subtask,
+                parallelism: context.parallelism,
+            },
+            columns: RecordColumns::new(decoder.wants_keys(), decoder.wants_headers()),
+            decoder,
+            watermark,
+            environment: environment(&self.context),
+            kafka: Arc::clone(&self.context.kafka),
+            clock: Arc::clone(&self.context.clock),
+            found: Arc::default(),
+            fetcher: None,
+            splits: BTreeMap::new(),
+            restored: None,
+            events: VecDeque::new(),
+            pending: None,
+            decompressor: Decompressor::new(),
+            next_discovery_ms: None,
+            looking: false,
+            limit: self.spec.limit,
+            emitted: 0,
+            last_snapshot: BTreeMap::new(),
+            commits_offsets: self.table.properties.contains_key("group.id"),
+            waker: None,
+        }))
+    }
+
+    fn parallelism_max(&self) -> Option<usize> {
+        self.table.scan_parallelism
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.table.bounded != Bounded::Unbounded
+    }
+}
+
+/// Splits that a look at the cluster found, handed over from the runtime's threads.
+type Found = Arc<Mutex<Option<Result<Vec<Split>, DataflowError>>>>;
+
+/// Decompressed records that wait to be decoded.
+struct Pending {
+    partition: TopicPartition,
+    data: Buffer,
+    next: usize,
+    leader_epoch: i32,
+    log_append_time: bool,
+    /// Position of the split once all are emitted.
+    next_offset: i64,
+}
+
+struct KafkaSource {
+    resolver: Resolver,
+    decoder: RowDecoder,
+    watermark: Option<(CompiledExpr, SplitWatermarks<TopicPartition>)>,
+    environment: Environment,
+    kafka: Arc<dyn super::KafkaClusters>,
+    clock: Arc<dyn millstream_types::Clock>,
+    found: Found,
+    fetcher: Option<Fetcher>,
+    splits: BTreeMap<TopicPartition, Split>,
+    restored: Option<Vec<Split>>,
+    events: VecDeque<FetchedRecords>,
+    pending: Option<Pending>,
+    columns: RecordColumns,
+    decompressor: Decompressor,
+    next_discovery_ms: Option<i64>,
+    looking: bool,
+    limit: Option<u64>,
+    emitted: u64,
+    /// Positions of the last snapshot, to be committed when its checkpoint is complete.
+    last_snapshot: BTreeMap<TopicPartition, i64>,
+    commits_offsets: bool,
+    waker: Option<Waker>,
+}
+
+impl KafkaSource {
+    /// Looks for partitions on the runtime; what is found arrives in `found`.
+    fn look(&mut self) {
+        let discovered = self.fetcher.is_some() || self.restored.is_some();
+        let known: Vec<TopicPartition> = match &self.restored {
+            Some(splits) => splits.iter().map(Split::key).collect(),
+            None => self.splits.keys().cloned().collect(),
+        };
+        let (resolver, found, waker) = (self.resolver.clone(), Arc::clone(&self.found), self.waker.clone());
+        self.looking = true;
+        self.kafka.runtime().spawn(async move {
+            let outcome = async {
+                let mut partitions = resolver.partitions().await?;
+                partitions.retain(|p| !known.contains(p));
+                if partitions.is_empty() { Ok(Vec::new()) } else { resolver.splits(&partitions, discovered).await }
+            };
+            let outcome = outcome.await;
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        });
+    }
+
+    /// Takes over what a look has found.
+    fn take_found(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        let Some(found) = self.found.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        self.looking = false;
+        let mut splits = found?;
+        splits.extend(self.restored.take().unwrap_or_default());
+        if self.fetcher.is_none() {
+            let _inside = self.kafka.runtime().enter();
+            let fetcher = Fetcher::start(self.resolver.client.clone(), self.resolver.config.fetch.clone());
+            if let Some(waker) = self.waker.clone() {
+                fetcher.set_waker(move || waker.wake());
+            }
+            self.fetcher = Some(fetcher);
+        }
+        for split in splits {
+            if let Some((_, watermarks)) = &mut self.watermark {
+                watermarks.add_split(split.key(), Watermark(split.watermark), now_ms);
+                if split.is_done() {
+                    watermarks.remove_split(&split.key());
+                }
+            }
+            if let Some(fetcher) = self.fetcher.as_ref().filter(|_| !split.is_done()) {
+                fetcher.assign(split.key(), split.position);
+            }
+            self.splits.insert(split.key(), split);
+        }
+        let interval = self.resolver.table.discovery_interval_ms;
+        let discovers = interval > 0 && self.resolver.table.bounded == Bounded::Unbounded;
+        self.next_discovery_ms = discovers.then(|| now_ms.saturating_add(interval));
+        Ok(())
+    }
+
+    fn take_events(&mut self) -> Result<(), DataflowError> {
+        let Some(fetcher) = &self.fetcher else { return Ok(()) };
+        for event in fetcher.poll(TAKE_BYTES) {
+            match event {
+                FetchEvent::Records(records) => self.events.push_back(records),
+                FetchEvent::Reset { partition, from, to } => {
+                    tracing::warn!(%partition, from, to, "the position was not in the log any more");
+                }
+                FetchEvent::Failed { partition, error } => {
+                    return Err(client_failed(&format!("cannot read partition {partition}"), &error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Decompresses the next records into `pending`; `false`: there are none.
+    fn next_pending(&mut self, batch_rows: usize) -> Result<bool, DataflowError> {
+        let Some(records) = self.events.pop_front() else { return Ok(false) };
+        let failed = |e: &dyn std::fmt::Display| {
+            DataflowError::data(format!("records of partition {} cannot be read: {e}", records.partition))
+        };
+        self.columns.clear();
+        let mut data = Buffer::from(Vec::<u8>::new());
+        let mut batches = records.batches.into_iter();
+        let (mut leader_epoch, mut log_append_time, mut next_offset) = (0, false, records.next_offset);
+        let mut gathered: Vec<u8> = Vec::new();
+        while let Some(fetched) = batches.next() {
+            let header = &fetched.batch.header;
+            leader_epoch = header.partition_leader_epoch;
+            log_append_time = header.timestamp_type() == TimestampType::LogAppendTime;
+            let raw = fetched.batch.records_data(&mut self.decompressor, BATCH_BYTES_MAX).map_err(|e| failed(&e))?;
+            let first = self.columns.len();
+            self.columns.append(header, &raw, fetched.from_offset).map_err(|e| failed(&e))?;
+            let end = header.base_offset + i64::from(header.last_offset_delta) + 1;
+            if first == 0 && self.columns.len() >= GATHER_RECORDS.min(batch_rows) {
+                // Large enough on its own: decode it where it lies.
+                data = Buffer::from(raw);
+            } else {
+                shift(&mut self.columns, first, gathered.len());
+                gathered.extend_from_slice(&raw);
+            }
+            if self.columns.len() >= GATHER_RECORDS.min(batch_rows) {
+                next_offset = end;
+                break;
+            }
+        }
+        let rest: Vec<_> = batches.collect();
+        if rest.is_empty() {
+            next_offset = records.next_offset;
+        } else {
+            self.events.push_front(FetchedRecords { batches: rest, partition: records.partition.clone(), ..records });
+        }
+        if !gathered.is_empty() {
+            data = Buffer::from(gathered);
+        }
+        let partition = records.partition;
+        self.cut_at_stop(&partition);
+        self.pending = Some(Pending { partition, data, next: 0, leader_epoch, log_append_time, next_offset });
+        Ok(true)
+    }
+
+    /// Leaves out records behind the end of a bounded read.
+    fn cut_at_stop(&mut self, partition: &TopicPartition) {
+        let Some(stop) = self.splits.get(partition).and_then(|s| s.stop) else { return };
+        let kept = self.columns.offsets.partition_point(|offset| *offset < stop);
+        self.columns.offsets.truncate(kept);
+        self.columns.timestamps.truncate(kept);
+        self.columns.values.truncate(kept);
+        self.columns.keys.truncate(kept);
+        self.columns.headers.truncate(kept);
+    }
+
+    /// Decodes and emits some of what is pending.
+    fn emit(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
+        let Some(mut pending) = self.pending.take() else { return Ok(()) };
+        let end = self.columns.len().min(pending.next + context.batch_rows);
+        let range = pending.next..end;
+        if !range.is_empty() {
+            let slice = RecordSlice {
+                topic: pending.partition.topic.as_str(),
+                partition: pending.partition.partition,
+                leader_epoch: pending.leader_epoch,
+                log_append_time: pending.log_append_time,
+                data: &pending.data,
+                columns: &self.columns,
+                range: range.clone(),
+            };
+            let mut batch = self.decoder.decode(&slice)?;
+            if let Some(limit) = self.limit {
+                batch = batch.slice(0, batch.rows.min(limit.saturating_sub(self.emitted) as usize));
+            }
+            self.emitted += batch.rows as u64;
+            self.observe(&pending.partition, &batch, context.now_ms)?;
+            if !batch.is_empty() {
+                out.batch(batch)?;
+            }
+        }
+        pending.next = end;
+        let done = end == self.columns.len();
+        let position = if done { pending.next_offset } else { self.columns.offsets[end] };
+        self.advance(&pending.partition, position);
+        if !done {
+            self.pending = Some(pending);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, partition: &TopicPartition, position: i64) {
+        let Some(split) = self.splits.get_mut(partition) else { return };
+        split.position = split.position.max(position);
+        if !split.is_done() {
+            return;
+        }
+        if let Some(fetcher) = &self.fetcher {
+            fetcher.unassign(partition);
+        }
+        self.events.retain(|e| e.partition != *partition);
+        if let Some((_, watermarks)) = &mut self.watermark {
+            watermarks.remove_split(partition);
+        }
+    }
+
+    fn observe(&mut self, partition: &TopicPartition, batch: &Batch, now_ms: i64) -> Result<(), DataflowError> {
+        let Some((expr, watermarks)) = &mut self.watermark else { return Ok(()) };
+        self.environment.now_ms = now_ms;
+        let values = expr
+            .eval(&batch.columns, batch.rows, &self.environment)
+            .map_err(|e| DataflowError::data(format!("the watermark cannot be computed: {e}")))?
+            .into_array(batch.rows);
+        let highest = values.as_primitive_opt::<TimestampMillisecondType>().and_then(maximum);
+        watermarks.observe(partition, highest, now_ms);
+        Ok(())
+    }
+
+    fn emit_watermark(&mut self, now_ms: i64, out: &mut dyn Output) -> Result<(), DataflowError> {
+        if let Some((_, watermarks)) = &mut self.watermark
+            && let Some(watermark) = watermarks.next(now_ms)
+        {
+            out.watermark(watermark)?;
+        }
+        Ok(())
+    }
+
+    fn is_finished(&self) -> bool {
+        let limited = self.limit.is_some_and(|limit| self.emitted >= limit);
+        let bounded = self.resolver.table.bounded != Bounded::Unbounded;
+        let all_done = self.fetcher.is_some() && bounded && self.splits.values().all(Split::is_done);
+        limited || (all_done && self.pending.is_none())
+    }
+
+    fn commit_group(&self, positions: BTreeMap<TopicPartition, i64>) {
+        if !self.commits_offsets || positions.is_empty() {
+            return;
+        }
+        let (client, group) = (self.resolver.client.clone(), self.resolver.group.clone());
+        let offsets: BTreeMap<TopicPartition, CommittedOffset> =
+            positions.into_iter().map(|(p, offset)| (p, CommittedOffset::new(offset))).collect();
+        self.kafka.runtime().spawn(async move {
+            if let Err(error) = client.commit_offsets(&group, &offsets).await {
+                // For others to see only; the checkpoint holds the real positions.
+                tracing::warn!(%group, %error, "cannot commit offsets");
+            }
+        });
+    }
+
+    fn positions(&self) -> BTreeMap<TopicPartition, i64> {
+        self.splits.iter().map(|(p, s)| (p.clone(), s.position)).collect()
+    }
+}
+
+/// Moves positions of columns from `first` on by `by` bytes.
+fn shift(columns: &mut RecordColumns, first: usize, by: usize) {
+    if by == 0 {
+        return;
+    }
+    let by = by as u32;
+    for list in [&mut columns.values, &mut columns.keys, &mut columns.headers] {
+        let skip = first.min(list.len());
+        list[skip..].iter_mut().for_each(|slice| slice.start += by);
+    }
+}
+
+fn maximum(values: &arrow_array::PrimitiveArray<TimestampMillisecondType>) -> Option<i64> {
+    values.iter().flatten().max()
+}
+
+impl Source for KafkaSource {
+    fn open(&mut self, _: &Context, waker: Waker) -> Result<(), DataflowError> {
+        self.waker = Some(waker);
+        self.look();
+        Ok(())
+    }
+
+    fn poll(&mut self, context: &Context, out: &mut dyn Output) -> Result<SourceStatus, DataflowError> {
+        let now = self.clock.now_ms();
+        self.take_found(now)?;
+        if self.is_finished() {
+            return Ok(SourceStatus::Finished);
+        }
+        if self.next_discovery_ms.is_some_and(|at| now >= at) && !self.looking {
+            self.next_discovery_ms = None;
+            self.look();
+        }
+        if self.pending.is_none() && self.events.is_empty() {
+            self.take_events()?;
+        }
+        if self.pending.is_none() && !self.next_pending(context.batch_rows)? {
+            self.emit_watermark(now, out)?;
+            let watermark_at = self.watermark.as_ref().and_then(|(_, w)| w.deadline_ms());
+            let until_ms = [watermark_at, self.next_discovery_ms].into_iter().flatten().min();
+            return Ok(SourceStatus::Pending { until_ms });
+        }
+        self.emit(context, out)?;
+        self.emit_watermark(now, out)?;
+        Ok(if self.is_finished() { SourceStatus::Finished } else { SourceStatus::Ready })
+    }
+
+    fn snapshot(&mut self) -> Result<StateBlocks, DataflowError> {
+        let mut splits: Vec<Split> = self.splits.values().cloned().collect();
+        splits.extend(self.restored.iter().flatten().cloned());
+        if let Some((_, watermarks)) = &self.watermark {
+            for split in &mut splits {
+                split.watermark = watermarks.split_watermark(&split.key()).map_or(split.watermark, |w| w.0);
+            }
+        }
+        self.last_snapshot = self.positions();
+        let mut bytes = vec![SPLITS_VERSION];
+        serde_json::to_writer(&mut bytes, &splits).map_err(|e| DataflowError::internal(e.to_string()))?;
+        Ok(StateBlocks::single(SPLITS_BLOCK, bytes))
+    }
+
+    fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
+        let mut restored = Vec::new();
+        for block in &blocks {
+            let Some([SPLITS_VERSION, json @ ..]) = block.get(SPLITS_BLOCK) else {
+                return Err(DataflowError::internal("the state of a Kafka source has an unknown version"));
+            };
+            let splits: Vec<Split> =
+                serde_json::from_slice(json).map_err(|e| DataflowError::internal(e.to_string()))?;
+            restored.extend(splits);
+        }
+        restored.retain(|split| super::splits::owner(&split.key(), context.parallelism) == context.subtask);
+        self.restored = Some(restored);
+        Ok(())
+    }
+
+    fn checkpoint_complete(&mut self, _: CheckpointId) {
+        let positions = std::mem::take(&mut self.last_snapshot);
+        self.commit_group(positions);
+    }
+
+    fn is_idle(&self, _: &Context) -> bool {
+        self.watermark.as_ref().is_some_and(|(_, w)| self.fetcher.is_some() && w.is_idle())
+    }
+
+    fn current_watermark(&self) -> Watermark {
+        self.watermark.as_ref().map_or(Watermark::MIN, |(_, w)| w.emitted())
+    }
+
+    fn close(&mut self) {
+        self.commit_group(self.positions());
+        self.fetcher = None;
+    }
+}

@@ -1,0 +1,141 @@
+//! Which Kafka a table or a command means, for the whole process.
+//!
+//! The rule: no `bootstrap.servers`, or the address of the broker inside with nothing else listening there, means the
+//! broker inside. Whatever listens there already is the user's Kafka, and is used.
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use millstream_connectors::kafka::KafkaClusters;
+use millstream_connectors::kafka::embedded::EmbeddedTransport;
+use millstream_dataflow::DataflowError;
+use millstream_kafka_client::{ClientConfig, TcpTransport, Transport};
+use millstream_types::{Clock, ErrorKind, Rng};
+use tokio::runtime::Handle;
+
+use super::embedded::{EmbeddedBroker, EmbeddedError};
+use super::listener::resolve;
+
+/// How long a look at a port may take.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Settings of the broker inside.
+#[derive(Clone, Debug)]
+pub struct EmbeddedSettings {
+    pub data_dir: PathBuf,
+    /// Kafka's broker configurations.
+    pub properties: BTreeMap<String, String>,
+    /// Listen address.
+    pub address: String,
+}
+
+/// The clusters of this process.
+pub struct ProcessClusters {
+    settings: EmbeddedSettings,
+    runtime: Handle,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    broker: Mutex<Option<EmbeddedBroker>>,
+}
+
+impl ProcessClusters {
+    pub fn new(settings: EmbeddedSettings, runtime: Handle, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
+        Self { settings, runtime, clock, rng, broker: Mutex::new(None) }
+    }
+
+    /// Starts the broker inside if it does not run yet. Must not be called on a thread of the runtime.
+    pub fn start_embedded(&self) -> Result<(), EmbeddedError> {
+        let mut broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
+        if broker.is_some() {
+            return Ok(());
+        }
+        let settings = self.settings.clone();
+        let started = self.runtime.block_on(EmbeddedBroker::start(
+            &settings.data_dir,
+            settings.properties,
+            &settings.address,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.rng),
+        ))?;
+        tracing::info!(address = %settings.address, "the broker inside is running");
+        *broker = Some(started);
+        Ok(())
+    }
+
+    /// Ends the broker inside cleanly, if it runs.
+    pub fn stop(&self) {
+        let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(broker) = broker
+            && let Err(error) = broker.stop()
+        {
+            tracing::error!(%error, "the broker did not stop cleanly");
+        }
+    }
+
+    /// The address on which the broker inside listens, if it runs.
+    pub fn embedded_address(&self) -> Option<String> {
+        let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
+        broker.as_ref().map(|b| format!("{}:{}", b.endpoint().host.as_str(), b.endpoint().port))
+    }
+
+    fn means_embedded(&self, servers: Option<&str>) -> bool {
+        let Some(servers) = servers else { return true };
+        let Ok(own) = resolve(&self.settings.address) else { return false };
+        let mut named = servers.split(',').map(str::trim).filter(|s| !s.is_empty());
+        if !named.all(|server| resolve(server).is_ok_and(|address| address == own)) {
+            return false;
+        }
+        let running = self.broker.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        running || TcpStream::connect_timeout(&own, PROBE_TIMEOUT).is_err()
+    }
+
+    fn embedded_transport(&self, properties: &BTreeMap<String, String>) -> Result<Arc<dyn Transport>, DataflowError> {
+        self.start_embedded().map_err(|e| DataflowError::new(ErrorKind::Environment, with_causes(&e)))?;
+        let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(broker) = broker.as_ref() else {
+            return Err(DataflowError::new(ErrorKind::Environment, "the broker inside has stopped"));
+        };
+        let client_id = properties.get("client.id").map_or("millstream", String::as_str);
+        Ok(Arc::new(EmbeddedTransport::new(broker.handle.clone(), client_id, broker.endpoint())))
+    }
+}
+
+/// An error and its causes in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let part = cause.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+impl KafkaClusters for ProcessClusters {
+    fn transport(&self, properties: &BTreeMap<String, String>) -> Result<Arc<dyn Transport>, DataflowError> {
+        if self.means_embedded(properties.get("bootstrap.servers").map(String::as_str)) {
+            return self.embedded_transport(properties);
+        }
+        let parsed =
+            ClientConfig::parse(properties).map_err(|e| DataflowError::new(ErrorKind::Input, with_causes(&e)))?;
+        let _inside = self.runtime.enter();
+        let transport = TcpTransport::new(parsed.config.connection, Arc::clone(&self.rng))
+            .map_err(|e| DataflowError::new(ErrorKind::Environment, with_causes(&e)))?;
+        Ok(Arc::new(transport))
+    }
+
+    fn is_embedded(&self, properties: &BTreeMap<String, String>) -> bool {
+        self.means_embedded(properties.get("bootstrap.servers").map(String::as_str))
+    }
+
+    fn runtime(&self) -> Handle {
+        self.runtime.clone()
+    }
+}

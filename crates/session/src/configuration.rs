@@ -1,0 +1,103 @@
+//! The session configuration: what SET and RESET change.
+//!
+//! Any key may be set. Keys that the session itself reads are checked at once, the others where they are used.
+
+use millstream_types::options::{parse_boolean, parse_duration};
+use millstream_types::{OptionDecl, OptionType, Options};
+
+use crate::error::SessionError;
+
+/// Keys that are checked when they are set.
+pub const CHECKED: &[OptionDecl] = &[
+    OptionDecl::new(
+        "execution.runtime-mode",
+        OptionType::Enum(&["STREAMING", "BATCH", "AUTOMATIC"]),
+        "Whether queries run over streams, with changes, or over bounded input, with final results only.",
+    )
+    .with_default("STREAMING"),
+    OptionDecl::new("parallelism.default", OptionType::Int, "Instances of operators; the number of cores unless set."),
+    OptionDecl::new("table.dml-sync", OptionType::Boolean, "Whether an INSERT is answered when its job has ended.")
+        .with_default("false"),
+    OptionDecl::new("execution.checkpointing.interval", OptionType::Duration, "Time between checkpoints; 0 turns them off.")
+        .with_default("1 s"),
+    OptionDecl::new("millstream.batch.max-rows", OptionType::Int, "Rows of a batch; 1 gives Flink's changelog record by record.")
+        .with_default("8192"),
+    OptionDecl::new(
+        "sql-client.execution.result-mode",
+        OptionType::Enum(&["TABLE", "CHANGELOG", "TABLEAU"]),
+        "How the shell shows results.",
+    )
+    .with_default("TABLE"),
+];
+
+/// What was set, over what the process was started with.
+#[derive(Clone, Debug, Default)]
+pub struct Configuration {
+    /// From the command line; RESET goes back to these.
+    defaults: Options,
+    values: Options,
+}
+
+impl Configuration {
+    pub fn new(defaults: Options) -> Result<Self, SessionError> {
+        for (key, value) in &defaults {
+            check(key, value)?;
+        }
+        Ok(Self { values: defaults.clone(), defaults })
+    }
+
+    /// All values, in key order.
+    pub fn values(&self) -> &Options {
+        &self.values
+    }
+
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), SessionError> {
+        check(key, value)?;
+        self.values.insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// Back to the value of the start, if there was one.
+    pub fn reset(&mut self, key: &str) {
+        match self.defaults.get(key) {
+            Some(value) => self.values.insert(key.to_owned(), value.clone()),
+            None => self.values.remove(key),
+        };
+    }
+
+    pub fn reset_all(&mut self) {
+        self.values = self.defaults.clone();
+    }
+
+    /// Whether `execution.runtime-mode` is BATCH.
+    pub fn is_batch(&self) -> bool {
+        self.get("execution.runtime-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("batch"))
+    }
+
+    /// Whether `table.dml-sync` is on.
+    pub fn dml_sync(&self) -> bool {
+        self.get("table.dml-sync").and_then(parse_boolean).unwrap_or(false)
+    }
+}
+
+fn check(key: &str, value: &str) -> Result<(), SessionError> {
+    let Some(declared) = CHECKED.iter().find(|d| d.key == key) else { return Ok(()) };
+    let problem = match declared.ty {
+        OptionType::Duration if parse_duration(value).is_none() => Some("a duration such as '10 s'".to_owned()),
+        OptionType::Enum(words) if !words.iter().any(|w| w.eq_ignore_ascii_case(value.trim())) => {
+            let words = words.join(", ");
+            return Err(SessionError::input(format!(
+                "Could not parse value for enum class: '{value}' for key '{key}'. expected one of: {words}"
+            )));
+        }
+        _ => declared.check(value).err().map(|e| e.to_string()),
+    };
+    match problem {
+        None => Ok(()),
+        Some(problem) => Err(SessionError::input(format!("Could not parse value '{value}' for key '{key}': {problem}"))),
+    }
+}

@@ -1,0 +1,147 @@
+//! What a statement gives.
+
+use std::time::Duration;
+
+use arrow_array::{Array, ArrayRef};
+use jiff::tz::TimeZone;
+use millstream_functions::display::{Printer, Style};
+use millstream_jobs::{Collected, JobHandle, ResultReader};
+use millstream_sql::catalog::ShowResult;
+use millstream_types::{LogicalType, RowKind, Schema, scalars_to_array};
+
+use crate::error::SessionError;
+
+/// The answer to one statement.
+pub enum StatementResult {
+    /// Nothing to show.
+    Done,
+    /// A small table that is complete: SHOW, DESCRIBE, EXPLAIN, SET.
+    Table(TextTable),
+    /// Rows that come as the query runs.
+    Query(QueryResult),
+    /// A job that writes tables. With `table.dml-sync` it has ended already.
+    Job(JobHandle),
+    /// A command of the shell: QUIT, CLEAR, HELP.
+    Client(ClientCommand),
+}
+
+/// A command that only a shell can carry out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientCommand {
+    Quit,
+    Clear,
+    Help,
+}
+
+/// Rows as texts; `None` is NULL.
+#[derive(Clone, Debug)]
+pub struct TextTable {
+    pub schema: Schema,
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl TextTable {
+    /// Prints the values of a result that the catalog made.
+    pub fn new(result: &ShowResult, zone: &TimeZone) -> Self {
+        let columns: Vec<ArrayRef> = result
+            .schema
+            .types()
+            .enumerate()
+            .map(|(i, ty)| scalars_to_array(ty, result.rows.iter().map(|row| &row[i])))
+            .collect();
+        let texts = Texts::new(result.schema.types(), &columns, zone);
+        let rows = (0..result.rows.len()).map(|row| texts.row(row).map(|t| t.map(str::to_owned)).collect()).collect();
+        Self { schema: result.schema.clone(), rows }
+    }
+}
+
+/// Printed columns.
+struct Texts {
+    columns: Vec<ArrayRef>,
+}
+
+impl Texts {
+    fn new<'a>(types: impl Iterator<Item = &'a LogicalType>, columns: &[ArrayRef], zone: &TimeZone) -> Self {
+        let printed = types.zip(columns).map(|(ty, column)| Printer::new(ty, Style::Client).column(column, zone));
+        Self { columns: printed.collect() }
+    }
+
+    fn row(&self, row: usize) -> impl Iterator<Item = Option<&str>> {
+        use arrow_array::cast::AsArray;
+        self.columns.iter().map(move |column| {
+            let texts = column.as_string_view_opt()?;
+            texts.is_valid(row).then(|| texts.value(row))
+        })
+    }
+}
+
+/// A running query. Dropping it cancels the query.
+pub struct QueryResult {
+    pub schema: Schema,
+    /// Whether rows carry kinds worth showing.
+    pub is_changelog: bool,
+    pub(crate) reader: ResultReader,
+    pub(crate) job: JobHandle,
+    pub(crate) zone: TimeZone,
+}
+
+/// What a look at a running query found.
+pub enum Progress {
+    Rows(TextRows),
+    /// The query has ended and everything was given.
+    End,
+    /// Nothing came in time.
+    Nothing,
+}
+
+/// Some rows with their kinds, as texts.
+pub struct TextRows {
+    texts: Texts,
+    kinds: Option<std::sync::Arc<[RowKind]>>,
+    rows: usize,
+}
+
+impl TextRows {
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    pub fn kind(&self, row: usize) -> RowKind {
+        self.kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row])
+    }
+
+    /// The values of a row; `None` is NULL.
+    pub fn values(&self, row: usize) -> Vec<Option<&str>> {
+        self.texts.row(row).collect()
+    }
+}
+
+impl QueryResult {
+    /// The next rows; waits for them at most `timeout`.
+    pub fn next(&mut self, timeout: Duration) -> Result<Progress, SessionError> {
+        match self.reader.next(timeout) {
+            Collected::Batch(batch) => {
+                let texts = Texts::new(self.schema.types(), &batch.columns, &self.zone);
+                Ok(Progress::Rows(TextRows { texts, kinds: batch.kinds, rows: batch.rows }))
+            }
+            Collected::End => Ok(Progress::End),
+            Collected::Failed(error) => Err(error.into()),
+            Collected::Nothing => Ok(Progress::Nothing),
+        }
+    }
+
+    /// Ends the query.
+    pub fn cancel(&self) {
+        self.job.cancel();
+    }
+}
+
+impl Drop for QueryResult {
+    fn drop(&mut self) {
+        self.job.cancel();
+    }
+}

@@ -1,0 +1,348 @@
+//! One session: a catalog, a configuration, and the statements that change and use them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use millstream_connectors::kafka::KafkaClusters;
+use millstream_connectors::{ConnectorContext, DECLARATIONS, PrintTarget};
+use millstream_functions::Environment;
+use millstream_jobs::{BuiltIn, JobHandle, JobRegistry, JobRequest, JobStatus};
+use millstream_plan::Plan;
+use millstream_sql::bind::statement::{BoundStatement, InsertPlan, QueryPlan, bind_statement};
+use millstream_sql::catalog::{Catalogs, ShowResult};
+use millstream_sql::parse::ast::{ClientCommand as ParsedCommand, Insert, ShowStatement, Statement, StatementKind};
+use millstream_sql::parse::parse_statement;
+use millstream_types::storage::Storage;
+use millstream_types::{Clock, ErrorKind, LogicalType, Options, Rng, Scalar, Schema};
+
+use crate::configuration::Configuration;
+use crate::error::SessionError;
+use crate::result::{ClientCommand, QueryResult, StatementResult, TextTable};
+use crate::zone;
+
+/// How long one look at a job that is waited for takes; the wait itself has no end.
+const WAIT_STEP: Duration = Duration::from_secs(3600);
+
+/// What sessions share: the process's clock, randomness, clusters, jobs.
+#[derive(Clone)]
+pub struct SessionContext {
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<dyn Rng>,
+    pub kafka: Arc<dyn KafkaClusters>,
+    pub print: Arc<dyn PrintTarget>,
+    pub jobs: Arc<JobRegistry>,
+    /// Where checkpoints of named jobs are kept; `None`: jobs keep theirs in memory and are forgotten at their end.
+    pub checkpoints: Option<Arc<dyn Storage>>,
+    /// Forget the checkpoints of earlier runs.
+    pub fresh: bool,
+    /// Cores of the machine: the parallelism unless it is set.
+    pub cores: usize,
+}
+
+/// A session. Statements are executed one after the other.
+pub struct Session {
+    context: SessionContext,
+    catalogs: Catalogs,
+    configuration: Configuration,
+    /// The INSERTs of a statement set that was begun with BEGIN STATEMENT SET.
+    statement_set: Option<Vec<(String, Insert)>>,
+    jars: Vec<String>,
+    /// Name for the jobs of a script; the ordinal of its INSERT is added.
+    script: Option<String>,
+    inserts: u64,
+}
+
+impl Session {
+    /// A session with an empty catalog. `defaults` are the configuration that RESET goes back to.
+    pub fn new(context: SessionContext, defaults: Options) -> Result<Self, SessionError> {
+        Ok(Self {
+            context,
+            catalogs: Catalogs::new(),
+            configuration: Configuration::new(defaults)?,
+            statement_set: None,
+            jars: Vec::new(),
+            script: None,
+            inserts: 0,
+        })
+    }
+
+    /// Names the jobs of this session after a script.
+    pub fn name_jobs_after(&mut self, script: impl Into<String>) {
+        self.script = Some(script.into());
+    }
+
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// The catalog, for completion.
+    pub fn catalogs(&self) -> &Catalogs {
+        &self.catalogs
+    }
+
+    /// Executes one statement. An error leaves the session as it was.
+    pub fn execute(&mut self, sql: &str) -> Result<StatementResult, SessionError> {
+        let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
+        if let Some(result) = self.statement_set_part(&statement, sql)? {
+            return Ok(result);
+        }
+        if let Some(result) = self.own_business(&statement)? {
+            return Ok(result);
+        }
+        let bound = bind_statement(&statement, &self.catalogs, self.configuration.values(), &DECLARATIONS)
+            .map_err(|e| SessionError::bind(&e, sql))?;
+        match bound {
+            BoundStatement::Catalog(operation) => {
+                self.catalogs.apply(operation).map_err(|e| SessionError::bind(&e, sql))?;
+                Ok(StatementResult::Done)
+            }
+            BoundStatement::Show(result) => self.table(&result),
+            BoundStatement::Query(query) => self.run_query(query),
+            BoundStatement::Insert(insert) => self.run_insert(insert),
+            BoundStatement::CreateTableAs { operation, insert } => {
+                self.catalogs.apply(operation).map_err(|e| SessionError::bind(&e, sql))?;
+                self.run_insert(insert)
+            }
+            BoundStatement::Session => Err(SessionError::new(ErrorKind::Unsupported, "not supported yet: this statement")),
+        }
+    }
+
+    /// Statements between BEGIN STATEMENT SET and END.
+    fn statement_set_part(&mut self, statement: &Statement, sql: &str) -> Result<Option<StatementResult>, SessionError> {
+        const ONLY: &str = "Only 'INSERT/CREATE TABLE AS' statement is allowed in Statement Set or use 'END' to submit Statement Set";
+        let Some(inserts) = &mut self.statement_set else {
+            return match &statement.kind {
+                StatementKind::BeginStatementSet => {
+                    self.statement_set = Some(Vec::new());
+                    Ok(Some(StatementResult::Done))
+                }
+                StatementKind::EndStatementSet => Err(SessionError::input(
+                    "No Statement Set to submit. \"END\" statement should be used when \"BEGIN STATEMENT SET\"",
+                )),
+                _ => Ok(None),
+            };
+        };
+        match &statement.kind {
+            StatementKind::Insert(insert) => {
+                // Bound now, so that a mistake is told at its own statement; bound again with the others at the end.
+                bind_statement(statement, &self.catalogs, self.configuration.values(), &DECLARATIONS)
+                    .map_err(|e| SessionError::bind(&e, sql))?;
+                inserts.push((sql.to_owned(), insert.as_ref().clone()));
+                Ok(Some(StatementResult::Done))
+            }
+            StatementKind::EndStatementSet => {
+                let inserts = std::mem::take(inserts);
+                self.statement_set = None;
+                self.submit_set(&inserts).map(Some)
+            }
+            _ => Err(SessionError::input(ONLY)),
+        }
+    }
+
+    fn submit_set(&mut self, inserts: &[(String, Insert)]) -> Result<StatementResult, SessionError> {
+        if inserts.is_empty() {
+            return Ok(StatementResult::Done);
+        }
+        let planner = millstream_sql::bind::statement::Planner {
+            catalogs: &self.catalogs,
+            configuration: self.configuration.values(),
+            declarations: &DECLARATIONS,
+        };
+        let parsed: Vec<&Insert> = inserts.iter().map(|(_, insert)| insert).collect();
+        let plan = planner.bind_inserts(&parsed).map_err(|e| SessionError::new(e.kind, e.to_string()))?;
+        self.run_insert(plan)
+    }
+
+    /// Statements that concern the session alone.
+    fn own_business(&mut self, statement: &Statement) -> Result<Option<StatementResult>, SessionError> {
+        Ok(Some(match &statement.kind {
+            StatementKind::Set(None) => {
+                let schema = Schema::new([("key", LogicalType::STRING), ("value", LogicalType::STRING)]);
+                let text = |t: &String| Scalar::String(t.clone());
+                let rows = self.configuration.values().iter().map(|(k, v)| vec![text(k), text(v)]).collect();
+                self.table(&ShowResult { schema, rows })?
+            }
+            StatementKind::Set(Some(option)) => {
+                self.configuration.set(&option.key.value, &option.value.value)?;
+                StatementResult::Done
+            }
+            StatementKind::Reset(None) => {
+                self.configuration.reset_all();
+                StatementResult::Done
+            }
+            StatementKind::Reset(Some(key)) => {
+                self.configuration.reset(&key.value);
+                StatementResult::Done
+            }
+            StatementKind::Client(command) => StatementResult::Client(match command {
+                ParsedCommand::Quit => ClientCommand::Quit,
+                ParsedCommand::Clear => ClientCommand::Clear,
+                ParsedCommand::Help => ClientCommand::Help,
+            }),
+            StatementKind::Show(ShowStatement::Jars) => {
+                self.table(&ShowResult::texts("jars", self.jars.iter().cloned()))?
+            }
+            StatementKind::Show(ShowStatement::Jobs) => self.show_jobs()?,
+            StatementKind::Jar(_) => {
+                return Err(SessionError::new(
+                    ErrorKind::Unsupported,
+                    "not supported yet: jars; connectors and formats are part of the program",
+                ));
+            }
+            StatementKind::StopJob(stop) => {
+                self.stop_job(&stop.id.value)?;
+                StatementResult::Done
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn show_jobs(&self) -> Result<StatementResult, SessionError> {
+        let schema = Schema::new([
+            ("job id", LogicalType::STRING),
+            ("job name", LogicalType::STRING),
+            ("status", LogicalType::STRING),
+            ("start time", LogicalType::timestamp_ltz(3)),
+        ]);
+        let row = |job: &JobHandle| {
+            vec![
+                Scalar::String(job.id().to_string()),
+                Scalar::String(job.name().to_owned()),
+                Scalar::String(job.status().name().to_owned()),
+                Scalar::Timestamp(i128::from(job.started_ms()) * 1_000_000),
+            ]
+        };
+        let rows = self.context.jobs.list().iter().map(row).collect();
+        self.table(&ShowResult { schema, rows })
+    }
+
+    fn stop_job(&self, id: &str) -> Result<(), SessionError> {
+        let job = millstream_jobs::JobId::parse(id).and_then(|id| self.context.jobs.get(id));
+        let job = job.ok_or_else(|| SessionError::input(format!("job '{id}' does not exist; SHOW JOBS lists them")))?;
+        job.stop();
+        job.wait(WAIT_STEP);
+        Ok(())
+    }
+
+    fn table(&self, result: &ShowResult) -> Result<StatementResult, SessionError> {
+        // A wrong zone must not keep people from looking at what they set.
+        let zone = self.zone().unwrap_or(TimeZone::UTC);
+        Ok(StatementResult::Table(TextTable::new(result, &zone)))
+    }
+
+    fn zone_name(&self) -> String {
+        match self.configuration.get("table.local-time-zone") {
+            None | Some("default") => zone::system_name(),
+            Some(name) => name.to_owned(),
+        }
+    }
+
+    fn zone(&self) -> Result<TimeZone, SessionError> {
+        zone::parse(&self.zone_name()).map_err(SessionError::input)
+    }
+
+    fn run_query(&mut self, query: QueryPlan) -> Result<StatementResult, SessionError> {
+        if self.configuration.is_batch() && !query.bounded {
+            return Err(unbounded_in_batch(&query.plan));
+        }
+        let zone = self.zone()?;
+        let job = self.submit("collect".to_owned(), query.plan, None)?;
+        let reader = job.results().cloned();
+        let reader = reader.ok_or_else(|| SessionError::new(ErrorKind::Internal, "a query's job has no results"))?;
+        let is_changelog = !self.configuration.is_batch();
+        Ok(StatementResult::Query(QueryResult { schema: query.schema, is_changelog, reader, job, zone }))
+    }
+
+    fn run_insert(&mut self, insert: InsertPlan) -> Result<StatementResult, SessionError> {
+        if self.configuration.is_batch() && !insert.bounded {
+            return Err(unbounded_in_batch(&insert.plan));
+        }
+        self.inserts += 1;
+        let name = match (self.configuration.get("pipeline.name"), &self.script) {
+            (Some(name), _) => Some(name.to_owned()),
+            (None, Some(script)) => Some(format!("{script}#{}", self.inserts)),
+            (None, None) => None,
+        };
+        // Only a job with a name can be found again, so only its checkpoints outlive the process.
+        let storage = name.as_ref().and_then(|_| self.context.checkpoints.clone());
+        let name = name.unwrap_or_else(|| format!("insert-into_{}", insert.sinks.join(",")));
+        let job = self.submit(name, insert.plan, storage)?;
+        if self.configuration.dml_sync() {
+            wait_for(&job)?;
+        }
+        Ok(StatementResult::Job(job))
+    }
+
+    fn submit(&self, name: String, plan: Plan, storage: Option<Arc<dyn Storage>>) -> Result<JobHandle, SessionError> {
+        let zone = self.zone()?;
+        let zone_name: Arc<str> = self.zone_name().into();
+        let batch = self.configuration.is_batch();
+        let connectors = ConnectorContext {
+            clock: Arc::clone(&self.context.clock),
+            rng: Arc::clone(&self.context.rng),
+            print: Arc::clone(&self.context.print),
+            kafka: Arc::clone(&self.context.kafka),
+            zone: zone.clone(),
+            zone_name: Arc::clone(&zone_name),
+            batch,
+        };
+        let legacy = self.configuration.get("table.exec.legacy-cast-behaviour");
+        let environment = Environment {
+            zone,
+            zone_name,
+            now_ms: self.context.clock.now_ms(),
+            watermark_ms: None,
+            rng: Arc::clone(&self.context.rng),
+            legacy_cast: legacy.is_some_and(|v| v.eq_ignore_ascii_case("enabled")),
+            current_database: self.catalogs.current_database().into(),
+            streaming: !batch,
+        };
+        let request = JobRequest {
+            identity: name,
+            plan: Arc::new(plan),
+            components: Arc::new(BuiltIn { connectors, environment }),
+            clock: Arc::clone(&self.context.clock),
+            rng: Arc::clone(&self.context.rng),
+            storage,
+            cores: self.context.cores,
+            fresh: self.context.fresh,
+        };
+        Ok(self.context.jobs.submit(request)?)
+    }
+}
+
+fn unbounded_in_batch(plan: &Plan) -> SessionError {
+    let scans = plan.nodes.iter().filter_map(|node| match &node.op {
+        millstream_plan::Op::Scan { table, .. } => Some(table),
+        _ => None,
+    });
+    let unbounded = |table: &&millstream_plan::TableSpec| {
+        let connector = table.options.get("connector").and_then(|c| DECLARATIONS.connector(c));
+        connector.is_some_and(|c| !(c.bounded)(&table.options))
+    };
+    let name = scans.into_iter().find(unbounded).map_or_else(|| "?".to_owned(), |t| t.identifier.to_string());
+    SessionError::input(format!(
+        "Querying an unbounded table '{name}' in batch mode is not allowed. The table source is unbounded."
+    ))
+}
+
+/// Waits until a job has ended; its failure is the error.
+pub fn wait_for(job: &JobHandle) -> Result<(), SessionError> {
+    loop {
+        match job.wait(WAIT_STEP) {
+            JobStatus::Finished => return Ok(()),
+            JobStatus::Canceled => {
+                return Err(SessionError::new(ErrorKind::Input, format!("job '{}' was canceled", job.name())));
+            }
+            JobStatus::Failed => {
+                let error = job.error();
+                return Err(error.map_or_else(
+                    || SessionError::new(ErrorKind::Internal, format!("job '{}' failed", job.name())),
+                    SessionError::from,
+                ));
+            }
+            _ => {}
+        }
+    }
+}
