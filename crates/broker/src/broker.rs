@@ -188,11 +188,11 @@ impl Broker {
     }
 
     /// A commit is done: answers that waited for it and fetches that waited for its data are completed.
-    pub fn on_commit(&mut self, now_ms: i64, outcome: CommitOutcome) -> Result<(), LogError> {
+    pub fn on_commit(&mut self, outcome: CommitOutcome) -> Result<(), LogError> {
         match self.log.on_commit(outcome) {
             Ok(durable) => {
                 self.waits.on_durable(durable.sequence);
-                self.wake_fetches(now_ms, &durable.logs);
+                self.wake_fetches(&durable.logs);
                 Ok(())
             }
             Err(error) => {
@@ -257,6 +257,7 @@ impl Broker {
             let expiration_ms = self.configs.long("producer.id.expiration.ms");
             self.log.expire_producers(now_ms.saturating_sub(expiration_ms));
             crate::groups::expire_offsets(self, now_ms);
+            crate::transactions::expire_ids(self, now_ms);
         }
     }
 
@@ -277,9 +278,9 @@ impl Broker {
         }
     }
 
-    pub(crate) fn wake_fetches(&mut self, now_ms: i64, logs: &[LogId]) {
+    pub(crate) fn wake_fetches(&mut self, logs: &[LogId]) {
         for ticket in self.waits.fetches_of(logs) {
-            api::fetch::wake(self, now_ms, ticket);
+            api::fetch::wake(self, ticket);
         }
     }
 
@@ -287,9 +288,22 @@ impl Broker {
     pub(crate) fn write(
         &mut self,
         now_ms: i64,
-        mut entries: Vec<Entry>,
+        entries: Vec<Entry>,
         changes: &[Change],
     ) -> Result<u64, LogError> {
+        let sequence = self.record(now_ms, entries, changes)?;
+        for change in changes {
+            self.apply(change);
+        }
+        Ok(sequence)
+    }
+
+    /// The same for changes that memory has already: members of groups, whose waiting requests live beside them.
+    pub(crate) fn write_applied(&mut self, now_ms: i64, changes: &[Change]) -> Result<u64, LogError> {
+        self.record(now_ms, Vec::new(), changes)
+    }
+
+    fn record(&mut self, now_ms: i64, mut entries: Vec<Entry>, changes: &[Change]) -> Result<u64, LogError> {
         for change in changes {
             match change.encode() {
                 Ok(bytes) => entries.push(Entry::Metadata(bytes)),
@@ -297,9 +311,6 @@ impl Broker {
             }
         }
         let appended = self.log.append_record(now_ms, &Record { entries })?;
-        for change in changes {
-            self.apply(change);
-        }
         self.last_change_sequence = appended.sequence;
         Ok(appended.sequence)
     }

@@ -45,16 +45,18 @@ pub type Completion = Box<dyn FnOnce(Reply) + Send>;
 pub type Inspection = Box<dyn FnOnce(&mut Broker) + Send>;
 
 enum Command {
-    Request {
-        context: RequestContext,
-        version: i16,
-        request: Request,
-        done: Completion,
-    },
+    Request(Box<Submitted>),
     Inspect(Inspection),
     Committed(CommitOutcome),
     Checkpointed(CheckpointOutcome),
     Stop,
+}
+
+struct Submitted {
+    context: RequestContext,
+    version: i16,
+    request: Request,
+    done: Completion,
 }
 
 /// A running broker. Clones share it; [`BrokerHandle::stop`] ends it.
@@ -144,12 +146,13 @@ impl BrokerHandle {
         request: impl Into<Request>,
         done: impl FnOnce(Reply) + Send + 'static,
     ) -> Result<(), BrokerStopped> {
-        let command = Command::Request {
+        let submitted = Submitted {
             context,
             version,
             request: request.into(),
             done: Box::new(done),
         };
+        let command = Command::Request(Box::new(submitted));
         self.commands.send(command).map_err(|_| BrokerStopped)
     }
 
@@ -285,21 +288,24 @@ impl Core {
     fn execute(&mut self, command: Command) {
         let now_ms = self.clock.now_ms();
         match command {
-            Command::Request { .. } if self.is_stopping => {}
-            Command::Request { .. } if self.broker.is_backlogged() => self.delayed.push_back(command),
-            Command::Request {
-                context,
-                version,
-                request,
-                done,
-            } => match self.broker.handle(now_ms, &context, version, request) {
-                Answer::Ready(reply) => done(reply),
-                Answer::Pending(ticket) => _ = self.waiting.insert(ticket, done),
-            },
+            Command::Request(_) if self.is_stopping => {}
+            Command::Request(_) if self.broker.is_backlogged() => self.delayed.push_back(command),
+            Command::Request(submitted) => {
+                let Submitted {
+                    context,
+                    version,
+                    request,
+                    done,
+                } = *submitted;
+                match self.broker.handle(now_ms, &context, version, request) {
+                    Answer::Ready(reply) => done(reply),
+                    Answer::Pending(ticket) => _ = self.waiting.insert(ticket, done),
+                }
+            }
             Command::Inspect(look) => look(&mut self.broker),
             Command::Committed(outcome) => {
                 self.jobs -= 1;
-                let result = self.broker.on_commit(now_ms, outcome);
+                let result = self.broker.on_commit(outcome);
                 self.note(result);
             }
             Command::Checkpointed(outcome) => {

@@ -1,6 +1,5 @@
 //! Answers that are not ready: they wait for the disk, for data, or for other members of a group.
 
-use crate::context::RequestContext;
 use millstream_kafka_wire::Response;
 use millstream_kafka_wire::messages::fetch::FetchRequest;
 use millstream_log::LogId;
@@ -60,9 +59,7 @@ impl Outcome {
 /// A fetch that waits for data.
 #[derive(Debug)]
 pub(crate) struct WaitingFetch {
-    pub context: RequestContext,
     pub request: FetchRequest,
-    pub version: i16,
     pub deadline_ms: i64,
     pub logs: Vec<LogId>,
 }

@@ -46,7 +46,7 @@ pub(crate) fn handle(
         }
         responses.push(response);
     }
-    broker.wake_fetches(now_ms, &deleted);
+    broker.wake_fetches(&deleted);
     Outcome::durable(
         sequence,
         DeleteTopicsResponse {

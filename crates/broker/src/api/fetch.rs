@@ -4,7 +4,6 @@
 //! woken when the high watermark or the last stable offset of one of its partitions moves.
 
 use crate::broker::{Broker, log_error_code};
-use crate::context::RequestContext;
 use crate::limits::FETCH_WAIT_MS_MAX;
 use crate::waits::{Outcome, Reply, Ticket, WaitingFetch};
 use millstream_kafka_wire::ErrorCode;
@@ -16,13 +15,7 @@ use millstream_log::{Isolation, LogId, ReadLimit};
 
 const READ_COMMITTED: i8 = 1;
 
-pub(crate) fn handle(
-    broker: &mut Broker,
-    now_ms: i64,
-    context: &RequestContext,
-    version: i16,
-    request: FetchRequest,
-) -> Outcome {
+pub(crate) fn handle(broker: &mut Broker, now_ms: i64, request: FetchRequest) -> Outcome {
     if request.session_id != 0 {
         let response = FetchResponse {
             error_code: ErrorCode::FETCH_SESSION_ID_NOT_FOUND,
@@ -40,11 +33,8 @@ pub(crate) fn handle(
     }
     let wait_ms = i64::from(request.max_wait_ms).min(FETCH_WAIT_MS_MAX);
     let deadline_ms = now_ms.saturating_add(wait_ms);
-    let context = context.clone();
     let waiting = WaitingFetch {
-        context,
         request,
-        version,
         deadline_ms,
         logs: read.logs,
     };
@@ -52,7 +42,7 @@ pub(crate) fn handle(
 }
 
 /// Looks again at a fetch that waits, as one of its logs has moved.
-pub(crate) fn wake(broker: &mut Broker, _now_ms: i64, ticket: Ticket) {
+pub(crate) fn wake(broker: &mut Broker, ticket: Ticket) {
     let Some(request) = broker.waits.fetch(ticket).map(|fetch| fetch.request.clone()) else {
         return;
     };

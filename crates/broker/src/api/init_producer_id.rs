@@ -1,26 +1,39 @@
-//! InitProducerId: ids for idempotent producers, and fencing for transactional ones.
+//! InitProducerId: ids for idempotent producers, and a new instance for transactional ones.
+//!
+//! A new instance fences the one before and aborts what it left open, unless it asks to keep a prepared transaction
+//! (KIP-939). Kafka answers CONCURRENT_TRANSACTIONS while it aborts; here the abort is one record and the answer is final.
 
 use crate::broker::{Broker, log_error_code};
-use crate::change::Change;
+use crate::change::{Change, TransactionPhase, TransactionState};
+use crate::context::RequestContext;
 use crate::limits::PRODUCER_ID_BLOCK;
+use crate::transactions::{EPOCH_MAX, abort};
 use crate::waits::Outcome;
-use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+
+/// The first version that knows PRODUCER_FENCED.
+const FENCED_VERSION: i16 = 4;
+const NONE: i64 = -1;
 
 pub(crate) fn handle(
     broker: &mut Broker,
     now_ms: i64,
-    _version: i16,
+    context: &RequestContext,
+    version: i16,
     request: &InitProducerIdRequest,
 ) -> Outcome {
-    match &request.transactional_id {
-        None => match next_producer_id(broker, now_ms) {
-            Ok((producer_id, sequence)) => {
-                Outcome::durable(sequence, response(ErrorCode::NONE, producer_id, 0))
-            }
-            Err(code) => Outcome::now(response(code, -1, -1)),
-        },
-        Some(_) => Outcome::now(response(ErrorCode::COORDINATOR_NOT_AVAILABLE, -1, -1)),
+    let result = match &request.transactional_id {
+        None => next_producer_id(broker, now_ms)
+            .map(|(id, sequence)| (response(ErrorCode::NONE, id, 0), sequence)),
+        Some(id) => check(broker, context, request, id).and_then(|()| init(broker, now_ms, request, id)),
+    };
+    match result {
+        Ok((response, sequence)) => Outcome::durable(sequence, response),
+        Err(ErrorCode::PRODUCER_FENCED) if version < FENCED_VERSION => {
+            Outcome::now(response(ErrorCode::INVALID_PRODUCER_EPOCH, NONE, -1))
+        }
+        Err(code) => Outcome::now(response(code, NONE, -1)),
     }
 }
 
@@ -29,6 +42,8 @@ fn response(error_code: ErrorCode, producer_id: i64, producer_epoch: i16) -> Ini
         error_code,
         producer_id,
         producer_epoch,
+        ongoing_txn_producer_id: NONE,
+        ongoing_txn_producer_epoch: -1,
         ..Default::default()
     }
 }
@@ -36,15 +51,156 @@ fn response(error_code: ErrorCode, producer_id: i64, producer_epoch: i16) -> Ini
 /// An id that was never given out before, and the sequence from which on that holds after a crash too.
 pub(crate) fn next_producer_id(broker: &mut Broker, now_ms: i64) -> Result<(i64, u64), ErrorCode> {
     if broker.reserved_producer_ids == 0 {
-        let next = broker.next_producer_id + PRODUCER_ID_BLOCK;
-        let first = broker.next_producer_id;
+        let next = broker.next_producer_id.saturating_add(PRODUCER_ID_BLOCK);
         broker
             .write(now_ms, Vec::new(), &[Change::ProducerIds { next }])
             .map_err(|error| log_error_code(&error))?;
         broker.reserved_producer_ids = PRODUCER_ID_BLOCK;
-        debug_assert_eq!(broker.next_producer_id, first + PRODUCER_ID_BLOCK);
     }
     let id = broker.next_producer_id - broker.reserved_producer_ids;
     broker.reserved_producer_ids -= 1;
     Ok((id, broker.log.last_sequence()))
+}
+
+fn check(
+    broker: &Broker,
+    context: &RequestContext,
+    request: &InitProducerIdRequest,
+    id: &KafkaString,
+) -> Result<(), ErrorCode> {
+    if id.is_empty() {
+        return Err(ErrorCode::INVALID_REQUEST);
+    }
+    if request.enable2_pc {
+        let is_allowed = context.is_internal || broker.configs.flag("transaction.two.phase.commit.enable");
+        return if is_allowed {
+            Ok(())
+        } else {
+            Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+        };
+    }
+    if request.keep_prepared_txn {
+        return Err(ErrorCode::INVALID_REQUEST); // nothing can be prepared without two-phase commit
+    }
+    let max_ms = broker.configs.long("transaction.max.timeout.ms");
+    let is_valid = request.transaction_timeout_ms > 0 && i64::from(request.transaction_timeout_ms) <= max_ms;
+    if is_valid {
+        Ok(())
+    } else {
+        Err(ErrorCode::INVALID_TRANSACTION_TIMEOUT)
+    }
+}
+
+type Initialised = Result<(InitProducerIdResponse, u64), ErrorCode>;
+
+fn init(broker: &mut Broker, now_ms: i64, request: &InitProducerIdRequest, id: &KafkaString) -> Initialised {
+    let Some(state) = broker.transactions.get(id).cloned() else {
+        if request.producer_id != NONE && request.producer_id != 0 {
+            return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+        }
+        let (producer_id, _) = next_producer_id(broker, now_ms)?;
+        return store(broker, now_ms, request, fresh(id, producer_id));
+    };
+    if request.producer_id != NONE {
+        let asked = (request.producer_id, request.producer_epoch);
+        if asked == (state.last_producer_id, state.last_epoch) && asked != (state.producer_id, state.epoch) {
+            // The answer to the first try was lost.
+            let sequence = broker.log.last_sequence();
+            return Ok((
+                response(ErrorCode::NONE, state.producer_id, state.epoch),
+                sequence,
+            ));
+        }
+        if asked != (state.producer_id, state.epoch) {
+            return Err(ErrorCode::PRODUCER_FENCED);
+        }
+    }
+    if state.phase == TransactionPhase::Ongoing {
+        if request.keep_prepared_txn && state.two_phase {
+            return keep(broker, now_ms, request, state);
+        }
+        abort(broker, now_ms, id)?;
+        let aborted = broker
+            .transactions
+            .get(id)
+            .cloned()
+            .ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)?;
+        return store(broker, now_ms, request, aborted);
+    }
+    let raised = raise(broker, now_ms, state)?;
+    store(broker, now_ms, request, raised)
+}
+
+fn fresh(id: &KafkaString, producer_id: i64) -> TransactionState {
+    TransactionState {
+        id: id.detached(),
+        producer_id,
+        epoch: 0,
+        last_producer_id: NONE,
+        last_epoch: -1,
+        timeout_ms: 0,
+        phase: TransactionPhase::Empty,
+        partitions: Vec::new(),
+        groups: Vec::new(),
+        start_ms: -1,
+        update_ms: 0,
+        two_phase: false,
+        is_v2: false,
+    }
+}
+
+/// The next epoch, or a new producer id when there is none left.
+fn raise(
+    broker: &mut Broker,
+    now_ms: i64,
+    mut state: TransactionState,
+) -> Result<TransactionState, ErrorCode> {
+    (state.last_producer_id, state.last_epoch) = (state.producer_id, state.epoch);
+    if state.epoch >= EPOCH_MAX {
+        state.producer_id = next_producer_id(broker, now_ms)?.0;
+        state.epoch = 0;
+    } else {
+        state.epoch += 1;
+    }
+    if state.phase != TransactionPhase::Ongoing {
+        state.phase = TransactionPhase::Empty;
+    }
+    Ok(state)
+}
+
+fn store(
+    broker: &mut Broker,
+    now_ms: i64,
+    request: &InitProducerIdRequest,
+    mut state: TransactionState,
+) -> Initialised {
+    state.timeout_ms = if request.enable2_pc {
+        i32::MAX
+    } else {
+        request.transaction_timeout_ms
+    };
+    state.two_phase = request.enable2_pc;
+    state.update_ms = now_ms;
+    let answer = response(ErrorCode::NONE, state.producer_id, state.epoch);
+    let sequence = broker
+        .write(now_ms, Vec::new(), &[Change::Transaction(state)])
+        .map_err(|error| log_error_code(&error))?;
+    Ok((answer, sequence))
+}
+
+/// The prepared transaction stays open under a raised epoch: its first producer is fenced, the new one decides.
+fn keep(
+    broker: &mut Broker,
+    now_ms: i64,
+    request: &InitProducerIdRequest,
+    state: TransactionState,
+) -> Initialised {
+    if state.epoch >= EPOCH_MAX {
+        return Err(ErrorCode::INVALID_PRODUCER_EPOCH); // its markers need the same id and a greater epoch
+    }
+    let ongoing = (state.producer_id, state.epoch);
+    let raised = raise(broker, now_ms, state)?;
+    let (mut answer, sequence) = store(broker, now_ms, request, raised)?;
+    (answer.ongoing_txn_producer_id, answer.ongoing_txn_producer_epoch) = ongoing;
+    Ok((answer, sequence))
 }

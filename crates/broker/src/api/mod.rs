@@ -7,10 +7,12 @@ pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_records;
 pub(crate) mod delete_topics;
+pub(crate) mod describe_transactions;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
 pub(crate) mod groups;
 pub(crate) mod init_producer_id;
+pub(crate) mod join_group;
 pub(crate) mod leader_epoch;
 pub(crate) mod list_offsets;
 pub(crate) mod log_dirs;
@@ -19,6 +21,7 @@ pub(crate) mod offset_commit;
 pub(crate) mod offset_fetch;
 pub(crate) mod produce;
 pub(crate) mod topic_partitions;
+pub(crate) mod transactions;
 
 use crate::broker::Broker;
 use crate::context::RequestContext;
@@ -51,12 +54,16 @@ pub(crate) fn dispatch(
 ) -> Outcome {
     match request {
         Request::Produce(request) => produce::handle(broker, now_ms, version, &request),
-        Request::Fetch(request) => fetch::handle(broker, now_ms, context, version, request),
+        Request::Fetch(request) => fetch::handle(broker, now_ms, request),
         Request::ListOffsets(request) => list_offsets::handle(broker, version, &request),
         Request::Metadata(request) => metadata::handle(broker, now_ms, context, version, &request),
         Request::OffsetCommit(request) => offset_commit::handle(broker, now_ms, version, &request),
         Request::OffsetFetch(request) => offset_fetch::handle(broker, version, &request),
         Request::FindCoordinator(request) => find_coordinator::handle(broker, context, version, &request),
+        Request::JoinGroup(request) => join_group::join(broker, now_ms, context, version, &request),
+        Request::SyncGroup(request) => join_group::sync(broker, now_ms, version, &request),
+        Request::Heartbeat(request) => join_group::heartbeat(broker, now_ms, &request),
+        Request::LeaveGroup(request) => join_group::leave(broker, now_ms, version, &request),
         Request::ListGroups(request) => groups::list(broker, &request),
         Request::DescribeGroups(request) => groups::describe(broker, version, &request),
         Request::DeleteGroups(request) => groups::delete(broker, now_ms, &request),
@@ -66,7 +73,19 @@ pub(crate) fn dispatch(
         Request::DeleteTopics(request) => delete_topics::handle(broker, now_ms, version, &request),
         Request::DeleteRecords(request) => delete_records::handle(broker, now_ms, &request),
         Request::CreatePartitions(request) => create_partitions::handle(broker, now_ms, &request),
-        Request::InitProducerId(request) => init_producer_id::handle(broker, now_ms, version, &request),
+        Request::InitProducerId(request) => {
+            init_producer_id::handle(broker, now_ms, context, version, &request)
+        }
+        Request::AddPartitionsToTxn(request) => {
+            transactions::add_partitions(broker, now_ms, version, &request)
+        }
+        Request::AddOffsetsToTxn(request) => transactions::add_offsets(broker, now_ms, version, &request),
+        Request::EndTxn(request) => transactions::end_transaction(broker, now_ms, version, &request),
+        Request::TxnOffsetCommit(request) => transactions::commit_offsets(broker, now_ms, version, &request),
+        Request::WriteTxnMarkers(request) => describe_transactions::write_markers(broker, now_ms, &request),
+        Request::DescribeProducers(request) => describe_transactions::producers(broker, &request),
+        Request::DescribeTransactions(request) => describe_transactions::describe(broker, &request),
+        Request::ListTransactions(request) => describe_transactions::list(broker, now_ms, &request),
         Request::OffsetForLeaderEpoch(request) => leader_epoch::handle(broker, &request),
         Request::DescribeConfigs(request) => configs::describe(broker, &request),
         Request::AlterConfigs(request) => configs::alter(broker, now_ms, &request),

@@ -3,7 +3,7 @@
 use crate::broker::{Broker, log_error_code};
 use crate::config::TopicSettings;
 use crate::limits::INFLATION_FACTOR;
-use crate::transactions::Verified;
+use crate::transactions::{Producer, verify_append};
 use crate::waits::{Outcome, Reply};
 use bytes::Bytes;
 use millstream_kafka_wire::compression::{Codec, Compressor};
@@ -134,17 +134,12 @@ fn append(
             .as_ref()
             .filter(|_| header.attributes.is_transactional())
         {
-            let producer = (header.producer_id, header.producer_epoch);
-            let verified = crate::transactions::verify_append(
-                broker,
-                now_ms,
-                (id, producer),
-                (topic_id, partition.index),
-                version >= 12,
-            );
-            match verified? {
-                Verified::Known | Verified::Added => {}
-            }
+            let producer = Producer {
+                transactional_id: id,
+                producer_id: header.producer_id,
+                epoch: header.producer_epoch,
+            };
+            verify_append(broker, now_ms, producer, (topic_id, partition.index), version)?;
         }
     }
     let (bytes, log_append_ms) = rewrite(&batch, &summary, &settings, now_ms)?;

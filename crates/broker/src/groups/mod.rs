@@ -1,35 +1,57 @@
 //! Groups: their committed offsets, and their members.
 //!
 //! Offsets belong to a group by name and to topics by id, so that a topic made again starts without them. A group without
-//! members ("simple") needs no more than offsets.
+//! members ("simple") needs no more than offsets. Members live in memory with their waiting requests; what must
+//! survive a restart of them is written after each rebalance.
+
+pub(crate) mod classic;
+mod persist;
 
 use crate::broker::Broker;
 use crate::change::{Change, CommittedOffset};
 use crate::config::Configs;
 use crate::topics::Topic;
-use millstream_kafka_wire::messages::describe_groups::DescribedGroup;
+use crate::waits::Reply;
+use classic::{ClassicGroup, Effects, Rules, State};
+use millstream_kafka_wire::messages::consumer_protocol_subscription::ConsumerProtocolSubscription;
+use millstream_kafka_wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
 use millstream_kafka_wire::messages::offset_fetch::OffsetFetchRequestGroup;
-use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
-use std::collections::BTreeMap;
+use millstream_kafka_wire::{ErrorCode, KafkaString, Reader, Uuid};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A partition of a topic.
 pub(crate) type TopicPartition = (Uuid, i32);
+
+/// The protocol type of consumers.
+const CONSUMER: &str = "consumer";
 
 /// One group.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub offsets: BTreeMap<TopicPartition, CommittedOffset>,
+    /// Its members, if it ever had any.
+    pub classic: Option<ClassicGroup>,
+    scheduled_ms: Option<i64>,
 }
 
 /// All groups.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     groups: BTreeMap<KafkaString, Group>,
+    timers: BTreeSet<(i64, KafkaString)>,
 }
 
 impl Groups {
     pub fn get(&self, name: &KafkaString) -> Option<&Group> {
         self.groups.get(name)
+    }
+
+    pub fn get_mut(&mut self, name: &KafkaString) -> Option<&mut Group> {
+        self.groups.get_mut(name)
+    }
+
+    pub fn get_or_create(&mut self, name: &KafkaString) -> &mut Group {
+        self.groups.entry(name.detached()).or_default()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&KafkaString, &Group)> {
@@ -54,6 +76,11 @@ impl Groups {
                 }
             }
             Change::GroupDeleted { group } => _ = self.groups.remove(group),
+            Change::Group { group, state } => {
+                // Unreadable members cannot be: the record's checksum held. They would join again.
+                self.groups.entry(group.clone()).or_default().classic =
+                    persist::decode_classic(state.clone()).ok();
+            }
             _ => {}
         }
     }
@@ -65,22 +92,159 @@ impl Groups {
     }
 
     pub fn snapshot(&self) -> impl Iterator<Item = Change> {
-        self.groups.iter().map(|(name, group)| Change::Offsets {
-            group: name.clone(),
-            offsets: group.offsets.values().cloned().collect(),
+        self.groups.iter().flat_map(|(name, group)| {
+            let offsets = group.offsets.values().cloned().collect();
+            let state = group
+                .classic
+                .as_ref()
+                .and_then(|classic| persist::encode_classic(classic).ok());
+            let members = state.map(|state| Change::Group {
+                group: name.clone(),
+                state,
+            });
+            [
+                Some(Change::Offsets {
+                    group: name.clone(),
+                    offsets,
+                }),
+                members,
+            ]
+            .into_iter()
+            .flatten()
         })
     }
 
-    pub fn after_recovery(&mut self, _now_ms: i64, _configs: &Configs) {}
+    /// Members that were known before a restart have a session's time to be heard of.
+    pub fn after_recovery(&mut self, now_ms: i64, _configs: &Configs) {
+        let names: Vec<KafkaString> = self.groups.keys().cloned().collect();
+        for name in names {
+            if let Some(classic) = self
+                .groups
+                .get_mut(&name)
+                .and_then(|group| group.classic.as_mut())
+            {
+                let ids: Vec<KafkaString> = classic.members.keys().cloned().collect();
+                ids.iter().for_each(|id| classic.touch(now_ms, id));
+            }
+            self.schedule(&name);
+        }
+    }
 
     pub fn next_timer(&self) -> Option<i64> {
-        None
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Sees to it that a group is looked at when its next deadline comes. Later deadlines are found when the earlier
+    /// one fires, so that a heartbeat costs nothing here.
+    pub fn schedule(&mut self, name: &KafkaString) {
+        let Some(group) = self.groups.get_mut(name) else {
+            return;
+        };
+        let Some(deadline) = group.classic.as_ref().and_then(ClassicGroup::next_deadline) else {
+            return;
+        };
+        if group.scheduled_ms.is_some_and(|scheduled| scheduled <= deadline) {
+            return;
+        }
+        if let Some(earlier) = group.scheduled_ms.replace(deadline) {
+            self.timers.remove(&(earlier, name.clone()));
+        }
+        self.timers.insert((deadline, name.clone()));
+    }
+
+    fn take_due(&mut self, now_ms: i64) -> Vec<KafkaString> {
+        let mut due = Vec::new();
+        while let Some((_, name)) = self.timers.first().filter(|(at, _)| *at <= now_ms).cloned() {
+            self.timers.pop_first();
+            if let Some(group) = self.groups.get_mut(&name) {
+                group.scheduled_ms = None;
+            }
+            due.push(name);
+        }
+        due
     }
 }
 
-pub(crate) fn tick(_broker: &mut Broker, _now_ms: i64) {}
+/// The rules of the classic protocol as configured.
+pub(crate) fn rules(configs: &Configs) -> Rules {
+    Rules {
+        initial_delay_ms: configs.long("group.initial.rebalance.delay.ms"),
+        max_size: usize::try_from(configs.long("group.max.size")).unwrap_or(usize::MAX),
+    }
+}
 
-pub(crate) fn expire_offsets(_broker: &mut Broker, _now_ms: i64) {}
+pub(crate) fn tick(broker: &mut Broker, now_ms: i64) {
+    let rules = rules(&broker.configs);
+    for name in broker.groups.take_due(now_ms) {
+        let mut effects = Effects::default();
+        if let Some(classic) = broker
+            .groups
+            .get_mut(&name)
+            .and_then(|group| group.classic.as_mut())
+        {
+            classic.tick(now_ms, rules, &mut effects);
+        }
+        finish(broker, now_ms, &name, effects);
+    }
+}
+
+/// Carries out what a call on a group has brought about.
+pub(crate) fn finish(broker: &mut Broker, now_ms: i64, name: &KafkaString, effects: Effects) {
+    broker.groups.schedule(name);
+    let mut sequence = None;
+    if effects.persist {
+        let classic = broker.groups.get(name).and_then(|group| group.classic.as_ref());
+        let state = classic.and_then(|classic| persist::encode_classic(classic).ok());
+        let change = state.map(|state| Change::Group {
+            group: name.detached(),
+            state,
+        });
+        sequence = change.and_then(|change| broker.write_applied(now_ms, &[change]).ok());
+    }
+    for (ticket, response) in effects.replies {
+        match sequence {
+            Some(sequence) => broker.waits.when_durable(sequence, ticket, Reply::from(response)),
+            None => broker.waits.complete(ticket, Reply::from(response)),
+        }
+    }
+}
+
+/// Removes offsets that nobody has needed for `offsets.retention.minutes`, and groups that have become nothing.
+pub(crate) fn expire_offsets(broker: &mut Broker, now_ms: i64) {
+    let retention_ms = broker
+        .configs
+        .long("offsets.retention.minutes")
+        .saturating_mul(60_000);
+    let interval_ms = broker.configs.long("offsets.retention.check.interval.ms");
+    let mut changes = Vec::new();
+    for (name, group) in broker.groups.iter().filter(|(_, group)| group.is_empty()) {
+        let empty_since_ms = group.classic.as_ref().map_or(0, |classic| classic.empty_since_ms);
+        let is_expired = |offset: &&CommittedOffset| match offset.expire_ms {
+            ..=-1 => offset.commit_ms.max(empty_since_ms).saturating_add(retention_ms) <= now_ms,
+            expire_ms => expire_ms <= now_ms,
+        };
+        let expired: Vec<TopicPartition> = group
+            .offsets
+            .values()
+            .filter(is_expired)
+            .map(|offset| (offset.topic, offset.partition))
+            .collect();
+        let is_pending = broker.transactions.has_pending_group(name);
+        let is_forgotten = !group.offsets.is_empty() || empty_since_ms.saturating_add(interval_ms) <= now_ms;
+        if expired.len() == group.offsets.len() && is_forgotten && !is_pending {
+            changes.push(Change::GroupDeleted { group: name.clone() });
+        } else if !expired.is_empty() {
+            changes.push(Change::OffsetsDeleted {
+                group: name.clone(),
+                partitions: expired,
+            });
+        }
+    }
+    if !changes.is_empty() {
+        // A failure poisons the log, which every later request reports.
+        let _ = broker.write(now_ms, Vec::new(), &changes);
+    }
+}
 
 /// Who wants to commit offsets.
 #[derive(Debug)]
@@ -93,25 +257,37 @@ pub(crate) struct Committer<'a> {
     pub is_transactional: bool,
 }
 
-/// Whether somebody may commit for a group now.
+/// Whether somebody may commit for a group now. A commit is a sign of life.
 pub(crate) fn check_commit(
     broker: &mut Broker,
-    _now_ms: i64,
+    now_ms: i64,
     _version: i16,
     committer: &Committer<'_>,
 ) -> Result<(), ErrorCode> {
-    let _ = (
-        broker,
-        committer.member_id,
-        committer.instance_id,
-        committer.is_transactional,
-    );
-    if committer.group.is_empty() && committer.epoch >= 0 {
-        return Err(ErrorCode::INVALID_GROUP_ID);
+    let Some(classic) = broker
+        .groups
+        .get_mut(committer.group)
+        .and_then(|group| group.classic.as_mut())
+    else {
+        return if committer.epoch < 0 {
+            Ok(())
+        } else {
+            Err(ErrorCode::ILLEGAL_GENERATION)
+        };
+    };
+    let is_simple = committer.epoch < 0 && committer.member_id.is_empty() && committer.instance_id.is_none();
+    if committer.epoch < 0 && classic.state == State::Empty {
+        return Ok(());
     }
-    if committer.epoch >= 0 {
-        return Err(ErrorCode::ILLEGAL_GENERATION);
+    if !is_simple {
+        classic.check_generation(committer.member_id, committer.instance_id, committer.epoch)?;
+    } else if !committer.is_transactional {
+        return Err(ErrorCode::UNKNOWN_MEMBER_ID);
     }
+    if !committer.is_transactional && classic.state == State::CompletingRebalance {
+        return Err(ErrorCode::REBALANCE_IN_PROGRESS);
+    }
+    classic.touch(now_ms, committer.member_id);
     Ok(())
 }
 
@@ -122,11 +298,17 @@ pub(crate) fn check_fetch(_broker: &Broker, _asked: &OffsetFetchRequestGroup) ->
 
 impl Group {
     pub fn protocol_type(&self) -> KafkaString {
-        KafkaString::EMPTY
+        self.classic
+            .as_ref()
+            .and_then(|classic| classic.protocol_type.clone())
+            .unwrap_or_default()
     }
 
     pub fn state_name(&self) -> &'static str {
-        "Empty"
+        self.classic
+            .as_ref()
+            .map_or(State::Empty, |classic| classic.state)
+            .name()
     }
 
     pub fn type_name(&self) -> &'static str {
@@ -138,22 +320,61 @@ impl Group {
     }
 
     pub fn describe_classic(&self, base: DescribedGroup) -> DescribedGroup {
+        let group_state = KafkaString::from_static(self.state_name());
+        let Some(classic) = &self.classic else {
+            return DescribedGroup { group_state, ..base };
+        };
+        let protocol = classic.protocol.clone().unwrap_or_default();
+        let is_stable = classic.state == State::Stable;
+        let member = |(id, member): (&KafkaString, &classic::Member)| DescribedGroupMember {
+            member_id: id.clone(),
+            group_instance_id: member.info.instance_id.clone(),
+            client_id: member.info.client_id.clone(),
+            client_host: member.info.client_host.clone(),
+            member_metadata: if is_stable {
+                member.metadata(&protocol)
+            } else {
+                Default::default()
+            },
+            member_assignment: if is_stable {
+                member.assignment.clone()
+            } else {
+                Default::default()
+            },
+        };
         DescribedGroup {
-            group_state: KafkaString::from_static(self.state_name()),
+            group_state,
+            protocol_type: self.protocol_type(),
+            protocol_data: if is_stable {
+                protocol.clone()
+            } else {
+                KafkaString::EMPTY
+            },
+            members: classic.members.iter().map(member).collect(),
             ..base
         }
     }
 
     /// Whether nobody is a member.
     pub fn is_empty(&self) -> bool {
-        true
+        self.classic.as_ref().is_none_or(ClassicGroup::is_empty)
     }
 
+    /// Offsets of a group with members can only be removed if it is known which topics they read.
     pub fn allows_offset_deletion(&self) -> bool {
-        true
+        self.is_empty() || self.protocol_type() == *CONSUMER
     }
 
-    pub fn is_subscribed_to(&self, _topic: &Topic) -> bool {
-        false
+    pub fn is_subscribed_to(&self, topic: &Topic) -> bool {
+        let Some(classic) = &self.classic else {
+            return false;
+        };
+        let protocol = classic.protocol.clone().unwrap_or_default();
+        classic.members.values().any(|member| {
+            let mut reader = Reader::new(member.metadata(&protocol));
+            let version = reader.i16().unwrap_or(0).clamp(0, 3);
+            let subscription = ConsumerProtocolSubscription::decode(&mut reader, version);
+            subscription.is_ok_and(|subscription| subscription.topics.contains(&topic.name))
+        })
     }
 }

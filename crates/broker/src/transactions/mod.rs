@@ -1,52 +1,278 @@
 //! Transactional ids and their transactions.
+//!
+//! Coordinator, partitions and groups are on one node and share one log, so that the end of a transaction (markers in all
+//! its partitions, its offsets, the coordinator's state) is one record: there is no state between "prepare" and
+//! "complete" that a crash could leave behind. With transactions version 2 (KIP-890) every end raises the epoch, so
+//! that a late request of an earlier transaction is recognised as such; partitions are added by producing to them.
+
+mod end;
+
+pub(crate) use end::{abort, end};
 
 use crate::broker::Broker;
-use crate::change::{Change, TransactionState};
+use crate::change::{Change, CommittedOffset, TransactionPhase, TransactionState};
+use crate::groups::TopicPartition;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+/// The greatest epoch that a producer gets; the one after it only stands in markers.
+pub(crate) const EPOCH_MAX: i16 = i16::MAX - 1;
+
+type PendingOffsets = BTreeMap<TopicPartition, CommittedOffset>;
+
+/// All transactional ids.
 #[derive(Debug, Default)]
 pub(crate) struct Transactions {
     states: BTreeMap<KafkaString, TransactionState>,
+    /// Offsets that open transactions want to commit, by transactional id and group.
+    offsets: BTreeMap<(KafkaString, KafkaString), PendingOffsets>,
+    /// When open transactions are aborted.
+    deadlines: BTreeSet<(i64, KafkaString)>,
 }
 
-pub(crate) enum Verified {
-    Known,
-    Added,
+/// Who acts in a transaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Producer<'a> {
+    pub transactional_id: &'a KafkaString,
+    pub producer_id: i64,
+    pub epoch: i16,
 }
 
 impl Transactions {
+    pub fn get(&self, id: &KafkaString) -> Option<&TransactionState> {
+        self.states.get(id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &TransactionState> {
+        self.states.values()
+    }
+
     pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::Transaction(state) => _ = self.states.insert(state.id.clone(), state.clone()),
-            Change::TransactionDeleted { id } => _ = self.states.remove(id),
+            Change::Transaction(state) => self.replace(state.clone()),
+            Change::TransactionOffsets { id, group, offsets } => {
+                let pending = self.offsets.entry((id.clone(), group.clone())).or_default();
+                for offset in offsets {
+                    pending.insert((offset.topic, offset.partition), offset.clone());
+                }
+            }
+            Change::TransactionDeleted { id } => {
+                self.forget_open(id);
+                self.states.remove(id);
+            }
             _ => {}
         }
     }
 
-    pub fn has_pending_offset(&self, _group: &KafkaString, _partition: (Uuid, i32)) -> bool {
-        false
+    fn replace(&mut self, state: TransactionState) {
+        let is_open = state.phase == TransactionPhase::Ongoing;
+        if let Some(earlier) = self.states.get(&state.id).and_then(deadline) {
+            self.deadlines.remove(&(earlier, state.id.clone()));
+        }
+        if is_open {
+            self.deadlines
+                .extend(deadline(&state).map(|deadline| (deadline, state.id.clone())));
+        } else {
+            self.forget_open(&state.id);
+        }
+        self.states.insert(state.id.clone(), state);
     }
 
-    pub fn forget_topic(&mut self, _topic: Uuid) {}
+    fn forget_open(&mut self, id: &KafkaString) {
+        if let Some(earlier) = self.states.get(id).and_then(deadline) {
+            self.deadlines.remove(&(earlier, id.clone()));
+        }
+        self.offsets.retain(|(of, _), _| of != id);
+    }
+
+    pub fn forget_topic(&mut self, topic: Uuid) {
+        for state in self.states.values_mut() {
+            state.partitions.retain(|(of, _)| *of != topic);
+        }
+        for pending in self.offsets.values_mut() {
+            pending.retain(|(of, _), _| *of != topic);
+        }
+    }
 
     pub fn snapshot(&self) -> impl Iterator<Item = Change> {
-        self.states.values().cloned().map(Change::Transaction)
+        let offsets = self
+            .offsets
+            .iter()
+            .map(|((id, group), offsets)| Change::TransactionOffsets {
+                id: id.clone(),
+                group: group.clone(),
+                offsets: offsets.values().cloned().collect(),
+            });
+        self.states
+            .values()
+            .cloned()
+            .map(Change::Transaction)
+            .chain(offsets)
     }
 
     pub fn next_timer(&self) -> Option<i64> {
-        None
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Whether an open transaction may still change this offset.
+    pub fn has_pending_offset(&self, group: &KafkaString, partition: TopicPartition) -> bool {
+        self.offsets
+            .iter()
+            .any(|((_, of), offsets)| of == group && offsets.contains_key(&partition))
+    }
+
+    pub fn has_pending_group(&self, group: &KafkaString) -> bool {
+        self.offsets.keys().any(|(_, of)| of == group)
+    }
+
+    pub fn pending_offsets(&self, id: &KafkaString) -> Vec<(KafkaString, Vec<CommittedOffset>)> {
+        let own = self.offsets.iter().filter(|((of, _), _)| of == id);
+        own.map(|((_, group), offsets)| (group.clone(), offsets.values().cloned().collect()))
+            .collect()
+    }
+
+    /// The state of a transactional id, if this is its producer and the newest instance of it.
+    pub fn check(&self, producer: Producer<'_>) -> Result<&TransactionState, ErrorCode> {
+        if producer.transactional_id.is_empty() {
+            return Err(ErrorCode::INVALID_REQUEST);
+        }
+        let state = self
+            .states
+            .get(producer.transactional_id)
+            .ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?;
+        if state.producer_id != producer.producer_id {
+            return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+        }
+        if state.epoch != producer.epoch {
+            return Err(ErrorCode::PRODUCER_FENCED);
+        }
+        Ok(state)
     }
 }
 
-pub(crate) fn verify_append(
-    _broker: &mut Broker,
-    _now_ms: i64,
-    _producer: (&KafkaString, (i64, i16)),
-    _partition: (Uuid, i32),
-    _is_v2: bool,
-) -> Result<Verified, ErrorCode> {
-    Err(ErrorCode::INVALID_TXN_STATE)
+/// When an open transaction is aborted; never for two-phase commit.
+fn deadline(state: &TransactionState) -> Option<i64> {
+    let times_out = state.phase == TransactionPhase::Ongoing && !state.two_phase;
+    times_out.then(|| state.start_ms.saturating_add(i64::from(state.timeout_ms)))
 }
 
-pub(crate) fn tick(_broker: &mut Broker, _now_ms: i64) {}
+/// What takes part in a transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Participants {
+    pub partitions: Vec<TopicPartition>,
+    pub groups: Vec<KafkaString>,
+}
+
+/// Adds participants to a producer's transaction, opening it if need be. Gives the change, if there is one to make.
+pub(crate) fn enlist(
+    broker: &Broker,
+    now_ms: i64,
+    producer: Producer<'_>,
+    participants: Participants,
+    is_v2: bool,
+) -> Result<Option<Change>, ErrorCode> {
+    let state = broker.transactions.check(producer)?;
+    let is_open = state.phase == TransactionPhase::Ongoing;
+    let known = |partition: &TopicPartition| is_open && state.partitions.contains(partition);
+    let knows_all = participants.partitions.iter().all(known)
+        && participants
+            .groups
+            .iter()
+            .all(|group| is_open && state.groups.contains(group));
+    if knows_all && is_open {
+        return Ok(None);
+    }
+    let mut next = state.clone();
+    if !is_open {
+        next.phase = TransactionPhase::Ongoing;
+        next.start_ms = now_ms;
+        next.partitions.clear();
+        next.groups.clear();
+    }
+    for partition in participants.partitions {
+        if !next.partitions.contains(&partition) {
+            next.partitions.push(partition);
+        }
+    }
+    for group in participants.groups {
+        if !next.groups.contains(&group) {
+            next.groups.push(group.detached());
+        }
+    }
+    next.update_ms = now_ms;
+    next.is_v2 = is_v2;
+    Ok(Some(Change::Transaction(next)))
+}
+
+/// Sees to it that a transactional batch belongs to an open transaction of its producer that knows the partition.
+/// With version 2 of transactions the partition is added; before, it must have been.
+pub(crate) fn verify_append(
+    broker: &mut Broker,
+    now_ms: i64,
+    producer: Producer<'_>,
+    partition: TopicPartition,
+    version: i16,
+) -> Result<(), ErrorCode> {
+    /// The first version of Produce that adds partitions by itself.
+    const ADDING_VERSION: i16 = 12;
+    /// The first version that knows TRANSACTION_ABORTABLE.
+    const ABORTABLE_VERSION: i16 = 11;
+    let state = broker.transactions.check(producer).map_err(|code| match code {
+        ErrorCode::PRODUCER_FENCED => ErrorCode::INVALID_PRODUCER_EPOCH,
+        code => code,
+    })?;
+    let is_known = state.phase == TransactionPhase::Ongoing && state.partitions.contains(&partition);
+    if is_known {
+        return Ok(());
+    }
+    if version < ADDING_VERSION {
+        let is_abortable = version >= ABORTABLE_VERSION;
+        return Err(if is_abortable {
+            ErrorCode::TRANSACTION_ABORTABLE
+        } else {
+            ErrorCode::INVALID_TXN_STATE
+        });
+    }
+    let participants = Participants {
+        partitions: vec![partition],
+        groups: Vec::new(),
+    };
+    if let Some(change) = enlist(broker, now_ms, producer, participants, true)? {
+        broker
+            .write(now_ms, Vec::new(), &[change])
+            .map_err(|error| crate::broker::log_error_code(&error))?;
+    }
+    Ok(())
+}
+
+/// Aborts what has timed out.
+pub(crate) fn tick(broker: &mut Broker, now_ms: i64) {
+    while let Some((_, id)) = broker
+        .transactions
+        .deadlines
+        .first()
+        .filter(|(at, _)| *at <= now_ms)
+        .cloned()
+    {
+        if abort(broker, now_ms, &id).is_err() {
+            return; // the log is poisoned; nothing is aborted any more
+        }
+    }
+}
+
+/// Forgets ids that were not used for `transactional.id.expiration.ms`.
+pub(crate) fn expire_ids(broker: &mut Broker, now_ms: i64) {
+    let expiration_ms = broker.configs.long("transactional.id.expiration.ms");
+    let is_expired = |state: &&TransactionState| {
+        state.phase != TransactionPhase::Ongoing && state.update_ms.saturating_add(expiration_ms) <= now_ms
+    };
+    let expired: Vec<Change> = broker
+        .transactions
+        .iter()
+        .filter(is_expired)
+        .map(|state| Change::TransactionDeleted { id: state.id.clone() })
+        .collect();
+    if !expired.is_empty() {
+        let _ = broker.write(now_ms, Vec::new(), &expired);
+    }
+}

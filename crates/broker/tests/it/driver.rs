@@ -80,7 +80,7 @@ impl Driver {
             let commit = self.broker.take_commit(self.now).map(|job| job.run());
             let has_commit = commit.is_some();
             if let Some(outcome) = commit {
-                self.broker.on_commit(self.now, outcome).unwrap();
+                self.broker.on_commit(outcome).unwrap();
             }
             let checkpoint = self.broker.take_checkpoint().map(|job| job.run());
             let has_checkpoint = checkpoint.is_some();

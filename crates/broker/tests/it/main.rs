@@ -1,5 +1,10 @@
 //! Tests of the broker: the core in virtual time on a disk in memory, and the threaded handle.
 
+#![allow(clippy::unwrap_used)] // functions that only tests call
+
+mod admin;
 mod basics;
 mod driver;
+mod groups;
 mod handle;
+mod transactions;

@@ -1,5 +1,7 @@
 //! Tests of the log as its owner sees it: appending, reading, crashing, recovering.
 
+#![allow(clippy::unwrap_used)] // functions that only tests call
+
 mod crash;
 mod driver;
 mod oracle;

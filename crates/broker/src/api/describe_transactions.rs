@@ -1,0 +1,247 @@
+//! DescribeTransactions, ListTransactions, DescribeProducers, WriteTxnMarkers: for those who look after transactions.
+
+use crate::broker::{Broker, log_error_code};
+use crate::change::{TransactionPhase, TransactionState};
+use crate::waits::Outcome;
+use bytes::Bytes;
+use millstream_kafka_wire::messages::describe_producers::{
+    DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse,
+};
+use millstream_kafka_wire::messages::describe_transactions::{
+    self as described, DescribeTransactionsRequest, DescribeTransactionsResponse, TopicData,
+};
+use millstream_kafka_wire::messages::list_transactions::{
+    self as listed, ListTransactionsRequest, ListTransactionsResponse,
+};
+use millstream_kafka_wire::messages::write_txn_markers::{
+    WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
+    WritableTxnMarkerTopicResult, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+use millstream_log::batch::Marker;
+use millstream_log::{ControlType, Entry};
+use std::collections::BTreeMap;
+
+/// All names of states that Kafka has; those that cannot occur here find nothing.
+const STATES: [&str; 8] = [
+    "Empty",
+    "Ongoing",
+    "PrepareCommit",
+    "PrepareAbort",
+    "CompleteCommit",
+    "CompleteAbort",
+    "Dead",
+    "PrepareEpochFence",
+];
+
+pub(crate) fn describe(broker: &Broker, request: &DescribeTransactionsRequest) -> Outcome {
+    let describe = |id: &KafkaString| {
+        let base = described::TransactionState {
+            transactional_id: id.clone(),
+            ..Default::default()
+        };
+        match broker.transactions.get(id) {
+            _ if id.is_empty() => described::TransactionState {
+                error_code: ErrorCode::INVALID_REQUEST,
+                ..base
+            },
+            None => described::TransactionState {
+                error_code: ErrorCode::TRANSACTIONAL_ID_NOT_FOUND,
+                ..base
+            },
+            Some(state) => describe_one(broker, state, base),
+        }
+    };
+    let transaction_states = request.transactional_ids.iter().map(describe).collect();
+    Outcome::now(DescribeTransactionsResponse {
+        throttle_time_ms: 0,
+        transaction_states,
+    })
+}
+
+fn describe_one(
+    broker: &Broker,
+    state: &TransactionState,
+    base: described::TransactionState,
+) -> described::TransactionState {
+    let mut topics: BTreeMap<KafkaString, Vec<i32>> = BTreeMap::new();
+    for (topic, partition) in &state.partitions {
+        if let Some(topic) = broker.topics.by_id(*topic) {
+            topics.entry(topic.name.clone()).or_default().push(*partition);
+        }
+    }
+    described::TransactionState {
+        transaction_state: KafkaString::from_static(state.phase.name()),
+        transaction_timeout_ms: state.timeout_ms,
+        transaction_start_time_ms: state.start_ms,
+        producer_id: state.producer_id,
+        producer_epoch: state.epoch,
+        topics: topics
+            .into_iter()
+            .map(|(topic, partitions)| TopicData { topic, partitions })
+            .collect(),
+        ..base
+    }
+}
+
+pub(crate) fn list(broker: &Broker, now_ms: i64, request: &ListTransactionsRequest) -> Outcome {
+    let pattern = request
+        .transactional_id_pattern
+        .as_ref()
+        .filter(|pattern| !pattern.is_empty());
+    let pattern = match pattern.map(|pattern| regex::Regex::new(&format!("^(?:{})$", pattern.as_str()))) {
+        None => None,
+        Some(Ok(regex)) => Some(regex),
+        Some(Err(_)) => {
+            let error_code = ErrorCode::INVALID_REGULAR_EXPRESSION;
+            return Outcome::now(ListTransactionsResponse {
+                error_code,
+                ..Default::default()
+            });
+        }
+    };
+    let unknown_state_filters: Vec<KafkaString> = request
+        .state_filters
+        .iter()
+        .filter(|name| !STATES.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    let has_only_unknown =
+        !request.state_filters.is_empty() && unknown_state_filters.len() == request.state_filters.len();
+    let wanted = |state: &&TransactionState| {
+        let by_state = request.state_filters.is_empty()
+            || request
+                .state_filters
+                .iter()
+                .any(|name| name.as_str() == state.phase.name());
+        let by_id = request.producer_id_filters.is_empty()
+            || request.producer_id_filters.contains(&state.producer_id);
+        let is_open = state.phase == TransactionPhase::Ongoing;
+        let by_duration = request.duration_filter < 0
+            || is_open && now_ms.saturating_sub(state.start_ms) > request.duration_filter;
+        let by_pattern = pattern.as_ref().is_none_or(|regex| regex.is_match(&state.id));
+        by_state && by_id && by_duration && by_pattern && !has_only_unknown
+    };
+    let state = |state: &TransactionState| listed::TransactionState {
+        transactional_id: state.id.clone(),
+        producer_id: state.producer_id,
+        transaction_state: KafkaString::from_static(state.phase.name()),
+    };
+    let transaction_states = broker.transactions.iter().filter(wanted).map(state).collect();
+    Outcome::now(ListTransactionsResponse {
+        unknown_state_filters,
+        transaction_states,
+        ..Default::default()
+    })
+}
+
+pub(crate) fn producers(broker: &Broker, request: &DescribeProducersRequest) -> Outcome {
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let found = broker.topics.by_name(&topic.name);
+        let describe = |index: &i32| {
+            let partition_index = *index;
+            let log = found.and_then(|topic| topic.log(partition_index));
+            let Some(producers) = log.and_then(|log| broker.log.producers(log)) else {
+                let error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                return PartitionResponse {
+                    partition_index,
+                    error_code,
+                    ..Default::default()
+                };
+            };
+            let state = |(producer_id, state): (i64, &millstream_log::ProducerState)| ProducerState {
+                producer_id,
+                producer_epoch: i32::from(state.epoch),
+                last_sequence: state.last_sequence(),
+                last_timestamp: state.last_append_ms,
+                coordinator_epoch: state.coordinator_epoch,
+                current_txn_start_offset: state.transaction_start.unwrap_or(-1),
+            };
+            let active_producers = producers.iter().map(state).collect();
+            PartitionResponse {
+                partition_index,
+                active_producers,
+                ..Default::default()
+            }
+        };
+        let partitions = topic.partition_indexes.iter().map(describe).collect();
+        topics.push(TopicResponse {
+            name: topic.name.clone(),
+            partitions,
+        });
+    }
+    Outcome::now(DescribeProducersResponse {
+        throttle_time_ms: 0,
+        topics,
+    })
+}
+
+pub(crate) fn write_markers(broker: &mut Broker, now_ms: i64, request: &WriteTxnMarkersRequest) -> Outcome {
+    let mut sequence = 0;
+    let mut markers = Vec::with_capacity(request.markers.len());
+    for marker in &request.markers {
+        let mut topics = Vec::with_capacity(marker.topics.len());
+        for topic in &marker.topics {
+            let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
+            for index in &topic.partition_indexes {
+                let written = write_marker(broker, now_ms, marker, (&topic.name, *index));
+                sequence = sequence.max(written.unwrap_or(0));
+                let error_code = written.err().unwrap_or_default();
+                partitions.push(WritableTxnMarkerPartitionResult {
+                    partition_index: *index,
+                    error_code,
+                });
+            }
+            topics.push(WritableTxnMarkerTopicResult {
+                name: topic.name.clone(),
+                partitions,
+            });
+        }
+        markers.push(WritableTxnMarkerResult {
+            producer_id: marker.producer_id,
+            topics,
+        });
+    }
+    Outcome::durable(sequence, WriteTxnMarkersResponse { markers })
+}
+
+fn write_marker(
+    broker: &mut Broker,
+    now_ms: i64,
+    marker: &WritableTxnMarker,
+    (topic, partition): (&KafkaString, i32),
+) -> Result<u64, ErrorCode> {
+    let topic = broker
+        .topics
+        .by_name(topic)
+        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let log = topic
+        .log(partition)
+        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let known = broker
+        .log
+        .producers(log)
+        .and_then(|producers| producers.get(marker.producer_id));
+    if known.is_some_and(|state| state.epoch > marker.producer_epoch) {
+        return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+    }
+    let batch = Marker {
+        producer_id: marker.producer_id,
+        producer_epoch: marker.producer_epoch,
+        coordinator_epoch: marker.coordinator_epoch,
+        control: if marker.transaction_result {
+            ControlType::Commit
+        } else {
+            ControlType::Abort
+        },
+        timestamp: now_ms,
+    };
+    let entry = Entry::Batch {
+        log,
+        batch: Bytes::from(batch.encode()),
+    };
+    broker
+        .write(now_ms, vec![entry], &[])
+        .map_err(|error| log_error_code(&error))
+}

@@ -1,0 +1,216 @@
+//! JoinGroup, SyncGroup, Heartbeat, LeaveGroup: the classic protocol's requests.
+
+use crate::broker::Broker;
+use crate::context::RequestContext;
+use crate::groups::classic::{ClassicGroup, Effects, Joined, MemberInfo, Waiting, refuse_join, sync_error};
+use crate::groups::{finish, rules};
+use crate::waits::Outcome;
+use bytes::Bytes;
+use millstream_kafka_wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
+use millstream_kafka_wire::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
+use millstream_kafka_wire::messages::leave_group::{
+    LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, MemberResponse,
+};
+use millstream_kafka_wire::messages::sync_group::SyncGroupRequest;
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+use std::collections::BTreeMap;
+
+/// The first version of LeaveGroup with several members.
+const LEAVE_MANY_VERSION: i16 = 3;
+
+pub(crate) fn join(
+    broker: &mut Broker,
+    now_ms: i64,
+    context: &RequestContext,
+    version: i16,
+    request: &JoinGroupRequest,
+) -> Outcome {
+    if let Err(code) = check_join(broker, request) {
+        return Outcome::now(refuse_join(version, &request.member_id, code));
+    }
+    let info = member_info(context, request);
+    let prefix = request.group_instance_id.as_ref().unwrap_or(&context.client_id);
+    let fresh_id = KafkaString::from(format!("{prefix}-{}", uuid_text(broker)));
+    let rules = rules(&broker.configs);
+    let waiting = Waiting {
+        ticket: broker.waits.ticket(),
+        version,
+    };
+    let protocol_type = request.protocol_type.detached();
+    let group = broker
+        .groups
+        .get_or_create(&request.group_id)
+        .classic
+        .get_or_insert_default();
+    let mut effects = Effects::default();
+    let joined = group.join(
+        now_ms,
+        waiting,
+        info,
+        (&protocol_type, fresh_id),
+        rules,
+        &mut effects,
+    );
+    let persists = effects.persist;
+    finish(broker, now_ms, &request.group_id, effects);
+    match joined {
+        Joined::Waiting => Outcome::Waiting(waiting.ticket),
+        Joined::Now(response) if persists => Outcome::durable(broker.log.last_sequence(), response),
+        Joined::Now(response) => Outcome::now(response),
+    }
+}
+
+fn check_join(broker: &Broker, request: &JoinGroupRequest) -> Result<(), ErrorCode> {
+    if request.group_id.is_empty() {
+        return Err(ErrorCode::INVALID_GROUP_ID);
+    }
+    let session_ms = i64::from(request.session_timeout_ms);
+    let (min, max) = (
+        broker.configs.long("group.min.session.timeout.ms"),
+        broker.configs.long("group.max.session.timeout.ms"),
+    );
+    if session_ms < min || session_ms > max {
+        return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
+    }
+    let is_known = broker
+        .groups
+        .get(&request.group_id)
+        .is_some_and(|group| group.classic.is_some());
+    if !is_known && !request.member_id.is_empty() {
+        return Err(ErrorCode::UNKNOWN_MEMBER_ID);
+    }
+    Ok(())
+}
+
+fn member_info(context: &RequestContext, request: &JoinGroupRequest) -> MemberInfo {
+    // Strings and metadata live as long as the member: they must not hold on to the frame that they came in.
+    let protocol = |each: &JoinGroupRequestProtocol| JoinGroupRequestProtocol {
+        name: each.name.detached(),
+        metadata: Bytes::copy_from_slice(&each.metadata),
+    };
+    MemberInfo {
+        id: request.member_id.detached(),
+        instance_id: request.group_instance_id.as_ref().map(KafkaString::detached),
+        client_id: context.client_id.detached(),
+        client_host: context.client_host.detached(),
+        rebalance_timeout_ms: match request.rebalance_timeout_ms {
+            ..=-1 => request.session_timeout_ms,
+            timeout_ms => timeout_ms,
+        },
+        session_timeout_ms: request.session_timeout_ms,
+        protocols: request.protocols.iter().map(protocol).collect(),
+    }
+}
+
+/// A random id as text, in the form that Java prints.
+pub(crate) fn uuid_text(broker: &Broker) -> String {
+    let hex: String = broker
+        .random_uuid()
+        .0
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    parts.join("-")
+}
+
+pub(crate) fn sync(broker: &mut Broker, now_ms: i64, version: i16, request: &SyncGroupRequest) -> Outcome {
+    let ticket = broker.waits.ticket();
+    let Some(group) = classic(broker, &request.group_id) else {
+        let code = if request.group_id.is_empty() {
+            ErrorCode::INVALID_GROUP_ID
+        } else {
+            ErrorCode::UNKNOWN_MEMBER_ID
+        };
+        return Outcome::now(sync_error(code));
+    };
+    let (id, instance) = (&request.member_id, request.group_instance_id.as_ref());
+    if let Err(code) = group.check_generation(id, instance, request.generation_id) {
+        return Outcome::now(sync_error(code));
+    }
+    let differs = |asked: &Option<KafkaString>, has: &Option<KafkaString>| asked.is_some() && asked != has;
+    let is_other = differs(&request.protocol_type, &group.protocol_type)
+        || differs(&request.protocol_name, &group.protocol);
+    if is_other {
+        return Outcome::now(sync_error(ErrorCode::INCONSISTENT_GROUP_PROTOCOL));
+    }
+    let assignments: BTreeMap<KafkaString, Bytes> = request
+        .assignments
+        .iter()
+        .map(|each| (each.member_id.clone(), each.assignment.clone()))
+        .collect();
+    let mut effects = Effects::default();
+    let answer = group.sync(
+        now_ms,
+        Waiting { ticket, version },
+        (id, assignments),
+        &mut effects,
+    );
+    finish(broker, now_ms, &request.group_id, effects);
+    answer.map_or(Outcome::Waiting(ticket), Outcome::now)
+}
+
+fn classic<'a>(broker: &'a mut Broker, name: &KafkaString) -> Option<&'a mut ClassicGroup> {
+    broker
+        .groups
+        .get_mut(name)
+        .and_then(|group| group.classic.as_mut())
+}
+
+pub(crate) fn heartbeat(broker: &mut Broker, now_ms: i64, request: &HeartbeatRequest) -> Outcome {
+    let error_code = match classic(broker, &request.group_id) {
+        _ if request.group_id.is_empty() => ErrorCode::INVALID_GROUP_ID,
+        None => ErrorCode::UNKNOWN_MEMBER_ID,
+        Some(group) => {
+            let (id, instance) = (&request.member_id, request.group_instance_id.as_ref());
+            match group.check_generation(id, instance, request.generation_id) {
+                Ok(()) => group.heartbeat(now_ms, id),
+                Err(code) => code,
+            }
+        }
+    };
+    Outcome::now(HeartbeatResponse {
+        throttle_time_ms: 0,
+        error_code,
+    })
+}
+
+pub(crate) fn leave(broker: &mut Broker, now_ms: i64, version: i16, request: &LeaveGroupRequest) -> Outcome {
+    let single = [MemberIdentity {
+        member_id: request.member_id.clone(),
+        ..Default::default()
+    }];
+    let is_many = version >= LEAVE_MANY_VERSION;
+    let leaving = if is_many {
+        request.members.as_slice()
+    } else {
+        &single
+    };
+    let rules = rules(&broker.configs);
+    let mut effects = Effects::default();
+    let mut members = Vec::with_capacity(leaving.len());
+    let mut group = classic(broker, &request.group_id);
+    for member in leaving {
+        let instance = member.group_instance_id.as_ref().filter(|_| is_many);
+        let error_code = group.as_mut().map_or(ErrorCode::UNKNOWN_MEMBER_ID, |group| {
+            group.leave(now_ms, &member.member_id, instance, rules, &mut effects)
+        });
+        members.push(MemberResponse {
+            member_id: member.member_id.clone(),
+            group_instance_id: member.group_instance_id.clone(),
+            error_code,
+        });
+    }
+    finish(broker, now_ms, &request.group_id, effects);
+    let mut response = LeaveGroupResponse::default();
+    match is_many {
+        _ if request.group_id.is_empty() => response.error_code = ErrorCode::INVALID_GROUP_ID,
+        true => response.members = members,
+        false => {
+            response.error_code = members
+                .first()
+                .map_or(ErrorCode::NONE, |member| member.error_code)
+        }
+    }
+    Outcome::now(response)
+}

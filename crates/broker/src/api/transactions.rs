@@ -1,0 +1,314 @@
+//! AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit: a producer's transaction.
+
+use crate::api::offset_commit::check_metadata;
+use crate::broker::{Broker, log_error_code};
+use crate::change::{Change, CommittedOffset};
+use crate::groups::{Committer, check_commit};
+use crate::transactions::{Participants, Producer, end, enlist};
+use crate::waits::Outcome;
+use millstream_kafka_wire::messages::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
+use millstream_kafka_wire::messages::add_partitions_to_txn::{
+    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,
+    AddPartitionsToTxnResult, AddPartitionsToTxnTopic, AddPartitionsToTxnTopicResult,
+};
+use millstream_kafka_wire::messages::end_txn::{EndTxnRequest, EndTxnResponse};
+use millstream_kafka_wire::messages::txn_offset_commit::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+
+/// The first version of AddPartitionsToTxn with several transactions.
+const ADD_MANY_VERSION: i16 = 4;
+/// The first version of each API that knows PRODUCER_FENCED.
+const FENCED_VERSION: i16 = 2;
+/// The first version of EndTxn and TxnOffsetCommit of transactions version 2.
+const V2_VERSION: i16 = 5;
+
+/// PRODUCER_FENCED in the words of older versions.
+fn worded(code: ErrorCode, version: i16) -> ErrorCode {
+    match code {
+        ErrorCode::PRODUCER_FENCED if version < FENCED_VERSION => ErrorCode::INVALID_PRODUCER_EPOCH,
+        code => code,
+    }
+}
+
+pub(crate) fn add_partitions(
+    broker: &mut Broker,
+    now_ms: i64,
+    version: i16,
+    request: &AddPartitionsToTxnRequest,
+) -> Outcome {
+    let mut sequence = 0;
+    let mut response = AddPartitionsToTxnResponse::default();
+    if version < ADD_MANY_VERSION {
+        let producer = Producer {
+            transactional_id: &request.v3_and_below_transactional_id,
+            producer_id: request.v3_and_below_producer_id,
+            epoch: request.v3_and_below_producer_epoch,
+        };
+        let topics = &request.v3_and_below_topics;
+        response.results_by_topic_v3_and_below =
+            add(broker, now_ms, version, (producer, topics, false), &mut sequence);
+        return Outcome::durable(sequence, response);
+    }
+    for transaction in &request.transactions {
+        let producer = Producer {
+            transactional_id: &transaction.transactional_id,
+            producer_id: transaction.producer_id,
+            epoch: transaction.producer_epoch,
+        };
+        let asked = (producer, transaction.topics.as_slice(), transaction.verify_only);
+        response.results_by_transaction.push(AddPartitionsToTxnResult {
+            transactional_id: transaction.transactional_id.clone(),
+            topic_results: add(broker, now_ms, version, asked, &mut sequence),
+        });
+    }
+    Outcome::durable(sequence, response)
+}
+
+/// Adds all partitions or none.
+fn add(
+    broker: &mut Broker,
+    now_ms: i64,
+    version: i16,
+    (producer, topics, verify_only): (Producer<'_>, &[AddPartitionsToTxnTopic], bool),
+    sequence: &mut u64,
+) -> Vec<AddPartitionsToTxnTopicResult> {
+    let mut partitions = Vec::new();
+    let mut is_missing = false;
+    for topic in topics {
+        for index in &topic.partitions {
+            match find(broker, &topic.name, *index) {
+                Some(found) => partitions.push(found),
+                None => is_missing = true,
+            }
+        }
+    }
+    let result = match is_missing {
+        true => Err(ErrorCode::OPERATION_NOT_ATTEMPTED),
+        false => {
+            let participants = Participants {
+                partitions,
+                groups: Vec::new(),
+            };
+            enlist(broker, now_ms, producer, participants, false).and_then(|change| match change {
+                None => Ok(broker.log.last_sequence()),
+                Some(_) if verify_only => Err(ErrorCode::TRANSACTION_ABORTABLE),
+                Some(change) => broker
+                    .write(now_ms, Vec::new(), &[change])
+                    .map_err(|error| log_error_code(&error)),
+            })
+        }
+    };
+    let code = match result {
+        Ok(written) => {
+            *sequence = (*sequence).max(written);
+            ErrorCode::NONE
+        }
+        Err(code) => worded(code, version),
+    };
+    let answer = |topic: &AddPartitionsToTxnTopic| {
+        let partition = |index: &i32| AddPartitionsToTxnPartitionResult {
+            partition_index: *index,
+            partition_error_code: match find(broker, &topic.name, *index) {
+                Some(_) => code,
+                None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            },
+        };
+        let results_by_partition = topic.partitions.iter().map(partition).collect();
+        AddPartitionsToTxnTopicResult {
+            name: topic.name.clone(),
+            results_by_partition,
+        }
+    };
+    topics.iter().map(answer).collect()
+}
+
+fn find(broker: &Broker, name: &KafkaString, partition: i32) -> Option<(Uuid, i32)> {
+    let topic = broker.topics.by_name(name)?;
+    topic.log(partition).map(|_| (topic.id, partition))
+}
+
+pub(crate) fn add_offsets(
+    broker: &mut Broker,
+    now_ms: i64,
+    version: i16,
+    request: &AddOffsetsToTxnRequest,
+) -> Outcome {
+    let producer = Producer {
+        transactional_id: &request.transactional_id,
+        producer_id: request.producer_id,
+        epoch: request.producer_epoch,
+    };
+    let added = match request.group_id.is_empty() {
+        true => Err(ErrorCode::INVALID_GROUP_ID),
+        false => {
+            let participants = Participants {
+                partitions: Vec::new(),
+                groups: vec![request.group_id.clone()],
+            };
+            enlist(broker, now_ms, producer, participants, false)
+        }
+    };
+    let written = added.and_then(|change| match change {
+        None => Ok(broker.log.last_sequence()),
+        Some(change) => broker
+            .write(now_ms, Vec::new(), &[change])
+            .map_err(|error| log_error_code(&error)),
+    });
+    match written {
+        Ok(sequence) => Outcome::durable(sequence, AddOffsetsToTxnResponse::default()),
+        Err(code) => {
+            let error_code = worded(code, version);
+            Outcome::now(AddOffsetsToTxnResponse {
+                error_code,
+                ..Default::default()
+            })
+        }
+    }
+}
+
+pub(crate) fn end_transaction(
+    broker: &mut Broker,
+    now_ms: i64,
+    version: i16,
+    request: &EndTxnRequest,
+) -> Outcome {
+    let producer = Producer {
+        transactional_id: &request.transactional_id,
+        producer_id: request.producer_id,
+        epoch: request.producer_epoch,
+    };
+    let is_v2 = version >= V2_VERSION;
+    match end(broker, now_ms, producer, request.committed, is_v2) {
+        Ok(ended) => {
+            let (producer_id, producer_epoch) = if is_v2 {
+                (ended.producer_id, ended.epoch)
+            } else {
+                (-1, -1)
+            };
+            Outcome::durable(
+                ended.sequence,
+                EndTxnResponse {
+                    producer_id,
+                    producer_epoch,
+                    ..Default::default()
+                },
+            )
+        }
+        Err(code) => {
+            let error_code = worded(code, version);
+            Outcome::now(EndTxnResponse {
+                error_code,
+                ..Default::default()
+            })
+        }
+    }
+}
+
+pub(crate) fn commit_offsets(
+    broker: &mut Broker,
+    now_ms: i64,
+    version: i16,
+    request: &TxnOffsetCommitRequest,
+) -> Outcome {
+    let refused = check_offsets(broker, now_ms, version, request);
+    let mut offsets = Vec::new();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let result = match &refused {
+                Err(code) => Err(*code),
+                Ok(_) => offset(broker, now_ms, &topic.name, partition),
+            };
+            let error_code = result.as_ref().err().copied().unwrap_or_default();
+            offsets.extend(result);
+            partitions.push(TxnOffsetCommitResponsePartition {
+                partition_index: partition.partition_index,
+                error_code,
+            });
+        }
+        topics.push(TxnOffsetCommitResponseTopic {
+            name: topic.name.clone(),
+            partitions,
+        });
+    }
+    let mut response = TxnOffsetCommitResponse {
+        throttle_time_ms: 0,
+        topics,
+    };
+    let Ok(enlisted) = refused else {
+        return Outcome::now(response);
+    };
+    let mut changes: Vec<Change> = enlisted.into_iter().collect();
+    let (id, group) = (request.transactional_id.detached(), request.group_id.detached());
+    changes.push(Change::TransactionOffsets { id, group, offsets });
+    match broker.write(now_ms, Vec::new(), &changes) {
+        Ok(sequence) => Outcome::durable(sequence, response),
+        Err(error) => {
+            for partition in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+                partition.error_code = log_error_code(&error);
+            }
+            Outcome::now(response)
+        }
+    }
+}
+
+/// Whether producer and member may do this; gives the change that enlists the group, if one is needed.
+fn check_offsets(
+    broker: &mut Broker,
+    now_ms: i64,
+    version: i16,
+    request: &TxnOffsetCommitRequest,
+) -> Result<Option<Change>, ErrorCode> {
+    let producer = Producer {
+        transactional_id: &request.transactional_id,
+        producer_id: request.producer_id,
+        epoch: request.producer_epoch,
+    };
+    if request.group_id.is_empty() {
+        return Err(ErrorCode::INVALID_GROUP_ID);
+    }
+    let committer = Committer {
+        group: &request.group_id,
+        member_id: &request.member_id,
+        instance_id: request.group_instance_id.as_ref(),
+        epoch: request.generation_id,
+        is_transactional: true,
+    };
+    check_commit(broker, now_ms, version, &committer)?;
+    let participants = Participants {
+        partitions: Vec::new(),
+        groups: vec![request.group_id.clone()],
+    };
+    let enlisted = enlist(broker, now_ms, producer, participants, version >= V2_VERSION);
+    let change = enlisted.map_err(|code| match code {
+        ErrorCode::PRODUCER_FENCED => ErrorCode::INVALID_PRODUCER_EPOCH,
+        code => code,
+    })?;
+    match change {
+        Some(_) if version < V2_VERSION => Err(ErrorCode::INVALID_TXN_STATE),
+        change => Ok(change),
+    }
+}
+
+fn offset(
+    broker: &Broker,
+    now_ms: i64,
+    topic: &KafkaString,
+    partition: &TxnOffsetCommitRequestPartition,
+) -> Result<CommittedOffset, ErrorCode> {
+    let (topic, index) =
+        find(broker, topic, partition.partition_index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    Ok(CommittedOffset {
+        topic,
+        partition: index,
+        offset: partition.committed_offset,
+        leader_epoch: partition.committed_leader_epoch,
+        metadata: check_metadata(broker, partition.committed_metadata.as_ref())?,
+        commit_ms: now_ms,
+        expire_ms: -1,
+    })
+}

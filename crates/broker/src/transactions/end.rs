@@ -1,0 +1,158 @@
+//! The end of transactions: by their producer, by a newer instance of it, or by time.
+
+use super::{EPOCH_MAX, Producer};
+use crate::api::init_producer_id::next_producer_id;
+use crate::broker::{Broker, log_error_code};
+use crate::change::{Change, TransactionPhase, TransactionState};
+use bytes::Bytes;
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+use millstream_log::batch::Marker;
+use millstream_log::{ControlType, Entry};
+
+/// Why a transaction was not ended.
+pub(crate) type EndError = ErrorCode;
+
+/// What ending gave: the producer's id and epoch from now on, and the sequence that makes it durable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub producer_id: i64,
+    pub epoch: i16,
+    pub sequence: u64,
+}
+
+/// Ends a transaction for its producer. With `is_v2` the epoch is raised, and a repeat with the epoch before is
+/// answered like the first time.
+pub(crate) fn end(
+    broker: &mut Broker,
+    now_ms: i64,
+    producer: Producer<'_>,
+    commit: bool,
+    is_v2: bool,
+) -> Result<Ended, EndError> {
+    if producer.transactional_id.is_empty() {
+        return Err(ErrorCode::INVALID_REQUEST);
+    }
+    let found = broker.transactions.get(producer.transactional_id);
+    let state = found.ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?.clone();
+    let is_current = state.producer_id == producer.producer_id && state.epoch == producer.epoch;
+    let is_repeat = is_v2
+        && state.last_producer_id == producer.producer_id
+        && state.last_epoch == producer.epoch
+        && !is_current;
+    if !is_current && !is_repeat {
+        let is_other =
+            state.producer_id != producer.producer_id && state.last_producer_id != producer.producer_id;
+        return Err(if is_other {
+            ErrorCode::INVALID_PRODUCER_ID_MAPPING
+        } else {
+            ErrorCode::PRODUCER_FENCED
+        });
+    }
+    let wanted = if commit {
+        TransactionPhase::CompleteCommit
+    } else {
+        TransactionPhase::CompleteAbort
+    };
+    let done = Ended {
+        producer_id: state.producer_id,
+        epoch: state.epoch,
+        sequence: broker.log.last_sequence(),
+    };
+    match state.phase {
+        TransactionPhase::Ongoing if is_repeat => Err(ErrorCode::PRODUCER_FENCED),
+        TransactionPhase::Ongoing => finish(broker, now_ms, &state, commit, is_v2),
+        phase if phase == wanted && (is_repeat || !is_v2) => Ok(done),
+        // A producer of version 2 may abort without knowing whether anything had begun.
+        _ if is_v2 && !commit && is_current => finish(broker, now_ms, &state, commit, is_v2),
+        _ => Err(ErrorCode::INVALID_TXN_STATE),
+    }
+}
+
+/// Aborts an open transaction from outside; the epoch rises, so that its producer is fenced.
+pub(crate) fn abort(broker: &mut Broker, now_ms: i64, id: &KafkaString) -> Result<Ended, EndError> {
+    let state = broker
+        .transactions
+        .get(id)
+        .ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?
+        .clone();
+    finish(broker, now_ms, &state, false, true)
+}
+
+/// Writes markers, offsets and state as one record.
+fn finish(
+    broker: &mut Broker,
+    now_ms: i64,
+    state: &TransactionState,
+    commit: bool,
+    raises_epoch: bool,
+) -> Result<Ended, EndError> {
+    let (producer_id, epoch) = match raises_epoch {
+        false => (state.producer_id, state.epoch),
+        true if state.epoch >= EPOCH_MAX => (next_producer_id(broker, now_ms)?.0, 0),
+        true => (state.producer_id, state.epoch + 1),
+    };
+    let marker = Marker {
+        producer_id: state.producer_id,
+        producer_epoch: if raises_epoch {
+            state.epoch.saturating_add(1)
+        } else {
+            state.epoch
+        },
+        coordinator_epoch: 0,
+        control: if commit {
+            ControlType::Commit
+        } else {
+            ControlType::Abort
+        },
+        timestamp: now_ms,
+    };
+    let batch = Bytes::from(marker.encode());
+    let mut entries = Vec::with_capacity(state.partitions.len());
+    for (topic, partition) in &state.partitions {
+        let log = broker
+            .topics
+            .by_id(*topic)
+            .and_then(|topic| topic.log(*partition));
+        entries.extend(log.map(|log| Entry::Batch {
+            log,
+            batch: batch.clone(),
+        }));
+    }
+    let mut changes = Vec::new();
+    if commit {
+        let pending = broker.transactions.pending_offsets(&state.id);
+        changes.extend(
+            pending
+                .into_iter()
+                .map(|(group, offsets)| Change::Offsets { group, offsets }),
+        );
+    }
+    let (last_producer_id, last_epoch) = match raises_epoch {
+        true => (state.producer_id, state.epoch),
+        false => (state.last_producer_id, state.last_epoch),
+    };
+    changes.push(Change::Transaction(TransactionState {
+        producer_id,
+        epoch,
+        last_producer_id,
+        last_epoch,
+        phase: if commit {
+            TransactionPhase::CompleteCommit
+        } else {
+            TransactionPhase::CompleteAbort
+        },
+        partitions: Vec::new(),
+        groups: Vec::new(),
+        start_ms: -1,
+        update_ms: now_ms,
+        ..state.clone()
+    }));
+    let sequence = broker
+        .write(now_ms, entries, &changes)
+        .map_err(|error| log_error_code(&error))?;
+    Ok(Ended {
+        producer_id,
+        epoch,
+        sequence,
+    })
+}

@@ -1,0 +1,235 @@
+//! Administration: groups without members, configurations, partitions, versions.
+
+use crate::driver::{Driver, newest};
+use millstream_broker::Reply;
+use millstream_kafka_wire::messages::*;
+use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Response};
+
+#[test]
+fn groups_without_members_commit_and_fetch_offsets() {
+    let mut driver = Driver::new();
+    let id = driver.create("t", 2);
+    let partitions = vec![offset_commit::OffsetCommitRequestPartition {
+        partition_index: 1,
+        committed_offset: 42,
+        committed_leader_epoch: 0,
+        committed_metadata: Some("note".into()),
+    }];
+    let topics = vec![offset_commit::OffsetCommitRequestTopic {
+        topic_id: id,
+        partitions,
+        ..Default::default()
+    }];
+    let commit = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: -1,
+        retention_time_ms: -1,
+        topics,
+        ..Default::default()
+    };
+    assert_eq!(
+        driver.call(commit).topics[0].partitions[0].error_code,
+        ErrorCode::NONE
+    );
+    driver.crash();
+    let topics = vec![offset_fetch::OffsetFetchRequestTopics {
+        topic_id: id,
+        partition_indexes: vec![0, 1],
+        ..Default::default()
+    }];
+    let group = offset_fetch::OffsetFetchRequestGroup {
+        group_id: "g".into(),
+        member_epoch: -1,
+        topics: Some(topics),
+        ..Default::default()
+    };
+    let fetch = OffsetFetchRequest {
+        groups: vec![group],
+        ..Default::default()
+    };
+    let found = driver.call(fetch);
+    let offsets: Vec<i64> = found.groups[0].topics[0]
+        .partitions
+        .iter()
+        .map(|each| each.committed_offset)
+        .collect();
+    assert_eq!(offsets, [-1, 42]);
+    for version in [1, 5, 7] {
+        let topics = vec![offset_fetch::OffsetFetchRequestTopic {
+            name: "t".into(),
+            partition_indexes: vec![1],
+        }];
+        let old = OffsetFetchRequest {
+            group_id: "g".into(),
+            topics: Some(topics),
+            ..Default::default()
+        };
+        let found = driver.call_version(version, old);
+        assert_eq!(found.topics[0].partitions[0].committed_offset, 42);
+        assert_eq!(found.topics[0].partitions[0].metadata, Some("note".into()));
+    }
+    let listed = driver.call(ListGroupsRequest::default());
+    assert_eq!(listed.groups.len(), 1);
+    let deleted = driver.call(DeleteGroupsRequest {
+        groups_names: vec!["g".into(), "other".into()],
+    });
+    let codes: Vec<ErrorCode> = deleted.results.iter().map(|each| each.error_code).collect();
+    assert_eq!(codes, [ErrorCode::NONE, ErrorCode::GROUP_ID_NOT_FOUND]);
+    driver.crash();
+    assert!(driver.call(ListGroupsRequest::default()).groups.is_empty());
+}
+
+#[test]
+fn configurations_are_described_with_sources_and_changed() {
+    let mut driver = Driver::with(&[("log.retention.hours", "1")]);
+    driver.create_with("t", 1, &[("cleanup.policy", "compact")]);
+    let resource = describe_configs::DescribeConfigsResource {
+        resource_type: 2,
+        resource_name: "t".into(),
+        configuration_keys: None,
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![resource],
+        include_synonyms: true,
+        include_documentation: false,
+    };
+    let found = driver.call(request.clone());
+    let configs = &found.results[0].configs;
+    assert_eq!(configs.len(), 33);
+    let of = |name: &str| configs.iter().find(|each| each.name == *name).unwrap();
+    assert_eq!(
+        (
+            of("cleanup.policy").value.clone(),
+            of("cleanup.policy").config_source
+        ),
+        (Some("compact".into()), 1)
+    );
+    assert_eq!(
+        (of("retention.ms").value.clone(), of("retention.ms").config_source),
+        (Some("3600000".into()), 4)
+    );
+    assert_eq!(of("segment.bytes").config_source, 5);
+    let change = |name: &str, operation: i8, value: &str| incremental_alter_configs::AlterableConfig {
+        name: name.into(),
+        config_operation: operation,
+        value: Some(value.into()),
+    };
+    let resources = vec![incremental_alter_configs::AlterConfigsResource {
+        resource_type: 2,
+        resource_name: "t".into(),
+        configs: vec![
+            change("cleanup.policy", 2, "delete"),
+            change("retention.ms", 0, "77"),
+        ],
+    }];
+    let response = driver.call(IncrementalAlterConfigsRequest {
+        resources,
+        validate_only: false,
+    });
+    assert_eq!(response.responses[0].error_code, ErrorCode::NONE);
+    driver.crash();
+    let found = driver.call(request);
+    let of = |name: &str| {
+        found.results[0]
+            .configs
+            .iter()
+            .find(|each| each.name == *name)
+            .unwrap()
+            .value
+            .clone()
+    };
+    assert_eq!(of("cleanup.policy"), Some("compact,delete".into()));
+    assert_eq!(of("retention.ms"), Some("77".into()));
+    let resources = vec![incremental_alter_configs::AlterConfigsResource {
+        resource_type: 4,
+        resource_name: "1".into(),
+        configs: vec![change("node.id", 0, "9")],
+    }];
+    let response = driver.call(IncrementalAlterConfigsRequest {
+        resources,
+        validate_only: false,
+    });
+    assert_eq!(response.responses[0].error_code, ErrorCode::INVALID_REQUEST);
+}
+
+#[test]
+fn partitions_are_added_and_described_in_pages() {
+    let mut driver = Driver::new();
+    driver.create("t", 2);
+    let add = |driver: &mut Driver, count: i32| {
+        let topic = create_partitions::CreatePartitionsTopic {
+            name: "t".into(),
+            count,
+            assignments: None,
+        };
+        let request = CreatePartitionsRequest {
+            topics: vec![topic],
+            ..Default::default()
+        };
+        driver.call(request).results[0].error_code
+    };
+    assert_eq!(add(&mut driver, 2), ErrorCode::INVALID_PARTITIONS);
+    assert_eq!(add(&mut driver, 5), ErrorCode::NONE);
+    driver.crash();
+    assert_eq!(driver.append("t", 4, &["a"]), 0);
+    let mut cursor = None;
+    let mut seen = Vec::new();
+    loop {
+        let request = DescribeTopicPartitionsRequest {
+            response_partition_limit: 2,
+            cursor,
+            ..Default::default()
+        };
+        let page = driver.call(request);
+        seen.extend(page.topics[0].partitions.iter().map(|each| each.partition_index));
+        let Some(next) = page.next_cursor else { break };
+        cursor = Some(describe_topic_partitions::RequestCursor {
+            topic_name: next.topic_name,
+            partition_index: next.partition_index,
+        });
+    }
+    assert_eq!(seen, [0, 1, 2, 3, 4]);
+    let dirs = driver.call(DescribeLogDirsRequest { topics: None });
+    assert_eq!(dirs.results[0].topics[0].partitions.len(), 5);
+    assert!(dirs.results[0].topics[0].partitions[4].partition_size > 60);
+}
+
+#[test]
+fn api_versions_are_answered_in_every_version() {
+    let mut driver = Driver::new();
+    for version in 0..=newest(ApiKey::ApiVersions) {
+        let request = ApiVersionsRequest {
+            client_software_name: if version >= 3 {
+                "test".into()
+            } else {
+                KafkaString::EMPTY
+            },
+            client_software_version: if version >= 3 {
+                "1.0".into()
+            } else {
+                KafkaString::EMPTY
+            },
+        };
+        let Reply::Response(response) = driver.reply(version, request) else {
+            panic!("no response")
+        };
+        let Response::ApiVersions(response) = *response else {
+            panic!("another response")
+        };
+        let produce = response.api_keys.iter().find(|each| each.api_key == 0).unwrap();
+        assert_eq!((produce.min_version, produce.max_version), (0, 13));
+        let feature = response
+            .finalized_features
+            .iter()
+            .find(|each| each.name == "transaction.version");
+        assert_eq!(
+            feature.map(|each| each.max_version_level),
+            (version >= 3).then_some(2)
+        );
+    }
+    let request = ApiVersionsRequest {
+        client_software_name: "-bad".into(),
+        client_software_version: "1".into(),
+    };
+    assert_eq!(driver.call(request).error_code, ErrorCode::INVALID_REQUEST);
+}

@@ -1,0 +1,675 @@
+//! Transactions: both versions, crashes, timeouts, and the bugs that others had here.
+
+use crate::driver::{Driver, batch_of, newest};
+use bytes::Bytes;
+use millstream_kafka_wire::compression::Codec;
+use millstream_kafka_wire::messages::*;
+use millstream_kafka_wire::record_batch::BatchProducer;
+use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString};
+
+/// A transactional producer and its next sequence.
+#[derive(Clone)]
+struct Producer {
+    id: &'static str,
+    producer_id: i64,
+    epoch: i16,
+    sequence: i32,
+}
+
+const TIMEOUT_MS: i32 = 60_000;
+
+impl Driver {
+    fn init_request(&self, id: &str) -> InitProducerIdRequest {
+        InitProducerIdRequest {
+            transactional_id: Some(id.into()),
+            transaction_timeout_ms: TIMEOUT_MS,
+            producer_id: -1,
+            producer_epoch: -1,
+            ..Default::default()
+        }
+    }
+
+    fn init(&mut self, id: &'static str) -> Producer {
+        let response = self.call_version(5, self.init_request(id));
+        assert_eq!(response.error_code, ErrorCode::NONE);
+        Producer {
+            id,
+            producer_id: response.producer_id,
+            epoch: response.producer_epoch,
+            sequence: 0,
+        }
+    }
+
+    fn transactional(
+        &mut self,
+        version: i16,
+        producer: &mut Producer,
+        topic: &str,
+        values: &[&str],
+    ) -> ErrorCode {
+        let batch_producer = BatchProducer {
+            producer_id: producer.producer_id,
+            producer_epoch: producer.epoch,
+            base_sequence: producer.sequence,
+            transactional: true,
+        };
+        let records = batch_of(batch_producer, Codec::None, self.now, values);
+        let code = self.send(version, producer.id, topic, records);
+        if code.is_none() {
+            producer.sequence += values.len() as i32;
+        }
+        code
+    }
+
+    fn send(&mut self, version: i16, id: &str, topic: &str, records: Bytes) -> ErrorCode {
+        let mut request = self.produce_request(topic, 0, records);
+        request.transactional_id = Some(id.into());
+        match version {
+            13.. => request.topic_data[0].name = KafkaString::EMPTY,
+            _ => request.topic_data[0].topic_id = millstream_kafka_wire::Uuid::ZERO,
+        }
+        self.call_version(version, request).responses[0].partition_responses[0].error_code
+    }
+
+    /// Ends with the new version; the producer goes on with the raised epoch.
+    fn end(&mut self, producer: &mut Producer, committed: bool) -> ErrorCode {
+        let response = self.end_version(5, producer, committed);
+        if response.error_code.is_none() {
+            (producer.producer_id, producer.epoch) = (response.producer_id, response.producer_epoch);
+            producer.sequence = 0;
+        }
+        response.error_code
+    }
+
+    fn end_version(&mut self, version: i16, producer: &Producer, committed: bool) -> EndTxnResponse {
+        let request = EndTxnRequest {
+            transactional_id: producer.id.into(),
+            producer_id: producer.producer_id,
+            producer_epoch: producer.epoch,
+            committed,
+        };
+        self.call_version(version, request)
+    }
+
+    fn add_partitions(&mut self, producer: &Producer, topics: &[&str]) -> Vec<ErrorCode> {
+        let topic = |name: &&str| add_partitions_to_txn::AddPartitionsToTxnTopic {
+            name: (*name).into(),
+            partitions: vec![0],
+        };
+        let request = AddPartitionsToTxnRequest {
+            v3_and_below_transactional_id: producer.id.into(),
+            v3_and_below_producer_id: producer.producer_id,
+            v3_and_below_producer_epoch: producer.epoch,
+            v3_and_below_topics: topics.iter().map(topic).collect(),
+            ..Default::default()
+        };
+        let response = self.call_version(3, request);
+        let results = response.results_by_topic_v3_and_below.into_iter();
+        results
+            .map(|topic| topic.results_by_partition[0].partition_error_code)
+            .collect()
+    }
+
+    fn commit_in(&mut self, version: i16, producer: &Producer, offset: i64) -> ErrorCode {
+        let partitions = vec![txn_offset_commit::TxnOffsetCommitRequestPartition {
+            committed_offset: offset,
+            ..Default::default()
+        }];
+        let request = TxnOffsetCommitRequest {
+            transactional_id: producer.id.into(),
+            group_id: "g".into(),
+            producer_id: producer.producer_id,
+            producer_epoch: producer.epoch,
+            topics: vec![txn_offset_commit::TxnOffsetCommitRequestTopic {
+                name: "t".into(),
+                partitions,
+            }],
+            ..Default::default()
+        };
+        self.call_version(version, request).topics[0].partitions[0].error_code
+    }
+
+    fn committed(&mut self, require_stable: bool) -> (ErrorCode, i64) {
+        let topics = vec![offset_fetch::OffsetFetchRequestTopics {
+            topic_id: self.topic_id("t"),
+            partition_indexes: vec![0],
+            ..Default::default()
+        }];
+        let group = offset_fetch::OffsetFetchRequestGroup {
+            group_id: "g".into(),
+            member_epoch: -1,
+            topics: Some(topics),
+            ..Default::default()
+        };
+        let response = self.call(OffsetFetchRequest {
+            groups: vec![group],
+            require_stable,
+            ..Default::default()
+        });
+        let found = &response.groups[0].topics[0].partitions[0];
+        (found.error_code, found.committed_offset)
+    }
+}
+
+#[test]
+fn committed_data_is_seen_and_aborted_data_is_not_also_after_a_crash() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut producer = driver.init("tx");
+    for (round, commit) in [(0, true), (1, false), (2, true)] {
+        let value = format!("round {round}");
+        assert_eq!(
+            driver.transactional(13, &mut producer, "t", &[&value]),
+            ErrorCode::NONE
+        );
+        assert_eq!(driver.end(&mut producer, commit), ErrorCode::NONE);
+        assert_eq!(producer.epoch, round + 1);
+    }
+    driver.transactional(13, &mut producer, "t", &["open"]);
+    for restart in [
+        None,
+        Some(Driver::crash as fn(&mut Driver)),
+        Some(Driver::restart),
+    ] {
+        if let Some(restart) = restart {
+            restart(&mut driver);
+        }
+        assert_eq!(driver.values("t", 0, true), ["round 0", "round 2"]);
+        assert_eq!(
+            driver.values("t", 0, false),
+            ["round 0", "round 1", "round 2", "open"]
+        );
+        assert_eq!(
+            driver.list_offset("t", 0, -1, 1).0,
+            6,
+            "the last stable offset is the open transaction's first"
+        );
+        assert_eq!(driver.list_offset("t", 0, -1, 0).0, 7);
+    }
+    assert_eq!(driver.end(&mut producer, true), ErrorCode::NONE);
+    assert_eq!(driver.values("t", 0, true), ["round 0", "round 2", "open"]);
+}
+
+#[test]
+fn a_read_committed_fetch_wakes_when_the_stable_offset_moves() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut producer = driver.init("tx");
+    driver.transactional(13, &mut producer, "t", &["a"]);
+    let request = FetchRequest {
+        isolation_level: 1,
+        max_wait_ms: 10_000,
+        min_bytes: 1,
+        ..driver.fetch_request("t", 0, 0)
+    };
+    let ticket = driver.park(18, request);
+    driver.end(&mut producer, true);
+    let data = driver
+        .taken::<FetchRequest>(18, ticket)
+        .expect("woken")
+        .responses
+        .remove(0)
+        .partitions
+        .remove(0);
+    assert_eq!(
+        (
+            data.last_stable_offset,
+            data.aborted_transactions.map(|list| list.len())
+        ),
+        (2, Some(0))
+    );
+}
+
+#[test]
+fn the_list_of_aborted_transactions_covers_what_is_returned() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut first = driver.init("one");
+    let mut second = driver.init("two");
+    driver.transactional(13, &mut first, "t", &["a"]);
+    driver.transactional(13, &mut second, "t", &["b"]);
+    driver.end(&mut first, false);
+    assert_eq!(
+        driver
+            .fetch("t", 0, 0, 1)
+            .records
+            .map(|records| records.len() > 61),
+        Some(true),
+        "first is decided"
+    );
+    let data = driver.fetch("t", 0, 0, 1);
+    assert_eq!(data.last_stable_offset, 1, "second is open");
+    assert_eq!(
+        data.aborted_transactions.unwrap()[0].producer_id,
+        first.producer_id
+    );
+    driver.end(&mut second, true);
+    assert_eq!(driver.values("t", 0, true), ["b"]);
+}
+
+#[test]
+fn version_one_needs_added_partitions_and_keeps_its_epoch() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut producer = driver.init("tx");
+    assert_eq!(
+        driver.transactional(9, &mut producer, "t", &["a"]),
+        ErrorCode::INVALID_TXN_STATE
+    );
+    assert_eq!(
+        driver.transactional(11, &mut producer, "t", &["a"]),
+        ErrorCode::TRANSACTION_ABORTABLE
+    );
+    let codes = driver.add_partitions(&producer, &["t", "missing"]);
+    assert_eq!(
+        codes,
+        [
+            ErrorCode::OPERATION_NOT_ATTEMPTED,
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+        ]
+    );
+    assert_eq!(driver.add_partitions(&producer, &["t"]), [ErrorCode::NONE]);
+    assert_eq!(
+        driver.transactional(9, &mut producer, "t", &["a"]),
+        ErrorCode::NONE
+    );
+    assert_eq!(driver.end_version(4, &producer, true).error_code, ErrorCode::NONE);
+    assert_eq!(
+        driver.end_version(4, &producer, true).error_code,
+        ErrorCode::NONE,
+        "a repeat is answered the same"
+    );
+    assert_eq!(
+        driver.end_version(4, &producer, false).error_code,
+        ErrorCode::INVALID_TXN_STATE
+    );
+    driver.add_partitions(&producer, &["t"]);
+    assert_eq!(
+        driver.transactional(9, &mut producer, "t", &["b"]),
+        ErrorCode::NONE,
+        "sequences go on"
+    );
+    let zombie = Producer {
+        epoch: producer.epoch - 1,
+        ..producer.clone()
+    };
+    assert_eq!(
+        driver.end_version(4, &zombie, true).error_code,
+        ErrorCode::PRODUCER_FENCED
+    );
+    assert_eq!(
+        driver.end_version(1, &zombie, true).error_code,
+        ErrorCode::INVALID_PRODUCER_EPOCH
+    );
+    let unknown = Producer {
+        id: "other",
+        ..producer.clone()
+    };
+    assert_eq!(
+        driver.end_version(4, &unknown, true).error_code,
+        ErrorCode::INVALID_PRODUCER_ID_MAPPING
+    );
+    let empty = Producer { id: "", ..producer };
+    assert_eq!(
+        driver.end_version(4, &empty, true).error_code,
+        ErrorCode::INVALID_REQUEST
+    );
+}
+
+#[test]
+fn a_repeated_end_of_version_two_gives_the_new_epoch_and_a_late_one_hits_no_later_transaction() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut producer = driver.init("tx");
+    driver.transactional(13, &mut producer, "t", &["a"]);
+    let before = producer.clone();
+    assert_eq!(driver.end(&mut producer, true), ErrorCode::NONE);
+    let again = driver.end_version(5, &before, true);
+    assert_eq!(
+        (again.error_code, again.producer_epoch),
+        (ErrorCode::NONE, producer.epoch)
+    );
+    driver.crash();
+    let again = driver.end_version(5, &before, true);
+    assert_eq!(
+        (again.error_code, again.producer_epoch),
+        (ErrorCode::NONE, producer.epoch),
+        "after a reload too"
+    );
+    assert_eq!(
+        driver.end_version(5, &before, false).error_code,
+        ErrorCode::INVALID_TXN_STATE
+    );
+    assert_eq!(
+        driver.end_version(5, &producer, true).error_code,
+        ErrorCode::INVALID_TXN_STATE,
+        "nothing is open"
+    );
+    driver.transactional(13, &mut producer, "t", &["b"]);
+    assert_eq!(
+        driver.end_version(5, &before, true).error_code,
+        ErrorCode::PRODUCER_FENCED,
+        "a delayed request"
+    );
+    assert_eq!(
+        driver.end_version(5, &before, false).error_code,
+        ErrorCode::PRODUCER_FENCED
+    );
+    assert_eq!(driver.values("t", 0, true), ["a"]);
+    assert_eq!(driver.end(&mut producer, false), ErrorCode::NONE);
+    assert_eq!(
+        driver.end(&mut producer, false),
+        ErrorCode::NONE,
+        "an abort of nothing raises the epoch"
+    );
+}
+
+#[test]
+fn a_late_batch_of_an_ended_transaction_opens_no_hanging_one() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut producer = driver.init("tx");
+    driver.transactional(13, &mut producer, "t", &["a"]);
+    let mut late = producer.clone();
+    driver.end(&mut producer, false);
+    assert_eq!(
+        driver.transactional(13, &mut late, "t", &["late"]),
+        ErrorCode::INVALID_PRODUCER_EPOCH
+    );
+    let plain = BatchProducer {
+        producer_id: producer.producer_id,
+        producer_epoch: producer.epoch,
+        base_sequence: 5,
+        transactional: true,
+    };
+    let records = batch_of(plain, Codec::None, driver.now, &["x"]);
+    assert_eq!(
+        driver.send(13, "tx", "t", records),
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+        "must start at 0"
+    );
+    assert_eq!(
+        driver.list_offset("t", 0, -1, 1),
+        driver.list_offset("t", 0, -1, 0)
+    );
+}
+
+#[test]
+fn a_new_instance_fences_the_old_and_aborts_its_transaction() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut old = driver.init("tx");
+    driver.transactional(13, &mut old, "t", &["old"]);
+    let mut new = driver.init("tx");
+    assert_eq!((new.producer_id, new.epoch), (old.producer_id, old.epoch + 1));
+    assert_eq!(
+        driver.transactional(13, &mut old, "t", &["zombie"]),
+        ErrorCode::INVALID_PRODUCER_EPOCH
+    );
+    assert_eq!(
+        driver.end_version(4, &old, true).error_code,
+        ErrorCode::PRODUCER_FENCED
+    );
+    driver.transactional(13, &mut new, "t", &["new"]);
+    driver.end(&mut new, true);
+    assert_eq!(driver.values("t", 0, true), ["new"]);
+    let request = InitProducerIdRequest {
+        producer_id: old.producer_id,
+        producer_epoch: 0,
+        ..driver.init_request("tx")
+    };
+    assert_eq!(
+        driver.call_version(5, request.clone()).error_code,
+        ErrorCode::PRODUCER_FENCED
+    );
+    assert_eq!(
+        driver.call_version(3, request).error_code,
+        ErrorCode::INVALID_PRODUCER_EPOCH
+    );
+    let current = InitProducerIdRequest {
+        producer_id: new.producer_id,
+        producer_epoch: new.epoch,
+        ..driver.init_request("tx")
+    };
+    let raised = driver.call_version(5, current.clone());
+    assert_eq!(
+        (raised.error_code, raised.producer_epoch),
+        (ErrorCode::NONE, new.epoch + 1)
+    );
+    let repeated = driver.call_version(5, current);
+    assert_eq!(
+        (repeated.error_code, repeated.producer_epoch),
+        (ErrorCode::NONE, new.epoch + 1)
+    );
+}
+
+#[test]
+fn epochs_run_out_into_a_new_producer_id() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut producer = driver.init("tx");
+    let first_id = producer.producer_id;
+    for _ in 0..32_766 {
+        producer.epoch = driver.init("tx").epoch;
+        if producer.epoch == 32_766 {
+            break;
+        }
+    }
+    assert_eq!(producer.epoch, 32_766);
+    driver.transactional(13, &mut producer, "t", &["last epoch"]);
+    let before = producer.clone();
+    assert_eq!(driver.end(&mut producer, true), ErrorCode::NONE);
+    assert!(producer.producer_id != first_id && producer.epoch == 0);
+    let again = driver.end_version(5, &before, true);
+    assert_eq!(
+        (again.producer_id, again.producer_epoch),
+        (producer.producer_id, 0),
+        "the repeat too (KAFKA-18660)"
+    );
+    driver.transactional(13, &mut producer, "t", &["first epoch"]);
+    driver.end(&mut producer, true);
+    assert_eq!(driver.values("t", 0, true), ["last epoch", "first epoch"]);
+}
+
+#[test]
+fn a_transaction_times_out_from_its_start_and_not_from_its_last_request() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut producer = driver.init("tx");
+    driver.transactional(13, &mut producer, "t", &["a"]);
+    driver.advance(i64::from(TIMEOUT_MS) - 1_000);
+    driver.transactional(13, &mut producer, "t", &["b"]);
+    assert_eq!(driver.list_offset("t", 0, -1, 1).0, 0);
+    driver.crash();
+    driver.advance(1_000);
+    assert_eq!(driver.list_offset("t", 0, -1, 1).0, 3);
+    assert_eq!(driver.values("t", 0, true), Vec::<String>::new());
+    assert_eq!(
+        driver.end_version(4, &producer, true).error_code,
+        ErrorCode::PRODUCER_FENCED
+    );
+    assert_eq!(
+        driver.end_version(5, &producer, true).error_code,
+        ErrorCode::INVALID_TXN_STATE
+    );
+    for timeout in [0, 900_001] {
+        let request = InitProducerIdRequest {
+            transaction_timeout_ms: timeout,
+            ..driver.init_request("x")
+        };
+        assert_eq!(
+            driver.call_version(5, request).error_code,
+            ErrorCode::INVALID_TRANSACTION_TIMEOUT
+        );
+    }
+}
+
+#[test]
+fn offsets_of_a_transaction_appear_with_its_commit_only() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut producer = driver.init("tx");
+    assert_eq!(
+        driver.commit_in(3, &producer, 5),
+        ErrorCode::INVALID_TXN_STATE,
+        "version 1 adds the group first"
+    );
+    assert_eq!(driver.commit_in(5, &producer, 5), ErrorCode::NONE);
+    driver.crash();
+    assert_eq!(driver.committed(true), (ErrorCode::UNSTABLE_OFFSET_COMMIT, -1));
+    assert_eq!(driver.committed(false), (ErrorCode::NONE, -1));
+    assert_eq!(driver.end(&mut producer, false), ErrorCode::NONE);
+    assert_eq!(driver.committed(true), (ErrorCode::NONE, -1));
+    assert_eq!(driver.commit_in(5, &producer, 7), ErrorCode::NONE);
+    driver.restart();
+    assert_eq!(driver.end(&mut producer, true), ErrorCode::NONE);
+    driver.crash();
+    assert_eq!(driver.committed(true), (ErrorCode::NONE, 7));
+    let add = AddOffsetsToTxnRequest {
+        transactional_id: "tx".into(),
+        producer_id: producer.producer_id,
+        producer_epoch: producer.epoch,
+        group_id: "g".into(),
+    };
+    assert_eq!(driver.call(add).error_code, ErrorCode::NONE);
+    assert_eq!(driver.commit_in(3, &producer, 9), ErrorCode::NONE);
+    assert_eq!(driver.end_version(4, &producer, true).error_code, ErrorCode::NONE);
+    assert_eq!(driver.committed(true), (ErrorCode::NONE, 9));
+}
+
+#[test]
+fn a_prepared_transaction_never_expires_and_is_resumed() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let newest = newest(ApiKey::InitProducerId);
+    let prepare = InitProducerIdRequest {
+        enable2_pc: true,
+        ..driver.init_request("tx")
+    };
+    let first = driver.call_version(newest, prepare.clone());
+    assert_eq!(first.error_code, ErrorCode::NONE);
+    let mut producer = Producer {
+        id: "tx",
+        producer_id: first.producer_id,
+        epoch: first.producer_epoch,
+        sequence: 0,
+    };
+    driver.transactional(13, &mut producer, "t", &["prepared"]);
+    driver.crash();
+    driver.advance(100 * 24 * 3_600_000);
+    assert_eq!(driver.list_offset("t", 0, -1, 1).0, 0, "still open");
+    let kept = driver.call_version(
+        newest,
+        InitProducerIdRequest {
+            keep_prepared_txn: true,
+            ..prepare
+        },
+    );
+    assert_eq!(kept.ongoing_txn_producer_id, producer.producer_id);
+    assert_eq!(kept.ongoing_txn_producer_epoch, producer.epoch);
+    assert_eq!(
+        driver.end_version(5, &producer, true).error_code,
+        ErrorCode::PRODUCER_FENCED
+    );
+    let mut resumed = Producer {
+        epoch: kept.producer_epoch,
+        ..producer
+    };
+    assert_eq!(driver.end(&mut resumed, true), ErrorCode::NONE);
+    assert_eq!(driver.values("t", 0, true), ["prepared"]);
+}
+
+#[test]
+fn transactions_are_described_listed_and_aborted_from_outside() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut producer = driver.init("tx");
+    driver.transactional(13, &mut producer, "t", &["a"]);
+    let request = DescribeTransactionsRequest {
+        transactional_ids: vec!["tx".into(), "other".into()],
+    };
+    let described = driver.call(request);
+    assert_eq!(described.transaction_states[0].transaction_state, "Ongoing");
+    assert_eq!(described.transaction_states[0].topics[0].partitions, [0]);
+    assert_eq!(
+        described.transaction_states[1].error_code,
+        ErrorCode::TRANSACTIONAL_ID_NOT_FOUND
+    );
+    let list = |driver: &mut Driver, states: &[&str], pattern: Option<&str>| {
+        let request = ListTransactionsRequest {
+            state_filters: states.iter().map(|state| (*state).into()).collect(),
+            transactional_id_pattern: pattern.map(Into::into),
+            ..Default::default()
+        };
+        driver.call(request)
+    };
+    assert_eq!(
+        list(&mut driver, &["Ongoing"], Some("t.*"))
+            .transaction_states
+            .len(),
+        1
+    );
+    assert_eq!(list(&mut driver, &["Empty"], None).transaction_states.len(), 0);
+    assert_eq!(list(&mut driver, &["Silly"], None).unknown_state_filters.len(), 1);
+    assert_eq!(
+        list(&mut driver, &[], Some("(")).error_code,
+        ErrorCode::INVALID_REGULAR_EXPRESSION
+    );
+    let topics = vec![describe_producers::TopicRequest {
+        name: "t".into(),
+        partition_indexes: vec![0],
+    }];
+    let found = driver.call(DescribeProducersRequest { topics });
+    assert_eq!(
+        found.topics[0].partitions[0].active_producers[0].current_txn_start_offset,
+        0
+    );
+    let marker = write_txn_markers::WritableTxnMarker {
+        producer_id: producer.producer_id,
+        producer_epoch: producer.epoch,
+        transaction_result: false,
+        topics: vec![write_txn_markers::WritableTxnMarkerTopic {
+            name: "t".into(),
+            partition_indexes: vec![0],
+        }],
+        ..Default::default()
+    };
+    let written = driver.call(WriteTxnMarkersRequest {
+        markers: vec![marker],
+    });
+    assert_eq!(
+        written.markers[0].topics[0].partitions[0].error_code,
+        ErrorCode::NONE
+    );
+    assert_eq!(
+        driver.end(&mut producer, true),
+        ErrorCode::NONE,
+        "the commit succeeds, the records stay aborted"
+    );
+    assert_eq!(driver.values("t", 0, true), Vec::<String>::new());
+}
+
+#[test]
+fn a_deleted_topic_leaves_its_transactions() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    driver.create("u", 1);
+    let mut producer = driver.init("tx");
+    driver.transactional(13, &mut producer, "t", &["a"]);
+    let mut other = Producer {
+        sequence: 0,
+        ..producer.clone()
+    };
+    driver.transactional(13, &mut other, "u", &["b"]);
+    let topics = vec![delete_topics::DeleteTopicState {
+        name: Some("t".into()),
+        ..Default::default()
+    }];
+    driver.call(DeleteTopicsRequest {
+        topics,
+        ..Default::default()
+    });
+    assert_eq!(driver.end(&mut producer, true), ErrorCode::NONE);
+    driver.crash();
+    assert_eq!(driver.values("u", 0, true), ["b"]);
+}
