@@ -1,0 +1,153 @@
+//! Producing: records are collected into batches for each partition and sent in the background, idempotently unless
+//! that is switched off, and in transactions if there is a transactional id.
+//!
+//! A record is copied once, into its batch. Batches of a partition arrive in order and once, however often they have
+//! to be sent; where that cannot be known, records fail rather than being doubled.
+
+mod answer;
+mod core;
+mod driver;
+mod outcome;
+mod queue;
+mod resume;
+mod transaction;
+mod transactional;
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::client::{KafkaClient, lock};
+use crate::config::ProduceConfig;
+
+pub use self::core::{AppendError, ProduceRecord};
+pub use outcome::{Delivery, ProduceError, RecordPosition};
+pub use resume::{EndOutcome, PreparedTransaction};
+pub use transactional::{InitOptions, InitOutcome};
+
+use self::core::{ProduceCore, millis};
+
+/// Sends in the background, until it is dropped; what was not flushed then is lost.
+pub struct Producer {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+struct Shared {
+    client: KafkaClient,
+    core: Mutex<ProduceCore>,
+    start: Instant,
+    /// There is something new to plan for.
+    changed: Notify,
+    /// Batches have ended, there is room.
+    progressed: Notify,
+}
+
+impl Shared {
+    fn now_ms(&self) -> u64 {
+        millis(self.start.elapsed())
+    }
+}
+
+impl Producer {
+    /// Starts the background task; call it inside of a tokio runtime.
+    pub fn start(client: KafkaClient, config: ProduceConfig) -> Self {
+        let core = ProduceCore::new(config, client.retry_backoff());
+        let shared = Arc::new(Shared {
+            client,
+            core: Mutex::new(core),
+            start: Instant::now(),
+            changed: Notify::new(),
+            progressed: Notify::new(),
+        });
+        let task = tokio::spawn(driver::run(shared.clone())).abort_handle();
+        Producer { shared, task }
+    }
+
+    /// Takes a record if there is room and the topic is known. Never waits.
+    pub fn try_append(&self, record: &ProduceRecord<'_>) -> Result<Delivery, AppendError> {
+        let shared = &self.shared;
+        let now_ms = shared.now_ms();
+        let metadata = shared.client.metadata();
+        let (delivery, news) = lock(&shared.core).append(record, &metadata, now_ms, shared.client.rng())?;
+        if news {
+            shared.changed.notify_one();
+        }
+        Ok(delivery)
+    }
+
+    /// Takes a record, waiting for room and metadata up to `max.block.ms`.
+    pub async fn append(&self, record: &ProduceRecord<'_>) -> Result<Delivery, ProduceError> {
+        let max_block = lock(&self.shared.core).config.max_block;
+        let timeout_ms = millis(max_block);
+        let taking = async {
+            let mut pressed = false;
+            loop {
+                let progressed = self.shared.progressed.notified();
+                match self.try_append(record) {
+                    Ok(delivery) => return Ok(delivery),
+                    Err(AppendError::Failed(error)) => return Err(error),
+                    Err(AppendError::Full) => {
+                        // Once is enough: what is there is then sent without lingering.
+                        if !std::mem::replace(&mut pressed, true) {
+                            self.shared.changed.notify_one();
+                        }
+                        progressed.await;
+                    }
+                    Err(AppendError::UnknownTopic) => {
+                        self.shared
+                            .client
+                            .topics(std::slice::from_ref(record.topic), true)
+                            .await?;
+                    }
+                }
+            }
+        };
+        match tokio::time::timeout(max_block, taking).await {
+            Ok(result) => result,
+            Err(_) => Err(ProduceError::BufferFull { timeout_ms }),
+        }
+    }
+
+    /// Waits until room may have become free.
+    pub async fn room(&self) {
+        let progressed = self.shared.progressed.notified();
+        {
+            let core = lock(&self.shared.core);
+            if core.used_bytes < core.config.buffer_memory {
+                return;
+            }
+        }
+        progressed.await;
+    }
+
+    /// Sends all that was taken before and waits until it is written. Gives the first error since the last flush.
+    pub async fn flush(&self) -> Result<(), ProduceError> {
+        let up_to = lock(&self.shared.core).start_flush();
+        self.shared.changed.notify_one();
+        loop {
+            let progressed = self.shared.progressed.notified();
+            {
+                let mut core = lock(&self.shared.core);
+                if core.is_flushed(up_to) {
+                    return core.first_error.take().map_or(Ok(()), Err);
+                }
+            }
+            progressed.await;
+        }
+    }
+
+    /// Bytes of records that are not written yet.
+    pub fn buffered_bytes(&self) -> usize {
+        lock(&self.shared.core).used_bytes
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.task.abort();
+        lock(&self.shared.core).close();
+    }
+}

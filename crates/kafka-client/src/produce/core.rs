@@ -1,0 +1,664 @@
+//! The state of producing: what is collected, what is to be sent, what an answer changes. No IO, no clock: time is a
+//! parameter, in milliseconds since some start.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream_kafka_wire::compression::Compressor;
+use millstream_kafka_wire::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use millstream_kafka_wire::partitioner::partition_for_key;
+use millstream_kafka_wire::record_batch::{BatchBuilder, HEADER_SIZE, Header};
+use millstream_kafka_wire::{KafkaString, Uuid};
+use millstream_types::Rng;
+
+use super::outcome::{Delivery, Ended, Outcome, ProduceError};
+use super::queue::{Batch, OpenBatch, Order, PartitionQueue};
+use super::transaction::{Phase, Transaction};
+use crate::TopicPartition;
+use crate::backoff::Backoff;
+use crate::config::{IN_FLIGHT_IDEMPOTENT_MAX, ProduceConfig};
+use crate::metadata::ClusterMetadata;
+
+/// From this version on topics are named by id only.
+const TOPIC_ID_VERSION: i16 = 13;
+/// From this version on producing adds the partition to the transaction.
+pub(super) const IMPLICIT_ADD_VERSION: i16 = 12;
+
+/// A record to be written; nothing of it is kept but its bytes in the batch.
+#[derive(Clone, Copy, Debug)]
+pub struct ProduceRecord<'a> {
+    pub topic: &'a KafkaString,
+    /// `None`: by the key, or without one wherever a batch is being filled.
+    pub partition: Option<i32>,
+    /// Milliseconds since 1970.
+    pub timestamp: i64,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [Header<'a>],
+}
+
+/// Why a record was not taken.
+#[derive(Debug)]
+pub enum AppendError {
+    /// There is no room; try again later.
+    Full,
+    /// It is not known how many partitions the topic has; ask for metadata.
+    UnknownTopic,
+    Failed(ProduceError),
+}
+
+/// One produce request that is to be sent.
+pub(super) struct PlannedSend {
+    pub node: i32,
+    pub request: ProduceRequest,
+    pub version_min: i16,
+    pub version_max: i16,
+    pub ticket: Ticket,
+}
+
+/// What a request was about.
+pub(super) struct Ticket {
+    pub node: i32,
+    pub batches: Vec<(TopicPartition, Order)>,
+    pub topic_ids: BTreeMap<Uuid, KafkaString>,
+}
+
+/// What is to be done next.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub sends: Vec<PlannedSend>,
+    pub refresh: BTreeSet<KafkaString>,
+    /// A producer id is wanted; the pair that is in use if it is to be succeeded.
+    pub init_producer: Option<(i64, i16)>,
+    /// Partitions that are to be added to the transaction before anything is sent to them.
+    pub add_partitions: Vec<TopicPartition>,
+    pub wake_at_ms: Option<u64>,
+}
+
+impl Plan {
+    pub fn wake_at(&mut self, at_ms: u64) {
+        self.wake_at_ms = Some(self.wake_at_ms.map_or(at_ms, |earlier| earlier.min(at_ms)));
+    }
+}
+
+/// Who produces, as far as the broker knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// Not idempotent.
+    Anonymous,
+    Wanted,
+    /// Wanted again: numbers got out of step. The old pair is to be succeeded when nothing is on its way.
+    Renewal {
+        producer_id: i64,
+        producer_epoch: i16,
+    },
+    /// Asked for.
+    Coming,
+    Known {
+        producer_id: i64,
+        producer_epoch: i16,
+    },
+}
+
+pub(super) struct ProduceCore {
+    pub config: ProduceConfig,
+    pub backoff: Backoff,
+    pub compressor: Compressor,
+    pub partitions: BTreeMap<TopicPartition, PartitionQueue>,
+    pub in_flight_by_node: BTreeMap<i32, usize>,
+    pub identity: Identity,
+    pub transaction: Option<Transaction>,
+    pub stale_topics: BTreeSet<KafkaString>,
+    pub refresh_not_before_ms: u64,
+    pub refresh_failures: u32,
+    pub identity_not_before_ms: u64,
+    /// Batches that are not done, for `flush`.
+    pub unfinished: BTreeSet<Order>,
+    /// Batches up to this number are sent without lingering.
+    pub flush_up_to: u64,
+    pub first_error: Option<ProduceError>,
+    pub used_bytes: usize,
+    sticky: BTreeMap<KafkaString, Sticky>,
+    next_batch: u64,
+}
+
+/// Where records without a key go for now.
+struct Sticky {
+    partition: i32,
+    bytes: usize,
+}
+
+impl ProduceCore {
+    pub fn new(config: ProduceConfig, backoff: Backoff) -> Self {
+        let transaction = config.transactional_id.clone().map(Transaction::new);
+        ProduceCore {
+            compressor: Compressor::new(config.compression_levels),
+            identity: if config.idempotence {
+                Identity::Wanted
+            } else {
+                Identity::Anonymous
+            },
+            config,
+            backoff,
+            partitions: BTreeMap::new(),
+            in_flight_by_node: BTreeMap::new(),
+            transaction,
+            stale_topics: BTreeSet::new(),
+            refresh_not_before_ms: 0,
+            refresh_failures: 0,
+            identity_not_before_ms: 0,
+            unfinished: BTreeSet::new(),
+            flush_up_to: 0,
+            first_error: None,
+            used_bytes: 0,
+            sticky: BTreeMap::new(),
+            next_batch: 1,
+        }
+    }
+
+    /// Adds a record to a batch. The second value tells whether there is something new to send.
+    pub fn append(
+        &mut self,
+        record: &ProduceRecord<'_>,
+        metadata: &ClusterMetadata,
+        now_ms: u64,
+        rng: &dyn Rng,
+    ) -> Result<(Delivery, bool), AppendError> {
+        if let Some(transaction) = &self.transaction {
+            transaction.check_open().map_err(AppendError::Failed)?;
+        }
+        let size = size_bound(record);
+        let limit = self.config.max_request_size;
+        if size > limit {
+            return Err(AppendError::Failed(ProduceError::RecordTooLarge { size, limit }));
+        }
+        if self.used_bytes > 0 && self.used_bytes + size > self.config.buffer_memory {
+            return Err(AppendError::Full);
+        }
+        let partition = self.choose_partition(record, metadata, size, rng)?;
+        Ok(self.append_to(
+            TopicPartition {
+                topic: record.topic.clone(),
+                partition,
+            },
+            record,
+            now_ms,
+        ))
+    }
+
+    fn choose_partition(
+        &mut self,
+        record: &ProduceRecord<'_>,
+        metadata: &ClusterMetadata,
+        size: usize,
+        rng: &dyn Rng,
+    ) -> Result<i32, AppendError> {
+        let count = metadata
+            .topic(record.topic)
+            .map_or(0, |topic| topic.partitions.len());
+        let count = i32::try_from(count).unwrap_or(i32::MAX);
+        if count == 0 {
+            return Err(AppendError::UnknownTopic);
+        }
+        if let Some(partition) = record.partition {
+            if !(0..count).contains(&partition) {
+                let partition = TopicPartition {
+                    topic: record.topic.clone(),
+                    partition,
+                };
+                return Err(AppendError::Failed(ProduceError::NoSuchPartition(partition)));
+            }
+            return Ok(partition);
+        }
+        if let Some(partition) = record.key.and_then(|key| partition_for_key(key, count)) {
+            return Ok(partition);
+        }
+        let random = || rng.below(u64::from(count.unsigned_abs())) as i32;
+        if !self.sticky.contains_key(record.topic) {
+            self.sticky.insert(
+                record.topic.clone(),
+                Sticky {
+                    partition: random(),
+                    bytes: 0,
+                },
+            );
+        }
+        let Some(sticky) = self.sticky.get_mut(record.topic) else {
+            return Ok(0);
+        };
+        if sticky.bytes + size > self.config.batch_size || sticky.partition >= count {
+            *sticky = Sticky {
+                partition: random(),
+                bytes: 0,
+            };
+        }
+        sticky.bytes += size;
+        Ok(sticky.partition)
+    }
+
+    fn append_to(
+        &mut self,
+        partition: TopicPartition,
+        record: &ProduceRecord<'_>,
+        now_ms: u64,
+    ) -> (Delivery, bool) {
+        let number = partition.partition;
+        let mut news = self.make_room(&partition, record);
+        let queue = self.partitions.entry(partition.clone()).or_default();
+        let open = match &mut queue.open {
+            Some(open) => open,
+            none => {
+                let order = (self.next_batch, 0);
+                self.next_batch += 1;
+                self.unfinished.insert(order);
+                // The driver has to know when the batch has lingered long enough.
+                news = true;
+                none.insert(OpenBatch {
+                    builder: BatchBuilder::new(self.config.compression),
+                    order,
+                    created_ms: now_ms,
+                    outcome: Arc::<Outcome>::default(),
+                })
+            }
+        };
+        let before = if open.builder.is_empty() {
+            0
+        } else {
+            open.builder.size()
+        };
+        let index = open.builder.record_count();
+        open.builder
+            .append(record.timestamp, record.key, record.value, record.headers);
+        self.used_bytes += open.builder.size() - before;
+        let delivery = Delivery {
+            partition: number,
+            outcome: open.outcome.clone(),
+            index,
+        };
+        if open.builder.size() >= self.config.batch_size {
+            self.seal(&partition);
+            news = true;
+        }
+        (delivery, news)
+    }
+
+    /// Finishes the batch that is being filled if the record does not fit into it.
+    fn make_room(&mut self, partition: &TopicPartition, record: &ProduceRecord<'_>) -> bool {
+        let Some(open) = self
+            .partitions
+            .get(partition)
+            .and_then(|queue| queue.open.as_ref())
+        else {
+            return false;
+        };
+        let growth = open
+            .builder
+            .record_size(record.timestamp, record.key, record.value, record.headers);
+        if open.builder.size() + growth <= self.config.batch_size {
+            return false;
+        }
+        self.seal(partition);
+        true
+    }
+
+    pub fn seal(&mut self, partition: &TopicPartition) {
+        let Some(queue) = self.partitions.get_mut(partition) else {
+            return;
+        };
+        match queue.seal(&mut self.compressor) {
+            Ok(shrunk) => self.used_bytes -= shrunk,
+            Err((outcome, order, size, error)) => {
+                self.used_bytes -= size;
+                self.end(
+                    &outcome,
+                    order,
+                    Ended::Failed(ProduceError::Batch(error.to_string())),
+                );
+            }
+        }
+    }
+
+    /// Notes how a batch ended. Its bytes have been given back already.
+    pub fn end(&mut self, outcome: &Outcome, order: Order, ended: Ended) {
+        if let Ended::Failed(error) = &ended {
+            self.first_error.get_or_insert_with(|| error.clone());
+        }
+        self.unfinished.remove(&order);
+        outcome.end(ended);
+    }
+
+    /// Sends all that is there now without waiting for more; gives the number to wait for.
+    pub fn start_flush(&mut self) -> u64 {
+        self.flush_up_to = self.next_batch - 1;
+        self.flush_up_to
+    }
+
+    pub fn is_flushed(&self, up_to: u64) -> bool {
+        self.unfinished.first().is_none_or(|(first, _)| *first > up_to)
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight_by_node.values().sum()
+    }
+
+    /// Decides what to do now.
+    pub fn plan(&mut self, metadata: &ClusterMetadata, now_ms: u64) -> Plan {
+        let mut plan = Plan::default();
+        self.expire(now_ms);
+        if let Some(error) = self.transaction.as_ref().and_then(Transaction::dead_end) {
+            self.fail_waiting(&error);
+        }
+        self.partitions
+            .retain(|_, queue| !queue.is_empty() || queue.next_sequence != 0);
+        self.seal_ripe(&mut plan, now_ms);
+        self.plan_identity(&mut plan, now_ms);
+        let ready = self.ready_by_node(metadata, &mut plan, now_ms);
+        for (node, partitions) in ready {
+            while self.in_flight_by_node.get(&node).copied().unwrap_or(0) < self.config.max_in_flight {
+                let Some(send) = self.send(metadata, node, &partitions) else {
+                    break;
+                };
+                plan.sends.push(send);
+            }
+        }
+        self.plan_refresh(&mut plan, now_ms);
+        plan
+    }
+
+    /// Finishes batches that have lingered long enough, or that somebody waits for.
+    fn seal_ripe(&mut self, plan: &mut Plan, now_ms: u64) {
+        let linger_ms = millis(self.config.linger);
+        let pressed = self.used_bytes >= self.config.buffer_memory / 2;
+        let mut ripe = Vec::new();
+        for (partition, queue) in &self.partitions {
+            let Some(open) = &queue.open else { continue };
+            let due_ms = open.created_ms.saturating_add(linger_ms);
+            if due_ms <= now_ms || pressed || open.order.0 <= self.flush_up_to {
+                ripe.push(partition.clone());
+            } else {
+                plan.wake_at(due_ms);
+            }
+        }
+        for partition in ripe {
+            self.seal(&partition);
+        }
+    }
+
+    fn plan_identity(&mut self, plan: &mut Plan, now_ms: u64) {
+        // A transactional producer gets its id from `init_transactions`.
+        if self.transaction.is_some() || self.partitions.is_empty() {
+            return;
+        }
+        let wanted = match self.identity {
+            Identity::Wanted => (-1, -1),
+            Identity::Renewal {
+                producer_id,
+                producer_epoch,
+            } if self.in_flight() == 0 => (producer_id, producer_epoch),
+            _ => return,
+        };
+        if now_ms < self.identity_not_before_ms {
+            return plan.wake_at(self.identity_not_before_ms);
+        }
+        self.identity = Identity::Coming;
+        plan.init_producer = Some(wanted);
+    }
+
+    fn may_send(&self) -> bool {
+        let known = matches!(self.identity, Identity::Known { .. } | Identity::Anonymous);
+        known
+            && self
+                .transaction
+                .as_ref()
+                .is_none_or(|t| matches!(t.phase, Phase::Open))
+    }
+
+    /// The partitions with something to send, by leader.
+    fn ready_by_node(
+        &mut self,
+        metadata: &ClusterMetadata,
+        plan: &mut Plan,
+        now_ms: u64,
+    ) -> BTreeMap<i32, Vec<TopicPartition>> {
+        let mut ready: BTreeMap<i32, Vec<TopicPartition>> = BTreeMap::new();
+        if !self.may_send() {
+            return ready;
+        }
+        for (partition, queue) in &self.partitions {
+            if queue.waiting.is_empty() {
+                continue;
+            }
+            if queue.not_before_ms > now_ms {
+                plan.wake_at(queue.not_before_ms);
+                continue;
+            }
+            let Some(leader) = metadata.leader(&partition.topic, partition.partition) else {
+                self.stale_topics.insert(partition.topic.clone());
+                continue;
+            };
+            if let Some(transaction) = &mut self.transaction
+                && !transaction.may_send_to(partition, &mut plan.add_partitions)
+            {
+                continue;
+            }
+            ready.entry(leader).or_default().push(partition.clone());
+        }
+        if !plan.add_partitions.is_empty()
+            && let Some(transaction) = &mut self.transaction
+        {
+            transaction.adding = true;
+        }
+        ready
+    }
+
+    /// One request with at most one batch of each partition, as the protocol has it.
+    fn send(
+        &mut self,
+        metadata: &ClusterMetadata,
+        node: i32,
+        partitions: &[TopicPartition],
+    ) -> Option<PlannedSend> {
+        let ordered = self.config.idempotence;
+        let in_flight_max = if ordered {
+            IN_FLIGHT_IDEMPOTENT_MAX
+        } else {
+            usize::MAX
+        };
+        let mut ticket = Ticket {
+            node,
+            batches: Vec::new(),
+            topic_ids: BTreeMap::new(),
+        };
+        let mut topics: Vec<TopicProduceData> = Vec::new();
+        let mut bytes = 0;
+        let mut all_have_ids = true;
+        for partition in partitions {
+            let Some(queue) = self.partitions.get_mut(partition) else {
+                continue;
+            };
+            let size = queue.waiting.front().map_or(0, |batch| batch.data.len());
+            let full = bytes > 0 && bytes + size > self.config.max_request_size;
+            if full || !queue.may_send_first(in_flight_max, ordered) {
+                continue;
+            }
+            let Some(mut batch) = queue.waiting.pop_front() else {
+                continue;
+            };
+            if let Identity::Known {
+                producer_id,
+                producer_epoch,
+            } = self.identity
+            {
+                queue.stamp(
+                    &mut batch,
+                    producer_id,
+                    producer_epoch,
+                    self.transaction.is_some(),
+                );
+            }
+            batch.attempts += 1;
+            bytes += size;
+            let topic_id = metadata
+                .topic(&partition.topic)
+                .map_or(Uuid::ZERO, |topic| topic.id);
+            all_have_ids &= !topic_id.is_zero();
+            ticket.batches.push((partition.clone(), batch.order));
+            ticket.topic_ids.insert(topic_id, partition.topic.clone());
+            let data = PartitionProduceData {
+                index: partition.partition,
+                records: Some(batch.data.clone()),
+            };
+            match topics.last_mut().filter(|topic| topic.name == partition.topic) {
+                Some(topic) => topic.partition_data.push(data),
+                None => {
+                    let name = partition.topic.clone();
+                    topics.push(TopicProduceData {
+                        name,
+                        topic_id,
+                        partition_data: vec![data],
+                    });
+                }
+            }
+            queue.in_flight.push(batch);
+        }
+        if topics.is_empty() {
+            return None;
+        }
+        *self.in_flight_by_node.entry(node).or_default() += 1;
+        let request = ProduceRequest {
+            transactional_id: self.config.transactional_id.as_ref().map(KafkaString::from),
+            acks: self.config.acks,
+            // The broker's own limit for the replicas; the client waits somewhat longer.
+            timeout_ms: PRODUCE_TIMEOUT_MS,
+            topic_data: topics,
+        };
+        let (version_min, version_max) = self.produce_versions(all_have_ids);
+        Some(PlannedSend {
+            node,
+            request,
+            version_min,
+            version_max,
+            ticket,
+        })
+    }
+
+    fn produce_versions(&self, all_have_ids: bool) -> (i16, i16) {
+        let by_id = if all_have_ids {
+            i16::MAX
+        } else {
+            TOPIC_ID_VERSION - 1
+        };
+        match &self.transaction {
+            Some(transaction) if transaction.v2 => (IMPLICIT_ADD_VERSION, by_id),
+            Some(_) => (0, IMPLICIT_ADD_VERSION - 1),
+            None => (0, by_id),
+        }
+    }
+
+    fn plan_refresh(&mut self, plan: &mut Plan, now_ms: u64) {
+        if self.stale_topics.is_empty() {
+            return;
+        }
+        if now_ms >= self.refresh_not_before_ms {
+            plan.refresh = std::mem::take(&mut self.stale_topics);
+            self.refresh_not_before_ms = u64::MAX;
+        } else if self.refresh_not_before_ms != u64::MAX {
+            plan.wake_at(self.refresh_not_before_ms);
+        }
+    }
+
+    pub fn metadata_arrived(&mut self, failed: bool, now_ms: u64, rng: &dyn Rng) {
+        self.refresh_failures = if failed { self.refresh_failures + 1 } else { 0 };
+        self.refresh_not_before_ms = now_ms + millis(self.backoff.wait(self.refresh_failures, rng));
+    }
+
+    /// Gives up batches that are too old and not on their way.
+    fn expire(&mut self, now_ms: u64) {
+        let timeout_ms = millis(self.config.delivery_timeout);
+        let mut expired: Vec<(TopicPartition, Batch)> = Vec::new();
+        for (partition, queue) in &mut self.partitions {
+            let too_old = |batch: &Batch| batch.created_ms.saturating_add(timeout_ms) <= now_ms;
+            // A batch in flight may still succeed, and those behind it with it.
+            if queue.in_flight.is_empty() {
+                while queue.waiting.front().is_some_and(too_old) {
+                    expired.extend(queue.waiting.pop_front().map(|batch| (partition.clone(), batch)));
+                }
+            }
+        }
+        for (partition, batch) in expired {
+            self.used_bytes -= batch.accounted_bytes;
+            let numbered = batch.sequence.is_some();
+            let error = ProduceError::Expired {
+                partition: partition.clone(),
+                timeout_ms,
+            };
+            self.abort_transaction(&error);
+            self.end(&batch.outcome, batch.order, Ended::Failed(error));
+            if numbered {
+                self.renew_identity();
+            }
+        }
+    }
+
+    /// Numbers are out of step: a new epoch is needed. Within a transaction only an abort helps.
+    pub fn renew_identity(&mut self) {
+        if let Identity::Known {
+            producer_id,
+            producer_epoch,
+        } = self.identity
+            && self.transaction.is_none()
+        {
+            self.identity = Identity::Renewal {
+                producer_id,
+                producer_epoch,
+            };
+        }
+    }
+
+    /// The broker has given an id or an epoch.
+    pub fn identity_arrived(&mut self, producer_id: i64, producer_epoch: i16) {
+        self.identity = Identity::Known {
+            producer_id,
+            producer_epoch,
+        };
+        let mut unknown: Vec<(TopicPartition, Batch)> = Vec::new();
+        for (partition, queue) in &mut self.partitions {
+            queue.restart_sequences();
+            // Under a new epoch the broker would not recognise what it has already.
+            while let Some(at) = queue.waiting.iter().position(|batch| batch.ambiguous) {
+                unknown.extend(queue.waiting.remove(at).map(|batch| (partition.clone(), batch)));
+            }
+        }
+        for (partition, batch) in unknown {
+            self.used_bytes -= batch.accounted_bytes;
+            self.end(
+                &batch.outcome,
+                batch.order,
+                Ended::Failed(ProduceError::Unknown(partition)),
+            );
+        }
+    }
+}
+
+/// The longest that the fixed parts of a record get: its length, attributes, deltas, and the lengths within.
+const RECORD_OVERHEAD_MAX: usize = 36;
+/// The longest that the two lengths of a header get.
+const HEADER_OVERHEAD_MAX: usize = 10;
+
+/// How large a batch of this record alone gets at most, without compression.
+fn size_bound(record: &ProduceRecord<'_>) -> usize {
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let headers = record
+        .headers
+        .iter()
+        .map(|each| HEADER_OVERHEAD_MAX + each.key.len() + length(each.value));
+    HEADER_SIZE + RECORD_OVERHEAD_MAX + length(record.key) + length(record.value) + headers.sum::<usize>()
+}
+
+/// `timeout_ms` of a produce request.
+const PRODUCE_TIMEOUT_MS: i32 = 30_000;
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
