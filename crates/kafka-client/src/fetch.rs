@@ -4,6 +4,7 @@
 //! as they came, compressed, so that the thread that decodes them also pays for decompression. What was fetched and
 //! not taken yet is bounded in bytes; a partition whose records are not taken is not fetched on.
 
+mod answer;
 mod core;
 mod driver;
 mod filter;

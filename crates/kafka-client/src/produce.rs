@@ -5,6 +5,7 @@
 //! to be sent; where that cannot be known, records fail rather than being doubled.
 
 mod answer;
+mod append;
 mod core;
 mod driver;
 mod outcome;
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 use crate::client::{KafkaClient, lock};
 use crate::config::ProduceConfig;
 
-pub use self::core::{AppendError, ProduceRecord};
+pub use append::{AppendError, ProduceRecord};
 pub use outcome::{Delivery, ProduceError, RecordPosition};
 pub use resume::{EndOutcome, PreparedTransaction};
 pub use transactional::{InitOptions, InitOutcome};

@@ -4,16 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use millstream_kafka_wire::messages::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
-};
+use millstream_kafka_wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_types::Rng;
 
-use super::filter::Filter;
-use super::{FetchEvent, FetchedRecords};
+use super::FetchEvent;
 use crate::TopicPartition;
-use crate::admin::{ListedOffset, OffsetSpec};
+use crate::admin::OffsetSpec;
 use crate::backoff::Backoff;
 use crate::config::{FetchConfig, IsolationLevel, OffsetReset};
 use crate::error::ClientError;
@@ -25,10 +22,6 @@ const TOPIC_ID_VERSION: i16 = 13;
 const SHORT_WAIT_MS: i32 = 20;
 /// A partition is not fetched while so many full answers of it wait to be taken.
 const ANSWERS_BUFFERED: usize = 2;
-/// How often a damaged batch is fetched again before it is believed.
-const CORRUPT_ATTEMPTS_MAX: u32 = 3;
-/// For how long the hint to fetch from another replica holds.
-const PREFERRED_REPLICA_MS: u64 = 300_000;
 
 /// One fetch that is to be sent.
 pub(super) struct PlannedFetch {
@@ -40,10 +33,10 @@ pub(super) struct PlannedFetch {
 
 /// What a fetch was about, to be given back with its answer.
 pub(super) struct Ticket {
-    node: i32,
+    pub node: i32,
     /// Partitions with the generation that asked; another generation does not want the answer.
-    partitions: Vec<(TopicPartition, u64)>,
-    topic_ids: BTreeMap<Uuid, KafkaString>,
+    pub partitions: Vec<(TopicPartition, u64)>,
+    pub topic_ids: BTreeMap<Uuid, KafkaString>,
 }
 
 /// What is to be done next.
@@ -65,7 +58,7 @@ impl Plan {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Status {
+pub(super) enum Status {
     Idle,
     InFlight,
     /// The position is not in the log; another is to be looked up.
@@ -74,38 +67,38 @@ enum Status {
     Failed,
 }
 
-struct PartitionState {
-    generation: u64,
-    position: i64,
-    last_epoch: i32,
-    topic_id: Uuid,
-    status: Status,
-    paused: bool,
-    buffered_bytes: usize,
-    failures: u32,
-    failing_since_ms: Option<u64>,
-    not_before_ms: u64,
-    preferred_replica: Option<(i32, u64)>,
+pub(super) struct PartitionState {
+    pub generation: u64,
+    pub position: i64,
+    pub last_epoch: i32,
+    pub topic_id: Uuid,
+    pub status: Status,
+    pub paused: bool,
+    pub buffered_bytes: usize,
+    pub failures: u32,
+    pub failing_since_ms: Option<u64>,
+    pub not_before_ms: u64,
+    pub preferred_replica: Option<(i32, u64)>,
     /// What was last told about the end of the log.
-    reported_end: Option<(i64, i64)>,
+    pub reported_end: Option<(i64, i64)>,
     /// Partitions that got data last come last.
-    served: u64,
+    pub served: u64,
 }
 
 pub(super) struct FetchCore {
-    config: FetchConfig,
-    rack: KafkaString,
-    give_up_after_ms: u64,
-    backoff: Backoff,
-    partitions: BTreeMap<TopicPartition, PartitionState>,
-    busy_nodes: BTreeSet<i32>,
-    stale_topics: BTreeSet<KafkaString>,
-    refresh_not_before_ms: u64,
-    refresh_failures: u32,
-    events: VecDeque<(u64, FetchEvent)>,
-    buffered_bytes: usize,
-    next_generation: u64,
-    served: u64,
+    pub config: FetchConfig,
+    pub rack: KafkaString,
+    pub give_up_after_ms: u64,
+    pub backoff: Backoff,
+    pub partitions: BTreeMap<TopicPartition, PartitionState>,
+    pub busy_nodes: BTreeSet<i32>,
+    pub stale_topics: BTreeSet<KafkaString>,
+    pub refresh_not_before_ms: u64,
+    pub refresh_failures: u32,
+    pub events: VecDeque<(u64, FetchEvent)>,
+    pub buffered_bytes: usize,
+    pub next_generation: u64,
+    pub served: u64,
 }
 
 impl FetchCore {
@@ -392,261 +385,6 @@ impl FetchCore {
             ticket,
         })
     }
-
-    /// An answer, or why there is none.
-    pub fn complete(
-        &mut self,
-        ticket: Ticket,
-        result: Result<FetchResponse, ClientError>,
-        now_ms: u64,
-        rng: &dyn Rng,
-    ) {
-        self.busy_nodes.remove(&ticket.node);
-        let mut waiting: BTreeMap<TopicPartition, u64> = ticket.partitions.into_iter().collect();
-        waiting.retain(|partition, generation| {
-            self.partitions
-                .get(partition)
-                .is_some_and(|state| state.generation == *generation)
-        });
-        let response = match result.and_then(|response| match response.error_code.check() {
-            Ok(()) => Ok(response),
-            Err(code) => Err(ClientError::broker("fetching", code)),
-        }) {
-            Ok(response) => response,
-            Err(error) => {
-                for partition in waiting.into_keys() {
-                    self.settle_failure(&partition, &error, now_ms, rng);
-                }
-                return;
-            }
-        };
-        for topic in response.responses {
-            let name = if topic.topic.is_empty() {
-                ticket.topic_ids.get(&topic.topic_id)
-            } else {
-                Some(&topic.topic)
-            };
-            let Some(name) = name.cloned() else { continue };
-            for data in topic.partitions {
-                let partition = TopicPartition {
-                    topic: name.clone(),
-                    partition: data.partition_index,
-                };
-                // The name came with the answer: the partition of the assignment holds less memory.
-                if let Some((partition, _)) = waiting.remove_entry(&partition) {
-                    self.complete_partition(&partition, data, now_ms, rng);
-                }
-            }
-        }
-        // What the broker did not mention is asked for again.
-        for partition in waiting.into_keys() {
-            self.note_failure(&partition, None, now_ms, rng);
-        }
-    }
-
-    fn complete_partition(
-        &mut self,
-        partition: &TopicPartition,
-        data: PartitionData,
-        now_ms: u64,
-        rng: &dyn Rng,
-    ) {
-        let Some(state) = self.partitions.get_mut(partition) else {
-            return;
-        };
-        if let Err(code) = data.error_code.check() {
-            if code == ErrorCode::OFFSET_OUT_OF_RANGE {
-                return self.out_of_range(partition);
-            }
-            let error = ClientError::broker(format!("fetching partition {partition}"), code);
-            return self.settle_failure(partition, &error, now_ms, rng);
-        }
-        state.status = Status::Idle;
-        if data.preferred_read_replica >= 0 {
-            state.preferred_replica = Some((data.preferred_read_replica, now_ms + PREFERRED_REPLICA_MS));
-            return;
-        }
-        if data.diverging_epoch.end_offset >= 0 {
-            let (from, to) = (state.position, data.diverging_epoch.end_offset);
-            state.position = to;
-            state.last_epoch = -1;
-            return self.push(partition, |partition| FetchEvent::Reset { partition, from, to });
-        }
-        self.accept(partition, data, now_ms, rng);
-    }
-
-    fn accept(&mut self, partition: &TopicPartition, data: PartitionData, now_ms: u64, rng: &dyn Rng) {
-        let Some(state) = self.partitions.get_mut(partition) else {
-            return;
-        };
-        let read_committed = self.config.isolation_level == IsolationLevel::ReadCommitted;
-        let filter = Filter {
-            position: state.position,
-            check_crcs: self.config.check_crcs,
-            aborted: data.aborted_transactions.as_deref().filter(|_| read_committed),
-        };
-        let visible = match filter.apply(data.records.unwrap_or_default()) {
-            Ok(visible) => visible,
-            Err(error) => {
-                let what = format!(
-                    "partition {partition}, a batch from offset {} on: {error}",
-                    state.position
-                );
-                let error = ClientError::broker(what, ErrorCode::CORRUPT_MESSAGE);
-                if state.failures >= CORRUPT_ATTEMPTS_MAX {
-                    return self.fail(partition, error);
-                }
-                return self.settle_failure(partition, &error, now_ms, rng);
-            }
-        };
-        state.failures = 0;
-        state.failing_since_ms = None;
-        let end = (data.high_watermark, data.last_stable_offset);
-        let moved = visible.next_offset > state.position;
-        if !moved && state.reported_end == Some(end) {
-            return;
-        }
-        if moved {
-            self.served += 1;
-            state.served = self.served;
-            state.last_epoch = visible.last_epoch;
-        }
-        state.reported_end = Some(end);
-        state.position = visible.next_offset;
-        let records = FetchedRecords {
-            partition: partition.clone(),
-            batches: visible.batches,
-            next_offset: visible.next_offset,
-            high_watermark: data.high_watermark,
-            last_stable_offset: data.last_stable_offset,
-            log_start_offset: data.log_start_offset,
-        };
-        let bytes = records.bytes();
-        state.buffered_bytes += bytes;
-        self.buffered_bytes += bytes;
-        self.push(partition, |_| FetchEvent::Records(records));
-    }
-
-    fn push(&mut self, partition: &TopicPartition, event: impl FnOnce(TopicPartition) -> FetchEvent) {
-        let generation = self.partitions.get(partition).map_or(0, |state| state.generation);
-        self.events.push_back((generation, event(partition.clone())));
-    }
-
-    fn out_of_range(&mut self, partition: &TopicPartition) {
-        let Some(state) = self.partitions.get_mut(partition) else {
-            return;
-        };
-        if self.config.offset_reset == OffsetReset::None {
-            let what = format!("partition {partition} has no offset {}", state.position);
-            return self.fail(
-                partition,
-                ClientError::broker(what, ErrorCode::OFFSET_OUT_OF_RANGE),
-            );
-        }
-        state.status = Status::NeedsReset;
-    }
-
-    /// The positions that were looked up, or why not.
-    pub fn reset_arrived(
-        &mut self,
-        asked: Vec<TopicPartition>,
-        result: Result<BTreeMap<TopicPartition, ListedOffset>, ClientError>,
-        now_ms: u64,
-        rng: &dyn Rng,
-    ) {
-        for partition in asked {
-            let Some(state) = self.partitions.get_mut(&partition) else {
-                continue;
-            };
-            if state.status != Status::Resetting {
-                continue;
-            }
-            match &result {
-                Ok(found) => {
-                    let Some(listed) = found.get(&partition) else {
-                        continue;
-                    };
-                    let (from, to) = (state.position, listed.offset);
-                    state.position = to;
-                    state.last_epoch = -1;
-                    state.status = Status::Idle;
-                    self.push(&partition, |partition| FetchEvent::Reset { partition, from, to });
-                }
-                Err(error) if error.is_retriable() => {
-                    state.status = Status::NeedsReset;
-                    self.note_failure(&partition, error.code(), now_ms, rng);
-                }
-                Err(error) => self.fail(&partition, error.clone()),
-            }
-        }
-    }
-
-    /// Whether an error passes, and what to do meanwhile.
-    fn settle_failure(
-        &mut self,
-        partition: &TopicPartition,
-        error: &ClientError,
-        now_ms: u64,
-        rng: &dyn Rng,
-    ) {
-        if !error.is_retriable() {
-            return self.fail(partition, error.clone());
-        }
-        if let Some(state) = self.partitions.get_mut(partition) {
-            state.status = Status::Idle;
-            state.preferred_replica = None;
-        }
-        self.stale_topics.insert(partition.topic.clone());
-        self.note_failure(partition, error.code(), now_ms, rng);
-    }
-
-    /// Waits before the next attempt; a topic that stays away is given up.
-    fn note_failure(
-        &mut self,
-        partition: &TopicPartition,
-        code: Option<ErrorCode>,
-        now_ms: u64,
-        rng: &dyn Rng,
-    ) {
-        let Some(state) = self.partitions.get_mut(partition) else {
-            return;
-        };
-        if state.status == Status::Failed {
-            return;
-        }
-        if state.status == Status::InFlight {
-            state.status = Status::Idle;
-        }
-        let wait = self.backoff.wait(state.failures, rng);
-        state.failures += 1;
-        state.not_before_ms = now_ms + millis(wait);
-        let since = *state.failing_since_ms.get_or_insert(now_ms);
-        let gone = matches!(
-            code,
-            Some(
-                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-                    | ErrorCode::UNKNOWN_TOPIC_ID
-                    | ErrorCode::INCONSISTENT_TOPIC_ID
-            )
-        );
-        if gone && now_ms - since >= self.give_up_after_ms {
-            let code = code.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-            self.fail(
-                partition,
-                ClientError::broker(format!("partition {partition}"), code),
-            );
-        }
-    }
-
-    fn fail(&mut self, partition: &TopicPartition, error: ClientError) {
-        let Some(state) = self.partitions.get_mut(partition) else {
-            return;
-        };
-        if state.status != Status::Failed {
-            state.status = Status::Failed;
-            self.push(partition, |partition| FetchEvent::Failed { partition, error });
-        }
-    }
 }
 
 fn node_to_ask(
@@ -667,6 +405,6 @@ fn event_bytes(event: &FetchEvent) -> usize {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
