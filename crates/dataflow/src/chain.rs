@@ -292,7 +292,12 @@ impl OperatorStage {
         now_ms: i64,
         collected: &mut Collected,
     ) -> Result<(), DataflowError> {
-        let blocks = self.operator.snapshot(scope)?;
+        // What a finished operator still holds is of no use to anybody.
+        let blocks = if self.finished {
+            StateBlocks::new()
+        } else {
+            self.operator.snapshot(scope)?
+        };
         collected.states.push(InstanceState {
             uid: Arc::clone(&self.metrics.uid),
             subtask: self.metrics.subtask,

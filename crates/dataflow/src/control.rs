@@ -92,10 +92,13 @@ impl RestoredState {
         of_operator().next()?;
         let same = of_operator().all(|s| s.parallelism == parallelism);
         let own = || of_operator().filter(|s| !same || s.subtask == subtask);
+        let finished = own().all(|s| s.finished);
+        // Operators that finished leave no state; it must not be mistaken for that of others.
+        let with_state = own().filter(|s| finished || !s.finished || !s.blocks.is_empty());
         Some(InstanceRestore {
-            blocks: own().map(|s| s.blocks.clone()).collect(),
+            blocks: with_state.map(|s| s.blocks.clone()).collect(),
             watermark: own().map(|s| s.watermark).min().unwrap_or(Watermark::MIN),
-            finished: own().all(|s| s.finished),
+            finished,
         })
     }
 }

@@ -387,7 +387,9 @@ impl Builder {
         let (restored, mut finished) = (restore.is_some(), false);
         if let Some(restore) = restore {
             (context.watermark, finished) = (restore.watermark, restore.finished);
-            operator.restore(restore.blocks, &context)?;
+            if !finished {
+                operator.restore(restore.blocks, &context)?;
+            }
         }
         let metrics = instance.metrics;
         Ok(Stage::Operator(OperatorStage {

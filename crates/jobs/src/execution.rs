@@ -1,0 +1,177 @@
+//! One execution of a job, seen from the outside: the events of its workers, its checkpoints, its end.
+//!
+//! Both drivers share it: it neither waits nor knows threads. An execution ends when its last checkpoint is committed
+//! everywhere, or with an error; then a new one may begin from the newest checkpoint.
+
+use std::collections::VecDeque;
+
+use millstream_dataflow::{Command, DataflowError, WorkerEvent};
+use millstream_plan::Plan;
+use millstream_state::{CheckpointHeader, OperatorEntry};
+use millstream_types::{CheckpointId, ErrorKind};
+
+use crate::checkpoints::{Checkpoints, operator_entries};
+use crate::coordinator::{CheckpointCoordinator, CheckpointReason, Effect};
+use crate::settings::CheckpointSettings;
+use crate::status::CheckpointStats;
+
+/// What all checkpoints of a job say of it.
+#[derive(Clone, Debug)]
+pub(crate) struct JobDescription {
+    identity: String,
+    max_parallelism: u16,
+    operators: Vec<OperatorEntry>,
+}
+
+impl JobDescription {
+    pub fn new(identity: &str, plan: &Plan, max_parallelism: u16) -> Self {
+        Self {
+            identity: identity.to_owned(),
+            max_parallelism,
+            operators: operator_entries(plan),
+        }
+    }
+
+    fn header(
+        &self,
+        checkpoint: CheckpointId,
+        triggered_ms: i64,
+        reason: CheckpointReason,
+    ) -> CheckpointHeader {
+        CheckpointHeader {
+            checkpoint: checkpoint.0,
+            triggered_ms,
+            job: self.identity.clone(),
+            max_parallelism: self.max_parallelism,
+            operators: self.operators.clone(),
+            finished: reason == CheckpointReason::Final,
+        }
+    }
+}
+
+pub(crate) struct Execution {
+    description: JobDescription,
+    coordinator: CheckpointCoordinator,
+    workers: usize,
+    running: usize,
+    finished: usize,
+}
+
+impl Execution {
+    pub fn new(
+        description: JobDescription,
+        settings: Option<CheckpointSettings>,
+        workers: usize,
+        next_checkpoint: u64,
+        stats: CheckpointStats,
+        now_ms: i64,
+    ) -> Self {
+        let coordinator =
+            CheckpointCoordinator::new(settings, workers, next_checkpoint, now_ms).with_stats(stats);
+        Self {
+            description,
+            coordinator,
+            workers,
+            running: 0,
+            finished: 0,
+        }
+    }
+
+    pub fn stats(&self) -> &CheckpointStats {
+        self.coordinator.stats()
+    }
+
+    pub fn next_checkpoint(&self) -> u64 {
+        self.coordinator.next_number()
+    }
+
+    /// Whether every worker has opened its sources and sinks.
+    pub fn is_running(&self) -> bool {
+        self.running == self.workers
+    }
+
+    pub fn request(&mut self, reason: CheckpointReason) {
+        self.coordinator.request(reason);
+    }
+
+    /// When [`Execution::tick`] should be called at the latest.
+    pub fn next_deadline_ms(&self) -> Option<i64> {
+        if self.is_running() {
+            self.coordinator.next_deadline_ms()
+        } else {
+            None
+        }
+    }
+
+    /// Begins what is due.
+    pub fn tick(&mut self, now_ms: i64) -> Vec<Effect> {
+        if self.is_running() {
+            self.coordinator.tick(now_ms)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// A worker reported something; the error is that of a worker that failed.
+    pub fn event(&mut self, event: WorkerEvent) -> Result<Option<Effect>, DataflowError> {
+        match event {
+            WorkerEvent::Running { .. } => self.running += 1,
+            WorkerEvent::Finished { .. } => {
+                self.finished += 1;
+                if self.finished == self.workers {
+                    self.coordinator.request(CheckpointReason::Final);
+                }
+            }
+            WorkerEvent::Acknowledged {
+                worker,
+                checkpoint,
+                states,
+            } => {
+                return Ok(self.coordinator.acknowledged(worker, checkpoint, states));
+            }
+            WorkerEvent::Committed { worker, checkpoint } => {
+                return Ok(self.coordinator.committed(worker, checkpoint));
+            }
+            WorkerEvent::Failed { error, .. } => return Err(error),
+            WorkerEvent::Closed { .. } => {}
+        }
+        Ok(None)
+    }
+
+    /// Carries out effects and what follows from them; tells why the job is over, if it is.
+    pub fn carry_out(
+        &mut self,
+        effects: impl IntoIterator<Item = Effect>,
+        checkpoints: &mut Checkpoints,
+        now_ms: impl Fn() -> i64,
+        mut command: impl FnMut(Command),
+    ) -> Result<Option<CheckpointReason>, DataflowError> {
+        let mut effects = VecDeque::from_iter(effects);
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Trigger { checkpoint, stop } => command(Command::Trigger { checkpoint, stop }),
+                Effect::Complete { checkpoint, is_base } => {
+                    command(Command::Completed { checkpoint, is_base })
+                }
+                Effect::Write {
+                    checkpoint,
+                    triggered_ms,
+                    reason,
+                    states,
+                } => {
+                    let header = self.description.header(checkpoint, triggered_ms, reason);
+                    let result = checkpoints
+                        .write(header, states)
+                        .map_err(|error| error.to_string());
+                    effects.extend(self.coordinator.written(checkpoint, result, now_ms()));
+                }
+                Effect::Finished { reason } => return Ok(Some(reason)),
+                Effect::FailJob { reason } => {
+                    let message = format!("exceeded checkpoint tolerable failure threshold: {reason}");
+                    return Err(DataflowError::new(ErrorKind::Environment, message));
+                }
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,225 @@
+//! The master of a job: a thread that starts executions, drives their checkpoints and decides after failures.
+//!
+//! It is off the data path: workers tell it what happened, it tells them what to do, and it writes checkpoints while
+//! they go on. All decisions are made by pure parts ([`crate::coordinator`], [`crate::restart`]).
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use millstream_dataflow::threaded::ThreadedJob;
+use millstream_dataflow::{Command, DataflowError, EventSink, Graph, WorkerEvent};
+use millstream_types::{Clock, Rng};
+
+use crate::checkpoints::Checkpoints;
+use crate::collect::Collector;
+use crate::coordinator::{CheckpointReason, Effect};
+use crate::execution::{Execution, JobDescription};
+use crate::job::Shared;
+use crate::restart::RestartStrategy;
+use crate::settings::CheckpointSettings;
+use crate::status::JobStatus;
+
+/// Longest time that the master waits without looking around.
+const WAIT_MS_MAX: i64 = 60_000;
+
+/// What the master is told.
+pub(crate) enum Message {
+    Worker { attempt: u32, event: WorkerEvent },
+    Cancel,
+    Stop,
+    Checkpoint,
+}
+
+/// How an execution ended.
+enum End {
+    Finished(CheckpointReason),
+    Canceled,
+    Failed(DataflowError),
+}
+
+pub(crate) struct Master {
+    pub name: String,
+    pub description: JobDescription,
+    pub graph: Graph,
+    pub restart: RestartStrategy,
+    pub settings: Option<CheckpointSettings>,
+    pub checkpoints: Checkpoints,
+    pub shared: Arc<Shared>,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<dyn Rng>,
+    pub inbox: Receiver<Message>,
+    pub messages: Sender<Message>,
+    pub collector: Option<Collector>,
+    pub canceled: bool,
+    pub attempt: u32,
+    pub next_checkpoint: u64,
+}
+
+impl Master {
+    pub fn run(mut self) {
+        loop {
+            let end = self.execute().unwrap_or_else(End::Failed);
+            match end {
+                End::Finished(reason) => return self.finish(reason),
+                End::Canceled => return self.cancel(),
+                End::Failed(_) if self.canceled => return self.cancel(),
+                End::Failed(error) => {
+                    if !self.wait_for_restart(error) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// The job came to its end. Only one that was stopped can go on from its checkpoint.
+    fn finish(&mut self, reason: CheckpointReason) {
+        if reason == CheckpointReason::Final
+            && let Err(error) = self.checkpoints.remove_all()
+        {
+            tracing::warn!(job = self.name, %error, "cannot remove the checkpoints of a finished job");
+        }
+        self.tell_reader(Ok(()));
+        self.shared.enter(JobStatus::Finished, self.now_ms());
+    }
+
+    fn cancel(&mut self) {
+        if let Err(error) = self.checkpoints.remove_all() {
+            tracing::warn!(job = self.name, %error, "cannot remove the checkpoints of a canceled job");
+        }
+        self.tell_reader(Ok(()));
+        self.shared.enter(JobStatus::Canceled, self.now_ms());
+    }
+
+    fn tell_reader(&self, result: Result<(), DataflowError>) {
+        if let Some(collector) = &self.collector {
+            collector.end(result);
+        }
+    }
+
+    /// After a failure: waits as the restart strategy says; `false` if the job is over.
+    fn wait_for_restart(&mut self, error: DataflowError) -> bool {
+        let now_ms = self.now_ms();
+        self.shared.lock().error = Some(error.clone());
+        let Some(delay_ms) = self.restart.failed(now_ms, self.rng.as_ref()) else {
+            tracing::error!(job = self.name, %error, "job failed");
+            self.tell_reader(Err(error));
+            self.shared.enter(JobStatus::Failed, now_ms);
+            return false;
+        };
+        tracing::warn!(job = self.name, %error, delay_ms, "job failed and is restarted");
+        self.shared.enter(JobStatus::Restarting, now_ms);
+        self.shared.lock().restarts += 1;
+        let until_ms = now_ms.saturating_add(delay_ms);
+        while self.now_ms() < until_ms {
+            match self.receive(Some(until_ms)) {
+                Some(Message::Cancel) => {
+                    self.cancel();
+                    return false;
+                }
+                // There is nothing to take a checkpoint of: the newest one is what a stopped job goes on from.
+                Some(Message::Stop) => {
+                    self.finish(CheckpointReason::Stop);
+                    return false;
+                }
+                _ => {}
+            }
+        }
+        true
+    }
+
+    /// The next message, if one comes before `until_ms`.
+    fn receive(&self, until_ms: Option<i64>) -> Option<Message> {
+        let wait_ms = until_ms.map_or(WAIT_MS_MAX, |until| until.saturating_sub(self.now_ms()));
+        let wait_ms = u64::try_from(wait_ms.clamp(0, WAIT_MS_MAX)).unwrap_or(0);
+        match self.inbox.recv_timeout(Duration::from_millis(wait_ms)) {
+            Ok(message) => Some(message),
+            // The master holds a sender itself, so the channel never ends.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// Runs the job once, from its newest checkpoint.
+    fn execute(&mut self) -> Result<End, DataflowError> {
+        self.attempt += 1;
+        let restore = self.checkpoints.load_latest()?;
+        if let Some(restore) = &restore {
+            self.next_checkpoint = self.next_checkpoint.max(restore.checkpoint.0 + 1);
+            self.shared.lock().checkpoints.restored += 1;
+            tracing::info!(
+                job = self.name,
+                checkpoint = restore.checkpoint.0,
+                "job goes on from a checkpoint"
+            );
+        }
+        self.shared.enter(JobStatus::Initializing, self.now_ms());
+        let (attempt, messages) = (self.attempt, self.messages.clone());
+        let events = EventSink::new(move |event| {
+            // The master outlives its workers.
+            let _ = messages.send(Message::Worker { attempt, event });
+        });
+        let job = ThreadedJob::start(&self.name, &self.graph, Arc::clone(&self.clock), restore, events)?;
+        let stats = {
+            let mut state = self.shared.lock();
+            state.metrics = job.metrics().clone();
+            state.checkpoints.clone()
+        };
+        let mut execution = Execution::new(
+            self.description.clone(),
+            self.settings,
+            job.workers(),
+            self.next_checkpoint,
+            stats,
+            self.now_ms(),
+        );
+        let end = self.drive(&job, &mut execution).unwrap_or_else(End::Failed);
+        self.next_checkpoint = execution.next_checkpoint();
+        if matches!(end, End::Failed(_)) {
+            self.shared.enter(JobStatus::Failing, self.now_ms());
+        }
+        job.close();
+        Ok(end)
+    }
+
+    /// Handles messages until the execution ends.
+    fn drive(&mut self, job: &ThreadedJob, execution: &mut Execution) -> Result<End, DataflowError> {
+        loop {
+            let message = self.receive(execution.next_deadline_ms());
+            let mut effects: Vec<Effect> = Vec::new();
+            match message {
+                Some(Message::Cancel) => {
+                    self.canceled = true;
+                    self.shared.enter(JobStatus::Cancelling, self.now_ms());
+                    return Ok(End::Canceled);
+                }
+                Some(Message::Stop) => execution.request(CheckpointReason::Stop),
+                Some(Message::Checkpoint) => execution.request(CheckpointReason::Requested),
+                Some(Message::Worker { attempt, event }) if attempt == self.attempt => {
+                    effects.extend(execution.event(event)?);
+                    if execution.is_running() {
+                        self.shared.enter(JobStatus::Running, self.now_ms());
+                    }
+                }
+                // Left over from an earlier execution.
+                Some(Message::Worker { .. }) | None => {}
+            }
+            effects.extend(execution.tick(self.now_ms()));
+            let clock = Arc::clone(&self.clock);
+            let over = execution.carry_out(
+                effects,
+                &mut self.checkpoints,
+                || clock.now_ms(),
+                |command: Command| job.command(&command),
+            );
+            self.shared.lock().checkpoints = execution.stats().clone();
+            if let Some(reason) = over? {
+                return Ok(End::Finished(reason));
+            }
+        }
+    }
+}

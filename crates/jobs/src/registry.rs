@@ -1,0 +1,52 @@
+//! The jobs of a process, by id.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use millstream_dataflow::DataflowError;
+
+use crate::job::{JobHandle, JobRequest, submit};
+use crate::status::JobId;
+
+/// Ended jobs that are remembered.
+const ENDED_JOBS_MAX: usize = 100;
+
+/// All jobs that were submitted through it. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct JobRegistry {
+    jobs: Arc<Mutex<BTreeMap<JobId, JobHandle>>>,
+}
+
+impl JobRegistry {
+    pub fn submit(&self, request: JobRequest) -> Result<JobHandle, DataflowError> {
+        let handle = submit(request)?;
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.insert(handle.id(), handle.clone());
+        let mut ended: Vec<(i64, JobId)> = jobs
+            .values()
+            .filter(|job| job.status().is_terminal())
+            .map(|job| (job.started_ms(), job.id()))
+            .collect();
+        ended.sort_unstable();
+        for (_, id) in ended.iter().take(ended.len().saturating_sub(ENDED_JOBS_MAX)) {
+            jobs.remove(id);
+        }
+        Ok(handle)
+    }
+
+    pub fn get(&self, id: JobId) -> Option<JobHandle> {
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+    }
+
+    /// Oldest first.
+    pub fn list(&self) -> Vec<JobHandle> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<JobHandle> = jobs.values().cloned().collect();
+        all.sort_by_key(|job| (job.started_ms(), job.id()));
+        all
+    }
+}

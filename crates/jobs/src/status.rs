@@ -1,0 +1,151 @@
+//! What is known of a job: identity, state, checkpoints.
+
+use std::fmt;
+
+use millstream_types::Rng;
+
+/// Identity of one submission: 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u128);
+
+impl JobId {
+    pub fn random(rng: &dyn Rng) -> Self {
+        Self(u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64()))
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let well_formed = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        well_formed
+            .then(|| u128::from_str_radix(text, 16).ok().map(Self))
+            .flatten()
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// State of a job, in Flink's words.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum JobStatus {
+    Initializing,
+    Created,
+    Running,
+    Failing,
+    Failed,
+    Cancelling,
+    Canceled,
+    Finished,
+    Restarting,
+    Suspended,
+    Reconciling,
+}
+
+impl JobStatus {
+    /// As REST and the command line print it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Initializing => "INITIALIZING",
+            Self::Created => "CREATED",
+            Self::Running => "RUNNING",
+            Self::Failing => "FAILING",
+            Self::Failed => "FAILED",
+            Self::Cancelling => "CANCELLING",
+            Self::Canceled => "CANCELED",
+            Self::Finished => "FINISHED",
+            Self::Restarting => "RESTARTING",
+            Self::Suspended => "SUSPENDED",
+            Self::Reconciling => "RECONCILING",
+        }
+    }
+
+    /// Whether nothing follows.
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Failed | Self::Canceled | Self::Finished)
+    }
+}
+
+/// One checkpoint, as listings show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointRecord {
+    pub id: u64,
+    pub status: CheckpointStatus,
+    /// It was asked for (a savepoint, a stop, the end), not due.
+    pub is_requested: bool,
+    pub triggered_ms: i64,
+    /// When it was completed or failed.
+    pub ended_ms: Option<i64>,
+    /// Bytes written, and bytes of the whole state.
+    pub written_bytes: u64,
+    pub full_bytes: u64,
+    pub failure: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CheckpointStatus {
+    InProgress,
+    Completed,
+    Failed,
+}
+
+/// Checkpoints of a job: counts, and the newest ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckpointStats {
+    pub completed: u64,
+    pub failed: u64,
+    pub restored: u64,
+    /// Oldest first.
+    pub history: Vec<CheckpointRecord>,
+}
+
+/// Checkpoints in a history (`web.checkpoints.history`).
+const HISTORY_LENGTH: usize = 10;
+
+impl CheckpointStats {
+    /// The newest completed one.
+    pub fn latest_completed(&self) -> Option<&CheckpointRecord> {
+        self.history
+            .iter()
+            .rev()
+            .find(|record| record.status == CheckpointStatus::Completed)
+    }
+
+    pub(crate) fn begin(&mut self, record: CheckpointRecord) {
+        if self.history.len() == HISTORY_LENGTH {
+            self.history.remove(0);
+        }
+        self.history.push(record);
+    }
+
+    pub(crate) fn end(&mut self, id: u64, change: impl FnOnce(&mut CheckpointRecord)) {
+        if let Some(record) = self.history.iter_mut().find(|record| record.id == id) {
+            change(record);
+            match record.status {
+                CheckpointStatus::Completed => self.completed += 1,
+                CheckpointStatus::Failed => self.failed += 1,
+                CheckpointStatus::InProgress => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_32_digits_and_read_back() {
+        let id = JobId(0xAB);
+        assert_eq!(id.to_string(), "000000000000000000000000000000ab");
+        assert_eq!(JobId::parse(&id.to_string()), Some(id));
+        assert_eq!((JobId::parse("ab"), JobId::parse(&"+".repeat(32))), (None, None));
+    }
+}

@@ -1,0 +1,136 @@
+//! A job that moves only when stepped: the same graph, coordinator and checkpoints, on the caller's thread and clock.
+//!
+//! For tests and simulation. Restarts are the caller's to order, so that a run can be interrupted at any step.
+
+use std::sync::Arc;
+
+use millstream_dataflow::{DataflowError, Graph, StepOutcome, SteppedJob};
+use millstream_plan::Plan;
+
+use crate::checkpoints::Checkpoints;
+use crate::coordinator::CheckpointReason;
+use crate::execution::{Execution, JobDescription};
+use crate::settings::CheckpointSettings;
+use crate::status::CheckpointStats;
+
+/// See the module's documentation.
+pub struct SteppedRun {
+    graph: Graph,
+    settings: Option<CheckpointSettings>,
+    description: JobDescription,
+    checkpoints: Checkpoints,
+    job: SteppedJob,
+    execution: Execution,
+}
+
+impl SteppedRun {
+    /// Starts a graph made by [`crate::translate::translate`] from `plan`, from its newest checkpoint if it has one.
+    pub fn start(
+        graph: Graph,
+        plan: &Plan,
+        settings: Option<CheckpointSettings>,
+        checkpoints: Checkpoints,
+        now_ms: i64,
+    ) -> Result<Self, DataflowError> {
+        let description = JobDescription::new("stepped", plan, graph.settings.max_parallelism);
+        let (job, execution) = begin(
+            &graph,
+            settings,
+            &description,
+            &checkpoints,
+            CheckpointStats::default(),
+            1,
+            now_ms,
+        )?;
+        Ok(Self {
+            graph,
+            settings,
+            description,
+            checkpoints,
+            job,
+            execution,
+        })
+    }
+
+    /// One step of every worker and of the coordinator. Tells why the job is over, if it is.
+    pub fn step(&mut self, now_ms: i64) -> Result<(StepOutcome, Option<CheckpointReason>), DataflowError> {
+        let mut outcome = self.job.step(now_ms)?;
+        let mut effects = Vec::new();
+        for event in self.job.events() {
+            effects.extend(self.execution.event(event)?);
+        }
+        effects.extend(self.execution.tick(now_ms));
+        if !effects.is_empty() {
+            outcome = StepOutcome::Progress;
+        }
+        let job = &self.job;
+        let over = self.execution.carry_out(
+            effects,
+            &mut self.checkpoints,
+            || now_ms,
+            |command| job.command(&command),
+        )?;
+        Ok((outcome, over))
+    }
+
+    /// Steps until the job is over or waits for something outside.
+    pub fn run(&mut self, now_ms: i64) -> Result<Option<CheckpointReason>, DataflowError> {
+        loop {
+            let (outcome, over) = self.step(now_ms)?;
+            if over.is_some() || outcome != StepOutcome::Progress {
+                return Ok(over);
+            }
+        }
+    }
+
+    /// Asks for a checkpoint; it is taken in the following steps.
+    pub fn request(&mut self, reason: CheckpointReason) {
+        self.execution.request(reason);
+    }
+
+    pub fn stats(&self) -> &CheckpointStats {
+        self.execution.stats()
+    }
+
+    pub fn metrics(&self) -> &millstream_dataflow::JobMetrics {
+        self.job.metrics()
+    }
+
+    /// Throws the workers away, as a crash does, and starts again from the newest checkpoint.
+    pub fn crash_and_restore(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        let (stats, next) = (self.execution.stats().clone(), self.execution.next_checkpoint());
+        (self.job, self.execution) = begin(
+            &self.graph,
+            self.settings,
+            &self.description,
+            &self.checkpoints,
+            stats,
+            next,
+            now_ms,
+        )?;
+        Ok(())
+    }
+
+    /// The checkpoints, to start another run from.
+    pub fn into_checkpoints(self) -> Checkpoints {
+        self.checkpoints
+    }
+}
+
+fn begin(
+    graph: &Graph,
+    settings: Option<CheckpointSettings>,
+    description: &JobDescription,
+    checkpoints: &Checkpoints,
+    stats: CheckpointStats,
+    next: u64,
+    now_ms: i64,
+) -> Result<(SteppedJob, Execution), DataflowError> {
+    let restore: Option<Arc<_>> = checkpoints.load_latest()?;
+    let next = restore
+        .as_ref()
+        .map_or(next, |restore| next.max(restore.checkpoint.0 + 1));
+    let job = SteppedJob::start(graph, now_ms, restore)?;
+    let execution = Execution::new(description.clone(), settings, job.workers(), next, stats, now_ms);
+    Ok((job, execution))
+}

@@ -1,0 +1,162 @@
+//! The checkpoint coordinator as a machine of events and effects.
+
+use millstream_jobs::coordinator::Effect;
+use millstream_jobs::{CheckpointCoordinator, CheckpointReason, CheckpointSettings, CheckpointStatus};
+use millstream_types::CheckpointId;
+
+const SETTINGS: CheckpointSettings = CheckpointSettings {
+    interval_ms: 100,
+    timeout_ms: 50,
+    min_pause_ms: 30,
+    tolerable_failures: 1,
+    retained: 1,
+};
+
+fn coordinator() -> CheckpointCoordinator {
+    CheckpointCoordinator::new(Some(SETTINGS), 2, 1, 0)
+}
+
+fn trigger(checkpoint: u64) -> Effect {
+    Effect::Trigger {
+        checkpoint: CheckpointId(checkpoint),
+        stop: false,
+    }
+}
+
+/// Both workers acknowledge; the effect must be the writing.
+fn acknowledge(coordinator: &mut CheckpointCoordinator, checkpoint: u64) {
+    let id = CheckpointId(checkpoint);
+    assert_eq!(coordinator.acknowledged(1, id, Vec::new()), None);
+    assert_eq!(
+        coordinator.acknowledged(1, id, Vec::new()),
+        None,
+        "a worker counts once"
+    );
+    let effect = coordinator.acknowledged(0, id, Vec::new());
+    assert!(
+        matches!(effect, Some(Effect::Write { checkpoint, .. }) if checkpoint == id),
+        "{effect:?}"
+    );
+}
+
+#[test]
+fn checkpoints_follow_the_interval_and_the_pause() {
+    let mut c = coordinator();
+    assert_eq!((c.tick(99), c.next_deadline_ms()), (vec![], Some(100)));
+    assert_eq!(c.tick(100), [trigger(1)]);
+    assert_eq!((c.tick(101), c.next_deadline_ms()), (vec![], Some(150)));
+    acknowledge(&mut c, 1);
+    let complete = Effect::Complete {
+        checkpoint: CheckpointId(1),
+        is_base: true,
+    };
+    assert_eq!(c.written(CheckpointId(1), Ok((3, 9, true)), 140), [complete]);
+    // Due at 200 by the interval; a slow one is followed by the pause.
+    assert_eq!(c.next_deadline_ms(), Some(200));
+    assert_eq!(c.tick(200), [trigger(2)]);
+    acknowledge(&mut c, 2);
+    c.written(CheckpointId(2), Ok((0, 0, true)), 290);
+    assert_eq!(c.next_deadline_ms(), Some(320));
+    let record = c.stats().latest_completed().unwrap();
+    assert_eq!(
+        (record.id, record.ended_ms, c.stats().completed),
+        (2, Some(290), 2)
+    );
+}
+
+#[test]
+fn slow_checkpoints_expire_and_too_many_fail_the_job() {
+    let mut c = coordinator();
+    c.tick(100);
+    assert_eq!(c.tick(150), [], "the first failure is tolerated");
+    assert_eq!(c.acknowledged(0, CheckpointId(1), Vec::new()), None, "too late");
+    assert_eq!(c.tick(200), [trigger(2)]);
+    let effects = c.tick(250);
+    assert!(matches!(&effects[..], [Effect::FailJob { reason }] if reason.contains("checkpoint 2 expired")));
+    assert!(
+        c.stats()
+            .history
+            .iter()
+            .all(|r| r.status == CheckpointStatus::Failed)
+    );
+}
+
+#[test]
+fn a_success_forgives_failures() {
+    let mut c = coordinator();
+    c.tick(100);
+    c.tick(150);
+    c.tick(200);
+    acknowledge(&mut c, 2);
+    c.written(CheckpointId(2), Ok((0, 0, true)), 210);
+    assert_eq!(c.tick(300), [trigger(3)]);
+    acknowledge(&mut c, 3);
+    assert_eq!(
+        c.written(CheckpointId(3), Err("disk full".into()), 310),
+        [],
+        "again the first failure in a row"
+    );
+}
+
+#[test]
+fn stopping_waits_for_the_commit_of_a_last_checkpoint() {
+    let mut c = coordinator();
+    c.tick(100);
+    c.request(CheckpointReason::Stop);
+    assert_eq!(c.tick(110), [], "one at a time");
+    acknowledge(&mut c, 1);
+    c.written(CheckpointId(1), Ok((0, 0, true)), 120);
+    assert_eq!(
+        c.tick(120),
+        [Effect::Trigger {
+            checkpoint: CheckpointId(2),
+            stop: true
+        }]
+    );
+    acknowledge(&mut c, 2);
+    c.written(CheckpointId(2), Ok((0, 0, true)), 130);
+    assert_eq!(c.committed(0, CheckpointId(2)), None);
+    assert_eq!(
+        (c.tick(1000), c.next_deadline_ms()),
+        (vec![], None),
+        "nothing begins any more"
+    );
+    assert_eq!(
+        c.committed(1, CheckpointId(2)),
+        Some(Effect::Finished {
+            reason: CheckpointReason::Stop
+        })
+    );
+}
+
+#[test]
+fn the_end_of_the_input_goes_before_a_stop() {
+    let mut c = CheckpointCoordinator::new(None, 1, 5, 0);
+    assert_eq!(c.next_deadline_ms(), None);
+    c.request(CheckpointReason::Stop);
+    c.request(CheckpointReason::Final);
+    assert_eq!(c.tick(1), [trigger(5)]);
+    c.acknowledged(0, CheckpointId(5), Vec::new());
+    c.written(CheckpointId(5), Ok((0, 0, true)), 2);
+    assert_eq!(
+        c.committed(0, CheckpointId(5)),
+        Some(Effect::Finished {
+            reason: CheckpointReason::Final
+        })
+    );
+}
+
+#[test]
+fn a_last_checkpoint_that_fails_fails_the_job() {
+    let mut c = coordinator();
+    c.request(CheckpointReason::Final);
+    c.tick(0);
+    acknowledge(&mut c, 1);
+    let effects = c.written(CheckpointId(1), Err("disk full".into()), 5);
+    assert_eq!(
+        effects,
+        [Effect::FailJob {
+            reason: "disk full".into()
+        }]
+    );
+}

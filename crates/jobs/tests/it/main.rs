@@ -1,0 +1,11 @@
+//! Tests of jobs with toy operators and connectors.
+
+mod coordinator;
+mod lifecycle;
+mod recovery;
+mod settings;
+mod toy_plan;
+#[allow(dead_code)] // shared with the engine's own tests, which use more of it
+#[path = "../../../dataflow/tests/it/toys.rs"]
+mod toys;
+mod translation;

@@ -1,0 +1,146 @@
+//! Crashes at every step: what the outside has seen at the end is what an undisturbed run gives.
+
+use std::sync::Arc;
+
+use millstream_jobs::translate::translate;
+use millstream_jobs::{CheckpointReason, CheckpointSettings, Checkpoints, JobSettings, SteppedRun};
+use millstream_types::Options;
+use millstream_types::storage::{OsStorage, Storage};
+
+use crate::toy_plan::*;
+use crate::toys::{CountingSource, expected_sums};
+
+const NUMBERS: CountingSource = CountingSource {
+    rows: 400,
+    keys: 7,
+    bounded: true,
+    splits: 1,
+};
+const OFTEN: CheckpointSettings = CheckpointSettings {
+    interval_ms: 3,
+    timeout_ms: 1000,
+    min_pause_ms: 0,
+    tolerable_failures: 0,
+    retained: 1,
+};
+
+fn run(parallelism: usize, checkpoints: Checkpoints, components: &ToyComponents) -> SteppedRun {
+    let plan = sum_plan(&[], 0, sink("out"));
+    let mut settings = JobSettings::read(&Options::new(), parallelism).unwrap();
+    settings.graph.batch_rows = 10;
+    let graph = translate(&plan, components, &settings, None).unwrap();
+    SteppedRun::start(graph, &plan, Some(OFTEN), checkpoints, 0).unwrap()
+}
+
+/// Steps until the job is over; a time unit a step. Crashes after the steps in `crashes`.
+fn run_to_end(run: &mut SteppedRun, crashes: &[i64]) -> usize {
+    for now in 1..10_000 {
+        if let (_, Some(reason)) = run.step(now).unwrap() {
+            assert_eq!(reason, CheckpointReason::Final);
+            return now as usize;
+        }
+        if crashes.contains(&now) {
+            run.crash_and_restore(now).unwrap();
+        }
+    }
+    panic!("the job does not end");
+}
+
+#[test]
+fn a_crash_at_any_step_loses_and_doubles_nothing() {
+    for parallelism in [1, 3] {
+        let components = ToyComponents::new(NUMBERS);
+        let steps = run_to_end(&mut run(parallelism, Checkpoints::Memory(None), &components), &[]);
+        assert_eq!(
+            components.outside.sorted_rows(),
+            expected_sums(NUMBERS.rows, NUMBERS.keys)
+        );
+        for crash in 1..steps as i64 {
+            let components = ToyComponents::new(NUMBERS);
+            let mut run = run(parallelism, Checkpoints::Memory(None), &components);
+            run_to_end(&mut run, &[crash, crash + 5, crash + 6]);
+            let rows = components.outside.sorted_rows();
+            assert_eq!(
+                rows.len(),
+                NUMBERS.rows as usize,
+                "crash after step {crash}, {parallelism} instances"
+            );
+            assert_eq!(
+                rows,
+                expected_sums(NUMBERS.rows, NUMBERS.keys),
+                "crash after step {crash}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stored_checkpoint_serves_another_process_with_another_parallelism() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage =
+        || -> Option<Arc<dyn Storage>> { Some(Arc::new(OsStorage::open(directory.path()).unwrap())) };
+    let components = ToyComponents::new(NUMBERS);
+    for (parallelism, steps) in [(2, 20), (1, 17), (3, 23)] {
+        let checkpoints = Checkpoints::open(storage(), "toy", 2, false).unwrap();
+        let mut run = run(parallelism, checkpoints, &components);
+        (1..steps).for_each(|now| _ = run.step(now).unwrap());
+        assert!(run.stats().completed > 0);
+    }
+    let checkpoints = Checkpoints::open(storage(), "toy", 2, false).unwrap();
+    run_to_end(&mut run(2, checkpoints, &components), &[]);
+    assert_eq!(
+        components.outside.sorted_rows(),
+        expected_sums(NUMBERS.rows, NUMBERS.keys)
+    );
+}
+
+#[test]
+fn two_runs_with_checkpoints_give_the_same_bytes() {
+    let files = || {
+        let directory = tempfile::tempdir().unwrap();
+        let storage: Arc<dyn Storage> = Arc::new(OsStorage::open(directory.path()).unwrap());
+        let checkpoints = Checkpoints::open(Some(Arc::clone(&storage)), "toy", 100, false).unwrap();
+        let mut run = run(3, checkpoints, &ToyComponents::new(NUMBERS));
+        run_to_end(&mut run, &[13]);
+        let names = storage.list("jobs/toy").unwrap();
+        names
+            .iter()
+            .map(|n| {
+                (
+                    n.name.clone(),
+                    storage.read(&format!("jobs/toy/{}", n.name)).unwrap(),
+                )
+            })
+            .collect()
+    };
+    let (first, second): (Vec<_>, Vec<_>) = (files(), files());
+    assert!(first.len() > 3);
+    assert!(first == second);
+}
+
+#[test]
+fn a_plan_that_changed_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = Arc::new(OsStorage::open(directory.path()).unwrap());
+    let checkpoints = Checkpoints::open(Some(storage), "toy", 1, false).unwrap();
+    let mut run = run(1, checkpoints, &ToyComponents::new(NUMBERS));
+    (1..10).for_each(|now| _ = run.step(now).unwrap());
+    let checkpoints = run.into_checkpoints();
+    let check = |plan, max| checkpoints.check_fit("toy", &plan, max).map_err(|e| e.message);
+    assert_eq!(check(sum_plan(&[], 0, sink("out")), 128), Ok(()));
+    let changed = check(sum_plan(&[], 5, sink("out")), 128).unwrap_err();
+    assert!(
+        changed.contains("'GroupAggregate' (GroupAggregate-1) has changed"),
+        "{changed}"
+    );
+    let other_sink = check(sum_plan(&[], 0, sink("elsewhere")), 128).unwrap_err();
+    assert!(
+        other_sink.contains("'Sink' (Sink[c.d.out]-1) is gone"),
+        "{other_sink}"
+    );
+    let other_groups = check(sum_plan(&[], 0, sink("out")), 256).unwrap_err();
+    assert!(
+        other_groups.contains("'pipeline.max-parallelism' was 128 and is 256"),
+        "{other_groups}"
+    );
+}

@@ -1,0 +1,279 @@
+//! Plans of numbers that are summed by key, and the components that run them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use millstream_dataflow::*;
+use millstream_jobs::{Components, JobRequest};
+use millstream_plan::{ChangelogTraits, Distribution, Node, NodeId, ObjectIdentifier, Op, Plan, TableSpec};
+use millstream_types::{
+    Batch, ChangelogMode, CheckpointId, LogicalType, Options, Schema, SeededRng, SystemClock, TypeKind,
+};
+
+use crate::toys::{CountingSource, Rows, panics_at, rows_of, sum_by_key};
+
+/// The outside system that a sink writes to: it survives crashes of the job.
+#[derive(Clone, Default)]
+pub struct Outside {
+    pub state: Arc<Mutex<OutsideState>>,
+}
+
+#[derive(Default)]
+pub struct OutsideState {
+    pub committed: Rows,
+    prepared: BTreeMap<(usize, u64), Rows>,
+}
+
+impl Outside {
+    pub fn sorted_rows(&self) -> Rows {
+        let mut rows = self.state.lock().unwrap().committed.clone();
+        rows.sort_unstable();
+        rows
+    }
+}
+
+/// Rows become visible with the commit of their checkpoint, exactly once.
+struct TransactionalSink {
+    outside: Outside,
+    subtask: usize,
+    open: Rows,
+    /// Transactions of the restored checkpoint, of all former instances.
+    restored: Vec<(usize, u64)>,
+}
+
+impl SinkFactory for Outside {
+    fn create(&self, context: &Context) -> Result<Box<dyn Sink>, DataflowError> {
+        Ok(Box::new(TransactionalSink {
+            outside: self.clone(),
+            subtask: context.subtask,
+            open: Rows::new(),
+        }))
+    }
+}
+
+impl Sink for TransactionalSink {
+    fn open(&mut self, _: &Context, _: Waker) -> Result<(), DataflowError> {
+        Ok(())
+    }
+
+    fn write(&mut self, batch: Batch, _: &Context) -> Result<(), DataflowError> {
+        self.open.extend(rows_of(&batch));
+        Ok(())
+    }
+
+    fn prepare(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<(), DataflowError> {
+        let rows = std::mem::take(&mut self.open);
+        self.outside
+            .state
+            .lock()
+            .unwrap()
+            .prepared
+            .insert((self.subtask, checkpoint.0), rows);
+        Ok(())
+    }
+
+    fn prepared(
+        &mut self,
+        checkpoint: CheckpointId,
+        _: &Context,
+    ) -> Result<Option<SinkCommit>, DataflowError> {
+        Ok(Some(SinkCommit {
+            state: StateBlocks::single("transaction", checkpoint.0.to_le_bytes()),
+        }))
+    }
+
+    fn commit(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
+        let mut state = self.outside.state.lock().unwrap();
+        let rows = state
+            .prepared
+            .remove(&(self.subtask, checkpoint.0))
+            .unwrap_or_default();
+        state.committed.extend(rows);
+        Ok(true)
+    }
+
+    fn restore(&mut self, blocks: Vec<StateBlocks>, _: &Context) -> Result<(), DataflowError> {
+        let transaction = |block: &StateBlocks| {
+            let (subtask, checkpoint) = block.get("transaction")?.split_last()?;
+            Some((
+                usize::from(*subtask),
+                u64::from_le_bytes(checkpoint.try_into().ok()?),
+            ))
+        };
+        self.restored = blocks.iter().filter_map(transaction).collect();
+        // What was prepared after the checkpoint belongs to a run that is gone.
+        let last = self
+            .restored
+            .iter()
+            .map(|(_, checkpoint)| *checkpoint)
+            .max()
+            .unwrap_or(0);
+        self.outside
+            .state
+            .lock()
+            .unwrap()
+            .prepared
+            .retain(|(_, checkpoint), _| *checkpoint <= last);
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Context) -> Result<(), DataflowError> {
+        Ok(())
+    }
+
+    fn finished(&mut self, _: &Context) -> Result<bool, DataflowError> {
+        Ok(true)
+    }
+}
+
+/// Scans give numbers, aggregates sum by key, sinks write to the outside; a Calc panics at a value, a few times.
+#[derive(Clone)]
+pub struct ToyComponents {
+    pub source: CountingSource,
+    pub outside: Outside,
+    pub panics: Arc<Mutex<Vec<i64>>>,
+}
+
+impl ToyComponents {
+    pub fn new(source: CountingSource) -> Self {
+        Self {
+            source,
+            outside: Outside::default(),
+            panics: Arc::default(),
+        }
+    }
+}
+
+impl Components for ToyComponents {
+    fn source(&self, _: &Plan, _: NodeId) -> Result<Arc<dyn SourceFactory>, DataflowError> {
+        Ok(Arc::new(self.source.clone()))
+    }
+
+    fn operator(&self, plan: &Plan, node: NodeId) -> Result<Option<Arc<dyn OperatorFactory>>, DataflowError> {
+        Ok(match plan.node(node).op {
+            Op::Sink { .. } => None,
+            Op::Calc { .. } => {
+                let panics = Arc::clone(&self.panics);
+                Some(Arc::new(move |context: &Context| {
+                    panics_at(panics.lock().unwrap().pop().unwrap_or(i64::MIN)).create(context)
+                }))
+            }
+            _ => Some(sum_by_key()),
+        })
+    }
+
+    fn sink(&self, _: &Plan, _: NodeId) -> Result<Arc<dyn SinkFactory>, DataflowError> {
+        Ok(Arc::new(self.outside.clone()))
+    }
+}
+
+pub fn table(name: &str) -> TableSpec {
+    TableSpec {
+        identifier: ObjectIdentifier {
+            catalog: "c".into(),
+            database: "d".into(),
+            name: name.into(),
+        },
+        options: Options::new(),
+        physical: schema(),
+        primary_key: Vec::new(),
+        partition_keys: Vec::new(),
+    }
+}
+
+pub fn schema() -> Schema {
+    let bigint = || LogicalType::not_null(TypeKind::BigInt);
+    Schema::new([("k", bigint()), ("v", bigint())])
+}
+
+pub fn node(op: Op, inputs: &[NodeId], mode: ChangelogMode) -> Node {
+    let traits = ChangelogTraits {
+        mode,
+        ..ChangelogTraits::default()
+    };
+    Node {
+        op,
+        inputs: inputs.to_vec(),
+        schema: schema(),
+        traits,
+    }
+}
+
+pub fn scan(name: &str) -> Op {
+    Op::Scan {
+        table: table(name),
+        columns: vec![0, 1],
+        metadata: Vec::new(),
+        watermark: None,
+        limit: None,
+        filters: Vec::new(),
+    }
+}
+
+pub fn sink(name: &str) -> Op {
+    Op::Sink {
+        table: table(name),
+        columns: vec![0, 1],
+        metadata: Vec::new(),
+        overwrite: false,
+        static_partition: Vec::new(),
+        materialize: false,
+        not_null: Vec::new(),
+        not_null_drop: false,
+        length_enforcer: Default::default(),
+    }
+}
+
+pub fn sum(ttl_ms: i64) -> Op {
+    Op::GroupAggregate {
+        keys: vec![0],
+        aggregates: Vec::new(),
+        update_before: false,
+        retract_input: false,
+        bounded: false,
+        ttl_ms,
+    }
+}
+
+pub fn calc() -> Op {
+    Op::Calc {
+        projections: Vec::new(),
+        condition: None,
+    }
+}
+
+/// scan → calc → sum by key → `root`.
+pub fn sum_plan(settings: &[(&str, &str)], ttl_ms: i64, root: Op) -> Plan {
+    let all = ChangelogMode::INSERT_ONLY;
+    let configuration = settings
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
+    let mut plan = Plan::new(configuration);
+    let scan = plan.add(node(scan("numbers"), &[], all));
+    let calc = plan.add(node(calc(), &[scan], all));
+    let exchange = plan.add(node(
+        Op::Exchange {
+            distribution: Distribution::Hash(vec![0]),
+        },
+        &[calc],
+        all,
+    ));
+    let sum = plan.add(node(sum(ttl_ms), &[exchange], all));
+    let root = plan.add(node(root, &[sum], all));
+    plan.roots.push(root);
+    plan
+}
+
+pub fn request(plan: Plan, components: &ToyComponents) -> JobRequest {
+    JobRequest {
+        plan: Arc::new(plan),
+        identity: "toy".into(),
+        components: Arc::new(components.clone()),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SeededRng::new(7)),
+        storage: None,
+        cores: 2,
+        fresh: false,
+    }
+}
