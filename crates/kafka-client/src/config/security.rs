@@ -61,7 +61,8 @@ pub(super) fn parse(values: &Values<'_>) -> Result<(Option<TlsConfig>, Option<Sa
     Ok((tls, sasl))
 }
 
-fn parse_tls(values: &Values<'_>) -> Result<TlsConfig, ConfigError> {
+/// Stores and keys in forms that cannot be read.
+fn refuse_unreadable(values: &Values<'_>) -> Result<(), ConfigError> {
     for name in ["ssl.truststore.type", "ssl.keystore.type"] {
         if let Some(value) = values
             .text(name)
@@ -98,6 +99,11 @@ fn parse_tls(values: &Values<'_>) -> Result<TlsConfig, ConfigError> {
             remedy: "decrypt the key with `openssl pkey` and leave the password out".to_owned(),
         });
     }
+    Ok(())
+}
+
+fn parse_tls(values: &Values<'_>) -> Result<TlsConfig, ConfigError> {
+    refuse_unreadable(values)?;
     let file = |name: &str| {
         values
             .text(name)

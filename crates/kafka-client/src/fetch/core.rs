@@ -316,35 +316,11 @@ impl FetchCore {
             topic_ids: BTreeMap::new(),
         };
         let mut topics: Vec<FetchTopic> = Vec::new();
-        let mut all_have_ids = true;
         for (_, partition) in partitions {
-            let topic_id = metadata
-                .topic(&partition.topic)
-                .map_or(Uuid::ZERO, |topic| topic.id);
-            let Some(state) = self.partitions.get_mut(&partition) else {
+            let Some((topic_id, generation, wanted)) = self.fetch_of(metadata, &partition) else {
                 continue;
             };
-            if !state.topic_id.is_zero() && !topic_id.is_zero() && state.topic_id != topic_id {
-                let what = format!("topic '{}' was deleted and made anew", partition.topic);
-                self.fail(
-                    &partition,
-                    ClientError::broker(what, ErrorCode::INCONSISTENT_TOPIC_ID),
-                );
-                continue;
-            }
-            state.topic_id = topic_id;
-            state.status = Status::InFlight;
-            all_have_ids &= !topic_id.is_zero();
-            let known = metadata.partition(&partition.topic, partition.partition);
-            let wanted = FetchPartition {
-                partition: partition.partition,
-                current_leader_epoch: known.map_or(-1, |known| known.leader_epoch),
-                fetch_offset: state.position,
-                last_fetched_epoch: state.last_epoch,
-                partition_max_bytes: self.config.max_partition_fetch_bytes,
-                ..Default::default()
-            };
-            ticket.partitions.push((partition.clone(), state.generation));
+            ticket.partitions.push((partition.clone(), generation));
             ticket.topic_ids.insert(topic_id, partition.topic.clone());
             match topics.iter_mut().find(|topic| topic.topic == partition.topic) {
                 Some(topic) => topic.partitions.push(wanted),
@@ -359,6 +335,7 @@ impl FetchCore {
             return None;
         }
         self.busy_nodes.insert(node);
+        let all_have_ids = topics.iter().all(|topic| !topic.topic_id.is_zero());
         let max_wait_ms = i32::try_from(self.config.fetch_max_wait.as_millis()).unwrap_or(i32::MAX);
         let request = FetchRequest {
             max_wait_ms: if hurried {
@@ -384,6 +361,39 @@ impl FetchCore {
             version_max,
             ticket,
         })
+    }
+
+    /// Puts a partition on its way: its topic's id, its generation, and what is asked. A topic that is another one by
+    /// now fails instead.
+    fn fetch_of(
+        &mut self,
+        metadata: &ClusterMetadata,
+        partition: &TopicPartition,
+    ) -> Option<(Uuid, u64, FetchPartition)> {
+        let topic_id = metadata
+            .topic(&partition.topic)
+            .map_or(Uuid::ZERO, |topic| topic.id);
+        let state = self.partitions.get_mut(partition)?;
+        if !state.topic_id.is_zero() && !topic_id.is_zero() && state.topic_id != topic_id {
+            let what = format!("topic '{}' was deleted and made anew", partition.topic);
+            self.fail(
+                partition,
+                ClientError::broker(what, ErrorCode::INCONSISTENT_TOPIC_ID),
+            );
+            return None;
+        }
+        state.topic_id = topic_id;
+        state.status = Status::InFlight;
+        let known = metadata.partition(&partition.topic, partition.partition);
+        let wanted = FetchPartition {
+            partition: partition.partition,
+            current_leader_epoch: known.map_or(-1, |known| known.leader_epoch),
+            fetch_offset: state.position,
+            last_fetched_epoch: state.last_epoch,
+            partition_max_bytes: self.config.max_partition_fetch_bytes,
+            ..Default::default()
+        };
+        Some((topic_id, state.generation, wanted))
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use bytes::Bytes;
 use millstream_kafka_wire::compression::Compressor;
 use millstream_kafka_wire::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use millstream_kafka_wire::{KafkaString, Uuid};
@@ -266,12 +267,6 @@ impl ProduceCore {
         node: i32,
         partitions: &[TopicPartition],
     ) -> Option<PlannedSend> {
-        let ordered = self.config.idempotence;
-        let in_flight_max = if ordered {
-            IN_FLIGHT_IDEMPOTENT_MAX
-        } else {
-            usize::MAX
-        };
         let mut ticket = Ticket {
             node,
             batches: Vec::new(),
@@ -281,40 +276,22 @@ impl ProduceCore {
         let mut bytes = 0;
         let mut all_have_ids = true;
         for partition in partitions {
-            let Some(queue) = self.partitions.get_mut(partition) else {
+            let room = self.config.max_request_size.saturating_sub(bytes);
+            // The first batch goes whatever its size: it may still be split by the broker's answer.
+            let room = if bytes == 0 { usize::MAX } else { room };
+            let Some((records, order)) = self.next_batch_of(partition, room) else {
                 continue;
             };
-            let size = queue.waiting.front().map_or(0, |batch| batch.data.len());
-            let full = bytes > 0 && bytes + size > self.config.max_request_size;
-            if full || !queue.may_send_first(in_flight_max, ordered) {
-                continue;
-            }
-            let Some(mut batch) = queue.waiting.pop_front() else {
-                continue;
-            };
-            if let Identity::Known {
-                producer_id,
-                producer_epoch,
-            } = self.identity
-            {
-                queue.stamp(
-                    &mut batch,
-                    producer_id,
-                    producer_epoch,
-                    self.transaction.is_some(),
-                );
-            }
-            batch.attempts += 1;
-            bytes += size;
+            bytes += records.len();
             let topic_id = metadata
                 .topic(&partition.topic)
                 .map_or(Uuid::ZERO, |topic| topic.id);
             all_have_ids &= !topic_id.is_zero();
-            ticket.batches.push((partition.clone(), batch.order));
+            ticket.batches.push((partition.clone(), order));
             ticket.topic_ids.insert(topic_id, partition.topic.clone());
             let data = PartitionProduceData {
                 index: partition.partition,
-                records: Some(batch.data.clone()),
+                records: Some(records),
             };
             match topics.last_mut().filter(|topic| topic.name == partition.topic) {
                 Some(topic) => topic.partition_data.push(data),
@@ -327,7 +304,6 @@ impl ProduceCore {
                     });
                 }
             }
-            queue.in_flight.push(batch);
         }
         if topics.is_empty() {
             return None;
@@ -336,7 +312,6 @@ impl ProduceCore {
         let request = ProduceRequest {
             transactional_id: self.config.transactional_id.as_ref().map(KafkaString::from),
             acks: self.config.acks,
-            // The broker's own limit for the replicas; the client waits somewhat longer.
             timeout_ms: PRODUCE_TIMEOUT_MS,
             topic_data: topics,
         };
@@ -348,6 +323,37 @@ impl ProduceCore {
             version_max,
             ticket,
         })
+    }
+
+    /// Puts the next batch of a partition on its way, if one may be sent and has room.
+    fn next_batch_of(&mut self, partition: &TopicPartition, room: usize) -> Option<(Bytes, Order)> {
+        let ordered = self.config.idempotence;
+        let in_flight_max = if ordered {
+            IN_FLIGHT_IDEMPOTENT_MAX
+        } else {
+            usize::MAX
+        };
+        let queue = self.partitions.get_mut(partition)?;
+        if queue.waiting.front()?.data.len() > room || !queue.may_send_first(in_flight_max, ordered) {
+            return None;
+        }
+        let mut batch = queue.waiting.pop_front()?;
+        if let Identity::Known {
+            producer_id,
+            producer_epoch,
+        } = self.identity
+        {
+            queue.stamp(
+                &mut batch,
+                producer_id,
+                producer_epoch,
+                self.transaction.is_some(),
+            );
+        }
+        batch.attempts += 1;
+        let sent = (batch.data.clone(), batch.order);
+        queue.in_flight.push(batch);
+        Some(sent)
     }
 
     fn produce_versions(&self, all_have_ids: bool) -> (i16, i16) {
@@ -448,7 +454,7 @@ impl ProduceCore {
     }
 }
 
-/// `timeout_ms` of a produce request.
+/// `timeout_ms` of a produce request: the broker's own limit for its replicas.
 const PRODUCE_TIMEOUT_MS: i32 = 30_000;
 
 pub(super) fn millis(duration: Duration) -> u64 {

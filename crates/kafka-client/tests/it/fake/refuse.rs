@@ -8,50 +8,8 @@ use super::Broker;
 /// An answer in which everything has failed.
 pub(super) fn refuse(broker: &Broker, request: &Request, code: ErrorCode) -> Response {
     match request {
-        Request::Produce(request) => {
-            let topics = request
-                .topic_data
-                .iter()
-                .map(|topic| produce::TopicProduceResponse {
-                    name: topic.name.clone(),
-                    topic_id: topic.topic_id,
-                    partition_responses: topic
-                        .partition_data
-                        .iter()
-                        .map(|p| produce::PartitionProduceResponse {
-                            index: p.index,
-                            error_code: code,
-                            base_offset: -1,
-                            ..Default::default()
-                        })
-                        .collect(),
-                });
-            ProduceResponse {
-                responses: topics.collect(),
-                ..Default::default()
-            }
-            .into()
-        }
-        Request::Fetch(request) => {
-            let topics = request.topics.iter().map(|topic| fetch::FetchableTopicResponse {
-                topic: topic.topic.clone(),
-                topic_id: topic.topic_id,
-                partitions: topic
-                    .partitions
-                    .iter()
-                    .map(|p| fetch::PartitionData {
-                        partition_index: p.partition,
-                        error_code: code,
-                        ..Default::default()
-                    })
-                    .collect(),
-            });
-            FetchResponse {
-                responses: topics.collect(),
-                ..Default::default()
-            }
-            .into()
-        }
+        Request::Produce(request) => refuse_produce(request, code).into(),
+        Request::Fetch(request) => refuse_fetch(request, code).into(),
         Request::Metadata(request) => {
             let mut response = broker.metadata(request);
             for topic in &mut response.topics {
@@ -111,5 +69,49 @@ pub(super) fn add_partitions_to_txn_result(
     add_partitions_to_txn::AddPartitionsToTxnTopicResult {
         name: topic.name.clone(),
         results_by_partition: topic.partitions.iter().map(partition).collect(),
+    }
+}
+
+fn refuse_produce(request: &ProduceRequest, code: ErrorCode) -> ProduceResponse {
+    let topics = request
+        .topic_data
+        .iter()
+        .map(|topic| produce::TopicProduceResponse {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partition_responses: topic
+                .partition_data
+                .iter()
+                .map(|p| produce::PartitionProduceResponse {
+                    index: p.index,
+                    error_code: code,
+                    base_offset: -1,
+                    ..Default::default()
+                })
+                .collect(),
+        });
+    ProduceResponse {
+        responses: topics.collect(),
+        ..Default::default()
+    }
+}
+
+fn refuse_fetch(request: &FetchRequest, code: ErrorCode) -> FetchResponse {
+    let topics = request.topics.iter().map(|topic| fetch::FetchableTopicResponse {
+        topic: topic.topic.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|p| fetch::PartitionData {
+                partition_index: p.partition,
+                error_code: code,
+                ..Default::default()
+            })
+            .collect(),
+    });
+    FetchResponse {
+        responses: topics.collect(),
+        ..Default::default()
     }
 }
