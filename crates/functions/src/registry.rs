@@ -60,6 +60,15 @@ const SCALARS: &[&[ScalarFunction]] = &[
     scalar::collection::maps::FUNCTIONS,
     scalar::collection::objects::FUNCTIONS,
     scalar::collection::bitmap::FUNCTIONS,
+    scalar::temporal::current::FUNCTIONS,
+    scalar::temporal::extract::FUNCTIONS,
+    scalar::temporal::floor::FUNCTIONS,
+    scalar::temporal::add::FUNCTIONS,
+    scalar::temporal::diff::FUNCTIONS,
+    scalar::temporal::format::FUNCTIONS,
+    scalar::temporal::parse::FUNCTIONS,
+    scalar::temporal::to_timestamp_ltz::FUNCTIONS,
+    scalar::temporal::overlaps::FUNCTIONS,
 ];
 
 /// The `FUNCTIONS` slices of the modules under [`crate::aggregate`].

@@ -515,3 +515,8 @@ fn json() {
 fn collections() {
     check_file("collection");
 }
+
+#[test]
+fn temporal() {
+    check_file("temporal");
+}

@@ -88,7 +88,7 @@ fn map_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     if args.is_empty() {
         return Err(wrong_count("MAP", "at least 2", 0));
     }
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(wrong_count("MAP", "an even number of", args.len()));
     }
     let side = |from: usize| args.iter().skip(from).step_by(2).copied().collect::<Vec<_>>();

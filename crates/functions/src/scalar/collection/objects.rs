@@ -52,7 +52,7 @@ fn keys<'a>(function: &str, args: &[ArgInfo<'a>]) -> Result<Vec<&'a str>, Signat
 }
 
 fn object_of_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(wrong_count(
             "OBJECT_OF",
             "a class name and pairs of key and value",
@@ -82,7 +82,7 @@ fn object_of(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
 }
 
 fn object_update_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
-    if args.len() < 3 || args.len() % 2 == 0 {
+    if args.len() < 3 || args.len().is_multiple_of(2) {
         return Err(wrong_count(
             "OBJECT_UPDATE",
             "an object and pairs of key and value",

@@ -70,7 +70,7 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
 
 fn object_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     let members = args.len().saturating_sub(2);
-    if members % 2 != 0 {
+    if !members.is_multiple_of(2) {
         return Err(wrong_count("JSON_OBJECT", "keys and values in pairs", members));
     }
     raw_mask("JSON_OBJECT", args, members / 2)?;

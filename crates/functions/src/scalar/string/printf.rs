@@ -326,7 +326,7 @@ fn grouped(digits: &str) -> String {
     let end = digits.find(['.', 'e']).unwrap_or(digits.len());
     let mut out = String::new();
     for (i, c) in digits[..end].chars().enumerate() {
-        if i > 0 && (end - i) % 3 == 0 {
+        if i > 0 && (end - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);

@@ -1,0 +1,173 @@
+//! Java's patterns of dates and times: `yyyy-MM-dd HH:mm:ss`.
+//!
+//! Flink uses two dialects. [`Dialect::Formatter`] is `java.time.format.DateTimeFormatter`, strict about what it reads and
+//! exact to the nanosecond. [`Dialect::SimpleDate`] is `java.text.SimpleDateFormat`, which reads leniently (month 13 is
+//! January of the next year), ignores what follows, and knows milliseconds only. Names are English.
+
+/// Whose rules a pattern follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dialect {
+    Formatter,
+    SimpleDate,
+}
+
+/// A part of a pattern.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Element {
+    Literal(String),
+    /// A run of one letter.
+    Field {
+        letter: char,
+        count: usize,
+    },
+    /// `[…]` of the formatter dialect.
+    Optional(Vec<Element>),
+}
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    pub(super) dialect: Dialect,
+    pub(super) elements: Vec<Element>,
+}
+
+pub(super) const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+/// From Monday on.
+pub(super) const WEEKDAYS: [&str; 7] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
+
+/// Letters with a meaning in each dialect, and those that this crate refuses although Java has them.
+const FORMATTER_LETTERS: &str = "GuyDMLdQqYwWEecFahKkHmsSAnNVvzOXxZpBg";
+const FORMATTER_REFUSED: &str = "pBgV";
+const SIMPLE_LETTERS: &str = "GyYMLwWDdFEuaHkKhmsSzZX";
+
+impl Pattern {
+    /// Compiles a pattern; the error says what is wrong with it.
+    pub fn new(pattern: &str, dialect: Dialect) -> Result<Self, String> {
+        let mut compiler = Compiler {
+            chars: pattern.chars().collect(),
+            at: 0,
+            dialect,
+            pattern,
+        };
+        let elements = compiler.elements(0)?;
+        Ok(Self { dialect, elements })
+    }
+}
+
+struct Compiler<'p> {
+    chars: Vec<char>,
+    at: usize,
+    dialect: Dialect,
+    pattern: &'p str,
+}
+
+impl Compiler<'_> {
+    fn error(&self, what: impl std::fmt::Display) -> String {
+        format!("invalid date and time pattern '{}': {what}", self.pattern)
+    }
+
+    fn elements(&mut self, depth: usize) -> Result<Vec<Element>, String> {
+        let mut elements: Vec<Element> = Vec::new();
+        let formatter = self.dialect == Dialect::Formatter;
+        while let Some(&c) = self.chars.get(self.at) {
+            self.at += 1;
+            match c {
+                '\'' => self.quoted(&mut elements)?,
+                'a'..='z' | 'A'..='Z' => {
+                    let field = self.field(c)?;
+                    elements.push(field);
+                }
+                '[' if formatter && depth < 8 => elements.push(Element::Optional(self.elements(depth + 1)?)),
+                ']' if formatter && depth > 0 => return Ok(elements),
+                ']' if formatter => return Err(self.error("pattern has ']' without '['")),
+                '{' | '}' | '#' if formatter => {
+                    return Err(self.error(format!("pattern includes reserved character: '{c}'")));
+                }
+                other => push_literal(&mut elements, other),
+            }
+        }
+        Ok(elements)
+    }
+
+    fn quoted(&mut self, elements: &mut Vec<Element>) -> Result<(), String> {
+        if self.chars.get(self.at) == Some(&'\'') {
+            self.at += 1;
+            push_literal(elements, '\'');
+            return Ok(());
+        }
+        while let Some(&c) = self.chars.get(self.at) {
+            self.at += 1;
+            if c != '\'' {
+                push_literal(elements, c);
+            } else if self.chars.get(self.at) == Some(&'\'') {
+                self.at += 1;
+                push_literal(elements, '\'');
+            } else {
+                return Ok(());
+            }
+        }
+        Err(self.error("pattern has an unterminated quote"))
+    }
+
+    fn field(&mut self, letter: char) -> Result<Element, String> {
+        let count = 1 + self.chars[self.at..].iter().take_while(|c| **c == letter).count();
+        self.at += count - 1;
+        let known = match self.dialect {
+            Dialect::Formatter => FORMATTER_LETTERS,
+            Dialect::SimpleDate => SIMPLE_LETTERS,
+        };
+        if !known.contains(letter) {
+            return Err(self.error(format!("unknown pattern letter: {letter}")));
+        }
+        if self.dialect == Dialect::Formatter {
+            if FORMATTER_REFUSED.contains(letter) {
+                return Err(self.error(format!("pattern letter '{letter}' is not supported")));
+            }
+            if count > longest(letter) {
+                return Err(self.error(format!("too many pattern letters: {letter}")));
+            }
+        }
+        Ok(Element::Field { letter, count })
+    }
+}
+
+fn push_literal(elements: &mut Vec<Element>, c: char) {
+    match elements.last_mut() {
+        Some(Element::Literal(text)) => text.push(c),
+        _ => elements.push(Element::Literal(c.to_string())),
+    }
+}
+
+/// How often the formatter dialect allows a letter in a row.
+fn longest(letter: char) -> usize {
+    match letter {
+        'd' | 'h' | 'H' | 'k' | 'K' | 'm' | 's' | 'w' => 2,
+        'D' => 3,
+        'W' | 'F' | 'a' => 1,
+        'G' | 'M' | 'L' | 'Q' | 'q' | 'E' | 'e' | 'c' | 'X' | 'x' | 'Z' => 5,
+        'z' | 'v' | 'O' => 4,
+        'S' => 9,
+        _ => 19,
+    }
+}
