@@ -11,22 +11,34 @@ use millstream_dataflow::{Context, DataflowError, Operator, OperatorFactory, Sou
 use millstream_functions::Environment;
 use millstream_plan::aggregate::WindowAssign;
 use millstream_plan::{
-    AggregateCall, Node, NodeId, Op, Plan, RankKind, RankRange, WindowKind, WindowProperty, WindowSpec,
+    AggregateCall, Expr, Node, NodeId, Op, Plan, RankKind, RankRange, TimeBounds, WindowKind, WindowProperty,
+    WindowSpec,
 };
-use millstream_types::{ErrorKind, LogicalType, Schema, arrow_type};
+use millstream_types::{ErrorKind, LogicalType, Schema, TimeAttribute, arrow_type};
 
 use crate::aggregate::AggregateSpec;
 use crate::calc::Calc;
+use crate::changelog_normalize::{ChangelogNormalize, NormalizeSpec};
+use crate::correlate::{Unnest, UnnestSpec};
 use crate::deduplicate::{Deduplicate, DeduplicateSpec, FirstArrival};
 use crate::expand::Expand;
+use crate::expression::RowExpression;
 use crate::group_aggregate::{GroupAggregate, GroupAggregateSpec};
 use crate::join::bounded::BoundedJoin;
+use crate::join::interval::{IntervalJoin, IntervalJoinSpec};
+use crate::join::temporal::TemporalJoin;
+use crate::join::window::WindowJoin;
 use crate::join::{Join, JoinSpec, SideSpec};
 use crate::limit::Limit;
+use crate::over::bounded::{BoundedOver, BoundedOverSpec};
+use crate::over::frames::FrameSpec;
+use crate::over::{Over, OverSpec};
 use crate::rank::bounded::{BoundedRank, BoundedRankSpec};
 use crate::rank::window::WindowRank;
 use crate::rank::{Rank, RankSpec, Strategy};
+use crate::sink_input::{SinkInput, SinkInputSpec};
 use crate::sort::Sort;
+use crate::temporal_sort::TemporalSort;
 use crate::union_all::{DropUpdateBefore, UnionAll};
 use crate::values::ValuesFactory;
 use crate::watermark_assigner::WatermarkAssigner;
@@ -54,10 +66,56 @@ pub fn operator_factory(plan: &Plan, id: NodeId, env: &Environment) -> Result<Fa
         Op::Deduplicate { .. } => builder.deduplicate(),
         Op::Sort { .. } | Op::Limit { .. } | Op::SortLimit { .. } => builder.ordered(),
         Op::Join { .. } => builder.join(),
+        Op::IntervalJoin { .. } | Op::WindowJoin { .. } | Op::TemporalJoin { .. } => builder.timed_join(),
+        Op::Over { .. } => builder.over(),
+        Op::Correlate { .. } => builder.correlate(),
+        Op::ChangelogNormalize { .. } => builder.changelog_normalize(),
+        Op::TemporalSort { .. } => builder.ordered(),
         Op::UnionAll => Ok(factory(|_| Ok(UnionAll))),
         Op::DropUpdateBefore => Ok(factory(|_| Ok(DropUpdateBefore))),
         other => Err(unsupported(&format!("the operator {}", operator_name(other)))),
     }
+}
+
+/// What stands before a sink: constraints and materialisation; `None` if the sink needs nothing.
+pub fn sink_input(plan: &Plan, id: NodeId) -> Result<Option<Factory>, DataflowError> {
+    let node = plan.node(id);
+    let Op::Sink {
+        table,
+        columns,
+        materialize,
+        not_null,
+        not_null_drop,
+        length_enforcer,
+        ..
+    } = &node.op
+    else {
+        return Err(DataflowError::internal("the node is no sink"));
+    };
+    let input = node.inputs.first().map(|input| &plan.node(*input).schema);
+    let mut schema = input
+        .cloned()
+        .ok_or_else(|| DataflowError::internal("a sink has no input"))?;
+    // The declared names and lengths are the table's, not the query's.
+    for (column, declared) in schema.columns.iter_mut().zip(columns) {
+        if let Some(declared) = table.physical.columns.get(*declared) {
+            *column = declared.clone();
+        }
+    }
+    let key = |key: &usize| columns.iter().position(|column| column == key);
+    let keys: Option<Vec<usize>> = table.primary_key.iter().map(key).collect();
+    let spec = SinkInputSpec {
+        schema,
+        not_null: not_null.clone(),
+        not_null_drop: *not_null_drop,
+        lengths: *length_enforcer,
+        materialize: keys.filter(|keys| *materialize && !keys.is_empty()),
+    };
+    if !spec.is_needed() {
+        return Ok(None);
+    }
+    SinkInput::new(&spec)?;
+    Ok(Some(factory(move |_| SinkInput::new(&spec))))
 }
 
 /// The source of constant rows.
@@ -406,6 +464,14 @@ impl Builder<'_> {
     fn ordered(&self) -> Result<Factory, DataflowError> {
         let types = self.types(0)?;
         let (order, offset, fetch, update_before, strategy) = match &self.node.op {
+            Op::TemporalSort { keys } => {
+                let keys = keys.clone();
+                let attribute = keys
+                    .first()
+                    .and_then(|k| self.input(0).ok()?.schema.columns.get(k.column));
+                let event_time = attribute.is_none_or(|c| c.ty.time_attribute() != TimeAttribute::Proctime);
+                return Ok(factory(move |_| TemporalSort::new(&keys, &types, event_time)));
+            }
             Op::Sort { keys } => {
                 let keys = keys.clone();
                 return Ok(factory(move |_| Sort::new(&keys, &types, 0, None)));
@@ -509,6 +575,188 @@ impl Builder<'_> {
         }
         Join::new(spec.clone())?;
         Ok(factory(move |_| Join::new(spec.clone())))
+    }
+
+    /// Joins that wait for time.
+    fn timed_join(&self) -> Result<Factory, DataflowError> {
+        let side = |port, keys: &[usize]| {
+            Ok::<_, DataflowError>(SideSpec {
+                types: self.types(port)?,
+                keys: keys.to_vec(),
+                unique: None,
+                ttl_ms: 0,
+            })
+        };
+        let spec = |kind, left: &[usize], right: &[usize], condition: &Option<Expr>| {
+            Ok::<_, DataflowError>(JoinSpec {
+                kind,
+                left: side(0, left)?,
+                right: side(1, right)?,
+                null_safe: vec![false; left.len()],
+                condition: condition.clone(),
+                env: self.env.clone(),
+            })
+        };
+        match &self.node.op {
+            Op::IntervalJoin {
+                kind,
+                left_keys,
+                right_keys,
+                bounds,
+                condition,
+            } => {
+                let spec = IntervalJoinSpec {
+                    kind: *kind,
+                    types: [self.types(0)?, self.types(1)?],
+                    keys: [left_keys.clone(), right_keys.clone()],
+                    bounds: self.own_columns(*bounds)?,
+                    condition: condition.clone(),
+                    env: self.env.clone(),
+                };
+                IntervalJoin::new(spec.clone())?;
+                Ok(factory(move |_| IntervalJoin::new(spec.clone())))
+            }
+            Op::WindowJoin {
+                kind,
+                left_keys,
+                right_keys,
+                left_end,
+                right_end,
+                condition,
+            } => {
+                let spec = spec(*kind, left_keys, right_keys, condition)?;
+                let ends = [*left_end, *right_end];
+                let clock = self.clock(self.windows_are_local());
+                WindowJoin::new(spec.clone(), ends, clock.clone())?;
+                Ok(factory(move |_| {
+                    WindowJoin::new(spec.clone(), ends, clock.clone())
+                }))
+            }
+            Op::TemporalJoin {
+                kind,
+                left_keys,
+                right_keys,
+                left_time,
+                right_time,
+                condition,
+            } => {
+                let spec = spec(*kind, left_keys, right_keys, condition)?;
+                let right_types: Vec<LogicalType> = self.input(1)?.schema.types().cloned().collect();
+                let (left_time, right_time) = (*left_time, *right_time);
+                let make = move || TemporalJoin::new(spec.clone(), left_time, right_time, &right_types);
+                make()?;
+                Ok(factory(move |_| make()))
+            }
+            other => Err(unsupported(&operator_name(other))),
+        }
+    }
+
+    /// Time columns of an interval join, each as a position in its own input.
+    fn own_columns(&self, bounds: TimeBounds) -> Result<TimeBounds, DataflowError> {
+        let width = self.input(0)?.schema.len();
+        let is_joined = bounds.right_time >= self.input(1)?.schema.len();
+        Ok(TimeBounds {
+            right_time: bounds.right_time - if is_joined { width } else { 0 },
+            ..bounds
+        })
+    }
+
+    fn over(&self) -> Result<Factory, DataflowError> {
+        let Op::Over {
+            partition,
+            order,
+            rows,
+            preceding,
+            event_time,
+            calls,
+            bounded,
+        } = &self.node.op
+        else {
+            return Err(DataflowError::internal("the node is no OVER window"));
+        };
+        let (types, partition) = (self.types(0)?, partition.clone());
+        let frame = FrameSpec {
+            rows: *rows,
+            preceding: *preceding,
+            calls: calls.clone(),
+        };
+        if *bounded {
+            let spec = BoundedOverSpec {
+                types,
+                partition,
+                order: order.clone(),
+                frame,
+            };
+            BoundedOver::new(spec.clone())?;
+            return Ok(factory(move |_| BoundedOver::new(spec.clone())));
+        }
+        let (Some(event_time), Some(key)) = (*event_time, order.first()) else {
+            return Err(unsupported("a streaming OVER window that is not ordered by time"));
+        };
+        let spec = OverSpec {
+            types,
+            partition,
+            time: key.column,
+            event_time,
+            frame,
+        };
+        Over::new(spec.clone())?;
+        Ok(factory(move |_| Over::new(spec.clone())))
+    }
+
+    fn correlate(&self) -> Result<Factory, DataflowError> {
+        let Op::Correlate {
+            function,
+            args,
+            outer,
+            condition,
+            output,
+        } = &self.node.op
+        else {
+            return Err(DataflowError::internal("the node is no table function"));
+        };
+        let (function, args, outer) = (function.clone(), args.clone(), *outer);
+        let (condition, output, env) = (condition.clone(), output.clone(), self.env.clone());
+        let make = move || {
+            let spec = UnnestSpec {
+                function: &function,
+                args: &args,
+                outer,
+                condition: condition.as_ref(),
+                output: &output,
+            };
+            Unnest::new(&spec, &env)
+        };
+        make()?;
+        Ok(factory(move |_| make()))
+    }
+
+    fn changelog_normalize(&self) -> Result<Factory, DataflowError> {
+        let Op::ChangelogNormalize {
+            keys,
+            update_before,
+            condition,
+            ttl_ms,
+        } = &self.node.op
+        else {
+            return Err(DataflowError::internal("the node is no normalisation"));
+        };
+        let spec = NormalizeSpec {
+            types: self.types(0)?,
+            keys: keys.clone(),
+            update_before: *update_before,
+            ttl_ms: *ttl_ms,
+        };
+        let (condition, env) = (condition.clone(), self.env.clone());
+        let make = move || {
+            let condition = condition
+                .as_ref()
+                .map(|c| RowExpression::new(c, &env))
+                .transpose()?;
+            ChangelogNormalize::new(spec.clone(), condition)
+        };
+        make()?;
+        Ok(factory(move |_| make()))
     }
 
     /// Whether the windows of the rows below were cut in local time.

@@ -7,6 +7,8 @@
 mod aggregate;
 mod buffered;
 mod calc;
+mod changelog_normalize;
+mod correlate;
 mod deduplicate;
 mod emit;
 mod error;
@@ -17,13 +19,16 @@ mod group_aggregate;
 mod group_state;
 mod join;
 mod limit;
+mod over;
 mod owned_rows;
 mod rank;
+mod sink_input;
 mod sort;
 mod sort_keys;
+mod temporal_sort;
 mod union_all;
 mod values;
 mod watermark_assigner;
 mod window;
 
-pub use factory::{operator_factory, values_source};
+pub use factory::{operator_factory, sink_input, values_source};

@@ -8,9 +8,12 @@
 //! joined. That number is not in snapshots: it follows from both states.
 
 pub(crate) mod bounded;
+pub(crate) mod interval;
 pub(crate) mod pairs;
 mod rules;
 mod side;
+pub(crate) mod temporal;
+pub(crate) mod window;
 
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;

@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod changelogs;
 mod deduplicate;
 mod group_aggregate;
 mod join;
@@ -10,4 +11,5 @@ mod oracles;
 mod ordered;
 mod rank;
 mod row_wise;
+mod timed;
 mod window_aggregate;

@@ -27,11 +27,10 @@ fn calc_filters_and_projects_and_keeps_kinds() {
         projections: vec![column(1), column(0)],
         condition: Some(above),
     };
-    Subject::new(op, &[ROW], &[LogicalType::INT, LogicalType::STRING])
-        .check(
-            "+I a 1\n+I b 3\n-U b 3\n+U b -\n-U b -\n+U b 4",
-            "+I 3 b\n-U 3 b\n+U 4 b",
-        );
+    Subject::new(op, &[ROW], &[LogicalType::INT, LogicalType::STRING]).check(
+        "+I a 1\n+I b 3\n-U b 3\n+U b -\n-U b -\n+U b 4",
+        "+I 3 b\n-U 3 b\n+U 4 b",
+    );
 }
 
 #[test]

@@ -1,0 +1,154 @@
+//! Window join: rows of two inputs that share a window and a key. A window is joined once, when the watermark passes its
+//! end; rows that come later are dropped.
+
+use std::collections::BTreeMap;
+
+use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
+use millstream_types::{Batch, Watermark};
+
+use super::JoinSpec;
+use super::bounded::BoundedJoin;
+use crate::buffered::BufferedRows;
+use crate::owned_rows::restore_owned;
+use crate::window::input::{Rows, WindowInput, WindowTime, split_by_window};
+use crate::window::wall_clock::WallClock;
+
+pub(crate) struct WindowJoin {
+    spec: JoinSpec,
+    inputs: [WindowInput; 2],
+    clock: WallClock,
+    /// Left and right rows of each open window, by its end.
+    windows: BTreeMap<i64, [BufferedRows; 2]>,
+    late_rows: u64,
+}
+
+impl WindowJoin {
+    pub(crate) fn new(spec: JoinSpec, ends: [usize; 2], clock: WallClock) -> Result<Self, DataflowError> {
+        BoundedJoin::new(spec.clone())?;
+        let input = |end| {
+            let time = WindowTime::Attached {
+                start: None,
+                end,
+                slicing: None,
+            };
+            WindowInput {
+                time,
+                columns: Vec::new(),
+            }
+        };
+        let inputs = ends.map(input);
+        Ok(Self {
+            spec,
+            inputs,
+            clock,
+            windows: BTreeMap::new(),
+            late_rows: 0,
+        })
+    }
+
+    fn is_over(&self, end: i64, watermark: i64) -> bool {
+        watermark == i64::MAX || (watermark != i64::MIN && watermark >= self.clock.fire_instant(end - 1))
+    }
+
+    /// The rows of each window; window ends are local times already.
+    fn hold(
+        &mut self,
+        port: usize,
+        batch: &Batch,
+        watermark: i64,
+        context: &Context,
+    ) -> Result<(), DataflowError> {
+        let times = self.inputs[port].times(batch, &mut WallClock::utc(), context)?;
+        for (window, rows) in split_by_window(&times) {
+            let part = match rows {
+                Rows::All => batch.clone(),
+                Rows::Some(rows) => batch.take(&rows.into())?,
+            };
+            if self.is_over(window.end, watermark) {
+                self.late_rows += part.rows as u64;
+            } else {
+                self.windows.entry(window.end).or_default()[port].push(part);
+            }
+        }
+        Ok(())
+    }
+
+    fn join(
+        &self,
+        [mut left, mut right]: [BufferedRows; 2],
+        context: &Context,
+        out: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
+        let mut join = BoundedJoin::new(self.spec.clone())?;
+        for batch in right.take_batches() {
+            join.process(1, batch, context, out)?;
+        }
+        join.finish_port(1, context, out)?;
+        for batch in left.take_batches() {
+            join.process(0, batch, context, out)?;
+        }
+        join.finish(context, out)
+    }
+}
+
+impl Operator for WindowJoin {
+    fn process(
+        &mut self,
+        port: usize,
+        batch: Batch,
+        context: &Context,
+        _: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
+        self.hold(port, &batch, context.watermark.0, context)
+    }
+
+    fn watermark(
+        &mut self,
+        watermark: Watermark,
+        context: &Context,
+        out: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
+        while let Some((end, _)) = self.windows.first_key_value() {
+            if !self.is_over(*end, watermark.0) {
+                break;
+            }
+            if let Some((_, sides)) = self.windows.pop_first() {
+                self.join(sides, context, out)?;
+            }
+        }
+        out.watermark(watermark)
+    }
+
+    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+        let mut out = StateBlocks::new();
+        for (end, [left, right]) in &self.windows {
+            left.snapshot(&format!("left/{end}"), &mut out)?;
+            right.snapshot(&format!("right/{end}"), &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
+        let keys = [self.spec.left.keys.clone(), self.spec.right.keys.clone()];
+        for (port, name) in ["left", "right"].into_iter().enumerate() {
+            let mut rows = BufferedRows::default();
+            restore_owned(&mut rows, name, &blocks, &keys[port], context)?;
+            for batch in rows.take_batches() {
+                self.hold(port, &batch, i64::MIN, context)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.windows
+            .values()
+            .flatten()
+            .map(BufferedRows::memory_size)
+            .sum()
+    }
+
+    fn late_rows(&self) -> u64 {
+        self.late_rows
+    }
+}

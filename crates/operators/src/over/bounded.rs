@@ -1,0 +1,298 @@
+//! OVER windows of a bounded input: all rows are sorted by partition and order at the end.
+//!
+//! The frame ends with the current row (with its peers, for RANGE). Functions that need the size of the partition are
+//! computed here from positions.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, UInt32Array};
+use arrow_schema::DataType;
+use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
+use millstream_plan::{AggregateCall, SortKey};
+use millstream_types::{Batch, Scalar, arrow_type};
+
+use super::frames::{FrameSpec, Frames};
+use crate::buffered::BufferedRows;
+use crate::emit::push;
+use crate::join::pairs::take_optional;
+use crate::owned_rows::restore_owned;
+use crate::sort_keys::{SortKeys, key_of};
+use crate::window::input::milliseconds;
+
+/// What a plan says about OVER windows of a bounded input.
+#[derive(Clone, Debug)]
+pub(crate) struct BoundedOverSpec {
+    pub types: Vec<DataType>,
+    pub partition: Vec<usize>,
+    pub order: Vec<SortKey>,
+    pub frame: FrameSpec,
+}
+
+pub(crate) struct BoundedOver {
+    spec: BoundedOverSpec,
+    rows: BufferedRows,
+}
+
+/// Sorted rows: their partitions and runs of peers.
+struct Sorted {
+    batch: Batch,
+    partitions: Vec<u32>,
+    /// Number of the run of peers of each row, ascending.
+    runs: Vec<i64>,
+}
+
+impl BoundedOver {
+    pub(crate) fn new(spec: BoundedOverSpec) -> Result<Self, DataflowError> {
+        let positional: Vec<AggregateCall> = spec
+            .frame
+            .calls
+            .iter()
+            .filter(|call| !needs_size(call))
+            .cloned()
+            .collect();
+        Frames::new(&FrameSpec {
+            calls: positional,
+            ..spec.frame.clone()
+        })?;
+        Ok(Self {
+            spec,
+            rows: BufferedRows::default(),
+        })
+    }
+
+    fn sort(&self, batch: Batch) -> Result<Sorted, DataflowError> {
+        let key = |column: &usize| SortKey {
+            column: *column,
+            ascending: true,
+            nulls_first: true,
+        };
+        let by: Vec<SortKey> = self.spec.partition.iter().map(key).collect();
+        let partition_keys = SortKeys::new(&by, &self.spec.types)?;
+        let order_keys = SortKeys::new(&self.spec.order, &self.spec.types)?;
+        let (partitions, orders) = (
+            partition_keys.encode(&batch.columns)?,
+            order_keys.encode(&batch.columns)?,
+        );
+        let partition = |row: u32| key_of(&partitions, &partition_keys, row as usize);
+        let order = |row: u32| key_of(&orders, &order_keys, row as usize);
+        let mut rows: Vec<u32> = (0..batch.rows as u32).collect();
+        rows.sort_by(|a, b| {
+            partition(*a)
+                .cmp(partition(*b))
+                .then_with(|| order(*a).cmp(order(*b)))
+        });
+        let (mut numbers, mut runs) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        let (mut number, mut run) = (0, 0);
+        for (i, row) in rows.iter().enumerate() {
+            if i > 0 {
+                let same = partition(rows[i - 1]) == partition(*row);
+                number += u32::from(!same);
+                run += i64::from(!same || order(rows[i - 1]) != order(*row));
+            }
+            numbers.push(number);
+            runs.push(run);
+        }
+        Ok(Sorted {
+            batch: batch.take(&UInt32Array::from(rows))?,
+            partitions: numbers,
+            runs,
+        })
+    }
+
+    /// The order column as a number for RANGE frames with a distance; otherwise runs of peers are enough.
+    fn order_numbers(&self, sorted: &Sorted) -> Result<Vec<i64>, DataflowError> {
+        let Some(key) = self
+            .spec
+            .order
+            .first()
+            .filter(|_| !self.spec.frame.rows && self.spec.frame.preceding.is_some())
+        else {
+            return Ok(sorted.runs.clone());
+        };
+        let column = &sorted.batch.columns[key.column];
+        let numbers: Vec<i64> = match column.data_type() {
+            DataType::Int8 => column
+                .as_primitive::<Int8Type>()
+                .values()
+                .iter()
+                .map(|v| i64::from(*v))
+                .collect(),
+            DataType::Int16 => column
+                .as_primitive::<Int16Type>()
+                .values()
+                .iter()
+                .map(|v| i64::from(*v))
+                .collect(),
+            DataType::Int32 => column
+                .as_primitive::<Int32Type>()
+                .values()
+                .iter()
+                .map(|v| i64::from(*v))
+                .collect(),
+            DataType::Int64 => column.as_primitive::<Int64Type>().values().to_vec(),
+            DataType::Date32 => {
+                let days = column.as_primitive::<Date32Type>().values();
+                days.iter().map(|v| i64::from(*v) * 86_400_000).collect()
+            }
+            _ => milliseconds(column)?.0.to_vec(),
+        };
+        Ok(if key.ascending {
+            numbers
+        } else {
+            numbers.into_iter().map(i64::wrapping_neg).collect()
+        })
+    }
+
+    fn results(&self, sorted: &Sorted) -> Result<Vec<ArrayRef>, DataflowError> {
+        let calls = &self.spec.frame.calls;
+        let framed: Vec<AggregateCall> = calls.iter().filter(|call| !needs_size(call)).cloned().collect();
+        let mut frames = Frames::new(&FrameSpec {
+            calls: framed,
+            ..self.spec.frame.clone()
+        })?;
+        frames.resize(sorted.partitions.last().map_or(0, |last| *last as usize + 1));
+        let batch = Arc::new(sorted.batch.clone());
+        let mut framed = frames
+            .apply(&batch, &sorted.partitions, &self.order_numbers(sorted)?)?
+            .into_iter();
+        let mut columns = Vec::with_capacity(calls.len());
+        for call in calls {
+            let column = if needs_size(call) {
+                Some(sized(call, sorted)?)
+            } else {
+                framed.next()
+            };
+            columns.push(column.ok_or_else(|| DataflowError::internal("an OVER call has no result"))?);
+        }
+        Ok(columns)
+    }
+}
+
+/// Functions of the position of a row in its whole partition.
+fn needs_size(call: &AggregateCall) -> bool {
+    matches!(
+        call.function.as_str(),
+        "LEAD" | "NTILE" | "PERCENT_RANK" | "CUME_DIST"
+    )
+}
+
+fn sized(call: &AggregateCall, sorted: &Sorted) -> Result<ArrayRef, DataflowError> {
+    let rows = sorted.partitions.len();
+    let end_of =
+        |values: &dyn Fn(usize) -> bool, from: usize| (from..rows).find(|i| !values(*i)).unwrap_or(rows);
+    let (mut numbers, mut shares, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    let mut start = 0;
+    while start < rows {
+        let end = end_of(&|i| sorted.partitions[i] == sorted.partitions[start], start);
+        let size = end - start;
+        let mut peers = start;
+        for row in start..end {
+            if sorted.runs[row] != sorted.runs[peers] {
+                peers = row;
+            }
+            let last_peer = end_of(&|i| i < end && sorted.runs[i] == sorted.runs[row], row);
+            match call.function.as_str() {
+                "LEAD" => {
+                    let offset = call.parameters.first().and_then(Scalar::as_i64).unwrap_or(1);
+                    let place = row
+                        .checked_add(usize::try_from(offset).unwrap_or(0))
+                        .filter(|p| *p < end);
+                    places.push(place.map(|p| p as u32));
+                }
+                "NTILE" => numbers.push(bucket(call, row - start, size)),
+                "PERCENT_RANK" if size == 1 => shares.push(0.0),
+                "PERCENT_RANK" => shares.push((peers - start) as f64 / (size - 1) as f64),
+                _ => shares.push((last_peer - start) as f64 / size as f64),
+            }
+        }
+        start = end;
+    }
+    Ok(match call.function.as_str() {
+        "LEAD" => lead(call, sorted, &places)?,
+        "NTILE" => Arc::new(Int64Array::from(numbers)),
+        _ => Arc::new(Float64Array::from(shares)),
+    })
+}
+
+/// Number of the bucket of a row: the first buckets have one row more if the size does not divide.
+fn bucket(call: &AggregateCall, row: usize, size: usize) -> i64 {
+    let buckets = call
+        .parameters
+        .first()
+        .and_then(Scalar::as_i64)
+        .unwrap_or(1)
+        .max(1) as usize;
+    let (small, longer) = (size / buckets, size % buckets);
+    let in_longer = longer * (small + 1);
+    let bucket = if row < in_longer {
+        row / (small + 1)
+    } else {
+        longer + (row - in_longer) / small.max(1)
+    };
+    bucket as i64 + 1
+}
+
+fn lead(call: &AggregateCall, sorted: &Sorted, places: &[Option<u32>]) -> Result<ArrayRef, DataflowError> {
+    let column = call.args.first().and_then(|c| sorted.batch.columns.get(*c));
+    let column = column.ok_or_else(|| DataflowError::internal("LEAD has no argument"))?;
+    let default = call
+        .parameters
+        .get(1)
+        .unwrap_or(&Scalar::Null)
+        .to_array(&call.result, 1);
+    let values = take_optional(std::slice::from_ref(column), places)?.remove(0);
+    let pick: Vec<(usize, usize)> = places
+        .iter()
+        .enumerate()
+        .map(|(i, place)| if place.is_some() { (0, i) } else { (1, 0) })
+        .collect();
+    let values = if *values.data_type() == arrow_type(&call.result) {
+        values
+    } else {
+        return Ok(values);
+    };
+    Ok(arrow_select::interleave::interleave(
+        &[values.as_ref() as &dyn Array, default.as_ref()],
+        &pick,
+    )?)
+}
+
+impl Operator for BoundedOver {
+    fn process(
+        &mut self,
+        _: usize,
+        batch: Batch,
+        _: &Context,
+        _: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
+        self.rows.push(batch);
+        Ok(())
+    }
+
+    fn finish(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
+        let Some(all) = self.rows.take_all()? else {
+            return Ok(());
+        };
+        let sorted = self.sort(all)?;
+        let results = self.results(&sorted)?;
+        let mut columns = sorted.batch.columns;
+        columns.extend(results);
+        push(Batch::inserts(columns, sorted.batch.rows), context, out)
+    }
+
+    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+        let mut out = StateBlocks::new();
+        self.rows.snapshot("rows", &mut out)?;
+        Ok(out)
+    }
+
+    fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
+        restore_owned(&mut self.rows, "rows", &blocks, &self.spec.partition, context)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.rows.memory_size()
+    }
+}
