@@ -57,7 +57,7 @@ impl Components for BuiltIn {
 
     fn operator(&self, plan: &Plan, node: NodeId) -> Result<Option<Arc<dyn OperatorFactory>>, DataflowError> {
         if matches!(plan.node(node).op, Op::Sink { .. }) {
-            return Ok(None);
+            return millstream_operators::sink_input(plan, node);
         }
         millstream_operators::operator_factory(plan, node, &self.environment).map(Some)
     }
