@@ -37,11 +37,9 @@ pub(crate) fn join(
         version,
     };
     let protocol_type = request.protocol_type.detached();
-    let group = broker
-        .groups
-        .get_or_create(&request.group_id)
-        .classic
-        .get_or_insert_default();
+    let group = broker.groups.get_or_create(&request.group_id);
+    group.consumer = None; // an empty group may change its protocol
+    let group = group.classic.get_or_insert_default();
     let mut effects = Effects::default();
     let joined = group.join(
         now_ms,
@@ -71,6 +69,13 @@ fn check_join(broker: &Broker, request: &JoinGroupRequest) -> Result<(), ErrorCo
     );
     if session_ms < min || session_ms > max {
         return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
+    }
+    if broker
+        .groups
+        .get(&request.group_id)
+        .is_some_and(|group| group.consumer.is_some() && !group.is_empty())
+    {
+        return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
     }
     let is_known = broker
         .groups

@@ -3,6 +3,7 @@
 pub mod api_versions;
 pub(crate) mod cluster;
 pub(crate) mod configs;
+pub(crate) mod consumer_group;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_records;
@@ -64,6 +65,10 @@ pub(crate) fn dispatch(
         Request::SyncGroup(request) => join_group::sync(broker, now_ms, version, &request),
         Request::Heartbeat(request) => join_group::heartbeat(broker, now_ms, &request),
         Request::LeaveGroup(request) => join_group::leave(broker, now_ms, version, &request),
+        Request::ConsumerGroupHeartbeat(request) => {
+            consumer_group::heartbeat(broker, now_ms, context, version, &request)
+        }
+        Request::ConsumerGroupDescribe(request) => consumer_group::describe(broker, &request),
         Request::ListGroups(request) => groups::list(broker, &request),
         Request::DescribeGroups(request) => groups::describe(broker, version, &request),
         Request::DeleteGroups(request) => groups::delete(broker, now_ms, &request),

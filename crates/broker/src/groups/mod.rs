@@ -5,14 +5,16 @@
 //! survive a restart of them is written after each rebalance.
 
 pub(crate) mod classic;
+pub(crate) mod consumer;
 mod persist;
 
 use crate::broker::Broker;
 use crate::change::{Change, CommittedOffset};
 use crate::config::Configs;
-use crate::topics::Topic;
+use crate::topics::{Topic, Topics};
 use crate::waits::Reply;
 use classic::{ClassicGroup, Effects, Rules, State};
+use consumer::{ConsumerGroup, TopicView};
 use millstream_kafka_wire::messages::consumer_protocol_subscription::ConsumerProtocolSubscription;
 use millstream_kafka_wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
 use millstream_kafka_wire::messages::offset_fetch::OffsetFetchRequestGroup;
@@ -29,8 +31,10 @@ const CONSUMER: &str = "consumer";
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub offsets: BTreeMap<TopicPartition, CommittedOffset>,
-    /// Its members, if it ever had any.
+    /// Its members, if it ever had any of the classic protocol.
     pub classic: Option<ClassicGroup>,
+    /// Its members of the new protocol; a group has one kind or the other.
+    pub consumer: Option<ConsumerGroup>,
     scheduled_ms: Option<i64>,
 }
 
@@ -78,8 +82,13 @@ impl Groups {
             Change::GroupDeleted { group } => _ = self.groups.remove(group),
             Change::Group { group, state } => {
                 // Unreadable members cannot be: the record's checksum held. They would join again.
-                self.groups.entry(group.clone()).or_default().classic =
-                    persist::decode_classic(state.clone()).ok();
+                let kept = persist::decode(state.clone());
+                let group = self.groups.entry(group.clone()).or_default();
+                (group.classic, group.consumer) = match kept {
+                    Ok(persist::Kept::Classic(classic)) => (Some(classic), None),
+                    Ok(persist::Kept::Consumer(consumer)) => (None, Some(consumer)),
+                    Err(_) => (None, None),
+                };
             }
             _ => {}
         }
@@ -94,10 +103,7 @@ impl Groups {
     pub fn snapshot(&self) -> impl Iterator<Item = Change> {
         self.groups.iter().flat_map(|(name, group)| {
             let offsets = group.offsets.values().cloned().collect();
-            let state = group
-                .classic
-                .as_ref()
-                .and_then(|classic| persist::encode_classic(classic).ok());
+            let state = group.kept();
             let members = state.map(|state| Change::Group {
                 group: name.clone(),
                 state,
@@ -115,19 +121,35 @@ impl Groups {
     }
 
     /// Members that were known before a restart have a session's time to be heard of.
-    pub fn after_recovery(&mut self, now_ms: i64, _configs: &Configs) {
+    pub fn after_recovery(&mut self, now_ms: i64, configs: &Configs) {
+        let session_ms = configs.long("group.consumer.session.timeout.ms");
         let names: Vec<KafkaString> = self.groups.keys().cloned().collect();
         for name in names {
-            if let Some(classic) = self
-                .groups
-                .get_mut(&name)
-                .and_then(|group| group.classic.as_mut())
-            {
+            let group = self.groups.get_mut(&name);
+            if let Some(classic) = group.and_then(|group| group.classic.as_mut()) {
                 let ids: Vec<KafkaString> = classic.members.keys().cloned().collect();
                 ids.iter().for_each(|id| classic.touch(now_ms, id));
             }
+            let group = self.groups.get_mut(&name);
+            if let Some(consumer) = group.and_then(|group| group.consumer.as_mut()) {
+                consumer.restart_sessions(now_ms, session_ms);
+            }
             self.schedule(&name);
         }
+    }
+
+    /// A group of the new protocol; made if it is missing and somebody joins, or taken over from an empty classic one.
+    pub fn consumer_mut(&mut self, name: &KafkaString, joins: bool) -> Result<&mut ConsumerGroup, ErrorCode> {
+        if joins {
+            let group = self.get_or_create(name);
+            if group.consumer.is_none() && !group.is_empty() {
+                return Err(ErrorCode::GROUP_ID_NOT_FOUND);
+            }
+            group.classic = None;
+            return Ok(group.consumer.get_or_insert_default());
+        }
+        let group = self.groups.get_mut(name).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
+        group.consumer.as_mut().ok_or(ErrorCode::GROUP_ID_NOT_FOUND)
     }
 
     pub fn next_timer(&self) -> Option<i64> {
@@ -140,7 +162,9 @@ impl Groups {
         let Some(group) = self.groups.get_mut(name) else {
             return;
         };
-        let Some(deadline) = group.classic.as_ref().and_then(ClassicGroup::next_deadline) else {
+        let classic = group.classic.as_ref().and_then(ClassicGroup::next_deadline);
+        let consumer = group.consumer.as_ref().and_then(ConsumerGroup::next_deadline);
+        let Some(deadline) = classic.or(consumer) else {
             return;
         };
         if group.scheduled_ms.is_some_and(|scheduled| scheduled <= deadline) {
@@ -177,30 +201,68 @@ pub(crate) fn tick(broker: &mut Broker, now_ms: i64) {
     let rules = rules(&broker.configs);
     for name in broker.groups.take_due(now_ms) {
         let mut effects = Effects::default();
-        if let Some(classic) = broker
-            .groups
-            .get_mut(&name)
-            .and_then(|group| group.classic.as_mut())
-        {
-            classic.tick(now_ms, rules, &mut effects);
+        let topics = TopicsOf(&broker.topics);
+        if let Some(group) = broker.groups.groups.get_mut(&name) {
+            if let Some(classic) = &mut group.classic {
+                classic.tick(now_ms, rules, &mut effects);
+            }
+            if let Some(consumer) = &mut group.consumer {
+                effects.persist |= consumer.tick(now_ms, &topics);
+            }
         }
         finish(broker, now_ms, &name, effects);
     }
 }
 
+/// Topics as groups of the new protocol see them.
+pub(crate) struct TopicsOf<'a>(pub &'a Topics);
+
+impl TopicView for TopicsOf<'_> {
+    fn topic(&self, name: &KafkaString) -> Option<(Uuid, i32)> {
+        self.0
+            .by_name(name)
+            .map(|topic| (topic.id, topic.partitions.len() as i32))
+    }
+
+    fn matching(&self, regex: &str) -> Option<Vec<(Uuid, i32)>> {
+        let regex = regex::Regex::new(&format!("^(?:{regex})$")).ok()?;
+        let matching = self.0.iter().filter(|topic| regex.is_match(&topic.name));
+        Some(
+            matching
+                .map(|topic| (topic.id, topic.partitions.len() as i32))
+                .collect(),
+        )
+    }
+}
+
+/// Keeps a group of the new protocol after a heartbeat; gives the sequence that makes it durable.
+pub(crate) fn finish_consumer(
+    broker: &mut Broker,
+    now_ms: i64,
+    name: &KafkaString,
+    changed: bool,
+) -> Option<u64> {
+    broker.groups.schedule(name);
+    if changed { keep(broker, now_ms, name) } else { None }
+}
+
+fn keep(broker: &mut Broker, now_ms: i64, name: &KafkaString) -> Option<u64> {
+    let state = broker.groups.get(name).and_then(Group::kept)?;
+    let change = Change::Group {
+        group: name.detached(),
+        state,
+    };
+    broker.write_applied(now_ms, &[change]).ok()
+}
+
 /// Carries out what a call on a group has brought about.
 pub(crate) fn finish(broker: &mut Broker, now_ms: i64, name: &KafkaString, effects: Effects) {
     broker.groups.schedule(name);
-    let mut sequence = None;
-    if effects.persist {
-        let classic = broker.groups.get(name).and_then(|group| group.classic.as_ref());
-        let state = classic.and_then(|classic| persist::encode_classic(classic).ok());
-        let change = state.map(|state| Change::Group {
-            group: name.detached(),
-            state,
-        });
-        sequence = change.and_then(|change| broker.write_applied(now_ms, &[change]).ok());
-    }
+    let sequence = if effects.persist {
+        keep(broker, now_ms, name)
+    } else {
+        None
+    };
     for (ticket, response) in effects.replies {
         match sequence {
             Some(sequence) => broker.waits.when_durable(sequence, ticket, Reply::from(response)),
@@ -218,7 +280,7 @@ pub(crate) fn expire_offsets(broker: &mut Broker, now_ms: i64) {
     let interval_ms = broker.configs.long("offsets.retention.check.interval.ms");
     let mut changes = Vec::new();
     for (name, group) in broker.groups.iter().filter(|(_, group)| group.is_empty()) {
-        let empty_since_ms = group.classic.as_ref().map_or(0, |classic| classic.empty_since_ms);
+        let empty_since_ms = group.empty_since_ms();
         let is_expired = |offset: &&CommittedOffset| match offset.expire_ms {
             ..=-1 => offset.commit_ms.max(empty_since_ms).saturating_add(retention_ms) <= now_ms,
             expire_ms => expire_ms <= now_ms,
@@ -264,6 +326,21 @@ pub(crate) fn check_commit(
     _version: i16,
     committer: &Committer<'_>,
 ) -> Result<(), ErrorCode> {
+    if let Some(consumer) = broker
+        .groups
+        .get(committer.group)
+        .and_then(|group| group.consumer.as_ref())
+    {
+        if committer.epoch < 0 && (consumer.members.is_empty() || committer.is_transactional) {
+            return Ok(());
+        }
+        return consumer
+            .check_member_epoch(committer.member_id, committer.epoch)
+            .map_err(|code| match code {
+                ErrorCode::STALE_MEMBER_EPOCH if committer.is_transactional => ErrorCode::ILLEGAL_GENERATION,
+                code => code,
+            });
+    }
     let Some(classic) = broker
         .groups
         .get_mut(committer.group)
@@ -292,12 +369,32 @@ pub(crate) fn check_commit(
 }
 
 /// Whether somebody may read a group's offsets.
-pub(crate) fn check_fetch(_broker: &Broker, _asked: &OffsetFetchRequestGroup) -> Result<(), ErrorCode> {
-    Ok(())
+pub(crate) fn check_fetch(broker: &Broker, asked: &OffsetFetchRequestGroup) -> Result<(), ErrorCode> {
+    let consumer = broker
+        .groups
+        .get(&asked.group_id)
+        .and_then(|group| group.consumer.as_ref());
+    match (consumer, &asked.member_id) {
+        (Some(consumer), Some(member)) if asked.member_epoch >= 0 => {
+            consumer.check_member_epoch(member, asked.member_epoch)
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Group {
+    /// The members as bytes, if there is anything to keep.
+    fn kept(&self) -> Option<bytes::Bytes> {
+        let classic = self.classic.as_ref().map(persist::encode_classic);
+        classic
+            .or_else(|| self.consumer.as_ref().map(persist::encode_consumer))?
+            .ok()
+    }
+
     pub fn protocol_type(&self) -> KafkaString {
+        if self.consumer.is_some() {
+            return KafkaString::from_static(CONSUMER);
+        }
         self.classic
             .as_ref()
             .and_then(|classic| classic.protocol_type.clone())
@@ -305,18 +402,33 @@ impl Group {
     }
 
     pub fn state_name(&self) -> &'static str {
-        self.classic
-            .as_ref()
-            .map_or(State::Empty, |classic| classic.state)
-            .name()
+        match &self.consumer {
+            Some(consumer) => consumer.state_name(),
+            None => self
+                .classic
+                .as_ref()
+                .map_or(State::Empty, |classic| classic.state)
+                .name(),
+        }
     }
 
     pub fn type_name(&self) -> &'static str {
-        "classic"
+        if self.consumer.is_some() {
+            "consumer"
+        } else {
+            "classic"
+        }
     }
 
     pub fn is_describable_as_classic(&self) -> bool {
-        true
+        self.consumer.is_none()
+    }
+
+    fn empty_since_ms(&self) -> i64 {
+        let classic = self.classic.as_ref().map_or(0, |classic| classic.empty_since_ms);
+        self.consumer
+            .as_ref()
+            .map_or(classic, |consumer| consumer.empty_since_ms)
     }
 
     pub fn describe_classic(&self, base: DescribedGroup) -> DescribedGroup {
@@ -358,6 +470,10 @@ impl Group {
     /// Whether nobody is a member.
     pub fn is_empty(&self) -> bool {
         self.classic.as_ref().is_none_or(ClassicGroup::is_empty)
+            && self
+                .consumer
+                .as_ref()
+                .is_none_or(|consumer| consumer.members.is_empty())
     }
 
     /// Offsets of a group with members can only be removed if it is known which topics they read.
@@ -366,6 +482,9 @@ impl Group {
     }
 
     pub fn is_subscribed_to(&self, topic: &Topic) -> bool {
+        if let Some(consumer) = &self.consumer {
+            return consumer.topics.contains_key(&topic.id);
+        }
         let Some(classic) = &self.classic else {
             return false;
         };

@@ -3,13 +3,21 @@
 //! kind i8 (1 classic), version i8 (0), generation i32, protocol type, protocol and leader as nullable strings, empty since
 //! i64, then members: id, instance, client id and host, session and rebalance timeouts i32, protocols (name and
 //! metadata each), assignment.
+//!
+//! kind 2 (consumer), version 0, group epoch and assignment epoch i32, empty since i64, topics (id, size i32), members:
+//! id, instance, rack, client id and host, rebalance timeout i32, topic names, regex, assignor, epoch and previous
+//! epoch i32, state i8, then assigned, pending and target partitions (topic id, partition i32).
 
+use super::TopicPartition;
 use super::classic::{ClassicGroup, Member, MemberInfo, State};
+use super::consumer::assignor::Partitions;
+use super::consumer::{self, ConsumerGroup, MemberState};
 use bytes::Bytes;
 use millstream_kafka_wire::messages::join_group::JoinGroupRequestProtocol;
 use millstream_kafka_wire::{DecodeError, EncodeError, KafkaString, Reader, Writer};
 
 const CLASSIC: i8 = 1;
+const CONSUMER: i8 = 2;
 const VERSION: i8 = 0;
 
 pub(crate) fn encode_classic(group: &ClassicGroup) -> Result<Bytes, EncodeError> {
@@ -39,12 +47,23 @@ pub(crate) fn encode_classic(group: &ClassicGroup) -> Result<Bytes, EncodeError>
     Ok(w.into_bytes())
 }
 
-pub(crate) fn decode_classic(bytes: Bytes) -> Result<ClassicGroup, DecodeError> {
+/// A group as it was kept.
+pub(crate) enum Kept {
+    Classic(ClassicGroup),
+    Consumer(ConsumerGroup),
+}
+
+/// Reads a group of either protocol.
+pub(crate) fn decode(bytes: Bytes) -> Result<Kept, DecodeError> {
     let mut reader = Reader::new(bytes);
-    let r = &mut reader;
-    if r.i8()? != CLASSIC || r.i8()? != VERSION {
-        return Err(DecodeError::UnexpectedNull("a group of this kind or version"));
+    match (reader.i8()?, reader.i8()?) {
+        (CLASSIC, VERSION) => decode_classic(&mut reader).map(Kept::Classic),
+        (CONSUMER, VERSION) => decode_consumer(&mut reader).map(Kept::Consumer),
+        _ => Err(DecodeError::UnexpectedNull("a group of this kind or version")),
     }
+}
+
+fn decode_classic(r: &mut Reader) -> Result<ClassicGroup, DecodeError> {
     let mut group = ClassicGroup::default();
     group.generation = r.i32()?;
     group.protocol_type = r.nullable_string(true)?.map(|text| text.detached());
@@ -75,5 +94,98 @@ pub(crate) fn decode_classic(bytes: Bytes) -> Result<ClassicGroup, DecodeError> 
         State::Stable
     };
     group.restore(members);
+    Ok(group)
+}
+
+fn write_partitions(w: &mut Writer, partitions: &Partitions) -> Result<(), EncodeError> {
+    let partitions: Vec<&TopicPartition> = partitions.iter().collect();
+    w.array(&partitions, true, |w, (topic, partition)| {
+        w.uuid(*topic);
+        w.i32(*partition);
+        Ok(())
+    })
+}
+
+fn read_partitions(r: &mut Reader) -> Result<Partitions, DecodeError> {
+    Ok(r.array(true, 20, |r| Ok((r.uuid()?, r.i32()?)))?
+        .into_iter()
+        .collect())
+}
+
+pub(crate) fn encode_consumer(group: &ConsumerGroup) -> Result<Bytes, EncodeError> {
+    let mut w = Writer::new();
+    w.i8(CONSUMER);
+    w.i8(VERSION);
+    w.i32(group.epoch);
+    w.i32(group.assignment_epoch);
+    w.i64(group.empty_since_ms);
+    let topics: Vec<_> = group.topics.iter().collect();
+    w.array(&topics, true, |w, (topic, size)| {
+        w.uuid(**topic);
+        w.i32(**size);
+        Ok(())
+    })?;
+    let members: Vec<_> = group.members.iter().collect();
+    w.array(&members, true, |w, (id, member)| {
+        w.string(id, true)?;
+        w.nullable_string(member.instance_id.as_ref(), true)?;
+        w.nullable_string(member.rack_id.as_ref(), true)?;
+        w.string(&member.client_id, true)?;
+        w.string(&member.client_host, true)?;
+        w.i32(member.rebalance_timeout_ms);
+        let names: Vec<&KafkaString> = member.topic_names.iter().collect();
+        w.array(&names, true, |w, name| w.string(name, true))?;
+        w.nullable_string(member.topic_regex.as_ref(), true)?;
+        w.nullable_string(member.assignor.as_ref(), true)?;
+        w.i32(member.epoch);
+        w.i32(member.previous_epoch);
+        w.i8(member.state as i8);
+        write_partitions(w, &member.assigned)?;
+        write_partitions(w, &member.pending_revocation)?;
+        write_partitions(w, group.target.get(*id).unwrap_or(&Partitions::new()))
+    })?;
+    Ok(w.into_bytes())
+}
+
+fn decode_consumer(r: &mut Reader) -> Result<ConsumerGroup, DecodeError> {
+    let mut group = ConsumerGroup::default();
+    group.epoch = r.i32()?;
+    group.assignment_epoch = r.i32()?;
+    group.empty_since_ms = r.i64()?;
+    group.topics = r
+        .array(true, 20, |r| Ok((r.uuid()?, r.i32()?)))?
+        .into_iter()
+        .collect();
+    let own = |text: Option<KafkaString>| text.map(|text| text.detached());
+    let members = r.array(true, 20, |r| {
+        let id = r.string(true)?.detached();
+        let member = consumer::Member {
+            instance_id: own(r.nullable_string(true)?),
+            rack_id: own(r.nullable_string(true)?),
+            client_id: r.string(true)?.detached(),
+            client_host: r.string(true)?.detached(),
+            rebalance_timeout_ms: r.i32()?,
+            topic_names: r
+                .array(true, 1, |r| Ok(r.string(true)?.detached()))?
+                .into_iter()
+                .collect(),
+            topic_regex: own(r.nullable_string(true)?),
+            assignor: own(r.nullable_string(true)?),
+            epoch: r.i32()?,
+            previous_epoch: r.i32()?,
+            state: match r.i8()? {
+                0 => MemberState::Stable,
+                1 => MemberState::UnrevokedPartitions,
+                _ => MemberState::UnreleasedPartitions,
+            },
+            assigned: read_partitions(r)?,
+            pending_revocation: read_partitions(r)?,
+        };
+        Ok((id, member, read_partitions(r)?))
+    })?;
+    for (id, member, target) in members {
+        group.target.insert(id.clone(), target);
+        group.members.insert(id, member);
+    }
     Ok(group)
 }

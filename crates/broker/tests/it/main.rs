@@ -4,6 +4,7 @@
 
 mod admin;
 mod basics;
+mod consumer_groups;
 mod driver;
 mod groups;
 mod handle;

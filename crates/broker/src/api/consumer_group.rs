@@ -1,0 +1,249 @@
+//! ConsumerGroupHeartbeat and ConsumerGroupDescribe: the requests of KIP-848.
+
+use crate::api::join_group::uuid_text;
+use crate::api::metadata::OPERATIONS_NOT_ASKED;
+use crate::broker::Broker;
+use crate::context::RequestContext;
+use crate::groups::consumer::assignor::{NAMES, Partitions};
+use crate::groups::consumer::{ConsumerGroup, Heartbeat, LEAVE_EPOCH, Member, STATIC_LEAVE_EPOCH};
+use crate::groups::{TopicsOf, finish_consumer};
+use crate::waits::Outcome;
+use millstream_kafka_wire::messages::consumer_group_describe::{
+    self as described, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedGroup,
+};
+use millstream_kafka_wire::messages::consumer_group_heartbeat::{
+    Assignment, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, RequestTopicPartitions,
+    ResponseTopicPartitions,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use std::collections::BTreeMap;
+
+/// The first version in which members choose their id.
+const OWN_ID_VERSION: i16 = 1;
+
+type Refused = (ErrorCode, &'static str);
+
+pub(crate) fn heartbeat(
+    broker: &mut Broker,
+    now_ms: i64,
+    context: &RequestContext,
+    version: i16,
+    request: &ConsumerGroupHeartbeatRequest,
+) -> Outcome {
+    match handle(broker, now_ms, context, version, request) {
+        Ok((response, Some(sequence))) => Outcome::durable(sequence, response),
+        Ok((response, None)) => Outcome::now(response),
+        Err((error_code, message)) => Outcome::now(ConsumerGroupHeartbeatResponse {
+            error_code,
+            error_message: Some(KafkaString::from_static(message)),
+            member_id: None,
+            ..Default::default()
+        }),
+    }
+}
+
+type Handled = Result<(ConsumerGroupHeartbeatResponse, Option<u64>), Refused>;
+
+fn handle(
+    broker: &mut Broker,
+    now_ms: i64,
+    context: &RequestContext,
+    version: i16,
+    request: &ConsumerGroupHeartbeatRequest,
+) -> Handled {
+    check(version, request)?;
+    let mut beat = read(context, request);
+    if beat.member_id.is_empty() {
+        beat.member_id = uuid_text(broker).into();
+    }
+    let session_ms = broker.configs.long("group.consumer.session.timeout.ms");
+    let max_size = usize::try_from(broker.configs.long("group.consumer.max.size")).unwrap_or(usize::MAX);
+    let is_leaving = matches!(request.member_epoch, LEAVE_EPOCH | STATIC_LEAVE_EPOCH);
+    let topics = TopicsOf(&broker.topics);
+    let group = broker
+        .groups
+        .consumer_mut(&request.group_id, request.member_epoch == 0);
+    let group = group.map_err(|code| (code, "the group does not exist or is of another protocol"))?;
+    let is_new = !group.members.contains_key(&beat.member_id);
+    if request.member_epoch == 0 && is_new && group.members.len() >= max_size {
+        return Err((ErrorCode::GROUP_MAX_SIZE_REACHED, "the group is full"));
+    }
+    let member_id = beat.member_id.clone();
+    let mut changed = is_leaving;
+    let mut response = ConsumerGroupHeartbeatResponse {
+        member_id: Some(member_id),
+        member_epoch: request.member_epoch,
+        ..Default::default()
+    };
+    if is_leaving {
+        group
+            .leave(now_ms, &beat, &topics)
+            .map_err(|code| (code, "no such member"))?;
+    } else {
+        let answer = group.heartbeat(now_ms, session_ms, beat, &topics, &mut changed);
+        let answer = answer.map_err(|code| (code, "the member must join again or change its request"))?;
+        response.member_epoch = answer.epoch;
+        response.assignment = answer.assignment.as_ref().map(assignment);
+        response.heartbeat_interval_ms = broker.configs.int("group.consumer.heartbeat.interval.ms");
+    }
+    let sequence = finish_consumer(broker, now_ms, &request.group_id, changed);
+    Ok((response, sequence))
+}
+
+fn check(version: i16, request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refused> {
+    let refuse = |message| Err((ErrorCode::INVALID_REQUEST, message));
+    if request.group_id.is_empty() {
+        return refuse("GroupId can't be empty.");
+    }
+    if request.member_id.is_empty() && (version >= OWN_ID_VERSION || request.member_epoch != 0) {
+        return refuse("MemberId can't be empty.");
+    }
+    if request.instance_id.as_ref().is_some_and(|id| id.is_empty()) {
+        return refuse("InstanceId can't be empty.");
+    }
+    if request.member_epoch < STATIC_LEAVE_EPOCH {
+        return refuse("MemberEpoch is invalid.");
+    }
+    if request.member_epoch == STATIC_LEAVE_EPOCH && request.instance_id.is_none() {
+        return refuse("InstanceId can't be null.");
+    }
+    if request.member_epoch == 0 {
+        if request.rebalance_timeout_ms == -1 {
+            return refuse("RebalanceTimeoutMs must be provided in first request.");
+        }
+        if request
+            .topic_partitions
+            .as_ref()
+            .is_none_or(|owned| !owned.is_empty())
+        {
+            return refuse("TopicPartitions must be empty when (re-)joining.");
+        }
+        let names_topics = request
+            .subscribed_topic_names
+            .as_ref()
+            .is_some_and(|names| !names.is_empty());
+        let names_regex = request
+            .subscribed_topic_regex
+            .as_ref()
+            .is_some_and(|regex| !regex.is_empty());
+        if !names_topics && !names_regex {
+            return refuse(
+                "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.",
+            );
+        }
+    }
+    if request
+        .server_assignor
+        .as_ref()
+        .is_some_and(|name| !NAMES.contains(&name.as_str()))
+    {
+        return Err((
+            ErrorCode::UNSUPPORTED_ASSIGNOR,
+            "ServerAssignor is not supported. Supported assignors: uniform, range.",
+        ));
+    }
+    Ok(())
+}
+
+/// What the group needs of a request, in memory of its own.
+fn read(context: &RequestContext, request: &ConsumerGroupHeartbeatRequest) -> Heartbeat {
+    let own = |text: &Option<KafkaString>| text.as_ref().map(KafkaString::detached);
+    let partitions = |topic: &RequestTopicPartitions| {
+        let id = topic.topic_id;
+        topic
+            .partitions
+            .iter()
+            .map(move |partition| (id, *partition))
+            .collect::<Vec<_>>()
+    };
+    let owned = request.topic_partitions.as_ref();
+    let names = request.subscribed_topic_names.as_ref();
+    Heartbeat {
+        member_id: request.member_id.detached(),
+        epoch: request.member_epoch,
+        instance_id: own(&request.instance_id),
+        rack_id: own(&request.rack_id),
+        client_id: context.client_id.detached(),
+        client_host: context.client_host.detached(),
+        rebalance_timeout_ms: request.rebalance_timeout_ms,
+        topic_names: names.map(|names| names.iter().map(KafkaString::detached).collect()),
+        topic_regex: own(&request.subscribed_topic_regex),
+        assignor: own(&request.server_assignor),
+        owned: owned.map(|topics| topics.iter().flat_map(partitions).collect()),
+    }
+}
+
+fn by_topic(partitions: &Partitions) -> BTreeMap<Uuid, Vec<i32>> {
+    let mut topics: BTreeMap<Uuid, Vec<i32>> = BTreeMap::new();
+    for (topic, partition) in partitions {
+        topics.entry(*topic).or_default().push(*partition);
+    }
+    topics
+}
+
+fn assignment(partitions: &Partitions) -> Assignment {
+    let topic = |(topic_id, partitions)| ResponseTopicPartitions { topic_id, partitions };
+    Assignment {
+        topic_partitions: by_topic(partitions).into_iter().map(topic).collect(),
+    }
+}
+
+pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) -> Outcome {
+    let describe = |name: &KafkaString| {
+        let base = DescribedGroup {
+            group_id: name.clone(),
+            authorized_operations: OPERATIONS_NOT_ASKED,
+            ..Default::default()
+        };
+        match broker.groups.get(name).and_then(|group| group.consumer.as_ref()) {
+            Some(group) => describe_group(broker, group, base),
+            None => DescribedGroup {
+                error_code: ErrorCode::GROUP_ID_NOT_FOUND,
+                error_message: Some(format!("Group {name} is not a consumer group.").into()),
+                ..base
+            },
+        }
+    };
+    let groups = request.group_ids.iter().map(describe).collect();
+    Outcome::now(ConsumerGroupDescribeResponse {
+        throttle_time_ms: 0,
+        groups,
+    })
+}
+
+fn describe_group(broker: &Broker, group: &ConsumerGroup, base: DescribedGroup) -> DescribedGroup {
+    let named = |partitions: &Partitions| {
+        let topic = |(topic_id, partitions): (Uuid, Vec<i32>)| {
+            let topic_name = broker.topics.by_id(topic_id)?.name.clone();
+            Some(described::TopicPartitions {
+                topic_id,
+                topic_name,
+                partitions,
+            })
+        };
+        described::Assignment {
+            topic_partitions: by_topic(partitions).into_iter().filter_map(topic).collect(),
+        }
+    };
+    let member = |(id, member): (&KafkaString, &Member)| described::Member {
+        member_id: id.clone(),
+        instance_id: member.instance_id.clone(),
+        rack_id: member.rack_id.clone(),
+        member_epoch: member.epoch,
+        client_id: member.client_id.clone(),
+        client_host: member.client_host.clone(),
+        subscribed_topic_names: member.topic_names.iter().cloned().collect(),
+        subscribed_topic_regex: member.topic_regex.clone(),
+        assignment: named(&member.assigned),
+        target_assignment: group.target.get(id).map(named).unwrap_or_default(),
+        member_type: 1,
+    };
+    DescribedGroup {
+        group_state: KafkaString::from_static(group.state_name()),
+        group_epoch: group.epoch,
+        assignment_epoch: group.assignment_epoch,
+        assignor_name: group.assignor_name().into(),
+        members: group.members.iter().map(member).collect(),
+        ..base
+    }
+}
