@@ -5,7 +5,7 @@
 
 use millstream_functions::{Determinism, Environment, scalar_function};
 use millstream_plan::Expr;
-use millstream_types::{LogicalType, Scalar, TypeKind};
+use millstream_types::{LogicalType, Scalar, TypeKind, arrow_type};
 
 use crate::node::CompiledExpr;
 
@@ -30,7 +30,9 @@ fn fold_node(node: Expr, env: &Environment) -> Expr {
         } => fold_case(branches, *otherwise, ty),
         Expr::Coalesce { args, ty } => fold_coalesce(args, ty),
         Expr::Call { .. } | Expr::Cast { .. } | Expr::Field { .. } => {
-            if is_constant(&node) {
+            if let Some(rewritten) = row_equality(&node).or_else(|| self_comparison(&node)) {
+                rewritten
+            } else if is_constant(&node) {
                 evaluate(&node, env).unwrap_or(node)
             } else {
                 node
@@ -80,6 +82,133 @@ fn literal(value: Scalar, ty: LogicalType) -> Expr {
         ty
     };
     Expr::Literal { value, ty }
+}
+
+/// `ROW(a, b) = ROW(c, d)` as `a = c AND b = d`, as Flink's planner has it: with a NULL field it is not FALSE but NULL.
+/// At least one side must be written as a row; values of row columns compare as wholes.
+fn row_equality(node: &Expr) -> Option<Expr> {
+    let Expr::Call { function, args, .. } = node else {
+        return None;
+    };
+    let [left, right] = args.as_slice() else {
+        return None;
+    };
+    if function != "=" || !(is_row_constructor(left) || is_row_constructor(right)) {
+        return None;
+    }
+    let (left, right) = (row_parts(left)?, row_parts(right)?);
+    let equal = |(a, b): (Expr, Expr)| {
+        let ty = LogicalType::BOOLEAN.with_nullable(a.ty().nullable || b.ty().nullable);
+        Expr::Call {
+            function: "=".to_owned(),
+            args: vec![a, b],
+            ty,
+        }
+    };
+    let mut equalities: Vec<Expr> = left.into_iter().zip(right).map(equal).collect();
+    Some(if equalities.len() == 1 {
+        equalities.swap_remove(0)
+    } else {
+        Expr::And(equalities)
+    })
+}
+
+/// `x = x` is TRUE wherever `x` is not NULL, also for NaN, which no comparison at run time finds equal to itself.
+fn self_comparison(node: &Expr) -> Option<Expr> {
+    let Expr::Call { function, args, .. } = node else {
+        return None;
+    };
+    let [left, right] = args.as_slice() else {
+        return None;
+    };
+    let holds = match function.as_str() {
+        "=" | "<=" | ">=" => true,
+        "<>" | "<" | ">" => false,
+        _ => return None,
+    };
+    if left != right
+        || !left.ty().is_approximate()
+        || matches!(left, Expr::Literal { .. })
+        || !is_repeatable(left)
+    {
+        return None;
+    }
+    let test = |name: &str| Expr::Call {
+        function: name.to_owned(),
+        args: vec![left.clone()],
+        ty: LogicalType::not_null(TypeKind::Boolean),
+    };
+    let unknown = literal(Scalar::Null, LogicalType::BOOLEAN);
+    Some(if holds {
+        Expr::Or(vec![test("IS NOT NULL"), unknown])
+    } else {
+        Expr::And(vec![test("IS NULL"), unknown])
+    })
+}
+
+fn is_repeatable(expr: &Expr) -> bool {
+    let mut repeatable = true;
+    expr.visit(&mut |part| {
+        if let Expr::Call { function, .. } = part {
+            repeatable &= scalar_function(function).is_some_and(|f| f.determinism != Determinism::Never);
+        }
+    });
+    repeatable
+}
+
+fn is_row_constructor(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call { function, .. } => function == "ROW",
+        Expr::Cast { input, .. } => is_row_constructor(input),
+        _ => false,
+    }
+}
+
+/// The fields of a row that is written out, in the types of the row.
+fn row_parts(expr: &Expr) -> Option<Vec<Expr>> {
+    match expr {
+        Expr::Call { function, args, .. } if function == "ROW" => Some(args.clone()),
+        Expr::Literal {
+            value: Scalar::Row(values),
+            ty,
+        } => {
+            let types = ty.children().into_iter().cloned();
+            Some(
+                values
+                    .iter()
+                    .cloned()
+                    .zip(types)
+                    .map(|(value, ty)| literal(value, ty))
+                    .collect(),
+            )
+        }
+        Expr::Cast {
+            input,
+            ty,
+            safe: false,
+        } => {
+            let cast = |(part, ty): (Expr, &LogicalType)| {
+                let same = part.ty().kind == ty.kind;
+                if same {
+                    part
+                } else {
+                    Expr::Cast {
+                        input: Box::new(part),
+                        ty: ty.clone(),
+                        safe: false,
+                    }
+                }
+            };
+            Some(
+                row_parts(input)?
+                    .into_iter()
+                    .zip(ty.children())
+                    .map(cast)
+                    .collect(),
+            )
+        }
+        _ => None,
+    }
 }
 
 /// AND if `neutral`, else OR: the neutral value drops out, the other one decides.
@@ -142,7 +271,7 @@ fn fold_case(branches: Vec<(Expr, Expr)>, otherwise: Expr, ty: LogicalType) -> E
             condition => kept.push((condition, value)),
         }
     }
-    if kept.is_empty() {
+    if kept.is_empty() && arrow_type(&last.ty()) == arrow_type(&ty) {
         last
     } else {
         Expr::Case {

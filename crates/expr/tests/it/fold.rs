@@ -97,3 +97,40 @@ fn logic_and_choice_lose_what_cannot_be_taken() {
     };
     assert!(matches!(folded(&coalesce), Expr::Coalesce { args, .. } if args == [int_column(0), int(1)]));
 }
+
+#[test]
+fn rows_that_are_written_out_compare_field_by_field() {
+    let row = |fields: Vec<Expr>| call("ROW", fields);
+    let equal = call(
+        "=",
+        vec![row(vec![int_column(0), int_column(1)]), row(vec![int(1), int(2)])],
+    );
+    let folded = folded(&equal);
+    assert!(
+        matches!(&folded, Expr::And(parts) if parts.len() == 2),
+        "{folded:?}"
+    );
+    let columns = [
+        crate::support::ints(&[None, Some(1), None]),
+        crate::support::ints(&[Some(2), Some(2), Some(3)]),
+    ];
+    let expected = vec![Scalar::Null, Scalar::Boolean(true), Scalar::Boolean(false)];
+    assert_eq!(crate::support::evaluate(&folded, &columns, 3), Ok(expected));
+}
+
+#[test]
+fn a_value_equals_itself_even_if_it_is_nan() {
+    let v = Expr::column(0, LogicalType::DOUBLE);
+    let columns = [crate::support::column(
+        &LogicalType::DOUBLE,
+        &[Scalar::Double(f64::NAN), Scalar::Double(1.0), Scalar::Null],
+    )];
+    let answers =
+        |name: &str| crate::support::evaluate(&folded(&call(name, vec![v.clone(), v.clone()])), &columns, 3);
+    let boolean = Scalar::Boolean;
+    assert_eq!(answers("="), Ok(vec![boolean(true), boolean(true), Scalar::Null]));
+    assert_eq!(
+        answers("<>"),
+        Ok(vec![boolean(false), boolean(false), Scalar::Null])
+    );
+}

@@ -93,7 +93,9 @@ fn time_to_time(from: &LogicalType, to: &LogicalType) -> Option<Step> {
         return None;
     }
     let granularity = 10i32.pow(u32::from(3 - precision));
-    map::<Time32MillisecondType, Time32MillisecondType>(to, move |v| v - v.rem_euclid(granularity))
+    map::<Time32MillisecondType, Time32MillisecondType>(to, move |v| {
+        v.wrapping_sub(v.rem_euclid(granularity))
+    })
 }
 
 fn to_timestamp(from: &LogicalType, to: &LogicalType) -> Option<Step> {
@@ -116,7 +118,7 @@ fn to_timestamp(from: &LogicalType, to: &LogicalType) -> Option<Step> {
         };
         if shift == Shift::ToUtc {
             for ms in &mut millis {
-                *ms -= run.zone.local_offset_ms(*ms);
+                *ms = ms.wrapping_sub(run.zone.local_offset_ms(*ms));
             }
         }
         let nulls = array.nulls().cloned();
@@ -150,7 +152,7 @@ fn from_timestamp(from: &LogicalType, to: &LogicalType) -> Option<Step> {
         let mut millis = milliseconds(array, unit);
         if shift == Shift::ToLocal {
             for ms in &mut millis {
-                *ms += run.zone.offset_ms(*ms);
+                *ms = ms.wrapping_add(run.zone.offset_ms(*ms));
             }
         }
         let nulls = array.nulls().cloned();
@@ -266,7 +268,7 @@ impl Conversion {
             Shift::None => values.to_vec(),
             shift => values
                 .iter()
-                .map(|v| v + shift.millis(zone, v.div_euclid(from)) * from)
+                .map(|v| v.wrapping_add(shift.millis(zone, v.div_euclid(from)) * from))
                 .collect(),
         };
         if to > from {
@@ -277,7 +279,7 @@ impl Conversion {
         if self.granularity > 1 {
             converted
                 .iter_mut()
-                .for_each(|v| *v -= v.rem_euclid(self.granularity));
+                .for_each(|v| *v = v.wrapping_sub(v.rem_euclid(self.granularity)));
         }
         converted
     }

@@ -15,14 +15,16 @@ use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType,
+    Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType,
+    TimestampMillisecondType,
 };
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, new_null_array};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 use jiff::tz::TimeZone;
 use millstream_types::java_text::{write_decimal_plain, write_double, write_float};
 use millstream_types::{LogicalType, TypeKind, timestamp_nanos};
 
+use crate::display::temporal::{write_integer, write_timestamp_units};
 use crate::scalar::collection::bitmap::write_bitmap;
 
 pub use temporal::{write_date, write_day_time, write_time, write_timestamp, write_year_month};
@@ -128,10 +130,10 @@ impl Printer {
         match &self.kind {
             Kind::Text => Arc::clone(array),
             Kind::Null => new_null_array(&DataType::Utf8View, array.len()),
-            Kind::TinyInt => self.primitives::<Int8Type>(array, display),
-            Kind::SmallInt => self.primitives::<Int16Type>(array, display),
-            Kind::Int => self.primitives::<Int32Type>(array, display),
-            Kind::BigInt => self.primitives::<Int64Type>(array, display),
+            Kind::TinyInt => self.integers::<Int8Type>(array),
+            Kind::SmallInt => self.integers::<Int16Type>(array),
+            Kind::Int => self.integers::<Int32Type>(array),
+            Kind::BigInt => self.integers::<Int64Type>(array),
             Kind::Float => self.primitives::<Float32Type>(array, write_float),
             Kind::Double => self.primitives::<Float64Type>(array, write_double),
             Kind::Decimal { scale } => {
@@ -143,6 +145,10 @@ impl Printer {
             }
             Kind::YearMonth => self.primitives::<IntervalYearMonthType>(array, write_year_month),
             Kind::DayTime => self.primitives::<DurationMillisecondType>(array, write_day_time),
+            Kind::Timestamp { precision } => timestamps(array, *precision, |_| 0),
+            Kind::TimestampLtz { precision } => {
+                timestamps(array, *precision, |utc_ms| zone.offset_ms(utc_ms))
+            }
             _ => texts(array, |out, row| self.write(out, array, row, &mut zone)),
         }
     }
@@ -164,10 +170,10 @@ impl Printer {
             Kind::Variant => out.push_str(&String::from_utf8_lossy(array.as_binary_view().value(row))),
             Kind::Bitmap => write_bitmap(out, array.as_binary_view().value(row)),
             Kind::Boolean => self.write_boolean(out, array.as_boolean().value(row)),
-            Kind::TinyInt => display(out, array.as_primitive::<Int8Type>().value(row)),
-            Kind::SmallInt => display(out, array.as_primitive::<Int16Type>().value(row)),
-            Kind::Int => display(out, array.as_primitive::<Int32Type>().value(row)),
-            Kind::BigInt => display(out, array.as_primitive::<Int64Type>().value(row)),
+            Kind::TinyInt => write_integer(out, array.as_primitive::<Int8Type>().value(row).into()),
+            Kind::SmallInt => write_integer(out, array.as_primitive::<Int16Type>().value(row).into()),
+            Kind::Int => write_integer(out, array.as_primitive::<Int32Type>().value(row).into()),
+            Kind::BigInt => write_integer(out, array.as_primitive::<Int64Type>().value(row)),
             Kind::Float => write_float(out, array.as_primitive::<Float32Type>().value(row)),
             Kind::Double => write_double(out, array.as_primitive::<Float64Type>().value(row)),
             Kind::Decimal { scale } => {
@@ -245,6 +251,13 @@ impl Printer {
         }
     }
 
+    fn integers<T: ArrowPrimitiveType>(&self, array: &ArrayRef) -> ArrayRef
+    where
+        T::Native: Into<i64>,
+    {
+        self.primitives::<T>(array, |out, v| write_integer(out, v.into()))
+    }
+
     fn primitives<T: ArrowPrimitiveType>(
         &self,
         array: &ArrayRef,
@@ -257,6 +270,35 @@ impl Printer {
 
 fn is_null(array: &dyn Array, row: usize) -> bool {
     array.is_null(row) || matches!(array.data_type(), DataType::Null)
+}
+
+/// The texts of timestamps of any precision; `offset_ms` moves an instant to local time.
+fn timestamps(array: &ArrayRef, precision: u8, mut offset_ms: impl FnMut(i64) -> i64) -> ArrayRef {
+    match array.data_type() {
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            let values = array.as_primitive::<TimestampMillisecondType>().values();
+            texts(array, |out, row| {
+                let ms = values[row];
+                write_timestamp_units(out, ms.wrapping_add(offset_ms(ms)), 1_000_000, precision);
+            })
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let values = array.as_primitive::<TimestampMicrosecondType>().values();
+            texts(array, |out, row| {
+                let micros = values[row];
+                let local = micros.wrapping_add(offset_ms(micros.div_euclid(1_000)) * 1_000);
+                write_timestamp_units(out, local, 1_000, precision);
+            })
+        }
+        _ => {
+            let values = array.as_primitive::<Decimal128Type>().values();
+            texts(array, |out, row| {
+                let nanos = values[row];
+                let offset = i128::from(offset_ms(nanos.div_euclid(1_000_000) as i64)) * 1_000_000;
+                write_timestamp(out, nanos + offset, precision);
+            })
+        }
+    }
 }
 
 /// A `Utf8View` column whose value at each row that is not NULL in `array` is what `write` appends.

@@ -127,6 +127,33 @@ fn local_timestamps_print_in_the_session_zone() {
     assert_eq!(text.as_deref(), Some("1970-01-01 08:00:00.000"));
 }
 
+#[test]
+fn a_column_prints_as_its_values_do() {
+    let zone = TimeZone::get("Europe/Berlin").expect("a bundled zone");
+    for precision in [0, 3, 6, 9] {
+        for ty in [
+            LogicalType::timestamp(precision),
+            LogicalType::timestamp_ltz(precision),
+        ] {
+            let hour = |h: i128| Scalar::Timestamp(h * 3_600_000_000_000 + 123_456_789);
+            let values: Vec<Scalar> = (-9000..9000)
+                .step_by(37)
+                .map(hour)
+                .chain([Scalar::Null])
+                .collect();
+            let array = millstream_types::scalars_to_array(&ty, values.iter());
+            let printer = Printer::new(&ty, Style::Client);
+            let column = printer.column(&array, &zone);
+            for row in 0..array.len() {
+                let text = column
+                    .is_valid(row)
+                    .then(|| column.as_string_view().value(row).to_owned());
+                assert_eq!(text, printer.value(&array, row, &zone), "row {row} of {ty}");
+            }
+        }
+    }
+}
+
 fn interval_months() -> LogicalType {
     LogicalType::new(TypeKind::IntervalYearMonth(
         millstream_types::logical_type::YearMonthResolution::Month,

@@ -57,7 +57,9 @@ fn add(args: &KernelArgs<'_>, shape: Shape, sign: i128) -> Result<ArrayRef, Eval
     let operands = [&args.args[0], &args.args[1]];
     let exact_digits = (shape.p1 - shape.s1).max(shape.p2 - shape.s2) + scale + 1;
     if exact_digits <= SAFE_DIGITS && shape.scale == scale {
-        return binary(args, operands, move |x, y| x * up1 + y * up2);
+        return binary(args, operands, move |x, y| {
+            x.wrapping_mul(up1).wrapping_add(y.wrapping_mul(up2))
+        });
     }
     let (up1, up2) = (i256::from_i128(up1), i256::from_i128(up2));
     try_binary(args, operands, move |x, y| {
@@ -72,7 +74,7 @@ fn multiply(args: &KernelArgs<'_>, shape: Shape) -> Result<ArrayRef, EvalError> 
     let operands = [&args.args[0], &args.args[1]];
     let scale = shape.s1 + shape.s2;
     if shape.p1 + shape.p2 <= SAFE_DIGITS && shape.scale == scale {
-        return binary(args, operands, |x, y| x * y);
+        return binary(args, operands, i128::wrapping_mul);
     }
     try_binary(args, operands, move |x, y| {
         Ok(rounded(

@@ -207,7 +207,8 @@ fn move_by_months(
     type Months = IntervalYearMonthType;
     let moved = |value: i64, months: i32, units_per_day: i64| {
         let days = add_months(value.div_euclid(units_per_day), i64::from(months) * sign);
-        days.wrapping_mul(units_per_day) + value.rem_euclid(units_per_day)
+        days.wrapping_mul(units_per_day)
+            .wrapping_add(value.rem_euclid(units_per_day))
     };
     match args.arg_types[datetime].family() {
         TypeFamily::Date => {
@@ -231,7 +232,7 @@ fn move_by_months(
                 let nanos_per_day = i128::from(MILLIS_PER_DAY) * 1_000_000;
                 lanes::binary::<T, Months, T>(args, operands, |at, months| {
                     let days = moved(at.div_euclid(nanos_per_day) as i64, months, 1);
-                    i128::from(days) * nanos_per_day + at.rem_euclid(nanos_per_day)
+                    (i128::from(days) * nanos_per_day).wrapping_add(at.rem_euclid(nanos_per_day))
                 })
             }
         },
@@ -255,29 +256,35 @@ fn move_by_millis(
         (TypeFamily::Date, _) => {
             lanes::binary::<Date32Type, Millis, TimestampMicrosecondType>(args, operands, |date, ms| {
                 (i64::from(date) * MILLIS_PER_DAY)
-                    .wrapping_add(sign * ms)
+                    .wrapping_add(ms.wrapping_mul(sign))
                     .wrapping_mul(1_000)
             })
         }
         (TypeFamily::Time, _) => lanes::binary::<Time32MillisecondType, Millis, Time32MillisecondType>(
             args,
             operands,
-            |time, ms| (i64::from(time) + sign * ms).rem_euclid(MILLIS_PER_DAY) as i32,
+            |time, ms| {
+                ms.wrapping_mul(sign)
+                    .wrapping_add(i64::from(time))
+                    .rem_euclid(MILLIS_PER_DAY) as i32
+            },
         ),
         _ => match args.arg_types[datetime].precision().unwrap_or(0) {
             0..=3 => {
                 type T = TimestampMillisecondType;
-                lanes::binary::<T, Millis, T>(args, operands, |at, ms| at.wrapping_add(sign * ms))
+                lanes::binary::<T, Millis, T>(args, operands, |at, ms| at.wrapping_add(ms.wrapping_mul(sign)))
             }
             4..=6 => {
                 type T = TimestampMicrosecondType;
                 lanes::binary::<T, Millis, T>(args, operands, |at, ms| {
-                    at.wrapping_add((sign * ms).wrapping_mul(1_000))
+                    at.wrapping_add(ms.wrapping_mul(sign).wrapping_mul(1_000))
                 })
             }
             _ => {
                 type T = Decimal128Type;
-                lanes::binary::<T, Millis, T>(args, operands, |at, ms| at + i128::from(sign * ms) * 1_000_000)
+                lanes::binary::<T, Millis, T>(args, operands, |at, ms| {
+                    at.wrapping_add(i128::from(ms.wrapping_mul(sign)) * 1_000_000)
+                })
             }
         },
     }

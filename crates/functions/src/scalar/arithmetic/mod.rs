@@ -235,7 +235,9 @@ fn kernel(args: &mut KernelArgs<'_>, operator: Operator) -> Result<ArrayRef, Eva
 
 fn negation_kernel(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     match args.arg_types[0].kind {
-        TypeKind::Decimal { .. } => lanes::unary::<arrow_array::types::Decimal128Type, _>(args, |v| -v),
+        TypeKind::Decimal { .. } => {
+            lanes::unary::<arrow_array::types::Decimal128Type, _>(args, i128::wrapping_neg)
+        }
         TypeKind::IntervalYearMonth(_) | TypeKind::IntervalDayTime(_) => interval::negate(args),
         _ => primitive::negate(args),
     }

@@ -193,7 +193,7 @@ fn decimals(
     let (by1, by2) = (power_of_ten(u32::from(up1)), power_of_ten(u32::from(up2)));
     if p1 + up1 <= SAFE_DIGITS && p2 + up2 <= SAFE_DIGITS {
         return primitives::<Decimal128Type>(operands, rows, |a, b| {
-            operator.accepts((a * by1).cmp(&(b * by2)))
+            operator.accepts(a.wrapping_mul(by1).cmp(&b.wrapping_mul(by2)))
         });
     }
     let (by1, by2) = (i256::from_i128(by1), i256::from_i128(by2));

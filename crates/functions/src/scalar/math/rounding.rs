@@ -45,7 +45,9 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
             if args.args.len() > 1 {
                 return (to_unit("CEIL_TO")?.kernel)(args);
             }
-            whole(args, f32::ceil, f64::ceil, |v, unit| -(-v).div_euclid(unit))
+            whole(args, f32::ceil, f64::ceil, |v, unit| {
+                v.wrapping_neg().div_euclid(unit).wrapping_neg()
+            })
         },
     )
     .aliases(&["CEILING"]),
