@@ -1,0 +1,483 @@
+//! Operators and the forms of the grammar that are built from them: BETWEEN, IN, CASE, IS, LIKE, quantified comparison,
+//! sub-queries as values.
+
+use millstream_functions::typing::sql_type_name;
+use millstream_plan::Expr;
+use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeKind};
+
+use super::{BoundSubquery, ExprBinder, SubqueryKind};
+use crate::bind::coerce;
+use crate::bind::error::{SqlError, SqlResult};
+use crate::bind::logical::{and_all, placeholder};
+use crate::bind::types::interval_kind;
+use crate::parse::ast::{
+    self, BinaryOperator, CaseBranch, ExprKind, IntervalQualifier, IsTest, JsonShape, LikeKind, Quantifier,
+    QuantifiedSource, Query, TimeUnit, UnaryOperator,
+};
+use crate::parse::span::Span;
+
+const MILLIS_PER_SECOND: i64 = 1_000;
+
+impl ExprBinder<'_, '_> {
+    pub(super) fn bind_unary(&mut self, operator: UnaryOperator, operand: &ast::Expr, span: Span) -> SqlResult<Expr> {
+        match operator {
+            UnaryOperator::Plus => self.bind(operand),
+            UnaryOperator::Not => {
+                let operand = self.bind(operand)?;
+                self.call(span, "NOT", vec![operand])
+            }
+            UnaryOperator::Minus => {
+                if let Some(literal) = negated_literal(operand) {
+                    return Ok(literal);
+                }
+                let operand = self.bind(operand)?;
+                self.call(span, "-", vec![operand])
+            }
+        }
+    }
+
+    pub(super) fn bind_binary(
+        &mut self,
+        operator: BinaryOperator,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        if matches!(operator, BinaryOperator::And | BinaryOperator::Or) {
+            return self.bind_logical(operator, left, right, span);
+        }
+        if operator == BinaryOperator::Overlaps {
+            return self.bind_overlaps(left, right, span);
+        }
+        let (left, right) = (self.bind(left)?, self.bind(right)?);
+        self.binary(operator, left, right, span)
+    }
+
+    /// An infix operator over bound operands.
+    pub(super) fn binary(&self, operator: BinaryOperator, left: Expr, right: Expr, span: Span) -> SqlResult<Expr> {
+        use BinaryOperator as B;
+        let is_arithmetic = matches!(operator, B::Plus | B::Minus | B::Multiply | B::Divide | B::Modulo);
+        let is_known = is_arithmetic
+            || operator.is_comparison()
+            || matches!(operator, B::IsDistinctFrom | B::IsNotDistinctFrom | B::Concat);
+        if !is_known {
+            return Err(SqlError::unsupported(span, format!("operator {}", operator.text())));
+        }
+        let attribute = shifted_time_attribute(operator, &left.ty(), &right.ty());
+        let mut bound = self.call(span, operator.text(), vec![left, right])?;
+        // A time attribute moved by an interval still counts as one, as in Flink.
+        if let Expr::Call { ty, .. } = &mut bound
+            && attribute != TimeAttribute::None
+        {
+            *ty = ty.with_time_attribute(attribute);
+        }
+        Ok(bound)
+    }
+
+    fn bind_logical(
+        &mut self,
+        operator: BinaryOperator,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let (left, right) = (self.bind(left)?, self.bind(right)?);
+        let fits = |e: &Expr| e.ty().kind == TypeKind::Boolean || e.ty().is_null();
+        if !fits(&left) || !fits(&right) {
+            let (name, l, r) = (operator.text(), sql_type_name(&left.ty()), sql_type_name(&right.ty()));
+            return Err(SqlError::at(
+                span,
+                format!(
+                    "Cannot apply '{name}' to arguments of type '<{l}> {name} <{r}>'. \
+                     Supported form(s): '<BOOLEAN> {name} <BOOLEAN>'"
+                ),
+            ));
+        }
+        let mut args = Vec::new();
+        for side in [left, right] {
+            match (operator, coerce::cast_to(side, &LogicalType::BOOLEAN)) {
+                (BinaryOperator::And, Expr::And(inner)) | (BinaryOperator::Or, Expr::Or(inner)) => args.extend(inner),
+                (_, other) => args.push(other),
+            }
+        }
+        Ok(if operator == BinaryOperator::And { Expr::And(args) } else { Expr::Or(args) })
+    }
+
+    /// `(a, b) OVERLAPS (c, d)`; the second of a pair may be an interval.
+    fn bind_overlaps(&mut self, left: &ast::Expr, right: &ast::Expr, span: Span) -> SqlResult<Expr> {
+        let (start1, end1) = self.bind_period(left)?;
+        let (start2, end2) = self.bind_period(right)?;
+        let ordered = |this: &Self, a: &Expr, b: &Expr| -> SqlResult<(Expr, Expr)> {
+            let swapped = this.call(span, ">", vec![a.clone(), b.clone()])?;
+            let pick = |x: &Expr, y: &Expr| Expr::Case {
+                branches: vec![(swapped.clone(), x.clone())],
+                otherwise: Box::new(y.clone()),
+                ty: y.ty(),
+            };
+            Ok((pick(b, a), pick(a, b)))
+        };
+        let (low1, high1) = ordered(self, &start1, &end1)?;
+        let (low2, high2) = ordered(self, &start2, &end2)?;
+        let first = self.call(span, ">=", vec![high1, low2])?;
+        let second = self.call(span, ">=", vec![high2, low1])?;
+        Ok(Expr::And(vec![first, second]))
+    }
+
+    fn bind_period(&mut self, period: &ast::Expr) -> SqlResult<(Expr, Expr)> {
+        let ExprKind::Row { fields, .. } = &period.kind else {
+            return Err(SqlError::at(period.span, "OVERLAPS takes a pair on each side: (start, end) or (start, interval)"));
+        };
+        let [start, end] = fields.as_slice() else {
+            return Err(SqlError::at(period.span, "OVERLAPS takes a pair on each side: (start, end) or (start, interval)"));
+        };
+        let (start, end) = (self.bind(start)?, self.bind(end)?);
+        let end = if end.ty().is_interval() { self.call(period.span, "+", vec![start.clone(), end])? } else { end };
+        Ok((start, end))
+    }
+
+    pub(super) fn bind_is(
+        &mut self,
+        operand: &ast::Expr,
+        test: IsTest,
+        negated: bool,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let operand = self.bind(operand)?;
+        let name = match (test, negated) {
+            (IsTest::Null, false) => "IS NULL",
+            (IsTest::Null, true) => "IS NOT NULL",
+            (IsTest::True, false) => "IS TRUE",
+            (IsTest::True, true) => "IS NOT TRUE",
+            (IsTest::False, false) => "IS FALSE",
+            (IsTest::False, true) => "IS NOT FALSE",
+            // UNKNOWN is the NULL of BOOLEAN.
+            (IsTest::Unknown, false) => "IS NULL",
+            (IsTest::Unknown, true) => "IS NOT NULL",
+            (IsTest::Json(shape), _) => {
+                let name = match shape {
+                    JsonShape::Value => "IS JSON VALUE",
+                    JsonShape::Object => "IS JSON OBJECT",
+                    JsonShape::Array => "IS JSON ARRAY",
+                    JsonShape::Scalar => "IS JSON SCALAR",
+                };
+                let found = self.call(span, name, vec![operand])?;
+                return self.negate_if(negated, found, span);
+            }
+            (IsTest::ASet, _) => return Err(SqlError::unsupported(span, "IS A SET")),
+            (IsTest::Empty, _) => return Err(SqlError::unsupported(span, "IS EMPTY")),
+        };
+        self.call(span, name, vec![operand])
+    }
+
+    pub(super) fn bind_between(
+        &mut self,
+        [operand, low, high]: [&ast::Expr; 3],
+        symmetric: bool,
+        negated: bool,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let (value, low, high) = (self.bind(operand)?, self.bind(low)?, self.bind(high)?);
+        let within = |this: &Self, from: &Expr, to: &Expr| -> SqlResult<Expr> {
+            let above = this.call(span, ">=", vec![value.clone(), from.clone()])?;
+            let below = this.call(span, "<=", vec![value.clone(), to.clone()])?;
+            Ok(Expr::And(vec![above, below]))
+        };
+        let mut found = within(self, &low, &high)?;
+        if symmetric {
+            found = Expr::Or(vec![found, within(self, &high, &low)?]);
+        }
+        self.negate_if(negated, found, span)
+    }
+
+    pub(super) fn bind_like(
+        &mut self,
+        kind: LikeKind,
+        operand: &ast::Expr,
+        pattern: &ast::Expr,
+        escape: Option<&ast::Expr>,
+        negated: bool,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let name = match kind {
+            LikeKind::Like => "LIKE",
+            LikeKind::SimilarTo => "SIMILAR TO",
+            LikeKind::ILike => {
+                return Err(SqlError::at(span, "no match found for function signature ILIKE")
+                    .with_hint("write LOWER(x) LIKE 'pattern'"));
+            }
+            LikeKind::RLike => {
+                return Err(SqlError::at(span, "no match found for function signature RLIKE")
+                    .with_hint("write REGEXP(x, 'pattern')"));
+            }
+        };
+        let mut args = vec![self.bind(operand)?, self.bind(pattern)?];
+        if let Some(escape) = escape {
+            args.push(self.bind(escape)?);
+        }
+        let found = self.call(span, name, args)?;
+        self.negate_if(negated, found, span)
+    }
+
+    pub(super) fn bind_in_list(
+        &mut self,
+        operand: &ast::Expr,
+        list: &[ast::Expr],
+        negated: bool,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let incompatible = || SqlError::at(span, "Values in expression list must have compatible types");
+        if let ExprKind::Row { fields, .. } = &operand.kind {
+            let found = self.bind_row_in_list(fields, list, span)?;
+            return self.negate_if(negated, found, span);
+        }
+        let value = self.bind(operand)?;
+        let items = self.bind_all(list)?;
+        let types: Vec<LogicalType> = items.iter().map(Expr::ty).filter(|ty| !ty.is_null()).collect();
+        if !types.is_empty() && coerce::common_type(&types).is_none() {
+            return Err(incompatible());
+        }
+        let equals = |item: Expr| self.call(span, "=", vec![value.clone(), item]).map_err(|_| incompatible());
+        let mut equalities = items.into_iter().map(equals).collect::<SqlResult<Vec<_>>>()?;
+        let found = match equalities.len() {
+            1 => equalities.remove(0),
+            _ => Expr::Or(equalities),
+        };
+        self.negate_if(negated, found, span)
+    }
+
+    fn bind_row_in_list(&mut self, fields: &[ast::Expr], list: &[ast::Expr], span: Span) -> SqlResult<Expr> {
+        let values = self.bind_all(fields)?;
+        let mut rows = Vec::new();
+        for item in list {
+            let ExprKind::Row { fields: items, .. } = &item.kind else {
+                return Err(SqlError::at(item.span, "Values in expression list must have compatible types"));
+            };
+            if items.len() != values.len() {
+                return Err(SqlError::at(item.span, "unequal number of entries in row expressions"));
+            }
+            let items = self.bind_all(items)?;
+            let pairs = values.iter().cloned().zip(items);
+            let equal = pairs.map(|(v, i)| self.call(span, "=", vec![v, i])).collect::<SqlResult<Vec<_>>>()?;
+            rows.extend(and_all(equal));
+        }
+        Ok(if rows.len() == 1 { rows.remove(0) } else { Expr::Or(rows) })
+    }
+
+    /// `x = ANY (…)`, `x > ALL (…)`: over a list each comparison is written out; a query is a semi-join.
+    pub(super) fn bind_quantified(
+        &mut self,
+        operand: &ast::Expr,
+        operator: BinaryOperator,
+        quantifier: Quantifier,
+        source: &QuantifiedSource,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        match source {
+            QuantifiedSource::List(list) => {
+                let value = self.bind(operand)?;
+                let items = self.bind_all(list)?;
+                let compare = |item: Expr| self.binary(operator, value.clone(), item, span);
+                let mut tests = items.into_iter().map(compare).collect::<SqlResult<Vec<_>>>()?;
+                if tests.len() == 1 {
+                    return Ok(tests.remove(0));
+                }
+                Ok(if quantifier == Quantifier::All { Expr::And(tests) } else { Expr::Or(tests) })
+            }
+            QuantifiedSource::Query(query) => match (operator, quantifier) {
+                (BinaryOperator::Equals, Quantifier::Some | Quantifier::Any) => {
+                    self.bind_in_subquery(operand, query, span)
+                }
+                (BinaryOperator::NotEquals, Quantifier::All) => {
+                    let found = self.bind_in_subquery(operand, query, span)?;
+                    self.negate_if(true, found, span)
+                }
+                _ => {
+                    let what = format!("{} with a quantified sub-query; use = ANY, <> ALL or EXISTS", operator.text());
+                    Err(SqlError::unsupported(span, what))
+                }
+            },
+        }
+    }
+
+    pub(super) fn bind_in_subquery(&mut self, operand: &ast::Expr, query: &Query, span: Span) -> SqlResult<Expr> {
+        let operands = match &operand.kind {
+            ExprKind::Row { fields, .. } => self.bind_all(fields)?,
+            _ => vec![self.bind(operand)?],
+        };
+        self.bind_subquery(SubqueryKind::In { operands }, query, span)
+    }
+
+    pub(super) fn bind_subquery(&mut self, kind: SubqueryKind, query: &Query, span: Span) -> SqlResult<Expr> {
+        if !self.clause.allows_subqueries() || self.inside_aggregate {
+            let place = if self.inside_aggregate { "the arguments of an aggregate" } else { self.clause.name() };
+            return Err(SqlError::unsupported(span, format!("a sub-query in {place}")));
+        }
+        let rel = self.binder.bind_subquery(query, self.scope, self.environment)?;
+        let columns = rel.schema.len();
+        let ty = match &kind {
+            SubqueryKind::Scalar | SubqueryKind::Collection { .. } => {
+                if columns != 1 {
+                    let row: Vec<String> = rel.schema.types().map(sql_type_name).collect();
+                    let message = format!(
+                        "Cannot apply '$SCALAR_QUERY' to arguments of type '$SCALAR_QUERY(<RecordType({})>)': \
+                         a sub-query used as a value has one column, this one has {columns}",
+                        row.join(", ")
+                    );
+                    return Err(SqlError::at(span, message));
+                }
+                let column = rel.schema.columns[0].ty.without_time_attribute();
+                match kind {
+                    SubqueryKind::Collection { function: "COLLECT" } => {
+                        LogicalType::not_null(TypeKind::Multiset(Box::new(column)))
+                    }
+                    SubqueryKind::Collection { .. } => LogicalType::not_null(TypeKind::Array(Box::new(column))),
+                    _ => column.with_nullable(true),
+                }
+            }
+            SubqueryKind::Exists => LogicalType::not_null(TypeKind::Boolean),
+            SubqueryKind::In { operands } => {
+                if operands.len() != columns {
+                    let message = format!("IN compares {} value(s) with a sub-query of {columns} column(s)", operands.len());
+                    return Err(SqlError::at(span, message));
+                }
+                for (operand, column) in operands.iter().zip(&rel.schema.columns) {
+                    let other = Expr::column(0, column.ty.clone());
+                    self.call(span, "=", vec![operand.clone(), other])
+                        .map_err(|_| SqlError::at(span, "Values passed to IN operator must have compatible types"))?;
+                }
+                LogicalType::BOOLEAN
+            }
+        };
+        self.calls.subqueries.push(BoundSubquery { kind, rel, span });
+        Ok(Expr::column((self.calls.subqueries.len() - 1) | placeholder::SUBQUERY, ty))
+    }
+
+    pub(super) fn bind_case(
+        &mut self,
+        operand: Option<&ast::Expr>,
+        branches: &[CaseBranch],
+        otherwise: Option<&ast::Expr>,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let operand = operand.map(|operand| self.bind(operand)).transpose()?;
+        let mut bound = Vec::new();
+        for branch in branches {
+            let mut tests = Vec::new();
+            for when in &branch.when {
+                let test = self.bind(when)?;
+                tests.push(match &operand {
+                    Some(operand) => self.call(when.span, "=", vec![operand.clone(), test])?,
+                    None if test.ty().kind == TypeKind::Boolean => test,
+                    None if test.ty().is_null() => coerce::cast_to(test, &LogicalType::BOOLEAN),
+                    None => {
+                        let message = format!("Expected a boolean type, found {}", sql_type_name(&test.ty()));
+                        return Err(SqlError::at(when.span, message));
+                    }
+                });
+            }
+            let condition = if tests.len() == 1 { tests.remove(0) } else { Expr::Or(tests) };
+            bound.push((condition, self.bind(&branch.then)?));
+        }
+        let otherwise = match otherwise {
+            Some(otherwise) => self.bind(otherwise)?,
+            None => Expr::literal(Scalar::Null, LogicalType::NULL),
+        };
+        self.case(bound, otherwise, span)
+    }
+
+    /// CASE over bound parts, with one type for all results.
+    pub(super) fn case(&self, branches: Vec<(Expr, Expr)>, otherwise: Expr, span: Span) -> SqlResult<Expr> {
+        let types: Vec<LogicalType> =
+            branches.iter().map(|(_, value)| value.ty()).chain([otherwise.ty()]).collect();
+        if types.iter().all(LogicalType::is_null) {
+            return Err(SqlError::at(span, "ELSE clause or at least one THEN clause must be non-NULL"));
+        }
+        let ty = coerce::common_type(&types).ok_or_else(|| {
+            let names: Vec<String> = types.iter().map(sql_type_name).collect();
+            SqlError::at(span, format!("Illegal mixing of types in CASE or COALESCE statement: {}", names.join(", ")))
+                .with_hint("cast the results to one type")
+        })?;
+        let ty = ty.without_time_attribute().with_nullable(types.iter().any(|ty| ty.nullable));
+        let branches = branches.into_iter().map(|(c, v)| (c, coerce::cast_to(v, &ty))).collect();
+        Ok(Expr::Case { branches, otherwise: Box::new(coerce::cast_to(otherwise, &ty)), ty })
+    }
+
+    /// `INTERVAL x DAY` with an expression: a number of units.
+    pub(super) fn bind_dynamic_interval(
+        &mut self,
+        value: &ast::Expr,
+        qualifier: &IntervalQualifier,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let kind = interval_kind(qualifier)?;
+        let value = self.bind(value)?;
+        let unit = match qualifier.start {
+            TimeUnit::Year => Scalar::IntervalYearMonth(12),
+            TimeUnit::Quarter => Scalar::IntervalYearMonth(3),
+            TimeUnit::Month => Scalar::IntervalYearMonth(1),
+            TimeUnit::Week => Scalar::IntervalDayTime(7 * 86_400 * MILLIS_PER_SECOND),
+            TimeUnit::Day => Scalar::IntervalDayTime(86_400 * MILLIS_PER_SECOND),
+            TimeUnit::Hour => Scalar::IntervalDayTime(3_600 * MILLIS_PER_SECOND),
+            TimeUnit::Minute => Scalar::IntervalDayTime(60 * MILLIS_PER_SECOND),
+            _ => Scalar::IntervalDayTime(MILLIS_PER_SECOND),
+        };
+        let unit = Expr::literal(unit, LogicalType::not_null(kind));
+        self.call(span, "*", vec![unit, value])
+    }
+
+    /// `base[index]`: array, map, variant and row elements.
+    pub(super) fn bind_element(&mut self, base: &ast::Expr, index: &ast::Expr, span: Span) -> SqlResult<Expr> {
+        let (base, index) = (self.bind(base)?, self.bind(index)?);
+        let ty = base.ty();
+        let TypeKind::Row(fields) = &ty.kind else {
+            return self.call(span, "ITEM", vec![base, index]);
+        };
+        let position = match coerce::literal_of(&index) {
+            Some(Scalar::String(name)) => fields.iter().position(|field| field.name == *name),
+            Some(number) => number.as_i64().and_then(|n| usize::try_from(n - 1).ok()).filter(|i| *i < fields.len()),
+            None => return Err(SqlError::at(span, "the field of a row is chosen by a literal name or position")),
+        };
+        let position = position.ok_or_else(|| {
+            let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+            SqlError::at(span, format!("the row has no field at this position or of this name; fields: {}", names.join(", ")))
+        })?;
+        let field = &fields[position].ty;
+        let result = field.with_nullable(field.nullable || ty.nullable);
+        Ok(Expr::Field { input: Box::new(base), index: position, ty: result })
+    }
+}
+
+/// The time attribute of `time ± interval`.
+fn shifted_time_attribute(operator: BinaryOperator, left: &LogicalType, right: &LogicalType) -> TimeAttribute {
+    match operator {
+        BinaryOperator::Plus | BinaryOperator::Minus if right.is_interval() => rowtime_of(left),
+        BinaryOperator::Plus if left.is_interval() => rowtime_of(right),
+        _ => TimeAttribute::None,
+    }
+}
+
+fn rowtime_of(ty: &LogicalType) -> TimeAttribute {
+    if ty.time_attribute() == TimeAttribute::Rowtime { TimeAttribute::Rowtime } else { TimeAttribute::None }
+}
+
+/// `-5` is one literal, so that the smallest value of a type can be written.
+fn negated_literal(operand: &ast::Expr) -> Option<Expr> {
+    let ExprKind::Literal(literal @ ast::Literal::Number(number)) = &operand.kind else { return None };
+    if number.text == "2147483648" {
+        return Some(coerce::integer(i32::MIN));
+    }
+    if number.text == "9223372036854775808" {
+        return Some(Expr::literal(Scalar::BigInt(i64::MIN), LogicalType::not_null(TypeKind::BigInt)));
+    }
+    let Ok(Expr::Literal { value, ty }) = crate::bind::literal::bind_literal(literal, operand.span) else {
+        return None;
+    };
+    let value = match value {
+        Scalar::Int(v) => Scalar::Int(v.checked_neg()?),
+        Scalar::BigInt(v) => Scalar::BigInt(v.checked_neg()?),
+        Scalar::Decimal(v) => Scalar::Decimal(v.checked_neg()?),
+        Scalar::Double(v) => Scalar::Double(-v),
+        _ => return None,
+    };
+    Some(Expr::Literal { value, ty })
+}

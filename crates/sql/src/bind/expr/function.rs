@@ -1,0 +1,214 @@
+//! Calls in the usual form: built-in scalar functions, and those that the binder itself turns into something else.
+
+use millstream_functions::signature::{ArgInfo, SignatureError};
+use millstream_functions::typing::sql_type_name;
+use millstream_functions::{aggregate_function, all_aggregates, all_scalars, scalar_function};
+use millstream_plan::Expr;
+use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeKind};
+
+use super::ExprBinder;
+use crate::bind::coerce;
+use crate::bind::error::{SqlError, SqlResult};
+use crate::parse::ast::{ArgumentValue, FunctionCall, SetQuantifier};
+use crate::parse::span::Span;
+
+/// Functions that belong to the SQL standard and stay when the core module is unloaded.
+const STANDARD_FUNCTIONS: [&str; 26] = [
+    "UPPER", "LOWER", "CHAR_LENGTH", "CHARACTER_LENGTH", "ABS", "MOD", "POWER", "SQRT", "LN", "LOG10", "EXP", "FLOOR",
+    "CEIL", "CEILING", "POSITION", "SUBSTRING", "TRIM", "OVERLAY", "COALESCE", "NULLIF", "CARDINALITY", "ELEMENT", "COUNT",
+    "SUM", "MIN", "MAX",
+];
+
+/// A typed call of the built-in `function`; arguments are cast to what its signature asks for.
+pub fn call(function: &str, args: Vec<Expr>) -> SqlResult<Expr> {
+    let Some(declared) = scalar_function(function) else {
+        return Err(unknown_function(function, &args, Span::default()));
+    };
+    let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty().without_time_attribute()).collect();
+    let infos: Vec<ArgInfo<'_>> =
+        types.iter().zip(&args).map(|(ty, arg)| ArgInfo { ty, literal: coerce::literal_of(arg) }).collect();
+    let signature = (declared.signature)(&infos).map_err(|error| signature_error(error, declared.syntax))?;
+    let args = args.into_iter().zip(&signature.args).map(|(arg, ty)| coerce::cast_to(arg, ty)).collect();
+    Ok(Expr::Call { function: declared.name.to_owned(), args, ty: signature.result })
+}
+
+/// A signature's refusal, with the form of a right call as the hint.
+pub(super) fn signature_error(error: SignatureError, syntax: &str) -> SqlError {
+    let wants_syntax = matches!(error, SignatureError::Count { .. });
+    let error = SqlError::new(capitalised(&error.to_string()));
+    if wants_syntax { error.with_hint(format!("write {syntax}")) } else { error }
+}
+
+/// Flink's messages that users search for begin with a capital.
+fn capitalised(message: &str) -> String {
+    match message.strip_prefix("cannot apply") {
+        Some(rest) => format!("Cannot apply{rest}"),
+        None => message.to_owned(),
+    }
+}
+
+/// "no match found for function signature", with the nearest name.
+pub fn unknown_function(name: &str, args: &[Expr], span: Span) -> SqlError {
+    let types: Vec<String> = args.iter().map(|arg| format!("<{}>", sql_type_name(&arg.ty()))).collect();
+    let message = format!("no match found for function signature {name}({})", types.join(", "));
+    let scalars = all_scalars().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
+    let aggregates = all_aggregates().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
+    let error = SqlError { span: None, ..SqlError::new(message) };
+    let error = match FOREIGN_FUNCTIONS.iter().find(|(foreign, _)| foreign.eq_ignore_ascii_case(name)) {
+        Some((_, remedy)) => error.with_hint(format!("write {remedy}")),
+        None => error.offering(name, scalars.chain(aggregates)),
+    };
+    if span.end > span.start { error.with_span(span) } else { error }
+}
+
+/// Functions of other systems, and what to write in Flink's SQL.
+const FOREIGN_FUNCTIONS: [(&str, &str); 12] = [
+    ("LENGTH", "CHAR_LENGTH(string)"),
+    ("LEN", "CHAR_LENGTH(string)"),
+    ("NVL", "COALESCE(value, default) or IFNULL(value, default)"),
+    ("ISNULL", "value IS NULL"),
+    ("TO_CHAR", "DATE_FORMAT(timestamp, pattern) or CAST(value AS STRING)"),
+    ("DATEDIFF", "TIMESTAMPDIFF(DAY, start, end)"),
+    ("DATE_ADD", "date + INTERVAL '1' DAY"),
+    ("DATE_SUB", "date - INTERVAL '1' DAY"),
+    ("GETDATE", "CURRENT_TIMESTAMP"),
+    ("SYSDATE", "CURRENT_TIMESTAMP"),
+    ("STRING_AGG", "LISTAGG(string, separator)"),
+    ("GROUP_CONCAT", "LISTAGG(string, separator)"),
+];
+
+impl ExprBinder<'_, '_> {
+    pub(super) fn bind_function(&mut self, function: &FunctionCall) -> SqlResult<Expr> {
+        let span = function.span;
+        let name = function.name.to_string();
+        let upper = name.to_uppercase();
+        if let Some(found) = self.binder.catalogs.user_function(&function.name) {
+            return Err(SqlError::unsupported(span, format!("the user function {name} of class {}", found.class)));
+        }
+        if function.name.as_simple().is_none() && scalar_function(&name).is_none() {
+            let args = self.positional(function)?;
+            return Err(unknown_function(&name, &args, function.name.span));
+        }
+        if let Some(auxiliary) = self.bind_group_window_part(&upper, function)? {
+            return Ok(auxiliary);
+        }
+        if function.over.is_some() || aggregate_function(&upper).is_some() && scalar_function(&upper).is_none() {
+            self.require_module(&upper, function)?;
+            return self.bind_aggregate_call(function, &upper);
+        }
+        self.refuse_aggregate_clauses(function, &name)?;
+        if matches!(upper.as_str(), "GROUPING" | "GROUPING_ID" | "GROUP_ID") {
+            return self.bind_aggregate_call(function, &upper);
+        }
+        let args = self.positional(function)?;
+        self.require_module(&upper, function)?;
+        match upper.as_str() {
+            "COALESCE" => self.coalesce(args, span),
+            "IFNULL" if args.len() == 2 => self.coalesce(args, span),
+            "IF" => self.bind_if(args, span),
+            "NULLIF" => self.bind_nullif(args, span),
+            "PROCTIME" if args.is_empty() => Ok(proctime()),
+            _ => match scalar_function(&upper) {
+                Some(declared) => self.call(span, declared.name, args),
+                None => Err(unknown_function(&name, &args, function.name.span)),
+            },
+        }
+    }
+
+    fn require_module(&self, upper: &str, function: &FunctionCall) -> SqlResult<()> {
+        if self.binder.catalogs.is_core_module_used() || STANDARD_FUNCTIONS.contains(&upper) {
+            return Ok(());
+        }
+        Err(unknown_function(upper, &[], function.name.span).with_hint("LOAD MODULE core brings it back"))
+    }
+
+    /// The arguments by position; other forms are refused.
+    pub(super) fn positional(&mut self, function: &FunctionCall) -> SqlResult<Vec<Expr>> {
+        let mut args = Vec::new();
+        for argument in function.arguments() {
+            if let Some(name) = &argument.name {
+                let message = format!(
+                    "invalid signature: function {} takes no named arguments, found '{} =>'",
+                    function.name, name.value
+                );
+                return Err(SqlError::at(argument.span, message).with_hint("give the arguments by position"));
+            }
+            match &argument.value {
+                ArgumentValue::Expr(expr) => args.push(self.bind(expr)?),
+                ArgumentValue::Star => {
+                    return Err(SqlError::at(argument.span, format!("'*' is no argument of {}", function.name)));
+                }
+                ArgumentValue::Default => return Err(SqlError::unsupported(argument.span, "DEFAULT as an argument")),
+                ArgumentValue::Table(_) | ArgumentValue::Model(_) | ArgumentValue::Descriptor(_) => {
+                    let message = format!("{} is no table function", function.name);
+                    return Err(SqlError::at(argument.span, message));
+                }
+            }
+        }
+        Ok(args)
+    }
+
+    fn refuse_aggregate_clauses(&self, function: &FunctionCall, name: &str) -> SqlResult<()> {
+        let found = if function.quantifier == Some(SetQuantifier::Distinct) {
+            "DISTINCT"
+        } else if function.filter.is_some() {
+            "FILTER"
+        } else if !function.within_group.is_empty() || !function.order_by.is_empty() {
+            "ORDER BY"
+        } else {
+            return Ok(());
+        };
+        if scalar_function(name).is_none() {
+            return Err(unknown_function(name, &[], function.name.span));
+        }
+        Err(SqlError::at(function.span, format!("{found} is only allowed for aggregates, and {name} is none")))
+    }
+
+    /// The first value that is not NULL, all of one type.
+    pub(super) fn coalesce(&self, args: Vec<Expr>, span: Span) -> SqlResult<Expr> {
+        if args.is_empty() {
+            return Err(SqlError::at(span, "invalid number of arguments to function 'COALESCE': expected at least 1"));
+        }
+        let types: Vec<LogicalType> = args.iter().map(Expr::ty).collect();
+        let ty = coerce::common_type(&types).ok_or_else(|| {
+            let names: Vec<String> = types.iter().map(|ty| format!("<{}>", sql_type_name(ty))).collect();
+            SqlError::at(span, format!("unsupported argument types: COALESCE({}) has no common type", names.join(", ")))
+        })?;
+        let ty = ty.without_time_attribute().with_nullable(types.iter().all(|ty| ty.nullable || ty.is_null()));
+        let args = args.into_iter().map(|arg| coerce::cast_to(arg, &ty)).collect();
+        Ok(Expr::Coalesce { args, ty })
+    }
+
+    fn bind_if(&self, args: Vec<Expr>, span: Span) -> SqlResult<Expr> {
+        let found = args.len();
+        let Ok([condition, then, otherwise]) = <[Expr; 3]>::try_from(args) else {
+            let message = format!("invalid number of arguments to function 'IF': expected 3, found {found}");
+            return Err(SqlError::at(span, message).with_hint("write IF(condition, value, otherwise)"));
+        };
+        let is_condition = condition.ty().kind == TypeKind::Boolean || condition.ty().is_null();
+        if !is_condition {
+            let name = sql_type_name(&condition.ty());
+            return Err(SqlError::at(span, format!("invalid argument type: IF(condition, …) takes a BOOLEAN, not {name}")));
+        }
+        let condition = coerce::cast_to(condition, &LogicalType::BOOLEAN);
+        self.case(vec![(condition, then)], otherwise, span)
+    }
+
+    fn bind_nullif(&self, args: Vec<Expr>, span: Span) -> SqlResult<Expr> {
+        let found = args.len();
+        let Ok([value, other]) = <[Expr; 2]>::try_from(args) else {
+            let message = format!("invalid number of arguments to function 'NULLIF': expected 2, found {found}");
+            return Err(SqlError::at(span, message));
+        };
+        let equal = self.call(span, "=", vec![value.clone(), other])?;
+        let ty = value.ty().without_time_attribute().with_nullable(true);
+        let null = Expr::literal(Scalar::Null, ty.clone());
+        Ok(Expr::Case { branches: vec![(equal, null)], otherwise: Box::new(value), ty })
+    }
+}
+
+/// `PROCTIME()`: the processing-time attribute.
+pub fn proctime() -> Expr {
+    let kind = TypeKind::TimestampLtz { precision: 3, attribute: TimeAttribute::Proctime };
+    Expr::Call { function: "PROCTIME".to_owned(), args: Vec::new(), ty: LogicalType::not_null(kind) }
+}

@@ -1,0 +1,485 @@
+//! FROM: tables, views, sub-queries, joins, table functions → a relation and the names in view.
+
+use millstream_plan::{Expr, JoinKind};
+use millstream_types::{LogicalType, Schema, TypeKind};
+
+use super::error::{SqlError, SqlResult};
+use super::expr::{Calls, Clause, ExprBinder, call, unknown_function};
+use super::logical::{Join, Rel, RelKind, and_all, placeholder};
+use super::query::{Environment, rename_columns};
+use super::scope::{MergedColumn, Relation, Scope};
+use super::{Binder, subquery, window};
+use crate::catalog::CatalogTable;
+use crate::parse::ast::{
+    self, Hint, Ident, JoinCondition, NamedTable, ObjectName, SampleMethod, TableAlias, TableRef, TableRefKind,
+};
+use crate::parse::span::Span;
+use millstream_functions::typing::sql_type_name;
+
+/// The function behind UNNEST, as the plan names it.
+pub const UNNEST: &str = "UNNEST";
+/// UNNEST … WITH ORDINALITY: a counter from 1 is the last column.
+pub const UNNEST_WITH_ORDINALITY: &str = "UNNEST_WITH_ORDINALITY";
+
+/// What is joined on the right: its rows may depend on the left.
+struct RightSide {
+    rel: Rel,
+    scope: Scope<'static>,
+    /// Conditions that refer to the left side, over left placeholders and the right's columns.
+    pulled: Vec<Expr>,
+    /// `FOR SYSTEM_TIME AS OF`.
+    as_of: Option<ast::Expr>,
+}
+
+impl Binder<'_> {
+    /// A whole FROM clause.
+    pub(super) fn bind_from(
+        &self,
+        from: &TableRef,
+        environment: &Environment<'_>,
+        outer: Option<&Scope<'_>>,
+    ) -> SqlResult<(Rel, Scope<'static>)> {
+        let _guard = self.enter(from.span)?;
+        if let TableRefKind::Join(join) = &from.kind {
+            return self.bind_join(join, from.span, environment, outer);
+        }
+        let right = self.bind_item(from, environment, outer, None)?;
+        if let Some(as_of) = right.as_of {
+            return Err(SqlError::unsupported(as_of.span, "time travel: FOR SYSTEM_TIME AS OF outside a join"));
+        }
+        Ok((right.rel, right.scope))
+    }
+
+    /// One element of FROM. `left` is what stands before it, for LATERAL.
+    fn bind_item(
+        &self,
+        item: &TableRef,
+        environment: &Environment<'_>,
+        outer: Option<&Scope<'_>>,
+        left: Option<(&Rel, &Scope<'_>)>,
+    ) -> SqlResult<RightSide> {
+        let plain = |rel: Rel, scope: Scope<'static>| RightSide { rel, scope, pulled: Vec::new(), as_of: None };
+        let mut right = match &item.kind {
+            TableRefKind::Table(table) => {
+                let (rel, scope) = self.bind_table(table, item.alias.as_ref(), environment)?;
+                RightSide { as_of: table.system_time.clone(), ..plain(rel, scope) }
+            }
+            TableRefKind::Subquery { lateral, query } => {
+                let outer = if *lateral { left.map(|(_, scope)| scope).or(outer) } else { outer };
+                let rel = self.bind_query_in(query, environment, outer)?;
+                if *lateral {
+                    return lateral_query(rel, item);
+                }
+                let relation = Relation::new(None, Vec::new(), &rel.schema, 0);
+                plain(rel, Scope { relations: vec![relation], ..Scope::default() })
+            }
+            TableRefKind::Function { call, .. } => {
+                let name = call.name.to_string();
+                if !window::is_window_function(&name) {
+                    return Err(self.unknown_table_function(call));
+                }
+                let rel = self.bind_window_function(call, environment, outer)?;
+                let relation = Relation::new(None, Vec::new(), &rel.schema, 0);
+                plain(rel, Scope { relations: vec![relation], ..Scope::default() })
+            }
+            TableRefKind::Join(join) => {
+                let (rel, scope) = self.bind_join(join, item.span, environment, outer)?;
+                plain(rel, scope)
+            }
+            TableRefKind::Unnest { .. } => {
+                let one_row = Rel::one_row();
+                let scope = Scope { parent: outer, ..Scope::default() };
+                let (rel, scope) = self.bind_unnest(item, one_row, &scope, false, None, environment)?;
+                return Ok(plain(rel, scope));
+            }
+            TableRefKind::MatchRecognize(pattern) => {
+                return Err(SqlError::unsupported(pattern.span, "MATCH_RECOGNIZE"));
+            }
+            TableRefKind::Pivot(_) => return Err(SqlError::unsupported(item.span, "PIVOT")),
+            TableRefKind::Unpivot(_) => return Err(SqlError::unsupported(item.span, "UNPIVOT")),
+        };
+        if let Some(sample) = &item.sample
+            && sample.method == SampleMethod::Substitute
+        {
+            return Err(SqlError::unsupported(sample.span, "TABLESAMPLE SUBSTITUTE"));
+        }
+        if let Some(alias) = &item.alias {
+            (right.rel, right.scope) = aliased(right.rel, right.scope, alias)?;
+        }
+        Ok(right)
+    }
+
+    /// A table by name, in the order: WITH, temporary objects, the catalog.
+    fn bind_table(
+        &self,
+        table: &NamedTable,
+        alias: Option<&TableAlias>,
+        environment: &Environment<'_>,
+    ) -> SqlResult<(Rel, Scope<'static>)> {
+        if !table.extend.is_empty() {
+            return Err(SqlError::unsupported(table.name.span, "EXTEND"));
+        }
+        self.bind_table_name(&table.name, &table.hints, alias, environment)
+    }
+
+    /// The rows of a table, view or WITH query.
+    pub(super) fn bind_table_name(
+        &self,
+        name: &ObjectName,
+        hints: &[Hint],
+        alias: Option<&TableAlias>,
+        environment: &Environment<'_>,
+    ) -> SqlResult<(Rel, Scope<'static>)> {
+        let last = name.last().map(|ident| ident.value.clone()).unwrap_or_default();
+        if let Some(only) = name.as_simple()
+            && let Some(rel) = environment.find(&only.value)
+        {
+            let relation = Relation::new(Some(last), vec![only.value.clone()], &rel.schema, 0);
+            return Ok((rel.clone(), Scope { relations: vec![relation], ..Scope::default() }));
+        }
+        let identifier = self.qualify(name)?;
+        let found = self.catalogs.table(&identifier);
+        let found = found.ok_or_else(|| self.catalogs.object_not_found(name, &identifier))?;
+        self.names.record_table(name.span, &identifier);
+        let rel = match found.table {
+            CatalogTable::Table(table) => {
+                let alias = alias.map_or(last.as_str(), |alias| alias.name.value.as_str());
+                self.bind_scan(&identifier, table, hints, alias).map_err(|error| error.with_span(name.span))?
+            }
+            CatalogTable::View(view) => {
+                if let Some(hint) = hints.iter().find(|hint| hint.name.value.eq_ignore_ascii_case("OPTIONS")) {
+                    let message = format!("View '{identifier}' cannot be enriched with new options. Hints can only be applied to tables");
+                    return Err(SqlError::at(hint.span, message));
+                }
+                self.bind_view(&identifier, view).map_err(|error| error.in_view(&identifier, name.span))?
+            }
+        };
+        let qualified = vec![identifier.catalog, identifier.database, identifier.name];
+        let relation = Relation::new(Some(last), qualified, &rel.schema, 0);
+        Ok((rel, Scope { relations: vec![relation], ..Scope::default() }))
+    }
+
+    fn unknown_table_function(&self, function: &ast::FunctionCall) -> SqlError {
+        let name = function.name.to_string();
+        let upper = name.to_uppercase();
+        let known = ["ML_PREDICT", "VECTOR_SEARCH", "FROM_CHANGELOG", "TO_CHANGELOG", "SNAPSHOT"];
+        if known.contains(&upper.as_str()) || self.catalogs.user_function(&function.name).is_some() {
+            return SqlError::unsupported(function.span, format!("the table function {name}"));
+        }
+        let error = unknown_function(&name, &[], function.name.span);
+        let message = format!("Cannot apply '{upper}': {}", error.message);
+        SqlError { message, hint: None, ..error }.offering(&upper, ["TUMBLE", "HOP", "CUMULATE", "SESSION"])
+    }
+
+    fn bind_join(
+        &self,
+        join: &ast::Join,
+        span: Span,
+        environment: &Environment<'_>,
+        outer: Option<&Scope<'_>>,
+    ) -> SqlResult<(Rel, Scope<'static>)> {
+        let (left, mut left_scope) = self.bind_from(&join.left, environment, outer)?;
+        let kind = join_kind(join.kind);
+        // What LATERAL sees: the left side, then the query around.
+        let lateral_scope = Scope { parent: outer, ..left_scope.clone() };
+        if let TableRefKind::Unnest { .. } = &join.right.kind {
+            return self.bind_unnest_join(join, left, &lateral_scope, kind, environment);
+        }
+        let right = self.bind_item(&join.right, environment, outer, Some((&left, &lateral_scope)))?;
+        let width = left.schema.len();
+        let mut scope = Scope::default();
+        let right_scope = right.scope;
+        scope.append(std::mem::take(&mut left_scope), 0);
+        let left_relations = scope.relations.len();
+        scope.append(right_scope, width);
+        let as_of = match &right.as_of {
+            Some(as_of) => {
+                let mut calls = Calls::default();
+                let mut binder =
+                    ExprBinder::new(self, &lateral_scope, environment, &mut calls, Clause::TableFunction);
+                Some(binder.bind(as_of)?)
+            }
+            None => None,
+        };
+        let mut conditions: Vec<Expr> = right
+            .pulled
+            .into_iter()
+            .map(|c| {
+                c.remap_columns(&|i| placeholder::number(i, placeholder::OUTER).map_or(i + width, |outer| outer))
+            })
+            .collect();
+        let on = self.join_condition(join, &mut scope, left_relations, kind, environment, outer)?;
+        conditions.extend(on);
+        let condition = and_all(conditions);
+        if condition.is_none() && join.condition == JoinCondition::None && kind != JoinKind::Inner {
+            let message = format!("{} JOIN requires a condition (NATURAL keyword or ON or USING clause)", kind_name(kind));
+            return Err(SqlError::at(span, message));
+        }
+        let node = Join { as_of, ..Join::plain(kind, condition, span) };
+        let rel = Rel::join(left, right.rel, node);
+        scope.retype(&rel.schema);
+        Ok((rel, scope))
+    }
+
+    /// ON, USING or NATURAL as one condition; merged columns go into the scope.
+    fn join_condition(
+        &self,
+        join: &ast::Join,
+        scope: &mut Scope<'static>,
+        left_relations: usize,
+        kind: JoinKind,
+        environment: &Environment<'_>,
+        outer: Option<&Scope<'_>>,
+    ) -> SqlResult<Vec<Expr>> {
+        let columns: Vec<Ident> = match &join.condition {
+            JoinCondition::On(condition) => {
+                let seen = Scope { parent: outer, ..scope.clone() };
+                let mut calls = Calls::default();
+                let mut binder = ExprBinder::new(self, &seen, environment, &mut calls, Clause::On);
+                let bound = binder.bind_condition(condition)?;
+                if let Some(subquery) = calls.subqueries.first() {
+                    return Err(SqlError::unsupported(subquery.span, "a sub-query in ON; put it into WHERE"));
+                }
+                return Ok(vec![bound]);
+            }
+            JoinCondition::Using(columns) => columns.clone(),
+            JoinCondition::None if join.natural => common_columns(scope, left_relations),
+            JoinCondition::None => {
+                if matches!(join.kind, ast::JoinKind::Inner) {
+                    let message = "INNER JOIN requires a condition (NATURAL keyword or ON or USING clause)";
+                    return Err(SqlError::at(join.right.span, message));
+                }
+                return Ok(Vec::new());
+            }
+        };
+        let mut conditions = Vec::new();
+        for column in columns {
+            conditions.push(merge_column(scope, left_relations, &column, kind)?);
+        }
+        Ok(conditions)
+    }
+
+    fn bind_unnest_join(
+        &self,
+        join: &ast::Join,
+        left: Rel,
+        lateral_scope: &Scope<'_>,
+        kind: JoinKind,
+        environment: &Environment<'_>,
+    ) -> SqlResult<(Rel, Scope<'static>)> {
+        let outer = match kind {
+            JoinKind::Inner => false,
+            JoinKind::Left => true,
+            _ => return Err(SqlError::unsupported(join.right.span, "RIGHT and FULL JOIN with UNNEST")),
+        };
+        let condition = match &join.condition {
+            JoinCondition::None => None,
+            JoinCondition::On(on) => Some(on),
+            _ => return Err(SqlError::unsupported(join.right.span, "USING with UNNEST")),
+        };
+        self.bind_unnest(&join.right, left, lateral_scope, outer, condition, environment)
+    }
+
+    /// `UNNEST(collection)` for each row of `left`.
+    fn bind_unnest(
+        &self,
+        item: &TableRef,
+        left: Rel,
+        scope: &Scope<'_>,
+        outer: bool,
+        condition: Option<&ast::Expr>,
+        environment: &Environment<'_>,
+    ) -> SqlResult<(Rel, Scope<'static>)> {
+        let TableRefKind::Unnest { collections, with_ordinality } = &item.kind else {
+            return Err(SqlError::internal("this is no UNNEST"));
+        };
+        let [collection] = collections.as_slice() else {
+            return Err(SqlError::unsupported(item.span, "UNNEST of several collections"));
+        };
+        let mut calls = Calls::default();
+        let mut binder = ExprBinder::new(self, scope, environment, &mut calls, Clause::TableFunction);
+        let argument = binder.bind(collection)?;
+        let mut columns = unnested_columns(&argument.ty()).ok_or_else(|| {
+            let name = sql_type_name(&argument.ty());
+            SqlError::at(
+                collection.span,
+                format!("Cannot apply 'UNNEST' to arguments of type 'UNNEST(<{name}>)'. Supported form(s): UNNEST(<ARRAY>), UNNEST(<MAP>), UNNEST(<MULTISET>)"),
+            )
+        })?;
+        if *with_ordinality {
+            columns.push(("ORDINALITY".to_owned(), LogicalType::not_null(TypeKind::Int)));
+        }
+        if outer {
+            columns.iter_mut().for_each(|(_, ty)| ty.nullable = true);
+        }
+        let width = left.schema.len();
+        let right = Schema::new(columns);
+        let names = left.schema.columns.iter().chain(&right.columns).map(|c| (c.name.clone(), c.ty.clone()));
+        let schema = Schema::new(names.collect::<Vec<_>>());
+        let mut all = Scope { parent: None, relations: scope.relations.clone(), merged: scope.merged.clone() };
+        let relation = Relation::new(None, Vec::new(), &right, 0);
+        let right_scope = Scope { relations: vec![relation], ..Scope::default() };
+        let function = if *with_ordinality { UNNEST_WITH_ORDINALITY } else { UNNEST };
+        let (right_scope, names) = match &item.alias {
+            Some(alias) => alias_scope(right_scope, alias, &right)?,
+            None => (right_scope, right.columns.iter().map(|c| c.name.clone()).collect()),
+        };
+        all.append(right_scope, width);
+        let condition = match condition {
+            Some(on) => {
+                let mut calls = Calls::default();
+                let mut binder = ExprBinder::new(self, &all, environment, &mut calls, Clause::On);
+                let bound = binder.bind_condition(on)?;
+                let is_true = matches!(&bound, Expr::Literal { value: millstream_types::Scalar::Boolean(true), .. });
+                if is_true { None } else { Some(bound) }
+            }
+            None => None,
+        };
+        let kind = RelKind::Correlate { function: function.to_owned(), args: vec![argument], outer, condition };
+        let mut rel = Rel::new(kind, vec![left], schema);
+        for (column, name) in rel.schema.columns[width..].iter_mut().zip(names) {
+            column.name = name;
+        }
+        Ok((rel, all))
+    }
+}
+
+/// A LATERAL query: conditions on outer columns are pulled out of it; the columns that they need stay hidden behind
+/// the visible ones.
+fn lateral_query(rel: Rel, item: &TableRef) -> SqlResult<RightSide> {
+    let visible = rel.schema.clone();
+    let (rel, pulled) = subquery::pull_up(rel, item.span)?;
+    let relation = Relation::new(None, Vec::new(), &visible, 0);
+    let scope = Scope { relations: vec![relation], ..Scope::default() };
+    let scope = match &item.alias {
+        Some(alias) => alias_scope(scope, alias, &visible)?.0,
+        None => scope,
+    };
+    Ok(RightSide { rel, scope, pulled, as_of: None })
+}
+
+fn join_kind(kind: ast::JoinKind) -> JoinKind {
+    match kind {
+        ast::JoinKind::Comma | ast::JoinKind::Cross | ast::JoinKind::Inner => JoinKind::Inner,
+        ast::JoinKind::Left => JoinKind::Left,
+        ast::JoinKind::Right => JoinKind::Right,
+        ast::JoinKind::Full => JoinKind::Full,
+    }
+}
+
+fn kind_name(kind: JoinKind) -> &'static str {
+    match kind {
+        JoinKind::Left => "LEFT",
+        JoinKind::Right => "RIGHT",
+        JoinKind::Full => "FULL",
+        _ => "INNER",
+    }
+}
+
+/// Names that both sides of a join have, in the left side's order.
+fn common_columns(scope: &Scope<'_>, left_relations: usize) -> Vec<Ident> {
+    let (left, right) = scope.relations.split_at(left_relations);
+    let in_right = |name: &str| right.iter().any(|relation| relation.columns.iter().any(|c| c.name == name));
+    let left_names = left.iter().flat_map(|relation| relation.columns.iter().map(|c| c.name.clone()));
+    left_names.filter(|name| in_right(name)).map(Ident::new).collect()
+}
+
+/// `left.column = right.column`, and one column in the scope for both.
+fn merge_column(
+    scope: &mut Scope<'static>,
+    left_relations: usize,
+    column: &Ident,
+    kind: JoinKind,
+) -> SqlResult<Expr> {
+    let find = |relations: &[Relation]| -> SqlResult<Option<(usize, LogicalType)>> {
+        let mut found = relations.iter().flat_map(|r| &r.columns).filter(|c| c.name == column.value);
+        let first = found.next().map(|c| (c.index, c.ty.clone()));
+        if found.next().is_some() {
+            return Err(SqlError::at(column.span, format!("column '{}' is ambiguous", column.value)));
+        }
+        Ok(first)
+    };
+    let (left, right) = scope.relations.split_at(left_relations);
+    let earlier = scope.merged.iter().find(|merged| merged.name == column.value);
+    let left = match earlier {
+        Some(merged) => Some((merged.value.clone(), merged.hides.clone())),
+        None => find(left)?.map(|(index, ty)| (Expr::column(index, ty), vec![index])),
+    };
+    let right = find(right)?.map(|(index, ty)| (Expr::column(index, ty), index));
+    let (Some((left, mut hides)), Some((right, right_index))) = (left, right) else {
+        let message = format!("Column '{}' not found in any table", column.value);
+        return Err(SqlError::at(column.span, message).with_hint("USING takes columns that both sides have"));
+    };
+    let condition = call("=", vec![left.clone(), right.clone()]).map_err(|error| error.with_span(column.span))?;
+    hides.push(right_index);
+    let nullable = |e: &Expr| e.clone();
+    let value = match kind {
+        JoinKind::Right => nullable(&right),
+        JoinKind::Full => {
+            let ty = left.ty().with_nullable(true);
+            Expr::Coalesce { args: vec![left, right], ty }
+        }
+        _ => left,
+    };
+    scope.merged.retain(|merged| merged.name != column.value);
+    scope.merged.push(MergedColumn { name: column.value.clone(), value, hides });
+    Ok(condition)
+}
+
+/// Columns of an unnested collection; `None` for other types.
+fn unnested_columns(ty: &LogicalType) -> Option<Vec<(String, LogicalType)>> {
+    let element = match &ty.kind {
+        TypeKind::Array(element) | TypeKind::Multiset(element) => element,
+        TypeKind::Map(key, value) => {
+            return Some(vec![("KEY".to_owned(), (**key).clone()), ("VALUE".to_owned(), (**value).clone())]);
+        }
+        _ => return None,
+    };
+    match &element.kind {
+        TypeKind::Row(fields) => {
+            let nullable = |ty: &LogicalType| ty.with_nullable(ty.nullable || element.nullable);
+            Some(fields.iter().map(|field| (field.name.clone(), nullable(&field.ty))).collect())
+        }
+        _ => Some(vec![("EXPR$0".to_owned(), (**element).clone())]),
+    }
+}
+
+/// The relation under an alias, columns renamed if the alias lists them.
+fn aliased(rel: Rel, scope: Scope<'static>, alias: &TableAlias) -> SqlResult<(Rel, Scope<'static>)> {
+    let is_join = scope.relations.len() != 1 || !scope.merged.is_empty();
+    if is_join && alias.columns.is_empty() {
+        // A join in parentheses with an alias: all its columns belong to the alias now.
+        let columns: Vec<usize> = (0..rel.schema.len()).collect();
+        let rel = rel.select(&columns);
+        let relation = Relation::new(Some(alias.name.value.clone()), Vec::new(), &rel.schema, 0);
+        return Ok((rel, Scope { relations: vec![relation], ..Scope::default() }));
+    }
+    let rel = rename_columns(rel, &alias.columns, alias.span, &alias.name.value)?;
+    let relation = Relation::new(Some(alias.name.value.clone()), Vec::new(), &rel.schema, 0);
+    Ok((rel, Scope { relations: vec![relation], ..Scope::default() }))
+}
+
+/// A scope of one table under an alias, and the names of its columns.
+fn alias_scope(
+    mut scope: Scope<'static>,
+    alias: &TableAlias,
+    schema: &Schema,
+) -> SqlResult<(Scope<'static>, Vec<String>)> {
+    if !alias.columns.is_empty() && alias.columns.len() != schema.len() {
+        let message = format!(
+            "List of column aliases must have same degree as table; table '{}' has {} columns, whereas alias list has {} columns",
+            alias.name.value,
+            schema.len(),
+            alias.columns.len()
+        );
+        return Err(SqlError::at(alias.span, message));
+    }
+    for relation in &mut scope.relations {
+        relation.name = Some(alias.name.value.clone());
+        for (column, renamed) in relation.columns.iter_mut().zip(&alias.columns) {
+            column.name.clone_from(&renamed.value);
+        }
+    }
+    let names = scope.relations.iter().flat_map(|r| r.columns.iter().map(|c| c.name.clone())).collect();
+    Ok((scope, names))
+}

@@ -1,0 +1,121 @@
+//! Literals as written → values with types, by Flink's rules.
+
+use millstream_plan::Expr;
+use millstream_types::calendar::days_from_civil;
+use millstream_types::logical_type::{DayTimeResolution, MAX_DECIMAL_PRECISION, YearMonthResolution};
+use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeKind};
+
+use super::coerce;
+use super::error::{SqlError, SqlResult};
+use crate::parse::ast::{IntervalLiteral, Literal, NumberLiteral};
+use crate::parse::interval::{IntervalValue, interval_value};
+use crate::parse::span::Span;
+
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
+const SECONDS_PER_DAY: i128 = 86_400;
+
+/// The value of a literal.
+pub fn bind_literal(literal: &Literal, span: Span) -> SqlResult<Expr> {
+    let typed = |value: Scalar, kind: TypeKind| Ok(Expr::literal(value, LogicalType::not_null(kind)));
+    match literal {
+        Literal::Null => Ok(Expr::literal(Scalar::Null, LogicalType::NULL)),
+        Literal::Unknown => Ok(Expr::literal(Scalar::Null, LogicalType::BOOLEAN)),
+        Literal::Boolean(value) => Ok(coerce::boolean(*value)),
+        Literal::Number(number) => bind_number(number, span),
+        Literal::String(text) => Ok(coerce::text(&text.value)),
+        Literal::Binary(bytes) => {
+            let length = bytes.len().min(u32::MAX as usize) as u32;
+            typed(Scalar::Bytes(bytes.clone()), TypeKind::Binary(length))
+        }
+        Literal::Date(text) => {
+            let days = date(text).ok_or_else(|| illegal(span, "DATE", text))?;
+            typed(Scalar::Date(days), TypeKind::Date)
+        }
+        Literal::Time(text) => {
+            let nanos = time(text).ok_or_else(|| illegal(span, "TIME", text))?;
+            let millis = i32::try_from(nanos / 1_000_000).map_err(|_| illegal(span, "TIME", text))?;
+            typed(Scalar::Time(millis), TypeKind::Time(fraction_digits(text).min(3)))
+        }
+        Literal::Timestamp(text) => {
+            let nanos = timestamp(text).ok_or_else(|| illegal(span, "TIMESTAMP", text))?;
+            let precision = fraction_digits(text).min(9);
+            typed(Scalar::Timestamp(nanos), TypeKind::Timestamp { precision, attribute: TimeAttribute::None })
+        }
+        Literal::TimestampLtz(_) => {
+            Err(SqlError::unsupported(span, "TIMESTAMP WITH LOCAL TIME ZONE literals; cast a TIMESTAMP instead"))
+        }
+        Literal::Interval(interval) => bind_interval(interval, span),
+    }
+}
+
+fn illegal(span: Span, kind: &str, text: &str) -> SqlError {
+    SqlError::at(span, format!("illegal {kind} literal '{text}'"))
+}
+
+fn bind_number(number: &NumberLiteral, span: Span) -> SqlResult<Expr> {
+    let text = number.text.as_str();
+    let out_of_range = || SqlError::at(span, format!("Numeric literal '{text}' out of range"));
+    if number.is_approximate() {
+        let value: f64 = text.parse().map_err(|_| out_of_range())?;
+        return Ok(Expr::literal(Scalar::Double(value), LogicalType::not_null(TypeKind::Double)));
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    // Flink keeps exact literals in 64 bits, with a point or without one.
+    let unscaled: i64 = if digits.is_empty() { 0 } else { digits.parse().map_err(|_| out_of_range())? };
+    let scale = number.scale();
+    if scale == 0 {
+        return Ok(match i32::try_from(unscaled) {
+            Ok(small) => coerce::integer(small),
+            Err(_) => Expr::literal(Scalar::BigInt(unscaled), LogicalType::not_null(TypeKind::BigInt)),
+        });
+    }
+    let precision = u8::try_from(digits.len()).ok().filter(|p| *p <= MAX_DECIMAL_PRECISION).ok_or_else(out_of_range)?;
+    let kind = TypeKind::Decimal { precision, scale: scale as u8 };
+    Ok(Expr::literal(Scalar::Decimal(i128::from(unscaled)), LogicalType::not_null(kind)))
+}
+
+fn bind_interval(interval: &IntervalLiteral, span: Span) -> SqlResult<Expr> {
+    let value = interval_value(interval)
+        .map_err(|reason| SqlError::at(span, format!("illegal interval literal '{}': {reason}", interval.value)))?;
+    let (value, kind) = match value {
+        IntervalValue::Months(months) => {
+            let months = i32::try_from(months).map_err(|_| illegal(span, "INTERVAL", &interval.value))?;
+            (Scalar::IntervalYearMonth(months), TypeKind::IntervalYearMonth(YearMonthResolution::Month))
+        }
+        IntervalValue::Milliseconds(millis) => {
+            (Scalar::IntervalDayTime(millis), TypeKind::IntervalDayTime(DayTimeResolution::Second))
+        }
+    };
+    Ok(Expr::literal(value, LogicalType::not_null(kind)))
+}
+
+fn fraction_digits(text: &str) -> u8 {
+    text.split_once('.').map_or(0, |(_, fraction)| fraction.len().min(usize::from(u8::MAX)) as u8)
+}
+
+/// Days since the epoch of `y-M-d`; the parser has checked the form.
+pub fn date(text: &str) -> Option<i32> {
+    let mut parts = text.split('-');
+    let year: i64 = parts.next()?.parse().ok()?;
+    let month: u32 = parts.next()?.parse().ok()?;
+    let day: u32 = parts.next()?.parse().ok()?;
+    i32::try_from(days_from_civil(year, month, day)).ok()
+}
+
+/// Nanoseconds of the day of `H:m:s[.fraction]`.
+fn time(text: &str) -> Option<i128> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut parts = whole.split(':');
+    let hours: i128 = parts.next()?.parse().ok()?;
+    let minutes: i128 = parts.next()?.parse().ok()?;
+    let seconds: i128 = parts.next()?.parse().ok()?;
+    let padded: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    let nanos: i128 = padded.parse().ok()?;
+    Some((hours * 3600 + minutes * 60 + seconds) * NANOS_PER_SECOND + nanos)
+}
+
+/// Nanoseconds since the epoch of a date, or of a date and a time.
+pub fn timestamp(text: &str) -> Option<i128> {
+    let (day, clock) = text.split_once(' ').unwrap_or((text, "0:0:0"));
+    Some(i128::from(date(day)?) * SECONDS_PER_DAY * NANOS_PER_SECOND + time(clock)?)
+}

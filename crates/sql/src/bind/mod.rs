@@ -1,0 +1,156 @@
+//! From syntax to meaning: names become positions, expressions get types, DDL becomes operations on the catalog.
+//!
+//! [`Binder`] turns a query into a logical plan ([`logical::Rel`]); [`statement`] does it for every kind of statement.
+//! Nothing here decides how a query is executed: the rules do.
+
+pub mod coerce;
+pub mod config;
+pub mod ddl;
+pub mod error;
+pub mod expr;
+pub mod from;
+pub mod grouping;
+pub mod insert;
+pub mod literal;
+pub mod logical;
+pub mod names;
+pub mod options;
+pub mod query;
+pub mod scan;
+pub mod scope;
+pub mod select;
+pub mod set_operation;
+pub mod statement;
+pub mod subquery;
+pub mod types;
+pub mod window;
+
+mod expand;
+mod over;
+
+use std::cell::Cell;
+
+use millstream_plan::ObjectIdentifier;
+use millstream_types::Declarations;
+use millstream_types::limits::NESTING_DEPTH_MAX;
+
+use crate::bind::logical::Rel;
+use crate::catalog::Catalogs;
+use crate::parse::ast::{Hint, HintArguments, ObjectName};
+use crate::parse::span::Span;
+use config::PlannerConfig;
+use error::{SqlError, SqlResult};
+use names::NameRecord;
+
+/// Binds the statements of one session.
+pub struct Binder<'a> {
+    pub catalogs: &'a Catalogs,
+    pub declarations: &'a Declarations,
+    pub config: &'a PlannerConfig,
+    /// What names turned out to mean.
+    pub names: NameRecord,
+    catalog: String,
+    database: String,
+    depth: Cell<usize>,
+}
+
+/// Leaves a level of nesting when dropped.
+struct Level<'d>(&'d Cell<usize>);
+
+impl Drop for Level<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+impl<'a> Binder<'a> {
+    pub fn new(catalogs: &'a Catalogs, declarations: &'a Declarations, config: &'a PlannerConfig) -> Self {
+        Self {
+            catalogs,
+            declarations,
+            config,
+            names: NameRecord::default(),
+            catalog: catalogs.current_catalog().to_owned(),
+            database: catalogs.current_database().to_owned(),
+            depth: Cell::new(0),
+        }
+    }
+
+    /// The same, keeping a record of what names mean.
+    pub fn recording(&self) -> Binder<'a> {
+        Binder { names: NameRecord::keeping(), ..self.in_database(&self.catalog, &self.database) }
+    }
+
+    /// The same with another place for names without catalog and database.
+    fn in_database(&self, catalog: &str, database: &str) -> Binder<'a> {
+        Binder {
+            catalogs: self.catalogs,
+            declarations: self.declarations,
+            config: self.config,
+            names: NameRecord::default(),
+            catalog: catalog.to_owned(),
+            database: database.to_owned(),
+            depth: Cell::new(self.depth.get()),
+        }
+    }
+
+    /// The full name of an object.
+    pub fn qualify(&self, name: &ObjectName) -> SqlResult<ObjectIdentifier> {
+        let mut identifier = self.catalogs.qualify(name)?;
+        if name.parts.len() < 3 {
+            identifier.catalog.clone_from(&self.catalog);
+        }
+        if name.parts.len() < 2 {
+            identifier.database.clone_from(&self.database);
+        }
+        Ok(identifier)
+    }
+
+    /// Goes one level deeper; views may nest what no single text does.
+    fn enter(&self, span: Span) -> SqlResult<Level<'_>> {
+        if self.depth.get() >= NESTING_DEPTH_MAX {
+            return Err(SqlError::at(span, format!("queries are nested more than {NESTING_DEPTH_MAX} levels deep")));
+        }
+        self.depth.set(self.depth.get() + 1);
+        Ok(Level(&self.depth))
+    }
+
+    /// Hints behind SELECT: STATE_TTL goes to the joins below, hints for other planners are let pass.
+    fn apply_query_hints(&self, hints: &[Hint], rel: &mut Rel) -> SqlResult<()> {
+        for hint in hints.iter().filter(|hint| hint.name.value.eq_ignore_ascii_case("STATE_TTL")) {
+            let HintArguments::Options(pairs) = &hint.arguments else {
+                return Err(SqlError::at(hint.span, "STATE_TTL takes tables and durations: STATE_TTL('o' = '3d')"));
+            };
+            for pair in pairs {
+                let duration = millstream_types::options::parse_duration(&pair.value.value).ok_or_else(|| {
+                    let message = format!("invalid duration '{}' in hint STATE_TTL", pair.value.value);
+                    SqlError::at(pair.value.span, message)
+                })?;
+                let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+                set_state_ttl(rel, &pair.key.value, millis);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sets the TTL of the join sides that read the table `alias`.
+fn set_state_ttl(rel: &mut Rel, alias: &str, millis: i64) {
+    let sides: Vec<bool> = rel.inputs.iter().map(|input| reads(input, alias)).collect();
+    if let logical::RelKind::Join(join) = &mut rel.kind {
+        for (side, reads) in join.ttl_ms.iter_mut().zip(sides) {
+            if reads {
+                *side = Some(millis);
+            }
+        }
+    }
+    rel.inputs.iter_mut().for_each(|input| set_state_ttl(input, alias, millis));
+}
+
+fn reads(rel: &Rel, alias: &str) -> bool {
+    let mut found = false;
+    rel.visit(&mut |node| {
+        found |= matches!(&node.kind, logical::RelKind::Scan(scan) if scan.alias == alias);
+    });
+    found
+}

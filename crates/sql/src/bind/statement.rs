@@ -1,0 +1,228 @@
+//! Every kind of statement → what the session has to do.
+
+use millstream_plan::Plan;
+use millstream_types::{Declarations, Options, Schema};
+
+use super::Binder;
+use super::config::PlannerConfig;
+use super::error::{SqlError, SqlResult};
+use super::insert::BoundInsert;
+use super::logical::Rel;
+use crate::catalog::{CatalogOperation, Catalogs, ShowResult, show};
+use crate::explain;
+use crate::parse::ast::{
+    CreateStatement, Explain, ExplainDetail, Insert, Query, Statement, StatementKind, StatementSet,
+};
+use crate::parse::span::Span;
+use crate::rules::{self, Root};
+
+/// A statement after binding and planning.
+#[derive(Debug, Clone)]
+pub enum BoundStatement {
+    /// Change the catalog and answer OK.
+    Catalog(CatalogOperation),
+    /// Run the plan and hand its rows to the client.
+    Query(QueryPlan),
+    /// Run the plan as a job.
+    Insert(InsertPlan),
+    /// Change the catalog, then run the plan as a job.
+    CreateTableAs { operation: CatalogOperation, insert: InsertPlan },
+    /// Answer with this table.
+    Show(ShowResult),
+    /// SET, RESET, jobs, jars, statement sets written statement by statement: the session's own business.
+    Session,
+}
+
+/// A SELECT.
+#[derive(Debug, Clone)]
+pub struct QueryPlan {
+    pub plan: Plan,
+    /// Names and types of the result's columns.
+    pub schema: Schema,
+    /// Whether the rows come to an end by themselves.
+    pub bounded: bool,
+}
+
+/// One or more INSERTs as one job.
+#[derive(Debug, Clone)]
+pub struct InsertPlan {
+    pub plan: Plan,
+    /// `catalog.database.table` of each sink.
+    pub sinks: Vec<String>,
+    pub bounded: bool,
+}
+
+/// Binds statements against the catalog and configuration of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Planner<'a> {
+    pub catalogs: &'a Catalogs,
+    pub configuration: &'a Options,
+    pub declarations: &'a Declarations,
+}
+
+/// Binds one statement: the crate's front door.
+pub fn bind_statement(
+    statement: &Statement,
+    catalogs: &Catalogs,
+    configuration: &Options,
+    declarations: &Declarations,
+) -> SqlResult<BoundStatement> {
+    Planner { catalogs, configuration, declarations }.bind(statement)
+}
+
+impl Planner<'_> {
+    /// What the statement means. The catalog is not changed.
+    pub fn bind(&self, statement: &Statement) -> SqlResult<BoundStatement> {
+        match &statement.kind {
+            StatementKind::Query(query) => self.bind_query(query).map(BoundStatement::Query),
+            StatementKind::Insert(insert) => {
+                self.bind_inserts(&[insert.as_ref()]).map(BoundStatement::Insert)
+            }
+            StatementKind::StatementSet(set) => self.bind_statement_set(set),
+            StatementKind::Create(CreateStatement::Table(table)) if table.query.is_some() => {
+                let config = PlannerConfig::new(self.configuration)?;
+                let binder = Binder::new(self.catalogs, self.declarations, &config);
+                let bound = binder.bind_create_table_as(table, statement.span)?;
+                let insert = binder.bind_insert_all(&bound.identifier, &bound.table, bound.rel, statement.span)?;
+                let insert = insert_plan(vec![insert], &config)?;
+                Ok(BoundStatement::CreateTableAs { operation: bound.operation, insert })
+            }
+            StatementKind::Explain(explain) => {
+                self.explain(explain).map(|text| BoundStatement::Show(ShowResult::result(text)))
+            }
+            StatementKind::Show(show_statement) => {
+                Ok(show::show(self.catalogs, show_statement)?.map_or(BoundStatement::Session, BoundStatement::Show))
+            }
+            StatementKind::Describe(describe) => {
+                Ok(show::describe(self.catalogs, describe)?.map_or(BoundStatement::Session, BoundStatement::Show))
+            }
+            StatementKind::Create(_)
+            | StatementKind::Alter(_)
+            | StatementKind::Drop(_)
+            | StatementKind::Use(_)
+            | StatementKind::Module(_) => self.bind_ddl(statement).map(BoundStatement::Catalog),
+            StatementKind::Set(_)
+            | StatementKind::Reset(_)
+            | StatementKind::BeginStatementSet
+            | StatementKind::EndStatementSet
+            | StatementKind::Jar(_)
+            | StatementKind::StopJob(_)
+            | StatementKind::Client(_) => Ok(BoundStatement::Session),
+            StatementKind::Update(_) => Err(self.batch_only(statement.span, "UPDATE statement", "for streaming mode now")),
+            StatementKind::Delete(_) => Err(self.batch_only(statement.span, "DELETE statement", "for streaming mode now")),
+            StatementKind::Truncate { .. } => {
+                Err(self.batch_only(statement.span, "TRUNCATE TABLE statement", "in streaming mode"))
+            }
+            StatementKind::Analyze(_) => Err(SqlError::unsupported(statement.span, "ANALYZE TABLE")),
+            StatementKind::Plan(_) => Err(SqlError::unsupported(statement.span, "COMPILE PLAN and EXECUTE PLAN")),
+            StatementKind::Call(_) => Err(SqlError::unsupported(statement.span, "CALL: no catalog has procedures")),
+        }
+    }
+
+    /// Several INSERTs (and CREATE TABLE … AS, whose tables exist already) as one job, as END of a statement set asks.
+    pub fn bind_inserts(&self, inserts: &[&Insert]) -> SqlResult<InsertPlan> {
+        let config = PlannerConfig::new(self.configuration)?;
+        let binder = Binder::new(self.catalogs, self.declarations, &config);
+        let bound = inserts.iter().map(|insert| binder.bind_insert(insert)).collect::<SqlResult<Vec<_>>>()?;
+        insert_plan(bound, &config)
+    }
+
+    fn batch_only(&self, span: Span, what: &str, place: &str) -> SqlError {
+        let streaming = PlannerConfig::new(self.configuration).is_ok_and(|config| config.streaming);
+        if streaming {
+            return SqlError::at(span, format!("{what} is not supported {place}"));
+        }
+        SqlError::unsupported(span, what)
+    }
+
+    fn bind_query(&self, query: &Query) -> SqlResult<QueryPlan> {
+        let config = PlannerConfig::new(self.configuration)?;
+        let rel = Binder::new(self.catalogs, self.declarations, &config).bind_query(query)?;
+        let schema = rel.schema.clone();
+        let bounded = is_bounded(&rel);
+        let plan = rules::plan(vec![Root::Collect(rel)], &config)?;
+        Ok(QueryPlan { plan, schema, bounded })
+    }
+
+    fn bind_statement_set(&self, set: &StatementSet) -> SqlResult<BoundStatement> {
+        let mut inserts = Vec::new();
+        for statement in &set.statements {
+            match &statement.kind {
+                StatementKind::Insert(insert) => inserts.push(insert.as_ref()),
+                StatementKind::Create(CreateStatement::Table(table)) if table.query.is_some() => {
+                    return Err(SqlError::unsupported(statement.span, "CREATE TABLE … AS in a statement set"));
+                }
+                _ => {
+                    let message = "Only 'INSERT/CREATE TABLE AS' statement is allowed in Statement Set";
+                    return Err(SqlError::at(statement.span, message));
+                }
+            }
+        }
+        self.bind_inserts(&inserts).map(BoundStatement::Insert)
+    }
+
+    fn bind_ddl(&self, statement: &Statement) -> SqlResult<CatalogOperation> {
+        // A wrong setting of planning must not stop DDL.
+        let config = PlannerConfig::new(self.configuration).or_else(|_| PlannerConfig::new(&Options::new()))?;
+        let binder = Binder::new(self.catalogs, self.declarations, &config);
+        match &statement.kind {
+            StatementKind::Create(create) => binder.bind_create(create, statement.span),
+            StatementKind::Alter(alter) => binder.bind_alter(alter, statement.span),
+            StatementKind::Drop(drop) => binder.bind_drop(drop),
+            StatementKind::Use(statement) => binder.bind_use(statement),
+            StatementKind::Module(statement) => Ok(binder.bind_module(statement)),
+            _ => Err(SqlError::internal("this statement is no DDL")),
+        }
+    }
+
+    fn explain(&self, statement: &Explain) -> SqlResult<String> {
+        let config = PlannerConfig::new(self.configuration)?;
+        let binder = Binder::new(self.catalogs, self.declarations, &config);
+        let roots = self.explained_roots(&binder, &statement.statement)?;
+        let syntax = explain::syntax_tree(&roots);
+        let plan = rules::plan(roots, &config)?;
+        let changelog = statement.details.contains(&ExplainDetail::ChangelogMode);
+        Ok(explain::sections(&syntax, &plan, changelog))
+    }
+
+    fn explained_roots(&self, binder: &Binder<'_>, statement: &Statement) -> SqlResult<Vec<Root>> {
+        match &statement.kind {
+            StatementKind::Query(query) => Ok(vec![Root::Collect(binder.bind_query(query)?)]),
+            StatementKind::Insert(insert) => Ok(vec![Root::Sink(Box::new(binder.bind_insert(insert)?))]),
+            StatementKind::StatementSet(set) => {
+                let mut roots = Vec::new();
+                for statement in &set.statements {
+                    roots.extend(self.explained_roots(binder, statement)?);
+                }
+                Ok(roots)
+            }
+            StatementKind::Create(CreateStatement::Table(table)) if table.query.is_some() => {
+                let bound = binder.bind_create_table_as(table, statement.span)?;
+                let insert = binder.bind_insert_all(&bound.identifier, &bound.table, bound.rel, statement.span)?;
+                Ok(vec![Root::Sink(Box::new(insert))])
+            }
+            _ => Err(SqlError::at(
+                statement.span,
+                "Unsupported operation: EXPLAIN takes a query, INSERT, STATEMENT SET or CREATE TABLE AS",
+            )),
+        }
+    }
+}
+
+fn insert_plan(inserts: Vec<BoundInsert>, config: &PlannerConfig) -> SqlResult<InsertPlan> {
+    let sinks = inserts.iter().map(|insert| insert.table.identifier.to_string()).collect();
+    let bounded = inserts.iter().all(|insert| is_bounded(&insert.rel));
+    let roots = inserts.into_iter().map(|insert| Root::Sink(Box::new(insert))).collect();
+    Ok(InsertPlan { plan: rules::plan(roots, config)?, sinks, bounded })
+}
+
+/// Whether every table that is read ends by itself.
+fn is_bounded(rel: &Rel) -> bool {
+    let mut bounded = true;
+    rel.visit(&mut |node| {
+        if let super::logical::RelKind::Scan(scan) = &node.kind {
+            bounded &= scan.bounded;
+        }
+    });
+    bounded
+}

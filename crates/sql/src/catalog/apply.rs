@@ -1,0 +1,490 @@
+//! Applying [`CatalogOperation`]s: the checks of existence, in Flink's words, and the change.
+
+use std::collections::BTreeMap;
+
+use millstream_plan::ObjectIdentifier;
+use millstream_types::Options;
+
+use super::database::{Catalog, Database, GENERIC_IN_MEMORY};
+use super::object::{CatalogTable, Model, Partition, UserFunction};
+use super::operation::{CatalogOperation, FunctionName};
+use super::{CORE_MODULE, Catalogs, Module};
+use crate::bind::error::{SqlError, SqlResult};
+
+/// Options that a `generic_in_memory` catalog takes.
+const CATALOG_OPTIONS: [&str; 3] = ["type", "default-database", "property-version"];
+
+impl Catalogs {
+    /// Makes the change, or says why not; after an error nothing has changed.
+    pub fn apply(&mut self, operation: CatalogOperation) -> SqlResult<()> {
+        use CatalogOperation as Op;
+        match operation {
+            Op::CreateCatalog { name, options, comment, if_not_exists } => {
+                self.create_catalog(name, options, comment, if_not_exists)
+            }
+            Op::AlterCatalogOptions { name, options } => {
+                self.require_catalog(&name)?;
+                check_catalog_options(&options)?;
+                self.catalog_mut(&name)?.set_options(options);
+                Ok(())
+            }
+            Op::AlterCatalogComment { name, comment } => {
+                self.catalog_mut(&name)?.comment = Some(comment);
+                Ok(())
+            }
+            Op::DropCatalog { name, if_exists } => self.drop_catalog(&name, if_exists),
+            Op::UseCatalog { name } => {
+                let catalog = self.catalog_mut(&name)?;
+                catalog.open();
+                self.current_database = catalog.default_database.clone();
+                self.current_catalog = name;
+                Ok(())
+            }
+            Op::CreateDatabase { catalog, name, options, comment, if_not_exists } => {
+                let database = Database { comment, options, ..Database::default() };
+                self.create_database(&catalog, name, database, if_not_exists)
+            }
+            Op::AlterDatabase { catalog, name, set } => {
+                self.require_database(&catalog, &name)?;
+                self.database_mut(&catalog, &name)?.options.extend(set);
+                Ok(())
+            }
+            Op::DropDatabase { catalog, name, if_exists, cascade } => {
+                self.drop_database(&catalog, &name, if_exists, cascade)
+            }
+            Op::UseDatabase { catalog, name } => {
+                self.require_database(&catalog, &name)?;
+                self.current_catalog = catalog;
+                self.current_database = name;
+                Ok(())
+            }
+            Op::CreateTable { .. }
+            | Op::AlterTable { .. }
+            | Op::RenameTable { .. }
+            | Op::AddPartitions { .. }
+            | Op::DropPartitions { .. }
+            | Op::DropTable { .. }
+            | Op::DropView { .. } => self.apply_to_table(operation),
+            Op::CreateFunction { name, function, if_not_exists } => self.create_function(name, function, if_not_exists),
+            Op::AlterFunction { name, function, if_exists } => self.alter_function(name, function, if_exists),
+            Op::DropFunction { name, if_exists } => self.drop_function(&name, if_exists),
+            Op::CreateModel { identifier, model, temporary, if_not_exists } => {
+                self.create_model(identifier, model, temporary, if_not_exists)
+            }
+            Op::AlterModel { identifier, options } => {
+                self.models_mut(&identifier)?.options = options;
+                Ok(())
+            }
+            Op::RenameModel { identifier, to } => self.rename_model(&identifier, to),
+            Op::DropModel { identifier, temporary, if_exists } => self.drop_model(&identifier, temporary, if_exists),
+            Op::LoadModule { name } => self.load_module(name),
+            Op::UnloadModule { name } => self.unload_module(&name),
+            Op::UseModules { names } => self.use_modules(&names),
+            Op::Nothing => Ok(()),
+        }
+    }
+
+    fn apply_to_table(&mut self, operation: CatalogOperation) -> SqlResult<()> {
+        use CatalogOperation as Op;
+        match operation {
+            Op::CreateTable { identifier, table, temporary, if_not_exists, replace } => {
+                self.create_table(identifier, *table, temporary, if_not_exists, replace)
+            }
+            Op::AlterTable { identifier, table } => {
+                *self.table_mut(&identifier)? = *table;
+                Ok(())
+            }
+            Op::RenameTable { identifier, to } => self.rename_table(&identifier, to),
+            Op::AddPartitions { identifier, partitions, if_not_exists } => {
+                self.add_partitions(&identifier, partitions, if_not_exists)
+            }
+            Op::DropPartitions { identifier, partitions, if_exists } => {
+                self.drop_partitions(&identifier, &partitions, if_exists)
+            }
+            Op::DropTable { identifier, temporary, if_exists } => {
+                self.drop_table(&identifier, temporary, if_exists, "Table", |t| t.as_table().is_some())
+            }
+            Op::DropView { identifier, temporary, if_exists } => {
+                self.drop_table(&identifier, temporary, if_exists, "View", |t| t.as_view().is_some())
+            }
+            other => Err(SqlError::internal(format!("{other:?} is no operation on a table"))),
+        }
+    }
+
+    pub(super) fn catalog_mut(&mut self, name: &str) -> SqlResult<&mut Catalog> {
+        self.require_catalog(name)?;
+        self.catalogs.get_mut(name).ok_or_else(|| SqlError::internal("catalog vanished"))
+    }
+
+    fn database_mut(&mut self, catalog: &str, name: &str) -> SqlResult<&mut Database> {
+        self.require_database(catalog, name)?;
+        let database = self.catalog_mut(catalog)?.database_mut(name);
+        database.ok_or_else(|| SqlError::internal("database vanished"))
+    }
+
+    fn table_mut(&mut self, identifier: &ObjectIdentifier) -> SqlResult<&mut CatalogTable> {
+        if let Some(table) = self.temporary_tables.get_mut(identifier) {
+            return Ok(table);
+        }
+        let database = self
+            .catalogs
+            .get_mut(&identifier.catalog)
+            .and_then(|catalog| catalog.database_mut(&identifier.database));
+        database
+            .and_then(|database| database.tables.get_mut(&identifier.name))
+            .ok_or_else(|| SqlError::new(format!("table {} doesn't exist or is a temporary table", quoted(identifier))))
+    }
+
+    fn create_catalog(
+        &mut self,
+        name: String,
+        options: Options,
+        comment: Option<String>,
+        if_not_exists: bool,
+    ) -> SqlResult<()> {
+        if self.catalogs.contains_key(&name) {
+            return unless(if_not_exists, || format!("catalog {name} already exists"));
+        }
+        check_catalog_options(&options)?;
+        self.catalogs.insert(name, Catalog::new(options, comment));
+        Ok(())
+    }
+
+    fn drop_catalog(&mut self, name: &str, if_exists: bool) -> SqlResult<()> {
+        if !self.catalogs.contains_key(name) {
+            return unless(if_exists, || format!("catalog {name} does not exist"));
+        }
+        if name == self.current_catalog {
+            return Err(SqlError::new(format!(
+                "cannot drop a catalog which is currently in use: '{name}'; run USE CATALOG with another one first"
+            )));
+        }
+        self.catalogs.remove(name);
+        Ok(())
+    }
+
+    fn create_database(&mut self, catalog: &str, name: String, database: Database, quiet: bool) -> SqlResult<()> {
+        let found = self.catalog_mut(catalog)?;
+        if found.database(&name).is_some() {
+            return unless(quiet, || format!("database {name} already exists in catalog {catalog}"));
+        }
+        found.add_database(name, database);
+        Ok(())
+    }
+
+    fn drop_database(&mut self, catalog: &str, name: &str, if_exists: bool, cascade: bool) -> SqlResult<()> {
+        let Some(database) = self.require_catalog(catalog)?.database(name) else {
+            return unless(if_exists, || format!("database {name} does not exist in catalog {catalog}"));
+        };
+        if catalog == self.current_catalog && name == self.current_database {
+            return Err(SqlError::new(format!(
+                "cannot drop a database which is currently in use: '{name}'; run USE with another one first"
+            )));
+        }
+        if !database.is_empty() && !cascade {
+            return Err(SqlError::new(format!(
+                "database {name} in catalog {catalog} is not empty; DROP DATABASE … CASCADE drops what it holds"
+            )));
+        }
+        self.catalog_mut(catalog)?.remove_database(name);
+        Ok(())
+    }
+
+    fn create_table(
+        &mut self,
+        identifier: ObjectIdentifier,
+        table: CatalogTable,
+        temporary: bool,
+        if_not_exists: bool,
+        replace: bool,
+    ) -> SqlResult<()> {
+        if temporary {
+            if self.temporary_tables.contains_key(&identifier) {
+                return unless(if_not_exists, || format!("temporary table {} already exists", quoted(&identifier)));
+            }
+            self.temporary_tables.insert(identifier, table);
+            return Ok(());
+        }
+        let database = self.database_mut(&identifier.catalog, &identifier.database)?;
+        if database.tables.contains_key(&identifier.name) && !replace {
+            return unless(if_not_exists, || {
+                format!("could not execute CreateTable in path {}: table (or view) {identifier} already exists in catalog {}",
+                    quoted(&identifier), identifier.catalog)
+            });
+        }
+        database.tables.insert(identifier.name, table);
+        Ok(())
+    }
+
+    fn rename_table(&mut self, identifier: &ObjectIdentifier, to: String) -> SqlResult<()> {
+        if self.temporary_tables.contains_key(identifier) {
+            return Err(SqlError::new(format!(
+                "cannot rename temporary table {}: it hides a permanent one; drop the temporary table first",
+                quoted(identifier)
+            )));
+        }
+        let database = self.database_mut(&identifier.catalog, &identifier.database)?;
+        if database.tables.contains_key(&to) {
+            return Err(SqlError::new(format!("table (or view) '{to}' already exists in catalog {}", identifier.catalog)));
+        }
+        let Some(table) = database.tables.remove(&identifier.name) else {
+            return Err(SqlError::new(format!("table {} doesn't exist or is a temporary table", quoted(identifier))));
+        };
+        database.tables.insert(to, table);
+        Ok(())
+    }
+
+    fn drop_table(
+        &mut self,
+        identifier: &ObjectIdentifier,
+        temporary: bool,
+        if_exists: bool,
+        kind: &str,
+        is_kind: impl Fn(&CatalogTable) -> bool,
+    ) -> SqlResult<()> {
+        if temporary {
+            if !self.temporary_tables.get(identifier).is_some_and(is_kind) {
+                return unless(if_exists, || {
+                    format!("temporary table or view with identifier {} does not exist", quoted(identifier))
+                });
+            }
+            self.temporary_tables.remove(identifier);
+            return Ok(());
+        }
+        if self.temporary_tables.get(identifier).is_some_and(&is_kind) {
+            return Err(SqlError::new(format!(
+                "temporary {} with identifier {} exists; drop it first with DROP TEMPORARY {}, before the permanent one",
+                kind.to_lowercase(),
+                quoted(identifier),
+                kind.to_uppercase()
+            )));
+        }
+        if !self.permanent_table(identifier).is_some_and(is_kind) {
+            return unless(if_exists, || format!("{kind} with identifier {} does not exist", quoted(identifier)));
+        }
+        self.database_mut(&identifier.catalog, &identifier.database)?.tables.remove(&identifier.name);
+        Ok(())
+    }
+
+    fn add_partitions(
+        &mut self,
+        identifier: &ObjectIdentifier,
+        partitions: Vec<Partition>,
+        if_not_exists: bool,
+    ) -> SqlResult<()> {
+        let CatalogTable::Table(table) = self.table_mut(identifier)? else {
+            return Err(SqlError::new(format!("{identifier} is a view, which has no partitions")));
+        };
+        for partition in partitions {
+            if !table.partitions.iter().any(|p| p.spec == partition.spec) {
+                table.partitions.push(partition);
+            } else if !if_not_exists {
+                let name = partition_text(&partition.spec);
+                return Err(SqlError::new(format!("partition {name} of table {identifier} already exists")));
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_partitions(
+        &mut self,
+        identifier: &ObjectIdentifier,
+        partitions: &[Vec<(String, String)>],
+        if_exists: bool,
+    ) -> SqlResult<()> {
+        let CatalogTable::Table(table) = self.table_mut(identifier)? else {
+            return Err(SqlError::new(format!("{identifier} is a view, which has no partitions")));
+        };
+        for spec in partitions {
+            if table.partitions.iter().any(|p| p.spec == *spec) {
+                table.partitions.retain(|p| p.spec != *spec);
+            } else if !if_exists {
+                let name = partition_text(spec);
+                return Err(SqlError::new(format!("partition {name} of table {identifier} does not exist")));
+            }
+        }
+        Ok(())
+    }
+
+    fn create_function(&mut self, name: FunctionName, function: UserFunction, quiet: bool) -> SqlResult<()> {
+        let exists = |held: bool, text: String| held.then_some(text);
+        let taken = match &name {
+            FunctionName::Permanent(id) => {
+                let database = self.require_database(&id.catalog, &id.database)?;
+                exists(database.functions.contains_key(&id.name), id.to_string())
+            }
+            FunctionName::Temporary(id) => exists(self.temporary_functions.contains_key(id), id.to_string()),
+            FunctionName::TemporarySystem(f) => {
+                exists(self.temporary_system_functions.contains_key(&f.to_lowercase()), f.clone())
+            }
+        };
+        if let Some(text) = taken {
+            return unless(quiet, || format!("function {text} already exists"));
+        }
+        self.put_function(name, function)
+    }
+
+    fn alter_function(&mut self, name: FunctionName, function: UserFunction, if_exists: bool) -> SqlResult<()> {
+        let FunctionName::Permanent(id) = &name else {
+            return Err(SqlError::new("alter temporary function is not supported; drop it and create it again"));
+        };
+        let known = self.require_database(&id.catalog, &id.database)?.functions.contains_key(&id.name);
+        if !known {
+            return unless(if_exists, || format!("function {id} does not exist"));
+        }
+        self.put_function(name, function)
+    }
+
+    fn put_function(&mut self, name: FunctionName, function: UserFunction) -> SqlResult<()> {
+        match name {
+            FunctionName::Permanent(id) => {
+                self.database_mut(&id.catalog, &id.database)?.functions.insert(id.name, function);
+            }
+            FunctionName::Temporary(id) => {
+                self.temporary_functions.insert(id, function);
+            }
+            FunctionName::TemporarySystem(name) => {
+                self.temporary_system_functions.insert(name.to_lowercase(), function);
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_function(&mut self, name: &FunctionName, if_exists: bool) -> SqlResult<()> {
+        let (dropped, text) = match name {
+            FunctionName::Permanent(id) => {
+                let database = self.database_mut(&id.catalog, &id.database)?;
+                (database.functions.remove(&id.name), id.to_string())
+            }
+            FunctionName::Temporary(id) => (self.temporary_functions.remove(id), id.to_string()),
+            FunctionName::TemporarySystem(name) => {
+                (self.temporary_system_functions.remove(&name.to_lowercase()), name.clone())
+            }
+        };
+        if dropped.is_some() { Ok(()) } else { unless(if_exists, || format!("function {text} doesn't exist")) }
+    }
+
+    fn create_model(&mut self, id: ObjectIdentifier, model: Model, temporary: bool, quiet: bool) -> SqlResult<()> {
+        let models: &mut BTreeMap<_, _> = if temporary {
+            if self.temporary_models.contains_key(&id) {
+                return unless(quiet, || format!("temporary model {} already exists", quoted(&id)));
+            }
+            self.temporary_models.insert(id, model);
+            return Ok(());
+        } else {
+            &mut self.database_mut(&id.catalog, &id.database)?.models
+        };
+        if models.contains_key(&id.name) {
+            return unless(quiet, || format!("model {id} already exists in catalog {}", id.catalog));
+        }
+        models.insert(id.name, model);
+        Ok(())
+    }
+
+    fn models_mut(&mut self, id: &ObjectIdentifier) -> SqlResult<&mut Model> {
+        if self.temporary_models.contains_key(id) {
+            let model = self.temporary_models.get_mut(id);
+            return model.ok_or_else(|| SqlError::internal("model vanished"));
+        }
+        let models = &mut self.database_mut(&id.catalog, &id.database)?.models;
+        models.get_mut(&id.name).ok_or_else(|| SqlError::new(format!("model {} doesn't exist", quoted(id))))
+    }
+
+    fn rename_model(&mut self, id: &ObjectIdentifier, to: String) -> SqlResult<()> {
+        let models = &mut self.database_mut(&id.catalog, &id.database)?.models;
+        if models.contains_key(&to) {
+            return Err(SqlError::new(format!("model '{to}' already exists in catalog {}", id.catalog)));
+        }
+        let model = models.remove(&id.name);
+        let model = model.ok_or_else(|| SqlError::new(format!("model {} doesn't exist", quoted(id))))?;
+        models.insert(to, model);
+        Ok(())
+    }
+
+    fn drop_model(&mut self, id: &ObjectIdentifier, temporary: bool, if_exists: bool) -> SqlResult<()> {
+        let dropped = if temporary {
+            self.temporary_models.remove(id)
+        } else {
+            self.database_mut(&id.catalog, &id.database)?.models.remove(&id.name)
+        };
+        if dropped.is_some() {
+            return Ok(());
+        }
+        unless(if_exists, || format!("model with identifier {} does not exist", quoted(id)))
+    }
+
+    fn load_module(&mut self, name: String) -> SqlResult<()> {
+        if self.modules.iter().any(|m| m.name == name) {
+            return Err(SqlError::new(format!("a module with name '{name}' already exists")));
+        }
+        if name != CORE_MODULE {
+            return Err(SqlError::new(format!("no module '{name}' is built in; known modules: {CORE_MODULE}")));
+        }
+        let place = self.modules.iter().filter(|m| m.used).count();
+        self.modules.insert(place, Module { name, used: true });
+        Ok(())
+    }
+
+    fn unload_module(&mut self, name: &str) -> SqlResult<()> {
+        self.require_module(name)?;
+        self.modules.retain(|m| m.name != name);
+        Ok(())
+    }
+
+    fn use_modules(&mut self, names: &[String]) -> SqlResult<()> {
+        for (i, name) in names.iter().enumerate() {
+            self.require_module(name)?;
+            if names[..i].contains(name) {
+                return Err(SqlError::new(format!("module '{name}' appears more than once")));
+            }
+        }
+        let used = names.iter().map(|name| Module { name: name.clone(), used: true });
+        let unused = self.modules.iter().filter(|m| !names.contains(&m.name)).map(|m| Module { used: false, ..m.clone() });
+        self.modules = used.chain(unused).collect();
+        Ok(())
+    }
+
+    fn require_module(&self, name: &str) -> SqlResult<()> {
+        if self.modules.iter().any(|m| m.name == name) {
+            return Ok(());
+        }
+        Err(SqlError::new(format!("no module with name '{name}' exists")))
+    }
+}
+
+/// `` `a`.`b`.`c` ``
+fn quoted(identifier: &ObjectIdentifier) -> String {
+    format!("'`{}`.`{}`.`{}`'", identifier.catalog, identifier.database, identifier.name)
+}
+
+/// `dt=2024-01-01/hr=1`
+pub(super) fn partition_text(spec: &[(String, String)]) -> String {
+    spec.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("/")
+}
+
+/// Fine when `allowed`, else the error.
+fn unless(allowed: bool, message: impl FnOnce() -> String) -> SqlResult<()> {
+    if allowed { Ok(()) } else { Err(SqlError::new(message())) }
+}
+
+fn check_catalog_options(options: &Options) -> SqlResult<()> {
+    match options.get("type").map(String::as_str) {
+        None => return Err(SqlError::new("a catalog needs the option 'type', for example 'type' = 'generic_in_memory'")),
+        Some(GENERIC_IN_MEMORY) => {}
+        Some(other) => {
+            return Err(SqlError::new(format!(
+                "could not find any catalog of type '{other}'; known types: {GENERIC_IN_MEMORY}"
+            )));
+        }
+    }
+    let unknown: Vec<&str> =
+        options.keys().map(String::as_str).filter(|key| !CATALOG_OPTIONS.contains(key)).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(SqlError::new(format!(
+        "unsupported options found for '{GENERIC_IN_MEMORY}': {}; supported options: {}",
+        unknown.join(", "),
+        CATALOG_OPTIONS.join(", ")
+    )))
+}

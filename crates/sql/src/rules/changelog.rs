@@ -1,0 +1,439 @@
+//! Which kinds of rows flow between operators: Flink's inference, in one place.
+//!
+//! Three passes over the operator tree. *Modify kinds*, from the sources up: which operator can produce updates and
+//! deletions, and who refuses them. *Update kind*, from the sink down: whether updates come as `-U` and `+U` or as `+U`
+//! alone; an operator is asked for `+U` alone first where its consumer is keyed, and for both if that cannot be had.
+//! *Delete kind*: all deletions carry the full row in this engine, so that nothing is left to negotiate.
+//!
+//! | operator | takes | makes | `-U` of its input |
+//! |---|---|---|---|
+//! | group aggregate | all | `+I +U`, and `-D` if the input takes rows back | yes |
+//! | window aggregate | all | `+I` | yes |
+//! | window Top-N, window dedup, window join, interval join, temporal sort | `+I` | `+I` | – |
+//! | dedup | all | `+I` if it keeps the first row of an append-only input, else all | yes |
+//! | Top-N, sort with limit | all | all | yes, unless the input is append-only |
+//! | limit | all | as the input, then all | yes |
+//! | OVER by time / by another column | `+I` / all | `+I` / all | – / yes |
+//! | join | all | inner and semi: the inputs' kinds; outer and anti: all | not if the key is unique and the consumer does not want it |
+//! | temporal join | all | the left side's | right: no |
+//! | calc, exchange, union, correlate, expand, watermark, window function | all | the input's | as the consumer wishes |
+//! | changelog normalize | all | all | no |
+
+use millstream_plan::{ChangelogTraits, Distribution, Expr, JoinKind, Op};
+use millstream_types::{ChangelogMode, ErrorKind};
+
+use super::keys::{unique_keys, upsert_keys};
+use super::physical::{Phys, by_key};
+use crate::bind::config::{PlannerConfig, UpsertMaterialize};
+use crate::bind::error::{SqlError, SqlResult};
+use crate::bind::insert::BoundInsert;
+use crate::explain::describe;
+use crate::parse::ast::ConflictBehavior;
+
+/// Sinks that take whatever kinds the query makes, and only those.
+const ADAPTIVE_SINKS: [&str; 2] = ["print", "blackhole"];
+
+/// How updates arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Updates {
+    /// There are none.
+    None,
+    /// `+U` alone.
+    After,
+    /// `-U` and `+U`.
+    Both,
+}
+
+/// The kinds of a tree whose rows go to a client.
+pub fn infer(root: Phys, config: &PlannerConfig) -> SqlResult<Phys> {
+    let root = modify_kinds(root)?;
+    let wanted = wanted_both(&root);
+    let root = satisfy(root, wanted).ok_or_else(no_agreement)?;
+    Ok(finish(root, config))
+}
+
+/// The kinds of a tree whose rows go into a table, with the sink on top.
+pub fn infer_sink(input: Phys, insert: &BoundInsert, config: &PlannerConfig) -> SqlResult<Phys> {
+    let input = modify_kinds(input)?;
+    let made = input.traits.mode;
+    let sink = SinkKinds::new(insert, made);
+    sink.check(&input, insert)?;
+    let primary_key: Vec<usize> = insert.table.primary_key.clone();
+    let keys = upsert_keys(&input);
+    let materialize = sink.needs_materialize(&primary_key, &keys, made, insert, config)?;
+    check_conflict_clause(&sink, insert, &input)?;
+    let is_exact = keys.contains(&sorted(primary_key.clone())) && !primary_key.is_empty();
+    let candidates = match () {
+        () if !made.has_updates() => vec![Updates::None],
+        () if sink.mode.update_before || materialize || !is_exact => vec![Updates::Both],
+        () => vec![Updates::After, Updates::Both],
+    };
+    let found = candidates.into_iter().find_map(|wanted| satisfy(input.clone(), wanted));
+    let input = found.ok_or_else(no_agreement)?;
+    let is_keyed = !primary_key.is_empty() && (materialize || (!sink.mode.update_before && !made.is_insert_only()));
+    let input = if is_keyed && config.streaming { by_key(input, &primary_key) } else { input };
+    let columns = (0..insert.table.physical.len()).collect();
+    let op = Op::Sink {
+        table: insert.table.clone(),
+        columns,
+        metadata: insert.metadata.clone(),
+        overwrite: insert.overwrite,
+        static_partition: insert.static_partition.clone(),
+        materialize,
+        not_null: insert.not_null.clone(),
+        not_null_drop: config.not_null_drop,
+        length_enforcer: config.length_enforcer,
+    };
+    let mut root = Phys::on(op, input);
+    root.traits.mode = root.inputs.first().map(|input| input.traits.mode).unwrap_or_default();
+    Ok(finish(root, config))
+}
+
+fn no_agreement() -> SqlError {
+    SqlError::internal("no kind of updates suits every operator of the query")
+}
+
+fn sorted(mut columns: Vec<usize>) -> Vec<usize> {
+    columns.sort_unstable();
+    columns
+}
+
+/// What a sink takes from this query.
+struct SinkKinds {
+    mode: ChangelogMode,
+}
+
+impl SinkKinds {
+    fn new(insert: &BoundInsert, made: ChangelogMode) -> Self {
+        let connector = insert.table.options.get("connector").map_or("", String::as_str);
+        let has_key = !insert.table.primary_key.is_empty();
+        let mode = match connector {
+            // print takes both sides of an update, blackhole the new one.
+            _ if !ADAPTIVE_SINKS.contains(&connector) => insert.accepts,
+            "blackhole" if has_key => ChangelogMode { update_before: false, ..made },
+            _ => ChangelogMode { update_before: made.update_after, ..made },
+        };
+        Self { mode }
+    }
+
+    fn is_upsert(&self) -> bool {
+        self.mode.update_after && !self.mode.update_before
+    }
+
+    fn check(&self, input: &Phys, insert: &BoundInsert) -> SqlResult<()> {
+        let made = input.traits.mode;
+        let refused = ChangelogMode {
+            insert: false,
+            update_before: false,
+            update_after: made.update_after && !self.mode.update_after,
+            delete: made.delete && !self.mode.delete,
+        };
+        let requester = format!("Table sink '{}'", insert.table.identifier);
+        refuse(&requester, refused, input).map_err(|error| error.with_span(insert.span))
+    }
+
+    /// Whether the sink must keep a row for each key, because changes may arrive in another order than they were made.
+    fn needs_materialize(
+        &self,
+        primary_key: &[usize],
+        keys: &[Vec<usize>],
+        made: ChangelogMode,
+        insert: &BoundInsert,
+        config: &PlannerConfig,
+    ) -> SqlResult<bool> {
+        if primary_key.is_empty() || !self.is_upsert() || !config.streaming {
+            return Ok(false);
+        }
+        let covered = keys.iter().any(|key| key.iter().all(|column| primary_key.contains(column)));
+        let differs = !covered;
+        if differs && insert.on_conflict.is_none() && config.require_on_conflict {
+            return Err(self.conflict(primary_key, keys, insert));
+        }
+        Ok(match config.upsert_materialize {
+            UpsertMaterialize::None => false,
+            UpsertMaterialize::Force => true,
+            UpsertMaterialize::Auto => differs && !(made.is_insert_only() && insert.on_conflict.is_none()),
+        })
+    }
+
+    fn conflict(&self, primary_key: &[usize], keys: &[Vec<usize>], insert: &BoundInsert) -> SqlError {
+        let columns = &insert.table.physical.columns;
+        let names = |key: &[usize]| {
+            let names: Vec<&str> = key.iter().filter_map(|i| columns.get(*i)).map(|c| c.name.as_str()).collect();
+            format!("[{}]", names.join(", "))
+        };
+        let upsert: Vec<String> = keys.iter().map(|key| names(key)).collect();
+        let upsert = if upsert.is_empty() { "none".to_owned() } else { upsert.join(", ") };
+        SqlError::at(
+            insert.span,
+            format!(
+                "The query has an upsert key that differs from the primary key of the sink table '{}'. Primary key: {}, \
+                 upsert key: {upsert}. Please specify an ON CONFLICT clause",
+                insert.table.identifier,
+                names(primary_key)
+            ),
+        )
+        .with_hint(
+            "add ON CONFLICT DO DEDUPLICATE, or DO ERROR or DO NOTHING with watermarks on all sources; or SET \
+             'table.exec.sink.require-on-conflict' = 'false'",
+        )
+    }
+}
+
+fn check_conflict_clause(sink: &SinkKinds, insert: &BoundInsert, input: &Phys) -> SqlResult<()> {
+    let Some(behavior) = insert.on_conflict else { return Ok(()) };
+    if !sink.is_upsert() || insert.table.primary_key.is_empty() {
+        let message = format!(
+            "ON CONFLICT clause is only allowed for upsert sinks. Table '{}' is none: it takes no updates by a primary key",
+            insert.table.identifier
+        );
+        return Err(SqlError::at(insert.span, message));
+    }
+    if behavior != ConflictBehavior::Deduplicate && !all_sources_have_watermarks(input) {
+        let message = "ON CONFLICT DO ERROR and DO NOTHING require watermarks on all sources of the query";
+        return Err(SqlError::at(insert.span, message).with_hint("declare a WATERMARK, or use DO DEDUPLICATE"));
+    }
+    if behavior != ConflictBehavior::Deduplicate {
+        return Err(SqlError { kind: ErrorKind::Unsupported, ..SqlError::unsupported(insert.span, "ON CONFLICT DO ERROR and DO NOTHING") });
+    }
+    Ok(())
+}
+
+fn all_sources_have_watermarks(node: &Phys) -> bool {
+    match &node.op {
+        Op::Scan { watermark, .. } => watermark.is_some(),
+        Op::WatermarkAssigner { .. } => true,
+        Op::Values { .. } => false,
+        _ => node.inputs.iter().all(all_sources_have_watermarks),
+    }
+}
+
+/// `<requester> doesn't support consuming …`, if there is anything that it refuses.
+fn refuse(requester: &str, refused: ChangelogMode, producer: &Phys) -> SqlResult<()> {
+    let what = match (refused.update_after, refused.delete) {
+        (false, false) => return Ok(()),
+        (true, true) => "update and delete changes",
+        (true, false) => "update changes",
+        (false, true) => "delete changes",
+    };
+    let node = describe::node(origin(producer));
+    Err(SqlError::new(format!("{requester} doesn't support consuming {what} which is produced by node {node}")))
+}
+
+/// The operator below projections and exchanges that makes the changes.
+fn origin(node: &Phys) -> &Phys {
+    match (&node.op, node.inputs.as_slice()) {
+        (Op::Calc { .. } | Op::Exchange { .. }, [input]) => origin(input),
+        _ => node,
+    }
+}
+
+const INSERTS: ChangelogMode = ChangelogMode::INSERT_ONLY;
+/// Updates are written as `+U` until the second pass decides on `-U`.
+const CHANGES: ChangelogMode = ChangelogMode::UPSERT;
+
+/// First pass: sets `mode` to the kinds that each operator makes.
+fn modify_kinds(node: Phys) -> SqlResult<Phys> {
+    let Phys { mut op, inputs, schema, source, .. } = node;
+    let inputs = inputs.into_iter().map(modify_kinds).collect::<SqlResult<Vec<_>>>()?;
+    let of = |i: usize| inputs.get(i).map_or(INSERTS, |input| input.traits.mode);
+    let all = inputs.iter().fold(INSERTS, |mode, input| mode.union(input.traits.mode));
+    let takes_back = !all.is_insert_only();
+    if let Some(requester) = append_only(&op) {
+        for input in &inputs {
+            refuse(requester, input.traits.mode, input)?;
+        }
+    }
+    let mode = match &mut op {
+        Op::Scan { .. } => ChangelogMode { update_before: false, ..source },
+        Op::GroupAggregate { retract_input, bounded, .. } => {
+            *retract_input = takes_back;
+            let updates = ChangelogMode { update_after: true, delete: takes_back, ..INSERTS };
+            if *bounded { INSERTS } else { updates }
+        }
+        Op::WindowAggregate { retract_input, .. } => {
+            *retract_input = takes_back;
+            INSERTS
+        }
+        Op::Rank { retract_input, bounded, window_end, .. } => {
+            *retract_input = takes_back;
+            if *bounded || window_end.is_some() { INSERTS } else { CHANGES }
+        }
+        Op::SortLimit { retract_input, bounded, .. } => {
+            *retract_input = takes_back;
+            if *bounded { INSERTS } else { CHANGES }
+        }
+        Op::Deduplicate { keep_last, window_end, .. } => {
+            let appends = window_end.is_some() || (!*keep_last && !takes_back);
+            if appends { INSERTS } else { CHANGES }
+        }
+        Op::Limit { .. } => if takes_back { CHANGES } else { INSERTS },
+        Op::Over { event_time, bounded, .. } => {
+            if event_time.is_some() || *bounded { INSERTS } else { CHANGES }
+        }
+        Op::Join { kind, bounded, .. } => match kind {
+            _ if *bounded => INSERTS,
+            JoinKind::Inner | JoinKind::Semi => all,
+            _ => CHANGES,
+        },
+        Op::TemporalJoin { .. } | Op::LookupJoin { .. } => of(0),
+        Op::ChangelogNormalize { .. } => CHANGES,
+        Op::IntervalJoin { .. } | Op::WindowJoin { .. } | Op::TemporalSort { .. } | Op::Values { .. } => INSERTS,
+        _ => all,
+    };
+    let mode = ChangelogMode { update_before: false, ..mode };
+    Ok(Phys { op, inputs, schema, source, traits: ChangelogTraits { mode, upsert_keys: Vec::new() } })
+}
+
+/// Who takes only insertions, by the name that messages use.
+fn append_only(op: &Op) -> Option<&'static str> {
+    match op {
+        Op::IntervalJoin { .. } => Some("IntervalJoin"),
+        Op::WindowJoin { .. } => Some("WindowJoin"),
+        Op::TemporalSort { .. } => Some("Sort"),
+        Op::Over { event_time: Some(_), bounded: false, .. } => Some("OverAggregate"),
+        Op::Rank { window_end: Some(_), .. } => Some("WindowRank"),
+        Op::Deduplicate { window_end: Some(_), .. } => Some("WindowDeduplicate"),
+        _ => None,
+    }
+}
+
+/// `-U` and `+U` if there are updates at all.
+fn wanted_both(node: &Phys) -> Updates {
+    if node.traits.mode.has_updates() { Updates::Both } else { Updates::None }
+}
+
+fn wanted_after(node: &Phys) -> Updates {
+    if node.traits.mode.has_updates() { Updates::After } else { Updates::None }
+}
+
+/// Second pass: the tree with its updates in the wanted form, or `None` if it cannot make them so.
+fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
+    let Phys { mut op, inputs, schema, source, mut traits } = node;
+    let has_updates = traits.mode.has_updates();
+    let wanted = if has_updates { wanted } else { Updates::None };
+    let wants_both = wanted == Updates::Both;
+    let inputs: Vec<Phys> = match &mut op {
+        Op::Scan { .. } => {
+            let makes_both = source.update_before;
+            if wants_both && !makes_both {
+                return None;
+            }
+            traits.mode.update_before = makes_both && has_updates;
+            let scan = Phys { op, inputs, schema, source, traits };
+            // Nobody needs the old rows: drop them early.
+            let drops = wanted == Updates::After && makes_both;
+            return Some(if drops { without_before(scan) } else { scan });
+        }
+        Op::GroupAggregate { update_before, .. }
+        | Op::Rank { update_before, .. }
+        | Op::SortLimit { update_before, .. }
+        | Op::Limit { update_before, .. }
+        | Op::Deduplicate { update_before, .. } => {
+            *update_before = wants_both;
+            all_of(inputs, wanted_both)?
+        }
+        Op::ChangelogNormalize { update_before, .. } => {
+            *update_before = wants_both;
+            all_of(inputs, wanted_after)?
+        }
+        Op::WindowAggregate { .. } => all_of(inputs, wanted_both)?,
+        Op::Over { .. } => {
+            if wanted == Updates::After {
+                return None;
+            }
+            all_of(inputs, wanted_both)?
+        }
+        Op::Join { left_keys, right_keys, .. } => {
+            let keys = [left_keys.clone(), right_keys.clone()];
+            join_inputs(inputs, &keys, wanted)?
+        }
+        Op::TemporalJoin { .. } => {
+            let mut inputs = inputs.into_iter();
+            let (left, right) = (inputs.next()?, inputs.next()?);
+            let right_wanted = wanted_after(&right);
+            let fallback = wanted_both(&right);
+            let right = satisfy(right.clone(), right_wanted).or_else(|| satisfy(right, fallback))?;
+            vec![satisfy(left, wanted)?, right]
+        }
+        Op::Calc { condition: Some(condition), .. } => {
+            let input = inputs.into_iter().next()?;
+            if wanted == Updates::After && !is_on_upsert_key(condition, &input) {
+                return None;
+            }
+            vec![satisfy(input, wanted)?]
+        }
+        // Everything else passes on what it is given.
+        _ => inputs
+            .into_iter()
+            .map(|input| {
+                let own = if input.traits.mode.has_updates() { wanted } else { Updates::None };
+                satisfy(input, own)
+            })
+            .collect::<Option<Vec<_>>>()?,
+    };
+    traits.mode.update_before = wants_both;
+    Some(Phys { op, inputs, schema, source, traits })
+}
+
+fn all_of(inputs: Vec<Phys>, wanted: impl Fn(&Phys) -> Updates) -> Option<Vec<Phys>> {
+    inputs
+        .into_iter()
+        .map(|input| {
+            let own = wanted(&input);
+            satisfy(input, own)
+        })
+        .collect()
+}
+
+/// A join can do without `-U` of a side if the consumer can and the side's unique key holds the join key.
+fn join_inputs(inputs: Vec<Phys>, keys: &[Vec<usize>; 2], wanted: Updates) -> Option<Vec<Phys>> {
+    inputs
+        .into_iter()
+        .zip(keys)
+        .map(|(input, keys)| {
+            if wanted != Updates::After {
+                let own = wanted_both(&input);
+                return satisfy(input, own);
+            }
+            let contains = unique_keys(&input).iter().any(|key| keys.iter().all(|column| key.contains(column)));
+            if input.traits.mode.has_updates() && !contains {
+                return None;
+            }
+            let own = wanted_after(&input);
+            satisfy(input, own)
+        })
+        .collect()
+}
+
+/// A filter on other columns than the upsert key may let one side of an update pass and not the other.
+fn is_on_upsert_key(condition: &Expr, input: &Phys) -> bool {
+    if !input.traits.mode.has_updates() {
+        return true;
+    }
+    let columns = condition.columns();
+    upsert_keys(input).iter().any(|key| columns.iter().all(|column| key.contains(column)))
+}
+
+fn without_before(scan: Phys) -> Phys {
+    let mut dropped = Phys::on(Op::DropUpdateBefore, scan);
+    dropped.traits.mode = ChangelogMode { update_before: false, ..dropped.inputs[0].traits.mode };
+    dropped
+}
+
+/// Notes the upsert keys of every operator, and merges what the negotiation left doubled.
+fn finish(node: Phys, config: &PlannerConfig) -> Phys {
+    let upsert = upsert_keys(&node);
+    let inputs: Vec<Phys> = node.inputs.into_iter().map(|input| finish(input, config)).collect();
+    let mut node = Phys { inputs, ..node };
+    node.traits.upsert_keys = upsert;
+    // Two exchanges in a row: the upper one decides.
+    if let Op::Exchange { distribution } = &node.op
+        && let [input] = node.inputs.as_slice()
+        && matches!(input.op, Op::Exchange { .. })
+        && *distribution != Distribution::Forward
+    {
+        node.inputs = node.inputs.remove(0).inputs;
+    }
+    node
+}

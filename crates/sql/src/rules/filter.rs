@@ -1,0 +1,367 @@
+//! Moving conditions towards the sources: through projections, unions, joins and partitions, into scans as advice.
+//!
+//! Conditions stop at a watermark: the rows that they would drop still move event time. On the way a condition on a row
+//! number turns an OVER window into Top-N.
+
+use millstream_functions::{Determinism, scalar_function};
+use millstream_plan::{Expr, JoinKind, RankKind, RankRange};
+use millstream_types::{LogicalType, Scalar, Schema, TypeKind};
+
+use crate::bind::config::PlannerConfig;
+use crate::bind::logical::{Over, Rank, Rel, RelKind, and_all, conjuncts, join_schema};
+use crate::rules::windows;
+
+/// `rel` where all of `conditions` hold, these as far down as they can go.
+pub fn push(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Rel {
+    let Rel { kind, mut inputs, schema } = rel;
+    match kind {
+        RelKind::Filter { condition } => {
+            let Some(input) = inputs.pop() else { return Rel { kind: RelKind::Filter { condition }, inputs, schema } };
+            let all = conjuncts(condition).into_iter().chain(conditions).collect();
+            push(input, all, config)
+        }
+        RelKind::Project { exprs } => {
+            let (down, up) = split(conditions, |c| through_projection(c, &exprs));
+            let input = inputs.into_iter().map(|input| push(input, down.clone(), config)).collect();
+            above(Rel { kind: RelKind::Project { exprs }, inputs: input, schema }, up)
+        }
+        RelKind::Union => {
+            let inputs = inputs.into_iter().map(|input| push(input, conditions.clone(), config)).collect();
+            Rel { kind: RelKind::Union, inputs, schema }
+        }
+        RelKind::Join(_) => push_into_join(Rel { kind, inputs, schema }, conditions, config),
+        RelKind::Over(over) => push_into_over(*over, inputs, schema, conditions, config),
+        RelKind::Rank(rank) => {
+            let partition = rank.partition.clone();
+            keep_over(Rel { kind: RelKind::Rank(rank), inputs, schema }, conditions, &partition, config)
+        }
+        RelKind::Aggregate(aggregate) => {
+            let rel = Rel { kind: RelKind::Aggregate(aggregate), inputs, schema };
+            push_into_aggregate(rel, conditions, config)
+        }
+        RelKind::Window { .. } | RelKind::Correlate { .. } => {
+            let width = inputs.first().map_or(0, |input| input.schema.len());
+            let (down, up) = conditions.into_iter().partition(|c| is_below(c, width) && is_movable(c));
+            let inputs = inputs.into_iter().map(|input| push(input, Clone::clone(&down), config)).collect();
+            above(Rel { kind, inputs, schema }, up)
+        }
+        RelKind::Scan(mut scan) => {
+            if scan.changelog.is_insert_only() {
+                scan.filters.extend(conditions.iter().filter(|c| is_movable(c)).cloned());
+            }
+            above(Rel { kind: RelKind::Scan(scan), inputs, schema }, conditions)
+        }
+        RelKind::Sort { keys, offset: 0, fetch: None } => {
+            let inputs = inputs.into_iter().map(|input| push(input, conditions.clone(), config)).collect();
+            Rel { kind: RelKind::Sort { keys, offset: 0, fetch: None }, inputs, schema }
+        }
+        kind @ (RelKind::Watermark { .. } | RelKind::Sort { .. } | RelKind::Values { .. }) => {
+            let inputs = inputs.into_iter().map(|input| push(input, Vec::new(), config)).collect();
+            above(Rel { kind, inputs, schema }, conditions)
+        }
+    }
+}
+
+/// A filter on top, if there is anything to filter.
+fn above(rel: Rel, conditions: Vec<Expr>) -> Rel {
+    match and_all(conditions) {
+        Some(condition) => rel.filter(condition),
+        None => rel,
+    }
+}
+
+/// Conditions that `f` could rewrite for the input, and the others.
+fn split(conditions: Vec<Expr>, f: impl Fn(&Expr) -> Option<Expr>) -> (Vec<Expr>, Vec<Expr>) {
+    let (mut down, mut up) = (Vec::new(), Vec::new());
+    for condition in conditions {
+        match f(&condition) {
+            Some(moved) => down.push(moved),
+            None => up.push(condition),
+        }
+    }
+    (down, up)
+}
+
+fn is_below(expr: &Expr, width: usize) -> bool {
+    expr.columns().iter().all(|i| *i < width)
+}
+
+/// Whether evaluating the expression elsewhere gives the same value.
+pub fn is_movable(expr: &Expr) -> bool {
+    let mut movable = true;
+    expr.visit(&mut |e| {
+        if let Expr::Call { function, .. } = e {
+            movable &= scalar_function(function).is_some_and(|f| f.determinism == Determinism::Always);
+        }
+    });
+    movable
+}
+
+/// Columns, fields and casts: computing them twice costs nothing that matters.
+pub fn is_cheap(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column { .. } | Expr::Literal { .. } => true,
+        Expr::Field { input, .. } | Expr::Cast { input, .. } => is_cheap(input),
+        _ => false,
+    }
+}
+
+/// The condition over the projection's input, if what it reads is cheap.
+fn through_projection(condition: &Expr, exprs: &[Expr]) -> Option<Expr> {
+    let reads_cheap = condition.columns().iter().all(|i| exprs.get(*i).is_some_and(is_cheap));
+    if !reads_cheap || !is_movable(condition) {
+        return None;
+    }
+    Some(substitute(condition.clone(), exprs))
+}
+
+/// The expression with columns replaced by what stands behind them.
+pub fn substitute(expr: Expr, columns: &[Expr]) -> Expr {
+    expr.transform_up(&mut |e| match e {
+        Expr::Column { index, ty } => columns.get(index).cloned().unwrap_or(Expr::Column { index, ty }),
+        other => other,
+    })
+}
+
+fn push_into_join(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Rel {
+    let Rel { kind, mut inputs, schema } = rel;
+    let (RelKind::Join(mut join), Some(right), Some(left)) = (kind, inputs.pop(), inputs.pop()) else {
+        return Rel { kind: RelKind::Union, inputs, schema };
+    };
+    let width = left.schema.len();
+    let total = width + right.schema.len();
+    if join.as_of.is_none() {
+        join.kind = strengthened(join.kind, &conditions, width, total);
+    }
+    let on = join.condition.take().map(conjuncts).unwrap_or_default();
+    let is_left = |c: &Expr| is_below(c, width);
+    let is_right = |c: &Expr| c.columns().iter().all(|i| *i >= width) && !c.columns().is_empty();
+    let right_moves = join.as_of.is_none();
+    let (mut to_left, mut to_right, mut on_join, mut up) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for condition in conditions {
+        let movable = is_movable(&condition);
+        match join.kind {
+            _ if !movable => up.push(condition),
+            JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti if is_left(&condition) => {
+                to_left.push(condition);
+            }
+            JoinKind::Inner | JoinKind::Right if is_right(&condition) && right_moves => to_right.push(condition),
+            JoinKind::Inner => on_join.push(condition),
+            _ => up.push(condition),
+        }
+    }
+    for condition in on {
+        let movable = is_movable(&condition);
+        match join.kind {
+            JoinKind::Inner | JoinKind::Right | JoinKind::Semi if movable && is_left(&condition) => {
+                to_left.push(condition);
+            }
+            JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti
+                if movable && right_moves && is_right(&condition) =>
+            {
+                to_right.push(condition);
+            }
+            _ => on_join.push(condition),
+        }
+    }
+    let to_right = to_right.into_iter().map(|c| c.remap_columns(&|i| i - width)).collect();
+    let (left, right) = (push(left, to_left, config), push(right, to_right, config));
+    join.condition = and_all(on_join);
+    let joined = join_schema(join.kind, &left.schema, &right.schema);
+    // An outer join that became an inner one pads nothing; the columns keep the types that are known above.
+    let schema = if joined.len() == schema.len() { schema } else { joined };
+    above(Rel { kind: RelKind::Join(join), inputs: vec![left, right], schema }, up)
+}
+
+/// An outer join whose padded rows the conditions refuse is not that outer.
+fn strengthened(kind: JoinKind, conditions: &[Expr], width: usize, total: usize) -> JoinKind {
+    let refuses = |from: usize, to: usize| conditions.iter().any(|c| refuses_nulls(c, from..to));
+    match kind {
+        JoinKind::Left if refuses(width, total) => JoinKind::Inner,
+        JoinKind::Right if refuses(0, width) => JoinKind::Inner,
+        JoinKind::Full => match (refuses(0, width), refuses(width, total)) {
+            (true, true) => JoinKind::Inner,
+            (true, false) => JoinKind::Left,
+            (false, true) => JoinKind::Right,
+            (false, false) => JoinKind::Full,
+        },
+        other => other,
+    }
+}
+
+/// Whether the condition cannot be TRUE when all columns of `side` are NULL.
+fn refuses_nulls(condition: &Expr, side: std::ops::Range<usize>) -> bool {
+    let is_strict_comparison =
+        |f: &str| matches!(f, "=" | "<>" | "<" | "<=" | ">" | ">=" | "LIKE" | "IS NOT NULL" | "IS TRUE" | "SIMILAR TO");
+    match condition {
+        Expr::Call { function, args, .. } if is_strict_comparison(function) => {
+            args.iter().any(|arg| is_null_with(arg, &side))
+        }
+        Expr::And(args) => args.iter().any(|arg| refuses_nulls(arg, side.clone())),
+        Expr::Or(args) => args.iter().all(|arg| refuses_nulls(arg, side.clone())),
+        Expr::Column { index, .. } => side.contains(index),
+        _ => false,
+    }
+}
+
+/// Whether the value is NULL when all columns of `side` are.
+fn is_null_with(expr: &Expr, side: &std::ops::Range<usize>) -> bool {
+    match expr {
+        Expr::Column { index, .. } => side.contains(index),
+        Expr::Cast { input, .. } | Expr::Field { input, .. } => is_null_with(input, side),
+        Expr::Call { function, args, .. } if matches!(function.as_str(), "+" | "-" | "*" | "/" | "%" | "UPPER" | "LOWER") => {
+            args.iter().any(|arg| is_null_with(arg, side))
+        }
+        _ => false,
+    }
+}
+
+fn push_into_aggregate(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Rel {
+    let Rel { kind, inputs, schema } = rel;
+    let (RelKind::Aggregate(aggregate), [input]) = (&kind, inputs.as_slice()) else {
+        return Rel { kind, inputs, schema };
+    };
+    let keys = aggregate.keys.clone();
+    let is_plain = aggregate.sets.len() == 1 && aggregate.window.is_none() && !keys.is_empty();
+    let window = windows::window_columns(input, config);
+    let is_window = |i: usize| window.as_ref().is_some_and(|w| w.contains(keys[i]));
+    let (down, up): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(|c: &Expr| {
+        let on_keys = c.columns().iter().all(|i| *i < keys.len() && !is_window(*i));
+        is_plain && on_keys && !c.columns().is_empty() && is_movable(c)
+    });
+    let down: Vec<Expr> = down.into_iter().map(|c| c.remap_columns(&|i| keys[i])).collect();
+    let inputs = inputs.into_iter().map(|input| push(input, down.clone(), config)).collect();
+    above(Rel { kind, inputs, schema }, up)
+}
+
+/// Conditions on partition columns go below, all others stay.
+fn keep_over(rel: Rel, conditions: Vec<Expr>, partition: &[usize], config: &PlannerConfig) -> Rel {
+    let on_partition = |c: &Expr| {
+        let columns = c.columns();
+        !columns.is_empty() && columns.iter().all(|i| partition.contains(i)) && is_movable(c)
+    };
+    let (down, up): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(on_partition);
+    let inputs = rel.inputs.into_iter().map(|input| push(input, down.clone(), config)).collect();
+    above(Rel { inputs, ..rel }, up)
+}
+
+fn push_into_over(
+    over: Over,
+    inputs: Vec<Rel>,
+    schema: Schema,
+    conditions: Vec<Expr>,
+    config: &PlannerConfig,
+) -> Rel {
+    let width = inputs.first().map_or(0, |input| input.schema.len());
+    let kind = match over.calls.as_slice() {
+        [call] => rank_kind(&call.function),
+        _ => None,
+    };
+    let partition = over.partition.clone();
+    let Some(kind) = kind else {
+        return keep_over(Rel { kind: RelKind::Over(Box::new(over)), inputs, schema }, conditions, &partition, config);
+    };
+    let (ranks, rest): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(|c| c.columns().contains(&width));
+    let Some((range, left_over)) = rank_range(&ranks, width) else {
+        let all = ranks.into_iter().chain(rest).collect();
+        return keep_over(Rel { kind: RelKind::Over(Box::new(over)), inputs, schema }, all, &partition, config);
+    };
+    let rank = Rank { kind, partition: over.partition, order: over.order, range, rank_output: true, span: over.span };
+    let rel = Rel { kind: RelKind::Rank(Box::new(rank)), inputs, schema };
+    let all = left_over.into_iter().chain(rest).collect();
+    keep_over(rel, all, &partition, config)
+}
+
+fn rank_kind(function: &str) -> Option<RankKind> {
+    match function {
+        "ROW_NUMBER" => Some(RankKind::RowNumber),
+        "RANK" => Some(RankKind::Rank),
+        "DENSE_RANK" => Some(RankKind::DenseRank),
+        _ => None,
+    }
+}
+
+/// The ranks that pass the conditions, and the conditions that the range does not cover. `None` without any bound; a
+/// range without an upper end reaches to [`RANK_END_NONE`].
+fn rank_range(conditions: &[Expr], rank: usize) -> Option<(RankRange, Vec<Expr>)> {
+    let (mut from, mut to, mut rest): (i64, Option<i64>, Vec<Expr>) = (1, None, Vec::new());
+    let mut variable = None;
+    for condition in conditions {
+        match comparison(condition, rank) {
+            Some(("<=", Bound::Constant(n))) => to = Some(to.map_or(n, |t| t.min(n))),
+            Some(("<", Bound::Constant(n))) => to = Some(to.map_or(n - 1, |t| t.min(n - 1))),
+            Some((">=", Bound::Constant(n))) => from = from.max(n),
+            Some((">", Bound::Constant(n))) => from = from.max(n + 1),
+            Some(("=", Bound::Constant(n))) => {
+                from = from.max(n);
+                to = Some(to.map_or(n, |t| t.min(n)));
+            }
+            Some(("<=", Bound::Column(column))) if variable.is_none() => variable = Some(column),
+            _ => rest.push(condition.clone()),
+        }
+    }
+    match (to, variable) {
+        (Some(to), None) if to >= from => Some((RankRange::Constant { from: from as u64, to: to as u64 }, rest)),
+        (None, Some(column)) if from == 1 => Some((RankRange::Variable { column }, rest)),
+        (None, None) if from > 1 => Some((RankRange::Constant { from: from as u64, to: RANK_END_NONE }, rest)),
+        _ => None,
+    }
+}
+
+/// The end of a range that has none; only a bounded input can be ranked so.
+pub const RANK_END_NONE: u64 = u64::MAX;
+
+enum Bound {
+    Constant(i64),
+    Column(usize),
+}
+
+/// `rank op bound`, turned round if the rank stands on the right.
+fn comparison(condition: &Expr, rank: usize) -> Option<(&str, Bound)> {
+    let Expr::Call { function, args, .. } = condition else { return None };
+    let [left, right] = args.as_slice() else { return None };
+    let is_rank = |e: &Expr| matches!(uncast(e), Expr::Column { index, .. } if *index == rank);
+    let bound = |e: &Expr| match uncast(e) {
+        Expr::Literal { value, .. } => bound_value(value),
+        Expr::Column { index, .. } if *index != rank => Some(Bound::Column(*index)),
+        _ => None,
+    };
+    if is_rank(left) {
+        return Some((function.as_str(), bound(right)?));
+    }
+    if !is_rank(right) {
+        return None;
+    }
+    let turned = match function.as_str() {
+        "<" => ">",
+        "<=" => ">=",
+        ">" => "<",
+        ">=" => "<=",
+        "=" => "=",
+        _ => return None,
+    };
+    Some((turned, bound(left)?))
+}
+
+fn bound_value(value: &Scalar) -> Option<Bound> {
+    value.as_i64().map(Bound::Constant)
+}
+
+fn uncast(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast { input, ty, .. } if ty.is_numeric() => uncast(input),
+        other => other,
+    }
+}
+
+/// The rank of a range with one value is known.
+pub fn constant_rank(range: RankRange) -> Option<Expr> {
+    match range {
+        RankRange::Constant { from, to } if from == to => {
+            let ty = LogicalType::not_null(TypeKind::BigInt);
+            Some(Expr::literal(Scalar::BigInt(i64::try_from(from).unwrap_or(i64::MAX)), ty))
+        }
+        _ => None,
+    }
+}
+

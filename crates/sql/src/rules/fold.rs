@@ -1,0 +1,56 @@
+//! Constant folding: what can be computed now is computed now, and conditions that are always true or false vanish.
+
+use millstream_plan::Expr;
+use millstream_types::Scalar;
+
+use crate::bind::config::PlannerConfig;
+use crate::bind::logical::{Rel, RelKind};
+
+/// The same relation with folded expressions.
+pub fn fold_rel(rel: Rel, config: &PlannerConfig) -> Rel {
+    let Rel { kind, inputs, schema } = rel;
+    let inputs: Vec<Rel> = inputs.into_iter().map(|input| fold_rel(input, config)).collect();
+    let kind = match kind {
+        RelKind::Project { exprs } => {
+            RelKind::Project { exprs: exprs.into_iter().map(|expr| fold(expr, config)).collect() }
+        }
+        RelKind::Filter { condition } => {
+            let condition = fold(condition, config);
+            if is_true(&condition)
+                && let [input] = inputs.as_slice()
+            {
+                return input.clone();
+            }
+            RelKind::Filter { condition }
+        }
+        RelKind::Values { rows } => {
+            let fold_row = |row: Vec<Expr>| row.into_iter().map(|expr| fold(expr, config)).collect();
+            RelKind::Values { rows: rows.into_iter().map(fold_row).collect() }
+        }
+        RelKind::Join(mut join) => {
+            join.condition = join.condition.map(|condition| fold(condition, config)).filter(|c| !is_true(c));
+            RelKind::Join(join)
+        }
+        RelKind::Correlate { function, args, outer, condition } => RelKind::Correlate {
+            function,
+            args: args.into_iter().map(|expr| fold(expr, config)).collect(),
+            outer,
+            condition: condition.map(|condition| fold(condition, config)).filter(|c| !is_true(c)),
+        },
+        other => other,
+    };
+    Rel { kind, inputs, schema }
+}
+
+/// The same expression with its constant parts computed.
+pub fn fold(expr: Expr, config: &PlannerConfig) -> Expr {
+    millstream_expr::fold(&expr, &config.environment)
+}
+
+pub fn is_true(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal { value: Scalar::Boolean(true), .. })
+}
+
+pub fn is_false(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal { value: Scalar::Boolean(false), .. })
+}

@@ -1,0 +1,124 @@
+//! Unique and upsert keys of operators, derived from the bottom up.
+//!
+//! A *unique* key identifies a row at any moment. An *upsert* key also identifies it over its updates as they arrive: it
+//! is lost where rows are sent by other columns, because changes of one key may then overtake each other.
+
+use millstream_plan::{Distribution, Expr, JoinKind, Op, RankRange, WindowProperty};
+
+use super::physical::Phys;
+
+/// At most so many keys are followed: combinations of joins would multiply them.
+const KEYS_MAX: usize = 16;
+
+/// Sets of columns that identify a row.
+pub fn unique_keys(node: &Phys) -> Vec<Vec<usize>> {
+    derive(node, false)
+}
+
+/// Sets of columns that identify a row over its updates.
+pub fn upsert_keys(node: &Phys) -> Vec<Vec<usize>> {
+    derive(node, true)
+}
+
+fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
+    let input = || node.inputs.first().map(|input| derive(input, upsert)).unwrap_or_default();
+    let width = node.schema.len();
+    let keys = match &node.op {
+        Op::Scan { table, columns, .. } => {
+            let place = |key: &usize| columns.iter().position(|column| column == key);
+            let key: Option<Vec<usize>> = table.primary_key.iter().map(place).collect();
+            key.filter(|key| !key.is_empty()).into_iter().collect()
+        }
+        Op::Calc { projections, .. } => input().iter().filter_map(|key| through(key, projections)).collect(),
+        Op::GroupAggregate { keys, .. } => vec![(0..keys.len()).collect()],
+        Op::WindowAggregate { keys, aggregates, properties, .. } => {
+            let first = keys.len() + aggregates.len();
+            let bound = |wanted: WindowProperty| properties.iter().position(|p| *p == wanted).map(|i| first + i);
+            [WindowProperty::Start, WindowProperty::End, WindowProperty::Time]
+                .into_iter()
+                .filter_map(bound)
+                .map(|column| (0..keys.len()).chain([column]).collect())
+                .collect()
+        }
+        Op::Deduplicate { keys, .. } => vec![sorted(keys.clone())],
+        Op::Rank { partition, range, rank_output, .. } => {
+            let mut found: Vec<Vec<usize>> = input();
+            if upsert {
+                found.retain(|key| partition.iter().all(|column| key.contains(column)));
+            }
+            if *range == (RankRange::Constant { from: 1, to: 1 }) {
+                found.insert(0, sorted(partition.clone()));
+            } else if *rank_output {
+                found.insert(0, sorted(partition.iter().copied().chain([width - 1]).collect()));
+            }
+            found
+        }
+        Op::Exchange { distribution: Distribution::Hash(by) } if upsert => {
+            input().into_iter().filter(|key| by.iter().all(|column| key.contains(column))).collect()
+        }
+        Op::Exchange { distribution: Distribution::Rebalance } if upsert => Vec::new(),
+        Op::ChangelogNormalize { keys, .. } => vec![sorted(keys.clone())],
+        Op::Join { kind, left_keys, right_keys, .. } => joined(node, *kind, left_keys, right_keys, upsert),
+        Op::TemporalJoin { .. } | Op::IntervalJoin { kind: JoinKind::Semi | JoinKind::Anti, .. } => input(),
+        Op::WindowJoin { kind: JoinKind::Semi | JoinKind::Anti, .. } => input(),
+        Op::WindowTableFunction { .. } => {
+            let with_window = |key: Vec<usize>| sorted(key.into_iter().chain([width - 3, width - 2]).collect());
+            input().into_iter().map(with_window).collect()
+        }
+        Op::WatermarkAssigner { .. }
+        | Op::Over { .. }
+        | Op::Sort { .. }
+        | Op::TemporalSort { .. }
+        | Op::Limit { .. }
+        | Op::SortLimit { .. }
+        | Op::DropUpdateBefore
+        | Op::Exchange { .. } => input(),
+        _ => Vec::new(),
+    };
+    let mut distinct: Vec<Vec<usize>> = Vec::new();
+    for key in keys {
+        if !distinct.contains(&key) && distinct.len() < KEYS_MAX {
+            distinct.push(key);
+        }
+    }
+    distinct
+}
+
+fn sorted(mut columns: Vec<usize>) -> Vec<usize> {
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+/// The key behind a projection that passes all its columns on.
+fn through(key: &[usize], projections: &[Expr]) -> Option<Vec<usize>> {
+    let place = |column: &usize| {
+        projections.iter().position(|e| matches!(e, Expr::Column { index, .. } if index == column))
+    };
+    key.iter().map(place).collect::<Option<Vec<_>>>().map(sorted)
+}
+
+fn joined(node: &Phys, kind: JoinKind, left_keys: &[usize], right_keys: &[usize], upsert: bool) -> Vec<Vec<usize>> {
+    let [left, right] = node.inputs.as_slice() else { return Vec::new() };
+    let (left_unique, right_unique) = (derive(left, upsert), derive(right, upsert));
+    if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
+        return left_unique;
+    }
+    let width = left.schema.len();
+    let is_unique = |keys: &[Vec<usize>], by: &[usize]| keys.iter().any(|key| key.iter().all(|c| by.contains(c)));
+    let shifted: Vec<Vec<usize>> = right_unique.iter().map(|key| key.iter().map(|c| c + width).collect()).collect();
+    let mut found = Vec::new();
+    // A side that is unique by the join key adds at most one row to each row of the other side.
+    if is_unique(&derive(right, false), right_keys) && !matches!(kind, JoinKind::Right | JoinKind::Full) {
+        found.extend(left_unique.clone());
+    }
+    if is_unique(&derive(left, false), left_keys) && !matches!(kind, JoinKind::Left | JoinKind::Full) {
+        found.extend(shifted.clone());
+    }
+    for l in &left_unique {
+        for r in &shifted {
+            found.push(sorted(l.iter().chain(r).copied().collect()));
+        }
+    }
+    found
+}

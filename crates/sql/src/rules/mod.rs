@@ -1,0 +1,71 @@
+//! From the logical to the physical plan.
+//!
+//! In this order: constants are folded ([`fold`]), conditions move towards the sources ([`filter`]; Top-N is recognised
+//! on the way), columns that nobody reads are dropped ([`prune`]), every node becomes an operator ([`physical`]), and the
+//! changelog of each operator is negotiated with its consumers ([`changelog`]). Equal sub-plans of several sinks become
+//! one ([`assemble`]).
+
+pub mod assemble;
+pub mod changelog;
+pub mod filter;
+pub mod fold;
+pub mod keys;
+pub mod physical;
+pub mod prune;
+pub mod windows;
+
+use millstream_plan::Plan;
+
+use crate::bind::config::PlannerConfig;
+use crate::bind::error::SqlResult;
+use crate::bind::insert::BoundInsert;
+use crate::bind::logical::Rel;
+
+/// What becomes of a query's rows.
+#[derive(Debug, Clone)]
+pub enum Root {
+    /// They go to the client.
+    Collect(Rel),
+    /// They go into a table.
+    Sink(Box<BoundInsert>),
+}
+
+impl Root {
+    pub fn rel(&self) -> &Rel {
+        match self {
+            Self::Collect(rel) => rel,
+            Self::Sink(insert) => &insert.rel,
+        }
+    }
+}
+
+/// The plan of all roots as one job.
+pub fn plan(roots: Vec<Root>, config: &PlannerConfig) -> SqlResult<Plan> {
+    let mut trees = Vec::new();
+    for root in roots {
+        trees.push(plan_root(root, config)?);
+    }
+    Ok(assemble::assemble(trees, config))
+}
+
+fn plan_root(root: Root, config: &PlannerConfig) -> SqlResult<physical::Phys> {
+    match root {
+        Root::Collect(rel) => {
+            let input = physical::convert(optimize(rel, config), config)?;
+            changelog::infer(physical::collect(input), config)
+        }
+        Root::Sink(insert) => {
+            let mut insert = *insert;
+            let rel = std::mem::replace(&mut insert.rel, Rel::one_row());
+            let input = physical::convert(optimize(rel, config), config)?;
+            changelog::infer_sink(input, &insert, config)
+        }
+    }
+}
+
+/// The logical rewrites.
+pub fn optimize(rel: Rel, config: &PlannerConfig) -> Rel {
+    let folded = fold::fold_rel(rel, config);
+    let filtered = filter::push(folded, Vec::new(), config);
+    prune::prune_root(fold::fold_rel(filtered, config))
+}

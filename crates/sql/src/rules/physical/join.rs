@@ -1,0 +1,207 @@
+//! Joins: window, interval, temporal and regular, in this order of preference.
+
+use millstream_plan::{Expr, JoinKind, Op};
+use millstream_types::{Column, LogicalType, Schema, TimeAttribute};
+
+use super::join_keys::{Keyed, Keys, split, time_bounds};
+use super::{Phys, by_key, calc, convert as convert_rel};
+use crate::bind::config::PlannerConfig;
+use crate::bind::error::{SqlError, SqlResult};
+use crate::bind::logical::{Join, Rel, and_all, conjuncts, join_schema};
+use crate::rules::keys::unique_keys;
+use crate::rules::windows::{WindowColumns, joined_windows, window_pair};
+
+pub(super) fn convert(
+    join: Join,
+    left: Rel,
+    right: Rel,
+    names: Schema,
+    config: &PlannerConfig,
+) -> SqlResult<Phys> {
+    let windows = joined_windows(&join, &left, &right, config);
+    let (left, right) = (convert_rel(left, config)?, convert_rel(right, config)?);
+    if join.as_of.is_some() {
+        return temporal_join(join, left, right, &names, config);
+    }
+    if let Some(windows) = windows.filter(|_| config.streaming) {
+        return Ok(window_join(join, left, right, &names, windows));
+    }
+    let width = left.schema.len();
+    let mut keys = split(join.condition.clone(), width);
+    let is_padding_or_inner = !matches!(join.kind, JoinKind::Semi | JoinKind::Anti);
+    if config.streaming && is_padding_or_inner {
+        // An equality of time attributes is a bound, not a key.
+        let mut rest = keys.rest.clone();
+        rest.extend(time_equalities(&join, &left, &right));
+        if let Some(bounds) = time_bounds(&mut rest, &left, &right) {
+            drop_time_keys(&mut keys, &bounds);
+            let rest = rest.into_iter().filter(|e| !is_time_equality(e, &left, &right)).collect();
+            let keyed = Keyed::new(left, right, Keys { rest, ..keys });
+            let bounds_left = bounds.left_time;
+            return Ok(finish(keyed, join.kind, &names, true, |keyed| {
+                debug_assert!(bounds_left < keyed.left.schema.len());
+                Op::IntervalJoin {
+                    kind: join.kind,
+                    left_keys: keyed.left_keys.clone(),
+                    right_keys: keyed.right_keys.clone(),
+                    bounds,
+                    condition: keyed.condition.clone(),
+                }
+            }));
+        }
+    }
+    Ok(regular_join(&join, Keyed::new(left, right, keys), &names, config))
+}
+
+fn regular_join(join: &Join, keyed: Keyed, names: &Schema, config: &PlannerConfig) -> Phys {
+    let ttl = |side: usize| join.ttl_ms[side].unwrap_or(config.state_ttl_ms);
+    let (left_ttl_ms, right_ttl_ms) = (ttl(0), ttl(1));
+    finish(keyed, join.kind, names, false, |keyed| Op::Join {
+        kind: join.kind,
+        left_keys: keyed.left_keys.clone(),
+        right_keys: keyed.right_keys.clone(),
+        null_safe: keyed.null_safe.clone(),
+        condition: keyed.condition.clone(),
+        left_unique: unique_keys(&keyed.left).into_iter().next(),
+        right_unique: unique_keys(&keyed.right).into_iter().next(),
+        bounded: !config.streaming,
+        left_ttl_ms,
+        right_ttl_ms,
+    })
+}
+
+/// Exchanges by key, the operator, and a projection to the logical columns.
+fn finish(
+    keyed: Keyed,
+    kind: JoinKind,
+    names: &Schema,
+    keeps_time: bool,
+    make: impl FnOnce(&Keyed) -> Op,
+) -> Phys {
+    let op = make(&keyed);
+    let both = !matches!(kind, JoinKind::Semi | JoinKind::Anti);
+    let visible = keyed.visible(both);
+    let mut schema = join_schema(kind, &keyed.left.schema, &keyed.right.schema);
+    if !keeps_time && both {
+        // A regular join lets rows pass in any order: event time is plain data behind it.
+        schema.columns.iter_mut().for_each(|c| c.ty = plain_rowtime(&c.ty));
+    }
+    let left = by_key(keyed.left, &keyed.left_keys);
+    let right = by_key(keyed.right, &keyed.right_keys);
+    let joined = Phys::new(op, vec![left, right], schema);
+    let exprs = visible.iter().map(|&i| Expr::column(i, joined.ty(i).clone())).collect();
+    calc(joined, exprs, None, names)
+}
+
+fn plain_rowtime(ty: &LogicalType) -> LogicalType {
+    if ty.time_attribute() == TimeAttribute::Rowtime { ty.without_time_attribute() } else { ty.clone() }
+}
+
+/// Equalities between time attributes, which also bound the distance.
+fn time_equalities(join: &Join, left: &Phys, right: &Phys) -> Vec<Expr> {
+    let all = join.condition.clone().map(conjuncts).unwrap_or_default();
+    all.into_iter().filter(|e| is_time_equality(e, left, right)).collect()
+}
+
+fn is_time_equality(expr: &Expr, left: &Phys, right: &Phys) -> bool {
+    let mut single = vec![expr.clone()];
+    let is_equal = matches!(expr, Expr::Call { function, .. } if function == "=");
+    is_equal && time_bounds(&mut single, left, right).is_some()
+}
+
+/// Keys that became time bounds are no keys.
+fn drop_time_keys(keys: &mut Keys, bounds: &millstream_plan::TimeBounds) {
+    let is_bound = |l: &Expr, r: &Expr| {
+        l.columns() == [bounds.left_time] && r.columns() == [bounds.right_time] && l.ty().is_timestamp_like()
+    };
+    let kept: Vec<usize> = (0..keys.left.len()).filter(|i| !is_bound(&keys.left[*i], &keys.right[*i])).collect();
+    keys.left = kept.iter().map(|i| keys.left[*i].clone()).collect();
+    keys.right = kept.iter().map(|i| keys.right[*i].clone()).collect();
+    keys.null_safe = kept.iter().map(|i| keys.null_safe[*i]).collect();
+}
+
+/// Both sides hold windows, and the condition equates them: rows meet within their window.
+fn window_join(
+    join: Join,
+    left: Phys,
+    right: Phys,
+    names: &Schema,
+    (left_window, right_window): (WindowColumns, WindowColumns),
+) -> Phys {
+    let width = left.schema.len();
+    let is_window_equality = |condition: &Expr| {
+        window_pair(condition, width).is_some_and(|(l, r)| {
+            (left_window.starts.contains(&l) && right_window.starts.contains(&r))
+                || (left_window.ends.contains(&l) && right_window.ends.contains(&r))
+        })
+    };
+    let rest = join.condition.map(conjuncts).unwrap_or_default();
+    let condition = and_all(rest.into_iter().filter(|c| !is_window_equality(c)).collect());
+    let keyed = Keyed::new(left, right, split(condition, width));
+    let end = |window: &WindowColumns| window.ends.first().copied().unwrap_or(0);
+    let (left_end, right_end) = (end(&left_window), end(&right_window));
+    finish(keyed, join.kind, names, true, |keyed| Op::WindowJoin {
+        kind: join.kind,
+        left_keys: keyed.left_keys.clone(),
+        right_keys: keyed.right_keys.clone(),
+        left_end,
+        right_end,
+        condition: keyed.condition.clone(),
+    })
+}
+
+/// `FOR SYSTEM_TIME AS OF`: by event time against a versioned table, by processing time against an outside one.
+fn temporal_join(join: Join, left: Phys, right: Phys, names: &Schema, config: &PlannerConfig) -> SqlResult<Phys> {
+    let span = join.span;
+    let refuse = |message: &str| Err(SqlError::at(span, message));
+    if !matches!(join.kind, JoinKind::Inner | JoinKind::Left) {
+        return refuse("Temporal table join currently only supports INNER JOIN and LEFT JOIN");
+    }
+    let Some(Expr::Column { index: left_time, .. }) = join.as_of else {
+        return refuse("Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's time attribute field");
+    };
+    let attribute = left.ty(left_time).time_attribute();
+    let keys = split(join.condition.clone(), left.schema.len());
+    if keys.left.is_empty() {
+        return refuse("Currently the join key in Temporal Table Join can not be empty");
+    }
+    match attribute {
+        TimeAttribute::Rowtime => {}
+        TimeAttribute::Proctime => {
+            return Err(SqlError::unsupported(span, "a lookup join: no connector of this build can be looked up"));
+        }
+        TimeAttribute::None if !config.streaming => {
+            return Err(SqlError::unsupported(span, "a temporal join in batch mode"));
+        }
+        TimeAttribute::None => {
+            return refuse("Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's time attribute field");
+        }
+    }
+    let rowtime = |column: &Column| column.ty.time_attribute() == TimeAttribute::Rowtime;
+    let unique = unique_keys(&right);
+    let right_time = right.schema.columns.iter().position(rowtime);
+    let Some(right_time) = right_time else {
+        return refuse(
+            "Event-Time Temporal Table Join requires both primary key and row time attribute in versioned table, but no \
+             row time attribute can be found",
+        );
+    };
+    if unique.is_empty() {
+        return refuse("Temporal Table Join requires primary key in versioned table, but no primary key can be found");
+    }
+    let key_columns: Vec<usize> = keys.right.iter().flat_map(Expr::columns).collect();
+    if !unique.iter().any(|key| key.iter().all(|column| key_columns.contains(column))) {
+        return refuse(
+            "Temporal table's primary key must be included in the equivalence condition of temporal join",
+        );
+    }
+    let keyed = Keyed::new(left, right, keys);
+    Ok(finish(keyed, join.kind, names, true, |keyed| Op::TemporalJoin {
+        kind: join.kind,
+        left_keys: keyed.left_keys.clone(),
+        right_keys: keyed.right_keys.clone(),
+        left_time,
+        right_time,
+        condition: keyed.condition.clone(),
+    }))
+}

@@ -1,0 +1,209 @@
+//! What depends on order: OVER windows, Top-N, deduplication, sorting, limits.
+
+use millstream_plan::{Distribution, Expr, Op, RankKind, RankRange, SortKey};
+use millstream_types::{LogicalType, Schema, TimeAttribute, TypeKind};
+
+use super::{Phys, by_key, calc, convert as convert_rel, exchanged, window_of};
+use crate::bind::config::PlannerConfig;
+use crate::bind::error::{SqlError, SqlResult};
+use crate::bind::logical::{Bound, Over, Rank, Rel};
+use crate::parse::span::Span;
+use crate::rules::filter::{RANK_END_NONE, constant_rank};
+
+/// OVER functions that only a bounded input can have.
+const BATCH_ONLY_FUNCTIONS: [&str; 4] = ["LEAD", "NTILE", "PERCENT_RANK", "CUME_DIST"];
+
+pub(super) fn convert_over(over: Over, input: Rel, names: Schema, config: &PlannerConfig) -> SqlResult<Phys> {
+    let input = convert_rel(input, config)?;
+    let event_time = if config.streaming { streaming_order(&over, &input)? } else { batch_order(&over, &input)? };
+    let preceding = match over.frame.start {
+        Bound::UnboundedPreceding => None,
+        Bound::Preceding(distance) => Some(distance),
+        Bound::CurrentRow => Some(0),
+        _ => return Err(SqlError::at(over.span, "OVER windows that begin behind the current row are not supported yet")),
+    };
+    let call_columns = over.calls.iter().map(|call| (call.name.clone(), call.result.without_time_attribute()));
+    let own = input.schema.columns.iter().map(|c| (c.name.clone(), c.ty.clone()));
+    let schema = Schema::new(own.chain(call_columns).collect::<Vec<_>>());
+    let exchanged = by_key(input, &over.partition);
+    let op = Op::Over {
+        partition: over.partition,
+        order: over.order,
+        rows: over.frame.rows,
+        preceding,
+        event_time,
+        calls: over.calls,
+        bounded: !config.streaming,
+    };
+    let schema = Schema {
+        columns: schema
+            .columns
+            .into_iter()
+            .zip(&names.columns)
+            .map(|(column, name)| millstream_types::Column { name: name.name.clone(), ty: column.ty })
+            .collect(),
+    };
+    Ok(Phys::new(op, vec![exchanged], schema))
+}
+
+/// Flink's rules for streaming: one ascending column; event time, processing time, or (unbounded only) anything.
+fn streaming_order(over: &Over, input: &Phys) -> SqlResult<Option<bool>> {
+    let refuse = |message: String| Err(SqlError::at(over.span, message));
+    for call in &over.calls {
+        if BATCH_ONLY_FUNCTIONS.contains(&call.function.as_str()) {
+            return refuse(format!("Over aggregate function {} is not supported in streaming mode", call.function));
+        }
+    }
+    if matches!(over.frame.end, Bound::Following(_)) {
+        return refuse("OVER RANGE FOLLOWING windows are not supported yet".to_owned());
+    }
+    let [key] = over.order.as_slice() else {
+        return refuse("The window can only be ordered by a single time column".to_owned());
+    };
+    if !key.ascending {
+        return refuse("The window can only be ordered in ASCENDING mode".to_owned());
+    }
+    if over.frame.end != Bound::CurrentRow {
+        return refuse("OVER RANGE FOLLOWING windows are not supported yet".to_owned());
+    }
+    let attribute = input.ty(key.column).time_attribute();
+    let is_bounded_frame = over.frame.start != Bound::UnboundedPreceding;
+    match attribute {
+        TimeAttribute::Rowtime => Ok(Some(true)),
+        TimeAttribute::Proctime => Ok(Some(false)),
+        TimeAttribute::None if is_bounded_frame => {
+            refuse("Non-time attribute sort is not supported for a bounded OVER window".to_owned())
+        }
+        TimeAttribute::None => Ok(None),
+    }
+}
+
+fn batch_order(over: &Over, input: &Phys) -> SqlResult<Option<bool>> {
+    if let Some(call) = over.calls.iter().find(|call| call.distinct) {
+        return Err(SqlError::at(over.span, format!("Distinct not supported in windowing clause: {}", call.function)));
+    }
+    match over.frame.end {
+        Bound::CurrentRow => {}
+        // The whole partition: every row is equal in an order without keys.
+        Bound::UnboundedFollowing if over.order.is_empty() => {}
+        _ => {
+            return Err(SqlError::unsupported(over.span, "OVER frames that end behind the current row"));
+        }
+    }
+    let is_time = over.order.first().is_some_and(|key| input.ty(key.column).is_timestamp_like());
+    Ok(is_time.then_some(true))
+}
+
+pub(super) fn convert_rank(rank: Rank, input: Rel, names: Schema, config: &PlannerConfig) -> SqlResult<Phys> {
+    if config.streaming && rank.kind != RankKind::RowNumber {
+        let name = if rank.kind == RankKind::Rank { "RANK" } else { "DENSE_RANK" };
+        let message = format!("{name}() on streaming table is not supported currently");
+        return Err(SqlError::at(rank.span, message).with_hint("use ROW_NUMBER()"));
+    }
+    if config.streaming && matches!(rank.range, RankRange::Constant { to: RANK_END_NONE, .. }) {
+        return Err(SqlError::at(rank.span, "Rank end is not specified")
+            .with_hint("bound the row number from above, for example WHERE rn <= 10"));
+    }
+    let window = window_of(&input, config).filter(|window| {
+        let has = |columns: &[usize]| columns.iter().any(|c| rank.partition.contains(c));
+        config.streaming && has(&window.starts) && has(&window.ends)
+    });
+    let input = convert_rel(input, config)?;
+    let window_end = window.as_ref().and_then(|window| window.ends.first().copied());
+    let known_rank = constant_rank(rank.range).filter(|_| rank.kind == RankKind::RowNumber && rank.rank_output);
+    let rank_output = rank.rank_output && known_rank.is_none();
+    let out = ranked_schema(&input.schema, rank_output);
+    let is_first = rank.range == RankRange::Constant { from: 1, to: 1 };
+    let dedup = is_first && !rank_output && rank.kind == RankKind::RowNumber && config.streaming;
+    let ranked = match rank.order.as_slice() {
+        [key] if dedup && input.ty(key.column).is_time_attribute() => {
+            let (keys, time) = (rank.partition.clone(), key.column);
+            let event_time = input.ty(time).time_attribute() == TimeAttribute::Rowtime;
+            let keep_last = !key.ascending;
+            let op = Op::Deduplicate {
+                keys,
+                time,
+                keep_last,
+                event_time,
+                update_before: false,
+                ttl_ms: config.state_ttl_ms,
+                window_end,
+            };
+            Phys::new(op, vec![by_key(input, &rank.partition)], out)
+        }
+        _ => {
+            let op = Op::Rank {
+                kind: rank.kind,
+                partition: rank.partition.clone(),
+                order: rank.order.clone(),
+                range: rank.range,
+                rank_output,
+                update_before: false,
+                retract_input: false,
+                bounded: !config.streaming,
+                window_end,
+                ttl_ms: config.state_ttl_ms,
+            };
+            Phys::new(op, vec![by_key(input, &rank.partition)], out)
+        }
+    };
+    let Some(known) = known_rank else { return Ok(Phys { schema: renamed(&ranked.schema, &names), ..ranked }) };
+    let mut exprs: Vec<Expr> =
+        ranked.schema.columns.iter().enumerate().map(|(i, c)| Expr::column(i, c.ty.clone())).collect();
+    exprs.push(known);
+    Ok(calc(ranked, exprs, None, &names))
+}
+
+fn ranked_schema(input: &Schema, rank_output: bool) -> Schema {
+    let mut schema = input.clone();
+    if rank_output {
+        let rank = ("w0$o0".to_owned(), LogicalType::not_null(TypeKind::BigInt));
+        schema.columns.extend(Schema::new([rank]).columns);
+    }
+    schema
+}
+
+fn renamed(schema: &Schema, names: &Schema) -> Schema {
+    let columns = schema.columns.iter().enumerate().map(|(i, column)| {
+        let name = names.columns.get(i).map_or(&column.name, |c| &c.name);
+        (name.clone(), column.ty.clone())
+    });
+    Schema::new(columns.collect::<Vec<_>>())
+}
+
+pub(super) fn convert_sort(
+    keys: Vec<SortKey>,
+    offset: u64,
+    fetch: Option<u64>,
+    input: Rel,
+    config: &PlannerConfig,
+) -> SqlResult<Phys> {
+    let input = exchanged(convert_rel(input, config)?, Distribution::Single);
+    if keys.is_empty() {
+        return Ok(Phys::on(Op::Limit { offset, fetch, update_before: false }, input));
+    }
+    if let Some(fetch) = fetch {
+        let op = Op::SortLimit {
+            keys,
+            offset,
+            fetch,
+            update_before: false,
+            retract_input: false,
+            bounded: !config.streaming,
+        };
+        return Ok(Phys::on(op, input));
+    }
+    if !config.streaming {
+        let sorted = Phys::on(Op::Sort { keys }, input);
+        if offset == 0 {
+            return Ok(sorted);
+        }
+        return Ok(Phys::on(Op::Limit { offset, fetch: None, update_before: false }, sorted));
+    }
+    let is_time_order = keys.first().is_some_and(|key| key.ascending && input.ty(key.column).is_time_attribute());
+    if !is_time_order || offset > 0 {
+        return Err(SqlError::at(Span::default(), "Sort on a non-time-attribute field is not supported")
+            .with_hint("begin ORDER BY with the event-time column in ascending order, or add LIMIT"));
+    }
+    Ok(Phys::on(Op::TemporalSort { keys }, input))
+}
