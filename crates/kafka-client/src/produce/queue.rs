@@ -70,7 +70,8 @@ impl PartitionQueue {
             Ok(data) => Bytes::from(data),
             Err(error) => return Err((open.outcome, open.order, before, error)),
         };
-        let accounted_bytes = data.len();
+        // Small batches may grow by compression; they take no more of the buffer than was reserved for them.
+        let accounted_bytes = data.len().min(before);
         self.waiting.push_back(Batch {
             data,
             order: open.order,
@@ -82,7 +83,7 @@ impl PartitionQueue {
             ambiguous: false,
             accounted_bytes,
         });
-        Ok(before.saturating_sub(accounted_bytes))
+        Ok(before - accounted_bytes)
     }
 
     /// Whether the first waiting batch may be sent: a repeated one only if no batch before it is on its way, so that

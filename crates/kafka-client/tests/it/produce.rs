@@ -190,6 +190,17 @@ async fn a_batch_that_is_too_large_is_split_until_it_fits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn batches_that_grow_by_compression_are_accounted_for() {
+    let fake = Fake::new(&[("t", 1)], true);
+    for compression in ["gzip", "snappy", "lz4", "zstd"] {
+        let producer = start(&fake, &[("compression.type", compression)]);
+        send(&producer, "x").await;
+        producer.flush().await.expect("written");
+        assert_eq!(producer.buffered_bytes(), 0, "{compression}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn records_that_cannot_be_written_fail_after_the_delivery_timeout() {
     let fake = Fake::new(&[("t", 1)], true);
     let producer = start(&fake, &[("delivery.timeout.ms", "2000")]);
