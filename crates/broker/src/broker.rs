@@ -74,6 +74,8 @@ pub struct Broker {
     pub(crate) waits: Waits,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) cluster_id: KafkaString,
+    /// Who sent the request that is being handled, if it is to be authorized.
+    pub(crate) caller: Option<RequestContext>,
     /// Ids below this one may have been given out.
     pub(crate) next_producer_id: i64,
     /// How many of them have not been.
@@ -113,6 +115,7 @@ impl Broker {
             waits: Waits::default(),
             rng,
             cluster_id: KafkaString::EMPTY,
+            caller: None,
             next_producer_id: 0,
             reserved_producer_ids: 0,
             decompressor: Decompressor::new(),
@@ -151,7 +154,10 @@ impl Broker {
         request: Request,
     ) -> Answer {
         let shows_state = api::shows_state(request.api_key());
-        match api::dispatch(self, now_ms, context, version, request) {
+        self.caller = (!context.is_internal && self.has_authorizer()).then(|| context.clone());
+        let outcome = api::dispatch(self, now_ms, context, version, request);
+        self.caller = None;
+        match outcome {
             Outcome::Now(reply) if shows_state && self.last_change_sequence > self.log.durable_sequence() => {
                 self.pending(self.last_change_sequence, reply)
             }
@@ -279,9 +285,11 @@ impl Broker {
     }
 
     pub(crate) fn wake_fetches(&mut self, logs: &[LogId]) {
+        let caller = self.caller.take(); // fetches were authorized when they came
         for ticket in self.waits.fetches_of(logs) {
             api::fetch::wake(self, ticket);
         }
+        self.caller = caller;
     }
 
     /// Appends log entries and changes as one atomic record and applies the changes. Returns its sequence.

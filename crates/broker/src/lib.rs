@@ -23,5 +23,6 @@ mod waits;
 pub use broker::{Broker, BrokerConfig, StartError};
 pub use context::{Endpoint, RequestContext};
 pub use handle::{BrokerHandle, BrokerStopped, CallError};
+pub use security::{ScramCredential, ScramMechanism};
 pub use topics::{Topic, Topics};
 pub use waits::{Answer, Reply, Ticket};

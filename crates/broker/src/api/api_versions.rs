@@ -43,14 +43,27 @@ const SERVED: &[ApiKey] = &[
     ApiKey::EndTxn,
     ApiKey::WriteTxnMarkers,
     ApiKey::TxnOffsetCommit,
+    ApiKey::DescribeAcls,
+    ApiKey::CreateAcls,
+    ApiKey::DeleteAcls,
     ApiKey::DescribeConfigs,
     ApiKey::AlterConfigs,
+    ApiKey::AlterReplicaLogDirs,
     ApiKey::DescribeLogDirs,
     ApiKey::SaslAuthenticate,
     ApiKey::CreatePartitions,
     ApiKey::DeleteGroups,
+    ApiKey::ElectLeaders,
     ApiKey::IncrementalAlterConfigs,
+    ApiKey::AlterPartitionReassignments,
+    ApiKey::ListPartitionReassignments,
     ApiKey::OffsetDelete,
+    ApiKey::DescribeClientQuotas,
+    ApiKey::AlterClientQuotas,
+    ApiKey::DescribeUserScramCredentials,
+    ApiKey::AlterUserScramCredentials,
+    ApiKey::DescribeQuorum,
+    ApiKey::UpdateFeatures,
     ApiKey::DescribeCluster,
     ApiKey::DescribeProducers,
     ApiKey::DescribeTransactions,
@@ -93,6 +106,14 @@ pub fn unsupported_version() -> ApiVersionsResponse {
         api_keys: vec![advertised(ApiKey::ApiVersions)],
         ..Default::default()
     }
+}
+
+/// The level of a finalized feature.
+pub(crate) fn feature_level(name: &str) -> Option<i16> {
+    FEATURES
+        .iter()
+        .find(|(feature, ..)| *feature == name)
+        .map(|(_, _, level)| *level)
 }
 
 fn advertised(key: ApiKey) -> ApiVersion {

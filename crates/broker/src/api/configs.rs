@@ -4,6 +4,8 @@ use crate::api::create_topics::check_configs;
 use crate::broker::{Broker, log_error_code, topic_change};
 use crate::change::Change;
 use crate::config::{self, ConfigDecl, ConfigSource, ConfigType, ResourceType, Sourced};
+use crate::security::acls::CLUSTER_NAME;
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::alter_configs::{
     AlterConfigsRequest, AlterConfigsResourceResponse, AlterConfigsResponse,
@@ -58,6 +60,7 @@ fn describe_one(
     with_synonyms: bool,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Refused> {
     let kind = resource_type(resource.resource_type)?;
+    check_access(broker, Operation::DescribeConfigs, kind, &resource.resource_name)?;
     let current = current(broker, kind, &resource.resource_name)?;
     let wants = |decl: &&'static ConfigDecl| {
         let keys = resource.configuration_keys.as_ref();
@@ -109,6 +112,22 @@ fn result(
         config_type: decl.config_type.code(),
         documentation: None,
     })
+}
+
+fn check_access(
+    broker: &Broker,
+    operation: Operation,
+    kind: ResourceType,
+    name: &str,
+) -> Result<(), Refused> {
+    let (resource, name) = match kind {
+        ResourceType::Topic => (ResourceKind::Topic, name),
+        ResourceType::Group => (ResourceKind::Group, name),
+        _ => (ResourceKind::Cluster, CLUSTER_NAME),
+    };
+    broker
+        .access(operation, resource, name)
+        .map_err(|code| (code, "access to configurations is denied".to_owned()))
 }
 
 fn resource_type(code: i8) -> Result<ResourceType, Refused> {
@@ -303,6 +322,7 @@ fn store(
     configs: Settings,
     validate_only: bool,
 ) -> Result<u64, Refused> {
+    check_access(broker, Operation::AlterConfigs, kind, name)?;
     let change = match kind {
         ResourceType::Topic => {
             check_configs(&configs)?;

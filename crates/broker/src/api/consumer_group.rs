@@ -7,6 +7,7 @@ use crate::context::RequestContext;
 use crate::groups::consumer::assignor::{NAMES, Partitions};
 use crate::groups::consumer::{ConsumerGroup, Heartbeat, LEAVE_EPOCH, Member, STATIC_LEAVE_EPOCH};
 use crate::groups::{TopicsOf, finish_consumer};
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::consumer_group_describe::{
     self as described, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedGroup,
@@ -52,6 +53,9 @@ fn handle(
     request: &ConsumerGroupHeartbeatRequest,
 ) -> Handled {
     check(version, request)?;
+    broker
+        .access(Operation::Read, ResourceKind::Group, &request.group_id)
+        .map_err(|code| (code, "access to the group is denied"))?;
     let mut beat = read(context, request);
     if beat.member_id.is_empty() {
         beat.member_id = uuid_text(broker).into();

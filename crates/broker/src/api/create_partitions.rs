@@ -2,6 +2,7 @@
 
 use crate::broker::{Broker, log_error_code, topic_change};
 use crate::limits::PARTITIONS_CREATED_MAX;
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::create_partitions::{
@@ -50,6 +51,9 @@ fn add(
         )
     };
     let mut topic = broker.topics.by_name(&asked.name).ok_or_else(unknown)?.clone();
+    broker
+        .access(Operation::Alter, ResourceKind::Topic, &asked.name)
+        .map_err(|code| (code, "altering the topic is denied".to_owned()))?;
     let current = topic.partitions.len() as i32;
     if asked.count <= current {
         let message = match asked.count == current {

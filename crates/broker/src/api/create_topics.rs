@@ -4,6 +4,8 @@ use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
 use crate::config::{self, ConfigSource, ResourceType};
 use crate::limits::PARTITIONS_CREATED_MAX;
+use crate::security::acls::CLUSTER_NAME;
+use crate::security::{Operation, ResourceKind};
 use crate::topics::check_topic_name;
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::create_topics::{
@@ -166,6 +168,10 @@ fn new_topic(topic: &CreatableTopic) -> Result<NewTopic, Refused> {
 
 /// Checks everything; gives the number of partitions.
 fn check(broker: &Broker, new: &NewTopic) -> Result<i32, Refused> {
+    let on_cluster = broker.access(Operation::Create, ResourceKind::Cluster, CLUSTER_NAME);
+    on_cluster
+        .or_else(|_| broker.access(Operation::Create, ResourceKind::Topic, &new.name))
+        .map_err(|code| (code, "creating topics is denied".to_owned()))?;
     check_topic_name(&new.name).map_err(|message| (ErrorCode::INVALID_TOPIC_EXCEPTION, message))?;
     if broker.topics.by_name(&new.name).is_some() {
         return Err((

@@ -1,6 +1,7 @@
 //! DeleteRecords: a partition begins at a later offset.
 
 use crate::broker::{Broker, log_error_code};
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::delete_records::{
@@ -59,6 +60,7 @@ fn delete(
         .topics
         .by_name(&topic.name)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    broker.access(Operation::Delete, ResourceKind::Topic, &topic.name)?;
     let log = found
         .log(partition.partition_index)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;

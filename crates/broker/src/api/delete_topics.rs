@@ -2,6 +2,7 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
@@ -75,6 +76,7 @@ fn delete(
             .by_id(asked.topic_id)
             .ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?,
     };
+    broker.access(Operation::Delete, ResourceKind::Topic, &topic.name)?;
     let (id, name, logs) = (topic.id, topic.name.clone(), topic.partitions.clone());
     let entries = logs.iter().map(|log| Entry::DropLog(*log)).collect();
     let sequence = broker

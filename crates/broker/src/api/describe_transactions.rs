@@ -2,6 +2,8 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::change::{TransactionPhase, TransactionState};
+use crate::security::acls::CLUSTER_NAME;
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use bytes::Bytes;
 use millstream_kafka_wire::messages::describe_producers::{
@@ -212,6 +214,7 @@ fn write_marker(
     marker: &WritableTxnMarker,
     (topic, partition): (&KafkaString, i32),
 ) -> Result<u64, ErrorCode> {
+    broker.access(Operation::Alter, ResourceKind::Cluster, CLUSTER_NAME)?;
     let topic = broker
         .topics
         .by_name(topic)

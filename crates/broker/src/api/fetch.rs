@@ -5,6 +5,7 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::limits::FETCH_WAIT_MS_MAX;
+use crate::security::{Operation, ResourceKind};
 use crate::waits::{Outcome, Reply, Ticket, WaitingFetch};
 use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::fetch::{
@@ -127,6 +128,7 @@ fn read_partition(
         return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
     }
     let found = broker.topics.find(topic.topic_id, &topic.topic)?;
+    broker.access(Operation::Read, ResourceKind::Topic, &found.name)?;
     let log = found
         .log(partition.partition)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;

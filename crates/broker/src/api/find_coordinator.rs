@@ -2,6 +2,7 @@
 
 use crate::broker::Broker;
 use crate::context::RequestContext;
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
@@ -21,7 +22,8 @@ pub(crate) fn handle(
 ) -> Outcome {
     let answer = |key: &KafkaString| {
         let error_code = match request.key_type {
-            GROUP | TRANSACTION => ErrorCode::NONE,
+            GROUP => denial(broker, ResourceKind::Group, key),
+            TRANSACTION => denial(broker, ResourceKind::TransactionalId, key),
             _ => ErrorCode::INVALID_REQUEST,
         };
         let is_found = error_code.is_none();
@@ -35,7 +37,8 @@ pub(crate) fn handle(
             },
             port: if is_found { context.endpoint.port } else { -1 },
             error_code,
-            error_message: (!is_found).then(|| KafkaString::from_static("unknown type of coordinator")),
+            error_message: (!is_found)
+                .then(|| KafkaString::from_static("denied, or unknown type of coordinator")),
         }
     };
     if version >= BATCH_VERSION {
@@ -61,4 +64,11 @@ pub(crate) fn handle(
         port,
         ..Default::default()
     })
+}
+
+fn denial(broker: &Broker, kind: ResourceKind, key: &str) -> ErrorCode {
+    broker
+        .access(Operation::Describe, kind, key)
+        .err()
+        .unwrap_or_default()
 }

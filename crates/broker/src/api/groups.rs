@@ -3,6 +3,7 @@
 use crate::api::metadata::OPERATIONS_NOT_ASKED;
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::delete_groups::{
     DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse,
@@ -25,7 +26,13 @@ pub(crate) fn list(broker: &Broker, request: &ListGroupsRequest) -> Outcome {
     let passes = |filter: &[KafkaString], value: &str| {
         filter.is_empty() || filter.iter().any(|each| each.eq_ignore_ascii_case(value))
     };
-    let groups = broker.groups.iter().map(|(name, group)| ListedGroup {
+    let is_visible = |name: &KafkaString| {
+        broker
+            .access(Operation::Describe, ResourceKind::Group, name)
+            .is_ok()
+    };
+    let visible = broker.groups.iter().filter(|(name, _)| is_visible(name));
+    let groups = visible.map(|(name, group)| ListedGroup {
         group_id: name.clone(),
         protocol_type: group.protocol_type(),
         group_state: KafkaString::from_static(group.state_name()),
@@ -52,6 +59,9 @@ pub(crate) fn describe(broker: &Broker, version: i16, request: &DescribeGroupsRe
             authorized_operations: operations,
             ..Default::default()
         };
+        if let Err(error_code) = broker.access(Operation::Describe, ResourceKind::Group, name) {
+            return DescribedGroup { error_code, ..base };
+        }
         match broker.groups.get(name) {
             Some(group) if group.is_describable_as_classic() => group.describe_classic(base),
             _ if version >= UNKNOWN_IS_ERROR_VERSION => DescribedGroup {
@@ -96,6 +106,7 @@ fn delete_one(broker: &mut Broker, now_ms: i64, name: &KafkaString) -> Result<u6
     if name.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
     }
+    broker.access(Operation::Delete, ResourceKind::Group, name)?;
     let group = broker.groups.get(name).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
     if !group.is_empty() {
         return Err(ErrorCode::NON_EMPTY_GROUP);
@@ -109,6 +120,12 @@ fn delete_one(broker: &mut Broker, now_ms: i64, name: &KafkaString) -> Result<u6
 }
 
 pub(crate) fn delete_offsets(broker: &mut Broker, now_ms: i64, request: &OffsetDeleteRequest) -> Outcome {
+    if let Err(error_code) = broker.access(Operation::Delete, ResourceKind::Group, &request.group_id) {
+        return Outcome::now(OffsetDeleteResponse {
+            error_code,
+            ..Default::default()
+        });
+    }
     let Some(group) = broker.groups.get(&request.group_id) else {
         let error_code = ErrorCode::GROUP_ID_NOT_FOUND;
         return Outcome::now(OffsetDeleteResponse {

@@ -7,6 +7,7 @@ use crate::broker::{Broker, log_error_code};
 use crate::change::{Change, TransactionPhase, TransactionState};
 use crate::context::RequestContext;
 use crate::limits::PRODUCER_ID_BLOCK;
+use crate::security::{Operation, ResourceKind};
 use crate::transactions::{EPOCH_MAX, abort};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
@@ -71,6 +72,7 @@ fn check(
     if id.is_empty() {
         return Err(ErrorCode::INVALID_REQUEST);
     }
+    broker.access(Operation::Write, ResourceKind::TransactionalId, id)?;
     if request.enable2_pc {
         let is_allowed = context.is_internal || broker.configs.flag("transaction.two.phase.commit.enable");
         return if is_allowed {

@@ -4,6 +4,7 @@ use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::groups::classic::{ClassicGroup, Effects, Joined, MemberInfo, Waiting, refuse_join, sync_error};
 use crate::groups::{finish, rules};
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use bytes::Bytes;
 use millstream_kafka_wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -62,6 +63,7 @@ fn check_join(broker: &Broker, request: &JoinGroupRequest) -> Result<(), ErrorCo
     if request.group_id.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
     }
+    broker.access(Operation::Read, ResourceKind::Group, &request.group_id)?;
     let session_ms = i64::from(request.session_timeout_ms);
     let (min, max) = (
         broker.configs.long("group.min.session.timeout.ms"),
@@ -120,6 +122,9 @@ pub(crate) fn uuid_text(broker: &Broker) -> String {
 }
 
 pub(crate) fn sync(broker: &mut Broker, now_ms: i64, version: i16, request: &SyncGroupRequest) -> Outcome {
+    if let Err(code) = broker.access(Operation::Read, ResourceKind::Group, &request.group_id) {
+        return Outcome::now(sync_error(code));
+    }
     let ticket = broker.waits.ticket();
     let Some(group) = classic(broker, &request.group_id) else {
         let code = if request.group_id.is_empty() {
@@ -163,6 +168,12 @@ fn classic<'a>(broker: &'a mut Broker, name: &KafkaString) -> Option<&'a mut Cla
 }
 
 pub(crate) fn heartbeat(broker: &mut Broker, now_ms: i64, request: &HeartbeatRequest) -> Outcome {
+    if let Err(error_code) = broker.access(Operation::Read, ResourceKind::Group, &request.group_id) {
+        return Outcome::now(HeartbeatResponse {
+            throttle_time_ms: 0,
+            error_code,
+        });
+    }
     let error_code = match classic(broker, &request.group_id) {
         _ if request.group_id.is_empty() => ErrorCode::INVALID_GROUP_ID,
         None => ErrorCode::UNKNOWN_MEMBER_ID,
@@ -181,6 +192,12 @@ pub(crate) fn heartbeat(broker: &mut Broker, now_ms: i64, request: &HeartbeatReq
 }
 
 pub(crate) fn leave(broker: &mut Broker, now_ms: i64, version: i16, request: &LeaveGroupRequest) -> Outcome {
+    if let Err(error_code) = broker.access(Operation::Read, ResourceKind::Group, &request.group_id) {
+        return Outcome::now(LeaveGroupResponse {
+            error_code,
+            ..Default::default()
+        });
+    }
     let single = [MemberIdentity {
         member_id: request.member_id.clone(),
         ..Default::default()

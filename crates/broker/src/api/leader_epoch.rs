@@ -2,6 +2,7 @@
 
 use crate::api::fetch::check_epoch;
 use crate::broker::Broker;
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::offset_for_leader_epoch::{
@@ -50,6 +51,7 @@ fn end_of(
         .topics
         .by_name(&topic.topic)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    broker.access(Operation::Describe, ResourceKind::Topic, &topic.topic)?;
     let log = found
         .log(partition.partition)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;

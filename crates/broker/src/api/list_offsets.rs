@@ -3,6 +3,7 @@
 use crate::api::fetch::check_epoch;
 use crate::broker::{Broker, log_error_code};
 use crate::limits::INFLATION_FACTOR;
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use bytes::Bytes;
 use millstream_kafka_wire::ErrorCode;
@@ -68,6 +69,7 @@ fn list(
         .topics
         .by_name(&topic.name)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    broker.access(Operation::Describe, ResourceKind::Topic, &topic.name)?;
     let log = found
         .log(partition.partition_index)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;

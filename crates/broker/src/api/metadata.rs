@@ -3,6 +3,7 @@
 use crate::api::create_topics::{self, NewTopic};
 use crate::broker::Broker;
 use crate::context::RequestContext;
+use crate::security::{Operation, ResourceKind};
 use crate::topics::{Topic, check_topic_name};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::metadata::{
@@ -59,9 +60,13 @@ pub(crate) fn handle(
 
 fn all(broker: &Broker, asks_operations: bool) -> Vec<MetadataResponseTopic> {
     let node_id = broker.node_id();
-    broker
-        .topics
-        .iter()
+    let is_visible = |topic: &&Topic| {
+        broker
+            .access(Operation::Describe, ResourceKind::Topic, &topic.name)
+            .is_ok()
+    };
+    let visible = broker.topics.iter().filter(is_visible);
+    visible
         .map(|topic| describe(topic, node_id, asks_operations))
         .collect()
 }
@@ -80,6 +85,9 @@ fn one(
             None => missing(None, asked.topic_id, ErrorCode::UNKNOWN_TOPIC_ID),
         };
     };
+    if let Err(code) = broker.access(Operation::Describe, ResourceKind::Topic, name) {
+        return missing(Some(name), Uuid::ZERO, code);
+    }
     if let Some(topic) = broker.topics.by_name(name) {
         return describe(topic, node_id, asks_operations);
     }

@@ -1,5 +1,6 @@
 //! One file for an API (or for a few that share everything), each with functions from a request to an [`Outcome`].
 
+pub(crate) mod acls;
 pub mod api_versions;
 pub(crate) mod cluster;
 pub(crate) mod configs;
@@ -20,7 +21,10 @@ pub(crate) mod log_dirs;
 pub(crate) mod metadata;
 pub(crate) mod offset_commit;
 pub(crate) mod offset_fetch;
+pub(crate) mod one_node;
 pub(crate) mod produce;
+pub(crate) mod quotas;
+pub(crate) mod scram;
 pub(crate) mod topic_partitions;
 pub(crate) mod transactions;
 
@@ -54,7 +58,7 @@ pub(crate) fn dispatch(
     request: Request,
 ) -> Outcome {
     match request {
-        Request::Produce(request) => produce::handle(broker, now_ms, version, &request),
+        Request::Produce(request) => produce::handle(broker, now_ms, context, version, &request),
         Request::Fetch(request) => fetch::handle(broker, now_ms, request),
         Request::ListOffsets(request) => list_offsets::handle(broker, version, &request),
         Request::Metadata(request) => metadata::handle(broker, now_ms, context, version, &request),
@@ -99,6 +103,21 @@ pub(crate) fn dispatch(
         Request::DescribeLogDirs(request) => log_dirs::handle(broker, &request),
         Request::DescribeCluster(request) => cluster::describe(broker, context, &request),
         Request::DescribeTopicPartitions(request) => topic_partitions::handle(broker, &request),
+        Request::DescribeAcls(request) => acls::describe(broker, &request),
+        Request::CreateAcls(request) => acls::create(broker, now_ms, &request),
+        Request::DeleteAcls(request) => acls::delete(broker, now_ms, &request),
+        Request::DescribeUserScramCredentials(request) => scram::describe(broker, &request),
+        Request::AlterUserScramCredentials(request) => scram::alter(broker, now_ms, &request),
+        Request::DescribeClientQuotas(request) => quotas::describe(broker, &request),
+        Request::AlterClientQuotas(request) => quotas::alter(broker, now_ms, &request),
+        Request::ElectLeaders(request) => one_node::elect_leaders(broker, &request),
+        Request::AlterPartitionReassignments(request) => one_node::reassign(broker, &request),
+        Request::ListPartitionReassignments(_) => one_node::list_reassignments(),
+        Request::DescribeQuorum(request) => {
+            one_node::describe_quorum(broker, now_ms, context, version, &request)
+        }
+        Request::UpdateFeatures(request) => one_node::update_features(version, &request),
+        Request::AlterReplicaLogDirs(request) => one_node::alter_log_dirs(broker, &request),
         _ => Outcome::Now(Reply::Close),
     }
 }

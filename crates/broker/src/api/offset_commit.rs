@@ -2,6 +2,7 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::change::{Change, CommittedOffset};
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
@@ -64,6 +65,7 @@ fn check_group(
     version: i16,
     request: &OffsetCommitRequest,
 ) -> Result<(), ErrorCode> {
+    broker.access(Operation::Read, ResourceKind::Group, &request.group_id)?;
     let member = crate::groups::Committer {
         group: &request.group_id,
         member_id: &request.member_id,
@@ -82,6 +84,7 @@ fn check(
     partition: &OffsetCommitRequestPartition,
 ) -> Result<CommittedOffset, ErrorCode> {
     let found = broker.topics.find(topic.topic_id, &topic.name)?;
+    broker.access(Operation::Read, ResourceKind::Topic, &found.name)?;
     found
         .log(partition.partition_index)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;

@@ -1,6 +1,7 @@
 //! OffsetFetch: how far groups have read.
 
 use crate::broker::Broker;
+use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
@@ -74,7 +75,8 @@ fn fetch(
     by_id: bool,
 ) -> OffsetFetchResponseGroup {
     let group_id = asked.group_id.clone();
-    if let Err(error_code) = crate::groups::check_fetch(broker, asked) {
+    let allowed = broker.access(Operation::Describe, ResourceKind::Group, &group_id);
+    if let Err(error_code) = allowed.and_then(|()| crate::groups::check_fetch(broker, asked)) {
         return OffsetFetchResponseGroup {
             group_id,
             error_code,

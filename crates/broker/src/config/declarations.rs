@@ -1,5 +1,6 @@
 //! Every configuration of Kafka 4.3, declared once: name, type, default and validity, as a broker, a topic or a group has
 //! it. DescribeConfigs, AlterConfigs, CreateTopics and the settings that the broker itself reads all use this table.
+//! `allow.everyone.if.no.acl.found` and `super.users` belong to Kafka's authorizer.
 //! Defaults that differ from Kafka's on purpose are in `config::OWN_DEFAULTS`, not here.
 
 use super::{ConfigDecl, ConfigType::*, Validity::*};
@@ -48,6 +49,7 @@ pub const BROKER_CONFIGS: &[ConfigDecl] = &[
     ConfigDecl { name: "add.partitions.to.txn.retry.backoff.max.ms", config_type: Int, default: Some("100"), valid: AtLeast(0.0), synonym: None },
     ConfigDecl { name: "add.partitions.to.txn.retry.backoff.ms", config_type: Int, default: Some("20"), valid: AtLeast(1.0), synonym: None },
     ConfigDecl { name: "advertised.listeners", config_type: List, default: None, valid: Any, synonym: None },
+    ConfigDecl { name: "allow.everyone.if.no.acl.found", config_type: Boolean, default: Some("false"), valid: Any, synonym: None },
     ConfigDecl { name: "alter.config.policy.class.name", config_type: Class, default: None, valid: Any, synonym: None },
     ConfigDecl { name: "alter.log.dirs.replication.quota.window.num", config_type: Int, default: Some("11"), valid: AtLeast(1.0), synonym: None },
     ConfigDecl { name: "alter.log.dirs.replication.quota.window.size.seconds", config_type: Int, default: Some("1"), valid: AtLeast(1.0), synonym: None },
@@ -372,6 +374,7 @@ pub const BROKER_CONFIGS: &[ConfigDecl] = &[
     ConfigDecl { name: "ssl.truststore.location", config_type: String, default: None, valid: Any, synonym: None },
     ConfigDecl { name: "ssl.truststore.password", config_type: Password, default: None, valid: Any, synonym: None },
     ConfigDecl { name: "ssl.truststore.type", config_type: String, default: Some("JKS"), valid: Any, synonym: None },
+    ConfigDecl { name: "super.users", config_type: String, default: Some(""), valid: Any, synonym: None },
     ConfigDecl { name: "telemetry.max.bytes", config_type: Int, default: Some("1048576"), valid: AtLeast(1.0), synonym: None },
     ConfigDecl { name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", config_type: Int, default: Some("10000"), valid: AtLeast(1.0), synonym: None },
     ConfigDecl { name: "transaction.max.timeout.ms", config_type: Int, default: Some("900000"), valid: AtLeast(1.0), synonym: None },

@@ -4,6 +4,7 @@ use super::{EPOCH_MAX, Producer};
 use crate::api::init_producer_id::next_producer_id;
 use crate::broker::{Broker, log_error_code};
 use crate::change::{Change, TransactionPhase, TransactionState};
+use crate::security::{Operation, ResourceKind};
 use bytes::Bytes;
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 use millstream_log::batch::Marker;
@@ -32,6 +33,11 @@ pub(crate) fn end(
     if producer.transactional_id.is_empty() {
         return Err(ErrorCode::INVALID_REQUEST);
     }
+    broker.access(
+        Operation::Write,
+        ResourceKind::TransactionalId,
+        producer.transactional_id,
+    )?;
     let found = broker.transactions.get(producer.transactional_id);
     let state = found.ok_or(ErrorCode::INVALID_PRODUCER_ID_MAPPING)?.clone();
     let is_current = state.producer_id == producer.producer_id && state.epoch == producer.epoch;

@@ -12,6 +12,7 @@ pub(crate) use end::{abort, end};
 use crate::broker::Broker;
 use crate::change::{Change, CommittedOffset, TransactionPhase, TransactionState};
 use crate::groups::TopicPartition;
+use crate::security::{Operation, ResourceKind};
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -171,6 +172,11 @@ pub(crate) fn enlist(
     participants: Participants,
     is_v2: bool,
 ) -> Result<Option<Change>, ErrorCode> {
+    broker.access(
+        Operation::Write,
+        ResourceKind::TransactionalId,
+        producer.transactional_id,
+    )?;
     let state = broker.transactions.check(producer)?;
     let is_open = state.phase == TransactionPhase::Ongoing;
     let known = |partition: &TopicPartition| is_open && state.partitions.contains(partition);

@@ -19,17 +19,20 @@ pub struct Driver {
     pub broker: Broker,
     pub now: i64,
     pub completed: BTreeMap<Ticket, Reply>,
+    pub context: RequestContext,
     properties: Vec<(String, String)>,
 }
 
+/// A client outside of the process.
 pub fn context() -> RequestContext {
-    RequestContext::internal(
-        "test",
-        Endpoint {
-            host: "127.0.0.1".into(),
-            port: 9092,
-        },
-    )
+    let endpoint = Endpoint {
+        host: "127.0.0.1".into(),
+        port: 9092,
+    };
+    RequestContext {
+        is_internal: false,
+        ..RequestContext::internal("test", endpoint)
+    }
 }
 
 pub fn newest(key: ApiKey) -> i16 {
@@ -54,6 +57,7 @@ impl Driver {
             broker,
             now,
             completed: BTreeMap::new(),
+            context: context(),
             properties,
         };
         driver.settle();
@@ -116,7 +120,7 @@ impl Driver {
             .encode(&mut writer, version)
             .unwrap_or_else(|error| panic!("{key:?} v{version}: {error}"));
         let request = Request::decode(key, version, &mut Reader::new(writer.into_bytes())).unwrap();
-        self.broker.handle(self.now, &context(), version, request)
+        self.broker.handle(self.now, &self.context, version, request)
     }
 
     pub fn reply(&mut self, version: i16, request: impl Into<Request>) -> Reply {

@@ -8,4 +8,5 @@ mod consumer_groups;
 mod driver;
 mod groups;
 mod handle;
+mod security;
 mod transactions;

@@ -546,6 +546,12 @@ fn a_prepared_transaction_never_expires_and_is_resumed() {
         enable2_pc: true,
         ..driver.init_request("tx")
     };
+    let denied = driver.call_version(newest, prepare.clone());
+    assert_eq!(
+        denied.error_code,
+        ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    );
+    driver.context.is_internal = true;
     let first = driver.call_version(newest, prepare.clone());
     assert_eq!(first.error_code, ErrorCode::NONE);
     let mut producer = Producer {

@@ -1,0 +1,233 @@
+//! Requests that only matter in a cluster, answered for one node: elections, reassignments, the quorum, features, and moving
+//! replicas between directories.
+
+use crate::broker::Broker;
+use crate::context::RequestContext;
+use crate::waits::Outcome;
+use millstream_kafka_wire::messages::alter_partition_reassignments::{
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
+    ReassignablePartitionResponse, ReassignableTopicResponse,
+};
+use millstream_kafka_wire::messages::alter_replica_log_dirs::{
+    AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult, AlterReplicaLogDirsRequest,
+    AlterReplicaLogDirsResponse,
+};
+use millstream_kafka_wire::messages::describe_quorum::{
+    DescribeQuorumRequest, DescribeQuorumResponse, Listener, Node, ReplicaState, ResponsePartitionData,
+    ResponseTopicData,
+};
+use millstream_kafka_wire::messages::elect_leaders::{
+    ElectLeadersRequest, ElectLeadersResponse, PartitionResult, ReplicaElectionResult,
+};
+use millstream_kafka_wire::messages::list_partition_reassignments::ListPartitionReassignmentsResponse;
+use millstream_kafka_wire::messages::update_features::{
+    FeatureUpdateKey, UpdatableFeatureResult, UpdateFeaturesRequest, UpdateFeaturesResponse,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+
+/// The one topic that a quorum has, in Kafka's metadata log.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+/// The last version of UpdateFeatures that answers for each feature.
+const RESULTS_VERSION_MAX: i16 = 1;
+
+pub(crate) fn elect_leaders(broker: &Broker, request: &ElectLeadersRequest) -> Outcome {
+    // The one replica leads already. Asked for all partitions, Kafka leaves out those with nothing to do.
+    let mut replica_election_results = Vec::new();
+    for topic in request.topic_partitions.iter().flatten() {
+        let found = broker.topics.by_name(&topic.topic);
+        let result = |partition_id: &i32| {
+            let (error_code, message) = match found.and_then(|topic| topic.log(*partition_id)) {
+                Some(_) => (
+                    ErrorCode::ELECTION_NOT_NEEDED,
+                    "Leader election not needed for topic partition.",
+                ),
+                None => (
+                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                    "No such topic or partition",
+                ),
+            };
+            let error_message = Some(KafkaString::from_static(message));
+            PartitionResult {
+                partition_id: *partition_id,
+                error_code,
+                error_message,
+            }
+        };
+        let partition_result = topic.partitions.iter().map(result).collect();
+        replica_election_results.push(ReplicaElectionResult {
+            topic: topic.topic.clone(),
+            partition_result,
+        });
+    }
+    Outcome::now(ElectLeadersResponse {
+        replica_election_results,
+        ..Default::default()
+    })
+}
+
+pub(crate) fn reassign(broker: &Broker, request: &AlterPartitionReassignmentsRequest) -> Outcome {
+    let node_id = broker.node_id();
+    let mut responses = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let found = broker.topics.by_name(&topic.name);
+        let answer = |partition: &ReassignablePartition| {
+            let is_here = found
+                .and_then(|topic| topic.log(partition.partition_index))
+                .is_some();
+            let (error_code, message) = match &partition.replicas {
+                _ if !is_here => (
+                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                    Some("This server does not host this topic-partition."),
+                ),
+                None => (
+                    ErrorCode::NO_REASSIGNMENT_IN_PROGRESS,
+                    Some("There is no ongoing reassignment."),
+                ),
+                Some(replicas) if replicas == &[node_id] => (ErrorCode::NONE, None),
+                Some(_) => (
+                    ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+                    Some("There is only one broker to hold replicas."),
+                ),
+            };
+            let error_message = message.map(KafkaString::from_static);
+            ReassignablePartitionResponse {
+                partition_index: partition.partition_index,
+                error_code,
+                error_message,
+            }
+        };
+        let partitions = topic.partitions.iter().map(answer).collect();
+        responses.push(ReassignableTopicResponse {
+            name: topic.name.clone(),
+            partitions,
+        });
+    }
+    Outcome::now(AlterPartitionReassignmentsResponse {
+        responses,
+        ..Default::default()
+    })
+}
+
+pub(crate) fn list_reassignments() -> Outcome {
+    Outcome::now(ListPartitionReassignmentsResponse::default())
+}
+
+pub(crate) fn describe_quorum(
+    broker: &Broker,
+    now_ms: i64,
+    context: &RequestContext,
+    version: i16,
+    request: &DescribeQuorumRequest,
+) -> Outcome {
+    let is_metadata = request.topics.len() == 1
+        && request.topics[0].topic_name == *METADATA_TOPIC
+        && request.topics[0]
+            .partitions
+            .iter()
+            .all(|partition| partition.partition_index == 0);
+    if !is_metadata {
+        let error_code = ErrorCode::INVALID_REQUEST;
+        return Outcome::now(DescribeQuorumResponse {
+            error_code,
+            ..Default::default()
+        });
+    }
+    let node_id = broker.node_id();
+    let end = broker.log.last_sequence() as i64;
+    let voter = ReplicaState {
+        replica_id: node_id,
+        log_end_offset: end,
+        last_fetch_timestamp: now_ms,
+        last_caught_up_timestamp: now_ms,
+        ..Default::default()
+    };
+    let partition = ResponsePartitionData {
+        leader_id: node_id,
+        leader_epoch: 1,
+        high_watermark: broker.log.durable_sequence() as i64,
+        current_voters: vec![voter],
+        ..Default::default()
+    };
+    let listener = Listener {
+        name: KafkaString::from_static("CONTROLLER"),
+        host: context.endpoint.host.clone(),
+        port: u16::try_from(context.endpoint.port).unwrap_or_default(),
+    };
+    let nodes = if version >= 2 {
+        vec![Node {
+            node_id,
+            listeners: vec![listener],
+        }]
+    } else {
+        Vec::new()
+    };
+    Outcome::now(DescribeQuorumResponse {
+        topics: vec![ResponseTopicData {
+            topic_name: KafkaString::from_static(METADATA_TOPIC),
+            partitions: vec![partition],
+        }],
+        nodes,
+        ..Default::default()
+    })
+}
+
+pub(crate) fn update_features(version: i16, request: &UpdateFeaturesRequest) -> Outcome {
+    let judge = |update: &FeatureUpdateKey| match crate::api::api_versions::feature_level(&update.feature) {
+        Some(level) if level == update.max_version_level => (ErrorCode::NONE, None),
+        Some(_) => (
+            ErrorCode::FEATURE_UPDATE_FAILED,
+            Some("features of this broker have one level"),
+        ),
+        None => (
+            ErrorCode::FEATURE_UPDATE_FAILED,
+            Some("the broker does not support this feature"),
+        ),
+    };
+    let mut response = UpdateFeaturesResponse::default();
+    for update in &request.feature_updates {
+        let (error_code, message) = judge(update);
+        let error_message = message.map(KafkaString::from_static);
+        if version <= RESULTS_VERSION_MAX {
+            let feature = update.feature.clone();
+            response.results.push(UpdatableFeatureResult {
+                feature,
+                error_code,
+                error_message,
+            });
+        } else if error_code.is_error() {
+            (response.error_code, response.error_message) = (error_code, error_message);
+        }
+    }
+    Outcome::now(response)
+}
+
+pub(crate) fn alter_log_dirs(broker: &Broker, request: &AlterReplicaLogDirsRequest) -> Outcome {
+    let log_dir = broker
+        .configs
+        .text("log.dirs")
+        .or_else(|| broker.configs.text("log.dir"))
+        .unwrap_or_default();
+    let mut results = Vec::new();
+    for dir in &request.dirs {
+        for topic in &dir.topics {
+            let found = broker.topics.by_name(&topic.name);
+            let result = |partition_index: &i32| AlterReplicaLogDirPartitionResult {
+                partition_index: *partition_index,
+                error_code: match found.and_then(|topic| topic.log(*partition_index)) {
+                    None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                    Some(_) if dir.path == log_dir => ErrorCode::NONE,
+                    Some(_) => ErrorCode::LOG_DIR_NOT_FOUND,
+                },
+            };
+            let partitions = topic.partitions.iter().map(result).collect();
+            results.push(AlterReplicaLogDirTopicResult {
+                topic_name: topic.name.clone(),
+                partitions,
+            });
+        }
+    }
+    Outcome::now(AlterReplicaLogDirsResponse {
+        throttle_time_ms: 0,
+        results,
+    })
+}
