@@ -280,12 +280,11 @@ impl GroupsAccumulator for JsonObjectAgg {
 
     fn memory_size(&self) -> usize {
         let entry = size_of::<(Box<str>, Option<Box<str>>)>();
-        let member =
-            |(k, v): (&Box<str>, &Option<Box<str>>)| k.len() + v.as_ref().map_or(0, |v| v.len()) + entry;
-        self.groups
-            .iter()
-            .flat_map(|members| members.iter().map(member))
-            .sum()
+        let mut bytes = 0;
+        for (key, value) in self.groups.iter().flatten() {
+            bytes += key.len() + value.as_ref().map_or(0, |value| value.len()) + entry;
+        }
+        bytes
     }
 }
 

@@ -73,7 +73,7 @@ fn accumulator<const MAX: bool>(args: &AccumulatorArgs<'_>) -> Box<dyn GroupsAcc
     if args.retract {
         return Box::new(SortedValues::<MAX> {
             groups: Vec::new(),
-            codec: OrderedBytes::new(&[ty.clone()]),
+            codec: OrderedBytes::new(std::slice::from_ref(ty)),
         });
     }
     let ty = ty.clone();

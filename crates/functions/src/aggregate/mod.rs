@@ -22,6 +22,9 @@ mod value_list;
 pub mod variance;
 pub mod window_only;
 
+#[cfg(test)]
+mod tests;
+
 use arrow_array::ArrayRef;
 use millstream_types::{LogicalType, Scalar};
 
@@ -98,7 +101,10 @@ pub trait GroupsAccumulator: Send {
     /// Takes partial results out that were merged earlier: row `i` of `state` out of `groups[i]`.
     fn unmerge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
         let _ = (groups, state);
-        Err(rows::defect("unmerge", "the function cannot take partial results out"))
+        Err(rows::defect(
+            "unmerge",
+            "the function cannot take partial results out",
+        ))
     }
     /// The results of `groups`, one row each, of the call's result type.
     fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, EvalError>;
