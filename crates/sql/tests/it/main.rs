@@ -1,3 +1,4 @@
 //! Integration tests of the SQL front end.
 
+mod explain;
 mod parse;

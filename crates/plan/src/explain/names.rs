@@ -1,0 +1,41 @@
+//! Names of columns that are unique within a node, as a reader of a plan needs them.
+
+use std::collections::BTreeSet;
+
+use millstream_types::Schema;
+
+/// The column names; a repeated one gets a number: `id`, `id0`, `id1`.
+pub fn unique(schema: &Schema) -> Vec<String> {
+    unique_names(schema.columns.iter().map(|column| column.name.as_str()))
+}
+
+/// The names of both inputs of a join.
+pub(super) fn joined(left: &[String], right: &[String]) -> Vec<String> {
+    unique_names(left.iter().chain(right).map(String::as_str))
+}
+
+fn unique_names<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let mut unique = Vec::new();
+    for name in names {
+        let mut candidate = name.to_owned();
+        let mut number = 0;
+        while !taken.insert(candidate.clone()) {
+            candidate = format!("{name}{number}");
+            number += 1;
+        }
+        unique.push(candidate);
+    }
+    unique
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_names_are_numbered() {
+        let names = unique_names(["id", "v", "id", "id", "id0"].into_iter());
+        assert_eq!(names, ["id", "v", "id0", "id1", "id00"]);
+    }
+}

@@ -1,0 +1,547 @@
+//! One operator in one line: its name as Flink calls it, then its attributes.
+
+use millstream_types::{ChangelogMode, LogicalType, Scalar, Schema, TypeKind};
+
+use super::Notation;
+use super::expression::{Style, expression};
+use super::literal::literal;
+use super::names::joined;
+use super::window::{property, window};
+use crate::aggregate::{AggregateCall, WindowProperty, WindowSpec};
+use crate::expr::Expr;
+use crate::node::{Distribution, JoinKind, Node, Op, RankKind, RankRange, SortKey, TimeBounds};
+use crate::table::{MetadataColumn, ObjectIdentifier, ScanWatermark, TableSpec};
+use crate::uid::kind_name;
+
+/// What the operator reads.
+pub(super) struct Input<'p> {
+    pub names: Vec<String>,
+    /// The operator below, if the plan is known.
+    pub node: Option<&'p Node>,
+}
+
+/// An operator with the names around it.
+pub(super) struct Described<'a> {
+    pub op: &'a Op,
+    pub inputs: &'a [Input<'a>],
+    /// Columns of the output, and their names made unique.
+    pub schema: &'a Schema,
+    pub output: &'a [String],
+    pub notation: Notation,
+}
+
+/// Attributes in order: name and value.
+type Attributes = Vec<(&'static str, String)>;
+
+impl Described<'_> {
+    /// `Calc(select=[a], where=[(a > 1)])`; with `changelog` the kinds of rows come last.
+    pub fn line(&self, changelog: Option<ChangelogMode>) -> String {
+        let mut parts: Vec<String> =
+            self.attributes().into_iter().map(|(name, value)| format!("{name}=[{value}]")).collect();
+        // The mode prints its own brackets.
+        parts.extend(changelog.map(|mode| format!("changelogMode={mode}")));
+        let name = self.name();
+        if parts.is_empty() { name.to_owned() } else { format!("{name}({})", parts.join(", ")) }
+    }
+
+    fn name(&self) -> &str {
+        match self.op {
+            Op::Rank { window_end: Some(_), .. } => "WindowRank",
+            Op::Deduplicate { window_end: Some(_), .. } => "WindowDeduplicate",
+            other => kind_name(other),
+        }
+    }
+
+    fn attributes(&self) -> Attributes {
+        match self.op {
+            Op::Scan { table, columns, metadata, watermark, limit, filters } => {
+                self.scan(table, columns, metadata, watermark.as_ref(), *limit, filters)
+            }
+            Op::Values { rows } => vec![("tuples", self.tuples(rows))],
+            Op::Calc { projections, condition } => self.calc(projections, condition.as_ref()),
+            Op::WatermarkAssigner { rowtime, expr, .. } => {
+                vec![("rowtime", self.column(*rowtime)), ("watermark", self.expr(expr))]
+            }
+            Op::WindowTableFunction { window: spec } => vec![("window", window(spec, self.names()))],
+            Op::GroupAggregate { keys, aggregates, retract_input, .. } => {
+                let mut attributes = self.group_by(keys);
+                attributes.push(("select", self.aggregates(keys, aggregates, *retract_input).join(", ")));
+                attributes
+            }
+            Op::WindowAggregate { window: spec, keys, aggregates, properties, retract_input, .. } => {
+                self.window_aggregate(spec, keys, aggregates, properties, *retract_input)
+            }
+            Op::Expand { projects } => vec![("projects", self.projects(projects))],
+            Op::Rank { kind, partition, order, range, window_end, retract_input, .. } => {
+                self.rank(*kind, partition, order, *range, *window_end, *retract_input)
+            }
+            Op::Deduplicate { keys, time, keep_last, event_time, window_end, .. } => {
+                self.deduplicate(keys, *time, *keep_last, *event_time, *window_end)
+            }
+            Op::Sort { keys } | Op::TemporalSort { keys } => vec![("orderBy", self.order(keys))],
+            Op::Limit { offset, fetch, .. } => {
+                let fetch = fetch.map_or_else(|| "unlimited".to_owned(), |rows| rows.to_string());
+                vec![("offset", offset.to_string()), ("fetch", fetch)]
+            }
+            Op::SortLimit { keys, offset, fetch, retract_input, .. } => vec![
+                ("orderBy", self.order(keys)),
+                ("offset", offset.to_string()),
+                ("fetch", fetch.to_string()),
+                ("strategy", self.strategy(*retract_input)),
+            ],
+            Op::Correlate { function, args, outer, condition, .. } => {
+                self.correlate(function, args, *outer, condition.as_ref())
+            }
+            Op::Over { partition, order, rows, preceding, calls, .. } => {
+                self.over(partition, order, *rows, *preceding, calls)
+            }
+            Op::UnionAll => vec![("all", "true".to_owned()), ("union", self.output.join(", "))],
+            Op::ChangelogNormalize { keys, condition, .. } => {
+                let mut attributes = vec![("key", self.columns(keys))];
+                attributes.extend(condition.as_ref().map(|c| ("condition", self.expr(c))));
+                attributes
+            }
+            Op::Exchange { distribution } => vec![("distribution", self.distribution(distribution))],
+            Op::Sink { table, materialize, .. } => {
+                let mut attributes = vec![("table", table.identifier.to_string()), ("fields", self.names().join(", "))];
+                attributes.extend(materialize.then(|| ("upsertMaterialize", "true".to_owned())));
+                attributes
+            }
+            Op::DropUpdateBefore | Op::Collect | Op::Unsupported { .. } => Vec::new(),
+            Op::Join { .. }
+            | Op::IntervalJoin { .. }
+            | Op::WindowJoin { .. }
+            | Op::TemporalJoin { .. }
+            | Op::LookupJoin { .. } => self.any_join(),
+        }
+    }
+
+    /// Names of the first input's columns.
+    fn names(&self) -> &[String] {
+        self.inputs.first().map_or(&[], |input| &input.names)
+    }
+
+    fn column(&self, index: usize) -> String {
+        self.names().get(index).cloned().unwrap_or_else(|| format!("${index}"))
+    }
+
+    fn columns(&self, indices: &[usize]) -> String {
+        indices.iter().map(|index| self.column(*index)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn expr(&self, expr: &Expr) -> String {
+        expression(expr, Style::of(self.notation, self.names()))
+    }
+
+    fn order(&self, keys: &[SortKey]) -> String {
+        let key = |key: &SortKey| format!("{} {}", self.column(key.column), if key.ascending { "ASC" } else { "DESC" });
+        keys.iter().map(key).collect::<Vec<_>>().join(", ")
+    }
+
+    fn distribution(&self, distribution: &Distribution) -> String {
+        match distribution {
+            Distribution::Forward => "forward".to_owned(),
+            Distribution::Hash(keys) => format!("hash[{}]", self.columns(keys)),
+            Distribution::Single => "single".to_owned(),
+            Distribution::Rebalance => "rebalance".to_owned(),
+        }
+    }
+
+    fn scan(
+        &self,
+        table: &TableSpec,
+        columns: &[usize],
+        metadata: &[MetadataColumn],
+        watermark: Option<&ScanWatermark>,
+        limit: Option<u64>,
+        filters: &[Expr],
+    ) -> Attributes {
+        // What the source is asked to do is written over its own columns, as calls.
+        let own = |expr: &Expr| expression(expr, Style::Prefix(self.output));
+        let ObjectIdentifier { catalog, database, name } = &table.identifier;
+        let mut path = vec![catalog.clone(), database.clone(), name.clone()];
+        if !filters.is_empty() {
+            let conditions: Vec<String> = filters.iter().map(own).collect();
+            let all = if filters.len() == 1 { conditions.join("") } else { format!("and({})", conditions.join(", ")) };
+            path.push(format!("filter=[{all}]"));
+        }
+        if !columns.iter().copied().eq(0..table.physical.len()) {
+            let name = |column: &usize| table.physical.columns.get(*column).map_or("", |c| c.name.as_str());
+            let read: Vec<&str> = columns.iter().map(name).collect();
+            let keys: Vec<&str> = metadata.iter().map(|column| column.key.as_str()).collect();
+            path.push(format!("project=[{}]", read.join(", ")));
+            path.push(format!("metadata=[{}]", keys.join(", ")));
+        }
+        path.extend(watermark.map(|watermark| format!("watermark=[{}]", own(&watermark.expr))));
+        path.extend(limit.map(|rows| format!("limit=[{rows}]")));
+        vec![("table", format!("[{}]", path.join(", "))), ("fields", self.output.join(", "))]
+    }
+
+    /// `[{ 1, a }, { 2, b }]`; a row without columns, which a SELECT without FROM reads, is `{ 0 }`.
+    fn tuples(&self, rows: &[Vec<Scalar>]) -> String {
+        let row = |row: &Vec<Scalar>| {
+            let values: Vec<String> =
+                row.iter().zip(self.schema.types()).map(|(value, ty)| constant(value, ty)).collect();
+            format!("{{ {} }}", if values.is_empty() { "0".to_owned() } else { values.join(", ") })
+        };
+        format!("[{}]", rows.iter().map(row).collect::<Vec<_>>().join(", "))
+    }
+
+    fn calc(&self, projections: &[Expr], condition: Option<&Expr>) -> Attributes {
+        let select: Vec<String> =
+            projections.iter().zip(self.output).map(|(expr, name)| named(self.expr(expr), name)).collect();
+        let mut attributes = vec![("select", select.join(", "))];
+        attributes.extend(condition.map(|condition| ("where", self.expr(condition))));
+        attributes
+    }
+
+    fn projects(&self, projects: &[Vec<Expr>]) -> String {
+        let project = |exprs: &Vec<Expr>| {
+            let items: Vec<String> =
+                exprs.iter().zip(self.output).map(|(expr, name)| named(self.expr(expr), name)).collect();
+            format!("{{{}}}", items.join(", "))
+        };
+        projects.iter().map(project).collect::<Vec<_>>().join(", ")
+    }
+
+    fn group_by(&self, keys: &[usize]) -> Attributes {
+        if keys.is_empty() { Vec::new() } else { vec![("groupBy", self.columns(keys))] }
+    }
+
+    /// Keys, then calls with their names.
+    fn aggregates(&self, keys: &[usize], calls: &[AggregateCall], retract: bool) -> Vec<String> {
+        let keys_and_calls = keys.iter().map(|key| self.column(*key));
+        let outputs = self.output.iter().skip(keys.len());
+        let calls = calls.iter().zip(outputs).map(|(call, name)| named(self.call(call, retract), name));
+        keys_and_calls.chain(calls).collect()
+    }
+
+    /// `SUM_RETRACT(DISTINCT b) FILTER $f2`; `_RETRACT` says that the function must take rows back.
+    fn call(&self, call: &AggregateCall, retract: bool) -> String {
+        let mut args: Vec<String> = call.args.iter().map(|column| self.column(*column)).collect();
+        let untyped = LogicalType::not_null(TypeKind::Null);
+        args.extend(call.parameters.iter().map(|value| constant(value, &untyped)));
+        if args.is_empty() {
+            args.push("*".to_owned());
+        }
+        let distinct = if call.distinct { "DISTINCT " } else { "" };
+        let suffix = if retract { "_RETRACT" } else { "" };
+        let mut text = format!("{}{suffix}({distinct}{})", call.function, args.join(", "));
+        if !call.order_by.is_empty() {
+            let key = |(column, ascending): &(usize, bool)| {
+                format!("{} {}", self.column(*column), if *ascending { "ASC" } else { "DESC" })
+            };
+            let keys: Vec<String> = call.order_by.iter().map(key).collect();
+            text.push_str(&format!(" WITHIN GROUP ({})", keys.join(", ")));
+        }
+        if let Some(filter) = call.filter {
+            text.push_str(&format!(" FILTER {}", self.column(filter)));
+        }
+        text
+    }
+
+    fn window_aggregate(
+        &self,
+        spec: &WindowSpec,
+        keys: &[usize],
+        calls: &[AggregateCall],
+        properties: &[WindowProperty],
+        retract: bool,
+    ) -> Attributes {
+        let mut select = self.aggregates(keys, calls, retract);
+        let names = self.output.iter().skip(keys.len() + calls.len());
+        select.extend(
+            properties.iter().zip(names).map(|(p, name)| named(property(*p, spec.event_time).to_owned(), name)),
+        );
+        let mut attributes = self.group_by(keys);
+        attributes.push(("window", window(spec, self.names())));
+        attributes.push(("select", select.join(", ")));
+        attributes
+    }
+
+    fn rank(
+        &self,
+        kind: RankKind,
+        partition: &[usize],
+        order: &[SortKey],
+        range: RankRange,
+        window_end: Option<usize>,
+        retract: bool,
+    ) -> Attributes {
+        let first = match window_end {
+            Some(end) => ("window", format!("win_end=[{}]", self.column(end))),
+            None => ("strategy", self.strategy(retract)),
+        };
+        let kind = match kind {
+            RankKind::RowNumber => "ROW_NUMBER",
+            RankKind::Rank => "RANK",
+            RankKind::DenseRank => "DENSE_RANK",
+        };
+        let range = match range {
+            RankRange::Constant { from, to } => format!("rankStart={from}, rankEnd={to}"),
+            RankRange::Variable { column } => format!("rankEnd={}", self.column(column)),
+        };
+        let partition: Vec<usize> = partition.iter().copied().filter(|column| Some(*column) != window_end).collect();
+        vec![
+            first,
+            ("rankType", kind.to_owned()),
+            ("rankRange", range),
+            ("partitionBy", self.columns(&partition)),
+            ("orderBy", self.order(order)),
+            ("select", self.output.join(", ")),
+        ]
+    }
+
+    /// How the first rows are kept: it depends on what the input can take back.
+    fn strategy(&self, retract: bool) -> String {
+        let Some(node) = self.inputs.first().and_then(|input| input.node) else {
+            return "UndefinedStrategy".to_owned();
+        };
+        if node.traits.mode.is_insert_only() {
+            return "AppendFastStrategy".to_owned();
+        }
+        if retract {
+            return "RetractStrategy".to_owned();
+        }
+        let key = node.traits.upsert_keys.first().map_or(&[][..], Vec::as_slice);
+        let key: Vec<String> = key.iter().map(usize::to_string).collect();
+        format!("UpdateFastStrategy[{}]", key.join(","))
+    }
+
+    fn deduplicate(
+        &self,
+        keys: &[usize],
+        time: usize,
+        keep_last: bool,
+        event_time: bool,
+        window_end: Option<usize>,
+    ) -> Attributes {
+        let keep = ("keep", if keep_last { "LastRow" } else { "FirstRow" }.to_owned());
+        let order = ("order", if event_time { "ROWTIME" } else { "PROCTIME" }.to_owned());
+        match window_end {
+            Some(end) => vec![
+                ("window", format!("win_end=[{}]", self.column(end))),
+                keep,
+                ("partitionKeys", self.columns(keys)),
+                ("orderKey", self.column(time)),
+                order,
+            ],
+            None => vec![keep, ("key", self.columns(keys)), order],
+        }
+    }
+
+    fn over(
+        &self,
+        partition: &[usize],
+        order: &[SortKey],
+        rows: bool,
+        preceding: Option<i64>,
+        calls: &[AggregateCall],
+    ) -> Attributes {
+        let mut attributes = Vec::new();
+        if !partition.is_empty() {
+            attributes.push(("partitionBy", self.columns(partition)));
+        }
+        attributes.push(("orderBy", self.order(order)));
+        let unit = if rows { "ROWS" } else { "RANGE" };
+        let start = match preceding {
+            None => "UNBOUNDED PRECEDING".to_owned(),
+            Some(0) => "CURRENT ROW".to_owned(),
+            Some(distance) => format!("{distance} PRECEDING"),
+        };
+        attributes.push(("window", format!(" {unit} BETWEEN {start} AND CURRENT ROW")));
+        let width = self.names().len();
+        let own = self.output.iter().take(width).cloned();
+        let calls = calls.iter().zip(self.output.iter().skip(width));
+        let select: Vec<String> = own.chain(calls.map(|(call, name)| named(self.call(call, false), name))).collect();
+        attributes.push(("select", select.join(", ")));
+        attributes
+    }
+
+    fn correlate(&self, function: &str, args: &[Expr], outer: bool, condition: Option<&Expr>) -> Attributes {
+        let outer_names: Vec<String> = self.names().iter().map(|name| format!("$cor0.{name}")).collect();
+        let args: Vec<String> = args.iter().map(|arg| expression(arg, Style::Prefix(&outer_names))).collect();
+        let invocation = format!("{function}({})", args.join(", "));
+        let mut attributes = vec![
+            ("correlate", format!("table({invocation})")),
+            ("select", self.output.join(",")),
+            ("joinType", if outer { "LEFT" } else { "INNER" }.to_owned()),
+        ];
+        attributes.insert(0, ("invocation", invocation));
+        // The condition reads the function's columns as well.
+        let condition = condition.map(|c| ("condition", expression(c, Style::of(self.notation, self.output))));
+        attributes.extend(condition);
+        attributes
+    }
+}
+
+/// Joins, which read two inputs.
+impl Described<'_> {
+    fn any_join(&self) -> Attributes {
+        match self.op {
+            Op::Join { kind, left_keys, right_keys, null_safe, condition, left_unique, right_unique, .. } => {
+                let keys = (left_keys.as_slice(), right_keys.as_slice());
+                let mut attributes = self.join(*kind, keys, null_safe, condition.as_ref());
+                attributes.push(("leftInputSpec", unique_spec(left_unique.as_deref(), left_keys)));
+                attributes.push(("rightInputSpec", unique_spec(right_unique.as_deref(), right_keys)));
+                attributes
+            }
+            Op::IntervalJoin { kind, left_keys, right_keys, bounds, condition } => {
+                let mut attributes = self.join(*kind, (left_keys, right_keys), &[], condition.as_ref());
+                attributes.insert(1, ("windowBounds", window_bounds(bounds)));
+                attributes
+            }
+            Op::WindowJoin { kind, left_keys, right_keys, left_end, right_end, condition } => {
+                let mut attributes = self.join(*kind, (left_keys, right_keys), &[], condition.as_ref());
+                let end = |side: usize, end: usize| {
+                    let names = self.inputs.get(side).map_or(&[][..], |input| &input.names);
+                    format!("win_end=[{}]", names.get(end).map_or("", String::as_str))
+                };
+                attributes.insert(0, ("rightWindow", end(1, *right_end)));
+                attributes.insert(0, ("leftWindow", end(0, *left_end)));
+                attributes
+            }
+            Op::TemporalJoin { kind, left_keys, right_keys, left_time, right_time, condition } => {
+                let both = self.both();
+                let width = self.names().len();
+                let name = |column: usize| both.get(column).cloned().unwrap_or_default();
+                let keys = |columns: &[usize], shift: usize| {
+                    columns.iter().map(|column| name(column + shift)).collect::<Vec<_>>().join(", ")
+                };
+                let version = format!(
+                    "__TEMPORAL_JOIN_CONDITION({}, {}, __TEMPORAL_JOIN_LEFT_KEY({}), __TEMPORAL_JOIN_RIGHT_KEY({}))",
+                    name(*left_time),
+                    name(right_time + width),
+                    keys(left_keys, 0),
+                    keys(right_keys, width)
+                );
+                self.join_with(*kind, (left_keys, right_keys), &[], condition.as_ref(), Some(version))
+            }
+            Op::LookupJoin { kind, table, columns, keys, condition } => {
+                self.lookup(*kind, table, columns, keys, condition.as_ref())
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Names of both inputs, left then right.
+    fn both(&self) -> Vec<String> {
+        match self.inputs {
+            [left, right] => joined(&left.names, &right.names),
+            _ => self.names().to_vec(),
+        }
+    }
+
+    fn join(
+        &self,
+        kind: JoinKind,
+        keys: (&[usize], &[usize]),
+        null_safe: &[bool],
+        condition: Option<&Expr>,
+    ) -> Attributes {
+        self.join_with(kind, keys, null_safe, condition, None)
+    }
+
+    fn join_with(
+        &self,
+        kind: JoinKind,
+        (left_keys, right_keys): (&[usize], &[usize]),
+        null_safe: &[bool],
+        condition: Option<&Expr>,
+        further: Option<String>,
+    ) -> Attributes {
+        let both = self.both();
+        let width = self.names().len();
+        let ty = LogicalType::BOOLEAN;
+        let mut conditions: Vec<String> = Vec::new();
+        for (i, (left, right)) in left_keys.iter().zip(right_keys).enumerate() {
+            let is_null_safe = null_safe.get(i).copied().unwrap_or(false);
+            let function = if is_null_safe { "IS NOT DISTINCT FROM" } else { "=" }.to_owned();
+            let args = vec![Expr::column(*left, ty.clone()), Expr::column(width + right, ty.clone())];
+            let equal = Expr::Call { function, args, ty: ty.clone() };
+            conditions.push(expression(&equal, Style::of(self.notation, &both)));
+        }
+        let rest: &[Expr] = match condition {
+            Some(Expr::And(args)) => args,
+            Some(other) => std::slice::from_ref(other),
+            None => &[],
+        };
+        conditions.extend(rest.iter().map(|c| expression(c, Style::of(self.notation, &both))));
+        conditions.extend(further);
+        vec![
+            ("joinType", join_type(kind).to_owned()),
+            ("where", all_of(conditions, self.notation)),
+            ("select", self.output.join(", ")),
+        ]
+    }
+
+    fn lookup(
+        &self,
+        kind: JoinKind,
+        table: &TableSpec,
+        columns: &[usize],
+        keys: &[(usize, usize)],
+        condition: Option<&Expr>,
+    ) -> Attributes {
+        let looked_up = |column: usize| {
+            let physical = columns.get(column).and_then(|c| table.physical.columns.get(*c));
+            physical.map_or_else(|| format!("${column}"), |c| c.name.clone())
+        };
+        let keys = keys.iter().map(|(left, right)| format!("{}={}", looked_up(*right), self.column(*left)));
+        let mut attributes = vec![
+            ("table", table.identifier.to_string()),
+            ("joinType", join_type(kind).to_owned()),
+            ("lookup", keys.collect::<Vec<_>>().join(", ")),
+        ];
+        attributes.extend(condition.map(|c| ("where", expression(c, Style::of(self.notation, self.output)))));
+        attributes.push(("select", self.output.join(", ")));
+        attributes
+    }
+}
+
+fn named(text: String, name: &str) -> String {
+    if text == name { text } else { format!("{text} AS {name}") }
+}
+
+/// A value without its type.
+fn constant(value: &Scalar, ty: &LogicalType) -> String {
+    if value.is_null() { "null".to_owned() } else { literal(value, ty, false) }
+}
+
+fn all_of(mut conditions: Vec<String>, notation: Notation) -> String {
+    match conditions.len() {
+        0 => "true".to_owned(),
+        1 => conditions.remove(0),
+        _ if notation == Notation::Prefix => format!("AND({})", conditions.join(", ")),
+        _ => format!("({})", conditions.join(" AND ")),
+    }
+}
+
+fn join_type(kind: JoinKind) -> &'static str {
+    match kind {
+        JoinKind::Inner => "InnerJoin",
+        JoinKind::Left => "LeftOuterJoin",
+        JoinKind::Right => "RightOuterJoin",
+        JoinKind::Full => "FullOuterJoin",
+        JoinKind::Semi => "LeftSemiJoin",
+        JoinKind::Anti => "LeftAntiJoin",
+    }
+}
+
+/// What is known of an input's rows, which decides how a join keeps them.
+fn unique_spec(unique: Option<&[usize]>, keys: &[usize]) -> String {
+    let text = match unique {
+        None => "NoUniqueKey",
+        Some(unique) if unique.iter().all(|column| keys.contains(column)) => "JoinKeyContainsUniqueKey",
+        Some(_) => "HasUniqueKey",
+    };
+    text.to_owned()
+}
+
+fn window_bounds(bounds: &TimeBounds) -> String {
+    let TimeBounds { lower_ms, upper_ms, left_time, right_time, event_time } = bounds;
+    format!(
+        "isRowTime={event_time}, leftLowerBound={lower_ms}, leftUpperBound={upper_ms}, leftTimeIndex={left_time}, \
+         rightTimeIndex={right_time}"
+    )
+}

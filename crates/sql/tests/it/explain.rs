@@ -1,0 +1,146 @@
+//! EXPLAIN against snapshot files in `tests/explain`.
+//!
+//! A file begins with statements that define its tables; cases follow behind lines of `====`, each a statement, a line
+//! `----` and the answer. `UPDATE_SNAPSHOTS=1 cargo test -p millstream-sql explain` writes the answers of today; read
+//! the difference before you commit it.
+
+use millstream_sql::bind::statement::{BoundStatement, bind_statement};
+use millstream_sql::catalog::Catalogs;
+use millstream_sql::parse::{parse_statement, parse_statements};
+use millstream_types::{
+    ChangelogMode, ConnectorDecl, Declarations, FormatUse, OptionDecl, Options, Scalar, TableDefinition,
+};
+
+const CASES: &str = "\n====\n";
+const ANSWER: &str = "\n----\n";
+
+const fn connector(
+    identifier: &'static str,
+    source: Option<ChangelogMode>,
+    sink: Option<ChangelogMode>,
+) -> ConnectorDecl {
+    const NONE: &[OptionDecl] = &[];
+    ConnectorDecl {
+        identifier,
+        doc: "",
+        options: NONE,
+        metadata: &[],
+        formats: FormatUse::None,
+        source,
+        sink,
+        strict: false,
+        bounded: ends,
+        validate: accept,
+    }
+}
+
+fn ends(options: &Options) -> bool {
+    options.get("bounded").is_some_and(|value| value == "true")
+}
+
+fn accept(_: &TableDefinition<'_>) -> Result<(), String> {
+    Ok(())
+}
+
+const APPEND: Option<ChangelogMode> = Some(ChangelogMode::INSERT_ONLY);
+const CHANGES: Option<ChangelogMode> = Some(ChangelogMode::ALL);
+const UPSERTS: Option<ChangelogMode> = Some(ChangelogMode::UPSERT);
+
+/// Connectors for plans alone: `kafka` makes watermarks in the source, the others do not.
+const DECLARATIONS: Declarations = Declarations {
+    connectors: &[
+        &connector("append", APPEND, APPEND),
+        &connector("changes", CHANGES, CHANGES),
+        &connector("upserts", UPSERTS, UPSERTS),
+        &connector("kafka", APPEND, APPEND),
+    ],
+    formats: &[],
+};
+
+/// The plans of one session.
+struct Session {
+    catalogs: Catalogs,
+    configuration: Options,
+}
+
+impl Session {
+    fn define(&mut self, script: &str) {
+        for statement in parse_statements(script).unwrap_or_else(|error| panic!("{}", error.render(script))) {
+            let bound = bind_statement(&statement, &self.catalogs, &self.configuration, &DECLARATIONS);
+            match bound.unwrap_or_else(|error| panic!("{}", error.render(script))) {
+                BoundStatement::Catalog(operation) => self.catalogs.apply(operation).expect("a definition"),
+                other => panic!("definitions only, not {other:?}"),
+            }
+        }
+    }
+
+    fn explain(&self, sql: &str) -> String {
+        let statement = parse_statement(sql).unwrap_or_else(|error| panic!("{}", error.render(sql)));
+        match bind_statement(&statement, &self.catalogs, &self.configuration, &DECLARATIONS) {
+            Ok(BoundStatement::Show(result)) => match result.rows.as_slice() {
+                [row] => match row.as_slice() {
+                    [Scalar::String(text)] => text.trim_end().to_owned(),
+                    other => panic!("one text, not {other:?}"),
+                },
+                rows => panic!("one row, not {rows:?}"),
+            },
+            Ok(other) => panic!("EXPLAIN answers with a text, not {other:?}"),
+            Err(error) => format!("error: {}", error.render(sql)),
+        }
+    }
+}
+
+fn check(name: &str, configuration: &[(&str, &str)]) {
+    let path = format!("{}/tests/explain/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let mut parts = text.trim_end().split(CASES);
+    let definitions = parts.next().unwrap_or_default();
+    let configuration = configuration.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let mut session = Session { catalogs: Catalogs::new(), configuration };
+    session.define(definitions);
+    let mut today = definitions.to_owned();
+    let mut failures = Vec::new();
+    for case in parts {
+        let (sql, expected) = case.split_once(ANSWER).unwrap_or((case, ""));
+        let answer = session.explain(sql);
+        if answer != expected {
+            failures.push(format!("{sql}\nexpected:\n{expected}\ngot:\n{answer}"));
+        }
+        today.push_str(&format!("{CASES}{}{ANSWER}{answer}", sql.trim_end()));
+    }
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, format!("{today}\n")).expect("the snapshot can be written");
+        return;
+    }
+    assert!(failures.is_empty(), "{} plans in {name} differ:\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+#[test]
+fn projections_and_filters() {
+    check("calc", &[]);
+}
+
+#[test]
+fn aggregates_and_windows() {
+    check("aggregate", &[]);
+}
+
+#[test]
+fn joins() {
+    check("join", &[]);
+}
+
+#[test]
+fn ranks_and_sorts() {
+    check("order", &[]);
+}
+
+#[test]
+fn sinks() {
+    check("sink", &[]);
+}
+
+#[test]
+fn batch() {
+    check("batch", &[("execution.runtime-mode", "batch")]);
+}
