@@ -47,6 +47,7 @@ impl SinkFactory for Outside {
             outside: self.clone(),
             subtask: context.subtask,
             open: Rows::new(),
+            restored: Vec::new(),
         }))
     }
 }

@@ -69,6 +69,15 @@ impl BinaryLike<'_> {
             Self::Encoded(array) => array.value(row),
         }
     }
+
+    fn length(&self, row: usize) -> usize {
+        match self {
+            // The low half of a view's low word is the length.
+            Self::Text(array) => array.views()[row] as u32 as usize,
+            Self::Bytes(array) => array.views()[row] as u32 as usize,
+            Self::Encoded(array) => array.value_length(row) as usize,
+        }
+    }
 }
 
 /// Rows of a batch, encoded.
@@ -119,28 +128,51 @@ impl RowCodec {
         let inputs = self.columns.iter().zip(columns).map(|(codec, c)| codec.input(c));
         let inputs: Vec<Input<'_>> = inputs.collect::<Result<_, _>>()?;
         let nulls: Vec<Option<&NullBuffer>> = columns.iter().map(|c| c.nulls()).collect();
-        let valid = |column: usize, row: usize| match &inputs[column] {
-            Input::Nothing => false,
-            _ => nulls[column].is_none_or(|n| n.is_valid(row)),
-        };
         let mut encoded = EncodedRows::default();
-        encoded.offsets.reserve(rows + 1);
-        encoded.views.reserve(rows);
-        encoded.offsets.push(0);
-        for row in 0..rows {
-            let start = encoded.data.len();
-            encoded.data.resize(start + self.columns.len().div_ceil(8), 0);
-            for (column, input) in inputs.iter().enumerate() {
-                let is_valid = valid(column, row);
-                if is_valid {
-                    encoded.data[start + column / 8] |= 1 << (column % 8);
-                }
-                input.append(row, is_valid, &mut encoded.data);
-            }
-            encoded.offsets.push(encoded.data.len());
-            encoded.views.push(make_view(&encoded.data[start..], 0, 0));
+        self.lay_out(&inputs, &nulls, rows, &mut encoded);
+        // Column by column: one kind of copy at a time.
+        let mut cursors: Vec<usize> = encoded.offsets[..rows]
+            .iter()
+            .map(|start| start + self.columns.len().div_ceil(8))
+            .collect();
+        for (column, (input, nulls)) in inputs.iter().zip(&nulls).enumerate() {
+            input.mark_valid(column, *nulls, &encoded.offsets[..rows], &mut encoded.data);
+            input.copy(*nulls, &mut cursors, &mut encoded.data);
         }
+        let bytes = |row: usize| &encoded.data[encoded.offsets[row]..encoded.offsets[row + 1]];
+        encoded.views = (0..rows).map(|row| make_view(bytes(row), 0, 0)).collect();
         Ok(encoded)
+    }
+
+    /// Where each row starts, and room for all of them.
+    fn lay_out(
+        &self,
+        inputs: &[Input<'_>],
+        nulls: &[Option<&NullBuffer>],
+        rows: usize,
+        encoded: &mut EncodedRows,
+    ) {
+        let fixed: usize = inputs.iter().map(Input::fixed_bytes).sum();
+        let mut lengths = vec![self.columns.len().div_ceil(8) + fixed; rows];
+        for (input, nulls) in inputs.iter().zip(nulls) {
+            if let Input::Variable(values) = input {
+                for (row, length) in lengths.iter_mut().enumerate() {
+                    *length += if is_valid(*nulls, row) {
+                        values.length(row)
+                    } else {
+                        0
+                    };
+                }
+            }
+        }
+        encoded.offsets.reserve(rows + 1);
+        encoded.offsets.push(0);
+        let mut end = 0;
+        encoded.offsets.extend(lengths.iter().map(|length| {
+            end += length;
+            end
+        }));
+        encoded.data = vec![0; end];
     }
 
     /// The columns of encoded rows.
@@ -154,25 +186,79 @@ impl RowCodec {
     }
 }
 
+#[inline]
+fn is_valid(nulls: Option<&NullBuffer>, row: usize) -> bool {
+    nulls.is_none_or(|nulls| nulls.is_valid(row))
+}
+
+/// Bytes of the length before a value of variable length.
+const LENGTH_BYTES: usize = 4;
+
 impl Input<'_> {
-    #[inline]
-    fn append(&self, row: usize, valid: bool, data: &mut Vec<u8>) {
+    /// Bytes that every row has for the column.
+    fn fixed_bytes(&self) -> usize {
         match self {
+            Self::Words { width, .. } => *width,
+            Self::Decimals(_) => size_of::<i128>(),
+            Self::Variable(_) => LENGTH_BYTES,
+            Self::Nothing => 0,
+        }
+    }
+
+    /// Sets the column's bit in every row where it is not NULL.
+    fn mark_valid(&self, column: usize, nulls: Option<&NullBuffer>, starts: &[usize], data: &mut [u8]) {
+        if matches!(self, Self::Nothing) {
+            return;
+        }
+        for (row, start) in starts.iter().enumerate() {
+            data[start + column / 8] |= u8::from(is_valid(nulls, row)) << (column % 8);
+        }
+    }
+
+    /// Copies the values to the cursors and moves these behind them; NULL leaves zeros.
+    fn copy(&self, nulls: Option<&NullBuffer>, cursors: &mut [usize], data: &mut [u8]) {
+        match self {
+            Self::Words { words, width: 8 } => {
+                copy_fixed(nulls, cursors, data, |row| words[row].to_le_bytes())
+            }
             Self::Words { words, width } => {
-                let word = if valid { words[row] } else { 0 };
-                data.extend_from_slice(&word.to_le_bytes()[..*width]);
+                for (row, cursor) in cursors.iter_mut().enumerate() {
+                    let word = if is_valid(nulls, row) { words[row] } else { 0 };
+                    data[*cursor..*cursor + width].copy_from_slice(&word.to_le_bytes()[..*width]);
+                    *cursor += width;
+                }
             }
-            Self::Decimals(values) => {
-                let value = if valid { values[row] } else { 0 };
-                data.extend_from_slice(&value.to_le_bytes());
-            }
+            Self::Decimals(values) => copy_fixed(nulls, cursors, data, |row| values[row].to_le_bytes()),
             Self::Variable(values) => {
-                let value = if valid { values.value(row) } else { &[] };
-                data.extend_from_slice(&(value.len() as u32).to_le_bytes());
-                data.extend_from_slice(value);
+                for (row, cursor) in cursors.iter_mut().enumerate() {
+                    let value = if is_valid(nulls, row) {
+                        values.value(row)
+                    } else {
+                        &[]
+                    };
+                    let (length, rest) = data[*cursor..].split_at_mut(LENGTH_BYTES);
+                    length.copy_from_slice(&(value.len() as u32).to_le_bytes());
+                    rest[..value.len()].copy_from_slice(value);
+                    *cursor += LENGTH_BYTES + value.len();
+                }
             }
             Self::Nothing => {}
         }
+    }
+}
+
+#[inline]
+fn copy_fixed<const N: usize>(
+    nulls: Option<&NullBuffer>,
+    cursors: &mut [usize],
+    data: &mut [u8],
+    bytes: impl Fn(usize) -> [u8; N],
+) {
+    for (row, cursor) in cursors.iter_mut().enumerate() {
+        if is_valid(nulls, row) {
+            data[*cursor..*cursor + N].copy_from_slice(&bytes(row));
+        }
+        *cursor += N;
     }
 }
 

@@ -3,7 +3,8 @@
 //! A slot is one word: the high half of the hash as a tag, and the group number plus one. The home of a hash is given
 //! by the top bits of its tag, so that growing needs nothing but the slots themselves and moves them in order, and a
 //! removal closes its gap instead of leaving a tombstone. Probing works on runs of rows: all home slots are loaded
-//! first (the misses overlap), then all keys behind matching tags, and only what is left is searched one by one.
+//! first (the misses overlap), then tags are compared, then all keys behind matching tags; what is left is searched
+//! one by one.
 
 /// Rows whose loads overlap.
 const PROBE_RUN: usize = 128;
@@ -120,8 +121,11 @@ impl Slots {
         }
     }
 
-    /// Finds the groups of the rows from `first` on, as many as `groups` has places, at most one run. Rows whose home
-    /// slot does not hold them are left as [`NO_GROUP`] and added to `left`.
+    /// Finds the groups of one run of rows, `first` being the number of the first. Rows that are apart, absent, or
+    /// whose tag another key has are left as [`NO_GROUP`] and added to `left`.
+    ///
+    /// In three passes, so that the cache misses of a run overlap: the home slots, the rest of each search by tags
+    /// alone (mostly in the lines that are there by now), the stored keys.
     #[inline]
     fn probe_run<K: KeyRows>(
         &self,
@@ -135,17 +139,32 @@ impl Slots {
         for (home, hash) in homes.iter_mut().zip(hashes) {
             *home = self.slots[self.home(tag_of(*hash))];
         }
-        for (i, ((home, hash), group)) in homes.iter().zip(hashes).zip(groups).enumerate() {
+        for ((home, hash), group) in homes.iter().zip(hashes).zip(groups.iter_mut()) {
+            *group = self.search_tag(*home, tag_of(*hash));
+        }
+        for (i, group) in groups.iter_mut().enumerate() {
             let row = first + i;
-            let candidate = group_in(*home);
-            let hit = *home != 0
-                && tag_of(*home) == tag_of(*hash)
-                && !keys.is_apart(row)
-                && keys.matches(candidate, row);
-            *group = if hit { candidate } else { NO_GROUP };
-            if !hit {
+            let is_found = *group != NO_GROUP && !keys.is_apart(row) && keys.matches(*group, row);
+            if !is_found {
+                *group = NO_GROUP;
                 left.push(row as u32);
             }
+        }
+    }
+
+    /// The first group with this tag, from the content of its home on.
+    #[inline]
+    fn search_tag(&self, home: u64, tag: u32) -> u32 {
+        if tag_of(home) == tag || home == 0 {
+            return group_in(home);
+        }
+        let mut index = self.after(self.home(tag));
+        loop {
+            let slot = self.slots[index];
+            if tag_of(slot) == tag || slot == 0 {
+                return group_in(slot);
+            }
+            index = self.after(index);
         }
     }
 
