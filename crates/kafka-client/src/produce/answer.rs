@@ -21,6 +21,8 @@ enum Verdict {
     Repeat {
         ambiguous: bool,
     },
+    /// Its turn has not come yet: repeat it when what is before it has been written.
+    Wait,
     Split,
     /// The numbers are out of step: repeat under a new epoch.
     Renumber,
@@ -96,9 +98,7 @@ impl ProduceCore {
                 Verdict::Split
             }
             // The batch before it has not arrived yet: it will be in step when that one has been repeated.
-            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER if idempotent && waits_for_another() => {
-                Verdict::Repeat { ambiguous: false }
-            }
+            ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER if idempotent && waits_for_another() => Verdict::Wait,
             ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
             | ErrorCode::UNKNOWN_PRODUCER_ID
             | ErrorCode::INVALID_PRODUCER_EPOCH
@@ -136,6 +136,7 @@ impl ProduceCore {
                 self.used_bytes -= batch.accounted_bytes;
                 if let Some(queue) = self.partitions.get_mut(partition) {
                     queue.failures = 0;
+                    queue.known_to_broker = true;
                 }
                 if let Some(transaction) = &mut self.transaction {
                     transaction.started = true;
@@ -153,6 +154,11 @@ impl ProduceCore {
                 batch.ambiguous |= ambiguous;
                 self.stale_topics.insert(partition.topic.clone());
                 self.repeat(partition, batch, now_ms, rng);
+            }
+            Verdict::Wait => {
+                if let Some(queue) = self.partitions.get_mut(partition) {
+                    queue.put_back(batch);
+                }
             }
             Verdict::Renumber => {
                 // An earlier attempt may have been written: then the new number would double it.

@@ -1,6 +1,9 @@
 //! The task behind a producer: carries out what the core plans.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use millstream_kafka_wire::messages::add_partitions_to_txn::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, AddPartitionsToTxnTopic,
@@ -16,7 +19,7 @@ use super::core::{Plan, Ticket};
 use crate::TopicPartition;
 use crate::client::{CoordinatorType, KafkaClient, lock};
 use crate::error::ClientError;
-use crate::transport::{Call, Target};
+use crate::transport::{BoxFuture, Call, Target};
 
 /// How long to sleep if nothing is planned at all.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -24,6 +27,27 @@ const IDLE: Duration = Duration::from_secs(3600);
 const ADD_PARTITIONS_VERSION_MAX: i16 = 3;
 /// The last version of InitProducerId without preparation.
 pub(super) const INIT_PRODUCER_VERSION_MAX: i16 = 5;
+
+/// Produce requests on their way. They are polled in this one task and in their order, so that they reach the
+/// connection in the order of their sequence numbers; tasks of their own would overtake each other.
+#[derive(Default)]
+struct Sends(VecDeque<BoxFuture<Done>>);
+
+impl Sends {
+    /// The next one that is answered; never, if there is none.
+    async fn next(&mut self) -> Done {
+        poll_fn(|context| {
+            for index in 0..self.0.len() {
+                if let Poll::Ready(done) = self.0[index].as_mut().poll(context) {
+                    self.0.remove(index);
+                    return Poll::Ready(done);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
 
 /// Something that was planned has come to an end.
 enum Done {
@@ -35,6 +59,7 @@ enum Done {
 
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut work: JoinSet<Done> = JoinSet::new();
+    let mut sends = Sends::default();
     loop {
         let (plan, expired) = {
             let mut core = lock(&shared.core);
@@ -48,8 +73,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let wake_at = plan.wake_at_ms.map_or(Instant::now() + IDLE, |at| {
             shared.start + Duration::from_millis(at)
         });
-        start_work(plan, &shared, &mut work);
+        start_work(plan, &shared, &mut work, &mut sends);
         tokio::select! {
+            done = sends.next() => {
+                settle(done, &shared);
+                shared.progressed.notify_waiters();
+            }
             Some(done) = work.join_next() => {
                 if let Ok(done) = done {
                     settle(done, &shared);
@@ -84,7 +113,7 @@ fn settle(done: Done, shared: &Shared) {
     }
 }
 
-fn start_work(plan: Plan, shared: &Arc<Shared>, work: &mut JoinSet<Done>) {
+fn start_work(plan: Plan, shared: &Arc<Shared>, work: &mut JoinSet<Done>, sends: &mut Sends) {
     for send in plan.sends {
         let client = shared.client.clone();
         let expects_response = send.request.acks != 0;
@@ -92,10 +121,10 @@ fn start_work(plan: Plan, shared: &Arc<Shared>, work: &mut JoinSet<Done>) {
             .version_min(send.version_min)
             .version_max(send.version_max);
         call.expects_response = expects_response;
-        work.spawn(async move {
+        sends.0.push_back(Box::pin(async move {
             let result = client.call_with::<ProduceRequest>(call).await;
             Done::Send(send.ticket, result.map(|(response, _)| response))
-        });
+        }));
     }
     if !plan.refresh.is_empty() {
         let client = shared.client.clone();

@@ -47,6 +47,9 @@ pub(super) struct PartitionQueue {
     pub waiting: VecDeque<Batch>,
     pub in_flight: Vec<Batch>,
     pub next_sequence: i32,
+    /// The broker has written a batch of this producer and epoch. Before that it accepts any number as the first, so
+    /// that a second batch on its way could take the place of a first one that was refused.
+    pub known_to_broker: bool,
     pub not_before_ms: u64,
     pub failures: u32,
 }
@@ -95,6 +98,9 @@ impl PartitionQueue {
         if self.in_flight.len() >= in_flight_max {
             return false;
         }
+        if ordered && !self.known_to_broker && !self.in_flight.is_empty() {
+            return false;
+        }
         let repeated = first.attempts > 0;
         !(ordered && repeated) || self.in_flight.iter().all(|batch| batch.order > first.order)
     }
@@ -129,6 +135,7 @@ impl PartitionQueue {
     /// A new epoch: numbers begin again.
     pub fn restart_sequences(&mut self) {
         self.next_sequence = 0;
+        self.known_to_broker = false;
         for batch in &mut self.waiting {
             batch.sequence = None;
         }

@@ -232,7 +232,9 @@ impl Broker {
                     return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
                 }
                 Some((epoch, next)) if header.producer_epoch == epoch => next,
-                _ => 0,
+                Some(_) => 0,
+                // As Kafka: without any state every number is as good as another.
+                None => header.base_sequence,
             };
             if header.base_sequence < expected {
                 return Err(ErrorCode::DUPLICATE_SEQUENCE_NUMBER);
