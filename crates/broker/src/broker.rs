@@ -82,6 +82,7 @@ pub struct Broker {
     pub(crate) reserved_producer_ids: i64,
     pub(crate) decompressor: Decompressor,
     last_change_sequence: u64,
+    pub(crate) next_compaction_ms: i64,
     next_retention_ms: i64,
     next_scan_ms: i64,
 }
@@ -120,6 +121,7 @@ impl Broker {
             reserved_producer_ids: 0,
             decompressor: Decompressor::new(),
             last_change_sequence: 0,
+            next_compaction_ms: now_ms,
             next_retention_ms: now_ms.saturating_add(limits::FIRST_RETENTION_MS),
             next_scan_ms: now_ms,
         };
@@ -242,7 +244,10 @@ impl Broker {
             self.groups.next_timer(),
             self.transactions.next_timer(),
         ];
-        let scans = self.next_retention_ms.min(self.next_scan_ms);
+        let scans = self
+            .next_retention_ms
+            .min(self.next_scan_ms)
+            .min(self.next_compaction_ms);
         timers.into_iter().flatten().fold(scans, i64::min)
     }
 

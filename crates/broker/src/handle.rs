@@ -9,7 +9,9 @@ use crate::context::RequestContext;
 use crate::limits::REQUESTS_PER_TURN;
 use crate::waits::{Answer, Reply, Ticket};
 use millstream_kafka_wire::{Request, RequestMessage};
-use millstream_log::{CheckpointJob, CheckpointOutcome, CommitJob, CommitOutcome, LogError};
+use millstream_log::{
+    CheckpointJob, CheckpointOutcome, CommitJob, CommitOutcome, CompactionJob, CompactionOutcome, LogError,
+};
 use millstream_types::storage::Storage;
 use millstream_types::{Clock, Rng};
 use std::collections::{BTreeMap, VecDeque};
@@ -49,6 +51,7 @@ enum Command {
     Inspect(Inspection),
     Committed(CommitOutcome),
     Checkpointed(CheckpointOutcome),
+    Compacted(CompactionOutcome),
     Stop,
 }
 
@@ -97,24 +100,31 @@ impl BrokerHandle {
         let (commands, inbox) = channel();
         let failure = Arc::new(Mutex::new(None));
         let (commits, checkpoints) = (channel::<CommitJob>(), channel::<CheckpointJob>());
+        let compactions = channel::<CompactionJob>();
         let core = Core {
             broker,
             clock,
             inbox,
             commits: commits.0,
             checkpoints: checkpoints.0,
+            compactions: compactions.0,
             waiting: BTreeMap::new(),
             delayed: VecDeque::new(),
             is_stopping: false,
             jobs: 0,
             failure: failure.clone(),
         };
-        let (committed, checkpointed) = (commands.clone(), commands.clone());
+        let (committed, checkpointed, compacted) = (commands.clone(), commands.clone(), commands.clone());
         let threads = [
             spawn("broker", move || core.run()),
             spawn("broker-commit", move || {
                 for job in commits.1 {
                     let _ = committed.send(Command::Committed(job.run()));
+                }
+            }),
+            spawn("broker-compaction", move || {
+                for job in compactions.1 {
+                    let _ = compacted.send(Command::Compacted(job.run()));
                 }
             }),
             spawn("broker-checkpoint", move || {
@@ -227,6 +237,7 @@ struct Core {
     inbox: Receiver<Command>,
     commits: Sender<CommitJob>,
     checkpoints: Sender<CheckpointJob>,
+    compactions: Sender<CompactionJob>,
     waiting: BTreeMap<Ticket, Completion>,
     /// Requests that came while the disk had fallen behind.
     delayed: VecDeque<Command>,
@@ -313,6 +324,10 @@ impl Core {
                 let result = self.broker.on_checkpoint(outcome);
                 self.note(result);
             }
+            Command::Compacted(outcome) => {
+                self.jobs -= 1;
+                self.broker.on_compaction(outcome);
+            }
             Command::Stop => {
                 self.is_stopping = true;
                 self.broker.request_checkpoint();
@@ -332,6 +347,11 @@ impl Core {
     fn start_jobs(&mut self, now_ms: i64) {
         if let Some(job) = self.broker.take_commit(now_ms) {
             self.jobs += usize::from(self.commits.send(job).is_ok());
+        }
+        if !self.is_stopping
+            && let Some(job) = self.broker.take_compaction(now_ms)
+        {
+            self.jobs += usize::from(self.compactions.send(job).is_ok());
         }
         if let Some(job) = self.broker.take_checkpoint() {
             self.jobs += usize::from(self.checkpoints.send(job).is_ok());

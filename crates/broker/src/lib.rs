@@ -10,6 +10,7 @@
 pub mod api;
 mod broker;
 pub mod change;
+mod cleaner;
 pub mod config;
 mod context;
 mod groups;

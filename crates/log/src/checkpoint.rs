@@ -2,7 +2,7 @@
 //!
 //! A log in the manifest: id u32, start offset i64, next offset i64, number of segments u32, each segment (base offset
 //! i64, generation u32, bytes u64, end offset i64, greatest timestamp i64, base offset of its batch i64, created i64,
-//! index entries u32, bytes since the last one u64), length u32 and bytes of the quarantine reason, number of producers u32, each producer (id i64, epoch i16, last
+//! index entries u32, bytes since the last one u64, first cleaned i64), length u32 and bytes of the quarantine reason, number of producers u32, each producer (id i64, epoch i16, last
 //! append i64, transaction start i64 or −1, coordinator epoch i32, number of batches u8, each: first and last sequence
 //! i32, base and last offset i64, timestamp i64), number of aborted transactions u32, each: producer i64, first and
 //! last offset i64.

@@ -112,6 +112,7 @@ pub struct Log {
     pub(crate) checkpoint_requested: bool,
     pub(crate) captured: Option<CheckpointJob>,
     pub(crate) checkpoint_running: bool,
+    pub(crate) compaction_running: bool,
     pub(crate) garbage: Vec<String>,
     pub(crate) poison: Option<Arc<str>>,
     pub(crate) files: FileCache,
@@ -163,6 +164,13 @@ impl Log {
             .map(|segment| segment.bytes)
             .sum::<u64>()
             + tail_bytes
+    }
+
+    /// Whether a log has durable batches that are not in segments.
+    pub fn has_unflushed(&self, log: LogId) -> bool {
+        self.partitions
+            .get(&log)
+            .is_some_and(|partition| partition.flushed_offset < partition.high_watermark)
     }
 
     /// The sequence of the last record appended.
@@ -371,6 +379,9 @@ impl Log {
         if follows_checkpoint || !writer.has_file() {
             writer.close_file();
             self.wal_files.push(first_sequence);
+        }
+        if bytes.capacity() > bytes.len() + bytes.len() / 4 {
+            bytes.shrink_to_fit(); // the group stays in memory as a cache
         }
         let bytes = Bytes::from(bytes);
         self.wal_bytes += bytes.len() as u64;

@@ -33,6 +33,8 @@ pub(crate) struct Partition {
     /// The end of what is in segments (or was, before retention).
     pub flushed_offset: i64,
     pub segments: Vec<Segment>,
+    /// Up to here compaction has cleaned; not kept over restarts.
+    pub cleaned_offset: i64,
     pub tail: VecDeque<TailBatch>,
     pub producers: Producers,
     /// The group that last touched this log, to list it there once.
@@ -51,6 +53,7 @@ impl Partition {
             high_watermark: 0,
             flushed_offset: 0,
             segments: Vec::new(),
+            cleaned_offset: 0,
             tail: VecDeque::new(),
             producers: Producers::default(),
             touched_group: u64::MAX,

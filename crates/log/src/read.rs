@@ -169,10 +169,12 @@ impl Log {
         };
         let (mut chunks, mut next_offset) = (Vec::new(), offset);
         if offset < end {
-            let is_in_tail = partition
-                .tail
-                .front()
-                .is_some_and(|batch| batch.base_offset <= offset);
+            // What compaction removed may still be in a group: segments are right where it has been.
+            let is_in_tail = offset >= partition.cleaned_offset
+                && partition
+                    .tail
+                    .front()
+                    .is_some_and(|batch| batch.base_offset <= offset);
             (chunks, next_offset) = if is_in_tail {
                 self.read_tail(log, (offset, end), limit)
             } else {
@@ -221,7 +223,7 @@ impl Log {
         limit: ReadLimit,
     ) -> Result<(Vec<Bytes>, i64), LogError> {
         let Some(found) = self.find_offset(log, offset)? else {
-            return Ok((Vec::new(), offset));
+            return Ok(self.read_tail(log, (offset, end), limit)); // compaction left nothing before the tail
         };
         let first_size = found.header.size();
         let wanted = limit

@@ -55,6 +55,7 @@ impl Log {
             checkpoint_requested: false,
             captured: None,
             checkpoint_running: false,
+            compaction_running: false,
             garbage: Vec::new(),
             poison: None,
             files: FileCache::default(),

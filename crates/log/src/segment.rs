@@ -27,6 +27,8 @@ pub(crate) struct Segment {
     pub created_ms: i64,
     pub index_entries: u32,
     pub bytes_since_index: u64,
+    /// When compaction first went over it, 0 if it has not.
+    pub cleaned_ms: i64,
 }
 
 impl Segment {
@@ -41,6 +43,7 @@ impl Segment {
             created_ms,
             index_entries: 0,
             bytes_since_index: 0,
+            cleaned_ms: 0,
         }
     }
 
@@ -76,6 +79,7 @@ impl Segment {
         writer.i64(self.created_ms);
         writer.u32(self.index_entries);
         writer.u64(self.bytes_since_index);
+        writer.i64(self.cleaned_ms);
     }
 
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
@@ -89,6 +93,7 @@ impl Segment {
             created_ms: reader.i64()?,
             index_entries: reader.u32()?,
             bytes_since_index: reader.u64()?,
+            cleaned_ms: reader.i64()?,
         })
     }
 
@@ -202,9 +207,11 @@ pub(crate) struct Scan {
 
 pub(crate) fn scan(storage: &dyn Storage, log: LogId, known: &Segment) -> Result<Scan, OpenError> {
     let path = known.path(log, ".log");
+    let fresh = Segment::new(known.base_offset, known.created_ms);
     let mut found = Segment {
         generation: known.generation,
-        ..Segment::new(known.base_offset, known.created_ms)
+        cleaned_ms: known.cleaned_ms,
+        ..fresh
     };
     let file: Arc<dyn StorageFile> = match storage.open(&path, OpenMode::Read) {
         Ok(file) => file,

@@ -91,8 +91,13 @@ impl Driver {
             if let Some(outcome) = checkpoint {
                 self.broker.on_checkpoint(outcome).unwrap();
             }
+            let compaction = self.broker.take_compaction(self.now).map(|job| job.run());
+            let has_compaction = compaction.is_some();
+            if let Some(outcome) = compaction {
+                self.broker.on_compaction(outcome);
+            }
             self.completed.extend(self.broker.take_completed());
-            if !has_commit && !has_checkpoint {
+            if !has_commit && !has_checkpoint && !has_compaction {
                 return;
             }
         }

@@ -4,6 +4,7 @@
 
 mod admin;
 mod basics;
+mod compaction;
 mod consumer_groups;
 mod driver;
 mod groups;

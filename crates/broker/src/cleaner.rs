@@ -1,0 +1,138 @@
+//! Compaction as the broker does it: which logs, when, and how records are read and written for it.
+
+use crate::broker::Broker;
+use crate::limits::INFLATION_FACTOR;
+use bytes::Bytes;
+use millstream_kafka_wire::compression::{Compressor, Decompressor};
+use millstream_kafka_wire::record_batch::{HEADER_SIZE, RecordBatch, recompute_crc};
+use millstream_kafka_wire::varint::read_varint;
+use millstream_log::{CleanRecord, CompactionJob, CompactionRules, LogId, RecordCleaner};
+use std::io;
+
+/// Where a batch's header holds its length and its number of records.
+const LENGTH_AT: usize = 8;
+const COUNT_AT: usize = 57;
+/// Base offset and length, which the length does not count.
+const LENGTH_PREFIX: usize = 12;
+
+impl Broker {
+    /// A compaction that is due, to be run; at most one is under way.
+    pub fn take_compaction(&mut self, now_ms: i64) -> Option<CompactionJob> {
+        if now_ms < self.next_compaction_ms {
+            return None;
+        }
+        let key_bytes = self.configs.long("log.cleaner.dedupe.buffer.size");
+        let key_bytes_max = usize::try_from(key_bytes).unwrap_or(usize::MAX);
+        let mut candidates: Vec<(LogId, CompactionRules)> = Vec::new();
+        let is_enabled = self.configs.flag("log.cleaner.enable");
+        for topic in self
+            .topics
+            .iter()
+            .filter(|topic| is_enabled && topic.settings.compact)
+        {
+            let settings = &topic.settings;
+            let rules = CompactionRules {
+                min_dirty_ratio: settings.min_cleanable_ratio,
+                min_lag_ms: settings.min_compaction_lag_ms,
+                delete_retention_ms: settings.delete_retention_ms,
+                key_bytes_max,
+            };
+            candidates.extend(topic.partitions.iter().map(|log| (*log, rules)));
+        }
+        for (log, rules) in candidates.iter() {
+            let job = self
+                .log
+                .compaction(now_ms, *log, *rules, || Box::new(Cleaner::default()));
+            if job.is_some() {
+                return job;
+            }
+        }
+        self.next_compaction_ms = now_ms.saturating_add(self.configs.long("log.cleaner.backoff.ms").max(1));
+        // Only what is in segments can be compacted.
+        if candidates.iter().any(|(log, _)| self.log.has_unflushed(*log)) {
+            self.log.request_checkpoint();
+        }
+        None
+    }
+
+    /// A compaction is done.
+    pub fn on_compaction(&mut self, outcome: millstream_log::CompactionOutcome) {
+        match self.log.on_compaction(outcome) {
+            Ok(()) => self.next_compaction_ms = 0, // look for the next log at once
+            Err(error) => tracing::warn!(%error, "compaction failed; it will be tried again"),
+        }
+        if self.log.has_garbage() {
+            self.log.request_checkpoint();
+        }
+    }
+}
+
+/// Reads and rewrites records.
+#[derive(Default)]
+struct Cleaner {
+    decompressor: Decompressor,
+    compressor: Compressor,
+}
+
+impl Cleaner {
+    fn open(&mut self, batch: &[u8]) -> io::Result<(RecordBatch, Bytes)> {
+        let batch = RecordBatch::read(&Bytes::copy_from_slice(batch)).map_err(io::Error::other)?;
+        let limit = batch.data().len().saturating_mul(INFLATION_FACTOR);
+        let data = batch
+            .records_data(&mut self.decompressor, limit)
+            .map_err(io::Error::other)?;
+        Ok((batch, data))
+    }
+}
+
+impl RecordCleaner for Cleaner {
+    fn visit(&mut self, batch: &[u8], visit: &mut dyn FnMut(CleanRecord<'_>)) -> io::Result<()> {
+        let (batch, data) = self.open(batch)?;
+        for record in batch.records(&data) {
+            let record = record.map_err(io::Error::other)?;
+            visit(CleanRecord {
+                offset: record.offset,
+                key: record.key,
+                is_tombstone: record.value.is_none(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Records are copied as they are: their deltas still fit, as base offset and base timestamp stay.
+    fn retain(&mut self, batch: &[u8], keep: &mut dyn FnMut(i64) -> bool) -> io::Result<Vec<u8>> {
+        let (parsed, data) = self.open(batch)?;
+        let offsets: Vec<i64> = parsed
+            .records(&data)
+            .map(|record| record.map(|record| record.offset))
+            .collect::<Result<_, _>>()
+            .map_err(io::Error::other)?;
+        let mut records = Vec::with_capacity(data.len());
+        let (mut position, mut count) = (0, 0i32);
+        for offset in offsets {
+            let start = position;
+            let length = read_varint(&data, &mut position).and_then(|length| usize::try_from(length).ok());
+            let end = length
+                .and_then(|length| position.checked_add(length))
+                .filter(|end| *end <= data.len());
+            position = end.ok_or(io::ErrorKind::InvalidData)?;
+            if keep(offset) {
+                records.extend_from_slice(&data[start..position]);
+                count += 1;
+            }
+        }
+        let mut rewritten = batch
+            .get(..HEADER_SIZE)
+            .ok_or(io::ErrorKind::InvalidData)?
+            .to_vec();
+        let codec = parsed.header.attributes.codec().map_err(io::Error::other)?;
+        self.compressor
+            .compress_into(codec, &records, &mut rewritten)
+            .map_err(io::Error::other)?;
+        let length = i32::try_from(rewritten.len() - LENGTH_PREFIX).map_err(io::Error::other)?;
+        rewritten[LENGTH_AT..LENGTH_AT + 4].copy_from_slice(&length.to_be_bytes());
+        rewritten[COUNT_AT..COUNT_AT + 4].copy_from_slice(&count.to_be_bytes());
+        recompute_crc(&mut rewritten);
+        Ok(rewritten)
+    }
+}

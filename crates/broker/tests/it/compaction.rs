@@ -1,0 +1,253 @@
+//! Compacted topics: the last value of each key stays, and what transactions and tombstones need.
+
+use crate::driver::{Driver, batch_of, producer};
+use bytes::Bytes;
+use millstream_kafka_wire::ErrorCode;
+use millstream_kafka_wire::compression::{Codec, Compressor};
+use millstream_kafka_wire::messages::*;
+use millstream_kafka_wire::record_batch::{BatchBuilder, BatchProducer, batches};
+use millstream_types::{Rng, SeededRng};
+use std::collections::BTreeMap;
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn keyed(producer: BatchProducer, codec: Codec, timestamp: i64, records: &[(&str, Option<&str>)]) -> Bytes {
+    let mut builder = BatchBuilder::new(codec).with_producer(producer);
+    for (key, value) in records {
+        builder.append(timestamp, Some(key.as_bytes()), value.map(str::as_bytes), &[]);
+    }
+    builder.build(&mut Compressor::default()).unwrap().into()
+}
+
+impl Driver {
+    fn put(&mut self, records: &[(&str, Option<&str>)]) {
+        let records = keyed(BatchProducer::NONE, Codec::Lz4, self.now, records);
+        assert_eq!(self.produce("c", 0, records).0, ErrorCode::NONE);
+    }
+
+    /// A compacted topic that closes its segment at each checkpoint.
+    fn compacted(delete_retention: &str) -> Driver {
+        let mut driver = Driver::new();
+        let configs = [
+            ("cleanup.policy", "compact"),
+            ("segment.ms", "1"),
+            ("min.cleanable.dirty.ratio", "0.01"),
+            ("delete.retention.ms", delete_retention),
+        ];
+        driver.create_with("c", 1, &configs);
+        driver
+    }
+
+    fn close_segment(&mut self) {
+        self.broker.request_checkpoint();
+        self.settle();
+        self.advance(10);
+    }
+
+    fn compact(&mut self) {
+        self.close_segment();
+        self.put(&[("pad", Some("pad"))]);
+        self.close_segment();
+        self.advance(20_000);
+        self.broker.request_checkpoint();
+        self.settle();
+    }
+
+    /// Offsets, keys and values that are left.
+    fn left(&mut self) -> Vec<(i64, String, Option<String>)> {
+        let (mut offset, mut left) = (self.offset_at("c", 0, -2), Vec::new());
+        let end = self.offset_at("c", 0, -1);
+        while offset < end {
+            let data = self.fetch("c", 0, offset, 0);
+            assert_eq!(data.error_code, ErrorCode::NONE);
+            let before = offset;
+            for batch in batches(data.records.unwrap_or_default()).map(Result::unwrap) {
+                batch.verify_checksum().unwrap();
+                offset = batch.header.base_offset + i64::from(batch.header.last_offset_delta) + 1;
+                if batch.header.attributes.is_control() {
+                    continue;
+                }
+                let data = batch.records_data(&mut Default::default(), 1 << 30).unwrap();
+                for record in batch.records(&data).map(Result::unwrap) {
+                    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                    left.push((record.offset, text(record.key.unwrap()), record.value.map(text)));
+                }
+            }
+            assert!(offset > before, "a reader hangs at {offset} of {end}");
+        }
+        left
+    }
+
+    fn keys_left(&mut self) -> Vec<(String, Option<String>)> {
+        let left = self.left().into_iter().filter(|(_, key, _)| key != "pad");
+        left.map(|(_, key, value)| (key, value)).collect()
+    }
+}
+
+fn pairs(expected: &[(&str, Option<&str>)]) -> Vec<(String, Option<String>)> {
+    expected
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), value.map(str::to_owned)))
+        .collect()
+}
+
+#[test]
+fn the_last_value_of_each_key_stays_at_its_offset() {
+    let mut driver = Driver::compacted("86400000");
+    driver.put(&[("a", Some("1")), ("b", Some("1")), ("a", Some("2"))]);
+    driver.close_segment();
+    driver.put(&[("b", Some("2")), ("c", Some("1"))]);
+    driver.compact();
+    let expected = [(2, "a", "2"), (3, "b", "2"), (4, "c", "1")];
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(offset, k, v)| (*offset, (*k).to_owned(), Some((*v).to_owned())))
+        .collect();
+    assert_eq!(driver.left()[..3], expected);
+    for restart in [Driver::crash, Driver::restart] {
+        restart(&mut driver);
+        assert_eq!(driver.left()[..3], expected);
+    }
+    driver.put(&[("a", Some("3"))]);
+    driver.compact();
+    assert_eq!(
+        driver.keys_left(),
+        pairs(&[("b", Some("2")), ("c", Some("1")), ("a", Some("3"))])
+    );
+    assert_eq!(driver.offset_at("c", 0, -2), 0, "the start does not move");
+}
+
+#[test]
+fn a_tombstone_stays_for_a_while_after_it_was_first_cleaned() {
+    let mut driver = Driver::compacted("7200000");
+    driver.put(&[("a", Some("1")), ("b", Some("1"))]);
+    driver.put(&[("a", None)]);
+    driver.compact();
+    assert_eq!(driver.keys_left(), pairs(&[("b", Some("1")), ("a", None)]));
+    driver.advance(HOUR_MS);
+    driver.compact();
+    assert_eq!(driver.keys_left(), pairs(&[("b", Some("1")), ("a", None)]));
+    driver.restart();
+    driver.advance(HOUR_MS);
+    driver.compact();
+    assert_eq!(driver.keys_left(), pairs(&[("b", Some("1"))]));
+}
+
+#[test]
+fn aborted_records_do_not_shadow_committed_ones_and_markers_stay_with_their_data() {
+    let mut driver = Driver::compacted("0");
+    let request = InitProducerIdRequest {
+        transactional_id: Some("tx".into()),
+        transaction_timeout_ms: 600_000,
+        producer_id: -1,
+        producer_epoch: -1,
+        ..Default::default()
+    };
+    let init = driver.call(request);
+    let mut epoch = init.producer_epoch;
+    for (value, committed) in [("kept", true), ("aborted", false)] {
+        let by = BatchProducer {
+            transactional: true,
+            ..producer(init.producer_id, epoch, 0)
+        };
+        let records = keyed(
+            by,
+            Codec::Zstd,
+            driver.now,
+            &[("a", Some(value)), (value, Some("own"))],
+        );
+        let mut request = driver.produce_request("c", 0, records);
+        request.transactional_id = Some("tx".into());
+        request.topic_data[0].name = Default::default();
+        let code = driver.call(request).responses[0].partition_responses[0].error_code;
+        assert_eq!(code, ErrorCode::NONE);
+        let ended = driver.call(EndTxnRequest {
+            transactional_id: "tx".into(),
+            producer_id: init.producer_id,
+            producer_epoch: epoch,
+            committed,
+        });
+        epoch = ended.producer_epoch;
+    }
+    driver.compact();
+    let expected = pairs(&[("a", Some("kept")), ("kept", Some("own"))]);
+    assert_eq!(driver.keys_left(), expected);
+    assert_eq!(driver.values("c", 0, true)[..2], ["kept", "own"]);
+    driver.restart();
+    driver.compact();
+    assert_eq!(
+        driver.values("c", 0, true)[..2],
+        ["kept", "own"],
+        "the commit is known as long as its data is there"
+    );
+}
+
+#[test]
+fn an_open_transaction_stops_compaction_before_it() {
+    let mut driver = Driver::compacted("86400000");
+    driver.put(&[("a", Some("1"))]);
+    let request = InitProducerIdRequest {
+        transactional_id: Some("tx".into()),
+        transaction_timeout_ms: 900_000,
+        producer_id: -1,
+        producer_epoch: -1,
+        ..Default::default()
+    };
+    let init = driver.call(request);
+    let by = BatchProducer {
+        transactional: true,
+        ..producer(init.producer_id, 0, 0)
+    };
+    let mut request = driver.produce_request("c", 0, batch_of(by, Codec::None, driver.now, &["open"]));
+    request.transactional_id = Some("tx".into());
+    request.topic_data[0].name = Default::default();
+    driver.call(request);
+    driver.put(&[("a", Some("2"))]);
+    driver.compact();
+    assert_eq!(driver.keys_left().iter().filter(|(key, _)| key == "a").count(), 2);
+}
+
+#[test]
+fn random_histories_keep_the_last_value_of_each_key() {
+    for seed in 0..8 {
+        let rng = SeededRng::new(seed);
+        let mut driver = Driver::compacted("0");
+        let mut last: BTreeMap<String, Option<String>> = BTreeMap::new();
+        for step in 0..60 {
+            match rng.below(10) {
+                0 => driver.compact(),
+                1 => driver.crash(),
+                2 => driver.restart(),
+                3 => driver.close_segment(),
+                _ => {
+                    let key = format!("k{}", rng.below(8));
+                    let value = (rng.below(5) > 0).then(|| format!("v{step}"));
+                    driver.put(&[(&key, value.as_deref())]);
+                    last.insert(key, value);
+                }
+            }
+        }
+        for round in 0..4 {
+            driver.compact();
+            let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
+            for (key, value) in driver.keys_left() {
+                found.insert(key, value);
+            }
+            for (key, value) in &last {
+                let is_right = found.get(key) == Some(value) || value.is_none() && !found.contains_key(key);
+                assert!(
+                    is_right,
+                    "seed {seed}, round {round}: {key} is {:?}, not {value:?}",
+                    found.get(key)
+                );
+            }
+        }
+        let left = driver.keys_left();
+        let values = last.values().filter(|value| value.is_some()).count();
+        assert_eq!(
+            left.len(),
+            values,
+            "seed {seed}: superfluous records stay in {left:?}"
+        );
+    }
+}

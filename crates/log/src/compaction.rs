@@ -1,0 +1,397 @@
+//! Compaction: of records with the same key, only the last one stays.
+//!
+//! Only closed segments below the last stable offset are cleaned, so that every transaction in them is decided: records of
+//! aborted ones go and never shadow committed ones. Markers are not keyed records: one goes when no data of its
+//! transaction is left and, like a tombstone, only `delete.retention.ms` after its segment was first cleaned, so
+//! that a reader who has seen the old value meets its end. Offsets never change; a batch keeps its place with fewer records.
+//!
+//! A cleaned segment is a new file of the next generation beside the old one; the next checkpoint's manifest names it, and
+//! the old file is removed after that. Producers are in the manifest, not rebuilt from segments, so no empty batches
+//! have to be kept for them. Keys and records are the owner's to read: see [`RecordCleaner`].
+
+use crate::batch::{BatchHeader, HEADER_BYTES};
+use crate::log::{Log, LogId};
+use crate::producer::AbortedTransaction;
+use crate::segment::{BatchPlace, IndexEntry, Segment, directory, write_indexes};
+use millstream_types::storage::{OpenMode, Storage, StorageFile, read_full_at};
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
+
+/// A record as compaction sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct CleanRecord<'a> {
+    /// Its offset.
+    pub offset: i64,
+    /// Its key; records without one do not survive compaction.
+    pub key: Option<&'a [u8]>,
+    /// Whether its value is null: it deletes its key.
+    pub is_tombstone: bool,
+}
+
+/// Reads and rewrites the records of batches for compaction.
+pub trait RecordCleaner: Send {
+    /// Calls `visit` for each record.
+    fn visit(&mut self, batch: &[u8], visit: &mut dyn FnMut(CleanRecord<'_>)) -> io::Result<()>;
+    /// The batch with only the records that `keep` wants, its offsets unchanged.
+    fn retain(&mut self, batch: &[u8], keep: &mut dyn FnMut(i64) -> bool) -> io::Result<Vec<u8>>;
+}
+
+/// How a log is compacted.
+#[derive(Debug, Clone, Copy)]
+pub struct CompactionRules {
+    /// `min.cleanable.dirty.ratio`
+    pub min_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`
+    pub min_lag_ms: i64,
+    /// `delete.retention.ms`
+    pub delete_retention_ms: i64,
+    /// How much memory keys may take (`log.cleaner.dedupe.buffer.size`).
+    pub key_bytes_max: usize,
+}
+
+/// Compaction of one log. Run it on any thread and give the outcome back.
+pub struct CompactionJob {
+    log: LogId,
+    storage: Arc<dyn Storage>,
+    cleaner: Box<dyn RecordCleaner>,
+    segments: Vec<Segment>,
+    aborted: Vec<AbortedTransaction>,
+    rules: CompactionRules,
+    now_ms: i64,
+}
+
+/// What became of a [`CompactionJob`].
+#[derive(Debug)]
+pub struct CompactionOutcome {
+    log: LogId,
+    /// Old segments with what replaces them; `None` if nothing is left of one.
+    replaced: Vec<(Segment, Option<Segment>)>,
+    cleaned_to: i64,
+    result: io::Result<()>,
+}
+
+/// A rough price of an entry of the key map beside the key itself.
+const KEY_OVERHEAD_BYTES: usize = 64;
+
+impl Log {
+    /// Prepares the compaction of a log if enough of it is dirty and no other compaction runs.
+    pub fn compaction(
+        &mut self,
+        now_ms: i64,
+        log: LogId,
+        rules: CompactionRules,
+        cleaner: impl FnOnce() -> Box<dyn RecordCleaner>,
+    ) -> Option<CompactionJob> {
+        let partition = self.partitions.get(&log)?;
+        if self.compaction_running || partition.quarantine.is_some() {
+            return None;
+        }
+        let stable = partition.offsets().last_stable;
+        let closed = partition.segments.len().saturating_sub(1);
+        let may_clean = |segment: &&Segment| {
+            let is_old =
+                rules.min_lag_ms == 0 || segment.max_timestamp <= now_ms.saturating_sub(rules.min_lag_ms);
+            segment.end_offset <= stable && is_old
+        };
+        let segments: Vec<Segment> = partition.segments[..closed]
+            .iter()
+            .take_while(may_clean)
+            .copied()
+            .collect();
+        let bytes = |dirty: bool| -> u64 {
+            let chosen = segments
+                .iter()
+                .filter(|segment| !dirty || segment.end_offset > partition.cleaned_offset);
+            chosen.map(|segment| segment.bytes).sum()
+        };
+        let (dirty, all) = (bytes(true), bytes(false));
+        if dirty == 0 || (dirty as f64) < rules.min_dirty_ratio * all as f64 {
+            return None;
+        }
+        let (from, to) = (segments.first()?.base_offset, segments.last()?.end_offset);
+        let aborted = partition.producers.aborted_in(from, to);
+        self.compaction_running = true;
+        let (storage, cleaner) = (self.storage.clone(), cleaner());
+        Some(CompactionJob {
+            log,
+            storage,
+            cleaner,
+            segments,
+            aborted,
+            rules,
+            now_ms,
+        })
+    }
+
+    /// Takes in a compaction. A failed one changes nothing: what it wrote is removed and it is tried again later.
+    pub fn on_compaction(&mut self, outcome: CompactionOutcome) -> io::Result<()> {
+        self.compaction_running = false;
+        let log = outcome.log;
+        let is_done = outcome.result.is_ok();
+        for (old, new) in outcome.replaced {
+            let partition = self.partitions.get_mut(&log).filter(|_| is_done);
+            let place = partition.and_then(|partition| {
+                partition.read_hint = None;
+                let same =
+                    |each: &Segment| each.base_offset == old.base_offset && each.generation == old.generation;
+                let index = partition.segments.iter().position(same)?;
+                Some((partition, index))
+            });
+            match (place, new) {
+                (Some((partition, index)), Some(new)) => partition.segments[index] = new,
+                (Some((partition, index)), None) => _ = partition.segments.remove(index),
+                (None, new) => {
+                    self.garbage.extend(new.iter().flat_map(|new| new.files(log)));
+                    continue;
+                }
+            }
+            self.files.forget(log, old.base_offset);
+            self.garbage.extend(old.files(log));
+        }
+        if let Some(partition) = self.partitions.get_mut(&log).filter(|_| is_done) {
+            partition.cleaned_offset = partition.cleaned_offset.max(outcome.cleaned_to);
+        }
+        outcome.result
+    }
+}
+
+impl CompactionJob {
+    /// Reads keys, then writes each segment anew without what they make superfluous.
+    pub fn run(mut self) -> CompactionOutcome {
+        let mut replaced = Vec::new();
+        let result = self.clean(&mut replaced);
+        let cleaned_to = replaced
+            .last()
+            .map_or(0, |(old, _): &(Segment, Option<Segment>)| old.end_offset);
+        CompactionOutcome {
+            log: self.log,
+            replaced,
+            cleaned_to,
+            result,
+        }
+    }
+
+    fn clean(&mut self, replaced: &mut Vec<(Segment, Option<Segment>)>) -> io::Result<()> {
+        let keys = self.read_keys()?;
+        let mut alive = BTreeSet::new();
+        for segment in self.segments.clone() {
+            if segment.base_offset >= keys.end {
+                break; // there was no room for its keys
+            }
+            let cleaned = self.clean_segment(&segment, &keys, &mut alive)?;
+            replaced.push((segment, cleaned));
+        }
+        self.storage.sync_directory(&directory(self.log))
+    }
+
+    /// The last offset of each key, of whole segments as far as there is room; of one segment in any case.
+    fn read_keys(&mut self) -> io::Result<Keys> {
+        let mut keys = Keys {
+            last: HashMap::new(),
+            end: 0,
+        };
+        let mut bytes = 0usize;
+        for segment in self.segments.clone() {
+            if bytes > self.rules.key_bytes_max {
+                break;
+            }
+            let mut batches = Batches::open(self.storage.as_ref(), self.log, &segment)?;
+            while let Some((header, batch)) = batches.next()? {
+                if header.is_control() || self.is_aborted(&header) {
+                    continue;
+                }
+                self.cleaner.visit(batch, &mut |record| {
+                    if let Some(key) = record.key
+                        && keys.last.insert(key.to_vec(), record.offset).is_none()
+                    {
+                        bytes += key.len() + KEY_OVERHEAD_BYTES;
+                    }
+                })?;
+            }
+            keys.end = segment.end_offset;
+        }
+        Ok(keys)
+    }
+
+    fn is_aborted(&self, header: &BatchHeader) -> bool {
+        let within = |each: &AbortedTransaction| {
+            each.producer_id == header.producer_id
+                && (each.first_offset..=each.last_offset).contains(&header.base_offset)
+        };
+        header.is_transactional() && self.aborted.iter().any(within)
+    }
+
+    /// Writes what stays of a segment; `alive` are producers with data since their last marker.
+    fn clean_segment(
+        &mut self,
+        segment: &Segment,
+        keys: &Keys,
+        alive: &mut BTreeSet<i64>,
+    ) -> io::Result<Option<Segment>> {
+        let is_expired = segment.cleaned_ms > 0
+            && segment.cleaned_ms.saturating_add(self.rules.delete_retention_ms) <= self.now_ms;
+        let cleaned_ms = if segment.cleaned_ms > 0 {
+            segment.cleaned_ms
+        } else {
+            self.now_ms.max(1)
+        };
+        let fresh = Segment::new(segment.base_offset, segment.created_ms);
+        let new = Segment {
+            generation: segment.generation + 1,
+            cleaned_ms,
+            ..fresh
+        };
+        let storage = self.storage.clone();
+        let mut output = Output::create(storage.as_ref(), self.log, new)?;
+        let mut batches = Batches::open(self.storage.as_ref(), self.log, segment)?;
+        while let Some((header, batch)) = batches.next()? {
+            if header.is_control() {
+                let ends_data = alive.remove(&header.producer_id);
+                if ends_data || !is_expired {
+                    output.push(&header, batch)?;
+                }
+                continue;
+            }
+            if self.is_aborted(&header) {
+                continue;
+            }
+            let kept = self.clean_batch(&header, batch, keys, is_expired)?;
+            if header.is_transactional() && kept.is_some() {
+                alive.insert(header.producer_id);
+            }
+            match kept {
+                None => {}
+                Some(None) => output.push(&header, batch)?,
+                Some(Some(rewritten)) => output.push(&header, &rewritten)?,
+            }
+        }
+        output.finish(segment.end_offset)
+    }
+
+    /// `None` if nothing stays of a batch, `Some(None)` if all of it does, else what does.
+    fn clean_batch(
+        &mut self,
+        header: &BatchHeader,
+        batch: &[u8],
+        keys: &Keys,
+        is_expired: bool,
+    ) -> io::Result<Option<Option<Vec<u8>>>> {
+        let mut kept = BTreeSet::new();
+        let mut count = 0;
+        self.cleaner.visit(batch, &mut |record| {
+            count += 1;
+            let is_last = record
+                .key
+                .is_some_and(|key| keys.last.get(key) == Some(&record.offset));
+            if is_last && !(record.is_tombstone && is_expired) {
+                kept.insert(record.offset);
+            }
+        })?;
+        if kept.is_empty() {
+            return Ok(None);
+        }
+        if kept.len() == count && count == header.record_count as usize {
+            return Ok(Some(None));
+        }
+        self.cleaner
+            .retain(batch, &mut |offset| kept.contains(&offset))
+            .map(|rewritten| Some(Some(rewritten)))
+    }
+}
+
+struct Keys {
+    last: HashMap<Vec<u8>, i64>,
+    /// The offset up to which all keys are known.
+    end: i64,
+}
+
+/// The batches of a segment, one after the other.
+struct Batches {
+    file: Arc<dyn StorageFile>,
+    position: u64,
+    end: u64,
+    buffer: Vec<u8>,
+}
+
+impl Batches {
+    fn open(storage: &dyn Storage, log: LogId, segment: &Segment) -> io::Result<Self> {
+        let file = storage.open(&segment.path(log, ".log"), OpenMode::Read)?;
+        Ok(Batches {
+            file,
+            position: 0,
+            end: segment.bytes,
+            buffer: Vec::new(),
+        })
+    }
+
+    fn next(&mut self) -> io::Result<Option<(BatchHeader, &[u8])>> {
+        if self.position >= self.end {
+            return Ok(None);
+        }
+        self.read(HEADER_BYTES)?;
+        let size = BatchHeader::parse(&self.buffer).map_err(io::Error::other)?.size();
+        if size as u64 > self.end - self.position {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.read(size)?;
+        let header = BatchHeader::check(&self.buffer).map_err(io::Error::other)?;
+        self.position += size as u64;
+        Ok(Some((header, &self.buffer)))
+    }
+
+    fn read(&mut self, len: usize) -> io::Result<()> {
+        self.buffer.resize(len, 0);
+        let read = read_full_at(self.file.as_ref(), &mut self.buffer, self.position)?;
+        if read == len {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
+    }
+}
+
+/// A segment that is being written.
+struct Output<'a> {
+    storage: &'a dyn Storage,
+    log: LogId,
+    segment: Segment,
+    file: Arc<dyn StorageFile>,
+    entries: Vec<IndexEntry>,
+}
+
+impl<'a> Output<'a> {
+    fn create(storage: &'a dyn Storage, log: LogId, segment: Segment) -> io::Result<Self> {
+        let file = storage.open(&segment.path(log, ".log"), OpenMode::Truncate)?;
+        Ok(Output {
+            storage,
+            log,
+            segment,
+            file,
+            entries: Vec::new(),
+        })
+    }
+
+    fn push(&mut self, header: &BatchHeader, batch: &[u8]) -> io::Result<()> {
+        self.file.write_at(batch, self.segment.bytes)?;
+        let place = BatchPlace {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            max_timestamp: header.max_timestamp,
+            len: batch.len() as u64,
+        };
+        self.entries.extend(self.segment.extend(&place));
+        Ok(())
+    }
+
+    fn finish(mut self, end_offset: i64) -> io::Result<Option<Segment>> {
+        if self.segment.bytes == 0 {
+            self.storage.remove(&self.segment.path(self.log, ".log"))?;
+            return Ok(None);
+        }
+        self.segment.end_offset = end_offset;
+        self.file.sync_data()?;
+        write_indexes(self.storage, (self.log, &self.segment), (0, &self.entries), true)?;
+        Ok(Some(self.segment))
+    }
+}
