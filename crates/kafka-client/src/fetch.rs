@@ -98,13 +98,7 @@ impl Shared {
 impl Fetcher {
     /// Starts the background task; call it inside of a tokio runtime.
     pub fn start(client: KafkaClient, config: FetchConfig) -> Self {
-        let connection = client.config();
-        let core = FetchCore::new(
-            config,
-            connection.client_rack.clone(),
-            connection.api_timeout,
-            client.retry_backoff(),
-        );
+        let core = FetchCore::new(config, client.config());
         let shared = Arc::new(Shared {
             core: Mutex::new(core),
             changed: Notify::new(),

@@ -12,7 +12,7 @@ use super::FetchEvent;
 use crate::TopicPartition;
 use crate::admin::OffsetSpec;
 use crate::backoff::Backoff;
-use crate::config::{FetchConfig, IsolationLevel, OffsetReset};
+use crate::config::{ConnectionConfig, FetchConfig, IsolationLevel, OffsetReset};
 use crate::error::ClientError;
 use crate::metadata::ClusterMetadata;
 
@@ -89,6 +89,8 @@ pub(super) struct FetchCore {
     pub config: FetchConfig,
     pub rack: KafkaString,
     pub give_up_after_ms: u64,
+    metadata_max_age_ms: u64,
+    metadata_at_ms: u64,
     pub backoff: Backoff,
     pub partitions: BTreeMap<TopicPartition, PartitionState>,
     pub busy_nodes: BTreeSet<i32>,
@@ -102,12 +104,14 @@ pub(super) struct FetchCore {
 }
 
 impl FetchCore {
-    pub fn new(config: FetchConfig, rack: String, give_up_after: Duration, backoff: Backoff) -> Self {
+    pub fn new(config: FetchConfig, connection: &ConnectionConfig) -> Self {
         FetchCore {
             config,
-            rack: rack.into(),
-            give_up_after_ms: u64::try_from(give_up_after.as_millis()).unwrap_or(u64::MAX),
-            backoff,
+            rack: (&connection.client_rack).into(),
+            give_up_after_ms: millis(connection.api_timeout),
+            metadata_max_age_ms: millis(connection.metadata_max_age),
+            metadata_at_ms: 0,
+            backoff: Backoff::new(connection.retry_backoff, connection.retry_backoff_max),
             partitions: BTreeMap::new(),
             busy_nodes: BTreeSet::new(),
             stale_topics: BTreeSet::new(),
@@ -245,6 +249,13 @@ impl FetchCore {
     }
 
     fn plan_refresh(&mut self, plan: &mut Plan, now_ms: u64) {
+        let too_old_at_ms = self.metadata_at_ms.saturating_add(self.metadata_max_age_ms);
+        if now_ms >= too_old_at_ms {
+            self.stale_topics
+                .extend(self.partitions.keys().map(|partition| partition.topic.clone()));
+        } else {
+            plan.wake_at(too_old_at_ms);
+        }
         if self.stale_topics.is_empty() {
             return;
         }
@@ -271,8 +282,13 @@ impl FetchCore {
             .filter(|partition| metadata.leader(&partition.topic, partition.partition).is_none())
             .map(|partition| partition.topic.clone())
             .collect();
-        if missing.is_empty() && error.is_none() {
-            self.refresh_failures = 0;
+        if error.is_none() {
+            self.metadata_at_ms = now_ms;
+            // What was noted while this was on its way has its answer.
+            self.stale_topics.clear();
+            if missing.is_empty() {
+                self.refresh_failures = 0;
+            }
         }
         let wait = self.backoff.wait(self.refresh_failures, rng);
         self.refresh_failures += 1;

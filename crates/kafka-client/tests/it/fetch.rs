@@ -328,6 +328,21 @@ async fn a_topic_that_was_made_anew_is_not_taken_for_the_old_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn metadata_is_asked_for_again_when_it_is_old() {
+    let fake = Fake::new(&[("t", 1)], true);
+    let fetcher = start(&fake, &[]);
+    fetcher.assign(t(0), 0);
+    tokio::time::sleep(Duration::from_secs(1000)).await;
+    let asked = fake
+        .lock()
+        .log
+        .iter()
+        .filter(|api| **api == ApiKey::Metadata)
+        .count();
+    assert_eq!(asked, 4, "at the start and every five minutes");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_waker_is_called_for_threads_that_do_not_await() {
     let fake = Fake::new(&[("t", 1)], true);
     append(&fake, 0, None, &["a"]);

@@ -127,6 +127,13 @@ async fn lost_requests_and_lost_answers_neither_lose_nor_double_nor_reorder() {
     survives(&fake, &[], 30).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_second_batch_never_takes_the_place_of_a_refused_first_one() {
+    let fake = Fake::new(&[("t", 1)], true);
+    fake.fault(ApiKey::Produce, [Fault::Code(ErrorCode::NOT_LEADER_OR_FOLLOWER)]);
+    survives(&fake, &[], 10).await;
+}
+
 fn any_fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         4 => Just(Fault::Pass),
