@@ -200,23 +200,34 @@ impl Change {
         Ok(writer.into_bytes())
     }
 
-    fn write(&self, w: &mut Writer) -> Encoded {
-        let mut kind = |kind: u8| {
-            w.i8(kind as i8);
-            w.i8(VERSION as i8);
-        };
+    fn kind(&self) -> i8 {
         match self {
-            Change::Cluster { id } => {
-                kind(1);
-                w.string(id, true)
-            }
+            Change::Cluster { .. } => 1,
+            Change::Topic { .. } => 2,
+            Change::TopicDeleted { .. } => 3,
+            Change::Configs { .. } => 4,
+            Change::ProducerIds { .. } => 5,
+            Change::Offsets { .. } => 6,
+            Change::OffsetsDeleted { .. } => 7,
+            Change::GroupDeleted { .. } => 8,
+            Change::Group { .. } => 9,
+            Change::Transaction(_) => 10,
+            Change::TransactionOffsets { .. } => 11,
+            Change::TransactionDeleted { .. } => 12,
+            Change::Row { .. } => 13,
+        }
+    }
+
+    fn write(&self, w: &mut Writer) -> Encoded {
+        w.i8(self.kind());
+        w.i8(VERSION as i8);
+        match self {
             Change::Topic {
                 id,
                 name,
                 partitions,
                 configs,
             } => {
-                kind(2);
                 w.uuid(*id);
                 w.string(name, true)?;
                 w.array(partitions, true, |w, log| {
@@ -226,60 +237,40 @@ impl Change {
                 write_map(w, configs)
             }
             Change::TopicDeleted { id } => {
-                kind(3);
                 w.uuid(*id);
                 Ok(())
             }
-            Change::Configs {
-                kind: resource,
-                name,
-                configs,
-            } => {
-                kind(4);
-                w.i8(*resource as i8);
+            Change::Configs { kind, name, configs } => {
+                w.i8(*kind as i8);
                 w.string(&KafkaString::from(name), true)?;
                 write_map(w, configs)
             }
             Change::ProducerIds { next } => {
-                kind(5);
                 w.i64(*next);
                 Ok(())
             }
             Change::Offsets { group, offsets } => {
-                kind(6);
                 w.string(group, true)?;
                 w.array(offsets, true, write_offset)
             }
             Change::OffsetsDeleted { group, partitions } => {
-                kind(7);
                 w.string(group, true)?;
                 w.array(partitions, true, write_partition)
             }
-            Change::GroupDeleted { group } => {
-                kind(8);
-                w.string(group, true)
-            }
+            Change::Cluster { id }
+            | Change::GroupDeleted { group: id }
+            | Change::TransactionDeleted { id } => w.string(id, true),
             Change::Group { group, state } => {
-                kind(9);
                 w.string(group, true)?;
                 w.bytes(state, true)
             }
-            Change::Transaction(state) => {
-                kind(10);
-                write_transaction(w, state)
-            }
+            Change::Transaction(state) => write_transaction(w, state),
             Change::TransactionOffsets { id, group, offsets } => {
-                kind(11);
                 w.string(id, true)?;
                 w.string(group, true)?;
                 w.array(offsets, true, write_offset)
             }
-            Change::TransactionDeleted { id } => {
-                kind(12);
-                w.string(id, true)
-            }
             Change::Row { table, key, value } => {
-                kind(13);
                 w.i8(*table as i8);
                 w.bytes(key, true)?;
                 w.nullable_bytes(value.as_ref(), true)

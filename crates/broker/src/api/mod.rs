@@ -77,11 +77,6 @@ pub(crate) fn dispatch(
         Request::DescribeGroups(request) => groups::describe(broker, version, &request),
         Request::DeleteGroups(request) => groups::delete(broker, now_ms, &request),
         Request::OffsetDelete(request) => groups::delete_offsets(broker, now_ms, &request),
-        Request::ApiVersions(request) => api_versions::handle(version, &request),
-        Request::CreateTopics(request) => create_topics::handle(broker, now_ms, &request),
-        Request::DeleteTopics(request) => delete_topics::handle(broker, now_ms, version, &request),
-        Request::DeleteRecords(request) => delete_records::handle(broker, now_ms, &request),
-        Request::CreatePartitions(request) => create_partitions::handle(broker, now_ms, &request),
         Request::InitProducerId(request) => {
             init_producer_id::handle(broker, now_ms, context, version, &request)
         }
@@ -91,11 +86,29 @@ pub(crate) fn dispatch(
         Request::AddOffsetsToTxn(request) => transactions::add_offsets(broker, now_ms, version, &request),
         Request::EndTxn(request) => transactions::end_transaction(broker, now_ms, version, &request),
         Request::TxnOffsetCommit(request) => transactions::commit_offsets(broker, now_ms, version, &request),
+        Request::OffsetForLeaderEpoch(request) => leader_epoch::handle(broker, &request),
+        other => administer(broker, now_ms, context, version, other),
+    }
+}
+
+/// The same for requests that look after the broker rather than use it.
+fn administer(
+    broker: &mut Broker,
+    now_ms: i64,
+    context: &RequestContext,
+    version: i16,
+    request: Request,
+) -> Outcome {
+    match request {
+        Request::ApiVersions(request) => api_versions::handle(version, &request),
+        Request::CreateTopics(request) => create_topics::handle(broker, now_ms, &request),
+        Request::DeleteTopics(request) => delete_topics::handle(broker, now_ms, version, &request),
+        Request::DeleteRecords(request) => delete_records::handle(broker, now_ms, &request),
+        Request::CreatePartitions(request) => create_partitions::handle(broker, now_ms, &request),
         Request::WriteTxnMarkers(request) => describe_transactions::write_markers(broker, now_ms, &request),
         Request::DescribeProducers(request) => describe_transactions::producers(broker, &request),
         Request::DescribeTransactions(request) => describe_transactions::describe(broker, &request),
         Request::ListTransactions(request) => describe_transactions::list(broker, now_ms, &request),
-        Request::OffsetForLeaderEpoch(request) => leader_epoch::handle(broker, &request),
         Request::DescribeConfigs(request) => configs::describe(broker, &request),
         Request::AlterConfigs(request) => configs::alter(broker, now_ms, &request),
         Request::IncrementalAlterConfigs(request) => configs::alter_incrementally(broker, now_ms, &request),

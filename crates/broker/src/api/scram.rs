@@ -1,11 +1,13 @@
 //! DescribeUserScramCredentials, AlterUserScramCredentials.
 
 use crate::broker::{Broker, log_error_code};
+use crate::change::Change;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind, ScramCredential, ScramMechanism, scram_row};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, AlterUserScramCredentialsResult,
+    ScramCredentialDeletion, ScramCredentialUpsertion,
 };
 use millstream_kafka_wire::messages::describe_user_scram_credentials::{
     CredentialInfo, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
@@ -68,96 +70,85 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeUserScramCredentialsRe
     })
 }
 
+type Verdict = Result<(), (ErrorCode, &'static str)>;
+
+/// What becomes of each user of a request.
+#[derive(Default)]
+struct Alteration {
+    denied: Option<ErrorCode>,
+    seen: BTreeSet<(KafkaString, i8)>,
+    verdicts: BTreeMap<KafkaString, Verdict>,
+    changes: Vec<(KafkaString, Change)>,
+}
+
+impl Alteration {
+    /// Takes in one credential: a change to make, or why not.
+    fn add(&mut self, user: &KafkaString, mechanism: i8, change: Result<Change, (ErrorCode, &'static str)>) {
+        let is_new = self.seen.insert((user.clone(), mechanism));
+        let verdict = match (self.denied, change) {
+            (Some(code), _) => Err((code, "access to the cluster is denied")),
+            _ if user.is_empty() => Err((ErrorCode::UNACCEPTABLE_CREDENTIAL, "Username must not be empty")),
+            _ if !is_new => Err((
+                ErrorCode::DUPLICATE_RESOURCE,
+                "A user credential cannot be altered twice in the same request",
+            )),
+            (None, Err(refused)) => Err(refused),
+            (None, Ok(change)) => {
+                self.changes.push((user.clone(), change));
+                Ok(())
+            }
+        };
+        let entry = self.verdicts.entry(user.clone()).or_insert(Ok(()));
+        if entry.is_ok() {
+            *entry = verdict;
+        }
+    }
+
+    /// The changes of users of whom nothing was refused.
+    fn accepted(&self) -> Vec<Change> {
+        let is_accepted = |user: &KafkaString| self.verdicts.get(user).is_some_and(Result::is_ok);
+        self.changes
+            .iter()
+            .filter(|(user, _)| is_accepted(user))
+            .map(|(_, change)| change.clone())
+            .collect()
+    }
+}
+
 pub(crate) fn alter(broker: &mut Broker, now_ms: i64, request: &AlterUserScramCredentialsRequest) -> Outcome {
     let denied = broker
         .access(Operation::Alter, ResourceKind::Cluster, CLUSTER_NAME)
         .err();
-    let mut results: BTreeMap<KafkaString, Result<(), (ErrorCode, &'static str)>> = BTreeMap::new();
-    let mut changes = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut judge = |user: &KafkaString, mechanism: i8, verdict: Result<(), (ErrorCode, &'static str)>| {
-        let verdict = match denied {
-            Some(code) => Err((code, "access to the cluster is denied")),
-            None if user.is_empty() => {
-                Err((ErrorCode::UNACCEPTABLE_CREDENTIAL, "Username must not be empty"))
-            }
-            None if !seen.insert((user.clone(), mechanism)) => Err((
-                ErrorCode::DUPLICATE_RESOURCE,
-                "A user credential cannot be altered twice in the same request",
-            )),
-            None => verdict,
-        };
-        let entry = results.entry(user.clone()).or_insert(Ok(()));
-        if entry.is_ok() {
-            *entry = verdict;
-        }
+    let mut alteration = Alteration {
+        denied,
+        ..Alteration::default()
     };
     for deletion in &request.deletions {
-        let mechanism = ScramMechanism::from_code(deletion.mechanism);
-        let known = mechanism.filter(|mechanism| {
-            broker
-                .security
-                .scram()
-                .contains_key(&(deletion.name.clone(), *mechanism))
-        });
-        let verdict = match (mechanism, known) {
-            (None, _) => Err((ErrorCode::UNSUPPORTED_SASL_MECHANISM, "Unknown SCRAM mechanism")),
-            (_, None) => Err((
-                ErrorCode::RESOURCE_NOT_FOUND,
-                "Attempt to delete a user credential that does not exist",
-            )),
-            (_, Some(mechanism)) => {
-                changes.push((deletion.name.clone(), scram_row(&deletion.name, mechanism, None)));
-                Ok(())
-            }
-        };
-        judge(&deletion.name, deletion.mechanism, verdict);
+        alteration.add(&deletion.name, deletion.mechanism, deleted(broker, deletion));
     }
     for upsertion in &request.upsertions {
-        let verdict = match ScramMechanism::from_code(upsertion.mechanism) {
-            None => Err((ErrorCode::UNSUPPORTED_SASL_MECHANISM, "Unknown SCRAM mechanism")),
-            Some(_) if upsertion.iterations < ITERATIONS_MIN => {
-                Err((ErrorCode::UNACCEPTABLE_CREDENTIAL, "Too few iterations"))
-            }
-            Some(_) if upsertion.iterations > ITERATIONS_MAX => {
-                Err((ErrorCode::UNACCEPTABLE_CREDENTIAL, "Too many iterations"))
-            }
-            Some(mechanism) => {
-                let (salt, password) = (&upsertion.salt, &upsertion.salted_password);
-                let credential = ScramCredential::new(mechanism, salt, password, upsertion.iterations);
-                changes.push((
-                    upsertion.name.clone(),
-                    scram_row(&upsertion.name, mechanism, Some(&credential)),
-                ));
-                Ok(())
-            }
-        };
-        judge(&upsertion.name, upsertion.mechanism, verdict);
+        alteration.add(&upsertion.name, upsertion.mechanism, upserted(upsertion));
     }
-    let accepted: Vec<_> = changes
-        .into_iter()
-        .filter(|(user, _)| results.get(user).is_some_and(Result::is_ok))
-        .map(|(_, change)| change)
-        .collect();
+    let accepted = alteration.accepted();
     let written = match accepted.is_empty() {
         true => Ok(0),
         false => broker
             .write(now_ms, Vec::new(), &accepted)
             .map_err(|error| log_error_code(&error)),
     };
-    let result = |(user, verdict): (KafkaString, Result<(), (ErrorCode, &'static str)>)| {
+    let result = |(user, verdict): (KafkaString, Verdict)| {
         tracing::info!(%user, accepted = verdict.is_ok(), "SCRAM credential altered");
-        let (error_code, message) = match verdict {
+        let (error_code, error_message) = match verdict {
             Ok(()) => (written.err().unwrap_or_default(), None),
             Err((code, message)) => (code, Some(KafkaString::from_static(message))),
         };
         AlterUserScramCredentialsResult {
             user,
             error_code,
-            error_message: message,
+            error_message,
         }
     };
-    let results = results.into_iter().map(result).collect();
+    let results = alteration.verdicts.into_iter().map(result).collect();
     Outcome::durable(
         written.unwrap_or(0),
         AlterUserScramCredentialsResponse {
@@ -165,4 +156,35 @@ pub(crate) fn alter(broker: &mut Broker, now_ms: i64, request: &AlterUserScramCr
             results,
         },
     )
+}
+
+const UNKNOWN_MECHANISM: (ErrorCode, &str) =
+    (ErrorCode::UNSUPPORTED_SASL_MECHANISM, "Unknown SCRAM mechanism");
+
+fn deleted(broker: &Broker, deletion: &ScramCredentialDeletion) -> Result<Change, (ErrorCode, &'static str)> {
+    let mechanism = ScramMechanism::from_code(deletion.mechanism).ok_or(UNKNOWN_MECHANISM)?;
+    if !broker
+        .security
+        .scram()
+        .contains_key(&(deletion.name.clone(), mechanism))
+    {
+        return Err((
+            ErrorCode::RESOURCE_NOT_FOUND,
+            "Attempt to delete a user credential that does not exist",
+        ));
+    }
+    Ok(scram_row(&deletion.name, mechanism, None))
+}
+
+fn upserted(upsertion: &ScramCredentialUpsertion) -> Result<Change, (ErrorCode, &'static str)> {
+    let mechanism = ScramMechanism::from_code(upsertion.mechanism).ok_or(UNKNOWN_MECHANISM)?;
+    if upsertion.iterations < ITERATIONS_MIN {
+        return Err((ErrorCode::UNACCEPTABLE_CREDENTIAL, "Too few iterations"));
+    }
+    if upsertion.iterations > ITERATIONS_MAX {
+        return Err((ErrorCode::UNACCEPTABLE_CREDENTIAL, "Too many iterations"));
+    }
+    let (salt, password) = (&upsertion.salt, &upsertion.salted_password);
+    let credential = ScramCredential::new(mechanism, salt, password, upsertion.iterations);
+    Ok(scram_row(&upsertion.name, mechanism, Some(&credential)))
 }

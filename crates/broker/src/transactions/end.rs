@@ -6,7 +6,7 @@ use crate::broker::{Broker, log_error_code};
 use crate::change::{Change, TransactionPhase, TransactionState};
 use crate::security::{Operation, ResourceKind};
 use bytes::Bytes;
-use millstream_kafka_wire::{ErrorCode, KafkaString};
+use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_log::batch::Marker;
 use millstream_log::{ControlType, Entry};
 
@@ -97,33 +97,7 @@ fn finish(
         true if state.epoch >= EPOCH_MAX => (next_producer_id(broker, now_ms)?.0, 0),
         true => (state.producer_id, state.epoch + 1),
     };
-    let marker = Marker {
-        producer_id: state.producer_id,
-        producer_epoch: if raises_epoch {
-            state.epoch.saturating_add(1)
-        } else {
-            state.epoch
-        },
-        coordinator_epoch: 0,
-        control: if commit {
-            ControlType::Commit
-        } else {
-            ControlType::Abort
-        },
-        timestamp: now_ms,
-    };
-    let batch = Bytes::from(marker.encode());
-    let mut entries = Vec::with_capacity(state.partitions.len());
-    for (topic, partition) in &state.partitions {
-        let log = broker
-            .topics
-            .by_id(*topic)
-            .and_then(|topic| topic.log(*partition));
-        entries.extend(log.map(|log| Entry::Batch {
-            log,
-            batch: batch.clone(),
-        }));
-    }
+    let entries = markers(broker, now_ms, state, commit, raises_epoch);
     let mut changes = Vec::new();
     if commit {
         let pending = broker.transactions.pending_offsets(&state.id);
@@ -161,4 +135,37 @@ fn finish(
         epoch,
         sequence,
     })
+}
+
+/// A marker for each partition of a transaction that is still there.
+fn markers(
+    broker: &Broker,
+    now_ms: i64,
+    state: &TransactionState,
+    commit: bool,
+    raises_epoch: bool,
+) -> Vec<Entry> {
+    let marker = Marker {
+        producer_id: state.producer_id,
+        producer_epoch: if raises_epoch {
+            state.epoch.saturating_add(1)
+        } else {
+            state.epoch
+        },
+        coordinator_epoch: 0,
+        control: if commit {
+            ControlType::Commit
+        } else {
+            ControlType::Abort
+        },
+        timestamp: now_ms,
+    };
+    let batch = Bytes::from(marker.encode());
+    let log = |(topic, partition): &(Uuid, i32)| broker.topics.by_id(*topic)?.log(*partition);
+    let logs = state.partitions.iter().filter_map(log);
+    logs.map(|log| Entry::Batch {
+        log,
+        batch: batch.clone(),
+    })
+    .collect()
 }

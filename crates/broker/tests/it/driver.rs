@@ -9,7 +9,7 @@ use millstream_kafka_wire::{
     ApiKey, ErrorCode, KafkaString, Reader, Request, RequestMessage, Response, Uuid, Writer,
 };
 use millstream_log::LogOptions;
-use millstream_testkit::storage::{MemStorage, Survive};
+use millstream_testkit::storage::{Fault, MemStorage, Operation, Survive};
 use millstream_types::SeededRng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,6 +67,25 @@ impl Driver {
     /// Power fails, the broker starts again.
     pub fn crash(&mut self) {
         self.storage.crash(Survive::Nothing);
+        self.broker = open(&self.storage, &self.properties, self.now);
+        self.settle();
+    }
+
+    /// Power fails while a group is being written: only its first bytes reach the disk.
+    pub fn crash_while_writing(&mut self, bytes: usize) {
+        let (operation, kind) = (Operation::Write, std::io::ErrorKind::Other);
+        self.storage.fail(Fault {
+            operation,
+            after: 0,
+            kind,
+            torn_bytes: bytes,
+            sticky: true,
+        });
+        if let Some(job) = self.broker.take_commit(self.now) {
+            self.broker.on_commit(job.run()).unwrap_err();
+        }
+        self.storage.heal();
+        self.storage.crash(Survive::Prefix(bytes as u64));
         self.broker = open(&self.storage, &self.properties, self.now);
         self.settle();
     }

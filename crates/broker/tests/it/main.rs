@@ -9,5 +9,6 @@ mod consumer_groups;
 mod driver;
 mod groups;
 mod handle;
+mod histories;
 mod security;
 mod transactions;
