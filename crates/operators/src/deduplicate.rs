@@ -35,7 +35,63 @@ pub(crate) struct Deduplicate {
     store: RowStore,
     /// Keep first by event time: keys whose row was emitted.
     emitted: Option<GroupTable>,
+    ttl: TimeToLive,
     late_rows: u64,
+}
+
+/// When keys were written last, by number, and when to look for expired ones.
+#[derive(Default)]
+struct TimeToLive {
+    ttl_ms: i64,
+    written_ms: Vec<i64>,
+    next_sweep_ms: Option<i64>,
+}
+
+/// A sweep for expired keys comes after this part of the time to live.
+const SWEEPS_PER_TTL: i64 = 4;
+
+impl TimeToLive {
+    fn new(ttl_ms: i64) -> Self {
+        Self {
+            ttl_ms,
+            ..Self::default()
+        }
+    }
+
+    fn write(&mut self, key: u32, now_ms: i64) {
+        if self.ttl_ms == 0 {
+            return;
+        }
+        if key as usize >= self.written_ms.len() {
+            self.written_ms.resize(key as usize + 1, i64::MIN);
+        }
+        self.written_ms[key as usize] = now_ms;
+        self.next_sweep_ms
+            .get_or_insert(now_ms.saturating_add((self.ttl_ms / SWEEPS_PER_TTL).max(1)));
+    }
+
+    fn is_expired(&self, key: u32, now_ms: i64) -> bool {
+        let written = self.written_ms.get(key as usize).copied().unwrap_or(i64::MAX);
+        self.ttl_ms > 0 && written <= now_ms.saturating_sub(self.ttl_ms)
+    }
+
+    /// Whether it is time for a sweep; the next one comes if something is left.
+    fn sweeps(&mut self, now_ms: i64) -> bool {
+        let due = self.next_sweep_ms.is_some_and(|at| at <= now_ms);
+        if due {
+            self.next_sweep_ms = None;
+        }
+        due
+    }
+
+    fn sweep_again(&mut self, now_ms: i64) {
+        self.next_sweep_ms = Some(now_ms.saturating_add((self.ttl_ms / SWEEPS_PER_TTL).max(1)));
+    }
+
+    /// After a restore the time to live begins anew.
+    fn restart(&mut self, keys: impl Iterator<Item = u32>, now_ms: i64) {
+        keys.for_each(|key| self.write(key, now_ms));
+    }
 }
 
 impl Deduplicate {
@@ -49,6 +105,7 @@ impl Deduplicate {
         Ok(Self {
             store: RowStore::new(&spec.types, &spec.keys)?,
             emitted,
+            ttl: TimeToLive::new(spec.ttl_ms),
             late_rows: 0,
             spec,
         })
@@ -59,6 +116,16 @@ impl Deduplicate {
             return Ok(vec![0; batch.rows]);
         }
         Ok(milliseconds(&batch.columns[self.spec.time])?.0.to_vec())
+    }
+
+    /// The row of a key. One whose time to live is over goes now.
+    fn held(&mut self, key: u32, now_ms: i64) -> Option<u32> {
+        let held = self.store.rows_of(key).next()?;
+        if self.ttl.is_expired(key, now_ms) {
+            self.store.remove(held);
+            return None;
+        }
+        Some(held)
     }
 
     fn keep_last(
@@ -73,7 +140,7 @@ impl Deduplicate {
             .resolve(&batch.columns, batch.rows, &mut keys, &mut rows)?;
         let mut changes: Vec<(RowKind, u32)> = Vec::new();
         for row in 0..batch.rows {
-            let held = self.store.rows_of(keys[row]).next();
+            let held = self.held(keys[row], context.now_ms);
             if !batch.kind(row).is_addition() {
                 if held == Some(rows[row]) {
                     self.store.remove(rows[row]);
@@ -93,6 +160,7 @@ impl Deduplicate {
                 None => changes.push((RowKind::Insert, rows[row])),
             }
             self.store.add(keys[row], rows[row], times[row]);
+            self.ttl.write(keys[row], context.now_ms);
         }
         let columns = self
             .store
@@ -157,7 +225,11 @@ impl Deduplicate {
         let columns = self.store.columns(&due)?;
         if let Some(emitted) = &mut self.emitted {
             let keys: Vec<ArrayRef> = self.spec.keys.iter().map(|k| Arc::clone(&columns[*k])).collect();
-            emitted.intern(&keys, due.len(), &mut Vec::new())?;
+            let mut groups = Vec::new();
+            emitted.intern(&keys, due.len(), &mut groups)?;
+            groups
+                .iter()
+                .for_each(|group| self.ttl.write(*group, context.now_ms));
         }
         due.iter().for_each(|row| self.store.remove(*row));
         self.store.end_batch()?;
@@ -195,6 +267,36 @@ impl Operator for Deduplicate {
         out.watermark(watermark)
     }
 
+    fn next_timer(&self) -> Option<i64> {
+        self.ttl.next_sweep_ms
+    }
+
+    fn timer(&mut self, context: &Context, _: &mut dyn Output) -> Result<(), DataflowError> {
+        if !self.ttl.sweeps(context.now_ms) {
+            return Ok(());
+        }
+        let keys: Vec<u32> = match &self.emitted {
+            Some(emitted) => emitted.groups().collect(),
+            None => self.store.keys().collect(),
+        };
+        let mut left = false;
+        for key in keys {
+            let is_expired = self.ttl.is_expired(key, context.now_ms);
+            left |= !is_expired;
+            match &mut self.emitted {
+                Some(emitted) if is_expired => emitted.remove(key)?,
+                None if is_expired => {
+                    self.held(key, context.now_ms);
+                }
+                _ => {}
+            }
+        }
+        if left {
+            self.ttl.sweep_again(context.now_ms);
+        }
+        Ok(self.store.end_batch()?)
+    }
+
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
         self.store.snapshot("rows", scope, &mut out)?;
@@ -210,6 +312,11 @@ impl Operator for Deduplicate {
         if let Some(emitted) = &mut self.emitted {
             emitted.restore("emitted", &blocks, context.key_groups(), context.max_parallelism)?;
         }
+        let keys: Vec<u32> = match &self.emitted {
+            Some(emitted) => emitted.groups().collect(),
+            None => self.store.keys().collect(),
+        };
+        self.ttl.restart(keys.into_iter(), context.now_ms);
         Ok(())
     }
 
@@ -226,6 +333,7 @@ impl Operator for Deduplicate {
 pub(crate) struct FirstArrival {
     keys: Vec<usize>,
     table: GroupTable,
+    ttl: TimeToLive,
     groups: Vec<u32>,
 }
 
@@ -235,6 +343,7 @@ impl FirstArrival {
         Ok(Self {
             keys: spec.keys.clone(),
             table: GroupTable::new(&key_types)?,
+            ttl: TimeToLive::new(spec.ttl_ms),
             groups: Vec::new(),
         })
     }
@@ -251,9 +360,15 @@ impl Operator for FirstArrival {
         let columns: Vec<ArrayRef> = self.keys.iter().map(|k| Arc::clone(&batch.columns[*k])).collect();
         self.table.intern(&columns, batch.rows, &mut self.groups)?;
         let mut created = self.table.created().iter().copied().peekable();
-        // Groups are created in the order in which their first rows stand in the batch.
-        let is_first = |row: &u32| created.next_if_eq(&self.groups[*row as usize]).is_some();
-        let first: Vec<u32> = (0..batch.rows as u32).filter(is_first).collect();
+        let mut first = Vec::new();
+        for (row, group) in self.groups.iter().enumerate() {
+            // Groups are created in the order in which their first rows stand in the batch.
+            let is_new = created.next_if_eq(group).is_some();
+            if is_new || self.ttl.is_expired(*group, context.now_ms) {
+                self.ttl.write(*group, context.now_ms);
+                first.push(row as u32);
+            }
+        }
         push(
             Batch::inserts(take_columns(&batch.columns, &first)?, first.len()),
             context,
@@ -270,6 +385,27 @@ impl Operator for FirstArrival {
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
         self.table
             .restore("keys", &blocks, context.key_groups(), context.max_parallelism)?;
+        self.ttl.restart(self.table.groups(), context.now_ms);
+        Ok(())
+    }
+
+    fn next_timer(&self) -> Option<i64> {
+        self.ttl.next_sweep_ms
+    }
+
+    fn timer(&mut self, context: &Context, _: &mut dyn Output) -> Result<(), DataflowError> {
+        if !self.ttl.sweeps(context.now_ms) {
+            return Ok(());
+        }
+        let all: Vec<u32> = self.table.groups().collect();
+        let expired: Vec<u32> = all
+            .into_iter()
+            .filter(|group| self.ttl.is_expired(*group, context.now_ms))
+            .collect();
+        expired.iter().try_for_each(|group| self.table.remove(*group))?;
+        if !self.table.is_empty() {
+            self.ttl.sweep_again(context.now_ms);
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use millstream_dataflow::DataflowError;
 use millstream_functions::aggregate::AccumulatorArgs;
 use millstream_functions::{AggregateFunction, GroupsAccumulator, aggregate_function};
 use millstream_plan::AggregateCall;
-use millstream_types::{ErrorKind, LogicalType};
+use millstream_types::ErrorKind;
 
 use crate::emit::take_columns;
 use crate::error::eval_error;
@@ -72,11 +72,6 @@ impl AggregateSpec {
             args: call.args.clone(),
             filter: call.filter,
         }
-    }
-
-    /// Result types, in order.
-    pub(crate) fn result_types(&self) -> impl Iterator<Item = &LogicalType> {
-        self.calls.iter().map(|(call, _)| &call.result)
     }
 
     /// Input columns that the calls read, ascending.

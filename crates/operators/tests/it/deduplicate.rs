@@ -8,13 +8,17 @@ use crate::harness::Subject;
 const ROW: &[LogicalType] = &[LogicalType::INT, LogicalType::STRING, LogicalType::timestamp(3)];
 
 fn subject(keep_last: bool, event_time: bool) -> Subject {
+    with_ttl(keep_last, event_time, 0)
+}
+
+fn with_ttl(keep_last: bool, event_time: bool, ttl_ms: i64) -> Subject {
     let op = Op::Deduplicate {
         keys: vec![1],
         time: 2,
         keep_last,
         event_time,
         update_before: true,
-        ttl_ms: 0,
+        ttl_ms,
         window_end: None,
     };
     Subject::new(op, &[ROW], ROW).keyed(&[&[1]])
@@ -103,4 +107,20 @@ fn within_windows() {
     Subject::new(op(true), &[&types], &types)
         .keyed(&[&[1, 3]])
         .check(input, "+I 3 x 7 10");
+}
+
+#[test]
+fn keys_are_forgotten_after_their_time_to_live() {
+    let input = "now 0
+        +I 1 x 1
+        now 900
+        +I 2 x 2
+        now 1100
+        +I 3 x 3
+        +I 4 x 4";
+    assert_eq!(with_ttl(false, false, 1000).run(input), "+I 1 x 1\n+I 3 x 3");
+    assert_eq!(
+        with_ttl(true, false, 1000).run("now 0\n+I 1 x 1\nnow 900\n+I 2 x 2\nnow 2000\n+I 3 x 3"),
+        "+I 1 x 1\n-U 1 x 1\n+U 2 x 2\n+I 3 x 3"
+    );
 }
