@@ -78,18 +78,20 @@ impl Sink for TransactionalSink {
         checkpoint: CheckpointId,
         _: &Context,
     ) -> Result<Option<SinkCommit>, DataflowError> {
+        let mut transaction = checkpoint.0.to_le_bytes().to_vec();
+        transaction.push(self.subtask as u8);
         Ok(Some(SinkCommit {
-            state: StateBlocks::single("transaction", checkpoint.0.to_le_bytes()),
+            state: StateBlocks::single("transaction", transaction),
         }))
     }
 
     fn commit(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
         let mut state = self.outside.state.lock().unwrap();
-        let rows = state
-            .prepared
-            .remove(&(self.subtask, checkpoint.0))
-            .unwrap_or_default();
-        state.committed.extend(rows);
+        self.restored.push((self.subtask, checkpoint.0));
+        for transaction in self.restored.drain(..) {
+            let rows = state.prepared.remove(&transaction).unwrap_or_default();
+            state.committed.extend(rows);
+        }
         Ok(true)
     }
 
