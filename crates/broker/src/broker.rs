@@ -239,6 +239,9 @@ impl Broker {
 
     /// When [`Broker::tick`] has something to do next.
     pub fn next_timer(&self) -> i64 {
+        if self.log.poison_reason().is_some() {
+            return self.waits.next_deadline().unwrap_or(i64::MAX); // nothing else can be done any more
+        }
         let timers = [
             self.waits.next_deadline(),
             self.groups.next_timer(),
@@ -255,6 +258,9 @@ impl Broker {
     pub fn tick(&mut self, now_ms: i64) {
         for ticket in self.waits.expired_fetches(now_ms) {
             api::fetch::expire(self, ticket);
+        }
+        if self.log.poison_reason().is_some() {
+            return;
         }
         crate::groups::tick(self, now_ms);
         crate::transactions::tick(self, now_ms);

@@ -8,7 +8,7 @@ use crate::security::{Operation, ResourceKind};
 use bytes::Bytes;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_log::batch::Marker;
-use millstream_log::{ControlType, Entry};
+use millstream_log::{ControlType, Entry, LogId};
 
 /// Why a transaction was not ended.
 pub(crate) type EndError = ErrorCode;
@@ -137,7 +137,8 @@ fn finish(
     })
 }
 
-/// A marker for each partition of a transaction that is still there.
+/// A marker for each partition of a transaction that is still there. Quarantined ones, which nobody can read, are left
+/// out, so that they do not keep the transaction open everywhere else.
 fn markers(
     broker: &Broker,
     now_ms: i64,
@@ -162,7 +163,8 @@ fn markers(
     };
     let batch = Bytes::from(marker.encode());
     let log = |(topic, partition): &(Uuid, i32)| broker.topics.by_id(*topic)?.log(*partition);
-    let logs = state.partitions.iter().filter_map(log);
+    let is_whole = |log: &LogId| broker.log.quarantine_reason(*log).is_none();
+    let logs = state.partitions.iter().filter_map(log).filter(is_whole);
     logs.map(|log| Entry::Batch {
         log,
         batch: batch.clone(),

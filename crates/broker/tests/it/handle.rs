@@ -135,3 +135,36 @@ fn a_failed_sync_closes_the_connections_that_wait_and_is_reported() {
     assert_eq!(code, ErrorCode::KAFKA_STORAGE_ERROR);
     assert!(handle.stop().is_err());
 }
+
+#[test]
+fn ten_thousand_partitions_are_created_and_found_again() {
+    let storage = MemStorage::new();
+    let handle = start(&storage);
+    let topic = create_topics::CreatableTopic {
+        name: "wide".into(),
+        num_partitions: 10_000,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    assert_eq!(
+        handle.call(&context(), request).unwrap().topics[0].error_code,
+        ErrorCode::NONE
+    );
+    handle.stop().unwrap();
+    let handle = start(&storage);
+    let metadata = handle
+        .call(
+            &context(),
+            MetadataRequest {
+                topics: None,
+                ..Default::default()
+            },
+        )
+        .unwrap();
+    assert_eq!(metadata.topics[0].partitions.len(), 10_000);
+    handle.stop().unwrap();
+}
