@@ -39,9 +39,22 @@ pub fn execution_plan(plan: &Plan) -> String {
 
 /// One operator in one line, for messages: `GroupAggregate(groupBy=[k], select=[k, SUM(v) AS s])`.
 pub fn operator(op: &Op, inputs: &[&Schema], output: &Schema) -> String {
-    let inputs: Vec<Input<'_>> = inputs.iter().map(|schema| Input { names: unique(schema), node: None }).collect();
+    let inputs: Vec<Input<'_>> = inputs
+        .iter()
+        .map(|schema| Input {
+            names: unique(schema),
+            node: None,
+        })
+        .collect();
     let notation = Notation::Infix;
-    Described { op, inputs: &inputs, schema: output, output: &unique(output), notation }.line(None)
+    Described {
+        op,
+        inputs: &inputs,
+        schema: output,
+        output: &unique(output),
+        notation,
+    }
+    .line(None)
 }
 
 /// How calls of operators are written.
@@ -73,7 +86,13 @@ impl<'p> View<'p> {
                 *count += 1;
             }
         }
-        Self { plan, names, readers, notation, changelog }
+        Self {
+            plan,
+            names,
+            readers,
+            notation,
+            changelog,
+        }
     }
 
     /// All trees with an empty line between them. `reused` holds the numbers of shared nodes written so far.
@@ -85,10 +104,17 @@ impl<'p> View<'p> {
     /// The root without the hand-over to the client.
     fn visible_root(&self, root: NodeId) -> NodeId {
         let node = self.plan.node(root);
-        let (Op::Collect, [input]) = (&node.op, node.inputs.as_slice()) else { return root };
+        let (Op::Collect, [input]) = (&node.op, node.inputs.as_slice()) else {
+            return root;
+        };
         let below = self.plan.node(*input);
         match (&below.op, below.inputs.as_slice()) {
-            (Op::Exchange { distribution: Distribution::Single }, [rows]) => *rows,
+            (
+                Op::Exchange {
+                    distribution: Distribution::Single,
+                },
+                [rows],
+            ) => *rows,
             _ => *input,
         }
     }
@@ -105,12 +131,19 @@ impl<'p> View<'p> {
             reused.insert(id, number);
             line.push_str(&format!("(reuse_id=[{number}])"));
         }
-        let inputs = node.inputs.iter().map(|input| self.tree(*input, reused, reuse)).collect();
+        let inputs = node
+            .inputs
+            .iter()
+            .map(|input| self.tree(*input, reused, reuse))
+            .collect();
         Tree { line, inputs }
     }
 
     fn line(&self, node: &Node, id: NodeId) -> String {
-        let input = |input: &NodeId| Input { names: self.names[input.0].clone(), node: Some(self.plan.node(*input)) };
+        let input = |input: &NodeId| Input {
+            names: self.names[input.0].clone(),
+            node: Some(self.plan.node(*input)),
+        };
         let inputs: Vec<Input<'_>> = node.inputs.iter().map(input).collect();
         let described = Described {
             op: &node.op,
@@ -120,7 +153,11 @@ impl<'p> View<'p> {
             notation: self.notation,
         };
         // A sink hands on nothing.
-        let made = if matches!(node.op, Op::Sink { .. }) { ChangelogMode::default() } else { node.traits.mode };
+        let made = if matches!(node.op, Op::Sink { .. }) {
+            ChangelogMode::default()
+        } else {
+            node.traits.mode
+        };
         described.line(self.changelog.then_some(made))
     }
 }

@@ -7,14 +7,28 @@ use super::literal::{type_name, write_literal};
 use millstream_types::{LogicalType, Scalar, TypeKind};
 
 /// Operators that stand between their arguments.
-const BETWEEN: [&str; 14] =
-    ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "||", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"];
+const BETWEEN: [&str; 14] = [
+    "=",
+    "<>",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "||",
+    "IS DISTINCT FROM",
+    "IS NOT DISTINCT FROM",
+];
 
 /// How columns, literals and calls are written.
 #[derive(Clone, Copy, Debug)]
 pub enum Style<'n> {
-    /// `>($0, 10)`: columns by position, literals and casts with full types; for syntax trees.
-    Tree,
+    /// `>($0, 10)`: literals and casts with full types; for syntax trees. Columns without a name are positions.
+    Tree(&'n [String]),
     /// `>(a, 10)`: for physical plans.
     Prefix(&'n [String]),
     /// `(a > 10)`: for execution plans and messages.
@@ -30,7 +44,7 @@ impl<'n> Style<'n> {
     }
 
     fn is_tree(self) -> bool {
-        matches!(self, Self::Tree)
+        matches!(self, Self::Tree(_))
     }
 
     fn is_infix(self) -> bool {
@@ -67,11 +81,8 @@ fn write(out: &mut String, expr: &Expr, style: Style<'_>) {
 }
 
 fn column(index: usize, style: Style<'_>) -> String {
-    let name = match style {
-        Style::Tree => None,
-        Style::Prefix(names) | Style::Infix(names) => names.get(index).cloned(),
-    };
-    name.unwrap_or_else(|| format!("${index}"))
+    let (Style::Tree(names) | Style::Prefix(names) | Style::Infix(names)) = style;
+    names.get(index).cloned().unwrap_or_else(|| format!("${index}"))
 }
 
 fn write_call(out: &mut String, function: &str, args: &[Expr], style: Style<'_>) {
@@ -126,8 +137,21 @@ fn write_items<'e>(out: &mut String, items: impl Iterator<Item = &'e Expr>, styl
 }
 
 fn write_cast(out: &mut String, input: &Expr, ty: &LogicalType, safe: bool, style: Style<'_>) {
-    if style.is_tree() && is_widened_number(input, ty) {
-        return write(out, input, style);
+    if style.is_tree() {
+        match input {
+            // A number that is meant as another type: `a > 10` with a BIGINT column.
+            Expr::Literal {
+                value: Scalar::Int(_),
+                ..
+            } if is_wider_number(ty) => return write(out, input, style),
+            Expr::Literal {
+                value: value @ Scalar::String(_),
+                ..
+            } if matches!(ty.kind, TypeKind::Varchar(_)) => {
+                return write_literal(out, value, ty, true);
+            }
+            _ => {}
+        }
     }
     out.push_str(if safe { "TRY_CAST(" } else { "CAST(" });
     write(out, input, style);
@@ -140,10 +164,11 @@ fn write_cast(out: &mut String, input: &Expr, ty: &LogicalType, safe: bool, styl
     out.push(')');
 }
 
-/// A number that was written as INT and is meant as another numeric type: `a > 10` with a BIGINT column.
-fn is_widened_number(input: &Expr, ty: &LogicalType) -> bool {
-    let is_int = matches!(input, Expr::Literal { value: Scalar::Int(_), .. });
-    is_int && matches!(ty.kind, TypeKind::BigInt | TypeKind::Double | TypeKind::Decimal { .. })
+fn is_wider_number(ty: &LogicalType) -> bool {
+    matches!(
+        ty.kind,
+        TypeKind::BigInt | TypeKind::Double | TypeKind::Decimal { .. }
+    )
 }
 
 #[cfg(test)]
@@ -155,11 +180,19 @@ mod tests {
     }
 
     fn call(function: &str, args: Vec<Expr>) -> Expr {
-        Expr::Call { function: function.to_owned(), args, ty: LogicalType::BOOLEAN }
+        Expr::Call {
+            function: function.to_owned(),
+            args,
+            ty: LogicalType::BOOLEAN,
+        }
     }
 
     fn cast(input: Expr, kind: TypeKind) -> Expr {
-        Expr::Cast { input: Box::new(input), ty: LogicalType::not_null(kind).with_nullable(true), safe: false }
+        Expr::Cast {
+            input: Box::new(input),
+            ty: LogicalType::not_null(kind).with_nullable(true),
+            safe: false,
+        }
     }
 
     #[test]
@@ -167,25 +200,59 @@ mod tests {
         let names = ["a".to_owned(), "b".to_owned()];
         let a = || Expr::column(0, LogicalType::not_null(TypeKind::BigInt));
         let b = || Expr::column(1, LogicalType::STRING);
-        let text = Expr::literal(Scalar::String("F%".to_owned()), LogicalType::not_null(TypeKind::Char(2)));
+        let text = Expr::literal(
+            Scalar::String("F%".to_owned()),
+            LogicalType::not_null(TypeKind::Char(2)),
+        );
         let cases = [
             (
-                Expr::And(vec![call(">", vec![a(), cast(int(10), TypeKind::BigInt)]), call("IS NULL", vec![b()])]),
-                ["AND(>($0, 10), IS NULL($1))", "AND(>(a, CAST(10 AS BIGINT)), IS NULL(b))", "((a > CAST(10 AS BIGINT)) AND b IS NULL)"],
+                Expr::And(vec![
+                    call(">", vec![a(), cast(int(10), TypeKind::BigInt)]),
+                    call("IS NULL", vec![b()]),
+                ]),
+                [
+                    "AND(>($0, 10), IS NULL($1))",
+                    "AND(>(a, CAST(10 AS BIGINT)), IS NULL(b))",
+                    "((a > CAST(10 AS BIGINT)) AND b IS NULL)",
+                ],
             ),
-            (call("LIKE", vec![b(), text]), ["LIKE($1, _UTF-16LE'F%')", "LIKE(b, 'F%')", "LIKE(b, 'F%')"]),
+            (
+                call("LIKE", vec![b(), text]),
+                ["LIKE($1, _UTF-16LE'F%')", "LIKE(b, 'F%')", "LIKE(b, 'F%')"],
+            ),
             (
                 call("NOT", vec![call("IN", vec![a(), int(1), int(2)])]),
-                ["NOT(IN($0, 1, 2))", "NOT(SEARCH(a, Sarg[1, 2]))", "NOT(SEARCH(a, Sarg[1, 2]))"],
+                [
+                    "NOT(IN($0, 1, 2))",
+                    "NOT(SEARCH(a, Sarg[1, 2]))",
+                    "NOT(SEARCH(a, Sarg[1, 2]))",
+                ],
             ),
-            (cast(a(), TypeKind::Int), ["CAST($0):INTEGER", "CAST(a AS INTEGER)", "CAST(a AS INTEGER)"]),
             (
-                call("+", vec![a(), Expr::Coalesce { args: vec![a(), int(1)], ty: LogicalType::BOOLEAN }]),
-                ["+($0, COALESCE($0, 1))", "+(a, COALESCE(a, 1))", "(a + COALESCE(a, 1))"],
+                cast(a(), TypeKind::Int),
+                ["CAST($0):INTEGER", "CAST(a AS INTEGER)", "CAST(a AS INTEGER)"],
+            ),
+            (
+                call(
+                    "+",
+                    vec![
+                        a(),
+                        Expr::Coalesce {
+                            args: vec![a(), int(1)],
+                            ty: LogicalType::BOOLEAN,
+                        },
+                    ],
+                ),
+                [
+                    "+($0, COALESCE($0, 1))",
+                    "+(a, COALESCE(a, 1))",
+                    "(a + COALESCE(a, 1))",
+                ],
             ),
         ];
         for (expr, expected) in cases {
-            let texts = [Style::Tree, Style::Prefix(&names), Style::Infix(&names)].map(|style| expression(&expr, style));
+            let texts = [Style::Tree(&[]), Style::Prefix(&names), Style::Infix(&names)]
+                .map(|style| expression(&expr, style));
             assert_eq!(texts, expected);
         }
     }

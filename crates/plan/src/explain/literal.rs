@@ -53,7 +53,11 @@ fn write_value(out: &mut String, value: &Scalar, ty: &LogicalType, typed: bool) 
         Scalar::Float(v) => put(out, format_args!("{v:E}")),
         Scalar::Double(v) => put(out, format_args!("{v:E}")),
         Scalar::Decimal(v) => {
-            let scale = if let TypeKind::Decimal { scale, .. } = &ty.kind { *scale } else { 0 };
+            let scale = if let TypeKind::Decimal { scale, .. } = &ty.kind {
+                *scale
+            } else {
+                0
+            };
             write_decimal_plain(out, *v, scale);
         }
         Scalar::String(v) => {
@@ -72,7 +76,11 @@ fn write_value(out: &mut String, value: &Scalar, ty: &LogicalType, typed: bool) 
         Scalar::IntervalYearMonth(v) => put(out, v),
         Scalar::IntervalDayTime(v) => put(out, v),
         Scalar::Array(items) => {
-            let of = if let TypeKind::Array(element) = &ty.kind { (**element).clone() } else { unknown() };
+            let of = if let TypeKind::Array(element) = &ty.kind {
+                (**element).clone()
+            } else {
+                unknown()
+            };
             write_items(out, "ARRAY", items.iter().map(|item| (item, of.clone())), typed);
         }
         Scalar::Map(entries) => {
@@ -81,13 +89,24 @@ fn write_value(out: &mut String, value: &Scalar, ty: &LogicalType, typed: bool) 
                 TypeKind::Multiset(element) => ((**element).clone(), LogicalType::not_null(TypeKind::Int)),
                 _ => (unknown(), unknown()),
             };
-            let items = entries.iter().flat_map(|(k, v)| [(k, key.clone()), (v, of.clone())]);
+            let items = entries
+                .iter()
+                .flat_map(|(k, v)| [(k, key.clone()), (v, of.clone())]);
             write_items(out, "MAP", items, typed);
         }
         Scalar::Row(items) => {
-            let fields: &[RowField] = if let TypeKind::Row(fields) = &ty.kind { fields } else { &[] };
+            let fields: &[RowField] = if let TypeKind::Row(fields) = &ty.kind {
+                fields
+            } else {
+                &[]
+            };
             let of = |i: usize| fields.get(i).map_or_else(unknown, |field| field.ty.clone());
-            write_items(out, "ROW", items.iter().enumerate().map(|(i, item)| (item, of(i))), typed);
+            write_items(
+                out,
+                "ROW",
+                items.iter().enumerate().map(|(i, item)| (item, of(i))),
+                typed,
+            );
         }
     }
 }
@@ -152,19 +171,34 @@ pub fn type_name(ty: &LogicalType, full: bool) -> String {
 }
 
 fn kind_name(kind: &TypeKind, full: bool) -> String {
-    let text = |name: String| if full { format!("{name} CHARACTER SET \"UTF-16LE\"") } else { name };
+    let text = |name: String| {
+        if full {
+            format!("{name} CHARACTER SET \"UTF-16LE\"")
+        } else {
+            name
+        }
+    };
     match kind {
         TypeKind::Char(n) => text(format!("CHAR({n})")),
         TypeKind::Varchar(n) => text(format!("VARCHAR({n})")),
         TypeKind::Varbinary(n) => format!("VARBINARY({n})"),
         TypeKind::Int => "INTEGER".to_owned(),
-        TypeKind::Timestamp { precision, attribute } => format!("TIMESTAMP({precision}){}", indicator(*attribute)),
-        TypeKind::TimestampLtz { precision, attribute: TimeAttribute::None } => {
+        TypeKind::Timestamp { precision, attribute } => {
+            format!("TIMESTAMP({precision}){}", indicator(*attribute))
+        }
+        TypeKind::TimestampLtz {
+            precision,
+            attribute: TimeAttribute::None,
+        } => {
             format!("TIMESTAMP_WITH_LOCAL_TIME_ZONE({precision})")
         }
-        TypeKind::TimestampLtz { precision, attribute } => format!("TIMESTAMP_LTZ({precision}){}", indicator(*attribute)),
+        TypeKind::TimestampLtz { precision, attribute } => {
+            format!("TIMESTAMP_LTZ({precision}){}", indicator(*attribute))
+        }
         // Precisions of intervals are never written: INTERVAL DAY TO SECOND.
-        TypeKind::IntervalYearMonth(_) | TypeKind::IntervalDayTime(_) => without_precisions(&kind.to_string()),
+        TypeKind::IntervalYearMonth(_) | TypeKind::IntervalDayTime(_) => {
+            without_precisions(&kind.to_string())
+        }
         TypeKind::Array(element) => format!("{} ARRAY", type_name(element, full)),
         TypeKind::Multiset(element) => format!("{} MULTISET", type_name(element, full)),
         TypeKind::Map(key, value) => format!("({}, {}) MAP", type_name(key, full), type_name(value, full)),
@@ -183,7 +217,9 @@ fn indicator(attribute: TimeAttribute) -> &'static str {
 
 /// `RecordType(INTEGER a, BIGINT b)`
 pub fn record<'f>(fields: impl Iterator<Item = (&'f str, &'f LogicalType)>, full: bool) -> String {
-    let fields: Vec<String> = fields.map(|(name, ty)| format!("{} {name}", type_name(ty, full))).collect();
+    let fields: Vec<String> = fields
+        .map(|(name, ty)| format!("{} {name}", type_name(ty, full)))
+        .collect();
     format!("RecordType({})", fields.join(", "))
 }
 
@@ -210,7 +246,11 @@ pub fn duration(ms: i64) -> String {
 /// A length of time as a literal of an interval: `5000:INTERVAL SECOND`.
 pub fn interval(ms: i64) -> String {
     let resolution = largest_unit(ms).2;
-    literal(&Scalar::IntervalDayTime(ms), &LogicalType::not_null(TypeKind::IntervalDayTime(resolution)), false)
+    literal(
+        &Scalar::IntervalDayTime(ms),
+        &LogicalType::not_null(TypeKind::IntervalDayTime(resolution)),
+        false,
+    )
 }
 
 fn largest_unit(ms: i64) -> (i64, &'static str, DayTimeResolution) {
@@ -221,7 +261,10 @@ fn largest_unit(ms: i64) -> (i64, &'static str, DayTimeResolution) {
         (MS_PER_SECOND, "s", DayTimeResolution::Second),
     ];
     let fits = units.into_iter().find(|(unit, ..)| ms != 0 && ms % unit == 0);
-    fits.map_or((ms, "ms", DayTimeResolution::Second), |(unit, name, resolution)| (ms / unit, name, resolution))
+    fits.map_or(
+        (ms, "ms", DayTimeResolution::Second),
+        |(unit, name, resolution)| (ms / unit, name, resolution),
+    )
 }
 
 #[cfg(test)]
@@ -233,16 +276,57 @@ mod tests {
         let second = LogicalType::not_null(TypeKind::IntervalDayTime(DayTimeResolution::DayToSecond));
         let cases = [
             (Scalar::Int(7), LogicalType::not_null(TypeKind::Int), "7", "7"),
-            (Scalar::BigInt(7), LogicalType::not_null(TypeKind::BigInt), "7", "7:BIGINT"),
-            (Scalar::Null, LogicalType::STRING, "null:VARCHAR(2147483647)", "null:VARCHAR(2147483647) CHARACTER SET \"UTF-16LE\""),
-            (Scalar::String("it's".to_owned()), LogicalType::not_null(TypeKind::Char(4)), "'it''s'", "_UTF-16LE'it''s'"),
-            (Scalar::Decimal(150), LogicalType::not_null(TypeKind::Decimal { precision: 3, scale: 2 }), "1.50", "1.50:DECIMAL(3, 2)"),
-            (Scalar::Double(1.5), LogicalType::not_null(TypeKind::Double), "1.5E0", "1.5E0:DOUBLE"),
-            (Scalar::IntervalDayTime(5000), second, "5000:INTERVAL DAY TO SECOND", "5000:INTERVAL DAY TO SECOND"),
-            (Scalar::Date(5306), LogicalType::not_null(TypeKind::Date), "1984-07-12", "1984-07-12"),
+            (
+                Scalar::BigInt(7),
+                LogicalType::not_null(TypeKind::BigInt),
+                "7",
+                "7:BIGINT",
+            ),
+            (
+                Scalar::Null,
+                LogicalType::STRING,
+                "null:VARCHAR(2147483647)",
+                "null:VARCHAR(2147483647) CHARACTER SET \"UTF-16LE\"",
+            ),
+            (
+                Scalar::String("it's".to_owned()),
+                LogicalType::not_null(TypeKind::Char(4)),
+                "'it''s'",
+                "_UTF-16LE'it''s'",
+            ),
+            (
+                Scalar::Decimal(150),
+                LogicalType::not_null(TypeKind::Decimal {
+                    precision: 3,
+                    scale: 2,
+                }),
+                "1.50",
+                "1.50:DECIMAL(3, 2)",
+            ),
+            (
+                Scalar::Double(1.5),
+                LogicalType::not_null(TypeKind::Double),
+                "1.5E0",
+                "1.5E0:DOUBLE",
+            ),
+            (
+                Scalar::IntervalDayTime(5000),
+                second,
+                "5000:INTERVAL DAY TO SECOND",
+                "5000:INTERVAL DAY TO SECOND",
+            ),
+            (
+                Scalar::Date(5306),
+                LogicalType::not_null(TypeKind::Date),
+                "1984-07-12",
+                "1984-07-12",
+            ),
             (
                 Scalar::Timestamp(458_490_864_120_000_000),
-                LogicalType::not_null(TypeKind::Timestamp { precision: 3, attribute: TimeAttribute::None }),
+                LogicalType::not_null(TypeKind::Timestamp {
+                    precision: 3,
+                    attribute: TimeAttribute::None,
+                }),
                 "1984-07-12 14:34:24.12",
                 "1984-07-12 14:34:24.12",
             ),
@@ -255,7 +339,9 @@ mod tests {
 
     #[test]
     fn durations_take_the_largest_unit() {
-        let texts: Vec<String> = [0, 250, 10_000, 90_000, 900_000, 3_600_000, 172_800_000].map(duration).into();
+        let texts: Vec<String> = [0, 250, 10_000, 90_000, 900_000, 3_600_000, 172_800_000]
+            .map(duration)
+            .into();
         assert_eq!(texts, ["0 ms", "250 ms", "10 s", "90 s", "15 min", "1 h", "2 d"]);
         assert_eq!(interval(900_000), "900000:INTERVAL MINUTE");
     }
@@ -263,9 +349,16 @@ mod tests {
     #[test]
     fn nested_types_by_their_standard_names() {
         let int = LogicalType::not_null(TypeKind::Int);
-        let row = TypeKind::Row(vec![RowField { name: "a".to_owned(), ty: int, description: None }]);
+        let row = TypeKind::Row(vec![RowField {
+            name: "a".to_owned(),
+            ty: int,
+            description: None,
+        }]);
         let array = LogicalType::not_null(TypeKind::Array(Box::new(LogicalType::not_null(row))));
         assert_eq!(type_name(&array, false), "RecordType(INTEGER a) ARRAY");
-        assert_eq!(type_name(&array, true), "RecordType(INTEGER NOT NULL a) NOT NULL ARRAY NOT NULL");
+        assert_eq!(
+            type_name(&array, true),
+            "RecordType(INTEGER NOT NULL a) NOT NULL ARRAY NOT NULL"
+        );
     }
 }

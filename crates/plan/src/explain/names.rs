@@ -4,9 +4,23 @@ use std::collections::BTreeSet;
 
 use millstream_types::Schema;
 
-/// The column names; a repeated one gets a number: `id`, `id0`, `id1`.
+/// The column names; a repeated one gets a number: `id`, `id0`, `id1`. A column that is called after the call that makes
+/// it (`COUNT(*)`) gets a number too, as it would read like the call itself.
 pub fn unique(schema: &Schema) -> Vec<String> {
-    unique_names(schema.columns.iter().map(|column| column.name.as_str()))
+    let is_call = |name: &str| name.ends_with(')') && name.contains('(');
+    let names: Vec<String> = schema
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(i, column)| {
+            if is_call(&column.name) {
+                format!("$f{i}")
+            } else {
+                column.name.clone()
+            }
+        })
+        .collect();
+    unique_names(names.iter().map(String::as_str))
 }
 
 /// The names of both inputs of a join.

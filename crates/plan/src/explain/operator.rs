@@ -36,65 +36,123 @@ type Attributes = Vec<(&'static str, String)>;
 impl Described<'_> {
     /// `Calc(select=[a], where=[(a > 1)])`; with `changelog` the kinds of rows come last.
     pub fn line(&self, changelog: Option<ChangelogMode>) -> String {
-        let mut parts: Vec<String> =
-            self.attributes().into_iter().map(|(name, value)| format!("{name}=[{value}]")).collect();
+        let mut parts: Vec<String> = self
+            .attributes()
+            .into_iter()
+            .map(|(name, value)| format!("{name}=[{value}]"))
+            .collect();
         // The mode prints its own brackets.
         parts.extend(changelog.map(|mode| format!("changelogMode={mode}")));
         let name = self.name();
-        if parts.is_empty() { name.to_owned() } else { format!("{name}({})", parts.join(", ")) }
+        if parts.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{name}({})", parts.join(", "))
+        }
     }
 
     fn name(&self) -> &str {
         match self.op {
-            Op::Rank { window_end: Some(_), .. } => "WindowRank",
-            Op::Deduplicate { window_end: Some(_), .. } => "WindowDeduplicate",
+            Op::Rank {
+                window_end: Some(_), ..
+            } => "WindowRank",
+            Op::Deduplicate {
+                window_end: Some(_), ..
+            } => "WindowDeduplicate",
             other => kind_name(other),
         }
     }
 
     fn attributes(&self) -> Attributes {
         match self.op {
-            Op::Scan { table, columns, metadata, watermark, limit, filters } => {
-                self.scan(table, columns, metadata, watermark.as_ref(), *limit, filters)
-            }
+            Op::Scan {
+                table,
+                columns,
+                metadata,
+                watermark,
+                limit,
+                filters,
+            } => self.scan(table, columns, metadata, watermark.as_ref(), *limit, filters),
             Op::Values { rows } => vec![("tuples", self.tuples(rows))],
-            Op::Calc { projections, condition } => self.calc(projections, condition.as_ref()),
+            Op::Calc {
+                projections,
+                condition,
+            } => self.calc(projections, condition.as_ref()),
             Op::WatermarkAssigner { rowtime, expr, .. } => {
                 vec![("rowtime", self.column(*rowtime)), ("watermark", self.expr(expr))]
             }
             Op::WindowTableFunction { window: spec } => vec![("window", window(spec, self.names()))],
-            Op::GroupAggregate { keys, aggregates, retract_input, .. } => {
+            Op::GroupAggregate {
+                keys,
+                aggregates,
+                retract_input,
+                ..
+            } => {
                 let mut attributes = self.group_by(keys);
-                attributes.push(("select", self.aggregates(keys, aggregates, *retract_input).join(", ")));
+                attributes.push((
+                    "select",
+                    self.aggregates(keys, aggregates, *retract_input).join(", "),
+                ));
                 attributes
             }
-            Op::WindowAggregate { window: spec, keys, aggregates, properties, retract_input, .. } => {
-                self.window_aggregate(spec, keys, aggregates, properties, *retract_input)
-            }
+            Op::WindowAggregate {
+                window: spec,
+                keys,
+                aggregates,
+                properties,
+                retract_input,
+                ..
+            } => self.window_aggregate(spec, keys, aggregates, properties, *retract_input),
             Op::Expand { projects } => vec![("projects", self.projects(projects))],
-            Op::Rank { kind, partition, order, range, window_end, retract_input, .. } => {
-                self.rank(*kind, partition, order, *range, *window_end, *retract_input)
-            }
-            Op::Deduplicate { keys, time, keep_last, event_time, window_end, .. } => {
-                self.deduplicate(keys, *time, *keep_last, *event_time, *window_end)
-            }
+            Op::Rank {
+                kind,
+                partition,
+                order,
+                range,
+                window_end,
+                retract_input,
+                ..
+            } => self.rank(*kind, partition, order, *range, *window_end, *retract_input),
+            Op::Deduplicate {
+                keys,
+                time,
+                keep_last,
+                event_time,
+                window_end,
+                ..
+            } => self.deduplicate(keys, *time, *keep_last, *event_time, *window_end),
             Op::Sort { keys } | Op::TemporalSort { keys } => vec![("orderBy", self.order(keys))],
             Op::Limit { offset, fetch, .. } => {
                 let fetch = fetch.map_or_else(|| "unlimited".to_owned(), |rows| rows.to_string());
                 vec![("offset", offset.to_string()), ("fetch", fetch)]
             }
-            Op::SortLimit { keys, offset, fetch, retract_input, .. } => vec![
+            Op::SortLimit {
+                keys,
+                offset,
+                fetch,
+                retract_input,
+                ..
+            } => vec![
                 ("orderBy", self.order(keys)),
                 ("offset", offset.to_string()),
                 ("fetch", fetch.to_string()),
                 ("strategy", self.strategy(*retract_input)),
             ],
-            Op::Correlate { function, args, outer, condition, .. } => {
-                self.correlate(function, args, *outer, condition.as_ref())
-            }
-            Op::Over { partition, order, rows, preceding, calls, .. } => {
-                self.over(partition, order, *rows, *preceding, calls)
-            }
+            Op::Correlate {
+                function,
+                args,
+                outer,
+                condition,
+                ..
+            } => self.correlate(function, args, *outer, condition.as_ref()),
+            Op::Over {
+                partition,
+                order,
+                rows,
+                preceding,
+                calls,
+                ..
+            } => self.over(partition, order, *rows, *preceding, calls),
             Op::UnionAll => vec![("all", "true".to_owned()), ("union", self.output.join(", "))],
             Op::ChangelogNormalize { keys, condition, .. } => {
                 let mut attributes = vec![("key", self.columns(keys))];
@@ -102,8 +160,13 @@ impl Described<'_> {
                 attributes
             }
             Op::Exchange { distribution } => vec![("distribution", self.distribution(distribution))],
-            Op::Sink { table, materialize, .. } => {
-                let mut attributes = vec![("table", table.identifier.to_string()), ("fields", self.names().join(", "))];
+            Op::Sink {
+                table, materialize, ..
+            } => {
+                let mut attributes = vec![
+                    ("table", table.identifier.to_string()),
+                    ("fields", self.names().join(", ")),
+                ];
                 attributes.extend(materialize.then(|| ("upsertMaterialize", "true".to_owned())));
                 attributes
             }
@@ -122,11 +185,18 @@ impl Described<'_> {
     }
 
     fn column(&self, index: usize) -> String {
-        self.names().get(index).cloned().unwrap_or_else(|| format!("${index}"))
+        self.names()
+            .get(index)
+            .cloned()
+            .unwrap_or_else(|| format!("${index}"))
     }
 
     fn columns(&self, indices: &[usize]) -> String {
-        indices.iter().map(|index| self.column(*index)).collect::<Vec<_>>().join(", ")
+        indices
+            .iter()
+            .map(|index| self.column(*index))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     fn expr(&self, expr: &Expr) -> String {
@@ -134,7 +204,13 @@ impl Described<'_> {
     }
 
     fn order(&self, keys: &[SortKey]) -> String {
-        let key = |key: &SortKey| format!("{} {}", self.column(key.column), if key.ascending { "ASC" } else { "DESC" });
+        let key = |key: &SortKey| {
+            format!(
+                "{} {}",
+                self.column(key.column),
+                if key.ascending { "ASC" } else { "DESC" }
+            )
+        };
         keys.iter().map(key).collect::<Vec<_>>().join(", ")
     }
 
@@ -158,15 +234,29 @@ impl Described<'_> {
     ) -> Attributes {
         // What the source is asked to do is written over its own columns, as calls.
         let own = |expr: &Expr| expression(expr, Style::Prefix(self.output));
-        let ObjectIdentifier { catalog, database, name } = &table.identifier;
+        let ObjectIdentifier {
+            catalog,
+            database,
+            name,
+        } = &table.identifier;
         let mut path = vec![catalog.clone(), database.clone(), name.clone()];
         if !filters.is_empty() {
             let conditions: Vec<String> = filters.iter().map(own).collect();
-            let all = if filters.len() == 1 { conditions.join("") } else { format!("and({})", conditions.join(", ")) };
+            let all = if filters.len() == 1 {
+                conditions.join("")
+            } else {
+                format!("and({})", conditions.join(", "))
+            };
             path.push(format!("filter=[{all}]"));
         }
         if !columns.iter().copied().eq(0..table.physical.len()) {
-            let name = |column: &usize| table.physical.columns.get(*column).map_or("", |c| c.name.as_str());
+            let name = |column: &usize| {
+                table
+                    .physical
+                    .columns
+                    .get(*column)
+                    .map_or("", |c| c.name.as_str())
+            };
             let read: Vec<&str> = columns.iter().map(name).collect();
             let keys: Vec<&str> = metadata.iter().map(|column| column.key.as_str()).collect();
             path.push(format!("project=[{}]", read.join(", ")));
@@ -174,22 +264,38 @@ impl Described<'_> {
         }
         path.extend(watermark.map(|watermark| format!("watermark=[{}]", own(&watermark.expr))));
         path.extend(limit.map(|rows| format!("limit=[{rows}]")));
-        vec![("table", format!("[{}]", path.join(", "))), ("fields", self.output.join(", "))]
+        vec![
+            ("table", format!("[{}]", path.join(", "))),
+            ("fields", self.output.join(", ")),
+        ]
     }
 
     /// `[{ 1, a }, { 2, b }]`; a row without columns, which a SELECT without FROM reads, is `{ 0 }`.
     fn tuples(&self, rows: &[Vec<Scalar>]) -> String {
         let row = |row: &Vec<Scalar>| {
-            let values: Vec<String> =
-                row.iter().zip(self.schema.types()).map(|(value, ty)| constant(value, ty)).collect();
-            format!("{{ {} }}", if values.is_empty() { "0".to_owned() } else { values.join(", ") })
+            let values: Vec<String> = row
+                .iter()
+                .zip(self.schema.types())
+                .map(|(value, ty)| constant(value, ty))
+                .collect();
+            format!(
+                "{{ {} }}",
+                if values.is_empty() {
+                    "0".to_owned()
+                } else {
+                    values.join(", ")
+                }
+            )
         };
         format!("[{}]", rows.iter().map(row).collect::<Vec<_>>().join(", "))
     }
 
     fn calc(&self, projections: &[Expr], condition: Option<&Expr>) -> Attributes {
-        let select: Vec<String> =
-            projections.iter().zip(self.output).map(|(expr, name)| named(self.expr(expr), name)).collect();
+        let select: Vec<String> = projections
+            .iter()
+            .zip(self.output)
+            .map(|(expr, name)| named(self.expr(expr), name))
+            .collect();
         let mut attributes = vec![("select", select.join(", "))];
         attributes.extend(condition.map(|condition| ("where", self.expr(condition))));
         attributes
@@ -197,22 +303,32 @@ impl Described<'_> {
 
     fn projects(&self, projects: &[Vec<Expr>]) -> String {
         let project = |exprs: &Vec<Expr>| {
-            let items: Vec<String> =
-                exprs.iter().zip(self.output).map(|(expr, name)| named(self.expr(expr), name)).collect();
+            let items: Vec<String> = exprs
+                .iter()
+                .zip(self.output)
+                .map(|(expr, name)| named(self.expr(expr), name))
+                .collect();
             format!("{{{}}}", items.join(", "))
         };
         projects.iter().map(project).collect::<Vec<_>>().join(", ")
     }
 
     fn group_by(&self, keys: &[usize]) -> Attributes {
-        if keys.is_empty() { Vec::new() } else { vec![("groupBy", self.columns(keys))] }
+        if keys.is_empty() {
+            Vec::new()
+        } else {
+            vec![("groupBy", self.columns(keys))]
+        }
     }
 
     /// Keys, then calls with their names.
     fn aggregates(&self, keys: &[usize], calls: &[AggregateCall], retract: bool) -> Vec<String> {
         let keys_and_calls = keys.iter().map(|key| self.column(*key));
         let outputs = self.output.iter().skip(keys.len());
-        let calls = calls.iter().zip(outputs).map(|(call, name)| named(self.call(call, retract), name));
+        let calls = calls
+            .iter()
+            .zip(outputs)
+            .map(|(call, name)| named(self.call(call, retract), name));
         keys_and_calls.chain(calls).collect()
     }
 
@@ -229,7 +345,11 @@ impl Described<'_> {
         let mut text = format!("{}{suffix}({distinct}{})", call.function, args.join(", "));
         if !call.order_by.is_empty() {
             let key = |(column, ascending): &(usize, bool)| {
-                format!("{} {}", self.column(*column), if *ascending { "ASC" } else { "DESC" })
+                format!(
+                    "{} {}",
+                    self.column(*column),
+                    if *ascending { "ASC" } else { "DESC" }
+                )
             };
             let keys: Vec<String> = call.order_by.iter().map(key).collect();
             text.push_str(&format!(" WITHIN GROUP ({})", keys.join(", ")));
@@ -251,7 +371,10 @@ impl Described<'_> {
         let mut select = self.aggregates(keys, calls, retract);
         let names = self.output.iter().skip(keys.len() + calls.len());
         select.extend(
-            properties.iter().zip(names).map(|(p, name)| named(property(*p, spec.event_time).to_owned(), name)),
+            properties
+                .iter()
+                .zip(names)
+                .map(|(p, name)| named(property(*p, spec.event_time).to_owned(), name)),
         );
         let mut attributes = self.group_by(keys);
         attributes.push(("window", window(spec, self.names())));
@@ -281,7 +404,11 @@ impl Described<'_> {
             RankRange::Constant { from, to } => format!("rankStart={from}, rankEnd={to}"),
             RankRange::Variable { column } => format!("rankEnd={}", self.column(column)),
         };
-        let partition: Vec<usize> = partition.iter().copied().filter(|column| Some(*column) != window_end).collect();
+        let partition: Vec<usize> = partition
+            .iter()
+            .copied()
+            .filter(|column| Some(*column) != window_end)
+            .collect();
         vec![
             first,
             ("rankType", kind.to_owned()),
@@ -317,7 +444,10 @@ impl Described<'_> {
         window_end: Option<usize>,
     ) -> Attributes {
         let keep = ("keep", if keep_last { "LastRow" } else { "FirstRow" }.to_owned());
-        let order = ("order", if event_time { "ROWTIME" } else { "PROCTIME" }.to_owned());
+        let order = (
+            "order",
+            if event_time { "ROWTIME" } else { "PROCTIME" }.to_owned(),
+        );
         match window_end {
             Some(end) => vec![
                 ("window", format!("win_end=[{}]", self.column(end))),
@@ -353,14 +483,19 @@ impl Described<'_> {
         let width = self.names().len();
         let own = self.output.iter().take(width).cloned();
         let calls = calls.iter().zip(self.output.iter().skip(width));
-        let select: Vec<String> = own.chain(calls.map(|(call, name)| named(self.call(call, false), name))).collect();
+        let select: Vec<String> = own
+            .chain(calls.map(|(call, name)| named(self.call(call, false), name)))
+            .collect();
         attributes.push(("select", select.join(", ")));
         attributes
     }
 
     fn correlate(&self, function: &str, args: &[Expr], outer: bool, condition: Option<&Expr>) -> Attributes {
         let outer_names: Vec<String> = self.names().iter().map(|name| format!("$cor0.{name}")).collect();
-        let args: Vec<String> = args.iter().map(|arg| expression(arg, Style::Prefix(&outer_names))).collect();
+        let args: Vec<String> = args
+            .iter()
+            .map(|arg| expression(arg, Style::Prefix(&outer_names)))
+            .collect();
         let invocation = format!("{function}({})", args.join(", "));
         let mut attributes = vec![
             ("correlate", format!("table({invocation})")),
@@ -369,7 +504,8 @@ impl Described<'_> {
         ];
         attributes.insert(0, ("invocation", invocation));
         // The condition reads the function's columns as well.
-        let condition = condition.map(|c| ("condition", expression(c, Style::of(self.notation, self.output))));
+        let condition =
+            condition.map(|c| ("condition", expression(c, Style::of(self.notation, self.output))));
         attributes.extend(condition);
         attributes
     }
@@ -379,19 +515,41 @@ impl Described<'_> {
 impl Described<'_> {
     fn any_join(&self) -> Attributes {
         match self.op {
-            Op::Join { kind, left_keys, right_keys, null_safe, condition, left_unique, right_unique, .. } => {
+            Op::Join {
+                kind,
+                left_keys,
+                right_keys,
+                null_safe,
+                condition,
+                left_unique,
+                right_unique,
+                ..
+            } => {
                 let keys = (left_keys.as_slice(), right_keys.as_slice());
                 let mut attributes = self.join(*kind, keys, null_safe, condition.as_ref());
                 attributes.push(("leftInputSpec", unique_spec(left_unique.as_deref(), left_keys)));
                 attributes.push(("rightInputSpec", unique_spec(right_unique.as_deref(), right_keys)));
                 attributes
             }
-            Op::IntervalJoin { kind, left_keys, right_keys, bounds, condition } => {
+            Op::IntervalJoin {
+                kind,
+                left_keys,
+                right_keys,
+                bounds,
+                condition,
+            } => {
                 let mut attributes = self.join(*kind, (left_keys, right_keys), &[], condition.as_ref());
                 attributes.insert(1, ("windowBounds", window_bounds(bounds)));
                 attributes
             }
-            Op::WindowJoin { kind, left_keys, right_keys, left_end, right_end, condition } => {
+            Op::WindowJoin {
+                kind,
+                left_keys,
+                right_keys,
+                left_end,
+                right_end,
+                condition,
+            } => {
                 let mut attributes = self.join(*kind, (left_keys, right_keys), &[], condition.as_ref());
                 let end = |side: usize, end: usize| {
                     let names = self.inputs.get(side).map_or(&[][..], |input| &input.names);
@@ -401,12 +559,23 @@ impl Described<'_> {
                 attributes.insert(0, ("leftWindow", end(0, *left_end)));
                 attributes
             }
-            Op::TemporalJoin { kind, left_keys, right_keys, left_time, right_time, condition } => {
+            Op::TemporalJoin {
+                kind,
+                left_keys,
+                right_keys,
+                left_time,
+                right_time,
+                condition,
+            } => {
                 let both = self.both();
                 let width = self.names().len();
                 let name = |column: usize| both.get(column).cloned().unwrap_or_default();
                 let keys = |columns: &[usize], shift: usize| {
-                    columns.iter().map(|column| name(column + shift)).collect::<Vec<_>>().join(", ")
+                    columns
+                        .iter()
+                        .map(|column| name(column + shift))
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 };
                 let version = format!(
                     "__TEMPORAL_JOIN_CONDITION({}, {}, __TEMPORAL_JOIN_LEFT_KEY({}), __TEMPORAL_JOIN_RIGHT_KEY({}))",
@@ -415,11 +584,21 @@ impl Described<'_> {
                     keys(left_keys, 0),
                     keys(right_keys, width)
                 );
-                self.join_with(*kind, (left_keys, right_keys), &[], condition.as_ref(), Some(version))
+                self.join_with(
+                    *kind,
+                    (left_keys, right_keys),
+                    &[],
+                    condition.as_ref(),
+                    Some(version),
+                )
             }
-            Op::LookupJoin { kind, table, columns, keys, condition } => {
-                self.lookup(*kind, table, columns, keys, condition.as_ref())
-            }
+            Op::LookupJoin {
+                kind,
+                table,
+                columns,
+                keys,
+                condition,
+            } => self.lookup(*kind, table, columns, keys, condition.as_ref()),
             _ => Vec::new(),
         }
     }
@@ -457,8 +636,15 @@ impl Described<'_> {
         for (i, (left, right)) in left_keys.iter().zip(right_keys).enumerate() {
             let is_null_safe = null_safe.get(i).copied().unwrap_or(false);
             let function = if is_null_safe { "IS NOT DISTINCT FROM" } else { "=" }.to_owned();
-            let args = vec![Expr::column(*left, ty.clone()), Expr::column(width + right, ty.clone())];
-            let equal = Expr::Call { function, args, ty: ty.clone() };
+            let args = vec![
+                Expr::column(*left, ty.clone()),
+                Expr::column(width + right, ty.clone()),
+            ];
+            let equal = Expr::Call {
+                function,
+                args,
+                ty: ty.clone(),
+            };
             conditions.push(expression(&equal, Style::of(self.notation, &both)));
         }
         let rest: &[Expr] = match condition {
@@ -466,7 +652,10 @@ impl Described<'_> {
             Some(other) => std::slice::from_ref(other),
             None => &[],
         };
-        conditions.extend(rest.iter().map(|c| expression(c, Style::of(self.notation, &both))));
+        conditions.extend(
+            rest.iter()
+                .map(|c| expression(c, Style::of(self.notation, &both))),
+        );
         conditions.extend(further);
         vec![
             ("joinType", join_type(kind).to_owned()),
@@ -487,7 +676,9 @@ impl Described<'_> {
             let physical = columns.get(column).and_then(|c| table.physical.columns.get(*c));
             physical.map_or_else(|| format!("${column}"), |c| c.name.clone())
         };
-        let keys = keys.iter().map(|(left, right)| format!("{}={}", looked_up(*right), self.column(*left)));
+        let keys = keys
+            .iter()
+            .map(|(left, right)| format!("{}={}", looked_up(*right), self.column(*left)));
         let mut attributes = vec![
             ("table", table.identifier.to_string()),
             ("joinType", join_type(kind).to_owned()),
@@ -500,12 +691,20 @@ impl Described<'_> {
 }
 
 fn named(text: String, name: &str) -> String {
-    if text == name { text } else { format!("{text} AS {name}") }
+    if text == name {
+        text
+    } else {
+        format!("{text} AS {name}")
+    }
 }
 
 /// A value without its type.
 fn constant(value: &Scalar, ty: &LogicalType) -> String {
-    if value.is_null() { "null".to_owned() } else { literal(value, ty, false) }
+    if value.is_null() {
+        "null".to_owned()
+    } else {
+        literal(value, ty, false)
+    }
 }
 
 fn all_of(mut conditions: Vec<String>, notation: Notation) -> String {
@@ -539,7 +738,13 @@ fn unique_spec(unique: Option<&[usize]>, keys: &[usize]) -> String {
 }
 
 fn window_bounds(bounds: &TimeBounds) -> String {
-    let TimeBounds { lower_ms, upper_ms, left_time, right_time, event_time } = bounds;
+    let TimeBounds {
+        lower_ms,
+        upper_ms,
+        left_time,
+        right_time,
+        event_time,
+    } = bounds;
     format!(
         "isRowTime={event_time}, leftLowerBound={lower_ms}, leftUpperBound={upper_ms}, leftTimeIndex={left_time}, \
          rightTimeIndex={right_time}"

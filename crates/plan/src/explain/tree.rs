@@ -11,7 +11,10 @@ pub struct Tree {
 
 impl Tree {
     pub fn leaf(line: String) -> Self {
-        Self { line, inputs: Vec::new() }
+        Self {
+            line,
+            inputs: Vec::new(),
+        }
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, margin: &str) -> fmt::Result {
@@ -40,8 +43,14 @@ mod tests {
     #[test]
     fn branches_line_up() {
         let leaf = |line: &str| Tree::leaf(line.to_owned());
-        let join = Tree { line: "b".to_owned(), inputs: vec![leaf("c"), leaf("d")] };
-        let tree = Tree { line: "a".to_owned(), inputs: vec![join, leaf("e")] };
+        let join = Tree {
+            line: "b".to_owned(),
+            inputs: vec![leaf("c"), leaf("d")],
+        };
+        let tree = Tree {
+            line: "a".to_owned(),
+            inputs: vec![join, leaf("e")],
+        };
         assert_eq!(tree.to_string(), "a\n:- b\n:  :- c\n:  +- d\n+- e\n");
     }
 }

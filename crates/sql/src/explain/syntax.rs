@@ -3,34 +3,53 @@
 //! Columns are positions in the input (`$0`). A projection that only repeats the columns of a table or a query is not
 //! printed, because nobody wrote it.
 
-use millstream_plan::explain::{Style, Tree, expression, interval, literal, record};
+use millstream_plan::explain::{Style, Tree, expression, interval, literal, record, unique};
 use millstream_plan::{AggregateCall, Expr, JoinKind, RankKind, RankRange, SortKey, WindowKind};
 use millstream_types::{LogicalType, Scalar, Schema, TypeKind};
 
 use crate::bind::logical::{Aggregate, Bound, Join, Over, Rank, Rel, RelKind};
 use crate::rules::Root;
 
+/// Functions that look at the order of rows only.
+const RANKING: [&str; 3] = ["ROW_NUMBER", "RANK", "DENSE_RANK"];
+
 /// A tree for each root, with an empty line between them.
 pub fn syntax_tree(roots: &[Root]) -> String {
-    roots.iter().map(|root| root_tree(root).to_string()).collect::<Vec<_>>().join("\n")
+    roots
+        .iter()
+        .map(|root| root_tree(root).to_string())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn root_tree(root: &Root) -> Tree {
     match root {
         Root::Collect(rel) => tree(rel),
         Root::Sink(insert) => {
-            let rows = if repeats_input(&insert.rel) { insert.rel.input() } else { None };
+            let rows = if repeats_input(&insert.rel) {
+                insert.rel.input()
+            } else {
+                None
+            };
             let rows = rows.unwrap_or(&insert.rel);
-            let fields = rows.names().join(", ");
-            let line = format!("LogicalSink(table=[{}], fields=[{fields}])", insert.table.identifier);
-            Tree { line, inputs: vec![tree(rows)] }
+            let fields = unique(&rows.schema).join(", ");
+            let line = format!(
+                "LogicalSink(table=[{}], fields=[{fields}])",
+                insert.table.identifier
+            );
+            Tree {
+                line,
+                inputs: vec![tree(rows)],
+            }
         }
     }
 }
 
 /// Whether a projection gives the columns of its input, all and in order.
 fn repeats_input(rel: &Rel) -> bool {
-    let (RelKind::Project { exprs }, Some(input)) = (&rel.kind, rel.input()) else { return false };
+    let (RelKind::Project { exprs }, Some(input)) = (&rel.kind, rel.input()) else {
+        return false;
+    };
     let is_column = |(i, expr): (usize, &Expr)| matches!(expr, Expr::Column { index, .. } if *index == i);
     exprs.len() == input.schema.len() && exprs.iter().enumerate().all(is_column)
 }
@@ -43,6 +62,9 @@ fn tree(rel: &Rel) -> Tree {
     {
         return tree(input);
     }
+    if let Some(merged) = merged(rel) {
+        return merged;
+    }
     let line = line(rel);
     let inputs = match (&rel.kind, rel.inputs.as_slice()) {
         (RelKind::Join(join), [left, right]) => vec![tree(left), right_side(join, left, right)],
@@ -54,31 +76,74 @@ fn tree(rel: &Rel) -> Tree {
     Tree { line, inputs }
 }
 
+/// A projection that is one with what it projects: names of aggregates, and OVER calls, which stand in a SELECT list.
+fn merged(rel: &Rel) -> Option<Tree> {
+    let (RelKind::Project { exprs }, Some(input)) = (&rel.kind, rel.input()) else {
+        return None;
+    };
+    let inputs = || input.inputs.iter().map(tree).collect();
+    match &input.kind {
+        RelKind::Aggregate(aggregate) if repeats_input(rel) => Some(Tree {
+            line: aggregate_line(aggregate, &unique(&rel.schema)),
+            inputs: inputs(),
+        }),
+        RelKind::Over(over) => {
+            let values = over_values(over, input);
+            let texts = exprs.iter().map(|expr| expression(expr, Style::Tree(&values)));
+            Some(Tree {
+                line: projection(&rel.schema, texts),
+                inputs: inputs(),
+            })
+        }
+        _ => None,
+    }
+}
+
+fn projection(schema: &Schema, values: impl Iterator<Item = String>) -> String {
+    let items = unique(schema)
+        .into_iter()
+        .zip(values)
+        .map(|(name, value)| format!("{name}=[{value}]"));
+    format!("LogicalProject({})", list(items))
+}
+
 fn line(rel: &Rel) -> String {
     match &rel.kind {
         RelKind::Scan(scan) => {
             let id = &scan.table.identifier;
-            format!("LogicalTableScan(table=[[{}, {}, {}]])", id.catalog, id.database, id.name)
+            format!(
+                "LogicalTableScan(table=[[{}, {}, {}]])",
+                id.catalog, id.database, id.name
+            )
         }
         RelKind::Values { rows } => format!("LogicalValues(tuples=[[{}]])", tuples(rows)),
-        RelKind::Project { exprs } => {
-            let items = exprs.iter().zip(&rel.schema.columns).map(|(e, c)| format!("{}=[{}]", c.name, text(e)));
-            format!("LogicalProject({})", list(items))
-        }
+        RelKind::Project { exprs } => projection(&rel.schema, exprs.iter().map(text)),
         RelKind::Filter { condition } => format!("LogicalFilter(condition=[{}])", text(condition)),
         RelKind::Watermark { rowtime, expr, .. } => {
             let name = rel.schema.columns.get(*rowtime).map_or("", |c| c.name.as_str());
-            format!("LogicalWatermarkAssigner(rowtime=[{name}], watermark=[{}])", text(expr))
+            format!(
+                "LogicalWatermarkAssigner(rowtime=[{name}], watermark=[{}])",
+                text(expr)
+            )
         }
         RelKind::Window { time, kind, .. } => {
-            let time = rel.input().and_then(|input| input.schema.columns.get(*time)).map_or("", |c| c.name.as_str());
+            let time = rel
+                .input()
+                .and_then(|input| input.schema.columns.get(*time))
+                .map_or("", |c| c.name.as_str());
             let invocation = window_call(*kind, &format!("TABLE(#0), DESCRIPTOR(_UTF-16LE'{time}')"));
-            format!("LogicalTableFunctionScan(invocation=[{invocation}], rowType=[{}])", row_type(&rel.schema))
+            format!(
+                "LogicalTableFunctionScan(invocation=[{invocation}], rowType=[{}])",
+                row_type(&rel.schema)
+            )
         }
-        RelKind::Aggregate(aggregate) => aggregate_line(aggregate, rel),
+        RelKind::Aggregate(aggregate) => aggregate_line(aggregate, &unique(&rel.schema)),
         RelKind::Join(join) => {
             let condition = join.condition.as_ref().map_or_else(|| "true".to_owned(), text);
-            format!("LogicalJoin(condition=[{condition}], joinType=[{}])", join_type(join.kind))
+            format!(
+                "LogicalJoin(condition=[{condition}], joinType=[{}])",
+                join_type(join.kind)
+            )
         }
         RelKind::Correlate { args, outer, .. } => {
             let mut columns: Vec<usize> = args.iter().flat_map(Expr::columns).collect();
@@ -90,7 +155,7 @@ fn line(rel: &Rel) -> String {
                 list(columns.iter().map(usize::to_string))
             )
         }
-        RelKind::Over(over) => over_line(over, rel),
+        RelKind::Over(over) => projection(&rel.schema, over_values(over, rel).into_iter()),
         RelKind::Rank(rank) => rank_line(rank),
         RelKind::Sort { keys, offset, fetch } => sort_line(keys, *offset, *fetch),
         RelKind::Union => "LogicalUnion(all=[true])".to_owned(),
@@ -98,7 +163,7 @@ fn line(rel: &Rel) -> String {
 }
 
 fn text(expr: &Expr) -> String {
-    expression(expr, Style::Tree)
+    expression(expr, Style::Tree(&[]))
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {
@@ -125,29 +190,46 @@ fn row_type(schema: &Schema) -> String {
 fn window_call(kind: WindowKind, operands: &str) -> String {
     let (function, lengths) = match kind {
         WindowKind::Tumble { size_ms, .. } => ("TUMBLE", vec![size_ms]),
-        WindowKind::Hop { slide_ms, size_ms, .. } => ("HOP", vec![slide_ms, size_ms]),
+        WindowKind::Hop {
+            slide_ms, size_ms, ..
+        } => ("HOP", vec![slide_ms, size_ms]),
         WindowKind::Cumulate { step_ms, size_ms, .. } => ("CUMULATE", vec![step_ms, size_ms]),
         WindowKind::Session { gap_ms } => ("SESSION", vec![gap_ms]),
     };
     let offset = Some(kind.offset_ms()).filter(|offset_ms| *offset_ms != 0);
-    format!("{function}({operands}, {})", list(lengths.into_iter().chain(offset).map(interval)))
+    format!(
+        "{function}({operands}, {})",
+        list(lengths.into_iter().chain(offset).map(interval))
+    )
 }
 
-fn aggregate_line(aggregate: &Aggregate, rel: &Rel) -> String {
+fn aggregate_line(aggregate: &Aggregate, names: &[String]) -> String {
     let set = |positions: &[usize]| format!("{{{}}}", list(positions.iter().map(usize::to_string)));
     let mut parts = vec![format!("group=[{}]", set(&aggregate.keys))];
     if aggregate.sets.len() > 1 {
         let sets = aggregate.sets.iter().map(|members| {
-            let keys: Vec<usize> = members.iter().filter_map(|k| aggregate.keys.get(*k).copied()).collect();
+            let keys: Vec<usize> = members
+                .iter()
+                .filter_map(|k| aggregate.keys.get(*k).copied())
+                .collect();
             set(&keys)
         });
         parts.push(format!("groups=[[{}]]", list(sets)));
     }
     if let Some(window) = &aggregate.window {
-        parts.push(format!("window=[{}]", window_call(window.kind, &format!("${}", window.time))));
+        parts.push(format!(
+            "window=[{}]",
+            window_call(window.kind, &format!("${}", window.time))
+        ));
     }
-    let names = rel.schema.columns.iter().skip(aggregate.keys.len());
-    parts.extend(aggregate.calls.iter().zip(names).map(|(call, column)| format!("{}=[{}]", column.name, call_text(call))));
+    let names = names.iter().skip(aggregate.keys.len());
+    parts.extend(
+        aggregate
+            .calls
+            .iter()
+            .zip(names)
+            .map(|(call, name)| format!("{name}=[{}]", call_text(call))),
+    );
     format!("LogicalAggregate({})", parts.join(", "))
 }
 
@@ -158,8 +240,17 @@ fn call_text(call: &AggregateCall) -> String {
     let distinct = if call.distinct { "DISTINCT " } else { "" };
     let mut text = format!("{}({distinct}{})", call.function, list(args.chain(parameters)));
     if !call.order_by.is_empty() {
-        let key = |(column, ascending): &(usize, bool)| if *ascending { format!("{column}") } else { format!("{column} DESC") };
-        text.push_str(&format!(" WITHIN GROUP ([{}])", list(call.order_by.iter().map(key))));
+        let key = |(column, ascending): &(usize, bool)| {
+            if *ascending {
+                format!("{column}")
+            } else {
+                format!("{column} DESC")
+            }
+        };
+        text.push_str(&format!(
+            " WITHIN GROUP ([{}])",
+            list(call.order_by.iter().map(key))
+        ));
     }
     if let Some(filter) = call.filter {
         text.push_str(&format!(" FILTER ${filter}"));
@@ -176,8 +267,8 @@ fn parameter(value: &Scalar) -> String {
     literal(value, &LogicalType::not_null(kind), true)
 }
 
-/// OVER calls are printed where the SELECT has them: in a projection that keeps the input's columns.
-fn over_line(over: &Over, rel: &Rel) -> String {
+/// The columns of the input, then the OVER calls.
+fn over_values(over: &Over, rel: &Rel) -> Vec<String> {
     let width = rel.input().map_or(0, |input| input.schema.len());
     let mut window = Vec::new();
     if !over.partition.is_empty() {
@@ -186,12 +277,20 @@ fn over_line(over: &Over, rel: &Rel) -> String {
     if !over.order.is_empty() {
         window.push(format!("ORDER BY {}", list(over.order.iter().map(order_key))));
     }
-    window.extend(frame_text(over));
+    // The number of a row has no frame.
+    if !over
+        .calls
+        .iter()
+        .all(|call| RANKING.contains(&call.function.as_str()))
+    {
+        window.extend(frame_text(over));
+    }
     let window = window.join(" ");
-    let own = rel.schema.columns.iter().take(width).enumerate().map(|(i, c)| format!("{}=[${i}]", c.name));
-    let calls = over.calls.iter().zip(rel.schema.columns.iter().skip(width));
-    let calls = calls.map(|(call, c)| format!("{}=[{} OVER ({window})]", c.name, call_text(call)));
-    format!("LogicalProject({})", list(own.chain(calls)))
+    let calls = over
+        .calls
+        .iter()
+        .map(|call| format!("{} OVER ({window})", call_text(call)));
+    (0..width).map(|i| format!("${i}")).chain(calls).collect()
 }
 
 /// `$2 DESC NULLS LAST`
@@ -220,7 +319,11 @@ fn frame_text(over: &Over) -> Option<String> {
 }
 
 fn distance_text(distance: i64, rows: bool) -> String {
-    if rows { distance.to_string() } else { interval(distance) }
+    if rows {
+        distance.to_string()
+    } else {
+        interval(distance)
+    }
 }
 
 fn rank_line(rank: &Rank) -> String {
@@ -247,11 +350,20 @@ fn sort_line(keys: &[SortKey], offset: u64, fetch: Option<u64>) -> String {
         (false, true) => "DESC-nulls-first",
         (false, false) => "DESC-nulls-last",
     };
-    let columns = keys.iter().enumerate().map(|(i, key)| format!("sort{i}=[${}]", key.column));
-    let directions = keys.iter().enumerate().map(|(i, key)| format!("dir{i}=[{}]", direction(key)));
+    let columns = keys
+        .iter()
+        .enumerate()
+        .map(|(i, key)| format!("sort{i}=[${}]", key.column));
+    let directions = keys
+        .iter()
+        .enumerate()
+        .map(|(i, key)| format!("dir{i}=[{}]", direction(key)));
     let offset = (offset > 0).then(|| format!("offset=[{offset}]"));
     let fetch = fetch.map(|rows| format!("fetch=[{rows}]"));
-    format!("LogicalSort({})", list(columns.chain(directions).chain(offset).chain(fetch)))
+    format!(
+        "LogicalSort({})",
+        list(columns.chain(directions).chain(offset).chain(fetch))
+    )
 }
 
 fn join_type(kind: JoinKind) -> &'static str {
@@ -267,14 +379,23 @@ fn join_type(kind: JoinKind) -> &'static str {
 
 /// The right input; with `FOR SYSTEM_TIME AS OF` it is a snapshot at a time of the left one.
 fn right_side(join: &Join, left: &Rel, right: &Rel) -> Tree {
-    let Some(period) = &join.as_of else { return tree(right) };
+    let Some(period) = &join.as_of else {
+        return tree(right);
+    };
     let line = format!("LogicalSnapshot(period=[{}])", outer_text(period, left));
-    Tree { line, inputs: vec![tree(right)] }
+    Tree {
+        line,
+        inputs: vec![tree(right)],
+    }
 }
 
 /// The function side of a correlation, over the columns `$cor0` of the input.
 fn function_side(function: &str, args: &[Expr], input: &Rel, output: &Schema) -> Tree {
-    let made = output.columns.iter().skip(input.schema.len()).map(|c| (c.name.as_str(), &c.ty));
+    let made = output
+        .columns
+        .iter()
+        .skip(input.schema.len())
+        .map(|c| (c.name.as_str(), &c.ty));
     let args = list(args.iter().map(|arg| outer_text(arg, input)));
     Tree::leaf(format!(
         "LogicalTableFunctionScan(invocation=[{function}({args})], rowType=[{}])",
@@ -283,6 +404,10 @@ fn function_side(function: &str, args: &[Expr], input: &Rel, output: &Schema) ->
 }
 
 fn outer_text(expr: &Expr, outer: &Rel) -> String {
-    let names: Vec<String> = outer.names().into_iter().map(|name| format!("$cor0.{name}")).collect();
-    expression(expr, Style::Prefix(&names))
+    let names: Vec<String> = outer
+        .names()
+        .into_iter()
+        .map(|name| format!("$cor0.{name}"))
+        .collect();
+    expression(expr, Style::Tree(&names))
 }

@@ -71,7 +71,12 @@ pub fn infer_sink(input: Phys, insert: &BoundInsert, config: &PlannerConfig) -> 
     let found = candidates.into_iter().find_map(|wanted| satisfy(input.clone(), wanted));
     let input = found.ok_or_else(no_agreement)?;
     let is_keyed = !primary_key.is_empty() && (materialize || (!sink.mode.update_before && !made.is_insert_only()));
-    let input = if is_keyed && config.streaming { by_key(input, &primary_key) } else { input };
+    let input = if is_keyed && config.streaming {
+        let traits = input.traits.clone();
+        Phys { traits, ..by_key(input, &primary_key) }
+    } else {
+        input
+    };
     let columns = (0..insert.table.physical.len()).collect();
     let op = Op::Sink {
         table: insert.table.clone(),

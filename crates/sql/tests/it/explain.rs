@@ -95,8 +95,14 @@ fn check(name: &str, configuration: &[(&str, &str)]) {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let mut parts = text.trim_end().split(CASES);
     let definitions = parts.next().unwrap_or_default();
-    let configuration = configuration.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let mut session = Session { catalogs: Catalogs::new(), configuration };
+    let configuration = configuration
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    let mut session = Session {
+        catalogs: Catalogs::new(),
+        configuration,
+    };
     session.define(definitions);
     let mut today = definitions.to_owned();
     let mut failures = Vec::new();
@@ -112,7 +118,12 @@ fn check(name: &str, configuration: &[(&str, &str)]) {
         std::fs::write(&path, format!("{today}\n")).expect("the snapshot can be written");
         return;
     }
-    assert!(failures.is_empty(), "{} plans in {name} differ:\n\n{}", failures.len(), failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} plans in {name} differ:\n\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
 }
 
 #[test]

@@ -2,3 +2,4 @@
 
 mod explain;
 mod parse;
+mod zz_local;
