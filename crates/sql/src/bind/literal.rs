@@ -2,11 +2,12 @@
 
 use millstream_plan::Expr;
 use millstream_types::calendar::days_from_civil;
-use millstream_types::logical_type::{DayTimeResolution, MAX_DECIMAL_PRECISION, YearMonthResolution};
+use millstream_types::logical_type::MAX_DECIMAL_PRECISION;
 use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeKind};
 
 use super::coerce;
 use super::error::{SqlError, SqlResult};
+use super::types::interval_kind;
 use crate::parse::ast::{IntervalLiteral, Literal, NumberLiteral};
 use crate::parse::interval::{IntervalValue, interval_value};
 use crate::parse::span::Span;
@@ -77,15 +78,15 @@ fn bind_number(number: &NumberLiteral, span: Span) -> SqlResult<Expr> {
 fn bind_interval(interval: &IntervalLiteral, span: Span) -> SqlResult<Expr> {
     let value = interval_value(interval)
         .map_err(|reason| SqlError::at(span, format!("illegal interval literal '{}': {reason}", interval.value)))?;
-    let (value, kind) = match value {
+    let value = match value {
         IntervalValue::Months(months) => {
             let months = i32::try_from(months).map_err(|_| illegal(span, "INTERVAL", &interval.value))?;
-            (Scalar::IntervalYearMonth(months), TypeKind::IntervalYearMonth(YearMonthResolution::Month))
+            Scalar::IntervalYearMonth(months)
         }
-        IntervalValue::Milliseconds(millis) => {
-            (Scalar::IntervalDayTime(millis), TypeKind::IntervalDayTime(DayTimeResolution::Second))
-        }
+        IntervalValue::Milliseconds(millis) => Scalar::IntervalDayTime(millis),
     };
+    // The fields matter: a DATE plus days stays a DATE, plus hours it becomes a TIMESTAMP.
+    let kind = interval_kind(&interval.qualifier)?;
     Ok(Expr::literal(value, LogicalType::not_null(kind)))
 }
 

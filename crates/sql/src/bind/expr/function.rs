@@ -191,7 +191,16 @@ impl ExprBinder<'_, '_> {
             return Err(SqlError::at(span, format!("invalid argument type: IF(condition, …) takes a BOOLEAN, not {name}")));
         }
         let condition = coerce::cast_to(condition, &LogicalType::BOOLEAN);
-        self.case(vec![(condition, then)], otherwise, span)
+        let nullable = condition.ty().nullable;
+        let case = self.case(vec![(condition, then)], otherwise, span)?;
+        // Unlike CASE, IF is NULL-able if its condition is.
+        Ok(match case {
+            Expr::Case { branches, otherwise, ty } => {
+                let ty = ty.with_nullable(ty.nullable || nullable);
+                Expr::Case { branches, otherwise, ty }
+            }
+            other => other,
+        })
     }
 
     fn bind_nullif(&self, args: Vec<Expr>, span: Span) -> SqlResult<Expr> {
@@ -200,9 +209,14 @@ impl ExprBinder<'_, '_> {
             let message = format!("invalid number of arguments to function 'NULLIF': expected 2, found {found}");
             return Err(SqlError::at(span, message));
         };
+        // Two literals that differ are known not to be NULL, as the planner of Flink finds by folding them.
+        let differ = match (coerce::literal_of(&value), coerce::literal_of(&other)) {
+            (Some(a), Some(b)) => std::mem::discriminant(a) == std::mem::discriminant(b) && a != b,
+            _ => false,
+        };
         let equal = self.call(span, "=", vec![value.clone(), other])?;
-        let ty = value.ty().without_time_attribute().with_nullable(true);
-        let null = Expr::literal(Scalar::Null, ty.clone());
+        let ty = value.ty().without_time_attribute().with_nullable(!differ || value.ty().nullable);
+        let null = Expr::literal(Scalar::Null, ty.with_nullable(true));
         Ok(Expr::Case { branches: vec![(equal, null)], otherwise: Box::new(value), ty })
     }
 }

@@ -98,6 +98,8 @@ pub enum SubqueryKind {
     Exists,
     /// Whether the operands are among its rows.
     In { operands: Vec<Expr> },
+    /// Whether the operand compares so with some row, or with every row.
+    Compare { operand: Expr, operator: &'static str, all: bool },
     /// All its rows as one array, multiset or map.
     Collection { function: &'static str },
 }
@@ -222,8 +224,10 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             ExprKind::Array(elements) => self.bind_array(elements, span),
             ExprKind::Map(entries) => self.bind_map(entries, span),
             ExprKind::Interval { value, qualifier } => self.bind_dynamic_interval(value, qualifier, span),
-            ExprKind::DatetimeDifference { .. } => {
-                Err(SqlError::unsupported(span, "(a - b) as an interval; use TIMESTAMPDIFF"))
+            ExprKind::DatetimeDifference { left, right, qualifier } => {
+                let unit = qualifier.end.unwrap_or(qualifier.start).word();
+                let args = vec![self.bind(left)?, self.bind(right)?, coerce::text(unit)];
+                self.call(span, "MINUS_DATE", args)
             }
             ExprKind::Function(call) => self.bind_function(call),
             ExprKind::Special(special) => self.bind_special(special, span),
@@ -240,7 +244,10 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
     }
 
     fn bind_name(&mut self, name: &ObjectName) -> SqlResult<Expr> {
-        let resolved = self.scope.resolve(name)?;
+        let resolved = match self.scope.resolve(name) {
+            Err(_) if name.is_word("PI") => return self.call(name.span, "PI", Vec::new()),
+            resolved => resolved?,
+        };
         self.binder.names.record_column(name.span, &resolved.full);
         Ok(resolved.expr)
     }
@@ -279,6 +286,9 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
     }
 
     fn bind_array(&mut self, elements: &[ast::Expr], span: Span) -> SqlResult<Expr> {
+        if elements.is_empty() {
+            return Err(SqlError::at(span, "ARRAY requires at least 1 argument"));
+        }
         let elements = self.bind_all(elements)?;
         let element = self.unify(&elements, || {
             let names: Vec<String> = elements.iter().map(|e| sql_type_name(&e.ty())).collect();
@@ -290,6 +300,9 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
     }
 
     fn bind_map(&mut self, entries: &[ast::Expr], span: Span) -> SqlResult<Expr> {
+        if entries.is_empty() {
+            return Err(SqlError::at(span, "MAP requires at least 2 arguments"));
+        }
         if !entries.len().is_multiple_of(2) {
             return Err(SqlError::at(span, "MAP requires an even number of arguments: keys and values in turn"));
         }
