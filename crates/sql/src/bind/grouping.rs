@@ -410,10 +410,14 @@ impl Mapping<'_> {
 
     pub fn apply_to_subquery(&self, subquery: &mut BoundSubquery) -> SqlResult<()> {
         let span = subquery.span;
-        if let SubqueryKind::In { operands } = &mut subquery.kind {
-            for operand in operands {
-                self.apply(operand, span)?;
+        match &mut subquery.kind {
+            SubqueryKind::In { operands } => {
+                for operand in operands {
+                    self.apply(operand, span)?;
+                }
             }
+            SubqueryKind::Compare { operand, .. } => self.apply(operand, span)?,
+            _ => {}
         }
         if super::subquery::is_correlated(&subquery.rel) {
             return Err(SqlError::unsupported(span, "a correlated sub-query in a grouped query"));

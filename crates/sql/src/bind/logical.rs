@@ -76,6 +76,8 @@ pub struct Scan {
     pub limit: Option<u64>,
     /// `STATE_TTL` and other hints address the scan by this name.
     pub alias: String,
+    /// Why the table cannot be read; said when the plan is made, after mistakes in the query itself.
+    pub unreadable: Option<String>,
 }
 
 /// Grouping. Output: keys, then calls, then (for a legacy group window) its properties.

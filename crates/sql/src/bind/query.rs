@@ -125,7 +125,7 @@ impl<'a> Binder<'a> {
         let width = rows.first().map_or(0, Vec::len);
         if let Some(place) = rows.iter().position(|row| row.len() != width) {
             let span = values.rows.get(place).map_or(values.span, |row| row.span);
-            return Err(SqlError::at(span, "Values must have the same number of columns in each row of VALUES"));
+            return Err(SqlError::at(span, "Values passed to VALUES operator must have compatible types: rows have different numbers of columns"));
         }
         let types = (0..width).map(|i| column_type(&rows, i, values)).collect::<SqlResult<Vec<_>>>()?;
         for row in &mut rows {

@@ -32,11 +32,11 @@ impl Binder<'_> {
         let options = self.with_option_hints(&table.options, hints)?;
         let spec = table_spec(identifier, table, options);
         let connector = options::check(self.declarations, &spec, table)?;
-        let Some(source) = connector.source else {
-            let message = format!("connector '{}' can only be used as a sink. It cannot be used as a source", connector.identifier);
-            return Err(SqlError::new(message));
-        };
-        let bounded = (connector.bounded)(&spec.options);
+        let unreadable = connector.source.is_none().then(|| {
+            format!("connector '{}' can only be used as a sink. It cannot be used as a source", connector.identifier)
+        });
+        let source = connector.source.unwrap_or(ChangelogMode::INSERT_ONLY);
+        let bounded = unreadable.is_some() || (connector.bounded)(&spec.options);
         let changelog = source_changelog(self.declarations, connector, &spec, source);
         self.check_runtime_mode(identifier, bounded, changelog)?;
         let metadata = self.readable_metadata(identifier, table, connector, &spec.options)?;
@@ -44,6 +44,9 @@ impl Binder<'_> {
         let idle_timeout_ms =
             idle.map_or(self.config.idle_timeout_ms, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
         let mut rel = scan_rel(spec, metadata, changelog, bounded, alias);
+        if let RelKind::Scan(scan) = &mut rel.kind {
+            scan.unreadable = unreadable;
+        }
         let exprs = self.column_values(table, &rel)?;
         let schema = self.scan_schema(table);
         rel = Rel::new(RelKind::Project { exprs }, vec![rel], schema);
@@ -145,7 +148,8 @@ impl Binder<'_> {
             let Some(found) = offered.iter().find(|offer| offer.key == key) else {
                 return Err(unknown_metadata(identifier, column, key, connector, &offered, "reading"));
             };
-            if !supports_explicit_cast(&found.ty, &column.ty.without_time_attribute()) {
+            let declared = column.ty.without_time_attribute().with_nullable(true);
+            if !supports_explicit_cast(&found.ty.with_nullable(true), &declared) {
                 let reason = cast_refusal(&found.ty, &column.ty);
                 return Err(SqlError::new(format!(
                     "Invalid data type for metadata column '{}' of table '{identifier}' (key '{key}' of type {}): {reason}",
@@ -249,6 +253,7 @@ fn scan_rel(
         filters: Vec::new(),
         limit: None,
         alias: alias.to_owned(),
+        unreadable: None,
     };
     Rel::new(RelKind::Scan(Box::new(scan)), Vec::new(), schema)
 }

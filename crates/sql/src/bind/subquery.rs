@@ -86,7 +86,11 @@ fn as_membership(conjunct: &Expr, subqueries: &[BoundSubquery]) -> Option<(usize
         other => (other, false),
     };
     let number = subquery_number(inner)?;
-    let is_membership = matches!(subqueries.get(number)?.kind, SubqueryKind::Exists | SubqueryKind::In { .. });
+    let is_membership = match subqueries.get(number)?.kind {
+        SubqueryKind::Exists | SubqueryKind::In { .. } => true,
+        SubqueryKind::Compare { .. } => !negated,
+        SubqueryKind::Scalar | SubqueryKind::Collection { .. } => false,
+    };
     is_membership.then_some((number, negated))
 }
 
@@ -95,13 +99,24 @@ fn semi_join(left: Rel, subquery: BoundSubquery, negated: bool) -> SqlResult<Rel
     let width = left.schema.len();
     let (right, pulled) = pull_up(rel, span)?;
     let mut conditions: Vec<Expr> = pulled.into_iter().map(|c| onto_join(c, width)).collect();
-    if let SubqueryKind::In { operands } = kind {
-        for (i, operand) in operands.into_iter().enumerate() {
-            let column = Expr::column(width + i, right.schema.columns[i].ty.clone());
-            conditions.push(membership(operand, column, negated, span)?);
+    let mut is_anti = negated;
+    match kind {
+        SubqueryKind::In { operands } => {
+            for (i, operand) in operands.into_iter().enumerate() {
+                let column = Expr::column(width + i, right.schema.columns[i].ty.clone());
+                conditions.push(membership(operand, column, negated, span)?);
+            }
         }
+        SubqueryKind::Compare { operand, operator, all } => {
+            let column = Expr::column(width, right.schema.columns[0].ty.clone());
+            let holds = call(operator, vec![operand, column]).map_err(|error| error.with_span(span))?;
+            // ALL: no row for which the comparison is not TRUE.
+            is_anti = all;
+            conditions.push(if all { call("IS NOT TRUE", vec![holds])? } else { holds });
+        }
+        _ => {}
     }
-    let kind = if negated { JoinKind::Anti } else { JoinKind::Semi };
+    let kind = if is_anti { JoinKind::Anti } else { JoinKind::Semi };
     Ok(Rel::join(left, right, Join::plain(kind, and_all(conditions), span)))
 }
 
@@ -155,6 +170,9 @@ fn value_join(left: Rel, subquery: BoundSubquery) -> SqlResult<(Rel, Expr)> {
                 pulled.push(call("=", vec![outer, column]).map_err(|error| error.with_span(span))?);
             }
             mark_join(left, right, Vec::new(), pulled, span)
+        }
+        SubqueryKind::Compare { .. } => {
+            Err(SqlError::unsupported(span, "a quantified comparison inside another expression; put it into WHERE"))
         }
         SubqueryKind::Collection { function } => {
             if is_correlated(&rel) {

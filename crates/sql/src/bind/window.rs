@@ -1,7 +1,9 @@
 //! Windows: the sizes of legacy group windows, and the window table functions TUMBLE, HOP, CUMULATE and SESSION.
 
+use std::borrow::Cow;
+
 use millstream_functions::typing::sql_type_name;
-use millstream_plan::{Expr, WindowKind};
+use millstream_plan::{Expr as Value, WindowKind};
 use millstream_types::{LogicalType, Scalar, Schema, TimeAttribute, TypeKind};
 
 use super::error::{SqlError, SqlResult};
@@ -10,7 +12,9 @@ use super::logical::{Rel, RelKind};
 use super::query::Environment;
 use super::scope::{Relation, Scope};
 use super::{Binder, coerce};
-use crate::parse::ast::{ArgumentValue, FunctionArgument, FunctionCall, TableArgument, TableArgumentSource};
+use crate::parse::ast::{
+    ArgumentValue, Expr, ExprKind, FunctionArgument, FunctionCall, TableArgument, TableArgumentSource,
+};
 use crate::parse::span::Span;
 
 /// What a window function takes behind the table and the time column.
@@ -56,9 +60,9 @@ pub fn is_window_function(name: &str) -> bool {
 
 /// Arguments by their place in the form.
 struct Arguments<'c> {
-    table: &'c TableArgument,
+    table: Cow<'c, TableArgument>,
     time: &'c crate::parse::ast::Ident,
-    intervals: Vec<(&'static str, &'c crate::parse::ast::Expr)>,
+    intervals: Vec<(&'static str, &'c Expr)>,
 }
 
 impl Binder<'_> {
@@ -75,7 +79,7 @@ impl Binder<'_> {
             .find(|form| form.name == upper)
             .ok_or_else(|| SqlError::internal(format!("{upper} is no window function")))?;
         let arguments = arrange(form, call)?;
-        let (input, scope) = self.bind_table_argument(arguments.table, environment, outer)?;
+        let (input, scope) = self.bind_table_argument(&arguments.table, environment, outer)?;
         let time = time_column(form, &input, arguments.time, self.config.streaming)?;
         let mut calls = Calls::default();
         let mut binder = ExprBinder::new(self, &scope, environment, &mut calls, Clause::TableFunction);
@@ -93,7 +97,7 @@ impl Binder<'_> {
             .partition_by
             .iter()
             .map(|expr| match binder.bind(expr)? {
-                Expr::Column { index, .. } => Ok(index),
+                Value::Column { index, .. } => Ok(index),
                 _ => Err(SqlError::at(expr.span, "PARTITION BY of a window function takes columns")),
             })
             .collect::<SqlResult<Vec<usize>>>()?;
@@ -139,7 +143,13 @@ fn arrange<'c>(form: &Form, call: &'c FunctionCall) -> SqlResult<Arguments<'c>> 
     for (position, argument) in arguments.iter().enumerate() {
         let slot = slot_of(form, argument, position)?;
         match (slot, &argument.value) {
-            (0, ArgumentValue::Table(value)) => table = Some(value),
+            (0, ArgumentValue::Table(value)) => table = Some(Cow::Borrowed(value)),
+            (0, ArgumentValue::Expr(Expr { kind: ExprKind::Subquery(query), span })) => {
+                let source = TableArgumentSource::Query(query.clone());
+                let argument =
+                    TableArgument { source, partition_by: Vec::new(), order_by: Vec::new(), span: *span };
+                table = Some(Cow::Owned(argument));
+            }
             (1, ArgumentValue::Descriptor(columns)) => time = columns.first().map(|column| &column.name),
             (slot, ArgumentValue::Expr(expr)) if slot >= 2 => intervals.push((form.intervals[slot - 2], expr)),
             _ => {
@@ -222,7 +232,7 @@ enum NotAnInterval {
     Other,
 }
 
-fn interval_ms(value: &Expr) -> Result<i64, NotAnInterval> {
+fn interval_ms(value: &Value) -> Result<i64, NotAnInterval> {
     match coerce::literal_of(value) {
         Some(Scalar::IntervalDayTime(millis)) => Ok(*millis),
         Some(Scalar::IntervalYearMonth(_)) => Err(NotAnInterval::Months),
@@ -238,7 +248,7 @@ fn month_interval(span: Span) -> SqlError {
     )
 }
 
-fn wrong_types(form: &Form, input: &Rel, call: &FunctionCall, value: &Expr) -> SqlError {
+fn wrong_types(form: &Form, input: &Rel, call: &FunctionCall, value: &Value) -> SqlError {
     let row: Vec<String> =
         input.schema.columns.iter().map(|c| format!("{} {}", sql_type_name(&c.ty), c.name)).collect();
     let message = format!(
@@ -310,7 +320,7 @@ fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) ->
 }
 
 /// The window of `GROUP BY TUMBLE(ts, size)`, `HOP(ts, slide, size)` or `SESSION(ts, gap)`.
-pub fn group_window(function: &str, intervals: &[Expr], span: Span) -> SqlResult<WindowKind> {
+pub fn group_window(function: &str, intervals: &[Value], span: Span) -> SqlResult<WindowKind> {
     let millis = intervals
         .iter()
         .map(|value| {

@@ -262,6 +262,9 @@ fn push_into_over(
         return keep_over(Rel { kind: RelKind::Over(Box::new(over)), inputs, schema }, conditions, &partition, config);
     };
     let (ranks, rest): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(|c| c.columns().contains(&width));
+    if let Some((RankRange::Constant { from: 1, to: 0 }, _)) = rank_range(&ranks, width) {
+        return Rel { kind: RelKind::Values { rows: Vec::new() }, inputs: Vec::new(), schema };
+    }
     let Some((range, left_over)) = rank_range(&ranks, width) else {
         let all = ranks.into_iter().chain(rest).collect();
         return keep_over(Rel { kind: RelKind::Over(Box::new(over)), inputs, schema }, all, &partition, config);
@@ -281,7 +284,7 @@ fn rank_kind(function: &str) -> Option<RankKind> {
     }
 }
 
-/// The ranks that pass the conditions, and the conditions that the range does not cover. `None` without any bound; a
+/// The ranks that pass the conditions (from 1 to 0: none), and the conditions that the range does not cover. `None` without any bound; a
 /// range without an upper end reaches to [`RANK_END_NONE`].
 fn rank_range(conditions: &[Expr], rank: usize) -> Option<(RankRange, Vec<Expr>)> {
     let (mut from, mut to, mut rest): (i64, Option<i64>, Vec<Expr>) = (1, None, Vec::new());
@@ -302,6 +305,7 @@ fn rank_range(conditions: &[Expr], rank: usize) -> Option<(RankRange, Vec<Expr>)
     }
     match (to, variable) {
         (Some(to), None) if to >= from => Some((RankRange::Constant { from: from as u64, to: to as u64 }, rest)),
+        (Some(_), None) => Some((RankRange::Constant { from: 1, to: 0 }, rest)),
         (None, Some(column)) if from == 1 => Some((RankRange::Variable { column }, rest)),
         (None, None) if from > 1 => Some((RankRange::Constant { from: from as u64, to: RANK_END_NONE }, rest)),
         _ => None,

@@ -220,6 +220,11 @@ fn prune_join(join: Join, mut inputs: Vec<Rel>, schema: Schema, needed: &[bool])
     for expr in join.condition.iter().chain(join.as_of.iter()) {
         expr.columns().into_iter().for_each(|i| mark(&mut all, i));
     }
+    if join.as_of.is_some() {
+        // A versioned table is read by its event time, whoever selects the column.
+        let is_time = |i: &usize| right.schema.columns[*i].ty.is_time_attribute();
+        (0..right.schema.len()).filter(is_time).for_each(|i| mark(&mut all, width + i));
+    }
     let (left, left_moved) = prune(left, &all[..width]);
     let (right, right_moved) = prune(right, &all[width..]);
     let now = left.schema.len();

@@ -84,7 +84,8 @@ impl ExprBinder<'_, '_> {
             }
         }
         if star && (upper != "COUNT" || !values.is_empty()) {
-            return Err(SqlError::at(function.span, format!("'*' is only an argument of COUNT, not of {upper}")));
+            let message = format!("Unknown identifier '*': it is only an argument of COUNT, not of {upper}");
+            return Err(SqlError::at(function.span, message));
         }
         if upper == "COUNT" && values.len() > 1 {
             let message = "invalid number of arguments to function 'COUNT': expected 1, found 2 or more";

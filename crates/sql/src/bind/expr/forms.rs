@@ -64,7 +64,13 @@ impl ExprBinder<'_, '_> {
             return Err(SqlError::unsupported(span, format!("operator {}", operator.text())));
         }
         let attribute = shifted_time_attribute(operator, &left.ty(), &right.ty());
-        let mut bound = self.call(span, operator.text(), vec![left, right])?;
+        let (left_type, right_type) = (left.ty(), right.ty());
+        let mut bound = self.call(span, operator.text(), vec![left, right]).map_err(|error| {
+            let is_mixed = operator.is_comparison()
+                && (left_type.is_character() && right_type.is_numeric()
+                    || left_type.is_numeric() && right_type.is_character());
+            if is_mixed { error.with_hint("there is no implicit type conversion here: cast one side") } else { error }
+        })?;
         // A time attribute moved by an interval still counts as one, as in Flink.
         if let Expr::Call { ty, .. } = &mut bound
             && attribute != TimeAttribute::None
@@ -292,8 +298,9 @@ impl ExprBinder<'_, '_> {
                     self.negate_if(true, found, span)
                 }
                 _ => {
-                    let what = format!("{} with a quantified sub-query; use = ANY, <> ALL or EXISTS", operator.text());
-                    Err(SqlError::unsupported(span, what))
+                    let operand = self.bind(operand)?;
+                    let all = quantifier == Quantifier::All;
+                    self.bind_subquery(SubqueryKind::Compare { operand, operator: operator.text(), all }, query, span)
                 }
             },
         }
@@ -345,6 +352,13 @@ impl ExprBinder<'_, '_> {
                     self.call(span, "=", vec![operand.clone(), other])
                         .map_err(|_| SqlError::at(span, "Values passed to IN operator must have compatible types"))?;
                 }
+                LogicalType::BOOLEAN
+            }
+            SubqueryKind::Compare { operand, operator, .. } => {
+                let [column] = rel.schema.columns.as_slice() else {
+                    return Err(SqlError::at(span, "a quantified comparison takes a sub-query of one column"));
+                };
+                self.call(span, operator, vec![operand.clone(), Expr::column(0, column.ty.clone())])?;
                 LogicalType::BOOLEAN
             }
         };

@@ -20,6 +20,12 @@ pub(super) fn convert(
     schema: Schema,
     config: &PlannerConfig,
 ) -> SqlResult<Phys> {
+    if let Some(call) = aggregate.calls.iter().find(|call| call.function == "APPROX_COUNT_DISTINCT")
+        && config.streaming
+    {
+        let message = format!("{} aggregate function is not supported in streaming mode", call.function);
+        return Err(SqlError::at(aggregate.span, message).with_hint("use COUNT(DISTINCT …)"));
+    }
     if aggregate.window.is_some() {
         return legacy_window(aggregate, input, schema, config);
     }

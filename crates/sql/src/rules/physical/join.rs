@@ -187,7 +187,11 @@ fn temporal_join(join: Join, left: Phys, right: Phys, names: &Schema, config: &P
         );
     };
     if unique.is_empty() {
-        return refuse("Temporal Table Join requires primary key in versioned table, but no primary key can be found");
+        return Err(SqlError::at(
+            span,
+            "Currently the join key in Temporal Table Join can not be empty: the versioned table has no primary key",
+        )
+        .with_hint("declare PRIMARY KEY (…) NOT ENFORCED, or make a versioned view with ROW_NUMBER() … = 1"));
     }
     let key_columns: Vec<usize> = keys.right.iter().flat_map(Expr::columns).collect();
     if !unique.iter().any(|key| key.iter().all(|column| key_columns.contains(column))) {

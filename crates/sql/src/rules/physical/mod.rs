@@ -154,6 +154,9 @@ fn convert_scan(
     watermark: Option<ScanWatermark>,
     config: &PlannerConfig,
 ) -> SqlResult<Phys> {
+    if let Some(reason) = scan.unreadable {
+        return Err(SqlError::new(reason));
+    }
     let is_upsert = scan.changelog.update_after && !scan.changelog.update_before;
     let may_repeat = !scan.changelog.is_insert_only() && config.cdc_events_duplicate;
     let place = |key: &usize| scan.columns.iter().position(|column| column == key);
