@@ -32,6 +32,7 @@ use crate::join::{Join, JoinSpec, SideSpec};
 use crate::limit::Limit;
 use crate::over::bounded::{BoundedOver, BoundedOverSpec};
 use crate::over::frames::FrameSpec;
+use crate::over::updating::{UpdatingOver, UpdatingOverSpec};
 use crate::over::{Over, OverSpec};
 use crate::rank::bounded::{BoundedRank, BoundedRankSpec};
 use crate::rank::window::WindowRank;
@@ -691,7 +692,15 @@ impl Builder<'_> {
             return Ok(factory(move |_| BoundedOver::new(spec.clone())));
         }
         let (Some(event_time), Some(key)) = (*event_time, order.first()) else {
-            return Err(unsupported("a streaming OVER window that is not ordered by time"));
+            let order = order.clone();
+            let spec = UpdatingOverSpec {
+                types,
+                partition,
+                order,
+                frame,
+            };
+            UpdatingOver::new(spec.clone())?;
+            return Ok(factory(move |_| UpdatingOver::new(spec.clone())));
         };
         let spec = OverSpec {
             types,

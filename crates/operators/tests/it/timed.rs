@@ -344,3 +344,52 @@ fn over_a_bounded_input() {
          +I b 9 1 9 1 1 0 1 0.0 1.0",
     );
 }
+
+#[test]
+fn over_by_a_plain_column_updates_the_rows_behind() {
+    let types = [LogicalType::INT, LogicalType::STRING, LogicalType::INT];
+    let subject = |rows, calls: Vec<AggregateCall>| {
+        let mut output = types.to_vec();
+        output.extend(calls.iter().map(|call| call.result.clone()));
+        let op = Op::Over {
+            partition: vec![1],
+            order: vec![SortKey {
+                column: 2,
+                ascending: true,
+                nulls_first: true,
+            }],
+            rows,
+            preceding: None,
+            event_time: None,
+            calls,
+            bounded: false,
+        };
+        Subject::new(op, &[&types], &output).keyed(&[&[1]])
+    };
+    let sum = call("SUM", &[2], LogicalType::INT, LogicalType::INT);
+    subject(true, vec![sum]).check(
+        "+I 1 a 10
+         +I 2 a 5
+         +I 3 b 7
+         +I 4 a 7
+         -D 2 a 5",
+        "+I 1 a 10 10
+         +I 2 a 5 5
+         -U 1 a 10 10
+         +U 1 a 10 15
+         +I 3 b 7 7
+         +I 4 a 7 12
+         -U 1 a 10 15
+         +U 1 a 10 22
+         -D 2 a 5 5
+         -U 4 a 7 12
+         +U 4 a 7 7
+         -U 1 a 10 22
+         +U 1 a 10 17",
+    );
+    let rank = call("RANK", &[], LogicalType::INT, LogicalType::BIGINT);
+    subject(false, vec![rank]).check(
+        "+I 1 a 5\n+I 2 a 5\n+I 3 a 9",
+        "+I 1 a 5 1\n+I 2 a 5 1\n+I 3 a 9 3",
+    );
+}
