@@ -10,7 +10,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryViewArray, BooleanArray, ListArray, PrimitiveArray,
-    StringViewArray, StructArray,
+    StringViewArray, StructArray, new_null_array,
 };
 use arrow_schema::DataType;
 use millstream_types::arrow_type;
@@ -313,6 +313,43 @@ impl<'a> KernelArgs<'a> {
             builder.append_option(row_value(row)?);
         }
         Ok(Arc::new(builder.finish()))
+    }
+}
+
+/// The array with the type `to`, from which its own may differ only in the names of fields of rows.
+pub(crate) fn conform(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, EvalError> {
+    if array.data_type() == to {
+        return Ok(Arc::clone(array));
+    }
+    match (array.data_type(), to) {
+        (DataType::Null, _) => Ok(new_null_array(to, array.len())),
+        (DataType::Struct(from), DataType::Struct(fields))
+            if from.len() == fields.len() && !fields.is_empty() =>
+        {
+            let columns = array.as_struct().columns().iter().zip(fields);
+            let columns = columns
+                .map(|(column, field)| conform(column, field.data_type()))
+                .collect::<Result<_, _>>()?;
+            Ok(Arc::new(StructArray::try_new(
+                fields.clone(),
+                columns,
+                array.nulls().cloned(),
+            )?))
+        }
+        (DataType::List(_), DataType::List(field)) => {
+            let lists = array.as_list::<i32>();
+            let items = conform(lists.values(), field.data_type())?;
+            let nulls = array.nulls().cloned();
+            Ok(Arc::new(ListArray::try_new(
+                Arc::clone(field),
+                lists.offsets().clone(),
+                items,
+                nulls,
+            )?))
+        }
+        (from, _) => Err(internal(format!(
+            "a column of {from} stands where {to} was promised"
+        ))),
     }
 }
 

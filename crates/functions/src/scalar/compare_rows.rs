@@ -1,13 +1,13 @@
 //! Comparing values of arguments row by row, and picking values from several of them.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use arrow_array::{ArrayRef, new_null_array};
 use arrow_ord::ord::{DynComparator, make_comparator};
 use arrow_schema::{DataType, SortOptions};
 use arrow_select::interleave::interleave;
 
+use super::access::conform;
 use super::{Datum, EvalError};
 
 /// Compares values of two arguments of one type; neither may be NULL.
@@ -40,7 +40,10 @@ pub(crate) fn pick(
     data_type: &DataType,
     picks: impl Iterator<Item = Option<usize>>,
 ) -> Result<ArrayRef, EvalError> {
-    let mut sources: Vec<ArrayRef> = args.iter().map(|datum| Arc::clone(datum.array())).collect();
+    let mut sources = args
+        .iter()
+        .map(|datum| conform(datum.array(), data_type))
+        .collect::<Result<Vec<ArrayRef>, _>>()?;
     let null = sources.len();
     sources.push(new_null_array(data_type, 1));
     let indices: Vec<(usize, usize)> = picks

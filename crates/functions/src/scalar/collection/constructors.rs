@@ -7,6 +7,7 @@ use arrow_select::take::take;
 use millstream_types::{LogicalType, TypeKind, arrow_type, map_array, struct_array};
 
 use super::elements::ListWriter;
+use crate::scalar::access::{conform, internal};
 use crate::scalar::forms::{refused, wrong_count, wrong_types};
 use crate::scalar::{Datum, EvalError, Group, KernelArgs, ScalarFunction};
 use crate::signature::{ArgInfo, Signature, SignatureError};
@@ -106,7 +107,7 @@ fn map_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
 
 fn map(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let TypeKind::Map(key, value) = &args.result.kind else {
-        return Err(crate::scalar::access::internal("the result is no map"));
+        return Err(internal("the result is no map"));
     };
     let (keys, offsets, nulls) = lists(args, 0, 2).parts(&arrow_type(key))?;
     let (values, _, _) = lists(args, 1, 2).parts(&arrow_type(value))?;
@@ -134,11 +135,19 @@ pub(super) fn column(datum: &Datum, rows: usize) -> Result<ArrayRef, EvalError> 
     }
 }
 
+/// The data of a row's fields as columns of the types of the row's fields.
+pub(super) fn field_columns<'d>(
+    data: impl Iterator<Item = &'d Datum>,
+    row: &LogicalType,
+    rows: usize,
+) -> Result<Vec<ArrayRef>, EvalError> {
+    let types = row.children().into_iter().map(arrow_type);
+    data.zip(types)
+        .map(|(datum, ty)| conform(&column(datum, rows)?, &ty))
+        .collect()
+}
+
 fn row(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
-    let columns = args
-        .args
-        .iter()
-        .map(|datum| column(datum, args.rows))
-        .collect::<Result<Vec<_>, _>>()?;
+    let columns = field_columns(args.args.iter(), args.result, args.rows)?;
     Ok(struct_array(args.result, columns, None, args.rows))
 }

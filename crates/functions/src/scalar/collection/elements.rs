@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, ListArray, new_empty_array, new_null_array};
+use arrow_array::{Array, ArrayRef, ListArray, new_empty_array};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_row::{RowConverter, Rows, SortField};
 use arrow_schema::DataType;
 use arrow_select::interleave::interleave;
 use millstream_types::{LogicalType, TypeKind, arrow_type};
 
-use crate::scalar::access::internal;
+use crate::scalar::access::{conform, internal};
 use crate::scalar::forms::{refused, wrong_types};
 use crate::scalar::{Datum, EvalError, KernelArgs};
 use crate::signature::{ArgInfo, SignatureError};
@@ -165,14 +165,10 @@ pub(crate) fn gather(
     if picks.is_empty() {
         return Ok(new_empty_array(element));
     }
-    let typed = |source: &ArrayRef| {
-        if source.data_type() == element {
-            Arc::clone(source)
-        } else {
-            new_null_array(element, source.len())
-        }
-    };
-    let sources: Vec<ArrayRef> = sources.iter().map(typed).collect();
+    let sources = sources
+        .iter()
+        .map(|source| conform(source, element))
+        .collect::<Result<Vec<_>, _>>()?;
     let sources: Vec<&dyn Array> = sources.iter().map(AsRef::as_ref).collect();
     Ok(interleave(&sources, picks)?)
 }

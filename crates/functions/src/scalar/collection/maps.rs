@@ -11,7 +11,7 @@ use hashbrown::HashSet;
 use millstream_types::{LogicalType, TypeKind, arrow_type, map_array};
 
 use super::elements::{Keys, ListWriter, array_arg, common_collection, element_type, flat};
-use crate::scalar::access::{data_error, internal};
+use crate::scalar::access::{conform, data_error, internal};
 use crate::scalar::forms::{Arg, check, check_repeated, strict};
 use crate::scalar::{EvalError, Group, KernelArgs, ScalarFunction};
 use crate::signature::{ArgInfo, Signature, SignatureError};
@@ -98,7 +98,7 @@ fn column_of_entries(args: &KernelArgs<'_>, column: usize) -> Result<ArrayRef, E
     let DataType::List(field) = arrow_type(args.result) else {
         return Err(internal("the result is no array"));
     };
-    let items = Arc::clone(entries.column(column));
+    let items = conform(entries.column(column), field.data_type())?;
     Ok(Arc::new(ListArray::try_new(
         field,
         lists.offsets().clone(),
@@ -115,7 +115,11 @@ fn map_entries(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let DataType::Struct(fields) = field.data_type() else {
         return Err(internal("the entries are no rows"));
     };
-    let rows = StructArray::try_new(fields.clone(), entries.columns().to_vec(), None)?;
+    let columns = entries.columns().iter().zip(fields);
+    let columns = columns
+        .map(|(column, field)| conform(column, field.data_type()))
+        .collect::<Result<_, _>>()?;
+    let rows = StructArray::try_new(fields.clone(), columns, None)?;
     Ok(Arc::new(ListArray::try_new(
         field,
         lists.offsets().clone(),

@@ -4,9 +4,10 @@ use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StructArray};
 
-use millstream_types::{LogicalType, RowField, TypeKind, struct_array};
+use millstream_types::{LogicalType, RowField, TypeKind, arrow_type, struct_array};
 
-use super::constructors::column;
+use super::constructors::{column, field_columns};
+use crate::scalar::access::{conform, internal};
 use crate::scalar::forms::{refused, wrong_count, wrong_types};
 use crate::scalar::{EvalError, Group, KernelArgs, ScalarFunction};
 use crate::signature::{ArgInfo, Signature, SignatureError};
@@ -74,10 +75,7 @@ fn object_of_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError
 }
 
 fn object_of(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
-    let values = args.args.iter().skip(2).step_by(2);
-    let columns = values
-        .map(|datum| column(datum, args.rows))
-        .collect::<Result<Vec<_>, _>>()?;
+    let columns = field_columns(args.args.iter().skip(2).step_by(2), args.result, args.rows)?;
     Ok(struct_array(args.result, columns, None, args.rows))
 }
 
@@ -125,12 +123,15 @@ fn object_update(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let object: &StructArray = object.as_struct();
     let mut columns = object.columns().to_vec();
     let TypeKind::Row(fields) = &args.result.kind else {
-        return Err(crate::scalar::access::internal("the result is no row"));
+        return Err(internal("the result is no row"));
     };
     for pair in 0..(args.args.len() - 1) / 2 {
         let name = args.constant_text(1 + 2 * pair).unwrap_or_default();
         if let Some(place) = fields.iter().position(|field| field.name == name) {
-            columns[place] = column(&args.args[2 + 2 * pair], args.rows)?;
+            columns[place] = conform(
+                &column(&args.args[2 + 2 * pair], args.rows)?,
+                &arrow_type(&fields[place].ty),
+            )?;
         }
     }
     let nulls = object.nulls().cloned();

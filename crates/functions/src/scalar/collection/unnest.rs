@@ -6,10 +6,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, Int32Array, UInt32Array};
 use arrow_select::take::take;
-use millstream_types::{LogicalType, TypeKind};
+use millstream_types::{LogicalType, TypeKind, arrow_type};
 
 use crate::scalar::EvalError;
-use crate::scalar::access::internal;
+use crate::scalar::access::{conform, internal};
 
 /// What a column of collections turns into.
 #[derive(Clone, Debug)]

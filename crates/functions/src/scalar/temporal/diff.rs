@@ -4,6 +4,7 @@
 
 use arrow_array::ArrayRef;
 use arrow_array::types::Int32Type;
+use millstream_types::calendar::civil_from_days;
 use millstream_types::{LogicalType, TypeFamily};
 
 use super::unit::{Unit, unit_arg};
@@ -69,13 +70,15 @@ fn months_between_days(later: i64, earlier: i64) -> i64 {
     if later < earlier {
         return -months_between_days(earlier, later);
     }
-    // No month has more than 31 days, so this is at most the answer.
-    let mut months = (later - earlier) / 31;
-    loop {
-        if add_months(earlier, months) >= later || add_months(earlier, months + 1) > later {
-            return months;
-        }
-        months += 1;
+    let month_number = |days: i64| {
+        let (year, month, _) = civil_from_days(days);
+        year * 12 + i64::from(month)
+    };
+    let months = month_number(later) - month_number(earlier);
+    if add_months(earlier, months) > later {
+        months - 1
+    } else {
+        months
     }
 }
 
@@ -107,7 +110,7 @@ fn timestamp_diff(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
         let (from, to) = (millis(&from)?, millis(&to)?);
         let units = match unit.months() {
             Some(length) => months_between(to, from) / length,
-            None => (to - from) / (unit.nanos()? / NANOS_PER_MILLI) as i64,
+            None => to.wrapping_sub(from) / (unit.nanos()? / NANOS_PER_MILLI) as i64,
         };
         // Java's narrowing cast wraps.
         Some(units as i32)
