@@ -99,9 +99,11 @@ pub fn unnest(column: &ArrayRef, ty: &LogicalType) -> Result<Unnested, EvalError
         other => return Err(internal(format!("{other} cannot be unnested"))),
     };
     let indices = UInt32Array::from(places.indices);
+    let types = unnest_columns(ty).unwrap_or_default();
     let columns = sources
         .iter()
-        .map(|source| take(source, &indices, None))
+        .zip(&types)
+        .map(|(source, (_, ty))| conform(&take(source, &indices, None)?, &arrow_type(ty)))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Unnested {
         parents: UInt32Array::from(places.parents),

@@ -72,25 +72,30 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
     ),
 ];
 
-/// The compiled patterns of one call site.
+/// The compiled patterns of one call site, which has one or two as a rule: they are searched in a row.
 #[derive(Default)]
 pub(super) struct Patterns {
-    compiled: HashMap<(String, bool), Result<Pattern, String>>,
+    compiled: Vec<(String, Dialect, Result<Pattern, String>)>,
 }
 
 impl Patterns {
     pub(super) fn get(&mut self, pattern: &str, dialect: Dialect) -> Result<&Pattern, EvalError> {
-        let simple = dialect == Dialect::SimpleDate;
-        // A call site has one or two patterns; asking by a borrowed key would need a map of its own for each dialect.
-        let key = (pattern.to_owned(), simple);
-        if !self.compiled.contains_key(&key) {
+        let known = self
+            .compiled
+            .iter()
+            .position(|(text, of, _)| text == pattern && *of == dialect);
+        let place = known.unwrap_or_else(|| {
             if self.compiled.len() >= KEPT_MAX {
                 self.compiled.clear();
             }
-            self.compiled.insert(key.clone(), Pattern::new(pattern, dialect));
-        }
-        let known = self.compiled.get(&key).expect("the pattern was stored above");
-        known.as_ref().map_err(|error| data_error(error.clone()))
+            self.compiled
+                .push((pattern.to_owned(), dialect, Pattern::new(pattern, dialect)));
+            self.compiled.len() - 1
+        });
+        self.compiled[place]
+            .2
+            .as_ref()
+            .map_err(|error| data_error(error.clone()))
     }
 }
 
@@ -253,12 +258,14 @@ struct Zones(HashMap<String, ZoneOffsets>);
 
 impl Zones {
     fn get(&mut self, name: &str) -> &mut ZoneOffsets {
-        if self.0.len() >= KEPT_MAX && !self.0.contains_key(name) {
-            self.0.clear();
+        if !self.0.contains_key(name) {
+            if self.0.len() >= KEPT_MAX {
+                self.0.clear();
+            }
+            self.0
+                .insert(name.to_owned(), ZoneOffsets::new(java_time_zone(name)));
         }
-        self.0
-            .entry(name.to_owned())
-            .or_insert_with(|| ZoneOffsets::new(java_time_zone(name)))
+        self.0.get_mut(name).expect("the zone was stored above")
     }
 }
 
