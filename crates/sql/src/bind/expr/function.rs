@@ -24,7 +24,10 @@ pub fn call(function: &str, args: Vec<Expr>) -> SqlResult<Expr> {
     let Some(declared) = scalar_function(function) else {
         return Err(unknown_function(function, &args, Span::default()));
     };
-    let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty().without_time_attribute()).collect();
+    // Functions take time attributes as plain data, but for the one that asks after an attribute.
+    let asks_attribute = declared.name == "CURRENT_WATERMARK";
+    let plain = |ty: LogicalType| if asks_attribute { ty } else { ty.without_time_attribute() };
+    let types: Vec<LogicalType> = args.iter().map(|arg| plain(arg.ty())).collect();
     let infos: Vec<ArgInfo<'_>> =
         types.iter().zip(&args).map(|(ty, arg)| ArgInfo { ty, literal: coerce::literal_of(arg) }).collect();
     let signature = (declared.signature)(&infos).map_err(|error| signature_error(error, declared.syntax))?;
