@@ -54,21 +54,32 @@ pub(crate) trait Barriers {
 impl Task {
     /// Does some work; `barriers` is told of barriers.
     pub fn step(&mut self, now_ms: i64, barriers: &mut dyn Barriers) -> Result<LoadState, DataflowError> {
-        self.state = if self.finished {
+        let timers_fired = self.fire_timers(now_ms)?;
+        let state = if self.finished {
             LoadState::Idle
         } else {
             self.work(now_ms, barriers)?
         };
+        self.state = if timers_fired && state == LoadState::Idle {
+            LoadState::Busy
+        } else {
+            state
+        };
         Ok(self.state)
     }
 
-    fn work(&mut self, now_ms: i64, barriers: &mut dyn Barriers) -> Result<LoadState, DataflowError> {
-        let timer_is_due = self.next_timer().is_some_and(|due| due <= now_ms);
-        if timer_is_due {
+    /// Sinks of a task that has read everything may still be flushing, and have timers.
+    fn fire_timers(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
+        let is_due = self.next_timer().is_some_and(|due| due <= now_ms);
+        if is_due {
             self.stages
                 .iter_mut()
                 .try_for_each(|stage| stage.fire_timers(now_ms))?;
         }
+        Ok(is_due)
+    }
+
+    fn work(&mut self, now_ms: i64, barriers: &mut dyn Barriers) -> Result<LoadState, DataflowError> {
         if !all_ready(&mut self.stages, now_ms)? {
             return Ok(LoadState::Backpressured);
         }
@@ -76,11 +87,7 @@ impl Task {
             Head::Source(_) => self.poll_source(now_ms)?,
             Head::Gate(_) => self.drain_gate(now_ms, barriers)?,
         };
-        Ok(if worked || timer_is_due {
-            LoadState::Busy
-        } else {
-            LoadState::Idle
-        })
+        Ok(if worked { LoadState::Busy } else { LoadState::Idle })
     }
 
     fn poll_source(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
@@ -199,6 +206,8 @@ impl Task {
     /// When the task wants to be stepped again without an outside event.
     pub fn next_wake(&self) -> Option<i64> {
         let poll = match &self.head {
+            // A source that is held back is polled when its worker is woken for the credit.
+            Head::Source(_) if self.state == LoadState::Backpressured => None,
             Head::Source(head) if !self.finished && !head.stopped => match head.status {
                 SourceStatus::Pending { until_ms } => until_ms,
                 SourceStatus::Ready | SourceStatus::Finished => None,

@@ -94,7 +94,7 @@ impl ThreadedJob {
                 clock: Arc::clone(&clock),
                 restore: restore.clone(),
             };
-            let thread_name = format!("{name}-{}", plan.index());
+            let thread_name = thread_name(name, plan.index());
             let thread = std::thread::Builder::new().name(thread_name);
             let started = thread.spawn(move || run_worker(plan, parts, &parker));
             let started = started.map_err(|error| {
@@ -142,6 +142,11 @@ impl Drop for ThreadedJob {
     fn drop(&mut self) {
         self.close_and_join();
     }
+}
+
+/// Names of jobs are the user's; a thread's name must not hold a zero byte.
+fn thread_name(job: &str, worker: usize) -> String {
+    format!("{}-{worker}", job.replace('\0', "?"))
 }
 
 fn waker_of(parker: &Arc<Parker>) -> Waker {

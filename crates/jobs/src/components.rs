@@ -56,10 +56,10 @@ impl Components for BuiltIn {
     }
 
     fn operator(&self, plan: &Plan, node: NodeId) -> Result<Option<Arc<dyn OperatorFactory>>, DataflowError> {
-        if matches!(plan.node(node).op, Op::Sink { .. }) {
-            return millstream_operators::sink_input(plan, node);
+        match &plan.node(node).op {
+            Op::Sink { .. } => millstream_operators::sink_input(plan, node),
+            _ => millstream_operators::operator_factory(plan, node, &self.environment).map(Some),
         }
-        millstream_operators::operator_factory(plan, node, &self.environment).map(Some)
     }
 
     fn sink(&self, plan: &Plan, node: NodeId) -> Result<Arc<dyn SinkFactory>, DataflowError> {

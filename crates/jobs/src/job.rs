@@ -167,7 +167,7 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
         attempt: 0,
         next_checkpoint: 1,
     };
-    let thread = std::thread::Builder::new().name(format!("{identity}-master"));
+    let thread = std::thread::Builder::new().name(format!("{}-master", identity.replace('\0', "?")));
     thread.spawn(move || master.run()).map_err(|error| {
         DataflowError::new(
             ErrorKind::Environment,

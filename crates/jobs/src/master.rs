@@ -4,12 +4,12 @@
 //! they go on. All decisions are made by pure parts ([`crate::coordinator`], [`crate::restart`]).
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use millstream_dataflow::threaded::ThreadedJob;
 use millstream_dataflow::{Command, DataflowError, EventSink, Graph, WorkerEvent};
-use millstream_types::{Clock, Rng};
+use millstream_types::{Clock, ErrorKind, Rng};
 
 use crate::checkpoints::Checkpoints;
 use crate::collect::Collector;
@@ -106,7 +106,8 @@ impl Master {
     fn wait_for_restart(&mut self, error: DataflowError) -> bool {
         let now_ms = self.now_ms();
         self.shared.lock().error = Some(error.clone());
-        let Some(delay_ms) = self.restart.failed(now_ms, self.rng.as_ref()) else {
+        let healable = may_heal(&error).then(|| self.restart.failed(now_ms, self.rng.as_ref()));
+        let Some(delay_ms) = healable.flatten() else {
             tracing::error!(job = self.name, %error, "job failed");
             self.tell_reader(Err(error));
             self.shared.enter(JobStatus::Failed, now_ms);
@@ -137,11 +138,8 @@ impl Master {
     fn receive(&self, until_ms: Option<i64>) -> Option<Message> {
         let wait_ms = until_ms.map_or(WAIT_MS_MAX, |until| until.saturating_sub(self.now_ms()));
         let wait_ms = u64::try_from(wait_ms.clamp(0, WAIT_MS_MAX)).unwrap_or(0);
-        match self.inbox.recv_timeout(Duration::from_millis(wait_ms)) {
-            Ok(message) => Some(message),
-            // The master holds a sender itself, so the channel never ends.
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        // The master holds a sender itself, so the only error is that nothing came.
+        self.inbox.recv_timeout(Duration::from_millis(wait_ms)).ok()
     }
 
     /// Runs the job once, from its newest checkpoint.
@@ -221,5 +219,14 @@ impl Master {
                 return Ok(End::Finished(reason));
             }
         }
+    }
+}
+
+/// Whether the job may do better in another attempt. Wrong statements and wrong data stay wrong: restarting would only
+/// hide the error from the user.
+fn may_heal(error: &DataflowError) -> bool {
+    match error.kind {
+        ErrorKind::Retry | ErrorKind::Environment | ErrorKind::Internal => true,
+        ErrorKind::Input | ErrorKind::Data | ErrorKind::Unsupported => false,
     }
 }

@@ -194,7 +194,7 @@ mod tests {
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(-7)]));
         let text: ArrayRef = Arc::new(StringViewArray::from(vec!["a", "longer than twelve bytes", ""]));
         // Checkpoints depend on these numbers.
-        assert_eq!(hashes(&[numbers.clone()]), GOLDEN_NUMBERS);
+        assert_eq!(hashes(std::slice::from_ref(&numbers)), GOLDEN_NUMBERS);
         assert_eq!(hashes(&[numbers, text]), GOLDEN_BOTH);
     }
 

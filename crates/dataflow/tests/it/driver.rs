@@ -344,3 +344,46 @@ fn graphs_that_cannot_run_are_refused() {
     let error = SteppedJob::start(&graph, 0, None).err().unwrap();
     assert!(error.message.contains("'lonely'"), "{error}");
 }
+
+/// A source whose time to be polled has come while its sink is full must not keep the worker awake.
+#[test]
+fn a_held_back_source_asks_for_no_wake_up() {
+    struct Ticking;
+    impl Source for Ticking {
+        fn open(&mut self, _: &Context, _: Waker) -> Result<(), DataflowError> {
+            Ok(())
+        }
+        fn poll(&mut self, context: &Context, out: &mut dyn Output) -> Result<SourceStatus, DataflowError> {
+            out.batch(batch(&[(0, context.now_ms)]))?;
+            Ok(SourceStatus::Pending {
+                until_ms: Some(context.now_ms + 5),
+            })
+        }
+        fn snapshot(&mut self) -> Result<StateBlocks, DataflowError> {
+            Ok(StateBlocks::default())
+        }
+        fn restore(&mut self, _: Vec<StateBlocks>, _: &Context) -> Result<(), DataflowError> {
+            Ok(())
+        }
+    }
+    struct Factory;
+    impl SourceFactory for Factory {
+        fn create(&self, _: &Context) -> Result<Box<dyn Source>, DataflowError> {
+            Ok(Box::new(Ticking))
+        }
+        fn is_bounded(&self) -> bool {
+            false
+        }
+    }
+    let sink = Collecting {
+        room: Some(Arc::new(std::sync::Mutex::new(1))),
+        ..Collecting::default()
+    };
+    let mut graph = Graph::new(GraphSettings::default());
+    let source = graph.add("s", "s", 1, VertexKind::Source(Arc::new(Factory)));
+    let end = graph.add("k", "k", 1, VertexKind::Sink(Arc::new(sink)));
+    graph.connect(source, end, 0, Partitioning::Forward);
+    let mut job = SteppedJob::start(&graph, 0, None).unwrap();
+    job.run(0).unwrap();
+    assert_eq!(job.run(100).unwrap(), StepOutcome::Waiting { until_ms: None });
+}

@@ -21,8 +21,10 @@ fn graph(plan: &Plan, parallelism: usize) -> Graph {
     translate(plan, &ToyComponents::new(NUMBERS), &settings, None).unwrap()
 }
 
+type Shape = (Vec<(String, usize)>, Vec<(usize, usize, Partitioning)>);
+
 /// uid and instances of every vertex; origin, target and distribution of every edge.
-fn shape(graph: &Graph) -> (Vec<(String, usize)>, Vec<(usize, usize, Partitioning)>) {
+fn shape(graph: &Graph) -> Shape {
     let vertices = graph
         .vertices
         .iter()

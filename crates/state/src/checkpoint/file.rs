@@ -9,6 +9,8 @@
 //! | … | manifest, JSON |
 //! | … | data: blocks back to back, at the offsets that manifests name |
 
+use millstream_types::storage::{StorageFile, read_full_at};
+
 use crate::error::StateError;
 
 use super::manifest::Manifest;
@@ -31,6 +33,27 @@ pub(super) fn write_header(manifest: &Manifest) -> Result<Vec<u8>, StateError> {
     bytes.extend_from_slice(&crc32c::crc32c(&json).to_le_bytes());
     bytes.extend_from_slice(&json);
     Ok(bytes)
+}
+
+/// The manifest of a file and the length of its data, without reading the data.
+pub(super) fn read_header(path: &str, file: &dyn StorageFile) -> Result<(Manifest, u64), StateError> {
+    let fail = |source: std::io::Error| StateError::Storage {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    };
+    let length = file.len().map_err(fail)?;
+    let mut header = vec![0; PREFIX_BYTES];
+    let read = read_full_at(file, &mut header, 0).map_err(fail)?;
+    header.truncate(read);
+    if let Some(manifest) = header.get(12..16).and_then(|b| <[u8; 4]>::try_from(b).ok()) {
+        // The length is not trusted beyond what the file has.
+        let wanted = PREFIX_BYTES as u64 + u64::from(u32::from_le_bytes(manifest));
+        header.resize(usize::try_from(wanted.min(length)).unwrap_or(PREFIX_BYTES), 0);
+        read_full_at(file, &mut header, 0).map_err(fail)?;
+    }
+    let (manifest, data_start) = parse_header(path, &header)?;
+    Ok((manifest, length.saturating_sub(data_start)))
 }
 
 /// The manifest of a file, and where its data starts.

@@ -18,7 +18,7 @@ use millstream_types::{CheckpointId, Watermark};
 use crate::blocks::{BlockContent, StateBlocks};
 use crate::error::StateError;
 
-use file::{parse_header, write_header};
+use file::{parse_header, read_header, write_header};
 use manifest::{BlockEntry, InstanceEntry, Manifest};
 
 pub use manifest::{CheckpointHeader, OperatorEntry};
@@ -54,6 +54,9 @@ const GARBAGE_BYTES_MIN: u64 = 4 << 20;
 const NAME_DIGITS: usize = 20;
 const NAME_SUFFIX: &str = ".checkpoint";
 
+/// The manifest of a checkpoint and the blocks that its file must hold, in order.
+type Layout = (Manifest, Vec<Arc<[u8]>>);
+
 /// The checkpoints of one job in one directory.
 #[derive(Debug)]
 pub struct CheckpointStore {
@@ -86,13 +89,11 @@ impl CheckpointStore {
             .map_err(|e| storage_error("list", directory, e))?;
         for number in entries.iter().filter_map(|entry| number_of(&entry.name)) {
             let path = store.path(number);
-            let content = store
-                .storage
-                .read(&path)
-                .map_err(|e| storage_error("read", &path, e))?;
+            let file = store.storage.open(&path, OpenMode::Read);
+            let file = file.map_err(|e| storage_error("open", &path, e))?;
             // A file under its final name is whole unless the disk lost it; an older one may still do.
-            if let Ok((manifest, data_start)) = parse_header(&path, &content) {
-                store.file_bytes.insert(number, content.len() as u64 - data_start);
+            if let Ok((manifest, data_bytes)) = read_header(&path, file.as_ref()) {
+                store.file_bytes.insert(number, data_bytes);
                 store.manifests.insert(number, manifest);
             }
         }
@@ -144,12 +145,7 @@ impl CheckpointStore {
         })
     }
 
-    /// The manifest of a new checkpoint and the blocks that its file must hold, in order.
-    fn lay_out(
-        &self,
-        header: CheckpointHeader,
-        states: &[InstanceState],
-    ) -> Result<(Manifest, Vec<Arc<[u8]>>), StateError> {
+    fn lay_out(&self, header: CheckpointHeader, states: &[InstanceState]) -> Result<Layout, StateError> {
         let base = self.manifests.last_key_value().map(|(_, manifest)| manifest);
         let number = header.checkpoint;
         let mut offset = 0u64;
