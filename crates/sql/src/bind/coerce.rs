@@ -8,8 +8,12 @@ use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeKind};
 pub fn same_values(a: &LogicalType, b: &LogicalType) -> bool {
     match (&a.kind, &b.kind) {
         (TypeKind::Timestamp { precision: p, .. }, TypeKind::Timestamp { precision: q, .. })
-        | (TypeKind::TimestampLtz { precision: p, .. }, TypeKind::TimestampLtz { precision: q, .. }) => p == q,
-        (TypeKind::Array(x), TypeKind::Array(y)) | (TypeKind::Multiset(x), TypeKind::Multiset(y)) => same_values(x, y),
+        | (TypeKind::TimestampLtz { precision: p, .. }, TypeKind::TimestampLtz { precision: q, .. }) => {
+            p == q
+        }
+        (TypeKind::Array(x), TypeKind::Array(y)) | (TypeKind::Multiset(x), TypeKind::Multiset(y)) => {
+            same_values(x, y)
+        }
         (TypeKind::Map(k1, v1), TypeKind::Map(k2, v2)) => same_values(k1, k2) && same_values(v1, v2),
         (TypeKind::Row(f1), TypeKind::Row(f2)) => {
             f1.len() == f2.len() && f1.iter().zip(f2).all(|(x, y)| same_values(&x.ty, &y.ty))
@@ -23,14 +27,21 @@ pub fn same_values(a: &LogicalType, b: &LogicalType) -> bool {
 /// `expr` as a value of `target`: unchanged if the values are the same, a typed NULL for a bare one, else a cast.
 pub fn cast_to(expr: Expr, target: &LogicalType) -> Expr {
     let from = expr.ty();
-    if let Expr::Literal { value: Scalar::Null, .. } = &expr {
+    if let Expr::Literal {
+        value: Scalar::Null, ..
+    } = &expr
+    {
         return Expr::literal(Scalar::Null, target.without_time_attribute().with_nullable(true));
     }
     if same_values(&from, target) {
         return expr;
     }
     let ty = target.without_time_attribute().with_nullable(from.nullable);
-    Expr::Cast { input: Box::new(expr), ty, safe: false }
+    Expr::Cast {
+        input: Box::new(expr),
+        ty,
+        safe: false,
+    }
 }
 
 /// The type that all of `types` convert to. A time attribute stays if all have the same one.
@@ -39,8 +50,14 @@ pub fn common_type(types: &[LogicalType]) -> Option<LogicalType> {
     let attribute = first.time_attribute();
     let plain: Vec<LogicalType> = types.iter().map(LogicalType::without_time_attribute).collect();
     let common = typing::common_type(&plain.iter().collect::<Vec<_>>())?;
-    let all_equal = types.iter().all(|ty| ty.time_attribute() == attribute && same_values(ty, first));
-    Some(if all_equal && attribute != TimeAttribute::None { common.with_time_attribute(attribute) } else { common })
+    let all_equal = types
+        .iter()
+        .all(|ty| ty.time_attribute() == attribute && same_values(ty, first));
+    Some(if all_equal && attribute != TimeAttribute::None {
+        common.with_time_attribute(attribute)
+    } else {
+        common
+    })
 }
 
 /// The literal behind an expression, if it is one.
@@ -59,7 +76,10 @@ pub fn boolean(value: bool) -> Expr {
 /// A text literal: CHAR of its length, in UTF-16 units as Java counts.
 pub fn text(value: &str) -> Expr {
     let length = value.encode_utf16().count().min(u32::MAX as usize) as u32;
-    Expr::literal(Scalar::String(value.to_owned()), LogicalType::not_null(TypeKind::Char(length)))
+    Expr::literal(
+        Scalar::String(value.to_owned()),
+        LogicalType::not_null(TypeKind::Char(length)),
+    )
 }
 
 /// An INT literal.

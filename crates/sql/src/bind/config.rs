@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::tz::{Offset, TimeZone};
 use millstream_functions::Environment;
 use millstream_plan::node::LengthEnforcer;
-use millstream_types::{Options, SeededRng};
 use millstream_types::options::{parse_boolean, parse_duration};
+use millstream_types::{Options, SeededRng};
 
 use super::error::{SqlError, SqlResult};
 
@@ -40,7 +40,9 @@ pub struct PlannerConfig {
 
 impl std::fmt::Debug for PlannerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PlannerConfig").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("PlannerConfig")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,11 +57,26 @@ pub enum UpsertMaterialize {
 impl PlannerConfig {
     pub fn new(options: &Options) -> SqlResult<Self> {
         let reader = Reader { options };
-        let streaming = !reader.word("execution.runtime-mode", "streaming", &["streaming", "batch", "automatic"])?.eq("batch");
+        let streaming = !reader
+            .word(
+                "execution.runtime-mode",
+                "streaming",
+                &["streaming", "batch", "automatic"],
+            )?
+            .eq("batch");
         let not_null = reader.word("table.exec.sink.not-null-enforcer", "error", &["error", "drop"])?;
-        let length = reader.word("table.exec.sink.type-length-enforcer", "ignore", &["ignore", "trim_pad", "error"])?;
-        let materialize = reader.word("table.exec.sink.upsert-materialize", "auto", &["none", "auto", "force"])?;
-        let interval = reader.duration_ms("pipeline.auto-watermark-interval", WATERMARK_INTERVAL_MS_DEFAULT)?;
+        let length = reader.word(
+            "table.exec.sink.type-length-enforcer",
+            "ignore",
+            &["ignore", "trim_pad", "error"],
+        )?;
+        let materialize = reader.word(
+            "table.exec.sink.upsert-materialize",
+            "auto",
+            &["none", "auto", "force"],
+        )?;
+        let interval =
+            reader.duration_ms("pipeline.auto-watermark-interval", WATERMARK_INTERVAL_MS_DEFAULT)?;
         Ok(Self {
             streaming,
             state_ttl_ms: reader.duration_ms("table.exec.state.ttl", 0)?,
@@ -87,7 +104,9 @@ impl PlannerConfig {
 }
 
 fn environment(options: &Options, streaming: bool) -> SqlResult<Environment> {
-    let name = options.get("table.local-time-zone").map_or(DEFAULT_ZONE, String::as_str);
+    let name = options
+        .get("table.local-time-zone")
+        .map_or(DEFAULT_ZONE, String::as_str);
     let name = if name == "default" { DEFAULT_ZONE } else { name };
     let zone = zone(name).ok_or_else(|| {
         SqlError::new(format!("the supported time zone is a full name such as 'America/Los_Angeles' or a custom one such as 'GMT-08:00', found '{name}'"))
@@ -99,7 +118,9 @@ fn environment(options: &Options, streaming: bool) -> SqlResult<Environment> {
         now_ms: 0,
         watermark_ms: None,
         rng: Arc::new(SeededRng::new(0)),
-        legacy_cast: options.get("table.exec.legacy-cast-behaviour").is_some_and(|v| v.eq_ignore_ascii_case("enabled")),
+        legacy_cast: options
+            .get("table.exec.legacy-cast-behaviour")
+            .is_some_and(|v| v.eq_ignore_ascii_case("enabled")),
         current_database: "".into(),
         streaming,
     })
@@ -120,7 +141,9 @@ fn zone(name: &str) -> Option<TimeZone> {
         let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
         let in_range = hours <= 18 && minutes < 60;
         let seconds = sign * (hours * 3600 + minutes * 60);
-        return in_range.then(|| Offset::from_seconds(seconds).ok().map(TimeZone::fixed)).flatten();
+        return in_range
+            .then(|| Offset::from_seconds(seconds).ok().map(TimeZone::fixed))
+            .flatten();
     }
     // Abbreviations and bare offsets are refused, as in Flink.
     if !name.contains('/') {
@@ -135,28 +158,41 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn boolean(&self, key: &str, default: bool) -> SqlResult<bool> {
-        let Some(text) = self.options.get(key) else { return Ok(default) };
+        let Some(text) = self.options.get(key) else {
+            return Ok(default);
+        };
         parse_boolean(text).ok_or_else(|| wrong(key, text, "true or false"))
     }
 
     fn duration_ms(&self, key: &str, default: i64) -> SqlResult<i64> {
-        let Some(text) = self.options.get(key) else { return Ok(default) };
-        let duration: Duration = parse_duration(text).ok_or_else(|| wrong(key, text, "a duration such as '10 s'"))?;
+        let Some(text) = self.options.get(key) else {
+            return Ok(default);
+        };
+        let duration: Duration =
+            parse_duration(text).ok_or_else(|| wrong(key, text, "a duration such as '10 s'"))?;
         Ok(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
     }
 
     fn word(&self, key: &str, default: &str, words: &[&str]) -> SqlResult<String> {
-        let Some(text) = self.options.get(key) else { return Ok(default.to_owned()) };
+        let Some(text) = self.options.get(key) else {
+            return Ok(default.to_owned());
+        };
         let lower = text.trim().to_lowercase().replace('-', "_");
         if words.contains(&lower.as_str()) {
             return Ok(lower);
         }
         let expected = format!("one of {}", words.join(", "));
-        Err(wrong(key, text, &format!("{expected}: Could not parse value for enum class")))
+        Err(wrong(
+            key,
+            text,
+            &format!("{expected}: Could not parse value for enum class"),
+        ))
     }
 }
 
 fn wrong(key: &str, value: &str, expected: &str) -> SqlError {
-    SqlError::new(format!("could not parse value '{value}' for key '{key}': expected {expected}"))
-        .with_hint(format!("set another value, or RESET '{key}'"))
+    SqlError::new(format!(
+        "could not parse value '{value}' for key '{key}': expected {expected}"
+    ))
+    .with_hint(format!("set another value, or RESET '{key}'"))
 }

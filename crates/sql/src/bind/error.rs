@@ -27,7 +27,12 @@ pub type SqlResult<T> = Result<T, SqlError>;
 impl SqlError {
     /// The statement is wrong.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Input, message: message.into(), span: None, hint: None }
+        Self {
+            kind: ErrorKind::Input,
+            message: message.into(),
+            span: None,
+            hint: None,
+        }
     }
 
     /// The statement is wrong at this place.
@@ -37,12 +42,18 @@ impl SqlError {
 
     /// The statement is right, but this build does not run it.
     pub fn unsupported(span: Span, what: impl std::fmt::Display) -> Self {
-        Self { kind: ErrorKind::Unsupported, ..Self::at(span, format!("not supported yet: {what}")) }
+        Self {
+            kind: ErrorKind::Unsupported,
+            ..Self::at(span, format!("not supported yet: {what}"))
+        }
     }
 
     /// A promise between rooms does not hold.
     pub fn internal(message: impl std::fmt::Display) -> Self {
-        Self { kind: ErrorKind::Internal, ..Self::new(format!("internal error: {message}")) }
+        Self {
+            kind: ErrorKind::Internal,
+            ..Self::new(format!("internal error: {message}"))
+        }
     }
 
     /// The same error with a place, unless it has one already.

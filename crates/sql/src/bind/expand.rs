@@ -5,9 +5,9 @@
 
 use super::names::{Meaning, NameRecord};
 use crate::parse::ast::{
-    ArgumentValue, CaseBranch, Expr, ExprKind, FrameBound, FunctionCall, GroupingElement, Ident, Join, JoinCondition,
-    JsonFunction, ObjectName, OrderItem, OverClause, QuantifiedSource, Query, QueryBody, Select, SelectItem,
-    SpecialFunction, TableAlias, TableArgumentSource, TableRef, TableRefKind, WindowSpec,
+    ArgumentValue, CaseBranch, Expr, ExprKind, FrameBound, FunctionCall, GroupingElement, Ident, Join,
+    JoinCondition, JsonFunction, ObjectName, OrderItem, OverClause, QuantifiedSource, Query, QueryBody,
+    Select, SelectItem, SpecialFunction, TableAlias, TableArgumentSource, TableRef, TableRefKind, WindowSpec,
 };
 use crate::parse::span::Span;
 
@@ -23,7 +23,10 @@ struct Expander<'n> {
 }
 
 fn object_name(parts: impl IntoIterator<Item = String>, span: Span) -> ObjectName {
-    ObjectName { parts: parts.into_iter().map(|value| Ident { value, span }).collect(), span }
+    ObjectName {
+        parts: parts.into_iter().map(|value| Ident { value, span }).collect(),
+        span,
+    }
 }
 
 impl Expander<'_> {
@@ -39,7 +42,11 @@ impl Expander<'_> {
         match body {
             QueryBody::Select(select) => self.select(select),
             QueryBody::Values(values) => {
-                values.rows.iter_mut().flat_map(|row| &mut row.values).for_each(|value| self.expr(value));
+                values
+                    .rows
+                    .iter_mut()
+                    .flat_map(|row| &mut row.values)
+                    .for_each(|value| self.expr(value));
             }
             QueryBody::Table(table) => {
                 if let Some(Meaning::Table(id)) = self.names.at(table.name.span) {
@@ -75,7 +82,10 @@ impl Expander<'_> {
             self.grouping(element);
         }
         self.maybe(&mut select.having);
-        select.windows.iter_mut().for_each(|window| self.window(&mut window.window));
+        select
+            .windows
+            .iter_mut()
+            .for_each(|window| self.window(&mut window.window));
         self.maybe(&mut select.qualify);
     }
 
@@ -99,13 +109,19 @@ impl Expander<'_> {
                     let last = named.name.last().cloned();
                     named.name = object_name([id.catalog, id.database, id.name], span);
                     if table.alias.is_none() {
-                        table.alias = last.map(|name| TableAlias { name, columns: Vec::new(), span });
+                        table.alias = last.map(|name| TableAlias {
+                            name,
+                            columns: Vec::new(),
+                            span,
+                        });
                     }
                 }
             }
             TableRefKind::Subquery { query, .. } => self.query(query),
             TableRefKind::Function { call, .. } => self.call(call),
-            TableRefKind::Unnest { collections, .. } => collections.iter_mut().for_each(|expr| self.expr(expr)),
+            TableRefKind::Unnest { collections, .. } => {
+                collections.iter_mut().for_each(|expr| self.expr(expr))
+            }
             TableRefKind::Join(join) => self.join(join),
             TableRefKind::MatchRecognize(pattern) => self.table(&mut pattern.input),
             TableRefKind::Pivot(pivot) => self.table(&mut pivot.input),
@@ -146,7 +162,11 @@ impl Expander<'_> {
     fn window(&self, window: &mut WindowSpec) {
         window.partition_by.iter_mut().for_each(|expr| self.expr(expr));
         self.orders(&mut window.order_by);
-        for bound in window.frame.iter_mut().flat_map(|frame| std::iter::once(&mut frame.start).chain(&mut frame.end)) {
+        for bound in window
+            .frame
+            .iter_mut()
+            .flat_map(|frame| std::iter::once(&mut frame.start).chain(&mut frame.end))
+        {
             if let FrameBound::Preceding(expr) | FrameBound::Following(expr) = bound {
                 self.expr(expr);
             }
@@ -194,14 +214,25 @@ impl Expander<'_> {
             }
             ExprKind::Field { base, .. } => self.expr(base),
             ExprKind::Element { base, index } => [base, index].into_iter().for_each(|e| self.expr(e)),
-            ExprKind::Unary { operand, .. } | ExprKind::Is { operand, .. } | ExprKind::Cast { operand, .. } => {
+            ExprKind::Unary { operand, .. }
+            | ExprKind::Is { operand, .. }
+            | ExprKind::Cast { operand, .. } => {
                 self.expr(operand);
             }
-            ExprKind::Binary { left, right, .. } | ExprKind::DatetimeDifference { left, right, .. } => [left, right].into_iter().for_each(|e| self.expr(e)),
-            ExprKind::Between { operand, low, high, .. } => {
+            ExprKind::Binary { left, right, .. } | ExprKind::DatetimeDifference { left, right, .. } => {
+                [left, right].into_iter().for_each(|e| self.expr(e))
+            }
+            ExprKind::Between {
+                operand, low, high, ..
+            } => {
                 [operand, low, high].into_iter().for_each(|e| self.expr(e));
             }
-            ExprKind::Like { operand, pattern, escape, .. } => {
+            ExprKind::Like {
+                operand,
+                pattern,
+                escape,
+                ..
+            } => {
                 [operand, pattern].into_iter().for_each(|e| self.expr(e));
                 escape.iter_mut().for_each(|e| self.expr(e));
             }
@@ -226,8 +257,15 @@ impl Expander<'_> {
             | ExprKind::ArrayQuery(query)
             | ExprKind::MapQuery(query)
             | ExprKind::MultisetQuery(query) => self.query(query),
-            ExprKind::Case { operand, branches, otherwise } => {
-                operand.iter_mut().chain(otherwise.iter_mut()).for_each(|e| self.expr(e));
+            ExprKind::Case {
+                operand,
+                branches,
+                otherwise,
+            } => {
+                operand
+                    .iter_mut()
+                    .chain(otherwise.iter_mut())
+                    .for_each(|e| self.expr(e));
                 for CaseBranch { when, then, .. } in branches {
                     when.iter_mut().for_each(|e| self.expr(e));
                     self.expr(then);
@@ -258,20 +296,37 @@ impl Expander<'_> {
             SpecialFunction::TimestampDiff { start, end, .. } => {
                 [start, end].into_iter().for_each(|e| self.expr(e));
             }
-            SpecialFunction::Position { needle, haystack, from } => {
+            SpecialFunction::Position {
+                needle,
+                haystack,
+                from,
+            } => {
                 [needle, haystack].into_iter().for_each(|e| self.expr(e));
                 self.maybe(from);
             }
-            SpecialFunction::Trim { characters, operand, .. } => {
+            SpecialFunction::Trim {
+                characters, operand, ..
+            } => {
                 self.maybe(characters);
                 self.expr(operand);
             }
-            SpecialFunction::Substring { operand, from, length } => {
+            SpecialFunction::Substring {
+                operand,
+                from,
+                length,
+            } => {
                 [operand, from].into_iter().for_each(|e| self.expr(e));
                 self.maybe(length);
             }
-            SpecialFunction::Overlay { operand, replacement, from, length } => {
-                [operand, replacement, from].into_iter().for_each(|e| self.expr(e));
+            SpecialFunction::Overlay {
+                operand,
+                replacement,
+                from,
+                length,
+            } => {
+                [operand, replacement, from]
+                    .into_iter()
+                    .for_each(|e| self.expr(e));
                 self.maybe(length);
             }
         }
@@ -282,23 +337,35 @@ impl Expander<'_> {
             JsonFunction::Exists { input, path, .. } | JsonFunction::Value { input, path, .. } => {
                 [input, path].into_iter().for_each(|e| self.expr(e));
             }
-            JsonFunction::Query(query) => [&mut query.input, &mut query.path].into_iter().for_each(|e| self.expr(e)),
+            JsonFunction::Query(query) => [&mut query.input, &mut query.path]
+                .into_iter()
+                .for_each(|e| self.expr(e)),
             JsonFunction::Object { entries, .. } => {
                 for entry in entries {
                     self.expr(&mut entry.key);
                     self.expr(&mut entry.value.value);
                 }
             }
-            JsonFunction::ObjectAgg { entry, filter, over, .. } => {
+            JsonFunction::ObjectAgg {
+                entry, filter, over, ..
+            } => {
                 self.expr(&mut entry.key);
                 self.expr(&mut entry.value.value);
                 self.maybe(filter);
                 self.over(over);
             }
             JsonFunction::Array { elements, .. } => {
-                elements.iter_mut().for_each(|element| self.expr(&mut element.value));
+                elements
+                    .iter_mut()
+                    .for_each(|element| self.expr(&mut element.value));
             }
-            JsonFunction::ArrayAgg { element, order_by, filter, over, .. } => {
+            JsonFunction::ArrayAgg {
+                element,
+                order_by,
+                filter,
+                over,
+                ..
+            } => {
                 self.expr(&mut element.value);
                 self.orders(order_by);
                 self.maybe(filter);

@@ -11,7 +11,8 @@ use super::scope::{MergedColumn, Relation, Scope};
 use super::{Binder, subquery, window};
 use crate::catalog::CatalogTable;
 use crate::parse::ast::{
-    self, Hint, Ident, JoinCondition, NamedTable, ObjectName, SampleMethod, TableAlias, TableRef, TableRefKind,
+    self, Hint, Ident, JoinCondition, NamedTable, ObjectName, SampleMethod, TableAlias, TableRef,
+    TableRefKind,
 };
 use crate::parse::span::Span;
 use millstream_functions::typing::sql_type_name;
@@ -45,7 +46,10 @@ impl Binder<'_> {
         }
         let right = self.bind_item(from, environment, outer, None)?;
         if let Some(as_of) = right.as_of {
-            return Err(SqlError::unsupported(as_of.span, "time travel: FOR SYSTEM_TIME AS OF outside a join"));
+            return Err(SqlError::unsupported(
+                as_of.span,
+                "time travel: FOR SYSTEM_TIME AS OF outside a join",
+            ));
         }
         Ok((right.rel, right.scope))
     }
@@ -58,20 +62,38 @@ impl Binder<'_> {
         outer: Option<&Scope<'_>>,
         left: Option<(&Rel, &Scope<'_>)>,
     ) -> SqlResult<RightSide> {
-        let plain = |rel: Rel, scope: Scope<'static>| RightSide { rel, scope, pulled: Vec::new(), as_of: None };
+        let plain = |rel: Rel, scope: Scope<'static>| RightSide {
+            rel,
+            scope,
+            pulled: Vec::new(),
+            as_of: None,
+        };
         let mut right = match &item.kind {
             TableRefKind::Table(table) => {
                 let (rel, scope) = self.bind_table(table, item.alias.as_ref(), environment)?;
-                RightSide { as_of: table.system_time.clone(), ..plain(rel, scope) }
+                RightSide {
+                    as_of: table.system_time.clone(),
+                    ..plain(rel, scope)
+                }
             }
             TableRefKind::Subquery { lateral, query } => {
-                let outer = if *lateral { left.map(|(_, scope)| scope).or(outer) } else { outer };
+                let outer = if *lateral {
+                    left.map(|(_, scope)| scope).or(outer)
+                } else {
+                    outer
+                };
                 let rel = self.bind_query_in(query, environment, outer)?;
                 if *lateral {
                     return lateral_query(rel, item);
                 }
                 let relation = Relation::new(None, Vec::new(), &rel.schema, 0);
-                plain(rel, Scope { relations: vec![relation], ..Scope::default() })
+                plain(
+                    rel,
+                    Scope {
+                        relations: vec![relation],
+                        ..Scope::default()
+                    },
+                )
             }
             TableRefKind::Function { call, .. } => {
                 let name = call.name.to_string();
@@ -80,7 +102,13 @@ impl Binder<'_> {
                 }
                 let rel = self.bind_window_function(call, environment, outer)?;
                 let relation = Relation::new(None, Vec::new(), &rel.schema, 0);
-                plain(rel, Scope { relations: vec![relation], ..Scope::default() })
+                plain(
+                    rel,
+                    Scope {
+                        relations: vec![relation],
+                        ..Scope::default()
+                    },
+                )
             }
             TableRefKind::Join(join) => {
                 let (rel, scope) = self.bind_join(join, item.span, environment, outer)?;
@@ -88,7 +116,10 @@ impl Binder<'_> {
             }
             TableRefKind::Unnest { .. } => {
                 let one_row = Rel::one_row();
-                let scope = Scope { parent: outer, ..Scope::default() };
+                let scope = Scope {
+                    parent: outer,
+                    ..Scope::default()
+                };
                 let (rel, scope) = self.bind_unnest(item, one_row, &scope, false, None, environment)?;
                 return Ok(plain(rel, scope));
             }
@@ -135,7 +166,13 @@ impl Binder<'_> {
             && let Some(rel) = environment.find(&only.value)
         {
             let relation = Relation::new(Some(last), vec![only.value.clone()], &rel.schema, 0);
-            return Ok((rel.clone(), Scope { relations: vec![relation], ..Scope::default() }));
+            return Ok((
+                rel.clone(),
+                Scope {
+                    relations: vec![relation],
+                    ..Scope::default()
+                },
+            ));
         }
         let identifier = self.qualify(name)?;
         let found = self.catalogs.table(&identifier);
@@ -144,31 +181,55 @@ impl Binder<'_> {
         let rel = match found.table {
             CatalogTable::Table(table) => {
                 let alias = alias.map_or(last.as_str(), |alias| alias.name.value.as_str());
-                self.bind_scan(&identifier, table, hints, alias).map_err(|error| error.with_span(name.span))?
+                self.bind_scan(&identifier, table, hints, alias)
+                    .map_err(|error| error.with_span(name.span))?
             }
             CatalogTable::View(view) => {
-                if let Some(hint) = hints.iter().find(|hint| hint.name.value.eq_ignore_ascii_case("OPTIONS")) {
-                    let message = format!("View '{identifier}' cannot be enriched with new options. Hints can only be applied to tables");
+                if let Some(hint) = hints
+                    .iter()
+                    .find(|hint| hint.name.value.eq_ignore_ascii_case("OPTIONS"))
+                {
+                    let message = format!(
+                        "View '{identifier}' cannot be enriched with new options. Hints can only be applied to tables"
+                    );
                     return Err(SqlError::at(hint.span, message));
                 }
-                self.bind_view(&identifier, view).map_err(|error| error.in_view(&identifier, name.span))?
+                self.bind_view(&identifier, view)
+                    .map_err(|error| error.in_view(&identifier, name.span))?
             }
         };
         let qualified = vec![identifier.catalog, identifier.database, identifier.name];
         let relation = Relation::new(Some(last), qualified, &rel.schema, 0);
-        Ok((rel, Scope { relations: vec![relation], ..Scope::default() }))
+        Ok((
+            rel,
+            Scope {
+                relations: vec![relation],
+                ..Scope::default()
+            },
+        ))
     }
 
     fn unknown_table_function(&self, function: &ast::FunctionCall) -> SqlError {
         let name = function.name.to_string();
         let upper = name.to_uppercase();
-        let known = ["ML_PREDICT", "VECTOR_SEARCH", "FROM_CHANGELOG", "TO_CHANGELOG", "SNAPSHOT"];
+        let known = [
+            "ML_PREDICT",
+            "VECTOR_SEARCH",
+            "FROM_CHANGELOG",
+            "TO_CHANGELOG",
+            "SNAPSHOT",
+        ];
         if known.contains(&upper.as_str()) || self.catalogs.user_function(&function.name).is_some() {
             return SqlError::unsupported(function.span, format!("the table function {name}"));
         }
         let error = unknown_function(&name, &[], function.name.span);
         let message = format!("Cannot apply '{upper}': {}", error.message);
-        SqlError { message, hint: None, ..error }.offering(&upper, ["TUMBLE", "HOP", "CUMULATE", "SESSION"])
+        SqlError {
+            message,
+            hint: None,
+            ..error
+        }
+        .offering(&upper, ["TUMBLE", "HOP", "CUMULATE", "SESSION"])
     }
 
     fn bind_join(
@@ -181,7 +242,10 @@ impl Binder<'_> {
         let (left, mut left_scope) = self.bind_from(&join.left, environment, outer)?;
         let kind = join_kind(join.kind);
         // What LATERAL sees: the left side, then the query around.
-        let lateral_scope = Scope { parent: outer, ..left_scope.clone() };
+        let lateral_scope = Scope {
+            parent: outer,
+            ..left_scope.clone()
+        };
         if let TableRefKind::Unnest { .. } = &join.right.kind {
             return self.bind_unnest_join(join, left, &lateral_scope, kind, environment);
         }
@@ -195,8 +259,13 @@ impl Binder<'_> {
         let as_of = match &right.as_of {
             Some(as_of) => {
                 let mut calls = Calls::default();
-                let mut binder =
-                    ExprBinder::new(self, &lateral_scope, environment, &mut calls, Clause::TableFunction);
+                let mut binder = ExprBinder::new(
+                    self,
+                    &lateral_scope,
+                    environment,
+                    &mut calls,
+                    Clause::TableFunction,
+                );
                 Some(binder.bind(as_of)?)
             }
             None => None,
@@ -205,17 +274,25 @@ impl Binder<'_> {
             .pulled
             .into_iter()
             .map(|c| {
-                c.remap_columns(&|i| placeholder::number(i, placeholder::OUTER).map_or(i + width, |outer| outer))
+                c.remap_columns(&|i| {
+                    placeholder::number(i, placeholder::OUTER).map_or(i + width, |outer| outer)
+                })
             })
             .collect();
         let on = self.join_condition(join, &mut scope, left_relations, kind, environment, outer)?;
         conditions.extend(on);
         let condition = and_all(conditions);
         if condition.is_none() && join.condition == JoinCondition::None && kind != JoinKind::Inner {
-            let message = format!("{} JOIN requires a condition (NATURAL keyword or ON or USING clause)", kind_name(kind));
+            let message = format!(
+                "{} JOIN requires a condition (NATURAL keyword or ON or USING clause)",
+                kind_name(kind)
+            );
             return Err(SqlError::at(span, message));
         }
-        let node = Join { as_of, ..Join::plain(kind, condition, span) };
+        let node = Join {
+            as_of,
+            ..Join::plain(kind, condition, span)
+        };
         let rel = Rel::join(left, right.rel, node);
         scope.retype(&rel.schema);
         Ok((rel, scope))
@@ -233,12 +310,18 @@ impl Binder<'_> {
     ) -> SqlResult<Vec<Expr>> {
         let columns: Vec<Ident> = match &join.condition {
             JoinCondition::On(condition) => {
-                let seen = Scope { parent: outer, ..scope.clone() };
+                let seen = Scope {
+                    parent: outer,
+                    ..scope.clone()
+                };
                 let mut calls = Calls::default();
                 let mut binder = ExprBinder::new(self, &seen, environment, &mut calls, Clause::On);
                 let bound = binder.bind_condition(condition)?;
                 if let Some(subquery) = calls.subqueries.first() {
-                    return Err(SqlError::unsupported(subquery.span, "a sub-query in ON; put it into WHERE"));
+                    return Err(SqlError::unsupported(
+                        subquery.span,
+                        "a sub-query in ON; put it into WHERE",
+                    ));
                 }
                 return Ok(vec![bound]);
             }
@@ -270,7 +353,12 @@ impl Binder<'_> {
         let outer = match kind {
             JoinKind::Inner => false,
             JoinKind::Left => true,
-            _ => return Err(SqlError::unsupported(join.right.span, "RIGHT and FULL JOIN with UNNEST")),
+            _ => {
+                return Err(SqlError::unsupported(
+                    join.right.span,
+                    "RIGHT and FULL JOIN with UNNEST",
+                ));
+            }
         };
         let condition = match &join.condition {
             JoinCondition::None => None,
@@ -290,7 +378,11 @@ impl Binder<'_> {
         condition: Option<&ast::Expr>,
         environment: &Environment<'_>,
     ) -> SqlResult<(Rel, Scope<'static>)> {
-        let TableRefKind::Unnest { collections, with_ordinality } = &item.kind else {
+        let TableRefKind::Unnest {
+            collections,
+            with_ordinality,
+        } = &item.kind
+        else {
             return Err(SqlError::internal("this is no UNNEST"));
         };
         let [collection] = collections.as_slice() else {
@@ -314,15 +406,34 @@ impl Binder<'_> {
         }
         let width = left.schema.len();
         let right = Schema::new(columns);
-        let names = left.schema.columns.iter().chain(&right.columns).map(|c| (c.name.clone(), c.ty.clone()));
+        let names = left
+            .schema
+            .columns
+            .iter()
+            .chain(&right.columns)
+            .map(|c| (c.name.clone(), c.ty.clone()));
         let schema = Schema::new(names.collect::<Vec<_>>());
-        let mut all = Scope { parent: None, relations: scope.relations.clone(), merged: scope.merged.clone() };
+        let mut all = Scope {
+            parent: None,
+            relations: scope.relations.clone(),
+            merged: scope.merged.clone(),
+        };
         let relation = Relation::new(None, Vec::new(), &right, 0);
-        let right_scope = Scope { relations: vec![relation], ..Scope::default() };
-        let function = if *with_ordinality { UNNEST_WITH_ORDINALITY } else { UNNEST };
+        let right_scope = Scope {
+            relations: vec![relation],
+            ..Scope::default()
+        };
+        let function = if *with_ordinality {
+            UNNEST_WITH_ORDINALITY
+        } else {
+            UNNEST
+        };
         let (right_scope, names) = match &item.alias {
             Some(alias) => alias_scope(right_scope, alias, &right)?,
-            None => (right_scope, right.columns.iter().map(|c| c.name.clone()).collect()),
+            None => (
+                right_scope,
+                right.columns.iter().map(|c| c.name.clone()).collect(),
+            ),
         };
         all.append(right_scope, width);
         let condition = match condition {
@@ -330,12 +441,23 @@ impl Binder<'_> {
                 let mut calls = Calls::default();
                 let mut binder = ExprBinder::new(self, &all, environment, &mut calls, Clause::On);
                 let bound = binder.bind_condition(on)?;
-                let is_true = matches!(&bound, Expr::Literal { value: millstream_types::Scalar::Boolean(true), .. });
+                let is_true = matches!(
+                    &bound,
+                    Expr::Literal {
+                        value: millstream_types::Scalar::Boolean(true),
+                        ..
+                    }
+                );
                 if is_true { None } else { Some(bound) }
             }
             None => None,
         };
-        let kind = RelKind::Correlate { function: function.to_owned(), args: vec![argument], outer, condition };
+        let kind = RelKind::Correlate {
+            function: function.to_owned(),
+            args: vec![argument],
+            outer,
+            condition,
+        };
         let mut rel = Rel::new(kind, vec![left], schema);
         for (column, name) in rel.schema.columns[width..].iter_mut().zip(names) {
             column.name = name;
@@ -350,12 +472,20 @@ fn lateral_query(rel: Rel, item: &TableRef) -> SqlResult<RightSide> {
     let visible = rel.schema.clone();
     let (rel, pulled) = subquery::pull_up(rel, item.span)?;
     let relation = Relation::new(None, Vec::new(), &visible, 0);
-    let scope = Scope { relations: vec![relation], ..Scope::default() };
+    let scope = Scope {
+        relations: vec![relation],
+        ..Scope::default()
+    };
     let scope = match &item.alias {
         Some(alias) => alias_scope(scope, alias, &visible)?.0,
         None => scope,
     };
-    Ok(RightSide { rel, scope, pulled, as_of: None })
+    Ok(RightSide {
+        rel,
+        scope,
+        pulled,
+        as_of: None,
+    })
 }
 
 fn join_kind(kind: ast::JoinKind) -> JoinKind {
@@ -379,8 +509,14 @@ fn kind_name(kind: JoinKind) -> &'static str {
 /// Names that both sides of a join have, in the left side's order.
 fn common_columns(scope: &Scope<'_>, left_relations: usize) -> Vec<Ident> {
     let (left, right) = scope.relations.split_at(left_relations);
-    let in_right = |name: &str| right.iter().any(|relation| relation.columns.iter().any(|c| c.name == name));
-    let left_names = left.iter().flat_map(|relation| relation.columns.iter().map(|c| c.name.clone()));
+    let in_right = |name: &str| {
+        right
+            .iter()
+            .any(|relation| relation.columns.iter().any(|c| c.name == name))
+    };
+    let left_names = left
+        .iter()
+        .flat_map(|relation| relation.columns.iter().map(|c| c.name.clone()));
     left_names.filter(|name| in_right(name)).map(Ident::new).collect()
 }
 
@@ -392,10 +528,16 @@ fn merge_column(
     kind: JoinKind,
 ) -> SqlResult<Expr> {
     let find = |relations: &[Relation]| -> SqlResult<Option<(usize, LogicalType)>> {
-        let mut found = relations.iter().flat_map(|r| &r.columns).filter(|c| c.name == column.value);
+        let mut found = relations
+            .iter()
+            .flat_map(|r| &r.columns)
+            .filter(|c| c.name == column.value);
         let first = found.next().map(|c| (c.index, c.ty.clone()));
         if found.next().is_some() {
-            return Err(SqlError::at(column.span, format!("column '{}' is ambiguous", column.value)));
+            return Err(SqlError::at(
+                column.span,
+                format!("column '{}' is ambiguous", column.value),
+            ));
         }
         Ok(first)
     };
@@ -410,19 +552,27 @@ fn merge_column(
         let message = format!("Column '{}' not found in any table", column.value);
         return Err(SqlError::at(column.span, message).with_hint("USING takes columns that both sides have"));
     };
-    let condition = call("=", vec![left.clone(), right.clone()]).map_err(|error| error.with_span(column.span))?;
+    let condition =
+        call("=", vec![left.clone(), right.clone()]).map_err(|error| error.with_span(column.span))?;
     hides.push(right_index);
     let nullable = |e: &Expr| e.clone();
     let value = match kind {
         JoinKind::Right => nullable(&right),
         JoinKind::Full => {
             let ty = left.ty().with_nullable(true);
-            Expr::Coalesce { args: vec![left, right], ty }
+            Expr::Coalesce {
+                args: vec![left, right],
+                ty,
+            }
         }
         _ => left,
     };
     scope.merged.retain(|merged| merged.name != column.value);
-    scope.merged.push(MergedColumn { name: column.value.clone(), value, hides });
+    scope.merged.push(MergedColumn {
+        name: column.value.clone(),
+        value,
+        hides,
+    });
     Ok(condition)
 }
 
@@ -431,14 +581,22 @@ fn unnested_columns(ty: &LogicalType) -> Option<Vec<(String, LogicalType)>> {
     let element = match &ty.kind {
         TypeKind::Array(element) | TypeKind::Multiset(element) => element,
         TypeKind::Map(key, value) => {
-            return Some(vec![("KEY".to_owned(), (**key).clone()), ("VALUE".to_owned(), (**value).clone())]);
+            return Some(vec![
+                ("KEY".to_owned(), (**key).clone()),
+                ("VALUE".to_owned(), (**value).clone()),
+            ]);
         }
         _ => return None,
     };
     match &element.kind {
         TypeKind::Row(fields) => {
             let nullable = |ty: &LogicalType| ty.with_nullable(ty.nullable || element.nullable);
-            Some(fields.iter().map(|field| (field.name.clone(), nullable(&field.ty))).collect())
+            Some(
+                fields
+                    .iter()
+                    .map(|field| (field.name.clone(), nullable(&field.ty)))
+                    .collect(),
+            )
         }
         _ => Some(vec![("EXPR$0".to_owned(), (**element).clone())]),
     }
@@ -452,11 +610,23 @@ fn aliased(rel: Rel, scope: Scope<'static>, alias: &TableAlias) -> SqlResult<(Re
         let columns: Vec<usize> = (0..rel.schema.len()).collect();
         let rel = rel.select(&columns);
         let relation = Relation::new(Some(alias.name.value.clone()), Vec::new(), &rel.schema, 0);
-        return Ok((rel, Scope { relations: vec![relation], ..Scope::default() }));
+        return Ok((
+            rel,
+            Scope {
+                relations: vec![relation],
+                ..Scope::default()
+            },
+        ));
     }
     let rel = rename_columns(rel, &alias.columns, alias.span, &alias.name.value)?;
     let relation = Relation::new(Some(alias.name.value.clone()), Vec::new(), &rel.schema, 0);
-    Ok((rel, Scope { relations: vec![relation], ..Scope::default() }))
+    Ok((
+        rel,
+        Scope {
+            relations: vec![relation],
+            ..Scope::default()
+        },
+    ))
 }
 
 /// A scope of one table under an alias, and the names of its columns.
@@ -480,6 +650,10 @@ fn alias_scope(
             column.name.clone_from(&renamed.value);
         }
     }
-    let names = scope.relations.iter().flat_map(|r| r.columns.iter().map(|c| c.name.clone())).collect();
+    let names = scope
+        .relations
+        .iter()
+        .flat_map(|r| r.columns.iter().map(|c| c.name.clone()))
+        .collect();
     Ok((scope, names))
 }

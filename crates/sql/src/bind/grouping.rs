@@ -5,7 +5,9 @@ use millstream_plan::{AggregateCall, Expr};
 use millstream_types::{LogicalType, Scalar, Schema, TimeAttribute, TypeKind};
 
 use super::error::{SqlError, SqlResult};
-use super::expr::{BoundAggregate, BoundOver, BoundSubquery, Calls, Clause, ExprBinder, SubqueryKind, proctime};
+use super::expr::{
+    BoundAggregate, BoundOver, BoundSubquery, Calls, Clause, ExprBinder, SubqueryKind, proctime,
+};
 use super::logical::{Aggregate, GroupWindow, Rel, RelKind, placeholder};
 use super::query::Environment;
 use super::scope::Scope;
@@ -49,10 +51,15 @@ impl<'s> Grouping<'s> {
                 continue;
             }
             let choices = grouping.element_sets(&mut exprs, element)?;
-            let product = sets.iter().flat_map(|set| choices.iter().map(|choice| union(set, choice)));
+            let product = sets
+                .iter()
+                .flat_map(|set| choices.iter().map(|choice| union(set, choice)));
             sets = product.collect();
             if sets.len() > GROUPING_SETS_MAX {
-                return Err(SqlError::at(span, format!("more than {GROUPING_SETS_MAX} grouping sets")));
+                return Err(SqlError::at(
+                    span,
+                    format!("more than {GROUPING_SETS_MAX} grouping sets"),
+                ));
             }
         }
         grouping.sets = sets;
@@ -83,7 +90,11 @@ impl<'s> Grouping<'s> {
         let mut set = Vec::new();
         for expr in exprs {
             // `(a, b)` in GROUP BY is two keys.
-            if let ExprKind::Row { fields, explicit: false } = &expr.kind {
+            if let ExprKind::Row {
+                fields,
+                explicit: false,
+            } = &expr.kind
+            {
                 set = union(&set, &self.keys_of(binder, fields)?);
                 continue;
             }
@@ -109,17 +120,33 @@ impl<'s> Grouping<'s> {
                 Ok(sets)
             }
             GroupingElement::Rollup { units, .. } => {
-                let units = units.iter().map(|unit| self.keys_of(binder, unit)).collect::<SqlResult<Vec<_>>>()?;
-                let prefix = |length: usize| units[..length].iter().fold(Vec::new(), |set, unit| union(&set, unit));
+                let units = units
+                    .iter()
+                    .map(|unit| self.keys_of(binder, unit))
+                    .collect::<SqlResult<Vec<_>>>()?;
+                let prefix = |length: usize| {
+                    units[..length]
+                        .iter()
+                        .fold(Vec::new(), |set, unit| union(&set, unit))
+                };
                 Ok((0..=units.len()).rev().map(prefix).collect())
             }
             GroupingElement::Cube { units, span } => {
-                let units = units.iter().map(|unit| self.keys_of(binder, unit)).collect::<SqlResult<Vec<_>>>()?;
+                let units = units
+                    .iter()
+                    .map(|unit| self.keys_of(binder, unit))
+                    .collect::<SqlResult<Vec<_>>>()?;
                 if units.len() > GROUPING_SETS_MAX.ilog2() as usize {
-                    return Err(SqlError::at(*span, format!("more than {GROUPING_SETS_MAX} grouping sets")));
+                    return Err(SqlError::at(
+                        *span,
+                        format!("more than {GROUPING_SETS_MAX} grouping sets"),
+                    ));
                 }
                 let subset = |mask: usize| {
-                    let chosen = units.iter().enumerate().filter(|(i, _)| mask & (1 << (units.len() - 1 - i)) != 0);
+                    let chosen = units
+                        .iter()
+                        .enumerate()
+                        .filter(|(i, _)| mask & (1 << (units.len() - 1 - i)) != 0);
                     chosen.fold(Vec::new(), |set, (_, unit)| union(&set, unit))
                 };
                 Ok((0..1usize << units.len()).rev().map(subset).collect())
@@ -129,22 +156,37 @@ impl<'s> Grouping<'s> {
 
     fn bind_window(&mut self, binder: &mut ExprBinder<'_, '_>, call: &'s FunctionCall) -> SqlResult<()> {
         if self.window.is_some() {
-            return Err(SqlError::at(call.span, "only one group window function may stand in GROUP BY"));
+            return Err(SqlError::at(
+                call.span,
+                "only one group window function may stand in GROUP BY",
+            ));
         }
         let mut args = Vec::new();
         for argument in call.arguments() {
             let expr = argument.as_expr().ok_or_else(|| {
-                SqlError::at(argument.span, format!("Cannot apply '{}': it takes a time column and intervals", call.name))
+                SqlError::at(
+                    argument.span,
+                    format!(
+                        "Cannot apply '{}': it takes a time column and intervals",
+                        call.name
+                    ),
+                )
             })?;
             args.push(binder.bind(expr)?);
         }
         let upper = call.name.to_string().to_uppercase();
         let Some((time, intervals)) = args.split_first() else {
-            return Err(SqlError::at(call.span, format!("invalid number of arguments to function '{upper}'")));
+            return Err(SqlError::at(
+                call.span,
+                format!("invalid number of arguments to function '{upper}'"),
+            ));
         };
         let time_type = time.ty();
         if !time_type.is_timestamp_like() {
-            let types: Vec<String> = args.iter().map(|arg| format!("<{}>", sql_type_name(&arg.ty()))).collect();
+            let types: Vec<String> = args
+                .iter()
+                .map(|arg| format!("<{}>", sql_type_name(&arg.ty())))
+                .collect();
             let message = format!(
                 "Cannot apply '{upper}' to arguments of type '{upper}({})'. \
                  Supported form(s): '{upper}(<DATETIME>, <DATETIME_INTERVAL>)'",
@@ -160,10 +202,16 @@ impl<'s> Grouping<'s> {
                 "Window aggregate can only be defined over a time attribute column, but {} encountered",
                 time_type.with_nullable(true)
             );
-            return Err(SqlError::at(call.span, message).with_hint("declare a WATERMARK for the column in its table"));
+            return Err(
+                SqlError::at(call.span, message).with_hint("declare a WATERMARK for the column in its table")
+            );
         }
         let kind = window::group_window(&upper, intervals, call.span)?;
-        let group = GroupWindow { time: 0, kind, span: call.span };
+        let group = GroupWindow {
+            time: 0,
+            kind,
+            span: call.span,
+        };
         self.window = Some((time.clone(), group));
         self.window_call = Some(call);
         Ok(())
@@ -172,9 +220,15 @@ impl<'s> Grouping<'s> {
 
 /// The legacy window function, if the element is one.
 fn window_call(element: &GroupingElement) -> Option<&FunctionCall> {
-    let GroupingElement::Expr(expr) = element else { return None };
-    let ExprKind::Function(call) = &expr.kind else { return None };
-    let is_window = ["TUMBLE", "HOP", "SESSION"].iter().any(|word| call.name.is_word(word));
+    let GroupingElement::Expr(expr) = element else {
+        return None;
+    };
+    let ExprKind::Function(call) = &expr.kind else {
+        return None;
+    };
+    let is_window = ["TUMBLE", "HOP", "SESSION"]
+        .iter()
+        .any(|word| call.name.is_word(word));
     is_window.then_some(call.as_ref())
 }
 
@@ -205,21 +259,32 @@ pub fn group<'m>(
     let key_count = grouping.keys.len();
     let mut below = Below::new(&rel, grouping.keys.clone());
     let window = match grouping.window {
-        Some((time, window)) => Some(GroupWindow { time: below.column(time), ..window }),
+        Some((time, window)) => Some(GroupWindow {
+            time: below.column(time),
+            ..window
+        }),
         None => None,
     };
-    let calls: Vec<AggregateCall> =
-        aggregates.iter().filter(|call| !is_grouping(call)).map(|call| below.call(call)).collect();
+    let calls: Vec<AggregateCall> = aggregates
+        .iter()
+        .filter(|call| !is_grouping(call))
+        .map(|call| below.call(call))
+        .collect();
     let input = below.build(rel);
 
     let in_all_sets = |key: &usize| grouping.sets.iter().all(|set| set.contains(key));
     let key_type = |key: usize| {
         let ty = grouping.keys[key].ty();
-        if in_all_sets(&key) { ty } else { ty.with_nullable(true) }
+        if in_all_sets(&key) {
+            ty
+        } else {
+            ty.with_nullable(true)
+        }
     };
     let set_id = grouping.sets.len() > 1;
-    let mut columns: Vec<(String, LogicalType)> =
-        (0..key_count).map(|key| (input.schema.columns[key].name.clone(), key_type(key))).collect();
+    let mut columns: Vec<(String, LogicalType)> = (0..key_count)
+        .map(|key| (input.schema.columns[key].name.clone(), key_type(key)))
+        .collect();
     columns.extend(calls.iter().map(|call| (call.name.clone(), call.result.clone())));
     let mut properties = Vec::new();
     if let Some(window) = &window {
@@ -246,16 +311,38 @@ pub fn group<'m>(
         })
         .collect::<SqlResult<Vec<_>>>()?;
     let keys = (0..key_count).collect();
-    let key_columns = (0..key_count).map(|key| Expr::column(key, key_type(key))).collect();
-    let aggregate = Aggregate { keys, sets: grouping.sets.clone(), calls, window, set_id, span };
-    let rel = Rel::new(RelKind::Aggregate(Box::new(aggregate)), vec![input], Schema::new(columns));
-    let mapping = Mapping { keys: grouping.keys, key_columns, aggregates: aggregate_exprs, properties, scope };
+    let key_columns = (0..key_count)
+        .map(|key| Expr::column(key, key_type(key)))
+        .collect();
+    let aggregate = Aggregate {
+        keys,
+        sets: grouping.sets.clone(),
+        calls,
+        window,
+        set_id,
+        span,
+    };
+    let rel = Rel::new(
+        RelKind::Aggregate(Box::new(aggregate)),
+        vec![input],
+        Schema::new(columns),
+    );
+    let mapping = Mapping {
+        keys: grouping.keys,
+        key_columns,
+        aggregates: aggregate_exprs,
+        properties,
+        scope,
+    };
     Ok((rel, mapping))
 }
 
 /// Start, end, row time and processing time of a legacy group window, as columns.
 pub fn window_properties(time: &LogicalType) -> Vec<(String, LogicalType)> {
-    let timestamp = LogicalType::not_null(TypeKind::Timestamp { precision: 3, attribute: TimeAttribute::None });
+    let timestamp = LogicalType::not_null(TypeKind::Timestamp {
+        precision: 3,
+        attribute: TimeAttribute::None,
+    });
     vec![
         ("w$start".to_owned(), timestamp.clone()),
         ("w$end".to_owned(), timestamp),
@@ -273,23 +360,39 @@ fn grouping_value(call: &BoundAggregate, keys: &[Expr], sets: &[Vec<usize>], id:
     let mut positions = Vec::new();
     for arg in &call.args {
         let position = keys.iter().position(|key| key == arg).ok_or_else(|| {
-            SqlError::at(call.span, "Argument to GROUPING operator must be a grouped expression")
+            SqlError::at(
+                call.span,
+                "Argument to GROUPING operator must be a grouped expression",
+            )
         })?;
         positions.push(position);
     }
     let value = |set: &Vec<usize>| {
-        positions.iter().fold(0i64, |bits, key| (bits << 1) | i64::from(!set.contains(key)))
+        positions
+            .iter()
+            .fold(0i64, |bits, key| (bits << 1) | i64::from(!set.contains(key)))
     };
-    let Some((first, rest)) = sets.split_first() else { return Ok(number(0)) };
+    let Some((first, rest)) = sets.split_first() else {
+        return Ok(number(0));
+    };
     if rest.is_empty() {
         return Ok(number(value(first)));
     }
     let branches = rest
         .iter()
         .enumerate()
-        .map(|(i, set)| Ok((super::expr::call("=", vec![id.clone(), number(i as i64 + 1)])?, number(value(set)))))
+        .map(|(i, set)| {
+            Ok((
+                super::expr::call("=", vec![id.clone(), number(i as i64 + 1)])?,
+                number(value(set)),
+            ))
+        })
         .collect::<SqlResult<Vec<_>>>()?;
-    Ok(Expr::Case { branches, otherwise: Box::new(number(value(first))), ty: call.result.clone() })
+    Ok(Expr::Case {
+        branches,
+        otherwise: Box::new(number(value(first))),
+        ty: call.result.clone(),
+    })
 }
 
 /// The projection below an aggregate: keys first, then what the calls need.
@@ -301,7 +404,11 @@ struct Below {
 
 impl Below {
     fn new(rel: &Rel, keys: Vec<Expr>) -> Self {
-        let mut below = Self { exprs: Vec::new(), names: Vec::new(), input_names: rel.names() };
+        let mut below = Self {
+            exprs: Vec::new(),
+            names: Vec::new(),
+            input_names: rel.names(),
+        };
         keys.into_iter().for_each(|key| below.push(key));
         below
     }
@@ -311,7 +418,8 @@ impl Below {
             Expr::Column { index, .. } => self.input_names.get(*index).cloned(),
             _ => None,
         };
-        self.names.push(name.unwrap_or_else(|| format!("$f{}", self.exprs.len())));
+        self.names
+            .push(name.unwrap_or_else(|| format!("$f{}", self.exprs.len())));
         self.exprs.push(expr);
     }
 
@@ -330,16 +438,29 @@ impl Below {
         let args: Vec<usize> = call.args.iter().map(|arg| self.column(arg.clone())).collect();
         let filter = call.filter.as_ref().map(|filter| {
             // Rows count only if the condition is TRUE, so that NULL becomes FALSE here.
-            let is_true = super::expr::call("IS TRUE", vec![filter.clone()]).unwrap_or_else(|_| filter.clone());
+            let is_true =
+                super::expr::call("IS TRUE", vec![filter.clone()]).unwrap_or_else(|_| filter.clone());
             self.column(is_true)
         });
-        let order_by = call.order_by.iter().map(|(expr, up)| (self.column(expr.clone()), *up)).collect();
+        let order_by = call
+            .order_by
+            .iter()
+            .map(|(expr, up)| (self.column(expr.clone()), *up))
+            .collect();
         let names: Vec<&str> = args.iter().map(|arg| self.names[*arg].as_str()).collect();
-        let inner = if args.is_empty() { "*".to_owned() } else { names.join(", ") };
+        let inner = if args.is_empty() {
+            "*".to_owned()
+        } else {
+            names.join(", ")
+        };
         let distinct = if call.distinct { "DISTINCT " } else { "" };
         AggregateCall {
             function: call.function.clone(),
-            arg_types: call.args.iter().map(|arg| arg.ty().without_time_attribute()).collect(),
+            arg_types: call
+                .args
+                .iter()
+                .map(|arg| arg.ty().without_time_attribute())
+                .collect(),
             distinct: call.distinct,
             filter,
             order_by,
@@ -392,7 +513,10 @@ impl Mapping<'_> {
 
     fn not_grouped(&self, index: usize, span: Span) -> SqlError {
         let columns = self.scope.relations.iter().flat_map(|relation| &relation.columns);
-        let name = columns.into_iter().find(|c| c.index == index).map_or("", |c| c.name.as_str());
+        let name = columns
+            .into_iter()
+            .find(|c| c.index == index)
+            .map_or("", |c| c.name.as_str());
         SqlError::at(span, format!("Expression '{name}' is not being grouped"))
             .with_hint("put it into GROUP BY, or into an aggregate such as MAX")
     }
@@ -401,7 +525,9 @@ impl Mapping<'_> {
         let span = over.span;
         let call = &mut over.call;
         let exprs = call.args.iter_mut().chain(call.filter.iter_mut());
-        let exprs = exprs.chain(call.order_by.iter_mut().map(|(expr, _)| expr)).chain(over.partition.iter_mut());
+        let exprs = exprs
+            .chain(call.order_by.iter_mut().map(|(expr, _)| expr))
+            .chain(over.partition.iter_mut());
         for expr in exprs.chain(over.order.iter_mut().map(|order| &mut order.expr)) {
             self.apply(expr, span)?;
         }
@@ -420,7 +546,10 @@ impl Mapping<'_> {
             _ => {}
         }
         if super::subquery::is_correlated(&subquery.rel) {
-            return Err(SqlError::unsupported(span, "a correlated sub-query in a grouped query"));
+            return Err(SqlError::unsupported(
+                span,
+                "a correlated sub-query in a grouped query",
+            ));
         }
         Ok(())
     }

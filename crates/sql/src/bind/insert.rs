@@ -44,30 +44,44 @@ impl Binder<'_> {
     pub fn bind_insert(&self, insert: &Insert) -> SqlResult<BoundInsert> {
         let identifier = self.qualify(&insert.target)?;
         let found = self.catalogs.table(&identifier);
-        let found = found.ok_or_else(|| self.catalogs.object_not_found(&insert.target, &identifier)).map_err(|e| {
-            SqlError { message: format!("cannot find table '{identifier}' to write to: {}", e.message), ..e }
-        })?;
+        let found = found
+            .ok_or_else(|| self.catalogs.object_not_found(&insert.target, &identifier))
+            .map_err(|e| SqlError {
+                message: format!("cannot find table '{identifier}' to write to: {}", e.message),
+                ..e
+            })?;
         let CatalogTable::Table(table) = found.table else {
             let message = format!("cannot insert into '{identifier}': it is a view");
             return Err(SqlError::at(insert.target.span, message));
         };
         if insert.overwrite && self.config.streaming {
-            return Err(SqlError::at(insert.span, "INSERT OVERWRITE is only supported in batch mode")
-                .with_hint("SET 'execution.runtime-mode' = 'batch'"));
+            return Err(
+                SqlError::at(insert.span, "INSERT OVERWRITE is only supported in batch mode")
+                    .with_hint("SET 'execution.runtime-mode' = 'batch'"),
+            );
         }
         let rel = self.bind_query(&insert.source)?;
         let targets = self.bind_targets(insert, table, &rel, &identifier)?;
         let mut options = table.options.clone();
-        for hint in insert.hints.iter().filter(|hint| hint.name.value.eq_ignore_ascii_case("OPTIONS")) {
+        for hint in insert
+            .hints
+            .iter()
+            .filter(|hint| hint.name.value.eq_ignore_ascii_case("OPTIONS"))
+        {
             if let HintArguments::Options(pairs) = &hint.arguments {
                 options.extend(pairs.iter().map(|p| (p.key.value.clone(), p.value.value.clone())));
             }
         }
         let static_partition = self.bind_partition(insert.partition.as_ref(), table, &identifier)?;
-        let bound = self.write_to(&identifier, table, options, rel, targets, insert.source.span)?;
+        let bound = self
+            .write_to(&identifier, table, options, rel, targets, insert.source.span)
+            .map_err(|error| error.with_span(insert.target.span))?;
         Ok(BoundInsert {
             overwrite: insert.overwrite,
-            static_partition: static_partition.into_iter().map(|(name, value, _)| (name, value)).collect(),
+            static_partition: static_partition
+                .into_iter()
+                .map(|(name, value, _)| (name, value))
+                .collect(),
             on_conflict: insert.on_conflict,
             span: insert.span,
             ..bound
@@ -122,10 +136,16 @@ impl Binder<'_> {
             let place = given.iter().position(|c| c.name == column.name);
             let value = match place {
                 Some(i) => Some(Expr::column(i, rel.schema.columns[i].ty.clone())),
-                None => fixed.iter().find(|(n, _, _)| *n == column.name).map(|(_, v, ty)| Expr::literal(v.clone(), ty.clone())),
+                None => fixed
+                    .iter()
+                    .find(|(n, _, _)| *n == column.name)
+                    .map(|(_, v, ty)| Expr::literal(v.clone(), ty.clone())),
             };
             if value.is_none() && !column.ty.nullable {
-                let message = format!("Column '{}' has no default value and does not allow NULLs", column.name);
+                let message = format!(
+                    "Column '{}' has no default value and does not allow NULLs",
+                    column.name
+                );
                 return Err(SqlError::at(insert.span, message).with_hint("name it in the column list"));
             }
             targets.push(Target { column, value });
@@ -154,7 +174,10 @@ impl Binder<'_> {
             "Different number of columns".to_owned()
         } else {
             let names: Vec<&str> = fixed.iter().map(|(name, _, _)| name.as_str()).collect();
-            format!("Different number of columns; PARTITION gives {} already", names.join(", "))
+            format!(
+                "Different number of columns; PARTITION gives {} already",
+                names.join(", ")
+            )
         };
         let sink = Schema::new(given.iter().map(|c| (c.name.clone(), c.ty.clone())));
         SqlError::at(span, mismatch(identifier, &cause, &rel.schema, &sink))
@@ -176,13 +199,19 @@ impl Binder<'_> {
                     .offering(name, table.partition_keys.iter().map(String::as_str)));
             }
             let Some(written) = &entry.value else {
-                return Err(SqlError::at(entry.column.span, format!("partition column '{name}' needs a value")));
+                return Err(SqlError::at(
+                    entry.column.span,
+                    format!("partition column '{name}' needs a value"),
+                ));
             };
             let ty = table.column(name).map_or(LogicalType::STRING, |c| c.ty.clone());
             let value = self.bind_constant(written)?;
             let cast = crate::rules::fold::fold(coerce::cast_to(value, &ty), self.config);
             let Some(value) = coerce::literal_of(&cast) else {
-                return Err(SqlError::at(written.span, "the value of a partition column is a literal"));
+                return Err(SqlError::at(
+                    written.span,
+                    "the value of a partition column is a literal",
+                ));
             };
             values.push((name.clone(), value.clone(), ty));
         }
@@ -209,7 +238,10 @@ impl Binder<'_> {
         let spec = table_spec(identifier, table, options);
         let connector = options::check(self.declarations, &spec, table)?;
         let Some(sink) = connector.sink else {
-            let message = format!("connector '{}' can only be used as a source. It cannot be used as a sink", connector.identifier);
+            let message = format!(
+                "connector '{}' can only be used as a source. It cannot be used as a sink",
+                connector.identifier
+            );
             return Err(SqlError::new(message));
         };
         if table.distribution.is_some() {
@@ -219,7 +251,8 @@ impl Binder<'_> {
             )));
         }
         let accepts = self.sink_changelog(connector, &spec, sink);
-        let (mut exprs, mut names, mut metadata, mut not_null) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut exprs, mut names, mut metadata, mut not_null) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for target in targets.iter().filter(|target| target.column.is_physical()) {
             if !target.column.ty.nullable {
                 not_null.push(exprs.len());
@@ -228,7 +261,9 @@ impl Binder<'_> {
             names.push(target.column.name.clone());
         }
         for target in &targets {
-            let TableColumnKind::Metadata { .. } = target.column.kind else { continue };
+            let TableColumnKind::Metadata { .. } = target.column.kind else {
+                continue;
+            };
             let written = self.writable_metadata(identifier, target.column, connector, &spec.options)?;
             let declared = target_value(target, &target.column.ty);
             exprs.push(coerce::cast_to(declared, &written.ty));
@@ -257,8 +292,10 @@ impl Binder<'_> {
         options: &Options,
     ) -> SqlResult<MetadataColumn> {
         let key = column.metadata_key().unwrap_or_default();
-        let offered: Vec<_> =
-            offered_metadata(self.declarations, connector, options).into_iter().filter(|m| m.writable).collect();
+        let offered: Vec<_> = offered_metadata(self.declarations, connector, options)
+            .into_iter()
+            .filter(|m| m.writable)
+            .collect();
         if offered.is_empty() {
             return Err(SqlError::new(format!(
                 "Table '{identifier}' declares persistable metadata columns, but the connector '{}' doesn't support \
@@ -267,14 +304,24 @@ impl Binder<'_> {
             )));
         }
         match offered.iter().find(|m| m.key == key) {
-            Some(found) => Ok(MetadataColumn { key: key.to_owned(), ty: found.ty.clone() }),
-            None => Err(unknown_metadata(identifier, column, key, connector, &offered, "writing")
-                .with_hint("declare the column VIRTUAL if it should not be written")),
+            Some(found) => Ok(MetadataColumn {
+                key: key.to_owned(),
+                ty: found.ty.clone(),
+            }),
+            None => Err(
+                unknown_metadata(identifier, column, key, connector, &offered, "writing")
+                    .with_hint("declare the column VIRTUAL if it should not be written"),
+            ),
         }
     }
 
     /// Kinds that the sink accepts: the connector's, unless its format encodes changes.
-    fn sink_changelog(&self, connector: &ConnectorDecl, spec: &TableSpec, sink: ChangelogMode) -> ChangelogMode {
+    fn sink_changelog(
+        &self,
+        connector: &ConnectorDecl,
+        spec: &TableSpec,
+        sink: ChangelogMode,
+    ) -> ChangelogMode {
         if connector.formats == FormatUse::None || sink == ChangelogMode::UPSERT {
             return sink;
         }
@@ -288,7 +335,10 @@ fn target_columns<'t>(insert: &Insert, persisted: &[&'t TableColumn]) -> SqlResu
     let mut given: Vec<&TableColumn> = Vec::new();
     for name in &insert.columns {
         let Some(ident) = name.as_simple() else {
-            return Err(SqlError::unsupported(name.span, format!("writing the nested field '{name}'")));
+            return Err(SqlError::unsupported(
+                name.span,
+                format!("writing the nested field '{name}'"),
+            ));
         };
         let Some(column) = persisted.iter().find(|c| c.name == ident.value) else {
             let message = format!("Unknown target column '{}'", ident.value);
@@ -317,16 +367,27 @@ fn check_types(
     rel: &Rel,
     span: Span,
 ) -> SqlResult<()> {
-    let given = targets.iter().filter_map(|target| target.value.as_ref().map(|value| (target.column, value.ty())));
+    let given = targets
+        .iter()
+        .filter_map(|target| target.value.as_ref().map(|value| (target.column, value.ty())));
     for (position, (column, from)) in given.enumerate() {
         let (from, to) = (anything_nullable(&from), anything_nullable(&column.ty));
         if coerce::same_values(&from, &to) || supports_implicit_cast(&from, &to) {
             continue;
         }
-        let cause = format!("Incompatible types for sink column '{}' at position {position}", column.name);
-        let sink = Schema::new(targets.iter().map(|t| (t.column.name.clone(), t.column.ty.clone())));
-        return Err(SqlError::at(span, mismatch(identifier, &cause, &rel.schema, &sink))
-            .with_hint(format!("cast the value: CAST(… AS {})", to.with_nullable(true))));
+        let cause = format!(
+            "Incompatible types for sink column '{}' at position {position}",
+            column.name
+        );
+        let sink = Schema::new(
+            targets
+                .iter()
+                .map(|t| (t.column.name.clone(), t.column.ty.clone())),
+        );
+        return Err(
+            SqlError::at(span, mismatch(identifier, &cause, &rel.schema, &sink))
+                .with_hint(format!("cast the value: CAST(… AS {})", to.with_nullable(true))),
+        );
     }
     Ok(())
 }
@@ -339,7 +400,10 @@ fn anything_nullable(ty: &LogicalType) -> LogicalType {
         TypeKind::Multiset(element) => TypeKind::Multiset(inner(element)),
         TypeKind::Map(key, value) => TypeKind::Map(inner(key), inner(value)),
         TypeKind::Row(fields) => {
-            let field = |f: &RowField| RowField { ty: anything_nullable(&f.ty), ..f.clone() };
+            let field = |f: &RowField| RowField {
+                ty: anything_nullable(&f.ty),
+                ..f.clone()
+            };
             TypeKind::Row(fields.iter().map(field).collect())
         }
         other => other.clone(),
@@ -350,7 +414,11 @@ fn anything_nullable(ty: &LogicalType) -> LogicalType {
 /// Flink's refusal, with both schemas.
 fn mismatch(identifier: &ObjectIdentifier, cause: &str, query: &Schema, sink: &Schema) -> String {
     let list = |schema: &Schema| {
-        let columns: Vec<String> = schema.columns.iter().map(|c| format!("{}: {}", c.name, c.ty)).collect();
+        let columns: Vec<String> = schema
+            .columns
+            .iter()
+            .map(|c| format!("{}: {}", c.name, c.ty))
+            .collect();
         format!("[{}]", columns.join(", "))
     };
     format!(

@@ -40,11 +40,18 @@ pub fn bind_literal(literal: &Literal, span: Span) -> SqlResult<Expr> {
         Literal::Timestamp(text) => {
             let nanos = timestamp(text).ok_or_else(|| illegal(span, "TIMESTAMP", text))?;
             let precision = fraction_digits(text).min(9);
-            typed(Scalar::Timestamp(nanos), TypeKind::Timestamp { precision, attribute: TimeAttribute::None })
+            typed(
+                Scalar::Timestamp(nanos),
+                TypeKind::Timestamp {
+                    precision,
+                    attribute: TimeAttribute::None,
+                },
+            )
         }
-        Literal::TimestampLtz(_) => {
-            Err(SqlError::unsupported(span, "TIMESTAMP WITH LOCAL TIME ZONE literals; cast a TIMESTAMP instead"))
-        }
+        Literal::TimestampLtz(_) => Err(SqlError::unsupported(
+            span,
+            "TIMESTAMP WITH LOCAL TIME ZONE literals; cast a TIMESTAMP instead",
+        )),
         Literal::Interval(interval) => bind_interval(interval, span),
     }
 }
@@ -58,11 +65,18 @@ fn bind_number(number: &NumberLiteral, span: Span) -> SqlResult<Expr> {
     let out_of_range = || SqlError::at(span, format!("Numeric literal '{text}' out of range"));
     if number.is_approximate() {
         let value: f64 = text.parse().map_err(|_| out_of_range())?;
-        return Ok(Expr::literal(Scalar::Double(value), LogicalType::not_null(TypeKind::Double)));
+        return Ok(Expr::literal(
+            Scalar::Double(value),
+            LogicalType::not_null(TypeKind::Double),
+        ));
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     // Flink keeps exact literals in 64 bits, with a point or without one.
-    let unscaled: i64 = if digits.is_empty() { 0 } else { digits.parse().map_err(|_| out_of_range())? };
+    let unscaled: i64 = if digits.is_empty() {
+        0
+    } else {
+        digits.parse().map_err(|_| out_of_range())?
+    };
     let scale = number.scale();
     if scale == 0 {
         return Ok(match i32::try_from(unscaled) {
@@ -70,14 +84,27 @@ fn bind_number(number: &NumberLiteral, span: Span) -> SqlResult<Expr> {
             Err(_) => Expr::literal(Scalar::BigInt(unscaled), LogicalType::not_null(TypeKind::BigInt)),
         });
     }
-    let precision = u8::try_from(digits.len()).ok().filter(|p| *p <= MAX_DECIMAL_PRECISION).ok_or_else(out_of_range)?;
-    let kind = TypeKind::Decimal { precision, scale: scale as u8 };
-    Ok(Expr::literal(Scalar::Decimal(i128::from(unscaled)), LogicalType::not_null(kind)))
+    let precision = u8::try_from(digits.len())
+        .ok()
+        .filter(|p| *p <= MAX_DECIMAL_PRECISION)
+        .ok_or_else(out_of_range)?;
+    let kind = TypeKind::Decimal {
+        precision,
+        scale: scale as u8,
+    };
+    Ok(Expr::literal(
+        Scalar::Decimal(i128::from(unscaled)),
+        LogicalType::not_null(kind),
+    ))
 }
 
 fn bind_interval(interval: &IntervalLiteral, span: Span) -> SqlResult<Expr> {
-    let value = interval_value(interval)
-        .map_err(|reason| SqlError::at(span, format!("illegal interval literal '{}': {reason}", interval.value)))?;
+    let value = interval_value(interval).map_err(|reason| {
+        SqlError::at(
+            span,
+            format!("illegal interval literal '{}': {reason}", interval.value),
+        )
+    })?;
     let value = match value {
         IntervalValue::Months(months) => {
             let months = i32::try_from(months).map_err(|_| illegal(span, "INTERVAL", &interval.value))?;
@@ -91,7 +118,8 @@ fn bind_interval(interval: &IntervalLiteral, span: Span) -> SqlResult<Expr> {
 }
 
 fn fraction_digits(text: &str) -> u8 {
-    text.split_once('.').map_or(0, |(_, fraction)| fraction.len().min(usize::from(u8::MAX)) as u8)
+    text.split_once('.')
+        .map_or(0, |(_, fraction)| fraction.len().min(usize::from(u8::MAX)) as u8)
 }
 
 /// Days since the epoch of `y-M-d`; the parser has checked the form.

@@ -44,22 +44,46 @@ pub struct Rel {
 pub enum RelKind {
     Scan(Box<Scan>),
     /// Constant rows; values are folded to literals before execution.
-    Values { rows: Vec<Vec<Expr>> },
-    Project { exprs: Vec<Expr> },
-    Filter { condition: Expr },
+    Values {
+        rows: Vec<Vec<Expr>>,
+    },
+    Project {
+        exprs: Vec<Expr>,
+    },
+    Filter {
+        condition: Expr,
+    },
     /// `WATERMARK FOR rowtime AS expr`.
-    Watermark { rowtime: usize, expr: Expr, idle_timeout_ms: i64 },
+    Watermark {
+        rowtime: usize,
+        expr: Expr,
+        idle_timeout_ms: i64,
+    },
     /// A window table function. Output: the input, then `window_start`, `window_end`, `window_time`.
-    Window { time: usize, kind: WindowKind, partition: Vec<usize>, span: Span },
+    Window {
+        time: usize,
+        kind: WindowKind,
+        partition: Vec<usize>,
+        span: Span,
+    },
     Aggregate(Box<Aggregate>),
     Join(Box<Join>),
     /// UNNEST or a table function for each row of the input. Output: the input, then the function's columns.
-    Correlate { function: String, args: Vec<Expr>, outer: bool, condition: Option<Expr> },
+    Correlate {
+        function: String,
+        args: Vec<Expr>,
+        outer: bool,
+        condition: Option<Expr>,
+    },
     /// OVER calls. Output: the input, then one column for each call.
     Over(Box<Over>),
     /// Rows by rank within partitions. Output: the input, then the rank if asked for.
     Rank(Box<Rank>),
-    Sort { keys: Vec<SortKey>, offset: u64, fetch: Option<u64> },
+    Sort {
+        keys: Vec<SortKey>,
+        offset: u64,
+        fetch: Option<u64>,
+    },
     Union,
 }
 
@@ -166,7 +190,12 @@ impl Rel {
 
     /// A projection with named results.
     pub fn project(self, exprs: Vec<Expr>, names: Vec<String>) -> Rel {
-        let schema = Schema::new(names.into_iter().zip(&exprs).map(|(name, expr)| (name, expr.ty())));
+        let schema = Schema::new(
+            names
+                .into_iter()
+                .zip(&exprs)
+                .map(|(name, expr)| (name, expr.ty())),
+        );
         Rel::new(RelKind::Project { exprs }, vec![self], schema)
     }
 
@@ -177,7 +206,12 @@ impl Rel {
 
     /// The input's columns as expressions.
     pub fn column_exprs(&self) -> Vec<Expr> {
-        self.schema.columns.iter().enumerate().map(|(i, c)| Expr::column(i, c.ty.clone())).collect()
+        self.schema
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(i, c)| Expr::column(i, c.ty.clone()))
+            .collect()
     }
 
     /// Names of the columns.
@@ -200,8 +234,14 @@ impl Rel {
 
     /// The input's columns at `indices`.
     pub fn select(self, indices: &[usize]) -> Rel {
-        let names = indices.iter().map(|&i| self.schema.columns[i].name.clone()).collect();
-        let exprs = indices.iter().map(|&i| Expr::column(i, self.schema.columns[i].ty.clone())).collect();
+        let names = indices
+            .iter()
+            .map(|&i| self.schema.columns[i].name.clone())
+            .collect();
+        let exprs = indices
+            .iter()
+            .map(|&i| Expr::column(i, self.schema.columns[i].ty.clone()))
+            .collect();
         self.project(exprs, names)
     }
 
@@ -213,7 +253,13 @@ impl Rel {
 
     /// One row without columns: `SELECT 1` reads it.
     pub fn one_row() -> Rel {
-        Rel::new(RelKind::Values { rows: vec![Vec::new()] }, Vec::new(), Schema::default())
+        Rel::new(
+            RelKind::Values {
+                rows: vec![Vec::new()],
+            },
+            Vec::new(),
+            Schema::default(),
+        )
     }
 
     /// Calls `f` for this node and all below, parents first.
@@ -226,15 +272,31 @@ impl Rel {
 impl Join {
     /// A join of this kind and condition and nothing else.
     pub fn plain(kind: JoinKind, condition: Option<Expr>, span: Span) -> Self {
-        Self { kind, condition, as_of: None, span, ttl_ms: [None, None] }
+        Self {
+            kind,
+            condition,
+            as_of: None,
+            span,
+            ttl_ms: [None, None],
+        }
     }
 }
 
 /// Columns of a join's output.
 pub fn join_schema(kind: JoinKind, left: &Schema, right: &Schema) -> Schema {
     let pad = |schema: &Schema, padded: bool| -> Vec<(String, LogicalType)> {
-        let ty = |ty: &LogicalType| if padded { ty.with_nullable(true) } else { ty.clone() };
-        schema.columns.iter().map(|c| (c.name.clone(), ty(&c.ty))).collect()
+        let ty = |ty: &LogicalType| {
+            if padded {
+                ty.with_nullable(true)
+            } else {
+                ty.clone()
+            }
+        };
+        schema
+            .columns
+            .iter()
+            .map(|c| (c.name.clone(), ty(&c.ty)))
+            .collect()
     };
     let left = pad(left, matches!(kind, JoinKind::Right | JoinKind::Full));
     if matches!(kind, JoinKind::Semi | JoinKind::Anti) {

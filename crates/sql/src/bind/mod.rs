@@ -78,7 +78,10 @@ impl<'a> Binder<'a> {
 
     /// The same, keeping a record of what names mean.
     pub fn recording(&self) -> Binder<'a> {
-        Binder { names: NameRecord::keeping(), ..self.in_database(&self.catalog, &self.database) }
+        Binder {
+            names: NameRecord::keeping(),
+            ..self.in_database(&self.catalog, &self.database)
+        }
     }
 
     /// The same with another place for names without catalog and database.
@@ -109,7 +112,10 @@ impl<'a> Binder<'a> {
     /// Goes one level deeper; views may nest what no single text does.
     fn enter(&self, span: Span) -> SqlResult<Level<'_>> {
         if self.depth.get() >= NESTING_DEPTH_MAX {
-            return Err(SqlError::at(span, format!("queries are nested more than {NESTING_DEPTH_MAX} levels deep")));
+            return Err(SqlError::at(
+                span,
+                format!("queries are nested more than {NESTING_DEPTH_MAX} levels deep"),
+            ));
         }
         self.depth.set(self.depth.get() + 1);
         Ok(Level(&self.depth))
@@ -117,15 +123,22 @@ impl<'a> Binder<'a> {
 
     /// Hints behind SELECT: STATE_TTL goes to the joins below, hints for other planners are let pass.
     fn apply_query_hints(&self, hints: &[Hint], rel: &mut Rel) -> SqlResult<()> {
-        for hint in hints.iter().filter(|hint| hint.name.value.eq_ignore_ascii_case("STATE_TTL")) {
+        for hint in hints
+            .iter()
+            .filter(|hint| hint.name.value.eq_ignore_ascii_case("STATE_TTL"))
+        {
             let HintArguments::Options(pairs) = &hint.arguments else {
-                return Err(SqlError::at(hint.span, "STATE_TTL takes tables and durations: STATE_TTL('o' = '3d')"));
+                return Err(SqlError::at(
+                    hint.span,
+                    "STATE_TTL takes tables and durations: STATE_TTL('o' = '3d')",
+                ));
             };
             for pair in pairs {
-                let duration = millstream_types::options::parse_duration(&pair.value.value).ok_or_else(|| {
-                    let message = format!("invalid duration '{}' in hint STATE_TTL", pair.value.value);
-                    SqlError::at(pair.value.span, message)
-                })?;
+                let duration =
+                    millstream_types::options::parse_duration(&pair.value.value).ok_or_else(|| {
+                        let message = format!("invalid duration '{}' in hint STATE_TTL", pair.value.value);
+                        SqlError::at(pair.value.span, message)
+                    })?;
                 let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
                 set_state_ttl(rel, &pair.key.value, millis);
             }
@@ -144,7 +157,9 @@ fn set_state_ttl(rel: &mut Rel, alias: &str, millis: i64) {
             }
         }
     }
-    rel.inputs.iter_mut().for_each(|input| set_state_ttl(input, alias, millis));
+    rel.inputs
+        .iter_mut()
+        .for_each(|input| set_state_ttl(input, alias, millis));
 }
 
 fn reads(rel: &Rel, alias: &str) -> bool {

@@ -26,7 +26,9 @@ pub enum Meaning {
 impl NameRecord {
     /// A record that keeps what it is told.
     pub fn keeping() -> Self {
-        Self { entries: Some(RefCell::default()) }
+        Self {
+            entries: Some(RefCell::default()),
+        }
     }
 
     fn record(&self, span: Span, meaning: impl FnOnce() -> Meaning) {
@@ -50,6 +52,10 @@ impl NameRecord {
     /// What was found at `span`.
     pub fn at(&self, span: Span) -> Option<Meaning> {
         let entries = self.entries.as_ref()?.borrow();
-        entries.iter().rev().find(|(place, _)| place.same_place(span)).map(|(_, meaning)| meaning.clone())
+        entries
+            .iter()
+            .rev()
+            .find(|(place, _)| place.same_place(span))
+            .map(|(_, meaning)| meaning.clone())
     }
 }

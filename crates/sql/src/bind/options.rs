@@ -19,13 +19,19 @@ const OLD_OPTIONS: [(&str, &str); 12] = [
     ("startup-mode", "scan.startup.mode"),
     ("connector.topic", "topic"),
     ("connector.startup-mode", "scan.startup.mode"),
-    ("connector.properties.bootstrap.servers", "properties.bootstrap.servers"),
+    (
+        "connector.properties.bootstrap.servers",
+        "properties.bootstrap.servers",
+    ),
     ("connector.properties.group.id", "properties.group.id"),
     ("connector.path", "path"),
     ("connector.version", "nothing: connectors have no versions"),
     ("update-mode", "nothing: the query decides"),
     ("format.type", "format"),
-    ("format.derive-schema", "nothing: the schema is always the table's"),
+    (
+        "format.derive-schema",
+        "nothing: the schema is always the table's",
+    ),
     ("bootstrap.servers", "properties.bootstrap.servers"),
     ("group.id", "properties.group.id"),
 ];
@@ -61,7 +67,10 @@ pub fn check(
     (connector.validate)(&definition).map_err(&at_table)?;
     for slot in &formats {
         let own: Options = own_options(slot, &spec.options);
-        let definition = TableDefinition { options: &own, ..definition.clone() };
+        let definition = TableDefinition {
+            options: &own,
+            ..definition.clone()
+        };
         (slot.format.validate)(&definition).map_err(&at_table)?;
     }
     Ok(connector)
@@ -102,7 +111,10 @@ pub fn find_connector(
 
 /// The name of the value format, whichever option gives it.
 pub fn value_format(options: &Options) -> Option<&str> {
-    options.get("value.format").or_else(|| options.get("format")).map(String::as_str)
+    options
+        .get("value.format")
+        .or_else(|| options.get("format"))
+        .map(String::as_str)
 }
 
 fn find_formats<'a>(
@@ -118,7 +130,9 @@ fn find_formats<'a>(
     };
     let mut found = Vec::new();
     for key in keys {
-        let Some((key, name)) = options.get_key_value(*key) else { continue };
+        let Some((key, name)) = options.get_key_value(*key) else {
+            continue;
+        };
         let Some(format) = declarations.format(name) else {
             let names: Vec<&str> = declarations.formats.iter().map(|f| f.identifier).collect();
             let message = format!(
@@ -129,7 +143,11 @@ fn find_formats<'a>(
             return Err(SqlError::new(message).offering(name, names.iter().copied()));
         };
         let prefix = key.strip_suffix("format").unwrap_or_default();
-        found.push(FormatSlot { format, prefix: format!("{prefix}{name}."), key });
+        found.push(FormatSlot {
+            format,
+            prefix: format!("{prefix}{name}."),
+            key,
+        });
     }
     let has = |key: &str| options.contains_key(key);
     let missing = match connector.formats {
@@ -164,7 +182,9 @@ fn check_required(connector: &ConnectorDecl, options: &Options, identifier: &str
         return Ok(());
     }
     let hint = missing.iter().find_map(|key| {
-        let old = OLD_OPTIONS.iter().find(|(old, new)| new == key && options.contains_key(*old))?;
+        let old = OLD_OPTIONS
+            .iter()
+            .find(|(old, new)| new == key && options.contains_key(*old))?;
         Some(format!("'{}' is an old spelling of '{}'", old.0, old.1))
     });
     let error = SqlError::new(format!(
@@ -190,7 +210,11 @@ fn check_values(
         if let Some((decl, _)) = format_option(formats, key) {
             decl.check(value).map_err(|error| match error {
                 millstream_types::OptionError::Value { value, expected, .. } => {
-                    millstream_types::OptionError::Value { key: key.clone(), value, expected }
+                    millstream_types::OptionError::Value {
+                        key: key.clone(),
+                        value,
+                        expected,
+                    }
                 }
                 other => other,
             })?;
@@ -205,7 +229,11 @@ fn format_option<'f>(
 ) -> Option<(&'static OptionDecl, &'f FormatSlot<'f>)> {
     formats.iter().find_map(|slot| {
         let own = key.strip_prefix(&slot.prefix)?;
-        slot.format.options.iter().find(|decl| decl.matches(own)).map(|decl| (decl, slot))
+        slot.format
+            .options
+            .iter()
+            .find(|decl| decl.matches(own))
+            .map(|decl| (decl, slot))
     })
 }
 
@@ -222,12 +250,18 @@ fn check_unknown(
             || formats.iter().any(|slot| slot.key == key)
             || format_option(formats, key).is_some()
     };
-    let unknown: Vec<&str> = options.keys().map(String::as_str).filter(|key| !is_known(key)).collect();
+    let unknown: Vec<&str> = options
+        .keys()
+        .map(String::as_str)
+        .filter(|key| !is_known(key))
+        .collect();
     if unknown.is_empty() {
         return Ok(());
     }
     // A lenient connector ignores what it does not know, but not a spelling that is known to be old.
-    let old = unknown.iter().find_map(|key| OLD_OPTIONS.iter().find(|(old, _)| old == key));
+    let old = unknown
+        .iter()
+        .find_map(|key| OLD_OPTIONS.iter().find(|(old, _)| old == key));
     if !connector.strict && old.is_none() {
         return Ok(());
     }
@@ -235,7 +269,12 @@ fn check_unknown(
     supported.extend(COMMON_OPTIONS.iter().map(|key| (*key).to_owned()));
     for slot in formats {
         supported.push(slot.key.to_owned());
-        supported.extend(slot.format.options.iter().map(|decl| format!("{}{}", slot.prefix, decl.key)));
+        supported.extend(
+            slot.format
+                .options
+                .iter()
+                .map(|decl| format!("{}{}", slot.prefix, decl.key)),
+        );
     }
     supported.sort();
     supported.dedup();
@@ -245,7 +284,9 @@ fn check_unknown(
         unknown.join(", "),
         supported.join(", ")
     ));
-    let near = unknown.iter().find_map(|key| nearest(key, supported.iter().map(String::as_str)));
+    let near = unknown
+        .iter()
+        .find_map(|key| nearest(key, supported.iter().map(String::as_str)));
     Err(match (old, near) {
         (Some((old, new)), _) => error.with_hint(format!("'{old}' is an old spelling: write '{new}'")),
         (None, Some(near)) => error.with_hint(format!("did you mean '{near}'?")),
@@ -255,6 +296,7 @@ fn check_unknown(
 
 /// The options of a format without its prefix.
 fn own_options(slot: &FormatSlot<'_>, options: &Options) -> Options {
-    let own = |(key, value): (&String, &String)| Some((key.strip_prefix(&slot.prefix)?.to_owned(), value.clone()));
+    let own =
+        |(key, value): (&String, &String)| Some((key.strip_prefix(&slot.prefix)?.to_owned(), value.clone()));
     options.iter().filter_map(own).collect()
 }

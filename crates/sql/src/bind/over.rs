@@ -15,7 +15,11 @@ pub fn build(rel: Rel, overs: &[BoundOver], expressions: Vec<&mut Expr>, streami
     }
     let mut windows: Vec<Vec<usize>> = Vec::new();
     for (number, over) in overs.iter().enumerate() {
-        let shares = |window: &Vec<usize>| window.first().is_some_and(|first| same_window(&overs[*first], over));
+        let shares = |window: &Vec<usize>| {
+            window
+                .first()
+                .is_some_and(|first| same_window(&overs[*first], over))
+        };
         match windows.iter_mut().find(|window| shares(window)) {
             Some(window) => window.push(number),
             None => windows.push(vec![number]),
@@ -60,15 +64,20 @@ fn rel_over(rel: &mut Rel, members: &[&BoundOver]) -> usize {
         Expr::Column { index, .. } => *index,
         other => {
             let known = extra.iter().position(|(e, _)| e == other);
-            width + known.unwrap_or_else(|| {
-                extra.push((other.clone(), format!("$o{}", extra.len())));
-                extra.len() - 1
-            })
+            width
+                + known.unwrap_or_else(|| {
+                    extra.push((other.clone(), format!("$o{}", extra.len())));
+                    extra.len() - 1
+                })
         }
     };
     let window = members[0];
     let partition: Vec<usize> = window.partition.iter().map(&mut column).collect();
-    let order: Vec<SortKey> = window.order.iter().map(|o| sort_key(o, column(&o.expr))).collect();
+    let order: Vec<SortKey> = window
+        .order
+        .iter()
+        .map(|o| sort_key(o, column(&o.expr)))
+        .collect();
     let calls: Vec<AggregateCall> = members
         .iter()
         .map(|member| {
@@ -76,10 +85,18 @@ fn rel_over(rel: &mut Rel, members: &[&BoundOver]) -> usize {
             AggregateCall {
                 function: call.function.clone(),
                 args: call.args.iter().map(&mut column).collect(),
-                arg_types: call.args.iter().map(|arg| arg.ty().without_time_attribute()).collect(),
+                arg_types: call
+                    .args
+                    .iter()
+                    .map(|arg| arg.ty().without_time_attribute())
+                    .collect(),
                 distinct: call.distinct,
                 filter: call.filter.as_ref().map(&mut column),
-                order_by: call.order_by.iter().map(|(expr, up)| (column(expr), *up)).collect(),
+                order_by: call
+                    .order_by
+                    .iter()
+                    .map(|(expr, up)| (column(expr), *up))
+                    .collect(),
                 parameters: call.parameters.clone(),
                 result: call.result.clone(),
                 name: call.function.clone(),
@@ -88,14 +105,33 @@ fn rel_over(rel: &mut Rel, members: &[&BoundOver]) -> usize {
         .collect();
     let input = input.extend(extra);
     let first = input.schema.len();
-    let call_columns = calls.iter().enumerate().map(|(i, call)| (format!("w0$o{i}"), call.result.clone()));
-    let schema =
-        Schema::new(input.schema.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).chain(call_columns));
-    let over = Over { partition, order, frame: window.frame, calls, span: window.span };
+    let call_columns = calls
+        .iter()
+        .enumerate()
+        .map(|(i, call)| (format!("w0$o{i}"), call.result.clone()));
+    let schema = Schema::new(
+        input
+            .schema
+            .columns
+            .iter()
+            .map(|c| (c.name.clone(), c.ty.clone()))
+            .chain(call_columns),
+    );
+    let over = Over {
+        partition,
+        order,
+        frame: window.frame,
+        calls,
+        span: window.span,
+    };
     *rel = Rel::new(RelKind::Over(Box::new(over)), vec![input], schema);
     first
 }
 
 fn sort_key(order: &BoundOrder, column: usize) -> SortKey {
-    SortKey { column, ascending: order.ascending, nulls_first: order.nulls_first }
+    SortKey {
+        column,
+        ascending: order.ascending,
+        nulls_first: order.nulls_first,
+    }
 }

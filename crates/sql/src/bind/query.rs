@@ -21,7 +21,12 @@ pub struct Environment<'e> {
 impl Environment<'_> {
     /// The query called `name`; a later definition hides an earlier one.
     pub fn find(&self, name: &str) -> Option<&Rel> {
-        let here = self.named.iter().rev().find(|(n, _)| n == name).map(|(_, rel)| rel);
+        let here = self
+            .named
+            .iter()
+            .rev()
+            .find(|(n, _)| n == name)
+            .map(|(_, rel)| rel);
         here.or_else(|| self.parent.and_then(|parent| parent.find(name)))
     }
 }
@@ -33,7 +38,12 @@ impl<'a> Binder<'a> {
     }
 
     /// A query that may refer to the columns of `outer`.
-    pub fn bind_subquery(&self, query: &Query, outer: &Scope<'_>, environment: &Environment<'_>) -> SqlResult<Rel> {
+    pub fn bind_subquery(
+        &self,
+        query: &Query,
+        outer: &Scope<'_>,
+        environment: &Environment<'_>,
+    ) -> SqlResult<Rel> {
         self.bind_query_in(query, environment, Some(outer))
     }
 
@@ -44,7 +54,10 @@ impl<'a> Binder<'a> {
         outer: Option<&Scope<'_>>,
     ) -> SqlResult<Rel> {
         let _guard = self.enter(query.span)?;
-        let mut inner = Environment { named: Vec::new(), parent: Some(environment) };
+        let mut inner = Environment {
+            named: Vec::new(),
+            parent: Some(environment),
+        };
         if let Some(with) = &query.with {
             if with.recursive {
                 return Err(SqlError::unsupported(with.span, "WITH RECURSIVE"));
@@ -99,8 +112,15 @@ impl<'a> Binder<'a> {
             let environment = Environment::default();
             let mut binder = ExprBinder::new(self, &scope, &environment, &mut calls, Clause::TableFunction);
             let value = binder.bind(expr)?;
-            let number = coerce::literal_of(&value).and_then(Scalar::as_i64).and_then(|n| u64::try_from(n).ok());
-            number.ok_or_else(|| SqlError::at(expr.span, "LIMIT and OFFSET take a whole number that is not negative"))
+            let number = coerce::literal_of(&value)
+                .and_then(Scalar::as_i64)
+                .and_then(|n| u64::try_from(n).ok());
+            number.ok_or_else(|| {
+                SqlError::at(
+                    expr.span,
+                    "LIMIT and OFFSET take a whole number that is not negative",
+                )
+            })
         };
         let offset = query.offset.as_ref().map(number).transpose()?.unwrap_or(0);
         Ok((offset, query.limit.as_ref().map(number).transpose()?))
@@ -112,12 +132,20 @@ impl<'a> Binder<'a> {
         environment: &Environment<'_>,
         outer: Option<&Scope<'_>>,
     ) -> SqlResult<Rel> {
-        let scope = Scope { parent: outer, ..Scope::default() };
+        let scope = Scope {
+            parent: outer,
+            ..Scope::default()
+        };
         let mut rows = Vec::new();
         let mut calls = Calls::default();
         for row in &values.rows {
             let mut binder = ExprBinder::new(self, &scope, environment, &mut calls, Clause::Values);
-            rows.push(row.values.iter().map(|value| binder.bind(value)).collect::<SqlResult<Vec<_>>>()?);
+            rows.push(
+                row.values
+                    .iter()
+                    .map(|value| binder.bind(value))
+                    .collect::<SqlResult<Vec<_>>>()?,
+            );
         }
         if let Some(subquery) = calls.subqueries.first() {
             return Err(SqlError::unsupported(subquery.span, "a sub-query in VALUES"));
@@ -125,9 +153,14 @@ impl<'a> Binder<'a> {
         let width = rows.first().map_or(0, Vec::len);
         if let Some(place) = rows.iter().position(|row| row.len() != width) {
             let span = values.rows.get(place).map_or(values.span, |row| row.span);
-            return Err(SqlError::at(span, "Values passed to VALUES operator must have compatible types: rows have different numbers of columns"));
+            return Err(SqlError::at(
+                span,
+                "Values passed to VALUES operator must have compatible types: rows have different numbers of columns",
+            ));
         }
-        let types = (0..width).map(|i| column_type(&rows, i, values)).collect::<SqlResult<Vec<_>>>()?;
+        let types = (0..width)
+            .map(|i| column_type(&rows, i, values))
+            .collect::<SqlResult<Vec<_>>>()?;
         for row in &mut rows {
             for (value, ty) in row.iter_mut().zip(&types) {
                 let taken = std::mem::replace(value, coerce::boolean(false));
@@ -153,7 +186,8 @@ impl<'a> Binder<'a> {
                     match binder.bind(&item.expr)? {
                         Expr::Column { index, .. } => index,
                         _ => {
-                            let what = "an expression in ORDER BY of a set operation; select it as a column first";
+                            let what =
+                                "an expression in ORDER BY of a set operation; select it as a column first";
                             return Err(SqlError::unsupported(item.span, what));
                         }
                     }
@@ -180,24 +214,41 @@ fn sorted(rel: Rel, output: SortedOutput, (offset, fetch): (u64, Option<u64>)) -
         let schema = rel.schema.clone();
         Rel::new(RelKind::Sort { keys, offset, fetch }, vec![rel], schema)
     };
-    if rel.schema.len() == width { rel } else { rel.select(&(0..width).collect::<Vec<_>>()) }
+    if rel.schema.len() == width {
+        rel
+    } else {
+        rel.select(&(0..width).collect::<Vec<_>>())
+    }
 }
 
 /// The sort key that an item of ORDER BY makes of a column.
 pub(super) fn sort_key(item: &OrderItem, column: usize) -> SortKey {
     let ascending = !item.descending;
     let nulls_first = item.nulls.map_or(ascending, |nulls| nulls == NullsOrder::First);
-    SortKey { column, ascending, nulls_first }
+    SortKey {
+        column,
+        ascending,
+        nulls_first,
+    }
 }
 
 /// The output column that an ORDER BY expression names by alias or by number.
 pub(super) fn output_position(expr: &ast::Expr, schema: &Schema) -> SqlResult<Option<usize>> {
     match &expr.kind {
-        ast::ExprKind::Identifier(name) => Ok(name.as_simple().and_then(|ident| schema.index_of(&ident.value))),
+        ast::ExprKind::Identifier(name) => {
+            Ok(name.as_simple().and_then(|ident| schema.index_of(&ident.value)))
+        }
         ast::ExprKind::Literal(ast::Literal::Number(number)) => {
-            let position = number.text.parse::<usize>().ok().filter(|n| (1..=schema.len()).contains(n));
+            let position = number
+                .text
+                .parse::<usize>()
+                .ok()
+                .filter(|n| (1..=schema.len()).contains(n));
             let Some(position) = position else {
-                return Err(SqlError::at(expr.span, "Ordinal out of range: ORDER BY has no such column"));
+                return Err(SqlError::at(
+                    expr.span,
+                    "Ordinal out of range: ORDER BY has no such column",
+                ));
             };
             Ok(Some(position - 1))
         }
@@ -227,11 +278,24 @@ pub(super) fn rename_columns(rel: Rel, columns: &[ast::Ident], span: Span, table
 }
 
 fn column_type(rows: &[Vec<Expr>], column: usize, values: &Values) -> SqlResult<LogicalType> {
-    let types: Vec<LogicalType> = rows.iter().filter_map(|row| row.get(column)).map(Expr::ty).collect();
+    let types: Vec<LogicalType> = rows
+        .iter()
+        .filter_map(|row| row.get(column))
+        .map(Expr::ty)
+        .collect();
     if let Some(row) = types.iter().position(LogicalType::is_null) {
-        let span = values.rows[row].values.get(column).map_or(values.span, |value| value.span);
-        return Err(SqlError::at(span, "Illegal use of 'NULL'").with_hint("give it a type: CAST(NULL AS INT)"));
+        let span = values.rows[row]
+            .values
+            .get(column)
+            .map_or(values.span, |value| value.span);
+        return Err(
+            SqlError::at(span, "Illegal use of 'NULL'").with_hint("give it a type: CAST(NULL AS INT)")
+        );
     }
-    coerce::common_type(&types)
-        .ok_or_else(|| SqlError::at(values.span, "Values passed to VALUES operator must have compatible types"))
+    coerce::common_type(&types).ok_or_else(|| {
+        SqlError::at(
+            values.span,
+            "Values passed to VALUES operator must have compatible types",
+        )
+    })
 }

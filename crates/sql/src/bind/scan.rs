@@ -33,16 +33,23 @@ impl Binder<'_> {
         let spec = table_spec(identifier, table, options);
         let connector = options::check(self.declarations, &spec, table)?;
         let unreadable = connector.source.is_none().then(|| {
-            format!("connector '{}' can only be used as a sink. It cannot be used as a source", connector.identifier)
+            format!(
+                "connector '{}' of table '{identifier}' can only be used as a sink. It cannot be used as a source",
+                connector.identifier
+            )
         });
         let source = connector.source.unwrap_or(ChangelogMode::INSERT_ONLY);
         let bounded = unreadable.is_some() || (connector.bounded)(&spec.options);
         let changelog = source_changelog(self.declarations, connector, &spec, source);
         self.check_runtime_mode(identifier, bounded, changelog)?;
         let metadata = self.readable_metadata(identifier, table, connector, &spec.options)?;
-        let idle = spec.options.get(IDLE_TIMEOUT_OPTION).and_then(|text| parse_duration(text));
-        let idle_timeout_ms =
-            idle.map_or(self.config.idle_timeout_ms, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+        let idle = spec
+            .options
+            .get(IDLE_TIMEOUT_OPTION)
+            .and_then(|text| parse_duration(text));
+        let idle_timeout_ms = idle.map_or(self.config.idle_timeout_ms, |d| {
+            i64::try_from(d.as_millis()).unwrap_or(i64::MAX)
+        });
         let mut rel = scan_rel(spec, metadata, changelog, bounded, alias);
         if let RelKind::Scan(scan) = &mut rel.kind {
             scan.unreadable = unreadable;
@@ -50,14 +57,26 @@ impl Binder<'_> {
         let exprs = self.column_values(table, &rel)?;
         let schema = self.scan_schema(table);
         rel = Rel::new(RelKind::Project { exprs }, vec![rel], schema);
-        let Some(watermark) = table.watermark.as_ref().filter(|_| self.config.streaming) else { return Ok(rel) };
-        let Some(rowtime) = rel.schema.index_of(&watermark.column) else { return Ok(rel) };
+        let Some(watermark) = table.watermark.as_ref().filter(|_| self.config.streaming) else {
+            return Ok(rel);
+        };
+        let Some(rowtime) = rel.schema.index_of(&watermark.column) else {
+            return Ok(rel);
+        };
         let scope = Scope::of_schema(&rel.schema);
         let expr = self.bind_detached(&watermark.expr, &scope)?;
         let mut schema = rel.schema.clone();
         let ty = &mut schema.columns[rowtime].ty;
         *ty = ty.with_time_attribute(TimeAttribute::Rowtime);
-        Ok(Rel::new(RelKind::Watermark { rowtime, expr, idle_timeout_ms }, vec![rel], schema))
+        Ok(Rel::new(
+            RelKind::Watermark {
+                rowtime,
+                expr,
+                idle_timeout_ms,
+            },
+            vec![rel],
+            schema,
+        ))
     }
 
     /// A view's query, bound where its names were meant.
@@ -65,14 +84,21 @@ impl Binder<'_> {
         let inner = self.in_database(&view.catalog, &view.database);
         let rel = inner.bind_query(&view.query)?;
         if rel.schema.len() != view.schema.len() {
-            let message = format!("view '{identifier}' has {} columns, but its query now has {}", view.schema.len(), rel.schema.len());
+            let message = format!(
+                "view '{identifier}' has {} columns, but its query now has {}",
+                view.schema.len(),
+                rel.schema.len()
+            );
             return Err(SqlError::new(message));
         }
         if rel.names().iter().eq(view.schema.columns.iter().map(|c| &c.name)) {
             return Ok(rel);
         }
         let exprs = rel.column_exprs();
-        Ok(rel.project(exprs, view.schema.columns.iter().map(|c| c.name.clone()).collect()))
+        Ok(rel.project(
+            exprs,
+            view.schema.columns.iter().map(|c| c.name.clone()).collect(),
+        ))
     }
 
     /// An expression of a table definition, outside any query.
@@ -87,7 +113,10 @@ impl Binder<'_> {
 
     fn with_option_hints(&self, options: &Options, hints: &[Hint]) -> SqlResult<Options> {
         let mut options = options.clone();
-        for hint in hints.iter().filter(|hint| hint.name.value.eq_ignore_ascii_case("OPTIONS")) {
+        for hint in hints
+            .iter()
+            .filter(|hint| hint.name.value.eq_ignore_ascii_case("OPTIONS"))
+        {
             if !self.config.dynamic_table_options {
                 return Err(SqlError::at(
                     hint.span,
@@ -95,9 +124,16 @@ impl Binder<'_> {
                 ));
             }
             let HintArguments::Options(pairs) = &hint.arguments else {
-                return Err(SqlError::at(hint.span, "the OPTIONS hint takes key and value pairs: OPTIONS('key' = 'value')"));
+                return Err(SqlError::at(
+                    hint.span,
+                    "the OPTIONS hint takes key and value pairs: OPTIONS('key' = 'value')",
+                ));
             };
-            options.extend(pairs.iter().map(|pair| (pair.key.value.clone(), pair.value.value.clone())));
+            options.extend(
+                pairs
+                    .iter()
+                    .map(|pair| (pair.key.value.clone(), pair.value.value.clone())),
+            );
         }
         Ok(options)
     }
@@ -115,7 +151,8 @@ impl Binder<'_> {
             let message = format!(
                 "Querying an unbounded table '{identifier}' in batch mode is not allowed. The table source is unbounded."
             );
-            return Err(SqlError::new(message).with_hint("SET 'execution.runtime-mode' = 'streaming', or bound the scan"));
+            return Err(SqlError::new(message)
+                .with_hint("SET 'execution.runtime-mode' = 'streaming', or bound the scan"));
         }
         if !changelog.is_insert_only() {
             let message = format!(
@@ -138,7 +175,9 @@ impl Binder<'_> {
         let offered = offered_metadata(self.declarations, connector, options);
         let mut columns: Vec<MetadataColumn> = Vec::new();
         for column in &table.columns {
-            let Some(key) = column.metadata_key() else { continue };
+            let Some(key) = column.metadata_key() else {
+                continue;
+            };
             if offered.is_empty() {
                 return Err(SqlError::new(format!(
                     "Table '{identifier}' declares metadata columns, but the connector '{}' doesn't support reading metadata",
@@ -146,7 +185,9 @@ impl Binder<'_> {
                 )));
             }
             let Some(found) = offered.iter().find(|offer| offer.key == key) else {
-                return Err(unknown_metadata(identifier, column, key, connector, &offered, "reading"));
+                return Err(unknown_metadata(
+                    identifier, column, key, connector, &offered, "reading",
+                ));
             };
             let declared = column.ty.without_time_attribute().with_nullable(true);
             if !supports_explicit_cast(&found.ty.with_nullable(true), &declared) {
@@ -157,7 +198,10 @@ impl Binder<'_> {
                 )));
             }
             if !columns.iter().any(|known| known.key == key) {
-                columns.push(MetadataColumn { key: key.to_owned(), ty: found.ty.clone() });
+                columns.push(MetadataColumn {
+                    key: key.to_owned(),
+                    ty: found.ty.clone(),
+                });
             }
         }
         Ok(columns)
@@ -165,7 +209,9 @@ impl Binder<'_> {
 
     /// The value of each declared column over the scan's output.
     fn column_values(&self, table: &ResolvedTable, scan: &Rel) -> SqlResult<Vec<Expr>> {
-        let RelKind::Scan(source) = &scan.kind else { return Err(SqlError::internal("no scan")) };
+        let RelKind::Scan(source) = &scan.kind else {
+            return Err(SqlError::internal("no scan"));
+        };
         let physical = source.columns.len();
         let mut values: Vec<Option<Expr>> = Vec::new();
         let mut next_physical = 0;
@@ -173,7 +219,10 @@ impl Binder<'_> {
             values.push(match &column.kind {
                 TableColumnKind::Physical => {
                     next_physical += 1;
-                    Some(Expr::column(next_physical - 1, column.ty.without_time_attribute()))
+                    Some(Expr::column(
+                        next_physical - 1,
+                        column.ty.without_time_attribute(),
+                    ))
                 }
                 TableColumnKind::Metadata { .. } => {
                     let key = column.metadata_key().unwrap_or_default();
@@ -184,10 +233,21 @@ impl Binder<'_> {
                 TableColumnKind::Computed(_) => None,
             });
         }
-        let stored: Vec<&TableColumn> = table.columns.iter().filter(|column| !column.is_computed()).collect();
+        let stored: Vec<&TableColumn> = table
+            .columns
+            .iter()
+            .filter(|column| !column.is_computed())
+            .collect();
         let stored_values: Vec<Expr> = values.iter().flatten().cloned().collect();
-        let schema = Schema::new(stored.iter().map(|c| (c.name.clone(), c.ty.without_time_attribute())));
-        let scope = Scope { relations: vec![Relation::new(None, Vec::new(), &schema, 0)], ..Scope::default() };
+        let schema = Schema::new(
+            stored
+                .iter()
+                .map(|c| (c.name.clone(), c.ty.without_time_attribute())),
+        );
+        let scope = Scope {
+            relations: vec![Relation::new(None, Vec::new(), &schema, 0)],
+            ..Scope::default()
+        };
         for (value, column) in values.iter_mut().zip(&table.columns) {
             if let TableColumnKind::Computed(expr) = &column.kind {
                 let bound = self.bind_detached(expr, &scope)?;
@@ -206,7 +266,12 @@ impl Binder<'_> {
             TimeAttribute::Rowtime => column.ty.without_time_attribute(),
             _ => column.ty.clone(),
         };
-        Schema::new(table.columns.iter().map(|column| (column.name.clone(), ty(column))))
+        Schema::new(
+            table
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), ty(column))),
+        )
     }
 }
 
@@ -214,9 +279,11 @@ impl Binder<'_> {
 fn cast_declared(value: Expr, declared: &LogicalType) -> Expr {
     let cast = coerce::cast_to(value, declared);
     match cast {
-        Expr::Cast { input, ty, safe } => {
-            Expr::Cast { input, ty: ty.with_nullable(declared.nullable || ty.nullable), safe }
-        }
+        Expr::Cast { input, ty, safe } => Expr::Cast {
+            input,
+            ty: ty.with_nullable(declared.nullable || ty.nullable),
+            safe,
+        },
         other => other,
     }
 }
@@ -224,7 +291,11 @@ fn cast_declared(value: Expr, declared: &LogicalType) -> Expr {
 /// The table as connectors see it.
 pub fn table_spec(identifier: &ObjectIdentifier, table: &ResolvedTable, options: Options) -> TableSpec {
     let physical = table.physical_schema();
-    let primary_key = table.key_columns().iter().filter_map(|name| physical.index_of(name)).collect();
+    let primary_key = table
+        .key_columns()
+        .iter()
+        .filter_map(|name| physical.index_of(name))
+        .collect();
     TableSpec {
         identifier: identifier.clone(),
         options,
@@ -241,8 +312,16 @@ fn scan_rel(
     bounded: bool,
     alias: &str,
 ) -> Rel {
-    let physical = table.physical.columns.iter().map(|c| (c.name.clone(), c.ty.clone()));
-    let schema = Schema::new(physical.chain(metadata.iter().map(|m| (m.key.clone(), m.ty.clone()))).collect::<Vec<_>>());
+    let physical = table
+        .physical
+        .columns
+        .iter()
+        .map(|c| (c.name.clone(), c.ty.clone()));
+    let schema = Schema::new(
+        physical
+            .chain(metadata.iter().map(|m| (m.key.clone(), m.ty.clone())))
+            .collect::<Vec<_>>(),
+    );
     let columns = (0..table.physical.len()).collect();
     let scan = Scan {
         table,
@@ -277,12 +356,19 @@ pub fn offered_metadata(
         writable: m.writable,
     });
     let format = options::value_format(options).and_then(|name| declarations.format(name));
-    let prefix = if connector.formats == FormatUse::Value { "" } else { "value." };
-    let of_format = format.into_iter().flat_map(|format| format.metadata).map(|m| OfferedMetadata {
-        key: format!("{prefix}{}", m.key),
-        ty: (m.ty)(),
-        writable: m.writable,
-    });
+    let prefix = if connector.formats == FormatUse::Value {
+        ""
+    } else {
+        "value."
+    };
+    let of_format = format
+        .into_iter()
+        .flat_map(|format| format.metadata)
+        .map(|m| OfferedMetadata {
+            key: format!("{prefix}{}", m.key),
+            ty: (m.ty)(),
+            writable: m.writable,
+        });
     own.chain(of_format).collect()
 }
 

@@ -70,7 +70,11 @@ impl Relation {
             ty: column.ty.clone(),
             index: offset + i,
         };
-        Self { name, qualified, columns: schema.columns.iter().enumerate().map(column).collect() }
+        Self {
+            name,
+            qualified,
+            columns: schema.columns.iter().enumerate().map(column).collect(),
+        }
     }
 
     /// Whether `parts` name this table: its alias, or the end of its full name.
@@ -79,32 +83,50 @@ impl Relation {
             return self.name.as_deref() == Some(only.value.as_str());
         }
         let full = &self.qualified;
-        parts.len() <= full.len() && full[full.len() - parts.len()..].iter().eq(parts.iter().map(|part| &part.value))
+        parts.len() <= full.len()
+            && full[full.len() - parts.len()..]
+                .iter()
+                .eq(parts.iter().map(|part| &part.value))
     }
 }
 
 impl<'p> Scope<'p> {
     /// A scope over one nameless table.
     pub fn of_schema(schema: &Schema) -> Scope<'static> {
-        Scope { relations: vec![Relation::new(None, Vec::new(), schema, 0)], merged: Vec::new(), parent: None }
+        Scope {
+            relations: vec![Relation::new(None, Vec::new(), schema, 0)],
+            merged: Vec::new(),
+            parent: None,
+        }
     }
 
     /// Adds the tables of `other`, whose columns start at `offset` in the joined input.
     pub fn append(&mut self, other: Scope<'_>, offset: usize) {
         for mut relation in other.relations {
-            relation.columns.iter_mut().for_each(|column| column.index += offset);
+            relation
+                .columns
+                .iter_mut()
+                .for_each(|column| column.index += offset);
             self.relations.push(relation);
         }
         for merged in other.merged {
             let value = merged.value.remap_columns(&|i| i + offset);
             let hides = merged.hides.into_iter().map(|i| i + offset).collect();
-            self.merged.push(MergedColumn { name: merged.name, value, hides });
+            self.merged.push(MergedColumn {
+                name: merged.name,
+                value,
+                hides,
+            });
         }
     }
 
     /// Sets the types of the columns to those of `schema` (an outer join makes columns nullable).
     pub fn retype(&mut self, schema: &Schema) {
-        for column in self.relations.iter_mut().flat_map(|relation| relation.columns.iter_mut()) {
+        for column in self
+            .relations
+            .iter_mut()
+            .flat_map(|relation| relation.columns.iter_mut())
+        {
             if let Some(now) = schema.columns.get(column.index) {
                 column.ty = now.ty.clone();
             }
@@ -136,19 +158,33 @@ impl<'p> Scope<'p> {
     fn find(&self, name: &ObjectName) -> SqlResult<Option<Found>> {
         let parts = &name.parts;
         // `column` or `column.field`, then `table.column…`, `database.table.column…`.
-        let Some(first) = parts.first() else { return Ok(None) };
+        let Some(first) = parts.first() else {
+            return Ok(None);
+        };
         if parts.len() == 1 {
             return self.find_unqualified(first, name.span);
         }
         for table_parts in 1..parts.len().min(4) {
-            let Some(column) = parts.get(table_parts) else { break };
-            let Some(relation) = self.relation(&parts[..table_parts]) else { continue };
+            let Some(column) = parts.get(table_parts) else {
+                break;
+            };
+            let Some(relation) = self.relation(&parts[..table_parts]) else {
+                continue;
+            };
             if let Some(found) = find_in(relation, column, name)? {
-                return Ok(Some(Found { used: table_parts + 1, ..found }));
+                return Ok(Some(Found {
+                    used: table_parts + 1,
+                    ..found
+                }));
             }
             // A table and a row column may share a name; the column comes second.
             if self.find_unqualified(first, name.span)?.is_none() {
-                return Err(column_not_found(relation, &parts[..table_parts], column, name.span));
+                return Err(column_not_found(
+                    relation,
+                    &parts[..table_parts],
+                    column,
+                    name.span,
+                ));
             }
         }
         self.find_unqualified(first, name.span)
@@ -162,14 +198,20 @@ impl<'p> Scope<'p> {
     fn find_unqualified(&self, column: &Ident, span: Span) -> SqlResult<Option<Found>> {
         if let Some(merged) = self.merged.iter().find(|merged| merged.name == column.value) {
             let full = vec![column.value.clone()];
-            return Ok(Some(Found { expr: merged.value.clone(), used: 1, full }));
+            return Ok(Some(Found {
+                expr: merged.value.clone(),
+                used: 1,
+                full,
+            }));
         }
         let mut found: Option<Found> = None;
         for relation in &self.relations {
             for candidate in relation.columns.iter().filter(|c| c.name == column.value) {
                 if found.is_some() {
-                    return Err(SqlError::at(span, format!("column '{}' is ambiguous", column.value))
-                        .with_hint("write the table's name or alias before it"));
+                    return Err(
+                        SqlError::at(span, format!("column '{}' is ambiguous", column.value))
+                            .with_hint("write the table's name or alias before it"),
+                    );
                 }
                 found = Some(found_column(relation, candidate));
             }
@@ -178,19 +220,35 @@ impl<'p> Scope<'p> {
     }
 
     fn not_found(&self, name: &ObjectName) -> SqlError {
-        let Some(first) = name.parts.first() else { return SqlError::at(name.span, "empty name") };
-        let tables: Vec<&str> = self.relations.iter().filter_map(|relation| relation.name.as_deref()).collect();
+        let Some(first) = name.parts.first() else {
+            return SqlError::at(name.span, "empty name");
+        };
+        let tables: Vec<&str> = self
+            .relations
+            .iter()
+            .filter_map(|relation| relation.name.as_deref())
+            .collect();
         if name.parts.len() > 1 {
             let error = SqlError::at(first.span, format!("table '{}' not found", first.value));
             return error.offering(&first.value, tables);
         }
-        let columns = self.relations.iter().flat_map(|relation| relation.columns.iter().map(|c| c.name.as_str()));
-        let error = SqlError::at(name.span, format!("Column '{}' not found in any table", first.value));
+        let columns = self
+            .relations
+            .iter()
+            .flat_map(|relation| relation.columns.iter().map(|c| c.name.as_str()));
+        let error = SqlError::at(
+            name.span,
+            format!("Column '{}' not found in any table", first.value),
+        );
         match nearest(&first.value, columns.clone()) {
             Some(near) => error.with_hint(format!("did you mean '{near}'?")),
             None => {
                 let known: Vec<&str> = columns.take(COLUMNS_LISTED_MAX).collect();
-                if known.is_empty() { error } else { error.with_hint(format!("columns in view: {}", known.join(", "))) }
+                if known.is_empty() {
+                    error
+                } else {
+                    error.with_hint(format!("columns in view: {}", known.join(", ")))
+                }
             }
         }
     }
@@ -199,14 +257,23 @@ impl<'p> Scope<'p> {
     pub fn star(&self) -> Vec<(String, Resolved)> {
         let hidden = |index: &usize| self.merged.iter().any(|merged| merged.hides.contains(index));
         let merged = self.merged.iter().map(|merged| {
-            let resolved = Resolved { expr: merged.value.clone(), full: vec![merged.name.clone()] };
+            let resolved = Resolved {
+                expr: merged.value.clone(),
+                full: vec![merged.name.clone()],
+            };
             (merged.name.clone(), resolved)
         });
         let mut columns: Vec<(String, Resolved)> = merged.collect();
         for relation in &self.relations {
             for column in relation.columns.iter().filter(|column| !hidden(&column.index)) {
                 let found = found_column(relation, column);
-                columns.push((column.name.clone(), Resolved { expr: found.expr, full: found.full }));
+                columns.push((
+                    column.name.clone(),
+                    Resolved {
+                        expr: found.expr,
+                        full: found.full,
+                    },
+                ));
             }
         }
         columns
@@ -217,33 +284,60 @@ impl<'p> Scope<'p> {
 const COLUMNS_LISTED_MAX: usize = 12;
 
 fn found_column(relation: &Relation, column: &ScopeColumn) -> Found {
-    let full = relation.name.iter().cloned().chain([column.name.clone()]).collect();
-    Found { expr: Expr::column(column.index, column.ty.clone()), used: 1, full }
+    let full = relation
+        .name
+        .iter()
+        .cloned()
+        .chain([column.name.clone()])
+        .collect();
+    Found {
+        expr: Expr::column(column.index, column.ty.clone()),
+        used: 1,
+        full,
+    }
 }
 
 fn find_in(relation: &Relation, column: &Ident, name: &ObjectName) -> SqlResult<Option<Found>> {
     let mut matching = relation.columns.iter().filter(|c| c.name == column.value);
     let first = matching.next();
     if matching.next().is_some() {
-        return Err(SqlError::at(name.span, format!("column '{}' is ambiguous", column.value)));
+        return Err(SqlError::at(
+            name.span,
+            format!("column '{}' is ambiguous", column.value),
+        ));
     }
     Ok(first.map(|found| found_column(relation, found)))
 }
 
 fn column_not_found(relation: &Relation, table: &[Ident], column: &Ident, span: Span) -> SqlError {
     let table: Vec<&str> = table.iter().map(|part| part.value.as_str()).collect();
-    let message = format!("Column '{}' not found in table '{}'", column.value, table.join("."));
+    let message = format!(
+        "Column '{}' not found in table '{}'",
+        column.value,
+        table.join(".")
+    );
     SqlError::at(span, message).offering(&column.value, relation.columns.iter().map(|c| c.name.as_str()))
 }
 
 /// Follows the parts of a name that are fields of a row.
 fn apply_fields(found: Found, name: &ObjectName, scope: &Scope<'_>) -> SqlResult<Resolved> {
-    let Found { mut expr, used, mut full } = found;
-    let mut path: Vec<&str> = name.parts[..used].iter().map(|part| part.value.as_str()).collect();
+    let Found {
+        mut expr,
+        used,
+        mut full,
+    } = found;
+    let mut path: Vec<&str> = name.parts[..used]
+        .iter()
+        .map(|part| part.value.as_str())
+        .collect();
     for part in &name.parts[used..] {
         path.push(&part.value);
         expr = field_of(expr, part).map_err(|error| {
-            let table = scope.relations.iter().find_map(|relation| relation.name.clone()).unwrap_or_default();
+            let table = scope
+                .relations
+                .iter()
+                .find_map(|relation| relation.name.clone())
+                .unwrap_or_default();
             let message = format!("Column '{}' not found in table '{table}'", path.join("."));
             SqlError { message, ..error }
         })?;
@@ -256,14 +350,24 @@ fn apply_fields(found: Found, name: &ObjectName, scope: &Scope<'_>) -> SqlResult
 pub fn field_of(base: Expr, field: &Ident) -> SqlResult<Expr> {
     let ty = base.ty();
     let TypeKind::Row(fields) = &ty.kind else {
-        let message = format!("Column '{}' not found: {} has no fields", field.value, sql_type_name(&ty));
+        let message = format!(
+            "Column '{}' not found: {} has no fields",
+            field.value,
+            sql_type_name(&ty)
+        );
         return Err(SqlError::at(field.span, message));
     };
     let Some(index) = fields.iter().position(|f| f.name == field.value) else {
         let message = format!("Column '{}' not found in {}", field.value, sql_type_name(&ty));
-        return Err(SqlError::at(field.span, message).offering(&field.value, fields.iter().map(|f| f.name.as_str())));
+        return Err(
+            SqlError::at(field.span, message).offering(&field.value, fields.iter().map(|f| f.name.as_str()))
+        );
     };
     let field_type = &fields[index].ty;
     let result = field_type.with_nullable(field_type.nullable || ty.nullable);
-    Ok(Expr::Field { input: Box::new(base), index, ty: result })
+    Ok(Expr::Field {
+        input: Box::new(base),
+        index,
+        ty: result,
+    })
 }

@@ -59,9 +59,17 @@ impl Binder<'_> {
         binder.global_aggregate = grouping.is_global();
         let mut items = self.bind_items(select, &scope, &mut binder)?;
         binder.clause = Clause::Having;
-        let mut having = select.having.as_ref().map(|having| binder.bind_condition(having)).transpose()?;
+        let mut having = select
+            .having
+            .as_ref()
+            .map(|having| binder.bind_condition(having))
+            .transpose()?;
         binder.clause = Clause::Qualify;
-        let mut qualify = select.qualify.as_ref().map(|qualify| binder.bind_condition(qualify)).transpose()?;
+        let mut qualify = select
+            .qualify
+            .as_ref()
+            .map(|qualify| binder.bind_condition(qualify))
+            .transpose()?;
         binder.clause = Clause::OrderBy;
         let mut orders = bind_orders(&mut binder, order_by, &items)?;
 
@@ -91,12 +99,19 @@ impl Binder<'_> {
             rel = subquery::filter(rel, having, &mut calls.subqueries)?;
         }
         let expressions = items.iter_mut().map(|item| &mut item.expr);
-        let expressions: Vec<&mut Expr> = expressions.chain(qualify.iter_mut()).chain(order_exprs(&mut orders)).collect();
+        let expressions: Vec<&mut Expr> = expressions
+            .chain(qualify.iter_mut())
+            .chain(order_exprs(&mut orders))
+            .collect();
         rel = over::build(rel, &calls.overs, expressions, self.config.streaming)?;
         if let Some(qualify) = qualify {
             rel = subquery::filter(rel, qualify, &mut calls.subqueries)?;
         }
-        let expressions = items.iter_mut().map(|item| &mut item.expr).chain(order_exprs(&mut orders)).collect();
+        let expressions = items
+            .iter_mut()
+            .map(|item| &mut item.expr)
+            .chain(order_exprs(&mut orders))
+            .collect();
         rel = subquery::attach(rel, &mut calls.subqueries, expressions)?;
         finish(rel, select, items, orders, order_by)
     }
@@ -130,13 +145,24 @@ impl Binder<'_> {
                     if columns.is_empty() {
                         return Err(SqlError::at(*span, "SELECT * needs a FROM clause"));
                     }
-                    self.names.record_star(*span, || columns.iter().map(|(_, c)| c.full.clone()).collect());
-                    items.extend(columns.into_iter().map(|(name, c)| Item { expr: c.expr, name, span: *span }));
+                    self.names
+                        .record_star(*span, || columns.iter().map(|(_, c)| c.full.clone()).collect());
+                    items.extend(columns.into_iter().map(|(name, c)| Item {
+                        expr: c.expr,
+                        name,
+                        span: *span,
+                    }));
                 }
                 SelectItem::QualifiedWildcard { qualifier, span } => {
                     let columns = qualified_star(scope, qualifier)?;
-                    self.names.record_star(*span, || columns.iter().map(|(_, full, _)| full.clone()).collect());
-                    items.extend(columns.into_iter().map(|(name, _, expr)| Item { expr, name, span: *span }));
+                    self.names.record_star(*span, || {
+                        columns.iter().map(|(_, full, _)| full.clone()).collect()
+                    });
+                    items.extend(columns.into_iter().map(|(name, _, expr)| Item {
+                        expr,
+                        name,
+                        span: *span,
+                    }));
                 }
                 SelectItem::Expr { expr, alias } => {
                     let bound = binder.bind_typed(expr)?;
@@ -144,7 +170,11 @@ impl Binder<'_> {
                         Some(alias) => alias.value.clone(),
                         None => derived_name(expr).unwrap_or_else(|| format!("EXPR${}", items.len())),
                     };
-                    items.push(Item { expr: bound, name, span: expr.span });
+                    items.push(Item {
+                        expr: bound,
+                        name,
+                        span: expr.span,
+                    });
                 }
             }
         }
@@ -153,7 +183,10 @@ impl Binder<'_> {
 }
 
 /// `t.*`, or `t.row_column.*`: names, full names and expressions.
-fn qualified_star(scope: &Scope<'_>, qualifier: &ast::ObjectName) -> SqlResult<Vec<(String, Vec<String>, Expr)>> {
+fn qualified_star(
+    scope: &Scope<'_>,
+    qualifier: &ast::ObjectName,
+) -> SqlResult<Vec<(String, Vec<String>, Expr)>> {
     if let Some(relation) = scope.relation(&qualifier.parts) {
         let table = relation.name.clone();
         let column = |c: &super::scope::ScopeColumn| {
@@ -163,17 +196,31 @@ fn qualified_star(scope: &Scope<'_>, qualifier: &ast::ObjectName) -> SqlResult<V
         return Ok(relation.columns.iter().map(column).collect());
     }
     let resolved = scope.resolve(qualifier).map_err(|_| {
-        let tables = scope.relations.iter().filter_map(|relation| relation.name.as_deref());
+        let tables = scope
+            .relations
+            .iter()
+            .filter_map(|relation| relation.name.as_deref());
         let message = format!("Unknown identifier '{qualifier}': no table or row column has this name");
         SqlError::at(qualifier.span, message).offering(&qualifier.to_string(), tables)
     })?;
     let ty = resolved.expr.ty();
     let TypeKind::Row(fields) = &ty.kind else {
-        return Err(SqlError::at(qualifier.span, format!("'{qualifier}' is no row: '.*' takes a table or a ROW column")));
+        return Err(SqlError::at(
+            qualifier.span,
+            format!("'{qualifier}' is no row: '.*' takes a table or a ROW column"),
+        ));
     };
     let field = |field: &millstream_types::RowField| {
-        let ident = ast::Ident { value: field.name.clone(), span: qualifier.span };
-        let full = resolved.full.iter().cloned().chain([field.name.clone()]).collect();
+        let ident = ast::Ident {
+            value: field.name.clone(),
+            span: qualifier.span,
+        };
+        let full = resolved
+            .full
+            .iter()
+            .cloned()
+            .chain([field.name.clone()])
+            .collect();
         Ok((field.name.clone(), full, field_of(resolved.expr.clone(), &ident)?))
     };
     fields.iter().map(field).collect()
@@ -243,7 +290,11 @@ fn finish(
         keys.push(sort_key(item, column));
     }
     let rel = rel.project(exprs, names);
-    let rel = if is_distinct { distinct(rel, select.span) } else { rel };
+    let rel = if is_distinct {
+        distinct(rel, select.span)
+    } else {
+        rel
+    };
     Ok((rel, SortedOutput { keys, width }))
 }
 

@@ -3,10 +3,10 @@
 use millstream_plan::{AggregateCall, Expr, JoinKind};
 use millstream_types::{LogicalType, Scalar, Schema, TypeKind};
 
+use super::coerce;
 use super::error::{SqlError, SqlResult};
 use super::expr::call;
 use super::logical::{Aggregate, Join, Rel, RelKind, and_all};
-use super::coerce;
 use crate::parse::ast::{SetOperation, SetOperator};
 use crate::parse::span::Span;
 
@@ -33,8 +33,14 @@ pub fn combine(operation: &SetOperation, left: Rel, right: Rel) -> SqlResult<Rel
 pub fn distinct(rel: Rel, span: Span) -> Rel {
     let keys: Vec<usize> = (0..rel.schema.len()).collect();
     let schema = rel.schema.clone();
-    let aggregate =
-        Aggregate { sets: vec![keys.clone()], keys, calls: Vec::new(), window: None, set_id: false, span };
+    let aggregate = Aggregate {
+        sets: vec![keys.clone()],
+        keys,
+        calls: Vec::new(),
+        window: None,
+        set_id: false,
+        span,
+    };
     Rel::new(RelKind::Aggregate(Box::new(aggregate)), vec![rel], schema)
 }
 
@@ -44,36 +50,62 @@ fn name(operation: &SetOperation) -> String {
         SetOperator::Intersect => "INTERSECT",
         SetOperator::Except => "EXCEPT",
     };
-    if operation.all { format!("{word} ALL") } else { word.to_owned() }
+    if operation.all {
+        format!("{word} ALL")
+    } else {
+        word.to_owned()
+    }
 }
 
 /// Casts both sides to their common types.
 fn unify(operation: &SetOperation, left: Rel, right: Rel) -> SqlResult<(Rel, Rel)> {
     if left.schema.len() != right.schema.len() {
-        return Err(SqlError::at(operation.span, format!("Column count mismatch in {}", name(operation))));
+        return Err(SqlError::at(
+            operation.span,
+            format!("Column count mismatch in {}", name(operation)),
+        ));
     }
     let mut types = Vec::new();
     for (i, (l, r)) in left.schema.columns.iter().zip(&right.schema.columns).enumerate() {
         let common = coerce::common_type(&[l.ty.clone(), r.ty.clone()]);
         types.push(common.ok_or_else(|| {
-            SqlError::at(operation.span, format!("Type mismatch in column {} of {}", i + 1, name(operation)))
+            SqlError::at(
+                operation.span,
+                format!("Type mismatch in column {} of {}", i + 1, name(operation)),
+            )
         })?);
     }
     let names = left.names();
-    Ok((cast_columns(left, &types, &names), cast_columns(right, &types, &names)))
+    Ok((
+        cast_columns(left, &types, &names),
+        cast_columns(right, &types, &names),
+    ))
 }
 
 /// A relation with columns of the given types and names; unchanged if they are so already.
 pub fn cast_columns(rel: Rel, types: &[LogicalType], names: &[String]) -> Rel {
-    let exprs: Vec<Expr> = rel.column_exprs().into_iter().zip(types).map(|(e, ty)| coerce::cast_to(e, ty)).collect();
+    let exprs: Vec<Expr> = rel
+        .column_exprs()
+        .into_iter()
+        .zip(types)
+        .map(|(e, ty)| coerce::cast_to(e, ty))
+        .collect();
     let is_cast = exprs.iter().any(|e| !matches!(e, Expr::Column { .. }));
-    if is_cast || rel.names() != names { rel.project(exprs, names.to_vec()) } else { rel }
+    if is_cast || rel.names() != names {
+        rel.project(exprs, names.to_vec())
+    } else {
+        rel
+    }
 }
 
 fn union_schema(left: &Schema, right: &Schema) -> Schema {
     let column = |(l, r): (&millstream_types::Column, &millstream_types::Column)| {
         let same_attribute = l.ty.time_attribute() == r.ty.time_attribute();
-        let ty = if same_attribute { l.ty.clone() } else { l.ty.without_time_attribute() };
+        let ty = if same_attribute {
+            l.ty.clone()
+        } else {
+            l.ty.without_time_attribute()
+        };
         (l.name.clone(), ty.with_nullable(l.ty.nullable || r.ty.nullable))
     };
     Schema::new(left.columns.iter().zip(&right.columns).map(column))
@@ -87,7 +119,11 @@ fn match_rows(left: Rel, right: Rel, kind: JoinKind, span: Span) -> SqlResult<Re
         .map(|(l, r)| call("IS NOT DISTINCT FROM", vec![l, r.remap_columns(&|i| i + width)]))
         .collect::<SqlResult<Vec<_>>>()
         .map_err(|error| error.with_span(span))?;
-    Ok(Rel::join(left, right, Join::plain(kind, and_all(conditions), span)))
+    Ok(Rel::join(
+        left,
+        right,
+        Join::plain(kind, and_all(conditions), span),
+    ))
 }
 
 /// INTERSECT ALL and EXCEPT ALL: count the rows of each side, then repeat each row as often as it is left over.
@@ -95,8 +131,12 @@ fn replicate(left: Rel, right: Rel, operator: SetOperator, span: Span) -> SqlRes
     let width = left.schema.len();
     let (schema, names) = (left.schema.clone(), left.names());
     let mark = |rel: Rel, sides: (i64, i64)| {
-        let number = |value: i64| Expr::literal(Scalar::BigInt(value), LogicalType::not_null(TypeKind::BigInt));
-        rel.extend(vec![(number(sides.0), "vcol_left".to_owned()), (number(sides.1), "vcol_right".to_owned())])
+        let number =
+            |value: i64| Expr::literal(Scalar::BigInt(value), LogicalType::not_null(TypeKind::BigInt));
+        rel.extend(vec![
+            (number(sides.0), "vcol_left".to_owned()),
+            (number(sides.1), "vcol_right".to_owned()),
+        ])
     };
     let (left, right) = (mark(left, (1, 0)), mark(right, (0, 1)));
     let marked = union_schema(&left.schema, &right.schema);
@@ -137,11 +177,23 @@ fn replicate(left: Rel, right: Rel, operator: SetOperator, span: Span) -> SqlRes
     let mut args = vec![times];
     args.extend(counted.column_exprs().into_iter().take(width));
     let repeated = Schema::new(
-        counted.schema.columns.iter().chain(&schema.columns).map(|c| (c.name.clone(), c.ty.without_time_attribute())),
+        counted
+            .schema
+            .columns
+            .iter()
+            .chain(&schema.columns)
+            .map(|c| (c.name.clone(), c.ty.without_time_attribute())),
     );
-    let kind = RelKind::Correlate { function: REPLICATE_ROWS.to_owned(), args, outer: false, condition: None };
+    let kind = RelKind::Correlate {
+        function: REPLICATE_ROWS.to_owned(),
+        args,
+        outer: false,
+        condition: None,
+    };
     let offset = counted.schema.len();
     let repeated = Rel::new(kind, vec![counted], repeated);
-    let exprs = (0..width).map(|i| Expr::column(offset + i, repeated.schema.columns[offset + i].ty.clone())).collect();
+    let exprs = (0..width)
+        .map(|i| Expr::column(offset + i, repeated.schema.columns[offset + i].ty.clone()))
+        .collect();
     Ok(repeated.project(exprs, names))
 }

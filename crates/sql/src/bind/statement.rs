@@ -26,7 +26,10 @@ pub enum BoundStatement {
     /// Run the plan as a job.
     Insert(InsertPlan),
     /// Change the catalog, then run the plan as a job.
-    CreateTableAs { operation: CatalogOperation, insert: InsertPlan },
+    CreateTableAs {
+        operation: CatalogOperation,
+        insert: InsertPlan,
+    },
     /// Answer with this table.
     Show(ShowResult),
     /// SET, RESET, jobs, jars, statement sets written statement by statement: the session's own business.
@@ -67,7 +70,12 @@ pub fn bind_statement(
     configuration: &Options,
     declarations: &Declarations,
 ) -> SqlResult<BoundStatement> {
-    Planner { catalogs, configuration, declarations }.bind(statement)
+    Planner {
+        catalogs,
+        configuration,
+        declarations,
+    }
+    .bind(statement)
 }
 
 impl Planner<'_> {
@@ -83,19 +91,21 @@ impl Planner<'_> {
                 let config = PlannerConfig::new(self.configuration)?;
                 let binder = Binder::new(self.catalogs, self.declarations, &config);
                 let bound = binder.bind_create_table_as(table, statement.span)?;
-                let insert = binder.bind_insert_all(&bound.identifier, &bound.table, bound.rel, statement.span)?;
+                let insert =
+                    binder.bind_insert_all(&bound.identifier, &bound.table, bound.rel, statement.span)?;
                 let insert = insert_plan(vec![insert], &config)?;
-                Ok(BoundStatement::CreateTableAs { operation: bound.operation, insert })
+                Ok(BoundStatement::CreateTableAs {
+                    operation: bound.operation,
+                    insert,
+                })
             }
-            StatementKind::Explain(explain) => {
-                self.explain(explain).map(|text| BoundStatement::Show(ShowResult::result(text)))
-            }
-            StatementKind::Show(show_statement) => {
-                Ok(show::show(self.catalogs, show_statement)?.map_or(BoundStatement::Session, BoundStatement::Show))
-            }
-            StatementKind::Describe(describe) => {
-                Ok(show::describe(self.catalogs, describe)?.map_or(BoundStatement::Session, BoundStatement::Show))
-            }
+            StatementKind::Explain(explain) => self
+                .explain(explain)
+                .map(|text| BoundStatement::Show(ShowResult::result(text))),
+            StatementKind::Show(show_statement) => Ok(show::show(self.catalogs, show_statement)?
+                .map_or(BoundStatement::Session, BoundStatement::Show)),
+            StatementKind::Describe(describe) => Ok(show::describe(self.catalogs, describe)?
+                .map_or(BoundStatement::Session, BoundStatement::Show)),
             StatementKind::Create(_)
             | StatementKind::Alter(_)
             | StatementKind::Drop(_)
@@ -108,14 +118,24 @@ impl Planner<'_> {
             | StatementKind::Jar(_)
             | StatementKind::StopJob(_)
             | StatementKind::Client(_) => Ok(BoundStatement::Session),
-            StatementKind::Update(_) => Err(self.batch_only(statement.span, "UPDATE statement", "for streaming mode now")),
-            StatementKind::Delete(_) => Err(self.batch_only(statement.span, "DELETE statement", "for streaming mode now")),
+            StatementKind::Update(_) => {
+                Err(self.batch_only(statement.span, "UPDATE statement", "for streaming mode now"))
+            }
+            StatementKind::Delete(_) => {
+                Err(self.batch_only(statement.span, "DELETE statement", "for streaming mode now"))
+            }
             StatementKind::Truncate { .. } => {
                 Err(self.batch_only(statement.span, "TRUNCATE TABLE statement", "in streaming mode"))
             }
             StatementKind::Analyze(_) => Err(SqlError::unsupported(statement.span, "ANALYZE TABLE")),
-            StatementKind::Plan(_) => Err(SqlError::unsupported(statement.span, "COMPILE PLAN and EXECUTE PLAN")),
-            StatementKind::Call(_) => Err(SqlError::unsupported(statement.span, "CALL: no catalog has procedures")),
+            StatementKind::Plan(_) => Err(SqlError::unsupported(
+                statement.span,
+                "COMPILE PLAN and EXECUTE PLAN",
+            )),
+            StatementKind::Call(_) => Err(SqlError::unsupported(
+                statement.span,
+                "CALL: no catalog has procedures",
+            )),
         }
     }
 
@@ -123,7 +143,10 @@ impl Planner<'_> {
     pub fn bind_inserts(&self, inserts: &[&Insert]) -> SqlResult<InsertPlan> {
         let config = PlannerConfig::new(self.configuration)?;
         let binder = Binder::new(self.catalogs, self.declarations, &config);
-        let bound = inserts.iter().map(|insert| binder.bind_insert(insert)).collect::<SqlResult<Vec<_>>>()?;
+        let bound = inserts
+            .iter()
+            .map(|insert| binder.bind_insert(insert))
+            .collect::<SqlResult<Vec<_>>>()?;
         insert_plan(bound, &config)
     }
 
@@ -141,7 +164,11 @@ impl Planner<'_> {
         let schema = rel.schema.clone();
         let bounded = is_bounded(&rel);
         let plan = rules::plan(vec![Root::Collect(rel)], &config)?;
-        Ok(QueryPlan { plan, schema, bounded })
+        Ok(QueryPlan {
+            plan,
+            schema,
+            bounded,
+        })
     }
 
     fn bind_statement_set(&self, set: &StatementSet) -> SqlResult<BoundStatement> {
@@ -150,7 +177,10 @@ impl Planner<'_> {
             match &statement.kind {
                 StatementKind::Insert(insert) => inserts.push(insert.as_ref()),
                 StatementKind::Create(CreateStatement::Table(table)) if table.query.is_some() => {
-                    return Err(SqlError::unsupported(statement.span, "CREATE TABLE … AS in a statement set"));
+                    return Err(SqlError::unsupported(
+                        statement.span,
+                        "CREATE TABLE … AS in a statement set",
+                    ));
                 }
                 _ => {
                     let message = "Only 'INSERT/CREATE TABLE AS' statement is allowed in Statement Set";
@@ -163,7 +193,8 @@ impl Planner<'_> {
 
     fn bind_ddl(&self, statement: &Statement) -> SqlResult<CatalogOperation> {
         // A wrong setting of planning must not stop DDL.
-        let config = PlannerConfig::new(self.configuration).or_else(|_| PlannerConfig::new(&Options::new()))?;
+        let config =
+            PlannerConfig::new(self.configuration).or_else(|_| PlannerConfig::new(&Options::new()))?;
         let binder = Binder::new(self.catalogs, self.declarations, &config);
         match &statement.kind {
             StatementKind::Create(create) => binder.bind_create(create, statement.span),
@@ -198,7 +229,8 @@ impl Planner<'_> {
             }
             StatementKind::Create(CreateStatement::Table(table)) if table.query.is_some() => {
                 let bound = binder.bind_create_table_as(table, statement.span)?;
-                let insert = binder.bind_insert_all(&bound.identifier, &bound.table, bound.rel, statement.span)?;
+                let insert =
+                    binder.bind_insert_all(&bound.identifier, &bound.table, bound.rel, statement.span)?;
                 Ok(vec![Root::Sink(Box::new(insert))])
             }
             _ => Err(SqlError::at(
@@ -210,10 +242,20 @@ impl Planner<'_> {
 }
 
 fn insert_plan(inserts: Vec<BoundInsert>, config: &PlannerConfig) -> SqlResult<InsertPlan> {
-    let sinks = inserts.iter().map(|insert| insert.table.identifier.to_string()).collect();
+    let sinks = inserts
+        .iter()
+        .map(|insert| insert.table.identifier.to_string())
+        .collect();
     let bounded = inserts.iter().all(|insert| is_bounded(&insert.rel));
-    let roots = inserts.into_iter().map(|insert| Root::Sink(Box::new(insert))).collect();
-    Ok(InsertPlan { plan: rules::plan(roots, config)?, sinks, bounded })
+    let roots = inserts
+        .into_iter()
+        .map(|insert| Root::Sink(Box::new(insert)))
+        .collect();
+    Ok(InsertPlan {
+        plan: rules::plan(roots, config)?,
+        sinks,
+        bounded,
+    })
 }
 
 /// Whether every table that is read ends by itself.

@@ -30,14 +30,24 @@ pub fn filter(rel: Rel, condition: Expr, subqueries: &mut Vec<BoundSubquery>) ->
             None => plain.push(conjunct),
         }
     }
-    let Some(mut condition) = and_all(plain) else { return Ok(rel) };
+    let Some(mut condition) = and_all(plain) else {
+        return Ok(rel);
+    };
     rel = attach(rel, subqueries, vec![&mut condition])?;
     let rel = rel.filter(condition);
-    Ok(if rel.schema.len() == width { rel } else { rel.select(&(0..width).collect::<Vec<_>>()) })
+    Ok(if rel.schema.len() == width {
+        rel
+    } else {
+        rel.select(&(0..width).collect::<Vec<_>>())
+    })
 }
 
 /// Adds the values of the sub-queries that `expressions` hold as columns behind `rel`, and puts these in place.
-pub fn attach(rel: Rel, subqueries: &mut Vec<BoundSubquery>, mut expressions: Vec<&mut Expr>) -> SqlResult<Rel> {
+pub fn attach(
+    rel: Rel,
+    subqueries: &mut Vec<BoundSubquery>,
+    mut expressions: Vec<&mut Expr>,
+) -> SqlResult<Rel> {
     let mut used: Vec<usize> = Vec::new();
     for expression in &expressions {
         expression.visit(&mut |e| used.extend(subquery_number(e)));
@@ -51,8 +61,13 @@ pub fn attach(rel: Rel, subqueries: &mut Vec<BoundSubquery>, mut expressions: Ve
         rel = joined;
         for expression in &mut expressions {
             let taken = std::mem::replace(*expression, coerce::boolean(false));
-            **expression =
-                taken.transform_up(&mut |e| if subquery_number(&e) == Some(number) { value.clone() } else { e });
+            **expression = taken.transform_up(&mut |e| {
+                if subquery_number(&e) == Some(number) {
+                    value.clone()
+                } else {
+                    e
+                }
+            });
         }
     }
     Ok(rel)
@@ -73,10 +88,16 @@ fn subquery_number(expr: &Expr) -> Option<usize> {
 }
 
 fn take(subqueries: &mut [BoundSubquery], number: usize) -> SqlResult<BoundSubquery> {
-    let held = subqueries.get_mut(number).ok_or_else(|| SqlError::internal("a sub-query without a number"))?;
+    let held = subqueries
+        .get_mut(number)
+        .ok_or_else(|| SqlError::internal("a sub-query without a number"))?;
     let rel = std::mem::replace(&mut held.rel, Rel::one_row());
     let kind = std::mem::replace(&mut held.kind, SubqueryKind::Scalar);
-    Ok(BoundSubquery { kind, rel, span: held.span })
+    Ok(BoundSubquery {
+        kind,
+        rel,
+        span: held.span,
+    })
 }
 
 /// A conjunct that is nothing but `[NOT] EXISTS` or `[NOT] IN`.
@@ -107,23 +128,39 @@ fn semi_join(left: Rel, subquery: BoundSubquery, negated: bool) -> SqlResult<Rel
                 conditions.push(membership(operand, column, negated, span)?);
             }
         }
-        SubqueryKind::Compare { operand, operator, all } => {
+        SubqueryKind::Compare {
+            operand,
+            operator,
+            all,
+        } => {
             let column = Expr::column(width, right.schema.columns[0].ty.clone());
             let holds = call(operator, vec![operand, column]).map_err(|error| error.with_span(span))?;
             // ALL: no row for which the comparison is not TRUE.
             is_anti = all;
-            conditions.push(if all { call("IS NOT TRUE", vec![holds])? } else { holds });
+            conditions.push(if all {
+                call("IS NOT TRUE", vec![holds])?
+            } else {
+                holds
+            });
         }
         _ => {}
     }
     let kind = if is_anti { JoinKind::Anti } else { JoinKind::Semi };
-    Ok(Rel::join(left, right, Join::plain(kind, and_all(conditions), span)))
+    Ok(Rel::join(
+        left,
+        right,
+        Join::plain(kind, and_all(conditions), span),
+    ))
 }
 
 /// `operand = column`; for NOT IN a NULL on either side counts as perhaps equal.
 fn membership(operand: Expr, column: Expr, negated: bool, span: Span) -> SqlResult<Expr> {
     let at = |error: SqlError| error.with_span(span);
-    let nullable: Vec<Expr> = [&operand, &column].into_iter().filter(|e| e.ty().nullable).cloned().collect();
+    let nullable: Vec<Expr> = [&operand, &column]
+        .into_iter()
+        .filter(|e| e.ty().nullable)
+        .cloned()
+        .collect();
     let equal = call("=", vec![operand, column]).map_err(at)?;
     if !negated || nullable.is_empty() {
         return Ok(equal);
@@ -145,16 +182,33 @@ fn value_join(left: Rel, subquery: BoundSubquery) -> SqlResult<(Rel, Expr)> {
             let single = is_single_row(&rel);
             let visible = rel.schema.len();
             let (right, pulled) = pull_up(rel, span)?;
-            let right = if single { right } else { single_value(right, visible, span) };
-            let ty = right.schema.columns[0].ty.without_time_attribute().with_nullable(true);
+            let right = if single {
+                right
+            } else {
+                single_value(right, visible, span)
+            };
+            let ty = right.schema.columns[0]
+                .ty
+                .without_time_attribute()
+                .with_nullable(true);
             let conditions: Vec<Expr> = pulled.into_iter().map(|c| onto_join(c, width)).collect();
             let is_correlated = !conditions.is_empty();
-            let joined = Rel::join(left, right, Join::plain(JoinKind::Left, and_all(conditions), span));
+            let joined = Rel::join(
+                left,
+                right,
+                Join::plain(JoinKind::Left, and_all(conditions), span),
+            );
             let value = Expr::column(width, ty.clone());
             if counts && is_correlated {
                 let zero = Expr::literal(Scalar::BigInt(0), LogicalType::not_null(TypeKind::BigInt));
                 let args = vec![value, coerce::cast_to(zero, &ty)];
-                return Ok((joined, Expr::Coalesce { args, ty: ty.with_nullable(false) }));
+                return Ok((
+                    joined,
+                    Expr::Coalesce {
+                        args,
+                        ty: ty.with_nullable(false),
+                    },
+                ));
             }
             Ok((joined, value))
         }
@@ -171,12 +225,16 @@ fn value_join(left: Rel, subquery: BoundSubquery) -> SqlResult<(Rel, Expr)> {
             }
             mark_join(left, right, Vec::new(), pulled, span)
         }
-        SubqueryKind::Compare { .. } => {
-            Err(SqlError::unsupported(span, "a quantified comparison inside another expression; put it into WHERE"))
-        }
+        SubqueryKind::Compare { .. } => Err(SqlError::unsupported(
+            span,
+            "a quantified comparison inside another expression; put it into WHERE",
+        )),
         SubqueryKind::Collection { function } => {
             if is_correlated(&rel) {
-                return Err(SqlError::unsupported(span, "a correlated ARRAY or MULTISET query"));
+                return Err(SqlError::unsupported(
+                    span,
+                    "a correlated ARRAY or MULTISET query",
+                ));
             }
             let element = rel.schema.columns[0].ty.without_time_attribute();
             let result = match function {
@@ -202,7 +260,12 @@ fn mark_join(
 ) -> SqlResult<(Rel, Expr)> {
     let width = left.schema.len();
     for condition in &conditions {
-        keys.extend(condition.columns().into_iter().filter(|i| *i < placeholder::OUTER));
+        keys.extend(
+            condition
+                .columns()
+                .into_iter()
+                .filter(|i| *i < placeholder::OUTER),
+        );
     }
     keys.sort_unstable();
     keys.dedup();
@@ -211,11 +274,16 @@ fn mark_join(
         .into_iter()
         .map(|c| c.remap_columns(&|i| if i < placeholder::OUTER { position(i) } else { i }))
         .collect();
-    let found = distinct(right.select(&keys), span).extend(vec![(coerce::boolean(true), "$found".to_owned())]);
+    let found =
+        distinct(right.select(&keys), span).extend(vec![(coerce::boolean(true), "$found".to_owned())]);
     // Without conditions on it the right side is one row at most: TRUE if it has any.
     let mark = width + found.schema.len() - 1;
     let conditions: Vec<Expr> = conditions.into_iter().map(|c| onto_join(c, width)).collect();
-    let joined = Rel::join(left, found, Join::plain(JoinKind::Left, and_all(conditions), span));
+    let joined = Rel::join(
+        left,
+        found,
+        Join::plain(JoinKind::Left, and_all(conditions), span),
+    );
     let value = call("IS NOT NULL", vec![Expr::column(mark, LogicalType::BOOLEAN)])?;
     Ok((joined, value))
 }
@@ -233,7 +301,9 @@ fn is_count(rel: &Rel) -> bool {
         RelKind::Project { exprs } => {
             matches!(exprs.as_slice(), [Expr::Column { .. }]) && rel.input().is_some_and(is_count)
         }
-        RelKind::Aggregate(a) => a.keys.is_empty() && a.calls.first().is_some_and(|call| call.function == "COUNT"),
+        RelKind::Aggregate(a) => {
+            a.keys.is_empty() && a.calls.first().is_some_and(|call| call.function == "COUNT")
+        }
         _ => false,
     }
 }
@@ -280,16 +350,30 @@ fn aggregate_call(
 }
 
 fn aggregate(rel: Rel, keys: Vec<usize>, calls: Vec<AggregateCall>, span: Span) -> Rel {
-    let key_columns = keys.iter().map(|&k| (rel.schema.columns[k].name.clone(), rel.schema.columns[k].ty.clone()));
+    let key_columns = keys.iter().map(|&k| {
+        (
+            rel.schema.columns[k].name.clone(),
+            rel.schema.columns[k].ty.clone(),
+        )
+    });
     let call_columns = calls.iter().map(|call| (call.name.clone(), call.result.clone()));
     let schema = Schema::new(key_columns.chain(call_columns).collect::<Vec<_>>());
     let sets = vec![(0..keys.len()).collect()];
-    let aggregate = Aggregate { keys, sets, calls, window: None, set_id: false, span };
+    let aggregate = Aggregate {
+        keys,
+        sets,
+        calls,
+        window: None,
+        set_id: false,
+        span,
+    };
     Rel::new(RelKind::Aggregate(Box::new(aggregate)), vec![rel], schema)
 }
 
 fn has_outer(expr: &Expr) -> bool {
-    expr.columns().iter().any(|index| placeholder::number(*index, placeholder::OUTER).is_some())
+    expr.columns()
+        .iter()
+        .any(|index| placeholder::number(*index, placeholder::OUTER).is_some())
 }
 
 /// All expressions of a node.
@@ -308,7 +392,8 @@ fn node_exprs(rel: &Rel) -> Vec<&Expr> {
 fn correlate_error(span: Span) -> SqlError {
     let message = "unexpected correlate variable $cor0 in the plan: the sub-query refers to the outer query in a place \
                    that cannot become a join";
-    SqlError::at(span, message).with_hint("compare with the outer columns in WHERE, by equality where rows are grouped")
+    SqlError::at(span, message)
+        .with_hint("compare with the outer columns in WHERE, by equality where rows are grouped")
 }
 
 /// Takes the conditions on outer columns out of `rel`. The columns of the result are those of `rel`, then hidden ones
@@ -317,11 +402,16 @@ pub fn pull_up(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Expr>)> {
     if !is_correlated(&rel) {
         return Ok((rel, Vec::new()));
     }
-    let Rel { kind, mut inputs, schema } = rel;
+    let Rel {
+        kind,
+        mut inputs,
+        schema,
+    } = rel;
     match kind {
         RelKind::Filter { condition } => {
             let (input, mut pulled) = pull_up(one(inputs)?, span)?;
-            let (outer, inner): (Vec<Expr>, Vec<Expr>) = conjuncts(condition).into_iter().partition(has_outer);
+            let (outer, inner): (Vec<Expr>, Vec<Expr>) =
+                conjuncts(condition).into_iter().partition(has_outer);
             pulled.extend(outer);
             let rel = match and_all(inner) {
                 Some(condition) => input.filter(condition),
@@ -339,7 +429,9 @@ pub fn pull_up(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Expr>)> {
             Ok((input.project(exprs, names), pulled))
         }
         RelKind::Aggregate(aggregate) => pull_through_aggregate(*aggregate, one(inputs)?, schema, span),
-        RelKind::Join(join) if matches!(join.kind, JoinKind::Inner | JoinKind::Left) && join.as_of.is_none() => {
+        RelKind::Join(join)
+            if matches!(join.kind, JoinKind::Inner | JoinKind::Left) && join.as_of.is_none() =>
+        {
             pull_through_join(*join, inputs, span)
         }
         RelKind::Watermark { .. } | RelKind::Correlate { .. } | RelKind::Window { .. } => {
@@ -354,7 +446,9 @@ pub fn pull_up(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Expr>)> {
 }
 
 fn one(mut inputs: Vec<Rel>) -> SqlResult<Rel> {
-    inputs.pop().ok_or_else(|| SqlError::internal("a node without its input"))
+    inputs
+        .pop()
+        .ok_or_else(|| SqlError::internal("a node without its input"))
 }
 
 /// Adds the input columns that `pulled` needs to a projection, and moves the conditions above it.
@@ -371,7 +465,10 @@ fn expose(pulled: Vec<Expr>, input: &Rel, exprs: &mut Vec<Expr>, names: &mut Vec
     };
     let mut move_up = |condition: Expr| {
         condition.transform_up(&mut |e| match e {
-            Expr::Column { index, ty } if index < placeholder::OUTER => Expr::Column { index: place(index), ty },
+            Expr::Column { index, ty } if index < placeholder::OUTER => Expr::Column {
+                index: place(index),
+                ty,
+            },
             other => other,
         })
     };
@@ -392,20 +489,40 @@ fn pull_through_aggregate(
         return Err(correlate_error(span));
     }
     let (old_keys, calls) = (aggregate.keys.len(), aggregate.calls.len());
-    let mut needed: Vec<usize> = pulled.iter().flat_map(Expr::columns).filter(|i| *i < placeholder::OUTER).collect();
+    let mut needed: Vec<usize> = pulled
+        .iter()
+        .flat_map(Expr::columns)
+        .filter(|i| *i < placeholder::OUTER)
+        .collect();
     needed.sort_unstable();
     needed.dedup();
-    let added: Vec<usize> = needed.into_iter().filter(|i| !aggregate.keys.contains(i)).collect();
+    let added: Vec<usize> = needed
+        .into_iter()
+        .filter(|i| !aggregate.keys.contains(i))
+        .collect();
     aggregate.keys.extend(&added);
     aggregate.sets = vec![(0..aggregate.keys.len()).collect()];
     let keys = aggregate.keys.clone();
-    let key_columns = keys.iter().map(|&k| (input.schema.columns[k].name.clone(), input.schema.columns[k].ty.clone()));
-    let call_columns = schema.columns[old_keys..].iter().map(|c| (c.name.clone(), c.ty.clone()));
+    let key_columns = keys.iter().map(|&k| {
+        (
+            input.schema.columns[k].name.clone(),
+            input.schema.columns[k].ty.clone(),
+        )
+    });
+    let call_columns = schema.columns[old_keys..]
+        .iter()
+        .map(|c| (c.name.clone(), c.ty.clone()));
     let grouped_schema = Schema::new(key_columns.chain(call_columns).collect::<Vec<_>>());
-    let grouped = Rel::new(RelKind::Aggregate(Box::new(aggregate)), vec![input], grouped_schema);
+    let grouped = Rel::new(
+        RelKind::Aggregate(Box::new(aggregate)),
+        vec![input],
+        grouped_schema,
+    );
     // Old keys, calls, then the added keys.
-    let order: Vec<usize> =
-        (0..old_keys).chain(keys.len()..keys.len() + calls).chain(old_keys..keys.len()).collect();
+    let order: Vec<usize> = (0..old_keys)
+        .chain(keys.len()..keys.len() + calls)
+        .chain(old_keys..keys.len())
+        .collect();
     let place = |column: usize| {
         let key = keys.iter().position(|k| *k == column).unwrap_or(0);
         order.iter().position(|o| *o == key).unwrap_or(0)
@@ -432,7 +549,13 @@ fn pull_through_join(mut join: Join, mut inputs: Vec<Rel>, span: Span) -> SqlRes
     let shift = |i: usize| if i < placeholder::OUTER { i + width } else { i };
     pulled.extend(right_pulled.into_iter().map(|c| c.remap_columns(&shift)));
     // The join's own condition was written over the old widths.
-    let move_over = |i: usize| if (old_left..placeholder::OUTER).contains(&i) { i - old_left + width } else { i };
+    let move_over = |i: usize| {
+        if (old_left..placeholder::OUTER).contains(&i) {
+            i - old_left + width
+        } else {
+            i
+        }
+    };
     if let Some(condition) = join.condition.take() {
         let moved = condition.remap_columns(&move_over);
         let (outer, inner): (Vec<Expr>, Vec<Expr>) = conjuncts(moved).into_iter().partition(has_outer);

@@ -1,8 +1,8 @@
 //! Types as written → logical types.
 
 use millstream_types::logical_type::{
-    DEFAULT_TIMESTAMP_PRECISION, DayTimeResolution, MAX_DECIMAL_PRECISION, MAX_LENGTH, MAX_TIMESTAMP_PRECISION,
-    YearMonthResolution,
+    DEFAULT_TIMESTAMP_PRECISION, DayTimeResolution, MAX_DECIMAL_PRECISION, MAX_LENGTH,
+    MAX_TIMESTAMP_PRECISION, YearMonthResolution,
 };
 use millstream_types::{LogicalType, RowField, TimeAttribute, TypeKind};
 
@@ -18,7 +18,10 @@ const MAX_TIME_PRECISION: u32 = 3;
 /// The logical type that `written` means.
 pub fn bind_type(written: &DataType) -> SqlResult<LogicalType> {
     let kind = bind_kind(written)?;
-    Ok(LogicalType { kind, nullable: written.nullable.unwrap_or(true) })
+    Ok(LogicalType {
+        kind,
+        nullable: written.nullable.unwrap_or(true),
+    })
 }
 
 fn bind_kind(written: &DataType) -> SqlResult<TypeKind> {
@@ -40,9 +43,10 @@ fn bind_kind(written: &DataType) -> SqlResult<TypeKind> {
         DataTypeKind::VarBinary { length } => TypeKind::Varbinary(length.unwrap_or(MAX_LENGTH)),
         DataTypeKind::Bytes => TypeKind::Varbinary(MAX_LENGTH),
         DataTypeKind::Date => TypeKind::Date,
-        DataTypeKind::Time { precision, zone: TimeZoneRule::Without } => {
-            TypeKind::Time(precision.unwrap_or(0).min(MAX_TIME_PRECISION) as u8)
-        }
+        DataTypeKind::Time {
+            precision,
+            zone: TimeZoneRule::Without,
+        } => TypeKind::Time(precision.unwrap_or(0).min(MAX_TIME_PRECISION) as u8),
         DataTypeKind::Time { .. } => return Err(with_time_zone(span, "TIME")),
         DataTypeKind::Timestamp { precision, zone } => match zone {
             TimeZoneRule::Without => timestamp_kind(*precision),
@@ -57,18 +61,26 @@ fn bind_kind(written: &DataType) -> SqlResult<TypeKind> {
         DataTypeKind::Row(fields) | DataTypeKind::Structured { fields, .. } => {
             let field = |field: &crate::parse::ast::RowField| {
                 let description = field.comment.as_ref().map(|comment| comment.value.clone());
-                Ok(RowField { name: field.name.value.clone(), ty: bind_type(&field.data_type)?, description })
+                Ok(RowField {
+                    name: field.name.value.clone(),
+                    ty: bind_type(&field.data_type)?,
+                    description,
+                })
             };
             TypeKind::Row(fields.iter().map(field).collect::<SqlResult<_>>()?)
         }
-        DataTypeKind::Raw { class, serializer } => {
-            TypeKind::Raw { class: class.value.clone(), serializer: serializer.value.clone() }
-        }
+        DataTypeKind::Raw { class, serializer } => TypeKind::Raw {
+            class: class.value.clone(),
+            serializer: serializer.value.clone(),
+        },
         DataTypeKind::Variant => TypeKind::Variant,
         DataTypeKind::Bitmap => TypeKind::Bitmap,
         DataTypeKind::Null => TypeKind::Null,
         DataTypeKind::Named(name) => {
-            let error = SqlError::at(name.span, format!("unknown identifier '{name}': no data type has this name"));
+            let error = SqlError::at(
+                name.span,
+                format!("unknown identifier '{name}': no data type has this name"),
+            );
             return Err(error.offering(&name.to_string().to_uppercase(), TYPE_NAMES.iter().copied()));
         }
     })
@@ -76,8 +88,28 @@ fn bind_kind(written: &DataType) -> SqlResult<TypeKind> {
 
 /// Names that are offered for an unknown type.
 const TYPE_NAMES: [&str; 22] = [
-    "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL", "CHAR", "VARCHAR", "STRING",
-    "BINARY", "VARBINARY", "BYTES", "DATE", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ", "ARRAY", "MAP", "ROW", "VARIANT",
+    "BOOLEAN",
+    "TINYINT",
+    "SMALLINT",
+    "INT",
+    "BIGINT",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+    "CHAR",
+    "VARCHAR",
+    "STRING",
+    "BINARY",
+    "VARBINARY",
+    "BYTES",
+    "DATE",
+    "TIME",
+    "TIMESTAMP",
+    "TIMESTAMP_LTZ",
+    "ARRAY",
+    "MAP",
+    "ROW",
+    "VARIANT",
 ];
 
 fn with_time_zone(span: Span, name: &str) -> SqlError {
@@ -95,22 +127,34 @@ fn bind_decimal(span: Span, precision: Option<u32>, scale: Option<i32>) -> SqlRe
     let precision = precision.min(max);
     let scale = scale.unwrap_or(0);
     if scale < 0 || scale as u32 > precision {
-        let message = format!("decimal scale must be between 0 and the precision {precision} (both inclusive)");
+        let message =
+            format!("decimal scale must be between 0 and the precision {precision} (both inclusive)");
         return Err(SqlError::at(span, message));
     }
-    Ok(TypeKind::Decimal { precision: precision as u8, scale: scale as u8 })
+    Ok(TypeKind::Decimal {
+        precision: precision as u8,
+        scale: scale as u8,
+    })
 }
 
 fn timestamp_precision(precision: Option<u32>) -> u8 {
-    precision.map_or(DEFAULT_TIMESTAMP_PRECISION, |p| p.min(u32::from(MAX_TIMESTAMP_PRECISION)) as u8)
+    precision.map_or(DEFAULT_TIMESTAMP_PRECISION, |p| {
+        p.min(u32::from(MAX_TIMESTAMP_PRECISION)) as u8
+    })
 }
 
 fn timestamp_kind(precision: Option<u32>) -> TypeKind {
-    TypeKind::Timestamp { precision: timestamp_precision(precision), attribute: TimeAttribute::None }
+    TypeKind::Timestamp {
+        precision: timestamp_precision(precision),
+        attribute: TimeAttribute::None,
+    }
 }
 
 fn timestamp_ltz_kind(precision: Option<u32>) -> TypeKind {
-    TypeKind::TimestampLtz { precision: timestamp_precision(precision), attribute: TimeAttribute::None }
+    TypeKind::TimestampLtz {
+        precision: timestamp_precision(precision),
+        attribute: TimeAttribute::None,
+    }
 }
 
 /// The interval type of a qualifier.

@@ -98,12 +98,20 @@ impl Binder<'_> {
             .iter()
             .map(|expr| match binder.bind(expr)? {
                 Value::Column { index, .. } => Ok(index),
-                _ => Err(SqlError::at(expr.span, "PARTITION BY of a window function takes columns")),
+                _ => Err(SqlError::at(
+                    expr.span,
+                    "PARTITION BY of a window function takes columns",
+                )),
             })
             .collect::<SqlResult<Vec<usize>>>()?;
         let kind = window_kind(form.name, &intervals, call.span)?;
         let schema = window_schema(&input.schema, time);
-        let kind = RelKind::Window { time, kind, partition, span: call.span };
+        let kind = RelKind::Window {
+            time,
+            kind,
+            partition,
+            span: call.span,
+        };
         Ok(Rel::new(kind, vec![input], schema))
     }
 
@@ -118,7 +126,13 @@ impl Binder<'_> {
             TableArgumentSource::Query(query) => {
                 let rel = self.bind_query_in(query, environment, outer)?;
                 let relation = Relation::new(None, Vec::new(), &rel.schema, 0);
-                Ok((rel, Scope { relations: vec![relation], ..Scope::default() }))
+                Ok((
+                    rel,
+                    Scope {
+                        relations: vec![relation],
+                        ..Scope::default()
+                    },
+                ))
             }
         }
     }
@@ -129,7 +143,10 @@ fn arrange<'c>(form: &Form, call: &'c FunctionCall) -> SqlResult<Arguments<'c>> 
     let arguments = call.arguments();
     let most = 2 + form.intervals.len();
     let counted = |found: usize| {
-        let wanted = (2 + form.required..=most).map(|n| n.to_string()).collect::<Vec<_>>().join(" or ");
+        let wanted = (2 + form.required..=most)
+            .map(|n| n.to_string())
+            .collect::<Vec<_>>()
+            .join(" or ");
         let message = format!(
             "Invalid number of arguments to function '{}'. Was expecting {wanted} arguments, found {found}",
             form.name
@@ -144,29 +161,52 @@ fn arrange<'c>(form: &Form, call: &'c FunctionCall) -> SqlResult<Arguments<'c>> 
         let slot = slot_of(form, argument, position)?;
         match (slot, &argument.value) {
             (0, ArgumentValue::Table(value)) => table = Some(Cow::Borrowed(value)),
-            (0, ArgumentValue::Expr(Expr { kind: ExprKind::Subquery(query), span })) => {
+            (
+                0,
+                ArgumentValue::Expr(Expr {
+                    kind: ExprKind::Subquery(query),
+                    span,
+                }),
+            ) => {
                 let source = TableArgumentSource::Query(query.clone());
-                let argument =
-                    TableArgument { source, partition_by: Vec::new(), order_by: Vec::new(), span: *span };
+                let argument = TableArgument {
+                    source,
+                    partition_by: Vec::new(),
+                    order_by: Vec::new(),
+                    span: *span,
+                };
                 table = Some(Cow::Owned(argument));
             }
             (1, ArgumentValue::Descriptor(columns)) => time = columns.first().map(|column| &column.name),
-            (slot, ArgumentValue::Expr(expr)) if slot >= 2 => intervals.push((form.intervals[slot - 2], expr)),
+            (slot, ArgumentValue::Expr(expr)) if slot >= 2 => {
+                intervals.push((form.intervals[slot - 2], expr))
+            }
             _ => {
-                let message = format!("Cannot apply '{}' to arguments of this kind. Supported form(s): {}", form.name, form.syntax);
+                let message = format!(
+                    "Cannot apply '{}' to arguments of this kind. Supported form(s): {}",
+                    form.name, form.syntax
+                );
                 return Err(SqlError::at(argument.span, message));
             }
         }
     }
-    let required = form.intervals[..form.required].iter().all(|name| intervals.iter().any(|(n, _)| n == name));
+    let required = form.intervals[..form.required]
+        .iter()
+        .all(|name| intervals.iter().any(|(n, _)| n == name));
     match (table, time) {
-        (Some(table), Some(time)) if required => Ok(Arguments { table, time, intervals }),
+        (Some(table), Some(time)) if required => Ok(Arguments {
+            table,
+            time,
+            intervals,
+        }),
         _ => Err(counted(arguments.len())),
     }
 }
 
 fn slot_of(form: &Form, argument: &FunctionArgument, position: usize) -> SqlResult<usize> {
-    let Some(name) = &argument.name else { return Ok(position) };
+    let Some(name) = &argument.name else {
+        return Ok(position);
+    };
     let names = ["DATA", "TIMECOL"].iter().chain(form.intervals);
     let upper = name.value.to_uppercase();
     names.clone().position(|known| *known == upper).ok_or_else(|| {
@@ -182,7 +222,10 @@ fn time_column(
     streaming: bool,
 ) -> SqlResult<usize> {
     let Some(index) = input.schema.index_of(&name.value) else {
-        let message = format!("Unknown identifier '{}' in DESCRIPTOR: the table has no such column", name.value);
+        let message = format!(
+            "Unknown identifier '{}' in DESCRIPTOR: the table has no such column",
+            name.value
+        );
         let columns = input.schema.columns.iter().map(|c| c.name.as_str());
         return Err(SqlError::at(name.span, message).offering(&name.value, columns));
     };
@@ -191,15 +234,20 @@ fn time_column(
     if is_time {
         return Ok(index);
     }
-    Err(SqlError::at(name.span, not_a_time_attribute(form.name, ty)).with_hint(
-        "declare a WATERMARK for a TIMESTAMP(3) or TIMESTAMP_LTZ(3) column in CREATE TABLE; \
+    Err(
+        SqlError::at(name.span, not_a_time_attribute(form.name, ty)).with_hint(
+            "declare a WATERMARK for a TIMESTAMP(3) or TIMESTAMP_LTZ(3) column in CREATE TABLE; \
          a text column needs a computed column such as TO_TIMESTAMP(text) first",
-    ))
+        ),
+    )
 }
 
 /// Flink's refusal of a time column.
 pub fn not_a_time_attribute(function: &str, ty: &LogicalType) -> String {
-    let syntax = FORMS.iter().find(|form| form.name == function).map_or(function, |form| form.syntax);
+    let syntax = FORMS
+        .iter()
+        .find(|form| form.name == function)
+        .map_or(function, |form| form.syntax);
     format!(
         "The window function {syntax} requires the timecol is a time attribute type, but is {}",
         ty.without_time_attribute().with_nullable(true)
@@ -214,11 +262,20 @@ fn window_schema(input: &Schema, time: usize) -> Schema {
 
 /// `window_start`, `window_end`, `window_time` for a time column of `time` type.
 pub fn window_columns(time: &LogicalType) -> [(String, LogicalType); 3] {
-    let bound = LogicalType::not_null(TypeKind::Timestamp { precision: 3, attribute: TimeAttribute::None });
+    let bound = LogicalType::not_null(TypeKind::Timestamp {
+        precision: 3,
+        attribute: TimeAttribute::None,
+    });
     let attribute = time.time_attribute();
     let kind = match time.kind {
-        TypeKind::TimestampLtz { .. } => TypeKind::TimestampLtz { precision: 3, attribute },
-        _ => TypeKind::Timestamp { precision: 3, attribute },
+        TypeKind::TimestampLtz { .. } => TypeKind::TimestampLtz {
+            precision: 3,
+            attribute,
+        },
+        _ => TypeKind::Timestamp {
+            precision: 3,
+            attribute,
+        },
     };
     [
         ("window_start".to_owned(), bound.clone()),
@@ -249,8 +306,12 @@ fn month_interval(span: Span) -> SqlError {
 }
 
 fn wrong_types(form: &Form, input: &Rel, call: &FunctionCall, value: &Value) -> SqlError {
-    let row: Vec<String> =
-        input.schema.columns.iter().map(|c| format!("{} {}", sql_type_name(&c.ty), c.name)).collect();
+    let row: Vec<String> = input
+        .schema
+        .columns
+        .iter()
+        .map(|c| format!("{} {}", sql_type_name(&c.ty), c.name))
+        .collect();
     let message = format!(
         "Cannot apply '{}' to arguments of type '{}(<RecordType({})>, <COLUMN_LIST>, <{}>)'. Supported form(s): {}",
         form.name,
@@ -267,12 +328,19 @@ fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) ->
     let get = |name: &str| intervals.iter().find(|(n, _)| *n == name).map(|(_, ms)| *ms);
     let size_ms = get("SIZE").unwrap_or(0);
     let offset_ms = get("OFFSET").unwrap_or(0);
-    let refuse = |message: String| Err(SqlError::at(span, format!("{function} table function based aggregate requires {message}")));
+    let refuse = |message: String| {
+        Err(SqlError::at(
+            span,
+            format!("{function} table function based aggregate requires {message}"),
+        ))
+    };
     let check_offset = |limit: i64| {
         if offset_ms.abs() < limit {
             return Ok(());
         }
-        let message = format!("{function} parameters must satisfy abs(offset) < {limit} ms, but got offset {offset_ms} ms");
+        let message = format!(
+            "{function} parameters must satisfy abs(offset) < {limit} ms, but got offset {offset_ms} ms"
+        );
         Err(SqlError::at(span, message))
     };
     match function {
@@ -286,7 +354,9 @@ fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) ->
         "HOP" => {
             let slide_ms = get("SLIDE").unwrap_or(0);
             if size_ms <= 0 || slide_ms <= 0 {
-                return refuse(format!("size and slide to be positive, but got size {size_ms} ms and slide {slide_ms} ms"));
+                return refuse(format!(
+                    "size and slide to be positive, but got size {size_ms} ms and slide {slide_ms} ms"
+                ));
             }
             if size_ms % slide_ms != 0 {
                 return refuse(format!(
@@ -294,12 +364,18 @@ fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) ->
                 ));
             }
             check_offset(slide_ms)?;
-            Ok(WindowKind::Hop { slide_ms, size_ms, offset_ms })
+            Ok(WindowKind::Hop {
+                slide_ms,
+                size_ms,
+                offset_ms,
+            })
         }
         "CUMULATE" => {
             let step_ms = get("STEP").unwrap_or(0);
             if size_ms <= 0 || step_ms <= 0 {
-                return refuse(format!("maxSize and step to be positive, but got maxSize {size_ms} ms and step {step_ms} ms"));
+                return refuse(format!(
+                    "maxSize and step to be positive, but got maxSize {size_ms} ms and step {step_ms} ms"
+                ));
             }
             if size_ms % step_ms != 0 {
                 return refuse(format!(
@@ -307,7 +383,11 @@ fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) ->
                 ));
             }
             check_offset(step_ms)?;
-            Ok(WindowKind::Cumulate { step_ms, size_ms, offset_ms })
+            Ok(WindowKind::Cumulate {
+                step_ms,
+                size_ms,
+                offset_ms,
+            })
         }
         _ => {
             let gap_ms = get("GAP").unwrap_or(0);
@@ -339,12 +419,21 @@ pub fn group_window(function: &str, intervals: &[Value], span: Span) -> SqlResul
         .collect::<SqlResult<Vec<i64>>>()?;
     let wanted = if function == "HOP" { 2 } else { 1 };
     if millis.len() != wanted || millis.iter().any(|ms| *ms <= 0) {
-        let message = format!("function '{function}' in GROUP BY takes a time column and {wanted} positive interval(s)");
+        let message = format!(
+            "function '{function}' in GROUP BY takes a time column and {wanted} positive interval(s)"
+        );
         return Err(SqlError::at(span, message));
     }
     Ok(match (function, millis.as_slice()) {
-        ("TUMBLE", [size_ms]) => WindowKind::Tumble { size_ms: *size_ms, offset_ms: 0 },
-        ("HOP", [slide_ms, size_ms]) => WindowKind::Hop { slide_ms: *slide_ms, size_ms: *size_ms, offset_ms: 0 },
+        ("TUMBLE", [size_ms]) => WindowKind::Tumble {
+            size_ms: *size_ms,
+            offset_ms: 0,
+        },
+        ("HOP", [slide_ms, size_ms]) => WindowKind::Hop {
+            slide_ms: *slide_ms,
+            size_ms: *size_ms,
+            offset_ms: 0,
+        },
         (_, [gap_ms, ..]) => WindowKind::Session { gap_ms: *gap_ms },
         _ => return Err(SqlError::internal("a window without sizes")),
     })

@@ -19,9 +19,12 @@ impl Catalogs {
     pub fn apply(&mut self, operation: CatalogOperation) -> SqlResult<()> {
         use CatalogOperation as Op;
         match operation {
-            Op::CreateCatalog { name, options, comment, if_not_exists } => {
-                self.create_catalog(name, options, comment, if_not_exists)
-            }
+            Op::CreateCatalog {
+                name,
+                options,
+                comment,
+                if_not_exists,
+            } => self.create_catalog(name, options, comment, if_not_exists),
             Op::AlterCatalogOptions { name, options } => {
                 self.require_catalog(&name)?;
                 check_catalog_options(&options)?;
@@ -40,8 +43,18 @@ impl Catalogs {
                 self.current_catalog = name;
                 Ok(())
             }
-            Op::CreateDatabase { catalog, name, options, comment, if_not_exists } => {
-                let database = Database { comment, options, ..Database::default() };
+            Op::CreateDatabase {
+                catalog,
+                name,
+                options,
+                comment,
+                if_not_exists,
+            } => {
+                let database = Database {
+                    comment,
+                    options,
+                    ..Database::default()
+                };
                 self.create_database(&catalog, name, database, if_not_exists)
             }
             Op::AlterDatabase { catalog, name, set } => {
@@ -49,9 +62,12 @@ impl Catalogs {
                 self.database_mut(&catalog, &name)?.options.extend(set);
                 Ok(())
             }
-            Op::DropDatabase { catalog, name, if_exists, cascade } => {
-                self.drop_database(&catalog, &name, if_exists, cascade)
-            }
+            Op::DropDatabase {
+                catalog,
+                name,
+                if_exists,
+                cascade,
+            } => self.drop_database(&catalog, &name, if_exists, cascade),
             Op::UseDatabase { catalog, name } => {
                 self.require_database(&catalog, &name)?;
                 self.current_catalog = catalog;
@@ -65,18 +81,33 @@ impl Catalogs {
             | Op::DropPartitions { .. }
             | Op::DropTable { .. }
             | Op::DropView { .. } => self.apply_to_table(operation),
-            Op::CreateFunction { name, function, if_not_exists } => self.create_function(name, function, if_not_exists),
-            Op::AlterFunction { name, function, if_exists } => self.alter_function(name, function, if_exists),
+            Op::CreateFunction {
+                name,
+                function,
+                if_not_exists,
+            } => self.create_function(name, function, if_not_exists),
+            Op::AlterFunction {
+                name,
+                function,
+                if_exists,
+            } => self.alter_function(name, function, if_exists),
             Op::DropFunction { name, if_exists } => self.drop_function(&name, if_exists),
-            Op::CreateModel { identifier, model, temporary, if_not_exists } => {
-                self.create_model(identifier, model, temporary, if_not_exists)
-            }
+            Op::CreateModel {
+                identifier,
+                model,
+                temporary,
+                if_not_exists,
+            } => self.create_model(identifier, model, temporary, if_not_exists),
             Op::AlterModel { identifier, options } => {
                 self.models_mut(&identifier)?.options = options;
                 Ok(())
             }
             Op::RenameModel { identifier, to } => self.rename_model(&identifier, to),
-            Op::DropModel { identifier, temporary, if_exists } => self.drop_model(&identifier, temporary, if_exists),
+            Op::DropModel {
+                identifier,
+                temporary,
+                if_exists,
+            } => self.drop_model(&identifier, temporary, if_exists),
             Op::LoadModule { name } => self.load_module(name),
             Op::UnloadModule { name } => self.unload_module(&name),
             Op::UseModules { names } => self.use_modules(&names),
@@ -87,33 +118,53 @@ impl Catalogs {
     fn apply_to_table(&mut self, operation: CatalogOperation) -> SqlResult<()> {
         use CatalogOperation as Op;
         match operation {
-            Op::CreateTable { identifier, table, temporary, if_not_exists, replace } => {
-                self.create_table(identifier, *table, temporary, if_not_exists, replace)
-            }
+            Op::CreateTable {
+                identifier,
+                table,
+                temporary,
+                if_not_exists,
+                replace,
+            } => self.create_table(identifier, *table, temporary, if_not_exists, replace),
             Op::AlterTable { identifier, table } => {
                 *self.table_mut(&identifier)? = *table;
                 Ok(())
             }
             Op::RenameTable { identifier, to } => self.rename_table(&identifier, to),
-            Op::AddPartitions { identifier, partitions, if_not_exists } => {
-                self.add_partitions(&identifier, partitions, if_not_exists)
-            }
-            Op::DropPartitions { identifier, partitions, if_exists } => {
-                self.drop_partitions(&identifier, &partitions, if_exists)
-            }
-            Op::DropTable { identifier, temporary, if_exists } => {
-                self.drop_table(&identifier, temporary, if_exists, "Table", |t| t.as_table().is_some())
-            }
-            Op::DropView { identifier, temporary, if_exists } => {
-                self.drop_table(&identifier, temporary, if_exists, "View", |t| t.as_view().is_some())
-            }
-            other => Err(SqlError::internal(format!("{other:?} is no operation on a table"))),
+            Op::AddPartitions {
+                identifier,
+                partitions,
+                if_not_exists,
+            } => self.add_partitions(&identifier, partitions, if_not_exists),
+            Op::DropPartitions {
+                identifier,
+                partitions,
+                if_exists,
+            } => self.drop_partitions(&identifier, &partitions, if_exists),
+            Op::DropTable {
+                identifier,
+                temporary,
+                if_exists,
+            } => self.drop_table(&identifier, temporary, if_exists, "Table", |t| {
+                t.as_table().is_some()
+            }),
+            Op::DropView {
+                identifier,
+                temporary,
+                if_exists,
+            } => self.drop_table(&identifier, temporary, if_exists, "View", |t| {
+                t.as_view().is_some()
+            }),
+            other => Err(SqlError::internal(format!(
+                "{other:?} is no operation on a table"
+            ))),
         }
     }
 
     pub(super) fn catalog_mut(&mut self, name: &str) -> SqlResult<&mut Catalog> {
         self.require_catalog(name)?;
-        self.catalogs.get_mut(name).ok_or_else(|| SqlError::internal("catalog vanished"))
+        self.catalogs
+            .get_mut(name)
+            .ok_or_else(|| SqlError::internal("catalog vanished"))
     }
 
     fn database_mut(&mut self, catalog: &str, name: &str) -> SqlResult<&mut Database> {
@@ -132,7 +183,12 @@ impl Catalogs {
             .and_then(|catalog| catalog.database_mut(&identifier.database));
         database
             .and_then(|database| database.tables.get_mut(&identifier.name))
-            .ok_or_else(|| SqlError::new(format!("table {} doesn't exist or is a temporary table", quoted(identifier))))
+            .ok_or_else(|| {
+                SqlError::new(format!(
+                    "table {} doesn't exist or is a temporary table",
+                    quoted(identifier)
+                ))
+            })
     }
 
     fn create_catalog(
@@ -163,10 +219,18 @@ impl Catalogs {
         Ok(())
     }
 
-    fn create_database(&mut self, catalog: &str, name: String, database: Database, quiet: bool) -> SqlResult<()> {
+    fn create_database(
+        &mut self,
+        catalog: &str,
+        name: String,
+        database: Database,
+        quiet: bool,
+    ) -> SqlResult<()> {
         let found = self.catalog_mut(catalog)?;
         if found.database(&name).is_some() {
-            return unless(quiet, || format!("database {name} already exists in catalog {catalog}"));
+            return unless(quiet, || {
+                format!("database {name} already exists in catalog {catalog}")
+            });
         }
         found.add_database(name, database);
         Ok(())
@@ -174,7 +238,9 @@ impl Catalogs {
 
     fn drop_database(&mut self, catalog: &str, name: &str, if_exists: bool, cascade: bool) -> SqlResult<()> {
         let Some(database) = self.require_catalog(catalog)?.database(name) else {
-            return unless(if_exists, || format!("database {name} does not exist in catalog {catalog}"));
+            return unless(if_exists, || {
+                format!("database {name} does not exist in catalog {catalog}")
+            });
         };
         if catalog == self.current_catalog && name == self.current_database {
             return Err(SqlError::new(format!(
@@ -200,7 +266,9 @@ impl Catalogs {
     ) -> SqlResult<()> {
         if temporary {
             if self.temporary_tables.contains_key(&identifier) {
-                return unless(if_not_exists, || format!("temporary table {} already exists", quoted(&identifier)));
+                return unless(if_not_exists, || {
+                    format!("temporary table {} already exists", quoted(&identifier))
+                });
             }
             self.temporary_tables.insert(identifier, table);
             return Ok(());
@@ -208,8 +276,11 @@ impl Catalogs {
         let database = self.database_mut(&identifier.catalog, &identifier.database)?;
         if database.tables.contains_key(&identifier.name) && !replace {
             return unless(if_not_exists, || {
-                format!("could not execute CreateTable in path {}: table (or view) {identifier} already exists in catalog {}",
-                    quoted(&identifier), identifier.catalog)
+                format!(
+                    "could not execute CreateTable in path {}: table (or view) {identifier} already exists in catalog {}",
+                    quoted(&identifier),
+                    identifier.catalog
+                )
             });
         }
         database.tables.insert(identifier.name, table);
@@ -225,10 +296,16 @@ impl Catalogs {
         }
         let database = self.database_mut(&identifier.catalog, &identifier.database)?;
         if database.tables.contains_key(&to) {
-            return Err(SqlError::new(format!("table (or view) '{to}' already exists in catalog {}", identifier.catalog)));
+            return Err(SqlError::new(format!(
+                "table (or view) '{to}' already exists in catalog {}",
+                identifier.catalog
+            )));
         }
         let Some(table) = database.tables.remove(&identifier.name) else {
-            return Err(SqlError::new(format!("table {} doesn't exist or is a temporary table", quoted(identifier))));
+            return Err(SqlError::new(format!(
+                "table {} doesn't exist or is a temporary table",
+                quoted(identifier)
+            )));
         };
         database.tables.insert(to, table);
         Ok(())
@@ -245,7 +322,10 @@ impl Catalogs {
         if temporary {
             if !self.temporary_tables.get(identifier).is_some_and(is_kind) {
                 return unless(if_exists, || {
-                    format!("temporary table or view with identifier {} does not exist", quoted(identifier))
+                    format!(
+                        "temporary table or view with identifier {} does not exist",
+                        quoted(identifier)
+                    )
                 });
             }
             self.temporary_tables.remove(identifier);
@@ -260,9 +340,13 @@ impl Catalogs {
             )));
         }
         if !self.permanent_table(identifier).is_some_and(is_kind) {
-            return unless(if_exists, || format!("{kind} with identifier {} does not exist", quoted(identifier)));
+            return unless(if_exists, || {
+                format!("{kind} with identifier {} does not exist", quoted(identifier))
+            });
         }
-        self.database_mut(&identifier.catalog, &identifier.database)?.tables.remove(&identifier.name);
+        self.database_mut(&identifier.catalog, &identifier.database)?
+            .tables
+            .remove(&identifier.name);
         Ok(())
     }
 
@@ -273,14 +357,18 @@ impl Catalogs {
         if_not_exists: bool,
     ) -> SqlResult<()> {
         let CatalogTable::Table(table) = self.table_mut(identifier)? else {
-            return Err(SqlError::new(format!("{identifier} is a view, which has no partitions")));
+            return Err(SqlError::new(format!(
+                "{identifier} is a view, which has no partitions"
+            )));
         };
         for partition in partitions {
             if !table.partitions.iter().any(|p| p.spec == partition.spec) {
                 table.partitions.push(partition);
             } else if !if_not_exists {
                 let name = partition_text(&partition.spec);
-                return Err(SqlError::new(format!("partition {name} of table {identifier} already exists")));
+                return Err(SqlError::new(format!(
+                    "partition {name} of table {identifier} already exists"
+                )));
             }
         }
         Ok(())
@@ -293,14 +381,18 @@ impl Catalogs {
         if_exists: bool,
     ) -> SqlResult<()> {
         let CatalogTable::Table(table) = self.table_mut(identifier)? else {
-            return Err(SqlError::new(format!("{identifier} is a view, which has no partitions")));
+            return Err(SqlError::new(format!(
+                "{identifier} is a view, which has no partitions"
+            )));
         };
         for spec in partitions {
             if table.partitions.iter().any(|p| p.spec == *spec) {
                 table.partitions.retain(|p| p.spec != *spec);
             } else if !if_exists {
                 let name = partition_text(spec);
-                return Err(SqlError::new(format!("partition {name} of table {identifier} does not exist")));
+                return Err(SqlError::new(format!(
+                    "partition {name} of table {identifier} does not exist"
+                )));
             }
         }
         Ok(())
@@ -314,9 +406,10 @@ impl Catalogs {
                 exists(database.functions.contains_key(&id.name), id.to_string())
             }
             FunctionName::Temporary(id) => exists(self.temporary_functions.contains_key(id), id.to_string()),
-            FunctionName::TemporarySystem(f) => {
-                exists(self.temporary_system_functions.contains_key(&f.to_lowercase()), f.clone())
-            }
+            FunctionName::TemporarySystem(f) => exists(
+                self.temporary_system_functions.contains_key(&f.to_lowercase()),
+                f.clone(),
+            ),
         };
         if let Some(text) = taken {
             return unless(quiet, || format!("function {text} already exists"));
@@ -324,11 +417,21 @@ impl Catalogs {
         self.put_function(name, function)
     }
 
-    fn alter_function(&mut self, name: FunctionName, function: UserFunction, if_exists: bool) -> SqlResult<()> {
+    fn alter_function(
+        &mut self,
+        name: FunctionName,
+        function: UserFunction,
+        if_exists: bool,
+    ) -> SqlResult<()> {
         let FunctionName::Permanent(id) = &name else {
-            return Err(SqlError::new("alter temporary function is not supported; drop it and create it again"));
+            return Err(SqlError::new(
+                "alter temporary function is not supported; drop it and create it again",
+            ));
         };
-        let known = self.require_database(&id.catalog, &id.database)?.functions.contains_key(&id.name);
+        let known = self
+            .require_database(&id.catalog, &id.database)?
+            .functions
+            .contains_key(&id.name);
         if !known {
             return unless(if_exists, || format!("function {id} does not exist"));
         }
@@ -338,13 +441,16 @@ impl Catalogs {
     fn put_function(&mut self, name: FunctionName, function: UserFunction) -> SqlResult<()> {
         match name {
             FunctionName::Permanent(id) => {
-                self.database_mut(&id.catalog, &id.database)?.functions.insert(id.name, function);
+                self.database_mut(&id.catalog, &id.database)?
+                    .functions
+                    .insert(id.name, function);
             }
             FunctionName::Temporary(id) => {
                 self.temporary_functions.insert(id, function);
             }
             FunctionName::TemporarySystem(name) => {
-                self.temporary_system_functions.insert(name.to_lowercase(), function);
+                self.temporary_system_functions
+                    .insert(name.to_lowercase(), function);
             }
         }
         Ok(())
@@ -357,17 +463,30 @@ impl Catalogs {
                 (database.functions.remove(&id.name), id.to_string())
             }
             FunctionName::Temporary(id) => (self.temporary_functions.remove(id), id.to_string()),
-            FunctionName::TemporarySystem(name) => {
-                (self.temporary_system_functions.remove(&name.to_lowercase()), name.clone())
-            }
+            FunctionName::TemporarySystem(name) => (
+                self.temporary_system_functions.remove(&name.to_lowercase()),
+                name.clone(),
+            ),
         };
-        if dropped.is_some() { Ok(()) } else { unless(if_exists, || format!("function {text} doesn't exist")) }
+        if dropped.is_some() {
+            Ok(())
+        } else {
+            unless(if_exists, || format!("function {text} doesn't exist"))
+        }
     }
 
-    fn create_model(&mut self, id: ObjectIdentifier, model: Model, temporary: bool, quiet: bool) -> SqlResult<()> {
+    fn create_model(
+        &mut self,
+        id: ObjectIdentifier,
+        model: Model,
+        temporary: bool,
+        quiet: bool,
+    ) -> SqlResult<()> {
         let models: &mut BTreeMap<_, _> = if temporary {
             if self.temporary_models.contains_key(&id) {
-                return unless(quiet, || format!("temporary model {} already exists", quoted(&id)));
+                return unless(quiet, || {
+                    format!("temporary model {} already exists", quoted(&id))
+                });
             }
             self.temporary_models.insert(id, model);
             return Ok(());
@@ -375,7 +494,9 @@ impl Catalogs {
             &mut self.database_mut(&id.catalog, &id.database)?.models
         };
         if models.contains_key(&id.name) {
-            return unless(quiet, || format!("model {id} already exists in catalog {}", id.catalog));
+            return unless(quiet, || {
+                format!("model {id} already exists in catalog {}", id.catalog)
+            });
         }
         models.insert(id.name, model);
         Ok(())
@@ -387,13 +508,18 @@ impl Catalogs {
             return model.ok_or_else(|| SqlError::internal("model vanished"));
         }
         let models = &mut self.database_mut(&id.catalog, &id.database)?.models;
-        models.get_mut(&id.name).ok_or_else(|| SqlError::new(format!("model {} doesn't exist", quoted(id))))
+        models
+            .get_mut(&id.name)
+            .ok_or_else(|| SqlError::new(format!("model {} doesn't exist", quoted(id))))
     }
 
     fn rename_model(&mut self, id: &ObjectIdentifier, to: String) -> SqlResult<()> {
         let models = &mut self.database_mut(&id.catalog, &id.database)?.models;
         if models.contains_key(&to) {
-            return Err(SqlError::new(format!("model '{to}' already exists in catalog {}", id.catalog)));
+            return Err(SqlError::new(format!(
+                "model '{to}' already exists in catalog {}",
+                id.catalog
+            )));
         }
         let model = models.remove(&id.name);
         let model = model.ok_or_else(|| SqlError::new(format!("model {} doesn't exist", quoted(id))))?;
@@ -405,20 +531,28 @@ impl Catalogs {
         let dropped = if temporary {
             self.temporary_models.remove(id)
         } else {
-            self.database_mut(&id.catalog, &id.database)?.models.remove(&id.name)
+            self.database_mut(&id.catalog, &id.database)?
+                .models
+                .remove(&id.name)
         };
         if dropped.is_some() {
             return Ok(());
         }
-        unless(if_exists, || format!("model with identifier {} does not exist", quoted(id)))
+        unless(if_exists, || {
+            format!("model with identifier {} does not exist", quoted(id))
+        })
     }
 
     fn load_module(&mut self, name: String) -> SqlResult<()> {
         if self.modules.iter().any(|m| m.name == name) {
-            return Err(SqlError::new(format!("a module with name '{name}' already exists")));
+            return Err(SqlError::new(format!(
+                "a module with name '{name}' already exists"
+            )));
         }
         if name != CORE_MODULE {
-            return Err(SqlError::new(format!("no module '{name}' is built in; known modules: {CORE_MODULE}")));
+            return Err(SqlError::new(format!(
+                "no module '{name}' is built in; known modules: {CORE_MODULE}"
+            )));
         }
         let place = self.modules.iter().filter(|m| m.used).count();
         self.modules.insert(place, Module { name, used: true });
@@ -438,8 +572,18 @@ impl Catalogs {
                 return Err(SqlError::new(format!("module '{name}' appears more than once")));
             }
         }
-        let used = names.iter().map(|name| Module { name: name.clone(), used: true });
-        let unused = self.modules.iter().filter(|m| !names.contains(&m.name)).map(|m| Module { used: false, ..m.clone() });
+        let used = names.iter().map(|name| Module {
+            name: name.clone(),
+            used: true,
+        });
+        let unused = self
+            .modules
+            .iter()
+            .filter(|m| !names.contains(&m.name))
+            .map(|m| Module {
+                used: false,
+                ..m.clone()
+            });
         self.modules = used.chain(unused).collect();
         Ok(())
     }
@@ -454,22 +598,36 @@ impl Catalogs {
 
 /// `` `a`.`b`.`c` ``
 fn quoted(identifier: &ObjectIdentifier) -> String {
-    format!("'`{}`.`{}`.`{}`'", identifier.catalog, identifier.database, identifier.name)
+    format!(
+        "'`{}`.`{}`.`{}`'",
+        identifier.catalog, identifier.database, identifier.name
+    )
 }
 
 /// `dt=2024-01-01/hr=1`
 pub(super) fn partition_text(spec: &[(String, String)]) -> String {
-    spec.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("/")
+    spec.iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 /// Fine when `allowed`, else the error.
 fn unless(allowed: bool, message: impl FnOnce() -> String) -> SqlResult<()> {
-    if allowed { Ok(()) } else { Err(SqlError::new(message())) }
+    if allowed {
+        Ok(())
+    } else {
+        Err(SqlError::new(message()))
+    }
 }
 
 fn check_catalog_options(options: &Options) -> SqlResult<()> {
     match options.get("type").map(String::as_str) {
-        None => return Err(SqlError::new("a catalog needs the option 'type', for example 'type' = 'generic_in_memory'")),
+        None => {
+            return Err(SqlError::new(
+                "a catalog needs the option 'type', for example 'type' = 'generic_in_memory'",
+            ));
+        }
         Some(GENERIC_IN_MEMORY) => {}
         Some(other) => {
             return Err(SqlError::new(format!(
@@ -477,8 +635,11 @@ fn check_catalog_options(options: &Options) -> SqlResult<()> {
             )));
         }
     }
-    let unknown: Vec<&str> =
-        options.keys().map(String::as_str).filter(|key| !CATALOG_OPTIONS.contains(key)).collect();
+    let unknown: Vec<&str> = options
+        .keys()
+        .map(String::as_str)
+        .filter(|key| !CATALOG_OPTIONS.contains(key))
+        .collect();
     if unknown.is_empty() {
         return Ok(());
     }

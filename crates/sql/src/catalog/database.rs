@@ -44,10 +44,18 @@ impl Database {
 impl Catalog {
     /// A catalog with its default database.
     pub fn new(options: Options, comment: Option<String>) -> Self {
-        let default_database =
-            options.get(DEFAULT_DATABASE_OPTION).map_or(DEFAULT_DATABASE, String::as_str).to_owned();
+        let default_database = options
+            .get(DEFAULT_DATABASE_OPTION)
+            .map_or(DEFAULT_DATABASE, String::as_str)
+            .to_owned();
         let databases = vec![(default_database.clone(), Database::default())];
-        Self { comment, options, default_database, databases, opened: false }
+        Self {
+            comment,
+            options,
+            default_database,
+            databases,
+            opened: false,
+        }
     }
 
     /// Replaces the options. A catalog in which nothing was created yet takes its default database from them.
@@ -66,11 +74,17 @@ impl Catalog {
     }
 
     pub fn database(&self, name: &str) -> Option<&Database> {
-        self.databases.iter().find(|(n, _)| n == name).map(|(_, database)| database)
+        self.databases
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, database)| database)
     }
 
     pub fn database_mut(&mut self, name: &str) -> Option<&mut Database> {
-        self.databases.iter_mut().find(|(n, _)| n == name).map(|(_, database)| database)
+        self.databases
+            .iter_mut()
+            .find(|(n, _)| n == name)
+            .map(|(_, database)| database)
     }
 
     pub fn database_names(&self) -> impl Iterator<Item = &str> {

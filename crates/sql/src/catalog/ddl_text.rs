@@ -30,7 +30,11 @@ pub fn quoted_identifier(identifier: &ObjectIdentifier) -> String {
 
 /// `` `a`, `b` ``
 pub fn quoted_names(names: &[String]) -> String {
-    names.iter().map(|name| quoted_name(name)).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| quoted_name(name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// CREATE TABLE of a table.
@@ -85,7 +89,11 @@ pub fn create_catalog(name: &str, catalog: &Catalog) -> String {
 
 /// CREATE MODEL of a model.
 pub fn create_model(identifier: &ObjectIdentifier, model: &Model, temporary: bool) -> String {
-    let mut text = format!("CREATE {}MODEL {}\n", temporary_word(temporary), quoted_identifier(identifier));
+    let mut text = format!(
+        "CREATE {}MODEL {}\n",
+        temporary_word(temporary),
+        quoted_identifier(identifier)
+    );
     for (word, columns) in [("INPUT", &model.input), ("OUTPUT", &model.output)] {
         if !columns.is_empty() {
             let columns: Vec<String> = columns.iter().map(column_text).collect();
@@ -102,7 +110,11 @@ fn temporary_word(temporary: bool) -> &'static str {
 }
 
 fn indented(elements: &[String]) -> String {
-    elements.iter().map(|element| format!("  {element}")).collect::<Vec<_>>().join(",\n")
+    elements
+        .iter()
+        .map(|element| format!("  {element}"))
+        .collect::<Vec<_>>()
+        .join(",\n")
 }
 
 fn push_comment(text: &mut String, comment: Option<&str>) {
@@ -115,8 +127,10 @@ fn push_options(text: &mut String, options: &Options) {
     if options.is_empty() {
         return;
     }
-    let pairs: Vec<String> =
-        options.iter().map(|(key, value)| format!("{} = {}", quoted_text(key), quoted_text(value))).collect();
+    let pairs: Vec<String> = options
+        .iter()
+        .map(|(key, value)| format!("{} = {}", quoted_text(key), quoted_text(value)))
+        .collect();
     let _ = writeln!(text, "WITH (\n{}\n)", indented(&pairs));
 }
 
@@ -141,7 +155,9 @@ fn column_text(column: &TableColumn) -> String {
 
 /// `METADATA FROM 'key' VIRTUAL`; nothing for other columns.
 pub fn metadata_text(kind: &TableColumnKind) -> String {
-    let TableColumnKind::Metadata { key, is_virtual } = kind else { return String::new() };
+    let TableColumnKind::Metadata { key, is_virtual } = kind else {
+        return String::new();
+    };
     let mut text = "METADATA".to_owned();
     if let Some(key) = key {
         let _ = write!(text, " FROM {}", quoted_text(key));
@@ -180,11 +196,17 @@ pub fn type_text(ty: &LogicalType) -> String {
         TypeKind::Multiset(element) => format!("MULTISET<{}>", type_text(element)),
         TypeKind::Map(key, value) => format!("MAP<{}, {}>", type_text(key), type_text(value)),
         TypeKind::Row(fields) => {
-            let fields: Vec<String> =
-                fields.iter().map(|field| format!("{} {}", quoted_name(&field.name), type_text(&field.ty))).collect();
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|field| format!("{} {}", quoted_name(&field.name), type_text(&field.ty)))
+                .collect();
             format!("ROW<{}>", fields.join(", "))
         }
         other => other.to_string(),
     };
-    if ty.nullable { kind } else { format!("{kind} NOT NULL") }
+    if ty.nullable {
+        kind
+    } else {
+        format!("{kind} NOT NULL")
+    }
 }

@@ -14,13 +14,13 @@ mod apply;
 
 use std::collections::BTreeMap;
 
-use millstream_plan::ObjectIdentifier;
+pub use millstream_plan::ObjectIdentifier;
 use millstream_types::Options;
 
 pub use database::{Catalog, Database};
 pub use object::{
-    CatalogTable, Model, Partition, PrimaryKey, ResolvedTable, TableColumn, TableColumnKind, TableDistribution,
-    UserFunction, View, WatermarkDefinition,
+    CatalogTable, Model, Partition, PrimaryKey, ResolvedTable, TableColumn, TableColumnKind,
+    TableDistribution, UserFunction, View, WatermarkDefinition,
 };
 pub use operation::CatalogOperation;
 pub use show::ShowResult;
@@ -75,7 +75,10 @@ impl Catalogs {
     pub fn new() -> Self {
         let options: Options = [
             ("type".to_owned(), database::GENERIC_IN_MEMORY.to_owned()),
-            (database::DEFAULT_DATABASE_OPTION.to_owned(), DEFAULT_DATABASE.to_owned()),
+            (
+                database::DEFAULT_DATABASE_OPTION.to_owned(),
+                DEFAULT_DATABASE.to_owned(),
+            ),
         ]
         .into();
         let catalog = Catalog::new(options, None);
@@ -87,7 +90,10 @@ impl Catalogs {
             temporary_models: BTreeMap::new(),
             current_catalog: DEFAULT_CATALOG.to_owned(),
             current_database: DEFAULT_DATABASE.to_owned(),
-            modules: vec![Module { name: CORE_MODULE.to_owned(), used: true }],
+            modules: vec![Module {
+                name: CORE_MODULE.to_owned(),
+                used: true,
+            }],
         }
     }
 
@@ -118,9 +124,9 @@ impl Catalogs {
 
     /// The catalog `name`, or Flink's error.
     pub fn require_catalog(&self, name: &str) -> SqlResult<&Catalog> {
-        self.catalogs
-            .get(name)
-            .ok_or_else(|| SqlError::new(format!("catalog {name} does not exist")).offering(name, self.catalog_names()))
+        self.catalogs.get(name).ok_or_else(|| {
+            SqlError::new(format!("catalog {name} does not exist")).offering(name, self.catalog_names())
+        })
     }
 
     /// The database `catalog.database`, or Flink's error.
@@ -136,16 +142,25 @@ impl Catalogs {
     pub fn qualify(&self, name: &ObjectName) -> SqlResult<ObjectIdentifier> {
         let parts: Vec<&str> = name.values().collect();
         let (catalog, database, object) = match parts.as_slice() {
-            [object] => (self.current_catalog.as_str(), self.current_database.as_str(), *object),
+            [object] => (
+                self.current_catalog.as_str(),
+                self.current_database.as_str(),
+                *object,
+            ),
             [database, object] => (self.current_catalog.as_str(), *database, *object),
             [catalog, database, object] => (*catalog, *database, *object),
             _ => {
-                let message = format!("invalid name '{name}': an object has at most a catalog, a database and a name");
+                let message =
+                    format!("invalid name '{name}': an object has at most a catalog, a database and a name");
                 return Err(SqlError::at(name.span, message));
             }
         };
         let own = |s: &str| s.to_owned();
-        Ok(ObjectIdentifier { catalog: own(catalog), database: own(database), name: own(object) })
+        Ok(ObjectIdentifier {
+            catalog: own(catalog),
+            database: own(database),
+            name: own(object),
+        })
     }
 
     /// Catalog and database of a name of one or two parts.
@@ -154,22 +169,37 @@ impl Catalogs {
         match parts.as_slice() {
             [database] => Ok((self.current_catalog.clone(), (*database).to_owned())),
             [catalog, database] => Ok(((*catalog).to_owned(), (*database).to_owned())),
-            _ => Err(SqlError::at(name.span, format!("invalid name of a database '{name}'"))),
+            _ => Err(SqlError::at(
+                name.span,
+                format!("invalid name of a database '{name}'"),
+            )),
         }
     }
 
     /// The table or view `identifier`; a temporary one comes first.
     pub fn table(&self, identifier: &ObjectIdentifier) -> Option<TableLookup<'_>> {
         if let Some(table) = self.temporary_tables.get(identifier) {
-            return Some(TableLookup { identifier: identifier.clone(), table, temporary: true });
+            return Some(TableLookup {
+                identifier: identifier.clone(),
+                table,
+                temporary: true,
+            });
         }
         let table = self.permanent_table(identifier)?;
-        Some(TableLookup { identifier: identifier.clone(), table, temporary: false })
+        Some(TableLookup {
+            identifier: identifier.clone(),
+            table,
+            temporary: false,
+        })
     }
 
     /// The table or view `identifier`, passing over temporary ones.
     pub fn permanent_table(&self, identifier: &ObjectIdentifier) -> Option<&CatalogTable> {
-        self.catalogs.get(&identifier.catalog)?.database(&identifier.database)?.tables.get(&identifier.name)
+        self.catalogs
+            .get(&identifier.catalog)?
+            .database(&identifier.database)?
+            .tables
+            .get(&identifier.name)
     }
 
     pub fn temporary_table(&self, identifier: &ObjectIdentifier) -> Option<&CatalogTable> {
@@ -179,26 +209,39 @@ impl Catalogs {
     /// Finds a table by a name of a query: the current database first, then the name as `database.table`.
     pub fn find_table(&self, name: &ObjectName) -> SqlResult<TableLookup<'_>> {
         let identifier = self.qualify(name)?;
-        self.table(&identifier).ok_or_else(|| self.object_not_found(name, &identifier))
+        self.table(&identifier)
+            .ok_or_else(|| self.object_not_found(name, &identifier))
     }
 
     /// "object 'x' not found within 'y'", with the nearest name.
     pub fn object_not_found(&self, name: &ObjectName, identifier: &ObjectIdentifier) -> SqlError {
         let unknown_catalog = !self.catalogs.contains_key(&identifier.catalog);
-        let unknown_database = self.catalog(&identifier.catalog).and_then(|c| c.database(&identifier.database)).is_none();
+        let unknown_database = self
+            .catalog(&identifier.catalog)
+            .and_then(|c| c.database(&identifier.database))
+            .is_none();
         let (missing, within) = if unknown_catalog {
             (identifier.catalog.clone(), String::new())
         } else if unknown_database {
-            (identifier.database.clone(), format!(" within '{}'", identifier.catalog))
+            (
+                identifier.database.clone(),
+                format!(" within '{}'", identifier.catalog),
+            )
         } else {
-            (identifier.name.clone(), format!(" within '{}.{}'", identifier.catalog, identifier.database))
+            (
+                identifier.name.clone(),
+                format!(" within '{}.{}'", identifier.catalog, identifier.database),
+            )
         };
         let error = SqlError::at(name.span, format!("object '{missing}' not found{within}"));
         if unknown_catalog {
             return error.offering(&missing, self.catalog_names());
         }
         if unknown_database {
-            let names = self.catalog(&identifier.catalog).into_iter().flat_map(Catalog::database_names);
+            let names = self
+                .catalog(&identifier.catalog)
+                .into_iter()
+                .flat_map(Catalog::database_names);
             return error.offering(&missing, names);
         }
         let names = self.table_names(&identifier.catalog, &identifier.database);
@@ -215,9 +258,18 @@ impl Catalogs {
         self.names_where(catalog, database, |table| table.as_view().is_some())
     }
 
-    fn names_where(&self, catalog: &str, database: &str, keep: impl Fn(&CatalogTable) -> bool) -> Vec<String> {
+    fn names_where(
+        &self,
+        catalog: &str,
+        database: &str,
+        keep: impl Fn(&CatalogTable) -> bool,
+    ) -> Vec<String> {
         let permanent = self.catalog(catalog).and_then(|c| c.database(database));
-        let permanent = permanent.into_iter().flat_map(|d| d.tables.iter()).filter(|(_, t)| keep(t)).map(|(n, _)| n);
+        let permanent = permanent
+            .into_iter()
+            .flat_map(|d| d.tables.iter())
+            .filter(|(_, t)| keep(t))
+            .map(|(n, _)| n);
         let temporary = self
             .temporary_tables
             .iter()
@@ -234,7 +286,9 @@ impl Catalogs {
         if let Some(model) = self.temporary_models.get(identifier) {
             return Some((model, true));
         }
-        let database = self.catalog(&identifier.catalog)?.database(&identifier.database)?;
+        let database = self
+            .catalog(&identifier.catalog)?
+            .database(&identifier.database)?;
         database.models.get(&identifier.name).map(|m| (m, false))
     }
 
@@ -259,7 +313,10 @@ impl Catalogs {
         }
         let identifier = self.qualify(name).ok()?;
         self.temporary_functions.get(&identifier).or_else(|| {
-            self.catalog(&identifier.catalog)?.database(&identifier.database)?.functions.get(&identifier.name)
+            self.catalog(&identifier.catalog)?
+                .database(&identifier.database)?
+                .functions
+                .get(&identifier.name)
         })
     }
 

@@ -132,7 +132,12 @@ pub struct Model {
 
 impl TableColumn {
     pub fn physical(name: impl Into<String>, ty: LogicalType) -> Self {
-        Self { name: name.into(), ty, kind: TableColumnKind::Physical, comment: None }
+        Self {
+            name: name.into(),
+            ty,
+            kind: TableColumnKind::Physical,
+            comment: None,
+        }
     }
 
     pub fn is_physical(&self) -> bool {
@@ -179,7 +184,9 @@ impl ResolvedTable {
 
     /// Names of the primary key columns; empty without a key.
     pub fn key_columns(&self) -> &[String] {
-        self.primary_key.as_ref().map_or(&[], |key| key.columns.as_slice())
+        self.primary_key
+            .as_ref()
+            .map_or(&[], |key| key.columns.as_slice())
     }
 
     /// The value of `'connector'`.

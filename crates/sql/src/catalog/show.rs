@@ -22,7 +22,10 @@ impl ShowResult {
     /// One column of texts.
     pub fn texts(column: &str, texts: impl IntoIterator<Item = String>) -> Self {
         let schema = Schema::new([(column, LogicalType::STRING)]);
-        Self { schema, rows: texts.into_iter().map(|text| vec![Scalar::String(text)]).collect() }
+        Self {
+            schema,
+            rows: texts.into_iter().map(|text| vec![Scalar::String(text)]).collect(),
+        }
     }
 
     /// One row of one column `result`, as SHOW CREATE and EXPLAIN answer.
@@ -35,32 +38,56 @@ impl ShowResult {
 pub fn show(catalogs: &Catalogs, statement: &ShowStatement) -> SqlResult<Option<ShowResult>> {
     use ShowStatement as Show;
     let result = match statement {
-        Show::Catalogs { filter } => list("catalog name", catalogs.catalog_names().map(str::to_owned), filter.as_ref()),
-        Show::CurrentCatalog => ShowResult::texts("current catalog name", [catalogs.current_catalog().to_owned()]),
-        Show::CurrentDatabase => ShowResult::texts("current database name", [catalogs.current_database().to_owned()]),
+        Show::Catalogs { filter } => list(
+            "catalog name",
+            catalogs.catalog_names().map(str::to_owned),
+            filter.as_ref(),
+        ),
+        Show::CurrentCatalog => {
+            ShowResult::texts("current catalog name", [catalogs.current_catalog().to_owned()])
+        }
+        Show::CurrentDatabase => {
+            ShowResult::texts("current database name", [catalogs.current_database().to_owned()])
+        }
         Show::Databases { from, filter } => show_databases(catalogs, from.as_ref(), filter.as_ref())?,
         Show::Tables { from, filter } => {
             let (catalog, database) = scope(catalogs, from.as_ref())?;
             refuse_ilike(filter.as_ref(), "SHOW TABLES")?;
-            list("table name", catalogs.table_names(&catalog, &database), filter.as_ref())
+            list(
+                "table name",
+                catalogs.table_names(&catalog, &database),
+                filter.as_ref(),
+            )
         }
         Show::Views { from, filter } => {
             let (catalog, database) = scope(catalogs, from.as_ref())?;
             refuse_ilike(filter.as_ref(), "SHOW VIEWS")?;
-            list("view name", catalogs.view_names(&catalog, &database), filter.as_ref())
+            list(
+                "view name",
+                catalogs.view_names(&catalog, &database),
+                filter.as_ref(),
+            )
         }
         Show::MaterializedTables { from, filter } => {
             scope(catalogs, from.as_ref())?;
             list("materialized table", [], filter.as_ref())
         }
-        Show::Functions { user, from, filter } => show_functions(catalogs, *user, from.as_ref(), filter.as_ref())?,
+        Show::Functions { user, from, filter } => {
+            show_functions(catalogs, *user, from.as_ref(), filter.as_ref())?
+        }
         Show::Procedures { from, .. } => {
             scope(catalogs, from.as_ref())?;
-            return Err(SqlError::new("procedures are not implemented in the catalog kind 'generic_in_memory'"));
+            return Err(SqlError::new(
+                "procedures are not implemented in the catalog kind 'generic_in_memory'",
+            ));
         }
         Show::Models { from, filter } => {
             let (catalog, database) = scope(catalogs, from.as_ref())?;
-            list("model name", catalogs.model_names(&catalog, &database), filter.as_ref())
+            list(
+                "model name",
+                catalogs.model_names(&catalog, &database),
+                filter.as_ref(),
+            )
         }
         Show::Connections { filter, .. } => list("connection name", [], filter.as_ref()),
         Show::Columns { table, filter } => {
@@ -82,13 +109,18 @@ pub fn describe(catalogs: &Catalogs, statement: &DescribeStatement) -> SqlResult
             let found = require_table(catalogs, name)?;
             Ok(Some(columns_of(found.table, None)))
         }
-        DescribeStatement::Catalog { extended, name } => describe_catalog(catalogs, &name.value, *extended).map(Some),
-        DescribeStatement::Database { extended, name } => describe_database(catalogs, name, *extended).map(Some),
+        DescribeStatement::Catalog { extended, name } => {
+            describe_catalog(catalogs, &name.value, *extended).map(Some)
+        }
+        DescribeStatement::Database { extended, name } => {
+            describe_database(catalogs, name, *extended).map(Some)
+        }
         DescribeStatement::Function { name, .. } => describe_function(catalogs, name).map(Some),
         DescribeStatement::Model { name, .. } => describe_model(catalogs, name).map(Some),
-        DescribeStatement::Connection { name, .. } => {
-            Err(SqlError::at(name.span, format!("connection '{name}' doesn't exist")))
-        }
+        DescribeStatement::Connection { name, .. } => Err(SqlError::at(
+            name.span,
+            format!("connection '{name}' doesn't exist"),
+        )),
         DescribeStatement::Job { .. } => Ok(None),
     }
 }
@@ -99,7 +131,10 @@ fn require_table<'a>(catalogs: &'a Catalogs, name: &ObjectName) -> SqlResult<Tab
         let names = catalogs.table_names(&identifier.catalog, &identifier.database);
         SqlError::at(
             name.span,
-            format!("tables or views with the identifier {} doesn't exist", ddl_text::quoted_identifier(&identifier)),
+            format!(
+                "tables or views with the identifier {} doesn't exist",
+                ddl_text::quoted_identifier(&identifier)
+            ),
         )
         .offering(&identifier.name, names.iter().map(String::as_str))
     })
@@ -108,10 +143,15 @@ fn require_table<'a>(catalogs: &'a Catalogs, name: &ObjectName) -> SqlResult<Tab
 /// Catalog and database of a `FROM` clause, or the current ones; both exist.
 fn scope(catalogs: &Catalogs, from: Option<&ShowScope>) -> SqlResult<(String, String)> {
     let Some(from) = from else {
-        return Ok((catalogs.current_catalog().to_owned(), catalogs.current_database().to_owned()));
+        return Ok((
+            catalogs.current_catalog().to_owned(),
+            catalogs.current_database().to_owned(),
+        ));
     };
     let (catalog, database) = catalogs.qualify_database(&from.name)?;
-    catalogs.require_database(&catalog, &database).map_err(|error| error.with_span(from.name.span))?;
+    catalogs
+        .require_database(&catalog, &database)
+        .map_err(|error| error.with_span(from.name.span))?;
     Ok((catalog, database))
 }
 
@@ -151,7 +191,10 @@ fn like(text: &str, pattern: &str) -> bool {
             }
         }
     }
-    matches(&text.chars().collect::<Vec<_>>(), &pattern.chars().collect::<Vec<_>>())
+    matches(
+        &text.chars().collect::<Vec<_>>(),
+        &pattern.chars().collect::<Vec<_>>(),
+    )
 }
 
 fn show_databases(
@@ -163,11 +206,20 @@ fn show_databases(
         None => catalogs.current_catalog().to_owned(),
         Some(from) => match from.name.as_simple() {
             Some(only) => only.value.clone(),
-            None => return Err(SqlError::at(from.name.span, "SHOW DATABASES takes the name of a catalog")),
+            None => {
+                return Err(SqlError::at(
+                    from.name.span,
+                    "SHOW DATABASES takes the name of a catalog",
+                ));
+            }
         },
     };
     let catalog = catalogs.require_catalog(&name)?;
-    Ok(list("database name", catalog.database_names().map(str::to_owned), filter))
+    Ok(list(
+        "database name",
+        catalog.database_names().map(str::to_owned),
+        filter,
+    ))
 }
 
 fn show_functions(
@@ -180,8 +232,10 @@ fn show_functions(
     let mut names = catalogs.user_function_names(&catalog, &database);
     if !user_only {
         let is_word = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        let scalars = millstream_functions::all_scalars().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
-        let aggregates = millstream_functions::all_aggregates().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
+        let scalars =
+            millstream_functions::all_scalars().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
+        let aggregates =
+            millstream_functions::all_aggregates().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
         names.extend(scalars.chain(aggregates).filter(is_word).map(str::to_owned));
     }
     names.sort();
@@ -191,12 +245,25 @@ fn show_functions(
 
 fn show_modules(catalogs: &Catalogs, full: bool) -> ShowResult {
     if !full {
-        let used = catalogs.modules().iter().filter(|m| m.used).map(|m| m.name.clone());
+        let used = catalogs
+            .modules()
+            .iter()
+            .filter(|m| m.used)
+            .map(|m| m.name.clone());
         return ShowResult::texts("module name", used);
     }
-    let schema = Schema::new([("module name", LogicalType::STRING), ("used", LogicalType::BOOLEAN)]);
-    let rows = catalogs.modules().iter().map(|m| vec![Scalar::String(m.name.clone()), Scalar::Boolean(m.used)]);
-    ShowResult { schema, rows: rows.collect() }
+    let schema = Schema::new([
+        ("module name", LogicalType::STRING),
+        ("used", LogicalType::BOOLEAN),
+    ]);
+    let rows = catalogs
+        .modules()
+        .iter()
+        .map(|m| vec![Scalar::String(m.name.clone()), Scalar::Boolean(m.used)]);
+    ShowResult {
+        schema,
+        rows: rows.collect(),
+    }
 }
 
 fn show_partitions(
@@ -205,12 +272,20 @@ fn show_partitions(
     wanted: Option<&PartitionSpec>,
 ) -> SqlResult<ShowResult> {
     let identifier = catalogs.qualify(name)?;
-    let found = catalogs.table(&identifier).and_then(|found| found.table.as_table());
+    let found = catalogs
+        .table(&identifier)
+        .and_then(|found| found.table.as_table());
     let Some(table) = found else {
-        return Err(SqlError::at(name.span, format!("table (or view) {identifier} does not exist")));
+        return Err(SqlError::at(
+            name.span,
+            format!("table (or view) {identifier} does not exist"),
+        ));
     };
     if table.partition_keys.is_empty() {
-        return Err(SqlError::at(name.span, format!("table {identifier} is not partitioned")));
+        return Err(SqlError::at(
+            name.span,
+            format!("table {identifier} is not partitioned"),
+        ));
     }
     let wanted = wanted.map(partition_pairs).unwrap_or_default();
     let partitions = table
@@ -230,8 +305,12 @@ pub(crate) fn partition_pairs(spec: &PartitionSpec) -> Vec<(String, String)> {
         ) => text.clone(),
         _ => expr_to_sql(value),
     };
-    let value = |entry: &crate::parse::ast::PartitionEntry| entry.value.as_ref().map(text).unwrap_or_default();
-    spec.entries.iter().map(|entry| (entry.column.value.clone(), value(entry))).collect()
+    let value =
+        |entry: &crate::parse::ast::PartitionEntry| entry.value.as_ref().map(text).unwrap_or_default();
+    spec.entries
+        .iter()
+        .map(|entry| (entry.column.value.clone(), value(entry)))
+        .collect()
 }
 
 fn show_create(catalogs: &Catalogs, kind: ObjectKind, name: &ObjectName) -> SqlResult<ShowResult> {
@@ -242,19 +321,28 @@ fn show_create(catalogs: &Catalogs, kind: ObjectKind, name: &ObjectName) -> SqlR
         }
         ObjectKind::Model => {
             let identifier = catalogs.qualify(name)?;
-            let (model, temporary) = catalogs.model(&identifier).ok_or_else(|| model_missing(name, &identifier))?;
+            let (model, temporary) = catalogs
+                .model(&identifier)
+                .ok_or_else(|| model_missing(name, &identifier))?;
             ddl_text::create_model(&identifier, model, temporary)
         }
         ObjectKind::View => match show_create_target(catalogs, name, "VIEW")? {
             (id, CatalogTable::View(view), temporary) => ddl_text::create_view(&id, view, temporary),
-            (id, CatalogTable::Table(_), _) => return Err(wrong_kind(name, &id, "VIEW", "views", "table", "TABLE")),
+            (id, CatalogTable::Table(_), _) => {
+                return Err(wrong_kind(name, &id, "VIEW", "views", "table", "TABLE"));
+            }
         },
         ObjectKind::Table => match show_create_target(catalogs, name, "TABLE")? {
             (id, CatalogTable::Table(table), temporary) => ddl_text::create_table(&id, table, temporary),
-            (id, CatalogTable::View(_), _) => return Err(wrong_kind(name, &id, "TABLE", "tables", "view", "VIEW")),
+            (id, CatalogTable::View(_), _) => {
+                return Err(wrong_kind(name, &id, "TABLE", "tables", "view", "VIEW"));
+            }
         },
         other => {
-            return Err(SqlError::unsupported(name.span, format!("SHOW CREATE {}", other.words())));
+            return Err(SqlError::unsupported(
+                name.span,
+                format!("SHOW CREATE {}", other.words()),
+            ));
         }
     };
     Ok(ShowResult::result(text))
@@ -271,7 +359,9 @@ fn show_create_target<'a>(
         let names = catalogs.table_names(&identifier.catalog, &identifier.database);
         return Err(SqlError::at(
             name.span,
-            format!("could not execute SHOW CREATE {kind}: table or view with identifier {text} does not exist"),
+            format!(
+                "could not execute SHOW CREATE {kind}: table or view with identifier {text} does not exist"
+            ),
         )
         .offering(&identifier.name, names.iter().map(String::as_str)));
     };
@@ -293,17 +383,30 @@ fn wrong_kind(
 
 fn model_missing(name: &ObjectName, identifier: &ObjectIdentifier) -> SqlError {
     let text = ddl_text::quoted_identifier(identifier);
-    SqlError::at(name.span, format!("model with the identifier {text} doesn't exist"))
+    SqlError::at(
+        name.span,
+        format!("model with the identifier {text} doesn't exist"),
+    )
 }
 
 fn columns_of(table: &CatalogTable, filter: Option<&ShowFilter>) -> ShowResult {
     let mut rows = match table {
-        CatalogTable::Table(table) => table.columns.iter().map(|column| describe_column(table, column)).collect(),
+        CatalogTable::Table(table) => table
+            .columns
+            .iter()
+            .map(|column| describe_column(table, column))
+            .collect(),
         CatalogTable::View(view) => describe_view(view),
     };
     // The comment column is there only if some column has one.
-    let commented = rows.iter().any(|row: &Vec<Scalar>| row.last().is_some_and(|comment| !comment.is_null()));
-    rows.retain(|row| row.first().and_then(Scalar::as_str).is_some_and(|name| passes(filter, name)));
+    let commented = rows
+        .iter()
+        .any(|row: &Vec<Scalar>| row.last().is_some_and(|comment| !comment.is_null()));
+    rows.retain(|row| {
+        row.first()
+            .and_then(Scalar::as_str)
+            .is_some_and(|name| passes(filter, name))
+    });
     let text = LogicalType::STRING;
     let mut columns = vec![
         ("name", text.clone()),
@@ -318,7 +421,10 @@ fn columns_of(table: &CatalogTable, filter: Option<&ShowFilter>) -> ShowResult {
     } else {
         rows.iter_mut().for_each(|row| row.truncate(columns.len()));
     }
-    ShowResult { schema: Schema::new(columns), rows }
+    ShowResult {
+        schema: Schema::new(columns),
+        rows,
+    }
 }
 
 fn describe_column(table: &ResolvedTable, column: &TableColumn) -> Vec<Scalar> {
@@ -332,8 +438,11 @@ fn describe_column(table: &ResolvedTable, column: &TableColumn) -> Vec<Scalar> {
         TableColumnKind::Metadata { .. } => Some(ddl_text::metadata_text(&column.kind)),
         TableColumnKind::Computed(expr) => Some(format!("AS {}", expr_to_sql(expr))),
     };
-    let watermark =
-        table.watermark.as_ref().filter(|w| w.column == column.name).map(|w| expr_to_sql(&w.expr));
+    let watermark = table
+        .watermark
+        .as_ref()
+        .filter(|w| w.column == column.name)
+        .map(|w| expr_to_sql(&w.expr));
     vec![
         Scalar::String(column.name.clone()),
         Scalar::String(column_type_text(&column.ty)),
@@ -369,7 +478,10 @@ fn optional(text: Option<String>) -> Scalar {
 
 fn info_rows(pairs: Vec<(String, Option<String>)>, name: &str, value: &str) -> ShowResult {
     let schema = Schema::new([(name, LogicalType::STRING), (value, LogicalType::STRING)]);
-    let rows = pairs.into_iter().map(|(key, text)| vec![Scalar::String(key), optional(text)]).collect();
+    let rows = pairs
+        .into_iter()
+        .map(|(key, text)| vec![Scalar::String(key), optional(text)])
+        .collect();
     ShowResult { schema, rows }
 }
 
@@ -395,7 +507,12 @@ fn describe_database(catalogs: &Catalogs, name: &ObjectName, extended: bool) -> 
         ("comment".to_owned(), found.comment.clone()),
     ];
     if extended {
-        pairs.extend(found.options.iter().map(|(key, value)| (format!("option:{key}"), Some(value.clone()))));
+        pairs.extend(
+            found
+                .options
+                .iter()
+                .map(|(key, value)| (format!("option:{key}"), Some(value.clone()))),
+        );
     }
     Ok(info_rows(pairs, "info name", "info value"))
 }
@@ -403,7 +520,9 @@ fn describe_database(catalogs: &Catalogs, name: &ObjectName, extended: bool) -> 
 fn describe_function(catalogs: &Catalogs, name: &ObjectName) -> SqlResult<ShowResult> {
     let yes_no = |flag: bool| Some(flag.to_string());
     if let Some(function) = catalogs.user_function(name) {
-        let language = function.language.map_or("JAVA", crate::parse::ast::FunctionLanguage::word);
+        let language = function
+            .language
+            .map_or("JAVA", crate::parse::ast::FunctionLanguage::word);
         let pairs = vec![
             ("is system function".to_owned(), yes_no(false)),
             ("class name".to_owned(), Some(function.class.clone())),
@@ -415,7 +534,10 @@ fn describe_function(catalogs: &Catalogs, name: &ObjectName) -> SqlResult<ShowRe
     let scalar = millstream_functions::scalar_function(&text).map(|f| (f.syntax, f.doc));
     let aggregate = millstream_functions::aggregate_function(&text).map(|f| (f.syntax, f.doc));
     let Some((syntax, doc)) = scalar.or(aggregate) else {
-        return Err(SqlError::at(name.span, format!("function with the identifier '{name}' doesn't exist")));
+        return Err(SqlError::at(
+            name.span,
+            format!("function with the identifier '{name}' doesn't exist"),
+        ));
     };
     let kind = if scalar.is_some() { "SCALAR" } else { "AGGREGATE" };
     let pairs = vec![
@@ -430,7 +552,9 @@ fn describe_function(catalogs: &Catalogs, name: &ObjectName) -> SqlResult<ShowRe
 
 fn describe_model(catalogs: &Catalogs, name: &ObjectName) -> SqlResult<ShowResult> {
     let identifier = catalogs.qualify(name)?;
-    let (model, _) = catalogs.model(&identifier).ok_or_else(|| model_missing(name, &identifier))?;
+    let (model, _) = catalogs
+        .model(&identifier)
+        .ok_or_else(|| model_missing(name, &identifier))?;
     let row = |column: &TableColumn, is_input: bool| {
         vec![
             Scalar::String(column.name.clone()),
@@ -441,21 +565,31 @@ fn describe_model(catalogs: &Catalogs, name: &ObjectName) -> SqlResult<ShowResul
         ]
     };
     let inputs = model.input.iter().map(|column| row(column, true));
-    let rows: Vec<Vec<Scalar>> = inputs.chain(model.output.iter().map(|column| row(column, false))).collect();
+    let rows: Vec<Vec<Scalar>> = inputs
+        .chain(model.output.iter().map(|column| row(column, false)))
+        .collect();
     let mut columns = vec![
         ("name", LogicalType::STRING),
         ("type", LogicalType::STRING),
         ("null", LogicalType::BOOLEAN),
         ("is input", LogicalType::BOOLEAN),
     ];
-    let commented = rows.iter().any(|row| row.last().is_some_and(|comment| !comment.is_null()));
+    let commented = rows
+        .iter()
+        .any(|row| row.last().is_some_and(|comment| !comment.is_null()));
     if commented {
         columns.push(("comment", LogicalType::STRING));
-        return Ok(ShowResult { schema: Schema::new(columns), rows });
+        return Ok(ShowResult {
+            schema: Schema::new(columns),
+            rows,
+        });
     }
     let rows = rows.into_iter().map(|mut row| {
         row.pop();
         row
     });
-    Ok(ShowResult { schema: Schema::new(columns), rows: rows.collect() })
+    Ok(ShowResult {
+        schema: Schema::new(columns),
+        rows: rows.collect(),
+    })
 }

@@ -16,9 +16,20 @@ pub fn assemble(trees: Vec<Phys>, config: &PlannerConfig) -> Plan {
 }
 
 fn add(plan: &mut Plan, tree: Phys) -> NodeId {
-    let Phys { op, inputs, schema, traits, .. } = tree;
+    let Phys {
+        op,
+        inputs,
+        schema,
+        traits,
+        ..
+    } = tree;
     let inputs: Vec<NodeId> = inputs.into_iter().map(|input| add(plan, input)).collect();
-    let node = Node { op, inputs, schema, traits };
+    let node = Node {
+        op,
+        inputs,
+        schema,
+        traits,
+    };
     let is_shared = !matches!(node.op, Op::Sink { .. } | Op::Collect);
     match plan.nodes.iter().position(|known| is_shared && *known == node) {
         Some(found) => NodeId(found),

@@ -68,12 +68,18 @@ pub fn infer_sink(input: Phys, insert: &BoundInsert, config: &PlannerConfig) -> 
         () if sink.mode.update_before || materialize || !is_exact => vec![Updates::Both],
         () => vec![Updates::After, Updates::Both],
     };
-    let found = candidates.into_iter().find_map(|wanted| satisfy(input.clone(), wanted));
+    let found = candidates
+        .into_iter()
+        .find_map(|wanted| satisfy(input.clone(), wanted));
     let input = found.ok_or_else(no_agreement)?;
-    let is_keyed = !primary_key.is_empty() && (materialize || (!sink.mode.update_before && !made.is_insert_only()));
+    let is_keyed =
+        !primary_key.is_empty() && (materialize || (!sink.mode.update_before && !made.is_insert_only()));
     let input = if is_keyed && config.streaming {
         let traits = input.traits.clone();
-        Phys { traits, ..by_key(input, &primary_key) }
+        Phys {
+            traits,
+            ..by_key(input, &primary_key)
+        }
     } else {
         input
     };
@@ -90,7 +96,11 @@ pub fn infer_sink(input: Phys, insert: &BoundInsert, config: &PlannerConfig) -> 
         length_enforcer: config.length_enforcer,
     };
     let mut root = Phys::on(op, input);
-    root.traits.mode = root.inputs.first().map(|input| input.traits.mode).unwrap_or_default();
+    root.traits.mode = root
+        .inputs
+        .first()
+        .map(|input| input.traits.mode)
+        .unwrap_or_default();
     Ok(finish(root, config))
 }
 
@@ -115,8 +125,14 @@ impl SinkKinds {
         let mode = match connector {
             // print takes both sides of an update, blackhole the new one.
             _ if !ADAPTIVE_SINKS.contains(&connector) => insert.accepts,
-            "blackhole" if has_key => ChangelogMode { update_before: false, ..made },
-            _ => ChangelogMode { update_before: made.update_after, ..made },
+            "blackhole" if has_key => ChangelogMode {
+                update_before: false,
+                ..made
+            },
+            _ => ChangelogMode {
+                update_before: made.update_after,
+                ..made
+            },
         };
         Self { mode }
     }
@@ -149,7 +165,9 @@ impl SinkKinds {
         if primary_key.is_empty() || !self.is_upsert() || !config.streaming {
             return Ok(false);
         }
-        let covered = keys.iter().any(|key| key.iter().all(|column| primary_key.contains(column)));
+        let covered = keys
+            .iter()
+            .any(|key| key.iter().all(|column| primary_key.contains(column)));
         let differs = !covered;
         if differs && insert.on_conflict.is_none() && config.require_on_conflict {
             return Err(self.conflict(primary_key, keys, insert));
@@ -164,11 +182,19 @@ impl SinkKinds {
     fn conflict(&self, primary_key: &[usize], keys: &[Vec<usize>], insert: &BoundInsert) -> SqlError {
         let columns = &insert.table.physical.columns;
         let names = |key: &[usize]| {
-            let names: Vec<&str> = key.iter().filter_map(|i| columns.get(*i)).map(|c| c.name.as_str()).collect();
+            let names: Vec<&str> = key
+                .iter()
+                .filter_map(|i| columns.get(*i))
+                .map(|c| c.name.as_str())
+                .collect();
             format!("[{}]", names.join(", "))
         };
         let upsert: Vec<String> = keys.iter().map(|key| names(key)).collect();
-        let upsert = if upsert.is_empty() { "none".to_owned() } else { upsert.join(", ") };
+        let upsert = if upsert.is_empty() {
+            "none".to_owned()
+        } else {
+            upsert.join(", ")
+        };
         SqlError::at(
             insert.span,
             format!(
@@ -186,7 +212,9 @@ impl SinkKinds {
 }
 
 fn check_conflict_clause(sink: &SinkKinds, insert: &BoundInsert, input: &Phys) -> SqlResult<()> {
-    let Some(behavior) = insert.on_conflict else { return Ok(()) };
+    let Some(behavior) = insert.on_conflict else {
+        return Ok(());
+    };
     if !sink.is_upsert() || insert.table.primary_key.is_empty() {
         let message = format!(
             "ON CONFLICT clause is only allowed for upsert sinks. Table '{}' is none: it takes no updates by a primary key",
@@ -196,10 +224,15 @@ fn check_conflict_clause(sink: &SinkKinds, insert: &BoundInsert, input: &Phys) -
     }
     if behavior != ConflictBehavior::Deduplicate && !all_sources_have_watermarks(input) {
         let message = "ON CONFLICT DO ERROR and DO NOTHING require watermarks on all sources of the query";
-        return Err(SqlError::at(insert.span, message).with_hint("declare a WATERMARK, or use DO DEDUPLICATE"));
+        return Err(
+            SqlError::at(insert.span, message).with_hint("declare a WATERMARK, or use DO DEDUPLICATE")
+        );
     }
     if behavior != ConflictBehavior::Deduplicate {
-        return Err(SqlError { kind: ErrorKind::Unsupported, ..SqlError::unsupported(insert.span, "ON CONFLICT DO ERROR and DO NOTHING") });
+        return Err(SqlError {
+            kind: ErrorKind::Unsupported,
+            ..SqlError::unsupported(insert.span, "ON CONFLICT DO ERROR and DO NOTHING")
+        });
     }
     Ok(())
 }
@@ -222,7 +255,9 @@ fn refuse(requester: &str, refused: ChangelogMode, producer: &Phys) -> SqlResult
         (false, true) => "delete changes",
     };
     let node = describe::node(origin(producer));
-    Err(SqlError::new(format!("{requester} doesn't support consuming {what} which is produced by node {node}")))
+    Err(SqlError::new(format!(
+        "{requester} doesn't support consuming {what} which is produced by node {node}"
+    )))
 }
 
 /// The operator below projections and exchanges that makes the changes.
@@ -239,10 +274,21 @@ const CHANGES: ChangelogMode = ChangelogMode::UPSERT;
 
 /// First pass: sets `mode` to the kinds that each operator makes.
 fn modify_kinds(node: Phys) -> SqlResult<Phys> {
-    let Phys { mut op, inputs, schema, source, .. } = node;
-    let inputs = inputs.into_iter().map(modify_kinds).collect::<SqlResult<Vec<_>>>()?;
+    let Phys {
+        mut op,
+        inputs,
+        schema,
+        source,
+        ..
+    } = node;
+    let inputs = inputs
+        .into_iter()
+        .map(modify_kinds)
+        .collect::<SqlResult<Vec<_>>>()?;
     let of = |i: usize| inputs.get(i).map_or(INSERTS, |input| input.traits.mode);
-    let all = inputs.iter().fold(INSERTS, |mode, input| mode.union(input.traits.mode));
+    let all = inputs
+        .iter()
+        .fold(INSERTS, |mode, input| mode.union(input.traits.mode));
     let takes_back = !all.is_insert_only();
     if let Some(requester) = append_only(&op) {
         for input in &inputs {
@@ -250,31 +296,71 @@ fn modify_kinds(node: Phys) -> SqlResult<Phys> {
         }
     }
     let mode = match &mut op {
-        Op::Scan { .. } => ChangelogMode { update_before: false, ..source },
-        Op::GroupAggregate { retract_input, bounded, .. } => {
+        Op::Scan { .. } => ChangelogMode {
+            update_before: false,
+            ..source
+        },
+        Op::GroupAggregate {
+            retract_input,
+            bounded,
+            ..
+        } => {
             *retract_input = takes_back;
-            let updates = ChangelogMode { update_after: true, delete: takes_back, ..INSERTS };
+            let updates = ChangelogMode {
+                update_after: true,
+                delete: takes_back,
+                ..INSERTS
+            };
             if *bounded { INSERTS } else { updates }
         }
         Op::WindowAggregate { retract_input, .. } => {
             *retract_input = takes_back;
             INSERTS
         }
-        Op::Rank { retract_input, bounded, window_end, .. } => {
+        Op::Rank {
+            retract_input,
+            bounded,
+            window_end,
+            ..
+        } => {
             *retract_input = takes_back;
-            if *bounded || window_end.is_some() { INSERTS } else { CHANGES }
+            if *bounded || window_end.is_some() {
+                INSERTS
+            } else {
+                CHANGES
+            }
         }
-        Op::SortLimit { retract_input, bounded, .. } => {
+        Op::SortLimit {
+            retract_input,
+            bounded,
+            ..
+        } => {
             *retract_input = takes_back;
             if *bounded { INSERTS } else { CHANGES }
         }
-        Op::Deduplicate { keep_last, window_end, .. } => {
+        Op::Deduplicate {
+            keep_last,
+            window_end,
+            ..
+        } => {
             let appends = window_end.is_some() || (!*keep_last && !takes_back);
             if appends { INSERTS } else { CHANGES }
         }
-        Op::Limit { .. } => if takes_back { CHANGES } else { INSERTS },
-        Op::Over { event_time, bounded, .. } => {
-            if event_time.is_some() || *bounded { INSERTS } else { CHANGES }
+        Op::Limit { .. } => {
+            if takes_back {
+                CHANGES
+            } else {
+                INSERTS
+            }
+        }
+        Op::Over {
+            event_time, bounded, ..
+        } => {
+            if event_time.is_some() || *bounded {
+                INSERTS
+            } else {
+                CHANGES
+            }
         }
         Op::Join { kind, bounded, .. } => match kind {
             _ if *bounded => INSERTS,
@@ -283,11 +369,25 @@ fn modify_kinds(node: Phys) -> SqlResult<Phys> {
         },
         Op::TemporalJoin { .. } | Op::LookupJoin { .. } => of(0),
         Op::ChangelogNormalize { .. } => CHANGES,
-        Op::IntervalJoin { .. } | Op::WindowJoin { .. } | Op::TemporalSort { .. } | Op::Values { .. } => INSERTS,
+        Op::IntervalJoin { .. } | Op::WindowJoin { .. } | Op::TemporalSort { .. } | Op::Values { .. } => {
+            INSERTS
+        }
         _ => all,
     };
-    let mode = ChangelogMode { update_before: false, ..mode };
-    Ok(Phys { op, inputs, schema, source, traits: ChangelogTraits { mode, upsert_keys: Vec::new() } })
+    let mode = ChangelogMode {
+        update_before: false,
+        ..mode
+    };
+    Ok(Phys {
+        op,
+        inputs,
+        schema,
+        source,
+        traits: ChangelogTraits {
+            mode,
+            upsert_keys: Vec::new(),
+        },
+    })
 }
 
 /// Who takes only insertions, by the name that messages use.
@@ -296,25 +396,47 @@ fn append_only(op: &Op) -> Option<&'static str> {
         Op::IntervalJoin { .. } => Some("IntervalJoin"),
         Op::WindowJoin { .. } => Some("WindowJoin"),
         Op::TemporalSort { .. } => Some("Sort"),
-        Op::Over { event_time: Some(_), bounded: false, .. } => Some("OverAggregate"),
-        Op::Rank { window_end: Some(_), .. } => Some("WindowRank"),
-        Op::Deduplicate { window_end: Some(_), .. } => Some("WindowDeduplicate"),
+        Op::Over {
+            event_time: Some(_),
+            bounded: false,
+            ..
+        } => Some("OverAggregate"),
+        Op::Rank {
+            window_end: Some(_), ..
+        } => Some("WindowRank"),
+        Op::Deduplicate {
+            window_end: Some(_), ..
+        } => Some("WindowDeduplicate"),
         _ => None,
     }
 }
 
 /// `-U` and `+U` if there are updates at all.
 fn wanted_both(node: &Phys) -> Updates {
-    if node.traits.mode.has_updates() { Updates::Both } else { Updates::None }
+    if node.traits.mode.has_updates() {
+        Updates::Both
+    } else {
+        Updates::None
+    }
 }
 
 fn wanted_after(node: &Phys) -> Updates {
-    if node.traits.mode.has_updates() { Updates::After } else { Updates::None }
+    if node.traits.mode.has_updates() {
+        Updates::After
+    } else {
+        Updates::None
+    }
 }
 
 /// Second pass: the tree with its updates in the wanted form, or `None` if it cannot make them so.
 fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
-    let Phys { mut op, inputs, schema, source, mut traits } = node;
+    let Phys {
+        mut op,
+        inputs,
+        schema,
+        source,
+        mut traits,
+    } = node;
     let has_updates = traits.mode.has_updates();
     let wanted = if has_updates { wanted } else { Updates::None };
     let wants_both = wanted == Updates::Both;
@@ -325,7 +447,13 @@ fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
                 return None;
             }
             traits.mode.update_before = makes_both && has_updates;
-            let scan = Phys { op, inputs, schema, source, traits };
+            let scan = Phys {
+                op,
+                inputs,
+                schema,
+                source,
+                traits,
+            };
             // Nobody needs the old rows: drop them early.
             let drops = wanted == Updates::After && makes_both;
             return Some(if drops { without_before(scan) } else { scan });
@@ -349,7 +477,11 @@ fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
             }
             all_of(inputs, wanted_both)?
         }
-        Op::Join { left_keys, right_keys, .. } => {
+        Op::Join {
+            left_keys,
+            right_keys,
+            ..
+        } => {
             let keys = [left_keys.clone(), right_keys.clone()];
             join_inputs(inputs, &keys, wanted)?
         }
@@ -361,7 +493,10 @@ fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
             let right = satisfy(right.clone(), right_wanted).or_else(|| satisfy(right, fallback))?;
             vec![satisfy(left, wanted)?, right]
         }
-        Op::Calc { condition: Some(condition), .. } => {
+        Op::Calc {
+            condition: Some(condition),
+            ..
+        } => {
             let input = inputs.into_iter().next()?;
             if wanted == Updates::After && !is_on_upsert_key(condition, &input) {
                 return None;
@@ -372,13 +507,23 @@ fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
         _ => inputs
             .into_iter()
             .map(|input| {
-                let own = if input.traits.mode.has_updates() { wanted } else { Updates::None };
+                let own = if input.traits.mode.has_updates() {
+                    wanted
+                } else {
+                    Updates::None
+                };
                 satisfy(input, own)
             })
             .collect::<Option<Vec<_>>>()?,
     };
     traits.mode.update_before = wants_both;
-    Some(Phys { op, inputs, schema, source, traits })
+    Some(Phys {
+        op,
+        inputs,
+        schema,
+        source,
+        traits,
+    })
 }
 
 fn all_of(inputs: Vec<Phys>, wanted: impl Fn(&Phys) -> Updates) -> Option<Vec<Phys>> {
@@ -401,7 +546,9 @@ fn join_inputs(inputs: Vec<Phys>, keys: &[Vec<usize>; 2], wanted: Updates) -> Op
                 let own = wanted_both(&input);
                 return satisfy(input, own);
             }
-            let contains = unique_keys(&input).iter().any(|key| keys.iter().all(|column| key.contains(column)));
+            let contains = unique_keys(&input)
+                .iter()
+                .any(|key| keys.iter().all(|column| key.contains(column)));
             if input.traits.mode.has_updates() && !contains {
                 return None;
             }
@@ -417,19 +564,28 @@ fn is_on_upsert_key(condition: &Expr, input: &Phys) -> bool {
         return true;
     }
     let columns = condition.columns();
-    upsert_keys(input).iter().any(|key| columns.iter().all(|column| key.contains(column)))
+    upsert_keys(input)
+        .iter()
+        .any(|key| columns.iter().all(|column| key.contains(column)))
 }
 
 fn without_before(scan: Phys) -> Phys {
     let mut dropped = Phys::on(Op::DropUpdateBefore, scan);
-    dropped.traits.mode = ChangelogMode { update_before: false, ..dropped.inputs[0].traits.mode };
+    dropped.traits.mode = ChangelogMode {
+        update_before: false,
+        ..dropped.inputs[0].traits.mode
+    };
     dropped
 }
 
 /// Notes the upsert keys of every operator, and merges what the negotiation left doubled.
 fn finish(node: Phys, config: &PlannerConfig) -> Phys {
     let upsert = upsert_keys(&node);
-    let inputs: Vec<Phys> = node.inputs.into_iter().map(|input| finish(input, config)).collect();
+    let inputs: Vec<Phys> = node
+        .inputs
+        .into_iter()
+        .map(|input| finish(input, config))
+        .collect();
     let mut node = Phys { inputs, ..node };
     node.traits.upsert_keys = upsert;
     // Two exchanges in a row: the upper one decides.

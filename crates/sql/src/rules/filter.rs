@@ -13,50 +13,121 @@ use crate::rules::windows;
 
 /// `rel` where all of `conditions` hold, these as far down as they can go.
 pub fn push(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Rel {
-    let Rel { kind, mut inputs, schema } = rel;
+    let Rel {
+        kind,
+        mut inputs,
+        schema,
+    } = rel;
     match kind {
         RelKind::Filter { condition } => {
-            let Some(input) = inputs.pop() else { return Rel { kind: RelKind::Filter { condition }, inputs, schema } };
+            let Some(input) = inputs.pop() else {
+                return Rel {
+                    kind: RelKind::Filter { condition },
+                    inputs,
+                    schema,
+                };
+            };
             let all = conjuncts(condition).into_iter().chain(conditions).collect();
             push(input, all, config)
         }
         RelKind::Project { exprs } => {
             let (down, up) = split(conditions, |c| through_projection(c, &exprs));
-            let input = inputs.into_iter().map(|input| push(input, down.clone(), config)).collect();
-            above(Rel { kind: RelKind::Project { exprs }, inputs: input, schema }, up)
+            let input = inputs
+                .into_iter()
+                .map(|input| push(input, down.clone(), config))
+                .collect();
+            above(
+                Rel {
+                    kind: RelKind::Project { exprs },
+                    inputs: input,
+                    schema,
+                },
+                up,
+            )
         }
         RelKind::Union => {
-            let inputs = inputs.into_iter().map(|input| push(input, conditions.clone(), config)).collect();
-            Rel { kind: RelKind::Union, inputs, schema }
+            let inputs = inputs
+                .into_iter()
+                .map(|input| push(input, conditions.clone(), config))
+                .collect();
+            Rel {
+                kind: RelKind::Union,
+                inputs,
+                schema,
+            }
         }
         RelKind::Join(_) => push_into_join(Rel { kind, inputs, schema }, conditions, config),
         RelKind::Over(over) => push_into_over(*over, inputs, schema, conditions, config),
         RelKind::Rank(rank) => {
             let partition = rank.partition.clone();
-            keep_over(Rel { kind: RelKind::Rank(rank), inputs, schema }, conditions, &partition, config)
+            keep_over(
+                Rel {
+                    kind: RelKind::Rank(rank),
+                    inputs,
+                    schema,
+                },
+                conditions,
+                &partition,
+                config,
+            )
         }
         RelKind::Aggregate(aggregate) => {
-            let rel = Rel { kind: RelKind::Aggregate(aggregate), inputs, schema };
+            let rel = Rel {
+                kind: RelKind::Aggregate(aggregate),
+                inputs,
+                schema,
+            };
             push_into_aggregate(rel, conditions, config)
         }
         RelKind::Window { .. } | RelKind::Correlate { .. } => {
             let width = inputs.first().map_or(0, |input| input.schema.len());
-            let (down, up) = conditions.into_iter().partition(|c| is_below(c, width) && is_movable(c));
-            let inputs = inputs.into_iter().map(|input| push(input, Clone::clone(&down), config)).collect();
+            let (down, up) = conditions
+                .into_iter()
+                .partition(|c| is_below(c, width) && is_movable(c));
+            let inputs = inputs
+                .into_iter()
+                .map(|input| push(input, Clone::clone(&down), config))
+                .collect();
             above(Rel { kind, inputs, schema }, up)
         }
         RelKind::Scan(mut scan) => {
             if scan.changelog.is_insert_only() {
-                scan.filters.extend(conditions.iter().filter(|c| is_movable(c)).cloned());
+                scan.filters
+                    .extend(conditions.iter().filter(|c| is_movable(c)).cloned());
             }
-            above(Rel { kind: RelKind::Scan(scan), inputs, schema }, conditions)
+            above(
+                Rel {
+                    kind: RelKind::Scan(scan),
+                    inputs,
+                    schema,
+                },
+                conditions,
+            )
         }
-        RelKind::Sort { keys, offset: 0, fetch: None } => {
-            let inputs = inputs.into_iter().map(|input| push(input, conditions.clone(), config)).collect();
-            Rel { kind: RelKind::Sort { keys, offset: 0, fetch: None }, inputs, schema }
+        RelKind::Sort {
+            keys,
+            offset: 0,
+            fetch: None,
+        } => {
+            let inputs = inputs
+                .into_iter()
+                .map(|input| push(input, conditions.clone(), config))
+                .collect();
+            Rel {
+                kind: RelKind::Sort {
+                    keys,
+                    offset: 0,
+                    fetch: None,
+                },
+                inputs,
+                schema,
+            }
         }
         kind @ (RelKind::Watermark { .. } | RelKind::Sort { .. } | RelKind::Values { .. }) => {
-            let inputs = inputs.into_iter().map(|input| push(input, Vec::new(), config)).collect();
+            let inputs = inputs
+                .into_iter()
+                .map(|input| push(input, Vec::new(), config))
+                .collect();
             above(Rel { kind, inputs, schema }, conditions)
         }
     }
@@ -108,7 +179,10 @@ pub fn is_cheap(expr: &Expr) -> bool {
 
 /// The condition over the projection's input, if what it reads is cheap.
 fn through_projection(condition: &Expr, exprs: &[Expr]) -> Option<Expr> {
-    let reads_cheap = condition.columns().iter().all(|i| exprs.get(*i).is_some_and(is_cheap));
+    let reads_cheap = condition
+        .columns()
+        .iter()
+        .all(|i| exprs.get(*i).is_some_and(is_cheap));
     if !reads_cheap || !is_movable(condition) {
         return None;
     }
@@ -124,9 +198,17 @@ pub fn substitute(expr: Expr, columns: &[Expr]) -> Expr {
 }
 
 fn push_into_join(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Rel {
-    let Rel { kind, mut inputs, schema } = rel;
+    let Rel {
+        kind,
+        mut inputs,
+        schema,
+    } = rel;
     let (RelKind::Join(mut join), Some(right), Some(left)) = (kind, inputs.pop(), inputs.pop()) else {
-        return Rel { kind: RelKind::Union, inputs, schema };
+        return Rel {
+            kind: RelKind::Union,
+            inputs,
+            schema,
+        };
     };
     let width = left.schema.len();
     let total = width + right.schema.len();
@@ -145,7 +227,9 @@ fn push_into_join(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Re
             JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti if is_left(&condition) => {
                 to_left.push(condition);
             }
-            JoinKind::Inner | JoinKind::Right if is_right(&condition) && right_moves => to_right.push(condition),
+            JoinKind::Inner | JoinKind::Right if is_right(&condition) && right_moves => {
+                to_right.push(condition)
+            }
             JoinKind::Inner => on_join.push(condition),
             _ => up.push(condition),
         }
@@ -164,13 +248,27 @@ fn push_into_join(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Re
             _ => on_join.push(condition),
         }
     }
-    let to_right = to_right.into_iter().map(|c| c.remap_columns(&|i| i - width)).collect();
+    let to_right = to_right
+        .into_iter()
+        .map(|c| c.remap_columns(&|i| i - width))
+        .collect();
     let (left, right) = (push(left, to_left, config), push(right, to_right, config));
     join.condition = and_all(on_join);
     let joined = join_schema(join.kind, &left.schema, &right.schema);
     // An outer join that became an inner one pads nothing; the columns keep the types that are known above.
-    let schema = if joined.len() == schema.len() { schema } else { joined };
-    above(Rel { kind: RelKind::Join(join), inputs: vec![left, right], schema }, up)
+    let schema = if joined.len() == schema.len() {
+        schema
+    } else {
+        joined
+    };
+    above(
+        Rel {
+            kind: RelKind::Join(join),
+            inputs: vec![left, right],
+            schema,
+        },
+        up,
+    )
 }
 
 /// An outer join whose padded rows the conditions refuse is not that outer.
@@ -191,8 +289,12 @@ fn strengthened(kind: JoinKind, conditions: &[Expr], width: usize, total: usize)
 
 /// Whether the condition cannot be TRUE when all columns of `side` are NULL.
 fn refuses_nulls(condition: &Expr, side: std::ops::Range<usize>) -> bool {
-    let is_strict_comparison =
-        |f: &str| matches!(f, "=" | "<>" | "<" | "<=" | ">" | ">=" | "LIKE" | "IS NOT NULL" | "IS TRUE" | "SIMILAR TO");
+    let is_strict_comparison = |f: &str| {
+        matches!(
+            f,
+            "=" | "<>" | "<" | "<=" | ">" | ">=" | "LIKE" | "IS NOT NULL" | "IS TRUE" | "SIMILAR TO"
+        )
+    };
     match condition {
         Expr::Call { function, args, .. } if is_strict_comparison(function) => {
             args.iter().any(|arg| is_null_with(arg, &side))
@@ -209,7 +311,9 @@ fn is_null_with(expr: &Expr, side: &std::ops::Range<usize>) -> bool {
     match expr {
         Expr::Column { index, .. } => side.contains(index),
         Expr::Cast { input, .. } | Expr::Field { input, .. } => is_null_with(input, side),
-        Expr::Call { function, args, .. } if matches!(function.as_str(), "+" | "-" | "*" | "/" | "%" | "UPPER" | "LOWER") => {
+        Expr::Call { function, args, .. }
+            if matches!(function.as_str(), "+" | "-" | "*" | "/" | "%" | "UPPER" | "LOWER") =>
+        {
             args.iter().any(|arg| is_null_with(arg, side))
         }
         _ => false,
@@ -230,7 +334,10 @@ fn push_into_aggregate(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) 
         is_plain && on_keys && !c.columns().is_empty() && is_movable(c)
     });
     let down: Vec<Expr> = down.into_iter().map(|c| c.remap_columns(&|i| keys[i])).collect();
-    let inputs = inputs.into_iter().map(|input| push(input, down.clone(), config)).collect();
+    let inputs = inputs
+        .into_iter()
+        .map(|input| push(input, down.clone(), config))
+        .collect();
     above(Rel { kind, inputs, schema }, up)
 }
 
@@ -241,7 +348,11 @@ fn keep_over(rel: Rel, conditions: Vec<Expr>, partition: &[usize], config: &Plan
         !columns.is_empty() && columns.iter().all(|i| partition.contains(i)) && is_movable(c)
     };
     let (down, up): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(on_partition);
-    let inputs = rel.inputs.into_iter().map(|input| push(input, down.clone(), config)).collect();
+    let inputs = rel
+        .inputs
+        .into_iter()
+        .map(|input| push(input, down.clone(), config))
+        .collect();
     above(Rel { inputs, ..rel }, up)
 }
 
@@ -259,18 +370,52 @@ fn push_into_over(
     };
     let partition = over.partition.clone();
     let Some(kind) = kind else {
-        return keep_over(Rel { kind: RelKind::Over(Box::new(over)), inputs, schema }, conditions, &partition, config);
+        return keep_over(
+            Rel {
+                kind: RelKind::Over(Box::new(over)),
+                inputs,
+                schema,
+            },
+            conditions,
+            &partition,
+            config,
+        );
     };
-    let (ranks, rest): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(|c| c.columns().contains(&width));
+    let (ranks, rest): (Vec<Expr>, Vec<Expr>) =
+        conditions.into_iter().partition(|c| c.columns().contains(&width));
     if let Some((RankRange::Constant { from: 1, to: 0 }, _)) = rank_range(&ranks, width) {
-        return Rel { kind: RelKind::Values { rows: Vec::new() }, inputs: Vec::new(), schema };
+        return Rel {
+            kind: RelKind::Values { rows: Vec::new() },
+            inputs: Vec::new(),
+            schema,
+        };
     }
     let Some((range, left_over)) = rank_range(&ranks, width) else {
         let all = ranks.into_iter().chain(rest).collect();
-        return keep_over(Rel { kind: RelKind::Over(Box::new(over)), inputs, schema }, all, &partition, config);
+        return keep_over(
+            Rel {
+                kind: RelKind::Over(Box::new(over)),
+                inputs,
+                schema,
+            },
+            all,
+            &partition,
+            config,
+        );
     };
-    let rank = Rank { kind, partition: over.partition, order: over.order, range, rank_output: true, span: over.span };
-    let rel = Rel { kind: RelKind::Rank(Box::new(rank)), inputs, schema };
+    let rank = Rank {
+        kind,
+        partition: over.partition,
+        order: over.order,
+        range,
+        rank_output: true,
+        span: over.span,
+    };
+    let rel = Rel {
+        kind: RelKind::Rank(Box::new(rank)),
+        inputs,
+        schema,
+    };
     let all = left_over.into_iter().chain(rest).collect();
     keep_over(rel, all, &partition, config)
 }
@@ -304,10 +449,22 @@ fn rank_range(conditions: &[Expr], rank: usize) -> Option<(RankRange, Vec<Expr>)
         }
     }
     match (to, variable) {
-        (Some(to), None) if to >= from => Some((RankRange::Constant { from: from as u64, to: to as u64 }, rest)),
+        (Some(to), None) if to >= from => Some((
+            RankRange::Constant {
+                from: from as u64,
+                to: to as u64,
+            },
+            rest,
+        )),
         (Some(_), None) => Some((RankRange::Constant { from: 1, to: 0 }, rest)),
         (None, Some(column)) if from == 1 => Some((RankRange::Variable { column }, rest)),
-        (None, None) if from > 1 => Some((RankRange::Constant { from: from as u64, to: RANK_END_NONE }, rest)),
+        (None, None) if from > 1 => Some((
+            RankRange::Constant {
+                from: from as u64,
+                to: RANK_END_NONE,
+            },
+            rest,
+        )),
         _ => None,
     }
 }
@@ -322,8 +479,12 @@ enum Bound {
 
 /// `rank op bound`, turned round if the rank stands on the right.
 fn comparison(condition: &Expr, rank: usize) -> Option<(&str, Bound)> {
-    let Expr::Call { function, args, .. } = condition else { return None };
-    let [left, right] = args.as_slice() else { return None };
+    let Expr::Call { function, args, .. } = condition else {
+        return None;
+    };
+    let [left, right] = args.as_slice() else {
+        return None;
+    };
     let is_rank = |e: &Expr| matches!(uncast(e), Expr::Column { index, .. } if *index == rank);
     let bound = |e: &Expr| match uncast(e) {
         Expr::Literal { value, .. } => bound_value(value),
@@ -363,9 +524,11 @@ pub fn constant_rank(range: RankRange) -> Option<Expr> {
     match range {
         RankRange::Constant { from, to } if from == to => {
             let ty = LogicalType::not_null(TypeKind::BigInt);
-            Some(Expr::literal(Scalar::BigInt(i64::try_from(from).unwrap_or(i64::MAX)), ty))
+            Some(Expr::literal(
+                Scalar::BigInt(i64::try_from(from).unwrap_or(i64::MAX)),
+                ty,
+            ))
         }
         _ => None,
     }
 }
-

@@ -11,9 +11,9 @@ pub fn fold_rel(rel: Rel, config: &PlannerConfig) -> Rel {
     let Rel { kind, inputs, schema } = rel;
     let inputs: Vec<Rel> = inputs.into_iter().map(|input| fold_rel(input, config)).collect();
     let kind = match kind {
-        RelKind::Project { exprs } => {
-            RelKind::Project { exprs: exprs.into_iter().map(|expr| fold(expr, config)).collect() }
-        }
+        RelKind::Project { exprs } => RelKind::Project {
+            exprs: exprs.into_iter().map(|expr| fold(expr, config)).collect(),
+        },
         RelKind::Filter { condition } => {
             let condition = fold(condition, config);
             if is_true(&condition)
@@ -25,17 +25,29 @@ pub fn fold_rel(rel: Rel, config: &PlannerConfig) -> Rel {
         }
         RelKind::Values { rows } => {
             let fold_row = |row: Vec<Expr>| row.into_iter().map(|expr| fold(expr, config)).collect();
-            RelKind::Values { rows: rows.into_iter().map(fold_row).collect() }
+            RelKind::Values {
+                rows: rows.into_iter().map(fold_row).collect(),
+            }
         }
         RelKind::Join(mut join) => {
-            join.condition = join.condition.map(|condition| fold(condition, config)).filter(|c| !is_true(c));
+            join.condition = join
+                .condition
+                .map(|condition| fold(condition, config))
+                .filter(|c| !is_true(c));
             RelKind::Join(join)
         }
-        RelKind::Correlate { function, args, outer, condition } => RelKind::Correlate {
+        RelKind::Correlate {
+            function,
+            args,
+            outer,
+            condition,
+        } => RelKind::Correlate {
             function,
             args: args.into_iter().map(|expr| fold(expr, config)).collect(),
             outer,
-            condition: condition.map(|condition| fold(condition, config)).filter(|c| !is_true(c)),
+            condition: condition
+                .map(|condition| fold(condition, config))
+                .filter(|c| !is_true(c)),
         },
         other => other,
     };
@@ -48,9 +60,21 @@ pub fn fold(expr: Expr, config: &PlannerConfig) -> Expr {
 }
 
 pub fn is_true(expr: &Expr) -> bool {
-    matches!(expr, Expr::Literal { value: Scalar::Boolean(true), .. })
+    matches!(
+        expr,
+        Expr::Literal {
+            value: Scalar::Boolean(true),
+            ..
+        }
+    )
 }
 
 pub fn is_false(expr: &Expr) -> bool {
-    matches!(expr, Expr::Literal { value: Scalar::Boolean(false), .. })
+    matches!(
+        expr,
+        Expr::Literal {
+            value: Scalar::Boolean(false),
+            ..
+        }
+    )
 }

@@ -21,7 +21,12 @@ pub fn upsert_keys(node: &Phys) -> Vec<Vec<usize>> {
 }
 
 fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
-    let input = || node.inputs.first().map(|input| derive(input, upsert)).unwrap_or_default();
+    let input = || {
+        node.inputs
+            .first()
+            .map(|input| derive(input, upsert))
+            .unwrap_or_default()
+    };
     let width = node.schema.len();
     let keys = match &node.op {
         Op::Scan { table, columns, .. } => {
@@ -29,11 +34,20 @@ fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
             let key: Option<Vec<usize>> = table.primary_key.iter().map(place).collect();
             key.filter(|key| !key.is_empty()).into_iter().collect()
         }
-        Op::Calc { projections, .. } => input().iter().filter_map(|key| through(key, projections)).collect(),
+        Op::Calc { projections, .. } => input()
+            .iter()
+            .filter_map(|key| through(key, projections))
+            .collect(),
         Op::GroupAggregate { keys, .. } => vec![(0..keys.len()).collect()],
-        Op::WindowAggregate { keys, aggregates, properties, .. } => {
+        Op::WindowAggregate {
+            keys,
+            aggregates,
+            properties,
+            ..
+        } => {
             let first = keys.len() + aggregates.len();
-            let bound = |wanted: WindowProperty| properties.iter().position(|p| *p == wanted).map(|i| first + i);
+            let bound =
+                |wanted: WindowProperty| properties.iter().position(|p| *p == wanted).map(|i| first + i);
             [WindowProperty::Start, WindowProperty::End, WindowProperty::Time]
                 .into_iter()
                 .filter_map(bound)
@@ -41,7 +55,12 @@ fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
                 .collect()
         }
         Op::Deduplicate { keys, .. } => vec![sorted(keys.clone())],
-        Op::Rank { partition, range, rank_output, .. } => {
+        Op::Rank {
+            partition,
+            range,
+            rank_output,
+            ..
+        } => {
             let mut found: Vec<Vec<usize>> = input();
             if upsert {
                 found.retain(|key| partition.iter().all(|column| key.contains(column)));
@@ -53,16 +72,34 @@ fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
             }
             found
         }
-        Op::Exchange { distribution: Distribution::Hash(by) } if upsert => {
-            input().into_iter().filter(|key| by.iter().all(|column| key.contains(column))).collect()
-        }
-        Op::Exchange { distribution: Distribution::Rebalance } if upsert => Vec::new(),
+        Op::Exchange {
+            distribution: Distribution::Hash(by),
+        } if upsert => input()
+            .into_iter()
+            .filter(|key| by.iter().all(|column| key.contains(column)))
+            .collect(),
+        Op::Exchange {
+            distribution: Distribution::Rebalance,
+        } if upsert => Vec::new(),
         Op::ChangelogNormalize { keys, .. } => vec![sorted(keys.clone())],
-        Op::Join { kind, left_keys, right_keys, .. } => joined(node, *kind, left_keys, right_keys, upsert),
-        Op::TemporalJoin { .. } | Op::IntervalJoin { kind: JoinKind::Semi | JoinKind::Anti, .. } => input(),
-        Op::WindowJoin { kind: JoinKind::Semi | JoinKind::Anti, .. } => input(),
+        Op::Join {
+            kind,
+            left_keys,
+            right_keys,
+            ..
+        } => joined(node, *kind, left_keys, right_keys, upsert),
+        Op::TemporalJoin { .. }
+        | Op::IntervalJoin {
+            kind: JoinKind::Semi | JoinKind::Anti,
+            ..
+        } => input(),
+        Op::WindowJoin {
+            kind: JoinKind::Semi | JoinKind::Anti,
+            ..
+        } => input(),
         Op::WindowTableFunction { .. } => {
-            let with_window = |key: Vec<usize>| sorted(key.into_iter().chain([width - 3, width - 2]).collect());
+            let with_window =
+                |key: Vec<usize>| sorted(key.into_iter().chain([width - 3, width - 2]).collect());
             input().into_iter().map(with_window).collect()
         }
         Op::WatermarkAssigner { .. }
@@ -93,20 +130,34 @@ fn sorted(mut columns: Vec<usize>) -> Vec<usize> {
 /// The key behind a projection that passes all its columns on.
 fn through(key: &[usize], projections: &[Expr]) -> Option<Vec<usize>> {
     let place = |column: &usize| {
-        projections.iter().position(|e| matches!(e, Expr::Column { index, .. } if index == column))
+        projections
+            .iter()
+            .position(|e| matches!(e, Expr::Column { index, .. } if index == column))
     };
     key.iter().map(place).collect::<Option<Vec<_>>>().map(sorted)
 }
 
-fn joined(node: &Phys, kind: JoinKind, left_keys: &[usize], right_keys: &[usize], upsert: bool) -> Vec<Vec<usize>> {
-    let [left, right] = node.inputs.as_slice() else { return Vec::new() };
+fn joined(
+    node: &Phys,
+    kind: JoinKind,
+    left_keys: &[usize],
+    right_keys: &[usize],
+    upsert: bool,
+) -> Vec<Vec<usize>> {
+    let [left, right] = node.inputs.as_slice() else {
+        return Vec::new();
+    };
     let (left_unique, right_unique) = (derive(left, upsert), derive(right, upsert));
     if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
         return left_unique;
     }
     let width = left.schema.len();
-    let is_unique = |keys: &[Vec<usize>], by: &[usize]| keys.iter().any(|key| key.iter().all(|c| by.contains(c)));
-    let shifted: Vec<Vec<usize>> = right_unique.iter().map(|key| key.iter().map(|c| c + width).collect()).collect();
+    let is_unique =
+        |keys: &[Vec<usize>], by: &[usize]| keys.iter().any(|key| key.iter().all(|c| by.contains(c)));
+    let shifted: Vec<Vec<usize>> = right_unique
+        .iter()
+        .map(|key| key.iter().map(|c| c + width).collect())
+        .collect();
     let mut found = Vec::new();
     // A side that is unique by the join key adds at most one row to each row of the other side.
     if is_unique(&derive(right, false), right_keys) && !matches!(kind, JoinKind::Right | JoinKind::Full) {

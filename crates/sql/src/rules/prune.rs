@@ -27,11 +27,20 @@ fn prune(rel: Rel, needed: &[bool]) -> (Rel, Moved) {
         RelKind::Scan(mut scan) => {
             // A row without columns still counts, but a scan of nothing cannot be decoded: one column stays.
             let mut needed = needed.to_vec();
-            scan.filters.iter().flat_map(Expr::columns).for_each(|i| mark(&mut needed, i));
+            scan.filters
+                .iter()
+                .flat_map(Expr::columns)
+                .for_each(|i| mark(&mut needed, i));
             // Changes by key need the key, whoever reads the columns.
             if !scan.changelog.is_insert_only() {
-                let key = |i: usize| scan.columns.get(i).is_some_and(|c| scan.table.primary_key.contains(c));
-                (0..scan.columns.len()).filter(|i| key(*i)).for_each(|i| mark(&mut needed, i));
+                let key = |i: usize| {
+                    scan.columns
+                        .get(i)
+                        .is_some_and(|c| scan.table.primary_key.contains(c))
+                };
+                (0..scan.columns.len())
+                    .filter(|i| key(*i))
+                    .for_each(|i| mark(&mut needed, i));
             }
             if !needed.contains(&true)
                 && let Some(first) = needed.first_mut()
@@ -40,20 +49,45 @@ fn prune(rel: Rel, needed: &[bool]) -> (Rel, Moved) {
             }
             let (order, moved) = kept(&needed);
             let physical = scan.columns.len();
-            let columns = order.iter().filter(|i| **i < physical).map(|i| scan.columns[*i]).collect();
-            let metadata = order.iter().filter(|i| **i >= physical).map(|i| scan.metadata[*i - physical].clone());
+            let columns = order
+                .iter()
+                .filter(|i| **i < physical)
+                .map(|i| scan.columns[*i])
+                .collect();
+            let metadata = order
+                .iter()
+                .filter(|i| **i >= physical)
+                .map(|i| scan.metadata[*i - physical].clone());
             scan.metadata = metadata.collect();
             scan.columns = columns;
             scan.filters = scan.filters.into_iter().map(|f| remap(f, &moved)).collect();
-            (Rel { kind: RelKind::Scan(scan), inputs, schema: schema.project(&order) }, moved)
+            (
+                Rel {
+                    kind: RelKind::Scan(scan),
+                    inputs,
+                    schema: schema.project(&order),
+                },
+                moved,
+            )
         }
         RelKind::Values { rows } => {
             let (order, moved) = kept(needed);
             let pick = |row: Vec<Expr>| order.iter().map(|i| row[*i].clone()).collect();
             let rows = rows.into_iter().map(pick).collect();
-            (Rel { kind: RelKind::Values { rows }, inputs, schema: schema.project(&order) }, moved)
+            (
+                Rel {
+                    kind: RelKind::Values { rows },
+                    inputs,
+                    schema: schema.project(&order),
+                },
+                moved,
+            )
         }
-        RelKind::Watermark { rowtime, expr, idle_timeout_ms } => {
+        RelKind::Watermark {
+            rowtime,
+            expr,
+            idle_timeout_ms,
+        } => {
             let mut needed = needed.to_vec();
             mark(&mut needed, rowtime);
             expr.columns().into_iter().for_each(|i| mark(&mut needed, i));
@@ -66,7 +100,12 @@ fn prune(rel: Rel, needed: &[bool]) -> (Rel, Moved) {
             let schema = moved_schema(&schema, &moved, input.schema.len());
             (Rel::new(kind, vec![input], schema), moved)
         }
-        RelKind::Window { time, kind, partition, span } => {
+        RelKind::Window {
+            time,
+            kind,
+            partition,
+            span,
+        } => {
             let width = schema.len() - 3;
             let mut below = needed[..width].to_vec();
             mark(&mut below, time);
@@ -74,26 +113,42 @@ fn prune(rel: Rel, needed: &[bool]) -> (Rel, Moved) {
             let (input, mut moved) = prune_only(inputs, &below);
             let now = input.schema.len();
             let partition = partition.into_iter().map(|i| at(&moved, i)).collect();
-            let kind = RelKind::Window { time: at(&moved, time), kind, partition, span };
+            let kind = RelKind::Window {
+                time: at(&moved, time),
+                kind,
+                partition,
+                span,
+            };
             moved.extend((0..3).map(|i| Some(now + i)));
             let schema = moved_schema(&schema, &moved, now + 3);
             (Rel::new(kind, vec![input], schema), moved)
         }
         RelKind::Aggregate(aggregate) => prune_aggregate(*aggregate, inputs, schema, needed),
         RelKind::Join(join) => prune_join(*join, inputs, schema, needed),
-        RelKind::Correlate { function, args, outer, condition } => {
-            prune_correlate((function, args, outer, condition), inputs, schema, needed)
-        }
+        RelKind::Correlate {
+            function,
+            args,
+            outer,
+            condition,
+        } => prune_correlate((function, args, outer, condition), inputs, schema, needed),
         RelKind::Over(over) => prune_over(*over, inputs, schema, needed),
         RelKind::Rank(rank) => prune_rank(*rank, inputs, schema, needed),
         RelKind::Sort { keys, offset, fetch } => {
             let mut needed = needed.to_vec();
             keys.iter().for_each(|key| mark(&mut needed, key.column));
             let (input, moved) = prune_only(inputs, &needed);
-            let keys =
-                keys.into_iter().map(|key| millstream_plan::SortKey { column: at(&moved, key.column), ..key }).collect();
+            let keys = keys
+                .into_iter()
+                .map(|key| millstream_plan::SortKey {
+                    column: at(&moved, key.column),
+                    ..key
+                })
+                .collect();
             let schema = moved_schema(&schema, &moved, input.schema.len());
-            (Rel::new(RelKind::Sort { keys, offset, fetch }, vec![input], schema), moved)
+            (
+                Rel::new(RelKind::Sort { keys, offset, fetch }, vec![input], schema),
+                moved,
+            )
         }
         RelKind::Union => {
             let (order, moved) = kept(needed);
@@ -118,7 +173,9 @@ fn mark(needed: &mut [bool], column: usize) {
 /// The kept columns in order, and where each old column went.
 fn kept(needed: &[bool]) -> (Vec<usize>, Moved) {
     let order: Vec<usize> = (0..needed.len()).filter(|i| needed[*i]).collect();
-    let moved = (0..needed.len()).map(|i| order.iter().position(|o| *o == i)).collect();
+    let moved = (0..needed.len())
+        .map(|i| order.iter().position(|o| *o == i))
+        .collect();
     (order, moved)
 }
 
@@ -133,7 +190,9 @@ fn remap(expr: Expr, moved: &Moved) -> Expr {
 /// The schema after a move: columns at their new places.
 fn moved_schema(old: &Schema, moved: &Moved, width: usize) -> Schema {
     let source = |new: usize| moved.iter().position(|m| *m == Some(new));
-    let columns = (0..width).filter_map(source).map(|i| (old.columns[i].name.clone(), old.columns[i].ty.clone()));
+    let columns = (0..width)
+        .filter_map(source)
+        .map(|i| (old.columns[i].name.clone(), old.columns[i].ty.clone()));
     Schema::new(columns.collect::<Vec<_>>())
 }
 
@@ -149,10 +208,16 @@ fn prune_project(exprs: Vec<Expr>, inputs: Vec<Rel>, schema: Schema, needed: &[b
     let exprs: Vec<Expr> = order.iter().map(|i| exprs[*i].clone()).collect();
     let width = inputs.first().map_or(0, |input| input.schema.len());
     let mut below = vec![false; width];
-    exprs.iter().flat_map(Expr::columns).for_each(|i| mark(&mut below, i));
+    exprs
+        .iter()
+        .flat_map(Expr::columns)
+        .for_each(|i| mark(&mut below, i));
     let (input, places) = prune_only(inputs, &below);
     let exprs = exprs.into_iter().map(|expr| remap(expr, &places)).collect();
-    (Rel::new(RelKind::Project { exprs }, vec![input], schema.project(&order)), moved)
+    (
+        Rel::new(RelKind::Project { exprs }, vec![input], schema.project(&order)),
+        moved,
+    )
 }
 
 fn prune_filter(condition: Expr, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> (Rel, Moved) {
@@ -161,11 +226,18 @@ fn prune_filter(condition: Expr, inputs: Vec<Rel>, schema: Schema, needed: &[boo
     let (input, moved) = prune_only(inputs, &below);
     let condition = remap(condition, &moved);
     let schema = moved_schema(&schema, &moved, input.schema.len());
-    (Rel::new(RelKind::Filter { condition }, vec![input], schema), moved)
+    (
+        Rel::new(RelKind::Filter { condition }, vec![input], schema),
+        moved,
+    )
 }
 
 fn call_columns(call: &AggregateCall) -> impl Iterator<Item = usize> + '_ {
-    call.args.iter().copied().chain(call.filter).chain(call.order_by.iter().map(|(column, _)| *column))
+    call.args
+        .iter()
+        .copied()
+        .chain(call.filter)
+        .chain(call.order_by.iter().map(|(column, _)| *column))
 }
 
 fn remap_call(call: AggregateCall, moved: &Moved) -> AggregateCall {
@@ -181,8 +253,9 @@ fn prune_aggregate(aggregate: Aggregate, inputs: Vec<Rel>, schema: Schema, neede
     let keys = aggregate.keys.len();
     let calls = aggregate.calls.len();
     // Keys make the groups and stay; so do the columns behind the calls.
-    let wanted: Vec<bool> =
-        (0..schema.len()).map(|i| i < keys || i >= keys + calls || needed.get(i) == Some(&true)).collect();
+    let wanted: Vec<bool> = (0..schema.len())
+        .map(|i| i < keys || i >= keys + calls || needed.get(i) == Some(&true))
+        .collect();
     let (order, moved) = kept(&wanted);
     let kept_calls: Vec<AggregateCall> = aggregate
         .calls
@@ -194,20 +267,34 @@ fn prune_aggregate(aggregate: Aggregate, inputs: Vec<Rel>, schema: Schema, neede
     let width = inputs.first().map_or(0, |input| input.schema.len());
     let mut below = vec![false; width];
     aggregate.keys.iter().for_each(|i| mark(&mut below, *i));
-    kept_calls.iter().flat_map(call_columns).for_each(|i| mark(&mut below, i));
+    kept_calls
+        .iter()
+        .flat_map(call_columns)
+        .for_each(|i| mark(&mut below, i));
     if let Some(window) = &aggregate.window {
         mark(&mut below, window.time);
     }
     let (input, places) = prune_only(inputs, &below);
     let aggregate = Aggregate {
         keys: aggregate.keys.iter().map(|i| at(&places, *i)).collect(),
-        calls: kept_calls.into_iter().map(|call| remap_call(call, &places)).collect(),
-        window: aggregate
-            .window
-            .map(|window| crate::bind::logical::GroupWindow { time: at(&places, window.time), ..window }),
+        calls: kept_calls
+            .into_iter()
+            .map(|call| remap_call(call, &places))
+            .collect(),
+        window: aggregate.window.map(|window| crate::bind::logical::GroupWindow {
+            time: at(&places, window.time),
+            ..window
+        }),
         ..aggregate
     };
-    (Rel::new(RelKind::Aggregate(Box::new(aggregate)), vec![input], schema.project(&order)), moved)
+    (
+        Rel::new(
+            RelKind::Aggregate(Box::new(aggregate)),
+            vec![input],
+            schema.project(&order),
+        ),
+        moved,
+    )
 }
 
 fn prune_join(join: Join, mut inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> (Rel, Moved) {
@@ -223,7 +310,9 @@ fn prune_join(join: Join, mut inputs: Vec<Rel>, schema: Schema, needed: &[bool])
     if join.as_of.is_some() {
         // A versioned table is read by its event time, whoever selects the column.
         let is_time = |i: &usize| right.schema.columns[*i].ty.is_time_attribute();
-        (0..right.schema.len()).filter(is_time).for_each(|i| mark(&mut all, width + i));
+        (0..right.schema.len())
+            .filter(is_time)
+            .for_each(|i| mark(&mut all, width + i));
     }
     let (left, left_moved) = prune(left, &all[..width]);
     let (right, right_moved) = prune(right, &all[width..]);
@@ -242,9 +331,16 @@ fn prune_join(join: Join, mut inputs: Vec<Rel>, schema: Schema, needed: &[bool])
     } else {
         let natural = join_schema(join.kind, &left.schema, &right.schema);
         let known = moved_schema(&schema, &moved, natural.len());
-        if known.len() == natural.len() { known } else { natural }
+        if known.len() == natural.len() {
+            known
+        } else {
+            natural
+        }
     };
-    (Rel::new(RelKind::Join(Box::new(join)), vec![left, right], joined), moved)
+    (
+        Rel::new(RelKind::Join(Box::new(join)), vec![left, right], joined),
+        moved,
+    )
 }
 
 type CorrelateParts = (String, Vec<Expr>, bool, Option<Expr>);
@@ -281,17 +377,32 @@ fn prune_over(over: Over, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> 
         moved.resize(schema.len(), None);
         return (input, moved);
     }
-    let calls: Vec<AggregateCall> =
-        over.calls.into_iter().zip(&used).filter(|(_, used)| **used).map(|(call, _)| call).collect();
+    let calls: Vec<AggregateCall> = over
+        .calls
+        .into_iter()
+        .zip(&used)
+        .filter(|(_, used)| **used)
+        .map(|(call, _)| call)
+        .collect();
     let mut below = needed[..width].to_vec();
     over.partition.iter().for_each(|i| mark(&mut below, *i));
     over.order.iter().for_each(|key| mark(&mut below, key.column));
-    calls.iter().flat_map(call_columns).for_each(|i| mark(&mut below, i));
+    calls
+        .iter()
+        .flat_map(call_columns)
+        .for_each(|i| mark(&mut below, i));
     let (input, mut moved) = prune_only(inputs, &below);
     let now = input.schema.len();
     let over = Over {
         partition: over.partition.iter().map(|i| at(&moved, *i)).collect(),
-        order: over.order.iter().map(|k| millstream_plan::SortKey { column: at(&moved, k.column), ..*k }).collect(),
+        order: over
+            .order
+            .iter()
+            .map(|k| millstream_plan::SortKey {
+                column: at(&moved, k.column),
+                ..*k
+            })
+            .collect(),
         calls: calls.into_iter().map(|call| remap_call(call, &moved)).collect(),
         ..over
     };
@@ -303,7 +414,10 @@ fn prune_over(over: Over, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> 
         }));
     }
     let schema = moved_schema(&schema, &moved, next);
-    (Rel::new(RelKind::Over(Box::new(over)), vec![input], schema), moved)
+    (
+        Rel::new(RelKind::Over(Box::new(over)), vec![input], schema),
+        moved,
+    )
 }
 
 fn prune_rank(rank: Rank, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> (Rel, Moved) {
@@ -318,15 +432,22 @@ fn prune_rank(rank: Rank, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> 
     let (input, mut moved) = prune_only(inputs, &below);
     let now = input.schema.len();
     let range = match rank.range {
-        millstream_plan::RankRange::Variable { column } => {
-            millstream_plan::RankRange::Variable { column: at(&moved, column) }
-        }
+        millstream_plan::RankRange::Variable { column } => millstream_plan::RankRange::Variable {
+            column: at(&moved, column),
+        },
         constant => constant,
     };
     let had_rank = rank.rank_output;
     let rank = Rank {
         partition: rank.partition.iter().map(|i| at(&moved, *i)).collect(),
-        order: rank.order.iter().map(|k| millstream_plan::SortKey { column: at(&moved, k.column), ..*k }).collect(),
+        order: rank
+            .order
+            .iter()
+            .map(|k| millstream_plan::SortKey {
+                column: at(&moved, k.column),
+                ..*k
+            })
+            .collect(),
         range,
         rank_output,
         ..rank
@@ -335,5 +456,8 @@ fn prune_rank(rank: Rank, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> 
         moved.push(rank_output.then_some(now));
     }
     let schema = moved_schema(&schema, &moved, now + usize::from(rank_output));
-    (Rel::new(RelKind::Rank(Box::new(rank)), vec![input], schema), moved)
+    (
+        Rel::new(RelKind::Rank(Box::new(rank)), vec![input], schema),
+        moved,
+    )
 }

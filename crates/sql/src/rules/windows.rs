@@ -21,13 +21,20 @@ pub struct WindowColumns {
 
 impl WindowColumns {
     pub fn contains(&self, column: usize) -> bool {
-        [&self.starts, &self.ends, &self.times].into_iter().any(|columns| columns.contains(&column))
+        [&self.starts, &self.ends, &self.times]
+            .into_iter()
+            .any(|columns| columns.contains(&column))
     }
 
     /// The same window seen through a mapping of columns; `None` if no bound is left.
     fn mapped(&self, map: impl Fn(usize) -> Vec<usize>) -> Option<Self> {
         let all = |columns: &[usize]| columns.iter().flat_map(|c| map(*c)).collect::<Vec<_>>();
-        let found = Self { starts: all(&self.starts), ends: all(&self.ends), times: all(&self.times), ..self.clone() };
+        let found = Self {
+            starts: all(&self.starts),
+            ends: all(&self.ends),
+            times: all(&self.times),
+            ..self.clone()
+        };
         (!found.starts.is_empty() || !found.ends.is_empty()).then_some(found)
     }
 }
@@ -52,7 +59,12 @@ pub fn window_columns(rel: &Rel, config: &PlannerConfig) -> Option<WindowColumns
             let below = window_columns(rel.input()?, config)?;
             below.mapped(|column| {
                 let is_column = |e: &Expr| matches!(e, Expr::Column { index, .. } if *index == column);
-                exprs.iter().enumerate().filter(|(_, e)| is_column(e)).map(|(i, _)| i).collect()
+                exprs
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, e)| is_column(e))
+                    .map(|(i, _)| i)
+                    .collect()
             })
         }
         RelKind::Filter { .. } | RelKind::Over(_) | RelKind::Rank(_) | RelKind::Correlate { .. } => {
@@ -64,10 +76,19 @@ pub fn window_columns(rel: &Rel, config: &PlannerConfig) -> Option<WindowColumns
             if !has(&below.starts) || !has(&below.ends) {
                 return None;
             }
-            below.mapped(|column| aggregate.keys.iter().position(|key| *key == column).into_iter().collect())
+            below.mapped(|column| {
+                aggregate
+                    .keys
+                    .iter()
+                    .position(|key| *key == column)
+                    .into_iter()
+                    .collect()
+            })
         }
         RelKind::Join(join) => {
-            let [left, right] = rel.inputs.as_slice() else { return None };
+            let [left, right] = rel.inputs.as_slice() else {
+                return None;
+            };
             joined_windows(join, left, right, config).map(|(left_window, right_window)| {
                 let width = left.schema.len();
                 let shift = |columns: &[usize]| columns.iter().map(|c| c + width).collect::<Vec<_>>();
@@ -118,8 +139,12 @@ pub fn joined_windows(
 
 /// The left and right column of `left = right`.
 pub fn window_pair(condition: &Expr, width: usize) -> Option<(usize, usize)> {
-    let Expr::Call { function, args, .. } = condition else { return None };
-    let (true, [Expr::Column { index: a, .. }, Expr::Column { index: b, .. }]) = (function == "=", args.as_slice()) else {
+    let Expr::Call { function, args, .. } = condition else {
+        return None;
+    };
+    let (true, [Expr::Column { index: a, .. }, Expr::Column { index: b, .. }]) =
+        (function == "=", args.as_slice())
+    else {
         return None;
     };
     let (left, right) = if a < b { (*a, *b) } else { (*b, *a) };

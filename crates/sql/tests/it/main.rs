@@ -2,4 +2,4 @@
 
 mod explain;
 mod parse;
-mod zz_local;
+mod scripts;

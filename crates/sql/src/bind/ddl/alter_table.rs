@@ -10,8 +10,8 @@ use crate::bind::error::{SqlError, SqlResult};
 use crate::catalog::show::partition_pairs;
 use crate::catalog::{CatalogOperation, CatalogTable, Partition, ResolvedTable, TableColumnKind};
 use crate::parse::ast::{
-    AlterTable, AlterTableAction, ColumnChange, ColumnPosition, Ident, ObjectName, PartitionSpec, SchemaChange,
-    StringLiteral,
+    AlterTable, AlterTableAction, ColumnChange, ColumnPosition, Ident, ObjectName, PartitionSpec,
+    SchemaChange, StringLiteral,
 };
 use crate::parse::span::Span;
 
@@ -33,39 +33,75 @@ impl Binder<'_> {
                 let to = to.last().map(|ident| ident.value.clone()).unwrap_or_default();
                 return Ok(CatalogOperation::RenameTable { identifier, to });
             }
-            AlterTableAction::AddPartitions { if_not_exists, partitions } => {
+            AlterTableAction::AddPartitions {
+                if_not_exists,
+                partitions,
+            } => {
                 let partition = |added: &crate::parse::ast::PartitionToAdd| {
                     let spec = self.partition_of(table, &identifier, &added.partition)?;
-                    Ok(Partition { spec, options: bind_options(&added.options)? })
+                    Ok(Partition {
+                        spec,
+                        options: bind_options(&added.options)?,
+                    })
                 };
                 let partitions = partitions.iter().map(partition).collect::<SqlResult<_>>()?;
-                return Ok(CatalogOperation::AddPartitions { identifier, partitions, if_not_exists: *if_not_exists });
+                return Ok(CatalogOperation::AddPartitions {
+                    identifier,
+                    partitions,
+                    if_not_exists: *if_not_exists,
+                });
             }
-            AlterTableAction::DropPartitions { if_exists, partitions } => {
+            AlterTableAction::DropPartitions {
+                if_exists,
+                partitions,
+            } => {
                 let partitions = partitions.iter().map(partition_pairs).collect();
-                return Ok(CatalogOperation::DropPartitions { identifier, partitions, if_exists: *if_exists });
+                return Ok(CatalogOperation::DropPartitions {
+                    identifier,
+                    partitions,
+                    if_exists: *if_exists,
+                });
             }
             AlterTableAction::Compact { .. } => {
                 return Err(SqlError::unsupported(alter.action_span, "ALTER TABLE … COMPACT"));
             }
             action => self.changed(table, action, alter.action_span)?,
         };
-        let table = self.resolve_table(operation).map_err(|error| error.with_span(alter.action_span))?;
-        Ok(CatalogOperation::AlterTable { identifier, table: Box::new(CatalogTable::Table(table)) })
+        let table = self
+            .resolve_table(operation)
+            .map_err(|error| error.with_span(alter.action_span))?;
+        Ok(CatalogOperation::AlterTable {
+            identifier,
+            table: Box::new(CatalogTable::Table(table)),
+        })
     }
 
-    fn missing_table(&self, alter: &AlterTable, identifier: &ObjectIdentifier) -> SqlResult<CatalogOperation> {
+    fn missing_table(
+        &self,
+        alter: &AlterTable,
+        identifier: &ObjectIdentifier,
+    ) -> SqlResult<CatalogOperation> {
         if alter.if_exists {
             return Ok(CatalogOperation::Nothing);
         }
         let text = crate::catalog::ddl_text::quoted_identifier(identifier);
-        let names = self.catalogs.table_names(&identifier.catalog, &identifier.database);
-        Err(SqlError::at(alter.name.span, format!("Table {text} doesn't exist or is a temporary table"))
-            .offering(&identifier.name, names.iter().map(String::as_str)))
+        let names = self
+            .catalogs
+            .table_names(&identifier.catalog, &identifier.database);
+        Err(SqlError::at(
+            alter.name.span,
+            format!("Table {text} doesn't exist or is a temporary table"),
+        )
+        .offering(&identifier.name, names.iter().map(String::as_str)))
     }
 
     /// The definition after the change, not yet resolved.
-    fn changed(&self, table: &ResolvedTable, action: &AlterTableAction, span: Span) -> SqlResult<ResolvedTable> {
+    fn changed(
+        &self,
+        table: &ResolvedTable,
+        action: &AlterTableAction,
+        span: Span,
+    ) -> SqlResult<ResolvedTable> {
         let mut changed = table.clone();
         match action {
             AlterTableAction::Set(options) => {
@@ -78,13 +114,19 @@ impl Binder<'_> {
             AlterTableAction::DropColumns(names) => self.drop_columns(&mut changed, names)?,
             AlterTableAction::DropPrimaryKey => {
                 if changed.primary_key.take().is_none() {
-                    return Err(SqlError::at(span, "The current table does not define any primary key"));
+                    return Err(SqlError::at(
+                        span,
+                        "The current table does not define any primary key",
+                    ));
                 }
             }
             AlterTableAction::DropConstraint(name) => drop_constraint(&mut changed, name)?,
             AlterTableAction::DropWatermark => {
                 if changed.watermark.take().is_none() {
-                    return Err(SqlError::at(span, "The current table does not define any watermark strategy"));
+                    return Err(SqlError::at(
+                        span,
+                        "The current table does not define any watermark strategy",
+                    ));
                 }
             }
             AlterTableAction::DropDistribution => {
@@ -108,9 +150,15 @@ impl Binder<'_> {
         }
         self.refuse_if_computed_on(table, old, &[], "rename")?;
         refuse_if_watermark(table, old, self, "rename")?;
-        let in_distribution = table.distribution.as_ref().is_some_and(|d| d.columns.contains(&old.value));
+        let in_distribution = table
+            .distribution
+            .as_ref()
+            .is_some_and(|d| d.columns.contains(&old.value));
         if table.partition_keys.contains(&old.value) || in_distribution {
-            let message = format!("Can not rename column `{}` because it is used as the partition keys", old.value);
+            let message = format!(
+                "Can not rename column `{}` because it is used as the partition keys",
+                old.value
+            );
             return Err(SqlError::at(old.span, message));
         }
         for column in table.columns.iter_mut().filter(|column| column.name == old.value) {
@@ -129,7 +177,10 @@ impl Binder<'_> {
         for name in names {
             let ident = top_level(name)?;
             if dropped.contains(&ident.value) {
-                return Err(SqlError::at(ident.span, format!("Duplicate column `{}`", ident.value)));
+                return Err(SqlError::at(
+                    ident.span,
+                    format!("Duplicate column `{}`", ident.value),
+                ));
             }
             if table.column(&ident.value).is_none() {
                 return Err(no_such_column(ident, table));
@@ -140,9 +191,15 @@ impl Binder<'_> {
             let ident = top_level(name)?;
             self.refuse_if_computed_on(table, ident, &dropped, "drop")?;
             refuse_if_watermark(table, ident, self, "drop")?;
-            let in_key = table.primary_key.as_ref().is_some_and(|key| key.columns.contains(&ident.value));
+            let in_key = table
+                .primary_key
+                .as_ref()
+                .is_some_and(|key| key.columns.contains(&ident.value));
             let in_partition = table.partition_keys.contains(&ident.value);
-            let in_distribution = table.distribution.as_ref().is_some_and(|d| d.columns.contains(&ident.value));
+            let in_distribution = table
+                .distribution
+                .as_ref()
+                .is_some_and(|d| d.columns.contains(&ident.value));
             let role = if in_key {
                 "the column is used as the primary key"
             } else if in_partition {
@@ -152,7 +209,10 @@ impl Binder<'_> {
             } else {
                 continue;
             };
-            return Err(SqlError::at(ident.span, format!("Failed to drop column `{}`: {role}", ident.value)));
+            return Err(SqlError::at(
+                ident.span,
+                format!("Failed to drop column `{}`: {role}", ident.value),
+            ));
         }
         table.columns.retain(|column| !dropped.contains(&column.name));
         Ok(())
@@ -166,8 +226,14 @@ impl Binder<'_> {
         leaving: &[String],
         verb: &str,
     ) -> SqlResult<()> {
-        for column in table.columns.iter().filter(|column| !leaving.contains(&column.name)) {
-            let TableColumnKind::Computed(expr) = &column.kind else { continue };
+        for column in table
+            .columns
+            .iter()
+            .filter(|column| !leaving.contains(&column.name))
+        {
+            let TableColumnKind::Computed(expr) = &column.kind else {
+                continue;
+            };
             if columns_of(expr, table, self).contains(&name.value) {
                 let message = format!(
                     "Failed to {verb} column `{}`: the column is referenced by computed column `{}`",
@@ -187,39 +253,62 @@ impl Binder<'_> {
         spec: &PartitionSpec,
     ) -> SqlResult<Vec<(String, String)>> {
         if table.partition_keys.is_empty() {
-            return Err(SqlError::at(spec.span, format!("table {identifier} is not partitioned")));
+            return Err(SqlError::at(
+                spec.span,
+                format!("table {identifier} is not partitioned"),
+            ));
         }
         let pairs = partition_pairs(spec);
-        let in_order = table.partition_keys.iter().map(|key| pairs.iter().find(|(k, _)| k == key).cloned());
+        let in_order = table
+            .partition_keys
+            .iter()
+            .map(|key| pairs.iter().find(|(k, _)| k == key).cloned());
         let in_order: Option<Vec<_>> = in_order.collect();
-        in_order.filter(|found| found.len() == pairs.len()).ok_or_else(|| {
-            let message = format!(
-                "PartitionSpec does not match partition keys [{}] of table {identifier}",
-                table.partition_keys.join(", ")
-            );
-            SqlError::at(spec.span, message)
-        })
+        in_order
+            .filter(|found| found.len() == pairs.len())
+            .ok_or_else(|| {
+                let message = format!(
+                    "PartitionSpec does not match partition keys [{}] of table {identifier}",
+                    table.partition_keys.join(", ")
+                );
+                SqlError::at(spec.span, message)
+            })
     }
 }
 
 fn top_level(name: &ObjectName) -> SqlResult<&Ident> {
-    name.as_simple().ok_or_else(|| SqlError::unsupported(name.span, format!("altering the nested field '{name}'")))
+    name.as_simple()
+        .ok_or_else(|| SqlError::unsupported(name.span, format!("altering the nested field '{name}'")))
 }
 
-fn refuse_if_watermark(table: &ResolvedTable, name: &Ident, binder: &Binder<'_>, verb: &str) -> SqlResult<()> {
-    let Some(watermark) = &table.watermark else { return Ok(()) };
-    let is_used = watermark.column == name.value || columns_of(&watermark.expr, table, binder).contains(&name.value);
+fn refuse_if_watermark(
+    table: &ResolvedTable,
+    name: &Ident,
+    binder: &Binder<'_>,
+    verb: &str,
+) -> SqlResult<()> {
+    let Some(watermark) = &table.watermark else {
+        return Ok(());
+    };
+    let is_used =
+        watermark.column == name.value || columns_of(&watermark.expr, table, binder).contains(&name.value);
     if !is_used {
         return Ok(());
     }
-    let message = format!("Failed to {verb} column `{}`: the column is referenced by watermark expression", name.value);
+    let message = format!(
+        "Failed to {verb} column `{}`: the column is referenced by watermark expression",
+        name.value
+    );
     Err(SqlError::at(name.span, message))
 }
 
 fn reset_options(table: &mut ResolvedTable, keys: &[StringLiteral]) -> SqlResult<()> {
     for key in keys {
         if key.value == CONNECTOR_OPTION {
-            return Err(SqlError::at(key.span, "ALTER TABLE RESET does not support changing 'connector'"));
+            return Err(SqlError::at(
+                key.span,
+                "ALTER TABLE RESET does not support changing 'connector'",
+            ));
         }
         table.options.remove(&key.value);
     }
@@ -230,7 +319,10 @@ fn drop_constraint(table: &mut ResolvedTable, name: &Ident) -> SqlResult<()> {
     match &table.primary_key {
         None => Err(SqlError::at(
             name.span,
-            format!("The current table does not define any primary key, so there is no constraint '{}'", name.value),
+            format!(
+                "The current table does not define any primary key, so there is no constraint '{}'",
+                name.value
+            ),
         )),
         Some(key) if key.name != name.value => {
             let message = format!(
@@ -251,7 +343,10 @@ fn add(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlResul
     for added in &change.columns {
         let name = &added.column.name;
         if table.column(&name.value).is_some() {
-            let message = format!("Try to add a column `{}` which already exists in the table", name.value);
+            let message = format!(
+                "Try to add a column `{}` which already exists in the table",
+                name.value
+            );
             return Err(SqlError::at(name.span, message));
         }
         insert_at(table, added)?;
@@ -282,7 +377,10 @@ fn modify(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlRe
     for modified in &change.columns {
         let name = &modified.column.name;
         let Some(place) = table.columns.iter().position(|column| column.name == name.value) else {
-            let message = format!("Try to modify a column `{}` which does not exist in the table", name.value);
+            let message = format!(
+                "Try to modify a column `{}` which does not exist in the table",
+                name.value
+            );
             return Err(SqlError::at(name.span, message)
                 .offering(&name.value, table.columns.iter().map(|c| c.name.as_str())));
         };
@@ -302,7 +400,8 @@ fn modify(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlRe
         return Err(SqlError::at(span, message));
     }
     if constraints(change).next().is_some() && table.primary_key.is_none() {
-        let message = "The base table does not define any primary key constraint. You might want to add a new one";
+        let message =
+            "The base table does not define any primary key constraint. You might want to add a new one";
         return Err(SqlError::at(span, message));
     }
     set_rest(table, change)
@@ -310,17 +409,24 @@ fn modify(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlRe
 
 /// Constraints of the change, those on columns included.
 fn constraints(change: &SchemaChange) -> impl Iterator<Item = &crate::parse::ast::TableConstraint> {
-    let on_columns = change.columns.iter().filter_map(|added| match &added.column.kind {
-        crate::parse::ast::ColumnKind::Physical { constraint, .. } => constraint.as_ref(),
-        _ => None,
-    });
+    let on_columns = change
+        .columns
+        .iter()
+        .filter_map(|added| match &added.column.kind {
+            crate::parse::ast::ColumnKind::Physical { constraint, .. } => constraint.as_ref(),
+            _ => None,
+        });
     change.constraints.iter().chain(on_columns)
 }
 
 fn set_rest(table: &mut ResolvedTable, change: &SchemaChange) -> SqlResult<()> {
     for constraint in constraints(change) {
         let key = bind_constraint(constraint)?;
-        for column in table.columns.iter_mut().filter(|c| key.columns.contains(&c.name) && c.is_physical()) {
+        for column in table
+            .columns
+            .iter_mut()
+            .filter(|c| key.columns.contains(&c.name) && c.is_physical())
+        {
             column.ty.nullable = false;
         }
         table.primary_key = Some(key);
@@ -337,8 +443,14 @@ fn set_rest(table: &mut ResolvedTable, change: &SchemaChange) -> SqlResult<()> {
 fn refuse_duplicates(columns: &[ColumnChange]) -> SqlResult<()> {
     for (i, change) in columns.iter().enumerate() {
         let name = &change.column.name;
-        if columns[..i].iter().any(|known| known.column.name.value == name.value) {
-            return Err(SqlError::at(name.span, format!("Encounter duplicate column `{}`", name.value)));
+        if columns[..i]
+            .iter()
+            .any(|known| known.column.name.value == name.value)
+        {
+            return Err(SqlError::at(
+                name.span,
+                format!("Encounter duplicate column `{}`", name.value),
+            ));
         }
     }
     Ok(())
@@ -361,7 +473,10 @@ fn position_of(table: &ResolvedTable, position: &ColumnPosition) -> SqlResult<us
             let ident = top_level(name)?;
             let found = table.columns.iter().position(|column| column.name == ident.value);
             found.map(|i| i + 1).ok_or_else(|| {
-                let message = format!("Referenced column `{}` by 'AFTER' does not exist in the table", ident.value);
+                let message = format!(
+                    "Referenced column `{}` by 'AFTER' does not exist in the table",
+                    ident.value
+                );
                 SqlError::at(ident.span, message)
                     .offering(&ident.value, table.columns.iter().map(|c| c.name.as_str()))
             })

@@ -12,7 +12,9 @@ impl Binder<'_> {
         let identifier = self.qualify(&clause.source)?;
         let text = quoted_identifier(&identifier);
         let Some(found) = self.catalogs.table(&identifier) else {
-            let names = self.catalogs.table_names(&identifier.catalog, &identifier.database);
+            let names = self
+                .catalogs
+                .table_names(&identifier.catalog, &identifier.database);
             return Err(SqlError::at(
                 clause.source.span,
                 format!("Source table '{text}' of the LIKE clause not found in the catalog"),
@@ -38,9 +40,15 @@ impl Strategies {
         let mut given: Vec<(LikeFeature, MergingStrategy)> = Vec::new();
         for option in &clause.options {
             if given.iter().any(|(feature, _)| *feature == option.feature) {
-                return Err(SqlError::at(option.span, "Each like option feature can be declared only once"));
+                return Err(SqlError::at(
+                    option.span,
+                    "Each like option feature can be declared only once",
+                ));
             }
-            let may_overwrite = matches!(option.feature, F::Options | F::Watermarks | F::Generated | F::Metadata);
+            let may_overwrite = matches!(
+                option.feature,
+                F::Options | F::Watermarks | F::Generated | F::Metadata
+            );
             if option.strategy == MergingStrategy::Overwriting && !may_overwrite {
                 return Err(SqlError::at(
                     option.span,
@@ -57,12 +65,19 @@ impl Strategies {
     }
 
     fn of(&self, feature: LikeFeature) -> MergingStrategy {
-        let find = |wanted: LikeFeature| self.0.iter().find(|(f, _)| *f == wanted).map(|(_, strategy)| *strategy);
+        let find = |wanted: LikeFeature| {
+            self.0
+                .iter()
+                .find(|(f, _)| *f == wanted)
+                .map(|(_, strategy)| *strategy)
+        };
         let default = match feature {
             LikeFeature::Options => MergingStrategy::Overwriting,
             _ => MergingStrategy::Including,
         };
-        find(feature).or_else(|| find(LikeFeature::All)).unwrap_or(default)
+        find(feature)
+            .or_else(|| find(LikeFeature::All))
+            .unwrap_or(default)
     }
 
     fn includes(&self, feature: LikeFeature) -> bool {
@@ -71,12 +86,20 @@ impl Strategies {
 }
 
 /// The source's definition with the statement's own put on top.
-pub(super) fn merge(base: &ResolvedTable, own: ResolvedTable, clause: &TableLike) -> SqlResult<ResolvedTable> {
+pub(super) fn merge(
+    base: &ResolvedTable,
+    own: ResolvedTable,
+    clause: &TableLike,
+) -> SqlResult<ResolvedTable> {
     let strategies = Strategies::new(clause)?;
     let at = |message: String| SqlError::at(clause.span, message);
     let advise = |feature: LikeFeature, overwrite: bool| {
         let word = feature.word();
-        let or = if overwrite { format!(" or OVERWRITING {word}") } else { String::new() };
+        let or = if overwrite {
+            format!(" or OVERWRITING {word}")
+        } else {
+            String::new()
+        };
         format!("You might want to specify EXCLUDING {word}{or}")
     };
     let columns = merge_columns(base, own.columns, &strategies, clause)?;
@@ -89,9 +112,14 @@ pub(super) fn merge(base: &ResolvedTable, own: ResolvedTable, clause: &TableLike
             )));
         }
         (Some(own), _) => Some(own),
-        (None, base) => base.clone().filter(|_| strategies.includes(LikeFeature::Watermarks)),
+        (None, base) => base
+            .clone()
+            .filter(|_| strategies.includes(LikeFeature::Watermarks)),
     };
-    let base_key = base.primary_key.clone().filter(|_| strategies.includes(LikeFeature::Constraints));
+    let base_key = base
+        .primary_key
+        .clone()
+        .filter(|_| strategies.includes(LikeFeature::Constraints));
     let primary_key = match (own.primary_key, base_key) {
         (Some(_), Some(_)) => {
             return Err(at(format!(
@@ -112,7 +140,10 @@ pub(super) fn merge(base: &ResolvedTable, own: ResolvedTable, clause: &TableLike
         // As in Flink, the source's partitions stay even when they are excluded.
         (true, _) => base.partition_keys.clone(),
     };
-    let base_distribution = base.distribution.clone().filter(|_| strategies.includes(LikeFeature::Distribution));
+    let base_distribution = base
+        .distribution
+        .clone()
+        .filter(|_| strategies.includes(LikeFeature::Distribution));
     let distribution = match (own.distribution, base_distribution) {
         (Some(_), Some(_)) => {
             return Err(at(format!(
@@ -123,9 +154,16 @@ pub(super) fn merge(base: &ResolvedTable, own: ResolvedTable, clause: &TableLike
         (own, base) => own.or(base),
     };
     let strategy = strategies.of(LikeFeature::Options);
-    let mut options = if strategy == MergingStrategy::Excluding { Default::default() } else { base.options.clone() };
+    let mut options = if strategy == MergingStrategy::Excluding {
+        Default::default()
+    } else {
+        base.options.clone()
+    };
     for (key, value) in own.options {
-        if let Some(old) = options.get(&key).filter(|_| strategy == MergingStrategy::Including) {
+        if let Some(old) = options
+            .get(&key)
+            .filter(|_| strategy == MergingStrategy::Including)
+        {
             return Err(at(format!(
                 "There already exists an option ['{key}' -> '{old}'] in the base table. {}",
                 advise(LikeFeature::Options, true)
@@ -156,7 +194,10 @@ fn merge_columns(
         TableColumnKind::Metadata { .. } => Some(LikeFeature::Metadata),
         TableColumnKind::Computed(_) => Some(LikeFeature::Generated),
     };
-    let kept = base.columns.iter().filter(|column| feature_of(column).is_none_or(|f| strategies.includes(f)));
+    let kept = base
+        .columns
+        .iter()
+        .filter(|column| feature_of(column).is_none_or(|f| strategies.includes(f)));
     let mut columns: Vec<TableColumn> = kept.cloned().collect();
     for column in own {
         let Some(place) = columns.iter().position(|known| known.name == column.name) else {
@@ -165,9 +206,15 @@ fn merge_columns(
         };
         let feature = feature_of(&column).filter(|f| feature_of(&columns[place]) == Some(*f));
         match feature {
-            Some(feature) if strategies.of(feature) == MergingStrategy::Overwriting => columns[place] = column,
+            Some(feature) if strategies.of(feature) == MergingStrategy::Overwriting => {
+                columns[place] = column
+            }
             Some(feature) => {
-                let kind = if feature == LikeFeature::Generated { "generated" } else { "metadata" };
+                let kind = if feature == LikeFeature::Generated {
+                    "generated"
+                } else {
+                    "metadata"
+                };
                 let word = feature.word();
                 return Err(SqlError::at(
                     clause.span,
@@ -179,7 +226,10 @@ fn merge_columns(
                 ));
             }
             None => {
-                let message = format!("A column named '{}' already exists in the base table", column.name);
+                let message = format!(
+                    "A column named '{}' already exists in the base table",
+                    column.name
+                );
                 return Err(SqlError::at(clause.span, message));
             }
         }

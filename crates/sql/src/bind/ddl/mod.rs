@@ -16,8 +16,8 @@ use crate::catalog::operation::FunctionName;
 use crate::catalog::{CatalogOperation, CatalogTable, Model, ResolvedTable, TableColumn, UserFunction};
 use crate::parse::ast::{
     AlterOptions, AlterStatement, CreateCatalog, CreateDatabase, CreateFunction, CreateMode, CreateModel,
-    CreateStatement, CreateTable, DropBehavior, DropStatement, FunctionDefinition, ModuleStatement, ObjectKind,
-    ObjectName, SqlOption, StringLiteral, UseStatement,
+    CreateStatement, CreateTable, DropBehavior, DropStatement, FunctionDefinition, ModuleStatement,
+    ObjectKind, ObjectName, SqlOption, StringLiteral, UseStatement,
 };
 use crate::parse::span::Span;
 
@@ -39,9 +39,10 @@ impl Binder<'_> {
             CreateStatement::Catalog(catalog) => bind_create_catalog(catalog),
             CreateStatement::Function(function) => self.bind_create_function(function),
             CreateStatement::Model(model) => self.bind_create_model(model, span),
-            CreateStatement::MaterializedTable(table) => {
-                Err(SqlError::unsupported(table.name.span, "CREATE MATERIALIZED TABLE"))
-            }
+            CreateStatement::MaterializedTable(table) => Err(SqlError::unsupported(
+                table.name.span,
+                "CREATE MATERIALIZED TABLE",
+            )),
             CreateStatement::Connection(connection) => {
                 Err(SqlError::unsupported(connection.name.span, "CREATE CONNECTION"))
             }
@@ -54,11 +55,16 @@ impl Binder<'_> {
             return Err(SqlError::at(create.name.span, message));
         }
         if let Some(bare) = create.schema.column_names.first() {
-            let message = format!("column '{}' has no type; a list of bare names is only allowed with AS query", bare.value);
+            let message = format!(
+                "column '{}' has no type; a list of bare names is only allowed with AS query",
+                bare.value
+            );
             return Err(SqlError::at(bare.span, message));
         }
         let identifier = self.qualify(&create.name)?;
-        let table = self.define_table(create).map_err(|error| error.with_span(span_of(create, span)))?;
+        let table = self
+            .define_table(create)
+            .map_err(|error| error.with_span(span_of(create, span)))?;
         Ok(CatalogOperation::CreateTable {
             identifier,
             table: Box::new(CatalogTable::Table(table)),
@@ -70,12 +76,20 @@ impl Binder<'_> {
 
     /// `CREATE TABLE … AS query`, `CREATE OR REPLACE TABLE … AS query`, `REPLACE TABLE … AS query`.
     pub fn bind_create_table_as(&self, create: &CreateTable, span: Span) -> SqlResult<TableAs> {
-        let Some(query) = &create.query else { return Err(SqlError::internal("no query behind AS")) };
+        let Some(query) = &create.query else {
+            return Err(SqlError::internal("no query behind AS"));
+        };
         if create.temporary {
-            return Err(SqlError::at(create.name.span, "CREATE TABLE AS SELECT does not support to create temporary table yet"));
+            return Err(SqlError::at(
+                create.name.span,
+                "CREATE TABLE AS SELECT does not support to create temporary table yet",
+            ));
         }
         if create.like.is_some() {
-            return Err(SqlError::at(create.name.span, "LIKE and AS cannot stand in one CREATE TABLE"));
+            return Err(SqlError::at(
+                create.name.span,
+                "LIKE and AS cannot stand in one CREATE TABLE",
+            ));
         }
         let identifier = self.qualify(&create.name)?;
         let existing = self.catalogs.permanent_table(&identifier);
@@ -89,7 +103,12 @@ impl Binder<'_> {
         let rel = self.bind_query(query)?;
         // IF NOT EXISTS does not stop the INSERT: it goes into the table that is there.
         if let (true, Some(CatalogTable::Table(table))) = (create.if_not_exists, existing) {
-            return Ok(TableAs { operation: CatalogOperation::Nothing, identifier, table: table.clone(), rel });
+            return Ok(TableAs {
+                operation: CatalogOperation::Nothing,
+                identifier,
+                table: table.clone(),
+                rel,
+            });
         }
         let own = self.own_definition(create)?;
         let table = with_query_columns(own, create, &rel)?;
@@ -101,7 +120,12 @@ impl Binder<'_> {
             if_not_exists: false,
             replace: create.mode != CreateMode::Create,
         };
-        Ok(TableAs { operation, identifier, table, rel })
+        Ok(TableAs {
+            operation,
+            identifier,
+            table,
+            rel,
+        })
     }
 
     fn bind_create_database(&self, create: &CreateDatabase) -> SqlResult<CatalogOperation> {
@@ -120,25 +144,39 @@ impl Binder<'_> {
             return Ok(FunctionName::TemporarySystem(name.to_string()));
         }
         let identifier = self.qualify(name)?;
-        Ok(if temporary { FunctionName::Temporary(identifier) } else { FunctionName::Permanent(identifier) })
+        Ok(if temporary {
+            FunctionName::Temporary(identifier)
+        } else {
+            FunctionName::Permanent(identifier)
+        })
     }
 
     fn bind_create_function(&self, create: &CreateFunction) -> SqlResult<CatalogOperation> {
         let name = self.function_name(&create.name, create.temporary, create.system)?;
         let function = user_function(&create.definition)?;
-        Ok(CatalogOperation::CreateFunction { name, function, if_not_exists: create.if_not_exists })
+        Ok(CatalogOperation::CreateFunction {
+            name,
+            function,
+            if_not_exists: create.if_not_exists,
+        })
     }
 
     fn bind_create_model(&self, create: &CreateModel, span: Span) -> SqlResult<CatalogOperation> {
         if create.mode != CreateMode::Create || create.query.is_some() {
-            return Err(SqlError::unsupported(create.name.span, "REPLACE MODEL and CREATE MODEL … AS"));
+            return Err(SqlError::unsupported(
+                create.name.span,
+                "REPLACE MODEL and CREATE MODEL … AS",
+            ));
         }
         let options = match &create.options {
             Some(options) if !options.is_empty() => bind_options(options)?,
             _ => return Err(SqlError::at(span, "Model property list can not be empty")),
         };
         let columns = |columns: &[crate::parse::ast::ColumnDefinition]| {
-            columns.iter().map(bind_column).collect::<SqlResult<Vec<TableColumn>>>()
+            columns
+                .iter()
+                .map(bind_column)
+                .collect::<SqlResult<Vec<TableColumn>>>()
         };
         let model = Model {
             input: columns(&create.input)?,
@@ -161,26 +199,47 @@ impl Binder<'_> {
             AlterStatement::Database { name, action } => {
                 let (catalog, database) = self.catalogs.qualify_database(name)?;
                 match action {
-                    AlterOptions::Set(options) => {
-                        Ok(CatalogOperation::AlterDatabase { catalog, name: database, set: bind_options(options)? })
-                    }
-                    _ => Err(SqlError::unsupported(name.span, "this form of ALTER DATABASE; use SET")),
+                    AlterOptions::Set(options) => Ok(CatalogOperation::AlterDatabase {
+                        catalog,
+                        name: database,
+                        set: bind_options(options)?,
+                    }),
+                    _ => Err(SqlError::unsupported(
+                        name.span,
+                        "this form of ALTER DATABASE; use SET",
+                    )),
                 }
             }
-            AlterStatement::Catalog { name, action } => self.bind_alter_catalog(&name.value, name.span, action),
+            AlterStatement::Catalog { name, action } => {
+                self.bind_alter_catalog(&name.value, name.span, action)
+            }
             AlterStatement::Function(function) => Ok(CatalogOperation::AlterFunction {
                 name: self.function_name(&function.name, function.temporary, function.system)?,
                 function: user_function(&function.definition)?,
                 if_exists: function.if_exists,
             }),
-            AlterStatement::Model { if_exists, name, action } => self.bind_alter_model(*if_exists, name, action),
-            AlterStatement::MaterializedTable(_) => Err(SqlError::unsupported(span, "ALTER MATERIALIZED TABLE")),
+            AlterStatement::Model {
+                if_exists,
+                name,
+                action,
+            } => self.bind_alter_model(*if_exists, name, action),
+            AlterStatement::MaterializedTable(_) => {
+                Err(SqlError::unsupported(span, "ALTER MATERIALIZED TABLE"))
+            }
             AlterStatement::Connection { .. } => Err(SqlError::unsupported(span, "ALTER CONNECTION")),
         }
     }
 
-    fn bind_alter_catalog(&self, name: &str, span: Span, action: &AlterOptions) -> SqlResult<CatalogOperation> {
-        let catalog = self.catalogs.require_catalog(name).map_err(|error| error.with_span(span))?;
+    fn bind_alter_catalog(
+        &self,
+        name: &str,
+        span: Span,
+        action: &AlterOptions,
+    ) -> SqlResult<CatalogOperation> {
+        let catalog = self
+            .catalogs
+            .require_catalog(name)
+            .map_err(|error| error.with_span(span))?;
         let name = name.to_owned();
         match action {
             AlterOptions::Set(set) => {
@@ -189,13 +248,20 @@ impl Binder<'_> {
             }
             AlterOptions::Reset(keys) => {
                 if let Some(key) = keys.iter().find(|key| key.value == "type") {
-                    return Err(SqlError::at(key.span, "ALTER CATALOG RESET does not support changing 'type'"));
+                    return Err(SqlError::at(
+                        key.span,
+                        "ALTER CATALOG RESET does not support changing 'type'",
+                    ));
                 }
-                Ok(CatalogOperation::AlterCatalogOptions { name, options: without(&catalog.options, keys) })
+                Ok(CatalogOperation::AlterCatalogOptions {
+                    name,
+                    options: without(&catalog.options, keys),
+                })
             }
-            AlterOptions::Comment(comment) => {
-                Ok(CatalogOperation::AlterCatalogComment { name, comment: comment.value.clone() })
-            }
+            AlterOptions::Comment(comment) => Ok(CatalogOperation::AlterCatalogComment {
+                name,
+                comment: comment.value.clone(),
+            }),
             AlterOptions::Rename(_) => Err(SqlError::unsupported(span, "renaming a catalog")),
         }
     }
@@ -211,7 +277,10 @@ impl Binder<'_> {
             if if_exists {
                 return Ok(CatalogOperation::Nothing);
             }
-            return Err(SqlError::at(name.span, format!("Model '{identifier}' doesn't exist")));
+            return Err(SqlError::at(
+                name.span,
+                format!("Model '{identifier}' doesn't exist"),
+            ));
         };
         match action {
             AlterOptions::Set(set) => {
@@ -227,7 +296,9 @@ impl Binder<'_> {
                 let to = to.last().map(|ident| ident.value.clone()).unwrap_or_default();
                 Ok(CatalogOperation::RenameModel { identifier, to })
             }
-            AlterOptions::Comment(comment) => Err(SqlError::unsupported(comment.span, "changing a model's comment")),
+            AlterOptions::Comment(comment) => {
+                Err(SqlError::unsupported(comment.span, "changing a model's comment"))
+            }
         }
     }
 
@@ -235,54 +306,82 @@ impl Binder<'_> {
         let if_exists = drop.if_exists;
         let temporary = drop.temporary;
         match drop.kind {
-            ObjectKind::Catalog => Ok(CatalogOperation::DropCatalog { name: drop.name.to_string(), if_exists }),
+            ObjectKind::Catalog => Ok(CatalogOperation::DropCatalog {
+                name: drop.name.to_string(),
+                if_exists,
+            }),
             ObjectKind::Database => {
                 let (catalog, name) = self.catalogs.qualify_database(&drop.name)?;
                 let cascade = drop.behavior == Some(DropBehavior::Cascade);
-                Ok(CatalogOperation::DropDatabase { catalog, name, if_exists, cascade })
+                Ok(CatalogOperation::DropDatabase {
+                    catalog,
+                    name,
+                    if_exists,
+                    cascade,
+                })
             }
-            ObjectKind::Table => {
-                Ok(CatalogOperation::DropTable { identifier: self.qualify(&drop.name)?, temporary, if_exists })
-            }
-            ObjectKind::View => {
-                Ok(CatalogOperation::DropView { identifier: self.qualify(&drop.name)?, temporary, if_exists })
-            }
+            ObjectKind::Table => Ok(CatalogOperation::DropTable {
+                identifier: self.qualify(&drop.name)?,
+                temporary,
+                if_exists,
+            }),
+            ObjectKind::View => Ok(CatalogOperation::DropView {
+                identifier: self.qualify(&drop.name)?,
+                temporary,
+                if_exists,
+            }),
             ObjectKind::Function => {
                 let name = self.function_name(&drop.name, temporary, drop.system)?;
                 Ok(CatalogOperation::DropFunction { name, if_exists })
             }
-            ObjectKind::Model => {
-                Ok(CatalogOperation::DropModel { identifier: self.qualify(&drop.name)?, temporary, if_exists })
-            }
-            ObjectKind::MaterializedTable | ObjectKind::Connection => {
-                Err(SqlError::unsupported(drop.name.span, format!("DROP {}", drop.kind.words())))
-            }
+            ObjectKind::Model => Ok(CatalogOperation::DropModel {
+                identifier: self.qualify(&drop.name)?,
+                temporary,
+                if_exists,
+            }),
+            ObjectKind::MaterializedTable | ObjectKind::Connection => Err(SqlError::unsupported(
+                drop.name.span,
+                format!("DROP {}", drop.kind.words()),
+            )),
         }
     }
 
     pub fn bind_use(&self, statement: &UseStatement) -> SqlResult<CatalogOperation> {
         match statement {
-            UseStatement::Catalog(name) => Ok(CatalogOperation::UseCatalog { name: name.value.clone() }),
+            UseStatement::Catalog(name) => Ok(CatalogOperation::UseCatalog {
+                name: name.value.clone(),
+            }),
             UseStatement::Database(name) => {
                 let (catalog, database) = self.catalogs.qualify_database(name)?;
-                Ok(CatalogOperation::UseDatabase { catalog, name: database })
+                Ok(CatalogOperation::UseDatabase {
+                    catalog,
+                    name: database,
+                })
             }
-            UseStatement::Modules(names) => {
-                Ok(CatalogOperation::UseModules { names: names.iter().map(|name| name.value.clone()).collect() })
-            }
+            UseStatement::Modules(names) => Ok(CatalogOperation::UseModules {
+                names: names.iter().map(|name| name.value.clone()).collect(),
+            }),
         }
     }
 
     pub fn bind_module(&self, statement: &ModuleStatement) -> CatalogOperation {
         match statement {
-            ModuleStatement::Load { name, .. } => CatalogOperation::LoadModule { name: name.value.clone() },
-            ModuleStatement::Unload { name } => CatalogOperation::UnloadModule { name: name.value.clone() },
+            ModuleStatement::Load { name, .. } => CatalogOperation::LoadModule {
+                name: name.value.clone(),
+            },
+            ModuleStatement::Unload { name } => CatalogOperation::UnloadModule {
+                name: name.value.clone(),
+            },
         }
     }
 }
 
 fn span_of(create: &CreateTable, statement: Span) -> Span {
-    if create.schema.span.end > create.schema.span.start { create.schema.span } else { statement }
+    if create.schema.span.end > create.schema.span.start {
+        create.schema.span
+    } else {
+        statement
+    }
 }
 
 fn bind_create_catalog(create: &CreateCatalog) -> SqlResult<CatalogOperation> {
@@ -298,14 +397,21 @@ fn user_function(definition: &FunctionDefinition) -> SqlResult<UserFunction> {
     Ok(UserFunction {
         class: definition.class.value.clone(),
         language: definition.language,
-        resources: definition.resources.iter().map(|r| (r.kind, r.uri.value.clone())).collect(),
+        resources: definition
+            .resources
+            .iter()
+            .map(|r| (r.kind, r.uri.value.clone()))
+            .collect(),
         options: bind_options(&definition.options)?,
     })
 }
 
 fn with_set(options: &Options, set: &[SqlOption], fixed: &str) -> SqlResult<Options> {
     if let Some(option) = set.iter().find(|option| option.key.value == fixed) {
-        return Err(SqlError::at(option.span, format!("ALTER CATALOG SET does not support changing '{fixed}'")));
+        return Err(SqlError::at(
+            option.span,
+            format!("ALTER CATALOG SET does not support changing '{fixed}'"),
+        ));
     }
     let mut options = options.clone();
     options.extend(bind_options(set)?);
@@ -314,7 +420,11 @@ fn with_set(options: &Options, set: &[SqlOption], fixed: &str) -> SqlResult<Opti
 
 fn without(options: &Options, keys: &[StringLiteral]) -> Options {
     let is_reset = |key: &String| keys.iter().any(|reset| reset.value == *key);
-    options.iter().filter(|(key, _)| !is_reset(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    options
+        .iter()
+        .filter(|(key, _)| !is_reset(key))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect()
 }
 
 /// The statement's own columns, then the query's; a query column that is declared takes the declared type.
@@ -322,7 +432,10 @@ fn with_query_columns(own: ResolvedTable, create: &CreateTable, rel: &Rel) -> Sq
     let query = &rel.schema.columns;
     for (i, column) in query.iter().enumerate() {
         if query[..i].iter().any(|known| known.name == column.name) {
-            let message = format!("A column named '{}' already exists in the query; give it an alias", column.name);
+            let message = format!(
+                "A column named '{}' already exists in the query; give it an alias",
+                column.name
+            );
             return Err(SqlError::at(create.name.span, message));
         }
     }
@@ -337,17 +450,25 @@ fn with_query_columns(own: ResolvedTable, create: &CreateTable, rel: &Rel) -> Sq
         }
         order.clear();
         for name in names {
-            let found = query.iter().find(|column| column.name == name.value).ok_or_else(|| {
-                let message = format!("Column '{}' not found in the source schema", name.value);
-                SqlError::at(name.span, message).offering(&name.value, query.iter().map(|c| c.name.as_str()))
-            })?;
+            let found = query
+                .iter()
+                .find(|column| column.name == name.value)
+                .ok_or_else(|| {
+                    let message = format!("Column '{}' not found in the source schema", name.value);
+                    SqlError::at(name.span, message)
+                        .offering(&name.value, query.iter().map(|c| c.name.as_str()))
+                })?;
             order.push(found);
         }
     }
     let plain = |ty: &LogicalType| ty.without_time_attribute();
     let declared = own.columns.clone();
     let is_selected = |name: &str| query.iter().any(|column| column.name == name);
-    let mut columns: Vec<TableColumn> = declared.iter().filter(|column| !is_selected(&column.name)).cloned().collect();
+    let mut columns: Vec<TableColumn> = declared
+        .iter()
+        .filter(|column| !is_selected(&column.name))
+        .cloned()
+        .collect();
     for column in order {
         columns.push(match declared.iter().find(|known| known.name == column.name) {
             Some(known) => known.clone(),
@@ -355,7 +476,10 @@ fn with_query_columns(own: ResolvedTable, create: &CreateTable, rel: &Rel) -> Sq
         });
     }
     if let Some(key) = &own.primary_key {
-        for column in columns.iter_mut().filter(|c| key.columns.contains(&c.name) && c.is_physical()) {
+        for column in columns
+            .iter_mut()
+            .filter(|c| key.columns.contains(&c.name) && c.is_physical())
+        {
             column.ty.nullable = false;
         }
     }

@@ -12,8 +12,8 @@ use crate::catalog::{
     PrimaryKey, ResolvedTable, TableColumn, TableColumnKind, TableDistribution, WatermarkDefinition,
 };
 use crate::parse::ast::{
-    self, ColumnDefinition, ColumnKind, ConstraintKind, CreateTable, Distribution, ExprKind, Ident, SqlOption,
-    TableConstraint, TableSchema, Watermark,
+    self, ColumnDefinition, ColumnKind, ConstraintKind, CreateTable, Distribution, ExprKind, Ident,
+    SqlOption, TableConstraint, TableSchema, Watermark,
 };
 
 /// Largest precision of an event-time column.
@@ -40,7 +40,11 @@ impl Binder<'_> {
         }
         let mut table = self.schema_definition(&create.schema)?;
         table.comment = create.comment.as_ref().map(|comment| comment.value.clone());
-        table.partition_keys = create.partitioned_by.iter().map(|ident| ident.value.clone()).collect();
+        table.partition_keys = create
+            .partitioned_by
+            .iter()
+            .map(|ident| ident.value.clone())
+            .collect();
         table.distribution = create.distribution.as_ref().map(bind_distribution).transpose()?;
         table.options = bind_options(&create.options)?;
         Ok(table)
@@ -51,11 +55,18 @@ impl Binder<'_> {
         let mut constraints: Vec<&TableConstraint> = schema.constraints.iter().collect();
         for definition in &schema.columns {
             if table.column(&definition.name.value).is_some() {
-                let message = format!("A column named '{}' already exists in the table", definition.name.value);
+                let message = format!(
+                    "A column named '{}' already exists in the table",
+                    definition.name.value
+                );
                 return Err(SqlError::at(definition.name.span, message));
             }
             table.columns.push(bind_column(definition)?);
-            if let ColumnKind::Physical { constraint: Some(constraint), .. } = &definition.kind {
+            if let ColumnKind::Physical {
+                constraint: Some(constraint),
+                ..
+            } = &definition.kind
+            {
                 constraints.push(constraint);
             }
         }
@@ -64,7 +75,11 @@ impl Binder<'_> {
             if table.primary_key.is_some() {
                 return Err(SqlError::at(constraint.span, "Duplicate primary key definition"));
             }
-            for column in table.columns.iter_mut().filter(|column| key.columns.contains(&column.name)) {
+            for column in table
+                .columns
+                .iter_mut()
+                .filter(|column| key.columns.contains(&column.name))
+            {
                 column.ty.nullable = column.ty.nullable && !column.is_physical();
             }
             table.primary_key = Some(key);
@@ -78,7 +93,11 @@ impl Binder<'_> {
         check_metadata_keys(&table)?;
         check_primary_key(&mut table)?;
         let stored = table.columns.iter().filter(|column| !column.is_computed());
-        let stored = Schema::new(stored.map(|c| (c.name.clone(), c.ty.without_time_attribute())).collect::<Vec<_>>());
+        let stored = Schema::new(
+            stored
+                .map(|c| (c.name.clone(), c.ty.without_time_attribute()))
+                .collect::<Vec<_>>(),
+        );
         let scope = Scope::of_schema(&stored);
         for column in &mut table.columns {
             if let TableColumnKind::Computed(expr) = &column.kind {
@@ -103,19 +122,24 @@ impl Binder<'_> {
     }
 
     fn type_of_computed(&self, name: &str, expr: &ast::Expr, scope: &Scope<'_>) -> SqlResult<LogicalType> {
-        let bound = self
-            .bind_detached(expr, scope)
-            .map_err(|error| SqlError { message: format!("computed column '{name}': {}", error.message), ..error })?;
+        let bound = self.bind_detached(expr, scope).map_err(|error| SqlError {
+            message: format!("computed column '{name}': {}", error.message),
+            ..error
+        })?;
         let ty = bound.ty();
         if ty.is_null() {
-            return Err(SqlError::new(format!("computed column '{name}': Illegal use of 'NULL'"))
-                .with_hint("give it a type: CAST(NULL AS INT)"));
+            return Err(
+                SqlError::new(format!("computed column '{name}': Illegal use of 'NULL'"))
+                    .with_hint("give it a type: CAST(NULL AS INT)"),
+            );
         }
         Ok(ty)
     }
 
     fn resolve_watermark(&self, table: &mut ResolvedTable) -> SqlResult<()> {
-        let Some(watermark) = &table.watermark else { return Ok(()) };
+        let Some(watermark) = &table.watermark else {
+            return Ok(());
+        };
         let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
         let Some(index) = names.iter().position(|name| *name == watermark.column) else {
             let message = format!(
@@ -144,7 +168,11 @@ impl Binder<'_> {
             let scope = Scope::of_schema(&table.schema());
             let bound = self.bind_detached(&watermark.expr, &scope)?;
             if !is_rowtime_type(&bound.ty()) {
-                return Err(refuse("expression", "watermark expression", &bound.ty().without_time_attribute()));
+                return Err(refuse(
+                    "expression",
+                    "watermark expression",
+                    &bound.ty().without_time_attribute(),
+                ));
             }
         }
         let column = &mut table.columns[index];
@@ -180,27 +208,51 @@ pub(super) fn bind_column(definition: &ColumnDefinition) -> SqlResult<TableColum
     let name = definition.name.value.clone();
     let (ty, kind) = match &definition.kind {
         ColumnKind::Physical { data_type, .. } => (bind_type(data_type)?, TableColumnKind::Physical),
-        ColumnKind::Metadata { data_type, key, is_virtual } => {
+        ColumnKind::Metadata {
+            data_type,
+            key,
+            is_virtual,
+        } => {
             let key = key.as_ref().map(|key| key.value.clone());
-            (bind_type(data_type)?, TableColumnKind::Metadata { key, is_virtual: *is_virtual })
+            (
+                bind_type(data_type)?,
+                TableColumnKind::Metadata {
+                    key,
+                    is_virtual: *is_virtual,
+                },
+            )
         }
-        ColumnKind::Computed(expr) => (LogicalType::new(TypeKind::Null), TableColumnKind::Computed(expr.clone())),
+        ColumnKind::Computed(expr) => (
+            LogicalType::new(TypeKind::Null),
+            TableColumnKind::Computed(expr.clone()),
+        ),
     };
-    Ok(TableColumn { name, ty, kind, comment })
+    Ok(TableColumn {
+        name,
+        ty,
+        kind,
+        comment,
+    })
 }
 
 /// A PRIMARY KEY; other constraints are refused.
 pub(super) fn bind_constraint(constraint: &TableConstraint) -> SqlResult<PrimaryKey> {
     if constraint.kind == ConstraintKind::Unique {
-        return Err(SqlError::at(constraint.span, "UNIQUE constraint is not supported yet")
-            .with_hint("declare a PRIMARY KEY … NOT ENFORCED"));
+        return Err(
+            SqlError::at(constraint.span, "UNIQUE constraint is not supported yet")
+                .with_hint("declare a PRIMARY KEY … NOT ENFORCED"),
+        );
     }
     if constraint.enforced != Some(false) {
         let message = "Flink doesn't support ENFORCED mode for PRIMARY KEY constraint: the data belongs to the connector, \
                        so that only NOT ENFORCED is supported";
         return Err(SqlError::at(constraint.span, message).with_hint("write PRIMARY KEY (…) NOT ENFORCED"));
     }
-    let columns: Vec<String> = constraint.columns.iter().map(|column| column.value.clone()).collect();
+    let columns: Vec<String> = constraint
+        .columns
+        .iter()
+        .map(|column| column.value.clone())
+        .collect();
     let name = match &constraint.name {
         Some(name) => name.value.clone(),
         None => format!("PK_{}", columns.join("_")),
@@ -209,7 +261,10 @@ pub(super) fn bind_constraint(constraint: &TableConstraint) -> SqlResult<Primary
 }
 
 pub(super) fn bind_watermark(watermark: &Watermark) -> SqlResult<WatermarkDefinition> {
-    Ok(WatermarkDefinition { column: watermark.column.to_string(), expr: watermark.expr.clone() })
+    Ok(WatermarkDefinition {
+        column: watermark.column.to_string(),
+        expr: watermark.expr.clone(),
+    })
 }
 
 pub(super) fn bind_distribution(distribution: &Distribution) -> SqlResult<TableDistribution> {
@@ -223,8 +278,16 @@ pub(super) fn bind_distribution(distribution: &Distribution) -> SqlResult<TableD
         })?),
         None => None,
     };
-    let columns = distribution.columns.iter().map(|column| column.value.clone()).collect();
-    Ok(TableDistribution { kind: distribution.kind, columns, bucket_count })
+    let columns = distribution
+        .columns
+        .iter()
+        .map(|column| column.value.clone())
+        .collect();
+    Ok(TableDistribution {
+        kind: distribution.kind,
+        columns,
+        bucket_count,
+    })
 }
 
 /// The pairs of WITH.
@@ -237,9 +300,16 @@ pub fn bind_options(options: &[SqlOption]) -> SqlResult<Options> {
 }
 
 fn check_metadata_keys(table: &ResolvedTable) -> SqlResult<()> {
-    let metadata: Vec<&TableColumn> = table.columns.iter().filter(|c| c.metadata_key().is_some()).collect();
+    let metadata: Vec<&TableColumn> = table
+        .columns
+        .iter()
+        .filter(|c| c.metadata_key().is_some())
+        .collect();
     for (i, column) in metadata.iter().enumerate() {
-        if let Some(first) = metadata[..i].iter().find(|c| c.metadata_key() == column.metadata_key()) {
+        if let Some(first) = metadata[..i]
+            .iter()
+            .find(|c| c.metadata_key() == column.metadata_key())
+        {
             return Err(SqlError::new(format!(
                 "The column `{}` and `{}` in the table are both from the same metadata key '{}'",
                 first.name,
@@ -253,7 +323,9 @@ fn check_metadata_keys(table: &ResolvedTable) -> SqlResult<()> {
 }
 
 fn check_primary_key(table: &mut ResolvedTable) -> SqlResult<()> {
-    let Some(key) = table.primary_key.clone() else { return Ok(()) };
+    let Some(key) = table.primary_key.clone() else {
+        return Ok(());
+    };
     let known: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
     for (i, name) in key.columns.iter().enumerate() {
         if key.columns[..i].contains(name) {
@@ -281,8 +353,15 @@ fn check_primary_key(table: &mut ResolvedTable) -> SqlResult<()> {
 }
 
 fn check_distribution(table: &ResolvedTable) -> SqlResult<()> {
-    let Some(distribution) = &table.distribution else { return Ok(()) };
-    let physical: Vec<&str> = table.columns.iter().filter(|c| c.is_physical()).map(|c| c.name.as_str()).collect();
+    let Some(distribution) = &table.distribution else {
+        return Ok(());
+    };
+    let physical: Vec<&str> = table
+        .columns
+        .iter()
+        .filter(|c| c.is_physical())
+        .map(|c| c.name.as_str())
+        .collect();
     for name in &distribution.columns {
         if !physical.contains(&name.as_str()) {
             let message = format!(
@@ -301,7 +380,12 @@ pub(super) fn columns_of(expr: &ast::Expr, table: &ResolvedTable, binder: &Binde
     let schema = table.schema();
     let scope = Scope::of_schema(&schema);
     match binder.bind_detached(expr, &scope) {
-        Ok(bound) => bound.columns().into_iter().filter_map(|i| schema.columns.get(i)).map(|c| c.name.clone()).collect(),
+        Ok(bound) => bound
+            .columns()
+            .into_iter()
+            .filter_map(|i| schema.columns.get(i))
+            .map(|c| c.name.clone())
+            .collect(),
         Err(_) => Vec::new(),
     }
 }
@@ -311,4 +395,3 @@ pub(super) fn no_such_column(name: &Ident, table: &ResolvedTable) -> SqlError {
     let message = format!("The column `{}` does not exist in the base table", name.value);
     SqlError::at(name.span, message).offering(&name.value, table.columns.iter().map(|c| c.name.as_str()))
 }
-

@@ -60,7 +60,11 @@ impl Binder<'_> {
         })
     }
 
-    pub(super) fn bind_alter_view(&self, name: &ObjectName, action: &AlterView) -> SqlResult<CatalogOperation> {
+    pub(super) fn bind_alter_view(
+        &self,
+        name: &ObjectName,
+        action: &AlterView,
+    ) -> SqlResult<CatalogOperation> {
         let identifier = self.qualify(name)?;
         let view = self.view_to_alter(name, &identifier)?;
         match action {
@@ -70,7 +74,10 @@ impl Binder<'_> {
             }
             AlterView::As(query) => {
                 let view = self.define_view(query, &[], view.comment.clone())?;
-                Ok(CatalogOperation::AlterTable { identifier, table: Box::new(CatalogTable::View(view)) })
+                Ok(CatalogOperation::AlterTable {
+                    identifier,
+                    table: Box::new(CatalogTable::View(view)),
+                })
             }
         }
     }
@@ -82,7 +89,10 @@ impl Binder<'_> {
                 let message = format!("ALTER VIEW for a table is not allowed: '{identifier}'");
                 Err(SqlError::at(name.span, message).with_hint("use ALTER TABLE"))
             }
-            None => Err(SqlError::at(name.span, format!("View '{identifier}' doesn't exist or is a temporary view"))),
+            None => Err(SqlError::at(
+                name.span,
+                format!("View '{identifier}' doesn't exist or is a temporary view"),
+            )),
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::bind::coerce;
 use crate::bind::error::{SqlError, SqlResult};
 use crate::bind::logical::{Bound, Frame, placeholder};
 use crate::parse::ast::{
-    self, ArgumentValue, FrameBound, FrameUnit, FunctionCall, NullTreatment, NullsOrder, OrderItem, OverClause,
-    SetQuantifier, WindowSpec,
+    self, ArgumentValue, FrameBound, FrameUnit, FunctionCall, NullTreatment, NullsOrder, OrderItem,
+    OverClause, SetQuantifier, WindowSpec,
 };
 use crate::parse::span::Span;
 
@@ -60,7 +60,13 @@ pub(super) struct AggregateParts<'e> {
 }
 
 /// Aggregates that have a value for a group without rows.
-const NEVER_NULL: [&str; 5] = ["COUNT", "APPROX_COUNT_DISTINCT", "COLLECT", "JSON_OBJECTAGG", "JSON_ARRAYAGG"];
+const NEVER_NULL: [&str; 5] = [
+    "COUNT",
+    "APPROX_COUNT_DISTINCT",
+    "COLLECT",
+    "JSON_OBJECTAGG",
+    "JSON_ARRAYAGG",
+];
 
 /// Functions of legacy group windows that stand for a property of the window: name and number.
 const WINDOW_PROPERTIES: [&str; 4] = ["START", "END", "ROWTIME", "PROCTIME"];
@@ -72,7 +78,11 @@ impl ExprBinder<'_, '_> {
         }
         let Some(declared) = aggregate_function(upper) else {
             let args = self.positional(function)?;
-            return Err(unknown_function(&function.name.to_string(), &args, function.name.span));
+            return Err(unknown_function(
+                &function.name.to_string(),
+                &args,
+                function.name.span,
+            ));
         };
         let mut values = Vec::new();
         let mut star = false;
@@ -80,7 +90,12 @@ impl ExprBinder<'_, '_> {
             match &argument.value {
                 ArgumentValue::Expr(expr) if argument.name.is_none() => values.push(expr),
                 ArgumentValue::Star => star = true,
-                _ => return Err(SqlError::at(argument.span, format!("{upper} takes values by position"))),
+                _ => {
+                    return Err(SqlError::at(
+                        argument.span,
+                        format!("{upper} takes values by position"),
+                    ));
+                }
             }
         }
         if star && (upper != "COUNT" || !values.is_empty()) {
@@ -91,8 +106,14 @@ impl ExprBinder<'_, '_> {
             let message = "invalid number of arguments to function 'COUNT': expected 1, found 2 or more";
             return Err(SqlError::at(function.span, message));
         }
-        let order_by = if function.within_group.is_empty() { &function.order_by } else { &function.within_group };
-        let nulls = function.null_treatment.map(|t| Scalar::Boolean(t == NullTreatment::Ignore));
+        let order_by = if function.within_group.is_empty() {
+            &function.order_by
+        } else {
+            &function.within_group
+        };
+        let nulls = function
+            .null_treatment
+            .map(|t| Scalar::Boolean(t == NullTreatment::Ignore));
         let parts = AggregateParts {
             name: declared.name,
             values: if star { Vec::new() } else { values },
@@ -125,7 +146,10 @@ impl ExprBinder<'_, '_> {
         let (name, span) = (declared.name, parts.span);
         self.check_place(name, parts.over.is_some(), span)?;
         if parts.over.is_none() && declared.window_only {
-            return Err(SqlError::at(span, format!("OVER clause is necessary for window function {name}")));
+            return Err(SqlError::at(
+                span,
+                format!("OVER clause is necessary for window function {name}"),
+            ));
         }
         let (outer_over, outer_aggregate) = (self.inside_over, self.inside_aggregate);
         self.inside_over |= parts.over.is_some();
@@ -155,8 +179,13 @@ impl ExprBinder<'_, '_> {
             if self.clause.allows_over() {
                 return Ok(());
             }
-            let message = format!("Windowed aggregate expression is illegal in {} clause", self.clause.name());
-            return Err(SqlError::at(span, message).with_hint("compute it in a sub-query and refer to its column"));
+            let message = format!(
+                "Windowed aggregate expression is illegal in {} clause",
+                self.clause.name()
+            );
+            return Err(
+                SqlError::at(span, message).with_hint("compute it in a sub-query and refer to its column")
+            );
         }
         if self.inside_aggregate {
             return Err(SqlError::at(span, "Aggregate expressions cannot be nested"));
@@ -165,8 +194,15 @@ impl ExprBinder<'_, '_> {
             return Ok(());
         }
         let place = self.clause.name();
-        let error = SqlError::at(span, format!("Aggregate expression is illegal in {place} clause: {name}"));
-        Err(if place == "WHERE" { error.with_hint("conditions on aggregates stand in HAVING") } else { error })
+        let error = SqlError::at(
+            span,
+            format!("Aggregate expression is illegal in {place} clause: {name}"),
+        );
+        Err(if place == "WHERE" {
+            error.with_hint("conditions on aggregates stand in HAVING")
+        } else {
+            error
+        })
     }
 
     fn bind_call(
@@ -175,10 +211,20 @@ impl ExprBinder<'_, '_> {
         declared: &'static AggregateFunction,
         distinct: bool,
     ) -> SqlResult<BoundAggregate> {
-        let args = parts.values.iter().map(|value| self.bind(value)).collect::<SqlResult<Vec<_>>>()?;
+        let args = parts
+            .values
+            .iter()
+            .map(|value| self.bind(value))
+            .collect::<SqlResult<Vec<_>>>()?;
         let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty().without_time_attribute()).collect();
-        let infos: Vec<ArgInfo<'_>> =
-            types.iter().zip(&args).map(|(ty, arg)| ArgInfo { ty, literal: coerce::literal_of(arg) }).collect();
+        let infos: Vec<ArgInfo<'_>> = types
+            .iter()
+            .zip(&args)
+            .map(|(ty, arg)| ArgInfo {
+                ty,
+                literal: coerce::literal_of(arg),
+            })
+            .collect();
         let signature = (declared.signature)(&infos)
             .map_err(|error| signature_error(error, declared.syntax).with_span(parts.span))?;
         let mut result = signature.result;
@@ -198,14 +244,20 @@ impl ExprBinder<'_, '_> {
             }
         }
         parameters.extend(parts.parameter.clone());
-        let filter = parts.filter.map(|filter| self.bind_condition(filter)).transpose()?;
+        let filter = parts
+            .filter
+            .map(|filter| self.bind_condition(filter))
+            .transpose()?;
         let order_by = self.bind_order(parts.order_by)?;
         Ok(BoundAggregate {
             function: declared.name.to_owned(),
             args: columns,
             distinct,
             filter,
-            order_by: order_by.into_iter().map(|order| (order.expr, order.ascending)).collect(),
+            order_by: order_by
+                .into_iter()
+                .map(|order| (order.expr, order.ascending))
+                .collect(),
             parameters,
             result,
             span: parts.span,
@@ -216,7 +268,11 @@ impl ExprBinder<'_, '_> {
         let item = |item: &OrderItem| {
             let ascending = !item.descending;
             let nulls_first = item.nulls.map_or(ascending, |nulls| nulls == NullsOrder::First);
-            Ok(BoundOrder { expr: self.bind(&item.expr)?, ascending, nulls_first })
+            Ok(BoundOrder {
+                expr: self.bind(&item.expr)?,
+                ascending,
+                nulls_first,
+            })
         };
         items.iter().map(item).collect()
     }
@@ -224,16 +280,28 @@ impl ExprBinder<'_, '_> {
     fn bind_over(&mut self, mut call: BoundAggregate, over: &OverClause) -> SqlResult<BoundOver> {
         let spec = self.window_spec(over)?;
         let outer = std::mem::replace(&mut self.inside_over, true);
-        let partition = spec.partition_by.iter().map(|expr| self.bind(expr)).collect::<SqlResult<Vec<_>>>();
+        let partition = spec
+            .partition_by
+            .iter()
+            .map(|expr| self.bind(expr))
+            .collect::<SqlResult<Vec<_>>>();
         let order = self.bind_order(&spec.order_by);
         self.inside_over = outer;
         let (partition, order) = (partition?, order?);
         let frame = self.bind_frame(&spec, &call.function, order.is_empty())?;
         let is_bounded_start = frame.start != Bound::UnboundedPreceding;
         if is_bounded_start && !NEVER_NULL.contains(&call.function.as_str()) {
-            call.result = call.result.with_nullable(call.result.nullable || frame.end != Bound::CurrentRow);
+            call.result = call
+                .result
+                .with_nullable(call.result.nullable || frame.end != Bound::CurrentRow);
         }
-        Ok(BoundOver { call, partition, order, frame, span: spec.span })
+        Ok(BoundOver {
+            call,
+            partition,
+            order,
+            frame,
+            span: spec.span,
+        })
     }
 
     /// The window with what it takes over from a named one.
@@ -255,7 +323,10 @@ impl ExprBinder<'_, '_> {
         let Some(base) = base else { return Ok(spec) };
         let Some(named) = self.windows.iter().find(|window| window.name.value == base.value) else {
             let known = self.windows.iter().map(|window| window.name.value.as_str());
-            return Err(SqlError::at(base.span, format!("window '{}' not found", base.value)).offering(&base.value, known));
+            return Err(
+                SqlError::at(base.span, format!("window '{}' not found", base.value))
+                    .offering(&base.value, known),
+            );
         };
         let inherited = self.window_spec(&OverClause::Window(named.window.clone()))?;
         if spec.partition_by.is_empty() {
@@ -271,11 +342,21 @@ impl ExprBinder<'_, '_> {
     fn bind_frame(&mut self, spec: &WindowSpec, function: &str, unordered: bool) -> SqlResult<Frame> {
         let ignores_frame = aggregate_function(function).is_some_and(|f| f.window_only);
         let Some(written) = &spec.frame else {
-            let end = if unordered && !ignores_frame { Bound::UnboundedFollowing } else { Bound::CurrentRow };
-            return Ok(Frame { rows: ignores_frame, start: Bound::UnboundedPreceding, end });
+            let end = if unordered && !ignores_frame {
+                Bound::UnboundedFollowing
+            } else {
+                Bound::CurrentRow
+            };
+            return Ok(Frame {
+                rows: ignores_frame,
+                start: Bound::UnboundedPreceding,
+                end,
+            });
         };
         if ignores_frame && !matches!(function, "LAG" | "LEAD") {
-            let message = format!("ROW/RANGE not allowed with RANK, DENSE_RANK, ROW_NUMBER or PERCENTILE functions: {function}");
+            let message = format!(
+                "ROW/RANGE not allowed with RANK, DENSE_RANK, ROW_NUMBER or PERCENTILE functions: {function}"
+            );
             return Err(SqlError::at(written.span, message));
         }
         if written.exclude.is_some() {
@@ -294,7 +375,11 @@ impl ExprBinder<'_, '_> {
             let message = "Upper frame boundary cannot be PRECEDING when lower boundary is CURRENT ROW";
             return Err(SqlError::at(written.span, message));
         }
-        Ok(Frame { rows: written.unit == FrameUnit::Rows, start, end })
+        Ok(Frame {
+            rows: written.unit == FrameUnit::Rows,
+            start,
+            end,
+        })
     }
 
     fn bind_bound(&mut self, bound: &FrameBound) -> SqlResult<Bound> {
@@ -303,7 +388,10 @@ impl ExprBinder<'_, '_> {
             match coerce::literal_of(&value) {
                 Some(Scalar::IntervalDayTime(millis)) => Ok(*millis),
                 Some(number) if number.as_i64().is_some() => Ok(number.as_i64().unwrap_or_default()),
-                _ => Err(SqlError::at(expr.span, "the distance of a frame is a literal number or a day-time interval")),
+                _ => Err(SqlError::at(
+                    expr.span,
+                    "the distance of a frame is a literal number or a day-time interval",
+                )),
             }
         };
         Ok(match bound {
@@ -324,7 +412,11 @@ impl ExprBinder<'_, '_> {
         let args = self.positional(function)?;
         let result = LogicalType::not_null(TypeKind::BigInt);
         let call = BoundAggregate {
-            function: if upper == "GROUPING" { "GROUPING_ID".to_owned() } else { upper.to_owned() },
+            function: if upper == "GROUPING" {
+                "GROUPING_ID".to_owned()
+            } else {
+                upper.to_owned()
+            },
             args,
             distinct: false,
             filter: None,
@@ -338,15 +430,25 @@ impl ExprBinder<'_, '_> {
     }
 
     /// `TUMBLE_START(…)` and its kin, which stand for a property of the window in GROUP BY; `None` for other names.
-    pub(super) fn bind_group_window_part(&mut self, upper: &str, function: &FunctionCall) -> SqlResult<Option<Expr>> {
-        let Some((window, property)) = upper.split_once('_') else { return Ok(None) };
-        let is_window = matches!(window, "TUMBLE" | "HOP" | "SESSION");
-        let Some(number) = WINDOW_PROPERTIES.iter().position(|p| *p == property).filter(|_| is_window) else {
+    pub(super) fn bind_group_window_part(
+        &mut self,
+        upper: &str,
+        function: &FunctionCall,
+    ) -> SqlResult<Option<Expr>> {
+        let Some((window, property)) = upper.split_once('_') else {
             return Ok(None);
         };
-        let matching = self.group_window.filter(|group| {
-            group.name.is_word(window) && group.arguments() == function.arguments()
-        });
+        let is_window = matches!(window, "TUMBLE" | "HOP" | "SESSION");
+        let Some(number) = WINDOW_PROPERTIES
+            .iter()
+            .position(|p| *p == property)
+            .filter(|_| is_window)
+        else {
+            return Ok(None);
+        };
+        let matching = self
+            .group_window
+            .filter(|group| group.name.is_word(window) && group.arguments() == function.arguments());
         let (Some(_), Some(time)) = (matching, self.group_window_time.clone()) else {
             let message = format!(
                 "Call to auxiliary group function '{upper}' must have matching call to group function '${window}' in \
@@ -354,7 +456,10 @@ impl ExprBinder<'_, '_> {
             );
             return Err(SqlError::at(function.span, message));
         };
-        let plain = LogicalType::not_null(TypeKind::Timestamp { precision: 3, attribute: Default::default() });
+        let plain = LogicalType::not_null(TypeKind::Timestamp {
+            precision: 3,
+            attribute: Default::default(),
+        });
         let ty = match number {
             0 | 1 => plain,
             2 => time.with_nullable(false),

@@ -11,15 +11,20 @@ use crate::bind::error::{SqlError, SqlResult};
 use crate::bind::logical::{and_all, placeholder};
 use crate::bind::types::interval_kind;
 use crate::parse::ast::{
-    self, BinaryOperator, CaseBranch, ExprKind, IntervalQualifier, IsTest, JsonShape, LikeKind, Quantifier,
-    QuantifiedSource, Query, TimeUnit, UnaryOperator,
+    self, BinaryOperator, CaseBranch, ExprKind, IntervalQualifier, IsTest, JsonShape, LikeKind,
+    QuantifiedSource, Quantifier, Query, TimeUnit, UnaryOperator,
 };
 use crate::parse::span::Span;
 
 const MILLIS_PER_SECOND: i64 = 1_000;
 
 impl ExprBinder<'_, '_> {
-    pub(super) fn bind_unary(&mut self, operator: UnaryOperator, operand: &ast::Expr, span: Span) -> SqlResult<Expr> {
+    pub(super) fn bind_unary(
+        &mut self,
+        operator: UnaryOperator,
+        operand: &ast::Expr,
+        span: Span,
+    ) -> SqlResult<Expr> {
         match operator {
             UnaryOperator::Plus => self.bind(operand),
             UnaryOperator::Not => {
@@ -54,23 +59,26 @@ impl ExprBinder<'_, '_> {
     }
 
     /// An infix operator over bound operands.
-    pub(super) fn binary(&self, operator: BinaryOperator, left: Expr, right: Expr, span: Span) -> SqlResult<Expr> {
+    pub(super) fn binary(
+        &self,
+        operator: BinaryOperator,
+        left: Expr,
+        right: Expr,
+        span: Span,
+    ) -> SqlResult<Expr> {
         use BinaryOperator as B;
         let is_arithmetic = matches!(operator, B::Plus | B::Minus | B::Multiply | B::Divide | B::Modulo);
         let is_known = is_arithmetic
             || operator.is_comparison()
             || matches!(operator, B::IsDistinctFrom | B::IsNotDistinctFrom | B::Concat);
         if !is_known {
-            return Err(SqlError::unsupported(span, format!("operator {}", operator.text())));
+            return Err(SqlError::unsupported(
+                span,
+                format!("operator {}", operator.text()),
+            ));
         }
         let attribute = shifted_time_attribute(operator, &left.ty(), &right.ty());
-        let (left_type, right_type) = (left.ty(), right.ty());
-        let mut bound = self.call(span, operator.text(), vec![left, right]).map_err(|error| {
-            let is_mixed = operator.is_comparison()
-                && (left_type.is_character() && right_type.is_numeric()
-                    || left_type.is_numeric() && right_type.is_character());
-            if is_mixed { error.with_hint("there is no implicit type conversion here: cast one side") } else { error }
-        })?;
+        let mut bound = self.call(span, operator.text(), vec![left, right])?;
         // A time attribute moved by an interval still counts as one, as in Flink.
         if let Expr::Call { ty, .. } = &mut bound
             && attribute != TimeAttribute::None
@@ -90,7 +98,11 @@ impl ExprBinder<'_, '_> {
         let (left, right) = (self.bind(left)?, self.bind(right)?);
         let fits = |e: &Expr| e.ty().kind == TypeKind::Boolean || e.ty().is_null();
         if !fits(&left) || !fits(&right) {
-            let (name, l, r) = (operator.text(), sql_type_name(&left.ty()), sql_type_name(&right.ty()));
+            let (name, l, r) = (
+                operator.text(),
+                sql_type_name(&left.ty()),
+                sql_type_name(&right.ty()),
+            );
             return Err(SqlError::at(
                 span,
                 format!(
@@ -102,11 +114,17 @@ impl ExprBinder<'_, '_> {
         let mut args = Vec::new();
         for side in [left, right] {
             match (operator, coerce::cast_to(side, &LogicalType::BOOLEAN)) {
-                (BinaryOperator::And, Expr::And(inner)) | (BinaryOperator::Or, Expr::Or(inner)) => args.extend(inner),
+                (BinaryOperator::And, Expr::And(inner)) | (BinaryOperator::Or, Expr::Or(inner)) => {
+                    args.extend(inner)
+                }
                 (_, other) => args.push(other),
             }
         }
-        Ok(if operator == BinaryOperator::And { Expr::And(args) } else { Expr::Or(args) })
+        Ok(if operator == BinaryOperator::And {
+            Expr::And(args)
+        } else {
+            Expr::Or(args)
+        })
     }
 
     /// `(a, b) OVERLAPS (c, d)`; the second of a pair may be an interval.
@@ -131,13 +149,23 @@ impl ExprBinder<'_, '_> {
 
     fn bind_period(&mut self, period: &ast::Expr) -> SqlResult<(Expr, Expr)> {
         let ExprKind::Row { fields, .. } = &period.kind else {
-            return Err(SqlError::at(period.span, "OVERLAPS takes a pair on each side: (start, end) or (start, interval)"));
+            return Err(SqlError::at(
+                period.span,
+                "OVERLAPS takes a pair on each side: (start, end) or (start, interval)",
+            ));
         };
         let [start, end] = fields.as_slice() else {
-            return Err(SqlError::at(period.span, "OVERLAPS takes a pair on each side: (start, end) or (start, interval)"));
+            return Err(SqlError::at(
+                period.span,
+                "OVERLAPS takes a pair on each side: (start, end) or (start, interval)",
+            ));
         };
         let (start, end) = (self.bind(start)?, self.bind(end)?);
-        let end = if end.ty().is_interval() { self.call(period.span, "+", vec![start.clone(), end])? } else { end };
+        let end = if end.ty().is_interval() {
+            self.call(period.span, "+", vec![start.clone(), end])?
+        } else {
+            end
+        };
         Ok((start, end))
     }
 
@@ -242,7 +270,10 @@ impl ExprBinder<'_, '_> {
         if !types.is_empty() && coerce::common_type(&types).is_none() {
             return Err(incompatible());
         }
-        let equals = |item: Expr| self.call(span, "=", vec![value.clone(), item]).map_err(|_| incompatible());
+        let equals = |item: Expr| {
+            self.call(span, "=", vec![value.clone(), item])
+                .map_err(|_| incompatible())
+        };
         let mut equalities = items.into_iter().map(equals).collect::<SqlResult<Vec<_>>>()?;
         let found = match equalities.len() {
             1 => equalities.remove(0),
@@ -256,17 +287,29 @@ impl ExprBinder<'_, '_> {
         let mut rows = Vec::new();
         for item in list {
             let ExprKind::Row { fields: items, .. } = &item.kind else {
-                return Err(SqlError::at(item.span, "Values in expression list must have compatible types"));
+                return Err(SqlError::at(
+                    item.span,
+                    "Values in expression list must have compatible types",
+                ));
             };
             if items.len() != values.len() {
-                return Err(SqlError::at(item.span, "unequal number of entries in row expressions"));
+                return Err(SqlError::at(
+                    item.span,
+                    "unequal number of entries in row expressions",
+                ));
             }
             let items = self.bind_all(items)?;
             let pairs = values.iter().cloned().zip(items);
-            let equal = pairs.map(|(v, i)| self.call(span, "=", vec![v, i])).collect::<SqlResult<Vec<_>>>()?;
+            let equal = pairs
+                .map(|(v, i)| self.call(span, "=", vec![v, i]))
+                .collect::<SqlResult<Vec<_>>>()?;
             rows.extend(and_all(equal));
         }
-        Ok(if rows.len() == 1 { rows.remove(0) } else { Expr::Or(rows) })
+        Ok(if rows.len() == 1 {
+            rows.remove(0)
+        } else {
+            Expr::Or(rows)
+        })
     }
 
     /// `x = ANY (…)`, `x > ALL (…)`: over a list each comparison is written out; a query is a semi-join.
@@ -287,7 +330,11 @@ impl ExprBinder<'_, '_> {
                 if tests.len() == 1 {
                     return Ok(tests.remove(0));
                 }
-                Ok(if quantifier == Quantifier::All { Expr::And(tests) } else { Expr::Or(tests) })
+                Ok(if quantifier == Quantifier::All {
+                    Expr::And(tests)
+                } else {
+                    Expr::Or(tests)
+                })
             }
             QuantifiedSource::Query(query) => match (operator, quantifier) {
                 (BinaryOperator::Equals, Quantifier::Some | Quantifier::Any) => {
@@ -300,13 +347,26 @@ impl ExprBinder<'_, '_> {
                 _ => {
                     let operand = self.bind(operand)?;
                     let all = quantifier == Quantifier::All;
-                    self.bind_subquery(SubqueryKind::Compare { operand, operator: operator.text(), all }, query, span)
+                    self.bind_subquery(
+                        SubqueryKind::Compare {
+                            operand,
+                            operator: operator.text(),
+                            all,
+                        },
+                        query,
+                        span,
+                    )
                 }
             },
         }
     }
 
-    pub(super) fn bind_in_subquery(&mut self, operand: &ast::Expr, query: &Query, span: Span) -> SqlResult<Expr> {
+    pub(super) fn bind_in_subquery(
+        &mut self,
+        operand: &ast::Expr,
+        query: &Query,
+        span: Span,
+    ) -> SqlResult<Expr> {
         let operands = match &operand.kind {
             ExprKind::Row { fields, .. } => self.bind_all(fields)?,
             _ => vec![self.bind(operand)?],
@@ -316,7 +376,11 @@ impl ExprBinder<'_, '_> {
 
     pub(super) fn bind_subquery(&mut self, kind: SubqueryKind, query: &Query, span: Span) -> SqlResult<Expr> {
         if !self.clause.allows_subqueries() || self.inside_aggregate {
-            let place = if self.inside_aggregate { "the arguments of an aggregate" } else { self.clause.name() };
+            let place = if self.inside_aggregate {
+                "the arguments of an aggregate"
+            } else {
+                self.clause.name()
+            };
             return Err(SqlError::unsupported(span, format!("a sub-query in {place}")));
         }
         let rel = self.binder.bind_subquery(query, self.scope, self.environment)?;
@@ -337,33 +401,51 @@ impl ExprBinder<'_, '_> {
                     SubqueryKind::Collection { function: "COLLECT" } => {
                         LogicalType::not_null(TypeKind::Multiset(Box::new(column)))
                     }
-                    SubqueryKind::Collection { .. } => LogicalType::not_null(TypeKind::Array(Box::new(column))),
+                    SubqueryKind::Collection { .. } => {
+                        LogicalType::not_null(TypeKind::Array(Box::new(column)))
+                    }
                     _ => column.with_nullable(true),
                 }
             }
             SubqueryKind::Exists => LogicalType::not_null(TypeKind::Boolean),
             SubqueryKind::In { operands } => {
                 if operands.len() != columns {
-                    let message = format!("IN compares {} value(s) with a sub-query of {columns} column(s)", operands.len());
+                    let message = format!(
+                        "IN compares {} value(s) with a sub-query of {columns} column(s)",
+                        operands.len()
+                    );
                     return Err(SqlError::at(span, message));
                 }
                 for (operand, column) in operands.iter().zip(&rel.schema.columns) {
                     let other = Expr::column(0, column.ty.clone());
-                    self.call(span, "=", vec![operand.clone(), other])
-                        .map_err(|_| SqlError::at(span, "Values passed to IN operator must have compatible types"))?;
+                    self.call(span, "=", vec![operand.clone(), other]).map_err(|_| {
+                        SqlError::at(span, "Values passed to IN operator must have compatible types")
+                    })?;
                 }
                 LogicalType::BOOLEAN
             }
-            SubqueryKind::Compare { operand, operator, .. } => {
+            SubqueryKind::Compare {
+                operand, operator, ..
+            } => {
                 let [column] = rel.schema.columns.as_slice() else {
-                    return Err(SqlError::at(span, "a quantified comparison takes a sub-query of one column"));
+                    return Err(SqlError::at(
+                        span,
+                        "a quantified comparison takes a sub-query of one column",
+                    ));
                 };
-                self.call(span, operator, vec![operand.clone(), Expr::column(0, column.ty.clone())])?;
+                self.call(
+                    span,
+                    operator,
+                    vec![operand.clone(), Expr::column(0, column.ty.clone())],
+                )?;
                 LogicalType::BOOLEAN
             }
         };
         self.calls.subqueries.push(BoundSubquery { kind, rel, span });
-        Ok(Expr::column((self.calls.subqueries.len() - 1) | placeholder::SUBQUERY, ty))
+        Ok(Expr::column(
+            (self.calls.subqueries.len() - 1) | placeholder::SUBQUERY,
+            ty,
+        ))
     }
 
     pub(super) fn bind_case(
@@ -389,7 +471,11 @@ impl ExprBinder<'_, '_> {
                     }
                 });
             }
-            let condition = if tests.len() == 1 { tests.remove(0) } else { Expr::Or(tests) };
+            let condition = if tests.len() == 1 {
+                tests.remove(0)
+            } else {
+                Expr::Or(tests)
+            };
             bound.push((condition, self.bind(&branch.then)?));
         }
         let otherwise = match otherwise {
@@ -401,19 +487,40 @@ impl ExprBinder<'_, '_> {
 
     /// CASE over bound parts, with one type for all results.
     pub(super) fn case(&self, branches: Vec<(Expr, Expr)>, otherwise: Expr, span: Span) -> SqlResult<Expr> {
-        let types: Vec<LogicalType> =
-            branches.iter().map(|(_, value)| value.ty()).chain([otherwise.ty()]).collect();
+        let types: Vec<LogicalType> = branches
+            .iter()
+            .map(|(_, value)| value.ty())
+            .chain([otherwise.ty()])
+            .collect();
         if types.iter().all(LogicalType::is_null) {
-            return Err(SqlError::at(span, "ELSE clause or at least one THEN clause must be non-NULL"));
+            return Err(SqlError::at(
+                span,
+                "ELSE clause or at least one THEN clause must be non-NULL",
+            ));
         }
         let ty = coerce::common_type(&types).ok_or_else(|| {
             let names: Vec<String> = types.iter().map(sql_type_name).collect();
-            SqlError::at(span, format!("Illegal mixing of types in CASE or COALESCE statement: {}", names.join(", ")))
-                .with_hint("cast the results to one type")
+            SqlError::at(
+                span,
+                format!(
+                    "Illegal mixing of types in CASE or COALESCE statement: {}",
+                    names.join(", ")
+                ),
+            )
+            .with_hint("cast the results to one type")
         })?;
-        let ty = ty.without_time_attribute().with_nullable(types.iter().any(|ty| ty.nullable));
-        let branches = branches.into_iter().map(|(c, v)| (c, coerce::cast_to(v, &ty))).collect();
-        Ok(Expr::Case { branches, otherwise: Box::new(coerce::cast_to(otherwise, &ty)), ty })
+        let ty = ty
+            .without_time_attribute()
+            .with_nullable(types.iter().any(|ty| ty.nullable));
+        let branches = branches
+            .into_iter()
+            .map(|(c, v)| (c, coerce::cast_to(v, &ty)))
+            .collect();
+        Ok(Expr::Case {
+            branches,
+            otherwise: Box::new(coerce::cast_to(otherwise, &ty)),
+            ty,
+        })
     }
 
     /// `INTERVAL x DAY` with an expression: a number of units.
@@ -440,7 +547,12 @@ impl ExprBinder<'_, '_> {
     }
 
     /// `base[index]`: array, map, variant and row elements.
-    pub(super) fn bind_element(&mut self, base: &ast::Expr, index: &ast::Expr, span: Span) -> SqlResult<Expr> {
+    pub(super) fn bind_element(
+        &mut self,
+        base: &ast::Expr,
+        index: &ast::Expr,
+        span: Span,
+    ) -> SqlResult<Expr> {
         let (base, index) = (self.bind(base)?, self.bind(index)?);
         let ty = base.ty();
         let TypeKind::Row(fields) = &ty.kind else {
@@ -448,21 +560,43 @@ impl ExprBinder<'_, '_> {
         };
         let position = match coerce::literal_of(&index) {
             Some(Scalar::String(name)) => fields.iter().position(|field| field.name == *name),
-            Some(number) => number.as_i64().and_then(|n| usize::try_from(n - 1).ok()).filter(|i| *i < fields.len()),
-            None => return Err(SqlError::at(span, "the field of a row is chosen by a literal name or position")),
+            Some(number) => number
+                .as_i64()
+                .and_then(|n| usize::try_from(n - 1).ok())
+                .filter(|i| *i < fields.len()),
+            None => {
+                return Err(SqlError::at(
+                    span,
+                    "the field of a row is chosen by a literal name or position",
+                ));
+            }
         };
         let position = position.ok_or_else(|| {
             let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-            SqlError::at(span, format!("the row has no field at this position or of this name; fields: {}", names.join(", ")))
+            SqlError::at(
+                span,
+                format!(
+                    "the row has no field at this position or of this name; fields: {}",
+                    names.join(", ")
+                ),
+            )
         })?;
         let field = &fields[position].ty;
         let result = field.with_nullable(field.nullable || ty.nullable);
-        Ok(Expr::Field { input: Box::new(base), index: position, ty: result })
+        Ok(Expr::Field {
+            input: Box::new(base),
+            index: position,
+            ty: result,
+        })
     }
 }
 
 /// The time attribute of `time ± interval`.
-fn shifted_time_attribute(operator: BinaryOperator, left: &LogicalType, right: &LogicalType) -> TimeAttribute {
+fn shifted_time_attribute(
+    operator: BinaryOperator,
+    left: &LogicalType,
+    right: &LogicalType,
+) -> TimeAttribute {
     match operator {
         BinaryOperator::Plus | BinaryOperator::Minus if right.is_interval() => rowtime_of(left),
         BinaryOperator::Plus if left.is_interval() => rowtime_of(right),
@@ -471,17 +605,26 @@ fn shifted_time_attribute(operator: BinaryOperator, left: &LogicalType, right: &
 }
 
 fn rowtime_of(ty: &LogicalType) -> TimeAttribute {
-    if ty.time_attribute() == TimeAttribute::Rowtime { TimeAttribute::Rowtime } else { TimeAttribute::None }
+    if ty.time_attribute() == TimeAttribute::Rowtime {
+        TimeAttribute::Rowtime
+    } else {
+        TimeAttribute::None
+    }
 }
 
 /// `-5` is one literal, so that the smallest value of a type can be written.
 fn negated_literal(operand: &ast::Expr) -> Option<Expr> {
-    let ExprKind::Literal(literal @ ast::Literal::Number(number)) = &operand.kind else { return None };
+    let ExprKind::Literal(literal @ ast::Literal::Number(number)) = &operand.kind else {
+        return None;
+    };
     if number.text == "2147483648" {
         return Some(coerce::integer(i32::MIN));
     }
     if number.text == "9223372036854775808" {
-        return Some(Expr::literal(Scalar::BigInt(i64::MIN), LogicalType::not_null(TypeKind::BigInt)));
+        return Some(Expr::literal(
+            Scalar::BigInt(i64::MIN),
+            LogicalType::not_null(TypeKind::BigInt),
+        ));
     }
     let Ok(Expr::Literal { value, ty }) = crate::bind::literal::bind_literal(literal, operand.span) else {
         return None;

@@ -14,9 +14,32 @@ use crate::parse::span::Span;
 
 /// Functions that belong to the SQL standard and stay when the core module is unloaded.
 const STANDARD_FUNCTIONS: [&str; 26] = [
-    "UPPER", "LOWER", "CHAR_LENGTH", "CHARACTER_LENGTH", "ABS", "MOD", "POWER", "SQRT", "LN", "LOG10", "EXP", "FLOOR",
-    "CEIL", "CEILING", "POSITION", "SUBSTRING", "TRIM", "OVERLAY", "COALESCE", "NULLIF", "CARDINALITY", "ELEMENT", "COUNT",
-    "SUM", "MIN", "MAX",
+    "UPPER",
+    "LOWER",
+    "CHAR_LENGTH",
+    "CHARACTER_LENGTH",
+    "ABS",
+    "MOD",
+    "POWER",
+    "SQRT",
+    "LN",
+    "LOG10",
+    "EXP",
+    "FLOOR",
+    "CEIL",
+    "CEILING",
+    "POSITION",
+    "SUBSTRING",
+    "TRIM",
+    "OVERLAY",
+    "COALESCE",
+    "NULLIF",
+    "CARDINALITY",
+    "ELEMENT",
+    "COUNT",
+    "SUM",
+    "MIN",
+    "MAX",
 ];
 
 /// A typed call of the built-in `function`; arguments are cast to what its signature asks for.
@@ -26,20 +49,44 @@ pub fn call(function: &str, args: Vec<Expr>) -> SqlResult<Expr> {
     };
     // Functions take time attributes as plain data, but for the one that asks after an attribute.
     let asks_attribute = declared.name == "CURRENT_WATERMARK";
-    let plain = |ty: LogicalType| if asks_attribute { ty } else { ty.without_time_attribute() };
+    let plain = |ty: LogicalType| {
+        if asks_attribute {
+            ty
+        } else {
+            ty.without_time_attribute()
+        }
+    };
     let types: Vec<LogicalType> = args.iter().map(|arg| plain(arg.ty())).collect();
-    let infos: Vec<ArgInfo<'_>> =
-        types.iter().zip(&args).map(|(ty, arg)| ArgInfo { ty, literal: coerce::literal_of(arg) }).collect();
+    let infos: Vec<ArgInfo<'_>> = types
+        .iter()
+        .zip(&args)
+        .map(|(ty, arg)| ArgInfo {
+            ty,
+            literal: coerce::literal_of(arg),
+        })
+        .collect();
     let signature = (declared.signature)(&infos).map_err(|error| signature_error(error, declared.syntax))?;
-    let args = args.into_iter().zip(&signature.args).map(|(arg, ty)| coerce::cast_to(arg, ty)).collect();
-    Ok(Expr::Call { function: declared.name.to_owned(), args, ty: signature.result })
+    let args = args
+        .into_iter()
+        .zip(&signature.args)
+        .map(|(arg, ty)| coerce::cast_to(arg, ty))
+        .collect();
+    Ok(Expr::Call {
+        function: declared.name.to_owned(),
+        args,
+        ty: signature.result,
+    })
 }
 
 /// A signature's refusal, with the form of a right call as the hint.
 pub(super) fn signature_error(error: SignatureError, syntax: &str) -> SqlError {
     let wants_syntax = matches!(error, SignatureError::Count { .. });
     let error = SqlError::new(capitalised(&error.to_string()));
-    if wants_syntax { error.with_hint(format!("write {syntax}")) } else { error }
+    if wants_syntax {
+        error.with_hint(format!("write {syntax}"))
+    } else {
+        error
+    }
 }
 
 /// Flink's messages that users search for begin with a capital.
@@ -52,16 +99,32 @@ fn capitalised(message: &str) -> String {
 
 /// "no match found for function signature", with the nearest name.
 pub fn unknown_function(name: &str, args: &[Expr], span: Span) -> SqlError {
-    let types: Vec<String> = args.iter().map(|arg| format!("<{}>", sql_type_name(&arg.ty()))).collect();
-    let message = format!("no match found for function signature {name}({})", types.join(", "));
+    let types: Vec<String> = args
+        .iter()
+        .map(|arg| format!("<{}>", sql_type_name(&arg.ty())))
+        .collect();
+    let message = format!(
+        "no match found for function signature {name}({})",
+        types.join(", ")
+    );
     let scalars = all_scalars().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
     let aggregates = all_aggregates().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
-    let error = SqlError { span: None, ..SqlError::new(message) };
-    let error = match FOREIGN_FUNCTIONS.iter().find(|(foreign, _)| foreign.eq_ignore_ascii_case(name)) {
+    let error = SqlError {
+        span: None,
+        ..SqlError::new(message)
+    };
+    let error = match FOREIGN_FUNCTIONS
+        .iter()
+        .find(|(foreign, _)| foreign.eq_ignore_ascii_case(name))
+    {
         Some((_, remedy)) => error.with_hint(format!("write {remedy}")),
         None => error.offering(name, scalars.chain(aggregates)),
     };
-    if span.end > span.start { error.with_span(span) } else { error }
+    if span.end > span.start {
+        error.with_span(span)
+    } else {
+        error
+    }
 }
 
 /// Functions of other systems, and what to write in Flink's SQL.
@@ -70,7 +133,10 @@ const FOREIGN_FUNCTIONS: [(&str, &str); 12] = [
     ("LEN", "CHAR_LENGTH(string)"),
     ("NVL", "COALESCE(value, default) or IFNULL(value, default)"),
     ("ISNULL", "value IS NULL"),
-    ("TO_CHAR", "DATE_FORMAT(timestamp, pattern) or CAST(value AS STRING)"),
+    (
+        "TO_CHAR",
+        "DATE_FORMAT(timestamp, pattern) or CAST(value AS STRING)",
+    ),
     ("DATEDIFF", "TIMESTAMPDIFF(DAY, start, end)"),
     ("DATE_ADD", "date + INTERVAL '1' DAY"),
     ("DATE_SUB", "date - INTERVAL '1' DAY"),
@@ -86,7 +152,10 @@ impl ExprBinder<'_, '_> {
         let name = function.name.to_string();
         let upper = name.to_uppercase();
         if let Some(found) = self.binder.catalogs.user_function(&function.name) {
-            return Err(SqlError::unsupported(span, format!("the user function {name} of class {}", found.class)));
+            return Err(SqlError::unsupported(
+                span,
+                format!("the user function {name} of class {}", found.class),
+            ));
         }
         if function.name.as_simple().is_none() && scalar_function(&name).is_none() {
             let args = self.positional(function)?;
@@ -95,7 +164,9 @@ impl ExprBinder<'_, '_> {
         if let Some(auxiliary) = self.bind_group_window_part(&upper, function)? {
             return Ok(auxiliary);
         }
-        if function.over.is_some() || aggregate_function(&upper).is_some() && scalar_function(&upper).is_none() {
+        if function.over.is_some()
+            || aggregate_function(&upper).is_some() && scalar_function(&upper).is_none()
+        {
             self.require_module(&upper, function)?;
             return self.bind_aggregate_call(function, &upper);
         }
@@ -139,9 +210,14 @@ impl ExprBinder<'_, '_> {
             match &argument.value {
                 ArgumentValue::Expr(expr) => args.push(self.bind(expr)?),
                 ArgumentValue::Star => {
-                    return Err(SqlError::at(argument.span, format!("'*' is no argument of {}", function.name)));
+                    return Err(SqlError::at(
+                        argument.span,
+                        format!("'*' is no argument of {}", function.name),
+                    ));
                 }
-                ArgumentValue::Default => return Err(SqlError::unsupported(argument.span, "DEFAULT as an argument")),
+                ArgumentValue::Default => {
+                    return Err(SqlError::unsupported(argument.span, "DEFAULT as an argument"));
+                }
                 ArgumentValue::Table(_) | ArgumentValue::Model(_) | ArgumentValue::Descriptor(_) => {
                     let message = format!("{} is no table function", function.name);
                     return Err(SqlError::at(argument.span, message));
@@ -164,20 +240,37 @@ impl ExprBinder<'_, '_> {
         if scalar_function(name).is_none() {
             return Err(unknown_function(name, &[], function.name.span));
         }
-        Err(SqlError::at(function.span, format!("{found} is only allowed for aggregates, and {name} is none")))
+        Err(SqlError::at(
+            function.span,
+            format!("{found} is only allowed for aggregates, and {name} is none"),
+        ))
     }
 
     /// The first value that is not NULL, all of one type.
     pub(super) fn coalesce(&self, args: Vec<Expr>, span: Span) -> SqlResult<Expr> {
         if args.is_empty() {
-            return Err(SqlError::at(span, "invalid number of arguments to function 'COALESCE': expected at least 1"));
+            return Err(SqlError::at(
+                span,
+                "invalid number of arguments to function 'COALESCE': expected at least 1",
+            ));
         }
         let types: Vec<LogicalType> = args.iter().map(Expr::ty).collect();
         let ty = coerce::common_type(&types).ok_or_else(|| {
-            let names: Vec<String> = types.iter().map(|ty| format!("<{}>", sql_type_name(ty))).collect();
-            SqlError::at(span, format!("unsupported argument types: COALESCE({}) has no common type", names.join(", ")))
+            let names: Vec<String> = types
+                .iter()
+                .map(|ty| format!("<{}>", sql_type_name(ty)))
+                .collect();
+            SqlError::at(
+                span,
+                format!(
+                    "unsupported argument types: COALESCE({}) has no common type",
+                    names.join(", ")
+                ),
+            )
         })?;
-        let ty = ty.without_time_attribute().with_nullable(types.iter().all(|ty| ty.nullable || ty.is_null()));
+        let ty = ty
+            .without_time_attribute()
+            .with_nullable(types.iter().all(|ty| ty.nullable || ty.is_null()));
         let args = args.into_iter().map(|arg| coerce::cast_to(arg, &ty)).collect();
         Ok(Expr::Coalesce { args, ty })
     }
@@ -191,16 +284,27 @@ impl ExprBinder<'_, '_> {
         let is_condition = condition.ty().kind == TypeKind::Boolean || condition.ty().is_null();
         if !is_condition {
             let name = sql_type_name(&condition.ty());
-            return Err(SqlError::at(span, format!("invalid argument type: IF(condition, …) takes a BOOLEAN, not {name}")));
+            return Err(SqlError::at(
+                span,
+                format!("invalid argument type: IF(condition, …) takes a BOOLEAN, not {name}"),
+            ));
         }
         let condition = coerce::cast_to(condition, &LogicalType::BOOLEAN);
         let nullable = condition.ty().nullable;
         let case = self.case(vec![(condition, then)], otherwise, span)?;
         // Unlike CASE, IF is NULL-able if its condition is.
         Ok(match case {
-            Expr::Case { branches, otherwise, ty } => {
+            Expr::Case {
+                branches,
+                otherwise,
+                ty,
+            } => {
                 let ty = ty.with_nullable(ty.nullable || nullable);
-                Expr::Case { branches, otherwise, ty }
+                Expr::Case {
+                    branches,
+                    otherwise,
+                    ty,
+                }
             }
             other => other,
         })
@@ -209,7 +313,8 @@ impl ExprBinder<'_, '_> {
     fn bind_nullif(&self, args: Vec<Expr>, span: Span) -> SqlResult<Expr> {
         let found = args.len();
         let Ok([value, other]) = <[Expr; 2]>::try_from(args) else {
-            let message = format!("invalid number of arguments to function 'NULLIF': expected 2, found {found}");
+            let message =
+                format!("invalid number of arguments to function 'NULLIF': expected 2, found {found}");
             return Err(SqlError::at(span, message));
         };
         // Two literals that differ are known not to be NULL, as the planner of Flink finds by folding them.
@@ -218,14 +323,28 @@ impl ExprBinder<'_, '_> {
             _ => false,
         };
         let equal = self.call(span, "=", vec![value.clone(), other])?;
-        let ty = value.ty().without_time_attribute().with_nullable(!differ || value.ty().nullable);
+        let ty = value
+            .ty()
+            .without_time_attribute()
+            .with_nullable(!differ || value.ty().nullable);
         let null = Expr::literal(Scalar::Null, ty.with_nullable(true));
-        Ok(Expr::Case { branches: vec![(equal, null)], otherwise: Box::new(value), ty })
+        Ok(Expr::Case {
+            branches: vec![(equal, null)],
+            otherwise: Box::new(value),
+            ty,
+        })
     }
 }
 
 /// `PROCTIME()`: the processing-time attribute.
 pub fn proctime() -> Expr {
-    let kind = TypeKind::TimestampLtz { precision: 3, attribute: TimeAttribute::Proctime };
-    Expr::Call { function: "PROCTIME".to_owned(), args: Vec::new(), ty: LogicalType::not_null(kind) }
+    let kind = TypeKind::TimestampLtz {
+        precision: 3,
+        attribute: TimeAttribute::Proctime,
+    };
+    Expr::Call {
+        function: "PROCTIME".to_owned(),
+        args: Vec::new(),
+        ty: LogicalType::not_null(kind),
+    }
 }

@@ -19,7 +19,11 @@ use crate::parse::span::Span;
 impl ExprBinder<'_, '_> {
     pub(super) fn bind_json(&mut self, function: &JsonFunction, span: Span) -> SqlResult<Expr> {
         match function {
-            JsonFunction::Exists { input, path, on_error } => {
+            JsonFunction::Exists {
+                input,
+                path,
+                on_error,
+            } => {
                 let mut args = vec![self.bind(input)?, self.bind(path)?];
                 let word = match on_error {
                     None | Some(JsonExistsOnError::False) => "FALSE",
@@ -30,9 +34,18 @@ impl ExprBinder<'_, '_> {
                 args.push(coerce::text(word));
                 self.call(span, "JSON_EXISTS", args)
             }
-            JsonFunction::Value { input, path, returning, on_empty, on_error } => {
-                self.bind_json_value([input, path], returning.as_ref(), [on_empty.as_ref(), on_error.as_ref()], span)
-            }
+            JsonFunction::Value {
+                input,
+                path,
+                returning,
+                on_empty,
+                on_error,
+            } => self.bind_json_value(
+                [input, path],
+                returning.as_ref(),
+                [on_empty.as_ref(), on_error.as_ref()],
+                span,
+            ),
             JsonFunction::Query(query) => self.bind_json_query(query, span),
             JsonFunction::Object { entries, on_null } => {
                 let mut members = Vec::new();
@@ -55,7 +68,12 @@ impl ExprBinder<'_, '_> {
                 args.extend(values);
                 self.call(span, "JSON_ARRAY", args)
             }
-            JsonFunction::ObjectAgg { entry, on_null, filter, over } => {
+            JsonFunction::ObjectAgg {
+                entry,
+                on_null,
+                filter,
+                over,
+            } => {
                 let absent = *on_null == Some(JsonOnNull::Absent);
                 let parts = AggregateParts {
                     name: "JSON_OBJECTAGG",
@@ -68,7 +86,13 @@ impl ExprBinder<'_, '_> {
                 };
                 self.bind_aggregate_parts(parts)
             }
-            JsonFunction::ArrayAgg { element, order_by, on_null, filter, over } => {
+            JsonFunction::ArrayAgg {
+                element,
+                order_by,
+                on_null,
+                filter,
+                over,
+            } => {
                 let absent = *on_null != Some(JsonOnNull::Null);
                 let parts = AggregateParts {
                     name: "JSON_ARRAYAGG",
@@ -91,7 +115,11 @@ impl ExprBinder<'_, '_> {
         [on_empty, on_error]: [Option<&JsonValueBehavior>; 2],
         span: Span,
     ) -> SqlResult<Expr> {
-        let returned = returning.map(bind_type).transpose()?.unwrap_or(LogicalType::STRING).with_nullable(true);
+        let returned = returning
+            .map(bind_type)
+            .transpose()?
+            .unwrap_or(LogicalType::STRING)
+            .with_nullable(true);
         let mut args = vec![self.bind(input)?, self.bind(path)?];
         for behavior in [on_empty, on_error] {
             let (word, default) = match behavior {
@@ -115,7 +143,11 @@ impl ExprBinder<'_, '_> {
             Some(JsonWrapper::Conditional) => "CONDITIONAL",
             Some(JsonWrapper::Unconditional) => "UNCONDITIONAL",
         };
-        let mut args = vec![self.bind(&query.input)?, self.bind(&query.path)?, coerce::text(wrapper)];
+        let mut args = vec![
+            self.bind(&query.input)?,
+            self.bind(&query.path)?,
+            coerce::text(wrapper),
+        ];
         for behavior in [query.on_empty, query.on_error] {
             args.push(coerce::text(match behavior {
                 None | Some(JsonQueryBehavior::Null) => "NULL",
@@ -125,7 +157,10 @@ impl ExprBinder<'_, '_> {
             }));
         }
         if let Some(returning) = &query.returning {
-            args.push(Expr::literal(Scalar::Null, bind_type(returning)?.with_nullable(true)));
+            args.push(Expr::literal(
+                Scalar::Null,
+                bind_type(returning)?.with_nullable(true),
+            ));
         }
         self.call(span, "JSON_QUERY", args)
     }
@@ -135,10 +170,12 @@ impl ExprBinder<'_, '_> {
         let value = self.bind(&element.value)?;
         let is_text = value.ty().is_character();
         if element.format_json && !is_text {
-            return Err(SqlError::at(element.value.span, "FORMAT JSON takes a character string"));
+            return Err(SqlError::at(
+                element.value.span,
+                "FORMAT JSON takes a character string",
+            ));
         }
-        let is_json =
-            matches!(&value, Expr::Call { function, .. } if matches!(function.as_str(), "JSON_OBJECT" | "JSON_ARRAY" | "JSON"));
+        let is_json = matches!(&value, Expr::Call { function, .. } if matches!(function.as_str(), "JSON_OBJECT" | "JSON_ARRAY" | "JSON"));
         raw.push(if element.format_json || is_json { '1' } else { '0' });
         Ok(value)
     }

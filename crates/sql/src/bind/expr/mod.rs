@@ -99,7 +99,11 @@ pub enum SubqueryKind {
     /// Whether the operands are among its rows.
     In { operands: Vec<Expr> },
     /// Whether the operand compares so with some row, or with every row.
-    Compare { operand: Expr, operator: &'static str, all: bool },
+    Compare {
+        operand: Expr,
+        operator: &'static str,
+        all: bool,
+    },
     /// All its rows as one array, multiset or map.
     Collection { function: &'static str },
 }
@@ -161,7 +165,11 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
         if ty.is_null() {
             return Ok(coerce::cast_to(bound, &LogicalType::BOOLEAN));
         }
-        let message = format!("{} clause must be a condition, not {}", self.clause.name(), sql_type_name(&ty));
+        let message = format!(
+            "{} clause must be a condition, not {}",
+            self.clause.name(),
+            sql_type_name(&ty)
+        );
         Err(SqlError::at(expr.span, message).with_hint("write a comparison, or a BOOLEAN column"))
     }
 
@@ -169,7 +177,8 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
     pub fn bind_typed(&mut self, expr: &ast::Expr) -> SqlResult<Expr> {
         let bound = self.bind(expr)?;
         if bound.ty().is_null() {
-            return Err(SqlError::at(expr.span, "Illegal use of 'NULL'").with_hint("give it a type: CAST(NULL AS INT)"));
+            return Err(SqlError::at(expr.span, "Illegal use of 'NULL'")
+                .with_hint("give it a type: CAST(NULL AS INT)"));
         }
         Ok(bound)
     }
@@ -189,34 +198,76 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             }
             ExprKind::Element { base, index } => self.bind_element(base, index, span),
             ExprKind::Unary { operator, operand } => self.bind_unary(*operator, operand, span),
-            ExprKind::Binary { operator, left, right } => self.bind_binary(*operator, left, right, span),
-            ExprKind::Is { operand, test, negated } => self.bind_is(operand, *test, *negated, span),
-            ExprKind::Between { operand, low, high, symmetric, negated } => {
-                self.bind_between([operand.as_ref(), low.as_ref(), high.as_ref()], *symmetric, *negated, span)
-            }
-            ExprKind::Like { kind, operand, pattern, escape, negated } => {
-                self.bind_like(*kind, operand, pattern, escape.as_deref(), *negated, span)
-            }
-            ExprKind::InList { operand, list, negated } => self.bind_in_list(operand, list, *negated, span),
-            ExprKind::InSubquery { operand, query, negated } => {
+            ExprKind::Binary {
+                operator,
+                left,
+                right,
+            } => self.bind_binary(*operator, left, right, span),
+            ExprKind::Is {
+                operand,
+                test,
+                negated,
+            } => self.bind_is(operand, *test, *negated, span),
+            ExprKind::Between {
+                operand,
+                low,
+                high,
+                symmetric,
+                negated,
+            } => self.bind_between(
+                [operand.as_ref(), low.as_ref(), high.as_ref()],
+                *symmetric,
+                *negated,
+                span,
+            ),
+            ExprKind::Like {
+                kind,
+                operand,
+                pattern,
+                escape,
+                negated,
+            } => self.bind_like(*kind, operand, pattern, escape.as_deref(), *negated, span),
+            ExprKind::InList {
+                operand,
+                list,
+                negated,
+            } => self.bind_in_list(operand, list, *negated, span),
+            ExprKind::InSubquery {
+                operand,
+                query,
+                negated,
+            } => {
                 let found = self.bind_in_subquery(operand, query, span)?;
                 self.negate_if(*negated, found, span)
             }
-            ExprKind::Quantified { operand, operator, quantifier, source } => {
-                self.bind_quantified(operand, *operator, *quantifier, source, span)
-            }
+            ExprKind::Quantified {
+                operand,
+                operator,
+                quantifier,
+                source,
+            } => self.bind_quantified(operand, *operator, *quantifier, source, span),
             ExprKind::Exists(query) => self.bind_subquery(SubqueryKind::Exists, query, span),
             ExprKind::Subquery(query) => self.bind_subquery(SubqueryKind::Scalar, query, span),
-            ExprKind::ArrayQuery(query) => {
-                self.bind_subquery(SubqueryKind::Collection { function: "ARRAY_AGG" }, query, span)
-            }
+            ExprKind::ArrayQuery(query) => self.bind_subquery(
+                SubqueryKind::Collection {
+                    function: "ARRAY_AGG",
+                },
+                query,
+                span,
+            ),
             ExprKind::MultisetQuery(query) => {
                 self.bind_subquery(SubqueryKind::Collection { function: "COLLECT" }, query, span)
             }
-            ExprKind::Case { operand, branches, otherwise } => {
-                self.bind_case(operand.as_deref(), branches, otherwise.as_deref(), span)
-            }
-            ExprKind::Cast { kind, operand, data_type } => self.bind_cast(*kind, operand, data_type, span),
+            ExprKind::Case {
+                operand,
+                branches,
+                otherwise,
+            } => self.bind_case(operand.as_deref(), branches, otherwise.as_deref(), span),
+            ExprKind::Cast {
+                kind,
+                operand,
+                data_type,
+            } => self.bind_cast(*kind, operand, data_type, span),
             ExprKind::Row { fields, .. } => {
                 let fields = self.bind_all(fields)?;
                 self.call(span, "ROW", fields)
@@ -224,7 +275,11 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             ExprKind::Array(elements) => self.bind_array(elements, span),
             ExprKind::Map(entries) => self.bind_map(entries, span),
             ExprKind::Interval { value, qualifier } => self.bind_dynamic_interval(value, qualifier, span),
-            ExprKind::DatetimeDifference { left, right, qualifier } => {
+            ExprKind::DatetimeDifference {
+                left,
+                right,
+                qualifier,
+            } => {
                 let unit = qualifier.end.unwrap_or(qualifier.start).word();
                 let args = vec![self.bind(left)?, self.bind(right)?, coerce::text(unit)];
                 self.call(span, "MINUS_DATE", args)
@@ -235,9 +290,10 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             ExprKind::MapQuery(_) => Err(SqlError::unsupported(span, "MAP(query)")),
             ExprKind::Multiset(_) => Err(SqlError::unsupported(span, "MULTISET[…]; use COLLECT")),
             ExprKind::Unique(_) => Err(SqlError::unsupported(span, "UNIQUE (query)")),
-            ExprKind::MatchModifier { .. } => {
-                Err(SqlError::at(span, "RUNNING and FINAL are only allowed in MATCH_RECOGNIZE"))
-            }
+            ExprKind::MatchModifier { .. } => Err(SqlError::at(
+                span,
+                "RUNNING and FINAL are only allowed in MATCH_RECOGNIZE",
+            )),
             ExprKind::Sequence { .. } => Err(SqlError::unsupported(span, "sequences")),
             ExprKind::Parameter => Err(SqlError::unsupported(span, "dynamic parameters '?'")),
         }
@@ -258,7 +314,11 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
     }
 
     fn negate_if(&self, negated: bool, condition: Expr, span: Span) -> SqlResult<Expr> {
-        if negated { self.call(span, "NOT", vec![condition]) } else { Ok(condition) }
+        if negated {
+            self.call(span, "NOT", vec![condition])
+        } else {
+            Ok(condition)
+        }
     }
 
     fn bind_cast(
@@ -276,13 +336,20 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             return Ok(coerce::cast_to(operand, &target));
         }
         if !typing::supports_explicit_cast(&from.without_time_attribute(), &target) {
-            return Err(SqlError::at(span, typing::cast_refusal(&from.without_time_attribute(), &target)));
+            return Err(SqlError::at(
+                span,
+                typing::cast_refusal(&from.without_time_attribute(), &target),
+            ));
         }
         let ty = target.with_nullable(from.nullable || safe);
         if from.kind == ty.kind {
             return Ok(operand);
         }
-        Ok(Expr::Cast { input: Box::new(operand), ty, safe })
+        Ok(Expr::Cast {
+            input: Box::new(operand),
+            ty,
+            safe,
+        })
     }
 
     fn bind_array(&mut self, elements: &[ast::Expr], span: Span) -> SqlResult<Expr> {
@@ -292,11 +359,24 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
         let elements = self.bind_all(elements)?;
         let element = self.unify(&elements, || {
             let names: Vec<String> = elements.iter().map(|e| sql_type_name(&e.ty())).collect();
-            SqlError::at(span, format!("parameters of ARRAY must be of the same type: {}", names.join(", ")))
+            SqlError::at(
+                span,
+                format!(
+                    "parameters of ARRAY must be of the same type: {}",
+                    names.join(", ")
+                ),
+            )
         })?;
-        let args = elements.into_iter().map(|e| coerce::cast_to(e, &element)).collect();
+        let args = elements
+            .into_iter()
+            .map(|e| coerce::cast_to(e, &element))
+            .collect();
         let ty = LogicalType::not_null(TypeKind::Array(Box::new(element)));
-        Ok(Expr::Call { function: "ARRAY".to_owned(), args, ty })
+        Ok(Expr::Call {
+            function: "ARRAY".to_owned(),
+            args,
+            ty,
+        })
     }
 
     fn bind_map(&mut self, entries: &[ast::Expr], span: Span) -> SqlResult<Expr> {
@@ -304,10 +384,20 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             return Err(SqlError::at(span, "MAP requires at least 2 arguments"));
         }
         if !entries.len().is_multiple_of(2) {
-            return Err(SqlError::at(span, "MAP requires an even number of arguments: keys and values in turn"));
+            return Err(SqlError::at(
+                span,
+                "MAP requires an even number of arguments: keys and values in turn",
+            ));
         }
         let entries = self.bind_all(entries)?;
-        let nth = |parity: usize| entries.iter().skip(parity).step_by(2).cloned().collect::<Vec<_>>();
+        let nth = |parity: usize| {
+            entries
+                .iter()
+                .skip(parity)
+                .step_by(2)
+                .cloned()
+                .collect::<Vec<_>>()
+        };
         let different = |what: &str| {
             let message = format!("{what} of MAP must be of the same type");
             move || SqlError::at(span, message)
@@ -320,7 +410,11 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             .map(|(i, entry)| coerce::cast_to(entry, if i % 2 == 0 { &key } else { &value }))
             .collect();
         let ty = LogicalType::not_null(TypeKind::Map(Box::new(key), Box::new(value)));
-        Ok(Expr::Call { function: "MAP".to_owned(), args, ty })
+        Ok(Expr::Call {
+            function: "MAP".to_owned(),
+            args,
+            ty,
+        })
     }
 
     /// The common type of values, or `error`.

@@ -17,7 +17,11 @@ impl ExprBinder<'_, '_> {
             }
             SpecialFunction::Floor { operand, to } => self.bind_rounding("FLOOR", operand, to, span),
             SpecialFunction::Ceil { operand, to } => self.bind_rounding("CEIL", operand, to, span),
-            SpecialFunction::TimestampAdd { frame, count, operand } => {
+            SpecialFunction::TimestampAdd {
+                frame,
+                count,
+                operand,
+            } => {
                 let args = vec![unit(frame)?, self.bind(count)?, self.bind(operand)?];
                 self.call(span, "TIMESTAMPADD", args)
             }
@@ -25,14 +29,22 @@ impl ExprBinder<'_, '_> {
                 let args = vec![unit(frame)?, self.bind(start)?, self.bind(end)?];
                 self.call(span, "TIMESTAMPDIFF", args)
             }
-            SpecialFunction::Position { needle, haystack, from } => {
+            SpecialFunction::Position {
+                needle,
+                haystack,
+                from,
+            } => {
                 let mut args = vec![self.bind(needle)?, self.bind(haystack)?];
                 if let Some(from) = from {
                     args.push(self.bind(from)?);
                 }
                 self.call(span, "POSITION", args)
             }
-            SpecialFunction::Trim { side, characters, operand } => {
+            SpecialFunction::Trim {
+                side,
+                characters,
+                operand,
+            } => {
                 let side = match side {
                     TrimSide::Both => "BOTH",
                     TrimSide::Leading => "LEADING",
@@ -45,14 +57,23 @@ impl ExprBinder<'_, '_> {
                 let args = vec![coerce::text(side), characters, self.bind(operand)?];
                 self.call(span, "TRIM", args)
             }
-            SpecialFunction::Substring { operand, from, length } => {
+            SpecialFunction::Substring {
+                operand,
+                from,
+                length,
+            } => {
                 let mut args = vec![self.bind(operand)?, self.bind(from)?];
                 if let Some(length) = length {
                     args.push(self.bind(length)?);
                 }
                 self.call(span, "SUBSTRING", args)
             }
-            SpecialFunction::Overlay { operand, replacement, from, length } => {
+            SpecialFunction::Overlay {
+                operand,
+                replacement,
+                from,
+                length,
+            } => {
                 let mut args = vec![self.bind(operand)?, self.bind(replacement)?, self.bind(from)?];
                 if let Some(length) = length {
                     args.push(self.bind(length)?);

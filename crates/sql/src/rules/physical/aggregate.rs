@@ -20,10 +20,16 @@ pub(super) fn convert(
     schema: Schema,
     config: &PlannerConfig,
 ) -> SqlResult<Phys> {
-    if let Some(call) = aggregate.calls.iter().find(|call| call.function == "APPROX_COUNT_DISTINCT")
+    if let Some(call) = aggregate
+        .calls
+        .iter()
+        .find(|call| call.function == "APPROX_COUNT_DISTINCT")
         && config.streaming
     {
-        let message = format!("{} aggregate function is not supported in streaming mode", call.function);
+        let message = format!(
+            "{} aggregate function is not supported in streaming mode",
+            call.function
+        );
         return Err(SqlError::at(aggregate.span, message).with_hint("use COUNT(DISTINCT …)"));
     }
     if aggregate.window.is_some() {
@@ -32,9 +38,16 @@ pub(super) fn convert(
     if let Some(columns) = window_of(&input, config) {
         let has = |wanted: &[usize]| aggregate.keys.iter().any(|key| wanted.contains(key));
         let in_all_sets = |wanted: &[usize]| {
-            aggregate.sets.iter().all(|set| set.iter().any(|k| wanted.contains(&aggregate.keys[*k])))
+            aggregate
+                .sets
+                .iter()
+                .all(|set| set.iter().any(|k| wanted.contains(&aggregate.keys[*k])))
         };
-        if has(&columns.starts) && has(&columns.ends) && in_all_sets(&columns.starts) && in_all_sets(&columns.ends) {
+        if has(&columns.starts)
+            && has(&columns.ends)
+            && in_all_sets(&columns.starts)
+            && in_all_sets(&columns.ends)
+        {
             return window_aggregate(aggregate, input, schema, &columns, config);
         }
     }
@@ -54,7 +67,12 @@ struct Grouped {
 
 fn grouping_input(input: Phys, aggregate: &Aggregate) -> Grouped {
     if !aggregate.set_id {
-        return Grouped { input, keys: aggregate.keys.clone(), calls: aggregate.calls.clone(), set: None };
+        return Grouped {
+            input,
+            keys: aggregate.keys.clone(),
+            calls: aggregate.calls.clone(),
+            set: None,
+        };
     }
     // Copies of the keys, NULL outside of the set, then the input as it is: calls may aggregate a key column.
     let keys = aggregate.keys.len();
@@ -66,9 +84,18 @@ fn grouping_input(input: Phys, aggregate: &Aggregate) -> Grouped {
         .map(|(number, set)| {
             let copies = aggregate.keys.iter().enumerate().map(|(k, column)| {
                 let ty = input.ty(*column).without_time_attribute();
-                if set.contains(&k) { Expr::column(*column, ty) } else { Expr::literal(Scalar::Null, ty.with_nullable(true)) }
+                if set.contains(&k) {
+                    Expr::column(*column, ty)
+                } else {
+                    Expr::literal(Scalar::Null, ty.with_nullable(true))
+                }
             });
-            let own = input.schema.columns.iter().enumerate().map(|(i, c)| Expr::column(i, c.ty.clone()));
+            let own = input
+                .schema
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(i, c)| Expr::column(i, c.ty.clone()));
             let number = Expr::literal(Scalar::BigInt(number as i64), id.clone());
             copies.chain(own).chain([number]).collect()
         })
@@ -77,12 +104,26 @@ fn grouping_input(input: Phys, aggregate: &Aggregate) -> Grouped {
         let ty = input.ty(*column).without_time_attribute().with_nullable(true);
         (input.schema.columns[*column].name.clone(), ty)
     });
-    let own = input.schema.columns.iter().map(|c| (c.name.clone(), c.ty.clone()));
-    let schema = Schema::new(copies.chain(own).chain([("$e".to_owned(), id)]).collect::<Vec<_>>());
+    let own = input
+        .schema
+        .columns
+        .iter()
+        .map(|c| (c.name.clone(), c.ty.clone()));
+    let schema = Schema::new(
+        copies
+            .chain(own)
+            .chain([("$e".to_owned(), id)])
+            .collect::<Vec<_>>(),
+    );
     let set = schema.len() - 1;
     let calls = aggregate.calls.iter().map(|call| shifted(call, keys)).collect();
     let input = Phys::new(Op::Expand { projects }, vec![input], schema);
-    Grouped { input, keys: (0..keys).chain([set]).collect(), calls, set: Some(set) }
+    Grouped {
+        input,
+        keys: (0..keys).chain([set]).collect(),
+        calls,
+        set: Some(set),
+    }
 }
 
 fn shifted(call: &AggregateCall, by: usize) -> AggregateCall {
@@ -99,13 +140,25 @@ fn remapped(call: &AggregateCall, map: &impl Fn(usize) -> usize) -> AggregateCal
 }
 
 fn plain_aggregate(grouped: Grouped, aggregate: &Aggregate, schema: &Schema, config: &PlannerConfig) -> Phys {
-    let Grouped { input, keys, calls, set } = grouped;
-    let key_columns = keys.iter().map(|k| (input.schema.columns[*k].name.clone(), input.ty(*k).clone()));
-    let call_columns = calls.iter().map(|call| (call.name.clone(), call.result.without_time_attribute()));
+    let Grouped {
+        input,
+        keys,
+        calls,
+        set,
+    } = grouped;
+    let key_columns = keys
+        .iter()
+        .map(|k| (input.schema.columns[*k].name.clone(), input.ty(*k).clone()));
+    let call_columns = calls
+        .iter()
+        .map(|call| (call.name.clone(), call.result.without_time_attribute()));
     let mut out = Schema::new(key_columns.chain(call_columns).collect::<Vec<_>>());
     // Grouping by event time keeps the column, but rows come out when they like.
     if config.streaming {
-        out.columns.iter_mut().take(keys.len()).for_each(|c| c.ty = c.ty.without_time_attribute());
+        out.columns
+            .iter_mut()
+            .take(keys.len())
+            .for_each(|c| c.ty = c.ty.without_time_attribute());
     }
     let exchanged = by_key(input, &keys);
     let calls_count = calls.len();
@@ -122,14 +175,20 @@ fn plain_aggregate(grouped: Grouped, aggregate: &Aggregate, schema: &Schema, con
     let order: Vec<usize> = match set {
         None => (0..key_count + calls_count).collect(),
         // Keys, the set's number, calls → keys, calls, the set's number.
-        Some(_) => (0..key_count).chain(key_count + 1..key_count + 1 + calls_count).chain([key_count]).collect(),
+        Some(_) => (0..key_count)
+            .chain(key_count + 1..key_count + 1 + calls_count)
+            .chain([key_count])
+            .collect(),
     };
     reordered(grouped, &order, schema)
 }
 
 /// The columns at `order`, with the logical types (a key outside its set is NULL).
 fn reordered(input: Phys, order: &[usize], names: &Schema) -> Phys {
-    let exprs = order.iter().map(|&i| Expr::column(i, input.ty(i).clone())).collect();
+    let exprs = order
+        .iter()
+        .map(|&i| Expr::column(i, input.ty(i).clone()))
+        .collect();
     calc(input, exprs, None, names)
 }
 
@@ -158,7 +217,10 @@ pub(super) fn window_spec(
 
 fn refuse_batch_session(kind: WindowKind, span: Span, config: &PlannerConfig) -> SqlResult<()> {
     if !config.streaming && matches!(kind, WindowKind::Session { .. }) {
-        return Err(SqlError::at(span, "SESSION windows are not supported in batch mode"));
+        return Err(SqlError::at(
+            span,
+            "SESSION windows are not supported in batch mode",
+        ));
     }
     Ok(())
 }
@@ -194,7 +256,9 @@ fn window_aggregate(
         None => attached(input, columns, config)?,
     };
     let is_window = |key: usize| columns.contains(key);
-    let plain_keys: Vec<usize> = (0..aggregate.keys.len()).filter(|k| !is_window(aggregate.keys[*k])).collect();
+    let plain_keys: Vec<usize> = (0..aggregate.keys.len())
+        .filter(|k| !is_window(aggregate.keys[*k]))
+        .collect();
     let place = |column: usize| windowed.place.get(column).copied().flatten().unwrap_or(0);
     // The aggregate over the new input, without its window keys.
     let reduced = Aggregate {
@@ -202,9 +266,17 @@ fn window_aggregate(
         sets: aggregate
             .sets
             .iter()
-            .map(|set| set.iter().filter_map(|k| plain_keys.iter().position(|p| p == k)).collect())
+            .map(|set| {
+                set.iter()
+                    .filter_map(|k| plain_keys.iter().position(|p| p == k))
+                    .collect()
+            })
             .collect(),
-        calls: aggregate.calls.iter().map(|call| remapped(call, &place)).collect(),
+        calls: aggregate
+            .calls
+            .iter()
+            .map(|call| remapped(call, &place))
+            .collect(),
         ..aggregate.clone()
     };
     let width = reduced.keys.len();
@@ -212,11 +284,15 @@ fn window_aggregate(
     let shift = if reduced.set_id { width } else { 0 };
     let assign = match windowed.window.assign {
         WindowAssign::TimeColumn(time) => WindowAssign::TimeColumn(time + shift),
-        WindowAssign::Attached { start, end } => {
-            WindowAssign::Attached { start: start.map(|s| s + shift), end: end + shift }
-        }
+        WindowAssign::Attached { start, end } => WindowAssign::Attached {
+            start: start.map(|s| s + shift),
+            end: end + shift,
+        },
     };
-    let window = WindowSpec { assign, ..windowed.window };
+    let window = WindowSpec {
+        assign,
+        ..windowed.window
+    };
     let properties = vec![WindowProperty::Start, WindowProperty::End, WindowProperty::Time];
     let aggregated = windowed_op(grouped, window, properties, &windowed.time, config);
     let keys_now = width + usize::from(reduced.set_id);
@@ -235,7 +311,12 @@ fn window_aggregate(
         .keys
         .iter()
         .enumerate()
-        .map(|(k, column)| plain_keys.iter().position(|p| *p == k).unwrap_or_else(|| property(*column)))
+        .map(|(k, column)| {
+            plain_keys
+                .iter()
+                .position(|p| *p == k)
+                .unwrap_or_else(|| property(*column))
+        })
         .collect();
     order.extend(keys_now..keys_now + calls);
     if aggregate.set_id {
@@ -251,16 +332,30 @@ fn windowed_op(
     time: &LogicalType,
     config: &PlannerConfig,
 ) -> Phys {
-    let Grouped { input, keys, calls, .. } = grouped;
+    let Grouped {
+        input, keys, calls, ..
+    } = grouped;
     let [start, end, window_time] = window_columns(time);
     let property_columns = properties.iter().map(|property| match property {
         WindowProperty::Start => start.clone(),
         WindowProperty::End => end.clone(),
         WindowProperty::Time => window_time.clone(),
     });
-    let key_columns = keys.iter().map(|k| (input.schema.columns[*k].name.clone(), input.ty(*k).without_time_attribute()));
-    let call_columns = calls.iter().map(|call| (call.name.clone(), call.result.without_time_attribute()));
-    let out = Schema::new(key_columns.chain(call_columns).chain(property_columns).collect::<Vec<_>>());
+    let key_columns = keys.iter().map(|k| {
+        (
+            input.schema.columns[*k].name.clone(),
+            input.ty(*k).without_time_attribute(),
+        )
+    });
+    let call_columns = calls
+        .iter()
+        .map(|call| (call.name.clone(), call.result.without_time_attribute()));
+    let out = Schema::new(
+        key_columns
+            .chain(call_columns)
+            .chain(property_columns)
+            .collect::<Vec<_>>(),
+    );
     let exchanged = by_key(input, &keys);
     let op = Op::WindowAggregate {
         window,
@@ -296,13 +391,20 @@ fn fused(
         let Some(next) = rel.input() else { return Ok(None) };
         rel = next;
     }
-    let RelKind::Window { time, kind, span, .. } = &rel.kind else { return Ok(None) };
+    let RelKind::Window { time, kind, span, .. } = &rel.kind else {
+        return Ok(None);
+    };
     let Some(below) = rel.input() else { return Ok(None) };
     let width = below.schema.len();
     let reads_window = |e: &Expr| e.columns().iter().any(|i| *i >= width);
     let used: Vec<usize> = used_columns(aggregate);
-    let computes = used.iter().any(|c| !columns.contains(*c) && reads_window(&exprs[*c]));
-    let misuses = aggregate.calls.iter().flat_map(|call| call.args.iter().chain(call.filter.iter()));
+    let computes = used
+        .iter()
+        .any(|c| !columns.contains(*c) && reads_window(&exprs[*c]));
+    let misuses = aggregate
+        .calls
+        .iter()
+        .flat_map(|call| call.args.iter().chain(call.filter.iter()));
     if computes || conditions.iter().any(reads_window) || misuses.into_iter().any(|c| columns.contains(*c)) {
         return Ok(None);
     }
@@ -321,13 +423,27 @@ fn fused(
     projections.push(Expr::column(*time, time_type.clone()));
     let time_place = projections.len() - 1;
     let input = calc(source, projections, and_all(conditions), &Schema::new(names));
-    let window = WindowSpec { assign: WindowAssign::TimeColumn(time_place), ..spec };
-    Ok(Some(Windowed { input, window, time: time_type, place }))
+    let window = WindowSpec {
+        assign: WindowAssign::TimeColumn(time_place),
+        ..spec
+    };
+    Ok(Some(Windowed {
+        input,
+        window,
+        time: time_type,
+        place,
+    }))
 }
 
 fn used_columns(aggregate: &Aggregate) -> Vec<usize> {
     let calls = aggregate.calls.iter();
-    let of_calls = calls.flat_map(|c| c.args.iter().copied().chain(c.filter).chain(c.order_by.iter().map(|(i, _)| *i)));
+    let of_calls = calls.flat_map(|c| {
+        c.args
+            .iter()
+            .copied()
+            .chain(c.filter)
+            .chain(c.order_by.iter().map(|(i, _)| *i))
+    });
     let mut used: Vec<usize> = aggregate.keys.iter().copied().chain(of_calls).collect();
     used.sort_unstable();
     used.dedup();
@@ -339,38 +455,70 @@ fn attached(input: Rel, columns: &WindowColumns, config: &PlannerConfig) -> SqlR
     let width = input.schema.len();
     let time = columns.times.first().map(|t| input.schema.columns[*t].ty.clone());
     let input = convert_rel(input, config)?;
-    let end = *columns.ends.first().ok_or_else(|| SqlError::internal("a window without its end"))?;
-    let attribute = if columns.event_time { TimeAttribute::Rowtime } else { TimeAttribute::Proctime };
+    let end = *columns
+        .ends
+        .first()
+        .ok_or_else(|| SqlError::internal("a window without its end"))?;
+    let attribute = if columns.event_time {
+        TimeAttribute::Rowtime
+    } else {
+        TimeAttribute::Proctime
+    };
     let time = time.unwrap_or_else(|| match columns.local_time {
-        true => LogicalType::not_null(TypeKind::TimestampLtz { precision: 3, attribute }),
-        false => LogicalType::not_null(TypeKind::Timestamp { precision: 3, attribute }),
+        true => LogicalType::not_null(TypeKind::TimestampLtz {
+            precision: 3,
+            attribute,
+        }),
+        false => LogicalType::not_null(TypeKind::Timestamp {
+            precision: 3,
+            attribute,
+        }),
     });
     let window = WindowSpec {
         kind: columns.kind,
-        assign: WindowAssign::Attached { start: columns.starts.first().copied(), end },
+        assign: WindowAssign::Attached {
+            start: columns.starts.first().copied(),
+            end,
+        },
         event_time: columns.event_time,
         local_time: columns.local_time,
     };
-    Ok(Windowed { input, window, time, place: (0..width).map(Some).collect() })
+    Ok(Windowed {
+        input,
+        window,
+        time,
+        place: (0..width).map(Some).collect(),
+    })
 }
 
 /// `GROUP BY TUMBLE(ts, …)`: the properties come out behind the calls.
-fn legacy_window(aggregate: Aggregate, input: Rel, schema: Schema, config: &PlannerConfig) -> SqlResult<Phys> {
-    let Some(group) = aggregate.window.clone() else { return Err(SqlError::internal("no group window")) };
+fn legacy_window(
+    aggregate: Aggregate,
+    input: Rel,
+    schema: Schema,
+    config: &PlannerConfig,
+) -> SqlResult<Phys> {
+    let Some(group) = aggregate.window.clone() else {
+        return Err(SqlError::internal("no group window"));
+    };
     refuse_batch_session(group.kind, group.span, config)?;
     // The binder has checked the column; in the old syntax an attribute moved by an interval is good enough.
     let time = input.schema.columns[group.time].ty.clone();
     let input = convert_rel(input, config)?;
     let window = spec_of(&time, WindowAssign::TimeColumn(group.time), group.kind);
     if aggregate.set_id {
-        return Err(SqlError::unsupported(group.span, "grouping sets with a group window; use a window table function"));
+        return Err(SqlError::unsupported(
+            group.span,
+            "grouping sets with a group window; use a window table function",
+        ));
     }
     let grouped = grouping_input(input, &aggregate);
     let (keys, calls) = (grouped.keys.len(), grouped.calls.len());
     let properties = vec![WindowProperty::Start, WindowProperty::End, WindowProperty::Time];
     let aggregated = windowed_op(grouped, window, properties, &time, config);
-    let mut exprs: Vec<Expr> =
-        (0..keys + calls + 3).map(|i| Expr::column(i, aggregated.ty(i).clone())).collect();
+    let mut exprs: Vec<Expr> = (0..keys + calls + 3)
+        .map(|i| Expr::column(i, aggregated.ty(i).clone()))
+        .collect();
     exprs.push(proctime());
     Ok(calc(aggregated, exprs, None, &schema))
 }

@@ -11,7 +11,10 @@ use crate::rules::fold::{is_false, is_true};
 /// Projects (and filters) the input; names come from `names`.
 pub fn calc(input: Phys, projections: Vec<Expr>, condition: Option<Expr>, names: &Schema) -> Phys {
     let condition = condition.filter(|c| !is_true(c));
-    let types: Vec<LogicalType> = projections.iter().map(|expr| physical_type(expr, &input.schema)).collect();
+    let types: Vec<LogicalType> = projections
+        .iter()
+        .map(|expr| physical_type(expr, &input.schema))
+        .collect();
     let schema = Schema::new(names.columns.iter().map(|c| c.name.clone()).zip(types));
     if condition.is_none() && identity(&projections, &input.schema) {
         return renamed(input, schema);
@@ -20,10 +23,30 @@ pub fn calc(input: Phys, projections: Vec<Expr>, condition: Option<Expr>, names:
         let (below, inner, inner_condition) = (below.clone(), inner.to_vec(), inner_condition.cloned());
         let projections: Vec<Expr> = projections.into_iter().map(|e| substitute(e, &inner)).collect();
         let outer = condition.map(|c| substitute(c, &inner));
-        let condition = and_all(inner_condition.into_iter().chain(outer).flat_map(conjuncts).collect());
-        return Phys::new(Op::Calc { projections, condition }, vec![below], schema);
+        let condition = and_all(
+            inner_condition
+                .into_iter()
+                .chain(outer)
+                .flat_map(conjuncts)
+                .collect(),
+        );
+        return Phys::new(
+            Op::Calc {
+                projections,
+                condition,
+            },
+            vec![below],
+            schema,
+        );
     }
-    Phys::new(Op::Calc { projections, condition }, vec![input], schema)
+    Phys::new(
+        Op::Calc {
+            projections,
+            condition,
+        },
+        vec![input],
+        schema,
+    )
 }
 
 /// The rows of the input where the condition is TRUE.
@@ -32,10 +55,18 @@ pub fn filter(input: Phys, condition: Expr) -> Phys {
         return input;
     }
     if is_false(&condition) && input.inputs.is_empty() && matches!(input.op, Op::Values { .. }) {
-        return Phys { op: Op::Values { rows: Vec::new() }, ..input };
+        return Phys {
+            op: Op::Values { rows: Vec::new() },
+            ..input
+        };
     }
     let schema = input.schema.clone();
-    let projections = schema.columns.iter().enumerate().map(|(i, c)| Expr::column(i, c.ty.clone())).collect();
+    let projections = schema
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(i, c)| Expr::column(i, c.ty.clone()))
+        .collect();
     calc(input, projections, Some(condition), &schema)
 }
 
@@ -54,7 +85,10 @@ fn renamed(input: Phys, schema: Schema) -> Phys {
 fn physical_type(expr: &Expr, input: &Schema) -> LogicalType {
     match expr {
         Expr::Column { index, ty } => {
-            let attribute = input.columns.get(*index).map_or(TimeAttribute::None, |c| c.ty.time_attribute());
+            let attribute = input
+                .columns
+                .get(*index)
+                .map_or(TimeAttribute::None, |c| c.ty.time_attribute());
             ty.with_time_attribute(attribute)
         }
         Expr::Call { function, ty, .. } if function == "PROCTIME" => ty.clone(),
@@ -66,8 +100,16 @@ type Parts<'p> = (&'p Phys, &'p [Expr], Option<&'p Expr>);
 
 /// The parts of a calc below that can be taken into this one: nothing expensive or random is computed twice.
 fn mergeable<'p>(input: &'p Phys, projections: &[Expr], condition: Option<&Expr>) -> Option<Parts<'p>> {
-    let Op::Calc { projections: inner, condition: inner_condition } = &input.op else { return None };
-    let [below] = input.inputs.as_slice() else { return None };
+    let Op::Calc {
+        projections: inner,
+        condition: inner_condition,
+    } = &input.op
+    else {
+        return None;
+    };
+    let [below] = input.inputs.as_slice() else {
+        return None;
+    };
     let mut uses = vec![0usize; inner.len()];
     for expr in projections.iter().chain(condition) {
         expr.visit(&mut |e| {
@@ -78,7 +120,9 @@ fn mergeable<'p>(input: &'p Phys, projections: &[Expr], condition: Option<&Expr>
             }
         });
     }
-    let fits = inner.iter().zip(&uses).all(|(expr, uses)| is_cheap(expr) || *uses == 0 || (*uses == 1 && is_movable(expr)) || is_proctime(expr));
+    let fits = inner.iter().zip(&uses).all(|(expr, uses)| {
+        is_cheap(expr) || *uses == 0 || (*uses == 1 && is_movable(expr)) || is_proctime(expr)
+    });
     let conditions_commute = inner_condition.is_none() || condition.is_none_or(is_movable);
     (fits && conditions_commute).then_some((below, inner.as_slice(), inner_condition.as_ref()))
 }

@@ -35,7 +35,10 @@ pub(super) fn convert(
         rest.extend(time_equalities(&join, &left, &right));
         if let Some(bounds) = time_bounds(&mut rest, &left, &right) {
             drop_time_keys(&mut keys, &bounds);
-            let rest = rest.into_iter().filter(|e| !is_time_equality(e, &left, &right)).collect();
+            let rest = rest
+                .into_iter()
+                .filter(|e| !is_time_equality(e, &left, &right))
+                .collect();
             let keyed = Keyed::new(left, right, Keys { rest, ..keys });
             let bounds_left = bounds.left_time;
             return Ok(finish(keyed, join.kind, &names, true, |keyed| {
@@ -84,23 +87,35 @@ fn finish(
     let mut schema = join_schema(kind, &keyed.left.schema, &keyed.right.schema);
     if !keeps_time && both {
         // A regular join lets rows pass in any order: event time is plain data behind it.
-        schema.columns.iter_mut().for_each(|c| c.ty = plain_rowtime(&c.ty));
+        schema
+            .columns
+            .iter_mut()
+            .for_each(|c| c.ty = plain_rowtime(&c.ty));
     }
     let left = by_key(keyed.left, &keyed.left_keys);
     let right = by_key(keyed.right, &keyed.right_keys);
     let joined = Phys::new(op, vec![left, right], schema);
-    let exprs = visible.iter().map(|&i| Expr::column(i, joined.ty(i).clone())).collect();
+    let exprs = visible
+        .iter()
+        .map(|&i| Expr::column(i, joined.ty(i).clone()))
+        .collect();
     calc(joined, exprs, None, names)
 }
 
 fn plain_rowtime(ty: &LogicalType) -> LogicalType {
-    if ty.time_attribute() == TimeAttribute::Rowtime { ty.without_time_attribute() } else { ty.clone() }
+    if ty.time_attribute() == TimeAttribute::Rowtime {
+        ty.without_time_attribute()
+    } else {
+        ty.clone()
+    }
 }
 
 /// Equalities between time attributes, which also bound the distance.
 fn time_equalities(join: &Join, left: &Phys, right: &Phys) -> Vec<Expr> {
     let all = join.condition.clone().map(conjuncts).unwrap_or_default();
-    all.into_iter().filter(|e| is_time_equality(e, left, right)).collect()
+    all.into_iter()
+        .filter(|e| is_time_equality(e, left, right))
+        .collect()
 }
 
 fn is_time_equality(expr: &Expr, left: &Phys, right: &Phys) -> bool {
@@ -114,7 +129,9 @@ fn drop_time_keys(keys: &mut Keys, bounds: &millstream_plan::TimeBounds) {
     let is_bound = |l: &Expr, r: &Expr| {
         l.columns() == [bounds.left_time] && r.columns() == [bounds.right_time] && l.ty().is_timestamp_like()
     };
-    let kept: Vec<usize> = (0..keys.left.len()).filter(|i| !is_bound(&keys.left[*i], &keys.right[*i])).collect();
+    let kept: Vec<usize> = (0..keys.left.len())
+        .filter(|i| !is_bound(&keys.left[*i], &keys.right[*i]))
+        .collect();
     keys.left = kept.iter().map(|i| keys.left[*i].clone()).collect();
     keys.right = kept.iter().map(|i| keys.right[*i].clone()).collect();
     keys.null_safe = kept.iter().map(|i| keys.null_safe[*i]).collect();
@@ -151,14 +168,22 @@ fn window_join(
 }
 
 /// `FOR SYSTEM_TIME AS OF`: by event time against a versioned table, by processing time against an outside one.
-fn temporal_join(join: Join, left: Phys, right: Phys, names: &Schema, config: &PlannerConfig) -> SqlResult<Phys> {
+fn temporal_join(
+    join: Join,
+    left: Phys,
+    right: Phys,
+    names: &Schema,
+    config: &PlannerConfig,
+) -> SqlResult<Phys> {
     let span = join.span;
     let refuse = |message: &str| Err(SqlError::at(span, message));
     if !matches!(join.kind, JoinKind::Inner | JoinKind::Left) {
         return refuse("Temporal table join currently only supports INNER JOIN and LEFT JOIN");
     }
     let Some(Expr::Column { index: left_time, .. }) = join.as_of else {
-        return refuse("Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's time attribute field");
+        return refuse(
+            "Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's time attribute field",
+        );
     };
     let attribute = left.ty(left_time).time_attribute();
     let keys = split(join.condition.clone(), left.schema.len());
@@ -168,13 +193,18 @@ fn temporal_join(join: Join, left: Phys, right: Phys, names: &Schema, config: &P
     match attribute {
         TimeAttribute::Rowtime => {}
         TimeAttribute::Proctime => {
-            return Err(SqlError::unsupported(span, "a lookup join: no connector of this build can be looked up"));
+            return Err(SqlError::unsupported(
+                span,
+                "a lookup join: no connector of this build can be looked up",
+            ));
         }
         TimeAttribute::None if !config.streaming => {
             return Err(SqlError::unsupported(span, "a temporal join in batch mode"));
         }
         TimeAttribute::None => {
-            return refuse("Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's time attribute field");
+            return refuse(
+                "Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's time attribute field",
+            );
         }
     }
     let rowtime = |column: &Column| column.ty.time_attribute() == TimeAttribute::Rowtime;
@@ -194,7 +224,10 @@ fn temporal_join(join: Join, left: Phys, right: Phys, names: &Schema, config: &P
         .with_hint("declare PRIMARY KEY (…) NOT ENFORCED, or make a versioned view with ROW_NUMBER() … = 1"));
     }
     let key_columns: Vec<usize> = keys.right.iter().flat_map(Expr::columns).collect();
-    if !unique.iter().any(|key| key.iter().all(|column| key_columns.contains(column))) {
+    if !unique
+        .iter()
+        .any(|key| key.iter().all(|column| key_columns.contains(column)))
+    {
         return refuse(
             "Temporal table's primary key must be included in the equivalence condition of temporal join",
         );

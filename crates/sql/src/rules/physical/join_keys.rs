@@ -38,7 +38,9 @@ pub fn split(condition: Option<Expr>, left: usize) -> Keys {
 
 /// `left = right` with one side over each input, right columns counted from 0.
 fn equality(condition: &Expr, width: usize) -> Option<(Expr, Expr, bool)> {
-    let Expr::Call { function, args, .. } = condition else { return None };
+    let Expr::Call { function, args, .. } = condition else {
+        return None;
+    };
     let null_safe = match function.as_str() {
         "=" => false,
         "IS NOT DISTINCT FROM" => true,
@@ -47,8 +49,15 @@ fn equality(condition: &Expr, width: usize) -> Option<(Expr, Expr, bool)> {
     let [a, b] = args.as_slice() else { return None };
     let side = |e: &Expr| {
         let columns = e.columns();
-        let (is_left, is_right) = (columns.iter().all(|i| *i < width), columns.iter().all(|i| *i >= width));
-        if columns.is_empty() { None } else { Some((is_left, is_right)) }
+        let (is_left, is_right) = (
+            columns.iter().all(|i| *i < width),
+            columns.iter().all(|i| *i >= width),
+        );
+        if columns.is_empty() {
+            None
+        } else {
+            Some((is_left, is_right))
+        }
     };
     let (l, r) = match (side(a)?, side(b)?) {
         ((true, _), (_, true)) => (a, b),
@@ -83,23 +92,41 @@ impl Keyed {
         let (left, left_keys) = with_columns(left, left_exprs);
         let (right, right_keys) = with_columns(right, right_exprs);
         let (old, new) = (widths[0], left.schema.len());
-        let moved = keys.rest.into_iter().map(|e| e.remap_columns(&|i| if i < old { i } else { i - old + new }));
+        let moved = keys
+            .rest
+            .into_iter()
+            .map(|e| e.remap_columns(&|i| if i < old { i } else { i - old + new }));
         let condition = and_all(moved.collect());
-        Self { left, right, left_keys, right_keys, null_safe: keys.null_safe, condition, widths }
+        Self {
+            left,
+            right,
+            left_keys,
+            right_keys,
+            null_safe: keys.null_safe,
+            condition,
+            widths,
+        }
     }
 
     /// Positions of the original columns in the join's output.
     pub fn visible(&self, both: bool) -> Vec<usize> {
         let left = 0..self.widths[0];
         let offset = self.left.schema.len();
-        let right = if both { offset..offset + self.widths[1] } else { 0..0 };
+        let right = if both {
+            offset..offset + self.widths[1]
+        } else {
+            0..0
+        };
         left.chain(right).collect()
     }
 }
 
 /// Values that hash and compare alike need one representation.
 fn same_physical_type(left: Expr, right: Expr) -> (Expr, Expr) {
-    let (l, r) = (left.ty().without_time_attribute(), right.ty().without_time_attribute());
+    let (l, r) = (
+        left.ty().without_time_attribute(),
+        right.ty().without_time_attribute(),
+    );
     if arrow_type(&l) == arrow_type(&r) {
         return (left, right);
     }
@@ -120,19 +147,31 @@ pub fn with_columns(input: Phys, exprs: Vec<Expr>) -> (Phys, Vec<usize>) {
             continue;
         }
         let known = added.iter().position(|e| *e == expr);
-        places.push(width + known.unwrap_or_else(|| {
-            added.push(expr);
-            added.len() - 1
-        }));
+        places.push(
+            width
+                + known.unwrap_or_else(|| {
+                    added.push(expr);
+                    added.len() - 1
+                }),
+        );
     }
     if added.is_empty() {
         return (input, places);
     }
-    let own = input.schema.columns.iter().map(|c| (c.name.clone(), c.ty.clone()));
+    let own = input
+        .schema
+        .columns
+        .iter()
+        .map(|c| (c.name.clone(), c.ty.clone()));
     let new = added.iter().enumerate().map(|(i, e)| (format!("$k{i}"), e.ty()));
     let names = Schema::new(own.chain(new).collect::<Vec<_>>());
-    let mut exprs: Vec<Expr> =
-        input.schema.columns.iter().enumerate().map(|(i, c)| Expr::column(i, c.ty.clone())).collect();
+    let mut exprs: Vec<Expr> = input
+        .schema
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(i, c)| Expr::column(i, c.ty.clone()))
+        .collect();
     exprs.extend(added);
     (calc(input, exprs, None, &names), places)
 }
@@ -146,16 +185,30 @@ pub fn time_bounds(conditions: &mut Vec<Expr>, left: &Phys, right: &Phys) -> Opt
         match bounds_of(condition, left, right, width) {
             Some(found) if pair.is_none_or(|known| known == found.pair) => {
                 pair = Some(found.pair);
-                lower = found.lower.map(|l| lower.map_or(l, |known: i64| known.max(l))).or(lower);
-                upper = found.upper.map(|u| upper.map_or(u, |known: i64| known.min(u))).or(upper);
+                lower = found
+                    .lower
+                    .map(|l| lower.map_or(l, |known: i64| known.max(l)))
+                    .or(lower);
+                upper = found
+                    .upper
+                    .map(|u| upper.map_or(u, |known: i64| known.min(u)))
+                    .or(upper);
             }
             _ => rest.push(condition.clone()),
         }
     }
-    let (Some(lower_ms), Some(upper_ms), Some((left_time, right_time))) = (lower, upper, pair) else { return None };
+    let (Some(lower_ms), Some(upper_ms), Some((left_time, right_time))) = (lower, upper, pair) else {
+        return None;
+    };
     let event_time = left.ty(left_time).time_attribute() == TimeAttribute::Rowtime;
     *conditions = rest;
-    Some(TimeBounds { lower_ms, upper_ms, left_time, right_time, event_time })
+    Some(TimeBounds {
+        lower_ms,
+        upper_ms,
+        left_time,
+        right_time,
+        event_time,
+    })
 }
 
 struct Bounds {
@@ -166,7 +219,9 @@ struct Bounds {
 
 /// `left.time + a OP right.time + b` as bounds of `left.time − right.time`.
 fn bounds_of(condition: &Expr, left: &Phys, right: &Phys, width: usize) -> Option<Bounds> {
-    let Expr::Call { function, args, .. } = condition else { return None };
+    let Expr::Call { function, args, .. } = condition else {
+        return None;
+    };
     let [a, b] = args.as_slice() else { return None };
     let ((i, a_ms), (j, b_ms)) = (time_and_offset(a)?, time_and_offset(b)?);
     let (left_time, right_time, distance, turned) = if i < width && j >= width {
@@ -218,11 +273,11 @@ fn time_and_offset(expr: &Expr) -> Option<(usize, i64)> {
                     (Some(ms), None) => time_and_offset(b).map(|(column, offset)| (column, offset + ms)),
                     _ => None,
                 },
-                "-" => interval(b).and_then(|ms| time_and_offset(a).map(|(column, offset)| (column, offset - ms))),
+                "-" => interval(b)
+                    .and_then(|ms| time_and_offset(a).map(|(column, offset)| (column, offset - ms))),
                 _ => None,
             }
         }
         _ => None,
     }
 }
-

@@ -36,7 +36,13 @@ pub struct Phys {
 
 impl Phys {
     pub fn new(op: Op, inputs: Vec<Phys>, schema: Schema) -> Self {
-        Self { op, inputs, schema, traits: ChangelogTraits::default(), source: ChangelogMode::default() }
+        Self {
+            op,
+            inputs,
+            schema,
+            traits: ChangelogTraits::default(),
+            source: ChangelogMode::default(),
+        }
     }
 
     /// An operator with one input and the same columns.
@@ -57,7 +63,11 @@ pub fn collect(input: Phys) -> Phys {
 
 /// The operator tree of a logical plan.
 pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
-    let Rel { kind, mut inputs, schema } = rel;
+    let Rel {
+        kind,
+        mut inputs,
+        schema,
+    } = rel;
     match kind {
         RelKind::Scan(scan) => convert_scan(*scan, schema, None, config),
         RelKind::Values { rows } => Ok(convert_values(rows, schema)),
@@ -69,13 +79,17 @@ pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
             let input = convert(one(inputs)?, config)?;
             Ok(calc::filter(input, condition))
         }
-        RelKind::Watermark { rowtime, expr, idle_timeout_ms } => {
-            convert_watermark(one(inputs)?, schema, (rowtime, expr, idle_timeout_ms), config)
-        }
+        RelKind::Watermark {
+            rowtime,
+            expr,
+            idle_timeout_ms,
+        } => convert_watermark(one(inputs)?, schema, (rowtime, expr, idle_timeout_ms), config),
         RelKind::Window { time, kind, span, .. } => {
             let input = convert(one(inputs)?, config)?;
             let window = aggregate::window_spec(&input, time, kind, span, config)?;
-            let mut schema = Schema { columns: input.schema.columns.clone() };
+            let mut schema = Schema {
+                columns: input.schema.columns.clone(),
+            };
             // The time column is plain data from here on; the window's time takes its place.
             let ty = input.ty(time).clone();
             schema.columns[time].ty = ty.without_time_attribute();
@@ -85,30 +99,57 @@ pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
         }
         RelKind::Aggregate(a) => aggregate::convert(*a, one(inputs)?, schema, config),
         RelKind::Join(join) => {
-            let right = inputs.pop().ok_or_else(|| SqlError::internal("a join without inputs"))?;
+            let right = inputs
+                .pop()
+                .ok_or_else(|| SqlError::internal("a join without inputs"))?;
             join::convert(*join, one(inputs)?, right, schema, config)
         }
-        RelKind::Correlate { function, args, outer, condition } => {
+        RelKind::Correlate {
+            function,
+            args,
+            outer,
+            condition,
+        } => {
             let input = convert(one(inputs)?, config)?;
             let width = input.schema.len();
             let output: Vec<LogicalType> = schema.columns[width..].iter().map(|c| c.ty.clone()).collect();
-            let columns = input.schema.columns.iter().cloned().chain(schema.columns[width..].iter().cloned());
-            let schema = Schema { columns: columns.collect() };
-            let op = Op::Correlate { function, args, outer, condition, output };
+            let columns = input
+                .schema
+                .columns
+                .iter()
+                .cloned()
+                .chain(schema.columns[width..].iter().cloned());
+            let schema = Schema {
+                columns: columns.collect(),
+            };
+            let op = Op::Correlate {
+                function,
+                args,
+                outer,
+                condition,
+                output,
+            };
             Ok(Phys::new(op, vec![input], schema))
         }
         RelKind::Over(over) => order::convert_over(*over, one(inputs)?, schema, config),
         RelKind::Rank(rank) => order::convert_rank(*rank, one(inputs)?, schema, config),
-        RelKind::Sort { keys, offset, fetch } => order::convert_sort(keys, offset, fetch, one(inputs)?, config),
+        RelKind::Sort { keys, offset, fetch } => {
+            order::convert_sort(keys, offset, fetch, one(inputs)?, config)
+        }
         RelKind::Union => {
-            let inputs = inputs.into_iter().map(|input| convert(input, config)).collect::<SqlResult<Vec<_>>>()?;
+            let inputs = inputs
+                .into_iter()
+                .map(|input| convert(input, config))
+                .collect::<SqlResult<Vec<_>>>()?;
             Ok(union_all(inputs, schema))
         }
     }
 }
 
 fn one(mut inputs: Vec<Rel>) -> SqlResult<Rel> {
-    inputs.pop().ok_or_else(|| SqlError::internal("a node without its input"))
+    inputs
+        .pop()
+        .ok_or_else(|| SqlError::internal("a node without its input"))
 }
 
 /// All inputs one after the other; nested unions become one.
@@ -122,7 +163,9 @@ fn union_all(inputs: Vec<Phys>, schema: Schema) -> Phys {
     }
     let mut schema = schema;
     for (i, column) in schema.columns.iter_mut().enumerate() {
-        let attribute = flat.first().map_or(TimeAttribute::None, |f| f.ty(i).time_attribute());
+        let attribute = flat
+            .first()
+            .map_or(TimeAttribute::None, |f| f.ty(i).time_attribute());
         let all_alike = flat.iter().all(|input| input.ty(i).time_attribute() == attribute);
         let attribute = if all_alike { attribute } else { TimeAttribute::None };
         column.ty = column.ty.with_time_attribute(attribute);
@@ -142,8 +185,11 @@ pub fn exchanged(input: Phys, distribution: Distribution) -> Phys {
 
 /// By key, or to one instance if there is no key.
 pub fn by_key(input: Phys, keys: &[usize]) -> Phys {
-    let distribution =
-        if keys.is_empty() { Distribution::Single } else { Distribution::Hash(keys.to_vec()) };
+    let distribution = if keys.is_empty() {
+        Distribution::Single
+    } else {
+        Distribution::Hash(keys.to_vec())
+    };
     exchanged(input, distribution)
 }
 
@@ -171,7 +217,10 @@ fn convert_scan(
         limit: scan.limit,
         filters: scan.filters,
     };
-    let scanned = Phys { source: scan.changelog, ..Phys::new(op, Vec::new(), schema) };
+    let scanned = Phys {
+        source: scan.changelog,
+        ..Phys::new(op, Vec::new(), schema)
+    };
     if !is_upsert && !may_repeat {
         return Ok(scanned);
     }
@@ -181,7 +230,9 @@ fn convert_scan(
         } else {
             "may produce duplicate changes, as 'table.exec.source.cdc-events-duplicate' says"
         };
-        let message = format!("Table '{identifier}' {cause}. This requires defining a primary key constraint on the table");
+        let message = format!(
+            "Table '{identifier}' {cause}. This requires defining a primary key constraint on the table"
+        );
         return Err(SqlError::new(message).with_hint("declare PRIMARY KEY (…) NOT ENFORCED"));
     };
     let op = Op::ChangelogNormalize {
@@ -196,14 +247,27 @@ fn convert_scan(
 /// Constant rows; rows that could not be folded to constants become projections of one empty row.
 fn convert_values(rows: Vec<Vec<Expr>>, schema: Schema) -> Phys {
     let literal = |row: &Vec<Expr>| -> Option<Vec<Scalar>> {
-        row.iter().map(|value| coerce::literal_of(value).cloned()).collect()
+        row.iter()
+            .map(|value| coerce::literal_of(value).cloned())
+            .collect()
     };
     let constants: Option<Vec<Vec<Scalar>>> = rows.iter().map(literal).collect();
     if let Some(rows) = constants {
         return Phys::new(Op::Values { rows }, Vec::new(), schema);
     }
-    let one_row = || Phys::new(Op::Values { rows: vec![Vec::new()] }, Vec::new(), Schema::default());
-    let mut inputs: Vec<Phys> = rows.into_iter().map(|row| calc(one_row(), row, None, &schema)).collect();
+    let one_row = || {
+        Phys::new(
+            Op::Values {
+                rows: vec![Vec::new()],
+            },
+            Vec::new(),
+            Schema::default(),
+        )
+    };
+    let mut inputs: Vec<Phys> = rows
+        .into_iter()
+        .map(|row| calc(one_row(), row, None, &schema))
+        .collect();
     match inputs.len() {
         1 => inputs.remove(0),
         _ => union_all(inputs, schema),
@@ -221,11 +285,22 @@ fn convert_watermark(
     let interval_ms = config.watermark_interval_ms;
     if let RelKind::Project { exprs } = &input.kind
         && let Some(RelKind::Scan(scan)) = input.input().map(|below| &below.kind)
-        && scan.table.options.get("connector").is_some_and(|c| SPLIT_WATERMARK_CONNECTORS.contains(&c.as_str()))
+        && scan
+            .table
+            .options
+            .get("connector")
+            .is_some_and(|c| SPLIT_WATERMARK_CONNECTORS.contains(&c.as_str()))
     {
         let expr = crate::rules::filter::substitute(expr, exprs);
-        let watermark = ScanWatermark { expr, idle_timeout_ms, interval_ms };
-        let scan_schema = input.input().map(|below| below.schema.clone()).unwrap_or_default();
+        let watermark = ScanWatermark {
+            expr,
+            idle_timeout_ms,
+            interval_ms,
+        };
+        let scan_schema = input
+            .input()
+            .map(|below| below.schema.clone())
+            .unwrap_or_default();
         let scanned = convert_scan((**scan).clone(), scan_schema, Some(watermark), config)?;
         let mut projected = calc(scanned, exprs.clone(), None, &schema);
         set_rowtime(&mut projected.schema, rowtime, &schema);
@@ -235,11 +310,21 @@ fn convert_watermark(
     input.schema.columns[rowtime].ty = input.ty(rowtime).without_time_attribute();
     let mut out = input.schema.clone();
     set_rowtime(&mut out, rowtime, &schema);
-    Ok(Phys::new(Op::WatermarkAssigner { rowtime, expr, interval_ms }, vec![input], out))
+    Ok(Phys::new(
+        Op::WatermarkAssigner {
+            rowtime,
+            expr,
+            interval_ms,
+        },
+        vec![input],
+        out,
+    ))
 }
 
 fn set_rowtime(schema: &mut Schema, rowtime: usize, declared: &Schema) {
-    schema.columns[rowtime].ty = declared.columns[rowtime].ty.with_time_attribute(TimeAttribute::Rowtime);
+    schema.columns[rowtime].ty = declared.columns[rowtime]
+        .ty
+        .with_time_attribute(TimeAttribute::Rowtime);
 }
 
 fn refuse_source_watermark(expr: &Expr) -> SqlResult<()> {
@@ -247,7 +332,9 @@ fn refuse_source_watermark(expr: &Expr) -> SqlResult<()> {
     expr.visit(&mut |e| found |= matches!(e, Expr::Call { function, .. } if function == "SOURCE_WATERMARK"));
     if found {
         let message = "SOURCE_WATERMARK(): the connector does not make watermarks of its own";
-        return Err(SqlError::new(message).with_hint("write an expression, for example ts - INTERVAL '5' SECOND"));
+        return Err(
+            SqlError::new(message).with_hint("write an expression, for example ts - INTERVAL '5' SECOND")
+        );
     }
     Ok(())
 }

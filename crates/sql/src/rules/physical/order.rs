@@ -15,15 +15,31 @@ const BATCH_ONLY_FUNCTIONS: [&str; 4] = ["LEAD", "NTILE", "PERCENT_RANK", "CUME_
 
 pub(super) fn convert_over(over: Over, input: Rel, names: Schema, config: &PlannerConfig) -> SqlResult<Phys> {
     let input = convert_rel(input, config)?;
-    let event_time = if config.streaming { streaming_order(&over, &input)? } else { batch_order(&over, &input)? };
+    let event_time = if config.streaming {
+        streaming_order(&over, &input)?
+    } else {
+        batch_order(&over, &input)?
+    };
     let preceding = match over.frame.start {
         Bound::UnboundedPreceding => None,
         Bound::Preceding(distance) => Some(distance),
         Bound::CurrentRow => Some(0),
-        _ => return Err(SqlError::at(over.span, "OVER windows that begin behind the current row are not supported yet")),
+        _ => {
+            return Err(SqlError::at(
+                over.span,
+                "OVER windows that begin behind the current row are not supported yet",
+            ));
+        }
     };
-    let call_columns = over.calls.iter().map(|call| (call.name.clone(), call.result.without_time_attribute()));
-    let own = input.schema.columns.iter().map(|c| (c.name.clone(), c.ty.clone()));
+    let call_columns = over
+        .calls
+        .iter()
+        .map(|call| (call.name.clone(), call.result.without_time_attribute()));
+    let own = input
+        .schema
+        .columns
+        .iter()
+        .map(|c| (c.name.clone(), c.ty.clone()));
     let schema = Schema::new(own.chain(call_columns).collect::<Vec<_>>());
     let exchanged = by_key(input, &over.partition);
     let op = Op::Over {
@@ -40,7 +56,10 @@ pub(super) fn convert_over(over: Over, input: Rel, names: Schema, config: &Plann
             .columns
             .into_iter()
             .zip(&names.columns)
-            .map(|(column, name)| millstream_types::Column { name: name.name.clone(), ty: column.ty })
+            .map(|(column, name)| millstream_types::Column {
+                name: name.name.clone(),
+                ty: column.ty,
+            })
             .collect(),
     };
     Ok(Phys::new(op, vec![exchanged], schema))
@@ -51,7 +70,10 @@ fn streaming_order(over: &Over, input: &Phys) -> SqlResult<Option<bool>> {
     let refuse = |message: String| Err(SqlError::at(over.span, message));
     for call in &over.calls {
         if BATCH_ONLY_FUNCTIONS.contains(&call.function.as_str()) {
-            return refuse(format!("Over aggregate function {} is not supported in streaming mode", call.function));
+            return refuse(format!(
+                "Over aggregate function {} is not supported in streaming mode",
+                call.function
+            ));
         }
     }
     if matches!(over.frame.end, Bound::Following(_)) {
@@ -80,27 +102,48 @@ fn streaming_order(over: &Over, input: &Phys) -> SqlResult<Option<bool>> {
 
 fn batch_order(over: &Over, input: &Phys) -> SqlResult<Option<bool>> {
     if let Some(call) = over.calls.iter().find(|call| call.distinct) {
-        return Err(SqlError::at(over.span, format!("Distinct not supported in windowing clause: {}", call.function)));
+        return Err(SqlError::at(
+            over.span,
+            format!("Distinct not supported in windowing clause: {}", call.function),
+        ));
     }
     match over.frame.end {
         Bound::CurrentRow => {}
         // The whole partition: every row is equal in an order without keys.
         Bound::UnboundedFollowing if over.order.is_empty() => {}
         _ => {
-            return Err(SqlError::unsupported(over.span, "OVER frames that end behind the current row"));
+            return Err(SqlError::unsupported(
+                over.span,
+                "OVER frames that end behind the current row",
+            ));
         }
     }
-    let is_time = over.order.first().is_some_and(|key| input.ty(key.column).is_timestamp_like());
+    let is_time = over
+        .order
+        .first()
+        .is_some_and(|key| input.ty(key.column).is_timestamp_like());
     Ok(is_time.then_some(true))
 }
 
 pub(super) fn convert_rank(rank: Rank, input: Rel, names: Schema, config: &PlannerConfig) -> SqlResult<Phys> {
     if config.streaming && rank.kind != RankKind::RowNumber {
-        let name = if rank.kind == RankKind::Rank { "RANK" } else { "DENSE_RANK" };
+        let name = if rank.kind == RankKind::Rank {
+            "RANK"
+        } else {
+            "DENSE_RANK"
+        };
         let message = format!("{name}() on streaming table is not supported currently");
         return Err(SqlError::at(rank.span, message).with_hint("use ROW_NUMBER()"));
     }
-    if config.streaming && matches!(rank.range, RankRange::Constant { to: RANK_END_NONE, .. }) {
+    if config.streaming
+        && matches!(
+            rank.range,
+            RankRange::Constant {
+                to: RANK_END_NONE,
+                ..
+            }
+        )
+    {
         return Err(SqlError::at(rank.span, "Rank end is not specified")
             .with_hint("bound the row number from above, for example WHERE rn <= 10"));
     }
@@ -110,7 +153,8 @@ pub(super) fn convert_rank(rank: Rank, input: Rel, names: Schema, config: &Plann
     });
     let input = convert_rel(input, config)?;
     let window_end = window.as_ref().and_then(|window| window.ends.first().copied());
-    let known_rank = constant_rank(rank.range).filter(|_| rank.kind == RankKind::RowNumber && rank.rank_output);
+    let known_rank =
+        constant_rank(rank.range).filter(|_| rank.kind == RankKind::RowNumber && rank.rank_output);
     let rank_output = rank.rank_output && known_rank.is_none();
     let out = ranked_schema(&input.schema, rank_output);
     let is_first = rank.range == RankRange::Constant { from: 1, to: 1 };
@@ -147,9 +191,19 @@ pub(super) fn convert_rank(rank: Rank, input: Rel, names: Schema, config: &Plann
             Phys::new(op, vec![by_key(input, &rank.partition)], out)
         }
     };
-    let Some(known) = known_rank else { return Ok(Phys { schema: renamed(&ranked.schema, &names), ..ranked }) };
-    let mut exprs: Vec<Expr> =
-        ranked.schema.columns.iter().enumerate().map(|(i, c)| Expr::column(i, c.ty.clone())).collect();
+    let Some(known) = known_rank else {
+        return Ok(Phys {
+            schema: renamed(&ranked.schema, &names),
+            ..ranked
+        });
+    };
+    let mut exprs: Vec<Expr> = ranked
+        .schema
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(i, c)| Expr::column(i, c.ty.clone()))
+        .collect();
     exprs.push(known);
     Ok(calc(ranked, exprs, None, &names))
 }
@@ -180,7 +234,14 @@ pub(super) fn convert_sort(
 ) -> SqlResult<Phys> {
     let input = exchanged(convert_rel(input, config)?, Distribution::Single);
     if keys.is_empty() {
-        return Ok(Phys::on(Op::Limit { offset, fetch, update_before: false }, input));
+        return Ok(Phys::on(
+            Op::Limit {
+                offset,
+                fetch,
+                update_before: false,
+            },
+            input,
+        ));
     }
     if let Some(fetch) = fetch {
         let op = Op::SortLimit {
@@ -198,12 +259,24 @@ pub(super) fn convert_sort(
         if offset == 0 {
             return Ok(sorted);
         }
-        return Ok(Phys::on(Op::Limit { offset, fetch: None, update_before: false }, sorted));
+        return Ok(Phys::on(
+            Op::Limit {
+                offset,
+                fetch: None,
+                update_before: false,
+            },
+            sorted,
+        ));
     }
-    let is_time_order = keys.first().is_some_and(|key| key.ascending && input.ty(key.column).is_time_attribute());
+    let is_time_order = keys
+        .first()
+        .is_some_and(|key| key.ascending && input.ty(key.column).is_time_attribute());
     if !is_time_order || offset > 0 {
-        return Err(SqlError::at(Span::default(), "Sort on a non-time-attribute field is not supported")
-            .with_hint("begin ORDER BY with the event-time column in ascending order, or add LIMIT"));
+        return Err(SqlError::at(
+            Span::default(),
+            "Sort on a non-time-attribute field is not supported",
+        )
+        .with_hint("begin ORDER BY with the event-time column in ascending order, or add LIMIT"));
     }
     Ok(Phys::on(Op::TemporalSort { keys }, input))
 }
