@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Cli, Command};
-use crate::exit::{Failure, Outcome};
+use crate::exit::Outcome;
 use crate::process::Process;
 
 /// The engine allocates many short-lived buffers on several threads; mimalloc is twice as fast at that as the system's.

@@ -6,6 +6,7 @@
 //! nothing reads it back.
 
 pub mod expression;
+mod join;
 mod literal;
 mod names;
 mod operator;

@@ -1,6 +1,7 @@
 //! `millstream run`: a script.
 
 use std::io::{IsTerminal, Read, Write, stderr, stdin, stdout};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -35,7 +36,7 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
         match shower.execute(&mut session, statement)? {
             Ended::Ok => {}
             Ended::Client(_) => break,
-            Ended::Running(job) => match job.is_bounded() {
+            Ended::Running { job, bounded } => match bounded {
                 true => match follow(&job, &interrupt, common) {
                     JobStatus::Finished => {}
                     _ if interrupt.is_set() => return Err(stop_all(&running)),
@@ -130,12 +131,18 @@ fn status_line(job: &JobHandle, status: JobStatus) -> String {
     let metrics = job.metrics();
     let checkpoints = job.checkpoints();
     let last = checkpoints.latest_completed().map_or_else(|| "none".to_owned(), |c| format!("#{}", c.id));
+    let (mut read, mut written, mut state) = (0, 0, 0);
+    for (vertex, info) in job.vertices().iter().enumerate() {
+        let is_sink = !job.vertices().iter().any(|other| other.inputs.contains(&vertex));
+        for operator in metrics.of_vertex(vertex) {
+            read += if info.inputs.is_empty() { operator.records_out.load(Ordering::Relaxed) } else { 0 };
+            written += if is_sink { operator.records_in.load(Ordering::Relaxed) } else { 0 };
+            state += operator.state_bytes.load(Ordering::Relaxed);
+        }
+    }
     format!(
-        "{} {}: {} records in, {} out, state {} bytes, last checkpoint {last}",
+        "{} {}: {read} records read, {written} written, state {state} bytes, last checkpoint {last}",
         job.name(),
         status.name(),
-        metrics.records_in(),
-        metrics.records_out(),
-        metrics.state_bytes(),
     )
 }

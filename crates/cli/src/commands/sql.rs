@@ -44,7 +44,8 @@ struct Runner {
     shower: Shower,
     on_error: OnError,
     failed: bool,
-    jobs: Vec<JobHandle>,
+    /// Jobs, and whether they end by themselves.
+    jobs: Vec<(JobHandle, bool)>,
 }
 
 impl Runner {
@@ -85,7 +86,7 @@ impl Runner {
     fn statement(&mut self, session: &mut Session, sql: &str) -> Result<bool, Failure> {
         match self.shower.execute(session, sql)? {
             Ended::Ok => {}
-            Ended::Running(job) => self.jobs.push(job),
+            Ended::Running { job, bounded } => self.jobs.push((job, bounded)),
             Ended::Client(millstream_session::ClientCommand::Quit) => return Ok(false),
             Ended::Client(_) => {}
             Ended::Interrupted => return Err(Failure::Interrupted),
@@ -99,8 +100,8 @@ impl Runner {
 
     /// Waits for bounded jobs; the end of the input ends the others.
     fn finish(mut self) -> Outcome {
-        for job in &self.jobs {
-            if !job.is_bounded() {
+        for (job, bounded) in &self.jobs {
+            if !bounded {
                 job.cancel();
             } else if let Err(error) = wait_for(job) {
                 self.failed = true;

@@ -20,6 +20,8 @@ use crate::process::Process;
 
 /// Directory of checkpoints below the data directory.
 const CHECKPOINT_DIRECTORY: &str = "checkpoints";
+/// The setting by which scripts for Flink's SQL Client choose how results are shown.
+const RESULT_MODE: &str = "sql-client.execution.result-mode";
 /// How often a wait looks for Ctrl-C.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -103,8 +105,8 @@ pub fn session(process: &Process, common: &Common, durable: bool, fresh: bool) -
 /// How a statement ended.
 pub enum Ended {
     Ok,
-    /// A job that goes on.
-    Running(JobHandle),
+    /// A job that goes on; `bounded`: it ends by itself.
+    Running { job: JobHandle, bounded: bool },
     Client(ClientCommand),
     Failed,
     Interrupted,
@@ -112,6 +114,9 @@ pub enum Ended {
 
 /// Shows results of statements, in the format that was asked for.
 pub struct Shower {
+    /// As the command line asks.
+    output: OutputFormat,
+    /// As the session asks now.
     format: OutputFormat,
     json: JsonStream,
     out: BufWriter<Stdout>,
@@ -121,16 +126,13 @@ pub struct Shower {
 
 impl Shower {
     pub fn new(format: OutputFormat, interrupt: Interrupt, quiet: bool) -> Self {
-        Self { format, json: JsonStream::new(), out: BufWriter::new(stdout()), interrupt, quiet }
-    }
-
-    pub fn set_format(&mut self, format: OutputFormat) {
-        self.format = format;
+        Self { output: format, format, json: JsonStream::new(), out: BufWriter::new(stdout()), interrupt, quiet }
     }
 
     /// Executes a statement and shows everything that it gives.
     pub fn execute(&mut self, session: &mut Session, sql: &str) -> anyhow::Result<Ended> {
         self.json.next_statement();
+        self.format = self.format_of(session);
         let ended = match session.execute(sql) {
             Ok(StatementResult::Done) => Ended::Ok,
             Ok(StatementResult::Client(command)) => Ended::Client(command),
@@ -138,9 +140,9 @@ impl Shower {
                 self.table(&table)?;
                 Ended::Ok
             }
-            Ok(StatementResult::Job(job)) => {
+            Ok(StatementResult::Job { job, bounded }) => {
                 self.job(&job)?;
-                Ended::Running(job)
+                Ended::Running { job, bounded }
             }
             Ok(StatementResult::Query(query)) => match self.query(query)? {
                 Ok(ended) => ended,
@@ -153,6 +155,18 @@ impl Shower {
         }
         self.out.flush()?;
         Ok(ended)
+    }
+
+    /// What a script or a person SETs wins over the command line, except where a program listens.
+    fn format_of(&self, session: &Session) -> OutputFormat {
+        let mode = session.configuration().get(RESULT_MODE).map(str::to_uppercase);
+        match (self.output, mode.as_deref()) {
+            (OutputFormat::Json, _) => OutputFormat::Json,
+            (_, Some("TABLE")) => OutputFormat::Table,
+            (_, Some("TABLEAU")) => OutputFormat::Tableau,
+            (_, Some("CHANGELOG")) => OutputFormat::Changelog,
+            (output, _) => output,
+        }
     }
 
     /// Tells an error where it belongs.

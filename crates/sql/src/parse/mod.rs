@@ -21,8 +21,10 @@ pub mod unparse;
 pub mod words;
 
 pub use diagnostics::{ParseError, ParseErrorKind};
+pub use lexer::tokenize;
 pub use parser::{NESTING_DEPTH_MAX, TREE_HEIGHT_MAX};
 pub use span::{LineColumn, Span};
+pub use token::{Sign, Token, TokenKind};
 
 use ast::{DataType, Expr, Query, Statement};
 use parser::Parser;

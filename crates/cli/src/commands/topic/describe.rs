@@ -27,7 +27,7 @@ pub fn run(process: &Process, connected: &Connected, name: &str, is_json: bool) 
         };
         let starts = client.list_offsets(&offsets(OffsetSpec::Earliest), IsolationLevel::ReadUncommitted).await?;
         let ends = client.list_offsets(&offsets(OffsetSpec::Latest), IsolationLevel::ReadUncommitted).await?;
-        let configs = client.describe_configs(&ConfigResource::Topic(name.to_owned())).await?;
+        let configs = client.describe_configs(&ConfigResource::Topic(name.into())).await?;
         let set: BTreeMap<String, Option<String>> =
             configs.into_iter().filter(|c| c.source == SOURCE_TOPIC).map(|c| (c.name, c.value)).collect();
         let row = |partition: i32| {
