@@ -1,5 +1,6 @@
 //! Submitting a job, and the handle to a submitted one.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,6 +62,7 @@ pub(crate) struct JobState {
 pub(crate) struct Shared {
     state: Mutex<JobState>,
     changed: Condvar,
+    waiters: AtomicUsize,
 }
 
 impl Shared {
@@ -76,11 +78,17 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             changed: Condvar::new(),
+            waiters: AtomicUsize::new(0),
         }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, JobState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether somebody waits for the end of the job.
+    pub fn is_awaited(&self) -> bool {
+        self.waiters.load(Ordering::SeqCst) > 0
     }
 
     pub fn enter(&self, status: JobStatus, now_ms: i64) {
@@ -259,10 +267,12 @@ impl JobHandle {
     /// Waits for the end of the job, at most `timeout`; the status then.
     pub fn wait(&self, timeout: Duration) -> JobStatus {
         let going_on = |state: &mut JobState| !state.status.is_terminal();
+        self.shared.waiters.fetch_add(1, Ordering::SeqCst);
         let waited = self
             .shared
             .changed
             .wait_timeout_while(self.shared.lock(), timeout, going_on);
+        self.shared.waiters.fetch_sub(1, Ordering::SeqCst);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.status
     }

@@ -108,7 +108,10 @@ impl Master {
         self.shared.lock().error = Some(error.clone());
         let healable = may_heal(&error).then(|| self.restart.failed(now_ms, self.rng.as_ref()));
         let Some(delay_ms) = healable.flatten() else {
-            tracing::error!(job = self.name, %error, "job failed");
+            // Whoever waits for the job tells its user; otherwise the log has to.
+            if self.collector.is_none() && !self.shared.is_awaited() {
+                tracing::error!(job = self.name, %error, "job failed");
+            }
             self.tell_reader(Err(error));
             self.shared.enter(JobStatus::Failed, now_ms);
             return false;

@@ -75,6 +75,20 @@ fn failures_are_survived_as_often_as_the_strategy_says() {
     assert!(error.message.contains("value 10 came"), "{error}");
 }
 
+/// Wrong data stays wrong: another attempt would only hide the error.
+#[test]
+fn errors_of_the_data_are_not_restarted() {
+    let components = ToyComponents::new(NUMBERS);
+    *components.wrong_data.lock().unwrap() = true;
+    let settings = [QUICK, RESTARTS[0], RESTARTS[1], RESTARTS[2]];
+    let job = submit(request(sum_plan(&settings, 0, sink("out")), &components)).unwrap();
+    assert_eq!(job.wait(PATIENCE), JobStatus::Failed);
+    assert_eq!(
+        (job.restarts(), job.error().unwrap().message.as_str()),
+        (0, "division by zero")
+    );
+}
+
 #[test]
 fn an_endless_job_is_canceled() {
     let endless = CountingSource {

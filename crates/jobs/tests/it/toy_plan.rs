@@ -135,6 +135,16 @@ pub struct ToyComponents {
     pub source: CountingSource,
     pub outside: Outside,
     pub panics: Arc<Mutex<Vec<i64>>>,
+    /// The Calc finds something wrong in its first batch.
+    pub wrong_data: Arc<Mutex<bool>>,
+}
+
+struct WrongData;
+
+impl Operator for WrongData {
+    fn process(&mut self, _: usize, _: Batch, _: &Context, _: &mut dyn Output) -> Result<(), DataflowError> {
+        Err(DataflowError::data("division by zero"))
+    }
 }
 
 impl ToyComponents {
@@ -143,6 +153,7 @@ impl ToyComponents {
             source,
             outside: Outside::default(),
             panics: Arc::default(),
+            wrong_data: Arc::default(),
         }
     }
 }
@@ -156,10 +167,15 @@ impl Components for ToyComponents {
         Ok(match plan.node(node).op {
             Op::Sink { .. } => None,
             Op::Calc { .. } => {
-                let panics = Arc::clone(&self.panics);
-                Some(Arc::new(move |context: &Context| {
-                    panics_at(panics.lock().unwrap().pop().unwrap_or(i64::MIN)).create(context)
-                }))
+                let (panics, wrong_data) = (Arc::clone(&self.panics), Arc::clone(&self.wrong_data));
+                Some(Arc::new(
+                    move |context: &Context| -> Result<Box<dyn Operator>, DataflowError> {
+                        if *wrong_data.lock().unwrap() {
+                            return Ok(Box::new(WrongData));
+                        }
+                        panics_at(panics.lock().unwrap().pop().unwrap_or(i64::MIN)).create(context)
+                    },
+                ))
             }
             _ => Some(sum_by_key()),
         })
