@@ -29,10 +29,6 @@ impl BufferedRows {
         self.rows
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows == 0
-    }
-
     /// All rows as one batch; nothing is left.
     pub(crate) fn take_all(&mut self) -> Result<Option<Batch>, DataflowError> {
         self.rows = 0;

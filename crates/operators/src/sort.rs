@@ -61,10 +61,10 @@ impl Operator for Sort {
         _: &mut dyn Output,
     ) -> Result<(), DataflowError> {
         self.rows.push(batch);
-        if self.rows.len() > self.end.saturating_mul(2).saturating_add(SLACK_ROWS) {
-            if let Some(best) = self.sorted()? {
-                self.rows.push(best);
-            }
+        if self.rows.len() > self.end.saturating_mul(2).saturating_add(SLACK_ROWS)
+            && let Some(best) = self.sorted()?
+        {
+            self.rows.push(best);
         }
         Ok(())
     }

@@ -43,6 +43,24 @@ impl TemporalSort {
         self.rows.push(batch);
         Ok(())
     }
+
+    /// Emits the rows whose time has come and holds the others.
+    fn emit_due(
+        &mut self,
+        all: &Batch,
+        watermark: Watermark,
+        context: &Context,
+        out: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
+        let (times, _) = milliseconds(&all.columns[self.time])?;
+        let (mut due, rest): (Vec<u32>, Vec<u32>) =
+            (0..all.rows as u32).partition(|row| times[*row as usize] <= watermark.0);
+        let keys = self.keys.encode(&all.columns)?;
+        due.sort_by(|a, b| keys.row(*a as usize).cmp(&keys.row(*b as usize)));
+        push(all.take(&UInt32Array::from(due))?, context, out)?;
+        self.earliest = i64::MAX;
+        self.hold(all.take(&UInt32Array::from(rest))?)
+    }
 }
 
 impl Operator for TemporalSort {
@@ -77,17 +95,10 @@ impl Operator for TemporalSort {
         context: &Context,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        if self.earliest <= watermark.0 && !self.rows.is_empty() {
-            if let Some(all) = self.rows.take_all()? {
-                let (times, _) = milliseconds(&all.columns[self.time])?;
-                let (mut due, rest): (Vec<u32>, Vec<u32>) =
-                    (0..all.rows as u32).partition(|row| times[*row as usize] <= watermark.0);
-                let keys = self.keys.encode(&all.columns)?;
-                due.sort_by(|a, b| keys.row(*a as usize).cmp(&keys.row(*b as usize)));
-                push(all.take(&UInt32Array::from(due))?, context, out)?;
-                self.earliest = i64::MAX;
-                self.hold(all.take(&UInt32Array::from(rest))?)?;
-            }
+        if self.earliest <= watermark.0
+            && let Some(all) = self.rows.take_all()?
+        {
+            self.emit_due(&all, watermark, context, out)?;
         }
         out.watermark(watermark)
     }

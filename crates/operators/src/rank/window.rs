@@ -155,10 +155,10 @@ impl Operator for WindowRank {
             if !self.is_over(*end, watermark.0) {
                 break;
             }
-            if let Some((_, (mut rows, _))) = self.windows.pop_first() {
-                if let Some(all) = rows.take_all()? {
-                    push(self.best(&self.spec, &all)?, context, out)?;
-                }
+            if let Some((_, (mut rows, _))) = self.windows.pop_first()
+                && let Some(all) = rows.take_all()?
+            {
+                push(self.best(&self.spec, &all)?, context, out)?;
             }
         }
         out.watermark(watermark)

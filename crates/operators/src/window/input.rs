@@ -71,7 +71,7 @@ impl WindowInput {
     ) -> Result<Times, DataflowError> {
         match self.time {
             WindowTime::Clock => {
-                let now = clock.to_local(context.now_ms);
+                let now = clock.local_at(context.now_ms);
                 Ok(Times {
                     values: vec![now; batch.rows].into(),
                     nulls: None,
@@ -83,7 +83,7 @@ impl WindowInput {
                 let values = if clock.is_utc() {
                     values
                 } else {
-                    values.iter().map(|t| clock.to_local(*t)).collect()
+                    values.iter().map(|t| clock.local_at(*t)).collect()
                 };
                 Ok(Times {
                     values,

@@ -59,7 +59,7 @@ impl WallClock {
 
     /// The local time at an instant.
     #[inline]
-    pub(crate) fn to_local(&mut self, instant_ms: i64) -> i64 {
+    pub(crate) fn local_at(&mut self, instant_ms: i64) -> i64 {
         if instant_ms < self.cached.from_ms || instant_ms >= self.cached.until_ms {
             self.cached = self.offset_at(instant_ms);
         }
@@ -146,23 +146,23 @@ mod tests {
     fn local_time_goes_over_a_gap_and_twice_through_a_fold() {
         let mut clock = zurich();
         assert_eq!(
-            clock.to_local(ms("2024-03-31T00:30:00Z")),
+            clock.local_at(ms("2024-03-31T00:30:00Z")),
             ms("2024-03-31T01:30:00Z")
         );
         assert_eq!(
-            clock.to_local(ms("2024-03-31T01:00:00Z")),
+            clock.local_at(ms("2024-03-31T01:00:00Z")),
             ms("2024-03-31T03:00:00Z")
         );
         assert_eq!(
-            clock.to_local(ms("2024-03-31T00:59:59.999Z")),
+            clock.local_at(ms("2024-03-31T00:59:59.999Z")),
             ms("2024-03-31T01:59:59.999Z")
         );
         assert_eq!(
-            clock.to_local(ms("2024-10-27T00:30:00Z")),
+            clock.local_at(ms("2024-10-27T00:30:00Z")),
             ms("2024-10-27T02:30:00Z")
         );
         assert_eq!(
-            clock.to_local(ms("2024-10-27T01:30:00Z")),
+            clock.local_at(ms("2024-10-27T01:30:00Z")),
             ms("2024-10-27T02:30:00Z")
         );
     }
@@ -195,7 +195,7 @@ mod tests {
         for step in 0..20_000i64 {
             let at = step * 7_919_000_000 % 3_000_000_000_000 - 900_000_000_000;
             let offset = zone.to_offset(Timestamp::from_millisecond(at).unwrap()).seconds();
-            assert_eq!(clock.to_local(at), at + i64::from(offset) * 1000, "{at}");
+            assert_eq!(clock.local_at(at), at + i64::from(offset) * 1000, "{at}");
         }
     }
 }

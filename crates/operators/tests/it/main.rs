@@ -1,6 +1,8 @@
 //! Operators driven through a small text harness: the changelog of each step, restore after every step, rescaling, large
 //! batches against single rows.
 
+#![allow(clippy::unwrap_used)] // a helper of a test may panic
+
 mod harness;
 
 mod changelogs;

@@ -1,0 +1,166 @@
+//! Joins and table functions.
+
+use millstream_dataflow::DataflowError;
+use millstream_plan::{Expr, Op, TimeBounds};
+use millstream_types::LogicalType;
+
+use super::{Builder, Factory, factory, operator_name, unsupported};
+use crate::correlate::{Unnest, UnnestSpec};
+use crate::join::bounded::BoundedJoin;
+use crate::join::interval::{IntervalJoin, IntervalJoinSpec};
+use crate::join::temporal::TemporalJoin;
+use crate::join::window::WindowJoin;
+use crate::join::{Join, JoinSpec, SideSpec};
+
+impl Builder<'_> {
+    pub(super) fn join(&self) -> Result<Factory, DataflowError> {
+        let Op::Join {
+            kind,
+            left_keys,
+            right_keys,
+            null_safe,
+            condition,
+            left_unique,
+            right_unique,
+            bounded,
+            left_ttl_ms,
+            right_ttl_ms,
+        } = &self.node.op
+        else {
+            return Err(DataflowError::internal("the node is no join"));
+        };
+        let side = |port, keys: &[usize], unique: &Option<Vec<usize>>, ttl_ms: i64| {
+            Ok::<_, DataflowError>(SideSpec {
+                types: self.types(port)?,
+                keys: keys.to_vec(),
+                unique: unique.clone(),
+                ttl_ms,
+            })
+        };
+        let spec = JoinSpec {
+            kind: *kind,
+            left: side(0, left_keys, left_unique, *left_ttl_ms)?,
+            right: side(1, right_keys, right_unique, *right_ttl_ms)?,
+            null_safe: null_safe.clone(),
+            condition: condition.clone(),
+            env: self.env.clone(),
+        };
+        if *bounded {
+            BoundedJoin::new(spec.clone())?;
+            return Ok(factory(move |_| BoundedJoin::new(spec.clone())));
+        }
+        Join::new(spec.clone())?;
+        Ok(factory(move |_| Join::new(spec.clone())))
+    }
+
+    /// Joins that wait for time.
+    pub(super) fn timed_join(&self) -> Result<Factory, DataflowError> {
+        let side = |port, keys: &[usize]| {
+            Ok::<_, DataflowError>(SideSpec {
+                types: self.types(port)?,
+                keys: keys.to_vec(),
+                unique: None,
+                ttl_ms: 0,
+            })
+        };
+        let spec = |kind, left: &[usize], right: &[usize], condition: &Option<Expr>| {
+            Ok::<_, DataflowError>(JoinSpec {
+                kind,
+                left: side(0, left)?,
+                right: side(1, right)?,
+                null_safe: vec![false; left.len()],
+                condition: condition.clone(),
+                env: self.env.clone(),
+            })
+        };
+        match &self.node.op {
+            Op::IntervalJoin {
+                kind,
+                left_keys,
+                right_keys,
+                bounds,
+                condition,
+            } => {
+                let spec = IntervalJoinSpec {
+                    kind: *kind,
+                    types: [self.types(0)?, self.types(1)?],
+                    keys: [left_keys.clone(), right_keys.clone()],
+                    bounds: self.own_columns(*bounds)?,
+                    condition: condition.clone(),
+                    env: self.env.clone(),
+                };
+                IntervalJoin::new(spec.clone())?;
+                Ok(factory(move |_| IntervalJoin::new(spec.clone())))
+            }
+            Op::WindowJoin {
+                kind,
+                left_keys,
+                right_keys,
+                left_end,
+                right_end,
+                condition,
+            } => {
+                let spec = spec(*kind, left_keys, right_keys, condition)?;
+                let ends = [*left_end, *right_end];
+                let clock = self.clock(self.windows_are_local());
+                WindowJoin::new(spec.clone(), ends, clock.clone())?;
+                Ok(factory(move |_| {
+                    WindowJoin::new(spec.clone(), ends, clock.clone())
+                }))
+            }
+            Op::TemporalJoin {
+                kind,
+                left_keys,
+                right_keys,
+                left_time,
+                right_time,
+                condition,
+            } => {
+                let spec = spec(*kind, left_keys, right_keys, condition)?;
+                let right_types: Vec<LogicalType> = self.input(1)?.schema.types().cloned().collect();
+                let (left_time, right_time) = (*left_time, *right_time);
+                let make = move || TemporalJoin::new(spec.clone(), left_time, right_time, &right_types);
+                make()?;
+                Ok(factory(move |_| make()))
+            }
+            other => Err(unsupported(&operator_name(other))),
+        }
+    }
+
+    /// Time columns of an interval join, each as a position in its own input.
+    pub(super) fn own_columns(&self, bounds: TimeBounds) -> Result<TimeBounds, DataflowError> {
+        let width = self.input(0)?.schema.len();
+        let is_joined = bounds.right_time >= self.input(1)?.schema.len();
+        Ok(TimeBounds {
+            right_time: bounds.right_time - if is_joined { width } else { 0 },
+            ..bounds
+        })
+    }
+
+    pub(super) fn correlate(&self) -> Result<Factory, DataflowError> {
+        let Op::Correlate {
+            function,
+            args,
+            outer,
+            condition,
+            output,
+        } = &self.node.op
+        else {
+            return Err(DataflowError::internal("the node is no table function"));
+        };
+        let (function, args, outer) = (function.clone(), args.clone(), *outer);
+        let (condition, output, env) = (condition.clone(), output.clone(), self.env.clone());
+        let make = move || {
+            let spec = UnnestSpec {
+                function: &function,
+                args: &args,
+                outer,
+                condition: condition.as_ref(),
+                output: &output,
+            };
+            Unnest::new(&spec, &env)
+        };
+        make()?;
+        Ok(factory(move |_| make()))
+    }
+}

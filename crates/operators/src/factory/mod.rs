@@ -1,0 +1,225 @@
+//! From plan nodes to operators.
+//!
+//! Everything that can fail early (an unknown function, an expression that does not compile) fails here, on the thread
+//! that submits the job; a factory then makes one operator for each instance. Scans, sinks, collectors and exchanges
+//! are not operators: they are made by connectors and the engine.
+
+mod joins;
+mod ordered;
+mod windows;
+
+use std::sync::Arc;
+
+use arrow_schema::DataType;
+use millstream_dataflow::{Context, DataflowError, Operator, OperatorFactory, SourceFactory};
+use millstream_functions::Environment;
+use millstream_plan::{Node, NodeId, Op, Plan};
+use millstream_types::{ErrorKind, Schema, arrow_type};
+
+use crate::aggregate::AggregateSpec;
+use crate::calc::Calc;
+use crate::changelog_normalize::{ChangelogNormalize, NormalizeSpec};
+use crate::expand::Expand;
+use crate::expression::RowExpression;
+use crate::group_aggregate::{GroupAggregate, GroupAggregateSpec};
+use crate::sink_input::{SinkInput, SinkInputSpec};
+use crate::union_all::{DropUpdateBefore, UnionAll};
+use crate::values::ValuesFactory;
+use crate::watermark_assigner::WatermarkAssigner;
+
+/// What a factory function gives.
+type Factory = Arc<dyn OperatorFactory>;
+
+/// The factory of the operator of a plan node. The environment is the query's, with the session's zone.
+pub fn operator_factory(plan: &Plan, id: NodeId, env: &Environment) -> Result<Factory, DataflowError> {
+    let node = plan.node(id);
+    let builder = Builder { plan, node, env };
+    match &node.op {
+        Op::Calc { .. } | Op::Expand { .. } | Op::WatermarkAssigner { .. } => builder.row_wise(),
+        Op::GroupAggregate { .. } => builder.group_aggregate(),
+        Op::WindowAggregate { .. } => builder.window_aggregate(),
+        Op::WindowTableFunction { window } => builder.window_table_function(window),
+        Op::Rank { .. } => builder.rank(),
+        Op::Deduplicate { .. } => builder.deduplicate(),
+        Op::Sort { .. } | Op::Limit { .. } | Op::SortLimit { .. } => builder.ordered(),
+        Op::Join { .. } => builder.join(),
+        Op::IntervalJoin { .. } | Op::WindowJoin { .. } | Op::TemporalJoin { .. } => builder.timed_join(),
+        Op::Over { .. } => builder.over(),
+        Op::Correlate { .. } => builder.correlate(),
+        Op::ChangelogNormalize { .. } => builder.changelog_normalize(),
+        Op::TemporalSort { .. } => builder.ordered(),
+        Op::UnionAll => Ok(factory(|_| Ok(UnionAll))),
+        Op::DropUpdateBefore => Ok(factory(|_| Ok(DropUpdateBefore))),
+        other => Err(unsupported(&format!("the operator {}", operator_name(other)))),
+    }
+}
+
+/// What stands before a sink: constraints and materialisation; `None` if the sink needs nothing.
+pub fn sink_input(plan: &Plan, id: NodeId) -> Result<Option<Factory>, DataflowError> {
+    let node = plan.node(id);
+    let Op::Sink {
+        table,
+        columns,
+        materialize,
+        not_null,
+        not_null_drop,
+        length_enforcer,
+        ..
+    } = &node.op
+    else {
+        return Err(DataflowError::internal("the node is no sink"));
+    };
+    let input = node.inputs.first().map(|input| &plan.node(*input).schema);
+    let mut schema = input
+        .cloned()
+        .ok_or_else(|| DataflowError::internal("a sink has no input"))?;
+    // The declared names and lengths are the table's, not the query's.
+    for (column, declared) in schema.columns.iter_mut().zip(columns) {
+        if let Some(declared) = table.physical.columns.get(*declared) {
+            *column = declared.clone();
+        }
+    }
+    let key = |key: &usize| columns.iter().position(|column| column == key);
+    let keys: Option<Vec<usize>> = table.primary_key.iter().map(key).collect();
+    let spec = SinkInputSpec {
+        schema,
+        not_null: not_null.clone(),
+        not_null_drop: *not_null_drop,
+        lengths: *length_enforcer,
+        materialize: keys.filter(|keys| *materialize && !keys.is_empty()),
+    };
+    if !spec.is_needed() {
+        return Ok(None);
+    }
+    SinkInput::new(&spec)?;
+    Ok(Some(factory(move |_| SinkInput::new(&spec))))
+}
+
+/// The source of constant rows.
+pub fn values_source(rows: &[Vec<millstream_types::Scalar>], schema: &Schema) -> Arc<dyn SourceFactory> {
+    Arc::new(ValuesFactory::new(rows, schema))
+}
+
+fn factory<O: Operator + 'static>(
+    make: impl Fn(&Context) -> Result<O, DataflowError> + Send + Sync + 'static,
+) -> Factory {
+    Arc::new(move |context: &Context| Ok(Box::new(make(context)?) as Box<dyn Operator>))
+}
+
+fn unsupported(what: &str) -> DataflowError {
+    DataflowError::new(ErrorKind::Unsupported, format!("not supported yet: {what}"))
+}
+
+/// The variant's name, as it stands in the plan.
+fn operator_name(op: &Op) -> String {
+    let text = format!("{op:?}");
+    match op {
+        Op::Unsupported { name } => name.clone(),
+        _ => text.split([' ', '(', '{']).next().unwrap_or_default().to_owned(),
+    }
+}
+
+struct Builder<'a> {
+    plan: &'a Plan,
+    node: &'a Node,
+    env: &'a Environment,
+}
+
+impl Builder<'_> {
+    fn input(&self, port: usize) -> Result<&Node, DataflowError> {
+        let id = self.node.inputs.get(port);
+        let id = id.ok_or_else(|| DataflowError::internal(format!("a plan node has no input {port}")))?;
+        Ok(self.plan.node(*id))
+    }
+
+    /// Arrow types of an input's columns.
+    fn types(&self, port: usize) -> Result<Vec<DataType>, DataflowError> {
+        Ok(self.input(port)?.schema.types().map(arrow_type).collect())
+    }
+
+    fn row_wise(&self) -> Result<Factory, DataflowError> {
+        let (env, inputs) = (self.env.clone(), self.input(0)?.schema.len());
+        match &self.node.op {
+            Op::Calc {
+                projections,
+                condition,
+            } => {
+                let (projections, condition) = (projections.clone(), condition.clone());
+                let make = move || Calc::new(&projections, condition.as_ref(), inputs, &env);
+                make()?;
+                Ok(factory(move |_| make()))
+            }
+            Op::Expand { projects } => {
+                let projects = projects.clone();
+                let make = move || Expand::new(&projects, inputs, &env);
+                make()?;
+                Ok(factory(move |_| make()))
+            }
+            Op::WatermarkAssigner {
+                rowtime,
+                expr,
+                interval_ms,
+            } => {
+                let (rowtime, expr, interval_ms) = (*rowtime, expr.clone(), *interval_ms);
+                let make = move || WatermarkAssigner::new(rowtime, &expr, interval_ms, &env);
+                make()?;
+                Ok(factory(move |_| make()))
+            }
+            other => Err(unsupported(&operator_name(other))),
+        }
+    }
+
+    fn group_aggregate(&self) -> Result<Factory, DataflowError> {
+        let Op::GroupAggregate {
+            keys,
+            aggregates,
+            update_before,
+            retract_input,
+            bounded,
+            ttl_ms,
+        } = &self.node.op
+        else {
+            return Err(DataflowError::internal("the node is no group aggregate"));
+        };
+        let types = self.types(0)?;
+        let spec = GroupAggregateSpec {
+            key_types: keys.iter().map(|k| types[*k].clone()).collect(),
+            keys: keys.clone(),
+            aggregates: AggregateSpec::new(aggregates, *retract_input)?,
+            update_before: *update_before,
+            retract_input: *retract_input,
+            bounded: *bounded,
+            ttl_ms: *ttl_ms,
+        };
+        GroupAggregate::new(spec.clone())?;
+        Ok(factory(move |_| GroupAggregate::new(spec.clone())))
+    }
+
+    fn changelog_normalize(&self) -> Result<Factory, DataflowError> {
+        let Op::ChangelogNormalize {
+            keys,
+            update_before,
+            condition,
+            ttl_ms,
+        } = &self.node.op
+        else {
+            return Err(DataflowError::internal("the node is no normalisation"));
+        };
+        let spec = NormalizeSpec {
+            types: self.types(0)?,
+            keys: keys.clone(),
+            update_before: *update_before,
+            ttl_ms: *ttl_ms,
+        };
+        let (condition, env) = (condition.clone(), self.env.clone());
+        let make = move || {
+            let condition = condition
+                .as_ref()
+                .map(|c| RowExpression::new(c, &env))
+                .transpose()?;
+            ChangelogNormalize::new(spec.clone(), condition)
+        };
+        make()?;
+        Ok(factory(move |_| make()))
+    }
+}
