@@ -10,6 +10,11 @@ pub mod json;
 pub mod raw;
 mod temporal;
 
+/// Nanoseconds since the epoch of `yyyy-MM-ddTHH:mm[:ss[.fraction]]`.
+pub fn parse_iso_timestamp(text: &str) -> Option<i128> {
+    temporal::parse_timestamp(text.as_bytes(), temporal::TimestampStandard::Iso8601, false)
+}
+
 use arrow_array::ArrayRef;
 use arrow_buffer::Buffer;
 use millstream_types::{Batch, FormatDecl, Options, RowKind, Schema};

@@ -19,8 +19,8 @@ pub enum StatementResult {
     Table(TextTable),
     /// Rows that come as the query runs.
     Query(QueryResult),
-    /// A job that writes tables. With `table.dml-sync` it has ended already.
-    Job(JobHandle),
+    /// A job that writes tables. With `table.dml-sync` it has ended already. `bounded`: it ends by itself.
+    Job { job: JobHandle, bounded: bool },
     /// A command of the shell: QUIT, CLEAR, HELP.
     Client(ClientCommand),
 }

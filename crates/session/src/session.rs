@@ -271,7 +271,7 @@ impl Session {
         if self.configuration.dml_sync() {
             wait_for(&job)?;
         }
-        Ok(StatementResult::Job(job))
+        Ok(StatementResult::Job { job, bounded: insert.bounded })
     }
 
     fn submit(&self, name: String, plan: Plan, storage: Option<Arc<dyn Storage>>) -> Result<JobHandle, SessionError> {

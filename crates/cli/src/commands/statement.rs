@@ -1,6 +1,6 @@
 //! Executing statements and showing what they give: shared by `run`, `sql` and the shell.
 
-use std::io::{BufWriter, Stdout, Write, stdout};
+use std::io::{BufWriter, Stdout, Write, stderr, stdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -122,11 +122,18 @@ pub struct Shower {
     out: BufWriter<Stdout>,
     interrupt: Interrupt,
     quiet: bool,
+    /// Whether statements without a result are answered.
+    acknowledges: bool,
 }
 
 impl Shower {
     pub fn new(format: OutputFormat, interrupt: Interrupt, quiet: bool) -> Self {
-        Self { output: format, format, json: JsonStream::new(), out: BufWriter::new(stdout()), interrupt, quiet }
+        Self { output: format, format, json: JsonStream::new(), out: BufWriter::new(stdout()), interrupt, quiet, acknowledges: false }
+    }
+
+    /// From now on a statement without a result is answered, as a person at a terminal expects.
+    pub fn acknowledge_statements(&mut self) {
+        self.acknowledges = !self.quiet;
     }
 
     /// Executes a statement and shows everything that it gives.
@@ -134,7 +141,12 @@ impl Shower {
         self.json.next_statement();
         self.format = self.format_of(session);
         let ended = match session.execute(sql) {
-            Ok(StatementResult::Done) => Ended::Ok,
+            Ok(StatementResult::Done) => {
+                if self.acknowledges && self.format != OutputFormat::Json {
+                    writeln!(stderr(), "OK")?;
+                }
+                Ended::Ok
+            }
             Ok(StatementResult::Client(command)) => Ended::Client(command),
             Ok(StatementResult::Table(table)) => {
                 self.table(&table)?;

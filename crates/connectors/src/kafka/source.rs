@@ -365,9 +365,8 @@ impl KafkaSource {
         let Some((expr, watermarks)) = &mut self.watermark else { return Ok(()) };
         self.environment.now_ms = now_ms;
         let values = expr
-            .eval(&batch.columns, batch.rows, &self.environment)
-            .map_err(|e| DataflowError::data(format!("the watermark cannot be computed: {e}")))?
-            .into_array(batch.rows);
+            .eval_array(&batch.columns, batch.rows, &self.environment)
+            .map_err(|e| DataflowError::data(format!("the watermark cannot be computed: {e}")))?;
         let highest = values.as_primitive_opt::<TimestampMillisecondType>().and_then(maximum);
         watermarks.observe(partition, highest, now_ms);
         Ok(())

@@ -121,8 +121,8 @@ fn dispatch(
     let malformed = |e: &dyn std::fmt::Display| ConnectionError::Malformed(e.to_string());
     let mut reader = Reader::new(frame);
     let head = RequestHeader::decode(&mut reader).map_err(|e| malformed(&e))?;
-    let api = ApiKey::try_from(head.api_key)
-        .map_err(|_| ConnectionError::Malformed(format!("unknown api key {}", head.api_key)))?;
+    let api = ApiKey::from_code(head.api_key)
+        .ok_or_else(|| ConnectionError::Malformed(format!("unknown api key {}", head.api_key)))?;
     let (lowest, highest) = api.versions();
     if !(lowest..=highest).contains(&head.api_version) {
         if api == ApiKey::ApiVersions {
