@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, Int32Array, UInt32Array, new_null_array};
+use arrow_buffer::OffsetBuffer;
 use arrow_select::take::take;
 use millstream_dataflow::{Context, DataflowError, Operator, Output};
 use millstream_functions::Environment;
@@ -83,34 +85,21 @@ impl Unnest {
 
     fn elements(&self, collection: &ArrayRef) -> Result<Elements, DataflowError> {
         let defect = || DataflowError::internal(format!("UNNEST of a column of {}", collection.data_type()));
+        let (values, offsets) = entries(collection).ok_or_else(defect)?;
+        let range = |row: usize| offsets[row] as usize..offsets[row + 1] as usize;
+        let fields = |count: usize| {
+            let fields = values.as_struct_opt().map(|entries| entries.columns());
+            fields.filter(|fields| fields.len() >= count).ok_or_else(defect)
+        };
         match self.kind {
             Collection::Array { of_rows } => {
-                let list = collection.as_list_opt::<i32>().ok_or_else(defect)?;
-                let range =
-                    |row: usize| list.value_offsets()[row] as usize..list.value_offsets()[row + 1] as usize;
-                self.gather(collection, &range, &[Arc::clone(list.values())], of_rows, |_| 1)
+                self.gather(collection, &range, std::slice::from_ref(&values), of_rows, |_| 1)
             }
-            Collection::Map => {
-                let map = collection.as_map_opt().ok_or_else(defect)?;
-                let range =
-                    |row: usize| map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
-                self.gather(
-                    collection,
-                    &range,
-                    &[Arc::clone(map.keys()), Arc::clone(map.values())],
-                    false,
-                    |_| 1,
-                )
-            }
+            Collection::Map => self.gather(collection, &range, &fields(2)?[..2], false, |_| 1),
             Collection::Multiset { of_rows } => {
-                let map = collection.as_map_opt().ok_or_else(defect)?;
-                let counts = map
-                    .values()
-                    .as_primitive_opt::<arrow_array::types::Int32Type>()
-                    .ok_or_else(defect)?;
-                let range =
-                    |row: usize| map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
-                self.gather(collection, &range, &[Arc::clone(map.keys())], of_rows, |entry| {
+                let fields = fields(2)?;
+                let counts = fields[1].as_primitive_opt::<Int32Type>().ok_or_else(defect)?;
+                self.gather(collection, &range, &fields[..1], of_rows, |entry| {
                     counts.value(entry)
                 })
             }
@@ -240,4 +229,13 @@ impl Operator for Unnest {
             out,
         )
     }
+}
+
+/// The elements of a column of collections and where each row's begin. Maps may come as lists of their entries.
+fn entries(collection: &ArrayRef) -> Option<(ArrayRef, OffsetBuffer<i32>)> {
+    if let Some(list) = collection.as_list_opt::<i32>() {
+        return Some((Arc::clone(list.values()), list.offsets().clone()));
+    }
+    let map = collection.as_map_opt()?;
+    Some((Arc::new(map.entries().clone()), map.offsets().clone()))
 }

@@ -13,7 +13,7 @@ use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScop
 use millstream_plan::{AggregateCall, SortKey};
 use millstream_types::{Batch, Scalar, arrow_type};
 
-use super::frames::{FrameSpec, Frames};
+use super::frames::{FrameSpec, Frames, Missing};
 use crate::buffered::BufferedRows;
 use crate::emit::push;
 use crate::join::pairs::take_optional;
@@ -237,26 +237,26 @@ fn bucket(call: &AggregateCall, row: usize, size: usize) -> i64 {
 fn lead(call: &AggregateCall, sorted: &Sorted, places: &[Option<u32>]) -> Result<ArrayRef, DataflowError> {
     let column = call.args.first().and_then(|c| sorted.batch.columns.get(*c));
     let column = column.ok_or_else(|| DataflowError::internal("LEAD has no argument"))?;
-    let default = call
-        .parameters
-        .get(1)
-        .unwrap_or(&Scalar::Null)
-        .to_array(&call.result, 1);
+    let (default, ty) = (Missing::of(call), arrow_type(&call.result));
     let values = take_optional(std::slice::from_ref(column), places)?.remove(0);
-    let pick: Vec<(usize, usize)> = places
+    let missing: Vec<usize> = (0..places.len()).filter(|row| places[*row].is_none()).collect();
+    let defaults: Vec<ArrayRef> = missing
         .iter()
-        .enumerate()
-        .map(|(i, place)| if place.is_some() { (0, i) } else { (1, 0) })
+        .map(|row| default.value(&sorted.batch, *row, &ty))
         .collect();
-    let values = if *values.data_type() == arrow_type(&call.result) {
-        values
-    } else {
-        return Ok(values);
-    };
-    Ok(arrow_select::interleave::interleave(
-        &[values.as_ref() as &dyn Array, default.as_ref()],
-        &pick,
-    )?)
+    let mut parts: Vec<&dyn Array> = vec![values.as_ref()];
+    parts.extend(defaults.iter().map(|part| part.as_ref() as &dyn Array));
+    let mut next = 0;
+    let mut pick = Vec::with_capacity(places.len());
+    for (row, place) in places.iter().enumerate() {
+        if place.is_some() {
+            pick.push((0, row));
+        } else {
+            next += 1;
+            pick.push((next, 0));
+        }
+    }
+    Ok(arrow_select::interleave::interleave(&parts, &pick)?)
 }
 
 impl Operator for BoundedOver {

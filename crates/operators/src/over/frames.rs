@@ -76,9 +76,40 @@ enum Call {
     Lag {
         column: usize,
         offset: usize,
-        default: Option<ArrayRef>,
+        default: Missing,
         ty: DataType,
     },
+}
+
+/// What LAG and LEAD give where there is no row.
+#[derive(Clone)]
+pub(super) enum Missing {
+    Null,
+    Constant(ArrayRef),
+    /// The value of a column in the current row.
+    Column(usize),
+}
+
+impl Missing {
+    /// From a call: a literal is a parameter behind the offset, anything else a column behind the value.
+    pub(super) fn of(call: &AggregateCall) -> Self {
+        if let Some(value) = call.parameters.get(1).filter(|value| !value.is_null()) {
+            return Self::Constant(value.to_array(&call.result, 1));
+        }
+        match call.args.as_slice() {
+            [_, .., column] => Self::Column(*column),
+            _ => Self::Null,
+        }
+    }
+
+    /// The value for a row, as a column of one.
+    pub(super) fn value(&self, batch: &Batch, row: usize, ty: &DataType) -> ArrayRef {
+        match self {
+            Self::Constant(value) => Arc::clone(value),
+            Self::Column(column) => batch.columns[*column].slice(row, 1),
+            Self::Null => arrow_array::new_null_array(ty, 1),
+        }
+    }
 }
 
 /// The frames of all partitions, by partition number.
@@ -297,9 +328,7 @@ impl Frames {
                     .collect();
                 parts.push(match self.looked_back(batch, partition, &same, *offset) {
                     Some((batch, row)) => batch.columns[*column].slice(row as usize, 1),
-                    None => default
-                        .clone()
-                        .unwrap_or_else(|| arrow_array::new_null_array(ty, 1)),
+                    None => default.value(batch, *row as usize, ty),
                 });
                 if !self.spec.rows {
                     run.push((partition, *row));
@@ -335,11 +364,10 @@ fn lag(call: &AggregateCall) -> Result<Call, DataflowError> {
     let column = call.args.first().copied();
     let column = column.ok_or_else(|| DataflowError::internal("LAG has no argument"))?;
     let offset = call.parameters.first().and_then(Scalar::as_i64).unwrap_or(1);
-    let default = call.parameters.get(1).filter(|value| !value.is_null());
     Ok(Call::Lag {
         column,
         offset: usize::try_from(offset).unwrap_or(0),
-        default: default.map(|value| value.to_array(&call.result, 1)),
+        default: Missing::of(call),
         ty: arrow_type(&call.result),
     })
 }
