@@ -22,6 +22,7 @@ mod limit;
 mod over;
 mod owned_rows;
 mod rank;
+mod replicate_rows;
 mod sink_input;
 mod sort;
 mod sort_keys;

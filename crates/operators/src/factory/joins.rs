@@ -11,6 +11,7 @@ use crate::join::interval::{IntervalJoin, IntervalJoinSpec};
 use crate::join::temporal::TemporalJoin;
 use crate::join::window::WindowJoin;
 use crate::join::{Join, JoinSpec, SideSpec};
+use crate::replicate_rows::{self, ReplicateRows};
 
 impl Builder<'_> {
     pub(super) fn join(&self) -> Result<Factory, DataflowError> {
@@ -150,6 +151,10 @@ impl Builder<'_> {
         };
         let (function, args, outer) = (function.clone(), args.clone(), *outer);
         let (condition, output, env) = (condition.clone(), output.clone(), self.env.clone());
+        if function == replicate_rows::NAME {
+            ReplicateRows::new(&args, &env)?;
+            return Ok(factory(move |_| ReplicateRows::new(&args, &env)));
+        }
         let make = move || {
             let spec = UnnestSpec {
                 function: &function,

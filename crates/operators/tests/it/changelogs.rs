@@ -185,3 +185,25 @@ fn unnest_of_an_array() {
     unnest("UNNEST", Scalar::Null, true, &[LogicalType::INT]).check(input, "+I 1 a -\n-D 1 a -");
     unnest("UNNEST", Scalar::Array(Vec::new()), false, &[LogicalType::INT]).check(input, "");
 }
+
+#[test]
+fn replicated_rows() {
+    let columns = [LogicalType::BIGINT, LogicalType::STRING];
+    let column = |index: usize| Expr::column(index, columns[index].clone());
+    let op = Op::Correlate {
+        function: "REPLICATE_ROWS".to_owned(),
+        args: vec![column(0), column(1)],
+        outer: false,
+        condition: None,
+        output: vec![LogicalType::STRING],
+    };
+    Subject::new(
+        op,
+        &[&columns],
+        &[LogicalType::BIGINT, LogicalType::STRING, LogicalType::STRING],
+    )
+    .check(
+        "+I 2 a\n+I 0 b\n+I -1 c\n-D 2 a",
+        "+I 2 a a\n+I 2 a a\n-D 2 a a\n-D 2 a a",
+    );
+}
