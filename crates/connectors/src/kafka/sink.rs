@@ -4,7 +4,7 @@
 //! end of the input, wait until everything before is written. When the producer's memory is full the sink says that it
 //! is not ready and goes on with what is left as soon as there is room.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::cast::AsArray;
@@ -84,7 +84,7 @@ impl KafkaSinkFactory {
         let schema: &Schema = &part.schema;
         let encoder = millstream_formats::encoder(&part.format, &part.options, schema)
             .map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))?;
-        Ok(PartEncoder { encoder, inputs: inputs?, encoded: Encoded::default() })
+        Ok(PartEncoder { encoder, inputs: inputs? })
     }
 }
 
@@ -109,7 +109,7 @@ impl SinkFactory for KafkaSinkFactory {
             headers: self.metadata_at("headers"),
             timestamp: self.metadata_at("timestamp"),
             fixed_partition: (self.table.partitioner == Partitioner::Fixed).then_some(context.subtask),
-            backlog: None,
+            backlog: VecDeque::new(),
             waiting: Arc::default(),
             flushing: Arc::default(),
             finishing: false,
@@ -131,23 +131,33 @@ enum Destination {
 struct PartEncoder {
     encoder: Box<dyn Encoder>,
     inputs: Vec<usize>,
-    encoded: Encoded,
 }
 
 impl PartEncoder {
-    fn encode(&mut self, batch: &Batch) -> Result<(), DataflowError> {
-        self.encoded.clear();
+    fn encode(&mut self, batch: &Batch) -> Result<Encoded, DataflowError> {
+        let mut encoded = Encoded::default();
         let part = batch.project(&self.inputs);
-        self.encoder.encode(&part, &mut self.encoded).map_err(|e| DataflowError::data(e.to_string()))
+        self.encoder.encode(&part, &mut encoded).map_err(|e| DataflowError::data(e.to_string()))?;
+        Ok(encoded)
     }
+}
 
-    fn message(&self, row: usize) -> Option<&[u8]> {
-        if self.encoded.nulls.binary_search(&row).is_ok() {
-            return None;
-        }
-        let start = row.checked_sub(1).map_or(0, |before| self.encoded.ends[before]);
-        Some(&self.encoded.data[start..self.encoded.ends[row]])
+/// A batch that is encoded and not handed over as a whole yet.
+struct Backlog {
+    /// For topics, headers and timestamps that rows carry.
+    batch: Batch,
+    key: Option<Encoded>,
+    value: Encoded,
+    /// The next row to hand over.
+    next: usize,
+}
+
+fn message(encoded: &Encoded, row: usize) -> Option<&[u8]> {
+    if encoded.nulls.binary_search(&row).is_ok() {
+        return None;
     }
+    let start = row.checked_sub(1).map_or(0, |before| encoded.ends[before]);
+    Some(&encoded.data[start..encoded.ends[row]])
 }
 
 /// Progress of a flush.
@@ -169,8 +179,8 @@ struct KafkaSink {
     headers: Option<usize>,
     timestamp: Option<usize>,
     fixed_partition: Option<usize>,
-    /// A batch that is encoded, and the next row of it to hand over.
-    backlog: Option<(Batch, usize)>,
+    /// Batches that came while the producer had no room: one step of the chain may give several.
+    backlog: VecDeque<Backlog>,
     /// Somebody waits for room or for metadata; holds the error if that failed.
     waiting: Arc<Mutex<Wait>>,
     flushing: Arc<Mutex<Flush>>,
@@ -196,23 +206,23 @@ impl KafkaSink {
                 return Ok(false);
             }
         }
-        let Some((batch, mut next)) = self.backlog.take() else { return Ok(true) };
-        while next < batch.rows {
-            let topic = self.topic_of(&batch, next)?;
-            match self.append(&batch, next, &topic, now_ms)? {
-                None => next += 1,
-                Some(wanted) => {
-                    self.backlog = Some((batch, next));
+        while let Some(mut front) = self.backlog.pop_front() {
+            while front.next < front.batch.rows {
+                let topic = self.topic_of(&front.batch, front.next)?;
+                if let Some(wanted) = self.append(&front, &topic, now_ms)? {
+                    self.backlog.push_front(front);
                     self.wait_for(wanted, topic);
                     return Ok(false);
                 }
+                front.next += 1;
             }
         }
         Ok(true)
     }
 
-    /// Hands over one row; `Some`: what must happen first.
-    fn append(&self, batch: &Batch, row: usize, topic: &KafkaString, now_ms: i64) -> Result<Option<Wanted>, DataflowError> {
+    /// Hands over the next row; `Some`: what must happen first.
+    fn append(&self, from: &Backlog, topic: &KafkaString, now_ms: i64) -> Result<Option<Wanted>, DataflowError> {
+        let (batch, row) = (&from.batch, from.next);
         let partition = match self.fixed_partition {
             None => None,
             Some(subtask) => match self.client.metadata().topic(topic.as_str()) {
@@ -228,8 +238,8 @@ impl KafkaSink {
             topic,
             partition,
             timestamp,
-            key: self.key.as_ref().and_then(|key| key.message(row)),
-            value: self.value.message(row),
+            key: from.key.as_ref().and_then(|key| message(key, row)),
+            value: message(&from.value, row),
             headers: &headers,
         };
         match self.producer.try_append(&record) {
@@ -358,12 +368,9 @@ impl Sink for KafkaSink {
     }
 
     fn write(&mut self, batch: Batch, context: &Context) -> Result<(), DataflowError> {
-        debug_assert!(self.backlog.is_none(), "write is called only when ready");
-        self.value.encode(&batch)?;
-        if let Some(key) = &mut self.key {
-            key.encode(&batch)?;
-        }
-        self.backlog = Some((batch, 0));
+        let value = self.value.encode(&batch)?;
+        let key = self.key.as_mut().map(|key| key.encode(&batch)).transpose()?;
+        self.backlog.push_back(Backlog { batch, key, value, next: 0 });
         self.drain(context.now_ms).map(|_| ())
     }
 
