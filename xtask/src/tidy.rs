@@ -71,7 +71,10 @@ fn walk(directory: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 }
 
 fn relative(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Lengths over the limits, by `file` or `file::function`.
@@ -113,9 +116,19 @@ fn functions(text: &str) -> Vec<(String, usize)> {
 
 fn function_name(line: &str) -> Option<String> {
     let rest = line.trim_start();
-    let rest = rest.strip_prefix("pub ").or_else(|| rest.strip_prefix("pub(crate) ")).unwrap_or(rest);
-    let rest = rest.strip_prefix("const ").or_else(|| rest.strip_prefix("async ")).unwrap_or(rest);
-    let name: String = rest.strip_prefix("fn ")?.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let rest = rest
+        .strip_prefix("pub ")
+        .or_else(|| rest.strip_prefix("pub(crate) "))
+        .unwrap_or(rest);
+    let rest = rest
+        .strip_prefix("const ")
+        .or_else(|| rest.strip_prefix("async "))
+        .unwrap_or(rest);
+    let name: String = rest
+        .strip_prefix("fn ")?
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
     // A one-line function or a declaration has no body to measure.
     (!line.trim_end().ends_with([';', '}'])).then_some(name)
 }
@@ -135,11 +148,16 @@ fn ratchet(root: &Path, lengths: &BTreeMap<String, usize>, findings: &mut Vec<St
     let text = std::fs::read_to_string(root.join(RATCHET)).unwrap_or_default();
     let parsed: toml::Table = text.parse().with_context(|| format!("{RATCHET} is no TOML"))?;
     let empty = toml::Table::new();
-    let allowed = parsed.get("lines").and_then(toml::Value::as_table).unwrap_or(&empty);
+    let allowed = parsed
+        .get("lines")
+        .and_then(toml::Value::as_table)
+        .unwrap_or(&empty);
     for (name, lines) in lengths {
         let limit = allowed.get(name).and_then(toml::Value::as_integer).unwrap_or(0) as usize;
         if *lines > limit {
-            findings.push(format!("{name} has {lines} lines ({limit} are allowed): split it"));
+            findings.push(format!(
+                "{name} has {lines} lines ({limit} are allowed): split it"
+            ));
         }
     }
     Ok(())
@@ -149,7 +167,11 @@ fn ratchet(root: &Path, lengths: &BTreeMap<String, usize>, findings: &mut Vec<St
 fn words(root: &Path, path: &Path, findings: &mut Vec<String>) -> anyhow::Result<()> {
     let name = relative(root, path);
     let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or("");
-    let parent = path.parent().and_then(Path::file_name).and_then(|s| s.to_str()).unwrap_or("");
+    let parent = path
+        .parent()
+        .and_then(Path::file_name)
+        .and_then(|s| s.to_str())
+        .unwrap_or("");
     if JUNK_DRAWERS.contains(&stem) || JUNK_DRAWERS.contains(&parent) {
         findings.push(format!("{name}: a junk drawer; name it after what it holds"));
     }
@@ -158,7 +180,15 @@ fn words(root: &Path, path: &Path, findings: &mut Vec<String>) -> anyhow::Result
     }
     let text = std::fs::read_to_string(path)?;
     for (number, line) in text.lines().enumerate() {
-        for word in ["todo!(", "unimplemented!(", "#[ignore", "FIXME", "dbg!(", "\"/work/", "/root/"] {
+        for word in [
+            "todo!(",
+            "unimplemented!(",
+            "#[ignore",
+            "FIXME",
+            "dbg!(",
+            "\"/work/",
+            "/root/",
+        ] {
             if line.contains(word) {
                 findings.push(format!("{name}:{}: '{word}' must not land", number + 1));
             }
@@ -171,7 +201,10 @@ fn words(root: &Path, path: &Path, findings: &mut Vec<String>) -> anyhow::Result
 fn layers(root: &Path, findings: &mut Vec<String>) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(root.join("layers.toml")).context("layers.toml is missing")?;
     let table: toml::Table = text.parse().context("layers.toml is no TOML")?;
-    let crates = table.get("crates").and_then(toml::Value::as_table).context("layers.toml has no [crates]")?;
+    let crates = table
+        .get("crates")
+        .and_then(toml::Value::as_table)
+        .context("layers.toml has no [crates]")?;
     let output = std::process::Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
         .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
         .current_dir(root)
@@ -197,7 +230,13 @@ fn short(package: &str) -> &str {
     package.strip_prefix("millstream-").unwrap_or(package)
 }
 
-fn edge(name: &str, entry: &toml::Value, crates: &toml::Table, dependency: &Value, findings: &mut Vec<String>) {
+fn edge(
+    name: &str,
+    entry: &toml::Value,
+    crates: &toml::Table,
+    dependency: &Value,
+    findings: &mut Vec<String>,
+) {
     let full = dependency["name"].as_str().unwrap_or("");
     if !full.starts_with("millstream") || dependency["kind"].as_str() == Some("dev") {
         return;
@@ -207,7 +246,12 @@ fn edge(name: &str, entry: &toml::Value, crates: &toml::Table, dependency: &Valu
         findings.push(format!("'{name}' uses '{target}', which is not in layers.toml"));
         return;
     };
-    let level = |entry: &toml::Value| entry.get("level").and_then(toml::Value::as_integer).unwrap_or(i64::MAX);
+    let level = |entry: &toml::Value| {
+        entry
+            .get("level")
+            .and_then(toml::Value::as_integer)
+            .unwrap_or(i64::MAX)
+    };
     let listed = entry
         .get("uses")
         .and_then(toml::Value::as_array)
@@ -231,7 +275,9 @@ mod tests {
 
     #[test]
     fn the_tree_is_tidy() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the repository");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("the package lies in the repository");
         if let Err(error) = run(root, false) {
             panic!("{error:#}");
         }

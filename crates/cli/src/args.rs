@@ -8,7 +8,12 @@ use crate::output::OutputFormat;
 
 /// Flink SQL and a Kafka broker in one program.
 #[derive(Parser, Debug)]
-#[command(name = "millstream", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "millstream",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 #[command(after_help = "\
 Examples:
   millstream run job.sql                    run a script; the broker inside serves its topics
@@ -30,13 +35,25 @@ pub struct Cli {
 #[derive(Args, Debug, Clone)]
 pub struct Common {
     /// Directory for everything that must survive: topics, checkpoints, jobs
-    #[arg(long, global = true, value_name = "DIR", default_value = "./.millstream", env = "MILLSTREAM_DATA_DIR")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "./.millstream",
+        env = "MILLSTREAM_DATA_DIR"
+    )]
     pub data_dir: PathBuf,
     /// A Flink configuration key, or for the broker one of Kafka's; may be repeated
     #[arg(short = 'D', global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub define: Vec<(String, String)>,
     /// Address on which the broker inside listens
-    #[arg(long, global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:9092", env = "MILLSTREAM_KAFKA")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:9092",
+        env = "MILLSTREAM_KAFKA"
+    )]
     pub kafka: String,
     /// How results are printed
     #[arg(long, global = true, value_enum)]
@@ -45,14 +62,22 @@ pub struct Common {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// What to log on standard error: error, warn, info, debug, trace, or a filter such as millstream_broker=debug
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", env = "MILLSTREAM_LOG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        default_value = "warn",
+        env = "MILLSTREAM_LOG"
+    )]
     pub log: String,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
-        _ => Err(format!("'{text}' is not of the form KEY=VALUE, for example parallelism.default=1")),
+        _ => Err(format!(
+            "'{text}' is not of the form KEY=VALUE, for example parallelism.default=1"
+        )),
     }
 }
 

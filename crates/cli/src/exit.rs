@@ -19,7 +19,11 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
             .chain()
             .filter_map(|e| e.downcast_ref::<std::io::Error>())
             .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe);
-        if broken_pipe { Self::Reported } else { Self::Error(error) }
+        if broken_pipe {
+            Self::Reported
+        } else {
+            Self::Error(error)
+        }
     }
 }
 

@@ -54,5 +54,9 @@ fn start_logging(filter: &str) {
         EnvFilter::new("warn")
     });
     let plain = std::env::var_os("NO_COLOR").is_some();
-    tracing_subscriber::fmt().with_env_filter(parsed).with_ansi(!plain).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_ansi(!plain)
+        .with_writer(std::io::stderr)
+        .init();
 }

@@ -29,7 +29,9 @@ impl Rng for SystemRng {
     fn next_u64(&self) -> u64 {
         // Hashes of fresh states are keyed by the system's randomness, and need no further crate.
         use std::hash::{BuildHasher, Hasher};
-        std::collections::hash_map::RandomState::new().build_hasher().finish()
+        std::collections::hash_map::RandomState::new()
+            .build_hasher()
+            .finish()
     }
 }
 
@@ -48,15 +50,28 @@ impl Process {
             properties: broker_properties(&common.define),
             address: common.kafka.clone(),
         };
-        let clusters =
-            Arc::new(ProcessClusters::new(settings, runtime.handle().clone(), Arc::clone(&clock), Arc::clone(&rng)));
-        Ok(Self { runtime, clock, rng, clusters })
+        let clusters = Arc::new(ProcessClusters::new(
+            settings,
+            runtime.handle().clone(),
+            Arc::clone(&clock),
+            Arc::clone(&rng),
+        ));
+        Ok(Self {
+            runtime,
+            clock,
+            rng,
+            clusters,
+        })
     }
 }
 
 /// The definitions that are Kafka's broker configurations; the others are Flink's.
 fn broker_properties(define: &[(String, String)]) -> BTreeMap<String, String> {
-    define.iter().filter(|(key, _)| is_broker_config(key)).cloned().collect()
+    define
+        .iter()
+        .filter(|(key, _)| is_broker_config(key))
+        .cloned()
+        .collect()
 }
 
 /// Whether a key is one of Kafka's broker configurations.

@@ -22,7 +22,13 @@ pub use context::{ConnectorContext, PrintTarget};
 
 /// Every connector and format of this build.
 pub const DECLARATIONS: Declarations = Declarations {
-    connectors: &[&blackhole::DECLARATION, &datagen::DECLARATION, &filesystem::DECLARATION, &kafka::DECLARATION, &print::DECLARATION],
+    connectors: &[
+        &blackhole::DECLARATION,
+        &datagen::DECLARATION,
+        &filesystem::DECLARATION,
+        &kafka::DECLARATION,
+        &print::DECLARATION,
+    ],
     formats: millstream_formats::FORMATS,
 };
 
@@ -67,7 +73,9 @@ pub struct SinkSpec {
 pub fn source(spec: ScanSpec, context: &ConnectorContext) -> Result<Arc<dyn SourceFactory>, DataflowError> {
     match connector_of(&spec.table)? {
         "datagen" => Ok(Arc::new(datagen::DatagenFactory::new(spec, context)?)),
-        "filesystem" => Ok(Arc::new(filesystem::source::FileSourceFactory::new(spec, context)?)),
+        "filesystem" => Ok(Arc::new(filesystem::source::FileSourceFactory::new(
+            spec, context,
+        )?)),
         "kafka" => Ok(Arc::new(kafka::source::KafkaSourceFactory::new(spec, context)?)),
         other => Err(unusable(other, "read", &spec.table)),
     }
@@ -100,14 +108,24 @@ fn environment(context: &ConnectorContext) -> millstream_functions::Environment 
 
 fn connector_of(table: &TableSpec) -> Result<&str, DataflowError> {
     table.options.get("connector").map(String::as_str).ok_or_else(|| {
-        DataflowError::new(ErrorKind::Input, format!("table '{}' has no option 'connector'", table.identifier))
+        DataflowError::new(
+            ErrorKind::Input,
+            format!("table '{}' has no option 'connector'", table.identifier),
+        )
     })
 }
 
 fn unusable(connector: &str, verb: &str, table: &TableSpec) -> DataflowError {
-    let known: Vec<&str> = DECLARATIONS.connectors.iter().map(|c: &&ConnectorDecl| c.identifier).collect();
+    let known: Vec<&str> = DECLARATIONS
+        .connectors
+        .iter()
+        .map(|c: &&ConnectorDecl| c.identifier)
+        .collect();
     let message = if known.contains(&connector) {
-        format!("connector '{connector}' of table '{}' cannot be {verb}", table.identifier)
+        format!(
+            "connector '{connector}' of table '{}' cannot be {verb}",
+            table.identifier
+        )
     } else {
         format!(
             "could not find any factory for identifier '{connector}' of table '{}'. available connectors: {}",

@@ -24,7 +24,11 @@ pub fn format_of(table: &TableSpec, key: &str, prefix: &str) -> Result<(String, 
 }
 
 /// A decoder of `columns` out of messages laid out as `all`.
-pub fn decoder(format: &(String, Options), columns: &Schema, all: &Schema) -> Result<Box<dyn Decoder>, DataflowError> {
+pub fn decoder(
+    format: &(String, Options),
+    columns: &Schema,
+    all: &Schema,
+) -> Result<Box<dyn Decoder>, DataflowError> {
     millstream_formats::decoder(&format.0, &format.1, columns, all)
         .map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))
 }
@@ -38,27 +42,48 @@ fn wrong(table: &TableSpec, key: &str, expected: &str) -> DataflowError {
     let value = table.options.get(key).cloned().unwrap_or_default();
     DataflowError::new(
         ErrorKind::Input,
-        format!("invalid value '{value}' for option '{key}' of table '{}': expected {expected}", table.identifier),
+        format!(
+            "invalid value '{value}' for option '{key}' of table '{}': expected {expected}",
+            table.identifier
+        ),
     )
 }
 
 /// A duration option in milliseconds; `None` when it is not set.
 pub fn duration_ms(table: &TableSpec, key: &str) -> Result<Option<i64>, DataflowError> {
-    let Some(value) = table.options.get(key) else { return Ok(None) };
+    let Some(value) = table.options.get(key) else {
+        return Ok(None);
+    };
     let parsed = parse_duration(value).and_then(|d| i64::try_from(d.as_millis()).ok());
-    parsed.map(Some).ok_or_else(|| wrong(table, key, "a duration such as '10 s'"))
+    parsed
+        .map(Some)
+        .ok_or_else(|| wrong(table, key, "a duration such as '10 s'"))
 }
 
 /// A size option in bytes.
 pub fn memory_size(table: &TableSpec, key: &str) -> Result<Option<u64>, DataflowError> {
-    let Some(value) = table.options.get(key) else { return Ok(None) };
-    parse_memory_size(value).map(Some).ok_or_else(|| wrong(table, key, "a size such as '64 mb'"))
+    let Some(value) = table.options.get(key) else {
+        return Ok(None);
+    };
+    parse_memory_size(value)
+        .map(Some)
+        .ok_or_else(|| wrong(table, key, "a size such as '64 mb'"))
 }
 
 /// An option of any type that reads from text.
-pub fn parsed<T: std::str::FromStr>(table: &TableSpec, key: &str, expected: &str) -> Result<Option<T>, DataflowError> {
-    let Some(value) = table.options.get(key) else { return Ok(None) };
-    value.trim().parse().map(Some).map_err(|_| wrong(table, key, expected))
+pub fn parsed<T: std::str::FromStr>(
+    table: &TableSpec,
+    key: &str,
+    expected: &str,
+) -> Result<Option<T>, DataflowError> {
+    let Some(value) = table.options.get(key) else {
+        return Ok(None);
+    };
+    value
+        .trim()
+        .parse()
+        .map(Some)
+        .map_err(|_| wrong(table, key, expected))
 }
 
 /// The text at `row` of a printed column; `NULL` for a null.

@@ -103,7 +103,9 @@ pub fn all_aggregates() -> impl Iterator<Item = &'static AggregateFunction> {
 pub fn scalar_function(name: &str) -> Option<&'static ScalarFunction> {
     static INDEX: OnceLock<HashMap<&'static str, &'static ScalarFunction>> = OnceLock::new();
     let index = INDEX.get_or_init(|| {
-        all_scalars().flat_map(|f| f.aliases.iter().chain([&f.name]).map(move |name| (*name, f))).collect()
+        all_scalars()
+            .flat_map(|f| f.aliases.iter().chain([&f.name]).map(move |name| (*name, f)))
+            .collect()
     });
     index.get(name.to_uppercase().as_str()).copied()
 }
@@ -112,7 +114,9 @@ pub fn scalar_function(name: &str) -> Option<&'static ScalarFunction> {
 pub fn aggregate_function(name: &str) -> Option<&'static AggregateFunction> {
     static INDEX: OnceLock<HashMap<&'static str, &'static AggregateFunction>> = OnceLock::new();
     let index = INDEX.get_or_init(|| {
-        all_aggregates().flat_map(|f| f.aliases.iter().chain([&f.name]).map(move |name| (*name, f))).collect()
+        all_aggregates()
+            .flat_map(|f| f.aliases.iter().chain([&f.name]).map(move |name| (*name, f)))
+            .collect()
     });
     index.get(name.to_uppercase().as_str()).copied()
 }

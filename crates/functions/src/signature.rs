@@ -22,10 +22,20 @@ pub struct Signature {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SignatureError {
     #[error("invalid number of arguments to function '{function}': expected {expected}, found {found}")]
-    Count { function: String, expected: String, found: usize },
+    Count {
+        function: String,
+        expected: String,
+        found: usize,
+    },
     /// The message starts with Flink's words, as users search for them.
-    #[error("cannot apply '{function}' to arguments of type '{function}({found})'. supported form(s): {expected}")]
-    Types { function: String, found: String, expected: String },
+    #[error(
+        "cannot apply '{function}' to arguments of type '{function}({found})'. supported form(s): {expected}"
+    )]
+    Types {
+        function: String,
+        found: String,
+        expected: String,
+    },
     #[error("{0}")]
     Other(String),
 }

@@ -27,12 +27,25 @@ pub struct AggregateCall {
 /// A window function's kind and sizes, in milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub enum WindowKind {
-    Tumble { size_ms: i64, offset_ms: i64 },
+    Tumble {
+        size_ms: i64,
+        offset_ms: i64,
+    },
     /// `size_ms` is a multiple of `slide_ms`.
-    Hop { slide_ms: i64, size_ms: i64, offset_ms: i64 },
+    Hop {
+        slide_ms: i64,
+        size_ms: i64,
+        offset_ms: i64,
+    },
     /// `size_ms` is a multiple of `step_ms`.
-    Cumulate { step_ms: i64, size_ms: i64, offset_ms: i64 },
-    Session { gap_ms: i64 },
+    Cumulate {
+        step_ms: i64,
+        size_ms: i64,
+        offset_ms: i64,
+    },
+    Session {
+        gap_ms: i64,
+    },
 }
 
 /// A window and how a row finds its place in it.
@@ -80,9 +93,9 @@ impl WindowKind {
 
     pub fn offset_ms(self) -> i64 {
         match self {
-            Self::Tumble { offset_ms, .. } | Self::Hop { offset_ms, .. } | Self::Cumulate { offset_ms, .. } => {
-                offset_ms
-            }
+            Self::Tumble { offset_ms, .. }
+            | Self::Hop { offset_ms, .. }
+            | Self::Cumulate { offset_ms, .. } => offset_ms,
             Self::Session { .. } => 0,
         }
     }

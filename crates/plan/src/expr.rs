@@ -10,24 +10,49 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Expr {
     /// The input column at a position (over both inputs of a join: the left columns, then the right).
-    Column { index: usize, ty: LogicalType },
-    Literal { value: Scalar, ty: LogicalType },
+    Column {
+        index: usize,
+        ty: LogicalType,
+    },
+    Literal {
+        value: Scalar,
+        ty: LogicalType,
+    },
     /// A scalar function or operator, by the name under which `functions` declares it (`UPPER`, `+`, `=`, `NOT`,
     /// `IS NULL`, `LIKE`). Arguments have exactly the types that the function's signature asks for.
-    Call { function: String, args: Vec<Expr>, ty: LogicalType },
+    Call {
+        function: String,
+        args: Vec<Expr>,
+        ty: LogicalType,
+    },
     /// `safe`: TRY_CAST, a value that does not fit is NULL instead of an error.
-    Cast { input: Box<Expr>, ty: LogicalType, safe: bool },
+    Cast {
+        input: Box<Expr>,
+        ty: LogicalType,
+        safe: bool,
+    },
     /// Three-valued AND of two or more conditions; a later one is evaluated only for rows that the earlier leave open.
     And(Vec<Expr>),
     /// Three-valued OR of two or more conditions; a later one is evaluated only for rows that the earlier leave open.
     Or(Vec<Expr>),
     /// The value of the first branch whose condition is TRUE, else `otherwise`. A value is evaluated only for the rows
     /// that take its branch.
-    Case { branches: Vec<(Expr, Expr)>, otherwise: Box<Expr>, ty: LogicalType },
+    Case {
+        branches: Vec<(Expr, Expr)>,
+        otherwise: Box<Expr>,
+        ty: LogicalType,
+    },
     /// The first value that is not NULL; later ones are evaluated only where the earlier are NULL.
-    Coalesce { args: Vec<Expr>, ty: LogicalType },
+    Coalesce {
+        args: Vec<Expr>,
+        ty: LogicalType,
+    },
     /// A field of a ROW, by position; NULL for a NULL row.
-    Field { input: Box<Expr>, index: usize, ty: LogicalType },
+    Field {
+        input: Box<Expr>,
+        index: usize,
+        ty: LogicalType,
+    },
 }
 
 impl Expr {
@@ -63,9 +88,13 @@ impl Expr {
                 args.iter().collect()
             }
             Self::Cast { input, .. } | Self::Field { input, .. } => vec![input],
-            Self::Case { branches, otherwise, .. } => {
-                branches.iter().flat_map(|(c, v)| [c, v]).chain([otherwise.as_ref()]).collect()
-            }
+            Self::Case {
+                branches, otherwise, ..
+            } => branches
+                .iter()
+                .flat_map(|(c, v)| [c, v])
+                .chain([otherwise.as_ref()])
+                .collect(),
         }
     }
 
@@ -73,17 +102,38 @@ impl Expr {
     pub fn map_children(self, f: &mut impl FnMut(Expr) -> Expr) -> Expr {
         match self {
             leaf @ (Self::Column { .. } | Self::Literal { .. }) => leaf,
-            Self::Call { function, args, ty } => {
-                Self::Call { function, args: args.into_iter().map(f).collect(), ty }
-            }
+            Self::Call { function, args, ty } => Self::Call {
+                function,
+                args: args.into_iter().map(f).collect(),
+                ty,
+            },
             Self::And(args) => Self::And(args.into_iter().map(f).collect()),
             Self::Or(args) => Self::Or(args.into_iter().map(f).collect()),
-            Self::Coalesce { args, ty } => Self::Coalesce { args: args.into_iter().map(f).collect(), ty },
-            Self::Cast { input, ty, safe } => Self::Cast { input: Box::new(f(*input)), ty, safe },
-            Self::Field { input, index, ty } => Self::Field { input: Box::new(f(*input)), index, ty },
-            Self::Case { branches, otherwise, ty } => {
+            Self::Coalesce { args, ty } => Self::Coalesce {
+                args: args.into_iter().map(f).collect(),
+                ty,
+            },
+            Self::Cast { input, ty, safe } => Self::Cast {
+                input: Box::new(f(*input)),
+                ty,
+                safe,
+            },
+            Self::Field { input, index, ty } => Self::Field {
+                input: Box::new(f(*input)),
+                index,
+                ty,
+            },
+            Self::Case {
+                branches,
+                otherwise,
+                ty,
+            } => {
                 let branches = branches.into_iter().map(|(c, v)| (f(c), f(v))).collect();
-                Self::Case { branches, otherwise: Box::new(f(*otherwise)), ty }
+                Self::Case {
+                    branches,
+                    otherwise: Box::new(f(*otherwise)),
+                    ty,
+                }
             }
         }
     }
@@ -118,7 +168,10 @@ impl Expr {
     /// The same expression over other positions.
     pub fn remap_columns(self, map: &impl Fn(usize) -> usize) -> Expr {
         self.transform_up(&mut |e| match e {
-            Self::Column { index, ty } => Self::Column { index: map(index), ty },
+            Self::Column { index, ty } => Self::Column {
+                index: map(index),
+                ty,
+            },
             other => other,
         })
     }

@@ -116,15 +116,26 @@ pub enum Op {
         filters: Vec<Expr>,
     },
     /// Constant rows.
-    Values { rows: Vec<Vec<Scalar>> },
+    Values {
+        rows: Vec<Vec<Scalar>>,
+    },
     /// Filters by `condition`, then projects.
-    Calc { projections: Vec<Expr>, condition: Option<Expr> },
+    Calc {
+        projections: Vec<Expr>,
+        condition: Option<Expr>,
+    },
     /// Makes watermarks from an expression over the row (TIMESTAMP(3) or TIMESTAMP_LTZ(3)); emits when event time
     /// moved by more than `interval_ms`.
-    WatermarkAssigner { rowtime: usize, expr: Expr, interval_ms: i64 },
+    WatermarkAssigner {
+        rowtime: usize,
+        expr: Expr,
+        interval_ms: i64,
+    },
     /// Adds `window_start`, `window_end`, `window_time` and repeats a row for each of its windows. Only below operators
     /// that need rows with windows (join, Top-N, dedup, batch); aggregates take the window in themselves.
-    WindowTableFunction { window: WindowSpec },
+    WindowTableFunction {
+        window: WindowSpec,
+    },
     /// Groups by `keys` without windows. Output: keys, then aggregates.
     GroupAggregate {
         keys: Vec<usize>,
@@ -149,7 +160,9 @@ pub enum Op {
         bounded: bool,
     },
     /// Repeats each row for each grouping set: columns outside the set become NULL, the set's id is appended (BIGINT).
-    Expand { projects: Vec<Vec<Expr>> },
+    Expand {
+        projects: Vec<Vec<Expr>>,
+    },
     /// Rank within partitions, passing a range of ranks; with `rank_output` the rank is appended (BIGINT).
     Rank {
         kind: RankKind,
@@ -175,12 +188,27 @@ pub enum Op {
         window_end: Option<usize>,
     },
     /// Sorts a bounded input.
-    Sort { keys: Vec<SortKey> },
+    Sort {
+        keys: Vec<SortKey>,
+    },
     /// Sorts by event time as the watermark advances; further keys break ties.
-    TemporalSort { keys: Vec<SortKey> },
-    Limit { offset: u64, fetch: Option<u64>, update_before: bool },
+    TemporalSort {
+        keys: Vec<SortKey>,
+    },
+    Limit {
+        offset: u64,
+        fetch: Option<u64>,
+        update_before: bool,
+    },
     /// The first rows in order, kept up to date.
-    SortLimit { keys: Vec<SortKey>, offset: u64, fetch: u64, update_before: bool, retract_input: bool, bounded: bool },
+    SortLimit {
+        keys: Vec<SortKey>,
+        offset: u64,
+        fetch: u64,
+        update_before: bool,
+        retract_input: bool,
+        bounded: bool,
+    },
     /// Regular join on equal keys and a further condition.
     Join {
         kind: JoinKind,
@@ -221,9 +249,21 @@ pub enum Op {
         condition: Option<Expr>,
     },
     /// Processing-time lookup of an outside table.
-    LookupJoin { kind: JoinKind, table: TableSpec, columns: Vec<usize>, keys: Vec<(usize, usize)>, condition: Option<Expr> },
+    LookupJoin {
+        kind: JoinKind,
+        table: TableSpec,
+        columns: Vec<usize>,
+        keys: Vec<(usize, usize)>,
+        condition: Option<Expr>,
+    },
     /// UNNEST or a table function. Output: the input's columns, then the function's.
-    Correlate { function: String, args: Vec<Expr>, outer: bool, condition: Option<Expr>, output: Vec<LogicalType> },
+    Correlate {
+        function: String,
+        args: Vec<Expr>,
+        outer: bool,
+        condition: Option<Expr>,
+        output: Vec<LogicalType>,
+    },
     /// OVER aggregates. Output: the input's columns, then one for each call.
     Over {
         partition: Vec<usize>,
@@ -237,11 +277,18 @@ pub enum Op {
     },
     UnionAll,
     /// Turns upserts or duplicate changes into a regular changelog, by key.
-    ChangelogNormalize { keys: Vec<usize>, update_before: bool, condition: Option<Expr>, ttl_ms: i64 },
+    ChangelogNormalize {
+        keys: Vec<usize>,
+        update_before: bool,
+        condition: Option<Expr>,
+        ttl_ms: i64,
+    },
     /// Drops `-U` rows that nobody needs.
     DropUpdateBefore,
     /// Moves rows between instances.
-    Exchange { distribution: Distribution },
+    Exchange {
+        distribution: Distribution,
+    },
     /// Writes a table. Input columns: those of `columns` of the physical schema in order, then `metadata`.
     Sink {
         table: TableSpec,
@@ -261,7 +308,9 @@ pub enum Op {
     /// Hands rows to the client (SELECT).
     Collect,
     /// An operator of a later version, or a kind that this build refuses to run; printed, never executed.
-    Unsupported { name: String },
+    Unsupported {
+        name: String,
+    },
 }
 
 /// `table.exec.sink.type-length-enforcer`.
@@ -275,7 +324,12 @@ pub enum LengthEnforcer {
 
 impl Plan {
     pub fn new(configuration: Options) -> Self {
-        Self { version: crate::PLAN_VERSION, nodes: Vec::new(), roots: Vec::new(), configuration }
+        Self {
+            version: crate::PLAN_VERSION,
+            nodes: Vec::new(),
+            roots: Vec::new(),
+            configuration,
+        }
     }
 
     /// Adds a node; its inputs must be in the plan already.

@@ -13,7 +13,9 @@ pub fn uids(plan: &Plan) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let uid = |op: &Op| {
         let label = match op {
-            Op::Scan { table, .. } | Op::Sink { table, .. } => format!("{}[{}]", kind_name(op), table.identifier),
+            Op::Scan { table, .. } | Op::Sink { table, .. } => {
+                format!("{}[{}]", kind_name(op), table.identifier)
+            }
             _ => kind_name(op).to_owned(),
         };
         let ordinal = seen.entry(label.clone()).or_default();

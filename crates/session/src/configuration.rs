@@ -15,13 +15,29 @@ pub const CHECKED: &[OptionDecl] = &[
         "Whether queries run over streams, with changes, or over bounded input, with final results only.",
     )
     .with_default("STREAMING"),
-    OptionDecl::new("parallelism.default", OptionType::Int, "Instances of operators; the number of cores unless set."),
-    OptionDecl::new("table.dml-sync", OptionType::Boolean, "Whether an INSERT is answered when its job has ended.")
-        .with_default("false"),
-    OptionDecl::new("execution.checkpointing.interval", OptionType::Duration, "Time between checkpoints; 0 turns them off.")
-        .with_default("1 s"),
-    OptionDecl::new("millstream.batch.max-rows", OptionType::Int, "Rows of a batch; 1 gives Flink's changelog record by record.")
-        .with_default("8192"),
+    OptionDecl::new(
+        "parallelism.default",
+        OptionType::Int,
+        "Instances of operators; the number of cores unless set.",
+    ),
+    OptionDecl::new(
+        "table.dml-sync",
+        OptionType::Boolean,
+        "Whether an INSERT is answered when its job has ended.",
+    )
+    .with_default("false"),
+    OptionDecl::new(
+        "execution.checkpointing.interval",
+        OptionType::Duration,
+        "Time between checkpoints; 0 turns them off.",
+    )
+    .with_default("1 s"),
+    OptionDecl::new(
+        "millstream.batch.max-rows",
+        OptionType::Int,
+        "Rows of a batch; 1 gives Flink's changelog record by record.",
+    )
+    .with_default("8192"),
     OptionDecl::new(
         "sql-client.execution.result-mode",
         OptionType::Enum(&["TABLE", "CHANGELOG", "TABLEAU"]),
@@ -43,7 +59,10 @@ impl Configuration {
         for (key, value) in &defaults {
             check(key, value)?;
         }
-        Ok(Self { values: defaults.clone(), defaults })
+        Ok(Self {
+            values: defaults.clone(),
+            defaults,
+        })
     }
 
     /// All values, in key order.
@@ -75,19 +94,26 @@ impl Configuration {
 
     /// Whether `execution.runtime-mode` is BATCH.
     pub fn is_batch(&self) -> bool {
-        self.get("execution.runtime-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("batch"))
+        self.get("execution.runtime-mode")
+            .is_some_and(|mode| mode.eq_ignore_ascii_case("batch"))
     }
 
     /// Whether `table.dml-sync` is on.
     pub fn dml_sync(&self) -> bool {
-        self.get("table.dml-sync").and_then(parse_boolean).unwrap_or(false)
+        self.get("table.dml-sync")
+            .and_then(parse_boolean)
+            .unwrap_or(false)
     }
 }
 
 fn check(key: &str, value: &str) -> Result<(), SessionError> {
-    let Some(declared) = CHECKED.iter().find(|d| d.key == key) else { return Ok(()) };
+    let Some(declared) = CHECKED.iter().find(|d| d.key == key) else {
+        return Ok(());
+    };
     let problem = match declared.ty {
-        OptionType::Duration if parse_duration(value).is_none() => Some("a duration such as '10 s'".to_owned()),
+        OptionType::Duration if parse_duration(value).is_none() => {
+            Some("a duration such as '10 s'".to_owned())
+        }
         OptionType::Enum(words) if !words.iter().any(|w| w.eq_ignore_ascii_case(value.trim())) => {
             let words = words.join(", ");
             return Err(SessionError::input(format!(
@@ -98,6 +124,8 @@ fn check(key: &str, value: &str) -> Result<(), SessionError> {
     };
     match problem {
         None => Ok(()),
-        Some(problem) => Err(SessionError::input(format!("Could not parse value '{value}' for key '{key}': {problem}"))),
+        Some(problem) => Err(SessionError::input(format!(
+            "Could not parse value '{value}' for key '{key}': {problem}"
+        ))),
     }
 }

@@ -16,7 +16,10 @@ pub struct SessionError {
 
 impl SessionError {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 
     pub fn input(message: impl Into<String>) -> Self {

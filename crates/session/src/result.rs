@@ -50,8 +50,13 @@ impl TextTable {
             .map(|(i, ty)| scalars_to_array(ty, result.rows.iter().map(|row| &row[i])))
             .collect();
         let texts = Texts::new(result.schema.types(), &columns, zone);
-        let rows = (0..result.rows.len()).map(|row| texts.row(row).map(|t| t.map(str::to_owned)).collect()).collect();
-        Self { schema: result.schema.clone(), rows }
+        let rows = (0..result.rows.len())
+            .map(|row| texts.row(row).map(|t| t.map(str::to_owned)).collect())
+            .collect();
+        Self {
+            schema: result.schema.clone(),
+            rows,
+        }
     }
 }
 
@@ -62,8 +67,12 @@ struct Texts {
 
 impl Texts {
     fn new<'a>(types: impl Iterator<Item = &'a LogicalType>, columns: &[ArrayRef], zone: &TimeZone) -> Self {
-        let printed = types.zip(columns).map(|(ty, column)| Printer::new(ty, Style::Client).column(column, zone));
-        Self { columns: printed.collect() }
+        let printed = types
+            .zip(columns)
+            .map(|(ty, column)| Printer::new(ty, Style::Client).column(column, zone));
+        Self {
+            columns: printed.collect(),
+        }
     }
 
     fn row(&self, row: usize) -> impl Iterator<Item = Option<&str>> {
@@ -126,7 +135,11 @@ impl QueryResult {
         match self.reader.next(timeout) {
             Collected::Batch(batch) => {
                 let texts = Texts::new(self.schema.types(), &batch.columns, &self.zone);
-                Ok(Progress::Rows(TextRows { texts, kinds: batch.kinds, rows: batch.rows }))
+                Ok(Progress::Rows(TextRows {
+                    texts,
+                    kinds: batch.kinds,
+                    rows: batch.rows,
+                }))
             }
             Collected::End => Ok(Progress::End),
             Collected::Failed(error) => Err(error.into()),

@@ -11,7 +11,9 @@ use millstream_jobs::{BuiltIn, JobHandle, JobRegistry, JobRequest, JobStatus};
 use millstream_plan::Plan;
 use millstream_sql::bind::statement::{BoundStatement, InsertPlan, QueryPlan, bind_statement};
 use millstream_sql::catalog::{Catalogs, ShowResult};
-use millstream_sql::parse::ast::{ClientCommand as ParsedCommand, Insert, ShowStatement, Statement, StatementKind};
+use millstream_sql::parse::ast::{
+    ClientCommand as ParsedCommand, Insert, ShowStatement, Statement, StatementKind,
+};
 use millstream_sql::parse::parse_statement;
 use millstream_types::storage::Storage;
 use millstream_types::{Clock, ErrorKind, LogicalType, Options, Rng, Scalar, Schema};
@@ -90,26 +92,42 @@ impl Session {
         if let Some(result) = self.own_business(&statement)? {
             return Ok(result);
         }
-        let bound = bind_statement(&statement, &self.catalogs, self.configuration.values(), &DECLARATIONS)
-            .map_err(|e| SessionError::bind(&e, sql))?;
+        let bound = bind_statement(
+            &statement,
+            &self.catalogs,
+            self.configuration.values(),
+            &DECLARATIONS,
+        )
+        .map_err(|e| SessionError::bind(&e, sql))?;
         match bound {
             BoundStatement::Catalog(operation) => {
-                self.catalogs.apply(operation).map_err(|e| SessionError::bind(&e, sql))?;
+                self.catalogs
+                    .apply(operation)
+                    .map_err(|e| SessionError::bind(&e, sql))?;
                 Ok(StatementResult::Done)
             }
             BoundStatement::Show(result) => self.table(&result),
             BoundStatement::Query(query) => self.run_query(query),
             BoundStatement::Insert(insert) => self.run_insert(insert),
             BoundStatement::CreateTableAs { operation, insert } => {
-                self.catalogs.apply(operation).map_err(|e| SessionError::bind(&e, sql))?;
+                self.catalogs
+                    .apply(operation)
+                    .map_err(|e| SessionError::bind(&e, sql))?;
                 self.run_insert(insert)
             }
-            BoundStatement::Session => Err(SessionError::new(ErrorKind::Unsupported, "not supported yet: this statement")),
+            BoundStatement::Session => Err(SessionError::new(
+                ErrorKind::Unsupported,
+                "not supported yet: this statement",
+            )),
         }
     }
 
     /// Statements between BEGIN STATEMENT SET and END.
-    fn statement_set_part(&mut self, statement: &Statement, sql: &str) -> Result<Option<StatementResult>, SessionError> {
+    fn statement_set_part(
+        &mut self,
+        statement: &Statement,
+        sql: &str,
+    ) -> Result<Option<StatementResult>, SessionError> {
         const ONLY: &str = "Only 'INSERT/CREATE TABLE AS' statement is allowed in Statement Set or use 'END' to submit Statement Set";
         let Some(inserts) = &mut self.statement_set else {
             return match &statement.kind {
@@ -126,8 +144,13 @@ impl Session {
         match &statement.kind {
             StatementKind::Insert(insert) => {
                 // Bound now, so that a mistake is told at its own statement; bound again with the others at the end.
-                bind_statement(statement, &self.catalogs, self.configuration.values(), &DECLARATIONS)
-                    .map_err(|e| SessionError::bind(&e, sql))?;
+                bind_statement(
+                    statement,
+                    &self.catalogs,
+                    self.configuration.values(),
+                    &DECLARATIONS,
+                )
+                .map_err(|e| SessionError::bind(&e, sql))?;
                 inserts.push((sql.to_owned(), insert.as_ref().clone()));
                 Ok(Some(StatementResult::Done))
             }
@@ -150,7 +173,9 @@ impl Session {
             declarations: &DECLARATIONS,
         };
         let parsed: Vec<&Insert> = inserts.iter().map(|(_, insert)| insert).collect();
-        let plan = planner.bind_inserts(&parsed).map_err(|e| SessionError::new(e.kind, e.to_string()))?;
+        let plan = planner
+            .bind_inserts(&parsed)
+            .map_err(|e| SessionError::new(e.kind, e.to_string()))?;
         self.run_insert(plan)
     }
 
@@ -160,7 +185,12 @@ impl Session {
             StatementKind::Set(None) => {
                 let schema = Schema::new([("key", LogicalType::STRING), ("value", LogicalType::STRING)]);
                 let text = |t: &String| Scalar::String(t.clone());
-                let rows = self.configuration.values().iter().map(|(k, v)| vec![text(k), text(v)]).collect();
+                let rows = self
+                    .configuration
+                    .values()
+                    .iter()
+                    .map(|(k, v)| vec![text(k), text(v)])
+                    .collect();
                 self.table(&ShowResult { schema, rows })?
             }
             StatementKind::Set(Some(option)) => {
@@ -219,7 +249,8 @@ impl Session {
 
     fn stop_job(&self, id: &str) -> Result<(), SessionError> {
         let job = millstream_jobs::JobId::parse(id).and_then(|id| self.context.jobs.get(id));
-        let job = job.ok_or_else(|| SessionError::input(format!("job '{id}' does not exist; SHOW JOBS lists them")))?;
+        let job = job
+            .ok_or_else(|| SessionError::input(format!("job '{id}' does not exist; SHOW JOBS lists them")))?;
         job.stop();
         job.wait(WAIT_STEP);
         Ok(())
@@ -249,9 +280,16 @@ impl Session {
         let zone = self.zone()?;
         let job = self.submit("collect".to_owned(), query.plan, None)?;
         let reader = job.results().cloned();
-        let reader = reader.ok_or_else(|| SessionError::new(ErrorKind::Internal, "a query's job has no results"))?;
+        let reader =
+            reader.ok_or_else(|| SessionError::new(ErrorKind::Internal, "a query's job has no results"))?;
         let is_changelog = !self.configuration.is_batch();
-        Ok(StatementResult::Query(QueryResult { schema: query.schema, is_changelog, reader, job, zone }))
+        Ok(StatementResult::Query(QueryResult {
+            schema: query.schema,
+            is_changelog,
+            reader,
+            job,
+            zone,
+        }))
     }
 
     fn run_insert(&mut self, insert: InsertPlan) -> Result<StatementResult, SessionError> {
@@ -271,10 +309,18 @@ impl Session {
         if self.configuration.dml_sync() {
             wait_for(&job)?;
         }
-        Ok(StatementResult::Job { job, bounded: insert.bounded })
+        Ok(StatementResult::Job {
+            job,
+            bounded: insert.bounded,
+        })
     }
 
-    fn submit(&self, name: String, plan: Plan, storage: Option<Arc<dyn Storage>>) -> Result<JobHandle, SessionError> {
+    fn submit(
+        &self,
+        name: String,
+        plan: Plan,
+        storage: Option<Arc<dyn Storage>>,
+    ) -> Result<JobHandle, SessionError> {
         let zone = self.zone()?;
         let zone_name: Arc<str> = self.zone_name().into();
         let batch = self.configuration.is_batch();
@@ -301,7 +347,10 @@ impl Session {
         let request = JobRequest {
             identity: name,
             plan: Arc::new(plan),
-            components: Arc::new(BuiltIn { connectors, environment }),
+            components: Arc::new(BuiltIn {
+                connectors,
+                environment,
+            }),
             clock: Arc::clone(&self.context.clock),
             rng: Arc::clone(&self.context.rng),
             storage,
@@ -318,10 +367,16 @@ fn unbounded_in_batch(plan: &Plan) -> SessionError {
         _ => None,
     });
     let unbounded = |table: &&millstream_plan::TableSpec| {
-        let connector = table.options.get("connector").and_then(|c| DECLARATIONS.connector(c));
+        let connector = table
+            .options
+            .get("connector")
+            .and_then(|c| DECLARATIONS.connector(c));
         connector.is_some_and(|c| !(c.bounded)(&table.options))
     };
-    let name = scans.into_iter().find(unbounded).map_or_else(|| "?".to_owned(), |t| t.identifier.to_string());
+    let name = scans
+        .into_iter()
+        .find(unbounded)
+        .map_or_else(|| "?".to_owned(), |t| t.identifier.to_string());
     SessionError::input(format!(
         "Querying an unbounded table '{name}' in batch mode is not allowed. The table source is unbounded."
     ))
@@ -333,7 +388,10 @@ pub fn wait_for(job: &JobHandle) -> Result<(), SessionError> {
         match job.wait(WAIT_STEP) {
             JobStatus::Finished => return Ok(()),
             JobStatus::Canceled => {
-                return Err(SessionError::new(ErrorKind::Input, format!("job '{}' was canceled", job.name())));
+                return Err(SessionError::new(
+                    ErrorKind::Input,
+                    format!("job '{}' was canceled", job.name()),
+                ));
             }
             JobStatus::Failed => {
                 let error = job.error();

@@ -41,12 +41,16 @@ fn fixed(text: &str) -> Option<TimeZone> {
     if hours > 18 || minutes > 59 {
         return None;
     }
-    Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok().map(TimeZone::fixed)
+    Offset::from_seconds(sign * (hours * 3600 + minutes * 60))
+        .ok()
+        .map(TimeZone::fixed)
 }
 
 /// The zone of the machine, by name; UTC if it has none.
 pub fn system_name() -> String {
-    TimeZone::system().iana_name().map_or_else(|| "UTC".to_owned(), str::to_owned)
+    TimeZone::system()
+        .iana_name()
+        .map_or_else(|| "UTC".to_owned(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -23,7 +23,10 @@ pub enum Expected {
     Ok,
     /// A regular expression that the message must match somewhere, in any case.
     Error(String),
-    Rows { sorted: bool, rows: Vec<String> },
+    Rows {
+        sorted: bool,
+        rows: Vec<String>,
+    },
 }
 
 /// Parses a file. The error names the line.
@@ -55,7 +58,9 @@ pub fn parse(text: &str) -> Result<Vec<Record>, String> {
 fn record(lines: &[&str], start: usize, directives: Vec<String>) -> Result<(Record, usize), String> {
     let mut at = start + 1;
     let until = |from: usize, stop: fn(&str) -> bool| {
-        (from..lines.len()).find(|i| stop(lines[*i])).unwrap_or(lines.len())
+        (from..lines.len())
+            .find(|i| stop(lines[*i]))
+            .unwrap_or(lines.len())
     };
     let end_of_sql = until(at, |l| l.trim().is_empty() || l == "----");
     let sql = lines[at..end_of_sql].join("\n");
@@ -81,7 +86,15 @@ fn record(lines: &[&str], start: usize, directives: Vec<String>) -> Result<(Reco
         }
         _ => return Err(format!("line {}: unknown record: {}", start + 1, lines[start])),
     };
-    Ok((Record { line: start + 1, directives, sql, expected }, at))
+    Ok((
+        Record {
+            line: start + 1,
+            directives,
+            sql,
+            expected,
+        },
+        at,
+    ))
 }
 
 /// A value as the files write it.
@@ -89,9 +102,11 @@ pub fn cell(value: Option<&str>) -> String {
     match value {
         None => "NULL".to_owned(),
         Some("") => "(empty)".to_owned(),
-        Some(text) => {
-            text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
-        }
+        Some(text) => text
+            .replace('\\', "\\\\")
+            .replace('\t', "\\t")
+            .replace('\n', "\\n")
+            .replace('\r', "\\r"),
     }
 }
 
@@ -143,7 +158,16 @@ mod tests {
     #[test]
     fn a_changelog_leaves_its_last_rows() {
         let row = |op: &str, v: &str| (op.to_owned(), vec![v.to_owned()]);
-        let changes = [row("+I", "1"), row("+I", "2"), row("-U", "1"), row("+U", "3"), row("-D", "9")];
-        assert_eq!(materialize(&changes), [vec!["2"], vec!["3"], vec!["RETRACTED -D", "9"]]);
+        let changes = [
+            row("+I", "1"),
+            row("+I", "2"),
+            row("-U", "1"),
+            row("+U", "3"),
+            row("-D", "9"),
+        ];
+        assert_eq!(
+            materialize(&changes),
+            [vec!["2"], vec!["3"], vec!["RETRACTED -D", "9"]]
+        );
     }
 }

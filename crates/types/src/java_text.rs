@@ -110,12 +110,23 @@ impl Digits {
 
     /// Reads Rust's scientific notation, `-1.25e-7`.
     fn of(scientific: std::fmt::Arguments<'_>) -> Self {
-        let mut buffer = Buffer { bytes: [0; 40], length: 0 };
+        let mut buffer = Buffer {
+            bytes: [0; 40],
+            length: 0,
+        };
         std::fmt::Write::write_fmt(&mut buffer, scientific).expect("seventeen digits and an exponent fit");
-        let mut found = Self { text: [b'0'; Self::CAPACITY], length: 0, exponent: 0 };
+        let mut found = Self {
+            text: [b'0'; Self::CAPACITY],
+            length: 0,
+            exponent: 0,
+        };
         let written = &buffer.bytes[..buffer.length];
         let split = written.iter().position(|b| *b == b'e').unwrap_or(written.len());
-        for digit in written[..split].iter().filter(|b| b.is_ascii_digit()).take(Self::CAPACITY) {
+        for digit in written[..split]
+            .iter()
+            .filter(|b| b.is_ascii_digit())
+            .take(Self::CAPACITY)
+        {
             found.text[found.length] = *digit;
             found.length += 1;
         }

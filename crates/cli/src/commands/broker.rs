@@ -8,8 +8,14 @@ use crate::process::Process;
 pub fn run(process: &Process, common: &Common) -> Outcome {
     process.clusters.start_embedded()?;
     if !common.quiet {
-        let address = process.clusters.embedded_address().unwrap_or_else(|| common.kafka.clone());
-        eprintln!("broker listening on {address}, data in {}; Ctrl-C stops it", common.data_dir.display());
+        let address = process
+            .clusters
+            .embedded_address()
+            .unwrap_or_else(|| common.kafka.clone());
+        eprintln!(
+            "broker listening on {address}, data in {}; Ctrl-C stops it",
+            common.data_dir.display()
+        );
     }
     process.runtime.block_on(wait_for_signal())?;
     if !common.quiet {

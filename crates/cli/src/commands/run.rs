@@ -7,10 +7,9 @@ use std::time::Duration;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use millstream_session::{JobHandle, JobStatus, wait_for};
-use millstream_sql::parse::split::split;
 
 use crate::args::{Common, OnError, RunArgs};
-use crate::commands::statement::{Ended, Interrupt, Shower, session};
+use crate::commands::statement::{Ended, Interrupt, Shower, session, statements};
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
 use crate::process::Process;
@@ -31,9 +30,8 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
     let mut shower = Shower::new(format, interrupt.clone(), common.quiet);
     let mut running: Vec<JobHandle> = Vec::new();
     let mut failed = false;
-    for span in split(&script) {
-        let statement = span.text(&script);
-        match shower.execute(&mut session, statement)? {
+    for statement in statements(&script) {
+        match shower.execute(&mut session, &statement)? {
             Ended::Ok => {}
             Ended::Client(_) => break,
             Ended::Running { job, bounded } => match bounded {
@@ -76,11 +74,16 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
 fn read(file: &str) -> anyhow::Result<(String, String)> {
     if file == "-" {
         let mut text = String::new();
-        stdin().read_to_string(&mut text).context("cannot read standard input")?;
+        stdin()
+            .read_to_string(&mut text)
+            .context("cannot read standard input")?;
         return Ok(("stdin".to_owned(), text));
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the script '{file}'"))?;
-    let stem = std::path::Path::new(file).file_stem().and_then(|s| s.to_str()).unwrap_or(file);
+    let stem = std::path::Path::new(file)
+        .file_stem()
+        .and_then(|s| s.to_str())
+        .unwrap_or(file);
     Ok((stem.to_owned(), text))
 }
 
@@ -130,13 +133,23 @@ fn follow(job: &JobHandle, interrupt: &Interrupt, common: &Common) -> JobStatus 
 fn status_line(job: &JobHandle, status: JobStatus) -> String {
     let metrics = job.metrics();
     let checkpoints = job.checkpoints();
-    let last = checkpoints.latest_completed().map_or_else(|| "none".to_owned(), |c| format!("#{}", c.id));
+    let last = checkpoints
+        .latest_completed()
+        .map_or_else(|| "none".to_owned(), |c| format!("#{}", c.id));
     let (mut read, mut written, mut state) = (0, 0, 0);
     for (vertex, info) in job.vertices().iter().enumerate() {
         let is_sink = !job.vertices().iter().any(|other| other.inputs.contains(&vertex));
         for operator in metrics.of_vertex(vertex) {
-            read += if info.inputs.is_empty() { operator.records_out.load(Ordering::Relaxed) } else { 0 };
-            written += if is_sink { operator.records_in.load(Ordering::Relaxed) } else { 0 };
+            read += if info.inputs.is_empty() {
+                operator.records_out.load(Ordering::Relaxed)
+            } else {
+                0
+            };
+            written += if is_sink {
+                operator.records_in.load(Ordering::Relaxed)
+            } else {
+                0
+            };
             state += operator.state_bytes.load(Ordering::Relaxed);
         }
     }

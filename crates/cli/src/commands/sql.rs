@@ -4,10 +4,10 @@ use std::io::{IsTerminal, Read, stdin};
 
 use anyhow::Context;
 use millstream_session::{JobHandle, Session, wait_for};
-use millstream_sql::parse::split::{Splitter, split};
+use millstream_sql::parse::split::Splitter;
 
 use crate::args::{Common, OnError, SqlArgs};
-use crate::commands::statement::{Ended, Interrupt, Shower, session};
+use crate::commands::statement::{Ended, Interrupt, Shower, session, statements};
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
 use crate::process::Process;
@@ -30,7 +30,8 @@ pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
     if let Some(text) = &args.execute {
         runner.script(&mut session, text)?;
     } else if let Some(file) = &args.file {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the script '{file}'"))?;
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read the script '{file}'"))?;
         runner.script(&mut session, &text)?;
     } else if stdin().is_terminal() {
         return repl::run(common, &mut session, &mut runner.shower, &interrupt, args.history);
@@ -50,8 +51,8 @@ struct Runner {
 
 impl Runner {
     fn script(&mut self, session: &mut Session, text: &str) -> Outcome {
-        for span in split(text) {
-            if !self.statement(session, span.text(text))? {
+        for statement in statements(text) {
+            if !self.statement(session, &statement)? {
                 break;
             }
         }
@@ -64,7 +65,10 @@ impl Runner {
         let mut pending = Vec::new();
         let mut buffer = vec![0; READ_BYTES];
         loop {
-            let read = stdin().lock().read(&mut buffer).context("cannot read standard input")?;
+            let read = stdin()
+                .lock()
+                .read(&mut buffer)
+                .context("cannot read standard input")?;
             if read == 0 {
                 break;
             }
@@ -108,7 +112,11 @@ impl Runner {
                 self.shower.failed(&error)?;
             }
         }
-        if self.failed { Err(Failure::Reported) } else { Ok(()) }
+        if self.failed {
+            Err(Failure::Reported)
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::Context;
 use millstream_server::kafka::is_broker_config;
 use millstream_session::{
-    ClientCommand, JobHandle, JobRegistry, PrintTarget, Progress, QueryResult, Session, SessionContext, SessionError,
-    StatementResult, TextTable,
+    ClientCommand, JobHandle, JobRegistry, PrintTarget, Progress, QueryResult, Session, SessionContext,
+    SessionError, StatementResult, TextTable,
 };
+use millstream_sql::parse::split::split;
 use millstream_types::storage::{OsStorage, Storage};
 use millstream_types::{Options, RowKind};
 
@@ -36,7 +37,9 @@ impl Interrupt {
         let flag = Arc::clone(&interrupt.0);
         process.runtime.spawn(async move {
             use tokio::signal::unix::{SignalKind, signal};
-            let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+            let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+                return;
+            };
             loop {
                 tokio::select! {
                     _ = tokio::signal::ctrl_c() => {}
@@ -79,7 +82,12 @@ impl PrintTarget for ProcessPrint {
 
 /// A session on the process's clusters. `fresh`: forget checkpoints of earlier runs.
 pub fn session(process: &Process, common: &Common, durable: bool, fresh: bool) -> anyhow::Result<Session> {
-    let defaults: Options = common.define.iter().filter(|(key, _)| !is_broker_config(key)).cloned().collect();
+    let defaults: Options = common
+        .define
+        .iter()
+        .filter(|(key, _)| !is_broker_config(key))
+        .cloned()
+        .collect();
     let checkpoints: Option<Arc<dyn Storage>> = match durable {
         false => None,
         true => {
@@ -93,7 +101,9 @@ pub fn session(process: &Process, common: &Common, durable: bool, fresh: bool) -
         clock: process.clock.clone(),
         rng: process.rng.clone(),
         kafka: process.clusters.clone(),
-        print: Arc::new(ProcessPrint { stdout_is_protocol: common.output == Some(OutputFormat::Json) }),
+        print: Arc::new(ProcessPrint {
+            stdout_is_protocol: common.output == Some(OutputFormat::Json),
+        }),
         jobs: Arc::new(JobRegistry::default()),
         checkpoints,
         fresh,
@@ -102,11 +112,30 @@ pub fn session(process: &Process, common: &Common, durable: bool, fresh: bool) -
     Ok(Session::new(context, defaults)?)
 }
 
+/// The statements of a script. Each has as many blank lines before it as there are lines before it in the script, so
+/// that errors name the line of the script; what stands before it in its own line is left out.
+pub fn statements(script: &str) -> impl Iterator<Item = String> {
+    split(script).into_iter().map(|span| {
+        let before = &script[..span.start];
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let is_indented = before[line_start..].trim().is_empty();
+        let indentation = if is_indented { &before[line_start..] } else { "" };
+        format!(
+            "{}{indentation}{}",
+            "\n".repeat(before.matches('\n').count()),
+            span.text(script)
+        )
+    })
+}
+
 /// How a statement ended.
 pub enum Ended {
     Ok,
     /// A job that goes on; `bounded`: it ends by itself.
-    Running { job: JobHandle, bounded: bool },
+    Running {
+        job: JobHandle,
+        bounded: bool,
+    },
     Client(ClientCommand),
     Failed,
     Interrupted,
@@ -128,7 +157,15 @@ pub struct Shower {
 
 impl Shower {
     pub fn new(format: OutputFormat, interrupt: Interrupt, quiet: bool) -> Self {
-        Self { output: format, format, json: JsonStream::new(), out: BufWriter::new(stdout()), interrupt, quiet, acknowledges: false }
+        Self {
+            output: format,
+            format,
+            json: JsonStream::new(),
+            out: BufWriter::new(stdout()),
+            interrupt,
+            quiet,
+            acknowledges: false,
+        }
     }
 
     /// From now on a statement without a result is answered, as a person at a terminal expects.
@@ -210,7 +247,11 @@ impl Shower {
         if let ([column], [row]) = (columns.names.as_slice(), table.rows.as_slice())
             && column == "result"
         {
-            writeln!(self.out, "{}", row.first().and_then(Option::as_deref).unwrap_or("NULL"))?;
+            writeln!(
+                self.out,
+                "{}",
+                row.first().and_then(Option::as_deref).unwrap_or("NULL")
+            )?;
             return Ok(());
         }
         let mut printer = printer(OutputFormat::Table);
@@ -272,5 +313,19 @@ impl Shower {
             printer.end(&mut self.out)?;
         }
         Ok(Ok(Ended::Ok))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_keep_their_lines() {
+        let script = "SELECT 1; SELECT 2;\n\n  SELECT\n 3;";
+        assert_eq!(
+            statements(script).collect::<Vec<_>>(),
+            ["SELECT 1", "SELECT 2", "\n\n  SELECT\n 3"]
+        );
     }
 }

@@ -36,23 +36,38 @@ pub fn connect(
     let mut properties = match &args.command_config {
         None => BTreeMap::new(),
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read '{}'", path.display()))?;
             parse_properties_file(&text).with_context(|| format!("in '{}'", path.display()))?
         }
     };
-    let server = args.bootstrap_server.clone().unwrap_or_else(|| common.kafka.clone());
+    let server = args
+        .bootstrap_server
+        .clone()
+        .unwrap_or_else(|| common.kafka.clone());
     properties.insert("bootstrap.servers".to_owned(), server);
-    properties.entry("client.id".to_owned()).or_insert_with(|| "millstream".to_owned());
+    properties
+        .entry("client.id".to_owned())
+        .or_insert_with(|| "millstream".to_owned());
     for (key, value) in overrides {
         properties.insert((*key).to_owned(), (*value).to_owned());
     }
     let parsed = ClientConfig::parse(&properties)?;
     if !common.quiet {
-        parsed.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        parsed
+            .warnings
+            .iter()
+            .for_each(|warning| eprintln!("warning: {warning}"));
     }
-    let transport = process.clusters.transport(&properties).map_err(|e| anyhow::anyhow!(e.message))?;
+    let transport = process
+        .clusters
+        .transport(&properties)
+        .map_err(|e| anyhow::anyhow!(e.message))?;
     let client = KafkaClient::new(parsed.config.connection.clone(), transport, process.rng.clone());
-    Ok(Connected { client, config: parsed.config })
+    Ok(Connected {
+        client,
+        config: parsed.config,
+    })
 }
 
 /// Runs a topic command.
@@ -60,16 +75,25 @@ pub fn run(process: &Process, common: &Common, args: TopicArgs) -> Outcome {
     let client = |overrides: &[(&str, &str)]| connect(process, common, &args.client, overrides);
     let is_json = common.output == Some(OutputFormat::Json);
     match args.command {
-        TopicCommand::Create { ref name, partitions, ref configs, if_not_exists } => {
+        TopicCommand::Create {
+            ref name,
+            partitions,
+            ref configs,
+            if_not_exists,
+        } => {
             let topic = NewTopic {
                 configs: configs.iter().cloned().collect(),
                 ..NewTopic::new(name.as_str(), partitions)
             };
             match process.runtime.block_on(client(&[])?.client.create_topic(topic)) {
-                Err(error) if if_not_exists && error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) => {}
-                other => other?,
+                Err(error) if if_not_exists && error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) => {
+                    say(common, &format!("topic {name} exists already"));
+                }
+                other => {
+                    other?;
+                    say(common, &format!("created topic {name}"));
+                }
             }
-            say(common, &format!("created topic {name}"));
         }
         TopicCommand::List => list(process, &client(&[])?, is_json)?,
         TopicCommand::Describe { ref name } => describe::run(process, &client(&[])?, name, is_json)?,
@@ -77,15 +101,32 @@ pub fn run(process: &Process, common: &Common, args: TopicArgs) -> Outcome {
             let connected = client(&[])?;
             for name in names {
                 match process.runtime.block_on(connected.client.delete_topic(name)) {
-                    Err(error) if if_exists && error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => {}
-                    other => other?,
+                    Err(error)
+                        if if_exists && error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) =>
+                    {
+                        say(common, &format!("topic {name} does not exist"));
+                    }
+                    other => {
+                        other?;
+                        say(common, &format!("deleted topic {name}"));
+                    }
                 }
-                say(common, &format!("deleted topic {name}"));
             }
         }
-        TopicCommand::Produce { ref name, ref key_separator, partition } => {
+        TopicCommand::Produce {
+            ref name,
+            ref key_separator,
+            partition,
+        } => {
             let connected = client(&[])?;
-            produce::run(process, common, &connected, name, key_separator.as_deref(), partition)?;
+            produce::run(
+                process,
+                common,
+                &connected,
+                name,
+                key_separator.as_deref(),
+                partition,
+            )?;
         }
         TopicCommand::Tail {
             ref name,
@@ -101,7 +142,14 @@ pub fn run(process: &Process, common: &Common, args: TopicArgs) -> Outcome {
                 crate::args::Isolation::ReadUncommitted => "read_uncommitted",
             };
             let connected = client(&[("isolation.level", isolation)])?;
-            let options = tail::TailOptions { from_beginning, exit_at_end, partition, offset, max_records, is_json };
+            let options = tail::TailOptions {
+                from_beginning,
+                exit_at_end,
+                partition,
+                offset,
+                max_records,
+                is_json,
+            };
             tail::run(process, &connected, name, &options)?;
         }
     }
@@ -119,7 +167,11 @@ fn list(process: &Process, connected: &Connected, is_json: bool) -> anyhow::Resu
     let mut out = stdout().lock();
     for topic in metadata.topics.values() {
         match is_json {
-            true => writeln!(out, "{}", json!({"topic": topic.name.as_str(), "partitions": topic.partitions.len()}))?,
+            true => writeln!(
+                out,
+                "{}",
+                json!({"topic": topic.name.as_str(), "partitions": topic.partitions.len()})
+            )?,
             false => writeln!(out, "{}", topic.name.as_str())?,
         }
     }

@@ -28,11 +28,17 @@ impl JsonStream {
 
     pub fn columns(&self, columns: &ResultColumns, out: &mut dyn Write) -> io::Result<()> {
         let types: Vec<String> = columns.types.iter().map(ToString::to_string).collect();
-        self.line(out, json!({"statement": self.statement, "columns": columns.names, "types": types}))
+        self.line(
+            out,
+            json!({"statement": self.statement, "columns": columns.names, "types": types}),
+        )
     }
 
     pub fn row(&self, kind: RowKind, values: &[Option<&str>], out: &mut dyn Write) -> io::Result<()> {
-        self.line(out, json!({"statement": self.statement, "op": kind.symbol(), "row": values}))
+        self.line(
+            out,
+            json!({"statement": self.statement, "op": kind.symbol(), "row": values}),
+        )
     }
 
     pub fn ok(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -41,7 +47,10 @@ impl JsonStream {
     }
 
     pub fn error(&self, message: &str, out: &mut dyn Write) -> io::Result<()> {
-        self.line(out, json!({"statement": self.statement, "status": "error", "message": message}))?;
+        self.line(
+            out,
+            json!({"statement": self.statement, "status": "error", "message": message}),
+        )?;
         out.flush()
     }
 

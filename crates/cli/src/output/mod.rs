@@ -52,5 +52,9 @@ pub fn printer(format: OutputFormat) -> Box<dyn ResultPrinter> {
 
 /// `1 row`, `2 rows`.
 fn rows_text(count: u64) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+    if count == 1 {
+        "1 row".to_owned()
+    } else {
+        format!("{count} rows")
+    }
 }

@@ -57,7 +57,9 @@ impl ResultPrinter for Table {
             return out.flush();
         }
         let mut table = comfy_table::Table::new();
-        table.load_style(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+        table
+            .load_style(presets::ASCII_MARKDOWN)
+            .set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(&self.names);
         for row in &rows {
             table.add_row(row.iter().map(|v| v.as_deref().unwrap_or("<NULL>")));

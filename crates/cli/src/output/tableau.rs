@@ -103,7 +103,11 @@ fn type_width(ty: &LogicalType) -> usize {
         TypeKind::Time(0) => 8,
         TypeKind::Time(precision) => 9 + usize::from(precision),
         TypeKind::Timestamp { precision, .. } | TypeKind::TimestampLtz { precision, .. } => {
-            if precision == 0 { 19 } else { 20 + usize::from(precision) }
+            if precision == 0 {
+                19
+            } else {
+                20 + usize::from(precision)
+            }
         }
         TypeKind::Char(length) | TypeKind::Varchar(length) => (length as usize).min(COLUMN_WIDTH_MAX),
         _ => COLUMN_WIDTH_MAX,
@@ -116,7 +120,11 @@ mod tests {
 
     #[test]
     fn the_layout_is_that_of_the_sql_client() {
-        let columns = ResultColumns { names: vec!["id".to_owned()], types: vec![LogicalType::INT], is_changelog: true };
+        let columns = ResultColumns {
+            names: vec!["id".to_owned()],
+            types: vec![LogicalType::INT],
+            is_changelog: true,
+        };
         let (mut tableau, mut out) = (Tableau::default(), Vec::new());
         tableau.begin(&columns, &mut out).unwrap();
         tableau.row(RowKind::Insert, &[Some("1")], &mut out).unwrap();

@@ -91,6 +91,7 @@ pub fn candidates(vocabulary: &Vocabulary, line: &str, cursor: usize) -> (usize,
         .map(|token| token.span.text(before).to_uppercase())
         .collect();
     let offered = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] if prefix.is_empty() && !tokens.is_empty() => Vec::new(),
         [] => words_of(&STATEMENT_STARTS, prefix),
         ["HELP"] => help_topics(prefix),
         [.., "CATALOG"] => named(&vocabulary.catalogs, "catalog"),

@@ -19,8 +19,8 @@ use millstream_session::{ClientCommand, JobHandle, JobStatus, Session, wait_for}
 use millstream_sql::parse::split::split;
 use nu_ansi_term::Style;
 use reedline::{
-    ColumnarMenu, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder, Reedline, ReedlineEvent,
-    ReedlineMenu, Signal, default_emacs_keybindings,
+    ColumnarMenu, EditCommand, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder, Reedline,
+    ReedlineEvent, ReedlineMenu, Signal, default_emacs_keybindings,
 };
 
 use crate::args::Common;
@@ -36,6 +36,8 @@ const HISTORY_ENTRIES_MAX: usize = 10_000;
 /// The history in the home directory.
 const HISTORY_FILE: &str = ".millstream_history";
 const COMPLETION_MENU: &str = "completion";
+/// Characters that end a word: they close the menu, so that Enter behind them ends the input.
+const ENDS_OF_WORDS: [char; 4] = [' ', ',', ';', ')'];
 
 /// Reads and executes statements until the user leaves.
 pub fn run(
@@ -51,6 +53,7 @@ pub fn run(
     if !common.quiet {
         writeln!(stderr(), "HELP shows what can be written; QUIT or Ctrl-D leaves")?;
     }
+    shower.acknowledge_statements();
     let mut jobs: Vec<JobHandle> = Vec::new();
     loop {
         report_failed_jobs(&mut jobs, shower)?;
@@ -80,6 +83,14 @@ fn editor(vocabulary: Arc<Mutex<Vocabulary>>, history: Option<PathBuf>, colors: 
     ]);
     keys.add_binding(KeyModifiers::NONE, KeyCode::Tab, complete);
     keys.add_binding(KeyModifiers::SHIFT, KeyCode::BackTab, ReedlineEvent::MenuPrevious);
+    for c in ENDS_OF_WORDS {
+        let insert = ReedlineEvent::Edit(vec![EditCommand::InsertChar(c)]);
+        keys.add_binding(
+            KeyModifiers::NONE,
+            KeyCode::Char(c),
+            ReedlineEvent::Multiple(vec![ReedlineEvent::Esc, insert]),
+        );
+    }
     let menu = ColumnarMenu::default().with_name(COMPLETION_MENU);
     let menu = if colors {
         menu

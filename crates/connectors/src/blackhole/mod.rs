@@ -2,13 +2,19 @@
 
 use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory};
 use millstream_state::StateBlocks;
-use millstream_types::{Batch, ChangelogMode, CheckpointId, ConnectorDecl, FormatUse, OptionDecl, OptionType};
+use millstream_types::{
+    Batch, ChangelogMode, CheckpointId, ConnectorDecl, FormatUse, OptionDecl, OptionType,
+};
 
 /// The declaration of connector `blackhole`.
 pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     identifier: "blackhole",
     doc: "Takes every row and keeps none.",
-    options: &[OptionDecl::new("property-version", OptionType::Int, "Accepted for Flink's sake.")],
+    options: &[OptionDecl::new(
+        "property-version",
+        OptionType::Int,
+        "Accepted for Flink's sake.",
+    )],
     metadata: &[],
     formats: FormatUse::None,
     source: None,

@@ -18,19 +18,49 @@ pub struct Generator {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Sequence { start: i64, end: i64 },
-    Integer { min: i64, max: i64 },
-    Float { min: f64, max: f64 },
-    Decimal { min: i128, max: i128 },
+    Sequence {
+        start: i64,
+        end: i64,
+    },
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    Float {
+        min: f64,
+        max: f64,
+    },
+    Decimal {
+        min: i128,
+        max: i128,
+    },
     Boolean,
-    Text { length: usize, vary: bool },
-    Bytes { length: usize, vary: bool },
+    Text {
+        length: usize,
+        vary: bool,
+    },
+    Bytes {
+        length: usize,
+        vary: bool,
+    },
     /// Timestamps, dates and times up to so many milliseconds before now.
-    Past { max_past_ms: i64 },
+    Past {
+        max_past_ms: i64,
+    },
     IntervalMonths,
-    IntervalMillis { min: i64, max: i64 },
-    List { element: Box<Generator>, length: usize },
-    Map { key: Box<Generator>, value: Box<Generator>, length: usize },
+    IntervalMillis {
+        min: i64,
+        max: i64,
+    },
+    List {
+        element: Box<Generator>,
+        length: usize,
+    },
+    Map {
+        key: Box<Generator>,
+        value: Box<Generator>,
+        length: usize,
+    },
     Row(Vec<Generator>),
 }
 
@@ -50,15 +80,30 @@ impl FieldOptions<'_> {
     }
 
     fn parse<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, String> {
-        let Some(text) = self.text(name) else { return Ok(None) };
-        text.trim().parse().map(Some).map_err(|_| format!("invalid value '{text}' for option '{}'", self.key(name)))
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        text.trim()
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("invalid value '{text}' for option '{}'", self.key(name)))
     }
 
     /// Bounds with the type's own as default; both ends included.
-    fn bounds<T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy>(&self, min: T, max: T) -> Result<(T, T), String> {
-        let (low, high) = (self.parse("min")?.unwrap_or(min), self.parse("max")?.unwrap_or(max));
+    fn bounds<T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy>(
+        &self,
+        min: T,
+        max: T,
+    ) -> Result<(T, T), String> {
+        let (low, high) = (
+            self.parse("min")?.unwrap_or(min),
+            self.parse("max")?.unwrap_or(max),
+        );
         if low > high {
-            return Err(format!("invalid bounds of field '{}': lower bound ({low}) is above upper bound ({high})", self.field));
+            return Err(format!(
+                "invalid bounds of field '{}': lower bound ({low}) is above upper bound ({high})",
+                self.field
+            ));
         }
         Ok((low, high))
     }
@@ -87,9 +132,18 @@ impl Generator {
         let kind = match own.text("kind").map(String::as_str).unwrap_or("random") {
             "random" => random(&own, ty)?,
             "sequence" => sequence(&own, ty)?,
-            other => return Err(format!("unsupported generator kind: '{other}' of option '{}'", own.key("kind"))),
+            other => {
+                return Err(format!(
+                    "unsupported generator kind: '{other}' of option '{}'",
+                    own.key("kind")
+                ));
+            }
         };
-        Ok(Self { ty: ty.clone(), null_rate, kind })
+        Ok(Self {
+            ty: ty.clone(),
+            null_rate,
+            kind,
+        })
     }
 
     /// Rows that a sequence has; `None` for random values.
@@ -102,7 +156,10 @@ impl Generator {
 
     /// The values of the rows numbered `indices`.
     pub fn column(&self, indices: &[u64], now_ms: i64, rng: &dyn Rng) -> ArrayRef {
-        let values: Vec<Scalar> = indices.iter().map(|index| self.value(*index, now_ms, rng)).collect();
+        let values: Vec<Scalar> = indices
+            .iter()
+            .map(|index| self.value(*index, now_ms, rng))
+            .collect();
         scalars_to_array(&self.ty, values.iter())
     }
 
@@ -112,10 +169,16 @@ impl Generator {
         }
         match &self.kind {
             Kind::Sequence { start, .. } => self.number(i128::from(*start) + i128::from(index)),
-            Kind::Integer { min, max } => self.number(i128::from(*min) + below(rng, i128::from(*max) - i128::from(*min) + 1)),
+            Kind::Integer { min, max } => {
+                self.number(i128::from(*min) + below(rng, i128::from(*max) - i128::from(*min) + 1))
+            }
             Kind::Float { min, max } => {
                 let value = min + (max - min) * rng.unit_f64();
-                if self.ty.kind == TypeKind::Float { Scalar::Float(value as f32) } else { Scalar::Double(value) }
+                if self.ty.kind == TypeKind::Float {
+                    Scalar::Float(value as f32)
+                } else {
+                    Scalar::Double(value)
+                }
             }
             Kind::Decimal { min, max } => Scalar::Decimal(min + below(rng, max - min + 1)),
             Kind::Boolean => Scalar::Boolean(rng.next_u64() & 1 == 1),
@@ -123,14 +186,16 @@ impl Generator {
                 let digit = |_| char::from(HEX[rng.below(16) as usize]);
                 Scalar::String((0..varied(*length, *vary, rng)).map(digit).collect())
             }
-            Kind::Bytes { length, vary } => {
-                Scalar::Bytes((0..varied(*length, *vary, rng)).map(|_| rng.next_u64() as u8).collect())
-            }
+            Kind::Bytes { length, vary } => Scalar::Bytes(
+                (0..varied(*length, *vary, rng))
+                    .map(|_| rng.next_u64() as u8)
+                    .collect(),
+            ),
             Kind::Past { max_past_ms } => self.past(now_ms - below(rng, i128::from(*max_past_ms) + 1) as i64),
             Kind::IntervalMonths => Scalar::IntervalYearMonth(rng.below(12_000) as i32),
-            Kind::IntervalMillis { min, max } => {
-                Scalar::IntervalDayTime((i128::from(*min) + below(rng, i128::from(*max) - i128::from(*min) + 1)) as i64)
-            }
+            Kind::IntervalMillis { min, max } => Scalar::IntervalDayTime(
+                (i128::from(*min) + below(rng, i128::from(*max) - i128::from(*min) + 1)) as i64,
+            ),
             Kind::List { element, length } => {
                 Scalar::Array((0..*length).map(|_| element.value(index, now_ms, rng)).collect())
             }
@@ -176,7 +241,11 @@ fn below(rng: &dyn Rng, bound: i128) -> i128 {
 }
 
 fn varied(length: usize, vary: bool, rng: &dyn Rng) -> usize {
-    if vary && length > 0 { 1 + rng.below(length as u64) as usize } else { length }
+    if vary && length > 0 {
+        1 + rng.below(length as u64) as usize
+    } else {
+        length
+    }
 }
 
 fn random(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
@@ -203,24 +272,39 @@ fn random(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
             let unit = 10f64.powi(i32::from(*scale));
             let limit = 10i128.pow(u32::from(*precision)) - 1;
             let unscaled = |v: f64| ((v * unit) as i128).clamp(-limit, limit);
-            Kind::Decimal { min: unscaled(min), max: unscaled(max) }
+            Kind::Decimal {
+                min: unscaled(min),
+                max: unscaled(max),
+            }
         }
-        TypeKind::Char(_) | TypeKind::Varchar(_) | TypeKind::Binary(_) | TypeKind::Varbinary(_) => text(own, ty)?,
+        TypeKind::Char(_) | TypeKind::Varchar(_) | TypeKind::Binary(_) | TypeKind::Varbinary(_) => {
+            text(own, ty)?
+        }
         TypeKind::Date | TypeKind::Time(_) | TypeKind::Timestamp { .. } | TypeKind::TimestampLtz { .. } => {
             let past = own.text("max-past").map(|v| {
-                parse_duration(v).ok_or_else(|| format!("invalid value '{v}' for option '{}'", own.key("max-past")))
+                parse_duration(v)
+                    .ok_or_else(|| format!("invalid value '{v}' for option '{}'", own.key("max-past")))
             });
-            Kind::Past { max_past_ms: past.transpose()?.map_or(0, |d| d.as_millis() as i64) }
+            Kind::Past {
+                max_past_ms: past.transpose()?.map_or(0, |d| d.as_millis() as i64),
+            }
         }
         TypeKind::IntervalYearMonth(_) => Kind::IntervalMonths,
         TypeKind::IntervalDayTime(_) => {
             let (min, max) = own.bounds(0, i64::MAX / 2)?;
             Kind::IntervalMillis { min, max }
         }
-        TypeKind::Array(element) => Kind::List { element: child(own, "element", element)?, length: collection(own)? },
+        TypeKind::Array(element) => Kind::List {
+            element: child(own, "element", element)?,
+            length: collection(own)?,
+        },
         TypeKind::Multiset(element) => Kind::Map {
             key: child(own, "element", element)?,
-            value: Box::new(Generator { ty: LogicalType::INT, null_rate: 0.0, kind: Kind::Integer { min: 1, max: 10 } }),
+            value: Box::new(Generator {
+                ty: LogicalType::INT,
+                null_rate: 0.0,
+                kind: Kind::Integer { min: 1, max: 10 },
+            }),
             length: collection(own)?,
         },
         TypeKind::Map(key, value) => Kind::Map {
@@ -229,10 +313,18 @@ fn random(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
             length: collection(own)?,
         },
         TypeKind::Row(fields) => {
-            let fields: Result<Vec<_>, _> = fields.iter().map(|f| child(own, &f.name, &f.ty).map(|g| *g)).collect();
+            let fields: Result<Vec<_>, _> = fields
+                .iter()
+                .map(|f| child(own, &f.name, &f.ty).map(|g| *g))
+                .collect();
             Kind::Row(fields?)
         }
-        _ => return Err(format!("unsupported type {ty} of field '{}' for connector 'datagen'", own.field)),
+        _ => {
+            return Err(format!(
+                "unsupported type {ty} of field '{}' for connector 'datagen'",
+                own.field
+            ));
+        }
     })
 }
 
@@ -251,7 +343,10 @@ fn collection(own: &FieldOptions<'_>) -> Result<usize, String> {
 
 fn text(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
     let asked: Option<usize> = own.parse("length")?;
-    let vary = own.text("var-len").and_then(|v| parse_boolean(v)).unwrap_or(false);
+    let vary = own
+        .text("var-len")
+        .and_then(|v| parse_boolean(v))
+        .unwrap_or(false);
     let declared = ty.length().unwrap_or(0) as usize;
     let fixed = matches!(ty.kind, TypeKind::Char(_) | TypeKind::Binary(_));
     if fixed && (asked.is_some() || vary) {
@@ -268,9 +363,17 @@ fn text(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
             own.field
         ));
     }
-    let length = asked.unwrap_or(if unbounded { STRING_LENGTH_DEFAULT } else { declared });
+    let length = asked.unwrap_or(if unbounded {
+        STRING_LENGTH_DEFAULT
+    } else {
+        declared
+    });
     let is_binary = ty.is_binary();
-    Ok(if is_binary { Kind::Bytes { length, vary } } else { Kind::Text { length, vary } })
+    Ok(if is_binary {
+        Kind::Bytes { length, vary }
+    } else {
+        Kind::Text { length, vary }
+    })
 }
 
 fn sequence(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
@@ -294,11 +397,19 @@ fn sequence(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
         ));
     }
     let bound = |name: &str| {
-        own.parse(name)?.ok_or_else(|| format!("could not find required property '{}' for sequence generator", own.key(name)))
+        own.parse(name)?.ok_or_else(|| {
+            format!(
+                "could not find required property '{}' for sequence generator",
+                own.key(name)
+            )
+        })
     };
     let (start, end) = (bound("start")?, bound("end")?);
     if start > end {
-        return Err(format!("the start value ({start}) of field '{}' is above its end value ({end})", own.field));
+        return Err(format!(
+            "the start value ({start}) of field '{}' is above its end value ({end})",
+            own.field
+        ));
     }
     Ok(Kind::Sequence { start, end })
 }

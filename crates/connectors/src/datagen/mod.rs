@@ -19,21 +19,45 @@ const POSITION_BLOCK: &str = "position";
 const POSITION_VERSION: u8 = 1;
 
 const OPTIONS: &[OptionDecl] = &[
-    OptionDecl::new("rows-per-second", OptionType::Long, "Rows made in a second, over all instances.")
-        .with_default("10000"),
-    OptionDecl::new("number-of-rows", OptionType::Long, "Rows made in all; without it the table is unbounded."),
+    OptionDecl::new(
+        "rows-per-second",
+        OptionType::Long,
+        "Rows made in a second, over all instances.",
+    )
+    .with_default("10000"),
+    OptionDecl::new(
+        "number-of-rows",
+        OptionType::Long,
+        "Rows made in all; without it the table is unbounded.",
+    ),
     OptionDecl::new("scan.parallelism", OptionType::Int, "Instances of the source."),
     OptionDecl::new("fields.#.kind", OptionType::String, "random or sequence.").with_default("random"),
     OptionDecl::new("fields.#.min", OptionType::String, "Least random value."),
     OptionDecl::new("fields.#.max", OptionType::String, "Greatest random value."),
-    OptionDecl::new("fields.#.max-past", OptionType::Duration, "How far before now random timestamps go.")
-        .with_default("0"),
-    OptionDecl::new("fields.#.length", OptionType::Int, "Length of random strings and collections."),
-    OptionDecl::new("fields.#.var-len", OptionType::Boolean, "Whether strings vary in length up to it.")
-        .with_default("false"),
+    OptionDecl::new(
+        "fields.#.max-past",
+        OptionType::Duration,
+        "How far before now random timestamps go.",
+    )
+    .with_default("0"),
+    OptionDecl::new(
+        "fields.#.length",
+        OptionType::Int,
+        "Length of random strings and collections.",
+    ),
+    OptionDecl::new(
+        "fields.#.var-len",
+        OptionType::Boolean,
+        "Whether strings vary in length up to it.",
+    )
+    .with_default("false"),
     OptionDecl::new("fields.#.null-rate", OptionType::Double, "Share of NULLs.").with_default("0"),
     OptionDecl::new("fields.#.start", OptionType::String, "First value of a sequence."),
-    OptionDecl::new("fields.#.end", OptionType::String, "Last value of a sequence; the table is bounded then."),
+    OptionDecl::new(
+        "fields.#.end",
+        OptionType::String,
+        "Last value of a sequence; the table is bounded then.",
+    ),
 ];
 
 /// The declaration of connector `datagen`.
@@ -48,14 +72,19 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     strict: true,
     bounded: is_bounded,
     validate: |table| {
-        let numbers = |c: &millstream_types::Column| Generator::parse(&c.name, &c.ty, table.options).map(|_| ());
+        let numbers =
+            |c: &millstream_types::Column| Generator::parse(&c.name, &c.ty, table.options).map(|_| ());
         table.physical.columns.iter().try_for_each(numbers)?;
         for key in table.options.keys() {
-            let Some(field) = key.strip_prefix("fields.") else { continue };
+            let Some(field) = key.strip_prefix("fields.") else {
+                continue;
+            };
             // Nested fields are addressed by further dots; the first name decides.
             let known = |c: &millstream_types::Column| field.starts_with(&format!("{}.", c.name));
             if !table.physical.columns.iter().any(known) {
-                return Err(format!("unsupported options found for 'datagen'. unsupported options: {key}"));
+                return Err(format!(
+                    "unsupported options found for 'datagen'. unsupported options: {key}"
+                ));
             }
         }
         Ok(())
@@ -149,19 +178,33 @@ impl Source for Datagen {
     fn poll(&mut self, context: &Context, out: &mut dyn Output) -> Result<SourceStatus, DataflowError> {
         let now = self.clock.now_ms();
         let (start, base) = *self.started.get_or_insert((now, self.emitted));
-        let left = self.rows_max.map_or(u64::MAX, |max| max.saturating_sub(self.emitted));
+        let left = self
+            .rows_max
+            .map_or(u64::MAX, |max| max.saturating_sub(self.emitted));
         if left == 0 {
             return Ok(SourceStatus::Finished);
         }
         let elapsed = u128::from(now.saturating_sub(start).max(0) as u64);
         let due = base + (u128::from(self.rows_per_second) * elapsed / 1000) as u64 + 1;
-        let count = due.saturating_sub(self.emitted).min(left).min(context.batch_rows as u64) as usize;
+        let count = due
+            .saturating_sub(self.emitted)
+            .min(left)
+            .min(context.batch_rows as u64) as usize;
         if count == 0 {
-            let next = (u128::from(self.emitted + 1 - base) * 1000).div_ceil(u128::from(self.rows_per_second));
-            return Ok(SourceStatus::Pending { until_ms: Some(start + next as i64) });
+            let next =
+                (u128::from(self.emitted + 1 - base) * 1000).div_ceil(u128::from(self.rows_per_second));
+            return Ok(SourceStatus::Pending {
+                until_ms: Some(start + next as i64),
+            });
         }
-        let indices: Vec<u64> = (0..count as u64).map(|i| (self.emitted + i) * self.parallelism + self.subtask).collect();
-        let columns = self.generators.iter().map(|g| g.column(&indices, now, &self.rng)).collect();
+        let indices: Vec<u64> = (0..count as u64)
+            .map(|i| (self.emitted + i) * self.parallelism + self.subtask)
+            .collect();
+        let columns = self
+            .generators
+            .iter()
+            .map(|g| g.column(&indices, now, &self.rng))
+            .collect();
         self.emitted += count as u64;
         out.batch(Batch::inserts(columns, count))?;
         Ok(SourceStatus::Ready)
@@ -181,7 +224,9 @@ impl Source for Datagen {
                 "a datagen source cannot be restored with another parallelism; use the parallelism it had before",
             ));
         };
-        let Some([POSITION_VERSION, position @ ..]) = block.get(POSITION_BLOCK) else { return Err(unknown()) };
+        let Some([POSITION_VERSION, position @ ..]) = block.get(POSITION_BLOCK) else {
+            return Err(unknown());
+        };
         self.emitted = u64::from_le_bytes(position.try_into().map_err(|_| unknown())?);
         Ok(())
     }

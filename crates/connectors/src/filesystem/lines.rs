@@ -90,7 +90,10 @@ impl RecordReader {
             ranges.push(record.range);
             self.position = self.chunk_position + record.next as u64;
         }
-        Ok(Some(Records { data: self.chunk.clone(), ranges }))
+        Ok(Some(Records {
+            data: self.chunk.clone(),
+            ranges,
+        }))
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -98,11 +101,18 @@ impl RecordReader {
         if bytes.len() > RECORD_BYTES_MAX {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("the record at byte {} is longer than {RECORD_BYTES_MAX} bytes", self.position),
+                format!(
+                    "the record at byte {} is longer than {RECORD_BYTES_MAX} bytes",
+                    self.position
+                ),
             ));
         }
         self.chunk_position = self.position;
-        let read = self.input.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
+        let read = self
+            .input
+            .by_ref()
+            .take(CHUNK_BYTES as u64)
+            .read_to_end(&mut bytes)?;
         self.ended = read == 0;
         let (records, used) = split(&bytes, self.quote, self.ended);
         self.tail = bytes.split_off(used);
@@ -120,12 +130,18 @@ fn split(data: &[u8], quote: Option<u8>, ended: bool) -> (Vec<Record>, usize) {
             in_quotes = !in_quotes;
         }
         if *byte == b'\n' && !in_quotes {
-            records.push(Record { range: range(data, start, at), next: at + 1 });
+            records.push(Record {
+                range: range(data, start, at),
+                next: at + 1,
+            });
             start = at + 1;
         }
     }
     if ended && start < data.len() {
-        records.push(Record { range: range(data, start, data.len()), next: data.len() });
+        records.push(Record {
+            range: range(data, start, data.len()),
+            next: data.len(),
+        });
         start = data.len();
     }
     (records, start)
@@ -133,6 +149,10 @@ fn split(data: &[u8], quote: Option<u8>, ended: bool) -> (Vec<Record>, usize) {
 
 /// The record without a carriage return at its end.
 fn range(data: &[u8], start: usize, end: usize) -> MessageRange {
-    let end = if end > start && data[end - 1] == b'\r' { end - 1 } else { end };
+    let end = if end > start && data[end - 1] == b'\r' {
+        end - 1
+    } else {
+        end
+    };
     MessageRange::new(start as u32, (end - start) as u32)
 }

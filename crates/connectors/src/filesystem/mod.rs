@@ -25,30 +25,84 @@ const fn duration(key: &'static str, doc: &'static str) -> OptionDecl {
 
 const OPTIONS: &[OptionDecl] = &[
     string("path", "Directory or file; a path or a file: URI.").required(),
-    string("partition.default-name", "Directory name for NULL and empty partition values.")
-        .with_default(DEFAULT_PARTITION),
-    duration("source.monitor-interval", "Looks for new files so often; the table is unbounded then."),
+    string(
+        "partition.default-name",
+        "Directory name for NULL and empty partition values.",
+    )
+    .with_default(DEFAULT_PARTITION),
+    duration(
+        "source.monitor-interval",
+        "Looks for new files so often; the table is unbounded then.",
+    ),
     string("source.report-statistics", "Accepted for Flink's sake."),
-    string("source.path.regex-pattern", "Reads only files whose whole path matches."),
-    OptionDecl::new("sink.rolling-policy.file-size", OptionType::MemorySize, "A file is closed when it has grown to this.")
-        .with_default("128 mb"),
-    duration("sink.rolling-policy.rollover-interval", "A file is closed when it is open so long.").with_default("30 min"),
-    duration("sink.rolling-policy.inactivity-interval", "A file is closed when nothing was written so long.")
-        .with_default("30 min"),
-    duration("sink.rolling-policy.check-interval", "How often the intervals are looked at.").with_default("1 min"),
-    OptionDecl::new("sink.shuffle-by-partition.enable", OptionType::Boolean, "Accepted for Flink's sake.")
-        .with_default("false"),
-    OptionDecl::new("auto-compaction", OptionType::Boolean, "Merging of small files; only false is supported.")
-        .with_default("false"),
-    OptionDecl::new("compaction.file-size", OptionType::MemorySize, "Accepted for Flink's sake."),
+    string(
+        "source.path.regex-pattern",
+        "Reads only files whose whole path matches.",
+    ),
+    OptionDecl::new(
+        "sink.rolling-policy.file-size",
+        OptionType::MemorySize,
+        "A file is closed when it has grown to this.",
+    )
+    .with_default("128 mb"),
+    duration(
+        "sink.rolling-policy.rollover-interval",
+        "A file is closed when it is open so long.",
+    )
+    .with_default("30 min"),
+    duration(
+        "sink.rolling-policy.inactivity-interval",
+        "A file is closed when nothing was written so long.",
+    )
+    .with_default("30 min"),
+    duration(
+        "sink.rolling-policy.check-interval",
+        "How often the intervals are looked at.",
+    )
+    .with_default("1 min"),
+    OptionDecl::new(
+        "sink.shuffle-by-partition.enable",
+        OptionType::Boolean,
+        "Accepted for Flink's sake.",
+    )
+    .with_default("false"),
+    OptionDecl::new(
+        "auto-compaction",
+        OptionType::Boolean,
+        "Merging of small files; only false is supported.",
+    )
+    .with_default("false"),
+    OptionDecl::new(
+        "compaction.file-size",
+        OptionType::MemorySize,
+        "Accepted for Flink's sake.",
+    ),
     OptionDecl::new("sink.parallelism", OptionType::Int, "Instances of the sink."),
-    OptionDecl::new("sink.partition-commit.trigger", OptionType::Enum(&["process-time", "partition-time"]),
-        "When a partition is announced; only process-time is supported.").with_default("process-time"),
-    duration("sink.partition-commit.delay", "How long after a partition's files became final it is announced.")
-        .with_default("0 s"),
-    string("sink.partition-commit.watermark-time-zone", "Accepted for Flink's sake.").with_default("UTC"),
-    string("sink.partition-commit.policy.kind", "How a partition is announced: success-file, or nothing."),
-    string("sink.partition-commit.success-file.name", "Name of the success file.").with_default("_SUCCESS"),
+    OptionDecl::new(
+        "sink.partition-commit.trigger",
+        OptionType::Enum(&["process-time", "partition-time"]),
+        "When a partition is announced; only process-time is supported.",
+    )
+    .with_default("process-time"),
+    duration(
+        "sink.partition-commit.delay",
+        "How long after a partition's files became final it is announced.",
+    )
+    .with_default("0 s"),
+    string(
+        "sink.partition-commit.watermark-time-zone",
+        "Accepted for Flink's sake.",
+    )
+    .with_default("UTC"),
+    string(
+        "sink.partition-commit.policy.kind",
+        "How a partition is announced: success-file, or nothing.",
+    ),
+    string(
+        "sink.partition-commit.success-file.name",
+        "Name of the success file.",
+    )
+    .with_default("_SUCCESS"),
     string("partition.time-extractor.*", "Accepted for Flink's sake."),
 ];
 
@@ -69,7 +123,12 @@ const METADATA: &[MetadataDecl] = &[
         writable: false,
         doc: "Last part of the path.",
     },
-    MetadataDecl { key: "file.size", ty: || not_null(TypeKind::BigInt), writable: false, doc: "Size in bytes." },
+    MetadataDecl {
+        key: "file.size",
+        ty: || not_null(TypeKind::BigInt),
+        writable: false,
+        doc: "Size in bytes.",
+    },
     MetadataDecl {
         key: "file.modification-time",
         ty: || LogicalType::timestamp_ltz(3).with_nullable(false),
@@ -91,9 +150,9 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     bounded: |options| !options.contains_key("source.monitor-interval"),
     validate: |table| {
         let refuse = |key: &str, only: &str| match table.options.get(key) {
-            Some(value) if !value.eq_ignore_ascii_case(only) => {
-                Err(format!("not supported yet: '{key}' = '{value}' of connector 'filesystem'; use '{only}'"))
-            }
+            Some(value) if !value.eq_ignore_ascii_case(only) => Err(format!(
+                "not supported yet: '{key}' = '{value}' of connector 'filesystem'; use '{only}'"
+            )),
             _ => Ok(()),
         };
         refuse("auto-compaction", "false")?;

@@ -1,8 +1,8 @@
 //! Hive-style partition directories: `key=value/…`, with escaping of characters that paths or Hive treat specially.
 
-use arrow_array::{Array, ArrayRef};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Date32Type;
+use arrow_array::{Array, ArrayRef};
 use millstream_functions::display::{Printer, Style};
 use millstream_types::{LogicalType, Scalar, TypeKind};
 
@@ -39,7 +39,12 @@ pub fn unescape(text: &str) -> String {
 }
 
 /// Text of a partition value, before escaping: dates as days since the epoch, timestamps in ISO form. `None` for NULL.
-pub fn value_text(ty: &LogicalType, column: &ArrayRef, row: usize, zone: &jiff::tz::TimeZone) -> Option<String> {
+pub fn value_text(
+    ty: &LogicalType,
+    column: &ArrayRef,
+    row: usize,
+    zone: &jiff::tz::TimeZone,
+) -> Option<String> {
     if column.is_null(row) {
         return None;
     }

@@ -65,23 +65,38 @@ impl FileSinkFactory {
     pub fn new(spec: SinkSpec, context: &ConnectorContext) -> Result<Self, DataflowError> {
         let input = |message: String| DataflowError::new(ErrorKind::Input, message);
         let table = &spec.table;
-        let path = table.options.get("path").ok_or_else(|| input("option 'path' is missing".to_owned()))?;
+        let path = table
+            .options
+            .get("path")
+            .ok_or_else(|| input("option 'path' is missing".to_owned()))?;
         let format = rows::format_of(table, "format", "")?;
         let columns = table.physical.project(&spec.columns);
         let is_partition = |name: &String| table.partition_keys.contains(name);
-        let line_columns: Vec<usize> = (0..columns.len()).filter(|i| !is_partition(&columns.columns[*i].name)).collect();
+        let line_columns: Vec<usize> = (0..columns.len())
+            .filter(|i| !is_partition(&columns.columns[*i].name))
+            .collect();
         let in_lines = columns.project(&line_columns);
         rows::encoder(&format, &in_lines)?;
-        let success = table.options.get("sink.partition-commit.policy.kind").map(String::as_str) == Some("success-file");
+        let success = table
+            .options
+            .get("sink.partition-commit.policy.kind")
+            .map(String::as_str)
+            == Some("success-file");
         let success_name = table.options.get("sink.partition-commit.success-file.name");
         let shared = Shared {
             root: PathBuf::from(local_path(path).map_err(input)?),
             partitions: partition_columns(&spec, &columns)?,
             in_lines,
             line_columns,
-            default_name: table.options.get("partition.default-name").map_or(DEFAULT_PARTITION, String::as_str).to_owned(),
-            file_bytes_max: rows::memory_size(table, "sink.rolling-policy.file-size")?.unwrap_or(FILE_BYTES_DEFAULT),
-            rollover_ms: rows::duration_ms(table, "sink.rolling-policy.rollover-interval")?.unwrap_or(INTERVAL_MS_DEFAULT),
+            default_name: table
+                .options
+                .get("partition.default-name")
+                .map_or(DEFAULT_PARTITION, String::as_str)
+                .to_owned(),
+            file_bytes_max: rows::memory_size(table, "sink.rolling-policy.file-size")?
+                .unwrap_or(FILE_BYTES_DEFAULT),
+            rollover_ms: rows::duration_ms(table, "sink.rolling-policy.rollover-interval")?
+                .unwrap_or(INTERVAL_MS_DEFAULT),
             inactivity_ms: rows::duration_ms(table, "sink.rolling-policy.inactivity-interval")?
                 .unwrap_or(INTERVAL_MS_DEFAULT),
             success_file: success.then(|| success_name.map_or("_SUCCESS", String::as_str).to_owned()),
@@ -92,7 +107,10 @@ impl FileSinkFactory {
         let parallelism_max = rows::parsed(table, "sink.parallelism", "a number of instances")?;
         // Replacing what is there needs one instance that knows all new files.
         let parallelism_max = if spec.overwrite { Some(1) } else { parallelism_max };
-        Ok(Self { shared: Arc::new(shared), parallelism_max })
+        Ok(Self {
+            shared: Arc::new(shared),
+            parallelism_max,
+        })
     }
 }
 
@@ -106,10 +124,17 @@ fn partition_columns(spec: &SinkSpec, columns: &Schema) -> Result<Vec<PartitionC
             (None, None) => PartitionValue::Fixed(Scalar::Null),
         };
         let Some(physical) = physical else {
-            let message = format!("partition column '{name}' of table '{}' is not a column", spec.table.identifier);
+            let message = format!(
+                "partition column '{name}' of table '{}' is not a column",
+                spec.table.identifier
+            );
             return Err(DataflowError::new(ErrorKind::Input, message));
         };
-        Ok(PartitionColumn { name: name.clone(), ty: spec.table.physical.columns[physical].ty.clone(), from })
+        Ok(PartitionColumn {
+            name: name.clone(),
+            ty: spec.table.physical.columns[physical].ty.clone(),
+            from,
+        })
     };
     spec.table.partition_keys.iter().map(column).collect()
 }
@@ -118,11 +143,22 @@ impl SinkFactory for FileSinkFactory {
     fn create(&self, context: &Context) -> Result<Box<dyn Sink>, DataflowError> {
         let shared = Arc::clone(&self.shared);
         let encoder = rows::encoder(&shared.format, &shared.in_lines)?;
-        let id = format!("{:016x}{:016x}", shared.context.rng.next_u64(), shared.context.rng.next_u64());
+        let id = format!(
+            "{:016x}{:016x}",
+            shared.context.rng.next_u64(),
+            shared.context.rng.next_u64()
+        );
         Ok(Box::new(FileSink {
             encoder,
             encoded: Encoded::default(),
-            id: format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..32]),
+            id: format!(
+                "{}-{}-{}-{}-{}",
+                &id[..8],
+                &id[8..12],
+                &id[12..16],
+                &id[16..20],
+                &id[20..32]
+            ),
             subtask: context.subtask,
             counter: 0,
             open: BTreeMap::new(),
@@ -176,7 +212,10 @@ struct FileSink {
 }
 
 fn failed(action: &str, path: &Path, error: &std::io::Error) -> DataflowError {
-    DataflowError::new(ErrorKind::Environment, format!("cannot {action} '{}': {error}", path.display()))
+    DataflowError::new(
+        ErrorKind::Environment,
+        format!("cannot {action} '{}': {error}", path.display()),
+    )
 }
 
 impl FileSink {
@@ -187,9 +226,12 @@ impl FileSink {
             let mut directory = String::new();
             for column in &self.shared.partitions {
                 let text = match &column.from {
-                    PartitionValue::Column(index) => {
-                        partition::value_text(&column.ty, &batch.columns[*index], row, &self.shared.context.zone)
-                    }
+                    PartitionValue::Column(index) => partition::value_text(
+                        &column.ty,
+                        &batch.columns[*index],
+                        row,
+                        &self.shared.context.zone,
+                    ),
                     PartitionValue::Fixed(value) => {
                         let array = value.to_array(&column.ty, 1);
                         partition::value_text(&column.ty, &array, 0, &self.shared.context.zone)
@@ -214,12 +256,16 @@ impl FileSink {
     fn write_to(&mut self, directory: &str, batch: &Batch, now_ms: i64) -> Result<(), DataflowError> {
         let lines = batch.project(&self.shared.line_columns);
         self.encoded.clear();
-        self.encoder.encode(&lines, &mut self.encoded).map_err(|e| DataflowError::data(e.to_string()))?;
+        self.encoder
+            .encode(&lines, &mut self.encoded)
+            .map_err(|e| DataflowError::data(e.to_string()))?;
         if !self.open.contains_key(directory) {
             let file = self.create(directory, now_ms)?;
             self.open.insert(directory.to_owned(), file);
         }
-        let Some(file) = self.open.get_mut(directory) else { return Ok(()) };
+        let Some(file) = self.open.get_mut(directory) else {
+            return Ok(());
+        };
         for message in self.encoded.messages() {
             let line = message.unwrap_or_default();
             file.writer
@@ -241,22 +287,43 @@ impl FileSink {
         let name = format!("part-{}-{}-{}", self.id, self.subtask, self.counter);
         self.counter += 1;
         let hidden = parent.join(format!(".{name}.inprogress"));
-        let file = OpenOptions::new().create_new(true).write(true).open(&hidden).map_err(|e| failed("create", &hidden, &e))?;
+        let file = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .open(&hidden)
+            .map_err(|e| failed("create", &hidden, &e))?;
         let writer = BufWriter::with_capacity(256 << 10, file);
-        Ok(OpenFile { hidden, visible: parent.join(name), writer, bytes: 0, opened_ms: now_ms, written_ms: now_ms })
+        Ok(OpenFile {
+            hidden,
+            visible: parent.join(name),
+            writer,
+            bytes: 0,
+            opened_ms: now_ms,
+            written_ms: now_ms,
+        })
     }
 
     fn close_file(&mut self, directory: &str) -> Result<(), DataflowError> {
-        let Some(mut file) = self.open.remove(directory) else { return Ok(()) };
-        let done = file.writer.flush().and_then(|()| file.writer.get_ref().sync_all());
+        let Some(mut file) = self.open.remove(directory) else {
+            return Ok(());
+        };
+        let done = file
+            .writer
+            .flush()
+            .and_then(|()| file.writer.get_ref().sync_all());
         done.map_err(|e| failed("sync", &file.hidden, &e))?;
-        self.closed.push(Closed { hidden: file.hidden, visible: file.visible });
+        self.closed.push(Closed {
+            hidden: file.hidden,
+            visible: file.visible,
+        });
         Ok(())
     }
 
     fn close_all(&mut self) -> Result<(), DataflowError> {
         let directories: Vec<String> = self.open.keys().cloned().collect();
-        directories.iter().try_for_each(|directory| self.close_file(directory))
+        directories
+            .iter()
+            .try_for_each(|directory| self.close_file(directory))
     }
 
     /// Makes closed files visible; a file that is visible already was renamed before a restart.
@@ -266,11 +333,15 @@ impl FileSink {
         }
         for file in files {
             if file.hidden.exists() {
-                std::fs::rename(&file.hidden, &file.visible).map_err(|e| failed("rename", &file.hidden, &e))?;
+                std::fs::rename(&file.hidden, &file.visible)
+                    .map_err(|e| failed("rename", &file.hidden, &e))?;
             } else if !file.visible.exists() {
                 return Err(DataflowError::new(
                     ErrorKind::Environment,
-                    format!("file '{}' of a checkpoint is gone; was it removed by hand?", file.hidden.display()),
+                    format!(
+                        "file '{}' of a checkpoint is gone; was it removed by hand?",
+                        file.hidden.display()
+                    ),
                 ));
             }
             self.announce(file)?;
@@ -279,9 +350,13 @@ impl FileSink {
     }
 
     fn announce(&self, file: &Closed) -> Result<(), DataflowError> {
-        let (Some(name), Some(parent)) = (&self.shared.success_file, file.visible.parent()) else { return Ok(()) };
+        let (Some(name), Some(parent)) = (&self.shared.success_file, file.visible.parent()) else {
+            return Ok(());
+        };
         let path = parent.join(name);
-        File::create(&path).map(|_| ()).map_err(|e| failed("create", &path, &e))
+        File::create(&path)
+            .map(|_| ())
+            .map_err(|e| failed("create", &path, &e))
     }
 
     /// INSERT OVERWRITE: removes what stood in the directories that get files; an unpartitioned table is emptied.
@@ -293,7 +368,9 @@ impl FileSink {
         directories.sort();
         directories.dedup();
         for directory in directories {
-            let Ok(entries) = std::fs::read_dir(directory) else { continue };
+            let Ok(entries) = std::fs::read_dir(directory) else {
+                continue;
+            };
             for entry in entries.flatten() {
                 let path = entry.path();
                 let hidden = entry.file_name().to_string_lossy().starts_with('.');
@@ -306,11 +383,22 @@ impl FileSink {
     }
 
     fn state(&mut self, closed: Vec<Closed>) -> Result<StateBlocks, DataflowError> {
-        let mut state = State { closed, open: Vec::new() };
+        let mut state = State {
+            closed,
+            open: Vec::new(),
+        };
         for (directory, file) in &mut self.open {
-            let done = file.writer.flush().and_then(|()| file.writer.get_ref().sync_data());
+            let done = file
+                .writer
+                .flush()
+                .and_then(|()| file.writer.get_ref().sync_data());
             done.map_err(|e| failed("sync", &file.hidden, &e))?;
-            state.open.push((directory.clone(), file.hidden.clone(), file.visible.clone(), file.bytes));
+            state.open.push((
+                directory.clone(),
+                file.hidden.clone(),
+                file.visible.clone(),
+                file.bytes,
+            ));
         }
         let mut bytes = vec![STATE_VERSION];
         serde_json::to_writer(&mut bytes, &state).map_err(|e| DataflowError::internal(e.to_string()))?;
@@ -320,12 +408,26 @@ impl FileSink {
     fn reopen(&mut self, state: State, now_ms: i64) -> Result<(), DataflowError> {
         self.publish(&state.closed)?;
         for (directory, hidden, visible, length) in state.open {
-            let file = OpenOptions::new().write(true).open(&hidden).map_err(|e| failed("open", &hidden, &e))?;
-            file.set_len(length).map_err(|e| failed("truncate", &hidden, &e))?;
+            let file = OpenOptions::new()
+                .write(true)
+                .open(&hidden)
+                .map_err(|e| failed("open", &hidden, &e))?;
+            file.set_len(length)
+                .map_err(|e| failed("truncate", &hidden, &e))?;
             drop(file);
-            let file = OpenOptions::new().append(true).open(&hidden).map_err(|e| failed("open", &hidden, &e))?;
+            let file = OpenOptions::new()
+                .append(true)
+                .open(&hidden)
+                .map_err(|e| failed("open", &hidden, &e))?;
             let writer = BufWriter::with_capacity(256 << 10, file);
-            let open = OpenFile { hidden, visible, writer, bytes: length, opened_ms: now_ms, written_ms: now_ms };
+            let open = OpenFile {
+                hidden,
+                visible,
+                writer,
+                bytes: length,
+                opened_ms: now_ms,
+                written_ms: now_ms,
+            };
             self.open.insert(directory, open);
         }
         Ok(())
@@ -337,7 +439,8 @@ impl Sink for FileSink {
         if !self.shared.context.batch {
             return Ok(());
         }
-        std::fs::create_dir_all(&self.shared.root).map_err(|e| failed("create directory", &self.shared.root, &e))
+        std::fs::create_dir_all(&self.shared.root)
+            .map_err(|e| failed("create directory", &self.shared.root, &e))
     }
 
     fn write(&mut self, batch: Batch, context: &Context) -> Result<(), DataflowError> {
@@ -352,7 +455,9 @@ impl Sink for FileSink {
     }
 
     fn next_timer(&self) -> Option<i64> {
-        let due = |f: &OpenFile| (f.opened_ms + self.shared.rollover_ms).min(f.written_ms + self.shared.inactivity_ms);
+        let due = |f: &OpenFile| {
+            (f.opened_ms + self.shared.rollover_ms).min(f.written_ms + self.shared.inactivity_ms)
+        };
         self.open.values().map(due).min()
     }
 
@@ -361,8 +466,15 @@ impl Sink for FileSink {
             context.now_ms >= f.opened_ms + self.shared.rollover_ms
                 || context.now_ms >= f.written_ms + self.shared.inactivity_ms
         };
-        let directories: Vec<String> = self.open.iter().filter(|(_, f)| aged(f)).map(|(d, _)| d.clone()).collect();
-        directories.iter().try_for_each(|directory| self.close_file(directory))
+        let directories: Vec<String> = self
+            .open
+            .iter()
+            .filter(|(_, f)| aged(f))
+            .map(|(d, _)| d.clone())
+            .collect();
+        directories
+            .iter()
+            .try_for_each(|directory| self.close_file(directory))
     }
 
     fn prepare(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<(), DataflowError> {
@@ -374,7 +486,9 @@ impl Sink for FileSink {
     fn prepared(&mut self, _: CheckpointId, _: &Context) -> Result<Option<SinkCommit>, DataflowError> {
         // Files of earlier checkpoints that are not committed yet belong to this one, too.
         let waiting = self.prepared.values().flatten().cloned().collect();
-        Ok(Some(SinkCommit { state: self.state(waiting)? }))
+        Ok(Some(SinkCommit {
+            state: self.state(waiting)?,
+        }))
     }
 
     fn commit(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
@@ -394,9 +508,12 @@ impl Sink for FileSink {
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
         for block in &blocks {
             let Some([STATE_VERSION, json @ ..]) = block.get(STATE_BLOCK) else {
-                return Err(DataflowError::internal("the state of a file sink has an unknown version"));
+                return Err(DataflowError::internal(
+                    "the state of a file sink has an unknown version",
+                ));
             };
-            let state: State = serde_json::from_slice(json).map_err(|e| DataflowError::internal(e.to_string()))?;
+            let state: State =
+                serde_json::from_slice(json).map_err(|e| DataflowError::internal(e.to_string()))?;
             self.reopen(state, context.now_ms)?;
         }
         Ok(())
@@ -407,7 +524,10 @@ impl Sink for FileSink {
     }
 
     fn finished(&mut self, _: &Context) -> Result<bool, DataflowError> {
-        let mut files: Vec<Closed> = std::mem::take(&mut self.prepared).into_values().flatten().collect();
+        let mut files: Vec<Closed> = std::mem::take(&mut self.prepared)
+            .into_values()
+            .flatten()
+            .collect();
         files.append(&mut self.closed);
         self.publish(&files)?;
         Ok(true)

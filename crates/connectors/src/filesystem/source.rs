@@ -44,7 +44,11 @@ struct Shared {
 impl FileSourceFactory {
     pub fn new(spec: ScanSpec, context: &ConnectorContext) -> Result<Self, DataflowError> {
         let input = |message: String| DataflowError::new(ErrorKind::Input, message);
-        let path = spec.table.options.get("path").ok_or_else(|| input("option 'path' is missing".to_owned()))?;
+        let path = spec
+            .table
+            .options
+            .get("path")
+            .ok_or_else(|| input("option 'path' is missing".to_owned()))?;
         let root = PathBuf::from(local_path(path).map_err(input)?);
         let format = rows::format_of(&spec.table, "format", "")?;
         let in_file = |name: &str| !spec.table.partition_keys.iter().any(|k| k == name);
@@ -61,11 +65,25 @@ impl FileSourceFactory {
             ),
         };
         let monitor_ms = rows::duration_ms(&spec.table, "source.monitor-interval")?;
-        let default_name =
-            spec.table.options.get("partition.default-name").map_or(DEFAULT_PARTITION, String::as_str).to_owned();
+        let default_name = spec
+            .table
+            .options
+            .get("partition.default-name")
+            .map_or(DEFAULT_PARTITION, String::as_str)
+            .to_owned();
         let quote = csv_quote(&format);
         let clock = Arc::clone(&context.clock);
-        let shared = Shared { spec, root, format, in_lines, decoded, default_name, pattern, quote, clock };
+        let shared = Shared {
+            spec,
+            root,
+            format,
+            in_lines,
+            decoded,
+            default_name,
+            pattern,
+            quote,
+            clock,
+        };
         if monitor_ms.is_none() && !shared.root.exists() {
             return Err(input(format!(
                 "path '{}' of table '{}' does not exist",
@@ -73,15 +91,26 @@ impl FileSourceFactory {
                 shared.spec.table.identifier
             )));
         }
-        Ok(Self { shared: Arc::new(shared), monitor_ms })
+        Ok(Self {
+            shared: Arc::new(shared),
+            monitor_ms,
+        })
     }
 }
 
 fn csv_quote(format: &(String, millstream_types::Options)) -> Option<u8> {
-    if format.0 != "csv" || format.1.get("disable-quote-character").is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+    if format.0 != "csv"
+        || format
+            .1
+            .get("disable-quote-character")
+            .is_some_and(|v| v.eq_ignore_ascii_case("true"))
+    {
         return None;
     }
-    format.1.get("quote-character").map_or(Some(b'"'), |q| q.bytes().next())
+    format
+        .1
+        .get("quote-character")
+        .map_or(Some(b'"'), |q| q.bytes().next())
 }
 
 impl SourceFactory for FileSourceFactory {
@@ -159,12 +188,21 @@ impl FileSource {
     }
 
     fn open_next(&mut self) -> Result<bool, DataflowError> {
-        let Some(path) = self.queue.pop_front() else { return Ok(false) };
+        let Some(path) = self.queue.pop_front() else {
+            return Ok(false);
+        };
         let position = self.restored.remove(&path).unwrap_or(0);
-        let failed = |e: std::io::Error| DataflowError::new(ErrorKind::Environment, format!("cannot read '{path}': {e}"));
+        let failed = |e: std::io::Error| {
+            DataflowError::new(ErrorKind::Environment, format!("cannot read '{path}': {e}"))
+        };
         let reader = RecordReader::open(Path::new(&path), position, self.shared.quote).map_err(failed)?;
         let constants = self.constants(&path)?;
-        self.current = Some(OpenFile { path, reader, constants, line: 0 });
+        self.current = Some(OpenFile {
+            path,
+            reader,
+            constants,
+            line: 0,
+        });
         Ok(true)
     }
 
@@ -182,8 +220,11 @@ impl FileSource {
             }
             let value = match parts.get(column.name.as_str()) {
                 None => Scalar::Null,
-                Some(text) => partition::parse_value(&column.ty, text, &shared.default_name)
-                    .map_err(|e| DataflowError::data(format!("{e} (column '{}', file '{path}')", column.name)))?,
+                Some(text) => {
+                    partition::parse_value(&column.ty, text, &shared.default_name).map_err(|e| {
+                        DataflowError::data(format!("{e} (column '{}', file '{path}')", column.name))
+                    })?
+                }
             };
             constants.push(Some(value));
         }
@@ -194,9 +235,14 @@ impl FileSource {
     }
 
     fn emit_some(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
-        let Some(file) = &mut self.current else { return Ok(()) };
+        let Some(file) = &mut self.current else {
+            return Ok(());
+        };
         let failed = |e: std::io::Error| {
-            DataflowError::new(ErrorKind::Environment, format!("cannot read '{}': {e}", file.path))
+            DataflowError::new(
+                ErrorKind::Environment,
+                format!("cannot read '{}': {e}", file.path),
+            )
         };
         let Some(records) = file.reader.read(context.batch_rows).map_err(failed)? else {
             self.finished.insert(file.path.clone());
@@ -204,7 +250,12 @@ impl FileSource {
             return Ok(());
         };
         let decoded = self.decoder.decode(&records.data, &records.ranges).map_err(|e| {
-            DataflowError::data(format!("{} (file '{}', line {})", e.reason, file.path, file.line + e.message as u64 + 1))
+            DataflowError::data(format!(
+                "{} (file '{}', line {})",
+                e.reason,
+                file.path,
+                file.line + e.message as u64 + 1
+            ))
         })?;
         file.line += records.ranges.len() as u64;
         let types = self.shared.spec.output_types();
@@ -218,12 +269,20 @@ impl FileSource {
                 None => physical.next(),
             })
             .collect();
-        let mut batch = Batch { columns, kinds: decoded.kinds.map(Into::into), rows: decoded.rows };
+        let mut batch = Batch {
+            columns,
+            kinds: decoded.kinds.map(Into::into),
+            rows: decoded.rows,
+        };
         if let Some(limit) = self.shared.spec.limit {
             batch = batch.slice(0, batch.rows.min(limit.saturating_sub(self.emitted) as usize));
         }
         self.emitted += batch.rows as u64;
-        if batch.is_empty() { Ok(()) } else { out.batch(batch) }
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            out.batch(batch)
+        }
     }
 }
 
@@ -247,12 +306,17 @@ impl Source for FileSource {
         }
         match self.monitor_ms {
             None => Ok(SourceStatus::Finished),
-            Some(_) => Ok(SourceStatus::Pending { until_ms: Some(self.next_look_ms) }),
+            Some(_) => Ok(SourceStatus::Pending {
+                until_ms: Some(self.next_look_ms),
+            }),
         }
     }
 
     fn snapshot(&mut self) -> Result<StateBlocks, DataflowError> {
-        let mut positions = Positions { finished: self.finished.clone(), partly: self.restored.clone() };
+        let mut positions = Positions {
+            finished: self.finished.clone(),
+            partly: self.restored.clone(),
+        };
         if let Some(file) = &self.current {
             positions.partly.insert(file.path.clone(), file.reader.position());
         }
@@ -264,7 +328,9 @@ impl Source for FileSource {
     fn restore(&mut self, blocks: Vec<StateBlocks>, _: &Context) -> Result<(), DataflowError> {
         for block in &blocks {
             let Some([POSITIONS_VERSION, json @ ..]) = block.get(POSITIONS_BLOCK) else {
-                return Err(DataflowError::internal("the state of a file source has an unknown version"));
+                return Err(DataflowError::internal(
+                    "the state of a file source has an unknown version",
+                ));
             };
             let positions: Positions =
                 serde_json::from_slice(json).map_err(|e| DataflowError::internal(e.to_string()))?;
@@ -298,20 +364,30 @@ fn list(path: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
 
 /// FNV-1a: which instance reads a file must not depend on the process.
 fn stable_hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 fn file_metadata(key: &str, path: &str) -> Result<Scalar, DataflowError> {
-    let failed = |e: std::io::Error| DataflowError::new(ErrorKind::Environment, format!("cannot read '{path}': {e}"));
+    let failed =
+        |e: std::io::Error| DataflowError::new(ErrorKind::Environment, format!("cannot read '{path}': {e}"));
     Ok(match key {
         "file.path" => Scalar::String(path.to_owned()),
         "file.name" => Scalar::String(path.rsplit('/').next().unwrap_or(path).to_owned()),
         "file.size" => Scalar::BigInt(std::fs::metadata(path).map_err(failed)?.len() as i64),
         "file.modification-time" => {
-            let modified = std::fs::metadata(path).and_then(|m| m.modified()).map_err(failed)?;
+            let modified = std::fs::metadata(path)
+                .and_then(|m| m.modified())
+                .map_err(failed)?;
             let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
             Scalar::Timestamp(since.as_millis() as i128 * 1_000_000)
         }
-        other => return Err(DataflowError::new(ErrorKind::Input, format!("unknown metadata key '{other}'"))),
+        other => {
+            return Err(DataflowError::new(
+                ErrorKind::Input,
+                format!("unknown metadata key '{other}'"),
+            ));
+        }
     })
 }

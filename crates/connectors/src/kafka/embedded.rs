@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millstream_broker::{BrokerHandle, Endpoint, Reply as BrokerReply, RequestContext};
-use millstream_kafka_client::transport::{BoxFuture, Call, Node, NodeVersions, Reply, Target, Transport};
 use millstream_kafka_client::TransportError;
-use millstream_kafka_wire::messages::produce::ProduceResponse;
+use millstream_kafka_client::transport::{BoxFuture, Call, Node, NodeVersions, Reply, Target, Transport};
 use millstream_kafka_wire::Response;
+use millstream_kafka_wire::messages::produce::ProduceResponse;
 use tokio::sync::oneshot;
 
 /// The features that the broker inside has switched on.
@@ -26,8 +26,10 @@ pub struct EmbeddedTransport {
 impl EmbeddedTransport {
     /// `endpoint` is what the broker tells clients as its address.
     pub fn new(broker: BrokerHandle, client_id: &str, endpoint: Endpoint) -> Self {
-        let features: BTreeMap<String, i16> =
-            FINALIZED_FEATURES.iter().map(|(name, level)| ((*name).to_owned(), *level)).collect();
+        let features: BTreeMap<String, i16> = FINALIZED_FEATURES
+            .iter()
+            .map(|(name, level)| ((*name).to_owned(), *level))
+            .collect();
         Self {
             broker,
             context: RequestContext::internal(client_id, endpoint),
@@ -41,21 +43,35 @@ impl Transport for EmbeddedTransport {
         let api = call.request.api_key();
         let Some(version) = self.versions.choose(api, call.version_min, call.version_max) else {
             let (address, min, max) = (ADDRESS.to_owned(), call.version_min, call.version_max);
-            return Box::pin(async move { Err(TransportError::UnsupportedApi { api, address, min, max }) });
+            return Box::pin(async move {
+                Err(TransportError::UnsupportedApi {
+                    api,
+                    address,
+                    min,
+                    max,
+                })
+            });
         };
         let (done, reply) = oneshot::channel();
         // Handed over now and not when the future is polled: requests reach the broker in the order of the calls.
-        let submitted =
-            self.broker.submit(self.context.clone(), version, call.request, move |reply| _ = done.send(reply));
+        let submitted = self
+            .broker
+            .submit(self.context.clone(), version, call.request, move |reply| {
+                _ = done.send(reply)
+            });
         Box::pin(async move {
             if submitted.is_err() {
                 return Err(stopped());
             }
             match reply.await {
-                Ok(BrokerReply::Response(response)) => Ok(Reply { version, response: *response }),
-                Ok(BrokerReply::Silent) => {
-                    Ok(Reply { version, response: Response::from(ProduceResponse::default()) })
-                }
+                Ok(BrokerReply::Response(response)) => Ok(Reply {
+                    version,
+                    response: *response,
+                }),
+                Ok(BrokerReply::Silent) => Ok(Reply {
+                    version,
+                    response: Response::from(ProduceResponse::default()),
+                }),
                 Ok(BrokerReply::Close) | Err(_) => Err(stopped()),
             }
         })
@@ -70,5 +86,8 @@ impl Transport for EmbeddedTransport {
 }
 
 fn stopped() -> TransportError {
-    TransportError::Disconnected { address: ADDRESS.to_owned(), reason: "it has stopped".to_owned() }
+    TransportError::Disconnected {
+        address: ADDRESS.to_owned(),
+        reason: "it has stopped".to_owned(),
+    }
 }

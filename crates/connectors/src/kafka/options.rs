@@ -6,62 +6,193 @@ use std::collections::BTreeMap;
 
 use millstream_types::options::parse_duration;
 use millstream_types::{
-    ChangelogMode, ConnectorDecl, FormatUse, LogicalType, MetadataDecl, OptionDecl, OptionType, Options, Schema,
-    TableDefinition, TypeKind,
+    ChangelogMode, ConnectorDecl, FormatUse, LogicalType, MetadataDecl, OptionDecl, OptionType, Options,
+    Schema, TableDefinition, TypeKind,
 };
 
 const fn option(key: &'static str, ty: OptionType, doc: &'static str) -> OptionDecl {
     OptionDecl::new(key, ty, doc)
 }
 
-const STARTUP_MODES: &[&str] =
-    &["earliest-offset", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
-const BOUNDED_MODES: &[&str] = &["unbounded", "latest-offset", "group-offsets", "timestamp", "specific-offsets"];
+const STARTUP_MODES: &[&str] = &[
+    "earliest-offset",
+    "latest-offset",
+    "group-offsets",
+    "timestamp",
+    "specific-offsets",
+];
+const BOUNDED_MODES: &[&str] = &[
+    "unbounded",
+    "latest-offset",
+    "group-offsets",
+    "timestamp",
+    "specific-offsets",
+];
 
 const OPTIONS: &[OptionDecl] = &[
-    option("topic", OptionType::List, "Topics to read, or the topic to write; several are separated by ';'."),
-    option("topic-pattern", OptionType::String, "A regular expression; topics whose whole name matches are read."),
-    option("properties.*", OptionType::String, "Client properties; properties.bootstrap.servers names the cluster. Without it the broker inside is used."),
+    option(
+        "topic",
+        OptionType::List,
+        "Topics to read, or the topic to write; several are separated by ';'.",
+    ),
+    option(
+        "topic-pattern",
+        OptionType::String,
+        "A regular expression; topics whose whole name matches are read.",
+    ),
+    option(
+        "properties.*",
+        OptionType::String,
+        "Client properties; properties.bootstrap.servers names the cluster. Without it the broker inside is used.",
+    ),
     option("format", OptionType::String, "Format of the value."),
-    option("value.format", OptionType::String, "Format of the value, when the key has one too."),
+    option(
+        "value.format",
+        OptionType::String,
+        "Format of the value, when the key has one too.",
+    ),
     option("key.format", OptionType::String, "Format of the key."),
-    option("key.fields", OptionType::List, "Columns that make up the key, separated by ';'.").with_default(""),
-    option("key.fields-prefix", OptionType::String, "Prefix of key columns that the key itself lacks.").with_default(""),
-    option("value.fields-include", OptionType::Enum(&["ALL", "EXCEPT_KEY"]), "Whether key columns are in the value too.")
-        .with_default("ALL"),
-    option("scan.startup.mode", OptionType::Enum(STARTUP_MODES), "Where reading starts.").with_default("group-offsets"),
-    option("scan.startup.specific-offsets", OptionType::String, "partition:0,offset:42;partition:1,offset:300"),
-    option("scan.startup.timestamp-millis", OptionType::Long, "Where reading starts, with mode timestamp."),
-    option("scan.bounded.mode", OptionType::Enum(BOUNDED_MODES), "Where reading ends.").with_default("unbounded"),
-    option("scan.bounded.specific-offsets", OptionType::String, "As scan.startup.specific-offsets."),
-    option("scan.bounded.timestamp-millis", OptionType::Long, "Where reading ends, with mode timestamp."),
-    option("scan.topic-partition-discovery.interval", OptionType::Duration, "How often new partitions are looked for; 0 never.")
-        .with_default("5 min"),
+    option(
+        "key.fields",
+        OptionType::List,
+        "Columns that make up the key, separated by ';'.",
+    )
+    .with_default(""),
+    option(
+        "key.fields-prefix",
+        OptionType::String,
+        "Prefix of key columns that the key itself lacks.",
+    )
+    .with_default(""),
+    option(
+        "value.fields-include",
+        OptionType::Enum(&["ALL", "EXCEPT_KEY"]),
+        "Whether key columns are in the value too.",
+    )
+    .with_default("ALL"),
+    option(
+        "scan.startup.mode",
+        OptionType::Enum(STARTUP_MODES),
+        "Where reading starts.",
+    )
+    .with_default("group-offsets"),
+    option(
+        "scan.startup.specific-offsets",
+        OptionType::String,
+        "partition:0,offset:42;partition:1,offset:300",
+    ),
+    option(
+        "scan.startup.timestamp-millis",
+        OptionType::Long,
+        "Where reading starts, with mode timestamp.",
+    ),
+    option(
+        "scan.bounded.mode",
+        OptionType::Enum(BOUNDED_MODES),
+        "Where reading ends.",
+    )
+    .with_default("unbounded"),
+    option(
+        "scan.bounded.specific-offsets",
+        OptionType::String,
+        "As scan.startup.specific-offsets.",
+    ),
+    option(
+        "scan.bounded.timestamp-millis",
+        OptionType::Long,
+        "Where reading ends, with mode timestamp.",
+    ),
+    option(
+        "scan.topic-partition-discovery.interval",
+        OptionType::Duration,
+        "How often new partitions are looked for; 0 never.",
+    )
+    .with_default("5 min"),
     option("scan.parallelism", OptionType::Int, "Instances of the source."),
-    option("scan.watermark.emit.strategy", OptionType::Enum(&["on-event", "on-periodic"]), "When watermarks are emitted.")
-        .with_default("on-periodic"),
-    option("scan.watermark.emit.on-event.gap", OptionType::Int, "Records between two watermarks with strategy on-event.")
-        .with_default("1"),
-    option("scan.watermark.idle-timeout", OptionType::Duration, "After how long a silent partition no longer holds back watermarks."),
-    option("scan.watermark.alignment.group", OptionType::String, "Name of a group of sources that keep together in event time."),
-    option("scan.watermark.alignment.max-drift", OptionType::Duration, "How far a source may run ahead of its group."),
-    option("scan.watermark.alignment.update-interval", OptionType::Duration, "How often the group is looked at.")
-        .with_default("1 s"),
-    option("sink.partitioner", OptionType::String, "default, fixed or round-robin.").with_default("default"),
-    option("sink.delivery-guarantee", OptionType::Enum(&["none", "at-least-once", "exactly-once"]), "What a restart may do to rows.")
-        .with_default("at-least-once"),
-    option("sink.semantic", OptionType::Enum(&["none", "at-least-once", "exactly-once"]), "Old name of sink.delivery-guarantee."),
-    option("sink.transactional-id-prefix", OptionType::String, "Prefix of transactional ids; required for exactly-once."),
-    option("sink.transaction-naming-strategy", OptionType::Enum(&["INCREMENTING", "POOLING"]), "How transactional ids are made.")
-        .with_default("INCREMENTING"),
+    option(
+        "scan.watermark.emit.strategy",
+        OptionType::Enum(&["on-event", "on-periodic"]),
+        "When watermarks are emitted.",
+    )
+    .with_default("on-periodic"),
+    option(
+        "scan.watermark.emit.on-event.gap",
+        OptionType::Int,
+        "Records between two watermarks with strategy on-event.",
+    )
+    .with_default("1"),
+    option(
+        "scan.watermark.idle-timeout",
+        OptionType::Duration,
+        "After how long a silent partition no longer holds back watermarks.",
+    ),
+    option(
+        "scan.watermark.alignment.group",
+        OptionType::String,
+        "Name of a group of sources that keep together in event time.",
+    ),
+    option(
+        "scan.watermark.alignment.max-drift",
+        OptionType::Duration,
+        "How far a source may run ahead of its group.",
+    ),
+    option(
+        "scan.watermark.alignment.update-interval",
+        OptionType::Duration,
+        "How often the group is looked at.",
+    )
+    .with_default("1 s"),
+    option(
+        "sink.partitioner",
+        OptionType::String,
+        "default, fixed or round-robin.",
+    )
+    .with_default("default"),
+    option(
+        "sink.delivery-guarantee",
+        OptionType::Enum(&["none", "at-least-once", "exactly-once"]),
+        "What a restart may do to rows.",
+    )
+    .with_default("at-least-once"),
+    option(
+        "sink.semantic",
+        OptionType::Enum(&["none", "at-least-once", "exactly-once"]),
+        "Old name of sink.delivery-guarantee.",
+    ),
+    option(
+        "sink.transactional-id-prefix",
+        OptionType::String,
+        "Prefix of transactional ids; required for exactly-once.",
+    ),
+    option(
+        "sink.transaction-naming-strategy",
+        OptionType::Enum(&["INCREMENTING", "POOLING"]),
+        "How transactional ids are made.",
+    )
+    .with_default("INCREMENTING"),
     option("sink.parallelism", OptionType::Int, "Instances of the sink."),
-    option("sink.buffer-flush.max-rows", OptionType::Int, "Used by upsert-kafka only.").with_default("0"),
-    option("sink.buffer-flush.interval", OptionType::Duration, "Used by upsert-kafka only.").with_default("0"),
+    option(
+        "sink.buffer-flush.max-rows",
+        OptionType::Int,
+        "Used by upsert-kafka only.",
+    )
+    .with_default("0"),
+    option(
+        "sink.buffer-flush.interval",
+        OptionType::Duration,
+        "Used by upsert-kafka only.",
+    )
+    .with_default("0"),
     option("property-version", OptionType::Int, "Accepted for Flink's sake."),
 ];
 
 const METADATA: &[MetadataDecl] = &[
-    MetadataDecl { key: "topic", ty: || LogicalType::STRING.with_nullable(false), writable: true, doc: "Topic of the record." },
+    MetadataDecl {
+        key: "topic",
+        ty: || LogicalType::STRING.with_nullable(false),
+        writable: true,
+        doc: "Topic of the record.",
+    },
     MetadataDecl {
         key: "partition",
         ty: || LogicalType::not_null(TypeKind::Int),
@@ -70,11 +201,22 @@ const METADATA: &[MetadataDecl] = &[
     },
     MetadataDecl {
         key: "headers",
-        ty: || LogicalType::map(LogicalType::STRING.with_nullable(false), LogicalType::BYTES.with_nullable(false)).with_nullable(false),
+        ty: || {
+            LogicalType::map(
+                LogicalType::STRING.with_nullable(false),
+                LogicalType::BYTES.with_nullable(false),
+            )
+            .with_nullable(false)
+        },
         writable: true,
         doc: "Headers of the record.",
     },
-    MetadataDecl { key: "leader-epoch", ty: || LogicalType::INT, writable: false, doc: "Leader epoch of the record." },
+    MetadataDecl {
+        key: "leader-epoch",
+        ty: || LogicalType::INT,
+        writable: false,
+        doc: "Leader epoch of the record.",
+    },
     MetadataDecl {
         key: "offset",
         ty: || LogicalType::not_null(TypeKind::BigInt),
@@ -105,7 +247,11 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     source: Some(ChangelogMode::INSERT_ONLY),
     sink: Some(ChangelogMode::INSERT_ONLY),
     strict: true,
-    bounded: |options| options.get("scan.bounded.mode").is_some_and(|m| !m.eq_ignore_ascii_case("unbounded")),
+    bounded: |options| {
+        options
+            .get("scan.bounded.mode")
+            .is_some_and(|m| !m.eq_ignore_ascii_case("unbounded"))
+    },
     validate: |table| KafkaTable::parse(table).map(|_| ()),
 };
 
@@ -188,7 +334,9 @@ pub struct KafkaTable {
 impl KafkaTable {
     /// Reads a table's definition; the error is complete as it is.
     pub fn parse(table: &TableDefinition<'_>) -> Result<Self, String> {
-        let reader = Reader { options: table.options };
+        let reader = Reader {
+            options: table.options,
+        };
         reader.check_types()?;
         if !table.primary_key.is_empty() {
             return Err(format!(
@@ -210,7 +358,9 @@ impl KafkaTable {
             properties: reader.properties(),
             key,
             value,
-            discovery_interval_ms: reader.duration_ms("scan.topic-partition-discovery.interval")?.unwrap_or(300_000),
+            discovery_interval_ms: reader
+                .duration_ms("scan.topic-partition-discovery.interval")?
+                .unwrap_or(300_000),
             partitioner,
             guarantee,
             transactional_id_prefix,
@@ -238,21 +388,32 @@ impl Reader<'_> {
     fn check_types(&self) -> Result<(), String> {
         for (key, value) in self.options {
             if let Some(declared) = OPTIONS.iter().find(|o| o.matches(key)) {
-                declared.check(value).map_err(|e| format!("could not parse value '{value}' for key '{key}': {e}"))?;
+                declared
+                    .check(value)
+                    .map_err(|e| format!("could not parse value '{value}' for key '{key}': {e}"))?;
             }
         }
         Ok(())
     }
 
     fn number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>, String> {
-        let Some(text) = self.text(key) else { return Ok(None) };
-        text.trim().parse().map(Some).map_err(|_| format!("could not parse value '{text}' for key '{key}'"))
+        let Some(text) = self.text(key) else {
+            return Ok(None);
+        };
+        text.trim()
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("could not parse value '{text}' for key '{key}'"))
     }
 
     fn duration_ms(&self, key: &str) -> Result<Option<i64>, String> {
-        let Some(text) = self.text(key) else { return Ok(None) };
+        let Some(text) = self.text(key) else {
+            return Ok(None);
+        };
         let parsed = parse_duration(text).and_then(|d| i64::try_from(d.as_millis()).ok());
-        parsed.map(Some).ok_or_else(|| format!("could not parse value '{text}' for key '{key}'"))
+        parsed
+            .map(Some)
+            .ok_or_else(|| format!("could not parse value '{text}' for key '{key}'"))
     }
 
     fn list(&self, key: &str) -> Vec<String> {
@@ -268,7 +429,9 @@ impl Reader<'_> {
     /// `partition:0,offset:42;partition:1,offset:300`
     fn offsets(&self, key: &str, mode_key: &str) -> Result<BTreeMap<i32, i64>, String> {
         let Some(text) = self.text(key) else {
-            return Err(format!("'{key}' is required in 'specific-offsets' mode of '{mode_key}' but missing"));
+            return Err(format!(
+                "'{key}' is required in 'specific-offsets' mode of '{mode_key}' but missing"
+            ));
         };
         let wrong = || {
             format!(
@@ -289,7 +452,8 @@ impl Reader<'_> {
     }
 
     fn timestamp(&self, key: &str, mode_key: &str) -> Result<i64, String> {
-        self.number(key)?.ok_or_else(|| format!("'{key}' is required in 'timestamp' mode of '{mode_key}' but missing"))
+        self.number(key)?
+            .ok_or_else(|| format!("'{key}' is required in 'timestamp' mode of '{mode_key}' but missing"))
     }
 }
 
@@ -300,40 +464,58 @@ fn topics(reader: &Reader<'_>) -> Result<Topics, String> {
         (None, Some(pattern)) => Ok(Topics::Pattern(pattern.to_owned())),
         (Some(_), None) => {
             let names = reader.list("topic");
-            if names.is_empty() { Err("option 'topic' names no topic".to_owned()) } else { Ok(Topics::Names(names)) }
+            if names.is_empty() {
+                Err("option 'topic' names no topic".to_owned())
+            } else {
+                Ok(Topics::Names(names))
+            }
         }
     }
 }
 
 fn startup(reader: &Reader<'_>, topics: &Topics) -> Result<Startup, String> {
     const KEY: &str = "scan.startup.mode";
-    Ok(match reader.text(KEY).unwrap_or("group-offsets").to_lowercase().as_str() {
-        "earliest-offset" => Startup::Earliest,
-        "latest-offset" => Startup::Latest,
-        "timestamp" => Startup::Timestamp(reader.timestamp("scan.startup.timestamp-millis", KEY)?),
-        "specific-offsets" => {
-            if !matches!(topics, Topics::Names(names) if names.len() == 1) {
-                return Err("currently Kafka source only supports specific offset for single topic".to_owned());
+    Ok(
+        match reader
+            .text(KEY)
+            .unwrap_or("group-offsets")
+            .to_lowercase()
+            .as_str()
+        {
+            "earliest-offset" => Startup::Earliest,
+            "latest-offset" => Startup::Latest,
+            "timestamp" => Startup::Timestamp(reader.timestamp("scan.startup.timestamp-millis", KEY)?),
+            "specific-offsets" => {
+                if !matches!(topics, Topics::Names(names) if names.len() == 1) {
+                    return Err(
+                        "currently Kafka source only supports specific offset for single topic".to_owned(),
+                    );
+                }
+                Startup::Offsets(reader.offsets("scan.startup.specific-offsets", KEY)?)
             }
-            Startup::Offsets(reader.offsets("scan.startup.specific-offsets", KEY)?)
-        }
-        _ => Startup::GroupOffsets,
-    })
+            _ => Startup::GroupOffsets,
+        },
+    )
 }
 
 fn bounded(reader: &Reader<'_>) -> Result<Bounded, String> {
     const KEY: &str = "scan.bounded.mode";
-    Ok(match reader.text(KEY).unwrap_or("unbounded").to_lowercase().as_str() {
-        "latest-offset" => Bounded::Latest,
-        "group-offsets" => Bounded::GroupOffsets,
-        "timestamp" => Bounded::Timestamp(reader.timestamp("scan.bounded.timestamp-millis", KEY)?),
-        "specific-offsets" => Bounded::Offsets(reader.offsets("scan.bounded.specific-offsets", KEY)?),
-        _ => Bounded::Unbounded,
-    })
+    Ok(
+        match reader.text(KEY).unwrap_or("unbounded").to_lowercase().as_str() {
+            "latest-offset" => Bounded::Latest,
+            "group-offsets" => Bounded::GroupOffsets,
+            "timestamp" => Bounded::Timestamp(reader.timestamp("scan.bounded.timestamp-millis", KEY)?),
+            "specific-offsets" => Bounded::Offsets(reader.offsets("scan.bounded.specific-offsets", KEY)?),
+            _ => Bounded::Unbounded,
+        },
+    )
 }
 
 fn guarantee(reader: &Reader<'_>) -> Result<(Guarantee, Option<String>), String> {
-    let text = reader.text("sink.delivery-guarantee").or(reader.text("sink.semantic")).unwrap_or("at-least-once");
+    let text = reader
+        .text("sink.delivery-guarantee")
+        .or(reader.text("sink.semantic"))
+        .unwrap_or("at-least-once");
     let guarantee = match text.to_lowercase().as_str() {
         "none" => Guarantee::None,
         "exactly-once" => Guarantee::ExactlyOnce,
@@ -342,7 +524,8 @@ fn guarantee(reader: &Reader<'_>) -> Result<(Guarantee, Option<String>), String>
     let prefix = reader.text("sink.transactional-id-prefix").map(str::to_owned);
     if guarantee == Guarantee::ExactlyOnce && prefix.is_none() {
         return Err(
-            "'sink.transactional-id-prefix' must be specified when using DeliveryGuarantee.EXACTLY_ONCE".to_owned()
+            "'sink.transactional-id-prefix' must be specified when using DeliveryGuarantee.EXACTLY_ONCE"
+                .to_owned(),
         );
     }
     Ok((guarantee, prefix))
@@ -353,7 +536,8 @@ fn partitioner(reader: &Reader<'_>, has_key: bool) -> Result<Partitioner, String
         "default" => Ok(Partitioner::Default),
         "fixed" => Ok(Partitioner::Fixed),
         "round-robin" if has_key => Err(
-            "currently 'round-robin' partitioner only works when option 'key.fields' is not specified".to_owned()
+            "currently 'round-robin' partitioner only works when option 'key.fields' is not specified"
+                .to_owned(),
         ),
         // Without keys Flink leaves the choice to the producer, which is the sticky partitioner.
         "round-robin" => Ok(Partitioner::Default),
@@ -365,7 +549,10 @@ fn partitioner(reader: &Reader<'_>, has_key: bool) -> Result<Partitioner, String
 }
 
 fn alignment(reader: &Reader<'_>) -> Result<(), String> {
-    let (group, drift) = ("scan.watermark.alignment.group", "scan.watermark.alignment.max-drift");
+    let (group, drift) = (
+        "scan.watermark.alignment.group",
+        "scan.watermark.alignment.max-drift",
+    );
     if reader.text(group).is_some() != reader.text(drift).is_some() {
         return Err(format!("'{group}' and '{drift}' must be set together"));
     }
@@ -388,7 +575,10 @@ fn parts(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(Option<Par
             return Err("a key format 'key.format' requires the declaration of one or more of key fields using 'key.fields'".to_owned());
         }
         (None, false) => {
-            return Err("the option 'key.fields' can only be declared if a key format is defined using 'key.format'".to_owned());
+            return Err(
+                "the option 'key.fields' can only be declared if a key format is defined using 'key.format'"
+                    .to_owned(),
+            );
         }
         _ => {}
     }
@@ -401,7 +591,9 @@ fn parts(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(Option<Par
     let mut key_columns = Vec::new();
     for field in &key_fields {
         if !field.starts_with(prefix) {
-            return Err(format!("all fields in 'key.fields' must be prefixed with '{prefix}' when option 'key.fields-prefix' is set but field '{field}' is not prefixed"));
+            return Err(format!(
+                "all fields in 'key.fields' must be prefixed with '{prefix}' when option 'key.fields-prefix' is set but field '{field}' is not prefixed"
+            ));
         }
         let index = table.physical.index_of(field).ok_or_else(|| {
             let names: Vec<&str> = table.physical.columns.iter().map(|c| c.name.as_str()).collect();
@@ -415,7 +607,11 @@ fn parts(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(Option<Par
     };
     let in_value = |i: &usize| !(except_key && key_columns.contains(i));
     let value_columns: Vec<usize> = (0..table.physical.len()).filter(in_value).collect();
-    let value_prefix = if reader.text("value.format").is_some() { "value." } else { "" };
+    let value_prefix = if reader.text("value.format").is_some() {
+        "value."
+    } else {
+        ""
+    };
     let value = part(table, reader, value_format, value_prefix, &value_columns, "")?;
     Ok((key, value))
 }
@@ -439,10 +635,18 @@ fn part(
     let options: Options = reader.options.iter().filter_map(strip).collect();
     // Built once here so that a wrong option or column is an error before anything runs.
     millstream_formats::decoder(format, &options, &schema, &schema).map_err(|e| match prefix {
-        "key." => format!("the key format of table '{}' cannot be used: {e}", table.identifier),
+        "key." => format!(
+            "the key format of table '{}' cannot be used: {e}",
+            table.identifier
+        ),
         _ => e.to_string(),
     })?;
-    Ok(Part { format: format.to_owned(), options, columns: columns.to_vec(), schema })
+    Ok(Part {
+        format: format.to_owned(),
+        options,
+        columns: columns.to_vec(),
+        schema,
+    })
 }
 
 #[cfg(test)]
@@ -451,10 +655,20 @@ mod tests {
 
     fn parse(pairs: &[(&str, &str)]) -> Result<KafkaTable, String> {
         let base = [("connector", "kafka"), ("topic", "t"), ("format", "json")];
-        let options: Options =
-            base.iter().chain(pairs).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).filter(|(_, v)| v != "-").collect();
+        let options: Options = base
+            .iter()
+            .chain(pairs)
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .filter(|(_, v)| v != "-")
+            .collect();
         let physical = Schema::new([("a", LogicalType::INT), ("b", LogicalType::STRING)]);
-        let table = TableDefinition { identifier: "t", options: &options, physical: &physical, primary_key: &[], partition_keys: &[] };
+        let table = TableDefinition {
+            identifier: "t",
+            options: &options,
+            physical: &physical,
+            primary_key: &[],
+            partition_keys: &[],
+        };
         KafkaTable::parse(&table)
     }
 
@@ -467,16 +681,48 @@ mod tests {
             (&[("format", "-")], "format"),
             (&[("topic", "-")], "topic"),
             (&[("topic-pattern", "x.*")], "topic-pattern"),
-            (&[("sink.delivery-guarantee", "exactly-once")], "transactional-id-prefix"),
-            (&[("sink.partitioner", "nosuch.Partitioner")], "nosuch.Partitioner"),
-            (&[("scan.startup.mode", "timestamp")], "scan.startup.timestamp-millis"),
-            (&[("scan.bounded.mode", "specific-offsets")], "scan.bounded.specific-offsets"),
-            (&[("scan.startup.mode", "specific-offsets"), ("topic", "x;y"), ("scan.startup.specific-offsets", "partition:0,offset:1")], "single topic"),
+            (
+                &[("sink.delivery-guarantee", "exactly-once")],
+                "transactional-id-prefix",
+            ),
+            (
+                &[("sink.partitioner", "nosuch.Partitioner")],
+                "nosuch.Partitioner",
+            ),
+            (
+                &[("scan.startup.mode", "timestamp")],
+                "scan.startup.timestamp-millis",
+            ),
+            (
+                &[("scan.bounded.mode", "specific-offsets")],
+                "scan.bounded.specific-offsets",
+            ),
+            (
+                &[
+                    ("scan.startup.mode", "specific-offsets"),
+                    ("topic", "x;y"),
+                    ("scan.startup.specific-offsets", "partition:0,offset:1"),
+                ],
+                "single topic",
+            ),
             (&[("scan.startup.timestamp-millis", "noon")], "noon"),
             (&[("scan.bounded.mode", "someday")], "scan.bounded.mode"),
-            (&[("scan.watermark.alignment.group", "g")], "'scan.watermark.alignment.group' and"),
-            (&[("key.format", "json"), ("key.fields", "a"), ("key.fields-prefix", "key_")], "value.fields-include"),
-            (&[("key.format", "raw"), ("key.fields", "a;b")], "only supports single physical column"),
+            (
+                &[("scan.watermark.alignment.group", "g")],
+                "'scan.watermark.alignment.group' and",
+            ),
+            (
+                &[
+                    ("key.format", "json"),
+                    ("key.fields", "a"),
+                    ("key.fields-prefix", "key_"),
+                ],
+                "value.fields-include",
+            ),
+            (
+                &[("key.format", "raw"), ("key.fields", "a;b")],
+                "only supports single physical column",
+            ),
         ];
         for (pairs, part) in cases {
             let error = parse(pairs).unwrap_err();
@@ -488,7 +734,10 @@ mod tests {
     fn offsets_and_keys_are_read() {
         let table = parse(&[
             ("scan.startup.mode", "specific-offsets"),
-            ("scan.startup.specific-offsets", "partition:0,offset:42;partition:1,offset:300"),
+            (
+                "scan.startup.specific-offsets",
+                "partition:0,offset:42;partition:1,offset:300",
+            ),
             ("format", "-"),
             ("value.format", "json"),
             ("value.json.ignore-parse-errors", "true"),
@@ -498,7 +747,10 @@ mod tests {
             ("properties.bootstrap.servers", "h:1"),
         ])
         .unwrap();
-        assert_eq!(table.startup, Startup::Offsets(BTreeMap::from([(0, 42), (1, 300)])));
+        assert_eq!(
+            table.startup,
+            Startup::Offsets(BTreeMap::from([(0, 42), (1, 300)]))
+        );
         assert_eq!(table.key.unwrap().columns, [1]);
         assert_eq!(table.value.columns, [0]);
         assert_eq!(table.value.options["ignore-parse-errors"], "true");

@@ -47,7 +47,9 @@ pub struct RowDecoder {
 impl RowDecoder {
     pub fn new(table: &KafkaTable, spec: &ScanSpec) -> Result<Self, DataflowError> {
         let wanted_of = |part: &Part| -> Vec<usize> {
-            (0..part.columns.len()).filter(|i| spec.columns.contains(&part.columns[*i])).collect()
+            (0..part.columns.len())
+                .filter(|i| spec.columns.contains(&part.columns[*i]))
+                .collect()
         };
         let build = |part: &Part, wanted: &[usize]| {
             let schema = part.schema.project(wanted);
@@ -74,7 +76,11 @@ impl RowDecoder {
         }
         origins.extend(spec.metadata.iter().cloned().map(Origin::Metadata));
         Ok(Self {
-            key: table.key.as_ref().map(|key| build(key, &key_wanted)).transpose()?,
+            key: table
+                .key
+                .as_ref()
+                .map(|key| build(key, &key_wanted))
+                .transpose()?,
             value: build(&table.value, &value_wanted)?,
             origins,
             ranges: Vec::new(),
@@ -83,7 +89,9 @@ impl RowDecoder {
 
     /// Whether record headers must be read.
     pub fn wants_headers(&self) -> bool {
-        self.origins.iter().any(|o| matches!(o, Origin::Metadata(m) if m.key == "headers"))
+        self.origins
+            .iter()
+            .any(|o| matches!(o, Origin::Metadata(m) if m.key == "headers"))
     }
 
     pub fn wants_keys(&self) -> bool {
@@ -92,7 +100,12 @@ impl RowDecoder {
 
     /// Decodes records. An error says where the record lies.
     pub fn decode(&mut self, records: &RecordSlice<'_>) -> Result<Batch, DataflowError> {
-        let values = run(&mut self.value, &mut self.ranges, records, &records.columns.values)?;
+        let values = run(
+            &mut self.value,
+            &mut self.ranges,
+            records,
+            &records.columns.values,
+        )?;
         let keys = match &mut self.key {
             None => None,
             Some(key) => Some(run(key, &mut self.ranges, records, &records.columns.keys)?),
@@ -115,9 +128,15 @@ impl RowDecoder {
         let kinds = match (&values.kinds, &rows.values) {
             (None, _) => None,
             (Some(kinds), None) => Some(kinds.as_slice().into()),
-            (Some(kinds), Some(indices)) => Some(indices.values().iter().map(|i| kinds[*i as usize]).collect()),
+            (Some(kinds), Some(indices)) => {
+                Some(indices.values().iter().map(|i| kinds[*i as usize]).collect())
+            }
         };
-        Ok(Batch { columns, kinds, rows: rows.count })
+        Ok(Batch {
+            columns,
+            kinds,
+            rows: rows.count,
+        })
     }
 }
 
@@ -133,11 +152,18 @@ fn run(
         // A null slice has the length -1, which is the null of messages, too.
         length: slice.length as u32,
     }));
-    decoder.decode(records.data, ranges).map_err(|error| located(error, records))
+    decoder
+        .decode(records.data, ranges)
+        .map_err(|error| located(error, records))
 }
 
 fn located(error: DecodeError, records: &RecordSlice<'_>) -> DataflowError {
-    let offset = records.columns.offsets.get(records.range.start + error.message).copied().unwrap_or(-1);
+    let offset = records
+        .columns
+        .offsets
+        .get(records.range.start + error.message)
+        .copied()
+        .unwrap_or(-1);
     DataflowError::data(format!(
         "{} (topic '{}', partition {}, offset {offset})",
         error.reason, records.topic, records.partition
@@ -159,12 +185,23 @@ impl Pairing {
         let plain = values.messages.is_none() && key_messages.is_none();
         if plain {
             debug_assert!(values.rows == records);
-            return Self { count: values.rows, values: None, keys: None, records: None };
+            return Self {
+                count: values.rows,
+                values: None,
+                keys: None,
+                records: None,
+            };
         }
-        let message_of = |decoded: &Decoded, row: usize| decoded.messages.as_ref().map_or(row as u32, |m| m[row]);
+        let message_of =
+            |decoded: &Decoded, row: usize| decoded.messages.as_ref().map_or(row as u32, |m| m[row]);
         let Some(keys) = keys else {
             let of_rows: Vec<u32> = (0..values.rows).map(|row| message_of(values, row)).collect();
-            return Self { count: values.rows, values: None, keys: None, records: Some(of_rows.into()) };
+            return Self {
+                count: values.rows,
+                values: None,
+                keys: None,
+                records: Some(of_rows.into()),
+            };
         };
         let (mut value_rows, mut key_rows, mut record_rows) = (Vec::new(), Vec::new(), Vec::new());
         let mut first_key = 0;
@@ -215,15 +252,29 @@ fn metadata(column: &MetadataColumn, records: &RecordSlice<'_>) -> Result<ArrayR
         "topic" => texts(records.topic, count),
         "partition" => Arc::new(Int32Array::from_value(records.partition, count)),
         "leader-epoch" => Arc::new(Int32Array::from_value(records.leader_epoch, count)),
-        "offset" => Arc::new(Int64Array::from_iter_values(records.columns.offsets[range].iter().copied())),
+        "offset" => Arc::new(Int64Array::from_iter_values(
+            records.columns.offsets[range].iter().copied(),
+        )),
         "timestamp" => {
-            let millis = TimestampMillisecondArray::from_iter_values(records.columns.timestamps[range].iter().copied());
+            let millis = TimestampMillisecondArray::from_iter_values(
+                records.columns.timestamps[range].iter().copied(),
+            );
             Arc::new(millis.with_timezone("UTC"))
         }
-        "timestamp-type" => texts(if records.log_append_time { "LogAppendTime" } else { "CreateTime" }, count),
+        "timestamp-type" => texts(
+            if records.log_append_time {
+                "LogAppendTime"
+            } else {
+                "CreateTime"
+            },
+            count,
+        ),
         "headers" => headers(&column.ty, records)?,
         other => {
-            return Err(DataflowError::new(ErrorKind::Input, format!("connector 'kafka' has no metadata '{other}'")));
+            return Err(DataflowError::new(
+                ErrorKind::Input,
+                format!("connector 'kafka' has no metadata '{other}'"),
+            ));
         }
     })
 }
@@ -235,7 +286,8 @@ fn texts(text: &str, count: usize) -> ArrayRef {
 }
 
 fn headers(ty: &LogicalType, records: &RecordSlice<'_>) -> Result<ArrayRef, DataflowError> {
-    let (mut keys, mut values, mut lengths) = (StringViewBuilder::new(), BinaryViewBuilder::new(), Vec::new());
+    let (mut keys, mut values, mut lengths) =
+        (StringViewBuilder::new(), BinaryViewBuilder::new(), Vec::new());
     for slice in &records.columns.headers[records.range.clone()] {
         let mut length = 0;
         // As in Flink's reader, a header without a value is lost.
@@ -249,5 +301,11 @@ fn headers(ty: &LogicalType, records: &RecordSlice<'_>) -> Result<ArrayRef, Data
         lengths.push(length);
     }
     let offsets = OffsetBuffer::from_lengths(lengths);
-    Ok(map_array(ty, Arc::new(keys.finish()), Arc::new(values.finish()), offsets, None))
+    Ok(map_array(
+        ty,
+        Arc::new(keys.finish()),
+        Arc::new(values.finish()),
+        offsets,
+        None,
+    ))
 }

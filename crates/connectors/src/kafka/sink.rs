@@ -42,8 +42,12 @@ impl KafkaSinkFactory {
                 "not supported yet: 'sink.delivery-guarantee' = 'exactly-once'; use 'at-least-once'",
             ));
         }
-        let factory =
-            Self { table, columns: spec.columns, metadata: spec.metadata, context: context.clone() };
+        let factory = Self {
+            table,
+            columns: spec.columns,
+            metadata: spec.metadata,
+            context: context.clone(),
+        };
         factory.topics()?;
         client_config(&factory.table)?;
         for part in factory.table.key.iter().chain([&factory.table.value]) {
@@ -56,11 +60,17 @@ impl KafkaSinkFactory {
     fn topics(&self) -> Result<Destination, DataflowError> {
         let by_row = self.metadata_at("topic");
         match (&self.table.topics, by_row) {
-            (Topics::Names(names), None) if names.len() == 1 => Ok(Destination::Fixed(KafkaString::from(&names[0]))),
-            (Topics::Names(names), Some(column)) => {
-                Ok(Destination::ByRow { column, allowed: Some(names.iter().cloned().collect()) })
+            (Topics::Names(names), None) if names.len() == 1 => {
+                Ok(Destination::Fixed(KafkaString::from(&names[0])))
             }
-            (Topics::Pattern(_), Some(column)) => Ok(Destination::ByRow { column, allowed: None }),
+            (Topics::Names(names), Some(column)) => Ok(Destination::ByRow {
+                column,
+                allowed: Some(names.iter().cloned().collect()),
+            }),
+            (Topics::Pattern(_), Some(column)) => Ok(Destination::ByRow {
+                column,
+                allowed: None,
+            }),
             _ => Err(DataflowError::new(
                 ErrorKind::Input,
                 "The topic of the sink record is not valid: a sink needs a single 'topic', or a metadata column 'topic' \
@@ -71,20 +81,28 @@ impl KafkaSinkFactory {
 
     /// Position in the input of a metadata column.
     fn metadata_at(&self, key: &str) -> Option<usize> {
-        self.metadata.iter().position(|m| m.key == key).map(|i| self.columns.len() + i)
+        self.metadata
+            .iter()
+            .position(|m| m.key == key)
+            .map(|i| self.columns.len() + i)
     }
 
     fn encoder(&self, part: &Part) -> Result<PartEncoder, DataflowError> {
         let place = |column: &usize| {
             self.columns.iter().position(|c| c == column).ok_or_else(|| {
-                DataflowError::internal(format!("column {column} of the table is not part of the sink's input"))
+                DataflowError::internal(format!(
+                    "column {column} of the table is not part of the sink's input"
+                ))
             })
         };
         let inputs: Result<Vec<usize>, _> = part.columns.iter().map(place).collect();
         let schema: &Schema = &part.schema;
         let encoder = millstream_formats::encoder(&part.format, &part.options, schema)
             .map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))?;
-        Ok(PartEncoder { encoder, inputs: inputs? })
+        Ok(PartEncoder {
+            encoder,
+            inputs: inputs?,
+        })
     }
 }
 
@@ -95,7 +113,11 @@ impl SinkFactory for KafkaSinkFactory {
             config.produce.idempotence = false;
         }
         let transport = self.context.kafka.transport(&self.table.properties)?;
-        let client = KafkaClient::new(config.connection.clone(), transport, Arc::clone(&self.context.rng));
+        let client = KafkaClient::new(
+            config.connection.clone(),
+            transport,
+            Arc::clone(&self.context.rng),
+        );
         let runtime = self.context.kafka.runtime();
         let _inside = runtime.enter();
         let producer = Arc::new(Producer::start(client.clone(), config.produce));
@@ -125,7 +147,10 @@ impl SinkFactory for KafkaSinkFactory {
 /// Where rows go.
 enum Destination {
     Fixed(KafkaString),
-    ByRow { column: usize, allowed: Option<BTreeSet<String>> },
+    ByRow {
+        column: usize,
+        allowed: Option<BTreeSet<String>>,
+    },
 }
 
 struct PartEncoder {
@@ -137,7 +162,9 @@ impl PartEncoder {
     fn encode(&mut self, batch: &Batch) -> Result<Encoded, DataflowError> {
         let mut encoded = Encoded::default();
         let part = batch.project(&self.inputs);
-        self.encoder.encode(&part, &mut encoded).map_err(|e| DataflowError::data(e.to_string()))?;
+        self.encoder
+            .encode(&part, &mut encoded)
+            .map_err(|e| DataflowError::data(e.to_string()))?;
         Ok(encoded)
     }
 }
@@ -221,7 +248,12 @@ impl KafkaSink {
     }
 
     /// Hands over the next row; `Some`: what must happen first.
-    fn append(&self, from: &Backlog, topic: &KafkaString, now_ms: i64) -> Result<Option<Wanted>, DataflowError> {
+    fn append(
+        &self,
+        from: &Backlog,
+        topic: &KafkaString,
+        now_ms: i64,
+    ) -> Result<Option<Wanted>, DataflowError> {
         let (batch, row) = (&from.batch, from.next);
         let partition = match self.fixed_partition {
             None => None,
@@ -231,9 +263,17 @@ impl KafkaSink {
             },
         };
         let headers = self.headers_of(batch, row);
-        let headers: Vec<Header<'_>> =
-            headers.iter().map(|(key, value)| Header { key, value: Some(value.as_slice()) }).collect();
-        let timestamp = self.timestamp.and_then(|column| timestamp_at(&batch.columns[column], row)).unwrap_or(now_ms);
+        let headers: Vec<Header<'_>> = headers
+            .iter()
+            .map(|(key, value)| Header {
+                key,
+                value: Some(value.as_slice()),
+            })
+            .collect();
+        let timestamp = self
+            .timestamp
+            .and_then(|column| timestamp_at(&batch.columns[column], row))
+            .unwrap_or(now_ms);
         let record = ProduceRecord {
             topic,
             partition,
@@ -255,9 +295,13 @@ impl KafkaSink {
             Destination::Fixed(topic) => return Ok(topic.clone()),
             Destination::ByRow { column, allowed } => (*column, allowed),
         };
-        let texts = batch.columns[column].as_string_view_opt().filter(|t| t.is_valid(row));
+        let texts = batch.columns[column]
+            .as_string_view_opt()
+            .filter(|t| t.is_valid(row));
         let Some(name) = texts.map(|t| t.value(row)) else {
-            return Err(DataflowError::data("The topic of the sink record is not valid: it is NULL"));
+            return Err(DataflowError::data(
+                "The topic of the sink record is not valid: it is NULL",
+            ));
         };
         if allowed.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
             return Err(DataflowError::data(format!(
@@ -268,23 +312,39 @@ impl KafkaSink {
     }
 
     fn headers_of(&self, batch: &Batch, row: usize) -> Vec<(String, Vec<u8>)> {
-        let Some(column) = self.headers.map(|c| &batch.columns[c]).filter(|c| c.is_valid(row)) else {
+        let Some(column) = self
+            .headers
+            .map(|c| &batch.columns[c])
+            .filter(|c| c.is_valid(row))
+        else {
             return Vec::new();
         };
-        let Some(entries) = column.as_list_opt::<i32>().map(|l| l.value(row)) else { return Vec::new() };
-        let Some(entries) = entries.as_struct_opt() else { return Vec::new() };
-        let (Some(keys), Some(values)) =
-            (entries.column(0).as_string_view_opt(), entries.column(1).as_binary_view_opt())
-        else {
+        let Some(entries) = column.as_list_opt::<i32>().map(|l| l.value(row)) else {
+            return Vec::new();
+        };
+        let Some(entries) = entries.as_struct_opt() else {
+            return Vec::new();
+        };
+        let (Some(keys), Some(values)) = (
+            entries.column(0).as_string_view_opt(),
+            entries.column(1).as_binary_view_opt(),
+        ) else {
             return Vec::new();
         };
         // As in Flink's writer, entries with a NULL on either side are left out.
         let whole = |i: &usize| keys.is_valid(*i) && values.is_valid(*i);
-        (0..keys.len()).filter(whole).map(|i| (keys.value(i).to_owned(), values.value(i).to_vec())).collect()
+        (0..keys.len())
+            .filter(whole)
+            .map(|i| (keys.value(i).to_owned(), values.value(i).to_vec()))
+            .collect()
     }
 
     fn wait_for(&self, wanted: Wanted, topic: KafkaString) {
-        let (producer, client, waiting) = (Arc::clone(&self.producer), self.client.clone(), Arc::clone(&self.waiting));
+        let (producer, client, waiting) = (
+            Arc::clone(&self.producer),
+            self.client.clone(),
+            Arc::clone(&self.waiting),
+        );
         let waker = self.waker.clone();
         waiting.lock().unwrap_or_else(PoisonError::into_inner).running = true;
         self.kafka.runtime().spawn(async move {
@@ -293,9 +353,13 @@ impl KafkaSink {
                     producer.room().await;
                     Ok(())
                 }
-                Wanted::Metadata => client.topics(std::slice::from_ref(&topic), true).await.map(|_| ()).map_err(|e| {
-                    super::splits::client_failed(&format!("cannot write topic '{}'", topic.as_str()), &e)
-                }),
+                Wanted::Metadata => client
+                    .topics(std::slice::from_ref(&topic), true)
+                    .await
+                    .map(|_| ())
+                    .map_err(|e| {
+                        super::splits::client_failed(&format!("cannot write topic '{}'", topic.as_str()), &e)
+                    }),
             };
             {
                 let mut wait = waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -320,8 +384,11 @@ impl KafkaSink {
             Flush::None => {
                 *state = Flush::Running;
                 drop(state);
-                let (producer, flushing, waker) =
-                    (Arc::clone(&self.producer), Arc::clone(&self.flushing), self.waker.clone());
+                let (producer, flushing, waker) = (
+                    Arc::clone(&self.producer),
+                    Arc::clone(&self.flushing),
+                    self.waker.clone(),
+                );
                 self.kafka.runtime().spawn(async move {
                     let outcome = producer.flush().await.map_err(|e| produce_failed("", &e));
                     *flushing.lock().unwrap_or_else(PoisonError::into_inner) = Flush::Done(outcome);
@@ -347,7 +414,11 @@ fn timestamp_at(column: &ArrayRef, row: usize) -> Option<i64> {
 }
 
 fn produce_failed(topic: &str, error: &(dyn std::error::Error + 'static)) -> DataflowError {
-    let place = if topic.is_empty() { String::new() } else { format!(" to topic '{topic}'") };
+    let place = if topic.is_empty() {
+        String::new()
+    } else {
+        format!(" to topic '{topic}'")
+    };
     let mut text = format!("cannot write{place}: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
@@ -370,7 +441,12 @@ impl Sink for KafkaSink {
     fn write(&mut self, batch: Batch, context: &Context) -> Result<(), DataflowError> {
         let value = self.value.encode(&batch)?;
         let key = self.key.as_mut().map(|key| key.encode(&batch)).transpose()?;
-        self.backlog.push_back(Backlog { batch, key, value, next: 0 });
+        self.backlog.push_back(Backlog {
+            batch,
+            key,
+            value,
+            next: 0,
+        });
         self.drain(context.now_ms).map(|_| ())
     }
 

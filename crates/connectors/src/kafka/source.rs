@@ -16,7 +16,9 @@ use millstream_dataflow::{Context, DataflowError, Output, Source, SourceFactory,
 use millstream_expr::CompiledExpr;
 use millstream_functions::Environment;
 use millstream_kafka_client::admin::CommittedOffset;
-use millstream_kafka_client::{ClientConfig, FetchEvent, FetchedRecords, Fetcher, KafkaClient, TopicPartition};
+use millstream_kafka_client::{
+    ClientConfig, FetchEvent, FetchedRecords, Fetcher, KafkaClient, TopicPartition,
+};
 use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::record_batch::{RecordColumns, TimestampType};
 use millstream_types::{Batch, CheckpointId, ErrorKind, TableDefinition, Watermark};
@@ -55,13 +57,23 @@ impl KafkaSourceFactory {
             .get("group.id")
             .cloned()
             .unwrap_or_else(|| format!("KafkaSource-{}", spec.table.identifier));
-        Ok(Self { spec, table, config, group, context: context.clone() })
+        Ok(Self {
+            spec,
+            table,
+            config,
+            group,
+            context: context.clone(),
+        })
     }
 }
 
 /// The options of a table.
 pub fn parse(table: &millstream_plan::TableSpec) -> Result<KafkaTable, DataflowError> {
-    let key: Vec<String> = table.primary_key.iter().map(|i| table.physical.columns[*i].name.clone()).collect();
+    let key: Vec<String> = table
+        .primary_key
+        .iter()
+        .map(|i| table.physical.columns[*i].name.clone())
+        .collect();
     let identifier = table.identifier.to_string();
     let definition = TableDefinition {
         identifier: &identifier,
@@ -77,7 +89,9 @@ pub fn parse(table: &millstream_plan::TableSpec) -> Result<KafkaTable, DataflowE
 pub fn client_config(table: &KafkaTable) -> Result<ClientConfig, DataflowError> {
     let mut properties = table.properties.clone();
     // The broker inside has no address that a table must name.
-    properties.entry("bootstrap.servers".to_owned()).or_insert_with(|| "127.0.0.1:9092".to_owned());
+    properties
+        .entry("bootstrap.servers".to_owned())
+        .or_insert_with(|| "127.0.0.1:9092".to_owned());
     let parsed =
         ClientConfig::parse(&properties).map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))?;
     for warning in &parsed.warnings {
@@ -92,14 +106,26 @@ impl SourceFactory for KafkaSourceFactory {
         let watermark = match &self.spec.watermark {
             None => None,
             Some(declared) => {
-                let expr = CompiledExpr::compile(&declared.expr).map_err(|e| DataflowError::internal(e.to_string()))?;
-                let idle = self.table.watermark_idle_timeout_ms.unwrap_or(declared.idle_timeout_ms);
-                let interval = if self.table.watermark_on_event { 0 } else { declared.interval_ms };
+                let expr = CompiledExpr::compile(&declared.expr)
+                    .map_err(|e| DataflowError::internal(e.to_string()))?;
+                let idle = self
+                    .table
+                    .watermark_idle_timeout_ms
+                    .unwrap_or(declared.idle_timeout_ms);
+                let interval = if self.table.watermark_on_event {
+                    0
+                } else {
+                    declared.interval_ms
+                };
                 Some((expr, SplitWatermarks::new(interval, idle)))
             }
         };
         let transport = self.context.kafka.transport(&self.table.properties)?;
-        let client = KafkaClient::new(self.config.connection.clone(), transport, Arc::clone(&self.context.rng));
+        let client = KafkaClient::new(
+            self.config.connection.clone(),
+            transport,
+            Arc::clone(&self.context.rng),
+        );
         let unbounded = self.table.bounded == Bounded::Unbounded;
         Ok(Box::new(KafkaSource {
             resolver: Resolver {
@@ -196,7 +222,11 @@ impl KafkaSource {
             let outcome = async {
                 let mut partitions = resolver.partitions().await?;
                 partitions.retain(|p| !known.contains(p));
-                if partitions.is_empty() { Ok(Vec::new()) } else { resolver.splits(&partitions, discovered).await }
+                if partitions.is_empty() {
+                    Ok(Vec::new())
+                } else {
+                    resolver.splits(&partitions, discovered).await
+                }
             };
             let outcome = outcome.await;
             *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
@@ -208,7 +238,9 @@ impl KafkaSource {
 
     /// Takes over what a look has found.
     fn take_found(&mut self, now_ms: i64) -> Result<(), DataflowError> {
-        let Some(found) = self.found.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let Some(found) = self.found.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Ok(());
+        };
         self.looking = false;
         let mut splits = found?;
         splits.extend(self.restored.take().unwrap_or_default());
@@ -239,7 +271,9 @@ impl KafkaSource {
     }
 
     fn take_events(&mut self) -> Result<(), DataflowError> {
-        let Some(fetcher) = &self.fetcher else { return Ok(()) };
+        let Some(fetcher) = &self.fetcher else {
+            return Ok(());
+        };
         for event in fetcher.poll(TAKE_BYTES) {
             match event {
                 FetchEvent::Records(records) => self.events.push_back(records),
@@ -247,7 +281,10 @@ impl KafkaSource {
                     tracing::warn!(%partition, from, to, "the position was not in the log any more");
                 }
                 FetchEvent::Failed { partition, error } => {
-                    return Err(client_failed(&format!("cannot read partition {partition}"), &error));
+                    return Err(client_failed(
+                        &format!("cannot read partition {partition}"),
+                        &error,
+                    ));
                 }
             }
         }
@@ -256,9 +293,14 @@ impl KafkaSource {
 
     /// Decompresses the next records into `pending`; `false`: there are none.
     fn next_pending(&mut self, batch_rows: usize) -> Result<bool, DataflowError> {
-        let Some(records) = self.events.pop_front() else { return Ok(false) };
+        let Some(records) = self.events.pop_front() else {
+            return Ok(false);
+        };
         let failed = |e: &dyn std::fmt::Display| {
-            DataflowError::data(format!("records of partition {} cannot be read: {e}", records.partition))
+            DataflowError::data(format!(
+                "records of partition {} cannot be read: {e}",
+                records.partition
+            ))
         };
         self.columns.clear();
         let mut data = Buffer::from(Vec::<u8>::new());
@@ -269,9 +311,14 @@ impl KafkaSource {
             let header = &fetched.batch.header;
             leader_epoch = header.partition_leader_epoch;
             log_append_time = header.timestamp_type() == TimestampType::LogAppendTime;
-            let raw = fetched.batch.records_data(&mut self.decompressor, BATCH_BYTES_MAX).map_err(|e| failed(&e))?;
+            let raw = fetched
+                .batch
+                .records_data(&mut self.decompressor, BATCH_BYTES_MAX)
+                .map_err(|e| failed(&e))?;
             let first = self.columns.len();
-            self.columns.append(header, &raw, fetched.from_offset).map_err(|e| failed(&e))?;
+            self.columns
+                .append(header, &raw, fetched.from_offset)
+                .map_err(|e| failed(&e))?;
             let end = header.base_offset + i64::from(header.last_offset_delta) + 1;
             if first == 0 && self.columns.len() >= GATHER_RECORDS.min(batch_rows) {
                 // Large enough on its own: decode it where it lies.
@@ -289,20 +336,33 @@ impl KafkaSource {
         if rest.is_empty() {
             next_offset = records.next_offset;
         } else {
-            self.events.push_front(FetchedRecords { batches: rest, partition: records.partition.clone(), ..records });
+            self.events.push_front(FetchedRecords {
+                batches: rest,
+                partition: records.partition.clone(),
+                ..records
+            });
         }
         if !gathered.is_empty() {
             data = Buffer::from(gathered);
         }
         let partition = records.partition;
         self.cut_at_stop(&partition);
-        self.pending = Some(Pending { partition, data, next: 0, leader_epoch, log_append_time, next_offset });
+        self.pending = Some(Pending {
+            partition,
+            data,
+            next: 0,
+            leader_epoch,
+            log_append_time,
+            next_offset,
+        });
         Ok(true)
     }
 
     /// Leaves out records behind the end of a bounded read.
     fn cut_at_stop(&mut self, partition: &TopicPartition) {
-        let Some(stop) = self.splits.get(partition).and_then(|s| s.stop) else { return };
+        let Some(stop) = self.splits.get(partition).and_then(|s| s.stop) else {
+            return;
+        };
         let kept = self.columns.offsets.partition_point(|offset| *offset < stop);
         self.columns.offsets.truncate(kept);
         self.columns.timestamps.truncate(kept);
@@ -313,7 +373,9 @@ impl KafkaSource {
 
     /// Decodes and emits some of what is pending.
     fn emit(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
-        let Some(mut pending) = self.pending.take() else { return Ok(()) };
+        let Some(mut pending) = self.pending.take() else {
+            return Ok(());
+        };
         let end = self.columns.len().min(pending.next + context.batch_rows);
         let range = pending.next..end;
         if !range.is_empty() {
@@ -338,7 +400,11 @@ impl KafkaSource {
         }
         pending.next = end;
         let done = end == self.columns.len();
-        let position = if done { pending.next_offset } else { self.columns.offsets[end] };
+        let position = if done {
+            pending.next_offset
+        } else {
+            self.columns.offsets[end]
+        };
         self.advance(&pending.partition, position);
         if !done {
             self.pending = Some(pending);
@@ -347,7 +413,9 @@ impl KafkaSource {
     }
 
     fn advance(&mut self, partition: &TopicPartition, position: i64) {
-        let Some(split) = self.splits.get_mut(partition) else { return };
+        let Some(split) = self.splits.get_mut(partition) else {
+            return;
+        };
         split.position = split.position.max(position);
         if !split.is_done() {
             return;
@@ -361,13 +429,22 @@ impl KafkaSource {
         }
     }
 
-    fn observe(&mut self, partition: &TopicPartition, batch: &Batch, now_ms: i64) -> Result<(), DataflowError> {
-        let Some((expr, watermarks)) = &mut self.watermark else { return Ok(()) };
+    fn observe(
+        &mut self,
+        partition: &TopicPartition,
+        batch: &Batch,
+        now_ms: i64,
+    ) -> Result<(), DataflowError> {
+        let Some((expr, watermarks)) = &mut self.watermark else {
+            return Ok(());
+        };
         self.environment.now_ms = now_ms;
         let values = expr
             .eval_array(&batch.columns, batch.rows, &self.environment)
             .map_err(|e| DataflowError::data(format!("the watermark cannot be computed: {e}")))?;
-        let highest = values.as_primitive_opt::<TimestampMillisecondType>().and_then(maximum);
+        let highest = values
+            .as_primitive_opt::<TimestampMillisecondType>()
+            .and_then(maximum);
         watermarks.observe(partition, highest, now_ms);
         Ok(())
     }
@@ -393,8 +470,10 @@ impl KafkaSource {
             return;
         }
         let (client, group) = (self.resolver.client.clone(), self.resolver.group.clone());
-        let offsets: BTreeMap<TopicPartition, CommittedOffset> =
-            positions.into_iter().map(|(p, offset)| (p, CommittedOffset::new(offset))).collect();
+        let offsets: BTreeMap<TopicPartition, CommittedOffset> = positions
+            .into_iter()
+            .map(|(p, offset)| (p, CommittedOffset::new(offset)))
+            .collect();
         self.kafka.runtime().spawn(async move {
             if let Err(error) = client.commit_offsets(&group, &offsets).await {
                 // For others to see only; the checkpoint holds the real positions.
@@ -452,7 +531,11 @@ impl Source for KafkaSource {
         }
         self.emit(context, out)?;
         self.emit_watermark(now, out)?;
-        Ok(if self.is_finished() { SourceStatus::Finished } else { SourceStatus::Ready })
+        Ok(if self.is_finished() {
+            SourceStatus::Finished
+        } else {
+            SourceStatus::Ready
+        })
     }
 
     fn snapshot(&mut self) -> Result<StateBlocks, DataflowError> {
@@ -460,7 +543,9 @@ impl Source for KafkaSource {
         splits.extend(self.restored.iter().flatten().cloned());
         if let Some((_, watermarks)) = &self.watermark {
             for split in &mut splits {
-                split.watermark = watermarks.split_watermark(&split.key()).map_or(split.watermark, |w| w.0);
+                split.watermark = watermarks
+                    .split_watermark(&split.key())
+                    .map_or(split.watermark, |w| w.0);
             }
         }
         self.last_snapshot = self.positions();
@@ -473,7 +558,9 @@ impl Source for KafkaSource {
         let mut restored = Vec::new();
         for block in &blocks {
             let Some([SPLITS_VERSION, json @ ..]) = block.get(SPLITS_BLOCK) else {
-                return Err(DataflowError::internal("the state of a Kafka source has an unknown version"));
+                return Err(DataflowError::internal(
+                    "the state of a Kafka source has an unknown version",
+                ));
             };
             let splits: Vec<Split> =
                 serde_json::from_slice(json).map_err(|e| DataflowError::internal(e.to_string()))?;
@@ -490,11 +577,15 @@ impl Source for KafkaSource {
     }
 
     fn is_idle(&self, _: &Context) -> bool {
-        self.watermark.as_ref().is_some_and(|(_, w)| self.fetcher.is_some() && w.is_idle())
+        self.watermark
+            .as_ref()
+            .is_some_and(|(_, w)| self.fetcher.is_some() && w.is_idle())
     }
 
     fn current_watermark(&self) -> Watermark {
-        self.watermark.as_ref().map_or(Watermark::MIN, |(_, w)| w.emitted())
+        self.watermark
+            .as_ref()
+            .map_or(Watermark::MIN, |(_, w)| w.emitted())
     }
 
     fn close(&mut self) {

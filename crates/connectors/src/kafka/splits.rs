@@ -75,20 +75,36 @@ impl Resolver {
             }
             Topics::Pattern(pattern) => {
                 let regex = regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|e| {
-                    DataflowError::new(ErrorKind::Input, format!("invalid 'topic-pattern' '{pattern}': {e}"))
+                    DataflowError::new(
+                        ErrorKind::Input,
+                        format!("invalid 'topic-pattern' '{pattern}': {e}"),
+                    )
                 })?;
                 let metadata = self.client.list_topics().await.map_err(|e| failed(&e))?;
                 let matching = |name: &&KafkaString| regex.is_match(name.as_str());
-                let mut names: Vec<KafkaString> =
-                    metadata.topics.values().filter(|t| !t.is_internal).map(|t| &t.name).filter(matching).cloned().collect();
+                let mut names: Vec<KafkaString> = metadata
+                    .topics
+                    .values()
+                    .filter(|t| !t.is_internal)
+                    .map(|t| &t.name)
+                    .filter(matching)
+                    .cloned()
+                    .collect();
                 names.sort();
                 (metadata, names)
             }
         };
         let mut partitions = Vec::new();
         for name in &names {
-            let Some(topic) = metadata.topic(name.as_str()) else { continue };
-            partitions.extend(topic.partitions.iter().map(|p| TopicPartition::new(name.clone(), p.partition)));
+            let Some(topic) = metadata.topic(name.as_str()) else {
+                continue;
+            };
+            partitions.extend(
+                topic
+                    .partitions
+                    .iter()
+                    .map(|p| TopicPartition::new(name.clone(), p.partition)),
+            );
         }
         partitions.retain(|p| owner(p, self.parallelism) == self.subtask);
         partitions.sort();
@@ -115,8 +131,16 @@ impl Resolver {
     }
 
     /// Splits of new partitions: those that were there at the start, or (`discovered`) later ones from their beginning.
-    pub async fn splits(&self, partitions: &[TopicPartition], discovered: bool) -> Result<Vec<Split>, DataflowError> {
-        let start = if discovered { Startup::Earliest } else { self.table.startup.clone() };
+    pub async fn splits(
+        &self,
+        partitions: &[TopicPartition],
+        discovered: bool,
+    ) -> Result<Vec<Split>, DataflowError> {
+        let start = if discovered {
+            Startup::Earliest
+        } else {
+            self.table.startup.clone()
+        };
         let starts = self.starts(partitions, &start).await?;
         let stops = self.stops(partitions).await?;
         let split = |p: &TopicPartition| Split {
@@ -143,7 +167,10 @@ impl Resolver {
         }
     }
 
-    async fn stops(&self, partitions: &[TopicPartition]) -> Result<Option<BTreeMap<TopicPartition, i64>>, DataflowError> {
+    async fn stops(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Option<BTreeMap<TopicPartition, i64>>, DataflowError> {
         Ok(Some(match &self.table.bounded {
             Bounded::Unbounded => return Ok(None),
             Bounded::Latest => self.listed(partitions, OffsetSpec::Latest).await?,
@@ -170,7 +197,8 @@ impl Resolver {
         partitions: &[TopicPartition],
         spec: OffsetSpec,
     ) -> Result<BTreeMap<TopicPartition, i64>, DataflowError> {
-        let wanted: BTreeMap<TopicPartition, OffsetSpec> = partitions.iter().map(|p| (p.clone(), spec)).collect();
+        let wanted: BTreeMap<TopicPartition, OffsetSpec> =
+            partitions.iter().map(|p| (p.clone(), spec)).collect();
         let found = self.client.list_offsets(&wanted, self.isolation()).await;
         let found = found.map_err(|e| client_failed("cannot look up offsets", &e))?;
         Ok(found.into_iter().map(|(p, listed)| (p, listed.offset)).collect())
@@ -182,7 +210,9 @@ impl Resolver {
         partitions: &[TopicPartition],
         timestamp_ms: i64,
     ) -> Result<BTreeMap<TopicPartition, i64>, DataflowError> {
-        let mut found = self.listed(partitions, OffsetSpec::Timestamp(timestamp_ms.max(0))).await?;
+        let mut found = self
+            .listed(partitions, OffsetSpec::Timestamp(timestamp_ms.max(0)))
+            .await?;
         let ends = self.listed(partitions, OffsetSpec::Latest).await?;
         for (partition, offset) in &mut found {
             if *offset < 0 {
@@ -198,12 +228,20 @@ impl Resolver {
         offsets: &BTreeMap<i32, i64>,
         reset: OffsetReset,
     ) -> Result<BTreeMap<TopicPartition, i64>, DataflowError> {
-        let (given, others): (Vec<_>, Vec<_>) =
-            partitions.iter().cloned().partition(|p| offsets.contains_key(&p.partition));
-        let mut found: BTreeMap<TopicPartition, i64> =
-            given.into_iter().filter_map(|p| offsets.get(&p.partition).map(|o| (p.clone(), *o))).collect();
+        let (given, others): (Vec<_>, Vec<_>) = partitions
+            .iter()
+            .cloned()
+            .partition(|p| offsets.contains_key(&p.partition));
+        let mut found: BTreeMap<TopicPartition, i64> = given
+            .into_iter()
+            .filter_map(|p| offsets.get(&p.partition).map(|o| (p.clone(), *o)))
+            .collect();
         if !others.is_empty() {
-            let reset = if reset == OffsetReset::None { OffsetReset::Earliest } else { reset };
+            let reset = if reset == OffsetReset::None {
+                OffsetReset::Earliest
+            } else {
+                reset
+            };
             found.extend(self.committed_or(&others, reset).await?);
         }
         Ok(found)
@@ -214,12 +252,22 @@ impl Resolver {
         partitions: &[TopicPartition],
         reset: OffsetReset,
     ) -> Result<BTreeMap<TopicPartition, i64>, DataflowError> {
-        let committed = self.client.committed_offsets(&self.group, Some(partitions), false).await;
-        let committed =
-            committed.map_err(|e| client_failed(&format!("cannot read the offsets of group '{}'", self.group), &e))?;
-        let mut found: BTreeMap<TopicPartition, i64> =
-            committed.into_iter().filter(|(_, c)| c.offset >= 0).map(|(p, c)| (p, c.offset)).collect();
-        let without: Vec<TopicPartition> = partitions.iter().filter(|p| !found.contains_key(p)).cloned().collect();
+        let committed = self
+            .client
+            .committed_offsets(&self.group, Some(partitions), false)
+            .await;
+        let committed = committed
+            .map_err(|e| client_failed(&format!("cannot read the offsets of group '{}'", self.group), &e))?;
+        let mut found: BTreeMap<TopicPartition, i64> = committed
+            .into_iter()
+            .filter(|(_, c)| c.offset >= 0)
+            .map(|(p, c)| (p, c.offset))
+            .collect();
+        let without: Vec<TopicPartition> = partitions
+            .iter()
+            .filter(|p| !found.contains_key(p))
+            .cloned()
+            .collect();
         if without.is_empty() {
             return Ok(found);
         }
@@ -244,7 +292,11 @@ impl Resolver {
 
 /// Which instance reads a partition: partitions of a topic go round, starting at a place that depends on its name.
 pub fn owner(partition: &TopicPartition, parallelism: usize) -> usize {
-    let hash = partition.topic.as_str().bytes().fold(0u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)));
+    let hash = partition
+        .topic
+        .as_str()
+        .bytes()
+        .fold(0u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)));
     let start = (hash.wrapping_mul(31) & 0x7FFF_FFFF) as usize;
     (start + partition.partition.unsigned_abs() as usize) % parallelism.max(1)
 }

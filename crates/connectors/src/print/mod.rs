@@ -6,7 +6,9 @@ use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory}
 use millstream_functions::display::{Printer, Style};
 use millstream_state::StateBlocks;
 use millstream_types::options::parse_boolean;
-use millstream_types::{Batch, ChangelogMode, CheckpointId, ConnectorDecl, FormatUse, LogicalType, OptionDecl, OptionType};
+use millstream_types::{
+    Batch, ChangelogMode, CheckpointId, ConnectorDecl, FormatUse, LogicalType, OptionDecl, OptionType,
+};
 
 use crate::context::{ConnectorContext, PrintTarget};
 use crate::{SinkSpec, rows};
@@ -16,9 +18,17 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     identifier: "print",
     doc: "Prints every change as a line.",
     options: &[
-        OptionDecl::new("print-identifier", OptionType::String, "Text in front of each line."),
-        OptionDecl::new("standard-error", OptionType::Boolean, "Whether lines go to standard error.")
-            .with_default("false"),
+        OptionDecl::new(
+            "print-identifier",
+            OptionType::String,
+            "Text in front of each line.",
+        ),
+        OptionDecl::new(
+            "standard-error",
+            OptionType::Boolean,
+            "Whether lines go to standard error.",
+        )
+        .with_default("false"),
         OptionDecl::new("sink.parallelism", OptionType::Int, "Instances of the sink."),
         OptionDecl::new("property-version", OptionType::Int, "Accepted for Flink's sake."),
     ],
@@ -44,9 +54,17 @@ impl PrintFactory {
     pub fn new(spec: SinkSpec, context: &ConnectorContext) -> Result<Self, DataflowError> {
         let option = |key: &str| spec.table.options.get(key);
         Ok(Self {
-            types: spec.table.physical.project(&spec.columns).types().cloned().collect(),
+            types: spec
+                .table
+                .physical
+                .project(&spec.columns)
+                .types()
+                .cloned()
+                .collect(),
             identifier: option("print-identifier").filter(|id| !id.is_empty()).cloned(),
-            to_stderr: option("standard-error").and_then(|v| parse_boolean(v)).unwrap_or(false),
+            to_stderr: option("standard-error")
+                .and_then(|v| parse_boolean(v))
+                .unwrap_or(false),
             parallelism_max: rows::parsed(&spec.table, "sink.parallelism", "a number of instances")?,
             context: context.clone(),
         })
@@ -67,7 +85,11 @@ impl PrintFactory {
 impl SinkFactory for PrintFactory {
     fn create(&self, context: &Context) -> Result<Box<dyn Sink>, DataflowError> {
         Ok(Box::new(Print {
-            printers: self.types.iter().map(|ty| Printer::new(ty, Style::Client)).collect(),
+            printers: self
+                .types
+                .iter()
+                .map(|ty| Printer::new(ty, Style::Client))
+                .collect(),
             prefix: self.prefix(context),
             to_stderr: self.to_stderr,
             target: Arc::clone(&self.context.print),
@@ -94,8 +116,12 @@ impl Sink for Print {
     }
 
     fn write(&mut self, batch: Batch, _: &Context) -> Result<(), DataflowError> {
-        let columns: Vec<_> =
-            self.printers.iter().zip(&batch.columns).map(|(p, c)| p.column(c, &self.zone)).collect();
+        let columns: Vec<_> = self
+            .printers
+            .iter()
+            .zip(&batch.columns)
+            .map(|(p, c)| p.column(c, &self.zone))
+            .collect();
         let mut line = String::new();
         for row in 0..batch.rows {
             line.clear();

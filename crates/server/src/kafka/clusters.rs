@@ -42,8 +42,19 @@ pub struct ProcessClusters {
 }
 
 impl ProcessClusters {
-    pub fn new(settings: EmbeddedSettings, runtime: Handle, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
-        Self { settings, runtime, clock, rng, broker: Mutex::new(None) }
+    pub fn new(
+        settings: EmbeddedSettings,
+        runtime: Handle,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
+        Self {
+            settings,
+            runtime,
+            clock,
+            rng,
+            broker: Mutex::new(None),
+        }
     }
 
     /// Starts the broker inside if it does not run yet. Must not be called on a thread of the runtime.
@@ -78,28 +89,47 @@ impl ProcessClusters {
     /// The address on which the broker inside listens, if it runs.
     pub fn embedded_address(&self) -> Option<String> {
         let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
-        broker.as_ref().map(|b| format!("{}:{}", b.endpoint().host.as_str(), b.endpoint().port))
+        broker
+            .as_ref()
+            .map(|b| format!("{}:{}", b.endpoint().host.as_str(), b.endpoint().port))
     }
 
     fn means_embedded(&self, servers: Option<&str>) -> bool {
         let Some(servers) = servers else { return true };
-        let Ok(own) = resolve(&self.settings.address) else { return false };
+        let Ok(own) = resolve(&self.settings.address) else {
+            return false;
+        };
         let mut named = servers.split(',').map(str::trim).filter(|s| !s.is_empty());
         if !named.all(|server| resolve(server).is_ok_and(|address| address == own)) {
             return false;
         }
-        let running = self.broker.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let running = self
+            .broker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some();
         running || TcpStream::connect_timeout(&own, PROBE_TIMEOUT).is_err()
     }
 
-    fn embedded_transport(&self, properties: &BTreeMap<String, String>) -> Result<Arc<dyn Transport>, DataflowError> {
-        self.start_embedded().map_err(|e| DataflowError::new(ErrorKind::Environment, with_causes(&e)))?;
+    fn embedded_transport(
+        &self,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<Arc<dyn Transport>, DataflowError> {
+        self.start_embedded()
+            .map_err(|e| DataflowError::new(ErrorKind::Environment, with_causes(&e)))?;
         let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(broker) = broker.as_ref() else {
-            return Err(DataflowError::new(ErrorKind::Environment, "the broker inside has stopped"));
+            return Err(DataflowError::new(
+                ErrorKind::Environment,
+                "the broker inside has stopped",
+            ));
         };
         let client_id = properties.get("client.id").map_or("millstream", String::as_str);
-        Ok(Arc::new(EmbeddedTransport::new(broker.handle.clone(), client_id, broker.endpoint())))
+        Ok(Arc::new(EmbeddedTransport::new(
+            broker.handle.clone(),
+            client_id,
+            broker.endpoint(),
+        )))
     }
 }
 
@@ -123,8 +153,8 @@ impl KafkaClusters for ProcessClusters {
         if self.means_embedded(properties.get("bootstrap.servers").map(String::as_str)) {
             return self.embedded_transport(properties);
         }
-        let parsed =
-            ClientConfig::parse(properties).map_err(|e| DataflowError::new(ErrorKind::Input, with_causes(&e)))?;
+        let parsed = ClientConfig::parse(properties)
+            .map_err(|e| DataflowError::new(ErrorKind::Input, with_causes(&e)))?;
         let _inside = self.runtime.enter();
         let transport = TcpTransport::new(parsed.config.connection, Arc::clone(&self.rng))
             .map_err(|e| DataflowError::new(ErrorKind::Environment, with_causes(&e)))?;

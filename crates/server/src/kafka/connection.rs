@@ -11,7 +11,9 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use millstream_broker::{BrokerHandle, Endpoint, RequestContext};
 use millstream_kafka_wire::messages::api_versions::{ApiVersion, ApiVersionsResponse};
-use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Reader, Request, RequestHeader, Response, header};
+use millstream_kafka_wire::{
+    ApiKey, ErrorCode, KafkaString, Reader, Request, RequestHeader, Response, header,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -100,7 +102,9 @@ async fn read(
 
 /// A whole frame without its length, if one has arrived.
 fn take_frame(buffer: &mut BytesMut) -> Result<Option<Bytes>, ConnectionError> {
-    let Some(prefix) = buffer.get(..4) else { return Ok(None) };
+    let Some(prefix) = buffer.get(..4) else {
+        return Ok(None);
+    };
     let size = i64::from(i32::from_be_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]));
     if size <= 0 || size > FRAME_BYTES_MAX {
         return Err(ConnectionError::FrameSize(size));
@@ -128,7 +132,10 @@ fn dispatch(
         if api == ApiKey::ApiVersions {
             return unsupported_api_versions(head.correlation_id).map(Some);
         }
-        return Err(ConnectionError::Malformed(format!("{api:?} version {} is not supported", head.api_version)));
+        return Err(ConnectionError::Malformed(format!(
+            "{api:?} version {} is not supported",
+            head.api_version
+        )));
     }
     let request = Request::decode(api, head.api_version, &mut reader).map_err(|e| malformed(&e))?;
     if let Some(client_id) = head.client_id
@@ -139,15 +146,27 @@ fn dispatch(
     }
     let (done, reply) = oneshot::channel();
     broker
-        .submit(context.clone(), head.api_version, request, move |reply| _ = done.send(reply))
+        .submit(context.clone(), head.api_version, request, move |reply| {
+            _ = done.send(reply)
+        })
         .map_err(|_| ConnectionError::Closed)?;
-    Ok(Some(Outgoing::Slot(Slot { api, version: head.api_version, correlation_id: head.correlation_id, reply })))
+    Ok(Some(Outgoing::Slot(Slot {
+        api,
+        version: head.api_version,
+        correlation_id: head.correlation_id,
+        reply,
+    })))
 }
 
 /// KIP-511: the answer to a version that this broker does not know, in the form of version 0, with its own range only.
 fn unsupported_api_versions(correlation_id: i32) -> Result<Outgoing, ConnectionError> {
     let (min_version, max_version) = ApiKey::ApiVersions.versions();
-    let own = ApiVersion { api_key: ApiKey::ApiVersions as i16, min_version, max_version, ..Default::default() };
+    let own = ApiVersion {
+        api_key: ApiKey::ApiVersions as i16,
+        min_version,
+        max_version,
+        ..Default::default()
+    };
     let response = ApiVersionsResponse {
         error_code: ErrorCode::UNSUPPORTED_VERSION,
         api_keys: vec![own],
@@ -158,7 +177,10 @@ fn unsupported_api_versions(correlation_id: i32) -> Result<Outgoing, ConnectionE
     Ok(Outgoing::Frame(frame))
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Outgoing>) -> Result<(), ConnectionError> {
+async fn write(
+    mut writer: OwnedWriteHalf,
+    mut queue: mpsc::Receiver<Outgoing>,
+) -> Result<(), ConnectionError> {
     while let Some(item) = queue.recv().await {
         let frame = match item {
             Outgoing::Frame(frame) => frame,

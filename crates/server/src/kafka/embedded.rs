@@ -51,15 +51,24 @@ impl EmbeddedBroker {
     ) -> Result<Self, EmbeddedError> {
         let directory = data_dir.join(BROKER_DIRECTORY);
         let path = directory.display().to_string();
-        let io = |source| EmbeddedError::Directory { path: data_dir.display().to_string(), source };
+        let io = |source| EmbeddedError::Directory {
+            path: data_dir.display().to_string(),
+            source,
+        };
         std::fs::create_dir_all(&directory).map_err(io)?;
         let storage = OsStorage::open(&directory).map_err(io)?;
         // Opening recovers the log, which may take seconds after a crash: not on a thread of the runtime.
         let start = move || BrokerHandle::start(BrokerConfig::new(properties), Arc::new(storage), rng, clock);
         let handle = tokio::task::spawn_blocking(start)
             .await
-            .map_err(|e| EmbeddedError::Directory { path: path.clone(), source: std::io::Error::other(e) })?
-            .map_err(|source| EmbeddedError::Start { path, source: Box::new(source) })?;
+            .map_err(|e| EmbeddedError::Directory {
+                path: path.clone(),
+                source: std::io::Error::other(e),
+            })?
+            .map_err(|source| EmbeddedError::Start {
+                path,
+                source: Box::new(source),
+            })?;
         let listener = KafkaListener::open(address, handle.clone()).await?;
         Ok(Self { handle, listener })
     }

@@ -44,13 +44,25 @@ impl KafkaListener {
     pub async fn open(address: &str, broker: BrokerHandle) -> Result<Self, ListenError> {
         let parsed = resolve(address)?;
         if !parsed.ip().is_loopback() {
-            return Err(ListenError::NotLoopback { address: address.to_owned() });
+            return Err(ListenError::NotLoopback {
+                address: address.to_owned(),
+            });
         }
-        let listener = TcpListener::bind(parsed).await.map_err(|source| match source.kind() {
-            std::io::ErrorKind::AddrInUse => ListenError::InUse { address: address.to_owned() },
-            _ => ListenError::Io { address: address.to_owned(), source },
-        })?;
-        let io = |source| ListenError::Io { address: address.to_owned(), source };
+        let listener = TcpListener::bind(parsed)
+            .await
+            .map_err(|source| match source.kind() {
+                std::io::ErrorKind::AddrInUse => ListenError::InUse {
+                    address: address.to_owned(),
+                },
+                _ => ListenError::Io {
+                    address: address.to_owned(),
+                    source,
+                },
+            })?;
+        let io = |source| ListenError::Io {
+            address: address.to_owned(),
+            source,
+        };
         let local = listener.local_addr().map_err(io)?;
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(accept(listener, endpoint_of(local), broker, stopped));
@@ -71,19 +83,29 @@ impl Drop for KafkaListener {
 
 /// The address that clients are told.
 pub fn endpoint_of(address: SocketAddr) -> Endpoint {
-    Endpoint { host: KafkaString::from(address.ip().to_string()), port: i32::from(address.port()) }
+    Endpoint {
+        host: KafkaString::from(address.ip().to_string()),
+        port: i32::from(address.port()),
+    }
 }
 
 /// The first address of `HOST:PORT`; names are resolved.
 pub fn resolve(address: &str) -> Result<SocketAddr, ListenError> {
-    let wrong = || ListenError::Address { address: address.to_owned() };
+    let wrong = || ListenError::Address {
+        address: address.to_owned(),
+    };
     let mut found: Vec<SocketAddr> = address.to_socket_addrs().map_err(|_| wrong())?.collect();
     // `localhost` may give ::1 first, where most clients do not look.
     found.sort_by_key(|a| !a.is_ipv4());
     found.into_iter().next().ok_or_else(wrong)
 }
 
-async fn accept(listener: TcpListener, endpoint: Endpoint, broker: BrokerHandle, stopped: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    endpoint: Endpoint,
+    broker: BrokerHandle,
+    stopped: watch::Receiver<bool>,
+) {
     let endpoint = Arc::new(endpoint);
     let open = Arc::new(AtomicUsize::new(0));
     let mut until = stopped.clone();
@@ -106,7 +128,8 @@ async fn accept(listener: TcpListener, endpoint: Endpoint, broker: BrokerHandle,
             tracing::warn!(%peer, "too many Kafka connections; closing the new one");
             continue;
         }
-        let (broker, endpoint, open, stopped) = (broker.clone(), endpoint.clone(), open.clone(), stopped.clone());
+        let (broker, endpoint, open, stopped) =
+            (broker.clone(), endpoint.clone(), open.clone(), stopped.clone());
         tokio::spawn(async move {
             if let Err(error) = connection::serve(socket, peer, endpoint, broker, stopped).await {
                 tracing::debug!(%peer, %error, "a Kafka connection ended");

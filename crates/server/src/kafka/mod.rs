@@ -7,7 +7,6 @@ pub mod listener;
 
 pub use millstream_broker::config::{BROKER_CONFIGS, ConfigDecl};
 
-
 pub use clusters::{EmbeddedSettings, ProcessClusters};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use listener::{KafkaListener, ListenError};

@@ -363,8 +363,8 @@ pub fn field_of(base: Expr, field: &Ident) -> SqlResult<Expr> {
             SqlError::at(field.span, message).offering(&field.value, fields.iter().map(|f| f.name.as_str()))
         );
     };
-    let field_type = &fields[index].ty;
-    let result = field_type.with_nullable(field_type.nullable || ty.nullable);
+    // As in Flink, a NOT NULL field of a row that may be NULL is still called NOT NULL.
+    let result = fields[index].ty.clone();
     Ok(Expr::Field {
         input: Box::new(base),
         index,

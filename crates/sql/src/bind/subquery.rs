@@ -119,6 +119,12 @@ fn semi_join(left: Rel, subquery: BoundSubquery, negated: bool) -> SqlResult<Rel
     let BoundSubquery { kind, rel, span } = subquery;
     let width = left.schema.len();
     let (right, pulled) = pull_up(rel, span)?;
+    let left = match kind {
+        SubqueryKind::Compare { needs_rows: true, .. } if pulled.is_empty() => {
+            Rel::join(left, right.clone(), Join::plain(JoinKind::Semi, None, span))
+        }
+        _ => left,
+    };
     let mut conditions: Vec<Expr> = pulled.into_iter().map(|c| onto_join(c, width)).collect();
     let mut is_anti = negated;
     match kind {
@@ -132,6 +138,7 @@ fn semi_join(left: Rel, subquery: BoundSubquery, negated: bool) -> SqlResult<Rel
             operand,
             operator,
             all,
+            ..
         } => {
             let column = Expr::column(width, right.schema.columns[0].ty.clone());
             let holds = call(operator, vec![operand, column]).map_err(|error| error.with_span(span))?;

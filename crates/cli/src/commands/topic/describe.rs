@@ -21,18 +21,36 @@ pub fn run(process: &Process, connected: &Connected, name: &str, is_json: bool) 
     process.runtime.block_on(async {
         let client = &connected.client;
         let metadata = client.topics(&[KafkaString::from(name)], false).await?;
-        let topic = metadata.topic(name).ok_or_else(|| anyhow::anyhow!("topic '{name}' does not exist"))?;
+        let topic = metadata
+            .topic(name)
+            .ok_or_else(|| anyhow::anyhow!("topic '{name}' does not exist"))?;
         let offsets = |spec: OffsetSpec| -> BTreeMap<TopicPartition, OffsetSpec> {
-            topic.partitions.iter().map(|p| (TopicPartition::new(name, p.partition), spec)).collect()
+            topic
+                .partitions
+                .iter()
+                .map(|p| (TopicPartition::new(name, p.partition), spec))
+                .collect()
         };
-        let starts = client.list_offsets(&offsets(OffsetSpec::Earliest), IsolationLevel::ReadUncommitted).await?;
-        let ends = client.list_offsets(&offsets(OffsetSpec::Latest), IsolationLevel::ReadUncommitted).await?;
-        let configs = client.describe_configs(&ConfigResource::Topic(name.into())).await?;
-        let set: BTreeMap<String, Option<String>> =
-            configs.into_iter().filter(|c| c.source == SOURCE_TOPIC).map(|c| (c.name, c.value)).collect();
+        let starts = client
+            .list_offsets(&offsets(OffsetSpec::Earliest), IsolationLevel::ReadUncommitted)
+            .await?;
+        let ends = client
+            .list_offsets(&offsets(OffsetSpec::Latest), IsolationLevel::ReadUncommitted)
+            .await?;
+        let configs = client
+            .describe_configs(&ConfigResource::Topic(name.into()))
+            .await?;
+        let set: BTreeMap<String, Option<String>> = configs
+            .into_iter()
+            .filter(|c| c.source == SOURCE_TOPIC)
+            .map(|c| (c.name, c.value))
+            .collect();
         let row = |partition: i32| {
             let key = TopicPartition::new(name, partition);
-            (starts.get(&key).map_or(-1, |o| o.offset), ends.get(&key).map_or(-1, |o| o.offset))
+            (
+                starts.get(&key).map_or(-1, |o| o.offset),
+                ends.get(&key).map_or(-1, |o| o.offset),
+            )
         };
         let mut out = stdout().lock();
         if is_json {
@@ -45,7 +63,11 @@ pub fn run(process: &Process, connected: &Connected, name: &str, is_json: bool) 
                 })
                 .collect();
             let id = topic.id.to_string();
-            writeln!(out, "{}", json!({"topic": name, "id": id, "partitions": partitions, "configs": set}))?;
+            writeln!(
+                out,
+                "{}",
+                json!({"topic": name, "id": id, "partitions": partitions, "configs": set})
+            )?;
             return Ok(());
         }
         writeln!(out, "topic {name}, id {}", topic.id)?;
@@ -53,7 +75,13 @@ pub fn run(process: &Process, connected: &Connected, name: &str, is_json: bool) 
             writeln!(out, "  {key} = {}", value.as_deref().unwrap_or(""))?;
         }
         let mut table = comfy_table::Table::new();
-        table.load_style(presets::ASCII_MARKDOWN).set_header(["partition", "leader", "start", "end", "records"]);
+        table.load_style(presets::ASCII_MARKDOWN).set_header([
+            "partition",
+            "leader",
+            "start",
+            "end",
+            "records",
+        ]);
         for partition in &topic.partitions {
             let (start, end) = row(partition.partition);
             table.add_row([

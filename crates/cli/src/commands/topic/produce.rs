@@ -35,21 +35,37 @@ pub fn run(
                 Some(separator) => split(&line, separator.as_bytes(), sent + 1)?,
             };
             let timestamp = process.clock.now_ms();
-            let record = ProduceRecord { topic: &topic, partition, timestamp, key, value: Some(value), headers: &[] };
+            let record = ProduceRecord {
+                topic: &topic,
+                partition,
+                timestamp,
+                key,
+                value: Some(value),
+                headers: &[],
+            };
             producer.append(&record).await?;
             sent += 1;
         }
         producer.flush().await?;
         if !common.quiet {
-            eprintln!("{sent} record{} written to {name}", if sent == 1 { "" } else { "s" });
+            eprintln!(
+                "{sent} record{} written to {name}",
+                if sent == 1 { "" } else { "s" }
+            );
         }
         Ok(())
     })
 }
 
 fn split<'a>(line: &'a [u8], separator: &[u8], number: u64) -> anyhow::Result<(Option<&'a [u8]>, &'a [u8])> {
-    let at = line.windows(separator.len()).position(|window| window == separator).ok_or_else(|| {
-        anyhow::anyhow!("line {number} has no key separator '{}'", String::from_utf8_lossy(separator))
-    })?;
+    let at = line
+        .windows(separator.len())
+        .position(|window| window == separator)
+        .ok_or_else(|| {
+            anyhow::anyhow!(
+                "line {number} has no key separator '{}'",
+                String::from_utf8_lossy(separator)
+            )
+        })?;
     Ok((Some(&line[..at]), &line[at + separator.len()..]))
 }

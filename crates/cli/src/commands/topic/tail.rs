@@ -29,7 +29,12 @@ pub struct TailOptions {
 }
 
 /// Prints records until the end, the limit, or Ctrl-C.
-pub fn run(process: &Process, connected: &Connected, name: &str, options: &TailOptions) -> anyhow::Result<()> {
+pub fn run(
+    process: &Process,
+    connected: &Connected,
+    name: &str,
+    options: &TailOptions,
+) -> anyhow::Result<()> {
     process.runtime.block_on(async {
         tokio::select! {
             done = tail(connected, name, options) => done,
@@ -42,12 +47,22 @@ async fn tail(connected: &Connected, name: &str, options: &TailOptions) -> anyho
     let client = &connected.client;
     let isolation = connected.config.fetch.isolation_level;
     let metadata = client.topics(&[KafkaString::from(name)], false).await?;
-    let topic = metadata.topic(name).ok_or_else(|| anyhow::anyhow!("topic '{name}' does not exist"))?;
+    let topic = metadata
+        .topic(name)
+        .ok_or_else(|| anyhow::anyhow!("topic '{name}' does not exist"))?;
     let wanted = |p: &i32| options.partition.is_none_or(|only| only == *p);
-    let partitions: Vec<TopicPartition> =
-        topic.partitions.iter().map(|p| p.partition).filter(wanted).map(|p| TopicPartition::new(name, p)).collect();
+    let partitions: Vec<TopicPartition> = topic
+        .partitions
+        .iter()
+        .map(|p| p.partition)
+        .filter(wanted)
+        .map(|p| TopicPartition::new(name, p))
+        .collect();
     if let (Some(partition), true) = (options.partition, partitions.is_empty()) {
-        anyhow::bail!("topic '{name}' has no partition {partition}; it has {}", topic.partitions.len());
+        anyhow::bail!(
+            "topic '{name}' has no partition {partition}; it has {}",
+            topic.partitions.len()
+        );
     }
     let all = |spec: OffsetSpec| -> BTreeMap<TopicPartition, OffsetSpec> {
         partitions.iter().map(|p| (p.clone(), spec)).collect()
@@ -60,20 +75,29 @@ async fn tail(connected: &Connected, name: &str, options: &TailOptions) -> anyho
     let mut left: BTreeMap<TopicPartition, i64> = BTreeMap::new();
     let fetcher = Fetcher::start(client.clone(), connected.config.fetch.clone());
     for partition in &partitions {
-        let start = options.offset.unwrap_or_else(|| begins.get(partition).map_or(0, |o| o.offset));
+        let start = options
+            .offset
+            .unwrap_or_else(|| begins.get(partition).map_or(0, |o| o.offset));
         let end = ends.get(partition).map_or(0, |o| o.offset);
         if !options.exit_at_end || start < end {
             fetcher.assign(partition.clone(), start);
             left.insert(partition.clone(), end);
         }
     }
-    let mut printer = Printer { printed: 0, options, decompressor: Decompressor::new() };
+    let mut printer = Printer {
+        printed: 0,
+        options,
+        decompressor: Decompressor::new(),
+    };
     while !left.is_empty() || !options.exit_at_end {
         fetcher.ready().await;
         for event in fetcher.poll(TAKE_BYTES) {
             match event {
                 FetchEvent::Records(records) => {
-                    let end = left.get(&records.partition).copied().filter(|_| options.exit_at_end);
+                    let end = left
+                        .get(&records.partition)
+                        .copied()
+                        .filter(|_| options.exit_at_end);
                     if printer.print(&records, end)? {
                         return Ok(());
                     }
@@ -103,7 +127,9 @@ impl Printer<'_> {
     fn print(&mut self, records: &FetchedRecords, end: Option<i64>) -> anyhow::Result<bool> {
         let mut out = stdout().lock();
         for fetched in &records.batches {
-            let data = fetched.batch.records_data(&mut self.decompressor, BATCH_BYTES_MAX)?;
+            let data = fetched
+                .batch
+                .records_data(&mut self.decompressor, BATCH_BYTES_MAX)?;
             for record in fetched.batch.records(&data) {
                 let record = record?;
                 if record.offset < fetched.from_offset || end.is_some_and(|end| record.offset >= end) {
@@ -129,8 +155,11 @@ impl Printer<'_> {
 
 fn as_json(partition: &TopicPartition, record: &Record<'_>) -> Value {
     let text = |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
-    let headers: Vec<Value> =
-        record.headers.iter().map(|(key, value)| json!({"key": key, "value": text(value)})).collect();
+    let headers: Vec<Value> = record
+        .headers
+        .iter()
+        .map(|(key, value)| json!({"key": key, "value": text(value)}))
+        .collect();
     json!({
         "topic": partition.topic.as_str(),
         "partition": partition.partition,

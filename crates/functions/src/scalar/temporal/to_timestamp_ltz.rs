@@ -58,9 +58,7 @@ fn to_timestamp_ltz(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
 type MillisReader<'a> = Box<dyn Fn(usize, i128) -> Option<i128> + 'a>;
 
 /// A reader of the numbers of the first argument.
-fn millis_reader<'a>(
-    args: &KernelArgs<'a>,
-) -> Result<MillisReader<'a>, EvalError> {
+fn millis_reader<'a>(args: &KernelArgs<'a>) -> Result<MillisReader<'a>, EvalError> {
     Ok(match args.arg_types[0].kind {
         TypeKind::Decimal { scale, .. } => {
             let numbers = args.primitives::<Decimal128Type>(0)?;

@@ -15,6 +15,7 @@ use crate::parse::ast::{
     OverClause, SetQuantifier, WindowSpec,
 };
 use crate::parse::span::Span;
+use crate::rules::fold::fold;
 
 /// An aggregate call over expressions of the input.
 #[derive(Debug, Clone, PartialEq)]
@@ -216,6 +217,14 @@ impl ExprBinder<'_, '_> {
             .iter()
             .map(|value| self.bind(value))
             .collect::<SqlResult<Vec<_>>>()?;
+        let args: Vec<Expr> = args
+            .into_iter()
+            .enumerate()
+            .map(|(i, arg)| match declared.constant_args.contains(&i) {
+                true => fold(arg, self.binder.config),
+                false => arg,
+            })
+            .collect();
         let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty().without_time_attribute()).collect();
         let infos: Vec<ArgInfo<'_>> = types
             .iter()

@@ -270,7 +270,15 @@ impl ExprBinder<'_, '_> {
         if !types.is_empty() && coerce::common_type(&types).is_none() {
             return Err(incompatible());
         }
+        let is_integer = value.ty().is_integer();
         let equals = |item: Expr| {
+            // As in Flink, an integer is looked for among the whole parts of decimal literals.
+            let is_decimal = matches!(item.ty().kind, TypeKind::Decimal { .. });
+            let item = if is_integer && is_decimal && coerce::literal_of(&item).is_some() {
+                coerce::cast_to(item, &value.ty())
+            } else {
+                item
+            };
             self.call(span, "=", vec![value.clone(), item])
                 .map_err(|_| incompatible())
         };
@@ -352,6 +360,7 @@ impl ExprBinder<'_, '_> {
                             operand,
                             operator: operator.text(),
                             all,
+                            needs_rows: all && self.binder.config.streaming,
                         },
                         query,
                         span,

@@ -103,6 +103,8 @@ pub enum SubqueryKind {
         operand: Expr,
         operator: &'static str,
         all: bool,
+        /// Nothing passes while the sub-query has no row: its extreme value, to which streaming compares, is not there.
+        needs_rows: bool,
     },
     /// All its rows as one array, multiset or map.
     Collection { function: &'static str },

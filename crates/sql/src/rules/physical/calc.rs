@@ -10,7 +10,8 @@ use crate::rules::fold::{is_false, is_true};
 
 /// Projects (and filters) the input; names come from `names`.
 pub fn calc(input: Phys, projections: Vec<Expr>, condition: Option<Expr>, names: &Schema) -> Phys {
-    let condition = condition.filter(|c| !is_true(c));
+    let condition = condition.filter(|c| !is_true(c)).map(with_plain_arguments);
+    let projections: Vec<Expr> = projections.into_iter().map(with_plain_arguments).collect();
     let types: Vec<LogicalType> = projections
         .iter()
         .map(|expr| physical_type(expr, &input.schema))
@@ -47,6 +48,17 @@ pub fn calc(input: Phys, projections: Vec<Expr>, condition: Option<Expr>, names:
         vec![input],
         schema,
     )
+}
+
+/// The expression with plain columns as arguments: inside of a call a time attribute is a timestamp like any other.
+fn with_plain_arguments(expr: Expr) -> Expr {
+    expr.map_children(&mut |child| match child {
+        Expr::Column { index, ty } => Expr::Column {
+            index,
+            ty: ty.without_time_attribute(),
+        },
+        other => with_plain_arguments(other),
+    })
 }
 
 /// The rows of the input where the condition is TRUE.

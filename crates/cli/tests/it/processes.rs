@@ -1,0 +1,118 @@
+//! Processes that run until somebody stops them.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A running program, killed if a test fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(directory: &Path, args: &[&str]) -> Running {
+    let child = Command::new(env!("CARGO_BIN_EXE_millstream"))
+        .args(args)
+        .args(["--kafka", "127.0.0.1:0"])
+        .current_dir(directory)
+        .env_clear()
+        .env("HOME", directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    Running(child)
+}
+
+/// Sends a signal by its name.
+fn signal(running: &Running, name: &str) {
+    let status = Command::new("kill")
+        .args([format!("-{name}"), running.0.id().to_string()])
+        .status();
+    assert!(status.expect("kill is there").success());
+}
+
+/// Reads on, so that the program does not wait for its reader, and gives its exit code.
+fn end(mut running: Running, mut rest: impl Read) -> Option<i32> {
+    let _ = std::io::copy(&mut rest, &mut std::io::sink());
+    running.0.wait().expect("the program ends").code()
+}
+
+/// The first line of a stream, and the rest of it.
+fn first_line<R: Read>(stream: R) -> (String, BufReader<R>) {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("a line");
+    (line.trim_end().to_owned(), reader)
+}
+
+const ENDLESS: &str = "
+    CREATE TABLE numbers (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '100', 'fields.n.min' = '7', 'fields.n.max' = '7');
+    CREATE TABLE lines (n INT) WITH ('connector' = 'print');
+    INSERT INTO lines SELECT n FROM numbers;";
+
+#[test]
+fn interrupt_ends_an_unbounded_script_cleanly() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("endless.sql"), ENDLESS).expect("a script");
+    for name in ["INT", "TERM"] {
+        let mut running = start(
+            directory.path(),
+            &["run", "endless.sql", "--quiet", "-D", "parallelism.default=1"],
+        );
+        let (line, rest) = first_line(running.0.stdout.take().expect("standard output"));
+        assert_eq!(line, "+I[7]");
+        signal(&running, name);
+        assert_eq!(end(running, rest), Some(130), "{name}");
+    }
+}
+
+#[test]
+fn interrupt_ends_a_query() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let statements = "CREATE TABLE numbers (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '100'); SELECT 1 AS a FROM numbers";
+    let mut running = start(
+        directory.path(),
+        &["sql", "--output", "changelog", "-e", statements],
+    );
+    let (line, rest) = first_line(running.0.stdout.take().expect("standard output"));
+    assert_eq!(line, "+I[1]");
+    signal(&running, "INT");
+    assert_eq!(end(running, rest), Some(130));
+}
+
+#[test]
+fn a_broker_locks_its_data_directory_and_stops_on_a_signal() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut broker = start(directory.path(), &["broker"]);
+    let (line, rest) = first_line(broker.0.stderr.take().expect("standard error"));
+    let address = line
+        .strip_prefix("broker listening on ")
+        .and_then(|rest| rest.split(',').next())
+        .expect(&line)
+        .to_owned();
+    let topics = start(directory.path(), &["topic", "list"]);
+    let output = wait(topics);
+    assert_eq!(output.0, Some(1), "{}", output.1);
+    assert!(output.1.contains(".millstream"), "{}", output.1);
+    let listed = start(
+        directory.path(),
+        &["topic", "create", "t", "--bootstrap-server", &address],
+    );
+    assert_eq!(wait(listed), (Some(0), "created topic t\n".to_owned()));
+    signal(&broker, "TERM");
+    assert_eq!(end(broker, rest), Some(0));
+}
+
+/// Exit code and standard error of a program that ends by itself.
+fn wait(mut running: Running) -> (Option<i32>, String) {
+    let mut text = String::new();
+    let mut stderr = running.0.stderr.take().expect("standard error");
+    stderr.read_to_string(&mut text).expect("text");
+    (running.0.wait().expect("the program ends").code(), text)
+}
