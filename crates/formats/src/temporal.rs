@@ -99,7 +99,7 @@ pub fn parse_date(text: &[u8]) -> Option<i32> {
 /// Milliseconds of the day of `HH:mm:ss[.fraction]`; further digits are cut.
 pub fn parse_time(text: &[u8]) -> Option<i32> {
     let (nanos, rest) = time(text, false)?;
-    rest.is_empty().then(|| (nanos / 1_000_000) as i32)
+    rest.is_empty().then_some((nanos / 1_000_000) as i32)
 }
 
 /// Nanoseconds since the epoch of a timestamp in `standard`; `utc`: a `Z` must follow (TIMESTAMP_LTZ).

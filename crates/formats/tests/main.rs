@@ -72,7 +72,7 @@ fn json_value() -> impl Strategy<Value = String> {
         any::<f64>()
             .prop_filter("finite", |v| v.is_finite())
             .prop_map(|v| format!("{v}")),
-        "[a-z\"\\\\é😀\u{1}]{0,12}".prop_map(|s| serde_json::to_string(&s).unwrap()),
+        "[a-z\"\\\\é😀\u{1}]{0,12}".prop_map(|s| serde_json::Value::from(s).to_string()),
         Just("\"2024-05-01 10:20:30.123\"".to_owned()),
         Just("\"2024-05-01\"".to_owned()),
         Just("null".to_owned()),

@@ -307,7 +307,7 @@ impl KafkaSource {
         let mut batches = records.batches.into_iter();
         let (mut leader_epoch, mut log_append_time, mut next_offset) = (0, false, records.next_offset);
         let mut gathered: Vec<u8> = Vec::new();
-        while let Some(fetched) = batches.next() {
+        for fetched in batches.by_ref() {
             let header = &fetched.batch.header;
             leader_epoch = header.partition_leader_epoch;
             log_append_time = header.timestamp_type() == TimestampType::LogAppendTime;

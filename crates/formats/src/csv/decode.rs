@@ -185,7 +185,7 @@ fn convert(text: &str, column: &mut ColumnBuilder, options: &CsvOptions) -> Resu
             TypeKind::Decimal { precision, scale } => match number::decimal(text.trim(), precision, scale) {
                 Ok(Some(value)) => slots.push(value),
                 Ok(None) => slots.push_null(),
-                Err(()) => return Err(wrong("a decimal")),
+                Err(_) => return Err(wrong("a decimal")),
             },
             _ => {
                 let utc = matches!(column.ty.kind, TypeKind::TimestampLtz { .. });

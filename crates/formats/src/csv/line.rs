@@ -30,10 +30,10 @@ fn field<'a>(text: &'a str, options: &CsvOptions) -> Result<(Field<'a>, Option<&
     } else {
         text
     };
-    if let Some(quote) = options.quote {
-        if let Some(inner) = start.strip_prefix(quote) {
-            return quoted(inner, quote, options);
-        }
+    if let Some(quote) = options.quote
+        && let Some(inner) = start.strip_prefix(quote)
+    {
+        return quoted(inner, quote, options);
     }
     if options.escape.is_none() {
         let (raw, behind) = match start.split_once(options.delimiter) {

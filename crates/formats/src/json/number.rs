@@ -62,12 +62,16 @@ fn simple_double(text: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
+/// The text is no number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotANumber;
+
 /// Unscaled value at `scale` of a decimal number in text (`12.3`, `1.5E-3`), rounded half up; `Ok(None)` when it has
 /// more than `precision` digits, `Err` when it is no number.
-pub fn decimal(text: &str, precision: u8, scale: u8) -> Result<Option<i128>, ()> {
+pub fn decimal(text: &str, precision: u8, scale: u8) -> Result<Option<i128>, NotANumber> {
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         None => (text, 0),
-        Some(at) => (&text[..at], text[at + 1..].parse::<i32>().map_err(|_| ())?),
+        Some(at) => (&text[..at], text[at + 1..].parse::<i32>().map_err(|_| NotANumber)?),
     };
     let (negative, mantissa) = match mantissa.as_bytes().first() {
         Some(b'-') => (true, &mantissa[1..]),
@@ -78,7 +82,7 @@ pub fn decimal(text: &str, precision: u8, scale: u8) -> Result<Option<i128>, ()>
     if whole.is_empty() && fraction.is_empty()
         || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())
     {
-        return Err(());
+        return Err(NotANumber);
     }
     let digits: Vec<u8> = whole
         .bytes()
@@ -121,7 +125,7 @@ mod tests {
             ("1e400", 38, 0, Ok(None)),
             ("0.0000", 5, 2, Ok(Some(0))),
             ("1e-400", 5, 2, Ok(Some(0))),
-            ("abc", 5, 2, Err(())),
+            ("abc", 5, 2, Err(NotANumber)),
         ];
         for (text, precision, scale, expected) in cases {
             assert_eq!(decimal(text, precision, scale), expected, "{text}");

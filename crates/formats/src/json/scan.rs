@@ -316,11 +316,12 @@ fn unicode_escape(raw: &[u8], at: usize) -> (char, usize) {
     let Some(high) = hex4(raw, at) else {
         return (char::REPLACEMENT_CHARACTER, 0);
     };
-    if (0xD800..0xDC00).contains(&high) && raw.get(at + 4..at + 6) == Some(b"\\u") {
-        if let Some(low) = hex4(raw, at + 6).filter(|low| (0xDC00..0xE000).contains(low)) {
-            let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-            return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 10);
-        }
+    if (0xD800..0xDC00).contains(&high)
+        && raw.get(at + 4..at + 6) == Some(b"\\u")
+        && let Some(low) = hex4(raw, at + 6).filter(|low| (0xDC00..0xE000).contains(low))
+    {
+        let code = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+        return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 10);
     }
     (char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), 4)
 }

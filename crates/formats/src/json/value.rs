@@ -295,7 +295,7 @@ fn decimal(token: &Token<'_>, slots: &mut Slots<i128>, precision: u8, scale: u8)
     match number::decimal(token.text()?.trim(), precision, scale) {
         Ok(Some(value)) => slots.push(value),
         Ok(None) => slots.push_null(),
-        Err(()) => return Err(wrong(token, "a decimal")),
+        Err(_) => return Err(wrong(token, "a decimal")),
     }
     Ok(())
 }
