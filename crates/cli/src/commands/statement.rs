@@ -293,13 +293,18 @@ impl Shower {
                 }
                 return Ok(Ok(Ended::Interrupted));
             }
-            let rows = match query.next(LOOK) {
-                Ok(Progress::Rows(rows)) => rows,
-                Ok(Progress::End) => break,
+            // What is there is written together; before a wait it must be on its way.
+            let progress = match query.next(Duration::ZERO) {
                 Ok(Progress::Nothing) => {
                     self.out.flush()?;
-                    continue;
+                    query.next(LOOK)
                 }
+                other => other,
+            };
+            let rows = match progress {
+                Ok(Progress::Rows(rows)) => rows,
+                Ok(Progress::End) => break,
+                Ok(Progress::Nothing) => continue,
                 Err(error) => return Ok(Err(error)),
             };
             for row in 0..rows.len() {

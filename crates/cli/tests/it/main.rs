@@ -1,4 +1,5 @@
 //! Integration tests of the program: real processes, and what they write.
 
+mod kills;
 mod processes;
 mod transcript;
