@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use millstream_kafka_client::admin::NewTopic;
 use millstream_kafka_client::{
-    ClientConfig, Delivery, FetchEvent, FetchedRecords, Fetcher, KafkaClient, ProduceRecord, Producer, TopicPartition,
+    ClientConfig, Delivery, FetchEvent, FetchedRecords, Fetcher, KafkaClient, ProduceRecord, Producer,
+    TopicPartition,
 };
 use millstream_kafka_wire::KafkaString;
 use millstream_kafka_wire::compression::Decompressor;
@@ -97,7 +98,10 @@ async fn produce(producer: Arc<Producer>, pending: mpsc::Sender<Pending>, stop: 
                 headers: &[],
             };
             let delivery = producer.append(&record).await.expect("taken");
-            pending.send((partition, number, delivery)).await.expect("awaited");
+            pending
+                .send((partition, number, delivery))
+                .await
+                .expect("awaited");
         }
         number += 1;
     }
@@ -166,7 +170,10 @@ fn numbers(records: &FetchedRecords) -> Vec<(i64, i64)> {
     let mut decompressor = Decompressor::new();
     let mut numbers = Vec::new();
     for fetched in &records.batches {
-        let data = fetched.batch.records_data(&mut decompressor, BATCH_BYTES_MAX).expect("records");
+        let data = fetched
+            .batch
+            .records_data(&mut decompressor, BATCH_BYTES_MAX)
+            .expect("records");
         for record in fetched.batch.records(&data) {
             let record = record.expect("a record");
             let value = std::str::from_utf8(record.value.expect("a value")).expect("text");
@@ -180,7 +187,10 @@ fn numbers(records: &FetchedRecords) -> Vec<(i64, i64)> {
 
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -226,9 +236,19 @@ async fn acknowledged_records_survive_kills_once_and_in_order() {
     let expected: Vec<(i64, i64)> = (0..appended).map(|number| (number, number)).collect();
     let found = read_all(&address, appended).await;
     for (partition, numbers) in &found {
-        let wrong = expected.iter().zip(numbers).find(|(expected, found)| expected != found);
-        assert_eq!(wrong, None, "partition {partition}: (offset, number) expected and found");
+        let wrong = expected
+            .iter()
+            .zip(numbers)
+            .find(|(expected, found)| expected != found);
+        assert_eq!(
+            wrong, None,
+            "partition {partition}: (offset, number) expected and found"
+        );
         assert_eq!(numbers.len(), expected.len(), "partition {partition}");
     }
-    println!("{} records in {} partitions, each once and in order", found.values().map(Vec::len).sum::<usize>(), found.len());
+    println!(
+        "{} records in {} partitions, each once and in order",
+        found.values().map(Vec::len).sum::<usize>(),
+        found.len()
+    );
 }
