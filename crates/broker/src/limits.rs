@@ -14,3 +14,7 @@ pub const PRODUCER_ID_BLOCK: i64 = 1_000;
 pub const FETCH_WAIT_MS_MAX: i64 = 300_000;
 /// Requests handled before disk work is looked at again.
 pub const REQUESTS_PER_TURN: usize = 256;
+/// So many records of a refused batch are named in the answer; clients fail the rest of the batch as well.
+pub const RECORD_ERRORS_MAX: usize = 10_000;
+/// A refused batch that inflates to more than this is refused as a whole, without a look at which records are at fault.
+pub const REFUSED_BYTES_MAX: usize = 16 << 20;

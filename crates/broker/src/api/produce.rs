@@ -3,15 +3,15 @@
 use crate::broker::{Broker, log_error_code};
 use crate::config::TopicSettings;
 use crate::context::RequestContext;
-use crate::limits::INFLATION_FACTOR;
+use crate::limits::{INFLATION_FACTOR, RECORD_ERRORS_MAX, REFUSED_BYTES_MAX};
 use crate::security::{Operation, ResourceKind};
 use crate::transactions::{Producer, verify_append};
 use crate::waits::{Outcome, Reply};
 use bytes::Bytes;
 use millstream_kafka_wire::compression::{Codec, Compressor};
 use millstream_kafka_wire::messages::produce::{
-    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
-    TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+    ProduceResponse, TopicProduceData, TopicProduceResponse,
 };
 use millstream_kafka_wire::record_batch::{
     BatchBuilder, BatchProducer, Header, RecordBatch, RecordsSummary, set_log_append_time, set_max_timestamp,
@@ -25,11 +25,17 @@ use millstream_log::{BatchHeader, LogId, SequenceCheck, SequenceError};
 struct Refusal {
     code: ErrorCode,
     message: Option<String>,
+    /// The records at fault, by their index in the batch; none if it is the batch as a whole.
+    records: Vec<i32>,
 }
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Self {
-        Refusal { code, message: None }
+        Refusal {
+            code,
+            message: None,
+            records: Vec::new(),
+        }
     }
 }
 
@@ -37,6 +43,7 @@ fn refusal(code: ErrorCode, message: impl Into<String>) -> Refusal {
     Refusal {
         code,
         message: Some(message.into()),
+        records: Vec::new(),
     }
 }
 
@@ -114,9 +121,18 @@ fn partition_response(index: i32, result: Result<Appended, Refusal>) -> Partitio
             base_offset: -1,
             log_append_time_ms: -1,
             log_start_offset: -1,
+            record_errors: refusal.records.into_iter().map(record_error).collect(),
             error_message: refusal.message.map(KafkaString::from),
             ..Default::default()
         },
+    }
+}
+
+/// What is wrong with the record is in the message of the partition.
+fn record_error(batch_index: i32) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage {
+        batch_index,
+        batch_index_error_message: None,
     }
 }
 
@@ -235,10 +251,7 @@ fn check_records(
         }
     };
     if settings.compact && summary.has_null_keys {
-        return Err(refusal(
-            ErrorCode::INVALID_RECORD,
-            "a compacted topic takes no record without a key",
-        ));
+        return Err(keyless(batch));
     }
     if !settings.log_append_time {
         let (early, late) = (batch.header.base_timestamp, summary.max_timestamp);
@@ -251,6 +264,20 @@ fn check_records(
         }
     }
     Ok(summary)
+}
+
+/// Refuses records without a key, and says which they are: clients write the others again.
+fn keyless(batch: &RecordBatch) -> Refusal {
+    let mut refusal = refusal(
+        ErrorCode::INVALID_RECORD,
+        "a compacted topic takes no record without a key",
+    );
+    if let Ok(data) = batch.records_data(&mut Default::default(), REFUSED_BYTES_MAX) {
+        let records = (0..).zip(batch.records(&data));
+        let keyless = records.filter(|(_, record)| record.as_ref().is_ok_and(|record| record.key.is_none()));
+        refusal.records = keyless.map(|(index, _)| index).take(RECORD_ERRORS_MAX).collect();
+    }
+    refusal
 }
 
 /// Batches of the process itself were built by this code: their records are not read again, the checksum is.

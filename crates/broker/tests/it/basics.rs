@@ -159,7 +159,6 @@ fn a_topic_made_again_has_another_id_and_old_ids_are_unknown() {
 fn odd_batches_are_refused_as_kafka_does() {
     let mut driver = Driver::with(&[("message.max.bytes", "2000")]);
     driver.create("t", 1);
-    driver.create_with("compacted", 1, &[("cleanup.policy", "compact")]);
     let good = batch(driver.now, &["a", "b"]);
     let edit = |at: usize, with: &[u8], fix_crc: bool| {
         let mut bytes = good.to_vec();
@@ -232,13 +231,28 @@ fn odd_batches_are_refused_as_kafka_does() {
     ] {
         assert_eq!(driver.produce("t", 0, bytes).0, code, "{name}");
     }
-    let mut keyless = millstream_kafka_wire::record_batch::BatchBuilder::new(Codec::None);
-    keyless.append(driver.now, None, Some(b"v"), &[]);
-    let keyless = keyless.build(&mut Default::default()).unwrap();
-    assert_eq!(
-        driver.produce("compacted", 0, keyless.into()).0,
-        ErrorCode::INVALID_RECORD
-    );
+}
+
+#[test]
+fn records_without_a_key_are_named_by_compacted_topics() {
+    let mut driver = Driver::new();
+    driver.create_with("compacted", 1, &[("cleanup.policy", "compact")]);
+    for codec in [Codec::None, Codec::Gzip] {
+        let mut builder = millstream_kafka_wire::record_batch::BatchBuilder::new(codec);
+        for index in 0..30 {
+            let key = Some(&b"k"[..]).filter(|_| index % 10 != 1);
+            builder.append(driver.now, key, Some(b"v"), &[]);
+        }
+        let bytes = builder.build(&mut Default::default()).unwrap();
+        let request = driver.produce_request("compacted", 0, bytes.into());
+        let response = driver.call(request);
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!(partition.error_code, ErrorCode::INVALID_RECORD);
+        assert!(partition.error_message.is_some());
+        let indexes: Vec<i32> = partition.record_errors.iter().map(|e| e.batch_index).collect();
+        assert_eq!(indexes, [1, 11, 21], "{codec:?}");
+    }
+    assert_eq!(driver.values("compacted", 0, false), Vec::<String>::new());
 }
 
 #[test]
