@@ -1,23 +1,16 @@
 //! `millstream run`: a script.
 
-use std::io::{IsTerminal, Read, Write, stderr, stdin, stdout};
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::io::{Read, stdin};
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
-use millstream_session::{JobHandle, JobStatus, wait_for};
+use millstream_session::{JobHandle, wait_for};
 
 use crate::args::{Common, OnError, RunArgs};
+use crate::commands::progress::{Followed, LOOK, follow};
 use crate::commands::statement::{Ended, Interrupt, Shower, session, statements};
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
 use crate::process::Process;
-
-/// How often a running job's status is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-/// Looks between two lines of progress where there is no terminal: 10 s.
-const LOOKS_PER_LINE: u32 = 50;
 
 /// Runs a script: statement by statement, waiting for jobs that end by themselves; at the end of the script it goes on
 /// with the others until Ctrl-C, which stops them after a last checkpoint.
@@ -34,19 +27,13 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
         match shower.execute(&mut session, &statement)? {
             Ended::Ok => {}
             Ended::Client(_) => break,
-            Ended::Running { job, bounded } => match bounded {
-                true => match follow(&job, &interrupt, common) {
-                    JobStatus::Finished => {}
-                    _ if interrupt.is_set() => return Err(stop_all(&running)),
-                    _ => {
-                        failed = true;
-                        if let Err(error) = wait_for(&job) {
-                            shower.failed(&error)?;
-                        }
-                    }
-                },
-                false => running.push(job),
-            },
+            Ended::Running { job, bounded } => {
+                running.push(job);
+                // A job that ends by itself comes before the next statement, which may read what it wrote.
+                if bounded {
+                    failed |= wait(&mut running, 1, &interrupt, common, &mut shower)?;
+                }
+            }
             Ended::Interrupted => return Err(stop_all(&running)),
             Ended::Failed => failed = true,
         }
@@ -55,19 +42,41 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
             return Err(Failure::Reported);
         }
     }
-    for job in &running {
-        match follow(job, &interrupt, common) {
-            _ if interrupt.is_set() => return Err(stop_all(&running)),
-            JobStatus::Finished | JobStatus::Canceled => {}
-            _ => {
-                failed = true;
-                if let Err(error) = wait_for(job) {
-                    shower.failed(&error)?;
-                }
-            }
+    while !running.is_empty() {
+        let all = running.len();
+        failed |= wait(&mut running, all, &interrupt, common, &mut shower)?;
+        if failed && args.on_error == OnError::Stop {
+            stop_all(&running);
+            return Err(Failure::Reported);
         }
     }
     if failed { Err(Failure::Reported) } else { Ok(()) }
+}
+
+/// Follows the last `count` jobs until they have ended, or until one of them fails, which is told. What has ended is no
+/// longer among them afterwards. Ctrl-C stops all jobs.
+fn wait(
+    jobs: &mut Vec<JobHandle>,
+    count: usize,
+    interrupt: &Interrupt,
+    common: &Common,
+    shower: &mut Shower,
+) -> Result<bool, Failure> {
+    let first = jobs.len().saturating_sub(count);
+    match follow(&jobs[first..], interrupt, common) {
+        Followed::Ended => {
+            jobs.truncate(first);
+            Ok(false)
+        }
+        Followed::Interrupted => Err(stop_all(jobs)),
+        Followed::Failed(position) => {
+            let job = jobs.remove(first + position);
+            if let Err(error) = wait_for(&job) {
+                shower.failed(&error)?;
+            }
+            Ok(true)
+        }
+    }
 }
 
 /// The script's name, without directories and ending, and its text.
@@ -94,68 +103,4 @@ fn stop_all(jobs: &[JobHandle]) -> Failure {
         while !job.wait(LOOK).is_terminal() {}
     }
     Failure::Interrupted
-}
-
-/// Waits for the end of a job, or Ctrl-C, showing how it goes.
-fn follow(job: &JobHandle, interrupt: &Interrupt, common: &Common) -> JobStatus {
-    let bar = (!common.quiet && stderr().is_terminal() && stdout().is_terminal()).then(|| {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-            bar.set_style(style);
-        }
-        bar
-    });
-    let mut looks = 0;
-    loop {
-        let status = job.wait(LOOK);
-        if status.is_terminal() || interrupt.is_set() {
-            if let Some(bar) = &bar {
-                bar.finish_and_clear();
-            }
-            return status;
-        }
-        looks += 1;
-        let line = || status_line(job, status);
-        match &bar {
-            Some(bar) => {
-                bar.set_message(line());
-                bar.tick();
-            }
-            None if looks % LOOKS_PER_LINE == 0 && !common.quiet => {
-                // Talk must not fail the job when nobody listens.
-                let _ = writeln!(stderr(), "{}", line());
-            }
-            None => {}
-        }
-    }
-}
-
-fn status_line(job: &JobHandle, status: JobStatus) -> String {
-    let metrics = job.metrics();
-    let checkpoints = job.checkpoints();
-    let last = checkpoints
-        .latest_completed()
-        .map_or_else(|| "none".to_owned(), |c| format!("#{}", c.id));
-    let (mut read, mut written, mut state) = (0, 0, 0);
-    for (vertex, info) in job.vertices().iter().enumerate() {
-        let is_sink = !job.vertices().iter().any(|other| other.inputs.contains(&vertex));
-        for operator in metrics.of_vertex(vertex) {
-            read += if info.inputs.is_empty() {
-                operator.records_out.load(Ordering::Relaxed)
-            } else {
-                0
-            };
-            written += if is_sink {
-                operator.records_in.load(Ordering::Relaxed)
-            } else {
-                0
-            };
-            state += operator.state_bytes.load(Ordering::Relaxed);
-        }
-    }
-    format!(
-        "{} {}: {read} records read, {written} written, state {state} bytes, last checkpoint {last}",
-        job.name(),
-        status.name(),
-    )
 }

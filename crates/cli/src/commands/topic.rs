@@ -85,33 +85,12 @@ pub fn run(process: &Process, common: &Common, args: TopicArgs) -> Outcome {
                 configs: configs.iter().cloned().collect(),
                 ..NewTopic::new(name.as_str(), partitions)
             };
-            match process.runtime.block_on(client(&[])?.client.create_topic(topic)) {
-                Err(error) if if_not_exists && error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) => {
-                    say(common, &format!("topic {name} exists already"));
-                }
-                other => {
-                    other?;
-                    say(common, &format!("created topic {name}"));
-                }
-            }
+            create(process, common, &client(&[])?, topic, if_not_exists)?;
         }
         TopicCommand::List => list(process, &client(&[])?, is_json)?,
         TopicCommand::Describe { ref name } => describe::run(process, &client(&[])?, name, is_json)?,
         TopicCommand::Delete { ref names, if_exists } => {
-            let connected = client(&[])?;
-            for name in names {
-                match process.runtime.block_on(connected.client.delete_topic(name)) {
-                    Err(error)
-                        if if_exists && error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) =>
-                    {
-                        say(common, &format!("topic {name} does not exist"));
-                    }
-                    other => {
-                        other?;
-                        say(common, &format!("deleted topic {name}"));
-                    }
-                }
-            }
+            delete(process, common, &client(&[])?, names, if_exists)?;
         }
         TopicCommand::Produce {
             ref name,
@@ -151,6 +130,50 @@ pub fn run(process: &Process, common: &Common, args: TopicArgs) -> Outcome {
                 is_json,
             };
             tail::run(process, &connected, name, &options)?;
+        }
+    }
+    Ok(())
+}
+
+fn create(
+    process: &Process,
+    common: &Common,
+    connected: &Connected,
+    topic: NewTopic,
+    if_not_exists: bool,
+) -> anyhow::Result<()> {
+    let name = topic.name.clone();
+    match process.runtime.block_on(connected.client.create_topic(topic)) {
+        Err(error) if if_not_exists && error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) => {
+            say(
+                common,
+                &format!("topic {name} exists already", name = name.as_str()),
+            );
+        }
+        other => {
+            other?;
+            say(common, &format!("created topic {name}", name = name.as_str()));
+        }
+    }
+    Ok(())
+}
+
+fn delete(
+    process: &Process,
+    common: &Common,
+    connected: &Connected,
+    names: &[String],
+    if_exists: bool,
+) -> anyhow::Result<()> {
+    for name in names {
+        match process.runtime.block_on(connected.client.delete_topic(name)) {
+            Err(error) if if_exists && error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => {
+                say(common, &format!("topic {name} does not exist"));
+            }
+            other => {
+                other?;
+                say(common, &format!("deleted topic {name}"));
+            }
         }
     }
     Ok(())

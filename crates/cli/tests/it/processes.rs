@@ -73,6 +73,21 @@ fn interrupt_ends_an_unbounded_script_cleanly() {
 }
 
 #[test]
+fn a_failing_job_ends_the_script_while_others_run() {
+    let script = "
+        SET 'restart-strategy.type' = 'none';
+        CREATE TABLE numbers (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '100');
+        CREATE TABLE nowhere (n INT) WITH ('connector' = 'blackhole');
+        INSERT INTO nowhere SELECT n FROM numbers;
+        INSERT INTO nowhere SELECT CAST('x' || CAST(n AS STRING) AS INT) FROM numbers;";
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("two.sql"), script).expect("a script");
+    let (code, talk) = wait(start(directory.path(), &["run", "two.sql"]));
+    assert_eq!(code, Some(1), "{talk}");
+    assert!(talk.contains("cannot cast to INT"), "{talk}");
+}
+
+#[test]
 fn interrupt_ends_a_query() {
     let directory = tempfile::tempdir().expect("a directory");
     let statements = "CREATE TABLE numbers (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '100'); SELECT 1 AS a FROM numbers";

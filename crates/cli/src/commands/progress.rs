@@ -1,0 +1,263 @@
+//! How running jobs are getting on: a block of lines on a terminal, a line now and then in a log.
+
+use std::collections::VecDeque;
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use millstream_session::{JobHandle, JobStatus};
+use millstream_types::calendar::civil_from_days;
+
+use super::statement::Interrupt;
+use crate::args::Common;
+
+/// How often jobs are looked at.
+pub const LOOK: Duration = Duration::from_millis(200);
+/// Looks between two lines where there is no terminal: 10 s.
+const LOOKS_PER_LINE: u32 = 50;
+/// Looks over which a terminal's records per second are taken: 2 s.
+const LOOKS_PER_RATE: usize = 10;
+
+const MS_PER_DAY: i64 = 86_400_000;
+
+/// Why following jobs ended.
+pub enum Followed {
+    /// All have ended without failure.
+    Ended,
+    /// The job at this position has failed; the others go on.
+    Failed(usize),
+    Interrupted,
+}
+
+/// Waits for the end of all jobs, the first failure, or Ctrl-C, showing how it goes.
+pub fn follow(jobs: &[JobHandle], interrupt: &Interrupt, common: &Common) -> Followed {
+    let mut display = Display::new(jobs, common.quiet);
+    loop {
+        if let Some(running) = jobs.iter().find(|job| !job.status().is_terminal()) {
+            running.wait(LOOK);
+        }
+        let failed = jobs.iter().position(|job| job.status() == JobStatus::Failed);
+        let all_ended = jobs.iter().all(|job| job.status().is_terminal());
+        let followed = match failed {
+            Some(position) => Followed::Failed(position),
+            None if all_ended => Followed::Ended,
+            None if interrupt.is_set() => Followed::Interrupted,
+            None => {
+                display.look(jobs);
+                continue;
+            }
+        };
+        display.clear();
+        return followed;
+    }
+}
+
+/// Where progress is shown.
+struct Display {
+    bars: Vec<ProgressBar>,
+    lines: bool,
+    looks: u32,
+    /// Figures of earlier looks, for each job.
+    seen: Vec<VecDeque<Figures>>,
+}
+
+impl Display {
+    fn new(jobs: &[JobHandle], quiet: bool) -> Self {
+        let is_terminal = stderr().is_terminal() && stdout().is_terminal();
+        let block = MultiProgress::new();
+        let bars = match is_terminal && !quiet {
+            true => jobs.iter().map(|_| block.add(bar())).collect(),
+            false => Vec::new(),
+        };
+        Self {
+            bars,
+            lines: !is_terminal && !quiet,
+            looks: 0,
+            seen: vec![VecDeque::new(); jobs.len()],
+        }
+    }
+
+    fn look(&mut self, jobs: &[JobHandle]) {
+        self.looks += 1;
+        for (job, (bar, seen)) in jobs.iter().zip(self.bars.iter().zip(&mut self.seen)) {
+            let now = Figures::of(job);
+            seen.push_back(now);
+            let looks = u32::try_from(seen.len() - 1).unwrap_or(1);
+            bar.set_message(line(job, &now, seen.front().unwrap_or(&now), LOOK * looks));
+            bar.tick();
+            if seen.len() > LOOKS_PER_RATE {
+                seen.pop_front();
+            }
+        }
+        if self.lines && self.looks.is_multiple_of(LOOKS_PER_LINE) {
+            for (job, seen) in jobs.iter().zip(&mut self.seen) {
+                let now = Figures::of(job);
+                let before = seen.pop_front().unwrap_or_default();
+                seen.push_back(now);
+                // Talk must not fail the job when nobody listens.
+                let _ = writeln!(stderr(), "{}", line(job, &now, &before, LOOK * LOOKS_PER_LINE));
+            }
+        }
+    }
+
+    fn clear(&self) {
+        self.bars.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    match ProgressStyle::with_template("{spinner} {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// Figures of a job at one moment.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+struct Figures {
+    read: u64,
+    written: u64,
+    /// Records that wait in the sources, if the sources know.
+    lag: Option<u64>,
+    /// The watermark that has reached every sink; `None`: none yet.
+    watermark: Option<i64>,
+    state_bytes: u64,
+    checkpoint: Option<u64>,
+}
+
+impl Figures {
+    fn of(job: &JobHandle) -> Self {
+        let metrics = job.metrics();
+        let vertices = job.vertices();
+        let checkpoint = job.checkpoints().latest_completed().map(|c| c.id);
+        let mut figures = Self {
+            checkpoint,
+            ..Self::default()
+        };
+        let mut watermark = i64::MAX;
+        for (vertex, info) in vertices.iter().enumerate() {
+            let is_sink = !vertices.iter().any(|other| other.inputs.contains(&vertex));
+            for operator in metrics.of_vertex(vertex) {
+                figures.state_bytes += operator.state_bytes.load(Relaxed);
+                if info.inputs.is_empty() {
+                    figures.read += operator.records_out.load(Relaxed);
+                    let pending = operator.pending_records();
+                    figures.lag = figures
+                        .lag
+                        .map_or(pending, |lag| Some(lag + pending.unwrap_or(0)));
+                }
+                if is_sink {
+                    figures.written += operator.records_in.load(Relaxed);
+                    watermark = watermark.min(operator.input_watermark.load(Relaxed));
+                }
+            }
+        }
+        figures.watermark = Some(watermark).filter(|ms| *ms > i64::MIN && *ms < i64::MAX);
+        figures
+    }
+}
+
+fn line(job: &JobHandle, now: &Figures, before: &Figures, elapsed: Duration) -> String {
+    format!(
+        "{} {}: {}",
+        job.name(),
+        job.status().name(),
+        figures_text(now, before, elapsed)
+    )
+}
+
+fn figures_text(now: &Figures, before: &Figures, elapsed: Duration) -> String {
+    let rate = |now: u64, before: u64| {
+        let seconds = elapsed.as_secs_f64();
+        let records = now.saturating_sub(before) as f64;
+        if seconds > 0.0 {
+            grouped((records / seconds).round() as u64)
+        } else {
+            "0".to_owned()
+        }
+    };
+    let mut parts = vec![
+        format!("read {} ({}/s)", grouped(now.read), rate(now.read, before.read)),
+        format!(
+            "written {} ({}/s)",
+            grouped(now.written),
+            rate(now.written, before.written)
+        ),
+    ];
+    parts.extend(now.lag.map(|records| format!("lag {}", grouped(records))));
+    parts.extend(now.watermark.map(|ms| format!("watermark {}", timestamp(ms))));
+    parts.push(format!("state {}", bytes(now.state_bytes)));
+    parts.push(
+        now.checkpoint
+            .map_or_else(|| "no checkpoint".to_owned(), |id| format!("checkpoint {id}")),
+    );
+    parts.join(", ")
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A size in the unit that leaves a readable number.
+fn bytes(count: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB"];
+    if count < 1_000 {
+        return format!("{count} B");
+    }
+    let (mut value, mut unit) = (count as f64 / 1_000.0, 0);
+    while value >= 1_000.0 && unit + 1 < units.len() {
+        value /= 1_000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", units[unit])
+}
+
+/// Milliseconds since the epoch as a wall clock shows them.
+fn timestamp(ms: i64) -> String {
+    let (year, month, day) = civil_from_days(ms.div_euclid(MS_PER_DAY));
+    let seconds = ms.rem_euclid(MS_PER_DAY) / 1_000;
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_in_one_line() {
+        let before = Figures {
+            read: 1_000_000,
+            written: 10,
+            ..Figures::default()
+        };
+        let now = Figures {
+            read: 1_234_567,
+            written: 30,
+            lag: Some(12_000),
+            watermark: Some(1_357_016_523_999),
+            state_bytes: 2_500_000,
+            checkpoint: Some(12),
+        };
+        assert_eq!(
+            figures_text(&now, &before, Duration::from_secs(2)),
+            "read 1,234,567 (117,284/s), written 30 (10/s), lag 12,000, watermark 2013-01-01 05:02:03, state 2.5 MB, \
+             checkpoint 12"
+        );
+        assert_eq!(
+            figures_text(&Figures::default(), &Figures::default(), Duration::ZERO),
+            "read 0 (0/s), written 0 (0/s), state 0 B, no checkpoint"
+        );
+    }
+}
