@@ -2,7 +2,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `options` | the declaration, and a table's options parsed and checked |
+//! | `declaration` | options and metadata columns, as the front end and the reference see them |
+//! | `options` | a table's options, parsed and checked |
 //! | `clusters` | which Kafka a table means: the broker inside, or the user's |
 //! | `embedded` | the way to the broker inside, without sockets or encoding |
 //! | `rows` | record batches to rows: key, value and metadata columns |
@@ -10,6 +11,7 @@
 //! | `source`, `sink` | what runs in a job |
 
 pub mod clusters;
+pub mod declaration;
 pub mod embedded;
 pub mod options;
 pub mod rows;
@@ -18,4 +20,4 @@ pub mod source;
 pub mod splits;
 
 pub use clusters::KafkaClusters;
-pub use options::DECLARATION;
+pub use declaration::DECLARATION;
