@@ -1,6 +1,8 @@
 //! The recorded answers of Flink, in process: every file under `tests/conformance` runs twice, one row a step and in
 //! default batches. The first way must give the recorded changelogs, both must give the recorded final rows.
 
+#![allow(clippy::unwrap_used)] // a test may stop at the first surprise
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +27,10 @@ struct NoClusters(tokio::runtime::Handle);
 
 impl KafkaClusters for NoClusters {
     fn transport(&self, _: &BTreeMap<String, String>) -> Result<Arc<dyn Transport>, DataflowError> {
-        Err(DataflowError::new(ErrorKind::Environment, "there is no Kafka here"))
+        Err(DataflowError::new(
+            ErrorKind::Environment,
+            "there is no Kafka here",
+        ))
     }
 
     fn is_embedded(&self, _: &BTreeMap<String, String>) -> bool {
@@ -70,7 +75,10 @@ impl Engine {
         if exact {
             defaults.insert("millstream.batch.max-rows".to_owned(), "1".to_owned());
         }
-        Self { session: Session::new(context, defaults).unwrap(), is_changelog: false }
+        Self {
+            session: Session::new(context, defaults).unwrap(),
+            is_changelog: false,
+        }
     }
 
     fn execute(&mut self, sql: &str) -> Result<Changes, SessionError> {
@@ -80,7 +88,10 @@ impl Engine {
             StatementResult::Done | StatementResult::Job { .. } | StatementResult::Client(_) => {}
             StatementResult::Table(table) => {
                 for row in &table.rows {
-                    changes.push(("+I".to_owned(), inserted(row.iter().map(Option::as_deref).collect())));
+                    changes.push((
+                        "+I".to_owned(),
+                        inserted(row.iter().map(Option::as_deref).collect()),
+                    ));
                 }
             }
             StatementResult::Query(mut query) => loop {
@@ -91,12 +102,18 @@ impl Engine {
                     }
                     Progress::End => break,
                     Progress::Nothing => {
-                        return Err(SessionError::new(ErrorKind::Internal, "the query gives nothing any more"));
+                        return Err(SessionError::new(
+                            ErrorKind::Internal,
+                            "the query gives nothing any more",
+                        ));
                     }
                 }
             },
         }
-        let mode = self.session.configuration().get("sql-client.execution.result-mode");
+        let mode = self
+            .session
+            .configuration()
+            .get("sql-client.execution.result-mode");
         self.is_changelog = mode.is_some_and(|m| !m.eq_ignore_ascii_case("table"));
         Ok(changes)
     }
@@ -111,11 +128,18 @@ fn run_file(path: &Path, runtime: &tokio::runtime::Handle, exact: bool) -> Vec<S
     let mut engine = Engine::new(runtime.clone(), exact);
     let mut failures = Vec::new();
     for record in &records {
-        let sql = record.sql.replace("$__TEST_DIR__", &directory).replace("$__RUN__", "run");
+        let sql = record
+            .sql
+            .replace("$__TEST_DIR__", &directory)
+            .replace("$__RUN__", "run");
         let outcome = engine.execute(&sql);
         let (is_changelog, sql) = (engine.is_changelog, &record.sql);
         if let Some(problem) = judge(record, outcome, is_changelog, exact, &directory) {
-            failures.push(format!("{}:{}: {sql}\n    {problem}", path.display(), record.line));
+            failures.push(format!(
+                "{}:{}: {sql}\n    {problem}",
+                path.display(),
+                record.line
+            ));
         }
     }
     failures
@@ -133,7 +157,10 @@ fn judge(
         (Expected::Ok | Expected::Rows { .. }, Err(error)) => Some(format!("failed: {error}")),
         (Expected::Error(pattern), Ok(_)) => Some(format!("succeeded, an error was expected: {pattern}")),
         (Expected::Error(pattern), Err(error)) => {
-            let regex = regex::RegexBuilder::new(pattern).case_insensitive(true).dot_matches_new_line(true).build();
+            let regex = regex::RegexBuilder::new(pattern)
+                .case_insensitive(true)
+                .dot_matches_new_line(true)
+                .build();
             // A pattern that this regex engine does not know was checked by the command-line runner.
             let matches = regex.map_or(true, |regex| regex.is_match(&error.message));
             (!matches).then(|| format!("another error than /{pattern}/: {error}"))
@@ -144,10 +171,16 @@ fn judge(
                 return None;
             }
             let found: Vec<Vec<String>> = match is_changelog {
-                true => changes.into_iter().map(|(op, row)| [vec![op], row].concat()).collect(),
+                true => changes
+                    .into_iter()
+                    .map(|(op, row)| [vec![op], row].concat())
+                    .collect(),
                 false => materialize(&changes),
             };
-            let mut found: Vec<String> = found.iter().map(|r| r.join("\t").replace(directory, "$__TEST_DIR__")).collect();
+            let mut found: Vec<String> = found
+                .iter()
+                .map(|r| r.join("\t").replace(directory, "$__TEST_DIR__"))
+                .collect();
             let mut expected = rows.clone();
             // The order of rows without an ORDER BY follows the batches.
             if *sorted || !exact {
@@ -175,8 +208,15 @@ fn run_all(exact: bool) {
     let mut all = Vec::new();
     files(&root, &mut all);
     all.sort();
-    assert!(!all.is_empty(), "there are conformance files under {}", root.display());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    assert!(
+        !all.is_empty(),
+        "there are conformance files under {}",
+        root.display()
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -189,7 +229,12 @@ fn run_all(exact: bool) {
         }
     });
     let failures = failures.into_inner().unwrap();
-    assert!(failures.is_empty(), "{} record(s) differ:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} record(s) differ:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 #[test]

@@ -71,7 +71,10 @@ pub struct NotANumber;
 pub fn decimal(text: &str, precision: u8, scale: u8) -> Result<Option<i128>, NotANumber> {
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         None => (text, 0),
-        Some(at) => (&text[..at], text[at + 1..].parse::<i32>().map_err(|_| NotANumber)?),
+        Some(at) => (
+            &text[..at],
+            text[at + 1..].parse::<i32>().map_err(|_| NotANumber)?,
+        ),
     };
     let (negative, mantissa) = match mantissa.as_bytes().first() {
         Some(b'-') => (true, &mantissa[1..]),

@@ -165,7 +165,6 @@ fn unsupported_api_versions(correlation_id: i32) -> Result<Outgoing, ConnectionE
         api_key: ApiKey::ApiVersions as i16,
         min_version,
         max_version,
-        ..Default::default()
     };
     let response = ApiVersionsResponse {
         error_code: ErrorCode::UNSUPPORTED_VERSION,

@@ -1,11 +1,11 @@
 //! FROM: tables, views, sub-queries, joins, table functions → a relation and the names in view.
 
 use millstream_plan::{Expr, JoinKind};
-use millstream_types::{LogicalType, Schema, TypeKind};
+use millstream_types::{LogicalType, Schema};
 
 use super::error::{SqlError, SqlResult};
 use super::expr::{Calls, Clause, ExprBinder, call, unknown_function};
-use super::logical::{Join, Rel, RelKind, and_all, placeholder};
+use super::logical::{Join, Rel, and_all, placeholder};
 use super::query::{Environment, rename_columns};
 use super::scope::{MergedColumn, Relation, Scope};
 use super::{Binder, subquery, window};
@@ -15,12 +15,6 @@ use crate::parse::ast::{
     TableRefKind,
 };
 use crate::parse::span::Span;
-use millstream_functions::typing::sql_type_name;
-
-/// The function behind UNNEST, as the plan names it.
-pub const UNNEST: &str = "UNNEST";
-/// UNNEST … WITH ORDINALITY: a counter from 1 is the last column.
-pub const UNNEST_WITH_ORDINALITY: &str = "UNNEST_WITH_ORDINALITY";
 
 /// What is joined on the right: its rows may depend on the left.
 struct RightSide {
@@ -68,6 +62,7 @@ impl Binder<'_> {
             pulled: Vec::new(),
             as_of: None,
         };
+        refuse_substitute(item)?;
         let mut right = match &item.kind {
             TableRefKind::Table(table) => {
                 let (rel, scope) = self.bind_table(table, item.alias.as_ref(), environment)?;
@@ -86,14 +81,8 @@ impl Binder<'_> {
                 if *lateral {
                     return lateral_query(rel, item);
                 }
-                let relation = Relation::new(None, Vec::new(), &rel.schema, 0);
-                plain(
-                    rel,
-                    Scope {
-                        relations: vec![relation],
-                        ..Scope::default()
-                    },
-                )
+                let scope = Scope::of_schema(&rel.schema);
+                plain(rel, scope)
             }
             TableRefKind::Function { call, .. } => {
                 let name = call.name.to_string();
@@ -101,14 +90,8 @@ impl Binder<'_> {
                     return Err(self.unknown_table_function(call));
                 }
                 let rel = self.bind_window_function(call, environment, outer)?;
-                let relation = Relation::new(None, Vec::new(), &rel.schema, 0);
-                plain(
-                    rel,
-                    Scope {
-                        relations: vec![relation],
-                        ..Scope::default()
-                    },
-                )
+                let scope = Scope::of_schema(&rel.schema);
+                plain(rel, scope)
             }
             TableRefKind::Join(join) => {
                 let (rel, scope) = self.bind_join(join, item.span, environment, outer)?;
@@ -129,11 +112,6 @@ impl Binder<'_> {
             TableRefKind::Pivot(_) => return Err(SqlError::unsupported(item.span, "PIVOT")),
             TableRefKind::Unpivot(_) => return Err(SqlError::unsupported(item.span, "UNPIVOT")),
         };
-        if let Some(sample) = &item.sample
-            && sample.method == SampleMethod::Substitute
-        {
-            return Err(SqlError::unsupported(sample.span, "TABLESAMPLE SUBSTITUTE"));
-        }
         if let Some(alias) = &item.alias {
             (right.rel, right.scope) = aliased(right.rel, right.scope, alias)?;
         }
@@ -341,128 +319,14 @@ impl Binder<'_> {
         }
         Ok(conditions)
     }
+}
 
-    fn bind_unnest_join(
-        &self,
-        join: &ast::Join,
-        left: Rel,
-        lateral_scope: &Scope<'_>,
-        kind: JoinKind,
-        environment: &Environment<'_>,
-    ) -> SqlResult<(Rel, Scope<'static>)> {
-        let outer = match kind {
-            JoinKind::Inner => false,
-            JoinKind::Left => true,
-            _ => {
-                return Err(SqlError::unsupported(
-                    join.right.span,
-                    "RIGHT and FULL JOIN with UNNEST",
-                ));
-            }
-        };
-        let condition = match &join.condition {
-            JoinCondition::None => None,
-            JoinCondition::On(on) => Some(on),
-            _ => return Err(SqlError::unsupported(join.right.span, "USING with UNNEST")),
-        };
-        self.bind_unnest(&join.right, left, lateral_scope, outer, condition, environment)
-    }
-
-    /// `UNNEST(collection)` for each row of `left`.
-    fn bind_unnest(
-        &self,
-        item: &TableRef,
-        left: Rel,
-        scope: &Scope<'_>,
-        outer: bool,
-        condition: Option<&ast::Expr>,
-        environment: &Environment<'_>,
-    ) -> SqlResult<(Rel, Scope<'static>)> {
-        let TableRefKind::Unnest {
-            collections,
-            with_ordinality,
-        } = &item.kind
-        else {
-            return Err(SqlError::internal("this is no UNNEST"));
-        };
-        let [collection] = collections.as_slice() else {
-            return Err(SqlError::unsupported(item.span, "UNNEST of several collections"));
-        };
-        let mut calls = Calls::default();
-        let mut binder = ExprBinder::new(self, scope, environment, &mut calls, Clause::TableFunction);
-        let argument = binder.bind(collection)?;
-        let mut columns = unnested_columns(&argument.ty()).ok_or_else(|| {
-            let name = sql_type_name(&argument.ty());
-            SqlError::at(
-                collection.span,
-                format!("Cannot apply 'UNNEST' to arguments of type 'UNNEST(<{name}>)'. Supported form(s): UNNEST(<ARRAY>), UNNEST(<MAP>), UNNEST(<MULTISET>)"),
-            )
-        })?;
-        if *with_ordinality {
-            columns.push(("ORDINALITY".to_owned(), LogicalType::not_null(TypeKind::Int)));
+fn refuse_substitute(item: &TableRef) -> SqlResult<()> {
+    match &item.sample {
+        Some(sample) if sample.method == SampleMethod::Substitute => {
+            Err(SqlError::unsupported(sample.span, "TABLESAMPLE SUBSTITUTE"))
         }
-        if outer {
-            columns.iter_mut().for_each(|(_, ty)| ty.nullable = true);
-        }
-        let width = left.schema.len();
-        let right = Schema::new(columns);
-        let names = left
-            .schema
-            .columns
-            .iter()
-            .chain(&right.columns)
-            .map(|c| (c.name.clone(), c.ty.clone()));
-        let schema = Schema::new(names.collect::<Vec<_>>());
-        let mut all = Scope {
-            parent: None,
-            relations: scope.relations.clone(),
-            merged: scope.merged.clone(),
-        };
-        let relation = Relation::new(None, Vec::new(), &right, 0);
-        let right_scope = Scope {
-            relations: vec![relation],
-            ..Scope::default()
-        };
-        let function = if *with_ordinality {
-            UNNEST_WITH_ORDINALITY
-        } else {
-            UNNEST
-        };
-        let (right_scope, names) = match &item.alias {
-            Some(alias) => alias_scope(right_scope, alias, &right)?,
-            None => (
-                right_scope,
-                right.columns.iter().map(|c| c.name.clone()).collect(),
-            ),
-        };
-        all.append(right_scope, width);
-        let condition = match condition {
-            Some(on) => {
-                let mut calls = Calls::default();
-                let mut binder = ExprBinder::new(self, &all, environment, &mut calls, Clause::On);
-                let bound = binder.bind_condition(on)?;
-                let is_true = matches!(
-                    &bound,
-                    Expr::Literal {
-                        value: millstream_types::Scalar::Boolean(true),
-                        ..
-                    }
-                );
-                if is_true { None } else { Some(bound) }
-            }
-            None => None,
-        };
-        let kind = RelKind::Correlate {
-            function: function.to_owned(),
-            args: vec![argument],
-            outer,
-            condition,
-        };
-        let mut rel = Rel::new(kind, vec![left], schema);
-        for (column, name) in rel.schema.columns[width..].iter_mut().zip(names) {
-            column.name = name;
-        }
-        Ok((rel, all))
+        _ => Ok(()),
     }
 }
 
@@ -576,32 +440,6 @@ fn merge_column(
     Ok(condition)
 }
 
-/// Columns of an unnested collection; `None` for other types.
-fn unnested_columns(ty: &LogicalType) -> Option<Vec<(String, LogicalType)>> {
-    let element = match &ty.kind {
-        TypeKind::Array(element) | TypeKind::Multiset(element) => element,
-        TypeKind::Map(key, value) => {
-            return Some(vec![
-                ("KEY".to_owned(), (**key).clone()),
-                ("VALUE".to_owned(), (**value).clone()),
-            ]);
-        }
-        _ => return None,
-    };
-    match &element.kind {
-        TypeKind::Row(fields) => {
-            let nullable = |ty: &LogicalType| ty.with_nullable(ty.nullable || element.nullable);
-            Some(
-                fields
-                    .iter()
-                    .map(|field| (field.name.clone(), nullable(&field.ty)))
-                    .collect(),
-            )
-        }
-        _ => Some(vec![("EXPR$0".to_owned(), (**element).clone())]),
-    }
-}
-
 /// The relation under an alias, columns renamed if the alias lists them.
 fn aliased(rel: Rel, scope: Scope<'static>, alias: &TableAlias) -> SqlResult<(Rel, Scope<'static>)> {
     let is_join = scope.relations.len() != 1 || !scope.merged.is_empty();
@@ -630,7 +468,7 @@ fn aliased(rel: Rel, scope: Scope<'static>, alias: &TableAlias) -> SqlResult<(Re
 }
 
 /// A scope of one table under an alias, and the names of its columns.
-fn alias_scope(
+pub(super) fn alias_scope(
     mut scope: Scope<'static>,
     alias: &TableAlias,
     schema: &Schema,

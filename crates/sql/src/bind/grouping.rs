@@ -255,86 +255,82 @@ pub fn group<'m>(
     scope: &'m Scope<'m>,
     span: Span,
 ) -> SqlResult<(Rel, Mapping<'m>)> {
-    let is_grouping = |call: &BoundAggregate| matches!(call.function.as_str(), "GROUPING_ID" | "GROUP_ID");
     let key_count = grouping.keys.len();
     let mut below = Below::new(&rel, grouping.keys.clone());
-    let window = match grouping.window {
-        Some((time, window)) => Some(GroupWindow {
-            time: below.column(time),
-            ..window
-        }),
-        None => None,
-    };
-    let calls: Vec<AggregateCall> = aggregates
-        .iter()
-        .filter(|call| !is_grouping(call))
-        .map(|call| below.call(call))
-        .collect();
+    let window = grouping.window.map(|(time, window)| GroupWindow {
+        time: below.column(time),
+        ..window
+    });
+    let computed = aggregates.iter().filter(|call| !is_grouping(call));
+    let calls: Vec<AggregateCall> = computed.map(|call| below.call(call)).collect();
     let input = below.build(rel);
-
-    let in_all_sets = |key: &usize| grouping.sets.iter().all(|set| set.contains(key));
-    let key_type = |key: usize| {
-        let ty = grouping.keys[key].ty();
-        if in_all_sets(&key) {
-            ty
-        } else {
-            ty.with_nullable(true)
-        }
-    };
-    let set_id = grouping.sets.len() > 1;
-    let mut columns: Vec<(String, LogicalType)> = (0..key_count)
-        .map(|key| (input.schema.columns[key].name.clone(), key_type(key)))
-        .collect();
+    let (keys, sets) = (grouping.keys, grouping.sets);
+    let key_type = |key: usize| key_type(key, &keys, &sets);
+    let key_name = |key: usize| input.schema.columns[key].name.clone();
+    let mut columns: Vec<(String, LogicalType)> =
+        (0..key_count).map(|k| (key_name(k), key_type(k))).collect();
     columns.extend(calls.iter().map(|call| (call.name.clone(), call.result.clone())));
-    let mut properties = Vec::new();
+    let first_property = columns.len();
     if let Some(window) = &window {
-        let time = input.schema.columns[window.time].ty.clone();
-        for (i, (name, ty)) in window_properties(&time).into_iter().enumerate() {
-            properties.push(Expr::column(key_count + calls.len() + i, ty.clone()));
-            columns.push((name, ty));
-        }
+        columns.extend(window_properties(&input.schema.columns[window.time].ty));
     }
+    let property = |(index, (_, ty)): (usize, &(String, LogicalType))| Expr::column(index, ty.clone());
+    let properties = columns
+        .iter()
+        .enumerate()
+        .skip(first_property)
+        .map(property)
+        .collect();
+    let set_id = sets.len() > 1;
     let id_column = Expr::column(columns.len(), LogicalType::not_null(TypeKind::BigInt));
     if set_id {
         columns.push(("$e".to_owned(), id_column.ty()));
     }
-    let mut next_call = key_count;
-    let aggregate_exprs = aggregates
+    let mut call_columns = key_count..;
+    let aggregate_value = |call: &BoundAggregate| {
+        if is_grouping(call) {
+            return grouping_value(call, &keys, &sets, &id_column);
+        }
+        let column = call_columns.next().unwrap_or(key_count);
+        Ok(Expr::column(column, call.result.clone()))
+    };
+    let aggregate_values = aggregates
         .iter()
-        .map(|call| {
-            if is_grouping(call) {
-                return grouping_value(call, &grouping.keys, &grouping.sets, &id_column);
-            }
-            let column = Expr::column(next_call, call.result.clone());
-            next_call += 1;
-            Ok(column)
-        })
+        .map(aggregate_value)
         .collect::<SqlResult<Vec<_>>>()?;
-    let keys = (0..key_count).collect();
     let key_columns = (0..key_count)
         .map(|key| Expr::column(key, key_type(key)))
         .collect();
     let aggregate = Aggregate {
-        keys,
-        sets: grouping.sets.clone(),
+        keys: (0..key_count).collect(),
+        sets,
         calls,
         window,
         set_id,
         span,
     };
-    let rel = Rel::new(
-        RelKind::Aggregate(Box::new(aggregate)),
-        vec![input],
-        Schema::new(columns),
-    );
+    let kind = RelKind::Aggregate(Box::new(aggregate));
+    let rel = Rel::new(kind, vec![input], Schema::new(columns));
     let mapping = Mapping {
-        keys: grouping.keys,
+        keys,
         key_columns,
-        aggregates: aggregate_exprs,
+        aggregates: aggregate_values,
         properties,
         scope,
     };
     Ok((rel, mapping))
+}
+
+/// A key that some grouping set leaves out is NULL there.
+fn key_type(key: usize, keys: &[Expr], sets: &[Vec<usize>]) -> LogicalType {
+    let in_all_sets = sets.iter().all(|set| set.contains(&key));
+    let ty = keys[key].ty();
+    ty.with_nullable(ty.nullable || !in_all_sets)
+}
+
+/// GROUPING and its kin are computed from the number of the set, not from rows.
+fn is_grouping(call: &BoundAggregate) -> bool {
+    matches!(call.function.as_str(), "GROUPING_ID" | "GROUP_ID")
 }
 
 /// Start, end, row time and processing time of a legacy group window, as columns.
@@ -521,7 +517,19 @@ impl Mapping<'_> {
             .with_hint("put it into GROUP BY, or into an aggregate such as MAX")
     }
 
-    pub fn apply_to_over(&self, over: &mut BoundOver) -> SqlResult<()> {
+    /// Rewrites what the calls of the clause read.
+    pub fn apply_to_calls(&self, calls: &mut Calls) -> SqlResult<()> {
+        calls
+            .overs
+            .iter_mut()
+            .try_for_each(|over| self.apply_to_over(over))?;
+        calls
+            .subqueries
+            .iter_mut()
+            .try_for_each(|subquery| self.apply_to_subquery(subquery))
+    }
+
+    fn apply_to_over(&self, over: &mut BoundOver) -> SqlResult<()> {
         let span = over.span;
         let call = &mut over.call;
         let exprs = call.args.iter_mut().chain(call.filter.iter_mut());
@@ -534,7 +542,7 @@ impl Mapping<'_> {
         Ok(())
     }
 
-    pub fn apply_to_subquery(&self, subquery: &mut BoundSubquery) -> SqlResult<()> {
+    fn apply_to_subquery(&self, subquery: &mut BoundSubquery) -> SqlResult<()> {
         let span = subquery.span;
         match &mut subquery.kind {
             SubqueryKind::In { operands } => {

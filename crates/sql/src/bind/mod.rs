@@ -23,6 +23,7 @@ pub mod set_operation;
 pub mod statement;
 pub mod subquery;
 pub mod types;
+pub mod unnest;
 pub mod window;
 
 mod expand;

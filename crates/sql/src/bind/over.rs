@@ -5,7 +5,7 @@ use millstream_types::Schema;
 
 use super::coerce;
 use super::error::{SqlError, SqlResult};
-use super::expr::{BoundOrder, BoundOver};
+use super::expr::{BoundAggregate, BoundOrder, BoundOver};
 use super::logical::{Over, Rel, RelKind, placeholder};
 
 /// Adds a column for each OVER call behind `rel` and puts it in place of its placeholder in `expressions`.
@@ -80,28 +80,7 @@ fn rel_over(rel: &mut Rel, members: &[&BoundOver]) -> usize {
         .collect();
     let calls: Vec<AggregateCall> = members
         .iter()
-        .map(|member| {
-            let call = &member.call;
-            AggregateCall {
-                function: call.function.clone(),
-                args: call.args.iter().map(&mut column).collect(),
-                arg_types: call
-                    .args
-                    .iter()
-                    .map(|arg| arg.ty().without_time_attribute())
-                    .collect(),
-                distinct: call.distinct,
-                filter: call.filter.as_ref().map(&mut column),
-                order_by: call
-                    .order_by
-                    .iter()
-                    .map(|(expr, up)| (column(expr), *up))
-                    .collect(),
-                parameters: call.parameters.clone(),
-                result: call.result.clone(),
-                name: call.function.clone(),
-            }
-        })
+        .map(|member| aggregate_call(&member.call, &mut column))
         .collect();
     let input = input.extend(extra);
     let first = input.schema.len();
@@ -126,6 +105,26 @@ fn rel_over(rel: &mut Rel, members: &[&BoundOver]) -> usize {
     };
     *rel = Rel::new(RelKind::Over(Box::new(over)), vec![input], schema);
     first
+}
+
+/// The call over columns, which `column` finds or makes.
+fn aggregate_call(call: &BoundAggregate, column: &mut impl FnMut(&Expr) -> usize) -> AggregateCall {
+    let plain_type = |arg: &Expr| arg.ty().without_time_attribute();
+    AggregateCall {
+        function: call.function.clone(),
+        args: call.args.iter().map(&mut *column).collect(),
+        arg_types: call.args.iter().map(plain_type).collect(),
+        distinct: call.distinct,
+        filter: call.filter.as_ref().map(&mut *column),
+        order_by: call
+            .order_by
+            .iter()
+            .map(|(expr, up)| (column(expr), *up))
+            .collect(),
+        parameters: call.parameters.clone(),
+        result: call.result.clone(),
+        name: call.function.clone(),
+    }
 }
 
 fn sort_key(order: &BoundOrder, column: usize) -> SortKey {

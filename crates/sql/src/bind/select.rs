@@ -59,17 +59,9 @@ impl Binder<'_> {
         binder.global_aggregate = grouping.is_global();
         let mut items = self.bind_items(select, &scope, &mut binder)?;
         binder.clause = Clause::Having;
-        let mut having = select
-            .having
-            .as_ref()
-            .map(|having| binder.bind_condition(having))
-            .transpose()?;
+        let mut having = binder.bind_optional_condition(select.having.as_ref())?;
         binder.clause = Clause::Qualify;
-        let mut qualify = select
-            .qualify
-            .as_ref()
-            .map(|qualify| binder.bind_condition(qualify))
-            .transpose()?;
+        let mut qualify = binder.bind_optional_condition(select.qualify.as_ref())?;
         binder.clause = Clause::OrderBy;
         let mut orders = bind_orders(&mut binder, order_by, &items)?;
 
@@ -77,23 +69,17 @@ impl Binder<'_> {
         if is_aggregate {
             let (grouped, mapping) = group(rel, grouping, &calls.aggregates, &scope, select.span)?;
             rel = grouped;
-            for (expr, span) in items.iter_mut().map(|item| (&mut item.expr, item.span)) {
+            let conditions = having.iter_mut().chain(qualify.iter_mut());
+            let places = order_by.iter().map(|item| item.span);
+            let listed = items.iter_mut().map(|item| (&mut item.expr, item.span));
+            let ordered = orders
+                .iter_mut()
+                .zip(places)
+                .filter_map(|(order, span)| order.expr().map(|e| (e, span)));
+            for (expr, span) in listed.chain(conditions.map(|c| (c, select.span))).chain(ordered) {
                 mapping.apply(expr, span)?;
             }
-            for condition in having.iter_mut().chain(qualify.iter_mut()) {
-                mapping.apply(condition, select.span)?;
-            }
-            for (order, item) in orders.iter_mut().zip(order_by) {
-                if let Order::Expr(expr) = order {
-                    mapping.apply(expr, item.span)?;
-                }
-            }
-            for over in &mut calls.overs {
-                mapping.apply_to_over(over)?;
-            }
-            for subquery in &mut calls.subqueries {
-                mapping.apply_to_subquery(subquery)?;
-            }
+            mapping.apply_to_calls(&mut calls)?;
         }
         if let Some(having) = having {
             rel = subquery::filter(rel, having, &mut calls.subqueries)?;
@@ -254,11 +240,18 @@ fn bind_orders(
     Ok(orders)
 }
 
+impl Order {
+    /// The expression, if it is none of the output.
+    fn expr(&mut self) -> Option<&mut Expr> {
+        match self {
+            Self::Expr(expr) => Some(expr),
+            Self::Output(_) => None,
+        }
+    }
+}
+
 fn order_exprs(orders: &mut [Order]) -> impl Iterator<Item = &mut Expr> {
-    orders.iter_mut().filter_map(|order| match order {
-        Order::Expr(expr) => Some(expr),
-        Order::Output(_) => None,
-    })
+    orders.iter_mut().filter_map(Order::expr)
 }
 
 /// The projection, DISTINCT, and the columns that only ORDER BY needs.

@@ -15,7 +15,7 @@ use super::set_operation::distinct;
 use crate::parse::span::Span;
 
 /// `rel` where `condition` is TRUE.
-pub fn filter(rel: Rel, condition: Expr, subqueries: &mut Vec<BoundSubquery>) -> SqlResult<Rel> {
+pub fn filter(rel: Rel, condition: Expr, subqueries: &mut [BoundSubquery]) -> SqlResult<Rel> {
     if subqueries.is_empty() {
         return Ok(rel.filter(condition));
     }
@@ -43,11 +43,7 @@ pub fn filter(rel: Rel, condition: Expr, subqueries: &mut Vec<BoundSubquery>) ->
 }
 
 /// Adds the values of the sub-queries that `expressions` hold as columns behind `rel`, and puts these in place.
-pub fn attach(
-    rel: Rel,
-    subqueries: &mut Vec<BoundSubquery>,
-    mut expressions: Vec<&mut Expr>,
-) -> SqlResult<Rel> {
+pub fn attach(rel: Rel, subqueries: &mut [BoundSubquery], mut expressions: Vec<&mut Expr>) -> SqlResult<Rel> {
     let mut used: Vec<usize> = Vec::new();
     for expression in &expressions {
         expression.visit(&mut |e| used.extend(subquery_number(e)));
@@ -184,41 +180,7 @@ fn value_join(left: Rel, subquery: BoundSubquery) -> SqlResult<(Rel, Expr)> {
     let BoundSubquery { kind, rel, span } = subquery;
     let width = left.schema.len();
     match kind {
-        SubqueryKind::Scalar => {
-            let counts = is_count(&rel);
-            let single = is_single_row(&rel);
-            let visible = rel.schema.len();
-            let (right, pulled) = pull_up(rel, span)?;
-            let right = if single {
-                right
-            } else {
-                single_value(right, visible, span)
-            };
-            let ty = right.schema.columns[0]
-                .ty
-                .without_time_attribute()
-                .with_nullable(true);
-            let conditions: Vec<Expr> = pulled.into_iter().map(|c| onto_join(c, width)).collect();
-            let is_correlated = !conditions.is_empty();
-            let joined = Rel::join(
-                left,
-                right,
-                Join::plain(JoinKind::Left, and_all(conditions), span),
-            );
-            let value = Expr::column(width, ty.clone());
-            if counts && is_correlated {
-                let zero = Expr::literal(Scalar::BigInt(0), LogicalType::not_null(TypeKind::BigInt));
-                let args = vec![value, coerce::cast_to(zero, &ty)];
-                return Ok((
-                    joined,
-                    Expr::Coalesce {
-                        args,
-                        ty: ty.with_nullable(false),
-                    },
-                ));
-            }
-            Ok((joined, value))
-        }
+        SubqueryKind::Scalar => scalar_join(left, rel, span),
         SubqueryKind::Exists => {
             let (right, pulled) = pull_up(rel, span)?;
             mark_join(left, right, Vec::new(), pulled, span)
@@ -255,6 +217,42 @@ fn value_join(left: Rel, subquery: BoundSubquery) -> SqlResult<(Rel, Expr)> {
             Ok((joined, Expr::column(width, ty)))
         }
     }
+}
+
+/// Joins the only value of a sub-query; NULL where it has no row, 0 where it counts none.
+fn scalar_join(left: Rel, rel: Rel, span: Span) -> SqlResult<(Rel, Expr)> {
+    let (counts, single) = (is_count(&rel), is_single_row(&rel));
+    let (width, visible) = (left.schema.len(), rel.schema.len());
+    let (right, pulled) = pull_up(rel, span)?;
+    let right = if single {
+        right
+    } else {
+        single_value(right, visible, span)
+    };
+    let ty = right.schema.columns[0]
+        .ty
+        .without_time_attribute()
+        .with_nullable(true);
+    let conditions: Vec<Expr> = pulled.into_iter().map(|c| onto_join(c, width)).collect();
+    let is_correlated = !conditions.is_empty();
+    let joined = Rel::join(
+        left,
+        right,
+        Join::plain(JoinKind::Left, and_all(conditions), span),
+    );
+    let value = Expr::column(width, ty.clone());
+    if !counts || !is_correlated {
+        return Ok((joined, value));
+    }
+    let zero = Expr::literal(Scalar::BigInt(0), LogicalType::not_null(TypeKind::BigInt));
+    let args = vec![value, coerce::cast_to(zero, &ty)];
+    Ok((
+        joined,
+        Expr::Coalesce {
+            args,
+            ty: ty.with_nullable(false),
+        },
+    ))
 }
 
 /// Joins a mark to the rows for which the conditions find a row on the right: TRUE or FALSE, never NULL.

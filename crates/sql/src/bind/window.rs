@@ -325,78 +325,59 @@ fn wrong_types(form: &Form, input: &Rel, call: &FunctionCall, value: &Value) -> 
 
 /// The window from its sizes by name, checked.
 fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) -> SqlResult<WindowKind> {
-    let get = |name: &str| intervals.iter().find(|(n, _)| *n == name).map(|(_, ms)| *ms);
-    let size_ms = get("SIZE").unwrap_or(0);
-    let offset_ms = get("OFFSET").unwrap_or(0);
-    let refuse = |message: String| {
-        Err(SqlError::at(
-            span,
-            format!("{function} table function based aggregate requires {message}"),
-        ))
+    let get = |name: &str| {
+        intervals
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map_or(0, |(_, ms)| *ms)
     };
-    let check_offset = |limit: i64| {
-        if offset_ms.abs() < limit {
-            return Ok(());
-        }
-        let message = format!(
-            "{function} parameters must satisfy abs(offset) < {limit} ms, but got offset {offset_ms} ms"
-        );
+    let (size_ms, offset_ms) = (get("SIZE"), get("OFFSET"));
+    // The step by which windows follow each other, under its own name.
+    let (size_name, step_name, step_ms) = match function {
+        "TUMBLE" => ("size", "size", size_ms),
+        "HOP" => ("size", "slide", get("SLIDE")),
+        "CUMULATE" => ("maxSize", "step", get("STEP")),
+        _ => ("gap", "gap", get("GAP")),
+    };
+    let requires = |what: String| {
+        let message = format!("{function} table function based aggregate requires {what}");
         Err(SqlError::at(span, message))
     };
-    match function {
-        "TUMBLE" => {
-            if size_ms <= 0 {
-                return refuse(format!("size to be positive, but got {size_ms} ms"));
-            }
-            check_offset(size_ms)?;
-            Ok(WindowKind::Tumble { size_ms, offset_ms })
-        }
-        "HOP" => {
-            let slide_ms = get("SLIDE").unwrap_or(0);
-            if size_ms <= 0 || slide_ms <= 0 {
-                return refuse(format!(
-                    "size and slide to be positive, but got size {size_ms} ms and slide {slide_ms} ms"
-                ));
-            }
-            if size_ms % slide_ms != 0 {
-                return refuse(format!(
-                    "size must be an integral multiple of slide, but got size {size_ms} ms and slide {slide_ms} ms"
-                ));
-            }
-            check_offset(slide_ms)?;
-            Ok(WindowKind::Hop {
-                slide_ms,
-                size_ms,
-                offset_ms,
-            })
-        }
-        "CUMULATE" => {
-            let step_ms = get("STEP").unwrap_or(0);
-            if size_ms <= 0 || step_ms <= 0 {
-                return refuse(format!(
-                    "maxSize and step to be positive, but got maxSize {size_ms} ms and step {step_ms} ms"
-                ));
-            }
-            if size_ms % step_ms != 0 {
-                return refuse(format!(
-                    "maxSize must be an integral multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms"
-                ));
-            }
-            check_offset(step_ms)?;
-            Ok(WindowKind::Cumulate {
-                step_ms,
-                size_ms,
-                offset_ms,
-            })
-        }
-        _ => {
-            let gap_ms = get("GAP").unwrap_or(0);
-            if gap_ms <= 0 {
-                return refuse(format!("gap to be positive, but got {gap_ms} ms"));
-            }
-            Ok(WindowKind::Session { gap_ms })
-        }
+    let is_one = size_name == step_name;
+    if is_one && step_ms <= 0 {
+        return requires(format!("{step_name} to be positive, but got {step_ms} ms"));
     }
+    if !is_one && (size_ms <= 0 || step_ms <= 0) {
+        return requires(format!(
+            "{size_name} and {step_name} to be positive, but got {size_name} {size_ms} ms and {step_name} {step_ms} ms"
+        ));
+    }
+    if !is_one && size_ms % step_ms != 0 {
+        return requires(format!(
+            "{size_name} must be an integral multiple of {step_name}, but got {size_name} {size_ms} ms and \
+             {step_name} {step_ms} ms"
+        ));
+    }
+    if offset_ms.abs() >= step_ms {
+        let message = format!(
+            "{function} parameters must satisfy abs(offset) < {step_ms} ms, but got offset {offset_ms} ms"
+        );
+        return Err(SqlError::at(span, message));
+    }
+    Ok(match function {
+        "TUMBLE" => WindowKind::Tumble { size_ms, offset_ms },
+        "HOP" => WindowKind::Hop {
+            slide_ms: step_ms,
+            size_ms,
+            offset_ms,
+        },
+        "CUMULATE" => WindowKind::Cumulate {
+            step_ms,
+            size_ms,
+            offset_ms,
+        },
+        _ => WindowKind::Session { gap_ms: step_ms },
+    })
 }
 
 /// The window of `GROUP BY TUMBLE(ts, size)`, `HOP(ts, slide, size)` or `SESSION(ts, gap)`.

@@ -11,6 +11,7 @@ pub mod operation;
 pub mod show;
 
 mod apply;
+mod apply_objects;
 
 use std::collections::BTreeMap;
 

@@ -45,11 +45,11 @@ enum Updates {
 }
 
 /// The kinds of a tree whose rows go to a client.
-pub fn infer(root: Phys, config: &PlannerConfig) -> SqlResult<Phys> {
+pub fn infer(root: Phys) -> SqlResult<Phys> {
     let root = modify_kinds(root)?;
     let wanted = wanted_both(&root);
     let root = satisfy(root, wanted).ok_or_else(no_agreement)?;
-    Ok(finish(root, config))
+    Ok(finish(root))
 }
 
 /// The kinds of a tree whose rows go into a table, with the sink on top.
@@ -101,7 +101,7 @@ pub fn infer_sink(input: Phys, insert: &BoundInsert, config: &PlannerConfig) -> 
         .first()
         .map(|input| input.traits.mode)
         .unwrap_or_default();
-    Ok(finish(root, config))
+    Ok(finish(root))
 }
 
 fn no_agreement() -> SqlError {
@@ -285,109 +285,86 @@ fn modify_kinds(node: Phys) -> SqlResult<Phys> {
         .into_iter()
         .map(modify_kinds)
         .collect::<SqlResult<Vec<_>>>()?;
-    let of = |i: usize| inputs.get(i).map_or(INSERTS, |input| input.traits.mode);
-    let all = inputs
-        .iter()
-        .fold(INSERTS, |mode, input| mode.union(input.traits.mode));
-    let takes_back = !all.is_insert_only();
     if let Some(requester) = append_only(&op) {
         for input in &inputs {
             refuse(requester, input.traits.mode, input)?;
         }
     }
-    let mode = match &mut op {
-        Op::Scan { .. } => ChangelogMode {
-            update_before: false,
-            ..source
-        },
-        Op::GroupAggregate {
-            retract_input,
-            bounded,
-            ..
-        } => {
-            *retract_input = takes_back;
-            let updates = ChangelogMode {
-                update_after: true,
-                delete: takes_back,
-                ..INSERTS
-            };
-            if *bounded { INSERTS } else { updates }
-        }
-        Op::WindowAggregate { retract_input, .. } => {
-            *retract_input = takes_back;
-            INSERTS
-        }
-        Op::Rank {
-            retract_input,
-            bounded,
-            window_end,
-            ..
-        } => {
-            *retract_input = takes_back;
-            if *bounded || window_end.is_some() {
-                INSERTS
-            } else {
-                CHANGES
-            }
-        }
-        Op::SortLimit {
-            retract_input,
-            bounded,
-            ..
-        } => {
-            *retract_input = takes_back;
-            if *bounded { INSERTS } else { CHANGES }
-        }
-        Op::Deduplicate {
-            keep_last,
-            window_end,
-            ..
-        } => {
-            let appends = window_end.is_some() || (!*keep_last && !takes_back);
-            if appends { INSERTS } else { CHANGES }
-        }
-        Op::Limit { .. } => {
-            if takes_back {
-                CHANGES
-            } else {
-                INSERTS
-            }
-        }
-        Op::Over {
-            event_time, bounded, ..
-        } => {
-            if event_time.is_some() || *bounded {
-                INSERTS
-            } else {
-                CHANGES
-            }
-        }
-        Op::Join { kind, bounded, .. } => match kind {
-            _ if *bounded => INSERTS,
-            JoinKind::Inner | JoinKind::Semi => all,
-            _ => CHANGES,
-        },
-        Op::TemporalJoin { .. } | Op::LookupJoin { .. } => of(0),
-        Op::ChangelogNormalize { .. } => CHANGES,
-        Op::IntervalJoin { .. } | Op::WindowJoin { .. } | Op::TemporalSort { .. } | Op::Values { .. } => {
-            INSERTS
-        }
-        _ => all,
+    let all = inputs
+        .iter()
+        .fold(INSERTS, |mode, input| mode.union(input.traits.mode));
+    note_retractions(&mut op, !all.is_insert_only());
+    let first = inputs.first().map_or(INSERTS, |input| input.traits.mode);
+    let made = if matches!(op, Op::Scan { .. }) {
+        source
+    } else {
+        made_kinds(&op, all, first)
     };
     let mode = ChangelogMode {
         update_before: false,
-        ..mode
+        ..made
+    };
+    let traits = ChangelogTraits {
+        mode,
+        upsert_keys: Vec::new(),
     };
     Ok(Phys {
         op,
         inputs,
         schema,
         source,
-        traits: ChangelogTraits {
-            mode,
-            upsert_keys: Vec::new(),
-        },
+        traits,
     })
+}
+
+/// Tells an operator whether its input takes rows back.
+fn note_retractions(op: &mut Op, takes_back: bool) {
+    if let Op::GroupAggregate { retract_input, .. }
+    | Op::WindowAggregate { retract_input, .. }
+    | Op::Rank { retract_input, .. }
+    | Op::SortLimit { retract_input, .. } = op
+    {
+        *retract_input = takes_back;
+    }
+}
+
+/// The kinds that an operator makes of `all` kinds of its inputs; `first` are those of its first input.
+fn made_kinds(op: &Op, all: ChangelogMode, first: ChangelogMode) -> ChangelogMode {
+    let takes_back = !all.is_insert_only();
+    let changes_unless = |appends: bool| if appends { INSERTS } else { CHANGES };
+    match op {
+        Op::GroupAggregate { bounded: true, .. } | Op::Join { bounded: true, .. } => INSERTS,
+        Op::GroupAggregate { .. } => ChangelogMode {
+            update_after: true,
+            delete: takes_back,
+            ..INSERTS
+        },
+        Op::Rank {
+            bounded, window_end, ..
+        } => changes_unless(*bounded || window_end.is_some()),
+        Op::SortLimit { bounded, .. } => changes_unless(*bounded),
+        Op::Deduplicate {
+            keep_last,
+            window_end,
+            ..
+        } => changes_unless(window_end.is_some() || (!*keep_last && !takes_back)),
+        Op::Limit { .. } => changes_unless(!takes_back),
+        Op::Over {
+            event_time, bounded, ..
+        } => changes_unless(event_time.is_some() || *bounded),
+        Op::Join {
+            kind: JoinKind::Inner | JoinKind::Semi,
+            ..
+        } => all,
+        Op::Join { .. } | Op::ChangelogNormalize { .. } => CHANGES,
+        Op::TemporalJoin { .. } | Op::LookupJoin { .. } => first,
+        Op::WindowAggregate { .. }
+        | Op::IntervalJoin { .. }
+        | Op::WindowJoin { .. }
+        | Op::TemporalSort { .. }
+        | Op::Values { .. } => INSERTS,
+        _ => all,
+    }
 }
 
 /// Who takes only insertions, by the name that messages use.
@@ -430,6 +407,11 @@ fn wanted_after(node: &Phys) -> Updates {
 
 /// Second pass: the tree with its updates in the wanted form, or `None` if it cannot make them so.
 fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
+    let has_updates = node.traits.mode.has_updates();
+    let wanted = if has_updates { wanted } else { Updates::None };
+    if matches!(node.op, Op::Scan { .. }) {
+        return satisfied_scan(node, wanted);
+    }
     let Phys {
         mut op,
         inputs,
@@ -437,85 +419,17 @@ fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
         source,
         mut traits,
     } = node;
-    let has_updates = traits.mode.has_updates();
-    let wanted = if has_updates { wanted } else { Updates::None };
     let wants_both = wanted == Updates::Both;
-    let inputs: Vec<Phys> = match &mut op {
-        Op::Scan { .. } => {
-            let makes_both = source.update_before;
-            if wants_both && !makes_both {
-                return None;
-            }
-            traits.mode.update_before = makes_both && has_updates;
-            let scan = Phys {
-                op,
-                inputs,
-                schema,
-                source,
-                traits,
-            };
-            // Nobody needs the old rows: drop them early.
-            let drops = wanted == Updates::After && makes_both;
-            return Some(if drops { without_before(scan) } else { scan });
-        }
-        Op::GroupAggregate { update_before, .. }
-        | Op::Rank { update_before, .. }
-        | Op::SortLimit { update_before, .. }
-        | Op::Limit { update_before, .. }
-        | Op::Deduplicate { update_before, .. } => {
-            *update_before = wants_both;
-            all_of(inputs, wanted_both)?
-        }
-        Op::ChangelogNormalize { update_before, .. } => {
-            *update_before = wants_both;
-            all_of(inputs, wanted_after)?
-        }
-        Op::WindowAggregate { .. } => all_of(inputs, wanted_both)?,
-        Op::Over { .. } => {
-            if wanted == Updates::After {
-                return None;
-            }
-            all_of(inputs, wanted_both)?
-        }
-        Op::Join {
-            left_keys,
-            right_keys,
-            ..
-        } => {
-            let keys = [left_keys.clone(), right_keys.clone()];
-            join_inputs(inputs, &keys, wanted)?
-        }
-        Op::TemporalJoin { .. } => {
-            let mut inputs = inputs.into_iter();
-            let (left, right) = (inputs.next()?, inputs.next()?);
-            let right_wanted = wanted_after(&right);
-            let fallback = wanted_both(&right);
-            let right = satisfy(right.clone(), right_wanted).or_else(|| satisfy(right, fallback))?;
-            vec![satisfy(left, wanted)?, right]
-        }
-        Op::Calc {
-            condition: Some(condition),
-            ..
-        } => {
-            let input = inputs.into_iter().next()?;
-            if wanted == Updates::After && !is_on_upsert_key(condition, &input) {
-                return None;
-            }
-            vec![satisfy(input, wanted)?]
-        }
-        // Everything else passes on what it is given.
-        _ => inputs
-            .into_iter()
-            .map(|input| {
-                let own = if input.traits.mode.has_updates() {
-                    wanted
-                } else {
-                    Updates::None
-                };
-                satisfy(input, own)
-            })
-            .collect::<Option<Vec<_>>>()?,
-    };
+    if let Op::GroupAggregate { update_before, .. }
+    | Op::Rank { update_before, .. }
+    | Op::SortLimit { update_before, .. }
+    | Op::Limit { update_before, .. }
+    | Op::Deduplicate { update_before, .. }
+    | Op::ChangelogNormalize { update_before, .. } = &mut op
+    {
+        *update_before = wants_both;
+    }
+    let inputs = satisfied_inputs(&op, inputs, wanted)?;
     traits.mode.update_before = wants_both;
     Some(Phys {
         op,
@@ -524,6 +438,58 @@ fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
         source,
         traits,
     })
+}
+
+/// A source makes what it makes; `-U` that nobody wants is dropped early.
+fn satisfied_scan(mut scan: Phys, wanted: Updates) -> Option<Phys> {
+    let makes_both = scan.source.update_before;
+    if wanted == Updates::Both && !makes_both {
+        return None;
+    }
+    scan.traits.mode.update_before = makes_both && scan.traits.mode.has_updates();
+    let drops = wanted == Updates::After && makes_both;
+    Some(if drops { without_before(scan) } else { scan })
+}
+
+/// The inputs with their updates in the form that the operator asks for.
+fn satisfied_inputs(op: &Op, inputs: Vec<Phys>, wanted: Updates) -> Option<Vec<Phys>> {
+    match op {
+        Op::GroupAggregate { .. }
+        | Op::WindowAggregate { .. }
+        | Op::Rank { .. }
+        | Op::SortLimit { .. }
+        | Op::Limit { .. }
+        | Op::Deduplicate { .. } => all_of(inputs, wanted_both),
+        Op::ChangelogNormalize { .. } => all_of(inputs, wanted_after),
+        Op::Over { .. } if wanted == Updates::After => None,
+        Op::Over { .. } => all_of(inputs, wanted_both),
+        Op::Join {
+            left_keys,
+            right_keys,
+            ..
+        } => join_inputs(inputs, &[left_keys.clone(), right_keys.clone()], wanted),
+        Op::TemporalJoin { .. } => {
+            let mut inputs = inputs.into_iter();
+            let (left, right) = (inputs.next()?, inputs.next()?);
+            let (after, both) = (wanted_after(&right), wanted_both(&right));
+            let right = satisfy(right.clone(), after).or_else(|| satisfy(right, both))?;
+            Some(vec![satisfy(left, wanted)?, right])
+        }
+        Op::Calc {
+            condition: Some(condition),
+            ..
+        } if wanted == Updates::After && inputs.iter().any(|input| !is_on_upsert_key(condition, input)) => {
+            None
+        }
+        // Everything else passes on what it is given.
+        _ => all_of(inputs, |input| {
+            if input.traits.mode.has_updates() {
+                wanted
+            } else {
+                Updates::None
+            }
+        }),
+    }
 }
 
 fn all_of(inputs: Vec<Phys>, wanted: impl Fn(&Phys) -> Updates) -> Option<Vec<Phys>> {
@@ -579,13 +545,9 @@ fn without_before(scan: Phys) -> Phys {
 }
 
 /// Notes the upsert keys of every operator, and merges what the negotiation left doubled.
-fn finish(node: Phys, config: &PlannerConfig) -> Phys {
+fn finish(node: Phys) -> Phys {
     let upsert = upsert_keys(&node);
-    let inputs: Vec<Phys> = node
-        .inputs
-        .into_iter()
-        .map(|input| finish(input, config))
-        .collect();
+    let inputs: Vec<Phys> = node.inputs.into_iter().map(finish).collect();
     let mut node = Phys { inputs, ..node };
     node.traits.upsert_keys = upsert;
     // Two exchanges in a row: the upper one decides.

@@ -13,124 +13,59 @@ use crate::rules::windows;
 
 /// `rel` where all of `conditions` hold, these as far down as they can go.
 pub fn push(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Rel {
-    let Rel {
-        kind,
-        mut inputs,
-        schema,
-    } = rel;
+    let Rel { kind, inputs, schema } = rel;
     match kind {
         RelKind::Filter { condition } => {
-            let Some(input) = inputs.pop() else {
-                return Rel {
-                    kind: RelKind::Filter { condition },
-                    inputs,
-                    schema,
-                };
-            };
-            let all = conjuncts(condition).into_iter().chain(conditions).collect();
-            push(input, all, config)
+            let all: Vec<Expr> = conjuncts(condition).into_iter().chain(conditions).collect();
+            match push_each(inputs, &all, config).pop() {
+                Some(filtered) => filtered,
+                None => Rel::one_row(),
+            }
         }
         RelKind::Project { exprs } => {
             let (down, up) = split(conditions, |c| through_projection(c, &exprs));
-            let input = inputs
-                .into_iter()
-                .map(|input| push(input, down.clone(), config))
-                .collect();
-            above(
-                Rel {
-                    kind: RelKind::Project { exprs },
-                    inputs: input,
-                    schema,
-                },
-                up,
-            )
+            let inputs = push_each(inputs, &down, config);
+            above(Rel::new(RelKind::Project { exprs }, inputs, schema), up)
         }
-        RelKind::Union => {
-            let inputs = inputs
-                .into_iter()
-                .map(|input| push(input, conditions.clone(), config))
-                .collect();
-            Rel {
-                kind: RelKind::Union,
-                inputs,
-                schema,
-            }
-        }
-        RelKind::Join(_) => push_into_join(Rel { kind, inputs, schema }, conditions, config),
+        kind @ (RelKind::Union
+        | RelKind::Sort {
+            offset: 0,
+            fetch: None,
+            ..
+        }) => Rel::new(kind, push_each(inputs, &conditions, config), schema),
+        RelKind::Join(_) => push_into_join(Rel::new(kind, inputs, schema), conditions, config),
         RelKind::Over(over) => push_into_over(*over, inputs, schema, conditions, config),
         RelKind::Rank(rank) => {
             let partition = rank.partition.clone();
-            keep_over(
-                Rel {
-                    kind: RelKind::Rank(rank),
-                    inputs,
-                    schema,
-                },
-                conditions,
-                &partition,
-                config,
-            )
+            let rel = Rel::new(RelKind::Rank(rank), inputs, schema);
+            keep_over(rel, conditions, &partition, config)
         }
-        RelKind::Aggregate(aggregate) => {
-            let rel = Rel {
-                kind: RelKind::Aggregate(aggregate),
-                inputs,
-                schema,
-            };
-            push_into_aggregate(rel, conditions, config)
-        }
+        RelKind::Aggregate(_) => push_into_aggregate(Rel::new(kind, inputs, schema), conditions, config),
         RelKind::Window { .. } | RelKind::Correlate { .. } => {
             let width = inputs.first().map_or(0, |input| input.schema.len());
-            let (down, up) = conditions
-                .into_iter()
-                .partition(|c| is_below(c, width) && is_movable(c));
-            let inputs = inputs
-                .into_iter()
-                .map(|input| push(input, Clone::clone(&down), config))
-                .collect();
-            above(Rel { kind, inputs, schema }, up)
+            let goes_down = |c: &Expr| is_below(c, width) && is_movable(c);
+            let (down, up): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(goes_down);
+            above(Rel::new(kind, push_each(inputs, &down, config), schema), up)
         }
         RelKind::Scan(mut scan) => {
             if scan.changelog.is_insert_only() {
-                scan.filters
-                    .extend(conditions.iter().filter(|c| is_movable(c)).cloned());
+                let advice = conditions.iter().filter(|c| is_movable(c)).cloned();
+                scan.filters.extend(advice);
             }
-            above(
-                Rel {
-                    kind: RelKind::Scan(scan),
-                    inputs,
-                    schema,
-                },
-                conditions,
-            )
-        }
-        RelKind::Sort {
-            keys,
-            offset: 0,
-            fetch: None,
-        } => {
-            let inputs = inputs
-                .into_iter()
-                .map(|input| push(input, conditions.clone(), config))
-                .collect();
-            Rel {
-                kind: RelKind::Sort {
-                    keys,
-                    offset: 0,
-                    fetch: None,
-                },
-                inputs,
-                schema,
-            }
+            above(Rel::new(RelKind::Scan(scan), inputs, schema), conditions)
         }
         kind @ (RelKind::Watermark { .. } | RelKind::Sort { .. } | RelKind::Values { .. }) => {
-            let inputs = inputs
-                .into_iter()
-                .map(|input| push(input, Vec::new(), config))
-                .collect();
-            above(Rel { kind, inputs, schema }, conditions)
+            above(Rel::new(kind, push_each(inputs, &[], config), schema), conditions)
         }
     }
+}
+
+/// The same conditions on every input.
+fn push_each(inputs: Vec<Rel>, conditions: &[Expr], config: &PlannerConfig) -> Vec<Rel> {
+    let pushed = inputs
+        .into_iter()
+        .map(|input| push(input, conditions.to_vec(), config));
+    pushed.collect()
 }
 
 /// A filter on top, if there is anything to filter.
@@ -197,6 +132,46 @@ pub fn substitute(expr: Expr, columns: &[Expr]) -> Expr {
     })
 }
 
+/// Where the conditions of a join and those above it go.
+#[derive(Default)]
+struct Placed {
+    left: Vec<Expr>,
+    right: Vec<Expr>,
+    on: Vec<Expr>,
+    above: Vec<Expr>,
+}
+
+impl Placed {
+    /// Places the conditions that stand above (`above`) and in ON (`on`) of a join of this kind.
+    fn new(kind: JoinKind, right_moves: bool, above: Vec<Expr>, on: Vec<Expr>, width: usize) -> Self {
+        use JoinKind::{Anti, Inner, Left, Right, Semi};
+        let is_left = |c: &Expr| is_below(c, width);
+        let is_right = |c: &Expr| {
+            let columns = c.columns();
+            right_moves && !columns.is_empty() && columns.iter().all(|i| *i >= width)
+        };
+        let mut placed = Self::default();
+        for condition in above {
+            match kind {
+                _ if !is_movable(&condition) => placed.above.push(condition),
+                Inner | Left | Semi | Anti if is_left(&condition) => placed.left.push(condition),
+                Inner | Right if is_right(&condition) => placed.right.push(condition),
+                Inner => placed.on.push(condition),
+                _ => placed.above.push(condition),
+            }
+        }
+        for condition in on {
+            match kind {
+                _ if !is_movable(&condition) => placed.on.push(condition),
+                Inner | Right | Semi if is_left(&condition) => placed.left.push(condition),
+                Inner | Left | Semi | Anti if is_right(&condition) => placed.right.push(condition),
+                _ => placed.on.push(condition),
+            }
+        }
+        placed
+    }
+}
+
 fn push_into_join(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Rel {
     let Rel {
         kind,
@@ -204,11 +179,7 @@ fn push_into_join(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Re
         schema,
     } = rel;
     let (RelKind::Join(mut join), Some(right), Some(left)) = (kind, inputs.pop(), inputs.pop()) else {
-        return Rel {
-            kind: RelKind::Union,
-            inputs,
-            schema,
-        };
+        return Rel::new(RelKind::Union, inputs, schema);
     };
     let width = left.schema.len();
     let total = width + right.schema.len();
@@ -216,44 +187,14 @@ fn push_into_join(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Re
         join.kind = strengthened(join.kind, &conditions, width, total);
     }
     let on = join.condition.take().map(conjuncts).unwrap_or_default();
-    let is_left = |c: &Expr| is_below(c, width);
-    let is_right = |c: &Expr| c.columns().iter().all(|i| *i >= width) && !c.columns().is_empty();
-    let right_moves = join.as_of.is_none();
-    let (mut to_left, mut to_right, mut on_join, mut up) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for condition in conditions {
-        let movable = is_movable(&condition);
-        match join.kind {
-            _ if !movable => up.push(condition),
-            JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti if is_left(&condition) => {
-                to_left.push(condition);
-            }
-            JoinKind::Inner | JoinKind::Right if is_right(&condition) && right_moves => {
-                to_right.push(condition)
-            }
-            JoinKind::Inner => on_join.push(condition),
-            _ => up.push(condition),
-        }
-    }
-    for condition in on {
-        let movable = is_movable(&condition);
-        match join.kind {
-            JoinKind::Inner | JoinKind::Right | JoinKind::Semi if movable && is_left(&condition) => {
-                to_left.push(condition);
-            }
-            JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti
-                if movable && right_moves && is_right(&condition) =>
-            {
-                to_right.push(condition);
-            }
-            _ => on_join.push(condition),
-        }
-    }
-    let to_right = to_right
+    let placed = Placed::new(join.kind, join.as_of.is_none(), conditions, on, width);
+    let to_right = placed
+        .right
         .into_iter()
         .map(|c| c.remap_columns(&|i| i - width))
         .collect();
-    let (left, right) = (push(left, to_left, config), push(right, to_right, config));
-    join.condition = and_all(on_join);
+    let (left, right) = (push(left, placed.left, config), push(right, to_right, config));
+    join.condition = and_all(placed.on);
     let joined = join_schema(join.kind, &left.schema, &right.schema);
     // An outer join that became an inner one pads nothing; the columns keep the types that are known above.
     let schema = if joined.len() == schema.len() {
@@ -262,12 +203,8 @@ fn push_into_join(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Re
         joined
     };
     above(
-        Rel {
-            kind: RelKind::Join(join),
-            inputs: vec![left, right],
-            schema,
-        },
-        up,
+        Rel::new(RelKind::Join(join), vec![left, right], schema),
+        placed.above,
     )
 }
 

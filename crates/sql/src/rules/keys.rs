@@ -29,11 +29,7 @@ fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
     };
     let width = node.schema.len();
     let keys = match &node.op {
-        Op::Scan { table, columns, .. } => {
-            let place = |key: &usize| columns.iter().position(|column| column == key);
-            let key: Option<Vec<usize>> = table.primary_key.iter().map(place).collect();
-            key.filter(|key| !key.is_empty()).into_iter().collect()
-        }
+        Op::Scan { table, columns, .. } => primary_key(&table.primary_key, columns),
         Op::Calc { projections, .. } => input()
             .iter()
             .filter_map(|key| through(key, projections))
@@ -44,16 +40,7 @@ fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
             aggregates,
             properties,
             ..
-        } => {
-            let first = keys.len() + aggregates.len();
-            let bound =
-                |wanted: WindowProperty| properties.iter().position(|p| *p == wanted).map(|i| first + i);
-            [WindowProperty::Start, WindowProperty::End, WindowProperty::Time]
-                .into_iter()
-                .filter_map(bound)
-                .map(|column| (0..keys.len()).chain([column]).collect())
-                .collect()
-        }
+        } => windowed(keys.len(), keys.len() + aggregates.len(), properties),
         Op::Deduplicate { keys, .. } => vec![sorted(keys.clone())],
         Op::Rank {
             partition,
@@ -61,16 +48,8 @@ fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
             rank_output,
             ..
         } => {
-            let mut found: Vec<Vec<usize>> = input();
-            if upsert {
-                found.retain(|key| partition.iter().all(|column| key.contains(column)));
-            }
-            if *range == (RankRange::Constant { from: 1, to: 1 }) {
-                found.insert(0, sorted(partition.clone()));
-            } else if *rank_output {
-                found.insert(0, sorted(partition.iter().copied().chain([width - 1]).collect()));
-            }
-            found
+            let rank = rank_output.then_some(width - 1);
+            ranked(input(), partition, *range, rank, upsert)
         }
         Op::Exchange {
             distribution: Distribution::Hash(by),
@@ -88,21 +67,18 @@ fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
             right_keys,
             ..
         } => joined(node, *kind, left_keys, right_keys, upsert),
-        Op::TemporalJoin { .. }
-        | Op::IntervalJoin {
-            kind: JoinKind::Semi | JoinKind::Anti,
-            ..
-        } => input(),
-        Op::WindowJoin {
-            kind: JoinKind::Semi | JoinKind::Anti,
-            ..
-        } => input(),
+        Op::IntervalJoin { kind, .. } | Op::WindowJoin { kind, .. }
+            if matches!(kind, JoinKind::Semi | JoinKind::Anti) =>
+        {
+            input()
+        }
         Op::WindowTableFunction { .. } => {
             let with_window =
                 |key: Vec<usize>| sorted(key.into_iter().chain([width - 3, width - 2]).collect());
             input().into_iter().map(with_window).collect()
         }
-        Op::WatermarkAssigner { .. }
+        Op::TemporalJoin { .. }
+        | Op::WatermarkAssigner { .. }
         | Op::Over { .. }
         | Op::Sort { .. }
         | Op::TemporalSort { .. }
@@ -112,6 +88,11 @@ fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
         | Op::Exchange { .. } => input(),
         _ => Vec::new(),
     };
+    distinct(keys)
+}
+
+/// Each key once, of the first [`KEYS_MAX`].
+fn distinct(keys: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
     let mut distinct: Vec<Vec<usize>> = Vec::new();
     for key in keys {
         if !distinct.contains(&key) && distinct.len() < KEYS_MAX {
@@ -119,6 +100,41 @@ fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
         }
     }
     distinct
+}
+
+/// The primary key, if all its columns are read.
+fn primary_key(key: &[usize], columns: &[usize]) -> Vec<Vec<usize>> {
+    let place = |key: &usize| columns.iter().position(|column| column == key);
+    let key: Option<Vec<usize>> = key.iter().map(place).collect();
+    key.filter(|key| !key.is_empty()).into_iter().collect()
+}
+
+/// The group's keys with any one property of the window; properties begin at column `first`.
+fn windowed(keys: usize, first: usize, properties: &[WindowProperty]) -> Vec<Vec<usize>> {
+    let columns = first..first + properties.len();
+    columns
+        .map(|column| (0..keys).chain([column]).collect())
+        .collect()
+}
+
+/// Keys behind Top-N: the partition if one row of it passes, the partition with the rank if the rank is there.
+fn ranked(
+    input: Vec<Vec<usize>>,
+    partition: &[usize],
+    range: RankRange,
+    rank: Option<usize>,
+    upsert: bool,
+) -> Vec<Vec<usize>> {
+    let mut found = input;
+    if upsert {
+        found.retain(|key| partition.iter().all(|column| key.contains(column)));
+    }
+    if range == (RankRange::Constant { from: 1, to: 1 }) {
+        found.insert(0, sorted(partition.to_vec()));
+    } else if let Some(rank) = rank {
+        found.insert(0, sorted(partition.iter().copied().chain([rank]).collect()));
+    }
+    found
 }
 
 fn sorted(mut columns: Vec<usize>) -> Vec<usize> {

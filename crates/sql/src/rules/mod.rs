@@ -23,6 +23,7 @@ use crate::bind::logical::Rel;
 
 /// What becomes of a query's rows.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // there is one for each statement, not one for each row
 pub enum Root {
     /// They go to the client.
     Collect(Rel),
@@ -52,7 +53,7 @@ fn plan_root(root: Root, config: &PlannerConfig) -> SqlResult<physical::Phys> {
     match root {
         Root::Collect(rel) => {
             let input = physical::convert(optimize(rel, config), config)?;
-            changelog::infer(physical::collect(input), config)
+            changelog::infer(physical::collect(input))
         }
         Root::Sink(insert) => {
             let mut insert = *insert;

@@ -1,10 +1,9 @@
 //! Dropping columns that nobody reads, down into the scans.
 
-use millstream_plan::{AggregateCall, Expr};
+use millstream_plan::{AggregateCall, Expr, JoinKind, RankRange, SortKey};
 use millstream_types::Schema;
 
-use crate::bind::logical::{Aggregate, Join, Over, Rank, Rel, RelKind, join_schema};
-use millstream_plan::JoinKind;
+use crate::bind::logical::{Aggregate, Join, Over, Rank, Rel, RelKind, Scan, join_schema};
 
 /// New positions of old columns; `None` for those that are gone.
 type Moved = Vec<Option<usize>>;
@@ -24,105 +23,17 @@ fn prune(rel: Rel, needed: &[bool]) -> (Rel, Moved) {
     match kind {
         RelKind::Project { exprs } => prune_project(exprs, inputs, schema, needed),
         RelKind::Filter { condition } => prune_filter(condition, inputs, schema, needed),
-        RelKind::Scan(mut scan) => {
-            // A row without columns still counts, but a scan of nothing cannot be decoded: one column stays.
-            let mut needed = needed.to_vec();
-            scan.filters
-                .iter()
-                .flat_map(Expr::columns)
-                .for_each(|i| mark(&mut needed, i));
-            // Changes by key need the key, whoever reads the columns.
-            if !scan.changelog.is_insert_only() {
-                let key = |i: usize| {
-                    scan.columns
-                        .get(i)
-                        .is_some_and(|c| scan.table.primary_key.contains(c))
-                };
-                (0..scan.columns.len())
-                    .filter(|i| key(*i))
-                    .for_each(|i| mark(&mut needed, i));
-            }
-            if !needed.contains(&true)
-                && let Some(first) = needed.first_mut()
-            {
-                *first = true;
-            }
-            let (order, moved) = kept(&needed);
-            let physical = scan.columns.len();
-            let columns = order
-                .iter()
-                .filter(|i| **i < physical)
-                .map(|i| scan.columns[*i])
-                .collect();
-            let metadata = order
-                .iter()
-                .filter(|i| **i >= physical)
-                .map(|i| scan.metadata[*i - physical].clone());
-            scan.metadata = metadata.collect();
-            scan.columns = columns;
-            scan.filters = scan.filters.into_iter().map(|f| remap(f, &moved)).collect();
-            (
-                Rel {
-                    kind: RelKind::Scan(scan),
-                    inputs,
-                    schema: schema.project(&order),
-                },
-                moved,
-            )
-        }
+        RelKind::Scan(scan) => prune_scan(scan, schema, needed),
         RelKind::Values { rows } => {
             let (order, moved) = kept(needed);
             let pick = |row: Vec<Expr>| order.iter().map(|i| row[*i].clone()).collect();
-            let rows = rows.into_iter().map(pick).collect();
-            (
-                Rel {
-                    kind: RelKind::Values { rows },
-                    inputs,
-                    schema: schema.project(&order),
-                },
-                moved,
-            )
-        }
-        RelKind::Watermark {
-            rowtime,
-            expr,
-            idle_timeout_ms,
-        } => {
-            let mut needed = needed.to_vec();
-            mark(&mut needed, rowtime);
-            expr.columns().into_iter().for_each(|i| mark(&mut needed, i));
-            let (input, moved) = prune_only(inputs, &needed);
-            let kind = RelKind::Watermark {
-                rowtime: at(&moved, rowtime),
-                expr: remap(expr, &moved),
-                idle_timeout_ms,
+            let kind = RelKind::Values {
+                rows: rows.into_iter().map(pick).collect(),
             };
-            let schema = moved_schema(&schema, &moved, input.schema.len());
-            (Rel::new(kind, vec![input], schema), moved)
+            (Rel::new(kind, inputs, schema.project(&order)), moved)
         }
-        RelKind::Window {
-            time,
-            kind,
-            partition,
-            span,
-        } => {
-            let width = schema.len() - 3;
-            let mut below = needed[..width].to_vec();
-            mark(&mut below, time);
-            partition.iter().for_each(|i| mark(&mut below, *i));
-            let (input, mut moved) = prune_only(inputs, &below);
-            let now = input.schema.len();
-            let partition = partition.into_iter().map(|i| at(&moved, i)).collect();
-            let kind = RelKind::Window {
-                time: at(&moved, time),
-                kind,
-                partition,
-                span,
-            };
-            moved.extend((0..3).map(|i| Some(now + i)));
-            let schema = moved_schema(&schema, &moved, now + 3);
-            (Rel::new(kind, vec![input], schema), moved)
-        }
+        RelKind::Watermark { .. } => prune_watermark(kind, inputs, schema, needed),
+        RelKind::Window { .. } => prune_window(kind, inputs, schema, needed),
         RelKind::Aggregate(aggregate) => prune_aggregate(*aggregate, inputs, schema, needed),
         RelKind::Join(join) => prune_join(*join, inputs, schema, needed),
         RelKind::Correlate {
@@ -133,35 +44,125 @@ fn prune(rel: Rel, needed: &[bool]) -> (Rel, Moved) {
         } => prune_correlate((function, args, outer, condition), inputs, schema, needed),
         RelKind::Over(over) => prune_over(*over, inputs, schema, needed),
         RelKind::Rank(rank) => prune_rank(*rank, inputs, schema, needed),
-        RelKind::Sort { keys, offset, fetch } => {
-            let mut needed = needed.to_vec();
-            keys.iter().for_each(|key| mark(&mut needed, key.column));
-            let (input, moved) = prune_only(inputs, &needed);
-            let keys = keys
-                .into_iter()
-                .map(|key| millstream_plan::SortKey {
-                    column: at(&moved, key.column),
-                    ..key
-                })
-                .collect();
-            let schema = moved_schema(&schema, &moved, input.schema.len());
-            (
-                Rel::new(RelKind::Sort { keys, offset, fetch }, vec![input], schema),
-                moved,
-            )
-        }
-        RelKind::Union => {
-            let (order, moved) = kept(needed);
-            let input = |input: Rel| {
-                let (input, places) = prune(input, needed);
-                let now: Vec<usize> = order.iter().map(|i| at(&places, *i)).collect();
-                let in_place = now.iter().copied().eq(0..input.schema.len());
-                if in_place { input } else { input.select(&now) }
-            };
-            let inputs = inputs.into_iter().map(input).collect();
-            (Rel::new(RelKind::Union, inputs, schema.project(&order)), moved)
-        }
+        RelKind::Sort { .. } => prune_sort(kind, inputs, schema, needed),
+        RelKind::Union => prune_union(inputs, schema, needed),
     }
+}
+
+fn prune_scan(mut scan: Box<Scan>, schema: Schema, needed: &[bool]) -> (Rel, Moved) {
+    let mut needed = needed.to_vec();
+    let filtered: Vec<usize> = scan.filters.iter().flat_map(Expr::columns).collect();
+    filtered.into_iter().for_each(|i| mark(&mut needed, i));
+    // Changes by key need the key, whoever reads the columns.
+    if !scan.changelog.is_insert_only() {
+        let is_key = |i: &usize| scan.table.primary_key.contains(&scan.columns[*i]);
+        (0..scan.columns.len())
+            .filter(is_key)
+            .for_each(|i| mark(&mut needed, i));
+    }
+    // A row without columns still counts, but a scan of nothing cannot be decoded: one column stays.
+    if !needed.contains(&true)
+        && let Some(first) = needed.first_mut()
+    {
+        *first = true;
+    }
+    let (order, moved) = kept(&needed);
+    let physical = scan.columns.len();
+    let (columns, metadata): (Vec<usize>, Vec<usize>) = order.iter().partition(|i| **i < physical);
+    scan.metadata = metadata
+        .into_iter()
+        .map(|i| scan.metadata[i - physical].clone())
+        .collect();
+    scan.columns = columns.into_iter().map(|i| scan.columns[i]).collect();
+    scan.filters = scan.filters.into_iter().map(|f| remap(f, &moved)).collect();
+    (
+        Rel::new(RelKind::Scan(scan), Vec::new(), schema.project(&order)),
+        moved,
+    )
+}
+
+fn prune_watermark(kind: RelKind, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> (Rel, Moved) {
+    let RelKind::Watermark {
+        rowtime,
+        expr,
+        idle_timeout_ms,
+    } = kind
+    else {
+        return (Rel::one_row(), Vec::new());
+    };
+    let mut needed = needed.to_vec();
+    mark(&mut needed, rowtime);
+    expr.columns().into_iter().for_each(|i| mark(&mut needed, i));
+    let (input, moved) = prune_only(inputs, &needed);
+    let (rowtime, expr) = (at(&moved, rowtime), remap(expr, &moved));
+    let kind = RelKind::Watermark {
+        rowtime,
+        expr,
+        idle_timeout_ms,
+    };
+    let schema = moved_schema(&schema, &moved, input.schema.len());
+    (Rel::new(kind, vec![input], schema), moved)
+}
+
+fn prune_window(kind: RelKind, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> (Rel, Moved) {
+    let RelKind::Window {
+        time,
+        kind,
+        partition,
+        span,
+    } = kind
+    else {
+        return (Rel::one_row(), Vec::new());
+    };
+    let width = schema.len() - 3;
+    let mut below = needed[..width].to_vec();
+    mark(&mut below, time);
+    partition.iter().for_each(|i| mark(&mut below, *i));
+    let (input, mut moved) = prune_only(inputs, &below);
+    let now = input.schema.len();
+    let partition = partition.into_iter().map(|i| at(&moved, i)).collect();
+    let kind = RelKind::Window {
+        time: at(&moved, time),
+        kind,
+        partition,
+        span,
+    };
+    moved.extend((0..3).map(|i| Some(now + i)));
+    let schema = moved_schema(&schema, &moved, now + 3);
+    (Rel::new(kind, vec![input], schema), moved)
+}
+
+fn prune_sort(kind: RelKind, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> (Rel, Moved) {
+    let RelKind::Sort { keys, offset, fetch } = kind else {
+        return (Rel::one_row(), Vec::new());
+    };
+    let mut needed = needed.to_vec();
+    keys.iter().for_each(|key| mark(&mut needed, key.column));
+    let (input, moved) = prune_only(inputs, &needed);
+    let keys = keys
+        .into_iter()
+        .map(|key| SortKey {
+            column: at(&moved, key.column),
+            ..key
+        })
+        .collect();
+    let schema = moved_schema(&schema, &moved, input.schema.len());
+    (
+        Rel::new(RelKind::Sort { keys, offset, fetch }, vec![input], schema),
+        moved,
+    )
+}
+
+fn prune_union(inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> (Rel, Moved) {
+    let (order, moved) = kept(needed);
+    let input = |input: Rel| {
+        let (input, places) = prune(input, needed);
+        let now: Vec<usize> = order.iter().map(|i| at(&places, *i)).collect();
+        let in_place = now.iter().copied().eq(0..input.schema.len());
+        if in_place { input } else { input.select(&now) }
+    };
+    let inputs = inputs.into_iter().map(input).collect();
+    (Rel::new(RelKind::Union, inputs, schema.project(&order)), moved)
 }
 
 fn mark(needed: &mut [bool], column: usize) {
@@ -398,7 +399,7 @@ fn prune_over(over: Over, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> 
         order: over
             .order
             .iter()
-            .map(|k| millstream_plan::SortKey {
+            .map(|k| SortKey {
                 column: at(&moved, k.column),
                 ..*k
             })
@@ -426,13 +427,13 @@ fn prune_rank(rank: Rank, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> 
     let mut below = needed[..width].to_vec();
     rank.partition.iter().for_each(|i| mark(&mut below, *i));
     rank.order.iter().for_each(|key| mark(&mut below, key.column));
-    if let millstream_plan::RankRange::Variable { column } = rank.range {
+    if let RankRange::Variable { column } = rank.range {
         mark(&mut below, column);
     }
     let (input, mut moved) = prune_only(inputs, &below);
     let now = input.schema.len();
     let range = match rank.range {
-        millstream_plan::RankRange::Variable { column } => millstream_plan::RankRange::Variable {
+        RankRange::Variable { column } => RankRange::Variable {
             column: at(&moved, column),
         },
         constant => constant,
@@ -443,7 +444,7 @@ fn prune_rank(rank: Rank, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> 
         order: rank
             .order
             .iter()
-            .map(|k| millstream_plan::SortKey {
+            .map(|k| SortKey {
                 column: at(&moved, k.column),
                 ..*k
             })

@@ -359,15 +359,15 @@ fn add(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlResul
         let message = "The base table has already defined a distribution. You might want to drop it before adding a new one";
         return Err(SqlError::at(span, message));
     }
-    if let Some(constraint) = constraints(change).next() {
-        if let Some(key) = &table.primary_key {
-            let message = format!(
-                "The base table has already defined the primary key constraint [{}]. You might want to drop it before \
-                 adding a new one",
-                key.columns.join(", ")
-            );
-            return Err(SqlError::at(constraint.span, message));
-        }
+    if let Some(constraint) = constraints(change).next()
+        && let Some(key) = &table.primary_key
+    {
+        let message = format!(
+            "The base table has already defined the primary key constraint [{}]. You might want to drop it before \
+             adding a new one",
+            key.columns.join(", ")
+        );
+        return Err(SqlError::at(constraint.span, message));
     }
     set_rest(table, change)
 }

@@ -1,9 +1,11 @@
 //! `CREATE TABLE … LIKE source (…)`: merging the source's definition with the statement's own.
 
+use millstream_types::Options;
+
 use crate::bind::Binder;
 use crate::bind::error::{SqlError, SqlResult};
 use crate::catalog::ddl_text::quoted_identifier;
-use crate::catalog::{CatalogTable, ResolvedTable, TableColumn, TableColumnKind};
+use crate::catalog::{CatalogTable, ResolvedTable, TableColumn, TableColumnKind, WatermarkDefinition};
 use crate::parse::ast::{LikeFeature, MergingStrategy, TableLike};
 
 impl Binder<'_> {
@@ -91,96 +93,117 @@ pub(super) fn merge(
     own: ResolvedTable,
     clause: &TableLike,
 ) -> SqlResult<ResolvedTable> {
-    let strategies = Strategies::new(clause)?;
-    let at = |message: String| SqlError::at(clause.span, message);
-    let advise = |feature: LikeFeature, overwrite: bool| {
+    let merger = Merger {
+        strategies: Strategies::new(clause)?,
+        clause,
+    };
+    Ok(ResolvedTable {
+        columns: merge_columns(base, own.columns, &merger.strategies, clause)?,
+        watermark: merger.watermark(own.watermark, base.watermark.as_ref())?,
+        primary_key: merger.only_one(
+            own.primary_key,
+            base.primary_key.as_ref(),
+            LikeFeature::Constraints,
+            "a primary key",
+        )?,
+        distribution: merger.only_one(
+            own.distribution,
+            base.distribution.as_ref(),
+            LikeFeature::Distribution,
+            "a distribution defined",
+        )?,
+        partition_keys: merger.partition_keys(own.partition_keys, &base.partition_keys)?,
+        comment: own.comment,
+        options: merger.options(own.options, &base.options)?,
+        partitions: Vec::new(),
+    })
+}
+
+/// Merges the features of a table one by one.
+struct Merger<'c> {
+    strategies: Strategies,
+    clause: &'c TableLike,
+}
+
+impl Merger<'_> {
+    /// Both tables have what only one may have.
+    fn conflict(&self, message: String, feature: LikeFeature, overwrite: bool) -> SqlError {
         let word = feature.word();
         let or = if overwrite {
             format!(" or OVERWRITING {word}")
         } else {
             String::new()
         };
-        format!("You might want to specify EXCLUDING {word}{or}")
-    };
-    let columns = merge_columns(base, own.columns, &strategies, clause)?;
-    let watermark = match (own.watermark, &base.watermark) {
-        (Some(own), Some(_)) if strategies.of(LikeFeature::Watermarks) == MergingStrategy::Including => {
-            return Err(at(format!(
-                "There already exists a watermark spec for column '{}' in the base table. {}",
-                own.column,
-                advise(LikeFeature::Watermarks, true)
-            )));
-        }
-        (Some(own), _) => Some(own),
-        (None, base) => base
-            .clone()
-            .filter(|_| strategies.includes(LikeFeature::Watermarks)),
-    };
-    let base_key = base
-        .primary_key
-        .clone()
-        .filter(|_| strategies.includes(LikeFeature::Constraints));
-    let primary_key = match (own.primary_key, base_key) {
-        (Some(_), Some(_)) => {
-            return Err(at(format!(
-                "The base table already has a primary key. {}",
-                advise(LikeFeature::Constraints, false)
-            )));
-        }
-        (own, base) => own.or(base),
-    };
-    let partition_keys = match (own.partition_keys.is_empty(), base.partition_keys.is_empty()) {
-        (false, false) if strategies.includes(LikeFeature::Partitions) => {
-            return Err(at(format!(
-                "The base table already has partitions defined. {}",
-                advise(LikeFeature::Partitions, false)
-            )));
-        }
-        (false, _) => own.partition_keys,
-        // As in Flink, the source's partitions stay even when they are excluded.
-        (true, _) => base.partition_keys.clone(),
-    };
-    let base_distribution = base
-        .distribution
-        .clone()
-        .filter(|_| strategies.includes(LikeFeature::Distribution));
-    let distribution = match (own.distribution, base_distribution) {
-        (Some(_), Some(_)) => {
-            return Err(at(format!(
-                "The base table already has a distribution defined. {}",
-                advise(LikeFeature::Distribution, false)
-            )));
-        }
-        (own, base) => own.or(base),
-    };
-    let strategy = strategies.of(LikeFeature::Options);
-    let mut options = if strategy == MergingStrategy::Excluding {
-        Default::default()
-    } else {
-        base.options.clone()
-    };
-    for (key, value) in own.options {
-        if let Some(old) = options
-            .get(&key)
-            .filter(|_| strategy == MergingStrategy::Including)
-        {
-            return Err(at(format!(
-                "There already exists an option ['{key}' -> '{old}'] in the base table. {}",
-                advise(LikeFeature::Options, true)
-            )));
-        }
-        options.insert(key, value);
+        let message = format!("{message}. You might want to specify EXCLUDING {word}{or}");
+        SqlError::at(self.clause.span, message)
     }
-    Ok(ResolvedTable {
-        columns,
-        watermark,
-        primary_key,
-        distribution,
-        partition_keys,
-        comment: own.comment,
-        options,
-        partitions: Vec::new(),
-    })
+
+    /// A feature of which there is one at most, and which cannot be overwritten.
+    fn only_one<T: Clone>(
+        &self,
+        own: Option<T>,
+        base: Option<&T>,
+        feature: LikeFeature,
+        name: &str,
+    ) -> SqlResult<Option<T>> {
+        let base = base.filter(|_| self.strategies.includes(feature));
+        if own.is_some() && base.is_some() {
+            return Err(self.conflict(format!("The base table already has {name}"), feature, false));
+        }
+        Ok(own.or_else(|| base.cloned()))
+    }
+
+    fn watermark(
+        &self,
+        own: Option<WatermarkDefinition>,
+        base: Option<&WatermarkDefinition>,
+    ) -> SqlResult<Option<WatermarkDefinition>> {
+        let feature = LikeFeature::Watermarks;
+        match (own, base) {
+            (Some(own), Some(_)) if self.strategies.of(feature) == MergingStrategy::Including => {
+                let message = format!(
+                    "There already exists a watermark spec for column '{}' in the base table",
+                    own.column
+                );
+                Err(self.conflict(message, feature, true))
+            }
+            (Some(own), _) => Ok(Some(own)),
+            (None, base) => Ok(base.filter(|_| self.strategies.includes(feature)).cloned()),
+        }
+    }
+
+    /// As in Flink, the source's partitions stay even when they are excluded.
+    fn partition_keys(&self, own: Vec<String>, base: &[String]) -> SqlResult<Vec<String>> {
+        if own.is_empty() {
+            return Ok(base.to_vec());
+        }
+        if !base.is_empty() && self.strategies.includes(LikeFeature::Partitions) {
+            let message = "The base table already has partitions defined".to_owned();
+            return Err(self.conflict(message, LikeFeature::Partitions, false));
+        }
+        Ok(own)
+    }
+
+    fn options(&self, own: Options, base: &Options) -> SqlResult<Options> {
+        let strategy = self.strategies.of(LikeFeature::Options);
+        let mut options = if strategy == MergingStrategy::Excluding {
+            Options::default()
+        } else {
+            base.clone()
+        };
+        for (key, value) in own {
+            if let Some(old) = options
+                .get(&key)
+                .filter(|_| strategy == MergingStrategy::Including)
+            {
+                let message =
+                    format!("There already exists an option ['{key}' -> '{old}'] in the base table");
+                return Err(self.conflict(message, LikeFeature::Options, true));
+            }
+            options.insert(key, value);
+        }
+        Ok(options)
+    }
 }
 
 fn merge_columns(

@@ -5,14 +5,14 @@ use millstream_functions::typing::sql_type_name;
 use millstream_plan::Expr;
 use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeKind};
 
-use super::{BoundSubquery, ExprBinder, SubqueryKind};
+use super::ExprBinder;
 use crate::bind::coerce;
 use crate::bind::error::{SqlError, SqlResult};
-use crate::bind::logical::{and_all, placeholder};
+use crate::bind::logical::and_all;
 use crate::bind::types::interval_kind;
 use crate::parse::ast::{
-    self, BinaryOperator, CaseBranch, ExprKind, IntervalQualifier, IsTest, JsonShape, LikeKind,
-    QuantifiedSource, Quantifier, Query, TimeUnit, UnaryOperator,
+    self, BinaryOperator, CaseBranch, ExprKind, IntervalQualifier, IsTest, JsonShape, LikeKind, TimeUnit,
+    UnaryOperator,
 };
 use crate::parse::span::Span;
 
@@ -318,143 +318,6 @@ impl ExprBinder<'_, '_> {
         } else {
             Expr::Or(rows)
         })
-    }
-
-    /// `x = ANY (…)`, `x > ALL (…)`: over a list each comparison is written out; a query is a semi-join.
-    pub(super) fn bind_quantified(
-        &mut self,
-        operand: &ast::Expr,
-        operator: BinaryOperator,
-        quantifier: Quantifier,
-        source: &QuantifiedSource,
-        span: Span,
-    ) -> SqlResult<Expr> {
-        match source {
-            QuantifiedSource::List(list) => {
-                let value = self.bind(operand)?;
-                let items = self.bind_all(list)?;
-                let compare = |item: Expr| self.binary(operator, value.clone(), item, span);
-                let mut tests = items.into_iter().map(compare).collect::<SqlResult<Vec<_>>>()?;
-                if tests.len() == 1 {
-                    return Ok(tests.remove(0));
-                }
-                Ok(if quantifier == Quantifier::All {
-                    Expr::And(tests)
-                } else {
-                    Expr::Or(tests)
-                })
-            }
-            QuantifiedSource::Query(query) => match (operator, quantifier) {
-                (BinaryOperator::Equals, Quantifier::Some | Quantifier::Any) => {
-                    self.bind_in_subquery(operand, query, span)
-                }
-                (BinaryOperator::NotEquals, Quantifier::All) => {
-                    let found = self.bind_in_subquery(operand, query, span)?;
-                    self.negate_if(true, found, span)
-                }
-                _ => {
-                    let operand = self.bind(operand)?;
-                    let all = quantifier == Quantifier::All;
-                    self.bind_subquery(
-                        SubqueryKind::Compare {
-                            operand,
-                            operator: operator.text(),
-                            all,
-                            needs_rows: all && self.binder.config.streaming,
-                        },
-                        query,
-                        span,
-                    )
-                }
-            },
-        }
-    }
-
-    pub(super) fn bind_in_subquery(
-        &mut self,
-        operand: &ast::Expr,
-        query: &Query,
-        span: Span,
-    ) -> SqlResult<Expr> {
-        let operands = match &operand.kind {
-            ExprKind::Row { fields, .. } => self.bind_all(fields)?,
-            _ => vec![self.bind(operand)?],
-        };
-        self.bind_subquery(SubqueryKind::In { operands }, query, span)
-    }
-
-    pub(super) fn bind_subquery(&mut self, kind: SubqueryKind, query: &Query, span: Span) -> SqlResult<Expr> {
-        if !self.clause.allows_subqueries() || self.inside_aggregate {
-            let place = if self.inside_aggregate {
-                "the arguments of an aggregate"
-            } else {
-                self.clause.name()
-            };
-            return Err(SqlError::unsupported(span, format!("a sub-query in {place}")));
-        }
-        let rel = self.binder.bind_subquery(query, self.scope, self.environment)?;
-        let columns = rel.schema.len();
-        let ty = match &kind {
-            SubqueryKind::Scalar | SubqueryKind::Collection { .. } => {
-                if columns != 1 {
-                    let row: Vec<String> = rel.schema.types().map(sql_type_name).collect();
-                    let message = format!(
-                        "Cannot apply '$SCALAR_QUERY' to arguments of type '$SCALAR_QUERY(<RecordType({})>)': \
-                         a sub-query used as a value has one column, this one has {columns}",
-                        row.join(", ")
-                    );
-                    return Err(SqlError::at(span, message));
-                }
-                let column = rel.schema.columns[0].ty.without_time_attribute();
-                match kind {
-                    SubqueryKind::Collection { function: "COLLECT" } => {
-                        LogicalType::not_null(TypeKind::Multiset(Box::new(column)))
-                    }
-                    SubqueryKind::Collection { .. } => {
-                        LogicalType::not_null(TypeKind::Array(Box::new(column)))
-                    }
-                    _ => column.with_nullable(true),
-                }
-            }
-            SubqueryKind::Exists => LogicalType::not_null(TypeKind::Boolean),
-            SubqueryKind::In { operands } => {
-                if operands.len() != columns {
-                    let message = format!(
-                        "IN compares {} value(s) with a sub-query of {columns} column(s)",
-                        operands.len()
-                    );
-                    return Err(SqlError::at(span, message));
-                }
-                for (operand, column) in operands.iter().zip(&rel.schema.columns) {
-                    let other = Expr::column(0, column.ty.clone());
-                    self.call(span, "=", vec![operand.clone(), other]).map_err(|_| {
-                        SqlError::at(span, "Values passed to IN operator must have compatible types")
-                    })?;
-                }
-                LogicalType::BOOLEAN
-            }
-            SubqueryKind::Compare {
-                operand, operator, ..
-            } => {
-                let [column] = rel.schema.columns.as_slice() else {
-                    return Err(SqlError::at(
-                        span,
-                        "a quantified comparison takes a sub-query of one column",
-                    ));
-                };
-                self.call(
-                    span,
-                    operator,
-                    vec![operand.clone(), Expr::column(0, column.ty.clone())],
-                )?;
-                LogicalType::BOOLEAN
-            }
-        };
-        self.calls.subqueries.push(BoundSubquery { kind, rel, span });
-        Ok(Expr::column(
-            (self.calls.subqueries.len() - 1) | placeholder::SUBQUERY,
-            ty,
-        ))
     }
 
     pub(super) fn bind_case(

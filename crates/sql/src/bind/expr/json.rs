@@ -47,65 +47,71 @@ impl ExprBinder<'_, '_> {
                 span,
             ),
             JsonFunction::Query(query) => self.bind_json_query(query, span),
-            JsonFunction::Object { entries, on_null } => {
-                let mut members = Vec::new();
-                let mut raw = String::new();
-                for JsonEntry { key, value } in entries {
-                    members.push(self.bind(key)?);
-                    members.push(self.bind_json_element(value, &mut raw)?);
-                }
-                let mut args = vec![null_clause(*on_null, JsonOnNull::Null), coerce::text(&raw)];
-                args.extend(members);
-                self.call(span, "JSON_OBJECT", args)
-            }
-            JsonFunction::Array { elements, on_null } => {
-                let mut values = Vec::new();
-                let mut raw = String::new();
-                for element in elements {
-                    values.push(self.bind_json_element(element, &mut raw)?);
-                }
-                let mut args = vec![null_clause(*on_null, JsonOnNull::Absent), coerce::text(&raw)];
-                args.extend(values);
-                self.call(span, "JSON_ARRAY", args)
-            }
+            JsonFunction::Object { entries, on_null } => self.bind_json_object(entries, *on_null, span),
+            JsonFunction::Array { elements, on_null } => self.bind_json_array(elements, *on_null, span),
             JsonFunction::ObjectAgg {
                 entry,
                 on_null,
                 filter,
                 over,
-            } => {
-                let absent = *on_null == Some(JsonOnNull::Absent);
-                let parts = AggregateParts {
-                    name: "JSON_OBJECTAGG",
-                    values: vec![&entry.key, &entry.value.value],
-                    parameter: Some(Scalar::Boolean(absent)),
-                    filter: filter.as_ref(),
-                    over: over.as_ref(),
-                    order_by: &[],
-                    span,
-                };
-                self.bind_aggregate_parts(parts)
-            }
+            } => self.bind_aggregate_parts(AggregateParts {
+                name: "JSON_OBJECTAGG",
+                values: vec![&entry.key, &entry.value.value],
+                parameter: Some(Scalar::Boolean(*on_null == Some(JsonOnNull::Absent))),
+                filter: filter.as_ref(),
+                over: over.as_ref(),
+                order_by: &[],
+                span,
+            }),
             JsonFunction::ArrayAgg {
                 element,
                 order_by,
                 on_null,
                 filter,
                 over,
-            } => {
-                let absent = *on_null != Some(JsonOnNull::Null);
-                let parts = AggregateParts {
-                    name: "JSON_ARRAYAGG",
-                    values: vec![&element.value],
-                    parameter: Some(Scalar::Boolean(absent)),
-                    filter: filter.as_ref(),
-                    over: over.as_ref(),
-                    order_by,
-                    span,
-                };
-                self.bind_aggregate_parts(parts)
-            }
+            } => self.bind_aggregate_parts(AggregateParts {
+                name: "JSON_ARRAYAGG",
+                values: vec![&element.value],
+                parameter: Some(Scalar::Boolean(*on_null != Some(JsonOnNull::Null))),
+                filter: filter.as_ref(),
+                over: over.as_ref(),
+                order_by,
+                span,
+            }),
         }
+    }
+
+    fn bind_json_object(
+        &mut self,
+        entries: &[JsonEntry],
+        on_null: Option<JsonOnNull>,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let mut members = Vec::new();
+        let mut raw = String::new();
+        for JsonEntry { key, value } in entries {
+            members.push(self.bind(key)?);
+            members.push(self.bind_json_element(value, &mut raw)?);
+        }
+        let mut args = vec![null_clause(on_null, JsonOnNull::Null), coerce::text(&raw)];
+        args.extend(members);
+        self.call(span, "JSON_OBJECT", args)
+    }
+
+    fn bind_json_array(
+        &mut self,
+        elements: &[JsonElement],
+        on_null: Option<JsonOnNull>,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let mut values = Vec::new();
+        let mut raw = String::new();
+        for element in elements {
+            values.push(self.bind_json_element(element, &mut raw)?);
+        }
+        let mut args = vec![null_clause(on_null, JsonOnNull::Absent), coerce::text(&raw)];
+        args.extend(values);
+        self.call(span, "JSON_ARRAY", args)
     }
 
     fn bind_json_value(

@@ -9,6 +9,7 @@ mod forms;
 mod function;
 mod json;
 mod special;
+mod subquery;
 
 use millstream_plan::Expr;
 use millstream_types::{LogicalType, TypeFamily, TypeKind};
@@ -175,6 +176,11 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
         Err(SqlError::at(expr.span, message).with_hint("write a comparison, or a BOOLEAN column"))
     }
 
+    /// As [`Self::bind_condition`], for a clause that may be missing.
+    pub fn bind_optional_condition(&mut self, expr: Option<&ast::Expr>) -> SqlResult<Option<Expr>> {
+        expr.map(|expr| self.bind_condition(expr)).transpose()
+    }
+
     /// As [`Self::bind`], where a bare NULL has no type to take.
     pub fn bind_typed(&mut self, expr: &ast::Expr) -> SqlResult<Expr> {
         let bound = self.bind(expr)?;
@@ -234,6 +240,27 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
                 list,
                 negated,
             } => self.bind_in_list(operand, list, *negated, span),
+            ExprKind::Case {
+                operand,
+                branches,
+                otherwise,
+            } => self.bind_case(operand.as_deref(), branches, otherwise.as_deref(), span),
+            ExprKind::Cast {
+                kind,
+                operand,
+                data_type,
+            } => self.bind_cast(*kind, operand, data_type, span),
+            ExprKind::Function(call) => self.bind_function(call),
+            ExprKind::Special(special) => self.bind_special(special, span),
+            ExprKind::Json(function) => self.bind_json(function, span),
+            _ => self.bind_constructor(expr),
+        }
+    }
+
+    /// Collections, rows, intervals and sub-queries.
+    fn bind_constructor(&mut self, expr: &ast::Expr) -> SqlResult<Expr> {
+        let span = expr.span;
+        match &expr.kind {
             ExprKind::InSubquery {
                 operand,
                 query,
@@ -260,16 +287,6 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             ExprKind::MultisetQuery(query) => {
                 self.bind_subquery(SubqueryKind::Collection { function: "COLLECT" }, query, span)
             }
-            ExprKind::Case {
-                operand,
-                branches,
-                otherwise,
-            } => self.bind_case(operand.as_deref(), branches, otherwise.as_deref(), span),
-            ExprKind::Cast {
-                kind,
-                operand,
-                data_type,
-            } => self.bind_cast(*kind, operand, data_type, span),
             ExprKind::Row { fields, .. } => {
                 let fields = self.bind_all(fields)?;
                 self.call(span, "ROW", fields)
@@ -286,9 +303,6 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
                 let args = vec![self.bind(left)?, self.bind(right)?, coerce::text(unit)];
                 self.call(span, "MINUS_DATE", args)
             }
-            ExprKind::Function(call) => self.bind_function(call),
-            ExprKind::Special(special) => self.bind_special(special, span),
-            ExprKind::Json(function) => self.bind_json(function, span),
             ExprKind::MapQuery(_) => Err(SqlError::unsupported(span, "MAP(query)")),
             ExprKind::Multiset(_) => Err(SqlError::unsupported(span, "MULTISET[…]; use COLLECT")),
             ExprKind::Unique(_) => Err(SqlError::unsupported(span, "UNIQUE (query)")),
@@ -298,6 +312,7 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             )),
             ExprKind::Sequence { .. } => Err(SqlError::unsupported(span, "sequences")),
             ExprKind::Parameter => Err(SqlError::unsupported(span, "dynamic parameters '?'")),
+            _ => Err(SqlError::internal("a form of expression that nobody binds")),
         }
     }
 

@@ -5,7 +5,7 @@ use millstream_plan::Expr;
 use super::ExprBinder;
 use crate::bind::coerce;
 use crate::bind::error::{SqlError, SqlResult};
-use crate::parse::ast::{SpecialFunction, TimeFrame, TrimSide};
+use crate::parse::ast::{self, SpecialFunction, TimeFrame, TrimSide};
 use crate::parse::span::Span;
 
 impl ExprBinder<'_, '_> {
@@ -33,13 +33,7 @@ impl ExprBinder<'_, '_> {
                 needle,
                 haystack,
                 from,
-            } => {
-                let mut args = vec![self.bind(needle)?, self.bind(haystack)?];
-                if let Some(from) = from {
-                    args.push(self.bind(from)?);
-                }
-                self.call(span, "POSITION", args)
-            }
+            } => self.bind_with_optional("POSITION", &[needle, haystack], from.as_ref(), span),
             SpecialFunction::Trim {
                 side,
                 characters,
@@ -61,35 +55,38 @@ impl ExprBinder<'_, '_> {
                 operand,
                 from,
                 length,
-            } => {
-                let mut args = vec![self.bind(operand)?, self.bind(from)?];
-                if let Some(length) = length {
-                    args.push(self.bind(length)?);
-                }
-                self.call(span, "SUBSTRING", args)
-            }
+            } => self.bind_with_optional("SUBSTRING", &[operand, from], length.as_ref(), span),
             SpecialFunction::Overlay {
                 operand,
                 replacement,
                 from,
                 length,
-            } => {
-                let mut args = vec![self.bind(operand)?, self.bind(replacement)?, self.bind(from)?];
-                if let Some(length) = length {
-                    args.push(self.bind(length)?);
-                }
-                self.call(span, "OVERLAY", args)
-            }
+            } => self.bind_with_optional("OVERLAY", &[operand, replacement, from], length.as_ref(), span),
             SpecialFunction::Using { function, .. } => {
                 Err(SqlError::unsupported(span, format!("{} … USING", function.value)))
             }
         }
     }
 
+    /// A call whose last argument may be left out.
+    fn bind_with_optional(
+        &mut self,
+        function: &str,
+        operands: &[&ast::Expr],
+        last: Option<&ast::Expr>,
+        span: Span,
+    ) -> SqlResult<Expr> {
+        let operands = operands.iter().copied().chain(last);
+        let args = operands
+            .map(|operand| self.bind(operand))
+            .collect::<SqlResult<Vec<_>>>()?;
+        self.call(span, function, args)
+    }
+
     fn bind_rounding(
         &mut self,
         function: &str,
-        operand: &crate::parse::ast::Expr,
+        operand: &ast::Expr,
         to: &TimeFrame,
         span: Span,
     ) -> SqlResult<Expr> {

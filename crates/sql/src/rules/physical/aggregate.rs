@@ -282,47 +282,38 @@ fn window_aggregate(
     let width = reduced.keys.len();
     let grouped = grouping_input(windowed.input, &reduced);
     let shift = if reduced.set_id { width } else { 0 };
-    let assign = match windowed.window.assign {
-        WindowAssign::TimeColumn(time) => WindowAssign::TimeColumn(time + shift),
-        WindowAssign::Attached { start, end } => WindowAssign::Attached {
-            start: start.map(|s| s + shift),
-            end: end + shift,
-        },
-    };
-    let window = WindowSpec {
-        assign,
-        ..windowed.window
-    };
+    let window = shifted_window(windowed.window, shift);
     let properties = vec![WindowProperty::Start, WindowProperty::End, WindowProperty::Time];
     let aggregated = windowed_op(grouped, window, properties, &windowed.time, config);
-    let keys_now = width + usize::from(reduced.set_id);
-    let calls = reduced.calls.len();
-    let property = |column: usize| {
-        let offset = keys_now + calls;
-        if columns.starts.contains(&column) {
-            offset
-        } else if columns.ends.contains(&column) {
-            offset + 1
-        } else {
-            offset + 2
-        }
+    let calls = width + usize::from(reduced.set_id);
+    let first_property = calls + reduced.calls.len();
+    let key_place = |(k, column): (usize, &usize)| match plain_keys.iter().position(|p| *p == k) {
+        Some(place) => place,
+        None if columns.starts.contains(column) => first_property,
+        None if columns.ends.contains(column) => first_property + 1,
+        None => first_property + 2,
     };
-    let mut order: Vec<usize> = aggregate
-        .keys
-        .iter()
-        .enumerate()
-        .map(|(k, column)| {
-            plain_keys
-                .iter()
-                .position(|p| *p == k)
-                .unwrap_or_else(|| property(*column))
-        })
-        .collect();
-    order.extend(keys_now..keys_now + calls);
+    let mut order: Vec<usize> = aggregate.keys.iter().enumerate().map(key_place).collect();
+    order.extend(calls..first_property);
     if aggregate.set_id {
         order.push(width);
     }
     Ok(reordered(aggregated, &order, &schema))
+}
+
+/// The window over an input with `shift` columns put in front.
+fn shifted_window(window: WindowSpec, shift: usize) -> WindowSpec {
+    let assign = match window.assign {
+        WindowAssign::TimeColumn(time) => WindowAssign::TimeColumn(time + shift),
+        WindowAssign::Attached { start, end } => {
+            let start = start.map(|s| s + shift);
+            WindowAssign::Attached {
+                start,
+                end: end + shift,
+            }
+        }
+    };
+    WindowSpec { assign, ..window }
 }
 
 fn windowed_op(

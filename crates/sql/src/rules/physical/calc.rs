@@ -22,8 +22,9 @@ pub fn calc(input: Phys, projections: Vec<Expr>, condition: Option<Expr>, names:
     }
     if let Some((below, inner, inner_condition)) = mergeable(&input, &projections, condition.as_ref()) {
         let (below, inner, inner_condition) = (below.clone(), inner.to_vec(), inner_condition.cloned());
-        let projections: Vec<Expr> = projections.into_iter().map(|e| substitute(e, &inner)).collect();
-        let outer = condition.map(|c| substitute(c, &inner));
+        let substituted = |e: Expr| with_plain_arguments(substitute(e, &inner));
+        let projections: Vec<Expr> = projections.into_iter().map(substituted).collect();
+        let outer = condition.map(substituted);
         let condition = and_all(
             inner_condition
                 .into_iter()

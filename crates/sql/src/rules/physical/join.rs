@@ -8,6 +8,7 @@ use super::{Phys, by_key, calc, convert as convert_rel};
 use crate::bind::config::PlannerConfig;
 use crate::bind::error::{SqlError, SqlResult};
 use crate::bind::logical::{Join, Rel, and_all, conjuncts, join_schema};
+use crate::parse::span::Span;
 use crate::rules::keys::unique_keys;
 use crate::rules::windows::{WindowColumns, joined_windows, window_pair};
 
@@ -167,6 +168,9 @@ fn window_join(
     })
 }
 
+const WRONG_AS_OF: &str =
+    "Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's time attribute field";
+
 /// `FOR SYSTEM_TIME AS OF`: by event time against a versioned table, by processing time against an outside one.
 fn temporal_join(
     join: Join,
@@ -181,57 +185,24 @@ fn temporal_join(
         return refuse("Temporal table join currently only supports INNER JOIN and LEFT JOIN");
     }
     let Some(Expr::Column { index: left_time, .. }) = join.as_of else {
-        return refuse(
-            "Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's time attribute field",
-        );
+        return refuse(WRONG_AS_OF);
     };
-    let attribute = left.ty(left_time).time_attribute();
     let keys = split(join.condition.clone(), left.schema.len());
     if keys.left.is_empty() {
         return refuse("Currently the join key in Temporal Table Join can not be empty");
     }
-    match attribute {
+    match left.ty(left_time).time_attribute() {
         TimeAttribute::Rowtime => {}
         TimeAttribute::Proctime => {
-            return Err(SqlError::unsupported(
-                span,
-                "a lookup join: no connector of this build can be looked up",
-            ));
+            let what = "a lookup join: no connector of this build can be looked up";
+            return Err(SqlError::unsupported(span, what));
         }
         TimeAttribute::None if !config.streaming => {
             return Err(SqlError::unsupported(span, "a temporal join in batch mode"));
         }
-        TimeAttribute::None => {
-            return refuse(
-                "Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's time attribute field",
-            );
-        }
+        TimeAttribute::None => return refuse(WRONG_AS_OF),
     }
-    let rowtime = |column: &Column| column.ty.time_attribute() == TimeAttribute::Rowtime;
-    let unique = unique_keys(&right);
-    let right_time = right.schema.columns.iter().position(rowtime);
-    let Some(right_time) = right_time else {
-        return refuse(
-            "Event-Time Temporal Table Join requires both primary key and row time attribute in versioned table, but no \
-             row time attribute can be found",
-        );
-    };
-    if unique.is_empty() {
-        return Err(SqlError::at(
-            span,
-            "Currently the join key in Temporal Table Join can not be empty: the versioned table has no primary key",
-        )
-        .with_hint("declare PRIMARY KEY (…) NOT ENFORCED, or make a versioned view with ROW_NUMBER() … = 1"));
-    }
-    let key_columns: Vec<usize> = keys.right.iter().flat_map(Expr::columns).collect();
-    if !unique
-        .iter()
-        .any(|key| key.iter().all(|column| key_columns.contains(column)))
-    {
-        return refuse(
-            "Temporal table's primary key must be included in the equivalence condition of temporal join",
-        );
-    }
+    let right_time = version_time(&right, &keys, span)?;
     let keyed = Keyed::new(left, right, keys);
     Ok(finish(keyed, join.kind, names, true, |keyed| Op::TemporalJoin {
         kind: join.kind,
@@ -241,4 +212,34 @@ fn temporal_join(
         right_time,
         condition: keyed.condition.clone(),
     }))
+}
+
+/// The event time of a versioned table, which also needs a primary key among the join's keys.
+fn version_time(right: &Phys, keys: &Keys, span: Span) -> SqlResult<usize> {
+    let is_rowtime = |column: &Column| column.ty.time_attribute() == TimeAttribute::Rowtime;
+    let Some(time) = right.schema.columns.iter().position(is_rowtime) else {
+        return Err(SqlError::at(
+            span,
+            "Event-Time Temporal Table Join requires both primary key and row time attribute in versioned table, but no \
+             row time attribute can be found",
+        ));
+    };
+    let unique = unique_keys(right);
+    if unique.is_empty() {
+        return Err(SqlError::at(
+            span,
+            "Currently the join key in Temporal Table Join can not be empty: the versioned table has no primary key",
+        )
+        .with_hint("declare PRIMARY KEY (…) NOT ENFORCED, or make a versioned view with ROW_NUMBER() … = 1"));
+    }
+    let joined: Vec<usize> = keys.right.iter().flat_map(Expr::columns).collect();
+    if unique
+        .iter()
+        .any(|key| key.iter().all(|column| joined.contains(column)))
+    {
+        return Ok(time);
+    }
+    let message =
+        "Temporal table's primary key must be included in the equivalence condition of temporal join";
+    Err(SqlError::at(span, message))
 }

@@ -9,7 +9,7 @@ mod join;
 mod join_keys;
 mod order;
 
-use millstream_plan::{ChangelogTraits, Distribution, Expr, Op, ScanWatermark};
+use millstream_plan::{ChangelogTraits, Distribution, Expr, Op, ScanWatermark, WindowSpec};
 use millstream_types::{ChangelogMode, LogicalType, Scalar, Schema, TimeAttribute};
 
 pub use calc::{calc, identity};
@@ -87,15 +87,7 @@ pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
         RelKind::Window { time, kind, span, .. } => {
             let input = convert(one(inputs)?, config)?;
             let window = aggregate::window_spec(&input, time, kind, span, config)?;
-            let mut schema = Schema {
-                columns: input.schema.columns.clone(),
-            };
-            // The time column is plain data from here on; the window's time takes its place.
-            let ty = input.ty(time).clone();
-            schema.columns[time].ty = ty.without_time_attribute();
-            let columns = crate::bind::window::window_columns(&ty);
-            schema.columns.extend(Schema::new(columns).columns);
-            Ok(Phys::new(Op::WindowTableFunction { window }, vec![input], schema))
+            Ok(window_function(input, window, time))
         }
         RelKind::Aggregate(a) => aggregate::convert(*a, one(inputs)?, schema, config),
         RelKind::Join(join) => {
@@ -111,25 +103,7 @@ pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
             condition,
         } => {
             let input = convert(one(inputs)?, config)?;
-            let width = input.schema.len();
-            let output: Vec<LogicalType> = schema.columns[width..].iter().map(|c| c.ty.clone()).collect();
-            let columns = input
-                .schema
-                .columns
-                .iter()
-                .cloned()
-                .chain(schema.columns[width..].iter().cloned());
-            let schema = Schema {
-                columns: columns.collect(),
-            };
-            let op = Op::Correlate {
-                function,
-                args,
-                outer,
-                condition,
-                output,
-            };
-            Ok(Phys::new(op, vec![input], schema))
+            Ok(correlate(input, (function, args, outer, condition), schema))
         }
         RelKind::Over(over) => order::convert_over(*over, one(inputs)?, schema, config),
         RelKind::Rank(rank) => order::convert_rank(*rank, one(inputs)?, schema, config),
@@ -144,6 +118,34 @@ pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
             Ok(union_all(inputs, schema))
         }
     }
+}
+
+/// Rows with their windows, where no aggregate takes the window in.
+fn window_function(input: Phys, window: WindowSpec, time: usize) -> Phys {
+    let mut schema = input.schema.clone();
+    // The time column is plain data from here on; the window's time takes its place.
+    let ty = input.ty(time).clone();
+    schema.columns[time].ty = ty.without_time_attribute();
+    let columns = crate::bind::window::window_columns(&ty);
+    schema.columns.extend(Schema::new(columns).columns);
+    Phys::new(Op::WindowTableFunction { window }, vec![input], schema)
+}
+
+type Correlation = (String, Vec<Expr>, bool, Option<Expr>);
+
+/// A table function for each row; the types of its columns are the logical ones.
+fn correlate(input: Phys, (function, args, outer, condition): Correlation, logical: Schema) -> Phys {
+    let added = &logical.columns[input.schema.len()..];
+    let output: Vec<LogicalType> = added.iter().map(|c| c.ty.clone()).collect();
+    let columns = input.schema.columns.iter().chain(added).cloned().collect();
+    let op = Op::Correlate {
+        function,
+        args,
+        outer,
+        condition,
+        output,
+    };
+    Phys::new(op, vec![input], Schema { columns })
 }
 
 fn one(mut inputs: Vec<Rel>) -> SqlResult<Rel> {

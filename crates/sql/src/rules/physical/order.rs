@@ -126,86 +126,90 @@ fn batch_order(over: &Over, input: &Phys) -> SqlResult<Option<bool>> {
 }
 
 pub(super) fn convert_rank(rank: Rank, input: Rel, names: Schema, config: &PlannerConfig) -> SqlResult<Phys> {
-    if config.streaming && rank.kind != RankKind::RowNumber {
-        let name = if rank.kind == RankKind::Rank {
-            "RANK"
-        } else {
-            "DENSE_RANK"
-        };
-        let message = format!("{name}() on streaming table is not supported currently");
-        return Err(SqlError::at(rank.span, message).with_hint("use ROW_NUMBER()"));
-    }
-    if config.streaming
-        && matches!(
-            rank.range,
-            RankRange::Constant {
-                to: RANK_END_NONE,
-                ..
-            }
-        )
-    {
-        return Err(SqlError::at(rank.span, "Rank end is not specified")
-            .with_hint("bound the row number from above, for example WHERE rn <= 10"));
-    }
+    check_streaming_rank(&rank, config)?;
     let window = window_of(&input, config).filter(|window| {
         let has = |columns: &[usize]| columns.iter().any(|c| rank.partition.contains(c));
         config.streaming && has(&window.starts) && has(&window.ends)
     });
+    let window_end = window.and_then(|window| window.ends.first().copied());
     let input = convert_rel(input, config)?;
-    let window_end = window.as_ref().and_then(|window| window.ends.first().copied());
-    let known_rank =
-        constant_rank(rank.range).filter(|_| rank.kind == RankKind::RowNumber && rank.rank_output);
+    let is_row_number = rank.kind == RankKind::RowNumber;
+    let known_rank = constant_rank(rank.range).filter(|_| is_row_number && rank.rank_output);
     let rank_output = rank.rank_output && known_rank.is_none();
-    let out = ranked_schema(&input.schema, rank_output);
-    let is_first = rank.range == RankRange::Constant { from: 1, to: 1 };
-    let dedup = is_first && !rank_output && rank.kind == RankKind::RowNumber && config.streaming;
-    let ranked = match rank.order.as_slice() {
-        [key] if dedup && input.ty(key.column).is_time_attribute() => {
-            let (keys, time) = (rank.partition.clone(), key.column);
-            let event_time = input.ty(time).time_attribute() == TimeAttribute::Rowtime;
-            let keep_last = !key.ascending;
-            let op = Op::Deduplicate {
-                keys,
-                time,
-                keep_last,
-                event_time,
-                update_before: false,
-                ttl_ms: config.state_ttl_ms,
-                window_end,
-            };
-            Phys::new(op, vec![by_key(input, &rank.partition)], out)
-        }
-        _ => {
-            let op = Op::Rank {
-                kind: rank.kind,
-                partition: rank.partition.clone(),
-                order: rank.order.clone(),
-                range: rank.range,
-                rank_output,
-                update_before: false,
-                retract_input: false,
-                bounded: !config.streaming,
-                window_end,
-                ttl_ms: config.state_ttl_ms,
-            };
-            Phys::new(op, vec![by_key(input, &rank.partition)], out)
-        }
-    };
+    let ranked = ranked(&rank, input, rank_output, window_end, config);
     let Some(known) = known_rank else {
         return Ok(Phys {
             schema: renamed(&ranked.schema, &names),
             ..ranked
         });
     };
-    let mut exprs: Vec<Expr> = ranked
-        .schema
-        .columns
-        .iter()
-        .enumerate()
+    let columns = ranked.schema.columns.iter().enumerate();
+    let exprs = columns
         .map(|(i, c)| Expr::column(i, c.ty.clone()))
+        .chain([known])
         .collect();
-    exprs.push(known);
     Ok(calc(ranked, exprs, None, &names))
+}
+
+/// What Top-N cannot be while streaming.
+fn check_streaming_rank(rank: &Rank, config: &PlannerConfig) -> SqlResult<()> {
+    let name = match rank.kind {
+        _ if !config.streaming => return Ok(()),
+        RankKind::RowNumber => "",
+        RankKind::Rank => "RANK",
+        RankKind::DenseRank => "DENSE_RANK",
+    };
+    if !name.is_empty() {
+        let message = format!("{name}() on streaming table is not supported currently");
+        return Err(SqlError::at(rank.span, message).with_hint("use ROW_NUMBER()"));
+    }
+    match rank.range {
+        RankRange::Constant {
+            to: RANK_END_NONE, ..
+        } => {
+            let hint = "bound the row number from above, for example WHERE rn <= 10";
+            Err(SqlError::at(rank.span, "Rank end is not specified").with_hint(hint))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Top-N, or deduplication where it is the first row by a time attribute.
+fn ranked(
+    rank: &Rank,
+    input: Phys,
+    rank_output: bool,
+    window_end: Option<usize>,
+    config: &PlannerConfig,
+) -> Phys {
+    let out = ranked_schema(&input.schema, rank_output);
+    let is_first = rank.range == RankRange::Constant { from: 1, to: 1 } && rank.kind == RankKind::RowNumber;
+    let op = match rank.order.as_slice() {
+        [key] if is_first && !rank_output && config.streaming && input.ty(key.column).is_time_attribute() => {
+            Op::Deduplicate {
+                keys: rank.partition.clone(),
+                time: key.column,
+                keep_last: !key.ascending,
+                event_time: input.ty(key.column).time_attribute() == TimeAttribute::Rowtime,
+                update_before: false,
+                ttl_ms: config.state_ttl_ms,
+                window_end,
+            }
+        }
+        _ => Op::Rank {
+            kind: rank.kind,
+            partition: rank.partition.clone(),
+            order: rank.order.clone(),
+            range: rank.range,
+            rank_output,
+            update_before: false,
+            retract_input: false,
+            bounded: !config.streaming,
+            window_end,
+            ttl_ms: config.state_ttl_ms,
+        },
+    };
+    Phys::new(op, vec![by_key(input, &rank.partition)], out)
 }
 
 fn ranked_schema(input: &Schema, rank_output: bool) -> Schema {
