@@ -294,10 +294,7 @@ pub fn group<'m>(
         let column = call_columns.next().unwrap_or(key_count);
         Ok(Expr::column(column, call.result.clone()))
     };
-    let aggregate_values = aggregates
-        .iter()
-        .map(aggregate_value)
-        .collect::<SqlResult<Vec<_>>>()?;
+    let aggregate_values: SqlResult<Vec<_>> = aggregates.iter().map(aggregate_value).collect();
     let key_columns = (0..key_count)
         .map(|key| Expr::column(key, key_type(key)))
         .collect();
@@ -314,7 +311,7 @@ pub fn group<'m>(
     let mapping = Mapping {
         keys,
         key_columns,
-        aggregates: aggregate_values,
+        aggregates: aggregate_values?,
         properties,
         scope,
     };
