@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read, stdin};
 
 use anyhow::Context;
 use millstream_session::{JobHandle, Session, wait_for};
-use millstream_sql::parse::split::Splitter;
+use millstream_sql::parse::split::{Pending, Splitter};
 
 use crate::args::{Common, OnError, SqlArgs};
 use crate::commands::statement::{Ended, Interrupt, Shower, session, statements};
@@ -25,6 +25,7 @@ pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
         shower: Shower::new(format, interrupt.clone(), common.quiet),
         on_error: args.on_error,
         failed: false,
+        answers_programs: format == OutputFormat::Json,
         jobs: Vec::new(),
     };
     if let Some(text) = &args.execute {
@@ -45,6 +46,8 @@ struct Runner {
     shower: Shower,
     on_error: OnError,
     failed: bool,
+    /// Whether a program reads the answers.
+    answers_programs: bool,
     /// Jobs, and whether they end by themselves.
     jobs: Vec<(JobHandle, bool)>,
 }
@@ -73,17 +76,31 @@ impl Runner {
                 break;
             }
             pending.extend_from_slice(&buffer[..read]);
-            splitter.push(&take_text(&mut pending));
+            let text = take_text(&mut pending);
+            splitter.push(&text);
             while let Some(statement) = splitter.next_statement() {
                 if !self.statement(session, &statement)? {
                     return Ok(());
                 }
+            }
+            if self.is_given_up(&text, splitter.pending())
+                && let Some(statement) = splitter.finish()
+                && !self.statement(session, &statement)?
+            {
+                return Ok(());
             }
         }
         if let Some(statement) = splitter.finish() {
             self.statement(session, &statement)?;
         }
         Ok(())
+    }
+
+    /// Whether a program has sent a whole statement whose string, name or comment never ends: it waits for the answer,
+    /// and nothing that it sends later could end it. Such a program closes each statement with a line that is only `;`.
+    fn is_given_up(&self, text: &str, pending: Pending) -> bool {
+        let is_open = matches!(pending, Pending::String | Pending::Identifier | Pending::Comment);
+        self.answers_programs && is_open && text.ends_with("\n;\n")
     }
 
     /// Executes one statement; `false`: no more.

@@ -2,4 +2,5 @@
 
 mod kills;
 mod processes;
+mod protocol;
 mod transcript;
