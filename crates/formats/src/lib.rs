@@ -20,7 +20,12 @@ use arrow_buffer::Buffer;
 use millstream_types::{Batch, FormatDecl, Options, RowKind, Schema};
 
 /// The formats of this build, in the order in which messages list them.
-pub const FORMATS: &[&FormatDecl] = &[&csv::DECLARATION, &json::DECLARATION, &raw::DECLARATION];
+pub const FORMATS: &[&FormatDecl] = &[
+    &csv::DECLARATION,
+    &json::debezium::DECLARATION,
+    &json::DECLARATION,
+    &raw::DECLARATION,
+];
 
 /// Where a message lies in the buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,7 +133,9 @@ pub trait Encoder: Send {
 /// Why a format could not be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    #[error("could not find any format for identifier '{0}'. available formats: csv, json, raw")]
+    #[error(
+        "could not find any format for identifier '{0}'. available formats: csv, debezium-json, json, raw"
+    )]
     Unknown(String),
     #[error("invalid value '{value}' for option '{key}' of format '{format}': expected {expected}")]
     Option {
@@ -156,6 +163,7 @@ pub fn decoder(
             json::JsonOptions::parse(options)?,
             schema,
         )?)),
+        "debezium-json" => Ok(Box::new(json::debezium::DebeziumDecoder::new(options, schema)?)),
         "csv" => Ok(Box::new(csv::CsvDecoder::new(
             csv::CsvOptions::parse(options)?,
             schema,
@@ -177,6 +185,7 @@ pub fn encoder(format: &str, options: &Options, schema: &Schema) -> Result<Box<d
             json::JsonOptions::parse(options)?,
             schema,
         )?)),
+        "debezium-json" => Ok(Box::new(json::debezium::DebeziumEncoder::new(options, schema)?)),
         "csv" => Ok(Box::new(csv::CsvEncoder::new(
             csv::CsvOptions::parse(options)?,
             schema,

@@ -310,3 +310,55 @@ fn decoded_columns_have_the_declared_physical_types() {
     let columns: Vec<Arc<dyn Array>> = decoded.columns;
     assert!(StructArray::try_new(fields, columns, None).is_ok());
 }
+
+#[test]
+fn debezium_messages_are_changes() {
+    let schema = Schema::new([("id", LogicalType::INT)]);
+    let types: Vec<LogicalType> = schema.types().cloned().collect();
+    let lines = [
+        r#"{"before": null, "after": {"id": 1}, "op": "c", "ts_ms": 5}"#,
+        r#"{"op": "u", "before": {"id": 1}, "after": {"id": 2}}"#,
+        r#"{"before": {"id": 2}, "after": null, "op": "d"}"#,
+    ];
+    let messages: Vec<Vec<u8>> = lines.iter().map(|l| l.as_bytes().to_vec()).collect();
+    let (data, ranges) = layout(&messages);
+    let mut reader = decoder("debezium-json", &Options::new(), &schema, &schema).unwrap();
+    let decoded = reader.decode(&data, &ranges).unwrap();
+    let kinds: Vec<&str> = decoded
+        .kinds
+        .as_ref()
+        .unwrap()
+        .iter()
+        .map(|k| k.symbol())
+        .collect();
+    assert_eq!(kinds, ["+I", "-U", "+U", "-D"]);
+    assert_eq!(decoded.messages.as_deref(), Some(&[0, 1, 1, 2][..]));
+    let ids: Vec<Scalar> = (0..4)
+        .map(|r| Scalar::from_array(&types[0], &decoded.columns[0], r))
+        .collect();
+    assert_eq!(
+        ids,
+        [Scalar::Int(1), Scalar::Int(1), Scalar::Int(2), Scalar::Int(2)]
+    );
+    let (broken, range) = layout(&[br#"{"after": {"id": 1}, "op": "x"}"#.to_vec()]);
+    let message = reader.decode(&broken, &range).unwrap_err().to_string();
+    assert!(
+        message.contains("Corrupt Debezium JSON message") && message.contains("\"x\""),
+        "{message}"
+    );
+    let mut out = Encoded::default();
+    let batch = Batch {
+        columns: decoded.columns,
+        kinds: decoded.kinds.map(Into::into),
+        rows: 4,
+    }
+    .slice(1, 1);
+    encoder("debezium-json", &Options::new(), &schema)
+        .unwrap()
+        .encode(&batch, &mut out)
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(out.data).unwrap(),
+        r#"{"before":{"id":1},"after":null,"op":"d"}"#
+    );
+}

@@ -22,6 +22,10 @@ const THREADS: usize = 4;
 /// One look at a query; a query that gives nothing for so long is stuck.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// Files that write a changelog and read it back line by line: default batches fold changes of one key, so that their
+/// lines are fewer, by design.
+const EXACT_ONLY: &[&str] = &["cdc/sinks_and_changelog.slt"];
+
 /// These files use no Kafka.
 struct NoClusters(tokio::runtime::Handle);
 
@@ -207,6 +211,7 @@ fn run_all(exact: bool) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance");
     let mut all = Vec::new();
     files(&root, &mut all);
+    all.retain(|path| exact || !EXACT_ONLY.iter().any(|name| path.ends_with(name)));
     all.sort();
     assert!(
         !all.is_empty(),

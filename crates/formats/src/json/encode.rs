@@ -79,7 +79,13 @@ impl Encoder for JsonEncoder {
 }
 
 impl JsonEncoder {
-    fn object(&mut self, columns: &[ArrayRef], row: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    /// Appends one row as an object.
+    pub(super) fn object(
+        &mut self,
+        columns: &[ArrayRef],
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
         out.push(b'{');
         let mut first = true;
         for (field, column) in self.fields.iter().zip(columns) {

@@ -4,6 +4,7 @@
 //! order and with the same white space, and then only compares bytes; whatever does not fit goes, record by record,
 //! through [`decode`], which alone defines the semantics. A property test holds the two together.
 
+pub mod debezium;
 pub mod decode;
 pub mod encode;
 pub mod fast;
