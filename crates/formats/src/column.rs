@@ -13,6 +13,8 @@ use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow_schema::DataType;
 use millstream_types::{LogicalType, TypeKind, arrow_type, map_array, struct_array};
 
+use crate::DecodeError;
+
 /// Values with validity; NULL slots hold the default value.
 #[derive(Debug, Default)]
 pub struct Slots<T> {
@@ -294,6 +296,14 @@ impl ColumnBuilder {
             Values::Null(rows) => Arc::new(NullArray::new(std::mem::take(rows))),
         })
     }
+}
+
+/// The columns of a decoder; the builders are empty afterwards.
+pub fn finish_all(columns: &mut [ColumnBuilder], data: &Buffer) -> Result<Vec<ArrayRef>, DecodeError> {
+    let finished = columns.iter_mut().map(|column| column.finish(data));
+    finished
+        .map(|column| column.map_err(|reason| DecodeError { message: 0, reason }))
+        .collect()
 }
 
 fn primitive<T: ArrowPrimitiveType>(slots: &mut Slots<T::Native>, data_type: DataType) -> ArrayRef

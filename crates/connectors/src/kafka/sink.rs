@@ -134,7 +134,6 @@ impl SinkFactory for KafkaSinkFactory {
             backlog: VecDeque::new(),
             waiting: Arc::default(),
             flushing: Arc::default(),
-            finishing: false,
             waker: None,
         }))
     }
@@ -211,7 +210,6 @@ struct KafkaSink {
     /// Somebody waits for room or for metadata; holds the error if that failed.
     waiting: Arc<Mutex<Wait>>,
     flushing: Arc<Mutex<Flush>>,
-    finishing: bool,
     waker: Option<Waker>,
 }
 
@@ -419,12 +417,7 @@ fn produce_failed(topic: &str, error: &(dyn std::error::Error + 'static)) -> Dat
     } else {
         format!(" to topic '{topic}'")
     };
-    let mut text = format!("cannot write{place}: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
+    let text = super::splits::with_causes(&format!("cannot write{place}"), error);
     DataflowError::new(ErrorKind::Environment, text)
 }
 
@@ -468,7 +461,6 @@ impl Sink for KafkaSink {
     }
 
     fn finish(&mut self, _: &Context) -> Result<(), DataflowError> {
-        self.finishing = true;
         Ok(())
     }
 

@@ -51,13 +51,18 @@ pub struct Resolver {
 
 /// A client's error with what it was doing.
 pub fn client_failed(action: &str, error: &ClientError) -> DataflowError {
+    DataflowError::new(error.kind(), with_causes(action, error))
+}
+
+/// What was being done, the error, and its causes, in one line.
+pub fn with_causes(action: &str, error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = format!("{action}: {error}");
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         text.push_str(&format!(": {cause}"));
         source = cause.source();
     }
-    DataflowError::new(error.kind(), text)
+    text
 }
 
 impl Resolver {

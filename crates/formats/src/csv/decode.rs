@@ -7,7 +7,7 @@ use millstream_types::{LogicalType, Schema, TypeKind};
 
 use super::CsvOptions;
 use super::line::{Field, split};
-use crate::column::{ColumnBuilder, Nested, Values};
+use crate::column::{ColumnBuilder, Nested, Values, finish_all};
 use crate::json::number;
 use crate::temporal::{self, TimestampStandard};
 use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange};
@@ -127,14 +127,7 @@ impl Decoder for CsvDecoder {
             }
         }
         let rows = origins.len();
-        let mut columns = Vec::with_capacity(self.columns.len());
-        for column in &mut self.columns {
-            columns.push(
-                column
-                    .finish(data)
-                    .map_err(|reason| DecodeError { message: 0, reason })?,
-            );
-        }
+        let columns = finish_all(&mut self.columns, data)?;
         Ok(Decoded {
             columns,
             rows,

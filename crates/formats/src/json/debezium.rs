@@ -11,7 +11,7 @@ use millstream_types::{
 use super::scan::{Cursor, ScanError};
 use super::value::{Program, ValueOptions, object};
 use super::{JsonEncoder, JsonOptions};
-use crate::column::ColumnBuilder;
+use crate::column::{ColumnBuilder, finish_all};
 use crate::{
     DecodeError, Decoded, Decoder, EncodeError, Encoded, Encoder, FormatError, MessageRange, boolean_option,
 };
@@ -229,14 +229,7 @@ impl Decoder for DebeziumDecoder {
             }
         }
         let kinds = std::mem::take(&mut self.kinds);
-        let mut columns = Vec::with_capacity(self.columns.len());
-        for column in &mut self.columns {
-            columns.push(
-                column
-                    .finish(data)
-                    .map_err(|reason| DecodeError { message: 0, reason })?,
-            );
-        }
+        let columns = finish_all(&mut self.columns, data)?;
         let is_changelog = kinds.iter().any(|kind| *kind != RowKind::Insert);
         Ok(Decoded {
             columns,

@@ -7,7 +7,7 @@ use super::JsonOptions;
 use super::fast::Predictor;
 use super::scan::{Cursor, ScanError};
 use super::value::{Program, ValueOptions, object};
-use crate::column::ColumnBuilder;
+use crate::column::{ColumnBuilder, finish_all};
 use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange};
 
 /// Bytes of a message that an error shows.
@@ -162,14 +162,7 @@ fn failure(text: &[u8], error: &ScanError) -> String {
 impl Decoder for JsonDecoder {
     fn decode(&mut self, data: &Buffer, messages: &[MessageRange]) -> Result<Decoded, DecodeError> {
         let (rows, origins) = self.rows_of_messages(data, messages)?;
-        let mut columns = Vec::with_capacity(self.columns.len());
-        for column in &mut self.columns {
-            columns.push(
-                column
-                    .finish(data)
-                    .map_err(|reason| DecodeError { message: 0, reason })?,
-            );
-        }
+        let columns = finish_all(&mut self.columns, data)?;
         let complete = rows == messages.len() && origins.iter().enumerate().all(|(i, m)| i == *m as usize);
         Ok(Decoded {
             columns,
