@@ -58,8 +58,16 @@ impl RunningWindow {
             end: window.end,
             start: i64::MAX,
         });
-        for (_, part) in slices.range((first, last)) {
-            slice.merge(part)?;
+        let parts = slices.range((first, last)).map(|(_, part)| part);
+        if exact {
+            for part in parts {
+                slice.merge(part)?;
+            }
+        } else {
+            // From the newest slice back, as Flink's HoppingSlicesIterable goes: sums of DOUBLE depend on the order.
+            for part in parts.rev() {
+                slice.merge(part)?;
+            }
         }
         Ok(Self {
             slice,

@@ -171,14 +171,15 @@ fn keys_and_results_that_cannot_be_taken_out_again() {
         aggregates: vec![max.clone(), count()],
         ..Case::new(HOP)
     };
+    // The newest slice is merged first, so its keys come first.
     hop.subject().check(
         input,
         "+I a 7 1 -5 5
          +I b 2 1 -5 5
          +I a 7 2 0 10
          +I b 2 1 0 10
-         +I a 1 1 5 15
          +I b 5 1 5 15
+         +I a 1 1 5 15
          +I b 5 1 10 20",
     );
     let counted = Case {
