@@ -272,8 +272,37 @@ fn union_file(apis: &Apis<'_>, kind: Kind) -> String {
     for name in &names {
         let _ = writeln!(text, "{union}::{name}(message) => message.encode(w, version),");
     }
-    text.push_str("}\n}\n}\n");
+    text.push_str("}\n}\n");
+    if kind == Kind::Response {
+        text.push_str(&throttle_functions(apis));
+    }
+    text.push_str("}\n");
     text
+}
+
+/// Access to the field that most responses have at their head.
+fn throttle_functions(apis: &Apis<'_>) -> String {
+    let is_throttled = |message: &&Message| {
+        let fields = &message.fields;
+        message.kind == Kind::Response && fields.iter().any(|field| field.name == "ThrottleTimeMs")
+    };
+    let names = apis
+        .iter()
+        .filter(|(_, list)| list.iter().any(|message| is_throttled(message)));
+    let (mut read, mut write) = (String::new(), String::new());
+    for (name, _) in names {
+        let _ = writeln!(read, "Response::{name}(message) => message.throttle_time_ms,");
+        let _ = writeln!(
+            write,
+            "Response::{name}(message) => Some(&mut message.throttle_time_ms),"
+        );
+    }
+    format!(
+        "\n/// For how long the client is asked to wait, 0 if it is not.\n\
+         pub fn throttle_time_ms(&self) -> i32 {{\nmatch self {{\n{read}_ => 0,\n}}\n}}\n\n\
+         /// The same to be written, if responses of this API have it.\n\
+         pub fn throttle_time_ms_mut(&mut self) -> Option<&mut i32> {{\nmatch self {{\n{write}_ => None,\n}}\n}}\n"
+    )
 }
 
 fn error_file(specs: &str) -> anyhow::Result<String> {

@@ -6,8 +6,10 @@
 use crate::change::{Change, decode_snapshot, encode_snapshot};
 use crate::config::{ConfigError, Configs, ResourceType, TopicSettings};
 use crate::context::RequestContext;
+use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
 use crate::security::Security;
+use crate::throttle::Throttles;
 use crate::topics::{Topic, Topics};
 use crate::transactions::Transactions;
 use crate::waits::{Answer, Outcome, Reply, Ticket, Waits};
@@ -72,6 +74,8 @@ pub struct Broker {
     pub(crate) transactions: Transactions,
     pub(crate) security: Security,
     pub(crate) waits: Waits,
+    pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) throttles: Throttles,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) cluster_id: KafkaString,
     /// Who sent the request that is being handled, if it is to be authorized.
@@ -82,6 +86,8 @@ pub struct Broker {
     pub(crate) reserved_producer_ids: i64,
     pub(crate) decompressor: Decompressor,
     last_change_sequence: u64,
+    /// The time of the last call that gave one.
+    last_now_ms: i64,
     pub(crate) next_compaction_ms: i64,
     next_retention_ms: i64,
     next_scan_ms: i64,
@@ -114,6 +120,8 @@ impl Broker {
             transactions: Transactions::default(),
             security: Security::default(),
             waits: Waits::default(),
+            fetch_sessions: FetchSessions::default(),
+            throttles: Throttles::default(),
             rng,
             cluster_id: KafkaString::EMPTY,
             caller: None,
@@ -121,6 +129,7 @@ impl Broker {
             reserved_producer_ids: 0,
             decompressor: Decompressor::new(),
             last_change_sequence: 0,
+            last_now_ms: now_ms,
             next_compaction_ms: now_ms,
             next_retention_ms: now_ms.saturating_add(limits::FIRST_RETENTION_MS),
             next_scan_ms: now_ms,
@@ -155,6 +164,7 @@ impl Broker {
         version: i16,
         request: Request,
     ) -> Answer {
+        self.last_now_ms = now_ms;
         let shows_state = api::shows_state(request.api_key());
         self.caller = (!context.is_internal && self.has_authorizer()).then(|| context.clone());
         let outcome = api::dispatch(self, now_ms, context, version, request);
@@ -182,6 +192,7 @@ impl Broker {
 
     /// Disk work to be run: a commit of everything appended. At most one is under way.
     pub fn take_commit(&mut self, now_ms: i64) -> Option<CommitJob> {
+        self.last_now_ms = now_ms;
         let snapshot = if self.log.wants_snapshot() {
             self.snapshot()
         } else {
@@ -256,8 +267,10 @@ impl Broker {
 
     /// Does what is due.
     pub fn tick(&mut self, now_ms: i64) {
+        self.last_now_ms = now_ms;
+        self.waits.tick(now_ms);
         for ticket in self.waits.expired_fetches(now_ms) {
-            api::fetch::expire(self, ticket);
+            api::fetch::expire(self, now_ms, ticket);
         }
         if self.log.poison_reason().is_some() {
             return;
@@ -274,6 +287,7 @@ impl Broker {
             let expiration_ms = self.configs.long("producer.id.expiration.ms");
             self.log.expire_producers(now_ms.saturating_sub(expiration_ms));
             crate::groups::expire_offsets(self, now_ms);
+            self.throttles.forget_idle(now_ms);
             crate::transactions::expire_ids(self, now_ms);
         }
     }
@@ -298,7 +312,7 @@ impl Broker {
     pub(crate) fn wake_fetches(&mut self, logs: &[LogId]) {
         let caller = self.caller.take(); // fetches were authorized when they came
         for ticket in self.waits.fetches_of(logs) {
-            api::fetch::wake(self, ticket);
+            api::fetch::wake(self, self.last_now_ms, ticket);
         }
         self.caller = caller;
     }

@@ -238,7 +238,8 @@ struct Core {
     commits: Sender<CommitJob>,
     checkpoints: Sender<CheckpointJob>,
     compactions: Sender<CompactionJob>,
-    waiting: BTreeMap<Ticket, Completion>,
+    /// Who waits for an answer, and for how long it is asked to wait after it.
+    waiting: BTreeMap<Ticket, (Completion, i32)>,
     /// Requests that came while the disk had fallen behind.
     delayed: VecDeque<Command>,
     is_stopping: bool,
@@ -308,9 +309,11 @@ impl Core {
                     request,
                     done,
                 } = *submitted;
-                match self.broker.handle(now_ms, &context, version, request) {
-                    Answer::Ready(reply) => done(reply),
-                    Answer::Pending(ticket) => _ = self.waiting.insert(ticket, done),
+                let answer = self.broker.handle(now_ms, &context, version, request);
+                let throttle_time_ms = self.charge(now_ms, &context);
+                match answer {
+                    Answer::Ready(reply) => done(reply.throttled(throttle_time_ms)),
+                    Answer::Pending(ticket) => _ = self.waiting.insert(ticket, (done, throttle_time_ms)),
                 }
             }
             Command::Inspect(look) => look(&mut self.broker),
@@ -333,6 +336,17 @@ impl Core {
                 self.broker.request_checkpoint();
             }
         }
+    }
+
+    /// Counts the time that a request took. The clock tells milliseconds and most requests take less, but as they begin
+    /// anywhere within one, the sum over many is right.
+    fn charge(&mut self, start_ms: i64, context: &RequestContext) -> i32 {
+        if !self.broker.has_request_quotas() {
+            return 0;
+        }
+        let now_ms = self.clock.now_ms();
+        self.broker
+            .throttle_request(now_ms, context, now_ms.saturating_sub(start_ms))
     }
 
     fn note(&mut self, result: Result<(), LogError>) {
@@ -360,8 +374,8 @@ impl Core {
 
     fn deliver(&mut self) {
         for (ticket, reply) in self.broker.take_completed() {
-            if let Some(done) = self.waiting.remove(&ticket) {
-                done(reply);
+            if let Some((done, throttle_time_ms)) = self.waiting.remove(&ticket) {
+                done(reply.throttled(throttle_time_ms));
             }
         }
     }

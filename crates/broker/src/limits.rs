@@ -18,3 +18,11 @@ pub const REQUESTS_PER_TURN: usize = 256;
 pub const RECORD_ERRORS_MAX: usize = 10_000;
 /// A refused batch that inflates to more than this is refused as a whole, without a look at which records are at fault.
 pub const REFUSED_BYTES_MAX: usize = 16 << 20;
+/// Partitions that all fetch sessions together may hold; the number of sessions is a configuration.
+pub const SESSION_PARTITIONS_MAX: usize = 200_000;
+/// A fetch session that was not used for this long gives way to a new one, as does a smaller one that is this old.
+pub const SESSION_EVICTION_MS: i64 = 120_000;
+/// Clients whose use of quotas is measured one by one; more share a measure.
+pub const QUOTA_CLIENTS_MAX: usize = 10_000;
+/// The use of a quota is forgotten when its client was not heard of for this long.
+pub const QUOTA_IDLE_MS: i64 = 3_600_000;

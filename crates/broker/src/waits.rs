@@ -1,7 +1,7 @@
 //! Answers that are not ready: they wait for the disk, for data, or for other members of a group.
 
+use crate::api::fetch::Fetch;
 use millstream_kafka_wire::Response;
-use millstream_kafka_wire::messages::fetch::FetchRequest;
 use millstream_log::LogId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,26 @@ pub enum Reply {
     Silent,
     /// The connection is closed without an answer, as Kafka does.
     Close,
+}
+
+impl Reply {
+    /// For how long the connection is to take in no further request.
+    pub fn throttle_time_ms(&self) -> i32 {
+        match self {
+            Reply::Response(response) => response.throttle_time_ms(),
+            Reply::Silent | Reply::Close => 0,
+        }
+    }
+
+    /// Asks the client to wait for at least this long, where the response can say so.
+    pub fn throttled(mut self, throttle_time_ms: i32) -> Self {
+        if let Reply::Response(response) = &mut self
+            && let Some(told) = response.throttle_time_ms_mut()
+        {
+            *told = throttle_time_ms.max(*told);
+        }
+        self
+    }
 }
 
 impl From<Response> for Reply {
@@ -59,7 +79,7 @@ impl Outcome {
 /// A fetch that waits for data.
 #[derive(Debug)]
 pub(crate) struct WaitingFetch {
-    pub request: FetchRequest,
+    pub fetch: Fetch,
     pub deadline_ms: i64,
     pub logs: Vec<LogId>,
 }
@@ -71,6 +91,7 @@ pub(crate) struct Waits {
     fetches: BTreeMap<Ticket, WaitingFetch>,
     by_log: BTreeMap<LogId, BTreeSet<Ticket>>,
     deadlines: BTreeSet<(i64, Ticket)>,
+    timed: BTreeMap<(i64, Ticket), Reply>,
     completed: Vec<(Ticket, Reply)>,
 }
 
@@ -83,6 +104,24 @@ impl Waits {
     /// Completes `ticket` once `sequence` is durable.
     pub fn when_durable(&mut self, sequence: u64, ticket: Ticket, reply: Reply) {
         self.durable.insert((sequence, ticket), reply);
+    }
+
+    /// Completes a new ticket at this time.
+    pub fn at(&mut self, time_ms: i64, reply: Reply) -> Ticket {
+        let ticket = self.ticket();
+        self.timed.insert((time_ms, ticket), reply);
+        ticket
+    }
+
+    /// Completes what was to be answered by now.
+    pub fn tick(&mut self, now_ms: i64) {
+        while let Some(((time_ms, ticket), reply)) = self.timed.pop_first() {
+            if time_ms > now_ms {
+                self.timed.insert((time_ms, ticket), reply);
+                return;
+            }
+            self.complete(ticket, reply);
+        }
     }
 
     pub fn complete(&mut self, ticket: Ticket, reply: Reply) {
@@ -152,6 +191,8 @@ impl Waits {
     }
 
     pub fn next_deadline(&self) -> Option<i64> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        let fetch = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let timed = self.timed.first_key_value().map(|((time_ms, _), _)| *time_ms);
+        fetch.into_iter().chain(timed).min()
     }
 }

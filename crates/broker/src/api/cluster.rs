@@ -1,8 +1,9 @@
 //! DescribeCluster: one broker, which is the controller too.
 
-use crate::api::metadata::{CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED};
 use crate::broker::Broker;
 use crate::context::RequestContext;
+use crate::security::acls::CLUSTER_NAME;
+use crate::security::{OPERATIONS_NOT_ASKED, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
@@ -37,10 +38,11 @@ pub(crate) fn describe(
             rack: broker.configs.text("broker.rack").map(KafkaString::from),
             is_fenced: false,
         }],
-        cluster_authorized_operations: match request.include_cluster_authorized_operations {
-            true => CLUSTER_OPERATIONS,
-            false => OPERATIONS_NOT_ASKED,
-        },
+        cluster_authorized_operations: broker.authorized_operations(
+            request.include_cluster_authorized_operations,
+            ResourceKind::Cluster,
+            CLUSTER_NAME,
+        ),
         ..Default::default()
     })
 }

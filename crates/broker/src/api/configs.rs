@@ -4,6 +4,7 @@ use crate::api::create_topics::check_configs;
 use crate::broker::{Broker, log_error_code, topic_change};
 use crate::change::Change;
 use crate::config::{self, ConfigDecl, ConfigSource, ConfigType, ResourceType, Sourced};
+use crate::context::RequestContext;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
@@ -31,7 +32,11 @@ const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
-pub(crate) fn describe(broker: &Broker, request: &DescribeConfigsRequest) -> Outcome {
+pub(crate) fn describe(
+    broker: &Broker,
+    context: &RequestContext,
+    request: &DescribeConfigsRequest,
+) -> Outcome {
     let mut results = Vec::with_capacity(request.resources.len());
     for resource in &request.resources {
         let mut result = DescribeConfigsResult {
@@ -39,7 +44,7 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeConfigsRequest) -> Out
             resource_name: resource.resource_name.clone(),
             ..Default::default()
         };
-        match describe_one(broker, resource, request.include_synonyms) {
+        match describe_one(broker, context, resource, request.include_synonyms) {
             Ok(configs) => result.configs = configs,
             Err((error_code, message)) => {
                 result.error_code = error_code;
@@ -56,6 +61,7 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeConfigsRequest) -> Out
 
 fn describe_one(
     broker: &Broker,
+    context: &RequestContext,
     resource: &DescribeConfigsResource,
     with_synonyms: bool,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Refused> {
@@ -75,19 +81,42 @@ fn describe_one(
         let values = match kind {
             ResourceType::Topic => broker.configs.resource(decl, &current, ConfigSource::Topic),
             ResourceType::Group => broker.configs.resource(decl, &current, ConfigSource::Group),
-            _ => broker.configs.broker(decl),
+            _ => with_listener(decl, broker.configs.broker(decl), context),
         };
         let is_read_only = kind == ResourceType::Broker && config::is_read_only(decl.name);
-        results.extend(result(decl, values, is_read_only, with_synonyms));
+        let is_shown = |sourced: &Sourced| match kind {
+            ResourceType::Broker if is_default_broker => sourced.source == ConfigSource::DynamicDefault,
+            ResourceType::Broker => true,
+            // A default is a synonym only under the broker's name that stands for exactly this one.
+            _ => sourced.source != ConfigSource::Default || decl.synonym == Some(sourced.name),
+        };
+        let is_synonym = |sourced: &Sourced| with_synonyms && is_shown(sourced);
+        results.extend(result(decl, values, is_read_only, is_synonym));
     }
     Ok(results)
+}
+
+/// Where nothing is said about listeners, the one that the request came by is there all the same.
+fn with_listener(decl: &ConfigDecl, mut values: Vec<Sourced>, context: &RequestContext) -> Vec<Sourced> {
+    if !matches!(decl.name, "listeners" | "advertised.listeners") {
+        return values;
+    }
+    if let Some(first) = values
+        .first_mut()
+        .filter(|first| first.source == ConfigSource::Default)
+    {
+        let endpoint = &context.endpoint;
+        first.value = Some(format!("PLAINTEXT://{}:{}", endpoint.host, endpoint.port));
+        first.source = ConfigSource::Static;
+    }
+    values
 }
 
 fn result(
     decl: &ConfigDecl,
     values: Vec<Sourced>,
     read_only: bool,
-    with_synonyms: bool,
+    is_synonym: impl Fn(&Sourced) -> bool,
 ) -> Option<DescribeConfigsResourceResult> {
     let is_sensitive = decl.config_type == ConfigType::Password;
     let shown = |value: &Option<String>| value.as_ref().filter(|_| !is_sensitive).map(KafkaString::from);
@@ -99,7 +128,7 @@ fn result(
     let first = values.first()?;
     let synonyms = values
         .iter()
-        .filter(|sourced| with_synonyms && sourced.value.is_some())
+        .filter(|sourced| sourced.value.is_some() && is_synonym(sourced))
         .map(synonym)
         .collect();
     Some(DescribeConfigsResourceResult {
@@ -356,12 +385,13 @@ fn check_other(kind: ResourceType, before: &Settings, configs: &Settings) -> Res
         if matches!(kind, ResourceType::BrokerLogger | ResourceType::ClientMetrics) {
             continue; // kept and shown, without meaning here
         }
-        config::check(kind, name, value).map_err(|error| (ErrorCode::INVALID_CONFIG, error.to_string()))?;
+        config::check(kind, name, value)
+            .map_err(|error| (ErrorCode::INVALID_CONFIG, error.in_kafkas_words()))?;
         let is_new = before.get(name) != Some(value);
         if kind == ResourceType::Broker && is_new && config::is_read_only(name) {
             return Err((
                 ErrorCode::INVALID_REQUEST,
-                format!("Cannot update these configs dynamically: Set({name})"),
+                format!("Cannot update these configs dynamically: [{name}]"),
             ));
         }
     }

@@ -1,7 +1,6 @@
 //! ConsumerGroupHeartbeat and ConsumerGroupDescribe: the requests of KIP-848.
 
 use crate::api::join_group::uuid_text;
-use crate::api::metadata::OPERATIONS_NOT_ASKED;
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::groups::consumer::assignor::{NAMES, Partitions};
@@ -196,16 +195,28 @@ pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) 
     let describe = |name: &KafkaString| {
         let base = DescribedGroup {
             group_id: name.clone(),
-            authorized_operations: OPERATIONS_NOT_ASKED,
+            authorized_operations: broker.authorized_operations(
+                request.include_authorized_operations,
+                ResourceKind::Group,
+                name,
+            ),
             ..Default::default()
         };
-        match broker.groups.get(name).and_then(|group| group.consumer.as_ref()) {
-            Some(group) => describe_group(broker, group, base),
-            None => DescribedGroup {
-                error_code: ErrorCode::GROUP_ID_NOT_FOUND,
-                error_message: Some(format!("Group {name} is not a consumer group.").into()),
-                ..base
-            },
+        if let Err(error_code) = broker.access(Operation::Describe, ResourceKind::Group, name) {
+            return DescribedGroup { error_code, ..base };
+        }
+        let group = broker.groups.get(name);
+        if let Some(consumer) = group.and_then(|group| group.consumer.as_ref()) {
+            return describe_group(broker, consumer, base);
+        }
+        let message = match group {
+            Some(_) => format!("Group {name} is not a consumer group."),
+            None => format!("Group {name} not found."),
+        };
+        DescribedGroup {
+            error_code: ErrorCode::GROUP_ID_NOT_FOUND,
+            error_message: Some(message.into()),
+            ..base
         }
     };
     let groups = request.group_ids.iter().map(describe).collect();

@@ -1,8 +1,10 @@
 //! CreatePartitions: more partitions for a topic.
 
 use crate::broker::{Broker, log_error_code, topic_change};
+use crate::context::RequestContext;
 use crate::limits::PARTITIONS_CREATED_MAX;
 use crate::security::{Operation, ResourceKind};
+use crate::throttle::{Mutations, QUOTA_EXCEEDED};
 use crate::waits::Outcome;
 use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::create_partitions::{
@@ -10,9 +12,19 @@ use millstream_kafka_wire::messages::create_partitions::{
 };
 use millstream_log::{Entry, LogId};
 
+/// The first version whose clients repeat what a quota refuses.
+const STRICT_QUOTA_VERSION: i16 = 3;
+
 type Refused = (ErrorCode, String);
 
-pub(crate) fn handle(broker: &mut Broker, now_ms: i64, request: &CreatePartitionsRequest) -> Outcome {
+pub(crate) fn handle(
+    broker: &mut Broker,
+    now_ms: i64,
+    context: &RequestContext,
+    version: i16,
+    request: &CreatePartitionsRequest,
+) -> Outcome {
+    let mut mutations = Mutations::of(context, version >= STRICT_QUOTA_VERSION);
     let mut sequence = 0;
     let mut results = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
@@ -20,7 +32,7 @@ pub(crate) fn handle(broker: &mut Broker, now_ms: i64, request: &CreatePartition
             name: topic.name.clone(),
             ..Default::default()
         };
-        match add(broker, now_ms, topic, request.validate_only) {
+        match add(broker, now_ms, topic, request.validate_only, &mut mutations) {
             Ok(written) => sequence = sequence.max(written),
             Err((error_code, message)) => {
                 result.error_code = error_code;
@@ -32,7 +44,7 @@ pub(crate) fn handle(broker: &mut Broker, now_ms: i64, request: &CreatePartition
     Outcome::durable(
         sequence,
         CreatePartitionsResponse {
-            throttle_time_ms: 0,
+            throttle_time_ms: mutations.throttle_time_ms,
             results,
         },
     )
@@ -43,6 +55,7 @@ fn add(
     now_ms: i64,
     asked: &CreatePartitionsTopic,
     validate_only: bool,
+    mutations: &mut Mutations,
 ) -> Result<u64, Refused> {
     let unknown = || {
         (
@@ -83,6 +96,9 @@ fn add(
             return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
         }
     }
+    mutations
+        .charge(broker, now_ms, added.unsigned_abs() as usize)
+        .map_err(|code| (code, QUOTA_EXCEEDED.to_owned()))?;
     if validate_only {
         return Ok(0);
     }

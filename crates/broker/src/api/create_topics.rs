@@ -3,9 +3,11 @@
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
 use crate::config::{self, ConfigSource, ResourceType};
+use crate::context::RequestContext;
 use crate::limits::PARTITIONS_CREATED_MAX;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
+use crate::throttle::{Mutations, QUOTA_EXCEEDED};
 use crate::topics::check_topic_name;
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::create_topics::{
@@ -14,6 +16,9 @@ use millstream_kafka_wire::messages::create_topics::{
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_log::{Entry, LogId};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The first version whose clients repeat what a quota refuses.
+const STRICT_QUOTA_VERSION: i16 = 6;
 
 type Refused = (ErrorCode, String);
 
@@ -37,9 +42,25 @@ impl NewTopic {
             configs: BTreeMap::new(),
         }
     }
+
+    pub fn internal(name: KafkaString, partitions: i32, configs: BTreeMap<String, String>) -> Self {
+        NewTopic {
+            name,
+            partitions,
+            replication_factor: -1,
+            configs,
+        }
+    }
 }
 
-pub(crate) fn handle(broker: &mut Broker, now_ms: i64, request: &CreateTopicsRequest) -> Outcome {
+pub(crate) fn handle(
+    broker: &mut Broker,
+    now_ms: i64,
+    context: &RequestContext,
+    version: i16,
+    request: &CreateTopicsRequest,
+) -> Outcome {
+    let mut mutations = Mutations::of(context, version >= STRICT_QUOTA_VERSION);
     let mut seen = BTreeSet::new();
     let mut repeated = BTreeSet::new();
     for topic in &request.topics {
@@ -59,18 +80,20 @@ pub(crate) fn handle(broker: &mut Broker, now_ms: i64, request: &CreateTopicsReq
             }
             continue;
         }
-        topics.push(match handle_one(broker, now_ms, topic, request.validate_only) {
-            Ok((result, written)) => {
-                sequence = sequence.max(written);
-                result
-            }
-            Err(refused) => failed(&topic.name, refused),
-        });
+        topics.push(
+            match handle_one(broker, now_ms, topic, request.validate_only, &mut mutations) {
+                Ok((result, written)) => {
+                    sequence = sequence.max(written);
+                    result
+                }
+                Err(refused) => failed(&topic.name, refused),
+            },
+        );
     }
     Outcome::durable(
         sequence,
         CreateTopicsResponse {
-            throttle_time_ms: 0,
+            throttle_time_ms: mutations.throttle_time_ms,
             topics,
         },
     )
@@ -81,9 +104,13 @@ fn handle_one(
     now_ms: i64,
     topic: &CreatableTopic,
     validate_only: bool,
+    mutations: &mut Mutations,
 ) -> Result<(CreatableTopicResult, u64), Refused> {
     let new = new_topic(topic)?;
     let partitions = check(broker, &new)?;
+    mutations
+        .charge(broker, now_ms, partitions.unsigned_abs() as usize)
+        .map_err(|code| (code, QUOTA_EXCEEDED.to_owned()))?;
     let (mut topic_id, mut sequence) = (Uuid::ZERO, 0);
     if !validate_only {
         sequence = create(broker, now_ms, &new)?;
@@ -206,7 +233,7 @@ fn check(broker: &Broker, new: &NewTopic) -> Result<i32, Refused> {
 pub(crate) fn check_configs(configs: &BTreeMap<String, String>) -> Result<(), Refused> {
     for (name, value) in configs {
         config::check(ResourceType::Topic, name, value)
-            .map_err(|error| (ErrorCode::INVALID_CONFIG, error.to_string()))?;
+            .map_err(|error| (ErrorCode::INVALID_CONFIG, error.in_kafkas_words()))?;
     }
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
+use crate::context::RequestContext;
 use crate::security::{Operation, ResourceKind};
+use crate::throttle::{Mutations, QUOTA_EXCEEDED};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
@@ -12,10 +14,13 @@ use millstream_log::{Entry, LogId};
 
 /// The first version that names topics by id.
 const ID_VERSION: i16 = 6;
+/// The first version whose clients repeat what a quota refuses.
+const STRICT_QUOTA_VERSION: i16 = 5;
 
 pub(crate) fn handle(
     broker: &mut Broker,
     now_ms: i64,
+    context: &RequestContext,
     version: i16,
     request: &DeleteTopicsRequest,
 ) -> Outcome {
@@ -27,11 +32,12 @@ pub(crate) fn handle(
         ID_VERSION.. => request.topics.clone(),
         _ => request.topic_names.iter().map(by_name).collect(),
     };
+    let mut mutations = Mutations::of(context, version >= STRICT_QUOTA_VERSION);
     let mut sequence = 0;
     let mut responses = Vec::with_capacity(topics.len());
     let mut deleted = Vec::new();
     for topic in topics {
-        let result = delete(broker, now_ms, &topic, &mut deleted);
+        let result = delete(broker, now_ms, &topic, &mut mutations, &mut deleted);
         let mut response = DeletableTopicResult {
             name: topic.name.clone(),
             topic_id: topic.topic_id,
@@ -43,7 +49,11 @@ pub(crate) fn handle(
                 response.name = Some(name);
                 response.topic_id = topic_id;
             }
-            Err(error_code) => response.error_code = error_code,
+            Err(error_code) => {
+                let is_quota = error_code == ErrorCode::THROTTLING_QUOTA_EXCEEDED;
+                response.error_message = is_quota.then(|| KafkaString::from_static(QUOTA_EXCEEDED));
+                response.error_code = error_code;
+            }
         }
         responses.push(response);
     }
@@ -51,7 +61,7 @@ pub(crate) fn handle(
     Outcome::durable(
         sequence,
         DeleteTopicsResponse {
-            throttle_time_ms: 0,
+            throttle_time_ms: mutations.throttle_time_ms,
             responses,
         },
     )
@@ -61,6 +71,7 @@ fn delete(
     broker: &mut Broker,
     now_ms: i64,
     asked: &DeleteTopicState,
+    mutations: &mut Mutations,
     deleted: &mut Vec<LogId>,
 ) -> Result<(KafkaString, Uuid, u64), ErrorCode> {
     if !broker.configs.flag("delete.topic.enable") {
@@ -78,6 +89,7 @@ fn delete(
     };
     broker.access(Operation::Delete, ResourceKind::Topic, &topic.name)?;
     let (id, name, logs) = (topic.id, topic.name.clone(), topic.partitions.clone());
+    mutations.charge(broker, now_ms, logs.len())?;
     let entries = logs.iter().map(|log| Entry::DropLog(*log)).collect();
     let sequence = broker
         .write(now_ms, entries, &[Change::TopicDeleted { id }])

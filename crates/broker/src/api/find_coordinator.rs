@@ -2,6 +2,7 @@
 
 use crate::broker::Broker;
 use crate::context::RequestContext;
+use crate::internal_topics;
 use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::find_coordinator::{
@@ -15,11 +16,19 @@ const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 
 pub(crate) fn handle(
-    broker: &Broker,
+    broker: &mut Broker,
+    now_ms: i64,
     context: &RequestContext,
     version: i16,
     request: &FindCoordinatorRequest,
 ) -> Outcome {
+    match request.key_type {
+        _ if context.is_internal => {}
+        GROUP => broker.ensure_internal_topic(now_ms, internal_topics::GROUPS),
+        TRANSACTION => broker.ensure_internal_topic(now_ms, internal_topics::TRANSACTIONS),
+        _ => {}
+    }
+    let broker = &*broker;
     let answer = |key: &KafkaString| {
         let error_code = match request.key_type {
             GROUP => denial(broker, ResourceKind::Group, key),

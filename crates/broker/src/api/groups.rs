@@ -1,6 +1,5 @@
 //! ListGroups, DescribeGroups, DeleteGroups, OffsetDelete.
 
-use crate::api::metadata::OPERATIONS_NOT_ASKED;
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
 use crate::security::{Operation, ResourceKind};
@@ -17,8 +16,6 @@ use millstream_kafka_wire::messages::offset_delete::{
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 
-/// All operations on a group: read, describe, delete and configs.
-const GROUP_OPERATIONS: i32 = 0x0d48;
 /// The first version of DescribeGroups in which an unknown group is an error.
 const UNKNOWN_IS_ERROR_VERSION: i16 = 6;
 
@@ -48,15 +45,12 @@ pub(crate) fn list(broker: &Broker, request: &ListGroupsRequest) -> Outcome {
 }
 
 pub(crate) fn describe(broker: &Broker, version: i16, request: &DescribeGroupsRequest) -> Outcome {
-    let operations = match request.include_authorized_operations {
-        true => GROUP_OPERATIONS,
-        false => OPERATIONS_NOT_ASKED,
-    };
+    let asks = request.include_authorized_operations;
     let describe = |name: &KafkaString| {
         let base = DescribedGroup {
             group_id: name.clone(),
             group_state: KafkaString::from_static("Dead"),
-            authorized_operations: operations,
+            authorized_operations: broker.authorized_operations(asks, ResourceKind::Group, name),
             ..Default::default()
         };
         if let Err(error_code) = broker.access(Operation::Describe, ResourceKind::Group, name) {

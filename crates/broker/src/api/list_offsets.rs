@@ -22,6 +22,8 @@ const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 /// The first version that knows `MAX_TIMESTAMP`.
 const MAX_TIMESTAMP_VERSION: i16 = 7;
+/// The first version that tells of leader epochs.
+const LEADER_EPOCH_VERSION: i16 = 4;
 
 pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsRequest) -> Outcome {
     let mut topics = Vec::with_capacity(request.topics.len());
@@ -41,7 +43,7 @@ pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsReq
                 Ok(Some((timestamp, offset))) => ListOffsetsPartitionResponse {
                     timestamp,
                     offset,
-                    leader_epoch: 0,
+                    leader_epoch: if version >= LEADER_EPOCH_VERSION { 0 } else { -1 },
                     ..none
                 },
                 Ok(None) => none,

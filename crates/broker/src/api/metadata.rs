@@ -3,7 +3,9 @@
 use crate::api::create_topics::{self, NewTopic};
 use crate::broker::Broker;
 use crate::context::RequestContext;
-use crate::security::{Operation, ResourceKind};
+use crate::internal_topics::is_internal;
+use crate::security::acls::CLUSTER_NAME;
+use crate::security::{OPERATIONS_NOT_ASKED, Operation, ResourceKind};
 use crate::topics::{Topic, check_topic_name};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::metadata::{
@@ -12,14 +14,18 @@ use millstream_kafka_wire::messages::metadata::{
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 
-/// "Not asked for" in fields of authorized operations.
-pub(crate) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
-/// All operations on a topic, as bits: read, write, create, delete, alter, describe, and both configs.
-const TOPIC_OPERATIONS: i32 = 0x0df8;
-/// All operations on the cluster.
-pub(crate) const CLUSTER_OPERATIONS: i32 = 0x1fd0 | 0x20;
 /// The first version with a flag for creating topics; before it, asking creates.
 const FLAG_VERSION: i16 = 4;
+
+/// Whether asking for a topic creates it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Creation {
+    No,
+    /// This answer does not know it yet, as in Kafka, where the controller creates it. Clients ask again, and some
+    /// take an answer with the new topic for one that was there.
+    Later,
+    AtOnce,
+}
 
 pub(crate) fn handle(
     broker: &mut Broker,
@@ -28,21 +34,23 @@ pub(crate) fn handle(
     version: i16,
     request: &MetadataRequest,
 ) -> Outcome {
-    let may_create = version < FLAG_VERSION || request.allow_auto_topic_creation;
+    let creation = match version < FLAG_VERSION || request.allow_auto_topic_creation {
+        false => Creation::No,
+        true if context.is_internal => Creation::AtOnce,
+        true => Creation::Later,
+    };
     let asks_operations = request.include_topic_authorized_operations;
     let topics = match &request.topics {
         None => all(broker, asks_operations),
         Some(topics) if topics.is_empty() && version == 0 => all(broker, asks_operations),
         Some(topics) => topics
             .iter()
-            .map(|topic| one(broker, now_ms, topic, may_create, asks_operations))
+            .map(|topic| one(broker, now_ms, topic, creation, asks_operations))
             .collect(),
     };
     let node_id = broker.node_id();
-    let cluster_operations = match request.include_cluster_authorized_operations {
-        true => CLUSTER_OPERATIONS,
-        false => OPERATIONS_NOT_ASKED,
-    };
+    let asks_cluster = request.include_cluster_authorized_operations;
+    let cluster_operations = broker.authorized_operations(asks_cluster, ResourceKind::Cluster, CLUSTER_NAME);
     Outcome::now(MetadataResponse {
         brokers: vec![MetadataResponseBroker {
             node_id,
@@ -59,7 +67,6 @@ pub(crate) fn handle(
 }
 
 fn all(broker: &Broker, asks_operations: bool) -> Vec<MetadataResponseTopic> {
-    let node_id = broker.node_id();
     let is_visible = |topic: &&Topic| {
         broker
             .access(Operation::Describe, ResourceKind::Topic, &topic.name)
@@ -67,7 +74,7 @@ fn all(broker: &Broker, asks_operations: bool) -> Vec<MetadataResponseTopic> {
     };
     let visible = broker.topics.iter().filter(is_visible);
     visible
-        .map(|topic| describe(topic, node_id, asks_operations))
+        .map(|topic| describe(broker, topic, asks_operations))
         .collect()
 }
 
@@ -75,13 +82,12 @@ fn one(
     broker: &mut Broker,
     now_ms: i64,
     asked: &MetadataRequestTopic,
-    may_create: bool,
+    creation: Creation,
     asks_operations: bool,
 ) -> MetadataResponseTopic {
-    let node_id = broker.node_id();
     let Some(name) = &asked.name else {
         return match broker.topics.by_id(asked.topic_id) {
-            Some(topic) => describe(topic, node_id, asks_operations),
+            Some(topic) => describe(broker, topic, asks_operations),
             None => missing(None, asked.topic_id, ErrorCode::UNKNOWN_TOPIC_ID),
         };
     };
@@ -89,20 +95,20 @@ fn one(
         return missing(Some(name), Uuid::ZERO, code);
     }
     if let Some(topic) = broker.topics.by_name(name) {
-        return describe(topic, node_id, asks_operations);
+        return describe(broker, topic, asks_operations);
     }
     if check_topic_name(name).is_err() {
         return missing(Some(name), Uuid::ZERO, ErrorCode::INVALID_TOPIC_EXCEPTION);
     }
-    if !may_create || !broker.configs.flag("auto.create.topics.enable") {
+    if creation == Creation::No || !broker.configs.flag("auto.create.topics.enable") {
         return missing(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     }
-    match create_topics::create(broker, now_ms, &NewTopic::with_defaults(name)) {
-        Ok(_) => match broker.topics.by_name(name) {
-            Some(topic) => describe(topic, node_id, asks_operations),
-            None => missing(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-        },
-        Err((code, _)) => missing(Some(name), Uuid::ZERO, code),
+    if let Err((code, _)) = create_topics::create(broker, now_ms, &NewTopic::with_defaults(name)) {
+        return missing(Some(name), Uuid::ZERO, code);
+    }
+    match broker.topics.by_name(name) {
+        Some(topic) if creation == Creation::AtOnce => describe(broker, topic, asks_operations),
+        _ => missing(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
     }
 }
 
@@ -116,7 +122,8 @@ fn missing(name: Option<&KafkaString>, topic_id: Uuid, error_code: ErrorCode) ->
     }
 }
 
-fn describe(topic: &Topic, node_id: i32, asks_operations: bool) -> MetadataResponseTopic {
+fn describe(broker: &Broker, topic: &Topic, asks_operations: bool) -> MetadataResponseTopic {
+    let node_id = broker.node_id();
     let partition = |partition_index: i32| MetadataResponsePartition {
         partition_index,
         leader_id: node_id,
@@ -129,16 +136,12 @@ fn describe(topic: &Topic, node_id: i32, asks_operations: bool) -> MetadataRespo
         error_code: ErrorCode::NONE,
         name: Some(topic.name.clone()),
         topic_id: topic.id,
-        is_internal: false,
+        is_internal: is_internal(&topic.name),
         partitions: (0..topic.partitions.len() as i32).map(partition).collect(),
-        topic_authorized_operations: topic_operations(asks_operations),
-    }
-}
-
-pub(crate) fn topic_operations(is_asked: bool) -> i32 {
-    if is_asked {
-        TOPIC_OPERATIONS
-    } else {
-        OPERATIONS_NOT_ASKED
+        topic_authorized_operations: broker.authorized_operations(
+            asks_operations,
+            ResourceKind::Topic,
+            &topic.name,
+        ),
     }
 }

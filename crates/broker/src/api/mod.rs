@@ -59,12 +59,14 @@ pub(crate) fn dispatch(
 ) -> Outcome {
     match request {
         Request::Produce(request) => produce::handle(broker, now_ms, context, version, &request),
-        Request::Fetch(request) => fetch::handle(broker, now_ms, request),
+        Request::Fetch(request) => fetch::handle(broker, now_ms, context, version, &request),
         Request::ListOffsets(request) => list_offsets::handle(broker, version, &request),
         Request::Metadata(request) => metadata::handle(broker, now_ms, context, version, &request),
         Request::OffsetCommit(request) => offset_commit::handle(broker, now_ms, version, &request),
         Request::OffsetFetch(request) => offset_fetch::handle(broker, version, &request),
-        Request::FindCoordinator(request) => find_coordinator::handle(broker, context, version, &request),
+        Request::FindCoordinator(request) => {
+            find_coordinator::handle(broker, now_ms, context, version, &request)
+        }
         Request::JoinGroup(request) => join_group::join(broker, now_ms, context, version, &request),
         Request::SyncGroup(request) => join_group::sync(broker, now_ms, version, &request),
         Request::Heartbeat(request) => join_group::heartbeat(broker, now_ms, &request),
@@ -101,15 +103,17 @@ fn administer(
 ) -> Outcome {
     match request {
         Request::ApiVersions(request) => api_versions::handle(version, &request),
-        Request::CreateTopics(request) => create_topics::handle(broker, now_ms, &request),
-        Request::DeleteTopics(request) => delete_topics::handle(broker, now_ms, version, &request),
+        Request::CreateTopics(request) => create_topics::handle(broker, now_ms, context, version, &request),
+        Request::DeleteTopics(request) => delete_topics::handle(broker, now_ms, context, version, &request),
         Request::DeleteRecords(request) => delete_records::handle(broker, now_ms, &request),
-        Request::CreatePartitions(request) => create_partitions::handle(broker, now_ms, &request),
+        Request::CreatePartitions(request) => {
+            create_partitions::handle(broker, now_ms, context, version, &request)
+        }
         Request::WriteTxnMarkers(request) => describe_transactions::write_markers(broker, now_ms, &request),
         Request::DescribeProducers(request) => describe_transactions::producers(broker, &request),
         Request::DescribeTransactions(request) => describe_transactions::describe(broker, &request),
         Request::ListTransactions(request) => describe_transactions::list(broker, now_ms, &request),
-        Request::DescribeConfigs(request) => configs::describe(broker, &request),
+        Request::DescribeConfigs(request) => configs::describe(broker, context, &request),
         Request::AlterConfigs(request) => configs::alter(broker, now_ms, &request),
         Request::IncrementalAlterConfigs(request) => configs::alter_incrementally(broker, now_ms, &request),
         Request::ListConfigResources(request) => configs::list(broker, version, &request),

@@ -36,17 +36,21 @@ pub(crate) fn elect_leaders(broker: &Broker, request: &ElectLeadersRequest) -> O
     for topic in request.topic_partitions.iter().flatten() {
         let found = broker.topics.by_name(&topic.topic);
         let result = |partition_id: &i32| {
-            let (error_code, message) = match found.and_then(|topic| topic.log(*partition_id)) {
-                Some(_) => (
+            let (error_code, message) = match found.map(|topic| topic.log(*partition_id)) {
+                Some(Some(_)) => (
                     ErrorCode::ELECTION_NOT_NEEDED,
-                    "Leader election not needed for topic partition.",
+                    "Leader election not needed for topic partition.".to_owned(),
+                ),
+                Some(None) => (
+                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                    format!("No such partition as {}-{partition_id}", topic.topic),
                 ),
                 None => (
                     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                    "No such topic or partition",
+                    format!("No such topic as {}", topic.topic),
                 ),
             };
-            let error_message = Some(KafkaString::from_static(message));
+            let error_message = Some(KafkaString::from(message));
             PartitionResult {
                 partition_id: *partition_id,
                 error_code,

@@ -3,8 +3,10 @@
 use crate::broker::{Broker, log_error_code};
 use crate::config::TopicSettings;
 use crate::context::RequestContext;
+use crate::internal_topics::may_write;
 use crate::limits::{INFLATION_FACTOR, RECORD_ERRORS_MAX, REFUSED_BYTES_MAX};
 use crate::security::{Operation, ResourceKind};
+use crate::throttle::QuotaClient;
 use crate::transactions::{Producer, verify_append};
 use crate::waits::{Outcome, Reply};
 use bytes::Bytes;
@@ -49,9 +51,10 @@ fn refusal(code: ErrorCode, message: impl Into<String>) -> Refusal {
 
 /// What matters of who sends the request.
 #[derive(Clone, Copy)]
-struct Caller {
+struct Caller<'a> {
     version: i16,
     is_internal: bool,
+    client_id: &'a str,
 }
 
 /// What is answered for a partition.
@@ -73,15 +76,18 @@ pub(crate) fn handle(
     let caller = Caller {
         version,
         is_internal: context.is_internal,
+        client_id: context.client_id.as_str(),
     };
     let mut sequence = 0;
     let mut has_error = false;
+    let mut bytes = 0;
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for topic in &request.topic_data {
         let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
         for partition in &topic.partition_data {
             let result = append(broker, now_ms, caller, (request, topic, partition));
             has_error |= result.is_err();
+            bytes += partition.records.as_ref().map_or(0, Bytes::len);
             if let Ok(appended) = &result {
                 sequence = sequence.max(appended.sequence);
             }
@@ -93,14 +99,23 @@ pub(crate) fn handle(
             partition_responses,
         });
     }
+    let throttle_time_ms = broker.throttle_produce(now_ms, QuotaClient::of(context).as_ref(), bytes);
     if request.acks == 0 {
-        return Outcome::Now(if has_error { Reply::Close } else { Reply::Silent });
+        return match has_error {
+            true => Outcome::Now(Reply::Close),
+            // There is no answer to say for how long to wait: the next ones of the connection wait behind this one.
+            false if throttle_time_ms > 0 => {
+                let until_ms = now_ms.saturating_add(i64::from(throttle_time_ms));
+                Outcome::Waiting(broker.waits.at(until_ms, Reply::Silent))
+            }
+            false => Outcome::Now(Reply::Silent),
+        };
     }
     Outcome::durable(
         sequence,
         ProduceResponse {
             responses,
-            throttle_time_ms: 0,
+            throttle_time_ms,
             node_endpoints: Vec::new(),
         },
     )
@@ -139,7 +154,7 @@ fn record_error(batch_index: i32) -> BatchIndexAndErrorMessage {
 fn append(
     broker: &mut Broker,
     now_ms: i64,
-    caller: Caller,
+    caller: Caller<'_>,
     (request, topic, partition): (&ProduceRequest, &TopicProduceData, &PartitionProduceData),
 ) -> Result<Appended, Refusal> {
     if !matches!(request.acks, -1..=1) {
@@ -147,6 +162,9 @@ fn append(
     }
     let found = broker.topics.find(topic.topic_id, &topic.name)?;
     broker.access(Operation::Write, ResourceKind::Topic, &found.name)?;
+    if !may_write(&found.name, caller.client_id) {
+        return Err(ErrorCode::INVALID_TOPIC_EXCEPTION.into());
+    }
     let log = found
         .log(partition.index)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
@@ -155,7 +173,8 @@ fn append(
     let records =
         records.ok_or_else(|| refusal(ErrorCode::INVALID_RECORD, "a produce request needs a batch"))?;
     let batch = check_batch(records, &found.settings, caller.version)?;
-    let summary = check_records(&batch, &found.settings, now_ms, caller.is_internal)?;
+    let place = (found.name.as_str(), partition.index);
+    let summary = check_records(&batch, &found.settings, now_ms, (caller.is_internal, place))?;
     let settings = found.settings.clone();
     let header = &batch.header;
     if header.attributes.is_transactional() && request.transactional_id.is_none() {
@@ -241,7 +260,7 @@ fn check_records(
     batch: &RecordBatch,
     settings: &TopicSettings,
     now_ms: i64,
-    is_internal: bool,
+    (is_internal, place): (bool, (&str, i32)),
 ) -> Result<RecordsSummary, Refusal> {
     let summary = match is_internal && !settings.compact {
         true => trusted(batch)?,
@@ -251,7 +270,7 @@ fn check_records(
         }
     };
     if settings.compact && summary.has_null_keys {
-        return Err(keyless(batch));
+        return Err(keyless(batch, place));
     }
     if !settings.log_append_time {
         let (early, late) = (batch.header.base_timestamp, summary.max_timestamp);
@@ -267,11 +286,10 @@ fn check_records(
 }
 
 /// Refuses records without a key, and says which they are: clients write the others again.
-fn keyless(batch: &RecordBatch) -> Refusal {
-    let mut refusal = refusal(
-        ErrorCode::INVALID_RECORD,
-        "a compacted topic takes no record without a key",
-    );
+fn keyless(batch: &RecordBatch, (topic, partition): (&str, i32)) -> Refusal {
+    let message =
+        format!("Compacted topic cannot accept message without key in topic partition {topic}-{partition}.");
+    let mut refusal = refusal(ErrorCode::INVALID_RECORD, message);
     if let Ok(data) = batch.records_data(&mut Default::default(), REFUSED_BYTES_MAX) {
         let records = (0..).zip(batch.records(&data));
         let keyless = records.filter(|(_, record)| record.as_ref().is_ok_and(|record| record.key.is_none()));

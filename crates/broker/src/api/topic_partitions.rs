@@ -1,7 +1,8 @@
 //! DescribeTopicPartitions: metadata of many partitions in pages.
 
-use crate::api::metadata::topic_operations;
 use crate::broker::Broker;
+use crate::internal_topics::is_internal;
+use crate::security::{OPERATIONS_NOT_ASKED, Operation, ResourceKind};
 use crate::topics::{Topic, check_topic_name};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::describe_topic_partitions::{
@@ -18,8 +19,10 @@ pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) 
         Some(cursor) => (cursor.topic_name.clone(), cursor.partition_index.max(0)),
         None => (KafkaString::EMPTY, 0),
     };
+    let may_describe = |name: &KafkaString| broker.access(Operation::Describe, ResourceKind::Topic, name);
     let mut names: Vec<KafkaString> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    if names.is_empty() {
+    let is_all = names.is_empty();
+    if is_all {
         names = broker.topics.iter().map(|topic| topic.name.clone()).collect();
     }
     names.sort();
@@ -29,6 +32,14 @@ pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) 
     let mut response = DescribeTopicPartitionsResponse::default();
     for name in names {
         let first = if name == from_topic { from_partition } else { 0 };
+        match may_describe(&name) {
+            Err(_) if is_all => continue,
+            Err(error_code) => {
+                response.topics.push(failed(name, error_code));
+                continue;
+            }
+            Ok(()) => {}
+        }
         let Some(topic) = broker.topics.by_name(&name) else {
             response.topics.push(missing(name));
             continue;
@@ -42,7 +53,7 @@ pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) 
             break;
         }
         let end = count.min(first.saturating_add(left));
-        response.topics.push(page(topic, broker.node_id(), first, end));
+        response.topics.push(page(broker, topic, first, end));
         left -= (end - first).max(0);
         if end < count {
             response.next_cursor = Some(ResponseCursor {
@@ -56,19 +67,23 @@ pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) 
 }
 
 fn missing(name: KafkaString) -> DescribeTopicPartitionsResponseTopic {
-    let is_valid = check_topic_name(&name).is_ok();
+    match check_topic_name(&name) {
+        Ok(()) => failed(name, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        Err(_) => failed(name, ErrorCode::INVALID_TOPIC_EXCEPTION),
+    }
+}
+
+fn failed(name: KafkaString, error_code: ErrorCode) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic {
-        error_code: match is_valid {
-            true => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            false => ErrorCode::INVALID_TOPIC_EXCEPTION,
-        },
+        error_code,
         name: Some(name),
-        topic_authorized_operations: topic_operations(false),
+        topic_authorized_operations: OPERATIONS_NOT_ASKED,
         ..Default::default()
     }
 }
 
-fn page(topic: &Topic, node_id: i32, first: i32, end: i32) -> DescribeTopicPartitionsResponseTopic {
+fn page(broker: &Broker, topic: &Topic, first: i32, end: i32) -> DescribeTopicPartitionsResponseTopic {
+    let node_id = broker.node_id();
     let partition = |partition_index: i32| DescribeTopicPartitionsResponsePartition {
         partition_index,
         leader_id: node_id,
@@ -82,8 +97,9 @@ fn page(topic: &Topic, node_id: i32, first: i32, end: i32) -> DescribeTopicParti
     DescribeTopicPartitionsResponseTopic {
         name: Some(topic.name.clone()),
         topic_id: topic.id,
+        is_internal: is_internal(&topic.name),
         partitions: (first..end).map(partition).collect(),
-        topic_authorized_operations: topic_operations(true),
+        topic_authorized_operations: broker.authorized_operations(true, ResourceKind::Topic, &topic.name),
         ..Default::default()
     }
 }

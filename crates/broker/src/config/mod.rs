@@ -5,6 +5,7 @@
 //! that cannot matter on one node are accepted and kept.
 
 mod declarations;
+mod dynamic;
 mod settings;
 
 pub use declarations::{BROKER_CONFIGS, GROUP_CONFIGS, TOPIC_CONFIGS};
@@ -108,6 +109,22 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// What Kafka tells a client of it.
+    pub fn in_kafkas_words(&self) -> String {
+        match self {
+            ConfigError::Unknown { kind, name } => format!("Unknown {kind} config name: {name}"),
+            ConfigError::Invalid {
+                name,
+                value,
+                expected,
+            } => {
+                format!("Invalid value {value} for configuration {name}: Value {expected}")
+            }
+        }
+    }
+}
+
 /// Defaults that differ from Kafka's: a broker in a development process must not make its first consumer wait, and
 /// there is one node.
 pub const OWN_DEFAULTS: &[(&str, &str)] = &[
@@ -131,32 +148,6 @@ const COARSER: &[(&str, &[(&str, i64)])] = &[
     ),
     ("log.roll.jitter.ms", &[("log.roll.jitter.hours", 3_600_000)]),
     ("log.roll.ms", &[("log.roll.hours", 3_600_000)]),
-];
-
-/// Broker configurations that may change at run time.
-const DYNAMIC_PREFIXES: &[&str] = &[
-    "log.",
-    "message.max.bytes",
-    "num.",
-    "compression.",
-    "min.insync",
-    "unclean",
-    "max.connection",
-    "background.threads",
-    "transaction.",
-    "producer.id",
-    "group.",
-    "follower.",
-    "leader.",
-    "sasl.",
-    "ssl.",
-    "listener",
-    "metric",
-    "principal",
-    "advertised",
-    "remote.",
-    "cordoned",
-    "auto.create.topics.enable",
 ];
 
 /// The kind of resource that has configurations, with Kafka's numbers.
@@ -254,7 +245,7 @@ pub fn declarations(kind: ResourceType) -> &'static [ConfigDecl] {
 
 /// Whether a broker configuration can only be set at start.
 pub fn is_read_only(name: &str) -> bool {
-    !DYNAMIC_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    dynamic::DYNAMIC.binary_search(&name).is_err()
 }
 
 /// Checks a value against the declaration of its name.

@@ -271,7 +271,8 @@ pub(crate) fn finish(broker: &mut Broker, now_ms: i64, name: &KafkaString, effec
     }
 }
 
-/// Removes offsets that nobody has needed for `offsets.retention.minutes`, and groups that have become nothing.
+/// Removes offsets that nobody has needed for `offsets.retention.minutes`, and groups that have become nothing. Of a group
+/// with members those offsets are needed whose topics it reads.
 pub(crate) fn expire_offsets(broker: &mut Broker, now_ms: i64) {
     let retention_ms = broker
         .configs
@@ -279,11 +280,25 @@ pub(crate) fn expire_offsets(broker: &mut Broker, now_ms: i64) {
         .saturating_mul(60_000);
     let interval_ms = broker.configs.long("offsets.retention.check.interval.ms");
     let mut changes = Vec::new();
-    for (name, group) in broker.groups.iter().filter(|(_, group)| group.is_empty()) {
-        let empty_since_ms = group.empty_since_ms();
-        let is_expired = |offset: &&CommittedOffset| match offset.expire_ms {
-            ..=-1 => offset.commit_ms.max(empty_since_ms).saturating_add(retention_ms) <= now_ms,
-            expire_ms => expire_ms <= now_ms,
+    for (name, group) in broker.groups.iter() {
+        if !group.is_empty() && !group.knows_its_topics() {
+            continue;
+        }
+        let empty_since_ms = if group.is_empty() {
+            group.empty_since_ms()
+        } else {
+            0
+        };
+        let is_read = |offset: &CommittedOffset| {
+            let topic = broker.topics.by_id(offset.topic);
+            !group.is_empty() && topic.is_some_and(|topic| group.is_subscribed_to(topic))
+        };
+        let is_expired = |offset: &&CommittedOffset| {
+            let is_due = match offset.expire_ms {
+                ..=-1 => offset.commit_ms.max(empty_since_ms).saturating_add(retention_ms) <= now_ms,
+                expire_ms => expire_ms <= now_ms,
+            };
+            is_due && !is_read(offset)
         };
         let expired: Vec<TopicPartition> = group
             .offsets
@@ -293,7 +308,8 @@ pub(crate) fn expire_offsets(broker: &mut Broker, now_ms: i64) {
             .collect();
         let is_pending = broker.transactions.has_pending_group(name);
         let is_forgotten = !group.offsets.is_empty() || empty_since_ms.saturating_add(interval_ms) <= now_ms;
-        if expired.len() == group.offsets.len() && is_forgotten && !is_pending {
+        let has_become_nothing = group.is_empty() && expired.len() == group.offsets.len();
+        if has_become_nothing && is_forgotten && !is_pending {
             changes.push(Change::GroupDeleted { group: name.clone() });
         } else if !expired.is_empty() {
             changes.push(Change::OffsetsDeleted {
@@ -479,6 +495,13 @@ impl Group {
     /// Offsets of a group with members can only be removed if it is known which topics they read.
     pub fn allows_offset_deletion(&self) -> bool {
         self.is_empty() || self.protocol_type() == *CONSUMER
+    }
+
+    /// Whether the members have agreed on how they consume, so that it is known what they read.
+    fn knows_its_topics(&self) -> bool {
+        let is_stable = |classic: &ClassicGroup| classic.state == State::Stable;
+        self.consumer.is_some()
+            || self.protocol_type() == *CONSUMER && self.classic.as_ref().is_some_and(is_stable)
     }
 
     pub fn is_subscribed_to(&self, topic: &Topic) -> bool {

@@ -27,8 +27,10 @@ pub(crate) enum Operation {
     Delete = 6,
     Alter = 7,
     Describe = 8,
+    ClusterAction = 9,
     DescribeConfigs = 10,
     AlterConfigs = 11,
+    IdempotentWrite = 12,
 }
 
 /// What something is done to, with Kafka's numbers.
@@ -51,6 +53,34 @@ impl ResourceKind {
             ResourceKind::Group => ErrorCode::GROUP_AUTHORIZATION_FAILED,
             ResourceKind::Cluster => ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
             ResourceKind::TransactionalId => ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        }
+    }
+
+    /// What can be done to it at all.
+    pub fn operations(self) -> &'static [Operation] {
+        use Operation::*;
+        match self {
+            ResourceKind::Topic => &[
+                Read,
+                Write,
+                Create,
+                Delete,
+                Alter,
+                Describe,
+                DescribeConfigs,
+                AlterConfigs,
+            ],
+            ResourceKind::Group => &[Read, Delete, Describe, DescribeConfigs, AlterConfigs],
+            ResourceKind::Cluster => &[
+                Create,
+                Alter,
+                Describe,
+                ClusterAction,
+                DescribeConfigs,
+                AlterConfigs,
+                IdempotentWrite,
+            ],
+            ResourceKind::TransactionalId => &[Write, Describe],
         }
     }
 }

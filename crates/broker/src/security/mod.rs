@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 pub(crate) use acls::{Operation, ResourceKind};
 
+/// "Not asked for" in fields of authorized operations.
+pub(crate) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 const ACLS: u8 = 1;
 const SCRAM: u8 = 2;
 const QUOTAS: u8 = 3;
@@ -117,8 +119,31 @@ impl Broker {
         kind: ResourceKind,
         name: &str,
     ) -> Result<(), ErrorCode> {
+        if self.allows(operation, kind, name) {
+            return Ok(());
+        }
+        if let Some(caller) = &self.caller {
+            let host = caller.client_host.as_str();
+            tracing::info!(principal = %caller.principal, host, ?operation, ?kind, name, "access denied");
+        }
+        Err(kind.denial())
+    }
+
+    /// The operations that the caller may do on something, as bits; "not asked" if it did not ask.
+    pub(crate) fn authorized_operations(&self, is_asked: bool, kind: ResourceKind, name: &str) -> i32 {
+        if !is_asked {
+            return OPERATIONS_NOT_ASKED;
+        }
+        let allowed = kind
+            .operations()
+            .iter()
+            .filter(|operation| self.allows(**operation, kind, name));
+        allowed.fold(0, |bits, operation| bits | 1 << *operation as i8)
+    }
+
+    fn allows(&self, operation: Operation, kind: ResourceKind, name: &str) -> bool {
         let Some(caller) = &self.caller else {
-            return Ok(()); // no authorizer, or a caller in the process
+            return true; // no authorizer, or a caller in the process
         };
         let super_users = self.configs.text("super.users").unwrap_or_default();
         let is_super = super_users
@@ -126,15 +151,10 @@ impl Broker {
             .any(|user| user.trim() == caller.principal.as_str());
         let host = caller.client_host.trim_start_matches('/');
         let by_default = self.configs.flag("allow.everyone.if.no.acl.found");
-        if is_super
+        is_super
             || self
                 .security
                 .acls
                 .allows(&caller.principal, host, operation, (kind, name), by_default)
-        {
-            return Ok(());
-        }
-        tracing::info!(principal = %caller.principal, host, ?operation, ?kind, name, "access denied");
-        Err(kind.denial())
     }
 }

@@ -12,14 +12,30 @@ pub(crate) type Limits = BTreeMap<KafkaString, f64>;
 
 /// Keys of limits that are known.
 pub(crate) const KEYS: [&str; 5] = [
-    "producer_byte_rate",
-    "consumer_byte_rate",
-    "request_percentage",
-    "controller_mutation_rate",
+    PRODUCER_BYTE_RATE,
+    CONSUMER_BYTE_RATE,
+    REQUEST_PERCENTAGE,
+    CONTROLLER_MUTATION_RATE,
     "connection_creation_rate",
 ];
+pub(crate) const PRODUCER_BYTE_RATE: &str = "producer_byte_rate";
+pub(crate) const CONSUMER_BYTE_RATE: &str = "consumer_byte_rate";
+pub(crate) const REQUEST_PERCENTAGE: &str = "request_percentage";
+pub(crate) const CONTROLLER_MUTATION_RATE: &str = "controller_mutation_rate";
 /// Types of entities that are known.
-pub(crate) const TYPES: [&str; 3] = ["user", "client-id", "ip"];
+pub(crate) const TYPES: [&str; 3] = [USER, CLIENT_ID, "ip"];
+const USER: &str = "user";
+const CLIENT_ID: &str = "client-id";
+
+/// The quota that counts for a client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub limit: f64,
+    /// Whether each user has this limit for itself.
+    pub by_user: bool,
+    /// Whether each client id has this limit for itself.
+    pub by_client_id: bool,
+}
 
 /// All quotas.
 #[derive(Debug, Default)]
@@ -34,6 +50,45 @@ impl Quotas {
 
     pub fn get(&self, entity: &Entity) -> Limits {
         self.limits.get(entity).cloned().unwrap_or_default()
+    }
+
+    /// Whether this key is limited for anybody.
+    pub fn has(&self, key: &str) -> bool {
+        self.limits.values().any(|limits| limits.contains_key(key))
+    }
+
+    /// The finest entity that has this key decides, in Kafka's order; `Some(None)` stands for a default.
+    pub fn limit(&self, key: &str, user: &KafkaString, client_id: &KafkaString) -> Option<Found> {
+        if self.limits.is_empty() {
+            return None;
+        }
+        let (user, client_id) = (Some(Some(user)), Some(Some(client_id)));
+        let default = Some(None);
+        let order = [
+            (user, client_id),
+            (user, default),
+            (user, None),
+            (default, client_id),
+            (default, default),
+            (default, None),
+            (None, client_id),
+            (None, default),
+        ];
+        order.into_iter().find_map(|(user, client_id)| {
+            let part = |kind, name: Option<Option<&KafkaString>>| {
+                name.map(|name| (KafkaString::from_static(kind), name.cloned()))
+            };
+            let entity: Entity = part(USER, user)
+                .into_iter()
+                .chain(part(CLIENT_ID, client_id))
+                .collect();
+            let limit = *self.limits.get(&entity)?.get(key)?;
+            Some(Found {
+                limit,
+                by_user: user.is_some(),
+                by_client_id: client_id.is_some(),
+            })
+        })
     }
 
     pub fn apply(&mut self, key: &Bytes, value: Option<&Bytes>) {

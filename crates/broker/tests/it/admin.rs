@@ -6,6 +6,73 @@ use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Response};
 
 #[test]
+fn who_is_authorized_for_what_is_told_when_asked() {
+    let asked = |driver: &mut Driver| {
+        let response = driver.call(DescribeClusterRequest {
+            include_cluster_authorized_operations: true,
+            endpoint_type: 1,
+            ..Default::default()
+        });
+        response.cluster_authorized_operations.count_ones()
+    };
+    assert_eq!(asked(&mut Driver::new()), 7);
+    let mut driver = Driver::with(&[("authorizer.class.name", "any")]);
+    assert_eq!(
+        asked(&mut driver),
+        0,
+        "nobody may do anything where no rule says so"
+    );
+}
+
+#[test]
+fn internal_topics_are_there_once_a_client_has_asked_for_a_coordinator() {
+    let mut driver = Driver::with(&[("offsets.topic.num.partitions", "3")]);
+    let listed = |driver: &mut Driver| {
+        let request = MetadataRequest {
+            topics: None,
+            ..Default::default()
+        };
+        let topics = driver.call(request).topics.into_iter();
+        topics
+            .map(|topic| {
+                (
+                    topic.name.unwrap().to_string(),
+                    topic.is_internal,
+                    topic.partitions.len(),
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let coordinator = |kind| FindCoordinatorRequest {
+        key_type: kind,
+        coordinator_keys: vec!["g".into()],
+        ..Default::default()
+    };
+    assert_eq!(listed(&mut driver), []);
+    driver.context.is_internal = true;
+    driver.call(coordinator(0));
+    assert_eq!(listed(&mut driver), [], "callers in the process leave no traces");
+    driver.context.is_internal = false;
+    driver.call(coordinator(0));
+    assert_eq!(listed(&mut driver), [("__consumer_offsets".to_owned(), true, 3)]);
+    driver.call(coordinator(1));
+    assert_eq!(
+        listed(&mut driver)[1],
+        ("__transaction_state".to_owned(), true, 50)
+    );
+    let records = crate::driver::batch(driver.now, &["a"]);
+    assert_eq!(
+        driver.produce("__consumer_offsets", 0, records.clone()).0,
+        ErrorCode::INVALID_TOPIC_EXCEPTION
+    );
+    driver.context.client_id = "__admin_client".into();
+    assert_eq!(
+        driver.produce("__consumer_offsets", 0, records).0,
+        ErrorCode::NONE
+    );
+}
+
+#[test]
 fn groups_without_members_commit_and_fetch_offsets() {
     let mut driver = Driver::new();
     let id = driver.create("t", 2);

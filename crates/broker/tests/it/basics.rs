@@ -48,7 +48,15 @@ fn metadata_creates_topics_if_it_may() {
         ask(&mut driver, "new", false).error_code,
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
     );
+    // The answer that creates it does not know it yet: clients see that it was not there, and ask again.
+    assert_eq!(
+        ask(&mut driver, "new", true).error_code,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+    );
     assert_eq!(ask(&mut driver, "new", true).partitions.len(), 4);
+    driver.context.is_internal = true;
+    assert_eq!(ask(&mut driver, "inside", true).partitions.len(), 4);
+    driver.context.is_internal = false;
     assert_eq!(
         ask(&mut driver, "no way", true).error_code,
         ErrorCode::INVALID_TOPIC_EXCEPTION
@@ -409,12 +417,33 @@ fn fetch_gives_at_least_one_batch_and_odd_limits_are_answered() {
             ErrorCode::OFFSET_OUT_OF_RANGE
         );
     }
-    let mut request = driver.fetch_request("t", 0, 0);
-    request.session_id = 5;
-    assert_eq!(
-        driver.call(request).error_code,
-        ErrorCode::FETCH_SESSION_ID_NOT_FOUND
-    );
+}
+
+#[test]
+fn offsets_are_listed_in_every_version() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    for (version, leader_epoch) in [(1, -1), (3, -1), (4, 0), (11, 0)] {
+        let partition = list_offsets::ListOffsetsPartition {
+            timestamp: -1,
+            ..Default::default()
+        };
+        let request = ListOffsetsRequest {
+            replica_id: -1,
+            topics: vec![list_offsets::ListOffsetsTopic {
+                name: "t".into(),
+                partitions: vec![partition],
+            }],
+            ..Default::default()
+        };
+        let response = driver.call_version::<ListOffsetsRequest>(version, request);
+        let found = &response.topics[0].partitions[0];
+        assert_eq!(
+            (found.offset, found.leader_epoch),
+            (0, leader_epoch),
+            "version {version}"
+        );
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::driver::Driver;
 use bytes::Bytes;
 use millstream_broker::Ticket;
 use millstream_kafka_wire::messages::*;
-use millstream_kafka_wire::{ErrorCode, KafkaString};
+use millstream_kafka_wire::{ErrorCode, KafkaString, Writer};
 
 const JOIN: i16 = 9;
 const SYNC: i16 = 5;
@@ -109,11 +109,33 @@ impl Driver {
     }
 
     fn commit_as(&mut self, member: &str, generation: i32, offset: i64) -> ErrorCode {
+        self.commit_to("t", member, generation, offset)
+    }
+
+    fn committed_of(&mut self, topic: &str) -> i64 {
+        let topics = vec![offset_fetch::OffsetFetchRequestTopics {
+            topic_id: self.topic_id(topic),
+            partition_indexes: vec![0],
+            ..Default::default()
+        }];
+        let request = OffsetFetchRequest {
+            groups: vec![offset_fetch::OffsetFetchRequestGroup {
+                group_id: "g".into(),
+                member_epoch: -1,
+                topics: Some(topics),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        self.call(request).groups[0].topics[0].partitions[0].committed_offset
+    }
+
+    fn commit_to(&mut self, topic: &str, member: &str, generation: i32, offset: i64) -> ErrorCode {
         let partitions = vec![offset_commit::OffsetCommitRequestPartition {
             committed_offset: offset,
             ..Default::default()
         }];
-        let topic_id = self.topic_id("t");
+        let topic_id = self.topic_id(topic);
         let topics = vec![offset_commit::OffsetCommitRequestTopic {
             topic_id,
             partitions,
@@ -350,4 +372,39 @@ fn offsets_expire_when_the_group_has_been_empty_long_enough() {
     assert_eq!(driver.call(ListGroupsRequest::default()).groups.len(), 1);
     driver.advance(3 * 60_000);
     assert_eq!(driver.call(ListGroupsRequest::default()).groups.len(), 0);
+}
+
+#[test]
+fn offsets_of_a_group_with_members_expire_when_it_does_not_read_their_topic() {
+    let mut driver = Driver::with(&[("offsets.retention.minutes", "10")]);
+    driver.create("t", 1);
+    driver.create("other", 1);
+    for topic in ["t", "other"] {
+        assert_eq!(driver.commit_to(topic, "", -1, 5), ErrorCode::NONE);
+    }
+    let subscription = ConsumerProtocolSubscription {
+        topics: vec!["t".into()],
+        ..Default::default()
+    };
+    let mut writer = Writer::new();
+    writer.i16(0);
+    subscription.encode(&mut writer, 0).unwrap();
+    let mut request = join_request("", None, "");
+    request.protocols[0].metadata = writer.into_bytes();
+    request.session_timeout_ms = 1_800_000;
+    request.rebalance_timeout_ms = 1_800_000;
+    let response = driver.call_version::<JoinGroupRequest>(3, request);
+    let sync = SyncGroupRequest {
+        group_id: "g".into(),
+        generation_id: response.generation_id,
+        member_id: response.member_id,
+        ..Default::default()
+    };
+    assert_eq!(
+        driver.call_version::<SyncGroupRequest>(2, sync).error_code,
+        ErrorCode::NONE
+    );
+    assert_eq!(driver.group_state(), ("Stable".to_owned(), 1));
+    driver.advance(12 * 60_000);
+    assert_eq!((driver.committed_of("t"), driver.committed_of("other")), (5, -1));
 }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use millstream_broker::{BrokerHandle, Endpoint, RequestContext};
@@ -42,6 +43,9 @@ struct Slot {
     reply: oneshot::Receiver<millstream_broker::Reply>,
 }
 
+/// Until when no request is taken in: the client has used up a quota.
+type Muted = Option<tokio::time::Instant>;
+
 enum Outgoing {
     Slot(Slot),
     /// A response that needs no broker.
@@ -66,8 +70,9 @@ pub async fn serve(
         endpoint,
         is_internal: false,
     };
-    let reading = read(reader, context, broker, outgoing);
-    let writing = write(writer, queue);
+    let (mute, muted) = watch::channel(None);
+    let reading = read(reader, context, broker, outgoing, muted);
+    let writing = write(writer, queue, mute);
     tokio::select! {
         ended = reading => ended,
         ended = writing => ended,
@@ -80,10 +85,15 @@ async fn read(
     mut context: RequestContext,
     broker: BrokerHandle,
     outgoing: mpsc::Sender<Outgoing>,
+    muted: watch::Receiver<Muted>,
 ) -> Result<(), ConnectionError> {
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     loop {
         while let Some(frame) = take_frame(&mut buffer)? {
+            let until = *muted.borrow();
+            if let Some(until) = until {
+                tokio::time::sleep_until(until).await;
+            }
             let sent = dispatch(frame, &mut context, &broker)?;
             if let Some(item) = sent
                 && outgoing.send(item).await.is_err()
@@ -179,12 +189,18 @@ fn unsupported_api_versions(correlation_id: i32) -> Result<Outgoing, ConnectionE
 async fn write(
     mut writer: OwnedWriteHalf,
     mut queue: mpsc::Receiver<Outgoing>,
+    mute: watch::Sender<Muted>,
 ) -> Result<(), ConnectionError> {
     while let Some(item) = queue.recv().await {
         let frame = match item {
             Outgoing::Frame(frame) => frame,
             Outgoing::Slot(slot) => match slot.reply.await {
                 Ok(millstream_broker::Reply::Response(response)) => {
+                    let throttle_ms = u64::from(response.throttle_time_ms().max(0).unsigned_abs());
+                    if throttle_ms > 0 {
+                        let now = tokio::time::Instant::now();
+                        mute.send_replace(now.checked_add(Duration::from_millis(throttle_ms)));
+                    }
                     header::encode_response(&response, slot.version, slot.correlation_id).map_err(|e| {
                         tracing::error!(api = ?slot.api, error = %e, "a response could not be encoded");
                         ConnectionError::Closed

@@ -1,0 +1,64 @@
+//! The topics in which Kafka keeps offsets and transactions: `__consumer_offsets` and `__transaction_state`.
+//!
+//! Here both live in the broker's own log, so that nothing is ever written to these topics. They are there, empty, from
+//! the first time that a client asks for a coordinator, because clients see them in Kafka: as internal topics in
+//! metadata, in lists, and behind regular expressions. Clients must not write to them.
+
+use crate::api::create_topics::{self, NewTopic};
+use crate::broker::Broker;
+use millstream_kafka_wire::KafkaString;
+use std::collections::BTreeMap;
+
+/// Where Kafka keeps offsets and members of groups.
+pub(crate) const GROUPS: &str = "__consumer_offsets";
+/// Where Kafka keeps the states of transactional ids.
+pub(crate) const TRANSACTIONS: &str = "__transaction_state";
+/// The client id that may write to internal topics all the same, as in Kafka.
+const ADMIN_CLIENT: &str = "__admin_client";
+
+/// Whether clients are told that this topic is internal.
+pub(crate) fn is_internal(topic: &str) -> bool {
+    matches!(topic, GROUPS | TRANSACTIONS)
+}
+
+/// Whether a client may write to a topic of this name.
+pub(crate) fn may_write(topic: &str, client_id: &str) -> bool {
+    !is_internal(topic) || client_id == ADMIN_CLIENT
+}
+
+impl Broker {
+    /// Makes an internal topic if it is missing. Whether somebody may create topics does not matter: the broker does it.
+    pub(crate) fn ensure_internal_topic(&mut self, now_ms: i64, topic: &'static str) {
+        let name = KafkaString::from_static(topic);
+        if self.topics.by_name(&name).is_some() {
+            return;
+        }
+        let prefix = match topic {
+            GROUPS => "offsets.topic",
+            _ => "transaction.state.log",
+        };
+        let compression = match topic {
+            GROUPS => "producer",
+            _ => "uncompressed",
+        };
+        let partitions = self.configs.int(&format!("{prefix}.num.partitions"));
+        let segment_bytes = self.configs.int(&format!("{prefix}.segment.bytes"));
+        let configs = [
+            ("cleanup.policy", "compact".to_owned()),
+            ("compression.type", compression.to_owned()),
+            ("segment.bytes", segment_bytes.to_string()),
+        ];
+        let configs: BTreeMap<String, String> = configs
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
+        let caller = self.caller.take();
+        if let Err((code, message)) =
+            create_topics::create(self, now_ms, &NewTopic::internal(name, partitions, configs))
+        {
+            // Coordinators do not need it, and the next request tries again.
+            tracing::warn!(topic, ?code, message, "cannot create an internal topic");
+        }
+        self.caller = caller;
+    }
+}
