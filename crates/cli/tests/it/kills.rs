@@ -6,10 +6,6 @@
 //! repeats the points of an earlier run.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,8 +16,10 @@ use millstream_kafka_client::{
 };
 use millstream_kafka_wire::KafkaString;
 use millstream_kafka_wire::compression::Decompressor;
-use millstream_types::{Clock, Rng, SeededRng, SystemClock};
+use millstream_types::{Clock, Rng, SystemClock};
 use tokio::sync::{mpsc, watch};
+
+use crate::killed::{Process, rounds};
 
 static TOPIC: KafkaString = KafkaString::from_static("t");
 const PARTITIONS: i32 = 3;
@@ -35,50 +33,6 @@ const ROUND_YIELDS_MAX: u64 = 500;
 const PENDING_MAX: usize = 10_000;
 /// A batch of the test, decompressed, is far smaller.
 const BATCH_BYTES_MAX: usize = 1 << 20;
-
-/// A broker process, killed without notice when it is dropped.
-struct Broker {
-    process: Child,
-    address: String,
-    /// Kept open: the process writes there.
-    _stderr: BufReader<ChildStderr>,
-}
-
-impl Broker {
-    fn start(directory: &Path, address: &str) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_millstream"))
-            .args(["broker", "--log", "error", "--kafka", address])
-            .current_dir(directory)
-            .env_clear()
-            .env("HOME", directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut stderr = BufReader::new(process.stderr.take().expect("standard error"));
-        let mut line = String::new();
-        stderr.read_line(&mut line).expect("a line");
-        let address = line
-            .strip_prefix("broker listening on ")
-            .and_then(|rest| rest.split(',').next())
-            .expect(&line)
-            .to_owned();
-        Broker {
-            process,
-            address,
-            _stderr: stderr,
-        }
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // The signal is SIGKILL: nothing of the process runs after it.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// The partition and number of a record, and what becomes of it.
 type Pending = (i32, i64, Delivery);
@@ -185,22 +139,11 @@ fn numbers(records: &FetchedRecords) -> Vec<(i64, i64)> {
     numbers
 }
 
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
-    )
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_records_survive_kills_once_and_in_order() {
-    let rounds = setting("KILL_ROUNDS").unwrap_or(ROUNDS);
-    let seed = setting("KILL_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
-    println!("KILL_ROUNDS={rounds} KILL_SEED={seed}");
-    let rng = SeededRng::new(seed);
+    let (rounds, rng) = rounds(ROUNDS);
     let directory = tempfile::tempdir().expect("a directory");
-    let mut broker = Broker::start(directory.path(), "127.0.0.1:0");
+    let mut broker = Process::broker(directory.path(), "127.0.0.1:0");
     let address = broker.address.clone();
     let (client, config) = client(&address);
     client
@@ -225,7 +168,7 @@ async fn acknowledged_records_survive_kills_once_and_in_order() {
         }
         drop(broker);
         let before = *acknowledged.borrow();
-        broker = Broker::start(directory.path(), &address);
+        broker = Process::broker(directory.path(), &address);
         assert_eq!(broker.address, address);
         println!("round {round}: killed with {before} records acknowledged");
     }

@@ -9,7 +9,10 @@
 //! | `rows` | record batches to rows: key, value and metadata columns |
 //! | `splits` | which partitions, from where to where |
 //! | `source`, `sink` | what runs in a job |
+//! | `transactions` | exactly once in the sink |
+//! | `background` | work of a sink that goes on beside its worker |
 
+mod background;
 pub mod clusters;
 pub mod declaration;
 pub mod embedded;
@@ -18,6 +21,7 @@ pub mod rows;
 pub mod sink;
 pub mod source;
 pub mod splits;
+mod transactions;
 
 pub use clusters::KafkaClusters;
 pub use declaration::DECLARATION;

@@ -1,17 +1,19 @@
-//! The sink of connector `kafka`: at least once.
+//! The sink of connector `kafka`.
 //!
 //! Rows are encoded on the worker's thread and handed to the producer, which sends in the background. A barrier, and the
 //! end of the input, wait until everything before is written. When the producer's memory is full the sink says that it
-//! is not ready and goes on with what is left as soon as there is room.
+//! is not ready and goes on with what is left as soon as there is room. With `exactly-once` the rows between two
+//! barriers are one transaction, see [`super::transactions`].
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{Array, ArrayRef};
 use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory, StateBlocks, Waker};
 use millstream_formats::{Encoded, Encoder};
+use millstream_kafka_client::config::ProduceConfig;
 use millstream_kafka_client::produce::{AppendError, ProduceRecord};
 use millstream_kafka_client::{KafkaClient, Producer};
 use millstream_kafka_wire::KafkaString;
@@ -20,8 +22,10 @@ use millstream_plan::MetadataColumn;
 use millstream_types::{Batch, CheckpointId, ErrorKind, Schema};
 
 use super::KafkaClusters;
+use super::background::Background;
 use super::options::{Guarantee, KafkaTable, Part, Partitioner, Topics};
 use super::source::{client_config, parse};
+use super::transactions::{TRANSACTION_TIMEOUT_DEFAULT, TransactionSettings, Transactions};
 use crate::SinkSpec;
 use crate::context::ConnectorContext;
 
@@ -36,12 +40,6 @@ pub struct KafkaSinkFactory {
 impl KafkaSinkFactory {
     pub fn new(spec: SinkSpec, context: &ConnectorContext) -> Result<Self, DataflowError> {
         let table = parse(&spec.table)?;
-        if table.guarantee == Guarantee::ExactlyOnce {
-            return Err(DataflowError::new(
-                ErrorKind::Unsupported,
-                "not supported yet: 'sink.delivery-guarantee' = 'exactly-once'; use 'at-least-once'",
-            ));
-        }
         let factory = Self {
             table,
             columns: spec.columns,
@@ -87,6 +85,33 @@ impl KafkaSinkFactory {
             .map(|i| self.columns.len() + i)
     }
 
+    fn output(&self, client: &KafkaClient, mut config: ProduceConfig, subtask: usize) -> Output {
+        let runtime = self.context.kafka.runtime();
+        let _inside = runtime.enter();
+        match (self.table.guarantee, &self.table.transactional_id_prefix) {
+            (Guarantee::ExactlyOnce, Some(prefix)) => {
+                if !self.table.properties.contains_key("transaction.timeout.ms") {
+                    config.transaction_timeout = TRANSACTION_TIMEOUT_DEFAULT;
+                }
+                let settings = TransactionSettings {
+                    prefix: prefix.clone(),
+                    produce: config,
+                    outlive: self.context.kafka.is_embedded(&self.table.properties),
+                };
+                let rng = self.context.rng.as_ref();
+                let handle = runtime.clone();
+                let transactions = Transactions::new(settings, client.clone(), handle, rng, subtask);
+                Output::Transactions(Box::new(transactions))
+            }
+            (guarantee, _) => {
+                if guarantee == Guarantee::None {
+                    config.idempotence = false;
+                }
+                Output::Plain(Arc::new(Producer::start(client.clone(), config)))
+            }
+        }
+    }
+
     fn encoder(&self, part: &Part) -> Result<PartEncoder, DataflowError> {
         let place = |column: &usize| {
             self.columns.iter().position(|c| c == column).ok_or_else(|| {
@@ -108,21 +133,11 @@ impl KafkaSinkFactory {
 
 impl SinkFactory for KafkaSinkFactory {
     fn create(&self, context: &Context) -> Result<Box<dyn Sink>, DataflowError> {
-        let mut config = client_config(&self.table)?;
-        if self.table.guarantee == Guarantee::None {
-            config.produce.idempotence = false;
-        }
+        let config = client_config(&self.table)?;
         let transport = self.context.kafka.transport(&self.table.properties)?;
-        let client = KafkaClient::new(
-            config.connection.clone(),
-            transport,
-            Arc::clone(&self.context.rng),
-        );
-        let runtime = self.context.kafka.runtime();
-        let _inside = runtime.enter();
-        let producer = Arc::new(Producer::start(client.clone(), config.produce));
+        let client = KafkaClient::new(config.connection, transport, Arc::clone(&self.context.rng));
         Ok(Box::new(KafkaSink {
-            producer,
+            output: self.output(&client, config.produce, context.subtask),
             client,
             kafka: Arc::clone(&self.context.kafka),
             key: self.table.key.as_ref().map(|key| self.encoder(key)).transpose()?,
@@ -132,8 +147,9 @@ impl SinkFactory for KafkaSinkFactory {
             timestamp: self.metadata_at("timestamp"),
             fixed_partition: (self.table.partitioner == Partitioner::Fixed).then_some(context.subtask),
             backlog: VecDeque::new(),
-            waiting: Arc::default(),
-            flushing: Arc::default(),
+            before_barrier: None,
+            waiting: None,
+            flushing: None,
             waker: None,
         }))
     }
@@ -186,17 +202,38 @@ fn message(encoded: &Encoded, row: usize) -> Option<&[u8]> {
     Some(&encoded.data[start..encoded.ends[row]])
 }
 
-/// Progress of a flush.
-#[derive(Default)]
-enum Flush {
-    #[default]
-    None,
-    Running,
-    Done(Result<(), DataflowError>),
+/// Where rows are handed over.
+enum Output {
+    Plain(Arc<Producer>),
+    Transactions(Box<Transactions>),
+}
+
+impl Output {
+    fn producer(&self) -> &Arc<Producer> {
+        match self {
+            Self::Plain(producer) => producer,
+            Self::Transactions(transactions) => transactions.producer(),
+        }
+    }
+
+    /// Whether the producer takes a row for `topic` now; otherwise the worker is woken when it does.
+    fn takes_rows(&mut self, topic: &KafkaString) -> Result<bool, DataflowError> {
+        match self {
+            Self::Plain(_) => Ok(true),
+            Self::Transactions(transactions) => transactions.takes_rows(topic),
+        }
+    }
+
+    /// A row was taken.
+    fn count(&mut self) {
+        if let Self::Transactions(transactions) = self {
+            transactions.count();
+        }
+    }
 }
 
 struct KafkaSink {
-    producer: Arc<Producer>,
+    output: Output,
     client: KafkaClient,
     kafka: Arc<dyn KafkaClusters>,
     key: Option<PartEncoder>,
@@ -207,40 +244,51 @@ struct KafkaSink {
     fixed_partition: Option<usize>,
     /// Batches that came while the producer had no room: one step of the chain may give several.
     backlog: VecDeque<Backlog>,
-    /// Somebody waits for room or for metadata; holds the error if that failed.
-    waiting: Arc<Mutex<Wait>>,
-    flushing: Arc<Mutex<Flush>>,
+    /// With transactions, while one is being closed: how many batches of the backlog still belong to it.
+    before_barrier: Option<usize>,
+    /// For room or for metadata.
+    waiting: Option<Background<Result<(), DataflowError>>>,
+    flushing: Option<Background<Result<(), DataflowError>>>,
     waker: Option<Waker>,
 }
 
-#[derive(Default)]
-struct Wait {
-    running: bool,
-    error: Option<DataflowError>,
-}
-
 impl KafkaSink {
-    /// Hands over rows of the backlog; `false`: some are left.
+    /// Hands over rows of the backlog, up to the barrier if there is one; `false`: some are left.
     fn drain(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
+        if let Some(waiting) = &self.waiting {
+            let Some(outcome) = waiting.poll() else {
+                return Ok(false);
+            };
+            self.waiting = None;
+            outcome?;
+        }
+        while self.before_barrier != Some(0)
+            && let Some(mut front) = self.backlog.pop_front()
         {
-            let mut wait = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(error) = wait.error.take() {
-                return Err(error);
-            }
-            if wait.running {
+            if !self.hand_over(&mut front, now_ms)? {
+                self.backlog.push_front(front);
                 return Ok(false);
             }
-        }
-        while let Some(mut front) = self.backlog.pop_front() {
-            while front.next < front.batch.rows {
-                let topic = self.topic_of(&front.batch, front.next)?;
-                if let Some(wanted) = self.append(&front, &topic, now_ms)? {
-                    self.backlog.push_front(front);
-                    self.wait_for(wanted, topic);
-                    return Ok(false);
-                }
-                front.next += 1;
+            if let Some(left) = &mut self.before_barrier {
+                *left -= 1;
             }
+        }
+        Ok(true)
+    }
+
+    /// Hands over the rows of a batch; `false`: some are left.
+    fn hand_over(&mut self, from: &mut Backlog, now_ms: i64) -> Result<bool, DataflowError> {
+        while from.next < from.batch.rows {
+            let topic = self.topic_of(&from.batch, from.next)?;
+            if !self.output.takes_rows(&topic)? {
+                return Ok(false);
+            }
+            if let Some(wanted) = self.append(from, &topic, now_ms)? {
+                self.wait_for(wanted, topic);
+                return Ok(false);
+            }
+            self.output.count();
+            from.next += 1;
         }
         Ok(true)
     }
@@ -280,7 +328,7 @@ impl KafkaSink {
             value: message(&from.value, row),
             headers: &headers,
         };
-        match self.producer.try_append(&record) {
+        match self.output.producer().try_append(&record) {
             Ok(_) => Ok(None),
             Err(AppendError::Full) => Ok(Some(Wanted::Room)),
             Err(AppendError::UnknownTopic) => Ok(Some(Wanted::Metadata)),
@@ -337,16 +385,10 @@ impl KafkaSink {
             .collect()
     }
 
-    fn wait_for(&self, wanted: Wanted, topic: KafkaString) {
-        let (producer, client, waiting) = (
-            Arc::clone(&self.producer),
-            self.client.clone(),
-            Arc::clone(&self.waiting),
-        );
-        let waker = self.waker.clone();
-        waiting.lock().unwrap_or_else(PoisonError::into_inner).running = true;
-        self.kafka.runtime().spawn(async move {
-            let outcome = match wanted {
+    fn wait_for(&mut self, wanted: Wanted, topic: KafkaString) {
+        let (producer, client) = (Arc::clone(self.output.producer()), self.client.clone());
+        let work = async move {
+            match wanted {
                 Wanted::Room => {
                     producer.room().await;
                     Ok(())
@@ -358,45 +400,24 @@ impl KafkaSink {
                     .map_err(|e| {
                         super::splits::client_failed(&format!("cannot write topic '{}'", topic.as_str()), &e)
                     }),
-            };
-            {
-                let mut wait = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                wait.running = false;
-                wait.error = outcome.err();
             }
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        });
+        };
+        self.waiting = Some(Background::start(&self.kafka.runtime(), self.waker.clone(), work));
     }
 
     /// Starts a flush, or tells how the running one ended.
     fn flush(&mut self) -> Result<bool, DataflowError> {
-        let mut state = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::take(&mut *state) {
-            Flush::Done(outcome) => outcome.map(|()| true),
-            Flush::Running => {
-                *state = Flush::Running;
-                Ok(false)
-            }
-            Flush::None => {
-                *state = Flush::Running;
-                drop(state);
-                let (producer, flushing, waker) = (
-                    Arc::clone(&self.producer),
-                    Arc::clone(&self.flushing),
-                    self.waker.clone(),
-                );
-                self.kafka.runtime().spawn(async move {
-                    let outcome = producer.flush().await.map_err(|e| produce_failed("", &e));
-                    *flushing.lock().unwrap_or_else(PoisonError::into_inner) = Flush::Done(outcome);
-                    if let Some(waker) = waker {
-                        waker.wake();
-                    }
-                });
-                Ok(false)
-            }
+        if let Some(flushing) = &self.flushing {
+            let Some(outcome) = flushing.poll() else {
+                return Ok(false);
+            };
+            self.flushing = None;
+            return outcome.map(|()| true);
         }
+        let producer = Arc::clone(self.output.producer());
+        let work = async move { producer.flush().await.map_err(|e| produce_failed("", &e)) };
+        self.flushing = Some(Background::start(&self.kafka.runtime(), self.waker.clone(), work));
+        Ok(false)
     }
 }
 
@@ -422,13 +443,16 @@ fn produce_failed(topic: &str, error: &(dyn std::error::Error + 'static)) -> Dat
 }
 
 impl Sink for KafkaSink {
-    fn open(&mut self, _: &Context, waker: Waker) -> Result<(), DataflowError> {
+    fn open(&mut self, context: &Context, waker: Waker) -> Result<(), DataflowError> {
+        if let Output::Transactions(transactions) = &mut self.output {
+            transactions.open(context, waker.clone());
+        }
         self.waker = Some(waker);
         Ok(())
     }
 
     fn ready(&mut self, context: &Context) -> Result<bool, DataflowError> {
-        self.drain(context.now_ms)
+        Ok(self.before_barrier.is_none() && self.drain(context.now_ms)?)
     }
 
     fn write(&mut self, batch: Batch, context: &Context) -> Result<(), DataflowError> {
@@ -444,20 +468,42 @@ impl Sink for KafkaSink {
     }
 
     fn prepare(&mut self, _: CheckpointId, _: &Context) -> Result<(), DataflowError> {
+        if matches!(self.output, Output::Transactions(_)) {
+            self.before_barrier = Some(self.backlog.len());
+        }
         Ok(())
     }
 
-    fn prepared(&mut self, _: CheckpointId, context: &Context) -> Result<Option<SinkCommit>, DataflowError> {
-        let done = self.drain(context.now_ms)? && self.flush()?;
-        Ok(done.then(SinkCommit::default))
+    fn prepared(
+        &mut self,
+        checkpoint: CheckpointId,
+        context: &Context,
+    ) -> Result<Option<SinkCommit>, DataflowError> {
+        if !self.drain(context.now_ms)? {
+            return Ok(None);
+        }
+        let Output::Transactions(transactions) = &mut self.output else {
+            return Ok(self.flush()?.then(SinkCommit::default));
+        };
+        let closed = transactions.close(checkpoint)?;
+        if closed.is_some() {
+            self.before_barrier = None;
+        }
+        Ok(closed)
     }
 
-    fn commit(&mut self, _: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
-        Ok(true)
+    fn commit(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
+        match &mut self.output {
+            Output::Plain(_) => Ok(true),
+            Output::Transactions(transactions) => transactions.commit(checkpoint),
+        }
     }
 
-    fn restore(&mut self, _: Vec<StateBlocks>, _: &Context) -> Result<(), DataflowError> {
-        Ok(())
+    fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
+        match &mut self.output {
+            Output::Plain(_) => Ok(()),
+            Output::Transactions(transactions) => transactions.restore(&blocks, context),
+        }
     }
 
     fn finish(&mut self, _: &Context) -> Result<(), DataflowError> {
@@ -465,6 +511,14 @@ impl Sink for KafkaSink {
     }
 
     fn finished(&mut self, context: &Context) -> Result<bool, DataflowError> {
-        Ok(self.drain(context.now_ms)? && self.flush()?)
+        let drained = self.drain(context.now_ms)?;
+        // The last checkpoint closes the transaction and waits for it.
+        Ok(drained && (matches!(self.output, Output::Transactions(_)) || self.flush()?))
+    }
+
+    fn close(&mut self) {
+        if let Output::Transactions(transactions) = &mut self.output {
+            transactions.abandon();
+        }
     }
 }

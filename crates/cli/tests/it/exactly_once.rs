@@ -1,0 +1,198 @@
+//! A job from topic to topic with `exactly-once`, killed while it runs: readers of committed records find each record
+//! once.
+//!
+//! Each round kills the job, the broker, or both at a random point, and the next one goes on with another parallelism.
+//! `KILL_ROUNDS` and `KILL_SEED` as with the broker's own test.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+use millstream_kafka_client::admin::OffsetSpec;
+use millstream_kafka_client::config::IsolationLevel;
+use millstream_kafka_client::{ClientConfig, KafkaClient, TopicPartition};
+use millstream_types::Rng;
+
+use crate::killed::{Process, command, rounds};
+
+const ROUNDS: u64 = 3;
+/// A round ends after fewer new records in the output than this.
+const ROUND_RECORDS_MAX: u64 = 4000;
+/// Records beyond those that the rounds may need, so that no job comes to its end before it is killed.
+const RECORDS_LEFT: u64 = 60_000;
+const PARALLELISM_MAX: u64 = 3;
+const PARTITIONS: i32 = 2;
+
+fn script(bootstrap: &str) -> String {
+    let cluster = if bootstrap.is_empty() {
+        String::new()
+    } else {
+        format!("'properties.bootstrap.servers' = '{bootstrap}',")
+    };
+    format!(
+        "SET 'execution.checkpointing.interval' = '50 ms';
+         CREATE TABLE numbers (n BIGINT) WITH (
+           'connector' = 'kafka', 'topic' = 'input', {cluster} 'format' = 'json',
+           'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset');
+         CREATE TABLE copies (n BIGINT) WITH (
+           'connector' = 'kafka', 'topic' = 'output', {cluster} 'format' = 'json',
+           'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = 'copies');
+         INSERT INTO copies SELECT n FROM numbers;"
+    )
+}
+
+/// Makes both topics and fills the first.
+fn prepare(directory: &Path, address: &str, records: u64) {
+    let cluster = ["--bootstrap-server", address];
+    for topic in ["input", "output"] {
+        let partitions = PARTITIONS.to_string();
+        let mut create = command(
+            directory,
+            &["topic", "create", topic, "--partitions", &partitions],
+        );
+        let create = create.args(cluster);
+        assert!(create.stderr(Stdio::null()).status().expect("it runs").success());
+    }
+    let mut produce = command(directory, &["topic", "produce", "input"])
+        .args(cluster)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let lines: String = (0..records).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    let mut stdin = produce.stdin.take().expect("standard input");
+    stdin.write_all(lines.as_bytes()).expect("taken");
+    drop(stdin);
+    assert!(produce.wait().expect("it ends").success());
+}
+
+fn client(address: &str) -> KafkaClient {
+    let settings = BTreeMap::from([("bootstrap.servers".to_owned(), address.to_owned())]);
+    let config = ClientConfig::parse(&settings).expect("settings").config;
+    KafkaClient::connect(&config).expect("an address")
+}
+
+/// Offsets that the output has used up.
+async fn output_end(client: &KafkaClient) -> u64 {
+    let wanted: BTreeMap<_, _> = (0..PARTITIONS)
+        .map(|partition| (TopicPartition::new("output", partition), OffsetSpec::Latest))
+        .collect();
+    let found = client
+        .list_offsets(&wanted, IsolationLevel::ReadUncommitted)
+        .await
+        .expect("offsets");
+    found
+        .values()
+        .map(|end| u64::try_from(end.offset).expect("an offset"))
+        .sum()
+}
+
+async fn wait_for_output(client: &KafkaClient, job: &mut Process, more: u64) {
+    let until = output_end(client).await + more;
+    while output_end(client).await < until {
+        assert!(job.runs(), "the job ended before it was killed");
+        tokio::task::yield_now().await;
+    }
+    assert!(job.runs(), "the job ended before it was killed");
+}
+
+/// Reads the output as a reader of committed records, after everything has ended.
+fn check_output(directory: &Path, address: &str, records: u64) {
+    let tail = command(
+        directory,
+        &[
+            "topic",
+            "tail",
+            "output",
+            "--from-beginning",
+            "--exit-at-end",
+            "--isolation-level",
+            "read_committed",
+            "--bootstrap-server",
+            address,
+        ],
+    );
+    let output = { tail }.output().expect("it runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for line in String::from_utf8(output.stdout).expect("text").lines() {
+        *counts.entry(line.to_owned()).or_default() += 1;
+    }
+    let wrong: Vec<String> = (0..records)
+        .map(|n| format!("{{\"n\":{n}}}"))
+        .filter_map(|line| match counts.get(&line).copied().unwrap_or(0) {
+            1 => None,
+            count => Some(format!("{line}: {count} times")),
+        })
+        .take(10)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(counts.len() as u64, records, "nothing else is there");
+}
+
+fn parallelism(rng: &dyn Rng) -> String {
+    format!("parallelism.default={}", 1 + rng.below(PARALLELISM_MAX))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_with_the_broker_inside_survives_kills() {
+    let (rounds, rng) = rounds(ROUNDS);
+    let records = rounds * ROUND_RECORDS_MAX + RECORDS_LEFT;
+    let directory = tempfile::tempdir().expect("a directory");
+    let broker = Process::broker(directory.path(), "127.0.0.1:0");
+    let address = broker.address.clone();
+    prepare(directory.path(), &address, records);
+    drop(broker);
+    std::fs::write(directory.path().join("copy.sql"), script("")).expect("written");
+    let client = client(&address);
+    for round in 0..rounds {
+        let args = ["run", "copy.sql", "--kafka", &address, "-D", &parallelism(&rng)];
+        let mut job = Process::start(directory.path(), &args);
+        wait_for_output(&client, &mut job, rng.below(ROUND_RECORDS_MAX)).await;
+        drop(job);
+        println!("round {round}: killed");
+    }
+    let (status, talk) = Process::start(directory.path(), &["run", "copy.sql", "--kafka", &address]).end();
+    assert!(status.success(), "{talk}");
+    let _broker = Process::broker(directory.path(), &address);
+    check_output(directory.path(), &address, records);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_beside_its_broker_survives_kills_of_either() {
+    let (rounds, rng) = rounds(ROUNDS);
+    let records = rounds * ROUND_RECORDS_MAX + RECORDS_LEFT;
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut broker = Process::broker(directory.path(), "127.0.0.1:0");
+    let address = broker.address.clone();
+    prepare(directory.path(), &address, records);
+    std::fs::write(directory.path().join("copy.sql"), script(&address)).expect("written");
+    let client = client(&address);
+    let start = |parallelism: &str| {
+        let args = ["run", "copy.sql", "--data-dir", "of-the-job", "-D", parallelism];
+        Process::start(directory.path(), &args)
+    };
+    let mut job = start(&parallelism(&rng));
+    for round in 0..rounds {
+        wait_for_output(&client, &mut job, rng.below(ROUND_RECORDS_MAX)).await;
+        let (kills_job, kills_broker) = [(true, false), (false, true), (true, true)][rng.below(3) as usize];
+        if kills_job {
+            drop(job);
+            job = start(&parallelism(&rng));
+        }
+        if kills_broker {
+            drop(broker);
+            broker = Process::broker(directory.path(), &address);
+        }
+        println!("round {round}: killed the job: {kills_job}, the broker: {kills_broker}");
+    }
+    let (status, talk) = job.end();
+    assert!(status.success(), "{talk}");
+    check_output(directory.path(), &address, records);
+    drop(broker);
+}

@@ -1,0 +1,446 @@
+//! Exactly once in the sink of connector `kafka`: transactions that outlive the process.
+//!
+//! The rows between two barriers go into one transaction. At the barrier everything is written and the transaction is
+//! closed for more; its identity goes into the checkpoint. When the checkpoint is durable the transaction is committed,
+//! after a restart by its identity alone, for as long as it takes. So nothing is committed that a checkpoint does not
+//! hold, and what a checkpoint holds is committed.
+//!
+//! - **Ids.** Each instance owns [`SLOTS`] transactional ids `<prefix>-<subtask>-<slot>` and uses them in turn. An id
+//!   begins a new epoch before it is used again, so a request that was late cannot touch a later transaction.
+//! - **Proof.** Inside the transaction the number of the checkpoint is committed as an offset of the group
+//!   `<prefix>-<subtask>-committed`. If after a restart the coordinator no longer knows the transaction (it timed out, or
+//!   it was committed and its id was used again) the group tells which, once nothing else of the instance is open. If it
+//!   was aborted the job stops: its records are gone, and going on would hide that.
+//! - **Time.** The broker inside keeps transactions of its jobs for ever. Elsewhere `transaction.timeout.ms` counts from
+//!   the first record; it must be longer than a checkpoint and the longest absence of the job.
+//! - **Another parallelism.** What belonged to a subtask that is no more is committed, and its ids are fenced, by the
+//!   subtask with the remainder as its number. What an execution with more subtasks left open without a checkpoint is
+//!   found by its prefix and aborted by the first subtask.
+//!
+//! `state` is what a checkpoint holds, `recovery` what happens after a restart.
+//!
+//! Sources: the rules of EndTxn by KIP-890, and what Flink's connector does in the same place.
+
+mod recovery;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream_dataflow::{Context, DataflowError, SinkCommit, StateBlocks, Waker};
+use millstream_kafka_client::admin::CommittedOffset;
+use millstream_kafka_client::config::ProduceConfig;
+use millstream_kafka_client::produce::{EndOutcome, InitOptions};
+use millstream_kafka_client::{KafkaClient, ProduceError, Producer, TopicPartition};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+use millstream_types::{CheckpointId, ErrorKind, Rng};
+use tokio::runtime::Handle;
+
+use self::recovery::{Recovery, end};
+use self::state::{Prepared, Saved, read, transactional_id, written};
+use super::background::Background;
+use super::splits::with_causes;
+
+/// Transactional ids of an instance: one takes rows, one waits for its checkpoint, one is being committed.
+const SLOTS: usize = 3;
+/// `transaction.timeout.ms` unless the table sets it: the longest that a Kafka with its own defaults allows.
+pub(super) const TRANSACTION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(15 * 60);
+
+enum State {
+    /// The id needs a new epoch.
+    Stale,
+    Opening(Background<Result<(), DataflowError>>),
+    Ready,
+    Open {
+        records: u64,
+        topic: KafkaString,
+    },
+    Closing(Background<Result<Prepared, DataflowError>>),
+    Prepared(Prepared),
+    /// Commits and begins a new epoch.
+    Committing(Prepared, Background<Result<(), DataflowError>>),
+}
+
+struct Slot {
+    producer: Arc<Producer>,
+    id: String,
+    state: State,
+}
+
+/// How the transactions of a table are named and begun.
+#[derive(Clone)]
+pub(super) struct TransactionSettings {
+    pub prefix: String,
+    pub produce: ProduceConfig,
+    /// The broker keeps open transactions until somebody ends them.
+    pub outlive: bool,
+}
+
+/// The transactions of one instance of the sink.
+pub(super) struct Transactions {
+    settings: TransactionSettings,
+    client: KafkaClient,
+    runtime: Handle,
+    waker: Option<Waker>,
+    subtask: usize,
+    /// Tells the checkpoints of this job from those of another that used the same prefix.
+    incarnation: String,
+    slots: Vec<Slot>,
+    current: usize,
+    recovery: Recovery,
+    recovering: Option<Background<Result<(), DataflowError>>>,
+}
+
+impl Transactions {
+    /// Call it inside of the runtime.
+    pub fn new(
+        settings: TransactionSettings,
+        client: KafkaClient,
+        runtime: Handle,
+        rng: &dyn Rng,
+        subtask: usize,
+    ) -> Self {
+        let slot = |number: usize| {
+            let id = transactional_id(&settings.prefix, subtask, number);
+            let config = ProduceConfig {
+                transactional_id: Some(id.clone()),
+                idempotence: true,
+                ..settings.produce.clone()
+            };
+            Slot {
+                producer: Arc::new(Producer::start(client.clone(), config)),
+                id,
+                state: State::Stale,
+            }
+        };
+        let slots = (0..SLOTS).map(slot).collect();
+        Self {
+            slots,
+            settings,
+            client,
+            runtime,
+            waker: None,
+            subtask,
+            incarnation: format!("{:016x}", rng.next_u64()),
+            current: 0,
+            recovery: Recovery::default(),
+            recovering: None,
+        }
+    }
+
+    pub fn restore(&mut self, blocks: &[StateBlocks], context: &Context) -> Result<(), DataflowError> {
+        for blocks in blocks {
+            let Some(saved) = read(blocks)? else { continue };
+            let ids = (0..saved.slots).map(|slot| transactional_id(&saved.prefix, saved.subtask, slot));
+            // With another parallelism every instance is given everything.
+            if saved.subtask % context.parallelism.max(1) != self.subtask {
+                self.recovery.of_others.extend(ids);
+                continue;
+            }
+            if saved.subtask == self.subtask {
+                self.incarnation = saved.incarnation;
+            }
+            self.recovery.ids.extend(ids);
+            self.recovery.prepared.extend(saved.transactions);
+        }
+        Ok(())
+    }
+
+    pub fn open(&mut self, context: &Context, waker: Waker) {
+        self.waker = Some(waker);
+        // Of what an earlier execution has left open, the instances find their own ids by taking them over.
+        self.recovery.parallelism = (self.subtask == 0).then_some(context.parallelism);
+        if self.recovery.prepared.is_empty() && self.recovery.ids.is_empty() {
+            self.start_recovery();
+        }
+    }
+
+    /// Whether [`Transactions::producer`] takes the next row, which goes to `topic`. If not, the worker will be woken.
+    pub fn takes_rows(&mut self, topic: &KafkaString) -> Result<bool, DataflowError> {
+        if !self.recover()? {
+            return Ok(false);
+        }
+        self.poll_slot(self.current)?;
+        // Closed for a checkpoint that was given up: what comes now belongs to the next one.
+        if matches!(self.slots[self.current].state, State::Prepared(_)) {
+            self.current = (self.current + 1) % self.slots.len();
+            self.poll_slot(self.current)?;
+        }
+        let slot = &mut self.slots[self.current];
+        match &slot.state {
+            State::Open { .. } => {}
+            State::Ready => {
+                slot.producer
+                    .begin_transaction()
+                    .map_err(|e| failed(&format!("cannot begin transaction '{}'", slot.id), &e))?;
+                slot.state = State::Open {
+                    records: 0,
+                    topic: topic.clone(),
+                };
+            }
+            State::Stale => {
+                self.renew(self.current);
+                return Ok(false);
+            }
+            State::Opening(_) | State::Closing(_) | State::Prepared(_) | State::Committing(..) => {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The producer of the transaction that takes rows.
+    pub fn producer(&self) -> &Arc<Producer> {
+        &self.slots[self.current].producer
+    }
+
+    /// A row was taken by the current producer.
+    pub fn count(&mut self) {
+        if let State::Open { records, .. } = &mut self.slots[self.current].state {
+            *records += 1;
+        }
+    }
+
+    /// Closes the transaction for `checkpoint`; `Some` with everything that is not committed when that is done.
+    pub fn close(&mut self, checkpoint: CheckpointId) -> Result<Option<SinkCommit>, DataflowError> {
+        self.poll_slot(self.current)?;
+        let slot = &mut self.slots[self.current];
+        match &slot.state {
+            State::Open { records, topic } => {
+                let closing = Closing {
+                    producer: Arc::clone(&slot.producer),
+                    checkpoint: checkpoint.0,
+                    records: *records,
+                    topic: topic.clone(),
+                    group: format!("{}-{}-committed", self.settings.prefix, self.subtask),
+                    incarnation: self.incarnation.clone(),
+                };
+                let work = Background::start(&self.runtime, self.waker.clone(), closing.run());
+                slot.state = State::Closing(work);
+                return Ok(None);
+            }
+            State::Closing(_) => return Ok(None),
+            State::Prepared(_) => self.current = (self.current + 1) % self.slots.len(),
+            // No row came.
+            State::Stale | State::Opening(_) | State::Ready | State::Committing(..) => {}
+        }
+        self.saved().map(Some)
+    }
+
+    fn saved(&self) -> Result<SinkCommit, DataflowError> {
+        let waiting = self.slots.iter().filter_map(|slot| match &slot.state {
+            State::Prepared(prepared) | State::Committing(prepared, _) => Some(prepared),
+            _ => None,
+        });
+        let saved = Saved {
+            subtask: self.subtask,
+            slots: self.slots.len(),
+            prefix: self.settings.prefix.clone(),
+            incarnation: self.incarnation.clone(),
+            transactions: waiting.cloned().collect(),
+        };
+        written(&saved)
+    }
+
+    /// Commits what belongs to `checkpoint` or to one before; `true` when that is done.
+    pub fn commit(&mut self, checkpoint: CheckpointId) -> Result<bool, DataflowError> {
+        if !self.recover()? {
+            return Ok(false);
+        }
+        let mut done = true;
+        for index in 0..self.slots.len() {
+            self.poll_slot(index)?;
+            let slot = &mut self.slots[index];
+            let due = matches!(&slot.state, State::Prepared(prepared) if prepared.checkpoint <= checkpoint.0);
+            if due && let State::Prepared(prepared) = std::mem::replace(&mut slot.state, State::Stale) {
+                let work = finish(
+                    self.client.clone(),
+                    prepared.clone(),
+                    Arc::clone(&slot.producer),
+                    self.settings.outlive,
+                );
+                let work = Background::start(&self.runtime, self.waker.clone(), work);
+                slot.state = State::Committing(prepared, work);
+            }
+            let waiting =
+                matches!(&slot.state, State::Committing(prepared, _) if prepared.checkpoint <= checkpoint.0);
+            done &= !waiting;
+        }
+        Ok(done)
+    }
+
+    /// Goes on with what an earlier execution has left; `true` when nothing is left to do.
+    fn recover(&mut self) -> Result<bool, DataflowError> {
+        match &self.recovering {
+            None if self.recovery.is_done => return Ok(true),
+            None => self.start_recovery(),
+            Some(work) => {
+                if let Some(outcome) = work.poll() {
+                    outcome?;
+                    self.recovering = None;
+                    self.recovery = Recovery {
+                        is_done: true,
+                        ..Recovery::default()
+                    };
+                    self.renew_all();
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn start_recovery(&mut self) {
+        let timeout = self.settings.produce.transaction_timeout;
+        let work = self.recovery.clone().run(
+            self.client.clone(),
+            self.settings.prefix.clone(),
+            i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
+        );
+        self.recovering = Some(Background::start(&self.runtime, self.waker.clone(), work));
+    }
+
+    /// New epochs for ids that have none; aborts what an execution before has left open under them.
+    fn renew_all(&mut self) {
+        for index in 0..self.slots.len() {
+            if matches!(self.slots[index].state, State::Stale) {
+                self.renew(index);
+            }
+        }
+    }
+
+    fn renew(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        let work = begin_epoch(Arc::clone(&slot.producer), slot.id.clone(), self.settings.outlive);
+        slot.state = State::Opening(Background::start(&self.runtime, self.waker.clone(), work));
+    }
+
+    /// Picks up what was done in the background.
+    fn poll_slot(&mut self, index: usize) -> Result<(), DataflowError> {
+        let slot = &mut self.slots[index];
+        match &slot.state {
+            State::Opening(work) | State::Committing(_, work) => {
+                if let Some(outcome) = work.poll() {
+                    outcome?;
+                    slot.state = State::Ready;
+                }
+            }
+            State::Closing(work) => {
+                if let Some(outcome) = work.poll() {
+                    slot.state = State::Prepared(outcome?);
+                }
+            }
+            State::Stale | State::Ready | State::Open { .. } | State::Prepared(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Aborts the transaction that takes rows, so that readers need not wait for its timeout. What is prepared stays.
+    pub fn abandon(&mut self) {
+        for slot in &mut self.slots {
+            if matches!(slot.state, State::Open { .. }) {
+                let (producer, id) = (Arc::clone(&slot.producer), slot.id.clone());
+                slot.state = State::Stale;
+                self.runtime.spawn(async move {
+                    if let Err(error) = producer.abort_transaction().await {
+                        tracing::debug!(transactional_id = id, %error, "an open transaction was not aborted");
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// What it takes to close a transaction.
+struct Closing {
+    producer: Arc<Producer>,
+    checkpoint: u64,
+    records: u64,
+    topic: KafkaString,
+    group: String,
+    incarnation: String,
+}
+
+impl Closing {
+    /// Writes everything and the number of the checkpoint, and takes no more.
+    async fn run(self) -> Result<Prepared, DataflowError> {
+        let what = |e: &ProduceError| {
+            failed(
+                &format!(
+                    "cannot write topic '{}' for checkpoint {}",
+                    self.topic, self.checkpoint
+                ),
+                e,
+            )
+        };
+        self.producer.flush().await.map_err(|e| what(&e))?;
+        let number = CommittedOffset {
+            offset: i64::try_from(self.checkpoint).unwrap_or(i64::MAX),
+            leader_epoch: -1,
+            metadata: Some(self.incarnation.clone()),
+        };
+        let offsets = BTreeMap::from([(TopicPartition::new(self.topic.clone(), 0), number)]);
+        let sent = self.producer.send_offsets(&self.group, &offsets).await;
+        sent.map_err(|e| what(&e))?;
+        let prepared = self.producer.prepare().await.map_err(|e| what(&e))?;
+        Ok(Prepared {
+            checkpoint: self.checkpoint,
+            transactional_id: prepared.transactional_id,
+            producer_id: prepared.producer_id,
+            producer_epoch: prepared.producer_epoch,
+            transactions_v2: prepared.transactions_v2,
+            records: self.records,
+            group: self.group,
+            topic: self.topic.to_string(),
+            incarnation: self.incarnation,
+        })
+    }
+}
+
+/// Begins a new epoch of a transactional id; what was open under it is aborted.
+async fn begin_epoch(producer: Arc<Producer>, id: String, outlive: bool) -> Result<(), DataflowError> {
+    let options = InitOptions {
+        two_phase_commit: outlive,
+        keep_prepared: false,
+    };
+    let outcome = producer.init_transactions(options).await;
+    outcome.map(|_| ()).map_err(|error| {
+        let action = format!("cannot begin with transactional id '{id}'");
+        let code = match &error {
+            ProduceError::Client(error) => error.code(),
+            _ => None,
+        };
+        if code == Some(ErrorCode::INVALID_TRANSACTION_TIMEOUT) {
+            let text = with_causes(&action, &error);
+            let remedy = "set 'properties.transaction.timeout.ms' to at most the broker's \
+                          'transaction.max.timeout.ms'";
+            return DataflowError::new(ErrorKind::Input, format!("{text}; {remedy}"));
+        }
+        failed(&action, &error)
+    })
+}
+
+/// Commits, then makes the id ready for its next transaction.
+async fn finish(
+    client: KafkaClient,
+    prepared: Prepared,
+    producer: Arc<Producer>,
+    outlive: bool,
+) -> Result<(), DataflowError> {
+    if let EndOutcome::Doubtful(code) = end(&client, &prepared).await? {
+        let message = format!(
+            "the coordinator does not know transaction '{}' of checkpoint {} any more ({code}); whether it was \
+             committed is found out when the job restarts",
+            prepared.transactional_id, prepared.checkpoint
+        );
+        return Err(DataflowError::new(ErrorKind::Environment, message));
+    }
+    begin_epoch(producer, prepared.transactional_id, outlive).await
+}
+
+fn failed(action: &str, error: &ProduceError) -> DataflowError {
+    DataflowError::new(ErrorKind::Environment, with_causes(action, error))
+}
