@@ -6,6 +6,7 @@
 use crate::change::{Change, decode_snapshot, encode_snapshot};
 use crate::config::{ConfigError, Configs, ResourceType, TopicSettings};
 use crate::context::RequestContext;
+use crate::disk_reads::DiskReads;
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
 use crate::security::Security;
@@ -75,6 +76,7 @@ pub struct Broker {
     pub(crate) security: Security,
     pub(crate) waits: Waits,
     pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) disk_reads: DiskReads,
     pub(crate) throttles: Throttles,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) cluster_id: KafkaString,
@@ -121,6 +123,7 @@ impl Broker {
             security: Security::default(),
             waits: Waits::default(),
             fetch_sessions: FetchSessions::default(),
+            disk_reads: DiskReads::default(),
             throttles: Throttles::default(),
             rng,
             cluster_id: KafkaString::EMPTY,

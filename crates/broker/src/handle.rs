@@ -1,12 +1,13 @@
 //! [`BrokerHandle`]: a broker on threads of its own.
 //!
 //! One thread owns the [`Broker`]; one runs commits, so that requests are taken in while the disk syncs and the next
-//! group gathers by itself; one runs checkpoints. Callers hand in typed requests with a function that is called with the
-//! reply, on the broker's thread, so it must only pass the reply on.
+//! group gathers by itself; one runs checkpoints, one compaction, and a few read segments. Callers hand in typed requests
+//! with a function that is called with the reply, on the broker's thread, so it must only pass the reply on.
 
 use crate::broker::{Broker, BrokerConfig, StartError};
 use crate::context::RequestContext;
-use crate::limits::REQUESTS_PER_TURN;
+use crate::disk_reads::{FetchReadJob, FetchReadOutcome};
+use crate::limits::{READ_THREADS, REQUESTS_PER_TURN};
 use crate::waits::{Answer, Reply, Ticket};
 use millstream_kafka_wire::{Request, RequestMessage};
 use millstream_log::{
@@ -52,6 +53,7 @@ enum Command {
     Committed(CommitOutcome),
     Checkpointed(CheckpointOutcome),
     Compacted(CompactionOutcome),
+    Read(FetchReadOutcome),
     Stop,
 }
 
@@ -96,11 +98,13 @@ impl BrokerHandle {
         rng: Arc<dyn Rng>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        let broker = Broker::open(config, storage, rng, clock.now_ms())?;
+        let mut broker = Broker::open(config, storage, rng, clock.now_ms())?;
         let (commands, inbox) = channel();
         let failure = Arc::new(Mutex::new(None));
         let (commits, checkpoints) = (channel::<CommitJob>(), channel::<CheckpointJob>());
         let compactions = channel::<CompactionJob>();
+        let reads = channel::<FetchReadJob>();
+        broker.defer_reads();
         let core = Core {
             broker,
             clock,
@@ -108,6 +112,7 @@ impl BrokerHandle {
             commits: commits.0,
             checkpoints: checkpoints.0,
             compactions: compactions.0,
+            reads: reads.0,
             waiting: BTreeMap::new(),
             delayed: VecDeque::new(),
             is_stopping: false,
@@ -133,8 +138,18 @@ impl BrokerHandle {
                 }
             }),
         ];
+        let reads = Arc::new(Mutex::new(reads.1));
+        let readers = (0..READ_THREADS).map(|_| {
+            let (reads, commands) = (reads.clone(), commands.clone());
+            spawn("broker-read", move || {
+                while let Some(job) = next_job(&reads) {
+                    let _ = commands.send(Command::Read(job.run()));
+                }
+            })
+        });
         let threads = threads
             .into_iter()
+            .chain(readers)
             .collect::<io::Result<Vec<_>>>()
             .map_err(StartError::Thread)?;
         let running = Running {
@@ -226,6 +241,11 @@ impl BrokerHandle {
     }
 }
 
+/// The next job of several threads that share a queue; none when its other end is gone.
+fn next_job<T>(queue: &Mutex<Receiver<T>>) -> Option<T> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
 }
@@ -238,6 +258,7 @@ struct Core {
     commits: Sender<CommitJob>,
     checkpoints: Sender<CheckpointJob>,
     compactions: Sender<CompactionJob>,
+    reads: Sender<FetchReadJob>,
     /// Who waits for an answer, and for how long it is asked to wait after it.
     waiting: BTreeMap<Ticket, (Completion, i32)>,
     /// Requests that came while the disk had fallen behind.
@@ -331,6 +352,10 @@ impl Core {
                 self.jobs -= 1;
                 self.broker.on_compaction(outcome);
             }
+            Command::Read(outcome) => {
+                self.jobs -= 1;
+                self.broker.on_read(now_ms, outcome);
+            }
             Command::Stop => {
                 self.is_stopping = true;
                 self.broker.request_checkpoint();
@@ -366,6 +391,9 @@ impl Core {
             && let Some(job) = self.broker.take_compaction(now_ms)
         {
             self.jobs += usize::from(self.compactions.send(job).is_ok());
+        }
+        while let Some(job) = self.broker.take_read() {
+            self.jobs += usize::from(self.reads.send(job).is_ok());
         }
         if let Some(job) = self.broker.take_checkpoint() {
             self.jobs += usize::from(self.checkpoints.send(job).is_ok());

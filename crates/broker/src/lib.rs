@@ -13,6 +13,7 @@ pub mod change;
 mod cleaner;
 pub mod config;
 mod context;
+mod disk_reads;
 mod fetch_sessions;
 mod groups;
 mod handle;
@@ -26,6 +27,7 @@ mod waits;
 
 pub use broker::{Broker, BrokerConfig, StartError};
 pub use context::{Endpoint, RequestContext};
+pub use disk_reads::{FetchReadJob, FetchReadOutcome};
 pub use handle::{BrokerHandle, BrokerStopped, CallError};
 pub use security::{ScramCredential, ScramMechanism};
 pub use topics::{Topic, Topics};

@@ -26,3 +26,5 @@ pub const SESSION_EVICTION_MS: i64 = 120_000;
 pub const QUOTA_CLIENTS_MAX: usize = 10_000;
 /// The use of a quota is forgotten when its client was not heard of for this long.
 pub const QUOTA_IDLE_MS: i64 = 3_600_000;
+/// Threads that read segments for fetches.
+pub const READ_THREADS: usize = 2;

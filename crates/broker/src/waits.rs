@@ -146,14 +146,12 @@ impl Waits {
         std::mem::take(&mut self.completed)
     }
 
-    pub fn add_fetch(&mut self, fetch: WaitingFetch) -> Ticket {
-        let ticket = self.ticket();
+    pub fn add_fetch(&mut self, ticket: Ticket, fetch: WaitingFetch) {
         for log in &fetch.logs {
             self.by_log.entry(*log).or_default().insert(ticket);
         }
         self.deadlines.insert((fetch.deadline_ms, ticket));
         self.fetches.insert(ticket, fetch);
-        ticket
     }
 
     pub fn remove_fetch(&mut self, ticket: Ticket) -> Option<WaitingFetch> {

@@ -146,7 +146,7 @@ impl Log {
                     continue;
                 }
             }
-            self.files.forget(log, old.base_offset);
+            self.reader.forget(log, old.base_offset);
             self.garbage.extend(old.files(log));
         }
         if let Some(partition) = self.partitions.get_mut(&log).filter(|_| is_done) {

@@ -62,6 +62,7 @@ mod record;
 mod recovery;
 mod retention;
 mod segment;
+mod segment_read;
 mod tail;
 mod wal;
 
@@ -73,6 +74,7 @@ pub use error::{LogError, OpenError};
 pub use log::{Appended, Log, LogId, LogOptions, LogSettings, Opened};
 pub use partition::LogOffsets;
 pub use producer::{AbortedTransaction, ProducerState, SequenceCheck, SequenceError};
-pub use read::{Isolation, Read, ReadLimit};
+pub use read::{Isolation, PlannedRead, Read, ReadLimit};
 pub use record::{Entry, Record};
 pub use retention::Expired;
+pub use segment_read::{ReadJob, ReadOutcome};

@@ -7,8 +7,8 @@ use crate::error::LogError;
 use crate::limits::{BACKLOG_BYTES, CHECKPOINT_BYTES, TAIL_CACHE_BYTES};
 use crate::partition::{LogOffsets, Partition};
 use crate::producer::Producers;
-use crate::read::FileCache;
 use crate::record::{self, Entry, GROUP_HEADER_BYTES, Record};
+use crate::segment_read::SegmentReader;
 use crate::tail::Groups;
 use crate::wal::WalWriter;
 use bytes::Bytes;
@@ -115,7 +115,7 @@ pub struct Log {
     pub(crate) compaction_running: bool,
     pub(crate) garbage: Vec<String>,
     pub(crate) poison: Option<Arc<str>>,
-    pub(crate) files: FileCache,
+    pub(crate) reader: SegmentReader,
 }
 
 impl Log {
@@ -314,7 +314,7 @@ impl Log {
             }
             Entry::DropLog(log) => {
                 if self.partitions.remove(log).is_some() {
-                    self.files.forget_log(*log);
+                    self.reader.forget_log(*log);
                     self.garbage.push(crate::segment::directory(*log));
                 }
             }
@@ -334,7 +334,7 @@ impl Log {
             dropped.extend(partition.drop_all_segments());
         }
         for segment in dropped {
-            self.files.forget(log, segment.base_offset);
+            self.reader.forget(log, segment.base_offset);
             self.garbage.extend(segment.files(log));
         }
     }

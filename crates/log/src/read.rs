@@ -3,19 +3,15 @@
 //! What is still in groups is handed out as slices of their buffers; older data is read from segments, with the sparse
 //! index to start and a hint where the last reader stopped.
 
-use crate::batch::{BatchHeader, HEADER_BYTES};
+use crate::batch::BatchHeader;
 use crate::error::LogError;
-use crate::limits::{OPEN_FILES, READ_BYTES_MIN, SCAN_BYTES};
 use crate::log::{Log, LogId};
 use crate::partition::LogOffsets;
 use crate::producer::AbortedTransaction;
-use crate::segment::{Segment, seek_index};
+use crate::segment::Segment;
+use crate::segment_read::{ReadJob, ReadOutcome, SegmentData};
 use bytes::Bytes;
-use millstream_types::storage::{OpenMode, Storage, StorageFile, read_full_at};
-use std::collections::BTreeMap;
-use std::io;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 /// What a reader may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,83 +63,17 @@ impl Read {
     }
 }
 
+/// How a read goes on.
 #[derive(Debug)]
-struct SegmentFiles {
-    path: String,
-    batches: Arc<dyn StorageFile>,
-    index: Arc<dyn StorageFile>,
-    time_index: Arc<dyn StorageFile>,
-}
-
-/// Open files of segments, the least recently used closed first.
-#[derive(Debug, Default)]
-pub(crate) struct FileCache {
-    open: BTreeMap<(LogId, i64), (u64, Arc<SegmentFiles>)>,
-    uses: u64,
-}
-
-impl FileCache {
-    fn get(
-        &mut self,
-        storage: &dyn Storage,
-        log: LogId,
-        segment: &Segment,
-    ) -> Result<Arc<SegmentFiles>, LogError> {
-        self.uses += 1;
-        let key = (log, segment.base_offset);
-        if let Some((used, files)) = self.open.get_mut(&key) {
-            *used = self.uses;
-            return Ok(files.clone());
-        }
-        let open = |suffix: &str| {
-            let path = segment.path(log, suffix);
-            storage
-                .open(&path, OpenMode::Read)
-                .map_err(|error| read_error(&path, &error))
-        };
-        let files = Arc::new(SegmentFiles {
-            path: segment.path(log, ".log"),
-            batches: open(".log")?,
-            index: open(".index")?,
-            time_index: open(".timeindex")?,
-        });
-        if self.open.len() >= OPEN_FILES {
-            let oldest = self
-                .open
-                .iter()
-                .min_by_key(|(_, (used, _))| *used)
-                .map(|(key, _)| *key);
-            oldest.and_then(|key| self.open.remove(&key));
-        }
-        self.open.insert(key, (self.uses, files.clone()));
-        Ok(files)
-    }
-
-    pub fn forget(&mut self, log: LogId, base_offset: i64) {
-        self.open.remove(&(log, base_offset));
-    }
-
-    pub fn forget_log(&mut self, log: LogId) {
-        self.open.retain(|(id, _), _| *id != log);
-    }
-}
-
-fn read_error(path: &str, error: &io::Error) -> LogError {
-    LogError::Read {
-        path: path.to_owned(),
-        reason: error.to_string().into(),
-    }
-}
-
-/// A whole batch found in a segment.
-struct Found {
-    segment: Segment,
-    position: u64,
-    header: BatchHeader,
+pub enum PlannedRead {
+    /// It is done: what was asked for is in memory, or there is nothing yet.
+    Ready(Read),
+    /// Segments have to be read.
+    Segments(ReadJob),
 }
 
 impl Log {
-    /// Reads batches from the one that holds `offset` on.
+    /// Reads batches from the one that holds `offset` on, from the disk if need be.
     pub fn read(
         &mut self,
         log: LogId,
@@ -151,6 +81,20 @@ impl Log {
         limit: ReadLimit,
         isolation: Isolation,
     ) -> Result<Read, LogError> {
+        match self.plan_read(log, offset, limit, isolation)? {
+            PlannedRead::Ready(read) => Ok(read),
+            PlannedRead::Segments(job) => self.finish_read(job.run()),
+        }
+    }
+
+    /// The same without touching the disk: either what is in memory, or a job that reads segments.
+    pub fn plan_read(
+        &self,
+        log: LogId,
+        offset: i64,
+        limit: ReadLimit,
+        isolation: Isolation,
+    ) -> Result<PlannedRead, LogError> {
         let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
         if let Some(reason) = partition.quarantine.clone() {
             return Err(LogError::Quarantined { log, reason });
@@ -167,32 +111,117 @@ impl Log {
             Isolation::ReadUncommitted => offsets.high_watermark,
             Isolation::ReadCommitted => offsets.last_stable,
         };
-        let (mut chunks, mut next_offset) = (Vec::new(), offset);
-        if offset < end {
-            // What compaction removed may still be in a group: segments are right where it has been.
-            let is_in_tail = offset >= partition.cleaned_offset
-                && partition
-                    .tail
-                    .front()
-                    .is_some_and(|batch| batch.base_offset <= offset);
-            (chunks, next_offset) = if is_in_tail {
-                self.read_tail(log, (offset, end), limit)
-            } else {
-                self.read_segments(log, (offset, end), limit)?
-            };
+        let has_room = limit.max_bytes > 0 || limit.at_least_one;
+        if offset >= end || !has_room {
+            return Ok(PlannedRead::Ready(self.give(
+                (log, offset),
+                offsets,
+                (Vec::new(), offset),
+                isolation,
+            )));
         }
+        // What compaction removed may still be in a group: segments are right where it has been.
+        let first = partition.tail.front();
+        let is_in_tail =
+            offset >= partition.cleaned_offset && first.is_some_and(|batch| batch.base_offset <= offset);
+        if is_in_tail {
+            let given = self.read_tail(log, (offset, end), limit);
+            return Ok(PlannedRead::Ready(self.give(
+                (log, offset),
+                offsets,
+                given,
+                isolation,
+            )));
+        }
+        let (segments, hint) = self.segments_from(log, offset);
+        Ok(PlannedRead::Segments(ReadJob {
+            reader: self.reader.clone(),
+            log,
+            segments,
+            hint,
+            offset,
+            end,
+            limit,
+            isolation,
+            is_second: false,
+        }))
+    }
+
+    /// Takes what a job has read. Segments may have been replaced or removed meanwhile; if the job could not read for that
+    /// reason, it is done again here.
+    pub fn finish_read(&mut self, outcome: ReadOutcome) -> Result<Read, LogError> {
+        let (log, offset, isolation) = (outcome.log, outcome.offset, outcome.isolation);
+        let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
+        let offsets = partition.offsets();
+        let given = match outcome.result {
+            Ok(Some(data)) => self.after_segments(log, (outcome.end, outcome.limit), data),
+            // Compaction left nothing before the tail.
+            Ok(None) => self.read_tail(log, (offset, outcome.end), outcome.limit),
+            Err(error) if outcome.is_second => return Err(error),
+            Err(_) => {
+                return match self.plan_read(log, offset, outcome.limit, isolation)? {
+                    PlannedRead::Ready(read) => Ok(read),
+                    PlannedRead::Segments(job) => self.finish_read(job.again().run()),
+                };
+            }
+        };
+        Ok(self.give((log, offset), offsets, given, isolation))
+    }
+
+    /// What segments gave, and what follows it in memory if there is room.
+    fn after_segments(
+        &mut self,
+        log: LogId,
+        (end, limit): (i64, ReadLimit),
+        data: SegmentData,
+    ) -> (Vec<Bytes>, i64) {
+        let Some(partition) = self.partitions.get_mut(&log).filter(|_| !data.bytes.is_empty()) else {
+            return (Vec::new(), data.next_offset);
+        };
+        let place = |segment: &Segment| (segment.base_offset, segment.generation);
+        if partition
+            .segments
+            .iter()
+            .any(|each| place(each) == place(&data.segment))
+        {
+            partition.read_hint = Some((data.next_offset, data.segment.base_offset, data.position));
+        }
+        let next_offset = data.next_offset;
+        let first = partition.tail.front();
+        let goes_on_in_tail = next_offset < end
+            && next_offset >= partition.cleaned_offset
+            && first.is_some_and(|batch| batch.base_offset <= next_offset);
+        if !goes_on_in_tail {
+            return (vec![data.bytes], next_offset);
+        }
+        let rest = ReadLimit {
+            max_bytes: limit.max_bytes.saturating_sub(data.bytes.len()),
+            at_least_one: false,
+        };
+        let (mut chunks, next_offset) = self.read_tail(log, (next_offset, end), rest);
+        chunks.insert(0, data.bytes);
+        (chunks, next_offset)
+    }
+
+    fn give(
+        &self,
+        (log, offset): (LogId, i64),
+        offsets: LogOffsets,
+        (chunks, next_offset): (Vec<Bytes>, i64),
+        isolation: Isolation,
+    ) -> Read {
         let aborted = (isolation == Isolation::ReadCommitted).then(|| {
             let producers = self.partitions.get(&log).map(|partition| &partition.producers);
             producers
                 .map(|producers| producers.aborted_in(offset, next_offset))
                 .unwrap_or_default()
         });
-        Ok(Read {
+        Read {
             offsets,
             chunks,
             next_offset,
             aborted,
-        })
+        }
     }
 
     fn read_tail(&self, log: LogId, (offset, end): (i64, i64), limit: ReadLimit) -> (Vec<Bytes>, i64) {
@@ -216,152 +245,19 @@ impl Log {
         (chunks, next_offset)
     }
 
-    fn read_segments(
-        &mut self,
+    /// Segments from the one that may hold `offset` on, with the hint of where the last reader stopped.
+    fn segments_from(
+        &self,
         log: LogId,
-        (offset, end): (i64, i64),
-        limit: ReadLimit,
-    ) -> Result<(Vec<Bytes>, i64), LogError> {
-        let Some(found) = self.find_offset(log, offset)? else {
-            return Ok(self.read_tail(log, (offset, end), limit)); // compaction left nothing before the tail
-        };
-        let first_size = found.header.size();
-        let wanted = limit
-            .max_bytes
-            .max(if limit.at_least_one { first_size } else { 0 });
-        let available = found.segment.bytes - found.position;
-        let files = self.files.get(self.storage.as_ref(), log, &found.segment)?;
-        let mut buffer = vec![0; wanted.min(usize::try_from(available).unwrap_or(usize::MAX))];
-        let read = read_full_at(files.batches.as_ref(), &mut buffer, found.position);
-        buffer.truncate(read.map_err(|error| read_error(&files.path, &error))?);
-        let (mut len, mut next_offset) = (0, offset);
-        while let Ok(header) = BatchHeader::parse(&buffer[len..]) {
-            if buffer.len() - len < header.size() || header.base_offset >= end {
-                break;
-            }
-            len += header.size();
-            next_offset = header.last_offset() + 1;
-        }
-        if len == 0 {
-            return Ok((Vec::new(), offset));
-        }
-        if let Some(partition) = self.partitions.get_mut(&log) {
-            partition.read_hint = Some((
-                next_offset,
-                found.segment.base_offset,
-                found.position + len as u64,
-            ));
-        }
-        let all = Bytes::from(buffer);
-        Ok((vec![all.slice(..len)], next_offset))
-    }
-
-    /// The batch in segments that holds `offset`, or the next one after it.
-    fn find_offset(&mut self, log: LogId, offset: i64) -> Result<Option<Found>, LogError> {
+        offset: i64,
+    ) -> (Vec<Segment>, Option<crate::segment_read::ReadHint>) {
         let Some(partition) = self.partitions.get(&log) else {
-            return Ok(None);
+            return (Vec::new(), None);
         };
-        let hint = partition.read_hint.filter(|hint| hint.0 == offset);
         let first = partition
             .segments
             .partition_point(|segment| segment.end_offset <= offset);
-        let candidates: Vec<Segment> = partition.segments[first..].to_vec();
-        for segment in candidates {
-            let relative = offset.saturating_sub(segment.base_offset);
-            let start = match hint {
-                Some((_, base, position)) if base == segment.base_offset => position,
-                _ => self.seek(log, &segment, |entry| {
-                    i64::from(entry.relative_offset) <= relative
-                })?,
-            };
-            let holds = |header: &BatchHeader| header.last_offset() >= offset;
-            if let Some(found) = self.walk(log, &segment, start, holds)? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    fn seek(
-        &mut self,
-        log: LogId,
-        segment: &Segment,
-        holds: impl Fn(&crate::segment::IndexEntry) -> bool,
-    ) -> Result<u64, LogError> {
-        let files = self.files.get(self.storage.as_ref(), log, segment)?;
-        seek_index(
-            (files.index.as_ref(), files.time_index.as_ref()),
-            segment.index_entries,
-            holds,
-        )
-        .map_err(|error| read_error(&files.path, &error))
-    }
-
-    /// Goes over the headers of a segment from a batch's position on, to the first that `holds`.
-    fn walk(
-        &mut self,
-        log: LogId,
-        segment: &Segment,
-        start: u64,
-        mut holds: impl FnMut(&BatchHeader) -> bool,
-    ) -> Result<Option<Found>, LogError> {
-        let mut found = None;
-        self.walk_all(log, segment, start, |position, header| {
-            if holds(header) {
-                found = Some(Found {
-                    segment: *segment,
-                    position,
-                    header: *header,
-                });
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(found)
-    }
-
-    fn walk_all(
-        &mut self,
-        log: LogId,
-        segment: &Segment,
-        start: u64,
-        mut visit: impl FnMut(u64, &BatchHeader) -> ControlFlow<()>,
-    ) -> Result<(), LogError> {
-        let files = self.files.get(self.storage.as_ref(), log, segment)?;
-        let (mut position, mut buffer, mut buffer_start) = (start, Vec::new(), start);
-        let mut window = READ_BYTES_MIN;
-        while position < segment.bytes {
-            let at = usize::try_from(position - buffer_start).unwrap_or(usize::MAX);
-            if at.saturating_add(HEADER_BYTES) > buffer.len() {
-                buffer_start = position;
-                buffer.resize(window, 0);
-                let read = read_full_at(files.batches.as_ref(), &mut buffer, position);
-                buffer.truncate(read.map_err(|error| read_error(&files.path, &error))?);
-                window = (window * 2).min(SCAN_BYTES);
-                if buffer.len() < HEADER_BYTES {
-                    return Ok(());
-                }
-                continue;
-            }
-            let header = BatchHeader::parse(&buffer[at..]).map_err(|error| LogError::Read {
-                path: files.path.clone(),
-                reason: error.to_string().into(),
-            })?;
-            if visit(position, &header).is_break() {
-                return Ok(());
-            }
-            position += header.size() as u64;
-        }
-        Ok(())
-    }
-
-    fn read_batch(&mut self, log: LogId, found: &Found) -> Result<Bytes, LogError> {
-        let files = self.files.get(self.storage.as_ref(), log, &found.segment)?;
-        let available = usize::try_from(found.segment.bytes - found.position).unwrap_or(usize::MAX);
-        let mut buffer = vec![0; found.header.size().min(available)];
-        let read = read_full_at(files.batches.as_ref(), &mut buffer, found.position);
-        buffer.truncate(read.map_err(|error| read_error(&files.path, &error))?);
-        Ok(Bytes::from(buffer))
+        (partition.segments[first..].to_vec(), partition.read_hint)
     }
 
     /// The first durable batch at or after `from_offset` that has a record of `timestamp` or later.
@@ -387,14 +283,16 @@ impl Log {
             .collect();
         for segment in candidates {
             let relative = from.saturating_sub(segment.base_offset);
-            let by_time = self.seek(log, &segment, |entry| entry.max_timestamp_before < timestamp)?;
-            let by_offset = self.seek(log, &segment, |entry| {
+            let by_time = self
+                .reader
+                .seek(log, &segment, |entry| entry.max_timestamp_before < timestamp)?;
+            let by_offset = self.reader.seek(log, &segment, |entry| {
                 i64::from(entry.relative_offset) <= relative
             })?;
             let holds =
                 |header: &BatchHeader| header.last_offset() >= from && header.max_timestamp >= timestamp;
-            if let Some(found) = self.walk(log, &segment, by_time.max(by_offset), holds)? {
-                return self.read_batch(log, &found).map(Some);
+            if let Some(found) = self.reader.walk(log, &segment, by_time.max(by_offset), holds)? {
+                return self.reader.read_batch(log, &found).map(Some);
             }
         }
         let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
@@ -441,7 +339,7 @@ impl Log {
             }
         }
         for segment in cut {
-            self.walk_all(log, &segment, 0, |_, header| {
+            self.reader.walk_all(log, &segment, 0, |_, header| {
                 if header.last_offset() >= start {
                     greatest = greatest.max(Some(header.max_timestamp));
                 }

@@ -5,9 +5,9 @@ use crate::checkpoint::Manifest;
 use crate::error::OpenError;
 use crate::log::{Log, LogOptions, Opened};
 use crate::partition::Partition;
-use crate::read::FileCache;
 use crate::record::{Entry, ReadEntry, ReadRecord};
 use crate::segment::{directory, scan, write_indexes};
+use crate::segment_read::SegmentReader;
 use crate::tail::Groups;
 use crate::wal::{self, ReadFile, WalWriter};
 use bytes::Bytes;
@@ -36,6 +36,7 @@ impl Log {
         let files = wal::read_all(storage.as_ref(), manifest.sequence)?;
         let is_clean = manifest.clean && files.iter().all(|file| file.records.is_empty());
         let snapshot = manifest.snapshot.clone();
+        let reads = storage.clone();
         let mut log = Log {
             writer: Some(WalWriter::new(storage.clone(), options.sync)),
             storage,
@@ -58,7 +59,7 @@ impl Log {
             compaction_running: false,
             garbage: Vec::new(),
             poison: None,
-            files: FileCache::default(),
+            reader: SegmentReader::new(reads),
         };
         if !is_clean {
             log.remove_orphans()?;

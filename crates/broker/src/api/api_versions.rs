@@ -7,7 +7,7 @@ use millstream_kafka_wire::messages::api_versions::{
 use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString};
 
 /// The level of `metadata.version` that is claimed: Kafka 4.3's.
-const METADATA_VERSION: i16 = 29;
+const METADATA_VERSION: i16 = 30;
 const METADATA_VERSION_MIN: i16 = 7;
 /// Finalized features with their greatest level, all supported from 0 but the first.
 const FEATURES: &[(&str, i16, i16)] = &[

@@ -5,6 +5,7 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::context::RequestContext;
+use crate::disk_reads::Reading;
 use crate::fetch_sessions::{NO_SESSION, SessionUse, Wanted};
 use crate::limits::FETCH_WAIT_MS_MAX;
 use crate::security::{Operation, ResourceKind};
@@ -14,7 +15,7 @@ use millstream_kafka_wire::messages::fetch::{
     AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
 };
 use millstream_kafka_wire::{ErrorCode, Response};
-use millstream_log::{Isolation, LogId, ReadLimit};
+use millstream_log::{Isolation, LogError, LogId, PlannedRead, Read, ReadJob, ReadLimit, ReadOutcome};
 use std::sync::Arc;
 
 const READ_COMMITTED: i8 = 1;
@@ -60,30 +61,63 @@ pub(crate) fn handle(
         min_bytes: usize::try_from(request.min_bytes.min(quota)).unwrap_or(0),
         max_bytes: request.max_bytes.min(limit).min(quota),
     };
+    let wait_ms = i64::from(request.max_wait_ms).clamp(0, FETCH_WAIT_MS_MAX);
+    let deadline_ms = now_ms.saturating_add(wait_ms);
     let read = read(broker, &fetch);
-    if read.is_enough(&fetch) || request.max_wait_ms <= 0 || read.logs.is_empty() {
+    if read.jobs.is_empty() && (read.is_enough(&fetch) || wait_ms == 0 || read.logs.is_empty()) {
         return Outcome::now(answer(broker, now_ms, &fetch, read));
     }
-    let wait_ms = i64::from(request.max_wait_ms).min(FETCH_WAIT_MS_MAX);
-    let deadline_ms = now_ms.saturating_add(wait_ms);
-    Outcome::Waiting(broker.waits.add_fetch(WaitingFetch {
+    let ticket = broker.waits.ticket();
+    park(
+        broker,
+        ticket,
+        Reading {
+            fetch,
+            read,
+            deadline_ms,
+        },
+    );
+    Outcome::Waiting(ticket)
+}
+
+/// Leaves a fetch to whom it needs: to the disk, or to who appends next.
+fn park(broker: &mut Broker, ticket: Ticket, reading: Reading) {
+    if !reading.read.jobs.is_empty() {
+        return broker.disk_reads.start(ticket, reading);
+    }
+    let Reading {
+        fetch,
+        read,
+        deadline_ms,
+    } = reading;
+    let waiting = WaitingFetch {
         fetch,
         deadline_ms,
         logs: read.logs,
-    }))
+    };
+    broker.waits.add_fetch(ticket, waiting);
 }
 
 /// Looks again at a fetch that waits, as one of its logs has moved.
 pub(crate) fn wake(broker: &mut Broker, now_ms: i64, ticket: Ticket) {
-    let Some(fetch) = broker.waits.fetch(ticket).map(|waiting| waiting.fetch.clone()) else {
+    let Some(waiting) = broker.waits.fetch(ticket) else {
         return;
     };
+    let (fetch, deadline_ms, logs) = (waiting.fetch.clone(), waiting.deadline_ms, waiting.logs.len());
     let read = read(broker, &fetch);
-    let has_lost_one = broker
-        .waits
-        .fetch(ticket)
-        .is_some_and(|waiting| read.logs.len() < waiting.logs.len());
-    if read.is_enough(&fetch) || has_lost_one {
+    let has_lost_one = read.logs.len() < logs;
+    if !read.jobs.is_empty() {
+        broker.waits.remove_fetch(ticket);
+        park(
+            broker,
+            ticket,
+            Reading {
+                fetch,
+                read,
+                deadline_ms,
+            },
+        );
+    } else if read.is_enough(&fetch) || has_lost_one {
         broker.waits.remove_fetch(ticket);
         complete(broker, now_ms, ticket, &fetch, read);
     }
@@ -91,10 +125,69 @@ pub(crate) fn wake(broker: &mut Broker, now_ms: i64, ticket: Ticket) {
 
 /// A fetch has waited long enough: it gets what there is.
 pub(crate) fn expire(broker: &mut Broker, now_ms: i64, ticket: Ticket) {
-    if let Some(WaitingFetch { fetch, .. }) = broker.waits.remove_fetch(ticket) {
-        let read = read(broker, &fetch);
-        complete(broker, now_ms, ticket, &fetch, read);
+    let Some(WaitingFetch {
+        fetch, deadline_ms, ..
+    }) = broker.waits.remove_fetch(ticket)
+    else {
+        return;
+    };
+    let read = read(broker, &fetch);
+    if read.jobs.is_empty() {
+        return complete(broker, now_ms, ticket, &fetch, read);
     }
+    park(
+        broker,
+        ticket,
+        Reading {
+            fetch,
+            read,
+            deadline_ms,
+        },
+    );
+}
+
+/// The segments that a fetch needs have been read.
+pub(crate) fn on_read(
+    broker: &mut Broker,
+    now_ms: i64,
+    ticket: Ticket,
+    reading: Reading,
+    outcomes: Vec<(usize, ReadOutcome)>,
+) {
+    let Reading {
+        fetch,
+        mut read,
+        deadline_ms,
+    } = reading;
+    for (index, outcome) in outcomes {
+        let found = broker.log.finish_read(outcome);
+        let part = give(&fetch.partitions[index], found, &mut read);
+        read.parts[index] = part;
+    }
+    let size = |part: &PartitionData| part.records.as_ref().map_or(0, bytes::Bytes::len);
+    read.bytes = read.parts.iter().map(size).sum();
+    if read.is_enough(&fetch) || now_ms >= deadline_ms {
+        return complete(broker, now_ms, ticket, &fetch, read);
+    }
+    let has_moved = read.marks != marks(broker, &read.logs);
+    let waiting = Reading {
+        fetch,
+        read,
+        deadline_ms,
+    };
+    park(broker, ticket, waiting);
+    if has_moved {
+        wake(broker, now_ms, ticket);
+    }
+}
+
+/// Where logs stand that a fetch waits for.
+fn marks(broker: &Broker, logs: &[LogId]) -> Vec<Option<(i64, i64)>> {
+    let mark = |log: &LogId| {
+        let offsets = broker.log.offsets(*log)?;
+        Some((offsets.high_watermark, offsets.last_stable))
+    };
+    logs.iter().map(mark).collect()
 }
 
 fn complete(broker: &mut Broker, now_ms: i64, ticket: Ticket, fetch: &Fetch, read: FetchRead) {
@@ -106,12 +199,17 @@ fn complete(broker: &mut Broker, now_ms: i64, ticket: Ticket, fetch: &Fetch, rea
 
 /// What was read, a part for each partition that is wanted.
 #[derive(Debug, Default)]
-struct FetchRead {
+pub(crate) struct FetchRead {
     parts: Vec<PartitionData>,
+    /// Bytes of them, and of what jobs will read at most.
     bytes: usize,
     has_read_error: bool,
     /// The logs that are there and may be read.
     logs: Vec<LogId>,
+    /// Where they stood, if jobs are to read.
+    marks: Vec<Option<(i64, i64)>>,
+    /// What has to be read from segments, with the number of the part.
+    pub jobs: Vec<(usize, ReadJob)>,
 }
 
 impl FetchRead {
@@ -132,6 +230,9 @@ fn read(broker: &mut Broker, fetch: &Fetch) -> FetchRead {
             Err(code) => failed(wanted, code),
         };
         result.parts.push(part);
+    }
+    if !result.jobs.is_empty() {
+        result.marks = marks(broker, &result.logs);
     }
     result
 }
@@ -173,17 +274,31 @@ fn read_partition(
         max_bytes: left.min(wanted.partition.partition_max_bytes.max(0) as usize),
         at_least_one: result.bytes == 0,
     };
-    let read = check_epoch(wanted.partition.current_leader_epoch).and_then(|()| {
-        broker
-            .log
-            .read(log, wanted.partition.fetch_offset, limit, fetch.isolation)
-            .map_err(|error| log_error_code(&error))
-    });
-    let read = match read {
+    if let Err(code) = check_epoch(wanted.partition.current_leader_epoch) {
+        result.has_read_error = true;
+        return failed(wanted, code);
+    }
+    let offset = wanted.partition.fetch_offset;
+    let found = match broker.log.plan_read(log, offset, limit, fetch.isolation) {
+        Ok(PlannedRead::Segments(job)) if broker.disk_reads.is_deferred => {
+            result.bytes += job.bytes_max().max(1);
+            result.jobs.push((result.parts.len(), job));
+            return PartitionData::default();
+        }
+        Ok(PlannedRead::Segments(job)) => broker.log.finish_read(job.run()),
+        Ok(PlannedRead::Ready(read)) => Ok(read),
+        Err(error) => Err(error),
+    };
+    give(wanted, found, result)
+}
+
+/// What a partition gives.
+fn give(wanted: &Wanted, found: Result<Read, LogError>, result: &mut FetchRead) -> PartitionData {
+    let read = match found {
         Ok(read) => read,
-        Err(code) => {
+        Err(error) => {
             result.has_read_error = true;
-            return failed(wanted, code);
+            return failed(wanted, log_error_code(&error));
         }
     };
     result.bytes += read.bytes();

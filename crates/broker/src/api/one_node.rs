@@ -178,19 +178,23 @@ pub(crate) fn describe_quorum(
 pub(crate) fn update_features(version: i16, request: &UpdateFeaturesRequest) -> Outcome {
     let judge = |update: &FeatureUpdateKey| match crate::api::api_versions::feature_level(&update.feature) {
         Some(level) if level == update.max_version_level => (ErrorCode::NONE, None),
-        Some(_) => (
-            ErrorCode::FEATURE_UPDATE_FAILED,
-            Some("features of this broker have one level"),
-        ),
-        None => (
-            ErrorCode::FEATURE_UPDATE_FAILED,
-            Some("the broker does not support this feature"),
-        ),
+        Some(_) => (ErrorCode::INVALID_UPDATE_VERSION, Some("has one level")),
+        None => (ErrorCode::INVALID_UPDATE_VERSION, Some("not found")),
+    };
+    let explained = |update: &FeatureUpdateKey, reason: &str| {
+        let (name, level) = (&update.feature, update.max_version_level);
+        let wrong = format!("Invalid update version {level} for feature {name}. Feature {name} {reason}.");
+        match version <= RESULTS_VERSION_MAX {
+            true => wrong,
+            false => format!(
+                "The update failed for all features since the following feature had an error: {wrong}"
+            ),
+        }
     };
     let mut response = UpdateFeaturesResponse::default();
     for update in &request.feature_updates {
         let (error_code, message) = judge(update);
-        let error_message = message.map(KafkaString::from_static);
+        let error_message = message.map(|reason| KafkaString::from(explained(update, reason)));
         if version <= RESULTS_VERSION_MAX {
             let feature = update.feature.clone();
             response.results.push(UpdatableFeatureResult {

@@ -288,7 +288,7 @@ fn check_records(
 /// Refuses records without a key, and says which they are: clients write the others again.
 fn keyless(batch: &RecordBatch, (topic, partition): (&str, i32)) -> Refusal {
     let message =
-        format!("Compacted topic cannot accept message without key in topic partition {topic}-{partition}.");
+        format!("Compacted topic cannot accept message without key in topic partition {topic}-{partition}");
     let mut refusal = refusal(ErrorCode::INVALID_RECORD, message);
     if let Ok(data) = batch.records_data(&mut Default::default(), REFUSED_BYTES_MAX) {
         let records = (0..).zip(batch.records(&data));

@@ -6,6 +6,7 @@ mod admin;
 mod basics;
 mod compaction;
 mod consumer_groups;
+mod disk_reads;
 mod driver;
 mod fetch_sessions;
 mod groups;

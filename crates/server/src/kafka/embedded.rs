@@ -57,6 +57,12 @@ impl EmbeddedBroker {
         };
         std::fs::create_dir_all(&directory).map_err(io)?;
         let storage = OsStorage::open(&directory).map_err(io)?;
+        let mut properties = properties;
+        // Administrators are told where the log is, whatever the directory was called on the command line.
+        let shown = std::path::absolute(&directory).unwrap_or_else(|_| directory.clone());
+        properties
+            .entry("log.dirs".to_owned())
+            .or_insert_with(|| shown.display().to_string());
         // Opening recovers the log, which may take seconds after a crash: not on a thread of the runtime.
         let start = move || BrokerHandle::start(BrokerConfig::new(properties), Arc::new(storage), rng, clock);
         let handle = tokio::task::spawn_blocking(start)
