@@ -178,7 +178,9 @@ impl Storage for OsStorage {
             OpenMode::Create => _ = options.write(true).create(true).truncate(false),
             OpenMode::Truncate => _ = options.write(true).create(true).truncate(true),
         }
-        Ok(Arc::new(OsFile(options.open(self.resolve(path)?)?)))
+        let path = self.resolve(path)?;
+        let file = options.open(&path).map_err(|error| full(error, &path))?;
+        Ok(Arc::new(OsFile { file, path }))
     }
 
     fn create_directory(&self, path: &str) -> io::Result<()> {
@@ -239,19 +241,38 @@ impl Storage for OsStorage {
     }
 }
 
+/// The error with the path and the remedy, if the disk or its quota is full.
+fn full(error: io::Error, path: &Path) -> io::Error {
+    match error.kind() {
+        kind @ (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            let path = path.display();
+            io::Error::new(
+                kind,
+                format!("the disk of '{path}' is full ({error}); free some space and start again"),
+            )
+        }
+        _ => error,
+    }
+}
+
 #[derive(Debug)]
-struct OsFile(File);
+struct OsFile {
+    file: File,
+    path: PathBuf,
+}
 
 impl StorageFile for OsFile {
     #[cfg(unix)]
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        std::os::unix::fs::FileExt::write_all_at(&self.0, bytes, offset)
+        std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, offset)
+            .map_err(|error| full(error, &self.path))
     }
 
     #[cfg(windows)]
     fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
         while !bytes.is_empty() {
-            let written = std::os::windows::fs::FileExt::seek_write(&self.0, bytes, offset)?;
+            let written = std::os::windows::fs::FileExt::seek_write(&self.file, bytes, offset)
+                .map_err(|error| full(error, &self.path))?;
             bytes = &bytes[written..];
             offset += written as u64;
         }
@@ -260,24 +281,24 @@ impl StorageFile for OsFile {
 
     #[cfg(unix)]
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(&self.0, buffer, offset)
+        std::os::unix::fs::FileExt::read_at(&self.file, buffer, offset)
     }
 
     #[cfg(windows)]
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_read(&self.0, buffer, offset)
+        std::os::windows::fs::FileExt::seek_read(&self.file, buffer, offset)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data().map_err(|error| full(error, &self.path))
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len).map_err(|error| full(error, &self.path))
     }
 }
 
@@ -304,6 +325,21 @@ mod tests {
         for path in ["", "a", "a/b", "a/b.log", "..a"] {
             check_path(path).unwrap();
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_named() {
+        // The kernel's own full disk.
+        let storage = OsStorage::open("/dev").unwrap();
+        let file = storage.open("full", OpenMode::Write).unwrap();
+        let error = file.write_at(b"x", 0).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let text = error.to_string();
+        assert!(
+            text.contains("'/dev/full' is full") && text.contains("free some space"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -168,3 +168,36 @@ fn ten_thousand_partitions_are_created_and_found_again() {
     assert_eq!(metadata.topics[0].partitions.len(), 10_000);
     handle.stop().unwrap();
 }
+
+#[test]
+fn a_full_disk_refuses_producers_and_keeps_what_was_acknowledged() {
+    let storage = MemStorage::new();
+    let handle = start(&storage);
+    let topic_id = create(&handle);
+    let kept = batch(0, &["kept"]);
+    let answer = handle.call(&context(), produce(topic_id, kept.clone())).unwrap();
+    assert_eq!(
+        answer.responses[0].partition_responses[0].error_code,
+        ErrorCode::NONE
+    );
+    let used: usize = storage.files().iter().map(|(_, bytes)| bytes).sum();
+    storage.set_capacity(Some(used));
+    let waiting = handle.call(&context(), produce(topic_id, batch(0, &["refused"])));
+    assert!(
+        waiting.is_err(),
+        "its connection is closed: nobody knows what is on the disk"
+    );
+    let refused = handle
+        .call(&context(), produce(topic_id, batch(0, &["refused"])))
+        .unwrap();
+    let code = refused.responses[0].partition_responses[0].error_code;
+    assert_eq!(code, ErrorCode::KAFKA_STORAGE_ERROR);
+    let error = handle.stop().unwrap_err().to_string();
+    assert!(error.contains("free or repair the disk"), "{error}");
+    storage.set_capacity(None);
+    let handle = start(&storage);
+    let fetched = handle.call(&context(), fetch(topic_id, 0, 0)).unwrap();
+    let records = fetched.responses[0].partitions[0].records.as_ref().unwrap();
+    assert_eq!(records[21..], kept[21..]);
+    handle.stop().unwrap();
+}

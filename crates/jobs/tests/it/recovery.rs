@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use millstream_jobs::translate::translate;
 use millstream_jobs::{CheckpointReason, CheckpointSettings, Checkpoints, JobSettings, SteppedRun};
-use millstream_types::Options;
+use millstream_testkit::storage::MemStorage;
 use millstream_types::storage::{OsStorage, Storage};
+use millstream_types::{ErrorKind, Options};
 
 use crate::toy_plan::*;
 use crate::toys::{CountingSource, expected_sums};
@@ -88,6 +89,46 @@ fn a_stored_checkpoint_serves_another_process_with_another_parallelism() {
     }
     let checkpoints = Checkpoints::open(storage(), "toy", 2, false).unwrap();
     run_to_end(&mut run(2, checkpoints, &components), &[]);
+    assert_eq!(
+        components.outside.sorted_rows(),
+        expected_sums(NUMBERS.rows, NUMBERS.keys)
+    );
+}
+
+#[test]
+fn a_full_disk_fails_the_checkpoint_and_loses_nothing() {
+    let storage = MemStorage::new();
+    let checkpoints = Checkpoints::open(Some(Arc::new(storage.clone())), "toy", 1, false).unwrap();
+    let components = ToyComponents::new(NUMBERS);
+    let mut run = run(2, checkpoints, &components);
+    let mut now = 1;
+    while run.stats().completed == 0 {
+        run.step(now).unwrap();
+        now += 1;
+    }
+    let used: usize = storage.files().iter().map(|(_, bytes)| bytes).sum();
+    storage.set_capacity(Some(used + 10));
+    let error = loop {
+        now += 1;
+        match run.step(now) {
+            Ok((_, over)) => assert_eq!(over, None, "the job ends without a checkpoint"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind, ErrorKind::Environment);
+    assert!(
+        error.message.contains("jobs/toy/") && error.message.contains("no storage space"),
+        "{}",
+        error.message
+    );
+    storage.set_capacity(None);
+    run.crash_and_restore(now).unwrap();
+    for now in now + 1..now + 10_000 {
+        if let (_, Some(reason)) = run.step(now).unwrap() {
+            assert_eq!(reason, CheckpointReason::Final);
+            break;
+        }
+    }
     assert_eq!(
         components.outside.sorted_rows(),
         expected_sums(NUMBERS.rows, NUMBERS.keys)
