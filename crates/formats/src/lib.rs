@@ -27,6 +27,12 @@ pub const FORMATS: &[&FormatDecl] = &[
     &raw::DECLARATION,
 ];
 
+/// The names of the formats, as messages list them.
+fn identifiers() -> String {
+    let names: Vec<&str> = FORMATS.iter().map(|format| format.identifier).collect();
+    names.join(", ")
+}
+
 /// Where a message lies in the buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MessageRange {
@@ -133,9 +139,7 @@ pub trait Encoder: Send {
 /// Why a format could not be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    #[error(
-        "could not find any format for identifier '{0}'. available formats: csv, debezium-json, json, raw"
-    )]
+    #[error("could not find any format for identifier '{0}'. available formats: {known}", known = identifiers())]
     Unknown(String),
     #[error("invalid value '{value}' for option '{key}' of format '{format}': expected {expected}")]
     Option {

@@ -49,6 +49,12 @@ pub const OPTIONS: &[OptionDecl] = &[
     )
     .with_default("1 s"),
     OptionDecl::new(
+        "execution.checkpointing.enabled",
+        OptionType::Boolean,
+        "Whether checkpoints are made.",
+    )
+    .with_default("true"),
+    OptionDecl::new(
         "execution.checkpointing.timeout",
         OptionType::Duration,
         "A checkpoint that takes longer is given up.",
@@ -365,6 +371,26 @@ impl Reader<'_> {
                 other,
                 "one of none, fixed-delay, failure-rate, exponential-delay",
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_defaults_are_those_that_are_used() {
+        for strategy in ["fixed-delay", "failure-rate", "exponential-delay"] {
+            let base = Options::from([("restart-strategy.type".to_owned(), strategy.to_owned())]);
+            let plain = JobSettings::read(&base, 4).expect("defaults are valid");
+            for option in OPTIONS {
+                let Some(default) = option.default else { continue };
+                let mut set = base.clone();
+                set.insert(option.key.to_owned(), default.to_owned());
+                let read = JobSettings::read(&set, 4).expect("declared defaults are valid");
+                assert_eq!(read, plain, "{} = {default}", option.key);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod expression;
 mod join;
+mod json;
 mod literal;
 mod names;
 mod operator;
@@ -36,6 +37,11 @@ pub fn physical_plan(plan: &Plan, changelog: bool) -> String {
 pub fn execution_plan(plan: &Plan) -> String {
     let view = View::new(plan, Notation::Infix, false);
     view.roots(&mut BTreeMap::new(), true)
+}
+
+/// `== Physical Execution Plan ==`: the operators as JSON; `parallelism` is that of operators which the plan does not fix.
+pub fn json_execution_plan(plan: &Plan, parallelism: usize) -> String {
+    View::new(plan, Notation::Infix, false).json(parallelism)
 }
 
 /// One operator in one line, for messages: `GroupAggregate(groupBy=[k], select=[k, SUM(v) AS s])`.

@@ -7,19 +7,8 @@ use millstream_types::{OptionDecl, OptionType, Options};
 
 use crate::error::SessionError;
 
-/// Keys that are checked when they are set.
-pub const CHECKED: &[OptionDecl] = &[
-    OptionDecl::new(
-        "execution.runtime-mode",
-        OptionType::Enum(&["STREAMING", "BATCH", "AUTOMATIC"]),
-        "Whether queries run over streams, with changes, or over bounded input, with final results only.",
-    )
-    .with_default("STREAMING"),
-    OptionDecl::new(
-        "parallelism.default",
-        OptionType::Int,
-        "Instances of operators; the number of cores unless set.",
-    ),
+/// Keys that only sessions and shells read.
+const OWN: &[OptionDecl] = &[
     OptionDecl::new(
         "table.dml-sync",
         OptionType::Boolean,
@@ -27,24 +16,28 @@ pub const CHECKED: &[OptionDecl] = &[
     )
     .with_default("false"),
     OptionDecl::new(
-        "execution.checkpointing.interval",
-        OptionType::Duration,
-        "Time between checkpoints; 0 turns them off.",
-    )
-    .with_default("1 s"),
-    OptionDecl::new(
-        "millstream.batch.max-rows",
-        OptionType::Int,
-        "Rows of a batch; 1 gives Flink's changelog record by record.",
-    )
-    .with_default("8192"),
-    OptionDecl::new(
         "sql-client.execution.result-mode",
         OptionType::Enum(&["TABLE", "CHANGELOG", "TABLEAU"]),
         "How the shell shows results.",
     )
     .with_default("TABLE"),
 ];
+
+/// Keys whose values are checked when they are set; those of the others where they are used, as in Flink.
+const CHECKED: &[&str] = &[
+    "execution.runtime-mode",
+    "parallelism.default",
+    "table.dml-sync",
+    "execution.checkpointing.interval",
+    "millstream.batch.max-rows",
+    "sql-client.execution.result-mode",
+];
+
+/// Every configuration key that means something here: of planning, of jobs, of sessions.
+pub fn configuration_options() -> impl Iterator<Item = &'static OptionDecl> {
+    let planning = millstream_sql::bind::config::OPTIONS.iter();
+    planning.chain(millstream_jobs::settings::OPTIONS).chain(OWN)
+}
 
 /// What was set, over what the process was started with.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +100,10 @@ impl Configuration {
 }
 
 fn check(key: &str, value: &str) -> Result<(), SessionError> {
-    let Some(declared) = CHECKED.iter().find(|d| d.key == key) else {
+    if !CHECKED.contains(&key) {
+        return Ok(());
+    }
+    let Some(declared) = configuration_options().find(|d| d.key == key) else {
         return Ok(());
     };
     let problem = match declared.ty {
@@ -127,5 +123,20 @@ fn check(key: &str, value: &str) -> Result<(), SessionError> {
         Some(problem) => Err(SessionError::input(format!(
             "Could not parse value '{value}' for key '{key}': {problem}"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_declared_once_and_checked_keys_are_declared() {
+        let mut keys: Vec<&str> = configuration_options().map(|o| o.key).collect();
+        assert!(CHECKED.iter().all(|key| keys.contains(key)));
+        let all = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), all);
     }
 }

@@ -8,9 +8,8 @@ mod configuration;
 mod error;
 mod result;
 mod session;
-pub mod zone;
 
-pub use configuration::{CHECKED as CONFIGURATION_OPTIONS, Configuration};
+pub use configuration::{Configuration, configuration_options};
 pub use error::SessionError;
 pub use millstream_connectors::PrintTarget;
 pub use millstream_jobs::{JobHandle, JobRegistry, JobStatus};

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use millstream_connectors::kafka::KafkaClusters;
 use millstream_connectors::{ConnectorContext, DECLARATIONS, PrintTarget};
 use millstream_functions::Environment;
+use millstream_functions::scalar::temporal::zone::{session_zone, system_zone_name};
 use millstream_jobs::{BuiltIn, JobHandle, JobRegistry, JobRequest, JobStatus};
 use millstream_plan::Plan;
 use millstream_sql::bind::statement::{BoundStatement, InsertPlan, QueryPlan, bind_statement};
@@ -21,7 +22,6 @@ use millstream_types::{Clock, ErrorKind, LogicalType, Options, Rng, Scalar, Sche
 use crate::configuration::Configuration;
 use crate::error::SessionError;
 use crate::result::{ClientCommand, QueryResult, StatementResult, TextTable};
-use crate::zone;
 
 /// How long one look at a job that is waited for takes; the wait itself has no end.
 const WAIT_STEP: Duration = Duration::from_secs(3600);
@@ -95,7 +95,7 @@ impl Session {
         let bound = bind_statement(
             &statement,
             &self.catalogs,
-            self.configuration.values(),
+            &self.planning_options(),
             &DECLARATIONS,
         )
         .map_err(|e| SessionError::bind(&e, sql))?;
@@ -129,6 +129,7 @@ impl Session {
         sql: &str,
     ) -> Result<Option<StatementResult>, SessionError> {
         const ONLY: &str = "Only 'INSERT/CREATE TABLE AS' statement is allowed in Statement Set or use 'END' to submit Statement Set";
+        let options = self.planning_options();
         let Some(inserts) = &mut self.statement_set else {
             return match &statement.kind {
                 StatementKind::BeginStatementSet => {
@@ -144,13 +145,8 @@ impl Session {
         match &statement.kind {
             StatementKind::Insert(insert) => {
                 // Bound now, so that a mistake is told at its own statement; bound again with the others at the end.
-                bind_statement(
-                    statement,
-                    &self.catalogs,
-                    self.configuration.values(),
-                    &DECLARATIONS,
-                )
-                .map_err(|e| SessionError::bind(&e, sql))?;
+                bind_statement(statement, &self.catalogs, &options, &DECLARATIONS)
+                    .map_err(|e| SessionError::bind(&e, sql))?;
                 inserts.push((sql.to_owned(), insert.as_ref().clone()));
                 Ok(Some(StatementResult::Done))
             }
@@ -169,7 +165,7 @@ impl Session {
         }
         let planner = millstream_sql::bind::statement::Planner {
             catalogs: &self.catalogs,
-            configuration: self.configuration.values(),
+            configuration: &self.planning_options(),
             declarations: &DECLARATIONS,
         };
         let parsed: Vec<&Insert> = inserts.iter().map(|(_, insert)| insert).collect();
@@ -264,13 +260,25 @@ impl Session {
 
     fn zone_name(&self) -> String {
         match self.configuration.get("table.local-time-zone") {
-            None | Some("default") => zone::system_name(),
+            None | Some("default") => system_zone_name(),
             Some(name) => name.to_owned(),
         }
     }
 
+    /// The configuration with what the machine decides where nothing is set: the zone by name, so that what is folded
+    /// while planning is what rows would give, and the parallelism.
+    fn planning_options(&self) -> Options {
+        let mut options = self.configuration.values().clone();
+        let cores = || self.context.cores.to_string();
+        options
+            .entry("parallelism.default".to_owned())
+            .or_insert_with(cores);
+        options.insert("table.local-time-zone".to_owned(), self.zone_name());
+        options
+    }
+
     fn zone(&self) -> Result<TimeZone, SessionError> {
-        zone::parse(&self.zone_name()).map_err(SessionError::input)
+        session_zone(&self.zone_name()).map_err(SessionError::input)
     }
 
     fn run_query(&mut self, query: QueryPlan) -> Result<StatementResult, SessionError> {

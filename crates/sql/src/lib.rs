@@ -3,6 +3,7 @@
 pub mod bind;
 pub mod catalog;
 pub mod explain;
+pub mod language;
 pub mod parse;
 pub mod rules;
 

@@ -4,18 +4,112 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::{Offset, TimeZone};
 use millstream_functions::Environment;
+use millstream_functions::scalar::temporal::zone::session_zone;
 use millstream_plan::node::LengthEnforcer;
 use millstream_types::options::{parse_boolean, parse_duration};
-use millstream_types::{Options, SeededRng};
+use millstream_types::{OptionDecl, OptionType, Options, SeededRng};
 
 use super::error::{SqlError, SqlResult};
 
-/// Milliseconds between watermarks unless `pipeline.auto-watermark-interval` says otherwise.
-const WATERMARK_INTERVAL_MS_DEFAULT: i64 = 200;
+const RUNTIME_MODE: OptionDecl = OptionDecl::new(
+    "execution.runtime-mode",
+    OptionType::Enum(&["STREAMING", "BATCH", "AUTOMATIC"]),
+    "Whether queries run over streams, with changes, or over bounded input, with final results only.",
+)
+.with_default("STREAMING");
+const LOCAL_TIME_ZONE: OptionDecl = OptionDecl::new(
+    "table.local-time-zone",
+    OptionType::String,
+    "The session's time zone: a name such as 'Europe/Berlin', 'UTC', or an offset such as 'GMT+03:00'; 'default' is the \
+     machine's. TIMESTAMP_LTZ values are shown and cast in it.",
+)
+.with_default("default");
+const WATERMARK_INTERVAL: OptionDecl = OptionDecl::new(
+    "pipeline.auto-watermark-interval",
+    OptionType::Duration,
+    "Time between watermarks of a source.",
+)
+.with_default("200 ms");
+const STATE_TTL: OptionDecl = OptionDecl::new(
+    "table.exec.state.ttl",
+    OptionType::Duration,
+    "How long the state of a key that does not change is kept at least; 0 keeps it for ever.",
+)
+.with_default("0 ms");
+const IDLE_TIMEOUT: OptionDecl = OptionDecl::new(
+    "table.exec.source.idle-timeout",
+    OptionType::Duration,
+    "A partition without records for so long holds back no watermark; 0 waits for ever.",
+)
+.with_default("0 ms");
+const CDC_EVENTS_DUPLICATE: OptionDecl = OptionDecl::new(
+    "table.exec.source.cdc-events-duplicate",
+    OptionType::Boolean,
+    "Whether a changelog source may repeat changes, which are then removed by the table's primary key.",
+)
+.with_default("false");
+const NOT_NULL_ENFORCER: OptionDecl = OptionDecl::new(
+    "table.exec.sink.not-null-enforcer",
+    OptionType::Enum(&["ERROR", "DROP"]),
+    "What happens to a row with NULL in a NOT NULL column of the sink.",
+)
+.with_default("ERROR");
+const LENGTH_ENFORCER: OptionDecl = OptionDecl::new(
+    "table.exec.sink.type-length-enforcer",
+    OptionType::Enum(&["IGNORE", "TRIM_PAD", "ERROR"]),
+    "What happens to values that are longer or shorter than the sink's CHAR, VARCHAR, BINARY or VARBINARY.",
+)
+.with_default("IGNORE");
+const UPSERT_MATERIALIZE: OptionDecl = OptionDecl::new(
+    "table.exec.sink.upsert-materialize",
+    OptionType::Enum(&["NONE", "AUTO", "FORCE"]),
+    "Whether changes are put in the order of the sink's primary key before they are written.",
+)
+.with_default("AUTO");
+const REQUIRE_ON_CONFLICT: OptionDecl = OptionDecl::new(
+    "table.exec.sink.require-on-conflict",
+    OptionType::Boolean,
+    "Whether an INSERT whose rows have another key than the sink must say ON CONFLICT.",
+)
+.with_default("true");
+const DYNAMIC_TABLE_OPTIONS: OptionDecl = OptionDecl::new(
+    "table.dynamic-table-options.enabled",
+    OptionType::Boolean,
+    "Whether OPTIONS hints are allowed.",
+)
+.with_default("true");
+const MINI_BATCH: OptionDecl = OptionDecl::new(
+    "table.exec.mini-batch.enabled",
+    OptionType::Boolean,
+    "Accepted; steps are batches here whether it is set or not. See millstream.batch.max-rows.",
+)
+.with_default("false");
+const LEGACY_CAST: OptionDecl = OptionDecl::new(
+    "table.exec.legacy-cast-behaviour",
+    OptionType::Enum(&["ENABLED", "DISABLED"]),
+    "Whether CAST gives NULL for a value that cannot be cast, as it did before Flink 1.15.",
+)
+.with_default("DISABLED");
 
-/// The session's zone unless it is set.
+/// Configuration keys that planning reads.
+pub const OPTIONS: &[OptionDecl] = &[
+    RUNTIME_MODE,
+    LOCAL_TIME_ZONE,
+    DYNAMIC_TABLE_OPTIONS,
+    STATE_TTL,
+    IDLE_TIMEOUT,
+    CDC_EVENTS_DUPLICATE,
+    NOT_NULL_ENFORCER,
+    LENGTH_ENFORCER,
+    UPSERT_MATERIALIZE,
+    REQUIRE_ON_CONFLICT,
+    MINI_BATCH,
+    LEGACY_CAST,
+    WATERMARK_INTERVAL,
+];
+
+/// The zone if the session does not say which zone is the machine's.
 const DEFAULT_ZONE: &str = "UTC";
 
 /// What planning reads from the configuration.
@@ -34,6 +128,8 @@ pub struct PlannerConfig {
     pub require_on_conflict: bool,
     pub dynamic_table_options: bool,
     pub mini_batch: bool,
+    /// Instances of operators, as EXPLAIN shows them; the session says how many cores there are.
+    pub parallelism: usize,
     /// What constant folding knows of the session; its clock and its randomness are never asked.
     pub environment: Environment,
 }
@@ -57,61 +153,50 @@ pub enum UpsertMaterialize {
 impl PlannerConfig {
     pub fn new(options: &Options) -> SqlResult<Self> {
         let reader = Reader { options };
-        let streaming = !reader
-            .word(
-                "execution.runtime-mode",
-                "streaming",
-                &["streaming", "batch", "automatic"],
-            )?
-            .eq("batch");
-        let not_null = reader.word("table.exec.sink.not-null-enforcer", "error", &["error", "drop"])?;
-        let length = reader.word(
-            "table.exec.sink.type-length-enforcer",
-            "ignore",
-            &["ignore", "trim_pad", "error"],
-        )?;
-        let materialize = reader.word(
-            "table.exec.sink.upsert-materialize",
-            "auto",
-            &["none", "auto", "force"],
-        )?;
-        let interval =
-            reader.duration_ms("pipeline.auto-watermark-interval", WATERMARK_INTERVAL_MS_DEFAULT)?;
+        let streaming = reader.word(&RUNTIME_MODE)? != "BATCH";
         Ok(Self {
             streaming,
-            state_ttl_ms: reader.duration_ms("table.exec.state.ttl", 0)?,
-            watermark_interval_ms: interval,
-            idle_timeout_ms: reader.duration_ms("table.exec.source.idle-timeout", 0)?,
-            cdc_events_duplicate: reader.boolean("table.exec.source.cdc-events-duplicate", false)?,
-            not_null_drop: not_null == "drop",
-            length_enforcer: match length.as_str() {
-                "trim_pad" => LengthEnforcer::TrimPad,
-                "error" => LengthEnforcer::Error,
+            state_ttl_ms: reader.duration_ms(&STATE_TTL)?,
+            watermark_interval_ms: reader.duration_ms(&WATERMARK_INTERVAL)?,
+            idle_timeout_ms: reader.duration_ms(&IDLE_TIMEOUT)?,
+            cdc_events_duplicate: reader.boolean(&CDC_EVENTS_DUPLICATE)?,
+            not_null_drop: reader.word(&NOT_NULL_ENFORCER)? == "DROP",
+            length_enforcer: match reader.word(&LENGTH_ENFORCER)? {
+                "TRIM_PAD" => LengthEnforcer::TrimPad,
+                "ERROR" => LengthEnforcer::Error,
                 _ => LengthEnforcer::Ignore,
             },
-            upsert_materialize: match materialize.as_str() {
-                "none" => UpsertMaterialize::None,
-                "force" => UpsertMaterialize::Force,
+            upsert_materialize: match reader.word(&UPSERT_MATERIALIZE)? {
+                "NONE" => UpsertMaterialize::None,
+                "FORCE" => UpsertMaterialize::Force,
                 _ => UpsertMaterialize::Auto,
             },
-            require_on_conflict: reader.boolean("table.exec.sink.require-on-conflict", true)?,
-            dynamic_table_options: reader.boolean("table.dynamic-table-options.enabled", true)?,
-            mini_batch: reader.boolean("table.exec.mini-batch.enabled", false)?,
+            require_on_conflict: reader.boolean(&REQUIRE_ON_CONFLICT)?,
+            dynamic_table_options: reader.boolean(&DYNAMIC_TABLE_OPTIONS)?,
+            mini_batch: reader.boolean(&MINI_BATCH)?,
+            parallelism: parallelism(options),
             environment: environment(options, streaming)?,
             options: options.clone(),
         })
     }
 }
 
+/// The first of Flink's two keys that names a parallelism.
+fn parallelism(options: &Options) -> usize {
+    ["table.exec.resource.default-parallelism", "parallelism.default"]
+        .iter()
+        .filter_map(|key| options.get(*key)?.trim().parse().ok())
+        .find(|instances| *instances > 0)
+        .unwrap_or(1)
+}
+
 fn environment(options: &Options, streaming: bool) -> SqlResult<Environment> {
-    let name = options
-        .get("table.local-time-zone")
-        .map_or(DEFAULT_ZONE, String::as_str);
-    let name = if name == "default" { DEFAULT_ZONE } else { name };
-    let zone = zone(name).ok_or_else(|| {
-        SqlError::new(format!("the supported time zone is a full name such as 'America/Los_Angeles' or a custom one such as 'GMT-08:00', found '{name}'"))
-            .with_hint("SET 'table.local-time-zone' = 'Europe/Berlin'")
-    })?;
+    let name = match options.get(LOCAL_TIME_ZONE.key).map(String::as_str) {
+        None | Some("default") => DEFAULT_ZONE,
+        Some(name) => name,
+    };
+    let zone = session_zone(name)
+        .map_err(|e| SqlError::new(e).with_hint("SET 'table.local-time-zone' = 'Europe/Berlin'"))?;
     Ok(Environment {
         zone,
         zone_name: name.into(),
@@ -119,37 +204,11 @@ fn environment(options: &Options, streaming: bool) -> SqlResult<Environment> {
         watermark_ms: None,
         rng: Arc::new(SeededRng::new(0)),
         legacy_cast: options
-            .get("table.exec.legacy-cast-behaviour")
+            .get(LEGACY_CAST.key)
             .is_some_and(|v| v.eq_ignore_ascii_case("enabled")),
         current_database: "".into(),
         streaming,
     })
-}
-
-/// A zone by its full name, or an offset as `GMT-08:00` or `UTC+1`.
-fn zone(name: &str) -> Option<TimeZone> {
-    if name == "UTC" || name == "GMT" {
-        return Some(TimeZone::UTC);
-    }
-    if let Some(offset) = name.strip_prefix("GMT").or_else(|| name.strip_prefix("UTC")) {
-        let (sign, digits) = match offset.as_bytes().first()? {
-            b'+' => (1, &offset[1..]),
-            b'-' => (-1, &offset[1..]),
-            _ => return None,
-        };
-        let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "0"));
-        let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
-        let in_range = hours <= 18 && minutes < 60;
-        let seconds = sign * (hours * 3600 + minutes * 60);
-        return in_range
-            .then(|| Offset::from_seconds(seconds).ok().map(TimeZone::fixed))
-            .flatten();
-    }
-    // Abbreviations and bare offsets are refused, as in Flink.
-    if !name.contains('/') {
-        return None;
-    }
-    TimeZone::get(name).ok()
 }
 
 struct Reader<'a> {
@@ -157,36 +216,36 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn boolean(&self, key: &str, default: bool) -> SqlResult<bool> {
-        let Some(text) = self.options.get(key) else {
-            return Ok(default);
-        };
-        parse_boolean(text).ok_or_else(|| wrong(key, text, "true or false"))
+    fn text(&self, option: &OptionDecl) -> &str {
+        let set = self.options.get(option.key).map(String::as_str);
+        set.or(option.default).unwrap_or_default()
     }
 
-    fn duration_ms(&self, key: &str, default: i64) -> SqlResult<i64> {
-        let Some(text) = self.options.get(key) else {
-            return Ok(default);
-        };
+    fn boolean(&self, option: &OptionDecl) -> SqlResult<bool> {
+        let text = self.text(option);
+        parse_boolean(text).ok_or_else(|| wrong(option.key, text, "true or false"))
+    }
+
+    fn duration_ms(&self, option: &OptionDecl) -> SqlResult<i64> {
+        let text = self.text(option);
         let duration: Duration =
-            parse_duration(text).ok_or_else(|| wrong(key, text, "a duration such as '10 s'"))?;
+            parse_duration(text).ok_or_else(|| wrong(option.key, text, "a duration such as '10 s'"))?;
         Ok(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
     }
 
-    fn word(&self, key: &str, default: &str, words: &[&str]) -> SqlResult<String> {
-        let Some(text) = self.options.get(key) else {
-            return Ok(default.to_owned());
+    /// The declared word that is meant; `-` stands for `_`.
+    fn word(&self, option: &OptionDecl) -> SqlResult<&'static str> {
+        let OptionType::Enum(words) = option.ty else {
+            return Ok("");
         };
-        let lower = text.trim().to_lowercase().replace('-', "_");
-        if words.contains(&lower.as_str()) {
-            return Ok(lower);
-        }
-        let expected = format!("one of {}", words.join(", "));
-        Err(wrong(
-            key,
-            text,
-            &format!("{expected}: Could not parse value for enum class"),
-        ))
+        let text = self.text(option);
+        let meant = text.trim().replace('-', "_");
+        let found = words.iter().find(|word| word.eq_ignore_ascii_case(&meant));
+        found.copied().ok_or_else(|| {
+            let words = words.join(", ");
+            let expected = format!("one of {words}: Could not parse value for enum class");
+            wrong(option.key, text, &expected)
+        })
     }
 }
 

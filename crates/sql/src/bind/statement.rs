@@ -207,13 +207,24 @@ impl Planner<'_> {
     }
 
     fn explain(&self, statement: &Explain) -> SqlResult<String> {
+        let has = |detail: ExplainDetail| statement.details.contains(&detail);
+        if has(ExplainDetail::EstimatedCost) {
+            return Err(SqlError::unsupported(
+                statement.statement.span,
+                "EXPLAIN ESTIMATED_COST; plans are made by rules and not by cost, so there is nothing to estimate",
+            ));
+        }
         let config = PlannerConfig::new(self.configuration)?;
         let binder = Binder::new(self.catalogs, self.declarations, &config);
         let roots = self.explained_roots(&binder, &statement.statement)?;
         let syntax = explain::syntax_tree(&roots);
         let plan = rules::plan(roots, &config)?;
-        let changelog = statement.details.contains(&ExplainDetail::ChangelogMode);
-        Ok(explain::sections(&syntax, &plan, changelog))
+        let details = explain::Details {
+            changelog: has(ExplainDetail::ChangelogMode),
+            advice: has(ExplainDetail::PlanAdvice),
+            json: has(ExplainDetail::JsonExecutionPlan).then_some(config.parallelism),
+        };
+        Ok(explain::sections(&syntax, &plan, details))
     }
 
     fn explained_roots(&self, binder: &Binder<'_>, statement: &Statement) -> SqlResult<Vec<Root>> {

@@ -6,6 +6,7 @@
 
 use millstream_sql::bind::statement::{BoundStatement, bind_statement};
 use millstream_sql::catalog::Catalogs;
+use millstream_sql::language::{EXPRESSIONS, TABLES};
 use millstream_sql::parse::{parse_statement, parse_statements};
 use millstream_types::{
     ChangelogMode, ConnectorDecl, Declarations, FormatUse, OptionDecl, Options, Scalar, TableDefinition,
@@ -149,6 +150,32 @@ fn ranks_and_sorts() {
 #[test]
 fn sinks() {
     check("sink", &[]);
+}
+
+#[test]
+fn details() {
+    check("details", &[("parallelism.default", "4")]);
+}
+
+/// The forms that the reference names are there.
+#[test]
+fn forms_of_the_language() {
+    let mut session = Session {
+        catalogs: Catalogs::new(),
+        configuration: Options::new(),
+    };
+    session.define(
+        "CREATE TABLE t (id INT, name STRING, list ARRAY<INT>, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)
+         WITH ('connector' = 'append')",
+    );
+    for form in EXPRESSIONS.iter().chain(TABLES) {
+        let answer = session.explain(&format!("EXPLAIN {}", form.example));
+        assert!(
+            answer.starts_with("== Abstract Syntax Tree =="),
+            "{}: {answer}",
+            form.syntax
+        );
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Completion inside of strings: keys and values of options, from their declarations.
 
 use millstream_connectors::DECLARATIONS;
-use millstream_session::CONFIGURATION_OPTIONS;
+use millstream_session::configuration_options;
 use millstream_sql::parse::{Sign, Token, TokenKind};
 use millstream_types::{FormatUse, OptionDecl, OptionType};
 
@@ -21,7 +21,7 @@ pub fn candidates(_: &Vocabulary, line: &str, before: &str) -> Vec<Candidate> {
         .to_uppercase();
     let is_setting = first == "SET" || first == "RESET";
     let declared: Vec<Declared> = if is_setting {
-        CONFIGURATION_OPTIONS.iter().map(Declared::plain).collect()
+        configuration_options().map(Declared::plain).collect()
     } else {
         table_options(line)
     };

@@ -7,7 +7,7 @@ use millstream_types::{LogicalType, TypeKind};
 
 use super::parse::{Patterns, timestamp_of};
 use super::values::{NANOS_PER_MILLI, write_moments};
-use super::zone::session_zone;
+use super::zone::argument_zone;
 use crate::display::ZoneOffsets;
 use crate::scalar::access::{data_error, internal};
 use crate::scalar::forms::{Arg, check, nullable};
@@ -125,7 +125,7 @@ fn from_text(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<ArrayRef,
             let found = if zone == "UTC" {
                 TimeZone::UTC
             } else {
-                session_zone(zone).map_err(data_error)?
+                argument_zone(zone).map_err(data_error)?
             };
             last = Some((zone, ZoneOffsets::new(found)));
         }

@@ -34,6 +34,13 @@ const SHORT_NAMES: [(&str, &str); 25] = [
     ("VST", "Asia/Ho_Chi_Minh"),
 ];
 
+/// Names that the tz database has as regions and `java.time.ZoneId` does not.
+const ONLY_SHORT: [&str; 5] = ["EST", "MST", "HST", "ROC", "Factory"];
+/// Hours of an offset for `java.util.TimeZone`.
+const JAVA_HOURS_MAX: i32 = 23;
+/// Hours of an offset for `java.time.ZoneId`; with these no minutes.
+const ZONE_ID_HOURS_MAX: i32 = 18;
+
 /// The zone that `java.util.TimeZone` knows by this name; an unknown name is GMT.
 pub fn java_time_zone(name: &str) -> TimeZone {
     let short = SHORT_NAMES
@@ -45,11 +52,39 @@ pub fn java_time_zone(name: &str) -> TimeZone {
         .unwrap_or(TimeZone::UTC)
 }
 
-/// The zone of the setting `table.local-time-zone`: a region such as `Europe/Berlin`, `UTC`, or `GMT` with an offset.
+/// The zone of the setting `table.local-time-zone`. Flink takes a name if `java.util.TimeZone` and `java.time.ZoneId`
+/// agree on it: a region of the tz database (`Europe/Berlin`, `Japan`, `EST5EDT`), `UTC`, or `GMT` with an offset of at
+/// most 18 hours. Short names (`PST`, `EST`), bare offsets and offsets behind `UTC` are refused.
 pub fn session_zone(name: &str) -> Result<TimeZone, String> {
+    let zone = match name
+        .strip_prefix("GMT")
+        .filter(|rest| rest.starts_with(['+', '-']))
+    {
+        Some(offset) => written_offset(offset),
+        None if matches!(name, "Z" | "UT") || ONLY_SHORT.contains(&name) => None,
+        None => region(name),
+    };
+    zone.ok_or_else(|| {
+        format!(
+            "invalid time zone '{name}' in 'table.local-time-zone'. The value should be a Time Zone Database ID such as \
+             'America/Los_Angeles' to include daylight saving time. Fixed offsets are supported using 'GMT-03:00' or \
+             'GMT+03:00'. Or use 'UTC' without time zone and daylight saving time"
+        )
+    })
+}
+
+/// The zone that a function's argument names: a region, `UTC`, or an offset behind `GMT`, `UTC` or `UT`.
+pub(crate) fn argument_zone(name: &str) -> Result<TimeZone, String> {
     region(name).or_else(|| custom_offset(name)).ok_or_else(|| {
         format!("invalid time zone '{name}': use a region such as 'America/Los_Angeles', 'UTC', or an offset such as 'GMT-08:00'")
     })
+}
+
+/// The zone of the machine, by name; UTC if it has none.
+pub fn system_zone_name() -> String {
+    TimeZone::system()
+        .iana_name()
+        .map_or_else(|| "UTC".to_owned(), str::to_owned)
 }
 
 /// A zone of the tz database; names are case-sensitive.
@@ -62,22 +97,42 @@ fn region(name: &str) -> Option<TimeZone> {
         .filter(|zone| zone.iana_name() == Some(name))
 }
 
-/// `GMT+8`, `GMT+08:00`, `GMT-0330`.
+/// `GMT+8`, `GMT+08:00`, `GMT-0330`, as `java.util.TimeZone` reads them.
 fn custom_offset(name: &str) -> Option<TimeZone> {
     let rest = ["GMT", "UTC", "UT"]
         .iter()
         .find_map(|prefix| name.strip_prefix(prefix))?;
-    let (sign, digits) = match rest.split_at_checked(1)? {
-        ("+", digits) => (1, digits),
-        ("-", digits) => (-1, digits),
-        _ => return None,
-    };
+    let (sign, digits) = signed(rest)?;
     let (hours, minutes) = match digits.split_once(':') {
         Some((hours, minutes)) if minutes.len() == 2 => (hours, minutes),
         Some(_) => return None,
         None if digits.len() > 2 => digits.split_at_checked(digits.len() - 2)?,
         None => (digits, "0"),
     };
+    fixed(sign, hours, minutes, JAVA_HOURS_MAX)
+}
+
+/// `+8`, `+08`, `+08:00`, `-0330`: what both of Java's classes read.
+fn written_offset(text: &str) -> Option<TimeZone> {
+    let (sign, digits) = signed(text)?;
+    let (hours, minutes) = match (digits.split_once(':'), digits.len()) {
+        (Some((hours, minutes)), 5) if hours.len() == 2 => (hours, minutes),
+        (None, 4) => digits.split_at_checked(2)?,
+        (None, 1 | 2) => (digits, "0"),
+        _ => return None,
+    };
+    fixed(sign, hours, minutes, ZONE_ID_HOURS_MAX)
+}
+
+fn signed(text: &str) -> Option<(i32, &str)> {
+    match text.split_at_checked(1)? {
+        ("+", digits) => Some((1, digits)),
+        ("-", digits) => Some((-1, digits)),
+        _ => None,
+    }
+}
+
+fn fixed(sign: i32, hours: &str, minutes: &str, hours_max: i32) -> Option<TimeZone> {
     let number = |text: &str| {
         text.bytes()
             .all(|b| b.is_ascii_digit())
@@ -85,7 +140,8 @@ fn custom_offset(name: &str) -> Option<TimeZone> {
             .flatten()
     };
     let (hours, minutes) = (number(hours)?, number(minutes)?);
-    if hours > 23 || minutes > 59 {
+    if hours > hours_max || minutes > 59 || (hours == ZONE_ID_HOURS_MAX && hours == hours_max && minutes > 0)
+    {
         return None;
     }
     let offset = Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()?;
@@ -123,9 +179,23 @@ mod tests {
         assert_eq!(offset("Nowhere/City"), 0);
         assert_eq!(offset("asia/tokyo"), 0);
         assert_eq!(offset("PST"), -28_800);
-        assert!(session_zone("PST").is_err());
-        assert!(session_zone("GMT-09:30").is_ok());
-        assert!(session_zone("+05:30").is_err());
+    }
+
+    /// What `TimeZone.getTimeZone(name).toZoneId().equals(ZoneId.of(name))` answered on Java 17.
+    #[test]
+    fn session_zones_are_those_on_which_javas_classes_agree() {
+        let taken = "UTC GMT GMT+3 GMT+03 GMT-03:30 GMT-09:30 GMT+0330 GMT+00:00 GMT0 GMT+0 GMT+18:00 GMT+15 CET EST5EDT \
+                     Japan GB NZ PRC Cuba Turkey UCT Zulu PST8PDT Etc/GMT+5 Etc/UTC Asia/Tokyo Asia/Calcutta US/Pacific \
+                     Europe/Kyiv";
+        for name in taken.split_whitespace() {
+            assert!(session_zone(name).is_ok(), "{name}");
+        }
+        let refused = "Z UT UTC+1 GMT+330 GMT+3:30 GMT+19:00 GMT+18:30 GMT+99 GMT+ EST MST HST ROC PST Factory asia/tokyo \
+                       +05:30 Mars/Olympus Nowhere/City";
+        for name in refused.split_whitespace().chain([""]) {
+            let error = session_zone(name).expect_err(name);
+            assert!(error.contains(&format!("time zone '{name}'")), "{error}");
+        }
     }
 
     #[test]
