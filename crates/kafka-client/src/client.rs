@@ -18,6 +18,9 @@ use crate::metadata::ClusterMetadata;
 use crate::tcp::TcpTransport;
 use crate::transport::{Call, Node, NodeVersions, Target, Transport};
 
+/// An operation that has been tried in vain for so long says so.
+const TELL_AFTER: Duration = Duration::from_secs(3);
+
 /// What a coordinator coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CoordinatorType {
@@ -286,6 +289,7 @@ impl KafkaClient {
             what: what.to_owned(),
             deadline,
             failures: 0,
+            is_told: false,
         }
     }
 }
@@ -296,6 +300,7 @@ pub struct Retries<'a> {
     what: String,
     deadline: Instant,
     failures: u32,
+    is_told: bool,
 }
 
 impl Retries<'_> {
@@ -308,7 +313,9 @@ impl Retries<'_> {
         };
         let wait = self.client.retry_backoff().wait(self.failures, self.client.rng());
         self.failures += 1;
-        let next = Instant::now() + wait;
+        let now = Instant::now();
+        let next = now + wait;
+        self.tell(&error, now);
         if next >= self.deadline {
             return Err(timed_out(
                 &self.what,
@@ -318,6 +325,24 @@ impl Retries<'_> {
         }
         tokio::time::sleep_until(next).await;
         Ok(None)
+    }
+}
+
+impl Retries<'_> {
+    /// Tells once that an operation is in trouble; its end may be a minute away.
+    fn tell(&mut self, error: &ClientError, now: Instant) {
+        let timeout = self.client.shared.config.api_timeout;
+        let elapsed = timeout.saturating_sub(self.deadline.saturating_duration_since(now));
+        if self.is_told || elapsed < TELL_AFTER {
+            return;
+        }
+        self.is_told = true;
+        let error = crate::error::with_causes(error);
+        tracing::warn!(
+            timeout_ms = timeout.as_millis(),
+            "{}: {error}; trying again",
+            self.what
+        );
     }
 }
 

@@ -5,16 +5,37 @@ use std::sync::Arc;
 use millstream_kafka_wire::{ApiKey, DecodeError, EncodeError, ErrorCode};
 use millstream_types::ErrorKind;
 
+/// An error and its causes in one line, each said once.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let part = cause.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        source = cause.source();
+    }
+    text
+}
+
 /// A request did not get an answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TransportError {
-    #[error("connection to {address} failed")]
+    #[error(
+        "no Kafka broker can be reached at {address}: start one there, or correct 'bootstrap.servers' or the broker's \
+         'advertised.listeners'"
+    )]
     Connect {
         address: String,
         #[source]
         source: Arc<std::io::Error>,
     },
-    #[error("connecting to {address} took longer than {timeout_ms} ms")]
+    #[error(
+        "no Kafka broker can be reached at {address}: connecting took longer than {timeout_ms} ms; check the address and \
+         what lies between"
+    )]
     ConnectTimeout { address: String, timeout_ms: u64 },
     #[error(
         "TLS with {address} failed; check `ssl.truststore.*`, `ssl.keystore.*` and that the port speaks TLS"

@@ -56,13 +56,7 @@ pub fn client_failed(action: &str, error: &ClientError) -> DataflowError {
 
 /// What was being done, the error, and its causes, in one line.
 pub fn with_causes(action: &str, error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = format!("{action}: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
+    format!("{action}: {}", millstream_kafka_client::error::with_causes(error))
 }
 
 impl Resolver {

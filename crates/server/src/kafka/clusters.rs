@@ -12,6 +12,7 @@ use std::time::Duration;
 use millstream_connectors::kafka::KafkaClusters;
 use millstream_connectors::kafka::embedded::EmbeddedTransport;
 use millstream_dataflow::DataflowError;
+use millstream_kafka_client::error::with_causes;
 use millstream_kafka_client::{ClientConfig, TcpTransport, Transport};
 use millstream_types::{Clock, ErrorKind, Rng};
 use tokio::runtime::Handle;
@@ -131,21 +132,6 @@ impl ProcessClusters {
             broker.endpoint(),
         )))
     }
-}
-
-/// An error and its causes in one line.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let part = cause.to_string();
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 impl KafkaClusters for ProcessClusters {
