@@ -175,34 +175,13 @@ pub fn timestamp_nanos(array: &dyn Array, row: usize) -> i128 {
 /// A column of `ty` from values in order.
 pub fn scalars_to_array<'a>(ty: &LogicalType, values: impl Iterator<Item = &'a Scalar>) -> ArrayRef {
     match &ty.kind {
-        TypeKind::Char(_) | TypeKind::Varchar(_) => {
-            let mut builder = StringViewBuilder::new();
-            values.for_each(|v| builder.append_option(v.as_str()));
-            Arc::new(builder.finish())
-        }
+        TypeKind::Char(_) | TypeKind::Varchar(_) => texts(values),
         TypeKind::Binary(_)
         | TypeKind::Varbinary(_)
         | TypeKind::Variant
         | TypeKind::Bitmap
-        | TypeKind::Raw { .. } => {
-            let mut builder = BinaryViewBuilder::new();
-            values.for_each(|v| match v {
-                Scalar::Bytes(b) => builder.append_value(b),
-                _ => builder.append_null(),
-            });
-            Arc::new(builder.finish())
-        }
-        TypeKind::Boolean => {
-            let mut builder = BooleanBuilder::new();
-            values.for_each(|v| {
-                builder.append_option(if let Scalar::Boolean(b) = v {
-                    Some(*b)
-                } else {
-                    None
-                })
-            });
-            Arc::new(builder.finish())
-        }
+        | TypeKind::Raw { .. } => bytes(values),
+        TypeKind::Boolean => booleans(values),
         TypeKind::TinyInt => primitive::<Int8Type>(ty, values, |v| v.as_i64().map(|i| i as i8)),
         TypeKind::SmallInt => primitive::<Int16Type>(ty, values, |v| v.as_i64().map(|i| i as i16)),
         TypeKind::Int => primitive::<Int32Type>(ty, values, |v| v.as_i64().map(|i| i as i32)),
@@ -244,6 +223,33 @@ pub fn scalars_to_array<'a>(ty: &LogicalType, values: impl Iterator<Item = &'a S
         }
         TypeKind::Null | TypeKind::Descriptor => Arc::new(NullArray::new(values.count())),
     }
+}
+
+fn texts<'a>(values: impl Iterator<Item = &'a Scalar>) -> ArrayRef {
+    let mut builder = StringViewBuilder::new();
+    values.for_each(|v| builder.append_option(v.as_str()));
+    Arc::new(builder.finish())
+}
+
+fn bytes<'a>(values: impl Iterator<Item = &'a Scalar>) -> ArrayRef {
+    let mut builder = BinaryViewBuilder::new();
+    values.for_each(|v| match v {
+        Scalar::Bytes(b) => builder.append_value(b),
+        _ => builder.append_null(),
+    });
+    Arc::new(builder.finish())
+}
+
+fn booleans<'a>(values: impl Iterator<Item = &'a Scalar>) -> ArrayRef {
+    let mut builder = BooleanBuilder::new();
+    values.for_each(|v| {
+        builder.append_option(if let Scalar::Boolean(b) = v {
+            Some(*b)
+        } else {
+            None
+        })
+    });
+    Arc::new(builder.finish())
 }
 
 fn primitive<'a, T: ArrowPrimitiveType>(

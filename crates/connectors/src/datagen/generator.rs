@@ -266,28 +266,12 @@ fn random(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
             let (min, max) = own.strict_bounds(f64::MIN / 2.0, f64::MAX / 2.0)?;
             Kind::Float { min, max }
         }
-        TypeKind::Decimal { precision, scale } => {
-            let largest = 10f64.powi(i32::from(*precision) - i32::from(*scale));
-            let (min, max) = own.strict_bounds(-largest, largest)?;
-            let unit = 10f64.powi(i32::from(*scale));
-            let limit = 10i128.pow(u32::from(*precision)) - 1;
-            let unscaled = |v: f64| ((v * unit) as i128).clamp(-limit, limit);
-            Kind::Decimal {
-                min: unscaled(min),
-                max: unscaled(max),
-            }
-        }
+        TypeKind::Decimal { precision, scale } => decimal(own, *precision, *scale)?,
         TypeKind::Char(_) | TypeKind::Varchar(_) | TypeKind::Binary(_) | TypeKind::Varbinary(_) => {
             text(own, ty)?
         }
         TypeKind::Date | TypeKind::Time(_) | TypeKind::Timestamp { .. } | TypeKind::TimestampLtz { .. } => {
-            let past = own.text("max-past").map(|v| {
-                parse_duration(v)
-                    .ok_or_else(|| format!("invalid value '{v}' for option '{}'", own.key("max-past")))
-            });
-            Kind::Past {
-                max_past_ms: past.transpose()?.map_or(0, |d| d.as_millis() as i64),
-            }
+            past(own)?
         }
         TypeKind::IntervalYearMonth(_) => Kind::IntervalMonths,
         TypeKind::IntervalDayTime(_) => {
@@ -325,6 +309,27 @@ fn random(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
                 own.field
             ));
         }
+    })
+}
+
+fn decimal(own: &FieldOptions<'_>, precision: u8, scale: u8) -> Result<Kind, String> {
+    let largest = 10f64.powi(i32::from(precision) - i32::from(scale));
+    let (min, max) = own.strict_bounds(-largest, largest)?;
+    let unit = 10f64.powi(i32::from(scale));
+    let limit = 10i128.pow(u32::from(precision)) - 1;
+    let unscaled = |v: f64| ((v * unit) as i128).clamp(-limit, limit);
+    Ok(Kind::Decimal {
+        min: unscaled(min),
+        max: unscaled(max),
+    })
+}
+
+fn past(own: &FieldOptions<'_>) -> Result<Kind, String> {
+    let past = own.text("max-past").map(|v| {
+        parse_duration(v).ok_or_else(|| format!("invalid value '{v}' for option '{}'", own.key("max-past")))
+    });
+    Ok(Kind::Past {
+        max_past_ms: past.transpose()?.map_or(0, |d| d.as_millis() as i64),
     })
 }
 

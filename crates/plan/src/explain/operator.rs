@@ -81,6 +81,50 @@ impl Described<'_> {
                 vec![("rowtime", self.column(*rowtime)), ("watermark", self.expr(expr))]
             }
             Op::WindowTableFunction { window: spec } => vec![("window", window(spec, self.names()))],
+            Op::GroupAggregate { .. } | Op::WindowAggregate { .. } | Op::Over { .. } => self.any_aggregate(),
+            Op::Expand { projects } => vec![("projects", self.projects(projects))],
+            Op::Rank { .. }
+            | Op::Deduplicate { .. }
+            | Op::Sort { .. }
+            | Op::TemporalSort { .. }
+            | Op::Limit { .. }
+            | Op::SortLimit { .. } => self.any_order(),
+            Op::Correlate {
+                function,
+                args,
+                outer,
+                condition,
+                ..
+            } => self.correlate(function, args, *outer, condition.as_ref()),
+            Op::UnionAll => vec![("all", "true".to_owned()), ("union", self.output.join(", "))],
+            Op::ChangelogNormalize { keys, condition, .. } => {
+                let mut attributes = vec![("key", self.columns(keys))];
+                attributes.extend(condition.as_ref().map(|c| ("condition", self.expr(c))));
+                attributes
+            }
+            Op::Exchange { distribution } => vec![("distribution", self.distribution(distribution))],
+            Op::Sink {
+                table, materialize, ..
+            } => {
+                let mut attributes = vec![
+                    ("table", table.identifier.to_string()),
+                    ("fields", self.names().join(", ")),
+                ];
+                attributes.extend(materialize.then(|| ("upsertMaterialize", "true".to_owned())));
+                attributes
+            }
+            Op::DropUpdateBefore | Op::Collect | Op::Unsupported { .. } => Vec::new(),
+            Op::Join { .. }
+            | Op::IntervalJoin { .. }
+            | Op::WindowJoin { .. }
+            | Op::TemporalJoin { .. }
+            | Op::LookupJoin { .. } => self.any_join(),
+        }
+    }
+
+    /// Operators that compute over many rows.
+    fn any_aggregate(&self) -> Attributes {
+        match self.op {
             Op::GroupAggregate {
                 keys,
                 aggregates,
@@ -102,7 +146,21 @@ impl Described<'_> {
                 retract_input,
                 ..
             } => self.window_aggregate(spec, keys, aggregates, properties, *retract_input),
-            Op::Expand { projects } => vec![("projects", self.projects(projects))],
+            Op::Over {
+                partition,
+                order,
+                rows,
+                preceding,
+                calls,
+                ..
+            } => self.over(partition, order, *rows, *preceding, calls),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Operators that choose or order rows.
+    fn any_order(&self) -> Attributes {
+        match self.op {
             Op::Rank {
                 kind,
                 partition,
@@ -137,44 +195,7 @@ impl Described<'_> {
                 ("fetch", fetch.to_string()),
                 ("strategy", self.strategy(*retract_input)),
             ],
-            Op::Correlate {
-                function,
-                args,
-                outer,
-                condition,
-                ..
-            } => self.correlate(function, args, *outer, condition.as_ref()),
-            Op::Over {
-                partition,
-                order,
-                rows,
-                preceding,
-                calls,
-                ..
-            } => self.over(partition, order, *rows, *preceding, calls),
-            Op::UnionAll => vec![("all", "true".to_owned()), ("union", self.output.join(", "))],
-            Op::ChangelogNormalize { keys, condition, .. } => {
-                let mut attributes = vec![("key", self.columns(keys))];
-                attributes.extend(condition.as_ref().map(|c| ("condition", self.expr(c))));
-                attributes
-            }
-            Op::Exchange { distribution } => vec![("distribution", self.distribution(distribution))],
-            Op::Sink {
-                table, materialize, ..
-            } => {
-                let mut attributes = vec![
-                    ("table", table.identifier.to_string()),
-                    ("fields", self.names().join(", ")),
-                ];
-                attributes.extend(materialize.then(|| ("upsertMaterialize", "true".to_owned())));
-                attributes
-            }
-            Op::DropUpdateBefore | Op::Collect | Op::Unsupported { .. } => Vec::new(),
-            Op::Join { .. }
-            | Op::IntervalJoin { .. }
-            | Op::WindowJoin { .. }
-            | Op::TemporalJoin { .. }
-            | Op::LookupJoin { .. } => self.any_join(),
+            _ => Vec::new(),
         }
     }
 
