@@ -286,9 +286,7 @@ fn throttle_functions(apis: &Apis<'_>) -> String {
         let fields = &message.fields;
         message.kind == Kind::Response && fields.iter().any(|field| field.name == "ThrottleTimeMs")
     };
-    let names = apis
-        .iter()
-        .filter(|(_, list)| list.iter().any(|message| is_throttled(message)));
+    let names = apis.iter().filter(|(_, list)| list.iter().any(is_throttled));
     let (mut read, mut write) = (String::new(), String::new());
     for (name, _) in names {
         let _ = writeln!(read, "Response::{name}(message) => message.throttle_time_ms,");

@@ -1,11 +1,12 @@
 //! Project automation: tidy, codegen, docs, bench.
 
 mod codegen_kafka;
+mod docs;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 
-const USAGE: &str = "usage: cargo xtask tidy [--bless] | codegen kafka [--check]";
+const USAGE: &str = "usage: cargo xtask tidy [--bless] | codegen kafka [--check] | docs [limits]";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -13,6 +14,8 @@ fn main() -> anyhow::Result<()> {
     match words.as_slice() {
         ["codegen", "kafka"] => codegen_kafka::run(&repository(), false),
         ["codegen", "kafka", "--check"] => codegen_kafka::run(&repository(), true),
+        ["docs"] => docs::run(&repository()),
+        ["docs", "limits"] => docs::limits(&repository()),
         ["tidy"] => tidy::run(&repository(), false),
         ["tidy", "--bless"] => tidy::run(&repository(), true),
         _ => anyhow::bail!("{USAGE}"),

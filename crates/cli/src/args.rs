@@ -1,8 +1,18 @@
 //! The command line, declared once: parsing, `--help` and shell completions come from here.
 
+mod acl;
+mod group;
+mod topic;
+mod user;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use acl::{AclArgs, AclCommand, AclFilterArgs, AddAclArgs, ResourceArgs};
+pub use group::{DescribeGroupArgs, GroupArgs, GroupCommand, ResetOffsetsArgs};
+pub use topic::{AlterTopicArgs, Isolation, ProduceArgs, TailArgs, TopicArgs, TopicCommand};
+pub use user::{EntityArgs, Mechanism, QuotaCommand, UserArgs, UserCommand};
 
 use crate::output::OutputFormat;
 
@@ -22,6 +32,7 @@ Examples:
   millstream broker                         the broker alone, on 127.0.0.1:9092
   echo hello | millstream topic produce t   one record into a topic
   millstream topic tail t --from-beginning  what is in a topic
+  millstream group describe billing         how far a consumer group is
 
 Exit codes: 0 done, 1 a statement or job failed, 2 wrong usage, 130 interrupted.")]
 pub struct Cli {
@@ -56,10 +67,10 @@ pub struct Common {
     )]
     pub kafka: String,
     /// How results are printed
-    #[arg(long, global = true, value_enum)]
+    #[arg(long, global = true, value_enum, env = "MILLSTREAM_OUTPUT")]
     pub output: Option<OutputFormat>,
     /// Say nothing but results and errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, env = "MILLSTREAM_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
     pub quiet: bool,
     /// What to log on standard error: error, warn, info, debug, trace, or a filter such as millstream_broker=debug
     #[arg(
@@ -101,16 +112,42 @@ Examples:
     #[command(after_help = "\
 Examples:
   millstream broker
-  millstream broker --data-dir /var/lib/millstream -D num.partitions=4 -D log.retention.hours=24")]
-    Broker,
-    /// Create, list, describe, delete, fill and read topics
+  millstream broker --data-dir /var/lib/millstream -D num.partitions=4 -D log.retention.hours=24
+  millstream broker --config /etc/millstream.toml
+  MILLSTREAM_NUM_PARTITIONS=4 millstream broker")]
+    Broker(BrokerArgs),
+    /// Create, change, fill and read topics
     Topic(TopicArgs),
+    /// Show, reset and delete consumer groups
+    Group(GroupArgs),
+    /// Say who may do what to topics, groups, transactional ids and the cluster
+    Acl(AclArgs),
+    /// Manage users' passwords and quotas
+    User(UserArgs),
+    /// Write the reference pages into a directory
+    #[command(hide = true)]
+    Reference { directory: PathBuf },
     /// Print completions for a shell
     #[command(after_help = "Example:\n  millstream completions bash > /etc/bash_completion.d/millstream")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Options of the commands that start a broker or run jobs.
+#[derive(Args, Debug)]
+pub struct SettingsArgs {
+    /// A TOML file: options of the command line at its head, Kafka's broker configurations below [broker], Flink's keys
+    /// below [flink]
+    #[arg(long, value_name = "FILE", env = "MILLSTREAM_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct BrokerArgs {
+    #[command(flatten)]
+    pub settings: SettingsArgs,
 }
 
 #[derive(Args, Debug)]
@@ -124,6 +161,8 @@ pub struct RunArgs {
     /// Forget what earlier runs of this script left behind and start anew
     #[arg(long)]
     pub fresh: bool,
+    #[command(flatten)]
+    pub settings: SettingsArgs,
 }
 
 #[derive(Args, Debug)]
@@ -140,6 +179,8 @@ pub struct SqlArgs {
     /// Where the shell keeps its history
     #[arg(long, value_name = "FILE")]
     pub history: Option<PathBuf>,
+    #[command(flatten)]
+    pub settings: SettingsArgs,
 }
 
 /// `--on-error`.
@@ -161,88 +202,4 @@ pub struct ClientArgs {
     /// A file of client properties, as the kafka-* tools take it
     #[arg(long, global = true, value_name = "FILE")]
     pub command_config: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  millstream topic create orders --partitions 4 --config retention.ms=86400000
-  millstream topic list
-  printf 'k1:v1\\nk2:v2\\n' | millstream topic produce orders --key-separator :
-  millstream topic tail orders --from-beginning --exit-at-end --output json")]
-pub struct TopicArgs {
-    #[command(subcommand)]
-    pub command: TopicCommand,
-    #[command(flatten)]
-    pub client: ClientArgs,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum TopicCommand {
-    /// Create a topic
-    Create {
-        name: String,
-        /// How many partitions; the broker's num.partitions if left out
-        #[arg(long, value_name = "N")]
-        partitions: Option<i32>,
-        /// A topic configuration; may be repeated
-        #[arg(long = "config", value_name = "KEY=VALUE", value_parser = key_value)]
-        configs: Vec<(String, String)>,
-        /// No error if the topic exists
-        #[arg(long)]
-        if_not_exists: bool,
-    },
-    /// List topics
-    List,
-    /// Show partitions, offsets and configurations of a topic
-    Describe { name: String },
-    /// Delete topics
-    Delete {
-        #[arg(required = true)]
-        names: Vec<String>,
-        /// No error if a topic does not exist
-        #[arg(long)]
-        if_exists: bool,
-    },
-    /// Send each line of standard input as a record
-    Produce {
-        name: String,
-        /// What separates key and value in a line; without it lines are values
-        #[arg(long, value_name = "C")]
-        key_separator: Option<String>,
-        /// The partition; chosen by key, or in turn, if left out
-        #[arg(long, value_name = "P")]
-        partition: Option<i32>,
-    },
-    /// Print each record's value on a line
-    Tail {
-        name: String,
-        /// Start with the oldest record instead of the next to come
-        #[arg(long)]
-        from_beginning: bool,
-        /// End when everything that was there at the start is printed
-        #[arg(long)]
-        exit_at_end: bool,
-        /// Only this partition
-        #[arg(long, value_name = "P")]
-        partition: Option<i32>,
-        /// Start at this offset
-        #[arg(long, value_name = "N", conflicts_with = "from_beginning")]
-        offset: Option<i64>,
-        /// End after so many records
-        #[arg(long, value_name = "N")]
-        max_records: Option<u64>,
-        /// Whether records of open and aborted transactions are shown
-        #[arg(long, value_enum, default_value = "read_uncommitted")]
-        isolation_level: Isolation,
-    },
-}
-
-/// `--isolation-level`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub enum Isolation {
-    #[value(name = "read_committed")]
-    ReadCommitted,
-    #[value(name = "read_uncommitted")]
-    ReadUncommitted,
 }

@@ -5,11 +5,13 @@ mod commands;
 mod exit;
 mod output;
 mod process;
+mod reference;
 mod repl;
+mod settings;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::args::{Cli, Command};
 use crate::exit::Outcome;
@@ -20,9 +22,11 @@ use crate::process::Process;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let settled = settings::complete(&mut cli, &matches);
     start_logging(&cli.common.log);
-    match run(cli) {
+    match settled.map_err(Into::into).and_then(|()| run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => ExitCode::from(failure.report()),
     }
@@ -30,17 +34,22 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Outcome {
     if let Command::Completions { shell } = cli.command {
-        use clap::CommandFactory;
         clap_complete::generate(shell, &mut Cli::command(), "millstream", &mut std::io::stdout());
         return Ok(());
+    }
+    if let Command::Reference { directory } = &cli.command {
+        return Ok(reference::write(directory)?);
     }
     let process = Process::start(&cli.common)?;
     let outcome = match cli.command {
         Command::Run(args) => commands::run::run(&process, &cli.common, args),
         Command::Sql(args) => commands::sql::run(&process, &cli.common, args),
-        Command::Broker => commands::broker::run(&process, &cli.common),
-        Command::Topic(args) => commands::topic::run(&process, &cli.common, args),
-        Command::Completions { .. } => Ok(()),
+        Command::Broker(_) => commands::broker::run(&process, &cli.common),
+        Command::Topic(args) => commands::topic::run(&process, &cli.common, &args),
+        Command::Group(args) => commands::group::run(&process, &cli.common, &args),
+        Command::Acl(args) => commands::acl::run(&process, &cli.common, &args),
+        Command::User(args) => commands::user::run(&process, &cli.common, &args),
+        Command::Completions { .. } | Command::Reference { .. } => Ok(()),
     };
     process.clusters.stop();
     outcome

@@ -264,6 +264,11 @@ impl JobHandle {
         let _ = self.messages.send(message);
     }
 
+    /// From now on the caller tells how the job ends, so the log need not, even between two waits.
+    pub fn attend(&self) {
+        self.shared.waiters.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Waits for the end of the job, at most `timeout`; the status then.
     pub fn wait(&self, timeout: Duration) -> JobStatus {
         let going_on = |state: &mut JobState| !state.status.is_terminal();

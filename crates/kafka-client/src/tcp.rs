@@ -7,7 +7,7 @@
 mod connection;
 mod frame;
 mod handshake;
-mod sasl;
+pub(crate) mod sasl;
 mod tls;
 
 use std::collections::{BTreeMap, HashMap};

@@ -3,6 +3,7 @@
 
 /// The most bytes of a 32-bit and a 64-bit integer.
 pub const VARINT_BYTES_MAX: usize = 5;
+/// The longest encoding of 64 bits.
 pub const VARLONG_BYTES_MAX: usize = 10;
 
 /// Reads an unsigned 32-bit integer at `*position` and moves on; `None` if it is cut off or too long.

@@ -17,6 +17,7 @@ use millstream_kafka_wire::{ErrorCode, KafkaString};
 use std::collections::{BTreeMap, BTreeSet};
 
 const ITERATIONS_MIN: i32 = 4096;
+/// The most iterations that Kafka allows for a password.
 const ITERATIONS_MAX: i32 = 16384;
 
 pub(crate) fn describe(broker: &Broker, request: &DescribeUserScramCredentialsRequest) -> Outcome {

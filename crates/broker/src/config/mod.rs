@@ -6,9 +6,11 @@
 
 mod declarations;
 mod dynamic;
+mod meanings;
 mod settings;
 
 pub use declarations::{BROKER_CONFIGS, GROUP_CONFIGS, TOPIC_CONFIGS};
+pub use meanings::meaning;
 pub use settings::TopicSettings;
 
 use std::collections::BTreeMap;
@@ -284,7 +286,8 @@ fn expected(decl: &ConfigDecl, value: &str) -> Option<String> {
         ConfigType::String | ConfigType::List | ConfigType::Class | ConfigType::Password => true,
     };
     if !is_of_type {
-        return Some(format!("not a number or word of type {:?}", decl.config_type).to_uppercase());
+        let name = format!("{:?}", decl.config_type).to_uppercase();
+        return Some(format!("not a number or word of type {name}"));
     }
     let within = |low: f64, high: f64| number.is_some_and(|number| (low..=high).contains(&number));
     match decl.valid {

@@ -1,8 +1,13 @@
 //! The commands, one file each.
 
+pub mod acl;
 pub mod broker;
+mod columns;
+mod connect;
+pub mod group;
 pub mod progress;
 pub mod run;
 pub mod sql;
 pub mod statement;
 pub mod topic;
+pub mod user;

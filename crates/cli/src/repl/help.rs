@@ -5,6 +5,7 @@ use std::fmt::Write;
 use millstream_connectors::DECLARATIONS;
 use millstream_functions::scalar::Group;
 use millstream_functions::{aggregate_function, all_aggregates, all_scalars, scalar_function};
+use millstream_sql::language::{EXPRESSIONS, TABLES};
 use millstream_sql::parse::similar::nearest;
 use millstream_types::OptionDecl;
 
@@ -102,6 +103,10 @@ pub fn topic(name: &str) -> String {
         options(&mut text, format.options);
     }
     let upper = name.to_uppercase();
+    let forms = EXPRESSIONS.iter().chain(TABLES);
+    for form in forms.filter(|form| form.syntax.starts_with(&upper)) {
+        entry(&mut text, form.syntax, form.doc, &[]);
+    }
     for (_, form) in STATEMENTS
         .iter()
         .filter(|(statement, _)| statement.starts_with(&upper))
@@ -187,6 +192,11 @@ mod tests {
         );
         assert!(topic("datagen").contains("'rows-per-second'"));
         assert!(topic("explain").contains("EXPLAIN CHANGELOG_MODE"));
+        assert!(
+            topic("tumble").starts_with("TUMBLE(TABLE t"),
+            "{}",
+            topic("tumble")
+        );
         assert!(topic("UPPR").contains("did you mean UPPER?"), "{}", topic("UPPR"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 /// A running program, killed if a test fails.
 struct Running(Child);
@@ -104,13 +104,7 @@ fn interrupt_ends_a_query() {
 #[test]
 fn a_broker_locks_its_data_directory_and_stops_on_a_signal() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut broker = start(directory.path(), &["broker"]);
-    let (line, rest) = first_line(broker.0.stderr.take().expect("standard error"));
-    let address = line
-        .strip_prefix("broker listening on ")
-        .and_then(|rest| rest.split(',').next())
-        .expect(&line)
-        .to_owned();
+    let (broker, address, rest) = broker(directory.path());
     let topics = start(directory.path(), &["topic", "list"]);
     let output = wait(topics);
     assert_eq!(output.0, Some(1), "{}", output.1);
@@ -120,6 +114,68 @@ fn a_broker_locks_its_data_directory_and_stops_on_a_signal() {
         &["topic", "create", "t", "--bootstrap-server", &address],
     );
     assert_eq!(wait(listed), (Some(0), "created topic t\n".to_owned()));
+    signal(&broker, "TERM");
+    assert_eq!(end(broker, rest), Some(0));
+}
+
+/// A running broker and the address on which it listens.
+fn broker(directory: &Path) -> (Running, String, BufReader<ChildStderr>) {
+    let mut broker = start(directory, &["broker"]);
+    let (line, rest) = first_line(broker.0.stderr.take().expect("standard error"));
+    let address = line
+        .strip_prefix("broker listening on ")
+        .and_then(|rest| rest.split(',').next())
+        .expect(&line)
+        .to_owned();
+    (broker, address, rest)
+}
+
+#[test]
+fn a_port_in_use_is_named_with_the_remedy() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let directory = tempfile::tempdir().expect("a directory");
+    let child = Command::new(env!("CARGO_BIN_EXE_millstream"))
+        .args(["broker", "--kafka", &address])
+        .current_dir(directory.path())
+        .env_clear()
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let (code, talk) = wait(Running(child));
+    assert_eq!(code, Some(1), "{talk}");
+    assert!(
+        talk.contains(&address) && talk.contains("in use") && talk.contains("--kafka"),
+        "{talk}"
+    );
+}
+
+#[test]
+fn garbage_on_the_kafka_port_closes_its_connection_and_nothing_else() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (broker, address, rest) = broker(directory.path());
+    let kinds: [&[u8]; 5] = [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        &[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc],
+        &[0xff; 64],
+        // A frame of the right length without a request in it, and one of an unknown API.
+        &[0, 0, 0, 3, 1, 2, 3],
+        &[0, 0, 0, 10, 0x7f, 0xff, 0, 0, 0, 0, 0, 1, 0xff, 0xff],
+    ];
+    for garbage in kinds {
+        let mut socket = std::net::TcpStream::connect(&address).expect("the port is open");
+        std::io::Write::write_all(&mut socket, garbage).expect("a socket takes a few bytes");
+        let mut answer = Vec::new();
+        // The end of the stream, or a reset: both are a closed connection.
+        let _ = socket.read_to_end(&mut answer);
+        assert!(answer.is_empty(), "{garbage:?} was answered with {answer:?}");
+    }
+    let create = ["topic", "create", "t", "--bootstrap-server", &address];
+    assert_eq!(
+        wait(start(directory.path(), &create)),
+        (Some(0), "created topic t\n".to_owned())
+    );
     signal(&broker, "TERM");
     assert_eq!(end(broker, rest), Some(0));
 }

@@ -248,3 +248,18 @@ fn scripts() {
 fn topics() {
     check("topics", ANY_PORT);
 }
+
+#[test]
+fn groups() {
+    check("groups", ANY_PORT);
+}
+
+#[test]
+fn access() {
+    check("access", ANY_PORT);
+}
+
+#[test]
+fn settings() {
+    check("settings", ANY_PORT);
+}

@@ -58,7 +58,7 @@ impl KafkaClient {
     }
 
     /// A request to the controller, repeated if it has moved.
-    async fn call_controller<R: RequestMessage + Clone>(
+    pub(super) async fn call_controller<R: RequestMessage + Clone>(
         &self,
         request: R,
         code: impl Fn(&R::Response) -> ErrorCode,

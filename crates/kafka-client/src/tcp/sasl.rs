@@ -121,6 +121,20 @@ impl SaslExchange {
     }
 }
 
+/// What a server keeps instead of a password; empty for a mechanism that keeps nothing.
+pub(crate) fn salted_password(
+    mechanism: SaslMechanism,
+    password: &[u8],
+    salt: &[u8],
+    iterations: u32,
+) -> Vec<u8> {
+    match mechanism {
+        SaslMechanism::ScramSha256 => Sha256Family::salted_password(password, salt, iterations),
+        SaslMechanism::ScramSha512 => Sha512Family::salted_password(password, salt, iterations),
+        _ => Vec::new(),
+    }
+}
+
 fn check_server_final(message: &[u8], expected: &[u8]) -> Result<(), String> {
     let text = std::str::from_utf8(message).map_err(|_| "the server's message is not text")?;
     if let Some(error) = text.strip_prefix("e=") {

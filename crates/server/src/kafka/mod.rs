@@ -5,7 +5,9 @@ pub mod connection;
 pub mod embedded;
 pub mod listener;
 
-pub use millstream_broker::config::{BROKER_CONFIGS, ConfigDecl};
+pub use millstream_broker::config::{
+    BROKER_CONFIGS, ConfigDecl, ConfigType, OWN_DEFAULTS, ResourceType, TOPIC_CONFIGS, Validity, meaning,
+};
 
 pub use clusters::{EmbeddedSettings, ProcessClusters};
 pub use embedded::{EmbeddedBroker, EmbeddedError};

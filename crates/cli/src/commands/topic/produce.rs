@@ -4,9 +4,10 @@ use std::io::{BufRead, stdin};
 
 use millstream_kafka_client::{ProduceRecord, Producer};
 use millstream_kafka_wire::KafkaString;
+use millstream_kafka_wire::record_batch::Header;
 
-use super::Connected;
-use crate::args::Common;
+use crate::args::{Common, ProduceArgs};
+use crate::commands::connect::{Connected, say};
 use crate::process::Process;
 
 /// Sends lines until the end of standard input, and waits until all are written.
@@ -14,14 +15,15 @@ pub fn run(
     process: &Process,
     common: &Common,
     connected: &Connected,
-    name: &str,
-    separator: Option<&str>,
-    partition: Option<i32>,
+    args: &ProduceArgs,
 ) -> anyhow::Result<()> {
-    if separator == Some("") {
-        anyhow::bail!("--key-separator must not be empty");
+    for (option, text) in [
+        ("--key-separator", &args.key_separator),
+        ("--headers-separator", &args.headers_separator),
+    ] {
+        anyhow::ensure!(text.as_deref() != Some(""), "{option} must not be empty");
     }
-    let topic = KafkaString::from(name);
+    let topic = KafkaString::from(args.name.as_str());
     process.runtime.block_on(async {
         let producer = Producer::start(connected.client.clone(), connected.config.produce.clone());
         let mut sent = 0u64;
@@ -30,42 +32,89 @@ pub fn run(
             if line.last() == Some(&b'\r') {
                 line.pop();
             }
-            let (key, value) = match separator {
-                None => (None, line.as_slice()),
-                Some(separator) => split(&line, separator.as_bytes(), sent + 1)?,
-            };
-            let timestamp = process.clock.now_ms();
+            let parsed = Line::parse(&line, args, sent + 1)?;
             let record = ProduceRecord {
                 topic: &topic,
-                partition,
-                timestamp,
-                key,
-                value: Some(value),
-                headers: &[],
+                partition: args.partition,
+                timestamp: process.clock.now_ms(),
+                key: parsed.key,
+                value: parsed.value,
+                headers: &parsed.headers,
             };
             producer.append(&record).await?;
             sent += 1;
         }
         producer.flush().await?;
-        if !common.quiet {
-            eprintln!(
-                "{sent} record{} written to {name}",
-                if sent == 1 { "" } else { "s" }
-            );
-        }
+        let records = if sent == 1 { "record" } else { "records" };
+        say(common, &format!("{sent} {records} written to {}", args.name));
         Ok(())
     })
 }
 
-fn split<'a>(line: &'a [u8], separator: &[u8], number: u64) -> anyhow::Result<(Option<&'a [u8]>, &'a [u8])> {
+/// A line taken apart.
+struct Line<'a> {
+    headers: Vec<Header<'a>>,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+}
+
+impl<'a> Line<'a> {
+    fn parse(line: &'a [u8], args: &ProduceArgs, number: u64) -> anyhow::Result<Self> {
+        let (headers, rest) = match &args.headers_separator {
+            None => (Vec::new(), line),
+            Some(separator) => {
+                let (headers, rest) = split(line, separator, number, "headers separator")?;
+                (parse_headers(headers, number)?, rest)
+            }
+        };
+        let (key, value) = match &args.key_separator {
+            None => (None, rest),
+            Some(separator) => {
+                let (key, value) = split(rest, separator, number, "key separator")?;
+                (Some(key), value)
+            }
+        };
+        let marker = args.null_marker.as_deref().map(str::as_bytes);
+        let unless_null = |text: &&[u8]| marker != Some(*text);
+        Ok(Self {
+            headers,
+            key: key.filter(unless_null),
+            value: Some(value).filter(unless_null),
+        })
+    }
+}
+
+/// `name:value,name:value`
+fn parse_headers(text: &[u8], number: u64) -> anyhow::Result<Vec<Header<'_>>> {
+    let header = |part: &'_ [u8]| -> anyhow::Result<(usize, usize)> {
+        let colon = part.iter().position(|byte| *byte == b':');
+        let colon =
+            colon.ok_or_else(|| anyhow::anyhow!("line {number} has a header that is not name:value"))?;
+        Ok((colon, colon + 1))
+    };
+    let parts = text.split(|byte| *byte == b',').filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (end, start) = header(part)?;
+            let key = std::str::from_utf8(&part[..end])
+                .map_err(|_| anyhow::anyhow!("line {number} has a header whose name is not UTF-8"))?;
+            Ok(Header {
+                key,
+                value: Some(&part[start..]),
+            })
+        })
+        .collect()
+}
+
+fn split<'a>(
+    line: &'a [u8],
+    separator: &str,
+    number: u64,
+    kind: &str,
+) -> anyhow::Result<(&'a [u8], &'a [u8])> {
     let at = line
         .windows(separator.len())
-        .position(|window| window == separator)
-        .ok_or_else(|| {
-            anyhow::anyhow!(
-                "line {number} has no key separator '{}'",
-                String::from_utf8_lossy(separator)
-            )
-        })?;
-    Ok((Some(&line[..at]), &line[at + separator.len()..]))
+        .position(|window| window == separator.as_bytes())
+        .ok_or_else(|| anyhow::anyhow!("line {number} has no {kind} '{separator}'"))?;
+    Ok((&line[..at], &line[at + separator.len()..]))
 }

@@ -10,7 +10,8 @@ use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::record_batch::Record;
 use serde_json::{Value, json};
 
-use super::Connected;
+use crate::args::TailArgs;
+use crate::commands::connect::Connected;
 use crate::process::Process;
 
 /// Decompressed bytes of one record batch.
@@ -18,47 +19,32 @@ const BATCH_BYTES_MAX: usize = 256 << 20;
 /// Bytes taken from the fetcher at a time.
 const TAKE_BYTES: usize = 1 << 20;
 
-/// What to print.
-pub struct TailOptions {
-    pub from_beginning: bool,
-    pub exit_at_end: bool,
-    pub partition: Option<i32>,
-    pub offset: Option<i64>,
-    pub max_records: Option<u64>,
-    pub is_json: bool,
-}
-
 /// Prints records until the end, the limit, or Ctrl-C.
-pub fn run(
-    process: &Process,
-    connected: &Connected,
-    name: &str,
-    options: &TailOptions,
-) -> anyhow::Result<()> {
+pub fn run(process: &Process, connected: &Connected, args: &TailArgs, is_json: bool) -> anyhow::Result<()> {
     process.runtime.block_on(async {
         tokio::select! {
-            done = tail(connected, name, options) => done,
+            done = tail(connected, args, is_json) => done,
             _ = tokio::signal::ctrl_c() => Ok(()),
         }
     })
 }
 
-async fn tail(connected: &Connected, name: &str, options: &TailOptions) -> anyhow::Result<()> {
-    let client = &connected.client;
+/// The partitions that are read, with the offset at which each starts and the end that it had at the beginning.
+type Ranges = BTreeMap<TopicPartition, (i64, i64)>;
+
+async fn ranges(connected: &Connected, args: &TailArgs) -> anyhow::Result<Ranges> {
+    let (client, name) = (&connected.client, args.name.as_str());
     let isolation = connected.config.fetch.isolation_level;
     let metadata = client.topics(&[KafkaString::from(name)], false).await?;
     let topic = metadata
         .topic(name)
         .ok_or_else(|| anyhow::anyhow!("topic '{name}' does not exist"))?;
-    let wanted = |p: &i32| options.partition.is_none_or(|only| only == *p);
-    let partitions: Vec<TopicPartition> = topic
-        .partitions
-        .iter()
-        .map(|p| p.partition)
-        .filter(wanted)
-        .map(|p| TopicPartition::new(name, p))
+    let numbers = topic.partitions.iter().map(|p| p.partition);
+    let partitions: Vec<TopicPartition> = numbers
+        .filter(|number| args.partition.is_none_or(|only| only == *number))
+        .map(|number| TopicPartition::new(name, number))
         .collect();
-    if let (Some(partition), true) = (options.partition, partitions.is_empty()) {
+    if let (Some(partition), true) = (args.partition, partitions.is_empty()) {
         anyhow::bail!(
             "topic '{name}' has no partition {partition}; it has {}",
             topic.partitions.len()
@@ -68,36 +54,42 @@ async fn tail(connected: &Connected, name: &str, options: &TailOptions) -> anyho
         partitions.iter().map(|p| (p.clone(), spec)).collect()
     };
     let ends = client.list_offsets(&all(OffsetSpec::Latest), isolation).await?;
-    let begins = match options.from_beginning {
+    let begins = match args.from_beginning {
         true => client.list_offsets(&all(OffsetSpec::Earliest), isolation).await?,
         false => ends.clone(),
     };
-    let mut left: BTreeMap<TopicPartition, i64> = BTreeMap::new();
-    let fetcher = Fetcher::start(client.clone(), connected.config.fetch.clone());
-    for partition in &partitions {
-        let start = options
+    let range = |p: TopicPartition| {
+        let start = args
             .offset
-            .unwrap_or_else(|| begins.get(partition).map_or(0, |o| o.offset));
-        let end = ends.get(partition).map_or(0, |o| o.offset);
-        if !options.exit_at_end || start < end {
-            fetcher.assign(partition.clone(), start);
-            left.insert(partition.clone(), end);
-        }
+            .unwrap_or_else(|| begins.get(&p).map_or(0, |o| o.offset));
+        let end = ends.get(&p).map_or(0, |o| o.offset);
+        (p, (start, end))
+    };
+    Ok(partitions.into_iter().map(range).collect())
+}
+
+async fn tail(connected: &Connected, args: &TailArgs, is_json: bool) -> anyhow::Result<()> {
+    let mut left = ranges(connected, args).await?;
+    if args.exit_at_end {
+        left.retain(|_, (start, end)| start < end);
+    }
+    let fetcher = Fetcher::start(connected.client.clone(), connected.config.fetch.clone());
+    for (partition, (start, _)) in &left {
+        fetcher.assign(partition.clone(), *start);
     }
     let mut printer = Printer {
         printed: 0,
-        options,
+        args,
+        is_json,
         decompressor: Decompressor::new(),
     };
-    while !left.is_empty() || !options.exit_at_end {
+    while !left.is_empty() || !args.exit_at_end {
         fetcher.ready().await;
         for event in fetcher.poll(TAKE_BYTES) {
             match event {
                 FetchEvent::Records(records) => {
-                    let end = left
-                        .get(&records.partition)
-                        .copied()
-                        .filter(|_| options.exit_at_end);
+                    let range = left.get(&records.partition).filter(|_| args.exit_at_end);
+                    let end = range.map(|(_, end)| *end);
                     if printer.print(&records, end)? {
                         return Ok(());
                     }
@@ -118,7 +110,8 @@ async fn tail(connected: &Connected, name: &str, options: &TailOptions) -> anyho
 
 struct Printer<'a> {
     printed: u64,
-    options: &'a TailOptions,
+    args: &'a TailArgs,
+    is_json: bool,
     decompressor: Decompressor,
 }
 
@@ -135,21 +128,57 @@ impl Printer<'_> {
                 if record.offset < fetched.from_offset || end.is_some_and(|end| record.offset >= end) {
                     continue;
                 }
-                match self.options.is_json {
+                match self.is_json {
                     true => writeln!(out, "{}", as_json(&records.partition, &record))?,
-                    false => {
-                        out.write_all(record.value.unwrap_or(b"null"))?;
-                        out.write_all(b"\n")?;
-                    }
+                    false => self.line(&mut out, &records.partition, &record)?,
                 }
                 self.printed += 1;
-                if self.options.max_records.is_some_and(|max| self.printed >= max) {
+                if self.args.max_records.is_some_and(|max| self.printed >= max) {
                     return Ok(true);
                 }
             }
         }
         out.flush()?;
         Ok(false)
+    }
+
+    /// What is asked for in the order of kafka-console-consumer, with tabs between.
+    fn line(
+        &self,
+        out: &mut impl Write,
+        partition: &TopicPartition,
+        record: &Record<'_>,
+    ) -> std::io::Result<()> {
+        let args = self.args;
+        if args.print_timestamp {
+            write!(out, "CreateTime:{}\t", record.timestamp)?;
+        }
+        if args.print_partition {
+            write!(out, "Partition:{}\t", partition.partition)?;
+        }
+        if args.print_offset {
+            write!(out, "Offset:{}\t", record.offset)?;
+        }
+        if args.print_headers {
+            if record.headers.is_empty() {
+                out.write_all(b"NO_HEADERS")?;
+            }
+            for (position, (key, value)) in record.headers.iter().enumerate() {
+                let comma = if position > 0 { "," } else { "" };
+                write!(
+                    out,
+                    "{comma}{key}:{}",
+                    String::from_utf8_lossy(value.unwrap_or(b"null"))
+                )?;
+            }
+            out.write_all(b"\t")?;
+        }
+        if args.print_key {
+            out.write_all(record.key.unwrap_or(b"null"))?;
+            out.write_all(args.key_separator.as_deref().unwrap_or("\t").as_bytes())?;
+        }
+        out.write_all(record.value.unwrap_or(b"null"))?;
+        out.write_all(b"\n")
     }
 }
 

@@ -1,0 +1,107 @@
+//! What this broker does with the configurations that it acts on. A declared name that is not here is accepted, kept and
+//! shown, and changes nothing on one node.
+//!
+//! Apart from the declarations, which state Kafka's facts; this table states ours, and the reference prints it.
+
+use super::ResourceType;
+
+/// Names and meanings of broker configurations.
+#[rustfmt::skip]
+const BROKER: &[(&str, &str)] = &[
+    ("allow.everyone.if.no.acl.found", "Whether everybody may use a resource for which no ACL was made."),
+    ("authorizer.class.name", "Any class turns on the checking of ACLs."),
+    ("auto.create.topics.enable", "Whether a topic comes into being when a client asks for it or writes to it."),
+    ("broker.id", "The number of this node, unless `node.id` is set."),
+    ("broker.rack", "The rack that clients are told."),
+    ("compression.type", "The codec in which topics keep batches unless they say otherwise; `producer` keeps them as they come."),
+    ("controller.quota.window.num", "Samples over which the rate of changes is taken."),
+    ("controller.quota.window.size.seconds", "Length of one of them."),
+    ("delete.topic.enable", "Whether topics may be deleted."),
+    ("fetch.max.bytes", "Bytes of one answer to a fetch."),
+    ("group.consumer.heartbeat.interval.ms", "How often members of the new consumer protocol report."),
+    ("group.consumer.max.size", "Members of a group of the new consumer protocol."),
+    ("group.consumer.session.timeout.ms", "How long a member of the new consumer protocol may be silent."),
+    ("group.initial.rebalance.delay.ms", "How long a new classic group waits for more members before its first assignment."),
+    ("group.max.session.timeout.ms", "Longest session timeout that a member may ask for."),
+    ("group.max.size", "Members of a classic group."),
+    ("group.min.session.timeout.ms", "Shortest session timeout that a member may ask for."),
+    ("log.cleaner.backoff.ms", "Time between looks for something to compact."),
+    ("log.cleaner.dedupe.buffer.size", "Bytes of keys that one compaction holds in memory."),
+    ("log.cleaner.delete.retention.ms", "How long a tombstone outlives the compaction that kept it, unless the topic says otherwise."),
+    ("log.cleaner.enable", "Whether topics with `cleanup.policy=compact` are compacted."),
+    ("log.cleaner.min.cleanable.ratio", "Part of a log that must be new before it is compacted, unless the topic says otherwise."),
+    ("log.cleaner.min.compaction.lag.ms", "How long a record is safe from compaction, unless the topic says otherwise."),
+    ("log.cleanup.policy", "Whether old records are deleted or compacted, unless the topic says otherwise."),
+    ("log.dir", "The path that DescribeLogDirs shows; the log lies in the data directory."),
+    ("log.dirs", "The path that DescribeLogDirs shows, before `log.dir`."),
+    ("log.message.timestamp.after.max.ms", "How far a record's time may be ahead of the broker's clock, unless the topic says otherwise."),
+    ("log.message.timestamp.before.max.ms", "How far a record's time may be behind the broker's clock, unless the topic says otherwise."),
+    ("log.message.timestamp.type", "Whether records keep the producer's time or get the broker's, unless the topic says otherwise."),
+    ("log.retention.bytes", "Bytes of a partition beyond which its oldest segments are deleted, unless the topic says otherwise; -1 keeps all."),
+    ("log.retention.check.interval.ms", "Time between looks for something to delete."),
+    ("log.retention.hours", "Age in hours of records that are deleted, if neither `log.retention.ms` nor `log.retention.minutes` is set."),
+    ("log.retention.minutes", "Age in minutes of records that are deleted, if `log.retention.ms` is not set."),
+    ("log.retention.ms", "Age of records that are deleted, unless the topic says otherwise; -1 keeps all."),
+    ("log.roll.hours", "Age in hours of a segment that gets no more records, if `log.roll.ms` is not set."),
+    ("log.roll.ms", "Age of a segment that gets no more records, unless the topic says otherwise."),
+    ("log.segment.bytes", "Size of a segment, unless the topic says otherwise."),
+    ("max.incremental.fetch.session.cache.slots", "Fetch sessions that are kept."),
+    ("message.max.bytes", "Size of a record batch, unless the topic says otherwise."),
+    ("node.id", "The number of this node."),
+    ("num.partitions", "Partitions of a topic that is created without a number."),
+    ("offset.metadata.max.bytes", "Size of the text beside a committed offset."),
+    ("offsets.retention.check.interval.ms", "Time between looks for expired offsets."),
+    ("offsets.retention.minutes", "How long the offsets of a group without members are kept."),
+    ("producer.id.expiration.ms", "How long an idle producer's sequence numbers are kept."),
+    ("quota.window.num", "Samples over which the rates of clients are taken."),
+    ("quota.window.size.seconds", "Length of one of them."),
+    ("super.users", "Principals to whom no ACL applies, separated by `;`, for example `User:admin`."),
+    ("transaction.max.timeout.ms", "Longest time for which a transaction may be open."),
+    ("transaction.two.phase.commit.enable", "Whether producers may prepare transactions that never expire."),
+    ("transactional.id.expiration.ms", "How long an unused transactional id is kept."),
+];
+
+/// Names and meanings of topic configurations.
+#[rustfmt::skip]
+const TOPIC: &[(&str, &str)] = &[
+    ("cleanup.policy", "`delete` removes old segments, `compact` keeps the last record of each key; both may be given."),
+    ("compression.type", "The codec in which batches are kept; `producer` keeps them as they come."),
+    ("delete.retention.ms", "How long a tombstone outlives the compaction that kept it."),
+    ("max.message.bytes", "Size of a record batch."),
+    ("message.timestamp.after.max.ms", "How far a record's time may be ahead of the broker's clock."),
+    ("message.timestamp.before.max.ms", "How far a record's time may be behind the broker's clock."),
+    ("message.timestamp.type", "Whether records keep the producer's time or get the broker's."),
+    ("min.cleanable.dirty.ratio", "Part of the log that must be new before it is compacted."),
+    ("min.compaction.lag.ms", "How long a record is safe from compaction."),
+    ("retention.bytes", "Bytes of a partition beyond which its oldest segments are deleted; -1 keeps all."),
+    ("retention.ms", "Age of records that are deleted; -1 keeps all."),
+    ("segment.bytes", "Size of a segment."),
+    ("segment.ms", "Age of a segment that gets no more records."),
+];
+
+/// What this broker does with a configuration; `None`: it is accepted and kept.
+pub fn meaning(kind: ResourceType, name: &str) -> Option<&'static str> {
+    let meanings = match kind {
+        ResourceType::Broker => BROKER,
+        ResourceType::Topic => TOPIC,
+        _ => return None,
+    };
+    let position = meanings.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+    Some(meanings[position].1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::declaration;
+    use super::*;
+
+    #[test]
+    fn meanings_are_of_declared_names_and_in_order() {
+        for (kind, meanings) in [(ResourceType::Broker, BROKER), (ResourceType::Topic, TOPIC)] {
+            assert!(meanings.is_sorted_by(|a, b| a.0 < b.0));
+            for (name, _) in meanings {
+                assert!(declaration(kind, name).is_some(), "{name}");
+            }
+        }
+    }
+}

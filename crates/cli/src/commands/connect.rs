@@ -1,0 +1,110 @@
+//! The way of the client commands (`topic`, `group`, …) to their Kafka: settings, transport, a first look.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use millstream_connectors::kafka::KafkaClusters;
+use millstream_kafka_client::config::{ConnectionConfig, parse_properties_file};
+use millstream_kafka_client::error::with_causes;
+use millstream_kafka_client::{ClientConfig, ClientError, KafkaClient};
+
+use crate::args::{ClientArgs, Common};
+use crate::process::Process;
+
+/// How long a command looks for its Kafka before it gives up: a person waits for the answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The same for one connection, unless the properties say otherwise.
+const CONNECT_TIMEOUT: (&str, &str) = ("socket.connection.setup.timeout.ms", "3000");
+
+/// A client and its settings.
+pub struct Connected {
+    pub client: KafkaClient,
+    pub config: ClientConfig,
+}
+
+/// Connects as `--bootstrap-server` and `--command-config` say; `overrides` win over the file. Whether anybody is there is
+/// found out at once.
+pub fn connect(
+    process: &Process,
+    common: &Common,
+    args: &ClientArgs,
+    overrides: &[(&str, &str)],
+) -> anyhow::Result<Connected> {
+    let properties = properties(common, args, overrides)?;
+    let parsed = ClientConfig::parse(&properties)?;
+    if !common.quiet {
+        parsed
+            .warnings
+            .iter()
+            .for_each(|warning| eprintln!("warning: {warning}"));
+    }
+    let transport = process
+        .clusters
+        .transport(&properties)
+        .map_err(|e| anyhow::anyhow!(e.message))?;
+    let connection = parsed.config.connection.clone();
+    let hasty = ConnectionConfig {
+        api_timeout: PATIENCE,
+        ..connection.clone()
+    };
+    let first = KafkaClient::new(hasty, transport.clone(), process.rng.clone());
+    process
+        .runtime
+        .block_on(first.topics(&[], false))
+        .map_err(|error| no_kafka(&error, &parsed.config.connection))?;
+    let client = KafkaClient::new(connection, transport, process.rng.clone());
+    Ok(Connected {
+        client,
+        config: parsed.config,
+    })
+}
+
+fn properties(
+    common: &Common,
+    args: &ClientArgs,
+    overrides: &[(&str, &str)],
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut properties = match &args.command_config {
+        None => BTreeMap::new(),
+        Some(path) => {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+            parse_properties_file(&text).with_context(|| format!("in '{}'", path.display()))?
+        }
+    };
+    let (key, value) = CONNECT_TIMEOUT;
+    for (key, value) in [("client.id", "millstream"), (key, value)] {
+        properties
+            .entry(key.to_owned())
+            .or_insert_with(|| value.to_owned());
+    }
+    let server = args.bootstrap_server.as_ref().unwrap_or(&common.kafka);
+    let given = [("bootstrap.servers", server.as_str())];
+    for (key, value) in given.iter().chain(overrides) {
+        properties.insert((*key).to_owned(), (*value).to_owned());
+    }
+    Ok(properties)
+}
+
+/// Why there is no Kafka, and what to do about it.
+fn no_kafka(error: &ClientError, connection: &ConnectionConfig) -> anyhow::Error {
+    let servers = connection.bootstrap_servers.join(", ");
+    // What the last attempt ran into says more than that there were several.
+    let last = match error {
+        ClientError::Timeout { last: Some(last), .. } => last,
+        other => other,
+    };
+    let cause = std::error::Error::source(last).map_or_else(|| last.to_string(), with_causes);
+    anyhow::anyhow!(
+        "cannot talk to Kafka at {servers}: {cause}. is a broker running there? `millstream broker --kafka {servers}` starts \
+         one, --bootstrap-server HOST:PORT names another, --command-config FILE says how to authenticate"
+    )
+}
+
+/// Talk on standard error, unless the user wants none.
+pub fn say(common: &Common, text: &str) {
+    if !common.quiet {
+        eprintln!("{text}");
+    }
+}

@@ -1,0 +1,130 @@
+//! `millstream group`: consumer groups from outside.
+
+mod describe;
+mod reset;
+
+use std::collections::BTreeMap;
+use std::io::{Write, stdout};
+
+use millstream_kafka_client::{KafkaClient, TopicPartition};
+use serde_json::json;
+
+use crate::args::{Common, GroupArgs, GroupCommand};
+use crate::commands::columns;
+use crate::commands::connect::{Connected, connect, say};
+use crate::exit::Outcome;
+use crate::output::OutputFormat;
+use crate::process::Process;
+
+/// Runs a group command.
+pub fn run(process: &Process, common: &Common, args: &GroupArgs) -> Outcome {
+    let connected = connect(process, common, &args.client, &[])?;
+    let is_json = common.output == Some(OutputFormat::Json);
+    match &args.command {
+        GroupCommand::List { state } => list(process, &connected, *state, is_json)?,
+        GroupCommand::Describe(args) => describe::run(process, common, &connected, args, is_json)?,
+        GroupCommand::ResetOffsets(args) => reset::run(process, common, &connected, args, is_json)?,
+        GroupCommand::DeleteOffsets { group, topics } => {
+            process.runtime.block_on(async {
+                let partitions = named(&connected.client, topics).await?;
+                connected.client.delete_offsets(group, &partitions).await?;
+                let count = partitions.len();
+                let noun = if count == 1 { "partition" } else { "partitions" };
+                say(
+                    common,
+                    &format!("deleted the offsets of group {group} for {count} {noun}"),
+                );
+                anyhow::Ok(())
+            })?;
+        }
+        GroupCommand::Delete { groups } => {
+            for group in groups {
+                process.runtime.block_on(connected.client.delete_group(group))?;
+                say(common, &format!("deleted group {group}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn list(process: &Process, connected: &Connected, state: bool, is_json: bool) -> anyhow::Result<()> {
+    let groups = process.runtime.block_on(connected.client.list_groups())?;
+    let mut out = stdout().lock();
+    if state && !is_json {
+        let row = |g: &millstream_kafka_client::admin::GroupListing| {
+            [&g.group_id, &g.group_type, &g.protocol_type, &g.state].map(|text| Some(text.clone()))
+        };
+        let rows: Vec<_> = groups.iter().map(row).collect();
+        return Ok(columns::print(
+            &mut out,
+            ["GROUP", "TYPE", "PROTOCOL", "STATE"],
+            &rows,
+        )?);
+    }
+    for group in groups {
+        match is_json {
+            true => writeln!(
+                out,
+                "{}",
+                json!({
+                    "group": group.group_id, "type": group.group_type, "protocol": group.protocol_type,
+                    "state": group.state,
+                })
+            )?,
+            false => writeln!(out, "{}", group.group_id)?,
+        }
+    }
+    Ok(())
+}
+
+/// The partitions that `topic` or `topic:0,2` name.
+async fn named(client: &KafkaClient, texts: &[String]) -> anyhow::Result<Vec<TopicPartition>> {
+    let mut wanted: BTreeMap<&str, Option<Vec<i32>>> = BTreeMap::new();
+    for text in texts {
+        let (topic, list) = match text.rsplit_once(':') {
+            None => (text.as_str(), None),
+            Some((topic, numbers)) => {
+                let numbers: Result<Vec<i32>, _> = numbers.split(',').map(|n| n.trim().parse()).collect();
+                let numbers =
+                    numbers.map_err(|_| anyhow::anyhow!("'{text}' is not of the form TOPIC or TOPIC:0,1"))?;
+                (topic, Some(numbers))
+            }
+        };
+        match (wanted.get_mut(topic), list) {
+            (Some(Some(known)), Some(more)) => known.extend(more),
+            (_, list) => {
+                wanted.insert(topic, list);
+            }
+        }
+    }
+    let names: Vec<_> = wanted.keys().map(|name| (*name).into()).collect();
+    let metadata = client.topics(&names, false).await?;
+    let mut partitions = Vec::new();
+    for (topic, list) in wanted {
+        let Some(known) = metadata.topic(topic) else {
+            continue;
+        };
+        match list {
+            None => partitions.extend(
+                known
+                    .partitions
+                    .iter()
+                    .map(|p| TopicPartition::new(topic, p.partition)),
+            ),
+            Some(numbers) => {
+                for number in numbers {
+                    let exists = known.partition(number).is_some();
+                    anyhow::ensure!(
+                        exists,
+                        "topic '{topic}' has no partition {number}; it has {}",
+                        known.partitions.len()
+                    );
+                    partitions.push(TopicPartition::new(topic, number));
+                }
+            }
+        }
+    }
+    partitions.sort();
+    partitions.dedup();
+    Ok(partitions)
+}

@@ -1,0 +1,320 @@
+//! Settings from the command line, the environment and a file. The command line wins over the environment, that over the
+//! file, and that over the default.
+//!
+//! What can be set is declared elsewhere: the options of every command in [`Common`](crate::args::Common), Kafka's broker
+//! configurations in the broker, Flink's keys in the session. Here are only the forms in which they are written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::ArgMatches;
+use clap::ValueEnum;
+use clap::parser::ValueSource;
+use millstream_server::kafka::{BROKER_CONFIGS, is_broker_config};
+use millstream_session::configuration_options;
+use millstream_sql::parse::similar::nearest;
+use toml::{Table, Value};
+
+use crate::args::{Cli, Command, Common};
+use crate::output::OutputFormat;
+
+/// What the names of variables begin with.
+const PREFIX: &str = "MILLSTREAM_";
+/// The file, where no option names it.
+pub const FILE_VARIABLE: &str = "MILLSTREAM_CONFIG";
+
+/// Sections of the file, beside the options at its head.
+const BROKER: &str = "broker";
+const FLINK: &str = "flink";
+/// The options at the head of the file, by their names on the command line.
+const OPTIONS: [&str; 5] = ["data-dir", "kafka", "log", "output", "quiet"];
+
+/// Key and value pairs; a later one wins.
+type Definitions = Vec<(String, String)>;
+
+/// Fills in what the command line leaves open, from the environment and from the file that is named.
+pub fn complete(cli: &mut Cli, matches: &ArgMatches) -> anyhow::Result<()> {
+    let mut definitions = Definitions::new();
+    if let Some(path) = file(cli) {
+        let mut read = || -> anyhow::Result<Definitions> {
+            let text = std::fs::read_to_string(&path)?;
+            let table: Table = text.parse()?;
+            options(&mut cli.common, &table, |id| is_given(matches, id))?;
+            sections(&table)
+        };
+        definitions = read().with_context(|| format!("in the settings of '{}'", path.display()))?;
+    }
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let (from_environment, unknown) = environment(variables);
+    definitions.extend(from_environment);
+    if !cli.common.quiet {
+        unknown.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    }
+    definitions.append(&mut cli.common.define);
+    cli.common.define = definitions;
+    Ok(())
+}
+
+/// The file that is to be read.
+fn file(cli: &Cli) -> Option<PathBuf> {
+    match &cli.command {
+        Command::Run(args) => args.settings.config.clone(),
+        Command::Sql(args) => args.settings.config.clone(),
+        Command::Broker(args) => args.settings.config.clone(),
+        // `--config` of topics is another option.
+        _ => std::env::var_os(FILE_VARIABLE).map(PathBuf::from),
+    }
+}
+
+/// Whether the command line or the environment has an option.
+fn is_given(matches: &ArgMatches, id: &str) -> bool {
+    match matches.value_source(id) {
+        None | Some(ValueSource::DefaultValue) => {
+            matches.subcommand().is_some_and(|(_, below)| is_given(below, id))
+        }
+        Some(_) => true,
+    }
+}
+
+/// The options at the head of the file.
+fn options(common: &mut Common, table: &Table, is_given: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    for (key, value) in table {
+        if [BROKER, FLINK].contains(&key.as_str()) {
+            continue;
+        }
+        if !OPTIONS.contains(&key.as_str()) {
+            bail!("{}", unknown("setting", key, OPTIONS.iter().copied()));
+        }
+        if is_given(&key.replace('-', "_")) {
+            continue;
+        }
+        let text = || {
+            value
+                .as_str()
+                .map(str::to_owned)
+                .with_context(|| format!("'{key}' is no text; write {key} = \"…\""))
+        };
+        match key.as_str() {
+            "data-dir" => common.data_dir = PathBuf::from(text()?),
+            "kafka" => common.kafka = text()?,
+            "log" => common.log = text()?,
+            "output" => {
+                let format = OutputFormat::from_str(&text()?, true);
+                common.output = Some(format.map_err(|e| anyhow::anyhow!("'output': {e}"))?);
+            }
+            _ => {
+                let quiet = value.as_bool();
+                common.quiet = quiet.with_context(|| format!("'{key}' is neither true nor false"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The keys of both sections.
+fn sections(table: &Table) -> anyhow::Result<Definitions> {
+    let mut definitions = Definitions::new();
+    for (section, separator) in [(BROKER, ","), (FLINK, ";")] {
+        let Some(value) = table.get(section) else { continue };
+        let inner = value
+            .as_table()
+            .with_context(|| format!("'{section}' is no section; write [{section}]"))?;
+        let mut flat = BTreeMap::new();
+        flatten("", inner, separator, &mut flat)?;
+        for (key, value) in flat {
+            if section == BROKER && !is_broker_config(&key) {
+                bail!(
+                    "{}",
+                    unknown(
+                        "broker configuration",
+                        &key,
+                        BROKER_CONFIGS.iter().map(|c| c.name)
+                    )
+                );
+            }
+            if section == FLINK && is_broker_config(&key) {
+                bail!("'{key}' is a configuration of the broker; write it below [{BROKER}]");
+            }
+            definitions.push((key, value));
+        }
+    }
+    Ok(definitions)
+}
+
+/// `log.retention.hours = 24` is a table in a table to TOML; here it is a key again.
+fn flatten(
+    prefix: &str,
+    table: &Table,
+    separator: &str,
+    flat: &mut BTreeMap<String, String>,
+) -> anyhow::Result<()> {
+    for (name, value) in table {
+        let key = match prefix {
+            "" => name.clone(),
+            prefix => format!("{prefix}.{name}"),
+        };
+        match value {
+            Value::Table(inner) => flatten(&key, inner, separator, flat)?,
+            Value::Array(items) => {
+                let texts: Option<Vec<String>> = items.iter().map(scalar).collect();
+                let texts = texts.with_context(|| format!("'{key}' has an item that is no plain value"))?;
+                flat.insert(key, texts.join(separator));
+            }
+            plain => {
+                let text = scalar(plain).with_context(|| format!("'{key}' is no plain value"))?;
+                flat.insert(key, text);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Boolean(flag) => Some(flag.to_string()),
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+    }
+}
+
+/// The variable that sets a key: `MILLSTREAM_NUM_PARTITIONS` sets `num.partitions`.
+pub fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace(['.', '-'], "_").to_uppercase())
+}
+
+/// Every key that has a variable.
+fn keys() -> impl Iterator<Item = &'static str> {
+    let broker = BROKER_CONFIGS.iter().map(|config| config.name);
+    broker.chain(configuration_options().map(|option| option.key))
+}
+
+/// Keys that variables set, and a sentence for each variable that sets nothing.
+fn environment(variables: impl Iterator<Item = (String, String)>) -> (Definitions, Vec<String>) {
+    let known: BTreeMap<String, &str> = keys().map(|key| (variable(key), key)).collect();
+    let own: Vec<String> = OPTIONS.iter().map(|option| variable(option)).collect();
+    let (mut definitions, mut warnings) = (Definitions::new(), Vec::new());
+    for (name, value) in variables.filter(|(name, _)| name.starts_with(PREFIX)) {
+        if let Some(key) = known.get(&name) {
+            definitions.push(((*key).to_owned(), value));
+        } else if name != FILE_VARIABLE && !own.contains(&name) {
+            let all = known
+                .keys()
+                .map(String::as_str)
+                .chain(own.iter().map(String::as_str));
+            warnings.push(unknown("environment variable", &name, all));
+        }
+    }
+    definitions.sort();
+    warnings.sort();
+    (definitions, warnings)
+}
+
+fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let hint = nearest(name, known).map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
+    format!("unknown {kind} '{name}'{hint}")
+}
+
+/// A file that says what is said here, for the reference.
+pub const EXAMPLE: &str = "\
+data-dir = \"/var/lib/millstream\"
+kafka = \"127.0.0.1:9092\"
+log = \"info\"
+
+[broker]
+num.partitions = 4
+log.retention.hours = 24
+
+[flink]
+parallelism.default = 2
+execution.checkpointing.interval = \"10 s\"
+";
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::Parser;
+
+    use super::*;
+
+    fn common() -> Common {
+        Cli::parse_from(["millstream", "broker"]).common
+    }
+
+    fn read_text(text: &str, common: &mut Common) -> anyhow::Result<Definitions> {
+        let table: Table = text.parse()?;
+        options(common, &table, |_| false)?;
+        sections(&table)
+    }
+
+    fn refused(text: &str) -> String {
+        let error = read_text(text, &mut common()).expect_err(text);
+        format!("{error:#}")
+    }
+
+    #[test]
+    fn a_file_sets_options_and_both_kinds_of_keys() {
+        let mut common = common();
+        let definitions = read_text(EXAMPLE, &mut common).expect("the example is right");
+        assert_eq!(common.data_dir, Path::new("/var/lib/millstream"));
+        assert_eq!(common.log, "info");
+        let expected = [
+            ("log.retention.hours", "24"),
+            ("num.partitions", "4"),
+            ("execution.checkpointing.interval", "10 s"),
+            ("parallelism.default", "2"),
+        ];
+        let expected: Definitions = expected
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        assert_eq!(definitions, expected);
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_is_named() {
+        assert!(refused("data_dir = 'x'").contains("did you mean 'data-dir'?"));
+        assert!(refused("[broker]\nnum.partition = 1").contains("did you mean 'num.partitions'?"));
+        assert!(refused("[flink]\nnum.partitions = 1").contains("below [broker]"));
+        assert!(refused("kafka = 9092").contains("'kafka' is no text"));
+        assert!(refused("output = 'yaml'").contains("'output'"));
+        assert!(refused("broker = 1").contains("write [broker]"));
+    }
+
+    #[test]
+    fn variables_set_keys_by_their_names() {
+        let given = [
+            ("MILLSTREAM_NUM_PARTITIONS", "3"),
+            ("MILLSTREAM_PARALLELISM_DEFAULT", "2"),
+            ("MILLSTREAM_NUM_PARTITION", "3"),
+            ("MILLSTREAM_DATA_DIR", "x"),
+            ("PATH", "/bin"),
+        ];
+        let given = given.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let (definitions, warnings) = environment(given);
+        let keys: Vec<&str> = definitions.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["num.partitions", "parallelism.default"]);
+        assert_eq!(
+            warnings,
+            [
+                "unknown environment variable 'MILLSTREAM_NUM_PARTITION'; did you mean 'MILLSTREAM_NUM_PARTITIONS'?"
+            ]
+        );
+    }
+
+    #[test]
+    fn no_two_keys_have_one_variable() {
+        let mut names: Vec<String> = keys()
+            .map(variable)
+            .chain(OPTIONS.iter().map(|option| variable(option)))
+            .collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

@@ -1,0 +1,143 @@
+//! SCRAM credentials of users. A password never leaves this process: the broker gets its salted hash.
+
+use millstream_kafka_wire::messages::alter_user_scram_credentials::{
+    AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
+};
+use millstream_kafka_wire::messages::describe_user_scram_credentials::{
+    DescribeUserScramCredentialsRequest, UserName,
+};
+
+use crate::client::KafkaClient;
+use crate::config::{SaslMechanism, Secret};
+use crate::error::ClientError;
+use crate::tcp::sasl::salted_password;
+
+/// A credential as the cluster tells it: not the secret, only that there is one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScramCredential {
+    pub user: String,
+    /// `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    pub mechanism: &'static str,
+    pub iterations: i32,
+}
+
+/// Kafka's number for a mechanism; `None` for one that keeps no credentials.
+const fn code(mechanism: SaslMechanism) -> Option<i8> {
+    match mechanism {
+        SaslMechanism::ScramSha256 => Some(1),
+        SaslMechanism::ScramSha512 => Some(2),
+        _ => None,
+    }
+}
+
+fn mechanism_name(code: i8) -> &'static str {
+    match code {
+        1 => SaslMechanism::ScramSha256.name(),
+        2 => SaslMechanism::ScramSha512.name(),
+        _ => "UNKNOWN",
+    }
+}
+
+fn no_scram(mechanism: SaslMechanism) -> ClientError {
+    ClientError::Config(crate::config::ConfigError::Unsupported {
+        name: "mechanism".to_owned(),
+        value: mechanism.name().to_owned(),
+        remedy: "credentials are kept for SCRAM-SHA-256 and SCRAM-SHA-512".to_owned(),
+    })
+}
+
+impl KafkaClient {
+    /// The credentials of some users, or of all with `None`.
+    pub async fn describe_scram_credentials(
+        &self,
+        users: Option<&[String]>,
+    ) -> Result<Vec<ScramCredential>, ClientError> {
+        let name = |user: &String| UserName { name: user.into() };
+        let request = DescribeUserScramCredentialsRequest {
+            users: users.map(|users| users.iter().map(name).collect()),
+        };
+        let response = self
+            .call_controller(request, |response| response.error_code)
+            .await?;
+        response
+            .error_code
+            .check()
+            .map_err(|code| ClientError::broker_with("listing users", code, response.error_message))?;
+        let mut found = Vec::new();
+        for result in response.results {
+            let user = String::from(result.user);
+            result.error_code.check().map_err(|code| {
+                ClientError::broker_with(format!("user '{user}'"), code, result.error_message)
+            })?;
+            found.extend(result.credential_infos.into_iter().map(|info| ScramCredential {
+                user: user.clone(),
+                mechanism: mechanism_name(info.mechanism),
+                iterations: info.iterations,
+            }));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Makes or replaces a user's credential. The salt should be new for each.
+    pub async fn set_scram_credential(
+        &self,
+        user: &str,
+        mechanism: SaslMechanism,
+        iterations: i32,
+        salt: &[u8],
+        password: &Secret,
+    ) -> Result<(), ClientError> {
+        let code = code(mechanism).ok_or_else(|| no_scram(mechanism))?;
+        let rounds = u32::try_from(iterations).unwrap_or_default();
+        let salted = salted_password(mechanism, password.reveal().as_bytes(), salt, rounds);
+        let upsertion = ScramCredentialUpsertion {
+            name: user.into(),
+            mechanism: code,
+            iterations,
+            salt: salt.to_vec().into(),
+            salted_password: salted.into(),
+        };
+        self.alter_scram_credentials(user, Vec::new(), vec![upsertion])
+            .await
+    }
+
+    pub async fn delete_scram_credential(
+        &self,
+        user: &str,
+        mechanism: SaslMechanism,
+    ) -> Result<(), ClientError> {
+        let mechanism = code(mechanism).ok_or_else(|| no_scram(mechanism))?;
+        let deletion = ScramCredentialDeletion {
+            name: user.into(),
+            mechanism,
+        };
+        self.alter_scram_credentials(user, vec![deletion], Vec::new())
+            .await
+    }
+
+    async fn alter_scram_credentials(
+        &self,
+        user: &str,
+        deletions: Vec<ScramCredentialDeletion>,
+        upsertions: Vec<ScramCredentialUpsertion>,
+    ) -> Result<(), ClientError> {
+        let request = AlterUserScramCredentialsRequest {
+            deletions,
+            upsertions,
+        };
+        let first =
+            |results: &[millstream_kafka_wire::messages::alter_user_scram_credentials::AlterUserScramCredentialsResult]| {
+                results.first().map(|result| result.error_code).unwrap_or_default()
+            };
+        let response = self
+            .call_controller(request, |response| first(&response.results))
+            .await?;
+        let result = response.results.into_iter().next();
+        let result = result.ok_or(ClientError::Incomplete("AlterUserScramCredentials"))?;
+        result
+            .error_code
+            .check()
+            .map_err(|code| ClientError::broker_with(format!("user '{user}'"), code, result.error_message))
+    }
+}
