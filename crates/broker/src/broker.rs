@@ -9,7 +9,8 @@ use crate::context::RequestContext;
 use crate::disk_reads::DiskReads;
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
-use crate::security::Security;
+use crate::metrics::Counters;
+use crate::security::{AccessPolicy, Caller, Security};
 use crate::throttle::Throttles;
 use crate::topics::{Topic, Topics};
 use crate::transactions::Transactions;
@@ -66,6 +67,9 @@ pub enum StartError {
     Write(#[from] LogError),
 }
 
+/// Called with the configurations in force.
+pub type ConfigObserver = Box<dyn Fn(&Configs) + Send>;
+
 /// The broker as a state machine.
 pub struct Broker {
     pub(crate) configs: Configs,
@@ -74,14 +78,16 @@ pub struct Broker {
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
     pub(crate) security: Security,
+    pub(crate) counters: Counters,
     pub(crate) waits: Waits,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) disk_reads: DiskReads,
     pub(crate) throttles: Throttles,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) cluster_id: KafkaString,
-    /// Who sent the request that is being handled, if it is to be authorized.
-    pub(crate) caller: Option<RequestContext>,
+    pub(crate) policy: AccessPolicy,
+    /// Who sent the request that is being handled.
+    pub(crate) caller: Option<Caller>,
     /// Ids below this one may have been given out.
     pub(crate) next_producer_id: i64,
     /// How many of them have not been.
@@ -90,6 +96,8 @@ pub struct Broker {
     last_change_sequence: u64,
     /// The time of the last call that gave one.
     last_now_ms: i64,
+    /// Told when configurations of the broker change.
+    config_observer: Option<ConfigObserver>,
     pub(crate) next_compaction_ms: i64,
     next_retention_ms: i64,
     next_scan_ms: i64,
@@ -121,18 +129,21 @@ impl Broker {
             groups: Groups::default(),
             transactions: Transactions::default(),
             security: Security::default(),
+            counters: Counters::default(),
             waits: Waits::default(),
             fetch_sessions: FetchSessions::default(),
             disk_reads: DiskReads::default(),
             throttles: Throttles::default(),
             rng,
             cluster_id: KafkaString::EMPTY,
+            policy: AccessPolicy::default(),
             caller: None,
             next_producer_id: 0,
             reserved_producer_ids: 0,
             decompressor: Decompressor::new(),
             last_change_sequence: 0,
             last_now_ms: now_ms,
+            config_observer: None,
             next_compaction_ms: now_ms,
             next_retention_ms: now_ms.saturating_add(limits::FIRST_RETENTION_MS),
             next_scan_ms: now_ms,
@@ -148,6 +159,7 @@ impl Broker {
     }
 
     fn after_recovery(&mut self, now_ms: i64) -> Result<(), StartError> {
+        self.policy = AccessPolicy::new(&self.configs);
         if self.cluster_id.is_empty() {
             let id = self.random_uuid().to_string();
             let change = Change::Cluster { id: id.into() };
@@ -168,8 +180,12 @@ impl Broker {
         request: Request,
     ) -> Answer {
         self.last_now_ms = now_ms;
-        let shows_state = api::shows_state(request.api_key());
-        self.caller = (!context.is_internal && self.has_authorizer()).then(|| context.clone());
+        let api = request.api_key();
+        let shows_state = api::shows_state(api);
+        self.caller = Some(Caller {
+            context: context.clone(),
+            api,
+        });
         let outcome = api::dispatch(self, now_ms, context, version, request);
         self.caller = None;
         match outcome {
@@ -328,6 +344,7 @@ impl Broker {
         changes: &[Change],
     ) -> Result<u64, LogError> {
         let sequence = self.record(now_ms, entries, changes)?;
+        self.audit_changes(changes);
         for change in changes {
             self.apply(change);
         }
@@ -363,14 +380,19 @@ impl Broker {
             } => self.apply_topic(*id, name, partitions, configs),
             Change::TopicDeleted { id } => {
                 self.topics.remove(*id);
+                self.counters.forget(*id);
                 self.groups.forget_topic(*id);
                 self.transactions.forget_topic(*id);
             }
             Change::Configs { kind, name, configs } => {
                 self.configs.set(*kind, name, configs.clone());
                 if *kind == ResourceType::Broker {
+                    self.policy = AccessPolicy::new(&self.configs);
                     for (log, settings) in self.topics.resolve_settings(&self.configs) {
                         self.log.set_settings(log, settings);
+                    }
+                    if let Some(observer) = &self.config_observer {
+                        observer(&self.configs);
                     }
                 }
             }
@@ -446,6 +468,13 @@ impl Broker {
     /// The configurations in force.
     pub fn configs(&self) -> &Configs {
         &self.configs
+    }
+
+    /// Has a function called now and whenever configurations of the broker change, in place of the one before. It must
+    /// not block.
+    pub fn observe_configs(&mut self, observer: ConfigObserver) {
+        observer(&self.configs);
+        self.config_observer = Some(observer);
     }
 
     /// All topics.

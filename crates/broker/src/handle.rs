@@ -210,6 +210,13 @@ impl BrokerHandle {
         replies.recv().map_err(|_| BrokerStopped)
     }
 
+    /// Has a function run on the broker's thread, without waiting for it.
+    pub fn post(&self, look: impl FnOnce(&mut Broker) + Send + 'static) -> Result<(), BrokerStopped> {
+        self.commands
+            .send(Command::Inspect(Box::new(look)))
+            .map_err(|_| BrokerStopped)
+    }
+
     /// Ends the broker cleanly: what was appended is committed, a checkpoint is written, the threads end.
     pub fn stop(&self) -> Result<(), LogError> {
         let _ = self.commands.send(Command::Stop);

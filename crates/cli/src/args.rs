@@ -114,7 +114,12 @@ Examples:
   millstream broker
   millstream broker --data-dir /var/lib/millstream -D num.partitions=4 -D log.retention.hours=24
   millstream broker --config /etc/millstream.toml
-  MILLSTREAM_NUM_PARTITIONS=4 millstream broker")]
+  MILLSTREAM_NUM_PARTITIONS=4 millstream broker
+  millstream broker --metrics 9308
+  millstream broker -D listeners=PLAINTEXT://127.0.0.1:9092,SASL_SSL://0.0.0.0:9093 \\
+    -D ssl.keystore.location=broker.pem -D sasl.enabled.mechanisms=SCRAM-SHA-512
+
+Who may connect, and how: docs/security.md")]
     Broker(BrokerArgs),
     /// Create, change, fill and read topics
     Topic(TopicArgs),
@@ -148,6 +153,12 @@ pub struct SettingsArgs {
 pub struct BrokerArgs {
     #[command(flatten)]
     pub settings: SettingsArgs,
+    /// Address of the endpoint for Prometheus, /metrics; a port alone is one of loopback
+    #[arg(long, value_name = "HOST:PORT", env = "MILLSTREAM_METRICS")]
+    pub metrics: Option<String>,
+    /// A file with the token that readers of metrics must send; needed off loopback
+    #[arg(long, value_name = "FILE", requires = "metrics")]
+    pub metrics_token_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

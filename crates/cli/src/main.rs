@@ -44,7 +44,7 @@ fn run(cli: Cli) -> Outcome {
     let outcome = match cli.command {
         Command::Run(args) => commands::run::run(&process, &cli.common, args),
         Command::Sql(args) => commands::sql::run(&process, &cli.common, args),
-        Command::Broker(_) => commands::broker::run(&process, &cli.common),
+        Command::Broker(args) => commands::broker::run(&process, &cli.common, args),
         Command::Topic(args) => commands::topic::run(&process, &cli.common, &args),
         Command::Group(args) => commands::group::run(&process, &cli.common, &args),
         Command::Acl(args) => commands::acl::run(&process, &cli.common, &args),

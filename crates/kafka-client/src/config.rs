@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use millstream_kafka_wire::compression::{Codec, CompressionLevels};
 
+pub use jaas::login_module;
 pub use properties::{PROPERTIES, Property, PropertyType};
 pub use security::{PemSource, SaslConfig, SaslMechanism, TlsConfig};
 

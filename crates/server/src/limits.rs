@@ -5,10 +5,34 @@ use std::time::Duration;
 /// Open Kafka connections.
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// Bytes of one request (Kafka's `socket.request.max.bytes`).
-pub const FRAME_BYTES_MAX: i64 = 104_857_600;
+pub const FRAME_BYTES_MAX: usize = 104_857_600;
+/// Bytes of one request of a client that has not authenticated yet, unless `sasl.server.max.receive.size` is set.
+pub const PRE_AUTHENTICATION_FRAME_BYTES: usize = 64 << 10;
+/// Bytes of requests that are being received or worked on, of all connections, unless `queued.max.request.bytes` is set.
+pub const REQUEST_MEMORY_BYTES: usize = 512 << 20;
+/// Requests up to this size are not counted against [`REQUEST_MEMORY_BYTES`].
+pub const UNCOUNTED_FRAME_BYTES: usize = 64 << 10;
+/// How long a connection waits for room in [`REQUEST_MEMORY_BYTES`] before it is closed.
+pub const MEMORY_WAIT: Duration = Duration::from_secs(5);
 /// Requests of one connection that wait for their answers; more are not read from the socket.
 pub const PIPELINED_REQUESTS_MAX: usize = 64;
-/// Room made for one read.
+/// Fetches of one connection that are worked on at once: their answers are the large ones.
+pub const PIPELINED_FETCHES_MAX: usize = 2;
+/// Room made for the beginning of a frame.
+pub const FIRST_READ_BYTES: usize = 4 << 10;
+/// Room made for one read of the rest; the buffer grows with what arrived.
 pub const READ_BYTES: usize = 64 << 10;
 /// Pause after a failed accept.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// From accepting a connection to the end of TLS and SASL.
+pub const AUTHENTICATION_TIME: Duration = Duration::from_secs(30);
+/// What a frame may take in either direction, beside the time by [`TRANSFER_BYTES_PER_SECOND_MIN`].
+pub const TRANSFER_TIME: Duration = Duration::from_secs(30);
+/// The slowest client that is served.
+pub const TRANSFER_BYTES_PER_SECOND_MIN: u64 = 16 << 10;
+/// How long answers may take to go out when the listener closes.
+pub const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
+/// How often the files of certificates and keys are looked at.
+pub const CERTIFICATE_CHECK_MS: i64 = 1_000;
+/// Rounds of hashing for SCRAM users by configuration.
+pub const SCRAM_ITERATIONS: i32 = 4_096;

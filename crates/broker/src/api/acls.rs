@@ -85,7 +85,6 @@ pub(crate) fn create(broker: &mut Broker, now_ms: i64, request: &CreateAclsReque
                 error_message: Some(KafkaString::from_static(message)),
             },
             (None, Ok(())) => {
-                tracing::info!(?acl, "ACL added");
                 changes.push(acl_row(&acl, true));
                 AclCreationResult::default()
             }
@@ -145,19 +144,16 @@ pub(crate) fn delete(broker: &mut Broker, now_ms: i64, request: &DeleteAclsReque
         }
         let matching = broker.security.acls.matching(&filter_of(filter));
         changes.extend(matching.iter().map(|acl| acl_row(acl, false)));
-        let matching_acls = matching.into_iter().map(|acl| {
-            tracing::info!(?acl, "ACL removed");
-            DeleteAclsMatchingAcl {
-                error_code: ErrorCode::NONE,
-                error_message: None,
-                resource_type: acl.resource_type,
-                resource_name: acl.resource_name,
-                pattern_type: acl.pattern_type,
-                principal: acl.principal,
-                host: acl.host,
-                operation: acl.operation,
-                permission_type: acl.permission,
-            }
+        let matching_acls = matching.into_iter().map(|acl| DeleteAclsMatchingAcl {
+            error_code: ErrorCode::NONE,
+            error_message: None,
+            resource_type: acl.resource_type,
+            resource_name: acl.resource_name,
+            pattern_type: acl.pattern_type,
+            principal: acl.principal,
+            host: acl.host,
+            operation: acl.operation,
+            permission_type: acl.permission,
         });
         filter_results.push(DeleteAclsFilterResult {
             matching_acls: matching_acls.collect(),

@@ -1,9 +1,9 @@
 //! DescribeCluster: one broker, which is the controller too.
 
+use crate::api::metadata::cluster_operations;
 use crate::broker::Broker;
 use crate::context::RequestContext;
-use crate::security::acls::CLUSTER_NAME;
-use crate::security::{OPERATIONS_NOT_ASKED, ResourceKind};
+use crate::security::OPERATIONS_NOT_ASKED;
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
@@ -38,10 +38,9 @@ pub(crate) fn describe(
             rack: broker.configs.text("broker.rack").map(KafkaString::from),
             is_fenced: false,
         }],
-        cluster_authorized_operations: broker.authorized_operations(
+        cluster_authorized_operations: cluster_operations(
+            broker,
             request.include_cluster_authorized_operations,
-            ResourceKind::Cluster,
-            CLUSTER_NAME,
         ),
         ..Default::default()
     })

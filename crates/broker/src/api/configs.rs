@@ -210,6 +210,7 @@ pub(crate) fn alter(broker: &mut Broker, now_ms: i64, request: &AlterConfigsRequ
             ..Default::default()
         };
         let replaced = resource_type(resource.resource_type).and_then(|kind| {
+            check_access(broker, Operation::AlterConfigs, kind, &resource.resource_name)?;
             current(broker, kind, &resource.resource_name)?;
             let mut configs = Settings::new();
             for config in &resource.configs {
@@ -257,6 +258,7 @@ pub(crate) fn alter_incrementally(
             ..Default::default()
         };
         let changed = resource_type(resource.resource_type).and_then(|kind| {
+            check_access(broker, Operation::AlterConfigs, kind, &resource.resource_name)?;
             let mut configs = current(broker, kind, &resource.resource_name)?;
             for config in &resource.configs {
                 change_one(broker, kind, &mut configs, config)?;
@@ -351,7 +353,6 @@ fn store(
     configs: Settings,
     validate_only: bool,
 ) -> Result<u64, Refused> {
-    check_access(broker, Operation::AlterConfigs, kind, name)?;
     let change = match kind {
         ResourceType::Topic => {
             check_configs(&configs)?;
@@ -399,6 +400,12 @@ fn check_other(kind: ResourceType, before: &Settings, configs: &Settings) -> Res
 }
 
 pub(crate) fn list(broker: &Broker, version: i16, request: &ListConfigResourcesRequest) -> Outcome {
+    if let Err(error_code) = broker.cluster_access(Operation::DescribeConfigs) {
+        return Outcome::now(ListConfigResourcesResponse {
+            error_code,
+            ..Default::default()
+        });
+    }
     const ALL: [ResourceType; 5] = [
         ResourceType::Topic,
         ResourceType::Broker,

@@ -55,6 +55,11 @@ fn handle(
     broker
         .access(Operation::Read, ResourceKind::Group, &request.group_id)
         .map_err(|code| (code, "access to the group is denied"))?;
+    for topic in request.subscribed_topic_names.iter().flatten() {
+        broker
+            .access(Operation::Describe, ResourceKind::Topic, topic)
+            .map_err(|code| (code, "access to a topic of the subscription is denied"))?;
+    }
     let mut beat = read(context, request);
     if beat.member_id.is_empty() {
         beat.member_id = uuid_text(broker).into();
@@ -207,7 +212,16 @@ pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) 
         }
         let group = broker.groups.get(name);
         if let Some(consumer) = group.and_then(|group| group.consumer.as_ref()) {
-            return describe_group(broker, consumer, base);
+            return match sees_topics(broker, consumer) {
+                true => describe_group(broker, consumer, base),
+                false => DescribedGroup {
+                    error_code: ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+                    error_message: Some(KafkaString::from_static(
+                        "The group has described topic(s) that the client is not authorized to describe.",
+                    )),
+                    ..base
+                },
+            };
         }
         let message = match group {
             Some(_) => format!("Group {name} is not a consumer group."),
@@ -224,6 +238,15 @@ pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) 
         throttle_time_ms: 0,
         groups,
     })
+}
+
+/// Whether the caller may see all topics that members have or are to get.
+fn sees_topics(broker: &Broker, group: &ConsumerGroup) -> bool {
+    let assigned = group.members.values().flat_map(|member| &member.assigned);
+    let mut topics = assigned
+        .chain(group.target.values().flatten())
+        .filter_map(|(id, _)| broker.topics.by_id(*id));
+    topics.all(|topic| broker.may(Operation::Describe, ResourceKind::Topic, &topic.name))
 }
 
 fn describe_group(broker: &Broker, group: &ConsumerGroup, base: DescribedGroup) -> DescribedGroup {

@@ -63,10 +63,10 @@ fn add(
             "This server does not host this topic-partition.".to_owned(),
         )
     };
-    let mut topic = broker.topics.by_name(&asked.name).ok_or_else(unknown)?.clone();
     broker
         .access(Operation::Alter, ResourceKind::Topic, &asked.name)
         .map_err(|code| (code, "altering the topic is denied".to_owned()))?;
+    let mut topic = broker.topics.by_name(&asked.name).ok_or_else(unknown)?.clone();
     let current = topic.partitions.len() as i32;
     if asked.count <= current {
         let message = match asked.count == current {

@@ -119,13 +119,25 @@ fn handle_one(
             .by_name(&topic.name)
             .map_or(Uuid::ZERO, |topic| topic.id);
     }
-    let result = CreatableTopicResult {
+    let base = CreatableTopicResult {
         name: topic.name.clone(),
         topic_id,
-        num_partitions: partitions,
-        replication_factor: 1,
-        configs: Some(configs(broker, &new.configs)),
         ..Default::default()
+    };
+    let result = match broker.may(Operation::DescribeConfigs, ResourceKind::Topic, &topic.name) {
+        true => CreatableTopicResult {
+            num_partitions: partitions,
+            replication_factor: 1,
+            configs: Some(configs(broker, &new.configs)),
+            ..base
+        },
+        false => CreatableTopicResult {
+            topic_config_error_code: ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+            num_partitions: -1,
+            replication_factor: -1,
+            configs: None,
+            ..base
+        },
     };
     Ok((result, sequence))
 }
@@ -195,10 +207,11 @@ fn new_topic(topic: &CreatableTopic) -> Result<NewTopic, Refused> {
 
 /// Checks everything; gives the number of partitions.
 fn check(broker: &Broker, new: &NewTopic) -> Result<i32, Refused> {
-    let on_cluster = broker.access(Operation::Create, ResourceKind::Cluster, CLUSTER_NAME);
-    on_cluster
-        .or_else(|_| broker.access(Operation::Create, ResourceKind::Topic, &new.name))
-        .map_err(|code| (code, "creating topics is denied".to_owned()))?;
+    if !broker.may(Operation::Create, ResourceKind::Cluster, CLUSTER_NAME) {
+        broker
+            .access(Operation::Create, ResourceKind::Topic, &new.name)
+            .map_err(|code| (code, "creating topics is denied".to_owned()))?;
+    }
     check_topic_name(&new.name).map_err(|message| (ErrorCode::INVALID_TOPIC_EXCEPTION, message))?;
     if broker.topics.by_name(&new.name).is_some() {
         return Err((

@@ -1,13 +1,13 @@
 //! DeleteRecords: a partition begins at a later offset.
 
 use crate::broker::{Broker, log_error_code};
-use crate::security::{Operation, ResourceKind};
+use crate::security::Operation;
 use crate::waits::Outcome;
-use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse,
     DeleteRecordsTopic, DeleteRecordsTopicResult,
 };
+use millstream_kafka_wire::{ErrorCode, Uuid};
 use millstream_log::Entry;
 
 /// Stands for the high watermark.
@@ -56,11 +56,7 @@ fn delete(
     topic: &DeleteRecordsTopic,
     partition: &DeleteRecordsPartition,
 ) -> Result<(i64, u64), ErrorCode> {
-    let found = broker
-        .topics
-        .by_name(&topic.name)
-        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-    broker.access(Operation::Delete, ResourceKind::Topic, &topic.name)?;
+    let found = broker.accessible_topic(Operation::Delete, Uuid::ZERO, &topic.name)?;
     let log = found
         .log(partition.partition_index)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
@@ -81,6 +77,10 @@ fn delete(
     if offset <= offsets.start {
         return Ok((offsets.start, broker.log.last_sequence()));
     }
+    broker.audit(&format!(
+        "records of '{}' partition {} deleted before offset {offset}",
+        topic.name, partition.partition_index
+    ));
     let sequence = broker
         .write(now_ms, vec![Entry::StartOffset { log, offset }], &[])
         .map_err(|error| log_error_code(&error))?;

@@ -3,7 +3,7 @@
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
 use crate::context::RequestContext;
-use crate::security::{Operation, ResourceKind};
+use crate::security::Operation;
 use crate::throttle::{Mutations, QUOTA_EXCEEDED};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::delete_topics::{
@@ -78,16 +78,10 @@ fn delete(
         return Err(ErrorCode::TOPIC_DELETION_DISABLED);
     }
     let topic = match &asked.name {
-        Some(name) => broker
-            .topics
-            .by_name(name)
-            .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?,
-        None => broker
-            .topics
-            .by_id(asked.topic_id)
-            .ok_or(ErrorCode::UNKNOWN_TOPIC_ID)?,
+        Some(name) => broker.accessible_topic(Operation::Delete, Uuid::ZERO, name)?,
+        None if asked.topic_id.is_zero() => return Err(ErrorCode::UNKNOWN_TOPIC_ID),
+        None => broker.accessible_topic(Operation::Delete, asked.topic_id, &KafkaString::EMPTY)?,
     };
-    broker.access(Operation::Delete, ResourceKind::Topic, &topic.name)?;
     let (id, name, logs) = (topic.id, topic.name.clone(), topic.partitions.clone());
     mutations.charge(broker, now_ms, logs.len())?;
     let entries = logs.iter().map(|log| Entry::DropLog(*log)).collect();

@@ -4,6 +4,7 @@ use crate::broker::{Broker, log_error_code};
 use crate::change::{TransactionPhase, TransactionState};
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
+use crate::topics::Topic;
 use crate::waits::Outcome;
 use bytes::Bytes;
 use millstream_kafka_wire::messages::describe_producers::{
@@ -42,6 +43,9 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeTransactionsRequest) -
             transactional_id: id.clone(),
             ..Default::default()
         };
+        if let Err(error_code) = broker.access(Operation::Describe, ResourceKind::TransactionalId, id) {
+            return described::TransactionState { error_code, ..base };
+        }
         match broker.transactions.get(id) {
             _ if id.is_empty() => described::TransactionState {
                 error_code: ErrorCode::INVALID_REQUEST,
@@ -68,7 +72,9 @@ fn describe_one(
 ) -> described::TransactionState {
     let mut topics: BTreeMap<KafkaString, Vec<i32>> = BTreeMap::new();
     for (topic, partition) in &state.partitions {
-        if let Some(topic) = broker.topics.by_id(*topic) {
+        let found = broker.topics.by_id(*topic);
+        let is_visible = |topic: &&Topic| broker.may(Operation::Describe, ResourceKind::Topic, &topic.name);
+        if let Some(topic) = found.filter(is_visible) {
             topics.entry(topic.name.clone()).or_default().push(*partition);
         }
     }
@@ -122,7 +128,8 @@ pub(crate) fn list(broker: &Broker, now_ms: i64, request: &ListTransactionsReque
         let by_duration = request.duration_filter < 0
             || is_open && now_ms.saturating_sub(state.start_ms) > request.duration_filter;
         let by_pattern = pattern.as_ref().is_none_or(|regex| regex.is_match(&state.id));
-        by_state && by_id && by_duration && by_pattern && !has_only_unknown
+        let is_visible = || broker.may(Operation::Describe, ResourceKind::TransactionalId, &state.id);
+        by_state && by_id && by_duration && by_pattern && !has_only_unknown && is_visible()
     };
     let state = |state: &TransactionState| listed::TransactionState {
         transactional_id: state.id.clone(),
@@ -141,8 +148,18 @@ pub(crate) fn producers(broker: &Broker, request: &DescribeProducersRequest) -> 
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
         let found = broker.topics.by_name(&topic.name);
+        let denied = broker
+            .access(Operation::Read, ResourceKind::Topic, &topic.name)
+            .err();
         let describe = |index: &i32| {
             let partition_index = *index;
+            if let Some(error_code) = denied {
+                return PartitionResponse {
+                    partition_index,
+                    error_code,
+                    ..Default::default()
+                };
+            }
             let log = found.and_then(|topic| topic.log(partition_index));
             let Some(producers) = log.and_then(|log| broker.log.producers(log)) else {
                 let error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
@@ -214,7 +231,10 @@ fn write_marker(
     marker: &WritableTxnMarker,
     (topic, partition): (&KafkaString, i32),
 ) -> Result<u64, ErrorCode> {
-    broker.access(Operation::Alter, ResourceKind::Cluster, CLUSTER_NAME)?;
+    // Brokers may, and administrators.
+    if !broker.may(Operation::ClusterAction, ResourceKind::Cluster, CLUSTER_NAME) {
+        broker.cluster_access(Operation::Alter)?;
+    }
     let topic = broker
         .topics
         .by_name(topic)
@@ -240,6 +260,10 @@ fn write_marker(
         },
         timestamp: now_ms,
     };
+    broker.audit(&format!(
+        "{:?} marker of producer {} for log {}",
+        batch.control, marker.producer_id, log.0
+    ));
     let entry = Entry::Batch {
         log,
         batch: Bytes::from(batch.encode()),

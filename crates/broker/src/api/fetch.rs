@@ -8,7 +8,7 @@ use crate::context::RequestContext;
 use crate::disk_reads::Reading;
 use crate::fetch_sessions::{NO_SESSION, SessionUse, Wanted};
 use crate::limits::FETCH_WAIT_MS_MAX;
-use crate::security::{Operation, ResourceKind};
+use crate::security::Operation;
 use crate::throttle::QuotaClient;
 use crate::waits::{Outcome, Reply, Ticket, WaitingFetch};
 use millstream_kafka_wire::messages::fetch::{
@@ -256,9 +256,8 @@ fn find(broker: &Broker, fetch: &Fetch, wanted: &Wanted) -> Result<LogId, ErrorC
     if fetch.max_bytes < 0 {
         return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
     }
-    let topic = broker.topics.find(wanted.topic_id, &wanted.topic)?;
-    broker.access(Operation::Read, ResourceKind::Topic, &topic.name)?;
-    topic
+    broker
+        .accessible_topic(Operation::Read, wanted.topic_id, &wanted.topic)?
         .log(wanted.partition.partition)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
 }
@@ -357,10 +356,25 @@ fn answer(broker: &mut Broker, now_ms: i64, fetch: &Fetch, read: FetchRead) -> F
     }
     for (wanted, part) in fetch.partitions.iter().zip(read.parts) {
         if broker.fetch_sessions.note(fetch.session, wanted, &part) {
+            count(broker, wanted, &part);
             add(&mut response.responses, wanted, part);
         }
     }
     response
+}
+
+/// Counts what a client is given.
+fn count(broker: &mut Broker, wanted: &Wanted, part: &PartitionData) {
+    let known = broker
+        .topics
+        .find(wanted.topic_id, &wanted.topic)
+        .map(|topic| topic.id);
+    let bytes = part.records.as_ref().map_or(0, |records| records.len() as u64);
+    broker.counters.count(known.ok(), |counters| {
+        counters.fetch_requests += 1;
+        counters.bytes_out += bytes;
+        counters.failed_fetch_requests += u64::from(part.error_code.is_error());
+    });
 }
 
 /// Partitions of a topic that follow each other share its entry.

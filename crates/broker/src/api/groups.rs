@@ -2,6 +2,7 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
+use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::delete_groups::{
@@ -23,11 +24,10 @@ pub(crate) fn list(broker: &Broker, request: &ListGroupsRequest) -> Outcome {
     let passes = |filter: &[KafkaString], value: &str| {
         filter.is_empty() || filter.iter().any(|each| each.eq_ignore_ascii_case(value))
     };
-    let is_visible = |name: &KafkaString| {
-        broker
-            .access(Operation::Describe, ResourceKind::Group, name)
-            .is_ok()
-    };
+    // Who may describe the cluster sees all groups.
+    let sees_all = broker.may(Operation::Describe, ResourceKind::Cluster, CLUSTER_NAME);
+    let is_visible =
+        |name: &KafkaString| sees_all || broker.may(Operation::Describe, ResourceKind::Group, name);
     let visible = broker.groups.iter().filter(|(name, _)| is_visible(name));
     let groups = visible.map(|(name, group)| ListedGroup {
         group_id: name.clone(),
@@ -138,10 +138,14 @@ pub(crate) fn delete_offsets(broker: &mut Broker, now_ms: i64, request: &OffsetD
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
         let found = broker.topics.by_name(&topic.name);
+        let denied = broker
+            .access(Operation::Read, ResourceKind::Topic, &topic.name)
+            .err();
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
             let index = partition.partition_index;
             let error_code = match found.filter(|found| found.log(index).is_some()) {
+                _ if denied.is_some() => denied.unwrap_or_default(),
                 None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
                 Some(topic) if group.is_subscribed_to(topic) => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
                 Some(topic) => {

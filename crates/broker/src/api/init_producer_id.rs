@@ -25,7 +25,8 @@ pub(crate) fn handle(
     request: &InitProducerIdRequest,
 ) -> Outcome {
     let result = match &request.transactional_id {
-        None => next_producer_id(broker, now_ms)
+        None => check_idempotent(broker)
+            .and_then(|()| next_producer_id(broker, now_ms))
             .map(|(id, sequence)| (response(ErrorCode::NONE, id, 0), sequence)),
         Some(id) => check(broker, context, request, id).and_then(|()| init(broker, now_ms, request, id)),
     };
@@ -63,6 +64,14 @@ pub(crate) fn next_producer_id(broker: &mut Broker, now_ms: i64) -> Result<(i64,
     Ok((id, broker.log.last_sequence()))
 }
 
+/// Who may write to some topic may do so idempotently.
+fn check_idempotent(broker: &Broker) -> Result<(), ErrorCode> {
+    match broker.may_to_any(Operation::Write, ResourceKind::Topic) {
+        true => Ok(()),
+        false => broker.cluster_access(Operation::IdempotentWrite),
+    }
+}
+
 fn check(
     broker: &Broker,
     context: &RequestContext,
@@ -74,6 +83,7 @@ fn check(
     }
     broker.access(Operation::Write, ResourceKind::TransactionalId, id)?;
     if request.enable2_pc {
+        broker.access(Operation::TwoPhaseCommit, ResourceKind::TransactionalId, id)?;
         let is_allowed = context.is_internal || broker.configs.flag("transaction.two.phase.commit.enable");
         return if is_allowed {
             Ok(())

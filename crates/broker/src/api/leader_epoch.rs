@@ -2,13 +2,13 @@
 
 use crate::api::fetch::check_epoch;
 use crate::broker::Broker;
-use crate::security::{Operation, ResourceKind};
+use crate::security::Operation;
 use crate::waits::Outcome;
-use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderPartition,
     OffsetForLeaderTopic, OffsetForLeaderTopicResult,
 };
+use millstream_kafka_wire::{ErrorCode, Uuid};
 
 pub(crate) fn handle(broker: &mut Broker, request: &OffsetForLeaderEpochRequest) -> Outcome {
     let mut topics = Vec::with_capacity(request.topics.len());
@@ -47,11 +47,7 @@ fn end_of(
     topic: &OffsetForLeaderTopic,
     partition: &OffsetForLeaderPartition,
 ) -> Result<Option<i64>, ErrorCode> {
-    let found = broker
-        .topics
-        .by_name(&topic.topic)
-        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-    broker.access(Operation::Describe, ResourceKind::Topic, &topic.topic)?;
+    let found = broker.accessible_topic(Operation::Describe, Uuid::ZERO, &topic.topic)?;
     let log = found
         .log(partition.partition)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;

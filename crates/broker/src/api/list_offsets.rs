@@ -3,15 +3,15 @@
 use crate::api::fetch::check_epoch;
 use crate::broker::{Broker, log_error_code};
 use crate::limits::INFLATION_FACTOR;
-use crate::security::{Operation, ResourceKind};
+use crate::security::Operation;
 use crate::waits::Outcome;
 use bytes::Bytes;
-use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
     ListOffsetsTopic, ListOffsetsTopicResponse,
 };
 use millstream_kafka_wire::record_batch::RecordBatch;
+use millstream_kafka_wire::{ErrorCode, Uuid};
 use millstream_log::LogId;
 
 const LATEST: i64 = -1;
@@ -67,11 +67,7 @@ fn list(
     is_committed: bool,
     (topic, partition): (&ListOffsetsTopic, &ListOffsetsPartition),
 ) -> Result<Option<(i64, i64)>, ErrorCode> {
-    let found = broker
-        .topics
-        .by_name(&topic.name)
-        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-    broker.access(Operation::Describe, ResourceKind::Topic, &topic.name)?;
+    let found = broker.accessible_topic(Operation::Describe, Uuid::ZERO, &topic.name)?;
     let log = found
         .log(partition.partition_index)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;

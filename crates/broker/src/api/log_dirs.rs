@@ -1,6 +1,7 @@
 //! DescribeLogDirs: one directory with the size of each partition.
 
 use crate::broker::Broker;
+use crate::security::Operation;
 use crate::topics::Topic;
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::describe_log_dirs::{
@@ -11,6 +12,12 @@ use millstream_kafka_wire::{ErrorCode, KafkaString};
 use std::collections::BTreeMap;
 
 pub(crate) fn handle(broker: &Broker, request: &DescribeLogDirsRequest) -> Outcome {
+    if let Err(error_code) = broker.cluster_access(Operation::Describe) {
+        return Outcome::now(DescribeLogDirsResponse {
+            error_code,
+            ..Default::default()
+        });
+    }
     let mut topics = Vec::new();
     match &request.topics {
         None => topics.extend(

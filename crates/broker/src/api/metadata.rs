@@ -49,8 +49,6 @@ pub(crate) fn handle(
             .collect(),
     };
     let node_id = broker.node_id();
-    let asks_cluster = request.include_cluster_authorized_operations;
-    let cluster_operations = broker.authorized_operations(asks_cluster, ResourceKind::Cluster, CLUSTER_NAME);
     Outcome::now(MetadataResponse {
         brokers: vec![MetadataResponseBroker {
             node_id,
@@ -61,17 +59,16 @@ pub(crate) fn handle(
         cluster_id: Some(broker.cluster_id.clone()),
         controller_id: node_id,
         topics,
-        cluster_authorized_operations: cluster_operations,
+        cluster_authorized_operations: cluster_operations(
+            broker,
+            request.include_cluster_authorized_operations,
+        ),
         ..Default::default()
     })
 }
 
 fn all(broker: &Broker, asks_operations: bool) -> Vec<MetadataResponseTopic> {
-    let is_visible = |topic: &&Topic| {
-        broker
-            .access(Operation::Describe, ResourceKind::Topic, &topic.name)
-            .is_ok()
-    };
+    let is_visible = |topic: &&Topic| broker.may(Operation::Describe, ResourceKind::Topic, &topic.name);
     let visible = broker.topics.iter().filter(is_visible);
     visible
         .map(|topic| describe(broker, topic, asks_operations))
@@ -87,8 +84,11 @@ fn one(
 ) -> MetadataResponseTopic {
     let Some(name) = &asked.name else {
         return match broker.topics.by_id(asked.topic_id) {
-            Some(topic) => describe(broker, topic, asks_operations),
             None => missing(None, asked.topic_id, ErrorCode::UNKNOWN_TOPIC_ID),
+            Some(topic) => match broker.access(Operation::Describe, ResourceKind::Topic, &topic.name) {
+                Ok(()) => describe(broker, topic, asks_operations),
+                Err(code) => missing(None, asked.topic_id, code),
+            },
         };
     };
     if let Err(code) = broker.access(Operation::Describe, ResourceKind::Topic, name) {
@@ -143,5 +143,13 @@ fn describe(broker: &Broker, topic: &Topic, asks_operations: bool) -> MetadataRe
             ResourceKind::Topic,
             &topic.name,
         ),
+    }
+}
+
+/// What the caller may do to the cluster; nothing for who may not describe it.
+pub(crate) fn cluster_operations(broker: &Broker, is_asked: bool) -> i32 {
+    match is_asked && !broker.may(Operation::Describe, ResourceKind::Cluster, CLUSTER_NAME) {
+        true => 0,
+        false => broker.authorized_operations(is_asked, ResourceKind::Cluster, CLUSTER_NAME),
     }
 }

@@ -129,11 +129,11 @@ fn administer(
         Request::AlterClientQuotas(request) => quotas::alter(broker, now_ms, &request),
         Request::ElectLeaders(request) => one_node::elect_leaders(broker, &request),
         Request::AlterPartitionReassignments(request) => one_node::reassign(broker, &request),
-        Request::ListPartitionReassignments(_) => one_node::list_reassignments(),
+        Request::ListPartitionReassignments(_) => one_node::list_reassignments(broker),
         Request::DescribeQuorum(request) => {
             one_node::describe_quorum(broker, now_ms, context, version, &request)
         }
-        Request::UpdateFeatures(request) => one_node::update_features(version, &request),
+        Request::UpdateFeatures(request) => one_node::update_features(broker, version, &request),
         Request::AlterReplicaLogDirs(request) => one_node::alter_log_dirs(broker, &request),
         _ => Outcome::Now(Reply::Close),
     }

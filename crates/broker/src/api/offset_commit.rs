@@ -83,8 +83,7 @@ fn check(
     topic: &OffsetCommitRequestTopic,
     partition: &OffsetCommitRequestPartition,
 ) -> Result<CommittedOffset, ErrorCode> {
-    let found = broker.topics.find(topic.topic_id, &topic.name)?;
-    broker.access(Operation::Read, ResourceKind::Topic, &found.name)?;
+    let found = broker.accessible_topic(Operation::Read, topic.topic_id, &topic.name)?;
     found
         .log(partition.partition_index)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;

@@ -109,6 +109,9 @@ fn all(broker: &Broker, group: &KafkaString, require_stable: bool) -> Vec<Offset
     }
     let topic = |(id, partitions): (Uuid, Vec<i32>)| {
         let name = broker.topics.by_id(id)?.name.clone();
+        if !broker.may(Operation::Describe, ResourceKind::Topic, &name) {
+            return None;
+        }
         let offset = |partition| offset(broker, group, (id, partition), require_stable);
         let partitions = partitions.into_iter().map(offset).collect();
         Some(OffsetFetchResponseTopics {
@@ -131,7 +134,13 @@ fn one_topic(
         true => broker.topics.by_id(asked.topic_id),
         false => broker.topics.by_name(&asked.name),
     };
+    let name = found.map_or(&asked.name, |topic| &topic.name);
+    let denied = broker
+        .access(Operation::Describe, ResourceKind::Topic, name)
+        .err();
+    let denied = denied.filter(|_| !by_id || found.is_some());
     let partition = |index: &i32| match found {
+        _ if denied.is_some() => none(*index, denied.unwrap_or_default()),
         Some(topic) => offset(broker, group, (topic.id, *index), require_stable),
         None => none(
             *index,

@@ -3,6 +3,7 @@
 
 use crate::broker::Broker;
 use crate::context::RequestContext;
+use crate::security::Operation;
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
@@ -31,6 +32,12 @@ const METADATA_TOPIC: &str = "__cluster_metadata";
 const RESULTS_VERSION_MAX: i16 = 1;
 
 pub(crate) fn elect_leaders(broker: &Broker, request: &ElectLeadersRequest) -> Outcome {
+    if let Err(error_code) = broker.cluster_access(Operation::Alter) {
+        return Outcome::now(ElectLeadersResponse {
+            error_code,
+            ..Default::default()
+        });
+    }
     // The one replica leads already. Asked for all partitions, Kafka leaves out those with nothing to do.
     let mut replica_election_results = Vec::new();
     for topic in request.topic_partitions.iter().flatten() {
@@ -70,6 +77,12 @@ pub(crate) fn elect_leaders(broker: &Broker, request: &ElectLeadersRequest) -> O
 }
 
 pub(crate) fn reassign(broker: &Broker, request: &AlterPartitionReassignmentsRequest) -> Outcome {
+    if let Err(error_code) = broker.cluster_access(Operation::Alter) {
+        return Outcome::now(AlterPartitionReassignmentsResponse {
+            error_code,
+            ..Default::default()
+        });
+    }
     let node_id = broker.node_id();
     let mut responses = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
@@ -112,8 +125,14 @@ pub(crate) fn reassign(broker: &Broker, request: &AlterPartitionReassignmentsReq
     })
 }
 
-pub(crate) fn list_reassignments() -> Outcome {
-    Outcome::now(ListPartitionReassignmentsResponse::default())
+pub(crate) fn list_reassignments(broker: &Broker) -> Outcome {
+    Outcome::now(ListPartitionReassignmentsResponse {
+        error_code: broker
+            .cluster_access(Operation::Describe)
+            .err()
+            .unwrap_or_default(),
+        ..Default::default()
+    })
 }
 
 pub(crate) fn describe_quorum(
@@ -123,6 +142,12 @@ pub(crate) fn describe_quorum(
     version: i16,
     request: &DescribeQuorumRequest,
 ) -> Outcome {
+    if let Err(error_code) = broker.cluster_access(Operation::Describe) {
+        return Outcome::now(DescribeQuorumResponse {
+            error_code,
+            ..Default::default()
+        });
+    }
     let is_metadata = request.topics.len() == 1
         && request.topics[0].topic_name == *METADATA_TOPIC
         && request.topics[0]
@@ -175,7 +200,13 @@ pub(crate) fn describe_quorum(
     })
 }
 
-pub(crate) fn update_features(version: i16, request: &UpdateFeaturesRequest) -> Outcome {
+pub(crate) fn update_features(broker: &Broker, version: i16, request: &UpdateFeaturesRequest) -> Outcome {
+    if let Err(error_code) = broker.cluster_access(Operation::Alter) {
+        return Outcome::now(UpdateFeaturesResponse {
+            error_code,
+            ..Default::default()
+        });
+    }
     let judge = |update: &FeatureUpdateKey| match crate::api::api_versions::feature_level(&update.feature) {
         Some(level) if level == update.max_version_level => (ErrorCode::NONE, None),
         Some(_) => (ErrorCode::INVALID_UPDATE_VERSION, Some("has one level")),
@@ -215,6 +246,7 @@ pub(crate) fn alter_log_dirs(broker: &Broker, request: &AlterReplicaLogDirsReque
         .text("log.dirs")
         .or_else(|| broker.configs.text("log.dir"))
         .unwrap_or_default();
+    let denied = broker.cluster_access(Operation::Alter).err();
     let mut results = Vec::new();
     for dir in &request.dirs {
         for topic in &dir.topics {
@@ -222,6 +254,7 @@ pub(crate) fn alter_log_dirs(broker: &Broker, request: &AlterReplicaLogDirsReque
             let result = |partition_index: &i32| AlterReplicaLogDirPartitionResult {
                 partition_index: *partition_index,
                 error_code: match found.and_then(|topic| topic.log(*partition_index)) {
+                    _ if denied.is_some() => denied.unwrap_or_default(),
                     None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
                     Some(_) if dir.path == log_dir => ErrorCode::NONE,
                     Some(_) => ErrorCode::LOG_DIR_NOT_FOUND,

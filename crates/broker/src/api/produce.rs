@@ -88,6 +88,16 @@ pub(crate) fn handle(
             let result = append(broker, now_ms, caller, (request, topic, partition));
             has_error |= result.is_err();
             bytes += partition.records.as_ref().map_or(0, Bytes::len);
+            if result.is_err() {
+                let known = broker
+                    .topics
+                    .find(topic.topic_id, &topic.name)
+                    .map(|topic| topic.id);
+                broker.counters.count(known.ok(), |counters| {
+                    counters.produce_requests += 1;
+                    counters.failed_produce_requests += 1;
+                });
+            }
             if let Ok(appended) = &result {
                 sequence = sequence.max(appended.sequence);
             }
@@ -160,8 +170,7 @@ fn append(
     if !matches!(request.acks, -1..=1) {
         return Err(ErrorCode::INVALID_REQUIRED_ACKS.into());
     }
-    let found = broker.topics.find(topic.topic_id, &topic.name)?;
-    broker.access(Operation::Write, ResourceKind::Topic, &found.name)?;
+    let found = broker.accessible_topic(Operation::Write, topic.topic_id, &topic.name)?;
     if !may_write(&found.name, caller.client_id) {
         return Err(ErrorCode::INVALID_TOPIC_EXCEPTION.into());
     }
@@ -177,8 +186,10 @@ fn append(
     let summary = check_records(&batch, &found.settings, now_ms, (caller.is_internal, place))?;
     let settings = found.settings.clone();
     let header = &batch.header;
-    if header.attributes.is_transactional() && request.transactional_id.is_none() {
-        return Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED.into());
+    if header.attributes.is_transactional() {
+        let id = request.transactional_id.as_ref();
+        let id = id.ok_or(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)?;
+        broker.access(Operation::Write, ResourceKind::TransactionalId, id)?;
     }
     if header.producer_id >= 0 {
         if let Some(duplicate) = check_producer(broker, log, &batch)? {
@@ -210,6 +221,11 @@ fn append(
         .log
         .append(now_ms, log, &bytes, &header)
         .map_err(|error| refusal(log_error_code(&error), error.to_string()))?;
+    broker.counters.count(Some(topic_id), |counters| {
+        counters.produce_requests += 1;
+        counters.messages_in += u64::from(batch.header.record_count.unsigned_abs());
+        counters.bytes_in += bytes.len() as u64;
+    });
     let start_offset = broker.log.offsets(log).map_or(0, |offsets| offsets.start);
     Ok(Appended {
         base_offset,

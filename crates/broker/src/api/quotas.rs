@@ -155,7 +155,6 @@ fn alter_one(
     }
     let value = (!limits.is_empty()).then(|| encode_limits(&limits));
     let change = quota_row(encode_entity(&entity), value);
-    tracing::info!(?entity, ?limits, "client quota altered");
     broker
         .write(now_ms, Vec::new(), &[change])
         .map_err(|error| (log_error_code(&error), error.to_string()))

@@ -138,7 +138,6 @@ pub(crate) fn alter(broker: &mut Broker, now_ms: i64, request: &AlterUserScramCr
             .map_err(|error| log_error_code(&error)),
     };
     let result = |(user, verdict): (KafkaString, Verdict)| {
-        tracing::info!(%user, accepted = verdict.is_ok(), "SCRAM credential altered");
         let (error_code, error_message) = match verdict {
             Ok(()) => (written.err().unwrap_or_default(), None),
             Err((code, message)) => (code, Some(KafkaString::from_static(message))),

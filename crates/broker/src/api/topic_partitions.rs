@@ -19,11 +19,13 @@ pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) 
         Some(cursor) => (cursor.topic_name.clone(), cursor.partition_index.max(0)),
         None => (KafkaString::EMPTY, 0),
     };
-    let may_describe = |name: &KafkaString| broker.access(Operation::Describe, ResourceKind::Topic, name);
     let mut names: Vec<KafkaString> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    let is_all = names.is_empty();
-    if is_all {
-        names = broker.topics.iter().map(|topic| topic.name.clone()).collect();
+    if names.is_empty() {
+        let visible = broker
+            .topics
+            .iter()
+            .filter(|topic| broker.may(Operation::Describe, ResourceKind::Topic, &topic.name));
+        names = visible.map(|topic| topic.name.clone()).collect();
     }
     names.sort();
     names.dedup();
@@ -32,13 +34,9 @@ pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) 
     let mut response = DescribeTopicPartitionsResponse::default();
     for name in names {
         let first = if name == from_topic { from_partition } else { 0 };
-        match may_describe(&name) {
-            Err(_) if is_all => continue,
-            Err(error_code) => {
-                response.topics.push(failed(name, error_code));
-                continue;
-            }
-            Ok(()) => {}
+        if let Err(error_code) = broker.access(Operation::Describe, ResourceKind::Topic, &name) {
+            response.topics.push(failed(name, error_code));
+            continue;
         }
         let Some(topic) = broker.topics.by_name(&name) else {
             response.topics.push(missing(name));

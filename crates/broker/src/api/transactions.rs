@@ -4,6 +4,7 @@ use crate::api::offset_commit::check_metadata;
 use crate::broker::{Broker, log_error_code};
 use crate::change::{Change, CommittedOffset};
 use crate::groups::{Committer, check_commit};
+use crate::security::{Operation, ResourceKind};
 use crate::transactions::{Participants, Producer, end, enlist};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
@@ -17,6 +18,7 @@ use millstream_kafka_wire::messages::txn_offset_commit::{
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use std::collections::BTreeMap;
 
 /// The first version of AddPartitionsToTxn with several transactions.
 const ADD_MANY_VERSION: i16 = 4;
@@ -41,6 +43,13 @@ pub(crate) fn add_partitions(
 ) -> Outcome {
     let mut sequence = 0;
     let mut response = AddPartitionsToTxnResponse::default();
+    // The newer versions are for brokers.
+    if version >= ADD_MANY_VERSION
+        && let Err(error_code) = broker.cluster_access(Operation::ClusterAction)
+    {
+        response.error_code = error_code;
+        return Outcome::now(response);
+    }
     if version < ADD_MANY_VERSION {
         let producer = Producer {
             transactional_id: &request.v3_and_below_transactional_id,
@@ -76,16 +85,23 @@ fn add(
     sequence: &mut u64,
 ) -> Vec<AddPartitionsToTxnTopicResult> {
     let mut partitions = Vec::new();
-    let mut is_missing = false;
+    let mut faults = BTreeMap::new();
     for topic in topics {
+        let denied = broker
+            .access(Operation::Write, ResourceKind::Topic, &topic.name)
+            .err();
         for index in &topic.partitions {
-            match find(broker, &topic.name, *index) {
-                Some(found) => partitions.push(found),
-                None => is_missing = true,
+            let found = find(broker, &topic.name, *index);
+            match (denied, found) {
+                (None, Some(found)) => partitions.push(found),
+                (denied, _) => {
+                    let code = denied.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+                    faults.insert((topic.name.clone(), *index), code);
+                }
             }
         }
     }
-    let result = match is_missing {
+    let result = match !faults.is_empty() {
         true => Err(ErrorCode::OPERATION_NOT_ATTEMPTED),
         false => {
             let participants = Participants {
@@ -111,10 +127,7 @@ fn add(
     let answer = |topic: &AddPartitionsToTxnTopic| {
         let partition = |index: &i32| AddPartitionsToTxnPartitionResult {
             partition_index: *index,
-            partition_error_code: match find(broker, &topic.name, *index) {
-                Some(_) => code,
-                None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            },
+            partition_error_code: faults.get(&(topic.name.clone(), *index)).copied().unwrap_or(code),
         };
         let results_by_partition = topic.partitions.iter().map(partition).collect();
         AddPartitionsToTxnTopicResult {
@@ -141,8 +154,12 @@ pub(crate) fn add_offsets(
         producer_id: request.producer_id,
         epoch: request.producer_epoch,
     };
+    let denied = broker
+        .access(Operation::Read, ResourceKind::Group, &request.group_id)
+        .err();
     let added = match request.group_id.is_empty() {
         true => Err(ErrorCode::INVALID_GROUP_ID),
+        false if denied.is_some() => Err(denied.unwrap_or_default()),
         false => {
             let participants = Participants {
                 partitions: Vec::new(),
@@ -217,10 +234,11 @@ pub(crate) fn commit_offsets(
     let mut offsets = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
+        let denied = broker.access(Operation::Read, ResourceKind::Topic, &topic.name);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
-            let result = match &refused {
-                Err(code) => Err(*code),
+            let result = match denied.and(refused.as_ref().map_err(|code| *code)) {
+                Err(code) => Err(code),
                 Ok(_) => offset(broker, now_ms, &topic.name, partition),
             };
             let error_code = result.as_ref().err().copied().unwrap_or_default();
@@ -271,6 +289,12 @@ fn check_offsets(
     if request.group_id.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
     }
+    broker.access(
+        Operation::Write,
+        ResourceKind::TransactionalId,
+        &request.transactional_id,
+    )?;
+    broker.access(Operation::Read, ResourceKind::Group, &request.group_id)?;
     let committer = Committer {
         group: &request.group_id,
         member_id: &request.member_id,

@@ -492,6 +492,15 @@ impl Group {
                 .is_none_or(|consumer| consumer.members.is_empty())
     }
 
+    pub fn member_count(&self) -> usize {
+        let classic = self.classic.as_ref().map_or(0, |classic| classic.members.len());
+        let consumer = self
+            .consumer
+            .as_ref()
+            .map_or(0, |consumer| consumer.members.len());
+        classic + consumer
+    }
+
     /// Offsets of a group with members can only be removed if it is known which topics they read.
     pub fn allows_offset_deletion(&self) -> bool {
         self.is_empty() || self.protocol_type() == *CONSUMER

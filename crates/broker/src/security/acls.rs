@@ -5,7 +5,8 @@
 
 use bytes::Bytes;
 use millstream_kafka_wire::{DecodeError, ErrorCode, KafkaString, Reader, Writer};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// "Any" in filters, of every kind of code.
 pub(crate) const ANY: i8 = 1;
@@ -31,6 +32,7 @@ pub(crate) enum Operation {
     DescribeConfigs = 10,
     AlterConfigs = 11,
     IdempotentWrite = 12,
+    TwoPhaseCommit = 15,
 }
 
 /// What something is done to, with Kafka's numbers.
@@ -80,7 +82,7 @@ impl ResourceKind {
                 AlterConfigs,
                 IdempotentWrite,
             ],
-            ResourceKind::TransactionalId => &[Write, Describe],
+            ResourceKind::TransactionalId => &[Write, Describe, TwoPhaseCommit],
         }
     }
 }
@@ -162,6 +164,10 @@ impl Acl {
         is_principal && (self.host == *"*" || self.host == *host)
     }
 
+    fn denies(&self, operation: Operation) -> bool {
+        self.permission == DENY && (self.operation == ALL || self.operation == operation as i8)
+    }
+
     fn permits(&self, operation: Operation) -> bool {
         use Operation::*;
         let implying: &[Operation] = match operation {
@@ -172,6 +178,54 @@ impl Acl {
         self.operation == ALL
             || self.operation == operation as i8
             || implying.iter().any(|other| self.operation == *other as i8)
+    }
+}
+
+impl fmt::Display for Acl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const RESOURCES: [&str; 6] = [
+            "TOPIC",
+            "GROUP",
+            "CLUSTER",
+            "TRANSACTIONAL_ID",
+            "DELEGATION_TOKEN",
+            "USER",
+        ];
+        const OPERATIONS: [&str; 14] = [
+            "ALL",
+            "READ",
+            "WRITE",
+            "CREATE",
+            "DELETE",
+            "ALTER",
+            "DESCRIBE",
+            "CLUSTER_ACTION",
+            "DESCRIBE_CONFIGS",
+            "ALTER_CONFIGS",
+            "IDEMPOTENT_WRITE",
+            "CREATE_TOKENS",
+            "DESCRIBE_TOKENS",
+            "TWO_PHASE_COMMIT",
+        ];
+        let word = |words: &'static [&'static str], code: i8| {
+            let index = usize::try_from(i32::from(code) - 2).unwrap_or(usize::MAX);
+            words.get(index).copied().unwrap_or("UNKNOWN")
+        };
+        let permission = if self.permission == DENY { "DENY" } else { "ALLOW" };
+        let pattern = if self.pattern_type == PREFIXED {
+            "PREFIXED"
+        } else {
+            "LITERAL"
+        };
+        let (operation, resource) = (
+            word(&OPERATIONS, self.operation),
+            word(&RESOURCES, self.resource_type),
+        );
+        let (principal, host, name) = (&self.principal, &self.host, &self.resource_name);
+        write!(
+            f,
+            "{permission} {operation} on {resource}:{pattern}:{name} for {principal} from {host}"
+        )
     }
 }
 
@@ -206,27 +260,54 @@ impl AclFilter {
     }
 }
 
-/// All rules.
+/// All rules, by the kind of resource and of pattern, and by the pattern's name.
 #[derive(Debug, Default)]
 pub(crate) struct Acls {
-    acls: BTreeSet<Acl>,
+    by_pattern: BTreeMap<(i8, i8), BTreeMap<KafkaString, BTreeSet<Acl>>>,
 }
 
 impl Acls {
     pub fn set(&mut self, acl: Acl, is_there: bool) {
+        let by_name = self
+            .by_pattern
+            .entry((acl.resource_type, acl.pattern_type))
+            .or_default();
         if is_there {
-            self.acls.insert(acl);
-        } else {
-            self.acls.remove(&acl);
+            by_name.entry(acl.resource_name.clone()).or_default().insert(acl);
+            return;
+        }
+        if let Some(rules) = by_name.get_mut(&acl.resource_name) {
+            rules.remove(&acl);
+            if rules.is_empty() {
+                by_name.remove(&acl.resource_name);
+            }
         }
     }
 
+    fn iter(&self) -> impl Iterator<Item = &Acl> {
+        self.by_pattern.values().flat_map(BTreeMap::values).flatten()
+    }
+
     pub fn matching(&self, filter: &AclFilter) -> Vec<Acl> {
-        self.acls
-            .iter()
-            .filter(|acl| filter.matches(acl))
-            .cloned()
-            .collect()
+        self.iter().filter(|acl| filter.matches(acl)).cloned().collect()
+    }
+
+    /// The rules that speak of a resource.
+    fn of_resource<'a>(&'a self, kind: ResourceKind, name: &'a str) -> impl Iterator<Item = &'a Acl> {
+        let literal = self.by_pattern.get(&(kind as i8, LITERAL));
+        let exact = literal.and_then(|by_name| by_name.get(name));
+        let wildcard = literal
+            .and_then(|by_name| by_name.get("*"))
+            .filter(|_| name != "*");
+        let prefixed = self
+            .by_pattern
+            .get(&(kind as i8, PREFIXED))
+            .filter(|by_name| !by_name.is_empty());
+        let prefixes = prefixed.into_iter().flat_map(move |by_name| {
+            let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
+            ends.filter_map(|end| by_name.get(&name[..end]))
+        });
+        exact.into_iter().chain(wildcard).chain(prefixes).flatten()
     }
 
     /// Whether somebody may do this. `by_default` decides where no rule speaks of the resource.
@@ -238,22 +319,36 @@ impl Acls {
         (kind, name): (ResourceKind, &str),
         by_default: bool,
     ) -> bool {
-        let of_resource = |acl: &&Acl| acl.resource_type == kind as i8 && acl.covers(name);
         let mut is_spoken_of = false;
         let mut is_allowed = false;
-        for acl in self.acls.iter().filter(of_resource) {
+        for acl in self.of_resource(kind, name) {
             is_spoken_of = true;
             if !acl.concerns(principal, host) {
                 continue;
             }
-            let is_denied =
-                acl.permission == DENY && (acl.operation == ALL || acl.operation == operation as i8);
-            if is_denied {
+            if acl.denies(operation) {
                 return false;
             }
             is_allowed |= acl.permission == ALLOW && acl.permits(operation);
         }
         is_allowed || !is_spoken_of && by_default
+    }
+
+    /// Whether somebody may do this to some resource of a kind: there is a permission that no denial covers as a whole.
+    pub fn allows_any(&self, principal: &str, host: &str, operation: Operation, kind: ResourceKind) -> bool {
+        let own = || {
+            let of_kind = self.iter().filter(|acl| acl.resource_type == kind as i8);
+            of_kind.filter(|acl| acl.concerns(principal, host))
+        };
+        let covers = |denial: &Acl, acl: &Acl| match (denial.pattern_type, acl.pattern_type) {
+            (PREFIXED, _) => acl.resource_name.starts_with(denial.resource_name.as_str()),
+            (_, LITERAL) => denial.resource_name == *"*" || denial.resource_name == acl.resource_name,
+            _ => denial.resource_name == *"*",
+        };
+        let permissions = own().filter(|acl| acl.permission == ALLOW && acl.permits(operation));
+        let mut open =
+            permissions.filter(|acl| !own().any(|other| other.denies(operation) && covers(other, acl)));
+        open.next().is_some()
     }
 }
 
@@ -311,6 +406,63 @@ mod tests {
             );
         }
         assert!(Acls::default().allows("User:c", "h", Operation::Read, (ResourceKind::Topic, "t"), true));
+        acls.set(
+            acl("logs-secret", LITERAL, "User:*", Operation::Read as i8, DENY),
+            false,
+        );
+        assert!(acls.allows(
+            "User:a",
+            "h",
+            Operation::Read,
+            (ResourceKind::Topic, "logs-secret"),
+            false
+        ));
+    }
+
+    #[test]
+    fn something_of_a_kind_is_allowed_unless_a_denial_covers_it() {
+        let write = Operation::Write as i8;
+        let (a, b) = ("User:a", "User:b");
+        let cases: [(&[Acl], bool); 8] = [
+            (&[], false),
+            (&[acl("t", LITERAL, a, write, ALLOW)], true),
+            (&[acl("t", LITERAL, b, write, ALLOW)], false),
+            (&[acl("t", LITERAL, a, Operation::Read as i8, ALLOW)], false),
+            (
+                &[
+                    acl("t", LITERAL, a, write, ALLOW),
+                    acl("*", LITERAL, a, write, DENY),
+                ],
+                false,
+            ),
+            (
+                &[
+                    acl("t", LITERAL, a, write, ALLOW),
+                    acl("t", LITERAL, a, ALL, DENY),
+                ],
+                false,
+            ),
+            (
+                &[
+                    acl("te", PREFIXED, a, write, ALLOW),
+                    acl("t", PREFIXED, a, write, DENY),
+                ],
+                false,
+            ),
+            (
+                &[
+                    acl("t", PREFIXED, a, write, ALLOW),
+                    acl("t", LITERAL, a, write, DENY),
+                ],
+                true,
+            ),
+        ];
+        for (rules, expected) in cases {
+            let mut acls = Acls::default();
+            rules.iter().for_each(|rule| acls.set(rule.clone(), true));
+            let found = acls.allows_any(a, "h", Operation::Write, ResourceKind::Topic);
+            assert_eq!(found, expected, "{rules:?}");
+        }
     }
 
     #[test]

@@ -102,6 +102,22 @@ impl Quotas {
     }
 }
 
+/// A row in words.
+pub(crate) fn describe(key: &Bytes, value: Option<&Bytes>) -> Option<String> {
+    let entity = decode_entity(key.clone()).ok()?;
+    let name = |name: &Option<KafkaString>| name.as_ref().map_or("<default>".to_owned(), ToString::to_string);
+    let parts = entity.iter().map(|(kind, each)| format!("{kind} {}", name(each)));
+    let limits = value
+        .and_then(|value| decode_limits(value.clone()).ok())
+        .unwrap_or_default();
+    let limits = limits.iter().map(|(key, value)| format!(" {key}={value}"));
+    Some(format!(
+        "{}{}",
+        parts.collect::<Vec<_>>().join(", "),
+        limits.collect::<String>()
+    ))
+}
+
 pub(crate) fn encode_entity(entity: &Entity) -> Bytes {
     let mut w = Writer::new();
     let pairs: Vec<_> = entity.iter().collect();

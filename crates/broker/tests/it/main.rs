@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // functions that only tests call
 
 mod admin;
+mod authorization;
 mod basics;
 mod compaction;
 mod consumer_groups;

@@ -1,21 +1,37 @@
 //! `millstream broker`: the broker alone, until Ctrl-C.
 
-use crate::args::Common;
+use millstream_server::metrics::MetricsSettings;
+
+use crate::args::{BrokerArgs, Common};
 use crate::exit::Outcome;
 use crate::process::Process;
 
 /// Runs the broker.
-pub fn run(process: &Process, common: &Common) -> Outcome {
+pub fn run(process: &Process, common: &Common, args: BrokerArgs) -> Outcome {
     process.clusters.start_embedded()?;
+    let settings = args.metrics.map(|address| MetricsSettings {
+        address,
+        token_file: args.metrics_token_file,
+    });
+    let metrics = match &settings {
+        Some(settings) => process.clusters.open_metrics(settings)?,
+        None => None,
+    };
     if !common.quiet {
-        let address = process
-            .clusters
-            .embedded_address()
-            .unwrap_or_else(|| common.kafka.clone());
+        let listeners = process.clusters.embedded_listeners();
+        let names_matter = listeners.len() > 1;
+        let addresses = listeners.iter().map(|listener| match names_matter {
+            true => format!("{}://{}", listener.name, listener.address),
+            false => listener.address.to_string(),
+        });
         eprintln!(
-            "broker listening on {address}, data in {}; Ctrl-C stops it",
+            "broker listening on {}, data in {}; Ctrl-C stops it",
+            addresses.collect::<Vec<_>>().join(" "),
             common.data_dir.display()
         );
+        if let Some(endpoint) = &metrics {
+            eprintln!("metrics on http://{}/metrics", endpoint.address());
+        }
     }
     process.runtime.block_on(wait_for_signal())?;
     if !common.quiet {

@@ -5,6 +5,18 @@ use std::collections::BTreeMap;
 
 use super::ConfigError;
 
+/// The class of a login module and its options, of `CLASS FLAG NAME="VALUE" … ;`. `None` if the text is not of that form.
+pub fn login_module(text: &str) -> Option<(String, BTreeMap<String, String>)> {
+    let mut words = split(text)?.into_iter();
+    let module = words.next()?;
+    let mut options = BTreeMap::new();
+    for word in words.skip(1) {
+        let (name, value) = word.split_once('=')?;
+        options.insert(name.to_owned(), value.to_owned());
+    }
+    Some((module, options))
+}
+
 /// The options of the login module.
 pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, ConfigError> {
     let invalid = |expected: &str| ConfigError::Value {
@@ -12,19 +24,13 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, ConfigError>
         value: "[hidden]".to_owned(),
         expected: expected.to_owned(),
     };
-    let mut words = split(text).ok_or_else(|| invalid("closed quotes"))?.into_iter();
-    let module = words.next().unwrap_or_default();
+    let (module, options) = login_module(text).ok_or_else(|| {
+        invalid("a login module, `required` and then options such as username=\"…\" with closed quotes")
+    })?;
     if !module.ends_with("PlainLoginModule") && !module.ends_with("ScramLoginModule") {
         return Err(invalid(
             "…PlainLoginModule or …ScramLoginModule; others are not supported",
         ));
-    }
-    let mut options = BTreeMap::new();
-    for word in words.skip(1) {
-        let (name, value) = word
-            .split_once('=')
-            .ok_or_else(|| invalid("`required` and then options such as username=\"…\""))?;
-        options.insert(name.to_owned(), value.to_owned());
     }
     Ok(options)
 }

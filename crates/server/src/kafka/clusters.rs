@@ -4,7 +4,7 @@
 //! broker inside. Whatever listens there already is the user's Kafka, and is used.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +18,8 @@ use millstream_types::{Clock, ErrorKind, Rng};
 use tokio::runtime::Handle;
 
 use super::embedded::{EmbeddedBroker, EmbeddedError};
-use super::listener::resolve;
+use super::listener::{OpenListener, resolve};
+use crate::metrics::{MetricsEndpoint, MetricsError, MetricsSettings};
 
 /// How long a look at a port may take.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -72,7 +73,9 @@ impl ProcessClusters {
             Arc::clone(&self.clock),
             Arc::clone(&self.rng),
         ))?;
-        tracing::info!(address = %settings.address, "the broker inside is running");
+        for listener in started.listeners() {
+            tracing::info!(name = %listener.name, address = %listener.address, "listening");
+        }
         *broker = Some(started);
         Ok(())
     }
@@ -95,13 +98,30 @@ impl ProcessClusters {
             .map(|b| format!("{}:{}", b.endpoint().host.as_str(), b.endpoint().port))
     }
 
+    /// The ports of the broker inside, if it runs.
+    pub fn embedded_listeners(&self) -> Vec<OpenListener> {
+        let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
+        broker
+            .as_ref()
+            .map_or_else(Vec::new, |broker| broker.listeners().to_vec())
+    }
+
+    /// Opens the endpoint for Prometheus; it is open until what this gives is dropped. `None` if no broker runs. Must not
+    /// be called on a thread of the runtime.
+    pub fn open_metrics(&self, settings: &MetricsSettings) -> Result<Option<MetricsEndpoint>, MetricsError> {
+        let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(broker) = broker.as_ref() else {
+            return Ok(None);
+        };
+        let opening = MetricsEndpoint::open(settings, broker.handle.clone(), broker.metrics(), broker.gate());
+        self.runtime.block_on(opening).map(Some)
+    }
+
     fn means_embedded(&self, servers: Option<&str>) -> bool {
         let Some(servers) = servers else { return true };
-        let Ok(own) = resolve(&self.settings.address) else {
-            return false;
-        };
+        let own = self.own_addresses();
         let mut named = servers.split(',').map(str::trim).filter(|s| !s.is_empty());
-        if !named.all(|server| resolve(server).is_ok_and(|address| address == own)) {
+        if !named.all(|server| resolve(server).is_ok_and(|address| own.contains(&address))) {
             return false;
         }
         let running = self
@@ -109,7 +129,27 @@ impl ProcessClusters {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .is_some();
-        running || TcpStream::connect_timeout(&own, PROBE_TIMEOUT).is_err()
+        let is_free = |address| TcpStream::connect_timeout(address, PROBE_TIMEOUT).is_err();
+        running || own.iter().all(is_free)
+    }
+
+    /// Where the broker inside listens, or would.
+    fn own_addresses(&self) -> Vec<SocketAddr> {
+        let given = self.settings.properties.get("listeners").map(String::as_str);
+        let listeners = given.unwrap_or(&self.settings.address).split(',').map(str::trim);
+        let bound = listeners.map(|listener| {
+            listener
+                .split_once("://")
+                .map_or(listener, |(_, address)| address)
+        });
+        let bound = bound.filter_map(|address| resolve(address).ok());
+        let reached = |mut address: SocketAddr| {
+            if address.ip().is_unspecified() {
+                address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+            }
+            address
+        };
+        bound.map(reached).collect()
     }
 
     fn embedded_transport(

@@ -2,236 +2,372 @@
 //!
 //! As Kafka does, a frame that cannot be read, an unknown API and an unsupported version of a known one close the
 //! connection; only ApiVersions of an unknown version is answered, in version 0, so that a newer client can step down.
-//! Memory is taken for bytes that arrived, not for bytes that were announced.
+//! On a listener with SASL nothing but ApiVersions and SASL is taken until the client is who it says.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use millstream_broker::{BrokerHandle, Endpoint, RequestContext};
-use millstream_kafka_wire::messages::api_versions::{ApiVersion, ApiVersionsResponse};
-use millstream_kafka_wire::{
-    ApiKey, ErrorCode, KafkaString, Reader, Request, RequestHeader, Response, header,
+use bytes::Bytes;
+use millstream_broker::{Reply, RequestContext};
+use millstream_kafka_wire::messages::{
+    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, oneshot, watch};
+use millstream_kafka_wire::{ApiKey, ErrorCode, Reader, Request, RequestHeader, Response, header};
+use tokio::io::AsyncRead;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
-use crate::limits::{FRAME_BYTES_MAX, PIPELINED_REQUESTS_MAX, READ_BYTES};
+use super::frames::{Frame, FrameError, FrameLimits, FrameReader};
+use super::listener::Serving;
+use super::sasl::{Authentication, Progress, Refused, response_of};
+use super::writer::{Muted, Outgoing, Slot};
+use crate::limits::{PIPELINED_FETCHES_MAX, PIPELINED_REQUESTS_MAX};
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
     #[error("socket")]
     Io(#[from] std::io::Error),
-    #[error("the client sent a frame of {0} bytes")]
-    FrameSize(i64),
+    #[error("TLS: {0}")]
+    Handshake(String),
     #[error("the client sent something that is no Kafka request: {0}")]
     Malformed(String),
+    #[error("the client sent {0:?} before it authenticated")]
+    Unauthenticated(ApiKey),
+    #[error("the authentication has run out and was not repeated ('connections.max.reauth.ms')")]
+    SessionExpired,
+    #[error("authentication failed: {0}")]
+    Refused(String),
+    #[error("the client does not take its answers")]
+    SlowReader,
     #[error("the broker closed the connection")]
     Closed,
 }
 
-/// An answer in the making, in the order of the requests.
-struct Slot {
-    api: ApiKey,
-    version: i16,
-    correlation_id: i32,
-    reply: oneshot::Receiver<millstream_broker::Reply>,
-}
-
-/// Until when no request is taken in: the client has used up a quota.
-type Muted = Option<tokio::time::Instant>;
-
-enum Outgoing {
-    Slot(Slot),
-    /// A response that needs no broker.
-    Frame(Vec<Bytes>),
-}
-
-/// Serves one connection until either side ends it.
-pub async fn serve(
-    socket: TcpStream,
-    peer: SocketAddr,
-    endpoint: Arc<Endpoint>,
-    broker: BrokerHandle,
-    mut stopped: watch::Receiver<bool>,
-) -> Result<(), ConnectionError> {
-    socket.set_nodelay(true)?;
-    let (reader, writer) = socket.into_split();
-    let (outgoing, queue) = mpsc::channel(PIPELINED_REQUESTS_MAX);
-    let context = RequestContext {
-        client_id: KafkaString::EMPTY,
-        client_host: KafkaString::from(format!("/{}", peer.ip())),
-        principal: KafkaString::from_static("User:ANONYMOUS"),
-        endpoint,
-        is_internal: false,
-    };
-    let (mute, muted) = watch::channel(None);
-    let reading = read(reader, context, broker, outgoing, muted);
-    let writing = write(writer, queue, mute);
-    tokio::select! {
-        ended = reading => ended,
-        ended = writing => ended,
-        _ = stopped.changed() => Ok(()),
+impl ConnectionError {
+    /// Whether the operator should see it: clients that come and go are no news.
+    pub fn is_notable(&self) -> bool {
+        !matches!(
+            self,
+            ConnectionError::Io(_)
+                | ConnectionError::Closed
+                | ConnectionError::SessionExpired
+                | ConnectionError::Frame(FrameError::Io(_) | FrameError::Idle)
+        )
     }
 }
 
-async fn read(
-    mut reader: OwnedReadHalf,
-    mut context: RequestContext,
-    broker: BrokerHandle,
+/// The reading half of a connection.
+pub(super) struct Receiver {
+    serving: Arc<Serving>,
+    context: RequestContext,
+    authentication: Option<Authentication>,
+    deadline: Instant,
     outgoing: mpsc::Sender<Outgoing>,
+    in_flight: Arc<AtomicUsize>,
+    fetches: Arc<Semaphore>,
     muted: watch::Receiver<Muted>,
-) -> Result<(), ConnectionError> {
-    let mut buffer = BytesMut::with_capacity(READ_BYTES);
-    loop {
-        while let Some(frame) = take_frame(&mut buffer)? {
-            let until = *muted.borrow();
+}
+
+impl Receiver {
+    /// `deadline` is when SASL must be through. The other value is what the writer takes.
+    pub fn new(
+        serving: Arc<Serving>,
+        context: RequestContext,
+        deadline: Instant,
+        muted: watch::Receiver<Muted>,
+    ) -> (Self, mpsc::Receiver<Outgoing>) {
+        let (outgoing, queue) = mpsc::channel(PIPELINED_REQUESTS_MAX);
+        let receiver = Self {
+            authentication: serving.sasl.clone().map(Authentication::new),
+            serving,
+            context,
+            deadline,
+            outgoing,
+            in_flight: Arc::default(),
+            fetches: Arc::new(Semaphore::new(PIPELINED_FETCHES_MAX)),
+            muted,
+        };
+        (receiver, queue)
+    }
+
+    /// Reads requests until the client closes; then what was asked is still answered.
+    pub async fn run<R: AsyncRead + Unpin>(mut self, reader: R) -> Result<(), ConnectionError> {
+        let mut frames = FrameReader::new(reader, self.serving.memory.clone());
+        loop {
+            let frame = match frames.next(self.frame_limits()).await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(()),
+                // A client that waits for an answer is not idle.
+                Err(FrameError::Idle) if self.in_flight.load(Ordering::SeqCst) > 0 => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let until = *self.muted.borrow();
             if let Some(until) = until {
                 tokio::time::sleep_until(until).await;
             }
-            let sent = dispatch(frame, &mut context, &broker)?;
-            if let Some(item) = sent
-                && outgoing.send(item).await.is_err()
-            {
-                return Err(ConnectionError::Closed);
+            self.take(frame).await?;
+        }
+    }
+
+    fn frame_limits(&self) -> FrameLimits {
+        let limits = self.serving.gate.limits();
+        let before = self
+            .authentication
+            .as_ref()
+            .and_then(Authentication::receive_bytes_max);
+        FrameLimits {
+            bytes_max: before.unwrap_or(limits.request_bytes_max),
+            deadline: before.map(|_| self.deadline),
+            idle: limits.idle,
+        }
+    }
+
+    async fn take(&mut self, frame: Frame) -> Result<(), ConnectionError> {
+        if self
+            .authentication
+            .as_ref()
+            .is_some_and(Authentication::expects_bare_token)
+        {
+            return self.bare_token(&frame.bytes).await;
+        }
+        let received = frame.bytes.len();
+        let malformed = |e: &dyn std::fmt::Display| ConnectionError::Malformed(e.to_string());
+        let mut reader = Reader::new(frame.bytes);
+        let head = RequestHeader::decode(&mut reader).map_err(|e| malformed(&e))?;
+        let api = ApiKey::from_code(head.api_key)
+            .ok_or_else(|| ConnectionError::Malformed(format!("unknown api key {}", head.api_key)))?;
+        self.check_allowed(api)?;
+        let (lowest, highest) = api.versions();
+        if !(lowest..=highest).contains(&head.api_version) {
+            if api == ApiKey::ApiVersions {
+                let response = millstream_broker::api::api_versions::unsupported_version();
+                return self.answer(response.into(), 0, head.correlation_id).await;
             }
+            let version = head.api_version;
+            return Err(ConnectionError::Malformed(format!(
+                "{api:?} version {version} is not supported"
+            )));
         }
-        buffer.reserve(READ_BYTES);
-        if reader.read_buf(&mut buffer).await? == 0 {
-            // Let the answers of what was asked go out before the writer's queue closes.
-            drop(outgoing);
-            return std::future::pending().await;
+        let request = Request::decode(api, head.api_version, &mut reader).map_err(|e| malformed(&e))?;
+        if let Some(client_id) = &head.client_id
+            && *client_id != self.context.client_id
+        {
+            // The name must not keep the frame alive.
+            self.context.client_id = client_id.detached();
+        }
+        match request {
+            Request::SaslHandshake(request) => self.handshake(&head, &request).await,
+            Request::SaslAuthenticate(request) => self.authenticate(&head, &request).await,
+            request => self.submit(api, &head, request, (received, frame.memory)).await,
         }
     }
-}
 
-/// A whole frame without its length, if one has arrived.
-fn take_frame(buffer: &mut BytesMut) -> Result<Option<Bytes>, ConnectionError> {
-    let Some(prefix) = buffer.get(..4) else {
-        return Ok(None);
-    };
-    let size = i64::from(i32::from_be_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]));
-    if size <= 0 || size > FRAME_BYTES_MAX {
-        return Err(ConnectionError::FrameSize(size));
-    }
-    let size = size as usize;
-    if buffer.len() < 4 + size {
-        return Ok(None);
-    }
-    buffer.advance(4);
-    Ok(Some(buffer.split_to(size).freeze()))
-}
-
-fn dispatch(
-    frame: Bytes,
-    context: &mut RequestContext,
-    broker: &BrokerHandle,
-) -> Result<Option<Outgoing>, ConnectionError> {
-    let malformed = |e: &dyn std::fmt::Display| ConnectionError::Malformed(e.to_string());
-    let mut reader = Reader::new(frame);
-    let head = RequestHeader::decode(&mut reader).map_err(|e| malformed(&e))?;
-    let api = ApiKey::from_code(head.api_key)
-        .ok_or_else(|| ConnectionError::Malformed(format!("unknown api key {}", head.api_key)))?;
-    let (lowest, highest) = api.versions();
-    if !(lowest..=highest).contains(&head.api_version) {
-        if api == ApiKey::ApiVersions {
-            return unsupported_api_versions(head.correlation_id).map(Some);
-        }
-        return Err(ConnectionError::Malformed(format!(
-            "{api:?} version {} is not supported",
-            head.api_version
-        )));
-    }
-    let request = Request::decode(api, head.api_version, &mut reader).map_err(|e| malformed(&e))?;
-    if let Some(client_id) = head.client_id
-        && client_id != context.client_id
-    {
-        // The name must not keep the frame alive.
-        context.client_id = client_id.detached();
-    }
-    let (done, reply) = oneshot::channel();
-    broker
-        .submit(context.clone(), head.api_version, request, move |reply| {
-            _ = done.send(reply)
-        })
-        .map_err(|_| ConnectionError::Closed)?;
-    Ok(Some(Outgoing::Slot(Slot {
-        api,
-        version: head.api_version,
-        correlation_id: head.correlation_id,
-        reply,
-    })))
-}
-
-/// KIP-511: the answer to a version that this broker does not know, in the form of version 0, with its own range only.
-fn unsupported_api_versions(correlation_id: i32) -> Result<Outgoing, ConnectionError> {
-    let (min_version, max_version) = ApiKey::ApiVersions.versions();
-    let own = ApiVersion {
-        api_key: ApiKey::ApiVersions as i16,
-        min_version,
-        max_version,
-    };
-    let response = ApiVersionsResponse {
-        error_code: ErrorCode::UNSUPPORTED_VERSION,
-        api_keys: vec![own],
-        ..Default::default()
-    };
-    let frame = header::encode_response(&Response::from(response), 0, correlation_id)
-        .map_err(|e| ConnectionError::Malformed(e.to_string()))?;
-    Ok(Outgoing::Frame(frame))
-}
-
-async fn write(
-    mut writer: OwnedWriteHalf,
-    mut queue: mpsc::Receiver<Outgoing>,
-    mute: watch::Sender<Muted>,
-) -> Result<(), ConnectionError> {
-    while let Some(item) = queue.recv().await {
-        let frame = match item {
-            Outgoing::Frame(frame) => frame,
-            Outgoing::Slot(slot) => match slot.reply.await {
-                Ok(millstream_broker::Reply::Response(response)) => {
-                    let throttle_ms = u64::from(response.throttle_time_ms().max(0).unsigned_abs());
-                    if throttle_ms > 0 {
-                        let now = tokio::time::Instant::now();
-                        mute.send_replace(now.checked_add(Duration::from_millis(throttle_ms)));
-                    }
-                    header::encode_response(&response, slot.version, slot.correlation_id).map_err(|e| {
-                        tracing::error!(api = ?slot.api, error = %e, "a response could not be encoded");
-                        ConnectionError::Closed
-                    })?
-                }
-                Ok(millstream_broker::Reply::Silent) => continue,
-                Ok(millstream_broker::Reply::Close) | Err(_) => return Err(ConnectionError::Closed),
-            },
+    /// Before authentication only what leads to it, afterwards everything for as long as it holds.
+    fn check_allowed(&self, api: ApiKey) -> Result<(), ConnectionError> {
+        let Some(authentication) = &self.authentication else {
+            return Ok(());
         };
-        send(&mut writer, frame.into()).await?;
+        let is_sasl = matches!(api, ApiKey::SaslHandshake | ApiKey::SaslAuthenticate);
+        let now_ms = self.serving.clock.now_ms();
+        if is_sasl
+            || authentication.is_open(now_ms)
+            || api == ApiKey::ApiVersions && authentication.is_fresh()
+        {
+            return Ok(());
+        }
+        let has_expired = authentication
+            .identity()
+            .and_then(|identity| identity.expires_ms)
+            .is_some_and(|at| at <= now_ms);
+        Err(match has_expired {
+            true => ConnectionError::SessionExpired,
+            false => ConnectionError::Unauthenticated(api),
+        })
     }
-    writer.shutdown().await?;
-    Ok(())
+
+    async fn submit(
+        &mut self,
+        api: ApiKey,
+        head: &RequestHeader,
+        request: Request,
+        (received, memory): (usize, Option<OwnedSemaphorePermit>),
+    ) -> Result<(), ConnectionError> {
+        let fetch = match api {
+            ApiKey::Fetch => Some(self.fetches.clone().acquire_owned().await),
+            _ => None,
+        };
+        let fetch = fetch.transpose().map_err(|_| ConnectionError::Closed)?;
+        let started = Instant::now();
+        let (done, reply) = oneshot::channel();
+        let handed_in = self
+            .serving
+            .broker
+            .submit(self.context.clone(), head.api_version, request, {
+                move |reply: Reply| _ = done.send(reply)
+            });
+        handed_in.map_err(|_| ConnectionError::Closed)?;
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let slot = Slot {
+            api,
+            version: head.api_version,
+            correlation_id: head.correlation_id,
+            reply,
+            started,
+            received,
+            in_flight: InFlight(self.in_flight.clone()),
+            _memory: memory,
+            _fetch: fetch,
+        };
+        self.send(Outgoing::Slot(Box::new(slot))).await
+    }
+
+    async fn handshake(
+        &mut self,
+        head: &RequestHeader,
+        request: &SaslHandshakeRequest,
+    ) -> Result<(), ConnectionError> {
+        let may_repeat = self.may_authenticate_again();
+        let Some(authentication) = self.authentication.as_mut().filter(|_| may_repeat) else {
+            let response = SaslHandshakeResponse {
+                error_code: ErrorCode::ILLEGAL_SASL_STATE,
+                ..Default::default()
+            };
+            return self
+                .answer(response.into(), head.api_version, head.correlation_id)
+                .await;
+        };
+        let (response, refused) = authentication.handshake(head.api_version, request);
+        if authentication.identity().is_some() {
+            // The clock of authentication starts again.
+            self.deadline = Instant::now() + crate::limits::AUTHENTICATION_TIME;
+        }
+        if refused.is_some() {
+            self.delay().await;
+        }
+        self.answer(response.into(), head.api_version, head.correlation_id)
+            .await?;
+        refused.map_or(Ok(()), |refused| self.refuse(&refused))
+    }
+
+    /// As in Kafka, only sessions that end can be renewed.
+    fn may_authenticate_again(&self) -> bool {
+        let identity = self.authentication.as_ref().and_then(Authentication::identity);
+        identity.is_none_or(|identity| identity.expires_ms.is_some())
+    }
+
+    async fn authenticate(
+        &mut self,
+        head: &RequestHeader,
+        request: &SaslAuthenticateRequest,
+    ) -> Result<(), ConnectionError> {
+        let is_done = self
+            .authentication
+            .as_ref()
+            .is_none_or(|each| each.is_open(self.serving.clock.now_ms()));
+        let Some(authentication) = self.authentication.as_mut().filter(|_| !is_done) else {
+            let response = SaslAuthenticateResponse {
+                error_code: ErrorCode::ILLEGAL_SASL_STATE,
+                error_message: Some(
+                    "SaslAuthenticate request received after successful authentication".into(),
+                ),
+                ..Default::default()
+            };
+            return self
+                .answer(response.into(), head.api_version, head.correlation_id)
+                .await;
+        };
+        let progress = authentication.message(&request.auth_bytes).await;
+        self.note(&progress);
+        let (response, refused) = response_of(progress);
+        if refused.is_some() {
+            self.delay().await;
+        }
+        self.answer(response.into(), head.api_version, head.correlation_id)
+            .await?;
+        refused.map_or(Ok(()), |refused| self.refuse(&refused))
+    }
+
+    /// A token behind a handshake of version 0, answered as bare as it came.
+    async fn bare_token(&mut self, token: &[u8]) -> Result<(), ConnectionError> {
+        let Some(authentication) = &mut self.authentication else {
+            return Err(ConnectionError::Closed);
+        };
+        let progress = authentication.message(token).await;
+        self.note(&progress);
+        match progress {
+            Progress::Continue(message) | Progress::Done { message, .. } => {
+                let size = i32::try_from(message.len()).unwrap_or(i32::MAX);
+                let prefix = Bytes::copy_from_slice(&size.to_be_bytes());
+                self.send(Outgoing::Frame(vec![prefix, message])).await
+            }
+            Progress::Refused(refused) => {
+                self.delay().await;
+                self.refuse(&refused)
+            }
+        }
+    }
+
+    /// Takes over who the client is, once that is known.
+    fn note(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Continue(_) => return,
+            Progress::Refused(_) => self.serving.metrics.authentication(&self.serving.name, false),
+            Progress::Done { .. } => self.serving.metrics.authentication(&self.serving.name, true),
+        }
+        if let Some(identity) = self.authentication.as_ref().and_then(Authentication::identity) {
+            self.context.principal = identity.principal.clone();
+        }
+    }
+
+    /// Guessing passwords must take time.
+    async fn delay(&self) {
+        let delay_ms = self
+            .authentication
+            .as_ref()
+            .map_or(0, Authentication::failure_delay_ms);
+        tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+    }
+
+    fn refuse(&self, refused: &Refused) -> Result<(), ConnectionError> {
+        tracing::info!(
+            target: "audit",
+            listener = %self.serving.name,
+            host = %self.context.client_host,
+            reason = %refused.reason,
+            "authentication failed"
+        );
+        Err(ConnectionError::Refused(refused.reason.clone()))
+    }
+
+    async fn answer(
+        &self,
+        response: Response,
+        version: i16,
+        correlation_id: i32,
+    ) -> Result<(), ConnectionError> {
+        let frame = header::encode_response(&response, version, correlation_id)
+            .map_err(|e| ConnectionError::Malformed(e.to_string()))?;
+        self.send(Outgoing::Frame(frame)).await
+    }
+
+    async fn send(&self, item: Outgoing) -> Result<(), ConnectionError> {
+        self.outgoing
+            .send(item)
+            .await
+            .map_err(|_| ConnectionError::Closed)
+    }
 }
 
-/// Writes all chunks, several in one system call.
-async fn send(writer: &mut OwnedWriteHalf, mut chunks: VecDeque<Bytes>) -> Result<(), ConnectionError> {
-    while !chunks.is_empty() {
-        let slices: Vec<std::io::IoSlice<'_>> = chunks.iter().map(|c| std::io::IoSlice::new(c)).collect();
-        let mut written = writer.write_vectored(&slices).await?;
-        if written == 0 {
-            return Err(ConnectionError::Closed);
-        }
-        while let Some(front) = chunks.front_mut() {
-            if written < front.len() {
-                front.advance(written);
-                break;
-            }
-            written -= front.len();
-            chunks.pop_front();
-        }
+/// Counts a request until it is answered.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<AtomicUsize>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
-    Ok(())
 }

@@ -7,8 +7,12 @@ use std::sync::Arc;
 use millstream_broker::{BrokerConfig, BrokerHandle, Endpoint, StartError};
 use millstream_types::storage::OsStorage;
 use millstream_types::{Clock, Rng};
+use tokio::runtime::Handle;
 
-use super::listener::{KafkaListener, ListenError, endpoint_of};
+use super::config::{ShellConfig, ShellConfigError};
+use super::gate::Gate;
+use super::listener::{KafkaListeners, ListenError, OpenListener};
+use crate::metrics::ShellMetrics;
 
 /// Directory of the broker's log below the data directory.
 pub const BROKER_DIRECTORY: &str = "broker";
@@ -28,20 +32,24 @@ pub enum EmbeddedError {
         #[source]
         source: Box<StartError>,
     },
+    #[error("cannot start the broker")]
+    Config(#[from] ShellConfigError),
     #[error(transparent)]
     Listen(#[from] ListenError),
 }
 
-/// A running broker with its open port.
+/// A running broker with its open ports.
 #[derive(Debug)]
 pub struct EmbeddedBroker {
     pub handle: BrokerHandle,
-    listener: KafkaListener,
+    listeners: KafkaListeners,
+    metrics: Arc<ShellMetrics>,
+    runtime: Handle,
 }
 
 impl EmbeddedBroker {
-    /// Starts a broker on `data_dir` with Kafka's broker configurations `properties`, listening on `address`. Must be
-    /// called inside a tokio runtime.
+    /// Starts a broker on `data_dir` with Kafka's broker configurations `properties`. It listens on `address`, without
+    /// authentication, unless `listeners` is among them. Must be called inside a tokio runtime.
     pub async fn start(
         data_dir: &Path,
         properties: BTreeMap<String, String>,
@@ -49,6 +57,7 @@ impl EmbeddedBroker {
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Result<Self, EmbeddedError> {
+        let config = ShellConfig::parse(&properties, address)?;
         let directory = data_dir.join(BROKER_DIRECTORY);
         let path = directory.display().to_string();
         let io = |source| EmbeddedError::Directory {
@@ -64,7 +73,9 @@ impl EmbeddedBroker {
             .entry("log.dirs".to_owned())
             .or_insert_with(|| shown.display().to_string());
         // Opening recovers the log, which may take seconds after a crash: not on a thread of the runtime.
-        let start = move || BrokerHandle::start(BrokerConfig::new(properties), Arc::new(storage), rng, clock);
+        let (properties, of_broker) = (config.broker.clone(), clock.clone());
+        let start =
+            move || BrokerHandle::start(BrokerConfig::new(properties), Arc::new(storage), rng, of_broker);
         let handle = tokio::task::spawn_blocking(start)
             .await
             .map_err(|e| EmbeddedError::Directory {
@@ -75,18 +86,49 @@ impl EmbeddedBroker {
                 path,
                 source: Box::new(source),
             })?;
-        let listener = KafkaListener::open(address, handle.clone()).await?;
-        Ok(Self { handle, listener })
+        let metrics = Arc::new(ShellMetrics::new(clock.clone()));
+        let listeners = KafkaListeners::open(&config, handle.clone(), clock, metrics.clone()).await?;
+        Ok(Self {
+            handle,
+            listeners,
+            metrics,
+            runtime: Handle::current(),
+        })
     }
 
-    /// Where clients reach the broker.
+    /// Where clients reach the first of the listeners.
     pub fn endpoint(&self) -> Endpoint {
-        endpoint_of(self.listener.address())
+        let first = self.listeners.all().first();
+        first.map_or_else(no_endpoint, |listener| listener.endpoint.clone())
     }
 
-    /// Ends the broker cleanly: what was appended is durable, the next start needs no recovery. Blocks.
+    /// All open ports.
+    pub fn listeners(&self) -> &[OpenListener] {
+        self.listeners.all()
+    }
+
+    /// What the listeners count.
+    pub fn metrics(&self) -> Arc<ShellMetrics> {
+        self.metrics.clone()
+    }
+
+    /// How many connections there are.
+    pub fn gate(&self) -> Arc<Gate> {
+        self.listeners.gate()
+    }
+
+    /// Ends the broker cleanly: what was asked is answered, what was appended is durable, the next start needs no
+    /// recovery. Blocks, and must not be called on a thread of the runtime.
     pub fn stop(self) -> Result<(), millstream_log::LogError> {
-        drop(self.listener);
+        self.runtime.block_on(self.listeners.shutdown());
         self.handle.stop()
+    }
+}
+
+/// There is always a listener; this stands for none.
+fn no_endpoint() -> Endpoint {
+    Endpoint {
+        host: millstream_kafka_wire::KafkaString::EMPTY,
+        port: -1,
     }
 }

@@ -1,16 +1,30 @@
-//! Accepting connections for the broker.
+//! Ports: opening them, accepting connections, closing them so that what was asked is still answered.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use millstream_broker::{BrokerHandle, Endpoint};
+use millstream_broker::{BrokerHandle, Endpoint, RequestContext};
 use millstream_kafka_wire::KafkaString;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use millstream_types::Clock;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
-use super::connection;
-use crate::limits::CONNECTIONS_MAX;
+use super::config::{ConnectionLimits, ListenerConfig, Mechanism, ShellConfig, ShellConfigError};
+use super::connection::{ConnectionError, Receiver};
+use super::frames::RequestMemory;
+use super::gate::{Gate, Pass};
+use super::principal::ANONYMOUS;
+use super::sasl::{JwksError, SaslServer};
+use super::tls::{TlsError, TlsServer};
+use super::writer;
+use crate::limits::{ACCEPT_RETRY, AUTHENTICATION_TIME, SHUTDOWN_TIME};
+use crate::metrics::ShellMetrics;
+use millstream_kafka_client::error::with_causes;
+
+/// How often the log says that connections are turned away.
+const FULL_LOG_INTERVAL_MS: i64 = 1_000;
 
 /// Why a listener could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -27,114 +41,381 @@ pub enum ListenError {
     },
     #[error(
         "refusing to listen on {address} without authentication: anybody on the network could read and write; \
-         use a loopback address"
+         use a loopback address, or in 'listeners' one of SASL_SSL, SASL_PLAINTEXT, or SSL with ssl.client.auth=required"
     )]
     NotLoopback { address: String },
+    #[error(transparent)]
+    Config(#[from] ShellConfigError),
+    #[error("listener {listener} cannot encrypt")]
+    Tls {
+        listener: String,
+        #[source]
+        source: TlsError,
+    },
+    #[error("listener {listener} cannot check tokens")]
+    Tokens {
+        listener: String,
+        #[source]
+        source: JwksError,
+    },
 }
 
-/// An open port. Dropping it closes the port and its connections.
+/// What listeners go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Open,
+    /// No new requests; answers still go out.
+    Draining,
+    Closed,
+}
+
+/// What all connections of a listener share.
+pub(super) struct Serving {
+    pub name: String,
+    pub connections_max: usize,
+    /// What clients are told; `None`: the address that they came to.
+    pub endpoint: Option<Arc<Endpoint>>,
+    pub tls: Option<TlsServer>,
+    pub sasl: Option<Arc<SaslServer>>,
+    pub broker: BrokerHandle,
+    pub clock: Arc<dyn Clock>,
+    pub gate: Arc<Gate>,
+    pub memory: RequestMemory,
+    pub metrics: Arc<ShellMetrics>,
+}
+
+/// A port that is open.
+#[derive(Clone, Debug)]
+pub struct OpenListener {
+    pub name: String,
+    /// The address that was bound, with the port that was chosen if 0 was asked for.
+    pub address: SocketAddr,
+    /// What clients on the same machine are told.
+    pub endpoint: Endpoint,
+}
+
+/// All open ports. Dropping this closes them and their connections at once.
 #[derive(Debug)]
-pub struct KafkaListener {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
+pub struct KafkaListeners {
+    open: Vec<OpenListener>,
+    stage: watch::Sender<Stage>,
+    /// Ends when the last connection has.
+    connections: mpsc::Receiver<()>,
+    gate: Arc<Gate>,
 }
 
-impl KafkaListener {
-    /// Opens `address` and serves the broker there until the listener is dropped. Must be called inside a tokio runtime.
-    pub async fn open(address: &str, broker: BrokerHandle) -> Result<Self, ListenError> {
-        let parsed = resolve(address)?;
-        if !parsed.ip().is_loopback() {
-            return Err(ListenError::NotLoopback {
-                address: address.to_owned(),
-            });
+impl KafkaListeners {
+    /// Opens all ports of a configuration; none, if one cannot be. Must be called inside a tokio runtime.
+    pub async fn open(
+        config: &ShellConfig,
+        broker: BrokerHandle,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<ShellMetrics>,
+    ) -> Result<Self, ListenError> {
+        let gate = Gate::new(config.limits.clone());
+        let memory = RequestMemory::new(config.limits.request_memory_bytes);
+        let (stage, _) = watch::channel(Stage::Open);
+        let (alive, connections) = mpsc::channel(1);
+        let mut bound = Vec::new();
+        for listener in &config.listeners {
+            bound.push((listener, bind(listener).await?));
         }
-        let listener = TcpListener::bind(parsed)
-            .await
-            .map_err(|source| match source.kind() {
-                std::io::ErrorKind::AddrInUse => ListenError::InUse {
-                    address: address.to_owned(),
-                },
-                _ => ListenError::Io {
-                    address: address.to_owned(),
-                    source,
-                },
-            })?;
-        let io = |source| ListenError::Io {
-            address: address.to_owned(),
-            source,
-        };
-        let local = listener.local_addr().map_err(io)?;
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(accept(listener, endpoint_of(local), broker, stopped));
-        Ok(Self { address: local, stop })
+        let mut open = Vec::new();
+        let mut accepting = Vec::new();
+        for (listener, (socket, address)) in bound {
+            let serving = Serving {
+                name: listener.name.clone(),
+                connections_max: listener.connections_max,
+                endpoint: advertised(listener, address).map(Arc::new),
+                tls: tls(listener, &clock)?,
+                sasl: sasl(listener, &broker, &clock)?,
+                broker: broker.clone(),
+                clock: clock.clone(),
+                gate: gate.clone(),
+                memory: memory.clone(),
+                metrics: metrics.clone(),
+            };
+            open.push(OpenListener {
+                name: serving.name.clone(),
+                address,
+                endpoint: serving
+                    .endpoint
+                    .as_deref()
+                    .cloned()
+                    .unwrap_or_else(|| local_endpoint(address)),
+            });
+            accepting.push((socket, Arc::new(serving)));
+        }
+        for (socket, serving) in accepting {
+            tokio::spawn(accept(socket, serving, stage.subscribe(), alive.clone()));
+        }
+        follow_limits(&broker, gate.clone());
+        Ok(Self {
+            open,
+            stage,
+            connections,
+            gate,
+        })
     }
 
-    /// The address that was bound (with the port that was chosen, if 0 was asked for).
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The open ports, in the order of the configuration.
+    pub fn all(&self) -> &[OpenListener] {
+        &self.open
+    }
+
+    /// Counts of connections, for metrics.
+    pub fn gate(&self) -> Arc<Gate> {
+        self.gate.clone()
+    }
+
+    /// Takes no further requests, answers those that were sent, and closes.
+    pub async fn shutdown(mut self) {
+        let _ = self.stage.send(Stage::Draining);
+        let _ = tokio::time::timeout(SHUTDOWN_TIME, self.connections.recv()).await;
     }
 }
 
-impl Drop for KafkaListener {
+impl Drop for KafkaListeners {
     fn drop(&mut self) {
-        let _ = self.stop.send(true);
+        let _ = self.stage.send(Stage::Closed);
     }
 }
 
-/// The address that clients are told.
-pub fn endpoint_of(address: SocketAddr) -> Endpoint {
-    Endpoint {
-        host: KafkaString::from(address.ip().to_string()),
-        port: i32::from(address.port()),
-    }
-}
-
-/// The first address of `HOST:PORT`; names are resolved.
+/// The first address of `HOST:PORT`; names are resolved, an empty host is all of the machine's IPv4 addresses.
 pub fn resolve(address: &str) -> Result<SocketAddr, ListenError> {
     let wrong = || ListenError::Address {
         address: address.to_owned(),
     };
-    let mut found: Vec<SocketAddr> = address.to_socket_addrs().map_err(|_| wrong())?.collect();
+    let full = match address.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => address.to_owned(),
+    };
+    let mut found: Vec<SocketAddr> = full.to_socket_addrs().map_err(|_| wrong())?.collect();
     // `localhost` may give ::1 first, where most clients do not look.
     found.sort_by_key(|a| !a.is_ipv4());
     found.into_iter().next().ok_or_else(wrong)
 }
 
+async fn bind(listener: &ListenerConfig) -> Result<(TcpListener, SocketAddr), ListenError> {
+    let address = &listener.bind;
+    let parsed = resolve(address)?;
+    let is_exposed = !parsed.ip().is_loopback();
+    if is_exposed && !listener.authenticates() {
+        return Err(ListenError::NotLoopback {
+            address: address.clone(),
+        });
+    }
+    let sends_passwords = listener.tls.is_none()
+        && listener
+            .sasl
+            .as_ref()
+            .is_some_and(|sasl| sasl.mechanisms.contains(&Mechanism::Plain));
+    if is_exposed && sends_passwords {
+        tracing::warn!(listener = %listener.name, "PLAIN without TLS sends passwords readably over the network");
+    }
+    let io = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::AddrInUse => ListenError::InUse {
+            address: address.clone(),
+        },
+        _ => ListenError::Io {
+            address: address.clone(),
+            source,
+        },
+    };
+    let socket = TcpListener::bind(parsed).await.map_err(io)?;
+    let local = socket.local_addr().map_err(io)?;
+    Ok((socket, local))
+}
+
+/// What clients are told; `None` if that depends on the address that they come to.
+fn advertised(listener: &ListenerConfig, address: SocketAddr) -> Option<Endpoint> {
+    match &listener.advertised {
+        Some((host, port)) => Some(Endpoint {
+            host: KafkaString::from(host),
+            port: i32::from(*port),
+        }),
+        None if address.ip().is_unspecified() => None,
+        None => Some(endpoint_of(address)),
+    }
+}
+
+/// Where this machine reaches a port that is open on all of its addresses.
+fn local_endpoint(address: SocketAddr) -> Endpoint {
+    let loopback = match address.is_ipv4() {
+        true => std::net::Ipv4Addr::LOCALHOST.into(),
+        false => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    endpoint_of(SocketAddr::new(loopback, address.port()))
+}
+
+fn endpoint_of(address: SocketAddr) -> Endpoint {
+    Endpoint {
+        host: KafkaString::from(address.ip().to_canonical().to_string()),
+        port: i32::from(address.port()),
+    }
+}
+
+fn tls(listener: &ListenerConfig, clock: &Arc<dyn Clock>) -> Result<Option<TlsServer>, ListenError> {
+    let settings = listener.tls.clone();
+    let server = settings
+        .map(|settings| TlsServer::new(settings, clock.clone()))
+        .transpose();
+    server.map_err(|source| ListenError::Tls {
+        listener: listener.name.clone(),
+        source,
+    })
+}
+
+fn sasl(
+    listener: &ListenerConfig,
+    broker: &BrokerHandle,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<SaslServer>>, ListenError> {
+    let settings = listener.sasl.clone();
+    let server = settings
+        .map(|settings| SaslServer::new(settings, broker.clone(), clock.clone()))
+        .transpose();
+    server
+        .map(|server| server.map(Arc::new))
+        .map_err(|source| ListenError::Tokens {
+            listener: listener.name.clone(),
+            source,
+        })
+}
+
+/// Takes over limits that are altered while the broker runs.
+fn follow_limits(broker: &BrokerHandle, gate: Arc<Gate>) {
+    let follow = move |broker: &mut millstream_broker::Broker| {
+        broker.observe_configs(Box::new(move |configs| {
+            match ConnectionLimits::parse(|name| configs.text(name).filter(|text| !text.is_empty())) {
+                Ok(limits) => gate.set_limits(limits),
+                Err(error) => tracing::error!(%error, "altered limits of connections are not in force"),
+            }
+        }));
+    };
+    // A broker that has stopped needs no limits.
+    let _ = broker.post(follow);
+}
+
 async fn accept(
     listener: TcpListener,
-    endpoint: Endpoint,
-    broker: BrokerHandle,
-    stopped: watch::Receiver<bool>,
+    serving: Arc<Serving>,
+    mut stage: watch::Receiver<Stage>,
+    alive: mpsc::Sender<()>,
 ) {
-    let endpoint = Arc::new(endpoint);
-    let open = Arc::new(AtomicUsize::new(0));
-    let mut until = stopped.clone();
+    let of_connections = stage.clone();
+    let mut said_full_ms = i64::MIN;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = until.changed() => return,
+            _ = stage.wait_for(|stage| *stage != Stage::Open) => return,
         };
         let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file handles, most likely: let some connections end before the next attempt.
                 tracing::warn!(%error, "cannot accept a Kafka connection");
-                tokio::time::sleep(crate::limits::ACCEPT_RETRY).await;
+                tokio::time::sleep(ACCEPT_RETRY).await;
                 continue;
             }
         };
-        if open.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS_MAX {
-            open.fetch_sub(1, Ordering::SeqCst);
-            tracing::warn!(%peer, "too many Kafka connections; closing the new one");
-            continue;
-        }
-        let (broker, endpoint, open, stopped) =
-            (broker.clone(), endpoint.clone(), open.clone(), stopped.clone());
-        tokio::spawn(async move {
-            if let Err(error) = connection::serve(socket, peer, endpoint, broker, stopped).await {
-                tracing::debug!(%peer, %error, "a Kafka connection ended");
+        match serving
+            .gate
+            .admit(peer.ip(), &serving.name, serving.connections_max)
+        {
+            Ok(pass) => {
+                let connection = connect(socket, peer, serving.clone(), of_connections.clone(), pass);
+                let alive = alive.clone();
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(alive);
+                });
             }
-            open.fetch_sub(1, Ordering::SeqCst);
-        });
+            Err(full) => {
+                let now_ms = serving.clock.now_ms();
+                if now_ms.saturating_sub(said_full_ms) >= FULL_LOG_INTERVAL_MS {
+                    said_full_ms = now_ms;
+                    tracing::warn!(%peer, listener = %serving.name, reason = %full, "a Kafka connection was turned away");
+                }
+            }
+        }
     }
+}
+
+/// One connection from its first byte to its last.
+async fn connect(
+    socket: TcpStream,
+    peer: SocketAddr,
+    serving: Arc<Serving>,
+    mut stage: watch::Receiver<Stage>,
+    _pass: Pass,
+) {
+    let mut closed = stage.clone();
+    let ended = tokio::select! {
+        ended = serve(socket, peer, serving.clone(), &mut stage) => ended,
+        _ = closed.wait_for(|stage| *stage == Stage::Closed) => return,
+    };
+    let Err(error) = ended else { return };
+    let (listener, is_notable) = (&serving.name, error.is_notable());
+    let error = with_causes(&error);
+    match is_notable {
+        true => tracing::warn!(%peer, %listener, %error, "a Kafka connection was closed"),
+        false => tracing::debug!(%peer, %listener, %error, "a Kafka connection ended"),
+    }
+}
+
+async fn serve(
+    socket: TcpStream,
+    peer: SocketAddr,
+    serving: Arc<Serving>,
+    stage: &mut watch::Receiver<Stage>,
+) -> Result<(), ConnectionError> {
+    socket.set_nodelay(true)?;
+    let deadline = Instant::now() + AUTHENTICATION_TIME;
+    let endpoint = match &serving.endpoint {
+        Some(endpoint) => endpoint.clone(),
+        None => Arc::new(endpoint_of(socket.local_addr()?)),
+    };
+    let mut context = RequestContext {
+        client_id: KafkaString::EMPTY,
+        client_host: KafkaString::from(format!("/{}", peer.ip().to_canonical())),
+        principal: KafkaString::from_static(ANONYMOUS),
+        endpoint,
+        is_internal: false,
+    };
+    let Some(tls) = &serving.tls else {
+        let (reader, writer) = socket.into_split();
+        return exchange(reader, writer, (serving, context, deadline), stage).await;
+    };
+    let accepted = tokio::time::timeout_at(deadline, tls.accept(socket)).await;
+    let (stream, principal) = accepted
+        .map_err(|_| ConnectionError::Malformed("no TLS handshake in time".to_owned()))?
+        .map_err(|error| ConnectionError::Handshake(with_causes(&error)))?;
+    context.principal = principal;
+    let (reader, writer) = tokio::io::split(stream);
+    exchange(reader, writer, (serving, context, deadline), stage).await
+}
+
+/// Reads and writes until either side ends it. What was asked before the end is still answered.
+async fn exchange<R, W>(
+    reader: R,
+    writer: W,
+    (serving, context, deadline): (Arc<Serving>, RequestContext, Instant),
+    stage: &mut watch::Receiver<Stage>,
+) -> Result<(), ConnectionError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let (mute, muted) = watch::channel(None);
+    let (receiver, queue) = Receiver::new(serving.clone(), context, deadline, muted);
+    let writing = writer::run(writer, queue, serving, mute, stage.clone());
+    tokio::pin!(writing);
+    let ended = tokio::select! {
+        ended = receiver.run(reader) => ended,
+        ended = &mut writing => return ended,
+        _ = stage.wait_for(|stage| *stage != Stage::Open) => Ok(()),
+    };
+    let rest = tokio::time::timeout(SHUTDOWN_TIME, writing).await;
+    ended.and(rest.unwrap_or(Err(ConnectionError::SlowReader)))
 }

@@ -1,9 +1,16 @@
 //! The Kafka side of the shell: sockets in front of a [`millstream_broker::BrokerHandle`].
 
 pub mod clusters;
-pub mod connection;
+pub mod config;
+mod connection;
 pub mod embedded;
+mod frames;
+pub mod gate;
 pub mod listener;
+pub mod principal;
+mod sasl;
+mod tls;
+mod writer;
 
 pub use millstream_broker::config::{
     BROKER_CONFIGS, ConfigDecl, ConfigType, OWN_DEFAULTS, ResourceType, TOPIC_CONFIGS, Validity, meaning,
@@ -11,9 +18,9 @@ pub use millstream_broker::config::{
 
 pub use clusters::{EmbeddedSettings, ProcessClusters};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
-pub use listener::{KafkaListener, ListenError};
+pub use listener::{KafkaListeners, ListenError, OpenListener};
 
-/// Whether a key is one of Kafka's broker configurations.
+/// Whether a key is one of Kafka's broker configurations, or configures a listener.
 pub fn is_broker_config(key: &str) -> bool {
-    BROKER_CONFIGS.iter().any(|declared| declared.name == key)
+    config::is_listener_config(key) || BROKER_CONFIGS.iter().any(|declared| declared.name == key)
 }

@@ -1,0 +1,237 @@
+//! Who may do what: the caller of the request that is being handled, the decision, and what the operator is told.
+//!
+//! Denials and administrative changes are written to the log under the target `audit`, one line each, with who, from
+//! where, and by which request. Questions whose answer only shapes a list are not written.
+
+use super::acls::{CLUSTER_NAME, Operation, ResourceKind};
+use crate::broker::Broker;
+use crate::change::Change;
+use crate::config::{self, ConfigType, Configs, ResourceType};
+use crate::context::RequestContext;
+use crate::topics::Topic;
+use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Uuid};
+use std::collections::BTreeMap;
+
+/// "Not asked for" in fields of authorized operations.
+pub(crate) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
+
+/// Who sent the request that is being handled.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub context: RequestContext,
+    pub api: ApiKey,
+}
+
+/// The configurations that decide about access.
+#[derive(Debug, Default)]
+pub(crate) struct AccessPolicy {
+    /// `authorizer.class.name` is set, whatever class it names.
+    pub has_authorizer: bool,
+    /// `super.users`
+    super_users: Vec<String>,
+    /// `allow.everyone.if.no.acl.found`
+    allows_everyone: bool,
+}
+
+impl AccessPolicy {
+    pub fn new(configs: &Configs) -> Self {
+        let text = |name: &str| configs.text(name).unwrap_or_default();
+        let super_users = text("super.users");
+        let super_users = super_users
+            .split(';')
+            .map(str::trim)
+            .filter(|user| !user.is_empty());
+        AccessPolicy {
+            has_authorizer: !text("authorizer.class.name").is_empty(),
+            super_users: super_users.map(str::to_owned).collect(),
+            allows_everyone: configs.flag("allow.everyone.if.no.acl.found"),
+        }
+    }
+}
+
+impl Broker {
+    /// Whether ACLs are in force.
+    pub(crate) fn has_authorizer(&self) -> bool {
+        self.policy.has_authorizer
+    }
+
+    /// The caller, if it has to be allowed what it does.
+    fn subject(&self) -> Option<&Caller> {
+        let caller = self.caller.as_ref()?;
+        let is_super = || {
+            let principal = caller.context.principal.as_str();
+            self.policy.super_users.iter().any(|user| user == principal)
+        };
+        (self.policy.has_authorizer && !caller.context.is_internal && !is_super()).then_some(caller)
+    }
+
+    /// Whether the caller may do this; nothing is logged.
+    pub(crate) fn may(&self, operation: Operation, kind: ResourceKind, name: &str) -> bool {
+        let Some(caller) = self.subject() else {
+            return true;
+        };
+        let (principal, host) = (&caller.context.principal, host_of(&caller.context));
+        let by_default = self.policy.allows_everyone;
+        self.security
+            .acls
+            .allows(principal, host, operation, (kind, name), by_default)
+    }
+
+    /// Whether the caller may do this to some resource of a kind.
+    pub(crate) fn may_to_any(&self, operation: Operation, kind: ResourceKind) -> bool {
+        let Some(caller) = self.subject() else {
+            return true;
+        };
+        let (principal, host) = (&caller.context.principal, host_of(&caller.context));
+        self.policy.allows_everyone || self.security.acls.allows_any(principal, host, operation, kind)
+    }
+
+    /// Whether the caller may do this. A denial is logged.
+    pub(crate) fn access(
+        &self,
+        operation: Operation,
+        kind: ResourceKind,
+        name: &str,
+    ) -> Result<(), ErrorCode> {
+        if self.may(operation, kind, name) {
+            return Ok(());
+        }
+        if let Some(Caller { context, api }) = &self.caller {
+            tracing::info!(
+                target: "audit",
+                principal = %context.principal,
+                host = host_of(context),
+                client_id = %context.client_id,
+                request = ?api,
+                ?operation,
+                resource = ?kind,
+                name,
+                "denied"
+            );
+        }
+        Err(kind.denial())
+    }
+
+    /// The same for the cluster as a whole.
+    pub(crate) fn cluster_access(&self, operation: Operation) -> Result<(), ErrorCode> {
+        self.access(operation, ResourceKind::Cluster, CLUSTER_NAME)
+    }
+
+    /// A topic by id or by name, if the caller may do this to it. Who may not is not told whether there is such a name.
+    pub(crate) fn accessible_topic(
+        &self,
+        operation: Operation,
+        id: Uuid,
+        name: &KafkaString,
+    ) -> Result<&Topic, ErrorCode> {
+        if id.is_zero() {
+            self.access(operation, ResourceKind::Topic, name)?;
+        }
+        let topic = self.topics.find(id, name)?;
+        if !id.is_zero() {
+            self.access(operation, ResourceKind::Topic, &topic.name)?;
+        }
+        Ok(topic)
+    }
+
+    /// What the caller may do to a resource, as bits by operation; [`OPERATIONS_NOT_ASKED`] if it did not ask.
+    pub(crate) fn authorized_operations(&self, is_asked: bool, kind: ResourceKind, name: &str) -> i32 {
+        if !is_asked {
+            return OPERATIONS_NOT_ASKED;
+        }
+        let allowed = kind
+            .operations()
+            .iter()
+            .filter(|operation| self.may(**operation, kind, name));
+        allowed.fold(0, |bits, operation| bits | 1 << *operation as i32)
+    }
+
+    /// Says who does something that operators want to know of.
+    pub(crate) fn audit(&self, change: &str) {
+        match &self.caller {
+            Some(Caller { context, api }) => tracing::info!(
+                target: "audit",
+                principal = %context.principal,
+                host = host_of(context),
+                client_id = %context.client_id,
+                request = ?api,
+                change,
+                "changed"
+            ),
+            None => tracing::debug!(target: "audit", change, "changed"),
+        }
+    }
+
+    /// Says it of changes that are administrative.
+    pub(crate) fn audit_changes(&self, changes: &[Change]) {
+        for change in changes {
+            if let Some(text) = self.describe_change(change) {
+                self.audit(&text);
+            }
+        }
+    }
+
+    /// A change before it is applied, in words; `None` for what clients do all day.
+    fn describe_change(&self, change: &Change) -> Option<String> {
+        Some(match change {
+            Change::Topic {
+                id,
+                name,
+                partitions,
+                configs,
+            } => match self.topics.by_id(*id) {
+                None => format!("topic '{name}' created with {} partitions", partitions.len()),
+                Some(before) if before.partitions.len() < partitions.len() => {
+                    format!("topic '{name}' has {} partitions", partitions.len())
+                }
+                Some(before) => {
+                    let changed = differences(ResourceType::Topic, &before.configs, configs);
+                    format!("configs of topic '{name}': {changed}")
+                }
+            },
+            Change::TopicDeleted { id } => {
+                let name = self.topics.by_id(*id).map_or("", |topic| topic.name.as_str());
+                format!("topic '{name}' deleted")
+            }
+            Change::Configs { kind, name, configs } => {
+                let changed = differences(*kind, &self.configs.of(*kind, name), configs);
+                format!("configs of {kind:?} '{name}': {changed}")
+            }
+            Change::GroupDeleted { group } => format!("group '{group}' deleted"),
+            Change::OffsetsDeleted { group, partitions } => {
+                format!(
+                    "offsets of group '{group}' deleted for {} partitions",
+                    partitions.len()
+                )
+            }
+            Change::Row { table, key, value } => super::describe_row(*table, key, value.as_ref())?,
+            _ => return None,
+        })
+    }
+}
+
+fn host_of(context: &RequestContext) -> &str {
+    context.client_host.trim_start_matches('/')
+}
+
+/// What is set anew or no longer, without secrets.
+fn differences(
+    kind: ResourceType,
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> String {
+    let shown = |name: &str, value: &String| {
+        let is_secret =
+            config::declaration(kind, name).is_none_or(|decl| decl.config_type == ConfigType::Password);
+        let value = if is_secret { "[hidden]" } else { value };
+        format!("{name}={value}")
+    };
+    let set = after
+        .iter()
+        .filter(|(name, value)| before.get(*name) != Some(value));
+    let removed = before.keys().filter(|name| !after.contains_key(*name));
+    let parts = set
+        .map(|(name, value)| shown(name, value))
+        .chain(removed.map(|name| format!("{name} removed")));
+    parts.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,79 @@
+//! The shell's configuration: listeners with their security, and the limits of connections, read from Kafka's broker
+//! configurations. What is set for one listener (`listener.name.NAME.KEY`) wins over what is set for all.
+//!
+//! The broker itself gets only what Kafka declares; keys of single listeners and `millstream.*` end here.
+
+mod limits;
+mod listeners;
+mod properties;
+mod sasl;
+mod tls;
+
+use std::collections::BTreeMap;
+
+pub use limits::ConnectionLimits;
+pub use listeners::{ListenerConfig, SecurityProtocol};
+pub use properties::{OWN_CONFIGS, OwnConfig, is_listener_config};
+pub use sasl::{Mechanism, OauthSettings, SaslSettings};
+pub use tls::{ClientAuth, PemSource, TlsSettings};
+
+use properties::Properties;
+
+/// Why the listeners cannot be configured as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShellConfigError {
+    #[error("invalid value '{value}' for '{name}': {expected}")]
+    Value {
+        name: String,
+        value: String,
+        expected: String,
+    },
+    #[error("'{name}' is missing: {remedy}")]
+    Missing { name: String, remedy: String },
+    #[error("'{name}' = '{value}' is not supported: {remedy}")]
+    Unsupported {
+        name: String,
+        value: String,
+        remedy: String,
+    },
+    #[error("'{name}' names listener {listener}, but 'listeners' has none of that name")]
+    NoSuchListener { name: String, listener: String },
+    #[error("cannot read '{path}' of '{name}': {reason}")]
+    File {
+        name: String,
+        path: String,
+        reason: String,
+    },
+}
+
+/// Everything the shell has to know.
+#[derive(Clone, Debug)]
+pub struct ShellConfig {
+    /// At least one; the first is the one that this process calls its own.
+    pub listeners: Vec<ListenerConfig>,
+    pub limits: ConnectionLimits,
+    /// What the broker itself is started with.
+    pub broker: BTreeMap<String, String>,
+}
+
+impl ShellConfig {
+    /// Reads what was given. Without `listeners` there is one, PLAINTEXT, on `address` (`HOST:PORT`).
+    pub fn parse(given: &BTreeMap<String, String>, address: &str) -> Result<Self, ShellConfigError> {
+        let properties = Properties::new(given)?;
+        let listeners = listeners::parse(&properties, address)?;
+        properties.check_listener_names(&listeners)?;
+        let limits = ConnectionLimits::parse(|name| properties.text(name))?;
+        let mut broker = properties.declared();
+        broker
+            .entry("listeners".to_owned())
+            .or_insert_with(|| format!("PLAINTEXT://{address}"));
+        Ok(Self {
+            listeners,
+            limits,
+            broker,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

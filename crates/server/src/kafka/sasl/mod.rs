@@ -1,0 +1,352 @@
+//! Authentication by SASL, as a listener sees it: handshake, messages, the end, and the same again before the session
+//! runs out (KIP-368).
+//!
+//! An [`Authentication`] belongs to one connection. It takes requests and tokens and says what to answer; it does not
+//! touch the socket. Until it has let a client in, nothing but ApiVersions and SASL is taken.
+
+mod jwt;
+mod oauth;
+mod plain;
+mod scram;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use millstream_broker::BrokerHandle;
+use millstream_kafka_wire::messages::{
+    SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+use millstream_types::Clock;
+
+use super::config::{Mechanism, SaslSettings};
+use oauth::OauthServer;
+use plain::PlainServer;
+use scram::ScramServer;
+
+pub use jwt::JwksError;
+
+/// What all connections of a listener share.
+pub struct SaslServer {
+    pub settings: SaslSettings,
+    broker: BrokerHandle,
+    clock: Arc<dyn Clock>,
+    tokens: Option<Arc<jwt::TokenChecker>>,
+    scram_secret: ring::hmac::Key,
+}
+
+impl std::fmt::Debug for SaslServer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("SaslServer").finish_non_exhaustive()
+    }
+}
+
+impl SaslServer {
+    /// Reads the keys of tokens, if those are accepted.
+    pub fn new(
+        settings: SaslSettings,
+        broker: BrokerHandle,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, JwksError> {
+        let tokens = settings.oauth.clone();
+        let tokens = tokens
+            .map(|oauth| jwt::TokenChecker::new(oauth, clock.clone()))
+            .transpose()?;
+        let random = ring::rand::SystemRandom::new();
+        let scram_secret =
+            ring::hmac::Key::generate(ring::hmac::HMAC_SHA256, &random).map_err(|_| JwksError::Random)?;
+        Ok(Self {
+            settings,
+            broker,
+            clock,
+            tokens: tokens.map(Arc::new),
+            scram_secret,
+        })
+    }
+
+    fn conversation(&self, mechanism: Mechanism) -> Conversation {
+        match mechanism {
+            Mechanism::Plain => Conversation::Plain(PlainServer),
+            Mechanism::ScramSha256 | Mechanism::ScramSha512 => {
+                Conversation::Scram(Box::new(ScramServer::new(mechanism)))
+            }
+            Mechanism::OauthBearer => Conversation::Oauth(OauthServer::default()),
+        }
+    }
+}
+
+/// Why a client was not let in. What it is told tells no more than it must know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// For the client.
+    pub answer: String,
+    /// For the log.
+    pub reason: String,
+}
+
+impl Refused {
+    fn new(answer: &str, reason: impl Into<String>) -> Self {
+        Self {
+            answer: answer.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// What a mechanism says to a message.
+pub(super) enum Step {
+    Challenge(Vec<u8>),
+    Done {
+        message: Vec<u8>,
+        user: String,
+        /// When the credential itself runs out.
+        expires_ms: Option<i64>,
+    },
+}
+
+enum Conversation {
+    Plain(PlainServer),
+    Scram(Box<ScramServer>),
+    Oauth(OauthServer),
+}
+
+impl Conversation {
+    async fn respond(&mut self, server: &SaslServer, message: &[u8]) -> Result<Step, Refused> {
+        match self {
+            Conversation::Plain(plain) => plain.respond(server, message),
+            Conversation::Scram(scram) => scram.respond(server, message).await,
+            Conversation::Oauth(oauth) => oauth.respond(server, message),
+        }
+    }
+}
+
+/// Who a client is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub principal: KafkaString,
+    pub mechanism: Mechanism,
+    /// When it must have authenticated again.
+    pub expires_ms: Option<i64>,
+}
+
+enum State {
+    /// Waiting for a handshake; nobody is let in unless [`Authentication::identity`] is there.
+    Idle,
+    /// In a conversation. With a handshake of version 0 tokens come bare.
+    Talking {
+        conversation: Conversation,
+        mechanism: Mechanism,
+        is_bare: bool,
+    },
+    /// The client was refused; the connection ends.
+    Refused,
+}
+
+/// The authentication of one connection.
+pub struct Authentication {
+    server: Arc<SaslServer>,
+    state: State,
+    identity: Option<Identity>,
+}
+
+/// What became of a message of a conversation.
+pub enum Progress {
+    /// It goes on: this is for the client.
+    Continue(Bytes),
+    /// The client is who it says: this is for it, and for so long it is believed (0: for ever).
+    Done { message: Bytes, lifetime_ms: i64 },
+    /// It is not.
+    Refused(Refused),
+}
+
+impl Authentication {
+    pub fn new(server: Arc<SaslServer>) -> Self {
+        Self {
+            server,
+            state: State::Idle,
+            identity: None,
+        }
+    }
+
+    /// Who was let in, if somebody was.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// Whether requests other than SASL are taken now.
+    pub fn is_open(&self, now_ms: i64) -> bool {
+        let is_valid = |identity: &Identity| identity.expires_ms.is_none_or(|at| now_ms < at);
+        matches!(self.state, State::Idle) && self.identity.as_ref().is_some_and(is_valid)
+    }
+
+    /// Whether nothing has been asked but what may come before a handshake.
+    pub fn is_fresh(&self) -> bool {
+        matches!(self.state, State::Idle) && self.identity.is_none()
+    }
+
+    /// Whether the next frame is a token without a header.
+    pub fn expects_bare_token(&self) -> bool {
+        matches!(self.state, State::Talking { is_bare: true, .. })
+    }
+
+    /// The longest frame that is taken now; `None` when the limits of authenticated clients hold.
+    pub fn receive_bytes_max(&self) -> Option<usize> {
+        match (&self.identity, &self.state) {
+            (Some(_), State::Idle) => None,
+            _ => Some(self.server.settings.receive_bytes_max),
+        }
+    }
+
+    /// How long a refused client waits for its answer.
+    pub fn failure_delay_ms(&self) -> u64 {
+        self.server.settings.failure_delay_ms
+    }
+
+    /// Takes a handshake. The second value tells why the connection has to end.
+    pub fn handshake(
+        &mut self,
+        version: i16,
+        request: &SaslHandshakeRequest,
+    ) -> (SaslHandshakeResponse, Option<Refused>) {
+        let names = self
+            .server
+            .settings
+            .mechanisms
+            .iter()
+            .map(|m| KafkaString::from_static(m.name()));
+        let mut response = SaslHandshakeResponse {
+            error_code: ErrorCode::NONE,
+            mechanisms: names.collect(),
+        };
+        if !matches!(self.state, State::Idle) {
+            self.state = State::Refused;
+            response.error_code = ErrorCode::ILLEGAL_SASL_STATE;
+            return (
+                response,
+                Some(Refused::new("", "a handshake in the middle of a conversation")),
+            );
+        }
+        let asked = Mechanism::from_name(&request.mechanism);
+        let Some(mechanism) = asked.filter(|m| self.server.settings.mechanisms.contains(m)) else {
+            self.state = State::Refused;
+            response.error_code = ErrorCode::UNSUPPORTED_SASL_MECHANISM;
+            let reason = format!("the client asks for mechanism '{}'", request.mechanism.as_str());
+            return (response, Some(Refused::new("", reason)));
+        };
+        if self
+            .identity
+            .as_ref()
+            .is_some_and(|identity| identity.mechanism != mechanism)
+        {
+            self.state = State::Refused;
+            response.error_code = ErrorCode::ILLEGAL_SASL_STATE;
+            return (
+                response,
+                Some(Refused::new(
+                    "",
+                    "the mechanism changed when authenticating again",
+                )),
+            );
+        }
+        self.state = State::Talking {
+            conversation: self.server.conversation(mechanism),
+            mechanism,
+            is_bare: version == 0,
+        };
+        (response, None)
+    }
+
+    /// Takes a message of the client.
+    pub async fn message(&mut self, message: &[u8]) -> Progress {
+        let State::Talking {
+            conversation,
+            mechanism,
+            ..
+        } = &mut self.state
+        else {
+            self.state = State::Refused;
+            return Progress::Refused(Refused::new(
+                "SaslAuthenticate request received out of order",
+                "a token outside of a conversation",
+            ));
+        };
+        let mechanism = *mechanism;
+        match conversation.respond(&self.server, message).await {
+            Ok(Step::Challenge(challenge)) => Progress::Continue(challenge.into()),
+            Ok(Step::Done {
+                message,
+                user,
+                expires_ms,
+            }) => self.finish(mechanism, message, &user, expires_ms),
+            Err(refused) => {
+                self.state = State::Refused;
+                Progress::Refused(refused)
+            }
+        }
+    }
+
+    fn finish(
+        &mut self,
+        mechanism: Mechanism,
+        message: Vec<u8>,
+        user: &str,
+        expires_ms: Option<i64>,
+    ) -> Progress {
+        let principal = KafkaString::from(format!("User:{user}"));
+        if let Some(before) = self
+            .identity
+            .as_ref()
+            .filter(|before| before.principal != principal)
+        {
+            let reason = format!("{} authenticated again as {principal}", before.principal);
+            self.state = State::Refused;
+            return Progress::Refused(Refused::new(
+                "Cannot change principals during re-authentication",
+                reason,
+            ));
+        }
+        let now_ms = self.server.clock.now_ms();
+        let by_setting = self.server.settings.reauth_ms.get(&mechanism).copied();
+        let by_credential = expires_ms.map(|at| at.saturating_sub(now_ms));
+        let lifetime_ms = [by_setting, by_credential].into_iter().flatten().min();
+        self.identity = Some(Identity {
+            principal,
+            mechanism,
+            expires_ms: lifetime_ms.map(|lifetime| now_ms.saturating_add(lifetime)),
+        });
+        self.state = State::Idle;
+        Progress::Done {
+            message: message.into(),
+            lifetime_ms: lifetime_ms.unwrap_or(0),
+        }
+    }
+}
+
+/// The response to a message, and why the connection has to end, if it has to.
+pub fn response_of(progress: Progress) -> (SaslAuthenticateResponse, Option<Refused>) {
+    match progress {
+        Progress::Continue(auth_bytes) => (
+            SaslAuthenticateResponse {
+                auth_bytes,
+                ..Default::default()
+            },
+            None,
+        ),
+        Progress::Done { message, lifetime_ms } => (
+            SaslAuthenticateResponse {
+                auth_bytes: message,
+                session_lifetime_ms: lifetime_ms,
+                ..Default::default()
+            },
+            None,
+        ),
+        Progress::Refused(refused) => (
+            SaslAuthenticateResponse {
+                error_code: ErrorCode::SASL_AUTHENTICATION_FAILED,
+                error_message: Some(KafkaString::from(&refused.answer)),
+                ..Default::default()
+            },
+            Some(refused),
+        ),
+    }
+}

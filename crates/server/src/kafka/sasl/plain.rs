@@ -1,0 +1,59 @@
+//! PLAIN (RFC 4616): name and password in one message.
+
+use subtle::ConstantTimeEq;
+
+use super::{Refused, SaslServer, Step};
+
+/// What Kafka tells clients.
+const INVALID: &str = "Authentication failed: Invalid username or password";
+
+pub(super) struct PlainServer;
+
+impl PlainServer {
+    /// `[authorization id] NUL name NUL password`
+    pub fn respond(&self, server: &SaslServer, message: &[u8]) -> Result<Step, Refused> {
+        let text =
+            std::str::from_utf8(message).map_err(|_| Refused::new(INVALID, "the message is not text"))?;
+        let mut parts = text.split('\0');
+        let (authorization, Some(user), Some(password), None) = (
+            parts.next().unwrap_or_default(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+        ) else {
+            return Err(Refused::new(INVALID, "the message is not of three parts"));
+        };
+        if user.is_empty() || password.is_empty() {
+            return Err(Refused::new(INVALID, "user or password is empty"));
+        }
+        if !authorization.is_empty() && authorization != user {
+            let answer =
+                "Authentication failed: Client requested an authorization id that is different from username";
+            return Err(Refused::new(
+                answer,
+                format!("'{user}' wants to act as '{authorization}'"),
+            ));
+        }
+        let expected = server.settings.users.get(user);
+        // An unknown user takes the same comparison, so that time does not tell who exists.
+        let reference = expected.map_or("", |secret| secret.reveal());
+        let is_same = bool::from(digest(reference).ct_eq(&digest(password)));
+        if expected.is_none() || !is_same {
+            return Err(Refused::new(
+                INVALID,
+                format!("wrong user or password for '{user}'"),
+            ));
+        }
+        Ok(Step::Done {
+            message: Vec::new(),
+            user: user.to_owned(),
+            expires_ms: None,
+        })
+    }
+}
+
+fn digest(text: &str) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, text.as_bytes())
+        .as_ref()
+        .to_vec()
+}

@@ -1,0 +1,10 @@
+//! The listeners over real sockets on loopback, with a broker on storage in memory and a clock that tests move.
+
+#![allow(clippy::unwrap_used)] // functions that only tests call
+
+mod cluster;
+mod limits;
+mod metrics;
+mod raw;
+mod sasl;
+mod tls;
