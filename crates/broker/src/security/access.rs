@@ -2,6 +2,7 @@
 //!
 //! Denials and administrative changes are written to the log under the target `audit`, one line each, with who, from
 //! where, and by which request. Questions whose answer only shapes a list are not written.
+//! What clients chose (names, ids) is written in quotes, so that it cannot pass for a line of its own.
 
 use super::acls::{CLUSTER_NAME, Operation, ResourceKind};
 use crate::broker::Broker;
@@ -99,9 +100,9 @@ impl Broker {
         if let Some(Caller { context, api }) = &self.caller {
             tracing::info!(
                 target: "audit",
-                principal = %context.principal,
+                principal = context.principal.as_str(),
                 host = host_of(context),
-                client_id = %context.client_id,
+                client_id = context.client_id.as_str(),
                 request = ?api,
                 ?operation,
                 resource = ?kind,
@@ -151,9 +152,9 @@ impl Broker {
         match &self.caller {
             Some(Caller { context, api }) => tracing::info!(
                 target: "audit",
-                principal = %context.principal,
+                principal = context.principal.as_str(),
                 host = host_of(context),
-                client_id = %context.client_id,
+                client_id = context.client_id.as_str(),
                 request = ?api,
                 change,
                 "changed"

@@ -337,7 +337,7 @@ impl Receiver {
             target: "audit",
             listener = %self.serving.name,
             host = %self.context.client_host,
-            reason = %refused.reason,
+            reason = refused.reason.as_str(),
             "authentication failed"
         );
         Err(ConnectionError::Refused(refused.reason.clone()))

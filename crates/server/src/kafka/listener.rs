@@ -357,10 +357,12 @@ async fn connect(
     };
     let Err(error) = ended else { return };
     let (listener, is_notable) = (&serving.name, error.is_notable());
+    // In quotes: it may hold what the client sent.
     let error = with_causes(&error);
+    let error = error.as_str();
     match is_notable {
-        true => tracing::warn!(%peer, %listener, %error, "a Kafka connection was closed"),
-        false => tracing::debug!(%peer, %listener, %error, "a Kafka connection ended"),
+        true => tracing::warn!(%peer, %listener, error, "a Kafka connection was closed"),
+        false => tracing::debug!(%peer, %listener, error, "a Kafka connection ended"),
     }
 }
 
@@ -387,7 +389,10 @@ async fn serve(
         let (reader, writer) = socket.into_split();
         return exchange(reader, writer, (serving, context, deadline), stage).await;
     };
-    let accepted = tokio::time::timeout_at(deadline, tls.accept(socket)).await;
+    let accepted = tokio::select! {
+        accepted = tokio::time::timeout_at(deadline, tls.accept(socket)) => accepted,
+        _ = stage.wait_for(|stage| *stage != Stage::Open) => return Ok(()),
+    };
     let (stream, principal) = accepted
         .map_err(|_| ConnectionError::Malformed("no TLS handshake in time".to_owned()))?
         .map_err(|error| ConnectionError::Handshake(with_causes(&error)))?;
