@@ -2,6 +2,7 @@
 
 use clap::CommandFactory;
 use millstream_kafka_client::config::{PROPERTIES, Property, PropertyType};
+use millstream_server::kafka::config::{OWN_CONFIGS, OwnConfig};
 use millstream_server::kafka::{
     BROKER_CONFIGS, ConfigDecl, ConfigType, OWN_DEFAULTS, ResourceType, TOPIC_CONFIGS, Validity, meaning,
 };
@@ -103,6 +104,12 @@ fn broker(page: &mut Document) {
         "Kafka's broker configurations. All names of Kafka 4.3 are known; these change what the broker does:",
     );
     configs(page, ResourceType::Broker, BROKER_CONFIGS);
+    page.paragraph(
+        "Keys of listeners may be set for one of them as `listener.name.NAME.KEY`, and those of SASL for one mechanism as \
+         `listener.name.NAME.MECHANISM.KEY`. Beside Kafka's there are:",
+    );
+    let own = |config: &OwnConfig| [code(config.name), config.doc.to_owned()];
+    page.table(["configuration", "meaning"], OWN_CONFIGS.iter().map(own));
     page.paragraph("The others are accepted, checked, kept and shown, and change nothing on one node:");
     page.paragraph(&kept(ResourceType::Broker, BROKER_CONFIGS));
     page.heading(2, "Topics");

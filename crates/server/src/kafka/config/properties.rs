@@ -28,15 +28,15 @@ pub struct OwnConfig {
 pub const OWN_CONFIGS: &[OwnConfig] = &[
     OwnConfig {
         name: "millstream.sasl.oauthbearer.required.scope",
-        doc: "scopes that a token must have, separated by spaces",
+        doc: "Scopes that a token must have, separated by spaces.",
     },
     OwnConfig {
         name: "millstream.sasl.users",
-        doc: "users for PLAIN and SCRAM, as NAME:PASSWORD separated by ;",
+        doc: "Users for PLAIN and SCRAM, as `NAME:PASSWORD` separated by `;`.",
     },
     OwnConfig {
         name: "millstream.sasl.users.file",
-        doc: "a file of users for PLAIN and SCRAM, one NAME:PASSWORD a line",
+        doc: "A file of users for PLAIN and SCRAM, one `NAME:PASSWORD` a line.",
     },
 ];
 
