@@ -13,5 +13,5 @@ pub use configuration::{Configuration, configuration_options};
 pub use error::SessionError;
 pub use millstream_connectors::PrintTarget;
 pub use millstream_jobs::{JobHandle, JobRegistry, JobStatus};
-pub use result::{ClientCommand, Progress, QueryResult, StatementResult, TextRows, TextTable};
+pub use result::{ClientCommand, PreparedJob, Progress, QueryResult, StatementResult, TextRows, TextTable};
 pub use session::{Session, SessionContext, wait_for};

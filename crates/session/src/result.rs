@@ -5,9 +5,9 @@ use std::time::Duration;
 use arrow_array::{Array, ArrayRef};
 use jiff::tz::TimeZone;
 use millstream_functions::display::{Printer, Style};
-use millstream_jobs::{Collected, JobHandle, ResultReader};
+use millstream_jobs::{Collected, JobHandle, JobRequest, ResultReader};
 use millstream_sql::catalog::ShowResult;
-use millstream_types::{LogicalType, RowKind, Schema, scalars_to_array};
+use millstream_types::{Batch, LogicalType, RowKind, Schema, scalars_to_array};
 
 use crate::error::SessionError;
 
@@ -84,6 +84,14 @@ impl Texts {
     }
 }
 
+/// A job that was bound and not started.
+pub struct PreparedJob {
+    pub request: JobRequest,
+    /// Columns of a query's result; `None` for a job that writes tables.
+    pub schema: Option<Schema>,
+    pub zone: TimeZone,
+}
+
 /// A running query. Dropping it cancels the query.
 pub struct QueryResult {
     pub schema: Schema,
@@ -111,6 +119,15 @@ pub struct TextRows {
 }
 
 impl TextRows {
+    /// Prints a batch of columns of these types.
+    pub fn new(schema: &Schema, batch: Batch, zone: &TimeZone) -> Self {
+        Self {
+            texts: Texts::new(schema.types(), &batch.columns, zone),
+            kinds: batch.kinds,
+            rows: batch.rows,
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.rows
     }
@@ -133,14 +150,7 @@ impl QueryResult {
     /// The next rows; waits for them at most `timeout`.
     pub fn next(&mut self, timeout: Duration) -> Result<Progress, SessionError> {
         match self.reader.next(timeout) {
-            Collected::Batch(batch) => {
-                let texts = Texts::new(self.schema.types(), &batch.columns, &self.zone);
-                Ok(Progress::Rows(TextRows {
-                    texts,
-                    kinds: batch.kinds,
-                    rows: batch.rows,
-                }))
-            }
+            Collected::Batch(batch) => Ok(Progress::Rows(TextRows::new(&self.schema, batch, &self.zone))),
             Collected::End => Ok(Progress::End),
             Collected::Failed(error) => Err(error.into()),
             Collected::Nothing => Ok(Progress::Nothing),

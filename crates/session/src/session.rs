@@ -21,7 +21,7 @@ use millstream_types::{Clock, ErrorKind, LogicalType, Options, Rng, Scalar, Sche
 
 use crate::configuration::Configuration;
 use crate::error::SessionError;
-use crate::result::{ClientCommand, QueryResult, StatementResult, TextTable};
+use crate::result::{ClientCommand, PreparedJob, QueryResult, StatementResult, TextTable};
 
 /// How long one look at a job that is waited for takes; the wait itself has no end.
 const WAIT_STEP: Duration = Duration::from_secs(3600);
@@ -281,6 +281,33 @@ impl Session {
         session_zone(&self.zone_name()).map_err(SessionError::input)
     }
 
+    /// Binds a query or an INSERT and does not start its job: for callers that drive jobs by themselves. `None` for
+    /// statements that are more or less than one job; the session is left as it was.
+    pub fn prepare(&self, sql: &str) -> Result<Option<PreparedJob>, SessionError> {
+        let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
+        let is_job = matches!(statement.kind, StatementKind::Query(_) | StatementKind::Insert(_));
+        if self.statement_set.is_some() || !is_job {
+            return Ok(None);
+        }
+        let options = self.planning_options();
+        let bound = bind_statement(&statement, &self.catalogs, &options, &DECLARATIONS)
+            .map_err(|e| SessionError::bind(&e, sql))?;
+        let (schema, plan, bounded) = match bound {
+            BoundStatement::Query(query) => (Some(query.schema), query.plan, query.bounded),
+            BoundStatement::Insert(insert) => (None, insert.plan, insert.bounded),
+            _ => return Ok(None),
+        };
+        if self.configuration.is_batch() && !bounded {
+            return Err(unbounded_in_batch(&plan));
+        }
+        let (request, zone) = (self.request("prepared".to_owned(), plan, None)?, self.zone()?);
+        Ok(Some(PreparedJob {
+            request,
+            schema,
+            zone,
+        }))
+    }
+
     fn run_query(&mut self, query: QueryPlan) -> Result<StatementResult, SessionError> {
         if self.configuration.is_batch() && !query.bounded {
             return Err(unbounded_in_batch(&query.plan));
@@ -329,6 +356,16 @@ impl Session {
         plan: Plan,
         storage: Option<Arc<dyn Storage>>,
     ) -> Result<JobHandle, SessionError> {
+        let request = self.request(name, plan, storage)?;
+        Ok(self.context.jobs.submit(request)?)
+    }
+
+    fn request(
+        &self,
+        name: String,
+        plan: Plan,
+        storage: Option<Arc<dyn Storage>>,
+    ) -> Result<JobRequest, SessionError> {
         let zone = self.zone()?;
         let zone_name: Arc<str> = self.zone_name().into();
         let batch = self.configuration.is_batch();
@@ -352,7 +389,7 @@ impl Session {
             current_database: self.catalogs.current_database().into(),
             streaming: !batch,
         };
-        let request = JobRequest {
+        Ok(JobRequest {
             identity: name,
             plan: Arc::new(plan),
             components: Arc::new(BuiltIn {
@@ -364,8 +401,7 @@ impl Session {
             storage,
             cores: self.context.cores,
             fresh: self.context.fresh,
-        };
-        Ok(self.context.jobs.submit(request)?)
+        })
     }
 }
 

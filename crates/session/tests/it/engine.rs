@@ -1,0 +1,144 @@
+//! A session that answers as the command line with `--output json` does, in one of four ways.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream_connectors::PrintTarget;
+use millstream_connectors::kafka::KafkaClusters;
+use millstream_plan::{Op, Plan};
+use millstream_session::{
+    JobRegistry, Progress, Session, SessionContext, SessionError, StatementResult, TextRows,
+};
+use millstream_testkit::slt::cell;
+use millstream_types::{ErrorKind, Options, SeededRng, SystemClock};
+
+use crate::interrupted;
+
+/// One look at a query; a query that gives nothing for so long is stuck.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How a file is run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// One row a step: Flink's changelog, record by record.
+    Exact,
+    /// As users have it.
+    Batches,
+    /// Two instances of everything.
+    Parallel,
+    /// One row a step, with checkpoints and crashes.
+    Interrupted,
+}
+
+impl Way {
+    fn configuration(self) -> Options {
+        let parallelism = if self == Self::Parallel { "2" } else { "1" };
+        let mut options = Options::from([
+            ("table.dml-sync".to_owned(), "true".to_owned()),
+            ("parallelism.default".to_owned(), parallelism.to_owned()),
+        ]);
+        if matches!(self, Self::Exact | Self::Interrupted) {
+            options.insert("millstream.batch.max-rows".to_owned(), "1".to_owned());
+        }
+        options
+    }
+}
+
+struct NoPrint;
+
+impl PrintTarget for NoPrint {
+    fn print_line(&self, _: &str, _: bool) {}
+}
+
+/// Rows with their kinds.
+pub type Changes = Vec<(String, Vec<String>)>;
+
+pub struct Engine {
+    session: Session,
+    way: Way,
+}
+
+impl Engine {
+    pub fn new(kafka: Arc<dyn KafkaClusters>, way: Way) -> Self {
+        let context = SessionContext {
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SeededRng::new(1)),
+            kafka,
+            print: Arc::new(NoPrint),
+            jobs: Arc::new(JobRegistry::default()),
+            checkpoints: None,
+            fresh: false,
+            cores: 1,
+        };
+        let session = Session::new(context, way.configuration()).unwrap();
+        Self { session, way }
+    }
+
+    /// Whether queries show their changes, not only the final rows.
+    pub fn shows_changes(&self) -> bool {
+        let mode = self
+            .session
+            .configuration()
+            .get("sql-client.execution.result-mode");
+        mode.is_some_and(|m| !m.eq_ignore_ascii_case("table"))
+    }
+
+    pub fn execute(&mut self, sql: &str) -> Result<Changes, SessionError> {
+        if self.way == Way::Interrupted
+            && let Some(job) = self.session.prepare(sql)?
+            && !repeats_rows(&job.request.plan)
+        {
+            let batches = interrupted::run(&job.request)?;
+            let mut changes = Changes::new();
+            if let Some(schema) = &job.schema {
+                for batch in batches {
+                    take(&mut changes, &TextRows::new(schema, batch, &job.zone));
+                }
+            }
+            return Ok(changes);
+        }
+        self.execute_at_once(sql)
+    }
+
+    fn execute_at_once(&mut self, sql: &str) -> Result<Changes, SessionError> {
+        let mut changes = Changes::new();
+        match self.session.execute(sql)? {
+            StatementResult::Done | StatementResult::Job { .. } | StatementResult::Client(_) => {}
+            StatementResult::Table(table) => {
+                for row in &table.rows {
+                    let values = row.iter().map(|v| cell(v.as_deref())).collect();
+                    changes.push(("+I".to_owned(), values));
+                }
+            }
+            StatementResult::Query(mut query) => loop {
+                match query.next(LOOK)? {
+                    Progress::Rows(rows) => take(&mut changes, &rows),
+                    Progress::End => break,
+                    Progress::Nothing => {
+                        let stuck = "the query gives nothing any more";
+                        return Err(SessionError::new(ErrorKind::Internal, stuck));
+                    }
+                }
+            },
+        }
+        Ok(changes)
+    }
+}
+
+/// Whether a job writes some rows again after a crash: Kafka sinks write at least once unless they are told otherwise.
+fn repeats_rows(plan: &Plan) -> bool {
+    plan.nodes.iter().any(|node| match &node.op {
+        Op::Sink { table, .. } => {
+            let option = |key: &str| table.options.get(key).map_or("", String::as_str);
+            option("connector").ends_with("kafka") && option("sink.delivery-guarantee") != "exactly-once"
+        }
+        _ => false,
+    })
+}
+
+fn take(changes: &mut Changes, rows: &TextRows) {
+    for row in 0..rows.len() {
+        let values = rows.values(row).into_iter().map(cell).collect();
+        changes.push((rows.kind(row).symbol().to_owned(), values));
+    }
+}
