@@ -27,6 +27,7 @@ pub const DECLARATIONS: Declarations = Declarations {
         &datagen::DECLARATION,
         &filesystem::DECLARATION,
         &kafka::DECLARATION,
+        &kafka::UPSERT_DECLARATION,
         &print::DECLARATION,
     ],
     formats: millstream_formats::FORMATS,
@@ -76,7 +77,7 @@ pub fn source(spec: ScanSpec, context: &ConnectorContext) -> Result<Arc<dyn Sour
         "filesystem" => Ok(Arc::new(filesystem::source::FileSourceFactory::new(
             spec, context,
         )?)),
-        "kafka" => Ok(Arc::new(kafka::source::KafkaSourceFactory::new(spec, context)?)),
+        "kafka" | "upsert-kafka" => Ok(Arc::new(kafka::source::KafkaSourceFactory::new(spec, context)?)),
         other => Err(unusable(other, "read", &spec.table)),
     }
 }
@@ -87,7 +88,7 @@ pub fn sink(spec: SinkSpec, context: &ConnectorContext) -> Result<Arc<dyn SinkFa
         "blackhole" => Ok(Arc::new(blackhole::BlackholeFactory)),
         "print" => Ok(Arc::new(print::PrintFactory::new(spec, context)?)),
         "filesystem" => Ok(Arc::new(filesystem::sink::FileSinkFactory::new(spec, context)?)),
-        "kafka" => Ok(Arc::new(kafka::sink::KafkaSinkFactory::new(spec, context)?)),
+        "kafka" | "upsert-kafka" => Ok(Arc::new(kafka::sink::KafkaSinkFactory::new(spec, context)?)),
         other => Err(unusable(other, "written", &spec.table)),
     }
 }

@@ -21,9 +21,12 @@ use millstream_types::{Batch, FormatDecl, Options, RowKind, Schema};
 
 /// The formats of this build, in the order in which messages list them.
 pub const FORMATS: &[&FormatDecl] = &[
+    &json::canal::DECLARATION,
     &csv::DECLARATION,
     &json::debezium::DECLARATION,
     &json::DECLARATION,
+    &json::maxwell::DECLARATION,
+    &json::ogg::DECLARATION,
     &raw::DECLARATION,
 ];
 
@@ -162,12 +165,29 @@ pub fn decoder(
     schema: &Schema,
     all: &Schema,
 ) -> Result<Box<dyn Decoder>, FormatError> {
+    decoder_with_metadata(format, options, schema, all, &[])
+}
+
+/// As [`decoder`]; the columns of the format's metadata keys stand behind those of `schema`.
+pub fn decoder_with_metadata(
+    format: &str,
+    options: &Options,
+    schema: &Schema,
+    all: &Schema,
+    metadata: &[&str],
+) -> Result<Box<dyn Decoder>, FormatError> {
     match format {
+        "canal-json" => json::canal::decoder(options, schema, metadata),
+        "maxwell-json" => json::maxwell::decoder(options, schema, metadata),
+        "ogg-json" => json::ogg::decoder(options, schema, metadata),
+        "debezium-json" => json::debezium::decoder(options, schema, metadata),
+        other if !metadata.is_empty() => {
+            Err(FormatError::Schema(format!("format '{other}' has no metadata")))
+        }
         "json" => Ok(Box::new(json::JsonDecoder::new(
             json::JsonOptions::parse(options)?,
             schema,
         )?)),
-        "debezium-json" => Ok(Box::new(json::debezium::DebeziumDecoder::new(options, schema)?)),
         "csv" => Ok(Box::new(csv::CsvDecoder::new(
             csv::CsvOptions::parse(options)?,
             schema,
@@ -189,6 +209,9 @@ pub fn encoder(format: &str, options: &Options, schema: &Schema) -> Result<Box<d
             json::JsonOptions::parse(options)?,
             schema,
         )?)),
+        "canal-json" => Ok(Box::new(json::canal::CanalEncoder::new(options, schema)?)),
+        "maxwell-json" => Ok(Box::new(json::maxwell::MaxwellEncoder::new(options, schema)?)),
+        "ogg-json" => Ok(Box::new(json::ogg::OggEncoder::new(options, schema)?)),
         "debezium-json" => Ok(Box::new(json::debezium::DebeziumEncoder::new(options, schema)?)),
         "csv" => Ok(Box::new(csv::CsvEncoder::new(
             csv::CsvOptions::parse(options)?,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow_array::{Array, StructArray};
 use arrow_buffer::Buffer;
 use millstream_formats::json::{JsonDecoder, JsonOptions};
-use millstream_formats::{Decoded, Decoder, Encoded, MessageRange, decoder, encoder};
-use millstream_types::{Batch, LogicalType, Options, Scalar, Schema};
+use millstream_formats::{Decoded, Decoder, Encoded, MessageRange, decoder, decoder_with_metadata, encoder};
+use millstream_types::{Batch, LogicalType, Options, RowKind, Scalar, Schema};
 use proptest::prelude::*;
 
 fn options(pairs: &[(&str, &str)]) -> Options {
@@ -360,5 +360,121 @@ fn debezium_messages_are_changes() {
     assert_eq!(
         String::from_utf8(out.data).unwrap(),
         r#"{"before":{"id":1},"after":null,"op":"d"}"#
+    );
+}
+
+/// The rows of messages with their kinds, and the metadata columns behind them, as text.
+fn changes(
+    format: &str,
+    options: &Options,
+    lines: &[&str],
+    metadata: &[&str],
+) -> Result<Vec<String>, String> {
+    let schema = Schema::new([("id", LogicalType::INT), ("n", LogicalType::STRING)]);
+    let messages: Vec<Vec<u8>> = lines.iter().map(|l| l.as_bytes().to_vec()).collect();
+    let (data, ranges) = layout(&messages);
+    let mut reader =
+        decoder_with_metadata(format, options, &schema, &schema, metadata).expect("known columns");
+    let decoded = reader.decode(&data, &ranges).map_err(|e| e.to_string())?;
+    let kind = |row: usize| decoded.kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row]);
+    let text = |row: usize| {
+        let id = Scalar::from_array(&LogicalType::INT, &decoded.columns[0], row);
+        let others = decoded.columns[1..].iter();
+        let others: Vec<String> = others
+            .map(|column| text_at(column, row).unwrap_or_else(|| "-".to_owned()))
+            .collect();
+        let id = id.as_i64().map_or_else(|| "-".to_owned(), |id| id.to_string());
+        format!("{} {id} {}", kind(row).symbol(), others.join(" "))
+    };
+    Ok((0..decoded.rows).map(text).collect())
+}
+
+/// A string, or a timestamp in milliseconds; `None` for NULL.
+fn text_at(column: &arrow_array::ArrayRef, row: usize) -> Option<String> {
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::TimestampMillisecondType;
+    if column.is_null(row) {
+        return None;
+    }
+    let text = column
+        .as_string_view_opt()
+        .map(|texts| texts.value(row).to_owned());
+    text.or_else(|| {
+        let times = column.as_primitive_opt::<TimestampMillisecondType>()?;
+        Some(times.value(row).to_string())
+    })
+}
+
+#[test]
+fn canal_messages_have_several_rows_and_only_changed_old_fields() {
+    let lines = [
+        r#"{"data":[{"id":"1","n":"a"},{"id":"2","n":"b"}],"type":"INSERT","database":"d","es":7}"#,
+        r#"{"data":[{"id":"1","n":"c"},{"id":"3","n":"b"}],"old":[{"n":"a"},{"id":"2"}],"type":"UPDATE"}"#,
+        r#"{"data":null,"type":"CREATE","isDdl":true}"#,
+        r#"{"data":[{"id":"3","n":null}],"type":"DELETE"}"#,
+    ];
+    let found = changes(
+        "canal-json",
+        &Options::new(),
+        &lines,
+        &["database", "event-timestamp"],
+    )
+    .unwrap();
+    // A name that occurs anywhere in "old" counts as changed, as in Flink.
+    let expected = [
+        "+I 1 a d 7",
+        "+I 2 b d 7",
+        "-U - a - -",
+        "+U 1 c - -",
+        "-U 2 - - -",
+        "+U 3 b - -",
+        "-D 3 - - -",
+    ];
+    assert_eq!(found, expected);
+    let only = Options::from([("database.include".to_owned(), "x|d".to_owned())]);
+    assert_eq!(
+        changes("canal-json", &only, &lines, &[]).unwrap(),
+        ["+I 1 a", "+I 2 b"]
+    );
+    let error = changes(
+        "canal-json",
+        &Options::new(),
+        &[r#"{"data":[],"type":"TRUNC"}"#],
+        &[],
+    )
+    .unwrap_err();
+    assert!(error.contains("Unknown \"type\" value \"TRUNC\""), "{error}");
+}
+
+#[test]
+fn maxwell_and_ogg_messages_are_changes() {
+    let maxwell = [
+        r#"{"data":{"id":1,"n":"a"},"type":"insert","ts":2}"#,
+        r#"{"data":{"id":1,"n":"b"},"old":{"n":"a"},"type":"update"}"#,
+        r#"{"data":{"id":1,"n":"b"},"type":"delete"}"#,
+    ];
+    let found = changes(
+        "maxwell-json",
+        &Options::new(),
+        &maxwell,
+        &["ingestion-timestamp"],
+    )
+    .unwrap();
+    assert_eq!(found, ["+I 1 a 2000", "-U 1 a -", "+U 1 b -", "-D 1 b -"]);
+    let ogg = [
+        r#"{"table":"T","op_type":"I","after":{"id":1,"n":"a"},"op_ts":"1970-01-01 00:00:01.5"}"#,
+        r#"{"op_type":"U","before":{"id":1,"n":"a"},"after":{"id":1,"n":"b"}}"#,
+        r#"{"op_type":"D","before":{"id":1,"n":"b"},"after":{}}"#,
+    ];
+    let found = changes("ogg-json", &Options::new(), &ogg, &["table", "event-timestamp"]).unwrap();
+    assert_eq!(found, ["+I 1 a T 1500", "-U 1 a - -", "+U 1 b - -", "-D 1 b - -"]);
+    let skipping = Options::from([("ignore-parse-errors".to_owned(), "true".to_owned())]);
+    let broken = ["{", r#"{"op_type":"U","after":{"id":1}}"#, ogg[0]];
+    assert_eq!(changes("ogg-json", &skipping, &broken, &[]).unwrap(), ["+I 1 a"]);
+    assert!(
+        changes("ogg-json", &Options::new(), &broken[1..], &[])
+            .unwrap_err()
+            .contains("\"before\"")
     );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millstream_dataflow::{DataflowError, InstanceState, RestoredState};
 use millstream_plan::uid::{kind_name, uids};
-use millstream_plan::{Op, Plan};
+use millstream_plan::{Op, Plan, WindowKind};
 use millstream_state::{BlockContent, CheckpointHeader, CheckpointStore, OperatorEntry, StateBlocks};
 use millstream_types::storage::Storage;
 use millstream_types::{CheckpointId, ErrorKind};
@@ -180,11 +180,13 @@ pub fn operator_entries(plan: &Plan) -> Vec<OperatorEntry> {
 /// Operators that only transform rows may change between runs: no state depends on them but by the types of the
 /// columns that stateful operators name themselves.
 fn keeps_state(op: &Op) -> bool {
+    if let Op::WindowTableFunction { window, .. } = op {
+        return matches!(window.kind, WindowKind::Session { .. });
+    }
     !matches!(
         op,
         Op::Calc { .. }
             | Op::Expand { .. }
-            | Op::WindowTableFunction { .. }
             | Op::UnionAll
             | Op::DropUpdateBefore
             | Op::Exchange { .. }

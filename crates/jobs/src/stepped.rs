@@ -19,7 +19,8 @@ pub struct SteppedRun {
     settings: Option<CheckpointSettings>,
     description: JobDescription,
     checkpoints: Checkpoints,
-    job: SteppedJob,
+    /// `None` only while a crash is being recovered from.
+    job: Option<SteppedJob>,
     execution: Execution,
 }
 
@@ -47,23 +48,24 @@ impl SteppedRun {
             settings,
             description,
             checkpoints,
-            job,
+            job: Some(job),
             execution,
         })
     }
 
     /// One step of every worker and of the coordinator. Tells why the job is over, if it is.
     pub fn step(&mut self, now_ms: i64) -> Result<(StepOutcome, Option<CheckpointReason>), DataflowError> {
-        let mut outcome = self.job.step(now_ms)?;
+        let crashed = || DataflowError::internal("the job could not be started again after a crash");
+        let job = self.job.as_mut().ok_or_else(crashed)?;
+        let mut outcome = job.step(now_ms)?;
         let mut effects = Vec::new();
-        for event in self.job.events() {
+        for event in job.events() {
             effects.extend(self.execution.event(event)?);
         }
         effects.extend(self.execution.tick(now_ms));
         if !effects.is_empty() {
             outcome = StepOutcome::Progress;
         }
-        let job = &self.job;
         let over = self.execution.carry_out(
             effects,
             &mut self.checkpoints,
@@ -92,14 +94,16 @@ impl SteppedRun {
         self.execution.stats()
     }
 
-    pub fn metrics(&self) -> &millstream_dataflow::JobMetrics {
-        self.job.metrics()
+    pub fn metrics(&self) -> Option<&millstream_dataflow::JobMetrics> {
+        self.job.as_ref().map(SteppedJob::metrics)
     }
 
     /// Throws the workers away, as a crash does, and starts again from the newest checkpoint.
     pub fn crash_and_restore(&mut self, now_ms: i64) -> Result<(), DataflowError> {
         let (stats, next) = (self.execution.stats().clone(), self.execution.next_checkpoint());
-        (self.job, self.execution) = begin(
+        // First the old workers go: what they hold open is not theirs any more.
+        self.job = None;
+        let (job, execution) = begin(
             &self.graph,
             self.settings,
             &self.description,
@@ -108,6 +112,7 @@ impl SteppedRun {
             next,
             now_ms,
         )?;
+        (self.job, self.execution) = (Some(job), execution);
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod group_aggregate;
 mod group_state;
 mod join;
 mod limit;
+mod match_recognize;
 mod over;
 mod owned_rows;
 mod rank;

@@ -9,6 +9,7 @@ pub mod expression;
 mod join;
 mod json;
 mod literal;
+mod matching;
 mod names;
 mod operator;
 mod tree;

@@ -7,12 +7,16 @@
 pub mod aggregate;
 pub mod explain;
 pub mod expr;
+pub mod match_recognize;
 pub mod node;
 pub mod table;
 pub mod uid;
 
 pub use aggregate::{AggregateCall, WindowKind, WindowProperty, WindowSpec};
 pub use expr::Expr;
+pub use match_recognize::{
+    MatchCondition, MatchSkip, MatchSpec, MatchVariable, Navigation, NavigationKind, RowsExprs,
+};
 pub use node::{
     ChangelogTraits, Distribution, JoinKind, Node, NodeId, Op, Plan, RankKind, RankRange, SortKey, TimeBounds,
 };

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{AggregateCall, WindowProperty, WindowSpec};
 use crate::expr::Expr;
+use crate::match_recognize::MatchSpec;
 use crate::table::{MetadataColumn, ScanWatermark, TableSpec};
 
 /// Position of a node in [`Plan::nodes`].
@@ -135,6 +136,8 @@ pub enum Op {
     /// that need rows with windows (join, Top-N, dedup, batch); aggregates take the window in themselves.
     WindowTableFunction {
         window: WindowSpec,
+        /// Columns whose values have sessions of their own.
+        partition: Vec<usize>,
     },
     /// Groups by `keys` without windows. Output: keys, then aggregates.
     GroupAggregate {
@@ -268,12 +271,21 @@ pub enum Op {
     Over {
         partition: Vec<usize>,
         order: Vec<SortKey>,
-        /// Frame: ROWS or RANGE, preceding bound (`None`: unbounded), up to the current row.
+        /// Frame: ROWS or RANGE.
         rows: bool,
+        /// From so many rows, or so far, before the current row; negative: behind it; `None`: unbounded.
         preceding: Option<i64>,
+        /// To so many rows, or so far, behind the current row; negative: before it; `None`: unbounded.
+        following: Option<i64>,
         event_time: Option<bool>,
         calls: Vec<AggregateCall>,
         bounded: bool,
+    },
+    /// MATCH_RECOGNIZE. Output: the partition columns, then the measures.
+    Match {
+        spec: Box<MatchSpec>,
+        /// Event time: rows wait for the watermark; otherwise they are taken as they come.
+        event_time: bool,
     },
     UnionAll,
     /// Turns upserts or duplicate changes into a regular changelog, by key.

@@ -49,6 +49,7 @@ pub fn kind_name(op: &Op) -> &str {
         Op::LookupJoin { .. } => "LookupJoin",
         Op::Correlate { .. } => "Correlate",
         Op::Over { .. } => "OverAggregate",
+        Op::Match { .. } => "Match",
         Op::UnionAll => "Union",
         Op::ChangelogNormalize { .. } => "ChangelogNormalize",
         Op::DropUpdateBefore => "DropUpdateBefore",

@@ -15,10 +15,11 @@ pub fn write_double(out: &mut String, value: f64) {
     if let Some(name) = special(value) {
         return out.push_str(name);
     }
-    let mut digits = Digits::of(format_args!("{value:e}"));
+    let magnitude = value.abs();
+    let mut digits = Digits::of(format_args!("{magnitude:e}"));
     if digits.length == 1 {
-        let two = Digits::of(format_args!("{value:.1e}"));
-        if two.parse::<f64>() == Some(value) {
+        let two = Digits::of(format_args!("{magnitude:.1e}"));
+        if two.parse::<f64>() == Some(magnitude) {
             digits = two;
         }
     }
@@ -30,10 +31,11 @@ pub fn write_float(out: &mut String, value: f32) {
     if let Some(name) = special(f64::from(value)) {
         return out.push_str(name);
     }
-    let mut digits = Digits::of(format_args!("{value:e}"));
+    let magnitude = value.abs();
+    let mut digits = Digits::of(format_args!("{magnitude:e}"));
     if digits.length == 1 {
-        let two = Digits::of(format_args!("{value:.1e}"));
-        if two.parse::<f32>() == Some(value) {
+        let two = Digits::of(format_args!("{magnitude:.1e}"));
+        if two.parse::<f32>() == Some(magnitude) {
             digits = two;
         }
     }

@@ -117,7 +117,7 @@ impl OptionDecl {
 /// Why an option was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
-    #[error("invalid value '{value}' for option '{key}': expected {expected}")]
+    #[error("could not parse value '{value}' for key '{key}': expected {expected}")]
     Value {
         key: String,
         value: String,

@@ -1,8 +1,8 @@
 //! The sink of connector `filesystem`.
 //!
 //! Rows go to hidden files (`.part-….inprogress`). A file that has grown or aged enough is closed and waits; a
-//! checkpoint, or the end of the input, renames what waits. A file that stays open over a checkpoint is remembered with
-//! its length and cut back to it after a restart, so that no row is there twice.
+//! checkpoint renames what waits, the last one follows the end of the input. A file that stays open over a checkpoint is
+//! remembered with its length and cut back to it after a restart, so that no row is there twice.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -164,6 +164,8 @@ impl SinkFactory for FileSinkFactory {
             open: BTreeMap::new(),
             closed: Vec::new(),
             prepared: BTreeMap::new(),
+            states: BTreeMap::new(),
+            complete: false,
             shared,
         }))
     }
@@ -193,6 +195,9 @@ struct Closed {
 /// What a checkpoint holds.
 #[derive(Default, Serialize, Deserialize)]
 struct State {
+    /// Of the instance: part of the names of its files.
+    #[serde(default)]
+    id: String,
     closed: Vec<Closed>,
     /// Files that stay open: relative partition, hidden and visible path, valid length.
     open: Vec<(String, PathBuf, PathBuf, u64)>,
@@ -209,6 +214,10 @@ struct FileSink {
     open: BTreeMap<String, OpenFile>,
     closed: Vec<Closed>,
     prepared: BTreeMap<CheckpointId, Vec<Closed>>,
+    /// What checkpoints hold, as it was at their barriers.
+    states: BTreeMap<CheckpointId, StateBlocks>,
+    /// All rows were written.
+    complete: bool,
 }
 
 fn failed(action: &str, path: &Path, error: &std::io::Error) -> DataflowError {
@@ -374,7 +383,9 @@ impl FileSink {
             for entry in entries.flatten() {
                 let path = entry.path();
                 let hidden = entry.file_name().to_string_lossy().starts_with('.');
-                if path.is_file() && !hidden {
+                // Renamed before a restart: one of the new files.
+                let is_new = files.iter().any(|file| file.visible == path);
+                if path.is_file() && !hidden && !is_new {
                     std::fs::remove_file(&path).map_err(|e| failed("remove", &path, &e))?;
                 }
             }
@@ -384,6 +395,7 @@ impl FileSink {
 
     fn state(&mut self, closed: Vec<Closed>) -> Result<StateBlocks, DataflowError> {
         let mut state = State {
+            id: self.id.clone(),
             closed,
             open: Vec::new(),
         };
@@ -406,7 +418,12 @@ impl FileSink {
     }
 
     fn reopen(&mut self, state: State, now_ms: i64) -> Result<(), DataflowError> {
-        self.publish(&state.closed)?;
+        self.remove_leftovers(&state)?;
+        if self.shared.overwrite {
+            self.closed.extend(state.closed);
+        } else {
+            self.publish(&state.closed)?;
+        }
         for (directory, hidden, visible, length) in state.open {
             let file = OpenOptions::new()
                 .write(true)
@@ -429,6 +446,34 @@ impl FileSink {
                 written_ms: now_ms,
             };
             self.open.insert(directory, open);
+        }
+        Ok(())
+    }
+}
+
+impl FileSink {
+    /// Removes hidden files that the instance of a checkpoint began after it.
+    fn remove_leftovers(&self, state: &State) -> Result<(), DataflowError> {
+        let prefix = format!(".part-{}-", state.id);
+        let is_kept = |path: &Path| {
+            let closed = state.closed.iter().map(|file| &file.hidden);
+            let open = state.open.iter().map(|(_, hidden, ..)| hidden);
+            closed.chain(open).any(|hidden| hidden == path)
+        };
+        let mut directories = vec![self.shared.root.clone()];
+        while let Some(directory) = directories.pop() {
+            let Ok(entries) = std::fs::read_dir(&directory) else {
+                continue;
+            };
+            for path in entries.flatten().map(|entry| entry.path()) {
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+                let name = name.unwrap_or_default();
+                if path.is_dir() && !self.shared.partitions.is_empty() {
+                    directories.push(path);
+                } else if name.starts_with(&prefix) && name.ends_with(".inprogress") && !is_kept(&path) {
+                    std::fs::remove_file(&path).map_err(|e| failed("remove", &path, &e))?;
+                }
+            }
         }
         Ok(())
     }
@@ -480,28 +525,32 @@ impl Sink for FileSink {
     fn prepare(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<(), DataflowError> {
         let closed = std::mem::take(&mut self.closed);
         self.prepared.insert(checkpoint, closed);
+        // Files of earlier checkpoints that are not committed yet belong to this one, too.
+        let waiting = self.prepared.values().flatten().cloned().collect();
+        let state = self.state(waiting)?;
+        self.states.insert(checkpoint, state);
         Ok(())
     }
 
-    fn prepared(&mut self, _: CheckpointId, _: &Context) -> Result<Option<SinkCommit>, DataflowError> {
-        // Files of earlier checkpoints that are not committed yet belong to this one, too.
-        let waiting = self.prepared.values().flatten().cloned().collect();
-        Ok(Some(SinkCommit {
-            state: self.state(waiting)?,
-        }))
+    fn prepared(
+        &mut self,
+        checkpoint: CheckpointId,
+        _: &Context,
+    ) -> Result<Option<SinkCommit>, DataflowError> {
+        let state = self.states.remove(&checkpoint).unwrap_or_default();
+        Ok(Some(SinkCommit { state }))
     }
 
     fn commit(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
         let later = self.prepared.split_off(&CheckpointId(checkpoint.0 + 1));
         let due = std::mem::replace(&mut self.prepared, later);
         // INSERT OVERWRITE removes old files only when all new ones are known: at the end.
-        if self.shared.overwrite {
-            self.closed.extend(due.into_values().flatten());
+        let due: Vec<Closed> = due.into_values().flatten().collect();
+        if self.shared.overwrite && !self.complete {
+            self.closed.extend(due);
             return Ok(true);
         }
-        for files in due.values() {
-            self.publish(files)?;
-        }
+        self.publish(&due)?;
         Ok(true)
     }
 
@@ -519,17 +568,13 @@ impl Sink for FileSink {
         Ok(())
     }
 
+    /// The files become visible with the last checkpoint, which follows.
     fn finish(&mut self, _: &Context) -> Result<(), DataflowError> {
+        self.complete = true;
         self.close_all()
     }
 
     fn finished(&mut self, _: &Context) -> Result<bool, DataflowError> {
-        let mut files: Vec<Closed> = std::mem::take(&mut self.prepared)
-            .into_values()
-            .flatten()
-            .collect();
-        files.append(&mut self.closed);
-        self.publish(&files)?;
         Ok(true)
     }
 }

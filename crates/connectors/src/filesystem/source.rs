@@ -130,6 +130,16 @@ impl SourceFactory for FileSourceFactory {
         }))
     }
 
+    /// An instance without a file would only keep the others' watermarks waiting.
+    fn parallelism_max(&self) -> Option<usize> {
+        if !self.is_bounded() {
+            return None;
+        }
+        let mut files = Vec::new();
+        list(&self.shared.root, &mut files).ok()?;
+        Some(files.len().max(1))
+    }
+
     fn is_bounded(&self) -> bool {
         self.monitor_ms.is_none()
     }

@@ -170,13 +170,13 @@ pub(super) const OPTIONS: &[OptionDecl] = &[
     option(
         "sink.buffer-flush.max-rows",
         OptionType::Int,
-        "Used by upsert-kafka only.",
+        "upsert-kafka: keys that wait to be written, only the last row of each; 0 writes every row.",
     )
     .with_default("0"),
     option(
         "sink.buffer-flush.interval",
         OptionType::Duration,
-        "Used by upsert-kafka only.",
+        "upsert-kafka: how long keys wait at most.",
     )
     .with_default("0"),
     option("property-version", OptionType::Int, "Accepted for Flink's sake."),
@@ -232,6 +232,69 @@ const METADATA: &[MetadataDecl] = &[
         doc: "NoTimestampType, CreateTime or LogAppendTime.",
     },
 ];
+
+/// What connector `upsert-kafka` takes of [`OPTIONS`].
+const UPSERT_KEYS: [&str; 18] = [
+    "topic",
+    "properties.*",
+    "value.format",
+    "key.format",
+    "key.fields-prefix",
+    "value.fields-include",
+    "scan.bounded.mode",
+    "scan.bounded.specific-offsets",
+    "scan.bounded.timestamp-millis",
+    "scan.topic-partition-discovery.interval",
+    "scan.parallelism",
+    "sink.delivery-guarantee",
+    "sink.transactional-id-prefix",
+    "sink.transaction-naming-strategy",
+    "sink.parallelism",
+    "sink.buffer-flush.max-rows",
+    "sink.buffer-flush.interval",
+    "property-version",
+];
+
+const UPSERT_OPTIONS: [OptionDecl; UPSERT_KEYS.len()] = {
+    let mut chosen = [OPTIONS[0]; UPSERT_KEYS.len()];
+    let mut place = 0;
+    while place < UPSERT_KEYS.len() {
+        let mut candidate = 0;
+        while !is_same(OPTIONS[candidate].key, UPSERT_KEYS[place]) {
+            candidate += 1;
+        }
+        chosen[place] = OPTIONS[candidate];
+        place += 1;
+    }
+    chosen
+};
+
+/// `a == b` at compile time.
+const fn is_same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// The declaration of connector `upsert-kafka`.
+pub const UPSERT_DECLARATION: ConnectorDecl = ConnectorDecl {
+    identifier: "upsert-kafka",
+    doc: "Topics whose records are the newest rows of their keys; a record without a value deletes.",
+    options: &UPSERT_OPTIONS,
+    formats: FormatUse::KeyAndValueRequired,
+    source: Some(ChangelogMode::UPSERT),
+    sink: Some(ChangelogMode::UPSERT),
+    ..DECLARATION
+};
 
 /// The declaration of connector `kafka`.
 pub const DECLARATION: ConnectorDecl = ConnectorDecl {

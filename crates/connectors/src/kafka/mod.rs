@@ -1,4 +1,4 @@
-//! Connector `kafka`: tables over topics.
+//! Connectors `kafka` and `upsert-kafka`: tables over topics.
 //!
 //! | file | holds |
 //! |---|---|
@@ -11,6 +11,8 @@
 //! | `source`, `sink` | what runs in a job |
 //! | `transactions` | exactly once in the sink |
 //! | `background` | work of a sink that goes on beside its worker |
+//! | `upsert_options` | what connector `upsert-kafka` reads otherwise |
+//! | `upserts` | rows that wait by key before an upsert sink writes them |
 
 mod background;
 pub mod clusters;
@@ -22,6 +24,8 @@ pub mod sink;
 pub mod source;
 pub mod splits;
 mod transactions;
+mod upsert_options;
+mod upserts;
 
 pub use clusters::KafkaClusters;
-pub use declaration::DECLARATION;
+pub use declaration::{DECLARATION, UPSERT_DECLARATION};

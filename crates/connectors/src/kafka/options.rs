@@ -1,4 +1,4 @@
-//! A table's options of connector `kafka`, parsed and checked.
+//! A table's options of connector `kafka` or `upsert-kafka`, parsed and checked.
 //!
 //! Names, defaults and checks are those of Flink's Kafka table connector.
 
@@ -8,6 +8,7 @@ use millstream_types::options::parse_duration;
 use millstream_types::{Options, Schema, TableDefinition};
 
 use super::declaration::OPTIONS;
+use super::upsert_options::{BufferFlush, buffer_flush, check_upsert, upsert_parts};
 
 /// Where reading starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,9 +66,12 @@ pub struct Part {
     pub schema: Schema,
 }
 
-/// The options of a table of connector `kafka`, parsed and checked.
+/// The options of a table of connector `kafka` or `upsert-kafka`, parsed and checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KafkaTable {
+    /// Connector `upsert-kafka`: a record is the newest row of its key, or deletes it.
+    pub upsert: bool,
+    pub buffer_flush: Option<BufferFlush>,
     pub topics: Topics,
     /// Client properties, without the prefix `properties.`.
     pub properties: BTreeMap<String, String>,
@@ -92,7 +96,10 @@ impl KafkaTable {
             options: table.options,
         };
         reader.check_types()?;
-        if !table.primary_key.is_empty() {
+        let upsert = reader.is("connector", "upsert-kafka");
+        if upsert {
+            check_upsert(table, &reader)?;
+        } else if !table.primary_key.is_empty() && reader.decodes_insertions() {
             return Err(format!(
                 "the Kafka table '{}' with a format that produces insertions only doesn't support defining a \
                  PRIMARY KEY constraint on the table, because it can't guarantee the semantic of primary key; \
@@ -100,13 +107,23 @@ impl KafkaTable {
                 table.identifier
             ));
         }
-        let (key, value) = parts(table, &reader)?;
+        let (key, value) = if upsert {
+            upsert_parts(table, &reader)?
+        } else {
+            parts(table, &reader)?
+        };
         let (guarantee, transactional_id_prefix) = guarantee(&reader)?;
         let partitioner = partitioner(&reader, key.is_some())?;
         alignment(&reader)?;
         let topics = topics(&reader)?;
         Ok(Self {
-            startup: startup(&reader, &topics)?,
+            upsert,
+            buffer_flush: buffer_flush(&reader)?,
+            startup: if upsert {
+                Startup::Earliest
+            } else {
+                startup(&reader, &topics)?
+            },
             bounded: bounded(&reader)?,
             topics,
             properties: reader.properties(),
@@ -126,16 +143,21 @@ impl KafkaTable {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     options: &'a Options,
 }
 
 impl Reader<'_> {
-    fn text(&self, key: &str) -> Option<&str> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.options.get(key).map(String::as_str)
     }
 
-    fn is(&self, key: &str, word: &str) -> bool {
+    /// Whether the value's format gives nothing but insertions.
+    fn decodes_insertions(&self) -> bool {
+        decodes_insertions(self.text("value.format").or(self.text("format")).unwrap_or(""))
+    }
+
+    pub(super) fn is(&self, key: &str, word: &str) -> bool {
         self.text(key).is_some_and(|v| v.eq_ignore_ascii_case(word))
     }
 
@@ -150,7 +172,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>, String> {
+    pub(super) fn number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>, String> {
         let Some(text) = self.text(key) else {
             return Ok(None);
         };
@@ -160,7 +182,7 @@ impl Reader<'_> {
             .map_err(|_| format!("could not parse value '{text}' for key '{key}'"))
     }
 
-    fn duration_ms(&self, key: &str) -> Result<Option<i64>, String> {
+    pub(super) fn duration_ms(&self, key: &str) -> Result<Option<i64>, String> {
         let Some(text) = self.text(key) else {
             return Ok(None);
         };
@@ -313,6 +335,45 @@ fn alignment(reader: &Reader<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a format gives nothing but insertions.
+pub(super) fn decodes_insertions(name: &str) -> bool {
+    let format = millstream_formats::FORMATS.iter().find(|f| f.identifier == name);
+    format
+        .and_then(|f| f.decode)
+        .is_none_or(|mode| mode.is_insert_only())
+}
+
+/// A prefix of key columns is for keys that the value does not repeat.
+pub(super) fn check_prefix(prefix: &str, except_key: bool) -> Result<(), String> {
+    if prefix.is_empty() || except_key {
+        return Ok(());
+    }
+    Err(format!(
+        "a key prefix is not allowed when option 'value.fields-include' is set to 'ALL'; set it to 'EXCEPT_KEY' \
+         to use the prefix '{prefix}'"
+    ))
+}
+
+/// Positions of the columns that make up the key.
+pub(super) fn key_columns(
+    table: &TableDefinition<'_>,
+    fields: &[String],
+    prefix: &str,
+) -> Result<Vec<usize>, String> {
+    let place = |field: &String| {
+        if !field.starts_with(prefix) {
+            return Err(format!(
+                "all fields in 'key.fields' must be prefixed with '{prefix}' when option 'key.fields-prefix' is set but field '{field}' is not prefixed"
+            ));
+        }
+        table.physical.index_of(field).ok_or_else(|| {
+            let names: Vec<&str> = table.physical.columns.iter().map(|c| c.name.as_str()).collect();
+            format!("could not find the field '{field}' in the table schema for usage in the key format; columns are: {}", names.join(", "))
+        })
+    };
+    fields.iter().map(place).collect()
+}
+
 /// Key and value formats with their columns.
 fn parts(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(Option<Part>, Part), String> {
     let key_fields = reader.list("key.fields");
@@ -336,24 +397,14 @@ fn parts(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(Option<Par
         }
         _ => {}
     }
-    if !prefix.is_empty() && !except_key {
+    check_prefix(prefix, except_key)?;
+    let key_columns = key_columns(table, &key_fields, prefix)?;
+    if let Some(name) = reader.text("key.format")
+        && !decodes_insertions(name)
+    {
         return Err(format!(
-            "a key prefix is not allowed when option 'value.fields-include' is set to 'ALL'; set it to 'EXCEPT_KEY' \
-             to use the prefix '{prefix}'"
+            "a key format should only deal with INSERT-only records, but '{name}' has a changelog of its own"
         ));
-    }
-    let mut key_columns = Vec::new();
-    for field in &key_fields {
-        if !field.starts_with(prefix) {
-            return Err(format!(
-                "all fields in 'key.fields' must be prefixed with '{prefix}' when option 'key.fields-prefix' is set but field '{field}' is not prefixed"
-            ));
-        }
-        let index = table.physical.index_of(field).ok_or_else(|| {
-            let names: Vec<&str> = table.physical.columns.iter().map(|c| c.name.as_str()).collect();
-            format!("could not find the field '{field}' in the table schema for usage in the key format; columns are: {}", names.join(", "))
-        })?;
-        key_columns.push(index);
     }
     let key = match reader.text("key.format") {
         None => None,
@@ -370,7 +421,7 @@ fn parts(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(Option<Par
     Ok((key, value))
 }
 
-fn part(
+pub(super) fn part(
     table: &TableDefinition<'_>,
     reader: &Reader<'_>,
     format: &str,

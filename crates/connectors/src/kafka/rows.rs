@@ -5,15 +5,19 @@ use std::sync::Arc;
 use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
 use arrow_array::{ArrayRef, Int32Array, Int64Array, TimestampMillisecondArray, UInt32Array};
 use arrow_buffer::{Buffer, OffsetBuffer};
+use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 use millstream_dataflow::DataflowError;
 use millstream_formats::{DecodeError, Decoded, Decoder, MessageRange};
 use millstream_kafka_wire::record_batch::{Headers, RecordColumns, Slice};
 use millstream_plan::MetadataColumn;
-use millstream_types::{Batch, ErrorKind, LogicalType, map_array};
+use millstream_types::{Batch, ErrorKind, LogicalType, RowKind, map_array};
 
 use super::options::{KafkaTable, Part};
 use crate::ScanSpec;
+
+/// Metadata keys of the value's format begin so.
+const FORMAT_METADATA: &str = "value.";
 
 /// Records of one partition, decompressed, with where they came from.
 pub struct RecordSlice<'a> {
@@ -33,15 +37,59 @@ pub struct RecordSlice<'a> {
 enum Origin {
     Key(usize),
     Value(usize),
+    /// Of a record that deletes its key the key's, otherwise the value's.
+    Either {
+        key: usize,
+        value: usize,
+    },
     Metadata(MetadataColumn),
+}
+
+/// A format's decoder, and what it makes of a message without bytes.
+struct PartDecoder {
+    decoder: Box<dyn Decoder>,
+    empty: Empty,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    /// A message like others.
+    Message,
+    /// No row.
+    Nothing,
+    /// An error.
+    Refused,
+}
+
+impl PartDecoder {
+    /// For the wanted columns of a part and, behind them, metadata of its format.
+    fn new(part: &Part, wanted: &[usize], metadata: &[&str]) -> Result<Self, DataflowError> {
+        let schema = part.schema.project(wanted);
+        let decoder = millstream_formats::decoder_with_metadata(
+            &part.format,
+            &part.options,
+            &schema,
+            &part.schema,
+            metadata,
+        )
+        .map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))?;
+        let empty = match part.format.as_str() {
+            "json" => Empty::Nothing,
+            "csv" => Empty::Refused,
+            _ => Empty::Message,
+        };
+        Ok(Self { decoder, empty })
+    }
 }
 
 /// Decodes records into the columns of a scan.
 pub struct RowDecoder {
-    key: Option<Box<dyn Decoder>>,
-    value: Box<dyn Decoder>,
+    key: Option<PartDecoder>,
+    value: PartDecoder,
     origins: Vec<Origin>,
     ranges: Vec<MessageRange>,
+    /// A record without a value deletes the row of its key.
+    upsert: bool,
 }
 
 impl RowDecoder {
@@ -51,11 +99,11 @@ impl RowDecoder {
                 .filter(|i| spec.columns.contains(&part.columns[*i]))
                 .collect()
         };
-        let build = |part: &Part, wanted: &[usize]| {
-            let schema = part.schema.project(wanted);
-            millstream_formats::decoder(&part.format, &part.options, &schema, &part.schema)
-                .map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))
-        };
+        let metadata: Vec<&str> = spec
+            .metadata
+            .iter()
+            .filter_map(|column| column.key.strip_prefix(FORMAT_METADATA))
+            .collect();
         let value_wanted = wanted_of(&table.value);
         let key_wanted = table.key.as_ref().map(wanted_of).unwrap_or_default();
         let place = |part: &Part, wanted: &[usize], column: usize| {
@@ -69,21 +117,38 @@ impl RowDecoder {
                 let key = table.key.as_ref()?;
                 place(key, &key_wanted, *column).map(Origin::Key)
             };
-            let origin = from_value.or_else(from_key).ok_or_else(|| {
+            let either = match (&from_value, from_key()) {
+                (Some(Origin::Value(value)), Some(Origin::Key(key))) if table.upsert => {
+                    Some(Origin::Either { key, value: *value })
+                }
+                _ => None,
+            };
+            let origin = either.or(from_value).or_else(from_key).ok_or_else(|| {
                 DataflowError::internal(format!("column {column} is neither in the key nor in the value"))
             })?;
             origins.push(origin);
         }
-        origins.extend(spec.metadata.iter().cloned().map(Origin::Metadata));
+        for column in &spec.metadata {
+            let of_format = column
+                .key
+                .strip_prefix(FORMAT_METADATA)
+                .and_then(|key| metadata.iter().position(|m| *m == key));
+            // The format puts its metadata behind the columns.
+            origins.push(match of_format {
+                Some(place) => Origin::Value(value_wanted.len() + place),
+                None => Origin::Metadata(column.clone()),
+            });
+        }
         Ok(Self {
             key: table
                 .key
                 .as_ref()
-                .map(|key| build(key, &key_wanted))
+                .map(|key| PartDecoder::new(key, &key_wanted, &[]))
                 .transpose()?,
-            value: build(&table.value, &value_wanted)?,
+            value: PartDecoder::new(&table.value, &value_wanted, &metadata)?,
             origins,
             ranges: Vec::new(),
+            upsert: table.upsert,
         })
     }
 
@@ -110,11 +175,16 @@ impl RowDecoder {
             None => None,
             Some(key) => Some(run(key, &mut self.ranges, records, &records.columns.keys)?),
         };
+        if let (true, Some(keys)) = (self.upsert, &keys) {
+            return self.upserts(&values, keys, records);
+        }
         let rows = Pairing::new(&values, keys.as_ref(), records.range.len());
         let mut columns = Vec::with_capacity(self.origins.len());
         for origin in &self.origins {
             columns.push(match origin {
-                Origin::Value(index) => rows.value(&values.columns[*index])?,
+                Origin::Value(index) | Origin::Either { value: index, .. } => {
+                    rows.value(&values.columns[*index])?
+                }
                 Origin::Key(index) => match &keys {
                     Some(keys) => rows.key(&keys.columns[*index])?,
                     None => return Err(DataflowError::internal("a key column without a key format")),
@@ -140,8 +210,88 @@ impl RowDecoder {
     }
 }
 
+/// The rows of each record, as positions of its key's rows, its value's rows and itself.
+#[derive(Default)]
+struct Upserts {
+    keys: Vec<u32>,
+    /// `None`: the record deletes.
+    values: Vec<Option<u32>>,
+    records: Vec<u32>,
+}
+
+impl Upserts {
+    fn new(values: &Decoded, keys: &Decoded, records: &RecordSlice<'_>) -> Self {
+        let message_of =
+            |decoded: &Decoded, row: usize| decoded.messages.as_ref().map_or(row as u32, |m| m[row]);
+        let (mut found, mut first_key, mut first_value) = (Self::default(), 0, 0);
+        for (record, slice) in (0u32..).zip(&records.columns.values[records.range.clone()]) {
+            let keys_end = (first_key..keys.rows)
+                .find(|row| message_of(keys, *row) > record)
+                .unwrap_or(keys.rows);
+            let values_end = (first_value..values.rows)
+                .find(|row| message_of(values, *row) > record)
+                .unwrap_or(values.rows);
+            let is_deletion = slice.length < 0;
+            let of_value: Vec<Option<u32>> = match is_deletion {
+                true => vec![None],
+                false => (first_value..values_end).map(|row| Some(row as u32)).collect(),
+            };
+            for value in of_value {
+                for key in first_key..keys_end {
+                    found.keys.push(key as u32);
+                    found.values.push(value);
+                    found.records.push(record);
+                }
+            }
+            (first_key, first_value) = (keys_end, values_end);
+        }
+        found
+    }
+}
+
+impl RowDecoder {
+    /// Changes by key: a record without a value deletes.
+    fn upserts(
+        &self,
+        values: &Decoded,
+        keys: &Decoded,
+        records: &RecordSlice<'_>,
+    ) -> Result<Batch, DataflowError> {
+        let found = Upserts::new(values, keys, records);
+        let of_keys = UInt32Array::from(found.keys);
+        let of_values = UInt32Array::from(found.values.clone());
+        let of_records = UInt32Array::from(found.records);
+        let mut columns = Vec::with_capacity(self.origins.len());
+        for origin in &self.origins {
+            columns.push(match origin {
+                Origin::Key(key) => take(&keys.columns[*key], &of_keys, None)?,
+                Origin::Value(value) => take(&values.columns[*value], &of_values, None)?,
+                Origin::Either { key, value } => {
+                    let (key, value) = (&keys.columns[*key], &values.columns[*value]);
+                    let place = |(row, of_value): (usize, &Option<u32>)| match of_value {
+                        Some(of_value) => (0, *of_value as usize),
+                        None => (1, of_keys.value(row) as usize),
+                    };
+                    let places: Vec<(usize, usize)> = found.values.iter().enumerate().map(place).collect();
+                    interleave(&[value.as_ref(), key.as_ref()], &places)?
+                }
+                Origin::Metadata(column) => take(&metadata(column, records)?, &of_records, None)?,
+            });
+        }
+        let kind = |of_value: &Option<u32>| match of_value {
+            Some(_) => RowKind::UpdateAfter,
+            None => RowKind::Delete,
+        };
+        Ok(Batch {
+            rows: found.values.len(),
+            kinds: Some(found.values.iter().map(kind).collect()),
+            columns,
+        })
+    }
+}
+
 fn run(
-    decoder: &mut Box<dyn Decoder>,
+    part: &mut PartDecoder,
     ranges: &mut Vec<MessageRange>,
     records: &RecordSlice<'_>,
     slices: &[Slice],
@@ -152,7 +302,20 @@ fn run(
         // A null slice has the length -1, which is the null of messages, too.
         length: slice.length as u32,
     }));
-    decoder
+    if part.empty != Empty::Message {
+        for (message, range) in ranges
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, range)| range.length == 0)
+        {
+            if part.empty == Empty::Refused {
+                let reason = "No content to map due to end-of-input".to_owned();
+                return Err(located(DecodeError { message, reason }, records));
+            }
+            range.length = MessageRange::NULL;
+        }
+    }
+    part.decoder
         .decode(records.data, ranges)
         .map_err(|error| located(error, records))
 }

@@ -1,4 +1,4 @@
-//! The sink of connector `kafka`.
+//! The sink of connectors `kafka` and `upsert-kafka`.
 //!
 //! Rows are encoded on the worker's thread and handed to the producer, which sends in the background. A barrier, and the
 //! end of the input, wait until everything before is written. When the producer's memory is full the sink says that it
@@ -26,6 +26,7 @@ use super::background::Background;
 use super::options::{Guarantee, KafkaTable, Part, Partitioner, Topics};
 use super::source::{client_config, parse};
 use super::transactions::{TRANSACTION_TIMEOUT_DEFAULT, TransactionSettings, Transactions};
+use super::upserts::{UpsertBuffer, without_kinds, without_update_before};
 use crate::SinkSpec;
 use crate::context::ConnectorContext;
 
@@ -151,6 +152,11 @@ impl SinkFactory for KafkaSinkFactory {
             waiting: None,
             flushing: None,
             waker: None,
+            upsert: self.table.upsert,
+            waiting_rows: self
+                .table
+                .buffer_flush
+                .map(|flush| UpsertBuffer::new(flush, context.now_ms)),
         }))
     }
 
@@ -250,9 +256,63 @@ struct KafkaSink {
     waiting: Option<Background<Result<(), DataflowError>>>,
     flushing: Option<Background<Result<(), DataflowError>>>,
     waker: Option<Waker>,
+    /// Connector `upsert-kafka`: rows are changes by key.
+    upsert: bool,
+    /// Rows that wait by key, with `sink.buffer-flush.*`.
+    waiting_rows: Option<UpsertBuffer>,
 }
 
 impl KafkaSink {
+    /// Encodes rows and puts them behind those that are not handed over yet.
+    fn encode(&mut self, batch: Batch) -> Result<(), DataflowError> {
+        // An upsert table's formats see rows only; the kinds are in the message's form.
+        let rows = match self.upsert {
+            true => without_kinds(&batch),
+            false => batch.clone(),
+        };
+        let mut value = self.value.encode(&rows)?;
+        if self.upsert {
+            let deleted = (0..batch.rows).filter(|row| !batch.kind(*row).is_addition());
+            value.nulls.extend(deleted);
+            value.nulls.sort_unstable();
+            value.nulls.dedup();
+        }
+        let key = self.key.as_mut().map(|key| key.encode(&rows)).transpose()?;
+        self.backlog.push_back(Backlog {
+            batch,
+            key,
+            value,
+            next: 0,
+        });
+        Ok(())
+    }
+
+    /// Rows that wait by key, all of them now.
+    fn flush_waiting(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        let waiting = self.waiting_rows.as_mut().map(|waiting| waiting.take(now_ms));
+        match waiting.transpose()?.flatten() {
+            Some(batch) => self.encode(batch),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the newest row of each key until it is time to write.
+    fn reduce(&mut self, batch: &Batch, now_ms: i64) -> Result<(), DataflowError> {
+        let Some(key) = self.key.as_mut() else {
+            return Err(DataflowError::internal("an upsert table has a key"));
+        };
+        let keys = key.encode(&without_kinds(batch))?;
+        for (row, key) in keys.messages().enumerate() {
+            let Some(waiting) = &mut self.waiting_rows else {
+                break;
+            };
+            if waiting.put(key.unwrap_or_default(), batch.slice(row, 1)) {
+                self.flush_waiting(now_ms)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Hands over rows of the backlog, up to the barrier if there is one; `false`: some are left.
     fn drain(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
         if let Some(waiting) = &self.waiting {
@@ -456,18 +516,29 @@ impl Sink for KafkaSink {
     }
 
     fn write(&mut self, batch: Batch, context: &Context) -> Result<(), DataflowError> {
-        let value = self.value.encode(&batch)?;
-        let key = self.key.as_mut().map(|key| key.encode(&batch)).transpose()?;
-        self.backlog.push_back(Backlog {
-            batch,
-            key,
-            value,
-            next: 0,
-        });
+        let batch = match self.upsert {
+            true => without_update_before(batch)?,
+            false => batch,
+        };
+        if self.waiting_rows.is_some() {
+            self.reduce(&batch, context.now_ms)?;
+        } else {
+            self.encode(batch)?;
+        }
         self.drain(context.now_ms).map(|_| ())
     }
 
-    fn prepare(&mut self, _: CheckpointId, _: &Context) -> Result<(), DataflowError> {
+    fn next_timer(&self) -> Option<i64> {
+        self.waiting_rows.as_ref().and_then(UpsertBuffer::due_ms)
+    }
+
+    fn timer(&mut self, context: &Context) -> Result<(), DataflowError> {
+        self.flush_waiting(context.now_ms)?;
+        self.drain(context.now_ms).map(|_| ())
+    }
+
+    fn prepare(&mut self, _: CheckpointId, context: &Context) -> Result<(), DataflowError> {
+        self.flush_waiting(context.now_ms)?;
         if matches!(self.output, Output::Transactions(_)) {
             self.before_barrier = Some(self.backlog.len());
         }
@@ -506,8 +577,8 @@ impl Sink for KafkaSink {
         }
     }
 
-    fn finish(&mut self, _: &Context) -> Result<(), DataflowError> {
-        Ok(())
+    fn finish(&mut self, context: &Context) -> Result<(), DataflowError> {
+        self.flush_waiting(context.now_ms)
     }
 
     fn finished(&mut self, context: &Context) -> Result<bool, DataflowError> {

@@ -29,8 +29,6 @@ use super::splits::{Resolver, Split, client_failed};
 use crate::context::ConnectorContext;
 use crate::{ScanSpec, environment};
 
-const SPLITS_BLOCK: &str = "splits";
-const SPLITS_VERSION: u8 = 1;
 /// Decompressed bytes of one record batch; a batch is at most as large as the broker's largest message, but a bomb is not.
 const BATCH_BYTES_MAX: usize = 256 << 20;
 /// Record batches are gathered until they have so many records, so that small ones do not make small batches.
@@ -147,6 +145,7 @@ impl SourceFactory for KafkaSourceFactory {
             fetcher: None,
             splits: BTreeMap::new(),
             restored: None,
+            knows_start: false,
             events: VecDeque::new(),
             pending: None,
             decompressor: Decompressor::new(),
@@ -194,6 +193,8 @@ struct KafkaSource {
     fetcher: Option<Fetcher>,
     splits: BTreeMap<TopicPartition, Split>,
     restored: Option<Vec<Split>>,
+    /// Whether all instances had found partitions before the checkpoint: others are new.
+    knows_start: bool,
     events: VecDeque<FetchedRecords>,
     pending: Option<Pending>,
     columns: RecordColumns,
@@ -211,7 +212,7 @@ struct KafkaSource {
 impl KafkaSource {
     /// Looks for partitions on the runtime; what is found arrives in `found`.
     fn look(&mut self) {
-        let discovered = self.fetcher.is_some() || self.restored.is_some();
+        let discovered = self.fetcher.is_some() || (self.restored.is_some() && self.knows_start);
         let known: Vec<TopicPartition> = match &self.restored {
             Some(splits) => splits.iter().map(Split::key).collect(),
             None => self.splits.keys().cloned().collect(),
@@ -549,23 +550,12 @@ impl Source for KafkaSource {
             }
         }
         self.last_snapshot = self.positions();
-        let mut bytes = vec![SPLITS_VERSION];
-        serde_json::to_writer(&mut bytes, &splits).map_err(|e| DataflowError::internal(e.to_string()))?;
-        Ok(StateBlocks::single(SPLITS_BLOCK, bytes))
+        super::splits::freeze(&splits, self.fetcher.is_some() || self.knows_start)
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
-        let mut restored = Vec::new();
-        for block in &blocks {
-            let Some([SPLITS_VERSION, json @ ..]) = block.get(SPLITS_BLOCK) else {
-                return Err(DataflowError::internal(
-                    "the state of a Kafka source has an unknown version",
-                ));
-            };
-            let splits: Vec<Split> =
-                serde_json::from_slice(json).map_err(|e| DataflowError::internal(e.to_string()))?;
-            restored.extend(splits);
-        }
+        let (mut restored, knows_start) = super::splits::thaw(&blocks)?;
+        self.knows_start = knows_start;
         restored.retain(|split| super::splits::owner(&split.key(), context.parallelism) == context.subtask);
         self.restored = Some(restored);
         Ok(())

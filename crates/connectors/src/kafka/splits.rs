@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millstream_dataflow::DataflowError;
+use millstream_dataflow::{DataflowError, StateBlocks};
 use millstream_kafka_client::admin::OffsetSpec;
 use millstream_kafka_client::config::{IsolationLevel, OffsetReset};
 use millstream_kafka_client::{ClientConfig, ClientError, KafkaClient, TopicPartition};
@@ -33,6 +33,36 @@ impl Split {
     pub fn is_done(&self) -> bool {
         self.stop.is_some_and(|stop| self.position >= stop)
     }
+}
+
+const SPLITS_BLOCK: &str = "splits";
+/// Instead, as long as the instance has not found its partitions.
+const PARTLY_BLOCK: &str = "partly";
+const SPLITS_VERSION: u8 = 1;
+
+/// What a checkpoint holds of an instance's partitions; `is_complete`: all that were there at the start are known.
+pub fn freeze(splits: &[Split], is_complete: bool) -> Result<StateBlocks, DataflowError> {
+    let mut bytes = vec![SPLITS_VERSION];
+    serde_json::to_writer(&mut bytes, splits).map_err(|e| DataflowError::internal(e.to_string()))?;
+    let block = if is_complete { SPLITS_BLOCK } else { PARTLY_BLOCK };
+    Ok(StateBlocks::single(block, bytes))
+}
+
+/// The partitions of all former instances, and whether these are all that were there at the start.
+pub fn thaw(blocks: &[StateBlocks]) -> Result<(Vec<Split>, bool), DataflowError> {
+    let mut splits: Vec<Split> = Vec::new();
+    for block in blocks {
+        let bytes = block.get(SPLITS_BLOCK).or(block.get(PARTLY_BLOCK));
+        let Some([SPLITS_VERSION, json @ ..]) = bytes else {
+            let message = "the state of a Kafka source has an unknown version";
+            return Err(DataflowError::internal(message));
+        };
+        let own: Vec<Split> =
+            serde_json::from_slice(json).map_err(|e| DataflowError::internal(e.to_string()))?;
+        splits.extend(own);
+    }
+    let is_complete = blocks.iter().all(|block| block.get(SPLITS_BLOCK).is_some());
+    Ok((splits, is_complete))
 }
 
 /// What resolving needs to know.

@@ -139,7 +139,10 @@ impl Decoder for CsvDecoder {
 
 fn value(field: &Field<'_>, column: &mut ColumnBuilder, options: &CsvOptions) -> Result<(), String> {
     let text = field.text.as_ref();
-    let is_null = options.null_literal.as_deref() == Some(text) || (options.empty_as_null && text.is_empty());
+    // In an ARRAY the literal stands for an element.
+    let is_list = matches!(column.values, Values::List(_));
+    let is_literal = options.null_literal.as_deref() == Some(text) && !is_list;
+    let is_null = is_literal || (options.empty_as_null && text.is_empty());
     if is_null {
         column.push_null();
         return Ok(());

@@ -3,23 +3,16 @@
 //! Reading: `c` and `r` insert, `u` gives the row before and the row after, `d` deletes. Writing: a row that is added is
 //! a creation, a row that is taken back a deletion, as Flink writes them. The envelope's other fields are skipped.
 
-use arrow_buffer::Buffer;
 use millstream_types::{
-    Batch, ChangelogMode, FormatDecl, LogicalType, OptionDecl, OptionType, Options, RowKind, Schema,
+    Batch, ChangelogMode, FormatDecl, LogicalType, MetadataDecl, OptionDecl, OptionType, Options, RowKind,
+    Schema,
 };
 
-use super::scan::{Cursor, ScanError};
-use super::value::{Program, ValueOptions, object};
+use super::cdc::{self, CdcDecoder, Dialect, Members, MetadataField, MetadataForm, Rows};
 use super::{JsonEncoder, JsonOptions};
-use crate::column::{ColumnBuilder, finish_all};
-use crate::{
-    DecodeError, Decoded, Decoder, EncodeError, Encoded, Encoder, FormatError, MessageRange, boolean_option,
-};
+use crate::{Decoder, EncodeError, Encoded, Encoder, FormatError, boolean_option};
 
 const NAME: &str = "debezium-json";
-/// Bytes of a message that an error shows.
-const SHOWN_MESSAGE_BYTES_MAX: usize = 1024;
-
 const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "schema-include",
@@ -27,37 +20,71 @@ const OPTIONS: &[OptionDecl] = &[
         "Whether messages wrap the envelope in `payload` beside a `schema`.",
     )
     .with_default("false"),
-    OptionDecl::new(
-        "ignore-parse-errors",
-        OptionType::Boolean,
-        "Whether messages that cannot be read are skipped.",
-    )
-    .with_default("false"),
-    OptionDecl::new(
-        "timestamp-format.standard",
-        OptionType::Enum(&["SQL", "ISO-8601"]),
-        "As of format json.",
-    )
-    .with_default("SQL"),
-    OptionDecl::new(
-        "map-null-key.mode",
-        OptionType::Enum(&["FAIL", "DROP", "LITERAL"]),
-        "As of format json.",
-    )
-    .with_default("FAIL"),
-    OptionDecl::new("map-null-key.literal", OptionType::String, "As of format json.").with_default("null"),
-    OptionDecl::new(
-        "encode.decimal-as-plain-number",
-        OptionType::Boolean,
-        "As of format json.",
-    )
-    .with_default("false"),
-    OptionDecl::new(
-        "encode.ignore-null-fields",
-        OptionType::Boolean,
-        "As of format json.",
-    )
-    .with_default("false"),
+    cdc::IGNORE_PARSE_ERRORS,
+    cdc::TIMESTAMP_FORMAT,
+    cdc::MAP_NULL_KEY_MODE,
+    cdc::MAP_NULL_KEY_LITERAL,
+    cdc::DECIMAL_AS_PLAIN,
+    cdc::IGNORE_NULL_FIELDS,
+];
+
+const METADATA: &[MetadataDecl] = &[
+    MetadataDecl {
+        key: "schema",
+        ty: || LogicalType::STRING,
+        writable: false,
+        doc: "JSON schema of the message, if it has one.",
+    },
+    MetadataDecl {
+        key: "ingestion-timestamp",
+        ty: || LogicalType::timestamp_ltz(3),
+        writable: false,
+        doc: "When Debezium processed the change.",
+    },
+    MetadataDecl {
+        key: "source.timestamp",
+        ty: || LogicalType::timestamp_ltz(3),
+        writable: false,
+        doc: "When the database made the change.",
+    },
+    MetadataDecl {
+        key: "source.database",
+        ty: || LogicalType::STRING,
+        writable: false,
+        doc: "Database of the change.",
+    },
+    MetadataDecl {
+        key: "source.schema",
+        ty: || LogicalType::STRING,
+        writable: false,
+        doc: "Schema of the change.",
+    },
+    MetadataDecl {
+        key: "source.table",
+        ty: || LogicalType::STRING,
+        writable: false,
+        doc: "Table of the change.",
+    },
+    MetadataDecl {
+        key: "source.properties",
+        ty: || LogicalType::map(LogicalType::STRING, LogicalType::STRING),
+        writable: false,
+        doc: "Everything that the message says of its source.",
+    },
+];
+
+const fn field(key: &'static str, path: &'static [&'static str], form: MetadataForm) -> MetadataField {
+    MetadataField { key, path, form }
+}
+
+const FIELDS: &[MetadataField] = &[
+    field("schema", &["schema"], MetadataForm::Text),
+    field("ingestion-timestamp", &["ts_ms"], MetadataForm::Millis),
+    field("source.timestamp", &["source", "ts_ms"], MetadataForm::Millis),
+    field("source.database", &["source", "db"], MetadataForm::Text),
+    field("source.schema", &["source", "schema"], MetadataForm::Text),
+    field("source.table", &["source", "table"], MetadataForm::Text),
+    field("source.properties", &["source"], MetadataForm::Properties),
 ];
 
 /// The declaration of format `debezium-json`.
@@ -65,179 +92,70 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     identifier: NAME,
     doc: "Changes of a database table in Debezium's JSON envelope.",
     options: OPTIONS,
-    metadata: &[],
+    metadata: METADATA,
     decode: Some(ChangelogMode::ALL),
     encode: Some(ChangelogMode::ALL),
     validate: super::DECLARATION.validate,
 };
 
-/// Decodes Debezium messages into rows with kinds.
-pub struct DebeziumDecoder {
-    options: ValueOptions,
+struct Debezium {
     schema_include: bool,
-    program: Program,
-    columns: Vec<ColumnBuilder>,
-    kinds: Vec<RowKind>,
 }
 
-/// Where the parts of an envelope begin; `None`: missing or null.
-#[derive(Default)]
-struct Envelope {
-    before: Option<usize>,
-    after: Option<usize>,
-    payload: Option<usize>,
-    op: Option<String>,
-}
-
-impl DebeziumDecoder {
-    /// A decoder for the columns of `schema`, by name. `options` are without prefix.
-    pub fn new(options: &Options, schema: &Schema) -> Result<Self, FormatError> {
-        let json = JsonOptions::parse(options)?;
-        let row = LogicalType::row(schema.columns.iter().map(|c| (c.name.clone(), c.ty.clone())));
-        Ok(Self {
-            options: ValueOptions {
-                ignore_errors: json.ignore_parse_errors,
-                fail_on_missing: false,
-                standard: json.standard,
-            },
-            schema_include: boolean_option(NAME, options, "schema-include", false)?,
-            program: Program::new(&row),
-            columns: schema.types().map(ColumnBuilder::new).collect(),
-            kinds: Vec::new(),
-        })
+impl Dialect for Debezium {
+    fn name(&self) -> &'static str {
+        "Debezium"
     }
 
-    fn message(&mut self, data: &[u8], start: usize, end: usize) -> Result<(), ScanError> {
-        if simdutf8::basic::from_utf8(&data[start..end]).is_err() {
-            return Err(ScanError {
-                at: start,
-                reason: "invalid UTF-8".to_owned(),
-            });
-        }
-        let mut envelope = envelope(data, start, end)?;
-        if self.schema_include {
-            let wrong = || ScanError {
-                at: start,
-                reason: "the message has no 'payload'".to_owned(),
-            };
-            envelope = self::envelope(data, envelope.payload.ok_or_else(wrong)?, end)?;
-        }
-        let mut row = |place: Option<usize>, field: &str, kind: RowKind| {
-            let missing = || ScanError {
-                at: start,
-                reason: format!(
-                    "The \"{field}\" field of {} message is null; if you are using the Debezium Postgres connector, \
-                     set REPLICA IDENTITY of the table to FULL",
-                    if kind == RowKind::Delete {
-                        "DELETE"
-                    } else {
-                        "UPDATE"
-                    }
-                ),
-            };
-            let mut cursor = Cursor::new(data, place.ok_or_else(missing)?, end);
-            object(
-                &mut cursor,
-                &self.program,
-                &mut self.columns,
-                self.kinds.len(),
-                self.options,
-            )?;
-            self.kinds.push(kind);
-            Ok(())
+    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), String> {
+        let payload;
+        let envelope = if self.schema_include {
+            let inner = message.get("payload").and_then(Members::of_value);
+            payload = inner.ok_or("the message has no 'payload'")?;
+            &payload
+        } else {
+            message
         };
-        match envelope.op.as_deref() {
-            Some("c" | "r") => row(envelope.after, "after", RowKind::Insert),
+        let side = |name: &str, change: &str| {
+            envelope.get(name).ok_or_else(|| {
+                format!(
+                    "The \"{name}\" field of {change} message is null; if you are using the Debezium Postgres connector, \
+                     set REPLICA IDENTITY of the table to FULL"
+                )
+            })
+        };
+        match envelope.text("op").as_deref() {
+            Some("c" | "r") => rows.push(RowKind::Insert, side("after", "INSERT")?),
             Some("u") => {
-                row(envelope.before, "before", RowKind::UpdateBefore)?;
-                row(envelope.after, "after", RowKind::UpdateAfter)
+                rows.push(RowKind::UpdateBefore, side("before", "UPDATE")?);
+                rows.push(RowKind::UpdateAfter, side("after", "UPDATE")?);
             }
-            Some("d") => row(envelope.before, "before", RowKind::Delete),
-            other => Err(ScanError {
-                at: start,
-                reason: format!("unknown \"op\" value \"{}\"", other.unwrap_or("null")),
-            }),
+            Some("d") => rows.push(RowKind::Delete, side("before", "DELETE")?),
+            other => return Err(format!("unknown \"op\" value \"{}\"", other.unwrap_or("null"))),
         }
+        Ok(())
     }
 
-    fn truncate(&mut self, rows: usize) {
-        self.columns.iter_mut().for_each(|c| c.truncate(rows));
-        self.kinds.truncate(rows);
+    fn metadata<'d>(&self, message: &Members<'d>, field: &MetadataField) -> Option<&'d [u8]> {
+        match (self.schema_include, field.key) {
+            (_, "schema") => message.get("schema"),
+            (true, _) => message.get("payload").and_then(Members::of_value)?.at(field.path),
+            (false, _) => message.at(field.path),
+        }
     }
 }
 
-/// Finds the parts of an envelope. The whole object is read, so that broken JSON is found.
-fn envelope(data: &[u8], start: usize, end: usize) -> Result<Envelope, ScanError> {
-    let mut cursor = Cursor::new(data, start, end);
-    cursor.skip_whitespace();
-    if cursor.peek() != Some(b'{') {
-        return cursor.error("a JSON object is expected");
-    }
-    cursor.enter()?;
-    let mut found = Envelope::default();
-    cursor.skip_whitespace();
-    if cursor.eat(b'}') {
-        return Ok(found);
-    }
-    loop {
-        cursor.skip_whitespace();
-        let key = cursor.string()?;
-        cursor.skip_whitespace();
-        cursor.expect(b':')?;
-        cursor.skip_whitespace();
-        let (at, is_object) = (cursor.at, cursor.peek() == Some(b'{'));
-        cursor.skip_value()?;
-        let value = is_object.then_some(at);
-        match &data[key.start..key.end] {
-            b"before" => found.before = value,
-            b"after" => found.after = value,
-            b"payload" => found.payload = value,
-            b"op" => {
-                let text = String::from_utf8_lossy(&data[at..cursor.at]);
-                found.op = Some(text.trim_matches('"').to_owned()).filter(|op| op != "null");
-            }
-            _ => {}
-        }
-        cursor.skip_whitespace();
-        if !cursor.eat(b',') {
-            break;
-        }
-    }
-    cursor.expect(b'}')?;
-    Ok(found)
-}
-
-impl Decoder for DebeziumDecoder {
-    fn decode(&mut self, data: &Buffer, messages: &[MessageRange]) -> Result<Decoded, DecodeError> {
-        let mut origins = Vec::with_capacity(messages.len());
-        for (index, range) in messages.iter().enumerate() {
-            // A tombstone follows a deletion and says nothing new.
-            let Some(text) = range.slice(data) else { continue };
-            let (start, rows) = (range.offset as usize, self.kinds.len());
-            match self.message(data, start, start + text.len()) {
-                Ok(()) => origins.extend(std::iter::repeat_n(index as u32, self.kinds.len() - rows)),
-                Err(_) if self.options.ignore_errors => self.truncate(rows),
-                Err(error) => {
-                    self.truncate(0);
-                    let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_MESSAGE_BYTES_MAX)]);
-                    let reason = format!("Corrupt Debezium JSON message '{shown}': {}", error.reason);
-                    return Err(DecodeError {
-                        message: index,
-                        reason,
-                    });
-                }
-            }
-        }
-        let kinds = std::mem::take(&mut self.kinds);
-        let columns = finish_all(&mut self.columns, data)?;
-        let is_changelog = kinds.iter().any(|kind| *kind != RowKind::Insert);
-        Ok(Decoded {
-            columns,
-            rows: kinds.len(),
-            kinds: is_changelog.then_some(kinds),
-            messages: Some(origins),
-        })
-    }
+/// A decoder for the columns of `schema` and the metadata keys behind them.
+pub(crate) fn decoder(
+    options: &Options,
+    schema: &Schema,
+    metadata: &[&str],
+) -> Result<Box<dyn Decoder>, FormatError> {
+    let dialect = Debezium {
+        schema_include: boolean_option(NAME, options, "schema-include", false)?,
+    };
+    let decoder = CdcDecoder::new(dialect, options, schema, metadata, FIELDS)?;
+    Ok(Box::new(decoder))
 }
 
 /// Encodes rows with kinds as Debezium messages.

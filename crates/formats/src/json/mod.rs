@@ -4,11 +4,15 @@
 //! order and with the same white space, and then only compares bytes; whatever does not fit goes, record by record,
 //! through [`decode`], which alone defines the semantics. A property test holds the two together.
 
+pub mod canal;
+mod cdc;
 pub mod debezium;
 pub mod decode;
 pub mod encode;
 pub mod fast;
+pub mod maxwell;
 pub mod number;
+pub mod ogg;
 pub mod scan;
 mod value;
 

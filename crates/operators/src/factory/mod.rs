@@ -22,6 +22,7 @@ use crate::changelog_normalize::{ChangelogNormalize, NormalizeSpec};
 use crate::expand::Expand;
 use crate::expression::RowExpression;
 use crate::group_aggregate::{GroupAggregate, GroupAggregateSpec};
+use crate::match_recognize::MatchRecognize;
 use crate::sink_input::{SinkInput, SinkInputSpec};
 use crate::union_all::{DropUpdateBefore, UnionAll};
 use crate::values::ValuesFactory;
@@ -38,13 +39,14 @@ pub fn operator_factory(plan: &Plan, id: NodeId, env: &Environment) -> Result<Fa
         Op::Calc { .. } | Op::Expand { .. } | Op::WatermarkAssigner { .. } => builder.row_wise(),
         Op::GroupAggregate { .. } => builder.group_aggregate(),
         Op::WindowAggregate { .. } => builder.window_aggregate(),
-        Op::WindowTableFunction { window } => builder.window_table_function(window),
+        Op::WindowTableFunction { window, partition } => builder.window_table_function(window, partition),
         Op::Rank { .. } => builder.rank(),
         Op::Deduplicate { .. } => builder.deduplicate(),
         Op::Sort { .. } | Op::Limit { .. } | Op::SortLimit { .. } => builder.ordered(),
         Op::Join { .. } => builder.join(),
         Op::IntervalJoin { .. } | Op::WindowJoin { .. } | Op::TemporalJoin { .. } => builder.timed_join(),
         Op::Over { .. } => builder.over(),
+        Op::Match { .. } => builder.match_recognize(),
         Op::Correlate { .. } => builder.correlate(),
         Op::ChangelogNormalize { .. } => builder.changelog_normalize(),
         Op::TemporalSort { .. } => builder.ordered(),
@@ -193,6 +195,16 @@ impl Builder<'_> {
         };
         GroupAggregate::new(spec.clone())?;
         Ok(factory(move |_| GroupAggregate::new(spec.clone())))
+    }
+
+    fn match_recognize(&self) -> Result<Factory, DataflowError> {
+        let Op::Match { spec, event_time } = &self.node.op else {
+            return Err(DataflowError::internal("the node is no pattern"));
+        };
+        let (spec, types, event_time, env) = (spec.clone(), self.types(0)?, *event_time, self.env.clone());
+        let make = move || MatchRecognize::new(&spec, types.clone(), event_time, &env);
+        make()?;
+        Ok(factory(move |_| make()))
     }
 
     fn changelog_normalize(&self) -> Result<Factory, DataflowError> {

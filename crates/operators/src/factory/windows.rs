@@ -5,7 +5,7 @@ use millstream_plan::aggregate::WindowAssign;
 use millstream_plan::{AggregateCall, Node, Op, Plan, WindowKind, WindowProperty, WindowSpec};
 use millstream_types::LogicalType;
 
-use super::{Builder, Factory, factory, unsupported};
+use super::{Builder, Factory, factory};
 use crate::aggregate::AggregateSpec;
 use crate::over::bounded::{BoundedOver, BoundedOverSpec};
 use crate::over::frames::FrameSpec;
@@ -14,6 +14,7 @@ use crate::over::{Over, OverSpec};
 use crate::window::assign::Slicing;
 use crate::window::input::{WindowInput, WindowTime};
 use crate::window::session::{SessionAggregate, SessionSpec};
+use crate::window::session_rows::{SessionRows, SessionRowsSpec};
 use crate::window::slice::SliceSpec;
 use crate::window::table_function::WindowTableFunction;
 use crate::window::wall_clock::WallClock;
@@ -131,10 +132,30 @@ impl Builder<'_> {
         })
     }
 
-    pub(super) fn window_table_function(&self, window: &WindowSpec) -> Result<Factory, DataflowError> {
-        let slicing =
-            Slicing::of(window.kind).ok_or_else(|| unsupported("SESSION windows without an aggregate"))?;
+    pub(super) fn window_table_function(
+        &self,
+        window: &WindowSpec,
+        partition: &[usize],
+    ) -> Result<Factory, DataflowError> {
         let properties = [WindowProperty::Start, WindowProperty::End, WindowProperty::Time];
+        if let WindowKind::Session { gap_ms } = window.kind {
+            let spec = SessionRowsSpec {
+                input: WindowInput {
+                    time: window_time(window),
+                    columns: Vec::new(),
+                },
+                types: self.types(0)?,
+                partition: partition.to_vec(),
+                gap_ms,
+                event_time: window.event_time,
+                clock: self.clock(window.local_time),
+                properties: self.window_columns(&properties)?,
+            };
+            SessionRows::new(spec.clone())?;
+            return Ok(factory(move |_| SessionRows::new(spec.clone())));
+        }
+        let slicing = Slicing::of(window.kind)
+            .ok_or_else(|| DataflowError::internal("a window of this kind has no slices"))?;
         let function = WindowTableFunction {
             input: WindowInput {
                 time: window_time(window),
@@ -153,6 +174,7 @@ impl Builder<'_> {
             order,
             rows,
             preceding,
+            following,
             event_time,
             calls,
             bounded,
@@ -172,6 +194,7 @@ impl Builder<'_> {
                 partition,
                 order: order.clone(),
                 frame,
+                following: *following,
             };
             BoundedOver::new(spec.clone())?;
             return Ok(factory(move |_| BoundedOver::new(spec.clone())));
@@ -202,7 +225,9 @@ impl Builder<'_> {
     pub(super) fn windows_are_local(&self) -> bool {
         fn search(plan: &Plan, node: &Node) -> bool {
             match &node.op {
-                Op::WindowAggregate { window, .. } | Op::WindowTableFunction { window } => window.local_time,
+                Op::WindowAggregate { window, .. } | Op::WindowTableFunction { window, .. } => {
+                    window.local_time
+                }
                 _ => node.inputs.iter().any(|input| search(plan, plan.node(*input))),
             }
         }

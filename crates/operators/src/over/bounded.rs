@@ -1,7 +1,6 @@
 //! OVER windows of a bounded input: all rows are sorted by partition and order at the end.
 //!
-//! The frame ends with the current row (with its peers, for RANGE). Functions that need the size of the partition are
-//! computed here from positions.
+//! Functions that need the size of the partition are computed here from positions.
 
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use millstream_plan::{AggregateCall, SortKey};
 use millstream_types::{Batch, Scalar, arrow_type};
 
 use super::frames::{FrameSpec, Frames, Missing};
+use super::sliding::{self, Bounds};
 use crate::buffered::BufferedRows;
 use crate::emit::push;
 use crate::join::pairs::take_optional;
@@ -27,7 +27,10 @@ pub(crate) struct BoundedOverSpec {
     pub types: Vec<DataType>,
     pub partition: Vec<usize>,
     pub order: Vec<SortKey>,
+    /// The calls; of the frame only the start counts, and only if it ends with the current row.
     pub frame: FrameSpec,
+    /// As the plan has it: rows, or the distance, behind the current row.
+    pub following: Option<i64>,
 }
 
 pub(crate) struct BoundedOver {
@@ -54,12 +57,26 @@ impl BoundedOver {
             .collect();
         Frames::new(&FrameSpec {
             calls: positional,
+            preceding: None,
             ..spec.frame.clone()
         })?;
         Ok(Self {
             spec,
             rows: BufferedRows::default(),
         })
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            rows: self.spec.frame.rows,
+            preceding: self.spec.frame.preceding,
+            following: self.spec.following,
+        }
+    }
+
+    /// Whether a call is computed for a frame that does not end with the current row.
+    fn slides(&self, call: &AggregateCall) -> bool {
+        !self.bounds().ends_at_current_row() && !is_positional(call)
     }
 
     fn sort(&self, batch: Batch) -> Result<Sorted, DataflowError> {
@@ -103,12 +120,9 @@ impl BoundedOver {
 
     /// The order column as a number for RANGE frames with a distance; otherwise runs of peers are enough.
     fn order_numbers(&self, sorted: &Sorted) -> Result<Vec<i64>, DataflowError> {
-        let Some(key) = self
-            .spec
-            .order
-            .first()
-            .filter(|_| !self.spec.frame.rows && self.spec.frame.preceding.is_some())
-        else {
+        let distances = [self.spec.frame.preceding, self.spec.following];
+        let measures = !self.spec.frame.rows && distances.iter().flatten().any(|distance| *distance != 0);
+        let Some(key) = self.spec.order.first().filter(|_| measures) else {
             return Ok(sorted.runs.clone());
         };
         let column = &sorted.batch.columns[key.column];
@@ -145,11 +159,36 @@ impl BoundedOver {
         })
     }
 
+    /// The places of rows in the order, where NULLs are further off than any distance.
+    fn order_places(&self, sorted: &Sorted) -> Result<Vec<i128>, DataflowError> {
+        let numbers = self.order_numbers(sorted)?;
+        let nulls = self.spec.order.first().and_then(|key| {
+            let column = &sorted.batch.columns[key.column];
+            Some((column.logical_nulls()?, key.nulls_first))
+        });
+        let place = |(row, number): (usize, i64)| match &nulls {
+            Some((nulls, true)) if nulls.is_null(row) => i128::MIN / 2,
+            Some((nulls, false)) if nulls.is_null(row) => i128::MAX / 2,
+            _ => i128::from(number),
+        };
+        Ok(numbers.into_iter().enumerate().map(place).collect())
+    }
+
     fn results(&self, sorted: &Sorted) -> Result<Vec<ArrayRef>, DataflowError> {
         let calls = &self.spec.frame.calls;
-        let framed: Vec<AggregateCall> = calls.iter().filter(|call| !needs_size(call)).cloned().collect();
+        let (sliding, others): (Vec<AggregateCall>, Vec<AggregateCall>) =
+            calls.iter().cloned().partition(|call| self.slides(call));
+        let framed: Vec<AggregateCall> = others.into_iter().filter(|call| !needs_size(call)).collect();
+        let mut sliding = if sliding.is_empty() {
+            Vec::new()
+        } else {
+            let (rows, order) = (&sorted.batch.columns, self.order_places(sorted)?);
+            sliding::aggregate(&sliding, self.bounds(), rows, &sorted.partitions, &order)?
+        }
+        .into_iter();
         let mut frames = Frames::new(&FrameSpec {
             calls: framed,
+            preceding: self.spec.frame.preceding.filter(|distance| *distance >= 0),
             ..self.spec.frame.clone()
         })?;
         frames.resize(sorted.partitions.last().map_or(0, |last| *last as usize + 1));
@@ -159,15 +198,21 @@ impl BoundedOver {
             .into_iter();
         let mut columns = Vec::with_capacity(calls.len());
         for call in calls {
-            let column = if needs_size(call) {
-                Some(sized(call, sorted)?)
-            } else {
-                framed.next()
+            let column = match () {
+                () if needs_size(call) => Some(sized(call, sorted)?),
+                () if self.slides(call) => sliding.next(),
+                () => framed.next(),
             };
             columns.push(column.ok_or_else(|| DataflowError::internal("an OVER call has no result"))?);
         }
         Ok(columns)
     }
+}
+
+/// Functions of the position of a row, which have no frame.
+fn is_positional(call: &AggregateCall) -> bool {
+    let by_rank = ["ROW_NUMBER", "RANK", "DENSE_RANK", "LAG"];
+    needs_size(call) || by_rank.contains(&call.function.as_str())
 }
 
 /// Functions of the position of a row in its whole partition.

@@ -6,6 +6,7 @@
 
 pub(crate) mod bounded;
 pub(crate) mod frames;
+mod sliding;
 pub(crate) mod updating;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ pub(crate) mod assign;
 pub(crate) mod hop;
 pub(crate) mod input;
 pub(crate) mod session;
+pub(crate) mod session_rows;
 pub(crate) mod slice;
 pub(crate) mod table_function;
 pub(crate) mod wall_clock;

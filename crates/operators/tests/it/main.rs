@@ -11,6 +11,7 @@ mod group_aggregate;
 mod join;
 mod oracles;
 mod ordered;
+mod patterns;
 mod rank;
 mod row_wise;
 mod timed;

@@ -125,6 +125,9 @@ fn window_table_functions_repeat_rows() {
     };
     let ts = LogicalType::timestamp(3);
     let output = [TIMED, &[ts.clone(), ts.clone(), ts]].concat();
-    Subject::new(Op::WindowTableFunction { window }, &[TIMED], &output)
-        .check("+I 1 7\n+I 2 -", "+I 1 7 0 10 9\n+I 1 7 5 15 14");
+    let op = Op::WindowTableFunction {
+        window,
+        partition: Vec::new(),
+    };
+    Subject::new(op, &[TIMED], &output).check("+I 1 7\n+I 2 -", "+I 1 7 0 10 9\n+I 1 7 5 15 14");
 }

@@ -80,7 +80,7 @@ impl Described<'_> {
             Op::WatermarkAssigner { rowtime, expr, .. } => {
                 vec![("rowtime", self.column(*rowtime)), ("watermark", self.expr(expr))]
             }
-            Op::WindowTableFunction { window: spec } => vec![("window", window(spec, self.names()))],
+            Op::WindowTableFunction { window: spec, .. } => vec![("window", window(spec, self.names()))],
             Op::GroupAggregate { .. } | Op::WindowAggregate { .. } | Op::Over { .. } => self.any_aggregate(),
             Op::Expand { projects } => vec![("projects", self.projects(projects))],
             Op::Rank { .. }
@@ -96,6 +96,7 @@ impl Described<'_> {
                 condition,
                 ..
             } => self.correlate(function, args, *outer, condition.as_ref()),
+            Op::Match { spec, .. } => self.matching(spec),
             Op::UnionAll => vec![("all", "true".to_owned()), ("union", self.output.join(", "))],
             Op::ChangelogNormalize { keys, condition, .. } => {
                 let mut attributes = vec![("key", self.columns(keys))];
@@ -146,14 +147,7 @@ impl Described<'_> {
                 retract_input,
                 ..
             } => self.window_aggregate(spec, keys, aggregates, properties, *retract_input),
-            Op::Over {
-                partition,
-                order,
-                rows,
-                preceding,
-                calls,
-                ..
-            } => self.over(partition, order, *rows, *preceding, calls),
+            Op::Over { .. } => self.over(),
             _ => Vec::new(),
         }
     }
@@ -211,7 +205,7 @@ impl Described<'_> {
             .unwrap_or_else(|| format!("${index}"))
     }
 
-    fn columns(&self, indices: &[usize]) -> String {
+    pub(super) fn columns(&self, indices: &[usize]) -> String {
         indices
             .iter()
             .map(|index| self.column(*index))
@@ -223,7 +217,12 @@ impl Described<'_> {
         expression(expr, Style::of(self.notation, self.names()))
     }
 
-    fn order(&self, keys: &[SortKey]) -> String {
+    /// An expression over other columns than the input's.
+    pub(super) fn expr_over(&self, expr: &Expr, names: &[String]) -> String {
+        expression(expr, Style::of(self.notation, names))
+    }
+
+    pub(super) fn order(&self, keys: &[SortKey]) -> String {
         let key = |key: &SortKey| {
             format!(
                 "{} {}",
@@ -480,26 +479,26 @@ impl Described<'_> {
         }
     }
 
-    fn over(
-        &self,
-        partition: &[usize],
-        order: &[SortKey],
-        rows: bool,
-        preceding: Option<i64>,
-        calls: &[AggregateCall],
-    ) -> Attributes {
+    fn over(&self) -> Attributes {
+        let Op::Over {
+            partition,
+            order,
+            rows,
+            preceding,
+            following,
+            calls,
+            ..
+        } = self.op
+        else {
+            return Vec::new();
+        };
         let mut attributes = Vec::new();
         if !partition.is_empty() {
             attributes.push(("partitionBy", self.columns(partition)));
         }
         attributes.push(("orderBy", self.order(order)));
-        let unit = if rows { "ROWS" } else { "RANGE" };
-        let start = match preceding {
-            None => "UNBOUNDED PRECEDING".to_owned(),
-            Some(0) => "CURRENT ROW".to_owned(),
-            Some(distance) => format!("{distance} PRECEDING"),
-        };
-        attributes.push(("window", format!(" {unit} BETWEEN {start} AND CURRENT ROW")));
+        let frame = frame(*rows, *preceding, *following);
+        attributes.push(("window", format!(" {frame}")));
         let width = self.names().len();
         let own = self.output.iter().take(width).cloned();
         let calls = calls.iter().zip(self.output.iter().skip(width));
@@ -546,4 +545,17 @@ fn constant(value: &Scalar, ty: &LogicalType) -> String {
     } else {
         literal(value, ty, false)
     }
+}
+
+/// The frame of an OVER window.
+fn frame(rows: bool, preceding: Option<i64>, following: Option<i64>) -> String {
+    let unit = if rows { "ROWS" } else { "RANGE" };
+    let bound = |before: i64| match before {
+        0 => "CURRENT ROW".to_owned(),
+        1.. => format!("{before} PRECEDING"),
+        _ => format!("{} FOLLOWING", before.unsigned_abs()),
+    };
+    let start = preceding.map_or_else(|| "UNBOUNDED PRECEDING".to_owned(), bound);
+    let end = following.map_or_else(|| "UNBOUNDED FOLLOWING".to_owned(), |behind| bound(-behind));
+    format!("{unit} BETWEEN {start} AND {end}")
 }

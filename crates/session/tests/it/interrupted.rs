@@ -139,7 +139,7 @@ pub fn run(request: &JobRequest) -> Result<Vec<Batch>, DataflowError> {
         run,
         idle_steps: 0,
     };
-    interrupted.to_end()?;
+    interrupted.run_to_end()?;
     let rows = std::mem::take(&mut outside.0.lock().unwrap().committed);
     Ok(rows)
 }
@@ -151,7 +151,7 @@ struct Interrupted<'a> {
 }
 
 impl Interrupted<'_> {
-    fn to_end(&mut self) -> Result<(), DataflowError> {
+    fn run_to_end(&mut self) -> Result<(), DataflowError> {
         for _ in 0..CRASHES {
             if self.steps(STEPS_BEFORE_CHECKPOINT)? {
                 return Ok(());

@@ -34,6 +34,8 @@ const NOT_IN: &[(Way, &str, &str)] = &[
     (Way::Parallel, "select/limit_streaming.slt", TIES),
     (Way::Batches, "topn/over_aggregate.slt", TIES),
     (Way::Parallel, "topn/over_aggregate.slt", TIES),
+    (Way::Batches, "changelog_mode/joins_and_sets.slt", TIES),
+    (Way::Parallel, "changelog_mode/joins_and_sets.slt", TIES),
     (Way::Parallel, "jobs/recommendation_features.slt", TIES),
     (Way::Parallel, "jobs/recommendation_features_batch.slt", TIES),
     (Way::Parallel, "window/late_rows.slt", LATE),

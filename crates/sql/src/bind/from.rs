@@ -62,6 +62,10 @@ impl Binder<'_> {
             pulled: Vec::new(),
             as_of: None,
         };
+        let nameless = |rel: Rel| {
+            let scope = Scope::of_schema(&rel.schema);
+            plain(rel, scope)
+        };
         refuse_substitute(item)?;
         let mut right = match &item.kind {
             TableRefKind::Table(table) => {
@@ -89,9 +93,7 @@ impl Binder<'_> {
                 if !window::is_window_function(&name) {
                     return Err(self.unknown_table_function(call));
                 }
-                let rel = self.bind_window_function(call, environment, outer)?;
-                let scope = Scope::of_schema(&rel.schema);
-                plain(rel, scope)
+                nameless(self.bind_window_function(call, environment, outer)?)
             }
             TableRefKind::Join(join) => {
                 let (rel, scope) = self.bind_join(join, item.span, environment, outer)?;
@@ -106,8 +108,8 @@ impl Binder<'_> {
                 let (rel, scope) = self.bind_unnest(item, one_row, &scope, false, None, environment)?;
                 return Ok(plain(rel, scope));
             }
-            TableRefKind::MatchRecognize(pattern) => {
-                return Err(SqlError::unsupported(pattern.span, "MATCH_RECOGNIZE"));
+            TableRefKind::MatchRecognize(written) => {
+                nameless(self.bind_match_recognize(written, environment, outer)?)
             }
             TableRefKind::Pivot(_) => return Err(SqlError::unsupported(item.span, "PIVOT")),
             TableRefKind::Unpivot(_) => return Err(SqlError::unsupported(item.span, "UNPIVOT")),

@@ -6,7 +6,8 @@
 //! sub-query until the clause that makes the real column has been built. A finished `Rel` holds none.
 
 use millstream_plan::{
-    AggregateCall, Expr, JoinKind, MetadataColumn, RankKind, RankRange, SortKey, TableSpec, WindowKind,
+    AggregateCall, Expr, JoinKind, MatchSpec, MetadataColumn, RankKind, RankRange, SortKey, TableSpec,
+    WindowKind,
 };
 use millstream_types::{ChangelogMode, LogicalType, Schema};
 
@@ -77,6 +78,8 @@ pub enum RelKind {
     },
     /// OVER calls. Output: the input, then one column for each call.
     Over(Box<Over>),
+    /// MATCH_RECOGNIZE. Output: the partition columns, then the measures.
+    Match(Box<Match>),
     /// Rows by rank within partitions. Output: the input, then the rank if asked for.
     Rank(Box<Rank>),
     Sort {
@@ -165,6 +168,14 @@ pub enum Bound {
     CurrentRow,
     Following(i64),
     UnboundedFollowing,
+}
+
+/// Patterns among ordered rows. The input is a projection of just what the pattern reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Match {
+    pub spec: MatchSpec,
+    pub event_time: bool,
+    pub span: Span,
 }
 
 /// Top-N.

@@ -13,6 +13,7 @@ pub mod grouping;
 pub mod insert;
 pub mod literal;
 pub mod logical;
+mod match_recognize;
 pub mod names;
 pub mod options;
 pub mod query;

@@ -284,12 +284,12 @@ pub fn window_columns(time: &LogicalType) -> [(String, LogicalType); 3] {
     ]
 }
 
-enum NotAnInterval {
+pub(super) enum NotAnInterval {
     Months,
     Other,
 }
 
-fn interval_ms(value: &Value) -> Result<i64, NotAnInterval> {
+pub(super) fn interval_ms(value: &Value) -> Result<i64, NotAnInterval> {
     match coerce::literal_of(value) {
         Some(Scalar::IntervalDayTime(millis)) => Ok(*millis),
         Some(Scalar::IntervalYearMonth(_)) => Err(NotAnInterval::Months),

@@ -156,6 +156,10 @@ fn line(rel: &Rel) -> String {
             )
         }
         RelKind::Over(over) => projection(&rel.schema, over_values(over, rel).into_iter()),
+        RelKind::Match(_) => {
+            let row = row_type(&rel.schema);
+            format!("LogicalMatch(outputFields=[{row}], allRows=[false])")
+        }
         RelKind::Rank(rank) => rank_line(rank),
         RelKind::Sort { keys, offset, fetch } => sort_line(keys, *offset, *fetch),
         RelKind::Union => "LogicalUnion(all=[true])".to_owned(),

@@ -9,7 +9,7 @@
 //! |---|---|---|---|
 //! | group aggregate | all | `+I +U`, and `-D` if the input takes rows back | yes |
 //! | window aggregate | all | `+I` | yes |
-//! | window Top-N, window dedup, window join, interval join, temporal sort | `+I` | `+I` | – |
+//! | window Top-N, window dedup, window join, interval join, temporal sort, match | `+I` | `+I` | – |
 //! | dedup | all | `+I` if it keeps the first row of an append-only input, else all | yes |
 //! | Top-N, sort with limit | all | all | yes, unless the input is append-only |
 //! | limit | all | as the input, then all | yes |
@@ -23,6 +23,7 @@ use millstream_plan::{ChangelogTraits, Distribution, Expr, JoinKind, Op};
 use millstream_types::{ChangelogMode, ErrorKind};
 
 use super::keys::{unique_keys, upsert_keys};
+use super::monotonic;
 use super::physical::{Phys, by_key};
 use crate::bind::config::{PlannerConfig, UpsertMaterialize};
 use crate::bind::error::{SqlError, SqlResult};
@@ -362,6 +363,7 @@ fn made_kinds(op: &Op, all: ChangelogMode, first: ChangelogMode) -> ChangelogMod
         | Op::IntervalJoin { .. }
         | Op::WindowJoin { .. }
         | Op::TemporalSort { .. }
+        | Op::Match { .. }
         | Op::Values { .. } => INSERTS,
         _ => all,
     }
@@ -373,6 +375,7 @@ fn append_only(op: &Op) -> Option<&'static str> {
         Op::IntervalJoin { .. } => Some("IntervalJoin"),
         Op::WindowJoin { .. } => Some("WindowJoin"),
         Op::TemporalSort { .. } => Some("Sort"),
+        Op::Match { .. } => Some("Match Recognize"),
         Op::Over {
             event_time: Some(_),
             bounded: false,
@@ -420,6 +423,13 @@ fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
         mut traits,
     } = node;
     let wants_both = wanted == Updates::Both;
+    let inputs = match upserts_are_enough(&op, inputs) {
+        Ok(satisfied) => {
+            note_retractions(&mut op, false);
+            Some(satisfied)
+        }
+        Err(inputs) => satisfied_inputs(&op, inputs, wanted),
+    }?;
     if let Op::GroupAggregate { update_before, .. }
     | Op::Rank { update_before, .. }
     | Op::SortLimit { update_before, .. }
@@ -429,7 +439,6 @@ fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
     {
         *update_before = wants_both;
     }
-    let inputs = satisfied_inputs(&op, inputs, wanted)?;
     traits.mode.update_before = wants_both;
     Some(Phys {
         op,
@@ -449,6 +458,33 @@ fn satisfied_scan(mut scan: Phys, wanted: Updates) -> Option<Phys> {
     scan.traits.mode.update_before = makes_both && scan.traits.mode.has_updates();
     let drops = wanted == Updates::After && makes_both;
     Some(if drops { without_before(scan) } else { scan })
+}
+
+/// The input of an operator that gets along without `-U` because values only move one way; otherwise the inputs as they
+/// were.
+fn upserts_are_enough(op: &Op, inputs: Vec<Phys>) -> Result<Vec<Phys>, Vec<Phys>> {
+    let [input] = inputs.as_slice() else {
+        return Err(inputs);
+    };
+    let enough = match op {
+        Op::GroupAggregate {
+            keys,
+            aggregates,
+            bounded: false,
+            ..
+        } => monotonic::needs_no_retraction(keys, aggregates, input),
+        Op::Rank {
+            order,
+            partition,
+            bounded: false,
+            window_end: None,
+            ..
+        } => monotonic::only_climbs(order, partition, input),
+        Op::SortLimit { keys, bounded, .. } => !*bounded && monotonic::only_climbs(keys, &[], input),
+        _ => false,
+    };
+    let satisfied = enough.then(|| satisfy(input.clone(), Updates::After)).flatten();
+    satisfied.map(|input| vec![input]).ok_or(inputs)
 }
 
 /// The inputs with their updates in the form that the operator asks for.

@@ -54,7 +54,10 @@ pub fn push(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Rel {
             }
             above(Rel::new(RelKind::Scan(scan), inputs, schema), conditions)
         }
-        kind @ (RelKind::Watermark { .. } | RelKind::Sort { .. } | RelKind::Values { .. }) => {
+        kind @ (RelKind::Watermark { .. }
+        | RelKind::Match(_)
+        | RelKind::Sort { .. }
+        | RelKind::Values { .. }) => {
             above(Rel::new(kind, push_each(inputs, &[], config), schema), conditions)
         }
     }

@@ -1,6 +1,6 @@
 //! Constant folding: what can be computed now is computed now, and conditions that are always true or false vanish.
 
-use millstream_plan::Expr;
+use millstream_plan::{AggregateCall, Expr};
 use millstream_types::Scalar;
 
 use crate::bind::config::PlannerConfig;
@@ -29,6 +29,24 @@ pub fn fold_rel(rel: Rel, config: &PlannerConfig) -> Rel {
                 rows: rows.into_iter().map(fold_row).collect(),
             }
         }
+        RelKind::Aggregate(aggregate)
+            if aggregate.keys.is_empty()
+                && aggregate.window.is_none()
+                && aggregate.sets.len() == 1
+                && !aggregate.set_id
+                && inputs.iter().all(is_empty) =>
+        {
+            let result = |call: &AggregateCall| match call.result.nullable {
+                true => Expr::literal(Scalar::Null, call.result.clone()),
+                false => Expr::literal(Scalar::BigInt(0), call.result.clone()),
+            };
+            let all_known = |call: &AggregateCall| call.result.nullable || call.function == "COUNT";
+            if aggregate.calls.iter().all(all_known) {
+                let rows = vec![aggregate.calls.iter().map(result).collect()];
+                return Rel::new(RelKind::Values { rows }, Vec::new(), schema);
+            }
+            RelKind::Aggregate(aggregate)
+        }
         RelKind::Join(mut join) => {
             join.condition = join
                 .condition
@@ -52,6 +70,16 @@ pub fn fold_rel(rel: Rel, config: &PlannerConfig) -> Rel {
         other => other,
     };
     Rel { kind, inputs, schema }
+}
+
+/// Whether a relation has no row, as its text alone says.
+fn is_empty(rel: &Rel) -> bool {
+    match &rel.kind {
+        RelKind::Filter { condition } => is_false(condition) || rel.inputs.iter().all(is_empty),
+        RelKind::Project { .. } => rel.inputs.iter().all(is_empty),
+        RelKind::Values { rows } => rows.is_empty(),
+        _ => false,
+    }
 }
 
 /// The same expression with its constant parts computed.

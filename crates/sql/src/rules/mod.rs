@@ -10,6 +10,7 @@ pub mod changelog;
 pub mod filter;
 pub mod fold;
 pub mod keys;
+mod monotonic;
 pub mod physical;
 pub mod prune;
 pub mod windows;

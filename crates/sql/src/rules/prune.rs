@@ -42,6 +42,13 @@ fn prune(rel: Rel, needed: &[bool]) -> (Rel, Moved) {
             outer,
             condition,
         } => prune_correlate((function, args, outer, condition), inputs, schema, needed),
+        RelKind::Match(matching) => {
+            // Its input is a projection of what it reads, all of it.
+            let width = inputs.first().map_or(0, |input| input.schema.len());
+            let (input, _) = prune_only(inputs, &vec![true; width]);
+            let moved = (0..schema.len()).map(Some).collect();
+            (Rel::new(RelKind::Match(matching), vec![input], schema), moved)
+        }
         RelKind::Over(over) => prune_over(*over, inputs, schema, needed),
         RelKind::Rank(rank) => prune_rank(*rank, inputs, schema, needed),
         RelKind::Sort { .. } => prune_sort(kind, inputs, schema, needed),

@@ -9,7 +9,7 @@ mod join;
 mod join_keys;
 mod order;
 
-use millstream_plan::{ChangelogTraits, Distribution, Expr, Op, ScanWatermark, WindowSpec};
+use millstream_plan::{ChangelogTraits, Distribution, Expr, Op, ScanWatermark, WindowKind, WindowSpec};
 use millstream_types::{ChangelogMode, LogicalType, Scalar, Schema, TimeAttribute};
 
 pub use calc::{calc, identity};
@@ -84,10 +84,21 @@ pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
             expr,
             idle_timeout_ms,
         } => convert_watermark(one(inputs)?, schema, (rowtime, expr, idle_timeout_ms), config),
-        RelKind::Window { time, kind, span, .. } => {
+        RelKind::Window {
+            time,
+            kind,
+            partition,
+            span,
+        } => {
             let input = convert(one(inputs)?, config)?;
             let window = aggregate::window_spec(&input, time, kind, span, config)?;
-            Ok(window_function(input, window, time))
+            let is_session = matches!(kind, WindowKind::Session { .. });
+            let input = if is_session {
+                by_key(input, &partition)
+            } else {
+                input
+            };
+            Ok(window_function(input, window, partition, time))
         }
         RelKind::Aggregate(a) => aggregate::convert(*a, one(inputs)?, schema, config),
         RelKind::Join(join) => {
@@ -105,6 +116,7 @@ pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
             let input = convert(one(inputs)?, config)?;
             Ok(correlate(input, (function, args, outer, condition), schema))
         }
+        RelKind::Match(matching) => order::convert_match(*matching, one(inputs)?, &schema, config),
         RelKind::Over(over) => order::convert_over(*over, one(inputs)?, schema, config),
         RelKind::Rank(rank) => order::convert_rank(*rank, one(inputs)?, schema, config),
         RelKind::Sort { keys, offset, fetch } => {
@@ -121,14 +133,14 @@ pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
 }
 
 /// Rows with their windows, where no aggregate takes the window in.
-fn window_function(input: Phys, window: WindowSpec, time: usize) -> Phys {
+fn window_function(input: Phys, window: WindowSpec, partition: Vec<usize>, time: usize) -> Phys {
     let mut schema = input.schema.clone();
     // The time column is plain data from here on; the window's time takes its place.
     let ty = input.ty(time).clone();
     schema.columns[time].ty = ty.without_time_attribute();
     let columns = crate::bind::window::window_columns(&ty);
     schema.columns.extend(Schema::new(columns).columns);
-    Phys::new(Op::WindowTableFunction { window }, vec![input], schema)
+    Phys::new(Op::WindowTableFunction { window, partition }, vec![input], schema)
 }
 
 type Correlation = (String, Vec<Expr>, bool, Option<Expr>);

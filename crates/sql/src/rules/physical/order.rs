@@ -6,7 +6,7 @@ use millstream_types::{LogicalType, Schema, TimeAttribute, TypeKind};
 use super::{Phys, by_key, calc, convert as convert_rel, exchanged, window_of};
 use crate::bind::config::PlannerConfig;
 use crate::bind::error::{SqlError, SqlResult};
-use crate::bind::logical::{Bound, Over, Rank, Rel};
+use crate::bind::logical::{Bound, Match, Over, Rank, Rel, RelKind};
 use crate::parse::span::Span;
 use crate::rules::filter::{RANK_END_NONE, constant_rank};
 
@@ -20,17 +20,7 @@ pub(super) fn convert_over(over: Over, input: Rel, names: Schema, config: &Plann
     } else {
         batch_order(&over, &input)?
     };
-    let preceding = match over.frame.start {
-        Bound::UnboundedPreceding => None,
-        Bound::Preceding(distance) => Some(distance),
-        Bound::CurrentRow => Some(0),
-        _ => {
-            return Err(SqlError::at(
-                over.span,
-                "OVER windows that begin behind the current row are not supported yet",
-            ));
-        }
-    };
+    let (preceding, following) = frame(&over)?;
     let call_columns = over
         .calls
         .iter()
@@ -47,6 +37,7 @@ pub(super) fn convert_over(over: Over, input: Rel, names: Schema, config: &Plann
         order: over.order,
         rows: over.frame.rows,
         preceding,
+        following,
         event_time,
         calls: over.calls,
         bounded: !config.streaming,
@@ -63,6 +54,30 @@ pub(super) fn convert_over(over: Over, input: Rel, names: Schema, config: &Plann
             .collect(),
     };
     Ok(Phys::new(op, vec![exchanged], schema))
+}
+
+/// The frame as distances before and behind the current row.
+fn frame(over: &Over) -> SqlResult<(Option<i64>, Option<i64>)> {
+    let before = |bound: Bound| match bound {
+        Bound::Preceding(distance) => Some(distance),
+        Bound::CurrentRow => Some(0),
+        Bound::Following(distance) => Some(distance.saturating_neg()),
+        Bound::UnboundedPreceding | Bound::UnboundedFollowing => None,
+    };
+    if over.frame.start == Bound::UnboundedFollowing || over.frame.end == Bound::UnboundedPreceding {
+        return Err(SqlError::at(
+            over.span,
+            "the frame of an OVER window ends before it begins",
+        ));
+    }
+    // Without an order all rows are peers.
+    if over.order.is_empty() && !over.frame.rows && over.frame.end == Bound::UnboundedFollowing {
+        return Ok((before(over.frame.start), Some(0)));
+    }
+    Ok((
+        before(over.frame.start),
+        before(over.frame.end).map(i64::saturating_neg),
+    ))
 }
 
 /// Flink's rules for streaming: one ascending column; event time, processing time, or (unbounded only) anything.
@@ -107,22 +122,25 @@ fn batch_order(over: &Over, input: &Phys) -> SqlResult<Option<bool>> {
             format!("Distinct not supported in windowing clause: {}", call.function),
         ));
     }
-    match over.frame.end {
-        Bound::CurrentRow => {}
-        // The whole partition: every row is equal in an order without keys.
-        Bound::UnboundedFollowing if over.order.is_empty() => {}
-        _ => {
-            return Err(SqlError::unsupported(
-                over.span,
-                "OVER frames that end behind the current row",
-            ));
-        }
-    }
     let is_time = over
         .order
         .first()
         .is_some_and(|key| input.ty(key.column).is_timestamp_like());
     Ok(is_time.then_some(true))
+}
+
+pub(super) fn convert_match(
+    matching: Match,
+    input: Rel,
+    schema: &Schema,
+    config: &PlannerConfig,
+) -> SqlResult<Phys> {
+    let input = by_key(convert_rel(input, config)?, &matching.spec.partition);
+    let op = Op::Match {
+        spec: Box::new(matching.spec),
+        event_time: matching.event_time,
+    };
+    Ok(Phys::new(op, vec![input], schema.clone()))
 }
 
 pub(super) fn convert_rank(rank: Rank, input: Rel, names: Schema, config: &PlannerConfig) -> SqlResult<Phys> {
@@ -229,6 +247,27 @@ fn renamed(schema: &Schema, names: &Schema) -> Schema {
     Schema::new(columns.collect::<Vec<_>>())
 }
 
+/// Connectors whose sources stop after so many rows.
+const LIMITED_CONNECTORS: [&str; 1] = ["filesystem"];
+
+/// Tells a scan how many rows are wanted, if every row that it gives passes.
+fn limit_scan(rel: &mut Rel, limit: u64) {
+    match &mut rel.kind {
+        RelKind::Project { .. } => {
+            if let [input] = rel.inputs.as_mut_slice() {
+                limit_scan(input, limit);
+            }
+        }
+        RelKind::Scan(scan) => {
+            let connector = scan.table.options.get("connector");
+            if connector.is_some_and(|connector| LIMITED_CONNECTORS.contains(&connector.as_str())) {
+                scan.limit = Some(limit);
+            }
+        }
+        _ => {}
+    }
+}
+
 pub(super) fn convert_sort(
     keys: Vec<SortKey>,
     offset: u64,
@@ -236,6 +275,10 @@ pub(super) fn convert_sort(
     input: Rel,
     config: &PlannerConfig,
 ) -> SqlResult<Phys> {
+    let mut input = input;
+    if let (true, Some(fetch)) = (keys.is_empty(), fetch) {
+        limit_scan(&mut input, offset.saturating_add(fetch));
+    }
     let input = exchanged(convert_rel(input, config)?, Distribution::Single);
     if keys.is_empty() {
         return Ok(Phys::on(

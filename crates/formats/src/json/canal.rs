@@ -1,0 +1,204 @@
+//! Format `canal-json`: changes of MySQL tables as Canal writes them; a message has several rows, and of a row before an
+//! update only the fields that changed.
+
+use millstream_types::{
+    Batch, ChangelogMode, FormatDecl, LogicalType, MetadataDecl, OptionDecl, OptionType, Options, RowKind,
+    Schema,
+};
+use regex::Regex;
+
+use super::cdc::{self, CdcDecoder, Dialect, Members, MetadataField, MetadataForm, Rows, elements};
+use super::{JsonEncoder, JsonOptions};
+use crate::{Decoder, EncodeError, Encoded, Encoder, FormatError};
+
+const NAME: &str = "canal-json";
+
+const OPTIONS: &[OptionDecl] = &[
+    cdc::IGNORE_PARSE_ERRORS,
+    cdc::TIMESTAMP_FORMAT,
+    OptionDecl::new(
+        "database.include",
+        OptionType::String,
+        "A regular expression; only changes of databases whose whole name matches are read.",
+    ),
+    OptionDecl::new(
+        "table.include",
+        OptionType::String,
+        "A regular expression; only changes of tables whose whole name matches are read.",
+    ),
+    cdc::MAP_NULL_KEY_MODE,
+    cdc::MAP_NULL_KEY_LITERAL,
+    cdc::DECIMAL_AS_PLAIN,
+    cdc::IGNORE_NULL_FIELDS,
+];
+
+const METADATA: &[MetadataDecl] = &[
+    MetadataDecl {
+        key: "database",
+        ty: || LogicalType::STRING,
+        writable: false,
+        doc: "Database of the change.",
+    },
+    MetadataDecl {
+        key: "table",
+        ty: || LogicalType::STRING,
+        writable: false,
+        doc: "Table of the change.",
+    },
+    MetadataDecl {
+        key: "sql-type",
+        ty: || LogicalType::map(LogicalType::STRING, LogicalType::INT),
+        writable: false,
+        doc: "JDBC types of the columns.",
+    },
+    MetadataDecl {
+        key: "pk-names",
+        ty: || LogicalType::array(LogicalType::STRING),
+        writable: false,
+        doc: "Columns of the primary key.",
+    },
+    MetadataDecl {
+        key: "ingestion-timestamp",
+        ty: || LogicalType::timestamp_ltz(3),
+        writable: false,
+        doc: "When Canal processed the change.",
+    },
+    MetadataDecl {
+        key: "event-timestamp",
+        ty: || LogicalType::timestamp_ltz(3),
+        writable: false,
+        doc: "When the database made the change.",
+    },
+];
+
+const fn field(key: &'static str, path: &'static [&'static str], form: MetadataForm) -> MetadataField {
+    MetadataField { key, path, form }
+}
+
+const FIELDS: &[MetadataField] = &[
+    field("database", &["database"], MetadataForm::Text),
+    field("table", &["table"], MetadataForm::Text),
+    field("sql-type", &["sqlType"], MetadataForm::Numbers),
+    field("pk-names", &["pkNames"], MetadataForm::Texts),
+    field("ingestion-timestamp", &["ts"], MetadataForm::Millis),
+    field("event-timestamp", &["es"], MetadataForm::Millis),
+];
+
+/// The declaration of format `canal-json`.
+pub const DECLARATION: FormatDecl = FormatDecl {
+    identifier: NAME,
+    doc: "Changes of MySQL tables in Canal's JSON envelope.",
+    options: OPTIONS,
+    metadata: METADATA,
+    decode: Some(ChangelogMode::ALL),
+    encode: Some(ChangelogMode::ALL),
+    validate: super::DECLARATION.validate,
+};
+
+struct Canal {
+    database: Option<Regex>,
+    table: Option<Regex>,
+}
+
+impl Canal {
+    /// Whether the message is about a database and table that are wanted.
+    fn is_wanted(&self, message: &Members<'_>) -> bool {
+        let matches = |pattern: &Option<Regex>, name: &str| {
+            let Some(pattern) = pattern else { return true };
+            message.text(name).is_some_and(|text| pattern.is_match(&text))
+        };
+        matches(&self.database, "database") && matches(&self.table, "table")
+    }
+}
+
+impl Dialect for Canal {
+    fn name(&self) -> &'static str {
+        "Canal"
+    }
+
+    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), String> {
+        if !self.is_wanted(message) {
+            return Ok(());
+        }
+        let kind = message.text("type");
+        let data = || {
+            message
+                .get("data")
+                .and_then(elements)
+                .ok_or("the message has no array 'data'")
+        };
+        match kind.as_deref() {
+            Some("INSERT") => data()?
+                .into_iter()
+                .for_each(|row| rows.push(RowKind::Insert, row)),
+            Some("UPDATE") => {
+                let old = message.get("old").ok_or("the message has no array 'old'")?;
+                let changed = elements(old).ok_or("the message has no array 'old'")?;
+                for (i, after) in data()?.into_iter().enumerate() {
+                    rows.push_before(changed.get(i).copied().unwrap_or(b"{}"), after, old)?;
+                    rows.push(RowKind::UpdateAfter, after);
+                }
+            }
+            Some("DELETE") => data()?
+                .into_iter()
+                .for_each(|row| rows.push(RowKind::Delete, row)),
+            // The definition of a table, not its content.
+            Some("CREATE") => {}
+            other => return Err(format!("Unknown \"type\" value \"{}\"", other.unwrap_or("null"))),
+        }
+        Ok(())
+    }
+}
+
+/// A decoder for the columns of `schema` and the metadata keys behind them.
+pub(crate) fn decoder(
+    options: &Options,
+    schema: &Schema,
+    metadata: &[&str],
+) -> Result<Box<dyn Decoder>, FormatError> {
+    let pattern = |key: &str| {
+        let Some(text) = options.get(key) else {
+            return Ok(None);
+        };
+        let compiled = Regex::new(&format!("^(?:{text})$"));
+        compiled.map(Some).map_err(|_| FormatError::Option {
+            format: NAME,
+            key: key.to_owned(),
+            value: text.clone(),
+            expected: "a regular expression".to_owned(),
+        })
+    };
+    let dialect = Canal {
+        database: pattern("database.include")?,
+        table: pattern("table.include")?,
+    };
+    let decoder = CdcDecoder::new(dialect, options, schema, metadata, FIELDS)?;
+    Ok(Box::new(decoder))
+}
+
+/// Encodes rows with kinds as Canal messages of one row.
+pub(crate) struct CanalEncoder(JsonEncoder);
+
+impl CanalEncoder {
+    pub fn new(options: &Options, schema: &Schema) -> Result<Self, FormatError> {
+        Ok(Self(JsonEncoder::new(JsonOptions::parse(options)?, schema)?))
+    }
+}
+
+impl Encoder for CanalEncoder {
+    fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
+        for row in 0..batch.rows {
+            let kind = if batch.kind(row).is_addition() {
+                "INSERT"
+            } else {
+                "DELETE"
+            };
+            out.data.extend_from_slice(b"{\"data\":[");
+            self.0.object(&batch.columns, row, &mut out.data)?;
+            out.data
+                .extend_from_slice(format!("],\"type\":\"{kind}\"}}").as_bytes());
+            out.ends.push(out.data.len());
+        }
+        Ok(())
+    }
+}
