@@ -15,6 +15,9 @@ pub fn write_double(out: &mut String, value: f64) {
     if let Some(name) = special(value) {
         return out.push_str(name);
     }
+    if write_few_decimals(out, value) {
+        return;
+    }
     let magnitude = value.abs();
     let mut digits = Digits::of(format_args!("{magnitude:e}"));
     if digits.length == 1 {
@@ -87,6 +90,43 @@ pub fn write_decimal_stripped(out: &mut String, unscaled: i128, scale: u8) {
         out.push_str(&digits[1..]);
     }
     let _ = write!(out, "E{}{adjusted}", if adjusted > 0 { "+" } else { "" });
+}
+
+/// Appends a DOUBLE in plain notation if six decimals say all of it, which is so for most numbers that people write;
+/// `false`: nothing was appended.
+///
+/// A number below 1e7 with six decimals has at most 13 digits. No two decimals of up to 15 digits are the same DOUBLE, so
+/// if these digits read back as the value, no other and no fewer ones do.
+fn write_few_decimals(out: &mut String, value: f64) -> bool {
+    const UNITS: u64 = 1_000_000;
+    let magnitude = value.abs();
+    if !(1e-3..1e7).contains(&magnitude) {
+        return false;
+    }
+    let units = (magnitude * UNITS as f64).round() as u64;
+    // Both are exact, so the quotient is what reading the text gives.
+    if units as f64 / UNITS as f64 != magnitude {
+        return false;
+    }
+    let mut text = [b'0'; 16];
+    let mut at = text.len();
+    let mut rest = units;
+    let point = text.len() - 7;
+    while at > point || rest > 0 {
+        at -= 1;
+        if at == point {
+            text[at] = b'.';
+            at -= 1;
+        }
+        text[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let zeros = text[point + 2..].iter().rev().take_while(|b| **b == b'0').count();
+    if value < 0.0 {
+        out.push('-');
+    }
+    out.push_str(std::str::from_utf8(&text[at..text.len() - zeros]).unwrap_or("0.0"));
+    true
 }
 
 fn special(value: f64) -> Option<&'static str> {
@@ -228,6 +268,40 @@ mod tests {
             assert_eq!(text(|o| write_double(o, value)), expected);
         }
         assert_eq!(text(|o| write_float(o, 3.4e38)), "3.4E38");
+    }
+
+    #[test]
+    fn few_decimals_print_as_the_shortest_digits() {
+        let mut state = 1u64;
+        for _ in 0..200_000 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let units = (state >> 33) as f64;
+            for value in [
+                units / 1e6,
+                -units / 100.0,
+                units / 1e3,
+                (units + 0.5) / 1e6,
+                units / 1e6 + 1e-9,
+            ] {
+                let mut quick = String::new();
+                if !write_few_decimals(&mut quick, value) {
+                    continue;
+                }
+                let mut general = String::new();
+                Digits::of(format_args!("{value:e}")).write(&mut general, value < 0.0);
+                assert_eq!(quick, general);
+            }
+        }
+        for (value, expected) in [
+            (0.001, "0.001"),
+            (9_999_999.999_999, "9999999.999999"),
+            (-0.5, "-0.5"),
+            (7.0, "7.0"),
+        ] {
+            assert_eq!(text(|o| assert!(write_few_decimals(o, value))), expected);
+        }
     }
 
     #[test]
