@@ -2,52 +2,63 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
+use arrow_array::builder::{BinaryViewBuilder, make_view};
 use arrow_array::types::{
     Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType,
     TimestampMillisecondType,
 };
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, ListArray, NullArray, PrimitiveArray};
-use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, ListArray, NullArray, PrimitiveArray, StringViewArray,
+};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer};
 use arrow_schema::DataType;
 use millstream_types::{LogicalType, TypeKind, arrow_type, map_array, struct_array};
 
 use crate::DecodeError;
 
-/// Values with validity; NULL slots hold the default value.
+/// Values, and which of them are NULL; NULL slots hold the default value.
 #[derive(Debug, Default)]
 pub struct Slots<T> {
     pub values: Vec<T>,
-    pub valid: Vec<bool>,
-    nulls: usize,
+    /// Rows that are NULL, ascending: most columns have none, and then pushing is one write.
+    nulls: Vec<u32>,
 }
 
 impl<T: Default + Copy> Slots<T> {
     #[inline]
     pub fn push(&mut self, value: T) {
         self.values.push(value);
-        self.valid.push(true);
     }
 
     #[inline]
     pub fn push_null(&mut self) {
+        self.nulls.push(self.values.len() as u32);
         self.values.push(T::default());
-        self.valid.push(false);
-        self.nulls += 1;
     }
 
     fn truncate(&mut self, rows: usize) {
-        self.nulls -= self.valid[rows..].iter().filter(|v| !**v).count();
+        let kept = self.nulls.partition_point(|row| (*row as usize) < rows);
+        self.nulls.truncate(kept);
         self.values.truncate(rows);
-        self.valid.truncate(rows);
     }
 
     fn take(&mut self) -> (Vec<T>, Option<NullBuffer>) {
-        let nulls = (self.nulls > 0).then(|| NullBuffer::from(std::mem::take(&mut self.valid)));
-        self.valid.clear();
-        self.nulls = 0;
-        (std::mem::take(&mut self.values), nulls)
+        let values = std::mem::take(&mut self.values);
+        let nulls = self.take_nulls(values.len());
+        (values, nulls)
+    }
+
+    fn take_nulls(&mut self, rows: usize) -> Option<NullBuffer> {
+        if self.nulls.is_empty() {
+            return None;
+        }
+        let mut valid = BooleanBufferBuilder::new(rows);
+        valid.append_n(rows, true);
+        for row in self.nulls.drain(..) {
+            valid.set_bit(row as usize, false);
+        }
+        Some(NullBuffer::new(valid.finish()))
     }
 }
 
@@ -175,16 +186,16 @@ impl ColumnBuilder {
 
     pub fn len(&self) -> usize {
         match &self.values {
-            Values::Boolean(s) => s.valid.len(),
-            Values::I8(s) => s.valid.len(),
-            Values::I16(s) => s.valid.len(),
-            Values::I32(s) => s.valid.len(),
-            Values::I64(s) => s.valid.len(),
-            Values::I128(s) => s.valid.len(),
-            Values::F32(s) => s.valid.len(),
-            Values::F64(s) => s.valid.len(),
-            Values::String(s) | Values::Binary(s) => s.slots.valid.len(),
-            Values::List(n) | Values::Map(n) | Values::Row(n) => n.lengths.valid.len(),
+            Values::Boolean(s) => s.values.len(),
+            Values::I8(s) => s.values.len(),
+            Values::I16(s) => s.values.len(),
+            Values::I32(s) => s.values.len(),
+            Values::I64(s) => s.values.len(),
+            Values::I128(s) => s.values.len(),
+            Values::F32(s) => s.values.len(),
+            Values::F64(s) => s.values.len(),
+            Values::String(s) | Values::Binary(s) => s.slots.values.len(),
+            Values::List(n) | Values::Map(n) | Values::Row(n) => n.lengths.values.len(),
             Values::Null(rows) => *rows,
         }
     }
@@ -316,34 +327,39 @@ where
 
 fn strings(spans: &mut Spans, data: &Buffer) -> Result<ArrayRef, String> {
     let own = Buffer::from(std::mem::take(&mut spans.own));
-    let mut builder = StringViewBuilder::with_capacity(spans.slots.valid.len());
-    let shared_block = builder.append_block(data.clone());
-    let own_block = builder.append_block(own);
-    for (span, valid) in spans.slots.values.iter().zip(&spans.slots.valid) {
-        if !*valid {
-            builder.append_null();
-            continue;
-        }
-        let block = if span.own { own_block } else { shared_block };
-        builder
-            .try_append_view(block, span.offset, span.length)
-            .map_err(|e| e.to_string())?;
+    let (values, nulls) = spans.slots.take();
+    let mut views: Vec<u128> = Vec::with_capacity(values.len());
+    for span in &values {
+        let (block, from) = if span.own {
+            (OWN_BLOCK, &own)
+        } else {
+            (DATA_BLOCK, data)
+        };
+        let range = span.offset as usize..span.offset as usize + span.length as usize;
+        let bytes = from.get(range).ok_or("a string lies outside of the messages")?;
+        views.push(make_view(bytes, block, span.offset));
     }
-    spans.slots.take();
-    Ok(Arc::new(builder.finish()))
+    let blocks = [data.clone(), own];
+    let array = StringViewArray::try_new(views.into(), blocks, nulls);
+    Ok(Arc::new(array.map_err(|e| e.to_string())?))
 }
+
+/// Places of the buffers that the views of a string column refer to.
+const DATA_BLOCK: u32 = 0;
+const OWN_BLOCK: u32 = 1;
 
 fn binaries(spans: &mut Spans, data: &Buffer) -> Result<ArrayRef, String> {
     let own = std::mem::take(&mut spans.own);
-    let mut builder = BinaryViewBuilder::with_capacity(spans.slots.valid.len());
-    for (span, valid) in spans.slots.values.iter().zip(&spans.slots.valid) {
+    let (values, nulls) = spans.slots.take();
+    let mut builder = BinaryViewBuilder::with_capacity(values.len());
+    for (row, span) in values.iter().enumerate() {
+        let is_valid = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
         let from: &[u8] = if span.own { &own } else { data };
         match from.get(span.offset as usize..span.offset as usize + span.length as usize) {
-            Some(bytes) if *valid => builder.append_value(bytes),
+            Some(bytes) if is_valid => builder.append_value(bytes),
             _ => builder.append_null(),
         }
     }
-    spans.slots.take();
     Ok(Arc::new(builder.finish()))
 }
 

@@ -15,6 +15,7 @@ pub enum TimestampStandard {
 }
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
+const MS_PER_DAY: i64 = 86_400_000;
 const NANOS_PER_DAY: i128 = 86_400 * NANOS_PER_SECOND as i128;
 
 fn digits(text: &[u8], count: usize) -> Option<(u32, &[u8])> {
@@ -116,18 +117,63 @@ pub fn parse_timestamp(text: &[u8], standard: TimestampStandard, utc: bool) -> O
         .then(|| i128::from(days) * NANOS_PER_DAY + i128::from(nanos))
 }
 
-/// Milliseconds since the epoch of `yyyy-MM-dd HH:mm:ss.SSS` and its shorter forms: the common case of
-/// [`parse_timestamp`], without 128-bit arithmetic.
+/// Milliseconds since the epoch of a timestamp; further digits are cut. Nearly all are `yyyy-MM-dd HH:mm:ss.SSS`.
+#[inline]
 pub fn parse_timestamp_millis(text: &[u8], standard: TimestampStandard, utc: bool) -> Option<i64> {
-    let (days, rest) = date(text, true)?;
     let separator = if standard == TimestampStandard::Sql {
         b' '
     } else {
         b'T'
     };
+    let body = if utc { text.strip_suffix(b"Z") } else { Some(text) };
+    if let Some(ms) = body.and_then(|body| fixed_millis(body.try_into().ok()?, separator)) {
+        return Some(ms);
+    }
+    let (days, rest) = date(text, true)?;
     let (nanos, rest) = time(literal(rest, separator)?, standard == TimestampStandard::Iso8601)?;
     let rest = if utc { literal(rest, b'Z')? } else { rest };
-    rest.is_empty().then(|| days * 86_400_000 + nanos / 1_000_000)
+    rest.is_empty().then(|| days * MS_PER_DAY + nanos / 1_000_000)
+}
+
+/// Length of `yyyy-MM-dd HH:mm:ss.SSS`.
+const FIXED_BYTES: usize = 23;
+
+/// `yyyy-MM-dd HH:mm:ss.SSS` with a day that its month has; `None`: the general way decides.
+#[inline]
+fn fixed_millis(text: &[u8; FIXED_BYTES], separator: u8) -> Option<i64> {
+    let [year_month, day_minute, second] = [0, 8, 15].map(|at| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&text[at..at + 8]);
+        word
+    });
+    let d = digits_between(year_month, *b"0000-00-")?;
+    let e = digits_between(day_minute, [b'0', b'0', separator, b'0', b'0', b':', b'0', b'0'])?;
+    let f = digits_between(second, *b"0:00.000")?;
+    let year = i64::from(d[0]) * 1000 + i64::from(d[1]) * 100 + i64::from(d[2]) * 10 + i64::from(d[3]);
+    let pair = |tens: u8, ones: u8| u32::from(tens) * 10 + u32::from(ones);
+    let (month, day) = (pair(d[5], d[6]), pair(e[0], e[1]));
+    let (hour, minute, second) = (pair(e[3], e[4]), pair(e[6], e[7]), pair(f[2], f[3]));
+    let is_valid = (1..=12).contains(&month)
+        && (1..=days_in_month(year, month)).contains(&day)
+        && hour <= 23
+        && minute <= 59
+        && second <= 59;
+    if !is_valid {
+        return None;
+    }
+    let of_day = (hour * 3600 + minute * 60 + second) * 1000 + pair(f[5], f[6]) * 10 + u32::from(f[7]);
+    Some(days_from_civil(year, month, day) * MS_PER_DAY + i64::from(of_day))
+}
+
+/// The digits of eight characters that have any digit where the pattern has a zero, and elsewhere what it has.
+#[inline]
+fn digits_between(text: [u8; 8], pattern: [u8; 8]) -> Option<[u8; 8]> {
+    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+    let values = u64::from_le_bytes(text) ^ u64::from_le_bytes(pattern);
+    // What a byte may be at most, as the number that does not yet carry into its high bit.
+    let room = u64::from_le_bytes(pattern.map(|p| if p == b'0' { 0x7F - 9 } else { 0x7F }));
+    let fits = (values | values.wrapping_add(room)) & HIGH_BITS == 0;
+    fits.then(|| values.to_le_bytes())
 }
 
 fn push_padded(out: &mut Vec<u8>, value: u32, width: usize) {
@@ -143,6 +189,12 @@ fn push_padded(out: &mut Vec<u8>, value: u32, width: usize) {
 /// `yyyy-MM-dd`.
 pub fn write_date(out: &mut Vec<u8>, days: i64) {
     let (year, month, day) = civil_from_days(days);
+    if (0..=9999).contains(&year) {
+        let year = year as u32;
+        let ([a, b], [c, d]) = (two_digits(year / 100), two_digits(year % 100));
+        let ([e, f], [g, h]) = (two_digits(month), two_digits(day));
+        return out.extend_from_slice(&[a, b, c, d, b'-', e, f, b'-', g, h]);
+    }
     if year < 0 {
         out.push(b'-');
     }
@@ -197,9 +249,59 @@ pub fn write_timestamp(out: &mut Vec<u8>, nanos: i128, standard: TimestampStanda
     }
 }
 
+/// As [`write_timestamp`], of milliseconds: without 128-bit arithmetic.
+pub fn write_timestamp_millis(out: &mut Vec<u8>, ms: i64, standard: TimestampStandard, utc: bool) {
+    write_date(out, ms.div_euclid(MS_PER_DAY));
+    out.push(if standard == TimestampStandard::Sql {
+        b' '
+    } else {
+        b'T'
+    });
+    let of_day = ms.rem_euclid(MS_PER_DAY) as u32;
+    let (seconds, fraction) = (of_day / 1000, of_day % 1000);
+    let [h, m, s] = [seconds / 3600, seconds / 60 % 60, seconds % 60].map(two_digits);
+    out.extend_from_slice(&[h[0], h[1], b':', m[0], m[1], b':', s[0], s[1]]);
+    if fraction != 0 {
+        let tail = two_digits(fraction % 100);
+        let digits = [b'.', b'0' + (fraction / 100) as u8, tail[0], tail[1]];
+        let zeros = digits.iter().rev().take_while(|d| **d == b'0').count();
+        out.extend_from_slice(&digits[..digits.len() - zeros]);
+    }
+    if utc {
+        out.push(b'Z');
+    }
+}
+
+fn two_digits(value: u32) -> [u8; 2] {
+    [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_quick_way_reads_what_the_general_way_reads() {
+        let base = b"2024-02-29 23:59:58.123";
+        let mut texts: Vec<Vec<u8>> = vec![base.to_vec()];
+        for at in 0..base.len() {
+            for byte in (b' '..=b'~').chain([0, 9, 0x80, 0xff]) {
+                let mut text = base.to_vec();
+                text[at] = byte;
+                texts.push(text);
+            }
+        }
+        for text in texts {
+            for (standard, utc) in [
+                (TimestampStandard::Sql, false),
+                (TimestampStandard::Iso8601, true),
+            ] {
+                let general = parse_timestamp(&text, standard, utc).map(|n| n.div_euclid(1_000_000) as i64);
+                let quick = parse_timestamp_millis(&text, standard, utc);
+                assert_eq!(quick, general, "{}", String::from_utf8_lossy(&text));
+            }
+        }
+    }
 
     #[test]
     fn timestamps_read_and_write_in_both_standards() {
@@ -220,6 +322,28 @@ mod tests {
         let mut out = Vec::new();
         write_timestamp(&mut out, -1, TimestampStandard::Sql, true);
         assert_eq!(out, b"1969-12-31 23:59:59.999999999Z");
+        for ms in [
+            0,
+            -1,
+            1,
+            10,
+            100,
+            120,
+            86_399_999,
+            253_402_300_799_999,
+            -62_167_219_200_000,
+            i64::MAX / 1_000_000,
+        ] {
+            for (standard, utc) in [
+                (TimestampStandard::Sql, false),
+                (TimestampStandard::Iso8601, true),
+            ] {
+                let (mut general, mut quick) = (Vec::new(), Vec::new());
+                write_timestamp(&mut general, i128::from(ms) * 1_000_000, standard, utc);
+                write_timestamp_millis(&mut quick, ms, standard, utc);
+                assert_eq!(quick, general, "{ms}");
+            }
+        }
         assert_eq!(parse_date(b"2023-02-29"), None);
         assert_eq!(parse_time(b"10:20:30.999"), Some(37_230_999));
     }

@@ -184,6 +184,7 @@ impl DebeziumEncoder {
 
 impl Encoder for DebeziumEncoder {
     fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
+        let columns = self.rows.cells(&batch.columns);
         for row in 0..batch.rows {
             let is_addition = batch.kind(row).is_addition();
             let (head, tail): (&[u8], &[u8]) = match (is_addition, self.ignore_null_fields) {
@@ -193,7 +194,7 @@ impl Encoder for DebeziumEncoder {
                 (false, true) => (b"{\"before\":", b",\"op\":\"d\"}"),
             };
             out.data.extend_from_slice(head);
-            self.rows.object(&batch.columns, row, &mut out.data)?;
+            self.rows.object(&columns, row, &mut out.data)?;
             out.data.extend_from_slice(tail);
             out.ends.push(out.data.len());
         }

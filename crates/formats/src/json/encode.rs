@@ -14,9 +14,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use millstream_types::java_text::{write_decimal_plain, write_decimal_stripped, write_double, write_float};
 use millstream_types::{Batch, LogicalType, Schema, TypeKind, timestamp_nanos};
 
+use super::cells::{CellValues, Cells};
 use super::{JsonOptions, MapNullKey};
 use crate::column::is_null;
-use crate::temporal::{write_date, write_time, write_timestamp};
+use crate::temporal::{write_date, write_time, write_timestamp, write_timestamp_millis};
 use crate::{EncodeError, Encoded, Encoder, FormatError};
 
 /// Encodes rows of a schema as JSON objects.
@@ -27,7 +28,7 @@ pub struct JsonEncoder {
 }
 
 struct Field {
-    /// `"name":`
+    /// `,"name":`
     label: Vec<u8>,
     ty: LogicalType,
 }
@@ -51,7 +52,8 @@ impl JsonEncoder {
 }
 
 fn label(name: &str) -> Vec<u8> {
-    let mut label = Vec::with_capacity(name.len() + 3);
+    let mut label = Vec::with_capacity(name.len() + 4);
+    label.push(b',');
     write_string(&mut label, name);
     label.push(b':');
     label
@@ -70,8 +72,9 @@ impl Encoder for JsonEncoder {
             });
         }
         out.ends.reserve(batch.rows);
+        let columns = self.cells(&batch.columns);
         for row in 0..batch.rows {
-            self.object(&batch.columns, row, &mut out.data)?;
+            self.object(&columns, row, &mut out.data)?;
             out.ends.push(out.data.len());
         }
         Ok(())
@@ -79,30 +82,41 @@ impl Encoder for JsonEncoder {
 }
 
 impl JsonEncoder {
+    /// The columns of a batch, ready for [`JsonEncoder::object`].
+    pub(super) fn cells<'a>(&self, columns: &'a [ArrayRef]) -> Vec<Cells<'a>> {
+        let fields = self.fields.iter().zip(columns);
+        fields
+            .map(|(field, column)| Cells::new(&field.ty, column))
+            .collect()
+    }
+
     /// Appends one row as an object.
     pub(super) fn object(
         &mut self,
-        columns: &[ArrayRef],
+        columns: &[Cells<'_>],
         row: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
+        let start = out.len();
         out.push(b'{');
-        let mut first = true;
         for (field, column) in self.fields.iter().zip(columns) {
-            let null = is_null(column, row);
+            let null = column.is_null(row);
             if null && self.options.ignore_null_fields {
                 continue;
             }
-            if !std::mem::take(&mut first) {
-                out.push(b',');
+            // A label begins with the comma, which the first field does not want.
+            let comma = usize::from(out.len() == start + 1);
+            out.extend_from_slice(&field.label[comma..]);
+            if null {
+                out.extend_from_slice(b"null");
+                continue;
             }
-            out.extend_from_slice(&field.label);
             let mut writer = Writer {
                 options: &self.options,
                 scratch: &mut self.scratch,
                 out,
             };
-            writer.value(&field.ty, column, row)?;
+            writer.cell(&field.ty, column, row)?;
         }
         out.push(b'}');
         Ok(())
@@ -117,6 +131,33 @@ pub struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Appends a value of a top-level column that is not NULL.
+    #[inline]
+    fn cell(&mut self, ty: &LogicalType, column: &Cells<'_>, row: usize) -> Result<(), EncodeError> {
+        match &column.values {
+            CellValues::Text(texts) => write_string(self.out, texts.value(row)),
+            CellValues::Boolean(values) => self.boolean(values.value(row)),
+            CellValues::Int(values) => self.integer(i64::from(values[row])),
+            CellValues::BigInt(values) => self.integer(values[row]),
+            CellValues::Double(values) => {
+                let value = values[row];
+                self.number(value.is_finite(), |text| write_double(text, value));
+            }
+            CellValues::Millis { values, utc } => {
+                self.out.push(b'"');
+                write_timestamp_millis(self.out, values[row], self.options.standard, *utc);
+                self.out.push(b'"');
+            }
+            CellValues::Other(array) => return self.value(ty, *array, row),
+        }
+        Ok(())
+    }
+
+    fn boolean(&mut self, value: bool) {
+        let word: &[u8] = if value { b"true" } else { b"false" };
+        self.out.extend_from_slice(word);
+    }
+
     /// Appends the value at `row` of a column of `ty`.
     pub fn value(&mut self, ty: &LogicalType, array: &dyn Array, row: usize) -> Result<(), EncodeError> {
         if is_null(array, row) {
@@ -127,14 +168,7 @@ impl Writer<'_> {
             TypeKind::Char(_) | TypeKind::Varchar(_) => {
                 write_string(self.out, array.as_string_view().value(row))
             }
-            TypeKind::Boolean => {
-                let word: &[u8] = if array.as_boolean().value(row) {
-                    b"true"
-                } else {
-                    b"false"
-                };
-                self.out.extend_from_slice(word);
-            }
+            TypeKind::Boolean => self.boolean(array.as_boolean().value(row)),
             TypeKind::TinyInt => self.integer(i64::from(array.as_primitive::<Int8Type>().value(row))),
             TypeKind::SmallInt => self.integer(i64::from(array.as_primitive::<Int16Type>().value(row))),
             TypeKind::Int => self.integer(i64::from(array.as_primitive::<Int32Type>().value(row))),
@@ -296,12 +330,10 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut from = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        // 0xF0.. starts a character beyond the basic plane; everything else above ASCII is copied.
-        if !matches!(byte, b'"' | b'\\' | 0..=0x1f | 0xF0..) {
-            continue;
-        }
+    loop {
+        let at = plain_until(bytes, from);
         out.extend_from_slice(&bytes[from..at]);
+        let Some(byte) = bytes.get(at) else { break };
         from = at + 1;
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
@@ -322,6 +354,55 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
             control => out.extend_from_slice(format!("\\u{control:04X}").as_bytes()),
         }
     }
-    out.extend_from_slice(&bytes[from..]);
     out.push(b'"');
+}
+
+const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// Position of the first byte from `at` on that is not written as it is, or the end: a quote, a backslash, a control
+/// character, or 0xF0 and above, which starts a character beyond the basic plane.
+#[inline]
+fn plain_until(bytes: &[u8], at: usize) -> usize {
+    let mut at = at;
+    while let Some(chunk) = bytes.get(at..at + 8).and_then(|c| <[u8; 8]>::try_from(c).ok()) {
+        let word = u64::from_le_bytes(chunk);
+        let quote = word ^ (LOW_BITS * u64::from(b'"'));
+        let backslash = word ^ (LOW_BITS * u64::from(b'\\'));
+        // The high bit of a byte is set for certain where it is one of those; borrows may set more behind the first.
+        let special = (quote.wrapping_sub(LOW_BITS) & !quote)
+            | (backslash.wrapping_sub(LOW_BITS) & !backslash)
+            | (word.wrapping_sub(LOW_BITS * 0x20) & !word)
+            | (word & (word << 1) & (word << 2) & (word << 3));
+        let special = special & HIGH_BITS;
+        if special != 0 {
+            return at + (special.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while at < bytes.len() && !matches!(bytes[at], b'"' | b'\\' | 0..=0x1f | 0xF0..) {
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_escaped_wherever_the_special_character_stands() {
+        for special in ["\"", "\\", "\n", "\u{1}", "😀", "\u{10ffff}"] {
+            for before in 0..20 {
+                for after in 0..20 {
+                    let text = format!("{}{special}{}", "é".repeat(before), "z~\u{7f}".repeat(after));
+                    let mut out = Vec::new();
+                    write_string(&mut out, &text);
+                    let read: String = serde_json::from_slice(&out).unwrap();
+                    assert_eq!(read, text);
+                    assert!(!out[1..out.len() - 1].iter().any(|b| *b < 0x20 || *b >= 0xF0));
+                }
+            }
+        }
+    }
 }

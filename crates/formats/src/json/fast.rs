@@ -23,16 +23,59 @@ const MISSES_BEFORE_LEARNING: u32 = 4;
 pub struct Predictor {
     steps: Vec<Step>,
     /// The bytes behind the last value.
-    tail: Vec<u8>,
+    tail: Literal,
     misses: u32,
 }
 
 /// Bytes that must come next, and what to do with the value behind them.
 #[derive(Debug)]
 struct Step {
-    before: Vec<u8>,
+    before: Literal,
     /// Column of the value; `None`: skip.
     column: Option<usize>,
+}
+
+/// Bytes that are compared with, for every record: up to [`LITERAL_BYTES`] by two words instead of one by one.
+#[derive(Debug, Default)]
+struct Literal {
+    bytes: Vec<u8>,
+    words: u128,
+    mask: u128,
+}
+
+const LITERAL_BYTES: usize = 16;
+
+impl Literal {
+    fn new(bytes: &[u8]) -> Self {
+        let count = bytes.len().min(LITERAL_BYTES);
+        let mut padded = [0; LITERAL_BYTES];
+        padded[..count].copy_from_slice(&bytes[..count]);
+        Self {
+            bytes: bytes.to_vec(),
+            words: u128::from_le_bytes(padded),
+            mask: u128::MAX.checked_shr(128 - 8 * count as u32).unwrap_or(0),
+        }
+    }
+
+    /// Whether the record that ends at `end` goes on like this at `at`; gives the position behind.
+    #[inline]
+    fn follows(&self, data: &[u8], at: usize, end: usize) -> Option<usize> {
+        let behind = at + self.bytes.len();
+        if behind > end {
+            return None;
+        }
+        // The words may reach into what follows the record in the buffer; the mask leaves it out.
+        let chunk = data
+            .get(at..at + LITERAL_BYTES)
+            .and_then(|c| <[u8; LITERAL_BYTES]>::try_from(c).ok());
+        let equal = match chunk {
+            Some(chunk) if self.bytes.len() <= LITERAL_BYTES => {
+                (u128::from_le_bytes(chunk) ^ self.words) & self.mask == 0
+            }
+            _ => data.get(at..behind) == Some(&self.bytes),
+        };
+        equal.then_some(behind)
+    }
 }
 
 impl Predictor {
@@ -71,7 +114,7 @@ impl Predictor {
                 return None;
             }
             self.steps.push(Step {
-                before: data[literal..cursor.at].to_vec(),
+                before: Literal::new(&data[literal..cursor.at]),
                 column,
             });
             cursor.skip_value().ok()?;
@@ -82,7 +125,7 @@ impl Predictor {
             }
         }
         cursor.expect(b'}').ok()?;
-        self.tail = data[literal..cursor.at].to_vec();
+        self.tail = Literal::new(&data[literal..cursor.at]);
         // Columns that this record lacks would need NULLs: leave such shapes to the general way.
         taken.iter().all(|t| *t).then_some(())
     }
@@ -121,16 +164,13 @@ impl Predictor {
         }
         let mut cursor = Cursor::new(data, start, end);
         for step in &self.steps {
-            if !data[cursor.at..end].starts_with(&step.before) {
-                return None;
-            }
-            cursor.at += step.before.len();
+            cursor.at = step.before.follows(data, cursor.at, end)?;
             match step.column {
                 None => skip(&mut cursor)?,
                 Some(index) => value(&mut cursor, &mut columns[index], options)?,
             }
         }
-        data[cursor.at..end].starts_with(&self.tail).then_some(())
+        self.tail.follows(data, cursor.at, end).map(|_| ())
     }
 }
 
@@ -161,14 +201,69 @@ fn plain_string(cursor: &mut Cursor<'_>) -> Option<(usize, usize)> {
     Some((start, end))
 }
 
+/// Digits from `at` on: their value (which wraps around beyond 18 of them), and where they end.
+#[inline]
+fn digits(data: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
+    while let Some(digit) = data.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        at += 1;
+    }
+    (value, at)
+}
+
+/// Whether a number that ends at `at` could go on, rightly or wrongly: then the general scanner decides.
+#[inline]
+fn goes_on(data: &[u8], at: usize) -> bool {
+    data.get(at)
+        .is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
+}
+
+/// Sign, value and place of the digits before a point; `None` for what JSON does not allow and for more than 18 digits.
+#[inline]
+fn whole(cursor: &Cursor<'_>) -> Option<(bool, u64, usize, usize)> {
+    let negative = cursor.peek() == Some(b'-');
+    let first = cursor.at + usize::from(negative);
+    let (value, end) = digits(cursor.data, first, 0);
+    let count = end - first;
+    let is_plain = (1..=18).contains(&count) && (count == 1 || cursor.data[first] != b'0');
+    is_plain.then_some((negative, value, first, end))
+}
+
 #[inline]
 fn integer(cursor: &mut Cursor<'_>) -> Option<i64> {
-    let (start, end, is_integer) = cursor.number().ok()?;
-    if is_integer {
-        number::small_integer(&cursor.data[start..end])
-    } else {
-        None
+    let (negative, value, _, end) = whole(cursor)?;
+    if goes_on(cursor.data, end) {
+        return None;
     }
+    cursor.at = end;
+    let value = value as i64;
+    Some(if negative { -value } else { value })
+}
+
+#[inline]
+fn double(cursor: &mut Cursor<'_>) -> Option<f64> {
+    if let Some(value) = short_double(cursor) {
+        return Some(value);
+    }
+    let (start, end, _) = cursor.number().ok()?;
+    number::double(&cursor.data[start..end])
+}
+
+/// A number with a fraction and few digits; anything else is left where it is.
+#[inline]
+fn short_double(cursor: &mut Cursor<'_>) -> Option<f64> {
+    let (negative, value, first, point) = whole(cursor)?;
+    if cursor.data.get(point) != Some(&b'.') {
+        return None;
+    }
+    let (value, end) = digits(cursor.data, point + 1, value);
+    let fraction = end - point - 1;
+    if fraction == 0 || end - first > number::EXACT_DIGITS_MAX || goes_on(cursor.data, end) {
+        return None;
+    }
+    let value = number::exact_quotient(value, fraction)?;
+    cursor.at = end;
+    Some(if negative { -value } else { value })
 }
 
 #[inline]
@@ -220,10 +315,7 @@ fn value(cursor: &mut Cursor<'_>, column: &mut ColumnBuilder, options: ValueOpti
             TypeKind::BigInt => slots.push(integer(cursor)?),
             _ => return None,
         },
-        Values::F64(slots) => {
-            let (start, end, _) = cursor.number().ok()?;
-            slots.push(number::double(&cursor.data[start..end])?);
-        }
+        Values::F64(slots) => slots.push(double(cursor)?),
         _ => return None,
     }
     Some(())

@@ -116,6 +116,7 @@ impl MaxwellEncoder {
 
 impl Encoder for MaxwellEncoder {
     fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
+        let columns = self.0.cells(&batch.columns);
         for row in 0..batch.rows {
             let kind = if batch.kind(row).is_addition() {
                 "insert"
@@ -123,7 +124,7 @@ impl Encoder for MaxwellEncoder {
                 "delete"
             };
             out.data.extend_from_slice(b"{\"data\":");
-            self.0.object(&batch.columns, row, &mut out.data)?;
+            self.0.object(&columns, row, &mut out.data)?;
             out.data
                 .extend_from_slice(format!(",\"type\":\"{kind}\"}}").as_bytes());
             out.ends.push(out.data.len());

@@ -6,6 +6,7 @@
 
 pub mod canal;
 mod cdc;
+mod cells;
 pub mod debezium;
 pub mod decode;
 pub mod encode;

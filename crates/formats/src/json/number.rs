@@ -32,14 +32,25 @@ pub fn double(text: &[u8]) -> Option<f64> {
     simple_double(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok())
 }
 
-/// `digits[.digits]` whose digits fit 2^53: exact in both factors, so one division rounds correctly (Clinger 1990).
+/// Characters of a number, its point among them, up to which [`exact_quotient`] is tried.
+pub(super) const EXACT_DIGITS_MAX: usize = 16;
+
+/// `digits / 10^fraction` if the digits fit 2^53: exact in both factors, so one division rounds correctly (Clinger
+/// 1990).
+#[inline]
+pub(super) fn exact_quotient(digits: u64, fraction: usize) -> Option<f64> {
+    let power = POWERS_OF_TEN.get(fraction)?;
+    (digits < 1 << 53).then(|| digits as f64 / power)
+}
+
+/// `digits[.digits]` with few digits.
 #[inline]
 fn simple_double(text: &[u8]) -> Option<f64> {
     let (negative, digits) = match text.first() {
         Some(b'-') => (true, &text[1..]),
         _ => (false, text),
     };
-    if digits.len() > 16 {
+    if digits.len() > EXACT_DIGITS_MAX {
         return None;
     }
     let (mut mantissa, mut fraction, mut seen_point) = (0u64, 0usize, false);
@@ -55,10 +66,7 @@ fn simple_double(text: &[u8]) -> Option<f64> {
         mantissa = mantissa * 10 + u64::from(digit);
         fraction += usize::from(seen_point);
     }
-    if mantissa >= 1 << 53 {
-        return None;
-    }
-    let value = mantissa as f64 / POWERS_OF_TEN[fraction];
+    let value = exact_quotient(mantissa, fraction)?;
     Some(if negative { -value } else { value })
 }
 

@@ -440,7 +440,7 @@ fn row(
     nested: &mut Nested,
     options: ValueOptions,
 ) -> Result<(), ScanError> {
-    let rows = nested.lengths.valid.len();
+    let rows = nested.lengths.values.len();
     if cursor.peek() != Some(b'{') {
         return cursor.error("an object is expected");
     }
