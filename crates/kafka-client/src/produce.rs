@@ -11,6 +11,7 @@ mod driver;
 mod outcome;
 mod queue;
 mod resume;
+mod run;
 mod transaction;
 mod transactional;
 
@@ -26,6 +27,7 @@ use crate::config::ProduceConfig;
 pub use append::{AppendError, ProduceRecord};
 pub use outcome::{Delivery, ProduceError, RecordPosition};
 pub use resume::{EndOutcome, PreparedTransaction};
+pub use run::{Run, Taken};
 pub use transactional::{InitOptions, InitOutcome};
 
 use self::core::{ProduceCore, millis};
@@ -79,6 +81,19 @@ impl Producer {
         Ok(delivery)
     }
 
+    /// Takes the records of a run from `first` on, as many as there is room for. Never waits. Whether they were written
+    /// is told by [`Producer::flush`].
+    pub fn try_append_run(&self, run: &Run<'_>, first: usize) -> Taken {
+        let shared = &self.shared;
+        let now_ms = shared.now_ms();
+        let metadata = shared.client.metadata();
+        let (taken, news) = lock(&shared.core).append_run(run, first, &metadata, now_ms, shared.client.rng());
+        if news {
+            shared.changed.notify_one();
+        }
+        taken
+    }
+
     /// Takes a record, waiting for room and metadata up to `max.block.ms`.
     pub async fn append(&self, record: &ProduceRecord<'_>) -> Result<Delivery, ProduceError> {
         let max_block = lock(&self.shared.core).config.max_block;
@@ -90,7 +105,7 @@ impl Producer {
                 match self.try_append(record) {
                     Ok(delivery) => return Ok(delivery),
                     Err(AppendError::Failed(error)) => return Err(error),
-                    Err(AppendError::Full) => {
+                    Err(AppendError::Full { .. }) => {
                         // Once is enough: what is there is then sent without lingering.
                         if !std::mem::replace(&mut pressed, true) {
                             self.shared.changed.notify_one();
@@ -112,16 +127,20 @@ impl Producer {
         }
     }
 
-    /// Waits until room may have become free.
-    pub async fn room(&self) {
-        let progressed = self.shared.progressed.notified();
-        {
-            let core = lock(&self.shared.core);
-            if core.used_bytes < core.config.buffer_memory {
-                return;
+    /// Waits until a record of `size` bytes is taken, and half of the memory is free: whoever fills it in no time would
+    /// otherwise be woken for every batch that is written.
+    pub async fn room(&self, size: usize) {
+        loop {
+            let progressed = self.shared.progressed.notified();
+            {
+                let core = lock(&self.shared.core);
+                let memory = core.config.buffer_memory;
+                if core.used_bytes == 0 || core.used_bytes + size.max(memory / 2) <= memory {
+                    return;
+                }
             }
+            progressed.await;
         }
-        progressed.await;
     }
 
     /// Sends all that was taken before and waits until it is written. Gives the first error since the last flush.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `declaration` | options and metadata columns, as the front end and the reference see them |
 //! | `options` | a table's options, parsed and checked |
+//! | `client_settings` | a table's options as settings of the client |
 //! | `clusters` | which Kafka a table means: the broker inside, or the user's |
 //! | `embedded` | the way to the broker inside, without sockets or encoding |
 //! | `rows` | record batches to rows: key, value and metadata columns |
@@ -15,6 +16,7 @@
 //! | `upserts` | rows that wait by key before an upsert sink writes them |
 
 mod background;
+pub mod client_settings;
 pub mod clusters;
 pub mod declaration;
 pub mod embedded;

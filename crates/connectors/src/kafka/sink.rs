@@ -14,7 +14,7 @@ use arrow_array::{Array, ArrayRef};
 use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory, StateBlocks, Waker};
 use millstream_formats::{Encoded, Encoder};
 use millstream_kafka_client::config::ProduceConfig;
-use millstream_kafka_client::produce::{AppendError, ProduceRecord};
+use millstream_kafka_client::produce::{AppendError, ProduceRecord, Run};
 use millstream_kafka_client::{KafkaClient, Producer};
 use millstream_kafka_wire::KafkaString;
 use millstream_kafka_wire::record_batch::Header;
@@ -23,8 +23,8 @@ use millstream_types::{Batch, CheckpointId, ErrorKind, Schema};
 
 use super::KafkaClusters;
 use super::background::Background;
+use super::client_settings::{parse, sink_client};
 use super::options::{Guarantee, KafkaTable, Part, Partitioner, Topics};
-use super::source::{client_config, parse};
 use super::transactions::{TRANSACTION_TIMEOUT_DEFAULT, TransactionSettings, Transactions};
 use super::upserts::{UpsertBuffer, without_kinds, without_update_before};
 use crate::SinkSpec;
@@ -48,7 +48,7 @@ impl KafkaSinkFactory {
             context: context.clone(),
         };
         factory.topics()?;
-        client_config(&factory.table)?;
+        sink_client(&factory.table)?;
         for part in factory.table.key.iter().chain([&factory.table.value]) {
             factory.encoder(part)?;
         }
@@ -134,7 +134,7 @@ impl KafkaSinkFactory {
 
 impl SinkFactory for KafkaSinkFactory {
     fn create(&self, context: &Context) -> Result<Box<dyn Sink>, DataflowError> {
-        let config = client_config(&self.table)?;
+        let config = sink_client(&self.table)?;
         let transport = self.context.kafka.transport(&self.table.properties)?;
         let client = KafkaClient::new(config.connection, transport, Arc::clone(&self.context.rng));
         Ok(Box::new(KafkaSink {
@@ -200,8 +200,9 @@ struct Backlog {
     next: usize,
 }
 
+#[inline]
 fn message(encoded: &Encoded, row: usize) -> Option<&[u8]> {
-    if encoded.nulls.binary_search(&row).is_ok() {
+    if !encoded.nulls.is_empty() && encoded.nulls.binary_search(&row).is_ok() {
         return None;
     }
     let start = row.checked_sub(1).map_or(0, |before| encoded.ends[before]);
@@ -230,10 +231,10 @@ impl Output {
         }
     }
 
-    /// A row was taken.
-    fn count(&mut self) {
+    /// Rows were taken.
+    fn count(&mut self, rows: usize) {
         if let Self::Transactions(transactions) = self {
-            transactions.count();
+            transactions.count(rows);
         }
     }
 }
@@ -343,14 +344,60 @@ impl KafkaSink {
             if !self.output.takes_rows(&topic)? {
                 return Ok(false);
             }
-            if let Some(wanted) = self.append(from, &topic, now_ms)? {
+            let is_run = matches!(self.destination, Destination::Fixed(_))
+                && self.key.is_none()
+                && self.headers.is_none();
+            let (taken, wanted) = if is_run {
+                self.append_run(from, &topic, now_ms)?
+            } else {
+                let wanted = self.append(from, &topic, now_ms)?;
+                (usize::from(wanted.is_none()), wanted)
+            };
+            self.output.count(taken);
+            from.next += taken;
+            if let Some(wanted) = wanted {
                 self.wait_for(wanted, topic);
                 return Ok(false);
             }
-            self.output.count();
-            from.next += 1;
         }
         Ok(true)
+    }
+
+    /// Hands over rows that all go to one topic and are values alone: how many were taken, and what must happen before
+    /// the next.
+    fn append_run(
+        &self,
+        from: &Backlog,
+        topic: &KafkaString,
+        now_ms: i64,
+    ) -> Result<(usize, Option<Wanted>), DataflowError> {
+        let Ok(partition) = self.fixed_partition_of(topic) else {
+            return Ok((0, Some(Wanted::Metadata)));
+        };
+        let timestamps = self.timestamp.map(|column| &from.batch.columns[column]);
+        let record = |row: usize| {
+            let timestamp = timestamps.and_then(|column| timestamp_at(column, row));
+            (timestamp.unwrap_or(now_ms), message(&from.value, row))
+        };
+        let run = Run {
+            topic,
+            partition,
+            count: from.batch.rows,
+            record: &record,
+        };
+        let taken = self.output.producer().try_append_run(&run, from.next);
+        let wanted = taken.stopped.map(|error| wanted(topic, error)).transpose()?;
+        Ok((taken.count, wanted))
+    }
+
+    /// The partition of this instance, if it has one; the error says that the topic's partitions are not known.
+    fn fixed_partition_of(&self, topic: &KafkaString) -> Result<Option<i32>, UnknownTopic> {
+        let Some(subtask) = self.fixed_partition else {
+            return Ok(None);
+        };
+        let metadata = self.client.metadata();
+        let topic = metadata.topic(topic.as_str()).ok_or(UnknownTopic)?;
+        Ok(Some((subtask % topic.partitions.len().max(1)) as i32))
     }
 
     /// Hands over the next row; `Some`: what must happen first.
@@ -361,12 +408,8 @@ impl KafkaSink {
         now_ms: i64,
     ) -> Result<Option<Wanted>, DataflowError> {
         let (batch, row) = (&from.batch, from.next);
-        let partition = match self.fixed_partition {
-            None => None,
-            Some(subtask) => match self.client.metadata().topic(topic.as_str()) {
-                None => return Ok(Some(Wanted::Metadata)),
-                Some(metadata) => Some((subtask % metadata.partitions.len().max(1)) as i32),
-            },
+        let Ok(partition) = self.fixed_partition_of(topic) else {
+            return Ok(Some(Wanted::Metadata));
         };
         let headers = self.headers_of(batch, row);
         let headers: Vec<Header<'_>> = headers
@@ -390,9 +433,7 @@ impl KafkaSink {
         };
         match self.output.producer().try_append(&record) {
             Ok(_) => Ok(None),
-            Err(AppendError::Full) => Ok(Some(Wanted::Room)),
-            Err(AppendError::UnknownTopic) => Ok(Some(Wanted::Metadata)),
-            Err(AppendError::Failed(error)) => Err(produce_failed(topic.as_str(), &error)),
+            Err(error) => wanted(topic, error).map(Some),
         }
     }
 
@@ -449,8 +490,8 @@ impl KafkaSink {
         let (producer, client) = (Arc::clone(self.output.producer()), self.client.clone());
         let work = async move {
             match wanted {
-                Wanted::Room => {
-                    producer.room().await;
+                Wanted::Room(size) => {
+                    producer.room(size).await;
                     Ok(())
                 }
                 Wanted::Metadata => client
@@ -483,8 +524,21 @@ impl KafkaSink {
 
 /// What must happen before a row can be handed over.
 enum Wanted {
-    Room,
+    /// For a record of so many bytes.
+    Room(usize),
     Metadata,
+}
+
+/// It is not known how many partitions the topic has.
+struct UnknownTopic;
+
+/// What must happen before a row that was not taken can be.
+fn wanted(topic: &KafkaString, error: AppendError) -> Result<Wanted, DataflowError> {
+    match error {
+        AppendError::Full { size } => Ok(Wanted::Room(size)),
+        AppendError::UnknownTopic => Ok(Wanted::Metadata),
+        AppendError::Failed(error) => Err(produce_failed(topic.as_str(), &error)),
+    }
 }
 
 fn timestamp_at(column: &ArrayRef, row: usize) -> Option<i64> {

@@ -21,8 +21,9 @@ use millstream_kafka_client::{
 };
 use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::record_batch::{RecordColumns, TimestampType};
-use millstream_types::{Batch, CheckpointId, ErrorKind, TableDefinition, Watermark};
+use millstream_types::{Batch, CheckpointId, Watermark};
 
+use super::client_settings::{parse, source_client};
 use super::options::{Bounded, KafkaTable};
 use super::rows::{RecordSlice, RowDecoder};
 use super::splits::{Resolver, Split, client_failed};
@@ -49,7 +50,7 @@ impl KafkaSourceFactory {
     pub fn new(spec: ScanSpec, context: &ConnectorContext) -> Result<Self, DataflowError> {
         let table = parse(&spec.table)?;
         RowDecoder::new(&table, &spec)?;
-        let config = client_config(&table)?;
+        let config = source_client(&table)?;
         let group = table
             .properties
             .get("group.id")
@@ -63,39 +64,6 @@ impl KafkaSourceFactory {
             context: context.clone(),
         })
     }
-}
-
-/// The options of a table.
-pub fn parse(table: &millstream_plan::TableSpec) -> Result<KafkaTable, DataflowError> {
-    let key: Vec<String> = table
-        .primary_key
-        .iter()
-        .map(|i| table.physical.columns[*i].name.clone())
-        .collect();
-    let identifier = table.identifier.to_string();
-    let definition = TableDefinition {
-        identifier: &identifier,
-        options: &table.options,
-        physical: &table.physical,
-        primary_key: &key,
-        partition_keys: &table.partition_keys,
-    };
-    KafkaTable::parse(&definition).map_err(|e| DataflowError::new(ErrorKind::Input, e))
-}
-
-/// The client's settings; unknown properties are said once and ignored, as Kafka does.
-pub fn client_config(table: &KafkaTable) -> Result<ClientConfig, DataflowError> {
-    let mut properties = table.properties.clone();
-    // The broker inside has no address that a table must name.
-    properties
-        .entry("bootstrap.servers".to_owned())
-        .or_insert_with(|| "127.0.0.1:9092".to_owned());
-    let parsed =
-        ClientConfig::parse(&properties).map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))?;
-    for warning in &parsed.warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok(parsed.config)
 }
 
 impl SourceFactory for KafkaSourceFactory {

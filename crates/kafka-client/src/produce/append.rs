@@ -29,8 +29,10 @@ pub struct ProduceRecord<'a> {
 /// Why a record was not taken.
 #[derive(Debug)]
 pub enum AppendError {
-    /// There is no room; try again later.
-    Full,
+    /// There is no room for a record of this size; see [`Producer::room`](super::Producer::room).
+    Full {
+        size: usize,
+    },
     /// It is not known how many partitions the topic has; ask for metadata.
     UnknownTopic,
     Failed(ProduceError),
@@ -40,6 +42,15 @@ pub enum AppendError {
 pub(super) struct Sticky {
     partition: i32,
     bytes: usize,
+}
+
+impl Sticky {
+    /// Notes a record for `partition`; `false`: it is to be asked again where records go.
+    pub fn takes(&mut self, partition: i32, size: usize, batch_size: usize) -> bool {
+        let stays = self.partition == partition && self.bytes + size <= batch_size;
+        self.bytes += if stays { size } else { 0 };
+        stays
+    }
 }
 
 impl ProduceCore {
@@ -60,7 +71,7 @@ impl ProduceCore {
             return Err(AppendError::Failed(ProduceError::RecordTooLarge { size, limit }));
         }
         if self.used_bytes > 0 && self.used_bytes + size > self.config.buffer_memory {
-            return Err(AppendError::Full);
+            return Err(AppendError::Full { size });
         }
         let partition = self.choose_partition(record, metadata, size, rng)?;
         Ok(self.append_to(
@@ -141,7 +152,8 @@ impl ProduceCore {
                 // The driver has to know when the batch has lingered long enough.
                 news = true;
                 none.insert(OpenBatch {
-                    builder: BatchBuilder::new(self.config.compression),
+                    builder: BatchBuilder::new(self.config.compression)
+                        .with_capacity(queue.last_bytes + queue.last_bytes / 8),
                     order,
                     created_ms: now_ms,
                     outcome: Arc::<Outcome>::default(),
@@ -212,7 +224,7 @@ const RECORD_OVERHEAD_MAX: usize = 36;
 const HEADER_OVERHEAD_MAX: usize = 10;
 
 /// How large a batch of this record alone gets at most, without compression.
-fn size_bound(record: &ProduceRecord<'_>) -> usize {
+pub(super) fn size_bound(record: &ProduceRecord<'_>) -> usize {
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
     let headers = record
         .headers

@@ -44,6 +44,8 @@ pub(super) struct Batch {
 #[derive(Default)]
 pub(super) struct PartitionQueue {
     pub open: Option<OpenBatch>,
+    /// How large the last batch was before compression: the next one is likely to be, too.
+    pub last_bytes: usize,
     pub waiting: VecDeque<Batch>,
     pub in_flight: Vec<Batch>,
     pub next_sequence: i32,
@@ -68,6 +70,7 @@ impl PartitionQueue {
             return Ok(0);
         };
         let before = open.builder.size();
+        self.last_bytes = before;
         let record_count = open.builder.record_count();
         let data = match open.builder.build(compressor) {
             Ok(data) => Bytes::from(data),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millstream_kafka_client::produce::AppendError;
+use millstream_kafka_client::produce::{AppendError, Run};
 use millstream_kafka_client::{Delivery, ProduceError, ProduceRecord, Producer};
 use millstream_kafka_wire::messages::ApiKey;
 use millstream_kafka_wire::partitioner::partition_for_key;
@@ -56,6 +56,69 @@ async fn records_are_batched_and_know_their_offsets() {
     }
     assert_eq!(produces(&fake), 1);
     assert_eq!(producer.buffered_bytes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_makes_the_batches_of_single_records() {
+    let values: Vec<String> = (0..2000usize).map(|i| "v".repeat(i * 7 % 90)).collect();
+    let records_of_batches = |fake: &Fake| -> Vec<i32> {
+        let broker = fake.lock();
+        let batches = broker.topics["t"].1[0].batches.iter();
+        batches.map(|batch| batch.header.record_count).collect()
+    };
+    for (partition, memory) in [
+        (Some(0), "20000"),
+        (None, "20000"),
+        (Some(0), "2000000"),
+        (None, "2000000"),
+    ] {
+        let settings = [
+            ("linger.ms", "10"),
+            ("batch.size", "1000"),
+            ("buffer.memory", memory),
+        ];
+        let (one_by_one, at_once) = (Fake::new(&[("t", 1)], true), Fake::new(&[("t", 1)], true));
+        let producer = start(&one_by_one, &settings);
+        for value in &values {
+            producer
+                .append(&record(partition, None, value))
+                .await
+                .expect("taken");
+        }
+        producer.flush().await.expect("written");
+
+        let producer = start(&at_once, &settings);
+        let message = |i: usize| (1, Some(values[i].as_bytes()));
+        let run = Run {
+            topic: &TOPIC,
+            partition,
+            count: values.len(),
+            record: &message,
+        };
+        let mut taken = 0;
+        while taken < values.len() {
+            let outcome = producer.try_append_run(&run, taken);
+            taken += outcome.count;
+            match outcome.stopped {
+                None => {}
+                Some(AppendError::Full { size }) => producer.room(size).await,
+                Some(AppendError::UnknownTopic) => {
+                    producer
+                        .append(&record(partition, None, &values[taken]))
+                        .await
+                        .expect("taken");
+                    taken += 1;
+                }
+                Some(error) => panic!("{error:?}"),
+            }
+        }
+        producer.flush().await.expect("written");
+        assert_eq!(at_once.values("t", 0), one_by_one.values("t", 0));
+        assert_eq!(at_once.values("t", 0).len(), values.len());
+        if memory == "2000000" {
+            assert_eq!(records_of_batches(&at_once), records_of_batches(&one_by_one));
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,7 +341,7 @@ async fn the_buffer_is_bounded() {
     let producer = start(&fake, &settings);
     send(&producer, &"x".repeat(600)).await;
     let full = producer.try_append(&record(Some(0), None, &"y".repeat(600)));
-    assert!(matches!(full, Err(AppendError::Full)));
+    assert!(matches!(full, Err(AppendError::Full { .. })));
     let error = producer
         .append(&record(Some(0), None, &"y".repeat(600)))
         .await
@@ -291,6 +354,33 @@ async fn the_buffer_is_bounded() {
         .await
         .expect_err("too large");
     assert!(large.to_string().contains("max.request.size"), "{large}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn room_is_half_of_the_memory_and_what_the_record_takes() {
+    let fake = Fake::new(&[("t", 1)], true);
+    let settings = [
+        ("buffer.memory", "4000"),
+        ("batch.size", "500"),
+        ("linger.ms", "0"),
+    ];
+    let producer = start(&fake, &settings);
+    let value = "x".repeat(400);
+    send(&producer, &value).await;
+    let mut taken = 1;
+    loop {
+        match producer.try_append(&record(Some(0), None, &value)) {
+            Ok(_) => taken += 1,
+            Err(AppendError::Full { size }) => {
+                producer.room(size).await;
+                assert!(producer.buffered_bytes() <= 2000);
+                break;
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    producer.flush().await.expect("written");
+    assert_eq!(fake.values("t", 0).len(), taken);
 }
 
 #[tokio::test(start_paused = true)]

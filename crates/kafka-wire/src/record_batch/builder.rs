@@ -57,6 +57,12 @@ impl BatchBuilder {
         }
     }
 
+    /// Reserves room for so many bytes of records.
+    pub fn with_capacity(mut self, bytes: usize) -> Self {
+        self.buffer.reserve(bytes);
+        self
+    }
+
     pub fn with_producer(mut self, producer: BatchProducer) -> Self {
         self.producer = producer;
         self

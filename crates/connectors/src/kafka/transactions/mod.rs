@@ -197,10 +197,10 @@ impl Transactions {
         &self.slots[self.current].producer
     }
 
-    /// A row was taken by the current producer.
-    pub fn count(&mut self) {
+    /// Rows were taken by the current producer.
+    pub fn count(&mut self, rows: usize) {
         if let State::Open { records, .. } = &mut self.slots[self.current].state {
-            *records += 1;
+            *records += rows as u64;
         }
     }
 

@@ -112,7 +112,7 @@ impl Cluster {
                 headers: &[],
             };
             to.producer().try_append(&record).expect("taken");
-            to.count();
+            to.count(1);
         }
     }
 
