@@ -1,12 +1,16 @@
 //! Project automation: tidy, codegen, docs, bench.
 
+#[cfg(feature = "bench")]
+mod bench;
+mod bench_launch;
 mod codegen_kafka;
 mod docs;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 
-const USAGE: &str = "usage: cargo xtask tidy [--bless] | codegen kafka [--check] | docs [limits]";
+const USAGE: &str =
+    "usage: cargo xtask tidy [--bless] | codegen kafka [--check] | docs [limits] | bench [--help]";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +22,10 @@ fn main() -> anyhow::Result<()> {
         ["docs", "limits"] => docs::limits(&repository()),
         ["tidy"] => tidy::run(&repository(), false),
         ["tidy", "--bless"] => tidy::run(&repository(), true),
+        #[cfg(feature = "bench")]
+        ["bench", rest @ ..] => bench::run(rest),
+        #[cfg(not(feature = "bench"))]
+        ["bench", rest @ ..] => bench_launch::run(&repository(), rest),
         _ => anyhow::bail!("{USAGE}"),
     }
 }

@@ -1,0 +1,94 @@
+//! The binary under measurement: its broker as a process of its own, and scripts that it runs.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use super::cluster::Cluster;
+use super::process::{Process, Usage};
+use super::stopwatch::pause;
+
+/// Between two attempts to connect to a broker that starts.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// A data directory, and how to start the binary on it.
+pub struct Millstream {
+    binary: PathBuf,
+    data: tempfile::TempDir,
+    /// Where the broker inside listens.
+    address: String,
+}
+
+impl Millstream {
+    /// An empty data directory beside the binary: on the disk that builds are on, not in memory.
+    pub fn new(binary: &Path) -> anyhow::Result<Self> {
+        let directory = binary.parent().unwrap_or(Path::new("."));
+        Ok(Self {
+            binary: binary.to_path_buf(),
+            data: tempfile::Builder::new().prefix("bench-").tempdir_in(directory)?,
+            address: format!("127.0.0.1:{}", free_port()?),
+        })
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The binary on this data directory.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).arg("--data-dir").arg(self.data.path());
+        command
+            .args(["--kafka", &self.address, "--quiet"])
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the broker and waits until it takes connections.
+    pub fn broker(&self) -> anyhow::Result<(Process, Cluster)> {
+        let mut process = Process::spawn(&mut self.command(&["broker"]))?;
+        while TcpStream::connect(&self.address).is_err() {
+            let ended = process.child().try_wait()?;
+            ensure!(
+                ended.is_none(),
+                "the broker has ended before it took a connection"
+            );
+            pause(LOOK);
+        }
+        Ok((process, Cluster::connect(&self.address)?))
+    }
+
+    /// Does something with the broker, as a client, and stops it.
+    pub fn with_broker<T>(&self, work: impl FnOnce(&Cluster) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let (process, cluster) = self.broker()?;
+        let result = work(&cluster);
+        drop(cluster);
+        process.terminate()?;
+        result
+    }
+
+    /// Writes a script beside the data.
+    pub fn script(&self, name: &str, sql: &str) -> anyhow::Result<PathBuf> {
+        let path = self.data.path().join(format!("{name}.sql"));
+        std::fs::write(&path, sql)?;
+        Ok(path)
+    }
+
+    /// Runs a script to its end, by one worker.
+    pub fn run(&self, name: &str, sql: &str) -> anyhow::Result<Usage> {
+        let script = self.script(name, sql)?;
+        let mut command = self.command(&["run", &script.to_string_lossy(), "-D", "parallelism.default=1"]);
+        command.stdout(Stdio::null());
+        let (status, usage) = Process::spawn(&mut command)?.observe()?;
+        ensure!(status.success(), "script '{name}' ended with {status}");
+        Ok(usage)
+    }
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
