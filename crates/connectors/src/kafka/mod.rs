@@ -7,6 +7,7 @@
 //! | `client_settings` | a table's options as settings of the client |
 //! | `clusters` | which Kafka a table means: the broker inside, or the user's |
 //! | `embedded` | the way to the broker inside, without sockets or encoding |
+//! | `encoded_rows` | rows on their way out |
 //! | `rows` | record batches to rows: key, value and metadata columns |
 //! | `splits` | which partitions, from where to where |
 //! | `source`, `sink` | what runs in a job |
@@ -20,6 +21,7 @@ pub mod client_settings;
 pub mod clusters;
 pub mod declaration;
 pub mod embedded;
+mod encoded_rows;
 pub mod options;
 pub mod rows;
 pub mod sink;

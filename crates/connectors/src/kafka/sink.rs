@@ -5,14 +5,10 @@
 //! is not ready and goes on with what is left as soon as there is room. With `exactly-once` the rows between two
 //! barriers are one transaction, see [`super::transactions`].
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::TimestampMillisecondType;
-use arrow_array::{Array, ArrayRef};
 use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory, StateBlocks, Waker};
-use millstream_formats::{Encoded, Encoder};
 use millstream_kafka_client::config::ProduceConfig;
 use millstream_kafka_client::produce::{AppendError, ProduceRecord, Run};
 use millstream_kafka_client::{KafkaClient, Producer};
@@ -24,6 +20,7 @@ use millstream_types::{Batch, CheckpointId, ErrorKind, Schema};
 use super::KafkaClusters;
 use super::background::Background;
 use super::client_settings::{parse, sink_client};
+use super::encoded_rows::{Backlog, Destination, PartEncoder, headers_of, message, timestamp_at};
 use super::options::{Guarantee, KafkaTable, Part, Partitioner, Topics};
 use super::transactions::{TRANSACTION_TIMEOUT_DEFAULT, TransactionSettings, Transactions};
 use super::upserts::{UpsertBuffer, without_kinds, without_update_before};
@@ -165,50 +162,6 @@ impl SinkFactory for KafkaSinkFactory {
     }
 }
 
-/// Where rows go.
-enum Destination {
-    Fixed(KafkaString),
-    ByRow {
-        column: usize,
-        allowed: Option<BTreeSet<String>>,
-    },
-}
-
-struct PartEncoder {
-    encoder: Box<dyn Encoder>,
-    inputs: Vec<usize>,
-}
-
-impl PartEncoder {
-    fn encode(&mut self, batch: &Batch) -> Result<Encoded, DataflowError> {
-        let mut encoded = Encoded::default();
-        let part = batch.project(&self.inputs);
-        self.encoder
-            .encode(&part, &mut encoded)
-            .map_err(|e| DataflowError::data(e.to_string()))?;
-        Ok(encoded)
-    }
-}
-
-/// A batch that is encoded and not handed over as a whole yet.
-struct Backlog {
-    /// For topics, headers and timestamps that rows carry.
-    batch: Batch,
-    key: Option<Encoded>,
-    value: Encoded,
-    /// The next row to hand over.
-    next: usize,
-}
-
-#[inline]
-fn message(encoded: &Encoded, row: usize) -> Option<&[u8]> {
-    if !encoded.nulls.is_empty() && encoded.nulls.binary_search(&row).is_ok() {
-        return None;
-    }
-    let start = row.checked_sub(1).map_or(0, |before| encoded.ends[before]);
-    Some(&encoded.data[start..encoded.ends[row]])
-}
-
 /// Where rows are handed over.
 enum Output {
     Plain(Arc<Producer>),
@@ -340,7 +293,7 @@ impl KafkaSink {
     /// Hands over the rows of a batch; `false`: some are left.
     fn hand_over(&mut self, from: &mut Backlog, now_ms: i64) -> Result<bool, DataflowError> {
         while from.next < from.batch.rows {
-            let topic = self.topic_of(&from.batch, from.next)?;
+            let topic = self.destination.topic_of(&from.batch, from.next)?;
             if !self.output.takes_rows(&topic)? {
                 return Ok(false);
             }
@@ -411,7 +364,7 @@ impl KafkaSink {
         let Ok(partition) = self.fixed_partition_of(topic) else {
             return Ok(Some(Wanted::Metadata));
         };
-        let headers = self.headers_of(batch, row);
+        let headers = headers_of(self.headers, batch, row);
         let headers: Vec<Header<'_>> = headers
             .iter()
             .map(|(key, value)| Header {
@@ -435,55 +388,6 @@ impl KafkaSink {
             Ok(_) => Ok(None),
             Err(error) => wanted(topic, error).map(Some),
         }
-    }
-
-    fn topic_of(&self, batch: &Batch, row: usize) -> Result<KafkaString, DataflowError> {
-        let (column, allowed) = match &self.destination {
-            Destination::Fixed(topic) => return Ok(topic.clone()),
-            Destination::ByRow { column, allowed } => (*column, allowed),
-        };
-        let texts = batch.columns[column]
-            .as_string_view_opt()
-            .filter(|t| t.is_valid(row));
-        let Some(name) = texts.map(|t| t.value(row)) else {
-            return Err(DataflowError::data(
-                "The topic of the sink record is not valid: it is NULL",
-            ));
-        };
-        if allowed.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
-            return Err(DataflowError::data(format!(
-                "The topic of the sink record is not valid: '{name}' is not in the list of option 'topic'"
-            )));
-        }
-        Ok(KafkaString::from(name))
-    }
-
-    fn headers_of(&self, batch: &Batch, row: usize) -> Vec<(String, Vec<u8>)> {
-        let Some(column) = self
-            .headers
-            .map(|c| &batch.columns[c])
-            .filter(|c| c.is_valid(row))
-        else {
-            return Vec::new();
-        };
-        let Some(entries) = column.as_list_opt::<i32>().map(|l| l.value(row)) else {
-            return Vec::new();
-        };
-        let Some(entries) = entries.as_struct_opt() else {
-            return Vec::new();
-        };
-        let (Some(keys), Some(values)) = (
-            entries.column(0).as_string_view_opt(),
-            entries.column(1).as_binary_view_opt(),
-        ) else {
-            return Vec::new();
-        };
-        // As in Flink's writer, entries with a NULL on either side are left out.
-        let whole = |i: &usize| keys.is_valid(*i) && values.is_valid(*i);
-        (0..keys.len())
-            .filter(whole)
-            .map(|i| (keys.value(i).to_owned(), values.value(i).to_vec()))
-            .collect()
     }
 
     fn wait_for(&mut self, wanted: Wanted, topic: KafkaString) {
@@ -539,11 +443,6 @@ fn wanted(topic: &KafkaString, error: AppendError) -> Result<Wanted, DataflowErr
         AppendError::UnknownTopic => Ok(Wanted::Metadata),
         AppendError::Failed(error) => Err(produce_failed(topic.as_str(), &error)),
     }
-}
-
-fn timestamp_at(column: &ArrayRef, row: usize) -> Option<i64> {
-    let millis = column.as_primitive_opt::<TimestampMillisecondType>()?;
-    millis.is_valid(row).then(|| millis.value(row))
 }
 
 fn produce_failed(topic: &str, error: &(dyn std::error::Error + 'static)) -> DataflowError {

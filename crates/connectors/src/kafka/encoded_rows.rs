@@ -1,0 +1,112 @@
+//! Rows on their way out: where they go, and their encoded keys and values until the producer takes them.
+
+use std::collections::BTreeSet;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMillisecondType;
+use arrow_array::{Array, ArrayRef};
+use millstream_dataflow::DataflowError;
+use millstream_formats::{Encoded, Encoder};
+use millstream_kafka_wire::KafkaString;
+use millstream_types::Batch;
+
+/// Where rows go.
+pub(super) enum Destination {
+    Fixed(KafkaString),
+    ByRow {
+        column: usize,
+        allowed: Option<BTreeSet<String>>,
+    },
+}
+
+impl Destination {
+    /// The topic of a row.
+    pub fn topic_of(&self, batch: &Batch, row: usize) -> Result<KafkaString, DataflowError> {
+        let (column, allowed) = match self {
+            Self::Fixed(topic) => return Ok(topic.clone()),
+            Self::ByRow { column, allowed } => (*column, allowed),
+        };
+        let texts = batch.columns[column]
+            .as_string_view_opt()
+            .filter(|t| t.is_valid(row));
+        let Some(name) = texts.map(|t| t.value(row)) else {
+            return Err(DataflowError::data(
+                "The topic of the sink record is not valid: it is NULL",
+            ));
+        };
+        if allowed.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
+            return Err(DataflowError::data(format!(
+                "The topic of the sink record is not valid: '{name}' is not in the list of option 'topic'"
+            )));
+        }
+        Ok(KafkaString::from(name))
+    }
+}
+
+/// The encoder of the key or of the value, and the columns that it reads.
+pub(super) struct PartEncoder {
+    pub encoder: Box<dyn Encoder>,
+    pub inputs: Vec<usize>,
+}
+
+impl PartEncoder {
+    pub fn encode(&mut self, batch: &Batch) -> Result<Encoded, DataflowError> {
+        let mut encoded = Encoded::default();
+        let part = batch.project(&self.inputs);
+        self.encoder
+            .encode(&part, &mut encoded)
+            .map_err(|e| DataflowError::data(e.to_string()))?;
+        Ok(encoded)
+    }
+}
+
+/// A batch that is encoded and not handed over as a whole yet.
+pub(super) struct Backlog {
+    /// For topics, headers and timestamps that rows carry.
+    pub batch: Batch,
+    pub key: Option<Encoded>,
+    pub value: Encoded,
+    /// The next row to hand over.
+    pub next: usize,
+}
+
+/// The message of a row; `None` for a null one.
+#[inline]
+pub(super) fn message(encoded: &Encoded, row: usize) -> Option<&[u8]> {
+    if !encoded.nulls.is_empty() && encoded.nulls.binary_search(&row).is_ok() {
+        return None;
+    }
+    let start = row.checked_sub(1).map_or(0, |before| encoded.ends[before]);
+    Some(&encoded.data[start..encoded.ends[row]])
+}
+
+/// The headers of a row, from a MAP column.
+pub(super) fn headers_of(column: Option<usize>, batch: &Batch, row: usize) -> Vec<(String, Vec<u8>)> {
+    let Some(column) = column.map(|c| &batch.columns[c]).filter(|c| c.is_valid(row)) else {
+        return Vec::new();
+    };
+    let Some(entries) = column.as_list_opt::<i32>().map(|l| l.value(row)) else {
+        return Vec::new();
+    };
+    let Some(entries) = entries.as_struct_opt() else {
+        return Vec::new();
+    };
+    let (Some(keys), Some(values)) = (
+        entries.column(0).as_string_view_opt(),
+        entries.column(1).as_binary_view_opt(),
+    ) else {
+        return Vec::new();
+    };
+    // As in Flink's writer, entries with a NULL on either side are left out.
+    let whole = |i: &usize| keys.is_valid(*i) && values.is_valid(*i);
+    (0..keys.len())
+        .filter(whole)
+        .map(|i| (keys.value(i).to_owned(), values.value(i).to_vec()))
+        .collect()
+}
+
+/// The time of a row, from a column of milliseconds.
+pub(super) fn timestamp_at(column: &ArrayRef, row: usize) -> Option<i64> {
+    let millis = column.as_primitive_opt::<TimestampMillisecondType>()?;
+    millis.is_valid(row).then(|| millis.value(row))
+}
