@@ -11,6 +11,7 @@ mod settings;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::args::{Cli, Command};
@@ -51,8 +52,16 @@ fn run(cli: Cli) -> Outcome {
         Command::User(args) => commands::user::run(&process, &cli.common, &args),
         Command::Completions { .. } | Command::Reference { .. } => Ok(()),
     };
-    process.clusters.stop();
-    outcome
+    // A command that did its work on a broker whose log has failed did not do it well.
+    let stopped = process.clusters.stop().context("the broker did not stop cleanly");
+    match (outcome, stopped) {
+        (Ok(()), stopped) => Ok(stopped?),
+        (failed, Ok(())) => failed,
+        (failed, Err(error)) => {
+            tracing::error!("{}", exit::chain(&error));
+            failed
+        }
+    }
 }
 
 /// Logs go to standard error. A filter that cannot be read is said and replaced.

@@ -37,7 +37,6 @@ pub fn run(process: &Process, common: &Common, args: BrokerArgs) -> Outcome {
     if !common.quiet {
         eprintln!("stopping");
     }
-    process.clusters.stop();
     Ok(())
 }
 

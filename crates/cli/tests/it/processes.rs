@@ -122,12 +122,16 @@ fn a_broker_locks_its_data_directory_and_stops_on_a_signal() {
 fn broker(directory: &Path) -> (Running, String, BufReader<ChildStderr>) {
     let mut broker = start(directory, &["broker"]);
     let (line, rest) = first_line(broker.0.stderr.take().expect("standard error"));
+    let address = address_of(&line);
+    (broker, address, rest)
+}
+
+/// The address in the first line that a broker writes.
+fn address_of(line: &str) -> String {
     let address = line
         .strip_prefix("broker listening on ")
-        .and_then(|rest| rest.split(',').next())
-        .expect(&line)
-        .to_owned();
-    (broker, address, rest)
+        .and_then(|rest| rest.split(',').next());
+    address.expect(line).to_owned()
 }
 
 #[test]
@@ -149,6 +153,55 @@ fn a_port_in_use_is_named_with_the_remedy() {
         talk.contains(&address) && talk.contains("in use") && talk.contains("--kafka"),
         "{talk}"
     );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_broker_whose_log_has_failed_says_so_and_ends_with_an_error() {
+    let directory = tempfile::tempdir().expect("a directory");
+    // A limit of the size of files stands in for a full disk; the signal that goes with it is ignored.
+    let script = "trap '' XFSZ; ulimit -f 1024; exec \"$0\" broker --kafka 127.0.0.1:0";
+    let child = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_millstream")])
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut broker = Running(child);
+    let (line, mut rest) = first_line(broker.0.stderr.take().expect("standard error"));
+    let address = address_of(&line);
+    let mut producer = Command::new(env!("CARGO_BIN_EXE_millstream"))
+        .args([
+            "topic",
+            "produce",
+            "t",
+            "--quiet",
+            "--acks",
+            "0",
+            "--bootstrap-server",
+            &address,
+        ])
+        .current_dir(directory.path())
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let lines = format!("{}\n", "x".repeat(1000)).repeat(4000);
+    let mut input = producer.stdin.take().expect("standard input");
+    std::io::Write::write_all(&mut input, lines.as_bytes()).expect("the producer reads");
+    drop(input);
+    let mut said = String::new();
+    while !said.contains("log failed") {
+        said.clear();
+        assert!(
+            rest.read_line(&mut said).expect("text") > 0,
+            "the broker ended without a word"
+        );
+    }
+    assert!(said.contains("free or repair the disk"), "{said}");
+    let _ = producer.wait();
+    signal(&broker, "TERM");
+    assert_eq!(end(broker, rest), Some(1));
 }
 
 #[test]

@@ -80,14 +80,10 @@ impl ProcessClusters {
         Ok(())
     }
 
-    /// Ends the broker inside cleanly, if it runs.
-    pub fn stop(&self) {
+    /// Ends the broker inside cleanly, if it runs. The error is why its log was closed before.
+    pub fn stop(&self) -> Result<(), millstream_log::LogError> {
         let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(broker) = broker
-            && let Err(error) = broker.stop()
-        {
-            tracing::error!(%error, "the broker did not stop cleanly");
-        }
+        broker.map_or(Ok(()), EmbeddedBroker::stop)
     }
 
     /// The address on which the broker inside listens, if it runs.
