@@ -16,6 +16,8 @@ use super::process::{Cpu, Usage};
 
 /// Keeps these processes apart from others that the rig has started.
 const INSTANCE: &str = "xtask-bench";
+/// Seconds that a start may take: a busy machine needs minutes for what an idle one does in ten seconds.
+const START_TIMEOUT_S: &str = "300";
 /// Seconds after which a job is given up.
 const JOB_TIMEOUT_S: &str = "1800";
 
@@ -30,14 +32,25 @@ impl Kafka {
     /// Starts it with an empty log.
     pub fn start(directory: &Path) -> anyhow::Result<Self> {
         let rig = directory.join("rig");
-        let port = free_port()?;
-        call(&rig, &["kafka", "start", "--fresh", "--port", &port.to_string()])?;
+        let port = free_port()?.to_string();
         let address = format!("127.0.0.1:{port}");
-        Ok(Self {
+        // Nothing is connected yet; what was half started is stopped when this goes.
+        let kafka = Self {
             cluster: Cluster::connect(&address)?,
             address,
             rig,
-        })
+        };
+        let start = [
+            "kafka",
+            "start",
+            "--fresh",
+            "--timeout",
+            START_TIMEOUT_S,
+            "--port",
+            &port,
+        ];
+        call(&kafka.rig, &start)?;
+        Ok(kafka)
     }
 
     pub fn cluster(&self) -> &Cluster {
@@ -81,6 +94,8 @@ impl Flink {
         let ports = [free_port()?, free_port()?, free_port()?].map(|port| port.to_string());
         let start = ["flink", "start", "--fresh", "--slots", "1", "--tm-mem", "4g"];
         let addresses = [
+            "--timeout",
+            START_TIMEOUT_S,
             "--rest-port",
             &ports[0],
             "--gateway-port",
