@@ -19,7 +19,7 @@ use millstream_kafka_wire::record_batch::{
     BatchBuilder, BatchProducer, Header, RecordBatch, RecordsSummary, set_log_append_time, set_max_timestamp,
     validate,
 };
-use millstream_kafka_wire::{ErrorCode, KafkaString};
+use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_log::{BatchHeader, LogId, SequenceCheck, SequenceError};
 
 /// Why a partition's records were refused.
@@ -185,34 +185,9 @@ fn append(
     let place = (found.name.as_str(), partition.index);
     let summary = check_records(&batch, &found.settings, now_ms, (caller.is_internal, place))?;
     let settings = found.settings.clone();
-    let header = &batch.header;
-    if header.attributes.is_transactional() {
-        let id = request.transactional_id.as_ref();
-        let id = id.ok_or(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)?;
-        broker.access(Operation::Write, ResourceKind::TransactionalId, id)?;
-    }
-    if header.producer_id >= 0 {
-        if let Some(duplicate) = check_producer(broker, log, &batch)? {
-            return Ok(duplicate);
-        }
-        if let Some(id) = request
-            .transactional_id
-            .as_ref()
-            .filter(|_| header.attributes.is_transactional())
-        {
-            let producer = Producer {
-                transactional_id: id,
-                producer_id: header.producer_id,
-                epoch: header.producer_epoch,
-            };
-            verify_append(
-                broker,
-                now_ms,
-                producer,
-                (topic_id, partition.index),
-                caller.version,
-            )?;
-        }
+    let target = (log, topic_id, partition.index);
+    if let Some(duplicate) = check_sender(broker, now_ms, caller.version, request, target, &batch)? {
+        return Ok(duplicate);
     }
     let (bytes, log_append_ms) = rewrite(&batch, &summary, &settings, now_ms)?;
     let header =
@@ -233,6 +208,40 @@ fn append(
         start_offset,
         sequence,
     })
+}
+
+/// Checks the rights, the sequence and the transaction of who sent the batch; `Some`: it is there already.
+fn check_sender(
+    broker: &mut Broker,
+    now_ms: i64,
+    version: i16,
+    request: &ProduceRequest,
+    (log, topic_id, index): (LogId, Uuid, i32),
+    batch: &RecordBatch,
+) -> Result<Option<Appended>, Refusal> {
+    let header = &batch.header;
+    let mut transactional_id = None;
+    if header.attributes.is_transactional() {
+        let id = request.transactional_id.as_ref();
+        let id = id.ok_or(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)?;
+        broker.access(Operation::Write, ResourceKind::TransactionalId, id)?;
+        transactional_id = Some(id);
+    }
+    if header.producer_id < 0 {
+        return Ok(None);
+    }
+    if let Some(duplicate) = check_producer(broker, log, batch)? {
+        return Ok(Some(duplicate));
+    }
+    if let Some(transactional_id) = transactional_id {
+        let producer = Producer {
+            transactional_id,
+            producer_id: header.producer_id,
+            epoch: header.producer_epoch,
+        };
+        verify_append(broker, now_ms, producer, (topic_id, index), version)?;
+    }
+    Ok(None)
 }
 
 /// Checks what can be seen without reading records: exactly one batch, of a size and kind that producers may send.
