@@ -4,14 +4,19 @@
 use crate::driver::{Driver, batch};
 use bytes::Bytes;
 use millstream_kafka_wire::messages::*;
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 use tracing::field::{Field, Visit};
 use tracing::span;
 
-/// Keeps the lines of the target `audit`.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps the lines of the target `audit`, for each thread. One for the process: subscribers of single threads miss what
+/// another thread was the first to reach.
+struct Recorder;
 
 struct Line(String);
 
@@ -37,7 +42,7 @@ impl tracing::Subscriber for Recorder {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        LINES.with_borrow_mut(|lines| lines.push(line.0));
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -47,9 +52,11 @@ impl tracing::Subscriber for Recorder {
 
 /// The lines that a piece of work leaves.
 fn lines(work: impl FnOnce()) -> Vec<String> {
-    let recorder = Recorder::default();
-    tracing::subscriber::with_default(recorder.clone(), work);
-    std::mem::take(&mut *recorder.0.lock().unwrap())
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| tracing::subscriber::set_global_default(Recorder).expect("the only one"));
+    LINES.take();
+    work();
+    LINES.take()
 }
 
 fn driver() -> Driver {
