@@ -34,6 +34,9 @@ usage: cargo xtask bench [NAME]... [OPTION]...
   --keys LIST     numbers of keys for the window pipeline, 1000,1000000 unless given
   --codec LIST    codecs of the topics, none,lz4 unless given
   --flink DIR     measure real Kafka and Flink, too (broker, pipeline): DIR holds an executable 'rig' that starts them
+  --librdkafka FILE
+                  produce and fetch with librdkafka, too (broker): FILE is its example program rdkafka_performance
+  --megabytes N   produced and fetched in a case of the broker, 400 unless given
   --output FILE   where the JSON lines go, bench.jsonl beside the build unless given
   --json          print the JSON lines instead of the tables";
 
@@ -44,6 +47,8 @@ pub struct Options {
     pub keys: Vec<u64>,
     pub codecs: Vec<String>,
     pub flink: Option<PathBuf>,
+    pub librdkafka: Option<PathBuf>,
+    pub megabytes: usize,
     output: PathBuf,
     json: bool,
     /// The binary that is measured.
@@ -89,6 +94,8 @@ fn parse(arguments: &[&str]) -> anyhow::Result<Options> {
         keys: vec![1_000, 1_000_000],
         codecs: vec!["none".to_owned(), "lz4".to_owned()],
         flink: None,
+        librdkafka: None,
+        megabytes: 400,
         output: directory.join("bench.jsonl"),
         json: false,
         millstream: directory.join("millstream"),
@@ -105,6 +112,8 @@ fn parse(arguments: &[&str]) -> anyhow::Result<Options> {
             }
             "--codec" => options.codecs = value()?.split(',').map(str::to_owned).collect(),
             "--flink" => options.flink = Some(PathBuf::from(value()?)),
+            "--librdkafka" => options.librdkafka = Some(PathBuf::from(value()?)),
+            "--megabytes" => options.megabytes = value()?.parse().context("--megabytes")?,
             "--output" => options.output = PathBuf::from(value()?),
             name if BENCHES.iter().any(|(known, _)| *known == name) => options.names.push(name.to_owned()),
             _ => bail!("unexpected argument '{word}'\n{HELP}"),

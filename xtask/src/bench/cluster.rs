@@ -1,12 +1,15 @@
 //! A Kafka client for the benches: the same for the broker here and for a real one, so that both hold the same bytes.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use millstream_kafka_client::admin::{NewTopic, OffsetSpec};
 use millstream_kafka_client::config::IsolationLevel;
 use millstream_kafka_client::{
-    ClientConfig, FetchEvent, Fetcher, KafkaClient, ProduceRecord, Producer, TopicPartition,
+    ClientConfig, FetchEvent, FetchedRecords, Fetcher, KafkaClient, ProduceRecord, Producer, TopicPartition,
 };
 use millstream_kafka_wire::KafkaString;
 use millstream_kafka_wire::compression::Decompressor;
@@ -19,6 +22,13 @@ use super::events::Events;
 const BATCH_BYTES_MAX: usize = 64 << 20;
 /// Bytes taken from the fetcher at a time.
 const TAKE_BYTES: usize = 4 << 20;
+
+/// How long a reader waits for the next records.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// ApiVersions in version 0, as the request number 7 of a client without a name: the first request of most clients.
+const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
+/// How long a broker that took the connection may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection to a cluster.
 pub struct Cluster {
@@ -116,33 +126,93 @@ impl Cluster {
         })
     }
 
-    /// Reads what is in the topic now; `each` gets every value. Returns how many there were.
-    pub fn read(&self, topic: &str, partitions: i32, mut each: impl FnMut(&[u8])) -> anyhow::Result<u64> {
-        let partitions: Vec<TopicPartition> =
-            (0..partitions).map(|p| TopicPartition::new(topic, p)).collect();
-        let wanted = partitions
-            .iter()
-            .map(|p| (p.clone(), OffsetSpec::Latest))
+    /// How many records were written to a topic.
+    pub fn count(&self, topic: &str, partitions: i32) -> anyhow::Result<u64> {
+        let ends = self.ends(topic, partitions)?;
+        Ok(ends.values().map(|end| end.unsigned_abs()).sum())
+    }
+
+    pub fn delete(&self, topic: &str) -> anyhow::Result<()> {
+        Ok(self.runtime.block_on(self.client.delete_topic(topic))?)
+    }
+
+    fn ends(&self, topic: &str, partitions: i32) -> anyhow::Result<BTreeMap<TopicPartition, i64>> {
+        let wanted = (0..partitions)
+            .map(|partition| (TopicPartition::new(topic, partition), OffsetSpec::Latest))
             .collect();
         let isolation = IsolationLevel::ReadUncommitted;
         let ends = self
             .runtime
             .block_on(self.client.list_offsets(&wanted, isolation))?;
-        let mut open: BTreeMap<TopicPartition, i64> = ends.into_iter().map(|(p, e)| (p, e.offset)).collect();
+        Ok(ends.into_iter().map(|(p, e)| (p, e.offset)).collect())
+    }
+
+    /// Reads what is in the topic now; `each` gets every value. Returns how many there were.
+    pub fn read(&self, topic: &str, partitions: i32, each: impl FnMut(&[u8])) -> anyhow::Result<u64> {
+        let mut open = self.ends(topic, partitions)?;
         open.retain(|_, end| *end > 0);
-        let config = config(&self.address, &[("max.partition.fetch.bytes", "4194304")])?;
+        if open.is_empty() {
+            return Ok(0);
+        }
+        let fetcher = self.fetcher(open.keys(), &[("max.partition.fetch.bytes", "4194304")])?;
+        self.fetch(&fetcher, each, |records, _| {
+            if open
+                .get(&records.partition)
+                .is_some_and(|end| records.next_offset >= *end)
+            {
+                open.remove(&records.partition);
+                fetcher.unassign(&records.partition);
+            }
+            open.is_empty()
+        })
+    }
+
+    /// Reads that many records of a topic as they come; `each` gets every value.
+    pub fn follow(
+        &self,
+        topic: &str,
+        partitions: i32,
+        records: u64,
+        each: impl FnMut(&[u8]),
+    ) -> anyhow::Result<u64> {
+        let partitions: Vec<TopicPartition> =
+            (0..partitions).map(|p| TopicPartition::new(topic, p)).collect();
+        let fetcher = self.fetcher(partitions.iter(), &[])?;
+        self.fetch(&fetcher, each, |_, count| count >= records)
+    }
+
+    /// Fetches partitions from their beginning.
+    fn fetcher<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a TopicPartition>,
+        properties: &[(&str, &str)],
+    ) -> anyhow::Result<Fetcher> {
+        let config = config(&self.address, properties)?;
         let _inside = self.runtime.enter();
         let fetcher = Fetcher::start(self.client.clone(), config.fetch);
-        for partition in open.keys() {
+        for partition in partitions {
             fetcher.assign(partition.clone(), 0);
         }
+        Ok(fetcher)
+    }
+
+    /// Takes what a fetcher gives until `is_done`, which is asked after each answer with the number of records so far.
+    fn fetch(
+        &self,
+        fetcher: &Fetcher,
+        mut each: impl FnMut(&[u8]),
+        mut is_done: impl FnMut(&FetchedRecords, u64) -> bool,
+    ) -> anyhow::Result<u64> {
         let mut count = 0;
         let (mut decompressor, mut columns) = (Decompressor::new(), RecordColumns::new(false, false));
-        while !open.is_empty() {
-            self.runtime.block_on(fetcher.ready());
+        loop {
+            self.runtime
+                .block_on(async { tokio::time::timeout(PATIENCE, fetcher.ready()).await })
+                .with_context(|| format!("nothing came for {} s", PATIENCE.as_secs()))?;
+            let mut is_last = false;
             for event in fetcher.poll(TAKE_BYTES) {
                 let FetchEvent::Records(records) = event else {
-                    bail!("topic '{topic}' cannot be read: {event:?}");
+                    bail!("a topic cannot be read: {event:?}");
                 };
                 for fetched in &records.batches {
                     let data = fetched.batch.records_data(&mut decompressor, BATCH_BYTES_MAX)?;
@@ -155,17 +225,27 @@ impl Cluster {
                         .for_each(&mut each);
                     count += columns.len() as u64;
                 }
-                if open
-                    .get(&records.partition)
-                    .is_some_and(|end| records.next_offset >= *end)
-                {
-                    open.remove(&records.partition);
-                    fetcher.unassign(&records.partition);
-                }
+                is_last = is_done(&records, count);
+            }
+            if is_last {
+                return Ok(count);
             }
         }
-        Ok(count)
     }
+}
+
+/// Whether somebody at this address answers requests of Kafka's protocol.
+pub fn answers(address: &str) -> bool {
+    let ask = || -> std::io::Result<[u8; 8]> {
+        let mut socket = TcpStream::connect(address)?;
+        socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        socket.write_all(&API_VERSIONS)?;
+        let mut answer = [0; 8];
+        socket.read_exact(&mut answer)?;
+        Ok(answer)
+    };
+    // Behind the length comes the number of the request.
+    ask().is_ok_and(|answer| answer[4..] == API_VERSIONS[8..12])
 }
 
 fn config(address: &str, properties: &[(&str, &str)]) -> anyhow::Result<ClientConfig> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Options;
 use super::events;
 use super::millstream::Millstream;
-use super::process::Process;
+use super::process::{Observed, Process};
 use super::report::{Figures, Report};
 use super::stopwatch::pause;
 
@@ -46,11 +46,17 @@ pub fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> {
 }
 
 fn idle(subject: &str, process: &Process, report: &mut Report) -> anyhow::Result<()> {
+    let (cpu_percent, rss_mib) = at_rest(process.observed())?;
+    let figures = Figures::of(subject).number("cpu_percent", cpu_percent);
+    report.add("idle", figures.number("rss_mib", rss_mib))
+}
+
+/// Percent of a core and resident MiB of a process that has nothing to do.
+pub fn at_rest(process: Observed) -> anyhow::Result<(f64, f64)> {
     pause(SETTLE);
     let before = process.cpu()?.0.total_s();
     pause(OBSERVED);
     let spent = process.cpu()?.0.total_s() - before;
     let percent = spent / OBSERVED.as_secs_f64() * 100.0;
-    let figures = Figures::of(subject).number("cpu_percent", percent);
-    report.add("idle", figures.number("rss_mib", process.memory_mib("VmRSS")))
+    Ok((percent, process.memory_mib("VmRSS")))
 }

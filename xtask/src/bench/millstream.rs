@@ -1,13 +1,13 @@
 //! The binary under measurement: its broker as a process of its own, and scripts that it runs.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::ensure;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, answers};
 use super::process::{Process, Usage};
 use super::stopwatch::pause;
 
@@ -47,18 +47,21 @@ impl Millstream {
         command
     }
 
-    /// Starts the broker and waits until it takes connections.
+    /// Starts the broker and waits until it answers.
     pub fn broker(&self) -> anyhow::Result<(Process, Cluster)> {
+        Ok((self.start_broker()?.0, Cluster::connect(&self.address)?))
+    }
+
+    /// Starts the broker; also gives the milliseconds until it answered.
+    pub fn start_broker(&self) -> anyhow::Result<(Process, f64)> {
         let mut process = Process::spawn(&mut self.command(&["broker"]))?;
-        while TcpStream::connect(&self.address).is_err() {
+        while !answers(&self.address) {
             let ended = process.child().try_wait()?;
-            ensure!(
-                ended.is_none(),
-                "the broker has ended before it took a connection"
-            );
+            ensure!(ended.is_none(), "the broker has ended before it answered");
             pause(LOOK);
         }
-        Ok((process, Cluster::connect(&self.address)?))
+        let start_ms = process.started().seconds() * 1e3;
+        Ok((process, start_ms))
     }
 
     /// Does something with the broker, as a client, and stops it.

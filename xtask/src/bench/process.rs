@@ -37,6 +37,55 @@ pub struct Usage {
     pub rss_growth_percent: f64,
 }
 
+/// A process that is looked at from outside; whoever started it.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed(u32);
+
+impl Observed {
+    pub fn new(id: u32) -> Self {
+        Self(id)
+    }
+
+    fn path(self, file: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{file}", self.0))
+    }
+
+    /// CPU time so far, and whether the process has ended.
+    pub fn cpu(self) -> anyhow::Result<(Cpu, bool)> {
+        let path = self.path("stat");
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("'{}' cannot be read: the process is gone", path.display()))?;
+        let behind_name = text.rsplit(')').next().unwrap_or("");
+        let fields: Vec<&str> = behind_name.split_ascii_whitespace().collect();
+        // Counted from the state: user and system time of the process, and of children that were waited for.
+        let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+        let cpu = Cpu {
+            user_s: (ticks(11) + ticks(13)) / TICKS_PER_SECOND,
+            system_s: (ticks(12) + ticks(14)) / TICKS_PER_SECOND,
+        };
+        Ok((cpu, fields.first() == Some(&"Z")))
+    }
+
+    /// A size in MiB from the process's status; 0 when it has ended.
+    pub fn memory_mib(self, name: &str) -> f64 {
+        let status = std::fs::read_to_string(self.path("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|l| {
+            l.trim_start_matches(':')
+                .split_ascii_whitespace()
+                .next()?
+                .parse()
+                .ok()
+        });
+        kib.map_or(0.0, |kib: f64| kib / 1024.0)
+    }
+
+    /// Lets the peak of the memory begin anew from what is resident now.
+    pub fn reset_peak(self) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.path("clear_refs"), "5")?)
+    }
+}
+
 /// A process that is ended when it is dropped.
 pub struct Process {
     child: Child,
@@ -60,49 +109,22 @@ impl Process {
         self.started
     }
 
-    fn proc(&self, file: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/{file}", self.child.id()))
-    }
-
-    /// CPU time so far, and whether the process has ended.
-    pub fn cpu(&self) -> anyhow::Result<(Cpu, bool)> {
-        let text = std::fs::read_to_string(self.proc("stat"))?;
-        let behind_name = text.rsplit(')').next().unwrap_or("");
-        let fields: Vec<&str> = behind_name.split_ascii_whitespace().collect();
-        // Counted from the state: user and system time of the process, and of children that were waited for.
-        let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
-        let cpu = Cpu {
-            user_s: (ticks(11) + ticks(13)) / TICKS_PER_SECOND,
-            system_s: (ticks(12) + ticks(14)) / TICKS_PER_SECOND,
-        };
-        Ok((cpu, fields.first() == Some(&"Z")))
-    }
-
-    /// A size in MiB from the process's status; 0 when it has ended.
-    pub fn memory_mib(&self, name: &str) -> f64 {
-        let status = std::fs::read_to_string(self.proc("status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let kib = line.and_then(|l| {
-            l.trim_start_matches(':')
-                .split_ascii_whitespace()
-                .next()?
-                .parse()
-                .ok()
-        });
-        kib.map_or(0.0, |kib: f64| kib / 1024.0)
+    pub fn observed(&self) -> Observed {
+        Observed(self.child.id())
     }
 
     /// Observes the process until it ends.
     pub fn observe(mut self) -> anyhow::Result<(ExitStatus, Usage)> {
         let (mut usage, mut memory) = (Usage::default(), Vec::new());
+        let observed = self.observed();
         loop {
-            let (cpu, ended) = self.cpu()?;
+            let (cpu, ended) = observed.cpu()?;
             usage.cpu = cpu;
             if ended {
                 break;
             }
-            usage.rss_peak_mib = usage.rss_peak_mib.max(self.memory_mib("VmHWM"));
-            memory.push(self.memory_mib("VmRSS"));
+            usage.rss_peak_mib = usage.rss_peak_mib.max(observed.memory_mib("VmHWM"));
+            memory.push(observed.memory_mib("VmRSS"));
             pause(LOOK);
         }
         usage.wall_s = self.started.seconds();
@@ -122,6 +144,12 @@ impl Process {
     /// Asks the process to end and waits for that.
     pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
         self.interrupt()?;
+        Ok(self.child.wait()?)
+    }
+
+    /// Ends the process without a chance to do anything, as `kill -9` does.
+    pub fn kill(mut self) -> anyhow::Result<ExitStatus> {
+        self.child.kill()?;
         Ok(self.child.wait()?)
     }
 }

@@ -30,6 +30,12 @@ impl Figures {
         Self(figures)
     }
 
+    /// These figures, and those of `other` behind them.
+    pub fn with_all(mut self, other: Figures) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     pub fn text(mut self, name: &str, text: impl Into<String>) -> Self {
         self.0.insert(name.to_owned(), Value::String(text.into()));
         self
@@ -92,8 +98,12 @@ impl Report {
         if self.json {
             return;
         }
-        let mut benches: Vec<&str> = self.rows.iter().map(|(bench, _)| bench.as_str()).collect();
-        benches.dedup();
+        let mut benches: Vec<&str> = Vec::new();
+        for (bench, _) in &self.rows {
+            if !benches.contains(&bench.as_str()) {
+                benches.push(bench);
+            }
+        }
         for bench in benches {
             let rows: Vec<&Figures> = self
                 .rows

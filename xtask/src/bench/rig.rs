@@ -1,7 +1,9 @@
 //! Real Kafka and Flink beside it, through an executable `rig` that starts them and runs scripts:
 //!
-//! - `rig kafka start --fresh --port P`, `rig flink start --fresh --slots 1 …`, and `stop` for both;
-//! - `rig usage --json` prints `cpu` and `hwm_mb` for `taskmanager`, `jobmanager` and `kafka`;
+//! - `rig kafka start [--fresh] --port P`, which ends with a line like `… (pid 7, format 1.9 s, start 3.3 s)`, and
+//!   `rig kafka stop [--kill]`; `rig flink start --fresh --slots 1 …` and `rig flink stop`;
+//! - `rig usage --json` prints `pid`, `cpu` and `hwm_mb` for `taskmanager`, `jobmanager` and `kafka`;
+//! - `rig kafka-tool NAME …` runs one of Kafka's own tools;
 //! - `rig sql FILE --json --timeout S` prints a line with `"state":"FINISHED"` and `"seconds"` for a job.
 
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::millstream::free_port;
-use super::process::{Cpu, Usage};
+use super::process::{Cpu, Observed, Usage};
 
 /// Keeps these processes apart from others that the rig has started.
 const INSTANCE: &str = "xtask-bench";
@@ -25,32 +27,53 @@ const JOB_TIMEOUT_S: &str = "1800";
 pub struct Kafka {
     rig: PathBuf,
     cluster: Cluster,
+    port: String,
     address: String,
 }
 
 impl Kafka {
     /// Starts it with an empty log.
     pub fn start(directory: &Path) -> anyhow::Result<Self> {
-        let rig = directory.join("rig");
+        let kafka = Self::stopped(directory)?;
+        kafka.restart(true)?;
+        Ok(kafka)
+    }
+
+    /// One that is yet to be started.
+    pub fn stopped(directory: &Path) -> anyhow::Result<Self> {
         let port = free_port()?.to_string();
         let address = format!("127.0.0.1:{port}");
         // Nothing is connected yet; what was half started is stopped when this goes.
-        let kafka = Self {
+        Ok(Self {
             cluster: Cluster::connect(&address)?,
+            port,
             address,
-            rig,
-        };
-        let start = [
+            rig: directory.join("rig"),
+        })
+    }
+
+    /// Starts it, on an empty log or on what it had; milliseconds until it answered, without formatting the log.
+    pub fn restart(&self, fresh: bool) -> anyhow::Result<f64> {
+        let mut start = vec![
             "kafka",
             "start",
-            "--fresh",
             "--timeout",
             START_TIMEOUT_S,
             "--port",
-            &port,
+            &self.port,
         ];
-        call(&kafka.rig, &start)?;
-        Ok(kafka)
+        start.extend(fresh.then_some("--fresh"));
+        let said = call(&self.rig, &start)?;
+        start_seconds(&said)
+            .map(|seconds| seconds * 1e3)
+            .with_context(|| format!("the rig does not tell how long Kafka took to start: {said}"))
+    }
+
+    /// Ends it, by SIGKILL if `kill`.
+    pub fn stop(&self, kill: bool) -> anyhow::Result<()> {
+        let mut stop = vec!["kafka", "stop"];
+        stop.extend(kill.then_some("--kill"));
+        call(&self.rig, &stop).map(drop)
     }
 
     pub fn cluster(&self) -> &Cluster {
@@ -61,11 +84,24 @@ impl Kafka {
         &self.address
     }
 
+    fn usage_json(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let text = call(&self.rig, &[&["usage", "--json"], arguments].concat())?;
+        serde_json::from_str(&text).context("the rig's usage is no JSON")
+    }
+
+    /// The broker's process.
+    pub fn process(&self) -> anyhow::Result<Observed> {
+        let id = self.usage_json(&[])?["kafka"]["pid"].as_u64();
+        let id = id.and_then(|id| u32::try_from(id).ok());
+        Ok(Observed::new(
+            id.context("the rig does not tell Kafka's process")?,
+        ))
+    }
+
     /// CPU time so far and peak memory of some processes, summed up.
     pub fn usage(&self, processes: &[&str], reset_peak: bool) -> anyhow::Result<(f64, f64)> {
         let reset: &[&str] = if reset_peak { &["--reset-hwm"] } else { &[] };
-        let text = call(&self.rig, &[&["usage", "--json"], reset].concat())?;
-        let usage: Value = serde_json::from_str(&text).context("the rig's usage is no JSON")?;
+        let usage = self.usage_json(reset)?;
         let sum = |name: &str| -> f64 {
             let figures = processes.iter().map(|p| usage[*p][name].as_f64());
             figures.map(Option::unwrap_or_default).sum()
@@ -147,13 +183,20 @@ impl Drop for Flink {
     }
 }
 
+/// The seconds in what `rig kafka start` says: `… (pid 7, format 1.9 s, start 3.3 s)`.
+fn start_seconds(said: &str) -> Option<f64> {
+    let (_, behind) = said.rsplit_once("start ")?;
+    behind.split_ascii_whitespace().next()?.parse().ok()
+}
+
 fn stop(rig: &Path, part: &str) {
     if let Err(error) = call(rig, &[part, "stop"]) {
         eprintln!("{part} was not stopped: {error:#}");
     }
 }
 
-fn call(rig: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+/// Runs the rig to its end and gives what it prints.
+pub fn call(rig: &Path, arguments: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(rig)
         .args(arguments)
         .env("RIG_INSTANCE", INSTANCE)
@@ -167,4 +210,16 @@ fn call(rig: &Path, arguments: &[&str]) -> anyhow::Result<String> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_start_is_found() {
+        let said = "kafka 4.3.1: ready on 127.0.0.1:39192 (pid 29414, format 1.9 s, start 6.7 s)\n";
+        assert_eq!(start_seconds(said), Some(6.7));
+        assert_eq!(start_seconds("kafka: already running"), None);
+    }
 }

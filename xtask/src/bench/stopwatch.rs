@@ -25,6 +25,10 @@ impl Started {
     pub fn seconds(self) -> f64 {
         self.0.elapsed().as_secs_f64()
     }
+
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 pub fn pause(duration: Duration) {
