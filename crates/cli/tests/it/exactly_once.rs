@@ -19,12 +19,18 @@ use crate::killed::{Process, command, rounds};
 const ROUNDS: u64 = 3;
 /// A round ends after fewer new records in the output than this.
 const ROUND_RECORDS_MAX: u64 = 4000;
-/// Records beyond those that the rounds may need, so that no job comes to its end before it is killed.
+/// Records beyond those that the rounds may need, so that jobs are killed with work left even where they outrun the
+/// test.
 const RECORDS_LEFT: u64 = 60_000;
 const PARALLELISM_MAX: u64 = 3;
 const PARTITIONS: i32 = 2;
 
-fn script(bootstrap: &str) -> String {
+/// A job without an end, as one that is killed must not come to its end before.
+const ENDLESS: &str = "unbounded";
+const UP_TO_THE_END: &str = "latest-offset";
+
+/// Copies `input` to `output`.
+fn script(bootstrap: &str, output: &str, bounded_mode: &str) -> String {
     let cluster = if bootstrap.is_empty() {
         String::new()
     } else {
@@ -34,18 +40,18 @@ fn script(bootstrap: &str) -> String {
         "SET 'execution.checkpointing.interval' = '50 ms';
          CREATE TABLE numbers (n BIGINT) WITH (
            'connector' = 'kafka', 'topic' = 'input', {cluster} 'format' = 'json',
-           'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset');
+           'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = '{bounded_mode}');
          CREATE TABLE copies (n BIGINT) WITH (
-           'connector' = 'kafka', 'topic' = 'output', {cluster} 'format' = 'json',
-           'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = 'copies');
+           'connector' = 'kafka', 'topic' = '{output}', {cluster} 'format' = 'json',
+           'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = '{output}');
          INSERT INTO copies SELECT n FROM numbers;"
     )
 }
 
-/// Makes both topics and fills the first.
+/// Makes the topics and fills the first.
 fn prepare(directory: &Path, address: &str, records: u64) {
     let cluster = ["--bootstrap-server", address];
-    for topic in ["input", "output"] {
+    for topic in ["input", "output", "copy"] {
         let partitions = PARTITIONS.to_string();
         let mut create = command(
             directory,
@@ -67,8 +73,17 @@ fn prepare(directory: &Path, address: &str, records: u64) {
     assert!(produce.wait().expect("it ends").success());
 }
 
+/// A client that soon finds a broker that came back.
 fn client(address: &str) -> KafkaClient {
-    let settings = BTreeMap::from([("bootstrap.servers".to_owned(), address.to_owned())]);
+    let settings = [
+        ("bootstrap.servers", address),
+        ("reconnect.backoff.ms", "5"),
+        ("reconnect.backoff.max.ms", "20"),
+        ("retry.backoff.ms", "5"),
+        ("retry.backoff.max.ms", "20"),
+    ];
+    let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let settings = BTreeMap::from(settings);
     let config = ClientConfig::parse(&settings).expect("settings").config;
     KafkaClient::connect(&config).expect("an address")
 }
@@ -88,23 +103,24 @@ async fn output_end(client: &KafkaClient) -> u64 {
         .sum()
 }
 
-async fn wait_for_output(client: &KafkaClient, job: &mut Process, more: u64) {
-    let until = output_end(client).await + more;
+/// Until the output has `more` offsets than now, or a job that outran this test may have written everything.
+async fn wait_for_output(client: &KafkaClient, job: &mut Process, more: u64, records: u64) {
+    let until = records.min(output_end(client).await + more);
     while output_end(client).await < until {
-        assert!(job.runs(), "the job ended before it was killed");
+        assert!(job.runs(), "the job ended: {}", job.talk());
         tokio::task::yield_now().await;
     }
-    assert!(job.runs(), "the job ended before it was killed");
+    assert!(job.runs(), "the job ended: {}", job.talk());
 }
 
-/// Reads the output as a reader of committed records, after everything has ended.
-fn check_output(directory: &Path, address: &str, records: u64) {
+/// What a reader of committed records gets from a topic: each line, and how often.
+fn committed(directory: &Path, address: &str, topic: &str) -> BTreeMap<String, u64> {
     let tail = command(
         directory,
         &[
             "topic",
             "tail",
-            "output",
+            topic,
             "--from-beginning",
             "--exit-at-end",
             "--isolation-level",
@@ -123,6 +139,11 @@ fn check_output(directory: &Path, address: &str, records: u64) {
     for line in String::from_utf8(output.stdout).expect("text").lines() {
         *counts.entry(line.to_owned()).or_default() += 1;
     }
+    counts
+}
+
+/// All records are there, and each once.
+fn check(counts: &BTreeMap<String, u64>, records: u64) {
     let wrong: Vec<String> = (0..records)
         .map(|n| format!("{{\"n\":{n}}}"))
         .filter_map(|line| match counts.get(&line).copied().unwrap_or(0) {
@@ -133,6 +154,13 @@ fn check_output(directory: &Path, address: &str, records: u64) {
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(counts.len() as u64, records, "nothing else is there");
+}
+
+/// Lets a job write what is left of the input.
+fn run_to_the_end(directory: &Path, address: &str, mut job: Process, records: u64) {
+    while (committed(directory, address, "output").len() as u64) < records {
+        assert!(job.runs(), "the job ended: {}", job.talk());
+    }
 }
 
 fn parallelism(rng: &dyn Rng) -> String {
@@ -148,19 +176,24 @@ async fn a_job_with_the_broker_inside_survives_kills() {
     let address = broker.address.clone();
     prepare(directory.path(), &address, records);
     drop(broker);
-    std::fs::write(directory.path().join("copy.sql"), script("")).expect("written");
+    std::fs::write(directory.path().join("copy.sql"), script("", "output", ENDLESS)).expect("written");
     let client = client(&address);
     for round in 0..rounds {
         let args = ["run", "copy.sql", "--kafka", &address, "-D", &parallelism(&rng)];
         let mut job = Process::start(directory.path(), &args);
-        wait_for_output(&client, &mut job, rng.below(ROUND_RECORDS_MAX)).await;
+        wait_for_output(&client, &mut job, rng.below(ROUND_RECORDS_MAX), records).await;
         drop(job);
         println!("round {round}: killed");
     }
-    let (status, talk) = Process::start(directory.path(), &["run", "copy.sql", "--kafka", &address]).end();
+    let start = |script| Process::start(directory.path(), &["run", script, "--kafka", &address]);
+    run_to_the_end(directory.path(), &address, start("copy.sql"), records);
+    let whole = script("", "copy", UP_TO_THE_END);
+    std::fs::write(directory.path().join("whole.sql"), whole).expect("written");
+    let (status, talk) = start("whole.sql").end();
     assert!(status.success(), "{talk}");
     let _broker = Process::broker(directory.path(), &address);
-    check_output(directory.path(), &address, records);
+    check(&committed(directory.path(), &address, "output"), records);
+    check(&committed(directory.path(), &address, "copy"), records);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,7 +204,11 @@ async fn a_job_beside_its_broker_survives_kills_of_either() {
     let mut broker = Process::broker(directory.path(), "127.0.0.1:0");
     let address = broker.address.clone();
     prepare(directory.path(), &address, records);
-    std::fs::write(directory.path().join("copy.sql"), script(&address)).expect("written");
+    std::fs::write(
+        directory.path().join("copy.sql"),
+        script(&address, "output", ENDLESS),
+    )
+    .expect("written");
     let client = client(&address);
     let start = |parallelism: &str| {
         let args = ["run", "copy.sql", "--data-dir", "of-the-job", "-D", parallelism];
@@ -179,7 +216,7 @@ async fn a_job_beside_its_broker_survives_kills_of_either() {
     };
     let mut job = start(&parallelism(&rng));
     for round in 0..rounds {
-        wait_for_output(&client, &mut job, rng.below(ROUND_RECORDS_MAX)).await;
+        wait_for_output(&client, &mut job, rng.below(ROUND_RECORDS_MAX), records).await;
         let (kills_job, kills_broker) = [(true, false), (false, true), (true, true)][rng.below(3) as usize];
         if kills_job {
             drop(job);
@@ -191,8 +228,7 @@ async fn a_job_beside_its_broker_survives_kills_of_either() {
         }
         println!("round {round}: killed the job: {kills_job}, the broker: {kills_broker}");
     }
-    let (status, talk) = job.end();
-    assert!(status.success(), "{talk}");
-    check_output(directory.path(), &address, records);
+    run_to_the_end(directory.path(), &address, job, records);
+    check(&committed(directory.path(), &address, "output"), records);
     drop(broker);
 }

@@ -50,10 +50,16 @@ impl Process {
         self.child.try_wait().expect("its state").is_none()
     }
 
-    /// Waits for its own end; what it said on standard error.
-    pub fn end(mut self) -> (ExitStatus, String) {
+    /// What it says on standard error until its end.
+    pub fn talk(&mut self) -> String {
         let mut talk = String::new();
         let _ = std::io::Read::read_to_string(&mut self.stderr, &mut talk);
+        talk
+    }
+
+    /// Waits for its own end; what it said on standard error.
+    pub fn end(mut self) -> (ExitStatus, String) {
+        let talk = self.talk();
         (self.child.wait().expect("it ends"), talk)
     }
 }
