@@ -60,39 +60,67 @@ const fn zigzag_decode(value: u32) -> i32 {
     (value >> 1) as i32 ^ -((value & 1) as i32)
 }
 
-pub fn write_unsigned_varint(out: &mut impl Extend<u8>, mut value: u32) {
-    let mut bytes = [0u8; VARINT_BYTES_MAX];
-    let mut length = 0;
-    loop {
-        let more = value > 0x7f;
-        bytes[length] = (value & 0x7f) as u8 | if more { 0x80 } else { 0 };
-        length += 1;
-        value >>= 7;
-        if !more {
-            break;
-        }
-    }
-    out.extend(bytes.into_iter().take(length));
+pub fn write_unsigned_varint(out: &mut impl for<'a> Extend<&'a u8>, value: u32) {
+    let mut encoded = Encoded::default();
+    encoded.unsigned(u64::from(value));
+    out.extend(encoded.as_slice());
 }
 
-pub fn write_varint(out: &mut impl Extend<u8>, value: i32) {
-    write_unsigned_varint(out, ((value << 1) ^ (value >> 31)) as u32);
+pub fn write_varint(out: &mut impl for<'a> Extend<&'a u8>, value: i32) {
+    let mut encoded = Encoded::default();
+    encoded.varint(value);
+    out.extend(encoded.as_slice());
 }
 
-pub fn write_varlong(out: &mut impl Extend<u8>, value: i64) {
-    let mut value = ((value << 1) ^ (value >> 63)) as u64;
-    let mut bytes = [0u8; VARLONG_BYTES_MAX];
-    let mut length = 0;
-    loop {
-        let more = value > 0x7f;
-        bytes[length] = (value & 0x7f) as u8 | if more { 0x80 } else { 0 };
-        length += 1;
-        value >>= 7;
-        if !more {
-            break;
-        }
+pub fn write_varlong(out: &mut impl for<'a> Extend<&'a u8>, value: i64) {
+    let mut encoded = Encoded::default();
+    encoded.varlong(value);
+    out.extend(encoded.as_slice());
+}
+
+/// Some integers and bytes in a row, gathered where it costs nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Encoded {
+    bytes: [u8; Self::BYTES_MAX],
+    length: usize,
+}
+
+impl Encoded {
+    /// Room for the fixed part of a record: five integers, one of them long, and a byte.
+    const BYTES_MAX: usize = 4 * VARINT_BYTES_MAX + VARLONG_BYTES_MAX + 1;
+
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
-    out.extend(bytes.into_iter().take(length));
+
+    pub fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    #[inline]
+    pub fn byte(&mut self, byte: u8) {
+        self.bytes[self.length] = byte;
+        self.length += 1;
+    }
+
+    #[inline]
+    pub fn varint(&mut self, value: i32) {
+        self.unsigned(u64::from(((value << 1) ^ (value >> 31)) as u32));
+    }
+
+    #[inline]
+    pub fn varlong(&mut self, value: i64) {
+        self.unsigned(((value << 1) ^ (value >> 63)) as u64);
+    }
+
+    #[inline]
+    fn unsigned(&mut self, mut value: u64) {
+        while value > 0x7f {
+            self.byte((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.byte(value as u8);
+    }
 }
 
 /// The number of bytes of a zigzag-coded integer.

@@ -179,7 +179,8 @@ fn write_segment(storage: &dyn Storage, log: LogId, append: &SegmentAppend) -> i
     };
     let file = storage.open(&append.after.path(log, ".log"), mode)?;
     let mut position = append.position;
-    let mut gathered = Vec::new();
+    let bytes = append.chunks.iter().map(Bytes::len).sum::<usize>();
+    let mut gathered = Vec::with_capacity(bytes.min(WRITE_BYTES));
     for chunk in &append.chunks {
         if gathered.len() + chunk.len() > WRITE_BYTES && !gathered.is_empty() {
             file.write_at(&gathered, position)?;

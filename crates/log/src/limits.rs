@@ -6,6 +6,12 @@ pub const CHECKPOINT_BYTES: u64 = 32 << 20;
 pub const BACKLOG_BYTES: u64 = 128 << 20;
 /// Bytes of groups kept in memory for tailing readers after they are in segments.
 pub const TAIL_CACHE_BYTES: u64 = 32 << 20;
+/// The most that is reserved for a group before its records come.
+pub const PENDING_BYTES_AHEAD: usize = 8 << 20;
+/// Bytes of buffers of groups that are kept for the next groups.
+pub const GROUP_BUFFERS_BYTES: usize = 32 << 20;
+/// Bytes of buffers of reads that are kept for the next reads.
+pub const READ_BUFFERS_BYTES: usize = 8 << 20;
 /// Bytes of a segment between two index entries.
 pub const INDEX_INTERVAL_BYTES: u64 = 4096;
 /// Open files kept for reading.

@@ -1,10 +1,11 @@
 //! [`Log`]: all logs of a directory, appending to them, and the state that commits and checkpoints move on.
 
 use crate::batch::BatchHeader;
+use crate::buffers::Buffers;
 use crate::checkpoint::CheckpointJob;
 use crate::commit::CommitJob;
 use crate::error::LogError;
-use crate::limits::{BACKLOG_BYTES, CHECKPOINT_BYTES, TAIL_CACHE_BYTES};
+use crate::limits::{BACKLOG_BYTES, CHECKPOINT_BYTES, PENDING_BYTES_AHEAD, TAIL_CACHE_BYTES};
 use crate::partition::{LogOffsets, Partition};
 use crate::producer::Producers;
 use crate::record::{self, Entry, GROUP_HEADER_BYTES, Record};
@@ -101,6 +102,8 @@ pub struct Log {
     pub(crate) next_log: u32,
     pub(crate) groups: Groups,
     pub(crate) pending: Vec<u8>,
+    /// How much room the next group gets.
+    pub(crate) pending_bytes_ahead: usize,
     pub(crate) pending_logs: Vec<LogId>,
     pub(crate) pending_first_sequence: u64,
     pub(crate) next_sequence: u64,
@@ -116,6 +119,7 @@ pub struct Log {
     pub(crate) garbage: Vec<String>,
     pub(crate) poison: Option<Arc<str>>,
     pub(crate) reader: SegmentReader,
+    pub(crate) group_buffers: Buffers,
 }
 
 impl Log {
@@ -371,8 +375,7 @@ impl Log {
             return None;
         }
         let mut writer = self.writer.take()?;
-        let capacity = self.pending.len().min(1 << 20);
-        let mut bytes = std::mem::replace(&mut self.pending, Vec::with_capacity(capacity));
+        let mut bytes = std::mem::take(&mut self.pending);
         let first_sequence = self.pending_first_sequence;
         record::finish_group(&mut bytes, first_sequence, self.durable_sequence);
         let follows_checkpoint = self.wal_bytes == 0;
@@ -380,23 +383,37 @@ impl Log {
             writer.close_file();
             self.wal_files.push(first_sequence);
         }
-        if bytes.capacity() > bytes.len() + bytes.len() / 4 {
-            bytes.shrink_to_fit(); // the group stays in memory as a cache
-        }
-        let bytes = Bytes::from(bytes);
+        let (bytes, held_bytes) = self.share_group(bytes);
         self.wal_bytes += bytes.len() as u64;
         let partitions = &self.partitions;
         let end = |log: &LogId| Some((*log, partitions.get(log)?.next_offset));
         let logs = self.pending_logs.iter().filter_map(end).collect();
         self.pending_logs.clear();
         let last_sequence = self.next_sequence - 1;
-        self.groups.push(bytes.clone(), last_sequence, logs);
+        self.groups.push(bytes.clone(), held_bytes, last_sequence, logs);
         Some(CommitJob {
             writer,
             bytes,
             first_sequence,
             last_sequence,
         })
+    }
+
+    /// A finished group as it stays in memory, with what it takes there. The next one gets room for as much.
+    fn share_group(&mut self, mut bytes: Vec<u8>) -> (Bytes, usize) {
+        let (size, held) = (bytes.len(), bytes.capacity());
+        if size < held / 4 {
+            let exact = Bytes::copy_from_slice(&bytes);
+            bytes.clear();
+            self.pending = bytes;
+            return (exact, size);
+        }
+        // As much as the last groups had: growing would copy what is there already.
+        let decayed = self.pending_bytes_ahead - self.pending_bytes_ahead / 8;
+        self.pending_bytes_ahead = (size + size / 8).max(decayed).min(PENDING_BYTES_AHEAD);
+        self.pending = self.group_buffers.take(self.pending_bytes_ahead);
+        self.pending.clear();
+        (self.group_buffers.lend(bytes), held)
     }
 
     /// Asks for a checkpoint at the next `take_commit`, before a clean end.

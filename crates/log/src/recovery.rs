@@ -1,8 +1,10 @@
 //! Opening a directory: manifest, WAL, and the checks after an unclean end.
 
 use crate::batch::BatchHeader;
+use crate::buffers::Buffers;
 use crate::checkpoint::Manifest;
 use crate::error::OpenError;
+use crate::limits::GROUP_BUFFERS_BYTES;
 use crate::log::{Log, LogOptions, Opened};
 use crate::partition::Partition;
 use crate::record::{Entry, ReadEntry, ReadRecord};
@@ -46,6 +48,7 @@ impl Log {
             next_log: manifest.next_log,
             groups: Groups::default(),
             pending: Vec::new(),
+            pending_bytes_ahead: 0,
             pending_logs: Vec::new(),
             pending_first_sequence: 0,
             next_sequence: manifest.sequence + 1,
@@ -60,6 +63,7 @@ impl Log {
             garbage: Vec::new(),
             poison: None,
             reader: SegmentReader::new(reads),
+            group_buffers: Buffers::new(GROUP_BUFFERS_BYTES),
         };
         if !is_clean {
             log.remove_orphans()?;
@@ -95,7 +99,9 @@ impl Log {
         let logs = touched.into_iter().filter_map(end).collect();
         self.wal_files.push(file.first_sequence);
         self.wal_bytes += file.bytes.len() as u64;
-        self.groups.push(file.bytes, self.next_sequence - 1, logs);
+        let held_bytes = file.bytes.len();
+        self.groups
+            .push(file.bytes, held_bytes, self.next_sequence - 1, logs);
     }
 
     fn replay_record(

@@ -2,8 +2,9 @@
 //! be done on any thread: see [`ReadJob`].
 
 use crate::batch::{BatchHeader, HEADER_BYTES};
+use crate::buffers::Buffers;
 use crate::error::LogError;
-use crate::limits::{OPEN_FILES, READ_BYTES_MIN, SCAN_BYTES};
+use crate::limits::{OPEN_FILES, READ_BUFFERS_BYTES, READ_BYTES_MIN, SCAN_BYTES};
 use crate::log::LogId;
 use crate::read::{Isolation, ReadLimit};
 use crate::segment::{IndexEntry, Segment, seek_index};
@@ -77,6 +78,22 @@ fn read_error(path: &str, error: &io::Error) -> LogError {
     }
 }
 
+/// A batch is large if fewer than so many fit into a read.
+const LARGE_BATCH_SHARE: usize = 8;
+
+/// How much to read where a batch of `first_size` comes first. The batches of a log are mostly alike: of large ones, no
+/// more than what makes whole ones, as the rest would be read in vain.
+fn bytes_to_read(first_size: usize, limit: ReadLimit) -> usize {
+    let max_bytes = limit.max_bytes;
+    if first_size > max_bytes {
+        return if limit.at_least_one { first_size } else { 0 };
+    }
+    if first_size > max_bytes / LARGE_BATCH_SHARE {
+        return max_bytes - max_bytes % first_size;
+    }
+    max_bytes
+}
+
 /// A whole batch found in a segment.
 pub(crate) struct Found {
     pub segment: Segment,
@@ -89,6 +106,7 @@ pub(crate) struct Found {
 pub(crate) struct SegmentReader {
     storage: Arc<dyn Storage>,
     files: Arc<Mutex<FileCache>>,
+    buffers: Buffers,
 }
 
 /// Where a reader of segments went on last: offset, segment's base offset, position.
@@ -99,6 +117,7 @@ impl SegmentReader {
         SegmentReader {
             storage,
             files: Arc::default(),
+            buffers: Buffers::new(READ_BUFFERS_BYTES),
         }
     }
 
@@ -302,17 +321,12 @@ impl ReadJob {
         let Some(found) = found else {
             return Ok(None);
         };
-        let forced = if self.limit.at_least_one {
-            found.header.size()
-        } else {
-            0
-        };
-        let wanted = self.limit.max_bytes.max(forced);
+        let wanted = bytes_to_read(found.header.size(), self.limit);
         let available = usize::try_from(found.segment.bytes - found.position).unwrap_or(usize::MAX);
         let files = self.reader.files(self.log, &found.segment)?;
-        let mut buffer = vec![0; wanted.min(available)];
-        let read = read_full_at(files.batches.as_ref(), &mut buffer, found.position);
-        buffer.truncate(read.map_err(|error| read_error(&files.path, &error))?);
+        let fill = |buffer: &mut [u8]| read_full_at(files.batches.as_ref(), buffer, found.position);
+        let buffer = self.reader.buffers.fill(wanted.min(available), fill);
+        let buffer = buffer.map_err(|error| read_error(&files.path, &error))?;
         let (mut len, mut next_offset) = (0, self.offset);
         while let Ok(header) = BatchHeader::parse(&buffer[len..]) {
             if buffer.len() - len < header.size() || header.base_offset >= self.end {
@@ -323,7 +337,7 @@ impl ReadJob {
         }
         Ok(Some(SegmentData {
             segment: found.segment,
-            bytes: Bytes::from(buffer).slice(..len),
+            bytes: buffer.slice(..len),
             next_offset,
             position: found.position + len as u64,
         }))

@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 pub(crate) struct Group {
     pub id: u64,
     pub bytes: Bytes,
+    /// What they take in memory.
+    pub held_bytes: usize,
     pub last_sequence: u64,
     /// The logs that have batches in it, with their end after it.
     pub logs: Vec<(LogId, i64)>,
@@ -30,7 +32,7 @@ pub(crate) struct TailBatch {
 pub(crate) struct Groups {
     groups: VecDeque<Group>,
     next_id: u64,
-    bytes: u64,
+    held_bytes: u64,
 }
 
 impl Groups {
@@ -39,11 +41,12 @@ impl Groups {
         self.next_id
     }
 
-    pub fn push(&mut self, bytes: Bytes, last_sequence: u64, logs: Vec<(LogId, i64)>) {
-        self.bytes += bytes.len() as u64;
+    pub fn push(&mut self, bytes: Bytes, held_bytes: usize, last_sequence: u64, logs: Vec<(LogId, i64)>) {
+        self.held_bytes += held_bytes as u64;
         self.groups.push_back(Group {
             id: self.next_id,
             bytes,
+            held_bytes,
             last_sequence,
             logs,
         });
@@ -71,10 +74,10 @@ impl Groups {
     /// Lets go of the oldest group if all of it is in segments and the groups take more than `limit`.
     pub fn evict(&mut self, flushed_sequence: u64, limit: u64) -> Option<Group> {
         let oldest = self.groups.front()?;
-        if oldest.last_sequence > flushed_sequence || self.bytes <= limit {
+        if oldest.last_sequence > flushed_sequence || self.held_bytes <= limit {
             return None;
         }
-        self.bytes -= oldest.bytes.len() as u64;
+        self.held_bytes -= oldest.held_bytes as u64;
         self.groups.pop_front()
     }
 }

@@ -43,15 +43,41 @@ impl Destination {
     }
 }
 
+/// Room for more encoded bytes than this is not kept.
+const SPARE_BYTES_MAX: usize = 8 << 20;
+
 /// The encoder of the key or of the value, and the columns that it reads.
 pub(super) struct PartEncoder {
-    pub encoder: Box<dyn Encoder>,
-    pub inputs: Vec<usize>,
+    encoder: Box<dyn Encoder>,
+    inputs: Vec<usize>,
+    /// Room of rows that were handed over, for the next ones: fresh memory has to be cleared first.
+    spare: Vec<Encoded>,
+    spare_bytes: usize,
 }
 
 impl PartEncoder {
+    pub fn new(encoder: Box<dyn Encoder>, inputs: Vec<usize>) -> Self {
+        PartEncoder {
+            encoder,
+            inputs,
+            spare: Vec::new(),
+            spare_bytes: 0,
+        }
+    }
+
+    /// Gives rows back that were handed over.
+    pub fn recycle(&mut self, mut encoded: Encoded) {
+        let size = encoded.data.capacity();
+        if self.spare_bytes + size <= SPARE_BYTES_MAX {
+            encoded.clear();
+            self.spare_bytes += size;
+            self.spare.push(encoded);
+        }
+    }
+
     pub fn encode(&mut self, batch: &Batch) -> Result<Encoded, DataflowError> {
-        let mut encoded = Encoded::default();
+        let mut encoded = self.spare.pop().unwrap_or_default();
+        self.spare_bytes -= encoded.data.capacity();
         let part = batch.project(&self.inputs);
         self.encoder
             .encode(&part, &mut encoded)

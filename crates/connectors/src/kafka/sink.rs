@@ -122,10 +122,7 @@ impl KafkaSinkFactory {
         let schema: &Schema = &part.schema;
         let encoder = millstream_formats::encoder(&part.format, &part.options, schema)
             .map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))?;
-        Ok(PartEncoder {
-            encoder,
-            inputs: inputs?,
-        })
+        Ok(PartEncoder::new(encoder, inputs?))
     }
 }
 
@@ -282,6 +279,10 @@ impl KafkaSink {
             if !self.hand_over(&mut front, now_ms)? {
                 self.backlog.push_front(front);
                 return Ok(false);
+            }
+            self.value.recycle(front.value);
+            if let (Some(encoder), Some(rows)) = (&mut self.key, front.key) {
+                encoder.recycle(rows);
             }
             if let Some(left) = &mut self.before_barrier {
                 *left -= 1;

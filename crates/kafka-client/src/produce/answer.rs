@@ -149,6 +149,7 @@ impl ProduceCore {
                         append_time_ms,
                     },
                 );
+                self.spare.put(batch.data);
             }
             Verdict::Repeat { ambiguous } => {
                 batch.ambiguous |= ambiguous;

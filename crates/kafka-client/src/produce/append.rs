@@ -153,6 +153,7 @@ impl ProduceCore {
                 news = true;
                 none.insert(OpenBatch {
                     builder: BatchBuilder::new(self.config.compression)
+                        .with_buffer(self.spare.take())
                         .with_capacity(queue.last_bytes + queue.last_bytes / 8),
                     order,
                     created_ms: now_ms,

@@ -12,7 +12,7 @@ use millstream_types::Rng;
 
 use super::append::Sticky;
 use super::outcome::{Ended, Outcome, ProduceError};
-use super::queue::{Batch, Order, PartitionQueue};
+use super::queue::{Batch, Order, PartitionQueue, SpareBuffers};
 use super::transaction::{Phase, Transaction};
 use crate::TopicPartition;
 use crate::backoff::Backoff;
@@ -95,6 +95,7 @@ pub(super) struct ProduceCore {
     pub flush_up_to: u64,
     pub first_error: Option<ProduceError>,
     pub used_bytes: usize,
+    pub spare: SpareBuffers,
     pub sticky: BTreeMap<KafkaString, Sticky>,
     pub next_batch: u64,
 }
@@ -122,6 +123,7 @@ impl ProduceCore {
             flush_up_to: 0,
             first_error: None,
             used_bytes: 0,
+            spare: SpareBuffers::default(),
             sticky: BTreeMap::new(),
             next_batch: 1,
         }

@@ -17,6 +17,36 @@ pub(super) type Order = (u64, i32);
 /// The most that a split batch is decompressed to.
 const SPLIT_BYTES_MAX: usize = 256 << 20;
 
+/// The most that is kept of buffers for later batches.
+const SPARE_BYTES_MAX: usize = 8 << 20;
+
+/// Buffers of batches that were written, for the next ones: fresh memory has to be cleared first.
+#[derive(Default)]
+pub(super) struct SpareBuffers {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl SpareBuffers {
+    pub fn take(&mut self) -> Vec<u8> {
+        let buffer = self.buffers.pop().unwrap_or_default();
+        self.bytes -= buffer.capacity();
+        buffer
+    }
+
+    /// Keeps a buffer, unless somebody still reads it.
+    pub fn put(&mut self, data: Bytes) {
+        if !data.is_unique() {
+            return;
+        }
+        let buffer = Vec::from(data);
+        if self.bytes + buffer.capacity() <= SPARE_BYTES_MAX {
+            self.bytes += buffer.capacity();
+            self.buffers.push(buffer);
+        }
+    }
+}
+
 /// A batch that is being filled.
 pub(super) struct OpenBatch {
     pub builder: BatchBuilder,

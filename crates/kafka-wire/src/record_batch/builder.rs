@@ -5,7 +5,7 @@ use super::header::{
 };
 use super::{BatchError, header, rewrite};
 use crate::compression::{Codec, Compressor};
-use crate::varint::{varint_size, varlong_size, write_varint, write_varlong};
+use crate::varint::{Encoded, varint_size, varlong_size, write_varint};
 
 /// A header of a record: a name and a value that may be null.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,14 @@ impl BatchBuilder {
             count: 0,
             buffer: vec![0; HEADER_SIZE],
         }
+    }
+
+    /// Collects in a buffer that has been used before; what it holds is thrown away.
+    pub fn with_buffer(mut self, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        buffer.resize(HEADER_SIZE, 0);
+        self.buffer = buffer;
+        self
     }
 
     /// Reserves room for so many bytes of records.
@@ -113,12 +121,20 @@ impl BatchBuilder {
         let body = body_size(timestamp_delta, self.count, key, value, headers);
         let out = &mut self.buffer;
         out.reserve(body + crate::varint::VARINT_BYTES_MAX);
-        write_varint(out, body as i32);
-        out.push(0);
-        write_varlong(out, timestamp_delta);
-        write_varint(out, self.count);
-        write_slice(out, key);
-        write_slice(out, value);
+        let mut fixed = Encoded::default();
+        fixed.varint(body as i32);
+        fixed.byte(0);
+        fixed.varlong(timestamp_delta);
+        fixed.varint(self.count);
+        fixed.varint(length_of(key));
+        if let Some(key) = key {
+            out.extend_from_slice(fixed.as_slice());
+            out.extend_from_slice(key);
+            fixed.clear();
+        }
+        fixed.varint(length_of(value));
+        out.extend_from_slice(fixed.as_slice());
+        out.extend_from_slice(value.unwrap_or_default());
         write_varint(out, headers.len() as i32);
         for header in headers {
             write_slice(out, Some(header.key.as_bytes()));
@@ -194,12 +210,12 @@ fn slice_size(slice: Option<&[u8]>) -> usize {
     }
 }
 
+/// As it is written: -1 for null.
+fn length_of(slice: Option<&[u8]>) -> i32 {
+    slice.map_or(-1, |bytes| bytes.len() as i32)
+}
+
 fn write_slice(out: &mut Vec<u8>, slice: Option<&[u8]>) {
-    match slice {
-        None => write_varint(out, -1),
-        Some(bytes) => {
-            write_varint(out, bytes.len() as i32);
-            out.extend_from_slice(bytes);
-        }
-    }
+    write_varint(out, length_of(slice));
+    out.extend_from_slice(slice.unwrap_or_default());
 }
