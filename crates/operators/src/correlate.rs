@@ -215,14 +215,10 @@ impl Operator for Unnest {
         } else {
             columns.extend(take_optional(&elements.columns, &other)?);
         }
-        let kinds = batch
-            .kinds
-            .as_ref()
-            .map(|kinds| own.iter().map(|row| kinds[*row as usize]).collect());
         push(
             Batch {
                 columns,
-                kinds,
+                kinds: batch.kinds_at(&own),
                 rows: own.len(),
             },
             context,

@@ -59,14 +59,10 @@ impl Operator for ReplicateRows {
         }
         let mut columns = take_columns(&batch.columns, &rows)?;
         columns.extend(take_columns(&values, &rows)?);
-        let kinds = batch
-            .kinds
-            .as_ref()
-            .map(|kinds| rows.iter().map(|row| kinds[*row as usize]).collect());
         push(
             Batch {
                 columns,
-                kinds,
+                kinds: batch.kinds_at(&rows),
                 rows: rows.len(),
             },
             context,

@@ -114,15 +114,17 @@ impl Batch {
             .iter()
             .map(|c| take::take(c, indices, None))
             .collect();
-        let kinds = self
-            .kinds
-            .as_ref()
-            .map(|kinds| indices.values().iter().map(|row| kinds[*row as usize]).collect());
         Ok(Self {
             columns: columns?,
-            kinds,
+            kinds: self.kinds_at(indices.values()),
             rows: indices.len(),
         })
+    }
+
+    /// The kinds of the rows at `indices`, in that order; `None` if all rows of the batch are insertions.
+    pub fn kinds_at(&self, indices: &[u32]) -> Option<Arc<[RowKind]>> {
+        let kinds = self.kinds.as_ref()?;
+        Some(indices.iter().map(|row| kinds[*row as usize]).collect())
     }
 
     /// The columns at `indices`, by reference.

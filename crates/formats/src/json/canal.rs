@@ -2,14 +2,16 @@
 //! update only the fields that changed.
 
 use millstream_types::{
-    Batch, ChangelogMode, FormatDecl, LogicalType, MetadataDecl, OptionDecl, OptionType, Options, RowKind,
-    Schema,
+    ChangelogMode, FormatDecl, LogicalType, MetadataDecl, OptionDecl, OptionType, Options, RowKind, Schema,
 };
 use regex::Regex;
 
-use super::cdc::{self, CdcDecoder, Dialect, Members, MetadataField, MetadataForm, Rows, elements};
-use super::{JsonEncoder, JsonOptions};
-use crate::{Decoder, EncodeError, Encoded, Encoder, FormatError};
+use super::JsonOptions;
+use super::cdc::{
+    self, CdcDecoder, ChangeEncoder, Dialect, Envelope, Members, MetadataField, MetadataForm, Rows, elements,
+    field,
+};
+use crate::{Decoder, Encoder, FormatError};
 
 const NAME: &str = "canal-json";
 
@@ -33,47 +35,29 @@ const OPTIONS: &[OptionDecl] = &[
 ];
 
 const METADATA: &[MetadataDecl] = &[
-    MetadataDecl {
-        key: "database",
-        ty: || LogicalType::STRING,
-        writable: false,
-        doc: "Database of the change.",
-    },
-    MetadataDecl {
-        key: "table",
-        ty: || LogicalType::STRING,
-        writable: false,
-        doc: "Table of the change.",
-    },
-    MetadataDecl {
-        key: "sql-type",
-        ty: || LogicalType::map(LogicalType::STRING, LogicalType::INT),
-        writable: false,
-        doc: "JDBC types of the columns.",
-    },
-    MetadataDecl {
-        key: "pk-names",
-        ty: || LogicalType::array(LogicalType::STRING),
-        writable: false,
-        doc: "Columns of the primary key.",
-    },
-    MetadataDecl {
-        key: "ingestion-timestamp",
-        ty: || LogicalType::timestamp_ltz(3),
-        writable: false,
-        doc: "When Canal processed the change.",
-    },
-    MetadataDecl {
-        key: "event-timestamp",
-        ty: || LogicalType::timestamp_ltz(3),
-        writable: false,
-        doc: "When the database made the change.",
-    },
+    cdc::readable("database", || LogicalType::STRING, "Database of the change."),
+    cdc::readable("table", || LogicalType::STRING, "Table of the change."),
+    cdc::readable(
+        "sql-type",
+        || LogicalType::map(LogicalType::STRING, LogicalType::INT),
+        "JDBC types of the columns.",
+    ),
+    cdc::readable(
+        "pk-names",
+        || LogicalType::array(LogicalType::STRING),
+        "Columns of the primary key.",
+    ),
+    cdc::readable(
+        "ingestion-timestamp",
+        || LogicalType::timestamp_ltz(3),
+        "When Canal processed the change.",
+    ),
+    cdc::readable(
+        "event-timestamp",
+        || LogicalType::timestamp_ltz(3),
+        "When the database made the change.",
+    ),
 ];
-
-const fn field(key: &'static str, path: &'static [&'static str], form: MetadataForm) -> MetadataField {
-    MetadataField { key, path, form }
-}
 
 const FIELDS: &[MetadataField] = &[
     field("database", &["database"], MetadataForm::Text),
@@ -176,30 +160,11 @@ pub(crate) fn decoder(
     Ok(Box::new(decoder))
 }
 
-/// Encodes rows with kinds as Canal messages of one row.
-pub(crate) struct CanalEncoder(JsonEncoder);
-
-impl CanalEncoder {
-    pub fn new(options: &Options, schema: &Schema) -> Result<Self, FormatError> {
-        Ok(Self(JsonEncoder::new(JsonOptions::parse(options)?, schema)?))
-    }
-}
-
-impl Encoder for CanalEncoder {
-    fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
-        let columns = self.0.cells(&batch.columns);
-        for row in 0..batch.rows {
-            let kind = if batch.kind(row).is_addition() {
-                "INSERT"
-            } else {
-                "DELETE"
-            };
-            out.data.extend_from_slice(b"{\"data\":[");
-            self.0.object(&columns, row, &mut out.data)?;
-            out.data
-                .extend_from_slice(format!("],\"type\":\"{kind}\"}}").as_bytes());
-            out.ends.push(out.data.len());
-        }
-        Ok(())
-    }
+/// An encoder of rows with kinds as messages of one row.
+pub(crate) fn encoder(options: &Options, schema: &Schema) -> Result<Box<dyn Encoder>, FormatError> {
+    let envelope = Envelope {
+        added: ("{\"data\":[", "],\"type\":\"INSERT\"}"),
+        removed: ("{\"data\":[", "],\"type\":\"DELETE\"}"),
+    };
+    ChangeEncoder::boxed(JsonOptions::parse(options)?, schema, envelope)
 }

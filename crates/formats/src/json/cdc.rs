@@ -10,15 +10,15 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType, TimestampMillisecondType};
 use arrow_array::{ArrayRef, TimestampMillisecondArray};
 use arrow_buffer::Buffer;
-use millstream_types::{LogicalType, OptionDecl, OptionType, Options, RowKind, Schema};
+use millstream_types::{Batch, LogicalType, MetadataDecl, OptionDecl, OptionType, Options, RowKind, Schema};
 use serde_json::Value;
 
-use super::JsonOptions;
 use super::scan::{Cursor, ScanError};
 use super::value::{Program, ValueOptions, object};
+use super::{JsonEncoder, JsonOptions};
 use crate::column::{ColumnBuilder, finish_all};
 use crate::temporal::TimestampStandard;
-use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange};
+use crate::{DecodeError, Decoded, Decoder, EncodeError, Encoded, Encoder, FormatError, MessageRange};
 
 /// Bytes of a message that an error shows.
 const SHOWN_MESSAGE_BYTES_MAX: usize = 1024;
@@ -56,6 +56,26 @@ pub(super) const IGNORE_NULL_FIELDS: OptionDecl = OptionDecl::new(
 )
 .with_default("false");
 
+/// The options that all these formats have.
+pub(super) const OPTIONS: &[OptionDecl] = &[
+    IGNORE_PARSE_ERRORS,
+    TIMESTAMP_FORMAT,
+    MAP_NULL_KEY_MODE,
+    MAP_NULL_KEY_LITERAL,
+    DECIMAL_AS_PLAIN,
+    IGNORE_NULL_FIELDS,
+];
+
+/// A metadata key, which can be read and not written.
+pub(super) const fn readable(key: &'static str, ty: fn() -> LogicalType, doc: &'static str) -> MetadataDecl {
+    MetadataDecl {
+        key,
+        ty,
+        writable: false,
+        doc,
+    }
+}
+
 /// How one format's messages are read.
 pub(super) trait Dialect: Send {
     /// What error messages call it.
@@ -74,6 +94,14 @@ pub(super) struct MetadataField {
     /// Members of members.
     pub path: &'static [&'static str],
     pub form: MetadataForm,
+}
+
+pub(super) const fn field(
+    key: &'static str,
+    path: &'static [&'static str],
+    form: MetadataForm,
+) -> MetadataField {
+    MetadataField { key, path, form }
 }
 
 /// How a metadata value is written.
@@ -441,5 +469,45 @@ impl<D: Dialect> Decoder for CdcDecoder<D> {
             kinds: is_changelog.then_some(kinds),
             messages: Some(origins),
         })
+    }
+}
+
+/// What stands before and behind a row in a message, for rows that are added and for rows that are taken back.
+pub(super) struct Envelope {
+    pub added: (&'static str, &'static str),
+    pub removed: (&'static str, &'static str),
+}
+
+/// Encodes rows with kinds, each as a message with an envelope.
+pub(super) struct ChangeEncoder {
+    rows: JsonEncoder,
+    envelope: Envelope,
+}
+
+impl ChangeEncoder {
+    pub fn boxed(
+        options: JsonOptions,
+        schema: &Schema,
+        envelope: Envelope,
+    ) -> Result<Box<dyn Encoder>, FormatError> {
+        let rows = JsonEncoder::new(options, schema)?;
+        Ok(Box::new(Self { rows, envelope }))
+    }
+}
+
+impl Encoder for ChangeEncoder {
+    fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
+        let columns = self.rows.cells(&batch.columns);
+        for row in 0..batch.rows {
+            let (head, tail) = match batch.kind(row).is_addition() {
+                true => self.envelope.added,
+                false => self.envelope.removed,
+            };
+            out.data.extend_from_slice(head.as_bytes());
+            self.rows.object(&columns, row, &mut out.data)?;
+            out.data.extend_from_slice(tail.as_bytes());
+            out.ends.push(out.data.len());
+        }
+        Ok(())
     }
 }

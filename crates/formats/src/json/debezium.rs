@@ -4,13 +4,14 @@
 //! a creation, a row that is taken back a deletion, as Flink writes them. The envelope's other fields are skipped.
 
 use millstream_types::{
-    Batch, ChangelogMode, FormatDecl, LogicalType, MetadataDecl, OptionDecl, OptionType, Options, RowKind,
-    Schema,
+    ChangelogMode, FormatDecl, LogicalType, MetadataDecl, OptionDecl, OptionType, Options, RowKind, Schema,
 };
 
-use super::cdc::{self, CdcDecoder, Dialect, Members, MetadataField, MetadataForm, Rows};
-use super::{JsonEncoder, JsonOptions};
-use crate::{Decoder, EncodeError, Encoded, Encoder, FormatError, boolean_option};
+use super::JsonOptions;
+use super::cdc::{
+    self, CdcDecoder, ChangeEncoder, Dialect, Envelope, Members, MetadataField, MetadataForm, Rows, field,
+};
+use crate::{Decoder, Encoder, FormatError, boolean_option};
 
 const NAME: &str = "debezium-json";
 const OPTIONS: &[OptionDecl] = &[
@@ -29,53 +30,34 @@ const OPTIONS: &[OptionDecl] = &[
 ];
 
 const METADATA: &[MetadataDecl] = &[
-    MetadataDecl {
-        key: "schema",
-        ty: || LogicalType::STRING,
-        writable: false,
-        doc: "JSON schema of the message, if it has one.",
-    },
-    MetadataDecl {
-        key: "ingestion-timestamp",
-        ty: || LogicalType::timestamp_ltz(3),
-        writable: false,
-        doc: "When Debezium processed the change.",
-    },
-    MetadataDecl {
-        key: "source.timestamp",
-        ty: || LogicalType::timestamp_ltz(3),
-        writable: false,
-        doc: "When the database made the change.",
-    },
-    MetadataDecl {
-        key: "source.database",
-        ty: || LogicalType::STRING,
-        writable: false,
-        doc: "Database of the change.",
-    },
-    MetadataDecl {
-        key: "source.schema",
-        ty: || LogicalType::STRING,
-        writable: false,
-        doc: "Schema of the change.",
-    },
-    MetadataDecl {
-        key: "source.table",
-        ty: || LogicalType::STRING,
-        writable: false,
-        doc: "Table of the change.",
-    },
-    MetadataDecl {
-        key: "source.properties",
-        ty: || LogicalType::map(LogicalType::STRING, LogicalType::STRING),
-        writable: false,
-        doc: "Everything that the message says of its source.",
-    },
+    cdc::readable(
+        "schema",
+        || LogicalType::STRING,
+        "JSON schema of the message, if it has one.",
+    ),
+    cdc::readable(
+        "ingestion-timestamp",
+        || LogicalType::timestamp_ltz(3),
+        "When Debezium processed the change.",
+    ),
+    cdc::readable(
+        "source.timestamp",
+        || LogicalType::timestamp_ltz(3),
+        "When the database made the change.",
+    ),
+    cdc::readable(
+        "source.database",
+        || LogicalType::STRING,
+        "Database of the change.",
+    ),
+    cdc::readable("source.schema", || LogicalType::STRING, "Schema of the change."),
+    cdc::readable("source.table", || LogicalType::STRING, "Table of the change."),
+    cdc::readable(
+        "source.properties",
+        || LogicalType::map(LogicalType::STRING, LogicalType::STRING),
+        "Everything that the message says of its source.",
+    ),
 ];
-
-const fn field(key: &'static str, path: &'static [&'static str], form: MetadataForm) -> MetadataField {
-    MetadataField { key, path, form }
-}
 
 const FIELDS: &[MetadataField] = &[
     field("schema", &["schema"], MetadataForm::Text),
@@ -158,46 +140,25 @@ pub(crate) fn decoder(
     Ok(Box::new(decoder))
 }
 
-/// Encodes rows with kinds as Debezium messages.
-pub struct DebeziumEncoder {
-    rows: JsonEncoder,
-    /// `encode.ignore-null-fields` leaves out the missing side of the envelope, too.
-    ignore_null_fields: bool,
-}
-
-impl DebeziumEncoder {
-    pub fn new(options: &Options, schema: &Schema) -> Result<Self, FormatError> {
-        if boolean_option(NAME, options, "schema-include", false)? {
-            return Err(FormatError::Schema(
-                "Debezium JSON serialization doesn't support 'debezium-json.schema-include' option been set to true"
-                    .to_owned(),
-            ));
-        }
-        let json = JsonOptions::parse(options)?;
-        let ignore_null_fields = json.ignore_null_fields;
-        Ok(Self {
-            rows: JsonEncoder::new(json, schema)?,
-            ignore_null_fields,
-        })
+/// An encoder of rows with kinds.
+pub(crate) fn encoder(options: &Options, schema: &Schema) -> Result<Box<dyn Encoder>, FormatError> {
+    if boolean_option(NAME, options, "schema-include", false)? {
+        return Err(FormatError::Schema(
+            "Debezium JSON serialization doesn't support 'debezium-json.schema-include' option been set to true"
+                .to_owned(),
+        ));
     }
-}
-
-impl Encoder for DebeziumEncoder {
-    fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
-        let columns = self.rows.cells(&batch.columns);
-        for row in 0..batch.rows {
-            let is_addition = batch.kind(row).is_addition();
-            let (head, tail): (&[u8], &[u8]) = match (is_addition, self.ignore_null_fields) {
-                (true, false) => (b"{\"before\":null,\"after\":", b",\"op\":\"c\"}"),
-                (true, true) => (b"{\"after\":", b",\"op\":\"c\"}"),
-                (false, false) => (b"{\"before\":", b",\"after\":null,\"op\":\"d\"}"),
-                (false, true) => (b"{\"before\":", b",\"op\":\"d\"}"),
-            };
-            out.data.extend_from_slice(head);
-            self.rows.object(&columns, row, &mut out.data)?;
-            out.data.extend_from_slice(tail);
-            out.ends.push(out.data.len());
-        }
-        Ok(())
-    }
+    let options = JsonOptions::parse(options)?;
+    // The option leaves out the missing side of the envelope, too.
+    let envelope = match options.ignore_null_fields {
+        false => Envelope {
+            added: ("{\"before\":null,\"after\":", ",\"op\":\"c\"}"),
+            removed: ("{\"before\":", ",\"after\":null,\"op\":\"d\"}"),
+        },
+        true => Envelope {
+            added: ("{\"after\":", ",\"op\":\"c\"}"),
+            removed: ("{\"before\":", ",\"op\":\"d\"}"),
+        },
+    };
+    ChangeEncoder::boxed(options, schema, envelope)
 }

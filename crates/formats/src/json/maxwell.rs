@@ -1,53 +1,28 @@
 //! Format `maxwell-json`: changes of MySQL tables as Maxwell writes them; of a row before an update only the fields that
 //! changed.
 
-use millstream_types::{
-    Batch, ChangelogMode, FormatDecl, LogicalType, MetadataDecl, OptionDecl, Options, RowKind, Schema,
+use millstream_types::{ChangelogMode, FormatDecl, LogicalType, MetadataDecl, Options, RowKind, Schema};
+
+use super::JsonOptions;
+use super::cdc::{
+    self, CdcDecoder, ChangeEncoder, Dialect, Envelope, Members, MetadataField, MetadataForm, Rows, field,
 };
-
-use super::cdc::{self, CdcDecoder, Dialect, Members, MetadataField, MetadataForm, Rows};
-use super::{JsonEncoder, JsonOptions};
-use crate::{Decoder, EncodeError, Encoded, Encoder, FormatError};
-
-const OPTIONS: &[OptionDecl] = &[
-    cdc::IGNORE_PARSE_ERRORS,
-    cdc::TIMESTAMP_FORMAT,
-    cdc::MAP_NULL_KEY_MODE,
-    cdc::MAP_NULL_KEY_LITERAL,
-    cdc::DECIMAL_AS_PLAIN,
-    cdc::IGNORE_NULL_FIELDS,
-];
+use crate::{Decoder, Encoder, FormatError};
 
 const METADATA: &[MetadataDecl] = &[
-    MetadataDecl {
-        key: "database",
-        ty: || LogicalType::STRING,
-        writable: false,
-        doc: "Database of the change.",
-    },
-    MetadataDecl {
-        key: "table",
-        ty: || LogicalType::STRING,
-        writable: false,
-        doc: "Table of the change.",
-    },
-    MetadataDecl {
-        key: "primary-key-columns",
-        ty: || LogicalType::array(LogicalType::STRING),
-        writable: false,
-        doc: "Columns of the primary key.",
-    },
-    MetadataDecl {
-        key: "ingestion-timestamp",
-        ty: || LogicalType::timestamp_ltz(3),
-        writable: false,
-        doc: "When Maxwell processed the change.",
-    },
+    cdc::readable("database", || LogicalType::STRING, "Database of the change."),
+    cdc::readable("table", || LogicalType::STRING, "Table of the change."),
+    cdc::readable(
+        "primary-key-columns",
+        || LogicalType::array(LogicalType::STRING),
+        "Columns of the primary key.",
+    ),
+    cdc::readable(
+        "ingestion-timestamp",
+        || LogicalType::timestamp_ltz(3),
+        "When Maxwell processed the change.",
+    ),
 ];
-
-const fn field(key: &'static str, path: &'static [&'static str], form: MetadataForm) -> MetadataField {
-    MetadataField { key, path, form }
-}
 
 const FIELDS: &[MetadataField] = &[
     field("database", &["database"], MetadataForm::Text),
@@ -64,7 +39,7 @@ const FIELDS: &[MetadataField] = &[
 pub const DECLARATION: FormatDecl = FormatDecl {
     identifier: "maxwell-json",
     doc: "Changes of MySQL tables in Maxwell's JSON envelope.",
-    options: OPTIONS,
+    options: cdc::OPTIONS,
     metadata: METADATA,
     decode: Some(ChangelogMode::ALL),
     encode: Some(ChangelogMode::ALL),
@@ -105,30 +80,11 @@ pub(crate) fn decoder(
     Ok(Box::new(decoder))
 }
 
-/// Encodes rows with kinds as Maxwell messages.
-pub(crate) struct MaxwellEncoder(JsonEncoder);
-
-impl MaxwellEncoder {
-    pub fn new(options: &Options, schema: &Schema) -> Result<Self, FormatError> {
-        Ok(Self(JsonEncoder::new(JsonOptions::parse(options)?, schema)?))
-    }
-}
-
-impl Encoder for MaxwellEncoder {
-    fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
-        let columns = self.0.cells(&batch.columns);
-        for row in 0..batch.rows {
-            let kind = if batch.kind(row).is_addition() {
-                "insert"
-            } else {
-                "delete"
-            };
-            out.data.extend_from_slice(b"{\"data\":");
-            self.0.object(&columns, row, &mut out.data)?;
-            out.data
-                .extend_from_slice(format!(",\"type\":\"{kind}\"}}").as_bytes());
-            out.ends.push(out.data.len());
-        }
-        Ok(())
-    }
+/// An encoder of rows with kinds.
+pub(crate) fn encoder(options: &Options, schema: &Schema) -> Result<Box<dyn Encoder>, FormatError> {
+    let envelope = Envelope {
+        added: ("{\"data\":", ",\"type\":\"insert\"}"),
+        removed: ("{\"data\":", ",\"type\":\"delete\"}"),
+    };
+    ChangeEncoder::boxed(JsonOptions::parse(options)?, schema, envelope)
 }

@@ -1,52 +1,31 @@
 //! Format `ogg-json`: changes of Oracle tables as GoldenGate writes them, with the whole rows before and after.
 
-use millstream_types::{
-    Batch, ChangelogMode, FormatDecl, LogicalType, MetadataDecl, OptionDecl, Options, RowKind, Schema,
+use millstream_types::{ChangelogMode, FormatDecl, LogicalType, MetadataDecl, Options, RowKind, Schema};
+
+use super::JsonOptions;
+use super::cdc::{
+    self, CdcDecoder, ChangeEncoder, Dialect, Envelope, Members, MetadataField, MetadataForm, Rows, field,
 };
-
-use super::cdc::{self, CdcDecoder, Dialect, Members, MetadataField, MetadataForm, Rows};
-use super::{JsonEncoder, JsonOptions};
-use crate::{Decoder, EncodeError, Encoded, Encoder, FormatError};
-
-const OPTIONS: &[OptionDecl] = &[
-    cdc::IGNORE_PARSE_ERRORS,
-    cdc::TIMESTAMP_FORMAT,
-    cdc::MAP_NULL_KEY_MODE,
-    cdc::MAP_NULL_KEY_LITERAL,
-    cdc::DECIMAL_AS_PLAIN,
-    cdc::IGNORE_NULL_FIELDS,
-];
+use crate::{Decoder, Encoder, FormatError};
 
 const METADATA: &[MetadataDecl] = &[
-    MetadataDecl {
-        key: "table",
-        ty: || LogicalType::STRING,
-        writable: false,
-        doc: "Table of the change.",
-    },
-    MetadataDecl {
-        key: "primary-keys",
-        ty: || LogicalType::array(LogicalType::STRING),
-        writable: false,
-        doc: "Columns of the primary key.",
-    },
-    MetadataDecl {
-        key: "ingestion-timestamp",
-        ty: || LogicalType::timestamp_ltz(6),
-        writable: false,
-        doc: "When GoldenGate processed the change.",
-    },
-    MetadataDecl {
-        key: "event-timestamp",
-        ty: || LogicalType::timestamp_ltz(3),
-        writable: false,
-        doc: "When the database made the change.",
-    },
+    cdc::readable("table", || LogicalType::STRING, "Table of the change."),
+    cdc::readable(
+        "primary-keys",
+        || LogicalType::array(LogicalType::STRING),
+        "Columns of the primary key.",
+    ),
+    cdc::readable(
+        "ingestion-timestamp",
+        || LogicalType::timestamp_ltz(6),
+        "When GoldenGate processed the change.",
+    ),
+    cdc::readable(
+        "event-timestamp",
+        || LogicalType::timestamp_ltz(3),
+        "When the database made the change.",
+    ),
 ];
-
-const fn field(key: &'static str, path: &'static [&'static str], form: MetadataForm) -> MetadataField {
-    MetadataField { key, path, form }
-}
 
 const FIELDS: &[MetadataField] = &[
     field("table", &["table"], MetadataForm::Text),
@@ -59,7 +38,7 @@ const FIELDS: &[MetadataField] = &[
 pub const DECLARATION: FormatDecl = FormatDecl {
     identifier: "ogg-json",
     doc: "Changes of Oracle tables in GoldenGate's JSON envelope.",
-    options: OPTIONS,
+    options: cdc::OPTIONS,
     metadata: METADATA,
     decode: Some(ChangelogMode::ALL),
     encode: Some(ChangelogMode::ALL),
@@ -111,39 +90,19 @@ pub(crate) fn decoder(
     Ok(Box::new(decoder))
 }
 
-/// Encodes rows with kinds as GoldenGate messages.
-pub(crate) struct OggEncoder {
-    rows: JsonEncoder,
-    /// `encode.ignore-null-fields` leaves out the missing side of the envelope, too.
-    ignore_null_fields: bool,
-}
-
-impl OggEncoder {
-    pub fn new(options: &Options, schema: &Schema) -> Result<Self, FormatError> {
-        let json = JsonOptions::parse(options)?;
-        Ok(Self {
-            ignore_null_fields: json.ignore_null_fields,
-            rows: JsonEncoder::new(json, schema)?,
-        })
-    }
-}
-
-impl Encoder for OggEncoder {
-    fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
-        let columns = self.rows.cells(&batch.columns);
-        for row in 0..batch.rows {
-            let is_addition = batch.kind(row).is_addition();
-            let (head, tail): (&[u8], &[u8]) = match (is_addition, self.ignore_null_fields) {
-                (true, false) => (b"{\"before\":null,\"after\":", b",\"op_type\":\"I\"}"),
-                (true, true) => (b"{\"after\":", b",\"op_type\":\"I\"}"),
-                (false, false) => (b"{\"before\":", b",\"after\":null,\"op_type\":\"D\"}"),
-                (false, true) => (b"{\"before\":", b",\"op_type\":\"D\"}"),
-            };
-            out.data.extend_from_slice(head);
-            self.rows.object(&columns, row, &mut out.data)?;
-            out.data.extend_from_slice(tail);
-            out.ends.push(out.data.len());
-        }
-        Ok(())
-    }
+/// An encoder of rows with kinds.
+pub(crate) fn encoder(options: &Options, schema: &Schema) -> Result<Box<dyn Encoder>, FormatError> {
+    let options = JsonOptions::parse(options)?;
+    // The option leaves out the missing side of the envelope, too.
+    let envelope = match options.ignore_null_fields {
+        false => Envelope {
+            added: ("{\"before\":null,\"after\":", ",\"op_type\":\"I\"}"),
+            removed: ("{\"before\":", ",\"after\":null,\"op_type\":\"D\"}"),
+        },
+        true => Envelope {
+            added: ("{\"after\":", ",\"op_type\":\"I\"}"),
+            removed: ("{\"before\":", ",\"op_type\":\"D\"}"),
+        },
+    };
+    ChangeEncoder::boxed(options, schema, envelope)
 }

@@ -135,6 +135,18 @@ impl AclFilter {
             permission: Some(binding.permission),
         }
     }
+
+    fn to_request(&self) -> DescribeAclsRequest {
+        DescribeAclsRequest {
+            resource_type_filter: self.resource.map_or(ANY, AclResource::code),
+            resource_name_filter: self.name.as_ref().map(Into::into),
+            pattern_type_filter: self.pattern.map_or(ANY, AclPattern::code),
+            principal_filter: self.principal.as_ref().map(Into::into),
+            host_filter: self.host.as_ref().map(Into::into),
+            operation: self.operation.map_or(ANY, AclOperation::code),
+            permission_type: self.permission.map_or(ANY, AclPermission::code),
+        }
+    }
 }
 
 /// What an answer says of an entry, in numbers.
@@ -160,15 +172,7 @@ fn binding(coded: &Coded, name: String, principal: String, host: String) -> Opti
 impl KafkaClient {
     /// The entries that pass a filter, in order. Entries of kinds that this client does not know are left out.
     pub async fn describe_acls(&self, filter: &AclFilter) -> Result<Vec<AclBinding>, ClientError> {
-        let request = DescribeAclsRequest {
-            resource_type_filter: filter.resource.map_or(ANY, AclResource::code),
-            resource_name_filter: filter.name.as_ref().map(Into::into),
-            pattern_type_filter: filter.pattern.map_or(ANY, AclPattern::code),
-            principal_filter: filter.principal.as_ref().map(Into::into),
-            host_filter: filter.host.as_ref().map(Into::into),
-            operation: filter.operation.map_or(ANY, AclOperation::code),
-            permission_type: filter.permission.map_or(ANY, AclPermission::code),
-        };
+        let request = filter.to_request();
         let response = self
             .call_controller(request, |response| response.error_code)
             .await?;
@@ -207,14 +211,11 @@ impl KafkaClient {
         let request = CreateAclsRequest {
             creations: bindings.iter().map(creation).collect(),
         };
-        let first = |results: &[millstream_kafka_wire::messages::create_acls::AclCreationResult]| {
-            results
-                .first()
-                .map(|result| result.error_code)
-                .unwrap_or_default()
-        };
         let response = self
-            .call_controller(request, |response| first(&response.results))
+            .call_controller(request, |response| {
+                let first = response.results.first();
+                first.map(|result| result.error_code).unwrap_or_default()
+            })
             .await?;
         for (binding, result) in bindings.iter().zip(response.results) {
             let what = || {
@@ -235,25 +236,23 @@ impl KafkaClient {
 
     /// Removes the entries that pass a filter, and gives them.
     pub async fn delete_acls(&self, filter: &AclFilter) -> Result<Vec<AclBinding>, ClientError> {
+        let wanted = filter.to_request();
         let request = DeleteAclsRequest {
             filters: vec![DeleteAclsFilter {
-                resource_type_filter: filter.resource.map_or(ANY, AclResource::code),
-                resource_name_filter: filter.name.as_ref().map(Into::into),
-                pattern_type_filter: filter.pattern.map_or(ANY, AclPattern::code),
-                principal_filter: filter.principal.as_ref().map(Into::into),
-                host_filter: filter.host.as_ref().map(Into::into),
-                operation: filter.operation.map_or(ANY, AclOperation::code),
-                permission_type: filter.permission.map_or(ANY, AclPermission::code),
+                resource_type_filter: wanted.resource_type_filter,
+                resource_name_filter: wanted.resource_name_filter,
+                pattern_type_filter: wanted.pattern_type_filter,
+                principal_filter: wanted.principal_filter,
+                host_filter: wanted.host_filter,
+                operation: wanted.operation,
+                permission_type: wanted.permission_type,
             }],
         };
-        let first = |results: &[millstream_kafka_wire::messages::delete_acls::DeleteAclsFilterResult]| {
-            results
-                .first()
-                .map(|result| result.error_code)
-                .unwrap_or_default()
-        };
         let response = self
-            .call_controller(request, |response| first(&response.filter_results))
+            .call_controller(request, |response| {
+                let first = response.filter_results.first();
+                first.map(|result| result.error_code).unwrap_or_default()
+            })
             .await?;
         let mut removed = Vec::new();
         for result in response.filter_results {

@@ -19,7 +19,7 @@ use millstream_kafka_wire::messages::offset_fetch::{
 use millstream_kafka_wire::{ErrorCode, KafkaString, RequestMessage};
 
 use crate::TopicPartition;
-use crate::client::{Attempt, CoordinatorType, KafkaClient};
+use crate::client::{CoordinatorType, KafkaClient};
 use crate::error::ClientError;
 use crate::transport::Target;
 
@@ -246,26 +246,13 @@ impl KafkaClient {
 
     /// All groups of the cluster; every broker knows those that it coordinates.
     pub async fn list_groups(&self) -> Result<Vec<GroupListing>, ClientError> {
-        let metadata = self.list_topics().await?;
         let mut groups = BTreeMap::new();
-        for node in &metadata.nodes {
-            let request = ListGroupsRequest::default();
-            let mut retries = self.retries("listing groups");
-            let response = loop {
-                let attempt: Result<_, Attempt> = async {
-                    let response = self.call(Target::Node(node.id), request.clone()).await?;
-                    let what = "listing groups";
-                    response
-                        .error_code
-                        .check()
-                        .map_err(|code| ClientError::broker(what, code))?;
-                    Ok(response)
-                }
-                .await;
-                if let Some(value) = retries.settle(attempt).await? {
-                    break value;
-                }
-            };
+        let answers = self
+            .call_every_node("listing groups", &ListGroupsRequest::default(), |response| {
+                response.error_code
+            })
+            .await?;
+        for response in answers {
             for group in response.groups {
                 let listing = GroupListing {
                     group_id: group.group_id.into(),

@@ -104,12 +104,11 @@ impl KafkaClient {
             }],
             validate_only: false,
         };
-        let first =
-            |entries: &[millstream_kafka_wire::messages::alter_client_quotas::ResponseEntryData]| {
-                entries.first().map(|entry| entry.error_code).unwrap_or_default()
-            };
         let response = self
-            .call_controller(request, |response| first(&response.entries))
+            .call_controller(request, |response| {
+                let first = response.entries.first();
+                first.map(|entry| entry.error_code).unwrap_or_default()
+            })
             .await?;
         let entry = response.entries.into_iter().next();
         let entry = entry.ok_or(ClientError::Incomplete("AlterClientQuotas"))?;

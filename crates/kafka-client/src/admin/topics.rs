@@ -57,6 +57,35 @@ impl KafkaClient {
         }
     }
 
+    /// A request to each broker of the cluster, as each knows only its part; `what` is what messages call it.
+    pub(super) async fn call_every_node<R: RequestMessage + Clone>(
+        &self,
+        what: &str,
+        request: &R,
+        code: impl Fn(&R::Response) -> ErrorCode,
+    ) -> Result<Vec<R::Response>, ClientError> {
+        let metadata = self.list_topics().await?;
+        let mut responses = Vec::with_capacity(metadata.nodes.len());
+        for node in &metadata.nodes {
+            let mut retries = self.retries(what);
+            let response = loop {
+                let attempt: Result<_, Attempt> = async {
+                    let response = self.call(Target::Node(node.id), request.clone()).await?;
+                    code(&response)
+                        .check()
+                        .map_err(|code| ClientError::broker(what, code))?;
+                    Ok(response)
+                }
+                .await;
+                if let Some(value) = retries.settle(attempt).await? {
+                    break value;
+                }
+            };
+            responses.push(response);
+        }
+        Ok(responses)
+    }
+
     /// A request to the controller, repeated if it has moved.
     pub(super) async fn call_controller<R: RequestMessage + Clone>(
         &self,
@@ -106,11 +135,11 @@ impl KafkaClient {
             timeout_ms: self.operation_timeout_ms(),
             validate_only,
         };
-        let first = |topics: &[millstream_kafka_wire::messages::create_topics::CreatableTopicResult]| {
-            topics.first().map_or(ErrorCode::NONE, |topic| topic.error_code)
-        };
         let response = self
-            .call_controller(request, |response| first(&response.topics))
+            .call_controller(request, |response| {
+                let first = response.topics.first();
+                first.map(|topic| topic.error_code).unwrap_or_default()
+            })
             .await?;
         let result = |new: &NewTopic| match response.topics.iter().find(|topic| topic.name == new.name) {
             None => Err(ClientError::Incomplete("CreateTopics")),

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use millstream_kafka_wire::messages::list_transactions::ListTransactionsRequest;
 
-use crate::client::{Attempt, KafkaClient};
+use crate::client::KafkaClient;
 use crate::error::ClientError;
-use crate::transport::Target;
 
 /// State of a transaction that takes records or waits for its end, as Kafka calls it.
 const ONGOING: &str = "Ongoing";
@@ -23,29 +22,15 @@ impl KafkaClient {
     /// All transactions of the cluster that have begun and not been ended, by transactional id; those that the user may
     /// describe. Brokers know this since Kafka 3.0.
     pub async fn list_open_transactions(&self) -> Result<Vec<TransactionListing>, ClientError> {
-        const WHAT: &str = "listing transactions";
-        let metadata = self.list_topics().await?;
+        let request = ListTransactionsRequest {
+            state_filters: vec![ONGOING.into()],
+            ..Default::default()
+        };
+        let answers = self
+            .call_every_node("listing transactions", &request, |response| response.error_code)
+            .await?;
         let mut found = BTreeMap::new();
-        for node in &metadata.nodes {
-            let request = ListTransactionsRequest {
-                state_filters: vec![ONGOING.into()],
-                ..Default::default()
-            };
-            let mut retries = self.retries(WHAT);
-            let response = loop {
-                let attempt: Result<_, Attempt> = async {
-                    let response = self.call(Target::Node(node.id), request.clone()).await?;
-                    response
-                        .error_code
-                        .check()
-                        .map_err(|code| ClientError::broker(WHAT, code))?;
-                    Ok(response)
-                }
-                .await;
-                if let Some(value) = retries.settle(attempt).await? {
-                    break value;
-                }
-            };
+        for response in answers {
             for state in response.transaction_states {
                 let listing = TransactionListing {
                     transactional_id: state.transactional_id.into(),

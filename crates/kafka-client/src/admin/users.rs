@@ -126,12 +126,11 @@ impl KafkaClient {
             deletions,
             upsertions,
         };
-        let first =
-            |results: &[millstream_kafka_wire::messages::alter_user_scram_credentials::AlterUserScramCredentialsResult]| {
-                results.first().map(|result| result.error_code).unwrap_or_default()
-            };
         let response = self
-            .call_controller(request, |response| first(&response.results))
+            .call_controller(request, |response| {
+                let first = response.results.first();
+                first.map(|result| result.error_code).unwrap_or_default()
+            })
             .await?;
         let result = response.results.into_iter().next();
         let result = result.ok_or(ClientError::Incomplete("AlterUserScramCredentials"))?;

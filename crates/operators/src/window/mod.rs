@@ -24,7 +24,7 @@ use arrow_array::types::{Int64Type, TimestampMillisecondType};
 use arrow_array::{ArrayRef, Int64Array, PrimitiveArray};
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_plan::WindowProperty;
-use millstream_state::{decode_columns, encode_columns};
+use millstream_state::{GroupTable, StateError, decode_columns, encode_columns};
 use millstream_types::{Batch, LogicalType, TypeFamily, Watermark, arrow_type};
 
 use crate::emit::{push, retractions};
@@ -45,6 +45,16 @@ pub(crate) struct WindowAggregateSpec {
     pub clock: WallClock,
     pub properties: WindowColumns,
     pub bounded: bool,
+}
+
+/// Forgets keys that have no session: all their rows were late, or their sessions are over.
+fn forget_unused<S>(table: &mut GroupTable, sessions: &[Vec<S>], groups: &[u32]) -> Result<(), StateError> {
+    for group in groups {
+        if sessions[*group as usize].is_empty() && table.contains(*group) {
+            table.remove(*group)?;
+        }
+    }
+    Ok(())
 }
 
 /// The columns that a window adds behind keys and results.

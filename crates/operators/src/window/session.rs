@@ -17,7 +17,7 @@ use millstream_types::{Batch, Watermark};
 use super::input::WindowInput;
 use super::slice::SliceSpec;
 use super::wall_clock::WallClock;
-use super::{Window, WindowColumns};
+use super::{Window, WindowColumns, forget_unused};
 use crate::aggregate::AggregateCalls;
 use crate::emit::{push, retractions, take_columns};
 use crate::group_state::thaw;
@@ -168,7 +168,7 @@ impl SessionAggregate {
             }
         }
         self.accumulate(&columns, assigned, retract.as_deref())?;
-        self.forget_unused(&groups)?;
+        forget_unused(&mut self.table, &self.sessions, &groups)?;
         self.groups = groups;
         Ok(())
     }
@@ -193,16 +193,6 @@ impl SessionAggregate {
         self.calls
             .update(&slots, &take_columns(columns, &rows)?, retract.as_deref())?;
         self.free.extend(merged.into_keys());
-        Ok(())
-    }
-
-    /// Keys that have no session: all their rows were late.
-    fn forget_unused(&mut self, groups: &[u32]) -> Result<(), DataflowError> {
-        for group in groups {
-            if self.sessions[*group as usize].is_empty() && self.table.contains(*group) {
-                self.table.remove(*group)?;
-            }
-        }
         Ok(())
     }
 
@@ -231,7 +221,7 @@ impl SessionAggregate {
             self.calls.clear(&slots);
             slots.iter().for_each(|slot| self.rows[*slot as usize] = 0);
             self.free.extend(slots);
-            self.forget_unused(&keys)?;
+            forget_unused(&mut self.table, &self.sessions, &keys)?;
         }
     }
 

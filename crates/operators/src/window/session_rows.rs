@@ -15,7 +15,7 @@ use millstream_types::{Batch, Watermark};
 
 use super::input::WindowInput;
 use super::wall_clock::WallClock;
-use super::{Window, WindowColumns};
+use super::{Window, WindowColumns, forget_unused};
 use crate::buffered::BufferedRows;
 use crate::emit::push;
 use crate::owned_rows::restore_owned;
@@ -88,7 +88,8 @@ impl SessionRows {
             };
             self.put(*key, window, (Arc::clone(&batch), row), progress);
         }
-        self.forget_unused(&groups)
+        forget_unused(&mut self.table, &self.sessions, &groups)?;
+        Ok(())
     }
 
     fn put(&mut self, key: u32, window: Window, row: Row, progress: i64) {
@@ -117,16 +118,6 @@ impl SessionRows {
         self.sessions[key as usize].push(whole);
     }
 
-    /// Keys that have no session: all their rows were late, or emitted.
-    fn forget_unused(&mut self, groups: &[u32]) -> Result<(), DataflowError> {
-        for group in groups {
-            if self.sessions[*group as usize].is_empty() && self.table.contains(*group) {
-                self.table.remove(*group)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Emits the rows of the sessions that are over, by end, start and key.
     fn fire(&mut self, progress: i64, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         while let Some((window, key)) = self.due.first().copied() {
@@ -139,7 +130,7 @@ impl SessionRows {
                 let session = open.swap_remove(at);
                 self.emit(&session, context, out)?;
             }
-            self.forget_unused(&[key])?;
+            forget_unused(&mut self.table, &self.sessions, &[key])?;
         }
         Ok(())
     }

@@ -52,14 +52,10 @@ impl Operator for WindowTableFunction {
             take_columns(&batch.columns, &rows)?
         };
         columns.extend(self.properties.columns_of(&windows, &self.clock));
-        let kinds = batch
-            .kinds
-            .as_ref()
-            .map(|kinds| rows.iter().map(|row| kinds[*row as usize]).collect());
         push(
             Batch {
                 columns,
-                kinds,
+                kinds: batch.kinds_at(&rows),
                 rows: rows.len(),
             },
             context,

@@ -86,14 +86,6 @@ impl ProcessClusters {
         broker.map_or(Ok(()), EmbeddedBroker::stop)
     }
 
-    /// The address on which the broker inside listens, if it runs.
-    pub fn embedded_address(&self) -> Option<String> {
-        let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
-        broker
-            .as_ref()
-            .map(|b| format!("{}:{}", b.endpoint().host.as_str(), b.endpoint().port))
-    }
-
     /// The ports of the broker inside, if it runs.
     pub fn embedded_listeners(&self) -> Vec<OpenListener> {
         let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);

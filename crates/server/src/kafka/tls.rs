@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use millstream_kafka_client::config::PemSource;
 use millstream_kafka_wire::KafkaString;
 use millstream_types::Clock;
 use rustls::pki_types::pem::PemObject;
@@ -17,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::config::{ClientAuth, PemSource, TlsSettings};
+use super::config::{ClientAuth, TlsSettings};
 use super::principal::{ANONYMOUS, subject_name};
 use crate::limits::CERTIFICATE_CHECK_MS;
 
@@ -215,7 +216,7 @@ fn acceptor(settings: &TlsSettings) -> Result<TlsAcceptor, TlsError> {
 
 fn read(source: &PemSource, store: &'static str) -> Result<Vec<u8>, TlsError> {
     match source {
-        PemSource::Text(text) => Ok(text.clone().into_bytes()),
+        PemSource::Text(text) => Ok(text.reveal().as_bytes().to_vec()),
         PemSource::File(path) => std::fs::read(path).map_err(|source| TlsError::Read {
             store,
             path: path.clone(),

@@ -90,7 +90,8 @@ pub(super) struct Transactions {
     incarnation: String,
     slots: Vec<Slot>,
     current: usize,
-    recovery: Recovery,
+    /// Until it begins.
+    recovery: Option<Recovery>,
     recovering: Option<Background<Result<(), DataflowError>>>,
 }
 
@@ -126,25 +127,26 @@ impl Transactions {
             subtask,
             incarnation: format!("{:016x}", rng.next_u64()),
             current: 0,
-            recovery: Recovery::default(),
+            recovery: Some(Recovery::default()),
             recovering: None,
         }
     }
 
     pub fn restore(&mut self, blocks: &[StateBlocks], context: &Context) -> Result<(), DataflowError> {
+        let recovery = self.recovery.get_or_insert_default();
         for blocks in blocks {
             let Some(saved) = read(blocks)? else { continue };
             let ids = (0..saved.slots).map(|slot| transactional_id(&saved.prefix, saved.subtask, slot));
             // With another parallelism every instance is given everything.
             if saved.subtask % context.parallelism.max(1) != self.subtask {
-                self.recovery.of_others.extend(ids);
+                recovery.of_others.extend(ids);
                 continue;
             }
             if saved.subtask == self.subtask {
                 self.incarnation = saved.incarnation;
             }
-            self.recovery.ids.extend(ids);
-            self.recovery.prepared.extend(saved.transactions);
+            recovery.ids.extend(ids);
+            recovery.prepared.extend(saved.transactions);
         }
         Ok(())
     }
@@ -152,9 +154,11 @@ impl Transactions {
     pub fn open(&mut self, context: &Context, waker: Waker) {
         self.waker = Some(waker);
         // Of what an earlier execution has left open, the instances find their own ids by taking them over.
-        self.recovery.parallelism = (self.subtask == 0).then_some(context.parallelism);
-        if self.recovery.prepared.is_empty() && self.recovery.ids.is_empty() {
-            self.start_recovery();
+        if let Some(recovery) = &mut self.recovery {
+            recovery.parallelism = (self.subtask == 0).then_some(context.parallelism);
+            if recovery.prepared.is_empty() && recovery.ids.is_empty() {
+                self.start_recovery();
+            }
         }
     }
 
@@ -274,28 +278,26 @@ impl Transactions {
 
     /// Goes on with what an earlier execution has left; `true` when nothing is left to do.
     fn recover(&mut self) -> Result<bool, DataflowError> {
-        match &self.recovering {
-            None if self.recovery.is_done => return Ok(true),
-            None => self.start_recovery(),
-            Some(work) => {
-                if let Some(outcome) = work.poll() {
-                    outcome?;
-                    self.recovering = None;
-                    self.recovery = Recovery {
-                        is_done: true,
-                        ..Recovery::default()
-                    };
-                    self.renew_all();
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
+        self.start_recovery();
+        let Some(work) = &self.recovering else {
+            return Ok(true);
+        };
+        let Some(outcome) = work.poll() else {
+            return Ok(false);
+        };
+        outcome?;
+        self.recovering = None;
+        self.renew_all();
+        Ok(true)
     }
 
+    /// Starts it, unless that has been done.
     fn start_recovery(&mut self) {
+        let Some(recovery) = self.recovery.take() else {
+            return;
+        };
         let timeout = self.settings.produce.transaction_timeout;
-        let work = self.recovery.clone().run(
+        let work = recovery.run(
             self.client.clone(),
             self.settings.prefix.clone(),
             i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),

@@ -12,9 +12,8 @@ use super::super::splits::{client_failed, with_causes};
 use super::state::Prepared;
 
 /// What an earlier execution has left to this instance.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Recovery {
-    pub is_done: bool,
     /// Of the checkpoint that the job was restored from.
     pub prepared: Vec<Prepared>,
     /// The ids that belonged to the same subtasks.

@@ -15,7 +15,7 @@ pub use limits::ConnectionLimits;
 pub use listeners::{ListenerConfig, SecurityProtocol};
 pub use properties::{OWN_CONFIGS, OwnConfig, is_listener_config};
 pub use sasl::{Mechanism, OauthSettings, SaslSettings};
-pub use tls::{ClientAuth, PemSource, TlsSettings};
+pub use tls::{ClientAuth, TlsSettings};
 
 use properties::Properties;
 

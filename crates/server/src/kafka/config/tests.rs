@@ -1,3 +1,5 @@
+use millstream_kafka_client::config::PemSource;
+
 use super::*;
 
 fn parse(given: &[(&str, &str)]) -> Result<ShellConfig, ShellConfigError> {

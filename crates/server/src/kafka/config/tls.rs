@@ -1,24 +1,10 @@
 //! `ssl.*`: PEM certificates and keys, who is trusted, and whether clients must have a certificate.
 
+use millstream_kafka_client::config::{PemSource, Secret};
+
 use super::ShellConfigError;
 use super::properties::Scope;
 use crate::kafka::principal::PrincipalRules;
-
-/// Where PEM text comes from.
-#[derive(Clone, PartialEq, Eq)]
-pub enum PemSource {
-    File(String),
-    Text(String),
-}
-
-impl std::fmt::Debug for PemSource {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            PemSource::File(path) => formatter.debug_tuple("File").field(path).finish(),
-            PemSource::Text(_) => formatter.write_str("Text([hidden])"),
-        }
-    }
-}
 
 /// `ssl.client.auth`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +34,7 @@ impl TlsSettings {
     pub(super) fn parse(scope: &Scope<'_>) -> Result<Self, ShellConfigError> {
         refuse_unreadable(scope)?;
         let file = |name: &str| scope.text(name).map(PemSource::File);
-        let text = |name: &str| scope.text(name).map(PemSource::Text);
+        let text = |name: &str| scope.text(name).map(|pem| PemSource::Text(Secret::new(pem)));
         let keystore = file("ssl.keystore.location");
         let certificates = text("ssl.keystore.certificate.chain").or_else(|| keystore.clone());
         let key = text("ssl.keystore.key").or(keystore);
