@@ -34,8 +34,9 @@
 //! Record: magic `MWR1`, crc32c u32 of everything after it, sequence u64, time i64 (ms), length u32 of the entries,
 //! number of entries u32; then the entries; then zeros up to a multiple of 8. Entry, 12 bytes: kind u32, log u32,
 //! length u32; then its data. Kinds: 1 batch, 2 create log, 3 drop log, 4 start offset (i64), 5 metadata of the owner.
-//! Sequences have no holes. The first unreadable byte ends the WAL, unless a later group proves by its
-//! synced sequence that what is unreadable had been acknowledged: then opening fails and names the place.
+//! Sequences have no holes. A file may end in zeros, as it is made longer before it is written. The first other
+//! unreadable byte ends the WAL, unless a later group proves by its synced sequence that what is unreadable had been
+//! acknowledged: then opening fails and names the place.
 //!
 //! # Manifest
 //! `MSCP`, version u32, crc32c u32 of the rest, then: sequence u64 (everything up to it is in here), clean u8, next log

@@ -2,6 +2,10 @@
 
 /// Bytes of WAL after which a checkpoint moves batches into segments.
 pub const CHECKPOINT_BYTES: u64 = 32 << 20;
+/// The fewest bytes by which a file of the WAL is made longer; otherwise by what it has.
+pub const WAL_ROOM_BYTES_MIN: u64 = 4 << 10;
+/// The most bytes by which a file of the WAL is made longer.
+pub const WAL_ROOM_BYTES_MAX: u64 = 4 << 20;
 /// Bytes not yet in segments beyond which the owner must not append (see `Log::is_backlogged`).
 pub const BACKLOG_BYTES: u64 = 128 << 20;
 /// Bytes of groups kept in memory for tailing readers after they are in segments.

@@ -1,6 +1,7 @@
 //! The files of the WAL: writing groups, and finding where a WAL ends.
 
 use crate::error::OpenError;
+use crate::limits::{WAL_ROOM_BYTES_MAX, WAL_ROOM_BYTES_MIN};
 use crate::record::{ALIGNMENT, GROUP_HEADER_BYTES, GROUP_MAGIC, ReadRecord, read_group_header, read_record};
 use bytes::Bytes;
 use millstream_types::storage::{OpenMode, Storage, StorageFile};
@@ -19,6 +20,8 @@ pub(crate) struct WalWriter {
     storage: Arc<dyn Storage>,
     file: Option<Arc<dyn StorageFile>>,
     position: u64,
+    /// The length of the file; zeros follow the position.
+    length: u64,
     sync: bool,
 }
 
@@ -28,6 +31,7 @@ impl WalWriter {
             storage,
             file: None,
             position: 0,
+            length: 0,
             sync,
         }
     }
@@ -46,9 +50,23 @@ impl WalWriter {
             Some(file) => file.clone(),
             None => self.create(first_sequence)?,
         };
+        self.make_room(file.as_ref(), group.len() as u64);
         file.write_at(group, self.position)?;
         self.position += group.len() as u64;
         if self.sync { file.sync_data() } else { Ok(()) }
+    }
+
+    /// Makes the file longer than it needs to be, so that most syncs need not write a new length of the file, too.
+    fn make_room(&mut self, file: &dyn StorageFile, bytes: u64) {
+        let end = self.position + bytes;
+        if end <= self.length {
+            return;
+        }
+        let length = end + end.clamp(WAL_ROOM_BYTES_MIN, WAL_ROOM_BYTES_MAX);
+        // It only is for speed: whether there is room is told by the write.
+        if file.set_len(length).is_ok() {
+            self.length = length;
+        }
     }
 
     fn create(&mut self, first_sequence: u64) -> io::Result<Arc<dyn StorageFile>> {
@@ -56,7 +74,7 @@ impl WalWriter {
         if self.sync {
             self.storage.sync_directory(DIRECTORY)?;
         }
-        self.position = 0;
+        (self.position, self.length) = (0, 0);
         self.file = Some(file.clone());
         Ok(file)
     }
@@ -102,7 +120,10 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
         let expected = next.unwrap_or(first_sequence);
         let (records, end, after) = read_file(&contents[index], expected);
         next = Some(after);
-        let is_whole = end == contents[index].len();
+        // Zeros are what the file was made longer by, if the next one goes on where they begin.
+        let goes_on = sequences.get(index + 1).is_none_or(|first| *first == after);
+        let is_whole =
+            end == contents[index].len() || goes_on && contents[index][end..].iter().all(|byte| *byte == 0);
         if !is_whole || expected != first_sequence {
             refuse_if_acknowledged(&contents[index..], (first_sequence, end), after, known)?;
             cut(storage, first_sequence, end, &sequences[index + 1..])?;
@@ -115,7 +136,7 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
         }
         files.push(ReadFile {
             first_sequence,
-            bytes: contents[index].clone(),
+            bytes: contents[index].slice(..end),
             records,
         });
     }

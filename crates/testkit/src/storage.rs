@@ -288,8 +288,9 @@ impl Disk {
             .map_or(Ok(()), |fault| Err(fault.kind.into()))
     }
 
-    fn used_bytes(&self) -> usize {
-        self.inodes.values().map(|inode| inode.content.len()).sum()
+    fn free_bytes(&self) -> usize {
+        let lengths = self.inodes.values().map(|inode| inode.content.len());
+        lengths.fold(self.capacity_bytes.unwrap_or(usize::MAX), usize::saturating_sub)
     }
 
     fn keep_prefix(&mut self, mut budget: u64) {
@@ -557,17 +558,12 @@ impl StorageFile for MemFile {
         let fault = disk.meet_fault(Operation::Write);
         let mut kept = fault.map_or(bytes.len(), |fault| fault.torn_bytes.min(bytes.len()));
         let mut error = fault.map(|fault| io::Error::from(fault.kind));
-        if let Some(capacity) = disk.capacity_bytes {
-            let used = disk.used_bytes();
-            let len = disk
-                .inodes
-                .get(&self.inode)
-                .map_or(0, |inode| inode.content.len());
-            let room = (len + capacity.saturating_sub(used)).saturating_sub(offset);
-            if kept > room {
-                kept = room;
-                error = Some(io::ErrorKind::StorageFull.into());
-            }
+        let inode = disk.inodes.get(&self.inode);
+        let len = inode.map_or(0, |inode| inode.content.len());
+        let room = len.saturating_add(disk.free_bytes()).saturating_sub(offset);
+        if kept > room {
+            kept = room;
+            error = Some(io::ErrorKind::StorageFull.into());
         }
         let stamp = disk.stamp();
         let inode = disk.inodes.get_mut(&self.inode).ok_or(io::ErrorKind::NotFound)?;
@@ -619,7 +615,11 @@ impl StorageFile for MemFile {
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
         disk.check(Operation::Write)?;
         let stamp = disk.stamp();
+        let free = disk.free_bytes();
         let inode = disk.inodes.get_mut(&self.inode).ok_or(io::ErrorKind::NotFound)?;
+        if len.saturating_sub(inode.content.len()) > free {
+            return Err(io::ErrorKind::StorageFull.into()); // no holes here
+        }
         let change = Change::SetLen { stamp, len };
         change.apply(&mut inode.content);
         inode.changes.push(change);

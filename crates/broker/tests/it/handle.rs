@@ -182,7 +182,9 @@ fn a_full_disk_refuses_producers_and_keeps_what_was_acknowledged() {
     );
     let used: usize = storage.files().iter().map(|(_, bytes)| bytes).sum();
     storage.set_capacity(Some(used));
-    let waiting = handle.call(&context(), produce(topic_id, batch(0, &["refused"])));
+    // More than the room that the file of the write-ahead log has.
+    let large = "refused ".repeat(2_000);
+    let waiting = handle.call(&context(), produce(topic_id, batch(0, &[&large])));
     assert!(
         waiting.is_err(),
         "its connection is closed: nobody knows what is on the disk"

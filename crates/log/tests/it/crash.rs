@@ -227,6 +227,35 @@ fn a_damaged_middle_of_the_wal_is_refused_and_a_torn_end_is_not() {
 }
 
 #[test]
+fn files_of_the_wal_with_room_behind_their_end_are_read_one_after_the_other() {
+    let mut driver = Driver::fresh();
+    let log = driver.create();
+    for opening in 1..=4 {
+        for _ in 0..opening * 10 {
+            let produce = Produce {
+                fill: 700,
+                ..Produce::default()
+            };
+            driver.append(log, produce);
+            driver.commit();
+        }
+        driver.storage.crash(Survive::Sectors(opening));
+        drop(driver.log);
+        driver = Driver::open(&driver.storage, small()).unwrap();
+        let expected = (1..=opening).sum::<u64>() as usize * 10;
+        assert_eq!(driver.read_all(log, 1 << 20).len(), expected);
+        let files = driver.storage.files();
+        let files: Vec<_> = files.iter().filter(|(path, _)| path.ends_with(".wal")).collect();
+        assert_eq!(files.len(), opening as usize);
+        let longest = files.iter().map(|(_, len)| *len).max().unwrap();
+        assert!(
+            longest > opening as usize * 10 * 800,
+            "{longest} bytes hold no room"
+        );
+    }
+}
+
+#[test]
 fn a_damaged_segment_quarantines_its_log_only() {
     let mut driver = Driver::fresh();
     let (a, b) = history(&mut driver);
@@ -299,7 +328,12 @@ fn a_full_disk_closes_the_log_and_loses_nothing_acknowledged() {
     driver.commit();
     let used: usize = driver.storage.files().iter().map(|(_, len)| len).sum();
     driver.storage.set_capacity(Some(used + 50));
-    driver.append(log, Produce::default());
+    // More than the room that the file of the write-ahead log has.
+    let large = Produce {
+        fill: 10_000,
+        ..Produce::default()
+    };
+    driver.append(log, large);
     let job = driver.log.take_commit(0, Vec::new).unwrap();
     let error = driver.log.on_commit(job.run()).unwrap_err();
     assert!(error.to_string().contains("free or repair the disk"), "{error}");
