@@ -257,6 +257,11 @@ impl Broker {
         self.log.is_backlogged()
     }
 
+    /// How many answers wait for the disk.
+    pub fn answers_due(&self) -> usize {
+        self.waits.durable_len()
+    }
+
     /// Whether everything that was written is durable.
     pub fn is_idle(&self) -> bool {
         self.log.durable_sequence() == self.log.last_sequence()

@@ -7,7 +7,8 @@
 use crate::broker::{Broker, BrokerConfig, StartError};
 use crate::context::RequestContext;
 use crate::disk_reads::{FetchReadJob, FetchReadOutcome};
-use crate::limits::{READ_THREADS, REQUESTS_PER_TURN};
+use crate::gather::Gather;
+use crate::limits::{GATHER_PAUSE_MICROS, READ_THREADS, REQUESTS_PER_TURN};
 use crate::waits::{Answer, Reply, Ticket};
 use millstream_kafka_wire::{Request, RequestMessage};
 use millstream_log::{
@@ -102,8 +103,7 @@ impl BrokerHandle {
         let (commands, inbox) = channel();
         let failure = Arc::new(Mutex::new(None));
         let (commits, checkpoints) = (channel::<CommitJob>(), channel::<CheckpointJob>());
-        let compactions = channel::<CompactionJob>();
-        let reads = channel::<FetchReadJob>();
+        let (compactions, reads) = (channel::<CompactionJob>(), channel::<FetchReadJob>());
         broker.defer_reads();
         let core = Core {
             broker,
@@ -114,6 +114,7 @@ impl BrokerHandle {
             compactions: compactions.0,
             reads: reads.0,
             waiting: BTreeMap::new(),
+            gather: Gather::default(),
             delayed: VecDeque::new(),
             is_stopping: false,
             jobs: 0,
@@ -268,6 +269,8 @@ struct Core {
     reads: Sender<FetchReadJob>,
     /// Who waits for an answer, and for how long it is asked to wait after it.
     waiting: BTreeMap<Ticket, (Completion, i32)>,
+    /// Whether the next commit waits for more requests.
+    gather: Gather,
     /// Requests that came while the disk had fallen behind.
     delayed: VecDeque<Command>,
     is_stopping: bool,
@@ -302,17 +305,12 @@ impl Core {
             self.execute(command);
             return true;
         }
-        let sleep_ms = self
-            .broker
-            .next_timer()
-            .saturating_sub(now_ms)
-            .clamp(0, SLEEP_MS_MAX);
-        let mut next = match self
-            .inbox
-            .recv_timeout(Duration::from_millis(sleep_ms.unsigned_abs()))
-        {
+        let mut next = match self.inbox.recv_timeout(self.patience(now_ms)) {
             Ok(command) => Some(command),
-            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                self.gather.give_up();
+                None
+            }
             Err(RecvTimeoutError::Disconnected) => return false,
         };
         for _ in 0..REQUESTS_PER_TURN {
@@ -323,6 +321,16 @@ impl Core {
             next = self.inbox.try_recv().ok();
         }
         true
+    }
+
+    /// How long nothing needs to be done if nobody sends a command.
+    fn patience(&self, now_ms: i64) -> Duration {
+        let next = self.broker.next_timer().saturating_sub(now_ms);
+        let sleep = Duration::from_millis(next.clamp(0, SLEEP_MS_MAX).unsigned_abs());
+        match self.gather.is_expecting() {
+            true => sleep.min(Duration::from_micros(GATHER_PAUSE_MICROS)),
+            false => sleep,
+        }
     }
 
     fn execute(&mut self, command: Command) {
@@ -347,6 +355,7 @@ impl Core {
             Command::Inspect(look) => look(&mut self.broker),
             Command::Committed(outcome) => {
                 self.jobs -= 1;
+                self.gather.begin(self.broker.answers_due());
                 let result = self.broker.on_commit(outcome);
                 self.note(result);
             }
@@ -391,7 +400,9 @@ impl Core {
     }
 
     fn start_jobs(&mut self, now_ms: i64) {
-        if let Some(job) = self.broker.take_commit(now_ms) {
+        let is_gathering = !self.is_stopping && self.gather.is_waiting(self.broker.answers_due());
+        if !is_gathering && let Some(job) = self.broker.take_commit(now_ms) {
+            self.gather.end();
             self.jobs += usize::from(self.commits.send(job).is_ok());
         }
         if !self.is_stopping

@@ -15,6 +15,7 @@ pub mod config;
 mod context;
 mod disk_reads;
 mod fetch_sessions;
+mod gather;
 mod groups;
 mod handle;
 mod internal_topics;

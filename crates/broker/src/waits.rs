@@ -106,6 +106,11 @@ impl Waits {
         self.durable.insert((sequence, ticket), reply);
     }
 
+    /// How many answers wait for the disk.
+    pub fn durable_len(&self) -> usize {
+        self.durable.len()
+    }
+
     /// Completes a new ticket at this time.
     pub fn at(&mut self, time_ms: i64, reply: Reply) -> Ticket {
         let ticket = self.ticket();

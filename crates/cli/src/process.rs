@@ -1,6 +1,7 @@
 //! What every command needs: the runtime, the clock, randomness, the way to Kafka.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -10,8 +11,9 @@ use tokio::runtime::Runtime;
 
 use crate::args::Common;
 
-/// Threads of the runtime; it only moves bytes between sockets and channels.
-const RUNTIME_THREADS: usize = 2;
+/// Threads of the runtime at most; it only moves bytes between sockets and channels. Half of the machine's cores, as each
+/// hand-over between threads costs more than most of what they do.
+const RUNTIME_THREADS_MAX: usize = 4;
 
 /// The process's one of everything.
 pub struct Process {
@@ -38,7 +40,7 @@ impl Rng for SystemRng {
 impl Process {
     pub fn start(common: &Common) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(RUNTIME_THREADS)
+            .worker_threads(runtime_threads())
             .thread_name("millstream-io")
             .enable_all()
             .build()
@@ -63,6 +65,11 @@ impl Process {
             clusters,
         })
     }
+}
+
+fn runtime_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (cores / 2).clamp(1, RUNTIME_THREADS_MAX)
 }
 
 /// The definitions that are Kafka's broker configurations; the others are Flink's.

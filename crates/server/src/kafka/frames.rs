@@ -22,6 +22,8 @@ use crate::limits::{
 const PERMIT_BYTES: usize = 1024;
 /// The length before each frame.
 const PREFIX_BYTES: usize = 4;
+/// Clients send some requests before they wait for answers: room for so many is made at once.
+const USUAL_FRAMES: usize = 4;
 
 /// Why no further frame was read.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +86,8 @@ pub struct FrameReader<R> {
     buffer: BytesMut,
     memory: RequestMemory,
     is_first: bool,
+    /// About the size of the latest frames: so much room is made at once, as the next one will hardly be smaller.
+    usual: usize,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -93,6 +97,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             buffer: BytesMut::new(),
             memory,
             is_first: true,
+            usual: 0,
         }
     }
 
@@ -118,6 +123,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 && self.buffer.len() >= PREFIX_BYTES + size
             {
                 self.is_first = false;
+                self.usual = (PREFIX_BYTES + size).max(self.usual - self.usual / 8);
                 self.buffer.advance(PREFIX_BYTES);
                 let bytes = self.buffer.split_to(size).freeze();
                 return Ok(Some(Frame { bytes, memory }));
@@ -132,13 +138,24 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 }
             };
             let missing = size.map(|size| PREFIX_BYTES + size - self.buffer.len());
-            // Room grows with what has come, whatever was announced.
-            let justified = self.buffer.len().clamp(FIRST_READ_BYTES, READ_BYTES);
-            self.buffer.reserve(missing.unwrap_or(justified).min(justified));
+            self.make_room(missing);
             if !self.read_some(until, limits.deadline.is_some()).await? {
                 return Ok(None);
             }
         }
+    }
+
+    /// Makes room for the next read: it grows with what has come, in this frame and those before it, whatever was
+    /// announced. Who waits for a frame holds little, however large the ones before were.
+    fn make_room(&mut self, missing: Option<usize>) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::with_capacity(FIRST_READ_BYTES);
+            return;
+        }
+        let usual = (self.usual * USUAL_FRAMES).saturating_sub(self.buffer.len());
+        let justified = self.buffer.len().max(usual).clamp(FIRST_READ_BYTES, READ_BYTES);
+        let wanted = missing.map_or(justified, |missing| missing.max(usual).min(justified));
+        self.buffer.reserve(wanted);
     }
 
     /// Reads what there is; false when the client closed.
@@ -233,6 +250,7 @@ mod tests {
             bytes: bytes.to_vec(),
             at: 0,
             chunk,
+            reads: 0,
         };
         FrameReader::new(chunks, RequestMemory::new(1 << 20))
     }
@@ -241,6 +259,7 @@ mod tests {
         bytes: Vec<u8>,
         at: usize,
         chunk: usize,
+        reads: usize,
     }
 
     impl AsyncRead for Chunks {
@@ -252,6 +271,7 @@ mod tests {
             let end = (self.at + self.chunk.min(buffer.remaining())).min(self.bytes.len());
             buffer.put_slice(&self.bytes[self.at..end]);
             self.at = end;
+            self.reads += 1;
             std::task::Poll::Ready(Ok(()))
         }
     }
@@ -267,6 +287,20 @@ mod tests {
             "{}",
             reader.buffer.capacity()
         );
+    }
+
+    #[tokio::test]
+    async fn room_is_made_for_what_is_usual_and_let_go_by_who_waits() {
+        let bytes = [framed(30_000), framed(30_000), framed(10)].concat();
+        let mut reader = tokio_test_reader(&bytes, 1 << 20);
+        for _ in 0..2 {
+            assert!(reader.next(LIMITS).await.unwrap().is_some());
+        }
+        // The first came in four reads, each as large as all before; the second and what followed it in one.
+        assert_eq!(reader.reader.reads, 5);
+        assert!(reader.next(LIMITS).await.unwrap().is_some());
+        assert!(reader.next(LIMITS).await.unwrap().is_none());
+        assert!(reader.buffer.capacity() <= FIRST_READ_BYTES);
     }
 
     #[tokio::test]

@@ -15,6 +15,9 @@ use super::connection::{ConnectionError, InFlight};
 use super::frames::transfer_time;
 use super::listener::{Serving, Stage};
 
+/// Bytes of answers that go out together; a larger one goes out by itself.
+const TOGETHER_BYTES: usize = 64 << 10;
+
 /// Something to be written.
 pub(super) enum Outgoing {
     Slot(Box<Slot>),
@@ -54,54 +57,117 @@ pub(super) async fn run<W: AsyncWrite + Unpin>(
     mute: watch::Sender<Muted>,
     mut stage: watch::Receiver<Stage>,
 ) -> Result<(), ConnectionError> {
-    while let Some(item) = queue.recv().await {
+    let mut next = queue.recv().await;
+    while let Some(item) = next.take() {
+        let mut ready = Ready::default();
         match item {
-            Outgoing::Frame(frame) => send(&mut writer, frame.into()).await?,
-            Outgoing::Slot(slot) => answer(&mut writer, *slot, (&serving, &mute), &mut stage).await?,
+            Outgoing::Frame(frame) => ready.chunks.extend(frame),
+            Outgoing::Slot(mut slot) => {
+                let reply = reply(&mut slot, &mut stage).await?;
+                ready.add(slot, reply, &mute);
+            }
+        }
+        next = ready.add_more(&mut queue, &mute);
+        ready.write(&mut writer, &serving).await?;
+        if next.is_none() {
+            next = queue.recv().await;
         }
     }
     writer.shutdown().await?;
     Ok(())
 }
 
-async fn answer<W: AsyncWrite + Unpin>(
-    writer: &mut W,
-    mut slot: Slot,
-    (serving, mute): (&Serving, &watch::Sender<Muted>),
-    stage: &mut watch::Receiver<Stage>,
-) -> Result<(), ConnectionError> {
+/// Waits for the answer of the broker.
+async fn reply(slot: &mut Slot, stage: &mut watch::Receiver<Stage>) -> Result<Reply, ConnectionError> {
     let can_wait = !slot.is_long_poll();
     let reply = tokio::select! {
         biased;
         reply = &mut slot.reply => reply,
         _ = stage.wait_for(|stage| *stage != Stage::Open), if !can_wait => return Err(ConnectionError::Closed),
     };
-    let (frame, sent) = match reply {
-        Ok(Reply::Response(response)) => {
-            let throttle_ms = u64::from(response.throttle_time_ms().max(0).unsigned_abs());
-            if throttle_ms > 0 {
-                mute.send_replace(Instant::now().checked_add(Duration::from_millis(throttle_ms)));
+    reply.map_err(|_| ConnectionError::Closed)
+}
+
+/// Answers that go out together: a client that sends several requests at a time gets its answers at a time, too.
+#[derive(Default)]
+struct Ready {
+    chunks: VecDeque<Bytes>,
+    bytes: usize,
+    /// With the bytes of the answer.
+    slots: Vec<(Box<Slot>, usize)>,
+    /// The connection is closed behind them.
+    is_last: bool,
+}
+
+impl Ready {
+    fn add(&mut self, slot: Box<Slot>, reply: Reply, mute: &watch::Sender<Muted>) {
+        let frame = match reply {
+            Reply::Response(response) => {
+                let throttle_ms = u64::from(response.throttle_time_ms().max(0).unsigned_abs());
+                if throttle_ms > 0 {
+                    mute.send_replace(Instant::now().checked_add(Duration::from_millis(throttle_ms)));
+                }
+                match header::encode_response(&response, slot.version, slot.correlation_id) {
+                    Ok(frame) => frame,
+                    Err(error) => {
+                        tracing::error!(api = ?slot.api, %error, "a response could not be encoded");
+                        self.is_last = true;
+                        return;
+                    }
+                }
             }
-            let encoded = header::encode_response(&response, slot.version, slot.correlation_id);
-            let frame = encoded.map_err(|error| {
-                tracing::error!(api = ?slot.api, %error, "a response could not be encoded");
-                ConnectionError::Closed
-            })?;
-            let sent = frame.iter().map(Bytes::len).sum();
-            (frame, sent)
+            Reply::Silent => Vec::new(),
+            Reply::Close => {
+                self.is_last = true;
+                return;
+            }
+        };
+        let sent = frame.iter().map(Bytes::len).sum();
+        self.bytes += sent;
+        self.chunks.extend(frame);
+        self.slots.push((slot, sent));
+    }
+
+    /// Adds what else is ready, without waiting, until it is much; gives the first item that is not.
+    fn add_more(
+        &mut self,
+        queue: &mut mpsc::Receiver<Outgoing>,
+        mute: &watch::Sender<Muted>,
+    ) -> Option<Outgoing> {
+        while self.bytes < TOGETHER_BYTES && !self.is_last {
+            match queue.try_recv().ok()? {
+                Outgoing::Frame(frame) => {
+                    self.bytes += frame.iter().map(Bytes::len).sum::<usize>();
+                    self.chunks.extend(frame);
+                }
+                Outgoing::Slot(mut slot) => match slot.reply.try_recv() {
+                    Ok(reply) => self.add(slot, reply, mute),
+                    Err(oneshot::error::TryRecvError::Empty) => return Some(Outgoing::Slot(slot)),
+                    Err(oneshot::error::TryRecvError::Closed) => self.is_last = true,
+                },
+            }
         }
-        Ok(Reply::Silent) => (Vec::new(), 0),
-        Ok(Reply::Close) | Err(_) => return Err(ConnectionError::Closed),
-    };
-    send(writer, frame.into()).await?;
-    serving.metrics.request(
-        slot.api,
-        slot.version,
-        slot.started.elapsed(),
-        (slot.received, sent),
-    );
-    drop(slot.in_flight);
-    Ok(())
+        None
+    }
+
+    async fn write<W: AsyncWrite + Unpin>(
+        self,
+        writer: &mut W,
+        serving: &Serving,
+    ) -> Result<(), ConnectionError> {
+        send(writer, self.chunks).await?;
+        for (slot, sent) in self.slots {
+            let elapsed = slot.started.elapsed();
+            serving
+                .metrics
+                .request(slot.api, slot.version, elapsed, (slot.received, sent));
+            drop(slot.in_flight);
+        }
+        match self.is_last {
+            true => Err(ConnectionError::Closed),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Writes all chunks, several in one system call, unless the client takes them too slowly.

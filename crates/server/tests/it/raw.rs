@@ -179,3 +179,38 @@ async fn closing_ends_idle_connections_and_long_polls_at_once() {
     assert_eq!(closed, ());
     broker.stop().unwrap();
 }
+
+#[tokio::test]
+async fn what_was_asked_before_a_connection_is_closed_is_answered_in_order() {
+    let cluster = Cluster::start(&[]).await;
+    let mut raw = Raw::connect(cluster.port("PLAINTEXT")).await;
+    // Without acknowledgement an error can only be told by closing the connection.
+    let refused = ProduceRequest {
+        acks: 0,
+        topic_data: vec![produce::TopicProduceData {
+            name: "missing".into(),
+            partition_data: vec![Default::default()],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let asked: [(Request, i16); 5] = [
+        (api_versions().into(), 3),
+        (MetadataRequest::default().into(), 12),
+        (api_versions().into(), 3),
+        (refused.into(), 9),
+        (api_versions().into(), 3),
+    ];
+    let mut bytes = Vec::new();
+    for (id, (request, version)) in (1..).zip(&asked) {
+        for chunk in encode_request(request, *version, id, None).unwrap() {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    raw.send(&bytes).await;
+    for id in 1..=3u8 {
+        let answer = raw.receive().await.unwrap();
+        assert_eq!(answer[..4], [0, 0, 0, id]);
+    }
+    assert!(raw.is_closed().await);
+}
