@@ -4,6 +4,7 @@
 //! reverse. It knows nothing of topics, files or threads; the connector adds the place to an error. The schema that a
 //! decoder gets is already projected, so a column that the query does not read is never decoded.
 
+pub mod avro;
 pub mod column;
 pub mod csv;
 pub mod json;
@@ -21,6 +22,7 @@ use millstream_types::{Batch, FormatDecl, Options, RowKind, Schema};
 
 /// The formats of this build, in the order in which messages list them.
 pub const FORMATS: &[&FormatDecl] = &[
+    &avro::DECLARATION,
     &json::canal::DECLARATION,
     &csv::DECLARATION,
     &json::debezium::DECLARATION,
@@ -193,6 +195,11 @@ pub fn decoder_with_metadata(
             schema,
             all,
         )?)),
+        "avro" => Ok(Box::new(avro::AvroDecoder::new(
+            avro::AvroOptions::parse(options)?,
+            schema,
+            all,
+        )?)),
         "raw" => Ok(Box::new(raw::RawDecoder::new(
             raw::RawOptions::parse(options)?,
             schema,
@@ -215,6 +222,10 @@ pub fn encoder(format: &str, options: &Options, schema: &Schema) -> Result<Box<d
         "debezium-json" => json::debezium::encoder(options, schema),
         "csv" => Ok(Box::new(csv::CsvEncoder::new(
             csv::CsvOptions::parse(options)?,
+            schema,
+        )?)),
+        "avro" => Ok(Box::new(avro::AvroEncoder::new(
+            avro::AvroOptions::parse(options)?,
             schema,
         )?)),
         "raw" => Ok(Box::new(raw::RawEncoder::new(

@@ -155,6 +155,13 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
             )),
             _ => Ok(()),
         };
+        if table.options.get("format").is_some_and(|format| format == "avro") {
+            return Err(
+                "not supported yet: format 'avro' of connector 'filesystem', whose files are containers with a schema; \
+                 use format 'json'"
+                    .to_owned(),
+            );
+        }
         refuse("auto-compaction", "false")?;
         refuse("sink.partition-commit.trigger", "process-time")?;
         refuse("sink.partition-commit.policy.kind", "success-file")

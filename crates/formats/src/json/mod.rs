@@ -23,6 +23,7 @@ use millstream_types::{
 
 pub use decode::JsonDecoder;
 pub use encode::JsonEncoder;
+pub(crate) use encode::write_string;
 
 use crate::temporal::TimestampStandard;
 use crate::{FormatError, boolean_option};

@@ -1,0 +1,150 @@
+//! Format `avro`: Avro datums without a header, in the binary or the JSON encoding.
+//!
+//! Writer and reader have the schema that Flink derives from the columns of the table: a record whose nullable fields are
+//! unions of null and their type, in this order. It is never written down, so both sides need the same columns.
+
+mod decode;
+mod encode;
+mod json;
+#[cfg(test)]
+mod tests;
+
+use millstream_types::{
+    ChangelogMode, FormatDecl, LogicalType, OptionDecl, OptionType, Options, Schema, TypeKind,
+};
+
+pub use decode::AvroDecoder;
+pub use encode::AvroEncoder;
+
+use crate::{FormatError, boolean_option};
+
+const NAME: &str = "avro";
+
+/// What a MULTISET says of its elements.
+static COUNT: LogicalType = LogicalType::INT;
+
+const OPTIONS: &[OptionDecl] = &[
+    OptionDecl::new(
+        "encoding",
+        OptionType::Enum(&["binary", "json"]),
+        "Whether datums are in Avro's binary or its JSON encoding.",
+    )
+    .with_default("binary"),
+    OptionDecl::new(
+        "timestamp_mapping.legacy",
+        OptionType::Boolean,
+        "Whether TIMESTAMP is `timestamp-millis` as before Flink 1.19. If not, TIMESTAMP is a local timestamp and \
+         TIMESTAMP_LTZ an instant, of milliseconds or microseconds.",
+    )
+    .with_default("true"),
+];
+
+/// The declaration of format `avro`.
+pub const DECLARATION: FormatDecl = FormatDecl {
+    identifier: NAME,
+    doc: "Avro datums without a header, with the schema of the table's columns.",
+    options: OPTIONS,
+    metadata: &[],
+    decode: Some(ChangelogMode::INSERT_ONLY),
+    encode: Some(ChangelogMode::INSERT_ONLY),
+    validate: |table| {
+        let legacy = table.options.get("avro.timestamp_mapping.legacy");
+        let options = AvroOptions {
+            legacy_timestamps: legacy.is_none_or(|legacy| !legacy.eq_ignore_ascii_case("false")),
+            ..AvroOptions::default()
+        };
+        let mut types = table.physical.columns.iter().map(|column| &column.ty);
+        types.try_for_each(|ty| options.check(ty))
+    },
+};
+
+/// The options of format `avro`, parsed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AvroOptions {
+    pub json: bool,
+    pub legacy_timestamps: bool,
+}
+
+impl Default for AvroOptions {
+    fn default() -> Self {
+        AvroOptions {
+            json: false,
+            legacy_timestamps: true,
+        }
+    }
+}
+
+impl AvroOptions {
+    /// Reads options given without the prefix `avro.`.
+    pub fn parse(options: &Options) -> Result<Self, FormatError> {
+        let json = match options.get("encoding").map(|e| e.to_lowercase()).as_deref() {
+            None | Some("binary") => false,
+            Some("json") => true,
+            Some(_) => {
+                return Err(FormatError::Option {
+                    format: NAME,
+                    key: "encoding".to_owned(),
+                    value: options.get("encoding").cloned().unwrap_or_default(),
+                    expected: "binary or json".to_owned(),
+                });
+            }
+        };
+        Ok(Self {
+            json,
+            legacy_timestamps: boolean_option(NAME, options, "timestamp_mapping.legacy", true)?,
+        })
+    }
+
+    fn check_all(self, schema: &Schema) -> Result<(), FormatError> {
+        let mut types = schema.types();
+        types
+            .try_for_each(|ty| self.check(ty))
+            .map_err(FormatError::Schema)
+    }
+
+    /// Whether Flink derives an Avro type from this one.
+    fn check(self, ty: &LogicalType) -> Result<(), String> {
+        let too_precise = |what: &str, precision: u8, limit: u8| {
+            Err(format!(
+                "Avro does not support {what} type with precision: {precision}, it only supports precision less than \
+                 {limit}."
+            ))
+        };
+        match &ty.kind {
+            TypeKind::Time(precision) if *precision > 3 => too_precise("TIME", *precision, 3),
+            TypeKind::Timestamp { precision, .. } if self.legacy_timestamps && *precision > 3 => {
+                too_precise("TIMESTAMP", *precision, 3)
+            }
+            TypeKind::Timestamp { precision, .. } if *precision > 6 => {
+                too_precise("LOCAL TIMESTAMP", *precision, 6)
+            }
+            TypeKind::TimestampLtz { precision, .. } if !self.legacy_timestamps && *precision > 6 => {
+                too_precise("TIMESTAMP", *precision, 6)
+            }
+            TypeKind::TimestampLtz { .. } if self.legacy_timestamps => unsupported(ty),
+            TypeKind::Map(key, _) if !is_text(key) => not_text("map", key),
+            TypeKind::Multiset(element) if !is_text(element) => not_text("multiset", element),
+            TypeKind::IntervalYearMonth(_)
+            | TypeKind::IntervalDayTime(_)
+            | TypeKind::Variant
+            | TypeKind::Bitmap
+            | TypeKind::Raw { .. }
+            | TypeKind::Descriptor => unsupported(ty),
+            _ => ty.children().into_iter().try_for_each(|child| self.check(child)),
+        }
+    }
+}
+
+fn unsupported(ty: &LogicalType) -> Result<(), String> {
+    Err(format!("Unsupported to derive Schema for type: {ty}"))
+}
+
+fn is_text(ty: &LogicalType) -> bool {
+    matches!(ty.kind, TypeKind::Char(_) | TypeKind::Varchar(_))
+}
+
+fn not_text(what: &str, key: &LogicalType) -> Result<(), String> {
+    Err(format!(
+        "Avro format doesn't support non-string as key type of {what}. The key type is: {key}"
+    ))
+}
