@@ -37,13 +37,13 @@ impl Gather {
         self.wanted > 1
     }
 
-    /// No request came in time.
-    pub fn give_up(&mut self) {
-        if self.is_expecting() {
-            self.wanted = 0;
+    /// No request came in time; it was in vain if not even half of those that were expected did.
+    pub fn give_up(&mut self, due: usize) {
+        if self.is_expecting() && due < self.wanted.div_ceil(2) {
             self.skips = self.next_skips;
             self.next_skips = (self.next_skips * 2 + 1).min(GATHER_SKIPS_MAX);
         }
+        self.wanted = 0;
     }
 
     /// The next commit begins.
@@ -78,7 +78,7 @@ mod tests {
             !gather.is_waiting(0),
             "nobody waits for what is written without acknowledgement"
         );
-        gather.give_up();
+        gather.give_up(0);
         assert!(!gather.is_waiting(1), "after a pause nobody waits");
     }
 
@@ -87,23 +87,23 @@ mod tests {
         let mut gather = Gather::default();
         let mut tries = Vec::new();
         for commit in 0..300 {
-            gather.begin(2);
+            gather.begin(3);
             if gather.is_waiting(1) {
                 tries.push(commit);
-                gather.give_up();
+                gather.give_up(1);
             }
             gather.end();
         }
         assert_eq!(tries, [0, 1, 3, 7, 15, 31, 63, 127, 192, 257]);
         while !gather.is_waiting(1) {
             gather.end();
-            gather.begin(2);
+            gather.begin(3);
         }
         gather.end();
         for _ in 0..10 {
-            gather.begin(2);
+            gather.begin(3);
             assert!(gather.is_waiting(1), "it was worth it once more");
-            gather.end();
+            gather.give_up(2);
         }
     }
 }

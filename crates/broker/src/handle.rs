@@ -308,7 +308,7 @@ impl Core {
         let mut next = match self.inbox.recv_timeout(self.patience(now_ms)) {
             Ok(command) => Some(command),
             Err(RecvTimeoutError::Timeout) => {
-                self.gather.give_up();
+                self.gather.give_up(self.broker.answers_due());
                 None
             }
             Err(RecvTimeoutError::Disconnected) => return false,

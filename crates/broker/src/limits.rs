@@ -27,7 +27,7 @@ pub const QUOTA_CLIENTS_MAX: usize = 10_000;
 /// The use of a quota is forgotten when its client was not heard of for this long.
 pub const QUOTA_IDLE_MS: i64 = 3_600_000;
 /// How long a commit waits for the next of the requests that it gathers.
-pub const GATHER_PAUSE_MICROS: u64 = 500;
+pub const GATHER_PAUSE_MICROS: u64 = 1_000;
 /// So many commits are let through without gathering at most, after gathering has been in vain.
 pub const GATHER_SKIPS_MAX: u32 = 64;
 /// Threads that read segments for fetches.

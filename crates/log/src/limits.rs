@@ -7,9 +7,9 @@ pub const WAL_ROOM_BYTES_MIN: u64 = 4 << 10;
 /// The most bytes by which a file of the WAL is made longer.
 pub const WAL_ROOM_BYTES_MAX: u64 = 4 << 20;
 /// Bytes not yet in segments beyond which the owner must not append (see `Log::is_backlogged`).
-pub const BACKLOG_BYTES: u64 = 128 << 20;
+pub const BACKLOG_BYTES: u64 = 32 << 20;
 /// Bytes of groups kept in memory for tailing readers after they are in segments.
-pub const TAIL_CACHE_BYTES: u64 = 32 << 20;
+pub const TAIL_CACHE_BYTES: u64 = 8 << 20;
 /// The most that is reserved for a group before its records come.
 pub const PENDING_BYTES_AHEAD: usize = 8 << 20;
 /// Bytes of buffers of groups that are kept for the next groups.

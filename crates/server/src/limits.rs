@@ -16,6 +16,8 @@ pub const UNCOUNTED_FRAME_BYTES: usize = 64 << 10;
 pub const MEMORY_WAIT: Duration = Duration::from_secs(5);
 /// Requests of one connection that wait for their answers; more are not read from the socket.
 pub const PIPELINED_REQUESTS_MAX: usize = 64;
+/// Bytes of such requests, but one is always taken: what is written by one sync should fit a processor's caches.
+pub const PIPELINED_REQUEST_BYTES: usize = 4 << 20;
 /// Fetches of one connection that are worked on at once: their answers are the large ones.
 pub const PIPELINED_FETCHES_MAX: usize = 2;
 /// Room made for the beginning of a frame.

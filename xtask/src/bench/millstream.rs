@@ -3,9 +3,10 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 
 use super::cluster::{Cluster, answers};
 use super::process::{Process, Usage};
@@ -13,6 +14,10 @@ use super::stopwatch::pause;
 
 /// Between two attempts to connect to a broker that starts.
 const LOOK: Duration = Duration::from_millis(1);
+
+/// Ports are taken in pairs from here on.
+const FIRST_PORT: u16 = 15_000;
+const PORTS: u32 = 5_000;
 
 /// A data directory, and how to start the binary on it.
 pub struct Millstream {
@@ -91,7 +96,18 @@ impl Millstream {
     }
 }
 
-/// A port that nobody listens on now.
+/// A port that nobody uses now, nor the one after it, which Kafka takes for its controller. It is below those that the
+/// system gives to connections, so that it is still free when a broker comes back to it.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let start = std::process::id() % PORTS;
+    for _ in 0..PORTS {
+        let nth = (start + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % PORTS;
+        let port = FIRST_PORT + 2 * nth as u16;
+        if is_free(port) && is_free(port + 1) {
+            return Ok(port);
+        }
+    }
+    bail!("no two ports in a row are free from {FIRST_PORT} on")
 }

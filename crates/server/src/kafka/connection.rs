@@ -22,7 +22,7 @@ use super::frames::{Frame, FrameError, FrameLimits, FrameReader};
 use super::listener::Serving;
 use super::sasl::{Authentication, Progress, Refused, response_of};
 use super::writer::{Muted, Outgoing, Slot};
-use crate::limits::{PIPELINED_FETCHES_MAX, PIPELINED_REQUESTS_MAX};
+use crate::limits::{PIPELINED_FETCHES_MAX, PIPELINED_REQUEST_BYTES, PIPELINED_REQUESTS_MAX};
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,8 @@ pub(super) struct Receiver {
     outgoing: mpsc::Sender<Outgoing>,
     in_flight: Arc<AtomicUsize>,
     fetches: Arc<Semaphore>,
+    /// Room for the bytes of requests that wait for their answers.
+    room: Arc<Semaphore>,
     muted: watch::Receiver<Muted>,
 }
 
@@ -89,6 +91,7 @@ impl Receiver {
             outgoing,
             in_flight: Arc::default(),
             fetches: Arc::new(Semaphore::new(PIPELINED_FETCHES_MAX)),
+            room: Arc::new(Semaphore::new(PIPELINED_REQUEST_BYTES)),
             muted,
         };
         (receiver, queue)
@@ -201,6 +204,9 @@ impl Receiver {
             _ => None,
         };
         let fetch = fetch.transpose().map_err(|_| ConnectionError::Closed)?;
+        let bytes = u32::try_from(received.min(PIPELINED_REQUEST_BYTES)).unwrap_or(u32::MAX);
+        let room = self.room.clone().acquire_many_owned(bytes).await;
+        let room = room.map_err(|_| ConnectionError::Closed)?;
         let started = Instant::now();
         let (done, reply) = oneshot::channel();
         let handed_in = self
@@ -221,6 +227,7 @@ impl Receiver {
             in_flight: InFlight(self.in_flight.clone()),
             _memory: memory,
             _fetch: fetch,
+            _room: room,
         };
         self.send(Outgoing::Slot(Box::new(slot))).await
     }

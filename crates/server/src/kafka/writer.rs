@@ -37,6 +37,7 @@ pub(super) struct Slot {
     pub in_flight: InFlight,
     pub _memory: Option<OwnedSemaphorePermit>,
     pub _fetch: Option<OwnedSemaphorePermit>,
+    pub _room: OwnedSemaphorePermit,
 }
 
 /// Until when no request is taken in: the client has used up a quota.

@@ -214,3 +214,36 @@ async fn what_was_asked_before_a_connection_is_closed_is_answered_in_order() {
     }
     assert!(raw.is_closed().await);
 }
+
+#[tokio::test]
+async fn requests_larger_than_what_may_wait_at_once_are_answered_one_after_the_other() {
+    let cluster = Cluster::start(&[]).await;
+    let mut raw = Raw::connect(cluster.port("PLAINTEXT")).await;
+    let partition = produce::PartitionProduceData {
+        records: Some(Bytes::from(vec![
+            0;
+            millstream_server::limits::PIPELINED_REQUEST_BYTES
+                + 1
+        ])),
+        ..Default::default()
+    };
+    let request: Request = ProduceRequest {
+        acks: -1,
+        topic_data: vec![produce::TopicProduceData {
+            name: "missing".into(),
+            partition_data: vec![partition],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+    .into();
+    for id in 1..=3 {
+        for chunk in encode_request(&request, 9, id, None).unwrap() {
+            raw.send(&chunk).await;
+        }
+    }
+    for id in 1..=3u8 {
+        let answer = raw.receive().await.unwrap();
+        assert_eq!(answer[..4], [0, 0, 0, id]);
+    }
+}

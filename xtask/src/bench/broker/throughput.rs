@@ -13,6 +13,8 @@ use crate::bench::stopwatch::{calibrate, pause};
 
 /// Records of 100 bytes and 1 KB, over one and 16 partitions.
 const CASES: [(usize, i32); 4] = [(100, 1), (100, 16), (1024, 1), (1024, 16)];
+/// Produced and fetched in each of two cases before anything counts: the code of a JVM is translated by then.
+const WARM_UP_MEGABYTES: usize = 400;
 /// After the last answer: what a broker puts off belongs to the case that it was put off in.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -21,7 +23,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 pub fn run(options: &Options, engines: &mut [Box<dyn Engine>], report: &mut Report) -> anyhow::Result<()> {
     for engine in engines.iter_mut() {
         engine.start_empty()?;
-        warm_up(options, engine.as_ref())?;
+        warm_up(engine.as_ref())?;
     }
     for client in Client::all(options) {
         for case in CASES {
@@ -37,10 +39,10 @@ pub fn run(options: &Options, engines: &mut [Box<dyn Engine>], report: &mut Repo
 }
 
 /// Lets a JVM translate its code.
-fn warm_up(options: &Options, engine: &dyn Engine) -> anyhow::Result<()> {
+fn warm_up(engine: &dyn Engine) -> anyhow::Result<()> {
     for case in [CASES[1], CASES[2]] {
         let topic = engine.cluster()?.create_new("warm-up", case.1)?;
-        let load = load(options, engine, &topic, case);
+        let load = load(WARM_UP_MEGABYTES, engine, &topic, case);
         Client::Millstream.produce(&load)?;
         Client::Millstream.fetch(&load)?;
         engine.cluster()?.delete(&topic)?;
@@ -49,7 +51,7 @@ fn warm_up(options: &Options, engine: &dyn Engine) -> anyhow::Result<()> {
 }
 
 fn load<'a>(
-    options: &Options,
+    megabytes: usize,
     engine: &'a dyn Engine,
     topic: &'a str,
     (record_bytes, partitions): (usize, i32),
@@ -59,7 +61,7 @@ fn load<'a>(
         topic,
         partitions,
         record_bytes,
-        records: options.megabytes * 1_000_000 / record_bytes,
+        records: megabytes * 1_000_000 / record_bytes,
     }
 }
 
@@ -74,7 +76,7 @@ fn measure(
     let (record_bytes, partitions) = case;
     let cluster = engine.cluster()?;
     let topic = cluster.create_new("load", partitions)?;
-    let load = load(options, engine, &topic, case);
+    let load = load(options.megabytes, engine, &topic, case);
     let engine_and_client = Figures::default()
         .text("engine", engine.name())
         .text("client", client.name());
