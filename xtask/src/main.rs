@@ -5,12 +5,14 @@ mod bench;
 mod bench_launch;
 mod codegen_kafka;
 mod docs;
+mod many;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 
-const USAGE: &str =
-    "usage: cargo xtask tidy [--bless] | codegen kafka [--check] | docs [limits] | bench [--help]";
+const USAGE: &str = "usage: cargo xtask tidy [--bless] | codegen kafka [--check] | docs [limits] | bench [--help] | \
+                     sim [--seeds N] [--first N] | sim --mutants N | \
+                     fuzz [--executions N] [--target NAME] [--seed N]";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +28,8 @@ fn main() -> anyhow::Result<()> {
         ["bench", rest @ ..] => bench::run(rest),
         #[cfg(not(feature = "bench"))]
         ["bench", rest @ ..] => bench_launch::run(&repository(), rest),
+        ["sim", options @ ..] => many::sim(&repository(), options),
+        ["fuzz", options @ ..] => many::fuzz(&repository(), options),
         _ => anyhow::bail!("{USAGE}"),
     }
 }

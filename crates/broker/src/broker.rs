@@ -10,6 +10,7 @@ use crate::disk_reads::DiskReads;
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
 use crate::metrics::Counters;
+use crate::mutants::Mutant;
 use crate::security::{AccessPolicy, Caller, Security};
 use crate::throttle::Throttles;
 use crate::topics::{Topic, Topics};
@@ -101,6 +102,11 @@ pub struct Broker {
     pub(crate) next_compaction_ms: i64,
     next_retention_ms: i64,
     next_scan_ms: i64,
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<Mutant>,
+    /// What a broken broker has not written yet.
+    #[cfg(feature = "mutants")]
+    pub(crate) held_back: Vec<Change>,
 }
 
 impl std::fmt::Debug for Broker {
@@ -147,6 +153,10 @@ impl Broker {
             next_compaction_ms: now_ms,
             next_retention_ms: now_ms.saturating_add(limits::FIRST_RETENTION_MS),
             next_scan_ms: now_ms,
+            #[cfg(feature = "mutants")]
+            mutant: None,
+            #[cfg(feature = "mutants")]
+            held_back: Vec::new(),
         };
         for change in decode_snapshot(opened.snapshot.unwrap_or_default())? {
             broker.apply(&change);
@@ -189,6 +199,7 @@ impl Broker {
         let outcome = api::dispatch(self, now_ms, context, version, request);
         self.caller = None;
         match outcome {
+            Outcome::Durable(_, reply) if self.breaks(Mutant::AnswerEarly) => Answer::Ready(reply),
             Outcome::Now(reply) if shows_state && self.last_change_sequence > self.log.durable_sequence() => {
                 self.pending(self.last_change_sequence, reply)
             }
@@ -374,7 +385,7 @@ impl Broker {
     }
 
     /// Applies a change to memory; the only way in which durable state moves.
-    fn apply(&mut self, change: &Change) {
+    pub(crate) fn apply(&mut self, change: &Change) {
         match change {
             Change::Cluster { id } => self.cluster_id = id.detached(),
             Change::Topic {

@@ -1,7 +1,7 @@
 //! Compaction as the broker does it: which logs, when, and how records are read and written for it.
 
 use crate::broker::Broker;
-use crate::limits::INFLATION_FACTOR;
+use crate::limits::INFLATED_BYTES_MAX;
 use bytes::Bytes;
 use millstream_kafka_wire::compression::{Compressor, Decompressor};
 use millstream_kafka_wire::record_batch::{HEADER_SIZE, RecordBatch, recompute_crc};
@@ -77,9 +77,8 @@ struct Cleaner {
 impl Cleaner {
     fn open(&mut self, batch: &[u8]) -> io::Result<(RecordBatch, Bytes)> {
         let batch = RecordBatch::read(&Bytes::copy_from_slice(batch)).map_err(io::Error::other)?;
-        let limit = batch.data().len().saturating_mul(INFLATION_FACTOR);
         let data = batch
-            .records_data(&mut self.decompressor, limit)
+            .records_data(&mut self.decompressor, INFLATED_BYTES_MAX)
             .map_err(io::Error::other)?;
         Ok((batch, data))
     }

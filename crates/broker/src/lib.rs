@@ -21,6 +21,7 @@ mod handle;
 mod internal_topics;
 pub mod limits;
 mod metrics;
+pub mod mutants;
 mod security;
 mod throttle;
 mod topics;

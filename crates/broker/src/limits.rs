@@ -4,8 +4,11 @@
 pub const FIRST_RETENTION_MS: i64 = 30_000;
 /// How often producers and offsets are looked through for expiry.
 pub const SCAN_INTERVAL_MS: i64 = 60_000;
-/// How many bytes a batch may inflate to while it is validated, for each byte that a message may have.
-pub const INFLATION_FACTOR: usize = 1_000;
+/// How many bytes a batch may inflate to, for each byte of the topic's `max.message.bytes`.
+pub const INFLATION_FACTOR: usize = 100;
+/// The most that a batch may inflate to on any topic. Batches that were taken stay below it, so that they can be read
+/// again whatever `max.message.bytes` has become since.
+pub const INFLATED_BYTES_MAX: usize = 1 << 30;
 /// Partitions that one request may create.
 pub const PARTITIONS_CREATED_MAX: i32 = 100_000;
 /// Producer ids reserved by one record.

@@ -84,13 +84,14 @@ impl WalWriter {
 pub(crate) struct ReadFile {
     pub first_sequence: u64,
     pub bytes: Bytes,
+    /// Where its last group begins.
+    pub last_group: usize,
     pub records: Vec<ReadRecord>,
 }
 
-/// Reads all files; cuts a torn end off and makes what is left durable.
-///
-/// `known` is the sequence that the manifest holds; records up to it may be missing.
-pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile>, OpenError> {
+/// The first sequences of all files, in order. Files that hold nothing but what the manifest holds (a checkpoint could not
+/// remove them) are left out.
+fn list(storage: &dyn Storage, known: u64) -> Result<Vec<u64>, OpenError> {
     let names = storage
         .list(DIRECTORY)
         .map_err(OpenError::io("list", DIRECTORY))?;
@@ -99,6 +100,20 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
         .filter_map(|entry| entry.name.strip_suffix(".wal")?.parse().ok())
         .collect();
     sequences.sort_unstable();
+    let covered = sequences
+        .partition_point(|first| *first <= known + 1)
+        .saturating_sub(1);
+    for sequence in sequences.drain(..covered) {
+        let _ = storage.remove(&path(sequence)); // what stays is found again by the next start
+    }
+    Ok(sequences)
+}
+
+/// Reads all files; cuts a torn end off and makes what is left durable.
+///
+/// `known` is the sequence that the manifest holds; records up to it may be missing.
+pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile>, OpenError> {
+    let sequences = list(storage, known)?;
     let mut contents = Vec::new();
     for sequence in &sequences {
         let path = path(*sequence);
@@ -118,7 +133,12 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
             ));
         }
         let expected = next.unwrap_or(first_sequence);
-        let (records, end, after) = read_file(&contents[index], expected);
+        let ReadGroups {
+            records,
+            end,
+            last_group,
+            next: after,
+        } = read_file(&contents[index], expected);
         next = Some(after);
         // Zeros are what the file was made longer by, if the next one goes on where they begin.
         let goes_on = sequences.get(index + 1).is_none_or(|first| *first == after);
@@ -130,6 +150,7 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
             files.push(ReadFile {
                 first_sequence,
                 bytes: contents[index].slice(..end),
+                last_group,
                 records,
             });
             break;
@@ -137,15 +158,12 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
         files.push(ReadFile {
             first_sequence,
             bytes: contents[index].slice(..end),
+            last_group,
             records,
         });
     }
     if let Some(last) = files.last() {
-        let path = path(last.first_sequence);
-        let file = storage
-            .open(&path, OpenMode::Write)
-            .map_err(OpenError::io("open", path.clone()))?;
-        file.sync_data().map_err(OpenError::io("sync", path))?;
+        make_durable(storage, last)?;
         storage
             .sync_directory(DIRECTORY)
             .map_err(OpenError::io("sync", DIRECTORY))?;
@@ -153,10 +171,41 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
     Ok(files)
 }
 
-/// Reads groups and records as long as they are good; returns them, where they end, and the next sequence.
-fn read_file(bytes: &Bytes, mut next: u64) -> (Vec<ReadRecord>, usize, u64) {
+/// Makes the last group durable, the only one that may not be: the process before may have ended because its sync
+/// failed. After such a failure the system holds the pages for clean, and a sync alone would write nothing, so that a
+/// later loss of power could take what readers had been given meanwhile. The group is therefore written once more.
+fn make_durable(storage: &dyn Storage, last: &ReadFile) -> Result<(), OpenError> {
+    let path = path(last.first_sequence);
+    let file = storage
+        .open(&path, OpenMode::Write)
+        .map_err(OpenError::io("open", path.clone()))?;
+    let group = &last.bytes[last.last_group..];
+    file.write_at(group, last.last_group as u64)
+        .map_err(OpenError::io("write", path.clone()))?;
+    file.sync_data().map_err(OpenError::io("sync", path))
+}
+
+/// What the good part of a file holds.
+struct ReadGroups {
+    records: Vec<ReadRecord>,
+    /// Where it ends.
+    end: usize,
+    /// Where its last group begins.
+    last_group: usize,
+    /// The next sequence.
+    next: u64,
+}
+
+/// Reads groups and records as long as they are good.
+fn read_file(bytes: &Bytes, mut next: u64) -> ReadGroups {
     let mut records = Vec::new();
-    let mut at = 0;
+    let (mut at, mut last_group) = (0, 0);
+    let done = |records, end, last_group, next| ReadGroups {
+        records,
+        end,
+        last_group,
+        next,
+    };
     while let Some(group) = read_group_header(&bytes[at..]) {
         let fits =
             usize::try_from(group.length).is_ok_and(|length| length <= bytes.len() - at - GROUP_HEADER_BYTES);
@@ -168,6 +217,7 @@ fn read_file(bytes: &Bytes, mut next: u64) -> (Vec<ReadRecord>, usize, u64) {
         } else {
             bytes.len()
         };
+        last_group = at;
         let mut position = at + GROUP_HEADER_BYTES;
         while position < group_end {
             match read_record(bytes, position) {
@@ -176,15 +226,15 @@ fn read_file(bytes: &Bytes, mut next: u64) -> (Vec<ReadRecord>, usize, u64) {
                     next += 1;
                     records.push(record);
                 }
-                _ => return (records, position, next),
+                _ => return done(records, position, last_group, next),
             }
         }
         if !fits {
-            return (records, position.min(bytes.len()), next);
+            return done(records, position.min(bytes.len()), last_group, next);
         }
         at = group_end;
     }
-    (records, at, next)
+    done(records, at, last_group, next)
 }
 
 /// Looks for a later group that was written after record `sequence` had been synced.

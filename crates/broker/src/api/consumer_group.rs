@@ -6,6 +6,7 @@ use crate::context::RequestContext;
 use crate::groups::consumer::assignor::{NAMES, Partitions};
 use crate::groups::consumer::{ConsumerGroup, Heartbeat, LEAVE_EPOCH, Member, STATIC_LEAVE_EPOCH};
 use crate::groups::{TopicsOf, finish_consumer};
+use crate::mutants::Mutant;
 use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::consumer_group_describe::{
@@ -31,8 +32,7 @@ pub(crate) fn heartbeat(
     request: &ConsumerGroupHeartbeatRequest,
 ) -> Outcome {
     match handle(broker, now_ms, context, version, request) {
-        Ok((response, Some(sequence))) => Outcome::durable(sequence, response),
-        Ok((response, None)) => Outcome::now(response),
+        Ok((response, sequence)) => Outcome::durable(sequence, response),
         Err((error_code, message)) => Outcome::now(ConsumerGroupHeartbeatResponse {
             error_code,
             error_message: Some(KafkaString::from_static(message)),
@@ -42,7 +42,7 @@ pub(crate) fn heartbeat(
     }
 }
 
-type Handled = Result<(ConsumerGroupHeartbeatResponse, Option<u64>), Refused>;
+type Handled = Result<(ConsumerGroupHeartbeatResponse, u64), Refused>;
 
 fn handle(
     broker: &mut Broker,
@@ -67,11 +67,15 @@ fn handle(
     let session_ms = broker.configs.long("group.consumer.session.timeout.ms");
     let max_size = usize::try_from(broker.configs.long("group.consumer.max.size")).unwrap_or(usize::MAX);
     let is_leaving = matches!(request.member_epoch, LEAVE_EPOCH | STATIC_LEAVE_EPOCH);
+    let gives_unrevoked = broker.breaks(Mutant::GiveUnrevoked);
     let topics = TopicsOf(&broker.topics);
     let group = broker
         .groups
         .consumer_mut(&request.group_id, request.member_epoch == 0);
     let group = group.map_err(|code| (code, "the group does not exist or is of another protocol"))?;
+    if gives_unrevoked {
+        group.forget_revocations();
+    }
     let is_new = !group.members.contains_key(&beat.member_id);
     if request.member_epoch == 0 && is_new && group.members.len() >= max_size {
         return Err((ErrorCode::GROUP_MAX_SIZE_REACHED, "the group is full"));

@@ -8,6 +8,7 @@ use crate::context::RequestContext;
 use crate::disk_reads::Reading;
 use crate::fetch_sessions::{NO_SESSION, SessionUse, Wanted};
 use crate::limits::FETCH_WAIT_MS_MAX;
+use crate::mutants::Mutant;
 use crate::security::Operation;
 use crate::throttle::QuotaClient;
 use crate::waits::{Outcome, Reply, Ticket, WaitingFetch};
@@ -278,7 +279,11 @@ fn read_partition(
         return failed(wanted, code);
     }
     let offset = wanted.partition.fetch_offset;
-    let found = match broker.log.plan_read(log, offset, limit, fetch.isolation) {
+    let isolation = match broker.breaks(Mutant::ReadUndecided) {
+        true => Isolation::ReadUncommitted,
+        false => fetch.isolation,
+    };
+    let found = match broker.log.plan_read(log, offset, limit, isolation) {
         Ok(PlannedRead::Segments(job)) if broker.disk_reads.is_deferred => {
             result.bytes += job.bytes_max().max(1);
             result.jobs.push((result.parts.len(), job));
@@ -288,7 +293,12 @@ fn read_partition(
         Ok(PlannedRead::Ready(read)) => Ok(read),
         Err(error) => Err(error),
     };
-    give(wanted, found, result)
+    let mut data = give(wanted, found, result);
+    let hides_aborted = broker.breaks(Mutant::HideAborted) || broker.breaks(Mutant::ReadUndecided);
+    if hides_aborted && fetch.isolation == Isolation::ReadCommitted {
+        data.aborted_transactions = Some(Vec::new());
+    }
+    data
 }
 
 /// What a partition gives.

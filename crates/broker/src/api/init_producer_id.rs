@@ -116,12 +116,7 @@ fn init(broker: &mut Broker, now_ms: i64, request: &InitProducerIdRequest, id: &
     if request.producer_id != NONE {
         let asked = (request.producer_id, request.producer_epoch);
         if asked == (state.last_producer_id, state.last_epoch) && asked != (state.producer_id, state.epoch) {
-            // The answer to the first try was lost.
-            let sequence = broker.log.last_sequence();
-            return Ok((
-                response(ErrorCode::NONE, state.producer_id, state.epoch),
-                sequence,
-            ));
+            return again(broker, now_ms, request, state);
         }
         if asked != (state.producer_id, state.epoch) {
             return Err(ErrorCode::PRODUCER_FENCED);
@@ -132,15 +127,41 @@ fn init(broker: &mut Broker, now_ms: i64, request: &InitProducerIdRequest, id: &
             return keep(broker, now_ms, request, state);
         }
         abort(broker, now_ms, id)?;
-        let aborted = broker
-            .transactions
-            .get(id)
-            .cloned()
-            .ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)?;
-        return store(broker, now_ms, request, aborted);
+        let aborted = broker.transactions.get(id).cloned();
+        let mut aborted = aborted.ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)?;
+        if request.producer_id != NONE {
+            aborted.phase = TransactionPhase::Empty;
+            return store(broker, now_ms, request, aborted);
+        }
+        // The epoch of the abort may be told to the producer that was aborted.
+        let raised = raise(broker, now_ms, request, aborted)?;
+        return store(broker, now_ms, request, raised);
     }
-    let raised = raise(broker, now_ms, state)?;
+    let raised = raise(broker, now_ms, request, state)?;
     store(broker, now_ms, request, raised)
+}
+
+/// The epoch of a producer has risen already, and it does not know: the answer was lost, or its transaction timed out.
+fn again(
+    broker: &mut Broker,
+    now_ms: i64,
+    request: &InitProducerIdRequest,
+    mut state: TransactionState,
+) -> Initialised {
+    let is_ended = matches!(
+        state.phase,
+        TransactionPhase::CompleteCommit | TransactionPhase::CompleteAbort
+    );
+    if is_ended {
+        // From now on nobody may ask how that transaction ended.
+        state.phase = TransactionPhase::Empty;
+        return store(broker, now_ms, request, state);
+    }
+    let sequence = broker.log.last_sequence();
+    Ok((
+        response(ErrorCode::NONE, state.producer_id, state.epoch),
+        sequence,
+    ))
 }
 
 fn fresh(id: &KafkaString, producer_id: i64) -> TransactionState {
@@ -165,9 +186,14 @@ fn fresh(id: &KafkaString, producer_id: i64) -> TransactionState {
 fn raise(
     broker: &mut Broker,
     now_ms: i64,
+    request: &InitProducerIdRequest,
     mut state: TransactionState,
 ) -> Result<TransactionState, ErrorCode> {
-    (state.last_producer_id, state.last_epoch) = (state.producer_id, state.epoch);
+    // Only who names the epoch before may ask again with it. A new instance does not: what it gets is not for the old.
+    (state.last_producer_id, state.last_epoch) = match request.producer_id {
+        NONE => (NONE, -1),
+        _ => (state.producer_id, state.epoch),
+    };
     if state.epoch >= EPOCH_MAX {
         state.producer_id = next_producer_id(broker, now_ms)?.0;
         state.epoch = 0;
@@ -211,7 +237,7 @@ fn keep(
         return Err(ErrorCode::INVALID_PRODUCER_EPOCH); // its markers need the same id and a greater epoch
     }
     let ongoing = (state.producer_id, state.epoch);
-    let raised = raise(broker, now_ms, state)?;
+    let raised = raise(broker, now_ms, request, state)?;
     let (mut answer, sequence) = store(broker, now_ms, request, raised)?;
     (answer.ongoing_txn_producer_id, answer.ongoing_txn_producer_epoch) = ongoing;
     Ok((answer, sequence))

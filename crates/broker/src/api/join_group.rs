@@ -3,7 +3,7 @@
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::groups::classic::{ClassicGroup, Effects, Joined, MemberInfo, Waiting, refuse_join, sync_error};
-use crate::groups::{finish, rules};
+use crate::groups::{finish, kept_sequence, rules};
 use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use bytes::Bytes;
@@ -50,12 +50,10 @@ pub(crate) fn join(
         rules,
         &mut effects,
     );
-    let persists = effects.persist;
     finish(broker, now_ms, &request.group_id, effects);
     match joined {
         Joined::Waiting => Outcome::Waiting(waiting.ticket),
-        Joined::Now(response) if persists => Outcome::durable(broker.log.last_sequence(), response),
-        Joined::Now(response) => Outcome::now(response),
+        Joined::Now(response) => Outcome::durable(kept_sequence(broker, &request.group_id), response),
     }
 }
 
@@ -157,7 +155,10 @@ pub(crate) fn sync(broker: &mut Broker, now_ms: i64, version: i16, request: &Syn
         &mut effects,
     );
     finish(broker, now_ms, &request.group_id, effects);
-    answer.map_or(Outcome::Waiting(ticket), Outcome::now)
+    let sequence = kept_sequence(broker, &request.group_id);
+    answer.map_or(Outcome::Waiting(ticket), |response| {
+        Outcome::durable(sequence, response)
+    })
 }
 
 fn classic<'a>(broker: &'a mut Broker, name: &KafkaString) -> Option<&'a mut ClassicGroup> {

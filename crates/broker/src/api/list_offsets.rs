@@ -2,7 +2,7 @@
 
 use crate::api::fetch::check_epoch;
 use crate::broker::{Broker, log_error_code};
-use crate::limits::INFLATION_FACTOR;
+use crate::limits::INFLATED_BYTES_MAX;
 use crate::security::Operation;
 use crate::waits::Outcome;
 use bytes::Bytes;
@@ -149,9 +149,8 @@ fn scan(
             next,
         ));
     }
-    let limit = bytes.len().saturating_mul(INFLATION_FACTOR);
     let data = batch
-        .records_data(&mut broker.decompressor, limit)
+        .records_data(&mut broker.decompressor, INFLATED_BYTES_MAX)
         .map_err(corrupt)?;
     for record in batch.records(&data) {
         let record = record.map_err(corrupt)?;

@@ -4,7 +4,8 @@ use crate::broker::{Broker, log_error_code};
 use crate::config::TopicSettings;
 use crate::context::RequestContext;
 use crate::internal_topics::may_write;
-use crate::limits::{INFLATION_FACTOR, RECORD_ERRORS_MAX, REFUSED_BYTES_MAX};
+use crate::limits::{RECORD_ERRORS_MAX, REFUSED_BYTES_MAX};
+use crate::mutants::Mutant;
 use crate::security::{Operation, ResourceKind};
 use crate::throttle::QuotaClient;
 use crate::transactions::{Producer, verify_append};
@@ -290,7 +291,7 @@ fn check_records(
     let summary = match is_internal && !settings.compact {
         true => trusted(batch)?,
         false => {
-            let limit = settings.max_message_bytes.saturating_mul(INFLATION_FACTOR);
+            let limit = settings.inflated_bytes_max();
             validate(batch, limit).map_err(|error| refusal(error.error_code(), error.to_string()))?
         }
     };
@@ -351,6 +352,8 @@ fn check_producer(broker: &Broker, log: LogId, batch: &RecordBatch) -> Result<Op
     };
     match producers.check(&header) {
         Ok(SequenceCheck::Append) => Ok(None),
+        Ok(SequenceCheck::Duplicate(_)) if broker.breaks(Mutant::AppendAgain) => Ok(None),
+        Err(SequenceError::FencedEpoch { .. }) if broker.breaks(Mutant::ForgetFence) => Ok(None),
         Ok(SequenceCheck::Duplicate(known)) => Ok(Some(Appended {
             base_offset: known.base_offset,
             log_append_ms: -1,
@@ -411,9 +414,8 @@ fn recompress(batch: &RecordBatch, codec: Codec, settings: &TopicSettings) -> Re
         refusal(error.error_code(), error.to_string())
     };
     let header = &batch.header;
-    let limit = settings.max_message_bytes.saturating_mul(INFLATION_FACTOR);
     let data = batch
-        .records_data(&mut Default::default(), limit)
+        .records_data(&mut Default::default(), settings.inflated_bytes_max())
         .map_err(invalid)?;
     let mut builder = BatchBuilder::new(codec).with_producer(BatchProducer {
         producer_id: header.producer_id,

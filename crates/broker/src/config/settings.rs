@@ -1,6 +1,7 @@
 //! What the broker reads of a topic's configurations, as typed values.
 
 use super::{ConfigSource, Configs, ResourceType, declaration};
+use crate::limits::{INFLATED_BYTES_MAX, INFLATION_FACTOR};
 use millstream_kafka_wire::compression::Codec;
 use millstream_log::LogSettings;
 use std::collections::BTreeMap;
@@ -31,6 +32,12 @@ pub struct TopicSettings {
 }
 
 impl TopicSettings {
+    /// What a batch that is produced to the topic may inflate to.
+    pub fn inflated_bytes_max(&self) -> usize {
+        let limit = self.max_message_bytes.saturating_mul(INFLATION_FACTOR);
+        limit.min(INFLATED_BYTES_MAX)
+    }
+
     /// Resolves what is set on a topic.
     pub fn resolve(configs: &Configs, set: &BTreeMap<String, String>) -> Self {
         let text = |name: &str| -> String {

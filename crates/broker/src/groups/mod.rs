@@ -11,6 +11,7 @@ mod persist;
 use crate::broker::Broker;
 use crate::change::{Change, CommittedOffset};
 use crate::config::Configs;
+use crate::mutants::Mutant;
 use crate::topics::{Topic, Topics};
 use crate::waits::Reply;
 use classic::{ClassicGroup, Effects, Rules, State};
@@ -36,6 +37,8 @@ pub(crate) struct Group {
     /// Its members of the new protocol; a group has one kind or the other.
     pub consumer: Option<ConsumerGroup>,
     scheduled_ms: Option<i64>,
+    /// The WAL sequence that keeps its members as they are now.
+    kept_sequence: u64,
 }
 
 /// All groups.
@@ -235,15 +238,14 @@ impl TopicView for TopicsOf<'_> {
     }
 }
 
-/// Keeps a group of the new protocol after a heartbeat; gives the sequence that makes it durable.
-pub(crate) fn finish_consumer(
-    broker: &mut Broker,
-    now_ms: i64,
-    name: &KafkaString,
-    changed: bool,
-) -> Option<u64> {
+/// Keeps a group of the new protocol after a heartbeat; gives the sequence that makes it durable, also if another heartbeat has
+/// changed it.
+pub(crate) fn finish_consumer(broker: &mut Broker, now_ms: i64, name: &KafkaString, changed: bool) -> u64 {
     broker.groups.schedule(name);
-    if changed { keep(broker, now_ms, name) } else { None }
+    if changed {
+        keep(broker, now_ms, name);
+    }
+    kept_sequence(broker, name)
 }
 
 fn keep(broker: &mut Broker, now_ms: i64, name: &KafkaString) -> Option<u64> {
@@ -252,21 +254,31 @@ fn keep(broker: &mut Broker, now_ms: i64, name: &KafkaString) -> Option<u64> {
         group: name.detached(),
         state,
     };
-    broker.write_applied(now_ms, &[change]).ok()
+    let sequence = broker.write_applied(now_ms, &[change]).ok()?;
+    if let Some(group) = broker.groups.get_mut(name) {
+        group.kept_sequence = sequence;
+    }
+    Some(sequence)
+}
+
+/// What must be durable before anybody is told how the group's members stand: a crash would otherwise take back a
+/// generation that a member works in, and give it again to others.
+pub(crate) fn kept_sequence(broker: &Broker, name: &KafkaString) -> u64 {
+    broker.groups.get(name).map_or(0, |group| group.kept_sequence)
 }
 
 /// Carries out what a call on a group has brought about.
 pub(crate) fn finish(broker: &mut Broker, now_ms: i64, name: &KafkaString, effects: Effects) {
     broker.groups.schedule(name);
-    let sequence = if effects.persist {
-        keep(broker, now_ms, name)
-    } else {
-        None
-    };
+    if effects.persist {
+        keep(broker, now_ms, name);
+    }
+    let sequence = kept_sequence(broker, name);
+    let is_durable = sequence <= broker.log.durable_sequence();
     for (ticket, response) in effects.replies {
-        match sequence {
-            Some(sequence) => broker.waits.when_durable(sequence, ticket, Reply::from(response)),
-            None => broker.waits.complete(ticket, Reply::from(response)),
+        match is_durable {
+            false => broker.waits.when_durable(sequence, ticket, Reply::from(response)),
+            true => broker.waits.complete(ticket, Reply::from(response)),
         }
     }
 }
@@ -342,6 +354,9 @@ pub(crate) fn check_commit(
     _version: i16,
     committer: &Committer<'_>,
 ) -> Result<(), ErrorCode> {
+    if broker.breaks(Mutant::ForgetGeneration) {
+        return Ok(());
+    }
     if let Some(consumer) = broker
         .groups
         .get(committer.group)

@@ -4,11 +4,12 @@ use super::{EPOCH_MAX, Producer};
 use crate::api::init_producer_id::next_producer_id;
 use crate::broker::{Broker, log_error_code};
 use crate::change::{Change, TransactionPhase, TransactionState};
+use crate::mutants::Mutant;
 use crate::security::{Operation, ResourceKind};
 use bytes::Bytes;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_log::batch::Marker;
-use millstream_log::{ControlType, Entry, LogId};
+use millstream_log::{ControlType, Entry, LogError, LogId};
 
 /// Why a transaction was not ended.
 pub(crate) type EndError = ErrorCode;
@@ -65,7 +66,7 @@ pub(crate) fn end(
         sequence: broker.log.last_sequence(),
     };
     match state.phase {
-        TransactionPhase::Ongoing if is_repeat => Err(ErrorCode::PRODUCER_FENCED),
+        TransactionPhase::Ongoing | TransactionPhase::Empty if is_repeat => Err(ErrorCode::PRODUCER_FENCED),
         TransactionPhase::Ongoing => finish(broker, now_ms, &state, commit, is_v2),
         phase if phase == wanted && (is_repeat || !is_v2) => Ok(done),
         // A producer of version 2 may abort without knowing whether anything had begun.
@@ -74,7 +75,9 @@ pub(crate) fn end(
     }
 }
 
-/// Aborts an open transaction from outside; the epoch rises, so that its producer is fenced.
+/// Aborts an open transaction from outside. The epoch rises, so that its producer can do nothing more with the one it has,
+/// but may ask for the new one as if it had ended the transaction itself, as with Kafka. A new instance must therefore get
+/// one that is greater still.
 pub(crate) fn abort(broker: &mut Broker, now_ms: i64, id: &KafkaString) -> Result<Ended, EndError> {
     let state = broker
         .transactions
@@ -97,9 +100,12 @@ fn finish(
         true if state.epoch >= EPOCH_MAX => (next_producer_id(broker, now_ms)?.0, 0),
         true => (state.producer_id, state.epoch + 1),
     };
-    let entries = markers(broker, now_ms, state, commit, raises_epoch);
+    let mut entries = markers(broker, now_ms, state, commit, raises_epoch);
+    if broker.breaks(Mutant::ForgetMarker) {
+        entries.pop();
+    }
     let mut changes = Vec::new();
-    if commit {
+    if commit && !broker.breaks(Mutant::ForgetOffsets) {
         let pending = broker.transactions.pending_offsets(&state.id);
         changes.extend(
             pending
@@ -127,14 +133,21 @@ fn finish(
         update_ms: now_ms,
         ..state.clone()
     }));
-    let sequence = broker
-        .write(now_ms, entries, &changes)
-        .map_err(|error| log_error_code(&error))?;
+    let sequence = write(broker, now_ms, entries, &changes).map_err(|error| log_error_code(&error))?;
     Ok(Ended {
         producer_id,
         epoch,
         sequence,
     })
+}
+
+/// All of it is one record, so that a crash leaves all or nothing.
+fn write(broker: &mut Broker, now_ms: i64, entries: Vec<Entry>, changes: &[Change]) -> Result<u64, LogError> {
+    #[cfg(feature = "mutants")]
+    if broker.breaks(Mutant::TearTransaction) {
+        return broker.write_torn(now_ms, entries, changes);
+    }
+    broker.write(now_ms, entries, changes)
 }
 
 /// A marker for each partition of a transaction that is still there. Quarantined ones, which nobody can read, are left

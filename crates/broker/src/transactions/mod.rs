@@ -12,6 +12,7 @@ pub(crate) use end::{abort, end};
 use crate::broker::Broker;
 use crate::change::{Change, CommittedOffset, TransactionPhase, TransactionState};
 use crate::groups::TopicPartition;
+use crate::mutants::Mutant;
 use crate::security::{Operation, ResourceKind};
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,7 +224,11 @@ pub(crate) fn verify_append(
     const ADDING_VERSION: i16 = 12;
     /// The first version that knows TRANSACTION_ABORTABLE.
     const ABORTABLE_VERSION: i16 = 11;
-    let state = broker.transactions.check(producer).map_err(|code| match code {
+    let checked = broker.transactions.check(producer);
+    if checked.is_err() && broker.breaks(Mutant::ForgetFence) {
+        return Ok(());
+    }
+    let state = checked.map_err(|code| match code {
         ErrorCode::PRODUCER_FENCED => ErrorCode::INVALID_PRODUCER_EPOCH,
         code => code,
     })?;

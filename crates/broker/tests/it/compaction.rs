@@ -251,3 +251,29 @@ fn random_histories_keep_the_last_value_of_each_key() {
         );
     }
 }
+
+#[test]
+fn a_batch_that_inflates_a_lot_is_compacted_and_found_by_time() {
+    let mut driver = Driver::compacted("86400000");
+    let long = "x".repeat(4 << 20);
+    let first = driver.now;
+    for value in ["old", long.as_str()] {
+        let records = keyed(
+            BatchProducer::NONE,
+            Codec::Zstd,
+            driver.now,
+            &[("k", Some(value))],
+        );
+        assert!(records.len() < 4_000, "it is small on the wire");
+        assert_eq!(driver.produce("c", 0, records).0, ErrorCode::NONE);
+        driver.advance(1_000);
+    }
+    assert_eq!(driver.list_offset("c", 0, first + 500, 0), (1, first + 1_000));
+    driver.compact();
+    let keys: Vec<(i64, String)> = driver
+        .left()
+        .into_iter()
+        .map(|(offset, key, _)| (offset, key))
+        .collect();
+    assert_eq!(keys, [(1, "k".to_owned()), (2, "pad".to_owned())]);
+}

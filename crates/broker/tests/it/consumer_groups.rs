@@ -1,6 +1,7 @@
 //! Groups of the new consumer protocol, by rule and by chance.
 
 use crate::driver::Driver;
+use millstream_broker::Answer;
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_types::{Rng, SeededRng};
@@ -385,4 +386,20 @@ impl Client {
             self.keep_alive()
         }
     }
+}
+
+#[test]
+fn a_repeated_heartbeat_is_not_answered_before_the_first_one_is_durable() {
+    let mut driver = Driver::new();
+    driver.create("t", 2);
+    let mut client = Client::new("a", &["t"]);
+    for what in ["the first", "the repeated"] {
+        let answer = driver.submit(1, client.full());
+        assert!(
+            matches!(answer, Answer::Pending(_)),
+            "{what} heartbeat is answered at once"
+        );
+    }
+    driver.beat(&mut client);
+    assert!(matches!(driver.submit(1, client.keep_alive()), Answer::Ready(_)));
 }

@@ -2,7 +2,7 @@
 
 use crate::driver::Driver;
 use bytes::Bytes;
-use millstream_broker::Ticket;
+use millstream_broker::{Answer, Ticket};
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Writer};
 
@@ -407,4 +407,52 @@ fn offsets_of_a_group_with_members_expire_when_it_does_not_read_their_topic() {
     assert_eq!(driver.group_state(), ("Stable".to_owned(), 1));
     driver.advance(12 * 60_000);
     assert_eq!((driver.committed_of("t"), driver.committed_of("other")), (5, -1));
+}
+
+#[test]
+fn an_assignment_is_told_to_nobody_before_it_is_durable() {
+    let mut driver = Driver::new();
+    let (leader, follower) = driver.two_members();
+    let joins = [&leader, &follower].map(|joined| driver.join_later(&joined.member_id, "b"));
+    let [leader, follower] = joins.map(|ticket| driver.joined(ticket));
+    let assignments = [
+        (leader.member_id.as_str(), "one"),
+        (follower.member_id.as_str(), "two"),
+    ];
+    let sync = driver.sync_request(&leader, &assignments);
+    assert!(matches!(driver.submit(SYNC, sync), Answer::Pending(_)));
+    // The group is stable now, but a crash would take that back and give the generation once more.
+    let sync = driver.sync_request(&follower, &[]);
+    let Answer::Pending(ticket) = driver.submit(SYNC, sync) else {
+        panic!("the follower is answered before the disk has the generation");
+    };
+    driver.settle();
+    let own = driver
+        .taken::<SyncGroupRequest>(SYNC, ticket)
+        .expect("the disk has it");
+    assert_eq!(&own.assignment[..], b"two");
+}
+
+#[test]
+fn a_follower_that_syncs_after_the_leader_is_not_taken_for_one_that_never_did() {
+    let mut driver = Driver::new();
+    let (leader, follower) = driver.two_members();
+    let joins = [&leader, &follower].map(|joined| driver.join_later(&joined.member_id, "b"));
+    let [leader, follower] = joins.map(|ticket| driver.joined(ticket));
+    let assignments = [
+        (leader.member_id.as_str(), "one"),
+        (follower.member_id.as_str(), "two"),
+    ];
+    for (joined, assignments) in [(&leader, &assignments[..]), (&follower, &[])] {
+        let sync = driver.sync_request(joined, assignments);
+        assert_eq!(driver.call_version(SYNC, sync).error_code, ErrorCode::NONE);
+    }
+    // Longer than the rebalance may take.
+    for _ in 0..40 {
+        driver.advance(5_000);
+        for joined in [&leader, &follower] {
+            let code = driver.heartbeat(&joined.member_id, joined.generation_id);
+            assert_eq!(code, ErrorCode::NONE);
+        }
+    }
 }

@@ -40,6 +40,16 @@ impl Driver {
         }
     }
 
+    /// Asks for another epoch as the producer that has this one (KIP-360).
+    fn init_again(&mut self, producer: &Producer) -> InitProducerIdResponse {
+        let request = InitProducerIdRequest {
+            producer_id: producer.producer_id,
+            producer_epoch: producer.epoch,
+            ..self.init_request(producer.id)
+        };
+        self.call_version(5, request)
+    }
+
     fn transactional(
         &mut self,
         version: i16,
@@ -401,7 +411,7 @@ fn a_new_instance_fences_the_old_and_aborts_its_transaction() {
     let mut old = driver.init("tx");
     driver.transactional(13, &mut old, "t", &["old"]);
     let mut new = driver.init("tx");
-    assert_eq!((new.producer_id, new.epoch), (old.producer_id, old.epoch + 1));
+    assert_eq!((new.producer_id, new.epoch), (old.producer_id, old.epoch + 2));
     assert_eq!(
         driver.transactional(13, &mut old, "t", &["zombie"]),
         ErrorCode::INVALID_PRODUCER_EPOCH
@@ -678,4 +688,104 @@ fn a_deleted_topic_leaves_its_transactions() {
     assert_eq!(driver.end(&mut producer, true), ErrorCode::NONE);
     driver.crash();
     assert_eq!(driver.values("u", 0, true), ["b"]);
+}
+
+#[test]
+fn a_producer_that_was_fenced_is_never_told_the_epoch_of_the_next_one() {
+    for (times_out, version) in [(false, 4), (false, 5), (true, 4), (true, 5)] {
+        for restarts in [false, true] {
+            let mut driver = Driver::new();
+            driver.create("t", 1);
+            let mut old = driver.init("tx");
+            driver.transactional(13, &mut old, "t", &["old"]);
+            if times_out {
+                driver.advance(i64::from(TIMEOUT_MS) + 1);
+            }
+            let new = driver.init("tx");
+            assert_eq!(new.epoch, old.epoch + 2, "the epoch between is that of the abort");
+            if restarts {
+                driver.restart();
+            }
+            for commit in [false, true] {
+                let answer = driver.end_version(version, &old, commit);
+                assert_eq!(answer.error_code, ErrorCode::PRODUCER_FENCED, "commit {commit}");
+                assert_eq!(answer.producer_epoch, -1);
+            }
+            let code = driver.init_again(&old).error_code;
+            assert_eq!(code, ErrorCode::PRODUCER_FENCED);
+        }
+    }
+}
+
+/// What Kafka 4.3 answers: the transaction is gone and its epoch with it, but the producer may go on.
+#[test]
+fn a_producer_whose_transaction_timed_out_goes_on_with_the_epoch_of_the_abort() {
+    type Asks = fn(&mut Driver, &Producer) -> (ErrorCode, i16);
+    let commits: Asks = |driver, old| ended(driver.end_version(5, old, true));
+    let aborts: Asks = |driver, old| ended(driver.end_version(5, old, false));
+    let commits_v1: Asks = |driver, old| ended(driver.end_version(4, old, true));
+    let aborts_v1: Asks = |driver, old| ended(driver.end_version(4, old, false));
+    let inits: Asks = |driver, old| {
+        let answer = driver.init_again(old);
+        (answer.error_code, answer.producer_epoch)
+    };
+    let inits_and_ends: Asks = |driver, old| {
+        driver.init_again(old);
+        ended(driver.end_version(5, old, false))
+    };
+    let produces: Asks = |driver, old| {
+        let code = driver.transactional(13, &mut old.clone(), "t", &["late"]);
+        (code, -1)
+    };
+    for (asks, expected) in [
+        (commits, (ErrorCode::INVALID_TXN_STATE, -1)),
+        (aborts, (ErrorCode::NONE, 1)),
+        (commits_v1, (ErrorCode::PRODUCER_FENCED, -1)),
+        (aborts_v1, (ErrorCode::PRODUCER_FENCED, -1)),
+        (inits, (ErrorCode::NONE, 1)),
+        (inits_and_ends, (ErrorCode::PRODUCER_FENCED, -1)),
+        (produces, (ErrorCode::INVALID_PRODUCER_EPOCH, -1)),
+    ] {
+        let mut driver = Driver::new();
+        driver.create("t", 1);
+        let mut producer = driver.init("tx");
+        driver.transactional(13, &mut producer, "t", &["old"]);
+        driver.advance(i64::from(TIMEOUT_MS) + 1);
+        for round in ["at once", "once more", "after a restart"] {
+            assert_eq!(asks(&mut driver, &producer), expected, "{round}");
+            if round == "once more" {
+                driver.restart();
+            }
+        }
+        assert_eq!(driver.values("t", 0, true), Vec::<String>::new());
+    }
+}
+
+fn ended(answer: EndTxnResponse) -> (ErrorCode, i16) {
+    (answer.error_code, answer.producer_epoch)
+}
+
+#[test]
+fn a_producer_that_gives_up_its_open_transaction_asks_for_an_epoch_and_may_repeat_that() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut producer = driver.init("tx");
+    driver.transactional(13, &mut producer, "t", &["given up"]);
+    for round in ["at once", "once more", "after a restart"] {
+        let answer = driver.init_again(&producer);
+        assert_eq!(
+            (answer.error_code, answer.producer_epoch),
+            (ErrorCode::NONE, 1),
+            "{round}"
+        );
+        // The new epoch has no transaction yet, and the one before cannot be asked about.
+        let before = driver.end_version(5, &producer, false);
+        assert_eq!(before.error_code, ErrorCode::PRODUCER_FENCED, "{round}");
+        if round == "once more" {
+            driver.restart();
+        }
+    }
+    producer.epoch = 1;
+    let code = driver.end_version(4, &producer, false).error_code;
+    assert_eq!(code, ErrorCode::INVALID_TXN_STATE);
 }

@@ -2,7 +2,7 @@
 //! into the output; anything else (linked blocks, dictionaries) goes through the general decoder.
 
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
-use std::io::Write;
+use std::io::{self, Read, Write};
 
 use super::{Codec, CompressionError, read_limited};
 
@@ -14,6 +14,8 @@ const FLAG_BLOCK_CHECKSUM: u8 = 0b0001_0000;
 const FLAG_CONTENT_SIZE: u8 = 0b0000_1000;
 const FLAG_CONTENT_CHECKSUM: u8 = 0b0000_0100;
 const FLAG_DICTIONARY: u8 = 0b0000_0001;
+/// A block of no size ends a frame.
+const END_MARK: [u8; 4] = [0; 4];
 const UNCOMPRESSED_BLOCK: u32 = 0x8000_0000;
 /// LZ4 cannot do better than this.
 const RATIO_MAX: usize = 255;
@@ -21,16 +23,64 @@ const RATIO_MAX: usize = 255;
 pub(super) fn decompress_into(data: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
     let start = out.len();
     match independent_blocks(data) {
-        Some((blocks, block_size_max)) => {
-            blocks_into(blocks, block_size_max, limit, out).inspect_err(|_| out.truncate(start))
-        }
-        None => read_limited(Codec::Lz4, &mut FrameDecoder::new(data), limit, out),
+        Some(blocks) => blocks_into(blocks, limit, out).inspect_err(|_| out.truncate(start)),
+        None => read_limited(Codec::Lz4, &mut general_decoder(data)?, limit, out),
     }
 }
 
-/// The blocks of a frame that can be decoded one by one, and the largest size of a decoded one. Checksums (which
+/// A decoder of any frame. It takes the end of the input for the end of the frame, so that is looked at here.
+fn general_decoder(data: &[u8]) -> Result<FrameDecoder<&[u8]>, CompressionError> {
+    let has_checksum = data
+        .get(4)
+        .is_some_and(|flags| flags & FLAG_CONTENT_CHECKSUM != 0);
+    let end = data.len().checked_sub(if has_checksum { 4 } else { 0 });
+    match end.is_some_and(|end| data[..end].ends_with(&END_MARK)) {
+        true => Ok(FrameDecoder::new(data)),
+        false => Err(CompressionError::corrupt(Codec::Lz4, "end mark is missing")),
+    }
+}
+
+/// Decompression as a stream, by the same rules.
+pub(super) fn stream<'a>(data: &'a [u8]) -> io::Result<Box<dyn Read + 'a>> {
+    match independent_blocks(data) {
+        Some(blocks) => Ok(Box::new(BlockReader {
+            blocks,
+            block: Vec::new(),
+            position: 0,
+        })),
+        None => Ok(Box::new(general_decoder(data).map_err(io::Error::other)?)),
+    }
+}
+
+/// Holds one decoded block at a time.
+struct BlockReader<'a> {
+    blocks: Blocks<'a>,
+    block: Vec<u8>,
+    position: usize,
+}
+
+impl Read for BlockReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.position == self.block.len() {
+            let Some(block) = self.blocks.next().transpose().map_err(io::Error::other)? else {
+                return Ok(0);
+            };
+            self.block.clear();
+            self.position = 0;
+            block
+                .decode_into(usize::MAX, usize::MAX, &mut self.block)
+                .map_err(io::Error::other)?;
+        }
+        let length = out.len().min(self.block.len() - self.position);
+        out[..length].copy_from_slice(&self.block[self.position..self.position + length]);
+        self.position += length;
+        Ok(length)
+    }
+}
+
+/// The blocks of a frame if they can be decoded one by one. Checksums (which
 /// producers leave out, as batches have their own) also lead to the general decoder.
-fn independent_blocks(data: &[u8]) -> Option<(&[u8], usize)> {
+fn independent_blocks(data: &[u8]) -> Option<Blocks<'_>> {
     let rest = data.strip_prefix(&MAGIC)?;
     let (&flags, rest) = rest.split_first()?;
     let (&descriptor, rest) = rest.split_first()?;
@@ -39,61 +89,113 @@ fn independent_blocks(data: &[u8]) -> Option<(&[u8], usize)> {
     if flags & plain != FLAG_VERSION | FLAG_INDEPENDENT {
         return None;
     }
-    let block_size_max = match (descriptor >> 4) & 7 {
+    let size_max = match (descriptor >> 4) & 7 {
         size @ 4..=7 => 1 << (8 + 2 * usize::from(size)),
         _ => return None,
     };
     let header_rest = if flags & FLAG_CONTENT_SIZE != 0 { 8 + 1 } else { 1 };
-    Some((rest.get(header_rest..)?, block_size_max))
+    Some(Blocks {
+        rest: rest.get(header_rest..)?,
+        size_max,
+        is_over: false,
+    })
 }
 
-fn blocks_into(
-    mut rest: &[u8],
-    block_size_max: usize,
-    limit: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), CompressionError> {
-    let corrupt = |what: &'static str| CompressionError::corrupt(Codec::Lz4, what);
-    let length_max = out.len().saturating_add(limit);
-    loop {
-        let (size, after) = rest
+/// The blocks of a frame, up to its end mark.
+struct Blocks<'a> {
+    rest: &'a [u8],
+    /// The largest size of a decoded block.
+    size_max: usize,
+    is_over: bool,
+}
+
+impl<'a> Iterator for Blocks<'a> {
+    type Item = Result<Block<'a>, CompressionError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let block = self.read();
+        self.is_over = !matches!(block, Ok(Some(_)));
+        block.transpose()
+    }
+}
+
+impl<'a> Blocks<'a> {
+    fn read(&mut self) -> Result<Option<Block<'a>>, CompressionError> {
+        let corrupt = |what: &'static str| CompressionError::corrupt(Codec::Lz4, what);
+        let (size, after) = self
+            .rest
             .split_first_chunk::<4>()
             .ok_or_else(|| corrupt("end mark is missing"))?;
-        let size = u32::from_le_bytes(*size);
-        if size == 0 {
-            return if after.is_empty() {
-                Ok(())
-            } else {
-                Err(corrupt("data after the end mark"))
+        if *size == END_MARK {
+            return match after.is_empty() {
+                true => Ok(None),
+                false => Err(corrupt("data after the end mark")),
             };
         }
-        let stored = size & UNCOMPRESSED_BLOCK != 0;
-        let size = (size & !UNCOMPRESSED_BLOCK) as usize;
-        let (block, after) = after
-            .split_at_checked(size)
+        let size = u32::from_le_bytes(*size);
+        let (data, after) = after
+            .split_at_checked((size & !UNCOMPRESSED_BLOCK) as usize)
             .ok_or_else(|| corrupt("block is cut off"))?;
-        rest = after;
+        self.rest = after;
+        Ok(Some(Block {
+            data,
+            is_stored: size & UNCOMPRESSED_BLOCK != 0,
+            size_max: self.size_max,
+        }))
+    }
+}
+
+/// One block as it stands in a frame.
+struct Block<'a> {
+    data: &'a [u8],
+    is_stored: bool,
+    size_max: usize,
+}
+
+impl Block<'_> {
+    /// Appends the decoded block to `out`, which may then hold at most `length_max` bytes.
+    fn decode_into(
+        &self,
+        length_max: usize,
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CompressionError> {
         let start = out.len();
         let room = length_max - start;
-        if stored {
-            if block.len() > room {
+        if self.is_stored {
+            if self.data.len() > room {
                 return Err(CompressionError::LimitExceeded { limit });
             }
-            out.extend_from_slice(block);
-            continue;
+            out.extend_from_slice(self.data);
+            return Ok(());
         }
-        let length = block_size_max
-            .min(block.len().saturating_mul(RATIO_MAX))
+        let length = self
+            .size_max
+            .min(self.data.len().saturating_mul(RATIO_MAX))
             .min(room);
         out.resize(start + length, 0);
-        match lz4_flex::block::decompress_into(block, &mut out[start..]) {
-            Ok(written) => out.truncate(start + written),
-            Err(lz4_flex::block::DecompressError::OutputTooSmall { .. }) if length == room => {
-                return Err(CompressionError::LimitExceeded { limit });
+        match lz4_flex::block::decompress_into(self.data, &mut out[start..]) {
+            Ok(written) => {
+                out.truncate(start + written);
+                Ok(())
             }
-            Err(error) => return Err(CompressionError::corrupt(Codec::Lz4, error)),
+            Err(lz4_flex::block::DecompressError::OutputTooSmall { .. }) if length == room => {
+                Err(CompressionError::LimitExceeded { limit })
+            }
+            Err(error) => Err(CompressionError::corrupt(Codec::Lz4, error)),
         }
     }
+}
+
+fn blocks_into(blocks: Blocks<'_>, limit: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
+    let length_max = out.len().saturating_add(limit);
+    for block in blocks {
+        block?.decode_into(length_max, limit, out)?;
+    }
+    Ok(())
 }
 
 pub(super) fn compress_into(data: &[u8], out: &mut Vec<u8>) -> Result<(), CompressionError> {

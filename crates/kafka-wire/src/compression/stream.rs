@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::{Codec, snappy};
+use super::{Codec, lz4, snappy};
 
 /// A reader of the decompressed form of `data`. The caller bounds what it reads.
 pub fn decompress_stream<'a>(codec: Codec, data: &'a [u8]) -> io::Result<Box<dyn Read + 'a>> {
@@ -14,7 +14,7 @@ pub fn decompress_stream<'a>(codec: Codec, data: &'a [u8]) -> io::Result<Box<dyn
             block: Vec::new(),
             position: 0,
         }),
-        Codec::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(data)),
+        Codec::Lz4 => lz4::stream(data)?,
         Codec::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(data)?),
     })
 }

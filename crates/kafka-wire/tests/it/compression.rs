@@ -130,3 +130,27 @@ fn names_are_kafkas() {
     assert!("brotli".parse::<Codec>().is_err());
     assert_eq!(Codec::from_id(5), None);
 }
+
+#[test]
+fn a_frame_that_is_cut_off_is_refused_as_a_stream_as_well() {
+    let data = text(1000);
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        let packed = compressed(codec, &data);
+        let longer = [&packed[..], b"behind"].concat();
+        for damaged in (1..packed.len())
+            .map(|length| packed.slice(..length))
+            .chain([longer.into()])
+        {
+            let whole = Decompressor::new().decompress(codec, &damaged, data.len());
+            let mut streamed = Vec::new();
+            let stream = decompress_stream(codec, &damaged);
+            let read = stream.and_then(|mut stream| stream.read_to_end(&mut streamed));
+            assert!(
+                read.is_err() || whole.is_ok(),
+                "{codec}: {} of {}",
+                damaged.len(),
+                packed.len()
+            );
+        }
+    }
+}

@@ -343,3 +343,75 @@ fn a_full_disk_closes_the_log_and_loses_nothing_acknowledged() {
     let mut driver = Driver::open(&driver.storage, small()).unwrap();
     assert_eq!(driver.read_all(log, 1).len(), 1);
 }
+
+#[test]
+fn what_a_failed_sync_left_in_the_cache_is_durable_once_it_was_read() {
+    let mut driver = Driver::fresh();
+    let log = driver.create();
+    driver.append(log, Produce::default());
+    driver.commit();
+    driver.append(log, Produce::default());
+    driver.storage.fail(Fault {
+        operation: Operation::Sync,
+        after: 0,
+        kind: ErrorKind::Other,
+        torn_bytes: 0,
+        sticky: false,
+    });
+    let job = driver.log.take_commit(0, Vec::new).unwrap();
+    assert!(driver.log.on_commit(job.run()).is_err());
+    drop(driver.log);
+    driver.storage.kill();
+    let restarted = Driver::open(&driver.storage, small()).unwrap();
+    assert_eq!(
+        restarted.log.offsets(log).unwrap().high_watermark,
+        2,
+        "readers see it"
+    );
+    drop(restarted.log);
+    driver.storage.crash(Survive::Nothing);
+    let reopened = Driver::open(&driver.storage, small()).unwrap();
+    assert_eq!(
+        reopened.log.offsets(log).unwrap().high_watermark,
+        2,
+        "and still do"
+    );
+}
+
+#[test]
+fn a_file_of_the_wal_that_a_checkpoint_could_not_remove_does_no_harm() {
+    let mut driver = Driver::fresh();
+    let log = driver.create();
+    driver.commit();
+    // Each checkpoint starts a new file; the removal of the first one fails.
+    for after in [0, u64::MAX] {
+        driver.storage.fail(Fault {
+            operation: Operation::Remove,
+            after,
+            kind: ErrorKind::Other,
+            torn_bytes: 0,
+            sticky: false,
+        });
+        driver.append(log, Produce::default());
+        driver.checkpoint();
+    }
+    driver.append(log, Produce::default());
+    driver.commit();
+    let files = |storage: &MemStorage| {
+        storage
+            .files()
+            .iter()
+            .filter(|(path, _)| path.ends_with(".wal"))
+            .count()
+    };
+    assert_eq!(
+        files(&driver.storage),
+        2,
+        "the first one is still there, the second is gone"
+    );
+    driver.storage.heal();
+    drop(driver.log);
+    let mut driver = Driver::open(&driver.storage, small()).unwrap();
+    assert_eq!(driver.read_all(log, 1 << 20).len(), 3);
+    assert_eq!(files(&driver.storage), 1);
+}

@@ -343,6 +343,7 @@ impl ClassicGroup {
             State::PreparingRebalance => Some(sync_error(ErrorCode::REBALANCE_IN_PROGRESS)),
             State::Stable => {
                 self.touch(now_ms, id);
+                self.has_synced(id);
                 Some(self.sync_response(id))
             }
             State::CompletingRebalance => {
@@ -360,6 +361,14 @@ impl ClassicGroup {
                 }
                 None
             }
+        }
+    }
+
+    /// A follower that asks after the leader has assigned; the last one ends the waiting.
+    fn has_synced(&mut self, id: &KafkaString) {
+        self.pending_sync.remove(id);
+        if self.pending_sync.is_empty() {
+            self.phase_deadline_ms = None;
         }
     }
 

@@ -361,6 +361,13 @@ impl ConsumerGroup {
         self.revocation_deadlines.remove(id);
     }
 
+    /// What no broker that is whole does: partitions are free although their owners have not given them up.
+    pub fn forget_revocations(&mut self) {
+        for member in self.members.values_mut() {
+            member.pending_revocation.clear();
+        }
+    }
+
     fn is_owned_by_other(&self, id: &KafkaString, partition: &TopicPartition) -> bool {
         let owns = |member: &Member| {
             member.assigned.contains(partition) || member.pending_revocation.contains(partition)

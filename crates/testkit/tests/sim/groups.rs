@@ -1,0 +1,450 @@
+//! Members of consumer groups, of the classic protocol and of the new one (KIP-848): they join, work, commit, vanish.
+
+use crate::history::PARTITIONS;
+use crate::reader::TOPIC;
+use crate::transactional::group_of;
+use crate::world::{Client, Handle, Lost};
+use bytes::Bytes;
+use millstream_kafka_wire::messages::consumer_group_heartbeat::RequestTopicPartitions;
+use millstream_kafka_wire::messages::join_group::JoinGroupRequestProtocol;
+use millstream_kafka_wire::messages::leave_group::MemberIdentity;
+use millstream_kafka_wire::messages::offset_commit::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use millstream_kafka_wire::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use millstream_kafka_wire::messages::sync_group::SyncGroupRequestAssignment;
+use millstream_kafka_wire::messages::{
+    ConsumerGroupHeartbeatRequest, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+    OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
+};
+use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+
+/// The group of the classic protocol.
+pub const CLASSIC: &str = "classic";
+/// The group of the new protocol.
+pub const CONSUMER: &str = "consumer";
+const SESSION_MS: i32 = 6_000;
+const REBALANCE_MS: i32 = 4_000;
+
+struct Member {
+    world: Handle,
+    client: Client,
+    group: &'static str,
+    topic_id: Uuid,
+    id: KafkaString,
+    /// Generation or member epoch.
+    epoch: i32,
+    owned: Vec<i32>,
+    /// A request may be on its way that was given up: what it does when it arrives is not known here.
+    is_in_doubt: bool,
+}
+
+impl Member {
+    fn new(world: &Handle, group: &'static str, topic_id: Uuid) -> Member {
+        let mut client = Client::new(world);
+        client.timeout_ms = 6_000; // a join waits for others
+        Member {
+            world: world.clone(),
+            client,
+            group,
+            topic_id,
+            id: KafkaString::EMPTY,
+            epoch: 0,
+            owned: Vec::new(),
+            is_in_doubt: false,
+        }
+    }
+
+    fn group_id(&self) -> KafkaString {
+        KafkaString::from_static(self.group)
+    }
+
+    fn assigned(&mut self, owned: Vec<i32>) {
+        let (now_ms, member) = (self.world.now_ms(), self.id.to_string());
+        self.world
+            .history(|history| history.assigned(now_ms, self.group, self.epoch, &member, &owned));
+        self.owned = owned;
+    }
+
+    /// The broker has agreed to what it owns, asked at one time. It cannot begin to wait for the member to give something up
+    /// before that, and waits for a whole rebalance; unless a request that was given up arrives late and looks as if
+    /// the member had begun again, which neither protocol can tell.
+    fn holds(&mut self, asked_ms: i64) {
+        if self.is_in_doubt {
+            return self.releases();
+        }
+        let (now_ms, until_ms) = (self.world.now_ms(), asked_ms + i64::from(REBALANCE_MS));
+        self.world
+            .history(|history| history.holds(now_ms, self.group, &self.id, &self.owned, until_ms));
+    }
+
+    /// It works on nothing any more.
+    fn releases(&mut self) {
+        self.world
+            .history(|history| history.releases(self.group, &self.id));
+    }
+
+    /// A request was not answered.
+    fn is_lost(&mut self) {
+        self.is_in_doubt |= self.world.with(|world| world.is_rough());
+    }
+
+    /// Commits something for a partition that it owns.
+    async fn commit(&mut self) {
+        let world = self.world.clone();
+        let Some(partition) = self.owned.get(world.below(PARTITIONS as u64) as usize).copied() else {
+            return;
+        };
+        let (offset, asked_ms) = (world.below(1_000_000) as i64, world.now_ms());
+        let number = world.history(|history| history.commit_asked(asked_ms, self.group, partition, offset));
+        let version = 8 + world.below(3) as i16;
+        let (name, topic_id) = self.topic(version);
+        let request = OffsetCommitRequest {
+            group_id: self.group_id(),
+            generation_id_or_member_epoch: self.epoch,
+            member_id: self.id.clone(),
+            topics: vec![OffsetCommitRequestTopic {
+                name,
+                topic_id,
+                partitions: vec![OffsetCommitRequestPartition {
+                    partition_index: partition,
+                    committed_offset: offset,
+                    ..Default::default()
+                }],
+            }],
+            ..Default::default()
+        };
+        let epoch = self.epoch;
+        let Ok(response) = self.client.call(version, request).await else {
+            return;
+        };
+        let code = response.topics[0].partitions[0].error_code;
+        let now_ms = world.now_ms();
+        world.history(|history| match code {
+            ErrorCode::NONE => history.commit_done(now_ms, (self.group, partition), epoch, number),
+            // What the disk did with it nobody knows.
+            ErrorCode::KAFKA_STORAGE_ERROR => {}
+            _ => history.commit_refused(self.group, partition, number),
+        });
+    }
+
+    /// Topics go by name up to version 9 of the requests for offsets.
+    fn topic(&self, version: i16) -> (KafkaString, Uuid) {
+        match version >= 10 {
+            true => (KafkaString::EMPTY, self.topic_id),
+            false => (KafkaString::from_static(TOPIC), Uuid::ZERO),
+        }
+    }
+}
+
+/// Reads what a group has committed and holds it against the commits.
+pub async fn read_offsets(client: &mut Client, group: &str, topic_id: Uuid) -> Result<Vec<(i32, i64)>, Lost> {
+    let version = 8 + client.world.below(3) as i16;
+    let (name, topic_id) = match version >= 10 {
+        true => (KafkaString::EMPTY, topic_id),
+        false => (KafkaString::from_static(TOPIC), Uuid::ZERO),
+    };
+    let request = OffsetFetchRequest {
+        groups: vec![OffsetFetchRequestGroup {
+            group_id: group.into(),
+            member_epoch: -1,
+            topics: Some(vec![OffsetFetchRequestTopics {
+                name,
+                topic_id,
+                partition_indexes: (0..PARTITIONS as i32).collect(),
+            }]),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let response = client.call(version, request).await?;
+    let found = response.groups[0]
+        .topics
+        .iter()
+        .flat_map(|topic| &topic.partitions);
+    Ok(found
+        .map(|each| (each.partition_index, each.committed_offset))
+        .collect())
+}
+
+/// Looks at the offsets of both groups, and of those of transactional writers, now and then.
+pub async fn watch_offsets(world: Handle, topic_id: Uuid, writers: Vec<usize>) {
+    let of_writers = writers.into_iter().map(group_of);
+    let groups: Vec<String> = [CLASSIC, CONSUMER]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(of_writers)
+        .collect();
+    let mut client = Client::new(&world);
+    let mut is_last = false;
+    while !is_last {
+        is_last = world.is_ending();
+        for group in &groups {
+            let asked_ms = world.now_ms();
+            let Ok(found) = read_offsets(&mut client, group, topic_id).await else {
+                continue;
+            };
+            for (partition, offset) in found {
+                world.history(|history| history.offset_read(asked_ms, group, partition, offset));
+            }
+        }
+        world.sleep(world.below(2_000)).await;
+    }
+}
+
+/// A member of the classic protocol, time and again.
+pub async fn classic(world: Handle, topic_id: Uuid) {
+    while !world.is_ending() {
+        let mut member = Member::new(&world, CLASSIC, topic_id);
+        world.sleep(world.below(3_000)).await;
+        let mut stays = true;
+        while stays && !world.is_ending() {
+            stays = member.take_part().await;
+        }
+        member.releases();
+        if !world.once_in(3) {
+            member.leave().await; // the others just vanish
+        }
+    }
+}
+
+impl Member {
+    /// One generation; false if the member ends.
+    async fn take_part(&mut self) -> bool {
+        self.releases();
+        let Some(joined) = self.join().await else {
+            return true;
+        };
+        if !self.sync(&joined).await {
+            return true;
+        }
+        loop {
+            if self.world.is_ending() || self.world.once_in(25) {
+                return false;
+            }
+            if self.world.once_in(40) {
+                self.world.sleep(2 * SESSION_MS as u64).await; // the session ends meanwhile
+            }
+            if self.world.once_in(2) {
+                self.commit().await;
+            }
+            self.world.sleep(500 + self.world.below(1_000)).await;
+            let asked_ms = self.world.now_ms();
+            let request = HeartbeatRequest {
+                group_id: self.group_id(),
+                generation_id: self.epoch,
+                member_id: self.id.clone(),
+                ..Default::default()
+            };
+            match self
+                .client
+                .call(4, request)
+                .await
+                .map(|response| response.error_code)
+            {
+                Ok(ErrorCode::NONE) => self.holds(asked_ms),
+                Err(Lost) => self.is_lost(),
+                Ok(code) => {
+                    self.owned.clear();
+                    self.note(code);
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Whether the member has to begin again, maybe under a new id.
+    fn note(&mut self, code: ErrorCode) {
+        self.releases();
+        match code {
+            ErrorCode::UNKNOWN_MEMBER_ID => (self.id, self.is_in_doubt) = (KafkaString::EMPTY, false),
+            ErrorCode::REBALANCE_IN_PROGRESS
+            | ErrorCode::ILLEGAL_GENERATION
+            | ErrorCode::KAFKA_STORAGE_ERROR => {}
+            code => self.world.violation(
+                "unexpected-error",
+                format!("a member of '{}' is answered {code}", self.group),
+            ),
+        }
+    }
+
+    async fn join(&mut self) -> Option<JoinGroupResponse> {
+        let version = 4 + self.world.below(6) as i16;
+        let request = JoinGroupRequest {
+            group_id: self.group_id(),
+            session_timeout_ms: SESSION_MS,
+            rebalance_timeout_ms: REBALANCE_MS,
+            member_id: self.id.clone(),
+            protocol_type: "consumer".into(),
+            protocols: vec![JoinGroupRequestProtocol {
+                name: "range".into(),
+                metadata: Bytes::new(),
+            }],
+            ..Default::default()
+        };
+        let Ok(response) = self.client.call(version, request).await else {
+            self.is_lost();
+            return None;
+        };
+        match response.error_code {
+            ErrorCode::NONE => {
+                (self.id, self.epoch) = (response.member_id.clone(), response.generation_id);
+                Some(response)
+            }
+            ErrorCode::MEMBER_ID_REQUIRED => {
+                self.id = response.member_id;
+                None
+            }
+            code => {
+                self.note(code);
+                self.world.sleep(50).await;
+                None
+            }
+        }
+    }
+
+    async fn sync(&mut self, joined: &JoinGroupResponse) -> bool {
+        let members = joined.members.iter().map(|member| &member.member_id);
+        let count = joined.members.len();
+        let share = |index: usize| -> Bytes {
+            let own = (0..PARTITIONS)
+                .filter(|partition| (partition + joined.generation_id as usize) % count == index);
+            own.map(|partition| partition as u8).collect()
+        };
+        let assignments = members
+            .enumerate()
+            .map(|(index, member)| SyncGroupRequestAssignment {
+                member_id: member.clone(),
+                assignment: share(index),
+            });
+        let request = SyncGroupRequest {
+            group_id: self.group_id(),
+            generation_id: self.epoch,
+            member_id: self.id.clone(),
+            assignments: assignments.collect(),
+            ..Default::default()
+        };
+        let asked_ms = self.world.now_ms();
+        let Ok(response) = self.client.call(4, request).await else {
+            self.is_lost();
+            return false;
+        };
+        if response.error_code.is_error() {
+            self.note(response.error_code);
+            return false;
+        }
+        self.assigned(
+            response
+                .assignment
+                .iter()
+                .map(|partition| i32::from(*partition))
+                .collect(),
+        );
+        self.holds(asked_ms);
+        true
+    }
+
+    async fn leave(&mut self) {
+        let request = LeaveGroupRequest {
+            group_id: self.group_id(),
+            members: vec![MemberIdentity {
+                member_id: self.id.clone(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let _ = self.client.call(5, request).await;
+    }
+}
+
+/// A member of the new protocol, time and again.
+pub async fn consumer(world: Handle, topic_id: Uuid) {
+    while !world.is_ending() {
+        let mut member = Member::new(&world, CONSUMER, topic_id);
+        member.client.timeout_ms = 1_500;
+        member.id = format!(
+            "member-{:016x}",
+            world.with(|world| millstream_types::Rng::next_u64(&world.rng))
+        )
+        .into();
+        world.sleep(world.below(3_000)).await;
+        let mut must_tell = true;
+        while !world.is_ending() && !world.once_in(30) {
+            must_tell = member.beat(must_tell).await;
+            if world.once_in(2) {
+                member.commit().await;
+            }
+            let pause_ms = if world.once_in(40) {
+                60_000
+            } else {
+                500 + world.below(2_000)
+            };
+            world.sleep(pause_ms).await;
+        }
+        member.releases();
+        member.owned.clear();
+        if !world.once_in(3) {
+            member.epoch = -1;
+            member.beat(false).await;
+        }
+    }
+}
+
+impl Member {
+    /// One heartbeat; says whether the next one must tell everything.
+    async fn beat(&mut self, must_tell: bool) -> bool {
+        let tells = must_tell || self.epoch == 0;
+        let owned = RequestTopicPartitions {
+            topic_id: self.topic_id,
+            partitions: self.owned.clone(),
+        };
+        let owned: Vec<_> = Some(owned)
+            .filter(|owned| !owned.partitions.is_empty())
+            .into_iter()
+            .collect();
+        let request = ConsumerGroupHeartbeatRequest {
+            group_id: self.group_id(),
+            member_id: self.id.clone(),
+            member_epoch: self.epoch,
+            rebalance_timeout_ms: if tells { REBALANCE_MS } else { -1 },
+            subscribed_topic_names: tells.then(|| vec![KafkaString::from_static(TOPIC)]),
+            topic_partitions: tells.then_some(owned),
+            ..Default::default()
+        };
+        let asked_ms = self.world.now_ms();
+        let Ok(response) = self.client.call(1, request).await else {
+            self.is_lost();
+            return true;
+        };
+        match response.error_code {
+            ErrorCode::NONE => {
+                self.epoch = response.member_epoch;
+                let Some(assignment) = response.assignment else {
+                    self.holds(asked_ms);
+                    return false;
+                };
+                let given: Vec<i32> = assignment
+                    .topic_partitions
+                    .into_iter()
+                    .flat_map(|topic| topic.partitions)
+                    .collect();
+                let is_new = given != self.owned;
+                self.assigned(given);
+                self.holds(asked_ms);
+                is_new
+            }
+            ErrorCode::KAFKA_STORAGE_ERROR => true,
+            ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_MEMBER_EPOCH => {
+                self.releases();
+                self.owned.clear();
+                self.epoch = if self.epoch < 0 { -1 } else { 0 };
+                true
+            }
+            code => {
+                self.world
+                    .violation("unexpected-error", format!("a member is answered {code}"));
+                true
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The targets of the tests' own driver, for libFuzzer: `cargo +nightly fuzz run produce`.
+
+#[path = "../../crates/testkit/tests/fuzz/targets.rs"]
+pub mod targets;

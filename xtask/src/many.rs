@@ -1,0 +1,60 @@
+//! `cargo xtask sim` and `cargo xtask fuzz`: what every test run does a little of, many times and built with optimisation.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Runs the simulation of the broker with many seeds, or each broken broker with some.
+pub fn sim(root: &Path, options: &[&str]) -> anyhow::Result<()> {
+    if options.contains(&"--mutants") {
+        let known = [("--mutants", "SIM_MUTANTS"), ("--mutant", "SIM_MUTANT")];
+        let name = "mutants::every_broken_broker_is_caught";
+        return test(root, ("sim", name), &known, ("SIM_MUTANTS", "200"), options);
+    }
+    let known = [("--seeds", "SIM_SEEDS"), ("--first", "SIM_FIRST")];
+    let default = ("SIM_SEEDS", "10000");
+    test(root, ("sim", "many_seeds"), &known, default, options)
+}
+
+/// Runs the targets for bad input with many damaged inputs.
+pub fn fuzz(root: &Path, options: &[&str]) -> anyhow::Result<()> {
+    let known = [
+        ("--executions", "FUZZ_EXECUTIONS"),
+        ("--target", "FUZZ_TARGET"),
+        ("--seed", "FUZZ_SEED"),
+    ];
+    let name = "damaged_input_neither_panics_nor_takes_memory_that_it_does_not_justify";
+    test(
+        root,
+        ("fuzz", name),
+        &known,
+        ("FUZZ_EXECUTIONS", "10000000"),
+        options,
+    )
+}
+
+/// Runs one test of the test kit; options become variables of its environment.
+fn test(
+    root: &Path,
+    (binary, name): (&str, &str),
+    known: &[(&str, &str)],
+    default: (&str, &str),
+    options: &[&str],
+) -> anyhow::Result<()> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut command = Command::new(cargo);
+    command.current_dir(root).env(default.0, default.1);
+    command.args(["test", "--profile", "sim", "--test", binary]);
+    command.args(["-p", "millstream-testkit"]);
+    command.args(["--", "--exact", name, "--nocapture"]);
+    for pair in options.chunks(2) {
+        let [option, value] = pair else {
+            anyhow::bail!("option '{}' needs a value", pair[0]);
+        };
+        let Some((_, variable)) = known.iter().find(|(known, _)| known == option) else {
+            anyhow::bail!("option '{option}' is not known");
+        };
+        command.env(variable, value);
+    }
+    anyhow::ensure!(command.status()?.success(), "the test '{name}' failed");
+    Ok(())
+}
