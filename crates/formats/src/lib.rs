@@ -236,6 +236,25 @@ pub fn encoder(format: &str, options: &Options, schema: &Schema) -> Result<Box<d
     }
 }
 
+/// Refuses rows that take something back, for formats that have no way to say so.
+fn additions_only(batch: &Batch, format: &'static str) -> Result<(), EncodeError> {
+    let mut kinds = batch.kinds.iter().flat_map(|kinds| kinds.iter());
+    match kinds.find(|kind| !kind.is_addition()) {
+        Some(kind) => Err(EncodeError::Kind {
+            format,
+            kind: kind.symbol(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The options of a table that begin with a format's prefix (`csv.`), without it.
+fn options_behind(prefix: &str, options: &Options) -> Options {
+    let strip =
+        |(key, value): (&String, &String)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone()));
+    options.iter().filter_map(strip).collect()
+}
+
 /// The boolean value of an option with a declared default.
 fn boolean_option(
     format: &'static str,

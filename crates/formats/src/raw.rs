@@ -9,7 +9,9 @@ use millstream_types::{
 };
 
 use crate::column::{ColumnBuilder, Values, is_null};
-use crate::{DecodeError, Decoded, Decoder, EncodeError, Encoded, Encoder, FormatError, MessageRange};
+use crate::{
+    DecodeError, Decoded, Decoder, EncodeError, Encoded, Encoder, FormatError, MessageRange, additions_only,
+};
 
 const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
@@ -359,16 +361,7 @@ fn encode_text(text: &str, charset: Charset, out: &mut Vec<u8>) {
 
 impl Encoder for RawEncoder {
     fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
-        if let Some(kind) = batch
-            .kinds
-            .as_ref()
-            .and_then(|k| k.iter().find(|k| !k.is_addition()))
-        {
-            return Err(EncodeError::Kind {
-                format: "raw",
-                kind: kind.symbol(),
-            });
-        }
+        additions_only(batch, "raw")?;
         for row in 0..batch.rows {
             if is_null(&batch.columns[0], row) {
                 out.nulls.push(out.ends.len());

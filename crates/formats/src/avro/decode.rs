@@ -228,24 +228,34 @@ pub(super) fn decimal(bytes: &[u8]) -> Result<i128, String> {
     Ok(i128::from_be_bytes(whole))
 }
 
+/// Reads the items of all blocks of an array or a map; gives how many.
+fn read_items(
+    input: &mut Input<'_>,
+    mut item: impl FnMut(&mut Input<'_>) -> Result<(), String>,
+) -> Result<u32, String> {
+    let mut length = 0;
+    loop {
+        let count = input.block()?;
+        if count == 0 {
+            return Ok(length);
+        }
+        for _ in 0..count {
+            item(input)?;
+            length += 1;
+        }
+    }
+}
+
 fn read_array(
     input: &mut Input<'_>,
     element: &LogicalType,
     out: Option<&mut ColumnBuilder>,
 ) -> Result<(), String> {
     let mut nested = out.and_then(nested_of);
-    let mut length = 0;
-    loop {
-        let count = input.block()?;
-        if count == 0 {
-            break;
-        }
-        for _ in 0..count {
-            let items = nested.as_deref_mut().map(|nested| &mut nested.children[0]);
-            read(input, element, items)?;
-            length += 1;
-        }
-    }
+    let length = read_items(input, |input| {
+        let items = nested.as_deref_mut().map(|nested| &mut nested.children[0]);
+        read(input, element, items)
+    })?;
     if let Some(nested) = nested {
         nested.lengths.push(length);
     }
@@ -258,26 +268,18 @@ fn read_map(
     out: Option<&mut ColumnBuilder>,
 ) -> Result<(), String> {
     let mut nested = out.and_then(nested_of);
-    let mut length = 0;
-    loop {
-        let count = input.block()?;
-        if count == 0 {
-            break;
-        }
-        for _ in 0..count {
-            match nested.as_deref_mut().map(|nested| nested.children.as_mut_slice()) {
-                Some([keys, values]) => {
-                    read_scalar(input, keys)?;
-                    read(input, value, Some(values))?;
-                }
-                _ => {
-                    input.bytes()?;
-                    read(input, value, None)?;
-                }
+    let length = read_items(input, |input| {
+        match nested.as_deref_mut().map(|nested| nested.children.as_mut_slice()) {
+            Some([keys, values]) => {
+                read_scalar(input, keys)?;
+                read(input, value, Some(values))
             }
-            length += 1;
+            _ => {
+                input.bytes()?;
+                read(input, value, None)
+            }
         }
-    }
+    })?;
     if let Some(nested) = nested {
         nested.lengths.push(length);
     }

@@ -10,7 +10,7 @@ use millstream_types::{Batch, LogicalType, Schema, TypeKind};
 
 use super::{AvroOptions, COUNT, json};
 use crate::column::is_null;
-use crate::{EncodeError, Encoded, Encoder, FormatError};
+use crate::{EncodeError, Encoded, Encoder, FormatError, additions_only};
 
 /// Encodes rows of a schema as datums.
 pub struct AvroEncoder {
@@ -34,13 +34,7 @@ impl AvroEncoder {
 
 impl Encoder for AvroEncoder {
     fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
-        let mut kinds = batch.kinds.iter().flat_map(|kinds| kinds.iter());
-        if let Some(kind) = kinds.find(|kind| !kind.is_addition()) {
-            return Err(EncodeError::Kind {
-                format: super::NAME,
-                kind: kind.symbol(),
-            });
-        }
+        additions_only(batch, super::NAME)?;
         for row in 0..batch.rows {
             if self.options.json {
                 // Avro's JSON encoder separates datums, and Flink has one for all messages of a sink.

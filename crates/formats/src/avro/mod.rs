@@ -16,7 +16,7 @@ use millstream_types::{
 pub use decode::AvroDecoder;
 pub use encode::AvroEncoder;
 
-use crate::{FormatError, boolean_option};
+use crate::{FormatError, boolean_option, options_behind};
 
 const NAME: &str = "avro";
 
@@ -48,11 +48,8 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     decode: Some(ChangelogMode::INSERT_ONLY),
     encode: Some(ChangelogMode::INSERT_ONLY),
     validate: |table| {
-        let legacy = table.options.get("avro.timestamp_mapping.legacy");
-        let options = AvroOptions {
-            legacy_timestamps: legacy.is_none_or(|legacy| !legacy.eq_ignore_ascii_case("false")),
-            ..AvroOptions::default()
-        };
+        let options =
+            AvroOptions::parse(&options_behind("avro.", table.options)).map_err(|e| e.to_string())?;
         let mut types = table.physical.columns.iter().map(|column| &column.ty);
         types.try_for_each(|ty| options.check(ty))
     },

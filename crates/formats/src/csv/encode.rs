@@ -14,7 +14,7 @@ use millstream_types::{Batch, LogicalType, Schema, TypeKind, timestamp_nanos};
 use super::CsvOptions;
 use crate::column::is_null;
 use crate::temporal::{TimestampStandard, write_date, write_time, write_timestamp};
-use crate::{EncodeError, Encoded, Encoder, FormatError};
+use crate::{EncodeError, Encoded, Encoder, FormatError, additions_only};
 
 /// Texts longer than this are quoted without a look at them (Jackson's `maxQuoteCheckChars`).
 const QUOTE_CHECK_CHARS_MAX: usize = 24;
@@ -45,16 +45,7 @@ impl CsvEncoder {
 
 impl Encoder for CsvEncoder {
     fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
-        if let Some(kind) = batch
-            .kinds
-            .as_ref()
-            .and_then(|k| k.iter().find(|k| !k.is_addition()))
-        {
-            return Err(EncodeError::Kind {
-                format: "csv",
-                kind: kind.symbol(),
-            });
-        }
+        additions_only(batch, "csv")?;
         let mut delimiter = [0; 4];
         let delimiter = self.options.delimiter.encode_utf8(&mut delimiter).as_bytes();
         for row in 0..batch.rows {

@@ -12,7 +12,7 @@ use millstream_types::{ChangelogMode, FormatDecl, OptionDecl, OptionType, Option
 pub use decode::CsvDecoder;
 pub use encode::CsvEncoder;
 
-use crate::{FormatError, boolean_option};
+use crate::{FormatError, boolean_option, options_behind};
 
 const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new("field-delimiter", OptionType::String, "Character between fields.").with_default(","),
@@ -57,9 +57,7 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     decode: Some(ChangelogMode::INSERT_ONLY),
     encode: Some(ChangelogMode::INSERT_ONLY),
     validate: |table| {
-        let strip =
-            |(key, value): (&String, &String)| Some((key.strip_prefix("csv.")?.to_owned(), value.clone()));
-        CsvOptions::parse(&table.options.iter().filter_map(strip).collect())
+        CsvOptions::parse(&options_behind("csv.", table.options))
             .map(|_| ())
             .map_err(|e| e.to_string())
     },

@@ -35,8 +35,8 @@ const OPTIONS: &[OptionDecl] = &[
 ];
 
 const METADATA: &[MetadataDecl] = &[
-    cdc::readable("database", || LogicalType::STRING, "Database of the change."),
-    cdc::readable("table", || LogicalType::STRING, "Table of the change."),
+    cdc::DATABASE,
+    cdc::TABLE,
     cdc::readable(
         "sql-type",
         || LogicalType::map(LogicalType::STRING, LogicalType::INT),

@@ -76,6 +76,10 @@ pub(super) const fn readable(key: &'static str, ty: fn() -> LogicalType, doc: &'
     }
 }
 
+pub(super) const DATABASE: MetadataDecl =
+    readable("database", || LogicalType::STRING, "Database of the change.");
+pub(super) const TABLE: MetadataDecl = readable("table", || LogicalType::STRING, "Table of the change.");
+
 /// How one format's messages are read.
 pub(super) trait Dialect: Send {
     /// What error messages call it.

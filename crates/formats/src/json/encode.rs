@@ -18,7 +18,7 @@ use super::cells::{CellValues, Cells};
 use super::{JsonOptions, MapNullKey};
 use crate::column::is_null;
 use crate::temporal::{write_date, write_time, write_timestamp, write_timestamp_millis};
-use crate::{EncodeError, Encoded, Encoder, FormatError};
+use crate::{EncodeError, Encoded, Encoder, FormatError, additions_only};
 
 /// Encodes rows of a schema as JSON objects.
 pub struct JsonEncoder {
@@ -61,16 +61,7 @@ fn label(name: &str) -> Vec<u8> {
 
 impl Encoder for JsonEncoder {
     fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
-        if let Some(kind) = batch
-            .kinds
-            .as_ref()
-            .and_then(|k| k.iter().find(|k| !k.is_addition()))
-        {
-            return Err(EncodeError::Kind {
-                format: "json",
-                kind: kind.symbol(),
-            });
-        }
+        additions_only(batch, "json")?;
         out.ends.reserve(batch.rows);
         let columns = self.cells(&batch.columns);
         for row in 0..batch.rows {

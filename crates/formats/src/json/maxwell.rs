@@ -10,8 +10,8 @@ use super::cdc::{
 use crate::{Decoder, Encoder, FormatError};
 
 const METADATA: &[MetadataDecl] = &[
-    cdc::readable("database", || LogicalType::STRING, "Database of the change."),
-    cdc::readable("table", || LogicalType::STRING, "Table of the change."),
+    cdc::DATABASE,
+    cdc::TABLE,
     cdc::readable(
         "primary-key-columns",
         || LogicalType::array(LogicalType::STRING),

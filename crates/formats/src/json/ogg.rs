@@ -9,7 +9,7 @@ use super::cdc::{
 use crate::{Decoder, Encoder, FormatError};
 
 const METADATA: &[MetadataDecl] = &[
-    cdc::readable("table", || LogicalType::STRING, "Table of the change."),
+    cdc::TABLE,
     cdc::readable(
         "primary-keys",
         || LogicalType::array(LogicalType::STRING),
