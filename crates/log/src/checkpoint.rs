@@ -33,6 +33,7 @@ pub struct CheckpointJob {
     appends: Vec<(LogId, Vec<SegmentAppend>)>,
     manifest: Vec<u8>,
     wal_files: Vec<u64>,
+    keeps_spare: bool,
     garbage: Vec<String>,
 }
 
@@ -41,6 +42,7 @@ pub struct CheckpointJob {
 pub struct CheckpointOutcome {
     sequence: u64,
     segments: Vec<(LogId, Segment)>,
+    spare_wal_file: Option<u64>,
     result: io::Result<()>,
 }
 
@@ -68,12 +70,16 @@ impl Log {
         writer.0.extend_from_slice(&logs);
         writer.u64(snapshot.len() as u64);
         writer.0.extend_from_slice(snapshot);
+        if clean {
+            self.garbage.extend(self.spare_wal_file.take().map(wal::path));
+        }
         CheckpointJob {
             sequence: self.last_sequence(),
             storage: self.storage.clone(),
             appends,
             manifest: seal(&body),
             wal_files: self.wal_files.clone(),
+            keeps_spare: !clean,
             garbage: std::mem::take(&mut self.garbage),
         }
     }
@@ -91,6 +97,10 @@ impl Log {
         }
         self.flushed_sequence = outcome.sequence;
         self.wal_files.retain(|first| *first > outcome.sequence);
+        if outcome.spare_wal_file.is_some() {
+            let old = std::mem::replace(&mut self.spare_wal_file, outcome.spare_wal_file);
+            self.garbage.extend(old.map(wal::path));
+        }
         self.evict();
         Ok(())
     }
@@ -120,9 +130,7 @@ impl CheckpointJob {
     /// Writes segments, indexes and manifest, then removes what nobody needs any more.
     pub fn run(self) -> CheckpointOutcome {
         let result = self.write();
-        if result.is_ok() {
-            self.clean_up();
-        }
+        let spare_wal_file = result.is_ok().then(|| self.clean_up()).flatten();
         let segments = self.appends.iter().flat_map(|(log, appends)| {
             let log = *log;
             appends.iter().map(move |append| (log, append.after))
@@ -130,6 +138,7 @@ impl CheckpointJob {
         CheckpointOutcome {
             sequence: self.sequence,
             segments: segments.collect(),
+            spare_wal_file,
             result,
         }
     }
@@ -155,9 +164,12 @@ impl CheckpointJob {
         self.storage.replace(MANIFEST, &self.manifest)
     }
 
-    /// Errors are left alone: what stays is found and removed when the directory is opened again.
-    fn clean_up(&self) {
-        for first_sequence in &self.wal_files {
+    /// Removes files and gives the one file of the WAL that should be written over instead. Errors are left alone:
+    /// what stays is found and removed when the directory is opened again.
+    fn clean_up(&self) -> Option<u64> {
+        let newest = self.wal_files.last().copied();
+        let spare = newest.filter(|file| self.keeps_spare && wal::is_spare(self.storage.as_ref(), *file));
+        for first_sequence in self.wal_files.iter().filter(|file| Some(**file) != spare) {
             let _ = self.storage.remove(&wal::path(*first_sequence));
         }
         for path in &self.garbage {
@@ -168,6 +180,7 @@ impl CheckpointJob {
                 self.storage.remove_directory(path)
             };
         }
+        spare
     }
 }
 

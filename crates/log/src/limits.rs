@@ -6,6 +6,8 @@ pub const CHECKPOINT_BYTES: u64 = 32 << 20;
 pub const WAL_ROOM_BYTES_MIN: u64 = 4 << 10;
 /// The most bytes by which a file of the WAL is made longer.
 pub const WAL_ROOM_BYTES_MAX: u64 = 4 << 20;
+/// The longest file of the WAL that is written over when a checkpoint has moved its batches; longer ones are removed.
+pub const WAL_SPARE_BYTES_MAX: u64 = 96 << 20;
 /// Bytes not yet in segments beyond which the owner must not append (see `Log::is_backlogged`).
 pub const BACKLOG_BYTES: u64 = 32 << 20;
 /// Bytes of groups kept in memory for tailing readers after they are in segments.

@@ -111,6 +111,8 @@ pub struct Log {
     pub(crate) flushed_sequence: u64,
     pub(crate) writer: Option<WalWriter>,
     pub(crate) wal_files: Vec<u64>,
+    /// A file of the WAL that a checkpoint has emptied, for the next one.
+    pub(crate) spare_wal_file: Option<u64>,
     pub(crate) wal_bytes: u64,
     pub(crate) checkpoint_requested: bool,
     pub(crate) captured: Option<CheckpointJob>,
@@ -380,7 +382,7 @@ impl Log {
         record::finish_group(&mut bytes, first_sequence, self.durable_sequence);
         let follows_checkpoint = self.wal_bytes == 0;
         if follows_checkpoint || !writer.has_file() {
-            writer.close_file();
+            writer.close_file(self.spare_wal_file.take());
             self.wal_files.push(first_sequence);
         }
         let (bytes, held_bytes) = self.share_group(bytes);

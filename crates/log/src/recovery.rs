@@ -55,6 +55,7 @@ impl Log {
             durable_sequence: manifest.sequence,
             flushed_sequence: manifest.sequence,
             wal_files: Vec::new(),
+            spare_wal_file: None,
             wal_bytes: 0,
             checkpoint_requested: false,
             captured: None,

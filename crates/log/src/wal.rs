@@ -1,7 +1,7 @@
 //! The files of the WAL: writing groups, and finding where a WAL ends.
 
 use crate::error::OpenError;
-use crate::limits::{WAL_ROOM_BYTES_MAX, WAL_ROOM_BYTES_MIN};
+use crate::limits::{WAL_ROOM_BYTES_MAX, WAL_ROOM_BYTES_MIN, WAL_SPARE_BYTES_MAX};
 use crate::record::{ALIGNMENT, GROUP_HEADER_BYTES, GROUP_MAGIC, ReadRecord, read_group_header, read_record};
 use bytes::Bytes;
 use millstream_types::storage::{OpenMode, Storage, StorageFile};
@@ -20,8 +20,10 @@ pub(crate) struct WalWriter {
     storage: Arc<dyn Storage>,
     file: Option<Arc<dyn StorageFile>>,
     position: u64,
-    /// The length of the file; zeros follow the position.
+    /// The length of the file; what follows the position is zeros, or groups that the manifest holds.
     length: u64,
+    /// A file that nobody needs any more, by its first sequence.
+    spare: Option<u64>,
     sync: bool,
 }
 
@@ -32,13 +34,15 @@ impl WalWriter {
             file: None,
             position: 0,
             length: 0,
+            spare: None,
             sync,
         }
     }
 
-    /// The next group starts a new file.
-    pub fn close_file(&mut self) {
+    /// The next group starts a new file, in place of `spare` if there is one.
+    pub fn close_file(&mut self, spare: Option<u64>) {
         self.file = None;
+        self.spare = spare;
     }
 
     pub fn has_file(&self) -> bool {
@@ -70,13 +74,27 @@ impl WalWriter {
     }
 
     fn create(&mut self, first_sequence: u64) -> io::Result<Arc<dyn StorageFile>> {
-        let file = self.storage.open(&path(first_sequence), OpenMode::Truncate)?;
+        let path = path(first_sequence);
+        let reused = self.spare.take().and_then(|spare| self.reuse(spare, &path).ok());
+        let (file, length) = match reused {
+            Some(reused) => reused,
+            None => (self.storage.open(&path, OpenMode::Truncate)?, 0),
+        };
         if self.sync {
             self.storage.sync_directory(DIRECTORY)?;
         }
-        (self.position, self.length) = (0, 0);
+        (self.position, self.length) = (0, length);
         self.file = Some(file.clone());
         Ok(file)
+    }
+
+    /// Writes over an old file: it has its blocks on the disk and its pages in memory already, so that a sync writes
+    /// nothing but the group. What is left of the old groups ends the file for readers, as their sequences are too low.
+    fn reuse(&self, spare: u64, path: &str) -> io::Result<(Arc<dyn StorageFile>, u64)> {
+        self.storage.rename(&self::path(spare), path)?;
+        let file = self.storage.open(path, OpenMode::Write)?;
+        let length = file.len()?;
+        Ok((file, length))
     }
 }
 
@@ -121,46 +139,33 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
             storage.read(&path).map_err(OpenError::io("read", path))?,
         ));
     }
+    if let Some(first) = sequences.first().filter(|first| **first > known + 1) {
+        return Err(damaged(*first, 0, known + 1, "the file before it is missing"));
+    }
     let mut files = Vec::new();
-    let mut next = None;
     for (index, first_sequence) in sequences.iter().copied().enumerate() {
-        if next.is_none() && first_sequence > known + 1 {
-            return Err(damaged(
-                first_sequence,
-                0,
-                known + 1,
-                "the file before it is missing",
-            ));
-        }
-        let expected = next.unwrap_or(first_sequence);
         let ReadGroups {
             records,
             end,
             last_group,
-            next: after,
-        } = read_file(&contents[index], expected);
-        next = Some(after);
-        // Zeros are what the file was made longer by, if the next one goes on where they begin.
-        let goes_on = sequences.get(index + 1).is_none_or(|first| *first == after);
-        let is_whole =
-            end == contents[index].len() || goes_on && contents[index][end..].iter().all(|byte| *byte == 0);
-        if !is_whole || expected != first_sequence {
-            refuse_if_acknowledged(&contents[index..], (first_sequence, end), after, known)?;
-            cut(storage, first_sequence, end, &sequences[index + 1..])?;
-            files.push(ReadFile {
-                first_sequence,
-                bytes: contents[index].slice(..end),
-                last_group,
-                records,
-            });
-            break;
-        }
+            next,
+        } = read_file(&contents[index], first_sequence);
         files.push(ReadFile {
             first_sequence,
             bytes: contents[index].slice(..end),
             last_group,
             records,
         });
+        // Behind the end is room, or what an older file held; nothing is missing if the next file goes on from there.
+        let is_whole = match sequences.get(index + 1) {
+            Some(first) => *first == next,
+            None => contents[index][end..].iter().all(|byte| *byte == 0),
+        };
+        if !is_whole {
+            refuse_if_acknowledged(&contents[index..], (first_sequence, end), next, known)?;
+            cut(storage, first_sequence, end, &sequences[index + 1..])?;
+            break;
+        }
     }
     if let Some(last) = files.last() {
         make_durable(storage, last)?;
@@ -183,6 +188,14 @@ fn make_durable(storage: &dyn Storage, last: &ReadFile) -> Result<(), OpenError>
     file.write_at(group, last.last_group as u64)
         .map_err(OpenError::io("write", path.clone()))?;
     file.sync_data().map_err(OpenError::io("sync", path))
+}
+
+/// Whether a file that nobody needs any more should be written over, rather than removed.
+pub(crate) fn is_spare(storage: &dyn Storage, first_sequence: u64) -> bool {
+    let length = storage
+        .open(&path(first_sequence), OpenMode::Read)
+        .and_then(|file| file.len());
+    length.is_ok_and(|length| length <= WAL_SPARE_BYTES_MAX)
 }
 
 /// What the good part of a file holds.

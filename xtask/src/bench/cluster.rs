@@ -62,8 +62,10 @@ impl Cluster {
         })
     }
 
+    /// Makes a topic that keeps its records: those of the benches have times long ago.
     pub fn create(&self, topic: &str, partitions: i32) -> anyhow::Result<()> {
-        let topic = NewTopic::new(topic, Some(partitions));
+        let mut topic = NewTopic::new(topic, Some(partitions));
+        topic.configs.insert("retention.ms".to_owned(), "-1".to_owned());
         Ok(self.runtime.block_on(self.client.create_topic(topic))?)
     }
 

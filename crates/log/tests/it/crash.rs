@@ -4,6 +4,7 @@ use crate::driver::{Driver, Produce, small};
 use millstream_log::batch::Marker;
 use millstream_log::*;
 use millstream_testkit::storage::{Fault, MemStorage, Operation, Survive};
+use millstream_types::storage::Storage;
 use std::io::ErrorKind;
 
 fn transactional(sequence: i32) -> Produce {
@@ -414,4 +415,83 @@ fn a_file_of_the_wal_that_a_checkpoint_could_not_remove_does_no_harm() {
     let mut driver = Driver::open(&driver.storage, small()).unwrap();
     assert_eq!(driver.read_all(log, 1 << 20).len(), 3);
     assert_eq!(files(&driver.storage), 1);
+}
+
+const RECORDS: i64 = 40;
+
+/// A log whose WAL is written into files that had been emptied by checkpoints, with the records of the last one.
+fn rewritten() -> (Driver, LogId) {
+    let options = LogOptions {
+        checkpoint_bytes: 2_000,
+        ..small()
+    };
+    let mut driver = Driver::open(&MemStorage::new(), options).unwrap();
+    let log = driver.create();
+    let mut checkpoints = 0;
+    while checkpoints < 3 || driver.log.offsets(log).unwrap().end < RECORDS {
+        driver.append(log, Produce::default());
+        driver.commit();
+        if let Some(job) = driver.log.take_checkpoint() {
+            driver.log.on_checkpoint(job.run()).unwrap();
+            checkpoints += 1;
+        }
+    }
+    (driver, log)
+}
+
+#[test]
+fn files_of_the_wal_are_written_over_and_what_they_held_does_not_come_back() {
+    let (mut driver, log) = rewritten();
+    let files = driver.storage.files();
+    let files: Vec<_> = files.iter().filter(|(path, _)| path.ends_with(".wal")).collect();
+    assert_eq!(files.len(), 1, "the old file became the new one: {files:?}");
+    let (path, len) = files[0].clone();
+    let old = driver.storage.read(&path).unwrap();
+    let groups = old.windows(4).filter(|bytes| *bytes == b"MWG1").count();
+    assert!(
+        groups > 4,
+        "{groups} groups in {len} bytes: nothing is left of an older file"
+    );
+
+    for survive in (0..64).map(Survive::Sectors) {
+        let disk = driver.storage.fork();
+        disk.crash(survive);
+        let mut opened = Driver::open(&disk, small()).unwrap();
+        assert_eq!(opened.read_all(log, 1 << 20).len() as i64, RECORDS);
+        opened.append(log, Produce::default());
+        opened.commit();
+        assert_eq!(opened.read_all(log, 1 << 20).len() as i64, RECORDS + 1);
+    }
+    // A clean end leaves nothing to be written over.
+    driver.log.request_checkpoint();
+    driver.checkpoint();
+    let files = driver.storage.files();
+    assert!(files.iter().all(|(path, _)| !path.ends_with(".wal")), "{files:?}");
+}
+
+#[test]
+fn a_damaged_file_that_was_written_over_is_refused_or_loses_its_torn_end() {
+    let (driver, log) = rewritten();
+    let files = driver.storage.files();
+    let (path, len) = files
+        .iter()
+        .rfind(|(path, _)| path.ends_with(".wal"))
+        .cloned()
+        .unwrap();
+    drop(driver.log);
+    for offset in 0..len {
+        let disk = driver.storage.fork();
+        disk.flip(&path, offset, 0x10).unwrap();
+        match Driver::open(&disk, small()) {
+            Err(OpenError::WalDamaged { .. }) => {}
+            Err(other) => panic!("byte {offset}: {other}"),
+            Ok(opened) => {
+                let end = opened.log.offsets(log).unwrap().end;
+                assert!(
+                    end == RECORDS - 1 || end == RECORDS,
+                    "byte {offset}: {end} records left"
+                );
+            }
+        }
+    }
 }
