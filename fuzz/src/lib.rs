@@ -2,3 +2,6 @@
 
 #[path = "../../crates/testkit/tests/fuzz/targets.rs"]
 pub mod targets;
+
+#[path = "../../crates/server/tests/fuzz/targets.rs"]
+pub mod authentication;

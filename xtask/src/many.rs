@@ -8,11 +8,26 @@ pub fn sim(root: &Path, options: &[&str]) -> anyhow::Result<()> {
     if options.contains(&"--mutants") {
         let known = [("--mutants", "SIM_MUTANTS"), ("--mutant", "SIM_MUTANT")];
         let name = "mutants::every_broken_broker_is_caught";
-        return test(root, ("sim", name), &known, ("SIM_MUTANTS", "200"), options);
+        let default = ("SIM_MUTANTS", "200");
+        return test(
+            root,
+            ("sim", name),
+            &["millstream-testkit"],
+            &known,
+            default,
+            options,
+        );
     }
     let known = [("--seeds", "SIM_SEEDS"), ("--first", "SIM_FIRST")];
     let default = ("SIM_SEEDS", "10000");
-    test(root, ("sim", "many_seeds"), &known, default, options)
+    test(
+        root,
+        ("sim", "many_seeds"),
+        &["millstream-testkit"],
+        &known,
+        default,
+        options,
+    )
 }
 
 /// Runs the targets for bad input with many damaged inputs.
@@ -26,6 +41,7 @@ pub fn fuzz(root: &Path, options: &[&str]) -> anyhow::Result<()> {
     test(
         root,
         ("fuzz", name),
+        &["millstream-testkit", "millstream-server"],
         &known,
         ("FUZZ_EXECUTIONS", "10000000"),
         options,
@@ -36,6 +52,7 @@ pub fn fuzz(root: &Path, options: &[&str]) -> anyhow::Result<()> {
 fn test(
     root: &Path,
     (binary, name): (&str, &str),
+    packages: &[&str],
     known: &[(&str, &str)],
     default: (&str, &str),
     options: &[&str],
@@ -44,7 +61,9 @@ fn test(
     let mut command = Command::new(cargo);
     command.current_dir(root).env(default.0, default.1);
     command.args(["test", "--profile", "sim", "--test", binary]);
-    command.args(["-p", "millstream-testkit"]);
+    for package in packages {
+        command.args(["-p", package]);
+    }
     command.args(["--", "--exact", name, "--nocapture"]);
     for pair in options.chunks(2) {
         let [option, value] = pair else {

@@ -8,7 +8,7 @@ mod frames;
 pub mod gate;
 pub mod listener;
 pub mod principal;
-mod sasl;
+pub mod sasl;
 mod tls;
 mod writer;
 

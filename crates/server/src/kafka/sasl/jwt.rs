@@ -12,6 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use millstream_types::Clock;
 use ring::signature::{self, RsaPublicKeyComponents, UnparsedPublicKey};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::kafka::config::OauthSettings;
@@ -272,6 +274,28 @@ impl Key {
     }
 }
 
+/// The header of a token, of which nothing else is kept: it comes from anybody, and a tree of JSON takes dozens of times the
+/// memory of its text.
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    #[serde(default)]
+    crit: Presence,
+}
+
+/// Whether a member is there, with whatever value.
+#[derive(Default)]
+struct Presence {
+    is_present: bool,
+}
+
+impl<'de> Deserialize<'de> for Presence {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(value).map(|_| Presence { is_present: true })
+    }
+}
+
 /// The claims of a token whose signature is right.
 fn verified(token: &str, keys: &[Key]) -> Result<Map<String, Value>, TokenError> {
     let mut parts = token.split('.');
@@ -280,12 +304,12 @@ fn verified(token: &str, keys: &[Key]) -> Result<Map<String, Value>, TokenError>
     else {
         return Err(TokenError::Malformed);
     };
-    let header = object(head)?;
-    let text = |name: &str| header.get(name).and_then(Value::as_str);
-    if header.contains_key("crit") {
+    let header = BASE64.decode(head).map_err(|_| TokenError::Malformed)?;
+    let header: Header = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed)?;
+    if header.crit.is_present {
         return Err(TokenError::Malformed); // extensions that must be understood are not
     }
-    let algorithm = text("alg").ok_or(TokenError::Malformed)?;
+    let algorithm = header.alg.as_str();
     const ALGORITHMS: [&str; 9] = [
         "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
     ];
@@ -297,7 +321,7 @@ fn verified(token: &str, keys: &[Key]) -> Result<Map<String, Value>, TokenError>
         .as_bytes()
         .get(..head.len() + 1 + body.len())
         .unwrap_or_default();
-    let id = text("kid");
+    let id = header.kid.as_deref();
     let named = keys.iter().filter(|key| id.is_none() || key.id.as_deref() == id);
     let verdicts: Vec<bool> = named
         .filter_map(|key| key.verifies(algorithm, message, &signature))
