@@ -172,6 +172,7 @@ impl ClientConfig {
     /// ```
     pub fn parse(settings: &BTreeMap<String, String>) -> Result<ParsedConfig, ConfigError> {
         let values = Values::new(settings);
+        values.check_ignored()?;
         let produce = parse_produce(&values)?;
         let config = ClientConfig {
             connection: parse_connection(&values)?,

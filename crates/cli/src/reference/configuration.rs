@@ -32,7 +32,7 @@ pub fn page() -> String {
         "Kafka's client properties: in a table as `'properties.NAME'`, for `millstream topic` and the other commands that are \
          Kafka clients in the file of `--command-config`.",
     );
-    let understood = |p: &&Property| p.property_type != PropertyType::Ignored;
+    let understood = |p: &&Property| !p.is_ignored;
     page.table(
         ["property", "type", "default", "meaning"],
         PROPERTIES.iter().filter(understood).map(property),
@@ -172,15 +172,14 @@ fn config_type(config: &ConfigDecl) -> String {
 }
 
 fn property(property: &Property) -> [String; 4] {
-    let (kind, default) = match property.property_type {
-        PropertyType::Text => ("text".to_owned(), property.default),
-        PropertyType::Password => ("secret".to_owned(), property.default),
-        PropertyType::Boolean => ("boolean".to_owned(), property.default),
-        PropertyType::Int(..) => ("integer".to_owned(), property.default),
-        PropertyType::Word(choices) => (words(choices), property.default),
-        PropertyType::Ignored => (String::new(), property.default),
+    let kind = match property.property_type {
+        PropertyType::Text => "text".to_owned(),
+        PropertyType::Password => "secret".to_owned(),
+        PropertyType::Boolean => "boolean".to_owned(),
+        PropertyType::Int(..) => "integer".to_owned(),
+        PropertyType::Word(choices) => words(choices),
     };
-    let default = match default {
+    let default = match property.default {
         "" => "none".to_owned(),
         default => code(default),
     };

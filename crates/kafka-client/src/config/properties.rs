@@ -16,8 +16,6 @@ pub enum PropertyType {
     Int(i64, i64),
     /// One of the words.
     Word(&'static [&'static str]),
-    /// Known to Kafka's clients, without a meaning here; accepted in silence.
-    Ignored,
 }
 
 /// One property.
@@ -28,6 +26,8 @@ pub struct Property {
     /// As text; empty if there is none.
     pub default: &'static str,
     pub doc: &'static str,
+    /// Known to Kafka's clients, without a meaning here: the value is checked and has no effect.
+    pub is_ignored: bool,
 }
 
 const fn property(
@@ -41,15 +41,14 @@ const fn property(
         property_type,
         default,
         doc,
+        is_ignored: false,
     }
 }
 
-const fn ignored(name: &'static str) -> Property {
+const fn ignored(name: &'static str, property_type: PropertyType) -> Property {
     Property {
-        name,
-        property_type: PropertyType::Ignored,
-        default: "",
-        doc: "Accepted, has no meaning here.",
+        is_ignored: true,
+        ..property(name, property_type, "", "Accepted, has no meaning here.")
     }
 }
 
@@ -57,6 +56,9 @@ use PropertyType::{Boolean, Int, Password, Text, Word};
 
 const MS: PropertyType = Int(0, i64::MAX);
 const SIZE: PropertyType = Int(0, i32::MAX as i64);
+const COUNT: PropertyType = Int(1, i32::MAX as i64);
+/// -1 is the system's default.
+const SOCKET_BUFFER: PropertyType = Int(-1, i32::MAX as i64);
 
 /// Every property that is understood, in the order of the reference.
 pub const PROPERTIES: &[Property] = &[
@@ -345,41 +347,44 @@ pub const PROPERTIES: &[Property] = &[
         "60000",
         "After how long the broker aborts an open transaction.",
     ),
-    ignored("key.serializer"),
-    ignored("value.serializer"),
-    ignored("key.deserializer"),
-    ignored("value.deserializer"),
-    ignored("enable.auto.commit"),
-    ignored("auto.commit.interval.ms"),
-    ignored("session.timeout.ms"),
-    ignored("heartbeat.interval.ms"),
-    ignored("max.poll.records"),
-    ignored("max.poll.interval.ms"),
-    ignored("group.instance.id"),
-    ignored("group.protocol"),
-    ignored("partition.assignment.strategy"),
-    ignored("partition.discovery.interval.ms"),
-    ignored("client.id.prefix"),
-    ignored("register.consumer.metrics"),
-    ignored("register.producer.metrics"),
-    ignored("compression.lz4.level"),
-    ignored("retries"),
-    ignored("partitioner.class"),
-    ignored("interceptor.classes"),
-    ignored("metric.reporters"),
-    ignored("metrics.num.samples"),
-    ignored("metrics.recording.level"),
-    ignored("metrics.sample.window.ms"),
-    ignored("send.buffer.bytes"),
-    ignored("receive.buffer.bytes"),
-    ignored("connections.max.idle.ms"),
-    ignored("client.dns.lookup"),
-    ignored("exclude.internal.topics"),
-    ignored("socket.connection.setup.timeout.max.ms"),
-    ignored("enable.metrics.push"),
-    ignored("ssl.protocol"),
-    ignored("ssl.enabled.protocols"),
-    ignored("ssl.provider"),
+    ignored("key.serializer", Text),
+    ignored("value.serializer", Text),
+    ignored("key.deserializer", Text),
+    ignored("value.deserializer", Text),
+    ignored("enable.auto.commit", Boolean),
+    ignored("auto.commit.interval.ms", SIZE),
+    ignored("session.timeout.ms", SIZE),
+    ignored("heartbeat.interval.ms", SIZE),
+    ignored("max.poll.records", COUNT),
+    ignored("max.poll.interval.ms", COUNT),
+    ignored("group.instance.id", Text),
+    ignored("group.protocol", Word(&["classic", "consumer"])),
+    ignored("partition.assignment.strategy", Text),
+    ignored("partition.discovery.interval.ms", Int(i64::MIN, i64::MAX)),
+    ignored("client.id.prefix", Text),
+    ignored("register.consumer.metrics", Text),
+    ignored("register.producer.metrics", Text),
+    ignored("compression.lz4.level", Int(1, 17)),
+    ignored("retries", SIZE),
+    ignored("partitioner.class", Text),
+    ignored("interceptor.classes", Text),
+    ignored("metric.reporters", Text),
+    ignored("metrics.num.samples", COUNT),
+    ignored("metrics.recording.level", Word(&["INFO", "DEBUG", "TRACE"])),
+    ignored("metrics.sample.window.ms", MS),
+    ignored("send.buffer.bytes", SOCKET_BUFFER),
+    ignored("receive.buffer.bytes", SOCKET_BUFFER),
+    ignored("connections.max.idle.ms", Int(i64::MIN, i64::MAX)),
+    ignored(
+        "client.dns.lookup",
+        Word(&["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"]),
+    ),
+    ignored("exclude.internal.topics", Boolean),
+    ignored("socket.connection.setup.timeout.max.ms", MS),
+    ignored("enable.metrics.push", Boolean),
+    ignored("ssl.protocol", Text),
+    ignored("ssl.enabled.protocols", Text),
+    ignored("ssl.provider", Text),
 ];
 
 /// The given settings, looked up by declaration.
@@ -472,6 +477,23 @@ impl<'a> Values<'a> {
         found
             .map(|word| (*word).to_owned())
             .ok_or_else(|| self.invalid(name, format!("one of {}", words.join(", "))))
+    }
+
+    /// Checks what was given for properties without a meaning here, as Kafka's clients do.
+    pub fn check_ignored(&self) -> Result<(), ConfigError> {
+        let given = |property: &&Property| property.is_ignored && self.is_set(property.name);
+        for Property {
+            name, property_type, ..
+        } in PROPERTIES.iter().filter(given)
+        {
+            match property_type {
+                Text | Password => {}
+                Boolean => drop(self.boolean(name)?),
+                Int(..) => drop(self.integer(name)?),
+                Word(_) => drop(self.word(name)?),
+            }
+        }
+        Ok(())
     }
 
     /// A sentence for each name that is not declared.
