@@ -34,6 +34,7 @@ impl Broker {
             let rules = CompactionRules {
                 min_dirty_ratio: settings.min_cleanable_ratio,
                 min_lag_ms: settings.min_compaction_lag_ms,
+                max_lag_ms: settings.max_compaction_lag_ms,
                 delete_retention_ms: settings.delete_retention_ms,
                 key_bytes_max,
             };

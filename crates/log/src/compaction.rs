@@ -44,6 +44,8 @@ pub struct CompactionRules {
     pub min_dirty_ratio: f64,
     /// `min.compaction.lag.ms`
     pub min_lag_ms: i64,
+    /// `max.compaction.lag.ms`
+    pub max_lag_ms: i64,
     /// `delete.retention.ms`
     pub delete_retention_ms: i64,
     /// How much memory keys may take (`log.cleaner.dedupe.buffer.size`).
@@ -75,7 +77,7 @@ pub struct CompactionOutcome {
 const KEY_OVERHEAD_BYTES: usize = 64;
 
 impl Log {
-    /// Prepares the compaction of a log if enough of it is dirty and no other compaction runs.
+    /// Prepares the compaction of a log if enough of it is dirty, or has been for too long, and no other compaction runs.
     pub fn compaction(
         &mut self,
         now_ms: i64,
@@ -99,14 +101,17 @@ impl Log {
             .take_while(may_clean)
             .copied()
             .collect();
-        let bytes = |dirty: bool| -> u64 {
-            let chosen = segments
-                .iter()
-                .filter(|segment| !dirty || segment.end_offset > partition.cleaned_offset);
-            chosen.map(|segment| segment.bytes).sum()
-        };
-        let (dirty, all) = (bytes(true), bytes(false));
-        if dirty == 0 || (dirty as f64) < rules.min_dirty_ratio * all as f64 {
+        let is_dirty = |segment: &&Segment| segment.end_offset > partition.cleaned_offset;
+        let dirty: u64 = segments
+            .iter()
+            .filter(is_dirty)
+            .map(|segment| segment.bytes)
+            .sum();
+        let all: u64 = segments.iter().map(|segment| segment.bytes).sum();
+        // When its oldest record came, whatever time the record has.
+        let since_ms = segments.iter().find(is_dirty)?.created_ms;
+        let is_overdue = now_ms.saturating_sub(since_ms) > rules.max_lag_ms;
+        if dirty == 0 || !is_overdue && (dirty as f64) < rules.min_dirty_ratio * all as f64 {
             return None;
         }
         let (from, to) = (segments.first()?.base_offset, segments.last()?.end_offset);

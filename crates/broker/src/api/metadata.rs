@@ -16,6 +16,8 @@ use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 
 /// The first version with a flag for creating topics; before it, asking creates.
 const FLAG_VERSION: i16 = 4;
+/// The first version that topics can be asked for by id in, though older ones have the field.
+const TOPIC_ID_VERSION: i16 = 12;
 
 /// Whether asking for a topic creates it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,15 @@ pub(crate) fn handle(
     version: i16,
     request: &MetadataRequest,
 ) -> Outcome {
+    let topics = request.topics.iter().flatten();
+    let is_by_id = |topic: &MetadataRequestTopic| topic.name.is_none() || topic.topic_id != Uuid::ZERO;
+    if version < TOPIC_ID_VERSION && topics.clone().any(is_by_id) {
+        let topics = topics.map(refused).collect();
+        return Outcome::now(MetadataResponse {
+            topics,
+            ..Default::default()
+        });
+    }
     let creation = match version < FLAG_VERSION || request.allow_auto_topic_creation {
         false => Creation::No,
         true if context.is_internal => Creation::AtOnce,
@@ -109,6 +120,14 @@ fn one(
     match broker.topics.by_name(name) {
         Some(topic) if creation == Creation::AtOnce => describe(broker, topic, asks_operations),
         _ => missing(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+    }
+}
+
+/// An answer that older versions can hold: their names are not null.
+fn refused(asked: &MetadataRequestTopic) -> MetadataResponseTopic {
+    MetadataResponseTopic {
+        name: Some(asked.name.clone().unwrap_or_default()),
+        ..missing(None, asked.topic_id, ErrorCode::INVALID_REQUEST)
     }
 }
 

@@ -25,6 +25,8 @@ pub struct TopicSettings {
     pub delete_retention_ms: i64,
     /// `min.compaction.lag.ms`
     pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`
+    pub max_compaction_lag_ms: i64,
     /// `min.cleanable.dirty.ratio`
     pub min_cleanable_ratio: f64,
     /// What the log needs to know.
@@ -58,19 +60,28 @@ impl TopicSettings {
                 .split(',')
                 .any(|each| each.trim().eq_ignore_ascii_case(word))
         };
+        let compact = has("compact");
+        let max_compaction_lag_ms = long("max.compaction.lag.ms");
+        // Only closed segments are compacted, so a segment must not stay open for longer than that.
+        let segment_ms = if compact {
+            long("segment.ms").min(max_compaction_lag_ms)
+        } else {
+            long("segment.ms")
+        };
         TopicSettings {
             max_message_bytes: usize::try_from(long("max.message.bytes")).unwrap_or_default(),
-            compact: has("compact"),
+            compact,
             log_append_time: text("message.timestamp.type").eq_ignore_ascii_case("LogAppendTime"),
             before_max_ms: long("message.timestamp.before.max.ms"),
             after_max_ms: long("message.timestamp.after.max.ms"),
             compression: codec(&text("compression.type")),
             delete_retention_ms: long("delete.retention.ms"),
             min_compaction_lag_ms: long("min.compaction.lag.ms"),
+            max_compaction_lag_ms,
             min_cleanable_ratio: text("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
             log: LogSettings {
                 segment_bytes: unsigned("segment.bytes"),
-                segment_ms: long("segment.ms"),
+                segment_ms,
                 retention_ms: long("retention.ms"),
                 retention_bytes: long("retention.bytes"),
                 delete: has("delete"),

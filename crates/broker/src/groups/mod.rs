@@ -238,6 +238,9 @@ impl TopicView for TopicsOf<'_> {
     }
 }
 
+/// The sequence of what could not be written: nobody is told of it.
+const NEVER: u64 = u64::MAX;
+
 /// Keeps a group of the new protocol after a heartbeat; gives the sequence that makes it durable, also if another heartbeat has
 /// changed it.
 pub(crate) fn finish_consumer(broker: &mut Broker, now_ms: i64, name: &KafkaString, changed: bool) -> u64 {
@@ -248,17 +251,18 @@ pub(crate) fn finish_consumer(broker: &mut Broker, now_ms: i64, name: &KafkaStri
     kept_sequence(broker, name)
 }
 
-fn keep(broker: &mut Broker, now_ms: i64, name: &KafkaString) -> Option<u64> {
-    let state = broker.groups.get(name).and_then(Group::kept)?;
+fn keep(broker: &mut Broker, now_ms: i64, name: &KafkaString) {
+    let Some(state) = broker.groups.get(name).and_then(Group::kept) else {
+        return;
+    };
     let change = Change::Group {
         group: name.detached(),
         state,
     };
-    let sequence = broker.write_applied(now_ms, &[change]).ok()?;
+    let sequence = broker.write_applied(now_ms, &[change]).unwrap_or(NEVER);
     if let Some(group) = broker.groups.get_mut(name) {
         group.kept_sequence = sequence;
     }
-    Some(sequence)
 }
 
 /// What must be durable before anybody is told how the group's members stand: a crash would otherwise take back a
@@ -275,10 +279,12 @@ pub(crate) fn finish(broker: &mut Broker, now_ms: i64, name: &KafkaString, effec
     }
     let sequence = kept_sequence(broker, name);
     let is_durable = sequence <= broker.log.durable_sequence();
+    let is_poisoned = broker.log.poison_reason().is_some();
     for (ticket, response) in effects.replies {
         match is_durable {
-            false => broker.waits.when_durable(sequence, ticket, Reply::from(response)),
             true => broker.waits.complete(ticket, Reply::from(response)),
+            false if is_poisoned => broker.waits.complete(ticket, Reply::Close),
+            false => broker.waits.when_durable(sequence, ticket, Reply::from(response)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::driver::{Driver, newest};
 use millstream_broker::Reply;
 use millstream_kafka_wire::messages::*;
-use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Response};
+use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Response, Uuid};
 
 #[test]
 fn who_is_authorized_for_what_is_told_when_asked() {
@@ -299,4 +299,25 @@ fn api_versions_are_answered_in_every_version() {
         client_software_version: "1".into(),
     };
     assert_eq!(driver.call(request).error_code, ErrorCode::INVALID_REQUEST);
+}
+
+#[test]
+fn topics_are_asked_for_by_id_from_version_12_on() {
+    let mut driver = Driver::new();
+    let id = driver.create("t", 1);
+    let by_id = |topic_id| MetadataRequest {
+        topics: Some(vec![metadata::MetadataRequestTopic { topic_id, name: None }]),
+        ..Default::default()
+    };
+    let unknown = Uuid::from_u128(7);
+    for version in [10, 11] {
+        let response = driver.call_version(version, by_id(unknown));
+        let topic = &response.topics[0];
+        assert_eq!(topic.error_code, ErrorCode::INVALID_REQUEST);
+        assert_eq!((topic.name.as_deref(), topic.topic_id), (Some(""), unknown));
+    }
+    let response = driver.call_version(12, by_id(unknown));
+    assert_eq!(response.topics[0].error_code, ErrorCode::UNKNOWN_TOPIC_ID);
+    let response = driver.call_version(12, by_id(id));
+    assert_eq!(response.topics[0].name.as_deref(), Some("t"));
 }

@@ -118,6 +118,25 @@ fn the_last_value_of_each_key_stays_at_its_offset() {
 }
 
 #[test]
+fn what_has_been_dirty_for_too_long_is_compacted_however_little_it_is() {
+    for (max_lag, is_compacted) in [("3600000", true), ("9223372036854775807", false)] {
+        let mut driver = Driver::new();
+        let configs = [
+            ("cleanup.policy", "compact"),
+            ("min.cleanable.dirty.ratio", "1"),
+            ("max.compaction.lag.ms", max_lag),
+        ];
+        driver.create_with("c", 1, &configs);
+        driver.put(&[("a", Some("1")), ("a", Some("2"))]);
+        driver.close_segment();
+        driver.advance(2 * HOUR_MS); // the segment closes, as it may not wait for longer
+        driver.compact();
+        let left = driver.keys_left().len();
+        assert_eq!(left == 1, is_compacted, "{max_lag}: {left}");
+    }
+}
+
+#[test]
 fn a_tombstone_stays_for_a_while_after_it_was_first_cleaned() {
     let mut driver = Driver::compacted("7200000");
     driver.put(&[("a", Some("1")), ("b", Some("1"))]);

@@ -1,10 +1,11 @@
 //! Groups of the classic protocol.
 
-use crate::driver::Driver;
+use crate::driver::{Driver, batch};
 use bytes::Bytes;
-use millstream_broker::{Answer, Ticket};
+use millstream_broker::{Answer, Reply, Ticket};
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Writer};
+use millstream_testkit::storage::{Fault, Operation};
 
 const JOIN: i16 = 9;
 const SYNC: i16 = 5;
@@ -454,5 +455,47 @@ fn a_follower_that_syncs_after_the_leader_is_not_taken_for_one_that_never_did() 
             let code = driver.heartbeat(&joined.member_id, joined.generation_id);
             assert_eq!(code, ErrorCode::NONE);
         }
+    }
+}
+
+#[test]
+fn an_assignment_that_the_disk_does_not_take_is_told_to_nobody() {
+    let mut driver = Driver::new();
+    let (leader, follower) = driver.two_members();
+    let joins = [&leader, &follower].map(|joined| driver.join_later(&joined.member_id, "b"));
+    let [leader, follower] = joins.map(|ticket| driver.joined(ticket));
+    driver.create("t", 1);
+    driver.storage.fail(Fault {
+        operation: Operation::Write,
+        after: 0,
+        kind: std::io::ErrorKind::Other,
+        torn_bytes: 0,
+        sticky: true,
+    });
+    let records = batch(driver.now, &["x"]);
+    let produce = driver.produce_request("t", 0, records);
+    driver.submit(12, produce); // the log takes nothing more after this
+    let job = driver
+        .broker
+        .take_commit(driver.now)
+        .expect("a record was produced");
+    driver.broker.on_commit(job.run()).unwrap_err();
+    let assignments = [
+        (leader.member_id.as_str(), "one"),
+        (follower.member_id.as_str(), "two"),
+    ];
+    for (joined, assignments) in [(&leader, &assignments[..]), (&follower, &[])] {
+        let sync = driver.sync_request(joined, assignments);
+        let reply = match driver.submit(SYNC, sync) {
+            Answer::Ready(reply) => reply,
+            Answer::Pending(ticket) => {
+                let mut completed = driver.broker.take_completed().into_iter();
+                completed
+                    .find(|(of, _)| *of == ticket)
+                    .expect("it does not wait")
+                    .1
+            }
+        };
+        assert!(matches!(reply, Reply::Close), "{reply:?}");
     }
 }
