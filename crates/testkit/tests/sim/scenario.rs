@@ -84,6 +84,9 @@ fn network(rng: &SeededRng) -> NetworkFaults {
     }
 }
 
+/// What clients have given up arrives within this time, far above the delays of every network above.
+const LATE_MS: u64 = 2_000;
+
 /// The whole life of the world, as a client of its own.
 async fn everything(world: Handle, cast: Cast) {
     let topic_id = create_topic(&world).await;
@@ -122,6 +125,7 @@ async fn everything(world: Handle, cast: Cast) {
         writers.clone(),
     )));
     world.run_all(lives).await;
+    world.sleep(LATE_MS).await;
     let readers = readers.take();
     examine(&world, topic_id, &readers, &writers).await;
 }
