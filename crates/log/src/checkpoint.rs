@@ -78,10 +78,17 @@ impl Log {
             storage: self.storage.clone(),
             appends,
             manifest: seal(&body),
-            wal_files: self.wal_files.clone(),
+            wal_files: self.wal_files_up_to(self.last_sequence()),
             keeps_spare: !clean,
             garbage: std::mem::take(&mut self.garbage),
         }
+    }
+
+    /// The files with nothing behind this sequence. One that was found empty bears the number of the next record, which the
+    /// next group may write into it while the checkpoint runs.
+    fn wal_files_up_to(&self, sequence: u64) -> Vec<u64> {
+        let files = self.wal_files.iter().copied();
+        files.filter(|first| *first <= sequence).collect()
     }
 
     /// Takes in the outcome of a checkpoint; after an error the log is poisoned.

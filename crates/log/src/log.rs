@@ -383,7 +383,9 @@ impl Log {
         let follows_checkpoint = self.wal_bytes == 0;
         if follows_checkpoint || !writer.has_file() {
             writer.close_file(self.spare_wal_file.take());
-            self.wal_files.push(first_sequence);
+            if self.wal_files.last() != Some(&first_sequence) {
+                self.wal_files.push(first_sequence);
+            }
         }
         let (bytes, held_bytes) = self.share_group(bytes);
         self.wal_bytes += bytes.len() as u64;

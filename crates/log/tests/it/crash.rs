@@ -495,3 +495,40 @@ fn a_damaged_file_that_was_written_over_is_refused_or_loses_its_torn_end() {
         }
     }
 }
+
+#[test]
+fn a_file_of_the_wal_that_was_found_empty_outlives_a_checkpoint_that_began_before_it_was_used() {
+    let mut driver = Driver::fresh();
+    let log = driver.create();
+    driver.append(log, Produce::default());
+    driver.checkpoint();
+    // The first group of a new file does not reach the disk.
+    driver.append(log, Produce::default());
+    driver.storage.fail(Fault {
+        operation: Operation::Write,
+        after: 0,
+        kind: ErrorKind::Other,
+        torn_bytes: 0,
+        sticky: true,
+    });
+    let job = driver.log.take_commit(0, Vec::new).unwrap();
+    driver.log.on_commit(job.run()).unwrap_err();
+    driver.storage.heal();
+    drop(driver.log);
+    let mut driver = Driver::open(&driver.storage, small()).unwrap();
+    let is_wal = |(path, _): &(String, usize)| path.ends_with(".wal");
+    assert_eq!(
+        driver.storage.files().iter().filter(|file| is_wal(file)).count(),
+        1
+    );
+
+    driver.log.request_checkpoint();
+    assert!(driver.log.take_commit(0, Vec::new).is_none());
+    let checkpoint = driver.log.take_checkpoint().unwrap();
+    driver.append(log, Produce::default());
+    driver.commit();
+    driver.log.on_checkpoint(checkpoint.run()).unwrap();
+    drop(driver.log);
+    let mut driver = Driver::open(&driver.storage, small()).unwrap();
+    assert_eq!(driver.read_all(log, 1 << 20).len(), 2);
+}
