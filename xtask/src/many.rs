@@ -5,29 +5,16 @@ use std::process::Command;
 
 /// Runs the simulation of the broker with many seeds, or each broken broker with some.
 pub fn sim(root: &Path, options: &[&str]) -> anyhow::Result<()> {
-    if options.contains(&"--mutants") {
+    let (name, known, default) = if options.contains(&"--mutants") {
         let known = [("--mutants", "SIM_MUTANTS"), ("--mutant", "SIM_MUTANT")];
         let name = "mutants::every_broken_broker_is_caught";
-        let default = ("SIM_MUTANTS", "200");
-        return test(
-            root,
-            ("sim", name),
-            &["millstream-testkit"],
-            &known,
-            default,
-            options,
-        );
-    }
-    let known = [("--seeds", "SIM_SEEDS"), ("--first", "SIM_FIRST")];
-    let default = ("SIM_SEEDS", "10000");
-    test(
-        root,
-        ("sim", "many_seeds"),
-        &["millstream-testkit"],
-        &known,
-        default,
-        options,
-    )
+        (name, known, ("SIM_MUTANTS", "200"))
+    } else {
+        let known = [("--seeds", "SIM_SEEDS"), ("--first", "SIM_FIRST")];
+        ("many_seeds", known, ("SIM_SEEDS", "10000"))
+    };
+    let packages = ["millstream-testkit"];
+    test(root, ("sim", name), &packages, &known, default, options)
 }
 
 /// Runs the targets for bad input with many damaged inputs.

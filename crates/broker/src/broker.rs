@@ -220,6 +220,17 @@ impl Broker {
         Answer::Pending(ticket)
     }
 
+    /// Completes a ticket once `sequence` is durable; nobody is told of what the disk will never have.
+    pub(crate) fn complete_when_durable(&mut self, sequence: u64, ticket: Ticket, reply: Reply) {
+        if sequence <= self.log.durable_sequence() {
+            self.waits.complete(ticket, reply);
+        } else if self.log.poison_reason().is_some() {
+            self.waits.complete(ticket, Reply::Close);
+        } else {
+            self.waits.when_durable(sequence, ticket, reply);
+        }
+    }
+
     /// Disk work to be run: a commit of everything appended. At most one is under way.
     pub fn take_commit(&mut self, now_ms: i64) -> Option<CommitJob> {
         self.last_now_ms = now_ms;

@@ -63,11 +63,7 @@ impl TopicSettings {
         let compact = has("compact");
         let max_compaction_lag_ms = long("max.compaction.lag.ms");
         // Only closed segments are compacted, so a segment must not stay open for longer than that.
-        let segment_ms = if compact {
-            long("segment.ms").min(max_compaction_lag_ms)
-        } else {
-            long("segment.ms")
-        };
+        let segment_ms_max = if compact { max_compaction_lag_ms } else { i64::MAX };
         TopicSettings {
             max_message_bytes: usize::try_from(long("max.message.bytes")).unwrap_or_default(),
             compact,
@@ -81,7 +77,7 @@ impl TopicSettings {
             min_cleanable_ratio: text("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
             log: LogSettings {
                 segment_bytes: unsigned("segment.bytes"),
-                segment_ms,
+                segment_ms: long("segment.ms").min(segment_ms_max),
                 retention_ms: long("retention.ms"),
                 retention_bytes: long("retention.bytes"),
                 delete: has("delete"),

@@ -278,14 +278,8 @@ pub(crate) fn finish(broker: &mut Broker, now_ms: i64, name: &KafkaString, effec
         keep(broker, now_ms, name);
     }
     let sequence = kept_sequence(broker, name);
-    let is_durable = sequence <= broker.log.durable_sequence();
-    let is_poisoned = broker.log.poison_reason().is_some();
     for (ticket, response) in effects.replies {
-        match is_durable {
-            true => broker.waits.complete(ticket, Reply::from(response)),
-            false if is_poisoned => broker.waits.complete(ticket, Reply::Close),
-            false => broker.waits.when_durable(sequence, ticket, Reply::from(response)),
-        }
+        broker.complete_when_durable(sequence, ticket, Reply::from(response));
     }
 }
 

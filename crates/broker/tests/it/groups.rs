@@ -100,6 +100,13 @@ impl Driver {
         (leader, follower)
     }
 
+    /// The same in generation 3, whose leader has not assigned yet.
+    fn two_members_without_assignment(&mut self) -> [JoinGroupResponse; 2] {
+        let (leader, follower) = self.two_members();
+        let joins = [&leader, &follower].map(|joined| self.join_later(&joined.member_id, "b"));
+        joins.map(|ticket| self.joined(ticket))
+    }
+
     fn group_state(&mut self) -> (String, usize) {
         let request = DescribeGroupsRequest {
             groups: vec!["g".into()],
@@ -413,9 +420,7 @@ fn offsets_of_a_group_with_members_expire_when_it_does_not_read_their_topic() {
 #[test]
 fn an_assignment_is_told_to_nobody_before_it_is_durable() {
     let mut driver = Driver::new();
-    let (leader, follower) = driver.two_members();
-    let joins = [&leader, &follower].map(|joined| driver.join_later(&joined.member_id, "b"));
-    let [leader, follower] = joins.map(|ticket| driver.joined(ticket));
+    let [leader, follower] = driver.two_members_without_assignment();
     let assignments = [
         (leader.member_id.as_str(), "one"),
         (follower.member_id.as_str(), "two"),
@@ -437,9 +442,7 @@ fn an_assignment_is_told_to_nobody_before_it_is_durable() {
 #[test]
 fn a_follower_that_syncs_after_the_leader_is_not_taken_for_one_that_never_did() {
     let mut driver = Driver::new();
-    let (leader, follower) = driver.two_members();
-    let joins = [&leader, &follower].map(|joined| driver.join_later(&joined.member_id, "b"));
-    let [leader, follower] = joins.map(|ticket| driver.joined(ticket));
+    let [leader, follower] = driver.two_members_without_assignment();
     let assignments = [
         (leader.member_id.as_str(), "one"),
         (follower.member_id.as_str(), "two"),
@@ -461,9 +464,7 @@ fn a_follower_that_syncs_after_the_leader_is_not_taken_for_one_that_never_did() 
 #[test]
 fn an_assignment_that_the_disk_does_not_take_is_told_to_nobody() {
     let mut driver = Driver::new();
-    let (leader, follower) = driver.two_members();
-    let joins = [&leader, &follower].map(|joined| driver.join_later(&joined.member_id, "b"));
-    let [leader, follower] = joins.map(|ticket| driver.joined(ticket));
+    let [leader, follower] = driver.two_members_without_assignment();
     driver.create("t", 1);
     driver.storage.fail(Fault {
         operation: Operation::Write,

@@ -60,15 +60,7 @@ fn a_crash_at_every_byte_keeps_what_was_acknowledged_and_no_half_record() {
         let (a, b) = history(&mut driver);
         end_transaction(&mut driver, a, b);
         let disk = storage.clone();
-        storage.fail(Fault {
-            operation: Operation::Write,
-            after: 0,
-            kind: ErrorKind::Other,
-            torn_bytes: cut as usize,
-            sticky: false,
-        });
-        let job = driver.log.take_commit(driver.now, Vec::new).unwrap();
-        assert!(driver.log.on_commit(job.run()).is_err());
+        driver.fail_commit(Operation::Write, cut as usize);
         drop(driver);
         disk.crash(Survive::Prefix(cut));
         let mut driver = Driver::open(&disk, small()).unwrap();
@@ -169,19 +161,7 @@ fn a_failed_sync_poisons_the_log_and_is_not_tried_again() {
     let log = driver.create();
     driver.commit();
     driver.append(log, Produce::default());
-    let fault = Fault {
-        operation: Operation::Sync,
-        after: 0,
-        kind: ErrorKind::Other,
-        torn_bytes: 0,
-        sticky: false,
-    };
-    driver.storage.fail(fault);
-    let job = driver.log.take_commit(0, Vec::new).unwrap();
-    assert!(matches!(
-        driver.log.on_commit(job.run()),
-        Err(LogError::Poisoned { .. })
-    ));
+    driver.fail_commit(Operation::Sync, 0);
     assert!(driver.log.take_commit(0, Vec::new).is_none());
     assert_eq!(
         driver.log.offsets(log).unwrap().high_watermark,
@@ -205,12 +185,7 @@ fn a_damaged_middle_of_the_wal_is_refused_and_a_torn_end_is_not() {
         driver.append(log, Produce::default());
         driver.commit();
     }
-    let (path, len) = driver
-        .storage
-        .files()
-        .into_iter()
-        .find(|(path, _)| path.ends_with(".wal"))
-        .unwrap();
+    let (path, len) = driver.wal_files().remove(0);
     drop(driver.log);
     for offset in 0..len {
         let disk = driver.storage.fork();
@@ -245,8 +220,7 @@ fn files_of_the_wal_with_room_behind_their_end_are_read_one_after_the_other() {
         driver = Driver::open(&driver.storage, small()).unwrap();
         let expected = (1..=opening).sum::<u64>() as usize * 10;
         assert_eq!(driver.read_all(log, 1 << 20).len(), expected);
-        let files = driver.storage.files();
-        let files: Vec<_> = files.iter().filter(|(path, _)| path.ends_with(".wal")).collect();
+        let files = driver.wal_files();
         assert_eq!(files.len(), opening as usize);
         let longest = files.iter().map(|(_, len)| *len).max().unwrap();
         assert!(
@@ -352,15 +326,7 @@ fn what_a_failed_sync_left_in_the_cache_is_durable_once_it_was_read() {
     driver.append(log, Produce::default());
     driver.commit();
     driver.append(log, Produce::default());
-    driver.storage.fail(Fault {
-        operation: Operation::Sync,
-        after: 0,
-        kind: ErrorKind::Other,
-        torn_bytes: 0,
-        sticky: false,
-    });
-    let job = driver.log.take_commit(0, Vec::new).unwrap();
-    assert!(driver.log.on_commit(job.run()).is_err());
+    driver.fail_commit(Operation::Sync, 0);
     drop(driver.log);
     driver.storage.kill();
     let restarted = Driver::open(&driver.storage, small()).unwrap();
@@ -398,15 +364,8 @@ fn a_file_of_the_wal_that_a_checkpoint_could_not_remove_does_no_harm() {
     }
     driver.append(log, Produce::default());
     driver.commit();
-    let files = |storage: &MemStorage| {
-        storage
-            .files()
-            .iter()
-            .filter(|(path, _)| path.ends_with(".wal"))
-            .count()
-    };
     assert_eq!(
-        files(&driver.storage),
+        driver.wal_files().len(),
         2,
         "the first one is still there, the second is gone"
     );
@@ -414,7 +373,7 @@ fn a_file_of_the_wal_that_a_checkpoint_could_not_remove_does_no_harm() {
     drop(driver.log);
     let mut driver = Driver::open(&driver.storage, small()).unwrap();
     assert_eq!(driver.read_all(log, 1 << 20).len(), 3);
-    assert_eq!(files(&driver.storage), 1);
+    assert_eq!(driver.wal_files().len(), 1);
 }
 
 const RECORDS: i64 = 40;
@@ -442,8 +401,7 @@ fn rewritten() -> (Driver, LogId) {
 #[test]
 fn files_of_the_wal_are_written_over_and_what_they_held_does_not_come_back() {
     let (mut driver, log) = rewritten();
-    let files = driver.storage.files();
-    let files: Vec<_> = files.iter().filter(|(path, _)| path.ends_with(".wal")).collect();
+    let files = driver.wal_files();
     assert_eq!(files.len(), 1, "the old file became the new one: {files:?}");
     let (path, len) = files[0].clone();
     let old = driver.storage.read(&path).unwrap();
@@ -463,21 +421,14 @@ fn files_of_the_wal_are_written_over_and_what_they_held_does_not_come_back() {
         assert_eq!(opened.read_all(log, 1 << 20).len() as i64, RECORDS + 1);
     }
     // A clean end leaves nothing to be written over.
-    driver.log.request_checkpoint();
     driver.checkpoint();
-    let files = driver.storage.files();
-    assert!(files.iter().all(|(path, _)| !path.ends_with(".wal")), "{files:?}");
+    assert_eq!(driver.wal_files(), []);
 }
 
 #[test]
 fn a_damaged_file_that_was_written_over_is_refused_or_loses_its_torn_end() {
     let (driver, log) = rewritten();
-    let files = driver.storage.files();
-    let (path, len) = files
-        .iter()
-        .rfind(|(path, _)| path.ends_with(".wal"))
-        .cloned()
-        .unwrap();
+    let (path, len) = driver.wal_files().pop().unwrap();
     drop(driver.log);
     for offset in 0..len {
         let disk = driver.storage.fork();
@@ -504,23 +455,10 @@ fn a_file_of_the_wal_that_was_found_empty_outlives_a_checkpoint_that_began_befor
     driver.checkpoint();
     // The first group of a new file does not reach the disk.
     driver.append(log, Produce::default());
-    driver.storage.fail(Fault {
-        operation: Operation::Write,
-        after: 0,
-        kind: ErrorKind::Other,
-        torn_bytes: 0,
-        sticky: true,
-    });
-    let job = driver.log.take_commit(0, Vec::new).unwrap();
-    driver.log.on_commit(job.run()).unwrap_err();
-    driver.storage.heal();
+    driver.fail_commit(Operation::Write, 0);
     drop(driver.log);
     let mut driver = Driver::open(&driver.storage, small()).unwrap();
-    let is_wal = |(path, _): &(String, usize)| path.ends_with(".wal");
-    assert_eq!(
-        driver.storage.files().iter().filter(|file| is_wal(file)).count(),
-        1
-    );
+    assert_eq!(driver.wal_files().len(), 1);
 
     driver.log.request_checkpoint();
     assert!(driver.log.take_commit(0, Vec::new).is_none());

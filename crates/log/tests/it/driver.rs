@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use millstream_log::batch::HEADER_BYTES;
 use millstream_log::*;
-use millstream_testkit::storage::MemStorage;
+use millstream_testkit::storage::{Fault, MemStorage, Operation};
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// A batch of `count` records whose bodies are `fill` bytes; not readable as records, which the log does not look at.
@@ -108,6 +109,27 @@ impl Driver {
         if let Some(job) = self.log.take_commit(self.now, || owner) {
             self.log.on_commit(job.run()).unwrap();
         }
+    }
+
+    /// A commit that fails in this operation; of a write the first bytes reach the file.
+    pub fn fail_commit(&mut self, operation: Operation, torn_bytes: usize) {
+        self.storage.fail(Fault {
+            operation,
+            after: 0,
+            kind: ErrorKind::Other,
+            torn_bytes,
+            sticky: true,
+        });
+        let job = self.log.take_commit(self.now, Vec::new).unwrap();
+        let result = self.log.on_commit(job.run());
+        self.storage.heal();
+        assert!(matches!(result, Err(LogError::Poisoned { .. })));
+    }
+
+    /// The files of the WAL with their lengths, in order.
+    pub fn wal_files(&self) -> Vec<(String, usize)> {
+        let files = self.storage.files().into_iter();
+        files.filter(|(path, _)| path.ends_with(".wal")).collect()
     }
 
     pub fn checkpoint(&mut self) {

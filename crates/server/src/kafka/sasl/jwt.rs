@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use millstream_types::Clock;
 use ring::signature::{self, RsaPublicKeyComponents, UnparsedPublicKey};
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -304,8 +304,7 @@ fn verified(token: &str, keys: &[Key]) -> Result<Map<String, Value>, TokenError>
     else {
         return Err(TokenError::Malformed);
     };
-    let header = BASE64.decode(head).map_err(|_| TokenError::Malformed)?;
-    let header: Header = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed)?;
+    let header: Header = object(head)?;
     if header.crit.is_present {
         return Err(TokenError::Malformed); // extensions that must be understood are not
     }
@@ -335,12 +334,13 @@ fn verified(token: &str, keys: &[Key]) -> Result<Map<String, Value>, TokenError>
     }
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, TokenError> {
+/// A part of a token, which is an object.
+fn object<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
     let bytes = BASE64.decode(part).map_err(|_| TokenError::Malformed)?;
-    match serde_json::from_slice(&bytes) {
-        Ok(Value::Object(map)) => Ok(map),
-        _ => Err(TokenError::Malformed),
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(TokenError::Malformed); // serde also takes an array for a struct
     }
+    serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)
 }
 
 /// A time in seconds, which may have a fraction.
