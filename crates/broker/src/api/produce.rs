@@ -408,7 +408,7 @@ fn rewrite(
     Ok((data, -1))
 }
 
-/// Writes the records anew with the topic's `compression.type`.
+/// Writes the records anew with the topic's `compression.type` and its level.
 fn recompress(batch: &RecordBatch, codec: Codec, settings: &TopicSettings) -> Result<Bytes, Refusal> {
     let invalid = |error: millstream_kafka_wire::record_batch::BatchError| {
         refusal(error.error_code(), error.to_string())
@@ -432,7 +432,6 @@ fn recompress(batch: &RecordBatch, codec: Codec, settings: &TopicSettings) -> Re
             .collect();
         builder.append(record.timestamp, record.key, record.value, &headers);
     }
-    Ok(Bytes::from(
-        builder.build(&mut Compressor::default()).map_err(invalid)?,
-    ))
+    let mut compressor = Compressor::new(settings.compression_levels);
+    Ok(Bytes::from(builder.build(&mut compressor).map_err(invalid)?))
 }

@@ -14,7 +14,9 @@ const BROKER: &[(&str, &str)] = &[
     ("auto.create.topics.enable", "Whether a topic comes into being when a client asks for it or writes to it."),
     ("broker.id", "The number of this node, unless `node.id` is set."),
     ("broker.rack", "The rack that clients are told."),
+    ("compression.gzip.level", "How hard gzip tries when a batch is compressed anew, unless the topic says otherwise; -1 is 6."),
     ("compression.type", "The codec in which topics keep batches unless they say otherwise; `producer` keeps them as they come."),
+    ("compression.zstd.level", "How hard zstd tries when a batch is compressed anew, unless the topic says otherwise."),
     ("connection.failed.authentication.delay.ms", "How long a client that failed to authenticate waits for its answer."),
     ("connections.max.idle.ms", "How long a connection may be idle; -1 is for ever."),
     ("connections.max.reauth.ms", "How long a client is believed by SASL; 0 is for ever."),
@@ -95,7 +97,9 @@ const BROKER: &[(&str, &str)] = &[
 #[rustfmt::skip]
 const TOPIC: &[(&str, &str)] = &[
     ("cleanup.policy", "`delete` removes old segments, `compact` keeps the last record of each key; both may be given."),
+    ("compression.gzip.level", "How hard gzip tries when a batch is compressed anew for `compression.type`; -1 is 6."),
     ("compression.type", "The codec in which batches are kept; `producer` keeps them as they come."),
+    ("compression.zstd.level", "How hard zstd tries when a batch is compressed anew for `compression.type`."),
     ("delete.retention.ms", "How long a tombstone outlives the compaction that kept it."),
     ("max.message.bytes", "Size of a record batch."),
     ("message.timestamp.after.max.ms", "How far a record's time may be ahead of the broker's clock."),

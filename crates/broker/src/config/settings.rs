@@ -2,7 +2,7 @@
 
 use super::{ConfigSource, Configs, ResourceType, declaration};
 use crate::limits::{INFLATED_BYTES_MAX, INFLATION_FACTOR};
-use millstream_kafka_wire::compression::Codec;
+use millstream_kafka_wire::compression::{Codec, CompressionLevels};
 use millstream_log::LogSettings;
 use std::collections::BTreeMap;
 
@@ -21,6 +21,8 @@ pub struct TopicSettings {
     pub after_max_ms: i64,
     /// `compression.type`, `None` for `producer`
     pub compression: Option<Codec>,
+    /// `compression.gzip.level` and `compression.zstd.level`
+    pub compression_levels: CompressionLevels,
     /// `delete.retention.ms`
     pub delete_retention_ms: i64,
     /// `min.compaction.lag.ms`
@@ -53,6 +55,7 @@ impl TopicSettings {
             found.and_then(|sourced| sourced.value).unwrap_or_default()
         };
         let long = |name: &str| text(name).trim().parse::<i64>().unwrap_or_default();
+        let int = |name: &str| i32::try_from(long(name)).unwrap_or_default();
         let unsigned = |name: &str| u64::try_from(long(name)).unwrap_or_default();
         let policy = text("cleanup.policy");
         let has = |word: &str| {
@@ -71,6 +74,10 @@ impl TopicSettings {
             before_max_ms: long("message.timestamp.before.max.ms"),
             after_max_ms: long("message.timestamp.after.max.ms"),
             compression: codec(&text("compression.type")),
+            compression_levels: CompressionLevels {
+                gzip: int("compression.gzip.level"),
+                zstd: int("compression.zstd.level"),
+            },
             delete_retention_ms: long("delete.retention.ms"),
             min_compaction_lag_ms: long("min.compaction.lag.ms"),
             max_compaction_lag_ms,

@@ -491,3 +491,17 @@ fn retention_shortens_a_partition_and_it_stays_so() {
     );
     assert_eq!(driver.append("t", 0, &["new"]), 1);
 }
+
+/// Nobody waits for it, and still nothing but the next commit stands between it and the disk.
+#[test]
+fn records_without_acknowledgement_are_synced_with_the_next_commit() {
+    let mut driver = Driver::new();
+    driver.create_with("t", 1, &[("flush.messages", "1000"), ("flush.ms", "60000")]);
+    let mut request = driver.produce_request("t", 0, batch(driver.now, &["a"]));
+    request.acks = 0;
+    assert!(matches!(driver.submit(9, request), Answer::Ready(Reply::Silent)));
+    let commit = driver.broker.take_commit(driver.now).expect("a commit at once");
+    driver.broker.on_commit(commit.run()).unwrap();
+    driver.crash();
+    assert_eq!(driver.values("t", 0, false), ["a"]);
+}

@@ -7,6 +7,7 @@ mod audit;
 mod authorization;
 mod basics;
 mod compaction;
+mod compression;
 mod consumer_groups;
 mod disk_reads;
 mod driver;

@@ -271,6 +271,28 @@ async fn batches_that_grow_by_compression_are_accounted_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn batches_are_compressed_as_hard_as_the_level_says() {
+    let words = (0..4000u64).map(|i| format!("word{} ", (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) % 700));
+    let value: String = words.collect();
+    for (codec, low, high) in [("gzip", "1", "9"), ("zstd", "-50", "19")] {
+        let fake = Fake::new(&[("t", 1)], true);
+        let key = format!("compression.{codec}.level");
+        for level in [low, high] {
+            let producer = start(&fake, &[("compression.type", codec), (&key, level)]);
+            send(&producer, &value).await;
+            producer.flush().await.expect("written");
+        }
+        let broker = fake.lock();
+        let sizes: Vec<usize> = broker.topics["t"].1[0]
+            .batches
+            .iter()
+            .map(|batch| batch.data().len())
+            .collect();
+        assert!(sizes[0] > sizes[1], "{codec}: {sizes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn records_that_cannot_be_written_fail_after_the_delivery_timeout() {
     let fake = Fake::new(&[("t", 1)], true);
     let producer = start(&fake, &[("delivery.timeout.ms", "2000")]);

@@ -1,0 +1,92 @@
+//! Batches that the broker compresses anew: by the codec of the topic, and as hard as its level says.
+
+use crate::driver::{Driver, batch};
+use bytes::Bytes;
+use millstream_kafka_wire::compression::{Codec, CompressionLevels, Compressor};
+use millstream_kafka_wire::messages::*;
+use millstream_kafka_wire::record_batch::{BatchBuilder, RecordBatch};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
+
+/// Text that levels make a difference to.
+fn text() -> String {
+    let words = (0..4000u64).map(|i| {
+        let mixed = i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+        format!("word{} ", mixed % 700)
+    });
+    words.collect()
+}
+
+fn compressed(codec: Codec, levels: CompressionLevels, timestamp: i64, value: &str) -> usize {
+    let mut builder = BatchBuilder::new(codec);
+    builder.append(timestamp, Some(b"key"), Some(value.as_bytes()), &[]);
+    builder.build(&mut Compressor::new(levels)).unwrap().len()
+}
+
+/// The codec and the size of the first batch as it is stored.
+fn stored(driver: &mut Driver, topic: &str) -> (Codec, usize) {
+    let records = driver.fetch(topic, 0, 0, 0).records.unwrap();
+    let batch = RecordBatch::read(&records).unwrap();
+    (batch.header.attributes.codec().unwrap(), batch.data().len())
+}
+
+fn set_for_all(driver: &mut Driver, name: &str, value: &str) {
+    let config = incremental_alter_configs::AlterableConfig {
+        name: name.into(),
+        config_operation: 0,
+        value: Some(value.into()),
+    };
+    let response = driver.call(IncrementalAlterConfigsRequest {
+        resources: vec![incremental_alter_configs::AlterConfigsResource {
+            resource_type: 4,
+            resource_name: KafkaString::EMPTY,
+            configs: vec![config],
+        }],
+        validate_only: false,
+    });
+    assert_eq!(response.responses[0].error_code, ErrorCode::NONE, "{name}");
+}
+
+#[test]
+fn batches_are_compressed_anew_as_hard_as_the_level_says() {
+    let value = text();
+    let mut sizes = Vec::new();
+    for (codec, level, levels) in [
+        (Codec::Gzip, "1", CompressionLevels { gzip: 1, zstd: 3 }),
+        (Codec::Gzip, "9", CompressionLevels { gzip: 9, zstd: 3 }),
+        (Codec::Zstd, "-50", CompressionLevels { gzip: -1, zstd: -50 }),
+        (Codec::Zstd, "19", CompressionLevels { gzip: -1, zstd: 19 }),
+    ] {
+        let key = format!("compression.{codec}.level");
+        let on_topic = [("compression.type", codec.name()), (&key, level)];
+        for of_broker in [false, true] {
+            let mut driver = Driver::new();
+            let own = if of_broker { &on_topic[..1] } else { &on_topic[..] };
+            driver.create_with("t", 1, own);
+            if of_broker {
+                set_for_all(&mut driver, &key, level);
+            }
+            let (code, _) = driver.produce("t", 0, batch(driver.now, &[&value]));
+            assert_eq!(code, ErrorCode::NONE);
+            let size = compressed(codec, levels, driver.now, &value);
+            assert_eq!(stored(&mut driver, "t"), (codec, size), "{key} = {level}");
+            sizes.push(size);
+        }
+    }
+    assert!(
+        sizes[0] > sizes[2] && sizes[4] > sizes[6],
+        "levels matter: {sizes:?}"
+    );
+}
+
+#[test]
+fn a_batch_in_the_codec_of_the_topic_stays_as_it_came_whatever_the_level() {
+    let mut driver = Driver::new();
+    let configs = [("compression.type", "gzip"), ("compression.gzip.level", "1")];
+    driver.create_with("t", 1, &configs);
+    let mut builder = BatchBuilder::new(Codec::Gzip);
+    builder.append(driver.now, None, Some(text().as_bytes()), &[]);
+    let levels = CompressionLevels { gzip: 9, zstd: 3 };
+    let sent = Bytes::from(builder.build(&mut Compressor::new(levels)).unwrap());
+    driver.produce("t", 0, sent.clone());
+    assert_eq!(stored(&mut driver, "t"), (Codec::Gzip, sent.len()));
+}
