@@ -4,7 +4,12 @@
 //! A buffer is lent as [`Bytes`] and comes back by itself when the last slice of it is dropped, on whatever thread.
 
 use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Capacities are multiples of this, larger ones of an eighth of themselves.
+const CAPACITY_STEP: usize = 4 << 10;
 
 /// Buffers that nobody uses at the moment, up to a limit. Clones share them.
 #[derive(Debug, Clone)]
@@ -15,8 +20,22 @@ pub(crate) struct Buffers {
 
 #[derive(Debug, Default)]
 struct Free {
-    buffers: Vec<Vec<u8>>,
+    by_capacity: BTreeMap<usize, Vec<Vec<u8>>>,
     bytes: usize,
+}
+
+impl Free {
+    /// Takes the smallest buffer with a capacity in `range`; of several the one that came last, as it may be in a cache.
+    fn pop(&mut self, range: impl RangeBounds<usize>) -> Option<Vec<u8>> {
+        let (capacity, buffers) = self.by_capacity.range_mut(range).next()?;
+        let capacity = *capacity;
+        let data = buffers.pop();
+        if buffers.is_empty() {
+            self.by_capacity.remove(&capacity);
+        }
+        self.bytes -= data.as_ref().map_or(0, Vec::capacity);
+        data
+    }
 }
 
 /// A buffer on its way.
@@ -48,17 +67,13 @@ impl Buffers {
 
     /// A buffer with room for `capacity` bytes. What it holds is left from an earlier use.
     pub fn take(&self, capacity: usize) -> Vec<u8> {
+        // Few sizes, so that a buffer fits the next use, too.
+        let capacity = capacity.next_multiple_of((capacity.next_power_of_two() / 8).max(CAPACITY_STEP));
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let sizes = free.buffers.iter().map(Vec::capacity).enumerate();
-        let smallest = sizes
-            .filter(|(_, size)| *size >= capacity)
-            .min_by_key(|(_, size)| *size);
-        let Some((at, _)) = smallest else {
-            return Vec::with_capacity(capacity);
-        };
-        let data = free.buffers.swap_remove(at);
-        free.bytes -= data.capacity();
-        data
+        // A much larger one would be missing where it is needed.
+        let found = free.pop(capacity..=2 * capacity);
+        drop(free);
+        found.unwrap_or_else(|| Vec::with_capacity(capacity))
     }
 
     /// Shares a buffer until nobody needs it.
@@ -81,12 +96,20 @@ impl Buffers {
         Ok(self.lend(data))
     }
 
-    fn give_back(&self, data: Vec<u8>) {
+    /// Takes a buffer back. If there are too many, small ones make room for larger ones.
+    pub fn give_back(&self, data: Vec<u8>) {
+        let capacity = data.capacity();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.bytes + data.capacity() <= self.bytes_max {
-            free.bytes += data.capacity();
-            free.buffers.push(data);
+        let smaller = free.by_capacity.range(..capacity / 2);
+        let smaller_bytes: usize = smaller.map(|(each, buffers)| each * buffers.len()).sum();
+        if free.bytes - smaller_bytes + capacity > self.bytes_max {
+            return;
         }
+        while free.bytes + capacity > self.bytes_max {
+            free.pop(..capacity / 2);
+        }
+        free.bytes += capacity;
+        free.by_capacity.entry(capacity).or_default().push(data);
     }
 }
 
@@ -94,9 +117,18 @@ impl Buffers {
 mod tests {
     use super::*;
 
+    /// The capacities of free buffers.
+    fn free(buffers: &Buffers) -> Vec<usize> {
+        let free = buffers.free.lock().unwrap();
+        let capacities = free.by_capacity.values().flatten().map(Vec::capacity);
+        let capacities: Vec<usize> = capacities.collect();
+        assert_eq!(capacities.iter().sum::<usize>(), free.bytes);
+        capacities
+    }
+
     #[test]
     fn a_buffer_comes_back_when_its_last_slice_goes() {
-        let buffers = Buffers::new(1000);
+        let buffers = Buffers::new(20_000);
         let read = |byte: u8, length: usize| {
             let fill = |data: &mut [u8]| {
                 data[..length / 2].fill(byte);
@@ -104,24 +136,46 @@ mod tests {
             };
             buffers.fill(length, fill).unwrap()
         };
-        let free = || buffers.free.lock().unwrap().buffers.len();
         let first = read(1, 100);
         let slice = first.slice(10..20);
         drop(first);
         let second = read(2, 50);
         assert_eq!((&slice[..], second.len()), (&[1u8; 10][..], 25));
-        assert_eq!(free(), 0);
+        assert_eq!(free(&buffers), []);
         drop(slice);
         drop(second);
-        assert_eq!(free(), 2);
+        assert_eq!(free(&buffers), [4096, 4096]);
         assert_eq!(&read(3, 200)[..], [3u8; 100]);
     }
 
     #[test]
-    fn no_more_than_the_limit_is_kept() {
-        let buffers = Buffers::new(100);
-        drop([40, 50, 60, 101].map(|size| buffers.lend(Vec::with_capacity(size))));
-        let free = buffers.free.lock().unwrap();
-        assert_eq!((free.buffers.len(), free.bytes), (2, 90));
+    fn no_more_than_the_limit_is_kept_and_of_that_the_larger() {
+        let buffers = Buffers::new(40 << 10);
+        let give = |kib: usize| drop(buffers.lend(Vec::with_capacity(kib << 10)));
+        for (kib, expected) in [
+            (4, &[4][..]),
+            (4, &[4, 4]),
+            (4, &[4, 4, 4]),
+            (16, &[4, 4, 4, 16]),
+            (4, &[4, 4, 4, 4, 16]),
+            (16, &[4, 4, 16, 16]),
+            (4, &[4, 4, 16, 16]),
+            (12, &[4, 4, 16, 16]),
+            (44, &[4, 4, 16, 16]),
+        ] {
+            give(kib);
+            let expected: Vec<usize> = expected.iter().map(|kib| kib << 10).collect();
+            assert_eq!(free(&buffers), expected, "after {kib} KiB");
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_taken_for_what_nearly_fills_it() {
+        let buffers = Buffers::new(1 << 20);
+        drop([8, 64].map(|kib| buffers.lend(Vec::with_capacity(kib << 10))));
+        assert_eq!(buffers.take(9 << 10).capacity(), 12 << 10);
+        assert_eq!(buffers.take(5 << 10).capacity(), 8 << 10);
+        assert_eq!(buffers.take(60 << 10).capacity(), 64 << 10);
+        assert_eq!(free(&buffers), []);
     }
 }

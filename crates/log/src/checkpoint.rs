@@ -7,11 +7,13 @@
 //! i32, base and last offset i64, timestamp i64), number of aborted transactions u32, each: producer i64, first and
 //! last offset i64.
 
+use crate::buffers::Buffers;
 use crate::codec::{Reader, Writer};
 use crate::error::{LogError, OpenError};
 use crate::log::{Log, LogId};
 use crate::partition::{Partition, SegmentAppend};
 use crate::segment::{Segment, directory, write_indexes};
+use crate::segment_write::SegmentWriter;
 use crate::wal;
 use bytes::Bytes;
 use millstream_types::storage::{OpenMode, Storage};
@@ -22,8 +24,6 @@ use std::sync::Arc;
 pub(crate) const MANIFEST: &str = "checkpoint";
 const MAGIC: [u8; 4] = *b"MSCP";
 const VERSION: u32 = 1;
-/// Small batches are gathered into writes of this size.
-const WRITE_BYTES: usize = 1 << 20;
 
 /// A captured state on its way to the disk. Run it on any thread and give the outcome back.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub struct CheckpointJob {
     pub(crate) sequence: u64,
     storage: Arc<dyn Storage>,
     appends: Vec<(LogId, Vec<SegmentAppend>)>,
+    buffers: Buffers,
     manifest: Vec<u8>,
     wal_files: Vec<u64>,
     keeps_spare: bool,
@@ -52,12 +53,13 @@ impl Log {
         let mut appends = Vec::new();
         let mut logs = Vec::new();
         let mut writer = Writer(&mut logs);
-        for (id, partition) in &self.partitions {
+        for (id, partition) in &mut self.partitions {
             let planned = partition.plan_flush(&self.groups, now_ms);
             let segments = with_planned(&partition.segments, &planned);
             writer.u32(id.0);
             partition.write(&segments, &mut writer);
             if !planned.is_empty() {
+                partition.warm_checkpoints = partition.warm_checkpoints.saturating_sub(1);
                 appends.push((*id, planned));
             }
         }
@@ -77,6 +79,7 @@ impl Log {
             sequence: self.last_sequence(),
             storage: self.storage.clone(),
             appends,
+            buffers: self.group_buffers.clone(),
             manifest: seal(&body),
             wal_files: self.wal_files_up_to(self.last_sequence()),
             keeps_spare: !clean,
@@ -159,7 +162,7 @@ impl CheckpointJob {
                 has_new_directory = true;
             }
             for append in appends {
-                write_segment(self.storage.as_ref(), *log, append)?;
+                self.write_segment(*log, append)?;
             }
             if is_new {
                 self.storage.sync_directory(&directory(*log))?;
@@ -169,6 +172,28 @@ impl CheckpointJob {
             self.storage.sync_directory("logs")?;
         }
         self.storage.replace(MANIFEST, &self.manifest)
+    }
+
+    fn write_segment(&self, log: LogId, append: &SegmentAppend) -> io::Result<()> {
+        let mode = if append.position == 0 {
+            OpenMode::Truncate
+        } else {
+            OpenMode::Write
+        };
+        let file = self.storage.open(&append.after.path(log, ".log"), mode)?;
+        let mut writer = SegmentWriter::new(file.as_ref(), append, &self.buffers);
+        append.chunks.iter().try_for_each(|chunk| writer.push(chunk))?;
+        writer.finish()?;
+        file.sync_data()?;
+        if append.entries.is_empty() && !append.is_closed && append.position > 0 {
+            return Ok(());
+        }
+        write_indexes(
+            self.storage.as_ref(),
+            (log, &append.after),
+            (append.first_entry, &append.entries),
+            append.is_closed,
+        )
     }
 
     /// Removes files and gives the one file of the WAL that should be written over instead. Errors are left alone:
@@ -189,44 +214,6 @@ impl CheckpointJob {
         }
         spare
     }
-}
-
-fn write_segment(storage: &dyn Storage, log: LogId, append: &SegmentAppend) -> io::Result<()> {
-    let mode = if append.position == 0 {
-        OpenMode::Truncate
-    } else {
-        OpenMode::Write
-    };
-    let file = storage.open(&append.after.path(log, ".log"), mode)?;
-    let mut position = append.position;
-    let bytes = append.chunks.iter().map(Bytes::len).sum::<usize>();
-    let mut gathered = Vec::with_capacity(bytes.min(WRITE_BYTES));
-    for chunk in &append.chunks {
-        if gathered.len() + chunk.len() > WRITE_BYTES && !gathered.is_empty() {
-            file.write_at(&gathered, position)?;
-            position += gathered.len() as u64;
-            gathered.clear();
-        }
-        if chunk.len() >= WRITE_BYTES {
-            file.write_at(chunk, position)?;
-            position += chunk.len() as u64;
-        } else {
-            gathered.extend_from_slice(chunk);
-        }
-    }
-    if !gathered.is_empty() {
-        file.write_at(&gathered, position)?;
-    }
-    file.sync_data()?;
-    if append.entries.is_empty() && !append.is_closed && append.position > 0 {
-        return Ok(());
-    }
-    write_indexes(
-        storage,
-        (log, &append.after),
-        (append.first_entry, &append.entries),
-        append.is_closed,
-    )
 }
 
 /// A manifest that was read back.

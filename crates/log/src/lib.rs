@@ -1,6 +1,6 @@
 //! Append-only logs of Kafka record batches behind one shared write-ahead log.
 //!
-//! A broker on one node is durable by its disk alone, so an append is answered after `fdatasync`; with one file per
+//! A broker on one node is durable by its disk alone, so an append is answered after a sync; with one file per
 //! partition that would be one sync per partition. Here all appends, of all partitions and of the owner's metadata,
 //! go into one write-ahead log (WAL) in groups: one `write` and one sync per group, and a record of the WAL with
 //! several entries is atomic. Batches reach their partition's segments later, by a checkpoint, after which the WAL
@@ -30,7 +30,8 @@
 //!
 //! # WAL
 //! A file is a row of groups. Group header, 40 bytes: magic `MWG1`, crc32c u32 of the bytes after it in the header,
-//! first sequence u64, sequence known to be synced when the group was written u64, length u64 of the records, zero u64.
+//! first sequence u64, sequence known to be synced when the group was written u64, length u64 of what follows, zero u64;
+//! then records, then zeros up to a multiple of 4096, so that groups can be written past the system's cache.
 //! Record: magic `MWR1`, crc32c u32 of everything after it, sequence u64, time i64 (ms), length u32 of the entries,
 //! number of entries u32; then the entries; then zeros up to a multiple of 8. Entry, 12 bytes: kind u32, log u32,
 //! length u32; then its data. Kinds: 1 batch, 2 create log, 3 drop log, 4 start offset (i64), 5 metadata of the owner.
@@ -58,6 +59,7 @@ mod error;
 pub mod limits;
 mod log;
 mod partition;
+mod pending;
 pub mod producer;
 mod read;
 mod record;
@@ -65,6 +67,7 @@ mod recovery;
 mod retention;
 mod segment;
 mod segment_read;
+mod segment_write;
 mod tail;
 mod wal;
 

@@ -1,21 +1,28 @@
 //! The limits of the log, each with its name.
 
-/// Bytes of WAL after which a checkpoint moves batches into segments.
-pub const CHECKPOINT_BYTES: u64 = 32 << 20;
+/// Bytes of groups, as they lie in memory, after which a checkpoint moves batches into segments.
+pub const CHECKPOINT_BYTES: u64 = 16 << 20;
 /// The fewest bytes by which a file of the WAL is made longer; otherwise by what it has.
 pub const WAL_ROOM_BYTES_MIN: u64 = 4 << 10;
 /// The most bytes by which a file of the WAL is made longer.
 pub const WAL_ROOM_BYTES_MAX: u64 = 4 << 20;
 /// The longest file of the WAL that is written over when a checkpoint has moved its batches; longer ones are removed.
 pub const WAL_SPARE_BYTES_MAX: u64 = 96 << 20;
-/// Bytes not yet in segments beyond which the owner must not append (see `Log::is_backlogged`).
-pub const BACKLOG_BYTES: u64 = 32 << 20;
+/// Bytes of groups since the running checkpoint beyond which the owner must not append (see `Log::is_backlogged`).
+pub const BACKLOG_BYTES: u64 = 8 << 20;
+/// The fewest bytes for a segment that are worth a write past the system's cache.
+pub const COLD_BYTES_MIN: usize = 64 << 10;
+/// The bytes of one write to a segment: small batches are gathered.
+pub const SEGMENT_WRITE_BYTES: usize = 1 << 20;
+/// For so many checkpoints after a log was read from segments, what it gets is written through the system's cache: its
+/// reader lags behind the groups in memory and is going to read that, too.
+pub const WARM_CHECKPOINTS: u32 = 16;
 /// Bytes of groups kept in memory for tailing readers after they are in segments.
 pub const TAIL_CACHE_BYTES: u64 = 8 << 20;
 /// The most that is reserved for a group before its records come.
 pub const PENDING_BYTES_AHEAD: usize = 8 << 20;
 /// Bytes of buffers of groups that are kept for the next groups.
-pub const GROUP_BUFFERS_BYTES: usize = 32 << 20;
+pub const GROUP_BUFFERS_BYTES: usize = 24 << 20;
 /// Bytes of buffers of reads that are kept for the next reads.
 pub const READ_BUFFERS_BYTES: usize = 8 << 20;
 /// Bytes of a segment between two index entries.

@@ -5,10 +5,11 @@ use crate::buffers::Buffers;
 use crate::checkpoint::CheckpointJob;
 use crate::commit::CommitJob;
 use crate::error::LogError;
-use crate::limits::{BACKLOG_BYTES, CHECKPOINT_BYTES, PENDING_BYTES_AHEAD, TAIL_CACHE_BYTES};
+use crate::limits::{BACKLOG_BYTES, CHECKPOINT_BYTES, TAIL_CACHE_BYTES};
 use crate::partition::{LogOffsets, Partition};
+use crate::pending::{Frozen, Pending};
 use crate::producer::Producers;
-use crate::record::{self, Entry, GROUP_HEADER_BYTES, Record};
+use crate::record::{Entry, Record};
 use crate::segment_read::SegmentReader;
 use crate::tail::Groups;
 use crate::wal::WalWriter;
@@ -26,7 +27,7 @@ pub struct LogId(pub u32);
 pub struct LogOptions {
     /// Whether commits sync. Without it (`durability=os`) a power failure loses acknowledged records; for tests.
     pub sync: bool,
-    /// Bytes of WAL between checkpoints.
+    /// Bytes of groups, as they lie in memory, between checkpoints.
     pub checkpoint_bytes: u64,
     /// Bytes of flushed groups kept in memory.
     pub tail_cache_bytes: u64,
@@ -101,11 +102,8 @@ pub struct Log {
     pub(crate) partitions: BTreeMap<LogId, Partition>,
     pub(crate) next_log: u32,
     pub(crate) groups: Groups,
-    pub(crate) pending: Vec<u8>,
-    /// How much room the next group gets.
-    pub(crate) pending_bytes_ahead: usize,
+    pub(crate) pending: Pending,
     pub(crate) pending_logs: Vec<LogId>,
-    pub(crate) pending_first_sequence: u64,
     pub(crate) next_sequence: u64,
     pub(crate) durable_sequence: u64,
     pub(crate) flushed_sequence: u64,
@@ -113,7 +111,8 @@ pub struct Log {
     pub(crate) wal_files: Vec<u64>,
     /// A file of the WAL that a checkpoint has emptied, for the next one.
     pub(crate) spare_wal_file: Option<u64>,
-    pub(crate) wal_bytes: u64,
+    /// What the groups since the last captured checkpoint take in memory, small ones in the WAL.
+    pub(crate) uncaptured_bytes: u64,
     pub(crate) checkpoint_requested: bool,
     pub(crate) captured: Option<CheckpointJob>,
     pub(crate) checkpoint_running: bool,
@@ -203,7 +202,7 @@ impl Log {
 
     /// Whether so much waits for segments that appends must wait for the running checkpoint.
     pub fn is_backlogged(&self) -> bool {
-        self.wal_bytes + self.pending.len() as u64 > BACKLOG_BYTES && self.checkpoint_running
+        self.uncaptured_bytes + self.pending.len() as u64 > BACKLOG_BYTES && self.checkpoint_running
     }
 
     /// Whether a commit would have something to write.
@@ -220,9 +219,9 @@ impl Log {
         header: &BatchHeader,
     ) -> Result<(u64, i64), LogError> {
         self.check_appendable(log)?;
-        let (sequence, start) = self.begin(now_ms);
+        let (sequence, start) = self.begin(now_ms, 1, batch.len());
         let base_offset = self.push_batch(now_ms, log, batch, header);
-        record::finish_record(&mut self.pending, start, 1);
+        self.pending.finish_record(start, 1);
         Ok((sequence, base_offset))
     }
 
@@ -236,7 +235,7 @@ impl Log {
                 headers.push(BatchHeader::parse(batch)?);
             }
         }
-        let (sequence, start) = self.begin(now_ms);
+        let (sequence, start) = self.begin(now_ms, record.entries.len(), Pending::data_bytes(record));
         let mut headers = headers.iter();
         let mut base_offsets = Vec::new();
         for entry in &record.entries {
@@ -246,12 +245,12 @@ impl Log {
                     base_offsets.push(self.push_batch(now_ms, *log, batch, header));
                 }
                 _ => {
-                    record::push_entry(&mut self.pending, entry);
+                    self.pending.push_entry(entry);
                     self.apply(entry);
                 }
             }
         }
-        record::finish_record(&mut self.pending, start, record.entries.len() as u32);
+        self.pending.finish_record(start, record.entries.len());
         Ok(Appended {
             sequence,
             base_offsets,
@@ -273,17 +272,11 @@ impl Log {
             .map_or(Ok(()), |reason| Err(LogError::Quarantined { log, reason }))
     }
 
-    fn begin(&mut self, now_ms: i64) -> (u64, usize) {
+    fn begin(&mut self, now_ms: i64, entries: usize, data_bytes: usize) -> (u64, usize) {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        if self.pending.is_empty() {
-            self.pending_first_sequence = sequence;
-            self.pending.resize(GROUP_HEADER_BYTES, 0);
-        }
-        (
-            sequence,
-            record::begin_record(&mut self.pending, sequence, now_ms),
-        )
+        let start = self.pending.begin_record((sequence, now_ms), entries, data_bytes);
+        (sequence, start)
     }
 
     fn push_batch(&mut self, now_ms: i64, log: LogId, batch: &[u8], header: &BatchHeader) -> i64 {
@@ -296,13 +289,8 @@ impl Log {
             self.pending_logs.push(log);
         }
         let base_offset = partition.next_offset;
-        let position = record::push_batch(
-            &mut self.pending,
-            log,
-            batch,
-            base_offset,
-            self.options.leader_epoch,
-        );
+        let epoch = self.options.leader_epoch;
+        let position = self.pending.push_batch(log, batch, base_offset, epoch);
         let header = BatchHeader {
             base_offset,
             ..*header
@@ -356,14 +344,14 @@ impl Log {
         if wants_snapshot {
             let clean = std::mem::take(&mut self.checkpoint_requested);
             self.captured = Some(self.capture(now_ms, &snapshot(), clean));
-            self.wal_bytes = 0;
+            self.uncaptured_bytes = 0;
         }
         job
     }
 
     /// Whether the next `take_commit` will capture a checkpoint and call for the owner's snapshot.
     pub fn wants_snapshot(&self) -> bool {
-        let bytes = self.wal_bytes + self.pending.len() as u64;
+        let bytes = self.uncaptured_bytes + self.pending.len() as u64;
         let is_due = bytes >= self.options.checkpoint_bytes || self.checkpoint_requested;
         is_due
             && self.captured.is_none()
@@ -377,47 +365,33 @@ impl Log {
             return None;
         }
         let mut writer = self.writer.take()?;
-        let mut bytes = std::mem::take(&mut self.pending);
-        let first_sequence = self.pending_first_sequence;
-        record::finish_group(&mut bytes, first_sequence, self.durable_sequence);
-        let follows_checkpoint = self.wal_bytes == 0;
+        let Frozen {
+            bytes,
+            kept,
+            held_bytes,
+            first_sequence,
+        } = self.pending.freeze(self.durable_sequence);
+        let follows_checkpoint = self.uncaptured_bytes == 0;
         if follows_checkpoint || !writer.has_file() {
             writer.close_file(self.spare_wal_file.take());
             if self.wal_files.last() != Some(&first_sequence) {
                 self.wal_files.push(first_sequence);
             }
         }
-        let (bytes, held_bytes) = self.share_group(bytes);
-        self.wal_bytes += bytes.len() as u64;
+        // The file of the WAL should not become much longer than what lies in memory, either.
+        self.uncaptured_bytes += held_bytes.max(bytes.len() / 2) as u64;
         let partitions = &self.partitions;
         let end = |log: &LogId| Some((*log, partitions.get(log)?.next_offset));
         let logs = self.pending_logs.iter().filter_map(end).collect();
         self.pending_logs.clear();
         let last_sequence = self.next_sequence - 1;
-        self.groups.push(bytes.clone(), held_bytes, last_sequence, logs);
+        self.groups.push(kept, held_bytes, last_sequence, logs);
         Some(CommitJob {
             writer,
             bytes,
             first_sequence,
             last_sequence,
         })
-    }
-
-    /// A finished group as it stays in memory, with what it takes there. The next one gets room for as much.
-    fn share_group(&mut self, mut bytes: Vec<u8>) -> (Bytes, usize) {
-        let (size, held) = (bytes.len(), bytes.capacity());
-        if size < held / 4 {
-            let exact = Bytes::copy_from_slice(&bytes);
-            bytes.clear();
-            self.pending = bytes;
-            return (exact, size);
-        }
-        // As much as the last groups had: growing would copy what is there already.
-        let decayed = self.pending_bytes_ahead - self.pending_bytes_ahead / 8;
-        self.pending_bytes_ahead = (size + size / 8).max(decayed).min(PENDING_BYTES_AHEAD);
-        self.pending = self.group_buffers.take(self.pending_bytes_ahead);
-        self.pending.clear();
-        (self.group_buffers.lend(bytes), held)
     }
 
     /// Asks for a checkpoint at the next `take_commit`, before a clean end.

@@ -42,6 +42,8 @@ pub(crate) struct Partition {
     pub quarantine: Option<Arc<str>>,
     /// Where a reader of segments went on last: offset, segment's base offset, position.
     pub read_hint: Option<(i64, i64, u64)>,
+    /// For how many checkpoints it counts as read from segments.
+    pub warm_checkpoints: u32,
 }
 
 impl Partition {
@@ -59,6 +61,7 @@ impl Partition {
             touched_group: u64::MAX,
             quarantine: None,
             read_hint: None,
+            warm_checkpoints: 0,
         }
     }
 
@@ -138,7 +141,7 @@ impl Partition {
                 if let Some(previous) = appends.last_mut() {
                     previous.is_closed = true;
                 }
-                appends.push(SegmentAppend::new(*current));
+                appends.push(SegmentAppend::new(*current, self.warm_checkpoints > 0));
             }
             let entry = current.extend(&BatchPlace {
                 base_offset: batch.base_offset,
@@ -166,7 +169,7 @@ impl Partition {
         if is_planned || self.quarantine.is_some() {
             return None;
         }
-        segment.map(SegmentAppend::new)
+        segment.map(|segment| SegmentAppend::new(segment, false))
     }
 
     fn must_roll(&self, segment: &Segment, batch: &TailBatch, now_ms: i64) -> bool {
@@ -230,13 +233,16 @@ pub(crate) struct SegmentAppend {
     pub entries: Vec<IndexEntry>,
     /// The segment when it is done.
     pub after: Segment,
+    /// Whether a reader is likely to want this soon.
+    pub is_warm: bool,
     /// Whether no more will come: its indexes are synced.
     pub is_closed: bool,
 }
 
 impl SegmentAppend {
-    fn new(segment: Segment) -> Self {
+    fn new(segment: Segment, is_warm: bool) -> Self {
         SegmentAppend {
+            is_warm,
             position: segment.bytes,
             first_entry: segment.index_entries,
             chunks: Vec::new(),

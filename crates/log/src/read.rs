@@ -5,6 +5,7 @@
 
 use crate::batch::BatchHeader;
 use crate::error::LogError;
+use crate::limits::WARM_CHECKPOINTS;
 use crate::log::{Log, LogId};
 use crate::partition::LogOffsets;
 use crate::producer::AbortedTransaction;
@@ -178,6 +179,7 @@ impl Log {
         let Some(partition) = self.partitions.get_mut(&log).filter(|_| !data.bytes.is_empty()) else {
             return (Vec::new(), data.next_offset);
         };
+        partition.warm_checkpoints = WARM_CHECKPOINTS;
         let place = |segment: &Segment| (segment.base_offset, segment.generation);
         if partition
             .segments

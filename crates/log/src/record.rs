@@ -80,7 +80,7 @@ pub(crate) fn begin_record(group: &mut Vec<u8>, sequence: u64, time_ms: i64) -> 
 
 pub(crate) fn finish_record(group: &mut Vec<u8>, start: usize, entries: u32) {
     let length = (group.len() - start - RECORD_HEADER_BYTES) as u32;
-    group.resize(group.len().next_multiple_of(ALIGNMENT), 0);
+    group.resize(start + (group.len() - start).next_multiple_of(ALIGNMENT), 0);
     group[start + 24..start + 28].copy_from_slice(&length.to_le_bytes());
     group[start + 28..start + 32].copy_from_slice(&entries.to_le_bytes());
     let end = start + RECORD_HEADER_BYTES + length as usize;

@@ -7,6 +7,7 @@ use crate::error::OpenError;
 use crate::limits::GROUP_BUFFERS_BYTES;
 use crate::log::{Log, LogOptions, Opened};
 use crate::partition::Partition;
+use crate::pending::Pending;
 use crate::record::{Entry, ReadEntry, ReadRecord};
 use crate::segment::{directory, scan, write_indexes};
 use crate::segment_read::SegmentReader;
@@ -39,6 +40,7 @@ impl Log {
         let is_clean = manifest.clean && files.iter().all(|file| file.records.is_empty());
         let snapshot = manifest.snapshot.clone();
         let reads = storage.clone();
+        let group_buffers = Buffers::new(GROUP_BUFFERS_BYTES);
         let mut log = Log {
             writer: Some(WalWriter::new(storage.clone(), options.sync)),
             storage,
@@ -47,16 +49,14 @@ impl Log {
             partitions: manifest.partitions,
             next_log: manifest.next_log,
             groups: Groups::default(),
-            pending: Vec::new(),
-            pending_bytes_ahead: 0,
+            pending: Pending::new(group_buffers.clone()),
             pending_logs: Vec::new(),
-            pending_first_sequence: 0,
             next_sequence: manifest.sequence + 1,
             durable_sequence: manifest.sequence,
             flushed_sequence: manifest.sequence,
             wal_files: Vec::new(),
             spare_wal_file: None,
-            wal_bytes: 0,
+            uncaptured_bytes: 0,
             checkpoint_requested: false,
             captured: None,
             checkpoint_running: false,
@@ -64,7 +64,7 @@ impl Log {
             garbage: Vec::new(),
             poison: None,
             reader: SegmentReader::new(reads),
-            group_buffers: Buffers::new(GROUP_BUFFERS_BYTES),
+            group_buffers,
         };
         if !is_clean {
             log.remove_orphans()?;
@@ -99,7 +99,7 @@ impl Log {
         let end = |id| Some((id, self.partitions.get(&id)?.next_offset));
         let logs = touched.into_iter().filter_map(end).collect();
         self.wal_files.push(file.first_sequence);
-        self.wal_bytes += file.bytes.len() as u64;
+        self.uncaptured_bytes += file.bytes.len() as u64;
         let held_bytes = file.bytes.len();
         self.groups
             .push(file.bytes, held_bytes, self.next_sequence - 1, logs);

@@ -4,7 +4,7 @@ use crate::error::OpenError;
 use crate::limits::{WAL_ROOM_BYTES_MAX, WAL_ROOM_BYTES_MIN, WAL_SPARE_BYTES_MAX};
 use crate::record::{ALIGNMENT, GROUP_HEADER_BYTES, GROUP_MAGIC, ReadRecord, read_group_header, read_record};
 use bytes::Bytes;
-use millstream_types::storage::{OpenMode, Storage, StorageFile};
+use millstream_types::storage::{DIRECT_ALIGNMENT, OpenMode, Storage, StorageFile};
 use std::io;
 use std::sync::Arc;
 
@@ -55,9 +55,12 @@ impl WalWriter {
             None => self.create(first_sequence)?,
         };
         self.make_room(file.as_ref(), group.len() as u64);
-        file.write_at(group, self.position)?;
+        match self.sync {
+            true => file.write_durable_at(group, self.position)?,
+            false => file.write_at(group, self.position)?,
+        }
         self.position += group.len() as u64;
-        if self.sync { file.sync_data() } else { Ok(()) }
+        Ok(())
     }
 
     /// Makes the file longer than it needs to be, so that most syncs need not write a new length of the file, too.
@@ -239,6 +242,7 @@ fn read_file(bytes: &Bytes, mut next: u64) -> ReadGroups {
                     next += 1;
                     records.push(record);
                 }
+                _ if is_padding(&bytes[position..group_end]) => position = group_end,
                 _ => return done(records, position, last_group, next),
             }
         }
@@ -248,6 +252,11 @@ fn read_file(bytes: &Bytes, mut next: u64) -> ReadGroups {
         at = group_end;
     }
     done(records, at, last_group, next)
+}
+
+/// Whether this is what fills up the last block of a group.
+fn is_padding(rest: &[u8]) -> bool {
+    rest.len() < DIRECT_ALIGNMENT && rest.iter().all(|byte| *byte == 0)
 }
 
 /// Looks for a later group that was written after record `sequence` had been synced.

@@ -24,6 +24,8 @@ pub const PIPELINED_FETCHES_MAX: usize = 2;
 pub const FIRST_READ_BYTES: usize = 4 << 10;
 /// Room made for one read of the rest; the buffer grows with what arrived.
 pub const READ_BYTES: usize = 64 << 10;
+/// The most room made for one read by a client whose frames are larger than [`READ_BYTES`].
+pub const USUAL_READ_BYTES_MAX: usize = 1 << 20;
 /// Pause after a failed accept.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// From accepting a connection to the end of TLS and SASL.

@@ -6,6 +6,9 @@
 //!
 //! Paths are relative, separated by `/`, without `.`, `..` or empty parts; others are refused with `InvalidInput`.
 
+#[cfg(target_os = "linux")]
+mod direct;
+
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -84,6 +87,10 @@ pub trait Storage: Send + Sync + fmt::Debug {
     }
 }
 
+/// What the place of bytes in memory and in a file, and their number, should be multiples of, so that a write can go past
+/// the system's cache: the greatest block of usual disks.
+pub const DIRECT_ALIGNMENT: usize = 4096;
+
 /// An open file; positions are explicit, so handles may be shared among threads.
 pub trait StorageFile: Send + Sync + fmt::Debug {
     /// Writes all of `bytes` at `offset`, extending the file if needed.
@@ -92,6 +99,17 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Makes everything written durable, the file's length included.
     fn sync_data(&self) -> io::Result<()>;
+    /// Writes like [`Self::write_at`] and makes these bytes durable, with the length that they need. Cheapest if their
+    /// place in memory and in the file and their number are multiples of [`DIRECT_ALIGNMENT`].
+    fn write_durable_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(bytes, offset)?;
+        self.sync_data()
+    }
+    /// Writes like [`Self::write_at`] what will hardly be read soon: the system's memory is better used for other files.
+    /// Cheapest on the same condition.
+    fn write_cold_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(bytes, offset)
+    }
     /// The length in bytes.
     fn len(&self) -> io::Result<u64>;
     /// Whether the file has no bytes.
@@ -180,7 +198,12 @@ impl Storage for OsStorage {
         }
         let path = self.resolve(path)?;
         let file = options.open(&path).map_err(|error| full(error, &path))?;
-        Ok(Arc::new(OsFile { file, path }))
+        Ok(Arc::new(OsFile {
+            file,
+            path,
+            #[cfg(target_os = "linux")]
+            direct: (mode != OpenMode::Read).then(direct::Direct::default),
+        }))
     }
 
     fn create_directory(&self, path: &str) -> io::Result<()> {
@@ -259,6 +282,8 @@ fn full(error: io::Error, path: &Path) -> io::Error {
 struct OsFile {
     file: File,
     path: PathBuf,
+    #[cfg(target_os = "linux")]
+    direct: Option<direct::Direct>,
 }
 
 impl StorageFile for OsFile {
@@ -291,6 +316,27 @@ impl StorageFile for OsFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data().map_err(|error| full(error, &self.path))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn write_durable_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let direct = self.direct.as_ref();
+        match direct.and_then(|direct| direct.write_durable(&self.file, bytes, offset)) {
+            Some(result) => result.map_err(|error| full(error, &self.path)),
+            None => {
+                self.write_at(bytes, offset)?;
+                self.sync_data()
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn write_cold_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let direct = self.direct.as_ref();
+        match direct.and_then(|direct| direct.write_cold(&self.file, bytes, offset)) {
+            Some(result) => result.map_err(|error| full(error, &self.path)),
+            None => self.write_at(bytes, offset),
+        }
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -340,6 +386,44 @@ mod tests {
             text.contains("'/dev/full' is full") && text.contains("free some space"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn every_way_to_write_gives_the_same_bytes() {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = OsStorage::open(directory.path()).unwrap();
+        let file = storage.open("file", OpenMode::Truncate).unwrap();
+        let data: Vec<u8> = (0..5 * DIRECT_ALIGNMENT).map(|at| (at % 251) as u8).collect();
+        let start = data.as_ptr().align_offset(DIRECT_ALIGNMENT);
+        let aligned = &data[start..start + 2 * DIRECT_ALIGNMENT];
+        let odd = &data[start + 1..start + 1 + DIRECT_ALIGNMENT];
+        let mut expected = Vec::new();
+        for (nth, bytes) in [
+            aligned,
+            aligned,
+            odd,
+            odd,
+            &data[..7],
+            &data[..7],
+            aligned,
+            aligned,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let offset = expected.len() as u64;
+            match nth % 2 {
+                0 => file.write_durable_at(bytes, offset).unwrap(),
+                _ => file.write_cold_at(bytes, offset).unwrap(),
+            }
+            expected.extend_from_slice(bytes);
+            assert_eq!(storage.read("file").unwrap(), expected, "write {nth}");
+        }
+        file.sync_data().unwrap();
+        assert_eq!(file.len().unwrap(), expected.len() as u64);
+        let reader = storage.open("file", OpenMode::Read).unwrap();
+        assert!(reader.write_durable_at(aligned, 0).is_err());
+        assert_eq!(storage.read("file").unwrap(), expected);
     }
 
     #[test]

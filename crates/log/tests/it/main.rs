@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // functions that only tests call
 
 mod crash;
+mod direct;
 mod driver;
 mod oracle;
 mod reading;

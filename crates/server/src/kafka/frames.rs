@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::limits::{
     FIRST_READ_BYTES, MEMORY_WAIT, READ_BYTES, TRANSFER_BYTES_PER_SECOND_MIN, TRANSFER_TIME,
-    UNCOUNTED_FRAME_BYTES,
+    UNCOUNTED_FRAME_BYTES, USUAL_READ_BYTES_MAX,
 };
 
 /// Bytes of one permit of the budget.
@@ -109,7 +109,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         loop {
             let size = self.announced(limits.bytes_max)?;
             if let Some(size) = size.filter(|size| *size > UNCOUNTED_FRAME_BYTES) {
-                let wanted = (self.buffer.len() + READ_BYTES).min(size);
+                let room = self.room(Some(PREFIX_BYTES + size));
+                let wanted = (self.buffer.len() + room).min(size);
                 let has = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) * PERMIT_BYTES;
                 if wanted > has {
                     let more = self.memory.take(wanted - has).await?;
@@ -137,25 +138,35 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                     deadline
                 }
             };
-            let missing = size.map(|size| PREFIX_BYTES + size - self.buffer.len());
-            self.make_room(missing);
+            self.make_room(size.map(|size| PREFIX_BYTES + size));
             if !self.read_some(until, limits.deadline.is_some()).await? {
                 return Ok(None);
             }
         }
     }
 
-    /// Makes room for the next read: it grows with what has come, in this frame and those before it, whatever was
-    /// announced. Who waits for a frame holds little, however large the ones before were.
-    fn make_room(&mut self, missing: Option<usize>) {
+    /// Makes room for the next read. Who waits for a frame holds little, however large the ones before were.
+    fn make_room(&mut self, frame: Option<usize>) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::with_capacity(FIRST_READ_BYTES);
             return;
         }
-        let usual = (self.usual * USUAL_FRAMES).saturating_sub(self.buffer.len());
-        let justified = self.buffer.len().max(usual).clamp(FIRST_READ_BYTES, READ_BYTES);
-        let wanted = missing.map_or(justified, |missing| missing.max(usual).min(justified));
-        self.buffer.reserve(wanted);
+        let room = self.room(frame);
+        self.buffer.reserve(room);
+    }
+
+    /// Room for the next read: it grows with what has come, in this frame and those before it, whatever was announced. Of
+    /// small frames several are read at once; where large ones are usual, the rest of one, into room that it just fills.
+    fn room(&self, frame: Option<usize>) -> usize {
+        let read = self.buffer.len();
+        let missing = frame.map(|frame| frame.saturating_sub(read));
+        if self.usual > READ_BYTES {
+            let justified = read.max(self.usual.min(USUAL_READ_BYTES_MAX));
+            return missing.map_or(FIRST_READ_BYTES, |missing| missing.min(justified));
+        }
+        let usual = (self.usual * USUAL_FRAMES).saturating_sub(read);
+        let justified = read.max(usual).clamp(FIRST_READ_BYTES, READ_BYTES);
+        missing.map_or(justified, |missing| missing.max(usual).min(justified))
     }
 
     /// Reads what there is; false when the client closed.
@@ -299,6 +310,22 @@ mod tests {
         // The first came in four reads, each as large as all before; the second and what followed it in one.
         assert_eq!(reader.reader.reads, 5);
         assert!(reader.next(LIMITS).await.unwrap().is_some());
+        assert!(reader.next(LIMITS).await.unwrap().is_none());
+        assert!(reader.buffer.capacity() <= FIRST_READ_BYTES);
+    }
+
+    #[tokio::test]
+    async fn where_large_frames_are_usual_one_is_read_at_once() {
+        let bytes = [300_000, 300_000, 290_000].map(framed).concat();
+        let mut reader = tokio_test_reader(&bytes, 1 << 20);
+        assert!(reader.next(LIMITS).await.unwrap().is_some());
+        for size in [300_000, 290_000] {
+            reader.reader.reads = 0;
+            let frame = reader.next(LIMITS).await.unwrap().unwrap();
+            assert_eq!(frame.bytes.len(), size);
+            assert!((1..=2).contains(&reader.reader.reads), "{}", reader.reader.reads);
+            assert!(frame.memory.unwrap().num_permits() * PERMIT_BYTES >= size);
+        }
         assert!(reader.next(LIMITS).await.unwrap().is_none());
         assert!(reader.buffer.capacity() <= FIRST_READ_BYTES);
     }

@@ -1,0 +1,196 @@
+//! The group that is being filled, in a buffer that goes to the disk as it is: it begins and ends where a write past the
+//! system's cache may ([`DIRECT_ALIGNMENT`]).
+
+use crate::buffers::Buffers;
+use crate::limits::PENDING_BYTES_AHEAD;
+use crate::log::LogId;
+use crate::record::{self, Entry, GROUP_HEADER_BYTES, Record};
+use bytes::Bytes;
+use millstream_types::storage::DIRECT_ALIGNMENT;
+
+/// More than what stands around the data of one entry.
+const ENTRY_ROOM: usize = 32;
+/// More than what stands around the entries of one record.
+const RECORD_ROOM: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// Empty as long as the group is.
+    data: Vec<u8>,
+    /// Where the group begins in `data`.
+    start: usize,
+    /// How much room the next group gets: what the last ones had, as growing would copy what is there already.
+    bytes_ahead: usize,
+    first_sequence: u64,
+    buffers: Buffers,
+}
+
+/// A group that gets no more records.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    /// What is written.
+    pub bytes: Bytes,
+    /// The same to stay in memory; a small group leaves its buffer for that.
+    pub kept: Bytes,
+    /// What it takes there.
+    pub held_bytes: usize,
+    pub first_sequence: u64,
+}
+
+impl Pending {
+    pub fn new(buffers: Buffers) -> Self {
+        Pending {
+            data: Vec::new(),
+            start: 0,
+            bytes_ahead: 0,
+            first_sequence: 0,
+            buffers,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// Bytes of the group so far.
+    pub fn len(&self) -> usize {
+        self.data.len().saturating_sub(self.start)
+    }
+
+    /// Starts a record whose entries have `data_bytes` of data; entries follow, then [`Self::finish_record`].
+    pub fn begin_record(
+        &mut self,
+        (sequence, now_ms): (u64, i64),
+        entries: usize,
+        data_bytes: usize,
+    ) -> usize {
+        let record_bytes = data_bytes + entries * ENTRY_ROOM + RECORD_ROOM;
+        if self.data.is_empty() {
+            self.first_sequence = sequence;
+            let room = self.bytes_ahead.max(GROUP_HEADER_BYTES + record_bytes);
+            (self.data, self.start) = aligned(&self.buffers, room + DIRECT_ALIGNMENT);
+            self.data.resize(self.start + GROUP_HEADER_BYTES, 0);
+        } else if self.data.capacity() - self.data.len() < record_bytes + DIRECT_ALIGNMENT {
+            let room = self.len() + record_bytes.max(self.len());
+            let (mut larger, start) = aligned(&self.buffers, room + DIRECT_ALIGNMENT);
+            larger.extend_from_slice(&self.data[self.start..]);
+            self.buffers.give_back(std::mem::replace(&mut self.data, larger));
+            self.start = start;
+        }
+        record::begin_record(&mut self.data, sequence, now_ms)
+    }
+
+    /// What [`Self::begin_record`] wants to know of a record's entries.
+    pub fn data_bytes(record: &Record) -> usize {
+        let data_bytes = |entry: &Entry| match entry {
+            Entry::Batch { batch, .. } => batch.len(),
+            Entry::Metadata(bytes) => bytes.len(),
+            Entry::CreateLog(_) | Entry::DropLog(_) | Entry::StartOffset { .. } => 0,
+        };
+        record.entries.iter().map(data_bytes).sum()
+    }
+
+    /// Writes a batch with its offset stamped; returns where it lies in the group.
+    pub fn push_batch(&mut self, log: LogId, batch: &[u8], base_offset: i64, epoch: i32) -> usize {
+        record::push_batch(&mut self.data, log, batch, base_offset, epoch) - self.start
+    }
+
+    /// Writes any entry that is not a batch.
+    pub fn push_entry(&mut self, entry: &Entry) {
+        record::push_entry(&mut self.data, entry);
+    }
+
+    /// Ends the record that began at `start`.
+    pub fn finish_record(&mut self, start: usize, entries: usize) {
+        record::finish_record(&mut self.data, start, entries as u32);
+    }
+
+    /// Ends the group; `synced` is the sequence up to which everything is durable by now.
+    pub fn freeze(&mut self, synced: u64) -> Frozen {
+        let mut data = std::mem::take(&mut self.data);
+        let mut start = self.start;
+        let len = data.len() - start;
+        let bytes = len.next_multiple_of(DIRECT_ALIGNMENT);
+        data.resize(start + bytes, 0);
+        record::finish_group(&mut data[start..], self.first_sequence, synced);
+        let decayed = self.bytes_ahead - self.bytes_ahead / 8;
+        self.bytes_ahead = (bytes + bytes / 8).max(decayed).min(PENDING_BYTES_AHEAD);
+        if data.capacity() > 2 * (bytes + DIRECT_ALIGNMENT) {
+            let (mut smaller, smaller_start) = aligned(&self.buffers, bytes);
+            smaller.extend_from_slice(&data[start..]);
+            self.buffers.give_back(std::mem::replace(&mut data, smaller));
+            start = smaller_start;
+        }
+        let capacity = data.capacity();
+        let bytes = self.buffers.lend(data).slice(start..);
+        let (kept, held_bytes) = match len < capacity / 4 {
+            true => (Bytes::copy_from_slice(&bytes[..len]), len),
+            false => (bytes.clone(), capacity),
+        };
+        Frozen {
+            bytes,
+            kept,
+            held_bytes,
+            first_sequence: self.first_sequence,
+        }
+    }
+}
+
+/// A buffer with room for a group of `bytes`, filled up to where that begins.
+pub(crate) fn aligned(buffers: &Buffers, bytes: usize) -> (Vec<u8>, usize) {
+    let mut data = buffers.take(bytes + DIRECT_ALIGNMENT);
+    data.clear();
+    // An address may have no known alignment; then the write is an ordinary one.
+    let start = data.as_ptr().align_offset(DIRECT_ALIGNMENT);
+    let start = if start < DIRECT_ALIGNMENT { start } else { 0 };
+    data.resize(start, 0);
+    (data, start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{ReadEntry, read_group_header, read_record};
+
+    #[test]
+    fn a_group_begins_and_ends_at_blocks_however_it_grew() {
+        let mut pending = Pending::new(Buffers::new(1 << 20));
+        for (nth, sizes) in [
+            &[10usize][..],
+            &[3000, 2000],
+            &[100; 90],
+            &[70_000, 1, 200_000],
+            &[1],
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let sequence = 1 + nth as u64;
+            for size in sizes {
+                let start = pending.begin_record((sequence, 7), 1, *size);
+                pending.push_entry(&Entry::Metadata(vec![5; *size].into()));
+                pending.finish_record(start, 1);
+            }
+            let len = pending.len();
+            let frozen = pending.freeze(sequence - 1);
+            assert!(pending.is_empty());
+            assert_eq!(frozen.first_sequence, sequence);
+            assert_eq!(frozen.bytes.len(), len.next_multiple_of(DIRECT_ALIGNMENT));
+            assert_eq!(frozen.bytes.as_ptr().align_offset(DIRECT_ALIGNMENT), 0);
+            assert_eq!(frozen.kept[..len], frozen.bytes[..len]);
+            assert!(frozen.held_bytes <= 4 * len, "{} for {len}", frozen.held_bytes);
+
+            let header = read_group_header(&frozen.bytes).unwrap();
+            assert_eq!((header.first_sequence, header.synced), (sequence, sequence - 1));
+            let mut at = GROUP_HEADER_BYTES;
+            for size in sizes {
+                let record = read_record(&frozen.bytes, at).unwrap();
+                assert!(
+                    matches!(&record.entries[..], [ReadEntry::Other(Entry::Metadata(bytes))] if bytes.len() == *size)
+                );
+                at = record.end;
+            }
+            assert_eq!(at, len);
+        }
+    }
+}

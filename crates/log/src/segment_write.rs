@@ -1,0 +1,87 @@
+//! Writing batches to the end of a segment: gathered, and past the system's cache if nobody is going to read them soon.
+
+use crate::buffers::Buffers;
+use crate::limits::{COLD_BYTES_MIN, SEGMENT_WRITE_BYTES};
+use crate::partition::SegmentAppend;
+use crate::pending::aligned;
+use bytes::Bytes;
+use millstream_types::storage::{DIRECT_ALIGNMENT, StorageFile};
+use std::io;
+
+/// Writes the bytes of one [`SegmentAppend`], in order.
+pub(crate) struct SegmentWriter<'a> {
+    file: &'a dyn StorageFile,
+    /// Where in the file the gathered bytes go.
+    position: u64,
+    /// Gathered bytes, from `start` on.
+    gathered: Vec<u8>,
+    start: usize,
+    /// How many are gathered for the next write.
+    room: usize,
+    is_cold: bool,
+    buffers: &'a Buffers,
+}
+
+impl<'a> SegmentWriter<'a> {
+    pub fn new(file: &'a dyn StorageFile, append: &SegmentAppend, buffers: &'a Buffers) -> Self {
+        let bytes: usize = append.chunks.iter().map(Bytes::len).sum();
+        let (gathered, start) = aligned(buffers, bytes.min(SEGMENT_WRITE_BYTES));
+        // The first write ends where one past the cache may begin.
+        let into_block = (append.position % DIRECT_ALIGNMENT as u64) as usize;
+        let is_cold = bytes >= COLD_BYTES_MIN && !append.is_warm;
+        let room = match is_cold && into_block > 0 {
+            true => DIRECT_ALIGNMENT - into_block,
+            false => SEGMENT_WRITE_BYTES,
+        };
+        SegmentWriter {
+            file,
+            position: append.position,
+            gathered,
+            start,
+            room,
+            is_cold,
+            buffers,
+        }
+    }
+
+    pub fn push(&mut self, mut chunk: &[u8]) -> io::Result<()> {
+        while !chunk.is_empty() {
+            let free = self.room - (self.gathered.len() - self.start);
+            let (now, later) = chunk.split_at(chunk.len().min(free));
+            self.gathered.extend_from_slice(now);
+            chunk = later;
+            if now.len() == free {
+                self.write()?;
+                self.room = SEGMENT_WRITE_BYTES;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is gathered: whole blocks past the cache, and the rest of a block through it.
+    fn write(&mut self) -> io::Result<()> {
+        let bytes = &self.gathered[self.start..];
+        let is_at_block = self.position.is_multiple_of(DIRECT_ALIGNMENT as u64);
+        let blocks = match self.is_cold && is_at_block {
+            true => bytes.len() / DIRECT_ALIGNMENT * DIRECT_ALIGNMENT,
+            false => 0,
+        };
+        let (cold, rest) = bytes.split_at(blocks);
+        if !cold.is_empty() {
+            self.file.write_cold_at(cold, self.position)?;
+        }
+        if !rest.is_empty() {
+            self.file.write_at(rest, self.position + cold.len() as u64)?;
+        }
+        self.position += bytes.len() as u64;
+        self.gathered.truncate(self.start);
+        Ok(())
+    }
+
+    /// Writes the end; the caller syncs.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.write()?;
+        self.buffers.give_back(self.gathered);
+        Ok(())
+    }
+}
