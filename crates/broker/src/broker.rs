@@ -8,10 +8,11 @@ use crate::config::{ConfigError, Configs, ResourceType, TopicSettings};
 use crate::context::RequestContext;
 use crate::disk_reads::DiskReads;
 use crate::fetch_sessions::FetchSessions;
+use crate::follower::Follower;
 use crate::groups::Groups;
 use crate::metrics::Counters;
 use crate::mutants::Mutant;
-use crate::security::{AccessPolicy, Caller, Security};
+use crate::security::{AccessPolicy, Caller, QUOTAS, Security};
 use crate::throttle::Throttles;
 use crate::topics::{Topic, Topics};
 use crate::transactions::Transactions;
@@ -68,9 +69,6 @@ pub enum StartError {
     Write(#[from] LogError),
 }
 
-/// Called with the configurations in force.
-pub type ConfigObserver = Box<dyn Fn(&Configs) + Send>;
-
 /// The broker as a state machine.
 pub struct Broker {
     pub(crate) configs: Configs,
@@ -97,8 +95,8 @@ pub struct Broker {
     last_change_sequence: u64,
     /// The time of the last call that gave one.
     last_now_ms: i64,
-    /// Told when configurations of the broker change.
-    config_observer: Option<ConfigObserver>,
+    /// Told when configurations of the broker or limits of addresses change.
+    follower: Option<Box<dyn Follower>>,
     pub(crate) next_compaction_ms: i64,
     next_retention_ms: i64,
     next_scan_ms: i64,
@@ -149,7 +147,7 @@ impl Broker {
             decompressor: Decompressor::new(),
             last_change_sequence: 0,
             last_now_ms: now_ms,
-            config_observer: None,
+            follower: None,
             next_compaction_ms: now_ms,
             next_retention_ms: now_ms.saturating_add(limits::FIRST_RETENTION_MS),
             next_scan_ms: now_ms,
@@ -418,8 +416,8 @@ impl Broker {
                     for (log, settings) in self.topics.resolve_settings(&self.configs) {
                         self.log.set_settings(log, settings);
                     }
-                    if let Some(observer) = &self.config_observer {
-                        observer(&self.configs);
+                    if let Some(follower) = &self.follower {
+                        follower.follow(&self.configs);
                     }
                 }
             }
@@ -433,7 +431,12 @@ impl Broker {
             | Change::TransactionDeleted { .. } => {
                 self.transactions.apply(change);
             }
-            Change::Row { table, key, value } => self.security.apply(*table, key, value.as_ref()),
+            Change::Row { table, key, value } => {
+                self.security.apply(*table, key, value.as_ref());
+                if let Some(follower) = self.follower.as_ref().filter(|_| *table == QUOTAS) {
+                    follower.follow_ip_rates(&self.security.quotas.ip_rates());
+                }
+            }
         }
     }
 
@@ -497,11 +500,21 @@ impl Broker {
         &self.configs
     }
 
-    /// Has a function called now and whenever configurations of the broker change, in place of the one before. It must
-    /// not block.
-    pub fn observe_configs(&mut self, observer: ConfigObserver) {
-        observer(&self.configs);
-        self.config_observer = Some(observer);
+    /// Has somebody follow what is configured from now on, in place of who did before.
+    pub fn set_follower(&mut self, follower: Box<dyn Follower>) {
+        follower.follow(&self.configs);
+        follower.follow_ip_rates(&self.security.quotas.ip_rates());
+        self.follower = Some(follower);
+    }
+
+    /// Whether configurations could be put in force where the broker has no say.
+    pub(crate) fn check_followed(
+        &self,
+        configs: &Configs,
+        changed: &BTreeMap<String, String>,
+    ) -> Result<(), String> {
+        let follower = self.follower.as_ref();
+        follower.map_or(Ok(()), |follower| follower.check(configs, changed))
     }
 
     /// All topics.

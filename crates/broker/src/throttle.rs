@@ -8,11 +8,12 @@
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::limits::{QUOTA_CLIENTS_MAX, QUOTA_IDLE_MS};
+use crate::rate::{Rate, Window};
 use crate::security::quotas::{
     CONSUMER_BYTE_RATE, CONTROLLER_MUTATION_RATE, PRODUCER_BYTE_RATE, REQUEST_PERCENTAGE,
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// Who a request counts for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,56 +31,6 @@ impl QuotaClient {
             user: user.into(),
             client_id: context.client_id.detached(),
         })
-    }
-}
-
-/// How samples are taken.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    samples: usize,
-    sample_ms: i64,
-}
-
-/// A rate over the last samples.
-#[derive(Debug, Default)]
-struct Rate {
-    /// Start and sum of each sample, the newest last.
-    samples: VecDeque<(i64, f64)>,
-}
-
-impl Rate {
-    fn record(&mut self, now_ms: i64, window: Window, value: f64) {
-        self.purge(now_ms, window);
-        match self.samples.back_mut() {
-            Some((start, sum)) if now_ms - *start < window.sample_ms => *sum += value,
-            _ => self.samples.push_back((now_ms, value)),
-        }
-    }
-
-    fn purge(&mut self, now_ms: i64, window: Window) {
-        let oldest_ms = now_ms - window.sample_ms * window.samples as i64;
-        while self.samples.front().is_some_and(|(start, _)| *start <= oldest_ms) {
-            self.samples.pop_front();
-        }
-    }
-
-    /// The time that the rate is over: never less than all samples but the one that is being filled.
-    fn span_ms(&self, now_ms: i64, window: Window) -> i64 {
-        let elapsed = self.samples.front().map_or(0, |(start, _)| now_ms - start);
-        let missing = (window.samples as i64 - 1 - elapsed / window.sample_ms).max(0);
-        (elapsed + missing * window.sample_ms).max(window.sample_ms)
-    }
-
-    /// How long it takes for the rate to fall to `quota` a second.
-    fn throttle_ms(&mut self, now_ms: i64, window: Window, quota: f64) -> i64 {
-        self.purge(now_ms, window);
-        let span_ms = self.span_ms(now_ms, window) as f64;
-        let sum: f64 = self.samples.iter().map(|(_, sum)| sum).sum();
-        let rate = sum / (span_ms / 1000.0);
-        if rate <= quota {
-            return 0;
-        }
-        ((rate - quota) / quota * span_ms).round() as i64
     }
 }
 
@@ -139,16 +90,8 @@ impl Throttles {
 
 impl Broker {
     fn quota_window(&self) -> Window {
-        Window {
-            samples: usize::try_from(self.configs.long("quota.window.num"))
-                .unwrap_or(1)
-                .max(1),
-            sample_ms: self
-                .configs
-                .long("quota.window.size.seconds")
-                .max(1)
-                .saturating_mul(1000),
-        }
+        let long = |name: &str| self.configs.long(name);
+        Window::new(long("quota.window.num"), long("quota.window.size.seconds"))
     }
 
     fn quota_of(&self, client: Option<&QuotaClient>, key: &'static str) -> Option<(f64, Usage)> {

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 /// Open Kafka connections.
 pub const CONNECTIONS_MAX: usize = 10_000;
+/// Addresses whose rates of new connections are measured one by one; more share a measure.
+pub const CONNECTION_RATE_ADDRESSES_MAX: usize = 10_000;
+/// Connections that were refused and are closed only after a while, so that their clients do not come again at once;
+/// more are closed at once.
+pub const DELAYED_CLOSES_MAX: usize = 1_000;
 /// Bytes of one request (Kafka's `socket.request.max.bytes`).
 pub const FRAME_BYTES_MAX: usize = 104_857_600;
 /// Bytes of one request of a client that has not authenticated yet, unless `sasl.server.max.receive.size` is set.
@@ -38,5 +43,7 @@ pub const TRANSFER_BYTES_PER_SECOND_MIN: u64 = 16 << 10;
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 /// How often the files of certificates and keys are looked at.
 pub const CERTIFICATE_CHECK_MS: i64 = 1_000;
+/// Bytes of a file of certificates or keys that is named while the broker runs.
+pub const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Rounds of hashing for SCRAM users by configuration.
 pub const SCRAM_ITERATIONS: i32 = 4_096;

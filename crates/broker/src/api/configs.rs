@@ -1,22 +1,14 @@
-//! DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, ListConfigResources: all from one table of declarations.
+//! DescribeConfigs and ListConfigResources, from the same table of declarations as what alters them.
 
-use crate::api::create_topics::check_configs;
-use crate::broker::{Broker, log_error_code, topic_change};
-use crate::change::Change;
+use crate::broker::Broker;
 use crate::config::{self, ConfigDecl, ConfigSource, ConfigType, ResourceType, Sourced};
 use crate::context::RequestContext;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
-use millstream_kafka_wire::messages::alter_configs::{
-    AlterConfigsRequest, AlterConfigsResourceResponse, AlterConfigsResponse,
-};
 use millstream_kafka_wire::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
     DescribeConfigsResult, DescribeConfigsSynonym,
-};
-use millstream_kafka_wire::messages::incremental_alter_configs::{
-    self as incremental, AlterableConfig, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
 use millstream_kafka_wire::messages::list_config_resources::{
     ConfigResource, ListConfigResourcesRequest, ListConfigResourcesResponse,
@@ -24,13 +16,8 @@ use millstream_kafka_wire::messages::list_config_resources::{
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 use std::collections::BTreeMap;
 
-type Refused = (ErrorCode, String);
-type Settings = BTreeMap<String, String>;
-
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
-const SUBTRACT: i8 = 3;
+pub(crate) type Refused = (ErrorCode, String);
+pub(crate) type Settings = BTreeMap<String, String>;
 
 pub(crate) fn describe(
     broker: &Broker,
@@ -93,7 +80,78 @@ fn describe_one(
         let is_synonym = |sourced: &Sourced| with_synonyms && is_shown(sourced);
         results.extend(result(decl, values, is_read_only, is_synonym));
     }
+    if kind == ResourceType::Broker {
+        let keys = resource.configuration_keys.as_ref();
+        let wants = |name: &str| keys.is_none_or(|keys| keys.iter().any(|key| key.as_str() == name));
+        let dynamic = if is_default_broker {
+            current
+        } else {
+            broker.configs.dynamic_broker()
+        };
+        let undeclared = dynamic.keys().filter(|name| wants(name));
+        results.extend(
+            undeclared.filter_map(|name| undeclared_result(broker, name, is_default_broker, with_synonyms)),
+        );
+    }
     Ok(results)
+}
+
+/// What is set at run time and not one of the broker's declared configurations: those of single listeners, and the
+/// throttles of replication.
+fn undeclared_result(
+    broker: &Broker,
+    name: &str,
+    is_default_broker: bool,
+    with_synonyms: bool,
+) -> Option<DescribeConfigsResourceResult> {
+    let decl = config::dynamic_only(name)?;
+    let is_sensitive = decl.config_type == ConfigType::Password;
+    let shown = |value: &String| (!is_sensitive).then(|| KafkaString::from(value));
+    let synonym = |name: &str, value: &String, source: ConfigSource| DescribeConfigsSynonym {
+        name: name.into(),
+        value: shown(value),
+        source: source as i8,
+    };
+    let set_on = |resource: &str| {
+        broker
+            .configs
+            .of(ResourceType::Broker, resource)
+            .get(name)
+            .cloned()
+    };
+    let of_this = set_on(broker.configs.node_id()).filter(|_| !is_default_broker);
+    let places = [
+        (of_this, ConfigSource::DynamicBroker),
+        (set_on(""), ConfigSource::DynamicDefault),
+    ];
+    let mut found: Vec<(String, ConfigSource)> = Vec::new();
+    found.extend(
+        places
+            .into_iter()
+            .filter_map(|(value, source)| Some((value?, source))),
+    );
+    let (value, source) = found.first()?;
+    let mut synonyms: Vec<_> = found
+        .iter()
+        .map(|(value, source)| synonym(name, value, *source))
+        .collect();
+    if config::listener::split(name).is_some() && !is_default_broker {
+        let inherited = broker.configs.broker(decl);
+        let inherited = inherited
+            .iter()
+            .filter_map(|sourced| Some(synonym(sourced.name, sourced.value.as_ref()?, sourced.source)));
+        synonyms.extend(inherited);
+    }
+    Some(DescribeConfigsResourceResult {
+        name: name.into(),
+        value: shown(value),
+        read_only: true, // as Kafka says of them, although they are not
+        config_source: *source as i8,
+        is_sensitive,
+        synonyms: if with_synonyms { synonyms } else { Vec::new() },
+        config_type: decl.config_type.code(),
+        documentation: None,
+    })
 }
 
 /// Where nothing is said about listeners, the one that the request came by is there all the same.
@@ -143,7 +201,7 @@ fn result(
     })
 }
 
-fn check_access(
+pub(crate) fn check_access(
     broker: &Broker,
     operation: Operation,
     kind: ResourceType,
@@ -169,7 +227,7 @@ fn resource_type(code: i8) -> Result<ResourceType, Refused> {
 }
 
 /// What is set on a resource now; an error if there is no such resource.
-fn current(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result<Settings, Refused> {
+pub(crate) fn current(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result<Settings, Refused> {
     match kind {
         ResourceType::Topic => {
             let topic = broker.topics.by_name(name);
@@ -198,205 +256,6 @@ fn current(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result<Se
         )),
         ResourceType::Group | ResourceType::ClientMetrics => Ok(broker.configs.of(kind, name)),
     }
-}
-
-pub(crate) fn alter(broker: &mut Broker, now_ms: i64, request: &AlterConfigsRequest) -> Outcome {
-    let mut sequence = 0;
-    let mut responses = Vec::with_capacity(request.resources.len());
-    for resource in &request.resources {
-        let mut response = AlterConfigsResourceResponse {
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name.clone(),
-            ..Default::default()
-        };
-        let replaced = resource_type(resource.resource_type).and_then(|kind| {
-            check_access(broker, Operation::AlterConfigs, kind, &resource.resource_name)?;
-            current(broker, kind, &resource.resource_name)?;
-            let mut configs = Settings::new();
-            for config in &resource.configs {
-                if let Some(value) = &config.value {
-                    configs.insert(config.name.to_string(), value.to_string());
-                }
-            }
-            store(
-                broker,
-                now_ms,
-                (kind, &resource.resource_name),
-                configs,
-                request.validate_only,
-            )
-        });
-        match replaced {
-            Ok(written) => sequence = sequence.max(written),
-            Err((error_code, message)) => {
-                response.error_code = error_code;
-                response.error_message = Some(message.into());
-            }
-        }
-        responses.push(response);
-    }
-    Outcome::durable(
-        sequence,
-        AlterConfigsResponse {
-            throttle_time_ms: 0,
-            responses,
-        },
-    )
-}
-
-pub(crate) fn alter_incrementally(
-    broker: &mut Broker,
-    now_ms: i64,
-    request: &IncrementalAlterConfigsRequest,
-) -> Outcome {
-    let mut sequence = 0;
-    let mut responses = Vec::with_capacity(request.resources.len());
-    for resource in &request.resources {
-        let mut response = incremental::AlterConfigsResourceResponse {
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name.clone(),
-            ..Default::default()
-        };
-        let changed = resource_type(resource.resource_type).and_then(|kind| {
-            check_access(broker, Operation::AlterConfigs, kind, &resource.resource_name)?;
-            let mut configs = current(broker, kind, &resource.resource_name)?;
-            for config in &resource.configs {
-                change_one(broker, kind, &mut configs, config)?;
-            }
-            store(
-                broker,
-                now_ms,
-                (kind, &resource.resource_name),
-                configs,
-                request.validate_only,
-            )
-        });
-        match changed {
-            Ok(written) => sequence = sequence.max(written),
-            Err((error_code, message)) => {
-                response.error_code = error_code;
-                response.error_message = Some(message.into());
-            }
-        }
-        responses.push(response);
-    }
-    Outcome::durable(
-        sequence,
-        IncrementalAlterConfigsResponse {
-            throttle_time_ms: 0,
-            responses,
-        },
-    )
-}
-
-fn change_one(
-    broker: &Broker,
-    kind: ResourceType,
-    configs: &mut Settings,
-    config: &AlterableConfig,
-) -> Result<(), Refused> {
-    let name = config.name.to_string();
-    if config.config_operation == DELETE {
-        configs.remove(&name);
-        return Ok(());
-    }
-    let Some(value) = &config.value else {
-        return Err((
-            ErrorCode::INVALID_REQUEST,
-            format!("Null value not supported for : {name}"),
-        ));
-    };
-    if config.config_operation == SET {
-        configs.insert(name, value.to_string());
-        return Ok(());
-    }
-    let decl = config::declaration(kind, &name);
-    if !decl.is_some_and(|decl| decl.config_type == ConfigType::List) {
-        let message = format!("Config value append is not allowed for config key: {name}");
-        return Err((ErrorCode::INVALID_CONFIG, message));
-    }
-    let inherited = decl.and_then(|decl| {
-        let values = match kind {
-            ResourceType::Broker => broker.configs.broker(decl),
-            _ => broker.configs.resource(decl, configs, ConfigSource::Topic),
-        };
-        values.into_iter().next()?.value
-    });
-    let current = configs.get(&name).cloned().or(inherited).unwrap_or_default();
-    let mut words: Vec<&str> = current
-        .split(',')
-        .map(str::trim)
-        .filter(|word| !word.is_empty())
-        .collect();
-    for word in value.split(',').map(str::trim) {
-        match config.config_operation {
-            APPEND if !words.contains(&word) => words.push(word),
-            APPEND => {}
-            SUBTRACT => words.retain(|each| *each != word),
-            _ => {
-                return Err((
-                    ErrorCode::INVALID_REQUEST,
-                    "unknown operation on a config".to_owned(),
-                ));
-            }
-        }
-    }
-    configs.insert(name, words.join(","));
-    Ok(())
-}
-
-/// Replaces what is set on a resource.
-fn store(
-    broker: &mut Broker,
-    now_ms: i64,
-    (kind, name): (ResourceType, &KafkaString),
-    configs: Settings,
-    validate_only: bool,
-) -> Result<u64, Refused> {
-    let change = match kind {
-        ResourceType::Topic => {
-            check_configs(&configs)?;
-            let topic = broker
-                .topics
-                .by_name(name)
-                .ok_or((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, String::new()))?;
-            let mut topic = topic.clone();
-            topic.configs = configs;
-            topic_change(&topic)
-        }
-        _ => {
-            check_other(kind, &broker.configs.of(kind, name), &configs)?;
-            Change::Configs {
-                kind,
-                name: name.to_string(),
-                configs,
-            }
-        }
-    };
-    if validate_only {
-        return Ok(0);
-    }
-    broker
-        .write(now_ms, Vec::new(), &[change])
-        .map_err(|error| (log_error_code(&error), error.to_string()))
-}
-
-fn check_other(kind: ResourceType, before: &Settings, configs: &Settings) -> Result<(), Refused> {
-    for (name, value) in configs {
-        if matches!(kind, ResourceType::BrokerLogger | ResourceType::ClientMetrics) {
-            continue; // kept and shown, without meaning here
-        }
-        config::check(kind, name, value)
-            .map_err(|error| (ErrorCode::INVALID_CONFIG, error.in_kafkas_words()))?;
-        let is_new = before.get(name) != Some(value);
-        if kind == ResourceType::Broker && is_new && config::is_read_only(name) {
-            return Err((
-                ErrorCode::INVALID_REQUEST,
-                format!("Cannot update these configs dynamically: [{name}]"),
-            ));
-        }
-    }
-    Ok(())
 }
 
 pub(crate) fn list(broker: &Broker, version: i16, request: &ListConfigResourcesRequest) -> Outcome {

@@ -242,13 +242,9 @@ fn check(broker: &Broker, new: &NewTopic) -> Result<i32, Refused> {
     Ok(partitions)
 }
 
-/// Checks topic configurations by the table of declarations.
+/// Checks topic configurations.
 pub(crate) fn check_configs(configs: &BTreeMap<String, String>) -> Result<(), Refused> {
-    for (name, value) in configs {
-        config::check(ResourceType::Topic, name, value)
-            .map_err(|error| (ErrorCode::INVALID_CONFIG, error.in_kafkas_words()))?;
-    }
-    Ok(())
+    config::check_topic(configs).map_err(|message| (ErrorCode::INVALID_CONFIG, message))
 }
 
 /// Creates a topic; gives the sequence that makes it durable.

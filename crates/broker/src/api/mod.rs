@@ -1,6 +1,7 @@
 //! One file for an API (or for a few that share everything), each with functions from a request to an [`Outcome`].
 
 pub(crate) mod acls;
+pub(crate) mod alter_configs;
 pub mod api_versions;
 pub(crate) mod cluster;
 pub(crate) mod configs;
@@ -114,8 +115,10 @@ fn administer(
         Request::DescribeTransactions(request) => describe_transactions::describe(broker, &request),
         Request::ListTransactions(request) => describe_transactions::list(broker, now_ms, &request),
         Request::DescribeConfigs(request) => configs::describe(broker, context, &request),
-        Request::AlterConfigs(request) => configs::alter(broker, now_ms, &request),
-        Request::IncrementalAlterConfigs(request) => configs::alter_incrementally(broker, now_ms, &request),
+        Request::AlterConfigs(request) => alter_configs::alter(broker, now_ms, &request),
+        Request::IncrementalAlterConfigs(request) => {
+            alter_configs::alter_incrementally(broker, now_ms, &request)
+        }
         Request::ListConfigResources(request) => configs::list(broker, version, &request),
         Request::DescribeLogDirs(request) => log_dirs::handle(broker, &request),
         Request::DescribeCluster(request) => cluster::describe(broker, context, &request),

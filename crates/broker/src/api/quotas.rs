@@ -2,7 +2,9 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::security::acls::CLUSTER_NAME;
-use crate::security::quotas::{Entity, KEYS, Limits, TYPES, encode_entity, encode_limits};
+use crate::security::quotas::{
+    Entity, Limits, TYPES, check_entity, check_limit, encode_entity, encode_limits,
+};
 use crate::security::{Operation, ResourceKind, quota_row};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::alter_client_quotas::{
@@ -13,6 +15,7 @@ use millstream_kafka_wire::messages::describe_client_quotas::{
     DescribeClientQuotasRequest, DescribeClientQuotasResponse, EntityData, EntryData, ValueData,
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString};
+use std::collections::BTreeSet;
 
 const EXACT: i8 = 0;
 const DEFAULT: i8 = 1;
@@ -83,6 +86,7 @@ pub(crate) fn alter(broker: &mut Broker, now_ms: i64, request: &AlterClientQuota
                     entity_name: each.entity_name.clone(),
                 })
                 .collect(),
+            error_message: None,
             ..Default::default()
         };
         match alter_one(broker, now_ms, entry, request.validate_only) {
@@ -132,22 +136,18 @@ fn alter_one(
             )));
         }
     }
-    let has_ip = entity.contains_key("ip");
-    if entity.is_empty() || has_ip && entity.len() > 1 {
-        return Err(invalid("Invalid client quota entity".to_owned()));
-    }
+    check_entity(&entity).map_err(invalid)?;
     let mut limits = broker.security.quotas.get(&entity);
+    let mut seen = BTreeSet::new();
     for op in &entry.ops {
-        if !KEYS.contains(&op.key.as_str()) {
-            return Err(invalid(format!("Invalid configuration key {}", op.key)));
+        if !seen.insert(op.key.as_str()) {
+            return Err(invalid(format!("Duplicate quota key {}", op.key)));
         }
         if op.remove {
             limits.remove(&op.key);
             continue;
         }
-        if !op.value.is_finite() || op.value <= 0.0 {
-            return Err(invalid(format!("Quota {} must be greater than 0", op.key)));
-        }
+        check_limit(&entity, &op.key, op.value).map_err(invalid)?;
         limits.insert(op.key.detached(), op.value);
     }
     if validate_only {

@@ -106,7 +106,7 @@ pub const BROKER_CONFIGS: &[ConfigDecl] = &[
     ConfigDecl { name: "group.consumer.max.heartbeat.interval.ms", config_type: Int, default: Some("15000"), valid: AtLeast(1.0), synonym: None },
     ConfigDecl { name: "group.consumer.max.session.timeout.ms", config_type: Int, default: Some("60000"), valid: AtLeast(1.0), synonym: None },
     ConfigDecl { name: "group.consumer.max.size", config_type: Int, default: Some("2147483647"), valid: AtLeast(1.0), synonym: None },
-    ConfigDecl { name: "group.consumer.migration.policy", config_type: String, default: Some("bidirectional"), valid: OneOf(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]), synonym: None },
+    ConfigDecl { name: "group.consumer.migration.policy", config_type: String, default: Some("bidirectional"), valid: OneOfIgnoringCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]), synonym: None },
     ConfigDecl { name: "group.consumer.min.assignment.interval.ms", config_type: Int, default: Some("0"), valid: AtLeast(0.0), synonym: None },
     ConfigDecl { name: "group.consumer.min.heartbeat.interval.ms", config_type: Int, default: Some("5000"), valid: AtLeast(1.0), synonym: None },
     ConfigDecl { name: "group.consumer.min.session.timeout.ms", config_type: Int, default: Some("45000"), valid: AtLeast(1.0), synonym: None },

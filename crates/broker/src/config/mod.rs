@@ -4,12 +4,18 @@
 //! dynamically for this broker, dynamically for all brokers, statically at start, and last the default. Names
 //! that cannot matter on one node are accepted and kept.
 
+mod altered;
+mod check;
 mod declarations;
 mod dynamic;
+pub mod listener;
 mod meanings;
 mod settings;
 
+pub use altered::{check_broker, check_client_metrics, check_group, check_topic};
+pub use check::check;
 pub use declarations::{BROKER_CONFIGS, GROUP_CONFIGS, TOPIC_CONFIGS};
+pub use listener::dynamic_only;
 pub use meanings::meaning;
 pub use settings::TopicSettings;
 
@@ -69,6 +75,8 @@ pub enum Validity {
     BetweenOr(f64, f64, f64),
     /// These words; for lists, any of them.
     OneOf(&'static [&'static str]),
+    /// These words, in small or capital letters.
+    OneOfIgnoringCase(&'static [&'static str]),
     /// Not the empty text.
     NotEmpty,
 }
@@ -100,14 +108,20 @@ pub enum ConfigError {
         name: String,
     },
     /// The value does not fit.
-    #[error("invalid value '{value}' for config '{name}': {expected}")]
+    #[error("invalid value '{value}' for config '{name}': {}", in_a_sentence(expected))]
     Invalid {
         /// The name.
         name: String,
         /// The value.
         value: String,
-        /// What is expected.
+        /// What is expected, in Kafka's words.
         expected: String,
+    },
+    /// A list has an entry of nothing.
+    #[error("the list '{name}' has an empty entry")]
+    EmptyEntry {
+        /// The name.
+        name: String,
     },
 }
 
@@ -120,11 +134,17 @@ impl ConfigError {
                 name,
                 value,
                 expected,
-            } => {
-                format!("Invalid value {value} for configuration {name}: Value {expected}")
-            }
+            } => format!("Invalid value {value} for configuration {name}: {expected}"),
+            ConfigError::EmptyEntry { name } => format!("Configuration '{name}' values must not be empty."),
         }
     }
+}
+
+/// Kafka's words without the capital letter of a beginning, to go on with.
+pub fn in_a_sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// Defaults that differ from Kafka's: a broker in a development process must not make its first consumer wait, and
@@ -250,69 +270,6 @@ pub fn is_read_only(name: &str) -> bool {
     dynamic::DYNAMIC.binary_search(&name).is_err()
 }
 
-/// Checks a value against the declaration of its name.
-pub fn check(kind: ResourceType, name: &str, value: &str) -> Result<&'static ConfigDecl, ConfigError> {
-    let unknown = || ConfigError::Unknown {
-        kind: kind.word(),
-        name: name.to_owned(),
-    };
-    let decl = declaration(kind, name).ok_or_else(unknown)?;
-    match expected(decl, value) {
-        None => Ok(decl),
-        Some(expected) => {
-            let value = if decl.config_type == ConfigType::Password {
-                "[hidden]"
-            } else {
-                value
-            };
-            Err(ConfigError::Invalid {
-                name: name.to_owned(),
-                value: value.to_owned(),
-                expected,
-            })
-        }
-    }
-}
-
-/// What is expected instead, if the value does not fit.
-fn expected(decl: &ConfigDecl, value: &str) -> Option<String> {
-    let number = value.trim().parse::<f64>().ok();
-    let is_of_type = match decl.config_type {
-        ConfigType::Boolean => matches!(value.trim().to_ascii_lowercase().as_str(), "true" | "false"),
-        ConfigType::Int => value.trim().parse::<i32>().is_ok(),
-        ConfigType::Short => value.trim().parse::<i16>().is_ok(),
-        ConfigType::Long => value.trim().parse::<i64>().is_ok(),
-        ConfigType::Double => number.is_some(),
-        ConfigType::String | ConfigType::List | ConfigType::Class | ConfigType::Password => true,
-    };
-    if !is_of_type {
-        let name = format!("{:?}", decl.config_type).to_uppercase();
-        return Some(format!("not a number or word of type {name}"));
-    }
-    let within = |low: f64, high: f64| number.is_some_and(|number| (low..=high).contains(&number));
-    match decl.valid {
-        Validity::Any => None,
-        Validity::NotEmpty => value.is_empty().then(|| "must not be empty".to_owned()),
-        Validity::AtLeast(low) => (!within(low, f64::INFINITY)).then(|| format!("must be at least {low}")),
-        Validity::Between(low, high) => (!within(low, high)).then(|| format!("must be from {low} to {high}")),
-        Validity::BetweenOr(low, high, or) => (!within(low, high) && number != Some(or))
-            .then(|| format!("must be from {low} to {high}, or {or}")),
-        Validity::OneOf(words) => {
-            let is_list = decl.config_type == ConfigType::List;
-            let mut given: Vec<&str> = if is_list {
-                value.split(',').map(str::trim).collect()
-            } else {
-                vec![value]
-            };
-            given.retain(|word| !(is_list && word.is_empty()));
-            let is_known = given
-                .iter()
-                .all(|word| words.iter().any(|known| known.eq_ignore_ascii_case(word)));
-            (!is_known).then(|| format!("must be one of {}", words.join(", ")))
-        }
-    }
-}
-
 /// Everything that is set, for all resources.
 #[derive(Debug, Clone, Default)]
 pub struct Configs {
@@ -330,6 +287,19 @@ impl Configs {
             fixed: properties.clone(),
             dynamic: BTreeMap::new(),
         })
+    }
+
+    /// Everything that is set dynamically on this broker, also by way of all brokers.
+    pub fn dynamic_broker(&self) -> BTreeMap<String, String> {
+        let mut all = self.of(ResourceType::Broker, "");
+        all.extend(self.of(ResourceType::Broker, self.node_id()));
+        all
+    }
+
+    /// This broker's number as it was given.
+    pub fn node_id(&self) -> &str {
+        let given = self.fixed.get("node.id").or_else(|| self.fixed.get("broker.id"));
+        given.map_or("1", String::as_str)
     }
 
     /// What is set dynamically on a resource.
@@ -364,11 +334,7 @@ impl Configs {
     /// All values of a broker configuration, the effective one first.
     pub fn broker(&self, decl: &'static ConfigDecl) -> Vec<Sourced> {
         let mut found = Vec::new();
-        let id = self
-            .fixed
-            .get("node.id")
-            .or_else(|| self.fixed.get("broker.id"))
-            .map_or("1", String::as_str);
+        let id = self.node_id();
         let dynamic = |name: &str| {
             self.dynamic
                 .get(&(ResourceType::Broker, name.to_owned()))?
@@ -503,12 +469,8 @@ mod tests {
             );
             for decl in declarations {
                 if let Some(default) = decl.default {
-                    assert_eq!(
-                        expected(decl, default).filter(|_| !default.is_empty()),
-                        None,
-                        "{}",
-                        decl.name
-                    );
+                    let wrong = check::wrong(decl, default);
+                    assert_eq!(wrong.filter(|_| !default.is_empty()), None, "{}", decl.name);
                 }
                 if let Some(synonym) = decl.synonym {
                     assert!(declaration(ResourceType::Broker, synonym).is_some(), "{synonym}");
@@ -516,28 +478,6 @@ mod tests {
             }
         }
         assert_eq!(TOPIC_CONFIGS.len(), 33);
-    }
-
-    #[test]
-    fn values_are_checked_by_type_and_range() {
-        for (name, value, good) in [
-            ("retention.ms", "-1", true),
-            ("retention.ms", "-2", false),
-            ("retention.ms", "soon", false),
-            ("cleanup.policy", "compact,delete", true),
-            ("cleanup.policy", "compact, shred", false),
-            ("compression.type", "zstd", true),
-            ("compression.gzip.level", "-1", true),
-            ("compression.gzip.level", "0", false),
-            ("segment.bytes", "1000", false),
-            ("nonsense", "1", false),
-        ] {
-            assert_eq!(
-                check(ResourceType::Topic, name, value).is_ok(),
-                good,
-                "{name}={value}"
-            );
-        }
     }
 
     #[test]

@@ -222,8 +222,8 @@ fn differences(
     after: &BTreeMap<String, String>,
 ) -> String {
     let shown = |name: &str, value: &String| {
-        let is_secret =
-            config::declaration(kind, name).is_none_or(|decl| decl.config_type == ConfigType::Password);
+        let decl = config::declaration(kind, name).or_else(|| config::dynamic_only(name));
+        let is_secret = decl.is_none_or(|decl| decl.config_type == ConfigType::Password);
         let value = if is_secret { "[hidden]" } else { value };
         format!("{name}={value}")
     };

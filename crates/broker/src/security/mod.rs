@@ -20,7 +20,7 @@ pub(crate) use acls::{Operation, ResourceKind};
 
 const ACLS: u8 = 1;
 const SCRAM: u8 = 2;
-const QUOTAS: u8 = 3;
+pub(crate) const QUOTAS: u8 = 3;
 
 /// The tables.
 #[derive(Debug, Default)]

@@ -1,31 +1,84 @@
 //! Client quotas as they are set: values by entity. An entity is a user, a client id, both, or an address; a name that is
-//! missing stands for the default of its type.
+//! missing stands for the default of its type. What may be set on an entity is decided here, with Kafka's refusals.
 
 use bytes::Bytes;
 use millstream_kafka_wire::{DecodeError, KafkaString, Reader, Writer};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Types with names, sorted by type.
 pub(crate) type Entity = BTreeMap<KafkaString, Option<KafkaString>>;
 /// Limits by their key.
 pub(crate) type Limits = BTreeMap<KafkaString, f64>;
 
-/// Keys of limits that are known.
-pub(crate) const KEYS: [&str; 5] = [
-    PRODUCER_BYTE_RATE,
-    CONSUMER_BYTE_RATE,
-    REQUEST_PERCENTAGE,
-    CONTROLLER_MUTATION_RATE,
-    "connection_creation_rate",
-];
 pub(crate) const PRODUCER_BYTE_RATE: &str = "producer_byte_rate";
 pub(crate) const CONSUMER_BYTE_RATE: &str = "consumer_byte_rate";
 pub(crate) const REQUEST_PERCENTAGE: &str = "request_percentage";
 pub(crate) const CONTROLLER_MUTATION_RATE: &str = "controller_mutation_rate";
+const CONNECTION_CREATION_RATE: &str = "connection_creation_rate";
+/// How much above a whole number still counts as whole.
+const WHOLE_WITHIN: f64 = 1e-6;
 /// Types of entities that are known.
-pub(crate) const TYPES: [&str; 3] = [USER, CLIENT_ID, "ip"];
+pub(crate) const TYPES: [&str; 3] = [USER, CLIENT_ID, IP];
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
+const IP: &str = "ip";
+
+/// How many connections a second may come from an address.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct IpRates {
+    /// From addresses without a limit of their own; `None`: any number.
+    pub default: Option<f64>,
+    /// From these addresses.
+    pub addresses: BTreeMap<IpAddr, f64>,
+}
+
+/// Whether an entity may have quotas; the error is Kafka's.
+pub(crate) fn check_entity(entity: &Entity) -> Result<(), String> {
+    let Some(ip) = entity.get(IP) else {
+        return match entity.is_empty() {
+            true => Err("Invalid empty client quota entity".to_owned()),
+            false => Ok(()),
+        };
+    };
+    if entity.len() > 1 {
+        let message =
+            "Invalid quota entity combination, IP entity should not be combined with User or ClientId";
+        return Err(message.to_owned());
+    }
+    match ip {
+        Some(name) if address(name).is_none() => Err(format!("{name} is not a valid IP or resolvable host.")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a value may be set on an entity; the error is Kafka's.
+pub(crate) fn check_limit(entity: &Entity, key: &str, value: f64) -> Result<(), String> {
+    // The greatest value of what must be whole.
+    let whole = match (key, entity.contains_key(IP)) {
+        (CONNECTION_CREATION_RATE, true) => Some((f64::from(i32::MAX), "an INT")),
+        (PRODUCER_BYTE_RATE | CONSUMER_BYTE_RATE, false) => Some((i64::MAX as f64, "a LONG")),
+        (REQUEST_PERCENTAGE | CONTROLLER_MUTATION_RATE, false) => None,
+        _ => return Err(format!("Invalid configuration key {key}")),
+    };
+    if value.is_nan() || value <= 0.0 {
+        return Err(format!("Quota {key} must be greater than 0"));
+    }
+    match whole {
+        Some((most, kind)) if value > most => {
+            Err(format!("Proposed value for {key} is too large for {kind}."))
+        }
+        Some(_) if value % 1.0 > WHOLE_WITHIN => Err(format!("{key} cannot be a fractional value.")),
+        _ => Ok(()),
+    }
+}
+
+/// The address that a name stands for. Names of hosts are not looked up.
+fn address(name: &str) -> Option<IpAddr> {
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let parsed: IpAddr = bare.unwrap_or(name).parse().ok()?;
+    Some(parsed.to_canonical())
+}
 
 /// The quota that counts for a client.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +108,22 @@ impl Quotas {
     /// Whether this key is limited for anybody.
     pub fn has(&self, key: &str) -> bool {
         self.limits.values().any(|limits| limits.contains_key(key))
+    }
+
+    /// How many connections a second may come from each address.
+    pub fn ip_rates(&self) -> IpRates {
+        let mut rates = IpRates::default();
+        for (entity, limits) in &self.limits {
+            let (Some(name), Some(limit)) = (entity.get(IP), limits.get(CONNECTION_CREATION_RATE)) else {
+                continue;
+            };
+            match name.as_ref().map(|name| address(name)) {
+                None => rates.default = Some(*limit),
+                Some(Some(address)) => _ = rates.addresses.insert(address, *limit),
+                Some(None) => {}
+            }
+        }
+        rates
     }
 
     /// The finest entity that has this key decides, in Kafka's order; `Some(None)` stands for a default.

@@ -123,8 +123,8 @@ fn administrative_changes_leave_a_line_with_who_and_from_where() {
             call(set(2, "t", "retention.ms", "5000").into()),
         ),
         (
-            "ssl.key.password=[hidden]",
-            call(set(4, "1", "ssl.key.password", "hush").into()),
+            "listener.name.plaintext.ssl.key.password=[hidden]",
+            call(set(4, "1", "listener.name.plaintext.ssl.key.password", "hush").into()),
         ),
         ("SCRAM credential of 'alice' for Sha512 set", call(user.into())),
         (

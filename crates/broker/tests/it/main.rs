@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // functions that only tests call
 
 mod admin;
+mod alterations;
 mod audit;
 mod authorization;
 mod basics;

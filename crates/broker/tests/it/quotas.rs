@@ -254,3 +254,63 @@ fn changes_of_topics_are_refused_or_slowed_down_by_version() {
     );
     assert_eq!(response.throttle_time_ms, 1_000);
 }
+#[test]
+fn quotas_are_refused_in_kafkas_words() {
+    let mut driver = Driver::new();
+    let rate = "connection_creation_rate";
+    let (ip, user) = (("ip", Some("1.2.3.4")), ("user", Some("a")));
+    type Row<'a> = (Vec<(&'a str, Option<&'a str>)>, Vec<(&'a str, f64)>, &'a str);
+    #[rustfmt::skip]
+    let rows: Vec<Row<'_>> = vec![
+        (vec![ip], vec![(rate, 5.0)], ""),
+        (vec![("ip", None)], vec![(rate, 5.0)], ""),
+        (vec![("ip", Some("::1"))], vec![(rate, 5.0)], ""),
+        (vec![("ip", Some("[::1]"))], vec![(rate, 5.0)], ""),
+        (vec![ip], vec![(rate, 5.5)], "connection_creation_rate cannot be a fractional value."),
+        (vec![ip], vec![(rate, 0.0)], "Quota connection_creation_rate must be greater than 0"),
+        (vec![ip], vec![(rate, f64::NAN)], "Quota connection_creation_rate must be greater than 0"),
+        (vec![ip], vec![(rate, 1e10)], "Proposed value for connection_creation_rate is too large for an INT."),
+        (vec![ip], vec![("producer_byte_rate", 5.0)], "Invalid configuration key producer_byte_rate"),
+        (vec![("ip", Some("no.such.host.invalid"))], vec![(rate, 5.0)], "no.such.host.invalid is not a valid IP or resolvable host."),
+        (vec![("ip", Some(""))], vec![(rate, 5.0)], "Empty ip not supported"),
+        (vec![ip, user], vec![(rate, 5.0)], "Invalid quota entity combination, IP entity should not be combined with User or ClientId"),
+        (vec![user], vec![(rate, 5.0)], "Invalid configuration key connection_creation_rate"),
+        (vec![user], vec![("producer_byte_rate", 5.5)], "producer_byte_rate cannot be a fractional value."),
+        (vec![user], vec![("producer_byte_rate", 1e19)], "Proposed value for producer_byte_rate is too large for a LONG."),
+        (vec![user], vec![("request_percentage", 5.5)], ""),
+        (vec![user], vec![("controller_mutation_rate", f64::INFINITY)], ""),
+        (vec![user], vec![("nonsense", 5.0)], "Invalid configuration key nonsense"),
+        (vec![user], vec![("producer_byte_rate", 5.0), ("producer_byte_rate", 6.0)], "Duplicate quota key producer_byte_rate"),
+        (vec![], vec![("producer_byte_rate", 5.0)], "Invalid empty client quota entity"),
+        (vec![("planet", Some("a"))], vec![("producer_byte_rate", 5.0)], "Unhandled client quota entity type: planet"),
+    ];
+    for (entity, ops, message) in rows {
+        let part = |(kind, name): &(&str, Option<&str>)| alter_client_quotas::RequestEntityData {
+            entity_type: (*kind).into(),
+            entity_name: name.map(Into::into),
+        };
+        let op = |(key, value): &(&str, f64)| alter_client_quotas::OpData {
+            key: (*key).into(),
+            value: *value,
+            remove: false,
+        };
+        let mut response = driver.call(AlterClientQuotasRequest {
+            entries: vec![alter_client_quotas::RequestEntryData {
+                entity: entity.iter().map(part).collect(),
+                ops: ops.iter().map(op).collect(),
+            }],
+            validate_only: false,
+        });
+        let answer = response.entries.remove(0);
+        let code = if message.is_empty() {
+            ErrorCode::NONE
+        } else {
+            ErrorCode::INVALID_REQUEST
+        };
+        let found = (
+            answer.error_code,
+            answer.error_message.unwrap_or_default().to_string(),
+        );
+        assert_eq!(found, (code, message.to_owned()), "{entity:?} {ops:?}");
+    }
+}

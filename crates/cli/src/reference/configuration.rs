@@ -166,7 +166,7 @@ fn config_type(config: &ConfigDecl) -> String {
         Validity::AtLeast(least) => format!("{name} from {least}"),
         Validity::Between(from, to) => format!("{name} from {from} to {to}"),
         Validity::BetweenOr(from, to, or) => format!("{name} from {from} to {to}, or {or}"),
-        Validity::OneOf(choices) => words(choices),
+        Validity::OneOf(choices) | Validity::OneOfIgnoringCase(choices) => words(choices),
         Validity::NotEmpty => format!("{name}, not empty"),
     }
 }

@@ -1,4 +1,4 @@
-//! Ports: opening them, accepting connections, closing them so that what was asked is still answered.
+//! Ports: opening them, serving their connections, closing them so that what was asked is still answered.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -11,20 +11,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::config::{ConnectionLimits, ListenerConfig, Mechanism, ShellConfig, ShellConfigError};
+use super::accept::accept;
+use super::config::{ListenerConfig, Mechanism, ShellConfig, ShellConfigError};
 use super::connection::{ConnectionError, Receiver};
+use super::follow::Listeners;
 use super::frames::RequestMemory;
 use super::gate::{Gate, Pass};
 use super::principal::ANONYMOUS;
 use super::sasl::{JwksError, SaslServer};
 use super::tls::{TlsError, TlsServer};
 use super::writer;
-use crate::limits::{ACCEPT_RETRY, AUTHENTICATION_TIME, SHUTDOWN_TIME};
+use crate::limits::{AUTHENTICATION_TIME, SHUTDOWN_TIME};
 use crate::metrics::ShellMetrics;
 use millstream_kafka_client::error::with_causes;
-
-/// How often the log says that connections are turned away.
-const FULL_LOG_INTERVAL_MS: i64 = 1_000;
 
 /// Why a listener could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -72,10 +71,9 @@ pub(super) enum Stage {
 /// What all connections of a listener share.
 pub(super) struct Serving {
     pub name: String,
-    pub connections_max: usize,
     /// What clients are told; `None`: the address that they came to.
     pub endpoint: Option<Arc<Endpoint>>,
-    pub tls: Option<TlsServer>,
+    pub tls: Option<Arc<TlsServer>>,
     pub sasl: Option<Arc<SaslServer>>,
     pub broker: BrokerHandle,
     pub clock: Arc<dyn Clock>,
@@ -112,7 +110,11 @@ impl KafkaListeners {
         clock: Arc<dyn Clock>,
         metrics: Arc<ShellMetrics>,
     ) -> Result<Self, ListenError> {
-        let gate = Gate::new(config.limits.clone());
+        let limits = config
+            .listeners
+            .iter()
+            .map(|each| (each.name.clone(), each.limits));
+        let gate = Gate::new(config.limits.clone(), limits, config.protected.clone());
         let memory = RequestMemory::new(config.limits.request_memory_bytes);
         let (stage, _) = watch::channel(Stage::Open);
         let (alive, connections) = mpsc::channel(1);
@@ -125,9 +127,8 @@ impl KafkaListeners {
         for (listener, (socket, address)) in bound {
             let serving = Serving {
                 name: listener.name.clone(),
-                connections_max: listener.connections_max,
                 endpoint: advertised(listener, address).map(Arc::new),
-                tls: tls(listener, &clock)?,
+                tls: tls(listener, &clock)?.map(Arc::new),
                 sasl: sasl(listener, &broker, &clock)?,
                 broker: broker.clone(),
                 clock: clock.clone(),
@@ -146,10 +147,11 @@ impl KafkaListeners {
             });
             accepting.push((socket, Arc::new(serving)));
         }
+        let all: Vec<Arc<Serving>> = accepting.iter().map(|(_, serving)| serving.clone()).collect();
+        follow(&broker, Listeners::new(config.clone(), gate.clone(), &all)).await;
         for (socket, serving) in accepting {
             tokio::spawn(accept(socket, serving, stage.subscribe(), alive.clone()));
         }
-        follow_limits(&broker, gate.clone());
         Ok(Self {
             open,
             stage,
@@ -283,67 +285,21 @@ fn sasl(
         })
 }
 
-/// Takes over limits that are altered while the broker runs.
-fn follow_limits(broker: &BrokerHandle, gate: Arc<Gate>) {
-    let follow = move |broker: &mut millstream_broker::Broker| {
-        broker.observe_configs(Box::new(move |configs| {
-            match ConnectionLimits::parse(|name| configs.text(name).filter(|text| !text.is_empty())) {
-                Ok(limits) => gate.set_limits(limits),
-                Err(error) => tracing::error!(%error, "altered limits of connections are not in force"),
-            }
-        }));
-    };
-    // A broker that has stopped needs no limits.
-    let _ = broker.post(follow);
-}
-
-async fn accept(
-    listener: TcpListener,
-    serving: Arc<Serving>,
-    mut stage: watch::Receiver<Stage>,
-    alive: mpsc::Sender<()>,
-) {
-    let of_connections = stage.clone();
-    let mut said_full_ms = i64::MIN;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stage.wait_for(|stage| *stage != Stage::Open) => return,
-        };
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file handles, most likely: let some connections end before the next attempt.
-                tracing::warn!(%error, "cannot accept a Kafka connection");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-                continue;
-            }
-        };
-        match serving
-            .gate
-            .admit(peer.ip(), &serving.name, serving.connections_max)
-        {
-            Ok(pass) => {
-                let connection = connect(socket, peer, serving.clone(), of_connections.clone(), pass);
-                let alive = alive.clone();
-                tokio::spawn(async move {
-                    connection.await;
-                    drop(alive);
-                });
-            }
-            Err(full) => {
-                let now_ms = serving.clock.now_ms();
-                if now_ms.saturating_sub(said_full_ms) >= FULL_LOG_INTERVAL_MS {
-                    said_full_ms = now_ms;
-                    tracing::warn!(%peer, listener = %serving.name, reason = %full, "a Kafka connection was turned away");
-                }
-            }
-        }
+/// Has the listeners follow what is configured, from before the first connection on.
+async fn follow(broker: &BrokerHandle, listeners: Listeners) {
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    let posted = broker.post(move |broker| {
+        broker.set_follower(Box::new(listeners));
+        let _ = done.send(());
+    });
+    // A broker that has stopped configures nothing.
+    if posted.is_ok() {
+        let _ = is_done.await;
     }
 }
 
 /// One connection from its first byte to its last.
-async fn connect(
+pub(super) async fn connect(
     socket: TcpStream,
     peer: SocketAddr,
     serving: Arc<Serving>,

@@ -1,13 +1,16 @@
 //! The Kafka side of the shell: sockets in front of a [`millstream_broker::BrokerHandle`].
 
+mod accept;
 pub mod clusters;
 pub mod config;
 mod connection;
 pub mod embedded;
+mod follow;
 mod frames;
 pub mod gate;
 pub mod listener;
 pub mod principal;
+mod rates;
 pub mod sasl;
 mod tls;
 mod writer;

@@ -1,10 +1,11 @@
-//! TLS of a listener: certificates from PEM, read again when their files change, and the name of the client.
+//! TLS of a listener: certificates from PEM, read again when their files change or others are named, and the name of the
+//! client.
 //!
 //! Files are looked at when a client connects, at most once in [`CERTIFICATE_CHECK_MS`]. If the new ones cannot be used,
 //! the old ones stay in use and the log says why, so that a half-written file does not take the port down.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use millstream_kafka_client::config::PemSource;
@@ -20,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::config::{ClientAuth, TlsSettings};
 use super::principal::{ANONYMOUS, subject_name};
-use crate::limits::CERTIFICATE_CHECK_MS;
+use crate::limits::{CERTIFICATE_CHECK_MS, PEM_FILE_BYTES_MAX};
 
 /// Why a listener cannot encrypt.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,8 @@ pub enum TlsError {
         what: &'static str,
         reason: String,
     },
+    #[error("'{path}' is no ordinary file of at most {PEM_FILE_BYTES_MAX} bytes")]
+    NoFile { path: String },
     #[error("the certificate and the key of 'ssl.keystore' cannot be used")]
     Certificate(#[source] rustls::Error),
     #[error("the authorities of 'ssl.truststore' cannot be used")]
@@ -63,12 +66,12 @@ pub enum HandshakeError {
 
 /// The encryption of one listener.
 pub struct TlsServer {
-    settings: TlsSettings,
     clock: Arc<dyn Clock>,
     current: Mutex<Current>,
 }
 
 struct Current {
+    settings: Arc<TlsSettings>,
     acceptor: TlsAcceptor,
     stamps: Vec<Stamp>,
     checked_ms: i64,
@@ -86,16 +89,31 @@ impl std::fmt::Debug for TlsServer {
 impl TlsServer {
     /// Reads certificates, key and authorities.
     pub fn new(settings: TlsSettings, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
-        let current = Current {
-            stamps: stamps(&settings),
-            acceptor: acceptor(&settings)?,
-            checked_ms: clock.now_ms(),
-        };
-        Ok(Self {
-            settings,
-            clock,
-            current: Mutex::new(current),
-        })
+        let current = Mutex::new(in_use(settings, clock.now_ms())?);
+        Ok(Self { clock, current })
+    }
+
+    /// Whether settings could be put in force while others wait: nothing is opened that could have no end.
+    pub fn check(settings: &TlsSettings) -> Result<(), TlsError> {
+        for path in files(settings) {
+            let found = std::fs::metadata(Path::new(path));
+            if found.is_ok_and(|found| !found.is_file() || found.len() > PEM_FILE_BYTES_MAX) {
+                return Err(TlsError::NoFile { path: path.clone() });
+            }
+        }
+        acceptor(settings).map(|_| ())
+    }
+
+    /// Uses other settings for connections to come.
+    pub fn configure(&self, settings: TlsSettings) -> Result<(), TlsError> {
+        Self::check(&settings)?;
+        let current = in_use(settings, self.clock.now_ms())?;
+        *self.current() = current;
+        Ok(())
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Encrypts a connection, and gives the principal of the client.
@@ -103,41 +121,49 @@ impl TlsServer {
         &self,
         socket: TcpStream,
     ) -> Result<(TlsStream<TcpStream>, KafkaString), HandshakeError> {
-        let stream = self.acceptor().accept(socket).await?;
+        let (acceptor, settings) = self.in_force();
+        let stream = acceptor.accept(socket).await?;
         let principal = match stream.get_ref().1.peer_certificates().and_then(<[_]>::first) {
             None => KafkaString::from_static(ANONYMOUS),
             Some(certificate) => {
                 let name = subject_name(certificate).ok_or(HandshakeError::Name)?;
-                let user = self
-                    .settings
-                    .rules
-                    .apply(&name)
-                    .ok_or(HandshakeError::NoRule(name))?;
+                let user = settings.rules.apply(&name).ok_or(HandshakeError::NoRule(name))?;
                 KafkaString::from(format!("User:{user}"))
             }
         };
         Ok((stream, principal))
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
+    fn in_force(&self) -> (TlsAcceptor, Arc<TlsSettings>) {
         let now_ms = self.clock.now_ms();
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current();
         if now_ms.saturating_sub(current.checked_ms) >= CERTIFICATE_CHECK_MS {
             current.checked_ms = now_ms;
-            self.reload(&mut current);
+            current.reload();
         }
-        current.acceptor.clone()
+        (current.acceptor.clone(), current.settings.clone())
     }
+}
 
-    fn reload(&self, current: &mut Current) {
+fn in_use(settings: TlsSettings, now_ms: i64) -> Result<Current, TlsError> {
+    Ok(Current {
+        stamps: stamps(&settings),
+        acceptor: acceptor(&settings)?,
+        settings: Arc::new(settings),
+        checked_ms: now_ms,
+    })
+}
+
+impl Current {
+    fn reload(&mut self) {
         let stamps = stamps(&self.settings);
-        if stamps == current.stamps {
+        if stamps == self.stamps {
             return;
         }
-        current.stamps = stamps;
+        self.stamps = stamps;
         match acceptor(&self.settings) {
             Ok(acceptor) => {
-                current.acceptor = acceptor;
+                self.acceptor = acceptor;
                 tracing::info!(target: "audit", "the listener's certificates were read again");
             }
             Err(error) => {
@@ -148,22 +174,25 @@ impl TlsServer {
     }
 }
 
-/// The files of the settings as they are now.
-fn stamps(settings: &TlsSettings) -> Vec<Stamp> {
+fn files(settings: &TlsSettings) -> impl Iterator<Item = &String> {
     let sources = [
         Some(&settings.certificates),
         Some(&settings.key),
         settings.trust.as_ref(),
     ];
-    let files = sources.into_iter().flatten().filter_map(|source| match source {
+    sources.into_iter().flatten().filter_map(|source| match source {
         PemSource::File(path) => Some(path),
         PemSource::Text(_) => None,
-    });
+    })
+}
+
+/// The files of the settings as they are now.
+fn stamps(settings: &TlsSettings) -> Vec<Stamp> {
     let stamp = |path: &String| {
         let metadata = std::fs::metadata(Path::new(path)).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
     };
-    files.map(stamp).collect()
+    files(settings).map(stamp).collect()
 }
 
 fn acceptor(settings: &TlsSettings) -> Result<TlsAcceptor, TlsError> {

@@ -151,6 +151,7 @@ async fn page(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
     let Some(measure) = measure else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the broker has stopped\n").into_response();
     };
-    let text = render(&measure, &shared.metrics.snapshot(), &shared.gate.open());
+    let connections = shared.gate.measure(shared.metrics.now_ms());
+    let text = render(&measure, &shared.metrics.snapshot(), &connections);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }

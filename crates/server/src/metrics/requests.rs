@@ -70,6 +70,11 @@ impl ShellMetrics {
         }
     }
 
+    /// The time by which everything is measured.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

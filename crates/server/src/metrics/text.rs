@@ -1,19 +1,21 @@
 //! Prometheus' text form of everything that is measured.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use millstream_broker::{GroupMeasure, Measure, TopicCounters, TopicMeasure};
 
+use crate::kafka::gate::{ConnectionCounts, ListenerCounts};
+
 use super::requests::{QUANTILES, RequestCounts, Snapshot};
 
-/// All numbers. `connections` are those open now, by listener.
-pub fn render(measure: &Measure, requests: &Snapshot, connections: &BTreeMap<String, usize>) -> String {
+/// All numbers.
+pub fn render(measure: &Measure, requests: &Snapshot, connections: &ConnectionCounts) -> String {
     let mut page = Page::default();
     counters(&mut page, &measure.all, &measure.topics);
     logs(&mut page, measure);
     request_metrics(&mut page, &requests.requests);
-    listeners(&mut page, requests, connections);
+    new_connections(&mut page, connections);
+    authentications(&mut page, requests);
     groups(&mut page, &measure.groups);
     page.family("millstream_build_info", "gauge", "The version that runs.");
     page.sample(
@@ -217,12 +219,39 @@ fn milliseconds(microseconds: u64) -> f64 {
     microseconds as f64 / 1000.0
 }
 
-fn listeners(page: &mut Page, requests: &Snapshot, connections: &BTreeMap<String, usize>) {
-    let name = "kafka_server_socketservermetrics_connection_count";
-    page.family(name, "gauge", "Connections that are open.");
-    for (listener, count) in connections {
-        page.sample(name, &[("listener", listener)], count);
+fn new_connections(page: &mut Page, connections: &ConnectionCounts) {
+    let name = "kafka_server_socketservermetrics_broker_connection_accept_rate";
+    page.family(name, "gauge", "New connections a second.");
+    page.sample(name, &[], connections.accept_rate);
+    type Gauge = (&'static str, &'static str, fn(&ListenerCounts) -> f64);
+    let of_listeners: [Gauge; 4] = [
+        ("connection_count", "Connections that are open.", |counts| {
+            counts.open as f64
+        }),
+        ("connection_accept_rate", "New connections a second.", |counts| {
+            counts.accept_rate
+        }),
+        (
+            "connection_accept_throttle_time",
+            "Milliseconds that new connections waited that came too fast for the broker or the listener, on average.",
+            |counts| counts.throttle_ms,
+        ),
+        (
+            "ip_connection_accept_throttle_time",
+            "Milliseconds after which connections were closed whose address was too fast, on average.",
+            |counts| counts.ip_throttle_ms,
+        ),
+    ];
+    for (word, help, value) in of_listeners {
+        let name = format!("kafka_server_socketservermetrics_{word}");
+        page.family(&name, "gauge", help);
+        for (listener, counts) in &connections.listeners {
+            page.sample(&name, &[("listener", listener)], value(counts));
+        }
     }
+}
+
+fn authentications(page: &mut Page, requests: &Snapshot) {
     type Count = (&'static str, &'static str, fn(&(u64, u64)) -> u64);
     let counts: [Count; 2] = [
         (

@@ -7,11 +7,15 @@ use std::sync::Arc;
 use millstream_broker::{BrokerConfig, BrokerHandle};
 use millstream_kafka_client::admin::NewTopic;
 use millstream_kafka_client::{ClientConfig, ClientError, KafkaClient};
+use millstream_kafka_wire::ErrorCode;
+use millstream_kafka_wire::messages::*;
 use millstream_server::kafka::config::ShellConfig;
 use millstream_server::kafka::{KafkaListeners, ListenError};
 use millstream_server::metrics::ShellMetrics;
 use millstream_testkit::storage::MemStorage;
 use millstream_types::{Clock, ManualClock, SeededRng};
+
+use crate::raw::Raw;
 
 /// 2027, so that tokens have ordinary times.
 pub const START_MS: i64 = 1_800_000_000_000;
@@ -21,6 +25,7 @@ pub struct Cluster {
     pub listeners: KafkaListeners,
     pub clock: ManualClock,
     pub metrics: Arc<ShellMetrics>,
+    storage: Arc<MemStorage>,
 }
 
 impl Cluster {
@@ -32,6 +37,23 @@ impl Cluster {
 
     /// Listeners are to be on port 0.
     pub async fn try_start(properties: &[(&str, &str)]) -> Result<Self, ListenError> {
+        Self::start_on(Arc::new(MemStorage::new()), properties).await
+    }
+
+    /// Ends it and starts it again on the same storage.
+    pub async fn restart(self, properties: &[(&str, &str)]) -> Self {
+        self.listeners.shutdown().await;
+        let broker = self.broker;
+        tokio::task::spawn_blocking(move || broker.stop())
+            .await
+            .unwrap()
+            .unwrap();
+        Self::start_on(self.storage, properties)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn start_on(storage: Arc<MemStorage>, properties: &[(&str, &str)]) -> Result<Self, ListenError> {
         let given: BTreeMap<String, String> = properties
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
@@ -40,10 +62,9 @@ impl Cluster {
         let clock = ManualClock::new(START_MS);
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let rng = Arc::new(SeededRng::new(7));
-        let storage = Arc::new(MemStorage::new());
         let started = BrokerHandle::start(
             BrokerConfig::new(config.broker.clone()),
-            storage,
+            storage.clone(),
             rng,
             shared.clone(),
         );
@@ -55,6 +76,7 @@ impl Cluster {
             listeners,
             clock,
             metrics,
+            storage,
         })
     }
 
@@ -92,6 +114,52 @@ impl Cluster {
             .create_topic(NewTopic::new(topic, Some(1)))
             .await
     }
+}
+
+/// Sets or removes configurations of brokers, by number or (with an empty name) of all; gives what the answer says.
+pub async fn alter_brokers(
+    raw: &mut Raw,
+    resource: &str,
+    configs: &[(&str, Option<&str>)],
+) -> (ErrorCode, String) {
+    let config = |(name, value): &(&str, Option<&str>)| incremental_alter_configs::AlterableConfig {
+        name: (*name).into(),
+        config_operation: i8::from(value.is_none()),
+        value: value.map(Into::into),
+    };
+    let request = IncrementalAlterConfigsRequest {
+        resources: vec![incremental_alter_configs::AlterConfigsResource {
+            resource_type: 4,
+            resource_name: resource.into(),
+            configs: configs.iter().map(config).collect(),
+        }],
+        ..Default::default()
+    };
+    let answer = raw.call(1, request).await.unwrap().responses.remove(0);
+    (
+        answer.error_code,
+        answer.error_message.unwrap_or_default().to_string(),
+    )
+}
+
+/// Sets or removes how many connections a second may come from an address, or from all others.
+pub async fn limit_address(raw: &mut Raw, address: Option<&str>, limit: Option<f64>) -> ErrorCode {
+    let op = alter_client_quotas::OpData {
+        key: "connection_creation_rate".into(),
+        value: limit.unwrap_or_default(),
+        remove: limit.is_none(),
+    };
+    let request = AlterClientQuotasRequest {
+        entries: vec![alter_client_quotas::RequestEntryData {
+            entity: vec![alter_client_quotas::RequestEntityData {
+                entity_type: "ip".into(),
+                entity_name: address.map(Into::into),
+            }],
+            ops: vec![op],
+        }],
+        validate_only: false,
+    };
+    raw.call(1, request).await.unwrap().entries[0].error_code
 }
 
 /// A file of the test data.

@@ -1,13 +1,12 @@
 //! How many connections, how much memory, how long.
 
 use millstream_kafka_wire::ErrorCode;
-use millstream_kafka_wire::messages::*;
 use millstream_server::kafka::ListenError;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, alter_brokers};
 use crate::raw::{Raw, api_versions};
 
-async fn is_served(port: u16) -> (bool, Raw) {
+pub async fn is_served(port: u16) -> (bool, Raw) {
     let mut raw = Raw::connect(port).await;
     (raw.call(3, api_versions()).await.is_some(), raw)
 }
@@ -43,21 +42,8 @@ async fn limits_of_connections_may_be_altered_while_the_broker_runs() {
     let cluster = Cluster::start(&[("max.connections.per.ip", "10")]).await;
     let (served, mut raw) = is_served(cluster.port("PLAINTEXT")).await;
     assert!(served);
-    let config = incremental_alter_configs::AlterableConfig {
-        name: "max.connections.per.ip".into(),
-        config_operation: 0,
-        value: Some("1".into()),
-    };
-    let request = IncrementalAlterConfigsRequest {
-        resources: vec![incremental_alter_configs::AlterConfigsResource {
-            resource_type: 4,
-            resource_name: "1".into(),
-            configs: vec![config],
-        }],
-        ..Default::default()
-    };
-    let response = raw.call(1, request).await.unwrap();
-    assert_eq!(response.responses[0].error_code, ErrorCode::NONE);
+    let answer = alter_brokers(&mut raw, "1", &[("max.connections.per.ip", Some("1"))]).await;
+    assert_eq!(answer.0, ErrorCode::NONE);
     assert!(!is_served(cluster.port("PLAINTEXT")).await.0);
 }
 

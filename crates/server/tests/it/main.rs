@@ -5,6 +5,7 @@
 mod cluster;
 mod limits;
 mod metrics;
+mod rates;
 mod raw;
 mod sasl;
 mod tls;

@@ -93,6 +93,10 @@ async fn numbers_have_kafkas_names() {
         "kafka_consumergroup_lag{consumergroup=\"g \\\"x\\\"\",topic=\"t\",partition=\"0\"} 2",
         "kafka_controller_kafkacontroller_globaltopiccount 1",
         "kafka_server_socketservermetrics_connection_count{listener=\"PLAINTEXT\"} ",
+        "kafka_server_socketservermetrics_broker_connection_accept_rate 0.",
+        "kafka_server_socketservermetrics_connection_accept_rate{listener=\"PLAINTEXT\"} 0.",
+        "kafka_server_socketservermetrics_connection_accept_throttle_time{listener=\"PLAINTEXT\"} NaN",
+        "kafka_server_socketservermetrics_ip_connection_accept_throttle_time{listener=\"PLAINTEXT\"} NaN",
     ] {
         assert!(
             answer.contains(&format!("\n{expected}")),

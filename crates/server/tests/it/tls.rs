@@ -7,7 +7,9 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::cluster::{Cluster, data};
+use millstream_kafka_wire::ErrorCode;
+
+use crate::cluster::{Cluster, alter_brokers, data};
 use crate::raw::Raw;
 
 const LISTENER: (&str, &str) = ("listeners", "SSL://127.0.0.1:0");
@@ -187,4 +189,36 @@ async fn changed_certificates_are_taken_over_without_a_restart() {
     install("broker.pem");
     cluster.clock.advance(1000);
     assert_eq!(shown(port).await, certificate("broker.pem"));
+}
+
+#[tokio::test]
+async fn other_certificates_may_be_named_while_the_broker_runs() {
+    let certificate = |name: &str| CertificateDer::from_pem_file(data(name)).unwrap();
+    let keystore = data("broker.pem");
+    let properties = [
+        ("listeners", "SSL://127.0.0.1:0,PLAINTEXT://127.0.0.1:0"),
+        ("ssl.keystore.location", keystore.as_str()),
+    ];
+    let mut cluster = Cluster::start(&properties).await;
+    let key = "listener.name.ssl.ssl.keystore.location";
+    let (renewed, missing) = (data("renewed.pem"), data("missing.pem"));
+    for (value, expected, code) in [
+        (Some(renewed.as_str()), "renewed.pem", ErrorCode::NONE),
+        (Some(missing.as_str()), "renewed.pem", ErrorCode::INVALID_REQUEST),
+        (Some("store.jks"), "renewed.pem", ErrorCode::INVALID_REQUEST),
+        (Some("/dev/zero"), "renewed.pem", ErrorCode::INVALID_REQUEST),
+        (None, "broker.pem", ErrorCode::NONE),
+        (Some(renewed.as_str()), "renewed.pem", ErrorCode::NONE),
+    ] {
+        let mut raw = Raw::connect(cluster.port("PLAINTEXT")).await;
+        let (found, message) = alter_brokers(&mut raw, "1", &[(key, value)]).await;
+        assert_eq!(found, code, "{value:?}: {message}");
+        assert_eq!(
+            shown(cluster.port("SSL")).await,
+            certificate(expected),
+            "{value:?}"
+        );
+    }
+    cluster = cluster.restart(&properties).await;
+    assert_eq!(shown(cluster.port("SSL")).await, certificate("renewed.pem"));
 }

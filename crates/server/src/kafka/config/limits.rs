@@ -4,11 +4,17 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use millstream_broker::rate::Window;
+
 use super::ShellConfigError;
+use super::properties::Scope;
 use crate::limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX, REQUEST_MEMORY_BYTES};
 
+/// Limits of connections by address.
+pub(super) const OVERRIDES: &str = "max.connections.per.ip.overrides";
+
 /// How many connections there may be, how long they may be idle, and what they may take.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConnectionLimits {
     /// `max.connections`
     pub connections_max: usize,
@@ -16,6 +22,10 @@ pub struct ConnectionLimits {
     pub per_ip_max: usize,
     /// `max.connections.per.ip.overrides`
     pub per_ip_overrides: BTreeMap<IpAddr, usize>,
+    /// `max.connection.creation.rate`, by the second.
+    pub creation_rate_max: f64,
+    /// `quota.window.*`, over which rates of new connections are.
+    pub window: Window,
     /// `connections.max.idle.ms`; `None` for ever
     pub idle: Option<Duration>,
     /// `socket.request.max.bytes`
@@ -24,9 +34,68 @@ pub struct ConnectionLimits {
     pub request_memory_bytes: usize,
 }
 
+/// How many connections a listener takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ListenerLimits {
+    /// `max.connections`
+    pub connections_max: usize,
+    /// `max.connection.creation.rate`, by the second.
+    pub creation_rate_max: f64,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: usize::MAX,
+            creation_rate_max: f64::INFINITY,
+        }
+    }
+}
+
+impl ListenerLimits {
+    pub(super) fn parse(scope: &Scope<'_>) -> Self {
+        Self {
+            connections_max: usize::try_from(scope.long("max.connections")).unwrap_or(usize::MAX),
+            creation_rate_max: scope.long("max.connection.creation.rate") as f64,
+        }
+    }
+}
+
+/// The addresses of hosts in `max.connections.per.ip.overrides`. They are looked up at start only: afterwards limits are
+/// read where nothing may wait.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hosts(BTreeMap<String, Vec<IpAddr>>);
+
+impl Hosts {
+    /// Looks up the hosts of a list; those that are not found are missing.
+    pub fn look_up(text: &str) -> Self {
+        let hosts = text
+            .split(',')
+            .filter_map(|entry| Some(entry.trim().rsplit_once(':')?.0));
+        let found = hosts.filter_map(|host| {
+            let addresses = (bare(host), 0).to_socket_addrs().ok()?;
+            Some((host.to_owned(), addresses.map(|address| address.ip()).collect()))
+        });
+        Self(found.collect())
+    }
+
+    fn addresses(&self, host: &str) -> Option<Vec<IpAddr>> {
+        let literal = bare(host).parse().ok().map(|address| vec![address]);
+        literal.or_else(|| self.0.get(host).cloned())
+    }
+}
+
+/// An address without the brackets of IPv6.
+fn bare(host: &str) -> &str {
+    host.trim().trim_start_matches('[').trim_end_matches(']')
+}
+
 impl ConnectionLimits {
     /// Reads them with a function that gives values, which are of the declared types.
-    pub fn parse(text: impl Fn(&str) -> Option<String>) -> Result<Self, ShellConfigError> {
+    pub(super) fn parse(
+        text: impl Fn(&str) -> Option<String>,
+        hosts: &Hosts,
+    ) -> Result<Self, ShellConfigError> {
         let long = |name: &str| {
             text(name)
                 .and_then(|v| v.trim().parse::<i64>().ok())
@@ -42,7 +111,9 @@ impl ConnectionLimits {
         Ok(Self {
             connections_max: count("max.connections").min(CONNECTIONS_MAX),
             per_ip_max: count("max.connections.per.ip"),
-            per_ip_overrides: overrides(&text("max.connections.per.ip.overrides").unwrap_or_default())?,
+            per_ip_overrides: overrides(&text(OVERRIDES).unwrap_or_default(), hosts)?,
+            creation_rate_max: long("max.connection.creation.rate") as f64,
+            window: Window::new(long("quota.window.num"), long("quota.window.size.seconds")),
             idle: idle_ms.map(Duration::from_millis),
             request_bytes_max: request_bytes_max.min(memory),
             request_memory_bytes: memory,
@@ -55,20 +126,24 @@ impl ConnectionLimits {
     }
 }
 
-/// `HOST:COUNT` separated by commas; names are resolved once.
-fn overrides(text: &str) -> Result<BTreeMap<IpAddr, usize>, ShellConfigError> {
+/// `HOST:COUNT` separated by commas.
+fn overrides(text: &str, hosts: &Hosts) -> Result<BTreeMap<IpAddr, usize>, ShellConfigError> {
     let mut map = BTreeMap::new();
     for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
         let invalid = || ShellConfigError::Value {
-            name: "max.connections.per.ip.overrides".to_owned(),
+            name: OVERRIDES.to_owned(),
             value: entry.to_owned(),
-            expected: "HOST:COUNT, for example 127.0.0.1:200".to_owned(),
+            expected: "HOST:COUNT, for example 127.0.0.1:200; names of hosts are looked up at start only"
+                .to_owned(),
         };
         let (host, count) = entry.rsplit_once(':').ok_or_else(invalid)?;
         let count = count.trim().parse().map_err(|_| invalid())?;
-        let host = host.trim().trim_start_matches('[').trim_end_matches(']');
-        let addresses = (host, 0).to_socket_addrs().map_err(|_| invalid())?;
-        map.extend(addresses.map(|address| (address.ip(), count)));
+        let addresses = hosts.addresses(host).ok_or_else(invalid)?;
+        map.extend(
+            addresses
+                .into_iter()
+                .map(|address| (address.to_canonical(), count)),
+        );
     }
     Ok(map)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::properties::Properties;
-use super::{ClientAuth, SaslSettings, ShellConfigError, TlsSettings};
+use super::{ClientAuth, ListenerLimits, SaslSettings, ShellConfigError, TlsSettings};
 
 /// How a listener is secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,7 @@ pub struct ListenerConfig {
     pub protocol: SecurityProtocol,
     pub tls: Option<TlsSettings>,
     pub sasl: Option<SaslSettings>,
-    /// `max.connections` of this listener.
-    pub connections_max: usize,
+    pub limits: ListenerLimits,
 }
 
 impl ListenerConfig {
@@ -141,14 +140,14 @@ fn one(
         .has_sasl()
         .then(|| SaslSettings::parse(&scope))
         .transpose()?;
-    let connections_max = usize::try_from(scope.long("max.connections")).unwrap_or(usize::MAX);
+    let limits = ListenerLimits::parse(&scope);
     Ok(ListenerConfig {
         advertised: advertised.get(&name).cloned(),
         bind,
         protocol,
         tls,
         sasl,
-        connections_max,
+        limits,
         name,
     })
 }

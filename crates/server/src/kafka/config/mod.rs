@@ -3,6 +3,7 @@
 //!
 //! The broker itself gets only what Kafka declares; keys of single listeners and `millstream.*` end here.
 
+mod altered;
 mod limits;
 mod listeners;
 mod properties;
@@ -11,12 +12,14 @@ mod tls;
 
 use std::collections::BTreeMap;
 
-pub use limits::ConnectionLimits;
+pub use altered::Altered;
+pub use limits::{ConnectionLimits, ListenerLimits};
 pub use listeners::{ListenerConfig, SecurityProtocol};
 pub use properties::{OWN_CONFIGS, OwnConfig, is_listener_config};
 pub use sasl::{Mechanism, OauthSettings, SaslSettings};
 pub use tls::{ClientAuth, TlsSettings};
 
+use limits::{Hosts, OVERRIDES};
 use properties::Properties;
 
 /// Why the listeners cannot be configured as asked.
@@ -52,8 +55,13 @@ pub struct ShellConfig {
     /// At least one; the first is the one that this process calls its own.
     pub listeners: Vec<ListenerConfig>,
     pub limits: ConnectionLimits,
+    /// The listener that limits of the broker as a whole do not apply to, so that a flood elsewhere does not close it:
+    /// the one of Kafka's brokers among themselves, if there are others.
+    pub protected: Option<String>,
     /// What the broker itself is started with.
     pub broker: BTreeMap<String, String>,
+    given: BTreeMap<String, String>,
+    hosts: Hosts,
 }
 
 impl ShellConfig {
@@ -62,7 +70,9 @@ impl ShellConfig {
         let properties = Properties::new(given)?;
         let listeners = listeners::parse(&properties, address)?;
         properties.check_listener_names(&listeners)?;
-        let limits = ConnectionLimits::parse(|name| properties.text(name))?;
+        let hosts = Hosts::look_up(&properties.text(OVERRIDES).unwrap_or_default());
+        let limits = ConnectionLimits::parse(|name| properties.text(name), &hosts)?;
+        let protected = protected(&properties, &listeners);
         let mut broker = properties.declared();
         broker
             .entry("listeners".to_owned())
@@ -70,9 +80,21 @@ impl ShellConfig {
         Ok(Self {
             listeners,
             limits,
+            protected,
             broker,
+            given: given.clone(),
+            hosts,
         })
     }
+}
+
+fn protected(properties: &Properties<'_>, listeners: &[ListenerConfig]) -> Option<String> {
+    let name = properties
+        .text("inter.broker.listener.name")
+        .or_else(|| properties.text("security.inter.broker.protocol"))?
+        .to_uppercase();
+    let is_there = listeners.iter().any(|listener| listener.name == name);
+    (is_there && listeners.len() > 1).then_some(name)
 }
 
 #[cfg(test)]

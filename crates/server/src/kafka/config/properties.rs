@@ -110,7 +110,12 @@ impl<'a> Properties<'a> {
                 config::ConfigError::Invalid { value, expected, .. } => ShellConfigError::Value {
                     name: key.clone(),
                     value,
-                    expected,
+                    expected: config::in_a_sentence(&expected),
+                },
+                config::ConfigError::EmptyEntry { .. } => ShellConfigError::Value {
+                    name: key.clone(),
+                    value: "[hidden]".to_owned(),
+                    expected: "a list without empty entries".to_owned(),
                 },
             })?;
         }

@@ -63,7 +63,7 @@ fn listeners_have_names_protocols_and_settings_of_their_own() {
     let outside = &config.listeners[1];
     assert_eq!(outside.protocol, SecurityProtocol::SaslSsl);
     assert_eq!(outside.advertised, Some(("kafka.example.org".to_owned(), 19093)));
-    assert_eq!(outside.connections_max, 7);
+    assert_eq!(outside.limits.connections_max, 7);
     let sasl = outside.sasl.as_ref().unwrap();
     assert_eq!(sasl.mechanisms, [Mechanism::ScramSha512, Mechanism::Plain]);
     assert_eq!(sasl.reauth_ms, BTreeMap::from([(Mechanism::ScramSha512, 5000)]));

@@ -1,0 +1,228 @@
+//! What must hold of configurations that are changed while a broker runs, beyond the types of single values.
+//!
+//! The refusals, and their order, are Kafka's. For a broker: what cannot be changed at all, what only a single listener
+//! has, values, what only a broker by its number has, and then how values go together.
+
+use super::check::check_value;
+use super::{ConfigSource, Configs, ResourceType, check, declaration, is_read_only, listener};
+use std::collections::BTreeMap;
+
+/// The shortest time between two reports of a client's metrics.
+const CLIENT_METRICS_MS_MIN: i32 = 100;
+/// The longest one.
+const CLIENT_METRICS_MS_MAX: i32 = 3_600_000;
+/// The least that each thread that compacts must have for keys.
+const DEDUPE_BYTES_MIN: i64 = 1 << 20;
+
+/// Checks what is to be set on a broker, or on all of them if `is_for_all`. `candidate` has it set already.
+pub fn check_broker(
+    candidate: &Configs,
+    set: &BTreeMap<String, String>,
+    is_for_all: bool,
+) -> Result<(), String> {
+    let names = |is_wanted: &dyn Fn(&str) -> bool| {
+        let found: Vec<&str> = set
+            .keys()
+            .map(String::as_str)
+            .filter(|name| is_wanted(name))
+            .collect();
+        (!found.is_empty()).then(|| found.join(", "))
+    };
+    let is_fixed = |name: &str| match listener::split(name) {
+        Some(_) => listener::dynamic_only(name).is_none(),
+        None => declaration(ResourceType::Broker, name).is_some() && is_read_only(name),
+    };
+    if let Some(names) = names(&is_fixed) {
+        return Err(format!("Cannot update these configs dynamically: [{names}]"));
+    }
+    if let Some(names) = names(&|name| listener::STORES.contains(&name)) {
+        return Err(format!(
+            "These security configs can be dynamically updated only per-listener using the listener prefix: [{names}]"
+        ));
+    }
+    for (key, value) in set {
+        let name = listener::split(key).map_or(key.as_str(), |(_, name)| name);
+        let checked = match listener::dynamic_only(name) {
+            Some(decl) => check_value(decl, value),
+            None => check(ResourceType::Broker, name, value).map(|_| ()),
+        };
+        checked.map_err(|error| error.in_kafkas_words())?;
+        if listener::LIMITS.contains(&name) && value.trim() == "0" {
+            return Err(format!("Invalid {name} 0"));
+        }
+    }
+    let is_of_one_broker =
+        |key: &str| listener::split(key).is_some_and(|(_, name)| listener::STORES.contains(&name));
+    if let Some(names) = names(&is_of_one_broker).filter(|_| is_for_all) {
+        return Err(format!(
+            "Cannot update these configs at default cluster level, broker id must be specified: [{names}]"
+        ));
+    }
+    together(candidate, set)
+}
+
+/// Checks what is to be set on a topic.
+pub fn check_topic(set: &BTreeMap<String, String>) -> Result<(), String> {
+    for (name, value) in set {
+        check(ResourceType::Topic, name, value).map_err(|error| error.in_kafkas_words())?;
+        if name.ends_with(".replication.throttled.replicas") && !is_list_of_replicas(value) {
+            let words: Vec<&str> = value.split(',').map(str::trim).collect();
+            return Err(format!(
+                "Invalid value [{}] for configuration {name}: {name} must be the literal '*' or a list of replicas in the \
+                 following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+                words.join(", ")
+            ));
+        }
+    }
+    if set
+        .get("remote.storage.enable")
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+    {
+        return Err(
+            "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log \
+             storage."
+                .to_owned(),
+        );
+    }
+    let lag = |name: &str, default: i64| {
+        let text = set.get(name);
+        text.and_then(|text| text.trim().parse().ok()).unwrap_or(default)
+    };
+    let (least, most) = (
+        lag("min.compaction.lag.ms", 0),
+        lag("max.compaction.lag.ms", i64::MAX),
+    );
+    if least > most {
+        return Err(format!(
+            "conflict topic config setting min.compaction.lag.ms ({least}) > max.compaction.lag.ms ({most})"
+        ));
+    }
+    Ok(())
+}
+
+fn is_list_of_replicas(value: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_replica = |text: &str| {
+        let parts = text.trim().split_once(':');
+        parts.is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
+    };
+    matches!(value.trim(), "" | "*") || value.split(',').all(is_replica)
+}
+
+/// Checks what is to be set on a group: the broker says between what it may be.
+pub fn check_group(configs: &Configs, set: &BTreeMap<String, String>) -> Result<(), String> {
+    for (name, value) in set {
+        check(ResourceType::Group, name, value).map_err(|error| error.in_kafkas_words())?;
+        let Some((family, rest)) = name.split_once('.') else {
+            continue;
+        };
+        let number: i64 = value.trim().parse().unwrap_or_default();
+        let rest = rest.strip_prefix("num.").unwrap_or(rest);
+        let bound = |word: &str| format!("group.{family}.{word}.{rest}");
+        let is_declared = |bound: &String| declaration(ResourceType::Broker, bound).is_some();
+        if let Some(least) = Some(bound("min")).filter(is_declared)
+            && number < configs.long(&least)
+        {
+            return Err(format!("{name} must be greater than or equal to {least}"));
+        }
+        if let Some(most) = Some(bound("max")).filter(is_declared)
+            && number > configs.long(&most)
+        {
+            return Err(format!("{name} must be less than or equal to {most}"));
+        }
+    }
+    let effective = |name: &str| {
+        let decl = declaration(ResourceType::Group, name)?;
+        let found = configs
+            .resource(decl, set, ConfigSource::Group)
+            .into_iter()
+            .next()?;
+        found.value?.trim().parse::<i64>().ok()
+    };
+    let (session, heartbeat) = ("consumer.session.timeout.ms", "consumer.heartbeat.interval.ms");
+    if effective(session) <= effective(heartbeat) {
+        return Err(format!("{session} must be greater than {heartbeat}"));
+    }
+    Ok(())
+}
+
+/// Checks a subscription to metrics of clients, which is kept and shown; no client is ever asked for its metrics.
+pub fn check_client_metrics(set: &BTreeMap<String, String>) -> Result<(), String> {
+    for (name, value) in set {
+        match name.as_str() {
+            "metrics" | "match" => {}
+            "interval.ms" => match value.trim().parse::<i32>() {
+                Ok(CLIENT_METRICS_MS_MIN..=CLIENT_METRICS_MS_MAX) => {}
+                Ok(interval) => {
+                    return Err(format!(
+                        "Invalid value {interval} for interval.ms, interval must be between {CLIENT_METRICS_MS_MIN} and \
+                         {CLIENT_METRICS_MS_MAX} (1 hour)"
+                    ));
+                }
+                Err(_) => {
+                    return Err(format!(
+                        "Invalid value {value} for configuration interval.ms: Not a number of type INT"
+                    ));
+                }
+            },
+            _ => return Err(format!("Unknown client metrics configuration: {name}")),
+        }
+    }
+    Ok(())
+}
+
+/// Times that have another of their kind as their most.
+const BELOW_ANOTHER: [(&str, &str); 3] = [
+    (
+        "group.consumer.assignment.interval.ms",
+        "group.consumer.max.assignment.interval.ms",
+    ),
+    (
+        "group.share.assignment.interval.ms",
+        "group.share.max.assignment.interval.ms",
+    ),
+    (
+        "group.streams.assignment.interval.ms",
+        "group.streams.max.assignment.interval.ms",
+    ),
+];
+
+/// How values go together, looked at for those that are set.
+fn together(candidate: &Configs, set: &BTreeMap<String, String>) -> Result<(), String> {
+    let long = |name: &str| candidate.long(name);
+    let is_below = |name: &str, least: i64| set.contains_key(name) && long(name) < least;
+    if is_below("log.roll.ms", 1) {
+        return Err("log.roll.ms must be greater than or equal to 1".to_owned());
+    }
+    if is_below("log.roll.jitter.ms", 0) {
+        return Err("log.roll.jitter.ms must be greater than or equal to 0".to_owned());
+    }
+    if set.contains_key("log.retention.ms") && long("log.retention.ms") == 0 {
+        return Err("log.retention.ms must be unlimited (-1) or, greater than or equal to 1".to_owned());
+    }
+    for (name, most) in BELOW_ANOTHER {
+        if set.contains_key(name) && long(name) > long(most) {
+            return Err(format!("{name} must be less than or equal to {most}"));
+        }
+    }
+    if is_below("log.cleaner.threads", 1) {
+        return Err("log.cleaner.threads must be at least 1".to_owned());
+    }
+    let has_cleaner = ["log.cleaner.dedupe.buffer.size", "log.cleaner.threads"]
+        .iter()
+        .any(|name| set.contains_key(*name));
+    let of_thread = long("log.cleaner.dedupe.buffer.size") / long("log.cleaner.threads").max(1);
+    if has_cleaner && of_thread <= DEDUPE_BYTES_MIN {
+        return Err("log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.".to_owned());
+    }
+    let has_overrides = candidate
+        .text("max.connections.per.ip.overrides")
+        .is_some_and(|text| !text.trim().is_empty());
+    if is_below("max.connections.per.ip", 1) && !has_overrides {
+        return Err(
+            "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."
+                .to_owned(),
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Puts in force at the listeners what administrators change while the broker runs.
+//!
+//! Called on the broker's thread: nothing here waits, but certificates are read from their files. What cannot be put in
+//! force is refused when it is asked for; if it was fine then and is not any more, what was in force stays.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use millstream_broker::config::Configs;
+use millstream_broker::{Follower, IpRates};
+use millstream_kafka_client::error::with_causes;
+
+use super::config::{Altered, ShellConfig, ShellConfigError, TlsSettings};
+use super::gate::Gate;
+use super::listener::Serving;
+use super::tls::TlsServer;
+
+/// The listeners as the broker's follower.
+pub(super) struct Listeners {
+    config: ShellConfig,
+    gate: Arc<Gate>,
+    /// In the order of the configuration.
+    all: Vec<Followed>,
+}
+
+/// One of them. What else a listener has would keep the broker alive that keeps this.
+struct Followed {
+    name: String,
+    tls: Option<Arc<TlsServer>>,
+    /// What its certificates were altered by last.
+    stores: Mutex<BTreeMap<String, String>>,
+}
+
+impl Listeners {
+    pub fn new(config: ShellConfig, gate: Arc<Gate>, all: &[Arc<Serving>]) -> Self {
+        let followed = |serving: &Arc<Serving>| Followed {
+            name: serving.name.clone(),
+            tls: serving.tls.clone(),
+            stores: Mutex::default(),
+        };
+        Self {
+            config,
+            gate,
+            all: all.iter().map(followed).collect(),
+        }
+    }
+
+    fn put_in_force(&self, altered: Altered) {
+        self.gate.set_limits(altered.limits);
+        for (followed, altered) in self.all.iter().zip(altered.listeners) {
+            self.gate.set_listener_limits(&followed.name, altered.limits);
+            if !followed.is_with(&altered.stores) {
+                followed.configure(altered.tls);
+                *followed.stores() = altered.stores;
+            }
+        }
+    }
+}
+
+impl Followed {
+    fn stores(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_with(&self, stores: &BTreeMap<String, String>) -> bool {
+        *self.stores() == *stores
+    }
+
+    fn configure(&self, settings: Result<Option<TlsSettings>, ShellConfigError>) {
+        let Some(tls) = &self.tls else {
+            return;
+        };
+        let configured = match settings {
+            Ok(Some(settings)) => tls.configure(settings).map_err(|error| with_causes(&error)),
+            Ok(None) => return,
+            Err(error) => Err(error.to_string()),
+        };
+        let listener = &self.name;
+        match configured {
+            Ok(()) => tracing::info!(target: "audit", %listener, "the listener has other certificates"),
+            Err(error) => {
+                tracing::error!(%listener, %error, "altered certificates cannot be used; the old ones stay in use");
+            }
+        }
+    }
+}
+
+impl Follower for Listeners {
+    fn check(&self, configs: &Configs, changed: &BTreeMap<String, String>) -> Result<(), String> {
+        let in_words = |error: ShellConfigError| error.to_string();
+        self.config.check_listeners(changed).map_err(in_words)?;
+        let altered = self.config.alter(&configs.dynamic_broker()).map_err(in_words)?;
+        for (followed, altered) in self.all.iter().zip(altered.listeners) {
+            if !followed.is_with(&altered.stores)
+                && let Some(settings) = altered.tls.map_err(in_words)?
+            {
+                TlsServer::check(&settings).map_err(|error| with_causes(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&self, configs: &Configs) {
+        match self.config.alter(&configs.dynamic_broker()) {
+            Ok(altered) => self.put_in_force(altered),
+            Err(error) => tracing::error!(%error, "altered configurations of listeners are not in force"),
+        }
+    }
+
+    fn follow_ip_rates(&self, rates: &IpRates) {
+        self.gate.set_ip_rates(rates);
+    }
+}
