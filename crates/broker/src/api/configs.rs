@@ -83,28 +83,22 @@ fn describe_one(
     if kind == ResourceType::Broker {
         let keys = resource.configuration_keys.as_ref();
         let wants = |name: &str| keys.is_none_or(|keys| keys.iter().any(|key| key.as_str() == name));
-        let dynamic = if is_default_broker {
-            current
-        } else {
-            broker.configs.dynamic_broker()
-        };
-        let undeclared = dynamic.keys().filter(|name| wants(name));
-        results.extend(
-            undeclared.filter_map(|name| undeclared_result(broker, name, is_default_broker, with_synonyms)),
-        );
+        let names = broker.configs.undeclared_names();
+        let of = |name: &String| undeclared_result(broker, name, is_default_broker, with_synonyms);
+        results.extend(names.iter().filter(|name| wants(name)).filter_map(of));
     }
     Ok(results)
 }
 
-/// What is set at run time and not one of the broker's declared configurations: those of single listeners, and the
-/// throttles of replication.
+/// What is set and not one of the broker's declared configurations: those of single listeners, and the throttles of
+/// replication.
 fn undeclared_result(
     broker: &Broker,
     name: &str,
     is_default_broker: bool,
     with_synonyms: bool,
 ) -> Option<DescribeConfigsResourceResult> {
-    let decl = config::dynamic_only(name)?;
+    let decl = config::listener::declared(name).or_else(|| config::dynamic_only(name))?;
     let is_sensitive = decl.config_type == ConfigType::Password;
     let shown = |value: &String| (!is_sensitive).then(|| KafkaString::from(value));
     let synonym = |name: &str, value: &String, source: ConfigSource| DescribeConfigsSynonym {
@@ -112,29 +106,11 @@ fn undeclared_result(
         value: shown(value),
         source: source as i8,
     };
-    let set_on = |resource: &str| {
-        broker
-            .configs
-            .of(ResourceType::Broker, resource)
-            .get(name)
-            .cloned()
-    };
-    let of_this = set_on(broker.configs.node_id()).filter(|_| !is_default_broker);
-    let places = [
-        (of_this, ConfigSource::DynamicBroker),
-        (set_on(""), ConfigSource::DynamicDefault),
-    ];
-    let mut found: Vec<(String, ConfigSource)> = Vec::new();
-    found.extend(
-        places
-            .into_iter()
-            .filter_map(|(value, source)| Some((value?, source))),
-    );
+    let mut found = broker.configs.undeclared(name);
+    found.retain(|(_, source)| !is_default_broker || *source == ConfigSource::DynamicDefault);
     let (value, source) = found.first()?;
-    let mut synonyms: Vec<_> = found
-        .iter()
-        .map(|(value, source)| synonym(name, value, *source))
-        .collect();
+    let own = found.iter().map(|(value, source)| synonym(name, value, *source));
+    let mut synonyms: Vec<_> = own.collect();
     if config::listener::split(name).is_some() && !is_default_broker {
         let inherited = broker.configs.broker(decl);
         let inherited = inherited

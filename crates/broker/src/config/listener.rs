@@ -1,5 +1,5 @@
-//! What may be set on a running broker without being one of its declared configurations: configurations of a single
-//! listener (`listener.name.NAME.KEY`), and the throttles that tools set while they move replicas.
+//! What may be set on a broker without being one of its declared configurations: configurations of a single listener
+//! (`listener.name.NAME.KEY`), and the throttles that tools set while they move replicas.
 
 use super::{ConfigDecl, ConfigType, ResourceType, Validity, declaration};
 
@@ -44,7 +44,14 @@ pub fn split(key: &str) -> Option<(&str, &str)> {
     key.strip_prefix(PREFIX)?.split_once('.')
 }
 
-/// The declaration behind a key that may be set on a running broker only.
+/// The declaration behind a key of a single listener, with or without a mechanism of SASL before its name.
+pub fn declared(key: &str) -> Option<&'static ConfigDecl> {
+    let (_, name) = split(key)?;
+    let of_mechanism = || declaration(ResourceType::Broker, name.split_once('.')?.1);
+    declaration(ResourceType::Broker, name).or_else(of_mechanism)
+}
+
+/// The declaration behind a key that is not declared by itself and may be set on a running broker.
 pub fn dynamic_only(key: &str) -> Option<&'static ConfigDecl> {
     let Some((_, name)) = split(key) else {
         return THROTTLE_CONFIGS.iter().find(|decl| decl.name == key);

@@ -19,7 +19,7 @@ pub use listener::dynamic_only;
 pub use meanings::meaning;
 pub use settings::TopicSettings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// The type of a configuration's value.
@@ -278,10 +278,13 @@ pub struct Configs {
 }
 
 impl Configs {
-    /// Starts from what was given at start; names and values are checked.
+    /// Starts from what was given at start, also for single listeners; names and values are checked.
     pub fn new(properties: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         for (name, value) in properties {
-            check(ResourceType::Broker, name, value)?;
+            match listener::declared(name) {
+                Some(decl) => check::check_value(decl, value)?,
+                None => _ = check(ResourceType::Broker, name, value)?,
+            }
         }
         Ok(Configs {
             fixed: properties.clone(),
@@ -294,6 +297,31 @@ impl Configs {
         let mut all = self.of(ResourceType::Broker, "");
         all.extend(self.of(ResourceType::Broker, self.node_id()));
         all
+    }
+
+    /// Names that are set on this broker or all brokers and are not declared by themselves, in order.
+    pub fn undeclared_names(&self) -> BTreeSet<String> {
+        let fixed = self.fixed.keys().cloned();
+        let mut names: BTreeSet<String> = fixed.chain(self.dynamic_broker().into_keys()).collect();
+        names.retain(|name| declaration(ResourceType::Broker, name).is_none());
+        names
+    }
+
+    /// All values of one of them, the effective one first.
+    pub fn undeclared(&self, name: &str) -> Vec<(String, ConfigSource)> {
+        let dynamic = |resource: &str| {
+            let set = self.dynamic.get(&(ResourceType::Broker, resource.to_owned()))?;
+            set.get(name).cloned()
+        };
+        let places = [
+            (dynamic(self.node_id()), ConfigSource::DynamicBroker),
+            (dynamic(""), ConfigSource::DynamicDefault),
+            (self.fixed.get(name).cloned(), ConfigSource::Static),
+        ];
+        let found = places.into_iter();
+        found
+            .filter_map(|(value, source)| Some((value?, source)))
+            .collect()
     }
 
     /// This broker's number as it was given.

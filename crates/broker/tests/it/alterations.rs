@@ -183,9 +183,11 @@ fn a_whole_replacement_is_refused_alike() {
 
 #[test]
 fn configurations_of_listeners_are_shown_with_what_they_override() {
-    let mut driver = Driver::with(&[("max.connections", "90")]);
     let key = "listener.name.plaintext.max.connections";
     let secret = "listener.name.plaintext.ssl.key.password";
+    let users = "listener.name.plaintext.plain.sasl.jaas.config";
+    let given = [("max.connections", "90"), (key, "9"), (users, "hush")];
+    let mut driver = Driver::with(&given);
     for (resource, value) in [("1", "7"), ("", "8")] {
         assert_eq!(
             alter(&mut driver, BROKER, resource, &[(key, SET, Some(value))]).0,
@@ -200,6 +202,7 @@ fn configurations_of_listeners_are_shown_with_what_they_override() {
             vec![
                 (key, "7", 2),
                 (key, "8", 3),
+                (key, "9", 4),
                 ("max.connections", "90", 4),
                 ("max.connections", "2147483647", 5),
             ],
@@ -210,13 +213,13 @@ fn configurations_of_listeners_are_shown_with_what_they_override() {
             resources: vec![describe_configs::DescribeConfigsResource {
                 resource_type: BROKER,
                 resource_name: resource.into(),
-                configuration_keys: Some(vec![key.into(), secret.into()]),
+                configuration_keys: Some(vec![key.into(), secret.into(), users.into()]),
             }],
             include_synonyms: true,
             ..Default::default()
         });
         let configs = response.results.remove(0).configs;
-        assert_eq!(configs.len(), if resource.is_empty() { 1 } else { 2 });
+        assert_eq!(configs.len(), if resource.is_empty() { 1 } else { 3 });
         let shown: Vec<_> = configs[0]
             .synonyms
             .iter()
@@ -229,8 +232,12 @@ fn configurations_of_listeners_are_shown_with_what_they_override() {
             })
             .collect();
         assert_eq!((shown, configs[0].is_sensitive), (expected, false));
-        if let Some(hidden) = configs.get(1) {
+        for hidden in &configs[1..] {
             assert!(hidden.is_sensitive && hidden.value.is_none(), "{hidden:?}");
+            assert!(
+                hidden.synonyms.iter().all(|each| each.value.is_none()),
+                "{hidden:?}"
+            );
         }
     }
 }

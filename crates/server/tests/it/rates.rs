@@ -155,22 +155,27 @@ async fn connections_of_an_address_that_is_too_fast_are_closed_after_a_while() {
 }
 
 #[tokio::test]
-async fn limits_survive_a_restart_of_the_listeners() {
-    let cluster = Cluster::start(&[WINDOW]).await;
+async fn limits_survive_a_restart_also_with_other_listeners() {
+    let cluster = Cluster::start(&TWO).await;
     let mut raw = Raw::connect(cluster.port("PLAINTEXT")).await;
-    alter_brokers(
-        &mut raw,
-        "1",
-        &[("listener.name.plaintext.max.connections", Some("1"))],
-    )
-    .await;
+    let limits = [
+        ("listener.name.plaintext.max.connections", Some("1")),
+        ("listener.name.other.max.connections", Some("1")),
+    ];
+    assert_eq!(alter_brokers(&mut raw, "1", &limits).await.0, ErrorCode::NONE);
     assert_eq!(limit_address(&mut raw, None, Some(1.0)).await, ErrorCode::NONE);
     drop(raw);
     let cluster = cluster.restart(&[WINDOW]).await;
     let port = cluster.port("PLAINTEXT");
-    let (served, _raw) = is_served(port).await;
+    let (served, mut raw) = is_served(port).await;
     assert!(served);
     assert!(!is_served(port).await.0, "one is open");
+    // What is kept for a listener that has gone does not stand in the way of other changes.
+    let more = [("listener.name.plaintext.max.connections", Some("2"))];
+    assert_eq!(alter_brokers(&mut raw, "1", &more).await.0, ErrorCode::NONE);
+    assert!(!is_served(port).await.0, "the address may open one a second");
+    cluster.clock.advance(2_000);
+    assert!(is_served(port).await.0);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The shell's configuration: listeners with their security, and the limits of connections, read from Kafka's broker
 //! configurations. What is set for one listener (`listener.name.NAME.KEY`) wins over what is set for all.
 //!
-//! The broker itself gets only what Kafka declares; keys of single listeners and `millstream.*` end here.
+//! The broker itself gets what Kafka declares, which it shows to administrators; secrets of single listeners and
+//! `millstream.*` end here.
 
 mod altered;
 mod limits;

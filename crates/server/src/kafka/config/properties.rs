@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millstream_broker::config::{self, ResourceType};
+use millstream_broker::config::{self, ConfigType, ResourceType};
 
 use super::{ListenerConfig, ShellConfigError};
 
@@ -140,9 +140,13 @@ impl<'a> Properties<'a> {
         }
     }
 
-    /// What Kafka declares for the broker as a whole.
+    /// What Kafka declares for the broker as a whole, and for single listeners without their secrets.
     pub fn declared(&self) -> BTreeMap<String, String> {
-        let is_declared = |(key, _): &(&String, &String)| !is_listener_config(key);
+        let is_declared = |(key, _): &(&String, &String)| {
+            let of_listener = config::listener::declared(key);
+            !is_listener_config(key)
+                || of_listener.is_some_and(|decl| decl.config_type != ConfigType::Password)
+        };
         let declared = self.given.iter().filter(is_declared);
         declared
             .map(|(key, value)| (key.clone(), value.clone()))

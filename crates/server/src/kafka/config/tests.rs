@@ -77,7 +77,8 @@ fn listeners_have_names_protocols_and_settings_of_their_own() {
         Some(PemSource::File("ca.pem".to_owned()))
     );
     assert_eq!(outside.tls.as_ref().unwrap().trust, None);
-    assert!(config.broker.keys().all(|key| !key.starts_with("listener.name.")));
+    assert_eq!(config.broker["listener.name.outside.max.connections"], "7");
+    assert!(config.broker.keys().all(|key| !key.contains("jaas")));
 }
 
 #[test]
