@@ -54,7 +54,7 @@ impl Log {
         let mut logs = Vec::new();
         let mut writer = Writer(&mut logs);
         for (id, partition) in &mut self.partitions {
-            let planned = partition.plan_flush(&self.groups, now_ms);
+            let planned = partition.plan_flush(*id, &self.groups, now_ms);
             let segments = with_planned(&partition.segments, &planned);
             writer.u32(id.0);
             partition.write(&segments, &mut writer);

@@ -60,6 +60,7 @@ pub struct CompactionJob {
     segments: Vec<Segment>,
     aborted: Vec<AbortedTransaction>,
     rules: CompactionRules,
+    index_interval_bytes: u64,
     now_ms: i64,
 }
 
@@ -116,6 +117,7 @@ impl Log {
         }
         let (from, to) = (segments.first()?.base_offset, segments.last()?.end_offset);
         let aborted = partition.producers.aborted_in(from, to);
+        let index_interval_bytes = partition.settings.index_interval_bytes;
         self.compaction_running = true;
         let (storage, cleaner) = (self.storage.clone(), cleaner());
         Some(CompactionJob {
@@ -125,6 +127,7 @@ impl Log {
             segments,
             aborted,
             rules,
+            index_interval_bytes,
             now_ms,
         })
     }
@@ -248,7 +251,7 @@ impl CompactionJob {
             ..fresh
         };
         let storage = self.storage.clone();
-        let mut output = Output::create(storage.as_ref(), self.log, new)?;
+        let mut output = Output::create(storage.as_ref(), self.log, new, self.index_interval_bytes)?;
         let mut batches = Batches::open(self.storage.as_ref(), self.log, segment)?;
         while let Some((header, batch)) = batches.next()? {
             if header.is_control() {
@@ -363,10 +366,16 @@ struct Output<'a> {
     segment: Segment,
     file: Arc<dyn StorageFile>,
     entries: Vec<IndexEntry>,
+    index_interval_bytes: u64,
 }
 
 impl<'a> Output<'a> {
-    fn create(storage: &'a dyn Storage, log: LogId, segment: Segment) -> io::Result<Self> {
+    fn create(
+        storage: &'a dyn Storage,
+        log: LogId,
+        segment: Segment,
+        index_interval_bytes: u64,
+    ) -> io::Result<Self> {
         let file = storage.open(&segment.path(log, ".log"), OpenMode::Truncate)?;
         Ok(Output {
             storage,
@@ -374,6 +383,7 @@ impl<'a> Output<'a> {
             segment,
             file,
             entries: Vec::new(),
+            index_interval_bytes,
         })
     }
 
@@ -385,7 +395,8 @@ impl<'a> Output<'a> {
             max_timestamp: header.max_timestamp,
             len: batch.len() as u64,
         };
-        self.entries.extend(self.segment.extend(&place));
+        self.entries
+            .extend(self.segment.extend(&place, self.index_interval_bytes));
         Ok(())
     }
 

@@ -5,11 +5,12 @@ use crate::buffers::Buffers;
 use crate::checkpoint::CheckpointJob;
 use crate::commit::CommitJob;
 use crate::error::LogError;
-use crate::limits::{BACKLOG_BYTES, CHECKPOINT_BYTES, TAIL_CACHE_BYTES};
+use crate::limits::{BACKLOG_BYTES, CHECKPOINT_BYTES, INDEX_INTERVAL_BYTES, TAIL_CACHE_BYTES};
 use crate::partition::{LogOffsets, Partition};
 use crate::pending::{Frozen, Pending};
 use crate::producer::Producers;
 use crate::record::{Entry, Record};
+use crate::segment::Segment;
 use crate::segment_read::SegmentReader;
 use crate::tail::Groups;
 use crate::wal::WalWriter;
@@ -53,6 +54,10 @@ pub struct LogSettings {
     pub segment_bytes: u64,
     /// `segment.ms`
     pub segment_ms: i64,
+    /// `segment.jitter.ms`
+    pub segment_jitter_ms: i64,
+    /// `index.interval.bytes`
+    pub index_interval_bytes: u64,
     /// `retention.ms`, negative for ever
     pub retention_ms: i64,
     /// `retention.bytes`, negative without limit
@@ -66,10 +71,27 @@ impl Default for LogSettings {
         LogSettings {
             segment_bytes: 1 << 30,
             segment_ms: 604_800_000,
+            segment_jitter_ms: 0,
+            index_interval_bytes: INDEX_INTERVAL_BYTES,
             retention_ms: 604_800_000,
             retention_bytes: -1,
             delete: true,
         }
+    }
+}
+
+impl LogSettings {
+    /// By how much earlier a segment is closed, so that those of many logs that began together are not closed together. Any
+    /// number that differs from segment to segment will do, and the same one each time.
+    pub(crate) fn jitter_ms(&self, log: LogId, segment: &Segment) -> i64 {
+        let limit = self.segment_jitter_ms.min(self.segment_ms);
+        if limit <= 0 {
+            return 0;
+        }
+        let name = [i64::from(log.0), segment.base_offset, segment.created_ms].map(i64::to_le_bytes);
+        let share = u64::from(crc32c::crc32c(name.as_flattened()));
+        // Below the limit, as the share is below 2^32.
+        ((u128::from(share) * limit as u128) >> 32) as i64
     }
 }
 

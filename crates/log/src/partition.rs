@@ -3,7 +3,7 @@
 use crate::batch::BatchHeader;
 use crate::codec::{Reader, Writer};
 use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_OFFSETS};
-use crate::log::LogSettings;
+use crate::log::{LogId, LogSettings};
 use crate::producer::Producers;
 use crate::segment::{BatchPlace, IndexEntry, Segment};
 use crate::tail::{Groups, TailBatch};
@@ -117,7 +117,7 @@ impl Partition {
     }
 
     /// Decides where the batches that are not in segments go.
-    pub fn plan_flush(&self, groups: &Groups, now_ms: i64) -> Vec<SegmentAppend> {
+    pub fn plan_flush(&self, log: LogId, groups: &Groups, now_ms: i64) -> Vec<SegmentAppend> {
         let from = self.flushed_offset;
         let first = self.tail.partition_point(|batch| batch.base_offset < from);
         let mut appends: Vec<SegmentAppend> = Vec::new();
@@ -126,7 +126,7 @@ impl Partition {
             let Some(bytes) = groups.slice(batch) else {
                 break;
             };
-            let is_full = segment.is_none_or(|segment| self.must_roll(&segment, batch, now_ms));
+            let is_full = segment.is_none_or(|segment| self.must_roll((log, &segment), batch, now_ms));
             if is_full {
                 appends.extend(self.closing_append(segment, appends.last()));
                 segment = Some(Segment::new(batch.base_offset, now_ms));
@@ -143,12 +143,13 @@ impl Partition {
                 }
                 appends.push(SegmentAppend::new(*current, self.warm_checkpoints > 0));
             }
-            let entry = current.extend(&BatchPlace {
+            let place = BatchPlace {
                 base_offset: batch.base_offset,
                 last_offset: batch.last_offset,
                 max_timestamp: batch.max_timestamp,
                 len: u64::from(batch.len),
-            });
+            };
+            let entry = current.extend(&place, self.settings.index_interval_bytes);
             if let Some(append) = appends.last_mut() {
                 append.chunks.push(bytes);
                 append.entries.extend(entry);
@@ -172,10 +173,11 @@ impl Partition {
         segment.map(|segment| SegmentAppend::new(segment, false))
     }
 
-    fn must_roll(&self, segment: &Segment, batch: &TailBatch, now_ms: i64) -> bool {
+    fn must_roll(&self, (log, segment): (LogId, &Segment), batch: &TailBatch, now_ms: i64) -> bool {
         let bytes = segment.bytes + u64::from(batch.len);
         let limit = self.settings.segment_bytes.min(SEGMENT_BYTES_MAX);
-        let is_aged = now_ms.saturating_sub(segment.created_ms) >= self.settings.segment_ms;
+        let age_ms = now_ms.saturating_sub(segment.created_ms);
+        let is_aged = age_ms >= self.settings.segment_ms - self.settings.jitter_ms(log, segment);
         segment.bytes > 0
             && (bytes > limit || is_aged || batch.last_offset - segment.base_offset >= SEGMENT_OFFSETS)
             || self.quarantine.is_some() && batch.base_offset == self.flushed_offset

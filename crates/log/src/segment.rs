@@ -47,9 +47,9 @@ impl Segment {
         }
     }
 
-    /// Takes in a batch at the end; returns the index entry that it deserves.
-    pub fn extend(&mut self, batch: &BatchPlace) -> Option<IndexEntry> {
-        let is_due = self.bytes_since_index >= INDEX_INTERVAL_BYTES;
+    /// Takes in a batch at the end; returns the index entry that it deserves after so many bytes without one.
+    pub fn extend(&mut self, batch: &BatchPlace, index_interval_bytes: u64) -> Option<IndexEntry> {
+        let is_due = self.bytes_since_index >= index_interval_bytes;
         let entry = is_due.then(|| IndexEntry {
             relative_offset: (batch.base_offset - self.base_offset) as u32,
             position: self.bytes as u32,
@@ -250,12 +250,16 @@ pub(crate) fn scan(storage: &dyn Storage, log: LogId, known: &Segment) -> Result
         }
         let at = (found.bytes - buffer_start) as usize;
         match check_next(&buffer[at..], found.end_offset, known.generation) {
-            Ok(header) => entries.extend(found.extend(&BatchPlace {
-                base_offset: header.base_offset,
-                last_offset: header.last_offset(),
-                max_timestamp: header.max_timestamp,
-                len: header.size() as u64,
-            })),
+            Ok(header) => {
+                let place = BatchPlace {
+                    base_offset: header.base_offset,
+                    last_offset: header.last_offset(),
+                    max_timestamp: header.max_timestamp,
+                    len: header.size() as u64,
+                };
+                // The log's settings are not known yet.
+                entries.extend(found.extend(&place, INDEX_INTERVAL_BYTES));
+            }
             Err(error) => {
                 return Ok(Scan {
                     damage: Some((found.bytes, error)),

@@ -45,6 +45,7 @@ const BROKER: &[(&str, &str)] = &[
     ("log.cleanup.policy", "Whether old records are deleted or compacted, unless the topic says otherwise."),
     ("log.dir", "The path that DescribeLogDirs shows; the log lies in the data directory."),
     ("log.dirs", "The path that DescribeLogDirs shows, before `log.dir`."),
+    ("log.index.interval.bytes", "Bytes of a segment between two entries of its index, unless the topic says otherwise."),
     ("log.message.timestamp.after.max.ms", "How far a record's time may be ahead of the broker's clock, unless the topic says otherwise."),
     ("log.message.timestamp.before.max.ms", "How far a record's time may be behind the broker's clock, unless the topic says otherwise."),
     ("log.message.timestamp.type", "Whether records keep the producer's time or get the broker's, unless the topic says otherwise."),
@@ -54,6 +55,8 @@ const BROKER: &[(&str, &str)] = &[
     ("log.retention.minutes", "Age in minutes of records that are deleted, if `log.retention.ms` is not set."),
     ("log.retention.ms", "Age of records that are deleted, unless the topic says otherwise; -1 keeps all."),
     ("log.roll.hours", "Age in hours of a segment that gets no more records, if `log.roll.ms` is not set."),
+    ("log.roll.jitter.hours", "The same as `log.roll.jitter.ms` in hours, if that is not set."),
+    ("log.roll.jitter.ms", "By up to so much earlier a segment gets no more records, unless the topic says otherwise."),
     ("log.roll.ms", "Age of a segment that gets no more records, unless the topic says otherwise."),
     ("log.segment.bytes", "Size of a segment, unless the topic says otherwise."),
     ("max.connection.creation.rate", "New connections a second; those that come faster wait."),
@@ -105,6 +108,7 @@ const TOPIC: &[(&str, &str)] = &[
     ("compression.type", "The codec in which batches are kept; `producer` keeps them as they come."),
     ("compression.zstd.level", "How hard zstd tries when a batch is compressed anew for `compression.type`."),
     ("delete.retention.ms", "How long a tombstone outlives the compaction that kept it."),
+    ("index.interval.bytes", "Bytes of a segment between two entries of its index."),
     ("max.compaction.lag.ms", "How long a record may wait for compaction."),
     ("max.message.bytes", "Size of a record batch."),
     ("message.timestamp.after.max.ms", "How far a record's time may be ahead of the broker's clock."),
@@ -115,6 +119,7 @@ const TOPIC: &[(&str, &str)] = &[
     ("retention.bytes", "Bytes of a partition beyond which its oldest segments are deleted; -1 keeps all."),
     ("retention.ms", "Age of records that are deleted; -1 keeps all."),
     ("segment.bytes", "Size of a segment."),
+    ("segment.jitter.ms", "By up to so much earlier a segment gets no more records, each by another time."),
     ("segment.ms", "Age of a segment that gets no more records."),
 ];
 

@@ -85,6 +85,8 @@ impl TopicSettings {
             log: LogSettings {
                 segment_bytes: unsigned("segment.bytes"),
                 segment_ms: long("segment.ms").min(segment_ms_max),
+                segment_jitter_ms: long("segment.jitter.ms"),
+                index_interval_bytes: unsigned("index.interval.bytes"),
                 retention_ms: long("retention.ms"),
                 retention_bytes: long("retention.bytes"),
                 delete: has("delete"),

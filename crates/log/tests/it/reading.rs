@@ -165,6 +165,76 @@ fn a_time_never_finds_what_lies_below_the_start() {
 }
 
 #[test]
+fn an_index_has_an_entry_for_each_interval() {
+    for (index_interval_bytes, entries) in [(0, 20), (1, 19), (500, 9), (4096, 1)] {
+        let mut driver = Driver::fresh();
+        let log = driver.create();
+        let settings = LogSettings {
+            index_interval_bytes,
+            ..LogSettings::default()
+        };
+        driver.log.set_settings(log, settings);
+        for index in 0..20 {
+            let produce = Produce {
+                fill: 400 - 61,
+                timestamp: index,
+                ..Produce::default()
+            };
+            driver.append(log, produce);
+        }
+        driver.checkpoint();
+        let files = driver.storage.files();
+        let index = files.iter().find(|(path, _)| path.ends_with(".index")).unwrap();
+        assert_eq!(index.1, entries * 8, "interval {index_interval_bytes}");
+        for offset in 0..20 {
+            assert_eq!(first_base(&read(&mut driver, log, offset, 1)), offset);
+            let found = driver.log.find_by_time(log, offset, 0).unwrap().unwrap();
+            assert_eq!(BatchHeader::check(&found).unwrap().base_offset, offset);
+        }
+    }
+}
+
+#[test]
+fn segments_of_logs_that_began_together_are_closed_by_and_by() {
+    let mut driver = Driver::fresh();
+    let logs: Vec<LogId> = (0..40).map(|_| driver.create()).collect();
+    for (nth, log) in logs.iter().enumerate() {
+        let settings = LogSettings {
+            segment_ms: 1000,
+            // More than the age itself is the same as that.
+            segment_jitter_ms: if nth % 2 == 0 { 600 } else { 5000 },
+            ..LogSettings::default()
+        };
+        driver.log.set_settings(*log, settings);
+        driver.append(*log, Produce::default());
+    }
+    driver.checkpoint();
+    let start = driver.now;
+    let mut closed = Vec::new();
+    for age in [0, 399, 700, 1000] {
+        driver.now = start + age;
+        for log in &logs {
+            driver.append(*log, Produce::default());
+        }
+        driver.checkpoint();
+        let files = driver.storage.files();
+        let of = |log: &LogId| {
+            let directory = format!("logs/{:010}/", log.0);
+            let is_segment = |path: &str| path.starts_with(&directory) && path.ends_with(".log");
+            files.iter().filter(|(path, _)| is_segment(path)).count()
+        };
+        let count = |nth: usize| logs.iter().skip(nth).step_by(2).filter(|log| of(log) > 1).count();
+        closed.push((count(0), count(1)));
+    }
+    assert_eq!((closed[0].0, closed[1].0), (0, 0), "{closed:?}");
+    assert!(
+        (1..20).contains(&closed[2].0) && (1..20).contains(&closed[1].1),
+        "{closed:?}"
+    );
+    assert_eq!(closed[3], (20, 20));
+}
+
+#[test]
 fn retention_drops_old_and_excess_segments_and_their_files() {
     let mut driver = Driver::fresh();
     let log = driver.create();
