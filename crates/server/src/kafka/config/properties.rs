@@ -153,7 +153,8 @@ impl<'a> Properties<'a> {
             .collect()
     }
 
-    /// A key for a listener that does not exist is most likely a mistake that leaves a listener less safe than meant.
+    /// A key for a listener that does not exist is most likely a mistake that leaves a listener less safe than meant. So is
+    /// one with capital letters, which nobody reads.
     pub fn check_listener_names(&self, listeners: &[ListenerConfig]) -> Result<(), ShellConfigError> {
         let skipped = self.set("controller.listener.names").unwrap_or_default();
         let skipped: Vec<String> = skipped
@@ -165,8 +166,16 @@ impl<'a> Properties<'a> {
             else {
                 continue;
             };
-            let is_known = listeners.iter().any(|l| l.name.eq_ignore_ascii_case(listener))
-                || skipped.iter().any(|name| name.eq_ignore_ascii_case(listener));
+            let small = listener.to_lowercase();
+            let is_known =
+                listeners.iter().any(|l| l.name.to_lowercase() == small) || skipped.contains(&small);
+            if is_known && small != listener {
+                return Err(ShellConfigError::Value {
+                    name: key.clone(),
+                    value: listener.to_owned(),
+                    expected: format!("the name of the listener in small letters, {LISTENER_PREFIX}{small}"),
+                });
+            }
             if !is_known {
                 return Err(ShellConfigError::NoSuchListener {
                     name: key.clone(),

@@ -89,9 +89,17 @@ fn limits_of_connections_are_read_by_kafkas_names() {
         ("max.connections.per.ip.overrides", "127.0.0.1:9,[::1]:4"),
         ("connections.max.idle.ms", "-1"),
         ("queued.max.request.bytes", "1000000"),
+        ("max.connection.creation.rate", "100"),
+        ("quota.window.num", "5"),
+        ("listener.name.plaintext.max.connection.creation.rate", "7"),
     ])
     .unwrap();
+    assert_eq!(config.listeners[0].limits.creation_rate_max, 7.0);
+    assert_eq!(config.listeners[0].limits.connections_max, 50);
+    assert_eq!(config.protected, None, "there is one listener");
     let limits = config.limits;
+    assert_eq!(limits.creation_rate_max, 100.0);
+    assert_eq!((limits.window.samples, limits.window.sample_ms), (5, 1_000));
     assert_eq!((limits.connections_max, limits.idle), (50, None));
     let of = |ip: &str| limits.of_ip(ip.parse().unwrap());
     assert_eq!((of("127.0.0.1"), of("::1"), of("10.0.0.1")), (9, 4, 3));
@@ -127,6 +135,10 @@ fn mistakes_are_refused() {
         (
             &[("listener.name.other.ssl.client.auth", "none")],
             "listener OTHER",
+        ),
+        (
+            &[("listener.name.PLAINTEXT.max.connections", "1")],
+            "listener.name.plaintext",
         ),
         (
             &[("listener.name.plaintext.ssl.client.aut", "none")],
