@@ -267,6 +267,12 @@ fn parse_produce(values: &Values<'_>) -> Result<ProduceConfig, ConfigError> {
     if transactional_id.is_some() && !idempotence {
         return Err(conflict("enable.idempotence", "true, as transactional.id is set"));
     }
+    if values.int("compression.gzip.level")? == 0 {
+        return Err(conflict(
+            "compression.gzip.level",
+            "1 to 9, or -1 for the default",
+        ));
+    }
     Ok(ProduceConfig {
         acks,
         linger: values.millis("linger.ms")?,

@@ -81,7 +81,7 @@ fn credentials_come_from_the_jaas_line() {
 fn what_cannot_be_used_is_refused_with_a_remedy() {
     let ssl = ("security.protocol", "SSL");
     let sasl = ("security.protocol", "SASL_PLAINTEXT");
-    let cases: [(&[(&str, &str)], &str); 9] = [
+    let cases: [(&[(&str, &str)], &str); 10] = [
         (&[ssl, ("ssl.truststore.location", "/x.jks")], "keytool"),
         (&[ssl, ("ssl.keystore.type", "PKCS12")], "openssl"),
         (&[ssl, ("ssl.key.password", "p")], "openssl pkey"),
@@ -92,6 +92,7 @@ fn what_cannot_be_used_is_refused_with_a_remedy() {
             &[sasl, ("sasl.mechanism", "PLAIN"), ("sasl.username", "u")],
             "password",
         ),
+        (&[("compression.gzip.level", "0")], "compression.gzip.level"),
         (
             &[("acks", "1"), ("enable.idempotence", "true")],
             "enable.idempotence",
