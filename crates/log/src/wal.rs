@@ -306,3 +306,49 @@ fn cut(storage: &dyn Storage, file: u64, end: usize, later: &[u64]) -> Result<()
         .map_err(OpenError::io("open", path.clone()))?;
     file.set_len(end as u64).map_err(OpenError::io("truncate", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Entry, begin_record, finish_group, finish_record, push_entry};
+
+    fn group(sequence: u64, padded: bool) -> Vec<u8> {
+        let mut group = vec![0; GROUP_HEADER_BYTES];
+        let start = begin_record(&mut group, sequence, 7);
+        push_entry(&mut group, &Entry::Metadata(vec![1; 30].into()));
+        finish_record(&mut group, start, 1);
+        if padded {
+            group.resize(group.len().next_multiple_of(DIRECT_ALIGNMENT), 0);
+        }
+        finish_group(&mut group, sequence, sequence - 1);
+        group
+    }
+
+    #[test]
+    fn groups_of_whole_blocks_and_those_of_older_files_are_read() {
+        for padded in [[false; 3], [true; 3], [false, false, true], [true, true, false]] {
+            let mut bytes: Vec<u8> = (5..)
+                .zip(padded)
+                .flat_map(|(at, padded)| group(at, padded))
+                .collect();
+            let whole = bytes.len();
+            let last_group = whole - group(7, padded[2]).len();
+            bytes.resize(whole + 100, 0);
+            let read = read_file(&Bytes::from(bytes.clone()), 5);
+            assert_eq!(
+                (read.records.len(), read.end, read.next),
+                (3, whole, 8),
+                "{padded:?}"
+            );
+            assert_eq!(read.last_group, last_group);
+
+            // Where zeros should be there is something else: the group was not written to its end.
+            if padded[2] {
+                bytes[whole - 1] = 1;
+                let read = read_file(&Bytes::from(bytes), 5);
+                assert_eq!((read.records.len(), read.next), (3, 8));
+                assert!(read.end < whole);
+            }
+        }
+    }
+}
