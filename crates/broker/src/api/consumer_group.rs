@@ -2,10 +2,14 @@
 
 use crate::api::join_group::uuid_text;
 use crate::broker::Broker;
+use crate::config::Configs;
 use crate::context::RequestContext;
-use crate::groups::consumer::assignor::{NAMES, Partitions};
-use crate::groups::consumer::{ConsumerGroup, Heartbeat, LEAVE_EPOCH, Member, STATIC_LEAVE_EPOCH};
-use crate::groups::{TopicsOf, finish_consumer};
+use crate::groups::classic::Effects;
+use crate::groups::consumer::assignor::Partitions;
+use crate::groups::consumer::{ConsumerGroup, Heartbeat, LEAVE_EPOCH, Member, STATIC_LEAVE_EPOCH, TopicView};
+use crate::groups::migration::{fence, upgrade};
+use crate::groups::rules::{ConsumerRules, assignors, speaks};
+use crate::groups::{TopicsOf, finish, kept_sequence};
 use crate::mutants::Mutant;
 use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
@@ -19,10 +23,17 @@ use millstream_kafka_wire::messages::consumer_group_heartbeat::{
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use std::collections::BTreeMap;
 
+/// The types of members in a description.
+const CLASSIC_MEMBER: i8 = 0;
+const CONSUMER_MEMBER: i8 = 1;
 /// The first version in which members choose their id.
 const OWN_ID_VERSION: i16 = 1;
 
-type Refused = (ErrorCode, &'static str);
+type Refused = (ErrorCode, KafkaString);
+
+fn refused(code: ErrorCode, message: &'static str) -> Refused {
+    (code, KafkaString::from_static(message))
+}
 
 pub(crate) fn heartbeat(
     broker: &mut Broker,
@@ -35,7 +46,7 @@ pub(crate) fn heartbeat(
         Ok((response, sequence)) => Outcome::durable(sequence, response),
         Err((error_code, message)) => Outcome::now(ConsumerGroupHeartbeatResponse {
             error_code,
-            error_message: Some(KafkaString::from_static(message)),
+            error_message: Some(message),
             member_id: None,
             ..Default::default()
         }),
@@ -51,59 +62,114 @@ fn handle(
     version: i16,
     request: &ConsumerGroupHeartbeatRequest,
 ) -> Handled {
-    check(version, request)?;
+    if !speaks(&broker.configs, "consumer") {
+        return Err(refused(
+            ErrorCode::UNSUPPORTED_VERSION,
+            "the new consumer protocol is switched off by group.coordinator.rebalance.protocols",
+        ));
+    }
+    check(&broker.configs, version, request)?;
     broker
         .access(Operation::Read, ResourceKind::Group, &request.group_id)
-        .map_err(|code| (code, "access to the group is denied"))?;
+        .map_err(|code| refused(code, "access to the group is denied"))?;
     for topic in request.subscribed_topic_names.iter().flatten() {
         broker
             .access(Operation::Describe, ResourceKind::Topic, topic)
-            .map_err(|code| (code, "access to a topic of the subscription is denied"))?;
+            .map_err(|code| refused(code, "access to a topic of the subscription is denied"))?;
     }
     let mut beat = read(context, request);
     if beat.member_id.is_empty() {
         beat.member_id = uuid_text(broker).into();
     }
-    let session_ms = broker.configs.long("group.consumer.session.timeout.ms");
-    let max_size = usize::try_from(broker.configs.long("group.consumer.max.size")).unwrap_or(usize::MAX);
-    let is_leaving = matches!(request.member_epoch, LEAVE_EPOCH | STATIC_LEAVE_EPOCH);
-    let gives_unrevoked = broker.breaks(Mutant::GiveUnrevoked);
-    let topics = TopicsOf(&broker.topics);
-    let group = broker
-        .groups
-        .consumer_mut(&request.group_id, request.member_epoch == 0);
-    let group = group.map_err(|code| (code, "the group does not exist or is of another protocol"))?;
-    if gives_unrevoked {
-        group.forget_revocations();
-    }
-    let is_new = !group.members.contains_key(&beat.member_id);
-    if request.member_epoch == 0 && is_new && group.members.len() >= max_size {
-        return Err((ErrorCode::GROUP_MAX_SIZE_REACHED, "the group is full"));
-    }
-    let member_id = beat.member_id.clone();
-    let mut changed = is_leaving;
     let mut response = ConsumerGroupHeartbeatResponse {
-        member_id: Some(member_id),
+        member_id: Some(beat.member_id.clone()),
         member_epoch: request.member_epoch,
         ..Default::default()
     };
-    if is_leaving {
-        group
-            .leave(now_ms, &beat, &topics)
-            .map_err(|code| (code, "no such member"))?;
-    } else {
-        let answer = group.heartbeat(now_ms, session_ms, beat, &topics, &mut changed);
-        let answer = answer.map_err(|code| (code, "the member must join again or change its request"))?;
-        response.member_epoch = answer.epoch;
-        response.assignment = answer.assignment.as_ref().map(assignment);
-        response.heartbeat_interval_ms = broker.configs.int("group.consumer.heartbeat.interval.ms");
-    }
-    let sequence = finish_consumer(broker, now_ms, &request.group_id, changed);
-    Ok((response, sequence))
+    let mut effects = Effects::default();
+    let is_leaving = matches!(request.member_epoch, LEAVE_EPOCH | STATIC_LEAVE_EPOCH);
+    let handled = match is_leaving {
+        true => leave(broker, now_ms, request, &beat, &mut effects),
+        false => stay(broker, now_ms, request, beat, &mut response, &mut effects),
+    };
+    finish(broker, now_ms, &request.group_id, effects);
+    handled?;
+    Ok((response, kept_sequence(broker, &request.group_id)))
 }
 
-fn check(version: i16, request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refused> {
-    let refuse = |message| Err((ErrorCode::INVALID_REQUEST, message));
+/// What a member is told that speaks to a group of another kind.
+const NOT_A_CONSUMER_GROUP: &str = "the group does not exist or is of another protocol";
+
+fn leave(
+    broker: &mut Broker,
+    now_ms: i64,
+    request: &ConsumerGroupHeartbeatRequest,
+    beat: &Heartbeat,
+    effects: &mut Effects,
+) -> Result<(), Refused> {
+    let rules = ConsumerRules::new(&broker.configs, &request.group_id);
+    let topics = TopicsOf(&broker.topics);
+    let group = broker.groups.consumer_mut(&request.group_id);
+    let group = group.map_err(|code| refused(code, NOT_A_CONSUMER_GROUP))?;
+    let left = group.consumer.as_mut().map(|consumer| consumer.leave(beat));
+    let is_gone = left.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID));
+    let is_gone = is_gone.map_err(|code| refused(code, "no such member"))?;
+    effects.persist = true;
+    if is_gone {
+        let gone = [beat.member_id.clone()].into();
+        fence(group, now_ms, &gone, &rules, &topics, effects);
+    }
+    Ok(())
+}
+
+fn stay(
+    broker: &mut Broker,
+    now_ms: i64,
+    request: &ConsumerGroupHeartbeatRequest,
+    beat: Heartbeat,
+    response: &mut ConsumerGroupHeartbeatResponse,
+    effects: &mut Effects,
+) -> Result<(), Refused> {
+    let name = &request.group_id;
+    let rules = ConsumerRules::new(&broker.configs, name);
+    let gives_unrevoked = broker.breaks(Mutant::GiveUnrevoked);
+    let topics = TopicsOf(&broker.topics);
+    let regex = beat.topic_regex.as_ref().filter(|regex| !regex.is_empty());
+    if regex.is_some_and(|regex| topics.matching(regex).is_none()) {
+        let message = "the regular expression of the subscription is malformed";
+        return Err(refused(ErrorCode::INVALID_REGULAR_EXPRESSION, message));
+    }
+    let group = match request.member_epoch {
+        0 => {
+            let group = broker.groups.get_or_create(name);
+            let upgraded = upgrade(name, group, now_ms, &rules, &topics, effects);
+            upgraded.map_err(|error| (error.code(), error.to_string().into()))?;
+            group
+        }
+        _ => {
+            let group = broker.groups.consumer_mut(name);
+            group.map_err(|code| refused(code, NOT_A_CONSUMER_GROUP))?
+        }
+    };
+    let Some(consumer) = &mut group.consumer else {
+        return Err(refused(ErrorCode::GROUP_ID_NOT_FOUND, NOT_A_CONSUMER_GROUP));
+    };
+    if gives_unrevoked {
+        consumer.forget_revocations();
+    }
+    let answer = consumer.heartbeat(now_ms, &rules, beat, &topics, &mut effects.persist);
+    let answer = answer.map_err(|code| {
+        let message = "the member must join again or change its request";
+        refused(code, message)
+    })?;
+    response.member_epoch = answer.epoch;
+    response.assignment = answer.assignment.as_ref().map(assignment);
+    response.heartbeat_interval_ms = rules.heartbeat_ms;
+    Ok(())
+}
+
+fn check(configs: &Configs, version: i16, request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refused> {
+    let refuse = |message| Err(refused(ErrorCode::INVALID_REQUEST, message));
     if request.group_id.is_empty() {
         return refuse("GroupId can't be empty.");
     }
@@ -113,6 +179,9 @@ fn check(version: i16, request: &ConsumerGroupHeartbeatRequest) -> Result<(), Re
     if request.instance_id.as_ref().is_some_and(|id| id.is_empty()) {
         return refuse("InstanceId can't be empty.");
     }
+    if request.rack_id.as_ref().is_some_and(|id| id.is_empty()) {
+        return refuse("RackId can't be empty.");
+    }
     if request.member_epoch < STATIC_LEAVE_EPOCH {
         return refuse("MemberEpoch is invalid.");
     }
@@ -120,39 +189,33 @@ fn check(version: i16, request: &ConsumerGroupHeartbeatRequest) -> Result<(), Re
         return refuse("InstanceId can't be null.");
     }
     if request.member_epoch == 0 {
-        if request.rebalance_timeout_ms == -1 {
-            return refuse("RebalanceTimeoutMs must be provided in first request.");
-        }
-        if request
-            .topic_partitions
-            .as_ref()
-            .is_none_or(|owned| !owned.is_empty())
-        {
-            return refuse("TopicPartitions must be empty when (re-)joining.");
-        }
-        let names_topics = request
-            .subscribed_topic_names
-            .as_ref()
-            .is_some_and(|names| !names.is_empty());
-        let names_regex = request
-            .subscribed_topic_regex
-            .as_ref()
-            .is_some_and(|regex| !regex.is_empty());
-        if !names_topics && !names_regex {
-            return refuse(
-                "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.",
-            );
-        }
+        check_join(request)?;
     }
-    if request
-        .server_assignor
-        .as_ref()
-        .is_some_and(|name| !NAMES.contains(&name.as_str()))
-    {
-        return Err((
-            ErrorCode::UNSUPPORTED_ASSIGNOR,
-            "ServerAssignor is not supported. Supported assignors: uniform, range.",
-        ));
+    let assignors = assignors(configs);
+    match &request.server_assignor {
+        Some(name) if !assignors.contains(&name.as_str()) => {
+            let known = assignors.join(", ");
+            let message = format!("ServerAssignor {name} is not supported. Supported assignors: {known}.");
+            Err((ErrorCode::UNSUPPORTED_ASSIGNOR, message.into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_join(request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refused> {
+    let refuse = |message| Err(refused(ErrorCode::INVALID_REQUEST, message));
+    if request.rebalance_timeout_ms == -1 {
+        return refuse("RebalanceTimeoutMs must be provided in first request.");
+    }
+    let owned = request.topic_partitions.as_ref();
+    if owned.is_none_or(|owned| !owned.is_empty()) {
+        return refuse("TopicPartitions must be empty when (re-)joining.");
+    }
+    // An empty subscription is one: to nothing.
+    if request.subscribed_topic_names.is_none() && request.subscribed_topic_regex.is_none() {
+        return refuse(
+            "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.",
+        );
     }
     Ok(())
 }
@@ -246,10 +309,13 @@ pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) 
 
 /// Whether the caller may see all topics that members have or are to get.
 fn sees_topics(broker: &Broker, group: &ConsumerGroup) -> bool {
-    let assigned = group.members.values().flat_map(|member| &member.assigned);
-    let mut topics = assigned
-        .chain(group.target.values().flatten())
-        .filter_map(|(id, _)| broker.topics.by_id(*id));
+    let held = group
+        .members
+        .values()
+        .flat_map(|member| member.held().into_keys());
+    let mut topics = held
+        .chain(group.target.values().flatten().copied())
+        .filter_map(|(id, _)| broker.topics.by_id(id));
     topics.all(|topic| broker.may(Operation::Describe, ResourceKind::Topic, &topic.name))
 }
 
@@ -276,15 +342,22 @@ fn describe_group(broker: &Broker, group: &ConsumerGroup, base: DescribedGroup) 
         client_host: member.client_host.clone(),
         subscribed_topic_names: member.topic_names.iter().cloned().collect(),
         subscribed_topic_regex: member.topic_regex.clone(),
-        assignment: named(&member.assigned),
+        // What it has to give up is its own until it has.
+        assignment: named(&member.held().into_keys().collect()),
         target_assignment: group.target.get(id).map(named).unwrap_or_default(),
-        member_type: 1,
+        member_type: if member.classic.is_some() {
+            CLASSIC_MEMBER
+        } else {
+            CONSUMER_MEMBER
+        },
     };
     DescribedGroup {
         group_state: KafkaString::from_static(group.state_name()),
         group_epoch: group.epoch,
         assignment_epoch: group.assignment_epoch,
-        assignor_name: group.assignor_name().into(),
+        assignor_name: group
+            .assignor_name(assignors(&broker.configs).first().copied().unwrap_or_default())
+            .into(),
         members: group.members.iter().map(member).collect(),
         ..base
     }

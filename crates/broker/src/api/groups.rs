@@ -60,7 +60,10 @@ pub(crate) fn describe(broker: &Broker, version: i16, request: &DescribeGroupsRe
             Some(group) if group.is_describable_as_classic() => group.describe_classic(base),
             _ if version >= UNKNOWN_IS_ERROR_VERSION => DescribedGroup {
                 error_code: ErrorCode::GROUP_ID_NOT_FOUND,
-                error_message: Some(format!("Group {name} not found.").into()),
+                error_message: Some(match broker.groups.get(name) {
+                    Some(_) => format!("Group {name} is not a classic group.").into(),
+                    None => format!("Group {name} not found.").into(),
+                }),
                 ..base
             },
             _ => base,

@@ -3,7 +3,10 @@
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::groups::classic::{ClassicGroup, Effects, Joined, MemberInfo, Waiting, refuse_join, sync_error};
-use crate::groups::{finish, kept_sequence, rules};
+use crate::groups::consumer::{ConsumerGroup, GuestJoin, GuestSync};
+use crate::groups::migration::{downgrade_after_replacement, fence};
+use crate::groups::rules::{ConsumerRules, Rules};
+use crate::groups::{TopicsOf, finish, kept_sequence};
 use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use bytes::Bytes;
@@ -14,7 +17,7 @@ use millstream_kafka_wire::messages::leave_group::{
 };
 use millstream_kafka_wire::messages::sync_group::SyncGroupRequest;
 use millstream_kafka_wire::{ErrorCode, KafkaString};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The first version of LeaveGroup with several members.
 const LEAVE_MANY_VERSION: i16 = 3;
@@ -32,12 +35,21 @@ pub(crate) fn join(
     let info = member_info(context, request);
     let prefix = request.group_instance_id.as_ref().unwrap_or(&context.client_id);
     let fresh_id = KafkaString::from(format!("{prefix}-{}", uuid_text(broker)));
-    let rules = rules(&broker.configs);
+    let protocol_type = request.protocol_type.detached();
+    if broker.groups.has_consumers(&request.group_id) {
+        let join = GuestJoin {
+            info,
+            protocol_type,
+            fresh_id,
+            version,
+        };
+        return join_guest(broker, now_ms, request, join);
+    }
+    let rules = Rules::new(&broker.configs);
     let waiting = Waiting {
         ticket: broker.waits.ticket(),
         version,
     };
-    let protocol_type = request.protocol_type.detached();
     let group = broker.groups.get_or_create(&request.group_id);
     group.consumer = None; // an empty group may change its protocol
     let group = group.classic.get_or_insert_default();
@@ -57,6 +69,31 @@ pub(crate) fn join(
     }
 }
 
+/// A member of the classic protocol joins a group of the new one.
+fn join_guest(broker: &mut Broker, now_ms: i64, request: &JoinGroupRequest, join: GuestJoin) -> Outcome {
+    let rules = ConsumerRules::new(&broker.configs, &request.group_id);
+    let version = join.version;
+    let refuse = |code| Outcome::now(refuse_join(version, &request.member_id, code));
+    let topics = TopicsOf(&broker.topics);
+    let group = broker.groups.get_mut(&request.group_id);
+    let Some(group) = group else {
+        return refuse(ErrorCode::UNKNOWN_MEMBER_ID);
+    };
+    let Some(consumer) = &mut group.consumer else {
+        return refuse(ErrorCode::UNKNOWN_MEMBER_ID);
+    };
+    let mut effects = Effects::default();
+    let joined = match consumer.join_guest(now_ms, &rules, join, &topics, &mut effects.persist) {
+        Ok(joined) => joined,
+        Err(code) => return refuse(code),
+    };
+    if joined.replaces_last {
+        downgrade_after_replacement(group, now_ms, &rules, &topics, &mut effects);
+    }
+    finish(broker, now_ms, &request.group_id, effects);
+    Outcome::durable(kept_sequence(broker, &request.group_id), joined.response)
+}
+
 fn check_join(broker: &Broker, request: &JoinGroupRequest) -> Result<(), ErrorCode> {
     if request.group_id.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
@@ -70,18 +107,9 @@ fn check_join(broker: &Broker, request: &JoinGroupRequest) -> Result<(), ErrorCo
     if session_ms < min || session_ms > max {
         return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
     }
-    if broker
-        .groups
-        .get(&request.group_id)
-        .is_some_and(|group| group.consumer.is_some() && !group.is_empty())
-    {
-        return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
-    }
-    let is_known = broker
-        .groups
-        .get(&request.group_id)
-        .is_some_and(|group| group.classic.is_some());
-    if !is_known && !request.member_id.is_empty() {
+    let group = broker.groups.get(&request.group_id);
+    let is_known = group.is_some_and(|group| group.classic.is_some());
+    if !is_known && !broker.groups.has_consumers(&request.group_id) && !request.member_id.is_empty() {
         return Err(ErrorCode::UNKNOWN_MEMBER_ID);
     }
     Ok(())
@@ -123,6 +151,9 @@ pub(crate) fn sync(broker: &mut Broker, now_ms: i64, version: i16, request: &Syn
     if let Err(code) = broker.access(Operation::Read, ResourceKind::Group, &request.group_id) {
         return Outcome::now(sync_error(code));
     }
+    if broker.groups.has_consumers(&request.group_id) {
+        return sync_guest(broker, now_ms, request);
+    }
     let ticket = broker.waits.ticket();
     let Some(group) = classic(broker, &request.group_id) else {
         let code = if request.group_id.is_empty() {
@@ -161,6 +192,34 @@ pub(crate) fn sync(broker: &mut Broker, now_ms: i64, version: i16, request: &Syn
     })
 }
 
+fn sync_guest(broker: &mut Broker, now_ms: i64, request: &SyncGroupRequest) -> Outcome {
+    let sync = GuestSync {
+        id: &request.member_id,
+        instance: request.group_instance_id.as_ref(),
+        generation: request.generation_id,
+        protocol_type: request.protocol_type.as_ref(),
+        protocol_name: request.protocol_name.as_ref(),
+    };
+    let topics = TopicsOf(&broker.topics);
+    let group = broker.groups.get_mut(&request.group_id);
+    let consumer = group.and_then(|group| group.consumer.as_mut());
+    let synced = consumer.map_or(Err(ErrorCode::UNKNOWN_MEMBER_ID), |consumer| {
+        consumer.sync_guest(now_ms, &sync, &topics)
+    });
+    finish(broker, now_ms, &request.group_id, Effects::default());
+    match synced {
+        Ok(response) => Outcome::durable(kept_sequence(broker, &request.group_id), response),
+        Err(code) => Outcome::now(sync_error(code)),
+    }
+}
+
+fn consumer<'a>(broker: &'a mut Broker, name: &KafkaString) -> Option<&'a mut ConsumerGroup> {
+    broker
+        .groups
+        .get_mut(name)
+        .and_then(|group| group.consumer.as_mut())
+}
+
 fn classic<'a>(broker: &'a mut Broker, name: &KafkaString) -> Option<&'a mut ClassicGroup> {
     broker
         .groups
@@ -175,16 +234,22 @@ pub(crate) fn heartbeat(broker: &mut Broker, now_ms: i64, request: &HeartbeatReq
             error_code,
         });
     }
+    let (id, instance) = (&request.member_id, request.group_instance_id.as_ref());
+    if let Some(consumer) = consumer(broker, &request.group_id) {
+        let error_code = consumer.heartbeat_guest(now_ms, (id, instance), request.generation_id);
+        finish(broker, now_ms, &request.group_id, Effects::default());
+        return Outcome::now(HeartbeatResponse {
+            throttle_time_ms: 0,
+            error_code,
+        });
+    }
     let error_code = match classic(broker, &request.group_id) {
         _ if request.group_id.is_empty() => ErrorCode::INVALID_GROUP_ID,
         None => ErrorCode::UNKNOWN_MEMBER_ID,
-        Some(group) => {
-            let (id, instance) = (&request.member_id, request.group_instance_id.as_ref());
-            match group.check_generation(id, instance, request.generation_id) {
-                Ok(()) => group.heartbeat(now_ms, id),
-                Err(code) => code,
-            }
-        }
+        Some(group) => match group.check_generation(id, instance, request.generation_id) {
+            Ok(()) => group.heartbeat(now_ms, id),
+            Err(code) => code,
+        },
     };
     Outcome::now(HeartbeatResponse {
         throttle_time_ms: 0,
@@ -209,22 +274,20 @@ pub(crate) fn leave(broker: &mut Broker, now_ms: i64, version: i16, request: &Le
     } else {
         &single
     };
-    let rules = rules(&broker.configs);
-    let mut effects = Effects::default();
-    let mut members = Vec::with_capacity(leaving.len());
-    let mut group = classic(broker, &request.group_id);
-    for member in leaving {
-        let instance = member.group_instance_id.as_ref().filter(|_| is_many);
-        let error_code = group.as_mut().map_or(ErrorCode::UNKNOWN_MEMBER_ID, |group| {
-            group.leave(now_ms, &member.member_id, instance, rules, &mut effects)
-        });
-        members.push(MemberResponse {
-            member_id: member.member_id.clone(),
-            group_instance_id: member.group_instance_id.clone(),
-            error_code,
-        });
-    }
-    finish(broker, now_ms, &request.group_id, effects);
+    let leaving: Vec<Leaving<'_>> = leaving
+        .iter()
+        .map(|member| Leaving::new(member, is_many))
+        .collect();
+    let codes = match consumer(broker, &request.group_id) {
+        Some(_) => leave_as_guests(broker, now_ms, &request.group_id, &leaving),
+        None => leave_classic(broker, now_ms, &request.group_id, &leaving),
+    };
+    let response = |(member, error_code): (&Leaving<'_>, ErrorCode)| MemberResponse {
+        member_id: member.id.clone(),
+        group_instance_id: member.instance.cloned(),
+        error_code,
+    };
+    let members: Vec<MemberResponse> = leaving.iter().zip(codes).map(response).collect();
     let mut response = LeaveGroupResponse::default();
     match is_many {
         _ if request.group_id.is_empty() => response.error_code = ErrorCode::INVALID_GROUP_ID,
@@ -236,4 +299,67 @@ pub(crate) fn leave(broker: &mut Broker, now_ms: i64, version: i16, request: &Le
         }
     }
     Outcome::now(response)
+}
+
+/// Who is to leave.
+struct Leaving<'a> {
+    id: &'a KafkaString,
+    instance: Option<&'a KafkaString>,
+}
+
+impl<'a> Leaving<'a> {
+    fn new(member: &'a MemberIdentity, has_instance: bool) -> Self {
+        Leaving {
+            id: &member.member_id,
+            instance: member.group_instance_id.as_ref().filter(|_| has_instance),
+        }
+    }
+}
+
+fn leave_classic(
+    broker: &mut Broker,
+    now_ms: i64,
+    name: &KafkaString,
+    leaving: &[Leaving<'_>],
+) -> Vec<ErrorCode> {
+    let rules = Rules::new(&broker.configs);
+    let mut effects = Effects::default();
+    let mut group = classic(broker, name);
+    let leave = |member: &Leaving<'_>| {
+        group.as_mut().map_or(ErrorCode::UNKNOWN_MEMBER_ID, |group| {
+            group.leave(now_ms, member.id, member.instance, rules, &mut effects)
+        })
+    };
+    let codes = leaving.iter().map(leave).collect();
+    finish(broker, now_ms, name, effects);
+    codes
+}
+
+/// Members leave a group of the new protocol, all at once.
+fn leave_as_guests(
+    broker: &mut Broker,
+    now_ms: i64,
+    name: &KafkaString,
+    leaving: &[Leaving<'_>],
+) -> Vec<ErrorCode> {
+    let rules = ConsumerRules::new(&broker.configs, name);
+    let topics = TopicsOf(&broker.topics);
+    let Some(group) = broker.groups.get_mut(name) else {
+        return vec![ErrorCode::UNKNOWN_MEMBER_ID; leaving.len()];
+    };
+    let mut gone = BTreeSet::new();
+    let mut codes = Vec::with_capacity(leaving.len());
+    for member in leaving {
+        let found = group
+            .consumer
+            .as_ref()
+            .map(|consumer| consumer.leaving(member.id, member.instance));
+        let found = found.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID));
+        codes.push(found.as_ref().err().copied().unwrap_or_default());
+        gone.extend(found.ok());
+    }
+    let mut effects = Effects::default();
+    fence(group, now_ms, &gone, &rules, &topics, &mut effects);
+    finish(broker, now_ms, name, effects);
+    codes
 }

@@ -2,6 +2,7 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::change::{Change, CommittedOffset};
+use crate::groups::{Committer, Permit, check_commit};
 use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::offset_commit::{
@@ -16,13 +17,17 @@ pub(crate) fn handle(
     version: i16,
     request: &OffsetCommitRequest,
 ) -> Outcome {
-    let refused = check_group(broker, now_ms, version, request).err();
+    let permit = check_group(broker, now_ms, version, request);
     let mut offsets = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
-            let result = refused.map_or_else(|| check(broker, now_ms, request, topic, partition), Err);
+            let permit = permit.as_ref().map_err(|code| *code);
+            let result = permit.and_then(|permit| {
+                let offset = check(broker, now_ms, request, topic, partition)?;
+                permit.check((offset.topic, offset.partition)).map(|()| offset)
+            });
             let error_code = result.as_ref().err().copied().unwrap_or_default();
             offsets.extend(result);
             partitions.push(OffsetCommitResponsePartition {
@@ -64,16 +69,16 @@ fn check_group(
     now_ms: i64,
     version: i16,
     request: &OffsetCommitRequest,
-) -> Result<(), ErrorCode> {
+) -> Result<Permit, ErrorCode> {
     broker.access(Operation::Read, ResourceKind::Group, &request.group_id)?;
-    let member = crate::groups::Committer {
+    let member = Committer {
         group: &request.group_id,
         member_id: &request.member_id,
         instance_id: request.group_instance_id.as_ref(),
         epoch: request.generation_id_or_member_epoch,
         is_transactional: false,
     };
-    crate::groups::check_commit(broker, now_ms, version, &member)
+    check_commit(broker, now_ms, version, &member)
 }
 
 fn check(

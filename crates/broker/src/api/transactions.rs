@@ -3,7 +3,7 @@
 use crate::api::offset_commit::check_metadata;
 use crate::broker::{Broker, log_error_code};
 use crate::change::{Change, CommittedOffset};
-use crate::groups::{Committer, check_commit};
+use crate::groups::{Committer, Permit, check_commit};
 use crate::security::{Operation, ResourceKind};
 use crate::transactions::{Participants, Producer, end, enlist};
 use crate::waits::Outcome;
@@ -239,7 +239,8 @@ pub(crate) fn commit_offsets(
         for partition in &topic.partitions {
             let result = match denied.and(refused.as_ref().map_err(|code| *code)) {
                 Err(code) => Err(code),
-                Ok(_) => offset(broker, now_ms, &topic.name, partition),
+                Ok((_, permit)) => offset(broker, now_ms, &topic.name, partition)
+                    .and_then(|offset| permit.check((offset.topic, offset.partition)).map(|()| offset)),
             };
             let error_code = result.as_ref().err().copied().unwrap_or_default();
             offsets.extend(result);
@@ -257,7 +258,7 @@ pub(crate) fn commit_offsets(
         throttle_time_ms: 0,
         topics,
     };
-    let Ok(enlisted) = refused else {
+    let Ok((enlisted, _)) = refused else {
         return Outcome::now(response);
     };
     let mut changes: Vec<Change> = enlisted.into_iter().collect();
@@ -280,7 +281,7 @@ fn check_offsets(
     now_ms: i64,
     version: i16,
     request: &TxnOffsetCommitRequest,
-) -> Result<Option<Change>, ErrorCode> {
+) -> Result<(Option<Change>, Permit), ErrorCode> {
     let producer = Producer {
         transactional_id: &request.transactional_id,
         producer_id: request.producer_id,
@@ -302,7 +303,7 @@ fn check_offsets(
         epoch: request.generation_id,
         is_transactional: true,
     };
-    check_commit(broker, now_ms, version, &committer)?;
+    let permit = check_commit(broker, now_ms, version, &committer)?;
     let participants = Participants {
         partitions: Vec::new(),
         groups: vec![request.group_id.clone()],
@@ -314,7 +315,7 @@ fn check_offsets(
     })?;
     match change {
         Some(_) if version < V2_VERSION => Err(ErrorCode::INVALID_TXN_STATE),
-        change => Ok(change),
+        change => Ok((change, permit)),
     }
 }
 

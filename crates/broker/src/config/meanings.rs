@@ -25,9 +25,19 @@ const BROKER: &[(&str, &str)] = &[
     ("controller.quota.window.size.seconds", "Length of one of them."),
     ("delete.topic.enable", "Whether topics may be deleted."),
     ("fetch.max.bytes", "Bytes of one answer to a fetch."),
+    ("group.consumer.assignment.interval.ms", "How long after one assignment a group of the new consumer protocol gets the next."),
+    ("group.consumer.assignors", "Assignors that members may ask for: `uniform` and `range`; the first is the default."),
     ("group.consumer.heartbeat.interval.ms", "How often members of the new consumer protocol report."),
+    ("group.consumer.max.assignment.interval.ms", "Longest `consumer.assignment.interval.ms` that a group may be given."),
+    ("group.consumer.max.heartbeat.interval.ms", "Longest `consumer.heartbeat.interval.ms` that a group may be given."),
+    ("group.consumer.max.session.timeout.ms", "Longest `consumer.session.timeout.ms` that a group may be given."),
     ("group.consumer.max.size", "Members of a group of the new consumer protocol."),
+    ("group.consumer.migration.policy", "Which groups with members may change their protocol: `upgrade` to the new one, `downgrade` back, `bidirectional`, `disabled`."),
+    ("group.consumer.min.assignment.interval.ms", "Shortest `consumer.assignment.interval.ms` that a group may be given."),
+    ("group.consumer.min.heartbeat.interval.ms", "Shortest `consumer.heartbeat.interval.ms` that a group may be given."),
+    ("group.consumer.min.session.timeout.ms", "Shortest `consumer.session.timeout.ms` that a group may be given."),
     ("group.consumer.session.timeout.ms", "How long a member of the new consumer protocol may be silent."),
+    ("group.coordinator.rebalance.protocols", "Without `consumer` the new consumer protocol is switched off."),
     ("group.initial.rebalance.delay.ms", "How long a new classic group waits for more members before its first assignment."),
     ("group.max.session.timeout.ms", "Longest session timeout that a member may ask for."),
     ("group.max.size", "Members of a classic group."),
@@ -123,11 +133,20 @@ const TOPIC: &[(&str, &str)] = &[
     ("segment.ms", "Age of a segment that gets no more records."),
 ];
 
+/// Names and meanings of group configurations.
+#[rustfmt::skip]
+const GROUP: &[(&str, &str)] = &[
+    ("consumer.assignment.interval.ms", "How long after one assignment the group gets the next."),
+    ("consumer.heartbeat.interval.ms", "How often members of the new consumer protocol report."),
+    ("consumer.session.timeout.ms", "How long a member of the new consumer protocol may be silent."),
+];
+
 /// What this broker does with a configuration; `None`: it is accepted and kept.
 pub fn meaning(kind: ResourceType, name: &str) -> Option<&'static str> {
     let meanings = match kind {
         ResourceType::Broker => BROKER,
         ResourceType::Topic => TOPIC,
+        ResourceType::Group => GROUP,
         _ => return None,
     };
     let position = meanings.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
@@ -141,7 +160,11 @@ mod tests {
 
     #[test]
     fn meanings_are_of_declared_names_and_in_order() {
-        for (kind, meanings) in [(ResourceType::Broker, BROKER), (ResourceType::Topic, TOPIC)] {
+        for (kind, meanings) in [
+            (ResourceType::Broker, BROKER),
+            (ResourceType::Topic, TOPIC),
+            (ResourceType::Group, GROUP),
+        ] {
             assert!(meanings.is_sorted_by(|a, b| a.0 < b.0));
             for (name, _) in meanings {
                 assert!(declaration(kind, name).is_some(), "{name}");

@@ -151,6 +151,7 @@ pub fn in_a_sentence(text: &str) -> String {
 /// there is one node.
 pub const OWN_DEFAULTS: &[(&str, &str)] = &[
     ("broker.id", "1"),
+    ("group.consumer.assignment.interval.ms", "0"),
     ("group.initial.rebalance.delay.ms", "0"),
     ("node.id", "1"),
     ("offsets.topic.replication.factor", "1"),

@@ -5,36 +5,37 @@
 //! survive a restart of them is written after each rebalance.
 
 pub(crate) mod classic;
+mod commits;
 pub(crate) mod consumer;
+mod embedded;
+pub(crate) mod migration;
 mod persist;
+pub(crate) mod rules;
 
 use crate::broker::Broker;
 use crate::change::{Change, CommittedOffset};
 use crate::config::Configs;
-use crate::mutants::Mutant;
 use crate::topics::{Topic, Topics};
 use crate::waits::Reply;
-use classic::{ClassicGroup, Effects, Rules, State};
+use classic::{ClassicGroup, Effects, State};
+pub(crate) use commits::{Committer, Permit, check_commit, check_fetch};
 use consumer::{ConsumerGroup, TopicView};
-use millstream_kafka_wire::messages::consumer_protocol_subscription::ConsumerProtocolSubscription;
+use embedded::CONSUMER;
 use millstream_kafka_wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
-use millstream_kafka_wire::messages::offset_fetch::OffsetFetchRequestGroup;
-use millstream_kafka_wire::{ErrorCode, KafkaString, Reader, Uuid};
+use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use rules::{ConsumerRules, Rules};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A partition of a topic.
 pub(crate) type TopicPartition = (Uuid, i32);
 
-/// The protocol type of consumers.
-const CONSUMER: &str = "consumer";
-
 /// One group.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub offsets: BTreeMap<TopicPartition, CommittedOffset>,
-    /// Its members, if it ever had any of the classic protocol.
+    /// Its members, if it is a group of the classic protocol.
     pub classic: Option<ClassicGroup>,
-    /// Its members of the new protocol; a group has one kind or the other.
+    /// Its members, if it is a group of the new protocol. A group is of one kind or the other.
     pub consumer: Option<ConsumerGroup>,
     scheduled_ms: Option<i64>,
     /// The WAL sequence that keeps its members as they are now.
@@ -125,34 +126,40 @@ impl Groups {
 
     /// Members that were known before a restart have a session's time to be heard of.
     pub fn after_recovery(&mut self, now_ms: i64, configs: &Configs) {
-        let session_ms = configs.long("group.consumer.session.timeout.ms");
+        let rules = Rules::new(configs);
         let names: Vec<KafkaString> = self.groups.keys().cloned().collect();
         for name in names {
             let group = self.groups.get_mut(&name);
             if let Some(classic) = group.and_then(|group| group.classic.as_mut()) {
                 let ids: Vec<KafkaString> = classic.members.keys().cloned().collect();
                 ids.iter().for_each(|id| classic.touch(now_ms, id));
+                let is_too_large = classic.members.len() > rules.max_size;
+                if std::mem::take(&mut classic.must_rebalance) || is_too_large {
+                    // Nobody waits for an answer yet.
+                    classic.rebalance(now_ms, rules, &mut Effects::default());
+                }
             }
             let group = self.groups.get_mut(&name);
             if let Some(consumer) = group.and_then(|group| group.consumer.as_mut()) {
-                consumer.restart_sessions(now_ms, session_ms);
+                consumer.restart_timers(now_ms, ConsumerRules::new(configs, &name).session_ms);
             }
             self.schedule(&name);
         }
     }
 
-    /// A group of the new protocol; made if it is missing and somebody joins, or taken over from an empty classic one.
-    pub fn consumer_mut(&mut self, name: &KafkaString, joins: bool) -> Result<&mut ConsumerGroup, ErrorCode> {
-        if joins {
-            let group = self.get_or_create(name);
-            if group.consumer.is_none() && !group.is_empty() {
-                return Err(ErrorCode::GROUP_ID_NOT_FOUND);
-            }
-            group.classic = None;
-            return Ok(group.consumer.get_or_insert_default());
-        }
+    /// Whether a group is of the new protocol and has members.
+    pub fn has_consumers(&self, name: &KafkaString) -> bool {
+        let consumer = self.groups.get(name).and_then(|group| group.consumer.as_ref());
+        consumer.is_some_and(|consumer| !consumer.members.is_empty())
+    }
+
+    /// A group of the new protocol that a member says it is in.
+    pub fn consumer_mut(&mut self, name: &KafkaString) -> Result<&mut Group, ErrorCode> {
         let group = self.groups.get_mut(name).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        group.consumer.as_mut().ok_or(ErrorCode::GROUP_ID_NOT_FOUND)
+        match group.consumer {
+            Some(_) => Ok(group),
+            None => Err(ErrorCode::GROUP_ID_NOT_FOUND),
+        }
     }
 
     pub fn next_timer(&self) -> Option<i64> {
@@ -192,25 +199,18 @@ impl Groups {
     }
 }
 
-/// The rules of the classic protocol as configured.
-pub(crate) fn rules(configs: &Configs) -> Rules {
-    Rules {
-        initial_delay_ms: configs.long("group.initial.rebalance.delay.ms"),
-        max_size: usize::try_from(configs.long("group.max.size")).unwrap_or(usize::MAX),
-    }
-}
-
 pub(crate) fn tick(broker: &mut Broker, now_ms: i64) {
-    let rules = rules(&broker.configs);
     for name in broker.groups.take_due(now_ms) {
         let mut effects = Effects::default();
         let topics = TopicsOf(&broker.topics);
         if let Some(group) = broker.groups.groups.get_mut(&name) {
             if let Some(classic) = &mut group.classic {
-                classic.tick(now_ms, rules, &mut effects);
+                classic.tick(now_ms, Rules::new(&broker.configs), &mut effects);
             }
-            if let Some(consumer) = &mut group.consumer {
-                effects.persist |= consumer.tick(now_ms, &topics);
+            if let Some(consumer) = &group.consumer {
+                let gone = consumer.overdue(now_ms);
+                let rules = ConsumerRules::new(&broker.configs, &name);
+                migration::fence(group, now_ms, &gone, &rules, &topics, &mut effects);
             }
         }
         finish(broker, now_ms, &name, effects);
@@ -227,6 +227,10 @@ impl TopicView for TopicsOf<'_> {
             .map(|topic| (topic.id, topic.partitions.len() as i32))
     }
 
+    fn name(&self, id: Uuid) -> Option<KafkaString> {
+        self.0.by_id(id).map(|topic| topic.name.clone())
+    }
+
     fn matching(&self, regex: &str) -> Option<Vec<(Uuid, i32)>> {
         let regex = regex::Regex::new(&format!("^(?:{regex})$")).ok()?;
         let matching = self.0.iter().filter(|topic| regex.is_match(&topic.name));
@@ -240,16 +244,6 @@ impl TopicView for TopicsOf<'_> {
 
 /// The sequence of what could not be written: nobody is told of it.
 const NEVER: u64 = u64::MAX;
-
-/// Keeps a group of the new protocol after a heartbeat; gives the sequence that makes it durable, also if another heartbeat has
-/// changed it.
-pub(crate) fn finish_consumer(broker: &mut Broker, now_ms: i64, name: &KafkaString, changed: bool) -> u64 {
-    broker.groups.schedule(name);
-    if changed {
-        keep(broker, now_ms, name);
-    }
-    kept_sequence(broker, name)
-}
 
 fn keep(broker: &mut Broker, now_ms: i64, name: &KafkaString) {
     let Some(state) = broker.groups.get(name).and_then(Group::kept) else {
@@ -333,83 +327,6 @@ pub(crate) fn expire_offsets(broker: &mut Broker, now_ms: i64) {
     if !changes.is_empty() {
         // A failure poisons the log, which every later request reports.
         let _ = broker.write(now_ms, Vec::new(), &changes);
-    }
-}
-
-/// Who wants to commit offsets.
-#[derive(Debug)]
-pub(crate) struct Committer<'a> {
-    pub group: &'a KafkaString,
-    pub member_id: &'a KafkaString,
-    pub instance_id: Option<&'a KafkaString>,
-    /// Generation or member epoch, negative for a group without members.
-    pub epoch: i32,
-    pub is_transactional: bool,
-}
-
-/// Whether somebody may commit for a group now. A commit is a sign of life.
-pub(crate) fn check_commit(
-    broker: &mut Broker,
-    now_ms: i64,
-    _version: i16,
-    committer: &Committer<'_>,
-) -> Result<(), ErrorCode> {
-    if broker.breaks(Mutant::ForgetGeneration) {
-        return Ok(());
-    }
-    if let Some(consumer) = broker
-        .groups
-        .get(committer.group)
-        .and_then(|group| group.consumer.as_ref())
-    {
-        if committer.epoch < 0 && (consumer.members.is_empty() || committer.is_transactional) {
-            return Ok(());
-        }
-        return consumer
-            .check_member_epoch(committer.member_id, committer.epoch)
-            .map_err(|code| match code {
-                ErrorCode::STALE_MEMBER_EPOCH if committer.is_transactional => ErrorCode::ILLEGAL_GENERATION,
-                code => code,
-            });
-    }
-    let Some(classic) = broker
-        .groups
-        .get_mut(committer.group)
-        .and_then(|group| group.classic.as_mut())
-    else {
-        return if committer.epoch < 0 {
-            Ok(())
-        } else {
-            Err(ErrorCode::ILLEGAL_GENERATION)
-        };
-    };
-    let is_simple = committer.epoch < 0 && committer.member_id.is_empty() && committer.instance_id.is_none();
-    if committer.epoch < 0 && classic.state == State::Empty {
-        return Ok(());
-    }
-    if !is_simple {
-        classic.check_generation(committer.member_id, committer.instance_id, committer.epoch)?;
-    } else if !committer.is_transactional {
-        return Err(ErrorCode::UNKNOWN_MEMBER_ID);
-    }
-    if !committer.is_transactional && classic.state == State::CompletingRebalance {
-        return Err(ErrorCode::REBALANCE_IN_PROGRESS);
-    }
-    classic.touch(now_ms, committer.member_id);
-    Ok(())
-}
-
-/// Whether somebody may read a group's offsets.
-pub(crate) fn check_fetch(broker: &Broker, asked: &OffsetFetchRequestGroup) -> Result<(), ErrorCode> {
-    let consumer = broker
-        .groups
-        .get(&asked.group_id)
-        .and_then(|group| group.consumer.as_ref());
-    match (consumer, &asked.member_id) {
-        (Some(consumer), Some(member)) if asked.member_epoch >= 0 => {
-            consumer.check_member_epoch(member, asked.member_epoch)
-        }
-        _ => Ok(()),
     }
 }
 
@@ -536,11 +453,7 @@ impl Group {
             return false;
         };
         let protocol = classic.protocol.clone().unwrap_or_default();
-        classic.members.values().any(|member| {
-            let mut reader = Reader::new(member.metadata(&protocol));
-            let version = reader.i16().unwrap_or(0).clamp(0, 3);
-            let subscription = ConsumerProtocolSubscription::decode(&mut reader, version);
-            subscription.is_ok_and(|subscription| subscription.topics.contains(&topic.name))
-        })
+        let mut members = classic.members.values();
+        members.any(|member| embedded::reads(&member.metadata(&protocol), &topic.name))
     }
 }

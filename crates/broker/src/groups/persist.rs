@@ -1,29 +1,33 @@
 //! The part of a group that survives a restart, as bytes in a [`Change::Group`](crate::change::Change).
 //!
-//! kind i8 (1 classic), version i8 (0), generation i32, protocol type, protocol and leader as nullable strings, empty since
-//! i64, then members: id, instance, client id and host, session and rebalance timeouts i32, protocols (name and
-//! metadata each), assignment.
+//! kind i8 (1 classic), version i8 (1), state i8 (from version 1), generation i32, protocol type, protocol and leader as
+//! nullable strings, empty since i64, then members: id, instance, client id and host, session and rebalance timeouts i32,
+//! protocols (name and metadata each), assignment.
 //!
-//! kind 2 (consumer), version 0, group epoch and assignment epoch i32, empty since i64, topics (id, size i32), members:
-//! id, instance, rack, client id and host, rebalance timeout i32, topic names, regex, assignor, epoch and previous
-//! epoch i32, state i8, then assigned, pending and target partitions (topic id, partition i32).
+//! kind 2 (consumer), version 1, group epoch and assignment epoch i32, time of the assignment i64 (from version 1), empty
+//! since i64, topics (id, size i32), members: id, instance, rack, client id and host, rebalance timeout i32, topic names,
+//! regex, assignor, epoch and previous epoch i32, state i8, then assigned and pending partitions (topic id, partition
+//! i32, from version 1 also the epoch i32 in which the member got it), target partitions (topic id, partition), and from
+//! version 1 for a member of the classic protocol i8 1, session timeout i32, protocols (name and metadata each); else i8 0.
 
 use super::TopicPartition;
 use super::classic::{ClassicGroup, Member, MemberInfo, State};
 use super::consumer::assignor::Partitions;
-use super::consumer::{self, ConsumerGroup, MemberState};
+use super::consumer::{self, Assigned, ClassicProtocol, ConsumerGroup, MemberState};
 use bytes::Bytes;
 use millstream_kafka_wire::messages::join_group::JoinGroupRequestProtocol;
 use millstream_kafka_wire::{DecodeError, EncodeError, KafkaString, Reader, Writer};
 
 const CLASSIC: i8 = 1;
 const CONSUMER: i8 = 2;
-const VERSION: i8 = 0;
+/// The version that is written; those from 0 on are read.
+const VERSION: i8 = 1;
 
 pub(crate) fn encode_classic(group: &ClassicGroup) -> Result<Bytes, EncodeError> {
     let mut w = Writer::new();
     w.i8(CLASSIC);
     w.i8(VERSION);
+    w.i8(group.state as i8);
     w.i32(group.generation);
     w.nullable_string(group.protocol_type.as_ref(), true)?;
     w.nullable_string(group.protocol.as_ref(), true)?;
@@ -38,13 +42,25 @@ pub(crate) fn encode_classic(group: &ClassicGroup) -> Result<Bytes, EncodeError>
         w.string(&info.client_host, true)?;
         w.i32(info.session_timeout_ms);
         w.i32(info.rebalance_timeout_ms);
-        w.array(&info.protocols, true, |w, protocol| {
-            w.string(&protocol.name, true)?;
-            w.bytes(&protocol.metadata, true)
-        })?;
+        write_protocols(w, &info.protocols)?;
         w.bytes(&member.assignment, true)
     })?;
     Ok(w.into_bytes())
+}
+
+fn write_protocols(w: &mut Writer, protocols: &[JoinGroupRequestProtocol]) -> Result<(), EncodeError> {
+    w.array(protocols, true, |w, protocol| {
+        w.string(&protocol.name, true)?;
+        w.bytes(&protocol.metadata, true)
+    })
+}
+
+fn read_protocols(r: &mut Reader) -> Result<Vec<JoinGroupRequestProtocol>, DecodeError> {
+    r.array(true, 2, |r| {
+        let name = r.string(true)?.detached();
+        let metadata = Bytes::copy_from_slice(&r.bytes(true)?);
+        Ok(JoinGroupRequestProtocol { name, metadata })
+    })
 }
 
 /// A group as it was kept.
@@ -57,14 +73,19 @@ pub(crate) enum Kept {
 pub(crate) fn decode(bytes: Bytes) -> Result<Kept, DecodeError> {
     let mut reader = Reader::new(bytes);
     match (reader.i8()?, reader.i8()?) {
-        (CLASSIC, VERSION) => decode_classic(&mut reader).map(Kept::Classic),
-        (CONSUMER, VERSION) => decode_consumer(&mut reader).map(Kept::Consumer),
+        (CLASSIC, version @ 0..=VERSION) => decode_classic(&mut reader, version).map(Kept::Classic),
+        (CONSUMER, version @ 0..=VERSION) => decode_consumer(&mut reader, version).map(Kept::Consumer),
         _ => Err(DecodeError::UnexpectedNull("a group of this kind or version")),
     }
 }
 
-fn decode_classic(r: &mut Reader) -> Result<ClassicGroup, DecodeError> {
+fn decode_classic(r: &mut Reader, version: i8) -> Result<ClassicGroup, DecodeError> {
     let mut group = ClassicGroup::default();
+    let is_in_rebalance = |state: i8| {
+        let states = [State::PreparingRebalance, State::CompletingRebalance];
+        states.into_iter().any(|each| each as i8 == state)
+    };
+    let must_rebalance = version >= 1 && is_in_rebalance(r.i8()?);
     group.generation = r.i32()?;
     group.protocol_type = r.nullable_string(true)?.map(|text| text.detached());
     group.protocol = r.nullable_string(true)?.map(|text| text.detached());
@@ -78,13 +99,7 @@ fn decode_classic(r: &mut Reader) -> Result<ClassicGroup, DecodeError> {
             client_host: r.string(true)?.detached(),
             session_timeout_ms: r.i32()?,
             rebalance_timeout_ms: r.i32()?,
-            protocols: r.array(true, 2, |r| {
-                let name = r.string(true)?.detached();
-                Ok(JoinGroupRequestProtocol {
-                    name,
-                    metadata: Bytes::copy_from_slice(&r.bytes(true)?),
-                })
-            })?,
+            protocols: read_protocols(r)?,
         };
         Ok(Member::new(info, Bytes::copy_from_slice(&r.bytes(true)?), 0))
     })?;
@@ -93,6 +108,7 @@ fn decode_classic(r: &mut Reader) -> Result<ClassicGroup, DecodeError> {
     } else {
         State::Stable
     };
+    group.must_rebalance = must_rebalance && !members.is_empty();
     group.restore(members);
     Ok(group)
 }
@@ -112,12 +128,43 @@ fn read_partitions(r: &mut Reader) -> Result<Partitions, DecodeError> {
         .collect())
 }
 
+fn write_assigned(w: &mut Writer, assigned: &Assigned) -> Result<(), EncodeError> {
+    let assigned: Vec<_> = assigned.iter().collect();
+    w.array(&assigned, true, |w, ((topic, partition), epoch)| {
+        w.uuid(*topic);
+        w.i32(*partition);
+        w.i32(**epoch);
+        Ok(())
+    })
+}
+
+/// Before version 1 a member counts as having everything since its epoch.
+fn read_assigned(r: &mut Reader, version: i8, member_epoch: i32) -> Result<Assigned, DecodeError> {
+    if version == 0 {
+        let since = |partition| (partition, member_epoch);
+        return Ok(read_partitions(r)?.into_iter().map(since).collect());
+    }
+    let assigned = r.array(true, 24, |r| Ok(((r.uuid()?, r.i32()?), r.i32()?)))?;
+    Ok(assigned.into_iter().collect())
+}
+
+fn read_classic(r: &mut Reader) -> Result<Option<ClassicProtocol>, DecodeError> {
+    match r.i8()? {
+        0 => Ok(None),
+        _ => Ok(Some(ClassicProtocol {
+            session_timeout_ms: r.i32()?,
+            protocols: read_protocols(r)?,
+        })),
+    }
+}
+
 pub(crate) fn encode_consumer(group: &ConsumerGroup) -> Result<Bytes, EncodeError> {
     let mut w = Writer::new();
     w.i8(CONSUMER);
     w.i8(VERSION);
     w.i32(group.epoch);
     w.i32(group.assignment_epoch);
+    w.i64(group.assignment_ms);
     w.i64(group.empty_since_ms);
     let topics: Vec<_> = group.topics.iter().collect();
     w.array(&topics, true, |w, (topic, size)| {
@@ -140,52 +187,72 @@ pub(crate) fn encode_consumer(group: &ConsumerGroup) -> Result<Bytes, EncodeErro
         w.i32(member.epoch);
         w.i32(member.previous_epoch);
         w.i8(member.state as i8);
-        write_partitions(w, &member.assigned)?;
-        write_partitions(w, &member.pending_revocation)?;
-        write_partitions(w, group.target.get(*id).unwrap_or(&Partitions::new()))
+        write_assigned(w, &member.assigned)?;
+        write_assigned(w, &member.pending_revocation)?;
+        write_partitions(w, group.target.get(*id).unwrap_or(&Partitions::new()))?;
+        w.i8(i8::from(member.classic.is_some()));
+        match &member.classic {
+            None => Ok(()),
+            Some(classic) => {
+                w.i32(classic.session_timeout_ms);
+                write_protocols(w, &classic.protocols)
+            }
+        }
     })?;
     Ok(w.into_bytes())
 }
 
-fn decode_consumer(r: &mut Reader) -> Result<ConsumerGroup, DecodeError> {
+fn decode_consumer(r: &mut Reader, version: i8) -> Result<ConsumerGroup, DecodeError> {
     let mut group = ConsumerGroup::default();
     group.epoch = r.i32()?;
     group.assignment_epoch = r.i32()?;
+    if version >= 1 {
+        group.assignment_ms = r.i64()?;
+    }
     group.empty_since_ms = r.i64()?;
     group.topics = r
         .array(true, 20, |r| Ok((r.uuid()?, r.i32()?)))?
         .into_iter()
         .collect();
-    let own = |text: Option<KafkaString>| text.map(|text| text.detached());
-    let members = r.array(true, 20, |r| {
-        let id = r.string(true)?.detached();
-        let member = consumer::Member {
-            instance_id: own(r.nullable_string(true)?),
-            rack_id: own(r.nullable_string(true)?),
-            client_id: r.string(true)?.detached(),
-            client_host: r.string(true)?.detached(),
-            rebalance_timeout_ms: r.i32()?,
-            topic_names: r
-                .array(true, 1, |r| Ok(r.string(true)?.detached()))?
-                .into_iter()
-                .collect(),
-            topic_regex: own(r.nullable_string(true)?),
-            assignor: own(r.nullable_string(true)?),
-            epoch: r.i32()?,
-            previous_epoch: r.i32()?,
-            state: match r.i8()? {
-                0 => MemberState::Stable,
-                1 => MemberState::UnrevokedPartitions,
-                _ => MemberState::UnreleasedPartitions,
-            },
-            assigned: read_partitions(r)?,
-            pending_revocation: read_partitions(r)?,
-        };
-        Ok((id, member, read_partitions(r)?))
-    })?;
-    for (id, member, target) in members {
+    for (id, member, target) in r.array(true, 20, |r| decode_member(r, version))? {
         group.target.insert(id.clone(), target);
         group.members.insert(id, member);
     }
     Ok(group)
+}
+
+fn decode_member(
+    r: &mut Reader,
+    version: i8,
+) -> Result<(KafkaString, consumer::Member, Partitions), DecodeError> {
+    let own = |text: Option<KafkaString>| text.map(|text| text.detached());
+    let id = r.string(true)?.detached();
+    let mut member = consumer::Member {
+        instance_id: own(r.nullable_string(true)?),
+        rack_id: own(r.nullable_string(true)?),
+        client_id: r.string(true)?.detached(),
+        client_host: r.string(true)?.detached(),
+        rebalance_timeout_ms: r.i32()?,
+        topic_names: r
+            .array(true, 1, |r| Ok(r.string(true)?.detached()))?
+            .into_iter()
+            .collect(),
+        topic_regex: own(r.nullable_string(true)?),
+        assignor: own(r.nullable_string(true)?),
+        epoch: r.i32()?,
+        previous_epoch: r.i32()?,
+        state: match r.i8()? {
+            0 => MemberState::Stable,
+            1 => MemberState::UnrevokedPartitions,
+            _ => MemberState::UnreleasedPartitions,
+        },
+        ..consumer::Member::default()
+    };
+    member.assigned = read_assigned(r, version, member.epoch)?;
+    member.pending_revocation = read_assigned(r, version, member.epoch)?;
+    let target = read_partitions(r)?;
+    if version >= 1 {
+        member.classic = read_classic(r)?;
+    }
+    Ok((id, member, target))
 }

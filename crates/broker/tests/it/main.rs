@@ -13,6 +13,7 @@ mod consumer_groups;
 mod disk_reads;
 mod driver;
 mod fetch_sessions;
+mod group_migration;
 mod groups;
 mod handle;
 mod histories;

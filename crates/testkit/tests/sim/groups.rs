@@ -1,6 +1,7 @@
 //! Members of consumer groups, of the classic protocol and of the new one (KIP-848): they join, work, commit, vanish.
 
 use crate::history::PARTITIONS;
+use crate::mixed_group;
 use crate::reader::TOPIC;
 use crate::transactional::group_of;
 use crate::world::{Client, Handle, Lost};
@@ -23,24 +24,28 @@ use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 pub const CLASSIC: &str = "classic";
 /// The group of the new protocol.
 pub const CONSUMER: &str = "consumer";
+/// The group in which both are spoken.
+pub const MIXED: &str = "mixed";
 const SESSION_MS: i32 = 6_000;
 const REBALANCE_MS: i32 = 4_000;
 
-struct Member {
-    world: Handle,
-    client: Client,
+pub struct Member {
+    pub world: Handle,
+    pub client: Client,
     group: &'static str,
     topic_id: Uuid,
-    id: KafkaString,
+    pub id: KafkaString,
     /// Generation or member epoch.
-    epoch: i32,
-    owned: Vec<i32>,
+    pub epoch: i32,
+    pub owned: Vec<i32>,
+    /// It joins with what it owns; only in a group in which the broker reads what members say.
+    pub is_cooperative: bool,
     /// A request may be on its way that was given up: what it does when it arrives is not known here.
     is_in_doubt: bool,
 }
 
 impl Member {
-    fn new(world: &Handle, group: &'static str, topic_id: Uuid) -> Member {
+    pub fn new(world: &Handle, group: &'static str, topic_id: Uuid) -> Member {
         let mut client = Client::new(world);
         client.timeout_ms = 6_000; // a join waits for others
         Member {
@@ -51,6 +56,7 @@ impl Member {
             id: KafkaString::EMPTY,
             epoch: 0,
             owned: Vec::new(),
+            is_cooperative: false,
             is_in_doubt: false,
         }
     }
@@ -59,10 +65,12 @@ impl Member {
         KafkaString::from_static(self.group)
     }
 
-    fn assigned(&mut self, owned: Vec<i32>) {
+    fn assigned(&mut self, asked_ms: i64, owned: Vec<i32>) {
         let (now_ms, member) = (self.world.now_ms(), self.id.to_string());
-        self.world
-            .history(|history| history.assigned(now_ms, self.group, self.epoch, &member, &owned));
+        self.world.history(|history| match self.group {
+            MIXED => history.given((asked_ms, now_ms), self.group, &member, &owned),
+            _ => history.assigned(now_ms, self.group, self.epoch, &member, &owned),
+        });
         self.owned = owned;
     }
 
@@ -79,7 +87,7 @@ impl Member {
     }
 
     /// It works on nothing any more.
-    fn releases(&mut self) {
+    pub fn releases(&mut self) {
         self.world
             .history(|history| history.releases(self.group, &self.id));
     }
@@ -90,7 +98,7 @@ impl Member {
     }
 
     /// Commits something for a partition that it owns.
-    async fn commit(&mut self) {
+    pub async fn commit(&mut self) {
         let world = self.world.clone();
         let Some(partition) = self.owned.get(world.below(PARTITIONS as u64) as usize).copied() else {
             return;
@@ -114,14 +122,14 @@ impl Member {
             }],
             ..Default::default()
         };
-        let epoch = self.epoch;
+        let (member, epoch) = (self.id.to_string(), self.epoch);
         let Ok(response) = self.client.call(version, request).await else {
             return;
         };
         let code = response.topics[0].partitions[0].error_code;
         let now_ms = world.now_ms();
         world.history(|history| match code {
-            ErrorCode::NONE => history.commit_done(now_ms, (self.group, partition), epoch, number),
+            ErrorCode::NONE => history.commit_done(now_ms, (self.group, partition), (&member, epoch), number),
             // What the disk did with it nobody knows.
             ErrorCode::KAFKA_STORAGE_ERROR => {}
             _ => history.commit_refused(self.group, partition, number),
@@ -167,10 +175,10 @@ pub async fn read_offsets(client: &mut Client, group: &str, topic_id: Uuid) -> R
         .collect())
 }
 
-/// Looks at the offsets of both groups, and of those of transactional writers, now and then.
+/// Looks at the offsets of the groups, and of those of transactional writers, now and then.
 pub async fn watch_offsets(world: Handle, topic_id: Uuid, writers: Vec<usize>) {
     let of_writers = writers.into_iter().map(group_of);
-    let groups: Vec<String> = [CLASSIC, CONSUMER]
+    let groups: Vec<String> = [CLASSIC, CONSUMER, MIXED]
         .map(str::to_owned)
         .into_iter()
         .chain(of_writers)
@@ -210,8 +218,11 @@ pub async fn classic(world: Handle, topic_id: Uuid) {
 
 impl Member {
     /// One generation; false if the member ends.
-    async fn take_part(&mut self) -> bool {
-        self.releases();
+    pub async fn take_part(&mut self) -> bool {
+        if !self.is_cooperative {
+            self.releases();
+            self.owned.clear();
+        }
         let Some(joined) = self.join().await else {
             return true;
         };
@@ -245,7 +256,6 @@ impl Member {
                 Ok(ErrorCode::NONE) => self.holds(asked_ms),
                 Err(Lost) => self.is_lost(),
                 Ok(code) => {
-                    self.owned.clear();
                     self.note(code);
                     return true;
                 }
@@ -255,7 +265,11 @@ impl Member {
 
     /// Whether the member has to begin again, maybe under a new id.
     fn note(&mut self, code: ErrorCode) {
-        self.releases();
+        let keeps = self.is_cooperative && code == ErrorCode::REBALANCE_IN_PROGRESS;
+        if !keeps {
+            self.releases();
+            self.owned.clear();
+        }
         match code {
             ErrorCode::UNKNOWN_MEMBER_ID => (self.id, self.is_in_doubt) = (KafkaString::EMPTY, false),
             ErrorCode::REBALANCE_IN_PROGRESS
@@ -278,7 +292,10 @@ impl Member {
             protocol_type: "consumer".into(),
             protocols: vec![JoinGroupRequestProtocol {
                 name: "range".into(),
-                metadata: Bytes::new(),
+                metadata: match self.group {
+                    MIXED => mixed_group::subscription(&self.owned),
+                    _ => Bytes::new(),
+                },
             }],
             ..Default::default()
         };
@@ -309,7 +326,10 @@ impl Member {
         let share = |index: usize| -> Bytes {
             let own = (0..PARTITIONS)
                 .filter(|partition| (partition + joined.generation_id as usize) % count == index);
-            own.map(|partition| partition as u8).collect()
+            match self.group {
+                MIXED => mixed_group::assignment(own, index, &joined.members),
+                _ => own.map(|partition| partition as u8).collect(),
+            }
         };
         let assignments = members
             .enumerate()
@@ -333,18 +353,22 @@ impl Member {
             self.note(response.error_code);
             return false;
         }
-        self.assigned(
-            response
+        let given: Vec<i32> = match self.group {
+            MIXED => mixed_group::partitions(response.assignment),
+            _ => response
                 .assignment
                 .iter()
                 .map(|partition| i32::from(*partition))
                 .collect(),
-        );
+        };
+        let gives_up = self.owned.iter().any(|partition| !given.contains(partition));
+        self.assigned(asked_ms, given);
         self.holds(asked_ms);
-        true
+        // A cooperative member that has given something up joins again, so that others get it.
+        !(self.is_cooperative && gives_up)
     }
 
-    async fn leave(&mut self) {
+    pub async fn leave(&mut self) {
         let request = LeaveGroupRequest {
             group_id: self.group_id(),
             members: vec![MemberIdentity {
@@ -360,19 +384,24 @@ impl Member {
 /// A member of the new protocol, time and again.
 pub async fn consumer(world: Handle, topic_id: Uuid) {
     while !world.is_ending() {
-        let mut member = Member::new(&world, CONSUMER, topic_id);
-        member.client.timeout_ms = 1_500;
-        member.id = format!(
-            "member-{:016x}",
-            world.with(|world| millstream_types::Rng::next_u64(&world.rng))
-        )
-        .into();
+        let member = Member::new(&world, CONSUMER, topic_id);
         world.sleep(world.below(3_000)).await;
+        member.consume().await;
+    }
+}
+
+impl Member {
+    /// The life of a member of the new protocol.
+    pub async fn consume(mut self) {
+        let world = self.world.clone();
+        self.client.timeout_ms = 1_500;
+        let number = world.with(|world| millstream_types::Rng::next_u64(&world.rng));
+        self.id = format!("member-{number:016x}").into();
         let mut must_tell = true;
         while !world.is_ending() && !world.once_in(30) {
-            must_tell = member.beat(must_tell).await;
+            must_tell = self.beat(must_tell).await;
             if world.once_in(2) {
-                member.commit().await;
+                self.commit().await;
             }
             let pause_ms = if world.once_in(40) {
                 60_000
@@ -381,18 +410,18 @@ pub async fn consumer(world: Handle, topic_id: Uuid) {
             };
             world.sleep(pause_ms).await;
         }
-        member.releases();
-        member.owned.clear();
+        self.releases();
+        self.owned.clear();
         if !world.once_in(3) {
-            member.epoch = -1;
-            member.beat(false).await;
+            self.epoch = -1;
+            self.beat(false).await;
         }
     }
 }
 
 impl Member {
     /// One heartbeat; says whether the next one must tell everything.
-    async fn beat(&mut self, must_tell: bool) -> bool {
+    pub async fn beat(&mut self, must_tell: bool) -> bool {
         let tells = must_tell || self.epoch == 0;
         let owned = RequestTopicPartitions {
             topic_id: self.topic_id,
@@ -429,22 +458,27 @@ impl Member {
                     .flat_map(|topic| topic.partitions)
                     .collect();
                 let is_new = given != self.owned;
-                self.assigned(given);
+                self.assigned(asked_ms, given);
                 self.holds(asked_ms);
                 is_new
             }
             ErrorCode::KAFKA_STORAGE_ERROR => true,
-            ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_MEMBER_EPOCH => {
-                self.releases();
-                self.owned.clear();
-                self.epoch = if self.epoch < 0 { -1 } else { 0 };
-                true
-            }
+            // The group has become a classic one without it.
+            ErrorCode::GROUP_ID_NOT_FOUND if self.group == MIXED => self.begins_again(),
+            ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_MEMBER_EPOCH => self.begins_again(),
             code => {
                 self.world
                     .violation("unexpected-error", format!("a member is answered {code}"));
                 true
             }
         }
+    }
+
+    /// It owns nothing any more; says that the next heartbeat must tell everything.
+    fn begins_again(&mut self) -> bool {
+        self.releases();
+        self.owned.clear();
+        self.epoch = if self.epoch < 0 { -1 } else { 0 };
+        true
     }
 }

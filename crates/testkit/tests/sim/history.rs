@@ -95,6 +95,8 @@ pub struct History {
     orders: BTreeMap<(usize, usize), usize>,
     /// Who has a partition, by group and generation, and when that was first heard.
     owners: BTreeMap<(String, i32, i32), (String, i64)>,
+    /// When members were last given a partition of a group whose generations begin anew: asked for, and heard.
+    given: BTreeMap<(String, i32), BTreeMap<String, (i64, i64)>>,
     commits: BTreeMap<(String, i32), Vec<Commit>>,
     /// Who counts on a partition, by group and partition.
     leases: BTreeMap<(String, i32), BTreeMap<String, Lease>>,
@@ -197,7 +199,7 @@ impl History {
         let each = &mut self.transactions[transaction];
         each.fate = Fate::Committed;
         if let Some((group, number)) = each.commit.take() {
-            self.commit_done(now_ms, (&group, 0), 0, number);
+            self.commit_done(now_ms, (&group, 0), ("", 0), number);
         }
     }
 
@@ -291,6 +293,14 @@ impl History {
         }
     }
 
+    /// The same in a group whose generations say nothing over time, because they begin anew with every change of its kind.
+    pub fn given(&mut self, between: (i64, i64), group: &str, member: &str, partitions: &[i32]) {
+        for partition in partitions {
+            let of_partition = self.given.entry((group.to_owned(), *partition)).or_default();
+            of_partition.insert(member.to_owned(), between);
+        }
+    }
+
     /// A member counts on these partitions until then, and on no others any more. Nobody else may be given one meanwhile.
     pub fn holds(&mut self, told_ms: i64, group: &str, member: &str, partitions: &[i32], until_ms: i64) {
         self.releases(group, member);
@@ -325,8 +335,14 @@ impl History {
         commits.len() - 1
     }
 
-    /// The commit was accepted: then nobody may have had the partition in a later generation when it was asked for.
-    pub fn commit_done(&mut self, now_ms: i64, (group, partition): (&str, i32), epoch: i32, number: usize) {
+    /// The commit was accepted: then nobody else may have had the partition in a later generation when it was asked for.
+    pub fn commit_done(
+        &mut self,
+        now_ms: i64,
+        (group, partition): (&str, i32),
+        (member, epoch): (&str, i32),
+        number: usize,
+    ) {
         let key = (group.to_owned(), partition);
         let Some(commit) = self
             .commits
@@ -340,12 +356,26 @@ impl History {
         let later = self
             .owners
             .iter()
-            .find(|((of, later, each), (_, at_ms))| {
-                of == group && *each == partition && *later > epoch && *at_ms < asked_ms
+            .find(|((of, later, each), (owner, at_ms))| {
+                of == group && *each == partition && *later > epoch && owner != member && *at_ms < asked_ms
             })
             .map(|((_, later, _), _)| *later);
         if let Some(later) = later {
             let text = format!("'{group}' took a commit for {partition} in {epoch}, after {later} had begun");
+            self.violation("zombie-commit", text);
+        }
+        // Somebody else has asked for the partition after this one had heard that it is its own, and got it.
+        let given = self.given.get(&key);
+        let own_ms = given
+            .and_then(|given| given.get(member))
+            .map(|(_, told_ms)| *told_ms);
+        let is_later = |(other, (from_ms, told_ms)): &(&String, &(i64, i64))| {
+            *other != member && own_ms.is_some_and(|own_ms| *from_ms > own_ms) && *told_ms < asked_ms
+        };
+        if let Some((other, between)) = given.into_iter().flatten().find(is_later) {
+            let text = format!(
+                "'{group}' took a commit of '{member}' for {partition}, which '{other}' got in {between:?}"
+            );
             self.violation("zombie-commit", text);
         }
     }

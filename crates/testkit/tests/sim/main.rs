@@ -6,6 +6,7 @@
 
 mod groups;
 mod history;
+mod mixed_group;
 mod mutants;
 mod node;
 mod producers;

@@ -15,14 +15,14 @@ fn caught_by(mutant: Mutant) -> u64 {
         Mutant::AnswerEarly => 8,
         Mutant::ForgetMarker => 0,
         Mutant::ForgetOffsets => 0,
-        Mutant::TearTransaction => 1,
+        Mutant::TearTransaction => 3,
         Mutant::LoseProducers => 0,
         Mutant::AppendAgain => 0,
         Mutant::ForgetFence => 1,
         Mutant::ReadUndecided => 0,
         Mutant::HideAborted => 0,
-        Mutant::ForgetGeneration => 1,
-        Mutant::GiveUnrevoked => 6,
+        Mutant::ForgetGeneration => 13,
+        Mutant::GiveUnrevoked => 48,
     }
 }
 

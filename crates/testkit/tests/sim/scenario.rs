@@ -2,6 +2,7 @@
 
 use crate::groups;
 use crate::history::PARTITIONS;
+use crate::mixed_group;
 use crate::node::{Node, NodeOptions};
 use crate::producers;
 use crate::reader::{Reader, TOPIC, follow, read_all};
@@ -26,6 +27,8 @@ struct Cast {
     transactional: Vec<(Version, u64)>,
     classic: u64,
     consumer: u64,
+    /// Members of a group in which both protocols are spoken.
+    mixed: u64,
 }
 
 /// Runs the world of a seed, with a broken broker if one is given.
@@ -47,10 +50,17 @@ pub fn simulate(seed: u64, mutant: Option<Mutant>) -> Outcome {
         transactional: (0..1 + rng.below(3)).map(|_| version(&rng)).collect(),
         classic: rng.below(4),
         consumer: rng.below(4),
+        mixed: mixed(seed),
     };
     let faults = network(&rng);
     let world = World::new(rng, faults, Node::new(options), EPOCH_MS + virtual_ms, trouble_ms);
     run(world, |handle| Box::pin(everything(handle.clone(), cast)))
+}
+
+/// By a chance of its own, so that it changes nothing about the others.
+fn mixed(seed: u64) -> u64 {
+    let rng = SeededRng::new(seed ^ 0xB0A7);
+    [0, 0, 2, 3, 4][rng.below(5) as usize]
 }
 
 fn version(rng: &SeededRng) -> (Version, u64) {
@@ -118,6 +128,9 @@ async fn everything(world: Handle, cast: Cast) {
     }
     for _ in 0..cast.consumer {
         lives.push(Box::pin(groups::consumer(world.clone(), topic_id)));
+    }
+    for _ in 0..cast.mixed {
+        lives.push(Box::pin(mixed_group::member(world.clone(), topic_id)));
     }
     lives.push(Box::pin(groups::watch_offsets(
         world.clone(),

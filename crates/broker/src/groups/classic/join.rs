@@ -1,9 +1,9 @@
 //! Joining a group of the classic protocol, for the first time or again.
 
 use super::{
-    ClassicGroup, Effects, Joined, Member, MemberInfo, NEW_MEMBER_JOIN_MS, Rules, State, Waiting, join_error,
-    sync_error,
+    ClassicGroup, Effects, Joined, Member, MemberInfo, NEW_MEMBER_JOIN_MS, State, Waiting, join_error,
 };
+use crate::groups::rules::Rules;
 use bytes::Bytes;
 use millstream_kafka_wire::messages::join_group::JoinGroupResponse;
 use millstream_kafka_wire::{ErrorCode, KafkaString};
@@ -85,15 +85,8 @@ impl ClassicGroup {
                 ErrorCode::UNKNOWN_MEMBER_ID,
             ));
         };
-        let fenced = ErrorCode::FENCED_INSTANCE_ID;
-        if let Some(joining) = member.joining.take() {
-            effects
-                .replies
-                .push((joining.ticket, join_error(joining.version, old, fenced).into()));
-        }
-        if let Some(syncing) = member.syncing.take() {
-            effects.replies.push((syncing.ticket, sync_error(fenced).into()));
-        }
+        member.answer_join(ErrorCode::FENCED_INSTANCE_ID, effects);
+        member.answer_sync(ErrorCode::FENCED_INSTANCE_ID, effects);
         self.pending_sync.remove(old);
         if let Some(instance) = &info.instance_id {
             self.statics.insert(instance.clone(), info.id.clone());

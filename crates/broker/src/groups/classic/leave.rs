@@ -1,6 +1,7 @@
 //! Leaving a group of the classic protocol: by wish, by silence, or by being too slow.
 
-use super::{ClassicGroup, Effects, Member, Rules, State, join_error, sync_error};
+use super::{ClassicGroup, Effects, Member, State};
+use crate::groups::rules::Rules;
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 
 impl ClassicGroup {
@@ -33,16 +34,9 @@ impl ClassicGroup {
     }
 
     pub(super) fn remove(&mut self, now_ms: i64, id: &KafkaString, rules: Rules, effects: &mut Effects) {
-        if let Some(member) = self.forget(id) {
-            let code = ErrorCode::UNKNOWN_MEMBER_ID;
-            if let Some(joining) = member.joining {
-                effects
-                    .replies
-                    .push((joining.ticket, join_error(joining.version, id, code).into()));
-            }
-            if let Some(syncing) = member.syncing {
-                effects.replies.push((syncing.ticket, sync_error(code).into()));
-            }
+        if let Some(mut member) = self.forget(id) {
+            member.answer_join(ErrorCode::UNKNOWN_MEMBER_ID, effects);
+            member.answer_sync(ErrorCode::UNKNOWN_MEMBER_ID, effects);
         }
         match self.state {
             State::Stable | State::CompletingRebalance => self.prepare_rebalance(now_ms, rules, effects),

@@ -7,6 +7,7 @@
 mod join;
 mod leave;
 
+use super::rules::Rules;
 use crate::waits::Ticket;
 use bytes::Bytes;
 use millstream_kafka_wire::messages::join_group::{
@@ -21,12 +22,13 @@ const NEW_MEMBER_JOIN_MS: i64 = 300_000;
 
 /// Where a group stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(i8)]
 pub(crate) enum State {
     #[default]
-    Empty,
-    PreparingRebalance,
-    CompletingRebalance,
-    Stable,
+    Empty = 0,
+    PreparingRebalance = 1,
+    CompletingRebalance = 2,
+    Stable = 3,
 }
 
 impl State {
@@ -81,6 +83,19 @@ impl Member {
         }
     }
 
+    fn answer_sync(&mut self, code: ErrorCode, effects: &mut Effects) {
+        if let Some(syncing) = self.syncing.take() {
+            effects.replies.push((syncing.ticket, sync_error(code).into()));
+        }
+    }
+
+    fn answer_join(&mut self, code: ErrorCode, effects: &mut Effects) {
+        if let Some(joining) = self.joining.take() {
+            let response = join_error(joining.version, &self.info.id, code);
+            effects.replies.push((joining.ticket, response.into()));
+        }
+    }
+
     pub fn metadata(&self, protocol: &str) -> Bytes {
         let found = self.info.protocols.iter().find(|each| each.name == *protocol);
         found.map(|each| each.metadata.clone()).unwrap_or_default()
@@ -93,13 +108,6 @@ pub(crate) struct Effects {
     pub replies: Vec<(Ticket, Response)>,
     /// Whether the group's durable state changed; replies wait for it.
     pub persist: bool,
-}
-
-/// How the classic protocol is configured.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
-    pub initial_delay_ms: i64,
-    pub max_size: usize,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +127,8 @@ pub(crate) struct ClassicGroup {
     initial_until_ms: Option<i64>,
     pending_sync: BTreeSet<KafkaString>,
     pub empty_since_ms: i64,
+    /// It was kept in the middle of a rebalance, which has to begin again.
+    pub must_rebalance: bool,
 }
 
 /// How a join is answered.
@@ -147,14 +157,9 @@ pub(crate) fn refuse_join(version: i16, member_id: &KafkaString, error_code: Err
 impl ClassicGroup {
     fn prepare_rebalance(&mut self, now_ms: i64, rules: Rules, effects: &mut Effects) {
         if self.state == State::CompletingRebalance {
+            // Members keep the assignment of the generation before: they may still be working on it.
             for member in self.members.values_mut() {
-                member.assignment = Bytes::new();
-                if let Some(syncing) = member.syncing.take() {
-                    effects.replies.push((
-                        syncing.ticket,
-                        sync_error(ErrorCode::REBALANCE_IN_PROGRESS).into(),
-                    ));
-                }
+                member.answer_sync(ErrorCode::REBALANCE_IN_PROGRESS, effects);
             }
             self.pending_sync.clear();
         }
@@ -458,6 +463,38 @@ impl ClassicGroup {
         } else {
             Err(ErrorCode::ILLEGAL_GENERATION)
         }
+    }
+
+    /// A group whose members are in one generation already.
+    pub fn going_on(generation: i32, protocol_type: KafkaString, members: Vec<Member>) -> ClassicGroup {
+        let mut group = ClassicGroup {
+            state: State::Stable,
+            generation,
+            protocol_type: Some(protocol_type),
+            ..ClassicGroup::default()
+        };
+        group.restore(members);
+        group.protocol = group.choose_protocol();
+        group.leader = group.members.keys().next().cloned();
+        group
+    }
+
+    /// Everybody has to join again.
+    pub fn rebalance(&mut self, now_ms: i64, rules: Rules, effects: &mut Effects) {
+        self.prepare_rebalance(now_ms, rules, effects);
+    }
+
+    /// Whoever waits for others is told to do something else.
+    pub fn interrupt(&mut self, code: ErrorCode, effects: &mut Effects) {
+        for member in self.members.values_mut() {
+            member.answer_join(code, effects);
+            member.answer_sync(code, effects);
+        }
+    }
+
+    /// The protocol in which all members can be understood.
+    pub fn protocol_of_all(&self) -> Option<KafkaString> {
+        self.protocol.clone().or_else(|| self.choose_protocol())
     }
 
     /// Puts back what was kept; members have a whole session to be heard of.

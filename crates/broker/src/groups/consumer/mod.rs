@@ -1,14 +1,25 @@
 //! A group of the new consumer protocol (KIP-848): the broker assigns, and every heartbeat brings a member a step nearer
 //! to its target.
 //!
-//! The group epoch rises with every change of members, subscriptions or topics; the target belongs to it. A member
-//! reaches the epoch after it has given up what it must: a partition goes to its new owner only when a heartbeat of
-//! the old one no longer lists it. A keep-alive, which lists nothing, gives nothing up.
+//! The group epoch rises with every change of members, subscriptions or topics; the next heartbeat or join makes a target
+//! for it. A member reaches the epoch after it has given up what it must: a partition goes to its new owner only when a
+//! heartbeat of the old one no longer lists it. A keep-alive, which lists nothing, gives nothing up.
+//!
+//! Members of the classic protocol may be in such a group while it changes from one protocol to the other: `guests`
+//! answers them. `heartbeat` answers members of the new protocol, and `reconcile` moves both towards the target.
 
 pub(crate) mod assignor;
+mod guests;
+mod heartbeat;
+mod reconcile;
 
-use crate::groups::TopicPartition;
-use assignor::{Input, Partitions, Target};
+use super::TopicPartition;
+use super::commits::Permit;
+use assignor::{Partitions, Target};
+use bytes::Bytes;
+pub(crate) use guests::{Boarding, GuestJoin, GuestSync};
+pub(crate) use heartbeat::Heartbeat;
+use millstream_kafka_wire::messages::join_group::JoinGroupRequestProtocol;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +29,9 @@ pub(crate) const STATIC_LEAVE_EPOCH: i32 = -2;
 pub(crate) const LEAVE_EPOCH: i32 = -1;
 /// Groups begin here, so that the first real epoch is 2.
 const INITIAL_EPOCH: i32 = 1;
+
+/// Partitions of a member, each with the epoch in which it got it.
+pub(crate) type Assigned = BTreeMap<TopicPartition, i32>;
 
 /// Whether a member has what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +43,27 @@ pub(crate) enum MemberState {
     UnrevokedPartitions = 1,
     /// It waits for partitions of others.
     UnreleasedPartitions = 2,
+}
+
+/// What a member of the classic protocol has told of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ClassicProtocol {
+    pub session_timeout_ms: i32,
+    /// Its embedded protocols by preference; never empty.
+    pub protocols: Vec<JoinGroupRequestProtocol>,
+}
+
+impl ClassicProtocol {
+    /// The protocol that it is told: the broker assigns, so that any is as good as another.
+    pub fn preferred(&self) -> Option<&JoinGroupRequestProtocol> {
+        self.protocols.first()
+    }
+
+    fn preferred_metadata(&self) -> Bytes {
+        self.preferred()
+            .map(|each| each.metadata.clone())
+            .unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,55 +79,85 @@ pub(crate) struct Member {
     pub epoch: i32,
     pub previous_epoch: i32,
     pub state: MemberState,
-    pub assigned: Partitions,
-    pub pending_revocation: Partitions,
+    pub assigned: Assigned,
+    pub pending_revocation: Assigned,
+    /// Set for a member of the classic protocol.
+    pub classic: Option<ClassicProtocol>,
 }
 
-/// What a heartbeat says.
-#[derive(Debug)]
-pub(crate) struct Heartbeat {
-    pub member_id: KafkaString,
-    pub epoch: i32,
-    pub instance_id: Option<KafkaString>,
-    pub rack_id: Option<KafkaString>,
-    pub client_id: KafkaString,
-    pub client_host: KafkaString,
-    /// −1 for "as before"
-    pub rebalance_timeout_ms: i32,
-    pub topic_names: Option<BTreeSet<KafkaString>>,
-    pub topic_regex: Option<KafkaString>,
-    pub assignor: Option<KafkaString>,
-    /// What the member owns, if it says so.
-    pub owned: Option<Partitions>,
+impl Member {
+    /// All that it may still be working on.
+    pub fn held(&self) -> Assigned {
+        let pending = self.pending_revocation.iter();
+        let all = self.assigned.iter().chain(pending);
+        all.map(|(partition, epoch)| (*partition, *epoch)).collect()
+    }
+
+    /// What its protocol calls an epoch that is not current.
+    pub fn stale_code(&self, is_transactional: bool) -> ErrorCode {
+        match self.classic.is_some() || is_transactional {
+            true => ErrorCode::ILLEGAL_GENERATION,
+            false => ErrorCode::STALE_MEMBER_EPOCH,
+        }
+    }
+
+    /// For what it may commit with this epoch.
+    pub fn may_commit(&self, epoch: i32, is_transactional: bool) -> Result<Permit, ErrorCode> {
+        let code = self.stale_code(is_transactional);
+        match epoch.cmp(&self.epoch) {
+            std::cmp::Ordering::Equal => Ok(Permit::Everything),
+            std::cmp::Ordering::Greater => Err(code),
+            std::cmp::Ordering::Less => Ok(Permit::HeldSince(epoch, self.held(), code)),
+        }
+    }
+
+    fn has_reached(&self, epoch: i32) -> bool {
+        self.state == MemberState::Stable && self.epoch == epoch
+    }
 }
 
 /// What a group sees of the topics.
 pub(crate) trait TopicView {
     /// A topic's id and number of partitions.
     fn topic(&self, name: &KafkaString) -> Option<(Uuid, i32)>;
+    /// A topic's name.
+    fn name(&self, id: Uuid) -> Option<KafkaString>;
     /// All topics whose name matches; `None` if the expression is malformed.
     fn matching(&self, regex: &str) -> Option<Vec<(Uuid, i32)>>;
 }
 
-/// The answer to a heartbeat.
-#[derive(Debug)]
-pub(crate) struct Beat {
-    pub epoch: i32,
-    pub assignment: Option<Partitions>,
+/// When a member counts as gone; not kept over restarts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Deadlines {
+    /// It was not heard of.
+    session_ms: Option<i64>,
+    /// It did not give up what it must.
+    revocation_ms: Option<i64>,
+    /// A classic member did not join again.
+    join_ms: Option<i64>,
+    /// A classic member did not ask for its partitions.
+    sync_ms: Option<i64>,
+}
+
+impl Deadlines {
+    fn first(&self) -> Option<i64> {
+        let all = [self.session_ms, self.revocation_ms, self.join_ms, self.sync_ms];
+        all.into_iter().flatten().min()
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct ConsumerGroup {
     pub epoch: i32,
     pub assignment_epoch: i32,
+    /// When the target was made, 0 if there was none.
+    pub assignment_ms: i64,
     pub members: BTreeMap<KafkaString, Member>,
     pub target: Target,
-    /// Topics and their sizes that the target was made for.
+    /// Topics of the subscriptions and their sizes when the epoch was last raised.
     pub topics: BTreeMap<Uuid, i32>,
     pub empty_since_ms: i64,
-    /// When members count as gone; not kept over restarts.
-    deadlines: BTreeMap<KafkaString, i64>,
-    revocation_deadlines: BTreeMap<KafkaString, i64>,
+    deadlines: BTreeMap<KafkaString, Deadlines>,
 }
 
 impl Default for ConsumerGroup {
@@ -100,341 +165,89 @@ impl Default for ConsumerGroup {
         ConsumerGroup {
             epoch: INITIAL_EPOCH,
             assignment_epoch: INITIAL_EPOCH,
+            assignment_ms: 0,
             members: BTreeMap::new(),
             target: Target::new(),
             topics: BTreeMap::new(),
             empty_since_ms: 0,
             deadlines: BTreeMap::new(),
-            revocation_deadlines: BTreeMap::new(),
         }
     }
 }
 
 impl ConsumerGroup {
-    /// Handles a heartbeat of a member that stays. `changed` is set when the group's durable state moved.
-    pub fn heartbeat(
-        &mut self,
-        now_ms: i64,
-        session_ms: i64,
-        beat: Heartbeat,
-        topics: &dyn TopicView,
-        changed: &mut bool,
-    ) -> Result<Beat, ErrorCode> {
-        let id = beat.member_id.clone();
-        let is_join = beat.epoch == 0;
-        let mut must_assign = false;
-        if is_join {
-            must_assign |= self.admit(&beat)?;
-        } else {
-            self.check_epoch(&beat)?;
-        }
-        must_assign |= self.update_subscription(&beat, topics)?;
-        self.deadlines
-            .insert(id.clone(), now_ms.saturating_add(session_ms));
-        if must_assign || self.subscribed_topics(topics) != self.topics {
-            self.reassign(topics);
-            *changed = true;
-        }
-        let before = self.members.get(&id).cloned().unwrap_or_default();
-        let owned = if is_join {
-            Some(Partitions::new())
-        } else {
-            beat.owned.clone()
+    /// Who has an instance's place.
+    fn static_member(&self, instance: &KafkaString) -> Option<(&KafkaString, &Member)> {
+        let mut members = self.members.iter();
+        members.find(|(_, member)| member.instance_id.as_ref() == Some(instance))
+    }
+
+    /// A member under the name that it gives itself.
+    fn identify(&self, id: &KafkaString, instance: Option<&KafkaString>) -> Result<&Member, ErrorCode> {
+        let Some(instance) = instance else {
+            return self.members.get(id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID);
         };
-        self.reconcile(now_ms, &id, owned.as_ref());
-        let after = self.members.get(&id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        *changed |= before != *after;
-        let is_full = beat.rebalance_timeout_ms != -1
-            && beat.owned.is_some()
-            && (beat.topic_names.is_some() || beat.topic_regex.is_some());
-        let tells = is_join || is_full || before.assigned != after.assigned;
-        Ok(Beat {
-            epoch: after.epoch,
-            assignment: tells.then(|| after.assigned.clone()),
-        })
-    }
-
-    /// Takes in a member that joins; says whether the group is another one by it.
-    fn admit(&mut self, beat: &Heartbeat) -> Result<bool, ErrorCode> {
-        let same_instance = |(_, member): &(&KafkaString, &Member)| {
-            beat.instance_id.is_some() && member.instance_id == beat.instance_id
-        };
-        let holder = self
-            .members
-            .iter()
-            .find(same_instance)
-            .map(|(id, member)| (id.clone(), member.epoch));
-        match holder {
-            Some((id, epoch)) if id != beat.member_id && epoch != STATIC_LEAVE_EPOCH => {
-                return Err(ErrorCode::UNRELEASED_INSTANCE_ID);
-            }
-            Some((id, _)) if id != beat.member_id => {
-                // The static member comes back under a new id and takes over its place.
-                if let Some(mut member) = self.members.remove(&id) {
-                    (member.epoch, member.previous_epoch) = (0, 0);
-                    self.members.insert(beat.member_id.clone(), member);
-                }
-                if let Some(target) = self.target.remove(&id) {
-                    self.target.insert(beat.member_id.clone(), target);
-                }
-                self.forget_timers(&id);
-                return Ok(false);
-            }
-            _ => {}
-        }
-        if let Some(member) = self.members.get_mut(&beat.member_id) {
-            // It starts again: it owns nothing any more.
-            member.assigned.clear();
-            member.pending_revocation.clear();
-            (member.epoch, member.previous_epoch, member.state) = (0, 0, MemberState::Stable);
-            return Ok(false);
-        }
-        let member = Member {
-            instance_id: beat.instance_id.clone(),
-            rack_id: beat.rack_id.clone(),
-            client_id: beat.client_id.clone(),
-            client_host: beat.client_host.clone(),
-            ..Member::default()
-        };
-        self.members.insert(beat.member_id.clone(), member);
-        Ok(true)
-    }
-
-    fn check_epoch(&self, beat: &Heartbeat) -> Result<(), ErrorCode> {
-        let member = self
-            .members
-            .get(&beat.member_id)
-            .ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        if beat.instance_id.is_some() && beat.instance_id != member.instance_id {
-            return Err(ErrorCode::FENCED_INSTANCE_ID);
-        }
-        if beat.epoch == member.epoch {
-            return Ok(());
-        }
-        // The answer that raised the epoch may have been lost.
-        let owns_less = beat
-            .owned
-            .as_ref()
-            .is_some_and(|owned| owned.is_subset(&member.assigned));
-        let is_repeat = beat.epoch == member.previous_epoch && owns_less;
-        if is_repeat {
-            Ok(())
-        } else {
-            Err(ErrorCode::FENCED_MEMBER_EPOCH)
+        match self.static_member(instance) {
+            None => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+            Some((current, _)) if current != id => Err(ErrorCode::FENCED_INSTANCE_ID),
+            Some((_, member)) => Ok(member),
         }
     }
 
-    fn update_subscription(&mut self, beat: &Heartbeat, topics: &dyn TopicView) -> Result<bool, ErrorCode> {
-        if let Some(regex) = beat.topic_regex.as_ref().filter(|regex| !regex.is_empty())
-            && topics.matching(regex).is_none()
-        {
-            if beat.epoch == 0 {
-                self.members.remove(&beat.member_id);
-            }
-            return Err(ErrorCode::INVALID_REGULAR_EXPRESSION);
-        }
-        let member = self
-            .members
-            .get_mut(&beat.member_id)
-            .ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        let before = (
-            member.topic_names.clone(),
-            member.topic_regex.clone(),
-            member.assignor.clone(),
-        );
-        if let Some(names) = &beat.topic_names {
-            member.topic_names = names.clone();
-        }
-        if let Some(regex) = &beat.topic_regex {
-            member.topic_regex = Some(regex.clone()).filter(|regex| !regex.is_empty());
-        }
-        if beat.assignor.is_some() {
-            member.assignor = beat.assignor.clone();
-        }
-        if beat.rebalance_timeout_ms >= 0 {
-            member.rebalance_timeout_ms = beat.rebalance_timeout_ms;
-        }
-        Ok(before
-            != (
-                member.topic_names.clone(),
-                member.topic_regex.clone(),
-                member.assignor.clone(),
-            ))
+    /// Whether all members use the classic protocol, apart from these.
+    pub fn is_classic_without(&self, gone: &BTreeSet<KafkaString>) -> bool {
+        let mut rest = self.members.iter().filter(|(id, _)| !gone.contains(*id));
+        rest.all(|(_, member)| member.classic.is_some())
     }
 
-    /// The topics that a member reads, with their sizes.
-    fn topics_of(member: &Member, topics: &dyn TopicView) -> BTreeMap<Uuid, i32> {
-        let named = member.topic_names.iter().filter_map(|name| topics.topic(name));
-        let matched = member
-            .topic_regex
-            .as_ref()
-            .and_then(|regex| topics.matching(regex))
-            .unwrap_or_default();
-        named.chain(matched).collect()
+    /// Whether every member has what the newest target gives it.
+    pub fn is_settled(&self) -> bool {
+        self.epoch == self.assignment_epoch
+            && self.members.values().all(|member| member.has_reached(self.epoch))
     }
 
-    fn subscribed_topics(&self, topics: &dyn TopicView) -> BTreeMap<Uuid, i32> {
-        self.members
-            .values()
-            .flat_map(|member| Self::topics_of(member, topics))
-            .collect()
-    }
-
-    /// A new epoch with a new target.
-    fn reassign(&mut self, topics: &dyn TopicView) {
-        self.epoch = self.epoch.saturating_add(1);
-        self.topics = self.subscribed_topics(topics);
-        let subscriptions = self
-            .members
-            .iter()
-            .map(|(id, member)| (id.clone(), Self::topics_of(member, topics).into_keys().collect()));
-        let input = Input {
-            subscriptions: subscriptions.collect(),
-            topics: self.topics.clone(),
-            current: std::mem::take(&mut self.target),
-        };
-        self.target = assignor::assign(&self.assignor_name(), &input);
-        self.assignment_epoch = self.epoch;
-    }
-
-    /// The assignor that most members ask for.
-    pub fn assignor_name(&self) -> String {
-        let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
-        for name in self
-            .members
-            .values()
-            .filter_map(|member| member.assignor.as_ref())
-        {
-            *votes.entry(name).or_default() += 1;
+    /// Takes members out. The next one that is heard of makes the target without them.
+    pub fn remove(&mut self, now_ms: i64, gone: &BTreeSet<KafkaString>, topics: &dyn TopicView) {
+        for id in gone {
+            self.members.remove(id);
+            self.target.remove(id);
+            self.deadlines.remove(id);
         }
-        let most = votes.into_iter().max_by_key(|(_, count)| *count);
-        most.map_or(assignor::NAMES[0], |(name, _)| name).to_owned()
-    }
-
-    /// Brings a member a step nearer to its target.
-    fn reconcile(&mut self, now_ms: i64, id: &KafkaString, owned: Option<&Partitions>) {
-        let Some(member) = self.members.get(id) else {
-            return;
-        };
-        let still_owns = |partitions: &Partitions| owned.is_none_or(|owned| !owned.is_disjoint(partitions));
-        let is_waiting = match member.state {
-            MemberState::Stable => member.epoch == self.assignment_epoch,
-            MemberState::UnrevokedPartitions => still_owns(&member.pending_revocation),
-            MemberState::UnreleasedPartitions => false,
-        };
-        if is_waiting {
-            return;
-        }
-        let target = self.target.get(id).cloned().unwrap_or_default();
-        let revoked: Partitions = member.assigned.difference(&target).copied().collect();
-        let kept: Partitions = member.assigned.intersection(&target).copied().collect();
-        let wanted: Partitions = target.difference(&member.assigned).copied().collect();
-        let free: Partitions = wanted
-            .iter()
-            .filter(|partition| !self.is_owned_by_other(id, partition))
-            .copied()
-            .collect();
-        let (epoch, timeout_ms) = (self.assignment_epoch, member.rebalance_timeout_ms);
-        let must_revoke = !revoked.is_empty() && still_owns(&revoked);
-        let Some(member) = self.members.get_mut(id) else {
-            return;
-        };
-        member.assigned = kept;
-        if must_revoke {
-            member.pending_revocation = revoked;
-            member.state = MemberState::UnrevokedPartitions;
-            let deadline_ms = now_ms.saturating_add(i64::from(timeout_ms.max(0)));
-            self.revocation_deadlines.insert(id.clone(), deadline_ms);
-            return;
-        }
-        member.pending_revocation.clear();
-        let has_all = free.len() == wanted.len();
-        member.assigned.extend(free);
-        member.state = if has_all {
-            MemberState::Stable
-        } else {
-            MemberState::UnreleasedPartitions
-        };
-        if member.epoch != epoch {
-            (member.previous_epoch, member.epoch) = (member.epoch, epoch);
-        }
-        self.revocation_deadlines.remove(id);
-    }
-
-    /// What no broker that is whole does: partitions are free although their owners have not given them up.
-    pub fn forget_revocations(&mut self) {
-        for member in self.members.values_mut() {
-            member.pending_revocation.clear();
-        }
-    }
-
-    fn is_owned_by_other(&self, id: &KafkaString, partition: &TopicPartition) -> bool {
-        let owns = |member: &Member| {
-            member.assigned.contains(partition) || member.pending_revocation.contains(partition)
-        };
-        self.members
-            .iter()
-            .any(|(other, member)| other != id && owns(member))
-    }
-
-    /// A member leaves; a static one may keep its place.
-    pub fn leave(&mut self, now_ms: i64, beat: &Heartbeat, topics: &dyn TopicView) -> Result<(), ErrorCode> {
-        let member = self
-            .members
-            .get_mut(&beat.member_id)
-            .ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        if beat.instance_id.is_some() && beat.instance_id != member.instance_id {
-            return Err(ErrorCode::FENCED_INSTANCE_ID);
-        }
-        if beat.epoch == STATIC_LEAVE_EPOCH && member.instance_id.is_some() {
-            member.epoch = STATIC_LEAVE_EPOCH;
-            member.pending_revocation.clear();
-            return Ok(());
-        }
-        self.remove(now_ms, &beat.member_id.clone(), topics);
-        Ok(())
-    }
-
-    fn remove(&mut self, now_ms: i64, id: &KafkaString, topics: &dyn TopicView) {
-        self.members.remove(id);
-        self.forget_timers(id);
         if self.members.is_empty() {
             self.empty_since_ms = now_ms;
         }
-        self.reassign(topics);
-    }
-
-    fn forget_timers(&mut self, id: &KafkaString) {
-        self.deadlines.remove(id);
-        self.revocation_deadlines.remove(id);
+        self.raise_epoch(topics);
     }
 
     /// Members that were known before a restart have a session's time to be heard of.
-    pub fn restart_sessions(&mut self, now_ms: i64, session_ms: i64) {
-        let deadline_ms = now_ms.saturating_add(session_ms);
-        self.deadlines = self.members.keys().map(|id| (id.clone(), deadline_ms)).collect();
+    pub fn restart_timers(&mut self, now_ms: i64, session_ms: i64) {
+        self.deadlines.clear();
+        for (id, member) in &self.members {
+            let must_revoke = member.state == MemberState::UnrevokedPartitions && member.classic.is_none();
+            let revocation_ms = now_ms.saturating_add(i64::from(member.rebalance_timeout_ms.max(0)));
+            let deadlines = Deadlines {
+                session_ms: Some(now_ms.saturating_add(session_ms)),
+                revocation_ms: must_revoke.then_some(revocation_ms),
+                ..Deadlines::default()
+            };
+            self.deadlines.insert(id.clone(), deadlines);
+        }
     }
 
     /// The next time at which somebody may be gone.
     pub fn next_deadline(&self) -> Option<i64> {
-        self.deadlines
-            .values()
-            .chain(self.revocation_deadlines.values())
-            .copied()
-            .min()
+        self.deadlines.values().filter_map(Deadlines::first).min()
     }
 
-    /// Removes who was not heard of or did not give up partitions in time; says whether anybody was.
-    pub fn tick(&mut self, now_ms: i64, topics: &dyn TopicView) -> bool {
-        let due = self.deadlines.iter().chain(&self.revocation_deadlines);
-        let gone: BTreeSet<KafkaString> = due
-            .filter(|(_, deadline)| **deadline <= now_ms)
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in &gone {
-            self.remove(now_ms, id, topics);
-        }
-        !gone.is_empty()
+    /// Who was not heard of, or did not do in time what it has to.
+    pub fn overdue(&self, now_ms: i64) -> BTreeSet<KafkaString> {
+        let is_due = |deadlines: &Deadlines| deadlines.first().is_some_and(|deadline| deadline <= now_ms);
+        let due = self.deadlines.iter().filter(|(_, deadlines)| is_due(deadlines));
+        due.map(|(id, _)| id.clone()).collect()
+    }
+
+    fn deadlines_of(&mut self, id: &KafkaString) -> &mut Deadlines {
+        self.deadlines.entry(id.clone()).or_default()
     }
 
     /// Kafka's name for where the group stands.
@@ -445,22 +258,21 @@ impl ConsumerGroup {
         if self.epoch > self.assignment_epoch {
             return "Assigning";
         }
-        let is_settled =
-            |member: &Member| member.state == MemberState::Stable && member.epoch == self.assignment_epoch;
-        if self.members.values().all(is_settled) {
-            "Stable"
-        } else {
-            "Reconciling"
+        match self.is_settled() {
+            true => "Stable",
+            false => "Reconciling",
         }
     }
 
-    /// Whether a member may commit with this epoch.
-    pub fn check_member_epoch(&self, id: &KafkaString, epoch: i32) -> Result<(), ErrorCode> {
-        let member = self.members.get(id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        if member.epoch == epoch {
-            Ok(())
-        } else {
-            Err(ErrorCode::STALE_MEMBER_EPOCH)
+    /// What no broker that is whole does: partitions are free although their owners have not given them up.
+    pub fn forget_revocations(&mut self) {
+        for member in self.members.values_mut() {
+            member.pending_revocation.clear();
         }
     }
+}
+
+/// The keys of what a member has.
+fn partitions_of(assigned: &Assigned) -> Partitions {
+    assigned.keys().copied().collect()
 }
