@@ -1,37 +1,64 @@
-//! Fetches that need the disk. What is in memory is answered by the broker's thread; segments are read by others, so that a
-//! consumer that is far behind does not hold up the rest.
+//! Requests that need the disk: fetches, and offsets by time. What is in memory is answered by the broker's thread; segments are
+//! read by others, so that a consumer that is far behind does not hold up the rest.
 //!
 //! Whoever drives the broker asks for this with [`Broker::defer_reads`] and then runs the jobs; otherwise the broker reads
 //! segments itself, when it handles the request.
 
 use crate::api::fetch::{self, Fetch, FetchRead};
+use crate::api::list_offsets::{self, FoundOffset, Listing, OffsetSearch, Place};
 use crate::broker::Broker;
 use crate::waits::Ticket;
+use millstream_kafka_wire::compression::Decompressor;
 use millstream_log::{ReadJob, ReadOutcome};
 use std::collections::{BTreeMap, VecDeque};
 
-/// The segments that one fetch needs. Run it on any thread and give the outcome back.
+/// The segments that one request needs. Run it on any thread and give the outcome back.
 #[derive(Debug)]
-pub struct FetchReadJob {
+pub struct DiskReadJob {
     ticket: Ticket,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
     /// With the number of the partition in the fetch.
-    jobs: Vec<(usize, ReadJob)>,
+    Fetch(Vec<(usize, ReadJob)>),
+    Search(Vec<(Place, OffsetSearch)>),
 }
 
-/// What a [`FetchReadJob`] has read.
+/// What a [`DiskReadJob`] has read.
 #[derive(Debug)]
-pub struct FetchReadOutcome {
+pub struct DiskReadOutcome {
     ticket: Ticket,
-    outcomes: Vec<(usize, ReadOutcome)>,
+    done: Done,
 }
 
-impl FetchReadJob {
+#[derive(Debug)]
+enum Done {
+    Fetch(Vec<(usize, ReadOutcome)>),
+    Search(Vec<(Place, OffsetSearch, FoundOffset)>),
+}
+
+impl DiskReadJob {
     /// Reads.
-    pub fn run(self) -> FetchReadOutcome {
-        let outcomes = self.jobs.into_iter().map(|(index, job)| (index, job.run()));
-        FetchReadOutcome {
+    pub fn run(self) -> DiskReadOutcome {
+        let done = match self.work {
+            Work::Fetch(jobs) => {
+                let outcomes = jobs.into_iter().map(|(index, job)| (index, job.run()));
+                Done::Fetch(outcomes.collect())
+            }
+            Work::Search(searches) => {
+                let mut decompressor = Decompressor::new();
+                let outcomes = searches.into_iter().map(|(place, mut search)| {
+                    let found = search.run(&mut decompressor);
+                    (place, search, found)
+                });
+                Done::Search(outcomes.collect())
+            }
+        };
+        DiskReadOutcome {
             ticket: self.ticket,
-            outcomes: outcomes.collect(),
+            done,
         }
     }
 }
@@ -49,14 +76,22 @@ pub(crate) struct Reading {
 pub(crate) struct DiskReads {
     pub is_deferred: bool,
     reading: BTreeMap<Ticket, Reading>,
-    jobs: VecDeque<FetchReadJob>,
+    listing: BTreeMap<Ticket, Listing>,
+    jobs: VecDeque<DiskReadJob>,
 }
 
 impl DiskReads {
     pub fn start(&mut self, ticket: Ticket, mut reading: Reading) {
         let jobs = std::mem::take(&mut reading.read.jobs);
         self.reading.insert(ticket, reading);
-        self.jobs.push_back(FetchReadJob { ticket, jobs });
+        let work = Work::Fetch(jobs);
+        self.jobs.push_back(DiskReadJob { ticket, work });
+    }
+
+    pub fn start_listing(&mut self, ticket: Ticket, listing: Listing, searches: Vec<(Place, OffsetSearch)>) {
+        self.listing.insert(ticket, listing);
+        let work = Work::Search(searches);
+        self.jobs.push_back(DiskReadJob { ticket, work });
     }
 }
 
@@ -66,16 +101,25 @@ impl Broker {
         self.disk_reads.is_deferred = true;
     }
 
-    /// Disk work to be run: the segments of a fetch. Any number may be under way.
-    pub fn take_read(&mut self) -> Option<FetchReadJob> {
+    /// Disk work to be run: the segments of a request. Any number may be under way.
+    pub fn take_read(&mut self) -> Option<DiskReadJob> {
         self.disk_reads.jobs.pop_front()
     }
 
-    /// Segments have been read: the fetch is answered, or waits for more.
-    pub fn on_read(&mut self, now_ms: i64, outcome: FetchReadOutcome) {
-        let Some(reading) = self.disk_reads.reading.remove(&outcome.ticket) else {
-            return;
-        };
-        fetch::on_read(self, now_ms, outcome.ticket, reading, outcome.outcomes);
+    /// Segments have been read: the request is answered, or a fetch waits for more.
+    pub fn on_read(&mut self, now_ms: i64, outcome: DiskReadOutcome) {
+        let ticket = outcome.ticket;
+        match outcome.done {
+            Done::Fetch(outcomes) => {
+                if let Some(reading) = self.disk_reads.reading.remove(&ticket) {
+                    fetch::on_read(self, now_ms, ticket, reading, outcomes);
+                }
+            }
+            Done::Search(outcomes) => {
+                if let Some(listing) = self.disk_reads.listing.remove(&ticket) {
+                    list_offsets::on_searched(self, ticket, listing, outcomes);
+                }
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::broker::{Broker, BrokerConfig, StartError};
 use crate::context::RequestContext;
-use crate::disk_reads::{FetchReadJob, FetchReadOutcome};
+use crate::disk_reads::{DiskReadJob, DiskReadOutcome};
 use crate::gather::Gather;
 use crate::limits::{GATHER_PAUSE_MICROS, READ_THREADS, REQUESTS_PER_TURN};
 use crate::waits::{Answer, Reply, Ticket};
@@ -54,7 +54,7 @@ enum Command {
     Committed(CommitOutcome),
     Checkpointed(CheckpointOutcome),
     Compacted(CompactionOutcome),
-    Read(FetchReadOutcome),
+    Read(DiskReadOutcome),
     Stop,
 }
 
@@ -103,7 +103,7 @@ impl BrokerHandle {
         let (commands, inbox) = channel();
         let failure = Arc::new(Mutex::new(None));
         let (commits, checkpoints) = (channel::<CommitJob>(), channel::<CheckpointJob>());
-        let (compactions, reads) = (channel::<CompactionJob>(), channel::<FetchReadJob>());
+        let (compactions, reads) = (channel::<CompactionJob>(), channel::<DiskReadJob>());
         broker.defer_reads();
         let core = Core {
             broker,
@@ -266,7 +266,7 @@ struct Core {
     commits: Sender<CommitJob>,
     checkpoints: Sender<CheckpointJob>,
     compactions: Sender<CompactionJob>,
-    reads: Sender<FetchReadJob>,
+    reads: Sender<DiskReadJob>,
     /// Who waits for an answer, and for how long it is asked to wait after it.
     waiting: BTreeMap<Ticket, (Completion, i32)>,
     /// Whether the next commit waits for more requests.

@@ -32,7 +32,7 @@ mod waits;
 
 pub use broker::{Broker, BrokerConfig, StartError};
 pub use context::{Endpoint, RequestContext};
-pub use disk_reads::{FetchReadJob, FetchReadOutcome};
+pub use disk_reads::{DiskReadJob, DiskReadOutcome};
 pub use follower::Follower;
 pub use handle::{BrokerHandle, BrokerStopped, CallError};
 pub use metrics::{GroupMeasure, Measure, PartitionMeasure, TopicCounters, TopicMeasure};

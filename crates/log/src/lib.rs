@@ -69,6 +69,7 @@ mod segment;
 mod segment_read;
 mod segment_write;
 mod tail;
+mod time_search;
 mod wal;
 
 pub use batch::{BatchHeader, ControlType};
@@ -83,3 +84,4 @@ pub use read::{Isolation, PlannedRead, Read, ReadLimit};
 pub use record::{Entry, Record};
 pub use retention::Expired;
 pub use segment_read::{ReadJob, ReadOutcome};
+pub use time_search::TimeSearch;

@@ -3,7 +3,6 @@
 //! What is still in groups is handed out as slices of their buffers; older data is read from segments, with the sparse
 //! index to start and a hint where the last reader stopped.
 
-use crate::batch::BatchHeader;
 use crate::error::LogError;
 use crate::limits::WARM_CHECKPOINTS;
 use crate::log::{Log, LogId};
@@ -12,7 +11,6 @@ use crate::producer::AbortedTransaction;
 use crate::segment::Segment;
 use crate::segment_read::{ReadJob, ReadOutcome, SegmentData};
 use bytes::Bytes;
-use std::ops::ControlFlow;
 
 /// What a reader may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,94 +258,5 @@ impl Log {
             .segments
             .partition_point(|segment| segment.end_offset <= offset);
         (partition.segments[first..].to_vec(), partition.read_hint)
-    }
-
-    /// The first durable batch at or after `from_offset` that has a record of `timestamp` or later.
-    pub fn find_by_time(
-        &mut self,
-        log: LogId,
-        timestamp: i64,
-        from_offset: i64,
-    ) -> Result<Option<Bytes>, LogError> {
-        let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
-        let from = from_offset.max(partition.start_offset);
-        let end = partition.high_watermark;
-        let tail_start = partition.tail.front().map_or(i64::MAX, |batch| batch.base_offset);
-        let candidates: Vec<Segment> = partition
-            .segments
-            .iter()
-            .filter(|segment| {
-                segment.end_offset > from
-                    && segment.max_timestamp >= timestamp
-                    && segment.base_offset < tail_start
-            })
-            .copied()
-            .collect();
-        for segment in candidates {
-            let relative = from.saturating_sub(segment.base_offset);
-            let by_time = self
-                .reader
-                .seek(log, &segment, |entry| entry.max_timestamp_before < timestamp)?;
-            let by_offset = self.reader.seek(log, &segment, |entry| {
-                i64::from(entry.relative_offset) <= relative
-            })?;
-            let holds =
-                |header: &BatchHeader| header.last_offset() >= from && header.max_timestamp >= timestamp;
-            if let Some(found) = self.reader.walk(log, &segment, by_time.max(by_offset), holds)? {
-                return self.reader.read_batch(log, &found).map(Some);
-            }
-        }
-        let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
-        let holds = |batch: &&crate::tail::TailBatch| {
-            batch.last_offset >= from && batch.max_timestamp >= timestamp && batch.base_offset < end
-        };
-        Ok(partition
-            .tail
-            .iter()
-            .find(holds)
-            .and_then(|batch| self.groups.slice(batch)))
-    }
-
-    /// The durable batch with the greatest timestamp; the first of them if there are several.
-    pub fn find_max_timestamp(&mut self, log: LogId) -> Result<Option<Bytes>, LogError> {
-        let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
-        let (start, end) = (partition.start_offset, partition.high_watermark);
-        let flushed = partition.flushed_offset;
-        let mut greatest: Option<i64> = None;
-        for segment in partition
-            .segments
-            .iter()
-            .filter(|segment| segment.end_offset > start)
-        {
-            let timestamp = match segment.max_timestamp_offset >= start {
-                true => segment.max_timestamp,
-                false => continue,
-            };
-            greatest = greatest.max(Some(timestamp));
-        }
-        let cut: Vec<Segment> = partition
-            .segments
-            .iter()
-            .filter(|segment| segment.end_offset > start && segment.max_timestamp_offset < start)
-            .copied()
-            .collect();
-        for batch in partition
-            .tail
-            .iter()
-            .filter(|batch| batch.base_offset >= flushed && batch.base_offset < end)
-        {
-            if batch.last_offset >= start {
-                greatest = greatest.max(Some(batch.max_timestamp));
-            }
-        }
-        for segment in cut {
-            self.reader.walk_all(log, &segment, 0, |_, header| {
-                if header.last_offset() >= start {
-                    greatest = greatest.max(Some(header.max_timestamp));
-                }
-                ControlFlow::Continue(())
-            })?;
-        }
-        greatest.map_or(Ok(None), |timestamp| self.find_by_time(log, timestamp, start))
     }
 }

@@ -4,15 +4,16 @@ use crate::api::fetch::check_epoch;
 use crate::broker::{Broker, log_error_code};
 use crate::limits::INFLATED_BYTES_MAX;
 use crate::security::Operation;
-use crate::waits::Outcome;
+use crate::waits::{Outcome, Reply, Ticket};
 use bytes::Bytes;
+use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
     ListOffsetsTopic, ListOffsetsTopicResponse,
 };
 use millstream_kafka_wire::record_batch::RecordBatch;
-use millstream_kafka_wire::{ErrorCode, Uuid};
-use millstream_log::LogId;
+use millstream_kafka_wire::{ErrorCode, Response, Uuid};
+use millstream_log::{LogId, TimeSearch};
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -27,38 +28,103 @@ const LEADER_EPOCH_VERSION: i16 = 4;
 
 pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsRequest) -> Outcome {
     let mut topics = Vec::with_capacity(request.topics.len());
+    let mut searches = Vec::new();
     for topic in &request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
             let is_committed = request.isolation_level == 1;
-            let found = list(broker, version, is_committed, (topic, partition));
-            let none = ListOffsetsPartitionResponse {
-                partition_index: partition.partition_index,
-                timestamp: -1,
-                offset: -1,
-                leader_epoch: -1,
-                ..Default::default()
+            let index = partition.partition_index;
+            let found = match list(broker, version, is_committed, (topic, partition)) {
+                Ok(Listed::Known(found)) => Ok(found),
+                Ok(Listed::Searching(search)) if broker.disk_reads.is_deferred && search.needs_disk() => {
+                    searches.push(((topics.len(), partitions.len()), search));
+                    Ok(None)
+                }
+                Ok(Listed::Searching(mut search)) => search.run(&mut broker.decompressor),
+                Err(error_code) => Err(error_code),
             };
-            partitions.push(match found {
-                Ok(Some((timestamp, offset))) => ListOffsetsPartitionResponse {
-                    timestamp,
-                    offset,
-                    leader_epoch: if version >= LEADER_EPOCH_VERSION { 0 } else { -1 },
-                    ..none
-                },
-                Ok(None) => none,
-                Err(error_code) => ListOffsetsPartitionResponse { error_code, ..none },
-            });
+            partitions.push(answered(version, index, found));
         }
         topics.push(ListOffsetsTopicResponse {
             name: topic.name.clone(),
             partitions,
         });
     }
-    Outcome::now(ListOffsetsResponse {
+    let response = ListOffsetsResponse {
         throttle_time_ms: 0,
         topics,
-    })
+    };
+    if searches.is_empty() {
+        return Outcome::now(response);
+    }
+    let ticket = broker.waits.ticket();
+    let listing = Listing { version, response };
+    broker.disk_reads.start_listing(ticket, listing, searches);
+    Outcome::Waiting(ticket)
+}
+
+/// Where the answer for a partition stands: the topic's number and the partition's there.
+pub(crate) type Place = (usize, usize);
+
+/// An answer for which segments are being searched.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    version: i16,
+    response: ListOffsetsResponse,
+}
+
+/// Timestamp and offset of a record, if there is one; −1 for a timestamp that is not asked for.
+pub(crate) type FoundOffset = Result<Option<(i64, i64)>, ErrorCode>;
+
+/// The segments that an answer needs have been searched.
+pub(crate) fn on_searched(
+    broker: &mut Broker,
+    ticket: Ticket,
+    mut listing: Listing,
+    outcomes: Vec<(Place, OffsetSearch, FoundOffset)>,
+) {
+    for ((topic, partition), search, found) in outcomes {
+        // What could not be read may have been removed meanwhile.
+        let found = match found {
+            Err(ErrorCode::KAFKA_STORAGE_ERROR) => search.again(broker),
+            found => found,
+        };
+        let topics = &mut listing.response.topics;
+        if let Some(answer) = topics
+            .get_mut(topic)
+            .and_then(|topic| topic.partitions.get_mut(partition))
+        {
+            *answer = answered(listing.version, answer.partition_index, found);
+        }
+    }
+    let reply = Reply::from(Response::from(listing.response));
+    broker.waits.complete(ticket, reply);
+}
+
+fn answered(version: i16, partition_index: i32, found: FoundOffset) -> ListOffsetsPartitionResponse {
+    let none = ListOffsetsPartitionResponse {
+        partition_index,
+        timestamp: -1,
+        offset: -1,
+        leader_epoch: -1,
+        ..Default::default()
+    };
+    match found {
+        Ok(Some((timestamp, offset))) => ListOffsetsPartitionResponse {
+            timestamp,
+            offset,
+            leader_epoch: if version >= LEADER_EPOCH_VERSION { 0 } else { -1 },
+            ..none
+        },
+        Ok(None) => none,
+        Err(error_code) => ListOffsetsPartitionResponse { error_code, ..none },
+    }
+}
+
+/// What is known of a partition at once.
+enum Listed {
+    Known(Option<(i64, i64)>),
+    Searching(OffsetSearch),
 }
 
 fn list(
@@ -66,7 +132,7 @@ fn list(
     version: i16,
     is_committed: bool,
     (topic, partition): (&ListOffsetsTopic, &ListOffsetsPartition),
-) -> Result<Option<(i64, i64)>, ErrorCode> {
+) -> Result<Listed, ErrorCode> {
     let found = broker.accessible_topic(Operation::Describe, Uuid::ZERO, &topic.name)?;
     let log = found
         .log(partition.partition_index)
@@ -85,56 +151,77 @@ fn list(
         offsets.high_watermark
     };
     match partition.timestamp {
-        LATEST => Ok(Some((-1, end))),
-        EARLIEST | EARLIEST_LOCAL => Ok(Some((-1, offsets.start))),
-        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(None),
-        MAX_TIMESTAMP if version >= MAX_TIMESTAMP_VERSION => max_timestamp(broker, log),
-        timestamp if timestamp >= 0 => by_time(broker, log, timestamp, end),
+        LATEST => Ok(Listed::Known(Some((-1, end)))),
+        EARLIEST | EARLIEST_LOCAL => Ok(Listed::Known(Some((-1, offsets.start)))),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(Listed::Known(None)),
+        MAX_TIMESTAMP if version < MAX_TIMESTAMP_VERSION => Err(ErrorCode::UNSUPPORTED_VERSION),
+        MAX_TIMESTAMP | 0.. => {
+            OffsetSearch::new(broker, log, partition.timestamp, end).map(Listed::Searching)
+        }
         _ => Err(ErrorCode::UNSUPPORTED_VERSION),
     }
 }
 
-/// The first record with this timestamp or a later one, and not below the log's start.
-fn by_time(
-    broker: &mut Broker,
+/// Looks for the first record of a time or later, or of the greatest time, and not below the log's start.
+#[derive(Debug)]
+pub(crate) struct OffsetSearch {
+    search: TimeSearch,
     log: LogId,
     timestamp: i64,
+    start: i64,
+    /// Records from here on are not told of.
     end: i64,
-) -> Result<Option<(i64, i64)>, ErrorCode> {
-    let start = broker.log.offsets(log).map_or(0, |offsets| offsets.start);
-    let mut from = start;
-    while let Some(bytes) = broker
-        .log
-        .find_by_time(log, timestamp, from)
-        .map_err(|error| log_error_code(&error))?
-    {
-        let (found, next) = scan(broker, &bytes, |_, at| at >= timestamp, start)?;
-        match found {
-            Some((_, offset)) if offset >= end => return Ok(None),
-            Some(found) => return Ok(Some(found)),
-            None => from = next,
-        }
-    }
-    Ok(None)
 }
 
-fn max_timestamp(broker: &mut Broker, log: LogId) -> Result<Option<(i64, i64)>, ErrorCode> {
-    let found = broker
-        .log
-        .find_max_timestamp(log)
-        .map_err(|error| log_error_code(&error))?;
-    let Some(bytes) = found else {
-        return Ok(None);
-    };
-    let start = broker.log.offsets(log).map_or(0, |offsets| offsets.start);
-    let (found, _) = scan(broker, &bytes, |max, at| at == max, start)?;
-    Ok(found)
+impl OffsetSearch {
+    fn new(broker: &Broker, log: LogId, timestamp: i64, end: i64) -> Result<Self, ErrorCode> {
+        let start = broker.log.offsets(log).map_or(0, |offsets| offsets.start);
+        let search = match timestamp {
+            MAX_TIMESTAMP => broker.log.search_max_timestamp(log),
+            _ => broker.log.search_time(log, timestamp, start),
+        };
+        Ok(OffsetSearch {
+            search: search.map_err(|error| log_error_code(&error))?,
+            log,
+            timestamp,
+            start,
+            end,
+        })
+    }
+
+    fn needs_disk(&self) -> bool {
+        self.search.needs_disk()
+    }
+
+    pub fn run(&mut self, decompressor: &mut Decompressor) -> FoundOffset {
+        let wanted = match self.timestamp {
+            MAX_TIMESTAMP => None,
+            timestamp => Some(timestamp),
+        };
+        let mut from = self.start;
+        while let Some(bytes) = self.search.next(from).map_err(|error| log_error_code(&error))? {
+            let holds = |max: i64, at: i64| wanted.map_or(at == max, |wanted| at >= wanted);
+            let (found, next) = scan(decompressor, &bytes, holds, self.start)?;
+            match found {
+                Some((_, offset)) if wanted.is_some() && offset >= self.end => return Ok(None),
+                Some(found) => return Ok(Some(found)),
+                None if wanted.is_none() => return Ok(None),
+                None => from = next,
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same with the log as it is by now, at once.
+    fn again(self, broker: &mut Broker) -> FoundOffset {
+        OffsetSearch::new(broker, self.log, self.timestamp, self.end)?.run(&mut broker.decompressor)
+    }
 }
 
 /// The first record of a batch that `holds`, given the batch's greatest timestamp and the record's; and the offset
 /// after the batch.
 fn scan(
-    broker: &mut Broker,
+    decompressor: &mut Decompressor,
     bytes: &Bytes,
     holds: impl Fn(i64, i64) -> bool,
     start: i64,
@@ -150,7 +237,7 @@ fn scan(
         ));
     }
     let data = batch
-        .records_data(&mut broker.decompressor, INFLATED_BYTES_MAX)
+        .records_data(decompressor, INFLATED_BYTES_MAX)
         .map_err(corrupt)?;
     for record in batch.records(&data) {
         let record = record.map_err(corrupt)?;

@@ -1,7 +1,7 @@
-//! Fetches of what is only on disk, read by jobs beside the broker.
+//! Requests for what is only on disk, read by jobs beside the broker.
 
-use crate::driver::{Driver, newest};
-use millstream_broker::{Answer, FetchReadJob, Ticket};
+use crate::driver::{Driver, batch, newest, response};
+use millstream_broker::{Answer, DiskReadJob, Ticket};
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ApiKey, ErrorCode};
 
@@ -17,14 +17,14 @@ fn on_disk() -> Driver {
 }
 
 /// Submits a fetch that has to wait for the disk.
-fn start(driver: &mut Driver, request: FetchRequest) -> (Ticket, FetchReadJob) {
+fn start(driver: &mut Driver, request: FetchRequest) -> (Ticket, DiskReadJob) {
     let Answer::Pending(ticket) = driver.submit(newest(ApiKey::Fetch), request) else {
         panic!("answered without the disk");
     };
     (ticket, driver.broker.take_read().expect("the disk is needed"))
 }
 
-fn finish(driver: &mut Driver, job: FetchReadJob) {
+fn finish(driver: &mut Driver, job: DiskReadJob) {
     let outcome = job.run();
     driver.broker.on_read(driver.now, outcome);
     driver.settle();
@@ -143,4 +143,148 @@ fn a_fetch_that_wants_more_than_the_disk_has_waits_for_it() {
     assert_eq!(taken(&mut driver, ticket), None);
     finish(&mut driver, again);
     assert!(taken(&mut driver, ticket).is_some());
+}
+
+/// What ListOffsets gives for these timestamps of partitions 0 and 1, at once or by a job that is run after `meanwhile`.
+fn list_offsets(
+    driver: &mut Driver,
+    timestamps: [i64; 2],
+    meanwhile: impl FnOnce(&mut Driver),
+) -> Vec<(ErrorCode, i64, i64)> {
+    let partition = |partition_index: usize| list_offsets::ListOffsetsPartition {
+        partition_index: partition_index as i32,
+        current_leader_epoch: -1,
+        timestamp: timestamps[partition_index],
+    };
+    let request = ListOffsetsRequest {
+        replica_id: -1,
+        topics: vec![list_offsets::ListOffsetsTopic {
+            name: "t".into(),
+            partitions: vec![partition(0), partition(1)],
+        }],
+        ..Default::default()
+    };
+    let version = newest(ApiKey::ListOffsets);
+    let response = match driver.submit(version, request) {
+        Answer::Ready(reply) => response::<ListOffsetsRequest>(version, reply).unwrap(),
+        Answer::Pending(ticket) => {
+            let job = driver.broker.take_read().expect("the disk is needed");
+            assert!(driver.taken::<ListOffsetsRequest>(version, ticket).is_none());
+            meanwhile(driver);
+            finish(driver, job);
+            driver
+                .taken::<ListOffsetsRequest>(version, ticket)
+                .expect("it was searched")
+        }
+    };
+    let partitions = response.topics.into_iter().flat_map(|topic| topic.partitions);
+    partitions
+        .map(|each| (each.error_code, each.timestamp, each.offset))
+        .collect()
+}
+
+/// Five batches with two records each in segments of partition 0, the third with the greatest time; two in those of
+/// partition 1 and one in memory.
+fn with_times() -> Driver {
+    let mut driver = Driver::new();
+    driver.create("t", 2);
+    for (partition, times) in [(0, &[100, 101, 900, 103, 104][..]), (1, &[100, 101])] {
+        for time in times {
+            let batch = batch(*time, &["a", "b"]);
+            assert_eq!(driver.produce("t", partition, batch).0, ErrorCode::NONE);
+        }
+    }
+    driver.restart();
+    assert_eq!(driver.produce("t", 1, batch(102, &["c"])).0, ErrorCode::NONE);
+    driver
+}
+
+const MAX_TIMESTAMP: i64 = -3;
+
+#[test]
+fn offsets_by_time_are_searched_beside_the_broker() {
+    for timestamps in [
+        [0, 0],
+        [101, 102],
+        [102, 101],
+        [900, 1],
+        [10_000, 10_000],
+        [MAX_TIMESTAMP, MAX_TIMESTAMP],
+        [-1, 101],
+        [-2, -1],
+    ] {
+        let expected = list_offsets(&mut with_times(), timestamps, |_| ());
+        let mut driver = with_times();
+        driver.broker.defer_reads();
+        let found = list_offsets(&mut driver, timestamps, |driver| {
+            driver.append("t", 0, &["meanwhile"]);
+        });
+        assert_eq!(found, expected, "{timestamps:?}");
+    }
+    let mut driver = with_times();
+    driver.broker.defer_reads();
+    let found = list_offsets(&mut driver, [MAX_TIMESTAMP, 102], |_| ());
+    assert_eq!((found[0].1, found[0].2), (900, 4));
+    assert_eq!((found[1].1, found[1].2), (102, 4));
+}
+
+#[test]
+fn a_search_of_segments_that_go_away_is_done_again() {
+    let mut driver = with_times();
+    driver.broker.defer_reads();
+    let found = list_offsets(&mut driver, [101, MAX_TIMESTAMP], |driver| {
+        let partition = |partition_index| delete_records::DeleteRecordsPartition {
+            partition_index,
+            offset: -1,
+        };
+        driver.call(DeleteRecordsRequest {
+            topics: vec![delete_records::DeleteRecordsTopic {
+                name: "t".into(),
+                partitions: vec![partition(0), partition(1)],
+            }],
+            timeout_ms: 1000,
+        });
+        driver.broker.request_checkpoint();
+        driver.settle();
+    });
+    // The batch in memory was found when it still was there.
+    assert_eq!(found, [(ErrorCode::NONE, -1, -1), (ErrorCode::NONE, 102, 4)]);
+
+    let mut driver = with_times();
+    driver.broker.defer_reads();
+    let found = list_offsets(&mut driver, [101, -1], |driver| {
+        driver.call(DeleteTopicsRequest {
+            topics: vec![delete_topics::DeleteTopicState {
+                name: Some("t".into()),
+                ..Default::default()
+            }],
+            ..Default::default()
+        });
+        driver.broker.request_checkpoint();
+        driver.settle();
+    });
+    assert_eq!(found[0].0, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+#[test]
+fn the_greatest_time_of_a_segment_that_begins_below_the_start_is_looked_for() {
+    for is_deferred in [false, true] {
+        let mut driver = with_times();
+        if is_deferred {
+            driver.broker.defer_reads();
+        }
+        let partition = delete_records::DeleteRecordsPartition {
+            partition_index: 0,
+            offset: 7,
+        };
+        driver.call(DeleteRecordsRequest {
+            topics: vec![delete_records::DeleteRecordsTopic {
+                name: "t".into(),
+                partitions: vec![partition],
+            }],
+            timeout_ms: 1000,
+        });
+        let found = list_offsets(&mut driver, [MAX_TIMESTAMP, -1], |_| ());
+        assert_eq!((found[0].1, found[0].2), (104, 8), "deferred: {is_deferred}");
+    }
 }

@@ -188,11 +188,7 @@ impl Driver {
 
     /// The answer to a parked request, if there is one.
     pub fn taken<M: RequestMessage>(&mut self, version: i16, ticket: Ticket) -> Option<M::Response> {
-        let reply = self.completed.remove(&ticket)?;
-        match round_trip(M::API_KEY, version, reply) {
-            Reply::Response(response) => M::Response::try_from(*response).ok(),
-            _ => None,
-        }
+        response::<M>(version, self.completed.remove(&ticket)?)
     }
 
     pub fn create(&mut self, name: &str, partitions: i32) -> Uuid {
@@ -383,6 +379,14 @@ fn round_trip(key: ApiKey, version: i16, reply: Reply) -> Reply {
     Reply::Response(Box::new(
         Response::decode(key, version, &mut Reader::new(writer.into_bytes())).unwrap(),
     ))
+}
+
+/// The response in a reply, after being written and read in this version.
+pub fn response<M: RequestMessage>(version: i16, reply: Reply) -> Option<M::Response> {
+    match round_trip(M::API_KEY, version, reply) {
+        Reply::Response(response) => M::Response::try_from(*response).ok(),
+        _ => None,
+    }
 }
 
 pub fn batch(timestamp: i64, values: &[&str]) -> Bytes {
