@@ -256,3 +256,86 @@ fn decode_member(
     }
     Ok((id, member, target))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millstream_kafka_wire::Uuid;
+
+    fn partitions(w: &mut Writer, numbers: &[i32]) {
+        w.array(numbers, true, |w, number| {
+            w.uuid(Uuid::from_u128(1));
+            w.i32(*number);
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn groups_of_version_0_are_read() {
+        let mut w = Writer::new();
+        w.i8(CONSUMER);
+        w.i8(0);
+        w.i32(4);
+        w.i32(4);
+        w.i64(0);
+        w.array(&[1], true, |w, _| {
+            w.uuid(Uuid::from_u128(1));
+            w.i32(3);
+            Ok(())
+        })
+        .unwrap();
+        w.array(&["m"], true, |w, id| {
+            w.string(&KafkaString::from(*id), true)?;
+            w.nullable_string(None, true)?;
+            w.nullable_string(None, true)?;
+            w.string(&KafkaString::from("client"), true)?;
+            w.string(&KafkaString::from("host"), true)?;
+            w.i32(30_000);
+            w.array(&["t"], true, |w, name| w.string(&KafkaString::from(*name), true))?;
+            w.nullable_string(None, true)?;
+            w.nullable_string(None, true)?;
+            w.i32(4);
+            w.i32(3);
+            w.i8(1);
+            partitions(w, &[0, 1]);
+            partitions(w, &[2]);
+            partitions(w, &[0, 1]);
+            Ok(())
+        })
+        .unwrap();
+        let Ok(Kept::Consumer(group)) = decode(w.into_bytes()) else {
+            panic!("a group of the new protocol");
+        };
+        let member = &group.members["m"];
+        let held: Vec<_> = member
+            .held()
+            .into_iter()
+            .map(|((_, number), since)| (number, since))
+            .collect();
+        assert_eq!(held, [(0, 4), (1, 4), (2, 4)]);
+        assert_eq!(
+            (member.state, member.classic.is_none()),
+            (MemberState::UnrevokedPartitions, true)
+        );
+        assert_eq!((group.assignment_ms, group.target["m"].len()), (0, 2));
+
+        let mut w = Writer::new();
+        w.i8(CLASSIC);
+        w.i8(0);
+        w.i32(7);
+        w.nullable_string(Some(&KafkaString::from("consumer")), true)
+            .unwrap();
+        w.nullable_string(None, true).unwrap();
+        w.nullable_string(None, true).unwrap();
+        w.i64(5);
+        w.array(&[] as &[i32], true, |_, _| Ok(())).unwrap();
+        let Ok(Kept::Classic(group)) = decode(w.into_bytes()) else {
+            panic!("a classic group");
+        };
+        assert_eq!(
+            (group.generation, group.empty_since_ms, group.must_rebalance),
+            (7, 5, false)
+        );
+    }
+}

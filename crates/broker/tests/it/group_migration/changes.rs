@@ -121,6 +121,69 @@ fn members_that_wait_in_a_classic_rebalance_are_told_to_join_again() {
     }
 }
 
+#[test]
+fn a_classic_group_can_be_upgraded_in_its_first_rebalance() {
+    let mut driver = Driver::with(&[("group.initial.rebalance.delay.ms", "3000")]);
+    driver.create("t", 2);
+    let mut guest = Guest::new(false);
+    guest.id = driver
+        .call_version(JOIN, guest.request(&driver))
+        .member_id
+        .to_string();
+    let waiting = driver.park(JOIN, guest.request(&driver));
+    let mut client = Client::new("c", &["t"]);
+    assert_eq!(driver.beat(&mut client), ErrorCode::NONE);
+    let told = driver.taken::<JoinGroupRequest>(JOIN, waiting).unwrap();
+    assert_eq!(told.error_code, ErrorCode::REBALANCE_IN_PROGRESS);
+    assert_eq!(driver.join_guest(&mut guest), ErrorCode::NONE);
+    assert_eq!(driver.sync_guest(&mut guest), ErrorCode::NONE);
+    assert_eq!(
+        (guest.owned.len(), client.wanted.len()),
+        (1, 1),
+        "neither had anything"
+    );
+}
+
+/// A cooperative member that is to give something up has not heard of it when the group changes its protocol.
+#[test]
+fn what_a_member_may_still_own_after_an_upgrade_goes_to_nobody_else() {
+    let mut driver = Driver::new();
+    let topic = driver.create("t", 4);
+    let mut guests = [Guest::new(true)];
+    driver.classic_group(&mut guests);
+    let [mut guest] = guests;
+    let mut other = Guest::new(true);
+    other.id = driver
+        .call_version(JOIN, other.request(&driver))
+        .member_id
+        .to_string();
+    let joins = [other.request(&driver), guest.request(&driver)];
+    let joins = joins.map(|join| driver.park(JOIN, join));
+    let joined = joins.map(|ticket| driver.taken::<JoinGroupRequest>(JOIN, ticket).unwrap());
+    (other.generation, guest.generation) = (joined[0].generation_id, joined[1].generation_id);
+    assert_eq!(joined[1].leader.as_str(), guest.id, "it leads still");
+    let kept: Owned = [(topic, 0), (topic, 1)].into();
+    let sync = SyncGroupRequest {
+        assignments: vec![sync_group::SyncGroupRequestAssignment {
+            member_id: guest.id.as_str().into(),
+            assignment: assignment(&driver, &kept, guest.version),
+        }],
+        ..driver.guest_sync(&guest)
+    };
+    driver.park(SYNC, sync);
+    let mut client = Client::new("c", &["t"]);
+    for _ in 0..2 {
+        assert_eq!(driver.beat(&mut client), ErrorCode::NONE);
+        assert_eq!(client.wanted.len(), 0, "the first member owns all four");
+    }
+    assert_eq!(driver.beat_guest(&guest), ErrorCode::REBALANCE_IN_PROGRESS);
+    guest.owned = kept; // now it has heard of its assignment
+    assert_eq!(driver.join_guest(&mut guest), ErrorCode::NONE);
+    driver.beat(&mut client);
+    assert_eq!(client.wanted.len(), 1);
+    assert!(client.wanted.is_disjoint(&guest.owned));
+}
+
 /// What a policy allows: to upgrade, to join a group of the new protocol, to downgrade.
 #[test]
 fn every_policy_allows_what_kafka_allows() {
