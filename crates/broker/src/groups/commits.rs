@@ -70,6 +70,9 @@ pub(crate) fn check_commit(
     let Some(classic) = group.and_then(|group| group.classic.as_mut()) else {
         return match committer.epoch {
             ..=-1 => Ok(Permit::Everything),
+            _ if version >= MEMBER_EPOCH_VERSION && !committer.is_transactional => {
+                Err(ErrorCode::GROUP_ID_NOT_FOUND)
+            }
             _ => Err(ErrorCode::ILLEGAL_GENERATION),
         };
     };

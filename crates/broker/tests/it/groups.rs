@@ -256,6 +256,7 @@ fn a_follower_that_joins_again_unchanged_gets_the_generation_and_a_leader_forces
 fn commits_are_fenced_by_generation_and_refused_while_assignments_are_made() {
     let mut driver = Driver::new();
     driver.create("t", 1);
+    assert_eq!(driver.commit_as("nobody", 1, 5), ErrorCode::GROUP_ID_NOT_FOUND);
     let (leader, follower) = driver.two_members();
     assert_eq!(driver.commit_as(&leader.member_id, 1, 5), ErrorCode::NONE);
     assert_eq!(
