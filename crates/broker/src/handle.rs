@@ -272,7 +272,7 @@ struct Core {
     /// Whether the next commit waits for more requests.
     gather: Gather,
     /// Requests that came while the disk had fallen behind.
-    delayed: VecDeque<Command>,
+    delayed: VecDeque<Box<Submitted>>,
     is_stopping: bool,
     /// Disk work under way.
     jobs: usize,
@@ -299,10 +299,16 @@ impl Core {
 
     /// Waits for a command, then takes all that are there. False when there is nobody left to send any.
     fn take_in(&mut self, now_ms: i64) -> bool {
-        if !self.broker.is_backlogged()
-            && let Some(command) = self.delayed.pop_front()
-        {
-            self.execute(command);
+        if !self.delayed.is_empty() && !self.broker.is_backlogged() {
+            for _ in 0..REQUESTS_PER_TURN {
+                let Some(submitted) = self.delayed.pop_front() else {
+                    break;
+                };
+                self.handle(*submitted);
+                if self.broker.is_backlogged() {
+                    break;
+                }
+            }
             return true;
         }
         let mut next = match self.inbox.recv_timeout(self.patience(now_ms)) {
@@ -313,12 +319,16 @@ impl Core {
             }
             Err(RecvTimeoutError::Disconnected) => return false,
         };
-        for _ in 0..REQUESTS_PER_TURN {
-            let Some(command) = next else {
-                break;
-            };
+        let mut left = REQUESTS_PER_TURN;
+        while let Some(command) = next {
             self.execute(command);
-            next = self.inbox.try_recv().ok();
+            left -= 1;
+            // What is taken out must be executed: at the end of a turn the next one stays where it is.
+            next = if left > 0 {
+                self.inbox.try_recv().ok()
+            } else {
+                None
+            };
         }
         true
     }
@@ -333,25 +343,31 @@ impl Core {
         }
     }
 
+    fn handle(&mut self, submitted: Submitted) {
+        let Submitted {
+            context,
+            version,
+            request,
+            done,
+        } = submitted;
+        let now_ms = self.clock.now_ms();
+        let answer = self.broker.handle(now_ms, &context, version, request);
+        let throttle_time_ms = self.charge(now_ms, &context);
+        match answer {
+            Answer::Ready(reply) => done(reply.throttled(throttle_time_ms)),
+            Answer::Pending(ticket) => _ = self.waiting.insert(ticket, (done, throttle_time_ms)),
+        }
+    }
+
     fn execute(&mut self, command: Command) {
         let now_ms = self.clock.now_ms();
         match command {
             Command::Request(_) if self.is_stopping => {}
-            Command::Request(_) if self.broker.is_backlogged() => self.delayed.push_back(command),
-            Command::Request(submitted) => {
-                let Submitted {
-                    context,
-                    version,
-                    request,
-                    done,
-                } = *submitted;
-                let answer = self.broker.handle(now_ms, &context, version, request);
-                let throttle_time_ms = self.charge(now_ms, &context);
-                match answer {
-                    Answer::Ready(reply) => done(reply.throttled(throttle_time_ms)),
-                    Answer::Pending(ticket) => _ = self.waiting.insert(ticket, (done, throttle_time_ms)),
-                }
+            // Nobody overtakes those who wait already, also if there is room again since this turn began.
+            Command::Request(submitted) if self.broker.is_backlogged() || !self.delayed.is_empty() => {
+                self.delayed.push_back(submitted);
             }
+            Command::Request(submitted) => self.handle(*submitted),
             Command::Inspect(look) => look(&mut self.broker),
             Command::Committed(outcome) => {
                 self.jobs -= 1;

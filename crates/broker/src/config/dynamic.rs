@@ -2,7 +2,8 @@
 //!
 //! They are Kafka's, without those that Kafka takes while it runs and puts in force with the next start only, or for a
 //! listener that comes later: listeners themselves, `sasl.*`, the algorithms of `ssl.*`. Neither are there classes to load
-//! and several directories. A change that has no effect is better refused.
+//! and several directories. A change that has no effect is better refused; but clients set numbers of threads and Kerberos,
+//! which mean nothing here whenever they are set.
 
 /// Their names, sorted.
 #[rustfmt::skip]
@@ -64,6 +65,12 @@ pub(super) const DYNAMIC: &[&str] = &[
     "remote.log.manager.fetch.max.bytes.per.second",
     "remote.log.manager.follower.thread.pool.size",
     "remote.log.reader.threads",
+    "sasl.kerberos.kinit.cmd",
+    "sasl.kerberos.min.time.before.relogin",
+    "sasl.kerberos.principal.to.local.rules",
+    "sasl.kerberos.service.name",
+    "sasl.kerberos.ticket.renew.jitter",
+    "sasl.kerberos.ticket.renew.window.factor",
     "share.coordinator.cached.buffer.max.bytes",
     "ssl.key.password",
     "ssl.keystore.certificate.chain",

@@ -203,3 +203,38 @@ fn a_full_disk_refuses_producers_and_keeps_what_was_acknowledged() {
     assert_eq!(records[21..], kept[21..]);
     handle.stop().unwrap();
 }
+
+#[test]
+fn requests_that_had_to_wait_for_a_checkpoint_keep_their_order_and_none_is_lost() {
+    let handle = start(&MemStorage::new());
+    let topic_id = create(&handle);
+    let records = batch(0, &["v".repeat(100 << 10).as_str()]);
+    let (sender, replies) = channel();
+    let submit = |number: i64| {
+        let sender = sender.clone();
+        let done = move |reply| sender.send((number, reply)).unwrap();
+        handle
+            .submit(context(), 13, produce(topic_id, records.clone()), done)
+            .unwrap();
+    };
+    // First more than the broker takes in at once, then as a client that goes on with each answer; in all much more than may
+    // wait for segments.
+    const AHEAD: i64 = 300;
+    const REQUESTS: i64 = 3000;
+    (0..AHEAD).for_each(&submit);
+    for answered in 0..REQUESTS {
+        let (number, reply) = replies.recv().unwrap();
+        let millstream_broker::Reply::Response(response) = reply else {
+            panic!("no response to {number}");
+        };
+        let response = ProduceResponse::try_from(*response).unwrap();
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!(
+            (partition.error_code, partition.base_offset),
+            (ErrorCode::NONE, number)
+        );
+        if answered + AHEAD < REQUESTS {
+            submit(answered + AHEAD);
+        }
+    }
+}
