@@ -304,31 +304,27 @@ impl Core {
                 let Some(submitted) = self.delayed.pop_front() else {
                     break;
                 };
-                self.handle(*submitted);
+                self.handle(self.clock.now_ms(), *submitted);
                 if self.broker.is_backlogged() {
                     break;
                 }
             }
             return true;
         }
-        let mut next = match self.inbox.recv_timeout(self.patience(now_ms)) {
-            Ok(command) => Some(command),
+        match self.inbox.recv_timeout(self.patience(now_ms)) {
+            Ok(command) => self.execute(command),
             Err(RecvTimeoutError::Timeout) => {
                 self.gather.give_up(self.broker.answers_due());
-                None
+                return true;
             }
             Err(RecvTimeoutError::Disconnected) => return false,
-        };
-        let mut left = REQUESTS_PER_TURN;
-        while let Some(command) = next {
-            self.execute(command);
-            left -= 1;
-            // What is taken out must be executed: at the end of a turn the next one stays where it is.
-            next = if left > 0 {
-                self.inbox.try_recv().ok()
-            } else {
-                None
+        }
+        // What is taken out must be executed: at the end of a turn the next one stays where it is.
+        for _ in 1..REQUESTS_PER_TURN {
+            let Ok(command) = self.inbox.try_recv() else {
+                break;
             };
+            self.execute(command);
         }
         true
     }
@@ -343,14 +339,13 @@ impl Core {
         }
     }
 
-    fn handle(&mut self, submitted: Submitted) {
+    fn handle(&mut self, now_ms: i64, submitted: Submitted) {
         let Submitted {
             context,
             version,
             request,
             done,
         } = submitted;
-        let now_ms = self.clock.now_ms();
         let answer = self.broker.handle(now_ms, &context, version, request);
         let throttle_time_ms = self.charge(now_ms, &context);
         match answer {
@@ -367,7 +362,7 @@ impl Core {
             Command::Request(submitted) if self.broker.is_backlogged() || !self.delayed.is_empty() => {
                 self.delayed.push_back(submitted);
             }
-            Command::Request(submitted) => self.handle(*submitted),
+            Command::Request(submitted) => self.handle(now_ms, *submitted),
             Command::Inspect(look) => look(&mut self.broker),
             Command::Committed(outcome) => {
                 self.jobs -= 1;

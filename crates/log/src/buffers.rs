@@ -4,6 +4,7 @@
 //! A buffer is lent as [`Bytes`] and comes back by itself when the last slice of it is dropped, on whatever thread.
 
 use bytes::Bytes;
+use millstream_types::storage::DIRECT_ALIGNMENT;
 use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -74,6 +75,18 @@ impl Buffers {
         let found = free.pop(capacity..=2 * capacity);
         drop(free);
         found.unwrap_or_else(|| Vec::with_capacity(capacity))
+    }
+
+    /// A buffer with room for `bytes` from the position on that is given, to which it is filled: there a write past the
+    /// system's cache may begin.
+    pub fn take_aligned(&self, bytes: usize) -> (Vec<u8>, usize) {
+        let mut data = self.take(bytes + DIRECT_ALIGNMENT);
+        data.clear();
+        // An address may have no known alignment; then the write is an ordinary one.
+        let start = data.as_ptr().align_offset(DIRECT_ALIGNMENT);
+        let start = if start < DIRECT_ALIGNMENT { start } else { 0 };
+        data.resize(start, 0);
+        (data, start)
     }
 
     /// Shares a buffer until nobody needs it.

@@ -68,11 +68,11 @@ impl Pending {
         if self.data.is_empty() {
             self.first_sequence = sequence;
             let room = self.bytes_ahead.max(GROUP_HEADER_BYTES + record_bytes);
-            (self.data, self.start) = aligned(&self.buffers, room + DIRECT_ALIGNMENT);
+            (self.data, self.start) = self.buffers.take_aligned(room + DIRECT_ALIGNMENT);
             self.data.resize(self.start + GROUP_HEADER_BYTES, 0);
         } else if self.data.capacity() - self.data.len() < record_bytes + DIRECT_ALIGNMENT {
             let room = self.len() + record_bytes.max(self.len());
-            let (mut larger, start) = aligned(&self.buffers, room + DIRECT_ALIGNMENT);
+            let (mut larger, start) = self.buffers.take_aligned(room + DIRECT_ALIGNMENT);
             larger.extend_from_slice(&self.data[self.start..]);
             self.buffers.give_back(std::mem::replace(&mut self.data, larger));
             self.start = start;
@@ -116,7 +116,7 @@ impl Pending {
         let decayed = self.bytes_ahead - self.bytes_ahead / 8;
         self.bytes_ahead = (bytes + bytes / 8).max(decayed).min(PENDING_BYTES_AHEAD);
         if data.capacity() > 2 * (bytes + DIRECT_ALIGNMENT) {
-            let (mut smaller, smaller_start) = aligned(&self.buffers, bytes);
+            let (mut smaller, smaller_start) = self.buffers.take_aligned(bytes);
             smaller.extend_from_slice(&data[start..]);
             self.buffers.give_back(std::mem::replace(&mut data, smaller));
             start = smaller_start;
@@ -134,17 +134,6 @@ impl Pending {
             first_sequence: self.first_sequence,
         }
     }
-}
-
-/// A buffer with room for a group of `bytes`, filled up to where that begins.
-pub(crate) fn aligned(buffers: &Buffers, bytes: usize) -> (Vec<u8>, usize) {
-    let mut data = buffers.take(bytes + DIRECT_ALIGNMENT);
-    data.clear();
-    // An address may have no known alignment; then the write is an ordinary one.
-    let start = data.as_ptr().align_offset(DIRECT_ALIGNMENT);
-    let start = if start < DIRECT_ALIGNMENT { start } else { 0 };
-    data.resize(start, 0);
-    (data, start)
 }
 
 #[cfg(test)]

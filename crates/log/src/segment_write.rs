@@ -3,7 +3,6 @@
 use crate::buffers::Buffers;
 use crate::limits::{COLD_BYTES_MIN, SEGMENT_WRITE_BYTES};
 use crate::partition::SegmentAppend;
-use crate::pending::aligned;
 use bytes::Bytes;
 use millstream_types::storage::{DIRECT_ALIGNMENT, StorageFile};
 use std::io;
@@ -25,7 +24,7 @@ pub(crate) struct SegmentWriter<'a> {
 impl<'a> SegmentWriter<'a> {
     pub fn new(file: &'a dyn StorageFile, append: &SegmentAppend, buffers: &'a Buffers) -> Self {
         let bytes: usize = append.chunks.iter().map(Bytes::len).sum();
-        let (gathered, start) = aligned(buffers, bytes.min(SEGMENT_WRITE_BYTES));
+        let (gathered, start) = buffers.take_aligned(bytes.min(SEGMENT_WRITE_BYTES));
         // The first write ends where one past the cache may begin.
         let into_block = (append.position % DIRECT_ALIGNMENT as u64) as usize;
         let is_cold = bytes >= COLD_BYTES_MIN && !append.is_warm;

@@ -286,6 +286,18 @@ struct OsFile {
     direct: Option<direct::Direct>,
 }
 
+#[cfg(target_os = "linux")]
+impl OsFile {
+    /// A write past the system's cache; `None` if it is not possible, and nothing was done.
+    fn past_cache(
+        &self,
+        write: impl FnOnce(&direct::Direct, &File) -> Option<io::Result<()>>,
+    ) -> Option<io::Result<()>> {
+        let result = write(self.direct.as_ref()?, &self.file)?;
+        Some(result.map_err(|error| full(error, &self.path)))
+    }
+}
+
 impl StorageFile for OsFile {
     #[cfg(unix)]
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -320,23 +332,14 @@ impl StorageFile for OsFile {
 
     #[cfg(target_os = "linux")]
     fn write_durable_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let direct = self.direct.as_ref();
-        match direct.and_then(|direct| direct.write_durable(&self.file, bytes, offset)) {
-            Some(result) => result.map_err(|error| full(error, &self.path)),
-            None => {
-                self.write_at(bytes, offset)?;
-                self.sync_data()
-            }
-        }
+        self.past_cache(|direct, file| direct.write_durable(file, bytes, offset))
+            .unwrap_or_else(|| self.write_at(bytes, offset).and_then(|()| self.sync_data()))
     }
 
     #[cfg(target_os = "linux")]
     fn write_cold_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let direct = self.direct.as_ref();
-        match direct.and_then(|direct| direct.write_cold(&self.file, bytes, offset)) {
-            Some(result) => result.map_err(|error| full(error, &self.path)),
-            None => self.write_at(bytes, offset),
-        }
+        self.past_cache(|direct, file| direct.write_cold(file, bytes, offset))
+            .unwrap_or_else(|| self.write_at(bytes, offset))
     }
 
     fn len(&self) -> io::Result<u64> {

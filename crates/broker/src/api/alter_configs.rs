@@ -23,44 +23,90 @@ const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
 pub(crate) fn alter(broker: &mut Broker, now_ms: i64, request: &AlterConfigsRequest) -> Outcome {
-    let mut sequence = 0;
-    let mut responses = Vec::with_capacity(request.resources.len());
-    let repeated = repeated(
-        request
-            .resources
-            .iter()
-            .map(|each| (each.resource_type, &each.resource_name)),
+    let named = |each: &AlterConfigsResource| (each.resource_type, each.resource_name.clone());
+    let (sequence, results) = alter_each(
+        broker,
+        now_ms,
+        request.validate_only,
+        &request.resources,
+        named,
+        replacement,
     );
-    for resource in &request.resources {
-        let mut response = AlterConfigsResourceResponse {
+    let resources = request.resources.iter().zip(results);
+    let responses = resources.map(
+        |(resource, (error_code, error_message))| AlterConfigsResourceResponse {
+            error_code,
+            error_message,
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),
-            error_message: None,
-            ..Default::default()
-        };
-        let is_repeated = repeated.contains(&(resource.resource_type, &resource.resource_name));
-        let replaced = once(is_repeated)
-            .and_then(|()| replacement(broker, resource))
-            .and_then(|(kind, configs)| {
-                let target = (kind, &resource.resource_name);
-                store(broker, now_ms, target, configs, request.validate_only)
-            });
-        match replaced {
-            Ok(written) => sequence = sequence.max(written),
-            Err((error_code, message)) => {
-                response.error_code = error_code;
-                response.error_message = Some(message.into());
-            }
-        }
-        responses.push(response);
-    }
-    Outcome::durable(
-        sequence,
-        AlterConfigsResponse {
-            throttle_time_ms: 0,
-            responses,
         },
-    )
+    );
+    let response = AlterConfigsResponse {
+        throttle_time_ms: 0,
+        responses: responses.collect(),
+    };
+    Outcome::durable(sequence, response)
+}
+
+pub(crate) fn alter_incrementally(
+    broker: &mut Broker,
+    now_ms: i64,
+    request: &IncrementalAlterConfigsRequest,
+) -> Outcome {
+    let named = |each: &incremental::AlterConfigsResource| (each.resource_type, each.resource_name.clone());
+    let (sequence, results) = alter_each(
+        broker,
+        now_ms,
+        request.validate_only,
+        &request.resources,
+        named,
+        changes,
+    );
+    let resources = request.resources.iter().zip(results);
+    let responses =
+        resources.map(
+            |(resource, (error_code, error_message))| incremental::AlterConfigsResourceResponse {
+                error_code,
+                error_message,
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name.clone(),
+            },
+        );
+    let response = IncrementalAlterConfigsResponse {
+        throttle_time_ms: 0,
+        responses: responses.collect(),
+    };
+    Outcome::durable(sequence, response)
+}
+
+/// Sets what `settings` finds for each resource that is named once: the sequence of the last write, and the code and the
+/// message of each resource's answer.
+fn alter_each<R>(
+    broker: &mut Broker,
+    now_ms: i64,
+    validate_only: bool,
+    resources: &[R],
+    named: impl Fn(&R) -> (i8, KafkaString),
+    settings: impl Fn(&Broker, &R) -> Result<(ResourceType, Settings), Refused>,
+) -> (u64, Vec<(ErrorCode, Option<KafkaString>)>) {
+    let repeated = repeated(resources.iter().map(&named));
+    let mut sequence = 0;
+    let mut alter = |resource| {
+        let (code, name) = named(resource);
+        let is_repeated = repeated.contains(&(code, name.clone()));
+        let written = once(is_repeated)
+            .and_then(|()| settings(broker, resource))
+            .and_then(|(kind, configs)| store(broker, now_ms, (kind, &name), configs, validate_only));
+        match written {
+            Ok(written) => {
+                sequence = sequence.max(written);
+                (ErrorCode::NONE, None)
+            }
+            Err((error_code, message)) => (error_code, Some(message.into())),
+        }
+    };
+    let results = resources.iter().map(&mut alter).collect();
+    (sequence, results)
 }
 
 /// What is to be set on a resource in place of everything.
@@ -88,51 +134,6 @@ fn replacement(
     ))
 }
 
-pub(crate) fn alter_incrementally(
-    broker: &mut Broker,
-    now_ms: i64,
-    request: &IncrementalAlterConfigsRequest,
-) -> Outcome {
-    let mut sequence = 0;
-    let mut responses = Vec::with_capacity(request.resources.len());
-    let repeated = repeated(
-        request
-            .resources
-            .iter()
-            .map(|each| (each.resource_type, &each.resource_name)),
-    );
-    for resource in &request.resources {
-        let mut response = incremental::AlterConfigsResourceResponse {
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name.clone(),
-            error_message: None,
-            ..Default::default()
-        };
-        let is_repeated = repeated.contains(&(resource.resource_type, &resource.resource_name));
-        let changed = once(is_repeated)
-            .and_then(|()| changes(broker, resource))
-            .and_then(|(kind, configs)| {
-                let target = (kind, &resource.resource_name);
-                store(broker, now_ms, target, configs, request.validate_only)
-            });
-        match changed {
-            Ok(written) => sequence = sequence.max(written),
-            Err((error_code, message)) => {
-                response.error_code = error_code;
-                response.error_message = Some(message.into());
-            }
-        }
-        responses.push(response);
-    }
-    Outcome::durable(
-        sequence,
-        IncrementalAlterConfigsResponse {
-            throttle_time_ms: 0,
-            responses,
-        },
-    )
-}
-
 /// What is set on a resource with the changes.
 fn changes(
     broker: &Broker,
@@ -151,9 +152,11 @@ fn changes(
 }
 
 /// Resources that a request names more than once.
-fn repeated<'a>(resources: impl Iterator<Item = (i8, &'a KafkaString)>) -> BTreeSet<(i8, &'a KafkaString)> {
+fn repeated(resources: impl Iterator<Item = (i8, KafkaString)>) -> BTreeSet<(i8, KafkaString)> {
     let mut seen = BTreeSet::new();
-    resources.filter(|resource| !seen.insert(*resource)).collect()
+    resources
+        .filter(|resource| !seen.insert(resource.clone()))
+        .collect()
 }
 
 fn once(is_repeated: bool) -> Result<(), Refused> {

@@ -5,7 +5,7 @@
 //! and several directories. A change that has no effect is better refused; but clients set numbers of threads and Kerberos,
 //! which mean nothing here whenever they are set.
 
-/// Their names, sorted.
+/// Their names, sorted; beside these certificates and keys ([`STORES`](super::listener::STORES)).
 #[rustfmt::skip]
 pub(super) const DYNAMIC: &[&str] = &[
     "background.threads",
@@ -72,16 +72,6 @@ pub(super) const DYNAMIC: &[&str] = &[
     "sasl.kerberos.ticket.renew.jitter",
     "sasl.kerberos.ticket.renew.window.factor",
     "share.coordinator.cached.buffer.max.bytes",
-    "ssl.key.password",
-    "ssl.keystore.certificate.chain",
-    "ssl.keystore.key",
-    "ssl.keystore.location",
-    "ssl.keystore.password",
-    "ssl.keystore.type",
-    "ssl.truststore.certificates",
-    "ssl.truststore.location",
-    "ssl.truststore.password",
-    "ssl.truststore.type",
     "transaction.partition.verification.enable",
     "unclean.leader.election.enable",
 ];

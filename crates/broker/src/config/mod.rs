@@ -268,7 +268,7 @@ pub fn declarations(kind: ResourceType) -> &'static [ConfigDecl] {
 
 /// Whether a broker configuration can only be set at start.
 pub fn is_read_only(name: &str) -> bool {
-    dynamic::DYNAMIC.binary_search(&name).is_err()
+    dynamic::DYNAMIC.binary_search(&name).is_err() && !listener::STORES.contains(&name)
 }
 
 /// Everything that is set, for all resources.

@@ -93,20 +93,15 @@ impl TlsServer {
         Ok(Self { clock, current })
     }
 
-    /// Whether settings could be put in force while others wait: nothing is opened that could have no end.
+    /// Whether settings could be put in force.
     pub fn check(settings: &TlsSettings) -> Result<(), TlsError> {
-        for path in files(settings) {
-            let found = std::fs::metadata(Path::new(path));
-            if found.is_ok_and(|found| !found.is_file() || found.len() > PEM_FILE_BYTES_MAX) {
-                return Err(TlsError::NoFile { path: path.clone() });
-            }
-        }
+        check_files(settings)?;
         acceptor(settings).map(|_| ())
     }
 
     /// Uses other settings for connections to come.
     pub fn configure(&self, settings: TlsSettings) -> Result<(), TlsError> {
-        Self::check(&settings)?;
+        check_files(&settings)?;
         let current = in_use(settings, self.clock.now_ms())?;
         *self.current() = current;
         Ok(())
@@ -143,6 +138,17 @@ impl TlsServer {
         }
         (current.acceptor.clone(), current.settings.clone())
     }
+}
+
+/// Whether files can be read while others wait: nothing is opened that could have no end.
+fn check_files(settings: &TlsSettings) -> Result<(), TlsError> {
+    for path in files(settings) {
+        let found = std::fs::metadata(Path::new(path));
+        if found.is_ok_and(|found| !found.is_file() || found.len() > PEM_FILE_BYTES_MAX) {
+            return Err(TlsError::NoFile { path: path.clone() });
+        }
+    }
+    Ok(())
 }
 
 fn in_use(settings: TlsSettings, now_ms: i64) -> Result<Current, TlsError> {

@@ -99,8 +99,8 @@ impl ConsumerGroup {
             self.revoke_unread(id, is_read);
             return;
         }
-        let target: Partitions = self.target.get(id).into_iter().flatten().copied().collect();
-        let target: Partitions = target.into_iter().filter(is_read).collect();
+        let target = self.target.get(id).into_iter().flatten().copied();
+        let target: Partitions = target.filter(is_read).collect();
         let (kept, revoked): (Assigned, Assigned) = member
             .assigned
             .iter()
