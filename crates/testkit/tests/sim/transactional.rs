@@ -52,6 +52,8 @@ struct Producer {
     sequences: [i32; PARTITIONS],
     /// Something was not answered since the epoch was raised.
     is_in_doubt: bool,
+    /// The request that raised the epoch was sent more than once; a copy of it may arrive still.
+    may_be_raised_late: bool,
     /// When the transaction began at the earliest.
     began_ms: i64,
     added: BTreeSet<usize>,
@@ -80,6 +82,7 @@ pub async fn transactional(world: Handle, topic_id: Uuid, writer: usize, version
         epoch: -1,
         sequences: [0; PARTITIONS],
         is_in_doubt: false,
+        may_be_raised_late: false,
         began_ms: 0,
         added: BTreeSet::new(),
         world: world.clone(),
@@ -126,12 +129,17 @@ impl Producer {
             producer_epoch: if is_new { -1 } else { self.epoch },
             ..Default::default()
         };
+        let mut is_repeated = false;
         loop {
-            let response = self.client.insist(5, request.clone()).await;
+            let Ok(response) = self.client.call(5, request.clone()).await else {
+                is_repeated = true;
+                continue;
+            };
             match response.error_code {
                 ErrorCode::NONE => {
                     (self.producer_id, self.epoch) = (response.producer_id, response.producer_epoch);
                     (self.sequences, self.is_in_doubt) = ([0; PARTITIONS], false);
+                    self.may_be_raised_late = is_repeated && !is_new;
                     self.added.clear();
                     return;
                 }
@@ -345,20 +353,18 @@ impl Producer {
             Version::One => self.world.below(5) as i16,
             Version::Two => 5,
         };
+        let mut is_repeated = false;
         loop {
-            let response = self.insist(version, request.clone()).await;
-            // An abort of nothing, or of what the broker has aborted, needs no answer that says so.
-            let is_invalid = response.error_code == ErrorCode::INVALID_TXN_STATE;
-            if is_invalid && !commits && self.version == Version::One {
-                return Ok(());
+            let Ok(response) = self.client.call(version, request.clone()).await else {
+                (self.is_in_doubt, is_repeated) = (true, true);
+                continue;
+            };
+            if response.error_code == ErrorCode::INVALID_TXN_STATE
+                && let Some(result) = self.ended_without_answer(transaction, commits, is_repeated)
+            {
+                return result;
             }
-            // The broker has aborted it, and says so to who would commit it.
-            let may_be_late = self.world.now_ms() - self.began_ms >= i64::from(TIMEOUT_MS);
-            if is_invalid && commits && self.version == Version::Two && may_be_late {
-                self.world
-                    .history(|history| history.commit_came_late(transaction));
-                return Err(Stopped::Fenced);
-            }
+            is_repeated = true;
             if self.goes_on("EndTxn", response.error_code).await? {
                 if self.version == Version::Two {
                     (self.producer_id, self.epoch) = (response.producer_id, response.producer_epoch);
@@ -373,5 +379,30 @@ impl Producer {
                 .history(|history| history.committed(now_ms, transaction));
         }
         Ok(())
+    }
+
+    /// Whether INVALID_TXN_STATE is what an end may be answered with, and what it means for the producer.
+    fn ended_without_answer(
+        &self,
+        transaction: TransactionId,
+        commits: bool,
+        is_repeated: bool,
+    ) -> Option<Result<(), Stopped>> {
+        match self.version {
+            // An abort of nothing, or of what the broker has aborted, needs no answer that says so.
+            Version::One if !commits => Some(Ok(())),
+            // A late copy of the request that raised the epoch comes between the commit and its repetition. Kafka, too,
+            // takes it for one whose answer was lost, leaves the epoch, and has the producer begin anew (its state is
+            // Empty), so that nobody can ask any more how the transaction ended: it stays as one whose commit was asked
+            // for, seen as a whole or not at all.
+            Version::One => (is_repeated && self.may_be_raised_late).then_some(Ok(())),
+            // The broker has aborted it, and says so to who would commit it.
+            Version::Two if commits && self.world.now_ms() - self.began_ms >= i64::from(TIMEOUT_MS) => {
+                self.world
+                    .history(|history| history.commit_came_late(transaction));
+                Some(Err(Stopped::Fenced))
+            }
+            Version::Two => None,
+        }
     }
 }
