@@ -87,7 +87,7 @@ impl Member {
     }
 
     /// It works on nothing any more.
-    pub fn releases(&mut self) {
+    fn releases(&mut self) {
         self.world
             .history(|history| history.releases(self.group, &self.id));
     }
@@ -98,7 +98,7 @@ impl Member {
     }
 
     /// Commits something for a partition that it owns.
-    pub async fn commit(&mut self) {
+    async fn commit(&mut self) {
         let world = self.world.clone();
         let Some(partition) = self.owned.get(world.below(PARTITIONS as u64) as usize).copied() else {
             return;
@@ -203,22 +203,27 @@ pub async fn watch_offsets(world: Handle, topic_id: Uuid, writers: Vec<usize>) {
 /// A member of the classic protocol, time and again.
 pub async fn classic(world: Handle, topic_id: Uuid) {
     while !world.is_ending() {
-        let mut member = Member::new(&world, CLASSIC, topic_id);
+        let member = Member::new(&world, CLASSIC, topic_id);
         world.sleep(world.below(3_000)).await;
-        let mut stays = true;
-        while stays && !world.is_ending() {
-            stays = member.take_part().await;
-        }
-        member.releases();
-        if !world.once_in(3) {
-            member.leave().await; // the others just vanish
-        }
+        member.take_part().await;
     }
 }
 
 impl Member {
+    /// The life of a member of the classic protocol.
+    pub async fn take_part(mut self) {
+        let mut stays = true;
+        while stays && !self.world.is_ending() {
+            stays = self.generation().await;
+        }
+        self.releases();
+        if !self.world.once_in(3) {
+            self.leave().await; // the others just vanish
+        }
+    }
+
     /// One generation; false if the member ends.
-    pub async fn take_part(&mut self) -> bool {
+    async fn generation(&mut self) -> bool {
         if !self.is_cooperative {
             self.releases();
             self.owned.clear();
@@ -368,7 +373,7 @@ impl Member {
         !(self.is_cooperative && gives_up)
     }
 
-    pub async fn leave(&mut self) {
+    async fn leave(&mut self) {
         let request = LeaveGroupRequest {
             group_id: self.group_id(),
             members: vec![MemberIdentity {
@@ -421,7 +426,7 @@ impl Member {
 
 impl Member {
     /// One heartbeat; says whether the next one must tell everything.
-    pub async fn beat(&mut self, must_tell: bool) -> bool {
+    async fn beat(&mut self, must_tell: bool) -> bool {
         let tells = must_tell || self.epoch == 0;
         let owned = RequestTopicPartitions {
             topic_id: self.topic_id,

@@ -14,7 +14,7 @@ use millstream_kafka_wire::messages::consumer_protocol_subscription::{
     self as owned, ConsumerProtocolSubscription,
 };
 use millstream_kafka_wire::messages::join_group::JoinGroupResponseMember;
-use millstream_kafka_wire::{Reader, Uuid, Writer};
+use millstream_kafka_wire::{DecodeError, EncodeError, Reader, Uuid, Writer};
 
 /// The version in which classic members speak.
 const VERSION: i16 = 3;
@@ -29,14 +29,7 @@ pub async fn member(world: Handle, topic_id: Uuid) {
             continue;
         }
         member.is_cooperative = world.once_in(2);
-        let mut stays = true;
-        while stays && !world.is_ending() {
-            stays = member.take_part().await;
-        }
-        member.releases();
-        if !world.once_in(3) {
-            member.leave().await; // the others just vanish
-        }
+        member.take_part().await;
     }
 }
 
@@ -52,12 +45,7 @@ pub fn subscription(partitions: &[i32]) -> Bytes {
         owned_partitions: owned.into_iter().collect(),
         ..Default::default()
     };
-    let mut writer = Writer::new();
-    writer.i16(VERSION);
-    subscription
-        .encode(&mut writer, VERSION)
-        .expect("names and numbers are short");
-    writer.into_bytes()
+    written(|writer| subscription.encode(writer, VERSION))
 }
 
 /// A member's share, without what others own still.
@@ -77,19 +65,26 @@ pub fn assignment(
         }],
         user_data: None,
     };
+    written(|writer| assignment.encode(writer, VERSION))
+}
+
+/// A message of the protocol of consumers: its version goes before it.
+fn written(encode: impl FnOnce(&mut Writer) -> Result<(), EncodeError>) -> Bytes {
     let mut writer = Writer::new();
     writer.i16(VERSION);
-    assignment
-        .encode(&mut writer, VERSION)
-        .expect("names and numbers are short");
+    encode(&mut writer).expect("names and numbers are short");
     writer.into_bytes()
 }
 
-fn owned_by(member: &JoinGroupResponseMember) -> Vec<i32> {
-    let mut reader = Reader::new(member.metadata.clone());
+/// Reads such a message.
+fn read<T>(message: Bytes, decode: impl FnOnce(&mut Reader, i16) -> Result<T, DecodeError>) -> T {
+    let mut reader = Reader::new(message);
     let version = reader.i16().expect("members write their version");
-    let read =
-        ConsumerProtocolSubscription::decode(&mut reader, version).expect("members write what they say");
+    decode(&mut reader, version).expect("members write what they say")
+}
+
+fn owned_by(member: &JoinGroupResponseMember) -> Vec<i32> {
+    let read = read(member.metadata.clone(), ConsumerProtocolSubscription::decode);
     let owned = read.owned_partitions.into_iter();
     owned.flat_map(|topic| topic.partitions).collect()
 }
@@ -99,9 +94,7 @@ pub fn partitions(assignment: Bytes) -> Vec<i32> {
     if assignment.is_empty() {
         return Vec::new();
     }
-    let mut reader = Reader::new(assignment);
-    let version = reader.i16().expect("an assignment begins with its version");
-    let read = ConsumerProtocolAssignment::decode(&mut reader, version).expect("an assignment can be read");
+    let read = read(assignment, ConsumerProtocolAssignment::decode);
     let assigned = read.assigned_partitions.into_iter();
     assigned.flat_map(|topic| topic.partitions).collect()
 }
