@@ -15,6 +15,9 @@ pub const PARTITIONS_CREATED_MAX: i32 = 100_000;
 pub const PRODUCER_ID_BLOCK: i64 = 1_000;
 /// The longest long poll.
 pub const FETCH_WAIT_MS_MAX: i64 = 300_000;
+/// Bytes of segments in one answer to a fetch, unless the client asks for more at least: they stay in memory until the
+/// client has taken them. Partitions that get nothing because of that are the first ones of a session's next fetch.
+pub const SEGMENT_BYTES_PER_FETCH: usize = 4 << 20;
 /// Requests handled before disk work is looked at again.
 pub const REQUESTS_PER_TURN: usize = 256;
 /// So many records of a refused batch are named in the answer; clients fail the rest of the batch as well.

@@ -7,7 +7,6 @@
 //! i32, base and last offset i64, timestamp i64), number of aborted transactions u32, each: producer i64, first and
 //! last offset i64.
 
-use crate::buffers::Buffers;
 use crate::codec::{Reader, Writer};
 use crate::error::{LogError, OpenError};
 use crate::log::{Log, LogId};
@@ -16,6 +15,7 @@ use crate::segment::{Segment, directory, write_indexes};
 use crate::segment_write::SegmentWriter;
 use crate::wal;
 use bytes::Bytes;
+use millstream_types::Buffers;
 use millstream_types::storage::{OpenMode, Storage};
 use std::collections::BTreeMap;
 use std::io;

@@ -50,7 +50,6 @@
 //! reason, and nothing is dropped. The clean flag only saves that scan.
 
 pub mod batch;
-mod buffers;
 pub mod checkpoint;
 mod codec;
 mod commit;

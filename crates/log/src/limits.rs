@@ -1,7 +1,7 @@
 //! The limits of the log, each with its name.
 
 /// Bytes of groups, as they lie in memory, after which a checkpoint moves batches into segments.
-pub const CHECKPOINT_BYTES: u64 = 16 << 20;
+pub const CHECKPOINT_BYTES: u64 = 8 << 20;
 /// The fewest bytes by which a file of the WAL is made longer; otherwise by what it has.
 pub const WAL_ROOM_BYTES_MIN: u64 = 4 << 10;
 /// The most bytes by which a file of the WAL is made longer.
@@ -22,7 +22,7 @@ pub const TAIL_CACHE_BYTES: u64 = 8 << 20;
 /// The most that is reserved for a group before its records come.
 pub const PENDING_BYTES_AHEAD: usize = 8 << 20;
 /// Bytes of buffers of groups that are kept for the next groups.
-pub const GROUP_BUFFERS_BYTES: usize = 24 << 20;
+pub const GROUP_BUFFERS_BYTES: usize = 12 << 20;
 /// Bytes of buffers of reads that are kept for the next reads.
 pub const READ_BUFFERS_BYTES: usize = 8 << 20;
 /// Bytes of a segment between two index entries.

@@ -1,7 +1,6 @@
 //! [`Log`]: all logs of a directory, appending to them, and the state that commits and checkpoints move on.
 
 use crate::batch::BatchHeader;
-use crate::buffers::Buffers;
 use crate::checkpoint::CheckpointJob;
 use crate::commit::CommitJob;
 use crate::error::LogError;
@@ -15,6 +14,7 @@ use crate::segment_read::SegmentReader;
 use crate::tail::Groups;
 use crate::wal::WalWriter;
 use bytes::Bytes;
+use millstream_types::Buffers;
 use millstream_types::storage::{Storage, StorageLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;

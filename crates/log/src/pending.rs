@@ -1,11 +1,11 @@
 //! The group that is being filled, in a buffer that goes to the disk as it is: it begins and ends where a write past the
 //! system's cache may ([`DIRECT_ALIGNMENT`]).
 
-use crate::buffers::Buffers;
 use crate::limits::PENDING_BYTES_AHEAD;
 use crate::log::LogId;
 use crate::record::{self, Entry, GROUP_HEADER_BYTES, Record};
 use bytes::Bytes;
+use millstream_types::Buffers;
 use millstream_types::storage::DIRECT_ALIGNMENT;
 
 /// More than what stands around the data of one entry.

@@ -48,18 +48,6 @@ impl Read {
     pub fn bytes(&self) -> usize {
         self.chunks.iter().map(Bytes::len).sum()
     }
-
-    /// All batches in one buffer; copies only if there is more than one chunk.
-    pub fn into_contiguous(mut self) -> Bytes {
-        if self.chunks.len() <= 1 {
-            return self.chunks.pop().unwrap_or_default();
-        }
-        let mut all = Vec::with_capacity(self.bytes());
-        for chunk in &self.chunks {
-            all.extend_from_slice(chunk);
-        }
-        Bytes::from(all)
-    }
 }
 
 /// How a read goes on.
@@ -72,6 +60,20 @@ pub enum PlannedRead {
 }
 
 impl Log {
+    /// All batches of a read in one buffer; copies only if there is more than one chunk.
+    pub fn contiguous(&self, mut chunks: Vec<Bytes>) -> Bytes {
+        if chunks.len() <= 1 {
+            return chunks.pop().unwrap_or_default();
+        }
+        let bytes = chunks.iter().map(Bytes::len).sum();
+        let mut all = self.reader.buffers.take(bytes);
+        all.clear();
+        for chunk in &chunks {
+            all.extend_from_slice(chunk);
+        }
+        self.reader.buffers.lend(all)
+    }
+
     /// Reads batches from the one that holds `offset` on, from the disk if need be.
     pub fn read(
         &mut self,

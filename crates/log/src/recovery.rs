@@ -1,7 +1,6 @@
 //! Opening a directory: manifest, WAL, and the checks after an unclean end.
 
 use crate::batch::BatchHeader;
-use crate::buffers::Buffers;
 use crate::checkpoint::Manifest;
 use crate::error::OpenError;
 use crate::limits::GROUP_BUFFERS_BYTES;
@@ -14,6 +13,7 @@ use crate::segment_read::SegmentReader;
 use crate::tail::Groups;
 use crate::wal::{self, ReadFile, WalWriter};
 use bytes::Bytes;
+use millstream_types::Buffers;
 use millstream_types::storage::{OpenMode, Storage};
 use std::collections::BTreeSet;
 use std::io;

@@ -2,13 +2,13 @@
 //! be done on any thread: see [`ReadJob`].
 
 use crate::batch::{BatchHeader, HEADER_BYTES};
-use crate::buffers::Buffers;
 use crate::error::LogError;
 use crate::limits::{OPEN_FILES, READ_BUFFERS_BYTES, READ_BYTES_MIN, SCAN_BYTES};
 use crate::log::LogId;
 use crate::read::{Isolation, ReadLimit};
 use crate::segment::{IndexEntry, Segment, seek_index};
 use bytes::Bytes;
+use millstream_types::Buffers;
 use millstream_types::storage::{OpenMode, Storage, StorageFile, read_full_at};
 use std::collections::BTreeMap;
 use std::io;
@@ -106,7 +106,7 @@ pub(crate) struct Found {
 pub(crate) struct SegmentReader {
     storage: Arc<dyn Storage>,
     files: Arc<Mutex<FileCache>>,
-    buffers: Buffers,
+    pub buffers: Buffers,
 }
 
 /// Where a reader of segments went on last: offset, segment's base offset, position.

@@ -1,9 +1,9 @@
 //! Writing batches to the end of a segment: gathered, and past the system's cache if nobody is going to read them soon.
 
-use crate::buffers::Buffers;
 use crate::limits::{COLD_BYTES_MIN, SEGMENT_WRITE_BYTES};
 use crate::partition::SegmentAppend;
 use bytes::Bytes;
+use millstream_types::Buffers;
 use millstream_types::storage::{DIRECT_ALIGNMENT, StorageFile};
 use std::io;
 

@@ -4,6 +4,7 @@
 //! This crate does no work of its own: no parsing of SQL, no evaluation, no IO beyond [`storage::OsStorage`].
 
 pub mod batch;
+pub mod buffers;
 pub mod calendar;
 pub mod changelog;
 pub mod clock;
@@ -18,6 +19,7 @@ pub mod schema;
 pub mod storage;
 
 pub use batch::{Batch, CheckpointId, Element, RowKind, Watermark};
+pub use buffers::Buffers;
 pub use changelog::ChangelogMode;
 pub use clock::{Clock, ManualClock, Rng, SeededRng, SystemClock};
 pub use declare::{ConnectorDecl, Declarations, FormatDecl, FormatUse, MetadataDecl, TableDefinition};

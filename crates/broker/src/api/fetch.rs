@@ -7,7 +7,7 @@ use crate::broker::{Broker, log_error_code};
 use crate::context::RequestContext;
 use crate::disk_reads::Reading;
 use crate::fetch_sessions::{NO_SESSION, SessionUse, Wanted};
-use crate::limits::FETCH_WAIT_MS_MAX;
+use crate::limits::{FETCH_WAIT_MS_MAX, SEGMENT_BYTES_PER_FETCH};
 use crate::mutants::Mutant;
 use crate::security::Operation;
 use crate::throttle::QuotaClient;
@@ -162,7 +162,7 @@ pub(crate) fn on_read(
     } = reading;
     for (index, outcome) in outcomes {
         let found = broker.log.finish_read(outcome);
-        let part = give(&fetch.partitions[index], found, &mut read);
+        let part = give(broker, &fetch.partitions[index], found, &mut read);
         read.parts[index] = part;
     }
     let size = |part: &PartitionData| part.records.as_ref().map_or(0, bytes::Bytes::len);
@@ -204,6 +204,10 @@ pub(crate) struct FetchRead {
     parts: Vec<PartitionData>,
     /// Bytes of them, and of what jobs will read at most.
     bytes: usize,
+    /// Those of them that come from segments.
+    segment_bytes: usize,
+    /// Whether segments hold more than one answer gives.
+    is_cut: bool,
     has_read_error: bool,
     /// The logs that are there and may be read.
     logs: Vec<LogId>,
@@ -215,7 +219,7 @@ pub(crate) struct FetchRead {
 
 impl FetchRead {
     fn is_enough(&self, fetch: &Fetch) -> bool {
-        self.has_read_error || self.bytes >= fetch.min_bytes
+        self.has_read_error || self.bytes >= fetch.min_bytes || self.is_cut && self.bytes > 0
     }
 }
 
@@ -283,17 +287,20 @@ fn read_partition(
         true => Isolation::ReadUncommitted,
         false => fetch.isolation,
     };
-    let found = match broker.log.plan_read(log, offset, limit, isolation) {
-        Ok(PlannedRead::Segments(job)) if broker.disk_reads.is_deferred => {
-            result.bytes += job.bytes_max().max(1);
-            result.jobs.push((result.parts.len(), job));
-            return PartitionData::default();
+    let found = match plan(broker, fetch, (log, offset, limit, isolation), result) {
+        Ok(PlannedRead::Segments(job)) => {
+            result.segment_bytes += job.bytes_max();
+            if broker.disk_reads.is_deferred {
+                result.bytes += job.bytes_max().max(1);
+                result.jobs.push((result.parts.len(), job));
+                return PartitionData::default();
+            }
+            broker.log.finish_read(job.run())
         }
-        Ok(PlannedRead::Segments(job)) => broker.log.finish_read(job.run()),
         Ok(PlannedRead::Ready(read)) => Ok(read),
         Err(error) => Err(error),
     };
-    let mut data = give(wanted, found, result);
+    let mut data = give(broker, wanted, found, result);
     let hides_aborted = broker.breaks(Mutant::HideAborted) || broker.breaks(Mutant::ReadUndecided);
     if hides_aborted && fetch.isolation == Isolation::ReadCommitted {
         data.aborted_transactions = Some(Vec::new());
@@ -301,8 +308,35 @@ fn read_partition(
     data
 }
 
+/// How a partition is read: of segments, no more than is left for this answer.
+fn plan(
+    broker: &Broker,
+    fetch: &Fetch,
+    (log, offset, limit, isolation): (LogId, i64, ReadLimit, Isolation),
+    result: &mut FetchRead,
+) -> Result<PlannedRead, LogError> {
+    let planned = broker.log.plan_read(log, offset, limit, isolation)?;
+    if fetch.min_bytes > SEGMENT_BYTES_PER_FETCH {
+        return Ok(planned);
+    }
+    let max_bytes = SEGMENT_BYTES_PER_FETCH.saturating_sub(result.segment_bytes);
+    match planned {
+        PlannedRead::Segments(job) if job.bytes_max() > max_bytes => {
+            result.is_cut = true;
+            let limit = ReadLimit { max_bytes, ..limit };
+            broker.log.plan_read(log, offset, limit, isolation)
+        }
+        planned => Ok(planned),
+    }
+}
+
 /// What a partition gives.
-fn give(wanted: &Wanted, found: Result<Read, LogError>, result: &mut FetchRead) -> PartitionData {
+fn give(
+    broker: &Broker,
+    wanted: &Wanted,
+    found: Result<Read, LogError>,
+    result: &mut FetchRead,
+) -> PartitionData {
     let read = match found {
         Ok(read) => read,
         Err(error) => {
@@ -325,7 +359,7 @@ fn give(wanted: &Wanted, found: Result<Read, LogError>, result: &mut FetchRead) 
         log_start_offset: read.offsets.start,
         aborted_transactions: aborted,
         preferred_read_replica: -1,
-        records: Some(read.into_contiguous()),
+        records: Some(broker.log.contiguous(read.chunks)),
         ..Default::default()
     }
 }

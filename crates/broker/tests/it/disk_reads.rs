@@ -65,6 +65,45 @@ fn a_job_reads_what_the_broker_would_have_read() {
 }
 
 #[test]
+fn one_answer_holds_a_few_mebibytes_of_segments_unless_more_is_asked_for() {
+    let mut driver = Driver::new();
+    driver.create("t", 6);
+    let value = "x".repeat(900_000);
+    for partition in 0..6 {
+        driver.append("t", partition, &[&value]);
+    }
+    driver.restart();
+    driver.broker.defer_reads();
+    let mut request = driver.fetch_request("t", 0, 0);
+    request.max_wait_ms = 1000;
+    request.max_bytes = 50 << 20;
+    request.topics[0].partitions[0].partition_max_bytes = 1 << 20;
+    let first = request.topics[0].partitions[0].clone();
+    for partition in 1..6 {
+        let other = fetch::FetchPartition {
+            partition,
+            ..first.clone()
+        };
+        request.topics[0].partitions.push(other);
+    }
+    for (min_bytes, expected) in [(1, 4), (4 << 20, 4), (5_000_000, 6)] {
+        request.min_bytes = min_bytes;
+        let (ticket, job) = start(&mut driver, request.clone());
+        finish(&mut driver, job);
+        let response = driver.taken::<FetchRequest>(newest(ApiKey::Fetch), ticket);
+        let partitions = response
+            .expect("an answer without waiting")
+            .responses
+            .remove(0)
+            .partitions;
+        let given = partitions
+            .iter()
+            .filter(|part| part.records.as_ref().is_some_and(|records| !records.is_empty()));
+        assert_eq!(given.count(), expected, "at least {min_bytes} bytes");
+    }
+}
+
+#[test]
 fn what_is_in_memory_needs_no_job() {
     let mut driver = on_disk();
     driver.broker.defer_reads();

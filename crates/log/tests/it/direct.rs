@@ -51,7 +51,7 @@ fn read_from(log: &mut Log, id: LogId, mut offset: i64) -> Vec<Bytes> {
             return batches;
         }
         offset = read.next_offset;
-        let mut all = read.into_contiguous();
+        let mut all = log.contiguous(read.chunks);
         while !all.is_empty() {
             let batch = all.split_to(BatchHeader::parse(&all).unwrap().size());
             BatchHeader::check(&batch).unwrap();

@@ -156,7 +156,7 @@ impl Driver {
                 return batches;
             }
             offset = read.next_offset;
-            let all = read.into_contiguous();
+            let all = self.log.contiguous(read.chunks);
             let mut at = 0;
             while at < all.len() {
                 let header = BatchHeader::parse(&all[at..]).unwrap();

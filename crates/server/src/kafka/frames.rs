@@ -8,14 +8,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use millstream_types::Buffers;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::limits::{
-    FIRST_READ_BYTES, MEMORY_WAIT, READ_BYTES, TRANSFER_BYTES_PER_SECOND_MIN, TRANSFER_TIME,
-    UNCOUNTED_FRAME_BYTES, USUAL_READ_BYTES_MAX,
+    FIRST_READ_BYTES, FRAME_BUFFERS_BYTES, MEMORY_WAIT, READ_BYTES, TRANSFER_BYTES_PER_SECOND_MIN,
+    TRANSFER_TIME, UNCOUNTED_FRAME_BYTES, USUAL_READ_BYTES_MAX,
 };
 
 /// Bytes of one permit of the budget.
@@ -44,20 +45,25 @@ pub enum FrameError {
     Memory,
 }
 
-/// Memory for large frames, shared by all connections.
+/// Memory for large frames, shared by all connections: the budget, and buffers that are used again.
 #[derive(Clone, Debug)]
-pub struct RequestMemory(Arc<Semaphore>);
+pub struct RequestMemory {
+    permits: Arc<Semaphore>,
+    buffers: Buffers,
+}
 
 impl RequestMemory {
     pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(
-            (bytes / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS),
-        )))
+        let permits = (bytes / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            permits: Arc::new(Semaphore::new(permits)),
+            buffers: Buffers::new(FRAME_BUFFERS_BYTES.min(bytes)),
+        }
     }
 
     async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, FrameError> {
         let permits = u32::try_from(bytes.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX);
-        let taken = tokio::time::timeout(MEMORY_WAIT, self.0.clone().acquire_many_owned(permits)).await;
+        let taken = tokio::time::timeout(MEMORY_WAIT, self.permits.clone().acquire_many_owned(permits)).await;
         taken
             .map_err(|_| FrameError::Memory)?
             .map_err(|_| FrameError::Memory)
@@ -80,10 +86,22 @@ pub struct FrameLimits {
     pub idle: Option<Duration>,
 }
 
+/// A frame above [`UNCOUNTED_FRAME_BYTES`] as far as it has come.
+struct Large {
+    /// What was announced.
+    size: usize,
+    data: Vec<u8>,
+    /// How far `data` may be filled; what it can hold beyond that is another one's in the budget.
+    room: usize,
+    memory: Option<OwnedSemaphorePermit>,
+}
+
 /// Reads frames from a socket.
 pub struct FrameReader<R> {
     reader: R,
+    /// Small frames, and the beginning of what follows them.
     buffer: BytesMut,
+    large: Option<Large>,
     memory: RequestMemory,
     is_first: bool,
     /// About the size of the latest frames: so much room is made at once, as the next one will hardly be smaller.
@@ -95,6 +113,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self {
             reader,
             buffer: BytesMut::new(),
+            large: None,
             memory,
             is_first: true,
             usual: 0,
@@ -103,33 +122,21 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// The next frame; `None` when the client closed. Nothing is lost if this is dropped while it waits and called again.
     pub async fn next(&mut self, limits: FrameLimits) -> Result<Option<Frame>, FrameError> {
-        let mut memory: Option<OwnedSemaphorePermit> = None;
         let mut deadline = limits.deadline;
         let idle_since = Instant::now();
         loop {
-            let size = self.announced(limits.bytes_max)?;
-            if let Some(size) = size.filter(|size| *size > UNCOUNTED_FRAME_BYTES) {
-                let room = self.room(Some(PREFIX_BYTES + size));
-                let wanted = (self.buffer.len() + room).min(size);
-                let has = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) * PERMIT_BYTES;
-                if wanted > has {
-                    let more = self.memory.take(wanted - has).await?;
-                    match &mut memory {
-                        Some(memory) => memory.merge(more),
-                        None => memory = Some(more),
-                    }
-                }
-            }
+            let size = match &self.large {
+                Some(large) => Some(large.size),
+                None => self.announced(limits.bytes_max)?,
+            };
             if let Some(size) = size
-                && self.buffer.len() >= PREFIX_BYTES + size
+                && let Some(frame) = self.whole(size)
             {
                 self.is_first = false;
                 self.usual = (PREFIX_BYTES + size).max(self.usual - self.usual / 8);
-                self.buffer.advance(PREFIX_BYTES);
-                let bytes = self.buffer.split_to(size).freeze();
-                return Ok(Some(Frame { bytes, memory }));
+                return Ok(Some(frame));
             }
-            let until = match (deadline, self.buffer.is_empty()) {
+            let until = match (deadline, self.is_between_frames()) {
                 (Some(deadline), _) => Some(deadline),
                 (None, true) => limits.idle.map(|idle| idle_since + idle),
                 (None, false) => {
@@ -138,11 +145,77 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                     deadline
                 }
             };
-            self.make_room(size.map(|size| PREFIX_BYTES + size));
+            match size {
+                Some(size) if size > UNCOUNTED_FRAME_BYTES => {
+                    if self.continue_large(size).await? {
+                        continue;
+                    }
+                }
+                _ => self.make_room(size.map(|size| PREFIX_BYTES + size)),
+            }
             if !self.read_some(until, limits.deadline.is_some()).await? {
                 return Ok(None);
             }
         }
+    }
+
+    fn is_between_frames(&self) -> bool {
+        self.buffer.is_empty() && self.large.is_none()
+    }
+
+    /// The frame that was announced, if all of it is there.
+    fn whole(&mut self, size: usize) -> Option<Frame> {
+        if let Some(large) = self.large.take_if(|large| large.data.len() == size) {
+            return Some(Frame {
+                bytes: self.memory.buffers.lend(large.data),
+                memory: large.memory,
+            });
+        }
+        if size > UNCOUNTED_FRAME_BYTES || self.buffer.len() < PREFIX_BYTES + size {
+            return None;
+        }
+        self.buffer.advance(PREFIX_BYTES);
+        let bytes = self.buffer.split_to(size).freeze();
+        Some(Frame { bytes, memory: None })
+    }
+
+    /// Takes what has come of a large frame out of the buffer, and makes room for more of it: as much as has come, or where
+    /// large frames are usual for all of it, whatever was announced. True when nothing is missing any more.
+    async fn continue_large(&mut self, size: usize) -> Result<bool, FrameError> {
+        if self.large.is_none() {
+            self.buffer.advance(PREFIX_BYTES);
+        }
+        let large = self.large.get_or_insert(Large {
+            size,
+            data: Vec::new(),
+            room: 0,
+            memory: None,
+        });
+        let come = large.data.len() + self.buffer.len();
+        if come >= large.room {
+            let justified = come
+                .max(self.usual.min(USUAL_READ_BYTES_MAX))
+                .max(FIRST_READ_BYTES);
+            let room = (come + justified).min(size);
+            let more = self.memory.take(room - large.room).await?;
+            match &mut large.memory {
+                Some(memory) => memory.merge(more),
+                None => large.memory = Some(more),
+            }
+            large.room = room;
+            if room > large.data.capacity() {
+                let mut larger = self.memory.buffers.take(room);
+                larger.clear();
+                larger.extend_from_slice(&large.data);
+                self.memory
+                    .buffers
+                    .give_back(std::mem::replace(&mut large.data, larger));
+            }
+        }
+        let beginning = self.buffer.len().min(large.room - large.data.len());
+        large.data.extend_from_slice(&self.buffer[..beginning]);
+        self.buffer.advance(beginning);
+        Ok(large.data.len() == size)
     }
 
     /// Makes room for the next read. Who waits for a frame holds little, however large the ones before were.
@@ -155,14 +228,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.buffer.reserve(room);
     }
 
-    /// Room for the next read: it grows with what has come, in this frame and those before it, whatever was announced. Of
-    /// small frames several are read at once; where large ones are usual, the rest of one, into room that it just fills.
+    /// Room for the next read of small frames, of several at once: it grows with what has come, in this frame and those
+    /// before it, whatever was announced.
     fn room(&self, frame: Option<usize>) -> usize {
         let read = self.buffer.len();
         let missing = frame.map(|frame| frame.saturating_sub(read));
         if self.usual > READ_BYTES {
-            let justified = read.max(self.usual.min(USUAL_READ_BYTES_MAX));
-            return missing.map_or(FIRST_READ_BYTES, |missing| missing.min(justified));
+            return missing.map_or(FIRST_READ_BYTES, |missing| missing.min(READ_BYTES));
         }
         let usual = (self.usual * USUAL_FRAMES).saturating_sub(read);
         let justified = read.max(usual).clamp(FIRST_READ_BYTES, READ_BYTES);
@@ -175,8 +247,16 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         until: Option<Instant>,
         is_authenticating: bool,
     ) -> Result<bool, FrameError> {
-        let is_idle = self.buffer.is_empty();
-        let reading = self.reader.read_buf(&mut self.buffer);
+        let is_idle = self.is_between_frames();
+        let reading = async {
+            match &mut self.large {
+                Some(large) => {
+                    let missing = large.room - large.data.len();
+                    self.reader.read_buf(&mut (&mut large.data).limit(missing)).await
+                }
+                None => self.reader.read_buf(&mut self.buffer).await,
+            }
+        };
         let read = match until {
             None => reading.await,
             Some(until) => tokio::time::timeout_at(until, reading)
@@ -293,11 +373,10 @@ mod tests {
         bytes.extend([0; 100]);
         let mut reader = tokio_test_reader(&bytes, 10);
         assert!(reader.next(LIMITS).await.unwrap().is_none());
-        assert!(
-            reader.buffer.capacity() <= 3 * FIRST_READ_BYTES,
-            "{}",
-            reader.buffer.capacity()
-        );
+        let large = reader.large.unwrap();
+        let held = reader.buffer.capacity() + large.data.capacity();
+        assert!(held <= 3 * FIRST_READ_BYTES, "{held}");
+        assert!(large.memory.unwrap().num_permits() * PERMIT_BYTES <= 2 * FIRST_READ_BYTES);
     }
 
     #[tokio::test]
@@ -328,6 +407,41 @@ mod tests {
         }
         assert!(reader.next(LIMITS).await.unwrap().is_none());
         assert!(reader.buffer.capacity() <= FIRST_READ_BYTES);
+    }
+
+    #[tokio::test]
+    async fn a_large_frame_that_waits_for_memory_goes_on_where_it_was() {
+        let bytes = [framed(10), framed(200_000), framed(20)].concat();
+        let mut reader = tokio_test_reader(&bytes, 30_000);
+        assert_eq!(reader.next(LIMITS).await.unwrap().unwrap().bytes.len(), 10);
+        let all = reader.memory.permits.available_permits() as u32;
+        let permits = reader.memory.permits.clone();
+        let others = permits.acquire_many_owned(all - 50).await.unwrap();
+        let given_up = tokio::time::timeout(Duration::from_millis(1), reader.next(LIMITS));
+        assert!(given_up.await.is_err());
+        drop(others);
+        let frame = reader.next(LIMITS).await.unwrap().unwrap();
+        assert_eq!(&frame.bytes[..], &vec![7; 200_000][..]);
+        assert_eq!(
+            frame.memory.unwrap().num_permits(),
+            200_000usize.div_ceil(PERMIT_BYTES)
+        );
+        assert_eq!(reader.next(LIMITS).await.unwrap().unwrap().bytes.len(), 20);
+        assert_eq!(reader.memory.permits.available_permits() as u32, all);
+    }
+
+    #[tokio::test]
+    async fn buffers_of_large_frames_are_used_again() {
+        let bytes = [framed(100_000), framed(100_000), framed(100_000)].concat();
+        let mut reader = tokio_test_reader(&bytes, 1 << 20);
+        let first = reader.next(LIMITS).await.unwrap().unwrap();
+        let second = reader.next(LIMITS).await.unwrap().unwrap();
+        assert_ne!(first.bytes.as_ptr(), second.bytes.as_ptr());
+        let place = second.bytes.as_ptr();
+        drop(second);
+        let third = reader.next(LIMITS).await.unwrap().unwrap();
+        assert_eq!(third.bytes.as_ptr(), place);
+        assert_eq!(&first.bytes[..], &vec![7; 100_000][..]);
     }
 
     #[tokio::test]

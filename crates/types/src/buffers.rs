@@ -3,8 +3,8 @@
 //!
 //! A buffer is lent as [`Bytes`] and comes back by itself when the last slice of it is dropped, on whatever thread.
 
+use crate::storage::DIRECT_ALIGNMENT;
 use bytes::Bytes;
-use millstream_types::storage::DIRECT_ALIGNMENT;
 use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ const CAPACITY_STEP: usize = 4 << 10;
 
 /// Buffers that nobody uses at the moment, up to a limit. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct Buffers {
+pub struct Buffers {
     free: Arc<Mutex<Free>>,
     bytes_max: usize,
 }
@@ -112,6 +112,9 @@ impl Buffers {
     /// Takes a buffer back. If there are too many, small ones make room for larger ones.
     pub fn give_back(&self, data: Vec<u8>) {
         let capacity = data.capacity();
+        if capacity == 0 {
+            return;
+        }
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let smaller = free.by_capacity.range(..capacity / 2);
         let smaller_bytes: usize = smaller.map(|(each, buffers)| each * buffers.len()).sum();
