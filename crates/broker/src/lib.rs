@@ -1,8 +1,8 @@
 //! A Kafka broker for one node, as a state machine: one file for an API. No sockets, no tokio, no clock.
 //!
 //! [`Broker`] takes typed requests, finished disk work and the time, and gives answers and disk work; tests and the
-//! simulator drive it directly. [`BrokerHandle`] runs one on threads of its own and is what the TCP shell and callers in
-//! the same process use; records pass through it without being copied.
+//! simulator drive it directly. [`Turns`] decides in which order that is done; [`BrokerHandle`] runs it on threads of its own
+//! and is what the TCP shell and callers in the same process use; records pass through it without being copied.
 //!
 //! What it is not: a cluster. There is one replica and one leader with epoch 0, the coordinator of every group and
 //! transaction is this node, and `acks=1` is answered like `acks=all`, after the disk has it.
@@ -28,6 +28,7 @@ mod security;
 mod throttle;
 mod topics;
 mod transactions;
+mod turns;
 mod waits;
 
 pub use broker::{Broker, BrokerConfig, StartError};
@@ -39,4 +40,5 @@ pub use metrics::{GroupMeasure, Measure, PartitionMeasure, TopicCounters, TopicM
 pub use security::quotas::IpRates;
 pub use security::{ScramCredential, ScramMechanism};
 pub use topics::{Topic, Topics};
+pub use turns::{Command, Inspection, Job, JobOutcome, Rest, Submitted, Surroundings, Turns};
 pub use waits::{Answer, Reply, Ticket};

@@ -36,11 +36,15 @@ pub enum Mutant {
     ForgetGeneration,
     /// A partition goes to its new owner before the old one has given it up.
     GiveUnrevoked,
+    /// One command more is taken out of the inbox than is executed in a turn.
+    LoseCommand,
+    /// Requests that wait for a checkpoint are overtaken by those that come when it has ended.
+    OvertakeDelayed,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 12] = [
+    pub const ALL: [Mutant; 14] = [
         Mutant::SkipSync,
         Mutant::AnswerEarly,
         Mutant::ForgetMarker,
@@ -53,6 +57,8 @@ impl Mutant {
         Mutant::HideAborted,
         Mutant::ForgetGeneration,
         Mutant::GiveUnrevoked,
+        Mutant::LoseCommand,
+        Mutant::OvertakeDelayed,
     ];
 }
 

@@ -32,6 +32,8 @@ pub struct LogOptions {
     pub checkpoint_bytes: u64,
     /// Bytes of flushed groups kept in memory.
     pub tail_cache_bytes: u64,
+    /// Bytes of groups since the running checkpoint beyond which the owner must not append (see [`Log::is_backlogged`]).
+    pub backlog_bytes: u64,
     /// The leader epoch stamped into batches.
     pub leader_epoch: i32,
 }
@@ -42,6 +44,7 @@ impl Default for LogOptions {
             sync: true,
             checkpoint_bytes: CHECKPOINT_BYTES,
             tail_cache_bytes: TAIL_CACHE_BYTES,
+            backlog_bytes: BACKLOG_BYTES,
             leader_epoch: 0,
         }
     }
@@ -224,7 +227,8 @@ impl Log {
 
     /// Whether so much waits for segments that appends must wait for the running checkpoint.
     pub fn is_backlogged(&self) -> bool {
-        self.uncaptured_bytes + self.pending.len() as u64 > BACKLOG_BYTES && self.checkpoint_running
+        self.uncaptured_bytes + self.pending.len() as u64 > self.options.backlog_bytes
+            && self.checkpoint_running
     }
 
     /// Whether a commit would have something to write.

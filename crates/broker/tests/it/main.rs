@@ -20,3 +20,4 @@ mod histories;
 mod quotas;
 mod security;
 mod transactions;
+mod turns;

@@ -59,6 +59,8 @@ pub(super) struct Disk {
     pub capacity_bytes: Option<usize>,
     pub faults: Vec<Fault>,
     pub calls: BTreeMap<Operation, u64>,
+    /// Calls that failed by a fault or for want of room.
+    pub failures: u64,
 }
 
 impl Disk {
@@ -89,6 +91,7 @@ impl Disk {
             met = Some(*fault);
             fault.sticky
         });
+        self.failures += u64::from(met.is_some());
         met
     }
 

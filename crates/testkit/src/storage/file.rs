@@ -43,6 +43,7 @@ impl StorageFile for MemFile {
         let room = len.saturating_add(disk.free_bytes()).saturating_sub(offset);
         if kept > room {
             kept = room;
+            disk.failures += 1;
             error = Some(io::ErrorKind::StorageFull.into());
         }
         let stamp = disk.stamp();
@@ -98,6 +99,7 @@ impl StorageFile for MemFile {
         let free = disk.free_bytes();
         let inode = disk.inodes.get_mut(&self.inode).ok_or(io::ErrorKind::NotFound)?;
         if len.saturating_sub(inode.content.len()) > free {
+            disk.failures += 1;
             return Err(io::ErrorKind::StorageFull.into()); // no holes here
         }
         let change = Change::SetLen { stamp, len };

@@ -55,6 +55,11 @@ impl MemStorage {
         self.lock().calls.get(&operation).copied().unwrap_or(0)
     }
 
+    /// How many calls failed by a fault or for want of room so far.
+    pub fn failures(&self) -> u64 {
+        self.lock().failures
+    }
+
     /// The number of bytes written and not yet synced.
     pub fn unsynced_bytes(&self) -> u64 {
         let disk = self.lock();
@@ -172,6 +177,7 @@ mod tests {
             io::ErrorKind::StorageFull
         );
         assert_eq!(written(&storage), b"abcdefgh");
+        assert_eq!(storage.failures(), 2);
     }
 
     #[test]

@@ -12,17 +12,19 @@ const SEEDS: u64 = 200;
 fn caught_by(mutant: Mutant) -> u64 {
     match mutant {
         Mutant::SkipSync => 0,
-        Mutant::AnswerEarly => 8,
+        Mutant::AnswerEarly => 5,
         Mutant::ForgetMarker => 0,
         Mutant::ForgetOffsets => 0,
         Mutant::TearTransaction => 3,
         Mutant::LoseProducers => 0,
         Mutant::AppendAgain => 0,
-        Mutant::ForgetFence => 1,
+        Mutant::ForgetFence => 2,
         Mutant::ReadUndecided => 0,
-        Mutant::HideAborted => 0,
-        Mutant::ForgetGeneration => 13,
-        Mutant::GiveUnrevoked => 48,
+        Mutant::HideAborted => 2,
+        Mutant::ForgetGeneration => 2,
+        Mutant::GiveUnrevoked => 13,
+        Mutant::LoseCommand => 1,
+        Mutant::OvertakeDelayed => 2,
     }
 }
 

@@ -1,15 +1,18 @@
 //! The broker's process: connections in, disk work with delays, and every way of dying.
 //!
-//! It does what the TCP shell and the broker's threads do, without either: frames are taken from bytes as they arrive,
-//! answers go out in the order of the requests of a connection, one commit, one checkpoint and one compaction are under
-//! way at most. A process that dies stops its disk work at any point of it.
+//! It does what the TCP shell does, without sockets: frames are taken from bytes as they arrive, answers go out in the
+//! order of the requests of a connection. The broker's threads are in `threads`. A process that dies stops its disk work at
+//! any point of it.
 
+use crate::threads::{Caller, Pace, ThreadEvent, Threads};
 use crate::world::take_frame;
 use bytes::{Bytes, BytesMut};
 use millstream_broker::mutants::Mutant;
-use millstream_broker::{Answer, Broker, BrokerConfig, Endpoint, Reply, RequestContext, Ticket};
+use millstream_broker::{
+    Broker, BrokerConfig, Command, Endpoint, Job, Reply, RequestContext, StartError, Submitted, Turns,
+};
 use millstream_kafka_wire::{ApiKey, Reader, Request, RequestHeader, header};
-use millstream_log::{CheckpointJob, CommitJob, CompactionJob, LogId, LogOptions};
+use millstream_log::{CommitJob, LogError, LogId, LogOptions};
 use millstream_testkit::network::{Arrival, ConnectionId};
 use millstream_testkit::storage::{Fault, MemStorage, Operation, Survive};
 use millstream_types::{Rng, SeededRng};
@@ -21,10 +24,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy)]
 pub enum NodeEvent {
     Start,
-    Tick(u64),
-    Committed(u64),
-    Checkpointed(u64),
-    Compacted(u64),
+    Thread(u64, ThreadEvent),
     /// It ends because its log is poisoned.
     Exit(u64),
 }
@@ -43,11 +43,14 @@ pub enum Effect {
 pub struct NodeOptions {
     pub checkpoint_bytes: u64,
     pub tail_cache_bytes: u64,
+    /// What may wait for a running checkpoint before requests wait, too.
+    pub backlog_bytes: u64,
+    /// So many commands are taken out of the inbox in a turn.
+    pub commands_max: usize,
     /// Whether power may fail, the process be killed, the disk fail.
     pub power_fails: bool,
     pub disk_fails: bool,
-    /// The longest ordinary disk work.
-    pub disk_ms_max: u64,
+    pub pace: Pace,
     pub mutant: Option<Mutant>,
 }
 
@@ -67,16 +70,14 @@ struct ServerSide {
 pub struct Node {
     options: NodeOptions,
     storage: MemStorage,
-    broker: Option<Broker>,
+    threads: Option<Threads>,
     life: u64,
     connections: BTreeMap<ConnectionId, ServerSide>,
-    waiting: BTreeMap<Ticket, (ConnectionId, u64)>,
-    commit: Option<CommitJob>,
-    checkpoint: Option<CheckpointJob>,
-    compaction: Option<CompactionJob>,
-    tick_at_ms: i64,
     next_slot: u64,
+    /// A fault is set, and may have been met or not.
     has_fault: bool,
+    /// How many calls of the disk had failed before this life.
+    failures_before: u64,
     is_exiting: bool,
     is_calm: bool,
     high_watermarks: BTreeMap<LogId, i64>,
@@ -89,16 +90,12 @@ impl Node {
         Node {
             options,
             storage: MemStorage::new(),
-            broker: None,
+            threads: None,
             life: 0,
             connections: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            commit: None,
-            checkpoint: None,
-            compaction: None,
-            tick_at_ms: i64::MAX,
             next_slot: 0,
             has_fault: false,
+            failures_before: 0,
             is_exiting: false,
             is_calm: false,
             high_watermarks: BTreeMap::new(),
@@ -113,7 +110,7 @@ impl Node {
 
     /// A connection is opened; not if there is no process.
     pub fn accept(&mut self, connection: ConnectionId) -> bool {
-        if self.broker.is_none() {
+        if self.threads.is_none() {
             return false;
         }
         let endpoint = Endpoint {
@@ -133,7 +130,7 @@ impl Node {
         true
     }
 
-    pub fn arrival(&mut self, now_ms: i64, rng: &SeededRng, connection: ConnectionId, arrival: Arrival) {
+    pub fn arrival(&mut self, rng: &SeededRng, connection: ConnectionId, arrival: Arrival) {
         match arrival {
             Arrival::Closed => _ = self.connections.remove(&connection),
             Arrival::Bytes(bytes) => match self.connections.get_mut(&connection) {
@@ -146,12 +143,12 @@ impl Node {
             .get_mut(&connection)
             .and_then(|side| take_frame(&mut side.buffer))
         {
-            self.request(now_ms, connection, frame);
+            self.request(rng, connection, frame);
         }
-        self.pump(now_ms, rng);
+        self.pass_on(rng);
     }
 
-    fn request(&mut self, now_ms: i64, connection: ConnectionId, frame: Bytes) {
+    fn request(&mut self, rng: &SeededRng, connection: ConnectionId, frame: Bytes) {
         let mut reader = Reader::new(frame);
         let read = RequestHeader::decode(&mut reader).and_then(|head| {
             let api = ApiKey::from_code(head.api_key).expect("clients here send what is known");
@@ -165,23 +162,34 @@ impl Node {
                     .push(Effect::Broken(format!("a request is not read: {error}")));
             }
         };
-        let (Some(broker), Some(side)) = (&mut self.broker, self.connections.get_mut(&connection)) else {
+        let (Some(threads), Some(side)) = (&mut self.threads, self.connections.get_mut(&connection)) else {
             return;
         };
         side.context.client_id = head.client_id.unwrap_or_default().detached();
         self.next_slot += 1;
-        let mut slot = Slot {
+        side.slots.push_back(Slot {
             number: self.next_slot,
             version: head.api_version,
             correlation_id: head.correlation_id,
             reply: None,
+        });
+        let submitted = Submitted {
+            context: side.context.clone(),
+            version: head.api_version,
+            request,
+            caller: (connection, self.next_slot),
         };
-        match broker.handle(now_ms, &side.context, head.api_version, request) {
-            Answer::Ready(reply) => slot.reply = Some(reply),
-            Answer::Pending(ticket) => _ = self.waiting.insert(ticket, (connection, slot.number)),
+        threads.submit(rng, Command::Request(Box::new(submitted)));
+    }
+
+    fn answer(&mut self, (connection, number): Caller, reply: Reply) {
+        let Some(side) = self.connections.get_mut(&connection) else {
+            return;
+        };
+        if let Some(slot) = side.slots.iter_mut().find(|slot| slot.number == number) {
+            slot.reply = Some(reply);
+            self.flush(connection);
         }
-        side.slots.push_back(slot);
-        self.flush(connection);
     }
 
     /// Sends the answers of a connection that are ready and at the front.
@@ -209,107 +217,50 @@ impl Node {
         }
     }
 
-    /// Hands out what is ready and starts the disk work that waits.
-    fn pump(&mut self, now_ms: i64, rng: &SeededRng) {
-        let Some(broker) = &mut self.broker else {
+    /// Passes on what the threads of the broker have given.
+    fn pass_on(&mut self, rng: &SeededRng) {
+        let Some(threads) = &mut self.threads else {
             return;
         };
-        let completed = broker.take_completed();
-        for (ticket, reply) in completed {
-            let Some((connection, number)) = self.waiting.remove(&ticket) else {
-                continue;
-            };
-            if let Some(side) = self.connections.get_mut(&connection)
-                && let Some(slot) = side.slots.iter_mut().find(|slot| slot.number == number)
-            {
-                slot.reply = Some(reply);
-                self.flush(connection);
-            }
+        let (later, answers) = (threads.take_later(), threads.take_answers());
+        let (failure, has_ended) = (threads.take_failure(), threads.has_ended());
+        let life = self.life;
+        let later = later.into_iter();
+        self.effects
+            .extend(later.map(|(delay_ms, event)| Effect::Later(delay_ms, NodeEvent::Thread(life, event))));
+        if let Some(error) = failure {
+            self.on_failure(rng, &error);
         }
-        self.start_work(now_ms, rng);
+        for (caller, reply) in answers {
+            self.answer(caller, reply);
+        }
+        if has_ended {
+            self.on_end(rng);
+        }
     }
 
-    fn start_work(&mut self, now_ms: i64, rng: &SeededRng) {
-        let Some(broker) = &mut self.broker else {
-            return;
-        };
-        let life = self.life;
-        let disk_ms = |rng: &SeededRng| {
-            let is_slow = rng.below(60) == 0;
-            (rng.below(self.options.disk_ms_max + 1) + if is_slow { rng.below(700) } else { 0 }) as i64
-        };
-        if self.commit.is_none() {
-            self.commit = broker.take_commit(now_ms);
-            if self.commit.is_some() {
-                self.effects
-                    .push(Effect::Later(disk_ms(rng), NodeEvent::Committed(life)));
-            }
+    fn on_failure(&mut self, rng: &SeededRng, error: &LogError) {
+        // A disk that has become sound meanwhile may have failed a job whose end was not told yet.
+        if self.storage.failures() == self.failures_before {
+            let text = format!("the log fails on a sound disk: {error}");
+            self.effects.push(Effect::Broken(text));
         }
-        if self.checkpoint.is_none() {
-            self.checkpoint = broker.take_checkpoint();
-            if self.checkpoint.is_some() {
-                self.effects
-                    .push(Effect::Later(3 * disk_ms(rng), NodeEvent::Checkpointed(life)));
-            }
-        }
-        if self.compaction.is_none() {
-            self.compaction = broker.take_compaction(now_ms);
-            if self.compaction.is_some() {
-                self.effects
-                    .push(Effect::Later(3 * disk_ms(rng), NodeEvent::Compacted(life)));
-            }
-        }
-        let timer_ms = broker.next_timer();
-        if timer_ms < self.tick_at_ms {
-            self.tick_at_ms = timer_ms;
-            self.effects
-                .push(Effect::Later((timer_ms - now_ms).max(1), NodeEvent::Tick(life)));
+        if !self.is_exiting {
+            self.is_exiting = true;
+            let exit = NodeEvent::Exit(self.life);
+            self.effects.push(Effect::Later(rng.below(50) as i64, exit));
         }
     }
 
     pub fn happen(&mut self, now_ms: i64, rng: &SeededRng, event: NodeEvent) {
         let life = self.life;
-        let Some(broker) = &mut self.broker else {
-            if matches!(event, NodeEvent::Start) {
-                self.start(now_ms, rng);
-            }
-            return;
-        };
-        let result = match event {
-            NodeEvent::Tick(of) if of == life => {
-                self.tick_at_ms = i64::MAX;
-                broker.tick(now_ms);
-                Ok(())
-            }
-            NodeEvent::Committed(of) if of == life => match self.commit.take() {
-                Some(job) => broker.on_commit(job.run()),
-                None => Ok(()),
-            },
-            NodeEvent::Checkpointed(of) if of == life => match self.checkpoint.take() {
-                Some(job) => broker.on_checkpoint(job.run()),
-                None => Ok(()),
-            },
-            NodeEvent::Compacted(of) if of == life => {
-                if let Some(job) = self.compaction.take() {
-                    broker.on_compaction(job.run());
-                }
-                Ok(())
-            }
-            NodeEvent::Exit(of) if of == life => return self.die(rng, rng.below(3) == 0),
-            _ => return,
-        };
-        if let Err(error) = result {
-            if !self.has_fault {
-                self.effects
-                    .push(Effect::Broken(format!("the log fails on a sound disk: {error}")));
-            }
-            if !self.is_exiting {
-                self.is_exiting = true;
-                let delay_ms = rng.below(50) as i64;
-                self.effects.push(Effect::Later(delay_ms, NodeEvent::Exit(life)));
-            }
+        match (event, &mut self.threads) {
+            (NodeEvent::Start, None) => self.start(now_ms, rng),
+            (NodeEvent::Thread(of, event), Some(threads)) if of == life => threads.happen(now_ms, rng, event),
+            (NodeEvent::Exit(of), Some(_)) if of == life => self.die(rng, rng.below(3) == 0),
+            _ => {}
         }
-        self.pump(now_ms, rng);
+        self.pass_on(rng);
     }
 
     fn start(&mut self, now_ms: i64, rng: &SeededRng) {
@@ -318,11 +269,12 @@ impl Node {
             sync: self.options.mutant != Some(Mutant::SkipSync),
             checkpoint_bytes: self.options.checkpoint_bytes,
             tail_cache_bytes: self.options.tail_cache_bytes,
+            backlog_bytes: self.options.backlog_bytes,
             ..LogOptions::default()
         };
         let storage = Arc::new(self.storage.clone());
         self.life += 1;
-        self.tick_at_ms = i64::MAX;
+        self.failures_before = self.storage.failures();
         self.is_exiting = false;
         match Broker::open(config, storage, Arc::new(SeededRng::new(rng.next_u64())), now_ms) {
             Ok(mut broker) => {
@@ -337,23 +289,15 @@ impl Node {
                     self.effects
                         .push(Effect::Broken(format!("a partition is quarantined: {reason}")));
                 }
-                self.broker = Some(broker);
-                self.pump(now_ms, rng);
+                let turns = Turns::new(broker, self.options.commands_max);
+                self.threads = Some(Threads::new(now_ms, rng, turns, self.options.pace));
             }
             Err(_) if self.has_fault => {
                 self.heal();
                 self.storage.kill();
                 self.effects.push(Effect::Later(100, NodeEvent::Start));
             }
-            Err(error) => {
-                let mut text = format!("the broker does not start: {error}");
-                let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(&error);
-                while let Some(each) = cause {
-                    text = format!("{text}: {each}");
-                    cause = each.source();
-                }
-                self.effects.push(Effect::Broken(text));
-            }
+            Err(error) => self.effects.push(Effect::Broken(all_of(&error))),
         }
     }
 
@@ -369,9 +313,14 @@ impl Node {
         self.heal();
     }
 
+    /// Whether everything that has arrived is done and durable.
+    pub fn is_idle(&self) -> bool {
+        self.threads.as_ref().is_some_and(Threads::is_idle)
+    }
+
     /// Something goes wrong.
-    pub fn trouble(&mut self, now_ms: i64, rng: &SeededRng) {
-        if self.broker.is_none() {
+    pub fn trouble(&mut self, rng: &SeededRng) {
+        if self.threads.is_none() {
             return;
         }
         if self.has_fault && !self.is_exiting {
@@ -380,19 +329,22 @@ impl Node {
         match rng.below(10) {
             0..=2 if self.options.power_fails => self.die(rng, true),
             3 | 4 => self.die(rng, false),
-            5 => self.stop_cleanly(now_ms, rng),
+            5 if self.has_fault => self.die(rng, false),
+            5 => self.submit(rng, Command::Stop),
             6 | 7 if self.options.disk_fails => self.fail_disk(rng),
             8 if self.options.disk_fails => {
                 let used: usize = self.storage.files().iter().map(|(_, bytes)| bytes).sum();
                 self.storage.set_capacity(Some(used + rng.below(4_000) as usize));
                 self.has_fault = true;
             }
-            _ => {
-                if let Some(broker) = &mut self.broker {
-                    broker.request_checkpoint();
-                }
-                self.pump(now_ms, rng);
-            }
+            _ => self.submit(rng, Command::Inspect(Box::new(Broker::request_checkpoint))),
+        }
+        self.pass_on(rng);
+    }
+
+    fn submit(&mut self, rng: &SeededRng, command: Command<Caller>) {
+        if let Some(threads) = &mut self.threads {
+            threads.submit(rng, command);
         }
     }
 
@@ -420,7 +372,6 @@ impl Node {
         self.stop_work(rng);
         let has_fault = self.has_fault;
         self.heal();
-        self.broker = None;
         if power_fails {
             let unsynced = self.storage.unsynced_bytes();
             self.storage.crash(match rng.below(3) {
@@ -451,75 +402,57 @@ impl Node {
                 sticky: true,
             });
         };
-        if let Some(job) = self.commit.take() {
-            match rng.below(4) {
-                0 => {}
-                1 => _ = job.run(),
-                _ => {
-                    self.storage.fail(Fault {
-                        operation: [Operation::Write, Operation::Sync][rng.below(2) as usize],
-                        after: 0,
-                        kind: ErrorKind::Other,
-                        torn_bytes: rng.below(job.bytes() as u64 + 1) as usize,
-                        sticky: true,
-                    });
-                    let _ = job.run();
-                    self.storage.heal();
+        let running = self.threads.take().into_iter().flat_map(Threads::into_running);
+        for job in running {
+            match job {
+                Job::Commit(job) => self.stop_commit(rng, job),
+                Job::Checkpoint(_) | Job::Compaction(_) => {
+                    if rng.below(4) > 0 {
+                        let steps = [
+                            Operation::Write,
+                            Operation::Sync,
+                            Operation::SyncDirectory,
+                            Operation::Rename,
+                        ];
+                        cut(&self.storage, &steps);
+                    }
+                    if rng.below(4) > 0 {
+                        drop(job.run());
+                    }
                 }
-            }
-        }
-        let work = [
-            self.checkpoint
-                .take()
-                .map(|job| Box::new(move || _ = job.run()) as Box<dyn FnOnce()>),
-            self.compaction
-                .take()
-                .map(|job| Box::new(move || _ = job.run()) as Box<dyn FnOnce()>),
-        ];
-        for job in work.into_iter().flatten() {
-            if rng.below(4) > 0 {
-                let steps = [
-                    Operation::Write,
-                    Operation::Sync,
-                    Operation::SyncDirectory,
-                    Operation::Rename,
-                ];
-                cut(&self.storage, &steps);
-            }
-            if rng.below(4) > 0 {
-                job();
+                Job::Read(_) => {} // it leaves nothing behind
             }
             self.storage.heal();
         }
     }
 
-    /// Everything is written, then the process ends and starts again.
-    fn stop_cleanly(&mut self, now_ms: i64, rng: &SeededRng) {
-        if self.has_fault {
+    fn stop_commit(&self, rng: &SeededRng, job: CommitJob) {
+        match rng.below(4) {
+            0 => {}
+            1 => drop(job.run()),
+            _ => {
+                self.storage.fail(Fault {
+                    operation: [Operation::Write, Operation::Sync][rng.below(2) as usize],
+                    after: 0,
+                    kind: ErrorKind::Other,
+                    torn_bytes: rng.below(job.bytes() as u64 + 1) as usize,
+                    sticky: true,
+                });
+                drop(job.run());
+            }
+        }
+    }
+
+    /// The broker has ended as it was told to: the process ends and starts again.
+    fn on_end(&mut self, rng: &SeededRng) {
+        if self.is_exiting {
             return self.die(rng, false);
         }
-        let Some(broker) = &mut self.broker else {
-            return;
-        };
-        broker.request_checkpoint();
-        loop {
-            let commit = self.commit.take().or_else(|| broker.take_commit(now_ms));
-            let result = commit.map(|job| broker.on_commit(job.run()));
-            let checkpoint = self.checkpoint.take().or_else(|| broker.take_checkpoint());
-            let written = checkpoint.map(|job| broker.on_checkpoint(job.run()));
-            let is_done = result.is_none() && written.is_none();
-            if let Some(Err(error)) = result.or(written) {
-                self.effects
-                    .push(Effect::Broken(format!("the log fails on a sound disk: {error}")));
-                break;
-            }
-            if is_done {
-                break;
-            }
+        let threads = self.threads.take();
+        if threads.is_some_and(|threads| !threads.broker().is_idle()) {
+            let text = "the broker has ended and not everything is durable".to_owned();
+            self.effects.push(Effect::Broken(text));
         }
-        self.pump(now_ms, rng);
-        (self.commit, self.checkpoint, self.compaction) = (None, None, None);
-        self.broker = None;
         self.storage.kill();
         self.forget_connections();
         self.effects
@@ -527,14 +460,13 @@ impl Node {
     }
 
     fn forget_connections(&mut self) {
-        self.waiting.clear();
         let ended = std::mem::take(&mut self.connections);
         self.effects.extend(ended.into_keys().map(Effect::Close));
     }
 
     /// What must hold after every step: the order of a partition's offsets, and that nothing readable goes away.
     pub fn check(&mut self) -> Option<String> {
-        let broker = self.broker.as_ref()?;
+        let broker = self.threads.as_ref()?.broker();
         for log in broker.log().logs() {
             let offsets = broker.log().offsets(log)?;
             let is_ordered = offsets.start <= offsets.last_stable
@@ -550,4 +482,15 @@ impl Node {
         }
         None
     }
+}
+
+/// An error with its causes.
+fn all_of(error: &StartError) -> String {
+    let mut text = format!("the broker does not start: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(each) = cause {
+        text = format!("{text}: {each}");
+        cause = each.source();
+    }
+    text
 }

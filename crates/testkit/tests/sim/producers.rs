@@ -1,4 +1,5 @@
-//! Producers without transactions: plain ones, which send once, and idempotent ones, which repeat until they know.
+//! Producers without transactions: plain ones, which send once, one request after the other or several at a time, and
+//! idempotent ones, which repeat until they know.
 
 use crate::history::{Order, PARTITIONS, RecordId};
 use crate::reader::TOPIC;
@@ -9,10 +10,13 @@ use millstream_kafka_wire::messages::produce::{PartitionProduceData, TopicProduc
 use millstream_kafka_wire::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse, Response};
 use millstream_kafka_wire::record_batch::{BatchBuilder, BatchProducer};
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use millstream_testkit::network::ConnectionId;
 use std::collections::VecDeque;
 
 /// Batches that an idempotent producer may have under way, as in Kafka.
 const IN_FLIGHT_MAX: usize = 5;
+/// So many requests are sent on a connection before another one is opened.
+const STREAM_REQUESTS: usize = 200;
 
 /// A batch of records, each with its number as value and some bytes behind it.
 pub fn batch(world: &Handle, producer: BatchProducer, ids: &[RecordId]) -> Bytes {
@@ -103,6 +107,57 @@ pub async fn plain(world: Handle, topic_id: Uuid) {
             }
         }
         world.sleep(world.below(400)).await;
+    }
+}
+
+/// Has several requests under way on a connection, and repeats nothing.
+pub async fn pipelined(world: Handle, topic_id: Uuid) {
+    let writer = world.history(|history| history.writer(Order::Any));
+    let mut client = Client::new(&world);
+    while !world.is_ending() {
+        let connection = client.connection().await;
+        stream(&world, connection, client.timeout_ms, topic_id, writer).await;
+        client.forget_connection();
+        world.sleep(world.below(400)).await;
+    }
+}
+
+/// What is acknowledged on one connection stands in the order in which it was sent there.
+async fn stream(world: &Handle, connection: ConnectionId, timeout_ms: i64, topic_id: Uuid, writer: usize) {
+    const VERSION: i16 = 12;
+    let mut queue: VecDeque<(usize, Vec<RecordId>, Call)> = VecDeque::new();
+    let mut acknowledged = [-1; PARTITIONS];
+    for _ in 0..STREAM_REQUESTS {
+        while queue.len() < IN_FLIGHT_MAX && world.is_connected(connection) && !world.is_ending() {
+            let partition = world.below(2) as usize;
+            let ids = write(world, writer, partition, None);
+            let records = batch(world, BatchProducer::NONE, &ids);
+            let request = produce_request(VERSION, topic_id, partition, records);
+            let call = world.send(connection, VERSION, timeout_ms, request);
+            queue.push_back((partition, ids, call));
+            world.sleep(world.below(8)).await;
+        }
+        let Some((partition, ids, call)) = queue.pop_front() else {
+            return;
+        };
+        let Ok(Response::Produce(response)) = call.await else {
+            return;
+        };
+        let (code, offset) = produced(&response);
+        match code {
+            ErrorCode::NONE => acknowledge(world, &ids, offset),
+            ErrorCode::KAFKA_STORAGE_ERROR => continue,
+            code => {
+                let text = format!("a pipelined producer is answered {code}");
+                return world.violation("unexpected-error", text);
+            }
+        }
+        let before = std::mem::replace(&mut acknowledged[partition], offset);
+        if offset <= before {
+            let text =
+                format!("records of {partition} got offset {offset} after those sent before got {before}");
+            world.violation("reordered", text);
+        }
     }
 }
 

@@ -6,14 +6,17 @@ use crate::mixed_group;
 use crate::node::{Node, NodeOptions};
 use crate::producers;
 use crate::reader::{Reader, TOPIC, follow, read_all};
+use crate::threads::Pace;
 use crate::transactional::{Version, group_of, transactional, writer};
 use crate::world::{Client, EPOCH_MS, Handle, Life, Outcome, World, run};
+use millstream_broker::limits::REQUESTS_PER_TURN;
 use millstream_broker::mutants::Mutant;
 use millstream_kafka_wire::messages::CreateTopicsRequest;
 use millstream_kafka_wire::messages::MetadataRequest;
 use millstream_kafka_wire::messages::create_topics::{CreatableTopic, CreatableTopicConfig};
 use millstream_kafka_wire::messages::metadata::MetadataRequestTopic;
 use millstream_kafka_wire::{ErrorCode, Uuid};
+use millstream_log::limits::BACKLOG_BYTES;
 use millstream_testkit::network::NetworkFaults;
 use millstream_types::{Rng, SeededRng};
 use std::cell::RefCell;
@@ -22,6 +25,8 @@ use std::rc::Rc;
 /// Who takes part.
 struct Cast {
     plain: u64,
+    /// Those with several requests under way that repeat nothing.
+    pipelined: u64,
     idempotent: u64,
     /// For each transactional id its version and how many instances fight for it.
     transactional: Vec<(Version, u64)>,
@@ -34,18 +39,25 @@ struct Cast {
 /// Runs the world of a seed, with a broken broker if one is given.
 pub fn simulate(seed: u64, mutant: Option<Mutant>) -> Outcome {
     let rng = SeededRng::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5EED);
+    let (backlog_bytes, commands_max, thread_ms_max) = turns(seed);
     let options = NodeOptions {
         checkpoint_bytes: 1_000 << rng.below(7),
         tail_cache_bytes: rng.below(3) * 5_000,
+        backlog_bytes,
+        commands_max,
         power_fails: rng.below(4) > 0,
         disk_fails: rng.below(3) == 0,
-        disk_ms_max: 1 + rng.below(12),
+        pace: Pace {
+            disk_ms_max: 1 + rng.below(12),
+            thread_ms_max,
+        },
         mutant,
     };
     let virtual_ms = 10_000 + rng.below(40_000) as i64;
     let trouble_ms = [2_000, 8_000, 40_000][rng.below(3) as usize];
     let cast = Cast {
         plain: rng.below(2),
+        pipelined: SeededRng::new(seed ^ 0x919E).below(2),
         idempotent: rng.below(3),
         transactional: (0..1 + rng.below(3)).map(|_| version(&rng)).collect(),
         classic: rng.below(4),
@@ -61,6 +73,16 @@ pub fn simulate(seed: u64, mutant: Option<Mutant>) -> Outcome {
 fn mixed(seed: u64) -> u64 {
     let rng = SeededRng::new(seed ^ 0xB0A7);
     [0, 0, 2, 3, 4][rng.below(5) as usize]
+}
+
+/// What may wait for a checkpoint, how much the broker's thread takes in at once and how late it comes to run; also by a
+/// chance of its own.
+fn turns(seed: u64) -> (u64, usize, u64) {
+    let rng = SeededRng::new(seed ^ 0x7E4D);
+    let backlog_bytes = [200, 2_000, 20_000, BACKLOG_BYTES][rng.below(4) as usize];
+    let commands_max = [1, 2, 5, REQUESTS_PER_TURN][rng.below(4) as usize];
+    let thread_ms_max = [0, 1, 5, 30][rng.below(4) as usize];
+    (backlog_bytes, commands_max, thread_ms_max)
 }
 
 fn version(rng: &SeededRng) -> (Version, u64) {
@@ -94,8 +116,8 @@ fn network(rng: &SeededRng) -> NetworkFaults {
     }
 }
 
-/// What clients have given up arrives within this time, far above the delays of every network above.
-const LATE_MS: u64 = 2_000;
+/// What clients have given up arrives within this time: more than the longest stall of every network above.
+const LATE_MS: u64 = 7_000;
 
 /// The whole life of the world, as a client of its own.
 async fn everything(world: Handle, cast: Cast) {
@@ -112,6 +134,9 @@ async fn everything(world: Handle, cast: Cast) {
     let mut writers = Vec::new();
     for _ in 0..cast.plain {
         lives.push(Box::pin(producers::plain(world.clone(), topic_id)));
+    }
+    for _ in 0..cast.pipelined {
+        lives.push(Box::pin(producers::pipelined(world.clone(), topic_id)));
     }
     for _ in 0..cast.idempotent {
         lives.push(Box::pin(producers::idempotent(world.clone(), topic_id)));
@@ -139,6 +164,9 @@ async fn everything(world: Handle, cast: Cast) {
     )));
     world.run_all(lives).await;
     world.sleep(LATE_MS).await;
+    while !world.with(|world| world.node.is_idle()) {
+        world.sleep(100).await; // a slow thread still has requests of clients that have gone
+    }
     let readers = readers.take();
     examine(&world, topic_id, &readers, &writers).await;
 }

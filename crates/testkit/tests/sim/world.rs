@@ -194,8 +194,7 @@ impl World {
         if let Arrival::Bytes(bytes) = &arrival {
             self.trace.add(bytes);
         }
-        self.node
-            .arrival(self.schedule.now_ms(), &self.rng, connection, arrival);
+        self.node.arrival(&self.rng, connection, arrival);
         self.carry_out();
     }
 
@@ -294,8 +293,7 @@ impl World {
             self.node.calm_down();
             return;
         }
-        let now_ms = self.now_ms();
-        self.node.trouble(now_ms, &self.rng);
+        self.node.trouble(&self.rng);
         self.carry_out();
         self.plan_trouble();
     }

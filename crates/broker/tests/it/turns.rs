@@ -1,0 +1,476 @@
+//! What the broker's thread decides, with jobs that end when the test says so.
+
+use crate::driver::{batch, context};
+use millstream_broker::{
+    Broker, BrokerConfig, Command, Job, JobOutcome, Reply, Rest, Submitted, Surroundings, Turns,
+};
+use millstream_kafka_wire::messages::*;
+use millstream_kafka_wire::{ErrorCode, KafkaString, Request, Response};
+use millstream_log::{LogError, LogOptions};
+use millstream_testkit::storage::{Fault, MemStorage, Operation};
+use millstream_types::SeededRng;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The kinds of jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Commit,
+    Checkpoint,
+    Compaction,
+    Read,
+}
+
+fn kind(job: &Job) -> Kind {
+    match job {
+        Job::Commit(_) => Kind::Commit,
+        Job::Checkpoint(_) => Kind::Checkpoint,
+        Job::Compaction(_) => Kind::Compaction,
+        Job::Read(_) => Kind::Read,
+    }
+}
+
+/// What is around the broker: a caller is a number.
+#[derive(Default)]
+struct Around {
+    now_ms: i64,
+    inbox: VecDeque<Command<u64>>,
+    answers: Vec<(u64, Reply)>,
+    jobs: VecDeque<Job>,
+    failures: Vec<LogError>,
+}
+
+impl Surroundings<u64> for Around {
+    fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    fn next_command(&mut self) -> Option<Command<u64>> {
+        self.inbox.pop_front()
+    }
+
+    fn answer(&mut self, caller: u64, reply: Reply) {
+        self.answers.push((caller, reply));
+    }
+
+    fn start(&mut self, job: Job) -> bool {
+        self.jobs.push_back(job);
+        true
+    }
+
+    fn log_failed(&mut self, error: LogError) {
+        self.failures.push(error);
+    }
+}
+
+struct Desk {
+    storage: MemStorage,
+    turns: Turns<u64>,
+    around: Around,
+}
+
+const NOW_MS: i64 = 1_000_000;
+
+impl Desk {
+    /// A broker with a topic `t`, which takes in so many commands at once.
+    fn new(commands_max: usize, backlog_bytes: u64) -> Desk {
+        let storage = MemStorage::new();
+        let mut desk = Desk::on(storage, commands_max, backlog_bytes);
+        desk.put(
+            0,
+            7,
+            CreateTopicsRequest {
+                topics: vec![create_topics::CreatableTopic {
+                    name: "t".into(),
+                    num_partitions: 1,
+                    replication_factor: 1,
+                    ..Default::default()
+                }],
+                ..Default::default()
+            },
+        );
+        desk.settle();
+        desk.around.answers.clear();
+        desk
+    }
+
+    fn on(storage: MemStorage, commands_max: usize, backlog_bytes: u64) -> Desk {
+        let config = BrokerConfig {
+            log: LogOptions {
+                backlog_bytes,
+                tail_cache_bytes: 0,
+                ..LogOptions::default()
+            },
+            ..BrokerConfig::default()
+        };
+        let rng = Arc::new(SeededRng::new(7));
+        let broker = Broker::open(config, Arc::new(storage.clone()), rng, NOW_MS).unwrap();
+        let around = Around {
+            now_ms: NOW_MS,
+            ..Around::default()
+        };
+        let mut desk = Desk {
+            storage,
+            turns: Turns::new(broker, commands_max),
+            around,
+        };
+        desk.turns.go_on(&mut desk.around);
+        desk
+    }
+
+    fn put(&mut self, caller: u64, version: i16, request: impl Into<Request>) {
+        let submitted = Submitted {
+            context: context(),
+            version,
+            request: request.into(),
+            caller,
+        };
+        self.around.inbox.push_back(Command::Request(Box::new(submitted)));
+    }
+
+    fn produce(&mut self, caller: u64) {
+        let partition_data = vec![produce::PartitionProduceData {
+            index: 0,
+            records: Some(batch(NOW_MS, &[&format!("record {caller}")])),
+        }];
+        let request = ProduceRequest {
+            acks: -1,
+            topic_data: vec![produce::TopicProduceData {
+                name: KafkaString::from_static("t"),
+                partition_data,
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        self.put(caller, 12, request);
+    }
+
+    fn fetch(&mut self, caller: u64, offset: i64) {
+        let request = FetchRequest {
+            max_bytes: 1 << 20,
+            topics: vec![fetch::FetchTopic {
+                topic: "t".into(),
+                partitions: vec![fetch::FetchPartition {
+                    fetch_offset: offset,
+                    current_leader_epoch: -1,
+                    partition_max_bytes: 1 << 20,
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        self.put(caller, 12, request);
+    }
+
+    fn ask_for_checkpoint(&mut self) {
+        let ask = Command::Inspect(Box::new(Broker::request_checkpoint));
+        self.around.inbox.push_back(ask);
+    }
+
+    /// One waking of the broker's thread, if there is something in its inbox.
+    fn turn(&mut self) -> Rest {
+        if let Some(command) = self.around.inbox.pop_front() {
+            self.turns.take_in(command, &mut self.around);
+        }
+        self.turns.go_on(&mut self.around)
+    }
+
+    /// Turns until the inbox is empty.
+    fn empty_inbox(&mut self) {
+        while !self.around.inbox.is_empty() {
+            self.turn();
+        }
+    }
+
+    /// The oldest job of this kind ends; its outcome is the last in the inbox.
+    fn end_job(&mut self, wanted: Kind) {
+        let found = self.around.jobs.iter().position(|job| kind(job) == wanted);
+        let job = found.and_then(|index| self.around.jobs.remove(index));
+        let job = job.unwrap_or_else(|| panic!("there is no {wanted:?}"));
+        self.around.inbox.push_back(Command::Done(job.run()));
+    }
+
+    /// Everything ends, in the order in which it began.
+    fn settle(&mut self) {
+        loop {
+            self.empty_inbox();
+            let Some(job) = self.around.jobs.pop_front() else {
+                match self.turns.go_on(&mut self.around) {
+                    // A commit that is held back for others is not held back any more when none have come.
+                    Rest::For(rest) if rest <= Duration::from_millis(1) => self.turns.nobody_came(),
+                    _ => return,
+                }
+                self.turns.go_on(&mut self.around);
+                if self.around.jobs.is_empty() {
+                    return;
+                }
+                continue;
+            };
+            self.around.inbox.push_back(Command::Done(job.run()));
+        }
+    }
+
+    fn jobs(&self) -> Vec<Kind> {
+        self.around.jobs.iter().map(kind).collect()
+    }
+
+    /// The callers that were answered since the last look, and the offsets that their records got.
+    fn produced(&mut self) -> Vec<(u64, i64)> {
+        let answers = std::mem::take(&mut self.around.answers).into_iter();
+        answers
+            .map(|(caller, reply)| match reply {
+                Reply::Response(response) => match *response {
+                    Response::Produce(response) => {
+                        let partition = &response.responses[0].partition_responses[0];
+                        assert_eq!(partition.error_code, ErrorCode::NONE);
+                        (caller, partition.base_offset)
+                    }
+                    other => panic!("{other:?}"),
+                },
+                other => panic!("{caller} is answered {other:?}"),
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn nothing_is_lost_at_the_end_of_a_turn() {
+    for commands_max in [1, 2, 3, 256] {
+        for requests in [
+            commands_max - 1,
+            commands_max,
+            commands_max + 1,
+            2 * commands_max + 1,
+        ] {
+            let mut desk = Desk::new(commands_max, 8 << 20);
+            desk.produce(0);
+            desk.turn();
+            assert_eq!(desk.jobs(), [Kind::Commit]);
+            // The outcome of the commit is the last of a turn, the first of the next one, or in the middle.
+            (1..=requests as u64).for_each(|caller| desk.produce(caller));
+            desk.end_job(Kind::Commit);
+            (requests as u64 + 1..=2 * requests as u64).for_each(|caller| desk.produce(caller));
+            let mut turns = 0;
+            while !desk.around.inbox.is_empty() {
+                let before = desk.around.inbox.len();
+                desk.turn();
+                turns += 1;
+                assert_eq!(
+                    before - desk.around.inbox.len(),
+                    before.min(commands_max),
+                    "turn {turns}"
+                );
+            }
+            desk.settle();
+            let expected: Vec<_> = (0..=2 * requests as u64)
+                .map(|caller| (caller, caller as i64))
+                .collect();
+            assert_eq!(
+                desk.produced(),
+                expected,
+                "{requests} requests around a commit, {commands_max} in a turn"
+            );
+        }
+    }
+}
+
+/// A checkpoint is captured and held, and callers from 0 on fill the room; gives the first that has to wait.
+fn held_checkpoint(commands_max: usize) -> (Desk, u64) {
+    let mut desk = Desk::new(commands_max, 20_000);
+    desk.ask_for_checkpoint();
+    desk.empty_inbox();
+    assert_eq!(desk.jobs(), [Kind::Checkpoint]);
+    let mut next = 0;
+    while !desk.turns.broker().is_backlogged() {
+        desk.produce(next);
+        desk.empty_inbox();
+        desk.end_job(Kind::Commit);
+        desk.empty_inbox();
+        assert_eq!(desk.produced(), [(next, next as i64)]);
+        next += 1;
+    }
+    assert!(next > 2, "there was room");
+    (desk, next)
+}
+
+#[test]
+fn who_waits_for_a_checkpoint_is_not_overtaken() {
+    // So many requests come before the checkpoint ends, in the same turn after it, and in later ones.
+    let cases = [
+        (1, 1, 0),
+        (1, 1, 1),
+        (3, 5, 2),
+        (0, 4, 1),
+        (5, 0, 3),
+        (20, 20, 20),
+    ];
+    for commands_max in [1, 2, 3, 256] {
+        for (before, with, after) in cases {
+            let (mut desk, first) = held_checkpoint(commands_max);
+            let mut callers = first..;
+            let mut come = |desk: &mut Desk, count| {
+                callers
+                    .by_ref()
+                    .take(count)
+                    .for_each(|caller| desk.produce(caller))
+            };
+            come(&mut desk, before);
+            desk.empty_inbox();
+            assert_eq!(desk.produced(), [], "all of them wait");
+            assert_eq!(desk.jobs(), [Kind::Checkpoint]);
+            desk.end_job(Kind::Checkpoint);
+            come(&mut desk, with);
+            desk.turn();
+            come(&mut desk, after);
+            desk.settle();
+            let all = first..first + (before + with + after) as u64;
+            let expected: Vec<_> = all.map(|caller| (caller, caller as i64)).collect();
+            assert_eq!(
+                desk.produced(),
+                expected,
+                "{before} wait, {with} come with the end, {after} later, {commands_max} in a turn"
+            );
+        }
+    }
+}
+
+#[test]
+fn requests_wait_again_when_the_room_is_full_again() {
+    let (mut desk, first) = held_checkpoint(256);
+    let all = first..first + 600;
+    all.clone().for_each(|caller| desk.produce(caller));
+    desk.empty_inbox();
+    // With the end of the checkpoint another one begins, which is held as well: there is room for some.
+    desk.end_job(Kind::Checkpoint);
+    desk.ask_for_checkpoint();
+    desk.empty_inbox();
+    assert_eq!(desk.jobs(), [Kind::Checkpoint, Kind::Commit]);
+    desk.end_job(Kind::Commit);
+    desk.empty_inbox();
+    let mut produced = desk.produced();
+    assert!((1..600).contains(&produced.len()), "{}", produced.len());
+    assert_eq!(desk.jobs(), [Kind::Checkpoint]);
+    desk.end_job(Kind::Checkpoint);
+    desk.settle();
+    produced.extend(desk.produced());
+    let expected: Vec<_> = all.map(|caller| (caller, caller as i64)).collect();
+    assert_eq!(produced, expected);
+}
+
+#[test]
+fn reads_may_end_in_any_order_and_hold_up_nobody() {
+    let mut desk = Desk::new(256, 8 << 20);
+    desk.produce(0);
+    desk.settle();
+    desk.ask_for_checkpoint();
+    desk.produce(1);
+    desk.settle();
+    desk.around.answers.clear();
+    for order in [[0, 0], [1, 0]] {
+        desk.fetch(10, 0);
+        desk.fetch(11, 1);
+        desk.produce(12);
+        desk.turn();
+        assert_eq!(desk.jobs(), [Kind::Commit, Kind::Read, Kind::Read]);
+        desk.end_job(Kind::Commit);
+        desk.turn();
+        let answered: Vec<_> = desk.produced().into_iter().map(|(caller, _)| caller).collect();
+        assert_eq!(answered, [12]);
+        for index in order {
+            let job = desk.around.jobs.remove(index).unwrap();
+            desk.around.inbox.push_back(Command::Done(job.run()));
+        }
+        desk.empty_inbox();
+        let answered = std::mem::take(&mut desk.around.answers).into_iter();
+        let answered: Vec<_> = answered.map(|(caller, _)| caller).collect();
+        assert_eq!(
+            answered,
+            match order {
+                [0, 0] => [10, 11],
+                _ => [11, 10],
+            }
+        );
+    }
+}
+
+#[test]
+fn an_end_waits_for_all_work_and_answers_what_was_taken() {
+    let (mut desk, first) = held_checkpoint(256);
+    desk.produce(first);
+    desk.empty_inbox();
+    desk.around.inbox.push_back(Command::Stop);
+    desk.produce(first + 1); // came too late
+    desk.empty_inbox();
+    assert_eq!(desk.produced(), []);
+    let mut ended = Vec::new();
+    let mut rest = desk.turn();
+    while rest != Rest::End {
+        let kind = desk.jobs()[0];
+        ended.push(kind);
+        desk.end_job(kind);
+        rest = desk.turn();
+    }
+    let expected = [Kind::Checkpoint, Kind::Checkpoint, Kind::Commit];
+    assert_eq!(
+        ended, expected,
+        "the one that was held, the last one, what had to wait"
+    );
+    assert_eq!(desk.produced(), [(first, first as i64)]);
+    assert!(desk.turns.broker().is_idle());
+    let storage = desk.storage.clone();
+    drop(desk);
+    let desk = Desk::on(storage, 256, 8 << 20);
+    let broker = desk.turns.broker();
+    let log = broker.log().logs().next().unwrap();
+    assert_eq!(broker.log().offsets(log).unwrap().end, first as i64 + 1);
+}
+
+#[test]
+fn a_log_that_fails_is_told_before_anybody_is_answered() {
+    let mut desk = Desk::new(256, 8 << 20);
+    desk.storage.fail(Fault {
+        operation: Operation::Sync,
+        after: 0,
+        kind: std::io::ErrorKind::Other,
+        torn_bytes: 0,
+        sticky: false,
+    });
+    desk.produce(0);
+    desk.turn();
+    desk.end_job(Kind::Commit);
+    let command = desk.around.inbox.pop_front().unwrap();
+    let is_commit = matches!(command, Command::Done(JobOutcome::Commit(_)));
+    assert!(is_commit);
+    desk.turns.take_in(command, &mut desk.around);
+    assert_eq!(desk.around.failures.len(), 1);
+    assert_eq!(desk.around.answers, []);
+    desk.turns.go_on(&mut desk.around);
+    assert_eq!(desk.around.answers, [(0, Reply::Close)]);
+}
+
+#[test]
+fn a_commit_is_held_back_while_requests_are_expected_and_no_longer() {
+    let mut desk = Desk::new(256, 8 << 20);
+    (0..4).for_each(|caller| desk.produce(caller));
+    desk.turn();
+    desk.end_job(Kind::Commit);
+    desk.produce(4);
+    assert_eq!(
+        desk.turn(),
+        Rest::For(Duration::from_millis(1)),
+        "the other three are expected"
+    );
+    assert_eq!(desk.jobs(), []);
+    (5..8).for_each(|caller| desk.produce(caller));
+    desk.turn();
+    assert_eq!(desk.jobs(), [Kind::Commit]);
+    desk.end_job(Kind::Commit);
+    desk.produce(8);
+    desk.turn();
+    assert_eq!(desk.jobs(), []);
+    desk.turns.nobody_came();
+    desk.turn();
+    assert_eq!(desk.jobs(), [Kind::Commit], "they have not come");
+}
