@@ -789,3 +789,32 @@ fn a_producer_that_gives_up_its_open_transaction_asks_for_an_epoch_and_may_repea
     let code = driver.end_version(4, &producer, false).error_code;
     assert_eq!(code, ErrorCode::INVALID_TXN_STATE);
 }
+
+#[test]
+fn a_late_copy_of_the_request_for_an_epoch_hides_how_a_transaction_of_version_one_ended() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let before = driver.init("x");
+    let raised = driver.init_again(&before);
+    assert_eq!((raised.error_code, raised.producer_epoch), (ErrorCode::NONE, 1));
+    let mut producer = Producer {
+        epoch: raised.producer_epoch,
+        ..before.clone()
+    };
+    for committed in [true, false] {
+        assert_eq!(driver.add_partitions(&producer, &["t"]), [ErrorCode::NONE]);
+        let code = driver.transactional(11, &mut producer, "t", &["value"]);
+        assert_eq!(code, ErrorCode::NONE);
+        let late = driver.init_again(&before);
+        assert_eq!((late.error_code, late.producer_epoch), (ErrorCode::NONE, 1));
+        for _ in 0..2 {
+            let answer = driver.end_version(4, &producer, committed);
+            assert_eq!(answer.error_code, ErrorCode::NONE, "repeats are answered alike");
+        }
+        // As with Kafka: who asks for an epoch begins anew.
+        let late = driver.init_again(&before);
+        assert_eq!((late.error_code, late.producer_epoch), (ErrorCode::NONE, 1));
+        let answer = driver.end_version(4, &producer, committed);
+        assert_eq!(answer.error_code, ErrorCode::INVALID_TXN_STATE);
+    }
+}
