@@ -70,7 +70,8 @@ impl Pending {
             let room = self.bytes_ahead.max(GROUP_HEADER_BYTES + record_bytes);
             (self.data, self.start) = self.buffers.take_aligned(room + DIRECT_ALIGNMENT);
             self.data.resize(self.start + GROUP_HEADER_BYTES, 0);
-        } else if self.data.capacity() - self.data.len() < record_bytes + DIRECT_ALIGNMENT {
+        } else if self.data.capacity() < self.len() + record_bytes + 2 * DIRECT_ALIGNMENT {
+            // Wherever the group begins: the memory's address must not decide how large buffers and checkpoints are.
             let room = self.len() + record_bytes.max(self.len());
             let (mut larger, start) = self.buffers.take_aligned(room + DIRECT_ALIGNMENT);
             larger.extend_from_slice(&self.data[self.start..]);
@@ -180,6 +181,26 @@ mod tests {
                 at = record.end;
             }
             assert_eq!(at, len);
+        }
+    }
+
+    #[test]
+    fn what_a_group_takes_does_not_depend_on_addresses() {
+        let held = |records: u64| {
+            let mut pending = Pending::new(Buffers::new(1 << 20));
+            for sequence in 1..=records {
+                let start = pending.begin_record((sequence, 7), 1, 100);
+                pending.push_entry(&Entry::Metadata(vec![5; 100].into()));
+                pending.finish_record(start, 1);
+            }
+            pending.freeze(0).held_bytes
+        };
+        let take = || (1..300).map(held).collect::<Vec<usize>>();
+        let expected = take();
+        let mut between = Vec::new();
+        for nth in 0..50 {
+            between.push(vec![0u8; 1 + nth * 112]);
+            assert_eq!(take(), expected, "with {nth} other allocations");
         }
     }
 }
