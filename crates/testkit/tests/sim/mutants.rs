@@ -12,7 +12,7 @@ const SEEDS: u64 = 200;
 fn caught_by(mutant: Mutant) -> u64 {
     match mutant {
         Mutant::SkipSync => 0,
-        Mutant::AnswerEarly => 5,
+        Mutant::AnswerEarly => 3,
         Mutant::ForgetMarker => 0,
         Mutant::ForgetOffsets => 0,
         Mutant::TearTransaction => 3,
