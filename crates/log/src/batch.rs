@@ -35,6 +35,9 @@ pub enum BatchError {
     /// Offsets run backwards.
     #[error("its last offset is below its first")]
     Offsets,
+    /// It does not go on where the batch before it ends.
+    #[error("its first offset is not the next one")]
+    NotNext,
 }
 
 /// The header of a batch.

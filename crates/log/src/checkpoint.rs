@@ -2,16 +2,21 @@
 //!
 //! A log in the manifest: id u32, start offset i64, next offset i64, number of segments u32, each segment (base offset
 //! i64, generation u32, bytes u64, end offset i64, greatest timestamp i64, base offset of its batch i64, created i64,
-//! index entries u32, bytes since the last one u64, first cleaned i64), length u32 and bytes of the quarantine reason, number of producers u32, each producer (id i64, epoch i16, last
-//! append i64, transaction start i64 or −1, coordinator epoch i32, number of batches u8, each: first and last sequence
-//! i32, base and last offset i64, timestamp i64), number of aborted transactions u32, each: producer i64, first and
-//! last offset i64.
+//! index entries u32, bytes since the last one u64, first cleaned i64; since version 2: checksum of the index entries u32,
+//! synced index entries u32, their checksum u32), length u32 and bytes of the quarantine reason, number of producers u32,
+//! each producer (id i64, epoch i16, last append i64, transaction start i64 or −1, coordinator epoch i32, number of batches
+//! u8, each: first and last sequence i32, base and last offset i64, timestamp i64), number of aborted transactions u32,
+//! each: producer i64, first and last offset i64.
+//!
+//! A start believes the manifest: so before it is replaced the batches that it knows of are synced, and indexes whenever it
+//! calls them synced. It knows nothing that came after its sequence, be it of producers or of segments.
 
 use crate::codec::{Reader, Writer};
 use crate::error::{LogError, OpenError};
+use crate::index::write_indexes;
 use crate::log::{Log, LogId};
 use crate::partition::{Partition, SegmentAppend};
-use crate::segment::{Segment, directory, write_indexes};
+use crate::segment::{Segment, directory};
 use crate::segment_write::SegmentWriter;
 use crate::wal;
 use bytes::Bytes;
@@ -23,7 +28,7 @@ use std::sync::Arc;
 
 pub(crate) const MANIFEST: &str = "checkpoint";
 const MAGIC: [u8; 4] = *b"MSCP";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A captured state on its way to the disk. Run it on any thread and give the outcome back.
 #[derive(Debug)]
@@ -54,7 +59,7 @@ impl Log {
         let mut logs = Vec::new();
         let mut writer = Writer(&mut logs);
         for (id, partition) in &mut self.partitions {
-            let planned = partition.plan_flush(*id, &self.groups, now_ms);
+            let planned = partition.plan_flush(*id, &self.groups, now_ms, clean);
             let segments = with_planned(&partition.segments, &planned);
             writer.u32(id.0);
             partition.write(&segments, &mut writer);
@@ -185,14 +190,14 @@ impl CheckpointJob {
         append.chunks.iter().try_for_each(|chunk| writer.push(chunk))?;
         writer.finish()?;
         file.sync_data()?;
-        if append.entries.is_empty() && !append.is_closed && append.position > 0 {
+        if append.entries.is_empty() && !append.syncs_indexes && append.position > 0 {
             return Ok(());
         }
         write_indexes(
             self.storage.as_ref(),
             (log, &append.after),
             (append.first_entry, &append.entries),
-            append.is_closed,
+            append.syncs_indexes,
         )
     }
 
@@ -220,6 +225,8 @@ impl CheckpointJob {
 pub(crate) struct Manifest {
     pub sequence: u64,
     pub clean: bool,
+    /// Whether an earlier version has written it.
+    pub is_older: bool,
     pub next_log: u32,
     pub partitions: BTreeMap<LogId, Partition>,
     pub snapshot: Option<Bytes>,
@@ -238,8 +245,8 @@ impl Manifest {
                 reason: "its first bytes are not those of a manifest",
             });
         }
-        match reader.u32() {
-            Some(VERSION) => {}
+        let version = match reader.u32() {
+            Some(version @ 1..=VERSION) => version,
             Some(found) if found > VERSION => {
                 return Err(OpenError::Version {
                     found,
@@ -251,7 +258,7 @@ impl Manifest {
                     reason: "it has no version",
                 });
             }
-        }
+        };
         let crc = reader.u32();
         let body = content.slice(content.len().min(12)..);
         if crc != Some(crc32c::crc32c(&body)) {
@@ -259,7 +266,7 @@ impl Manifest {
                 reason: "its checksum does not match",
             });
         }
-        Self::parse(&body).ok_or(OpenError::Manifest {
+        Self::parse(&body, version).ok_or(OpenError::Manifest {
             reason: "it ends too early",
         })
     }
@@ -268,25 +275,27 @@ impl Manifest {
         Manifest {
             sequence: 0,
             clean: true,
+            is_older: false,
             next_log: 0,
             partitions: BTreeMap::new(),
             snapshot: None,
         }
     }
 
-    fn parse(body: &Bytes) -> Option<Self> {
+    fn parse(body: &Bytes, version: u32) -> Option<Self> {
         let mut reader = Reader::new(body);
         let (sequence, clean, next_log) = (reader.u64()?, reader.u8()? != 0, reader.u32()?);
         let mut partitions = BTreeMap::new();
         for _ in 0..reader.u32()? {
             let id = LogId(reader.u32()?);
-            partitions.insert(id, Partition::read(&mut reader)?);
+            partitions.insert(id, Partition::read(&mut reader, version)?);
         }
         let len = usize::try_from(reader.u64()?).ok()?;
         let snapshot = body.slice_ref(reader.bytes(len)?);
         reader.is_empty().then_some(Manifest {
             sequence,
             clean,
+            is_older: version < VERSION,
             next_log,
             partitions,
             snapshot: Some(snapshot),

@@ -10,9 +10,10 @@
 //! have to be kept for them. Keys and records are the owner's to read: see [`RecordCleaner`].
 
 use crate::batch::{BatchHeader, HEADER_BYTES};
+use crate::index::{IndexEntry, write_indexes};
 use crate::log::{Log, LogId};
 use crate::producer::AbortedTransaction;
-use crate::segment::{BatchPlace, IndexEntry, Segment, directory, write_indexes};
+use crate::segment::{BatchPlace, Segment, directory};
 use millstream_types::storage::{OpenMode, Storage, StorageFile, read_full_at};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -406,6 +407,7 @@ impl<'a> Output<'a> {
             return Ok(None);
         }
         self.segment.end_offset = end_offset;
+        self.segment.durable_index = self.segment.index;
         self.file.sync_data()?;
         write_indexes(self.storage, (self.log, &self.segment), (0, &self.entries), true)?;
         Ok(Some(self.segment))

@@ -45,9 +45,10 @@
 //! segment file holds behind the manifest's length is a remnant of an unfinished checkpoint and is cut off.
 //!
 //! # Recovery
-//! Manifest, then WAL. After an unclean end the last segment of each log is scanned (length, magic, CRC, offsets in
-//! a row) and its indexes are rebuilt; damage there quarantines that one log: it refuses reads and appends with a
-//! reason, and nothing is dropped. The clean flag only saves that scan.
+//! Manifest, then WAL. After an unclean end the last segment of each log is checked: its indexes by the sums that the
+//! manifest has of them, its last batches by their own (length, magic, CRC, offsets in a row). Indexes that are not what
+//! they should be are made anew from the batches. Damage to batches quarantines that one log: it refuses reads and appends
+//! with a reason, and nothing is dropped. The clean flag only saves that check.
 
 pub mod batch;
 pub mod checkpoint;
@@ -55,6 +56,7 @@ mod codec;
 mod commit;
 pub mod compaction;
 mod error;
+mod index;
 pub mod limits;
 mod log;
 mod partition;
@@ -65,6 +67,7 @@ mod record;
 mod recovery;
 mod retention;
 mod segment;
+mod segment_check;
 mod segment_read;
 mod segment_write;
 mod tail;

@@ -2,10 +2,11 @@
 
 use crate::batch::BatchHeader;
 use crate::codec::{Reader, Writer};
-use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_OFFSETS};
+use crate::index::IndexEntry;
+use crate::limits::{INDEX_SYNC_BYTES, SEGMENT_BYTES_MAX, SEGMENT_OFFSETS};
 use crate::log::{LogId, LogSettings};
 use crate::producer::Producers;
-use crate::segment::{BatchPlace, IndexEntry, Segment};
+use crate::segment::{BatchPlace, Segment};
 use crate::tail::{Groups, TailBatch};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -116,8 +117,8 @@ impl Partition {
         std::mem::take(&mut self.segments)
     }
 
-    /// Decides where the batches that are not in segments go.
-    pub fn plan_flush(&self, log: LogId, groups: &Groups, now_ms: i64) -> Vec<SegmentAppend> {
+    /// Decides where the batches that are not in segments go. If the end may be clean after this, all indexes are synced.
+    pub fn plan_flush(&self, log: LogId, groups: &Groups, now_ms: i64, is_clean: bool) -> Vec<SegmentAppend> {
         let from = self.flushed_offset;
         let first = self.tail.partition_point(|batch| batch.base_offset < from);
         let mut appends: Vec<SegmentAppend> = Vec::new();
@@ -139,7 +140,7 @@ impl Partition {
                 .is_some_and(|append| append.after.base_offset == current.base_offset);
             if !is_current {
                 if let Some(previous) = appends.last_mut() {
-                    previous.is_closed = true;
+                    previous.syncs_indexes = true;
                 }
                 appends.push(SegmentAppend::new(*current, self.warm_checkpoints > 0));
             }
@@ -156,10 +157,17 @@ impl Partition {
                 append.after = *current;
             }
         }
+        if is_clean && segment.is_some_and(|segment| segment.durable_index != segment.index) {
+            appends.extend(self.closing_append(segment, appends.last()));
+        }
+        for append in &mut appends {
+            append.plan_sync(is_clean);
+        }
         appends
     }
 
-    /// A segment that gets no more batches without having got any in this plan: its indexes are to be synced.
+    /// A segment that gets no more batches, for now at least, without having got any in this plan: its indexes are to be
+    /// synced.
     fn closing_append(
         &self,
         segment: Option<Segment>,
@@ -209,14 +217,14 @@ impl Partition {
         self.producers.write(writer);
     }
 
-    pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub fn read(reader: &mut Reader<'_>, version: u32) -> Option<Self> {
         let mut partition = Partition::new();
         partition.start_offset = reader.i64()?;
         partition.next_offset = reader.i64()?;
         partition.high_watermark = partition.next_offset;
         partition.flushed_offset = partition.next_offset;
         for _ in 0..reader.u32()? {
-            partition.segments.push(Segment::read(reader)?);
+            partition.segments.push(Segment::read(reader, version)?);
         }
         let reason_bytes = reader.u32()? as usize;
         let reason = std::str::from_utf8(reader.bytes(reason_bytes)?).ok()?;
@@ -237,8 +245,8 @@ pub(crate) struct SegmentAppend {
     pub after: Segment,
     /// Whether a reader is likely to want this soon.
     pub is_warm: bool,
-    /// Whether no more will come: its indexes are synced.
-    pub is_closed: bool,
+    /// Whether its indexes are synced, with what they got before.
+    pub syncs_indexes: bool,
 }
 
 impl SegmentAppend {
@@ -246,11 +254,20 @@ impl SegmentAppend {
         SegmentAppend {
             is_warm,
             position: segment.bytes,
-            first_entry: segment.index_entries,
+            first_entry: segment.index.entries,
             chunks: Vec::new(),
             entries: Vec::new(),
             after: segment,
-            is_closed: false,
+            syncs_indexes: false,
+        }
+    }
+
+    /// Indexes that are not synced for other reasons are if a crash would cost too much reading.
+    fn plan_sync(&mut self, is_clean: bool) {
+        let is_far = self.position / INDEX_SYNC_BYTES != self.after.bytes / INDEX_SYNC_BYTES;
+        self.syncs_indexes |= is_clean || is_far;
+        if self.syncs_indexes {
+            self.after.durable_index = self.after.index;
         }
     }
 }

@@ -8,13 +8,14 @@ use crate::log::{Log, LogOptions, Opened};
 use crate::partition::Partition;
 use crate::pending::Pending;
 use crate::record::{Entry, ReadEntry, ReadRecord};
-use crate::segment::{directory, scan, write_indexes};
+use crate::segment::directory;
+use crate::segment_check::{Checked, check};
 use crate::segment_read::SegmentReader;
 use crate::tail::Groups;
 use crate::wal::{self, ReadFile, WalWriter};
 use bytes::Bytes;
 use millstream_types::Buffers;
-use millstream_types::storage::{OpenMode, Storage};
+use millstream_types::storage::Storage;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
@@ -37,7 +38,9 @@ impl Log {
         storage.sync_directory("").map_err(OpenError::io("sync", "."))?;
         let manifest = Manifest::load(storage.as_ref())?;
         let files = wal::read_all(storage.as_ref(), manifest.sequence)?;
-        let is_clean = manifest.clean && files.iter().all(|file| file.records.is_empty());
+        // An older manifest has no sums of indexes: they are made once, by reading the segments.
+        let is_clean =
+            manifest.clean && !manifest.is_older && files.iter().all(|file| file.records.is_empty());
         let snapshot = manifest.snapshot.clone();
         let reads = storage.clone();
         let group_buffers = Buffers::new(GROUP_BUFFERS_BYTES);
@@ -171,32 +174,15 @@ impl Log {
         Ok(())
     }
 
-    /// Scans the last segment of each log, cuts off remnants behind it, and rebuilds its indexes.
+    /// Checks the last segment of each log, the only one that was written to: see [`crate::segment_check`].
     fn check_segments(&mut self) -> Result<(), OpenError> {
         for (id, partition) in &mut self.partitions {
-            let Some(known) = partition.segments.last().copied() else {
+            let Some(last) = partition.segments.last_mut() else {
                 continue;
             };
-            let found = scan(self.storage.as_ref(), *id, &known)?;
-            let path = known.path(*id, ".log");
-            if let Some((position, error)) = found.damage {
-                partition.set_quarantine(format!("segment '{path}' at byte {position}: {error}"));
-                continue;
-            }
-            if found.segment.end_offset != known.end_offset {
-                partition.set_quarantine(format!("segment '{path}' does not end at {}", known.end_offset));
-                continue;
-            }
-            let file = self
-                .storage
-                .open(&path, OpenMode::Write)
-                .map_err(OpenError::io("open", path.clone()))?;
-            file.set_len(known.bytes)
-                .map_err(OpenError::io("truncate", path.clone()))?;
-            write_indexes(self.storage.as_ref(), (*id, &known), (0, &found.entries), false)
-                .map_err(OpenError::io("index", path))?;
-            if let Some(last) = partition.segments.last_mut() {
-                *last = found.segment;
+            match check(self.storage.as_ref(), *id, last)? {
+                Checked::Sound(segment) => *last = segment,
+                Checked::Damaged(reason) => partition.set_quarantine(reason),
             }
         }
         Ok(())

@@ -3,10 +3,11 @@
 
 use crate::batch::{BatchHeader, HEADER_BYTES};
 use crate::error::LogError;
+use crate::index::{IndexEntry, Indexes};
 use crate::limits::{OPEN_FILES, READ_BUFFERS_BYTES, READ_BYTES_MIN, SCAN_BYTES};
 use crate::log::LogId;
 use crate::read::{Isolation, ReadLimit};
-use crate::segment::{IndexEntry, Segment, seek_index};
+use crate::segment::Segment;
 use bytes::Bytes;
 use millstream_types::Buffers;
 use millstream_types::storage::{OpenMode, Storage, StorageFile, read_full_at};
@@ -19,8 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 struct SegmentFiles {
     path: String,
     batches: Arc<dyn StorageFile>,
-    index: Arc<dyn StorageFile>,
-    time_index: Arc<dyn StorageFile>,
+    indexes: Indexes,
 }
 
 /// A segment by its log, base offset and generation.
@@ -46,17 +46,12 @@ impl FileCache {
             *used = self.uses;
             return Ok(files.clone());
         }
-        let open = |suffix: &str| {
-            let path = segment.path(log, suffix);
-            storage
-                .open(&path, OpenMode::Read)
-                .map_err(|error| read_error(&path, &error))
-        };
+        let path = segment.path(log, ".log");
+        let error = |error| read_error(&path, &error);
         let files = Arc::new(SegmentFiles {
-            path: segment.path(log, ".log"),
-            batches: open(".log")?,
-            index: open(".index")?,
-            time_index: open(".timeindex")?,
+            batches: storage.open(&path, OpenMode::Read).map_err(error)?,
+            indexes: Indexes::open(storage, log, segment).map_err(error)?,
+            path,
         });
         if self.open.len() >= OPEN_FILES {
             let oldest = self
@@ -169,12 +164,8 @@ impl SegmentReader {
         holds: impl Fn(&IndexEntry) -> bool,
     ) -> Result<u64, LogError> {
         let files = self.files(log, segment)?;
-        seek_index(
-            (files.index.as_ref(), files.time_index.as_ref()),
-            segment.index_entries,
-            holds,
-        )
-        .map_err(|error| read_error(&files.path, &error))
+        let found = files.indexes.seek(segment.index.entries, holds);
+        found.map_err(|error| read_error(&files.path, &error))
     }
 
     /// Goes over the headers of a segment from a batch's position on, to the first that `holds`.

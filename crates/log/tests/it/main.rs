@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // functions that only tests call
 
+mod counted;
 mod crash;
 mod direct;
 mod driver;
 mod oracle;
 mod reading;
+mod start;

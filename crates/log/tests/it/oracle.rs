@@ -14,6 +14,7 @@ enum Step {
     Commit,
     Checkpoint,
     Start { log: usize, back: i64 },
+    Kill,
     Crash(Option<u64>),
 }
 
@@ -24,6 +25,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Commit),
         2 => Just(Step::Checkpoint),
         1 => (0..3usize, 0..20i64).prop_map(|(log, back)| Step::Start { log, back }),
+        1 => Just(Step::Kill),
         2 => proptest::option::of(0..5000u64).prop_map(Step::Crash),
     ]
 }
@@ -36,6 +38,9 @@ struct Oracle {
     metadata: Vec<u8>,
 }
 
+/// How many timestamps there are.
+const TIMES: usize = 97;
+
 fn options() -> LogOptions {
     LogOptions {
         checkpoint_bytes: 6000,
@@ -44,9 +49,10 @@ fn options() -> LogOptions {
     }
 }
 
-fn settings() -> LogSettings {
+/// Logs of few and of many segments.
+fn settings(log: u32) -> LogSettings {
     LogSettings {
-        segment_bytes: 5000,
+        segment_bytes: [5_000, 30_000, 1 << 30][log as usize],
         ..LogSettings::default()
     }
 }
@@ -64,7 +70,7 @@ impl Run {
         let mut driver = Driver::open(&MemStorage::new(), options()).unwrap();
         for _ in 0..3 {
             let log = driver.create();
-            driver.log.set_settings(log, settings());
+            driver.log.set_settings(log, settings(log.0));
         }
         driver.commit();
         Run {
@@ -80,6 +86,7 @@ impl Run {
                 let produce = Produce {
                     count: *count,
                     fill: *fill,
+                    timestamp: (*fill % TIMES) as i64,
                     ..Produce::default()
                 };
                 let base = self.driver.append(LogId(*log as u32), produce);
@@ -125,6 +132,11 @@ impl Run {
                     batches.clear();
                 }
             }
+            Step::Kill => {
+                self.commit();
+                self.driver.storage.kill();
+                self.reopen(false);
+            }
             Step::Crash(survive) => self.crash(*survive),
         }
         self.possible.push(self.all.clone());
@@ -161,14 +173,20 @@ impl Run {
         }
         storage.heal();
         storage.crash(survive.map_or(Survive::Nothing, Survive::Prefix));
+        self.reopen(survive.is_some());
+    }
+
+    /// Opens what is there; something may be missing if the last group was not written wholly.
+    fn reopen(&mut self, is_torn: bool) {
+        let storage = self.driver.storage.clone();
         self.driver = Driver::open(&storage, options()).unwrap();
         for log in 0..3 {
-            self.driver.log.set_settings(LogId(log), settings());
+            self.driver.log.set_settings(LogId(log), settings(log));
         }
         let found = self.observe();
         let possible = self.possible.iter().position(|state| *state == found);
         assert!(
-            possible.is_some_and(|index| survive.is_some() || index == 0),
+            possible.is_some_and(|index| is_torn || index == 0),
             "{found:?} of {:?}",
             self.possible
         );
@@ -189,8 +207,31 @@ impl Run {
             found.starts[log] = offsets.start;
             found.ends[log] = offsets.end;
             found.batches[log] = self.driver.read_all(LogId(log as u32), 4000);
+            self.search(LogId(log as u32), &found.batches[log]);
         }
         found
+    }
+
+    /// Every batch is found by its offset and, if it is the first of its time or later, by that.
+    fn search(&mut self, log: LogId, batches: &[(i64, Bytes)]) {
+        let limit = ReadLimit {
+            max_bytes: 1,
+            at_least_one: true,
+        };
+        let start = self.driver.log.offsets(log).unwrap().start;
+        for (base, batch) in batches.iter().rev() {
+            let offset = start.max(*base);
+            let opened = &mut self.driver.log;
+            let read = opened.read(log, offset, limit, Isolation::ReadUncommitted).unwrap();
+            assert_eq!(opened.contiguous(read.chunks).slice(16..), batch, "at {offset}");
+        }
+        for time in (0..TIMES as i64).step_by(9) {
+            let found = self.driver.log.find_by_time(log, time, start).unwrap();
+            let found = found.map(|batch| BatchHeader::parse(&batch).unwrap());
+            let is_later = |(_, batch): &&(i64, Bytes)| batch[19..27] >= time.to_be_bytes()[..];
+            let expected = batches.iter().find(is_later).map(|(base, _)| *base);
+            assert_eq!(found.map(|header| header.base_offset), expected, "time {time}");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use millstream_kafka_wire::{ApiKey, Request, RequestHeader, Response, Writer};
 use millstream_testkit::storage::MemStorage;
 use millstream_types::SeededRng;
 use millstream_types::storage::Storage;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Valid inputs for a target.
@@ -22,7 +23,7 @@ pub fn corpus(target: &str) -> Vec<Vec<u8>> {
         "batches_lz4" => vec![batch(Codec::Lz4, 3), batch(Codec::Lz4, 40)],
         "batches_zstd" => vec![batch(Codec::Zstd, 3), batch(Codec::Zstd, 40)],
         "wal_files" => flagged(&wal_file()),
-        "manifest" => flagged(&segment_directory().read("checkpoint").expect("it is there")),
+        "manifest" => manifests(),
         "index_files" => index_files(),
         "broker" => broker_requests(),
         _ => messages(target),
@@ -73,13 +74,27 @@ fn flagged(file: &[u8]) -> Vec<Vec<u8>> {
     [0, 1].map(|flags| [&[flags], file].concat()).to_vec()
 }
 
+/// The manifest as it is, and one of the first version.
+fn manifests() -> Vec<Vec<u8>> {
+    let newest = segment_directory().read("checkpoint").expect("it is there");
+    let mut older = newest.clone();
+    older.drain(INDEX_SUMS);
+    let mut manifests = flagged(&newest);
+    manifests.push([&[3], &older[..]].concat());
+    manifests
+}
+
+/// What the first version of the manifest did not have.
+const INDEX_SUMS: Range<usize> = 125..137;
+
 fn index_files() -> Vec<Vec<u8>> {
     let storage = segment_directory();
-    let file = |(which, suffix): (u8, &&str)| {
+    let file = |choice: u8| {
+        let suffix = ["index", "timeindex", "log"][usize::from(choice) % 3];
         let path = format!("logs/0000000000/00000000000000000000-0.{suffix}");
-        [&[which][..], &storage.read(&path).expect("it is there")].concat()
+        [&[choice][..], &storage.read(&path).expect("it is there")].concat()
     };
-    (0..).zip(&["index", "timeindex", "log"]).map(file).collect()
+    (0..9).map(file).collect()
 }
 
 /// The write-ahead log of a broker that was asked for some things.

@@ -303,7 +303,7 @@ fn seal(bytes: &mut [u8], end: usize, (at, from): (usize, usize)) {
     bytes[at..at + 4].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// The manifest; with an odd first byte its checksum fits.
+/// The manifest; with an odd first byte its checksum fits, and the second bit makes it one of the first version.
 pub fn manifest(data: &[u8]) {
     let Some((flags, file)) = data.split_first() else {
         return;
@@ -311,28 +311,61 @@ pub fn manifest(data: &[u8]) {
     let mut file = file.to_vec();
     if flags & 1 == 1 && file.len() >= 12 {
         file[..4].copy_from_slice(b"MSCP");
-        file[4..8].copy_from_slice(&1u32.to_le_bytes());
+        let version = if flags & 2 == 0 { 2u32 } else { 1 };
+        file[4..8].copy_from_slice(&version.to_le_bytes());
         let end = file.len();
         seal(&mut file, end, (8, 12));
     }
-    let storage = directories(&["wal", "logs"]);
+    let storage = segment_directory();
     put(&storage, "checkpoint", &file);
     open(&storage);
 }
 
-/// A directory with one segment under a manifest that says it ended cleanly: nothing is checked before it is read.
+const SEGMENT: &str = "logs/0000000000/00000000000000000000-0";
+/// Where the manifest of [`segment_directory`] has what is changed here.
+const CLEAN_AT: usize = 20;
+const INDEX_ENTRIES_AT: usize = 105;
+const INDEX_CRC_AT: usize = 125;
+
+/// A directory with one segment, one of whose files is given. The first byte says which, and what the manifest says: that
+/// it ended cleanly, so that nothing is checked before it is read; that it did not; or that it did not and that these are
+/// the entries that the indexes should have.
 pub fn index_files(data: &[u8]) {
-    let storage = segment_directory();
-    let Some((which, bytes)) = data.split_first() else {
+    let Some((choice, bytes)) = data.split_first() else {
         return;
     };
-    let suffix = ["index", "timeindex", "log"][usize::from(*which) % 3];
-    put(
-        &storage,
-        &format!("logs/0000000000/00000000000000000000-0.{suffix}"),
-        bytes,
-    );
+    let storage = segment_directory();
+    let suffix = ["index", "timeindex", "log"][usize::from(*choice) % 3];
+    put(&storage, &format!("{SEGMENT}.{suffix}"), bytes);
+    let manifest = storage.read("checkpoint").expect("it is there");
+    match choice / 3 % 3 {
+        0 => {}
+        1 => put(&storage, "checkpoint", &unclean(manifest)),
+        _ => put(&storage, "checkpoint", &unclean(with_sum(&storage, manifest))),
+    }
     open(&storage);
+}
+
+/// The manifest of a process that was killed.
+fn unclean(mut manifest: Vec<u8>) -> Vec<u8> {
+    manifest[CLEAN_AT] = 0;
+    let end = manifest.len();
+    seal(&mut manifest, end, (8, 12));
+    manifest
+}
+
+/// The manifest with the sum of the entries that are in the indexes.
+fn with_sum(storage: &MemStorage, mut manifest: Vec<u8>) -> Vec<u8> {
+    let [offsets, times] = ["index", "timeindex"].map(|suffix| {
+        let path = format!("{SEGMENT}.{suffix}");
+        storage.read(&path).expect("it is there")
+    });
+    let both = offsets.chunks_exact(8).zip(times.chunks_exact(8));
+    let entries: Vec<u8> = both.flat_map(|(offset, time)| [offset, time].concat()).collect();
+    let (count, crc) = ((entries.len() / 16) as u32, crc32c::crc32c(&entries));
+    manifest[INDEX_ENTRIES_AT..][..4].copy_from_slice(&count.to_le_bytes());
+    manifest[INDEX_CRC_AT..][..4].copy_from_slice(&crc.to_le_bytes());
+    manifest
 }
 
 /// A directory as it is after batches were written and the process ended cleanly.

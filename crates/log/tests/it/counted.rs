@@ -1,0 +1,91 @@
+//! A storage that counts the bytes that are read.
+
+use millstream_testkit::storage::MemStorage;
+use millstream_types::storage::{DirectoryEntry, OpenMode, Storage, StorageFile, StorageLock};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+type Counts = Arc<Mutex<BTreeMap<String, u64>>>;
+
+/// A storage in memory, with the bytes that were read of each file.
+#[derive(Debug)]
+pub struct Counted {
+    storage: MemStorage,
+    read: Counts,
+}
+
+impl Counted {
+    pub fn new(storage: &MemStorage) -> Arc<Self> {
+        Arc::new(Counted {
+            storage: storage.clone(),
+            read: Counts::default(),
+        })
+    }
+
+    /// The bytes that were read of a file.
+    pub fn bytes_read(&self, path: &str) -> u64 {
+        self.read.lock().unwrap().get(path).copied().unwrap_or(0)
+    }
+}
+
+impl Storage for Counted {
+    fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
+        Ok(Arc::new(CountedFile {
+            file: self.storage.open(path, mode)?,
+            path: path.to_owned(),
+            read: self.read.clone(),
+        }))
+    }
+    fn create_directory(&self, path: &str) -> io::Result<()> {
+        self.storage.create_directory(path)
+    }
+    fn list(&self, path: &str) -> io::Result<Vec<DirectoryEntry>> {
+        self.storage.list(path)
+    }
+    fn exists(&self, path: &str) -> io::Result<bool> {
+        self.storage.exists(path)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.storage.rename(from, to)
+    }
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.storage.remove(path)
+    }
+    fn remove_directory(&self, path: &str) -> io::Result<()> {
+        self.storage.remove_directory(path)
+    }
+    fn sync_directory(&self, path: &str) -> io::Result<()> {
+        self.storage.sync_directory(path)
+    }
+    fn try_lock(&self, path: &str) -> io::Result<Box<dyn StorageLock>> {
+        self.storage.try_lock(path)
+    }
+}
+
+#[derive(Debug)]
+struct CountedFile {
+    file: Arc<dyn StorageFile>,
+    path: String,
+    read: Counts,
+}
+
+impl StorageFile for CountedFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_at(bytes, offset)
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, offset)?;
+        *self.read.lock().unwrap().entry(self.path.clone()).or_default() += read as u64;
+        Ok(read)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+}
