@@ -5,7 +5,7 @@ use millstream_broker::{Answer, Reply};
 use millstream_kafka_wire::compression::Codec;
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::record_batch::BatchProducer;
-use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
 
 #[test]
 fn topics_are_created_described_and_survive_a_crash() {
@@ -132,14 +132,7 @@ fn a_topic_made_again_has_another_id_and_old_ids_are_unknown() {
     driver.append("t", 0, &["old"]);
     let fetch_old = driver.fetch_request("t", 0, 0);
     let produce_old = driver.produce_request("t", 0, batch(0, &["late"]));
-    let topics = vec![delete_topics::DeleteTopicState {
-        name: Some("t".into()),
-        topic_id: Uuid::ZERO,
-    }];
-    let response = driver.call(DeleteTopicsRequest {
-        topics,
-        ..Default::default()
-    });
+    let response = driver.delete_topic("t");
     assert_eq!(
         (response.responses[0].error_code, response.responses[0].topic_id),
         (ErrorCode::NONE, old)
@@ -309,19 +302,7 @@ fn duplicates_are_recognised_after_crash_restart_and_deletion_of_their_segments(
     assert_eq!(driver.produce("t", 0, records(2)), (ErrorCode::NONE, 2));
     driver.restart();
     assert_eq!(driver.produce("t", 0, records(0)), (ErrorCode::NONE, 0));
-    let partitions = vec![delete_records::DeleteRecordsPartition {
-        partition_index: 0,
-        offset: -1,
-    }];
-    let topics = vec![delete_records::DeleteRecordsTopic {
-        name: "t".into(),
-        partitions,
-    }];
-    let deleted = driver.call(DeleteRecordsRequest {
-        topics,
-        timeout_ms: 0,
-    });
-    assert_eq!(deleted.topics[0].partitions[0].low_watermark, 4);
+    assert_eq!(driver.delete_records("t", &[0], -1)[0].low_watermark, 4);
     driver.restart();
     assert_eq!(driver.produce("t", 0, records(2)), (ErrorCode::NONE, 2));
     assert_eq!(

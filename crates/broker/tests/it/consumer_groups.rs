@@ -1,9 +1,9 @@
 //! Groups of the new consumer protocol, by rule and by chance.
 
-use crate::driver::Driver;
+use crate::driver::{Driver, newest};
 use millstream_broker::Answer;
 use millstream_kafka_wire::messages::*;
-use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Uuid};
 use millstream_types::{Rng, SeededRng};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -267,37 +267,18 @@ fn a_static_member_keeps_its_partitions_while_it_is_away() {
 #[test]
 fn commits_are_fenced_by_member_epoch() {
     let mut driver = Driver::new();
-    let topic_id = driver.create("t", 1);
+    driver.create("t", 1);
     let mut client = Client::new("a", &["t"]);
     driver.beat(&mut client);
-    let commit = |driver: &mut Driver, member: &str, epoch: i32| {
-        let partitions = vec![offset_commit::OffsetCommitRequestPartition {
-            committed_offset: 1,
-            ..Default::default()
-        }];
-        let request = OffsetCommitRequest {
-            group_id: "g".into(),
-            generation_id_or_member_epoch: epoch,
-            member_id: member.into(),
-            retention_time_ms: -1,
-            topics: vec![offset_commit::OffsetCommitRequestTopic {
-                topic_id,
-                partitions,
-                ..Default::default()
-            }],
-            ..Default::default()
-        };
-        driver.call(request).topics[0].partitions[0].error_code
-    };
-    assert_eq!(commit(&mut driver, "a", client.epoch), ErrorCode::NONE);
-    assert_eq!(
-        commit(&mut driver, "a", client.epoch - 1),
-        ErrorCode::STALE_MEMBER_EPOCH
-    );
-    assert_eq!(
-        commit(&mut driver, "b", client.epoch),
-        ErrorCode::UNKNOWN_MEMBER_ID
-    );
+    let version = newest(ApiKey::OffsetCommit);
+    for (member, epoch, code) in [
+        ("a", client.epoch, ErrorCode::NONE),
+        ("a", client.epoch - 1, ErrorCode::STALE_MEMBER_EPOCH),
+        ("b", client.epoch, ErrorCode::UNKNOWN_MEMBER_ID),
+    ] {
+        let committed = driver.commit_offset(version, "t", (member, epoch), (0, 1));
+        assert_eq!(committed, code, "{member} {epoch}");
+    }
 }
 
 /// Members come, go, are slow, lose answers; topics come; the broker crashes. Nobody ever owns what another owns.

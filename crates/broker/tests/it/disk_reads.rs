@@ -119,13 +119,7 @@ fn what_happens_to_a_log_while_it_is_read_is_answered() {
     driver.broker.defer_reads();
     let request = driver.fetch_request("t", 0, 0);
     let (ticket, job) = start(&mut driver, request.clone());
-    driver.call(DeleteTopicsRequest {
-        topics: vec![delete_topics::DeleteTopicState {
-            name: Some("t".into()),
-            ..Default::default()
-        }],
-        ..Default::default()
-    });
+    driver.delete_topic("t");
     driver.broker.request_checkpoint();
     driver.settle();
     finish(&mut driver, job);
@@ -136,17 +130,7 @@ fn what_happens_to_a_log_while_it_is_read_is_answered() {
     driver.broker.defer_reads();
     let request = driver.fetch_request("t", 0, 0);
     let (ticket, job) = start(&mut driver, request);
-    let partition = delete_records::DeleteRecordsPartition {
-        partition_index: 0,
-        offset: -1,
-    };
-    driver.call(DeleteRecordsRequest {
-        topics: vec![delete_records::DeleteRecordsTopic {
-            name: "t".into(),
-            partitions: vec![partition],
-        }],
-        timeout_ms: 1000,
-    });
+    driver.delete_records("t", &[0], -1);
     driver.broker.request_checkpoint();
     driver.settle();
     finish(&mut driver, job);
@@ -272,17 +256,7 @@ fn a_search_of_segments_that_go_away_is_done_again() {
     let mut driver = with_times();
     driver.broker.defer_reads();
     let found = list_offsets(&mut driver, [101, MAX_TIMESTAMP], |driver| {
-        let partition = |partition_index| delete_records::DeleteRecordsPartition {
-            partition_index,
-            offset: -1,
-        };
-        driver.call(DeleteRecordsRequest {
-            topics: vec![delete_records::DeleteRecordsTopic {
-                name: "t".into(),
-                partitions: vec![partition(0), partition(1)],
-            }],
-            timeout_ms: 1000,
-        });
+        driver.delete_records("t", &[0, 1], -1);
         driver.broker.request_checkpoint();
         driver.settle();
     });
@@ -292,13 +266,7 @@ fn a_search_of_segments_that_go_away_is_done_again() {
     let mut driver = with_times();
     driver.broker.defer_reads();
     let found = list_offsets(&mut driver, [101, -1], |driver| {
-        driver.call(DeleteTopicsRequest {
-            topics: vec![delete_topics::DeleteTopicState {
-                name: Some("t".into()),
-                ..Default::default()
-            }],
-            ..Default::default()
-        });
+        driver.delete_topic("t");
         driver.broker.request_checkpoint();
         driver.settle();
     });
@@ -312,17 +280,7 @@ fn the_greatest_time_of_a_segment_that_begins_below_the_start_is_looked_for() {
         if is_deferred {
             driver.broker.defer_reads();
         }
-        let partition = delete_records::DeleteRecordsPartition {
-            partition_index: 0,
-            offset: 7,
-        };
-        driver.call(DeleteRecordsRequest {
-            topics: vec![delete_records::DeleteRecordsTopic {
-                name: "t".into(),
-                partitions: vec![partition],
-            }],
-            timeout_ms: 1000,
-        });
+        driver.delete_records("t", &[0], 7);
         let found = list_offsets(&mut driver, [MAX_TIMESTAMP, -1], |_| ());
         assert_eq!((found[0].1, found[0].2), (104, 8), "deferred: {is_deferred}");
     }

@@ -223,6 +223,64 @@ impl Driver {
         response.topics[0].topic_id
     }
 
+    pub fn delete_topic(&mut self, name: &str) -> DeleteTopicsResponse {
+        self.call(DeleteTopicsRequest {
+            topics: vec![delete_topics::DeleteTopicState {
+                name: Some(name.into()),
+                ..Default::default()
+            }],
+            ..Default::default()
+        })
+    }
+
+    /// Deletes what these partitions have before an offset, −1 for all of it.
+    pub fn delete_records(
+        &mut self,
+        topic: &str,
+        partitions: &[i32],
+        offset: i64,
+    ) -> Vec<delete_records::DeleteRecordsPartitionResult> {
+        let partition = |partition: &i32| delete_records::DeleteRecordsPartition {
+            partition_index: *partition,
+            offset,
+        };
+        let mut response = self.call(DeleteRecordsRequest {
+            topics: vec![delete_records::DeleteRecordsTopic {
+                name: topic.into(),
+                partitions: partitions.iter().map(partition).collect(),
+            }],
+            timeout_ms: 1000,
+        });
+        response.topics.remove(0).partitions
+    }
+
+    /// Commits an offset of the group `g`, by a member with its epoch or generation.
+    pub fn commit_offset(
+        &mut self,
+        version: i16,
+        topic: &str,
+        (member, epoch): (&str, i32),
+        (partition, offset): (i32, i64),
+    ) -> ErrorCode {
+        let request = OffsetCommitRequest {
+            group_id: "g".into(),
+            generation_id_or_member_epoch: epoch,
+            member_id: member.into(),
+            retention_time_ms: -1,
+            topics: vec![offset_commit::OffsetCommitRequestTopic {
+                topic_id: self.topic_id(topic),
+                name: topic.into(),
+                partitions: vec![offset_commit::OffsetCommitRequestPartition {
+                    partition_index: partition,
+                    committed_offset: offset,
+                    ..Default::default()
+                }],
+            }],
+            ..Default::default()
+        };
+        self.call_version(version, request).topics[0].partitions[0].error_code
+    }
+
     pub fn topic_id(&self, name: &str) -> Uuid {
         self.broker
             .topics()

@@ -239,13 +239,7 @@ fn a_fetch_of_a_session_waits_for_data_and_for_the_deletion_of_its_topic() {
     assert_eq!(told(answer), (ErrorCode::NONE, id, vec![]));
 
     let ticket = driver.park(version, long_poll(4));
-    driver.call(DeleteTopicsRequest {
-        topics: vec![delete_topics::DeleteTopicState {
-            name: Some("t".into()),
-            ..Default::default()
-        }],
-        ..Default::default()
-    });
+    driver.delete_topic("t");
     let answer = driver.taken::<FetchRequest>(version, ticket).unwrap();
     let codes: Vec<_> = answer.responses[0]
         .partitions

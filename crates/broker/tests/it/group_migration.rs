@@ -301,26 +301,6 @@ impl Driver {
         let response = self.call(request);
         response.members.iter().map(|member| member.error_code).collect()
     }
-
-    fn commit(&mut self, version: i16, (member, epoch): (&str, i32), partition: i32) -> ErrorCode {
-        let request = OffsetCommitRequest {
-            group_id: "g".into(),
-            generation_id_or_member_epoch: epoch,
-            member_id: member.into(),
-            retention_time_ms: -1,
-            topics: vec![offset_commit::OffsetCommitRequestTopic {
-                topic_id: self.topic_id("t"),
-                name: "t".into(),
-                partitions: vec![offset_commit::OffsetCommitRequestPartition {
-                    partition_index: partition,
-                    committed_offset: 1,
-                    ..Default::default()
-                }],
-            }],
-            ..Default::default()
-        };
-        self.call_version(version, request).topics[0].partitions[0].error_code
-    }
 }
 
 fn numbers(owned: &Owned) -> Vec<i32> {

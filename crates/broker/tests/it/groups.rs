@@ -9,6 +9,7 @@ use millstream_testkit::storage::{Fault, Operation};
 
 const JOIN: i16 = 9;
 const SYNC: i16 = 5;
+const COMMIT: i16 = 10;
 
 fn join_request(member: &str, instance: Option<&str>, metadata: &str) -> JoinGroupRequest {
     let protocol = |name: &str| join_group::JoinGroupRequestProtocol {
@@ -117,7 +118,7 @@ impl Driver {
     }
 
     fn commit_as(&mut self, member: &str, generation: i32, offset: i64) -> ErrorCode {
-        self.commit_to("t", member, generation, offset)
+        self.commit_offset(COMMIT, "t", (member, generation), (0, offset))
     }
 
     fn committed_of(&mut self, topic: &str) -> i64 {
@@ -136,28 +137,6 @@ impl Driver {
             ..Default::default()
         };
         self.call(request).groups[0].topics[0].partitions[0].committed_offset
-    }
-
-    fn commit_to(&mut self, topic: &str, member: &str, generation: i32, offset: i64) -> ErrorCode {
-        let partitions = vec![offset_commit::OffsetCommitRequestPartition {
-            committed_offset: offset,
-            ..Default::default()
-        }];
-        let topic_id = self.topic_id(topic);
-        let topics = vec![offset_commit::OffsetCommitRequestTopic {
-            topic_id,
-            partitions,
-            ..Default::default()
-        }];
-        let request = OffsetCommitRequest {
-            group_id: "g".into(),
-            generation_id_or_member_epoch: generation,
-            member_id: member.into(),
-            retention_time_ms: -1,
-            topics,
-            ..Default::default()
-        };
-        self.call(request).topics[0].partitions[0].error_code
     }
 }
 
@@ -389,7 +368,10 @@ fn offsets_of_a_group_with_members_expire_when_it_does_not_read_their_topic() {
     driver.create("t", 1);
     driver.create("other", 1);
     for topic in ["t", "other"] {
-        assert_eq!(driver.commit_to(topic, "", -1, 5), ErrorCode::NONE);
+        assert_eq!(
+            driver.commit_offset(COMMIT, topic, ("", -1), (0, 5)),
+            ErrorCode::NONE
+        );
     }
     let subscription = ConsumerProtocolSubscription {
         topics: vec!["t".into()],

@@ -241,19 +241,14 @@ fn changes_of_topics_are_refused_or_slowed_down_by_version() {
     assert_eq!(create(&mut driver, 5, "b", 1), (ErrorCode::NONE, 5_000));
     driver.advance(5_000);
     assert_eq!(create(&mut driver, 7, "c", 1), (ErrorCode::NONE, 0));
-    let response = driver.call(DeleteTopicsRequest {
-        topics: vec![delete_topics::DeleteTopicState {
-            name: Some("a".into()),
-            ..Default::default()
-        }],
-        ..Default::default()
-    });
+    let response = driver.delete_topic("a");
     assert_eq!(
         response.responses[0].error_code,
         ErrorCode::THROTTLING_QUOTA_EXCEEDED
     );
     assert_eq!(response.throttle_time_ms, 1_000);
 }
+
 #[test]
 fn quotas_are_refused_in_kafkas_words() {
     let mut driver = Driver::new();

@@ -677,14 +677,7 @@ fn a_deleted_topic_leaves_its_transactions() {
         ..producer.clone()
     };
     driver.transactional(13, &mut other, "u", &["b"]);
-    let topics = vec![delete_topics::DeleteTopicState {
-        name: Some("t".into()),
-        ..Default::default()
-    }];
-    driver.call(DeleteTopicsRequest {
-        topics,
-        ..Default::default()
-    });
+    driver.delete_topic("t");
     assert_eq!(driver.end(&mut producer, true), ErrorCode::NONE);
     driver.crash();
     assert_eq!(driver.values("u", 0, true), ["b"]);

@@ -1,6 +1,6 @@
 //! The log on a real file system, where groups and segments are written past the system's cache.
 
-use crate::driver::{Produce, small};
+use crate::driver::{Produce, read_from, small};
 use bytes::Bytes;
 use millstream_log::limits::{COLD_BYTES_MIN, SEGMENT_WRITE_BYTES};
 use millstream_log::*;
@@ -38,26 +38,10 @@ fn commit(log: &mut Log) {
     }
 }
 
-/// All batches from `offset` on, without the fields that the log stamps.
-fn read_from(log: &mut Log, id: LogId, mut offset: i64) -> Vec<Bytes> {
-    let mut batches = Vec::new();
-    loop {
-        let limit = ReadLimit {
-            max_bytes: 1 << 20,
-            at_least_one: true,
-        };
-        let read = log.read(id, offset, limit, Isolation::ReadUncommitted).unwrap();
-        if read.chunks.is_empty() {
-            return batches;
-        }
-        offset = read.next_offset;
-        let mut all = log.contiguous(read.chunks);
-        while !all.is_empty() {
-            let batch = all.split_to(BatchHeader::parse(&all).unwrap().size());
-            BatchHeader::check(&batch).unwrap();
-            batches.push(batch.slice(16..));
-        }
-    }
+/// All batches, without the fields that the log stamps.
+fn read_all(log: &mut Log, id: LogId) -> Vec<Bytes> {
+    let batches = read_from(log, id, 0, 1 << 20).into_iter();
+    batches.map(|(_, batch)| batch).collect()
 }
 
 #[test]
@@ -87,7 +71,7 @@ fn batches_of_all_sizes_come_back_whether_readers_lag_or_not() {
         }
         if step % 50 == 30 {
             // From segments: for a while what follows is written through the cache.
-            let read = read_from(&mut log, ids[0], 0);
+            let read = read_all(&mut log, ids[0]);
             assert_eq!(read[..], expected[0][..read.len()], "step {step}");
         }
         if step % 40 == 38 {
@@ -98,6 +82,6 @@ fn batches_of_all_sizes_come_back_whether_readers_lag_or_not() {
     }
     commit(&mut log);
     for (id, expected) in ids.into_iter().zip(&expected) {
-        assert_eq!(&read_from(&mut log, id, 0), expected);
+        assert_eq!(&read_all(&mut log, id), expected);
     }
 }

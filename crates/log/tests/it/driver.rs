@@ -141,30 +141,29 @@ impl Driver {
 
     /// Everything readable, as pairs of base offset and bytes after the stamped fields.
     pub fn read_all(&mut self, log: LogId, max_bytes: usize) -> Vec<(i64, Bytes)> {
-        let mut batches = Vec::new();
-        let mut offset = self.log.offsets(log).unwrap().start;
-        loop {
-            let limit = ReadLimit {
-                max_bytes,
-                at_least_one: true,
-            };
-            let read = self
-                .log
-                .read(log, offset, limit, Isolation::ReadUncommitted)
-                .unwrap();
-            if read.chunks.is_empty() {
-                return batches;
-            }
-            offset = read.next_offset;
-            let all = self.log.contiguous(read.chunks);
-            let mut at = 0;
-            while at < all.len() {
-                let header = BatchHeader::parse(&all[at..]).unwrap();
-                let end = at + header.size();
-                BatchHeader::check(&all[at..end]).unwrap();
-                batches.push((header.base_offset, all.slice(at + 16..end)));
-                at = end;
-            }
+        let start = self.log.offsets(log).unwrap().start;
+        read_from(&mut self.log, log, start, max_bytes)
+    }
+}
+
+/// All batches from `offset` on, as pairs of base offset and bytes after the stamped fields.
+pub fn read_from(log: &mut Log, id: LogId, mut offset: i64, max_bytes: usize) -> Vec<(i64, Bytes)> {
+    let mut batches = Vec::new();
+    let limit = ReadLimit {
+        max_bytes,
+        at_least_one: true,
+    };
+    loop {
+        let read = log.read(id, offset, limit, Isolation::ReadUncommitted).unwrap();
+        if read.chunks.is_empty() {
+            return batches;
+        }
+        offset = read.next_offset;
+        let mut all = log.contiguous(read.chunks);
+        while !all.is_empty() {
+            let batch = all.split_to(BatchHeader::parse(&all).unwrap().size());
+            let header = BatchHeader::check(&batch).unwrap();
+            batches.push((header.base_offset, batch.slice(16..)));
         }
     }
 }

@@ -222,7 +222,9 @@ impl Run {
         for (base, batch) in batches.iter().rev() {
             let offset = start.max(*base);
             let opened = &mut self.driver.log;
-            let read = opened.read(log, offset, limit, Isolation::ReadUncommitted).unwrap();
+            let read = opened
+                .read(log, offset, limit, Isolation::ReadUncommitted)
+                .unwrap();
             assert_eq!(opened.contiguous(read.chunks).slice(16..), batch, "at {offset}");
         }
         for time in (0..TIMES as i64).step_by(9) {

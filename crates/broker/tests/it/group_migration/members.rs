@@ -178,16 +178,15 @@ fn generations_and_epochs_fence() {
         ("d", client.epoch, has_not, ErrorCode::UNKNOWN_MEMBER_ID),
     ] {
         assert_eq!(
-            driver.commit(10, (member, epoch), partition),
+            driver.commit_offset(10, "t", (member, epoch), (partition, 1)),
             code,
             "{member} {epoch} {partition}"
         );
     }
-    assert_eq!(driver.commit(8, (&id, guest.generation), has), ErrorCode::NONE);
-    assert_eq!(
-        driver.commit(8, ("c", client.epoch), has_not),
-        ErrorCode::UNSUPPORTED_VERSION
-    );
+    let by_classic = driver.commit_offset(8, "t", (&id, guest.generation), (has, 1));
+    assert_eq!(by_classic, ErrorCode::NONE);
+    let by_new = driver.commit_offset(8, "t", ("c", client.epoch), (has_not, 1));
+    assert_eq!(by_new, ErrorCode::UNSUPPORTED_VERSION);
 }
 
 #[test]
