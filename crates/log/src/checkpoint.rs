@@ -14,6 +14,7 @@
 use crate::codec::{Reader, Writer};
 use crate::error::{LogError, OpenError};
 use crate::index::write_indexes;
+use crate::limits::UNSYNCED_FILES;
 use crate::log::{Log, LogId};
 use crate::partition::{Partition, SegmentAppend};
 use crate::segment::{Segment, directory};
@@ -21,7 +22,7 @@ use crate::segment_write::SegmentWriter;
 use crate::wal;
 use bytes::Bytes;
 use millstream_types::Buffers;
-use millstream_types::storage::{OpenMode, Storage};
+use millstream_types::storage::{OpenMode, Storage, StorageFile};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -141,6 +142,9 @@ fn seal(body: &[u8]) -> Vec<u8> {
     manifest
 }
 
+/// Files that were written and have to be synced before the manifest is.
+type Unsynced = Vec<Arc<dyn StorageFile>>;
+
 impl CheckpointJob {
     /// Writes segments, indexes and manifest, then removes what nobody needs any more.
     pub fn run(self) -> CheckpointOutcome {
@@ -159,27 +163,33 @@ impl CheckpointJob {
     }
 
     fn write(&self) -> io::Result<()> {
-        let mut has_new_directory = false;
+        let mut unsynced = Vec::new();
+        let mut new_directories = Vec::new();
         for (log, appends) in &self.appends {
-            let is_new = appends.iter().any(|append| append.position == 0);
-            if is_new {
-                self.storage.create_directory(&directory(*log))?;
-                has_new_directory = true;
+            if appends.iter().any(|append| append.position == 0) {
+                let directory = directory(*log);
+                self.storage.create_directory(&directory)?;
+                new_directories.push(directory);
             }
             for append in appends {
-                self.write_segment(*log, append)?;
-            }
-            if is_new {
-                self.storage.sync_directory(&directory(*log))?;
+                self.write_segment(*log, append, &mut unsynced)?;
+                if unsynced.len() >= UNSYNCED_FILES {
+                    self.storage.sync_all(&unsynced)?;
+                    unsynced.clear();
+                }
             }
         }
-        if has_new_directory {
+        self.storage.sync_all(&unsynced)?;
+        for directory in &new_directories {
+            self.storage.sync_directory(directory)?;
+        }
+        if !new_directories.is_empty() {
             self.storage.sync_directory("logs")?;
         }
         self.storage.replace(MANIFEST, &self.manifest)
     }
 
-    fn write_segment(&self, log: LogId, append: &SegmentAppend) -> io::Result<()> {
+    fn write_segment(&self, log: LogId, append: &SegmentAppend, unsynced: &mut Unsynced) -> io::Result<()> {
         let mode = if append.position == 0 {
             OpenMode::Truncate
         } else {
@@ -189,16 +199,16 @@ impl CheckpointJob {
         let mut writer = SegmentWriter::new(file.as_ref(), append, &self.buffers);
         append.chunks.iter().try_for_each(|chunk| writer.push(chunk))?;
         writer.finish()?;
-        file.sync_data()?;
+        unsynced.push(file);
         if append.entries.is_empty() && !append.syncs_indexes && append.position > 0 {
             return Ok(());
         }
-        write_indexes(
-            self.storage.as_ref(),
-            (log, &append.after),
-            (append.first_entry, &append.entries),
-            append.syncs_indexes,
-        )
+        let entries = (append.first_entry, append.entries.as_slice());
+        let indexes = write_indexes(self.storage.as_ref(), (log, &append.after), entries)?;
+        if append.syncs_indexes {
+            unsynced.extend(indexes);
+        }
+        Ok(())
     }
 
     /// Removes files and gives the one file of the WAL that should be written over instead. Errors are left alone:

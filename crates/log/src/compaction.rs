@@ -409,7 +409,8 @@ impl<'a> Output<'a> {
         self.segment.end_offset = end_offset;
         self.segment.durable_index = self.segment.index;
         self.file.sync_data()?;
-        write_indexes(self.storage, (self.log, &self.segment), (0, &self.entries), true)?;
+        let indexes = write_indexes(self.storage, (self.log, &self.segment), (0, &self.entries))?;
+        indexes.iter().try_for_each(|index| index.sync_data())?;
         Ok(Some(self.segment))
     }
 }

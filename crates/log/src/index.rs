@@ -56,22 +56,19 @@ impl IndexSum {
     }
 }
 
-/// Writes entries to both indexes of a segment, from the `first`-th on.
+/// Writes entries to both indexes of a segment, from the `first`-th on; gives the files, which are not synced.
 pub(crate) fn write_indexes(
     storage: &dyn Storage,
     (log, segment): (LogId, &Segment),
     (first, entries): (u32, &[IndexEntry]),
-    sync: bool,
-) -> io::Result<()> {
-    for (which, suffix) in SUFFIXES.into_iter().enumerate() {
+) -> io::Result<[Arc<dyn StorageFile>; 2]> {
+    let write = |which: usize| {
         let bytes: Vec<u8> = entries.iter().flat_map(|entry| entry.encode()[which]).collect();
-        let file = storage.open(&segment.path(log, suffix), OpenMode::Create)?;
+        let file = storage.open(&segment.path(log, SUFFIXES[which]), OpenMode::Create)?;
         file.write_at(&bytes, u64::from(first) * INDEX_ENTRY_BYTES)?;
-        if sync {
-            file.sync_data()?;
-        }
-    }
-    Ok(())
+        Ok::<_, io::Error>(file)
+    };
+    Ok([write(0)?, write(1)?])
 }
 
 /// The open indexes of a segment.

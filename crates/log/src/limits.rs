@@ -30,6 +30,8 @@ pub const INDEX_INTERVAL_BYTES: u64 = 4096;
 /// The indexes of a segment are synced whenever it passes a multiple of this: after a loss of power no more has to be read
 /// to make the rest of them anew.
 pub const INDEX_SYNC_BYTES: u64 = 32 << 20;
+/// Files that a checkpoint writes before it syncs them, all together.
+pub const UNSYNCED_FILES: usize = 64;
 /// Open files kept for reading.
 pub const OPEN_FILES: usize = 128;
 /// Batches remembered per producer and partition to recognise repeats, as in Kafka.

@@ -61,7 +61,8 @@ pub(crate) fn check(storage: &dyn Storage, log: LogId, known: &Segment) -> Resul
         return Ok(Checked::Sound(*known));
     }
     let made = (scan.kept.entries, &scan.entries[..]);
-    write_indexes(storage, (log, known), made, false)
+    write_indexes(storage, (log, known), made)
+        .map(|_| ())
         .and_then(|()| storage.sync_directory(&directory(log))) // they may have been missing
         .map_err(OpenError::io("index", path))?;
     Ok(Checked::Sound(Segment {
