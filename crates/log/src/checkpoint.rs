@@ -85,7 +85,7 @@ impl Log {
             sequence: self.last_sequence(),
             storage: self.storage.clone(),
             appends,
-            buffers: self.group_buffers.clone(),
+            buffers: self.buffers.clone(),
             manifest: seal(&body),
             wal_files: self.wal_files_up_to(self.last_sequence()),
             keeps_spare: !clean,

@@ -21,10 +21,8 @@ pub const WARM_CHECKPOINTS: u32 = 16;
 pub const TAIL_CACHE_BYTES: u64 = 8 << 20;
 /// The most that is reserved for a group before its records come.
 pub const PENDING_BYTES_AHEAD: usize = 8 << 20;
-/// Bytes of buffers of groups that are kept for the next groups.
-pub const GROUP_BUFFERS_BYTES: usize = 12 << 20;
-/// Bytes of buffers of reads that are kept for the next reads.
-pub const READ_BUFFERS_BYTES: usize = 8 << 20;
+/// Bytes of buffers of groups and of reads that are kept for the next ones.
+pub const BUFFERS_BYTES: usize = 12 << 20;
 /// Bytes of a segment between two index entries.
 pub const INDEX_INTERVAL_BYTES: u64 = 4096;
 /// The indexes of a segment are synced whenever it passes a multiple of this: after a loss of power no more has to be read

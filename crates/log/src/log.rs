@@ -145,7 +145,7 @@ pub struct Log {
     pub(crate) garbage: Vec<String>,
     pub(crate) poison: Option<Arc<str>>,
     pub(crate) reader: SegmentReader,
-    pub(crate) group_buffers: Buffers,
+    pub(crate) buffers: Buffers,
 }
 
 impl Log {

@@ -66,12 +66,12 @@ impl Log {
             return chunks.pop().unwrap_or_default();
         }
         let bytes = chunks.iter().map(Bytes::len).sum();
-        let mut all = self.reader.buffers.take(bytes);
+        let mut all = self.buffers.take(bytes);
         all.clear();
         for chunk in &chunks {
             all.extend_from_slice(chunk);
         }
-        self.reader.buffers.lend(all)
+        self.buffers.lend(all)
     }
 
     /// Reads batches from the one that holds `offset` on, from the disk if need be.

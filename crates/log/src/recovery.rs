@@ -3,7 +3,7 @@
 use crate::batch::BatchHeader;
 use crate::checkpoint::Manifest;
 use crate::error::OpenError;
-use crate::limits::GROUP_BUFFERS_BYTES;
+use crate::limits::BUFFERS_BYTES;
 use crate::log::{Log, LogOptions, Opened};
 use crate::partition::Partition;
 use crate::pending::Pending;
@@ -43,7 +43,7 @@ impl Log {
             manifest.clean && !manifest.is_older && files.iter().all(|file| file.records.is_empty());
         let snapshot = manifest.snapshot.clone();
         let reads = storage.clone();
-        let group_buffers = Buffers::new(GROUP_BUFFERS_BYTES);
+        let buffers = Buffers::new(BUFFERS_BYTES);
         let mut log = Log {
             writer: Some(WalWriter::new(storage.clone(), options.sync)),
             storage,
@@ -52,7 +52,7 @@ impl Log {
             partitions: manifest.partitions,
             next_log: manifest.next_log,
             groups: Groups::default(),
-            pending: Pending::new(group_buffers.clone()),
+            pending: Pending::new(buffers.clone()),
             pending_logs: Vec::new(),
             next_sequence: manifest.sequence + 1,
             durable_sequence: manifest.sequence,
@@ -66,8 +66,8 @@ impl Log {
             compaction_running: false,
             garbage: Vec::new(),
             poison: None,
-            reader: SegmentReader::new(reads),
-            group_buffers,
+            reader: SegmentReader::new(reads, buffers.clone()),
+            buffers,
         };
         if !is_clean {
             log.remove_orphans()?;

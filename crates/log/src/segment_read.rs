@@ -4,7 +4,7 @@
 use crate::batch::{BatchHeader, HEADER_BYTES};
 use crate::error::LogError;
 use crate::index::{IndexEntry, Indexes};
-use crate::limits::{OPEN_FILES, READ_BUFFERS_BYTES, READ_BYTES_MIN, SCAN_BYTES};
+use crate::limits::{OPEN_FILES, READ_BYTES_MIN, SCAN_BYTES};
 use crate::log::LogId;
 use crate::read::{Isolation, ReadLimit};
 use crate::segment::Segment;
@@ -101,18 +101,18 @@ pub(crate) struct Found {
 pub(crate) struct SegmentReader {
     storage: Arc<dyn Storage>,
     files: Arc<Mutex<FileCache>>,
-    pub buffers: Buffers,
+    buffers: Buffers,
 }
 
 /// Where a reader of segments went on last: offset, segment's base offset, position.
 pub(crate) type ReadHint = (i64, i64, u64);
 
 impl SegmentReader {
-    pub fn new(storage: Arc<dyn Storage>) -> Self {
+    pub fn new(storage: Arc<dyn Storage>, buffers: Buffers) -> Self {
         SegmentReader {
             storage,
             files: Arc::default(),
-            buffers: Buffers::new(READ_BUFFERS_BYTES),
+            buffers,
         }
     }
 

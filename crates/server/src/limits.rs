@@ -16,7 +16,7 @@ pub const PRE_AUTHENTICATION_FRAME_BYTES: usize = 64 << 10;
 /// Bytes of requests that are being received or worked on, of all connections, unless `queued.max.request.bytes` is set.
 pub const REQUEST_MEMORY_BYTES: usize = 512 << 20;
 /// Bytes of buffers of large requests that are kept for the next ones.
-pub const FRAME_BUFFERS_BYTES: usize = 8 << 20;
+pub const FRAME_BUFFERS_BYTES: usize = 4 << 20;
 /// Requests up to this size are not counted against [`REQUEST_MEMORY_BYTES`].
 pub const UNCOUNTED_FRAME_BYTES: usize = 64 << 10;
 /// How long a connection waits for room in [`REQUEST_MEMORY_BYTES`] before it is closed.
