@@ -30,6 +30,8 @@ use std::sync::Arc;
 pub(crate) const MANIFEST: &str = "checkpoint";
 const MAGIC: [u8; 4] = *b"MSCP";
 const VERSION: u32 = 2;
+/// No log lives long enough to get to this sequence. Nearly twice of it could not be counted on from.
+const IMPOSSIBLE_SEQUENCE: u64 = 1 << 63;
 
 /// A captured state on its way to the disk. Run it on any thread and give the outcome back.
 #[derive(Debug)]
@@ -276,9 +278,15 @@ impl Manifest {
                 reason: "its checksum does not match",
             });
         }
-        Self::parse(&body, version).ok_or(OpenError::Manifest {
+        let manifest = Self::parse(&body, version).ok_or(OpenError::Manifest {
             reason: "it ends too early",
-        })
+        })?;
+        if manifest.sequence >= IMPOSSIBLE_SEQUENCE {
+            return Err(OpenError::Manifest {
+                reason: "its sequence is impossible",
+            });
+        }
+        Ok(manifest)
     }
 
     fn empty() -> Self {

@@ -286,9 +286,19 @@ fn copy(from: &dyn Storage, to: &MemStorage, directory: &str) {
     }
 }
 
+/// Sets the sequence that a manifest holds, and the checksum that it then needs.
+fn set_sequence(manifest: &mut [u8], sequence: u64) {
+    manifest[12..20].copy_from_slice(&sequence.to_le_bytes());
+    seal(manifest);
+}
+
 /// Sets whether a manifest says that it was the end, and the checksum that it then needs.
 fn set_clean(manifest: &mut [u8], clean: bool) {
     manifest[20] = u8::from(clean);
+    seal(manifest);
+}
+
+fn seal(manifest: &mut [u8]) {
     let crc = crc32c::crc32c(&manifest[12..]);
     manifest[8..12].copy_from_slice(&crc.to_le_bytes());
 }
@@ -329,6 +339,23 @@ fn a_manifest_of_the_first_version_is_read() {
             storage.read(MANIFEST).unwrap()[4],
             2,
             "the version is the newest one"
+        );
+    }
+}
+
+#[test]
+fn a_manifest_of_a_sequence_that_cannot_be_is_refused() {
+    let storage = MemStorage::new();
+    let mut driver = Driver::open(&storage, small()).unwrap();
+    driver.create();
+    driver.checkpoint();
+    drop(driver.log);
+    for sequence in [u64::MAX, u64::MAX - 1, u64::MAX / 2 + 1] {
+        edit(&storage, MANIFEST, |manifest| set_sequence(manifest, sequence));
+        let error = Driver::open(&storage, small()).err().unwrap();
+        assert!(
+            error.to_string().contains("its sequence is impossible"),
+            "{error}"
         );
     }
 }
