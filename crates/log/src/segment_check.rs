@@ -62,8 +62,7 @@ pub(crate) fn check(storage: &dyn Storage, log: LogId, known: &Segment) -> Resul
     }
     let made = (scan.kept.entries, &scan.entries[..]);
     write_indexes(storage, (log, known), made)
-        .map(|_| ())
-        .and_then(|()| storage.sync_directory(&directory(log))) // they may have been missing
+        .and_then(|_| storage.sync_directory(&directory(log))) // they may have been missing
         .map_err(OpenError::io("index", path))?;
     Ok(Checked::Sound(Segment {
         index: scan.found.index,

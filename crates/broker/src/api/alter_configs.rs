@@ -23,27 +23,20 @@ const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
 pub(crate) fn alter(broker: &mut Broker, now_ms: i64, request: &AlterConfigsRequest) -> Outcome {
-    let named = |each: &AlterConfigsResource| (each.resource_type, each.resource_name.clone());
-    let (sequence, results) = alter_each(
-        broker,
-        now_ms,
-        request.validate_only,
-        &request.resources,
-        named,
-        replacement,
-    );
-    let resources = request.resources.iter().zip(results);
-    let responses = resources.map(
-        |(resource, (error_code, error_message))| AlterConfigsResourceResponse {
+    let asked = (&request.resources[..], request.validate_only);
+    let named: fn(&AlterConfigsResource) -> (i8, &KafkaString) =
+        |each| (each.resource_type, &each.resource_name);
+    let answer =
+        |(resource_type, name): (i8, &KafkaString), error_code, error_message| AlterConfigsResourceResponse {
             error_code,
             error_message,
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name.clone(),
-        },
-    );
+            resource_type,
+            resource_name: name.clone(),
+        };
+    let (sequence, responses) = alter_each(broker, now_ms, asked, named, replacement, answer);
     let response = AlterConfigsResponse {
         throttle_time_ms: 0,
-        responses: responses.collect(),
+        responses,
     };
     Outcome::durable(sequence, response)
 }
@@ -53,60 +46,51 @@ pub(crate) fn alter_incrementally(
     now_ms: i64,
     request: &IncrementalAlterConfigsRequest,
 ) -> Outcome {
-    let named = |each: &incremental::AlterConfigsResource| (each.resource_type, each.resource_name.clone());
-    let (sequence, results) = alter_each(
-        broker,
-        now_ms,
-        request.validate_only,
-        &request.resources,
-        named,
-        changes,
-    );
-    let resources = request.resources.iter().zip(results);
-    let responses =
-        resources.map(
-            |(resource, (error_code, error_message))| incremental::AlterConfigsResourceResponse {
-                error_code,
-                error_message,
-                resource_type: resource.resource_type,
-                resource_name: resource.resource_name.clone(),
-            },
-        );
+    let asked = (&request.resources[..], request.validate_only);
+    let named: fn(&incremental::AlterConfigsResource) -> (i8, &KafkaString) =
+        |each| (each.resource_type, &each.resource_name);
+    let answer = |(resource_type, name): (i8, &KafkaString), error_code, error_message| {
+        incremental::AlterConfigsResourceResponse {
+            error_code,
+            error_message,
+            resource_type,
+            resource_name: name.clone(),
+        }
+    };
+    let (sequence, responses) = alter_each(broker, now_ms, asked, named, changes, answer);
     let response = IncrementalAlterConfigsResponse {
         throttle_time_ms: 0,
-        responses: responses.collect(),
+        responses,
     };
     Outcome::durable(sequence, response)
 }
 
-/// Sets what `settings` finds for each resource that is named once: the sequence of the last write, and the code and the
-/// message of each resource's answer.
-fn alter_each<R>(
+/// Sets what `settings` finds for each resource that is named once: the sequence of the last write, and the answers.
+fn alter_each<R, A>(
     broker: &mut Broker,
     now_ms: i64,
-    validate_only: bool,
-    resources: &[R],
-    named: impl Fn(&R) -> (i8, KafkaString),
+    (resources, validate_only): (&[R], bool),
+    named: fn(&R) -> (i8, &KafkaString),
     settings: impl Fn(&Broker, &R) -> Result<(ResourceType, Settings), Refused>,
-) -> (u64, Vec<(ErrorCode, Option<KafkaString>)>) {
-    let repeated = repeated(resources.iter().map(&named));
+    answer: fn((i8, &KafkaString), ErrorCode, Option<KafkaString>) -> A,
+) -> (u64, Vec<A>) {
+    let repeated = repeated(resources.iter().map(named));
     let mut sequence = 0;
     let mut alter = |resource| {
-        let (code, name) = named(resource);
-        let is_repeated = repeated.contains(&(code, name.clone()));
-        let written = once(is_repeated)
+        let name = named(resource);
+        let written = once(repeated.contains(&name))
             .and_then(|()| settings(broker, resource))
-            .and_then(|(kind, configs)| store(broker, now_ms, (kind, &name), configs, validate_only));
+            .and_then(|(kind, configs)| store(broker, now_ms, (kind, name.1), configs, validate_only));
         match written {
             Ok(written) => {
                 sequence = sequence.max(written);
-                (ErrorCode::NONE, None)
+                answer(name, ErrorCode::NONE, None)
             }
-            Err((error_code, message)) => (error_code, Some(message.into())),
+            Err((error_code, message)) => answer(name, error_code, Some(message.into())),
         }
     };
-    let results = resources.iter().map(&mut alter).collect();
-    (sequence, results)
+    let answers = resources.iter().map(&mut alter).collect();
+    (sequence, answers)
 }
 
 /// What is to be set on a resource in place of everything.
@@ -152,11 +136,9 @@ fn changes(
 }
 
 /// Resources that a request names more than once.
-fn repeated(resources: impl Iterator<Item = (i8, KafkaString)>) -> BTreeSet<(i8, KafkaString)> {
+fn repeated<'a>(resources: impl Iterator<Item = (i8, &'a KafkaString)>) -> BTreeSet<(i8, &'a KafkaString)> {
     let mut seen = BTreeSet::new();
-    resources
-        .filter(|resource| !seen.insert(resource.clone()))
-        .collect()
+    resources.filter(|resource| !seen.insert(*resource)).collect()
 }
 
 fn once(is_repeated: bool) -> Result<(), Refused> {
