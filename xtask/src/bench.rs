@@ -29,11 +29,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HELP: &str = "\
 usage: cargo xtask bench [NAME]... [OPTION]...
-  NAME            json, batch, group, broker, pipeline, start, idle; all if none is named
+  NAME            json, batch, group, broker, latency, start, idle, pipeline; all if none is named
   --events N      events in the topics of the pipelines, 5000000 unless given
   --keys LIST     numbers of keys for the window pipeline, 1000,1000000 unless given
   --codec LIST    codecs of the topics, none,lz4 unless given
-  --flink DIR     measure real Kafka and Flink, too (broker, pipeline): DIR holds an executable 'rig' that starts them
+  --flink DIR     measure real Kafka and Flink, too (broker, latency, pipeline): DIR holds an executable 'rig' that starts them
   --librdkafka FILE
                   produce and fetch with librdkafka, too (broker): FILE is its example program rdkafka_performance
   --megabytes N   produced and fetched in a case of the broker, 400 unless given
@@ -63,6 +63,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("batch", parts::record_batches),
     ("group", parts::group_table),
     ("broker", broker::run),
+    ("latency", broker::latency),
     ("start", first_result::run),
     ("idle", idle::run),
     ("pipeline", pipeline::run),

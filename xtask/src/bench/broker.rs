@@ -15,13 +15,23 @@ use super::Options;
 use super::report::Report;
 use engine::{Engine, Here, Real};
 
+/// Starting, being idle, producing and fetching.
 pub fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    let mut engines = engines(options)?;
+    disk::run(&options.millstream, report)?;
+    starts::run(&mut engines, report)?;
+    throughput::run(options, &mut engines, report)
+}
+
+/// From end to end at a steady rate.
+pub fn latency(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    latency::run(&mut engines(options)?, report)
+}
+
+fn engines(options: &Options) -> anyhow::Result<Vec<Box<dyn Engine>>> {
     let mut engines: Vec<Box<dyn Engine>> = vec![Box::new(Here::new(&options.millstream)?)];
     if let Some(directory) = &options.flink {
         engines.push(Box::new(Real::new(directory)?));
     }
-    disk::run(&options.millstream, report)?;
-    starts::run(&mut engines, report)?;
-    throughput::run(options, &mut engines, report)?;
-    latency::run(&mut engines, report)
+    Ok(engines)
 }

@@ -16,7 +16,7 @@ use super::queue::{Batch, Order, PartitionQueue, SpareBuffers};
 use super::transaction::{Phase, Transaction};
 use crate::TopicPartition;
 use crate::backoff::Backoff;
-use crate::config::{IN_FLIGHT_IDEMPOTENT_MAX, ProduceConfig};
+use crate::config::ProduceConfig;
 use crate::metadata::ClusterMetadata;
 
 /// From this version on topics are named by id only.
@@ -161,7 +161,7 @@ impl ProduceCore {
         }
         self.partitions
             .retain(|_, queue| !queue.is_empty() || queue.next_sequence != 0);
-        self.seal_ripe(&mut plan, now_ms);
+        self.seal_ripe(&mut plan, metadata, now_ms);
         self.plan_identity(&mut plan, now_ms);
         let ready = self.ready_by_node(metadata, &mut plan, now_ms);
         for (node, partitions) in ready {
@@ -176,23 +176,43 @@ impl ProduceCore {
         plan
     }
 
-    /// Finishes batches that have lingered long enough, or that somebody waits for.
-    fn seal_ripe(&mut self, plan: &mut Plan, now_ms: u64) {
+    /// Finishes batches that have lingered long enough, or that somebody waits for, and with them the others for the
+    /// same broker: they share a request. As long as a batch could not be sent, because too much is on its way, it takes
+    /// more records: the answer to what is on its way comes back here.
+    fn seal_ripe(&mut self, plan: &mut Plan, metadata: &ClusterMetadata, now_ms: u64) {
         let linger_ms = millis(self.config.linger);
         let pressed = self.used_bytes >= self.config.buffer_memory / 2;
-        let mut ripe = Vec::new();
+        let mut ready = BTreeSet::new();
+        let mut open_batches = Vec::new();
         for (partition, queue) in &self.partitions {
             let Some(open) = &queue.open else { continue };
             let due_ms = open.created_ms.saturating_add(linger_ms);
-            if due_ms <= now_ms || pressed || open.order.0 <= self.flush_up_to {
-                ripe.push(partition.clone());
+            let ripe = due_ms <= now_ms || pressed || open.order.0 <= self.flush_up_to;
+            let leader = metadata.leader(&partition.topic, partition.partition);
+            if !self.has_turn(queue, leader) {
+                continue;
+            }
+            if ripe {
+                ready.insert(leader);
+            }
+            open_batches.push((partition.clone(), leader, due_ms));
+        }
+        for (partition, leader, due_ms) in open_batches {
+            if ready.contains(&leader) {
+                self.seal(&partition);
             } else {
                 plan.wake_at(due_ms);
             }
         }
-        for partition in ripe {
-            self.seal(&partition);
-        }
+    }
+
+    /// Whether one more batch of a partition, behind those that wait, fits into what may be on its way.
+    fn has_turn(&self, queue: &PartitionQueue, leader: Option<i32>) -> bool {
+        let in_flight = leader.and_then(|node| self.in_flight_by_node.get(&node).copied());
+        let of_node = self.config.max_in_flight.saturating_sub(in_flight.unwrap_or(0));
+        let of_partition = queue.in_flight_max(self.config.idempotence);
+        let of_partition = of_partition.saturating_sub(queue.in_flight.len());
+        queue.waiting.len() < of_node.min(of_partition)
     }
 
     fn plan_identity(&mut self, plan: &mut Plan, now_ms: u64) {
@@ -330,13 +350,8 @@ impl ProduceCore {
     /// Puts the next batch of a partition on its way, if one may be sent and has room.
     fn next_batch_of(&mut self, partition: &TopicPartition, room: usize) -> Option<(Bytes, Order)> {
         let ordered = self.config.idempotence;
-        let in_flight_max = if ordered {
-            IN_FLIGHT_IDEMPOTENT_MAX
-        } else {
-            usize::MAX
-        };
         let queue = self.partitions.get_mut(partition)?;
-        if queue.waiting.front()?.data.len() > room || !queue.may_send_first(in_flight_max, ordered) {
+        if queue.waiting.front()?.data.len() > room || !queue.may_send_first(ordered) {
             return None;
         }
         let mut batch = queue.waiting.pop_front()?;

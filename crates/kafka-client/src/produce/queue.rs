@@ -10,6 +10,7 @@ use millstream_kafka_wire::record_batch::{
 };
 
 use super::outcome::Outcome;
+use crate::config::IN_FLIGHT_IDEMPOTENT_MAX;
 
 /// What orders batches of a partition: the number of the batch, and for a part of a split one its first record.
 pub(super) type Order = (u64, i32);
@@ -122,16 +123,22 @@ impl PartitionQueue {
         Ok(before - accounted_bytes)
     }
 
+    /// How many batches may be on their way.
+    pub fn in_flight_max(&self, ordered: bool) -> usize {
+        match (ordered, self.known_to_broker) {
+            (false, _) => usize::MAX,
+            (true, true) => IN_FLIGHT_IDEMPOTENT_MAX,
+            (true, false) => 1,
+        }
+    }
+
     /// Whether the first waiting batch may be sent: a repeated one only if no batch before it is on its way, so that
     /// batches arrive in order; a new one only if nothing waits to be repeated.
-    pub fn may_send_first(&self, in_flight_max: usize, ordered: bool) -> bool {
+    pub fn may_send_first(&self, ordered: bool) -> bool {
         let Some(first) = self.waiting.front() else {
             return false;
         };
-        if self.in_flight.len() >= in_flight_max {
-            return false;
-        }
-        if ordered && !self.known_to_broker && !self.in_flight.is_empty() {
+        if self.in_flight.len() >= self.in_flight_max(ordered) {
             return false;
         }
         let repeated = first.attempts > 0;

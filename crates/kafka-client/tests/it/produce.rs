@@ -133,6 +133,52 @@ async fn a_full_batch_does_not_linger() {
     assert!(second.is_done());
 }
 
+/// As in Kafka's own client: a batch that has lingered long enough takes records until it can be sent.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_sent_yet_goes_into_one_batch() {
+    for settings in [
+        [("max.in.flight.requests.per.connection", "1"), ("linger.ms", "0")],
+        [("max.in.flight.requests.per.connection", "1"), ("linger.ms", "5")],
+        [("linger.ms", "0"), ("enable.idempotence", "true")],
+    ] {
+        let fake = Fake::new(&[("t", 1)], true);
+        fake.fault(ApiKey::Produce, [Fault::Silence]);
+        let producer = start(&fake, &settings);
+        let first = send(&producer, "first").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        for i in 0..100 {
+            send(&producer, &i.to_string()).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        first.wait().await.expect("the second attempt is answered");
+        producer.flush().await.expect("written");
+        let broker = fake.lock();
+        let batches = broker.topics["t"].1[0].batches.iter();
+        let records: Vec<i32> = batches.map(|batch| batch.header.record_count).collect();
+        assert_eq!(records, [1, 100], "{settings:?}");
+    }
+}
+
+/// As in Kafka's own client: a request takes what there is for its broker.
+#[tokio::test(start_paused = true)]
+async fn batches_of_one_broker_share_a_request() {
+    let fake = Fake::new(&[("t", 4)], true);
+    let producer = start(&fake, &[("linger.ms", "20")]);
+    send(&producer, "to be known").await;
+    producer.flush().await.expect("written");
+    let before = produces(&fake);
+    let mut deliveries = Vec::new();
+    for partition in 0..4 {
+        let taken = producer.append(&record(Some(partition), None, "v")).await;
+        deliveries.push(taken.expect("taken"));
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    for delivery in deliveries {
+        delivery.wait().await.expect("written");
+    }
+    assert_eq!(produces(&fake) - before, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn keys_choose_partitions_as_in_every_client() {
     let fake = Fake::new(&[("t", 4)], true);
