@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use acl::{AclArgs, AclCommand, AclFilterArgs, AddAclArgs, ResourceArgs};
+pub use acl::{AclArgs, AclCommand, AclFilterArgs, AddAclArgs, GrantArgs, RemoveAclArgs, ResourceArgs};
 pub use group::{DescribeGroupArgs, GroupArgs, GroupCommand, ResetOffsetsArgs};
 pub use topic::{AlterTopicArgs, Isolation, ProduceArgs, TailArgs, TopicArgs, TopicCommand};
 pub use user::{EntityArgs, Mechanism, QuotaCommand, UserArgs, UserCommand};

@@ -7,7 +7,9 @@ use millstream_kafka_client::admin::{
 };
 use serde_json::json;
 
-use crate::args::{AclArgs, AclCommand, AclFilterArgs, AddAclArgs, Common, ResourceArgs};
+use crate::args::{
+    AclArgs, AclCommand, AclFilterArgs, AddAclArgs, Common, GrantArgs, RemoveAclArgs, ResourceArgs,
+};
 use crate::commands::connect::{connect, say};
 use crate::exit::Outcome;
 use crate::output::OutputFormat;
@@ -21,39 +23,27 @@ const ANY_HOST: &str = "*";
 /// Runs an ACL command.
 pub fn run(process: &Process, common: &Common, args: &AclArgs) -> Outcome {
     let is_json = common.output == Some(OutputFormat::Json);
+    let client = || anyhow::Ok(connect(process, common, &args.client, &[])?.client);
     match &args.command {
         AclCommand::Add(add) => {
             let bindings = bindings(add)?;
-            let client = connect(process, common, &args.client, &[])?.client;
-            process.runtime.block_on(client.create_acls(&bindings))?;
+            process.runtime.block_on(client()?.create_acls(&bindings))?;
             say(common, &format!("added {}", entries(bindings.len())));
             print(&bindings, is_json)?;
         }
         AclCommand::List { filter } => {
-            let filters = filters(filter);
-            let client = connect(process, common, &args.client, &[])?.client;
+            let client = client()?;
             let mut found = Vec::new();
-            for filter in &filters {
-                found.extend(process.runtime.block_on(client.describe_acls(filter))?);
+            for filter in filters(filter) {
+                found.extend(process.runtime.block_on(client.describe_acls(&filter))?);
             }
             found.sort();
             found.dedup();
             print(&found, is_json)?;
         }
-        AclCommand::Remove { filter, force: _ } => {
-            let filters = filters(filter);
-            let everything = AclFilter::default();
-            if filters.contains(&everything) {
-                return Err(anyhow::anyhow!(
-                    "nothing says which entries are meant; name a resource, a principal, a host or an operation"
-                )
-                .into());
-            }
-            let client = connect(process, common, &args.client, &[])?.client;
-            let mut removed = Vec::new();
-            for filter in &filters {
-                removed.extend(process.runtime.block_on(client.delete_acls(filter))?);
-            }
+        AclCommand::Remove(remove) => {
+            let filters = to_remove(remove)?;
+            let removed = process.runtime.block_on(client()?.delete_acls(&filters))?;
             say(common, &format!("removed {}", entries(removed.len())));
             print(&removed, is_json)?;
         }
@@ -70,77 +60,60 @@ fn entries(count: usize) -> String {
 
 /// Resources by kind and name.
 fn resources(args: &ResourceArgs) -> Vec<(AclResource, String)> {
-    let of = |kind: AclResource, names: &[String]| -> Vec<(AclResource, String)> {
-        names.iter().map(|name| (kind, name.clone())).collect()
-    };
-    let mut all = of(AclResource::Topic, &args.topics);
-    all.extend(of(AclResource::Group, &args.groups));
-    all.extend(of(AclResource::TransactionalId, &args.transactional_ids));
-    if args.cluster {
-        all.push((AclResource::Cluster, CLUSTER_NAME.to_owned()));
-    }
-    all
+    let kinds = [
+        (AclResource::Topic, &args.topics),
+        (AclResource::Group, &args.groups),
+        (AclResource::TransactionalId, &args.transactional_ids),
+        (AclResource::DelegationToken, &args.delegation_tokens),
+        (AclResource::User, &args.user_principals),
+    ];
+    let named = kinds
+        .into_iter()
+        .flat_map(|(kind, names)| names.iter().map(move |name| (kind, name.clone())));
+    let cluster = args
+        .cluster
+        .then(|| (AclResource::Cluster, CLUSTER_NAME.to_owned()));
+    named.chain(cluster).collect()
 }
 
 /// The entries that `add` asks for.
 fn bindings(args: &AddAclArgs) -> anyhow::Result<Vec<AclBinding>> {
-    let pattern = args
-        .resources
-        .resource_pattern_type
-        .unwrap_or(AclPattern::Literal);
+    let pattern = args.resources.resource_pattern_type;
+    let pattern = pattern.unwrap_or(AclPattern::Literal);
     anyhow::ensure!(
         matches!(pattern, AclPattern::Literal | AclPattern::Prefixed),
         "an entry is literal or prefixed; {} is for lists and removals",
         pattern.name().to_lowercase()
     );
-    let mut grants: Vec<(AclResource, String, AclOperation)> = Vec::new();
-    let is_role = args.producer || args.consumer;
-    for (kind, name) in resources(&args.resources) {
-        let operations: &[AclOperation] = match (is_role, args.operations.as_slice()) {
-            (true, _) => role(args, kind),
-            (false, []) => &[AclOperation::All],
-            (false, given) => given,
-        };
-        grants.extend(
-            operations
-                .iter()
-                .map(|operation| (kind, name.clone(), *operation)),
-        );
-    }
-    if args.idempotent {
-        grants.push((
-            AclResource::Cluster,
-            CLUSTER_NAME.to_owned(),
-            AclOperation::IdempotentWrite,
-        ));
-    }
-    anyhow::ensure!(
-        !grants.is_empty(),
-        "nothing says what the entries are about; name --topic, --group, --transactional-id or --cluster"
-    );
-    let mut bindings = Vec::new();
+    granted(&args.resources, &args.grant, &args.operations, pattern)
+}
+
+/// The entries for these principals, hosts, resources and operations, with whatever pattern.
+fn granted(
+    resources: &ResourceArgs,
+    grant: &GrantArgs,
+    operations: &[AclOperation],
+    pattern: AclPattern,
+) -> anyhow::Result<Vec<AclBinding>> {
+    let rights = rights(resources, grant, operations)?;
     let sides = [
-        (AclPermission::Allow, &args.allow_principals, &args.allow_hosts),
-        (AclPermission::Deny, &args.deny_principals, &args.deny_hosts),
+        (AclPermission::Allow, &grant.allow_principals, &grant.allow_hosts),
+        (AclPermission::Deny, &grant.deny_principals, &grant.deny_hosts),
     ];
+    let everywhere = [ANY_HOST.to_owned()];
+    let mut bindings = Vec::new();
     for (permission, principals, hosts) in sides {
-        let everywhere = [ANY_HOST.to_owned()];
-        let hosts = if hosts.is_empty() {
-            &everywhere[..]
-        } else {
-            hosts.as_slice()
-        };
+        let hosts = if hosts.is_empty() { &everywhere[..] } else { hosts };
         for principal in principals {
             check_principal(principal)?;
             for host in hosts {
-                bindings.extend(grants.iter().map(|(resource, name, operation)| AclBinding {
+                bindings.extend(rights.iter().map(|(resource, name, operation)| AclBinding {
                     resource: *resource,
                     name: name.clone(),
                     // The cluster has one name, of which there is no prefix.
-                    pattern: if *resource == AclResource::Cluster {
-                        AclPattern::Literal
-                    } else {
-                        pattern
+                    pattern: match resource {
+                        AclResource::Cluster => AclPattern::Literal,
+                        _ => pattern,
                     },
                     principal: principal.clone(),
                     host: host.clone(),
@@ -153,10 +126,47 @@ fn bindings(args: &AddAclArgs) -> anyhow::Result<Vec<AclBinding>> {
     Ok(bindings)
 }
 
+/// What may be done to what: the operations that are named, or those of a role.
+fn rights(
+    args: &ResourceArgs,
+    grant: &GrantArgs,
+    operations: &[AclOperation],
+) -> anyhow::Result<Vec<(AclResource, String, AclOperation)>> {
+    let is_role = grant.producer || grant.consumer;
+    let mut rights = Vec::new();
+    for (kind, name) in resources(args) {
+        let operations = match (is_role, operations) {
+            (true, _) => role(grant, kind),
+            (false, []) => &[AclOperation::All],
+            (false, given) => given,
+        };
+        // With a role, what it has no use for would be given to nobody without a word.
+        anyhow::ensure!(
+            !operations.is_empty(),
+            "--producer and --consumer give no rights on {} '{name}'; leave it out, or name operations instead",
+            kind.name()
+        );
+        rights.extend(
+            operations
+                .iter()
+                .map(|operation| (kind, name.clone(), *operation)),
+        );
+    }
+    if grant.idempotent {
+        let cluster = (AclResource::Cluster, CLUSTER_NAME.to_owned());
+        rights.push((cluster.0, cluster.1, AclOperation::IdempotentWrite));
+    }
+    anyhow::ensure!(
+        !rights.is_empty(),
+        "nothing says what the entries are about; name --topic, --group, --transactional-id or --cluster"
+    );
+    Ok(rights)
+}
+
 /// What `--producer` and `--consumer` stand for.
-fn role(args: &AddAclArgs, kind: AclResource) -> &'static [AclOperation] {
+fn role(grant: &GrantArgs, kind: AclResource) -> &'static [AclOperation] {
     use AclOperation::{Create, Describe, Read, Write};
-    match (kind, args.producer, args.consumer) {
+    match (kind, grant.producer, grant.consumer) {
         (AclResource::Topic, true, true) => &[Write, Describe, Create, Read],
         (AclResource::Topic, true, false) => &[Write, Describe, Create],
         (AclResource::Topic, false, _) => &[Read, Describe],
@@ -177,25 +187,69 @@ fn check_principal(principal: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The filters that `list` and `remove` ask for: one for each resource, or one for all.
+/// What `remove` is to remove. With principals that are allowed or denied it takes back what `add` does with the same
+/// options, no more; without them it goes by what is given, of which there must be something beside the pattern.
+fn to_remove(args: &RemoveAclArgs) -> anyhow::Result<Vec<AclFilter>> {
+    let (filter, grant) = (&args.filter, &args.grant);
+    if !grant.allow_principals.is_empty() || !grant.deny_principals.is_empty() {
+        let pattern = filter.resources.resource_pattern_type;
+        let pattern = pattern.unwrap_or(AclPattern::Literal);
+        let bindings = granted(&filter.resources, grant, &filter.operations, pattern)?;
+        return Ok(bindings.iter().map(AclFilter::exactly).collect());
+    }
+    let filters = filters(filter);
+    let everything = |filter: &AclFilter| {
+        let without_pattern = AclFilter {
+            pattern: None,
+            ..filter.clone()
+        };
+        without_pattern == AclFilter::default()
+    };
+    anyhow::ensure!(
+        !filters.iter().any(everything),
+        "nothing says which entries are meant; name a resource, a principal, a host or an operation"
+    );
+    Ok(filters)
+}
+
+/// The filters that `list` and `remove` ask for: each combination of what is given. Where nothing is given, anything
+/// passes; but a resource that is named is meant literally unless the pattern says otherwise.
 fn filters(args: &AclFilterArgs) -> Vec<AclFilter> {
-    let named = resources(&args.resources);
     let base = AclFilter {
         pattern: args.resources.resource_pattern_type,
-        principal: args.principal.clone(),
-        host: args.host.clone(),
-        operation: args.operation,
+        permission: args.permission_type,
         ..AclFilter::default()
     };
-    if named.is_empty() {
-        return vec![base];
-    }
-    let with_resource = |(kind, name): (AclResource, String)| AclFilter {
+    let of_resource = |(kind, name): (AclResource, String)| AclFilter {
         resource: Some(kind),
         name: Some(name),
+        pattern: base.pattern.or(Some(AclPattern::Literal)),
         ..base.clone()
     };
-    named.into_iter().map(with_resource).collect()
+    let named: Vec<AclFilter> = resources(&args.resources).into_iter().map(of_resource).collect();
+    let mut filters = if named.is_empty() { vec![base] } else { named };
+    filters = each(filters, &args.principals, |f, given| {
+        f.principal = Some(given.clone())
+    });
+    filters = each(filters, &args.hosts, |f, given| f.host = Some(given.clone()));
+    each(filters, &args.operations, |f, given| f.operation = Some(*given))
+}
+
+/// Each filter with each of the values, or as it is if there are none.
+fn each<T>(filters: Vec<AclFilter>, values: &[T], set: impl Fn(&mut AclFilter, &T)) -> Vec<AclFilter> {
+    if values.is_empty() {
+        return filters;
+    }
+    let with = |filter: &AclFilter, value: &T| {
+        let mut filter = filter.clone();
+        set(&mut filter, value);
+        filter
+    };
+    filters
+        .iter()
+        .flat_map(|filter| values.iter().map(move |value| (filter, value)))
+        .map(|(filter, value)| with(filter, value))
+        .collect()
 }
 
 /// In the form of `kafka-acls`, or an object a line.

@@ -260,6 +260,11 @@ fn access() {
 }
 
 #[test]
+fn acls() {
+    check("acls", ANY_PORT);
+}
+
+#[test]
 fn settings() {
     check("settings", ANY_PORT);
 }

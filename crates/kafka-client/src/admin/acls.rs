@@ -234,11 +234,11 @@ impl KafkaClient {
         Ok(())
     }
 
-    /// Removes the entries that pass a filter, and gives them.
-    pub async fn delete_acls(&self, filter: &AclFilter) -> Result<Vec<AclBinding>, ClientError> {
-        let wanted = filter.to_request();
-        let request = DeleteAclsRequest {
-            filters: vec![DeleteAclsFilter {
+    /// Removes the entries that pass one of the filters, and gives them; all filters go in one request.
+    pub async fn delete_acls(&self, filters: &[AclFilter]) -> Result<Vec<AclBinding>, ClientError> {
+        let wanted = |filter: &AclFilter| {
+            let wanted = filter.to_request();
+            DeleteAclsFilter {
                 resource_type_filter: wanted.resource_type_filter,
                 resource_name_filter: wanted.resource_name_filter,
                 pattern_type_filter: wanted.pattern_type_filter,
@@ -246,7 +246,10 @@ impl KafkaClient {
                 host_filter: wanted.host_filter,
                 operation: wanted.operation,
                 permission_type: wanted.permission_type,
-            }],
+            }
+        };
+        let request = DeleteAclsRequest {
+            filters: filters.iter().map(wanted).collect(),
         };
         let response = self
             .call_controller(request, |response| {
@@ -280,6 +283,8 @@ impl KafkaClient {
             }
         }
         removed.sort();
+        // What passes several filters is reported for each.
+        removed.dedup();
         Ok(removed)
     }
 }
