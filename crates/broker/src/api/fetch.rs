@@ -25,6 +25,9 @@ const READ_COMMITTED: i8 = 1;
 #[derive(Debug, Clone)]
 pub(crate) struct Fetch {
     partitions: Arc<[Wanted]>,
+    /// What the client may not read, or what was not there when it asked: that stays so until it is answered, as a fetch
+    /// that is woken is nobody's request any more. `None` if there is no such partition.
+    refused: Option<Arc<[Option<ErrorCode>]>>,
     session: SessionUse,
     client: Option<QuotaClient>,
     isolation: Isolation,
@@ -52,6 +55,7 @@ pub(crate) fn handle(
     let limit = broker.configs.int("fetch.max.bytes");
     let quota = i32::try_from(broker.fetch_quota_bytes(client.as_ref())).unwrap_or(i32::MAX);
     let fetch = Fetch {
+        refused: refused(broker, &partitions),
         partitions,
         session,
         client,
@@ -79,6 +83,17 @@ pub(crate) fn handle(
         },
     );
     Outcome::Waiting(ticket)
+}
+
+/// Which partitions the caller gets an error for, and which.
+fn refused(broker: &Broker, partitions: &[Wanted]) -> Option<Arc<[Option<ErrorCode>]>> {
+    let access = |wanted: &Wanted| {
+        broker
+            .accessible_topic(Operation::Read, wanted.topic_id, &wanted.topic)
+            .err()
+    };
+    let codes: Vec<Option<ErrorCode>> = partitions.iter().map(access).collect();
+    codes.iter().any(Option::is_some).then(|| codes.into())
 }
 
 /// Leaves a fetch to whom it needs: to the disk, or to who appends next.
@@ -226,8 +241,8 @@ impl FetchRead {
 fn read(broker: &mut Broker, fetch: &Fetch) -> FetchRead {
     let mut result = FetchRead::default();
     result.parts.reserve(fetch.partitions.len());
-    for wanted in fetch.partitions.iter() {
-        let part = match find(broker, fetch, wanted) {
+    for (index, wanted) in fetch.partitions.iter().enumerate() {
+        let part = match find(broker, fetch, index) {
             Ok(log) => {
                 result.logs.push(log);
                 read_partition(broker, fetch, (wanted, log), &mut result)
@@ -257,12 +272,17 @@ fn failed(wanted: &Wanted, error_code: ErrorCode) -> PartitionData {
 }
 
 /// The log of a partition. What is wrong here does not end a wait for other partitions, as in Kafka.
-fn find(broker: &Broker, fetch: &Fetch, wanted: &Wanted) -> Result<LogId, ErrorCode> {
+fn find(broker: &Broker, fetch: &Fetch, index: usize) -> Result<LogId, ErrorCode> {
     if fetch.max_bytes < 0 {
         return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
     }
+    if let Some(code) = fetch.refused.as_ref().and_then(|refused| refused[index]) {
+        return Err(code);
+    }
+    let wanted = &fetch.partitions[index];
     broker
-        .accessible_topic(Operation::Read, wanted.topic_id, &wanted.topic)?
+        .topics
+        .find(wanted.topic_id, &wanted.topic)?
         .log(wanted.partition.partition)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
 }

@@ -261,3 +261,46 @@ fn authorized_operations_are_those_that_are_authorized() {
     grant(&mut driver, &[(CLUSTER, ALTER)]);
     assert_eq!(asked(&mut driver).1, 1 << ALTER | 1 << DESCRIBE);
 }
+
+/// A fetch that waits is looked at again when nobody's request is at work: what it may not read stays so.
+#[test]
+fn a_fetch_that_waits_is_not_given_what_it_may_not_read() {
+    for by_id in [false, true] {
+        for is_woken in [false, true] {
+            let mut driver = start();
+            driver.create("secret", 1);
+            driver.append("secret", 0, &["hidden"]);
+            grant(&mut driver, &[(TOPIC, READ)]);
+            let mut request = driver.fetch_request("t", 0, 0);
+            request.topics.extend(driver.fetch_request("secret", 0, 0).topics);
+            (request.min_bytes, request.max_wait_ms) = (1, 100);
+            let version = if by_id { 13 } else { 12 };
+            if !by_id {
+                for (topic, name) in request.topics.iter_mut().zip(["t", "secret"]) {
+                    (topic.topic, topic.topic_id) = (name.into(), Uuid::ZERO);
+                }
+            }
+            let ticket = driver.park(version, request);
+            if is_woken {
+                driver.context.principal = "User:root".into();
+                driver.append("t", 0, &["seen"]);
+                driver.context.principal = USER.into();
+            }
+            driver.advance(200);
+            let response = driver.taken::<FetchRequest>(version, ticket).unwrap();
+            let given: Vec<(ErrorCode, usize)> = response
+                .responses
+                .iter()
+                .map(|topic| &topic.partitions[0])
+                .map(|part| (part.error_code, part.records.as_ref().map_or(0, Bytes::len)))
+                .collect();
+            assert_eq!(given[0].0, ErrorCode::NONE);
+            assert_eq!(given[0].1 > 0, is_woken);
+            assert_eq!(
+                given[1],
+                (ErrorCode::TOPIC_AUTHORIZATION_FAILED, 0),
+                "by id: {by_id}, woken: {is_woken}"
+            );
+        }
+    }
+}
