@@ -6,14 +6,17 @@
 //! answers are due as there were before, but only while requests keep coming, and not for a while after such waiting was
 //! in vain: whoever sends at its own pace must not be slowed down by it.
 //!
-//! What this is not: a delay of every commit. A single request at a time, and one after a pause, never waits.
+//! What this is not: a delay of every commit. A single request at a time, and one after a pause, never waits. Nor does any
+//! for long: other work (fetches, requests without acknowledgement) may keep the broker busy without a pause.
 
-use crate::limits::GATHER_SKIPS_MAX;
+use crate::limits::{GATHER_MS_MAX, GATHER_SKIPS_MAX};
 
 #[derive(Debug, Default)]
 pub(crate) struct Gather {
     /// A commit is held back while fewer answers are due.
     wanted: usize,
+    /// When that began.
+    begun_ms: i64,
     /// So many commits are let through before the next attempt.
     skips: u32,
     /// How many are after the next attempt that is in vain.
@@ -22,7 +25,8 @@ pub(crate) struct Gather {
 
 impl Gather {
     /// A commit is done; `due` answers were waiting until now, for it or already for the next one.
-    pub fn begin(&mut self, due: usize) {
+    pub fn begin(&mut self, now_ms: i64, due: usize) {
+        self.begun_ms = now_ms;
         self.wanted = if self.skips == 0 { due } else { 0 };
         self.skips = self.skips.saturating_sub(1);
     }
@@ -37,7 +41,12 @@ impl Gather {
         self.wanted > 1
     }
 
-    /// No request came in time; it was in vain if not even half of those that were expected did.
+    /// Whether a commit has been held back for long enough.
+    pub fn is_late(&self, now_ms: i64) -> bool {
+        self.is_expecting() && now_ms.saturating_sub(self.begun_ms) >= GATHER_MS_MAX
+    }
+
+    /// Not all requests came in time; it was in vain if not even half of those that were expected did.
     pub fn give_up(&mut self, due: usize) {
         if self.is_expecting() && due < self.wanted.div_ceil(2) {
             self.skips = self.next_skips;
@@ -63,17 +72,18 @@ mod tests {
     fn a_commit_waits_for_those_who_were_answered() {
         let mut gather = Gather::default();
         assert!(!gather.is_waiting(1), "nothing is known yet");
-        gather.begin(5);
+        gather.begin(100, 5);
         assert!(gather.is_waiting(2), "three are yet to come back");
         assert!(gather.is_waiting(4));
         assert!(!gather.is_waiting(5));
         gather.end();
-        gather.begin(1);
+        gather.begin(100, 1);
         assert!(
             !gather.is_expecting() && !gather.is_waiting(1),
             "a client that sends one at a time never waits"
         );
-        gather.begin(5);
+        gather.begin(100, 5);
+        assert!(!gather.is_late(100 + GATHER_MS_MAX - 1) && gather.is_late(100 + GATHER_MS_MAX));
         assert!(
             !gather.is_waiting(0),
             "nobody waits for what is written without acknowledgement"
@@ -87,7 +97,7 @@ mod tests {
         let mut gather = Gather::default();
         let mut tries = Vec::new();
         for commit in 0..300 {
-            gather.begin(3);
+            gather.begin(commit, 3);
             if gather.is_waiting(1) {
                 tries.push(commit);
                 gather.give_up(1);
@@ -97,11 +107,11 @@ mod tests {
         assert_eq!(tries, [0, 1, 3, 7, 15, 31, 63, 127, 192, 257]);
         while !gather.is_waiting(1) {
             gather.end();
-            gather.begin(3);
+            gather.begin(0, 3);
         }
         gather.end();
         for _ in 0..10 {
-            gather.begin(3);
+            gather.begin(0, 3);
             assert!(gather.is_waiting(1), "it was worth it once more");
             gather.give_up(2);
         }

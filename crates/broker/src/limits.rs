@@ -9,6 +9,8 @@ pub const INFLATION_FACTOR: usize = 100;
 /// The most that a batch may inflate to on any topic. Batches that were taken stay below it, so that they can be read
 /// again whatever `max.message.bytes` has become since.
 pub const INFLATED_BYTES_MAX: usize = 1 << 30;
+/// Bytes of a configuration's value: what a string of the protocol holds, and so of Kafka's records of configurations.
+pub const CONFIG_VALUE_BYTES_MAX: usize = i16::MAX as usize;
 /// Partitions that one request may create.
 pub const PARTITIONS_CREATED_MAX: i32 = 100_000;
 /// Producer ids reserved by one record.
@@ -34,6 +36,8 @@ pub const QUOTA_CLIENTS_MAX: usize = 10_000;
 pub const QUOTA_IDLE_MS: i64 = 3_600_000;
 /// How long a commit waits for the next of the requests that it gathers.
 pub const GATHER_PAUSE_MICROS: u64 = 1_000;
+/// How long a commit is held back to gather requests at most.
+pub const GATHER_MS_MAX: i64 = 4;
 /// So many commits are let through without gathering at most, after gathering has been in vain.
 pub const GATHER_SKIPS_MAX: u32 = 64;
 /// Threads that read segments for fetches.

@@ -286,7 +286,7 @@ impl<C> Turns<C> {
     fn on_done(&mut self, now_ms: i64, outcome: JobOutcome) -> Result<(), LogError> {
         match outcome {
             JobOutcome::Commit(outcome) => {
-                self.gather.begin(self.broker.answers_due());
+                self.gather.begin(now_ms, self.broker.answers_due());
                 self.broker.on_commit(outcome)
             }
             JobOutcome::Checkpoint(outcome) => self.broker.on_checkpoint(outcome),
@@ -302,6 +302,9 @@ impl<C> Turns<C> {
     }
 
     fn start_jobs(&mut self, now_ms: i64, around: &mut impl Surroundings<C>) {
+        if self.gather.is_late(now_ms) {
+            self.gather.give_up(self.broker.answers_due());
+        }
         let mut start = |job| self.jobs += usize::from(around.start(job));
         let is_gathering = !self.is_stopping && self.gather.is_waiting(self.broker.answers_due());
         if !is_gathering && let Some(job) = self.broker.take_commit(now_ms) {

@@ -474,3 +474,37 @@ fn a_commit_is_held_back_while_requests_are_expected_and_no_longer() {
     desk.turn();
     assert_eq!(desk.jobs(), [Kind::Commit], "they have not come");
 }
+
+/// Two callers share a commit, so the next one is held back for both; while other requests keep coming without a pause,
+/// it is held back for a few milliseconds at most.
+#[test]
+fn a_commit_is_not_held_back_for_long() {
+    let mut desk = Desk::new(1, 8 << 20);
+    desk.produce(1);
+    desk.turn();
+    for caller in [2, 3] {
+        desk.produce(caller);
+    }
+    desk.empty_inbox();
+    desk.end_job(Kind::Commit);
+    desk.empty_inbox();
+    desk.turns.nobody_came();
+    desk.turns.go_on(&mut desk.around);
+    assert_eq!(desk.jobs(), [Kind::Commit], "of two");
+    desk.end_job(Kind::Commit);
+    desk.empty_inbox();
+    desk.around.answers.clear();
+    desk.produce(4);
+    desk.empty_inbox();
+    assert_eq!(desk.jobs(), [], "the other one is expected");
+    let mut waited_ms = 0;
+    while desk.jobs().is_empty() {
+        assert!(waited_ms < 100, "held back for ever");
+        desk.fetch(9, 0);
+        desk.empty_inbox();
+        desk.around.now_ms += 1;
+        waited_ms += 1;
+    }
+    assert_eq!(desk.jobs(), [Kind::Commit]);
+    assert!((1..=6).contains(&waited_ms), "{waited_ms} ms");
+}
