@@ -19,7 +19,7 @@ use crate::transactions::Transactions;
 use crate::waits::{Answer, Outcome, Reply, Ticket, Waits};
 use crate::{api, limits};
 use millstream_kafka_wire::compression::Decompressor;
-use millstream_kafka_wire::{DecodeError, ErrorCode, KafkaString, Request, Uuid};
+use millstream_kafka_wire::{DecodeError, EncodeError, ErrorCode, KafkaString, Request, Uuid};
 use millstream_log::{
     CheckpointJob, CheckpointOutcome, CommitJob, CommitOutcome, Entry, Log, LogError, LogId, LogOptions,
     OpenError, Record,
@@ -232,12 +232,18 @@ impl Broker {
     /// Disk work to be run: a commit of everything appended. At most one is under way.
     pub fn take_commit(&mut self, now_ms: i64) -> Option<CommitJob> {
         self.last_now_ms = now_ms;
-        let snapshot = if self.log.wants_snapshot() {
-            self.snapshot()
-        } else {
-            Vec::new()
+        let snapshot = match self.log.wants_snapshot() {
+            true => self.snapshot(),
+            false => Ok(Vec::new()),
         };
-        self.log.take_commit(now_ms, || snapshot)
+        match snapshot {
+            Ok(snapshot) => self.log.take_commit(now_ms, || snapshot),
+            Err(error) => {
+                // Rather no checkpoint than one without the state: what is in the log so far stays readable.
+                self.log.poison(&format!("state of the broker: {error}"));
+                None
+            }
+        }
     }
 
     /// Disk work to be run: a checkpoint. At most one is under way.
@@ -354,7 +360,7 @@ impl Broker {
     }
 
     pub(crate) fn wake_fetches(&mut self, logs: &[LogId]) {
-        let caller = self.caller.take(); // fetches were authorized when they came
+        let caller = self.caller.take(); // what each fetch may read was found out when it came
         for ticket in self.waits.fetches_of(logs) {
             api::fetch::wake(self, self.last_now_ms, ticket);
         }
@@ -368,7 +374,8 @@ impl Broker {
         entries: Vec<Entry>,
         changes: &[Change],
     ) -> Result<u64, LogError> {
-        let sequence = self.record(now_ms, entries, changes)?;
+        let entries = recorded(entries, changes)?;
+        let sequence = self.append(now_ms, entries)?;
         self.audit_changes(changes);
         for change in changes {
             self.apply(change);
@@ -378,16 +385,13 @@ impl Broker {
 
     /// The same for changes that memory has already: members of groups, whose waiting requests live beside them.
     pub(crate) fn write_applied(&mut self, now_ms: i64, changes: &[Change]) -> Result<u64, LogError> {
-        self.record(now_ms, Vec::new(), changes)
+        match recorded(Vec::new(), changes) {
+            Ok(entries) => self.append(now_ms, entries),
+            Err(error) => Err(self.log.poison(&error.to_string())),
+        }
     }
 
-    fn record(&mut self, now_ms: i64, mut entries: Vec<Entry>, changes: &[Change]) -> Result<u64, LogError> {
-        for change in changes {
-            match change.encode() {
-                Ok(bytes) => entries.push(Entry::Metadata(bytes)),
-                Err(_) => debug_assert!(false, "changes are far below the limits of their encoding"),
-            }
-        }
+    fn append(&mut self, now_ms: i64, entries: Vec<Entry>) -> Result<u64, LogError> {
         let appended = self.log.append_record(now_ms, &Record { entries })?;
         self.last_change_sequence = appended.sequence;
         Ok(appended.sequence)
@@ -462,7 +466,7 @@ impl Broker {
         });
     }
 
-    fn snapshot(&self) -> Vec<u8> {
+    fn snapshot(&self) -> Result<Vec<u8>, EncodeError> {
         let cluster = [Change::Cluster {
             id: self.cluster_id.clone(),
         }];
@@ -479,7 +483,7 @@ impl Broker {
         let changes = changes
             .chain(self.groups.snapshot())
             .chain(self.transactions.snapshot());
-        encode_snapshot(changes.chain(self.security.snapshot())).unwrap_or_default()
+        encode_snapshot(changes.chain(self.security.snapshot()))
     }
 
     pub(crate) fn random_uuid(&self) -> Uuid {
@@ -538,12 +542,24 @@ pub(crate) fn topic_change(topic: &Topic) -> Change {
     }
 }
 
+/// Entries of a record, and changes in the form in which they are recorded.
+fn recorded(mut entries: Vec<Entry>, changes: &[Change]) -> Result<Vec<Entry>, LogError> {
+    for change in changes {
+        let bytes = change.encode().map_err(|error| LogError::Unrecordable {
+            reason: error.to_string().into(),
+        })?;
+        entries.push(Entry::Metadata(bytes));
+    }
+    Ok(entries)
+}
+
 /// The code that tells a client of an error of the log.
 pub(crate) fn log_error_code(error: &LogError) -> ErrorCode {
     match error {
         LogError::Poisoned { .. } | LogError::Quarantined { .. } | LogError::Read { .. } => {
             ErrorCode::KAFKA_STORAGE_ERROR
         }
+        LogError::Unrecordable { .. } => ErrorCode::INVALID_REQUEST,
         LogError::UnknownLog(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         LogError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
         LogError::Batch(_) => ErrorCode::CORRUPT_MESSAGE,

@@ -97,6 +97,12 @@ pub enum LogError {
     /// The batch's header is not acceptable.
     #[error("batch is malformed: {0}")]
     Batch(#[from] crate::batch::BatchError),
+    /// What the owner wanted to record does not fit the form in which it is recorded; nothing was changed.
+    #[error("change cannot be recorded: {reason}")]
+    Unrecordable {
+        /// What does not fit.
+        reason: Arc<str>,
+    },
     /// Reading a segment failed.
     #[error("cannot read segment '{path}': {reason}")]
     Read {

@@ -438,7 +438,8 @@ impl Log {
         self.captured.take()
     }
 
-    pub(crate) fn poison(&mut self, reason: &str) -> LogError {
+    /// Closes the log for appends and checkpoints until the process starts again, as memory and disk may differ.
+    pub fn poison(&mut self, reason: &str) -> LogError {
         let reason: Arc<str> = self.poison.get_or_insert_with(|| reason.into()).clone();
         LogError::Poisoned { reason }
     }

@@ -69,9 +69,7 @@ pub enum SequenceCheck {
 /// Why a producer's batch is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SequenceError {
-    /// Older than all batches remembered.
-    Duplicate,
-    /// Records before it are missing.
+    /// It is not the next one.
     OutOfOrder {
         /// The sequence that would be next.
         expected: i32,
@@ -119,10 +117,18 @@ impl Producers {
         self.states.is_empty() && self.aborted.is_empty()
     }
 
-    /// Checks a data batch of an idempotent producer against what came before it.
-    pub fn check(&self, header: &BatchHeader) -> Result<SequenceCheck, SequenceError> {
+    /// Checks a data batch of an idempotent producer against what came before it. If nothing did (retention may have
+    /// dropped it), any sequence is accepted, unless the batch is one of a producer that `begins` from 0.
+    ///
+    /// A batch that is neither the next one nor one of those that are remembered is out of order, also if its sequence is
+    /// low: producers take a duplicate for written, and this one may have been refused before, as too large say.
+    pub fn check(&self, header: &BatchHeader, begins: bool) -> Result<SequenceCheck, SequenceError> {
+        let is_first = || match begins && header.base_sequence != 0 {
+            true => Err(SequenceError::OutOfOrder { expected: 0 }),
+            false => Ok(SequenceCheck::Append),
+        };
         let Some(state) = self.states.get(&header.producer_id) else {
-            return Ok(SequenceCheck::Append); // retention may have dropped the state: any sequence is accepted
+            return is_first();
         };
         if header.producer_epoch < state.epoch {
             return Err(SequenceError::FencedEpoch { current: state.epoch });
@@ -141,13 +147,7 @@ impl Producers {
         let known = state.last_sequence();
         let expected = if known < 0 { 0 } else { sequence_after(known, 1) };
         if first != expected {
-            let behind = sequence_after(known, last.wrapping_neg());
-            let is_older = known >= 0 && behind < i32::MAX / 2;
-            return Err(if is_older {
-                SequenceError::Duplicate
-            } else {
-                SequenceError::OutOfOrder { expected }
-            });
+            return Err(SequenceError::OutOfOrder { expected });
         }
         self.check_transactional(state, header)
     }
@@ -380,36 +380,48 @@ mod tests {
     }
 
     #[test]
-    fn the_last_five_batches_are_recognised_and_older_ones_are_duplicates() {
+    fn the_last_five_batches_are_recognised_and_all_others_are_out_of_order() {
         let mut producers = Producers::default();
         for index in 0..7 {
             producers.apply(&data(1, 0, index, 1, i64::from(index)), &[], 0);
         }
         assert_eq!(
-            producers.check(&data(1, 0, 1, 1, 0)),
-            Err(SequenceError::Duplicate)
+            producers.check(&data(1, 0, 1, 1, 0), false),
+            Err(SequenceError::OutOfOrder { expected: 7 })
         );
-        match producers.check(&data(1, 0, 2, 1, 0)).unwrap() {
+        match producers.check(&data(1, 0, 2, 1, 0), false).unwrap() {
             SequenceCheck::Duplicate(batch) => assert_eq!(batch.base_offset, 2),
             SequenceCheck::Append => panic!("sequence 2 was appended before"),
         }
-        assert_eq!(producers.check(&data(1, 0, 7, 1, 0)), Ok(SequenceCheck::Append));
         assert_eq!(
-            producers.check(&data(1, 0, 9, 1, 0)),
+            producers.check(&data(1, 0, 7, 1, 0), false),
+            Ok(SequenceCheck::Append)
+        );
+        assert_eq!(
+            producers.check(&data(1, 0, 9, 1, 0), false),
             Err(SequenceError::OutOfOrder { expected: 7 })
         );
         assert_eq!(
-            producers.check(&data(2, 3, 9, 1, 0)),
+            producers.check(&data(2, 3, 9, 1, 0), false),
             Ok(SequenceCheck::Append),
             "no state: any sequence"
         );
         assert_eq!(
-            producers.check(&data(1, 1, 0, 1, 0)),
+            producers.check(&data(2, 3, 9, 1, 0), true),
+            Err(SequenceError::OutOfOrder { expected: 0 }),
+            "no state, and the first batch of a transaction with an epoch of its own"
+        );
+        assert_eq!(
+            producers.check(&data(2, 3, 0, 1, 0), true),
+            Ok(SequenceCheck::Append)
+        );
+        assert_eq!(
+            producers.check(&data(1, 1, 0, 1, 0), false),
             Ok(SequenceCheck::Append),
             "new epoch from 0"
         );
         assert_eq!(
-            producers.check(&data(1, 1, 7, 1, 0)),
+            producers.check(&data(1, 1, 7, 1, 0), false),
             Err(SequenceError::OutOfOrder { expected: 0 })
         );
     }
@@ -418,11 +430,14 @@ mod tests {
     fn sequences_wrap() {
         let mut producers = Producers::default();
         producers.apply(&data(1, 0, i32::MAX - 1, 2, 0), &[], 0);
-        assert_eq!(producers.check(&data(1, 0, 0, 1, 2)), Ok(SequenceCheck::Append));
+        assert_eq!(
+            producers.check(&data(1, 0, 0, 1, 2), false),
+            Ok(SequenceCheck::Append)
+        );
         producers.apply(&data(1, 0, 0, 1, 2), &[], 0);
         assert_eq!(
-            producers.check(&data(1, 0, i32::MAX, 1, 3)),
-            Err(SequenceError::Duplicate)
+            producers.check(&data(1, 0, i32::MAX, 1, 3), false),
+            Err(SequenceError::OutOfOrder { expected: 1 })
         );
     }
 

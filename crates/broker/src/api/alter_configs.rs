@@ -6,6 +6,7 @@ use crate::api::create_topics::check_configs;
 use crate::broker::{Broker, log_error_code, topic_change};
 use crate::change::Change;
 use crate::config::{self, ConfigSource, ConfigType, ResourceType};
+use crate::limits::CONFIG_VALUE_BYTES_MAX;
 use crate::security::Operation;
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::alter_configs::{
@@ -264,7 +265,15 @@ fn altered_list(
             words.push(word);
         }
     }
-    Ok(words.join(","))
+    let list = words.join(",");
+    if list.len() > CONFIG_VALUE_BYTES_MAX {
+        let message = format!(
+            "Value of {name} would have {} bytes, {CONFIG_VALUE_BYTES_MAX} at most are kept",
+            list.len()
+        );
+        return Err((ErrorCode::INVALID_CONFIG, message));
+    }
+    Ok(list)
 }
 
 /// Replaces what is set on a resource.

@@ -107,9 +107,7 @@ type Initialised = Result<(InitProducerIdResponse, u64), ErrorCode>;
 
 fn init(broker: &mut Broker, now_ms: i64, request: &InitProducerIdRequest, id: &KafkaString) -> Initialised {
     let Some(state) = broker.transactions.get(id).cloned() else {
-        if request.producer_id != NONE && request.producer_id != 0 {
-            return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
-        }
+        // Also for a producer that had an id: its transactional id has expired, and a new one is what helps it.
         let (producer_id, _) = next_producer_id(broker, now_ms)?;
         return store(broker, now_ms, request, fresh(id, producer_id));
     };

@@ -203,7 +203,7 @@ impl OffsetSearch {
             let holds = |max: i64, at: i64| wanted.map_or(at == max, |wanted| at >= wanted);
             let (found, next) = scan(decompressor, &bytes, holds, self.start)?;
             match found {
-                Some((_, offset)) if wanted.is_some() && offset >= self.end => return Ok(None),
+                Some((_, offset)) if offset >= self.end => return Ok(None),
                 Some(found) => return Ok(Some(found)),
                 None if wanted.is_none() => return Ok(None),
                 None => from = next,

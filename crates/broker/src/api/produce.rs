@@ -8,7 +8,7 @@ use crate::limits::{RECORD_ERRORS_MAX, REFUSED_BYTES_MAX};
 use crate::mutants::Mutant;
 use crate::security::{Operation, ResourceKind};
 use crate::throttle::QuotaClient;
-use crate::transactions::{Producer, verify_append};
+use crate::transactions::{ENLISTING_VERSION, Producer, verify_append};
 use crate::waits::{Outcome, Reply};
 use bytes::Bytes;
 use millstream_kafka_wire::compression::{Codec, Compressor};
@@ -231,7 +231,7 @@ fn check_sender(
     if header.producer_id < 0 {
         return Ok(None);
     }
-    if let Some(duplicate) = check_producer(broker, log, batch)? {
+    if let Some(duplicate) = check_producer(broker, log, batch, version)? {
         return Ok(Some(duplicate));
     }
     if let Some(transactional_id) = transactional_id {
@@ -345,22 +345,32 @@ fn trusted(batch: &RecordBatch) -> Result<RecordsSummary, Refusal> {
 }
 
 /// Checks sequence and epoch; a repeat gives the answer of the first time.
-fn check_producer(broker: &Broker, log: LogId, batch: &RecordBatch) -> Result<Option<Appended>, Refusal> {
+fn check_producer(
+    broker: &Broker,
+    log: LogId,
+    batch: &RecordBatch,
+    version: i16,
+) -> Result<Option<Appended>, Refusal> {
     let header = BatchHeader::parse(batch.data()).map_err(|_| ErrorCode::CORRUPT_MESSAGE)?;
     let Some(producers) = broker.log.producers(log) else {
         return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into());
     };
-    match producers.check(&header) {
+    if header.has_producer() && header.base_sequence < 0 {
+        let message = format!("producer {} sent no sequence", header.producer_id);
+        return Err(refusal(ErrorCode::INVALID_RECORD, message));
+    }
+    // Each transaction has an epoch of its own from this version on, so its first batch must be there.
+    let begins = version >= ENLISTING_VERSION && header.is_transactional();
+    match producers.check(&header, begins) {
         Ok(SequenceCheck::Append) => Ok(None),
         Ok(SequenceCheck::Duplicate(_)) if broker.breaks(Mutant::AppendAgain) => Ok(None),
         Err(SequenceError::FencedEpoch { .. }) if broker.breaks(Mutant::ForgetFence) => Ok(None),
         Ok(SequenceCheck::Duplicate(known)) => Ok(Some(Appended {
             base_offset: known.base_offset,
-            log_append_ms: -1,
+            log_append_ms: known.timestamp,
             start_offset: broker.log.offsets(log).map_or(0, |offsets| offsets.start),
             sequence: broker.log.last_sequence(), // the first time may not be durable yet
         })),
-        Err(SequenceError::Duplicate) => Err(ErrorCode::DUPLICATE_SEQUENCE_NUMBER.into()),
         Err(SequenceError::OutOfOrder { expected }) => Err(refusal(
             ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
             format!(

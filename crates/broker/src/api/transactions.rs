@@ -26,6 +26,8 @@ const ADD_MANY_VERSION: i16 = 4;
 const FENCED_VERSION: i16 = 2;
 /// The first version of EndTxn and TxnOffsetCommit of transactions version 2.
 const V2_VERSION: i16 = 5;
+/// From this version of TxnOffsetCommit on, a group that is not in the transaction is a reason to abort.
+const ABORTABLE_VERSION: i16 = 4;
 
 /// PRODUCER_FENCED in the words of older versions.
 fn worded(code: ErrorCode, version: i16) -> ErrorCode {
@@ -314,7 +316,8 @@ fn check_offsets(
         code => code,
     })?;
     match change {
-        Some(_) if version < V2_VERSION => Err(ErrorCode::INVALID_TXN_STATE),
+        Some(_) if version < ABORTABLE_VERSION => Err(ErrorCode::INVALID_TXN_STATE),
+        Some(_) if version < V2_VERSION => Err(ErrorCode::TRANSACTION_ABORTABLE),
         change => Ok((change, permit)),
     }
 }

@@ -211,6 +211,9 @@ pub(crate) fn enlist(
     Ok(Some(Change::Transaction(next)))
 }
 
+/// The first version of Produce that adds partitions to the transaction by itself.
+pub(crate) const ENLISTING_VERSION: i16 = 12;
+
 /// Sees to it that a transactional batch belongs to an open transaction of its producer that knows the partition.
 /// With version 2 of transactions the partition is added; before, it must have been.
 pub(crate) fn verify_append(
@@ -220,8 +223,6 @@ pub(crate) fn verify_append(
     partition: TopicPartition,
     version: i16,
 ) -> Result<(), ErrorCode> {
-    /// The first version of Produce that adds partitions by itself.
-    const ADDING_VERSION: i16 = 12;
     /// The first version that knows TRANSACTION_ABORTABLE.
     const ABORTABLE_VERSION: i16 = 11;
     let checked = broker.transactions.check(producer);
@@ -236,7 +237,7 @@ pub(crate) fn verify_append(
     if is_known {
         return Ok(());
     }
-    if version < ADDING_VERSION {
+    if version < ENLISTING_VERSION {
         let is_abortable = version >= ABORTABLE_VERSION;
         return Err(if is_abortable {
             ErrorCode::TRANSACTION_ABORTABLE

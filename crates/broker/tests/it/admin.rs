@@ -321,3 +321,38 @@ fn topics_are_asked_for_by_id_from_version_12_on() {
     let response = driver.call_version(12, by_id(id));
     assert_eq!(response.topics[0].name.as_deref(), Some("t"));
 }
+
+/// A list that grows beyond what is kept of a value is refused, and nothing of the broker's state is lost by it.
+#[test]
+fn a_list_that_grows_too_long_is_refused() {
+    let mut driver = Driver::new();
+    let id = driver.create("t", 1);
+    driver.append("t", 0, &["a"]);
+    let append = |driver: &mut Driver, first: usize| {
+        let replicas: Vec<String> = (first..first + 2500)
+            .map(|partition| format!("{partition}:1"))
+            .collect();
+        let config = incremental_alter_configs::AlterableConfig {
+            name: "leader.replication.throttled.replicas".into(),
+            config_operation: 2,
+            value: Some(replicas.join(",").into()),
+        };
+        let resources = vec![incremental_alter_configs::AlterConfigsResource {
+            resource_type: 2,
+            resource_name: "t".into(),
+            configs: vec![config],
+        }];
+        let request = IncrementalAlterConfigsRequest {
+            resources,
+            validate_only: false,
+        };
+        driver.call(request).responses[0].error_code
+    };
+    assert_eq!(append(&mut driver, 10_000), ErrorCode::NONE);
+    assert_eq!(append(&mut driver, 20_000), ErrorCode::INVALID_CONFIG);
+    driver.broker.request_checkpoint();
+    driver.append("t", 0, &["b"]);
+    driver.crash();
+    assert_eq!(driver.topic_id("t"), id);
+    assert_eq!(driver.values("t", 0, false), ["a", "b"]);
+}

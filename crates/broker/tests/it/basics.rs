@@ -226,8 +226,13 @@ fn odd_batches_are_refused_as_kafka_does() {
         ),
         (
             "a producer without epoch",
-            edit(43, &7i64.to_be_bytes(), true),
+            edit(43, &[0, 0, 0, 0, 0, 0, 0, 7, 255, 255, 0, 0, 0, 0], true),
             ErrorCode::NONE,
+        ),
+        (
+            "a producer without sequence",
+            edit(43, &[0, 0, 0, 0, 0, 0, 0, 8, 0, 0], true),
+            ErrorCode::INVALID_RECORD,
         ),
     ] {
         assert_eq!(driver.produce("t", 0, bytes).0, code, "{name}");

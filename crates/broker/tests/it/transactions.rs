@@ -811,3 +811,92 @@ fn a_late_copy_of_the_request_for_an_epoch_hides_how_a_transaction_of_version_on
         assert_eq!(answer.error_code, ErrorCode::INVALID_TXN_STATE);
     }
 }
+
+#[test]
+fn a_producer_whose_transactional_id_is_forgotten_gets_a_new_producer_id() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let mut producer = driver.init("tx");
+    assert_eq!(
+        driver.transactional(12, &mut producer, "t", &["a"]),
+        ErrorCode::NONE
+    );
+    assert_eq!(driver.end(&mut producer, true), ErrorCode::NONE);
+    driver.advance(8 * 24 * 3_600_000);
+    assert_eq!(
+        driver.add_partitions(&producer, &["t"]),
+        [ErrorCode::INVALID_PRODUCER_ID_MAPPING],
+        "it was not used for a week"
+    );
+    let response = driver.init_again(&producer);
+    assert_eq!(
+        (response.error_code, response.producer_epoch),
+        (ErrorCode::NONE, 0)
+    );
+    assert_ne!(response.producer_id, producer.producer_id);
+}
+
+#[test]
+fn offsets_of_a_group_that_is_not_in_the_transaction_are_refused_in_the_words_of_the_version() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let producer = driver.init("tx");
+    let codes = [2, 3, 4, 5].map(|version| driver.commit_in(version, &producer, 7));
+    assert_eq!(
+        codes,
+        [
+            ErrorCode::INVALID_TXN_STATE,
+            ErrorCode::INVALID_TXN_STATE,
+            ErrorCode::TRANSACTION_ABORTABLE,
+            ErrorCode::NONE,
+        ]
+    );
+}
+
+#[test]
+fn the_record_of_the_greatest_time_is_not_told_while_its_transaction_is_open() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    driver.append("t", 0, &["a"]);
+    driver.now += 1000;
+    let mut producer = driver.init("tx");
+    assert_eq!(
+        driver.transactional(12, &mut producer, "t", &["b"]),
+        ErrorCode::NONE
+    );
+    assert_eq!(driver.list_offset("t", 0, -3, 0).0, 1);
+    assert_eq!(driver.list_offset("t", 0, -3, 1), (-1, -1));
+    assert_eq!(driver.end(&mut producer, true), ErrorCode::NONE);
+    assert_eq!(driver.list_offset("t", 0, -3, 1).0, 1);
+}
+
+/// What a producer is told to be a duplicate it takes for written. The batch here was refused before, not written.
+#[test]
+fn a_batch_that_was_refused_is_not_taken_for_a_duplicate() {
+    let mut driver = Driver::new();
+    driver.create_with("t", 1, &[("max.message.bytes", "1000")]);
+    let producer = |base_sequence| BatchProducer {
+        producer_id: 77,
+        producer_epoch: 0,
+        base_sequence,
+        transactional: false,
+    };
+    let large = "x".repeat(900);
+    let send = |driver: &mut Driver, sequence, values: &[&str]| {
+        let records = batch_of(producer(sequence), Codec::None, driver.now, values);
+        driver.produce("t", 0, records).0
+    };
+    assert_eq!(
+        send(&mut driver, 0, &[&large, &large]),
+        ErrorCode::MESSAGE_TOO_LARGE
+    );
+    assert_eq!(send(&mut driver, 2, &["small"]), ErrorCode::NONE);
+    assert_eq!(
+        send(&mut driver, 0, &[&large]),
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+        "the first half of what was too large"
+    );
+    assert_eq!(send(&mut driver, 2, &["small"]), ErrorCode::NONE, "repeated");
+    assert_eq!(send(&mut driver, -1, &["small"]), ErrorCode::INVALID_RECORD);
+    assert_eq!(driver.values("t", 0, false), ["small"]);
+}
