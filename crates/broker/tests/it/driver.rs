@@ -45,10 +45,7 @@ impl Driver {
     }
 
     pub fn with(properties: &[(&str, &str)]) -> Driver {
-        let properties: Vec<_> = properties
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
+        let properties = owned(properties);
         let storage = MemStorage::new();
         let now = 1_000_000;
         let broker = open(&storage, &properties, now);
@@ -95,6 +92,12 @@ impl Driver {
         self.broker.request_checkpoint();
         self.settle();
         self.crash();
+    }
+
+    /// The same with other properties.
+    pub fn restart_with(&mut self, properties: &[(&str, &str)]) {
+        self.properties = owned(properties);
+        self.restart();
     }
 
     /// Runs disk work until there is none.
@@ -409,6 +412,11 @@ impl Driver {
     pub fn offset_at(&mut self, topic: &str, partition: i32, timestamp: i64) -> i64 {
         self.list_offset(topic, partition, timestamp, 0).0
     }
+}
+
+fn owned(properties: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    properties.iter().map(owned).collect()
 }
 
 fn open(storage: &MemStorage, properties: &[(String, String)], now: i64) -> Broker {

@@ -7,6 +7,8 @@ use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Writer};
 use millstream_testkit::storage::{Fault, Operation};
 
+mod members;
+
 const JOIN: i16 = 9;
 const SYNC: i16 = 5;
 const COMMIT: i16 = 10;

@@ -20,12 +20,21 @@ impl ClassicGroup {
         effects: &mut Effects,
     ) -> Joined {
         let version = waiting.version;
+        if !self.accepts(&info, rules.max_size) {
+            self.turn_away(now_ms, &info.id, effects);
+            let code = ErrorCode::GROUP_MAX_SIZE_REACHED;
+            return Joined::Now(join_error(version, &KafkaString::EMPTY, code));
+        }
         let refuse = |code| Joined::Now(join_error(version, &info.id, code));
         if !self.supports(protocol_type, &info.protocols) {
             return refuse(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
         if info.id.is_empty() {
             return self.join_without_id(now_ms, waiting, info, (protocol_type, fresh_id), rules, effects);
+        }
+        if self.pending.contains_key(&info.id) && info.instance_id.is_some() {
+            // Static members get no id to come back with; Kafka's answer to what it does not expect.
+            return refuse(ErrorCode::UNKNOWN_SERVER_ERROR);
         }
         if self.pending.remove(&info.id).is_some() {
             self.add(now_ms, waiting, info, protocol_type, rules, effects);
@@ -35,6 +44,35 @@ impl ClassicGroup {
             return refuse(code);
         }
         self.rejoin(now_ms, waiting, info, rules, effects)
+    }
+
+    /// Whose place a static member takes that comes without an id.
+    fn replaced_by(&self, info: &MemberInfo) -> Option<&KafkaString> {
+        let instance = info.instance_id.as_ref().filter(|_| info.id.is_empty());
+        instance.and_then(|instance| self.statics.get(instance))
+    }
+
+    /// Whether there is room for who joins. While members join, those count that have: of a group that has become too
+    /// large the last ones have to go. Ids that were given and not used do not count.
+    fn accepts(&self, info: &MemberInfo, max_size: usize) -> bool {
+        let id = self.replaced_by(info).unwrap_or(&info.id);
+        let member = self.members.get(id);
+        let waits = |member: &Member| member.joining.is_some();
+        match self.state {
+            State::Empty => true,
+            State::PreparingRebalance => {
+                member.is_some_and(waits)
+                    || self.members.values().filter(|member| waits(member)).count() < max_size
+            }
+            State::CompletingRebalance | State::Stable => member.is_some() || self.members.len() < max_size,
+        }
+    }
+
+    /// Who finds no room is not waited for any more.
+    fn turn_away(&mut self, now_ms: i64, id: &KafkaString, effects: &mut Effects) {
+        self.pending.remove(id);
+        self.forget(id);
+        self.try_complete_join(now_ms, effects);
     }
 
     pub(super) fn join_without_id(
@@ -47,14 +85,7 @@ impl ClassicGroup {
         effects: &mut Effects,
     ) -> Joined {
         let version = waiting.version;
-        let replaced = info
-            .instance_id
-            .as_ref()
-            .and_then(|instance| self.statics.get(instance))
-            .cloned();
-        if replaced.is_none() && self.members.len() + self.pending.len() >= rules.max_size {
-            return Joined::Now(join_error(version, &info.id, ErrorCode::GROUP_MAX_SIZE_REACHED));
-        }
+        let replaced = self.replaced_by(&info).cloned();
         info.id = fresh_id;
         if let Some(old) = replaced {
             return self.replace_static(now_ms, waiting, info, &old, rules, effects);
@@ -68,7 +99,8 @@ impl ClassicGroup {
         Joined::Waiting
     }
 
-    /// A static member comes back under a new id: it takes over, and if nothing changed, without a rebalance.
+    /// A static member comes back under a new id and takes over. If the group goes on with the same protocol, there is no
+    /// rebalance: what it says in that protocol may differ (clients write their generation there) and is kept.
     pub(super) fn replace_static(
         &mut self,
         now_ms: i64,
@@ -95,12 +127,13 @@ impl ClassicGroup {
         if was_leader {
             self.leader = Some(info.id.clone());
         }
-        let same_protocols = member.info.protocols == info.protocols;
         let id = info.id.clone();
         member.info = info;
-        member.deadline_ms = now_ms.saturating_add(i64::from(member.info.session_timeout_ms));
+        // It has an id now, which it tells with its heartbeats: it is not waited for like one that is new.
+        member.is_new = false;
+        member.touch(now_ms);
         self.members.insert(id.clone(), member);
-        if self.state == State::Stable && same_protocols {
+        if self.state == State::Stable && self.choose_protocol() == self.protocol {
             effects.persist = true;
             return Joined::Now(self.static_response(&id, was_leader, waiting.version));
         }
@@ -161,7 +194,9 @@ impl ClassicGroup {
                 let response = join_error(earlier.version, &id, ErrorCode::REBALANCE_IN_PROGRESS);
                 effects.replies.push((earlier.ticket, response.into()));
             }
-            member.info = info;
+            // A static member need not say again that it is one.
+            let instance_id = member.info.instance_id.take();
+            member.info = MemberInfo { instance_id, ..info };
         }
         self.prepare_rebalance(now_ms, rules, effects);
         Joined::Waiting

@@ -83,6 +83,11 @@ impl Member {
         }
     }
 
+    /// It has been heard of.
+    fn touch(&mut self, now_ms: i64) {
+        self.deadline_ms = now_ms.saturating_add(i64::from(self.info.session_timeout_ms));
+    }
+
     fn answer_sync(&mut self, code: ErrorCode, effects: &mut Effects) {
         if let Some(syncing) = self.syncing.take() {
             effects.replies.push((syncing.ticket, sync_error(code).into()));
@@ -157,9 +162,15 @@ pub(crate) fn refuse_join(version: i16, member_id: &KafkaString, error_code: Err
 impl ClassicGroup {
     fn prepare_rebalance(&mut self, now_ms: i64, rules: Rules, effects: &mut Effects) {
         if self.state == State::CompletingRebalance {
-            // Members keep the assignment of the generation before: they may still be working on it.
-            for member in self.members.values_mut() {
+            // Members keep the assignment of the generation before: they may still be working on it. Who has waited for
+            // a new one has sent no heartbeats meanwhile, and has a whole session again to join.
+            for member in self
+                .members
+                .values_mut()
+                .filter(|member| member.syncing.is_some())
+            {
                 member.answer_sync(ErrorCode::REBALANCE_IN_PROGRESS, effects);
+                member.touch(now_ms);
             }
             self.pending_sync.clear();
         }
@@ -430,7 +441,7 @@ impl ClassicGroup {
 
     pub fn touch(&mut self, now_ms: i64, id: &KafkaString) {
         if let Some(member) = self.members.get_mut(id) {
-            member.deadline_ms = now_ms.saturating_add(i64::from(member.info.session_timeout_ms));
+            member.touch(now_ms);
         }
     }
 
