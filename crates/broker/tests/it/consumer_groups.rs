@@ -373,3 +373,31 @@ fn a_repeated_heartbeat_is_not_answered_before_the_first_one_is_durable() {
     driver.beat(&mut client);
     assert!(matches!(driver.submit(1, client.keep_alive()), Answer::Ready(_)));
 }
+
+#[test]
+fn a_static_member_that_leaves_before_it_has_given_up_its_partitions_keeps_its_place_for_its_session() {
+    let restarts: [fn(&mut Driver); 2] = [|_| {}, Driver::restart];
+    for restart in restarts {
+        let mut driver = Driver::new();
+        driver.create("t", 2);
+        let (mut first, mut other) = (Client::new("a1", &["t"]), Client::new("b", &["t"]));
+        let with_instance = |client: &Client| ConsumerGroupHeartbeatRequest {
+            instance_id: Some("i".into()),
+            ..client.full()
+        };
+        let response = driver.call(with_instance(&first));
+        first.take(response);
+        first.reconcile();
+        driver.beat(&mut other);
+        let response = driver.call(with_instance(&first));
+        first.take(response);
+        assert_eq!(first.wanted.len(), 1, "it is to give one up");
+        first.epoch = -2;
+        assert_eq!(driver.call(with_instance(&first)).member_epoch, -2);
+        restart(&mut driver);
+        // Longer than a rebalance may take, shorter than a session.
+        driver.advance(40_000);
+        assert_eq!(driver.beat(&mut other), ErrorCode::NONE);
+        assert_eq!(driver.state().members.len(), 2);
+    }
+}

@@ -163,10 +163,13 @@ impl ConsumerGroup {
             return Ok(true);
         }
         member.epoch = STATIC_LEAVE_EPOCH;
+        // It has nothing more to give up, and so no time to do it in: its place is kept for the whole session.
         member.pending_revocation.clear();
+        member.state = MemberState::Stable;
         // Whoever takes the place has the partitions since ever.
         let kept = std::mem::take(&mut member.assigned).into_keys();
         member.assigned = kept.map(|partition| (partition, 0)).collect::<Assigned>();
+        self.deadlines_of(&beat.member_id).revocation_ms = None;
         Ok(false)
     }
 }

@@ -223,7 +223,8 @@ impl ConsumerGroup {
     pub fn restart_timers(&mut self, now_ms: i64, session_ms: i64) {
         self.deadlines.clear();
         for (id, member) in &self.members {
-            let must_revoke = member.state == MemberState::UnrevokedPartitions && member.classic.is_none();
+            let is_away = member.classic.is_some() || member.epoch == STATIC_LEAVE_EPOCH;
+            let must_revoke = member.state == MemberState::UnrevokedPartitions && !is_away;
             let revocation_ms = now_ms.saturating_add(i64::from(member.rebalance_timeout_ms.max(0)));
             let deadlines = Deadlines {
                 session_ms: Some(now_ms.saturating_add(session_ms)),
