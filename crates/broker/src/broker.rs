@@ -3,7 +3,7 @@
 //! Everything durable moves by [`Change`]s; see [`Broker::write`]. An answer that tells of a change waits until the
 //! change is durable, also when somebody else made it. The same calls in the same order give the same answers.
 
-use crate::change::{Change, decode_snapshot, encode_snapshot};
+use crate::change::{Change, CommittedOffset, decode_snapshot, encode_snapshot};
 use crate::config::{ConfigError, Configs, ResourceType, TopicSettings};
 use crate::context::RequestContext;
 use crate::disk_reads::DiskReads;
@@ -93,6 +93,8 @@ pub struct Broker {
     pub(crate) reserved_producer_ids: i64,
     pub(crate) decompressor: Decompressor,
     last_change_sequence: u64,
+    /// The place of the newest commit of offsets.
+    last_place: u64,
     /// The time of the last call that gave one.
     last_now_ms: i64,
     /// Told when configurations of the broker or limits of addresses change.
@@ -146,6 +148,7 @@ impl Broker {
             reserved_producer_ids: 0,
             decompressor: Decompressor::new(),
             last_change_sequence: 0,
+            last_place: 0,
             last_now_ms: now_ms,
             follower: None,
             next_compaction_ms: now_ms,
@@ -426,14 +429,18 @@ impl Broker {
                 }
             }
             Change::ProducerIds { next } => self.next_producer_id = (*next).max(self.next_producer_id),
-            Change::Offsets { .. }
-            | Change::OffsetsDeleted { .. }
+            Change::Offsets { offsets, .. } | Change::TransactionOffsets { offsets, .. } => {
+                let place = self.next_place(offsets);
+                self.groups.apply(change, place);
+                self.transactions.apply(change, place);
+            }
+            Change::OffsetsDeleted { .. }
             | Change::GroupDeleted { .. }
-            | Change::Group { .. } => self.groups.apply(change),
-            Change::Transaction(_)
-            | Change::TransactionOffsets { .. }
+            | Change::Group { .. }
+            | Change::Transaction(_)
             | Change::TransactionDeleted { .. } => {
-                self.transactions.apply(change);
+                self.groups.apply(change, self.last_place);
+                self.transactions.apply(change, self.last_place);
             }
             Change::Row { table, key, value } => {
                 self.security.apply(*table, key, value.as_ref());
@@ -442,6 +449,13 @@ impl Broker {
                 }
             }
         }
+    }
+
+    /// The place of a commit: after all others, also after those that it brings along from a snapshot.
+    fn next_place(&mut self, offsets: &[CommittedOffset]) -> u64 {
+        let known = offsets.iter().map(|offset| offset.place);
+        self.last_place = known.fold(self.last_place, u64::max).saturating_add(1);
+        self.last_place
     }
 
     fn apply_topic(

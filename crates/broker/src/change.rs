@@ -9,8 +9,10 @@ use bytes::Bytes;
 use millstream_kafka_wire::{DecodeError, EncodeError, KafkaString, Reader, Uuid, Writer};
 use std::collections::BTreeMap;
 
-/// The version of all kinds so far.
-const VERSION: u8 = 0;
+/// The version of all kinds but those below.
+const VERSION: i8 = 0;
+/// The version of committed offsets and of those that transactions want to commit: since 1 with their place.
+const OFFSETS_VERSION: i8 = 1;
 
 /// A change of durable state.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +122,22 @@ pub struct CommittedOffset {
     pub commit_ms: i64,
     /// When it expires by the client's wish (old clients), −1 for the group's rule.
     pub expire_ms: i64,
+    /// Its place among all commits, by which is told which of two is newer; 0 for the next one.
+    pub place: u64,
+}
+
+impl CommittedOffset {
+    /// The same in a place of its own.
+    pub(crate) fn placed(&self, next: u64) -> CommittedOffset {
+        let place = match self.place {
+            0 => next,
+            place => place,
+        };
+        CommittedOffset {
+            place,
+            ..self.clone()
+        }
+    }
 }
 
 /// Where a transactional id stands.
@@ -218,9 +236,16 @@ impl Change {
         }
     }
 
+    fn version(&self) -> i8 {
+        match self {
+            Change::Offsets { .. } | Change::TransactionOffsets { .. } => OFFSETS_VERSION,
+            _ => VERSION,
+        }
+    }
+
     fn write(&self, w: &mut Writer) -> Encoded {
         w.i8(self.kind());
-        w.i8(VERSION as i8);
+        w.i8(self.version());
         match self {
             Change::Topic {
                 id,
@@ -283,7 +308,11 @@ impl Change {
         let mut reader = Reader::new(bytes);
         let r = &mut reader;
         let (kind, version) = (r.i8()?, r.i8()?);
-        if version != VERSION as i8 {
+        let newest = match kind {
+            6 | 11 => OFFSETS_VERSION,
+            _ => VERSION,
+        };
+        if !(VERSION..=newest).contains(&version) {
             return Err(unknown());
         }
         Ok(match kind {
@@ -303,7 +332,7 @@ impl Change {
             5 => Change::ProducerIds { next: r.i64()? },
             6 => Change::Offsets {
                 group: r.string(true)?.detached(),
-                offsets: r.array(true, 42, read_offset)?,
+                offsets: r.array(true, 42, |r| read_offset(r, version))?,
             },
             7 => Change::OffsetsDeleted {
                 group: r.string(true)?.detached(),
@@ -320,7 +349,7 @@ impl Change {
             11 => Change::TransactionOffsets {
                 id: r.string(true)?.detached(),
                 group: r.string(true)?.detached(),
-                offsets: r.array(true, 42, read_offset)?,
+                offsets: r.array(true, 42, |r| read_offset(r, version))?,
             },
             12 => Change::TransactionDeleted {
                 id: r.string(true)?.detached(),
@@ -372,10 +401,11 @@ fn write_offset(w: &mut Writer, offset: &CommittedOffset) -> Encoded {
     w.string(&offset.metadata, true)?;
     w.i64(offset.commit_ms);
     w.i64(offset.expire_ms);
+    w.i64(offset.place as i64);
     Ok(())
 }
 
-fn read_offset(r: &mut Reader) -> Result<CommittedOffset, DecodeError> {
+fn read_offset(r: &mut Reader, version: i8) -> Result<CommittedOffset, DecodeError> {
     Ok(CommittedOffset {
         topic: r.uuid()?,
         partition: r.i32()?,
@@ -384,6 +414,10 @@ fn read_offset(r: &mut Reader) -> Result<CommittedOffset, DecodeError> {
         metadata: r.string(true)?.detached(),
         commit_ms: r.i64()?,
         expire_ms: r.i64()?,
+        place: match version {
+            0 => 0,
+            _ => r.i64()? as u64,
+        },
     })
 }
 
@@ -453,4 +487,45 @@ pub fn decode_snapshot(mut bytes: Bytes) -> Result<Vec<Change>, DecodeError> {
         bytes = bytes.slice(4 + length..);
     }
     Ok(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_of_version_0_are_read_as_without_a_place() {
+        let offset = CommittedOffset {
+            topic: Uuid::from_u128(1),
+            partition: 2,
+            offset: 3,
+            leader_epoch: 4,
+            metadata: "five".into(),
+            commit_ms: 6,
+            expire_ms: -1,
+            place: 7,
+        };
+        let (group, id) = (KafkaString::from("g"), KafkaString::from("x"));
+        for is_pending in [false, true] {
+            let change = |place| {
+                let offsets = vec![CommittedOffset {
+                    place,
+                    ..offset.clone()
+                }];
+                let (group, id) = (group.clone(), id.clone());
+                match is_pending {
+                    false => Change::Offsets { group, offsets },
+                    true => Change::TransactionOffsets { id, group, offsets },
+                }
+            };
+            let bytes = change(7).encode().unwrap();
+            assert_eq!(Change::decode(bytes.clone()).unwrap(), change(7));
+            let mut older = bytes[..bytes.len() - 8].to_vec();
+            older[1] = 0;
+            assert_eq!(Change::decode(older.into()).unwrap(), change(0));
+            let mut newer = bytes.to_vec();
+            newer[1] = 2;
+            Change::decode(newer.into()).unwrap_err();
+        }
+    }
 }

@@ -105,6 +105,7 @@ fn check(
         metadata,
         commit_ms: now_ms,
         expire_ms,
+        place: 0,
     })
 }
 

@@ -338,5 +338,6 @@ fn offset(
         metadata: check_metadata(broker, partition.committed_metadata.as_ref())?,
         commit_ms: now_ms,
         expire_ms: -1,
+        place: 0,
     })
 }

@@ -66,15 +66,20 @@ impl Groups {
         self.groups.iter()
     }
 
-    pub fn apply(&mut self, change: &Change) {
+    /// Applies a change; offsets that it commits get this place, unless they have one.
+    pub fn apply(&mut self, change: &Change, place: u64) {
         match change {
             Change::Offsets { group, offsets } => {
                 let group = self.groups.entry(group.clone()).or_default();
                 for offset in offsets {
                     group
                         .offsets
-                        .insert((offset.topic, offset.partition), offset.clone());
+                        .insert((offset.topic, offset.partition), offset.placed(place));
                 }
+            }
+            // As with Kafka the group is there before the transaction ends.
+            Change::TransactionOffsets { group, offsets, .. } if !offsets.is_empty() => {
+                self.groups.entry(group.clone()).or_default();
             }
             Change::OffsetsDeleted { group, partitions } => {
                 if let Some(group) = self.groups.get_mut(group) {
@@ -304,7 +309,11 @@ pub(crate) fn expire_offsets(broker: &mut Broker, now_ms: i64) {
                 ..=-1 => offset.commit_ms.max(empty_since_ms).saturating_add(retention_ms) <= now_ms,
                 expire_ms => expire_ms <= now_ms,
             };
-            is_due && !is_read(offset)
+            let is_pending = || {
+                let partition = (offset.topic, offset.partition);
+                broker.transactions.has_pending_offset(name, partition)
+            };
+            is_due && !is_read(offset) && !is_pending()
         };
         let expired: Vec<TopicPartition> = group
             .offsets

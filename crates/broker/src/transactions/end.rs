@@ -106,12 +106,7 @@ fn finish(
     }
     let mut changes = Vec::new();
     if commit && !broker.breaks(Mutant::ForgetOffsets) {
-        let pending = broker.transactions.pending_offsets(&state.id);
-        changes.extend(
-            pending
-                .into_iter()
-                .map(|(group, offsets)| Change::Offsets { group, offsets }),
-        );
+        changes.extend(offsets(broker, &state.id));
     }
     let (last_producer_id, last_epoch) = match raises_epoch {
         true => (state.producer_id, state.epoch),
@@ -139,6 +134,22 @@ fn finish(
         epoch,
         sequence,
     })
+}
+
+/// The offsets that a transaction commits: all but those in whose place something newer was committed since.
+fn offsets(broker: &Broker, id: &KafkaString) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (group, mut offsets) in broker.transactions.pending_offsets(id) {
+        let committed = broker.groups.get(&group).map(|group| &group.offsets);
+        offsets.retain(|offset| {
+            let committed = committed.and_then(|offsets| offsets.get(&(offset.topic, offset.partition)));
+            committed.is_none_or(|committed| committed.place < offset.place)
+        });
+        if !offsets.is_empty() {
+            changes.push(Change::Offsets { group, offsets });
+        }
+    }
+    changes
 }
 
 /// All of it is one record, so that a crash leaves all or nothing.

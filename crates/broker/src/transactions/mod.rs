@@ -49,15 +49,21 @@ impl Transactions {
         self.states.values()
     }
 
-    pub fn apply(&mut self, change: &Change) {
+    /// Applies a change; what it wants to commit gets this place, unless it has one.
+    pub fn apply(&mut self, change: &Change, place: u64) {
         match change {
             Change::Transaction(state) => self.replace(state.clone()),
-            Change::TransactionOffsets { id, group, offsets } => {
+            Change::TransactionOffsets { id, group, offsets } if !offsets.is_empty() => {
                 let pending = self.offsets.entry((id.clone(), group.clone())).or_default();
                 for offset in offsets {
-                    pending.insert((offset.topic, offset.partition), offset.clone());
+                    pending.insert((offset.topic, offset.partition), offset.placed(place));
                 }
             }
+            Change::OffsetsDeleted { group, partitions } => {
+                let gone: BTreeSet<&TopicPartition> = partitions.iter().collect();
+                self.forget_offsets(|of, partition| of == group && gone.contains(partition));
+            }
+            Change::GroupDeleted { group } => self.forget_offsets(|of, _| of == group),
             Change::TransactionDeleted { id } => {
                 self.forget_open(id);
                 self.states.remove(id);
@@ -91,9 +97,15 @@ impl Transactions {
         for state in self.states.values_mut() {
             state.partitions.retain(|(of, _)| *of != topic);
         }
-        for pending in self.offsets.values_mut() {
-            pending.retain(|(of, _), _| *of != topic);
-        }
+        self.forget_offsets(|_, (of, _)| *of == topic);
+    }
+
+    /// Offsets that were removed do not come back with the end of a transaction.
+    fn forget_offsets(&mut self, is_gone: impl Fn(&KafkaString, &TopicPartition) -> bool) {
+        self.offsets.retain(|(_, group), pending| {
+            pending.retain(|partition, _| !is_gone(group, partition));
+            !pending.is_empty()
+        });
     }
 
     pub fn snapshot(&self) -> impl Iterator<Item = Change> {

@@ -7,6 +7,8 @@ use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::record_batch::BatchProducer;
 use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString};
 
+mod offsets;
+
 /// A transactional producer and its next sequence.
 #[derive(Clone)]
 struct Producer {
