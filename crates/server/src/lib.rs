@@ -5,3 +5,4 @@
 pub mod kafka;
 pub mod limits;
 pub mod metrics;
+pub mod open_files;

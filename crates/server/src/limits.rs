@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-/// Open Kafka connections.
+/// Open Kafka connections, beside [`PROTECTED_CONNECTIONS`].
 pub const CONNECTIONS_MAX: usize = 10_000;
+/// Connections that only the protected listener takes, whatever the others have.
+pub const PROTECTED_CONNECTIONS: usize = 1_000;
+/// Open files that no connection may take the place of: the log has some hundred.
+pub const FILES_RESERVED: usize = 1_024;
+/// What the limit of open files is raised to at most.
+pub const FILES_WANTED_MAX: u64 = 1 << 20;
 /// Addresses whose rates of new connections are measured one by one; more share a measure.
 pub const CONNECTION_RATE_ADDRESSES_MAX: usize = 10_000;
 /// Connections that were refused and are closed only after a while, so that their clients do not come again at once;

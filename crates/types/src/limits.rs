@@ -1,5 +1,7 @@
 //! Every limit of the engine, by name.
 
+use std::time::Duration;
+
 /// Rows of a batch unless `millstream.batch.max-rows` says otherwise.
 pub const BATCH_ROWS_DEFAULT: usize = 8192;
 /// Largest value of `millstream.batch.max-rows`.
@@ -10,5 +12,9 @@ pub const EXCHANGE_CREDIT_BYTES: usize = 4 << 20;
 pub const KEY_GROUPS_DEFAULT: u16 = 128;
 /// Files that are synced at the same time.
 pub const SYNC_THREADS: usize = 16;
+/// How often a file is tried to be opened while the process or the machine has as many open as it may.
+pub const OPEN_ATTEMPTS_MAX: u32 = 200;
+/// The pause between two of these attempts.
+pub const OPEN_PAUSE: Duration = Duration::from_millis(50);
 /// Depth of nested JSON values, SQL expressions and types.
 pub const NESTING_DEPTH_MAX: usize = 200;

@@ -8,8 +8,10 @@
 
 #[cfg(target_os = "linux")]
 mod direct;
+mod handles;
 
 use crate::limits::SYNC_THREADS;
+use handles::with_handle;
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -202,7 +204,7 @@ impl Storage for OsStorage {
             OpenMode::Truncate => _ = options.write(true).create(true).truncate(true),
         }
         let path = self.resolve(path)?;
-        let file = options.open(&path).map_err(|error| full(error, &path))?;
+        let file = with_handle(|| options.open(&path)).map_err(|error| full(error, &path))?;
         Ok(Arc::new(OsFile {
             file,
             path,
@@ -217,7 +219,8 @@ impl Storage for OsStorage {
 
     fn list(&self, path: &str) -> io::Result<Vec<DirectoryEntry>> {
         let mut entries = Vec::new();
-        for entry in std::fs::read_dir(self.resolve(path)?)? {
+        let path = self.resolve(path)?;
+        for entry in with_handle(|| std::fs::read_dir(&path))? {
             let entry = entry?;
             if let Ok(name) = entry.file_name().into_string() {
                 entries.push(DirectoryEntry {
@@ -243,7 +246,8 @@ impl Storage for OsStorage {
     }
 
     fn remove_directory(&self, path: &str) -> io::Result<()> {
-        match std::fs::remove_dir_all(self.resolve(path)?) {
+        let path = self.resolve(path)?;
+        match with_handle(|| std::fs::remove_dir_all(&path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         }
@@ -254,7 +258,7 @@ impl Storage for OsStorage {
         if cfg!(windows) {
             return Ok(()); // Windows has no handle to sync a directory by; NTFS journals names itself.
         }
-        File::open(path)?.sync_all()
+        with_handle(|| File::open(&path))?.sync_all()
     }
 
     /// Several threads wait for the disk: file systems and disks do at once what is asked for at the same time. 16 files
@@ -286,7 +290,8 @@ impl Storage for OsStorage {
     fn try_lock(&self, path: &str) -> io::Result<Box<dyn StorageLock>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(self.resolve(path)?)?;
+        let path = self.resolve(path)?;
+        let file = with_handle(|| options.open(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(Box::new(OsLock { _file: file })),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),

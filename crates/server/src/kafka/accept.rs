@@ -9,20 +9,19 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::gate::Full;
 use super::listener::{Serving, Stage, connect};
-use crate::limits::{ACCEPT_RETRY, DELAYED_CLOSES_MAX};
+use crate::limits::ACCEPT_RETRY;
 
 /// How often the log says that connections are turned away.
 const FULL_LOG_INTERVAL_MS: i64 = 1_000;
 
 /// Takes connections until the listener closes.
 pub(super) async fn accept(
-    listener: TcpListener,
-    serving: Arc<Serving>,
+    (listener, serving): (TcpListener, Arc<Serving>),
+    mut refusals: Refusals,
     mut stage: watch::Receiver<Stage>,
     alive: mpsc::Sender<()>,
 ) {
     let of_connections = stage.clone();
-    let mut refusals = Refusals::new(stage.clone());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -62,17 +61,18 @@ pub(super) async fn accept(
 }
 
 /// Connections that are not let in.
-struct Refusals {
+pub(super) struct Refusals {
     said_ms: i64,
     delayed: Arc<Semaphore>,
     stage: watch::Receiver<Stage>,
 }
 
 impl Refusals {
-    fn new(stage: watch::Receiver<Stage>) -> Self {
+    /// `delayed` is how many of them all listeners together may close only after a while.
+    pub fn new(stage: watch::Receiver<Stage>, delayed: Arc<Semaphore>) -> Self {
         Self {
             said_ms: i64::MIN,
-            delayed: Arc::new(Semaphore::new(DELAYED_CLOSES_MAX)),
+            delayed,
             stage,
         }
     }

@@ -13,6 +13,7 @@ use super::config::{ShellConfig, ShellConfigError};
 use super::gate::Gate;
 use super::listener::{KafkaListeners, ListenError, OpenListener};
 use crate::metrics::ShellMetrics;
+use crate::open_files;
 
 /// Directory of the broker's log below the data directory.
 pub const BROKER_DIRECTORY: &str = "broker";
@@ -58,6 +59,8 @@ impl EmbeddedBroker {
         rng: Arc<dyn Rng>,
     ) -> Result<Self, EmbeddedError> {
         let config = ShellConfig::parse(&properties, address)?;
+        // Before the log is opened: recovery has many files open.
+        open_files::raise();
         let directory = data_dir.join(BROKER_DIRECTORY);
         let path = directory.display().to_string();
         let io = |source| EmbeddedError::Directory {

@@ -3,7 +3,8 @@
 //!
 //! As in Kafka, connections that come faster than the broker or their listener may take them wait, and with them all
 //! that come after; one from an address that is above its own limit is closed after a while. What is refused by
-//! address does not count for the others.
+//! address does not count for the others. However many there are, files for the log and connections for the protected
+//! listener are left.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,13 +15,14 @@ use millstream_broker::rate::{Rate, Window};
 
 use super::config::{ConnectionLimits, ListenerLimits};
 use super::rates::{AddressRates, Average, throttle_ms};
-use crate::limits::CONNECTIONS_MAX;
+use crate::open_files::Shares;
 
 /// Counts connections; shared by all listeners.
 #[derive(Debug)]
 pub struct Gate {
     /// The listener that the limits of the broker as a whole do not apply to.
     protected: Option<String>,
+    shares: Shares,
     state: Mutex<State>,
 }
 
@@ -48,6 +50,8 @@ struct OfListener {
 pub enum Full {
     #[error("'max.connections' = {0} are open")]
     All(usize),
+    #[error("{0} are open, and there must be files left for the log; allow more files with `ulimit -n`")]
+    Files(usize),
     #[error("'max.connections.per.ip' = {0} are open from this address")]
     Address(usize),
     #[error("'max.connections' = {0} of this listener are open")]
@@ -93,6 +97,7 @@ impl Gate {
         limits: ConnectionLimits,
         listeners: impl IntoIterator<Item = (String, ListenerLimits)>,
         protected: Option<String>,
+        shares: Shares,
     ) -> Arc<Self> {
         let of_listener = |(name, limits)| {
             let counts = OfListener {
@@ -103,6 +108,7 @@ impl Gate {
         };
         Arc::new(Self {
             protected,
+            shares,
             state: Mutex::new(State {
                 limits: Arc::new(limits),
                 open: 0,
@@ -197,12 +203,8 @@ impl Gate {
         let mut state = self.state();
         let state = &mut *state;
         let is_protected = self.protected.as_deref() == Some(listener);
-        let all_max = match is_protected {
-            true => CONNECTIONS_MAX,
-            false => state.limits.connections_max,
-        };
-        if state.open >= all_max {
-            return Err(Full::All(all_max));
+        if let Some(full) = self.full(state, is_protected) {
+            return Err(full);
         }
         let window = state.limits.window;
         let counts = state.listeners.entry(listener.to_owned()).or_default();
@@ -231,6 +233,19 @@ impl Gate {
             listener: listener.to_owned(),
         })
     }
+
+    /// Whether the broker as a whole has room. The others leave some that only the protected listener takes.
+    fn full(&self, state: &State, is_protected: bool) -> Option<Full> {
+        let shares = self.shares;
+        let (by_files, by_limit) = match is_protected {
+            true => (shares.connections + shares.protected, usize::MAX),
+            false => (shares.connections, state.limits.connections_max),
+        };
+        if state.open >= by_limit {
+            return Some(Full::All(by_limit));
+        }
+        (state.open >= by_files).then_some(Full::Files(by_files))
+    }
 }
 
 fn take_back(rate: &mut Rate, now_ms: i64, window: Window) {
@@ -249,6 +264,69 @@ impl Drop for Pass {
             if *open == 0 {
                 state.by_ip.remove(&self.ip);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::config::ShellConfig;
+
+    const OTHER: &str = "OTHER";
+    const SAFE: &str = "SAFE";
+
+    fn gate(max_connections: &str, shares: Shares) -> Arc<Gate> {
+        let given = [("max.connections", max_connections)];
+        let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let config = ShellConfig::parse(&given.into(), "127.0.0.1:0").unwrap();
+        let listeners = [OTHER, SAFE].map(|name| (name.to_owned(), ListenerLimits::default()));
+        Gate::new(config.limits, listeners, Some(SAFE.to_owned()), shares)
+    }
+
+    /// As many connections as a listener takes, and why it takes no more.
+    fn fill(gate: &Arc<Gate>, listener: &str) -> (Vec<Pass>, Full) {
+        let mut passes = Vec::new();
+        loop {
+            match gate.admit(0, [127, 0, 0, 1].into(), listener) {
+                Ok(pass) => passes.push(pass),
+                Err(full) => return (passes, full),
+            }
+        }
+    }
+
+    #[test]
+    fn who_fills_the_others_neither_closes_the_protected_listener_nor_takes_all_files() {
+        let all = Shares::of(None);
+        let few = Shares {
+            connections: 20,
+            protected: 3,
+            delayed_closes: 0,
+        };
+        for (max_connections, shares, others, full, protected) in [
+            ("10000", all, 10_000, Full::All(10_000), 1_000),
+            ("100000", all, 10_000, Full::All(10_000), 1_000),
+            ("7", all, 7, Full::All(7), 10_993),
+            ("7", few, 7, Full::All(7), 16),
+            ("10000", few, 20, Full::Files(20), 3),
+        ] {
+            let gate = gate(max_connections, shares);
+            let (of_others, why) = fill(&gate, OTHER);
+            assert_eq!(
+                (of_others.len(), why),
+                (others, full),
+                "{max_connections} {shares:?}"
+            );
+            let (of_protected, why) = fill(&gate, SAFE);
+            let full = Full::Files(shares.connections + shares.protected);
+            assert_eq!(
+                (of_protected.len(), why),
+                (protected, full),
+                "{max_connections} {shares:?}"
+            );
+            drop(of_others);
+            let places = others.saturating_sub(protected);
+            assert_eq!(fill(&gate, OTHER).0.len(), places, "{max_connections} {shares:?}");
         }
     }
 }

@@ -8,11 +8,11 @@ use millstream_kafka_wire::KafkaString;
 use millstream_types::Clock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
-use super::accept::accept;
-use super::config::{ListenerConfig, Mechanism, ShellConfig, ShellConfigError};
+use super::accept::{Refusals, accept};
+use super::config::{ConnectionLimits, ListenerConfig, Mechanism, ShellConfig, ShellConfigError};
 use super::connection::{ConnectionError, Receiver};
 use super::follow::Listeners;
 use super::frames::RequestMemory;
@@ -23,6 +23,7 @@ use super::tls::{TlsError, TlsServer};
 use super::writer;
 use crate::limits::{AUTHENTICATION_TIME, SHUTDOWN_TIME};
 use crate::metrics::ShellMetrics;
+use crate::open_files::{self, Shares};
 use millstream_kafka_client::error::with_causes;
 
 /// Why a listener could not be opened.
@@ -114,7 +115,9 @@ impl KafkaListeners {
             .listeners
             .iter()
             .map(|each| (each.name.clone(), each.limits));
-        let gate = Gate::new(config.limits.clone(), limits, config.protected.clone());
+        let shares = shares(&config.limits);
+        let gate = Gate::new(config.limits.clone(), limits, config.protected.clone(), shares);
+        let delayed = Arc::new(Semaphore::new(shares.delayed_closes));
         let memory = RequestMemory::new(config.limits.request_memory_bytes);
         let (stage, _) = watch::channel(Stage::Open);
         let (alive, connections) = mpsc::channel(1);
@@ -150,7 +153,13 @@ impl KafkaListeners {
         let all: Vec<Arc<Serving>> = accepting.iter().map(|(_, serving)| serving.clone()).collect();
         follow(&broker, Listeners::new(config.clone(), gate.clone(), &all)).await;
         for (socket, serving) in accepting {
-            tokio::spawn(accept(socket, serving, stage.subscribe(), alive.clone()));
+            let refusals = Refusals::new(stage.subscribe(), delayed.clone());
+            tokio::spawn(accept(
+                (socket, serving),
+                refusals,
+                stage.subscribe(),
+                alive.clone(),
+            ));
         }
         Ok(Self {
             open,
@@ -181,6 +190,22 @@ impl Drop for KafkaListeners {
     fn drop(&mut self) {
         let _ = self.stage.send(Stage::Closed);
     }
+}
+
+/// How many connections there may be, with as many open files as the process may have.
+fn shares(limits: &ConnectionLimits) -> Shares {
+    let files = open_files::raise();
+    let shares = Shares::of(files);
+    if let Some(files) = files
+        && shares.connections < limits.connections_max
+    {
+        tracing::warn!(
+            connections = shares.connections,
+            files,
+            "the process may not open enough files for 'max.connections'; allow more with `ulimit -n`, in systemd LimitNOFILE"
+        );
+    }
+    shares
 }
 
 /// The first address of `HOST:PORT`; names are resolved, an empty host is all of the machine's IPv4 addresses.

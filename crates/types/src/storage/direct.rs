@@ -4,6 +4,7 @@
 //! processor. Where a file system or a write does not allow it the caller writes as usual.
 
 use super::DIRECT_ALIGNMENT;
+use super::handles::is_out_of_handles;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -42,7 +43,15 @@ fn write(
     if !is_aligned {
         return None;
     }
-    let direct = handle.get_or_init(|| again(file, flags)).as_ref()?;
+    let direct = match handle.get() {
+        Some(direct) => direct,
+        None => match again(file, flags) {
+            // There will be handles again; this write does without.
+            Err(error) if is_out_of_handles(&error) => return None,
+            opened => handle.get_or_init(|| opened.ok()),
+        },
+    };
+    let direct = direct.as_ref()?;
     match direct.write_all_at(bytes, offset) {
         // The disk wants larger blocks than are usual.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
@@ -51,8 +60,8 @@ fn write(
 }
 
 /// The same file, whatever its name is by now, with other flags.
-fn again(file: &File, flags: i32) -> Option<File> {
+fn again(file: &File, flags: i32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).custom_flags(flags);
-    options.open(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()
+    options.open(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
