@@ -49,6 +49,12 @@ pub const TRANSFER_TIME: Duration = Duration::from_secs(30);
 pub const TRANSFER_BYTES_PER_SECOND_MIN: u64 = 16 << 10;
 /// How long answers may take to go out when the listener closes.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
+/// Connections to the endpoint of metrics; more wait.
+pub const METRICS_CONNECTIONS_MAX: usize = 64;
+/// From accepting one of them to the end of its request.
+pub const METRICS_REQUEST_TIME: Duration = Duration::from_secs(5);
+/// From accepting one of them to the end of its answer.
+pub const METRICS_TIME: Duration = Duration::from_secs(30);
 /// How often the files of certificates and keys are looked at.
 pub const CERTIFICATE_CHECK_MS: i64 = 1_000;
 /// Bytes of a file of certificates or keys that is named while the broker runs.

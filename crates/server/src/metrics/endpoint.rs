@@ -1,23 +1,30 @@
 //! The endpoint that Prometheus reads: `GET /metrics`. On loopback anybody may; elsewhere only who shows a token.
+//!
+//! Connections are few and short: one request each, in so much time as that needs. Nobody holds one by being silent.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use millstream_broker::BrokerHandle;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::{ShellMetrics, render};
 use crate::kafka::ListenError;
 use crate::kafka::gate::Gate;
 use crate::kafka::listener::resolve;
+use crate::limits::{ACCEPT_RETRY, METRICS_CONNECTIONS_MAX, METRICS_REQUEST_TIME, METRICS_TIME};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -55,6 +62,22 @@ pub enum MetricsError {
     )]
     NotLoopback { address: String },
 }
+
+/// How many connections the endpoint has, and how long.
+#[derive(Clone, Copy)]
+struct EndpointLimits {
+    connections: usize,
+    /// Until the request has come.
+    header_time: Duration,
+    /// Until the answer is taken.
+    time: Duration,
+}
+
+const LIMITS: EndpointLimits = EndpointLimits {
+    connections: METRICS_CONNECTIONS_MAX,
+    header_time: METRICS_REQUEST_TIME,
+    time: METRICS_TIME,
+};
 
 struct Shared {
     broker: BrokerHandle,
@@ -103,11 +126,7 @@ impl MetricsEndpoint {
         let router = Router::new()
             .route("/metrics", get(page))
             .with_state(Arc::new(shared));
-        let serving = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the endpoint of metrics has ended");
-            }
-        });
+        let serving = tokio::spawn(serve(listener, router, LIMITS));
         Ok(Self { address, serving })
     }
 
@@ -128,6 +147,36 @@ fn token(path: PathBuf) -> Result<String, MetricsError> {
         Err(source) => Err(MetricsError::Token { path, source }),
         Ok(text) if text.trim().is_empty() => Err(MetricsError::NoToken { path }),
         Ok(text) => Ok(text.trim().to_owned()),
+    }
+}
+
+/// Answers connections, without an end.
+async fn serve(listener: TcpListener, router: Router, limits: EndpointLimits) {
+    let service = TowerToHyperService::new(router);
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= limits.connections {
+            connections.join_next().await;
+            continue;
+        }
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(limits.header_time)
+                    .keep_alive(false)
+                    .serve_connection(TokioIo::new(socket), service.clone());
+                connections.spawn(async move {
+                    // Clients that go away or are too slow are no news.
+                    _ = tokio::time::timeout(limits.time, connection).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection for metrics");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
     }
 }
 
@@ -154,4 +203,74 @@ async fn page(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
     let connections = shared.gate.measure(shared.metrics.now_ms());
     let text = render(&measure, &shared.metrics.snapshot(), &connections);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    /// For ever, as far as a test is concerned.
+    const LONG: Duration = Duration::from_secs(1_000);
+
+    async fn connect(limits: EndpointLimits) -> (SocketAddr, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(|| async { "x".repeat(32 << 20) }));
+        (address, tokio::spawn(serve(listener, router, limits)))
+    }
+
+    async fn all(socket: &mut TcpStream) -> usize {
+        let mut answer = Vec::new();
+        // A connection may end by a reset, too.
+        _ = socket.read_to_end(&mut answer).await;
+        answer.len()
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_or_takes_nothing_is_closed_and_the_next_one_is_served() {
+        let short = Duration::from_millis(20);
+        for (request, header_time, time) in [
+            ("", short, LONG),
+            ("GET / HTTP/1.1\r\nHost:", short, LONG),
+            ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", LONG, short),
+        ] {
+            let limits = EndpointLimits {
+                connections: 1,
+                header_time,
+                time,
+            };
+            let (address, serving) = connect(limits).await;
+            let mut slow = TcpStream::connect(address).await.unwrap();
+            slow.write_all(request.as_bytes()).await.unwrap();
+            // There is one place, so this one has to wait for the end of the other, which is not read.
+            let mut next = TcpStream::connect(address).await.unwrap();
+            next.write_all(b"GET /no HTTP/1.1\r\nHost: x\r\n\r\n")
+                .await
+                .unwrap();
+            assert!(all(&mut next).await > 0, "{request:?}");
+            assert!(all(&mut slow).await < 32 << 20, "{request:?}");
+            serving.abort();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_for_one_request() {
+        let limits = EndpointLimits {
+            connections: 1,
+            header_time: LONG,
+            time: LONG,
+        };
+        let (address, serving) = connect(limits).await;
+        for _ in 0..3 {
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            socket
+                .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                .await
+                .unwrap();
+            assert!(all(&mut socket).await > 32 << 20);
+        }
+        serving.abort();
+    }
 }
