@@ -86,6 +86,36 @@ pub struct FrameLimits {
     pub idle: Option<Duration>,
 }
 
+/// Until when the next bytes must come.
+struct Clocks {
+    limits: FrameLimits,
+    idle_since: Instant,
+    /// When the first bytes of the frame had come.
+    begun: Option<Instant>,
+}
+
+impl Clocks {
+    fn start(limits: FrameLimits) -> Self {
+        Self {
+            limits,
+            idle_since: Instant::now(),
+            begun: None,
+        }
+    }
+
+    /// `frame` is the frame that has begun, if one has: its size, as soon as that is known.
+    fn until(&mut self, frame: Option<Option<usize>>) -> Option<Instant> {
+        if self.limits.deadline.is_some() {
+            return self.limits.deadline;
+        }
+        let Some(size) = frame else {
+            return self.limits.idle.map(|idle| self.idle_since + idle);
+        };
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        Some(begun + transfer_time(size.unwrap_or_default()))
+    }
+}
+
 /// A frame above [`UNCOUNTED_FRAME_BYTES`] as far as it has come.
 struct Large {
     /// What was announced.
@@ -122,9 +152,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// The next frame; `None` when the client closed. Nothing is lost if this is dropped while it waits and called again.
     pub async fn next(&mut self, limits: FrameLimits) -> Result<Option<Frame>, FrameError> {
-        let mut deadline = limits.deadline;
-        let idle_since = Instant::now();
+        let mut clocks = Clocks::start(limits);
         loop {
+            // Also when nothing is waited for: who sends without a pause has no more time than others.
+            if limits.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(FrameError::Unauthenticated);
+            }
             let size = match &self.large {
                 Some(large) => Some(large.size),
                 None => self.announced(limits.bytes_max)?,
@@ -136,15 +169,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 self.usual = (PREFIX_BYTES + size).max(self.usual - self.usual / 8);
                 return Ok(Some(frame));
             }
-            let until = match (deadline, self.is_between_frames()) {
-                (Some(deadline), _) => Some(deadline),
-                (None, true) => limits.idle.map(|idle| idle_since + idle),
-                (None, false) => {
-                    let at = Instant::now() + transfer_time(size.unwrap_or_default());
-                    deadline = Some(at);
-                    deadline
-                }
-            };
+            let until = clocks.until((!self.is_between_frames()).then_some(size));
             match size {
                 Some(size) if size > UNCOUNTED_FRAME_BYTES => {
                     if self.continue_large(size).await? {
@@ -442,6 +467,38 @@ mod tests {
         let third = reader.next(LIMITS).await.unwrap().unwrap();
         assert_eq!(third.bytes.as_ptr(), place);
         assert_eq!(&first.bytes[..], &vec![7; 100_000][..]);
+    }
+
+    /// Whose length came in two pieces has as much time as others.
+    #[test]
+    fn a_frame_has_time_by_its_size_from_its_first_byte_on() {
+        let idle = Some(Duration::from_secs(600));
+        let mut clocks = Clocks::start(FrameLimits { idle, ..LIMITS });
+        assert_eq!(clocks.until(None), idle.map(|idle| clocks.idle_since + idle));
+        let of_length = clocks.until(Some(None)).unwrap();
+        let begun = clocks.begun.unwrap();
+        assert_eq!(of_length, begun + TRANSFER_TIME);
+        for size in [1, 100 << 20] {
+            assert_eq!(clocks.until(Some(Some(size))), Some(begun + transfer_time(size)));
+        }
+        let deadline = Some(begun);
+        let mut clocks = Clocks::start(FrameLimits { deadline, ..LIMITS });
+        assert_eq!([clocks.until(None), clocks.until(Some(Some(9)))], [deadline; 2]);
+    }
+
+    #[tokio::test]
+    async fn who_sends_without_a_pause_has_no_more_time_to_authenticate() {
+        let bytes = [framed(1), framed(1), framed(1)].concat();
+        let mut reader = tokio_test_reader(&bytes, 1 << 20);
+        let before = |deadline| FrameLimits {
+            deadline: Some(deadline),
+            ..LIMITS
+        };
+        let later = Instant::now() + Duration::from_secs(600);
+        assert!(reader.next(before(later)).await.unwrap().is_some());
+        // The next frame is there already.
+        let late = reader.next(before(Instant::now())).await;
+        assert!(matches!(late, Err(FrameError::Unauthenticated)), "{late:?}");
     }
 
     #[tokio::test]
