@@ -4,6 +4,7 @@
 //! change is durable, also when somebody else made it. The same calls in the same order give the same answers.
 
 use crate::change::{Change, CommittedOffset, decode_snapshot, encode_snapshot};
+use crate::cleaner::Cleaning;
 use crate::config::{ConfigError, Configs, ResourceType, TopicSettings};
 use crate::context::RequestContext;
 use crate::disk_reads::DiskReads;
@@ -99,7 +100,7 @@ pub struct Broker {
     last_now_ms: i64,
     /// Told when configurations of the broker or limits of addresses change.
     follower: Option<Box<dyn Follower>>,
-    pub(crate) next_compaction_ms: i64,
+    pub(crate) cleaning: Cleaning,
     next_retention_ms: i64,
     next_scan_ms: i64,
     #[cfg(feature = "mutants")]
@@ -151,7 +152,7 @@ impl Broker {
             last_place: 0,
             last_now_ms: now_ms,
             follower: None,
-            next_compaction_ms: now_ms,
+            cleaning: Cleaning::new(now_ms),
             next_retention_ms: now_ms.saturating_add(limits::FIRST_RETENTION_MS),
             next_scan_ms: now_ms,
             #[cfg(feature = "mutants")]
@@ -314,7 +315,7 @@ impl Broker {
         let scans = self
             .next_retention_ms
             .min(self.next_scan_ms)
-            .min(self.next_compaction_ms);
+            .min(self.cleaning.next_ms);
         timers.into_iter().flatten().fold(scans, i64::min)
     }
 

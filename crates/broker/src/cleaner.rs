@@ -1,26 +1,54 @@
 //! Compaction as the broker does it: which logs, when, and how records are read and written for it.
 
 use crate::broker::Broker;
-use crate::limits::INFLATED_BYTES_MAX;
+use crate::limits::{COMPACTION_RETRY_MS, INFLATED_BYTES_MAX};
 use bytes::Bytes;
 use millstream_kafka_wire::compression::{Compressor, Decompressor};
 use millstream_kafka_wire::record_batch::{HEADER_SIZE, RecordBatch, recompute_crc};
 use millstream_kafka_wire::varint::read_varint;
 use millstream_log::{CleanRecord, CompactionJob, CompactionRules, LogId, RecordCleaner};
+use std::collections::BTreeMap;
 use std::io;
 
-/// Where a batch's header holds its length and its number of records.
+/// When compaction goes on.
+#[derive(Debug)]
+pub(crate) struct Cleaning {
+    /// No log is looked for before this.
+    pub next_ms: i64,
+    /// When the last one was.
+    now_ms: i64,
+    /// Logs whose compaction has failed, with the time at which it may be tried again.
+    failed: BTreeMap<LogId, i64>,
+}
+
+impl Cleaning {
+    pub fn new(now_ms: i64) -> Self {
+        Cleaning {
+            next_ms: now_ms,
+            now_ms,
+            failed: BTreeMap::new(),
+        }
+    }
+}
+
+/// Where a batch's header holds its length, and its number of records.
 const LENGTH_AT: usize = 8;
 const COUNT_AT: usize = 57;
+/// Where it holds the greatest timestamp of its records.
+const MAX_TIMESTAMP_AT: usize = 35;
+/// A record without a time has this.
+const NO_TIMESTAMP: i64 = -1;
 /// Base offset and length, which the length does not count.
 const LENGTH_PREFIX: usize = 12;
 
 impl Broker {
     /// A compaction that is due, to be run; at most one is under way.
     pub fn take_compaction(&mut self, now_ms: i64) -> Option<CompactionJob> {
-        if now_ms < self.next_compaction_ms {
+        if now_ms < self.cleaning.next_ms {
             return None;
         }
+        self.cleaning.now_ms = now_ms;
+        self.cleaning.failed.retain(|_, until_ms| *until_ms > now_ms);
         let key_bytes = self.configs.long("log.cleaner.dedupe.buffer.size");
         let key_bytes_max = usize::try_from(key_bytes).unwrap_or(usize::MAX);
         let mut candidates: Vec<(LogId, CompactionRules)> = Vec::new();
@@ -40,15 +68,13 @@ impl Broker {
             };
             candidates.extend(topic.partitions.iter().map(|log| (*log, rules)));
         }
-        for (log, rules) in candidates.iter() {
-            let job = self
-                .log
-                .compaction(now_ms, *log, *rules, || Box::new(Cleaner::default()));
-            if job.is_some() {
-                return job;
+        if let Some((log, rules)) = self.dirtiest(now_ms, &candidates) {
+            let cleaner = || -> Box<dyn RecordCleaner> { Box::new(Cleaner::default()) };
+            if let Some(job) = self.log.compaction(now_ms, log, rules, cleaner) {
+                return Some(job);
             }
         }
-        self.next_compaction_ms = now_ms.saturating_add(self.configs.long("log.cleaner.backoff.ms").max(1));
+        self.cleaning.next_ms = now_ms.saturating_add(self.configs.long("log.cleaner.backoff.ms").max(1));
         // Only what is in segments can be compacted.
         if candidates.iter().any(|(log, _)| self.log.has_unflushed(*log)) {
             self.log.request_checkpoint();
@@ -56,12 +82,35 @@ impl Broker {
         None
     }
 
+    /// Of the logs that may be compacted the one that needs it most: what has waited for too long comes first, then the one
+    /// with the greatest share of dirty bytes. A log whose compaction has failed stands back for a while, so that it does not
+    /// hold up all others.
+    fn dirtiest(
+        &self,
+        now_ms: i64,
+        candidates: &[(LogId, CompactionRules)],
+    ) -> Option<(LogId, CompactionRules)> {
+        let may_try = |(log, _): &&(LogId, CompactionRules)| !self.cleaning.failed.contains_key(log);
+        let cleanable = candidates.iter().filter(may_try).filter_map(|(log, rules)| {
+            let cleanable = self.log.cleanable(now_ms, *log, rules)?;
+            Some((cleanable.is_overdue, cleanable.dirty_ratio, *log, *rules))
+        });
+        let dirtiest = cleanable.reduce(|first, next| match (next.0, next.1) > (first.0, first.1) {
+            true => next,
+            false => first,
+        });
+        dirtiest.map(|(_, _, log, rules)| (log, rules))
+    }
+
     /// A compaction is done.
     pub fn on_compaction(&mut self, outcome: millstream_log::CompactionOutcome) {
-        match self.log.on_compaction(outcome) {
-            Ok(()) => self.next_compaction_ms = 0, // look for the next log at once
-            Err(error) => tracing::warn!(%error, "compaction failed; it will be tried again"),
+        let log = outcome.log();
+        if let Err(error) = self.log.on_compaction(outcome) {
+            let until_ms = self.cleaning.now_ms.saturating_add(COMPACTION_RETRY_MS);
+            self.cleaning.failed.insert(log, until_ms);
+            tracing::warn!(%error, ?log, "compaction failed; it will be tried again");
         }
+        self.cleaning.next_ms = 0; // look for the next log at once
         if self.log.has_garbage() {
             self.log.request_checkpoint();
         }
@@ -99,17 +148,18 @@ impl RecordCleaner for Cleaner {
         Ok(())
     }
 
-    /// Records are copied as they are: their deltas still fit, as base offset and base timestamp stay.
+    /// Records are copied as they are: their deltas still fit, as base offset and base timestamp stay. The greatest timestamp
+    /// is that of the records that are left.
     fn retain(&mut self, batch: &[u8], keep: &mut dyn FnMut(i64) -> bool) -> io::Result<Vec<u8>> {
         let (parsed, data) = self.open(batch)?;
-        let offsets: Vec<i64> = parsed
+        let places: Vec<(i64, i64)> = parsed
             .records(&data)
-            .map(|record| record.map(|record| record.offset))
+            .map(|record| record.map(|record| (record.offset, record.timestamp)))
             .collect::<Result<_, _>>()
             .map_err(io::Error::other)?;
         let mut records = Vec::with_capacity(data.len());
-        let (mut position, mut count) = (0, 0i32);
-        for offset in offsets {
+        let (mut position, mut count, mut max_timestamp) = (0, 0i32, NO_TIMESTAMP);
+        for (offset, timestamp) in places {
             let start = position;
             let length = read_varint(&data, &mut position).and_then(|length| usize::try_from(length).ok());
             let end = length
@@ -119,6 +169,7 @@ impl RecordCleaner for Cleaner {
             if keep(offset) {
                 records.extend_from_slice(&data[start..position]);
                 count += 1;
+                max_timestamp = max_timestamp.max(timestamp);
             }
         }
         let mut rewritten = batch
@@ -132,6 +183,7 @@ impl RecordCleaner for Cleaner {
         let length = i32::try_from(rewritten.len() - LENGTH_PREFIX).map_err(io::Error::other)?;
         rewritten[LENGTH_AT..LENGTH_AT + 4].copy_from_slice(&length.to_be_bytes());
         rewritten[COUNT_AT..COUNT_AT + 4].copy_from_slice(&count.to_be_bytes());
+        rewritten[MAX_TIMESTAMP_AT..MAX_TIMESTAMP_AT + 8].copy_from_slice(&max_timestamp.to_be_bytes());
         recompute_crc(&mut rewritten);
         Ok(rewritten)
     }

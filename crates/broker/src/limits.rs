@@ -42,3 +42,5 @@ pub const GATHER_MS_MAX: i64 = 4;
 pub const GATHER_SKIPS_MAX: u32 = 64;
 /// Threads that read segments for fetches.
 pub const READ_THREADS: usize = 2;
+/// A log whose compaction has failed is left alone for this long.
+pub const COMPACTION_RETRY_MS: i64 = 600_000;

@@ -16,7 +16,7 @@ use crate::error::{LogError, OpenError};
 use crate::index::write_indexes;
 use crate::limits::UNSYNCED_FILES;
 use crate::log::{Log, LogId};
-use crate::partition::{Partition, SegmentAppend};
+use crate::partition::{FlushedSegment, Partition, SegmentAppend};
 use crate::segment::{Segment, directory};
 use crate::segment_write::SegmentWriter;
 use crate::wal;
@@ -50,7 +50,7 @@ pub struct CheckpointJob {
 #[derive(Debug)]
 pub struct CheckpointOutcome {
     sequence: u64,
-    segments: Vec<(LogId, Segment)>,
+    segments: Vec<(LogId, FlushedSegment)>,
     spare_wal_file: Option<u64>,
     result: io::Result<()>,
 }
@@ -110,7 +110,8 @@ impl Log {
         }
         for (log, segment) in outcome.segments {
             if let Some(partition) = self.partitions.get_mut(&log) {
-                partition.apply_flush(segment);
+                partition.apply_flush(&segment);
+                self.drop_below_start(log);
             }
         }
         self.flushed_sequence = outcome.sequence;
@@ -154,7 +155,7 @@ impl CheckpointJob {
         let spare_wal_file = result.is_ok().then(|| self.clean_up()).flatten();
         let segments = self.appends.iter().flat_map(|(log, appends)| {
             let log = *log;
-            appends.iter().map(move |append| (log, append.after))
+            appends.iter().map(move |append| (log, append.flushed()))
         });
         CheckpointOutcome {
             sequence: self.sequence,
@@ -168,7 +169,7 @@ impl CheckpointJob {
         let mut unsynced = Vec::new();
         let mut new_directories = Vec::new();
         for (log, appends) in &self.appends {
-            if appends.iter().any(|append| append.position == 0) {
+            if appends.iter().any(SegmentAppend::is_new) {
                 let directory = directory(*log);
                 self.storage.create_directory(&directory)?;
                 new_directories.push(directory);
@@ -192,17 +193,16 @@ impl CheckpointJob {
     }
 
     fn write_segment(&self, log: LogId, append: &SegmentAppend, unsynced: &mut Unsynced) -> io::Result<()> {
-        let mode = if append.position == 0 {
-            OpenMode::Truncate
-        } else {
-            OpenMode::Write
+        let mode = match append.is_new() {
+            true => OpenMode::Truncate,
+            false => OpenMode::Write,
         };
         let file = self.storage.open(&append.after.path(log, ".log"), mode)?;
         let mut writer = SegmentWriter::new(file.as_ref(), append, &self.buffers);
         append.chunks.iter().try_for_each(|chunk| writer.push(chunk))?;
         writer.finish()?;
         unsynced.push(file);
-        if append.entries.is_empty() && !append.syncs_indexes && append.position > 0 {
+        if append.entries.is_empty() && !append.syncs_indexes && !append.is_new() {
             return Ok(());
         }
         let entries = (append.first_entry, append.entries.as_slice());

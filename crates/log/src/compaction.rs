@@ -7,11 +7,19 @@
 //!
 //! A cleaned segment is a new file of the next generation beside the old one; the next checkpoint's manifest names it, and
 //! the old file is removed after that. Producers are in the manifest, not rebuilt from segments, so no empty batches
-//! have to be kept for them. Keys and records are the owner's to read: see [`RecordCleaner`].
+//! have to be kept for them. An aborted transaction is remembered as long as its marker is there: after that, a reader would
+//! take the producer's next transaction for it.
+//!
+//! Keys are read from the first segment that is not cleaned yet, of as many as there is memory for; everything up to there
+//! is then cleaned with them. So each compaction goes further than the one before, however many keys there are.
+//!
+//! A compaction that fails removes what it wrote itself, before anybody hears of it: the next one uses the same names.
+//! Keys and records are the owner's to read: see [`RecordCleaner`].
 
 use crate::batch::{BatchHeader, HEADER_BYTES};
 use crate::index::{IndexEntry, write_indexes};
 use crate::log::{Log, LogId};
+use crate::partition::Partition;
 use crate::producer::AbortedTransaction;
 use crate::segment::{BatchPlace, Segment, directory};
 use millstream_types::storage::{OpenMode, Storage, StorageFile, read_full_at};
@@ -53,9 +61,20 @@ pub struct CompactionRules {
     pub key_bytes_max: usize,
 }
 
+/// What a compaction would have to do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cleanable {
+    /// Whether something has been dirty for longer than `max.compaction.lag.ms`.
+    pub is_overdue: bool,
+    /// The share of dirty bytes.
+    pub dirty_ratio: f64,
+}
+
 /// Compaction of one log. Run it on any thread and give the outcome back.
 pub struct CompactionJob {
     log: LogId,
+    /// Up to here everything was cleaned before.
+    cleaned_offset: i64,
     storage: Arc<dyn Storage>,
     cleaner: Box<dyn RecordCleaner>,
     segments: Vec<Segment>,
@@ -69,17 +88,55 @@ pub struct CompactionJob {
 #[derive(Debug)]
 pub struct CompactionOutcome {
     log: LogId,
+    /// Nothing if it has failed.
+    cleaned: Cleaned,
+    result: io::Result<()>,
+}
+
+impl CompactionOutcome {
+    /// The log that was compacted.
+    pub fn log(&self) -> LogId {
+        self.log
+    }
+}
+
+/// What a compaction has written.
+#[derive(Debug, Default)]
+struct Cleaned {
     /// Old segments with what replaces them; `None` if nothing is left of one.
     replaced: Vec<(Segment, Option<Segment>)>,
-    cleaned_to: i64,
-    result: io::Result<()>,
+    /// The markers that are left in them, by producer and offset.
+    markers: BTreeSet<(i64, i64)>,
+    /// The end of the last one.
+    end: i64,
 }
 
 /// A rough price of an entry of the key map beside the key itself.
 const KEY_OVERHEAD_BYTES: usize = 64;
 
 impl Log {
-    /// Prepares the compaction of a log if enough of it is dirty, or has been for too long, and no other compaction runs.
+    /// What a compaction of a log would do, if enough of it is dirty, or has been for too long.
+    pub fn cleanable(&self, now_ms: i64, log: LogId, rules: &CompactionRules) -> Option<Cleanable> {
+        let partition = self.partitions.get(&log)?;
+        let segments = partition.closed_segments(now_ms, rules);
+        let is_dirty = |segment: &&Segment| segment.end_offset > partition.cleaned_offset;
+        let dirty_bytes: u64 = segments
+            .iter()
+            .filter(is_dirty)
+            .map(|segment| segment.bytes)
+            .sum();
+        let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
+        // When its oldest record came, whatever time the record has.
+        let since_ms = segments.iter().find(is_dirty)?.created_ms;
+        let is_overdue = now_ms.saturating_sub(since_ms) > rules.max_lag_ms;
+        let dirty_ratio = dirty_bytes as f64 / bytes.max(1) as f64;
+        (dirty_bytes > 0 && (is_overdue || dirty_ratio >= rules.min_dirty_ratio)).then_some(Cleanable {
+            is_overdue,
+            dirty_ratio,
+        })
+    }
+
+    /// Prepares the compaction of a log if it is cleanable and no other compaction runs.
     pub fn compaction(
         &mut self,
         now_ms: i64,
@@ -87,42 +144,21 @@ impl Log {
         rules: CompactionRules,
         cleaner: impl FnOnce() -> Box<dyn RecordCleaner>,
     ) -> Option<CompactionJob> {
+        if self.compaction_running {
+            return None;
+        }
+        self.cleanable(now_ms, log, &rules)?;
         let partition = self.partitions.get(&log)?;
-        if self.compaction_running || partition.quarantine.is_some() {
-            return None;
-        }
-        let stable = partition.offsets().last_stable;
-        let closed = partition.segments.len().saturating_sub(1);
-        let may_clean = |segment: &&Segment| {
-            let is_old =
-                rules.min_lag_ms == 0 || segment.max_timestamp <= now_ms.saturating_sub(rules.min_lag_ms);
-            segment.end_offset <= stable && is_old
-        };
-        let segments: Vec<Segment> = partition.segments[..closed]
-            .iter()
-            .take_while(may_clean)
-            .copied()
-            .collect();
-        let is_dirty = |segment: &&Segment| segment.end_offset > partition.cleaned_offset;
-        let dirty: u64 = segments
-            .iter()
-            .filter(is_dirty)
-            .map(|segment| segment.bytes)
-            .sum();
-        let all: u64 = segments.iter().map(|segment| segment.bytes).sum();
-        // When its oldest record came, whatever time the record has.
-        let since_ms = segments.iter().find(is_dirty)?.created_ms;
-        let is_overdue = now_ms.saturating_sub(since_ms) > rules.max_lag_ms;
-        if dirty == 0 || !is_overdue && (dirty as f64) < rules.min_dirty_ratio * all as f64 {
-            return None;
-        }
+        let segments = partition.closed_segments(now_ms, &rules).to_vec();
         let (from, to) = (segments.first()?.base_offset, segments.last()?.end_offset);
         let aborted = partition.producers.aborted_in(from, to);
         let index_interval_bytes = partition.settings.index_interval_bytes;
+        let cleaned_offset = partition.cleaned_offset;
         self.compaction_running = true;
         let (storage, cleaner) = (self.storage.clone(), cleaner());
         Some(CompactionJob {
             log,
+            cleaned_offset,
             storage,
             cleaner,
             segments,
@@ -133,13 +169,13 @@ impl Log {
         })
     }
 
-    /// Takes in a compaction. A failed one changes nothing: what it wrote is removed and it is tried again later.
+    /// Takes in a compaction. A failed one changes nothing and may be tried again.
     pub fn on_compaction(&mut self, outcome: CompactionOutcome) -> io::Result<()> {
         self.compaction_running = false;
-        let log = outcome.log;
-        let is_done = outcome.result.is_ok();
-        for (old, new) in outcome.replaced {
-            let partition = self.partitions.get_mut(&log).filter(|_| is_done);
+        outcome.result?;
+        let (log, cleaned) = (outcome.log, outcome.cleaned);
+        for (old, new) in cleaned.replaced {
+            let partition = self.partitions.get_mut(&log);
             let place = partition.and_then(|partition| {
                 partition.read_hint = None;
                 let same =
@@ -158,43 +194,89 @@ impl Log {
             self.reader.forget(log, old.base_offset);
             self.garbage.extend(old.files(log));
         }
-        if let Some(partition) = self.partitions.get_mut(&log).filter(|_| is_done) {
-            partition.cleaned_offset = partition.cleaned_offset.max(outcome.cleaned_to);
+        if let Some(partition) = self.partitions.get_mut(&log) {
+            partition.cleaned_offset = partition.cleaned_offset.max(cleaned.end);
+            let producers = &mut partition.producers;
+            if producers.forget_without_marker(cleaned.end, &cleaned.markers) {
+                partition.aborted_changes += 1;
+            }
         }
-        outcome.result
+        Ok(())
+    }
+}
+
+impl Partition {
+    /// The segments that may be cleaned: they get no more batches, every transaction in them is decided, and all of their
+    /// records are old enough.
+    fn closed_segments(&self, now_ms: i64, rules: &CompactionRules) -> &[Segment] {
+        if self.quarantine.is_some() {
+            return &[];
+        }
+        let stable = self.offsets().last_stable;
+        let newest_ms = now_ms.saturating_sub(rules.min_lag_ms);
+        let may_clean = |segment: &&Segment| {
+            segment.end_offset <= stable && (rules.min_lag_ms == 0 || segment.max_timestamp <= newest_ms)
+        };
+        let closed = &self.segments[..self.segments.len().saturating_sub(1)];
+        &closed[..closed.iter().take_while(may_clean).count()]
     }
 }
 
 impl CompactionJob {
     /// Reads keys, then writes each segment anew without what they make superfluous.
     pub fn run(mut self) -> CompactionOutcome {
-        let mut replaced = Vec::new();
-        let result = self.clean(&mut replaced);
-        let cleaned_to = replaced
-            .last()
-            .map_or(0, |(old, _): &(Segment, Option<Segment>)| old.end_offset);
+        let (cleaned, result) = match self.clean() {
+            Ok(cleaned) => (cleaned, Ok(())),
+            Err(error) => {
+                self.remove_output();
+                (Cleaned::default(), Err(error))
+            }
+        };
         CompactionOutcome {
             log: self.log,
-            replaced,
-            cleaned_to,
+            cleaned,
             result,
         }
     }
 
-    fn clean(&mut self, replaced: &mut Vec<(Segment, Option<Segment>)>) -> io::Result<()> {
+    fn clean(&mut self) -> io::Result<Cleaned> {
         let keys = self.read_keys()?;
         let mut alive = BTreeSet::new();
+        let mut cleaned = Cleaned::default();
         for segment in self.segments.clone() {
             if segment.base_offset >= keys.end {
                 break; // there was no room for its keys
             }
-            let cleaned = self.clean_segment(&segment, &keys, &mut alive)?;
-            replaced.push((segment, cleaned));
+            let new = self.clean_segment(&segment, &keys, &mut alive, &mut cleaned.markers)?;
+            cleaned.replaced.push((segment, new));
+            cleaned.end = segment.end_offset;
         }
-        self.storage.sync_directory(&directory(self.log))
+        self.storage.sync_directory(&directory(self.log))?;
+        Ok(cleaned)
     }
 
-    /// The last offset of each key, of whole segments as far as there is room; of one segment in any case.
+    /// Removes what a compaction that failed may have written. What cannot be removed now is written over by the next one.
+    fn remove_output(&self) {
+        for segment in &self.segments {
+            for path in self.output_segment(segment).files(self.log) {
+                let _ = self.storage.remove(&path);
+            }
+        }
+    }
+
+    /// What a segment is written anew as, empty.
+    fn output_segment(&self, segment: &Segment) -> Segment {
+        Segment {
+            generation: segment.generation + 1,
+            cleaned_ms: match segment.cleaned_ms {
+                0 => self.now_ms.max(1),
+                cleaned_ms => cleaned_ms,
+            },
+            ..Segment::new(segment.base_offset, segment.created_ms)
+        }
+    }
+
+    /// The last offset of each key, of whole segments that are not cleaned yet, as far as there is room; of one in any case.
     fn read_keys(&mut self) -> io::Result<Keys> {
         let mut keys = Keys {
             last: HashMap::new(),
@@ -202,6 +284,9 @@ impl CompactionJob {
         };
         let mut bytes = 0usize;
         for segment in self.segments.clone() {
+            if segment.end_offset <= self.cleaned_offset {
+                continue;
+            }
             if bytes > self.rules.key_bytes_max {
                 break;
             }
@@ -231,26 +316,17 @@ impl CompactionJob {
         header.is_transactional() && self.aborted.iter().any(within)
     }
 
-    /// Writes what stays of a segment; `alive` are producers with data since their last marker.
+    /// Writes what stays of a segment; `alive` are producers with data since their last marker, `markers` gets those that stay.
     fn clean_segment(
         &mut self,
         segment: &Segment,
         keys: &Keys,
         alive: &mut BTreeSet<i64>,
+        markers: &mut BTreeSet<(i64, i64)>,
     ) -> io::Result<Option<Segment>> {
         let is_expired = segment.cleaned_ms > 0
             && segment.cleaned_ms.saturating_add(self.rules.delete_retention_ms) <= self.now_ms;
-        let cleaned_ms = if segment.cleaned_ms > 0 {
-            segment.cleaned_ms
-        } else {
-            self.now_ms.max(1)
-        };
-        let fresh = Segment::new(segment.base_offset, segment.created_ms);
-        let new = Segment {
-            generation: segment.generation + 1,
-            cleaned_ms,
-            ..fresh
-        };
+        let new = self.output_segment(segment);
         let storage = self.storage.clone();
         let mut output = Output::create(storage.as_ref(), self.log, new, self.index_interval_bytes)?;
         let mut batches = Batches::open(self.storage.as_ref(), self.log, segment)?;
@@ -258,7 +334,8 @@ impl CompactionJob {
             if header.is_control() {
                 let ends_data = alive.remove(&header.producer_id);
                 if ends_data || !is_expired {
-                    output.push(&header, batch)?;
+                    markers.insert((header.producer_id, header.base_offset));
+                    output.push(batch)?;
                 }
                 continue;
             }
@@ -271,8 +348,8 @@ impl CompactionJob {
             }
             match kept {
                 None => {}
-                Some(None) => output.push(&header, batch)?,
-                Some(Some(rewritten)) => output.push(&header, &rewritten)?,
+                Some(None) => output.push(batch)?,
+                Some(Some(rewritten)) => output.push(&rewritten)?,
             }
         }
         output.finish(segment.end_offset)
@@ -290,9 +367,9 @@ impl CompactionJob {
         let mut count = 0;
         self.cleaner.visit(batch, &mut |record| {
             count += 1;
-            let is_last = record
-                .key
-                .is_some_and(|key| keys.last.get(key) == Some(&record.offset));
+            // A key that was not read has no later record up to `keys.end`.
+            let is_last_of = |key| keys.last.get(key).is_none_or(|last| *last <= record.offset);
+            let is_last = record.key.is_some_and(is_last_of);
             if is_last && !(record.is_tombstone && is_expired) {
                 kept.insert(record.offset);
             }
@@ -388,14 +465,10 @@ impl<'a> Output<'a> {
         })
     }
 
-    fn push(&mut self, header: &BatchHeader, batch: &[u8]) -> io::Result<()> {
+    fn push(&mut self, batch: &[u8]) -> io::Result<()> {
+        let header = BatchHeader::parse(batch).map_err(io::Error::other)?;
         self.file.write_at(batch, self.segment.bytes)?;
-        let place = BatchPlace {
-            base_offset: header.base_offset,
-            last_offset: header.last_offset(),
-            max_timestamp: header.max_timestamp,
-            len: batch.len() as u64,
-        };
+        let place = BatchPlace::of(&header);
         self.entries
             .extend(self.segment.extend(&place, self.index_interval_bytes));
         Ok(())

@@ -77,7 +77,9 @@ mod wal;
 pub use batch::{BatchHeader, ControlType};
 pub use checkpoint::{CheckpointJob, CheckpointOutcome};
 pub use commit::{CommitJob, CommitOutcome, Durable};
-pub use compaction::{CleanRecord, CompactionJob, CompactionOutcome, CompactionRules, RecordCleaner};
+pub use compaction::{
+    CleanRecord, Cleanable, CompactionJob, CompactionOutcome, CompactionRules, RecordCleaner,
+};
 pub use error::{LogError, OpenError};
 pub use log::{Appended, Log, LogId, LogOptions, LogSettings, Opened};
 pub use partition::LogOffsets;

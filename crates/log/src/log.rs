@@ -347,7 +347,17 @@ impl Log {
         let Some(partition) = self.partitions.get_mut(&log) else {
             return;
         };
-        let mut dropped = partition.set_start(offset);
+        partition.set_start(offset);
+        self.drop_below_start(log);
+    }
+
+    /// Lets go of segments that lie wholly below the start. Their files go with the next checkpoint, whose manifest has the
+    /// start; until then the manifest that there is may name them.
+    pub(crate) fn drop_below_start(&mut self, log: LogId) {
+        let Some(partition) = self.partitions.get_mut(&log) else {
+            return;
+        };
+        let mut dropped = partition.drop_segments_below_start();
         if partition.start_offset >= partition.next_offset
             && partition.flushed_offset == partition.next_offset
         {

@@ -38,6 +38,8 @@ pub(crate) struct Partition {
     pub cleaned_offset: i64,
     pub tail: VecDeque<TailBatch>,
     pub producers: Producers,
+    /// How often compaction has let aborted transactions go.
+    pub aborted_changes: u64,
     /// The group that last touched this log, to list it there once.
     pub touched_group: u64,
     pub quarantine: Option<Arc<str>>,
@@ -59,6 +61,7 @@ impl Partition {
             cleaned_offset: 0,
             tail: VecDeque::new(),
             producers: Producers::default(),
+            aborted_changes: 0,
             touched_group: u64::MAX,
             quarantine: None,
             read_hint: None,
@@ -67,10 +70,12 @@ impl Partition {
     }
 
     pub fn offsets(&self) -> LogOffsets {
+        // The start may have passed the first offset of an open transaction.
+        let stable = self.producers.last_stable_offset(self.high_watermark);
         LogOffsets {
             start: self.start_offset,
             high_watermark: self.high_watermark,
-            last_stable: self.producers.last_stable_offset(self.high_watermark),
+            last_stable: stable.max(self.start_offset).min(self.high_watermark),
             end: self.next_offset,
         }
     }
@@ -99,17 +104,30 @@ impl Partition {
         }
     }
 
-    /// Moves the start; drops the segments that lie wholly below it.
-    pub fn set_start(&mut self, offset: i64) -> Vec<Segment> {
+    /// Moves the start.
+    pub fn set_start(&mut self, offset: i64) {
         self.start_offset = self.start_offset.max(offset);
+        self.producers.forget_below(self.start_offset);
+    }
+
+    /// Drops the segments that lie wholly below the start.
+    pub fn drop_segments_below_start(&mut self) -> Vec<Segment> {
         let start = self.start_offset;
         let kept = self
             .segments
             .partition_point(|segment| segment.end_offset <= start);
         // The last segment stays while appends may go to it; it is dropped when a newer one follows.
         let dropped = kept.min(self.segments.len().saturating_sub(1));
-        self.producers.forget_below(start);
         self.segments.drain(..dropped).collect()
+    }
+
+    /// A time at or after the last append to a segment: the next one was begun later, and without a next one it would have
+    /// been closed.
+    pub fn last_append_ms_at_most(&self, index: usize) -> i64 {
+        let next = self.segments.get(index + 1).map(|next| next.created_ms);
+        let closes = |segment: &Segment| segment.created_ms.saturating_add(self.settings.segment_ms.max(0));
+        next.or_else(|| self.segments.get(index).map(closes))
+            .unwrap_or(i64::MAX)
     }
 
     /// The same for retention of everything: also the last segment goes, and the next append starts a new one.
@@ -191,17 +209,17 @@ impl Partition {
             || self.quarantine.is_some() && batch.base_offset == self.flushed_offset
     }
 
-    /// Takes in that a planned append is done.
-    pub fn apply_flush(&mut self, after: Segment) {
-        match self
-            .segments
-            .iter_mut()
-            .find(|segment| segment.base_offset == after.base_offset)
-        {
+    /// Takes in that a planned append is done. A segment that was there when it was planned and is not any more was dropped
+    /// meanwhile: its files are garbage already, and nothing may be written to it again.
+    pub fn apply_flush(&mut self, flushed: &FlushedSegment) {
+        let after = flushed.after;
+        let same = |each: &&mut Segment| each.base_offset == after.base_offset;
+        match self.segments.iter_mut().find(same) {
             Some(segment) => *segment = after,
-            None => self.segments.push(after),
+            None if flushed.is_new => self.segments.push(after),
+            None => {}
         }
-        self.flushed_offset = after.end_offset;
+        self.flushed_offset = self.flushed_offset.max(after.end_offset);
     }
 
     pub fn write(&self, segments: &[Segment], writer: &mut Writer<'_>) {
@@ -234,6 +252,14 @@ impl Partition {
     }
 }
 
+/// What a [`SegmentAppend`] has made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FlushedSegment {
+    pub after: Segment,
+    /// Whether the append has made the segment.
+    pub is_new: bool,
+}
+
 /// Batches that go to the end of one segment.
 #[derive(Debug)]
 pub(crate) struct SegmentAppend {
@@ -259,6 +285,17 @@ impl SegmentAppend {
             entries: Vec::new(),
             after: segment,
             syncs_indexes: false,
+        }
+    }
+
+    pub fn is_new(&self) -> bool {
+        self.position == 0
+    }
+
+    pub fn flushed(&self) -> FlushedSegment {
+        FlushedSegment {
+            after: self.after,
+            is_new: self.is_new(),
         }
     }
 

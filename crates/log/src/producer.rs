@@ -7,7 +7,7 @@
 use crate::batch::{BatchHeader, ControlType, sequence_after};
 use crate::codec::{Reader, Writer};
 use crate::limits::PRODUCER_BATCHES;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A batch that a producer wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,6 +266,15 @@ impl Producers {
     /// Forgets aborted transactions that lie wholly below the log's start. Producers stay.
     pub fn forget_below(&mut self, start_offset: i64) {
         self.aborted.retain(|aborted| aborted.last_offset >= start_offset);
+    }
+
+    /// Forgets aborted transactions with a marker below `end`, but for those whose marker, by producer and offset, is kept:
+    /// compaction lets a marker go when nothing of its transaction is left. Tells whether there were any.
+    pub(crate) fn forget_without_marker(&mut self, end: i64, kept: &BTreeSet<(i64, i64)>) -> bool {
+        let before = self.aborted.len();
+        self.aborted
+            .retain(|each| each.last_offset >= end || kept.contains(&(each.producer_id, each.last_offset)));
+        self.aborted.len() < before
     }
 
     /// Forgets producers that have neither an open transaction nor appended since `before_ms`.

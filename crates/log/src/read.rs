@@ -59,6 +59,17 @@ pub enum PlannedRead {
     Segments(ReadJob),
 }
 
+fn check_offset(offset: i64, offsets: &LogOffsets) -> Result<(), LogError> {
+    if offset < offsets.start || offset > offsets.end {
+        return Err(LogError::OffsetOutOfRange {
+            offset,
+            start: offsets.start,
+            end: offsets.end,
+        });
+    }
+    Ok(())
+}
+
 impl Log {
     /// All batches of a read in one buffer; copies only if there is more than one chunk.
     pub fn contiguous(&self, mut chunks: Vec<Bytes>) -> Bytes {
@@ -101,13 +112,7 @@ impl Log {
             return Err(LogError::Quarantined { log, reason });
         }
         let offsets = partition.offsets();
-        if offset < offsets.start || offset > offsets.end {
-            return Err(LogError::OffsetOutOfRange {
-                offset,
-                start: offsets.start,
-                end: offsets.end,
-            });
-        }
+        check_offset(offset, &offsets)?;
         let end = match isolation {
             Isolation::ReadUncommitted => offsets.high_watermark,
             Isolation::ReadCommitted => offsets.last_stable,
@@ -144,29 +149,40 @@ impl Log {
             end,
             limit,
             isolation,
+            aborted_changes: partition.aborted_changes,
             is_second: false,
         }))
     }
 
     /// Takes what a job has read. Segments may have been replaced or removed meanwhile; if the job could not read for that
-    /// reason, it is done again here.
+    /// reason, it is done again here. So it is if compaction has forgotten aborted transactions since: the job may have read
+    /// what they left. What the start has passed is not given, as its aborted transactions are forgotten, too.
     pub fn finish_read(&mut self, outcome: ReadOutcome) -> Result<Read, LogError> {
         let (log, offset, isolation) = (outcome.log, outcome.offset, outcome.isolation);
         let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
         let offsets = partition.offsets();
+        check_offset(offset, &offsets)?;
+        let is_outdated =
+            isolation == Isolation::ReadCommitted && outcome.aborted_changes != partition.aborted_changes;
+        if is_outdated && !outcome.is_second {
+            return self.read_again(&outcome);
+        }
         let given = match outcome.result {
             Ok(Some(data)) => self.after_segments(log, (outcome.end, outcome.limit), data),
             // Compaction left nothing before the tail.
             Ok(None) => self.read_tail(log, (offset, outcome.end), outcome.limit),
             Err(error) if outcome.is_second => return Err(error),
-            Err(_) => {
-                return match self.plan_read(log, offset, outcome.limit, isolation)? {
-                    PlannedRead::Ready(read) => Ok(read),
-                    PlannedRead::Segments(job) => self.finish_read(job.again().run()),
-                };
-            }
+            Err(_) => return self.read_again(&outcome),
         };
         Ok(self.give((log, offset), offsets, given, isolation))
+    }
+
+    fn read_again(&mut self, outcome: &ReadOutcome) -> Result<Read, LogError> {
+        let (offset, limit) = (outcome.offset, outcome.limit);
+        match self.plan_read(outcome.log, offset, limit, outcome.isolation)? {
+            PlannedRead::Ready(read) => Ok(read),
+            PlannedRead::Segments(job) => self.finish_read(job.again().run()),
+        }
     }
 
     /// What segments gave, and what follows it in memory if there is room.

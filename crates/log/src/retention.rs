@@ -2,7 +2,7 @@
 //!
 //! Only decides; the owner appends the new start as [`Entry::StartOffset`](crate::Entry), so that it is durable before files are
 //! removed, which the next checkpoint does. Time is the greatest timestamp in a segment, as in Kafka, not the
-//! file's; the newest segment is only dropped when all of it has expired and nothing waits behind it.
+//! file's, unless no record has one; the newest segment is only dropped when all of it has expired and nothing waits behind it.
 
 use crate::log::{Log, LogId};
 
@@ -32,7 +32,11 @@ impl Log {
             for (index, segment) in partition.segments.iter().enumerate() {
                 let is_last = index + 1 == partition.segments.len();
                 let is_idle = partition.flushed_offset == partition.next_offset;
-                let age = now_ms.saturating_sub(segment.max_timestamp.max(0));
+                let time_ms = match segment.max_timestamp {
+                    ..0 => partition.last_append_ms_at_most(index),
+                    timestamp => timestamp,
+                };
+                let age = now_ms.saturating_sub(time_ms);
                 let is_old = settings.retention_ms >= 0 && age > settings.retention_ms;
                 let is_excess = excess >= segment.bytes as i64 && !is_last && excess > 0;
                 let is_free = segment.end_offset <= partition.high_watermark;

@@ -249,6 +249,8 @@ pub struct ReadJob {
     pub(crate) end: i64,
     pub(crate) limit: ReadLimit,
     pub(crate) isolation: Isolation,
+    /// How often aborted transactions had been let go when it was planned.
+    pub(crate) aborted_changes: u64,
     /// Whether the same has failed once.
     pub(crate) is_second: bool,
 }
@@ -261,6 +263,7 @@ pub struct ReadOutcome {
     pub(crate) end: i64,
     pub(crate) limit: ReadLimit,
     pub(crate) isolation: Isolation,
+    pub(crate) aborted_changes: u64,
     pub(crate) is_second: bool,
     /// `None` if none of the segments holds the offset or a later one.
     pub(crate) result: Result<Option<SegmentData>, LogError>,
@@ -300,6 +303,7 @@ impl ReadJob {
             end: self.end,
             limit: self.limit,
             isolation: self.isolation,
+            aborted_changes: self.aborted_changes,
             is_second: self.is_second,
             result,
         }

@@ -108,17 +108,22 @@ impl Log {
 
 /// Segments with something at or after `from` that is not in memory.
 fn segments_before_tail(partition: &Partition, from: i64) -> impl Iterator<Item = Segment> {
-    let tail_start = partition.tail.front().map_or(i64::MAX, |batch| batch.base_offset);
+    let tail_start = uncleaned_tail(partition)
+        .next()
+        .map_or(i64::MAX, |batch| batch.base_offset);
     let segments = partition.segments.iter().copied();
     segments.filter(move |segment| segment.end_offset > from && segment.base_offset < tail_start)
 }
 
 fn durable_tail(partition: &Partition) -> impl Iterator<Item = &TailBatch> {
     let end = partition.high_watermark;
-    partition
-        .tail
-        .iter()
-        .take_while(move |batch| batch.base_offset < end)
+    uncleaned_tail(partition).take_while(move |batch| batch.base_offset < end)
+}
+
+/// The batches in memory that are as they are in segments: what compaction has removed may still be there.
+fn uncleaned_tail(partition: &Partition) -> impl Iterator<Item = &TailBatch> {
+    let cleaned = |batch: &TailBatch| batch.base_offset < partition.cleaned_offset;
+    partition.tail.range(partition.tail.partition_point(cleaned)..)
 }
 
 impl TimeSearch {

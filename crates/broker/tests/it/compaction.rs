@@ -5,7 +5,7 @@ use bytes::Bytes;
 use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::compression::{Codec, Compressor};
 use millstream_kafka_wire::messages::*;
-use millstream_kafka_wire::record_batch::{BatchBuilder, BatchProducer, batches};
+use millstream_kafka_wire::record_batch::{BatchBuilder, BatchProducer, HEADER_SIZE, batches};
 use millstream_types::{Rng, SeededRng};
 use std::collections::BTreeMap;
 
@@ -152,42 +152,44 @@ fn a_tombstone_stays_for_a_while_after_it_was_first_cleaned() {
     assert_eq!(driver.keys_left(), pairs(&[("b", Some("1"))]));
 }
 
+impl Driver {
+    /// Transactions of one producer, each with a record of the key `a` and one of its own.
+    fn transactions(&mut self, transactions: &[(&str, bool)]) {
+        let init = self.call(InitProducerIdRequest {
+            transactional_id: Some("tx".into()),
+            transaction_timeout_ms: 600_000,
+            producer_id: -1,
+            producer_epoch: -1,
+            ..Default::default()
+        });
+        let mut epoch = init.producer_epoch;
+        for (value, committed) in transactions {
+            let by = BatchProducer {
+                transactional: true,
+                ..producer(init.producer_id, epoch, 0)
+            };
+            let own = [("a", Some(*value)), (*value, Some("own"))];
+            let records = keyed(by, Codec::Zstd, self.now, &own);
+            let mut request = self.produce_request("c", 0, records);
+            request.transactional_id = Some("tx".into());
+            request.topic_data[0].name = Default::default();
+            let code = self.call(request).responses[0].partition_responses[0].error_code;
+            assert_eq!(code, ErrorCode::NONE);
+            let ended = self.call(EndTxnRequest {
+                transactional_id: "tx".into(),
+                producer_id: init.producer_id,
+                producer_epoch: epoch,
+                committed: *committed,
+            });
+            epoch = ended.producer_epoch;
+        }
+    }
+}
+
 #[test]
 fn aborted_records_do_not_shadow_committed_ones_and_markers_stay_with_their_data() {
     let mut driver = Driver::compacted("0");
-    let request = InitProducerIdRequest {
-        transactional_id: Some("tx".into()),
-        transaction_timeout_ms: 600_000,
-        producer_id: -1,
-        producer_epoch: -1,
-        ..Default::default()
-    };
-    let init = driver.call(request);
-    let mut epoch = init.producer_epoch;
-    for (value, committed) in [("kept", true), ("aborted", false)] {
-        let by = BatchProducer {
-            transactional: true,
-            ..producer(init.producer_id, epoch, 0)
-        };
-        let records = keyed(
-            by,
-            Codec::Zstd,
-            driver.now,
-            &[("a", Some(value)), (value, Some("own"))],
-        );
-        let mut request = driver.produce_request("c", 0, records);
-        request.transactional_id = Some("tx".into());
-        request.topic_data[0].name = Default::default();
-        let code = driver.call(request).responses[0].partition_responses[0].error_code;
-        assert_eq!(code, ErrorCode::NONE);
-        let ended = driver.call(EndTxnRequest {
-            transactional_id: "tx".into(),
-            producer_id: init.producer_id,
-            producer_epoch: epoch,
-            committed,
-        });
-        epoch = ended.producer_epoch;
-    }
+    driver.transactions(&[("kept", true), ("aborted", false)]);
     driver.compact();
     let expected = pairs(&[("a", Some("kept")), ("kept", Some("own"))]);
     assert_eq!(driver.keys_left(), expected);
@@ -199,6 +201,94 @@ fn aborted_records_do_not_shadow_committed_ones_and_markers_stay_with_their_data
         ["kept", "own"],
         "the commit is known as long as its data is there"
     );
+}
+
+#[test]
+fn a_transaction_after_an_aborted_one_is_seen_when_compaction_has_removed_the_marker() {
+    let mut driver = Driver::compacted("0");
+    driver.transactions(&[("aborted", false), ("kept", true)]);
+    for round in 0..3 {
+        driver.compact();
+        let values = driver.values("c", 0, true);
+        assert_eq!(values[..2], ["kept", "own"], "round {round}");
+        let data = driver.fetch("c", 0, 0, 1);
+        let aborted = data.aborted_transactions.unwrap_or_default();
+        assert_eq!(
+            aborted.len(),
+            usize::from(round == 0),
+            "round {round}: {aborted:?}"
+        );
+    }
+    driver.restart();
+    assert_eq!(driver.values("c", 0, true)[..2], ["kept", "own"]);
+}
+
+#[test]
+fn a_log_that_cannot_be_compacted_does_not_hold_up_others() {
+    let mut driver = Driver::new();
+    let configs = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "1"),
+        ("min.cleanable.dirty.ratio", "0.5"),
+    ];
+    driver.create_with("bad", 1, &configs);
+    let put = |driver: &mut Driver, topic: &str, key: &str| {
+        let records = keyed(BatchProducer::NONE, Codec::None, driver.now, &[(key, Some("v"))]);
+        assert_eq!(driver.produce(topic, 0, records).0, ErrorCode::NONE);
+    };
+    put(&mut driver, "bad", "k");
+    driver.close_segment();
+    let files = driver.storage.files().into_iter();
+    let segment = files
+        .map(|(path, _)| path)
+        .find(|path| path.ends_with("-0.log"))
+        .unwrap();
+    let flip = |driver: &Driver| driver.storage.flip(&segment, HEADER_SIZE + 3, 1).unwrap();
+    flip(&driver);
+    for topic in ["good", "last"] {
+        driver.create_with(topic, 1, &configs);
+    }
+    // All are as dirty as can be, and the bad one is the first.
+    for key in ["k", "k", "pad"] {
+        for topic in ["bad", "good", "last"] {
+            put(&mut driver, topic, key);
+        }
+        driver.close_segment();
+    }
+    let first_offset = |driver: &mut Driver, topic: &str| {
+        let records = driver.fetch(topic, 0, 0, 0).records.unwrap_or_default();
+        batches(records).next().unwrap().unwrap().header.base_offset
+    };
+    driver.advance(20_000);
+    for topic in ["good", "last"] {
+        assert_eq!(first_offset(&mut driver, topic), 1, "{topic} is compacted");
+    }
+    assert_eq!(first_offset(&mut driver, "bad"), 0);
+    // It is tried again when the disk may have been repaired.
+    flip(&driver);
+    driver.advance(HOUR_MS);
+    assert_eq!(first_offset(&mut driver, "bad"), 2);
+}
+
+#[test]
+fn the_greatest_timestamp_is_found_when_compaction_has_removed_the_record_that_had_it() {
+    let mut driver = Driver::compacted("86400000");
+    let mut builder = BatchBuilder::new(Codec::Lz4);
+    let later = driver.now + HOUR_MS / 2;
+    for (key, timestamp) in [("a", later + 500), ("b", later), ("c", driver.now)] {
+        builder.append(timestamp, Some(key.as_bytes()), Some(b"old"), &[]);
+    }
+    let records = builder.build(&mut Compressor::default()).unwrap();
+    assert_eq!(driver.produce("c", 0, records.into()).0, ErrorCode::NONE);
+    driver.put(&[("a", Some("new"))]);
+    assert_eq!(driver.list_offset("c", 0, -3, 0), (0, later + 500));
+    driver.compact();
+    assert_eq!(driver.left()[0].0, 1);
+    for _ in 0..2 {
+        assert_eq!(driver.list_offset("c", 0, -3, 0), (1, later));
+        assert_eq!(driver.list_offset("c", 0, later + 1, 0), (-1, -1));
+        driver.restart();
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Batches and a log that is driven by hand.
 
 use bytes::Bytes;
-use millstream_log::batch::HEADER_BYTES;
+use millstream_log::batch::{HEADER_BYTES, Marker};
 use millstream_log::*;
 use millstream_testkit::storage::{Fault, MemStorage, Operation};
 use std::io::ErrorKind;
@@ -85,6 +85,14 @@ impl Driver {
         Self::open(&MemStorage::new(), small()).unwrap()
     }
 
+    /// The same directory after its process was killed.
+    pub fn reopened(self) -> Driver {
+        let now = self.now;
+        self.storage.kill();
+        let driver = Self::open(&self.storage, small()).unwrap();
+        Driver { now, ..driver }
+    }
+
     pub fn create(&mut self) -> LogId {
         let id = self.log.next_log_id();
         self.log
@@ -133,10 +141,36 @@ impl Driver {
     }
 
     pub fn checkpoint(&mut self) {
+        let job = self.begin_checkpoint();
+        self.log.on_checkpoint(job.run()).unwrap();
+    }
+
+    /// A checkpoint that is captured and goes on when the caller wants it to.
+    pub fn begin_checkpoint(&mut self) -> CheckpointJob {
         self.log.request_checkpoint();
         self.commit();
-        let job = self.log.take_checkpoint().expect("a checkpoint was requested");
-        self.log.on_checkpoint(job.run()).unwrap();
+        self.log.take_checkpoint().expect("a checkpoint was requested")
+    }
+
+    /// The log begins at `offset` from now on.
+    pub fn delete_below(&mut self, log: LogId, offset: i64) {
+        let entry = Entry::StartOffset { log, offset };
+        let record = Record { entries: vec![entry] };
+        self.log.append_record(self.now, &record).unwrap();
+    }
+
+    /// Ends a producer's transaction; gives the offset of the marker.
+    pub fn end_transaction(&mut self, log: LogId, producer_id: i64, control: ControlType) -> i64 {
+        let marker = Marker {
+            producer_id,
+            producer_epoch: 0,
+            coordinator_epoch: 0,
+            control,
+            timestamp: self.now,
+        };
+        let batch = marker.encode();
+        let header = BatchHeader::check(&batch).unwrap();
+        self.log.append(self.now, log, &batch, &header).unwrap().1
     }
 
     /// Everything readable, as pairs of base offset and bytes after the stamped fields.

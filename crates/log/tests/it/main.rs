@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // functions that only tests call
 
+mod compaction;
 mod counted;
 mod crash;
 mod direct;
 mod driver;
+mod drops;
 mod oracle;
 mod reading;
 mod start;
