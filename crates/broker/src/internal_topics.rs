@@ -7,10 +7,11 @@
 use crate::api::create_topics::{self, NewTopic};
 use crate::broker::Broker;
 use millstream_kafka_wire::KafkaString;
-use std::collections::BTreeMap;
 
 /// Where Kafka keeps offsets and members of groups.
 pub(crate) const GROUPS: &str = "__consumer_offsets";
+/// Kafka's log of the cluster's metadata; there is no topic of this name, here or there.
+pub(crate) const CLUSTER_METADATA: &str = "__cluster_metadata";
 /// Where Kafka keeps the states of transactional ids.
 pub(crate) const TRANSACTIONS: &str = "__transaction_state";
 /// The client id that may write to internal topics all the same, as in Kafka.
@@ -27,19 +28,12 @@ pub(crate) fn may_write(topic: &str, client_id: &str) -> bool {
 }
 
 impl Broker {
-    /// Makes an internal topic if it is missing. Whether somebody may create topics does not matter: the broker does it.
-    pub(crate) fn ensure_internal_topic(&mut self, now_ms: i64, topic: &'static str) {
-        let name = KafkaString::from_static(topic);
-        if self.topics.by_name(&name).is_some() {
-            return;
-        }
-        let prefix = match topic {
-            GROUPS => "offsets.topic",
-            _ => "transaction.state.log",
-        };
-        let compression = match topic {
-            GROUPS => "producer",
-            _ => "uncompressed",
+    /// An internal topic as the broker makes it; none if there is none of this name.
+    pub(crate) fn internal_topic(&self, topic: &str) -> Option<NewTopic> {
+        let (name, prefix, compression) = match topic {
+            GROUPS => (GROUPS, "offsets.topic", "producer"),
+            TRANSACTIONS => (TRANSACTIONS, "transaction.state.log", "uncompressed"),
+            _ => return None,
         };
         let partitions = self.configs.int(&format!("{prefix}.num.partitions"));
         let segment_bytes = self.configs.int(&format!("{prefix}.segment.bytes"));
@@ -48,14 +42,22 @@ impl Broker {
             ("compression.type", compression.to_owned()),
             ("segment.bytes", segment_bytes.to_string()),
         ];
-        let configs: BTreeMap<String, String> = configs
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect();
+        let configs = configs.map(|(key, value)| (key.to_owned(), value));
+        let name = KafkaString::from_static(name);
+        Some(NewTopic::new(name, partitions, configs.into()))
+    }
+
+    /// Makes an internal topic if it is missing. Whether somebody may create topics does not matter: the broker does it.
+    pub(crate) fn ensure_internal_topic(&mut self, now_ms: i64, topic: &'static str) {
+        let name = KafkaString::from_static(topic);
+        if self.topics.by_name(&name).is_some() {
+            return;
+        }
+        let Some(new) = self.internal_topic(topic) else {
+            return;
+        };
         let caller = self.caller.take();
-        if let Err((code, message)) =
-            create_topics::create(self, now_ms, &NewTopic::internal(name, partitions, configs))
-        {
+        if let Err((code, message)) = create_topics::create(self, now_ms, &new) {
             // Coordinators do not need it, and the next request tries again.
             tracing::warn!(topic, ?code, message, "cannot create an internal topic");
         }

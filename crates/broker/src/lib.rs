@@ -23,6 +23,7 @@ mod internal_topics;
 pub mod limits;
 mod metrics;
 pub mod mutants;
+mod patterns;
 pub mod rate;
 mod security;
 mod throttle;

@@ -11,8 +11,12 @@ pub const INFLATION_FACTOR: usize = 100;
 pub const INFLATED_BYTES_MAX: usize = 1 << 30;
 /// Bytes of a configuration's value: what a string of the protocol holds, and so of Kafka's records of configurations.
 pub const CONFIG_VALUE_BYTES_MAX: usize = i16::MAX as usize;
-/// Partitions that one request may create.
-pub const PARTITIONS_CREATED_MAX: i32 = 100_000;
+/// Partitions that one request may create, about as many as in Kafka.
+pub const PARTITIONS_CREATED_MAX: i32 = 10_000;
+/// Configurations in one answer to DescribeConfigs.
+pub const CONFIGS_DESCRIBED_MAX: usize = 500_000;
+/// The memory that a client's regular expression may take when it is made ready, and again when it is matched.
+pub const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Producer ids reserved by one record.
 pub const PRODUCER_ID_BLOCK: i64 = 1_000;
 /// The longest long poll.

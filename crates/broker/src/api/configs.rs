@@ -1,10 +1,13 @@
 //! DescribeConfigs and ListConfigResources, from the same table of declarations as what alters them.
 
+use crate::api::once_each;
 use crate::broker::Broker;
 use crate::config::{self, ConfigDecl, ConfigSource, ConfigType, ResourceType, Sourced};
 use crate::context::RequestContext;
+use crate::limits::CONFIGS_DESCRIBED_MAX;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
+use crate::topics::check_topic_name;
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
@@ -14,25 +17,41 @@ use millstream_kafka_wire::messages::list_config_resources::{
     ConfigResource, ListConfigResourcesRequest, ListConfigResourcesResponse,
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) type Refused = (ErrorCode, String);
 pub(crate) type Settings = BTreeMap<String, String>;
+
+/// What is said of a resource that an answer has no room for.
+const TOO_MANY: &str = "too many configurations for one answer; describe fewer resources in one request";
 
 pub(crate) fn describe(
     broker: &Broker,
     context: &RequestContext,
     request: &DescribeConfigsRequest,
 ) -> Outcome {
-    let mut results = Vec::with_capacity(request.resources.len());
+    let mut results = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut left = CONFIGS_DESCRIBED_MAX;
     for resource in &request.resources {
+        let keys = resource.configuration_keys.as_deref().unwrap_or_default();
+        if !seen.insert((resource.resource_type, &resource.resource_name, keys)) {
+            continue; // answered
+        }
         let mut result = DescribeConfigsResult {
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),
             ..Default::default()
         };
-        match describe_one(broker, context, resource, request.include_synonyms) {
-            Ok(configs) => result.configs = configs,
+        let described = match left {
+            0 => Err((ErrorCode::INVALID_REQUEST, TOO_MANY.to_owned())),
+            _ => describe_one(broker, context, resource, request),
+        };
+        match described {
+            Ok(configs) => {
+                left = left.saturating_sub(configs.len());
+                result.configs = configs;
+            }
             Err((error_code, message)) => {
                 result.error_code = error_code;
                 result.error_message = Some(message.into());
@@ -50,18 +69,20 @@ fn describe_one(
     broker: &Broker,
     context: &RequestContext,
     resource: &DescribeConfigsResource,
-    with_synonyms: bool,
+    request: &DescribeConfigsRequest,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Refused> {
+    let with_synonyms = request.include_synonyms;
     let kind = resource_type(resource.resource_type)?;
     check_access(broker, Operation::DescribeConfigs, kind, &resource.resource_name)?;
+    check_name(broker, kind, &resource.resource_name)?;
     let current = current(broker, kind, &resource.resource_name)?;
-    let wants = |decl: &&'static ConfigDecl| {
-        let keys = resource.configuration_keys.as_ref();
-        keys.is_none_or(|keys| keys.iter().any(|key| key.as_str() == decl.name))
-    };
+    // As in Kafka no names stand for all.
+    let keys = resource.configuration_keys.iter().flatten();
+    let keys: BTreeSet<&str> = keys.map(KafkaString::as_str).collect();
+    let wants = |name: &str| keys.is_empty() || keys.contains(name);
     let is_default_broker = kind == ResourceType::Broker && resource.resource_name.is_empty();
     let mut results = Vec::new();
-    for decl in config::declarations(kind).iter().filter(wants) {
+    for decl in config::declarations(kind).iter().filter(|decl| wants(decl.name)) {
         if is_default_broker && !current.contains_key(decl.name) {
             continue; // only what is set for all brokers
         }
@@ -81,11 +102,15 @@ fn describe_one(
         results.extend(result(decl, values, is_read_only, is_synonym));
     }
     if kind == ResourceType::Broker {
-        let keys = resource.configuration_keys.as_ref();
-        let wants = |name: &str| keys.is_none_or(|keys| keys.iter().any(|key| key.as_str() == name));
         let names = broker.configs.undeclared_names();
         let of = |name: &String| undeclared_result(broker, name, is_default_broker, with_synonyms);
         results.extend(names.iter().filter(|name| wants(name)).filter_map(of));
+    }
+    if request.include_documentation {
+        for result in &mut results {
+            let meaning = config::meaning(kind, &result.name);
+            result.documentation = meaning.map(KafkaString::from_static);
+        }
     }
     Ok(results)
 }
@@ -202,6 +227,29 @@ fn resource_type(code: i8) -> Result<ResourceType, Refused> {
     })
 }
 
+/// Whether a resource can have this name, in the words that Kafka has for who asks.
+fn check_name(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result<(), Refused> {
+    let invalid = |message: String| Err((ErrorCode::INVALID_REQUEST, message));
+    match kind {
+        ResourceType::Topic => {
+            check_topic_name(name).map_err(|message| (ErrorCode::INVALID_TOPIC_EXCEPTION, message))
+        }
+        ResourceType::BrokerLogger if name.is_empty() => invalid("Broker id must not be empty".to_owned()),
+        ResourceType::ClientMetrics if name.is_empty() => {
+            invalid("Client metrics subscription name must not be empty".to_owned())
+        }
+        ResourceType::Broker if name.is_empty() => Ok(()),
+        ResourceType::Broker | ResourceType::BrokerLogger if name.parse::<i32>().is_err() => {
+            invalid(format!("Broker id must be an integer, but it is: {name}"))
+        }
+        ResourceType::BrokerLogger if name.as_str() != broker.node_id().to_string() => invalid(format!(
+            "Unexpected broker id, expected {} but received {name}",
+            broker.node_id()
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// What is set on a resource now; an error if there is no such resource.
 pub(crate) fn current(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result<Settings, Refused> {
     match kind {
@@ -253,7 +301,7 @@ pub(crate) fn list(broker: &Broker, version: i16, request: &ListConfigResourcesR
         (0, _) => wanted.push(ResourceType::ClientMetrics),
         (_, true) => wanted.extend(ALL),
         (_, false) => {
-            for code in &request.resource_types {
+            for code in once_each(&request.resource_types) {
                 let Some(kind) = ResourceType::from_code(*code) else {
                     let error_code = ErrorCode::UNSUPPORTED_VERSION;
                     return Outcome::now(ListConfigResourcesResponse {

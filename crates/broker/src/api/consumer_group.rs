@@ -1,16 +1,18 @@
 //! ConsumerGroupHeartbeat and ConsumerGroupDescribe: the requests of KIP-848.
 
 use crate::api::join_group::uuid_text;
+use crate::api::once_each;
 use crate::broker::Broker;
 use crate::config::Configs;
 use crate::context::RequestContext;
 use crate::groups::classic::Effects;
 use crate::groups::consumer::assignor::Partitions;
-use crate::groups::consumer::{ConsumerGroup, Heartbeat, LEAVE_EPOCH, Member, STATIC_LEAVE_EPOCH, TopicView};
+use crate::groups::consumer::{ConsumerGroup, Heartbeat, LEAVE_EPOCH, Member, STATIC_LEAVE_EPOCH};
 use crate::groups::migration::{fence, upgrade};
 use crate::groups::rules::{ConsumerRules, assignors, speaks};
 use crate::groups::{TopicsOf, finish, kept_sequence};
 use crate::mutants::Mutant;
+use crate::patterns::Pattern;
 use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::consumer_group_describe::{
@@ -134,9 +136,12 @@ fn stay(
     let rules = ConsumerRules::new(&broker.configs, name);
     let gives_unrevoked = broker.breaks(Mutant::GiveUnrevoked);
     let topics = TopicsOf(&broker.topics);
-    let regex = beat.topic_regex.as_ref().filter(|regex| !regex.is_empty());
-    if regex.is_some_and(|regex| topics.matching(regex).is_none()) {
-        let message = "the regular expression of the subscription is malformed";
+    if beat
+        .topic_regex
+        .as_ref()
+        .is_some_and(|pattern| !pattern.is_valid())
+    {
+        let message = "the regular expression of the subscription is malformed or too large";
         return Err(refused(ErrorCode::INVALID_REGULAR_EXPRESSION, message));
     }
     let group = match request.member_epoch {
@@ -242,7 +247,7 @@ fn read(context: &RequestContext, request: &ConsumerGroupHeartbeatRequest) -> He
         client_host: context.client_host.detached(),
         rebalance_timeout_ms: request.rebalance_timeout_ms,
         topic_names: names.map(|names| names.iter().map(KafkaString::detached).collect()),
-        topic_regex: own(&request.subscribed_topic_regex),
+        topic_regex: request.subscribed_topic_regex.as_ref().map(Pattern::new),
         assignor: own(&request.server_assignor),
         owned: owned.map(|topics| topics.iter().flat_map(partitions).collect()),
     }
@@ -300,7 +305,7 @@ pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) 
             ..base
         }
     };
-    let groups = request.group_ids.iter().map(describe).collect();
+    let groups = once_each(&request.group_ids).map(describe).collect();
     Outcome::now(ConsumerGroupDescribeResponse {
         throttle_time_ms: 0,
         groups,
@@ -341,7 +346,7 @@ fn describe_group(broker: &Broker, group: &ConsumerGroup, base: DescribedGroup) 
         client_id: member.client_id.clone(),
         client_host: member.client_host.clone(),
         subscribed_topic_names: member.topic_names.iter().cloned().collect(),
-        subscribed_topic_regex: member.topic_regex.clone(),
+        subscribed_topic_regex: member.topic_regex.as_ref().map(|pattern| pattern.text().clone()),
         // What it has to give up is its own until it has.
         assignment: named(&member.held().into_keys().collect()),
         target_assignment: group.target.get(id).map(named).unwrap_or_default(),

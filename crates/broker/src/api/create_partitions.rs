@@ -1,16 +1,17 @@
 //! CreatePartitions: more partitions for a topic.
 
+use crate::api::create_topics::{PartitionsLeft, check_replicas};
 use crate::broker::{Broker, log_error_code, topic_change};
 use crate::context::RequestContext;
-use crate::limits::PARTITIONS_CREATED_MAX;
 use crate::security::{Operation, ResourceKind};
 use crate::throttle::{Mutations, QUOTA_EXCEEDED};
 use crate::waits::Outcome;
-use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic, CreatePartitionsTopicResult,
 };
+use millstream_kafka_wire::{ErrorCode, KafkaString};
 use millstream_log::{Entry, LogId};
+use std::collections::BTreeMap;
 
 /// The first version whose clients repeat what a quota refuses.
 const STRICT_QUOTA_VERSION: i16 = 3;
@@ -25,14 +26,30 @@ pub(crate) fn handle(
     request: &CreatePartitionsRequest,
 ) -> Outcome {
     let mut mutations = Mutations::of(context, version >= STRICT_QUOTA_VERSION);
-    let mut sequence = 0;
-    let mut results = Vec::with_capacity(request.topics.len());
+    let mut left = PartitionsLeft::new();
+    let mut times: BTreeMap<&KafkaString, usize> = BTreeMap::new();
     for topic in &request.topics {
+        *times.entry(&topic.name).or_default() += 1;
+    }
+    let mut sequence = 0;
+    let mut results = Vec::with_capacity(times.len());
+    for topic in &request.topics {
+        let added = match times.remove(&topic.name) {
+            None => continue, // answered
+            Some(1) => add(
+                broker,
+                now_ms,
+                topic,
+                request.validate_only,
+                (&mut mutations, &mut left),
+            ),
+            Some(_) => Err((ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned())),
+        };
         let mut result = CreatePartitionsTopicResult {
             name: topic.name.clone(),
             ..Default::default()
         };
-        match add(broker, now_ms, topic, request.validate_only, &mut mutations) {
+        match added {
             Ok(written) => sequence = sequence.max(written),
             Err((error_code, message)) => {
                 result.error_code = error_code;
@@ -55,7 +72,7 @@ fn add(
     now_ms: i64,
     asked: &CreatePartitionsTopic,
     validate_only: bool,
-    mutations: &mut Mutations,
+    (mutations, left): (&mut Mutations, &mut PartitionsLeft),
 ) -> Result<u64, Refused> {
     let unknown = || {
         (
@@ -65,7 +82,7 @@ fn add(
     };
     broker
         .access(Operation::Alter, ResourceKind::Topic, &asked.name)
-        .map_err(|code| (code, "altering the topic is denied".to_owned()))?;
+        .map_err(|code| (code, "Topic authorization failed.".to_owned()))?;
     let mut topic = broker.topics.by_name(&asked.name).ok_or_else(unknown)?.clone();
     let current = topic.partitions.len() as i32;
     if asked.count <= current {
@@ -79,26 +96,21 @@ fn add(
         return Err((ErrorCode::INVALID_PARTITIONS, message));
     }
     let added = asked.count - current;
-    if added > PARTITIONS_CREATED_MAX {
-        return Err((
-            ErrorCode::INVALID_PARTITIONS,
-            format!("at most {PARTITIONS_CREATED_MAX} partitions at once"),
-        ));
+    let assignments = asked.assignments.as_deref();
+    if let Some(assignments) = assignments.filter(|given| given.len() != added.unsigned_abs() as usize) {
+        let message = format!(
+            "Attempted to add {added} additional partition(s), but only {} assignment(s) were specified.",
+            assignments.len()
+        );
+        return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
     }
-    if let Some(assignments) = &asked.assignments {
-        let fits =
-            assignments.len() == added as usize && assignments.iter().all(|each| !each.broker_ids.is_empty());
-        if !fits {
-            let message = format!(
-                "{added} partition(s) are added, but {} are assigned",
-                assignments.len()
-            );
-            return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
-        }
-    }
+    left.take(added)?;
     mutations
         .charge(broker, now_ms, added.unsigned_abs() as usize)
         .map_err(|code| (code, QUOTA_EXCEEDED.to_owned()))?;
+    for assignment in assignments.into_iter().flatten() {
+        check_replicas(broker, &assignment.broker_ids)?;
+    }
     if validate_only {
         return Ok(0);
     }

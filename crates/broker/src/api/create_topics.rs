@@ -4,6 +4,7 @@ use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
 use crate::config::{self, ConfigSource, ResourceType};
 use crate::context::RequestContext;
+use crate::internal_topics::CLUSTER_METADATA;
 use crate::limits::PARTITIONS_CREATED_MAX;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
@@ -11,7 +12,8 @@ use crate::throttle::{Mutations, QUOTA_EXCEEDED};
 use crate::topics::check_topic_name;
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::create_topics::{
-    CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
+    CreatableTopic, CreatableTopicConfig, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
+    CreateTopicsResponse,
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_log::{Entry, LogId};
@@ -22,34 +24,60 @@ const STRICT_QUOTA_VERSION: i16 = 6;
 
 type Refused = (ErrorCode, String);
 
+/// What Kafka says to a request that would create too much.
+const TOO_LARGE: &str = "Unable to perform excessively large batch operation.";
+
 /// A topic to be created.
 #[derive(Debug)]
 pub(crate) struct NewTopic {
     name: KafkaString,
-    /// −1 for `num.partitions`
     partitions: i32,
-    /// Any number that is not 0; there is one replica.
-    replication_factor: i16,
     configs: BTreeMap<String, String>,
 }
 
 impl NewTopic {
-    pub fn with_defaults(name: &KafkaString) -> Self {
-        NewTopic {
-            name: name.clone(),
-            partitions: -1,
-            replication_factor: -1,
-            configs: BTreeMap::new(),
-        }
-    }
-
-    pub fn internal(name: KafkaString, partitions: i32, configs: BTreeMap<String, String>) -> Self {
+    pub fn new(name: KafkaString, partitions: i32, configs: BTreeMap<String, String>) -> Self {
         NewTopic {
             name,
             partitions,
-            replication_factor: -1,
             configs,
         }
+    }
+
+    /// With `num.partitions`.
+    pub fn with_defaults(broker: &Broker, name: &KafkaString) -> Self {
+        NewTopic::new(
+            name.clone(),
+            broker.configs.int("num.partitions"),
+            BTreeMap::new(),
+        )
+    }
+}
+
+/// What one request creates.
+struct Creation {
+    now_ms: i64,
+    validate_only: bool,
+    mutations: Mutations,
+    left: PartitionsLeft,
+    /// The sequence that makes it durable.
+    sequence: u64,
+}
+
+/// How many partitions a request may still create.
+pub(crate) struct PartitionsLeft(i32);
+
+impl PartitionsLeft {
+    pub fn new() -> Self {
+        PartitionsLeft(PARTITIONS_CREATED_MAX)
+    }
+
+    pub fn take(&mut self, partitions: i32) -> Result<(), Refused> {
+        if partitions > self.0 {
+            return Err((ErrorCode::POLICY_VIOLATION, TOO_LARGE.to_owned()));
+        }
+        self.0 -= partitions;
+        Ok(())
     }
 }
 
@@ -60,7 +88,13 @@ pub(crate) fn handle(
     version: i16,
     request: &CreateTopicsRequest,
 ) -> Outcome {
-    let mut mutations = Mutations::of(context, version >= STRICT_QUOTA_VERSION);
+    let mut creation = Creation {
+        now_ms,
+        validate_only: request.validate_only,
+        mutations: Mutations::of(context, version >= STRICT_QUOTA_VERSION),
+        left: PartitionsLeft::new(),
+        sequence: 0,
+    };
     let mut seen = BTreeSet::new();
     let mut repeated = BTreeSet::new();
     for topic in &request.topics {
@@ -68,7 +102,6 @@ pub(crate) fn handle(
             repeated.insert(topic.name.clone());
         }
     }
-    let mut sequence = 0;
     let mut topics = Vec::new();
     for topic in &request.topics {
         if repeated.contains(&topic.name) {
@@ -80,20 +113,13 @@ pub(crate) fn handle(
             }
             continue;
         }
-        topics.push(
-            match handle_one(broker, now_ms, topic, request.validate_only, &mut mutations) {
-                Ok((result, written)) => {
-                    sequence = sequence.max(written);
-                    result
-                }
-                Err(refused) => failed(&topic.name, refused),
-            },
-        );
+        let created = handle_one(broker, topic, &mut creation);
+        topics.push(created.unwrap_or_else(|refused| failed(&topic.name, refused)));
     }
     Outcome::durable(
-        sequence,
+        creation.sequence,
         CreateTopicsResponse {
-            throttle_time_ms: mutations.throttle_time_ms,
+            throttle_time_ms: creation.mutations.throttle_time_ms,
             topics,
         },
     )
@@ -101,19 +127,17 @@ pub(crate) fn handle(
 
 fn handle_one(
     broker: &mut Broker,
-    now_ms: i64,
     topic: &CreatableTopic,
-    validate_only: bool,
-    mutations: &mut Mutations,
-) -> Result<(CreatableTopicResult, u64), Refused> {
-    let new = new_topic(topic)?;
-    let partitions = check(broker, &new)?;
-    mutations
-        .charge(broker, now_ms, partitions.unsigned_abs() as usize)
-        .map_err(|code| (code, QUOTA_EXCEEDED.to_owned()))?;
-    let (mut topic_id, mut sequence) = (Uuid::ZERO, 0);
-    if !validate_only {
-        sequence = create(broker, now_ms, &new)?;
+    creation: &mut Creation,
+) -> Result<CreatableTopicResult, Refused> {
+    let now_ms = creation.now_ms;
+    let new = new_topic(broker, topic)?;
+    creation.left.take(new.partitions)?;
+    charge(broker, now_ms, &new, &mut creation.mutations)?;
+    let mut topic_id = Uuid::ZERO;
+    if !creation.validate_only {
+        let written = write(broker, now_ms, &new)?;
+        creation.sequence = creation.sequence.max(written);
         topic_id = broker
             .topics
             .by_name(&topic.name)
@@ -124,9 +148,10 @@ fn handle_one(
         topic_id,
         ..Default::default()
     };
-    let result = match broker.may(Operation::DescribeConfigs, ResourceKind::Topic, &topic.name) {
+    let is_described = broker.may(Operation::DescribeConfigs, ResourceKind::Topic, &topic.name);
+    Ok(match is_described {
         true => CreatableTopicResult {
-            num_partitions: partitions,
+            num_partitions: new.partitions,
             replication_factor: 1,
             configs: Some(configs(broker, &new.configs)),
             ..base
@@ -138,8 +163,7 @@ fn handle_one(
             configs: None,
             ..base
         },
-    };
-    Ok((result, sequence))
+    })
 }
 
 fn failed(name: &KafkaString, (error_code, message): Refused) -> CreatableTopicResult {
@@ -153,93 +177,124 @@ fn failed(name: &KafkaString, (error_code, message): Refused) -> CreatableTopicR
     }
 }
 
-/// The partitions and factor that are asked for, be it by number or by naming replicas.
-fn new_topic(topic: &CreatableTopic) -> Result<NewTopic, Refused> {
-    let mut configs = BTreeMap::new();
-    for config in &topic.configs {
-        let Some(value) = &config.value else {
-            return Err((
-                ErrorCode::INVALID_CONFIG,
-                format!("Null value not supported for topic configs: {}", config.name),
-            ));
-        };
-        configs.insert(config.name.to_string(), value.to_string());
+/// Checks a topic that is asked for, in Kafka's order: the name, configurations, then replicas.
+fn new_topic(broker: &Broker, topic: &CreatableTopic) -> Result<NewTopic, Refused> {
+    check_name(broker, &topic.name)?;
+    let nulls = topic.configs.iter().filter(|config| config.value.is_none());
+    let nulls: Vec<&str> = nulls.map(|config| config.name.as_str()).collect();
+    if !nulls.is_empty() {
+        let message = format!("Null value not supported for topic configs: {}", nulls.join(","));
+        return Err((ErrorCode::INVALID_CONFIG, message));
     }
-    let name = topic.name.clone();
-    if topic.assignments.is_empty() {
-        return Ok(NewTopic {
-            name,
-            partitions: topic.num_partitions,
-            replication_factor: topic.replication_factor,
-            configs,
-        });
-    }
-    if topic.num_partitions != -1 || topic.replication_factor != -1 {
-        let message = "Both numPartitions or replicationFactor and replicasAssignments were set.";
-        return Err((ErrorCode::INVALID_REQUEST, message.to_owned()));
-    }
-    let mut indexes: Vec<i32> = topic
-        .assignments
-        .iter()
-        .map(|assignment| assignment.partition_index)
-        .collect();
-    indexes.sort_unstable();
-    let is_row = indexes
-        .iter()
-        .enumerate()
-        .all(|(index, partition)| *partition == index as i32);
-    if !is_row
-        || topic
-            .assignments
-            .iter()
-            .any(|assignment| assignment.broker_ids.is_empty())
-    {
-        let message = "partitions must be numbered from 0 without holes, each with a replica";
-        return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message.to_owned()));
-    }
-    Ok(NewTopic {
-        name,
-        partitions: indexes.len() as i32,
-        replication_factor: -1,
-        configs,
-    })
+    let config = |config: &CreatableTopicConfig| {
+        let value = config.value.as_ref().map(ToString::to_string);
+        (config.name.to_string(), value.unwrap_or_default())
+    };
+    let configs: BTreeMap<String, String> = topic.configs.iter().map(config).collect();
+    check_configs(&configs)?;
+    let partitions = match topic.assignments.is_empty() {
+        true => counted(broker, topic)?,
+        false => assigned(broker, topic)?,
+    };
+    Ok(NewTopic::new(topic.name.clone(), partitions, configs))
 }
 
-/// Checks everything; gives the number of partitions.
-fn check(broker: &Broker, new: &NewTopic) -> Result<i32, Refused> {
+/// The number of partitions where replicas are not named. Any number of replicas is taken, and there is one.
+fn counted(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Refused> {
+    if topic.replication_factor == 0 || topic.replication_factor < -1 {
+        let message = "Replication factor must be larger than 0, or -1 to use the default value.";
+        return Err((ErrorCode::INVALID_REPLICATION_FACTOR, message.to_owned()));
+    }
+    match topic.num_partitions {
+        -1 => Ok(broker.configs.int("num.partitions")),
+        partitions @ 1.. => Ok(partitions),
+        _ => {
+            let message = "Number of partitions was set to an invalid non-positive value.";
+            Err((ErrorCode::INVALID_PARTITIONS, message.to_owned()))
+        }
+    }
+}
+
+/// The number of partitions where replicas are named.
+fn assigned(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Refused> {
+    let invalid = |message: &str| Err((ErrorCode::INVALID_REQUEST, message.to_owned()));
+    if topic.replication_factor != -1 {
+        return invalid(
+            "A manual partition assignment was specified, but replication factor was not set to -1.",
+        );
+    }
+    if topic.num_partitions != -1 {
+        return invalid("A manual partition assignment was specified, but numPartitions was not set to -1.");
+    }
+    let mut indexes = BTreeSet::new();
+    for assignment in &topic.assignments {
+        let index = assignment.partition_index;
+        if !indexes.insert(index) {
+            let message = format!("Found multiple manual partition assignments for partition {index}");
+            return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
+        }
+        check_replicas(broker, &assignment.broker_ids)?;
+    }
+    if !indexes
+        .iter()
+        .zip(0..)
+        .all(|(index, expected)| *index == expected)
+    {
+        let message = "partitions should be a consecutive 0-based integer sequence";
+        return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message.to_owned()));
+    }
+    Ok(i32::try_from(indexes.len()).unwrap_or(i32::MAX))
+}
+
+/// Checks the brokers that a client wants the replicas of a partition on: there is this one.
+pub(crate) fn check_replicas(broker: &Broker, replicas: &[i32]) -> Result<(), Refused> {
+    let node_id = broker.node_id();
+    let mut sorted = replicas.to_vec();
+    sorted.sort_unstable();
+    let message = match (sorted.iter().find(|id| **id != node_id), sorted.len()) {
+        (_, 0) => "The manual partition assignment includes an empty replica list.".to_owned(),
+        (None, 1) => return Ok(()),
+        // The lesser of two faults is found first.
+        (Some(other), _) if *other < node_id || sorted.get(1) != Some(&node_id) => format!(
+            "The manual partition assignment includes broker {other}, but no such broker is registered."
+        ),
+        _ => format!("The manual partition assignment includes the broker {node_id} more than once."),
+    };
+    Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message))
+}
+
+fn check_name(broker: &Broker, name: &KafkaString) -> Result<(), Refused> {
+    if name == CLUSTER_METADATA {
+        let message = format!("Creation of internal topic {name} is prohibited.");
+        return Err((ErrorCode::INVALID_REQUEST, message));
+    }
     if !broker.may(Operation::Create, ResourceKind::Cluster, CLUSTER_NAME) {
         broker
-            .access(Operation::Create, ResourceKind::Topic, &new.name)
-            .map_err(|code| (code, "creating topics is denied".to_owned()))?;
+            .access(Operation::Create, ResourceKind::Topic, name)
+            .map_err(|code| (code, "Authorization failed.".to_owned()))?;
     }
-    check_topic_name(&new.name).map_err(|message| (ErrorCode::INVALID_TOPIC_EXCEPTION, message))?;
-    if broker.topics.by_name(&new.name).is_some() {
-        return Err((
-            ErrorCode::TOPIC_ALREADY_EXISTS,
-            format!("Topic '{}' already exists.", new.name),
-        ));
+    if broker.topics.by_name(name).is_some() {
+        let message = format!("Topic '{name}' already exists.");
+        return Err((ErrorCode::TOPIC_ALREADY_EXISTS, message));
     }
-    if let Some(other) = broker.topics.colliding(&new.name) {
-        let message = format!("Topic '{}' collides with existing topic: {other}", new.name);
+    check_topic_name(name).map_err(|message| (ErrorCode::INVALID_TOPIC_EXCEPTION, message))?;
+    if let Some(other) = broker.topics.colliding(name) {
+        let message = format!("Topic '{name}' collides with existing topic: {other}");
         return Err((ErrorCode::INVALID_TOPIC_EXCEPTION, message));
     }
-    let partitions = match new.partitions {
-        -1 => broker.configs.int("num.partitions"),
-        partitions => partitions,
-    };
-    if !(1..=PARTITIONS_CREATED_MAX).contains(&partitions) {
-        let message =
-            format!("Number of partitions must be from 1 to {PARTITIONS_CREATED_MAX}, not {partitions}.");
-        return Err((ErrorCode::INVALID_PARTITIONS, message));
-    }
-    if new.replication_factor == 0 || new.replication_factor < -1 {
-        return Err((
-            ErrorCode::INVALID_REPLICATION_FACTOR,
-            "Replication factor must be larger than 0.".to_owned(),
-        ));
-    }
-    check_configs(&new.configs)?;
-    Ok(partitions)
+    Ok(())
+}
+
+fn charge(
+    broker: &mut Broker,
+    now_ms: i64,
+    new: &NewTopic,
+    mutations: &mut Mutations,
+) -> Result<(), Refused> {
+    let partitions = usize::try_from(new.partitions).unwrap_or_default();
+    mutations
+        .charge(broker, now_ms, partitions)
+        .map_err(|code| (code, QUOTA_EXCEEDED.to_owned()))
 }
 
 /// Checks topic configurations.
@@ -247,11 +302,29 @@ pub(crate) fn check_configs(configs: &BTreeMap<String, String>) -> Result<(), Re
     config::check_topic(configs).map_err(|message| (ErrorCode::INVALID_CONFIG, message))
 }
 
-/// Creates a topic; gives the sequence that makes it durable.
+/// Creates a topic if the caller may; gives the sequence that makes it durable.
 pub(crate) fn create(broker: &mut Broker, now_ms: i64, new: &NewTopic) -> Result<u64, Refused> {
-    let partitions = check(broker, new)?;
+    check_name(broker, &new.name)?;
+    write(broker, now_ms, new)
+}
+
+/// The same for a caller with a quota.
+pub(crate) fn create_charged(
+    broker: &mut Broker,
+    now_ms: i64,
+    new: &NewTopic,
+    mutations: &mut Mutations,
+) -> Result<u64, Refused> {
+    check_name(broker, &new.name)?;
+    charge(broker, now_ms, new, mutations)?;
+    write(broker, now_ms, new)
+}
+
+fn write(broker: &mut Broker, now_ms: i64, new: &NewTopic) -> Result<u64, Refused> {
     let first = broker.log.next_log_id().0;
-    let logs: Vec<u32> = (first..first + partitions as u32).collect();
+    let logs: Vec<u32> = (first..)
+        .take(usize::try_from(new.partitions).unwrap_or_default())
+        .collect();
     let entries = logs.iter().map(|log| Entry::CreateLog(LogId(*log))).collect();
     let change = Change::Topic {
         id: broker.random_uuid(),

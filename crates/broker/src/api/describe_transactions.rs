@@ -1,7 +1,9 @@
 //! DescribeTransactions, ListTransactions, DescribeProducers, WriteTxnMarkers: for those who look after transactions.
 
+use crate::api::once_each;
 use crate::broker::{Broker, log_error_code};
 use crate::change::{TransactionPhase, TransactionState};
+use crate::patterns::Pattern;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
 use crate::topics::Topic;
@@ -23,7 +25,7 @@ use millstream_kafka_wire::messages::write_txn_markers::{
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 use millstream_log::batch::Marker;
 use millstream_log::{ControlType, Entry};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All names of states that Kafka has; those that cannot occur here find nothing.
 const STATES: [&str; 8] = [
@@ -58,7 +60,7 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeTransactionsRequest) -
             Some(state) => describe_one(broker, state, base),
         }
     };
-    let transaction_states = request.transactional_ids.iter().map(describe).collect();
+    let transaction_states = once_each(&request.transactional_ids).map(describe).collect();
     Outcome::now(DescribeTransactionsResponse {
         throttle_time_ms: 0,
         transaction_states,
@@ -97,37 +99,28 @@ pub(crate) fn list(broker: &Broker, now_ms: i64, request: &ListTransactionsReque
         .transactional_id_pattern
         .as_ref()
         .filter(|pattern| !pattern.is_empty());
-    let pattern = match pattern.map(|pattern| regex::Regex::new(&format!("^(?:{})$", pattern.as_str()))) {
-        None => None,
-        Some(Ok(regex)) => Some(regex),
-        Some(Err(_)) => {
-            let error_code = ErrorCode::INVALID_REGULAR_EXPRESSION;
-            return Outcome::now(ListTransactionsResponse {
-                error_code,
-                ..Default::default()
-            });
-        }
-    };
-    let unknown_state_filters: Vec<KafkaString> = request
-        .state_filters
-        .iter()
+    let pattern = pattern.map(Pattern::new);
+    if pattern.as_ref().is_some_and(|pattern| !pattern.is_valid()) {
+        let error_code = ErrorCode::INVALID_REGULAR_EXPRESSION;
+        return Outcome::now(ListTransactionsResponse {
+            error_code,
+            ..Default::default()
+        });
+    }
+    let producer_ids: BTreeSet<i64> = request.producer_id_filters.iter().copied().collect();
+    let states: BTreeSet<&str> = request.state_filters.iter().map(KafkaString::as_str).collect();
+    let unknown_state_filters: Vec<KafkaString> = once_each(&request.state_filters)
         .filter(|name| !STATES.contains(&name.as_str()))
         .cloned()
         .collect();
-    let has_only_unknown =
-        !request.state_filters.is_empty() && unknown_state_filters.len() == request.state_filters.len();
+    let has_only_unknown = !states.is_empty() && unknown_state_filters.len() == states.len();
     let wanted = |state: &&TransactionState| {
-        let by_state = request.state_filters.is_empty()
-            || request
-                .state_filters
-                .iter()
-                .any(|name| name.as_str() == state.phase.name());
-        let by_id = request.producer_id_filters.is_empty()
-            || request.producer_id_filters.contains(&state.producer_id);
+        let by_state = states.is_empty() || states.contains(state.phase.name());
+        let by_id = producer_ids.is_empty() || producer_ids.contains(&state.producer_id);
         let is_open = state.phase == TransactionPhase::Ongoing;
         let by_duration = request.duration_filter < 0
             || is_open && now_ms.saturating_sub(state.start_ms) > request.duration_filter;
-        let by_pattern = pattern.as_ref().is_none_or(|regex| regex.is_match(&state.id));
+        let by_pattern = pattern.as_ref().is_none_or(|pattern| pattern.matches(&state.id));
         let is_visible = || broker.may(Operation::Describe, ResourceKind::TransactionalId, &state.id);
         by_state && by_id && by_duration && by_pattern && !has_only_unknown && is_visible()
     };
@@ -146,6 +139,7 @@ pub(crate) fn list(broker: &Broker, now_ms: i64, request: &ListTransactionsReque
 
 pub(crate) fn producers(broker: &Broker, request: &DescribeProducersRequest) -> Outcome {
     let mut topics = Vec::with_capacity(request.topics.len());
+    let mut asked = BTreeSet::new();
     for topic in &request.topics {
         let found = broker.topics.by_name(&topic.name);
         let denied = broker
@@ -184,7 +178,9 @@ pub(crate) fn producers(broker: &Broker, request: &DescribeProducersRequest) -> 
                 ..Default::default()
             }
         };
-        let partitions = topic.partition_indexes.iter().map(describe).collect();
+        let indexes = topic.partition_indexes.iter();
+        let is_new = |index: &&i32| asked.insert((&topic.name, **index));
+        let partitions = indexes.filter(is_new).map(describe).collect();
         topics.push(TopicResponse {
             name: topic.name.clone(),
             partitions,

@@ -1,5 +1,6 @@
 //! ListGroups, DescribeGroups, DeleteGroups, OffsetDelete.
 
+use crate::api::once_each;
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
 use crate::security::acls::CLUSTER_NAME;
@@ -16,13 +17,18 @@ use millstream_kafka_wire::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString};
+use std::collections::BTreeSet;
 
 /// The first version of DescribeGroups in which an unknown group is an error.
 const UNKNOWN_IS_ERROR_VERSION: i16 = 6;
 
 pub(crate) fn list(broker: &Broker, request: &ListGroupsRequest) -> Outcome {
-    let passes = |filter: &[KafkaString], value: &str| {
-        filter.is_empty() || filter.iter().any(|each| each.eq_ignore_ascii_case(value))
+    let lower = |filter: &[KafkaString]| -> BTreeSet<String> {
+        filter.iter().map(|each| each.to_ascii_lowercase()).collect()
+    };
+    let (states, types) = (lower(&request.states_filter), lower(&request.types_filter));
+    let passes = |filter: &BTreeSet<String>, value: &str| {
+        filter.is_empty() || filter.contains(&value.to_ascii_lowercase())
     };
     // Who may describe the cluster sees all groups.
     let sees_all = broker.may(Operation::Describe, ResourceKind::Cluster, CLUSTER_NAME);
@@ -35,9 +41,8 @@ pub(crate) fn list(broker: &Broker, request: &ListGroupsRequest) -> Outcome {
         group_state: KafkaString::from_static(group.state_name()),
         group_type: KafkaString::from_static(group.type_name()),
     });
-    let wanted = groups.filter(|group| {
-        passes(&request.states_filter, &group.group_state) && passes(&request.types_filter, &group.group_type)
-    });
+    let wanted =
+        groups.filter(|group| passes(&states, &group.group_state) && passes(&types, &group.group_type));
     Outcome::now(ListGroupsResponse {
         groups: wanted.collect(),
         ..Default::default()
@@ -69,7 +74,7 @@ pub(crate) fn describe(broker: &Broker, version: i16, request: &DescribeGroupsRe
             _ => base,
         }
     };
-    let groups = request.groups.iter().map(describe).collect();
+    let groups = once_each(&request.groups).map(describe).collect();
     Outcome::now(DescribeGroupsResponse {
         throttle_time_ms: 0,
         groups,

@@ -9,7 +9,7 @@ use millstream_kafka_wire::messages::describe_log_dirs::{
     DescribeLogDirsTopic,
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn handle(broker: &Broker, request: &DescribeLogDirsRequest) -> Outcome {
     if let Err(error_code) = broker.cluster_access(Operation::Describe) {
@@ -27,7 +27,7 @@ pub(crate) fn handle(broker: &Broker, request: &DescribeLogDirsRequest) -> Outco
                 .map(|topic| describe(broker, topic, |_| true)),
         ),
         Some(asked) => {
-            let mut by_name: BTreeMap<&KafkaString, Vec<i32>> = BTreeMap::new();
+            let mut by_name: BTreeMap<&KafkaString, BTreeSet<i32>> = BTreeMap::new();
             for topic in asked {
                 by_name.entry(&topic.topic).or_default().extend(&topic.partitions);
             }

@@ -6,6 +6,7 @@ use crate::context::RequestContext;
 use crate::internal_topics::is_internal;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{OPERATIONS_NOT_ASKED, Operation, ResourceKind};
+use crate::throttle::Mutations;
 use crate::topics::{Topic, check_topic_name};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::metadata::{
@@ -13,6 +14,7 @@ use millstream_kafka_wire::messages::metadata::{
     MetadataResponsePartition, MetadataResponseTopic,
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use std::collections::BTreeSet;
 
 /// The first version with a flag for creating topics; before it, asking creates.
 const FLAG_VERSION: i16 = 4;
@@ -54,10 +56,16 @@ pub(crate) fn handle(
     let topics = match &request.topics {
         None => all(broker, asks_operations),
         Some(topics) if topics.is_empty() && version == 0 => all(broker, asks_operations),
-        Some(topics) => topics
-            .iter()
-            .map(|topic| one(broker, now_ms, topic, creation, asks_operations))
-            .collect(),
+        Some(topics) => {
+            // The newest versions of CreateTopics are refused above the quota, and so is creation by asking.
+            let mut creator = Creator {
+                creation,
+                mutations: Mutations::of(context, true),
+            };
+            once_each(topics)
+                .map(|topic| one(broker, now_ms, topic, &mut creator, asks_operations))
+                .collect()
+        }
     };
     let node_id = broker.node_id();
     Outcome::now(MetadataResponse {
@@ -86,11 +94,46 @@ fn all(broker: &Broker, asks_operations: bool) -> Vec<MetadataResponseTopic> {
         .collect()
 }
 
+/// Topics that are named more than once are answered once: the answer is as long as there are topics, not as the request
+/// makes it.
+fn once_each(topics: &[MetadataRequestTopic]) -> impl Iterator<Item = &MetadataRequestTopic> {
+    let mut seen = BTreeSet::new();
+    topics.iter().filter(move |topic| {
+        seen.insert(match &topic.name {
+            Some(name) => (Some(name), Uuid::ZERO),
+            None => (None, topic.topic_id),
+        })
+    })
+}
+
+/// Creates topics for one request, if it does.
+struct Creator {
+    creation: Creation,
+    mutations: Mutations,
+}
+
+impl Creator {
+    fn create(&mut self, broker: &mut Broker, now_ms: i64, name: &KafkaString) -> Result<(), ErrorCode> {
+        let new = match broker.internal_topic(name) {
+            Some(internal) => internal,
+            None => NewTopic::with_defaults(broker, name),
+        };
+        match create_topics::create_charged(broker, now_ms, &new, &mut self.mutations) {
+            Ok(_) => Ok(()),
+            // What the controller has against it is not told here.
+            Err((ErrorCode::THROTTLING_QUOTA_EXCEEDED | ErrorCode::INVALID_REQUEST, _)) => {
+                Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+            }
+            Err((code, _)) => Err(code),
+        }
+    }
+}
+
 fn one(
     broker: &mut Broker,
     now_ms: i64,
     asked: &MetadataRequestTopic,
-    creation: Creation,
+    creator: &mut Creator,
     asks_operations: bool,
 ) -> MetadataResponseTopic {
     let Some(name) = &asked.name else {
@@ -111,14 +154,14 @@ fn one(
     if check_topic_name(name).is_err() {
         return missing(Some(name), Uuid::ZERO, ErrorCode::INVALID_TOPIC_EXCEPTION);
     }
-    if creation == Creation::No || !broker.configs.flag("auto.create.topics.enable") {
+    if creator.creation == Creation::No || !broker.configs.flag("auto.create.topics.enable") {
         return missing(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     }
-    if let Err((code, _)) = create_topics::create(broker, now_ms, &NewTopic::with_defaults(name)) {
+    if let Err(code) = creator.create(broker, now_ms, name) {
         return missing(Some(name), Uuid::ZERO, code);
     }
     match broker.topics.by_name(name) {
-        Some(topic) if creation == Creation::AtOnce => describe(broker, topic, asks_operations),
+        Some(topic) if creator.creation == Creation::AtOnce => describe(broker, topic, asks_operations),
         _ => missing(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
     }
 }

@@ -33,6 +33,7 @@ use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::waits::{Outcome, Reply};
 use millstream_kafka_wire::{ApiKey, Request};
+use std::collections::BTreeSet;
 
 /// Whether an answer may tell of changes that are not durable yet; it then waits for them.
 pub(crate) fn shows_state(key: ApiKey) -> bool {
@@ -48,6 +49,13 @@ pub(crate) fn shows_state(key: ApiKey) -> bool {
             | ApiKey::SyncGroup
             | ApiKey::ConsumerGroupHeartbeat
     )
+}
+
+/// What a request asks for, without what it repeats: what it costs to answer is what there is, not what the request makes of
+/// it. Kafka repeats itself in most of these answers.
+pub(crate) fn once_each<T: Ord>(asked: &[T]) -> impl Iterator<Item = &T> {
+    let mut seen = BTreeSet::new();
+    asked.iter().filter(move |each| seen.insert(*each))
 }
 
 /// Hands a request to the file of its API.

@@ -9,7 +9,7 @@ use millstream_kafka_wire::messages::offset_fetch::{
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The first version that asks for several groups.
 const GROUPS_VERSION: i16 = 8;
@@ -19,10 +19,11 @@ const ID_VERSION: i16 = 10;
 pub(crate) fn handle(broker: &Broker, version: i16, request: &OffsetFetchRequest) -> Outcome {
     if version >= GROUPS_VERSION {
         let by_id = version >= ID_VERSION;
+        let mut once = Once::default();
         let groups = request
             .groups
             .iter()
-            .map(|group| fetch(broker, group, request.require_stable, by_id))
+            .filter_map(|group| fetch(broker, group, request.require_stable, by_id, &mut once))
             .collect();
         return Outcome::now(OffsetFetchResponse {
             groups,
@@ -45,7 +46,22 @@ pub(crate) fn handle(broker: &Broker, version: i16, request: &OffsetFetchRequest
         member_epoch: -1,
         ..Default::default()
     };
-    Outcome::now(single(fetch(broker, &asked, request.require_stable, false)))
+    let group = fetch(
+        broker,
+        &asked,
+        request.require_stable,
+        false,
+        &mut Once::default(),
+    );
+    Outcome::now(single(group.unwrap_or_default()))
+}
+
+/// What was answered already. Offsets come with metadata of up to `offset.metadata.max.bytes`: a request that repeats itself
+/// would be a small one with a very large answer, so that what it repeats is left out.
+#[derive(Default)]
+struct Once<'a> {
+    whole_groups: BTreeSet<&'a KafkaString>,
+    partitions: BTreeSet<(&'a KafkaString, &'a KafkaString, Uuid, i32)>,
 }
 
 /// The answer for one group in the form of older versions.
@@ -68,33 +84,37 @@ fn single(group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
     }
 }
 
-fn fetch(
+fn fetch<'a>(
     broker: &Broker,
-    asked: &OffsetFetchRequestGroup,
+    asked: &'a OffsetFetchRequestGroup,
     require_stable: bool,
     by_id: bool,
-) -> OffsetFetchResponseGroup {
+    once: &mut Once<'a>,
+) -> Option<OffsetFetchResponseGroup> {
+    if asked.topics.is_none() && !once.whole_groups.insert(&asked.group_id) {
+        return None;
+    }
     let group_id = asked.group_id.clone();
     let allowed = broker.access(Operation::Describe, ResourceKind::Group, &group_id);
     if let Err(error_code) = allowed.and_then(|()| crate::groups::check_fetch(broker, asked)) {
-        return OffsetFetchResponseGroup {
+        return Some(OffsetFetchResponseGroup {
             group_id,
             error_code,
             topics: Vec::new(),
-        };
+        });
     }
     let topics = match &asked.topics {
         None => all(broker, &group_id, require_stable),
         Some(topics) => topics
             .iter()
-            .map(|topic| one_topic(broker, &group_id, topic, require_stable, by_id))
+            .map(|topic| one_topic(broker, (&asked.group_id, topic), require_stable, by_id, once))
             .collect(),
     };
-    OffsetFetchResponseGroup {
+    Some(OffsetFetchResponseGroup {
         group_id,
         topics,
         error_code: ErrorCode::NONE,
-    }
+    })
 }
 
 fn all(broker: &Broker, group: &KafkaString, require_stable: bool) -> Vec<OffsetFetchResponseTopics> {
@@ -123,12 +143,12 @@ fn all(broker: &Broker, group: &KafkaString, require_stable: bool) -> Vec<Offset
     partitions.into_iter().filter_map(topic).collect()
 }
 
-fn one_topic(
+fn one_topic<'a>(
     broker: &Broker,
-    group: &KafkaString,
-    asked: &OffsetFetchRequestTopics,
+    (group, asked): (&'a KafkaString, &'a OffsetFetchRequestTopics),
     require_stable: bool,
     by_id: bool,
+    once: &mut Once<'a>,
 ) -> OffsetFetchResponseTopics {
     let found = match by_id {
         true => broker.topics.by_id(asked.topic_id),
@@ -151,10 +171,15 @@ fn one_topic(
             },
         ),
     };
+    let is_new = |index: &&i32| {
+        once.partitions
+            .insert((group, &asked.name, asked.topic_id, **index))
+    };
+    let indexes = asked.partition_indexes.iter().filter(is_new);
     OffsetFetchResponseTopics {
         name: asked.name.clone(),
         topic_id: asked.topic_id,
-        partitions: asked.partition_indexes.iter().map(partition).collect(),
+        partitions: indexes.map(partition).collect(),
     }
 }
 

@@ -3,7 +3,9 @@
 
 use crate::broker::Broker;
 use crate::context::RequestContext;
+use crate::internal_topics::CLUSTER_METADATA;
 use crate::security::Operation;
+use crate::topics::TOPIC_NAME_BYTES_MAX;
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
@@ -26,8 +28,6 @@ use millstream_kafka_wire::messages::update_features::{
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 
-/// The one topic that a quorum has, in Kafka's metadata log.
-const METADATA_TOPIC: &str = "__cluster_metadata";
 /// The last version of UpdateFeatures that answers for each feature.
 const RESULTS_VERSION_MAX: i16 = 1;
 
@@ -42,22 +42,22 @@ pub(crate) fn elect_leaders(broker: &Broker, request: &ElectLeadersRequest) -> O
     let mut replica_election_results = Vec::new();
     for topic in request.topic_partitions.iter().flatten() {
         let found = broker.topics.by_name(&topic.topic);
+        // Said of each partition, whatever the length of the name.
+        let shown: String = topic.topic.chars().take(TOPIC_NAME_BYTES_MAX).collect();
+        let no_topic = KafkaString::from(format!("No such topic as {shown}"));
         let result = |partition_id: &i32| {
             let (error_code, message) = match found.map(|topic| topic.log(*partition_id)) {
                 Some(Some(_)) => (
                     ErrorCode::ELECTION_NOT_NEEDED,
-                    "Leader election not needed for topic partition.".to_owned(),
+                    KafkaString::from_static("Leader election not needed for topic partition."),
                 ),
                 Some(None) => (
                     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                    format!("No such partition as {}-{partition_id}", topic.topic),
+                    KafkaString::from(format!("No such partition as {shown}-{partition_id}")),
                 ),
-                None => (
-                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                    format!("No such topic as {}", topic.topic),
-                ),
+                None => (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, no_topic.clone()),
             };
-            let error_message = Some(KafkaString::from(message));
+            let error_message = Some(message);
             PartitionResult {
                 partition_id: *partition_id,
                 error_code,
@@ -149,7 +149,7 @@ pub(crate) fn describe_quorum(
         });
     }
     let is_metadata = request.topics.len() == 1
-        && request.topics[0].topic_name == *METADATA_TOPIC
+        && request.topics[0].topic_name == *CLUSTER_METADATA
         && request.topics[0]
             .partitions
             .iter()
@@ -192,7 +192,7 @@ pub(crate) fn describe_quorum(
     };
     Outcome::now(DescribeQuorumResponse {
         topics: vec![ResponseTopicData {
-            topic_name: KafkaString::from_static(METADATA_TOPIC),
+            topic_name: KafkaString::from_static(CLUSTER_METADATA),
             partitions: vec![partition],
         }],
         nodes,

@@ -35,24 +35,24 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeUserScramCredentialsRe
         };
         known.entry(user.clone()).or_default().push(info);
     }
-    let asked = request.users.as_ref().filter(|users| !users.is_empty());
-    let names: Vec<KafkaString> = match asked {
-        None => known.keys().cloned().collect(),
-        Some(users) => users.iter().map(|user| user.name.clone()).collect(),
-    };
-    let mut seen = BTreeSet::new();
-    let mut results = Vec::new();
-    for user in &names {
-        let is_repeated = names.iter().filter(|other| *other == user).count() > 1;
-        if !seen.insert(user.clone()) {
-            continue;
+    // How often each user is asked for.
+    let mut asked: BTreeMap<KafkaString, usize> = BTreeMap::new();
+    match request.users.as_ref().filter(|users| !users.is_empty()) {
+        None => asked.extend(known.keys().map(|user| (user.clone(), 1))),
+        Some(users) => {
+            for user in users {
+                *asked.entry(user.name.clone()).or_default() += 1;
+            }
         }
+    }
+    let mut results = Vec::with_capacity(asked.len());
+    for (user, times) in &asked {
         let mut result = DescribeUserScramCredentialsResult {
             user: user.clone(),
             ..Default::default()
         };
         match known.get(user) {
-            _ if is_repeated => {
+            _ if *times > 1 => {
                 result.error_code = ErrorCode::DUPLICATE_RESOURCE;
                 result.error_message = Some(format!("Cannot describe SCRAM credentials for the same user twice in a single request: {user}").into());
             }

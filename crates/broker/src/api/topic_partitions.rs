@@ -11,12 +11,17 @@ use millstream_kafka_wire::messages::describe_topic_partitions::{
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 
-/// The most partitions of a page.
-const PAGE_MAX: i32 = 2_000;
-
 pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) -> Outcome {
+    if !is_valid(request) {
+        let topics = request.topics.iter();
+        let topics = topics.map(|topic| failed(topic.name.clone(), ErrorCode::INVALID_REQUEST));
+        return Outcome::now(DescribeTopicPartitionsResponse {
+            topics: topics.collect(),
+            ..Default::default()
+        });
+    }
     let (from_topic, from_partition) = match &request.cursor {
-        Some(cursor) => (cursor.topic_name.clone(), cursor.partition_index.max(0)),
+        Some(cursor) => (cursor.topic_name.clone(), cursor.partition_index),
         None => (KafkaString::EMPTY, 0),
     };
     let mut names: Vec<KafkaString> = request.topics.iter().map(|topic| topic.name.clone()).collect();
@@ -30,7 +35,8 @@ pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) 
     names.sort();
     names.dedup();
     names.retain(|name| *name >= from_topic);
-    let mut left = request.response_partition_limit.clamp(1, PAGE_MAX);
+    let page_max = broker.configs.int("max.request.partition.size.limit").max(1);
+    let mut left = request.response_partition_limit.clamp(1, page_max);
     let mut response = DescribeTopicPartitionsResponse::default();
     for name in names {
         let first = if name == from_topic { from_partition } else { 0 };
@@ -62,6 +68,15 @@ pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) 
         }
     }
     Outcome::now(response)
+}
+
+/// A cursor is one that an earlier answer gave for the same topics.
+fn is_valid(request: &DescribeTopicPartitionsRequest) -> bool {
+    let Some(cursor) = &request.cursor else {
+        return true;
+    };
+    let mut names = request.topics.iter().map(|topic| &topic.name);
+    cursor.partition_index >= 0 && (request.topics.is_empty() || names.any(|name| *name == cursor.topic_name))
 }
 
 fn missing(name: KafkaString) -> DescribeTopicPartitionsResponseTopic {

@@ -15,6 +15,7 @@ pub(crate) mod rules;
 use crate::broker::Broker;
 use crate::change::{Change, CommittedOffset};
 use crate::config::Configs;
+use crate::patterns::Pattern;
 use crate::topics::{Topic, Topics};
 use crate::waits::Reply;
 use classic::{ClassicGroup, Effects, State};
@@ -236,14 +237,11 @@ impl TopicView for TopicsOf<'_> {
         self.0.by_id(id).map(|topic| topic.name.clone())
     }
 
-    fn matching(&self, regex: &str) -> Option<Vec<(Uuid, i32)>> {
-        let regex = regex::Regex::new(&format!("^(?:{regex})$")).ok()?;
-        let matching = self.0.iter().filter(|topic| regex.is_match(&topic.name));
-        Some(
-            matching
-                .map(|topic| (topic.id, topic.partitions.len() as i32))
-                .collect(),
-        )
+    fn matching(&self, pattern: &Pattern) -> Vec<(Uuid, i32)> {
+        let matching = self.0.iter().filter(|topic| pattern.matches(&topic.name));
+        matching
+            .map(|topic| (topic.id, topic.partitions.len() as i32))
+            .collect()
     }
 }
 

@@ -14,6 +14,7 @@ use super::TopicPartition;
 use super::classic::{ClassicGroup, Member, MemberInfo, State};
 use super::consumer::assignor::Partitions;
 use super::consumer::{self, Assigned, ClassicProtocol, ConsumerGroup, MemberState};
+use crate::patterns::Pattern;
 use bytes::Bytes;
 use millstream_kafka_wire::messages::join_group::JoinGroupRequestProtocol;
 use millstream_kafka_wire::{DecodeError, EncodeError, KafkaString, Reader, Writer};
@@ -182,7 +183,7 @@ pub(crate) fn encode_consumer(group: &ConsumerGroup) -> Result<Bytes, EncodeErro
         w.i32(member.rebalance_timeout_ms);
         let names: Vec<&KafkaString> = member.topic_names.iter().collect();
         w.array(&names, true, |w, name| w.string(name, true))?;
-        w.nullable_string(member.topic_regex.as_ref(), true)?;
+        w.nullable_string(member.topic_regex.as_ref().map(Pattern::text), true)?;
         w.nullable_string(member.assignor.as_ref(), true)?;
         w.i32(member.epoch);
         w.i32(member.previous_epoch);
@@ -237,7 +238,7 @@ fn decode_member(
             .array(true, 1, |r| Ok(r.string(true)?.detached()))?
             .into_iter()
             .collect(),
-        topic_regex: own(r.nullable_string(true)?),
+        topic_regex: r.nullable_string(true)?.as_ref().map(Pattern::new),
         assignor: own(r.nullable_string(true)?),
         epoch: r.i32()?,
         previous_epoch: r.i32()?,

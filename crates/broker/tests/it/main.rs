@@ -18,6 +18,8 @@ mod groups;
 mod handle;
 mod histories;
 mod quotas;
+mod repeats;
 mod security;
+mod topic_requests;
 mod transactions;
 mod turns;

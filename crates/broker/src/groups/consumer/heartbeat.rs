@@ -3,6 +3,7 @@
 use super::assignor::Partitions;
 use super::{Assigned, ConsumerGroup, Member, MemberState, STATIC_LEAVE_EPOCH, TopicView};
 use crate::groups::rules::ConsumerRules;
+use crate::patterns::Pattern;
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 use std::collections::BTreeSet;
 
@@ -18,7 +19,7 @@ pub(crate) struct Heartbeat {
     /// −1 for "as before"
     pub rebalance_timeout_ms: i32,
     pub topic_names: Option<BTreeSet<KafkaString>>,
-    pub topic_regex: Option<KafkaString>,
+    pub topic_regex: Option<Pattern>,
     pub assignor: Option<KafkaString>,
     /// What the member owns, if it says so.
     pub owned: Option<Partitions>,
@@ -139,8 +140,8 @@ impl ConsumerGroup {
         if let Some(names) = &beat.topic_names {
             member.topic_names = names.clone();
         }
-        if let Some(regex) = &beat.topic_regex {
-            member.topic_regex = Some(regex.clone()).filter(|regex| !regex.is_empty());
+        if let Some(pattern) = &beat.topic_regex {
+            member.topic_regex = Some(pattern.clone()).filter(|pattern| !pattern.text().is_empty());
         }
         if beat.assignor.is_some() {
             member.assignor = beat.assignor.clone();

@@ -15,6 +15,7 @@ mod reconcile;
 
 use super::TopicPartition;
 use super::commits::Permit;
+use crate::patterns::Pattern;
 use assignor::{Partitions, Target};
 use bytes::Bytes;
 pub(crate) use guests::{Boarding, GuestJoin, GuestSync};
@@ -74,7 +75,7 @@ pub(crate) struct Member {
     pub client_host: KafkaString,
     pub rebalance_timeout_ms: i32,
     pub topic_names: BTreeSet<KafkaString>,
-    pub topic_regex: Option<KafkaString>,
+    pub topic_regex: Option<Pattern>,
     pub assignor: Option<KafkaString>,
     pub epoch: i32,
     pub previous_epoch: i32,
@@ -122,8 +123,8 @@ pub(crate) trait TopicView {
     fn topic(&self, name: &KafkaString) -> Option<(Uuid, i32)>;
     /// A topic's name.
     fn name(&self, id: Uuid) -> Option<KafkaString>;
-    /// All topics whose name matches; `None` if the expression is malformed.
-    fn matching(&self, regex: &str) -> Option<Vec<(Uuid, i32)>>;
+    /// All topics whose name matches.
+    fn matching(&self, pattern: &Pattern) -> Vec<(Uuid, i32)>;
 }
 
 /// When a member counts as gone; not kept over restarts.

@@ -14,7 +14,7 @@ impl ConsumerGroup {
         let matched = member
             .topic_regex
             .as_ref()
-            .and_then(|regex| topics.matching(regex))
+            .map(|pattern| topics.matching(pattern))
             .unwrap_or_default();
         named.chain(matched).collect()
     }
