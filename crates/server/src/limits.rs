@@ -33,6 +33,8 @@ pub const PIPELINED_REQUESTS_MAX: usize = 64;
 pub const PIPELINED_REQUEST_BYTES: usize = 4 << 20;
 /// Fetches of one connection that are worked on at once: their answers are the large ones.
 pub const PIPELINED_FETCHES_MAX: usize = 2;
+/// Other requests of one connection that are worked on at once and whose answers may be much larger than they are.
+pub const PIPELINED_LISTINGS_MAX: usize = 4;
 /// Room made for the beginning of a frame.
 pub const FIRST_READ_BYTES: usize = 4 << 10;
 /// Room made for one read of the rest; the buffer grows with what arrived.

@@ -22,7 +22,9 @@ use super::frames::{Frame, FrameError, FrameLimits, FrameReader};
 use super::listener::Serving;
 use super::sasl::{Authentication, Progress, Refused, response_of};
 use super::writer::{Muted, Outgoing, Slot};
-use crate::limits::{PIPELINED_FETCHES_MAX, PIPELINED_REQUEST_BYTES, PIPELINED_REQUESTS_MAX};
+use crate::limits::{
+    PIPELINED_FETCHES_MAX, PIPELINED_LISTINGS_MAX, PIPELINED_REQUEST_BYTES, PIPELINED_REQUESTS_MAX,
+};
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,7 @@ pub(super) struct Receiver {
     outgoing: mpsc::Sender<Outgoing>,
     in_flight: Arc<AtomicUsize>,
     fetches: Arc<Semaphore>,
+    listings: Arc<Semaphore>,
     /// Room for the bytes of requests that wait for their answers.
     room: Arc<Semaphore>,
     muted: watch::Receiver<Muted>,
@@ -91,6 +94,7 @@ impl Receiver {
             outgoing,
             in_flight: Arc::default(),
             fetches: Arc::new(Semaphore::new(PIPELINED_FETCHES_MAX)),
+            listings: Arc::new(Semaphore::new(PIPELINED_LISTINGS_MAX)),
             room: Arc::new(Semaphore::new(PIPELINED_REQUEST_BYTES)),
             muted,
         };
@@ -199,14 +203,21 @@ impl Receiver {
         request: Request,
         (received, memory): (usize, Option<OwnedSemaphorePermit>),
     ) -> Result<(), ConnectionError> {
-        let fetch = match api {
-            ApiKey::Fetch => Some(self.fetches.clone().acquire_owned().await),
-            _ => None,
+        let of_its_kind = match api {
+            ApiKey::Fetch => Some(self.fetches.clone()),
+            _ if is_answered_by_its_size(api) => None,
+            _ => Some(self.listings.clone()),
         };
-        let fetch = fetch.transpose().map_err(|_| ConnectionError::Closed)?;
+        let turn = match of_its_kind {
+            Some(turns) => Some(turns.acquire_owned().await.map_err(|_| ConnectionError::Closed)?),
+            None => None,
+        };
         let bytes = u32::try_from(received.min(PIPELINED_REQUEST_BYTES)).unwrap_or(u32::MAX);
         let room = self.room.clone().acquire_many_owned(bytes).await;
         let room = room.map_err(|_| ConnectionError::Closed)?;
+        // The last wait: this may be dropped while it waits, and what the broker has been given must be answered.
+        let place = self.outgoing.reserve().await;
+        let place = place.map_err(|_| ConnectionError::Closed)?;
         let started = Instant::now();
         let (done, reply) = oneshot::channel();
         let handed_in = self
@@ -226,10 +237,11 @@ impl Receiver {
             received,
             in_flight: InFlight(self.in_flight.clone()),
             _memory: memory,
-            _fetch: fetch,
+            _turn: turn,
             _room: room,
         };
-        self.send(Outgoing::Slot(Box::new(slot))).await
+        place.send(Outgoing::Slot(Box::new(slot)));
+        Ok(())
     }
 
     async fn handshake(
@@ -369,6 +381,28 @@ impl Receiver {
     }
 }
 
+/// Whether an answer is about as large as its request at most. Others hold what the broker has, and only a few of them may
+/// wait for a client that sends requests and does not take answers.
+fn is_answered_by_its_size(api: ApiKey) -> bool {
+    matches!(
+        api,
+        ApiKey::Produce
+            | ApiKey::ListOffsets
+            | ApiKey::OffsetForLeaderEpoch
+            | ApiKey::OffsetCommit
+            | ApiKey::FindCoordinator
+            | ApiKey::Heartbeat
+            | ApiKey::LeaveGroup
+            | ApiKey::ApiVersions
+            | ApiKey::InitProducerId
+            | ApiKey::AddPartitionsToTxn
+            | ApiKey::AddOffsetsToTxn
+            | ApiKey::TxnOffsetCommit
+            | ApiKey::EndTxn
+            | ApiKey::ConsumerGroupHeartbeat
+    )
+}
+
 /// Counts a request until it is answered.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<AtomicUsize>);
@@ -378,3 +412,6 @@ impl Drop for InFlight {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests;

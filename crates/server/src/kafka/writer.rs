@@ -36,7 +36,7 @@ pub(super) struct Slot {
     pub received: usize,
     pub in_flight: InFlight,
     pub _memory: Option<OwnedSemaphorePermit>,
-    pub _fetch: Option<OwnedSemaphorePermit>,
+    pub _turn: Option<OwnedSemaphorePermit>,
     pub _room: OwnedSemaphorePermit,
 }
 
