@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use super::config::{ShellConfig, ShellConfigError};
 use super::gate::Gate;
 use super::listener::{KafkaListeners, ListenError, OpenListener};
+use super::sasl::SaltSecret;
 use crate::metrics::ShellMetrics;
 use crate::open_files;
 
@@ -76,9 +77,10 @@ impl EmbeddedBroker {
             .entry("log.dirs".to_owned())
             .or_insert_with(|| shown.display().to_string());
         // Opening recovers the log, which may take seconds after a crash: not on a thread of the runtime.
+        let storage = Arc::new(storage);
+        let of_log = storage.clone();
         let (properties, of_broker) = (config.broker.clone(), clock.clone());
-        let start =
-            move || BrokerHandle::start(BrokerConfig::new(properties), Arc::new(storage), rng, of_broker);
+        let start = move || BrokerHandle::start(BrokerConfig::new(properties), of_log, rng, of_broker);
         let handle = tokio::task::spawn_blocking(start)
             .await
             .map_err(|e| EmbeddedError::Directory {
@@ -89,8 +91,10 @@ impl EmbeddedBroker {
                 path,
                 source: Box::new(source),
             })?;
+        // Behind the log's lock: no other process does the same.
+        let salts = SaltSecret::open(storage.as_ref()).map_err(io)?;
         let metrics = Arc::new(ShellMetrics::new(clock.clone()));
-        let listeners = KafkaListeners::open(&config, handle.clone(), clock, metrics.clone()).await?;
+        let listeners = KafkaListeners::open(&config, handle.clone(), clock, metrics.clone(), salts).await?;
         Ok(Self {
             handle,
             listeners,

@@ -18,7 +18,7 @@ use super::follow::Listeners;
 use super::frames::RequestMemory;
 use super::gate::{Gate, Pass};
 use super::principal::ANONYMOUS;
-use super::sasl::{JwksError, SaslServer};
+use super::sasl::{JwksError, SaltSecret, SaslServer};
 use super::tls::{TlsError, TlsServer};
 use super::writer;
 use crate::limits::{AUTHENTICATION_TIME, SHUTDOWN_TIME};
@@ -110,6 +110,7 @@ impl KafkaListeners {
         broker: BrokerHandle,
         clock: Arc<dyn Clock>,
         metrics: Arc<ShellMetrics>,
+        salts: SaltSecret,
     ) -> Result<Self, ListenError> {
         let limits = config
             .listeners
@@ -132,7 +133,7 @@ impl KafkaListeners {
                 name: listener.name.clone(),
                 endpoint: advertised(listener, address).map(Arc::new),
                 tls: tls(listener, &clock)?.map(Arc::new),
-                sasl: sasl(listener, &broker, &clock)?,
+                sasl: sasl(listener, &broker, &clock, &salts)?,
                 broker: broker.clone(),
                 clock: clock.clone(),
                 gate: gate.clone(),
@@ -297,13 +298,18 @@ fn sasl(
     listener: &ListenerConfig,
     broker: &BrokerHandle,
     clock: &Arc<dyn Clock>,
+    salts: &SaltSecret,
 ) -> Result<Option<Arc<SaslServer>>, ListenError> {
     let settings = listener.sasl.clone();
     let server = settings
-        .map(|settings| SaslServer::new(settings, broker.clone(), clock.clone()))
+        .map(|settings| SaslServer::new(settings, broker.clone(), clock.clone(), salts.clone()))
         .transpose();
     server
-        .map(|server| server.map(Arc::new))
+        .map(|server| {
+            let server = server.map(Arc::new);
+            server.iter().for_each(|server| server.derive_ahead());
+            server
+        })
         .map_err(|source| ListenError::Tokens {
             listener: listener.name.clone(),
             source,

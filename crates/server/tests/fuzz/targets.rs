@@ -13,7 +13,7 @@ use millstream_kafka_client::config::Secret;
 use millstream_kafka_wire::messages::alter_user_scram_credentials::ScramCredentialUpsertion;
 use millstream_kafka_wire::messages::{AlterUserScramCredentialsRequest, SaslHandshakeRequest};
 use millstream_server::kafka::config::{Mechanism, OauthSettings, SaslSettings};
-use millstream_server::kafka::sasl::{Authentication, Progress, SaslServer};
+use millstream_server::kafka::sasl::{Authentication, Progress, SaltSecret, SaslServer};
 use millstream_testkit::bad_input::Target;
 use millstream_testkit::storage::MemStorage;
 use millstream_types::{Clock, ManualClock, SeededRng};
@@ -84,7 +84,9 @@ impl Door {
             receive_bytes_max: usize::MAX,
         };
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW_S * 1_000));
-        let server = SaslServer::new(settings, broker(clock.clone()), clock).expect("the keys are good");
+        let salts = SaltSecret::open(&MemStorage::new()).expect("memory can be written to");
+        let server =
+            SaslServer::new(settings, broker(clock.clone()), clock, salts).expect("the keys are good");
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         Door {
             runtime: runtime.expect("a runtime of one thread starts"),

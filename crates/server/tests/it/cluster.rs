@@ -10,6 +10,7 @@ use millstream_kafka_client::{ClientConfig, ClientError, KafkaClient};
 use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::*;
 use millstream_server::kafka::config::ShellConfig;
+use millstream_server::kafka::sasl::SaltSecret;
 use millstream_server::kafka::{KafkaListeners, ListenError};
 use millstream_server::metrics::ShellMetrics;
 use millstream_testkit::storage::MemStorage;
@@ -70,7 +71,8 @@ impl Cluster {
         );
         let broker = started.unwrap_or_else(|error| panic!("{error}"));
         let metrics = Arc::new(ShellMetrics::new(shared.clone()));
-        let listeners = KafkaListeners::open(&config, broker.clone(), shared, metrics.clone()).await?;
+        let salts = SaltSecret::open(storage.as_ref()).unwrap();
+        let listeners = KafkaListeners::open(&config, broker.clone(), shared, metrics.clone(), salts).await?;
         Ok(Self {
             broker,
             listeners,

@@ -149,6 +149,55 @@ async fn scram_credentials_are_made_and_taken_away_while_the_broker_runs() {
     assert!(is_refused(&cluster.create(SASL, &settings, "u").await));
 }
 
+/// Who asks for salts does not learn who there is.
+#[tokio::test]
+async fn users_that_do_not_exist_look_like_those_of_the_configuration() {
+    let properties = [
+        (
+            "listeners",
+            "PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:0,OTHER://127.0.0.1:0",
+        ),
+        (
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,OTHER:SASL_PLAINTEXT",
+        ),
+        USERS,
+        NO_DELAY,
+        mechanisms("SCRAM-SHA-256,SCRAM-SHA-512"),
+    ];
+    let mut cluster = Cluster::start(&properties).await;
+    let mut salts = std::collections::BTreeSet::new();
+    for round in ["first", "after a restart"] {
+        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            for user in ["alice", "bob", "eve", "mallory"] {
+                let of_listeners = [
+                    challenge(&cluster, SASL, mechanism, user).await,
+                    challenge(&cluster, "OTHER", mechanism, user).await,
+                ];
+                assert_eq!(of_listeners[0], of_listeners[1], "{mechanism} {user} {round}");
+                assert!((28..=36).contains(&of_listeners[0].0.len()), "{of_listeners:?}");
+                assert_eq!(of_listeners[0].1, "4096");
+                salts.insert(of_listeners[0].0.clone());
+            }
+        }
+        assert_eq!(salts.len(), 8, "{round}");
+        cluster = cluster.restart(&properties).await;
+    }
+}
+
+/// The salt and the iterations that a user is told.
+async fn challenge(cluster: &Cluster, listener: &str, mechanism: &str, user: &str) -> (String, String) {
+    let mut raw = Raw::connect(cluster.port(listener)).await;
+    assert_eq!(raw.handshake(mechanism).await, ErrorCode::NONE);
+    let answer = raw.token(format!("n,,n={user},r=abc")).await.unwrap();
+    let text = String::from_utf8(answer.auth_bytes.to_vec()).unwrap();
+    let part = |name: &str| {
+        let found = text.split(',').find_map(|part| part.strip_prefix(name));
+        found.unwrap().to_owned()
+    };
+    (part("s="), part("i="))
+}
+
 #[tokio::test]
 async fn sasl_goes_through_tls_and_its_user_counts() {
     let keystore = data("broker.pem");

@@ -36,8 +36,6 @@ pub enum JwksError {
     },
     #[error("'{path}' has no key for signatures; known are RSA, EC (P-256, P-384) and OKP (Ed25519)")]
     NoKey { path: String },
-    #[error("the system gives no randomness")]
-    Random,
 }
 
 /// Why a token is refused.

@@ -4,6 +4,7 @@
 //! An [`Authentication`] belongs to one connection. It takes requests and tokens and says what to answer; it does not
 //! touch the socket. Until it has let a client in, nothing but ApiVersions and SASL is taken.
 
+mod configured;
 mod jwt;
 mod oauth;
 mod plain;
@@ -12,7 +13,7 @@ mod scram;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millstream_broker::BrokerHandle;
+use millstream_broker::{BrokerHandle, ScramMechanism};
 use millstream_kafka_wire::messages::{
     SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
 };
@@ -20,10 +21,12 @@ use millstream_kafka_wire::{ErrorCode, KafkaString};
 use millstream_types::Clock;
 
 use super::config::{Mechanism, SaslSettings};
+use configured::ConfiguredUsers;
 use oauth::OauthServer;
 use plain::PlainServer;
 use scram::ScramServer;
 
+pub use configured::SaltSecret;
 pub use jwt::JwksError;
 
 /// What all connections of a listener share.
@@ -32,7 +35,7 @@ pub struct SaslServer {
     broker: BrokerHandle,
     clock: Arc<dyn Clock>,
     tokens: Option<Arc<jwt::TokenChecker>>,
-    scram_secret: ring::hmac::Key,
+    users: Arc<ConfiguredUsers>,
 }
 
 impl std::fmt::Debug for SaslServer {
@@ -47,31 +50,55 @@ impl SaslServer {
         settings: SaslSettings,
         broker: BrokerHandle,
         clock: Arc<dyn Clock>,
+        salts: SaltSecret,
     ) -> Result<Self, JwksError> {
         let tokens = settings.oauth.clone();
         let tokens = tokens
             .map(|oauth| jwt::TokenChecker::new(oauth, clock.clone()))
             .transpose()?;
-        let random = ring::rand::SystemRandom::new();
-        let scram_secret =
-            ring::hmac::Key::generate(ring::hmac::HMAC_SHA256, &random).map_err(|_| JwksError::Random)?;
+        let users = Arc::new(ConfiguredUsers::new(&settings.users, salts));
         Ok(Self {
             settings,
             broker,
             clock,
             tokens: tokens.map(Arc::new),
-            scram_secret,
+            users,
         })
+    }
+
+    /// Derives the credentials of users by configuration in the background, so that their logins take no longer than those of
+    /// users who do not exist. Must be called inside a tokio runtime.
+    pub fn derive_ahead(&self) {
+        let users = Arc::downgrade(&self.users);
+        let offered = self.settings.mechanisms.iter().copied();
+        let offered: Vec<ScramMechanism> = offered.filter_map(scram).collect();
+        let names: Vec<String> = self.users.names().map(str::to_owned).collect();
+        tokio::task::spawn_blocking(move || {
+            for name in names {
+                for mechanism in &offered {
+                    // Not for a listener that has gone.
+                    let Some(users) = users.upgrade() else { return };
+                    users.derive(*mechanism, &name);
+                }
+            }
+        });
     }
 
     fn conversation(&self, mechanism: Mechanism) -> Conversation {
         match mechanism {
             Mechanism::Plain => Conversation::Plain(PlainServer),
-            Mechanism::ScramSha256 | Mechanism::ScramSha512 => {
-                Conversation::Scram(Box::new(ScramServer::new(mechanism)))
-            }
+            Mechanism::ScramSha256 => Conversation::Scram(Box::new(ScramServer::new(ScramMechanism::Sha256))),
+            Mechanism::ScramSha512 => Conversation::Scram(Box::new(ScramServer::new(ScramMechanism::Sha512))),
             Mechanism::OauthBearer => Conversation::Oauth(OauthServer::default()),
         }
+    }
+}
+
+fn scram(mechanism: Mechanism) -> Option<ScramMechanism> {
+    match mechanism {
+        Mechanism::ScramSha256 => Some(ScramMechanism::Sha256),
+        Mechanism::ScramSha512 => Some(ScramMechanism::Sha512),
+        Mechanism::Plain | Mechanism::OauthBearer => None,
     }
 }
 

@@ -10,7 +10,6 @@ use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 
 use super::{Refused, SaslServer, Step};
-use crate::kafka::config::Mechanism;
 use crate::limits::SCRAM_ITERATIONS;
 
 const NONCE_BYTES: usize = 24;
@@ -38,11 +37,7 @@ struct Expected {
 }
 
 impl ScramServer {
-    pub fn new(mechanism: Mechanism) -> Self {
-        let mechanism = match mechanism {
-            Mechanism::ScramSha512 => ScramMechanism::Sha512,
-            _ => ScramMechanism::Sha256,
-        };
+    pub fn new(mechanism: ScramMechanism) -> Self {
         Self {
             mechanism,
             step: Exchange::First,
@@ -106,9 +101,7 @@ impl ScramServer {
         let (salt, iterations) = match &credential {
             Some(credential) => (credential.salt.to_vec(), credential.iterations),
             None => (
-                ring::hmac::sign(&server.scram_secret, user.as_bytes())
-                    .as_ref()
-                    .to_vec(),
+                server.users.secret().salt(self.mechanism, &user),
                 SCRAM_ITERATIONS,
             ),
         };
@@ -141,15 +134,16 @@ impl ScramServer {
         if let Some(credential) = answer.await.map_err(|_| self.refused("the broker has stopped"))? {
             return Ok(Some(credential));
         }
-        let Some(password) = server.settings.users.get(user).cloned() else {
-            return Ok(None);
-        };
-        let salt = ring::hmac::sign(&server.scram_secret, user.as_bytes());
-        let derive = move || derived(mechanism, password.reveal(), salt.as_ref());
-        let credential = tokio::task::spawn_blocking(derive).await;
-        credential
-            .map(Some)
-            .map_err(|_| self.refused("the credential could not be derived"))
+        match server.users.credential(mechanism, user) {
+            None => Ok(None),
+            Some(Some(credential)) => Ok(Some(credential)),
+            // Soon after the start: they are being derived.
+            Some(None) => {
+                let (users, name) = (server.users.clone(), user.to_owned());
+                let derived = tokio::task::spawn_blocking(move || users.derive(mechanism, &name)).await;
+                derived.map_err(|_| self.refused("the credential could not be derived"))
+            }
+        }
     }
 
     /// `c=…,r=nonce,p=proof`
@@ -213,19 +207,6 @@ fn sign(mechanism: ScramMechanism, key: &[u8], text: &[u8]) -> Vec<u8> {
     ring::hmac::sign(&ring::hmac::Key::new(algorithm, key), text)
         .as_ref()
         .to_vec()
-}
-
-/// The credential of a user by configuration.
-fn derived(mechanism: ScramMechanism, password: &str, salt: &[u8]) -> ScramCredential {
-    let (algorithm, length) = match mechanism {
-        ScramMechanism::Sha256 => (ring::pbkdf2::PBKDF2_HMAC_SHA256, 32),
-        ScramMechanism::Sha512 => (ring::pbkdf2::PBKDF2_HMAC_SHA512, 64),
-    };
-    let mut salted = vec![0; length];
-    let rounds =
-        std::num::NonZeroU32::new(SCRAM_ITERATIONS.unsigned_abs()).unwrap_or(std::num::NonZeroU32::MIN);
-    ring::pbkdf2::derive(algorithm, rounds, salt, password.as_bytes(), &mut salted);
-    ScramCredential::new(mechanism, salt, &salted, SCRAM_ITERATIONS)
 }
 
 /// `=2C` is a comma, `=3D` an equals sign; any other `=` is an error.
