@@ -75,6 +75,8 @@ pub(super) struct Receiver {
     /// Room for the bytes of requests that wait for their answers.
     room: Arc<Semaphore>,
     muted: watch::Receiver<Muted>,
+    /// It is on record that the client could not authenticate.
+    is_refused: bool,
 }
 
 impl Receiver {
@@ -97,6 +99,7 @@ impl Receiver {
             listings: Arc::new(Semaphore::new(PIPELINED_LISTINGS_MAX)),
             room: Arc::new(Semaphore::new(PIPELINED_REQUEST_BYTES)),
             muted,
+            is_refused: false,
         };
         (receiver, queue)
     }
@@ -264,12 +267,13 @@ impl Receiver {
             // The clock of authentication starts again.
             self.deadline = Instant::now() + crate::limits::AUTHENTICATION_TIME;
         }
-        if refused.is_some() {
+        if let Some(refused) = &refused {
+            self.note_refusal(refused);
             self.delay().await;
         }
         self.answer(response.into(), head.api_version, head.correlation_id)
             .await?;
-        refused.map_or(Ok(()), |refused| self.refuse(&refused))
+        refused.map_or(Ok(()), |refused| Err(ConnectionError::Refused(refused.reason)))
     }
 
     /// As in Kafka, only sessions that end can be renewed.
@@ -307,7 +311,7 @@ impl Receiver {
         }
         self.answer(response.into(), head.api_version, head.correlation_id)
             .await?;
-        refused.map_or(Ok(()), |refused| self.refuse(&refused))
+        refused.map_or(Ok(()), |refused| Err(ConnectionError::Refused(refused.reason)))
     }
 
     /// A token behind a handshake of version 0, answered as bare as it came.
@@ -318,14 +322,16 @@ impl Receiver {
         let progress = authentication.message(token).await;
         self.note(&progress);
         match progress {
-            Progress::Continue(message) | Progress::Done { message, .. } => {
+            Progress::Continue(message)
+            | Progress::Done { message, .. }
+            | Progress::Refusing { message, .. } => {
                 let size = i32::try_from(message.len()).unwrap_or(i32::MAX);
                 let prefix = Bytes::copy_from_slice(&size.to_be_bytes());
                 self.send(Outgoing::Frame(vec![prefix, message])).await
             }
             Progress::Refused(refused) => {
                 self.delay().await;
-                self.refuse(&refused)
+                Err(ConnectionError::Refused(refused.reason))
             }
         }
     }
@@ -334,7 +340,7 @@ impl Receiver {
     fn note(&mut self, progress: &Progress) {
         match progress {
             Progress::Continue(_) => return,
-            Progress::Refused(_) => self.serving.metrics.authentication(&self.serving.name, false),
+            Progress::Refused(refused) | Progress::Refusing { refused, .. } => self.note_refusal(refused),
             Progress::Done { .. } => self.serving.metrics.authentication(&self.serving.name, true),
         }
         if let Some(identity) = self.authentication.as_ref().and_then(Authentication::identity) {
@@ -351,15 +357,12 @@ impl Receiver {
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
     }
 
-    fn refuse(&self, refused: &Refused) -> Result<(), ConnectionError> {
-        tracing::info!(
-            target: "audit",
-            listener = %self.serving.name,
-            host = %self.context.client_host,
-            reason = refused.reason.as_str(),
-            "authentication failed"
-        );
-        Err(ConnectionError::Refused(refused.reason.clone()))
+    /// Counts and records that the client was refused, once.
+    fn note_refusal(&mut self, refused: &Refused) {
+        if !std::mem::replace(&mut self.is_refused, true) {
+            let host = self.context.client_host.as_str();
+            self.serving.authentication_failed(host, &refused.reason);
+        }
     }
 
     async fn answer(

@@ -83,6 +83,14 @@ pub(super) struct Serving {
     pub metrics: Arc<ShellMetrics>,
 }
 
+impl Serving {
+    /// Counts and records that a client was not let in.
+    pub fn authentication_failed(&self, host: &str, reason: &str) {
+        self.metrics.authentication(&self.name, false);
+        tracing::info!(target: "audit", listener = %self.name, %host, reason, "authentication failed");
+    }
+}
+
 /// A port that is open.
 #[derive(Clone, Debug)]
 pub struct OpenListener {
@@ -380,9 +388,14 @@ async fn serve(
         accepted = tokio::time::timeout_at(deadline, tls.accept(socket)) => accepted,
         _ = stage.wait_for(|stage| *stage != Stage::Open) => return Ok(()),
     };
-    let (stream, principal) = accepted
-        .map_err(|_| ConnectionError::Malformed("no TLS handshake in time".to_owned()))?
-        .map_err(|error| ConnectionError::Handshake(with_causes(&error)))?;
+    let accepted = accepted.map_err(|_| ConnectionError::Malformed("no TLS handshake in time".to_owned()))?;
+    let (stream, principal) = accepted.map_err(|error| {
+        let reason = with_causes(&error);
+        if error.is_refusal() {
+            serving.authentication_failed(&context.client_host, &reason);
+        }
+        ConnectionError::Handshake(reason)
+    })?;
     context.principal = principal;
     let (reader, writer) = tokio::io::split(stream);
     exchange(reader, writer, (serving, context, deadline), stage).await

@@ -64,6 +64,17 @@ pub enum HandshakeError {
     Name,
 }
 
+impl HandshakeError {
+    /// Whether the two did not agree; otherwise the connection just ended.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            // As TLS errors come.
+            HandshakeError::Tls(error) => error.kind() == std::io::ErrorKind::InvalidData,
+            HandshakeError::NoRule(_) | HandshakeError::Name => true,
+        }
+    }
+}
+
 /// The encryption of one listener.
 pub struct TlsServer {
     clock: Arc<dyn Clock>,

@@ -104,7 +104,10 @@ impl Door {
         assert!(refused.is_none(), "{mechanism:?} is offered");
         let progress = self.runtime.block_on(authentication.message(first));
         let progress = match progress {
-            Progress::Continue(challenge) => {
+            Progress::Continue(challenge)
+            | Progress::Refusing {
+                message: challenge, ..
+            } => {
                 let next = answer(&challenge);
                 self.runtime.block_on(authentication.message(&next))
             }

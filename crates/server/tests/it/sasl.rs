@@ -402,7 +402,18 @@ async fn tokens_let_in_for_as_long_as_they_are_valid() {
     let old = format!(r#"{{"sub":"alice","aud":["kafka"],"exp":{now}}}"#);
     let answer = raw.token(token(&key, &old)).await.unwrap();
     assert_eq!(answer.auth_bytes, r#"{"status":"invalid_token"}"#);
+    // It is on record before the client acknowledges it, and is so once.
+    let failed = || cluster.metrics.snapshot().authentications[SASL].1;
+    assert_eq!(failed(), 1);
     let end = raw.token("\u{1}").await.unwrap();
     assert_eq!(end.error_code, ErrorCode::SASL_AUTHENTICATION_FAILED);
     assert!(raw.is_closed().await);
+    assert_eq!(failed(), 1);
+
+    let mut raw = Raw::connect(cluster.port(SASL)).await;
+    assert_eq!(
+        raw.handshake("PLAIN").await,
+        ErrorCode::UNSUPPORTED_SASL_MECHANISM
+    );
+    assert_eq!(failed(), 2);
 }

@@ -140,6 +140,56 @@ async fn a_certificate_that_no_rule_fits_is_refused() {
     assert!(!error.to_string().contains("AUTHORIZATION"), "{error}");
 }
 
+/// One that just goes away has not failed.
+#[tokio::test]
+async fn failed_handshakes_are_counted() {
+    let (keystore, trust) = (data("broker.pem"), data("authority.pem"));
+    for (auth, rules, certificate) in [
+        ("required", "DEFAULT", None),
+        ("required", "DEFAULT", Some("stranger.pem")),
+        ("required", "RULE:^CN=bob,.*$/bob/", Some("alice.pem")),
+        ("none", "DEFAULT", None),
+    ] {
+        let cluster = Cluster::start(&[
+            LISTENER,
+            ("ssl.keystore.location", &keystore),
+            ("ssl.truststore.location", &trust),
+            ("ssl.client.auth", auth),
+            ("ssl.principal.mapping.rules", rules),
+        ])
+        .await;
+        let failed = || {
+            cluster
+                .metrics
+                .snapshot()
+                .authentications
+                .get("SSL")
+                .map_or(0, |counts| counts.1)
+        };
+        drop(Raw::connect(cluster.port("SSL")).await);
+        let mut foreign = Raw::connect(cluster.port("SSL")).await;
+        foreign.send(b"GET / HTTP/1.1\r\n\r\n").await;
+        while failed() == 0 {
+            tokio::task::yield_now().await;
+        }
+        if auth == "required" {
+            let mut settings = client(certificate);
+            settings.push(impatient());
+            let refused = cluster.create("SSL", &refs(&settings), "t").await;
+            assert!(refused.is_err(), "{certificate:?}");
+            while failed() == 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let is_left = || cluster.listeners.gate().open()["SSL"] > 0;
+        drop(foreign);
+        while is_left() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(failed() > 1, auth == "required", "{certificate:?}");
+    }
+}
+
 /// The certificate that the listener shows.
 async fn shown(port: u16) -> CertificateDer<'static> {
     let mut roots = rustls::RootCertStore::empty();

@@ -123,6 +123,11 @@ impl Refused {
 /// What a mechanism says to a message.
 pub(super) enum Step {
     Challenge(Vec<u8>),
+    /// The client is told that it is refused, and has to acknowledge it.
+    Refusing {
+        message: Vec<u8>,
+        refused: Refused,
+    },
     Done {
         message: Vec<u8>,
         user: String,
@@ -180,6 +185,8 @@ pub struct Authentication {
 pub enum Progress {
     /// It goes on: this is for the client.
     Continue(Bytes),
+    /// It is not who it says, which is known before the end: this is for the client, whose next message is refused.
+    Refusing { message: Bytes, refused: Refused },
     /// The client is who it says: this is for it, and for so long it is believed (0: for ever).
     Done { message: Bytes, lifetime_ms: i64 },
     /// It is not.
@@ -300,6 +307,10 @@ impl Authentication {
         let mechanism = *mechanism;
         match conversation.respond(&self.server, message).await {
             Ok(Step::Challenge(challenge)) => Progress::Continue(challenge.into()),
+            Ok(Step::Refusing { message, refused }) => Progress::Refusing {
+                message: message.into(),
+                refused,
+            },
             Ok(Step::Done {
                 message,
                 user,
@@ -352,7 +363,10 @@ impl Authentication {
 /// The response to a message, and why the connection has to end, if it has to.
 pub fn response_of(progress: Progress) -> (SaslAuthenticateResponse, Option<Refused>) {
     match progress {
-        Progress::Continue(auth_bytes) => (
+        Progress::Continue(auth_bytes)
+        | Progress::Refusing {
+            message: auth_bytes, ..
+        } => (
             SaslAuthenticateResponse {
                 auth_bytes,
                 ..Default::default()

@@ -29,8 +29,12 @@ impl OauthServer {
             }),
             Err(error) => {
                 let answer = r#"{"status":"invalid_token"}"#;
-                self.refused = Some(Refused::new(answer, format!("token refused: {error}")));
-                Ok(Step::Challenge(answer.as_bytes().to_vec()))
+                let refused = Refused::new(answer, format!("token refused: {error}"));
+                self.refused = Some(refused.clone());
+                Ok(Step::Refusing {
+                    message: answer.as_bytes().to_vec(),
+                    refused,
+                })
             }
         }
     }
