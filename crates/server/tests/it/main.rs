@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // functions that only tests call
 
+mod audit;
 mod cluster;
+#[cfg(unix)]
+mod files;
 mod limits;
 mod metrics;
 mod rates;
