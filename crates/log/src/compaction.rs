@@ -88,6 +88,8 @@ pub struct CompactionJob {
 #[derive(Debug)]
 pub struct CompactionOutcome {
     log: LogId,
+    /// What it was to clean.
+    segments: Vec<Segment>,
     /// Nothing if it has failed.
     cleaned: Cleaned,
     result: io::Result<()>,
@@ -169,9 +171,13 @@ impl Log {
         })
     }
 
-    /// Takes in a compaction. A failed one changes nothing and may be tried again.
+    /// Takes in a compaction. A failed one changes nothing and may be tried again. It is no failure if segments were dropped
+    /// meanwhile: their files may have been removed before it came to them.
     pub fn on_compaction(&mut self, outcome: CompactionOutcome) -> io::Result<()> {
         self.compaction_running = false;
+        if outcome.result.is_err() && !self.has_segments(outcome.log, &outcome.segments) {
+            return Ok(());
+        }
         outcome.result?;
         let (log, cleaned) = (outcome.log, outcome.cleaned);
         for (old, new) in cleaned.replaced {
@@ -205,6 +211,18 @@ impl Log {
     }
 }
 
+impl Log {
+    fn has_segments(&self, log: LogId, segments: &[Segment]) -> bool {
+        let place = |segment: &Segment| (segment.base_offset, segment.generation);
+        let partition = self.partitions.get(&log);
+        let is_there = |wanted: &Segment| {
+            partition
+                .is_some_and(|partition| partition.segments.iter().any(|each| place(each) == place(wanted)))
+        };
+        segments.iter().all(is_there)
+    }
+}
+
 impl Partition {
     /// The segments that may be cleaned: they get no more batches, every transaction in them is decided, and all of their
     /// records are old enough.
@@ -234,6 +252,7 @@ impl CompactionJob {
         };
         CompactionOutcome {
             log: self.log,
+            segments: self.segments,
             cleaned,
             result,
         }

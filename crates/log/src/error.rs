@@ -74,7 +74,9 @@ pub enum LogError {
         reason: Arc<str>,
     },
     /// The log's segments are damaged.
-    #[error("log {log:?} is quarantined: {reason}; restore its files from a copy or delete the topic")]
+    #[error(
+        "log {log:?} is quarantined: {reason}; restore that from a copy and start again, or delete the topic"
+    )]
     Quarantined {
         /// Which log.
         log: LogId,

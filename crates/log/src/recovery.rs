@@ -8,8 +8,8 @@ use crate::log::{Log, LogOptions, Opened};
 use crate::partition::Partition;
 use crate::pending::Pending;
 use crate::record::{Entry, ReadEntry, ReadRecord};
-use crate::segment::directory;
-use crate::segment_check::{Checked, check};
+use crate::segment::{Segment, directory};
+use crate::segment_check::{Checked, check, named};
 use crate::segment_read::SegmentReader;
 use crate::tail::Groups;
 use crate::wal::{self, ReadFile, WalWriter};
@@ -73,6 +73,7 @@ impl Log {
             log.remove_orphans()?;
             log.check_segments()?;
         }
+        log.lift_quarantines()?;
         let mut metadata = Vec::new();
         for file in files {
             log.replay(file, &mut metadata);
@@ -103,9 +104,8 @@ impl Log {
         let logs = touched.into_iter().filter_map(end).collect();
         self.wal_files.push(file.first_sequence);
         self.uncaptured_bytes += file.bytes.len() as u64;
-        let held_bytes = file.bytes.len();
         self.groups
-            .push(file.bytes, held_bytes, self.next_sequence - 1, logs);
+            .push(file.bytes, file.held_bytes, self.next_sequence - 1, logs);
     }
 
     fn replay_record(
@@ -183,6 +183,24 @@ impl Log {
             match check(self.storage.as_ref(), *id, last)? {
                 Checked::Sound(segment) => *last = segment,
                 Checked::Damaged(reason) => partition.set_quarantine(reason),
+            }
+        }
+        Ok(())
+    }
+
+    /// A quarantine ends when the segment that it was for is sound again, restored from a copy.
+    fn lift_quarantines(&mut self) -> Result<(), OpenError> {
+        for (id, partition) in &mut self.partitions {
+            let Some(reason) = partition.quarantine.clone() else {
+                continue;
+            };
+            let is_named = |segment: &&mut Segment| reason.starts_with(&named(&segment.path(*id, ".log")));
+            let Some(segment) = partition.segments.iter_mut().find(is_named) else {
+                continue; // the write-ahead log was the reason
+            };
+            if let Checked::Sound(found) = check(self.storage.as_ref(), *id, segment)? {
+                *segment = found;
+                partition.quarantine = None;
             }
         }
         Ok(())

@@ -37,7 +37,7 @@ pub(crate) fn check(storage: &dyn Storage, log: LogId, known: &Segment) -> Resul
     let file = match storage.open(&path, OpenMode::Read) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Checked::Damaged(format!("segment '{path}' is missing")));
+            return Ok(Checked::Damaged(format!("{} is missing", named(&path))));
         }
         Err(error) => return Err(OpenError::io("open", path)(error)),
     };
@@ -53,7 +53,7 @@ pub(crate) fn check(storage: &dyn Storage, log: LogId, known: &Segment) -> Resul
     }
     if let Some(damage) = damage {
         let position = scan.found.bytes;
-        let reason = format!("segment '{path}' at byte {position}: {damage}");
+        let reason = format!("{} at byte {position}: {damage}", named(&path));
         return Ok(Checked::Damaged(reason));
     }
     cut(storage, &path, known.bytes).map_err(OpenError::io("truncate", path.clone()))?;
@@ -70,6 +70,11 @@ pub(crate) fn check(storage: &dyn Storage, log: LogId, known: &Segment) -> Resul
         bytes_since_index: scan.found.bytes_since_index,
         ..*known
     }))
+}
+
+/// How the reason for a quarantine begins that is about a segment.
+pub(crate) fn named(path: &str) -> String {
+    format!("segment '{path}'")
 }
 
 /// Cuts off what an unfinished checkpoint left behind the end.

@@ -105,6 +105,8 @@ impl WalWriter {
 pub(crate) struct ReadFile {
     pub first_sequence: u64,
     pub bytes: Bytes,
+    /// What they take in memory.
+    pub held_bytes: usize,
     /// Where its last group begins.
     pub last_group: usize,
     pub records: Vec<ReadRecord>,
@@ -153,9 +155,11 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
             last_group,
             next,
         } = read_file(&contents[index], first_sequence);
+        let (bytes, held_bytes) = keep(&contents[index], end);
         files.push(ReadFile {
             first_sequence,
-            bytes: contents[index].slice(..end),
+            bytes,
+            held_bytes,
             last_group,
             records,
         });
@@ -177,6 +181,14 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
             .map_err(OpenError::io("sync", DIRECTORY))?;
     }
     Ok(files)
+}
+
+/// The first bytes of a file, with what they take in memory: a copy if most of the file is room or what an older one held.
+fn keep(content: &Bytes, end: usize) -> (Bytes, usize) {
+    match end < content.len() / 2 {
+        true => (Bytes::copy_from_slice(&content[..end]), end),
+        false => (content.slice(..end), content.len()),
+    }
 }
 
 /// Makes the last group durable, the only one that may not be: the process before may have ended because its sync
@@ -322,6 +334,21 @@ mod tests {
         }
         finish_group(&mut group, sequence, sequence - 1);
         group
+    }
+
+    #[test]
+    fn what_is_kept_of_a_file_takes_no_more_than_twice_its_length() {
+        let content = Bytes::from(vec![7; 1000]);
+        for (end, held, is_copy) in [
+            (0, 0, true),
+            (499, 499, true),
+            (500, 1000, false),
+            (1000, 1000, false),
+        ] {
+            let (bytes, held_bytes) = keep(&content, end);
+            assert_eq!((bytes.len(), held_bytes), (end, held));
+            assert_eq!(bytes.as_ptr() != content.as_ptr(), is_copy, "{end}");
+        }
     }
 
     #[test]

@@ -268,6 +268,44 @@ fn a_damaged_segment_quarantines_its_log_only() {
 }
 
 #[test]
+fn a_quarantine_ends_when_the_segment_is_restored() {
+    for (is_clean, is_missing) in [(false, false), (true, false), (false, true)] {
+        let mut driver = Driver::fresh();
+        let log = driver.create();
+        (0..5).for_each(|_| _ = driver.append(log, Produce::default()));
+        driver.checkpoint();
+        driver.append(log, Produce::default());
+        driver.commit();
+        let expected = driver.read_all(log, 1 << 20);
+        let path = "logs/0000000000/00000000000000000000-0.log";
+        let sound = driver.storage.read(path).unwrap();
+        match is_missing {
+            true => driver.storage.remove(path).unwrap(),
+            false => driver.storage.flip(path, 30, 1).unwrap(),
+        }
+        let mut driver = driver.reopened();
+        for _ in 0..2 {
+            assert!(driver.log.quarantine_reason(log).unwrap().contains(path));
+            driver.checkpoint();
+            driver = driver.reopened();
+        }
+        if !is_clean {
+            driver.create();
+            driver.commit();
+        }
+        driver.storage.replace(path, &sound).unwrap();
+        for _ in 0..2 {
+            driver = driver.reopened();
+            assert_eq!(driver.log.quarantine_reason(log), None);
+            assert_eq!(driver.read_all(log, 1 << 20), expected);
+        }
+        assert_eq!(driver.append(log, Produce::default()), 6);
+        driver.checkpoint();
+        assert_eq!(driver.reopened().read_all(log, 1 << 20).len(), 7);
+    }
+}
+
+#[test]
 fn a_damaged_manifest_is_refused() {
     let mut driver = Driver::fresh();
     history(&mut driver);
