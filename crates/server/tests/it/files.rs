@@ -124,6 +124,7 @@ async fn idle_connections_leave_files_for_the_log() {
     let [administrators, others] = ports[..] else {
         panic!("the broker did not start");
     };
+    let room = Shares::of(Some(FILES)).connections;
     let mut idle = Vec::new();
     loop {
         let (served, raw) = is_served(others).await;
@@ -131,8 +132,9 @@ async fn idle_connections_leave_files_for_the_log() {
             break;
         }
         idle.push(raw);
+        assert!(idle.len() <= room, "connections take the place of files");
     }
-    assert_eq!(idle.len(), Shares::of(Some(FILES)).connections);
+    assert_eq!(idle.len(), room);
     let (served, mut raw) = is_served(administrators).await;
     assert!(served, "there is a place for administrators");
     create(&mut raw, "t").await;
