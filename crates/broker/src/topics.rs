@@ -3,7 +3,7 @@
 use crate::config::{Configs, TopicSettings};
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_log::LogId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest name of a topic, as in Kafka.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
@@ -35,6 +35,13 @@ impl Topic {
 pub struct Topics {
     by_id: BTreeMap<Uuid, Topic>,
     by_name: BTreeMap<KafkaString, Uuid>,
+    /// Names with `.` or `_` by what they are in metrics: see [`Topics::colliding`].
+    by_metric: BTreeMap<String, BTreeSet<KafkaString>>,
+}
+
+/// The name in metrics, where `.` and `_` are the same; none if the name has neither.
+fn metric_name(name: &str) -> Option<String> {
+    name.contains(['.', '_']).then(|| name.replace('.', "_"))
 }
 
 impl Topics {
@@ -80,17 +87,16 @@ impl Topics {
 
     /// A topic whose name Kafka cannot tell from `name` in metrics: `.` and `_` are the same there.
     pub fn colliding(&self, name: &str) -> Option<&KafkaString> {
-        if !name.contains(['.', '_']) {
-            return None;
-        }
-        let plain = name.replace('.', "_");
-        self.by_name
-            .keys()
-            .find(|other| other.as_str() != name && other.replace('.', "_") == plain)
+        let alike = self.by_metric.get(&metric_name(name)?)?;
+        alike.iter().find(|other| other.as_str() != name)
     }
 
     /// Adds or replaces a topic.
     pub fn insert(&mut self, topic: Topic) {
+        if let Some(metric) = metric_name(&topic.name) {
+            let alike = self.by_metric.entry(metric).or_default();
+            alike.insert(topic.name.clone());
+        }
         self.by_name.insert(topic.name.clone(), topic.id);
         self.by_id.insert(topic.id, topic);
     }
@@ -99,6 +105,14 @@ impl Topics {
     pub fn remove(&mut self, id: Uuid) -> Option<Topic> {
         let topic = self.by_id.remove(&id)?;
         self.by_name.remove(&topic.name);
+        if let Some(metric) = metric_name(&topic.name)
+            && let Some(alike) = self.by_metric.get_mut(&metric)
+        {
+            alike.remove(&topic.name);
+            if alike.is_empty() {
+                self.by_metric.remove(&metric);
+            }
+        }
         Some(topic)
     }
 

@@ -304,3 +304,39 @@ fn a_fetch_that_waits_is_not_given_what_it_may_not_read() {
         }
     }
 }
+
+#[test]
+fn a_deletion_tells_the_name_of_a_topic_to_those_who_may_see_it() {
+    let none: &[(i8, i8)] = &[];
+    for (rights, by_id, by_name, missing) in [
+        (none, (29, ""), 29, 29),
+        (&[(TOPIC, DESCRIBE)], (29, "t"), 29, 29),
+        (&[(TOPIC, DELETE)], (0, "t"), 0, 29),
+        (&[(CLUSTER, DELETE)], (0, "t"), 0, 3),
+    ] {
+        let delete = |state: &dyn Fn(&Driver) -> delete_topics::DeleteTopicState| {
+            let mut driver = start();
+            grant(&mut driver, rights);
+            let topics = vec![state(&driver)];
+            let mut response = driver.call(DeleteTopicsRequest {
+                topics,
+                ..Default::default()
+            });
+            let result = response.responses.remove(0);
+            let is_left = driver.broker.topics().by_name(&t()).is_some();
+            assert_eq!(is_left, result.error_code.is_error(), "{rights:?}");
+            (result.error_code, result.name.unwrap_or_default())
+        };
+        let named = |name: &str| delete_topics::DeleteTopicState {
+            name: Some(name.into()),
+            ..Default::default()
+        };
+        let found = delete(&|driver| delete_topics::DeleteTopicState {
+            name: None,
+            topic_id: driver.topic_id("t"),
+        });
+        assert_eq!(found, (ErrorCode(by_id.0), by_id.1.into()), "{rights:?}");
+        assert_eq!(delete(&|_| named("t")).0, ErrorCode(by_name), "{rights:?}");
+        assert_eq!(delete(&|_| named("missing")).0, ErrorCode(missing), "{rights:?}");
+    }
+}

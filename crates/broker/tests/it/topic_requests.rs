@@ -187,6 +187,10 @@ fn topics_are_refused_in_kafkas_words_and_order() {
         assert_eq!(found, [(code, message.to_owned())], "{topic:?}");
     }
     assert_eq!(names(&driver), ["a.b", "new", "t"]);
+    driver.delete_topic("a.b");
+    let found = create(&mut driver, vec![topic("a_b", 1, 1), topic("a.b", 1, 1)]);
+    let message = "Topic 'a.b' collides with existing topic: a_b".to_owned();
+    assert_eq!(found, [(ErrorCode::NONE, String::new()), (invalid, message)]);
     let found = create(
         &mut driver,
         vec![topic("x", 0, 1), topic("y", 1, 1), topic("x", 1, 1)],

@@ -4,8 +4,9 @@ use super::assignor::{self, Input, Partitions};
 use super::{Assigned, ConsumerGroup, Member, MemberState, TopicView};
 use crate::groups::TopicPartition;
 use crate::groups::rules::ConsumerRules;
+use crate::patterns::Pattern;
 use millstream_kafka_wire::{KafkaString, Uuid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl ConsumerGroup {
     /// The topics that a member reads, with their sizes.
@@ -20,10 +21,15 @@ impl ConsumerGroup {
     }
 
     pub(super) fn subscribed_topics(&self, topics: &dyn TopicView) -> BTreeMap<Uuid, i32> {
-        self.members
-            .values()
-            .flat_map(|member| Self::topics_of(member, topics))
-            .collect()
+        // Members of a group read alike: each name is looked up once, and each expression matched once.
+        let members = self.members.values();
+        let names: BTreeSet<&KafkaString> = members.clone().flat_map(|member| &member.topic_names).collect();
+        let patterns = members.filter_map(|member| member.topic_regex.as_ref());
+        let patterns: BTreeMap<&KafkaString, &Pattern> =
+            patterns.map(|pattern| (pattern.text(), pattern)).collect();
+        let named = names.into_iter().filter_map(|name| topics.topic(name));
+        let matched = patterns.values().flat_map(|pattern| topics.matching(pattern));
+        named.chain(matched).collect()
     }
 
     /// Raises the epoch if a subscription has changed, or the topics have.
