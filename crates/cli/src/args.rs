@@ -11,7 +11,10 @@ use clap::{Args, Parser, Subcommand};
 
 pub use acl::{AclArgs, AclCommand, AclFilterArgs, AddAclArgs, GrantArgs, RemoveAclArgs, ResourceArgs};
 pub use group::{DescribeGroupArgs, GroupArgs, GroupCommand, ResetOffsetsArgs};
-pub use topic::{AlterTopicArgs, Isolation, ProduceArgs, TailArgs, TopicArgs, TopicCommand};
+pub use topic::{
+    AlterTopicArgs, DescribeTopicArgs, Isolation, OffsetsArgs, ProduceArgs, StartOffset, TailArgs, TopicArgs,
+    TopicCommand, TopicFilterArgs,
+};
 pub use user::{EntityArgs, Mechanism, QuotaCommand, UserArgs, UserCommand};
 
 use crate::output::OutputFormat;

@@ -1,6 +1,6 @@
 //! Arguments of `millstream topic`.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::{ClientArgs, key_value};
 
@@ -8,11 +8,14 @@ use super::{ClientArgs, key_value};
 #[command(after_help = "\
 Examples:
   millstream topic create orders --partitions 4 --config retention.ms=86400000
-  millstream topic list
+  millstream topic list 'sales-.*' --exclude-internal
+  millstream topic describe --under-replicated-partitions
   millstream topic alter orders --partitions 8 --config cleanup.policy=compact --delete-config retention.ms
   printf 'k1:v1\\nk2:v2\\n' | millstream topic produce orders --key-separator :
   millstream topic tail orders --from-beginning --exit-at-end --output json
-  millstream topic offsets orders --time -2")]
+  millstream topic tail orders --group billing --timeout-ms 10000
+  millstream topic offsets orders --time -2
+  millstream topic offsets --topic-partitions orders:0-2,refunds:1")]
 pub struct TopicArgs {
     #[command(subcommand)]
     pub command: TopicCommand,
@@ -31,6 +34,9 @@ pub enum TopicCommand {
         /// How many copies; the broker inside has one node and keeps one
         #[arg(long, value_name = "N")]
         replication_factor: Option<i16>,
+        /// The brokers of each partition, the preferred leader first, instead of the two numbers: 1:2,2:3
+        #[arg(long, value_name = "IDS", value_parser = replica_assignment, conflicts_with_all = ["partitions", "replication_factor"])]
+        replica_assignment: Option<ReplicaAssignment>,
         /// A topic configuration; may be repeated
         #[arg(long = "config", value_name = "KEY=VALUE", value_parser = key_value)]
         configs: Vec<(String, String)>,
@@ -40,12 +46,11 @@ pub enum TopicCommand {
     },
     /// List topics
     List {
-        /// Leave out the broker's own topics
-        #[arg(long)]
-        exclude_internal: bool,
+        #[command(flatten)]
+        filter: TopicFilterArgs,
     },
-    /// Show partitions, offsets and configurations of a topic
-    Describe { name: String },
+    /// Show partitions, replicas, offsets and configurations of topics
+    Describe(DescribeTopicArgs),
     /// Add partitions, set and delete configurations
     Alter(AlterTopicArgs),
     /// Delete topics
@@ -57,18 +62,7 @@ pub enum TopicCommand {
         if_exists: bool,
     },
     /// Show offsets, as topic:partition:offset
-    Offsets {
-        /// All topics if left out
-        names: Vec<String>,
-        /// -1 or latest, -2 or earliest, -3 or max-timestamp, or milliseconds since 1970
-        #[arg(
-            long,
-            value_name = "TIME",
-            default_value = "latest",
-            allow_hyphen_values = true
-        )]
-        time: String,
-    },
+    Offsets(OffsetsArgs),
     /// Delete the records of a partition before an offset
     DeleteRecords {
         name: String,
@@ -84,9 +78,102 @@ pub enum TopicCommand {
     Tail(TailArgs),
 }
 
+/// Which topics.
+#[derive(Args, Debug, Default)]
+pub struct TopicFilterArgs {
+    /// Names of topics, or regular expressions for them; all topics if left out
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// The same, as the kafka-* tools take it
+    #[arg(long = "topic", value_name = "NAME")]
+    pub topics: Vec<String>,
+    /// Leave out the broker's own topics
+    #[arg(long, visible_alias = "exclude-internal-topics")]
+    pub exclude_internal: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("report").args([
+    "topics_with_overrides", "under_replicated_partitions", "unavailable_partitions", "under_min_isr_partitions",
+    "at_min_isr_partitions"
+])))]
+pub struct DescribeTopicArgs {
+    #[command(flatten)]
+    pub filter: TopicFilterArgs,
+    /// No error if a topic does not exist
+    #[arg(long)]
+    pub if_exists: bool,
+    /// Only topics with configurations of their own, and only these
+    #[arg(long)]
+    pub topics_with_overrides: bool,
+    /// Only partitions with replicas that are not in sync
+    #[arg(long)]
+    pub under_replicated_partitions: bool,
+    /// Only partitions without a leader
+    #[arg(long)]
+    pub unavailable_partitions: bool,
+    /// Only partitions with fewer replicas in sync than min.insync.replicas
+    #[arg(long)]
+    pub under_min_isr_partitions: bool,
+    /// Only partitions with exactly as many replicas in sync as min.insync.replicas
+    #[arg(long)]
+    pub at_min_isr_partitions: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct OffsetsArgs {
+    #[command(flatten)]
+    pub filter: TopicFilterArgs,
+    /// Only these partitions of each topic: 0,2
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub partitions: Vec<i32>,
+    /// Topics with partitions, separated by commas: t (all), t:1, t:0-3 (3 excluded), t:2-, t:-3
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["names", "topics", "partitions"])]
+    pub topic_partitions: Option<String>,
+    /// -1 or latest, -2 or earliest, -3 or max-timestamp, or milliseconds since 1970
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "latest",
+        allow_hyphen_values = true
+    )]
+    pub time: String,
+}
+
+/// The brokers of each partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReplicaAssignment(pub Vec<Vec<i32>>);
+
+fn replica_assignment(text: &str) -> Result<ReplicaAssignment, String> {
+    let form = "expected brokers with colons between them, and commas between partitions, such as 1:2,2:3";
+    let mut partitions: Vec<Vec<i32>> = Vec::new();
+    for part in text.split(',') {
+        let ids: Result<Vec<i32>, _> = part.split(':').map(|id| id.trim().parse()).collect();
+        let ids = ids.map_err(|_| form.to_owned())?;
+        let number = partitions.len();
+        let twice = (1..ids.len()).find(|i| ids[..*i].contains(&ids[*i]));
+        if let Some(position) = twice {
+            return Err(format!("partition {number} names broker {} twice", ids[position]));
+        }
+        if partitions.first().is_some_and(|first| first.len() != ids.len()) {
+            return Err(format!(
+                "partition {number} has another number of replicas than partition 0"
+            ));
+        }
+        partitions.push(ids);
+    }
+    Ok(ReplicaAssignment(partitions))
+}
+
 #[derive(Args, Debug)]
 pub struct AlterTopicArgs {
     pub name: String,
+    /// No error if the topic does not exist
+    #[arg(long)]
+    pub if_exists: bool,
+    /// The brokers of all partitions, of which those of the new ones count: 1:2,2:3,3:1
+    #[arg(long, value_name = "IDS", value_parser = replica_assignment, requires = "partitions")]
+    pub replica_assignment: Option<ReplicaAssignment>,
     /// The new number of partitions
     #[arg(long, value_name = "N", required_unless_present_any = ["configs", "delete_configs"])]
     pub partitions: Option<i32>,
@@ -133,9 +220,15 @@ pub struct TailArgs {
     /// Only this partition
     #[arg(long, value_name = "P")]
     pub partition: Option<i32>,
-    /// Start at this offset
-    #[arg(long, value_name = "N", conflicts_with = "from_beginning")]
-    pub offset: Option<i64>,
+    /// Start at this offset, or at earliest or latest
+    #[arg(long, value_name = "OFFSET", conflicts_with = "from_beginning", value_parser = start_offset)]
+    pub offset: Option<StartOffset>,
+    /// Start where this group is, and commit for it what was printed; members it must have none
+    #[arg(long, value_name = "GROUP", conflicts_with = "offset")]
+    pub group: Option<String>,
+    /// End when no record has come for so long
+    #[arg(long, value_name = "MS")]
+    pub timeout_ms: Option<u64>,
     /// End after so many records
     #[arg(long, value_name = "N")]
     pub max_records: Option<u64>,
@@ -145,7 +238,7 @@ pub struct TailArgs {
     /// Print the key, and a tab, before the value
     #[arg(long)]
     pub print_key: bool,
-    /// Print CreateTime:MILLISECONDS and a tab
+    /// Print CreateTime:MILLISECONDS, or LogAppendTime:MILLISECONDS, and a tab
     #[arg(long)]
     pub print_timestamp: bool,
     /// Print Partition:N and a tab
@@ -169,4 +262,37 @@ pub enum Isolation {
     ReadCommitted,
     #[value(name = "read_uncommitted")]
     ReadUncommitted,
+}
+
+/// `--offset`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StartOffset {
+    Earliest,
+    Latest,
+    At(i64),
+}
+
+fn start_offset(text: &str) -> Result<StartOffset, String> {
+    match text {
+        "earliest" => Ok(StartOffset::Earliest),
+        "latest" => Ok(StartOffset::Latest),
+        number => match number.parse() {
+            Ok(offset) if offset >= 0 => Ok(StartOffset::At(offset)),
+            _ => Err("expected earliest, latest or a number from 0 on".to_owned()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_are_assigned_as_with_kafka_topics() {
+        let assignment = replica_assignment("1:2,2:3").expect("two partitions");
+        assert_eq!(assignment.0, [[1, 2], [2, 3]]);
+        for wrong in ["", "1:", "1:1", "1:2,3", "one"] {
+            assert!(replica_assignment(wrong).is_err(), "{wrong}");
+        }
+    }
 }

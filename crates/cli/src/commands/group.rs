@@ -77,6 +77,19 @@ fn list(process: &Process, connected: &Connected, state: bool, is_json: bool) ->
     Ok(())
 }
 
+/// States of groups in which nobody can be a member.
+const WITHOUT_MEMBERS: [&str; 2] = ["Empty", "Dead"];
+
+/// The state of a group that may have members: they would commit over what others commit. One that does not exist yet has
+/// none, and may get its first offsets.
+pub async fn active_state(client: &KafkaClient, group: &str) -> anyhow::Result<Option<String>> {
+    let groups = client.list_groups().await?;
+    let found = groups.into_iter().find(|g| g.group_id == group);
+    Ok(found
+        .map(|g| g.state)
+        .filter(|state| !WITHOUT_MEMBERS.contains(&state.as_str())))
+}
+
 /// The partitions that `topic` or `topic:0,2` name.
 async fn named(client: &KafkaClient, texts: &[String]) -> anyhow::Result<Vec<TopicPartition>> {
     let mut wanted: BTreeMap<&str, Option<Vec<i32>>> = BTreeMap::new();

@@ -2,7 +2,9 @@
 
 mod alter;
 mod describe;
+mod offsets;
 mod produce;
+mod select;
 mod tail;
 
 use std::io::{Write, stdout};
@@ -12,6 +14,7 @@ use millstream_kafka_client::admin::NewTopic;
 use millstream_kafka_wire::ErrorCode;
 use serde_json::json;
 
+use self::select::TopicFilter;
 use crate::args::{Common, Isolation, TopicArgs, TopicCommand};
 use crate::commands::connect::{Connected, connect, say};
 use crate::exit::Outcome;
@@ -27,25 +30,31 @@ pub fn run(process: &Process, common: &Common, args: &TopicArgs) -> Outcome {
             name,
             partitions,
             replication_factor,
+            replica_assignment,
             configs,
             if_not_exists,
         } => {
             let topic = NewTopic {
                 configs: configs.iter().cloned().collect(),
                 replication_factor: *replication_factor,
+                assignments: replica_assignment
+                    .as_ref()
+                    .map(|a| a.0.clone())
+                    .unwrap_or_default(),
                 ..NewTopic::new(name.as_str(), *partitions)
             };
             create(process, common, &client(&[])?, topic, *if_not_exists)?;
         }
-        TopicCommand::List { exclude_internal } => list(process, &client(&[])?, *exclude_internal, is_json)?,
-        TopicCommand::Describe { name } => describe::run(process, &client(&[])?, name, is_json)?,
+        TopicCommand::List { filter } => {
+            let filter = TopicFilter::new(filter)?;
+            list(process, &client(&[])?, &filter, is_json)?;
+        }
+        TopicCommand::Describe(args) => describe::run(process, &client(&[])?, args, is_json)?,
         TopicCommand::Alter(args) => alter::alter(process, common, &client(&[])?, args)?,
         TopicCommand::Delete { names, if_exists } => {
             delete(process, common, &client(&[])?, names, *if_exists)?;
         }
-        TopicCommand::Offsets { names, time } => {
-            alter::offsets(process, &client(&[])?, names, time, is_json)?;
-        }
+        TopicCommand::Offsets(args) => offsets::run(process, common, &client(&[])?, args, is_json)?,
         TopicCommand::DeleteRecords {
             name,
             partition,
@@ -68,7 +77,7 @@ pub fn run(process: &Process, common: &Common, args: &TopicArgs) -> Outcome {
                 Isolation::ReadUncommitted => "read_uncommitted",
             };
             let connected = client(&[("isolation.level", isolation)])?;
-            tail::run(process, &connected, args, is_json)?;
+            tail::run(process, common, &connected, args, is_json)?;
         }
     }
     Ok(())
@@ -118,18 +127,10 @@ fn delete(
     Ok(())
 }
 
-fn list(
-    process: &Process,
-    connected: &Connected,
-    exclude_internal: bool,
-    is_json: bool,
-) -> anyhow::Result<()> {
+fn list(process: &Process, connected: &Connected, filter: &TopicFilter, is_json: bool) -> anyhow::Result<()> {
     let metadata = process.runtime.block_on(connected.client.list_topics())?;
     let mut out = stdout().lock();
-    for topic in metadata.topics.values() {
-        if exclude_internal && topic.is_internal {
-            continue;
-        }
+    for topic in filter.chosen(&metadata) {
         match is_json {
             true => writeln!(
                 out,

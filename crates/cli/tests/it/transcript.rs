@@ -13,7 +13,7 @@
 //! | `? N` | it ends with this exit code; without it, with 0 |
 //! | anything else | a line that it writes to standard output |
 //!
-//! What differs from run to run is replaced: `[DIR]`, `[JOB]`, `[PORT]`. `UPDATE_SNAPSHOTS=1 cargo test -p millstream`
+//! What differs from run to run is replaced: `[DIR]`, `[JOB]`, `[PORT]`, `[ID]` of a topic, `[TIME]`. `UPDATE_SNAPSHOTS=1 cargo test -p millstream`
 //! writes the answers of today; read the difference before you commit it.
 
 use std::io::{Read, Write};
@@ -123,9 +123,29 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// Replaces the word behind each `start`.
+fn replaced(text: &str, start: &str, by: &str) -> String {
+    let mut parts = text.split(start);
+    let mut replaced = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_of_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        replaced.push_str(&format!("{start}{by}{}", part.trim_start_matches(is_of_word)));
+    }
+    replaced
+}
+
 /// Replaces what differs from run to run.
 fn settled(text: &str, directory: &Path) -> String {
-    let text = text.replace(&*directory.to_string_lossy(), "[DIR]");
+    let mut text = text.replace(&*directory.to_string_lossy(), "[DIR]");
+    for (start, by) in [
+        (r#""id":""#, "[ID]"),
+        (", id ", "[ID]"),
+        ("CreateTime:", "[TIME]"),
+        ("LogAppendTime:", "[TIME]"),
+        (r#""timestamp":"#, "[TIME]"),
+    ] {
+        text = replaced(&text, start, by);
+    }
     let (mut settled, mut word) = (String::new(), String::new());
     for c in text.chars().chain(['\0']) {
         if c.is_ascii_alphanumeric() {
@@ -247,6 +267,11 @@ fn scripts() {
 #[test]
 fn topics() {
     check("topics", ANY_PORT);
+}
+
+#[test]
+fn topic_options() {
+    check("topic_options", ANY_PORT);
 }
 
 #[test]

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millstream_kafka_wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
+use millstream_kafka_wire::messages::create_partitions::{
+    CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
+};
 use millstream_kafka_wire::messages::create_topics::{
-    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use millstream_kafka_wire::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
@@ -31,6 +33,9 @@ pub struct NewTopic {
     /// `None`: the broker's default.
     pub partitions: Option<i32>,
     pub replication_factor: Option<i16>,
+    /// The brokers of each partition, the preferred leader first, instead of the two numbers above; empty: the cluster
+    /// chooses.
+    pub assignments: Vec<Vec<i32>>,
     pub configs: BTreeMap<String, String>,
 }
 
@@ -40,6 +45,7 @@ impl NewTopic {
             name: name.into(),
             partitions,
             replication_factor: None,
+            assignments: Vec::new(),
             configs: BTreeMap::new(),
         }
     }
@@ -193,13 +199,21 @@ impl KafkaClient {
         result.error_code.check().map_err(error)
     }
 
-    /// Grows a topic to so many partitions.
-    pub async fn create_partitions(&self, topic: &str, total: i32) -> Result<(), ClientError> {
+    /// Grows a topic to so many partitions. `assignments` has the brokers of each new one; the cluster chooses without it.
+    pub async fn create_partitions(
+        &self,
+        topic: &str,
+        total: i32,
+        assignments: Option<&[Vec<i32>]>,
+    ) -> Result<(), ClientError> {
+        let assignment = |broker_ids: &Vec<i32>| CreatePartitionsAssignment {
+            broker_ids: broker_ids.clone(),
+        };
         let request = CreatePartitionsRequest {
             topics: vec![CreatePartitionsTopic {
                 name: topic.into(),
                 count: total,
-                assignments: None,
+                assignments: assignments.map(|each| each.iter().map(assignment).collect()),
             }],
             timeout_ms: self.operation_timeout_ms(),
             validate_only: false,
@@ -273,7 +287,13 @@ fn creatable(topic: &NewTopic) -> CreatableTopic {
         name: topic.name.clone(),
         num_partitions: topic.partitions.unwrap_or(-1),
         replication_factor: topic.replication_factor.unwrap_or(-1),
+        assignments: (0..)
+            .zip(&topic.assignments)
+            .map(|(partition_index, broker_ids)| CreatableReplicaAssignment {
+                partition_index,
+                broker_ids: broker_ids.clone(),
+            })
+            .collect(),
         configs: topic.configs.iter().map(config).collect(),
-        ..Default::default()
     }
 }

@@ -25,6 +25,22 @@ async fn topics_are_made_and_an_existing_one_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn partitions_go_where_they_are_assigned() {
+    let fake = Fake::new(&[], true);
+    let client = fake.client();
+    let topic = NewTopic {
+        assignments: vec![vec![1, 2], vec![2, 1]],
+        ..NewTopic::new("placed", None)
+    };
+    client.create_topic(topic).await.expect("made");
+    let metadata = client.list_topics().await.expect("answered");
+    assert_eq!(
+        metadata.topic("placed").map(|topic| topic.partitions.len()),
+        Some(2)
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_passes_is_repeated_and_what_does_not_is_reported_at_once() {
     let fake = Fake::new(&[("t", 1)], true);
     let client = fake.client();

@@ -4,116 +4,216 @@ use std::collections::BTreeMap;
 use std::io::{Write, stdout};
 
 use comfy_table::presets;
-use millstream_kafka_client::admin::{ConfigResource, OffsetSpec};
+use millstream_kafka_client::admin::{ConfigEntry, ConfigResource, ListedOffset, OffsetSpec};
 use millstream_kafka_client::config::IsolationLevel;
-use millstream_kafka_client::metadata::TopicMetadata;
+use millstream_kafka_client::metadata::{ClusterMetadata, PartitionMetadata, TopicMetadata};
 use millstream_kafka_client::{KafkaClient, TopicPartition};
-use millstream_kafka_wire::KafkaString;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::select::TopicFilter;
+use crate::args::DescribeTopicArgs;
 use crate::commands::connect::Connected;
 use crate::process::Process;
 
 /// Where a configuration comes from, in DescribeConfigs: set for this topic.
 const SOURCE_TOPIC: i8 = 1;
+/// The configuration that says how many replicas must be in sync.
+const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
-/// A partition and its offsets.
-struct Partition {
-    number: i32,
-    leader: i32,
-    start: i64,
-    end: i64,
+/// A partition and its offsets, which nobody knows as long as it has no leader.
+struct Partition<'a> {
+    known: &'a PartitionMetadata,
+    start: Option<i64>,
+    end: Option<i64>,
 }
 
 /// What is known of a topic.
-struct Description {
-    name: String,
-    id: String,
-    partitions: Vec<Partition>,
+struct Description<'a> {
+    topic: &'a TopicMetadata,
+    partitions: Vec<Partition<'a>>,
     /// Configurations that were set.
     configs: BTreeMap<String, Option<String>>,
 }
 
 /// Prints partitions with their offsets, and the configurations that were set.
-pub fn run(process: &Process, connected: &Connected, name: &str, is_json: bool) -> anyhow::Result<()> {
-    let description = process.runtime.block_on(describe(&connected.client, name))?;
-    match is_json {
-        true => print_json(&description),
-        false => print_table(&description),
-    }
-}
-
-async fn describe(client: &KafkaClient, name: &str) -> anyhow::Result<Description> {
-    let metadata = client.topics(&[KafkaString::from(name)], false).await?;
-    let topic = metadata
-        .topic(name)
-        .ok_or_else(|| anyhow::anyhow!("topic '{name}' does not exist"))?;
-    let starts = offsets(client, topic, OffsetSpec::Earliest).await?;
-    let ends = offsets(client, topic, OffsetSpec::Latest).await?;
-    let configs = client
-        .describe_configs(&ConfigResource::Topic(name.into()))
-        .await?;
-    let partitions = topic.partitions.iter().map(|p| Partition {
-        number: p.partition,
-        leader: p.leader,
-        start: starts.get(&p.partition).copied().unwrap_or(-1),
-        end: ends.get(&p.partition).copied().unwrap_or(-1),
-    });
-    let set = configs.into_iter().filter(|c| c.source == SOURCE_TOPIC);
-    Ok(Description {
-        name: name.to_owned(),
-        id: topic.id.to_string(),
-        partitions: partitions.collect(),
-        configs: set.map(|c| (c.name, c.value)).collect(),
+pub fn run(
+    process: &Process,
+    connected: &Connected,
+    args: &DescribeTopicArgs,
+    is_json: bool,
+) -> anyhow::Result<()> {
+    let filter = TopicFilter::new(&args.filter)?;
+    process.runtime.block_on(async {
+        let client = &connected.client;
+        let metadata = client.list_topics().await?;
+        if !args.if_exists {
+            filter.check(&metadata)?;
+        }
+        for (position, topic) in describe(client, &metadata, &filter, args)
+            .await?
+            .iter()
+            .enumerate()
+        {
+            if position > 0 && !is_json {
+                writeln!(stdout())?;
+            }
+            match is_json {
+                true => print_json(topic)?,
+                false => print_table(topic, args.topics_with_overrides)?,
+            }
+        }
+        Ok(())
     })
 }
 
-/// One offset of each partition.
-async fn offsets(
+async fn describe<'a>(
     client: &KafkaClient,
-    topic: &TopicMetadata,
-    spec: OffsetSpec,
-) -> anyhow::Result<BTreeMap<i32, i64>> {
-    let partitions = topic.partitions.iter();
-    let wanted = partitions
-        .map(|p| (TopicPartition::new(topic.name.clone(), p.partition), spec))
-        .collect();
-    let found = client
-        .list_offsets(&wanted, IsolationLevel::ReadUncommitted)
-        .await?;
-    Ok(found
-        .into_iter()
-        .map(|(p, listed)| (p.partition, listed.offset))
-        .collect())
+    metadata: &'a ClusterMetadata,
+    filter: &TopicFilter,
+    args: &DescribeTopicArgs,
+) -> anyhow::Result<Vec<Description<'a>>> {
+    let topics = filter.chosen(metadata);
+    let starts = offsets(client, &topics, OffsetSpec::Earliest).await?;
+    let ends = offsets(client, &topics, OffsetSpec::Latest).await?;
+    let is_report = args.under_replicated_partitions
+        || args.unavailable_partitions
+        || args.under_min_isr_partitions
+        || args.at_min_isr_partitions;
+    let mut descriptions = Vec::new();
+    for topic in topics {
+        let configs = client
+            .describe_configs(&ConfigResource::Topic(topic.name.clone()))
+            .await?;
+        let min_insync = min_insync_replicas(&configs);
+        let wanted = topic
+            .partitions
+            .iter()
+            .filter(|p| !args.topics_with_overrides && is_wanted(p, metadata, min_insync, args));
+        let at = |offsets: &BTreeMap<TopicPartition, ListedOffset>, p: &PartitionMetadata| {
+            let partition = TopicPartition::new(topic.name.clone(), p.partition);
+            offsets.get(&partition).map(|listed| listed.offset)
+        };
+        let partitions: Vec<_> = wanted
+            .map(|known| Partition {
+                known,
+                start: at(&starts, known),
+                end: at(&ends, known),
+            })
+            .collect();
+        let set = configs.into_iter().filter(|c| c.source == SOURCE_TOPIC);
+        let configs: BTreeMap<_, _> = set.map(|c| (c.name, c.value)).collect();
+        let is_empty = is_report && partitions.is_empty() || args.topics_with_overrides && configs.is_empty();
+        if !is_empty {
+            descriptions.push(Description {
+                topic,
+                partitions,
+                configs,
+            });
+        }
+    }
+    Ok(descriptions)
 }
 
-fn print_json(topic: &Description) -> anyhow::Result<()> {
-    let partition =
-        |p: &Partition| json!({"partition": p.number, "leader": p.leader, "start": p.start, "end": p.end});
-    let partitions: Vec<_> = topic.partitions.iter().map(partition).collect();
-    let value =
-        json!({"topic": topic.name, "id": topic.id, "partitions": partitions, "configs": topic.configs});
+fn min_insync_replicas(configs: &[ConfigEntry]) -> usize {
+    let entry = configs.iter().find(|config| config.name == MIN_INSYNC_REPLICAS);
+    let number = entry.and_then(|config| config.value.as_deref()?.parse().ok());
+    number.unwrap_or(1)
+}
+
+/// Whether the partition belongs into what is asked for; without a report every one does.
+fn is_wanted(
+    partition: &PartitionMetadata,
+    metadata: &ClusterMetadata,
+    min_insync: usize,
+    args: &DescribeTopicArgs,
+) -> bool {
+    let in_sync = partition.in_sync_replicas.len();
+    if args.under_replicated_partitions {
+        return in_sync < partition.replicas.len();
+    }
+    if args.unavailable_partitions {
+        return metadata.nodes.iter().all(|node| node.id != partition.leader);
+    }
+    if args.under_min_isr_partitions {
+        return in_sync < min_insync;
+    }
+    !args.at_min_isr_partitions || in_sync == min_insync
+}
+
+/// One offset of each partition, of topics whose partitions all have leaders: nobody else can be asked.
+async fn offsets(
+    client: &KafkaClient,
+    topics: &[&TopicMetadata],
+    spec: OffsetSpec,
+) -> anyhow::Result<BTreeMap<TopicPartition, ListedOffset>> {
+    let led = topics
+        .iter()
+        .filter(|topic| topic.partitions.iter().all(|p| p.leader >= 0));
+    let wanted: BTreeMap<TopicPartition, OffsetSpec> = led
+        .flat_map(|topic| {
+            let numbers = topic.partitions.iter().map(|p| p.partition);
+            numbers.map(|number| (TopicPartition::new(topic.name.clone(), number), spec))
+        })
+        .collect();
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    Ok(client
+        .list_offsets(&wanted, IsolationLevel::ReadUncommitted)
+        .await?)
+}
+
+fn print_json(description: &Description<'_>) -> anyhow::Result<()> {
+    let partition = |p: &Partition<'_>| {
+        json!({
+            "partition": p.known.partition, "leader": p.known.leader, "replicas": p.known.replicas,
+            "isr": p.known.in_sync_replicas, "start": p.start, "end": p.end,
+        })
+    };
+    let partitions: Vec<Value> = description.partitions.iter().map(partition).collect();
+    let topic = description.topic;
+    let value = json!({
+        "topic": topic.name.as_str(), "id": topic.id.to_string(), "partitions": partitions,
+        "configs": description.configs,
+    });
     Ok(writeln!(stdout(), "{value}")?)
 }
 
-fn print_table(topic: &Description) -> anyhow::Result<()> {
+fn print_table(description: &Description<'_>, only_configs: bool) -> anyhow::Result<()> {
     let mut out = stdout().lock();
-    writeln!(out, "topic {}, id {}", topic.name, topic.id)?;
-    for (key, value) in &topic.configs {
+    let topic = description.topic;
+    writeln!(out, "topic {}, id {}", topic.name.as_str(), topic.id)?;
+    for (key, value) in &description.configs {
         writeln!(out, "  {key} = {}", value.as_deref().unwrap_or(""))?;
     }
+    if only_configs {
+        return Ok(());
+    }
     let mut table = comfy_table::Table::new();
-    let head = ["partition", "leader", "start", "end", "records"];
+    let head = [
+        "partition",
+        "leader",
+        "replicas",
+        "isr",
+        "start",
+        "end",
+        "records",
+    ];
     table.load_style(presets::ASCII_MARKDOWN).set_header(head);
-    for p in &topic.partitions {
-        let numbers = [
-            i64::from(p.number),
-            i64::from(p.leader),
-            p.start,
-            p.end,
-            p.end - p.start,
-        ];
-        table.add_row(numbers.map(|number| number.to_string()));
+    let list = |ids: &[i32]| ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",");
+    let number = |n: Option<i64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
+    for p in &description.partitions {
+        let leader = Some(i64::from(p.known.leader)).filter(|leader| *leader >= 0);
+        let records = p.end.zip(p.start).map(|(end, start)| end - start);
+        table.add_row([
+            p.known.partition.to_string(),
+            number(leader),
+            list(&p.known.replicas),
+            list(&p.known.in_sync_replicas),
+            number(p.start),
+            number(p.end),
+            number(records),
+        ]);
     }
     Ok(writeln!(out, "{table}")?)
 }

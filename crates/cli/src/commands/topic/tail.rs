@@ -2,32 +2,71 @@
 
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
+use std::time::Duration;
 
-use millstream_kafka_client::admin::OffsetSpec;
+use millstream_kafka_client::admin::{CommittedOffset, OffsetSpec};
 use millstream_kafka_client::{FetchEvent, FetchedRecords, Fetcher, TopicPartition};
 use millstream_kafka_wire::KafkaString;
 use millstream_kafka_wire::compression::Decompressor;
-use millstream_kafka_wire::record_batch::Record;
+use millstream_kafka_wire::record_batch::{Record, TimestampType};
 use serde_json::{Value, json};
 
-use crate::args::TailArgs;
-use crate::commands::connect::Connected;
+use crate::args::{Common, StartOffset, TailArgs};
+use crate::commands::connect::{Connected, say};
+use crate::commands::group::active_state;
 use crate::process::Process;
 
 /// Decompressed bytes of one record batch.
 const BATCH_BYTES_MAX: usize = 256 << 20;
 /// Bytes taken from the fetcher at a time.
 const TAKE_BYTES: usize = 1 << 20;
+/// How often the offsets of `--group` are committed, as with `auto.commit.interval.ms`.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
+/// Waits without an end are so long.
+const NO_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Prints records until the end, the limit, or Ctrl-C.
-pub fn run(process: &Process, connected: &Connected, args: &TailArgs, is_json: bool) -> anyhow::Result<()> {
+/// Prints records until the end, the limit, silence, or Ctrl-C.
+pub fn run(
+    process: &Process,
+    common: &Common,
+    connected: &Connected,
+    args: &TailArgs,
+    is_json: bool,
+) -> anyhow::Result<()> {
     process.runtime.block_on(async {
-        tokio::select! {
-            done = tail(connected, args, is_json) => done,
-            _ = tokio::signal::ctrl_c() => Ok(()),
+        if let Some(group) = &args.group
+            && let Some(state) = active_state(&connected.client, group).await?
+        {
+            anyhow::bail!(
+                "group '{group}' has members (its state is {state}), and this command does not join it; stop them first, or \
+                 name another group"
+            );
         }
+        let left = ranges(connected, args).await?;
+        let mut tail = Tail {
+            connected,
+            args,
+            left,
+            committed: Offsets::new(),
+            printer: Printer {
+                printed: 0,
+                next: Offsets::new(),
+                args,
+                is_json,
+                decompressor: Decompressor::new(),
+            },
+        };
+        let done = tokio::select! {
+            done = tail.run(common) => done,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        };
+        // What was printed is printed, however it ended.
+        let committed = tail.commit().await;
+        done.and(committed)
     })
 }
+
+type Offsets = BTreeMap<TopicPartition, i64>;
 
 /// The partitions that are read, with the offset at which each starts and the end that it had at the beginning.
 type Ranges = BTreeMap<TopicPartition, (i64, i64)>;
@@ -54,48 +93,95 @@ async fn ranges(connected: &Connected, args: &TailArgs) -> anyhow::Result<Ranges
         partitions.iter().map(|p| (p.clone(), spec)).collect()
     };
     let ends = client.list_offsets(&all(OffsetSpec::Latest), isolation).await?;
-    let begins = match args.from_beginning {
+    let is_from_beginning = args.from_beginning || args.offset == Some(StartOffset::Earliest);
+    let begins = match is_from_beginning {
         true => client.list_offsets(&all(OffsetSpec::Earliest), isolation).await?,
         false => ends.clone(),
     };
+    let committed = match &args.group {
+        Some(group) => client.committed_offsets(group, Some(&partitions), false).await?,
+        None => BTreeMap::new(),
+    };
     let range = |p: TopicPartition| {
-        let start = args
-            .offset
-            .unwrap_or_else(|| begins.get(&p).map_or(0, |o| o.offset));
+        let begin = || begins.get(&p).map_or(0, |o| o.offset);
+        let start = match (args.offset, committed.get(&p)) {
+            (Some(StartOffset::At(offset)), _) => offset,
+            (_, Some(committed)) => committed.offset,
+            _ => begin(),
+        };
         let end = ends.get(&p).map_or(0, |o| o.offset);
         (p, (start, end))
     };
     Ok(partitions.into_iter().map(range).collect())
 }
 
-async fn tail(connected: &Connected, args: &TailArgs, is_json: bool) -> anyhow::Result<()> {
-    let mut left = ranges(connected, args).await?;
-    if args.exit_at_end {
-        left.retain(|_, (start, end)| start < end);
+/// A reading of a topic.
+struct Tail<'a> {
+    connected: &'a Connected,
+    args: &'a TailArgs,
+    /// What is not read to its end yet.
+    left: Ranges,
+    /// What `--group` has committed.
+    committed: Offsets,
+    printer: Printer<'a>,
+}
+
+impl Tail<'_> {
+    async fn run(&mut self, common: &Common) -> anyhow::Result<()> {
+        if self.args.group.is_some() {
+            // Also where nothing is printed the group gets its place.
+            let starts = self.left.iter().map(|(p, (start, _))| (p.clone(), *start));
+            self.printer.next = starts.collect();
+        }
+        if self.args.exit_at_end {
+            self.left.retain(|_, (start, end)| start < end);
+        }
+        let fetch = self.connected.config.fetch.clone();
+        let fetcher = Fetcher::start(self.connected.client.clone(), fetch);
+        for (partition, (start, _)) in &self.left {
+            fetcher.assign(partition.clone(), *start);
+        }
+        let timeout = self.args.timeout_ms.map_or(NO_TIMEOUT, Duration::from_millis);
+        let mut silence = std::pin::pin!(tokio::time::sleep(timeout));
+        let mut commits = tokio::time::interval(COMMIT_INTERVAL);
+        while !self.left.is_empty() || !self.args.exit_at_end {
+            tokio::select! {
+                biased;
+                () = fetcher.ready() => {
+                    let printed = self.printer.printed;
+                    if self.take(&fetcher)? {
+                        return Ok(());
+                    }
+                    if self.printer.printed > printed {
+                        silence.set(tokio::time::sleep(timeout));
+                    }
+                }
+                () = &mut silence => {
+                    say(common, &format!("no record came for {} ms", timeout.as_millis()));
+                    return Ok(());
+                }
+                _ = commits.tick(), if self.args.group.is_some() => self.commit().await?,
+            }
+        }
+        Ok(())
     }
-    let fetcher = Fetcher::start(connected.client.clone(), connected.config.fetch.clone());
-    for (partition, (start, _)) in &left {
-        fetcher.assign(partition.clone(), *start);
-    }
-    let mut printer = Printer {
-        printed: 0,
-        args,
-        is_json,
-        decompressor: Decompressor::new(),
-    };
-    while !left.is_empty() || !args.exit_at_end {
-        fetcher.ready().await;
+
+    /// Prints what was fetched; whether the limit is reached.
+    fn take(&mut self, fetcher: &Fetcher) -> anyhow::Result<bool> {
         for event in fetcher.poll(TAKE_BYTES) {
             match event {
                 FetchEvent::Records(records) => {
-                    let range = left.get(&records.partition).filter(|_| args.exit_at_end);
+                    let range = self
+                        .left
+                        .get(&records.partition)
+                        .filter(|_| self.args.exit_at_end);
                     let end = range.map(|(_, end)| *end);
-                    if printer.print(&records, end)? {
-                        return Ok(());
+                    if self.printer.print(&records, end)? {
+                        return Ok(true);
                     }
                     if end.is_some_and(|end| records.next_offset >= end) {
                         fetcher.unassign(&records.partition);
-                        left.remove(&records.partition);
+                        self.left.remove(&records.partition);
                     }
                 }
                 FetchEvent::Reset { partition, from, to } => {
@@ -104,12 +190,32 @@ async fn tail(connected: &Connected, args: &TailArgs, is_json: bool) -> anyhow::
                 FetchEvent::Failed { error, .. } => return Err(error.into()),
             }
         }
+        Ok(false)
     }
-    Ok(())
+
+    /// Commits for `--group` what has changed.
+    async fn commit(&mut self) -> anyhow::Result<()> {
+        let Some(group) = &self.args.group else {
+            return Ok(());
+        };
+        let next = self.printer.next.iter();
+        let changed: BTreeMap<_, _> = next
+            .filter(|(partition, offset)| self.committed.get(partition) != Some(*offset))
+            .map(|(partition, offset)| (partition.clone(), CommittedOffset::new(*offset)))
+            .collect();
+        if !changed.is_empty() {
+            self.connected.client.commit_offsets(group, &changed).await?;
+            self.committed
+                .extend(changed.into_iter().map(|(p, committed)| (p, committed.offset)));
+        }
+        Ok(())
+    }
 }
 
 struct Printer<'a> {
     printed: u64,
+    /// Where each partition goes on behind what was printed.
+    next: Offsets,
     args: &'a TailArgs,
     is_json: bool,
     decompressor: Decompressor,
@@ -120,6 +226,10 @@ impl Printer<'_> {
     fn print(&mut self, records: &FetchedRecords, end: Option<i64>) -> anyhow::Result<bool> {
         let mut out = stdout().lock();
         for fetched in &records.batches {
+            let timestamp_type = match fetched.batch.header.timestamp_type() {
+                TimestampType::CreateTime => "CreateTime",
+                TimestampType::LogAppendTime => "LogAppendTime",
+            };
             let data = fetched
                 .batch
                 .records_data(&mut self.decompressor, BATCH_BYTES_MAX)?;
@@ -129,16 +239,20 @@ impl Printer<'_> {
                     continue;
                 }
                 match self.is_json {
-                    true => writeln!(out, "{}", as_json(&records.partition, &record))?,
-                    false => self.line(&mut out, &records.partition, &record)?,
+                    true => writeln!(out, "{}", as_json(&records.partition, timestamp_type, &record))?,
+                    false => self.line(&mut out, &records.partition, timestamp_type, &record)?,
                 }
                 self.printed += 1;
                 if self.args.max_records.is_some_and(|max| self.printed >= max) {
+                    out.flush()?;
+                    self.next.insert(records.partition.clone(), record.offset + 1);
                     return Ok(true);
                 }
             }
         }
         out.flush()?;
+        let next = end.map_or(records.next_offset, |end| end.min(records.next_offset));
+        self.next.insert(records.partition.clone(), next);
         Ok(false)
     }
 
@@ -147,11 +261,12 @@ impl Printer<'_> {
         &self,
         out: &mut impl Write,
         partition: &TopicPartition,
+        timestamp_type: &str,
         record: &Record<'_>,
     ) -> std::io::Result<()> {
         let args = self.args;
         if args.print_timestamp {
-            write!(out, "CreateTime:{}\t", record.timestamp)?;
+            write!(out, "{timestamp_type}:{}\t", record.timestamp)?;
         }
         if args.print_partition {
             write!(out, "Partition:{}\t", partition.partition)?;
@@ -182,7 +297,7 @@ impl Printer<'_> {
     }
 }
 
-fn as_json(partition: &TopicPartition, record: &Record<'_>) -> Value {
+fn as_json(partition: &TopicPartition, timestamp_type: &str, record: &Record<'_>) -> Value {
     let text = |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
     let headers: Vec<Value> = record
         .headers
@@ -194,6 +309,7 @@ fn as_json(partition: &TopicPartition, record: &Record<'_>) -> Value {
         "partition": partition.partition,
         "offset": record.offset,
         "timestamp": record.timestamp,
+        "timestamp_type": timestamp_type,
         "key": text(record.key),
         "headers": headers,
         "value": text(record.value),

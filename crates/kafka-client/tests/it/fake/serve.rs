@@ -409,7 +409,8 @@ impl Broker {
             let exists = self.topics.contains_key(topic.name.as_str());
             if !exists {
                 let id = Uuid::from_u128(100 + self.topics.len() as u128);
-                let partitions = (0..topic.num_partitions.max(1))
+                let assigned = i32::try_from(topic.assignments.len()).expect("a few");
+                let partitions = (0..topic.num_partitions.max(assigned).max(1))
                     .map(|_| Partition::default())
                     .collect();
                 self.topics.insert(topic.name.to_string(), (id, partitions));
