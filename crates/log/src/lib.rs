@@ -21,6 +21,7 @@
 //! |---|---|
 //! | `lock` | exclusive lock of the process |
 //! | `checkpoint` | the manifest, replaced by rename |
+//! | `wal-salt` | the salt of groups u64, its crc32c u32 |
 //! | `wal/<sequence>.wal` | groups of records; the name is the first record's sequence, 20 digits |
 //! | `logs/<id>/<base offset>-<generation>.log` | raw v2 batches, one after the other |
 //! | `….index` | 8 bytes an entry: offset − base u32, position u32, one for each 4 KiB |
@@ -30,14 +31,15 @@
 //!
 //! # WAL
 //! A file is a row of groups. Group header, 40 bytes: magic `MWG1`, crc32c u32 of the bytes after it in the header,
-//! first sequence u64, sequence known to be synced when the group was written u64, length u64 of what follows, zero u64;
+//! first sequence u64, sequence known to be synced when the group was written u64, length u64 of what follows, salt u64;
 //! then records, then zeros up to a multiple of 4096, so that groups can be written past the system's cache.
 //! Record: magic `MWR1`, crc32c u32 of everything after it, sequence u64, time i64 (ms), length u32 of the entries,
 //! number of entries u32; then the entries; then zeros up to a multiple of 8. Entry, 12 bytes: kind u32, log u32,
 //! length u32; then its data. Kinds: 1 batch, 2 create log, 3 drop log, 4 start offset (i64), 5 metadata of the owner.
 //! Sequences have no holes. A file may end in zeros, as it is made longer before it is written. The first other
 //! unreadable byte ends the WAL, unless a later group proves by its synced sequence that what is unreadable had been
-//! acknowledged: then opening fails and names the place.
+//! acknowledged: then opening fails and names the place. Data of clients may look like a group, so all groups of a directory
+//! have the same random salt, which nobody outside knows; in files of older versions it is 0.
 //!
 //! # Manifest
 //! `MSCP`, version u32, crc32c u32 of the rest, then: sequence u64 (everything up to it is in here), clean u8, next log

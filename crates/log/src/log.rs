@@ -36,6 +36,9 @@ pub struct LogOptions {
     pub backlog_bytes: u64,
     /// The leader epoch stamped into batches.
     pub leader_epoch: i32,
+    /// A random number that nobody who may append can guess, for a directory that has none yet: it tells groups of the WAL
+    /// from data that looks like one. 0: the directory has none.
+    pub wal_salt: u64,
 }
 
 impl Default for LogOptions {
@@ -46,6 +49,7 @@ impl Default for LogOptions {
             tail_cache_bytes: TAIL_CACHE_BYTES,
             backlog_bytes: BACKLOG_BYTES,
             leader_epoch: 0,
+            wal_salt: 0,
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Pending {
     /// How much room the next group gets: what the last ones had, as growing would copy what is there already.
     bytes_ahead: usize,
     first_sequence: u64,
+    /// What every group has in its header.
+    salt: u64,
     buffers: Buffers,
 }
 
@@ -38,12 +40,13 @@ pub(crate) struct Frozen {
 }
 
 impl Pending {
-    pub fn new(buffers: Buffers) -> Self {
+    pub fn new(buffers: Buffers, salt: u64) -> Self {
         Pending {
             data: Vec::new(),
             start: 0,
             bytes_ahead: 0,
             first_sequence: 0,
+            salt,
             buffers,
         }
     }
@@ -113,7 +116,7 @@ impl Pending {
         let len = data.len() - start;
         let bytes = len.next_multiple_of(DIRECT_ALIGNMENT);
         data.resize(start + bytes, 0);
-        record::finish_group(&mut data[start..], self.first_sequence, synced);
+        record::finish_group(&mut data[start..], self.first_sequence, synced, self.salt);
         let decayed = self.bytes_ahead - self.bytes_ahead / 8;
         self.bytes_ahead = (bytes + bytes / 8).max(decayed).min(PENDING_BYTES_AHEAD);
         if data.capacity() > 2 * (bytes + DIRECT_ALIGNMENT) {
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_group_begins_and_ends_at_blocks_however_it_grew() {
-        let mut pending = Pending::new(Buffers::new(1 << 20));
+        let mut pending = Pending::new(Buffers::new(1 << 20), 9);
         for (nth, sizes) in [
             &[10usize][..],
             &[3000, 2000],
@@ -187,7 +190,7 @@ mod tests {
     #[test]
     fn what_a_group_takes_does_not_depend_on_addresses() {
         let held = |records: u64| {
-            let mut pending = Pending::new(Buffers::new(1 << 20));
+            let mut pending = Pending::new(Buffers::new(1 << 20), 9);
             for sequence in 1..=records {
                 let start = pending.begin_record((sequence, 7), 1, 100);
                 pending.push_entry(&Entry::Metadata(vec![5; 100].into()));

@@ -128,12 +128,13 @@ fn entry_header(group: &mut Vec<u8>, kind: u32, log: LogId, len: usize) {
 }
 
 /// Fills in the header that was left free at the start of a group.
-pub(crate) fn finish_group(group: &mut [u8], first_sequence: u64, synced: u64) {
+pub(crate) fn finish_group(group: &mut [u8], first_sequence: u64, synced: u64, salt: u64) {
     let length = (group.len() - GROUP_HEADER_BYTES) as u64;
     group[0..4].copy_from_slice(&GROUP_MAGIC);
     group[8..16].copy_from_slice(&first_sequence.to_le_bytes());
     group[16..24].copy_from_slice(&synced.to_le_bytes());
     group[24..32].copy_from_slice(&length.to_le_bytes());
+    group[32..40].copy_from_slice(&salt.to_le_bytes());
     let crc = crc32c::crc32c(&group[8..GROUP_HEADER_BYTES]);
     group[4..8].copy_from_slice(&crc.to_le_bytes());
 }
@@ -142,6 +143,8 @@ pub(crate) struct GroupHeader {
     pub first_sequence: u64,
     pub synced: u64,
     pub length: u64,
+    /// 0 in older files.
+    pub salt: u64,
 }
 
 pub(crate) fn read_group_header(bytes: &[u8]) -> Option<GroupHeader> {
@@ -154,6 +157,7 @@ pub(crate) fn read_group_header(bytes: &[u8]) -> Option<GroupHeader> {
         first_sequence: reader.u64()?,
         synced: reader.u64()?,
         length: reader.u64()?,
+        salt: reader.u64()?,
     })
 }
 

@@ -37,7 +37,12 @@ impl Log {
         }
         storage.sync_directory("").map_err(OpenError::io("sync", "."))?;
         let manifest = Manifest::load(storage.as_ref())?;
-        let files = wal::read_all(storage.as_ref(), manifest.sequence)?;
+        let known_salt = wal::read_salt(storage.as_ref())?;
+        let files = wal::read_all(storage.as_ref(), manifest.sequence, known_salt)?;
+        let salt = match known_salt {
+            Some(salt) => salt,
+            None => wal::write_salt(storage.as_ref(), options.wal_salt)?,
+        };
         // An older manifest has no sums of indexes: they are made once, by reading the segments.
         let is_clean =
             manifest.clean && !manifest.is_older && files.iter().all(|file| file.records.is_empty());
@@ -52,7 +57,7 @@ impl Log {
             partitions: manifest.partitions,
             next_log: manifest.next_log,
             groups: Groups::default(),
-            pending: Pending::new(buffers.clone()),
+            pending: Pending::new(buffers.clone(), salt),
             pending_logs: Vec::new(),
             next_sequence: manifest.sequence + 1,
             durable_sequence: manifest.sequence,

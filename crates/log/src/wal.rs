@@ -1,14 +1,18 @@
 //! The files of the WAL: writing groups, and finding where a WAL ends.
 
+use crate::codec::Reader;
 use crate::error::OpenError;
 use crate::limits::{WAL_ROOM_BYTES_MAX, WAL_ROOM_BYTES_MIN, WAL_SPARE_BYTES_MAX};
-use crate::record::{ALIGNMENT, GROUP_HEADER_BYTES, GROUP_MAGIC, ReadRecord, read_group_header, read_record};
+use crate::record::{
+    ALIGNMENT, GROUP_HEADER_BYTES, GROUP_MAGIC, GroupHeader, ReadRecord, read_group_header, read_record,
+};
 use bytes::Bytes;
 use millstream_types::storage::{DIRECT_ALIGNMENT, OpenMode, Storage, StorageFile};
 use std::io;
 use std::sync::Arc;
 
 pub(crate) const DIRECTORY: &str = "wal";
+const SALT: &str = "wal-salt";
 
 pub(crate) fn path(first_sequence: u64) -> String {
     format!("{DIRECTORY}/{first_sequence:020}.wal")
@@ -135,7 +139,11 @@ fn list(storage: &dyn Storage, known: u64) -> Result<Vec<u64>, OpenError> {
 /// Reads all files; cuts a torn end off and makes what is left durable.
 ///
 /// `known` is the sequence that the manifest holds; records up to it may be missing.
-pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile>, OpenError> {
+pub(crate) fn read_all(
+    storage: &dyn Storage,
+    known: u64,
+    salt: Option<u64>,
+) -> Result<Vec<ReadFile>, OpenError> {
     let sequences = list(storage, known)?;
     let mut contents = Vec::new();
     for sequence in &sequences {
@@ -154,7 +162,7 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
             end,
             last_group,
             next,
-        } = read_file(&contents[index], first_sequence);
+        } = read_file(&contents[index], first_sequence, salt);
         let (bytes, held_bytes) = keep(&contents[index], end);
         files.push(ReadFile {
             first_sequence,
@@ -169,7 +177,11 @@ pub(crate) fn read_all(storage: &dyn Storage, known: u64) -> Result<Vec<ReadFile
             None => contents[index][end..].iter().all(|byte| *byte == 0),
         };
         if !is_whole {
-            refuse_if_acknowledged(&contents[index..], (first_sequence, end), next, known)?;
+            let salts = sequences.iter().zip(&contents).skip(index);
+            let salted: Vec<(&Bytes, Option<u64>)> = salts
+                .map(|(first, content)| (content, file_salt(content, *first, salt)))
+                .collect();
+            refuse_if_acknowledged(&salted, (first_sequence, end), next, known)?;
             cut(storage, first_sequence, end, &sequences[index + 1..])?;
             break;
         }
@@ -225,7 +237,8 @@ struct ReadGroups {
 }
 
 /// Reads groups and records as long as they are good.
-fn read_file(bytes: &Bytes, mut next: u64) -> ReadGroups {
+fn read_file(bytes: &Bytes, mut next: u64, salt: Option<u64>) -> ReadGroups {
+    let salt = file_salt(bytes, next, salt);
     let mut records = Vec::new();
     let (mut at, mut last_group) = (0, 0);
     let done = |records, end, last_group, next| ReadGroups {
@@ -234,7 +247,7 @@ fn read_file(bytes: &Bytes, mut next: u64) -> ReadGroups {
         last_group,
         next,
     };
-    while let Some(group) = read_group_header(&bytes[at..]) {
+    while let Some(group) = read_salted(&bytes[at..], salt) {
         let fits =
             usize::try_from(group.length).is_ok_and(|length| length <= bytes.len() - at - GROUP_HEADER_BYTES);
         if group.first_sequence != next {
@@ -266,6 +279,42 @@ fn read_file(bytes: &Bytes, mut next: u64) -> ReadGroups {
     done(records, at, last_group, next)
 }
 
+/// The salt of a file's groups: that of the first one, where nothing but a group can be; if that is unreadable or an older
+/// file's, the directory's. `None` if no file tells.
+fn file_salt(bytes: &[u8], first_sequence: u64, salt: Option<u64>) -> Option<u64> {
+    let first = read_group_header(bytes).filter(|group| group.first_sequence == first_sequence);
+    first.map(|group| group.salt).or(salt)
+}
+
+/// The header of a group, unless it has another salt: then it is data that looks like one.
+fn read_salted(bytes: &[u8], salt: Option<u64>) -> Option<GroupHeader> {
+    read_group_header(bytes).filter(|group| salt.is_none_or(|salt| salt == group.salt))
+}
+
+/// The salt of the directory; `None` if it has none yet, or one that is damaged.
+pub(crate) fn read_salt(storage: &dyn Storage) -> Result<Option<u64>, OpenError> {
+    let content = match storage.read(SALT) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OpenError::io("read", SALT)(error)),
+    };
+    let mut reader = Reader::new(&content);
+    let (salt, crc) = (reader.u64(), reader.u32());
+    Ok(salt.filter(|salt| crc == Some(crc32c::crc32c(&salt.to_le_bytes()))))
+}
+
+/// Keeps a salt, before the first group has it.
+pub(crate) fn write_salt(storage: &dyn Storage, salt: u64) -> Result<u64, OpenError> {
+    if salt != 0 {
+        let mut content = salt.to_le_bytes().to_vec();
+        content.extend_from_slice(&crc32c::crc32c(&content).to_le_bytes());
+        storage
+            .replace(SALT, &content)
+            .map_err(OpenError::io("write", SALT))?;
+    }
+    Ok(salt)
+}
+
 /// Whether this is what fills up the last block of a group.
 fn is_padding(rest: &[u8]) -> bool {
     rest.len() < DIRECT_ALIGNMENT && rest.iter().all(|byte| *byte == 0)
@@ -273,12 +322,12 @@ fn is_padding(rest: &[u8]) -> bool {
 
 /// Looks for a later group that was written after record `sequence` had been synced.
 fn refuse_if_acknowledged(
-    contents: &[Bytes],
+    contents: &[(&Bytes, Option<u64>)],
     (file, end): (u64, usize),
     sequence: u64,
     known: u64,
 ) -> Result<(), OpenError> {
-    for (index, bytes) in contents.iter().enumerate() {
+    for (index, (bytes, salt)) in contents.iter().enumerate() {
         let mut at = if index == 0 {
             end.next_multiple_of(ALIGNMENT)
         } else {
@@ -286,7 +335,7 @@ fn refuse_if_acknowledged(
         };
         while at + GROUP_HEADER_BYTES <= bytes.len() {
             if bytes[at..at + 4] == GROUP_MAGIC {
-                let proof = read_group_header(&bytes[at..]).is_some_and(|group| group.synced >= sequence);
+                let proof = read_salted(&bytes[at..], *salt).is_some_and(|group| group.synced >= sequence);
                 if proof && sequence > known {
                     return Err(damaged(file, end as u64, sequence, "a later group follows it"));
                 }
@@ -332,7 +381,7 @@ mod tests {
         if padded {
             group.resize(group.len().next_multiple_of(DIRECT_ALIGNMENT), 0);
         }
-        finish_group(&mut group, sequence, sequence - 1);
+        finish_group(&mut group, sequence, sequence - 1, 7);
         group
     }
 
@@ -361,7 +410,7 @@ mod tests {
             let whole = bytes.len();
             let last_group = whole - group(7, padded[2]).len();
             bytes.resize(whole + 100, 0);
-            let read = read_file(&Bytes::from(bytes.clone()), 5);
+            let read = read_file(&Bytes::from(bytes.clone()), 5, None);
             assert_eq!(
                 (read.records.len(), read.end, read.next),
                 (3, whole, 8),
@@ -372,7 +421,7 @@ mod tests {
             // Where zeros should be there is something else: the group was not written to its end.
             if padded[2] {
                 bytes[whole - 1] = 1;
-                let read = read_file(&Bytes::from(bytes), 5);
+                let read = read_file(&Bytes::from(bytes), 5, Some(8));
                 assert_eq!((read.records.len(), read.next), (3, 8));
                 assert!(read.end < whole);
             }

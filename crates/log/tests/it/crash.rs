@@ -305,6 +305,86 @@ fn a_quarantine_ends_when_the_segment_is_restored() {
     }
 }
 
+/// Data that is full of group headers which say that everything had been acknowledged.
+fn forged(salt: u64) -> Vec<u8> {
+    let mut header = b"MWG1____".to_vec();
+    for field in [3, u64::MAX, 0, salt] {
+        header.extend_from_slice(&u64::to_le_bytes(field));
+    }
+    let crc = crc32c::crc32c(&header[8..]);
+    header[4..8].copy_from_slice(&crc.to_le_bytes());
+    [vec![0; 4], header.repeat(200)].concat()
+}
+
+#[test]
+fn data_that_looks_like_a_group_is_data() {
+    let salted = small();
+    let plain = LogOptions {
+        wal_salt: 0,
+        ..small()
+    };
+    for is_first_of_file in [false, true] {
+        for (options, salt, is_refused) in [
+            (&plain, 0, true),
+            (&salted, 0, false),
+            (&salted, 77, false),
+            (&salted, salted.wal_salt, true),
+        ] {
+            let mut driver = Driver::open(&MemStorage::new(), options.clone()).unwrap();
+            let log = driver.create();
+            match is_first_of_file {
+                true => driver.checkpoint(),
+                false => driver.commit(),
+            }
+            let record = Record::metadata(forged(salt));
+            driver.log.append_record(0, &record).unwrap();
+            driver.fail_commit(Operation::Write, 4096);
+            driver.storage.kill();
+            if is_first_of_file {
+                // Not even the first header is there.
+                let path = driver.wal_files().pop().unwrap().0;
+                driver.storage.flip(&path, 1, 1).unwrap();
+            }
+            let opened = Driver::open(&driver.storage, options.clone());
+            let what = format!("salt {salt}, first {is_first_of_file}");
+            assert_eq!(opened.is_err(), is_refused, "{what}");
+            if let Ok(opened) = opened {
+                assert!(
+                    opened.log.offsets(log).is_some() && opened.metadata.is_empty(),
+                    "{what}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_directory_gets_a_salt_and_keeps_it() {
+    let options = |wal_salt| LogOptions { wal_salt, ..small() };
+    let mut driver = Driver::open(&MemStorage::new(), options(0)).unwrap();
+    let log = driver.create();
+    let mut expected = 0;
+    let write = |driver: &mut Driver| {
+        driver.append(log, Produce::default());
+        driver.commit();
+    };
+    write(&mut driver);
+    // The last one is taken for a directory without one.
+    for (wal_salt, is_damaged) in [(5, false), (6, false), (7, true)] {
+        driver.storage.kill();
+        if is_damaged {
+            driver.storage.flip("wal-salt", 0, 1).unwrap();
+        }
+        driver = Driver::open(&driver.storage, options(wal_salt)).unwrap();
+        expected += 1;
+        assert_eq!(driver.read_all(log, 1 << 20).len(), expected);
+        let kept = driver.storage.read("wal-salt").unwrap()[..8].to_vec();
+        assert_eq!(kept, (if is_damaged { 7u64 } else { 5 }).to_le_bytes());
+        write(&mut driver);
+    }
+    assert_eq!(driver.reopened().read_all(log, 1 << 20).len(), 4);
+}
+
 #[test]
 fn a_damaged_manifest_is_refused() {
     let mut driver = Driver::fresh();

@@ -64,6 +64,7 @@ pub fn small() -> LogOptions {
     LogOptions {
         checkpoint_bytes: 1 << 40,
         tail_cache_bytes: 0,
+        wal_salt: 0x5a17_5a17,
         ..LogOptions::default()
     }
 }

@@ -98,6 +98,7 @@ fn options() -> LogOptions {
     LogOptions {
         checkpoint_bytes: 6000,
         tail_cache_bytes: 4000,
+        wal_salt: 0x5a17_5a17,
         ..LogOptions::default()
     }
 }

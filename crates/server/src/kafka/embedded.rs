@@ -7,6 +7,7 @@ use std::sync::Arc;
 use millstream_broker::{BrokerConfig, BrokerHandle, Endpoint, StartError};
 use millstream_types::storage::OsStorage;
 use millstream_types::{Clock, Rng};
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::runtime::Handle;
 
 use super::config::{ShellConfig, ShellConfigError};
@@ -38,6 +39,14 @@ pub enum EmbeddedError {
     Config(#[from] ShellConfigError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+}
+
+/// What nobody can guess, not even from the other random numbers of the process.
+fn wal_salt() -> std::io::Result<u64> {
+    let mut salt = [0; 8];
+    let filled = SystemRandom::new().fill(&mut salt);
+    filled.map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
+    Ok(u64::from_le_bytes(salt))
 }
 
 /// A running broker with its open ports.
@@ -80,7 +89,9 @@ impl EmbeddedBroker {
         let storage = Arc::new(storage);
         let of_log = storage.clone();
         let (properties, of_broker) = (config.broker.clone(), clock.clone());
-        let start = move || BrokerHandle::start(BrokerConfig::new(properties), of_log, rng, of_broker);
+        let mut of_start = BrokerConfig::new(properties);
+        of_start.log.wal_salt = wal_salt().map_err(io)?;
+        let start = move || BrokerHandle::start(of_start, of_log, rng, of_broker);
         let handle = tokio::task::spawn_blocking(start)
             .await
             .map_err(|e| EmbeddedError::Directory {
