@@ -96,6 +96,8 @@ pub struct Broker {
     last_change_sequence: u64,
     /// The place of the newest commit of offsets.
     last_place: u64,
+    /// Rises with everything that may change which topics somebody sees.
+    pub(crate) topics_version: u64,
     /// The time of the last call that gave one.
     last_now_ms: i64,
     /// Told when configurations of the broker or limits of addresses change.
@@ -150,6 +152,7 @@ impl Broker {
             decompressor: Decompressor::new(),
             last_change_sequence: 0,
             last_place: 0,
+            topics_version: 0,
             last_now_ms: now_ms,
             follower: None,
             cleaning: Cleaning::new(now_ms),
@@ -403,6 +406,7 @@ impl Broker {
 
     /// Applies a change to memory; the only way in which durable state moves.
     pub(crate) fn apply(&mut self, change: &Change) {
+        self.topics_version += u64::from(change.concerns_topics());
         match change {
             Change::Cluster { id } => self.cluster_id = id.detached(),
             Change::Topic {

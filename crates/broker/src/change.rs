@@ -218,6 +218,14 @@ impl Change {
         Ok(writer.into_bytes())
     }
 
+    /// Whether somebody may see other topics after it than before: topics, who is restrained, and access lists.
+    pub(crate) fn concerns_topics(&self) -> bool {
+        matches!(
+            self,
+            Change::Topic { .. } | Change::TopicDeleted { .. } | Change::Configs { .. } | Change::Row { .. }
+        )
+    }
+
     fn kind(&self) -> i8 {
         match self {
             Change::Cluster { .. } => 1,

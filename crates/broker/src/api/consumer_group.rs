@@ -10,7 +10,7 @@ use crate::groups::consumer::assignor::Partitions;
 use crate::groups::consumer::{ConsumerGroup, Heartbeat, LEAVE_EPOCH, Member, STATIC_LEAVE_EPOCH};
 use crate::groups::migration::{fence, upgrade};
 use crate::groups::rules::{ConsumerRules, assignors, speaks};
-use crate::groups::{TopicsOf, finish, kept_sequence};
+use crate::groups::{finish, kept_sequence};
 use crate::mutants::Mutant;
 use crate::patterns::Pattern;
 use crate::security::{Operation, ResourceKind};
@@ -110,8 +110,8 @@ fn leave(
     effects: &mut Effects,
 ) -> Result<(), Refused> {
     let rules = ConsumerRules::new(&broker.configs, &request.group_id);
-    let topics = TopicsOf(&broker.topics);
-    let group = broker.groups.consumer_mut(&request.group_id);
+    let (groups, topics) = broker.groups_and_topics();
+    let group = groups.consumer_mut(&request.group_id);
     let group = group.map_err(|code| refused(code, NOT_A_CONSUMER_GROUP))?;
     let left = group.consumer.as_mut().map(|consumer| consumer.leave(beat));
     let is_gone = left.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID));
@@ -135,24 +135,21 @@ fn stay(
     let name = &request.group_id;
     let rules = ConsumerRules::new(&broker.configs, name);
     let gives_unrevoked = broker.breaks(Mutant::GiveUnrevoked);
-    let topics = TopicsOf(&broker.topics);
-    if beat
-        .topic_regex
-        .as_ref()
-        .is_some_and(|pattern| !pattern.is_valid())
-    {
+    let regex = beat.topic_regex.as_ref().filter(|regex| !regex.is_empty());
+    if regex.is_some_and(|regex| !Pattern::new(regex).is_valid()) {
         let message = "the regular expression of the subscription is malformed or too large";
         return Err(refused(ErrorCode::INVALID_REGULAR_EXPRESSION, message));
     }
+    let (groups, topics) = broker.groups_and_topics();
     let group = match request.member_epoch {
         0 => {
-            let group = broker.groups.get_or_create(name);
+            let group = groups.get_or_create(name);
             let upgraded = upgrade(name, group, now_ms, &rules, &topics, effects);
             upgraded.map_err(|error| (error.code(), error.to_string().into()))?;
             group
         }
         _ => {
-            let group = broker.groups.consumer_mut(name);
+            let group = groups.consumer_mut(name);
             group.map_err(|code| refused(code, NOT_A_CONSUMER_GROUP))?
         }
     };
@@ -245,9 +242,10 @@ fn read(context: &RequestContext, request: &ConsumerGroupHeartbeatRequest) -> He
         rack_id: own(&request.rack_id),
         client_id: context.client_id.detached(),
         client_host: context.client_host.detached(),
+        principal: (!context.is_internal).then(|| context.principal.detached()),
         rebalance_timeout_ms: request.rebalance_timeout_ms,
         topic_names: names.map(|names| names.iter().map(KafkaString::detached).collect()),
-        topic_regex: request.subscribed_topic_regex.as_ref().map(Pattern::new),
+        topic_regex: own(&request.subscribed_topic_regex),
         assignor: own(&request.server_assignor),
         owned: owned.map(|topics| topics.iter().flat_map(partitions).collect()),
     }
@@ -346,7 +344,7 @@ fn describe_group(broker: &Broker, group: &ConsumerGroup, base: DescribedGroup) 
         client_id: member.client_id.clone(),
         client_host: member.client_host.clone(),
         subscribed_topic_names: member.topic_names.iter().cloned().collect(),
-        subscribed_topic_regex: member.topic_regex.as_ref().map(|pattern| pattern.text().clone()),
+        subscribed_topic_regex: member.topic_regex.clone(),
         // What it has to give up is its own until it has.
         assignment: named(&member.held().into_keys().collect()),
         target_assignment: group.target.get(id).map(named).unwrap_or_default(),

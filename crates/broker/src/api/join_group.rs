@@ -6,7 +6,7 @@ use crate::groups::classic::{ClassicGroup, Effects, Joined, MemberInfo, Waiting,
 use crate::groups::consumer::{ConsumerGroup, GuestJoin, GuestSync};
 use crate::groups::migration::{downgrade_after_replacement, fence};
 use crate::groups::rules::{ConsumerRules, Rules};
-use crate::groups::{TopicsOf, finish, kept_sequence};
+use crate::groups::{finish, kept_sequence};
 use crate::security::{Operation, ResourceKind};
 use crate::waits::Outcome;
 use bytes::Bytes;
@@ -74,9 +74,8 @@ fn join_guest(broker: &mut Broker, now_ms: i64, request: &JoinGroupRequest, join
     let rules = ConsumerRules::new(&broker.configs, &request.group_id);
     let version = join.version;
     let refuse = |code| Outcome::now(refuse_join(version, &request.member_id, code));
-    let topics = TopicsOf(&broker.topics);
-    let group = broker.groups.get_mut(&request.group_id);
-    let Some(group) = group else {
+    let (groups, topics) = broker.groups_and_topics();
+    let Some(group) = groups.get_mut(&request.group_id) else {
         return refuse(ErrorCode::UNKNOWN_MEMBER_ID);
     };
     let Some(consumer) = &mut group.consumer else {
@@ -200,8 +199,8 @@ fn sync_guest(broker: &mut Broker, now_ms: i64, request: &SyncGroupRequest) -> O
         protocol_type: request.protocol_type.as_ref(),
         protocol_name: request.protocol_name.as_ref(),
     };
-    let topics = TopicsOf(&broker.topics);
-    let group = broker.groups.get_mut(&request.group_id);
+    let (groups, topics) = broker.groups_and_topics();
+    let group = groups.get_mut(&request.group_id);
     let consumer = group.and_then(|group| group.consumer.as_mut());
     let synced = consumer.map_or(Err(ErrorCode::UNKNOWN_MEMBER_ID), |consumer| {
         consumer.sync_guest(now_ms, &sync, &topics)
@@ -343,8 +342,8 @@ fn leave_as_guests(
     leaving: &[Leaving<'_>],
 ) -> Vec<ErrorCode> {
     let rules = ConsumerRules::new(&broker.configs, name);
-    let topics = TopicsOf(&broker.topics);
-    let Some(group) = broker.groups.get_mut(name) else {
+    let (groups, topics) = broker.groups_and_topics();
+    let Some(group) = groups.get_mut(name) else {
         return vec![ErrorCode::UNKNOWN_MEMBER_ID; leaving.len()];
     };
     let mut gone = BTreeSet::new();

@@ -11,16 +11,16 @@ mod embedded;
 pub(crate) mod migration;
 mod persist;
 pub(crate) mod rules;
+mod view;
 
 use crate::broker::Broker;
 use crate::change::{Change, CommittedOffset};
 use crate::config::Configs;
-use crate::patterns::Pattern;
-use crate::topics::{Topic, Topics};
+use crate::topics::Topic;
 use crate::waits::Reply;
 use classic::{ClassicGroup, Effects, State};
 pub(crate) use commits::{Committer, Permit, check_commit, check_fetch};
-use consumer::{ConsumerGroup, TopicView};
+use consumer::ConsumerGroup;
 use embedded::CONSUMER;
 use millstream_kafka_wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
@@ -208,40 +208,18 @@ impl Groups {
 pub(crate) fn tick(broker: &mut Broker, now_ms: i64) {
     for name in broker.groups.take_due(now_ms) {
         let mut effects = Effects::default();
-        let topics = TopicsOf(&broker.topics);
-        if let Some(group) = broker.groups.groups.get_mut(&name) {
+        let rules = ConsumerRules::new(&broker.configs, &name);
+        let (groups, topics) = broker.groups_and_topics();
+        if let Some(group) = groups.get_mut(&name) {
             if let Some(classic) = &mut group.classic {
-                classic.tick(now_ms, Rules::new(&broker.configs), &mut effects);
+                classic.tick(now_ms, rules.classic, &mut effects);
             }
             if let Some(consumer) = &group.consumer {
                 let gone = consumer.overdue(now_ms);
-                let rules = ConsumerRules::new(&broker.configs, &name);
                 migration::fence(group, now_ms, &gone, &rules, &topics, &mut effects);
             }
         }
         finish(broker, now_ms, &name, effects);
-    }
-}
-
-/// Topics as groups of the new protocol see them.
-pub(crate) struct TopicsOf<'a>(pub &'a Topics);
-
-impl TopicView for TopicsOf<'_> {
-    fn topic(&self, name: &KafkaString) -> Option<(Uuid, i32)> {
-        self.0
-            .by_name(name)
-            .map(|topic| (topic.id, topic.partitions.len() as i32))
-    }
-
-    fn name(&self, id: Uuid) -> Option<KafkaString> {
-        self.0.by_id(id).map(|topic| topic.name.clone())
-    }
-
-    fn matching(&self, pattern: &Pattern) -> Vec<(Uuid, i32)> {
-        let matching = self.0.iter().filter(|topic| pattern.matches(&topic.name));
-        matching
-            .map(|topic| (topic.id, topic.partitions.len() as i32))
-            .collect()
     }
 }
 

@@ -1,20 +1,20 @@
 //! The part of a group that survives a restart, as bytes in a [`Change::Group`](crate::change::Change).
 //!
-//! kind i8 (1 classic), version i8 (1), state i8 (from version 1), generation i32, protocol type, protocol and leader as
+//! kind i8 (1 classic), version i8 (2), state i8 (from version 1), generation i32, protocol type, protocol and leader as
 //! nullable strings, empty since i64, then members: id, instance, client id and host, session and rebalance timeouts i32,
 //! protocols (name and metadata each), assignment.
 //!
-//! kind 2 (consumer), version 1, group epoch and assignment epoch i32, time of the assignment i64 (from version 1), empty
+//! kind 2 (consumer), version 2, group epoch and assignment epoch i32, time of the assignment i64 (from version 1), empty
 //! since i64, topics (id, size i32), members: id, instance, rack, client id and host, rebalance timeout i32, topic names,
 //! regex, assignor, epoch and previous epoch i32, state i8, then assigned and pending partitions (topic id, partition
 //! i32, from version 1 also the epoch i32 in which the member got it), target partitions (topic id, partition), and from
-//! version 1 for a member of the classic protocol i8 1, session timeout i32, protocols (name and metadata each); else i8 0.
+//! version 1 for a member of the classic protocol i8 1, session timeout i32, protocols (name and metadata each); else i8 0;
+//! from version 2 the principal (nullable).
 
 use super::TopicPartition;
 use super::classic::{ClassicGroup, Member, MemberInfo, State};
 use super::consumer::assignor::Partitions;
 use super::consumer::{self, Assigned, ClassicProtocol, ConsumerGroup, MemberState};
-use crate::patterns::Pattern;
 use bytes::Bytes;
 use millstream_kafka_wire::messages::join_group::JoinGroupRequestProtocol;
 use millstream_kafka_wire::{DecodeError, EncodeError, KafkaString, Reader, Writer};
@@ -22,7 +22,7 @@ use millstream_kafka_wire::{DecodeError, EncodeError, KafkaString, Reader, Write
 const CLASSIC: i8 = 1;
 const CONSUMER: i8 = 2;
 /// The version that is written; those from 0 on are read.
-const VERSION: i8 = 1;
+const VERSION: i8 = 2;
 
 pub(crate) fn encode_classic(group: &ClassicGroup) -> Result<Bytes, EncodeError> {
     let mut w = Writer::new();
@@ -183,7 +183,7 @@ pub(crate) fn encode_consumer(group: &ConsumerGroup) -> Result<Bytes, EncodeErro
         w.i32(member.rebalance_timeout_ms);
         let names: Vec<&KafkaString> = member.topic_names.iter().collect();
         w.array(&names, true, |w, name| w.string(name, true))?;
-        w.nullable_string(member.topic_regex.as_ref().map(Pattern::text), true)?;
+        w.nullable_string(member.topic_regex.as_ref(), true)?;
         w.nullable_string(member.assignor.as_ref(), true)?;
         w.i32(member.epoch);
         w.i32(member.previous_epoch);
@@ -192,13 +192,11 @@ pub(crate) fn encode_consumer(group: &ConsumerGroup) -> Result<Bytes, EncodeErro
         write_assigned(w, &member.pending_revocation)?;
         write_partitions(w, group.target.get(*id).unwrap_or(&Partitions::new()))?;
         w.i8(i8::from(member.classic.is_some()));
-        match &member.classic {
-            None => Ok(()),
-            Some(classic) => {
-                w.i32(classic.session_timeout_ms);
-                write_protocols(w, &classic.protocols)
-            }
+        if let Some(classic) = &member.classic {
+            w.i32(classic.session_timeout_ms);
+            write_protocols(w, &classic.protocols)?;
         }
+        w.nullable_string(member.principal.as_ref(), true)
     })?;
     Ok(w.into_bytes())
 }
@@ -238,7 +236,7 @@ fn decode_member(
             .array(true, 1, |r| Ok(r.string(true)?.detached()))?
             .into_iter()
             .collect(),
-        topic_regex: r.nullable_string(true)?.as_ref().map(Pattern::new),
+        topic_regex: own(r.nullable_string(true)?),
         assignor: own(r.nullable_string(true)?),
         epoch: r.i32()?,
         previous_epoch: r.i32()?,
@@ -254,6 +252,9 @@ fn decode_member(
     let target = read_partitions(r)?;
     if version >= 1 {
         member.classic = read_classic(r)?;
+    }
+    if version >= 2 {
+        member.principal = own(r.nullable_string(true)?);
     }
     Ok((id, member, target))
 }

@@ -4,7 +4,7 @@
 //! where, and by which request. Questions whose answer only shapes a list are not written.
 //! What clients chose (names, ids) is written in quotes, so that it cannot pass for a line of its own.
 
-use super::acls::{CLUSTER_NAME, Operation, ResourceKind};
+use super::acls::{Acls, CLUSTER_NAME, Operation, ResourceKind};
 use crate::broker::Broker;
 use crate::change::Change;
 use crate::config::{self, ConfigType, Configs, ResourceType};
@@ -48,6 +48,23 @@ impl AccessPolicy {
             allows_everyone: configs.flag("allow.everyone.if.no.acl.found"),
         }
     }
+
+    /// Whether somebody outside of the process has to be allowed what it does.
+    pub fn restrains(&self, principal: &str) -> bool {
+        self.has_authorizer && !self.super_users.iter().any(|user| user == principal)
+    }
+
+    /// Whether one who is restrained may do this, by these lists.
+    pub fn allows(
+        &self,
+        acls: &Acls,
+        (principal, host): (&str, &str),
+        operation: Operation,
+        resource: (ResourceKind, &str),
+    ) -> bool {
+        let host = host.trim_start_matches('/');
+        acls.allows(principal, host, operation, resource, self.allows_everyone)
+    }
 }
 
 impl Broker {
@@ -59,11 +76,8 @@ impl Broker {
     /// The caller, if it has to be allowed what it does.
     fn subject(&self) -> Option<&Caller> {
         let caller = self.caller.as_ref()?;
-        let is_super = || {
-            let principal = caller.context.principal.as_str();
-            self.policy.super_users.iter().any(|user| user == principal)
-        };
-        (self.policy.has_authorizer && !caller.context.is_internal && !is_super()).then_some(caller)
+        let is_restrained = || self.policy.restrains(&caller.context.principal);
+        (!caller.context.is_internal && is_restrained()).then_some(caller)
     }
 
     /// Whether the caller may do this; nothing is logged.

@@ -1,6 +1,7 @@
 //! Kafka's table of what each request needs, row by row: with all permissions of a row it is let through, with any one of
 //! them missing it is not, and super users need none.
 
+use crate::consumer_groups::{Client, Owned};
 use crate::driver::Driver;
 use bytes::Bytes;
 use millstream_kafka_wire::messages::*;
@@ -339,4 +340,73 @@ fn a_deletion_tells_the_name_of_a_topic_to_those_who_may_see_it() {
         assert_eq!(delete(&|_| named("t")).0, ErrorCode(by_name), "{rights:?}");
         assert_eq!(delete(&|_| named("missing")).0, ErrorCode(missing), "{rights:?}");
     }
+}
+
+/// A heartbeat of a member that reads all that there is, sent by somebody.
+fn beat_as(driver: &mut Driver, principal: &str, client: &mut Client) -> Owned {
+    driver.context.principal = principal.into();
+    let response = driver.call(ConsumerGroupHeartbeatRequest {
+        subscribed_topic_names: None,
+        subscribed_topic_regex: Some(".*".into()),
+        ..client.full()
+    });
+    assert_eq!(client.take(response), ErrorCode::NONE);
+    client.reconcile();
+    client.owned.clone()
+}
+
+#[test]
+fn a_regular_expression_matches_only_what_its_member_may_describe() {
+    let mut driver = start();
+    driver.create("hidden", 1);
+    let owned = |driver: &Driver, names: &[&str]| -> Owned {
+        names.iter().map(|name| (driver.topic_id(name), 0)).collect()
+    };
+    let (t, hidden) = (owned(&driver, &["t"]), owned(&driver, &["hidden"]));
+    let both = owned(&driver, &["t", "hidden"]);
+    grant(&mut driver, &[(GROUP, READ), (TOPIC, DESCRIBE)]);
+    let (mut user, mut root) = (Client::new("u", &[]), Client::new("r", &[]));
+    assert_eq!(beat_as(&mut driver, USER, &mut user), t);
+    assert_eq!(beat_as(&mut driver, "User:root", &mut root), hidden, "it is free");
+    assert_eq!(beat_as(&mut driver, USER, &mut user), t);
+    driver.restart();
+    let epoch = root.epoch;
+    // The other one is looked at with its own eyes before it is heard of.
+    assert_eq!(beat_as(&mut driver, "User:root", &mut root), hidden);
+    assert_eq!(beat_as(&mut driver, USER, &mut user), t);
+    assert_eq!((user.epoch, root.epoch), (epoch, epoch), "no rebalance");
+    root.epoch = -1;
+    driver.context.principal = "User:root".into();
+    driver.call(root.full());
+    assert_eq!(
+        beat_as(&mut driver, USER, &mut user),
+        t,
+        "and nobody reads the rest"
+    );
+    let acl = create_acls::AclCreation {
+        resource_name: "hidden".into(),
+        ..acl(TOPIC, DESCRIBE)
+    };
+    driver.context.principal = "User:root".into();
+    driver.call(CreateAclsRequest { creations: vec![acl] });
+    assert_eq!(beat_as(&mut driver, USER, &mut user), both);
+    driver.context.principal = "User:root".into();
+    let filter = delete_acls::DeleteAclsFilter {
+        resource_type_filter: TOPIC,
+        resource_name_filter: Some("hidden".into()),
+        pattern_type_filter: 3,
+        principal_filter: None,
+        host_filter: None,
+        operation: 1,
+        permission_type: 1,
+    };
+    let deleted = driver.call(DeleteAclsRequest {
+        filters: vec![filter],
+    });
+    assert_eq!(deleted.filter_results[0].matching_acls.len(), 1);
+    assert_eq!(
+        beat_as(&mut driver, USER, &mut user),
+        t,
+        "what it may see no longer is taken away"
+    );
 }

@@ -184,6 +184,10 @@ fn heartbeats_are_checked() {
     );
     let malformed = refused(&mut driver, &|r| r.subscribed_topic_regex = Some("(".into()));
     assert_eq!(malformed, ErrorCode::INVALID_REGULAR_EXPRESSION);
+    let large = refused(&mut driver, &|r| {
+        r.subscribed_topic_regex = Some("(?:[a-z]{300}){300}".into());
+    });
+    assert_eq!(large, ErrorCode::INVALID_REGULAR_EXPRESSION);
     assert_eq!(
         refused(&mut driver, &|r| r.member_epoch = 5),
         ErrorCode::UNKNOWN_MEMBER_ID

@@ -78,7 +78,7 @@ impl ConsumerGroup {
         let before = (self.epoch, self.members.get(&id).cloned());
         let (session_ms, sync_ms) = (join.info.session_timeout_ms, join.info.rebalance_timeout_ms);
         let is_other = self.update_guest(join.info, &subscription);
-        self.refresh(is_other, topics);
+        self.refresh(&id, is_other, topics);
         let makes_target = !replaces_last && self.make_target(now_ms, rules, topics);
         self.reconcile(now_ms, &id, Some(&subscription.owned), is_other, topics);
         let member = self.members.get(&id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
@@ -279,7 +279,7 @@ impl ConsumerGroup {
                 .insert(id.clone(), super::partitions_of(&member.assigned));
             group.members.insert(id, member);
         }
-        group.topics = group.subscribed_topics(topics);
+        group.note_topics(topics);
         group
     }
 

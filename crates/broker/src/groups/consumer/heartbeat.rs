@@ -3,7 +3,6 @@
 use super::assignor::Partitions;
 use super::{Assigned, ConsumerGroup, Member, MemberState, STATIC_LEAVE_EPOCH, TopicView};
 use crate::groups::rules::ConsumerRules;
-use crate::patterns::Pattern;
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 use std::collections::BTreeSet;
 
@@ -16,10 +15,12 @@ pub(crate) struct Heartbeat {
     pub rack_id: Option<KafkaString>,
     pub client_id: KafkaString,
     pub client_host: KafkaString,
+    /// Who sends it; `None` inside of the process.
+    pub principal: Option<KafkaString>,
     /// −1 for "as before"
     pub rebalance_timeout_ms: i32,
     pub topic_names: Option<BTreeSet<KafkaString>>,
-    pub topic_regex: Option<Pattern>,
+    pub topic_regex: Option<KafkaString>,
     pub assignor: Option<KafkaString>,
     /// What the member owns, if it says so.
     pub owned: Option<Partitions>,
@@ -59,7 +60,7 @@ impl ConsumerGroup {
         let is_other = self.update(&beat)?;
         self.deadlines_of(&id).session_ms = Some(now_ms.saturating_add(rules.session_ms));
         let epoch = self.epoch;
-        self.refresh(is_other, topics);
+        self.refresh(&id, is_other, topics);
         let has_target = self.make_target(now_ms, rules, topics);
         self.reconcile(now_ms, &id, beat.owned.as_ref(), is_other, topics);
         let after = self.members.get(&id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
@@ -135,13 +136,14 @@ impl ConsumerGroup {
         member.classic = None;
         member.client_id = beat.client_id.clone();
         member.client_host = beat.client_host.clone();
+        member.principal = beat.principal.clone();
         member.instance_id = beat.instance_id.clone().or(member.instance_id.take());
         member.rack_id = beat.rack_id.clone().or(member.rack_id.take());
         if let Some(names) = &beat.topic_names {
             member.topic_names = names.clone();
         }
-        if let Some(pattern) = &beat.topic_regex {
-            member.topic_regex = Some(pattern.clone()).filter(|pattern| !pattern.text().is_empty());
+        if let Some(regex) = &beat.topic_regex {
+            member.topic_regex = Some(regex.clone()).filter(|regex| !regex.is_empty());
         }
         if beat.assignor.is_some() {
             member.assignor = beat.assignor.clone();

@@ -6,16 +6,17 @@
 //! heartbeat of the old one no longer lists it. A keep-alive, which lists nothing, gives nothing up.
 //!
 //! Members of the classic protocol may be in such a group while it changes from one protocol to the other: `guests`
-//! answers them. `heartbeat` answers members of the new protocol, and `reconcile` moves both towards the target.
+//! answers them. `heartbeat` answers members of the new protocol, `subscriptions` knows what both read, and `reconcile` moves
+//! them towards the target.
 
 pub(crate) mod assignor;
 mod guests;
 mod heartbeat;
 mod reconcile;
+mod subscriptions;
 
 use super::TopicPartition;
 use super::commits::Permit;
-use crate::patterns::Pattern;
 use assignor::{Partitions, Target};
 use bytes::Bytes;
 pub(crate) use guests::{Boarding, GuestJoin, GuestSync};
@@ -23,6 +24,8 @@ pub(crate) use heartbeat::Heartbeat;
 use millstream_kafka_wire::messages::join_group::JoinGroupRequestProtocol;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
+use subscriptions::Matches;
+pub(crate) use subscriptions::Viewer;
 
 /// The epoch of a static member that has left and will come back.
 pub(crate) const STATIC_LEAVE_EPOCH: i32 = -2;
@@ -73,9 +76,11 @@ pub(crate) struct Member {
     pub rack_id: Option<KafkaString>,
     pub client_id: KafkaString,
     pub client_host: KafkaString,
+    /// Who it is; `None` inside of the process, and until its next heartbeat if an earlier version has kept it.
+    pub principal: Option<KafkaString>,
     pub rebalance_timeout_ms: i32,
     pub topic_names: BTreeSet<KafkaString>,
-    pub topic_regex: Option<Pattern>,
+    pub topic_regex: Option<KafkaString>,
     pub assignor: Option<KafkaString>,
     pub epoch: i32,
     pub previous_epoch: i32,
@@ -119,12 +124,18 @@ impl Member {
 
 /// What a group sees of the topics.
 pub(crate) trait TopicView {
+    /// Another one if anything below may have changed.
+    fn version(&self) -> u64;
     /// A topic's id and number of partitions.
     fn topic(&self, name: &KafkaString) -> Option<(Uuid, i32)>;
     /// A topic's name.
     fn name(&self, id: Uuid) -> Option<KafkaString>;
     /// All topics whose name matches.
-    fn matching(&self, pattern: &Pattern) -> Vec<(Uuid, i32)>;
+    fn matching(&self, regex: &KafkaString) -> Vec<(Uuid, i32)>;
+    /// Whether somebody has to be allowed to see topics.
+    fn is_restrained(&self, principal: &str) -> bool;
+    /// Whether one of those may see this one.
+    fn may_describe(&self, viewer: &Viewer, topic: Uuid) -> bool;
 }
 
 /// When a member counts as gone; not kept over restarts.
@@ -158,6 +169,7 @@ pub(crate) struct ConsumerGroup {
     /// Topics of the subscriptions and their sizes when the epoch was last raised.
     pub topics: BTreeMap<Uuid, i32>,
     pub empty_since_ms: i64,
+    matches: Matches,
     deadlines: BTreeMap<KafkaString, Deadlines>,
 }
 
@@ -171,6 +183,7 @@ impl Default for ConsumerGroup {
             target: Target::new(),
             topics: BTreeMap::new(),
             empty_since_ms: 0,
+            matches: Matches::default(),
             deadlines: BTreeMap::new(),
         }
     }

@@ -4,47 +4,10 @@ use super::assignor::{self, Input, Partitions};
 use super::{Assigned, ConsumerGroup, Member, MemberState, TopicView};
 use crate::groups::TopicPartition;
 use crate::groups::rules::ConsumerRules;
-use crate::patterns::Pattern;
-use millstream_kafka_wire::{KafkaString, Uuid};
-use std::collections::{BTreeMap, BTreeSet};
+use millstream_kafka_wire::KafkaString;
+use std::collections::BTreeMap;
 
 impl ConsumerGroup {
-    /// The topics that a member reads, with their sizes.
-    fn topics_of(member: &Member, topics: &dyn TopicView) -> BTreeMap<Uuid, i32> {
-        let named = member.topic_names.iter().filter_map(|name| topics.topic(name));
-        let matched = member
-            .topic_regex
-            .as_ref()
-            .map(|pattern| topics.matching(pattern))
-            .unwrap_or_default();
-        named.chain(matched).collect()
-    }
-
-    pub(super) fn subscribed_topics(&self, topics: &dyn TopicView) -> BTreeMap<Uuid, i32> {
-        // Members of a group read alike: each name is looked up once, and each expression matched once.
-        let members = self.members.values();
-        let names: BTreeSet<&KafkaString> = members.clone().flat_map(|member| &member.topic_names).collect();
-        let patterns = members.filter_map(|member| member.topic_regex.as_ref());
-        let patterns: BTreeMap<&KafkaString, &Pattern> =
-            patterns.map(|pattern| (pattern.text(), pattern)).collect();
-        let named = names.into_iter().filter_map(|name| topics.topic(name));
-        let matched = patterns.values().flat_map(|pattern| topics.matching(pattern));
-        named.chain(matched).collect()
-    }
-
-    /// Raises the epoch if a subscription has changed, or the topics have.
-    pub(super) fn refresh(&mut self, is_other: bool, topics: &dyn TopicView) {
-        if is_other || self.subscribed_topics(topics) != self.topics {
-            self.raise_epoch(topics);
-        }
-    }
-
-    /// From now on the target is out of date.
-    pub(super) fn raise_epoch(&mut self, topics: &dyn TopicView) {
-        self.epoch = self.epoch.saturating_add(1);
-        self.topics = self.subscribed_topics(topics);
-    }
-
     /// Makes the target for the group's epoch, if it is missing and the last one is old enough.
     pub(super) fn make_target(&mut self, now_ms: i64, rules: &ConsumerRules, topics: &dyn TopicView) -> bool {
         let next_ms = self.assignment_ms.saturating_add(rules.assignment_interval_ms);
@@ -52,10 +15,12 @@ impl ConsumerGroup {
         if self.assignment_epoch >= self.epoch || is_too_soon {
             return false;
         }
-        let subscriptions = self
-            .members
-            .iter()
-            .map(|(id, member)| (id.clone(), Self::topics_of(member, topics).into_keys().collect()));
+        let subscriptions = self.members.iter().map(|(id, member)| {
+            (
+                id.clone(),
+                self.topics_of(id, member, topics).into_keys().collect(),
+            )
+        });
         let input = Input {
             subscriptions: subscriptions.collect(),
             topics: self.topics.clone(),
@@ -98,7 +63,7 @@ impl ConsumerGroup {
         if !is_other && member.has_reached(self.assignment_epoch) {
             return;
         }
-        let reads = Self::topics_of(member, topics);
+        let reads = self.topics_of(id, member, topics);
         let is_read = |partition: &TopicPartition| reads.contains_key(&partition.0);
         let is_revoking = member.state == MemberState::UnrevokedPartitions;
         if is_revoking && still_owns(&member.pending_revocation) {
