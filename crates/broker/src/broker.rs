@@ -197,10 +197,7 @@ impl Broker {
         self.last_now_ms = now_ms;
         let api = request.api_key();
         let shows_state = api::shows_state(api);
-        self.caller = Some(Caller {
-            context: context.clone(),
-            api,
-        });
+        self.caller = Some(Caller::new(context.clone(), api));
         let outcome = api::dispatch(self, now_ms, context, version, request);
         self.caller = None;
         match outcome {
@@ -511,11 +508,7 @@ impl Broker {
 
     /// This broker's number.
     pub fn node_id(&self) -> i32 {
-        let id = self
-            .configs
-            .text("node.id")
-            .or_else(|| self.configs.text("broker.id"));
-        id.and_then(|id| id.parse().ok()).unwrap_or(1)
+        self.configs.node_id()
     }
 
     /// The configurations in force.

@@ -251,10 +251,9 @@ fn altered_list(
         return Err((ErrorCode::INVALID_CONFIG, message));
     };
     let inherited = match kind {
-        ResourceType::Broker => broker.configs.broker(decl),
-        _ => broker.configs.resource(decl, configs, ConfigSource::Topic),
+        ResourceType::Broker => broker.configs.text(name),
+        _ => broker.configs.effective(decl, configs, ConfigSource::Topic).value,
     };
-    let inherited = inherited.into_iter().next().and_then(|sourced| sourced.value);
     let current = configs.get(name).cloned().or(inherited).unwrap_or_default();
     let trimmed = current.split(',').map(str::trim);
     let mut words: Vec<&str> = trimmed.filter(|word| !word.is_empty()).collect();

@@ -2,7 +2,7 @@
 
 use crate::api::once_each;
 use crate::broker::Broker;
-use crate::config::{self, ConfigDecl, ConfigSource, ConfigType, ResourceType, Sourced};
+use crate::config::{self, ConfigDecl, ConfigSource, ConfigType, Described, ResourceType, Sourced};
 use crate::context::RequestContext;
 use crate::limits::CONFIGS_DESCRIBED_MAX;
 use crate::security::acls::CLUSTER_NAME;
@@ -83,23 +83,22 @@ fn describe_one(
     let is_default_broker = kind == ResourceType::Broker && resource.resource_name.is_empty();
     let mut results = Vec::new();
     for decl in config::declarations(kind).iter().filter(|decl| wants(decl.name)) {
-        if is_default_broker && !current.contains_key(decl.name) {
-            continue; // only what is set for all brokers
-        }
-        let values = match kind {
-            ResourceType::Topic => broker.configs.resource(decl, &current, ConfigSource::Topic),
-            ResourceType::Group => broker.configs.resource(decl, &current, ConfigSource::Group),
-            _ => with_listener(decl, broker.configs.broker(decl), context),
+        let described = match kind {
+            ResourceType::Topic => broker.configs.describe(decl, &current, ConfigSource::Topic),
+            ResourceType::Group => broker.configs.describe(decl, &current, ConfigSource::Group),
+            ResourceType::ClientMetrics => {
+                broker
+                    .configs
+                    .describe(decl, &current, ConfigSource::ClientMetrics)
+            }
+            _ if is_default_broker => match for_all_brokers(decl, &current) {
+                Some(described) => described,
+                None => continue,
+            },
+            _ => with_listener(decl, broker.configs.describe_broker(decl), context),
         };
         let is_read_only = kind == ResourceType::Broker && config::is_read_only(decl.name);
-        let is_shown = |sourced: &Sourced| match kind {
-            ResourceType::Broker if is_default_broker => sourced.source == ConfigSource::DynamicDefault,
-            ResourceType::Broker => true,
-            // A default is a synonym only under the broker's name that stands for exactly this one.
-            _ => sourced.source != ConfigSource::Default || decl.synonym == Some(sourced.name),
-        };
-        let is_synonym = |sourced: &Sourced| with_synonyms && is_shown(sourced);
-        results.extend(result(decl, values, is_read_only, is_synonym));
+        results.push(result(decl, described, is_read_only, with_synonyms));
     }
     if kind == ResourceType::Broker {
         let names = broker.configs.undeclared_names();
@@ -113,6 +112,17 @@ fn describe_one(
         }
     }
     Ok(results)
+}
+
+/// What is set for all brokers, as it was given.
+fn for_all_brokers(decl: &ConfigDecl, set: &Settings) -> Option<Described> {
+    let value = Some(set.get(decl.name)?.clone());
+    let synonyms = vec![Sourced {
+        name: decl.name,
+        value: value.clone(),
+        source: ConfigSource::DynamicDefault,
+    }];
+    Some(Described { value, synonyms })
 }
 
 /// What is set and not one of the broker's declared configurations: those of single listeners, and the throttles of
@@ -156,27 +166,27 @@ fn undeclared_result(
 }
 
 /// Where nothing is said about listeners, the one that the request came by is there all the same.
-fn with_listener(decl: &ConfigDecl, mut values: Vec<Sourced>, context: &RequestContext) -> Vec<Sourced> {
-    if !matches!(decl.name, "listeners" | "advertised.listeners") {
-        return values;
+fn with_listener(decl: &ConfigDecl, described: Described, context: &RequestContext) -> Described {
+    let is_of_listeners = matches!(decl.name, "listeners" | "advertised.listeners");
+    if !is_of_listeners || described.source() != ConfigSource::Default {
+        return described;
     }
-    if let Some(first) = values
-        .first_mut()
-        .filter(|first| first.source == ConfigSource::Default)
-    {
-        let endpoint = &context.endpoint;
-        first.value = Some(format!("PLAINTEXT://{}:{}", endpoint.host, endpoint.port));
-        first.source = ConfigSource::Static;
-    }
-    values
+    let endpoint = &context.endpoint;
+    let value = Some(format!("PLAINTEXT://{}:{}", endpoint.host, endpoint.port));
+    let synonyms = vec![Sourced {
+        name: decl.name,
+        value: value.clone(),
+        source: ConfigSource::Static,
+    }];
+    Described { value, synonyms }
 }
 
 fn result(
     decl: &ConfigDecl,
-    values: Vec<Sourced>,
+    described: Described,
     read_only: bool,
-    is_synonym: impl Fn(&Sourced) -> bool,
-) -> Option<DescribeConfigsResourceResult> {
+    with_synonyms: bool,
+) -> DescribeConfigsResourceResult {
     let is_sensitive = decl.config_type == ConfigType::Password;
     let shown = |value: &Option<String>| value.as_ref().filter(|_| !is_sensitive).map(KafkaString::from);
     let synonym = |sourced: &Sourced| DescribeConfigsSynonym {
@@ -184,22 +194,17 @@ fn result(
         value: shown(&sourced.value),
         source: sourced.source as i8,
     };
-    let first = values.first()?;
-    let synonyms = values
-        .iter()
-        .filter(|sourced| sourced.value.is_some() && is_synonym(sourced))
-        .map(synonym)
-        .collect();
-    Some(DescribeConfigsResourceResult {
+    let synonyms = described.synonyms.iter().filter(|_| with_synonyms);
+    DescribeConfigsResourceResult {
         name: KafkaString::from_static(decl.name),
-        value: shown(&first.value),
+        value: shown(&described.value),
         read_only,
-        config_source: first.source as i8,
+        config_source: described.source() as i8,
         is_sensitive,
-        synonyms,
+        synonyms: synonyms.map(synonym).collect(),
         config_type: decl.config_type.code(),
         documentation: None,
-    })
+    }
 }
 
 pub(crate) fn check_access(

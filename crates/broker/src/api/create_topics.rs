@@ -339,21 +339,17 @@ fn write(broker: &mut Broker, now_ms: i64, new: &NewTopic) -> Result<u64, Refuse
 
 fn configs(broker: &Broker, set: &BTreeMap<String, String>) -> Vec<CreatableTopicConfigs> {
     let describe = |decl: &'static config::ConfigDecl| {
-        let found = broker
-            .configs
-            .resource(decl, set, ConfigSource::Topic)
-            .into_iter()
-            .next()?;
-        Some(CreatableTopicConfigs {
+        let found = broker.configs.effective(decl, set, ConfigSource::Topic);
+        CreatableTopicConfigs {
             name: KafkaString::from_static(decl.name),
             value: found.value.map(KafkaString::from),
             read_only: false,
             config_source: found.source as i8,
             is_sensitive: false,
-        })
+        }
     };
     config::declarations(ResourceType::Topic)
         .iter()
-        .filter_map(describe)
+        .map(describe)
         .collect()
 }

@@ -29,7 +29,7 @@ use millstream_kafka_wire::messages::update_features::{
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 
 /// The last version of UpdateFeatures that answers for each feature.
-const RESULTS_VERSION_MAX: i16 = 1;
+const RESULTS_LAST_VERSION: i16 = 1;
 
 pub(crate) fn elect_leaders(broker: &Broker, request: &ElectLeadersRequest) -> Outcome {
     if let Err(error_code) = broker.cluster_access(Operation::Alter) {
@@ -215,7 +215,7 @@ pub(crate) fn update_features(broker: &Broker, version: i16, request: &UpdateFea
     let explained = |update: &FeatureUpdateKey, reason: &str| {
         let (name, level) = (&update.feature, update.max_version_level);
         let wrong = format!("Invalid update version {level} for feature {name}. Feature {name} {reason}.");
-        match version <= RESULTS_VERSION_MAX {
+        match version <= RESULTS_LAST_VERSION {
             true => wrong,
             false => format!(
                 "The update failed for all features since the following feature had an error: {wrong}"
@@ -226,7 +226,7 @@ pub(crate) fn update_features(broker: &Broker, version: i16, request: &UpdateFea
     for update in &request.feature_updates {
         let (error_code, message) = judge(update);
         let error_message = message.map(|reason| KafkaString::from(explained(update, reason)));
-        if version <= RESULTS_VERSION_MAX {
+        if version <= RESULTS_LAST_VERSION {
             let feature = update.feature.clone();
             response.results.push(UpdatableFeatureResult {
                 feature,

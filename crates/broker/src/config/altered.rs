@@ -1,15 +1,18 @@
-//! What must hold of configurations that are changed while a broker runs, beyond the types of single values.
+//! What must hold of configurations that are given at start or changed while a broker runs, beyond the types of single
+//! values.
 //!
 //! The refusals, and their order, are Kafka's. For a broker: what cannot be changed at all, what only a single listener
 //! has, values, what only a broker by its number has, and then how values go together.
 
 use super::check::check_value;
-use super::{ConfigSource, Configs, ResourceType, check, declaration, is_read_only, listener};
+use super::{
+    ConfigError, ConfigSource, Configs, ResourceType, Sourced, check, declaration, is_read_only, listener,
+};
 use std::collections::BTreeMap;
 
-/// The shortest time between two reports of a client's metrics.
+/// The shortest time between two reports of a client's metrics, as in Kafka.
 const CLIENT_METRICS_MS_MIN: i32 = 100;
-/// The longest one.
+/// The longest time between two reports of a client's metrics, as in Kafka (`interval.ms` of a subscription).
 const CLIENT_METRICS_MS_MAX: i32 = 3_600_000;
 /// The least that each thread that compacts must have for keys.
 const DEDUPE_BYTES_MIN: i64 = 1 << 20;
@@ -58,7 +61,7 @@ pub fn check_broker(
             "Cannot update these configs at default cluster level, broker id must be specified: [{names}]"
         ));
     }
-    together(candidate, set)
+    together(candidate, set).map_err(|error| error.in_kafkas_words())
 }
 
 /// Checks what is to be set on a topic.
@@ -133,11 +136,8 @@ pub fn check_group(configs: &Configs, set: &BTreeMap<String, String>) -> Result<
     }
     let effective = |name: &str| {
         let decl = declaration(ResourceType::Group, name)?;
-        let found = configs
-            .resource(decl, set, ConfigSource::Group)
-            .into_iter()
-            .next()?;
-        found.value?.trim().parse::<i64>().ok()
+        let found = configs.effective(decl, set, ConfigSource::Group);
+        found.value?.parse::<i64>().ok()
     };
     let (session, heartbeat) = ("consumer.session.timeout.ms", "consumer.heartbeat.interval.ms");
     if effective(session) <= effective(heartbeat) {
@@ -187,42 +187,131 @@ const BELOW_ANOTHER: [(&str, &str); 3] = [
     ),
 ];
 
-/// How values go together, looked at for those that are set.
-fn together(candidate: &Configs, set: &BTreeMap<String, String>) -> Result<(), String> {
+/// How values go together, looked at where one of them is set.
+pub(super) fn together(candidate: &Configs, set: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    check_times(candidate, set)?;
     let long = |name: &str| candidate.long(name);
-    let is_below = |name: &str, least: i64| set.contains_key(name) && long(name) < least;
-    if is_below("log.roll.ms", 1) {
-        return Err("log.roll.ms must be greater than or equal to 1".to_owned());
-    }
-    if is_below("log.roll.jitter.ms", 0) {
-        return Err("log.roll.jitter.ms must be greater than or equal to 0".to_owned());
-    }
-    if set.contains_key("log.retention.ms") && long("log.retention.ms") == 0 {
-        return Err("log.retention.ms must be unlimited (-1) or, greater than or equal to 1".to_owned());
-    }
     for (name, most) in BELOW_ANOTHER {
-        if set.contains_key(name) && long(name) > long(most) {
-            return Err(format!("{name} must be less than or equal to {most}"));
+        if long(name) > long(most) {
+            refuse(set, &[name, most], || {
+                format!("{name} must be less than or equal to {most}")
+            })?;
         }
     }
-    if is_below("log.cleaner.threads", 1) {
-        return Err("log.cleaner.threads must be at least 1".to_owned());
+    if long("log.cleaner.threads") < 1 {
+        refuse(set, &["log.cleaner.threads"], || {
+            "log.cleaner.threads must be at least 1".to_owned()
+        })?;
     }
-    let has_cleaner = ["log.cleaner.dedupe.buffer.size", "log.cleaner.threads"]
-        .iter()
-        .any(|name| set.contains_key(*name));
     let of_thread = long("log.cleaner.dedupe.buffer.size") / long("log.cleaner.threads").max(1);
-    if has_cleaner && of_thread <= DEDUPE_BYTES_MIN {
-        return Err("log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.".to_owned());
+    if of_thread <= DEDUPE_BYTES_MIN {
+        refuse(
+            set,
+            &["log.cleaner.dedupe.buffer.size", "log.cleaner.threads"],
+            || "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.".to_owned(),
+        )?;
     }
-    let has_overrides = candidate
-        .text("max.connections.per.ip.overrides")
-        .is_some_and(|text| !text.trim().is_empty());
-    if is_below("max.connections.per.ip", 1) && !has_overrides {
-        return Err(
+    let overrides = candidate.text("max.connections.per.ip.overrides");
+    if long("max.connections.per.ip") < 1 && overrides.is_none_or(|text| text.is_empty()) {
+        refuse(set, &["max.connections.per.ip"], || {
             "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."
-                .to_owned(),
-        );
+                .to_owned()
+        })?;
     }
     Ok(())
+}
+
+/// Times that may be given in several units: what counts must be in its range, whatever gave it.
+fn check_times(candidate: &Configs, set: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+    type Rule = (&'static str, fn(i64) -> bool, &'static str);
+    const RULES: [Rule; 3] = [
+        (
+            "log.roll.ms",
+            |ms| ms >= 1,
+            "log.roll.ms must be greater than or equal to 1",
+        ),
+        (
+            "log.roll.jitter.ms",
+            |ms| ms >= 0,
+            "log.roll.jitter.ms must be greater than or equal to 0",
+        ),
+        (
+            "log.retention.ms",
+            |ms| ms != 0,
+            "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
+        ),
+    ];
+    for (name, is_valid, rule) in RULES {
+        let Some(decl) = declaration(ResourceType::Broker, name) else {
+            continue;
+        };
+        let Sourced { name, value, .. } = candidate.broker_or_stand_in(decl);
+        let number = value.and_then(|value| value.parse().ok());
+        if number.is_some_and(|number| !is_valid(number)) {
+            refuse(set, &[name], || rule.to_owned())?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses the first of these names that is set.
+fn refuse(
+    set: &BTreeMap<String, String>,
+    names: &[&str],
+    rule: impl FnOnce() -> String,
+) -> Result<(), ConfigError> {
+    let found = names.iter().find_map(|name| set.get_key_value(*name));
+    match found {
+        None => Ok(()),
+        Some((name, value)) => Err(ConfigError::Together {
+            name: name.clone(),
+            value: value.clone(),
+            rule: rule(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_given_at_start_go_together() {
+        let retention = "log.retention.ms must be unlimited (-1) or, greater than or equal to 1";
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<(&'a str, &'a str)>);
+        #[rustfmt::skip]
+        let rows: &[Row<'_>] = &[
+            (&[], None),
+            (&[("log.roll.ms", "0")], Some(("log.roll.ms", "log.roll.ms must be greater than or equal to 1"))),
+            (&[("log.roll.ms", "1")], None),
+            (&[("log.roll.jitter.ms", "-1")], Some(("log.roll.jitter.ms", "log.roll.jitter.ms must be greater than or equal to 0"))),
+            (&[("log.retention.ms", " 0 ")], Some(("log.retention.ms", retention))),
+            (&[("log.retention.minutes", "0")], Some(("log.retention.minutes", retention))),
+            (&[("log.retention.hours", "0")], Some(("log.retention.hours", retention))),
+            (&[("log.retention.hours", "0"), ("log.retention.ms", "1")], None),
+            (&[("log.retention.hours", "-1")], None),
+            (&[("log.cleaner.threads", "0")], Some(("log.cleaner.threads", "log.cleaner.threads must be at least 1"))),
+            (&[("log.cleaner.dedupe.buffer.size", "1048576")], Some(("log.cleaner.dedupe.buffer.size", "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread."))),
+            (&[("group.share.max.assignment.interval.ms", "500")], Some(("group.share.max.assignment.interval.ms", "group.share.assignment.interval.ms must be less than or equal to group.share.max.assignment.interval.ms"))),
+            (&[("max.connections.per.ip", "0")], Some(("max.connections.per.ip", "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."))),
+            (&[("max.connections.per.ip", "0"), ("max.connections.per.ip.overrides", "127.0.0.1:9")], None),
+        ];
+        for (given, expected) in rows {
+            let own = given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            let refused = Configs::new(&own.collect()).err();
+            let found = refused.as_ref().map(|error| match error {
+                ConfigError::Together { name, rule, .. } => (name.as_str(), rule.as_str()),
+                other => panic!("{given:?}: {other}"),
+            });
+            assert_eq!(found, *expected, "{given:?}");
+            if let Some(error) = refused {
+                let shown = error.to_string();
+                assert!(!shown.contains(".;"), "{shown}");
+                assert!(
+                    shown.ends_with("give it another value or leave it out"),
+                    "{shown}"
+                );
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! which clients show to their users.
 
 use super::{ConfigDecl, ConfigError, ConfigType, ResourceType, Validity, declaration};
+use millstream_types::java_text;
 
 /// Lists that Kafka takes with empty entries.
 const LISTS_WITH_EMPTY_ENTRIES: &[&str] = &[
@@ -67,7 +68,7 @@ pub(super) fn wrong(decl: &ConfigDecl, value: &str) -> Option<Wrong> {
         ConfigType::Long => text.parse::<i64>().ok().map(|number| number as f64),
         ConfigType::Double => text.parse::<f64>().ok(),
         ConfigType::List => return wrong_list(decl, value),
-        ConfigType::String | ConfigType::Class | ConfigType::Password => return wrong_text(decl, value),
+        ConfigType::String | ConfigType::Class | ConfigType::Password => return wrong_text(decl, text),
     };
     let Some(number) = number else {
         let kind = format!("{:?}", decl.config_type).to_uppercase();
@@ -130,14 +131,27 @@ fn wrong_list(decl: &ConfigDecl, value: &str) -> Option<Wrong> {
     (has_empty && !LISTS_WITH_EMPTY_ENTRIES.contains(&decl.name)).then_some(Wrong::EmptyEntry)
 }
 
+/// A value as Kafka shows it once it has read it: without spaces around, numbers and words in their usual form. What does
+/// not fit its declaration is left as it is.
+pub fn parsed(decl: &ConfigDecl, value: &str) -> String {
+    let text = value.trim();
+    match decl.config_type {
+        ConfigType::Boolean => text.to_ascii_lowercase(),
+        ConfigType::Int | ConfigType::Short | ConfigType::Long => {
+            let number = text.parse::<i64>();
+            number.map_or_else(|_| text.to_owned(), |number| number.to_string())
+        }
+        ConfigType::Double => text.parse().map_or_else(|_| text.to_owned(), in_java),
+        ConfigType::List => text.split(',').map(str::trim).collect::<Vec<_>>().join(","),
+        ConfigType::String | ConfigType::Class | ConfigType::Password => text.to_owned(),
+    }
+}
+
 /// A floating-point number as Java writes it.
 fn in_java(number: f64) -> String {
-    let text = format!("{number:?}");
-    match text.split_once('e') {
-        Some((digits, exponent)) if digits.contains('.') => format!("{digits}E{exponent}"),
-        Some((digits, exponent)) => format!("{digits}.0E{exponent}"),
-        None => text,
-    }
+    let mut text = String::new();
+    java_text::write_double(&mut text, number);
+    text
 }
 
 #[cfg(test)]
@@ -156,7 +170,7 @@ mod tests {
         (Topic, "cleanup.policy", "", ""),
         (Topic, "cleanup.policy", "compact, shred", "Invalid value shred for configuration cleanup.policy: String must be one of: compact, delete"),
         (Topic, "cleanup.policy", "compact,", "Configuration 'cleanup.policy' values must not be empty."),
-        (Topic, "compression.type", "zstd", ""),
+        (Topic, "compression.type", " zstd ", ""),
         (Topic, "compression.type", "ZSTD", "Invalid value ZSTD for configuration compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer"),
         (Topic, "compression.gzip.level", "-1", ""),
         (Topic, "compression.gzip.level", "0", "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"),
@@ -178,6 +192,27 @@ mod tests {
             let refused = check(*kind, name, value).err();
             let found = refused.map_or(String::new(), |error| error.in_kafkas_words());
             assert_eq!(found, *expected, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn values_are_shown_as_kafka_has_read_them() {
+        for (name, value, expected) in [
+            ("cleanup.policy", " compact , delete ", "compact,delete"),
+            ("cleanup.policy", "", ""),
+            ("retention.ms", " +7 ", "7"),
+            ("retention.ms", "-007", "-7"),
+            ("retention.ms", "soon", "soon"),
+            ("preallocate", " TRUE ", "true"),
+            ("compression.type", " lz4 ", "lz4"),
+            ("min.cleanable.dirty.ratio", ".5", "0.5"),
+            ("min.cleanable.dirty.ratio", "1", "1.0"),
+            ("min.cleanable.dirty.ratio", "0", "0.0"),
+            ("min.cleanable.dirty.ratio", "0.00015", "1.5E-4"),
+            ("min.cleanable.dirty.ratio", "10000000", "1.0E7"),
+        ] {
+            let decl = declaration(Topic, name).unwrap();
+            assert_eq!(parsed(decl, value), expected, "{name}={value}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Every configuration of Kafka 4.3, declared once: name, type, default and validity, as a broker, a topic or a group has
-//! it. DescribeConfigs, AlterConfigs, CreateTopics and the settings that the broker itself reads all use this table.
+//! Every configuration of Kafka 4.3, declared once: name, type, default and validity, as a broker, a topic, a group or
+//! a subscription to metrics has it. DescribeConfigs, AlterConfigs, CreateTopics and the settings that the broker itself reads all use this table.
 //! `allow.everyone.if.no.acl.found` and `super.users` belong to Kafka's authorizer.
 //! Defaults that differ from Kafka's on purpose are in `config::OWN_DEFAULTS`, not here.
 
@@ -410,4 +410,12 @@ pub const GROUP_CONFIGS: &[ConfigDecl] = &[
     ConfigDecl { name: "streams.initial.rebalance.delay.ms", config_type: Int, default: Some("3000"), valid: AtLeast(0.0), synonym: None },
     ConfigDecl { name: "streams.num.standby.replicas", config_type: Int, default: Some("0"), valid: AtLeast(0.0), synonym: None },
     ConfigDecl { name: "streams.session.timeout.ms", config_type: Int, default: Some("45000"), valid: AtLeast(1.0), synonym: None },
+];
+
+/// Configurations of subscriptions to metrics of clients.
+#[rustfmt::skip]
+pub const CLIENT_METRICS_CONFIGS: &[ConfigDecl] = &[
+    ConfigDecl { name: "interval.ms", config_type: Int, default: Some("300000"), valid: Any, synonym: None },
+    ConfigDecl { name: "match", config_type: List, default: Some(""), valid: Any, synonym: None },
+    ConfigDecl { name: "metrics", config_type: List, default: Some(""), valid: Any, synonym: None },
 ];

@@ -74,12 +74,15 @@ const BROKER: &[(&str, &str)] = &[
     ("max.connections.per.ip", "Connections at once from one address."),
     ("max.connections.per.ip.overrides", "The same for some addresses, as `HOST:COUNT`."),
     ("max.incremental.fetch.session.cache.slots", "Fetch sessions that are kept."),
+    ("max.request.partition.size.limit", "Partitions in one answer to DescribeTopicPartitions; the client asks for the rest."),
     ("message.max.bytes", "Size of a record batch, unless the topic says otherwise."),
     ("node.id", "The number of this node."),
     ("num.partitions", "Partitions of a topic that is created without a number."),
     ("offset.metadata.max.bytes", "Size of the text beside a committed offset."),
     ("offsets.retention.check.interval.ms", "Time between looks for expired offsets."),
     ("offsets.retention.minutes", "How long the offsets of a group without members are kept."),
+    ("offsets.topic.num.partitions", "Partitions of `__consumer_offsets`, which is made for tools that look for it and stays empty."),
+    ("offsets.topic.segment.bytes", "`segment.bytes` of the same topic."),
     ("producer.id.expiration.ms", "How long an idle producer's sequence numbers are kept."),
     ("queued.max.request.bytes", "Bytes of requests that are being received or worked on; -1 is 512 MiB."),
     ("quota.window.num", "Samples over which the rates of clients and of new connections are taken."),
@@ -106,6 +109,8 @@ const BROKER: &[(&str, &str)] = &[
     ("ssl.truststore.location", "A PEM file with the authorities of clients' certificates."),
     ("super.users", "Principals to whom no ACL applies, separated by `;`, for example `User:admin`."),
     ("transaction.max.timeout.ms", "Longest time for which a transaction may be open."),
+    ("transaction.state.log.num.partitions", "Partitions of `__transaction_state`, which is made for tools that look for it and stays empty."),
+    ("transaction.state.log.segment.bytes", "`segment.bytes` of the same topic."),
     ("transaction.two.phase.commit.enable", "Whether producers may prepare transactions that never expire."),
     ("transactional.id.expiration.ms", "How long an unused transactional id is kept."),
 ];
@@ -170,5 +175,52 @@ mod tests {
                 assert!(declaration(kind, name).is_some(), "{name}");
             }
         }
+    }
+
+    /// Names in the broker's sources that are asked for where `Configs` and the settings of topics are read.
+    fn names_that_are_read() -> Vec<(String, String)> {
+        let mut directories = vec![std::path::PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src"
+        ))];
+        let mut found = Vec::new();
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    directories.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                for call in ["long(", "int(", "flag(", "text(", "size(configs, ", "format!("] {
+                    let after = text.split(call).skip(1);
+                    let names = after.filter_map(|rest| rest.strip_prefix('"')?.split('"').next());
+                    found.extend(names.map(|name| (path.display().to_string(), name.to_owned())));
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn what_the_broker_reads_has_a_meaning() {
+        let mut count = 0;
+        for (path, name) in names_that_are_read() {
+            let names = match name.strip_prefix("{prefix}") {
+                None => vec![name],
+                Some(end) => ["offsets.topic", "transaction.state.log"]
+                    .map(|start| format!("{start}{end}"))
+                    .into(),
+            };
+            for name in names {
+                // Limits are checked and kept for Kafka's sake, wherever their names are in `altered`.
+                if declaration(ResourceType::Broker, &name).is_none() || path.ends_with("config/altered.rs") {
+                    continue;
+                }
+                assert!(meaning(ResourceType::Broker, &name).is_some(), "{path}: {name}");
+                count += 1;
+            }
+        }
+        assert!(count > 30, "{count}");
     }
 }

@@ -10,13 +10,15 @@ mod declarations;
 mod dynamic;
 pub mod listener;
 mod meanings;
+mod resolve;
 mod settings;
 
 pub use altered::{check_broker, check_client_metrics, check_group, check_topic};
-pub use check::check;
-pub use declarations::{BROKER_CONFIGS, GROUP_CONFIGS, TOPIC_CONFIGS};
+pub use check::{check, parsed};
+pub use declarations::{BROKER_CONFIGS, CLIENT_METRICS_CONFIGS, GROUP_CONFIGS, TOPIC_CONFIGS};
 pub use listener::dynamic_only;
 pub use meanings::meaning;
+pub use resolve::Described;
 pub use settings::TopicSettings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +125,16 @@ pub enum ConfigError {
         /// The name.
         name: String,
     },
+    /// The value is of the right kind, but does not go with the rest.
+    #[error("invalid value '{value}' for config '{name}': {}; give it another value or leave it out", rule.trim_end_matches('.'))]
+    Together {
+        /// The name under which the value was given.
+        name: String,
+        /// The value.
+        value: String,
+        /// What must hold, in Kafka's words.
+        rule: String,
+    },
 }
 
 impl ConfigError {
@@ -136,6 +148,7 @@ impl ConfigError {
                 expected,
             } => format!("Invalid value {value} for configuration {name}: {expected}"),
             ConfigError::EmptyEntry { name } => format!("Configuration '{name}' values must not be empty."),
+            ConfigError::Together { rule, .. } => rule.clone(),
         }
     }
 }
@@ -158,19 +171,6 @@ pub const OWN_DEFAULTS: &[(&str, &str)] = &[
     ("process.roles", "broker,controller"),
     ("transaction.state.log.min.isr", "1"),
     ("transaction.state.log.replication.factor", "1"),
-];
-
-/// Broker configurations in coarser units that stand in for a missing finer one.
-const COARSER: &[(&str, &[(&str, i64)])] = &[
-    (
-        "log.retention.ms",
-        &[
-            ("log.retention.minutes", 60_000),
-            ("log.retention.hours", 3_600_000),
-        ],
-    ),
-    ("log.roll.jitter.ms", &[("log.roll.jitter.hours", 3_600_000)]),
-    ("log.roll.ms", &[("log.roll.hours", 3_600_000)]),
 ];
 
 /// The kind of resource that has configurations, with Kafka's numbers.
@@ -208,7 +208,8 @@ impl ResourceType {
             ResourceType::Topic => TOPIC_CONFIGS,
             ResourceType::Broker => BROKER_CONFIGS,
             ResourceType::Group => GROUP_CONFIGS,
-            ResourceType::BrokerLogger | ResourceType::ClientMetrics => &[],
+            ResourceType::ClientMetrics => CLIENT_METRICS_CONFIGS,
+            ResourceType::BrokerLogger => &[],
         }
     }
 
@@ -237,6 +238,8 @@ pub enum ConfigSource {
     Static = 4,
     /// The default.
     Default = 5,
+    /// Set on a subscription to metrics of clients.
+    ClientMetrics = 7,
     /// Set on the group.
     Group = 8,
 }
@@ -279,7 +282,8 @@ pub struct Configs {
 }
 
 impl Configs {
-    /// Starts from what was given at start, also for single listeners; names and values are checked.
+    /// Starts from what was given at start, also for single listeners; names and values are checked, by themselves and
+    /// together.
     pub fn new(properties: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         for (name, value) in properties {
             match listener::declared(name) {
@@ -287,16 +291,18 @@ impl Configs {
                 None => _ = check(ResourceType::Broker, name, value)?,
             }
         }
-        Ok(Configs {
+        let configs = Configs {
             fixed: properties.clone(),
             dynamic: BTreeMap::new(),
-        })
+        };
+        altered::together(&configs, properties)?;
+        Ok(configs)
     }
 
     /// Everything that is set dynamically on this broker, also by way of all brokers.
     pub fn dynamic_broker(&self) -> BTreeMap<String, String> {
         let mut all = self.of(ResourceType::Broker, "");
-        all.extend(self.of(ResourceType::Broker, self.node_id()));
+        all.extend(self.of(ResourceType::Broker, &self.node_id().to_string()));
         all
     }
 
@@ -315,7 +321,7 @@ impl Configs {
             set.get(name).cloned()
         };
         let places = [
-            (dynamic(self.node_id()), ConfigSource::DynamicBroker),
+            (dynamic(&self.node_id().to_string()), ConfigSource::DynamicBroker),
             (dynamic(""), ConfigSource::DynamicDefault),
             (self.fixed.get(name).cloned(), ConfigSource::Static),
         ];
@@ -325,10 +331,10 @@ impl Configs {
             .collect()
     }
 
-    /// This broker's number as it was given.
-    pub fn node_id(&self) -> &str {
+    /// This broker's number.
+    pub fn node_id(&self) -> i32 {
         let given = self.fixed.get("node.id").or_else(|| self.fixed.get("broker.id"));
-        given.map_or("1", String::as_str)
+        given.and_then(|text| text.trim().parse().ok()).unwrap_or(1)
     }
 
     /// What is set dynamically on a resource.
@@ -359,129 +365,6 @@ impl Configs {
             false => self.dynamic.insert((kind, name.to_owned()), configs),
         };
     }
-
-    /// All values of a broker configuration, the effective one first.
-    pub fn broker(&self, decl: &'static ConfigDecl) -> Vec<Sourced> {
-        let mut found = Vec::new();
-        let id = self.node_id();
-        let dynamic = |name: &str| {
-            self.dynamic
-                .get(&(ResourceType::Broker, name.to_owned()))?
-                .get(decl.name)
-                .cloned()
-        };
-        let mut push = |value: Option<String>, source| {
-            if let Some(value) = value {
-                found.push(Sourced {
-                    name: decl.name,
-                    value: Some(value),
-                    source,
-                });
-            }
-        };
-        push(dynamic(id), ConfigSource::DynamicBroker);
-        push(dynamic(""), ConfigSource::DynamicDefault);
-        push(self.fixed.get(decl.name).cloned(), ConfigSource::Static);
-        let own = OWN_DEFAULTS
-            .iter()
-            .find(|(name, _)| *name == decl.name)
-            .map(|(_, value)| *value);
-        push(own.or(decl.default).map(str::to_owned), ConfigSource::Default);
-        if found.is_empty() {
-            found.push(Sourced {
-                name: decl.name,
-                value: None,
-                source: ConfigSource::Default,
-            });
-        }
-        found
-    }
-
-    /// All values of a topic's or group's configuration, the effective one first.
-    pub fn resource(
-        &self,
-        decl: &'static ConfigDecl,
-        set: &BTreeMap<String, String>,
-        source: ConfigSource,
-    ) -> Vec<Sourced> {
-        let mut found = Vec::new();
-        if let Some(value) = set.get(decl.name) {
-            found.push(Sourced {
-                name: decl.name,
-                value: Some(value.clone()),
-                source,
-            });
-        }
-        let synonym = decl
-            .synonym
-            .and_then(|name| declaration(ResourceType::Broker, name));
-        let inherited = synonym
-            .map(|synonym| self.with_coarser(synonym))
-            .unwrap_or_default();
-        found.extend(inherited.into_iter().filter(|sourced| sourced.value.is_some()));
-        if found
-            .last()
-            .is_none_or(|last| last.source != ConfigSource::Default)
-        {
-            let value = decl.default.map(str::to_owned);
-            found.push(Sourced {
-                name: decl.name,
-                value,
-                source: ConfigSource::Default,
-            });
-        }
-        found
-    }
-
-    fn with_coarser(&self, decl: &'static ConfigDecl) -> Vec<Sourced> {
-        let mut found = self.broker(decl);
-        found.retain(|sourced| sourced.value.is_some());
-        let coarser = COARSER
-            .iter()
-            .find(|(name, _)| *name == decl.name)
-            .map_or(&[] as &[_], |(_, list)| list);
-        for (name, factor) in coarser {
-            let Some(coarse) = declaration(ResourceType::Broker, name) else {
-                continue;
-            };
-            for sourced in self.broker(coarse) {
-                let scaled = sourced
-                    .value
-                    .and_then(|value| value.parse::<i64>().ok()?.checked_mul(*factor));
-                if let Some(value) = scaled {
-                    found.push(Sourced {
-                        value: Some(value.to_string()),
-                        ..sourced
-                    });
-                }
-            }
-        }
-        found
-    }
-
-    /// The effective text of a broker configuration.
-    pub fn text(&self, name: &str) -> Option<String> {
-        let decl = declaration(ResourceType::Broker, name)?;
-        self.broker(decl).into_iter().next()?.value
-    }
-
-    /// The effective number of a broker configuration; 0 if it has none.
-    pub fn long(&self, name: &str) -> i64 {
-        self.text(name)
-            .and_then(|value| value.trim().parse().ok())
-            .unwrap_or_default()
-    }
-
-    /// The same as 32 bits.
-    pub fn int(&self, name: &str) -> i32 {
-        i32::try_from(self.long(name)).unwrap_or(i32::MAX)
-    }
-
-    /// Whether a broker configuration is `true`.
-    pub fn flag(&self, name: &str) -> bool {
-        self.text(name)
-            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
-    }
 }
 
 #[cfg(test)]
@@ -490,7 +373,12 @@ mod tests {
 
     #[test]
     fn declarations_are_sorted_and_their_defaults_are_valid() {
-        for kind in [ResourceType::Topic, ResourceType::Broker, ResourceType::Group] {
+        for kind in [
+            ResourceType::Topic,
+            ResourceType::Broker,
+            ResourceType::Group,
+            ResourceType::ClientMetrics,
+        ] {
             let declarations = kind.declarations();
             assert!(
                 declarations.windows(2).all(|pair| pair[0].name < pair[1].name),
@@ -507,29 +395,5 @@ mod tests {
             }
         }
         assert_eq!(TOPIC_CONFIGS.len(), 33);
-    }
-
-    #[test]
-    fn a_topic_inherits_from_the_finest_unit_that_is_set() {
-        let retention = declaration(ResourceType::Topic, "retention.ms").unwrap();
-        let effective = |properties: &[(&str, &str)], set: &[(&str, &str)]| {
-            let own =
-                |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-            let configs = Configs::new(&own(properties)).unwrap();
-            configs.resource(retention, &own(set), ConfigSource::Topic)[0]
-                .value
-                .clone()
-                .unwrap()
-        };
-        assert_eq!(effective(&[], &[]), "604800000");
-        assert_eq!(effective(&[("log.retention.hours", "1")], &[]), "3600000");
-        assert_eq!(
-            effective(&[("log.retention.hours", "1"), ("log.retention.ms", "5")], &[]),
-            "5"
-        );
-        assert_eq!(
-            effective(&[("log.retention.ms", "5")], &[("retention.ms", "7")]),
-            "7"
-        );
     }
 }

@@ -48,13 +48,10 @@ impl TopicSettings {
             let Some(decl) = declaration(ResourceType::Topic, name) else {
                 return String::new();
             };
-            let found = configs
-                .resource(decl, set, ConfigSource::Topic)
-                .into_iter()
-                .next();
-            found.and_then(|sourced| sourced.value).unwrap_or_default()
+            let found = configs.effective(decl, set, ConfigSource::Topic);
+            found.value.unwrap_or_default()
         };
-        let long = |name: &str| text(name).trim().parse::<i64>().unwrap_or_default();
+        let long = |name: &str| text(name).parse::<i64>().unwrap_or_default();
         let int = |name: &str| i32::try_from(long(name)).unwrap_or_default();
         let unsigned = |name: &str| u64::try_from(long(name)).unwrap_or_default();
         let policy = text("cleanup.policy");

@@ -65,14 +65,9 @@ impl ConsumerRules {
     pub fn new(configs: &Configs, group: &KafkaString) -> ConsumerRules {
         let own = configs.of(ResourceType::Group, group);
         let of_group = |name: &str| -> i64 {
-            let sourced = declaration(ResourceType::Group, name).and_then(|decl| {
-                configs
-                    .resource(decl, &own, ConfigSource::Group)
-                    .into_iter()
-                    .next()
-            });
-            let text = sourced.and_then(|sourced| sourced.value);
-            text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+            let decl = declaration(ResourceType::Group, name);
+            let text = decl.and_then(|decl| configs.effective(decl, &own, ConfigSource::Group).value);
+            text.and_then(|text| text.parse().ok()).unwrap_or_default()
         };
         ConsumerRules {
             session_ms: of_group("consumer.session.timeout.ms"),

@@ -1,17 +1,19 @@
 //! Who may do what: the caller of the request that is being handled, the decision, and what the operator is told.
 //!
-//! Denials and administrative changes are written to the log under the target `audit`, one line each, with who, from
-//! where, and by which request. Questions whose answer only shapes a list are not written.
+//! Denials and administrative changes are written to the log under the target `audit`, with who, from where, and by which
+//! request: a line for each change, and one for each operation on a resource that a request was denied, however many
+//! partitions or keys it named. Questions whose answer only shapes a list are not written.
 //! What clients chose (names, ids) is written in quotes, so that it cannot pass for a line of its own.
 
-use super::acls::{Acls, CLUSTER_NAME, Operation, ResourceKind};
+use super::acls::{Acls, CLUSTER_NAME, Host, Operation, ResourceKind};
 use crate::broker::Broker;
 use crate::change::Change;
 use crate::config::{self, ConfigType, Configs, ResourceType};
 use crate::context::RequestContext;
 use crate::topics::Topic;
 use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Uuid};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// "Not asked for" in fields of authorized operations.
 pub(crate) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
@@ -21,6 +23,23 @@ pub(crate) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 pub(crate) struct Caller {
     pub context: RequestContext,
     pub api: ApiKey,
+    /// What this request was denied so far.
+    denied: RefCell<BTreeSet<(Operation, ResourceKind, String)>>,
+}
+
+impl Caller {
+    pub fn new(context: RequestContext, api: ApiKey) -> Self {
+        Caller {
+            context,
+            api,
+            denied: RefCell::default(),
+        }
+    }
+
+    /// The address that the client has, as ACLs and operators name it.
+    fn host(&self) -> &str {
+        self.context.client_host.trim_start_matches('/')
+    }
 }
 
 /// The configurations that decide about access.
@@ -62,7 +81,7 @@ impl AccessPolicy {
         operation: Operation,
         resource: (ResourceKind, &str),
     ) -> bool {
-        let host = host.trim_start_matches('/');
+        let host = Host::new(host.trim_start_matches('/'));
         acls.allows(principal, host, operation, resource, self.allows_everyone)
     }
 }
@@ -85,7 +104,7 @@ impl Broker {
         let Some(caller) = self.subject() else {
             return true;
         };
-        let (principal, host) = (&caller.context.principal, host_of(&caller.context));
+        let (principal, host) = (&caller.context.principal, Host::new(caller.host()));
         let by_default = self.policy.allows_everyone;
         self.security
             .acls
@@ -97,11 +116,11 @@ impl Broker {
         let Some(caller) = self.subject() else {
             return true;
         };
-        let (principal, host) = (&caller.context.principal, host_of(&caller.context));
+        let (principal, host) = (&caller.context.principal, Host::new(caller.host()));
         self.policy.allows_everyone || self.security.acls.allows_any(principal, host, operation, kind)
     }
 
-    /// Whether the caller may do this. A denial is logged.
+    /// Whether the caller may do this. A denial is logged, once for a request.
     pub(crate) fn access(
         &self,
         operation: Operation,
@@ -111,13 +130,18 @@ impl Broker {
         if self.may(operation, kind, name) {
             return Ok(());
         }
-        if let Some(Caller { context, api }) = &self.caller {
+        if let Some(caller) = &self.caller
+            && caller
+                .denied
+                .borrow_mut()
+                .insert((operation, kind, name.to_owned()))
+        {
             tracing::info!(
                 target: "audit",
-                principal = context.principal.as_str(),
-                host = host_of(context),
-                client_id = context.client_id.as_str(),
-                request = ?api,
+                principal = caller.context.principal.as_str(),
+                host = caller.host(),
+                client_id = caller.context.client_id.as_str(),
+                request = ?caller.api,
                 ?operation,
                 resource = ?kind,
                 name,
@@ -164,12 +188,12 @@ impl Broker {
     /// Says who does something that operators want to know of.
     pub(crate) fn audit(&self, change: &str) {
         match &self.caller {
-            Some(Caller { context, api }) => tracing::info!(
+            Some(caller) => tracing::info!(
                 target: "audit",
-                principal = context.principal.as_str(),
-                host = host_of(context),
-                client_id = context.client_id.as_str(),
-                request = ?api,
+                principal = caller.context.principal.as_str(),
+                host = caller.host(),
+                client_id = caller.context.client_id.as_str(),
+                request = ?caller.api,
                 change,
                 "changed"
             ),
@@ -223,10 +247,6 @@ impl Broker {
             _ => return None,
         })
     }
-}
-
-fn host_of(context: &RequestContext) -> &str {
-    context.client_host.trim_start_matches('/')
 }
 
 /// What is set anew or no longer, without secrets.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use millstream_kafka_wire::{DecodeError, ErrorCode, KafkaString, Reader, Writer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 /// "Any" in filters, of every kind of code.
 pub(crate) const ANY: i8 = 1;
@@ -19,7 +20,7 @@ const DENY: i8 = 2;
 const ALLOW: i8 = 3;
 
 /// What somebody does, with Kafka's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i8)]
 pub(crate) enum Operation {
     Read = 3,
@@ -36,7 +37,7 @@ pub(crate) enum Operation {
 }
 
 /// What something is done to, with Kafka's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i8)]
 pub(crate) enum ResourceKind {
     Topic = 2,
@@ -85,6 +86,32 @@ impl ResourceKind {
             ResourceKind::TransactionalId => &[Write, Describe, TwoPhaseCommit],
         }
     }
+}
+
+/// Where a client is. Rules name addresses in any form, Java's `2001:db8:0:0:0:0:0:1` among them: what counts is the address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Host<'a> {
+    text: &'a str,
+    address: Option<IpAddr>,
+}
+
+impl<'a> Host<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Host {
+            text,
+            address: address(text),
+        }
+    }
+
+    fn is(self, named: &str) -> bool {
+        self.text == named || self.address.is_some() && self.address == address(named)
+    }
+}
+
+/// An address; those of IPv4 that are written as ones of IPv6 are of IPv4.
+fn address(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text.parse().ok()?;
+    Some(address.to_canonical())
 }
 
 /// One rule.
@@ -159,9 +186,9 @@ impl Acl {
         }
     }
 
-    fn concerns(&self, principal: &str, host: &str) -> bool {
+    fn concerns(&self, principal: &str, host: Host<'_>) -> bool {
         let is_principal = self.principal == *"User:*" || self.principal == *principal;
-        is_principal && (self.host == *"*" || self.host == *host)
+        is_principal && (self.host == *"*" || host.is(&self.host))
     }
 
     fn denies(&self, operation: Operation) -> bool {
@@ -314,7 +341,7 @@ impl Acls {
     pub fn allows(
         &self,
         principal: &str,
-        host: &str,
+        host: Host<'_>,
         operation: Operation,
         (kind, name): (ResourceKind, &str),
         by_default: bool,
@@ -335,7 +362,13 @@ impl Acls {
     }
 
     /// Whether somebody may do this to some resource of a kind: there is a permission that no denial covers as a whole.
-    pub fn allows_any(&self, principal: &str, host: &str, operation: Operation, kind: ResourceKind) -> bool {
+    pub fn allows_any(
+        &self,
+        principal: &str,
+        host: Host<'_>,
+        operation: Operation,
+        kind: ResourceKind,
+    ) -> bool {
         let own = || {
             let of_kind = self.iter().filter(|acl| acl.resource_type == kind as i8);
             of_kind.filter(|acl| acl.concerns(principal, host))
@@ -383,7 +416,7 @@ mod tests {
         let may = |principal: &str, operation, name: &str| {
             acls.allows(
                 principal,
-                "127.0.0.1",
+                Host::new("127.0.0.1"),
                 operation,
                 (ResourceKind::Topic, name),
                 false,
@@ -405,14 +438,20 @@ mod tests {
                 "{principal} {operation:?} {name}"
             );
         }
-        assert!(Acls::default().allows("User:c", "h", Operation::Read, (ResourceKind::Topic, "t"), true));
+        assert!(Acls::default().allows(
+            "User:c",
+            Host::new("h"),
+            Operation::Read,
+            (ResourceKind::Topic, "t"),
+            true
+        ));
         acls.set(
             acl("logs-secret", LITERAL, "User:*", Operation::Read as i8, DENY),
             false,
         );
         assert!(acls.allows(
             "User:a",
-            "h",
+            Host::new("h"),
             Operation::Read,
             (ResourceKind::Topic, "logs-secret"),
             false
@@ -460,8 +499,39 @@ mod tests {
         for (rules, expected) in cases {
             let mut acls = Acls::default();
             rules.iter().for_each(|rule| acls.set(rule.clone(), true));
-            let found = acls.allows_any(a, "h", Operation::Write, ResourceKind::Topic);
+            let found = acls.allows_any(a, Host::new("h"), Operation::Write, ResourceKind::Topic);
             assert_eq!(found, expected, "{rules:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_compared_as_addresses() {
+        for (named, host, expected) in [
+            ("*", "10.0.0.1", true),
+            ("10.0.0.1", "10.0.0.1", true),
+            ("10.0.0.1", "10.0.0.2", false),
+            ("2001:db8:0:0:0:0:0:1", "2001:db8::1", true),
+            ("2001:DB8::1", "2001:db8:0:0:0:0:0:1", true),
+            ("2001:db8::2", "2001:db8::1", false),
+            ("::ffff:10.0.0.1", "10.0.0.1", true),
+            ("localhost", "localhost", true),
+            ("localhost", "10.0.0.1", false),
+            ("", "unknown", false),
+        ] {
+            let mut acls = Acls::default();
+            let everybody = acl("t", LITERAL, "User:*", ALL, ALLOW);
+            acls.set(everybody.clone(), true);
+            let denial = Acl {
+                host: named.into(),
+                permission: DENY,
+                ..everybody
+            };
+            acls.set(denial, true);
+            let (host, topic) = (Host::new(host), (ResourceKind::Topic, "t"));
+            let is_allowed = acls.allows("User:a", host, Operation::Read, topic, false);
+            assert_eq!(!is_allowed, expected, "{named} {host:?}");
+            let may_any = acls.allows_any("User:a", host, Operation::Read, ResourceKind::Topic);
+            assert_eq!(!may_any, expected, "{named} {host:?}");
         }
     }
 

@@ -173,7 +173,8 @@ fn configurations_are_described_with_sources_and_changed() {
     );
     assert_eq!(
         (of("retention.ms").value.clone(), of("retention.ms").config_source),
-        (Some("3600000".into()), 4)
+        (Some("3600000".into()), 5),
+        "Kafka has no source for what only another unit stands in for"
     );
     assert_eq!(of("segment.bytes").config_source, 5);
     let change = |name: &str, operation: i8, value: &str| incremental_alter_configs::AlterableConfig {

@@ -241,3 +241,128 @@ fn configurations_of_listeners_are_shown_with_what_they_override() {
         }
     }
 }
+
+/// All that is said of some configurations of a resource: name, value, source, type, and its synonyms by their values.
+fn described(driver: &mut Driver, kind: i8, name: &str, keys: &[&str]) -> Vec<String> {
+    let mut response = driver.call(DescribeConfigsRequest {
+        resources: vec![describe_configs::DescribeConfigsResource {
+            resource_type: kind,
+            resource_name: name.into(),
+            configuration_keys: Some(keys.iter().map(|key| (*key).into()).collect()),
+        }],
+        include_synonyms: true,
+        ..Default::default()
+    });
+    let result = response.results.remove(0);
+    if result.error_code != ErrorCode::NONE {
+        let message = result.error_message.unwrap_or_default();
+        return vec![format!("{:?} {message}", result.error_code)];
+    }
+    let shown = |value: &Option<KafkaString>| value.as_ref().map_or("null".to_owned(), |v| format!("{v:?}"));
+    let line = |config: &describe_configs::DescribeConfigsResourceResult| {
+        let synonyms = config.synonyms.iter();
+        let synonyms: Vec<String> = synonyms
+            .map(|each| format!("{}={} {}", each.name, shown(&each.value), each.source))
+            .collect();
+        let (name, source, kind) = (&config.name, config.config_source, config.config_type);
+        format!("{name}={} {source} {kind} {synonyms:?}", shown(&config.value)).replace('\\', "")
+    };
+    result.configs.iter().map(line).collect()
+}
+
+#[test]
+fn values_are_shown_as_kafka_reads_them_and_synonyms_as_they_were_given() {
+    let given = [
+        ("log.segment.bytes", " 2000000 "),
+        ("log.retention.hours", "24"),
+        ("group.consumer.session.timeout.ms", " 050000"),
+        ("node.id", " 01 "),
+    ];
+    let mut driver = Driver::with(&given);
+    let set = |key, value| [(key, SET, Some(value))];
+    driver.create_with(
+        "t",
+        1,
+        &[("cleanup.policy", "compact, delete"), ("preallocate", "TRUE")],
+    );
+    for (kind, name, ops) in [
+        (TOPIC, "t", set("max.message.bytes", " 7 ")),
+        (BROKER, "1", set("log.retention.ms", " 8 ")),
+        (BROKER, "", set("log.retention.ms", " 9 ")),
+    ] {
+        assert_eq!(alter(&mut driver, kind, name, &ops).0, ErrorCode::NONE);
+    }
+    #[rustfmt::skip]
+    let rows: &[(i8, &str, &str, &str)] = &[
+        (TOPIC, "t", "cleanup.policy", r#"cleanup.policy="compact,delete" 1 7 ["cleanup.policy="compact,delete" 1", "log.cleanup.policy="delete" 5"]"#),
+        (TOPIC, "t", "preallocate", r#"preallocate="true" 1 1 ["preallocate="true" 1", "log.preallocate="false" 5"]"#),
+        (TOPIC, "t", "max.message.bytes", r#"max.message.bytes="7" 1 3 ["max.message.bytes="7" 1", "message.max.bytes="1048588" 5"]"#),
+        (TOPIC, "t", "segment.bytes", r#"segment.bytes="2000000" 4 3 ["log.segment.bytes=" 2000000 " 4", "log.segment.bytes="1073741824" 5"]"#),
+        (TOPIC, "t", "retention.ms", r#"retention.ms="8" 2 5 ["log.retention.ms=" 8 " 2", "log.retention.ms=" 9 " 3", "log.retention.hours="24" 4", "log.retention.hours="168" 5"]"#),
+        (TOPIC, "t", "remote.storage.enable", r#"remote.storage.enable="false" 5 1 []"#),
+        (BROKER, "1", "log.segment.bytes", r#"log.segment.bytes="2000000" 4 3 ["log.segment.bytes=" 2000000 " 4", "log.segment.bytes="1073741824" 5"]"#),
+        (BROKER, "1", "log.retention.hours", r#"log.retention.hours="24" 4 3 ["log.retention.hours="24" 4", "log.retention.hours="168" 5"]"#),
+        (BROKER, "1", "log.roll.ms", "log.roll.ms=null 5 5 []"),
+        (BROKER, "", "log.retention.ms", r#"log.retention.ms=" 9 " 3 5 ["log.retention.ms=" 9 " 3"]"#),
+        (GROUP, "g", "consumer.session.timeout.ms", r#"consumer.session.timeout.ms="50000" 4 3 ["group.consumer.session.timeout.ms=" 050000" 4", "group.consumer.session.timeout.ms="45000" 5"]"#),
+        (GROUP, "g", "share.auto.offset.reset", r#"share.auto.offset.reset="latest" 5 2 ["share.auto.offset.reset="latest" 5"]"#),
+    ];
+    for (kind, name, key, expected) in rows {
+        assert_eq!(described(&mut driver, *kind, name, &[key]), [*expected]);
+    }
+    assert_eq!(
+        described(&mut driver, TOPIC, "t", &[]).len(),
+        33,
+        "no keys are all"
+    );
+}
+
+#[test]
+fn a_broker_is_described_by_its_number() {
+    for (given, number) in [("node.id", " 05 "), ("broker.id", "5")] {
+        let mut driver = Driver::with(&[(given, number)]);
+        let ops = [("log.retention.ms", SET, Some("8"))];
+        assert_eq!(driver.broker.node_id(), 5, "{given}");
+        assert_eq!(
+            alter(&mut driver, BROKER, "5", &ops).0,
+            ErrorCode::NONE,
+            "{given}"
+        );
+        let found = described(&mut driver, BROKER, "5", &["log.retention.ms"]);
+        assert!(
+            found[0].starts_with(r#"log.retention.ms="8" 2 "#),
+            "{given}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn subscriptions_to_metrics_are_shown_as_they_are_kept() {
+    let mut driver = Driver::new();
+    let defaults = [
+        r#"interval.ms="300000" 5 3 []"#,
+        r#"match="" 5 7 []"#,
+        r#"metrics="" 5 7 []"#,
+    ];
+    assert_eq!(described(&mut driver, METRICS, "m", &[]), defaults);
+    let ops = [
+        ("interval.ms", SET, Some(" 5000 ")),
+        ("metrics", SET, Some("a., b.")),
+    ];
+    assert_eq!(alter(&mut driver, METRICS, "m", &ops).0, ErrorCode::NONE);
+    driver.crash();
+    #[rustfmt::skip]
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        ("m", &[], &[r#"interval.ms="5000" 7 3 ["interval.ms="5000" 7"]"#, defaults[1], r#"metrics="a.,b." 7 7 ["metrics="a.,b." 7"]"#]),
+        ("m", &["match"], &defaults[1..2]),
+        ("other", &[], &defaults),
+        ("", &[], &["INVALID_REQUEST(42) Client metrics subscription name must not be empty"]),
+    ];
+    for (name, keys, expected) in rows {
+        assert_eq!(
+            described(&mut driver, METRICS, name, keys),
+            *expected,
+            "{name} {keys:?}"
+        );
+    }
+}

@@ -186,3 +186,74 @@ fn denials_leave_a_line_and_traffic_does_not() {
         "what is left out of a list is no denial: {listing:?}"
     );
 }
+
+#[test]
+fn a_request_leaves_one_line_for_each_topic_that_it_was_denied() {
+    let mut driver = driver();
+    let topics = ["t", "u"];
+    for topic in topics {
+        driver.create(topic, 3);
+    }
+    let records = batch(driver.now, &["a"]);
+    let mut produce = driver.produce_request("t", 0, records.clone());
+    let mut fetch = driver.fetch_request("t", 0, 0);
+    let mut list = ListOffsetsRequest {
+        replica_id: -1,
+        ..Default::default()
+    };
+    produce.topic_data.clear();
+    fetch.topics.clear();
+    for topic in topics {
+        let mut of_topic = driver
+            .produce_request(topic, 0, records.clone())
+            .topic_data
+            .remove(0);
+        of_topic.name = Default::default();
+        of_topic.partition_data = vec![of_topic.partition_data[0].clone(); 3];
+        produce.topic_data.push(of_topic);
+        let mut of_topic = driver.fetch_request(topic, 0, 0).topics.remove(0);
+        let wanted = of_topic.partitions.remove(0);
+        of_topic.partitions = (0..3)
+            .map(|partition| fetch::FetchPartition {
+                partition,
+                ..wanted.clone()
+            })
+            .collect();
+        fetch.topics.push(of_topic);
+        let partition = |partition_index| list_offsets::ListOffsetsPartition {
+            partition_index,
+            current_leader_epoch: -1,
+            timestamp: -1,
+        };
+        list.topics.push(list_offsets::ListOffsetsTopic {
+            name: topic.into(),
+            partitions: (0..3).map(partition).collect(),
+        });
+    }
+    driver.context.principal = "User:eve".into();
+    type Call = Box<dyn Fn(&mut Driver)>;
+    let calls: [(&str, Call); 3] = [
+        (
+            "Produce",
+            Box::new(move |driver| _ = driver.call(produce.clone())),
+        ),
+        ("Fetch", Box::new(move |driver| _ = driver.call(fetch.clone()))),
+        (
+            "ListOffsets",
+            Box::new(move |driver| _ = driver.call(list.clone())),
+        ),
+    ];
+    for (api, call) in calls {
+        for _ in 0..2 {
+            let found = lines(|| call(&mut driver));
+            let named = topics.map(|topic| {
+                found
+                    .iter()
+                    .filter(|line| line.contains(&format!("{topic:?}")))
+                    .count()
+            });
+            assert_eq!((found.len(), named), (2, [1, 1]), "{api}: {found:?}");
+            assert!(found.iter().all(|line| line.contains(api)), "{found:?}");
+        }
+    }
+}

@@ -66,7 +66,8 @@ impl Scope<'_> {
     pub fn set(&self, name: &str) -> Option<String> {
         let own = format!("{LISTENER_PREFIX}{}.{name}", self.listener.to_lowercase());
         let given = self.properties.given;
-        given.get(&own).or_else(|| given.get(name)).cloned()
+        let given = given.get(&own).or_else(|| given.get(name))?;
+        Some(read(name, given).to_owned())
     }
 
     /// The value for a mechanism of this listener, for this listener, or for all.
@@ -74,7 +75,8 @@ impl Scope<'_> {
         let listener = self.listener.to_lowercase();
         let own = format!("{LISTENER_PREFIX}{listener}.{}.{name}", mechanism.to_lowercase());
         let given = self.properties.given;
-        given.get(&own).cloned().or_else(|| self.text(name))
+        let given = given.get(&own).map(|value| read(name, value).to_owned());
+        given.or_else(|| self.text(name))
     }
 
     /// A number, checked by its declaration before.
@@ -107,7 +109,12 @@ impl<'a> Properties<'a> {
                     value: "[hidden]".to_owned(),
                     expected: format!("'{name}' is no configuration of Kafka's broker"),
                 },
-                config::ConfigError::Invalid { value, expected, .. } => ShellConfigError::Value {
+                config::ConfigError::Invalid { value, expected, .. }
+                | config::ConfigError::Together {
+                    value,
+                    rule: expected,
+                    ..
+                } => ShellConfigError::Value {
                     name: key.clone(),
                     value,
                     expected: config::in_a_sentence(&expected),
@@ -124,13 +131,13 @@ impl<'a> Properties<'a> {
 
     /// The value for all listeners, or the default. Empty counts as missing.
     pub fn text(&self, name: &str) -> Option<String> {
-        let given = self.given.get(name).cloned();
+        let given = self.set(name).map(str::to_owned);
         given.or_else(|| default(name)).filter(|value| !value.is_empty())
     }
 
-    /// The value as it was given.
+    /// The same without the default.
     pub fn set(&self, name: &str) -> Option<&str> {
-        self.given.get(name).map(String::as_str)
+        self.given.get(name).map(|value| read(name, value))
     }
 
     pub fn scope<'b>(&'b self, listener: &'b str) -> Scope<'b> {
@@ -185,6 +192,11 @@ impl<'a> Properties<'a> {
         }
         Ok(())
     }
+}
+
+/// A value as Kafka reads it, without spaces around. Those of [`OWN_CONFIGS`] hold passwords and are taken as they are.
+fn read<'v>(name: &str, value: &'v str) -> &'v str {
+    if is_own(name) { value } else { value.trim() }
 }
 
 fn default(name: &str) -> Option<String> {

@@ -54,7 +54,7 @@ fn listeners_have_names_protocols_and_settings_of_their_own() {
         ),
         ("listener.name.outside.max.connections", "7"),
         PEM,
-        ("listener.name.mtls.ssl.client.auth", "required"),
+        ("listener.name.mtls.ssl.client.auth", " required "),
         ("listener.name.mtls.ssl.truststore.location", "ca.pem"),
     ])
     .unwrap();
