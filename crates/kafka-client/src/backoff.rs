@@ -6,7 +6,7 @@ use millstream_types::Rng;
 
 /// How much of a wait is random, to both sides.
 const JITTER: f64 = 0.2;
-/// Beyond this many doublings every wait is the longest.
+/// A wait before a new attempt doubles at most this often; from then on it is the longest.
 const DOUBLINGS_MAX: u32 = 20;
 
 /// How long to wait after so many failures.

@@ -1,9 +1,9 @@
 //! Variable-length integers over slices: seven bits a byte, lowest first; signed ones are zigzag-coded. The hot loops
 //! over records use these; messages read them through `Reader`.
 
-/// The most bytes of a 32-bit and a 64-bit integer.
+/// The most bytes of a 32-bit integer of variable length.
 pub const VARINT_BYTES_MAX: usize = 5;
-/// The longest encoding of 64 bits.
+/// The most bytes of a 64-bit integer of variable length.
 pub const VARLONG_BYTES_MAX: usize = 10;
 
 /// Reads an unsigned 32-bit integer at `*position` and moves on; `None` if it is cut off or too long.

@@ -29,7 +29,7 @@ pub const UNCOUNTED_FRAME_BYTES: usize = 64 << 10;
 pub const MEMORY_WAIT: Duration = Duration::from_secs(5);
 /// Requests of one connection that wait for their answers; more are not read from the socket.
 pub const PIPELINED_REQUESTS_MAX: usize = 64;
-/// Bytes of such requests, but one is always taken: what is written by one sync should fit a processor's caches.
+/// Bytes of requests of one connection that wait for their answers, but one is always taken: what is written by one sync should fit a processor's caches.
 pub const PIPELINED_REQUEST_BYTES: usize = 4 << 20;
 /// Fetches of one connection that are worked on at once: their answers are the large ones.
 pub const PIPELINED_FETCHES_MAX: usize = 2;
@@ -37,7 +37,7 @@ pub const PIPELINED_FETCHES_MAX: usize = 2;
 pub const PIPELINED_LISTINGS_MAX: usize = 4;
 /// Room made for the beginning of a frame.
 pub const FIRST_READ_BYTES: usize = 4 << 10;
-/// Room made for one read of the rest; the buffer grows with what arrived.
+/// Room made for one read of a frame after its beginning; the buffer grows with what arrived.
 pub const READ_BYTES: usize = 64 << 10;
 /// The most room made for one read by a client whose frames are larger than [`READ_BYTES`].
 pub const USUAL_READ_BYTES_MAX: usize = 1 << 20;

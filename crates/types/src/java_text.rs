@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// Below this, and from [`PLAIN_MAX`] on, a float is printed with an exponent.
 const PLAIN_MIN: i32 = -3;
-/// First power of ten that is printed with an exponent.
+/// First power of ten from which on FLOAT and DOUBLE are printed with an exponent.
 const PLAIN_MAX: i32 = 7;
 
 /// Appends a DOUBLE: the shortest digits that read back as the same value, in the layout of Java's `Double.toString`.

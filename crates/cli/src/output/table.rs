@@ -8,7 +8,7 @@ use millstream_types::{LogicalType, RowKind};
 
 use super::{ResultColumns, ResultPrinter, rows_text};
 
-/// Rows kept; more are counted but not shown (`sql-client.execution.max-table-result.rows`).
+/// Rows of a result that the REPL keeps; more are counted but not shown (`sql-client.execution.max-table-result.rows`).
 const ROWS_MAX: usize = 1_000_000;
 
 type Row = Vec<Option<String>>;

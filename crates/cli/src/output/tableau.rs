@@ -9,7 +9,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::{ResultColumns, ResultPrinter, rows_text};
 
-/// `table.display.max-column-width`
+/// Characters of a column of text in a result: what Flink's `table.display.max-column-width` is by default.
 const COLUMN_WIDTH_MAX: usize = 30;
 /// Width of `<NULL>`.
 const NULL_WIDTH: usize = 6;

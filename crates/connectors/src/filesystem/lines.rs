@@ -9,7 +9,7 @@ use millstream_formats::MessageRange;
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Longest record.
+/// Longest record (line) of a file.
 const RECORD_BYTES_MAX: usize = 256 << 20;
 
 /// Records of one file, in order.

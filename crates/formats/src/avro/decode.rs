@@ -7,7 +7,7 @@ use super::{AvroOptions, COUNT, json};
 use crate::column::{ColumnBuilder, Nested, Values, finish_all};
 use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange};
 
-/// The most bytes of an integer.
+/// The most bytes of an integer in Avro.
 const LONG_BYTES_MAX: usize = 10;
 /// The widest DECIMAL, in bytes.
 const DECIMAL_BYTES_MAX: usize = 16;

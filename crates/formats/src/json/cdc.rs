@@ -20,7 +20,7 @@ use crate::column::{ColumnBuilder, finish_all};
 use crate::temporal::TimestampStandard;
 use crate::{DecodeError, Decoded, Decoder, EncodeError, Encoded, Encoder, FormatError, MessageRange};
 
-/// Bytes of a message that an error shows.
+/// Bytes of a message with a change (debezium-json and its like) that an error shows.
 const SHOWN_MESSAGE_BYTES_MAX: usize = 1024;
 
 pub(super) const IGNORE_PARSE_ERRORS: OptionDecl = OptionDecl::new(

@@ -10,7 +10,7 @@ use super::value::{Program, ValueOptions, object};
 use crate::column::{ColumnBuilder, finish_all};
 use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange};
 
-/// Bytes of a message that an error shows.
+/// Bytes of a JSON message that an error shows.
 const SHOWN_MESSAGE_BYTES_MAX: usize = 1024;
 
 /// Decodes JSON messages into the columns of a schema.

@@ -14,7 +14,7 @@ use crate::admin::ListedOffset;
 use crate::config::{IsolationLevel, OffsetReset};
 use crate::error::ClientError;
 
-/// How often a damaged batch is fetched again before it is believed.
+/// How often a damaged batch is fetched again before it is believed that it lies there damaged.
 const CORRUPT_ATTEMPTS_MAX: u32 = 3;
 /// For how long the hint to fetch from another replica holds.
 const PREFERRED_REPLICA_MS: u64 = 300_000;

@@ -219,9 +219,9 @@ impl ProduceCore {
     }
 }
 
-/// The longest that the fixed parts of a record get: its length, attributes, deltas, and the lengths within.
+/// The most bytes that the fixed parts of a record get: its length, attributes, deltas, and the lengths within.
 const RECORD_OVERHEAD_MAX: usize = 36;
-/// The longest that the two lengths of a header get.
+/// The most bytes that the two lengths of a record's header get.
 const HEADER_OVERHEAD_MAX: usize = 10;
 
 /// How large a batch of this record alone gets at most, without compression.

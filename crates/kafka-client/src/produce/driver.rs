@@ -24,9 +24,9 @@ use crate::transport::{BoxFuture, Call, Target};
 /// How long to sleep if nothing is planned at all.
 const IDLE: Duration = Duration::from_secs(3600);
 /// Clients add partitions in the versions up to this one; the later ones are for brokers.
-const ADD_PARTITIONS_VERSION_MAX: i16 = 3;
+const ADD_PARTITIONS_LAST_VERSION: i16 = 3;
 /// The last version of InitProducerId without preparation.
-pub(super) const INIT_PRODUCER_VERSION_MAX: i16 = 5;
+pub(super) const INIT_PRODUCER_LAST_VERSION: i16 = 5;
 
 /// Produce requests on their way. They are polled in this one task and in their order, so that they reach the
 /// connection in the order of their sequence numbers; tasks of their own would overtake each other.
@@ -161,7 +161,7 @@ async fn init_idempotent(
     // Only from version 3 on can an epoch be succeeded; before, a new id is as good.
     let call = Call::new(Target::Any, request)
         .version_min(3)
-        .version_max(INIT_PRODUCER_VERSION_MAX);
+        .version_max(INIT_PRODUCER_LAST_VERSION);
     let result = match client.call_with::<InitProducerIdRequest>(call).await {
         Err(ClientError::Transport(crate::TransportError::UnsupportedApi { .. })) => {
             let request = InitProducerIdRequest {
@@ -203,7 +203,7 @@ async fn add_partitions(shared: &Shared, partitions: &[TopicPartition]) -> Resul
         v3_and_below_topics: topics,
         ..Default::default()
     };
-    let versions = (0, ADD_PARTITIONS_VERSION_MAX);
+    let versions = (0, ADD_PARTITIONS_LAST_VERSION);
     let of = CoordinatorType::Transaction;
     let response = shared
         .client

@@ -5,7 +5,7 @@ use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::end_txn::EndTxnRequest;
 use millstream_kafka_wire::messages::init_producer_id::InitProducerIdRequest;
 
-use super::driver::INIT_PRODUCER_VERSION_MAX;
+use super::driver::INIT_PRODUCER_LAST_VERSION;
 use crate::client::{CoordinatorType, KafkaClient};
 use crate::error::ClientError;
 
@@ -89,7 +89,7 @@ impl KafkaClient {
             transaction_timeout_ms: timeout_ms,
             ..Default::default()
         };
-        let versions = (0, INIT_PRODUCER_VERSION_MAX);
+        let versions = (0, INIT_PRODUCER_LAST_VERSION);
         let of = CoordinatorType::Transaction;
         let response = self
             .call_coordinator(of, transactional_id, versions, request, |r| r.error_code)

@@ -12,7 +12,7 @@ use millstream_kafka_wire::messages::txn_offset_commit::{
 
 use super::Producer;
 use super::core::{Identity, ProduceCore};
-use super::driver::INIT_PRODUCER_VERSION_MAX;
+use super::driver::INIT_PRODUCER_LAST_VERSION;
 use super::outcome::ProduceError;
 use super::resume::{EndOutcome, PreparedTransaction};
 use super::transaction::Phase;
@@ -111,7 +111,7 @@ impl Producer {
         let versions = if two_phase {
             (TWO_PHASE_VERSION, i16::MAX)
         } else {
-            (0, INIT_PRODUCER_VERSION_MAX)
+            (0, INIT_PRODUCER_LAST_VERSION)
         };
         let response = client
             .call_coordinator(of, &id, versions, request, |r| r.error_code)

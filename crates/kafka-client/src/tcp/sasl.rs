@@ -10,7 +10,7 @@ use crate::config::{SaslConfig, SaslMechanism};
 
 /// The fewest rounds of hashing that a server may ask for, as RFC 7677 has it.
 const ITERATIONS_MIN: u32 = 4096;
-/// The most: beyond it a hostile server would only burn time.
+/// The most rounds of hashing that a server may ask for (SCRAM): with more a hostile one would only burn time.
 const ITERATIONS_MAX: u32 = 1_000_000;
 
 /// One authentication.

@@ -17,7 +17,7 @@ const FLAG_DICTIONARY: u8 = 0b0000_0001;
 /// A block of no size ends a frame.
 const END_MARK: [u8; 4] = [0; 4];
 const UNCOMPRESSED_BLOCK: u32 = 0x8000_0000;
-/// LZ4 cannot do better than this.
+/// How many bytes LZ4 can make of one.
 const RATIO_MAX: usize = 255;
 
 pub(super) fn decompress_into(data: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {

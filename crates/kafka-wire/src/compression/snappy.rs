@@ -7,7 +7,7 @@ const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 /// Magic, version and lowest compatible version.
 const HEADER_SIZE: usize = 16;
 const VERSION: i32 = 1;
-/// The best that snappy can do is a copy of 64 bytes in 3.
+/// How many bytes snappy can make of one: the best that it can do is a copy of 64 bytes in 3.
 const RATIO_MAX: usize = 22;
 /// How much goes into a block when writing; the Java library's default.
 const BLOCK_SIZE: usize = 32 * 1024;

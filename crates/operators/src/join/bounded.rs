@@ -45,7 +45,7 @@ impl Built {
     }
 }
 
-/// Candidate pairs that are looked at together.
+/// Candidate pairs of a join of bounded inputs that are looked at together.
 const PAIRS_MAX: usize = 65_536;
 
 impl BoundedJoin {

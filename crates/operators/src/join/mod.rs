@@ -49,7 +49,7 @@ pub(crate) struct SideSpec {
     pub ttl_ms: i64,
 }
 
-/// Candidate pairs that are looked at together.
+/// Candidate pairs of a regular join that are looked at together.
 const PAIRS_MAX: usize = 32_768;
 
 /// The operator; see the module's documentation.

@@ -7,7 +7,7 @@ use super::ast::{IntervalLiteral, IntervalQualifier, TimeUnit};
 /// Digits that the first field may have when nothing is said.
 const START_PRECISION_DEFAULT: u32 = 2;
 
-/// Digits that the first field may be given at most.
+/// Most digits that the first field of an interval may be declared with.
 const START_PRECISION_MAX: u32 = 10;
 
 const MONTHS_PER_QUARTER: i64 = 3;

@@ -6,7 +6,7 @@
 
 use super::span::Span;
 
-/// Longest word that means anything here; longer ones are not remembered.
+/// Longest word that means anything where a script is split into statements; longer ones are not remembered.
 const WORD_LENGTH_MAX: usize = 9;
 
 /// Collects input and gives out complete statements.

@@ -7,7 +7,7 @@ use millstream_plan::{Distribution, Expr, JoinKind, Op, RankRange, WindowPropert
 
 use super::physical::Phys;
 
-/// At most so many keys are followed: combinations of joins would multiply them.
+/// At most so many unique keys of a relation are followed: combinations of joins would multiply them.
 const KEYS_MAX: usize = 16;
 
 /// Sets of columns that identify a row.

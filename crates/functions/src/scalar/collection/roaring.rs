@@ -5,7 +5,7 @@
 
 const COOKIE_WITHOUT_RUNS: u32 = 12346;
 const COOKIE_WITH_RUNS: u16 = 12347;
-/// Containers with more values are bitmaps of 8192 bytes.
+/// Containers of a roaring bitmap with more values are bitmaps of 8192 bytes.
 const ARRAY_VALUES_MAX: usize = 4096;
 const BITMAP_BYTES: usize = 8192;
 /// With runs, offsets are written only from this number of containers on.

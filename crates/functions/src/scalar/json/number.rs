@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// Exponents beyond this are kept, but such numbers compare as doubles.
+/// Digits and exponent of a number in JSON together up to which it compares exactly; longer ones compare as doubles.
 const COMPARED_DIGITS_MAX: i64 = 400;
 
 /// `digits * 10^-scale` with a sign.

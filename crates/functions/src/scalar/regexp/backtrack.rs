@@ -7,9 +7,9 @@
 use super::PatternError;
 use super::syntax::Node;
 
-/// Steps of one search before it is given up.
+/// Steps of one search with a regular expression before it is given up.
 pub(super) const STEPS_MAX: u64 = 5_000_000;
-/// Instructions of one program; counted repetitions are written out.
+/// Instructions that one regular expression may become; counted repetitions are written out.
 const INSTRUCTIONS_MAX: usize = 100_000;
 
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::values::{MILLIS_PER_DAY, NANOS_PER_DAY, NANOS_PER_SECOND};
 
 /// Years that two digits can mean, back from the current year.
 const CENTURY_BACK_YEARS: i64 = 80;
-/// Most digits that one number may have.
+/// Most digits of one number in a text that is read by a pattern of date and time.
 const DIGITS_MAX: usize = 18;
 
 /// The fields found in a text.
