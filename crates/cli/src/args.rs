@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use acl::{AclArgs, AclCommand, AclFilterArgs, AddAclArgs, GrantArgs, RemoveAclArgs, ResourceArgs};
-pub use group::{DescribeGroupArgs, GroupArgs, GroupCommand, ResetOffsetsArgs};
+pub use group::{DescribeGroupArgs, GroupArgs, GroupCommand, GroupNamesArgs, Names, ResetOffsetsArgs};
 pub use topic::{
     AlterTopicArgs, DescribeTopicArgs, Isolation, OffsetsArgs, ProduceArgs, StartOffset, TailArgs, TopicArgs,
     TopicCommand, TopicFilterArgs,
 };
-pub use user::{EntityArgs, Mechanism, QuotaCommand, UserArgs, UserCommand};
+pub use user::{EntityArgs, EntityType, Mechanism, QuotaCommand, UserArgs, UserCommand};
 
 use crate::output::OutputFormat;
 

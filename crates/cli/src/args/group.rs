@@ -1,5 +1,7 @@
 //! Arguments of `millstream group`.
 
+use std::path::PathBuf;
+
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::ClientArgs;
@@ -10,7 +12,10 @@ Examples:
   millstream group list --state
   millstream group describe billing
   millstream group reset-offsets billing --topic orders --to-earliest            shows what would be
+  millstream group list --state Stable,Empty --type consumer
   millstream group reset-offsets billing --topic orders:0,1 --shift-by -100 --execute
+  millstream group reset-offsets billing audit --all-topics --to-current --export > offsets.csv
+  millstream group reset-offsets billing audit --from-file offsets.csv --execute
   millstream group delete billing")]
 pub struct GroupArgs {
     #[command(subcommand)]
@@ -23,13 +28,16 @@ pub struct GroupArgs {
 pub enum GroupCommand {
     /// List groups
     List {
-        /// Show type and state as well
-        #[arg(long)]
-        state: bool,
+        /// Show type and state as well; with names, only groups in these states: Stable,Empty
+        #[arg(long, value_name = "STATES", num_args = 0..=1, default_missing_value = "", value_parser = states)]
+        state: Option<Names>,
+        /// Show type and state as well; with names, only groups of these types: classic,consumer
+        #[arg(long = "type", value_name = "TYPES", num_args = 0..=1, default_missing_value = "", value_parser = types)]
+        group_type: Option<Names>,
     },
     /// Show offsets and lag, members, or the state of groups
     Describe(DescribeGroupArgs),
-    /// Set the offsets of a group without members; shows them only, without --execute
+    /// Set the offsets of groups without members; shows them only, without --execute
     ResetOffsets(ResetOffsetsArgs),
     /// Forget the offsets of a group for topics
     DeleteOffsets {
@@ -40,19 +48,65 @@ pub enum GroupCommand {
     },
     /// Delete groups without members
     Delete {
-        #[arg(required = true)]
-        groups: Vec<String>,
+        #[command(flatten)]
+        groups: GroupNamesArgs,
     },
+}
+
+/// Which groups.
+#[derive(Args, Debug)]
+pub struct GroupNamesArgs {
+    #[arg(
+        value_name = "GROUP",
+        required_unless_present = "all_groups",
+        conflicts_with = "all_groups"
+    )]
+    pub groups: Vec<String>,
+    /// All groups
+    #[arg(long)]
+    pub all_groups: bool,
+}
+
+/// Names with commas between them.
+#[derive(Clone, Debug)]
+pub struct Names(pub Vec<String>);
+
+/// The states of groups, of both protocols.
+const STATES: [&str; 7] = [
+    "PreparingRebalance",
+    "CompletingRebalance",
+    "Assigning",
+    "Reconciling",
+    "Stable",
+    "Empty",
+    "Dead",
+];
+const TYPES: [&str; 2] = ["classic", "consumer"];
+
+fn states(text: &str) -> Result<Names, String> {
+    names(text, &STATES)
+}
+
+fn types(text: &str) -> Result<Names, String> {
+    names(text, &TYPES)
+}
+
+/// The names in a list, in whatever case.
+fn names(text: &str, known: &[&str]) -> Result<Names, String> {
+    let texts = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let name = |text: &str| {
+        let found = known.iter().find(|name| name.eq_ignore_ascii_case(text));
+        let found = found.map(|name| (*name).to_owned());
+        found.ok_or_else(|| format!("expected some of {}", known.join(", ")))
+    };
+    Ok(Names(texts.map(name).collect::<Result<_, _>>()?))
 }
 
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("what").args(["offsets", "members", "state"])))]
 pub struct DescribeGroupArgs {
-    #[arg(required_unless_present = "all_groups", conflicts_with = "all_groups")]
-    pub groups: Vec<String>,
-    /// All groups
-    #[arg(long)]
-    pub all_groups: bool,
+    #[command(flatten)]
+    pub names: GroupNamesArgs,
     /// Offsets and lag of each partition (the default)
     #[arg(long)]
     pub offsets: bool,
@@ -68,15 +122,16 @@ pub struct DescribeGroupArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(group(ArgGroup::new("scope").required(true).args(["topics", "all_topics"])))]
+#[command(group(ArgGroup::new("scope").args(["topics", "all_topics"])))]
 #[command(group(ArgGroup::new("target").required(true).args([
-    "to_earliest", "to_latest", "to_current", "to_offset", "shift_by", "to_datetime", "by_duration"
+    "to_earliest", "to_latest", "to_current", "to_offset", "shift_by", "to_datetime", "by_duration", "from_file"
 ])))]
 #[command(group(ArgGroup::new("mode").args(["execute", "dry_run"])))]
 pub struct ResetOffsetsArgs {
-    pub group: String,
+    #[command(flatten)]
+    pub names: GroupNamesArgs,
     /// A topic, or partitions of it (topic:0,2); may be repeated
-    #[arg(long = "topic", value_name = "TOPIC")]
+    #[arg(long = "topic", value_name = "TOPIC", required_unless_present_any = ["all_topics", "from_file"])]
     pub topics: Vec<String>,
     /// All topics for which the group has offsets
     #[arg(long)]
@@ -102,6 +157,12 @@ pub struct ResetOffsetsArgs {
     /// To the first record of the last so much time: PT1H30M, P1D
     #[arg(long, value_name = "DURATION")]
     pub by_duration: Option<String>,
+    /// To the offsets in a file, as --export prints them
+    #[arg(long, value_name = "FILE", conflicts_with = "scope")]
+    pub from_file: Option<PathBuf>,
+    /// Print lines for --from-file: topic,partition,offset of one group, group,topic,partition,offset of several
+    #[arg(long)]
+    pub export: bool,
     /// Do it
     #[arg(long)]
     pub execute: bool,

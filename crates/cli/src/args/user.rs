@@ -14,7 +14,7 @@ Examples:
   millstream user list
   millstream user delete alice --mechanism SCRAM-SHA-256
   millstream user quota set --user alice producer_byte_rate=1048576
-  millstream user quota list")]
+  millstream user quota list --entity-type users --entity-type clients")]
 pub struct UserArgs {
     #[command(subcommand)]
     pub command: UserCommand,
@@ -62,6 +62,9 @@ pub enum QuotaCommand {
     List {
         #[command(flatten)]
         entity: EntityArgs,
+        /// Only quotas of exactly these kinds of parts, whatever their names: users, clients, ips; may be repeated
+        #[arg(long = "entity-type", value_enum)]
+        entity_types: Vec<EntityType>,
     },
     /// Set quotas
     Set {
@@ -91,7 +94,12 @@ pub struct EntityArgs {
     #[arg(long)]
     pub user_defaults: bool,
     /// A client id
-    #[arg(long, value_name = "ID", conflicts_with = "client_defaults")]
+    #[arg(
+        long,
+        visible_alias = "client",
+        value_name = "ID",
+        conflicts_with = "client_defaults"
+    )]
     pub client_id: Option<String>,
     /// All client ids without quotas of their own
     #[arg(long)]
@@ -102,6 +110,14 @@ pub struct EntityArgs {
     /// All addresses without quotas of their own
     #[arg(long, conflicts_with_all = ["user", "user_defaults", "client_id", "client_defaults"])]
     pub ip_defaults: bool,
+}
+
+/// `--entity-type`
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum EntityType {
+    Users,
+    Clients,
+    Ips,
 }
 
 /// `--mechanism`

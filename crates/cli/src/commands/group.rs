@@ -1,15 +1,18 @@
 //! `millstream group`: consumer groups from outside.
 
 mod describe;
+mod plan;
 mod reset;
 
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
 
+use millstream_kafka_client::admin::GroupListing;
+use millstream_kafka_client::error::with_causes;
 use millstream_kafka_client::{KafkaClient, TopicPartition};
 use serde_json::json;
 
-use crate::args::{Common, GroupArgs, GroupCommand};
+use crate::args::{Common, GroupArgs, GroupCommand, GroupNamesArgs, Names};
 use crate::commands::columns;
 use crate::commands::connect::{Connected, connect, say};
 use crate::exit::Outcome;
@@ -21,7 +24,9 @@ pub fn run(process: &Process, common: &Common, args: &GroupArgs) -> Outcome {
     let connected = connect(process, common, &args.client, &[])?;
     let is_json = common.output == Some(OutputFormat::Json);
     match &args.command {
-        GroupCommand::List { state } => list(process, &connected, *state, is_json)?,
+        GroupCommand::List { state, group_type } => {
+            list(process, &connected, state.as_ref(), group_type.as_ref(), is_json)?;
+        }
         GroupCommand::Describe(args) => describe::run(process, common, &connected, args, is_json)?,
         GroupCommand::ResetOffsets(args) => reset::run(process, common, &connected, args, is_json)?,
         GroupCommand::DeleteOffsets { group, topics } => {
@@ -37,21 +42,59 @@ pub fn run(process: &Process, common: &Common, args: &GroupArgs) -> Outcome {
                 anyhow::Ok(())
             })?;
         }
-        GroupCommand::Delete { groups } => {
-            for group in groups {
-                process.runtime.block_on(connected.client.delete_group(group))?;
-                say(common, &format!("deleted group {group}"));
-            }
-        }
+        GroupCommand::Delete { groups } => process.runtime.block_on(async {
+            let names = meant(&connected.client, groups).await?;
+            delete(common, &connected.client, &names).await
+        })?,
     }
     Ok(())
 }
 
-fn list(process: &Process, connected: &Connected, state: bool, is_json: bool) -> anyhow::Result<()> {
-    let groups = process.runtime.block_on(connected.client.list_groups())?;
+/// The groups that are named, or all.
+async fn meant(client: &KafkaClient, args: &GroupNamesArgs) -> anyhow::Result<Vec<String>> {
+    if !args.all_groups {
+        return Ok(args.groups.clone());
+    }
+    let groups = client.list_groups().await?;
+    Ok(groups.into_iter().map(|g| g.group_id).collect())
+}
+
+/// Deletes what can be deleted; what cannot is the error.
+async fn delete(common: &Common, client: &KafkaClient, groups: &[String]) -> anyhow::Result<()> {
+    let mut failures = Vec::new();
+    for group in groups {
+        match client.delete_group(group).await {
+            Ok(()) => say(common, &format!("deleted group {group}")),
+            Err(error) => failures.push(with_causes(&error)),
+        }
+    }
+    anyhow::ensure!(failures.is_empty(), "{}", failures.join("; "));
+    Ok(())
+}
+
+fn list(
+    process: &Process,
+    connected: &Connected,
+    states: Option<&Names>,
+    types: Option<&Names>,
+    is_json: bool,
+) -> anyhow::Result<()> {
+    let has = |wanted: Option<&Names>, name: &str| {
+        wanted.is_none_or(|n| n.0.is_empty() || n.0.iter().any(|n| n.eq_ignore_ascii_case(name)))
+    };
+    let mut groups = process.runtime.block_on(connected.client.list_groups())?;
+    // A list without groups would say that there are none.
+    let is_silent = |wanted: Option<&Names>, is_told: fn(&GroupListing) -> bool| {
+        wanted.is_some_and(|n| !n.0.is_empty()) && !groups.iter().all(is_told)
+    };
+    anyhow::ensure!(
+        !is_silent(states, |g| !g.state.is_empty()) && !is_silent(types, |g| !g.group_type.is_empty()),
+        "the broker is too old to tell the states or types of groups; `millstream group describe --state` asks for each"
+    );
+    groups.retain(|g| has(states, &g.state) && has(types, &g.group_type));
     let mut out = stdout().lock();
-    if state && !is_json {
-        let row = |g: &millstream_kafka_client::admin::GroupListing| {
+    if (states.is_some() || types.is_some()) && !is_json {
+        let row = |g: &GroupListing| {
             [&g.group_id, &g.group_type, &g.protocol_type, &g.state].map(|text| Some(text.clone()))
         };
         let rows: Vec<_> = groups.iter().map(row).collect();

@@ -11,7 +11,7 @@ use millstream_kafka_wire::ErrorCode;
 use millstream_types::Rng;
 use serde_json::{Map, Value, json};
 
-use crate::args::{Common, EntityArgs, Mechanism, QuotaCommand, UserArgs, UserCommand};
+use crate::args::{Common, EntityArgs, EntityType, Mechanism, QuotaCommand, UserArgs, UserCommand};
 use crate::commands::columns;
 use crate::commands::connect::{connect, say};
 use crate::exit::Outcome;
@@ -178,14 +178,13 @@ fn quota(
     is_json: bool,
 ) -> anyhow::Result<()> {
     match command {
-        QuotaCommand::List { entity } => {
-            let parts: Vec<(String, QuotaMatch)> = parts(entity)
-                .into_iter()
-                .map(|(kind, name)| (kind, name.map_or(QuotaMatch::Default, QuotaMatch::Exactly)))
-                .collect();
+        QuotaCommand::List { entity, entity_types } => {
+            let parts = matches(entity, entity_types);
+            // As with kafka-configs: whoever names kinds means these and no others.
+            let strict = !entity_types.is_empty();
             let found = process
                 .runtime
-                .block_on(client.describe_client_quotas(&parts, false))?;
+                .block_on(client.describe_client_quotas(&parts, strict))?;
             print_quotas(&found, is_json)
         }
         QuotaCommand::Set { entity, values } => {
@@ -234,6 +233,25 @@ fn parts(args: &EntityArgs) -> QuotaEntity {
         (name.is_some() || is_default).then(|| (kind.to_owned(), name.clone()))
     };
     kinds.into_iter().filter_map(part).collect()
+}
+
+/// The parts that listed quotas have: those that are named, and of the other kinds any.
+fn matches(args: &EntityArgs, kinds: &[EntityType]) -> Vec<(String, QuotaMatch)> {
+    let named = parts(args).into_iter();
+    let mut matches: Vec<(String, QuotaMatch)> = named
+        .map(|(kind, name)| (kind, name.map_or(QuotaMatch::Default, QuotaMatch::Exactly)))
+        .collect();
+    for kind in kinds {
+        let kind = match kind {
+            EntityType::Users => USER,
+            EntityType::Clients => CLIENT_ID,
+            EntityType::Ips => IP,
+        };
+        if matches.iter().all(|(known, _)| known != kind) {
+            matches.push((kind.to_owned(), QuotaMatch::Any));
+        }
+    }
+    matches
 }
 
 /// `user-principal 'alice', client-id 'app'`, as `kafka-configs` writes it.

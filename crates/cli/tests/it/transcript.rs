@@ -280,6 +280,11 @@ fn groups() {
 }
 
 #[test]
+fn group_options() {
+    check("group_options", ANY_PORT);
+}
+
+#[test]
 fn access() {
     check("access", ANY_PORT);
 }

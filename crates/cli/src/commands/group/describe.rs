@@ -10,13 +10,11 @@ use millstream_kafka_client::{KafkaClient, TopicPartition};
 use millstream_kafka_wire::ErrorCode;
 use serde_json::{Value, json};
 
+use super::{WITHOUT_MEMBERS, meant};
 use crate::args::{Common, DescribeGroupArgs};
 use crate::commands::columns;
 use crate::commands::connect::{Connected, say};
 use crate::process::Process;
-
-/// States of groups in which nobody can be a member.
-const WITHOUT_MEMBERS: [&str; 2] = ["Empty", "Dead"];
 
 /// Describes groups.
 pub fn run(
@@ -28,15 +26,7 @@ pub fn run(
 ) -> anyhow::Result<()> {
     process.runtime.block_on(async {
         let client = &connected.client;
-        let names = match args.all_groups {
-            true => client
-                .list_groups()
-                .await?
-                .into_iter()
-                .map(|g| g.group_id)
-                .collect(),
-            false => args.groups.clone(),
-        };
+        let names = meant(client, &args.names).await?;
         for (position, name) in names.iter().enumerate() {
             let group = existing(client, name).await?;
             if position > 0 && !is_json {

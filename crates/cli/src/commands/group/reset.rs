@@ -1,14 +1,17 @@
-//! `millstream group reset-offsets`: where a group without members goes on.
+//! `millstream group reset-offsets`: where groups without members go on.
 
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
+use std::path::Path;
 
+use anyhow::Context;
 use millstream_kafka_client::admin::{CommittedOffset, ListedOffset, OffsetSpec};
 use millstream_kafka_client::config::IsolationLevel;
 use millstream_kafka_client::{KafkaClient, TopicPartition};
 use serde_json::json;
 
-use super::named;
+use super::plan::{self, Offsets, Plan};
+use super::{active_state, meant, named};
 use crate::args::{Common, ResetOffsetsArgs};
 use crate::commands::columns;
 use crate::commands::connect::{Connected, say};
@@ -22,9 +25,8 @@ enum Target {
     Shift(i64),
 }
 
-type Offsets = BTreeMap<TopicPartition, i64>;
-
-/// Finds the new offsets, shows them, and with `--execute` commits them.
+/// Finds the new offsets of all groups, shows them, and with `--execute` commits them. Nothing is committed before all of
+/// them are found.
 pub fn run(
     process: &Process,
     common: &Common,
@@ -32,34 +34,93 @@ pub fn run(
     args: &ResetOffsetsArgs,
     is_json: bool,
 ) -> anyhow::Result<()> {
-    let target = target(args, process.clock.now_ms())?;
-    let new = process.runtime.block_on(async {
-        let client = &connected.client;
-        inactive(client, &args.group).await?;
-        let committed = client.committed_offsets(&args.group, None, false).await?;
-        let partitions = match args.all_topics {
-            true => committed.keys().cloned().collect(),
-            false => named(client, &args.topics).await?,
-        };
-        anyhow::ensure!(
-            !partitions.is_empty(),
-            "group '{}' has no offsets to reset",
-            args.group
-        );
-        let new = resolve(client, &partitions, &committed, &target).await?;
-        if args.execute {
-            let offsets = new
-                .iter()
-                .map(|(p, offset)| (p.clone(), CommittedOffset::new(*offset)));
-            client.commit_offsets(&args.group, &offsets.collect()).await?;
+    let client = &connected.client;
+    let plan = process.runtime.block_on(async {
+        let groups = meant(client, &args.names).await?;
+        for group in &groups {
+            inactive(client, group).await?;
         }
-        anyhow::Ok(new)
+        let plan = match &args.from_file {
+            Some(file) => from_file(client, file, &groups).await?,
+            None => {
+                let target = target(args, process.clock.now_ms())?;
+                found(client, args, &groups, &target).await?
+            }
+        };
+        if args.execute {
+            for (group, offsets) in &plan {
+                let offsets = offsets
+                    .iter()
+                    .map(|(p, offset)| (p.clone(), CommittedOffset::new(*offset)));
+                client.commit_offsets(group, &offsets.collect()).await?;
+            }
+        }
+        anyhow::Ok(plan)
     })?;
-    print(&args.group, &new, is_json)?;
+    match args.export {
+        true => plan::export(&mut stdout().lock(), &plan, is_single(&args.names.groups))?,
+        false => print(&plan, is_json)?,
+    }
     if !args.execute {
         say(common, "nothing was changed; --execute does it");
     }
     Ok(())
+}
+
+/// Whether files leave out the group, of which there is one.
+fn is_single(groups: &[String]) -> bool {
+    groups.len() == 1
+}
+
+/// The offsets that the target means for the partitions that are named.
+async fn found(
+    client: &KafkaClient,
+    args: &ResetOffsetsArgs,
+    groups: &[String],
+    target: &Target,
+) -> anyhow::Result<Plan> {
+    let mut plan = Plan::new();
+    for group in groups {
+        let committed = client.committed_offsets(group, None, false).await?;
+        let partitions = match args.all_topics {
+            true => committed.keys().cloned().collect(),
+            false => named(client, &args.topics).await?,
+        };
+        // One of all groups may have nothing; one that was named should.
+        anyhow::ensure!(
+            !partitions.is_empty() || args.names.all_groups,
+            "group '{group}' has no offsets to reset"
+        );
+        if partitions.is_empty() {
+            continue;
+        }
+        let offsets = resolve(client, &partitions, &committed, target).await?;
+        plan.insert(group.clone(), offsets);
+    }
+    Ok(plan)
+}
+
+/// The offsets that a file has for the groups, within what is in the log.
+async fn from_file(client: &KafkaClient, file: &Path, groups: &[String]) -> anyhow::Result<Plan> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))?;
+    let only = groups.first().filter(|_| is_single(groups));
+    let read =
+        plan::import(&text, only.map(String::as_str)).with_context(|| format!("in '{}'", file.display()))?;
+    let mut plan = Plan::new();
+    for (group, wanted) in read.into_iter().filter(|(group, _)| groups.contains(group)) {
+        let partitions: Vec<TopicPartition> = wanted.keys().cloned().collect();
+        let starts = listed(client, &partitions, OffsetSpec::Earliest).await?;
+        let ends = listed(client, &partitions, OffsetSpec::Latest).await?;
+        let within = |(partition, offset): (TopicPartition, i64)| {
+            let (start, end) = (at(&starts, &partition), at(&ends, &partition));
+            (partition, offset.clamp(start, end.max(start)))
+        };
+        plan.insert(group, wanted.into_iter().map(within).collect());
+    }
+    if let Some(missing) = groups.iter().find(|group| !plan.contains_key(*group)) {
+        anyhow::bail!("'{}' has no offsets of group '{missing}'", file.display());
+    }
+    Ok(plan)
 }
 
 fn target(args: &ResetOffsetsArgs, now_ms: i64) -> anyhow::Result<Target> {
@@ -107,18 +168,12 @@ fn duration_ms(text: &str) -> anyhow::Result<i64> {
 
 /// Members would commit over what is set.
 async fn inactive(client: &KafkaClient, group: &str) -> anyhow::Result<()> {
-    // A group that does not exist yet may get its first offsets.
-    let known = client.list_groups().await?;
-    let Some(found) = known.iter().find(|g| g.group_id == group) else {
-        return Ok(());
-    };
-    let is_inactive = ["Empty", "Dead"].contains(&found.state.as_str());
-    anyhow::ensure!(
-        is_inactive,
-        "offsets can only be reset if group '{group}' is inactive, but its state is {}; stop its members first",
-        found.state
-    );
-    Ok(())
+    match active_state(client, group).await? {
+        None => Ok(()),
+        Some(state) => anyhow::bail!(
+            "offsets can only be reset if group '{group}' is inactive, but its state is {state}; stop its members first"
+        ),
+    }
 }
 
 async fn resolve(
@@ -132,9 +187,6 @@ async fn resolve(
     let found = match target {
         Target::Spec(spec) => listed(client, partitions, *spec).await?,
         _ => BTreeMap::new(),
-    };
-    let at = |offsets: &BTreeMap<TopicPartition, ListedOffset>, p: &TopicPartition| {
-        offsets.get(p).map_or(-1, |listed| listed.offset)
     };
     let new = |p: &TopicPartition| {
         let (start, end) = (at(&starts, p), at(&ends, p));
@@ -156,6 +208,10 @@ async fn resolve(
     Ok(partitions.iter().map(|p| (p.clone(), new(p))).collect())
 }
 
+fn at(offsets: &BTreeMap<TopicPartition, ListedOffset>, p: &TopicPartition) -> i64 {
+    offsets.get(p).map_or(-1, |listed| listed.offset)
+}
+
 async fn listed(
     client: &KafkaClient,
     partitions: &[TopicPartition],
@@ -167,24 +223,27 @@ async fn listed(
         .await?)
 }
 
-fn print(group: &str, new: &Offsets, is_json: bool) -> anyhow::Result<()> {
+fn print(plan: &Plan, is_json: bool) -> anyhow::Result<()> {
     let mut out = stdout().lock();
+    let rows = plan
+        .iter()
+        .flat_map(|(group, offsets)| offsets.iter().map(move |(p, offset)| (group, p, offset)));
     if is_json {
-        for (p, offset) in new {
+        for (group, p, offset) in rows {
             let value = json!({"group": group, "topic": p.topic.as_str(), "partition": p.partition, "offset": offset});
             writeln!(out, "{value}")?;
         }
         return Ok(());
     }
-    let row = |(p, offset): (&TopicPartition, &i64)| {
+    let row = |(group, p, offset): (&String, &TopicPartition, &i64)| {
         [
-            Some(group.to_owned()),
+            Some(group.clone()),
             Some(p.topic.to_string()),
             Some(p.partition.to_string()),
             Some(offset.to_string()),
         ]
     };
-    let rows: Vec<_> = new.iter().map(row).collect();
+    let rows: Vec<_> = rows.map(row).collect();
     Ok(columns::print(
         &mut out,
         ["GROUP", "TOPIC", "PARTITION", "NEW-OFFSET"],
