@@ -2,6 +2,7 @@
 
 use crate::broker::Broker;
 use crate::limits::{COMPACTION_RETRY_MS, INFLATED_BYTES_MAX};
+use crate::mutants::Mutant;
 use bytes::Bytes;
 use millstream_kafka_wire::compression::{Compressor, Decompressor};
 use millstream_kafka_wire::record_batch::{HEADER_SIZE, RecordBatch, recompute_crc};
@@ -69,7 +70,13 @@ impl Broker {
             candidates.extend(topic.partitions.iter().map(|log| (*log, rules)));
         }
         if let Some((log, rules)) = self.dirtiest(now_ms, &candidates) {
-            let cleaner = || -> Box<dyn RecordCleaner> { Box::new(Cleaner::default()) };
+            let buries_living = self.breaks(Mutant::BuryLiving);
+            let cleaner = || -> Box<dyn RecordCleaner> {
+                Box::new(Cleaner {
+                    buries_living,
+                    ..Cleaner::default()
+                })
+            };
             if let Some(job) = self.log.compaction(now_ms, log, rules, cleaner) {
                 return Some(job);
             }
@@ -122,6 +129,7 @@ impl Broker {
 struct Cleaner {
     decompressor: Decompressor,
     compressor: Compressor,
+    buries_living: bool,
 }
 
 impl Cleaner {
@@ -142,7 +150,7 @@ impl RecordCleaner for Cleaner {
             visit(CleanRecord {
                 offset: record.offset,
                 key: record.key,
-                is_tombstone: record.value.is_none(),
+                is_tombstone: record.value.is_none() || self.buries_living,
             });
         }
         Ok(())

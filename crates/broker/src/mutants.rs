@@ -40,11 +40,15 @@ pub enum Mutant {
     LoseCommand,
     /// Requests that wait for a checkpoint are overtaken by those that come when it has ended.
     OvertakeDelayed,
+    /// Records that were deleted are there again after a restart.
+    ForgetDeletion,
+    /// Compaction takes every record for a tombstone.
+    BuryLiving,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 14] = [
+    pub const ALL: [Mutant; 16] = [
         Mutant::SkipSync,
         Mutant::AnswerEarly,
         Mutant::ForgetMarker,
@@ -59,6 +63,8 @@ impl Mutant {
         Mutant::GiveUnrevoked,
         Mutant::LoseCommand,
         Mutant::OvertakeDelayed,
+        Mutant::ForgetDeletion,
+        Mutant::BuryLiving,
     ];
 }
 

@@ -1,6 +1,7 @@
 //! DeleteRecords: a partition begins at a later offset.
 
 use crate::broker::{Broker, log_error_code};
+use crate::mutants::Mutant;
 use crate::security::Operation;
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::delete_records::{
@@ -76,6 +77,9 @@ fn delete(
     }
     if offset <= offsets.start {
         return Ok((offsets.start, broker.log.last_sequence()));
+    }
+    if broker.breaks(Mutant::ForgetDeletion) {
+        return Ok((offset, broker.log.last_sequence()));
     }
     broker.audit(&format!(
         "records of '{}' partition {} deleted before offset {offset}",

@@ -12,6 +12,7 @@ mod node;
 mod producers;
 mod reader;
 mod scenario;
+mod shrinking;
 mod threads;
 mod transactional;
 mod world;

@@ -12,19 +12,21 @@ const SEEDS: u64 = 200;
 fn caught_by(mutant: Mutant) -> u64 {
     match mutant {
         Mutant::SkipSync => 0,
-        Mutant::AnswerEarly => 3,
+        Mutant::AnswerEarly => 1,
         Mutant::ForgetMarker => 0,
         Mutant::ForgetOffsets => 0,
         Mutant::TearTransaction => 3,
         Mutant::LoseProducers => 0,
         Mutant::AppendAgain => 0,
-        Mutant::ForgetFence => 2,
+        Mutant::ForgetFence => 0,
         Mutant::ReadUndecided => 0,
         Mutant::HideAborted => 2,
-        Mutant::ForgetGeneration => 2,
-        Mutant::GiveUnrevoked => 13,
+        Mutant::ForgetGeneration => 4,
+        Mutant::GiveUnrevoked => 70,
         Mutant::LoseCommand => 1,
         Mutant::OvertakeDelayed => 2,
+        Mutant::ForgetDeletion => 1,
+        Mutant::BuryLiving => 0,
     }
 }
 

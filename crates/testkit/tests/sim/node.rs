@@ -264,7 +264,8 @@ impl Node {
     }
 
     fn start(&mut self, now_ms: i64, rng: &SeededRng) {
-        let mut config = BrokerConfig::new([]);
+        let cleaner = [("log.cleaner.backoff.ms", "1000")];
+        let mut config = BrokerConfig::new(cleaner.map(|(name, value)| (name.to_owned(), value.to_owned())));
         config.log = LogOptions {
             sync: self.options.mutant != Some(Mutant::SkipSync),
             checkpoint_bytes: self.options.checkpoint_bytes,

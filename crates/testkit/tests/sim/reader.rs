@@ -202,13 +202,13 @@ impl Reader {
 }
 
 /// What clients hide of the answer to a read-committed fetch, by Kafka's rule.
-struct Hidden {
+pub struct Hidden {
     aborted: Vec<AbortedTransaction>,
     active: BTreeSet<i64>,
 }
 
 impl Hidden {
-    fn new(mut aborted: Vec<AbortedTransaction>) -> Hidden {
+    pub fn new(mut aborted: Vec<AbortedTransaction>) -> Hidden {
         aborted.sort_by_key(|each| std::cmp::Reverse(each.first_offset));
         Hidden {
             aborted,
@@ -216,7 +216,7 @@ impl Hidden {
         }
     }
 
-    fn shows(&mut self, batch: &RecordBatch) -> bool {
+    pub fn shows(&mut self, batch: &RecordBatch) -> bool {
         let header = &batch.header;
         let last = header.base_offset + i64::from(header.last_offset_delta);
         while let Some(each) = self.aborted.pop_if(|each| each.first_offset <= last) {

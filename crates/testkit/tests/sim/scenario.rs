@@ -6,6 +6,7 @@ use crate::mixed_group;
 use crate::node::{Node, NodeOptions};
 use crate::producers;
 use crate::reader::{Reader, TOPIC, follow, read_all};
+use crate::shrinking;
 use crate::threads::Pace;
 use crate::transactional::{Version, group_of, transactional, writer};
 use crate::world::{Client, EPOCH_MS, Handle, Life, Outcome, World, run};
@@ -34,6 +35,9 @@ struct Cast {
     consumer: u64,
     /// Members of a group in which both protocols are spoken.
     mixed: u64,
+    /// Clients of topics that lose records on purpose.
+    deleting: bool,
+    compacting: bool,
 }
 
 /// Runs the world of a seed, with a broken broker if one is given.
@@ -63,6 +67,8 @@ pub fn simulate(seed: u64, mutant: Option<Mutant>) -> Outcome {
         classic: rng.below(4),
         consumer: rng.below(4),
         mixed: mixed(seed),
+        deleting: SeededRng::new(seed ^ 0xDE1E).below(2) == 0,
+        compacting: SeededRng::new(seed ^ 0xC0DE).below(2) == 0,
     };
     let faults = network(&rng);
     let world = World::new(rng, faults, Node::new(options), EPOCH_MS + virtual_ms, trouble_ms);
@@ -156,6 +162,12 @@ async fn everything(world: Handle, cast: Cast) {
     }
     for _ in 0..cast.mixed {
         lives.push(Box::pin(mixed_group::member(world.clone(), topic_id)));
+    }
+    if cast.deleting {
+        lives.push(Box::pin(shrinking::deleting(world.clone())));
+    }
+    if cast.compacting {
+        lives.push(Box::pin(shrinking::compacting(world.clone())));
     }
     lives.push(Box::pin(groups::watch_offsets(
         world.clone(),
