@@ -42,6 +42,8 @@ pub struct Member {
     pub is_cooperative: bool,
     /// A request may be on its way that was given up: what it does when it arrives is not known here.
     is_in_doubt: bool,
+    /// When it first asked for its part of the epoch that it is in and got no answer: the broker may wait since then.
+    unanswered_ms: Option<i64>,
 }
 
 impl Member {
@@ -58,6 +60,7 @@ impl Member {
             owned: Vec::new(),
             is_cooperative: false,
             is_in_doubt: false,
+            unanswered_ms: None,
         }
     }
 
@@ -81,7 +84,10 @@ impl Member {
         if self.is_in_doubt {
             return self.releases();
         }
-        let (now_ms, until_ms) = (self.world.now_ms(), asked_ms + i64::from(REBALANCE_MS));
+        let since_ms = self
+            .unanswered_ms
+            .map_or(asked_ms, |earlier| earlier.min(asked_ms));
+        let (now_ms, until_ms) = (self.world.now_ms(), since_ms + i64::from(REBALANCE_MS));
         self.world
             .history(|history| history.holds(now_ms, self.group, &self.id, &self.owned, until_ms));
     }
@@ -448,10 +454,14 @@ impl Member {
         let asked_ms = self.world.now_ms();
         let Ok(response) = self.client.call(1, request).await else {
             self.is_lost();
+            self.unanswered_ms.get_or_insert(asked_ms);
             return true;
         };
         match response.error_code {
             ErrorCode::NONE => {
+                if response.member_epoch != self.epoch {
+                    self.unanswered_ms = None;
+                }
                 self.epoch = response.member_epoch;
                 let Some(assignment) = response.assignment else {
                     self.holds(asked_ms);
