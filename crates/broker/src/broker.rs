@@ -200,16 +200,17 @@ impl Broker {
         self.caller = Some(Caller::new(context.clone(), api));
         let outcome = api::dispatch(self, now_ms, context, version, request);
         self.caller = None;
-        match outcome {
-            Outcome::Durable(_, reply) if self.breaks(Mutant::AnswerEarly) => Answer::Ready(reply),
-            Outcome::Now(reply) if shows_state && self.last_change_sequence > self.log.durable_sequence() => {
-                self.pending(self.last_change_sequence, reply)
-            }
-            Outcome::Durable(sequence, reply) if sequence > self.log.durable_sequence() => {
-                self.pending(sequence, reply)
-            }
-            Outcome::Now(reply) | Outcome::Durable(_, reply) => Answer::Ready(reply),
-            Outcome::Waiting(ticket) => Answer::Pending(ticket),
+        let shown = if shows_state { self.last_change_sequence } else { 0 };
+        let (sequence, reply) = match outcome {
+            Outcome::Durable(_, reply) if self.breaks(Mutant::AnswerEarly) => return Answer::Ready(reply),
+            Outcome::Now(reply) => (shown, reply),
+            // Also what was refused tells of what it was refused for.
+            Outcome::Durable(sequence, reply) => (sequence.max(shown), reply),
+            Outcome::Waiting(ticket) => return Answer::Pending(ticket),
+        };
+        match sequence > self.log.durable_sequence() {
+            true => self.pending(sequence, reply),
+            false => Answer::Ready(reply),
         }
     }
 

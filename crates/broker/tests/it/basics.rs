@@ -1,11 +1,11 @@
 //! Topics, produce, fetch, offsets: what every client needs.
 
-use crate::driver::{Driver, batch, batch_of, producer};
+use crate::driver::{Driver, batch, batch_of, newest, producer};
 use millstream_broker::{Answer, Reply};
 use millstream_kafka_wire::compression::Codec;
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::record_batch::BatchProducer;
-use millstream_kafka_wire::{ErrorCode, KafkaString};
+use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Request};
 
 #[test]
 fn topics_are_created_described_and_survive_a_crash() {
@@ -289,6 +289,41 @@ fn acknowledgements_are_none_or_after_the_disk() {
             "answered before the disk has it"
         );
     }
+}
+
+#[test]
+fn a_topic_is_not_told_of_before_the_disk_has_it() {
+    let mut driver = Driver::new();
+    let creation = || CreateTopicsRequest {
+        topics: vec![create_topics::CreatableTopic {
+            name: "t".into(),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let everything = MetadataRequest {
+        topics: None,
+        ..Default::default()
+    };
+    let requests: [Request; 3] = [creation().into(), creation().into(), everything.into()];
+    let mut tickets = Vec::new();
+    for request in requests {
+        let key = request.api_key();
+        match driver.submit(newest(key), request) {
+            Answer::Pending(ticket) => tickets.push(ticket),
+            Answer::Ready(reply) => panic!("answered before the disk has it: {reply:?}"),
+        }
+    }
+    driver.settle();
+    let version = newest(ApiKey::CreateTopics);
+    let codes = tickets[..2].iter().map(|ticket| {
+        let response = driver.taken::<CreateTopicsRequest>(version, *ticket).unwrap();
+        response.topics[0].error_code
+    });
+    let codes: Vec<_> = codes.collect();
+    assert_eq!(codes, [ErrorCode::NONE, ErrorCode::TOPIC_ALREADY_EXISTS]);
 }
 
 #[test]
