@@ -3,6 +3,7 @@
 
 use crate::api::configs::{Refused, Settings, check_access, current};
 use crate::api::create_topics::check_configs;
+use crate::api::repeated;
 use crate::broker::{Broker, log_error_code, topic_change};
 use crate::change::Change;
 use crate::config::{self, ConfigSource, ConfigType, ResourceType};
@@ -134,12 +135,6 @@ fn changes(
         change_one(broker, kind, &mut configs, config)?;
     }
     Ok((kind, configs))
-}
-
-/// Resources that a request names more than once.
-fn repeated<'a>(resources: impl Iterator<Item = (i8, &'a KafkaString)>) -> BTreeSet<(i8, &'a KafkaString)> {
-    let mut seen = BTreeSet::new();
-    resources.filter(|resource| !seen.insert(*resource)).collect()
 }
 
 fn once(is_repeated: bool) -> Result<(), Refused> {

@@ -1,6 +1,6 @@
 //! DescribeConfigs and ListConfigResources, from the same table of declarations as what alters them.
 
-use crate::api::once_each;
+use crate::api::{once_each, once_each_by};
 use crate::broker::Broker;
 use crate::config::{self, ConfigDecl, ConfigSource, ConfigType, Described, ResourceType, Sourced};
 use crate::context::RequestContext;
@@ -25,19 +25,20 @@ pub(crate) type Settings = BTreeMap<String, String>;
 /// What is said of a resource that an answer has no room for.
 const TOO_MANY: &str = "too many configurations for one answer; describe fewer resources in one request";
 
+/// What a resource is asked for by.
+fn asked_by(resource: &DescribeConfigsResource) -> (i8, &KafkaString, &[KafkaString]) {
+    let keys = resource.configuration_keys.as_deref().unwrap_or_default();
+    (resource.resource_type, &resource.resource_name, keys)
+}
+
 pub(crate) fn describe(
     broker: &Broker,
     context: &RequestContext,
     request: &DescribeConfigsRequest,
 ) -> Outcome {
     let mut results = Vec::new();
-    let mut seen = BTreeSet::new();
     let mut left = CONFIGS_DESCRIBED_MAX;
-    for resource in &request.resources {
-        let keys = resource.configuration_keys.as_deref().unwrap_or_default();
-        if !seen.insert((resource.resource_type, &resource.resource_name, keys)) {
-            continue; // answered
-        }
+    for resource in once_each_by(&request.resources, asked_by) {
         let mut result = DescribeConfigsResult {
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),

@@ -1,17 +1,17 @@
 //! CreatePartitions: more partitions for a topic.
 
-use crate::api::create_topics::{PartitionsLeft, check_replicas};
+use crate::api::create_topics::{PartitionsLeft, check_replicas, named_twice};
+use crate::api::{once_each_by, repeated};
 use crate::broker::{Broker, log_error_code, topic_change};
 use crate::context::RequestContext;
 use crate::security::{Operation, ResourceKind};
 use crate::throttle::{Mutations, QUOTA_EXCEEDED};
 use crate::waits::Outcome;
+use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic, CreatePartitionsTopicResult,
 };
-use millstream_kafka_wire::{ErrorCode, KafkaString};
 use millstream_log::{Entry, LogId};
-use std::collections::BTreeMap;
 
 /// The first version whose clients repeat what a quota refuses.
 const STRICT_QUOTA_VERSION: i16 = 3;
@@ -27,23 +27,19 @@ pub(crate) fn handle(
 ) -> Outcome {
     let mut mutations = Mutations::of(context, version >= STRICT_QUOTA_VERSION);
     let mut left = PartitionsLeft::new();
-    let mut times: BTreeMap<&KafkaString, usize> = BTreeMap::new();
-    for topic in &request.topics {
-        *times.entry(&topic.name).or_default() += 1;
-    }
+    let repeated = repeated(request.topics.iter().map(|topic| &topic.name));
     let mut sequence = 0;
-    let mut results = Vec::with_capacity(times.len());
-    for topic in &request.topics {
-        let added = match times.remove(&topic.name) {
-            None => continue, // answered
-            Some(1) => add(
+    let mut results = Vec::new();
+    for topic in once_each_by(&request.topics, |topic| &topic.name) {
+        let added = match repeated.contains(&topic.name) {
+            true => Err(named_twice()),
+            false => add(
                 broker,
                 now_ms,
                 topic,
                 request.validate_only,
                 (&mut mutations, &mut left),
             ),
-            Some(_) => Err((ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned())),
         };
         let mut result = CreatePartitionsTopicResult {
             name: topic.name.clone(),

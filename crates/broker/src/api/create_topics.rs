@@ -1,5 +1,6 @@
 //! CreateTopics, and creation by asking for metadata.
 
+use crate::api::{once_each_by, repeated};
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
 use crate::config::{self, ConfigSource, ResourceType};
@@ -95,27 +96,16 @@ pub(crate) fn handle(
         left: PartitionsLeft::new(),
         sequence: 0,
     };
-    let mut seen = BTreeSet::new();
-    let mut repeated = BTreeSet::new();
-    for topic in &request.topics {
-        if !seen.insert(topic.name.clone()) {
-            repeated.insert(topic.name.clone());
-        }
-    }
-    let mut topics = Vec::new();
-    for topic in &request.topics {
-        if repeated.contains(&topic.name) {
-            if seen.remove(&topic.name) {
-                topics.push(failed(
-                    &topic.name,
-                    (ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned()),
-                ));
-            }
-            continue;
-        }
-        let created = handle_one(broker, topic, &mut creation);
-        topics.push(created.unwrap_or_else(|refused| failed(&topic.name, refused)));
-    }
+    let repeated = repeated(request.topics.iter().map(|topic| &topic.name));
+    let mut create = |topic: &CreatableTopic| {
+        let created = match repeated.contains(&topic.name) {
+            true => Err(named_twice()),
+            false => handle_one(broker, topic, &mut creation),
+        };
+        created.unwrap_or_else(|refused| failed(&topic.name, refused))
+    };
+    let topics = once_each_by(&request.topics, |topic| &topic.name).map(&mut create);
+    let topics = topics.collect();
     Outcome::durable(
         creation.sequence,
         CreateTopicsResponse {
@@ -164,6 +154,11 @@ fn handle_one(
             ..base
         },
     })
+}
+
+/// What is said of a topic that a request names more than once.
+pub(crate) fn named_twice() -> Refused {
+    (ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned())
 }
 
 fn failed(name: &KafkaString, (error_code, message): Refused) -> CreatableTopicResult {

@@ -1,6 +1,7 @@
 //! Metadata: brokers, topics and partitions; topics asked for by name may be created by asking.
 
 use crate::api::create_topics::{self, NewTopic};
+use crate::api::once_each_by;
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::internal_topics::is_internal;
@@ -14,7 +15,6 @@ use millstream_kafka_wire::messages::metadata::{
     MetadataResponsePartition, MetadataResponseTopic,
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
-use std::collections::BTreeSet;
 
 /// The first version with a flag for creating topics; before it, asking creates.
 const FLAG_VERSION: i16 = 4;
@@ -62,7 +62,7 @@ pub(crate) fn handle(
                 creation,
                 mutations: Mutations::of(context, true),
             };
-            once_each(topics)
+            once_each_by(topics, asked_by)
                 .map(|topic| one(broker, now_ms, topic, &mut creator, asks_operations))
                 .collect()
         }
@@ -94,16 +94,12 @@ fn all(broker: &Broker, asks_operations: bool) -> Vec<MetadataResponseTopic> {
         .collect()
 }
 
-/// Topics that are named more than once are answered once: the answer is as long as there are topics, not as the request
-/// makes it.
-fn once_each(topics: &[MetadataRequestTopic]) -> impl Iterator<Item = &MetadataRequestTopic> {
-    let mut seen = BTreeSet::new();
-    topics.iter().filter(move |topic| {
-        seen.insert(match &topic.name {
-            Some(name) => (Some(name), Uuid::ZERO),
-            None => (None, topic.topic_id),
-        })
-    })
+/// What a topic is asked for by.
+fn asked_by(topic: &MetadataRequestTopic) -> (Option<&KafkaString>, Uuid) {
+    match &topic.name {
+        Some(name) => (Some(name), Uuid::ZERO),
+        None => (None, topic.topic_id),
+    }
 }
 
 /// Creates topics for one request, if it does.

@@ -54,8 +54,22 @@ pub(crate) fn shows_state(key: ApiKey) -> bool {
 /// What a request asks for, without what it repeats: what it costs to answer is what there is, not what the request makes of
 /// it. Kafka repeats itself in most of these answers.
 pub(crate) fn once_each<T: Ord>(asked: &[T]) -> impl Iterator<Item = &T> {
+    once_each_by(asked, |each| each)
+}
+
+/// The same for what is named by a part of it.
+pub(crate) fn once_each_by<'a, T, K: Ord>(
+    asked: &'a [T],
+    name: impl Fn(&'a T) -> K,
+) -> impl Iterator<Item = &'a T> {
     let mut seen = BTreeSet::new();
-    asked.iter().filter(move |each| seen.insert(*each))
+    asked.iter().filter(move |each| seen.insert(name(each)))
+}
+
+/// What is named more than once.
+pub(crate) fn repeated<K: Ord + Copy>(names: impl Iterator<Item = K>) -> BTreeSet<K> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| !seen.insert(*name)).collect()
 }
 
 /// Hands a request to the file of its API.

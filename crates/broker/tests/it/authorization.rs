@@ -391,19 +391,7 @@ fn a_regular_expression_matches_only_what_its_member_may_describe() {
     driver.call(CreateAclsRequest { creations: vec![acl] });
     assert_eq!(beat_as(&mut driver, USER, &mut user), both);
     driver.context.principal = "User:root".into();
-    let filter = delete_acls::DeleteAclsFilter {
-        resource_type_filter: TOPIC,
-        resource_name_filter: Some("hidden".into()),
-        pattern_type_filter: 3,
-        principal_filter: None,
-        host_filter: None,
-        operation: 1,
-        permission_type: 1,
-    };
-    let deleted = driver.call(DeleteAclsRequest {
-        filters: vec![filter],
-    });
-    assert_eq!(deleted.filter_results[0].matching_acls.len(), 1);
+    assert_eq!(driver.delete_acls_of_topic("hidden", None), 1);
     assert_eq!(
         beat_as(&mut driver, USER, &mut user),
         t,

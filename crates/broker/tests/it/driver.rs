@@ -194,6 +194,23 @@ impl Driver {
         response::<M>(version, self.completed.remove(&ticket)?)
     }
 
+    /// Deletes the ACLs on just this name, of anybody or of one; gives how many there were.
+    pub fn delete_acls_of_topic(&mut self, name: &str, principal: Option<&str>) -> usize {
+        let filter = delete_acls::DeleteAclsFilter {
+            resource_type_filter: 2,
+            resource_name_filter: Some(name.into()),
+            pattern_type_filter: 3,
+            principal_filter: principal.map(Into::into),
+            host_filter: None,
+            operation: 1,
+            permission_type: 1,
+        };
+        let deleted = self.call(DeleteAclsRequest {
+            filters: vec![filter],
+        });
+        deleted.filter_results[0].matching_acls.len()
+    }
+
     pub fn create(&mut self, name: &str, partitions: i32) -> Uuid {
         self.create_with(name, partitions, &[])
     }

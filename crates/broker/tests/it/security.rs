@@ -110,19 +110,7 @@ fn acls_are_enforced_for_everybody_but_super_users() {
         ErrorCode::GROUP_AUTHORIZATION_FAILED
     );
     driver.context.principal = "User:admin".into();
-    let filter = delete_acls::DeleteAclsFilter {
-        resource_type_filter: 2,
-        resource_name_filter: Some("t".into()),
-        pattern_type_filter: 2,
-        principal_filter: Some("User:b".into()),
-        host_filter: None,
-        operation: 1,
-        permission_type: 1,
-    };
-    let deleted = driver.call(DeleteAclsRequest {
-        filters: vec![filter],
-    });
-    assert_eq!(deleted.filter_results[0].matching_acls.len(), 1);
+    assert_eq!(driver.delete_acls_of_topic("t", Some("User:b")), 1);
     driver.restart();
     driver.context.principal = "User:b".into();
     assert_eq!(
