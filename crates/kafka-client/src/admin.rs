@@ -19,4 +19,4 @@ pub use offsets::{ListedOffset, OffsetSpec};
 pub use quotas::{ClientQuota, QuotaEntity, QuotaMatch};
 pub use topics::NewTopic;
 pub use transactions::TransactionListing;
-pub use users::ScramCredential;
+pub use users::{ScramCredential, scram_salt};

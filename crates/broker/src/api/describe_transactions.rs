@@ -197,9 +197,11 @@ pub(crate) fn write_markers(broker: &mut Broker, now_ms: i64, request: &WriteTxn
     let mut markers = Vec::with_capacity(request.markers.len());
     for marker in &request.markers {
         let mut topics = Vec::with_capacity(marker.topics.len());
+        let mut written = BTreeSet::new();
         for topic in &marker.topics {
             let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
-            for index in &topic.partition_indexes {
+            let news = |index: &&i32| written.insert((&topic.name, **index)); // one marker each, as in Kafka
+            for index in topic.partition_indexes.iter().filter(news) {
                 let written = write_marker(broker, now_ms, marker, (&topic.name, *index));
                 sequence = sequence.max(written.unwrap_or(0));
                 let error_code = written.err().unwrap_or_default();

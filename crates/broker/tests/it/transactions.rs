@@ -648,17 +648,17 @@ fn transactions_are_described_listed_and_aborted_from_outside() {
         transaction_result: false,
         topics: vec![write_txn_markers::WritableTxnMarkerTopic {
             name: "t".into(),
-            partition_indexes: vec![0],
+            partition_indexes: vec![0, 0],
         }],
         ..Default::default()
     };
     let written = driver.call(WriteTxnMarkersRequest {
         markers: vec![marker],
     });
-    assert_eq!(
-        written.markers[0].topics[0].partitions[0].error_code,
-        ErrorCode::NONE
-    );
+    let partitions = written.markers[0].topics[0].partitions.iter();
+    let codes: Vec<_> = partitions.map(|each| each.error_code).collect();
+    assert_eq!(codes, [ErrorCode::NONE], "once, though named twice");
+    assert_eq!(driver.fetch("t", 0, 0, 0).high_watermark, 2, "one marker");
     assert_eq!(
         driver.end(&mut producer, true),
         ErrorCode::NONE,

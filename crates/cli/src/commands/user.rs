@@ -4,7 +4,7 @@ use std::io::{BufRead, Write, stdin, stdout};
 use std::path::Path;
 
 use anyhow::Context;
-use millstream_kafka_client::admin::{ClientQuota, QuotaEntity, QuotaMatch, ScramCredential};
+use millstream_kafka_client::admin::{ClientQuota, QuotaEntity, QuotaMatch, ScramCredential, scram_salt};
 use millstream_kafka_client::config::{SaslMechanism, Secret};
 use millstream_kafka_client::{ClientError, KafkaClient};
 use millstream_kafka_wire::ErrorCode;
@@ -107,9 +107,8 @@ fn password(file: Option<&Path>) -> anyhow::Result<Secret> {
 }
 
 fn salt(rng: &dyn Rng) -> Vec<u8> {
-    let mut salt = rng.next_u64().to_be_bytes().to_vec();
-    salt.extend(rng.next_u64().to_be_bytes());
-    salt
+    let words = [rng.next_u64(), rng.next_u64(), rng.next_u64()].map(u64::to_be_bytes);
+    scram_salt(std::array::from_fn(|at| words.as_flattened()[at]))
 }
 
 /// Deletes the named credentials, or whatever there is.

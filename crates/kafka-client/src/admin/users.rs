@@ -21,6 +21,28 @@ pub struct ScramCredential {
     pub iterations: i32,
 }
 
+/// Salts are numbers of so many bits.
+const SALT_BITS: usize = 130;
+const SALT_DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// A salt from random bytes, of the form that Kafka's tools make: a number of 130 bits in digits and small letters
+/// (`ScramFormatter.secureRandomString`). Salts of another form would tell how a user was made.
+pub fn scram_salt(mut random: [u8; SALT_BITS.div_ceil(8)]) -> Vec<u8> {
+    random[0] &= (1 << (SALT_BITS % 8)) - 1;
+    let mut digits = Vec::new();
+    while random.iter().any(|byte| *byte > 0) {
+        let mut rest = 0;
+        for byte in &mut random {
+            let part = rest * 256 + usize::from(*byte);
+            *byte = (part / SALT_DIGITS.len()) as u8;
+            rest = part % SALT_DIGITS.len();
+        }
+        digits.push(SALT_DIGITS[rest]);
+    }
+    digits.reverse();
+    digits
+}
+
 /// Kafka's number for a mechanism; `None` for one that keeps no credentials.
 const fn code(mechanism: SaslMechanism) -> Option<i8> {
     match mechanism {
@@ -138,5 +160,25 @@ impl KafkaClient {
             .error_code
             .check()
             .map_err(|code| ClientError::broker_with(format!("user '{user}'"), code, result.error_message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn salts_are_written_as_java_writes_numbers() {
+        for (first, last, digits) in [
+            (0, [0, 0, 35], "z"),
+            (0, [0, 0, 36], "10"),
+            (0, [1, 0, 0], "1ekg"),
+            (4, [255, 255, 255], "9zldr"), // beyond 130 bits
+        ] {
+            let mut random = [0; 17];
+            random[0] = first;
+            random[14..].copy_from_slice(&last);
+            assert_eq!(scram_salt(random), digits.as_bytes());
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use millstream_broker::{ScramCredential, ScramMechanism};
+use millstream_kafka_client::admin::scram_salt;
 use millstream_kafka_client::config::Secret;
 use millstream_types::storage::Storage;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -18,9 +19,6 @@ use crate::limits::SCRAM_ITERATIONS;
 /// The file of the secret.
 const FILE: &str = "scram-salts";
 const SECRET_BYTES: usize = 32;
-/// Salts are numbers of so many bits, in digits and small letters, as those that Kafka's tools make.
-const SALT_BITS: usize = 130;
-const SALT_DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// What salts are made of. All listeners have the same.
 #[derive(Clone)]
@@ -54,27 +52,8 @@ impl SaltSecret {
     pub(super) fn salt(&self, mechanism: ScramMechanism, user: &str) -> Vec<u8> {
         let text = [&[mechanism as i8 as u8], user.as_bytes()].concat();
         let random = ring::hmac::sign(&self.0, &text);
-        let mut number = [0; SALT_BITS.div_ceil(8)];
-        number.copy_from_slice(&random.as_ref()[..SALT_BITS.div_ceil(8)]);
-        number[0] &= (1 << (SALT_BITS % 8)) - 1;
-        in_digits(number)
+        scram_salt(std::array::from_fn(|at| random.as_ref()[at]))
     }
-}
-
-/// A number in the system of base 36.
-fn in_digits<const N: usize>(mut number: [u8; N]) -> Vec<u8> {
-    let mut digits = Vec::new();
-    while number.iter().any(|byte| *byte > 0) {
-        let mut rest = 0;
-        for byte in &mut number {
-            let part = rest * 256 + usize::from(*byte);
-            *byte = (part / SALT_DIGITS.len()) as u8;
-            rest = part % SALT_DIGITS.len();
-        }
-        digits.push(SALT_DIGITS[rest]);
-    }
-    digits.reverse();
-    digits
 }
 
 /// The users by configuration of a listener.
@@ -157,18 +136,6 @@ mod tests {
     use millstream_testkit::storage::MemStorage;
 
     const BOTH: [ScramMechanism; 2] = [ScramMechanism::Sha256, ScramMechanism::Sha512];
-
-    #[test]
-    fn numbers_are_written_as_java_writes_them() {
-        for (number, digits) in [
-            ([0, 0, 35], "z"),
-            ([0, 0, 36], "10"),
-            ([1, 0, 0], "1ekg"),
-            ([255, 255, 255], "9zldr"),
-        ] {
-            assert_eq!(in_digits(number), digits.as_bytes());
-        }
-    }
 
     #[test]
     fn salts_stay_and_belong_to_one_user_and_one_mechanism() {
