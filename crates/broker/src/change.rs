@@ -175,7 +175,7 @@ pub struct TransactionState {
     pub partitions: Vec<(Uuid, i32)>,
     /// Groups whose offsets it commits.
     pub groups: Vec<KafkaString>,
-    /// When it began, −1 if none is open.
+    /// When the open transaction began, or the one that ended last; −1 if there is none since the producer began.
     pub start_ms: i64,
     /// The last change.
     pub update_ms: i64,

@@ -217,6 +217,9 @@ fn store(
     };
     state.two_phase = request.enable2_pc;
     state.update_ms = now_ms;
+    if state.phase != TransactionPhase::Ongoing {
+        state.start_ms = -1; // until then an ended transaction is described with its time
+    }
     let answer = response(ErrorCode::NONE, state.producer_id, state.epoch);
     let sequence = broker
         .write(now_ms, Vec::new(), &[Change::Transaction(state)])

@@ -124,7 +124,6 @@ fn finish(
         },
         partitions: Vec::new(),
         groups: Vec::new(),
-        start_ms: -1,
         update_ms: now_ms,
         ..state.clone()
     }));

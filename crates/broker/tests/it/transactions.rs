@@ -668,6 +668,32 @@ fn transactions_are_described_listed_and_aborted_from_outside() {
 }
 
 #[test]
+fn an_ended_transaction_is_described_with_its_start_until_the_producer_begins_anew() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    let described = |driver: &mut Driver| {
+        let request = DescribeTransactionsRequest {
+            transactional_ids: vec!["tx".into()],
+        };
+        let state = driver.call(request).transaction_states.remove(0);
+        (
+            state.transaction_state.to_string(),
+            state.transaction_start_time_ms,
+        )
+    };
+    let mut producer = driver.init("tx");
+    assert_eq!(described(&mut driver), ("Empty".to_owned(), -1));
+    let begun = driver.now;
+    driver.transactional(13, &mut producer, "t", &["a"]);
+    driver.advance(1_000);
+    assert_eq!(driver.end(&mut producer, true), ErrorCode::NONE);
+    driver.crash();
+    assert_eq!(described(&mut driver), ("CompleteCommit".to_owned(), begun));
+    driver.init("tx");
+    assert_eq!(described(&mut driver), ("Empty".to_owned(), -1));
+}
+
+#[test]
 fn a_deleted_topic_leaves_its_transactions() {
     let mut driver = Driver::new();
     driver.create("t", 1);
