@@ -49,8 +49,8 @@
 //! # Recovery
 //! Manifest, then WAL. After an unclean end the last segment of each log is checked: its indexes by the sums that the
 //! manifest has of them, its last batches by their own (length, magic, CRC, offsets in a row). Indexes that are not what
-//! they should be are made anew from the batches. Damage to batches quarantines that one log: it refuses reads and appends
-//! with a reason, and nothing is dropped. A later start that finds the segment sound again, as it was restored from a copy, lifts that. The clean flag only saves that check.
+//! they should be are made anew from the batches. Damage to batches quarantines that one log: it refuses reads and appends,
+//! but for the markers of transactions, with a reason, and nothing is dropped. A later start that finds the segment sound again, as it was restored from a copy, lifts that. The clean flag only saves that check.
 
 pub mod batch;
 pub mod checkpoint;

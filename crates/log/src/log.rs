@@ -248,7 +248,7 @@ impl Log {
         batch: &[u8],
         header: &BatchHeader,
     ) -> Result<(u64, i64), LogError> {
-        self.check_appendable(log)?;
+        self.check_appendable(log, header)?;
         let (sequence, start) = self.begin(now_ms, 1, batch.len());
         let base_offset = self.push_batch(now_ms, log, batch, header);
         self.pending.finish_record(start, 1);
@@ -261,8 +261,9 @@ impl Log {
         self.check_poison()?;
         for entry in &record.entries {
             if let Entry::Batch { log, batch } = entry {
-                self.check_appendable(*log)?;
-                headers.push(BatchHeader::parse(batch)?);
+                let header = BatchHeader::parse(batch)?;
+                self.check_appendable(*log, &header)?;
+                headers.push(header);
             }
         }
         let (sequence, start) = self.begin(now_ms, record.entries.len(), Pending::data_bytes(record));
@@ -293,13 +294,15 @@ impl Log {
             .map_or(Ok(()), |reason| Err(LogError::Poisoned { reason }))
     }
 
-    pub(crate) fn check_appendable(&self, log: LogId) -> Result<(), LogError> {
+    /// A quarantined log takes the markers of transactions and nothing else: they end everywhere else, and would be open in it
+    /// when its quarantine ends.
+    fn check_appendable(&self, log: LogId, header: &BatchHeader) -> Result<(), LogError> {
         self.check_poison()?;
         let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
-        partition
-            .quarantine
-            .clone()
-            .map_or(Ok(()), |reason| Err(LogError::Quarantined { log, reason }))
+        match partition.quarantine.clone() {
+            Some(reason) if !header.is_control() => Err(LogError::Quarantined { log, reason }),
+            _ => Ok(()),
+        }
     }
 
     fn begin(&mut self, now_ms: i64, entries: usize, data_bytes: usize) -> (u64, usize) {

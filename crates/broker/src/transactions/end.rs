@@ -9,7 +9,7 @@ use crate::security::{Operation, ResourceKind};
 use bytes::Bytes;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_log::batch::Marker;
-use millstream_log::{ControlType, Entry, LogError, LogId};
+use millstream_log::{ControlType, Entry, LogError};
 
 /// Why a transaction was not ended.
 pub(crate) type EndError = ErrorCode;
@@ -160,8 +160,8 @@ fn write(broker: &mut Broker, now_ms: i64, entries: Vec<Entry>, changes: &[Chang
     broker.write(now_ms, entries, changes)
 }
 
-/// A marker for each partition of a transaction that is still there. Quarantined ones, which nobody can read, are left
-/// out, so that they do not keep the transaction open everywhere else.
+/// A marker for each partition of a transaction that is still there, also for quarantined ones: they may be readable again
+/// one day.
 fn markers(
     broker: &Broker,
     now_ms: i64,
@@ -186,8 +186,7 @@ fn markers(
     };
     let batch = Bytes::from(marker.encode());
     let log = |(topic, partition): &(Uuid, i32)| broker.topics.by_id(*topic)?.log(*partition);
-    let is_whole = |log: &LogId| broker.log.quarantine_reason(*log).is_none();
-    let logs = state.partitions.iter().filter_map(log).filter(is_whole);
+    let logs = state.partitions.iter().filter_map(log);
     logs.map(|log| Entry::Batch {
         log,
         batch: batch.clone(),

@@ -8,6 +8,7 @@ use millstream_kafka_wire::record_batch::BatchProducer;
 use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString};
 
 mod offsets;
+mod quarantine;
 
 /// A transactional producer and its next sequence.
 #[derive(Clone)]

@@ -9,5 +9,6 @@ mod direct;
 mod driver;
 mod drops;
 mod oracle;
+mod quarantine;
 mod reading;
 mod start;
