@@ -167,7 +167,7 @@ impl ProduceCore {
                 self.repeat(partition, batch, now_ms, rng);
             }
             Verdict::Split => self.split(partition, batch),
-            Verdict::Fail(error) => self.fail(partition, batch, error),
+            Verdict::Fail(error) => self.fail(batch, error),
         }
     }
 
@@ -190,9 +190,9 @@ impl ProduceCore {
                     code,
                     message: None,
                 };
-                return self.fail(partition, batch, error);
+                return self.fail(batch, error);
             }
-            Err(error) => return self.fail(partition, batch, ProduceError::Batch(error.to_string())),
+            Err(error) => return self.fail(batch, ProduceError::Batch(error.to_string())),
         };
         self.used_bytes -= batch.accounted_bytes;
         let outcomes = parts
@@ -209,14 +209,12 @@ impl ProduceCore {
         }
     }
 
-    fn fail(&mut self, partition: &TopicPartition, batch: Batch, error: ProduceError) {
+    fn fail(&mut self, batch: Batch, error: ProduceError) {
         self.used_bytes -= batch.accounted_bytes;
-        if batch.sequence.is_some() && self.transaction.is_none() {
-            if batch.ambiguous {
-                self.renew_identity();
-            } else if let Some(queue) = self.partitions.get_mut(partition) {
-                queue.close_gap(batch.order, batch.record_count);
-            }
+        // Its number is never given again: this batch, or one behind it, may have been written, and then the broker would
+        // take another with the same number for a duplicate.
+        if batch.sequence.is_some() {
+            self.renew_identity();
         }
         self.abort_transaction(&error);
         self.end(&batch.outcome, batch.order, Ended::Failed(error));

@@ -159,19 +159,6 @@ impl PartitionQueue {
             .any(|batch| batch.order < order)
     }
 
-    /// A batch was refused for good: the numbers behind it move up.
-    pub fn close_gap(&mut self, after: Order, record_count: i32) {
-        for batch in self
-            .waiting
-            .iter_mut()
-            .chain(&mut self.in_flight)
-            .filter(|batch| batch.order > after)
-        {
-            batch.sequence = batch.sequence.map(|sequence| back(sequence, record_count));
-        }
-        self.next_sequence = back(self.next_sequence, record_count);
-    }
-
     /// A new epoch: numbers begin again.
     pub fn restart_sequences(&mut self) {
         self.next_sequence = 0;
@@ -207,10 +194,6 @@ impl PartitionQueue {
 /// Sequence numbers wrap to 0.
 fn ahead(sequence: i32, by: i32) -> i32 {
     ((i64::from(sequence) + i64::from(by)) & i64::from(i32::MAX)) as i32
-}
-
-fn back(sequence: i32, by: i32) -> i32 {
-    ((i64::from(sequence) - i64::from(by)) & i64::from(i32::MAX)) as i32
 }
 
 /// Makes two batches of one that the broker found too large. `None` if it holds one record only.

@@ -34,6 +34,8 @@ pub enum Fault {
     Lost,
     /// The request is carried out and the answer is lost.
     AnswerLost,
+    /// The request is carried out and the answer is one to something else.
+    AnswerMixedUp,
     /// All partitions (or the request itself) are answered with this code, and nothing is done.
     Code(ErrorCode),
     /// The answer never comes.
@@ -194,17 +196,17 @@ impl Fake {
             Fault::Lost => return Err("request lost"),
             Fault::Silence => return Ok(None),
             Fault::Code(code) => return Ok(Some(refuse::refuse(&self.lock(), &request, code))),
-            Fault::Pass | Fault::AnswerLost => {}
+            Fault::Pass | Fault::AnswerLost | Fault::AnswerMixedUp => {}
         }
         if let Request::Fetch(fetch) = &request {
             self.wait_for_data(fetch).await;
         }
         let response = self.lock().answer(request);
         self.news.notify_waiters();
-        if matches!(fault, Fault::AnswerLost) {
-            Err("answer lost")
-        } else {
-            Ok(Some(response))
+        match fault {
+            Fault::AnswerLost => Err("answer lost"),
+            Fault::AnswerMixedUp => Ok(Some(EndTxnResponse::default().into())),
+            _ => Ok(Some(response)),
         }
     }
 

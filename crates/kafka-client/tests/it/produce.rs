@@ -302,7 +302,7 @@ async fn a_batch_that_is_too_large_is_split_until_it_fits() {
         "{error}"
     );
     send(&producer, "small").await;
-    producer.flush().await.expect("the numbers have moved up");
+    producer.flush().await.expect("the numbers are in step");
 }
 
 #[tokio::test(start_paused = true)]
@@ -395,6 +395,30 @@ async fn a_broker_that_forgot_the_producer_gets_a_new_epoch() {
         .map(|batch| batch.header.producer_epoch)
         .collect();
     assert_eq!(epochs, [0, 1]);
+}
+
+/// A broker that has forgotten the producer takes the batch behind a refused one as its first.
+#[tokio::test(start_paused = true)]
+async fn the_number_of_a_batch_that_failed_is_not_given_again() {
+    let refused = Fault::Code(ErrorCode::INVALID_TIMESTAMP);
+    for (fault, values) in [
+        (refused, ["a", "c", "d"].as_slice()),
+        (Fault::AnswerMixedUp, &["a", "b", "c", "d"]),
+    ] {
+        let fake = Fake::new(&[("t", 1)], true);
+        let producer = start(&fake, &[("batch.size", "1"), ("linger.ms", "0")]);
+        send(&producer, "a").await;
+        producer.flush().await.expect("written");
+        fake.lock().topics.get_mut("t").expect("there").1[0]
+            .producers
+            .clear();
+        fake.fault(ApiKey::Produce, [fault.clone()]);
+        let (failed, behind) = (send(&producer, "b").await, send(&producer, "c").await);
+        failed.wait().await.expect_err("refused, or answered strangely");
+        behind.wait().await.expect("written");
+        send(&producer, "d").await.wait().await.expect("written");
+        assert_eq!(fake.values("t", 0), values, "{fault:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
