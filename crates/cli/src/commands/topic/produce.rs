@@ -2,15 +2,18 @@
 
 use std::io::{BufRead, stdin};
 
+use millstream_kafka_client::error::with_causes;
 use millstream_kafka_client::{ProduceRecord, Producer};
 use millstream_kafka_wire::KafkaString;
 use millstream_kafka_wire::record_batch::Header;
 
 use crate::args::{Common, ProduceArgs};
 use crate::commands::connect::{Connected, say};
+use crate::exit::chain;
 use crate::process::Process;
 
-/// Sends lines until the end of standard input, and waits until all are written.
+/// Sends lines until the end of standard input, and waits until all are written. A line that is wrong ends it; those
+/// before it are written.
 pub fn run(
     process: &Process,
     common: &Common,
@@ -23,32 +26,53 @@ pub fn run(
     ] {
         anyhow::ensure!(text.as_deref() != Some(""), "{option} must not be empty");
     }
-    let topic = KafkaString::from(args.name.as_str());
     process.runtime.block_on(async {
         let producer = Producer::start(connected.client.clone(), connected.config.produce.clone());
         let mut sent = 0u64;
-        for line in stdin().lock().split(b'\n') {
-            let mut line = line?;
-            if line.last() == Some(&b'\r') {
-                line.pop();
-            }
-            let parsed = Line::parse(&line, args, sent + 1)?;
-            let record = ProduceRecord {
-                topic: &topic,
-                partition: args.partition,
-                timestamp: process.clock.now_ms(),
-                key: parsed.key,
-                value: parsed.value,
-                headers: &parsed.headers,
-            };
-            producer.append(&record).await?;
-            sent += 1;
+        let read = send_lines(process, &producer, args, &mut sent).await;
+        // Also what came before a line that is wrong.
+        producer.flush().await.map_err(|error| match &read {
+            Ok(()) => anyhow::Error::from(error),
+            Err(wrong) => anyhow::anyhow!(
+                "{}; not all of the lines before were written: {}",
+                chain(wrong),
+                with_causes(&error)
+            ),
+        })?;
+        if read.is_ok() || sent > 0 {
+            let records = if sent == 1 { "record" } else { "records" };
+            say(common, &format!("{sent} {records} written to {}", args.name));
         }
-        producer.flush().await?;
-        let records = if sent == 1 { "record" } else { "records" };
-        say(common, &format!("{sent} {records} written to {}", args.name));
-        Ok(())
+        read
     })
+}
+
+/// Hands in lines until the end of standard input, or until one is wrong, and counts them.
+async fn send_lines(
+    process: &Process,
+    producer: &Producer,
+    args: &ProduceArgs,
+    sent: &mut u64,
+) -> anyhow::Result<()> {
+    let topic = KafkaString::from(args.name.as_str());
+    for line in stdin().lock().split(b'\n') {
+        let mut line = line?;
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        let parsed = Line::parse(&line, args, *sent + 1)?;
+        let record = ProduceRecord {
+            topic: &topic,
+            partition: args.partition,
+            timestamp: process.clock.now_ms(),
+            key: parsed.key,
+            value: parsed.value,
+            headers: &parsed.headers,
+        };
+        producer.append(&record).await?;
+        *sent += 1;
+    }
+    Ok(())
 }
 
 /// A line taken apart.
