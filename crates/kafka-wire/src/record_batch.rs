@@ -14,7 +14,7 @@ mod validate;
 
 use bytes::Bytes;
 
-use crate::compression::{Codec, CompressionError, Decompressor};
+use crate::compression::{CompressionError, Decompressor};
 use crate::error_code::ErrorCode;
 
 pub use builder::{BatchBuilder, BatchProducer, Header};
@@ -32,6 +32,9 @@ pub use validate::{RecordsSummary, validate};
 
 /// The fewest bytes of a record: length, attributes, two deltas, two lengths and the count of headers.
 pub const RECORD_SIZE_MIN: usize = 7;
+
+/// The magics before [`BatchHeader`]'s.
+const OLD_MAGICS: std::ops::RangeInclusive<i8> = 0..=1;
 
 /// Why bytes are not a proper batch.
 #[derive(Debug, thiserror::Error)]
@@ -62,19 +65,16 @@ impl BatchError {
     /// The code that Kafka answers with when it is sent such a batch.
     pub fn error_code(&self) -> ErrorCode {
         match self {
-            BatchError::Truncated { .. }
-            | BatchError::InvalidLength(_)
-            | BatchError::ChecksumMismatch { .. } => ErrorCode::CORRUPT_MESSAGE,
+            BatchError::InvalidLength(_) | BatchError::ChecksumMismatch { .. } => ErrorCode::CORRUPT_MESSAGE,
+            BatchError::UnsupportedMagic(magic) if !OLD_MAGICS.contains(magic) => ErrorCode::CORRUPT_MESSAGE,
             BatchError::UnsupportedMagic(_)
+            | BatchError::Truncated { .. }
             | BatchError::CountMismatch { .. }
             | BatchError::MalformedRecord { .. }
             | BatchError::TrailingData { .. }
             | BatchError::MalformedControl => ErrorCode::INVALID_RECORD,
             BatchError::UnknownCodec(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
             BatchError::Compression(CompressionError::LimitExceeded { .. }) => ErrorCode::MESSAGE_TOO_LARGE,
-            BatchError::Compression(CompressionError::Corrupt {
-                codec: Codec::Zstd, ..
-            }) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
             BatchError::Compression(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
         }
     }

@@ -82,7 +82,7 @@ pub(crate) fn create(broker: &mut Broker, now_ms: i64, request: &CreateAclsReque
             },
             (None, Err(message)) => AclCreationResult {
                 error_code: ErrorCode::INVALID_REQUEST,
-                error_message: Some(KafkaString::from_static(message)),
+                error_message: Some(message.into()),
             },
             (None, Ok(())) => {
                 changes.push(acl_row(&acl, true));
@@ -156,6 +156,7 @@ pub(crate) fn delete(broker: &mut Broker, now_ms: i64, request: &DeleteAclsReque
             permission_type: acl.permission,
         });
         filter_results.push(DeleteAclsFilterResult {
+            error_message: None,
             matching_acls: matching_acls.collect(),
             ..Default::default()
         });

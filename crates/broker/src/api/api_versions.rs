@@ -108,12 +108,11 @@ pub fn unsupported_version() -> ApiVersionsResponse {
     }
 }
 
-/// The level of a finalized feature.
-pub(crate) fn feature_level(name: &str) -> Option<i16> {
-    FEATURES
-        .iter()
-        .find(|(feature, ..)| *feature == name)
-        .map(|(_, _, level)| *level)
+/// The least and the greatest level of a feature; it has the greatest.
+pub(crate) fn feature_levels(name: &str) -> Option<(i16, i16)> {
+    let mut features = FEATURES.iter();
+    let (_, least, greatest) = features.find(|(feature, ..)| *feature == name)?;
+    Some((*least, *greatest))
 }
 
 fn advertised(key: ApiKey) -> ApiVersion {

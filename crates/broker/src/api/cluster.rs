@@ -11,6 +11,9 @@ use millstream_kafka_wire::messages::describe_cluster::{
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 
 const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
+const WANTED_A_CONTROLLER: &str =
+    "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER";
 
 pub(crate) fn describe(
     broker: &Broker,
@@ -19,9 +22,19 @@ pub(crate) fn describe(
 ) -> Outcome {
     let node_id = broker.node_id();
     if request.endpoint_type != BROKERS {
+        let (error_code, message) = match request.endpoint_type {
+            CONTROLLERS => (
+                ErrorCode::MISMATCHED_ENDPOINT_TYPE,
+                WANTED_A_CONTROLLER.to_owned(),
+            ),
+            other => (
+                ErrorCode::UNSUPPORTED_ENDPOINT_TYPE,
+                format!("Unsupported endpoint type {other}"),
+            ),
+        };
         return Outcome::now(DescribeClusterResponse {
-            error_code: ErrorCode::MISMATCHED_ENDPOINT_TYPE,
-            error_message: Some(KafkaString::from_static("this is the endpoint of a broker")),
+            error_code,
+            error_message: Some(KafkaString::from(message)),
             endpoint_type: BROKERS,
             cluster_authorized_operations: OPERATIONS_NOT_ASKED,
             ..Default::default()

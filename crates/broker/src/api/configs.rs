@@ -1,6 +1,6 @@
 //! DescribeConfigs and ListConfigResources, from the same table of declarations as what alters them.
 
-use crate::api::{once_each, once_each_by};
+use crate::api::{MALFORMED, once_each, once_each_by};
 use crate::broker::Broker;
 use crate::config::{self, ConfigDecl, ConfigSource, ConfigType, Described, ResourceType, Sourced};
 use crate::context::RequestContext;
@@ -25,6 +25,22 @@ pub(crate) type Settings = BTreeMap<String, String>;
 /// What is said of a resource that an answer has no room for.
 const TOO_MANY: &str = "too many configurations for one answer; describe fewer resources in one request";
 
+/// Kafka refuses the whole of a request that names a type of resource that it does not know.
+fn malformed(request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
+    let result = |resource: &DescribeConfigsResource| DescribeConfigsResult {
+        error_code: ErrorCode::INVALID_REQUEST,
+        error_message: Some(KafkaString::from_static(MALFORMED)),
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name.clone(),
+        configs: Vec::new(),
+    };
+    let resources = once_each_by(&request.resources, asked_by);
+    DescribeConfigsResponse {
+        throttle_time_ms: 0,
+        results: resources.map(result).collect(),
+    }
+}
+
 /// What a resource is asked for by.
 fn asked_by(resource: &DescribeConfigsResource) -> (i8, &KafkaString, &[KafkaString]) {
     let keys = resource.configuration_keys.as_deref().unwrap_or_default();
@@ -36,6 +52,11 @@ pub(crate) fn describe(
     context: &RequestContext,
     request: &DescribeConfigsRequest,
 ) -> Outcome {
+    let known =
+        |resource: &DescribeConfigsResource| ResourceType::from_code(resource.resource_type).is_some();
+    if !request.resources.iter().all(known) {
+        return Outcome::now(malformed(request));
+    }
     let mut results = Vec::new();
     let mut left = CONFIGS_DESCRIBED_MAX;
     for resource in once_each_by(&request.resources, asked_by) {
@@ -264,7 +285,7 @@ pub(crate) fn current(broker: &Broker, kind: ResourceType, name: &KafkaString) -
             let unknown = || {
                 (
                     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                    "This server does not host this topic-partition.".to_owned(),
+                    String::new(), // the code says it
                 )
             };
             topic.map(|topic| topic.configs.clone()).ok_or_else(unknown)

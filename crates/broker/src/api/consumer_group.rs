@@ -10,10 +10,10 @@ use crate::groups::consumer::assignor::Partitions;
 use crate::groups::consumer::{ConsumerGroup, Heartbeat, LEAVE_EPOCH, Member, STATIC_LEAVE_EPOCH};
 use crate::groups::migration::{fence, upgrade};
 use crate::groups::rules::{ConsumerRules, assignors, speaks};
-use crate::groups::{finish, kept_sequence};
+use crate::groups::{NoConsumerGroup, finish, kept_sequence};
 use crate::mutants::Mutant;
 use crate::patterns::Pattern;
-use crate::security::{Operation, ResourceKind};
+use crate::security::{OPERATIONS_NOT_ASKED, Operation, ResourceKind};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::consumer_group_describe::{
     self as described, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedGroup,
@@ -99,8 +99,35 @@ fn handle(
     Ok((response, kept_sequence(broker, &request.group_id)))
 }
 
-/// What a member is told that speaks to a group of another kind.
-const NOT_A_CONSUMER_GROUP: &str = "the group does not exist or is of another protocol";
+/// What a member is told that speaks to no group, or to one of another kind.
+fn no_consumer_group(kind: &str, name: &str, reason: NoConsumerGroup) -> Refused {
+    let message = match reason {
+        NoConsumerGroup::Classic => format!("Group {name} is not a consumer group."),
+        NoConsumerGroup::Unknown => format!("{kind} {name} not found."),
+    };
+    (ErrorCode::GROUP_ID_NOT_FOUND, message.into())
+}
+
+/// What a member is told that the group does not take for what it says it is.
+fn not_taken(
+    code: ErrorCode,
+    (name, group): (&str, &ConsumerGroup),
+    (id, epoch): (&KafkaString, i32),
+) -> Refused {
+    let known = group.members.get(id).map(|member| member.epoch);
+    let message = match (code, known) {
+        (ErrorCode::UNKNOWN_MEMBER_ID, _) => format!("Member {id} is not a member of group {name}."),
+        (ErrorCode::FENCED_MEMBER_EPOCH, Some(known)) => {
+            let than = if epoch < known { "smaller" } else { "greater" };
+            format!(
+                "The consumer group member has a {than} member epoch ({epoch}) than the one known by the group \
+                 coordinator ({known}). The member must abandon all its partitions and rejoin."
+            )
+        }
+        _ => "the member must join again or change its request".to_owned(),
+    };
+    (code, message.into())
+}
 
 fn leave(
     broker: &mut Broker,
@@ -111,11 +138,15 @@ fn leave(
 ) -> Result<(), Refused> {
     let rules = ConsumerRules::new(&broker.configs, &request.group_id);
     let (groups, topics) = broker.groups_and_topics();
-    let group = groups.consumer_mut(&request.group_id);
-    let group = group.map_err(|code| refused(code, NOT_A_CONSUMER_GROUP))?;
-    let left = group.consumer.as_mut().map(|consumer| consumer.leave(beat));
-    let is_gone = left.unwrap_or(Err(ErrorCode::UNKNOWN_MEMBER_ID));
-    let is_gone = is_gone.map_err(|code| refused(code, "no such member"))?;
+    let name = &request.group_id;
+    let group = groups.consumer_mut(name);
+    let group = group.map_err(|reason| no_consumer_group("Group", name, reason))?;
+    let Some(consumer) = &mut group.consumer else {
+        return Err(no_consumer_group("Group", name, NoConsumerGroup::Classic));
+    };
+    let left = consumer.leave(beat);
+    let who = (&beat.member_id, beat.epoch);
+    let is_gone = left.map_err(|code| not_taken(code, (name, consumer), who))?;
     effects.persist = true;
     if is_gone {
         let gone = [beat.member_id.clone()].into();
@@ -136,9 +167,9 @@ fn stay(
     let rules = ConsumerRules::new(&broker.configs, name);
     let gives_unrevoked = broker.breaks(Mutant::GiveUnrevoked);
     let regex = beat.topic_regex.as_ref().filter(|regex| !regex.is_empty());
-    if regex.is_some_and(|regex| !Pattern::new(regex).is_valid()) {
-        let message = "the regular expression of the subscription is malformed or too large";
-        return Err(refused(ErrorCode::INVALID_REGULAR_EXPRESSION, message));
+    if let Some(regex) = regex.filter(|regex| !Pattern::new(regex).is_valid()) {
+        let message = format!("SubscribedTopicRegex `{regex}` is not a valid regular expression.");
+        return Err((ErrorCode::INVALID_REGULAR_EXPRESSION, message.into()));
     }
     let (groups, topics) = broker.groups_and_topics();
     let group = match request.member_epoch {
@@ -150,20 +181,22 @@ fn stay(
         }
         _ => {
             let group = groups.consumer_mut(name);
-            group.map_err(|code| refused(code, NOT_A_CONSUMER_GROUP))?
+            group.map_err(|reason| no_consumer_group("Consumer group", name, reason))?
         }
     };
     let Some(consumer) = &mut group.consumer else {
-        return Err(refused(ErrorCode::GROUP_ID_NOT_FOUND, NOT_A_CONSUMER_GROUP));
+        return Err(no_consumer_group(
+            "Consumer group",
+            name,
+            NoConsumerGroup::Classic,
+        ));
     };
     if gives_unrevoked {
         consumer.forget_revocations();
     }
+    let (member_id, epoch) = (beat.member_id.clone(), beat.epoch);
     let answer = consumer.heartbeat(now_ms, &rules, beat, &topics, &mut effects.persist);
-    let answer = answer.map_err(|code| {
-        let message = "the member must join again or change its request";
-        refused(code, message)
-    })?;
+    let answer = answer.map_err(|code| not_taken(code, (name, consumer), (&member_id, epoch)))?;
     response.member_epoch = answer.epoch;
     response.assignment = answer.assignment.as_ref().map(assignment);
     response.heartbeat_interval_ms = rules.heartbeat_ms;
@@ -280,6 +313,13 @@ pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) 
         if let Err(error_code) = broker.access(Operation::Describe, ResourceKind::Group, name) {
             return DescribedGroup { error_code, ..base };
         }
+        if name.is_empty() {
+            return DescribedGroup {
+                error_code: ErrorCode::INVALID_GROUP_ID,
+                authorized_operations: OPERATIONS_NOT_ASKED,
+                ..base
+            };
+        }
         let group = broker.groups.get(name);
         if let Some(consumer) = group.and_then(|group| group.consumer.as_ref()) {
             return match sees_topics(broker, consumer) {
@@ -344,7 +384,7 @@ fn describe_group(broker: &Broker, group: &ConsumerGroup, base: DescribedGroup) 
         client_id: member.client_id.clone(),
         client_host: member.client_host.clone(),
         subscribed_topic_names: member.topic_names.iter().cloned().collect(),
-        subscribed_topic_regex: member.topic_regex.clone(),
+        subscribed_topic_regex: Some(member.topic_regex.clone().unwrap_or_default()),
         // What it has to give up is its own until it has.
         assignment: named(&member.held().into_keys().collect()),
         target_assignment: group.target.get(id).map(named).unwrap_or_default(),

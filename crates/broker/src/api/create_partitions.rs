@@ -49,7 +49,7 @@ pub(crate) fn handle(
             Ok(written) => sequence = sequence.max(written),
             Err((error_code, message)) => {
                 result.error_code = error_code;
-                result.error_message = Some(message.into());
+                result.error_message = (!message.is_empty()).then(|| message.into());
             }
         }
         results.push(result);
@@ -73,7 +73,7 @@ fn add(
     let unknown = || {
         (
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            "This server does not host this topic-partition.".to_owned(),
+            String::new(), // the code says it
         )
     };
     broker

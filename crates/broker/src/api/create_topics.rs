@@ -26,7 +26,7 @@ const STRICT_QUOTA_VERSION: i16 = 6;
 type Refused = (ErrorCode, String);
 
 /// What Kafka says to a request that would create too much.
-const TOO_LARGE: &str = "Unable to perform excessively large batch operation.";
+const TOO_LARGE: &str = "Excessively large number of partitions per request.";
 
 /// A topic to be created.
 #[derive(Debug)]
@@ -136,6 +136,7 @@ fn handle_one(
     let base = CreatableTopicResult {
         name: topic.name.clone(),
         topic_id,
+        error_message: None,
         ..Default::default()
     };
     let is_described = broker.may(Operation::DescribeConfigs, ResourceKind::Topic, &topic.name);

@@ -2,7 +2,8 @@
 
 use crate::api::once_each;
 use crate::broker::{Broker, log_error_code};
-use crate::change::{TransactionPhase, TransactionState};
+use crate::change::TransactionState;
+use crate::internal_topics::GROUPS;
 use crate::patterns::Pattern;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
@@ -67,6 +68,21 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeTransactionsRequest) -
     })
 }
 
+/// The partitions of the topic of offsets that would take part in Kafka: each group has one, by the hash that Java has of its
+/// name.
+fn group_partitions(broker: &Broker, state: &TransactionState) -> Vec<i32> {
+    let count = broker.configs.int("offsets.topic.num.partitions").max(1);
+    let hash = |name: &KafkaString| {
+        let units = name.encode_utf16();
+        units.fold(0i32, |hash, unit| {
+            hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+        })
+    };
+    let partition = |name: &KafkaString| hash(name).checked_abs().unwrap_or(0) % count;
+    let partitions: BTreeSet<i32> = state.groups.iter().map(partition).collect();
+    partitions.into_iter().collect()
+}
+
 fn describe_one(
     broker: &Broker,
     state: &TransactionState,
@@ -79,6 +95,10 @@ fn describe_one(
         if let Some(topic) = found.filter(is_visible) {
             topics.entry(topic.name.clone()).or_default().push(*partition);
         }
+    }
+    let of_offsets = group_partitions(broker, state);
+    if !of_offsets.is_empty() && broker.may(Operation::Describe, ResourceKind::Topic, GROUPS) {
+        topics.insert(KafkaString::from_static(GROUPS), of_offsets);
     }
     described::TransactionState {
         transaction_state: KafkaString::from_static(state.phase.name()),
@@ -117,9 +137,9 @@ pub(crate) fn list(broker: &Broker, now_ms: i64, request: &ListTransactionsReque
     let wanted = |state: &&TransactionState| {
         let by_state = states.is_empty() || states.contains(state.phase.name());
         let by_id = producer_ids.is_empty() || producer_ids.contains(&state.producer_id);
-        let is_open = state.phase == TransactionPhase::Ongoing;
-        let by_duration = request.duration_filter < 0
-            || is_open && now_ms.saturating_sub(state.start_ms) > request.duration_filter;
+        // As in Kafka also for those that have ended, or not begun.
+        let lasted_ms = now_ms.saturating_sub(state.start_ms);
+        let by_duration = request.duration_filter < 0 || lasted_ms > request.duration_filter;
         let by_pattern = pattern.as_ref().is_none_or(|pattern| pattern.matches(&state.id));
         let is_visible = || broker.may(Operation::Describe, ResourceKind::TransactionalId, &state.id);
         by_state && by_id && by_duration && by_pattern && !has_only_unknown && is_visible()
@@ -156,10 +176,11 @@ pub(crate) fn producers(broker: &Broker, request: &DescribeProducersRequest) -> 
             }
             let log = found.and_then(|topic| topic.log(partition_index));
             let Some(producers) = log.and_then(|log| broker.log.producers(log)) else {
-                let error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                let message = "This server does not host this topic-partition.";
                 return PartitionResponse {
                     partition_index,
-                    error_code,
+                    error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                    error_message: found.is_none().then(|| KafkaString::from_static(message)),
                     ..Default::default()
                 };
             };

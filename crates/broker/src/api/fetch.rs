@@ -257,7 +257,15 @@ fn read(broker: &mut Broker, fetch: &Fetch) -> FetchRead {
     result
 }
 
+/// What could not be read. As in Kafka there is an empty list of aborted transactions for what was turned down before it came
+/// to reading, and none for the rest.
 fn failed(wanted: &Wanted, error_code: ErrorCode) -> PartitionData {
+    let aborted_transactions = match error_code {
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+        | ErrorCode::UNKNOWN_TOPIC_ID
+        | ErrorCode::TOPIC_AUTHORIZATION_FAILED => Some(Vec::new()),
+        _ => None,
+    };
     PartitionData {
         partition_index: wanted.partition.partition,
         error_code,
@@ -265,7 +273,7 @@ fn failed(wanted: &Wanted, error_code: ErrorCode) -> PartitionData {
         last_stable_offset: -1,
         log_start_offset: -1,
         preferred_read_replica: -1,
-        aborted_transactions: None,
+        aborted_transactions,
         records: Some(bytes::Bytes::new()),
         ..Default::default()
     }
@@ -273,13 +281,13 @@ fn failed(wanted: &Wanted, error_code: ErrorCode) -> PartitionData {
 
 /// The log of a partition. What is wrong here does not end a wait for other partitions, as in Kafka.
 fn find(broker: &Broker, fetch: &Fetch, index: usize) -> Result<LogId, ErrorCode> {
-    if fetch.max_bytes < 0 {
-        return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
+    let wanted = &fetch.partitions[index];
+    if fetch.max_bytes < 0 || wanted.partition.partition_max_bytes < 0 {
+        return Err(ErrorCode::UNKNOWN_SERVER_ERROR); // as Kafka says
     }
     if let Some(code) = fetch.refused.as_ref().and_then(|refused| refused[index]) {
         return Err(code);
     }
-    let wanted = &fetch.partitions[index];
     broker
         .topics
         .find(wanted.topic_id, &wanted.topic)?

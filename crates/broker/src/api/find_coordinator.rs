@@ -1,5 +1,7 @@
 //! FindCoordinator: it is always this node.
 
+use crate::api::one_node::NO_ERROR;
+use crate::api::{MALFORMED, once_each};
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::internal_topics;
@@ -14,6 +16,7 @@ use millstream_kafka_wire::{ErrorCode, KafkaString};
 const BATCH_VERSION: i16 = 4;
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
 
 pub(crate) fn handle(
     broker: &mut Broker,
@@ -29,6 +32,7 @@ pub(crate) fn handle(
         _ => {}
     }
     let broker = &*broker;
+    let unknown_type = !matches!(request.key_type, GROUP | TRANSACTION | SHARE);
     let answer = |key: &KafkaString| {
         let error_code = match request.key_type {
             GROUP => denial(broker, ResourceKind::Group, key),
@@ -36,41 +40,38 @@ pub(crate) fn handle(
             _ => ErrorCode::INVALID_REQUEST,
         };
         let is_found = error_code.is_none();
+        let endpoint = is_found.then_some(&context.endpoint);
         Coordinator {
             key: key.clone(),
             node_id: if is_found { broker.node_id() } else { -1 },
-            host: if is_found {
-                context.endpoint.host.clone()
-            } else {
-                KafkaString::EMPTY
-            },
-            port: if is_found { context.endpoint.port } else { -1 },
+            host: endpoint.map_or(KafkaString::EMPTY, |endpoint| endpoint.host.clone()),
+            port: endpoint.map_or(-1, |endpoint| endpoint.port),
             error_code,
-            error_message: (!is_found)
-                .then(|| KafkaString::from_static("denied, or unknown type of coordinator")),
+            error_message: Some(match unknown_type {
+                true => KafkaString::from_static(MALFORMED),
+                false => KafkaString::EMPTY,
+            }),
         }
     };
     if version >= BATCH_VERSION {
-        let coordinators = request.coordinator_keys.iter().map(answer).collect();
         return Outcome::now(FindCoordinatorResponse {
-            coordinators,
+            coordinators: once_each(&request.coordinator_keys).map(answer).collect(),
             ..Default::default()
         });
     }
-    let Coordinator {
-        node_id,
-        host,
-        port,
-        error_code,
-        error_message,
-        ..
-    } = answer(&request.key);
+    let found = answer(&request.key);
+    let message = match found.error_code {
+        ErrorCode::NONE => NO_ERROR,
+        ErrorCode::INVALID_REQUEST => MALFORMED,
+        ErrorCode::GROUP_AUTHORIZATION_FAILED => "Group authorization failed.",
+        _ => "Transactional Id authorization failed.",
+    };
     Outcome::now(FindCoordinatorResponse {
-        error_code,
-        error_message,
-        node_id,
-        host,
-        port,
+        error_code: found.error_code,
+        error_message: Some(KafkaString::from_static(message)),
+        node_id: found.node_id,
+        host: found.host,
+        port: found.port,
         ..Default::default()
     })
 }

@@ -16,6 +16,7 @@ use millstream_kafka_wire::{ErrorCode, KafkaString};
 /// The first version that knows PRODUCER_FENCED.
 const FENCED_VERSION: i16 = 4;
 const NONE: i64 = -1;
+const NO_EPOCH: i16 = -1;
 
 pub(crate) fn handle(
     broker: &mut Broker,
@@ -26,6 +27,7 @@ pub(crate) fn handle(
 ) -> Outcome {
     let result = match &request.transactional_id {
         None => check_idempotent(broker)
+            .and_then(|()| check_pair(request))
             .and_then(|()| next_producer_id(broker, now_ms))
             .map(|(id, sequence)| (response(ErrorCode::NONE, id, 0), sequence)),
         Some(id) => check(broker, context, request, id).and_then(|()| init(broker, now_ms, request, id)),
@@ -64,6 +66,14 @@ pub(crate) fn next_producer_id(broker: &mut Broker, now_ms: i64) -> Result<(i64,
     Ok((id, broker.log.last_sequence()))
 }
 
+/// Id and epoch are both given or neither is.
+fn check_pair(request: &InitProducerIdRequest) -> Result<(), ErrorCode> {
+    match (request.producer_id == NONE) == (request.producer_epoch == NO_EPOCH) {
+        true => Ok(()),
+        false => Err(ErrorCode::INVALID_REQUEST),
+    }
+}
+
 /// Who may write to some topic may do so idempotently.
 fn check_idempotent(broker: &Broker) -> Result<(), ErrorCode> {
     match broker.may_to_any(Operation::Write, ResourceKind::Topic) {
@@ -82,6 +92,7 @@ fn check(
         return Err(ErrorCode::INVALID_REQUEST);
     }
     broker.access(Operation::Write, ResourceKind::TransactionalId, id)?;
+    check_pair(request)?;
     if request.enable2_pc {
         broker.access(Operation::TwoPhaseCommit, ResourceKind::TransactionalId, id)?;
         let is_allowed = context.is_internal || broker.configs.flag("transaction.two.phase.commit.enable");

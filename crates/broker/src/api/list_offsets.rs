@@ -15,14 +15,19 @@ use millstream_kafka_wire::record_batch::RecordBatch;
 use millstream_kafka_wire::{ErrorCode, Response, Uuid};
 use millstream_log::{LogId, TimeSearch};
 
+const READ_UNCOMMITTED: i8 = 0;
+const READ_COMMITTED: i8 = 1;
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
-/// The first version that knows `MAX_TIMESTAMP`.
+/// The first versions that know each of them.
 const MAX_TIMESTAMP_VERSION: i16 = 7;
+const EARLIEST_LOCAL_VERSION: i16 = 8;
+const LATEST_TIERED_VERSION: i16 = 9;
+const EARLIEST_PENDING_UPLOAD_VERSION: i16 = 11;
 /// The first version that tells of leader epochs.
 const LEADER_EPOCH_VERSION: i16 = 4;
 
@@ -32,9 +37,8 @@ pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsReq
     for topic in &request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
-            let is_committed = request.isolation_level == 1;
             let index = partition.partition_index;
-            let found = match list(broker, version, is_committed, (topic, partition)) {
+            let found = match list(broker, version, request.isolation_level, (topic, partition)) {
                 Ok(Listed::Known(found)) => Ok(found),
                 Ok(Listed::Searching(search)) if broker.disk_reads.is_deferred && search.needs_disk() => {
                     searches.push(((topics.len(), partitions.len()), search));
@@ -130,9 +134,14 @@ enum Listed {
 fn list(
     broker: &mut Broker,
     version: i16,
-    is_committed: bool,
+    isolation_level: i8,
     (topic, partition): (&ListOffsetsTopic, &ListOffsetsPartition),
 ) -> Result<Listed, ErrorCode> {
+    let is_committed = match isolation_level {
+        READ_UNCOMMITTED => false,
+        READ_COMMITTED => true,
+        _ => return Err(ErrorCode::UNKNOWN_SERVER_ERROR), // as Kafka says
+    };
     let found = broker.accessible_topic(Operation::Describe, Uuid::ZERO, &topic.name)?;
     let log = found
         .log(partition.partition_index)
@@ -150,11 +159,20 @@ fn list(
     } else {
         offsets.high_watermark
     };
+    let first_version = match partition.timestamp {
+        MAX_TIMESTAMP => MAX_TIMESTAMP_VERSION,
+        EARLIEST_LOCAL => EARLIEST_LOCAL_VERSION,
+        LATEST_TIERED => LATEST_TIERED_VERSION,
+        EARLIEST_PENDING_UPLOAD => EARLIEST_PENDING_UPLOAD_VERSION,
+        _ => 0,
+    };
+    if version < first_version {
+        return Err(ErrorCode::UNSUPPORTED_VERSION);
+    }
     match partition.timestamp {
         LATEST => Ok(Listed::Known(Some((-1, end)))),
         EARLIEST | EARLIEST_LOCAL => Ok(Listed::Known(Some((-1, offsets.start)))),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(Listed::Known(None)),
-        MAX_TIMESTAMP if version < MAX_TIMESTAMP_VERSION => Err(ErrorCode::UNSUPPORTED_VERSION),
         MAX_TIMESTAMP | 0.. => {
             OffsetSearch::new(broker, log, partition.timestamp, end).map(Listed::Searching)
         }

@@ -62,7 +62,10 @@ pub(crate) fn handle(
                 creation,
                 mutations: Mutations::of(context, true),
             };
+            // Who names a topic by its id asks by ids alone, whatever stands in the names (Java's client has empty ones there).
+            let is_by_id = topics.iter().any(|topic| !topic.topic_id.is_zero());
             once_each_by(topics, asked_by)
+                .filter(|topic| !is_by_id || !topic.topic_id.is_zero())
                 .map(|topic| one(broker, now_ms, topic, &mut creator, asks_operations))
                 .collect()
         }
@@ -97,8 +100,8 @@ fn all(broker: &Broker, asks_operations: bool) -> Vec<MetadataResponseTopic> {
 /// What a topic is asked for by.
 fn asked_by(topic: &MetadataRequestTopic) -> (Option<&KafkaString>, Uuid) {
     match &topic.name {
-        Some(name) => (Some(name), Uuid::ZERO),
-        None => (None, topic.topic_id),
+        Some(name) if topic.topic_id.is_zero() => (Some(name), Uuid::ZERO),
+        _ => (None, topic.topic_id),
     }
 }
 
@@ -109,13 +112,21 @@ struct Creator {
 }
 
 impl Creator {
+    /// Creates a topic that the answer may tell of; whoever asks from outside is told of it the next time.
     fn create(&mut self, broker: &mut Broker, now_ms: i64, name: &KafkaString) -> Result<(), ErrorCode> {
+        if check_topic_name(name).is_err() {
+            return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+        }
+        if self.creation == Creation::No || !broker.configs.flag("auto.create.topics.enable") {
+            return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        }
         let new = match broker.internal_topic(name) {
             Some(internal) => internal,
             None => NewTopic::with_defaults(broker, name),
         };
         match create_topics::create_charged(broker, now_ms, &new, &mut self.mutations) {
-            Ok(_) => Ok(()),
+            Ok(_) if self.creation == Creation::AtOnce => Ok(()),
+            Ok(_) => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             // What the controller has against it is not told here.
             Err((ErrorCode::THROTTLING_QUOTA_EXCEEDED | ErrorCode::INVALID_REQUEST, _)) => {
                 Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
@@ -132,7 +143,7 @@ fn one(
     creator: &mut Creator,
     asks_operations: bool,
 ) -> MetadataResponseTopic {
-    let Some(name) = &asked.name else {
+    let (Some(name), _) = asked_by(asked) else {
         return match broker.topics.by_id(asked.topic_id) {
             None => missing(None, asked.topic_id, ErrorCode::UNKNOWN_TOPIC_ID),
             Some(topic) => match broker.access(Operation::Describe, ResourceKind::Topic, &topic.name) {
@@ -147,18 +158,19 @@ fn one(
     if let Some(topic) = broker.topics.by_name(name) {
         return describe(broker, topic, asks_operations);
     }
-    if check_topic_name(name).is_err() {
-        return missing(Some(name), Uuid::ZERO, ErrorCode::INVALID_TOPIC_EXCEPTION);
-    }
-    if creator.creation == Creation::No || !broker.configs.flag("auto.create.topics.enable") {
-        return missing(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-    }
     if let Err(code) = creator.create(broker, now_ms, name) {
-        return missing(Some(name), Uuid::ZERO, code);
+        return MetadataResponseTopic {
+            topic_authorized_operations: broker.authorized_operations(
+                asks_operations,
+                ResourceKind::Topic,
+                name,
+            ),
+            ..missing(Some(name), Uuid::ZERO, code)
+        };
     }
     match broker.topics.by_name(name) {
-        Some(topic) if creator.creation == Creation::AtOnce => describe(broker, topic, asks_operations),
-        _ => missing(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        Some(topic) => describe(broker, topic, asks_operations),
+        None => missing(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
     }
 }
 

@@ -51,6 +51,10 @@ pub(crate) fn shows_state(key: ApiKey) -> bool {
     )
 }
 
+/// What Kafka says of INVALID_REQUEST where it has nothing better to say.
+pub(crate) const MALFORMED: &str = "This most likely occurs because of a request being malformed by the client library or \
+                                    the message was sent to an incompatible broker. See the broker logs for more details.";
+
 /// What a request asks for, without what it repeats: what it costs to answer is what there is, not what the request makes of
 /// it. Kafka repeats itself in most of these answers.
 pub(crate) fn once_each<T: Ord>(asked: &[T]) -> impl Iterator<Item = &T> {

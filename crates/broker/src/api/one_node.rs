@@ -1,11 +1,13 @@
 //! Requests that only matter in a cluster, answered for one node: elections, reassignments, the quorum, features, and moving
 //! replicas between directories.
 
+use crate::api::api_versions::feature_levels;
+use crate::api::create_topics::check_replicas;
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::internal_topics::CLUSTER_METADATA;
 use crate::security::Operation;
-use crate::topics::TOPIC_NAME_BYTES_MAX;
+use crate::topics::{TOPIC_NAME_BYTES_MAX, Topic};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
@@ -28,6 +30,13 @@ use millstream_kafka_wire::messages::update_features::{
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 
+/// Types of elections.
+const PREFERRED: i8 = 0;
+const UNCLEAN: i8 = 1;
+/// The kind of update of a feature that never lowers its level.
+const UPGRADE: i8 = 1;
+/// What Kafka calls the absence of an error.
+pub(crate) const NO_ERROR: &str = "NONE";
 /// The last version of UpdateFeatures that answers for each feature.
 const RESULTS_LAST_VERSION: i16 = 1;
 
@@ -38,8 +47,18 @@ pub(crate) fn elect_leaders(broker: &Broker, request: &ElectLeadersRequest) -> O
             ..Default::default()
         });
     }
-    // The one replica leads already. Asked for all partitions, Kafka leaves out those with nothing to do.
+    if !matches!(request.election_type, PREFERRED | UNCLEAN) {
+        return Outcome::now(unknown_election(request));
+    }
     let mut replica_election_results = Vec::new();
+    if request.topic_partitions.is_none() {
+        // The one replica leads already. Asked for all partitions, Kafka leaves out those with nothing to do.
+        let idle = |topic: &Topic| ReplicaElectionResult {
+            topic: topic.name.clone(),
+            partition_result: Vec::new(),
+        };
+        replica_election_results.extend(broker.topics.iter().map(idle));
+    }
     for topic in request.topic_partitions.iter().flatten() {
         let found = broker.topics.by_name(&topic.topic);
         // Said of each partition, whatever the length of the name.
@@ -76,6 +95,25 @@ pub(crate) fn elect_leaders(broker: &Broker, request: &ElectLeadersRequest) -> O
     })
 }
 
+fn unknown_election(request: &ElectLeadersRequest) -> ElectLeadersResponse {
+    let message = KafkaString::from(format!("Unknown election type {}", request.election_type));
+    let result = |partition_id: &i32| PartitionResult {
+        partition_id: *partition_id,
+        error_code: ErrorCode::INVALID_REQUEST,
+        error_message: Some(message.clone()),
+    };
+    let topics = request.topic_partitions.iter().flatten();
+    let results = topics.map(|topic| ReplicaElectionResult {
+        topic: topic.topic.clone(),
+        partition_result: topic.partitions.iter().map(result).collect(),
+    });
+    ElectLeadersResponse {
+        error_code: ErrorCode::INVALID_REQUEST,
+        replica_election_results: results.collect(),
+        ..Default::default()
+    }
+}
+
 pub(crate) fn reassign(broker: &Broker, request: &AlterPartitionReassignmentsRequest) -> Outcome {
     if let Err(error_code) = broker.cluster_access(Operation::Alter) {
         return Outcome::now(AlterPartitionReassignmentsResponse {
@@ -83,34 +121,33 @@ pub(crate) fn reassign(broker: &Broker, request: &AlterPartitionReassignmentsReq
             ..Default::default()
         });
     }
-    let node_id = broker.node_id();
     let mut responses = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
         let found = broker.topics.by_name(&topic.name);
-        let answer = |partition: &ReassignablePartition| {
-            let is_here = found
-                .and_then(|topic| topic.log(partition.partition_index))
-                .is_some();
-            let (error_code, message) = match &partition.replicas {
-                _ if !is_here => (
-                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                    Some("This server does not host this topic-partition."),
-                ),
-                None => (
-                    ErrorCode::NO_REASSIGNMENT_IN_PROGRESS,
-                    Some("There is no ongoing reassignment."),
-                ),
-                Some(replicas) if replicas == &[node_id] => (ErrorCode::NONE, None),
-                Some(_) => (
-                    ErrorCode::INVALID_REPLICA_ASSIGNMENT,
-                    Some("There is only one broker to hold replicas."),
-                ),
+        // Said of each partition, whatever the length of the name.
+        let shown: String = topic.name.chars().take(TOPIC_NAME_BYTES_MAX).collect();
+        let judge = |partition: &ReassignablePartition| {
+            let index = partition.partition_index;
+            let unknown = |message| Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, Some(message)));
+            let Some(found) = found else {
+                return unknown(format!("Unable to find a topic named {shown}."));
             };
-            let error_message = message.map(KafkaString::from_static);
+            if found.log(index).is_none() {
+                return unknown(format!("Unable to find partition {shown}:{index}."));
+            }
+            match &partition.replicas {
+                None => Err((ErrorCode::NO_REASSIGNMENT_IN_PROGRESS, None)),
+                Some(replicas) => {
+                    check_replicas(broker, replicas).map_err(|(code, message)| (code, Some(message)))
+                }
+            }
+        };
+        let answer = |partition: &ReassignablePartition| {
+            let (error_code, message) = judge(partition).err().unwrap_or_default();
             ReassignablePartitionResponse {
                 partition_index: partition.partition_index,
                 error_code,
-                error_message,
+                error_message: message.map(KafkaString::from),
             }
         };
         let partitions = topic.partitions.iter().map(answer).collect();
@@ -120,6 +157,7 @@ pub(crate) fn reassign(broker: &Broker, request: &AlterPartitionReassignmentsReq
         });
     }
     Outcome::now(AlterPartitionReassignmentsResponse {
+        error_message: None,
         responses,
         ..Default::default()
     })
@@ -131,10 +169,12 @@ pub(crate) fn list_reassignments(broker: &Broker) -> Outcome {
             .cluster_access(Operation::Describe)
             .err()
             .unwrap_or_default(),
+        error_message: None,
         ..Default::default()
     })
 }
 
+/// The quorum of the cluster's metadata: this node alone. Other partitions have none.
 pub(crate) fn describe_quorum(
     broker: &Broker,
     now_ms: i64,
@@ -148,16 +188,25 @@ pub(crate) fn describe_quorum(
             ..Default::default()
         });
     }
-    let is_metadata = request.topics.len() == 1
-        && request.topics[0].topic_name == *CLUSTER_METADATA
-        && request.topics[0]
-            .partitions
-            .iter()
-            .all(|partition| partition.partition_index == 0);
-    if !is_metadata {
-        let error_code = ErrorCode::INVALID_REQUEST;
+    if !is_about_metadata(request) {
+        let unknown = |partition_index| ResponsePartitionData {
+            partition_index,
+            error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            error_message: Some(KafkaString::from_static(
+                "This server does not host this topic-partition.",
+            )),
+            ..Default::default()
+        };
+        let topics = request.topics.iter().map(|topic| ResponseTopicData {
+            topic_name: topic.topic_name.clone(),
+            partitions: topic
+                .partitions
+                .iter()
+                .map(|each| unknown(each.partition_index))
+                .collect(),
+        });
         return Outcome::now(DescribeQuorumResponse {
-            error_code,
+            topics: topics.collect(),
             ..Default::default()
         });
     }
@@ -200,6 +249,14 @@ pub(crate) fn describe_quorum(
     })
 }
 
+fn is_about_metadata(request: &DescribeQuorumRequest) -> bool {
+    let [topic] = request.topics.as_slice() else {
+        return false;
+    };
+    let mut partitions = topic.partitions.iter();
+    topic.topic_name == *CLUSTER_METADATA && partitions.all(|partition| partition.partition_index == 0)
+}
+
 pub(crate) fn update_features(broker: &Broker, version: i16, request: &UpdateFeaturesRequest) -> Outcome {
     if let Err(error_code) = broker.cluster_access(Operation::Alter) {
         return Outcome::now(UpdateFeaturesResponse {
@@ -207,14 +264,29 @@ pub(crate) fn update_features(broker: &Broker, version: i16, request: &UpdateFea
             ..Default::default()
         });
     }
-    let judge = |update: &FeatureUpdateKey| match crate::api::api_versions::feature_level(&update.feature) {
-        Some(level) if level == update.max_version_level => (ErrorCode::NONE, None),
-        Some(_) => (ErrorCode::INVALID_UPDATE_VERSION, Some("has one level")),
-        None => (ErrorCode::INVALID_UPDATE_VERSION, Some("not found")),
+    let node_id = broker.node_id();
+    let judge = |update: &FeatureUpdateKey| {
+        let Some((least, level)) = feature_levels(&update.feature) else {
+            return Some(format!(
+                "Local controller {node_id} does not support this feature."
+            ));
+        };
+        match update.max_version_level {
+            wanted if wanted == level => None,
+            wanted if wanted < least || wanted > level => Some(format!(
+                "Local controller {node_id} only supports versions {least}-{level}"
+            )),
+            _ if update.upgrade_type == UPGRADE => Some(
+                "Can't downgrade the version of this feature without setting the upgrade type to either \
+                 safe or unsafe downgrade."
+                    .to_owned(),
+            ),
+            _ => Some("This broker has it at one level.".to_owned()),
+        }
     };
     let explained = |update: &FeatureUpdateKey, reason: &str| {
         let (name, level) = (&update.feature, update.max_version_level);
-        let wrong = format!("Invalid update version {level} for feature {name}. Feature {name} {reason}.");
+        let wrong = format!("Invalid update version {level} for feature {name}. {reason}");
         match version <= RESULTS_LAST_VERSION {
             true => wrong,
             false => format!(
@@ -222,10 +294,21 @@ pub(crate) fn update_features(broker: &Broker, version: i16, request: &UpdateFea
             ),
         }
     };
-    let mut response = UpdateFeaturesResponse::default();
+    let mut response = UpdateFeaturesResponse {
+        error_message: None,
+        ..Default::default()
+    };
     for update in &request.feature_updates {
-        let (error_code, message) = judge(update);
-        let error_message = message.map(|reason| KafkaString::from(explained(update, reason)));
+        let (error_code, error_message) = match judge(update) {
+            None if version <= RESULTS_LAST_VERSION => {
+                (ErrorCode::NONE, Some(KafkaString::from_static(NO_ERROR)))
+            }
+            None => continue,
+            Some(reason) => {
+                let message = KafkaString::from(explained(update, &reason));
+                (ErrorCode::INVALID_UPDATE_VERSION, Some(message))
+            }
+        };
         if version <= RESULTS_LAST_VERSION {
             let feature = update.feature.clone();
             response.results.push(UpdatableFeatureResult {
@@ -233,7 +316,7 @@ pub(crate) fn update_features(broker: &Broker, version: i16, request: &UpdateFea
                 error_code,
                 error_message,
             });
-        } else if error_code.is_error() {
+        } else {
             (response.error_code, response.error_message) = (error_code, error_message);
         }
     }
@@ -255,9 +338,9 @@ pub(crate) fn alter_log_dirs(broker: &Broker, request: &AlterReplicaLogDirsReque
                 partition_index: *partition_index,
                 error_code: match found.and_then(|topic| topic.log(*partition_index)) {
                     _ if denied.is_some() => denied.unwrap_or_default(),
+                    _ if dir.path != log_dir => ErrorCode::LOG_DIR_NOT_FOUND,
                     None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                    Some(_) if dir.path == log_dir => ErrorCode::NONE,
-                    Some(_) => ErrorCode::LOG_DIR_NOT_FOUND,
+                    Some(_) => ErrorCode::NONE,
                 },
             };
             let partitions = topic.partitions.iter().map(result).collect();

@@ -270,6 +270,13 @@ fn check_batch(records: &Bytes, settings: &TopicSettings, version: i16) -> Resul
             "clients must not write control batches",
         ));
     }
+    if batch.header.base_offset != 0 {
+        let message = format!(
+            "the base offset of a batch should be 0, it is {}",
+            batch.header.base_offset
+        );
+        return Err(refusal(ErrorCode::INVALID_RECORD, message));
+    }
     if batch
         .header
         .attributes

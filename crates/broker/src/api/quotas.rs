@@ -3,7 +3,7 @@
 use crate::broker::{Broker, log_error_code};
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::quotas::{
-    Entity, Limits, TYPES, check_entity, check_limit, encode_entity, encode_limits,
+    Entity, IP, Limits, TYPES, check_entity, check_limit, encode_entity, encode_limits,
 };
 use crate::security::{Operation, ResourceKind, quota_row};
 use crate::waits::Outcome;
@@ -19,19 +19,15 @@ use std::collections::BTreeSet;
 
 const EXACT: i8 = 0;
 const DEFAULT: i8 = 1;
+const SPECIFIED: i8 = 2;
 
 pub(crate) fn describe(broker: &Broker, request: &DescribeClientQuotasRequest) -> Outcome {
-    let denied = broker
-        .access(Operation::DescribeConfigs, ResourceKind::Cluster, CLUSTER_NAME)
-        .err();
-    let has_odd_type = request
-        .components
-        .iter()
-        .any(|component| !TYPES.contains(&component.entity_type.as_str()));
-    let error_code = denied.or(has_odd_type.then_some(ErrorCode::UNSUPPORTED_VERSION));
-    if let Some(error_code) = error_code {
-        let error_message =
-            has_odd_type.then(|| KafkaString::from_static("Custom entity types are not supported"));
+    let access = broker.access(Operation::DescribeConfigs, ResourceKind::Cluster, CLUSTER_NAME);
+    let checked = access.map_err(|code| (code, None));
+    let checked = checked.and_then(|()| {
+        check_filter(request).map_err(|(code, message)| (code, Some(KafkaString::from(message))))
+    });
+    if let Err((error_code, error_message)) = checked {
         return Outcome::now(DescribeClientQuotasResponse {
             error_code,
             error_message,
@@ -71,6 +67,40 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeClientQuotasRequest) -
         entries: Some(entries),
         ..Default::default()
     })
+}
+
+/// Checks what is asked for, in Kafka's order and words.
+fn check_filter(request: &DescribeClientQuotasRequest) -> Result<(), (ErrorCode, String)> {
+    let invalid = |message: String| Err((ErrorCode::INVALID_REQUEST, message));
+    let mut seen = BTreeSet::new();
+    for component in &request.components {
+        let kind = component.entity_type.as_str();
+        if kind.is_empty() {
+            return invalid("Unexpected empty filter component entity type.".to_owned());
+        }
+        if !TYPES.contains(&kind) {
+            return Err((
+                ErrorCode::UNSUPPORTED_VERSION,
+                format!("Unsupported entity type {kind}"),
+            ));
+        }
+        if !seen.insert(kind) {
+            return invalid(format!(
+                "Entity type {kind} cannot appear more than once in the filter."
+            ));
+        }
+        if !matches!(component.match_type, EXACT | DEFAULT | SPECIFIED) {
+            return invalid(format!("Unknown match type {}", component.match_type));
+        }
+    }
+    if seen.contains(IP) && seen.len() > 1 {
+        return invalid(
+            "Invalid entity filter component combination. IP filter component should not be used with user \
+             or clientId filter component."
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 pub(crate) fn alter(broker: &mut Broker, now_ms: i64, request: &AlterClientQuotasRequest) -> Outcome {

@@ -45,7 +45,7 @@ pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) 
             continue;
         }
         let Some(topic) = broker.topics.by_name(&name) else {
-            response.topics.push(missing(name));
+            response.topics.push(missing(broker, name));
             continue;
         };
         let count = topic.partitions.len() as i32;
@@ -79,10 +79,16 @@ fn is_valid(request: &DescribeTopicPartitionsRequest) -> bool {
     cursor.partition_index >= 0 && (request.topics.is_empty() || names.any(|name| *name == cursor.topic_name))
 }
 
-fn missing(name: KafkaString) -> DescribeTopicPartitionsResponseTopic {
-    match check_topic_name(&name) {
+/// A topic that is not there, with what the caller might do with it, as in Kafka.
+fn missing(broker: &Broker, name: KafkaString) -> DescribeTopicPartitionsResponseTopic {
+    let topic_authorized_operations = broker.authorized_operations(true, ResourceKind::Topic, &name);
+    let failed = match check_topic_name(&name) {
         Ok(()) => failed(name, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         Err(_) => failed(name, ErrorCode::INVALID_TOPIC_EXCEPTION),
+    };
+    DescribeTopicPartitionsResponseTopic {
+        topic_authorized_operations,
+        ..failed
     }
 }
 

@@ -67,9 +67,11 @@ pub(crate) fn check_commit(
         }
         return member.may_commit(committer.epoch, committer.is_transactional);
     }
+    let has_offsets_only = group.is_some();
     let Some(classic) = group.and_then(|group| group.classic.as_mut()) else {
         return match committer.epoch {
             ..=-1 => Ok(Permit::Everything),
+            _ if has_offsets_only => Err(ErrorCode::UNKNOWN_MEMBER_ID),
             _ if version >= MEMBER_EPOCH_VERSION && !committer.is_transactional => {
                 Err(ErrorCode::GROUP_ID_NOT_FOUND)
             }

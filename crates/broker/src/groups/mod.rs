@@ -23,7 +23,7 @@ pub(crate) use commits::{Committer, Permit, check_commit, check_fetch};
 use consumer::ConsumerGroup;
 use embedded::CONSUMER;
 use millstream_kafka_wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
-use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
+use millstream_kafka_wire::{KafkaString, Uuid};
 use rules::{ConsumerRules, Rules};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +41,14 @@ pub(crate) struct Group {
     scheduled_ms: Option<i64>,
     /// The WAL sequence that keeps its members as they are now.
     kept_sequence: u64,
+}
+
+/// Why there is no group of the new protocol.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum NoConsumerGroup {
+    Unknown,
+    /// It is of the classic protocol, or has only offsets.
+    Classic,
 }
 
 /// All groups.
@@ -160,11 +168,11 @@ impl Groups {
     }
 
     /// A group of the new protocol that a member says it is in.
-    pub fn consumer_mut(&mut self, name: &KafkaString) -> Result<&mut Group, ErrorCode> {
-        let group = self.groups.get_mut(name).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
+    pub fn consumer_mut(&mut self, name: &KafkaString) -> Result<&mut Group, NoConsumerGroup> {
+        let group = self.groups.get_mut(name).ok_or(NoConsumerGroup::Unknown)?;
         match group.consumer {
             Some(_) => Ok(group),
-            None => Err(ErrorCode::GROUP_ID_NOT_FOUND),
+            None => Err(NoConsumerGroup::Classic),
         }
     }
 

@@ -128,26 +128,34 @@ pub(crate) struct Acl {
 
 impl Acl {
     /// What is wrong with a rule that somebody wants to add.
-    pub fn check(&self) -> Result<(), &'static str> {
+    pub fn check(&self) -> Result<(), String> {
+        let invalid = |message: &str| Err(message.to_owned());
+        if self.resource_name.is_empty() {
+            return invalid("Invalid empty resource name");
+        }
         if !(2..=7).contains(&self.resource_type) {
-            return Err("Invalid resource type");
+            return invalid("Invalid resourceType UNKNOWN");
         }
         if !matches!(self.pattern_type, LITERAL | PREFIXED) {
-            return Err("Invalid pattern type");
+            return invalid("Invalid patternType UNKNOWN");
         }
-        if !(2..=15).contains(&self.operation) || !matches!(self.permission, DENY | ALLOW) {
-            return Err("Invalid operation or permission type");
+        if !(2..=15).contains(&self.operation) {
+            return invalid("Invalid operation UNKNOWN");
         }
-        if self.resource_name.is_empty() {
-            return Err("Resource name should not be empty");
+        if !matches!(self.permission, DENY | ALLOW) {
+            return invalid("Invalid permissionType UNKNOWN");
         }
         let is_other_cluster =
             self.resource_type == ResourceKind::Cluster as i8 && self.resource_name != *CLUSTER_NAME;
         if is_other_cluster {
-            return Err("The only valid name for the CLUSTER resource is kafka-cluster");
+            return invalid("The only valid name for the CLUSTER resource is kafka-cluster");
         }
         if !self.principal.contains(':') {
-            return Err("Could not parse principal: it must be like User:name");
+            return Err(format!(
+                "Could not parse principal from `{}` (no colon is present separating the principal type from the \
+                 principal name)",
+                self.principal
+            ));
         }
         Ok(())
     }

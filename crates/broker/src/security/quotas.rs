@@ -22,7 +22,7 @@ const WHOLE_WITHIN: f64 = 1e-6;
 pub(crate) const TYPES: [&str; 3] = [USER, CLIENT_ID, IP];
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
-const IP: &str = "ip";
+pub(crate) const IP: &str = "ip";
 
 /// How many connections a second may come from an address.
 #[derive(Debug, Clone, Default, PartialEq)]

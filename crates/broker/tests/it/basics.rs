@@ -203,7 +203,23 @@ fn odd_batches_are_refused_as_kafka_does() {
         ("two batches", two, ErrorCode::INVALID_RECORD),
         ("nothing", bytes::Bytes::new(), ErrorCode::INVALID_RECORD),
         ("unknown codec", unknown_codec, ErrorCode::UNKNOWN_SERVER_ERROR),
-        ("cut off", good.slice(..70), ErrorCode::CORRUPT_MESSAGE),
+        ("cut off", good.slice(..70), ErrorCode::INVALID_RECORD),
+        ("a few bytes", good.slice(..10), ErrorCode::INVALID_RECORD),
+        (
+            "zeros",
+            bytes::Bytes::from_static(&[0; 100]),
+            ErrorCode::CORRUPT_MESSAGE,
+        ),
+        (
+            "a magic to come",
+            edit(16, &[3], false),
+            ErrorCode::CORRUPT_MESSAGE,
+        ),
+        (
+            "a base offset",
+            edit(0, &55i64.to_be_bytes(), false),
+            ErrorCode::INVALID_RECORD,
+        ),
         (
             "transactional without id",
             batch_of(transactional, Codec::None, driver.now, &["a"]),

@@ -17,6 +17,7 @@ mod group_migration;
 mod groups;
 mod handle;
 mod histories;
+mod odd_requests;
 mod quotas;
 mod repeats;
 mod security;

@@ -170,7 +170,7 @@ fn topics_are_refused_in_kafkas_words_and_order() {
         (topic("new", 1, -2), ErrorCode::INVALID_REPLICATION_FACTOR, "Replication factor must be larger than 0, or -1 to use the default value."),
         (topic("new", 0, 1), ErrorCode::INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value."),
         (topic("new", -2, -1), ErrorCode::INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value."),
-        (topic("new", 10_001, 1), ErrorCode::POLICY_VIOLATION, "Unable to perform excessively large batch operation."),
+        (topic("new", 10_001, 1), ErrorCode::POLICY_VIOLATION, "Excessively large number of partitions per request."),
         (assigned(1, 1, &[(0, &[7])]), REQUEST, "A manual partition assignment was specified, but replication factor was not set to -1."),
         (assigned(1, -1, &[(0, &[7])]), REQUEST, "A manual partition assignment was specified, but numPartitions was not set to -1."),
         (assigned(-1, -1, &[(0, &[1]), (0, &[1])]), ASSIGNMENT, "Found multiple manual partition assignments for partition 0"),
@@ -219,14 +219,14 @@ fn partitions_are_refused_in_kafkas_words_and_order() {
     #[rustfmt::skip]
     let rows: &[Row<'_>] = &[
         (&[("t", 3, None), ("u", 3, None), ("t", 4, None)], &[(REQUEST, "Duplicate topic name."), (ErrorCode::NONE, "")]),
-        (&[("x", 3, None)], &[(UNKNOWN, "This server does not host this topic-partition.")]),
+        (&[("x", 3, None)], &[(UNKNOWN, "")]),
         (&[("t", 2, Some(&[]))], &[(partitions, "Topic already has 2 partition(s).")]),
         (&[("t", 1, None)], &[(partitions, "The topic t currently has 2 partition(s); 1 would not be an increase.")]),
         (&[("t", 4, Some(&[&[1]]))], &[(ASSIGNMENT, "Attempted to add 2 additional partition(s), but only 1 assignment(s) were specified.")]),
         (&[("t", 3, Some(&[&[]]))], &[(ASSIGNMENT, "The manual partition assignment includes an empty replica list.")]),
         (&[("t", 3, Some(&[&[7]]))], &[(ASSIGNMENT, "The manual partition assignment includes broker 7, but no such broker is registered.")]),
         (&[("t", 3, Some(&[&[1, 1]]))], &[(ASSIGNMENT, "The manual partition assignment includes the broker 1 more than once.")]),
-        (&[("t", 10_003, None)], &[(ErrorCode::POLICY_VIOLATION, "Unable to perform excessively large batch operation.")]),
+        (&[("t", 10_003, None)], &[(ErrorCode::POLICY_VIOLATION, "Excessively large number of partitions per request.")]),
         (&[("t", 3, Some(&[&[1]]))], &[(ErrorCode::NONE, "")]),
     ];
     for (asked, expected) in rows {
@@ -294,6 +294,49 @@ fn older_metadata_without_a_name_or_by_id_is_refused_as_a_whole() {
         }
     }
     assert_eq!(names(&driver), ["t"], "nothing is created");
+}
+
+#[test]
+fn who_names_a_topic_by_its_id_asks_by_ids_alone() {
+    let mut driver = Driver::new();
+    let (t, u, none) = (driver.create("t", 1), driver.create("u", 1), Uuid::ZERO);
+    let gone = Uuid::from_random(7);
+    let known = |name: &str, id| (ErrorCode::NONE, Some(name.to_owned()), id);
+    let cases = [
+        (vec![(t, Some(""))], vec![known("t", t)]),
+        (vec![(t, Some("u"))], vec![known("t", t)]),
+        (
+            vec![(t, Some("")), (u, Some(""))],
+            vec![known("t", t), known("u", u)],
+        ),
+        (vec![(t, Some("")), (none, Some("u"))], vec![known("t", t)]),
+        (vec![(t, None), (none, Some("u"))], vec![known("t", t)]),
+        (vec![(t, Some("")), (t, None)], vec![known("t", t)]),
+        (
+            vec![(gone, Some(""))],
+            vec![(ErrorCode::UNKNOWN_TOPIC_ID, None, gone)],
+        ),
+        (vec![(none, Some("u"))], vec![known("u", u)]),
+    ];
+    for (asked, expected) in cases {
+        let topic = |(topic_id, name): &(Uuid, Option<&str>)| metadata::MetadataRequestTopic {
+            topic_id: *topic_id,
+            name: name.map(Into::into),
+        };
+        for version in [12, 13] {
+            let request = metadata(asked.iter().map(topic).collect());
+            let topics = driver.call_version(version, request).topics.into_iter();
+            let answer = |each: metadata::MetadataResponseTopic| {
+                (
+                    each.error_code,
+                    each.name.map(|name| name.to_string()),
+                    each.topic_id,
+                )
+            };
+            let found: Vec<_> = topics.map(answer).collect();
+            assert_eq!(found, expected, "{asked:?}");
+        }
+    }
 }
 
 #[test]
@@ -388,7 +431,7 @@ fn resources_of_configurations_are_refused_in_kafkas_words() {
     #[rustfmt::skip]
     let rows = [
         (TOPIC, "t", ErrorCode::NONE, ""),
-        (TOPIC, "x", UNKNOWN, "This server does not host this topic-partition."),
+        (TOPIC, "x", UNKNOWN, ""),
         (TOPIC, "", ErrorCode::INVALID_TOPIC_EXCEPTION, "Topic name is invalid: the empty string is not allowed"),
         (TOPIC, "bad/name", ErrorCode::INVALID_TOPIC_EXCEPTION, "Topic name is invalid: 'bad/name' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"),
         (BROKER, "1", ErrorCode::NONE, ""),

@@ -9,6 +9,8 @@ pub const NO_SEQUENCE: i32 = -1;
 
 /// Base offset and length: what the length does not count.
 pub(super) const LENGTH_PREFIX: usize = 12;
+/// The least length of a batch or message of any magic.
+const LENGTH_MIN: i32 = 14;
 pub(super) const MAGIC: i8 = 2;
 
 pub(super) const LENGTH_AT: usize = 8;
@@ -195,11 +197,14 @@ pub fn batch_size(data: &[u8]) -> Result<usize, BatchError> {
             remaining: data.len(),
         });
     };
+    let length = i32::from_be_bytes(bytes_at(prefix, LENGTH_AT));
+    if length < LENGTH_MIN {
+        return Err(BatchError::InvalidLength(length));
+    }
     let magic = prefix[MAGIC_AT] as i8;
     if magic != MAGIC {
         return Err(BatchError::UnsupportedMagic(magic));
     }
-    let length = i32::from_be_bytes(bytes_at(prefix, LENGTH_AT));
     let size = usize::try_from(length).ok().map(|length| length + LENGTH_PREFIX);
     size.filter(|size| *size >= HEADER_SIZE)
         .ok_or(BatchError::InvalidLength(length))

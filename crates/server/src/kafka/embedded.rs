@@ -79,7 +79,7 @@ impl EmbeddedBroker {
         };
         std::fs::create_dir_all(&directory).map_err(io)?;
         let storage = OsStorage::open(&directory).map_err(io)?;
-        let mut properties = properties;
+        let mut properties = config.broker.clone();
         // Administrators are told where the log is, whatever the directory was called on the command line.
         let shown = std::path::absolute(&directory).unwrap_or_else(|_| directory.clone());
         properties
@@ -88,7 +88,7 @@ impl EmbeddedBroker {
         // Opening recovers the log, which may take seconds after a crash: not on a thread of the runtime.
         let storage = Arc::new(storage);
         let of_log = storage.clone();
-        let (properties, of_broker) = (config.broker.clone(), clock.clone());
+        let of_broker = clock.clone();
         let mut of_start = BrokerConfig::new(properties);
         of_start.log.wal_salt = wal_salt().map_err(io)?;
         let start = move || BrokerHandle::start(of_start, of_log, rng, of_broker);
