@@ -50,7 +50,9 @@
 //! Manifest, then WAL. After an unclean end the last segment of each log is checked: its indexes by the sums that the
 //! manifest has of them, its last batches by their own (length, magic, CRC, offsets in a row). Indexes that are not what
 //! they should be are made anew from the batches. Damage to batches quarantines that one log: it refuses reads and appends,
-//! but for the markers of transactions, with a reason, and nothing is dropped. A later start that finds the segment sound again, as it was restored from a copy, lifts that. The clean flag only saves that check.
+//! but for the markers of transactions, with a reason, and nothing is dropped. A later start checks all segments
+//! of such a log, and lifts that when they are sound: restored from a copy, or below the log's start and gone. The clean flag
+//! only saves the checks of other logs.
 
 pub mod batch;
 pub mod checkpoint;

@@ -4,18 +4,18 @@ use crate::batch::BatchHeader;
 use crate::checkpoint::Manifest;
 use crate::error::OpenError;
 use crate::limits::BUFFERS_BYTES;
-use crate::log::{Log, LogOptions, Opened};
+use crate::log::{Log, LogId, LogOptions, Opened};
 use crate::partition::Partition;
 use crate::pending::Pending;
 use crate::record::{Entry, ReadEntry, ReadRecord};
-use crate::segment::{Segment, directory};
-use crate::segment_check::{Checked, check, named};
+use crate::segment::directory;
+use crate::segment_check::{Checked, check, is_of_segment};
 use crate::segment_read::SegmentReader;
 use crate::tail::Groups;
 use crate::wal::{self, ReadFile, WalWriter};
 use bytes::Bytes;
 use millstream_types::Buffers;
-use millstream_types::storage::Storage;
+use millstream_types::storage::{OpenMode, Storage};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
@@ -76,9 +76,8 @@ impl Log {
         };
         if !is_clean {
             log.remove_orphans()?;
-            log.check_segments()?;
         }
-        log.lift_quarantines()?;
+        log.check_segments(is_clean)?;
         let mut metadata = Vec::new();
         for file in files {
             log.replay(file, &mut metadata);
@@ -118,7 +117,7 @@ impl Log {
         record: &ReadRecord,
         (group, file): (u64, &Bytes),
         metadata: &mut Vec<(i64, Bytes)>,
-        touched: &mut BTreeSet<crate::LogId>,
+        touched: &mut BTreeSet<LogId>,
     ) {
         for entry in &record.entries {
             match entry {
@@ -179,41 +178,62 @@ impl Log {
         Ok(())
     }
 
-    /// Checks the last segment of each log, the only one that was written to: see [`crate::segment_check`].
-    fn check_segments(&mut self) -> Result<(), OpenError> {
-        for (id, partition) in &mut self.partitions {
-            let Some(last) = partition.segments.last_mut() else {
-                continue;
-            };
-            match check(self.storage.as_ref(), *id, last)? {
-                Checked::Sound(segment) => *last = segment,
-                Checked::Damaged(reason) => partition.set_quarantine(reason),
-            }
-        }
-        Ok(())
-    }
-
-    /// A quarantine ends when the segment that it was for is sound again, restored from a copy.
-    fn lift_quarantines(&mut self) -> Result<(), OpenError> {
-        for (id, partition) in &mut self.partitions {
-            let Some(reason) = partition.quarantine.clone() else {
-                continue;
-            };
-            let is_named = |segment: &&mut Segment| reason.starts_with(&named(&segment.path(*id, ".log")));
-            let Some(segment) = partition.segments.iter_mut().find(is_named) else {
-                continue; // the write-ahead log was the reason
-            };
-            if let Checked::Sound(found) = check(self.storage.as_ref(), *id, segment)? {
-                *segment = found;
-                partition.quarantine = None;
-            }
-        }
-        Ok(())
+    fn check_segments(&mut self, is_clean: bool) -> Result<(), OpenError> {
+        let mut partitions = self.partitions.iter_mut();
+        partitions
+            .try_for_each(|(id, partition)| partition.check_segments(self.storage.as_ref(), *id, is_clean))
     }
 }
 
 impl Partition {
     fn set_quarantine(&mut self, reason: String) {
         self.quarantine.get_or_insert_with(|| reason.into());
+    }
+
+    /// Checks segments, see [`crate::segment_check`]: after an unclean end the last one, the only one that was written to;
+    /// of a quarantined log all of them, as more than the one that is named may be damaged or missing. The quarantine ends
+    /// when all are sound: restored from a copy, or let go as the log begins behind them.
+    fn check_segments(&mut self, storage: &dyn Storage, log: LogId, is_clean: bool) -> Result<(), OpenError> {
+        if self
+            .quarantine
+            .as_deref()
+            .is_some_and(|reason| !is_of_segment(reason))
+        {
+            return Ok(()); // the write-ahead log was the reason
+        }
+        let is_quarantined = self.quarantine.is_some();
+        let first = match is_clean {
+            _ if is_quarantined => 0,
+            true => self.segments.len(),
+            false => self.segments.len().saturating_sub(1),
+        };
+        for segment in &mut self.segments[first..] {
+            match check(storage, log, segment)? {
+                Checked::Sound(found) => *segment = found,
+                Checked::Damaged(reason) => {
+                    self.quarantine = Some(reason.into());
+                    return Ok(());
+                }
+            }
+        }
+        if is_quarantined {
+            self.sync_restored(storage, log)?;
+            self.quarantine = None;
+        }
+        Ok(())
+    }
+
+    /// Makes durable what was copied or made anew: most of these segments are never checked again.
+    fn sync_restored(&mut self, storage: &dyn Storage, log: LogId) -> Result<(), OpenError> {
+        for segment in &mut self.segments {
+            let open = |path: &String| storage.open(path, OpenMode::Write);
+            let files: io::Result<Vec<_>> = segment.files(log).iter().map(open).collect();
+            files
+                .and_then(|files| storage.sync_all(&files))
+                .and_then(|()| storage.sync_directory(&directory(log)))
+                .map_err(OpenError::io("sync", segment.path(log, ".log")))?;
+            segment.durable_index = segment.index;
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Checking the last segment of a log after an unclean end.
+//! Checking the last segment of a log after an unclean end, and all segments of a quarantined log.
 //!
 //! What the manifest says about a segment is durable: a checkpoint syncs the batches before it replaces the manifest. The
 //! file may go on behind that with remnants of a checkpoint that did not finish, which are cut off; the write-ahead log has
@@ -72,9 +72,16 @@ pub(crate) fn check(storage: &dyn Storage, log: LogId, known: &Segment) -> Resul
     }))
 }
 
-/// How the reason for a quarantine begins that is about a segment.
-pub(crate) fn named(path: &str) -> String {
-    format!("segment '{path}'")
+/// How the reason for a quarantine begins that is about a segment. Manifests hold it.
+const OF_SEGMENT: &str = "segment '";
+
+fn named(path: &str) -> String {
+    format!("{OF_SEGMENT}{path}'")
+}
+
+/// Whether a quarantine is for a segment, and not for the write-ahead log.
+pub(crate) fn is_of_segment(reason: &str) -> bool {
+    reason.starts_with(OF_SEGMENT)
 }
 
 /// Cuts off what an unfinished checkpoint left behind the end.

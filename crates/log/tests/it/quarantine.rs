@@ -2,7 +2,8 @@
 
 use crate::driver::{Driver, Produce, small};
 use millstream_log::*;
-use millstream_types::storage::Storage;
+use millstream_testkit::storage::Survive;
+use millstream_types::storage::{OpenMode, Storage};
 
 /// The first segment of the first log.
 const FIRST: &str = "logs/0000000000/00000000000000000000-0.log";
@@ -80,6 +81,105 @@ fn a_quarantine_ends_when_the_segment_is_restored() {
         assert_eq!(driver.append(log, Produce::default()), 6);
         driver.checkpoint();
         assert_eq!(driver.reopened().read_all(log, 1 << 20).len(), 7);
+    }
+}
+
+/// The segment that gets what was in the write-ahead log when the first one was found damaged.
+const SECOND: &str = "logs/0000000000/00000000000000000005-0.log";
+
+/// A log of six batches in two segments that is quarantined, as the first one is damaged; with what that was.
+fn quarantined() -> (Driver, Vec<u8>) {
+    let mut driver = Driver::fresh();
+    let log = driver.create();
+    let batch = Produce {
+        fill: 3_000,
+        ..Produce::default()
+    };
+    (0..5).for_each(|_| _ = driver.append(log, batch));
+    driver.checkpoint();
+    driver.append(log, batch);
+    driver.commit();
+    let sound = driver.storage.read(FIRST).unwrap();
+    driver.storage.flip(FIRST, sound.len() - 1, 1).unwrap();
+    let mut driver = driver.reopened();
+    assert!(driver.log.quarantine_reason(log).unwrap().contains(FIRST));
+    driver.checkpoint();
+    (driver, sound)
+}
+
+/// The log of [`quarantined`].
+const LOG: LogId = LogId(0);
+
+/// Opens a directory after an end that was clean or not.
+fn ended(mut driver: Driver, is_clean: bool) -> Driver {
+    driver.checkpoint();
+    if !is_clean {
+        driver.create();
+        driver.commit();
+    }
+    driver.reopened()
+}
+
+#[test]
+fn a_quarantine_ends_when_all_segments_are_sound() {
+    for (is_clean, is_missing) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (driver, first) = quarantined();
+        let second = driver.storage.read(SECOND).unwrap();
+        match is_missing {
+            true => driver.storage.remove(SECOND).unwrap(),
+            false => driver.storage.flip(SECOND, 30, 1).unwrap(),
+        }
+        let mut driver = ended(driver, is_clean);
+        let reason = driver.log.quarantine_reason(LOG).unwrap();
+        assert!(reason.contains(FIRST), "{reason}");
+        driver.storage.replace(FIRST, &first).unwrap();
+        for _ in 0..2 {
+            driver = ended(driver, is_clean);
+            let reason = driver.log.quarantine_reason(LOG).unwrap();
+            assert!(reason.contains(SECOND), "{reason}");
+        }
+        driver.storage.replace(SECOND, &second).unwrap();
+        for offset in 6..8 {
+            driver = ended(driver, is_clean);
+            assert_eq!(driver.log.quarantine_reason(LOG), None);
+            assert_eq!(driver.read_all(LOG, 1 << 20).len() as i64, offset);
+            assert_eq!(driver.append(LOG, Produce::default()), offset);
+        }
+    }
+}
+
+#[test]
+fn what_ends_a_quarantine_is_durable() {
+    let (driver, first) = quarantined();
+    let indexes = [".index", ".timeindex"].map(|suffix| FIRST.replace(".log", suffix));
+    let contents = |driver: &Driver| indexes.clone().map(|path| driver.storage.read(&path).unwrap());
+    let expected = contents(&driver);
+    assert!(expected.iter().all(|content| !content.is_empty()));
+    for path in &indexes {
+        driver.storage.remove(path).unwrap();
+    }
+    let file = driver.storage.open(FIRST, OpenMode::Write).unwrap();
+    file.write_at(&first, 0).unwrap();
+    let mut driver = driver.reopened();
+    assert_eq!(driver.log.quarantine_reason(LOG), None);
+    driver.checkpoint();
+    driver.storage.crash(Survive::Nothing);
+    assert_eq!(contents(&driver), expected);
+    assert!(driver.storage.read(FIRST).unwrap() == first);
+}
+
+#[test]
+fn a_quarantine_ends_when_what_is_damaged_is_deleted() {
+    for (start, is_clean) in [(5, true), (5, false), (6, true), (6, false)] {
+        let (mut driver, _) = quarantined();
+        driver.delete_below(LOG, start);
+        let mut driver = ended(driver, is_clean);
+        assert!(!driver.storage.exists(FIRST).unwrap());
+        assert_eq!(driver.log.quarantine_reason(LOG), None, "{start}, {is_clean}");
+        assert_eq!(driver.read_all(LOG, 1 << 20).len() as i64, 6 - start);
+        assert_eq!(driver.append(LOG, Produce::default()), 6);
+        let mut driver = ended(driver, is_clean);
+        assert_eq!(driver.read_all(LOG, 1 << 20).len() as i64, 7 - start);
     }
 }
 
