@@ -278,9 +278,14 @@ impl Broker {
             .inspect_err(|_| self.waits.fail_all())
     }
 
-    /// Asks for a checkpoint with the next commit, before a clean end.
+    /// Asks for a checkpoint with the next commit.
     pub fn request_checkpoint(&mut self) {
         self.log.request_checkpoint();
+    }
+
+    /// The same before a clean end.
+    pub fn request_clean_end(&mut self) {
+        self.log.request_clean_end();
     }
 
     /// Whether the disk has fallen so far behind that requests should wait.

@@ -246,7 +246,7 @@ impl<C> Turns<C> {
             }
             Command::Stop => {
                 self.is_stopping = true;
-                self.broker.request_checkpoint();
+                self.broker.request_clean_end();
             }
         }
     }

@@ -30,6 +30,8 @@ use std::sync::Arc;
 pub(crate) const MANIFEST: &str = "checkpoint";
 const MAGIC: [u8; 4] = *b"MSCP";
 const VERSION: u32 = 2;
+/// Instead of 1: the end was clean, but there may be files that the manifest does not name.
+const CLEAN_WITH_FILES: u8 = 2;
 /// No log lives long enough to get to this sequence. Nearly twice of it could not be counted on from.
 const IMPOSSIBLE_SEQUENCE: u64 = 1 << 63;
 
@@ -74,7 +76,12 @@ impl Log {
         let mut body = Vec::with_capacity(logs.len() + snapshot.len() + 64);
         let mut writer = Writer(&mut body);
         writer.u64(self.last_sequence());
-        writer.u8(u8::from(clean));
+        // Before the last checkpoint has removed files, or a compaction its own, the process may be killed.
+        let leaves_files = self.compaction_running || !self.garbage.is_empty();
+        writer.u8(match clean {
+            true if leaves_files => CLEAN_WITH_FILES,
+            clean => u8::from(clean),
+        });
         writer.u32(self.next_log);
         writer.u32(self.partitions.len() as u32);
         writer.0.extend_from_slice(&logs);
@@ -237,6 +244,8 @@ impl CheckpointJob {
 pub(crate) struct Manifest {
     pub sequence: u64,
     pub clean: bool,
+    /// Whether there may be files that it does not name, even after a clean end.
+    pub leaves_files: bool,
     /// Whether an earlier version has written it.
     pub is_older: bool,
     pub next_log: u32,
@@ -293,6 +302,7 @@ impl Manifest {
         Manifest {
             sequence: 0,
             clean: true,
+            leaves_files: false,
             is_older: false,
             next_log: 0,
             partitions: BTreeMap::new(),
@@ -302,7 +312,7 @@ impl Manifest {
 
     fn parse(body: &Bytes, version: u32) -> Option<Self> {
         let mut reader = Reader::new(body);
-        let (sequence, clean, next_log) = (reader.u64()?, reader.u8()? != 0, reader.u32()?);
+        let (sequence, clean, next_log) = (reader.u64()?, reader.u8()?, reader.u32()?);
         let mut partitions = BTreeMap::new();
         for _ in 0..reader.u32()? {
             let id = LogId(reader.u32()?);
@@ -312,7 +322,8 @@ impl Manifest {
         let snapshot = body.slice_ref(reader.bytes(len)?);
         reader.is_empty().then_some(Manifest {
             sequence,
-            clean,
+            clean: clean != 0,
+            leaves_files: clean == CLEAN_WITH_FILES,
             is_older: version < VERSION,
             next_log,
             partitions,

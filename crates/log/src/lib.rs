@@ -42,9 +42,10 @@
 //! have the same random salt, which nobody outside knows; in files of older versions it is 0.
 //!
 //! # Manifest
-//! `MSCP`, version u32, crc32c u32 of the rest, then: sequence u64 (everything up to it is in here), clean u8, next log
-//! id u32, number of logs u32, each log (see [`checkpoint`]), length u64 and bytes of the owner's snapshot. What a
-//! segment file holds behind the manifest's length is a remnant of an unfinished checkpoint and is cut off.
+//! `MSCP`, version u32, crc32c u32 of the rest, then: sequence u64 (everything up to it is in here), clean u8 (0 no, 1 yes,
+//! 2 yes, but files may be left that it does not name), next log id u32, number of logs u32, each log (see [`checkpoint`]),
+//! length u64 and bytes of the owner's snapshot. What a segment file holds behind the manifest's length is a remnant of an
+//! unfinished checkpoint and is cut off.
 //!
 //! # Recovery
 //! Manifest, then WAL. After an unclean end the last segment of each log is checked: its indexes by the sums that the

@@ -143,6 +143,8 @@ pub struct Log {
     /// What the groups since the last captured checkpoint take in memory, small ones in the WAL.
     pub(crate) uncaptured_bytes: u64,
     pub(crate) checkpoint_requested: bool,
+    /// Whether the next checkpoint is that of a clean end.
+    pub(crate) end_requested: bool,
     pub(crate) captured: Option<CheckpointJob>,
     pub(crate) checkpoint_running: bool,
     pub(crate) compaction_running: bool,
@@ -385,7 +387,8 @@ impl Log {
         let wants_snapshot = self.wants_snapshot();
         let job = self.freeze();
         if wants_snapshot {
-            let clean = std::mem::take(&mut self.checkpoint_requested);
+            self.checkpoint_requested = false;
+            let clean = std::mem::take(&mut self.end_requested);
             self.captured = Some(self.capture(now_ms, &snapshot(), clean));
             self.uncaptured_bytes = 0;
         }
@@ -395,8 +398,8 @@ impl Log {
     /// Whether the next `take_commit` will capture a checkpoint and call for the owner's snapshot.
     pub fn wants_snapshot(&self) -> bool {
         let bytes = self.uncaptured_bytes + self.pending.len() as u64;
-        let is_due = bytes >= self.options.checkpoint_bytes || self.checkpoint_requested;
-        is_due
+        let is_requested = self.checkpoint_requested || self.end_requested;
+        (is_requested || bytes >= self.options.checkpoint_bytes)
             && self.captured.is_none()
             && !self.checkpoint_running
             && self.writer.is_some()
@@ -437,9 +440,14 @@ impl Log {
         })
     }
 
-    /// Asks for a checkpoint at the next `take_commit`, before a clean end.
+    /// Asks for a checkpoint at the next `take_commit`.
     pub fn request_checkpoint(&mut self) {
         self.checkpoint_requested = true;
+    }
+
+    /// The same before a clean end, so that the next start need not check what is there. Nothing should be done after it.
+    pub fn request_clean_end(&mut self) {
+        self.end_requested = true;
     }
 
     /// The captured checkpoint, once everything in it is durable in the WAL.

@@ -66,6 +66,7 @@ impl Log {
             spare_wal_file: None,
             uncaptured_bytes: 0,
             checkpoint_requested: false,
+            end_requested: false,
             captured: None,
             checkpoint_running: false,
             compaction_running: false,
@@ -74,7 +75,7 @@ impl Log {
             reader: SegmentReader::new(reads, buffers.clone()),
             buffers,
         };
-        if !is_clean {
+        if !is_clean || manifest.leaves_files {
             log.remove_orphans()?;
         }
         log.check_segments(is_clean)?;
@@ -146,7 +147,7 @@ impl Log {
         }
     }
 
-    /// Removes files that the manifest does not know: remnants of a checkpoint that did not finish.
+    /// Removes files that the manifest does not know: remnants of a checkpoint or a compaction that did not finish.
     fn remove_orphans(&mut self) -> Result<(), OpenError> {
         let mut known = BTreeSet::new();
         let mut directories = BTreeSet::new();

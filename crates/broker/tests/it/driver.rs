@@ -87,9 +87,9 @@ impl Driver {
         self.settle();
     }
 
-    /// A checkpoint, then the broker starts again.
+    /// A clean end, then the broker starts again.
     pub fn restart(&mut self) {
-        self.broker.request_checkpoint();
+        self.broker.request_clean_end();
         self.settle();
         self.crash();
     }

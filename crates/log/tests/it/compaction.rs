@@ -313,3 +313,18 @@ fn of_a_log_the_share_that_is_dirty_is_told() {
     let id = driver.log.next_log_id();
     assert_eq!(driver.log.cleanable(driver.now, id, &RULES), None);
 }
+
+#[test]
+fn what_a_compaction_wrote_while_the_log_ended_is_removed_by_the_next_start() {
+    let (mut driver, log) = compacted(&[&[1, 2], &[1, 3], &[9]]);
+    let before = driver.paths();
+    let job = driver
+        .compaction(log, RULES)
+        .expect("there is something to clean");
+    driver.checkpoint();
+    drop(job.run());
+    assert!(driver.paths().len() > before.len(), "{:?}", driver.paths());
+    let mut driver = driver.reopened();
+    assert_eq!(driver.paths(), before);
+    assert_eq!(driver.keys(log).len(), 5);
+}

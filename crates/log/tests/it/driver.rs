@@ -141,14 +141,15 @@ impl Driver {
         files.filter(|(path, _)| path.ends_with(".wal")).collect()
     }
 
+    /// A checkpoint as before a clean end.
     pub fn checkpoint(&mut self) {
         let job = self.begin_checkpoint();
         self.log.on_checkpoint(job.run()).unwrap();
     }
 
-    /// A checkpoint that is captured and goes on when the caller wants it to.
+    /// The same, captured; it goes on when the caller wants it to.
     pub fn begin_checkpoint(&mut self) -> CheckpointJob {
-        self.log.request_checkpoint();
+        self.log.request_clean_end();
         self.commit();
         self.log.take_checkpoint().expect("a checkpoint was requested")
     }

@@ -3,7 +3,8 @@
 use crate::driver::{Driver, Produce, small};
 use bytes::Bytes;
 use millstream_log::*;
-use millstream_testkit::storage::MemStorage;
+use millstream_testkit::storage::{MemStorage, Survive};
+use millstream_types::storage::Storage;
 
 fn batch(timestamp: i64) -> Produce {
     Produce {
@@ -109,6 +110,40 @@ fn a_segment_that_a_checkpoint_makes_while_everything_is_dropped_goes_with_the_n
     assert_eq!(read_all(&mut driver, log), bodies(&[5]));
     let mut driver = driver.reopened();
     assert_eq!(read_all(&mut driver, log), bodies(&[5]));
+}
+
+#[test]
+fn what_a_loss_of_power_brings_back_is_removed_by_the_next_start() {
+    for (is_end, drops_log) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (mut driver, log) = flushed();
+        driver.append(log, batch(4));
+        driver.now += LogSettings::default().segment_ms;
+        driver.append(log, batch(5));
+        driver.checkpoint();
+        let before = files_of(&driver, log);
+        let entry = match drops_log {
+            true => Entry::DropLog(log),
+            false => Entry::StartOffset { log, offset: 5 },
+        };
+        let record = Record { entries: vec![entry] };
+        driver.log.append_record(driver.now, &record).unwrap();
+        match is_end {
+            true => driver.log.request_clean_end(),
+            false => driver.log.request_checkpoint(),
+        }
+        driver.commit();
+        let job = driver.log.take_checkpoint().unwrap();
+        driver.log.on_checkpoint(job.run()).unwrap();
+        let after = files_of(&driver, log);
+        assert_eq!(after.len(), if drops_log { 0 } else { 3 }, "{after:?}");
+
+        // The write-ahead log, which would make the end unclean, does not come back.
+        driver.storage.sync_directory("wal").unwrap();
+        driver.storage.crash(Survive::Nothing);
+        assert_eq!(files_of(&driver, log), before, "the removal was not durable");
+        let driver = driver.reopened();
+        assert_eq!(files_of(&driver, log), after, "{is_end} {drops_log}");
+    }
 }
 
 #[test]

@@ -396,7 +396,7 @@ fn write_segment() -> MemStorage {
         log.append(index, LogId(0), &batch, &header)
             .expect("the log is sound");
     }
-    log.request_checkpoint();
+    log.request_clean_end();
     let commit = log
         .take_commit(30, Vec::new)
         .expect("there is something to write");
