@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 const VERSION: i8 = 0;
 /// The version of committed offsets and of those that transactions want to commit: since 1 with their place.
 const OFFSETS_VERSION: i8 = 1;
+/// The version of transactional ids: since 1 with who prepared a transaction that was kept.
+const TRANSACTION_VERSION: i8 = 1;
 
 /// A change of durable state.
 #[derive(Debug, Clone, PartialEq)]
@@ -183,6 +185,16 @@ pub struct TransactionState {
     pub two_phase: bool,
     /// Whether the client speaks transactions version 2.
     pub is_v2: bool,
+    /// The producer id and epoch under which the records of a prepared transaction stand, once an instance that did not
+    /// write them has it (KIP-939). It stays the same however many instances come, and the transaction can only be ended.
+    pub prepared: Option<(i64, i16)>,
+}
+
+impl TransactionState {
+    /// The producer id and epoch under which the records of its transaction stand.
+    pub(crate) fn ongoing_producer(&self) -> (i64, i16) {
+        self.prepared.unwrap_or((self.producer_id, self.epoch))
+    }
 }
 
 impl TransactionPhase {
@@ -247,6 +259,7 @@ impl Change {
     fn version(&self) -> i8 {
         match self {
             Change::Offsets { .. } | Change::TransactionOffsets { .. } => OFFSETS_VERSION,
+            Change::Transaction(_) => TRANSACTION_VERSION,
             _ => VERSION,
         }
     }
@@ -318,6 +331,7 @@ impl Change {
         let (kind, version) = (r.i8()?, r.i8()?);
         let newest = match kind {
             6 | 11 => OFFSETS_VERSION,
+            10 => TRANSACTION_VERSION,
             _ => VERSION,
         };
         if !(VERSION..=newest).contains(&version) {
@@ -353,7 +367,7 @@ impl Change {
                 group: r.string(true)?.detached(),
                 state: r.bytes(true)?,
             },
-            10 => Change::Transaction(read_transaction(r)?),
+            10 => Change::Transaction(read_transaction(r, version)?),
             11 => Change::TransactionOffsets {
                 id: r.string(true)?.detached(),
                 group: r.string(true)?.detached(),
@@ -443,10 +457,13 @@ fn write_transaction(w: &mut Writer, state: &TransactionState) -> Encoded {
     w.i64(state.update_ms);
     w.bool(state.two_phase);
     w.bool(state.is_v2);
+    let (producer_id, epoch) = state.prepared.unwrap_or((-1, -1));
+    w.i64(producer_id);
+    w.i16(epoch);
     Ok(())
 }
 
-fn read_transaction(r: &mut Reader) -> Result<TransactionState, DecodeError> {
+fn read_transaction(r: &mut Reader, version: i8) -> Result<TransactionState, DecodeError> {
     Ok(TransactionState {
         id: r.string(true)?.detached(),
         producer_id: r.i64()?,
@@ -461,6 +478,10 @@ fn read_transaction(r: &mut Reader) -> Result<TransactionState, DecodeError> {
         update_ms: r.i64()?,
         two_phase: r.bool()?,
         is_v2: r.bool()?,
+        prepared: match version {
+            0 => None,
+            _ => Some((r.i64()?, r.i16()?)).filter(|(producer_id, _)| *producer_id >= 0),
+        },
     })
 }
 
@@ -531,6 +552,38 @@ mod tests {
             let mut older = bytes[..bytes.len() - 8].to_vec();
             older[1] = 0;
             assert_eq!(Change::decode(older.into()).unwrap(), change(0));
+            let mut newer = bytes.to_vec();
+            newer[1] = 2;
+            Change::decode(newer.into()).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn transactions_of_version_0_are_read_as_prepared_by_nobody_else() {
+        let change = |prepared| {
+            Change::Transaction(TransactionState {
+                id: "x".into(),
+                producer_id: 1,
+                epoch: 2,
+                last_producer_id: 3,
+                last_epoch: 4,
+                timeout_ms: i32::MAX,
+                phase: TransactionPhase::Ongoing,
+                partitions: vec![(Uuid::from_u128(5), 6)],
+                groups: vec!["g".into()],
+                start_ms: 7,
+                update_ms: 8,
+                two_phase: true,
+                is_v2: true,
+                prepared,
+            })
+        };
+        for prepared in [None, Some((0, 0)), Some((1, 1))] {
+            let bytes = change(prepared).encode().unwrap();
+            assert_eq!(Change::decode(bytes.clone()).unwrap(), change(prepared));
+            let mut older = bytes[..bytes.len() - 10].to_vec();
+            older[1] = 0;
+            assert_eq!(Change::decode(older.into()).unwrap(), change(None));
             let mut newer = bytes.to_vec();
             newer[1] = 2;
             Change::decode(newer.into()).unwrap_err();

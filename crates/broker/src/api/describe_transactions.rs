@@ -100,12 +100,14 @@ fn describe_one(
     if !of_offsets.is_empty() && broker.may(Operation::Describe, ResourceKind::Topic, GROUPS) {
         topics.insert(KafkaString::from_static(GROUPS), of_offsets);
     }
+    // Who looks for transactions that nobody ends compares this with the producers of partitions.
+    let (producer_id, producer_epoch) = state.ongoing_producer();
     described::TransactionState {
         transaction_state: KafkaString::from_static(state.phase.name()),
         transaction_timeout_ms: state.timeout_ms,
         transaction_start_time_ms: state.start_ms,
-        producer_id: state.producer_id,
-        producer_epoch: state.epoch,
+        producer_id,
+        producer_epoch,
         topics: topics
             .into_iter()
             .map(|(topic, partitions)| TopicData { topic, partitions })
@@ -136,7 +138,7 @@ pub(crate) fn list(broker: &Broker, now_ms: i64, request: &ListTransactionsReque
     let has_only_unknown = !states.is_empty() && unknown_state_filters.len() == states.len();
     let wanted = |state: &&TransactionState| {
         let by_state = states.is_empty() || states.contains(state.phase.name());
-        let by_id = producer_ids.is_empty() || producer_ids.contains(&state.producer_id);
+        let by_id = producer_ids.is_empty() || producer_ids.contains(&state.ongoing_producer().0);
         // As in Kafka also for those that have ended, or not begun.
         let lasted_ms = now_ms.saturating_sub(state.start_ms);
         let by_duration = request.duration_filter < 0 || lasted_ms > request.duration_filter;
@@ -146,7 +148,7 @@ pub(crate) fn list(broker: &Broker, now_ms: i64, request: &ListTransactionsReque
     };
     let state = |state: &TransactionState| listed::TransactionState {
         transactional_id: state.id.clone(),
-        producer_id: state.producer_id,
+        producer_id: state.ongoing_producer().0,
         transaction_state: KafkaString::from_static(state.phase.name()),
     };
     let transaction_states = broker.transactions.iter().filter(wanted).map(state).collect();

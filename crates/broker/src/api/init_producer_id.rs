@@ -52,6 +52,17 @@ fn response(error_code: ErrorCode, producer_id: i64, producer_epoch: i16) -> Ini
     }
 }
 
+/// What a producer is told of its new epoch, and of the prepared transaction that it wants to end.
+fn told(state: &TransactionState, request: &InitProducerIdRequest) -> InitProducerIdResponse {
+    let ongoing = state.prepared.filter(|_| request.keep_prepared_txn);
+    let (ongoing_txn_producer_id, ongoing_txn_producer_epoch) = ongoing.unwrap_or((NONE, NO_EPOCH));
+    InitProducerIdResponse {
+        ongoing_txn_producer_id,
+        ongoing_txn_producer_epoch,
+        ..response(ErrorCode::NONE, state.producer_id, state.epoch)
+    }
+}
+
 /// An id that was never given out before, and the sequence from which on that holds after a crash too.
 pub(crate) fn next_producer_id(broker: &mut Broker, now_ms: i64) -> Result<(i64, u64), ErrorCode> {
     if broker.reserved_producer_ids == 0 {
@@ -167,10 +178,7 @@ fn again(
         return store(broker, now_ms, request, state);
     }
     let sequence = broker.log.last_sequence();
-    Ok((
-        response(ErrorCode::NONE, state.producer_id, state.epoch),
-        sequence,
-    ))
+    Ok((told(&state, request), sequence))
 }
 
 fn fresh(id: &KafkaString, producer_id: i64) -> TransactionState {
@@ -188,6 +196,7 @@ fn fresh(id: &KafkaString, producer_id: i64) -> TransactionState {
         update_ms: 0,
         two_phase: false,
         is_v2: false,
+        prepared: None,
     }
 }
 
@@ -231,26 +240,22 @@ fn store(
     if state.phase != TransactionPhase::Ongoing {
         state.start_ms = -1; // until then an ended transaction is described with its time
     }
-    let answer = response(ErrorCode::NONE, state.producer_id, state.epoch);
+    let answer = told(&state, request);
     let sequence = broker
         .write(now_ms, Vec::new(), &[Change::Transaction(state)])
         .map_err(|error| log_error_code(&error))?;
     Ok((answer, sequence))
 }
 
-/// The prepared transaction stays open under a raised epoch: its first producer is fenced, the new one decides.
+/// The prepared transaction stays open beside a raised epoch or a new producer id: whoever was before is fenced, the new
+/// instance decides. However often that happens, it is told who wrote the records: what was decided is known by that.
 fn keep(
     broker: &mut Broker,
     now_ms: i64,
     request: &InitProducerIdRequest,
-    state: TransactionState,
+    mut state: TransactionState,
 ) -> Initialised {
-    if state.epoch >= EPOCH_MAX {
-        return Err(ErrorCode::INVALID_PRODUCER_EPOCH); // its markers need the same id and a greater epoch
-    }
-    let ongoing = (state.producer_id, state.epoch);
+    state.prepared = Some(state.ongoing_producer());
     let raised = raise(broker, now_ms, request, state)?;
-    let (mut answer, sequence) = store(broker, now_ms, request, raised)?;
-    (answer.ongoing_txn_producer_id, answer.ongoing_txn_producer_epoch) = ongoing;
-    Ok((answer, sequence))
+    store(broker, now_ms, request, raised)
 }

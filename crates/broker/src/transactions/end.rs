@@ -125,6 +125,7 @@ fn finish(
         partitions: Vec::new(),
         groups: Vec::new(),
         update_ms: now_ms,
+        prepared: None,
         ..state.clone()
     }));
     let sequence = write(broker, now_ms, entries, &changes).map_err(|error| log_error_code(&error))?;
@@ -151,6 +152,16 @@ fn offsets(broker: &Broker, id: &KafkaString) -> Vec<Change> {
     changes
 }
 
+/// The producer id and epoch that markers carry: the id under which the records stand, and an epoch that fences all
+/// instances that had one before.
+fn marker_producer(state: &TransactionState, raises_epoch: bool) -> (i64, i16) {
+    match state.ongoing_producer() {
+        // The transaction was prepared and kept until its id had no epochs left.
+        (producer_id, _) if producer_id != state.producer_id => (producer_id, EPOCH_MAX + 1),
+        (producer_id, _) => (producer_id, state.epoch.saturating_add(i16::from(raises_epoch))),
+    }
+}
+
 /// All of it is one record, so that a crash leaves all or nothing.
 fn write(broker: &mut Broker, now_ms: i64, entries: Vec<Entry>, changes: &[Change]) -> Result<u64, LogError> {
     #[cfg(feature = "mutants")]
@@ -169,13 +180,10 @@ fn markers(
     commit: bool,
     raises_epoch: bool,
 ) -> Vec<Entry> {
+    let (producer_id, producer_epoch) = marker_producer(state, raises_epoch);
     let marker = Marker {
-        producer_id: state.producer_id,
-        producer_epoch: if raises_epoch {
-            state.epoch.saturating_add(1)
-        } else {
-            state.epoch
-        },
+        producer_id,
+        producer_epoch,
         coordinator_epoch: 0,
         control: if commit {
             ControlType::Commit

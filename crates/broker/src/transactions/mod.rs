@@ -145,7 +145,8 @@ impl Transactions {
             .collect()
     }
 
-    /// The state of a transactional id, if this is its producer and the newest instance of it.
+    /// The state of a transactional id, if this is its producer and the newest instance of it, and it may add to the
+    /// transaction: one that was prepared can only be ended.
     pub fn check(&self, producer: Producer<'_>) -> Result<&TransactionState, ErrorCode> {
         if producer.transactional_id.is_empty() {
             return Err(ErrorCode::INVALID_REQUEST);
@@ -159,6 +160,9 @@ impl Transactions {
         }
         if state.epoch != producer.epoch {
             return Err(ErrorCode::PRODUCER_FENCED);
+        }
+        if state.prepared.is_some() {
+            return Err(ErrorCode::INVALID_TXN_STATE);
         }
         Ok(state)
     }

@@ -1,13 +1,14 @@
 //! Transactions: both versions, crashes, timeouts, and the bugs that others had here.
 
-use crate::driver::{Driver, batch_of, newest};
+use crate::driver::{Driver, batch_of};
 use bytes::Bytes;
 use millstream_kafka_wire::compression::Codec;
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::record_batch::BatchProducer;
-use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
 
 mod offsets;
+mod prepared;
 mod quarantine;
 
 /// A transactional producer and its next sequence.
@@ -20,6 +21,17 @@ struct Producer {
 }
 
 const TIMEOUT_MS: i32 = 60_000;
+/// The greatest epoch that a producer gets.
+const EPOCH_MAX: i16 = 32_766;
+
+type Restart = fn(&mut Driver);
+
+/// What may happen to a broker between two requests.
+const RESTARTS: [(&str, Restart); 3] = [
+    ("no restart", |_| {}),
+    ("a crash", Driver::crash),
+    ("a checkpoint and a restart", Driver::restart),
+];
 
 impl Driver {
     fn init_request(&self, id: &str) -> InitProducerIdRequest {
@@ -41,6 +53,16 @@ impl Driver {
             epoch: response.producer_epoch,
             sequence: 0,
         }
+    }
+
+    /// The instance of a new transactional id that has this epoch.
+    fn init_to(&mut self, id: &'static str, last: i16) -> Producer {
+        let mut producer = self.init(id);
+        for epoch in producer.epoch + 1..=last {
+            producer = self.init(id);
+            assert_eq!(producer.epoch, epoch);
+        }
+        producer
     }
 
     /// Asks for another epoch as the producer that has this one (KIP-360).
@@ -460,15 +482,8 @@ fn a_new_instance_fences_the_old_and_aborts_its_transaction() {
 fn epochs_run_out_into_a_new_producer_id() {
     let mut driver = Driver::new();
     driver.create("t", 1);
-    let mut producer = driver.init("tx");
+    let mut producer = driver.init_to("tx", EPOCH_MAX);
     let first_id = producer.producer_id;
-    for _ in 0..32_766 {
-        producer.epoch = driver.init("tx").epoch;
-        if producer.epoch == 32_766 {
-            break;
-        }
-    }
-    assert_eq!(producer.epoch, 32_766);
     driver.transactional(13, &mut producer, "t", &["last epoch"]);
     let before = producer.clone();
     assert_eq!(driver.end(&mut producer, true), ErrorCode::NONE);
@@ -548,54 +563,6 @@ fn offsets_of_a_transaction_appear_with_its_commit_only() {
     assert_eq!(driver.commit_in(3, &producer, 9), ErrorCode::NONE);
     assert_eq!(driver.end_version(4, &producer, true).error_code, ErrorCode::NONE);
     assert_eq!(driver.committed(true), (ErrorCode::NONE, 9));
-}
-
-#[test]
-fn a_prepared_transaction_never_expires_and_is_resumed() {
-    let mut driver = Driver::new();
-    driver.create("t", 1);
-    let newest = newest(ApiKey::InitProducerId);
-    let prepare = InitProducerIdRequest {
-        enable2_pc: true,
-        ..driver.init_request("tx")
-    };
-    let denied = driver.call_version(newest, prepare.clone());
-    assert_eq!(
-        denied.error_code,
-        ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-    );
-    driver.context.is_internal = true;
-    let first = driver.call_version(newest, prepare.clone());
-    assert_eq!(first.error_code, ErrorCode::NONE);
-    let mut producer = Producer {
-        id: "tx",
-        producer_id: first.producer_id,
-        epoch: first.producer_epoch,
-        sequence: 0,
-    };
-    driver.transactional(13, &mut producer, "t", &["prepared"]);
-    driver.crash();
-    driver.advance(100 * 24 * 3_600_000);
-    assert_eq!(driver.list_offset("t", 0, -1, 1).0, 0, "still open");
-    let kept = driver.call_version(
-        newest,
-        InitProducerIdRequest {
-            keep_prepared_txn: true,
-            ..prepare
-        },
-    );
-    assert_eq!(kept.ongoing_txn_producer_id, producer.producer_id);
-    assert_eq!(kept.ongoing_txn_producer_epoch, producer.epoch);
-    assert_eq!(
-        driver.end_version(5, &producer, true).error_code,
-        ErrorCode::PRODUCER_FENCED
-    );
-    let mut resumed = Producer {
-        epoch: kept.producer_epoch,
-        ..producer
-    };
-    assert_eq!(driver.end(&mut resumed, true), ErrorCode::NONE);
-    assert_eq!(driver.values("t", 0, true), ["prepared"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Offsets of transactions beside other commits, and beside what removes them.
 
-use super::Producer;
+use super::{Producer, RESTARTS};
 use crate::driver::Driver;
 use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::*;
@@ -8,15 +8,6 @@ use millstream_kafka_wire::messages::*;
 const COMMIT: i16 = 9;
 /// The first version of TxnOffsetCommit that needs nothing added before.
 const COMMIT_IN: i16 = 5;
-
-type Restart = fn(&mut Driver);
-
-/// What may happen to a broker between two requests.
-const RESTARTS: [(&str, Restart); 3] = [
-    ("no restart", |_| {}),
-    ("a crash", Driver::crash),
-    ("a checkpoint and a restart", Driver::restart),
-];
 
 impl Driver {
     fn commit_plainly(&mut self, offset: i64) {
