@@ -79,7 +79,7 @@ impl Topics {
 
     /// By id if there is one (newer versions of requests), else by name.
     pub fn find(&self, id: Uuid, name: &KafkaString) -> Result<&Topic, ErrorCode> {
-        if id.is_zero() {
+        if id.is_zero() && !name.is_empty() {
             return self.by_name(name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         }
         self.by_id(id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)

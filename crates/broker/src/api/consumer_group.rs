@@ -303,11 +303,7 @@ pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) 
     let describe = |name: &KafkaString| {
         let base = DescribedGroup {
             group_id: name.clone(),
-            authorized_operations: broker.authorized_operations(
-                request.include_authorized_operations,
-                ResourceKind::Group,
-                name,
-            ),
+            authorized_operations: OPERATIONS_NOT_ASKED,
             ..Default::default()
         };
         if let Err(error_code) = broker.access(Operation::Describe, ResourceKind::Group, name) {
@@ -316,14 +312,21 @@ pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) 
         if name.is_empty() {
             return DescribedGroup {
                 error_code: ErrorCode::INVALID_GROUP_ID,
-                authorized_operations: OPERATIONS_NOT_ASKED,
                 ..base
             };
         }
         let group = broker.groups.get(name);
         if let Some(consumer) = group.and_then(|group| group.consumer.as_ref()) {
             return match sees_topics(broker, consumer) {
-                true => describe_group(broker, consumer, base),
+                true => {
+                    let asks = request.include_authorized_operations;
+                    let authorized_operations = broker.authorized_operations(asks, ResourceKind::Group, name);
+                    let base = DescribedGroup {
+                        authorized_operations,
+                        ..base
+                    };
+                    describe_group(broker, consumer, base)
+                }
                 false => DescribedGroup {
                     error_code: ErrorCode::TOPIC_AUTHORIZATION_FAILED,
                     error_message: Some(KafkaString::from_static(

@@ -8,6 +8,7 @@ pub(crate) mod configs;
 pub(crate) mod consumer_group;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
+mod delegation_tokens;
 pub(crate) mod delete_records;
 pub(crate) mod delete_topics;
 pub(crate) mod describe_transactions;
@@ -130,6 +131,11 @@ fn administer(
 ) -> Outcome {
     match request {
         Request::ApiVersions(request) => api_versions::handle(version, &request),
+        Request::CreateDelegationToken(_) => delegation_tokens::create(context, version),
+        Request::RenewDelegationToken(_) => delegation_tokens::renew(context),
+        Request::ExpireDelegationToken(_) => delegation_tokens::expire(context),
+        Request::DescribeDelegationToken(_) => delegation_tokens::describe(context),
+        Request::UnregisterBroker(request) => one_node::unregister(broker, &request),
         Request::CreateTopics(request) => create_topics::handle(broker, now_ms, context, version, &request),
         Request::DeleteTopics(request) => delete_topics::handle(broker, now_ms, context, version, &request),
         Request::DeleteRecords(request) => delete_records::handle(broker, now_ms, &request),

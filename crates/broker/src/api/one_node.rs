@@ -28,6 +28,7 @@ use millstream_kafka_wire::messages::list_partition_reassignments::ListPartition
 use millstream_kafka_wire::messages::update_features::{
     FeatureUpdateKey, UpdatableFeatureResult, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
+use millstream_kafka_wire::messages::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 
 /// Types of elections.
@@ -321,6 +322,27 @@ pub(crate) fn update_features(broker: &Broker, version: i16, request: &UpdateFea
         }
     }
     Outcome::now(response)
+}
+
+/// There is one broker, and it stays.
+pub(crate) fn unregister(broker: &Broker, request: &UnregisterBrokerRequest) -> Outcome {
+    let id = request.broker_id;
+    let (error_code, message) = match broker.cluster_access(Operation::Alter) {
+        Err(code) => (code, None),
+        Ok(()) if id == broker.node_id() => (
+            ErrorCode::INVALID_REQUEST,
+            Some("The only broker cannot be unregistered.".to_owned()),
+        ),
+        Ok(()) => (
+            ErrorCode::BROKER_ID_NOT_REGISTERED,
+            Some(format!("Broker ID {id} is not currently registered")),
+        ),
+    };
+    Outcome::now(UnregisterBrokerResponse {
+        error_code,
+        error_message: message.map(KafkaString::from),
+        ..Default::default()
+    })
 }
 
 pub(crate) fn alter_log_dirs(broker: &Broker, request: &AlterReplicaLogDirsRequest) -> Outcome {

@@ -2,6 +2,7 @@
 
 use crate::api::offset_commit::check_metadata;
 use crate::broker::{Broker, log_error_code};
+use crate::change::TransactionPhase;
 use crate::change::{Change, CommittedOffset};
 use crate::groups::{Committer, Permit, check_commit};
 use crate::security::{Operation, ResourceKind};
@@ -112,7 +113,10 @@ fn add(
             };
             enlist(broker, now_ms, producer, participants, false).and_then(|change| match change {
                 None => Ok(broker.log.last_sequence()),
-                Some(_) if verify_only => Err(ErrorCode::TRANSACTION_ABORTABLE),
+                Some(_) if verify_only => {
+                    faults = outside(broker, producer.transactional_id, topics);
+                    Ok(0)
+                }
                 Some(change) => broker
                     .write(now_ms, Vec::new(), &[change])
                     .map_err(|error| log_error_code(&error)),
@@ -140,6 +144,27 @@ fn add(
     topics.iter().map(answer).collect()
 }
 
+/// The partitions that do not take part in a transaction.
+fn outside(
+    broker: &Broker,
+    id: &KafkaString,
+    topics: &[AddPartitionsToTxnTopic],
+) -> BTreeMap<(KafkaString, i32), ErrorCode> {
+    let open = broker.transactions.get(id);
+    let open = open.filter(|state| state.phase == TransactionPhase::Ongoing);
+    let takes_part = |name: &KafkaString, index: i32| {
+        let found = find(broker, name, index);
+        open.is_some_and(|state| found.is_some_and(|found| state.partitions.contains(&found)))
+    };
+    let asked = topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(move |index| (&topic.name, *index)));
+    let outside = asked.filter(|(name, index)| !takes_part(name, *index));
+    outside
+        .map(|(name, index)| ((name.clone(), index), ErrorCode::TRANSACTION_ABORTABLE))
+        .collect()
+}
+
 fn find(broker: &Broker, name: &KafkaString, partition: i32) -> Option<(Uuid, i32)> {
     let topic = broker.topics.by_name(name)?;
     topic.log(partition).map(|_| (topic.id, partition))
@@ -159,10 +184,9 @@ pub(crate) fn add_offsets(
     let denied = broker
         .access(Operation::Read, ResourceKind::Group, &request.group_id)
         .err();
-    let added = match request.group_id.is_empty() {
-        true => Err(ErrorCode::INVALID_GROUP_ID),
-        false if denied.is_some() => Err(denied.unwrap_or_default()),
-        false => {
+    let added = match denied {
+        Some(code) => Err(code),
+        None => {
             let participants = Participants {
                 partitions: Vec::new(),
                 groups: vec![request.group_id.clone()],

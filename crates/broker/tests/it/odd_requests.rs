@@ -379,3 +379,42 @@ fn a_generation_in_a_group_that_has_only_offsets_is_a_stranger() {
         assert_eq!(response.topics[0].partitions[0].error_code, code);
     }
 }
+
+#[test]
+fn there_are_no_delegation_tokens_and_the_broker_stays() {
+    let mut driver = Driver::new();
+    for (principal, code) in [
+        ("User:ANONYMOUS", ErrorCode::DELEGATION_TOKEN_REQUEST_NOT_ALLOWED),
+        ("User:alice", ErrorCode::DELEGATION_TOKEN_AUTH_DISABLED),
+    ] {
+        driver.context.principal = principal.into();
+        let created = driver.call(CreateDelegationTokenRequest::default());
+        assert_eq!(created.error_code, code);
+        assert_eq!(
+            format!("{}:{}", created.principal_type, created.principal_name),
+            principal
+        );
+        assert_eq!(
+            driver
+                .call_version(1, CreateDelegationTokenRequest::default())
+                .error_code,
+            code
+        );
+        assert_eq!(
+            driver.call(RenewDelegationTokenRequest::default()).error_code,
+            code
+        );
+        assert_eq!(
+            driver.call(ExpireDelegationTokenRequest::default()).error_code,
+            code
+        );
+        assert_eq!(
+            driver.call(DescribeDelegationTokenRequest::default()).error_code,
+            code
+        );
+    }
+    for (broker_id, code) in [(1, REQUEST), (99, ErrorCode::BROKER_ID_NOT_REGISTERED)] {
+        let response = driver.call(UnregisterBrokerRequest { broker_id });
+        assert_eq!(response.error_code, code);
+    }
+}

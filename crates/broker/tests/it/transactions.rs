@@ -662,6 +662,31 @@ fn an_ended_transaction_is_described_with_its_start_until_the_producer_begins_an
 }
 
 #[test]
+fn verification_tells_of_each_partition() {
+    let mut driver = Driver::new();
+    driver.create("t", 2);
+    let mut producer = driver.init("tx");
+    driver.transactional(13, &mut producer, "t", &["a"]);
+    let transaction = add_partitions_to_txn::AddPartitionsToTxnTransaction {
+        transactional_id: "tx".into(),
+        producer_id: producer.producer_id,
+        producer_epoch: producer.epoch,
+        verify_only: true,
+        topics: vec![add_partitions_to_txn::AddPartitionsToTxnTopic {
+            name: "t".into(),
+            partitions: vec![0, 1],
+        }],
+    };
+    let response = driver.call(AddPartitionsToTxnRequest {
+        transactions: vec![transaction],
+        ..Default::default()
+    });
+    let partitions = &response.results_by_transaction[0].topic_results[0].results_by_partition;
+    let codes: Vec<_> = partitions.iter().map(|each| each.partition_error_code).collect();
+    assert_eq!(codes, [ErrorCode::NONE, ErrorCode::TRANSACTION_ABORTABLE]);
+}
+
+#[test]
 fn a_deleted_topic_leaves_its_transactions() {
     let mut driver = Driver::new();
     driver.create("t", 1);
