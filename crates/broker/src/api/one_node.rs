@@ -190,26 +190,7 @@ pub(crate) fn describe_quorum(
         });
     }
     if !is_about_metadata(request) {
-        let unknown = |partition_index| ResponsePartitionData {
-            partition_index,
-            error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            error_message: Some(KafkaString::from_static(
-                "This server does not host this topic-partition.",
-            )),
-            ..Default::default()
-        };
-        let topics = request.topics.iter().map(|topic| ResponseTopicData {
-            topic_name: topic.topic_name.clone(),
-            partitions: topic
-                .partitions
-                .iter()
-                .map(|each| unknown(each.partition_index))
-                .collect(),
-        });
-        return Outcome::now(DescribeQuorumResponse {
-            topics: topics.collect(),
-            ..Default::default()
-        });
+        return Outcome::now(no_quorum(request));
     }
     let node_id = broker.node_id();
     let end = broker.log.last_sequence() as i64;
@@ -248,6 +229,29 @@ pub(crate) fn describe_quorum(
         nodes,
         ..Default::default()
     })
+}
+
+/// Other partitions than that of the metadata have no quorum.
+fn no_quorum(request: &DescribeQuorumRequest) -> DescribeQuorumResponse {
+    let unknown = |partition_index| ResponsePartitionData {
+        partition_index,
+        error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        error_message: Some(KafkaString::from_static(
+            "This server does not host this topic-partition.",
+        )),
+        ..Default::default()
+    };
+    let topics = request.topics.iter().map(|topic| {
+        let partitions = topic.partitions.iter();
+        ResponseTopicData {
+            topic_name: topic.topic_name.clone(),
+            partitions: partitions.map(|each| unknown(each.partition_index)).collect(),
+        }
+    });
+    DescribeQuorumResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    }
 }
 
 fn is_about_metadata(request: &DescribeQuorumRequest) -> bool {
