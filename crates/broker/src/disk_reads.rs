@@ -1,5 +1,6 @@
-//! Requests that need the disk: fetches, and offsets by time. What is in memory is answered by the broker's thread; segments are
-//! read by others, so that a consumer that is far behind does not hold up the rest.
+//! Requests that need the disk or much time: fetches of segments, and offsets by time, for which batches are inflated as well.
+//! What is fetched from memory is answered by the broker's thread; the rest is done by others, so that a consumer that is far
+//! behind does not hold up everybody.
 //!
 //! Whoever drives the broker asks for this with [`Broker::defer_reads`] and then runs the jobs; otherwise the broker reads
 //! segments itself, when it handles the request.
@@ -12,7 +13,7 @@ use millstream_kafka_wire::compression::Decompressor;
 use millstream_log::{ReadJob, ReadOutcome};
 use std::collections::{BTreeMap, VecDeque};
 
-/// The segments that one request needs. Run it on any thread and give the outcome back.
+/// The segments that one request needs, or its search by time. Run it on any thread and give the outcome back.
 #[derive(Debug)]
 pub struct DiskReadJob {
     ticket: Ticket,

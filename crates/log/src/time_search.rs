@@ -127,12 +127,6 @@ fn uncleaned_tail(partition: &Partition) -> impl Iterator<Item = &TailBatch> {
 }
 
 impl TimeSearch {
-    /// Whether going on reads segments.
-    pub fn needs_disk(&self) -> bool {
-        let cuts = matches!(&self.wanted, Wanted::Greatest { cut, .. } if !cut.is_empty());
-        cuts || !self.segments.is_empty()
-    }
-
     /// The first batch that is wanted, of those that reach `from_offset`.
     pub fn next(&mut self, from_offset: i64) -> Result<Option<Bytes>, LogError> {
         let from_offset = from_offset.max(self.start);

@@ -1,9 +1,10 @@
 //! ListOffsets: first and next offsets, and offsets by time.
 
 use crate::api::fetch::check_epoch;
+use crate::api::repeated;
 use crate::broker::{Broker, log_error_code};
 use crate::limits::INFLATED_BYTES_MAX;
-use crate::security::Operation;
+use crate::security::{Operation, ResourceKind};
 use crate::waits::{Outcome, Reply, Ticket};
 use bytes::Bytes;
 use millstream_kafka_wire::compression::Decompressor;
@@ -14,6 +15,7 @@ use millstream_kafka_wire::messages::list_offsets::{
 use millstream_kafka_wire::record_batch::RecordBatch;
 use millstream_kafka_wire::{ErrorCode, Response, Uuid};
 use millstream_log::{LogId, TimeSearch};
+use std::collections::BTreeSet;
 
 const READ_UNCOMMITTED: i8 = 0;
 const READ_COMMITTED: i8 = 1;
@@ -32,15 +34,30 @@ const EARLIEST_PENDING_UPLOAD_VERSION: i16 = 11;
 const LEADER_EPOCH_VERSION: i16 = 4;
 
 pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsRequest) -> Outcome {
+    let names = request.topics.iter().flat_map(|topic| {
+        let partitions = topic.partitions.iter();
+        partitions.map(|partition| (&topic.name, partition.partition_index))
+    });
+    let repeated = repeated(names);
+    let mut refused = BTreeSet::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     let mut searches = Vec::new();
     for topic in &request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
             let index = partition.partition_index;
-            let found = match list(broker, version, request.isolation_level, (topic, partition)) {
+            let is_repeated = repeated.contains(&(&topic.name, index));
+            if is_repeated && !refused.insert((&topic.name, index)) {
+                continue;
+            }
+            let listed = match is_repeated {
+                true => Err(named_twice(broker, topic)),
+                false => list(broker, version, request.isolation_level, (topic, partition)),
+            };
+            let found = match listed {
                 Ok(Listed::Known(found)) => Ok(found),
-                Ok(Listed::Searching(search)) if broker.disk_reads.is_deferred && search.needs_disk() => {
+                // Also what lies in memory may have to be inflated.
+                Ok(Listed::Searching(search)) if broker.disk_reads.is_deferred => {
                     searches.push(((topics.len(), partitions.len()), search));
                     Ok(None)
                 }
@@ -49,10 +66,12 @@ pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsReq
             };
             partitions.push(answered(version, index, found));
         }
-        topics.push(ListOffsetsTopicResponse {
-            name: topic.name.clone(),
-            partitions,
-        });
+        if !partitions.is_empty() {
+            topics.push(ListOffsetsTopicResponse {
+                name: topic.name.clone(),
+                partitions,
+            });
+        }
     }
     let response = ListOffsetsResponse {
         throttle_time_ms: 0,
@@ -65,6 +84,12 @@ pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsReq
     let listing = Listing { version, response };
     broker.disk_reads.start_listing(ticket, listing, searches);
     Outcome::Waiting(ticket)
+}
+
+/// What is said, once, of a partition that a request names more than once.
+fn named_twice(broker: &Broker, topic: &ListOffsetsTopic) -> ErrorCode {
+    let access = broker.access(Operation::Describe, ResourceKind::Topic, &topic.name);
+    access.err().unwrap_or(ErrorCode::INVALID_REQUEST)
 }
 
 /// Where the answer for a partition stands: the topic's number and the partition's there.
@@ -205,10 +230,6 @@ impl OffsetSearch {
             start,
             end,
         })
-    }
-
-    fn needs_disk(&self) -> bool {
-        self.search.needs_disk()
     }
 
     pub fn run(&mut self, decompressor: &mut Decompressor) -> FoundOffset {

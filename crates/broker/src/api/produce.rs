@@ -425,10 +425,22 @@ fn rewrite(
     Ok((data, -1))
 }
 
-/// Writes the records anew with the topic's `compression.type` and its level.
+/// Writes the records anew with the topic's `compression.type` and its level: also then they must fit `max.message.bytes`, as
+/// what came may have inflated.
 fn recompress(batch: &RecordBatch, codec: Codec, settings: &TopicSettings) -> Result<Bytes, Refusal> {
     let invalid = |error: millstream_kafka_wire::record_batch::BatchError| {
         refusal(error.error_code(), error.to_string())
+    };
+    let fits = |bytes: usize| match bytes > settings.max_message_bytes {
+        true => Err(refusal(
+            ErrorCode::MESSAGE_TOO_LARGE,
+            format!(
+                "batch of {bytes} bytes, as it would be stored with compression.type {codec}, is larger than \
+                 max.message.bytes {}",
+                settings.max_message_bytes
+            ),
+        )),
+        false => Ok(()),
     };
     let header = &batch.header;
     let data = batch
@@ -448,7 +460,12 @@ fn recompress(batch: &RecordBatch, codec: Codec, settings: &TopicSettings) -> Re
             .map(|(key, value)| Header { key, value })
             .collect();
         builder.append(record.timestamp, record.key, record.value, &headers);
+        if codec == Codec::None {
+            fits(builder.size())?;
+        }
     }
     let mut compressor = Compressor::new(settings.compression_levels);
-    Ok(Bytes::from(builder.build(&mut compressor).map_err(invalid)?))
+    let bytes = builder.build(&mut compressor).map_err(invalid)?;
+    fits(bytes.len())?;
+    Ok(Bytes::from(bytes))
 }

@@ -6,6 +6,7 @@ use millstream_kafka_wire::compression::{Codec, CompressionLevels, Compressor};
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::record_batch::{BatchBuilder, RecordBatch};
 use millstream_kafka_wire::{ErrorCode, KafkaString};
+use millstream_types::{Rng, SeededRng};
 
 /// Text that levels make a difference to.
 fn text() -> String {
@@ -89,4 +90,42 @@ fn a_batch_in_the_codec_of_the_topic_stays_as_it_came_whatever_the_level() {
     let sent = Bytes::from(builder.build(&mut Compressor::new(levels)).unwrap());
     driver.produce("t", 0, sent.clone());
     assert_eq!(stored(&mut driver, "t"), (Codec::Gzip, sent.len()));
+}
+
+/// What a batch inflates to is measured like what comes: it would be stored as that.
+#[test]
+fn a_batch_that_is_too_large_when_it_is_compressed_anew_is_refused() {
+    let rows = [
+        ("uncompressed", 10_000, ErrorCode::MESSAGE_TOO_LARGE),
+        ("uncompressed", 900, ErrorCode::NONE),
+        ("producer", 10_000, ErrorCode::NONE),
+        ("zstd", 10_000, ErrorCode::NONE),
+    ];
+    for (compression, bytes, expected) in rows {
+        let mut driver = Driver::new();
+        let configs = [("compression.type", compression), ("max.message.bytes", "1000")];
+        driver.create_with("t", 1, &configs);
+        let mut builder = BatchBuilder::new(Codec::Gzip);
+        builder.append(driver.now, None, Some("a".repeat(bytes).as_bytes()), &[]);
+        let sent = Bytes::from(builder.build(&mut Compressor::default()).unwrap());
+        assert!(sent.len() < 1000);
+        let (code, _) = driver.produce("t", 0, sent);
+        assert_eq!(code, expected, "{compression}, {bytes} bytes");
+        let end = i64::from(expected == ErrorCode::NONE);
+        assert_eq!(driver.offset_at("t", 0, -1), end, "{compression}, {bytes} bytes");
+    }
+    // What does not compress is larger in another codec.
+    let mut driver = Driver::new();
+    let rng = SeededRng::new(7);
+    let noise: Vec<u8> = (0..900).map(|_| rng.next_u64() as u8).collect();
+    let mut builder = BatchBuilder::new(Codec::None);
+    builder.append(driver.now, None, Some(&noise), &[]);
+    let sent = Bytes::from(builder.build(&mut Compressor::default()).unwrap());
+    let limit = sent.len().to_string();
+    driver.create_with(
+        "t",
+        1,
+        &[("compression.type", "snappy"), ("max.message.bytes", &limit)],
+    );
+    assert_eq!(driver.produce("t", 0, sent).0, ErrorCode::MESSAGE_TOO_LARGE);
 }

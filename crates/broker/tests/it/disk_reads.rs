@@ -251,6 +251,28 @@ fn offsets_by_time_are_searched_beside_the_broker() {
     assert_eq!((found[1].1, found[1].2), (102, 4));
 }
 
+/// Also a batch in memory may have to be inflated, which can take long.
+#[test]
+fn offsets_by_time_in_memory_are_searched_beside_the_broker() {
+    let mut driver = Driver::new();
+    driver.create("t", 2);
+    for time in [100, 200] {
+        assert_eq!(driver.produce("t", 0, batch(time, &["a"])).0, ErrorCode::NONE);
+    }
+    driver.broker.defer_reads();
+    for (timestamp, expected, is_searched) in [
+        (150, (200, 1), true),
+        (MAX_TIMESTAMP, (200, 1), true),
+        (-1, (-1, 2), false),
+        (-2, (-1, 0), false),
+    ] {
+        let mut has_waited = false;
+        let found = list_offsets(&mut driver, [timestamp, -1], |_| has_waited = true);
+        assert_eq!((found[0].1, found[0].2), expected, "timestamp {timestamp}");
+        assert_eq!(has_waited, is_searched, "timestamp {timestamp}");
+    }
+}
+
 #[test]
 fn a_search_of_segments_that_go_away_is_done_again() {
     let mut driver = with_times();

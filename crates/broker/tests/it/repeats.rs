@@ -119,6 +119,46 @@ fn offsets_that_are_asked_for_twice_are_answered_once() {
 }
 
 #[test]
+fn offsets_of_a_partition_that_is_named_twice_are_refused_once() {
+    let mut driver = driver();
+    let partition = |partition_index| list_offsets::ListOffsetsPartition {
+        partition_index,
+        current_leader_epoch: -1,
+        timestamp: 0,
+    };
+    let topic = |name: &str, partitions| list_offsets::ListOffsetsTopic {
+        name: name.into(),
+        partitions,
+    };
+    let response = driver.call(ListOffsetsRequest {
+        replica_id: -1,
+        topics: vec![
+            topic("t", vec![partition(0); TIMES]),
+            topic("t", vec![partition(0), partition(1)]),
+            topic("t", vec![partition(1); 2]),
+            topic("t", vec![partition(2)]),
+            topic("nope", vec![partition(0)]),
+        ],
+        ..Default::default()
+    });
+    let answered: Vec<_> = response
+        .topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(|each| (topic.name.as_str(), each)))
+        .map(|(name, each)| (name, each.partition_index, each.error_code, each.offset))
+        .collect();
+    assert_eq!(
+        answered,
+        [
+            ("t", 0, ErrorCode::INVALID_REQUEST, -1),
+            ("t", 1, ErrorCode::INVALID_REQUEST, -1),
+            ("t", 2, ErrorCode::NONE, -1),
+            ("nope", 0, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1),
+        ]
+    );
+}
+
+#[test]
 fn configurations_that_are_asked_for_twice_are_answered_once() {
     let mut driver = driver();
     for (keys, size) in [
