@@ -65,6 +65,11 @@ struct Session {
 
 type Key = (KafkaString, Uuid, i32);
 
+/// What tells a partition from others.
+fn name_of(wanted: &Wanted) -> (&KafkaString, Uuid, i32) {
+    (&wanted.topic, wanted.topic_id, wanted.partition.partition)
+}
+
 fn key_of(wanted: &Wanted) -> Key {
     (wanted.topic.clone(), wanted.topic_id, wanted.partition.partition)
 }
@@ -165,7 +170,7 @@ impl FetchSessions {
                 INITIAL_EPOCH => SessionUse::Begin { uses_ids },
                 _ => SessionUse::None,
             };
-            return Ok((flatten(request).collect(), session));
+            return Ok((once_each(request).into(), session));
         }
         let id = request.session_id;
         let session = self
@@ -234,14 +239,14 @@ impl FetchSessions {
         slots: usize,
         rng: &dyn Rng,
         uses_ids: bool,
-        answered: impl ExactSizeIterator<Item = (&'a Wanted, &'a PartitionData)>,
+        (wanted, answered): (impl Iterator<Item = &'a Wanted>, &[PartitionData]),
     ) -> i32 {
         let count = answered.len();
         if count == 0 || !self.make_room(now_ms, slots, count) {
             return NO_SESSION;
         }
         let mut session = Session::new(next_epoch(INITIAL_EPOCH), uses_ids, now_ms);
-        for (wanted, data) in answered {
+        for (wanted, data) in wanted.zip(answered) {
             session.push(Cached {
                 wanted: detached(wanted.clone()),
                 high_watermark: data.high_watermark,
@@ -304,6 +309,25 @@ fn flatten(request: &FetchRequest) -> impl Iterator<Item = Wanted> + '_ {
             partition: partition.clone(),
         })
     })
+}
+
+/// The partitions of a full request: one that it names again is read as it says last, in the place where it named it first.
+fn once_each(request: &FetchRequest) -> Vec<Wanted> {
+    let all: Vec<Wanted> = flatten(request).collect();
+    if all.is_sorted_by(|one, next| name_of(one) < name_of(next)) {
+        return all;
+    }
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by(|one, other| name_of(&all[*one]).cmp(&name_of(&all[*other])));
+    let same = order.chunk_by(|one, next| name_of(&all[*one]) == name_of(&all[*next]));
+    let mut places: Vec<(usize, usize)> = same
+        .filter_map(|same| Some((*same.first()?, *same.last()?)))
+        .collect();
+    if places.len() == all.len() {
+        return all;
+    }
+    places.sort_unstable();
+    places.into_iter().map(|(_, last)| all[last].clone()).collect()
 }
 
 /// A session must not keep the frame of a request alive.

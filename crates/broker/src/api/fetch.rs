@@ -24,15 +24,24 @@ const READ_COMMITTED: i8 = 1;
 /// A request in the form in which it is worked on.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetch {
+    /// What is read.
     partitions: Arc<[Wanted]>,
     /// What the client may not read, or what was not there when it asked: that stays so until it is answered, as a fetch
-    /// that is woken is nobody's request any more. `None` if there is no such partition.
-    refused: Option<Arc<[Option<ErrorCode>]>>,
+    /// that is woken is nobody's request any more. It is told after the others, as in Kafka, and not looked at before.
+    refused: Arc<[(Wanted, ErrorCode)]>,
     session: SessionUse,
     client: Option<QuotaClient>,
     isolation: Isolation,
     min_bytes: usize,
     max_bytes: i32,
+}
+
+impl Fetch {
+    /// Everything that was asked for, in the order of the answer.
+    fn wanted(&self) -> impl Iterator<Item = &Wanted> {
+        let refused = self.refused.iter().map(|(wanted, _)| wanted);
+        self.partitions.iter().chain(refused)
+    }
 }
 
 pub(crate) fn handle(
@@ -54,9 +63,10 @@ pub(crate) fn handle(
     let client = QuotaClient::of(context);
     let limit = broker.configs.int("fetch.max.bytes");
     let quota = i32::try_from(broker.fetch_quota_bytes(client.as_ref())).unwrap_or(i32::MAX);
+    let (partitions, refused) = parted(broker, partitions);
     let fetch = Fetch {
-        refused: refused(broker, &partitions),
         partitions,
+        refused,
         session,
         client,
         isolation: match request.isolation_level {
@@ -85,15 +95,25 @@ pub(crate) fn handle(
     Outcome::Waiting(ticket)
 }
 
-/// Which partitions the caller gets an error for, and which.
-fn refused(broker: &Broker, partitions: &[Wanted]) -> Option<Arc<[Option<ErrorCode>]>> {
-    let access = |wanted: &Wanted| {
-        broker
-            .accessible_topic(Operation::Read, wanted.topic_id, &wanted.topic)
+/// Parts what the caller may read, and is there, from the rest.
+fn parted(broker: &Broker, partitions: Arc<[Wanted]>) -> (Arc<[Wanted]>, Arc<[(Wanted, ErrorCode)]>) {
+    let refusal = |wanted: &Wanted| {
+        let topic = broker.accessible_topic(Operation::Read, wanted.topic_id, &wanted.topic);
+        let log = topic.map(|topic| topic.log(wanted.partition.partition));
+        log.and_then(|log| log.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))
             .err()
     };
-    let codes: Vec<Option<ErrorCode>> = partitions.iter().map(access).collect();
-    codes.iter().any(Option::is_some).then(|| codes.into())
+    if partitions.iter().all(|wanted| refusal(wanted).is_none()) {
+        return (partitions, Arc::default());
+    }
+    let (mut readable, mut refused) = (Vec::new(), Vec::new());
+    for wanted in partitions.iter().cloned() {
+        match refusal(&wanted) {
+            None => readable.push(wanted),
+            Some(code) => refused.push((wanted, code)),
+        }
+    }
+    (readable.into(), refused.into())
 }
 
 /// Leaves a fetch to whom it needs: to the disk, or to who appends next.
@@ -213,7 +233,7 @@ fn complete(broker: &mut Broker, now_ms: i64, ticket: Ticket, fetch: &Fetch, rea
         .complete(ticket, Reply::from(Response::from(response)));
 }
 
-/// What was read, a part for each partition that is wanted.
+/// What was read, a part for each partition that is read.
 #[derive(Debug, Default)]
 pub(crate) struct FetchRead {
     parts: Vec<PartitionData>,
@@ -284,9 +304,6 @@ fn find(broker: &Broker, fetch: &Fetch, index: usize) -> Result<LogId, ErrorCode
     let wanted = &fetch.partitions[index];
     if fetch.max_bytes < 0 || wanted.partition.partition_max_bytes < 0 {
         return Err(ErrorCode::UNKNOWN_SERVER_ERROR); // as Kafka says
-    }
-    if let Some(code) = fetch.refused.as_ref().and_then(|refused| refused[index]) {
-        return Err(code);
     }
     broker
         .topics
@@ -417,16 +434,18 @@ fn answer(broker: &mut Broker, now_ms: i64, fetch: &Fetch, read: FetchRead) -> F
         session_id,
         ..Default::default()
     };
+    let mut parts = read.parts;
+    parts.extend(fetch.refused.iter().map(|(wanted, code)| failed(wanted, *code)));
     if let SessionUse::Begin { uses_ids } = fetch.session {
         let slots = broker.configs.long("max.incremental.fetch.session.cache.slots");
         let slots = usize::try_from(slots).unwrap_or(0);
-        let answered = fetch.partitions.iter().zip(&read.parts);
+        let answered = (fetch.wanted(), &parts[..]);
         response.session_id =
             broker
                 .fetch_sessions
                 .create(now_ms, slots, broker.rng.as_ref(), uses_ids, answered);
     }
-    for (wanted, part) in fetch.partitions.iter().zip(read.parts) {
+    for (wanted, part) in fetch.wanted().zip(parts) {
         if broker.fetch_sessions.note(fetch.session, wanted, &part) {
             count(broker, wanted, &part);
             add(&mut response.responses, wanted, part);

@@ -267,3 +267,82 @@ fn a_second_fetch_of_a_session_takes_it_from_the_one_that_waits() {
     let answer = driver.taken::<FetchRequest>(version, ticket).unwrap();
     assert_eq!(told(answer), (ErrorCode::INVALID_FETCH_SESSION_EPOCH, id, vec![]));
 }
+
+#[test]
+fn a_partition_that_is_named_twice_is_read_once_as_it_was_named_last() {
+    let mut driver = with_topic();
+    driver.append("t", 0, &["a"]);
+    driver.append("t", 0, &["b"]);
+    driver.append("t", 1, &["c"]);
+    let size = batch(driver.now, &["b"]).len();
+    for epoch in [0, -1] {
+        let offsets = [(2, 0), (0, 0), (1, 0), (0, 7), (1, 1), (0, 1)];
+        let (code, id, parts) = fetch(&mut driver, (0, epoch), &offsets);
+        assert_eq!(
+            (code, parts),
+            (ErrorCode::NONE, vec![(2, 0), (0, size), (1, 0)]),
+            "epoch {epoch}"
+        );
+        if epoch == 0 {
+            assert_eq!(fetch(&mut driver, (id, 1), &[]).2, [(0, size)]);
+        }
+    }
+}
+
+/// What was not there when a fetch came is not looked for with each commit, and is told last.
+#[test]
+fn a_fetch_that_waits_keeps_what_it_was_refused() {
+    let version = newest(ApiKey::Fetch);
+    for is_of_session in [false, true] {
+        let mut driver = with_topic();
+        let mut session = (0, -1);
+        if is_of_session {
+            let (_, id, parts) = fetch(&mut driver, (0, 0), &[(9, 0), (0, 0), (3, 0)]);
+            assert_eq!(parts, [(0, 0), (9, 0), (3, 0)]);
+            session = (id, 1);
+        }
+        let topics = asked(&driver, "t", &[(9, 0), (0, 0), (3, 0)]);
+        let ticket = driver.park(
+            version,
+            FetchRequest {
+                max_wait_ms: 10_000,
+                min_bytes: 1,
+                ..request(session, topics)
+            },
+        );
+        let more = driver.call(CreatePartitionsRequest {
+            topics: vec![create_partitions::CreatePartitionsTopic {
+                name: "t".into(),
+                count: 4,
+                assignments: None,
+            }],
+            ..Default::default()
+        });
+        assert_eq!(more.results[0].error_code, ErrorCode::NONE);
+        driver.append("t", 3, &["c"]);
+        assert!(driver.taken::<FetchRequest>(version, ticket).is_none());
+        driver.append("t", 0, &["a"]);
+        let answer = driver.taken::<FetchRequest>(version, ticket).unwrap();
+        let parts: Vec<_> = answer.responses[0]
+            .partitions
+            .iter()
+            .map(|part| (part.partition_index, part.error_code))
+            .collect();
+        assert_eq!(
+            parts,
+            [
+                (0, ErrorCode::NONE),
+                (9, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+                (3, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+            ]
+        );
+        // The next one finds what is there by now.
+        let (session, offsets) = match is_of_session {
+            true => ((session.0, 2), &[][..]),
+            false => ((0, -1), &[(3, 0)][..]),
+        };
+        let (_, _, parts) = fetch(&mut driver, session, offsets);
+        let size = batch(driver.now, &["c"]).len();
+        assert!(parts.contains(&(3, size)), "{parts:?}");
+    }
+}
