@@ -43,6 +43,8 @@ pub(crate) struct Partition {
     /// The group that last touched this log, to list it there once.
     pub touched_group: u64,
     pub quarantine: Option<Arc<str>>,
+    /// When something was appended last; of what was there before the start, a time after that.
+    pub last_append_ms: Option<i64>,
     /// Where a reader of segments went on last: offset, segment's base offset, position.
     pub read_hint: Option<(i64, i64, u64)>,
     /// For how many checkpoints it counts as read from segments.
@@ -64,6 +66,7 @@ impl Partition {
             aborted_changes: 0,
             touched_group: u64::MAX,
             quarantine: None,
+            last_append_ms: None,
             read_hint: None,
             warm_checkpoints: 0,
         }
@@ -91,6 +94,7 @@ impl Partition {
             len: header.size() as u32,
         });
         self.next_offset = header.last_offset() + 1;
+        self.last_append_ms = Some(now_ms);
         self.producers.apply(header, batch, now_ms);
     }
 
@@ -121,13 +125,10 @@ impl Partition {
         self.segments.drain(..dropped).collect()
     }
 
-    /// A time at or after the last append to a segment: the next one was begun later, and without a next one it would have
-    /// been closed.
+    /// A time at or after the last append to a segment: the next one was begun later.
     pub fn last_append_ms_at_most(&self, index: usize) -> i64 {
         let next = self.segments.get(index + 1).map(|next| next.created_ms);
-        let closes = |segment: &Segment| segment.created_ms.saturating_add(self.settings.segment_ms.max(0));
-        next.or_else(|| self.segments.get(index).map(closes))
-            .unwrap_or(i64::MAX)
+        next.or(self.last_append_ms).unwrap_or(i64::MAX)
     }
 
     /// The same for retention of everything: also the last segment goes, and the next append starts a new one.

@@ -1,8 +1,9 @@
 //! What may go: segments whose data is too old or beyond the size that a log may take.
 //!
 //! Only decides; the owner appends the new start as [`Entry::StartOffset`](crate::Entry), so that it is durable before files are
-//! removed, which the next checkpoint does. Time is the greatest timestamp in a segment, as in Kafka, not the
-//! file's, unless no record has one; the newest segment is only dropped when all of it has expired and nothing waits behind it.
+//! removed, which the next checkpoint does. Time is the greatest timestamp in a segment, as in Kafka, not the file's, unless
+//! no record has one: then it is that of the last append, or of the first look after a start. The newest segment is only
+//! dropped when all of it has expired and nothing waits behind it.
 
 use crate::log::{Log, LogId};
 
@@ -17,7 +18,10 @@ pub struct Expired {
 
 impl Log {
     /// The logs that retention shortens.
-    pub fn expired(&self, now_ms: i64) -> Vec<Expired> {
+    pub fn expired(&mut self, now_ms: i64) -> Vec<Expired> {
+        for partition in self.partitions.values_mut() {
+            partition.last_append_ms.get_or_insert(now_ms);
+        }
         let mut expired = Vec::new();
         for (log, partition) in &self.partitions {
             let settings = &partition.settings;

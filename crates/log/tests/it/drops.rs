@@ -228,20 +228,55 @@ fn segments_without_timestamps_expire_by_when_they_were_written() {
         ..LogSettings::default()
     };
     driver.log.set_settings(log, settings);
-    for _ in 0..2 {
-        (0..2).for_each(|_| _ = driver.append(log, batch(-1)));
+    for appends in [2, 1, 1] {
+        (0..appends).for_each(|_| _ = driver.append(log, batch(-1)));
         driver.checkpoint();
         driver.now += 40_000;
     }
-    // The segments begin at 10,000,000 and 10,040,000 ms.
+    // The segments begin at 10,000,000 and 10,040,000 ms; the last append came at 10,080,000 ms.
     for (now, start) in [
         (10_000_000, None),
         (10_140_000, None),
         (10_140_001, Some(2)),
-        (10_190_000, Some(2)),
-        (10_190_001, Some(4)),
+        (10_180_000, Some(2)),
+        (10_180_001, Some(4)),
     ] {
         let expired = driver.log.expired(now);
         assert_eq!(expired.first().map(|each| each.start_offset), start, "{now}");
     }
+    // After a start nobody knows when the last append was.
+    let mut driver = driver.reopened();
+    driver.log.set_settings(log, settings);
+    for (now, start) in [
+        (10_190_000, Some(2)),
+        (10_290_000, Some(2)),
+        (10_290_001, Some(4)),
+    ] {
+        let expired = driver.log.expired(now);
+        assert_eq!(expired.first().map(|each| each.start_offset), start, "{now}");
+    }
+}
+
+#[test]
+fn a_shorter_time_for_segments_does_not_make_records_without_timestamps_older() {
+    const HOUR_MS: i64 = 3_600_000;
+    let settings = |segment_ms| LogSettings {
+        segment_ms,
+        retention_ms: 72 * HOUR_MS,
+        ..LogSettings::default()
+    };
+    let mut driver = Driver::fresh();
+    let log = driver.create();
+    driver.log.set_settings(log, settings(168 * HOUR_MS));
+    for hours in [0, 74] {
+        driver.now = hours * HOUR_MS;
+        driver.append(log, batch(-1));
+        driver.checkpoint();
+    }
+    assert_eq!(files_of(&driver, log).len(), 3, "it is one segment");
+    driver.log.set_settings(log, settings(HOUR_MS));
+    assert_eq!(driver.log.expired(driver.now + 60_000), []);
+    let mut driver = driver.reopened();
+    driver.log.set_settings(log, settings(HOUR_MS));
+    assert_eq!(driver.log.expired(driver.now + 60_000), []);
 }
