@@ -212,14 +212,14 @@ impl Log {
 }
 
 impl Log {
-    fn has_segments(&self, log: LogId, segments: &[Segment]) -> bool {
-        let place = |segment: &Segment| (segment.base_offset, segment.generation);
+    /// Whether none of these segments has been replaced or dropped.
+    pub(crate) fn has_segments(&self, log: LogId, segments: &[Segment]) -> bool {
         let partition = self.partitions.get(&log);
-        let is_there = |wanted: &Segment| {
-            partition
-                .is_some_and(|partition| partition.segments.iter().any(|each| place(each) == place(wanted)))
-        };
-        segments.iter().all(is_there)
+        let kept = partition.map_or(&[][..], |partition| &partition.segments);
+        segments.iter().all(|wanted| {
+            let found = kept.binary_search_by_key(&wanted.base_offset, |each| each.base_offset);
+            found.is_ok_and(|index| kept[index].generation == wanted.generation)
+        })
     }
 }
 

@@ -154,16 +154,20 @@ impl Log {
         }))
     }
 
-    /// Takes what a job has read. Segments may have been replaced or removed meanwhile; if the job could not read for that
-    /// reason, it is done again here. So it is if compaction has forgotten aborted transactions since: the job may have read
+    /// Takes what a job has read. Segments may have been replaced or removed meanwhile; if the job could not read, perhaps for
+    /// that reason, it is done again here. So it is if compaction has forgotten aborted transactions since: the job may have read
     /// what they left. What the start has passed is not given, as its aborted transactions are forgotten, too.
     pub fn finish_read(&mut self, outcome: ReadOutcome) -> Result<Read, LogError> {
         let (log, offset, isolation) = (outcome.log, outcome.offset, outcome.isolation);
         let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
         let offsets = partition.offsets();
         check_offset(offset, &offsets)?;
-        let is_outdated =
-            isolation == Isolation::ReadCommitted && outcome.aborted_changes != partition.aborted_changes;
+        let is_outdated = match outcome.result {
+            Ok(_) => {
+                isolation == Isolation::ReadCommitted && outcome.aborted_changes != partition.aborted_changes
+            }
+            Err(_) => !self.has_segments(log, &outcome.segments),
+        };
         if is_outdated && !outcome.is_second {
             return self.read_again(&outcome);
         }
@@ -171,8 +175,7 @@ impl Log {
             Ok(Some(data)) => self.after_segments(log, (outcome.end, outcome.limit), data),
             // Compaction left nothing before the tail.
             Ok(None) => self.read_tail(log, (offset, outcome.end), outcome.limit),
-            Err(error) if outcome.is_second => return Err(error),
-            Err(_) => return self.read_again(&outcome),
+            Err(error) => return Err(error),
         };
         Ok(self.give((log, offset), offsets, given, isolation))
     }

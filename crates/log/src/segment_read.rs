@@ -14,13 +14,25 @@ use millstream_types::storage::{OpenMode, Storage, StorageFile, read_full_at};
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
 struct SegmentFiles {
     path: String,
     batches: Arc<dyn StorageFile>,
     indexes: Indexes,
+}
+
+impl SegmentFiles {
+    fn open(storage: &dyn Storage, log: LogId, segment: &Segment) -> Result<Self, LogError> {
+        let path = segment.path(log, ".log");
+        let error = |error| read_error(&path, &error);
+        Ok(SegmentFiles {
+            batches: storage.open(&path, OpenMode::Read).map_err(error)?,
+            indexes: Indexes::open(storage, log, segment).map_err(error)?,
+            path,
+        })
+    }
 }
 
 /// A segment by its log, base offset and generation.
@@ -31,28 +43,19 @@ type FileKey = (LogId, i64, u32);
 struct FileCache {
     open: BTreeMap<FileKey, (u64, Arc<SegmentFiles>)>,
     uses: u64,
+    /// How often files were closed that nobody is to read any more.
+    forgotten: u64,
 }
 
 impl FileCache {
-    fn get(
-        &mut self,
-        storage: &dyn Storage,
-        log: LogId,
-        segment: &Segment,
-    ) -> Result<Arc<SegmentFiles>, LogError> {
+    fn get(&mut self, key: FileKey) -> Option<Arc<SegmentFiles>> {
         self.uses += 1;
-        let key = (log, segment.base_offset, segment.generation);
-        if let Some((used, files)) = self.open.get_mut(&key) {
-            *used = self.uses;
-            return Ok(files.clone());
-        }
-        let path = segment.path(log, ".log");
-        let error = |error| read_error(&path, &error);
-        let files = Arc::new(SegmentFiles {
-            batches: storage.open(&path, OpenMode::Read).map_err(error)?,
-            indexes: Indexes::open(storage, log, segment).map_err(error)?,
-            path,
-        });
+        let (used, files) = self.open.get_mut(&key)?;
+        *used = self.uses;
+        Some(files.clone())
+    }
+
+    fn insert(&mut self, key: FileKey, files: Arc<SegmentFiles>) {
         if self.open.len() >= OPEN_FILES {
             let oldest = self
                 .open
@@ -61,8 +64,12 @@ impl FileCache {
                 .map(|(key, _)| *key);
             oldest.and_then(|key| self.open.remove(&key));
         }
-        self.open.insert(key, (self.uses, files.clone()));
-        Ok(files)
+        self.open.insert(key, (self.uses, files));
+    }
+
+    fn forget(&mut self, is_meant: impl Fn(&FileKey) -> bool) {
+        self.open.retain(|key, _| !is_meant(key));
+        self.forgotten += 1;
     }
 }
 
@@ -116,22 +123,36 @@ impl SegmentReader {
         }
     }
 
+    fn cache(&self) -> MutexGuard<'_, FileCache> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opening may have to wait for a handle: nobody else, whose files are open, must wait for that.
     fn files(&self, log: LogId, segment: &Segment) -> Result<Arc<SegmentFiles>, LogError> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.get(self.storage.as_ref(), log, segment)
+        let key = (log, segment.base_offset, segment.generation);
+        let mut cache = self.cache();
+        if let Some(files) = cache.get(key) {
+            return Ok(files);
+        }
+        let forgotten = cache.forgotten;
+        drop(cache);
+        let files = Arc::new(SegmentFiles::open(self.storage.as_ref(), log, segment)?);
+        let mut cache = self.cache();
+        // It may have been forgotten meanwhile, and must not stay open then.
+        if cache.forgotten == forgotten {
+            cache.insert(key, files.clone());
+        }
+        Ok(files)
     }
 
     /// Closes the files of a segment, of whatever generation.
     pub fn forget(&self, log: LogId, base_offset: i64) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files
-            .open
-            .retain(|(id, base, _), _| (*id, *base) != (log, base_offset));
+        self.cache()
+            .forget(|(id, base, _)| (*id, *base) == (log, base_offset));
     }
 
     pub fn forget_log(&self, log: LogId) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.open.retain(|(id, _, _), _| *id != log);
+        self.cache().forget(|(id, _, _)| *id == log);
     }
 
     /// The batch in these segments that holds `offset`, or the next one after it.
@@ -259,6 +280,7 @@ pub struct ReadJob {
 #[derive(Debug)]
 pub struct ReadOutcome {
     pub(crate) log: LogId,
+    pub(crate) segments: Vec<Segment>,
     pub(crate) offset: i64,
     pub(crate) end: i64,
     pub(crate) limit: ReadLimit,
@@ -299,6 +321,7 @@ impl ReadJob {
         let result = self.read();
         ReadOutcome {
             log: self.log,
+            segments: self.segments,
             offset: self.offset,
             end: self.end,
             limit: self.limit,

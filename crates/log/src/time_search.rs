@@ -90,6 +90,15 @@ impl Log {
         })
     }
 
+    /// Whether segments that a search reads have been replaced or dropped since it was made.
+    pub fn is_outdated(&self, search: &TimeSearch) -> bool {
+        let cut = match &search.wanted {
+            Wanted::Greatest { cut, .. } => &cut[..],
+            Wanted::AtLeast(_) => &[],
+        };
+        !self.has_segments(search.log, &search.segments) || !self.has_segments(search.log, cut)
+    }
+
     /// The first durable batch at or after `from_offset` that has a record of `timestamp` or later, from the disk if need be.
     pub fn find_by_time(
         &self,

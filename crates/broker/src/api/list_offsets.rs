@@ -115,7 +115,9 @@ pub(crate) fn on_searched(
     for ((topic, partition), search, found) in outcomes {
         // What could not be read may have been removed meanwhile.
         let found = match found {
-            Err(ErrorCode::KAFKA_STORAGE_ERROR) => search.again(broker),
+            Err(ErrorCode::KAFKA_STORAGE_ERROR) if broker.log.is_outdated(&search.search) => {
+                search.again(broker)
+            }
             found => found,
         };
         let topics = &mut listing.response.topics;

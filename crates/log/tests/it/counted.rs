@@ -1,10 +1,12 @@
-//! A storage that counts the bytes that are read.
+//! A storage that counts the bytes that are read, and can hold up whoever opens a file.
 
 use millstream_testkit::storage::MemStorage;
 use millstream_types::storage::{DirectoryEntry, OpenMode, Storage, StorageFile, StorageLock};
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 type Counts = Arc<Mutex<BTreeMap<String, u64>>>;
 
@@ -13,14 +15,38 @@ type Counts = Arc<Mutex<BTreeMap<String, u64>>>;
 pub struct Counted {
     storage: MemStorage,
     read: Counts,
+    held: Mutex<Option<Held>>,
 }
+
+/// A file that is not opened before somebody says so.
+#[derive(Debug)]
+struct Held {
+    path: String,
+    has_come: Sender<()>,
+    may_go: Receiver<()>,
+}
+
+/// So long a file is held if nobody ever says so: then the test has failed.
+const HELD_MAX: Duration = Duration::from_secs(30);
 
 impl Counted {
     pub fn new(storage: &MemStorage) -> Arc<Self> {
         Arc::new(Counted {
             storage: storage.clone(),
             read: Counts::default(),
+            held: Mutex::default(),
         })
+    }
+
+    /// Holds up the next one who opens a file for reading; gives when that is, and lets it go on.
+    pub fn hold(&self, path: &str) -> (Receiver<()>, Sender<()>) {
+        let ((has_come, comes), (go, may_go)) = (channel(), channel());
+        *self.held.lock().unwrap() = Some(Held {
+            path: path.to_owned(),
+            has_come,
+            may_go,
+        });
+        (comes, go)
     }
 
     /// The bytes that were read of a file.
@@ -31,6 +57,12 @@ impl Counted {
 
 impl Storage for Counted {
     fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
+        let is_meant = |held: &mut Held| held.path == path && mode == OpenMode::Read;
+        let held = self.held.lock().unwrap().take_if(is_meant);
+        if let Some(held) = held {
+            held.has_come.send(()).unwrap();
+            held.may_go.recv_timeout(HELD_MAX).expect("it may go on at last");
+        }
         Ok(Arc::new(CountedFile {
             file: self.storage.open(path, mode)?,
             path: path.to_owned(),

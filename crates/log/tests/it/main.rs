@@ -8,6 +8,7 @@ mod crash;
 mod direct;
 mod driver;
 mod drops;
+mod handles;
 mod oracle;
 mod quarantine;
 mod reading;
