@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -14,6 +15,7 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
@@ -54,6 +56,7 @@ public class Roll {
         isGood &= new Roll(args[0], "eager", "RangeAssignor", false).roll();
         isGood &= new Roll(args[0], "cooperative", "CooperativeStickyAssignor", false).roll();
         isGood &= new Roll(args[0], "static", "RangeAssignor", true).roll();
+        isGood &= new Roll(args[0], "pattern", "RangeAssignor", false).match();
         System.out.println(isGood ? "passed" : "failed");
         System.exit(isGood ? 0 : 1);
     }
@@ -87,6 +90,32 @@ public class Roll {
             isOver.set(true);
             producer.join();
             return finish(members, written.get());
+        }
+    }
+
+    /** A consumer of the new protocol gets all partitions of the topics that its pattern names, and learns their names. */
+    private boolean match() throws Exception {
+        List<NewTopic> topics = new ArrayList<>();
+        for (String topic : List.of("pattern-a", "pattern-b", "other-pattern-a")) {
+            topics.add(new NewTopic(topic, 2, (short) 1));
+        }
+        Properties config = common();
+        config.put("group.id", name);
+        config.put("group.protocol", "consumer");
+        config.put("key.deserializer", StringDeserializer.class.getName());
+        config.put("value.deserializer", StringDeserializer.class.getName());
+        try (Admin admin = Admin.create(common());
+                KafkaConsumer<String, String> consumer = new KafkaConsumer<>(config)) {
+            admin.createTopics(topics).all().get();
+            consumer.subscribe(new SubscriptionPattern("pattern-[ab]"));
+            long deadline = System.nanoTime() + Duration.ofSeconds(STEP_SECONDS).toNanos();
+            while (consumer.assignment().size() < 4 && System.nanoTime() < deadline) {
+                consumer.poll(Duration.ofMillis(100));
+            }
+            TreeSet<String> assigned = new TreeSet<>();
+            consumer.assignment().forEach(partition -> assigned.add(partition.toString()));
+            System.out.println(name + ": " + assigned);
+            return assigned.size() == 4;
         }
     }
 

@@ -3,8 +3,8 @@
 #
 #   walk.sh HOST:PORT LIBS
 #
-# LIBS is the directory of a Kafka distribution's jars (its `libs`). The topics and groups roll-eager, roll-cooperative
-# and roll-static must not be there. What it prints must be `expected.txt`.
+# LIBS is the directory of a Kafka distribution's jars (its `libs`). The topics and groups roll-eager, roll-cooperative,
+# roll-static, and those with pattern in their name must not be there. What it prints must be `expected.txt`.
 set -euo pipefail
 [ $# -eq 2 ] || { sed -n '2,7p' "$0" >&2; exit 2; }
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
