@@ -99,7 +99,7 @@ pub struct Broker {
     /// Rises with everything that may change which topics somebody sees.
     pub(crate) topics_version: u64,
     /// The time of the last call that gave one.
-    last_now_ms: i64,
+    pub(crate) last_now_ms: i64,
     /// Told when configurations of the broker or limits of addresses change.
     follower: Option<Box<dyn Follower>>,
     pub(crate) cleaning: Cleaning,

@@ -93,6 +93,8 @@ pub(crate) struct Waits {
     deadlines: BTreeSet<(i64, Ticket)>,
     timed: BTreeMap<(i64, Ticket), Reply>,
     completed: Vec<(Ticket, Reply)>,
+    /// No fetch waits for data any more.
+    pub are_over: bool,
 }
 
 impl Waits {

@@ -79,7 +79,8 @@ pub(crate) fn handle(
     let wait_ms = i64::from(request.max_wait_ms).clamp(0, FETCH_WAIT_MS_MAX);
     let deadline_ms = now_ms.saturating_add(wait_ms);
     let read = read(broker, &fetch);
-    if read.jobs.is_empty() && (read.is_enough(&fetch) || wait_ms == 0 || read.logs.is_empty()) {
+    let is_answered = read.is_enough(&fetch) || is_over(broker, now_ms, deadline_ms) || read.logs.is_empty();
+    if read.jobs.is_empty() && is_answered {
         return Outcome::now(answer(broker, now_ms, &fetch, read));
     }
     let ticket = broker.waits.ticket();
@@ -93,6 +94,11 @@ pub(crate) fn handle(
         },
     );
     Outcome::Waiting(ticket)
+}
+
+/// Whether a fetch has waited for as long as it may.
+fn is_over(broker: &Broker, now_ms: i64, deadline_ms: i64) -> bool {
+    broker.waits.are_over || now_ms >= deadline_ms
 }
 
 /// Parts what the caller may read, and is there, from the rest.
@@ -159,6 +165,16 @@ pub(crate) fn wake(broker: &mut Broker, now_ms: i64, ticket: Ticket) {
     }
 }
 
+impl Broker {
+    /// The listeners close: fetches that wait for data get what there is, and from now on none waits.
+    pub fn end_waits_of_fetches(&mut self) {
+        self.waits.are_over = true;
+        for ticket in self.waits.expired_fetches(i64::MAX) {
+            expire(self, self.last_now_ms, ticket);
+        }
+    }
+}
+
 /// A fetch has waited long enough: it gets what there is.
 pub(crate) fn expire(broker: &mut Broker, now_ms: i64, ticket: Ticket) {
     let Some(WaitingFetch {
@@ -202,7 +218,7 @@ pub(crate) fn on_read(
     }
     let size = |part: &PartitionData| part.records.as_ref().map_or(0, bytes::Bytes::len);
     read.bytes = read.parts.iter().map(size).sum();
-    if read.is_enough(&fetch) || now_ms >= deadline_ms {
+    if read.is_enough(&fetch) || is_over(broker, now_ms, deadline_ms) {
         return complete(broker, now_ms, ticket, &fetch, read);
     }
     let has_moved = read.marks != marks(broker, &read.logs);

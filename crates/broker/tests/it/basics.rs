@@ -411,6 +411,26 @@ fn a_fetch_waits_for_data_and_no_longer() {
     assert!(driver.taken::<FetchRequest>(18, big).is_some());
 }
 
+#[test]
+fn no_fetch_waits_when_the_listeners_close() {
+    let mut driver = Driver::new();
+    driver.create("t", 1);
+    driver.append("t", 0, &["a"]);
+    let mut request = driver.fetch_request_waiting("t", 0, 60_000);
+    request.min_bytes = 10_000;
+    let waiting = driver.park(18, request.clone());
+    driver.broker.end_waits_of_fetches();
+    driver.settle();
+    let answered = driver.taken::<FetchRequest>(18, waiting).expect("answered");
+    for response in [answered, driver.call_version(18, request)] {
+        let records = response.responses[0].partitions[0].records.as_ref();
+        assert!(
+            records.is_some_and(|records| !records.is_empty()),
+            "what there is"
+        );
+    }
+}
+
 impl Driver {
     fn fetch_request_waiting(&self, topic: &str, partition: i32, wait_ms: i32) -> FetchRequest {
         FetchRequest {

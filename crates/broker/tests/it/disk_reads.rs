@@ -168,6 +168,27 @@ fn a_fetch_that_wants_more_than_the_disk_has_waits_for_it() {
     assert!(taken(&mut driver, ticket).is_some());
 }
 
+#[test]
+fn a_fetch_that_is_read_when_the_listeners_close_gets_what_there_is() {
+    let mut driver = on_disk();
+    driver.broker.defer_reads();
+    let mut request = driver.fetch_request("t", 0, 8);
+    (request.min_bytes, request.max_wait_ms) = (250, 10_000);
+    let (waiting, job) = start(&mut driver, request.clone());
+    finish(&mut driver, job);
+    let (reading, job) = start(&mut driver, request.clone());
+    driver.broker.end_waits_of_fetches();
+    let again = driver.broker.take_read().expect("what there is, is on disk");
+    let (new, last) = start(&mut driver, request);
+    for job in [job, again, last] {
+        finish(&mut driver, job);
+    }
+    for ticket in [waiting, reading, new] {
+        let data = taken(&mut driver, ticket).expect("answered");
+        assert!(data.records.is_some_and(|records| !records.is_empty()));
+    }
+}
+
 /// What ListOffsets gives for these timestamps of partitions 0 and 1, at once or by a job that is run after `meanwhile`.
 fn list_offsets(
     driver: &mut Driver,

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use millstream_broker::{BrokerHandle, Endpoint, RequestContext};
+use millstream_broker::{Broker, BrokerHandle, Endpoint, RequestContext};
 use millstream_kafka_wire::KafkaString;
 use millstream_types::Clock;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -109,6 +109,7 @@ pub struct KafkaListeners {
     /// Ends when the last connection has.
     connections: mpsc::Receiver<()>,
     gate: Arc<Gate>,
+    broker: BrokerHandle,
 }
 
 impl KafkaListeners {
@@ -175,6 +176,7 @@ impl KafkaListeners {
             stage,
             connections,
             gate,
+            broker,
         })
     }
 
@@ -188,9 +190,12 @@ impl KafkaListeners {
         self.gate.clone()
     }
 
-    /// Takes no further requests, answers those that were sent, and closes.
+    /// Takes no further requests, answers those that were sent, and closes. Fetches that wait for data get what there is;
+    /// what waits for other members of a group, and what was sent behind it, is not answered.
     pub async fn shutdown(mut self) {
         let _ = self.stage.send(Stage::Draining);
+        // Also for requests on their way to the broker. One that has stopped has nobody waiting.
+        let _ = self.broker.post(Broker::end_waits_of_fetches);
         let _ = tokio::time::timeout(SHUTDOWN_TIME, self.connections.recv()).await;
     }
 }
@@ -401,7 +406,8 @@ async fn serve(
     exchange(reader, writer, (serving, context, deadline), stage).await
 }
 
-/// Reads and writes until either side ends it. What was asked before the end is still answered.
+/// Reads and writes until either side ends it. What was asked before the end is still answered, except for what waits for
+/// members of a group.
 async fn exchange<R, W>(
     reader: R,
     writer: W,

@@ -44,9 +44,9 @@ pub(super) struct Slot {
 pub(super) type Muted = Option<Instant>;
 
 impl Slot {
-    /// Whether the answer may take long by its nature; nobody waits for those when the listener closes.
-    fn is_long_poll(&self) -> bool {
-        matches!(self.api, ApiKey::Fetch | ApiKey::JoinGroup | ApiKey::SyncGroup)
+    /// Whether the answer may wait for other members of a group; nobody waits for those when the listener closes.
+    fn waits_for_members(&self) -> bool {
+        matches!(self.api, ApiKey::JoinGroup | ApiKey::SyncGroup)
     }
 }
 
@@ -80,11 +80,11 @@ pub(super) async fn run<W: AsyncWrite + Unpin>(
 
 /// Waits for the answer of the broker.
 async fn reply(slot: &mut Slot, stage: &mut watch::Receiver<Stage>) -> Result<Reply, ConnectionError> {
-    let can_wait = !slot.is_long_poll();
+    let may_be_given_up = slot.waits_for_members();
     let reply = tokio::select! {
         biased;
         reply = &mut slot.reply => reply,
-        _ = stage.wait_for(|stage| *stage != Stage::Open), if !can_wait => return Err(ConnectionError::Closed),
+        _ = stage.wait_for(|stage| *stage != Stage::Open), if may_be_given_up => return Err(ConnectionError::Closed),
     };
     reply.map_err(|_| ConnectionError::Closed)
 }

@@ -1,13 +1,15 @@
 //! A connection that sends what it is told to, and what the listener makes of clients that do not speak its language.
 
 use bytes::Bytes;
+use millstream_kafka_wire::compression::{Codec, Compressor};
 use millstream_kafka_wire::header::encode_request;
 use millstream_kafka_wire::messages::*;
+use millstream_kafka_wire::record_batch::BatchBuilder;
 use millstream_kafka_wire::{ApiKey, ErrorCode, Reader, Request, RequestMessage, Response, ResponseHeader};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, START_MS};
 
 pub struct Raw {
     stream: TcpStream,
@@ -145,37 +147,88 @@ async fn sasl_on_a_listener_without_it_is_answered_as_kafka_does() {
     assert!(raw.call(3, api_versions()).await.is_some());
 }
 
-#[tokio::test]
-async fn closing_ends_idle_connections_and_long_polls_at_once() {
-    let cluster = Cluster::start(&[]).await;
-    cluster.create("PLAINTEXT", &[], "t").await.unwrap();
-    let mut idle = Raw::connect(cluster.port("PLAINTEXT")).await;
-    assert!(idle.call(3, api_versions()).await.is_some());
-    let mut polling = Raw::connect(cluster.port("PLAINTEXT")).await;
-    assert!(polling.call(3, api_versions()).await.is_some());
+/// A fetch of the only partition of a topic, from its start.
+fn waiting_fetch(topic: &str) -> FetchRequest {
     let partition = fetch::FetchPartition {
         current_leader_epoch: -1,
         partition_max_bytes: 1 << 20,
         ..Default::default()
     };
-    let request = FetchRequest {
+    FetchRequest {
         max_wait_ms: 300_000,
         min_bytes: 1,
         max_bytes: 1 << 20,
         topics: vec![fetch::FetchTopic {
-            topic: "t".into(),
+            topic: topic.into(),
             partitions: vec![partition],
             ..Default::default()
         }],
         ..Default::default()
-    };
-    for chunk in encode_request(&request.into(), 12, 9, None).unwrap() {
-        polling.send(&chunk).await;
     }
+}
+
+fn produce(topic: &str) -> Request {
+    let mut batch = BatchBuilder::new(Codec::None);
+    batch.append(START_MS, None, Some(b"v"), &[]);
+    let records = batch.build(&mut Compressor::default()).unwrap();
+    ProduceRequest {
+        acks: -1,
+        topic_data: vec![produce::TopicProduceData {
+            name: topic.into(),
+            partition_data: vec![produce::PartitionProduceData {
+                index: 0,
+                records: Some(records.into()),
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+    .into()
+}
+
+#[tokio::test]
+async fn closing_ends_idle_connections_at_once_and_answers_what_was_asked_behind_a_fetch_that_waits() {
+    let cluster = Cluster::start(&[]).await;
+    let port = cluster.port("PLAINTEXT");
+    for topic in ["silent", "t"] {
+        cluster.create("PLAINTEXT", &[], topic).await.unwrap();
+    }
+    let (mut idle, mut asking) = (Raw::connect(port).await, Raw::connect(port).await);
+    assert!(idle.call(3, api_versions()).await.is_some());
+    let mut bytes = Vec::new();
+    for (id, (request, version)) in (1..).zip([(waiting_fetch("silent").into(), 12), (produce("t"), 9)]) {
+        for chunk in encode_request(&request, version, id, None).unwrap() {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    asking.send(&bytes).await;
+    // Whoever reads what was produced knows that the broker has both requests.
+    let mut reading = Raw::connect(port).await;
+    assert!(reading.call(12, waiting_fetch("t")).await.is_some());
     let Cluster {
         broker, listeners, ..
     } = cluster;
-    let (closed, ..) = tokio::join!(listeners.shutdown(), idle.is_closed(), polling.is_closed());
+    let answers = async {
+        for (id, api, version) in [(1, ApiKey::Fetch, 12), (2, ApiKey::Produce, 9)] {
+            let mut reader = Reader::new(asking.receive().await.unwrap());
+            let head = ResponseHeader::decode(&mut reader, api, version).unwrap();
+            assert_eq!(head.correlation_id, id);
+            match Response::decode(api, version, &mut reader).unwrap() {
+                Response::Fetch(fetched) => {
+                    let part = &fetched.responses[0].partitions[0];
+                    assert_eq!(part.error_code, ErrorCode::NONE);
+                    assert!(part.records.as_ref().is_none_or(Bytes::is_empty));
+                }
+                Response::Produce(produced) => {
+                    let part = &produced.responses[0].partition_responses[0];
+                    assert_eq!((part.error_code, part.base_offset), (ErrorCode::NONE, 0));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(asking.is_closed().await);
+    };
+    let (closed, ..) = tokio::join!(listeners.shutdown(), idle.is_closed(), answers);
     assert_eq!(closed, ());
     broker.stop().unwrap();
 }
