@@ -113,13 +113,29 @@ async fn what_has_no_place_for_its_answer_is_not_done() {
 #[tokio::test]
 async fn few_large_answers_wait_for_a_client_that_does_not_take_them() {
     let serving = serving();
-    let (mut receiver, mut queue) = receiver(&serving);
-    let metadata = || frame(MetadataRequest::default(), 12);
-    for _ in 0..PIPELINED_LISTINGS_MAX {
-        assert!(is_done(receiver.take(metadata())).await);
+    let names = FindCoordinatorRequest {
+        coordinator_keys: vec!["x".into(); 1000],
+        ..Default::default()
+    };
+    // The answer has all partitions of the member.
+    let joining = ConsumerGroupHeartbeatRequest {
+        group_id: "g".into(),
+        ..Default::default()
+    };
+    let asked: [(Request, i16); 3] = [
+        (MetadataRequest::default().into(), 12),
+        (names.into(), 4),
+        (joining.into(), 1),
+    ];
+    for (request, version) in asked {
+        let (mut receiver, mut queue) = receiver(&serving);
+        let large = || frame(request.clone(), version);
+        for _ in 0..PIPELINED_LISTINGS_MAX {
+            assert!(is_done(receiver.take(large())).await, "{:?}", request.api_key());
+        }
+        assert!(!is_done(receiver.take(large())).await, "{:?}", request.api_key());
+        assert!(is_done(receiver.take(api_versions())).await, "small ones may");
+        drop(queue.recv().await);
+        assert!(is_done(receiver.take(large())).await);
     }
-    assert!(!is_done(receiver.take(metadata())).await);
-    assert!(is_done(receiver.take(api_versions())).await, "small ones may");
-    drop(queue.recv().await);
-    assert!(is_done(receiver.take(metadata())).await);
 }
