@@ -62,7 +62,7 @@ pub struct GroupNamesArgs {
         conflicts_with = "all_groups"
     )]
     pub groups: Vec<String>,
-    /// All groups
+    /// All groups of consumers
     #[arg(long)]
     pub all_groups: bool,
 }

@@ -50,13 +50,22 @@ pub fn run(process: &Process, common: &Common, args: &GroupArgs) -> Outcome {
     Ok(())
 }
 
-/// The groups that are named, or all.
+/// The groups that are named, or all of consumers.
 async fn meant(client: &KafkaClient, args: &GroupNamesArgs) -> anyhow::Result<Vec<String>> {
     if !args.all_groups {
         return Ok(args.groups.clone());
     }
-    let groups = client.list_groups().await?;
+    let mut groups = client.list_groups().await?;
+    groups.retain(is_of_consumers);
     Ok(groups.into_iter().map(|g| g.group_id).collect())
+}
+
+/// Whether it is a group as `kafka-consumer-groups` means it, and not one of Kafka Connect, of Kafka Streams or of share
+/// consumers. Groups that only have offsets have no protocol, and older brokers do not tell types.
+fn is_of_consumers(group: &GroupListing) -> bool {
+    let is_one_of = |text: &str, names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(text));
+    is_one_of(&group.group_type, &["", "classic", "consumer"])
+        && is_one_of(&group.protocol_type, &["", "consumer"])
 }
 
 /// Deletes what can be deleted; what cannot is the error.

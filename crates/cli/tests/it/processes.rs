@@ -1,8 +1,14 @@
 //! Processes that run until somebody stops them.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
+
+use millstream_kafka_client::admin::NewTopic;
+use millstream_kafka_client::{Call, ClientConfig, KafkaClient, Target};
+use millstream_kafka_wire::ErrorCode;
+use millstream_kafka_wire::messages::*;
 
 /// A running program, killed if a test fails.
 struct Running(Child);
@@ -229,6 +235,56 @@ fn garbage_on_the_kafka_port_closes_its_connection_and_nothing_else() {
         wait(start(directory.path(), &create)),
         (Some(0), "created topic t\n".to_owned())
     );
+    signal(&broker, "TERM");
+    assert_eq!(end(broker, rest), Some(0));
+}
+
+/// As with `kafka-consumer-groups`; one that is named is taken.
+#[tokio::test]
+async fn all_groups_are_those_of_consumers() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let args = ["broker", "-D", "group.initial.rebalance.delay.ms=0"];
+    let mut broker = start(directory.path(), &args);
+    let (line, rest) = first_line(broker.0.stderr.take().expect("standard error"));
+    let address = address_of(&line);
+    let settings = BTreeMap::from([("bootstrap.servers".to_owned(), address.clone())]);
+    let config = ClientConfig::parse(&settings).expect("settings").config;
+    let client = KafkaClient::connect(&config).expect("an address");
+    let topic = NewTopic::new("t", Some(1));
+    client.create_topic(topic).await.expect("a topic");
+    let join = JoinGroupRequest {
+        group_id: "connectors".into(),
+        session_timeout_ms: 30_000,
+        rebalance_timeout_ms: 30_000,
+        protocol_type: "connect".into(),
+        protocols: vec![join_group::JoinGroupRequestProtocol {
+            name: "compatible".into(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    // Later versions join in two steps, and leave several at a time.
+    let call = Call::new(Target::Any, join).version_max(3);
+    let (joined, _) = client.call_with::<JoinGroupRequest>(call).await.expect("joined");
+    assert_eq!(joined.error_code, ErrorCode::NONE);
+    let leave = LeaveGroupRequest {
+        group_id: "connectors".into(),
+        member_id: joined.member_id,
+        ..Default::default()
+    };
+    let call = Call::new(Target::Any, leave).version_max(2);
+    let (left, _) = client.call_with::<LeaveGroupRequest>(call).await.expect("left");
+    assert_eq!(left.error_code, ErrorCode::NONE);
+
+    let run = |args: &str| {
+        let args: Vec<&str> = args.split(' ').chain(["--bootstrap-server", &address]).collect();
+        wait(start(directory.path(), &args))
+    };
+    let reset = "group reset-offsets readers --topic t --to-earliest --execute --quiet";
+    assert_eq!(run(reset), (Some(0), String::new()));
+    let deleted = |group: &str| (Some(0), format!("deleted group {group}\n"));
+    assert_eq!(run("group delete --all-groups"), deleted("readers"));
+    assert_eq!(run("group delete connectors"), deleted("connectors"));
     signal(&broker, "TERM");
     assert_eq!(end(broker, rest), Some(0));
 }
