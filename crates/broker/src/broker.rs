@@ -574,9 +574,10 @@ fn recorded(mut entries: Vec<Entry>, changes: &[Change]) -> Result<Vec<Entry>, L
 /// The code that tells a client of an error of the log.
 pub(crate) fn log_error_code(error: &LogError) -> ErrorCode {
     match error {
-        LogError::Poisoned { .. } | LogError::Quarantined { .. } | LogError::Read { .. } => {
-            ErrorCode::KAFKA_STORAGE_ERROR
-        }
+        LogError::Poisoned { .. }
+        | LogError::Quarantined { .. }
+        | LogError::Read { .. }
+        | LogError::Overfull { .. } => ErrorCode::KAFKA_STORAGE_ERROR,
         LogError::Unrecordable { .. } => ErrorCode::INVALID_REQUEST,
         LogError::UnknownLog(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         LogError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,

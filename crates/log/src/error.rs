@@ -99,6 +99,12 @@ pub enum LogError {
     /// The batch's header is not acceptable.
     #[error("batch is malformed: {0}")]
     Batch(#[from] crate::batch::BatchError),
+    /// The owner goes on appending while far too much waits for the next commit.
+    #[error("{bytes} bytes wait for the write-ahead log already; send the batch again later")]
+    Overfull {
+        /// How much waits.
+        bytes: usize,
+    },
     /// What the owner wanted to record does not fit the form in which it is recorded; nothing was changed.
     #[error("change cannot be recorded: {reason}")]
     Unrecordable {

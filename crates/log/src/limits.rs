@@ -10,6 +10,10 @@ pub const WAL_ROOM_BYTES_MAX: u64 = 4 << 20;
 pub const WAL_SPARE_BYTES_MAX: u64 = 96 << 20;
 /// Bytes of groups since the running checkpoint beyond which the owner must not append (see `Log::is_backlogged`).
 pub const BACKLOG_BYTES: u64 = 8 << 20;
+/// Bytes appended since the last commit began beyond which the owner must not append (see `Log::is_backlogged`).
+pub const PENDING_BYTES: u64 = 64 << 20;
+/// What has so many times as many bytes takes no more batches: those of a single request may be far larger than what came.
+pub const PENDING_FACTOR_MAX: u64 = 4;
 /// The fewest bytes for a segment that are worth a write past the system's cache.
 pub const COLD_BYTES_MIN: usize = 64 << 10;
 /// The bytes of one write to a segment: small batches are gathered.

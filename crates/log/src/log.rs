@@ -4,7 +4,10 @@ use crate::batch::BatchHeader;
 use crate::checkpoint::CheckpointJob;
 use crate::commit::CommitJob;
 use crate::error::LogError;
-use crate::limits::{BACKLOG_BYTES, CHECKPOINT_BYTES, INDEX_INTERVAL_BYTES, TAIL_CACHE_BYTES};
+use crate::limits::{
+    BACKLOG_BYTES, CHECKPOINT_BYTES, INDEX_INTERVAL_BYTES, PENDING_BYTES, PENDING_FACTOR_MAX,
+    TAIL_CACHE_BYTES,
+};
 use crate::partition::{LogOffsets, Partition};
 use crate::pending::{Frozen, Pending};
 use crate::producer::Producers;
@@ -34,6 +37,8 @@ pub struct LogOptions {
     pub tail_cache_bytes: u64,
     /// Bytes of groups since the running checkpoint beyond which the owner must not append (see [`Log::is_backlogged`]).
     pub backlog_bytes: u64,
+    /// Bytes appended since the last commit began beyond which the owner must not append, either.
+    pub pending_bytes: u64,
     /// The leader epoch stamped into batches.
     pub leader_epoch: i32,
     /// A random number that nobody who may append can guess, for a directory that has none yet: it tells groups of the WAL
@@ -48,6 +53,7 @@ impl Default for LogOptions {
             checkpoint_bytes: CHECKPOINT_BYTES,
             tail_cache_bytes: TAIL_CACHE_BYTES,
             backlog_bytes: BACKLOG_BYTES,
+            pending_bytes: PENDING_BYTES,
             leader_epoch: 0,
             wal_salt: 0,
         }
@@ -231,10 +237,12 @@ impl Log {
             .and_then(|partition| partition.quarantine.clone())
     }
 
-    /// Whether so much waits for segments that appends must wait for the running checkpoint.
+    /// Whether appends must wait: so much waits for segments while a checkpoint runs, or for the next commit. A log that is
+    /// closed is not waited for.
     pub fn is_backlogged(&self) -> bool {
-        self.uncaptured_bytes + self.pending.len() as u64 > self.options.backlog_bytes
-            && self.checkpoint_running
+        let pending = self.pending.len() as u64;
+        self.uncaptured_bytes + pending > self.options.backlog_bytes && self.checkpoint_running
+            || pending > self.options.pending_bytes && self.poison.is_none()
     }
 
     /// Whether a commit would have something to write.
@@ -251,6 +259,10 @@ impl Log {
         header: &BatchHeader,
     ) -> Result<(u64, i64), LogError> {
         self.check_appendable(log, header)?;
+        let (bytes, limit) = (self.pending.len(), self.options.pending_bytes);
+        if bytes as u64 > limit.saturating_mul(PENDING_FACTOR_MAX) {
+            return Err(LogError::Overfull { bytes });
+        }
         let (sequence, start) = self.begin(now_ms, 1, batch.len());
         let base_offset = self.push_batch(now_ms, log, batch, header);
         self.pending.finish_record(start, 1);

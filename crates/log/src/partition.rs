@@ -90,7 +90,7 @@ impl Partition {
             last_offset: header.last_offset(),
             max_timestamp: header.max_timestamp,
             group,
-            position: position as u32,
+            position,
             len: header.size() as u32,
         });
         self.next_offset = header.last_offset() + 1;
@@ -306,6 +306,28 @@ impl SegmentAppend {
         self.syncs_indexes |= is_clean || is_far;
         if self.syncs_indexes {
             self.after.durable_index = self.after.index;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Such a place is that of no other batch.
+    #[test]
+    fn a_batch_beyond_4_gib_of_a_group_is_not_looked_for_at_its_beginning() {
+        let mut groups = Groups::default();
+        groups.push(Bytes::from(vec![0; 200]), 200, 1, Vec::new());
+        let mut partition = Partition::new();
+        let mut batch = [0; 61];
+        (batch[11], batch[16]) = (49, 2);
+        batch[43..51].fill(0xff);
+        let header = BatchHeader::parse(&batch).unwrap();
+        for (position, is_there) in [(8, true), ((1 << 32) + 8, false)] {
+            partition.push(&header, (0, position), &batch, 0);
+            let found = partition.tail.back().and_then(|batch| groups.slice(batch));
+            assert_eq!(found.is_some(), is_there, "position {position}");
         }
     }
 }

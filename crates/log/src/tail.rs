@@ -24,7 +24,8 @@ pub(crate) struct TailBatch {
     pub last_offset: i64,
     pub max_timestamp: i64,
     pub group: u64,
-    pub position: u32,
+    /// Groups of an earlier process are whole files, and so may be long.
+    pub position: usize,
     pub len: u32,
 }
 
@@ -60,11 +61,10 @@ impl Groups {
 
     /// The bytes of a batch; `None` while its group is still being filled.
     pub fn slice(&self, batch: &TailBatch) -> Option<Bytes> {
-        let position = batch.position as usize;
-        let end = position + batch.len as usize;
+        let end = batch.position + batch.len as usize;
         self.get(batch.group)
             .filter(|group| end <= group.bytes.len())
-            .map(|group| group.bytes.slice(position..end))
+            .map(|group| group.bytes.slice(batch.position..end))
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Group> {

@@ -75,8 +75,19 @@ const NOW_MS: i64 = 1_000_000;
 impl Desk {
     /// A broker with a topic `t`, which takes in so many commands at once.
     fn new(commands_max: usize, backlog_bytes: u64) -> Desk {
-        let storage = MemStorage::new();
-        let mut desk = Desk::on(storage, commands_max, backlog_bytes);
+        Desk::with_topic(Desk::on(MemStorage::new(), commands_max, backlog_bytes))
+    }
+
+    /// The same where so many bytes may wait for the next commit.
+    fn with_pending_bytes(commands_max: usize, pending_bytes: u64) -> Desk {
+        let log = LogOptions {
+            pending_bytes,
+            ..LogOptions::default()
+        };
+        Desk::with_topic(Desk::open(MemStorage::new(), commands_max, log))
+    }
+
+    fn with_topic(mut desk: Desk) -> Desk {
         desk.put(
             0,
             7,
@@ -96,12 +107,17 @@ impl Desk {
     }
 
     fn on(storage: MemStorage, commands_max: usize, backlog_bytes: u64) -> Desk {
+        let log = LogOptions {
+            backlog_bytes,
+            tail_cache_bytes: 0,
+            ..LogOptions::default()
+        };
+        Desk::open(storage, commands_max, log)
+    }
+
+    fn open(storage: MemStorage, commands_max: usize, log: LogOptions) -> Desk {
         let config = BrokerConfig {
-            log: LogOptions {
-                backlog_bytes,
-                tail_cache_bytes: 0,
-                ..LogOptions::default()
-            },
+            log,
             ..BrokerConfig::default()
         };
         let rng = Arc::new(SeededRng::new(7));
@@ -130,12 +146,16 @@ impl Desk {
     }
 
     fn produce(&mut self, caller: u64) {
+        self.produce_with(caller, -1);
+    }
+
+    fn produce_with(&mut self, caller: u64, acks: i16) {
         let partition_data = vec![produce::PartitionProduceData {
             index: 0,
             records: Some(batch(NOW_MS, &[&format!("record {caller}")])),
         }];
         let request = ProduceRequest {
-            acks: -1,
+            acks,
             topic_data: vec![produce::TopicProduceData {
                 name: KafkaString::from_static("t"),
                 partition_data,
@@ -357,6 +377,50 @@ fn requests_wait_again_when_the_room_is_full_again() {
     produced.extend(desk.produced());
     let expected: Vec<_> = all.map(|caller| (caller, caller as i64)).collect();
     assert_eq!(produced, expected);
+}
+
+/// Nobody waits for these requests, so that nothing else holds them up while a disk hangs.
+#[test]
+fn requests_wait_when_too_much_waits_for_a_commit() {
+    for (commands_max, is_failing) in [(1, false), (256, false), (1, true), (256, true)] {
+        let mut desk = Desk::with_pending_bytes(commands_max, 2_000);
+        desk.produce_with(0, 0);
+        desk.turn();
+        assert_eq!(desk.jobs(), [Kind::Commit], "it is held");
+        let mut next = 1;
+        while !desk.turns.broker().is_backlogged() {
+            desk.produce_with(next, 0);
+            desk.empty_inbox();
+            next += 1;
+            assert!(next < 100, "so much does not fit");
+        }
+        assert!(next > 2, "there was room");
+        let silent: Vec<_> = (0..next).map(|caller| (caller, Reply::Silent)).collect();
+        assert_eq!(std::mem::take(&mut desk.around.answers), silent);
+        let last = next + 300;
+        (next..last).for_each(|caller| desk.produce_with(caller, 0));
+        desk.empty_inbox();
+        assert_eq!(desk.around.answers, [], "all of them wait");
+        assert_eq!(desk.jobs(), [Kind::Commit]);
+        if is_failing {
+            desk.storage.fail(Fault {
+                operation: Operation::Sync,
+                after: 0,
+                kind: std::io::ErrorKind::Other,
+                torn_bytes: 0,
+                sticky: true,
+            });
+        }
+        desk.settle();
+        let reply = if is_failing { Reply::Close } else { Reply::Silent };
+        let answered: Vec<_> = (next..last).map(|caller| (caller, reply.clone())).collect();
+        assert_eq!(desk.around.answers, answered, "{commands_max} in a turn");
+        if !is_failing {
+            let log = desk.turns.broker().log();
+            let id = log.logs().next().unwrap();
+            assert_eq!(log.offsets(id).unwrap().high_watermark, last as i64);
+        }
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::driver::{Driver, Produce, small};
 use millstream_log::*;
+use millstream_testkit::storage::MemStorage;
 
 fn read(driver: &mut Driver, log: LogId, offset: i64, max_bytes: usize) -> Read {
     let limit = ReadLimit {
@@ -371,4 +372,36 @@ fn a_dropped_log_leaves_no_files() {
             .all(|(path, _)| !path.starts_with("logs/"))
     );
     assert_ne!(driver.create(), log, "ids are not used again");
+}
+
+/// The owner can hold up requests, but not the batches of one.
+#[test]
+fn a_group_that_is_far_too_long_takes_no_more_batches() {
+    let options = LogOptions {
+        pending_bytes: 1_000,
+        ..small()
+    };
+    let mut driver = Driver::open(&MemStorage::new(), options).unwrap();
+    let log = driver.create();
+    let batch = Produce::default().encode();
+    let header = BatchHeader::check(&batch).unwrap();
+    let mut end = 0;
+    for _ in 0..3 {
+        let first = end;
+        let refused = loop {
+            match driver.log.append(driver.now, log, &batch, &header) {
+                Ok((_, offset)) => assert_eq!(offset, end),
+                Err(error) => break error,
+            }
+            end += 1;
+            assert!(end - first < 100, "it is far too long");
+        };
+        assert!(driver.log.is_backlogged());
+        assert!(matches!(refused, LogError::Overfull { bytes } if bytes > 4_000));
+        assert_eq!(driver.log.offsets(log).unwrap().end, end);
+        driver.create(); // what is not a batch is recorded
+        driver.commit();
+        assert!(!driver.log.is_backlogged());
+        assert_eq!(driver.log.offsets(log).unwrap().high_watermark, end);
+    }
 }
