@@ -43,7 +43,7 @@ pub(crate) struct Partition {
     /// The group that last touched this log, to list it there once.
     pub touched_group: u64,
     pub quarantine: Option<Arc<str>>,
-    /// When something was appended last; of what was there before the start, a time after that.
+    /// When something was appended last. Nobody knows after a start, until retention takes the time of its first look.
     pub last_append_ms: Option<i64>,
     /// Where a reader of segments went on last: offset, segment's base offset, position.
     pub read_hint: Option<(i64, i64, u64)>,
