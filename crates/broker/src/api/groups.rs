@@ -105,9 +105,6 @@ pub(crate) fn delete(broker: &mut Broker, now_ms: i64, request: &DeleteGroupsReq
 }
 
 fn delete_one(broker: &mut Broker, now_ms: i64, name: &KafkaString) -> Result<u64, ErrorCode> {
-    if name.is_empty() {
-        return Err(ErrorCode::INVALID_GROUP_ID);
-    }
     broker.access(Operation::Delete, ResourceKind::Group, name)?;
     let group = broker.groups.get(name).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
     if !group.is_empty() {
@@ -142,7 +139,8 @@ pub(crate) fn delete_offsets(broker: &mut Broker, now_ms: i64, request: &OffsetD
             ..Default::default()
         });
     }
-    let mut deleted = Vec::new();
+    let subscribed = group.subscribed_topics();
+    let mut deleted = BTreeSet::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
         let found = broker.topics.by_name(&topic.name);
@@ -155,9 +153,9 @@ pub(crate) fn delete_offsets(broker: &mut Broker, now_ms: i64, request: &OffsetD
             let error_code = match found.filter(|found| found.log(index).is_some()) {
                 _ if denied.is_some() => denied.unwrap_or_default(),
                 None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                Some(topic) if group.is_subscribed_to(topic) => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
+                Some(topic) if subscribed.includes(topic) => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
                 Some(topic) => {
-                    deleted.push((topic.id, index));
+                    deleted.insert((topic.id, index));
                     ErrorCode::NONE
                 }
             };
@@ -180,7 +178,7 @@ pub(crate) fn delete_offsets(broker: &mut Broker, now_ms: i64, request: &OffsetD
     }
     let change = Change::OffsetsDeleted {
         group: request.group_id.detached(),
-        partitions: deleted,
+        partitions: deleted.into_iter().collect(),
     };
     match broker.write(now_ms, Vec::new(), &[change]) {
         Ok(sequence) => Outcome::durable(sequence, response),

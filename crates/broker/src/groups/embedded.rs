@@ -51,9 +51,12 @@ fn read_subscription(metadata: &Bytes) -> Result<ConsumerProtocolSubscription, E
     Ok(ConsumerProtocolSubscription::decode(&mut reader, version)?)
 }
 
-/// Whether a member with this metadata reads a topic.
-pub(crate) fn reads(metadata: &Bytes, topic: &KafkaString) -> bool {
-    read_subscription(metadata).is_ok_and(|subscription| subscription.topics.contains(topic))
+/// The topics that a member with this metadata reads. As in Kafka nothing else has to be right: all versions begin alike,
+/// and there are clients that write a higher one with no more in it than in version 0.
+pub(crate) fn topics(metadata: &Bytes) -> Result<Vec<KafkaString>, EmbeddedError> {
+    let mut reader = Reader::new(metadata.clone());
+    version(&mut reader)?;
+    Ok(ConsumerProtocolSubscription::decode(&mut reader, 0)?.topics)
 }
 
 pub(crate) fn subscription(metadata: &Bytes, topics: &dyn TopicView) -> Result<Subscription, EmbeddedError> {

@@ -25,6 +25,7 @@ use embedded::CONSUMER;
 use millstream_kafka_wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
 use millstream_kafka_wire::{KafkaString, Uuid};
 use rules::{ConsumerRules, Rules};
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A partition of a topic.
@@ -49,6 +50,26 @@ pub(crate) enum NoConsumerGroup {
     Unknown,
     /// It is of the classic protocol, or has only offsets.
     Classic,
+}
+
+/// The topics that the members of a group read.
+#[derive(Debug)]
+pub(crate) enum Subscribed<'a> {
+    Ids(&'a BTreeMap<Uuid, i32>),
+    Names(BTreeSet<KafkaString>),
+    /// Not known: in the first rebalance, or because a member does not say it in a way that can be read.
+    Unknown,
+}
+
+impl Subscribed<'_> {
+    /// Whether a topic is read; one that may be, is.
+    pub fn includes(&self, topic: &Topic) -> bool {
+        match self {
+            Subscribed::Ids(ids) => ids.contains_key(&topic.id),
+            Subscribed::Names(names) => names.contains(&topic.name),
+            Subscribed::Unknown => true,
+        }
+    }
 }
 
 /// All groups.
@@ -284,9 +305,11 @@ pub(crate) fn expire_offsets(broker: &mut Broker, now_ms: i64) {
         } else {
             0
         };
+        // Of most groups nothing is due.
+        let subscribed = LazyCell::new(|| group.subscribed_topics());
         let is_read = |offset: &CommittedOffset| {
             let topic = broker.topics.by_id(offset.topic);
-            !group.is_empty() && topic.is_some_and(|topic| group.is_subscribed_to(topic))
+            !group.is_empty() && topic.is_some_and(|topic| subscribed.includes(topic))
         };
         let is_expired = |offset: &&CommittedOffset| {
             let is_due = match offset.expire_ms {
@@ -438,15 +461,25 @@ impl Group {
             || self.protocol_type() == *CONSUMER && self.classic.as_ref().is_some_and(is_stable)
     }
 
-    pub fn is_subscribed_to(&self, topic: &Topic) -> bool {
+    /// What the members read, found out of all that they say of themselves: once for a request.
+    pub fn subscribed_topics(&self) -> Subscribed<'_> {
         if let Some(consumer) = &self.consumer {
-            return consumer.topics.contains_key(&topic.id);
+            return Subscribed::Ids(&consumer.topics);
         }
-        let Some(classic) = &self.classic else {
-            return false;
+        let members = self.classic.as_ref().filter(|classic| !classic.is_empty());
+        let Some(classic) = members else {
+            return Subscribed::Names(BTreeSet::new());
         };
-        let protocol = classic.protocol.clone().unwrap_or_default();
-        let mut members = classic.members.values();
-        members.any(|member| embedded::reads(&member.metadata(&protocol), &topic.name))
+        let Some(protocol) = &classic.protocol else {
+            return Subscribed::Unknown;
+        };
+        let mut names = BTreeSet::new();
+        for member in classic.members.values() {
+            match embedded::topics(&member.metadata(protocol)) {
+                Ok(topics) => names.extend(topics),
+                Err(_) => return Subscribed::Unknown,
+            }
+        }
+        Subscribed::Names(names)
     }
 }

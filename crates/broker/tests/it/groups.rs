@@ -4,10 +4,11 @@ use crate::driver::{Driver, batch};
 use bytes::Bytes;
 use millstream_broker::{Answer, Reply, Ticket};
 use millstream_kafka_wire::messages::*;
-use millstream_kafka_wire::{ErrorCode, KafkaString, Writer};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
 use millstream_testkit::storage::{Fault, Operation};
 
 mod members;
+mod topics;
 
 const JOIN: i16 = 9;
 const SYNC: i16 = 5;
@@ -362,44 +363,6 @@ fn offsets_expire_when_the_group_has_been_empty_long_enough() {
     assert_eq!(driver.call(ListGroupsRequest::default()).groups.len(), 1);
     driver.advance(3 * 60_000);
     assert_eq!(driver.call(ListGroupsRequest::default()).groups.len(), 0);
-}
-
-#[test]
-fn offsets_of_a_group_with_members_expire_when_it_does_not_read_their_topic() {
-    let mut driver = Driver::with(&[("offsets.retention.minutes", "10")]);
-    driver.create("t", 1);
-    driver.create("other", 1);
-    for topic in ["t", "other"] {
-        assert_eq!(
-            driver.commit_offset(COMMIT, topic, ("", -1), (0, 5)),
-            ErrorCode::NONE
-        );
-    }
-    let subscription = ConsumerProtocolSubscription {
-        topics: vec!["t".into()],
-        ..Default::default()
-    };
-    let mut writer = Writer::new();
-    writer.i16(0);
-    subscription.encode(&mut writer, 0).unwrap();
-    let mut request = join_request("", None, "");
-    request.protocols[0].metadata = writer.into_bytes();
-    request.session_timeout_ms = 1_800_000;
-    request.rebalance_timeout_ms = 1_800_000;
-    let response = driver.call_version::<JoinGroupRequest>(3, request);
-    let sync = SyncGroupRequest {
-        group_id: "g".into(),
-        generation_id: response.generation_id,
-        member_id: response.member_id,
-        ..Default::default()
-    };
-    assert_eq!(
-        driver.call_version::<SyncGroupRequest>(2, sync).error_code,
-        ErrorCode::NONE
-    );
-    assert_eq!(driver.group_state(), ("Stable".to_owned(), 1));
-    driver.advance(12 * 60_000);
-    assert_eq!((driver.committed_of("t"), driver.committed_of("other")), (5, -1));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::driver::Driver;
 use crate::topic_requests::describe_configs;
+use millstream_broker::Answer;
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 
@@ -156,6 +157,17 @@ fn offsets_of_a_partition_that_is_named_twice_are_refused_once() {
             ("nope", 0, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1),
         ]
     );
+}
+
+#[test]
+fn offsets_that_are_deleted_twice_are_recorded_once() {
+    let recorded = |times: usize| {
+        let mut driver = driver();
+        let request = driver.offset_delete_request("t", &vec![0; times]);
+        assert!(matches!(driver.submit(0, request), Answer::Pending(_)));
+        driver.broker.take_commit(driver.now).expect("a change").bytes()
+    };
+    assert_eq!(recorded(TIMES), recorded(1));
 }
 
 #[test]
