@@ -8,6 +8,7 @@ use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Request, Uuid};
 
 mod rows;
+mod successors;
 
 const TOPIC: i8 = 2;
 const GROUP: i8 = 3;

@@ -110,6 +110,7 @@ impl ConsumerGroup {
         if let Some(target) = self.target.remove(old) {
             self.target.insert(new.clone(), target);
         }
+        self.matches.rename(old, new);
         self.deadlines.remove(old);
     }
 

@@ -5,6 +5,7 @@
 //! subscriptions, topics or permissions are others than the last time, and once for all members that see the same. That
 //! somebody may no longer describe a topic takes effect with the next heartbeat of any member.
 
+use super::assignor::Partitions;
 use super::{ConsumerGroup, Member, TopicView};
 use millstream_kafka_wire::{KafkaString, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,15 @@ pub(super) struct Matches {
     /// The version of the topics that this and the group's topics are of.
     version: Option<u64>,
     of_members: BTreeMap<KafkaString, (Sight, Arc<Sizes>)>,
+}
+
+impl Matches {
+    /// Somebody takes the place of a member: what that one saw tells whether the new one sees something else.
+    pub fn rename(&mut self, old: &KafkaString, new: &KafkaString) {
+        if let Some(seen) = self.of_members.remove(old) {
+            self.of_members.insert(new.clone(), seen);
+        }
+    }
 }
 
 impl ConsumerGroup {
@@ -128,14 +138,28 @@ impl ConsumerGroup {
                 };
                 Arc::new(all.iter().copied().filter(|(topic, _)| sees(*topic)).collect())
             });
-            let known = before.of_members.get(id).map(|(_, known)| known);
-            sees_other |= known.is_some_and(|known| !Arc::ptr_eq(known, matched) && known != matched);
+            sees_other |= match before.of_members.get(id) {
+                Some((_, known)) => !Arc::ptr_eq(known, matched) && known != matched,
+                // What it saw before a restart is not known, but what it was given for that is.
+                None => {
+                    let given = self.target.get(id);
+                    given.is_some_and(|given| has_unread(given, member, matched, topics))
+                }
+            };
             let noted = (sight, Arc::clone(matched));
             self.matches.of_members.insert(id.clone(), noted);
         }
         self.matches.version = Some(topics.version());
         sees_other
     }
+}
+
+/// Whether a member is given something that it does not read. Nobody else would get it.
+fn has_unread(given: &Partitions, member: &Member, matched: &Sizes, topics: &dyn TopicView) -> bool {
+    let named = member.topic_names.iter().filter_map(|name| topics.topic(name));
+    let named: BTreeSet<Uuid> = named.map(|(topic, _)| topic).collect();
+    let is_read = |topic: &Uuid| matched.contains_key(topic) || named.contains(topic);
+    given.iter().any(|(topic, _)| !is_read(topic))
 }
 
 #[cfg(test)]
