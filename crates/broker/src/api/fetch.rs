@@ -21,6 +21,9 @@ use std::sync::Arc;
 
 const READ_COMMITTED: i8 = 1;
 
+/// What is not read, with what its reader is told instead.
+type Refused = Arc<[(Wanted, ErrorCode)]>;
+
 /// A request in the form in which it is worked on.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetch {
@@ -28,7 +31,7 @@ pub(crate) struct Fetch {
     partitions: Arc<[Wanted]>,
     /// What the client may not read, or what was not there when it asked: that stays so until it is answered, as a fetch
     /// that is woken is nobody's request any more. It is told after the others, as in Kafka, and not looked at before.
-    refused: Arc<[(Wanted, ErrorCode)]>,
+    refused: Refused,
     session: SessionUse,
     client: Option<QuotaClient>,
     isolation: Isolation,
@@ -102,7 +105,7 @@ fn is_over(broker: &Broker, now_ms: i64, deadline_ms: i64) -> bool {
 }
 
 /// Parts what the caller may read, and is there, from the rest.
-fn parted(broker: &Broker, partitions: Arc<[Wanted]>) -> (Arc<[Wanted]>, Arc<[(Wanted, ErrorCode)]>) {
+fn parted(broker: &Broker, partitions: Arc<[Wanted]>) -> (Arc<[Wanted]>, Refused) {
     let refusal = |wanted: &Wanted| {
         let topic = broker.accessible_topic(Operation::Read, wanted.topic_id, &wanted.topic);
         let log = topic.map(|topic| topic.log(wanted.partition.partition));
