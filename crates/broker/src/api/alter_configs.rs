@@ -321,7 +321,8 @@ fn check_other(
             changed.retain(|name, value| before.get(name) != Some(value));
             let mut candidate = broker.configs.clone();
             candidate.set(kind, name, configs.clone());
-            config::check_broker(&candidate, &changed, name.is_empty()).map_err(invalid)?;
+            let removed = before.keys().filter(|name| !configs.contains_key(*name));
+            config::check_broker(&candidate, &changed, removed, name.is_empty()).map_err(invalid)?;
             broker.check_followed(&candidate, &changed).map_err(invalid)
         }
         ResourceType::Group => config::check_group(&broker.configs, configs).map_err(wrong),

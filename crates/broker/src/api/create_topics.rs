@@ -304,14 +304,15 @@ pub(crate) fn create(broker: &mut Broker, now_ms: i64, new: &NewTopic) -> Result
     write(broker, now_ms, new)
 }
 
-/// The same for a caller with a quota.
+/// The same for a caller with a quota, and no more than one request may create.
 pub(crate) fn create_charged(
     broker: &mut Broker,
     now_ms: i64,
     new: &NewTopic,
-    mutations: &mut Mutations,
+    (mutations, left): (&mut Mutations, &mut PartitionsLeft),
 ) -> Result<u64, Refused> {
     check_name(broker, &new.name)?;
+    left.take(new.partitions)?;
     charge(broker, now_ms, new, mutations)?;
     write(broker, now_ms, new)
 }

@@ -1,6 +1,6 @@
 //! Metadata: brokers, topics and partitions; topics asked for by name may be created by asking.
 
-use crate::api::create_topics::{self, NewTopic};
+use crate::api::create_topics::{self, NewTopic, PartitionsLeft};
 use crate::api::once_each_by;
 use crate::broker::Broker;
 use crate::context::RequestContext;
@@ -61,6 +61,7 @@ pub(crate) fn handle(
             let mut creator = Creator {
                 creation,
                 mutations: Mutations::of(context, true),
+                left: PartitionsLeft::new(),
             };
             // Who names a topic by its id asks by ids alone, whatever stands in the names (Java's client has empty ones there).
             let is_by_id = topics.iter().any(|topic| !topic.topic_id.is_zero());
@@ -109,6 +110,7 @@ fn asked_by(topic: &MetadataRequestTopic) -> (Option<&KafkaString>, Uuid) {
 struct Creator {
     creation: Creation,
     mutations: Mutations,
+    left: PartitionsLeft,
 }
 
 impl Creator {
@@ -124,13 +126,17 @@ impl Creator {
             Some(internal) => internal,
             None => NewTopic::with_defaults(broker, name),
         };
-        match create_topics::create_charged(broker, now_ms, &new, &mut self.mutations) {
+        let limits = (&mut self.mutations, &mut self.left);
+        match create_topics::create_charged(broker, now_ms, &new, limits) {
             Ok(_) if self.creation == Creation::AtOnce => Ok(()),
             Ok(_) => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             // What the controller has against it is not told here.
-            Err((ErrorCode::THROTTLING_QUOTA_EXCEEDED | ErrorCode::INVALID_REQUEST, _)) => {
-                Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
-            }
+            Err((
+                ErrorCode::THROTTLING_QUOTA_EXCEEDED
+                | ErrorCode::POLICY_VIOLATION
+                | ErrorCode::INVALID_REQUEST,
+                _,
+            )) => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             Err((code, _)) => Err(code),
         }
     }

@@ -17,10 +17,12 @@ const CLIENT_METRICS_MS_MAX: i32 = 3_600_000;
 /// The least that each thread that compacts must have for keys.
 const DEDUPE_BYTES_MIN: i64 = 1 << 20;
 
-/// Checks what is to be set on a broker, or on all of them if `is_for_all`. `candidate` has it set already.
-pub fn check_broker(
+/// Checks what is to be set on a broker, or on all of them if `is_for_all`, and what is to be no longer. `candidate` has that
+/// done already.
+pub fn check_broker<'a>(
     candidate: &Configs,
     set: &BTreeMap<String, String>,
+    removed: impl Iterator<Item = &'a String>,
     is_for_all: bool,
 ) -> Result<(), String> {
     let names = |is_wanted: &dyn Fn(&str) -> bool| {
@@ -61,7 +63,11 @@ pub fn check_broker(
             "Cannot update these configs at default cluster level, broker id must be specified: [{names}]"
         ));
     }
-    together(candidate, set).map_err(|error| error.in_kafkas_words())
+    // What is left without a value may not go with the others, either.
+    let now = |name: &String| (name.clone(), candidate.text(name).unwrap_or_default());
+    let mut changed = set.clone();
+    changed.extend(removed.map(now));
+    together(candidate, &changed).map_err(|error| error.in_kafkas_words())
 }
 
 /// Checks what is to be set on a topic.
@@ -187,7 +193,7 @@ const BELOW_ANOTHER: [(&str, &str); 3] = [
     ),
 ];
 
-/// How values go together, looked at where one of them is set.
+/// How values go together, looked at where one of them is changed.
 pub(super) fn together(candidate: &Configs, set: &BTreeMap<String, String>) -> Result<(), ConfigError> {
     check_times(candidate, set)?;
     let long = |name: &str| candidate.long(name);
@@ -213,7 +219,8 @@ pub(super) fn together(candidate: &Configs, set: &BTreeMap<String, String>) -> R
     }
     let overrides = candidate.text("max.connections.per.ip.overrides");
     if long("max.connections.per.ip") < 1 && overrides.is_none_or(|text| text.is_empty()) {
-        refuse(set, &["max.connections.per.ip"], || {
+        let names = ["max.connections.per.ip", "max.connections.per.ip.overrides"];
+        refuse(set, &names, || {
             "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."
                 .to_owned()
         })?;

@@ -109,6 +109,31 @@ fn alterations_are_refused_in_kafkas_words() {
     }
 }
 
+/// It would lock everybody out, for good.
+#[test]
+fn no_connections_from_anywhere_cannot_be_reached_in_two_steps() {
+    let mut driver = Driver::new();
+    let (limit, overrides) = ("max.connections.per.ip", "max.connections.per.ip.overrides");
+    let both = [(limit, SET, Some("0")), (overrides, SET, Some("127.0.0.1:9"))];
+    let refused = (
+        REQUEST,
+        format!("{limit} can be set to zero only if {overrides} property is set."),
+    );
+    assert_eq!(alter(&mut driver, BROKER, "", &both).0, ErrorCode::NONE);
+    for second in [(overrides, DELETE, None), (overrides, SET, Some(""))] {
+        assert_eq!(alter(&mut driver, BROKER, "", &[second]), refused, "{second:?}");
+    }
+    // One after the other, or both.
+    for ops in [
+        &[(limit, SET, Some("5")), (overrides, DELETE, None)][..],
+        &both,
+        &[(limit, DELETE, None)],
+        &[(overrides, DELETE, None)],
+    ] {
+        assert_eq!(alter(&mut driver, BROKER, "", ops).0, ErrorCode::NONE, "{ops:?}");
+    }
+}
+
 #[test]
 fn a_resource_may_be_altered_once_in_a_request() {
     let mut driver = Driver::new();

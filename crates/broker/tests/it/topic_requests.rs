@@ -479,3 +479,16 @@ pub fn describe_configs(resources: &[Resource<'_>]) -> DescribeConfigsRequest {
         ..Default::default()
     }
 }
+
+#[test]
+fn asking_for_topics_creates_no_more_than_one_request_may() {
+    let mut driver = Driver::with(&[("num.partitions", "6000")]);
+    for (asked, there) in [(&["a", "b", "c"][..], &["a"][..]), (&["c"], &["a", "c"])] {
+        let response = driver.call(metadata(asked.iter().map(|name| named(name)).collect()));
+        let codes: Vec<_> = response.topics.iter().map(|topic| topic.error_code).collect();
+        assert_eq!(codes, vec![UNKNOWN; asked.len()], "{asked:?}");
+        let topics = driver.broker.topics().iter();
+        let names: Vec<_> = topics.map(|topic| topic.name.as_str().to_owned()).collect();
+        assert_eq!(names, there, "{asked:?}");
+    }
+}
