@@ -283,8 +283,9 @@ impl Broker {
         self.log.request_checkpoint();
     }
 
-    /// The same before a clean end.
+    /// The same before a clean end; no compaction is begun any more.
     pub fn request_clean_end(&mut self) {
+        self.cleaning.is_over = true;
         self.log.request_clean_end();
     }
 
@@ -321,7 +322,7 @@ impl Broker {
         let scans = self
             .next_retention_ms
             .min(self.next_scan_ms)
-            .min(self.cleaning.next_ms);
+            .min(self.cleaning.timer());
         timers.into_iter().flatten().fold(scans, i64::min)
     }
 

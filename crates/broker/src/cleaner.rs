@@ -15,7 +15,9 @@ use std::io;
 #[derive(Debug)]
 pub(crate) struct Cleaning {
     /// No log is looked for before this.
-    pub next_ms: i64,
+    next_ms: i64,
+    /// The broker ends: no log is looked for any more.
+    pub is_over: bool,
     /// When the last one was.
     now_ms: i64,
     /// Logs whose compaction has failed, with the time at which it may be tried again.
@@ -26,8 +28,17 @@ impl Cleaning {
     pub fn new(now_ms: i64) -> Self {
         Cleaning {
             next_ms: now_ms,
+            is_over: false,
             now_ms,
             failed: BTreeMap::new(),
+        }
+    }
+
+    /// When a log is looked for next.
+    pub fn timer(&self) -> i64 {
+        match self.is_over {
+            true => i64::MAX,
+            false => self.next_ms,
         }
     }
 }
@@ -45,7 +56,7 @@ const LENGTH_PREFIX: usize = 12;
 impl Broker {
     /// A compaction that is due, to be run; at most one is under way.
     pub fn take_compaction(&mut self, now_ms: i64) -> Option<CompactionJob> {
-        if now_ms < self.cleaning.next_ms {
+        if now_ms < self.cleaning.timer() {
             return None;
         }
         self.cleaning.now_ms = now_ms;

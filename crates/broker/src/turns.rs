@@ -311,9 +311,7 @@ impl<C> Turns<C> {
             self.gather.end();
             start(Job::Commit(job));
         }
-        if !self.is_stopping
-            && let Some(job) = self.broker.take_compaction(now_ms)
-        {
+        if let Some(job) = self.broker.take_compaction(now_ms) {
             start(Job::Compaction(job));
         }
         while let Some(job) = self.broker.take_read() {

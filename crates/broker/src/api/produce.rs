@@ -306,8 +306,10 @@ fn check_records(
         return Err(keyless(batch, place));
     }
     if !settings.log_append_time {
-        let (early, late) = (batch.header.base_timestamp, summary.max_timestamp);
-        let is_early = early >= 0 && now_ms.saturating_sub(early) > settings.before_max_ms;
+        let late = summary.max_timestamp;
+        let early = summary.min_timestamp.unwrap_or(late);
+        let has_early = summary.min_timestamp.is_some();
+        let is_early = has_early && now_ms.saturating_sub(early) > settings.before_max_ms;
         if is_early || late.saturating_sub(now_ms) > settings.after_max_ms {
             return Err(refusal(
                 ErrorCode::INVALID_TIMESTAMP,
@@ -344,6 +346,7 @@ fn trusted(batch: &RecordBatch) -> Result<RecordsSummary, Refusal> {
         ));
     }
     Ok(RecordsSummary {
+        min_timestamp: Some(header.base_timestamp).filter(|first| *first >= 0),
         max_timestamp: header.max_timestamp,
         max_timestamp_offset_delta: 0,
         has_null_keys: false,

@@ -2,9 +2,12 @@
 
 use crate::driver::{Driver, batch, batch_of, newest, producer};
 use millstream_broker::{Answer, Reply};
-use millstream_kafka_wire::compression::Codec;
+use millstream_kafka_wire::compression::{Codec, Compressor};
 use millstream_kafka_wire::messages::*;
-use millstream_kafka_wire::record_batch::BatchProducer;
+use millstream_kafka_wire::record_batch::{
+    BatchBuilder, BatchProducer, HEADER_SIZE, RecordBatch, recompute_crc,
+};
+use millstream_kafka_wire::varint::write_varint;
 use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Request};
 
 #[test]
@@ -340,6 +343,46 @@ fn a_topic_is_not_told_of_before_the_disk_has_it() {
     });
     let codes: Vec<_> = codes.collect();
     assert_eq!(codes, [ErrorCode::NONE, ErrorCode::TOPIC_ALREADY_EXISTS]);
+}
+
+/// Each record has its time: that of the batch is only what they are told from.
+#[test]
+fn records_that_are_too_old_are_refused_and_not_batches() {
+    let mut driver = Driver::new();
+    driver.create_with("t", 1, &[("message.timestamp.before.max.ms", "1000")]);
+    let now = driver.now;
+    let of = |times: &[i64]| {
+        let mut builder = BatchBuilder::new(Codec::None);
+        for time in times {
+            builder.append(*time, None, Some(b"a"), &[]);
+        }
+        builder.build(&mut Compressor::default()).unwrap()
+    };
+    // One record, whose time is told from 0.
+    let mut delta = Vec::new();
+    write_varint(&mut delta, now as i32);
+    let mut from_0 = of(&[0]);
+    let longer = delta.len() - 1;
+    from_0[11] += longer as u8;
+    from_0[35..43].copy_from_slice(&now.to_be_bytes());
+    from_0[HEADER_SIZE] += 2 * longer as u8;
+    from_0.splice(HEADER_SIZE + 2..HEADER_SIZE + 3, delta);
+    recompute_crc(&mut from_0);
+    for (batch, expected) in [
+        (of(&[now, now - 1_001]), ErrorCode::INVALID_TIMESTAMP),
+        (of(&[now, now - 1_001, now]), ErrorCode::INVALID_TIMESTAMP),
+        (of(&[0]), ErrorCode::INVALID_TIMESTAMP),
+        (of(&[now, now - 1_000]), ErrorCode::NONE),
+        (of(&[-1, now, -1]), ErrorCode::NONE),
+        (of(&[-1]), ErrorCode::NONE),
+        (from_0, ErrorCode::NONE),
+    ] {
+        let read = RecordBatch::read(&batch.clone().into()).unwrap();
+        let data = read.records_data(&mut Default::default(), 1_000).unwrap();
+        let times = read.records(&data).map(|record| record.unwrap().timestamp);
+        let times: Vec<i64> = times.collect();
+        assert_eq!(driver.produce("t", 0, batch.into()).0, expected, "{times:?}");
+    }
 }
 
 #[test]

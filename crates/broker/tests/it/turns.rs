@@ -491,6 +491,32 @@ fn an_end_waits_for_all_work_and_answers_what_was_taken() {
     assert_eq!(broker.log().offsets(log).unwrap().end, first as i64 + 1);
 }
 
+/// Compactions are no longer due then, as none is begun.
+#[test]
+fn an_end_that_waits_for_a_long_job_does_not_keep_the_processor_busy() {
+    let mut desk = Desk::new(256, 8 << 20);
+    desk.produce(0);
+    desk.turn();
+    assert_eq!(desk.jobs(), [Kind::Commit], "it takes long");
+    desk.around.inbox.push_back(Command::Stop);
+    desk.turn();
+    for _ in 0..4 {
+        desk.around.now_ms += 20_000;
+        let rest = desk.turn();
+        assert!(
+            matches!(rest, Rest::For(rest) if rest > Duration::ZERO),
+            "{rest:?}"
+        );
+    }
+    let mut rest = desk.turn();
+    while rest != Rest::End {
+        let kind = desk.jobs()[0];
+        desk.end_job(kind);
+        rest = desk.turn();
+    }
+    assert_eq!(desk.produced(), [(0, 0)]);
+}
+
 #[test]
 fn a_log_that_fails_is_told_before_anybody_is_answered() {
     let mut desk = Desk::new(256, 8 << 20);

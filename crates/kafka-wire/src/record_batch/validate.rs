@@ -10,10 +10,14 @@ use crate::varint::{VARINT_BYTES_MAX, read_varint};
 
 /// How much is decompressed at a time.
 const WINDOW_BYTES: usize = 64 * 1024;
+/// A record without a time has this.
+const NO_TIMESTAMP: i64 = -1;
 
 /// What validation has learnt about the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordsSummary {
+    /// The lowest timestamp of the records, of those that have one.
+    pub min_timestamp: Option<i64>,
     /// The highest timestamp of the records; compare it with the header's.
     pub max_timestamp: i64,
     /// The first record with that timestamp.
@@ -140,7 +144,8 @@ struct Summary {
 impl Summary {
     fn new(header: &BatchHeader) -> Self {
         let result = RecordsSummary {
-            max_timestamp: -1,
+            min_timestamp: None,
+            max_timestamp: NO_TIMESTAMP,
             max_timestamp_offset_delta: 0,
             has_null_keys: false,
             records_bytes: 0,
@@ -171,6 +176,10 @@ impl Summary {
         let (start, end) = layout.headers;
         Headers::check(&data[start..end]).map_err(|what| self.malformed(what))?;
         let timestamp = self.base_timestamp.wrapping_add(layout.timestamp_delta);
+        if timestamp != NO_TIMESTAMP {
+            let lowest = self.result.min_timestamp.unwrap_or(timestamp);
+            self.result.min_timestamp = Some(lowest.min(timestamp));
+        }
         if timestamp > self.result.max_timestamp {
             self.result.max_timestamp = timestamp;
             self.result.max_timestamp_offset_delta = layout.offset_delta;

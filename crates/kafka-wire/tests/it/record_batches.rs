@@ -117,6 +117,7 @@ fn what_is_built_is_read_by_iterator_columns_and_validation() {
                 (summary.max_timestamp, summary.max_timestamp_offset_delta),
                 (1_000_000, 0)
             );
+            assert_eq!(summary.min_timestamp, Some(1_000_000 - 3 * (count - 1)));
             assert_eq!(batch.header.max_timestamp, 1_000_000);
             assert!(summary.has_null_keys);
             assert_eq!(batch.header.next_offset(), 100 + count);
