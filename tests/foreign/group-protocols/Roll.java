@@ -256,6 +256,7 @@ public class Roll {
 
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+            commit(); // what was read while the rebalance began could not be committed before
             partitions.forEach(partition -> owners.remove(partition, id));
         }
 
