@@ -99,13 +99,20 @@ fn handle(
     Ok((response, kept_sequence(broker, &request.group_id)))
 }
 
-/// What a member is told that speaks to no group, or to one of another kind.
+/// What a member is told that speaks to no group, or to one of another kind. Kafka says GROUP_ID_NOT_FOUND of both, which ends
+/// Java's consumer. There a group without members stays for a while, here it is gone with the last one if it has no offsets: a
+/// member that was too slow is to join again.
 fn no_consumer_group(kind: &str, name: &str, reason: NoConsumerGroup) -> Refused {
-    let message = match reason {
-        NoConsumerGroup::Classic => format!("Group {name} is not a consumer group."),
-        NoConsumerGroup::Unknown => format!("{kind} {name} not found."),
-    };
-    (ErrorCode::GROUP_ID_NOT_FOUND, message.into())
+    match reason {
+        NoConsumerGroup::Classic => (
+            ErrorCode::GROUP_ID_NOT_FOUND,
+            format!("Group {name} is not a consumer group.").into(),
+        ),
+        NoConsumerGroup::Unknown => (
+            ErrorCode::UNKNOWN_MEMBER_ID,
+            format!("{kind} {name} not found.").into(),
+        ),
+    }
 }
 
 /// What a member is told that the group does not take for what it says it is.

@@ -190,7 +190,7 @@ fn heartbeats_are_checked() {
     assert_eq!(large, ErrorCode::INVALID_REGULAR_EXPRESSION);
     assert_eq!(
         refused(&mut driver, &|r| r.member_epoch = 5),
-        ErrorCode::GROUP_ID_NOT_FOUND
+        ErrorCode::UNKNOWN_MEMBER_ID
     );
     driver.beat(&mut client);
     let mut ahead = client.clone();
