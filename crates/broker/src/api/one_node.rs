@@ -272,9 +272,10 @@ pub(crate) fn update_features(broker: &Broker, version: i16, request: &UpdateFea
     let node_id = broker.node_id();
     let judge = |update: &FeatureUpdateKey| {
         let Some((least, level)) = feature_levels(&update.feature) else {
-            return Some(format!(
-                "Local controller {node_id} does not support this feature."
-            ));
+            return Some(match update.max_version_level {
+                ..=0 => format!("Feature {} not found.", update.feature),
+                _ => format!("Local controller {node_id} does not support this feature."),
+            });
         };
         match update.max_version_level {
             wanted if wanted == level => None,

@@ -282,6 +282,7 @@ fn reassignments_and_features_are_refused_in_kafkas_words() {
             1,
             Some("Local controller 1 does not support this feature."),
         ),
+        ("nope", 0, 2, Some("Feature nope not found.")),
         (
             "metadata.version",
             99,
