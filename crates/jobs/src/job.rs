@@ -35,6 +35,8 @@ pub struct JobRequest {
     pub cores: usize,
     /// Forget the checkpoints of earlier runs.
     pub fresh: bool,
+    /// The caller tells how the job ends, so that the log need not, however soon that is.
+    pub attended: bool,
 }
 
 /// One vertex of a job, for display.
@@ -66,7 +68,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(now_ms: i64) -> Self {
+    fn new(now_ms: i64, attended: bool) -> Self {
         let state = JobState {
             status: JobStatus::Created,
             transitions: vec![(JobStatus::Created, now_ms)],
@@ -78,7 +80,7 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             changed: Condvar::new(),
-            waiters: AtomicUsize::new(0),
+            waiters: AtomicUsize::new(usize::from(attended)),
         }
     }
 
@@ -86,7 +88,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether somebody waits for the end of the job.
+    /// Whether somebody waits for the end of the job, now or between two waits.
     pub fn is_awaited(&self) -> bool {
         self.waiters.load(Ordering::SeqCst) > 0
     }
@@ -148,7 +150,7 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
 
     let now_ms = request.clock.now_ms();
     let (sender, inbox) = channel();
-    let shared = Arc::new(Shared::new(now_ms));
+    let shared = Arc::new(Shared::new(now_ms, request.attended));
     let handle = JobHandle {
         id: JobId::random(request.rng.as_ref()),
         name: identity.as_str().into(),
@@ -262,11 +264,6 @@ impl JobHandle {
     fn send(&self, message: Message) {
         // A job that is over takes no orders and needs none.
         let _ = self.messages.send(message);
-    }
-
-    /// From now on the caller tells how the job ends, so the log need not, even between two waits.
-    pub fn attend(&self) {
-        self.shared.waiters.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Waits for the end of the job, at most `timeout`; the status then.

@@ -38,6 +38,8 @@ pub struct SessionContext {
     pub checkpoints: Option<Arc<dyn Storage>>,
     /// Forget the checkpoints of earlier runs.
     pub fresh: bool,
+    /// Who runs the statements tells how each job ends, so that the log need not.
+    pub attended: bool,
     /// Cores of the machine: the parallelism unless it is set.
     pub cores: usize,
 }
@@ -401,6 +403,7 @@ impl Session {
             storage,
             cores: self.context.cores,
             fresh: self.context.fresh,
+            attended: self.context.attended || self.configuration.dml_sync(),
         })
     }
 }

@@ -28,7 +28,6 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
             Ended::Ok => {}
             Ended::Client(_) => break,
             Ended::Running { job, bounded } => {
-                job.attend();
                 running.push(job);
                 // A job that ends by itself comes before the next statement, which may read what it wrote.
                 if bounded {

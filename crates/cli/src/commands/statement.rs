@@ -80,15 +80,16 @@ impl PrintTarget for ProcessPrint {
     }
 }
 
-/// A session on the process's clusters. `fresh`: forget checkpoints of earlier runs.
-pub fn session(process: &Process, common: &Common, durable: bool, fresh: bool) -> anyhow::Result<Session> {
+/// A session on the process's clusters. `script`: its jobs keep checkpoints in the data directory and are waited for. `fresh`:
+/// forget checkpoints of earlier runs.
+pub fn session(process: &Process, common: &Common, script: bool, fresh: bool) -> anyhow::Result<Session> {
     let defaults: Options = common
         .define
         .iter()
         .filter(|(key, _)| !is_broker_config(key))
         .cloned()
         .collect();
-    let checkpoints: Option<Arc<dyn Storage>> = match durable {
+    let checkpoints: Option<Arc<dyn Storage>> = match script {
         false => None,
         true => {
             let directory = common.data_dir.join(CHECKPOINT_DIRECTORY);
@@ -107,6 +108,7 @@ pub fn session(process: &Process, common: &Common, durable: bool, fresh: bool) -
         jobs: Arc::new(JobRegistry::default()),
         checkpoints,
         fresh,
+        attended: script,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
     };
     Ok(Session::new(context, defaults)?)

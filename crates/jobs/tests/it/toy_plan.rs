@@ -294,5 +294,6 @@ pub fn request(plan: Plan, components: &ToyComponents) -> JobRequest {
         storage: None,
         cores: 2,
         fresh: false,
+        attended: false,
     }
 }

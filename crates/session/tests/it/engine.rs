@@ -68,6 +68,7 @@ impl Engine {
             jobs: Arc::new(JobRegistry::default()),
             checkpoints: None,
             fresh: false,
+            attended: false,
             cores: 1,
         };
         let session = Session::new(context, way.configuration()).unwrap();
