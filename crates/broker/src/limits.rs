@@ -9,6 +9,8 @@ pub const INFLATION_FACTOR: usize = 100;
 /// The most that a batch may inflate to on any topic. Batches that were taken stay below it, so that they can be read
 /// again whatever `max.message.bytes` has become since.
 pub const INFLATED_BYTES_MAX: usize = 1 << 30;
+/// What the batches of one request may inflate to in any case; beyond it, [`INFLATION_FACTOR`] bytes for each byte that came.
+pub const REQUEST_INFLATED_BYTES_MIN: usize = 128 << 20;
 /// Bytes of a configuration's value: what a string of the protocol holds, and so of Kafka's records of configurations.
 pub const CONFIG_VALUE_BYTES_MAX: usize = i16::MAX as usize;
 /// Partitions that one request may create, about as many as in Kafka.

@@ -4,7 +4,7 @@ use crate::broker::{Broker, log_error_code};
 use crate::config::TopicSettings;
 use crate::context::RequestContext;
 use crate::internal_topics::may_write;
-use crate::limits::{RECORD_ERRORS_MAX, REFUSED_BYTES_MAX};
+use crate::limits::{INFLATION_FACTOR, RECORD_ERRORS_MAX, REFUSED_BYTES_MAX, REQUEST_INFLATED_BYTES_MIN};
 use crate::mutants::Mutant;
 use crate::security::{Operation, ResourceKind};
 use crate::throttle::QuotaClient;
@@ -58,6 +58,46 @@ struct Caller<'a> {
     client_id: &'a str,
 }
 
+/// What the batches of a request inflate to. One of them alone is bounded by its topic; many small ones together would keep
+/// the broker's thread from everybody else.
+struct Inflation {
+    limit: usize,
+    inflated: usize,
+}
+
+impl Inflation {
+    /// Of a request with so many bytes of records.
+    fn new(bytes: usize) -> Self {
+        let limit = bytes.saturating_mul(INFLATION_FACTOR);
+        Inflation {
+            limit: limit.max(REQUEST_INFLATED_BYTES_MIN),
+            inflated: 0,
+        }
+    }
+
+    /// Checks the records of a batch. One that is refused counts as all that it may inflate to.
+    fn validate(&mut self, batch: &RecordBatch, settings: &TopicSettings) -> Result<RecordsSummary, Refusal> {
+        let is_plain = matches!(batch.header.attributes.codec(), Ok(Codec::None));
+        if !is_plain && self.inflated > self.limit {
+            return Err(refusal(
+                ErrorCode::MESSAGE_TOO_LARGE,
+                format!(
+                    "the batches before this one inflated to {} bytes, more than the {} that one request may: send it in \
+                     another one",
+                    self.inflated, self.limit
+                ),
+            ));
+        }
+        let limit = settings.inflated_bytes_max();
+        let validated = validate(batch, limit);
+        if !is_plain {
+            let inflated = validated.as_ref().map_or(limit, |summary| summary.records_bytes);
+            self.inflated = self.inflated.saturating_add(inflated);
+        }
+        validated.map_err(|error| refusal(error.error_code(), error.to_string()))
+    }
+}
+
 /// What is answered for a partition.
 struct Appended {
     base_offset: i64,
@@ -81,26 +121,25 @@ pub(crate) fn handle(
     };
     let mut sequence = 0;
     let mut has_error = false;
-    let mut bytes = 0;
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let records = partitions.filter_map(|partition| partition.records.as_ref());
+    let bytes = records.map(Bytes::len).sum();
+    let mut inflation = Inflation::new(bytes);
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for topic in &request.topic_data {
         let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
         for partition in &topic.partition_data {
-            let result = append(broker, now_ms, caller, (request, topic, partition));
+            let result = append(
+                broker,
+                now_ms,
+                caller,
+                &mut inflation,
+                (request, topic, partition),
+            );
             has_error |= result.is_err();
-            bytes += partition.records.as_ref().map_or(0, Bytes::len);
-            if result.is_err() {
-                let known = broker
-                    .topics
-                    .find(topic.topic_id, &topic.name)
-                    .map(|topic| topic.id);
-                broker.counters.count(known.ok(), |counters| {
-                    counters.produce_requests += 1;
-                    counters.failed_produce_requests += 1;
-                });
-            }
-            if let Ok(appended) = &result {
-                sequence = sequence.max(appended.sequence);
+            match &result {
+                Ok(appended) => sequence = sequence.max(appended.sequence),
+                Err(_) => count_failed(broker, topic),
             }
             partition_responses.push(partition_response(partition.index, result));
         }
@@ -130,6 +169,15 @@ pub(crate) fn handle(
             node_endpoints: Vec::new(),
         },
     )
+}
+
+fn count_failed(broker: &mut Broker, topic: &TopicProduceData) {
+    let known = broker.topics.find(topic.topic_id, &topic.name);
+    let known = known.map(|topic| topic.id).ok();
+    broker.counters.count(known, |counters| {
+        counters.produce_requests += 1;
+        counters.failed_produce_requests += 1;
+    });
 }
 
 fn partition_response(index: i32, result: Result<Appended, Refusal>) -> PartitionProduceResponse {
@@ -166,6 +214,7 @@ fn append(
     broker: &mut Broker,
     now_ms: i64,
     caller: Caller<'_>,
+    inflation: &mut Inflation,
     (request, topic, partition): (&ProduceRequest, &TopicProduceData, &PartitionProduceData),
 ) -> Result<Appended, Refusal> {
     if !matches!(request.acks, -1..=1) {
@@ -184,7 +233,13 @@ fn append(
         records.ok_or_else(|| refusal(ErrorCode::INVALID_RECORD, "a produce request needs a batch"))?;
     let batch = check_batch(records, &found.settings, caller.version)?;
     let place = (found.name.as_str(), partition.index);
-    let summary = check_records(&batch, &found.settings, now_ms, (caller.is_internal, place))?;
+    let summary = check_records(
+        &batch,
+        &found.settings,
+        now_ms,
+        inflation,
+        (caller.is_internal, place),
+    )?;
     let settings = found.settings.clone();
     let target = (log, topic_id, partition.index);
     if let Some(duplicate) = check_sender(broker, now_ms, caller.version, request, target, &batch)? {
@@ -293,27 +348,26 @@ fn check_records(
     batch: &RecordBatch,
     settings: &TopicSettings,
     now_ms: i64,
+    inflation: &mut Inflation,
     (is_internal, place): (bool, (&str, i32)),
 ) -> Result<RecordsSummary, Refusal> {
     let summary = match is_internal && !settings.compact {
         true => trusted(batch)?,
-        false => {
-            let limit = settings.inflated_bytes_max();
-            validate(batch, limit).map_err(|error| refusal(error.error_code(), error.to_string()))?
-        }
+        false => inflation.validate(batch, settings)?,
     };
     if settings.compact && summary.has_null_keys {
         return Err(keyless(batch, place));
     }
     if !settings.log_append_time {
-        let late = summary.max_timestamp;
-        let early = summary.min_timestamp.unwrap_or(late);
-        let has_early = summary.min_timestamp.is_some();
-        let is_early = has_early && now_ms.saturating_sub(early) > settings.before_max_ms;
+        let (early, late) = (summary.min_timestamp, summary.max_timestamp);
+        let is_early = early.is_some_and(|early| now_ms.saturating_sub(early) > settings.before_max_ms);
         if is_early || late.saturating_sub(now_ms) > settings.after_max_ms {
             return Err(refusal(
                 ErrorCode::INVALID_TIMESTAMP,
-                format!("timestamps {early} to {late} are too far from the broker's time {now_ms}"),
+                format!(
+                    "timestamps {} to {late} are too far from the broker's time {now_ms}",
+                    early.unwrap_or(late)
+                ),
             ));
         }
     }

@@ -129,3 +129,39 @@ fn a_batch_that_is_too_large_when_it_is_compressed_anew_is_refused() {
     );
     assert_eq!(driver.produce("t", 0, sent).0, ErrorCode::MESSAGE_TOO_LARGE);
 }
+
+/// Each of them alone may be written; together they keep the broker's thread too long.
+#[test]
+fn small_batches_that_inflate_a_lot_are_limited_in_one_request() {
+    let mut driver = Driver::new();
+    driver.create("t", 4);
+    let mut builder = BatchBuilder::new(Codec::Zstd);
+    builder.append(driver.now, None, Some(&vec![0; 90 << 20]), &[]);
+    let bomb = Bytes::from(builder.build(&mut Compressor::default()).unwrap());
+    assert!(bomb.len() < 10_000);
+    let mut request = driver.produce_request("t", 0, bomb.clone());
+    for (index, records) in [
+        (1, bomb.clone()),
+        (2, bomb.clone()),
+        (3, batch(driver.now, &["a"])),
+    ] {
+        let records = Some(records);
+        let partition = produce::PartitionProduceData { index, records };
+        request.topic_data[0].partition_data.push(partition);
+    }
+    let response = driver.call(request);
+    let answers = response.responses[0].partition_responses.iter();
+    let codes: Vec<ErrorCode> = answers.map(|answer| answer.error_code).collect();
+    let expected = [
+        ErrorCode::NONE,
+        ErrorCode::NONE,
+        ErrorCode::MESSAGE_TOO_LARGE,
+        ErrorCode::NONE,
+    ];
+    assert_eq!(codes, expected);
+    assert_eq!(
+        driver.produce("t", 2, bomb).0,
+        ErrorCode::NONE,
+        "in a request of its own"
+    );
+}
