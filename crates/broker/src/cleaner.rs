@@ -5,7 +5,7 @@ use crate::limits::{COMPACTION_RETRY_MS, INFLATED_BYTES_MAX};
 use crate::mutants::Mutant;
 use bytes::Bytes;
 use millstream_kafka_wire::compression::{Compressor, Decompressor};
-use millstream_kafka_wire::record_batch::{HEADER_SIZE, RecordBatch, recompute_crc};
+use millstream_kafka_wire::record_batch::{HEADER_SIZE, NO_TIMESTAMP, RecordBatch, recompute_crc};
 use millstream_kafka_wire::varint::read_varint;
 use millstream_log::{CleanRecord, CompactionJob, CompactionRules, LogId, RecordCleaner};
 use std::collections::BTreeMap;
@@ -48,8 +48,6 @@ const LENGTH_AT: usize = 8;
 const COUNT_AT: usize = 57;
 /// Where it holds the greatest timestamp of its records.
 const MAX_TIMESTAMP_AT: usize = 35;
-/// A record without a time has this.
-const NO_TIMESTAMP: i64 = -1;
 /// Base offset and length, which the length does not count.
 const LENGTH_PREFIX: usize = 12;
 

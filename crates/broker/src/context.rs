@@ -3,6 +3,9 @@
 use millstream_kafka_wire::KafkaString;
 use std::sync::Arc;
 
+/// The principal of those who have not said who they are.
+pub const ANONYMOUS: &str = "User:ANONYMOUS";
+
 /// An address that clients can reach this broker at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -19,7 +22,7 @@ pub struct RequestContext {
     pub client_id: KafkaString,
     /// Where it connects from, as Kafka prints it (`/127.0.0.1`).
     pub client_host: KafkaString,
-    /// Who it is, `User:ANONYMOUS` without authentication.
+    /// Who it is, [`ANONYMOUS`] without authentication.
     pub principal: KafkaString,
     /// The address that metadata gives to this client.
     pub endpoint: Arc<Endpoint>,
@@ -33,7 +36,7 @@ impl RequestContext {
         RequestContext {
             client_id: client_id.into(),
             client_host: KafkaString::from_static("/127.0.0.1"),
-            principal: KafkaString::from_static("User:ANONYMOUS"),
+            principal: KafkaString::from_static(ANONYMOUS),
             endpoint: Arc::new(endpoint),
             is_internal: true,
         }

@@ -71,7 +71,8 @@ fn name_of(wanted: &Wanted) -> (&KafkaString, Uuid, i32) {
 }
 
 fn key_of(wanted: &Wanted) -> Key {
-    (wanted.topic.clone(), wanted.topic_id, wanted.partition.partition)
+    let (topic, topic_id, partition) = name_of(wanted);
+    (topic.clone(), topic_id, partition)
 }
 
 impl Session {

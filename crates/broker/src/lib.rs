@@ -33,7 +33,7 @@ mod turns;
 mod waits;
 
 pub use broker::{Broker, BrokerConfig, StartError};
-pub use context::{Endpoint, RequestContext};
+pub use context::{ANONYMOUS, Endpoint, RequestContext};
 pub use disk_reads::{DiskReadJob, DiskReadOutcome};
 pub use follower::Follower;
 pub use handle::{BrokerHandle, BrokerStopped, CallError};

@@ -21,7 +21,8 @@ pub use builder::{BatchBuilder, BatchProducer, Header};
 pub use columns::{RecordColumns, Slice};
 pub use control::{ControlRecord, EndTransactionMarker, Marker};
 pub use header::{
-    Attributes, BatchHeader, HEADER_SIZE, NO_PRODUCER_ID, NO_SEQUENCE, TimestampType, batch_size,
+    Attributes, BatchHeader, HEADER_SIZE, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, TimestampType,
+    batch_size,
 };
 pub use iterate::{Headers, Record, RecordIterator};
 pub use rewrite::{

@@ -234,6 +234,13 @@ impl std::fmt::Write for Buffer {
     }
 }
 
+/// `String.hashCode`.
+pub fn hash_code(text: &str) -> i32 {
+    text.encode_utf16().fold(0i32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -94,7 +94,8 @@ fn describe_one(
     request: &DescribeConfigsRequest,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Refused> {
     let with_synonyms = request.include_synonyms;
-    let kind = resource_type(resource.resource_type)?;
+    let kind = ResourceType::from_code(resource.resource_type);
+    let kind = kind.ok_or_else(|| (ErrorCode::INVALID_REQUEST, MALFORMED.to_owned()))?;
     check_access(broker, Operation::DescribeConfigs, kind, &resource.resource_name)?;
     check_name(broker, kind, &resource.resource_name)?;
     let current = current(broker, kind, &resource.resource_name)?;
@@ -243,15 +244,6 @@ pub(crate) fn check_access(
     broker
         .access(operation, resource, name)
         .map_err(|code| (code, "access to configurations is denied".to_owned()))
-}
-
-fn resource_type(code: i8) -> Result<ResourceType, Refused> {
-    ResourceType::from_code(code).ok_or_else(|| {
-        (
-            ErrorCode::INVALID_REQUEST,
-            format!("Unsupported resource type: {code}"),
-        )
-    })
 }
 
 /// Whether a resource can have this name, in the words that Kafka has for who asks.

@@ -10,7 +10,7 @@ use crate::groups::consumer::assignor::Partitions;
 use crate::groups::consumer::{ConsumerGroup, Heartbeat, LEAVE_EPOCH, Member, STATIC_LEAVE_EPOCH};
 use crate::groups::migration::{fence, upgrade};
 use crate::groups::rules::{ConsumerRules, assignors, speaks};
-use crate::groups::{NoConsumerGroup, finish, kept_sequence};
+use crate::groups::{finish, kept_sequence};
 use crate::mutants::Mutant;
 use crate::patterns::Pattern;
 use crate::security::{OPERATIONS_NOT_ASKED, Operation, ResourceKind};
@@ -99,20 +99,22 @@ fn handle(
     Ok((response, kept_sequence(broker, &request.group_id)))
 }
 
-/// What a member is told that speaks to no group, or to one of another kind. Kafka says GROUP_ID_NOT_FOUND of both, which ends
-/// Java's consumer. There a group without members stays for a while, here it is gone with the last one if it has no offsets: a
-/// member that was too slow is to join again.
-fn no_consumer_group(kind: &str, name: &str, reason: NoConsumerGroup) -> Refused {
-    match reason {
-        NoConsumerGroup::Classic => (
-            ErrorCode::GROUP_ID_NOT_FOUND,
-            format!("Group {name} is not a consumer group.").into(),
-        ),
-        NoConsumerGroup::Unknown => (
-            ErrorCode::UNKNOWN_MEMBER_ID,
-            format!("{kind} {name} not found.").into(),
-        ),
-    }
+/// What a member is told whose group is gone. Kafka says GROUP_ID_NOT_FOUND, which ends Java's consumer. There a group without
+/// members stays for a while, here it is gone with the last one if it has no offsets: a member that was too slow is to join
+/// again.
+fn gone(kind: &str, name: &str) -> Refused {
+    (
+        ErrorCode::UNKNOWN_MEMBER_ID,
+        format!("{kind} {name} not found.").into(),
+    )
+}
+
+/// What a member is told that speaks to a group of the classic protocol, or one that has only offsets.
+fn not_of_consumers(name: &str) -> Refused {
+    (
+        ErrorCode::GROUP_ID_NOT_FOUND,
+        format!("Group {name} is not a consumer group.").into(),
+    )
 }
 
 /// What a member is told that the group does not take for what it says it is.
@@ -146,11 +148,8 @@ fn leave(
     let rules = ConsumerRules::new(&broker.configs, &request.group_id);
     let (groups, topics) = broker.groups_and_topics();
     let name = &request.group_id;
-    let group = groups.consumer_mut(name);
-    let group = group.map_err(|reason| no_consumer_group("Group", name, reason))?;
-    let Some(consumer) = &mut group.consumer else {
-        return Err(no_consumer_group("Group", name, NoConsumerGroup::Classic));
-    };
+    let group = groups.get_mut(name).ok_or_else(|| gone("Group", name))?;
+    let consumer = group.consumer.as_mut().ok_or_else(|| not_of_consumers(name))?;
     let left = consumer.leave(beat);
     let who = (&beat.member_id, beat.epoch);
     let is_gone = left.map_err(|code| not_taken(code, (name, consumer), who))?;
@@ -186,18 +185,9 @@ fn stay(
             upgraded.map_err(|error| (error.code(), error.to_string().into()))?;
             group
         }
-        _ => {
-            let group = groups.consumer_mut(name);
-            group.map_err(|reason| no_consumer_group("Consumer group", name, reason))?
-        }
+        _ => groups.get_mut(name).ok_or_else(|| gone("Consumer group", name))?,
     };
-    let Some(consumer) = &mut group.consumer else {
-        return Err(no_consumer_group(
-            "Consumer group",
-            name,
-            NoConsumerGroup::Classic,
-        ));
-    };
+    let consumer = group.consumer.as_mut().ok_or_else(|| not_of_consumers(name))?;
     if gives_unrevoked {
         consumer.forget_revocations();
     }
@@ -307,6 +297,7 @@ fn assignment(partitions: &Partitions) -> Assignment {
 }
 
 pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) -> Outcome {
+    let asks = request.include_authorized_operations;
     let describe = |name: &KafkaString| {
         let base = DescribedGroup {
             group_id: name.clone(),
@@ -325,15 +316,10 @@ pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) 
         let group = broker.groups.get(name);
         if let Some(consumer) = group.and_then(|group| group.consumer.as_ref()) {
             return match sees_topics(broker, consumer) {
-                true => {
-                    let asks = request.include_authorized_operations;
-                    let authorized_operations = broker.authorized_operations(asks, ResourceKind::Group, name);
-                    let base = DescribedGroup {
-                        authorized_operations,
-                        ..base
-                    };
-                    describe_group(broker, consumer, base)
-                }
+                true => DescribedGroup {
+                    authorized_operations: broker.authorized_operations(asks, ResourceKind::Group, name),
+                    ..describe_group(broker, consumer, base)
+                },
                 false => DescribedGroup {
                     error_code: ErrorCode::TOPIC_AUTHORIZATION_FAILED,
                     error_message: Some(KafkaString::from_static(

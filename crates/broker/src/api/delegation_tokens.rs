@@ -1,7 +1,7 @@
 //! Delegation tokens: there are none, as in a Kafka without `delegation.token.secret.key`. Who asks is told so, and first, as
 //! there, whether it may ask at all.
 
-use crate::context::RequestContext;
+use crate::context::{ANONYMOUS, RequestContext};
 use crate::waits::Outcome;
 use millstream_kafka_wire::messages::{
     CreateDelegationTokenResponse, DescribeDelegationTokenResponse, ExpireDelegationTokenResponse,
@@ -9,8 +9,6 @@ use millstream_kafka_wire::messages::{
 };
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 
-/// Who has not said who it is.
-const ANONYMOUS: &str = "User:ANONYMOUS";
 /// A time that there is none of.
 const NO_TIME_MS: i64 = -1;
 

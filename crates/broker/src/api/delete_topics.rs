@@ -3,6 +3,7 @@
 //! The names and ids of a whole request are sorted out before anything is deleted: a request that names a topic twice, or in
 //! two ways, does not say clearly what is to go, and then this topic stays.
 
+use crate::api::NOT_HOSTED;
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
 use crate::context::RequestContext;
@@ -238,7 +239,7 @@ fn message_of(code: ErrorCode) -> &'static str {
         ErrorCode::THROTTLING_QUOTA_EXCEEDED => QUOTA_EXCEEDED,
         ErrorCode::TOPIC_AUTHORIZATION_FAILED => "Topic authorization failed.",
         ErrorCode::UNKNOWN_TOPIC_ID => "This server does not host this topic ID.",
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => "This server does not host this topic-partition.",
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => NOT_HOSTED,
         _ => "",
     }
 }

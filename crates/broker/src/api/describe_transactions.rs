@@ -1,6 +1,6 @@
 //! DescribeTransactions, ListTransactions, DescribeProducers, WriteTxnMarkers: for those who look after transactions.
 
-use crate::api::once_each;
+use crate::api::{NOT_HOSTED, once_each};
 use crate::broker::{Broker, log_error_code};
 use crate::change::TransactionState;
 use crate::internal_topics::GROUPS;
@@ -26,6 +26,7 @@ use millstream_kafka_wire::messages::write_txn_markers::{
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 use millstream_log::batch::Marker;
 use millstream_log::{ControlType, Entry};
+use millstream_types::java_text::hash_code;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All names of states that Kafka has; those that cannot occur here find nothing.
@@ -72,13 +73,7 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeTransactionsRequest) -
 /// name.
 fn group_partitions(broker: &Broker, state: &TransactionState) -> Vec<i32> {
     let count = broker.configs.int("offsets.topic.num.partitions").max(1);
-    let hash = |name: &KafkaString| {
-        let units = name.encode_utf16();
-        units.fold(0i32, |hash, unit| {
-            hash.wrapping_mul(31).wrapping_add(i32::from(unit))
-        })
-    };
-    let partition = |name: &KafkaString| hash(name).checked_abs().unwrap_or(0) % count;
+    let partition = |name: &KafkaString| hash_code(name).checked_abs().unwrap_or(0) % count;
     let partitions: BTreeSet<i32> = state.groups.iter().map(partition).collect();
     partitions.into_iter().collect()
 }
@@ -178,11 +173,10 @@ pub(crate) fn producers(broker: &Broker, request: &DescribeProducersRequest) -> 
             }
             let log = found.and_then(|topic| topic.log(partition_index));
             let Some(producers) = log.and_then(|log| broker.log.producers(log)) else {
-                let message = "This server does not host this topic-partition.";
                 return PartitionResponse {
                     partition_index,
                     error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                    error_message: found.is_none().then(|| KafkaString::from_static(message)),
+                    error_message: found.is_none().then(|| KafkaString::from_static(NOT_HOSTED)),
                     ..Default::default()
                 };
             };

@@ -19,7 +19,8 @@ use millstream_kafka_wire::{ErrorCode, Response};
 use millstream_log::{Isolation, LogError, LogId, PlannedRead, Read, ReadJob, ReadLimit, ReadOutcome};
 use std::sync::Arc;
 
-const READ_COMMITTED: i8 = 1;
+/// An isolation level of the protocol.
+pub(crate) const READ_COMMITTED: i8 = 1;
 
 /// What is not read, with what its reader is told instead.
 type Refused = Arc<[(Wanted, ErrorCode)]>;

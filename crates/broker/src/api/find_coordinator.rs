@@ -1,7 +1,6 @@
 //! FindCoordinator: it is always this node.
 
-use crate::api::one_node::NO_ERROR;
-use crate::api::{MALFORMED, once_each};
+use crate::api::{MALFORMED, NO_ERROR, once_each};
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::internal_topics;

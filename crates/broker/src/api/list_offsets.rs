@@ -1,6 +1,6 @@
 //! ListOffsets: first and next offsets, and offsets by time.
 
-use crate::api::fetch::check_epoch;
+use crate::api::fetch::{READ_COMMITTED, check_epoch};
 use crate::api::repeated;
 use crate::broker::{Broker, log_error_code};
 use crate::limits::INFLATED_BYTES_MAX;
@@ -18,7 +18,6 @@ use millstream_log::{LogId, TimeSearch};
 use std::collections::BTreeSet;
 
 const READ_UNCOMMITTED: i8 = 0;
-const READ_COMMITTED: i8 = 1;
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;

@@ -52,7 +52,11 @@ pub(crate) fn shows_state(key: ApiKey) -> bool {
     )
 }
 
-/// What Kafka says of INVALID_REQUEST where it has nothing better to say.
+/// What Kafka calls the absence of an error.
+pub(crate) const NO_ERROR: &str = "NONE";
+/// What it says of UNKNOWN_TOPIC_OR_PARTITION, where it says something.
+pub(crate) const NOT_HOSTED: &str = "This server does not host this topic-partition.";
+/// What it says of INVALID_REQUEST where it has nothing better to say.
 pub(crate) const MALFORMED: &str = "This most likely occurs because of a request being malformed by the client library or \
                                     the message was sent to an incompatible broker. See the broker logs for more details.";
 

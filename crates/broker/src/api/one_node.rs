@@ -3,6 +3,7 @@
 
 use crate::api::api_versions::feature_levels;
 use crate::api::create_topics::check_replicas;
+use crate::api::{NO_ERROR, NOT_HOSTED};
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::internal_topics::CLUSTER_METADATA;
@@ -36,10 +37,13 @@ const PREFERRED: i8 = 0;
 const UNCLEAN: i8 = 1;
 /// The kind of update of a feature that never lowers its level.
 const UPGRADE: i8 = 1;
-/// What Kafka calls the absence of an error.
-pub(crate) const NO_ERROR: &str = "NONE";
 /// The last version of UpdateFeatures that answers for each feature.
 const RESULTS_LAST_VERSION: i16 = 1;
+
+/// A topic's name for messages that are said of each of its partitions, whatever the length of the name.
+fn shown(name: &str) -> String {
+    name.chars().take(TOPIC_NAME_BYTES_MAX).collect()
+}
 
 pub(crate) fn elect_leaders(broker: &Broker, request: &ElectLeadersRequest) -> Outcome {
     if let Err(error_code) = broker.cluster_access(Operation::Alter) {
@@ -62,8 +66,7 @@ pub(crate) fn elect_leaders(broker: &Broker, request: &ElectLeadersRequest) -> O
     }
     for topic in request.topic_partitions.iter().flatten() {
         let found = broker.topics.by_name(&topic.topic);
-        // Said of each partition, whatever the length of the name.
-        let shown: String = topic.topic.chars().take(TOPIC_NAME_BYTES_MAX).collect();
+        let shown = shown(&topic.topic);
         let no_topic = KafkaString::from(format!("No such topic as {shown}"));
         let result = |partition_id: &i32| {
             let (error_code, message) = match found.map(|topic| topic.log(*partition_id)) {
@@ -125,8 +128,7 @@ pub(crate) fn reassign(broker: &Broker, request: &AlterPartitionReassignmentsReq
     let mut responses = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
         let found = broker.topics.by_name(&topic.name);
-        // Said of each partition, whatever the length of the name.
-        let shown: String = topic.name.chars().take(TOPIC_NAME_BYTES_MAX).collect();
+        let shown = shown(&topic.name);
         let judge = |partition: &ReassignablePartition| {
             let index = partition.partition_index;
             let unknown = |message| Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, Some(message)));
@@ -236,9 +238,7 @@ fn no_quorum(request: &DescribeQuorumRequest) -> DescribeQuorumResponse {
     let unknown = |partition_index| ResponsePartitionData {
         partition_index,
         error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        error_message: Some(KafkaString::from_static(
-            "This server does not host this topic-partition.",
-        )),
+        error_message: Some(KafkaString::from_static(NOT_HOSTED)),
         ..Default::default()
     };
     let topics = request.topics.iter().map(|topic| {

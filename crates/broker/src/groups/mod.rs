@@ -44,14 +44,6 @@ pub(crate) struct Group {
     kept_sequence: u64,
 }
 
-/// Why there is no group of the new protocol.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum NoConsumerGroup {
-    Unknown,
-    /// It is of the classic protocol, or has only offsets.
-    Classic,
-}
-
 /// The topics that the members of a group read.
 #[derive(Debug)]
 pub(crate) enum Subscribed<'a> {
@@ -186,15 +178,6 @@ impl Groups {
     pub fn has_consumers(&self, name: &KafkaString) -> bool {
         let consumer = self.groups.get(name).and_then(|group| group.consumer.as_ref());
         consumer.is_some_and(|consumer| !consumer.members.is_empty())
-    }
-
-    /// A group of the new protocol that a member says it is in.
-    pub fn consumer_mut(&mut self, name: &KafkaString) -> Result<&mut Group, NoConsumerGroup> {
-        let group = self.groups.get_mut(name).ok_or(NoConsumerGroup::Unknown)?;
-        match group.consumer {
-            Some(_) => Ok(group),
-            None => Err(NoConsumerGroup::Classic),
-        }
     }
 
     pub fn next_timer(&self) -> Option<i64> {

@@ -1,6 +1,6 @@
 //! Topics, produce, fetch, offsets: what every client needs.
 
-use crate::driver::{Driver, batch, batch_of, newest, producer};
+use crate::driver::{Driver, batch, batch_of, creation, newest, producer};
 use millstream_broker::{Answer, Reply};
 use millstream_kafka_wire::compression::{Codec, Compressor};
 use millstream_kafka_wire::messages::*;
@@ -313,20 +313,11 @@ fn acknowledgements_are_none_or_after_the_disk() {
 #[test]
 fn a_topic_is_not_told_of_before_the_disk_has_it() {
     let mut driver = Driver::new();
-    let creation = || CreateTopicsRequest {
-        topics: vec![create_topics::CreatableTopic {
-            name: "t".into(),
-            num_partitions: 1,
-            replication_factor: 1,
-            ..Default::default()
-        }],
-        ..Default::default()
-    };
     let everything = MetadataRequest {
         topics: None,
         ..Default::default()
     };
-    let requests: [Request; 3] = [creation().into(), creation().into(), everything.into()];
+    let requests: [Request; 3] = [creation("t").into(), creation("t").into(), everything.into()];
     let mut tickets = Vec::new();
     for request in requests {
         let key = request.api_key();

@@ -35,6 +35,20 @@ pub fn context() -> RequestContext {
     }
 }
 
+/// Asks for a topic of one partition.
+pub fn creation(name: &str) -> CreateTopicsRequest {
+    let topic = create_topics::CreatableTopic {
+        name: name.into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    CreateTopicsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    }
+}
+
 pub fn newest(key: ApiKey) -> i16 {
     key.versions().1
 }

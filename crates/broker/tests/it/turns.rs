@@ -1,6 +1,6 @@
 //! What the broker's thread decides, with jobs that end when the test says so.
 
-use crate::driver::{batch, context};
+use crate::driver::{batch, context, creation};
 use millstream_broker::{
     Broker, BrokerConfig, Command, Job, JobOutcome, Reply, Rest, Submitted, Surroundings, Turns,
 };
@@ -88,19 +88,7 @@ impl Desk {
     }
 
     fn with_topic(mut desk: Desk) -> Desk {
-        desk.put(
-            0,
-            7,
-            CreateTopicsRequest {
-                topics: vec![create_topics::CreatableTopic {
-                    name: "t".into(),
-                    num_partitions: 1,
-                    replication_factor: 1,
-                    ..Default::default()
-                }],
-                ..Default::default()
-            },
-        );
+        desk.put(0, 7, creation("t"));
         desk.settle();
         desk.around.answers.clear();
         desk

@@ -6,6 +6,8 @@ use crate::compression::Codec;
 pub const HEADER_SIZE: usize = 61;
 pub const NO_PRODUCER_ID: i64 = -1;
 pub const NO_SEQUENCE: i32 = -1;
+/// The timestamp of a record without a time.
+pub const NO_TIMESTAMP: i64 = -1;
 
 /// Base offset and length: what the length does not count.
 pub(super) const LENGTH_PREFIX: usize = 12;

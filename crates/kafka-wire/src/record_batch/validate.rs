@@ -3,6 +3,7 @@
 
 use std::io::Read;
 
+use super::header::NO_TIMESTAMP;
 use super::iterate::{Headers, RecordLayout, read_layout};
 use super::{BatchError, BatchHeader, HEADER_SIZE, RecordBatch};
 use crate::compression::{Codec, CompressionError, decompress_stream};
@@ -10,8 +11,6 @@ use crate::varint::{VARINT_BYTES_MAX, read_varint};
 
 /// How much is decompressed at a time.
 const WINDOW_BYTES: usize = 64 * 1024;
-/// A record without a time has this.
-const NO_TIMESTAMP: i64 = -1;
 
 /// What validation has learnt about the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use millstream_broker::{Broker, BrokerHandle, Endpoint, RequestContext};
+use millstream_broker::{ANONYMOUS, Broker, BrokerHandle, Endpoint, RequestContext};
 use millstream_kafka_wire::KafkaString;
 use millstream_types::Clock;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,7 +17,6 @@ use super::connection::{ConnectionError, Receiver};
 use super::follow::Listeners;
 use super::frames::RequestMemory;
 use super::gate::{Gate, Pass};
-use super::principal::ANONYMOUS;
 use super::sasl::{JwksError, SaltSecret, SaslServer};
 use super::tls::{TlsError, TlsServer};
 use super::writer;

@@ -5,9 +5,6 @@
 
 use regex::Regex;
 
-/// Who has not said who they are.
-pub const ANONYMOUS: &str = "User:ANONYMOUS";
-
 /// How a distinguished name becomes a user's name: the first rule that fits decides.
 #[derive(Clone, Debug)]
 pub struct PrincipalRules(Vec<Rule>);

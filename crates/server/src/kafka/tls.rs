@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use millstream_broker::ANONYMOUS;
 use millstream_kafka_client::config::PemSource;
 use millstream_kafka_wire::KafkaString;
 use millstream_types::Clock;
@@ -20,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::config::{ClientAuth, TlsSettings};
-use super::principal::{ANONYMOUS, subject_name};
+use super::principal::subject_name;
 use crate::limits::{CERTIFICATE_CHECK_MS, PEM_FILE_BYTES_MAX};
 
 /// Why a listener cannot encrypt.

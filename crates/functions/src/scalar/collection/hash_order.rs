@@ -1,5 +1,7 @@
 //! The order in which Java's `HashMap` hands out its keys, for results that Flink builds in one.
 
+use millstream_types::java_text::hash_code;
+
 /// Number of buckets of a `HashMap` made for `expected` entries after `entries` were put.
 fn buckets(expected: usize, entries: usize) -> usize {
     let mut buckets = expected.max(1).next_power_of_two();
@@ -11,9 +13,7 @@ fn buckets(expected: usize, entries: usize) -> usize {
 
 /// `String.hashCode`, spread as `HashMap` does it.
 fn spread_hash(key: &str) -> u32 {
-    let hash = key.encode_utf16().fold(0u32, |hash, unit| {
-        hash.wrapping_mul(31).wrapping_add(u32::from(unit))
-    });
+    let hash = hash_code(key).cast_unsigned();
     hash ^ (hash >> 16)
 }
 

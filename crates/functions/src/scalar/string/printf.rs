@@ -10,7 +10,7 @@ use arrow_array::types::{
     Time32MillisecondType,
 };
 use jiff::tz::TimeZone;
-use millstream_types::java_text::{write_decimal_plain, write_double, write_float};
+use millstream_types::java_text::{hash_code, write_decimal_plain, write_double, write_float};
 use millstream_types::{LogicalType, TypeKind, timestamp_nanos};
 
 use super::check_result_bytes;
@@ -364,9 +364,7 @@ fn hash_text(value: &Value<'_>) -> Option<String> {
         }
         Value::Integer(number, 64) => (*number ^ ((*number as u64) >> 32) as i64) as i32,
         Value::Integer(number, _) => *number as i32,
-        Value::Text(text) => text.encode_utf16().fold(0i32, |hash, unit| {
-            hash.wrapping_mul(31).wrapping_add(i32::from(unit))
-        }),
+        Value::Text(text) => hash_code(text),
         _ => return None,
     };
     Some(format!("{hash:x}"))
