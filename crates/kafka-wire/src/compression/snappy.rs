@@ -32,16 +32,15 @@ impl<'a> Iterator for Blocks<'a> {
     type Item = Result<&'a [u8], CompressionError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        // Frames may be concatenated: headers in the middle are skipped, however many follow each other.
+        while self.framed && self.rest.len() >= HEADER_SIZE && self.rest.starts_with(&MAGIC) {
+            self.rest = &self.rest[HEADER_SIZE..];
+        }
         if self.rest.is_empty() {
             return None;
         }
         if !self.framed {
             return Some(Ok(std::mem::take(&mut self.rest)));
-        }
-        // Frames may be concatenated; a header in the middle is skipped.
-        if self.rest.len() >= HEADER_SIZE && self.rest.starts_with(&MAGIC) {
-            self.rest = &self.rest[HEADER_SIZE..];
-            return self.next();
         }
         let Some((length, rest)) = self.rest.split_first_chunk::<4>() else {
             self.rest = &[];

@@ -91,6 +91,17 @@ fn raw_snappy_without_framing_is_read() {
     assert_eq!(whole, data);
 }
 
+/// As many as a batch has room for.
+#[test]
+fn snappy_headers_without_blocks_are_nothing() {
+    let mut header = b"\x82SNAPPY\0".to_vec();
+    header.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
+    let whole = Decompressor::new()
+        .decompress(Codec::Snappy, &header.repeat(65_536).into(), 1000)
+        .expect("readable");
+    assert!(whole.is_empty());
+}
+
 #[test]
 fn lz4_frames_of_other_kinds_are_read() {
     use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
