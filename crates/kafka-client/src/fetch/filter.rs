@@ -79,6 +79,10 @@ impl AbortedProducers {
         while let Some((_, producer)) = self.to_come.pop_if(|(first, _)| *first <= header.last_offset()) {
             self.now.insert(producer);
         }
+        // Kafka's compaction keeps the header of a producer's last batch, also of a marker, when its records go.
+        if header.record_count == 0 {
+            return Ok(true);
+        }
         if header.attributes.is_control() {
             if let ControlRecord::EndTransaction(end) = ControlRecord::read(header, &batch.payload())?
                 && end.marker == Marker::Abort

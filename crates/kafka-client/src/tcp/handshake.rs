@@ -1,5 +1,6 @@
 //! From an address to a connection that is ready: TCP, TLS, what the broker speaks, authentication.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,11 +87,19 @@ async fn connect(
         TransportError::Configuration(format!("'{host}' is not a name that TLS can check: {error}"))
     })?;
     let stream = connector.connect(name, stream).await;
-    let stream = stream.map_err(|source| TransportError::Tls {
-        address: address.to_owned(),
-        source: Arc::new(source),
-    });
+    let stream = stream.map_err(|source| tls_failed(address.to_owned(), source));
     Ok(Box::new(stream?))
+}
+
+/// What the peer says that cannot be agreed on stays so. A peer that goes away may come back: it stops, or has all the
+/// connections that it takes.
+fn tls_failed(address: String, source: io::Error) -> TransportError {
+    if source.kind() == io::ErrorKind::InvalidData {
+        let source = Arc::new(source);
+        return TransportError::Tls { address, source };
+    }
+    let reason = format!("in the middle of the TLS handshake ({source}); check that the port speaks TLS");
+    TransportError::Disconnected { address, reason }
 }
 
 /// One request after the other, before the connection is given to its tasks.

@@ -356,6 +356,23 @@ async fn tls_checks_authority_and_name() {
 }
 
 #[tokio::test]
+async fn who_goes_away_in_a_tls_handshake_may_come_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("it listens").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            drop(stream);
+        }
+    });
+    let settings = [("security.protocol", "SSL"), ("default.api.timeout.ms", "300")];
+    let error = topic_names(&client("127.0.0.1", port, &settings))
+        .await
+        .expect_err("nobody stays");
+    assert!(error.is_retriable(), "{error}");
+    assert!(error.to_string().contains("TLS"), "{error}");
+}
+
+#[tokio::test]
 async fn unusable_certificates_are_named() {
     let no_pem = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     for path in [no_pem, "/does/not/exist.pem"] {
