@@ -73,12 +73,12 @@ pub struct Cleanable {
 /// Compaction of one log. Run it on any thread and give the outcome back.
 pub struct CompactionJob {
     log: LogId,
-    /// Up to here everything was cleaned before.
-    cleaned_offset: i64,
+    /// The keys up to here were read before.
+    keyed_offset: i64,
     storage: Arc<dyn Storage>,
     cleaner: Box<dyn RecordCleaner>,
     segments: Vec<Segment>,
-    aborted: Vec<AbortedTransaction>,
+    aborted: Aborted,
     rules: CompactionRules,
     index_interval_bytes: u64,
     now_ms: i64,
@@ -111,6 +111,8 @@ struct Cleaned {
     markers: BTreeSet<(i64, i64)>,
     /// The end of the last one.
     end: i64,
+    /// Up to where keys were read.
+    keyed: i64,
 }
 
 /// A rough price of an entry of the key map beside the key itself.
@@ -121,7 +123,7 @@ impl Log {
     pub fn cleanable(&self, now_ms: i64, log: LogId, rules: &CompactionRules) -> Option<Cleanable> {
         let partition = self.partitions.get(&log)?;
         let segments = partition.closed_segments(now_ms, rules);
-        let is_dirty = |segment: &&Segment| segment.end_offset > partition.cleaned_offset;
+        let is_dirty = |segment: &&Segment| segment.end_offset > partition.keyed_offset;
         let dirty_bytes: u64 = segments
             .iter()
             .filter(is_dirty)
@@ -153,14 +155,14 @@ impl Log {
         let partition = self.partitions.get(&log)?;
         let segments = partition.closed_segments(now_ms, &rules).to_vec();
         let (from, to) = (segments.first()?.base_offset, segments.last()?.end_offset);
-        let aborted = partition.producers.aborted_in(from, to);
+        let aborted = Aborted::new(&partition.producers.aborted_in(from, to));
         let index_interval_bytes = partition.settings.index_interval_bytes;
-        let cleaned_offset = partition.cleaned_offset;
+        let keyed_offset = partition.keyed_offset;
         self.compaction_running = true;
         let (storage, cleaner) = (self.storage.clone(), cleaner());
         Some(CompactionJob {
             log,
-            cleaned_offset,
+            keyed_offset,
             storage,
             cleaner,
             segments,
@@ -202,6 +204,7 @@ impl Log {
         }
         if let Some(partition) = self.partitions.get_mut(&log) {
             partition.cleaned_offset = partition.cleaned_offset.max(cleaned.end);
+            partition.keyed_offset = partition.keyed_offset.max(cleaned.keyed);
             let producers = &mut partition.producers;
             if producers.forget_without_marker(cleaned.end, &cleaned.markers) {
                 partition.aborted_changes += 1;
@@ -261,10 +264,13 @@ impl CompactionJob {
     fn clean(&mut self) -> io::Result<Cleaned> {
         let keys = self.read_keys()?;
         let mut alive = BTreeSet::new();
-        let mut cleaned = Cleaned::default();
+        let mut cleaned = Cleaned {
+            keyed: keys.end,
+            ..Cleaned::default()
+        };
         for segment in self.segments.clone() {
             if segment.base_offset >= keys.end {
-                break; // there was no room for its keys
+                break; // there was no room for any of its keys
             }
             let new = self.clean_segment(&segment, &keys, &mut alive, &mut cleaned.markers)?;
             cleaned.replaced.push((segment, new));
@@ -295,7 +301,7 @@ impl CompactionJob {
         }
     }
 
-    /// The last offset of each key, of whole segments that are not cleaned yet, as far as there is room; of one in any case.
+    /// The last offset of each key, of batches whose keys were not read yet, as far as there is room; of one in any case.
     fn read_keys(&mut self) -> io::Result<Keys> {
         let mut keys = Keys {
             last: HashMap::new(),
@@ -303,16 +309,17 @@ impl CompactionJob {
         };
         let mut bytes = 0usize;
         for segment in self.segments.clone() {
-            if segment.end_offset <= self.cleaned_offset {
+            if segment.end_offset <= self.keyed_offset {
                 continue;
-            }
-            if bytes > self.rules.key_bytes_max {
-                break;
             }
             let mut batches = Batches::open(self.storage.as_ref(), self.log, &segment)?;
             while let Some((header, batch)) = batches.next()? {
-                if header.is_control() || self.is_aborted(&header) {
+                let is_known = header.base_offset < self.keyed_offset;
+                if is_known || header.is_control() || self.aborted.has(&header) {
                     continue;
+                }
+                if bytes > self.rules.key_bytes_max {
+                    return Ok(keys);
                 }
                 self.cleaner.visit(batch, &mut |record| {
                     if let Some(key) = record.key
@@ -321,18 +328,11 @@ impl CompactionJob {
                         bytes += key.len() + KEY_OVERHEAD_BYTES;
                     }
                 })?;
+                keys.end = header.last_offset() + 1;
             }
             keys.end = segment.end_offset;
         }
         Ok(keys)
-    }
-
-    fn is_aborted(&self, header: &BatchHeader) -> bool {
-        let within = |each: &AbortedTransaction| {
-            each.producer_id == header.producer_id
-                && (each.first_offset..=each.last_offset).contains(&header.base_offset)
-        };
-        header.is_transactional() && self.aborted.iter().any(within)
     }
 
     /// Writes what stays of a segment; `alive` are producers with data since their last marker, `markers` gets those that stay.
@@ -345,7 +345,11 @@ impl CompactionJob {
     ) -> io::Result<Option<Segment>> {
         let is_expired = segment.cleaned_ms > 0
             && segment.cleaned_ms.saturating_add(self.rules.delete_retention_ms) <= self.now_ms;
-        let new = self.output_segment(segment);
+        let mut new = self.output_segment(segment);
+        if segment.end_offset > keys.end {
+            // Tombstones whose keys are not known yet must stay until what they delete has gone.
+            new.cleaned_ms = segment.cleaned_ms;
+        }
         let storage = self.storage.clone();
         let mut output = Output::create(storage.as_ref(), self.log, new, self.index_interval_bytes)?;
         let mut batches = Batches::open(self.storage.as_ref(), self.log, segment)?;
@@ -358,7 +362,7 @@ impl CompactionJob {
                 }
                 continue;
             }
-            if self.is_aborted(&header) {
+            if self.aborted.has(&header) {
                 continue;
             }
             let kept = self.clean_batch(&header, batch, keys, is_expired)?;
@@ -402,6 +406,34 @@ impl CompactionJob {
         self.cleaner
             .retain(batch, &mut |offset| kept.contains(&offset))
             .map(|rewritten| Some(Some(rewritten)))
+    }
+}
+
+/// Where aborted transactions lie, by producer: first and last offset, in order. Those of one producer do not overlap.
+#[derive(Default)]
+struct Aborted(HashMap<i64, Vec<(i64, i64)>>);
+
+impl Aborted {
+    fn new(transactions: &[AbortedTransaction]) -> Self {
+        let mut aborted = Aborted::default();
+        for each in transactions {
+            let of_producer = aborted.0.entry(each.producer_id).or_default();
+            of_producer.push((each.first_offset, each.last_offset));
+        }
+        aborted.0.values_mut().for_each(|ranges| ranges.sort_unstable());
+        aborted
+    }
+
+    /// Whether a batch belongs to one of them.
+    fn has(&self, header: &BatchHeader) -> bool {
+        if !header.is_transactional() {
+            return false;
+        }
+        let ranges = self.0.get(&header.producer_id).map_or(&[][..], Vec::as_slice);
+        let next = ranges.partition_point(|(_, last)| *last < header.base_offset);
+        ranges
+            .get(next)
+            .is_some_and(|(first, _)| *first <= header.base_offset)
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Partition {
     pub segments: Vec<Segment>,
     /// Up to here compaction has cleaned; not kept over restarts.
     pub cleaned_offset: i64,
+    /// Up to here compaction has read keys, which may be less if memory for them was short; not kept over restarts.
+    pub keyed_offset: i64,
     pub tail: VecDeque<TailBatch>,
     pub producers: Producers,
     /// How often compaction has let aborted transactions go.
@@ -61,6 +63,7 @@ impl Partition {
             flushed_offset: 0,
             segments: Vec::new(),
             cleaned_offset: 0,
+            keyed_offset: 0,
             tail: VecDeque::new(),
             producers: Producers::default(),
             aborted_changes: 0,

@@ -1,5 +1,6 @@
 //! Logs whose segments are damaged, and what ends that.
 
+use crate::compaction::compacted;
 use crate::driver::{Driver, Produce, small};
 use millstream_log::*;
 use millstream_testkit::storage::Survive;
@@ -82,6 +83,27 @@ fn a_quarantine_ends_when_the_segment_is_restored() {
         driver.checkpoint();
         assert_eq!(driver.reopened().read_all(log, 1 << 20).len(), 7);
     }
+}
+
+/// What is left of a segment need not have its last batch.
+#[test]
+fn a_quarantine_of_a_compacted_log_ends_as_well() {
+    let (mut driver, log) = compacted(&[&[1, 2], &[2], &[3]]);
+    driver.compact(log);
+    driver.checkpoint();
+    let last = "logs/0000000000/00000000000000000003-0.log";
+    let sound = driver.storage.read(last).unwrap();
+    let expected = driver.read_all(log, 1 << 20);
+    assert_eq!(expected.len(), 3, "the second batch has gone");
+    driver.storage.flip(last, 30, 1).unwrap();
+    driver.create();
+    driver.commit();
+    let driver = driver.reopened();
+    assert!(driver.log.quarantine_reason(log).unwrap().contains(last));
+    driver.storage.replace(last, &sound).unwrap();
+    let mut driver = driver.reopened();
+    assert_eq!(driver.log.quarantine_reason(log), None);
+    assert_eq!(driver.read_all(log, 1 << 20), expected);
 }
 
 /// The segment that gets what was in the write-ahead log when the first one was found damaged.
