@@ -100,6 +100,8 @@ pub struct Broker {
     pub(crate) topics_version: u64,
     /// The time of the last call that gave one.
     pub(crate) last_now_ms: i64,
+    /// Whether requests wait by which members may be heard of.
+    members_wait: bool,
     /// Told when configurations of the broker or limits of addresses change.
     follower: Option<Box<dyn Follower>>,
     pub(crate) cleaning: Cleaning,
@@ -154,6 +156,7 @@ impl Broker {
             last_place: 0,
             topics_version: 0,
             last_now_ms: now_ms,
+            members_wait: false,
             follower: None,
             cleaning: Cleaning::new(now_ms),
             next_retention_ms: now_ms.saturating_add(limits::FIRST_RETENTION_MS),
@@ -316,7 +319,7 @@ impl Broker {
         }
         let timers = [
             self.waits.next_deadline(),
-            self.groups.next_timer(),
+            self.groups.next_timer().filter(|_| !self.members_wait),
             self.transactions.next_timer(),
         ];
         let scans = self
@@ -324,6 +327,12 @@ impl Broker {
             .min(self.next_scan_ms)
             .min(self.cleaning.timer());
         timers.into_iter().flatten().fold(scans, i64::min)
+    }
+
+    /// Says whether requests wait to be handled: among them may be those by which members are heard of, so that none of them
+    /// is given up meanwhile. Kafka does the same by handling both in the order in which they come.
+    pub fn hold_members(&mut self, wait: bool) {
+        self.members_wait = wait;
     }
 
     /// Does what is due.
@@ -336,7 +345,9 @@ impl Broker {
         if self.log.poison_reason().is_some() {
             return;
         }
-        crate::groups::tick(self, now_ms);
+        if !self.members_wait {
+            crate::groups::tick(self, now_ms);
+        }
         crate::transactions::tick(self, now_ms);
         if now_ms >= self.next_retention_ms {
             self.next_retention_ms =

@@ -173,6 +173,7 @@ impl<C> Turns<C> {
     pub fn go_on(&mut self, around: &mut impl Surroundings<C>) -> Rest {
         loop {
             let now_ms = around.now_ms();
+            self.broker.hold_members(!self.delayed.is_empty());
             if self.broker.next_timer() <= now_ms {
                 self.broker.tick(now_ms);
             }

@@ -21,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The first version of LeaveGroup with several members.
 const LEAVE_MANY_VERSION: i16 = 3;
+/// Of a client's id or an instance's id that a member's id begins with; all of it must fit a string of the protocol.
+const MEMBER_ID_PREFIX_CHARS_MAX: usize = 8_000;
 
 pub(crate) fn join(
     broker: &mut Broker,
@@ -34,6 +36,7 @@ pub(crate) fn join(
     }
     let info = member_info(context, request);
     let prefix = request.group_instance_id.as_ref().unwrap_or(&context.client_id);
+    let prefix: String = prefix.chars().take(MEMBER_ID_PREFIX_CHARS_MAX).collect();
     let fresh_id = KafkaString::from(format!("{prefix}-{}", uuid_text(broker)));
     let protocol_type = request.protocol_type.detached();
     if broker.groups.has_consumers(&request.group_id) {

@@ -287,20 +287,75 @@ fn nothing_is_lost_at_the_end_of_a_turn() {
 /// A checkpoint is captured and held, and callers from 0 on fill the room; gives the first that has to wait.
 fn held_checkpoint(commands_max: usize) -> (Desk, u64) {
     let mut desk = Desk::new(commands_max, 20_000);
-    desk.ask_for_checkpoint();
-    desk.empty_inbox();
-    assert_eq!(desk.jobs(), [Kind::Checkpoint]);
-    let mut next = 0;
-    while !desk.turns.broker().is_backlogged() {
-        desk.produce(next);
-        desk.empty_inbox();
-        desk.end_job(Kind::Commit);
-        desk.empty_inbox();
-        assert_eq!(desk.produced(), [(next, next as i64)]);
-        next += 1;
-    }
-    assert!(next > 2, "there was room");
+    let next = desk.hold_checkpoint();
     (desk, next)
+}
+
+impl Desk {
+    fn hold_checkpoint(&mut self) -> u64 {
+        self.ask_for_checkpoint();
+        self.empty_inbox();
+        assert_eq!(self.jobs(), [Kind::Checkpoint]);
+        let mut next = 0;
+        while !self.turns.broker().is_backlogged() {
+            self.produce(next);
+            self.empty_inbox();
+            self.end_job(Kind::Commit);
+            self.empty_inbox();
+            assert_eq!(self.produced(), [(next, next as i64)]);
+            next += 1;
+        }
+        assert!(next > 2, "there was room");
+        next
+    }
+}
+
+/// Its heartbeat came in time, whenever it is come to.
+#[test]
+fn a_member_whose_heartbeat_waits_for_the_disk_stays() {
+    let mut desk = Desk::new(256, 20_000);
+    let beat = |epoch| ConsumerGroupHeartbeatRequest {
+        group_id: "g".into(),
+        member_id: "m".into(),
+        member_epoch: epoch,
+        rebalance_timeout_ms: if epoch == 0 { 60_000 } else { -1 },
+        subscribed_topic_names: (epoch == 0).then(|| vec!["t".into()]),
+        topic_partitions: (epoch == 0).then(Vec::new),
+        ..Default::default()
+    };
+    let joined = |desk: &mut Desk, caller| {
+        let position = desk.around.answers.iter().position(|(of, _)| *of == caller);
+        let (_, reply) = desk.around.answers.remove(position.expect("it is answered"));
+        match reply {
+            Reply::Response(response) => match *response {
+                Response::ConsumerGroupHeartbeat(response) => (response.error_code, response.member_epoch),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    desk.put(900, 1, beat(0));
+    desk.settle();
+    let (code, epoch) = joined(&mut desk, 900);
+    assert_eq!(code, ErrorCode::NONE);
+    desk.hold_checkpoint();
+    desk.around.now_ms += 44_000;
+    desk.put(901, 1, beat(epoch));
+    desk.empty_inbox();
+    desk.around.now_ms += 10_000;
+    desk.turns.go_on(&mut desk.around);
+    assert_eq!(desk.jobs(), [Kind::Checkpoint], "it still waits");
+    desk.settle();
+    assert_eq!(joined(&mut desk, 901).0, ErrorCode::NONE);
+    desk.around.now_ms += 46_000;
+    desk.turns.go_on(&mut desk.around);
+    desk.put(902, 1, beat(epoch));
+    desk.settle();
+    assert_eq!(
+        joined(&mut desk, 902).0,
+        ErrorCode::UNKNOWN_MEMBER_ID,
+        "nobody waits now"
+    );
 }
 
 #[test]
