@@ -78,7 +78,7 @@ pub struct CompactionJob {
     storage: Arc<dyn Storage>,
     cleaner: Box<dyn RecordCleaner>,
     segments: Vec<Segment>,
-    aborted: Aborted,
+    aborted: Vec<AbortedTransaction>,
     rules: CompactionRules,
     index_interval_bytes: u64,
     now_ms: i64,
@@ -155,7 +155,7 @@ impl Log {
         let partition = self.partitions.get(&log)?;
         let segments = partition.closed_segments(now_ms, &rules).to_vec();
         let (from, to) = (segments.first()?.base_offset, segments.last()?.end_offset);
-        let aborted = Aborted::new(&partition.producers.aborted_in(from, to));
+        let aborted = partition.producers.aborted_in(from, to);
         let index_interval_bytes = partition.settings.index_interval_bytes;
         let keyed_offset = partition.keyed_offset;
         self.compaction_running = true;
@@ -262,7 +262,8 @@ impl CompactionJob {
     }
 
     fn clean(&mut self) -> io::Result<Cleaned> {
-        let keys = self.read_keys()?;
+        let aborted = Aborted::new(&self.aborted);
+        let keys = self.read_keys(&aborted)?;
         let mut alive = BTreeSet::new();
         let mut cleaned = Cleaned {
             keyed: keys.end,
@@ -272,7 +273,7 @@ impl CompactionJob {
             if segment.base_offset >= keys.end {
                 break; // there was no room for any of its keys
             }
-            let new = self.clean_segment(&segment, &keys, &mut alive, &mut cleaned.markers)?;
+            let new = self.clean_segment(&segment, &keys, &aborted, &mut alive, &mut cleaned.markers)?;
             cleaned.replaced.push((segment, new));
             cleaned.end = segment.end_offset;
         }
@@ -302,7 +303,7 @@ impl CompactionJob {
     }
 
     /// The last offset of each key, of batches whose keys were not read yet, as far as there is room; of one in any case.
-    fn read_keys(&mut self) -> io::Result<Keys> {
+    fn read_keys(&mut self, aborted: &Aborted) -> io::Result<Keys> {
         let mut keys = Keys {
             last: HashMap::new(),
             end: 0,
@@ -315,7 +316,7 @@ impl CompactionJob {
             let mut batches = Batches::open(self.storage.as_ref(), self.log, &segment)?;
             while let Some((header, batch)) = batches.next()? {
                 let is_known = header.base_offset < self.keyed_offset;
-                if is_known || header.is_control() || self.aborted.has(&header) {
+                if is_known || header.is_control() || aborted.has(&header) {
                     continue;
                 }
                 if bytes > self.rules.key_bytes_max {
@@ -340,6 +341,7 @@ impl CompactionJob {
         &mut self,
         segment: &Segment,
         keys: &Keys,
+        aborted: &Aborted,
         alive: &mut BTreeSet<i64>,
         markers: &mut BTreeSet<(i64, i64)>,
     ) -> io::Result<Option<Segment>> {
@@ -362,7 +364,7 @@ impl CompactionJob {
                 }
                 continue;
             }
-            if self.aborted.has(&header) {
+            if aborted.has(&header) {
                 continue;
             }
             let kept = self.clean_batch(&header, batch, keys, is_expired)?;
@@ -409,7 +411,8 @@ impl CompactionJob {
     }
 }
 
-/// Where aborted transactions lie, by producer: first and last offset, in order. Those of one producer do not overlap.
+/// Where aborted transactions lie, by producer: first and last offset, in the order of their markers, in which they are
+/// given. Those of one producer do not overlap.
 #[derive(Default)]
 struct Aborted(HashMap<i64, Vec<(i64, i64)>>);
 
@@ -420,7 +423,6 @@ impl Aborted {
             let of_producer = aborted.0.entry(each.producer_id).or_default();
             of_producer.push((each.first_offset, each.last_offset));
         }
-        aborted.0.values_mut().for_each(|ranges| ranges.sort_unstable());
         aborted
     }
 
