@@ -18,7 +18,7 @@ pub fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
             "build",
             "--release",
             "--package",
-            "millstream",
+            "millstream-cli",
             "--package",
             "xtask",
         ])

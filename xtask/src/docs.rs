@@ -19,7 +19,7 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     limits(root)?;
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let status = Command::new(cargo)
-        .args(["run", "--quiet", "--package", "millstream", "--", "reference"])
+        .args(["run", "--quiet", "--package", "millstream-cli", "--", "reference"])
         .arg(root.join(DIRECTORY))
         .current_dir(root)
         .status()

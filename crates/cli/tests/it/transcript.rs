@@ -13,8 +13,8 @@
 //! | `? N` | it ends with this exit code; without it, with 0 |
 //! | anything else | a line that it writes to standard output |
 //!
-//! What differs from run to run is replaced: `[DIR]`, `[JOB]`, `[PORT]`, `[ID]` of a topic, `[TIME]`. `UPDATE_SNAPSHOTS=1 cargo test -p millstream`
-//! writes the answers of today; read the difference before you commit it.
+//! What differs from run to run is replaced: `[DIR]`, `[JOB]`, `[PORT]`, `[ID]` of a topic, `[TIME]`.
+//! `UPDATE_SNAPSHOTS=1 cargo test -p millstream-cli` writes the answers of today; read the difference before you commit it.
 
 use std::io::{Read, Write};
 use std::path::Path;
