@@ -124,6 +124,13 @@ Examples:
 
 Who may connect, and how: docs/security.md")]
     Broker(BrokerArgs),
+    /// Run everything until Ctrl-C: broker, SQL Gateway, job REST API, Web UI, metrics
+    #[command(after_help = "\
+Examples:
+  millstream serve
+  millstream serve --data-dir /var/lib/millstream --kafka 127.0.0.1:9092
+  millstream serve -D rest.port=8081 -D sql-gateway.endpoint.rest.port=8083 -D metrics.reporter.prom.port=9249")]
+    Serve(ServeArgs),
     /// Create, change, fill and read topics
     Topic(TopicArgs),
     /// Show, reset and delete consumer groups
@@ -162,6 +169,12 @@ pub struct BrokerArgs {
     /// A file with the token that readers of metrics must send; needed off loopback
     #[arg(long, value_name = "FILE", requires = "metrics")]
     pub metrics_token_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub settings: SettingsArgs,
 }
 
 #[derive(Args, Debug)]

@@ -46,6 +46,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Run(args) => commands::run::run(&process, &cli.common, args),
         Command::Sql(args) => commands::sql::run(&process, &cli.common, args),
         Command::Broker(args) => commands::broker::run(&process, &cli.common, args),
+        Command::Serve(args) => commands::serve::run(&process, &cli.common, args),
         Command::Topic(args) => commands::topic::run(&process, &cli.common, &args),
         Command::Group(args) => commands::group::run(&process, &cli.common, &args),
         Command::Acl(args) => commands::acl::run(&process, &cli.common, &args),

@@ -63,6 +63,7 @@ fn file(cli: &Cli) -> Option<PathBuf> {
         Command::Run(args) => args.settings.config.clone(),
         Command::Sql(args) => args.settings.config.clone(),
         Command::Broker(args) => args.settings.config.clone(),
+        Command::Serve(args) => args.settings.config.clone(),
         // `--config` of topics is another option.
         _ => std::env::var_os(FILE_VARIABLE).map(PathBuf::from),
     }
@@ -189,7 +190,8 @@ pub fn variable(key: &str) -> String {
 /// Every key that has a variable.
 fn keys() -> impl Iterator<Item = &'static str> {
     let broker = BROKER_CONFIGS.iter().map(|config| config.name);
-    broker.chain(configuration_options().map(|option| option.key))
+    let server = millstream_server::http::OPTIONS.iter();
+    broker.chain(configuration_options().chain(server).map(|option| option.key))
 }
 
 /// Keys that variables set, and a sentence for each variable that sets nothing.

@@ -2,7 +2,12 @@
 //!
 //! Everything below this crate is a library without sockets; everything above is the command line.
 
+pub mod http;
 pub mod kafka;
 pub mod limits;
 pub mod metrics;
 pub mod open_files;
+pub mod state;
+pub mod ui;
+
+pub use state::ServerState;

@@ -63,3 +63,9 @@ pub const CERTIFICATE_CHECK_MS: i64 = 1_000;
 pub const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Rounds of hashing for SCRAM users by configuration.
 pub const SCRAM_ITERATIONS: i32 = 4_096;
+/// Connections of one HTTP listener; more wait to be accepted.
+pub const HTTP_CONNECTIONS_MAX: usize = 2_048;
+/// Until the head of an HTTP request has arrived; also how long an idle connection is kept open.
+pub const HTTP_HEADER_TIME: Duration = Duration::from_secs(60);
+/// How long HTTP requests in flight may take when the server stops.
+pub const HTTP_SHUTDOWN_TIME: Duration = Duration::from_secs(3);

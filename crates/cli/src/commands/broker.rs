@@ -41,7 +41,7 @@ pub fn run(process: &Process, common: &Common, args: BrokerArgs) -> Outcome {
 }
 
 /// Waits for Ctrl-C, or the signal of service managers.
-async fn wait_for_signal() -> std::io::Result<()> {
+pub async fn wait_for_signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {

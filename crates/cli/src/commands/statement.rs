@@ -89,7 +89,19 @@ pub fn session(process: &Process, common: &Common, script: bool, fresh: bool) ->
         .filter(|(key, _)| !is_broker_config(key))
         .cloned()
         .collect();
-    let checkpoints: Option<Arc<dyn Storage>> = match script {
+    let context = session_context(process, common, script, fresh)?;
+    Ok(Session::new(context, defaults)?)
+}
+
+/// What the sessions of this process share. `durable`: named jobs keep checkpoints in the data directory, and the caller
+/// reports how jobs end.
+pub fn session_context(
+    process: &Process,
+    common: &Common,
+    durable: bool,
+    fresh: bool,
+) -> anyhow::Result<SessionContext> {
+    let checkpoints: Option<Arc<dyn Storage>> = match durable {
         false => None,
         true => {
             let directory = common.data_dir.join(CHECKPOINT_DIRECTORY);
@@ -98,7 +110,7 @@ pub fn session(process: &Process, common: &Common, script: bool, fresh: bool) ->
             Some(Arc::new(storage))
         }
     };
-    let context = SessionContext {
+    Ok(SessionContext {
         clock: process.clock.clone(),
         rng: process.rng.clone(),
         kafka: process.clusters.clone(),
@@ -108,10 +120,9 @@ pub fn session(process: &Process, common: &Common, script: bool, fresh: bool) ->
         jobs: Arc::new(JobRegistry::default()),
         checkpoints,
         fresh,
-        attended: script,
+        attended: durable,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    Ok(Session::new(context, defaults)?)
+    })
 }
 
 /// The statements of a script. Each has as many blank lines before it as there are lines before it in the script, so

@@ -26,6 +26,11 @@ pub fn page() -> String {
         "Flink's keys. Keys that are not here may be set and have no effect. Durations are written `10 s`, `500 ms`, `1 min`.",
     );
     page.options(configuration_options());
+    page.heading(2, "Server");
+    page.paragraph(
+        "Where `millstream serve` listens, by Flink's keys; `--kafka` and `listeners` are the broker's.",
+    );
+    page.options(millstream_server::http::OPTIONS.iter());
     broker(&mut page);
     page.heading(2, "Clients");
     page.paragraph(
