@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use millstream_state::{SnapshotScope, StateBlocks};
-use millstream_types::{Batch, CheckpointId, Element, Watermark};
+use millstream_types::{Batch, CheckpointId, Element, Records, Watermark};
 
 use crate::control::InstanceState;
 use crate::exchange::ExchangeWriter;
@@ -80,6 +80,22 @@ impl Output for StageOutput<'_> {
         last.batch(0, batch, self.now_ms)
     }
 
+    fn records(&mut self, records: Records) -> Result<(), DataflowError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.metrics.count_out(records.len());
+        let Some(last) = self.next.iter().rposition(|stage| stage.reads(&records)) else {
+            return Ok(());
+        };
+        for stage in &mut self.next[..last] {
+            if stage.reads(&records) {
+                stage.records(0, records.clone(), self.now_ms)?;
+            }
+        }
+        self.next[last].records(0, records, self.now_ms)
+    }
+
     fn watermark(&mut self, watermark: Watermark) -> Result<(), DataflowError> {
         self.metrics.see_output_watermark(watermark);
         self.next
@@ -94,6 +110,23 @@ impl Stage {
             Self::Operator(stage) => stage.batch(port, batch, now_ms),
             Self::Sink(stage) => stage.batch(batch, now_ms),
             Self::Exchange(writer) => writer.batch(batch),
+        }
+    }
+
+    pub fn records(&mut self, port: usize, records: Records, now_ms: i64) -> Result<(), DataflowError> {
+        match self {
+            Self::Operator(stage) => stage.records(port, records, now_ms),
+            Self::Sink(stage) => stage.records(records, now_ms),
+            Self::Exchange(writer) => writer.records(records),
+        }
+    }
+
+    /// Whether the stage takes these records, rather than those of another side output.
+    fn reads(&self, records: &Records) -> bool {
+        match self {
+            Self::Operator(stage) => stage.operator.reads(records),
+            Self::Sink(_) => records.output == 0,
+            Self::Exchange(writer) => writer.reads(records),
         }
     }
 
@@ -243,6 +276,21 @@ impl OperatorStage {
         self.operator.process(port, batch, &self.context, &mut out)
     }
 
+    fn records(&mut self, port: usize, mut records: Records, now_ms: i64) -> Result<(), DataflowError> {
+        self.metrics.count_in(records.len());
+        let most = self.context.batch_rows.max(1);
+        loop {
+            let rest = (records.len() > most).then(|| records.split_off(most));
+            self.call(now_ms, |operator, context, out| {
+                operator.records(port, records, context, out)
+            })?;
+            match rest {
+                Some(rest) => records = rest,
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Calls a method of the operator with its context and output.
     fn call(
         &mut self,
@@ -354,6 +402,13 @@ impl SinkStage {
         self.metrics.count_out(batch.rows);
         self.context.now_ms = now_ms;
         self.sink.write(batch, &self.context)
+    }
+
+    fn records(&mut self, records: Records, now_ms: i64) -> Result<(), DataflowError> {
+        self.metrics.count_in(records.len());
+        self.metrics.count_out(records.len());
+        self.context.now_ms = now_ms;
+        self.sink.write_records(records, &self.context)
     }
 
     fn watermark(&mut self, watermark: Watermark, now_ms: i64) -> Result<(), DataflowError> {

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 
 use arrow_array::UInt32Array;
 use millstream_state::key_group;
-use millstream_types::{Batch, Element, Watermark};
+use millstream_types::{Batch, Element, Records, Routing, Watermark};
 
 use crate::operator::DataflowError;
 use crate::source::Waker;
@@ -81,6 +81,7 @@ pub fn channel(
 fn credit_of(element: &Element) -> usize {
     match element {
         Element::Batch(batch) => batch.memory_size(),
+        Element::Records(records) => records.memory_size(),
         _ => 0,
     }
 }
@@ -181,6 +182,51 @@ impl ExchangeWriter {
                 Ok(())
             }
         }
+    }
+
+    /// Side outputs are read by operators alone: what crosses an exchange is a main output.
+    pub fn reads(&self, records: &Records) -> bool {
+        records.output == 0
+    }
+
+    pub fn records(&mut self, records: Records) -> Result<(), DataflowError> {
+        let parallelism = self.targets.len();
+        match &self.partitioning {
+            Partitioning::Hash(_) if parallelism > 1 => {
+                let max_parallelism = self.max_parallelism;
+                let owners: Vec<usize> = match &records.routing {
+                    Routing::Keys(hashes) => hashes
+                        .iter()
+                        .map(|hash| key_group::of_hash(*hash, max_parallelism))
+                        .map(|group| key_group::owner(group, parallelism, max_parallelism))
+                        .collect(),
+                    Routing::Targets(targets) => targets
+                        .iter()
+                        .map(|target| *target as usize % parallelism)
+                        .collect(),
+                    Routing::Free => {
+                        return Err(DataflowError::internal(
+                            "records without keys at an exchange by key",
+                        ));
+                    }
+                };
+                let parts = records.split(parallelism, |row| owners[row]);
+                for (target, part) in self.targets.iter().zip(parts) {
+                    if let Some(part) = part {
+                        target.send(Element::Records(part));
+                    }
+                }
+            }
+            Partitioning::Rebalance => {
+                self.targets[self.next].send(Element::Records(records));
+                self.next = (self.next + 1) % parallelism;
+            }
+            Partitioning::Broadcast => self.control(&Element::Records(records)),
+            Partitioning::Forward | Partitioning::Single | Partitioning::Hash(_) => {
+                self.targets[0].send(Element::Records(records));
+            }
+        }
+        Ok(())
     }
 
     /// Sends each row to the owner of its key group, keeping the order of rows for each target.

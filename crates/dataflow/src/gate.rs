@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use millstream_types::{Batch, CheckpointId, Element, Watermark};
+use millstream_types::{Batch, CheckpointId, Element, Records, Watermark};
 
 use crate::exchange::ChannelReceiver;
 use crate::operator::DataflowError;
@@ -18,6 +18,10 @@ pub(crate) enum GateEvent {
     Batch {
         port: usize,
         batch: Batch,
+    },
+    Records {
+        port: usize,
+        records: Records,
     },
     Watermark(Watermark),
     Active,
@@ -98,6 +102,11 @@ impl InputGate {
                     let batch = self.join_queued(channel, batch)?;
                     return Ok(Some(GateEvent::Batch { port, batch }));
                 }
+                Element::Records(records) => {
+                    let port = self.channels[channel].port;
+                    let records = self.join_queued_records(channel, records);
+                    return Ok(Some(GateEvent::Records { port, records }));
+                }
                 Element::Watermark(watermark) => {
                     self.on_port(channel, |port, i| port.watermark(i, watermark))
                 }
@@ -147,6 +156,26 @@ impl InputGate {
         }
         let joined = Batch::concat(&batches)?;
         joined.ok_or_else(|| DataflowError::internal("no batch to join"))
+    }
+
+    /// The same for rows of a user's type.
+    fn join_queued_records(&mut self, channel: usize, mut first: Records) -> Records {
+        let channel = &mut self.channels[channel];
+        while first.len() * 2 <= self.batch_rows {
+            match channel.receiver.receive() {
+                Some(Element::Records(records)) if first.len() + records.len() <= self.batch_rows => {
+                    if let Err(other) = first.append(records) {
+                        channel.ahead = Some(Element::Records(other));
+                        break;
+                    }
+                }
+                other => {
+                    channel.ahead = other;
+                    break;
+                }
+            }
+        }
+        first
     }
 
     fn on_port(&mut self, channel: usize, event: impl FnOnce(&mut WatermarkValve, usize) -> ValveOutput) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use millstream_state::{SnapshotScope, StateBlocks, StateError};
 use millstream_types::limits::{BATCH_ROWS_DEFAULT, KEY_GROUPS_DEFAULT};
-use millstream_types::{Batch, ErrorKind, Watermark};
+use millstream_types::{Batch, ErrorKind, Records, Watermark};
 
 /// A synchronous operator with one or more inputs ("ports").
 ///
@@ -28,6 +28,25 @@ pub trait Operator: Send {
         context: &Context,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError>;
+
+    /// Rows of a user's type, in order with the batches. Operators over columns reject them.
+    fn records(
+        &mut self,
+        port: usize,
+        records: Records,
+        context: &Context,
+        out: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
+        let _ = (port, context, out);
+        Err(DataflowError::internal(format!(
+            "an operator over columns was given {records:?}"
+        )))
+    }
+
+    /// Whether the operator reads these records: side outputs are told apart before rows are copied for a consumer.
+    fn reads(&self, records: &Records) -> bool {
+        records.output == 0
+    }
 
     fn watermark(
         &mut self,
@@ -98,6 +117,12 @@ pub trait Operator: Send {
 /// Where an operator pushes its results.
 pub trait Output {
     fn batch(&mut self, batch: Batch) -> Result<(), DataflowError>;
+    /// Rows of a user's type.
+    fn records(&mut self, records: Records) -> Result<(), DataflowError> {
+        Err(DataflowError::internal(format!(
+            "{records:?} came to an output for columns"
+        )))
+    }
     fn watermark(&mut self, watermark: Watermark) -> Result<(), DataflowError>;
 }
 

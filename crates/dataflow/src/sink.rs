@@ -1,7 +1,7 @@
 //! The sink contract.
 
 use millstream_state::StateBlocks;
-use millstream_types::{Batch, CheckpointId};
+use millstream_types::{Batch, CheckpointId, Records};
 
 use crate::operator::{Context, DataflowError};
 use crate::source::Waker;
@@ -23,6 +23,13 @@ use crate::source::Waker;
 pub trait Sink: Send {
     fn open(&mut self, context: &Context, waker: Waker) -> Result<(), DataflowError>;
     fn write(&mut self, batch: Batch, context: &Context) -> Result<(), DataflowError>;
+    /// Rows of a user's type, under the contract of `write`. Sinks of tables reject them.
+    fn write_records(&mut self, records: Records, context: &Context) -> Result<(), DataflowError> {
+        let _ = context;
+        Err(DataflowError::internal(format!(
+            "a sink of a table was given {records:?}"
+        )))
+    }
     /// Whether `write` may be called.
     fn ready(&mut self, context: &Context) -> Result<bool, DataflowError> {
         let _ = context;

@@ -155,6 +155,7 @@ impl Task {
         };
         match event {
             GateEvent::Batch { port, batch } => root.batch(port, batch, now_ms),
+            GateEvent::Records { port, records } => root.records(port, records, now_ms),
             GateEvent::Watermark(watermark) => root.watermark(watermark, now_ms),
             GateEvent::Active => {
                 root.status(&Element::Active);

@@ -95,8 +95,13 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Checks that the newest stored checkpoint belongs to this plan; the error names the operator that changed.
-    pub fn check_fit(&self, identity: &str, plan: &Plan, max_parallelism: u16) -> Result<(), DataflowError> {
+    /// Checks that the newest stored checkpoint belongs to these operators; the error names the one that changed.
+    pub fn check_fit(
+        &self,
+        identity: &str,
+        now: &[OperatorEntry],
+        max_parallelism: u16,
+    ) -> Result<(), DataflowError> {
         let Self::Stored(store) = self else { return Ok(()) };
         let Some(checkpoint) = store.latest() else {
             return Ok(());
@@ -118,7 +123,6 @@ impl Checkpoints {
                 header.max_parallelism
             ));
         }
-        let now = operator_entries(plan);
         for before in &header.operators {
             match now.iter().find(|entry| entry.uid == before.uid) {
                 Some(entry) if entry.fingerprint == before.fingerprint => {}

@@ -6,11 +6,10 @@
 use std::collections::VecDeque;
 
 use millstream_dataflow::{Command, DataflowError, WorkerEvent};
-use millstream_plan::Plan;
 use millstream_state::{CheckpointHeader, OperatorEntry};
 use millstream_types::{CheckpointId, ErrorKind};
 
-use crate::checkpoints::{Checkpoints, operator_entries};
+use crate::checkpoints::Checkpoints;
 use crate::coordinator::{CheckpointCoordinator, CheckpointReason, Effect};
 use crate::settings::CheckpointSettings;
 use crate::status::CheckpointStats;
@@ -24,11 +23,11 @@ pub(crate) struct JobDescription {
 }
 
 impl JobDescription {
-    pub fn new(identity: &str, plan: &Plan, max_parallelism: u16) -> Self {
+    pub fn new(identity: &str, operators: Vec<OperatorEntry>, max_parallelism: u16) -> Self {
         Self {
             identity: identity.to_owned(),
             max_parallelism,
-            operators: operator_entries(plan),
+            operators,
         }
     }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use millstream_dataflow::{DataflowError, Graph, JobMetrics, SinkFactory};
 use millstream_plan::{Op, Plan};
+use millstream_state::OperatorEntry;
 use millstream_types::storage::Storage;
 use millstream_types::{Clock, ErrorKind, Rng};
 
-use crate::checkpoints::Checkpoints;
-use crate::collect::{ResultReader, collector};
+use crate::checkpoints::{Checkpoints, operator_entries};
+use crate::collect::{Collector, ResultReader, collector};
 use crate::components::Components;
 use crate::execution::JobDescription;
 use crate::master::{Master, Message};
@@ -36,6 +37,23 @@ pub struct JobRequest {
     /// Forget the checkpoints of earlier runs.
     pub fresh: bool,
     /// The caller tells how the job ends, so that the log need not, however soon that is.
+    pub attended: bool,
+}
+
+/// What it takes to run a graph that was made without a plan: a program's.
+#[derive(Clone)]
+pub struct GraphRequest {
+    pub graph: Graph,
+    /// By which the job finds its checkpoints again.
+    pub identity: String,
+    pub settings: JobSettings,
+    /// The operators that keep state, as checkpoints name them.
+    pub operators: Vec<OperatorEntry>,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<dyn Rng>,
+    /// As in [`JobRequest`].
+    pub storage: Option<Arc<dyn Storage>>,
+    pub fresh: bool,
     pub attended: bool,
 }
 
@@ -138,15 +156,40 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
         .map(|collector| Arc::new(collector) as Arc<dyn SinkFactory>);
     let graph = translate(&request.plan, request.components.as_ref(), &settings, sink)?;
     let identity = settings.name.clone().unwrap_or_else(|| request.identity.clone());
+    let request = GraphRequest {
+        graph,
+        identity,
+        settings,
+        operators: operator_entries(&request.plan),
+        clock: request.clock,
+        rng: request.rng,
+        storage: request.storage,
+        fresh: request.fresh,
+        attended: request.attended,
+    };
+    start(request, collector, reader)
+}
+
+/// Starts a graph on threads of its own.
+pub fn submit_graph(request: GraphRequest) -> Result<JobHandle, DataflowError> {
+    start(request, None, None)
+}
+
+fn start(
+    request: GraphRequest,
+    collector: Option<Collector>,
+    results: Option<ResultReader>,
+) -> Result<JobHandle, DataflowError> {
+    let (graph, identity, settings) = (request.graph, request.identity, request.settings);
     let max_parallelism = graph.settings.max_parallelism;
     let storage = if settings.checkpoints.is_some() {
-        request.storage.clone()
+        request.storage
     } else {
         None
     };
     let retained = settings.checkpoints.map_or(1, |c| c.retained);
     let checkpoints = Checkpoints::open(storage, &identity, retained, request.fresh)?;
-    checkpoints.check_fit(&identity, &request.plan, max_parallelism)?;
+    checkpoints.check_fit(&identity, &request.operators, max_parallelism)?;
 
     let now_ms = request.clock.now_ms();
     let (sender, inbox) = channel();
@@ -158,11 +201,11 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
         vertices: vertex_infos(&graph).into(),
         shared: Arc::clone(&shared),
         messages: sender.clone(),
-        results: reader,
+        results,
     };
     let master = Master {
         name: identity.clone(),
-        description: JobDescription::new(&identity, &request.plan, max_parallelism),
+        description: JobDescription::new(&identity, request.operators, max_parallelism),
         graph,
         restart: RestartStrategy::new(settings.restart),
         settings: settings.checkpoints,

@@ -22,7 +22,7 @@ pub use checkpoints::Checkpoints;
 pub use collect::{Collected, ResultReader};
 pub use components::{BuiltIn, Components};
 pub use coordinator::{CheckpointCoordinator, CheckpointReason};
-pub use job::{JobHandle, JobRequest, VertexInfo, submit};
+pub use job::{GraphRequest, JobHandle, JobRequest, VertexInfo, submit, submit_graph};
 pub use registry::JobRegistry;
 pub use settings::{CheckpointSettings, JobSettings, RestartSettings};
 pub use status::{CheckpointRecord, CheckpointStats, CheckpointStatus, JobId, JobStatus};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use millstream_dataflow::DataflowError;
 
-use crate::job::{JobHandle, JobRequest, submit};
+use crate::job::{GraphRequest, JobHandle, JobRequest, submit, submit_graph};
 use crate::status::JobId;
 
 /// Ended jobs that are remembered.
@@ -19,7 +19,14 @@ pub struct JobRegistry {
 
 impl JobRegistry {
     pub fn submit(&self, request: JobRequest) -> Result<JobHandle, DataflowError> {
-        let handle = submit(request)?;
+        Ok(self.remember(submit(request)?))
+    }
+
+    pub fn submit_graph(&self, request: GraphRequest) -> Result<JobHandle, DataflowError> {
+        Ok(self.remember(submit_graph(request)?))
+    }
+
+    fn remember(&self, handle: JobHandle) -> JobHandle {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.insert(handle.id(), handle.clone());
         let mut ended: Vec<(i64, JobId)> = jobs
@@ -31,7 +38,7 @@ impl JobRegistry {
         for (_, id) in ended.iter().take(ended.len().saturating_sub(ENDED_JOBS_MAX)) {
             jobs.remove(id);
         }
-        Ok(handle)
+        handle
     }
 
     pub fn get(&self, id: JobId) -> Option<JobHandle> {

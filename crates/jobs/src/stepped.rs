@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use millstream_dataflow::{DataflowError, Graph, StepOutcome, SteppedJob};
 use millstream_plan::Plan;
+use millstream_state::OperatorEntry;
 
-use crate::checkpoints::Checkpoints;
+use crate::checkpoints::{Checkpoints, operator_entries};
 use crate::coordinator::CheckpointReason;
 use crate::execution::{Execution, JobDescription};
 use crate::settings::CheckpointSettings;
@@ -33,7 +34,18 @@ impl SteppedRun {
         checkpoints: Checkpoints,
         now_ms: i64,
     ) -> Result<Self, DataflowError> {
-        let description = JobDescription::new("stepped", plan, graph.settings.max_parallelism);
+        Self::start_graph(graph, operator_entries(plan), settings, checkpoints, now_ms)
+    }
+
+    /// Starts a graph that was made without a plan; `operators` are those that keep state.
+    pub fn start_graph(
+        graph: Graph,
+        operators: Vec<OperatorEntry>,
+        settings: Option<CheckpointSettings>,
+        checkpoints: Checkpoints,
+        now_ms: i64,
+    ) -> Result<Self, DataflowError> {
+        let description = JobDescription::new("stepped", operators, graph.settings.max_parallelism);
         let (job, execution) = begin(
             &graph,
             settings,

@@ -12,6 +12,7 @@ mod fixed_width;
 pub mod group_table;
 pub mod hash;
 pub mod key_group;
+pub mod keyed;
 pub mod row_store;
 pub mod timers;
 
@@ -21,5 +22,6 @@ pub use columns::{decode_columns, encode_columns};
 pub use error::StateError;
 pub use group_table::{DirtyBlocks, GROUPS_PER_BLOCK, GroupMap, GroupTable, NO_GROUP};
 pub use hash::key_groups;
+pub use keyed::{Column, KeySlots, KeyedState, SlotMap, StateColumns, StateValue, TimeToLive};
 pub use row_store::RowStore;
 pub use timers::TimerQueue;

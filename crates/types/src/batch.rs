@@ -7,6 +7,7 @@ use arrow_schema::ArrowError;
 use arrow_select::{concat, filter, take};
 use serde::{Deserialize, Serialize};
 
+use crate::records::Records;
 use crate::schema::Schema;
 
 /// Kind of a row in a changelog.
@@ -201,6 +202,8 @@ pub struct CheckpointId(pub u64);
 #[derive(Clone, Debug)]
 pub enum Element {
     Batch(Batch),
+    /// Rows of a user's type; only programs have them.
+    Records(Records),
     Watermark(Watermark),
     Barrier(CheckpointId),
     /// The sender has nothing for a while and must not hold back watermarks.

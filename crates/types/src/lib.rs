@@ -14,6 +14,7 @@ pub mod java_text;
 pub mod limits;
 pub mod logical_type;
 pub mod options;
+pub mod records;
 pub mod scalar;
 pub mod schema;
 pub mod storage;
@@ -26,5 +27,6 @@ pub use declare::{ConnectorDecl, Declarations, FormatDecl, FormatUse, MetadataDe
 pub use error::ErrorKind;
 pub use logical_type::{LogicalType, RowField, TimeAttribute, TypeFamily, TypeKind};
 pub use options::{OptionDecl, OptionError, OptionType, Options};
+pub use records::{RecordRows, Records, Routing};
 pub use scalar::{Scalar, map_array, scalars_to_array, struct_array, timestamp_nanos};
 pub use schema::{Column, Schema, arrow_field, arrow_type};
