@@ -2,9 +2,9 @@
 --
 --   millstream run examples/flights/cancelled.sql
 --
--- The first INSERT loads the file into the topic `flights`, as a producer would; the second is the job, from topic to
--- topic. Event time is the planned departure. Planes leave late, so records are out of order by up to a day: the
--- watermark waits that long.
+-- The first INSERT loads a file into a topic, as a producer would. The second is the job, from topic to topic. Event time
+-- is the planned departure: planes leave late, so records are out of order by up to a day, and the watermark waits that long.
+-- Both reads use a consumer group, so a second run reads what the second run has loaded.
 
 SET 'table.dml-sync' = 'true';
 
@@ -24,8 +24,9 @@ CREATE TABLE flights (
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'flights-cancelled',
-  'properties.bootstrap.servers' = '127.0.0.1:9092',
-  'scan.startup.mode' = 'earliest-offset',
+  'properties.group.id' = 'cancelled',
+  'properties.auto.offset.reset' = 'earliest',
+  'scan.startup.mode' = 'group-offsets',
   'scan.bounded.mode' = 'latest-offset',
   'format' = 'json'
 );
@@ -33,12 +34,14 @@ CREATE TABLE flights (
 INSERT INTO flights SELECT * FROM flights_file;
 
 CREATE TABLE cancelled_flights (
-  flight STRING, route STRING, planned TIMESTAMP(3), tail STRING
+  flight STRING, route STRING, planned TIMESTAMP(3), tail STRING,
+  WATERMARK FOR planned AS planned - INTERVAL '2' DAY
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'cancelled-flights',
-  'properties.bootstrap.servers' = '127.0.0.1:9092',
-  'scan.startup.mode' = 'earliest-offset',
+  'properties.group.id' = 'cancelled-flights-report',
+  'properties.auto.offset.reset' = 'earliest',
+  'scan.startup.mode' = 'group-offsets',
   'scan.bounded.mode' = 'latest-offset',
   'format' = 'json'
 );
@@ -46,4 +49,4 @@ CREATE TABLE cancelled_flights (
 INSERT INTO cancelled_flights
 SELECT flight, origin || '-' || dest, planned, tail FROM flights WHERE cancelled;
 
-SELECT * FROM cancelled_flights WHERE route = 'LGA-ORD';
+SELECT * FROM cancelled_flights WHERE route = 'LGA-ORD' ORDER BY planned, flight;

@@ -1,15 +1,14 @@
--- The smallest job: each message of topic `input` with "processed-" in front, in topic `output`.
+-- The smallest job: each message of topic `prefix-map-input` with "processed-" in front, in topic `prefix-map-output`.
 --
---   echo hello | millstream topic produce input
+--   echo hello | millstream topic produce prefix-map-input
 --   millstream run examples/seeds/prefix_map.sql
---   millstream topic tail output --from-beginning
+--   millstream topic tail prefix-map-output --from-beginning
 
 CREATE TABLE input (
   message STRING
 ) WITH (
   'connector' = 'kafka',
-  'topic' = 'input',
-  'properties.bootstrap.servers' = '127.0.0.1:9092',
+  'topic' = 'prefix-map-input',
   'scan.startup.mode' = 'earliest-offset',
   'format' = 'raw'
 );
@@ -18,8 +17,7 @@ CREATE TABLE output (
   message STRING
 ) WITH (
   'connector' = 'kafka',
-  'topic' = 'output',
-  'properties.bootstrap.servers' = '127.0.0.1:9092',
+  'topic' = 'prefix-map-output',
   'format' = 'raw'
 );
 

@@ -1,8 +1,8 @@
 -- A sliding average: every second the mean of the last ten, for each sensor.
 --
---   echo '{"sensor":"a","value":21.5,"ts":"2024-01-01 00:00:00"}' | millstream topic produce input
+--   echo '{"sensor":"a","value":21.5,"ts":"2024-01-01 00:00:00"}' | millstream topic produce sliding-average-input
 --   millstream run examples/seeds/sliding_average.sql
---   millstream topic tail output --from-beginning
+--   millstream topic tail sliding-average-output --from-beginning
 
 CREATE TABLE input (
   sensor STRING,
@@ -11,8 +11,7 @@ CREATE TABLE input (
   WATERMARK FOR ts AS ts - INTERVAL '1' SECOND
 ) WITH (
   'connector' = 'kafka',
-  'topic' = 'input',
-  'properties.bootstrap.servers' = '127.0.0.1:9092',
+  'topic' = 'sliding-average-input',
   'scan.startup.mode' = 'earliest-offset',
   'format' = 'json'
 );
@@ -23,8 +22,7 @@ CREATE TABLE output (
   mean DOUBLE
 ) WITH (
   'connector' = 'kafka',
-  'topic' = 'output',
-  'properties.bootstrap.servers' = '127.0.0.1:9092',
+  'topic' = 'sliding-average-output',
   'format' = 'json'
 );
 

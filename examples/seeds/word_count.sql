@@ -1,8 +1,8 @@
 -- Word count over windows of ten seconds, by the time at which the records were produced.
 --
---   echo 'to be or not to be' | millstream topic produce input
+--   echo 'to be or not to be' | millstream topic produce word-count-input
 --   millstream run examples/seeds/word_count.sql
---   millstream topic tail output --from-beginning
+--   millstream topic tail word-count-output --from-beginning
 
 CREATE TABLE input (
   line STRING,
@@ -10,8 +10,7 @@ CREATE TABLE input (
   WATERMARK FOR ts AS ts
 ) WITH (
   'connector' = 'kafka',
-  'topic' = 'input',
-  'properties.bootstrap.servers' = '127.0.0.1:9092',
+  'topic' = 'word-count-input',
   'scan.startup.mode' = 'earliest-offset',
   'format' = 'raw'
 );
@@ -22,8 +21,7 @@ CREATE TABLE output (
   n BIGINT
 ) WITH (
   'connector' = 'kafka',
-  'topic' = 'output',
-  'properties.bootstrap.servers' = '127.0.0.1:9092',
+  'topic' = 'word-count-output',
   'format' = 'json'
 );
 

@@ -1,6 +1,8 @@
 //! Integration tests of the program: real processes, and what they write.
 
+mod documents;
 mod exactly_once;
+mod examples;
 mod killed;
 mod kills;
 mod processes;
