@@ -32,6 +32,28 @@ struct Queue {
     error: Option<DataflowError>,
     /// The sink that waits for room.
     waiting: Option<Waker>,
+    /// The task that waits for rows without a thread.
+    reader: Option<std::task::Waker>,
+}
+
+impl Queue {
+    /// What the client finds now.
+    fn take(&mut self) -> Collected {
+        if let Some(batch) = self.batches.pop_front() {
+            self.rows -= batch.rows;
+            if self.rows < COLLECT_ROWS_MAX
+                && let Some(waker) = self.waiting.take()
+            {
+                waker.wake();
+            }
+            return Collected::Batch(batch);
+        }
+        match &self.error {
+            Some(error) => Collected::Failed(error.clone()),
+            None if self.ended => Collected::End,
+            None => Collected::Nothing,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -43,6 +65,14 @@ struct Shared {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the client, whichever way it waits.
+    fn announce(&self, queue: &mut Queue) {
+        self.changed.notify_all();
+        if let Some(reader) = queue.reader.take() {
+            reader.wake();
+        }
     }
 }
 
@@ -70,20 +100,17 @@ impl ResultReader {
             .changed
             .wait_timeout_while(self.0.lock(), timeout, nothing_yet);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if let Some(batch) = queue.batches.pop_front() {
-            queue.rows -= batch.rows;
-            if queue.rows < COLLECT_ROWS_MAX
-                && let Some(waker) = queue.waiting.take()
-            {
-                waker.wake();
-            }
-            return Collected::Batch(batch);
+        queue.take()
+    }
+
+    /// The next batch, without waiting. If there is nothing, `waker` is woken when that changes; one task can wait.
+    pub fn poll_next(&self, waker: Option<&std::task::Waker>) -> Collected {
+        let mut queue = self.0.lock();
+        let found = queue.take();
+        if matches!(found, Collected::Nothing) {
+            queue.reader = waker.cloned();
         }
-        match &queue.error {
-            Some(error) => Collected::Failed(error.clone()),
-            None if queue.ended => Collected::End,
-            None => Collected::Nothing,
-        }
+        found
     }
 }
 
@@ -93,7 +120,7 @@ impl Collector {
         let mut queue = self.0.lock();
         queue.ended = true;
         queue.error = result.err().or_else(|| queue.error.take());
-        self.0.changed.notify_all();
+        self.0.announce(&mut queue);
     }
 }
 
@@ -132,7 +159,7 @@ impl Sink for CollectSink {
         let mut queue = self.shared.lock();
         queue.rows += batch.rows;
         queue.batches.push_back(batch);
-        self.shared.changed.notify_all();
+        self.shared.announce(&mut queue);
         Ok(())
     }
 

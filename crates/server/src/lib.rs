@@ -7,6 +7,7 @@ pub mod kafka;
 pub mod limits;
 pub mod metrics;
 pub mod open_files;
+pub mod sessions;
 pub mod state;
 pub mod ui;
 

@@ -69,3 +69,17 @@ pub const HTTP_CONNECTIONS_MAX: usize = 2_048;
 pub const HTTP_HEADER_TIME: Duration = Duration::from_secs(60);
 /// How long HTTP requests in flight may take when the server stops.
 pub const HTTP_SHUTDOWN_TIME: Duration = Duration::from_secs(3);
+/// Bytes of the body of an HTTP request.
+pub const HTTP_BODY_BYTES_MAX: usize = 2 << 20;
+/// Open sessions, unless `sql-gateway.session.max-num` is lower.
+pub const SESSIONS_MAX: usize = 10_000;
+/// Operations of one session that were not closed yet.
+pub const OPERATIONS_PER_SESSION_MAX: usize = 1_000;
+/// Rows of one page of a result.
+pub const RESULT_PAGE_ROWS_MAX: usize = 5_000;
+/// How long a fetch waits for its statement to be executed before the response says NOT_READY.
+pub const STATEMENT_LONG_POLL: Duration = Duration::from_millis(200);
+/// How long a fetch waits for the first row of a page before the response is an empty page.
+pub const RESULT_LONG_POLL: Duration = Duration::from_millis(500);
+/// How often idle sessions are looked for.
+pub const SESSION_CHECK_INTERVAL: Duration = Duration::from_secs(5);

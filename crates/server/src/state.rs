@@ -7,6 +7,7 @@ use millstream_session::{JobRegistry, Session, SessionContext, SessionError};
 use millstream_types::Options;
 
 use crate::kafka::ProcessClusters;
+use crate::sessions::{SessionManager, SessionSettings};
 
 /// The state of a running server. Handlers hold it in an [`Arc`].
 pub struct ServerState {
@@ -15,6 +16,7 @@ pub struct ServerState {
     clusters: Arc<ProcessClusters>,
     data_dir: PathBuf,
     started_ms: i64,
+    sessions: SessionManager,
 }
 
 impl ServerState {
@@ -26,7 +28,9 @@ impl ServerState {
         data_dir: PathBuf,
     ) -> Self {
         let started_ms = context.clock.now_ms();
+        let sessions = SessionManager::new(SessionSettings::read(&defaults));
         Self {
+            sessions,
             context,
             defaults,
             clusters,
@@ -38,6 +42,11 @@ impl ServerState {
     /// All jobs: running, and those that ended a while ago.
     pub fn jobs(&self) -> &JobRegistry {
         &self.context.jobs
+    }
+
+    /// Sessions that clients have opened.
+    pub fn sessions(&self) -> &SessionManager {
+        &self.sessions
     }
 
     /// The Kafka clusters of the process; the embedded broker is among them.
@@ -75,6 +84,8 @@ impl ServerState {
     pub fn session(&self, properties: &Options) -> Result<Session, SessionError> {
         let mut defaults = self.defaults.clone();
         defaults.extend(properties.iter().map(|(key, value)| (key.clone(), value.clone())));
-        Session::new(self.context.clone(), defaults)
+        let mut session = Session::new(self.context.clone(), defaults)?;
+        session.leave_waiting_to_caller();
+        Ok(session)
     }
 }

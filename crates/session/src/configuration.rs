@@ -85,6 +85,26 @@ impl Configuration {
         self.values = self.defaults.clone();
     }
 
+    /// Puts values over those of the session, for one statement; gives what they hide.
+    pub(crate) fn overlay(&mut self, over: &Options) -> Result<Vec<(String, Option<String>)>, SessionError> {
+        for (key, value) in over {
+            check(key, value)?;
+        }
+        let hide =
+            |(key, value): (&String, &String)| (key.clone(), self.values.insert(key.clone(), value.clone()));
+        Ok(over.iter().map(hide).collect())
+    }
+
+    /// Takes an overlay away again.
+    pub(crate) fn restore(&mut self, hidden: Vec<(String, Option<String>)>) {
+        for (key, value) in hidden {
+            match value {
+                Some(value) => self.values.insert(key, value),
+                None => self.values.remove(&key),
+            };
+        }
+    }
+
     /// Whether `execution.runtime-mode` is BATCH.
     pub fn is_batch(&self) -> bool {
         self.get("execution.runtime-mode")

@@ -4,14 +4,19 @@
 //! shell, later REST) opens this room, so that a feature added once is in all of them. It has no sockets, no terminal
 //! and no clock of its own: those come in through [`SessionContext`].
 
+pub mod completion;
 mod configuration;
 mod error;
 mod result;
+mod rows;
 mod session;
 
 pub use configuration::{Configuration, configuration_options};
 pub use error::SessionError;
 pub use millstream_connectors::PrintTarget;
-pub use millstream_jobs::{JobHandle, JobRegistry, JobStatus};
-pub use result::{ClientCommand, PreparedJob, Progress, QueryResult, StatementResult, TextRows, TextTable};
+pub use millstream_jobs::{JobHandle, JobId, JobRegistry, JobStatus};
+pub use result::{
+    ClientCommand, Polled, PreparedJob, Progress, QueryResult, StatementResult, TextRows, TextTable,
+};
+pub use rows::ResultRows;
 pub use session::{Session, SessionContext, wait_for};

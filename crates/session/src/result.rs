@@ -1,15 +1,17 @@
 //! What a statement gives.
 
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef};
 use jiff::tz::TimeZone;
 use millstream_functions::display::{Printer, Style};
-use millstream_jobs::{Collected, JobHandle, JobRequest, ResultReader};
+use millstream_jobs::{Collected, JobHandle, JobId, JobRequest, ResultReader};
 use millstream_sql::catalog::ShowResult;
 use millstream_types::{Batch, LogicalType, RowKind, Schema, scalars_to_array};
 
 use crate::error::SessionError;
+use crate::rows::ResultRows;
 
 /// The answer to one statement.
 pub enum StatementResult {
@@ -111,6 +113,14 @@ pub enum Progress {
     Nothing,
 }
 
+/// What a look at a running query found, for callers that wait without a thread.
+pub enum Polled {
+    Rows(ResultRows),
+    /// The query has ended and all rows were given.
+    End,
+    Failed(SessionError),
+}
+
 /// Some rows with their kinds, as texts.
 pub struct TextRows {
     texts: Texts,
@@ -155,6 +165,36 @@ impl QueryResult {
             Collected::Failed(error) => Err(error.into()),
             Collected::Nothing => Ok(Progress::Nothing),
         }
+    }
+
+    /// The next rows; the task of `context` is woken when there are some.
+    pub fn poll_rows(&mut self, context: &mut Context<'_>) -> Poll<Polled> {
+        let collected = self.reader.poll_next(Some(context.waker()));
+        self.polled(collected).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// The next rows if there are some already.
+    pub fn take_rows(&mut self) -> Option<Polled> {
+        let collected = self.reader.poll_next(None);
+        self.polled(collected)
+    }
+
+    fn polled(&self, collected: Collected) -> Option<Polled> {
+        match collected {
+            Collected::Batch(batch) => Some(Polled::Rows(ResultRows {
+                schema: self.schema.clone(),
+                batch,
+                zone: self.zone.clone(),
+            })),
+            Collected::End => Some(Polled::End),
+            Collected::Failed(error) => Some(Polled::Failed(error.into())),
+            Collected::Nothing => None,
+        }
+    }
+
+    /// The job that runs the query.
+    pub fn job_id(&self) -> JobId {
+        self.job.id()
     }
 
     /// Ends the query.

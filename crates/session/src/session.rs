@@ -55,6 +55,8 @@ pub struct Session {
     /// Name for the jobs of a script; the ordinal of its INSERT is added.
     script: Option<String>,
     inserts: u64,
+    /// With `table.dml-sync`, the caller waits for the job instead of the session.
+    caller_waits: bool,
 }
 
 impl Session {
@@ -68,12 +70,18 @@ impl Session {
             jars: Vec::new(),
             script: None,
             inserts: 0,
+            caller_waits: false,
         })
     }
 
     /// Names the jobs of this session after a script.
     pub fn name_jobs_after(&mut self, script: impl Into<String>) {
         self.script = Some(script.into());
+    }
+
+    /// Leaves it to the caller to wait for jobs under `table.dml-sync`: [`Session::execute`] gives the running job.
+    pub fn leave_waiting_to_caller(&mut self) {
+        self.caller_waits = true;
     }
 
     pub fn configuration(&self) -> &Configuration {
@@ -121,6 +129,52 @@ impl Session {
                 ErrorKind::Unsupported,
                 "not supported yet: this statement",
             )),
+        }
+    }
+
+    /// What could complete a statement at a position, in bytes.
+    pub fn complete(&self, statement: &str, position: usize) -> Vec<String> {
+        let mut position = position.min(statement.len());
+        while !statement.is_char_boundary(position) {
+            position -= 1;
+        }
+        let vocabulary = crate::completion::Vocabulary::of(self);
+        let (_, candidates) = crate::completion::candidates(&vocabulary, statement, position);
+        candidates.into_iter().map(|candidate| candidate.text).collect()
+    }
+
+    /// Executes one statement under some configuration of its own.
+    pub fn execute_with(
+        &mut self,
+        sql: &str,
+        configuration: &Options,
+    ) -> Result<StatementResult, SessionError> {
+        let hidden = self.configuration.overlay(configuration)?;
+        let result = self.execute(sql);
+        self.configuration.restore(hidden);
+        result
+    }
+
+    /// Executes a statement that configures the session; refuses others in Flink's words.
+    pub fn configure(&mut self, sql: &str) -> Result<StatementResult, SessionError> {
+        let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
+        let configures = matches!(
+            statement.kind,
+            StatementKind::Set(_)
+                | StatementKind::Reset(_)
+                | StatementKind::Create(_)
+                | StatementKind::Alter(_)
+                | StatementKind::Drop(_)
+                | StatementKind::Use(_)
+                | StatementKind::Module(_)
+                | StatementKind::Jar(_)
+        );
+        match configures {
+            true => self.execute(sql),
+            false => Err(SessionError::input(format!(
+                "Unsupported statement for configuring session: {sql}\nThe configureSession API only supports executing \
+                 statements of type SET, RESET, CREATE, DROP, ALTER, USE, LOAD MODULE, UNLOAD MODULE, ADD JAR."
+            ))),
         }
     }
 
@@ -343,7 +397,7 @@ impl Session {
         let storage = name.as_ref().and_then(|_| self.context.checkpoints.clone());
         let name = name.unwrap_or_else(|| format!("insert-into_{}", insert.sinks.join(",")));
         let job = self.submit(name, insert.plan, storage)?;
-        if self.configuration.dml_sync() {
+        if self.configuration.dml_sync() && !self.caller_waits {
             wait_for(&job)?;
         }
         Ok(StatementResult::Job {

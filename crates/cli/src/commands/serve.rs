@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use millstream_server::ServerState;
-use millstream_server::http::{HttpListener, HttpSettings, rest_router};
+use millstream_server::http::{HttpListener, HttpSettings, gateway, rest_router};
+use millstream_server::limits::SESSION_CHECK_INTERVAL;
 use millstream_server::metrics::MetricsSettings;
 use millstream_types::Options;
 
@@ -34,6 +35,12 @@ pub fn run(process: &Process, common: &Common, _args: ServeArgs) -> Outcome {
     let rest = process
         .runtime
         .block_on(HttpListener::open(&settings.rest, false, rest_router(&state)))?;
+    let gateway = process.runtime.block_on(HttpListener::open(
+        &settings.gateway,
+        false,
+        gateway::router(&state),
+    ))?;
+    let expiry = process.runtime.spawn(expire_sessions(Arc::clone(&state)));
     let metrics = process.clusters.open_metrics(&MetricsSettings {
         address: format!("{}:{}", settings.metrics.host, settings.metrics.first_port),
         token_file: None,
@@ -46,6 +53,7 @@ pub fn run(process: &Process, common: &Common, _args: ServeArgs) -> Outcome {
             .collect();
         eprintln!("Kafka        {}", kafka.join(" "));
         eprintln!("job REST, UI http://{}", rest.address());
+        eprintln!("SQL Gateway  http://{}", gateway.address());
         if let Some(endpoint) = &metrics {
             eprintln!("metrics      http://{}/metrics", endpoint.address());
         }
@@ -58,7 +66,11 @@ pub fn run(process: &Process, common: &Common, _args: ServeArgs) -> Outcome {
     if !common.quiet {
         eprintln!("stopping");
     }
-    process.runtime.block_on(rest.close());
+    expiry.abort();
+    process.runtime.block_on(async {
+        gateway.close().await;
+        rest.close().await;
+    });
     stop_jobs(&state);
     Ok(())
 }
@@ -69,5 +81,13 @@ fn stop_jobs(state: &ServerState) {
     jobs.iter().for_each(millstream_session::JobHandle::stop);
     for job in &jobs {
         while !job.wait(crate::commands::progress::LOOK).is_terminal() {}
+    }
+}
+
+async fn expire_sessions(state: Arc<ServerState>) {
+    let mut ticks = tokio::time::interval(SESSION_CHECK_INTERVAL);
+    loop {
+        ticks.tick().await;
+        state.sessions().expire(state.now_ms());
     }
 }

@@ -8,8 +8,8 @@ use millstream_sql::parse::{Sign, Token, TokenKind};
 use nu_ansi_term::{Color, Style};
 use reedline::{Highlighter, StyledText};
 
-use super::complete::STATEMENT_STARTS;
-use super::words::readable;
+use millstream_session::completion::STATEMENT_STARTS;
+use millstream_session::completion::words::readable;
 
 /// What a piece of a line is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,7 +9,6 @@ mod help;
 mod highlight;
 mod prompt;
 mod validate;
-mod words;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::PathBuf;
@@ -26,8 +25,9 @@ use reedline::{
 use crate::args::Common;
 use crate::commands::statement::{Ended, Interrupt, Shower};
 use crate::exit::Outcome;
-use complete::{ShellCompleter, Vocabulary};
+use complete::ShellCompleter;
 use highlight::ShellHighlighter;
+use millstream_session::completion::Vocabulary;
 use prompt::ShellPrompt;
 use validate::{ShellValidator, command};
 

@@ -4,8 +4,10 @@
 //! router of its own on its own port, as Flink's are.
 
 pub mod error;
+pub mod gateway;
 pub mod job_rest;
 pub mod listen;
+pub mod reply;
 pub mod settings;
 
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! Completion inside of strings: keys and values of options, from their declarations.
 
+use crate::configuration_options;
 use millstream_connectors::DECLARATIONS;
-use millstream_session::configuration_options;
 use millstream_sql::parse::{Sign, Token, TokenKind};
 use millstream_types::{FormatUse, OptionDecl, OptionType};
 
+use super::words::readable;
 use super::{Candidate, Vocabulary, last_statement};
-use crate::repl::words::readable;
 
 /// Option keys whose values are formats.
 const FORMAT_KEYS: [&str; 3] = ["format", "key.format", "value.format"];

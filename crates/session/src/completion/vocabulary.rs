@@ -1,11 +1,11 @@
 //! What completion knows of the session: a copy, because the editor runs while no statement does.
 
-use millstream_session::Session;
+use crate::Session;
 use millstream_sql::catalog::{CatalogTable, Catalogs};
 use millstream_sql::parse::TokenKind;
 use millstream_sql::parse::words::is_reserved;
 
-use crate::repl::words::readable;
+use super::words::readable;
 
 /// Names of the catalog.
 #[derive(Default, Debug)]
