@@ -5,12 +5,14 @@ mod bench;
 mod bench_launch;
 mod codegen_kafka;
 mod docs;
+mod links;
 mod many;
 mod tidy;
+mod voice;
 
 use std::path::{Path, PathBuf};
 
-const USAGE: &str = "usage: cargo xtask tidy [--bless] | codegen kafka [--check] | docs [limits] | bench [--help] | \
+const USAGE: &str = "usage: cargo xtask tidy [--bless | --words DIRECTORY] | codegen kafka [--check] | docs [limits] | bench [--help] | \
                      sim [--seeds N] [--first N] | sim --mutants N | \
                      fuzz [--executions N] [--target NAME] [--seed N]";
 
@@ -24,6 +26,7 @@ fn main() -> anyhow::Result<()> {
         ["docs", "limits"] => docs::limits(&repository()),
         ["tidy"] => tidy::run(&repository(), false),
         ["tidy", "--bless"] => tidy::run(&repository(), true),
+        ["tidy", "--words", directory] => voice::list(&repository(), directory),
         #[cfg(feature = "bench")]
         ["bench", rest @ ..] => bench::run(rest),
         #[cfg(not(feature = "bench"))]
