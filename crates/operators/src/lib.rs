@@ -5,7 +5,6 @@
 //! is kept is the business of `state`.
 
 mod aggregate;
-mod buffered;
 mod calc;
 mod changelog_normalize;
 mod correlate;

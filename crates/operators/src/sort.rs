@@ -4,10 +4,11 @@
 use arrow_array::UInt32Array;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_plan::SortKey;
+use millstream_state::RowBuffer;
 use millstream_types::Batch;
 
-use crate::buffered::BufferedRows;
 use crate::emit::push;
+use crate::owned_rows::restore_owned;
 use crate::sort_keys::SortKeys;
 
 /// Rows held beyond the limit before the ones that cannot pass are dropped.
@@ -15,7 +16,7 @@ const SLACK_ROWS: usize = 65_536;
 
 pub(crate) struct Sort {
     keys: SortKeys,
-    rows: BufferedRows,
+    rows: RowBuffer,
     offset: usize,
     /// Rows that can pass at all.
     end: usize,
@@ -31,7 +32,7 @@ impl Sort {
         let end = fetch.map_or(u64::MAX, |fetch| offset.saturating_add(fetch));
         Ok(Self {
             keys: SortKeys::new(keys, types)?,
-            rows: BufferedRows::default(),
+            rows: RowBuffer::new(types),
             offset: usize::try_from(offset).unwrap_or(usize::MAX),
             end: usize::try_from(end).unwrap_or(usize::MAX),
         })
@@ -60,11 +61,11 @@ impl Operator for Sort {
         _: &Context,
         _: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        self.rows.push(batch);
+        self.rows.push(&batch, None)?;
         if self.rows.len() > self.end.saturating_mul(2).saturating_add(SLACK_ROWS)
             && let Some(best) = self.sorted()?
         {
-            self.rows.push(best);
+            self.rows.push(&best, None)?;
         }
         Ok(())
     }
@@ -77,19 +78,15 @@ impl Operator for Sort {
         push(batch.slice(from, batch.rows - from), context, out)
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
-        self.rows.snapshot("rows", &mut out)?;
+        self.rows.snapshot("rows", scope, &mut out)?;
         Ok(out)
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
         // A sort has one instance.
-        if context.subtask == 0 {
-            self.rows.restore("rows", &blocks)
-        } else {
-            Ok(())
-        }
+        restore_owned(&mut self.rows, "rows", &blocks, &[], context)
     }
 
     fn state_bytes(&self) -> usize {

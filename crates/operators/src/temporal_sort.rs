@@ -5,10 +5,11 @@ use arrow_array::UInt32Array;
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_plan::SortKey;
+use millstream_state::RowBuffer;
 use millstream_types::{Batch, Watermark};
 
-use crate::buffered::BufferedRows;
 use crate::emit::push;
+use crate::owned_rows::restore_owned;
 use crate::sort_keys::SortKeys;
 use crate::window::input::milliseconds;
 
@@ -18,8 +19,7 @@ pub(crate) struct TemporalSort {
     keys: SortKeys,
     /// Processing time: rows are in order already, unless further columns sort.
     event_time: bool,
-    rows: BufferedRows,
-    earliest: i64,
+    rows: RowBuffer,
     late_rows: u64,
 }
 
@@ -31,35 +31,23 @@ impl TemporalSort {
             time,
             keys: SortKeys::new(keys, types)?,
             event_time,
-            rows: BufferedRows::default(),
-            earliest: i64::MAX,
+            rows: RowBuffer::new(types),
             late_rows: 0,
         })
     }
 
-    fn hold(&mut self, batch: Batch) -> Result<(), DataflowError> {
+    fn hold(&mut self, batch: &Batch) -> Result<(), DataflowError> {
         let (times, _) = milliseconds(&batch.columns[self.time])?;
-        self.earliest = times.iter().copied().fold(self.earliest, i64::min);
-        self.rows.push(batch);
+        self.rows.push(batch, Some(&times))?;
         Ok(())
     }
 
-    /// Emits the rows whose time has come and holds the others.
-    fn emit_due(
-        &mut self,
-        all: &Batch,
-        watermark: Watermark,
-        context: &Context,
-        out: &mut dyn Output,
-    ) -> Result<(), DataflowError> {
-        let (times, _) = milliseconds(&all.columns[self.time])?;
-        let (mut due, rest): (Vec<u32>, Vec<u32>) =
-            (0..all.rows as u32).partition(|row| times[*row as usize] <= watermark.0);
-        let keys = self.keys.encode(&all.columns)?;
-        due.sort_by(|a, b| keys.row(*a as usize).cmp(&keys.row(*b as usize)));
-        push(all.take(&UInt32Array::from(due))?, context, out)?;
-        self.earliest = i64::MAX;
-        self.hold(all.take(&UInt32Array::from(rest))?)
+    /// Rows in the order of all sort columns.
+    fn sorted(&self, batch: &Batch) -> Result<Batch, DataflowError> {
+        let keys = self.keys.encode(&batch.columns)?;
+        let mut order: Vec<u32> = (0..batch.rows as u32).collect();
+        order.sort_by(|a, b| keys.row(*a as usize).cmp(&keys.row(*b as usize)));
+        Ok(batch.take(&UInt32Array::from(order))?)
     }
 }
 
@@ -72,10 +60,7 @@ impl Operator for TemporalSort {
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
         if !self.event_time {
-            let keys = self.keys.encode(&batch.columns)?;
-            let mut order: Vec<u32> = (0..batch.rows as u32).collect();
-            order.sort_by(|a, b| keys.row(*a as usize).cmp(&keys.row(*b as usize)));
-            return push(batch.take(&UInt32Array::from(order))?, context, out);
+            return push(self.sorted(&batch)?, context, out);
         }
         let (times, _) = milliseconds(&batch.columns[self.time])?;
         let watermark = context.watermark.0;
@@ -83,10 +68,10 @@ impl Operator for TemporalSort {
             .filter(|row| times[*row as usize] > watermark)
             .collect();
         if on_time.len() == batch.rows {
-            return self.hold(batch);
+            return self.hold(&batch);
         }
         self.late_rows += (batch.rows - on_time.len()) as u64;
-        self.hold(batch.take(&UInt32Array::from(on_time))?)
+        self.hold(&batch.take(&UInt32Array::from(on_time))?)
     }
 
     fn watermark(
@@ -95,29 +80,20 @@ impl Operator for TemporalSort {
         context: &Context,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        if self.earliest <= watermark.0
-            && let Some(all) = self.rows.take_all()?
-        {
-            self.emit_due(&all, watermark, context, out)?;
+        if let Some((due, _)) = self.rows.take_due(watermark.0)? {
+            push(self.sorted(&due)?, context, out)?;
         }
         out.watermark(watermark)
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
-        self.rows.snapshot("rows", &mut out)?;
+        self.rows.snapshot("rows", scope, &mut out)?;
         Ok(out)
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
-        if context.subtask > 0 {
-            return Ok(());
-        }
-        let mut rows = BufferedRows::default();
-        rows.restore("rows", &blocks)?;
-        rows.take_batches()
-            .into_iter()
-            .try_for_each(|batch| self.hold(batch))
+        restore_owned(&mut self.rows, "rows", &blocks, &[], context)
     }
 
     fn state_bytes(&self) -> usize {

@@ -13,6 +13,8 @@ pub mod group_table;
 pub mod hash;
 pub mod key_group;
 pub mod keyed;
+pub mod owned;
+pub mod row_buffer;
 pub mod row_store;
 pub mod timers;
 
@@ -23,5 +25,6 @@ pub use error::StateError;
 pub use group_table::{DirtyBlocks, GROUPS_PER_BLOCK, GroupMap, GroupTable, NO_GROUP};
 pub use hash::key_groups;
 pub use keyed::{Column, KeySlots, KeyedState, SlotMap, StateColumns, StateValue, TimeToLive};
+pub use row_buffer::{KeyOwner, RestoredRows, RowBuffer};
 pub use row_store::RowStore;
 pub use timers::TimerQueue;

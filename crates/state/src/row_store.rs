@@ -2,7 +2,8 @@
 //!
 //! Equal rows are stored once and counted. The rows of a key form a list in order of arrival; taking a row back needs
 //! no search in that list. Rows are found and given back as columns, by row numbers that stay valid as long as the row
-//! is there. The store knows no conditions, ranks or expiry; it keeps a time with each row for operators that do.
+//! is there. The store knows no conditions, ranks or expiry; it keeps a time and a mark with each row for operators
+//! that do.
 //!
 //! A batch is applied in steps: [`RowStore::resolve`] gives key groups and row numbers for all its rows, then
 //! [`RowStore::add`] and [`RowStore::subtract`] go row by row, and [`RowStore::end_batch`] frees what became empty.
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, Int64Array, UInt32Array, UInt64Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, UInt32Array, UInt64Array};
 use arrow_schema::DataType;
 use arrow_select::{concat, take};
 
@@ -24,8 +25,8 @@ use crate::{hash, key_group};
 
 /// End of a list.
 const NONE: u32 = NO_GROUP;
-/// Columns before the row's own in a block: count, time, sequence.
-const META_COLUMNS: usize = 3;
+/// Columns before the row's own in a block: count, time, sequence, mark.
+const META_COLUMNS: usize = 4;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -67,6 +68,8 @@ pub struct RowStore {
     rows: GroupTable,
     entries: Vec<Entry>,
     lists: Vec<List>,
+    /// One bit for each row.
+    marks: Vec<u64>,
     dirty: DirtyBlocks,
     next_sequence: u64,
     /// Rows and keys that may be empty since the batch began.
@@ -84,6 +87,7 @@ impl RowStore {
             rows: GroupTable::new(types)?,
             entries: Vec::new(),
             lists: Vec::new(),
+            marks: Vec::new(),
             dirty: DirtyBlocks::default(),
             next_sequence: 0,
             touched_rows: Vec::new(),
@@ -192,8 +196,30 @@ impl RowStore {
             NONE => list.last = previous,
             next => self.entries[next as usize].previous = previous,
         }
+        if let Some(word) = self.marks.get_mut(row as usize / 64) {
+            *word &= !(1 << (row % 64));
+        }
         self.touched_rows.push(row);
         self.touched_keys.push(key);
+    }
+
+    /// Whether a row was marked since it came.
+    pub fn is_marked(&self, row: u32) -> bool {
+        let word = self.marks.get(row as usize / 64);
+        word.is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    /// Marks a row that is there.
+    pub fn mark(&mut self, row: u32) {
+        if self.is_marked(row) {
+            return;
+        }
+        let word = row as usize / 64;
+        if word >= self.marks.len() {
+            self.marks.resize(word + 1, 0);
+        }
+        self.marks[word] |= 1 << (row % 64);
+        self.dirty.mark(row);
     }
 
     /// Frees the numbers of rows and keys that are empty.
@@ -288,6 +314,7 @@ impl RowStore {
         self.rows.clear();
         self.entries = Vec::new();
         self.lists = Vec::new();
+        self.marks = Vec::new();
         self.dirty.clear();
         self.touched_rows.clear();
         self.touched_keys.clear();
@@ -298,6 +325,7 @@ impl RowStore {
             + self.rows.memory_size()
             + self.entries.capacity() * size_of::<Entry>()
             + self.lists.capacity() * size_of::<List>()
+            + self.marks.capacity() * size_of::<u64>()
     }
 
     /// Adds the rows to `out`, in blocks called `prefix/0`, `prefix/1`, …
@@ -320,6 +348,9 @@ impl RowStore {
                 Arc::new(UInt32Array::from_iter_values(entries().map(|e| e.count))),
                 Arc::new(Int64Array::from_iter_values(entries().map(|e| e.time_ms))),
                 Arc::new(UInt64Array::from_iter_values(entries().map(|e| e.sequence))),
+                Arc::new(BooleanArray::from_iter(
+                    rows.iter().map(|row| Some(self.is_marked(*row))),
+                )),
             ];
             columns.extend(self.rows.keys(&rows)?);
             out.push(name, encode_columns(&columns, rows.len())?);
@@ -362,11 +393,12 @@ impl RowStore {
         }
         let meta_fits = columns[0].as_primitive_opt::<UInt32Type>().is_some()
             && columns[1].as_primitive_opt::<Int64Type>().is_some()
-            && columns[2].as_primitive_opt::<UInt64Type>().is_some();
+            && columns[2].as_primitive_opt::<UInt64Type>().is_some()
+            && columns[3].as_boolean_opt().is_some();
         if !meta_fits {
             return Err(StateError::corrupt(
                 name,
-                "counts, times or sequences are not numbers",
+                "counts, times, sequences or marks are of other types",
             ));
         }
         let keys = self.project_keys(&columns[META_COLUMNS..]);
@@ -394,6 +426,7 @@ impl RowStore {
         let counts = columns[0].as_primitive::<UInt32Type>();
         let times = columns[1].as_primitive::<Int64Type>();
         let sequences = columns[2].as_primitive::<UInt64Type>();
+        let marks = columns[3].as_boolean();
         let (mut keys, mut rows) = (Vec::new(), Vec::new());
         self.resolve(&columns[META_COLUMNS..], counts.len(), &mut keys, &mut rows)?;
         let mut order: Vec<usize> = (0..counts.len()).collect();
@@ -401,6 +434,9 @@ impl RowStore {
         for i in order {
             self.add(keys[i], rows[i], times.value(i));
             self.entries[rows[i] as usize].count = counts.value(i);
+            if marks.value(i) {
+                self.mark(rows[i]);
+            }
         }
         self.end_batch()
     }

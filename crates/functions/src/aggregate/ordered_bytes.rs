@@ -46,7 +46,8 @@ impl OrderedBytes {
 
     /// One row of bytes for each row of `columns`.
     pub fn encode(&self, columns: &[ArrayRef]) -> Result<Rows, EvalError> {
-        let matches = |(ty, column): (&LogicalType, &ArrayRef)| arrow_type(ty) == *column.data_type();
+        let matches =
+            |(ty, column): (&LogicalType, &ArrayRef)| arrow_type(ty).equals_datatype(column.data_type());
         if columns.len() != self.types.len() || !self.types.iter().zip(columns).all(matches) {
             let found: Vec<String> = columns.iter().map(|c| c.data_type().to_string()).collect();
             return Err(EvalError::Data(format!(

@@ -21,7 +21,11 @@ struct Held {
 struct Values {
     held: HashMap<Box<[u8]>, Held, foldhash::fast::FixedState>,
     next: u64,
+    bytes: usize,
 }
+
+/// Bytes of a value beside its own: its entry, at the load that a map has on average.
+const ENTRY_BYTES: usize = size_of::<(Box<[u8]>, Held)>() * 4 / 3;
 
 /// What a change of a value's count means for the accumulator inside.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,7 @@ impl Values {
             let after = held.count;
             if after == 0 {
                 self.held.remove(value);
+                self.bytes -= value.len() + ENTRY_BYTES;
             }
             return match (before > 0, after > 0) {
                 (false, true) => Effect::Comes,
@@ -54,6 +59,7 @@ impl Values {
             },
         );
         self.next += 1;
+        self.bytes += value.len() + ENTRY_BYTES;
         if by > 0 { Effect::Comes } else { Effect::Nothing }
     }
 
@@ -105,11 +111,13 @@ impl Distinct {
         let (mut indices, mut inner_groups, mut goes) = (Vec::new(), Vec::new(), Vec::new());
         for (row, group) in groups.iter().enumerate() {
             let value = rows.row(row);
-            let effect = self.groups[*group as usize].change(value.data(), by(row));
+            let values = &mut self.groups[*group as usize];
+            let before = values.bytes;
+            let effect = values.change(value.data(), by(row));
+            self.heap_bytes = self.heap_bytes - before + values.bytes;
             if effect == Effect::Nothing {
                 continue;
             }
-            self.heap_bytes += value.data().len() + size_of::<(Box<[u8]>, Held)>();
             indices.push(row as u32);
             inner_groups.push(*group);
             goes.push(effect == Effect::Goes);
@@ -173,9 +181,10 @@ impl GroupsAccumulator for Distinct {
     }
 
     fn clear(&mut self, groups: &[u32]) {
-        groups
-            .iter()
-            .for_each(|group| self.groups[*group as usize] = Values::default());
+        for group in groups {
+            let cleared = std::mem::take(&mut self.groups[*group as usize]);
+            self.heap_bytes -= cleared.bytes;
+        }
         self.inner.clear(groups);
     }
 

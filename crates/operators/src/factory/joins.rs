@@ -2,7 +2,6 @@
 
 use millstream_dataflow::DataflowError;
 use millstream_plan::{Expr, Op, TimeBounds};
-use millstream_types::LogicalType;
 
 use super::{Builder, Factory, factory, operator_name, unsupported};
 use crate::correlate::{Unnest, UnnestSpec};
@@ -118,9 +117,8 @@ impl Builder<'_> {
                 condition,
             } => {
                 let spec = spec(*kind, left_keys, right_keys, condition)?;
-                let right_types: Vec<LogicalType> = self.input(1)?.schema.types().cloned().collect();
                 let (left_time, right_time) = (*left_time, *right_time);
-                let make = move || TemporalJoin::new(spec.clone(), left_time, right_time, &right_types);
+                let make = move || TemporalJoin::new(spec.clone(), left_time, right_time);
                 make()?;
                 Ok(factory(move |_| make()))
             }

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_plan::JoinKind;
-use millstream_state::{GroupTable, NO_GROUP};
+use millstream_state::{GroupTable, NO_GROUP, RowBuffer};
 use millstream_types::Batch;
 
 use super::JoinSpec;
 use super::pairs::{Pairs, take_optional};
-use crate::buffered::BufferedRows;
 use crate::emit::{push, take_columns};
 use crate::expression::RowExpression;
 use crate::owned_rows::restore_owned;
@@ -21,8 +21,8 @@ pub(crate) struct BoundedJoin {
     spec: JoinSpec,
     condition: Option<RowExpression>,
     /// Left rows that came before the right input was complete.
-    left: BufferedRows,
-    right: BufferedRows,
+    left: RowBuffer,
+    right: RowBuffer,
     built: Option<Built>,
 }
 
@@ -56,11 +56,20 @@ impl BoundedJoin {
             .map(|c| RowExpression::new(c, &spec.env))
             .transpose()?;
         Ok(Self {
+            left: RowBuffer::new(&spec.left.types),
+            right: RowBuffer::new(&spec.right.types),
             spec,
             condition,
-            left: BufferedRows::default(),
-            right: BufferedRows::default(),
             built: None,
+        })
+    }
+
+    /// A join of inputs that are complete: only `finish` is left to be called.
+    pub(crate) fn of_rows(spec: JoinSpec, [left, right]: [RowBuffer; 2]) -> Result<Self, DataflowError> {
+        Ok(Self {
+            left,
+            right,
+            ..Self::new(spec)?
         })
     }
 
@@ -99,7 +108,7 @@ impl BoundedJoin {
             starts,
             matched: vec![false; rows],
         });
-        for batch in self.left.take_batches() {
+        for batch in self.left.take_batches()? {
             self.probe(&batch, context, out)?;
         }
         Ok(())
@@ -195,6 +204,11 @@ impl BoundedJoin {
         push(Batch::inserts(columns, left.len()), context, out)
     }
 
+    /// Types of the right rows in a snapshot, behind whether each was matched.
+    fn built_types(&self) -> Vec<DataType> {
+        [&[DataType::Boolean], self.spec.right.types.as_slice()].concat()
+    }
+
     /// Right rows that no left row matched.
     fn emit_unmatched(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         let Some(built) = &self.built else { return Ok(()) };
@@ -222,11 +236,11 @@ impl Operator for BoundedJoin {
         match port {
             0 if self.built.is_some() => self.probe(&batch, context, out),
             0 => {
-                self.left.push(batch);
+                self.left.push(&batch, None)?;
                 Ok(())
             }
             _ => {
-                self.right.push(batch);
+                self.right.push(&batch, None)?;
                 Ok(())
             }
         }
@@ -250,17 +264,17 @@ impl Operator for BoundedJoin {
         self.emit_unmatched(context, out)
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
-        self.left.snapshot("left", &mut out)?;
-        self.right.snapshot("right", &mut out)?;
+        self.left.snapshot("left", scope, &mut out)?;
+        self.right.snapshot("right", scope, &mut out)?;
         if let Some(built) = &self.built {
             // Which right rows were matched goes along as a column in front.
-            let mut rows = BufferedRows::default();
+            let mut rows = RowBuffer::new(&self.built_types());
             let matched: ArrayRef = Arc::new(arrow_array::BooleanArray::from(built.matched.clone()));
             let columns = [&[matched], built.columns.as_slice()].concat();
-            rows.push(Batch::inserts(columns, built.matched.len()));
-            rows.snapshot("built", &mut out)?;
+            rows.push(&Batch::inserts(columns, built.matched.len()), None)?;
+            rows.snapshot("built", scope, &mut out)?;
             out.push("complete", vec![1u8]);
         }
         Ok(out)
@@ -272,17 +286,17 @@ impl Operator for BoundedJoin {
         if blocks.iter().all(|b| b.get("complete").is_none()) {
             return Ok(());
         }
-        let mut built = BufferedRows::default();
+        let mut built = RowBuffer::new(&self.built_types());
         let shifted: Vec<usize> = self.spec.right.keys.iter().map(|k| k + 1).collect();
         restore_owned(&mut built, "built", &blocks, &shifted, context)?;
         let mut matched = Vec::new();
-        for batch in built.take_batches() {
+        for batch in built.take_batches()? {
             let flags = arrow_array::cast::AsArray::as_boolean_opt(batch.columns[0].as_ref());
             let flags =
                 flags.ok_or_else(|| millstream_state::StateError::corrupt("built", "no match flags"))?;
             matched.extend(flags.iter().map(|flag| flag.unwrap_or(false)));
-            self.right
-                .push(Batch::inserts(batch.columns[1..].to_vec(), batch.rows));
+            let right = Batch::inserts(batch.columns[1..].to_vec(), batch.rows);
+            self.right.push(&right, None)?;
         }
         self.build(context, &mut Nowhere)?;
         if let Some(built) = &mut self.built {

@@ -38,9 +38,7 @@ struct Side {
     /// A row is kept until the time of the other side passes its own by this much.
     reach_ms: i64,
     outer: bool,
-    /// Whether a row has matched, by row number.
-    matched: Vec<bool>,
-    /// Rows by time.
+    /// Rows by time. Those of an outer side are marked when they match.
     by_time: BTreeSet<(i64, u32)>,
 }
 
@@ -59,33 +57,28 @@ impl Side {
             time,
             reach_ms,
             outer: super::rules::counts_associations(spec.kind, port),
-            matched: Vec::new(),
             by_time: BTreeSet::new(),
         })
     }
 
-    fn set_matched(&mut self, row: u32, matched: bool) {
-        if row as usize >= self.matched.len() {
-            self.matched.resize(row as usize + 1, false);
+    /// A row has matched. Only outer sides need to know.
+    fn set_matched(&mut self, row: u32) {
+        if self.outer {
+            self.store.mark(row);
         }
-        self.matched[row as usize] = matched;
-    }
-
-    fn is_matched(&self, row: u32) -> bool {
-        self.matched.get(row as usize).copied().unwrap_or(false)
     }
 
     fn keep(&mut self, key: u32, row: u32, time: i64, matched: bool) {
         if self.store.add(key, row, time) == 1 {
-            self.set_matched(row, matched);
             self.by_time.insert((time, row));
-        } else if matched {
-            self.set_matched(row, true);
+        }
+        if matched {
+            self.set_matched(row);
         }
     }
 
     fn memory_size(&self) -> usize {
-        self.store.memory_size() + self.matched.capacity() + self.by_time.len() * size_of::<(i64, u32)>()
+        self.store.memory_size() + self.by_time.len() * size_of::<(i64, u32)>()
     }
 }
 
@@ -189,7 +182,7 @@ impl IntervalJoin {
                     break;
                 }
                 side.by_time.pop_first();
-                if side.outer && !side.is_matched(row) {
+                if side.outer && !side.store.is_marked(row) {
                     padded.extend(std::iter::repeat_n(Some(row), side.store.count(row) as usize));
                 }
                 side.store.remove(row);
@@ -237,7 +230,7 @@ impl IntervalJoin {
         let (mut own, mut other) = (Vec::new(), Vec::new());
         for row in 0..batch.rows {
             for other_row in pairs.of_row(row) {
-                self.sides[1 - port].set_matched(*other_row, true);
+                self.sides[1 - port].set_matched(*other_row);
                 for _ in 0..self.sides[1 - port].store.count(*other_row) {
                     own.push(Some(row as u32));
                     other.push(Some(*other_row));
@@ -336,12 +329,7 @@ impl Operator for IntervalJoin {
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
         for (side, name) in self.sides.iter_mut().zip(["left", "right"]) {
-            // Rows of an outer side that have matched are listed beside the others, by name.
             side.store.snapshot(name, scope, &mut out)?;
-            let matched: Vec<u32> = side.store.rows().filter(|row| side.is_matched(*row)).collect();
-            let columns = side.store.columns(&matched)?;
-            let bytes = millstream_state::encode_columns(&columns, matched.len())?;
-            out.push(format!("{name}-matched"), bytes);
         }
         Ok(out)
     }
@@ -354,14 +342,6 @@ impl Operator for IntervalJoin {
             all.iter().for_each(|row| {
                 side.by_time.insert((side.store.time_ms(*row), *row));
             });
-            let matched_name = format!("{name}-matched");
-            for bytes in blocks.iter().filter_map(|b| b.get(&matched_name)) {
-                let (columns, rows) = millstream_state::decode_columns(&matched_name, bytes)?;
-                let (mut keys, mut numbers) = (Vec::new(), Vec::new());
-                side.store.resolve(&columns, rows, &mut keys, &mut numbers)?;
-                numbers.iter().for_each(|row| side.set_matched(*row, true));
-                side.store.end_batch()?;
-            }
         }
         Ok(())
     }

@@ -4,30 +4,29 @@
 //! versions that may still be asked for are kept. A delete ends a version at the time of the deleted row; `-U` rows say
 //! nothing that the `+U` behind them does not. Left rows behind the watermark are dropped.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_functions::aggregate::ordered_bytes::OrderedBytes;
-use millstream_state::{GroupTable, NO_GROUP};
+use millstream_state::{GroupTable, NO_GROUP, RowBuffer};
 use millstream_types::{Batch, RowKind, Watermark};
 
 use super::JoinSpec;
 use super::pairs::take_optional;
-use crate::buffered::BufferedRows;
 use crate::emit::push;
-use crate::error::eval_error;
 use crate::expression::RowExpression;
-use crate::owned_rows::restore_owned;
+use crate::owned_rows::{owner, restore_owned};
 use crate::window::input::milliseconds;
 
 /// A version of a right row: what held from its time on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Version {
+    time_ms: i64,
+    /// Number of the row among the right rows.
+    row: u64,
     is_there: bool,
-    row: Box<[u8]>,
 }
 
 pub(crate) struct TemporalJoin {
@@ -36,22 +35,19 @@ pub(crate) struct TemporalJoin {
     right_time: usize,
     condition: Option<RowExpression>,
     /// Left rows whose time has not come.
-    waiting: BufferedRows,
-    earliest: i64,
+    waiting: RowBuffer,
+    right: RowBuffer,
     table: GroupTable,
-    versions: Vec<BTreeMap<i64, Version>>,
-    codec: OrderedBytes,
+    /// Versions of each right key, by time.
+    versions: Vec<Vec<Version>>,
+    /// Keys with a version that replaces another or ends the key, by its time: when the watermark is there, what was
+    /// before can no longer be asked for.
+    due: BTreeSet<(i64, u32)>,
     late_rows: u64,
 }
 
 impl TemporalJoin {
-    /// `right_types` are the logical types of the right columns.
-    pub(crate) fn new(
-        spec: JoinSpec,
-        left_time: usize,
-        right_time: usize,
-        right_types: &[millstream_types::LogicalType],
-    ) -> Result<Self, DataflowError> {
+    pub(crate) fn new(spec: JoinSpec, left_time: usize, right_time: usize) -> Result<Self, DataflowError> {
         let condition = spec
             .condition
             .as_ref()
@@ -67,24 +63,23 @@ impl TemporalJoin {
             left_time,
             right_time,
             condition,
-            waiting: BufferedRows::default(),
-            earliest: i64::MAX,
+            waiting: RowBuffer::new(&spec.left.types),
+            right: RowBuffer::new(&spec.right.types),
             table: GroupTable::new(&key_types)?,
             versions: Vec::new(),
-            codec: OrderedBytes::new(right_types),
+            due: BTreeSet::new(),
             late_rows: 0,
             spec,
         })
     }
 
-    fn wait(&mut self, batch: Batch) -> Result<(), DataflowError> {
+    fn wait(&mut self, batch: &Batch) -> Result<(), DataflowError> {
         let (times, _) = milliseconds(&batch.columns[self.left_time])?;
-        self.earliest = times.iter().copied().fold(self.earliest, i64::min);
-        self.waiting.push(batch);
+        self.waiting.push(batch, Some(&times))?;
         Ok(())
     }
 
-    fn add_left(&mut self, batch: Batch, context: &Context) -> Result<(), DataflowError> {
+    fn add_left(&mut self, batch: &Batch, context: &Context) -> Result<(), DataflowError> {
         let (times, _) = milliseconds(&batch.columns[self.left_time])?;
         let watermark = context.watermark.0;
         let on_time: Vec<u32> = (0..batch.rows as u32)
@@ -94,10 +89,35 @@ impl TemporalJoin {
             return self.wait(batch);
         }
         self.late_rows += (batch.rows - on_time.len()) as u64;
-        self.wait(batch.take(&UInt32Array::from(on_time))?)
+        self.wait(&batch.take(&UInt32Array::from(on_time))?)
     }
 
     fn add_right(&mut self, batch: &Batch) -> Result<(), DataflowError> {
+        // `-U` rows say nothing that the `+U` behind them does not.
+        let told: Vec<u32> = (0..batch.rows as u32)
+            .filter(|row| batch.kind(*row as usize) != RowKind::UpdateBefore)
+            .collect();
+        let batch = &match told.len() == batch.rows {
+            true => batch.clone(),
+            false => batch.take(&UInt32Array::from(told))?,
+        };
+        let (times, _) = milliseconds(&batch.columns[self.right_time])?;
+        let numbers = self.right.push(batch, Some(&times))?;
+        let groups = self.right_groups(batch)?;
+        let mut replaced = Vec::new();
+        for (row, (group, number)) in groups.into_iter().zip(numbers).enumerate() {
+            let version = Version {
+                time_ms: times[row],
+                row: number,
+                is_there: batch.kind(row).is_addition(),
+            };
+            replaced.extend(self.put(group, version));
+        }
+        self.right.remove(replaced)?;
+        Ok(())
+    }
+
+    fn right_groups(&mut self, batch: &Batch) -> Result<Vec<u32>, DataflowError> {
         let keys: Vec<ArrayRef> = self
             .spec
             .right
@@ -107,43 +127,48 @@ impl TemporalJoin {
             .collect();
         let mut groups = Vec::new();
         self.table.intern(&keys, batch.rows, &mut groups)?;
-        self.versions.resize_with(self.table.end(), BTreeMap::new);
-        let (times, _) = milliseconds(&batch.columns[self.right_time])?;
-        let rows = self.codec.encode(&batch.columns).map_err(eval_error)?;
-        for (row, group) in groups.iter().enumerate() {
-            let kind = batch.kind(row);
-            if kind != RowKind::UpdateBefore {
-                let version = Version {
-                    is_there: kind.is_addition(),
-                    row: rows.row(row).data().into(),
-                };
-                self.versions[*group as usize].insert(times[row], version);
+        self.versions.resize_with(self.table.end(), Vec::new);
+        Ok(groups)
+    }
+
+    /// Adds a version of a key; gives the row of the version with the same time that it replaces.
+    fn put(&mut self, group: u32, version: Version) -> Option<u64> {
+        let versions = &mut self.versions[group as usize];
+        let at = versions.partition_point(|held| held.time_ms < version.time_ms);
+        let same = versions
+            .get_mut(at)
+            .filter(|held| held.time_ms == version.time_ms);
+        let replaced = match same {
+            Some(held) => Some(std::mem::replace(held, version).row),
+            None => {
+                versions.insert(at, version);
+                None
+            }
+        };
+        // The first version of a key replaces none; the one behind a new version does now.
+        for held in &versions[at..versions.len().min(at + 2)] {
+            if !held.is_there || held.time_ms > versions[0].time_ms {
+                self.due.insert((held.time_ms, group));
             }
         }
-        Ok(())
+        replaced
     }
 
     /// Joins the left rows whose time has come, in order of time.
     fn fire(&mut self, watermark: i64, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
-        if self.earliest > watermark {
-            return Ok(());
-        }
-        let Some(all) = self.waiting.take_all()? else {
+        let Some((due, times)) = self.waiting.take_due(watermark)? else {
             return Ok(());
         };
-        let (times, _) = milliseconds(&all.columns[self.left_time])?;
-        let (mut due, rest): (Vec<u32>, Vec<u32>) =
-            (0..all.rows as u32).partition(|row| times[*row as usize] <= watermark);
-        due.sort_by_key(|row| times[*row as usize]);
-        self.earliest = i64::MAX;
-        self.wait(all.take(&UInt32Array::from(rest))?)?;
-        let due = all.take(&UInt32Array::from(due))?;
-        let joined = self.join(&due, context)?;
+        let joined = self.join(&due, &times, context)?;
         push(joined, context, out)
     }
 
-    /// The version of each left row, as an index into the encoded rows beside.
-    fn lookup(&mut self, left: &Batch) -> Result<(Vec<Option<u32>>, Vec<ArrayRef>), DataflowError> {
+    /// The version of each left row, as an index into the right rows beside.
+    fn lookup(
+        &mut self,
+        left: &Batch,
+        times: &[i64],
+    ) -> Result<(Vec<Option<u32>>, Vec<ArrayRef>), DataflowError> {
         let keys: Vec<ArrayRef> = self
             .spec
             .left
@@ -153,23 +178,21 @@ impl TemporalJoin {
             .collect();
         let mut groups = Vec::new();
         self.table.find(&keys, left.rows, &mut groups)?;
-        let (times, _) = milliseconds(&left.columns[self.left_time])?;
-        let (mut places, mut rows): (Vec<Option<u32>>, Vec<&[u8]>) = (Vec::new(), Vec::new());
+        let (mut places, mut rows): (Vec<Option<u32>>, Vec<u64>) = (Vec::new(), Vec::new());
         for (row, group) in groups.iter().enumerate() {
             let has_key = *group != NO_GROUP && keys.iter().all(|key| key.is_valid(row));
-            let versions = has_key.then(|| &self.versions[*group as usize]);
-            let held = versions.and_then(|versions| versions.range(..=times[row]).next_back());
-            places.push(held.filter(|(_, version)| version.is_there).map(|(_, version)| {
-                rows.push(&version.row);
+            let versions = has_key.then(|| self.versions[*group as usize].as_slice());
+            let held = versions.and_then(|versions| held_at(versions, times[row]));
+            places.push(held.filter(|version| version.is_there).map(|version| {
+                rows.push(version.row);
                 (rows.len() - 1) as u32
             }));
         }
-        let columns = self.codec.decode(rows.into_iter()).map_err(eval_error)?;
-        Ok((places, columns))
+        Ok((places, self.right.rows(&rows)?.columns))
     }
 
-    fn join(&mut self, left: &Batch, context: &Context) -> Result<Batch, DataflowError> {
-        let (mut places, versions) = self.lookup(left)?;
+    fn join(&mut self, left: &Batch, times: &[i64], context: &Context) -> Result<Batch, DataflowError> {
+        let (mut places, versions) = self.lookup(left, times)?;
         if let Some(condition) = &mut self.condition {
             let mut columns = left.columns.clone();
             columns.extend(take_optional(&versions, &places)?);
@@ -192,40 +215,36 @@ impl TemporalJoin {
 
     /// Drops versions that were replaced at or before the watermark.
     fn forget_old(&mut self, watermark: i64) -> Result<(), DataflowError> {
-        let groups: Vec<u32> = self.table.groups().collect();
-        for group in groups {
+        let mut gone = Vec::new();
+        while let Some((time_ms, group)) = self.due.first().copied()
+            && time_ms <= watermark
+        {
+            self.due.pop_first();
             let versions = &mut self.versions[group as usize];
-            let Some(current) = versions.range(..=watermark).next_back().map(|(time, _)| *time) else {
-                continue;
-            };
-            *versions = versions.split_off(&current);
-            let is_gone = versions.len() == 1 && versions.values().all(|version| !version.is_there);
-            if is_gone {
-                versions.clear();
+            let passed = versions.partition_point(|version| version.time_ms <= watermark);
+            gone.extend(
+                versions
+                    .drain(..passed.saturating_sub(1))
+                    .map(|version| version.row),
+            );
+            if let [last] = versions.as_slice()
+                && !last.is_there
+                && last.time_ms <= watermark
+            {
+                gone.push(last.row);
+                *versions = Vec::new();
                 self.table.remove(group)?;
             }
         }
+        self.right.remove(gone)?;
         Ok(())
     }
+}
 
-    fn right_rows(&self) -> Result<BufferedRows, DataflowError> {
-        let mut kinds = Vec::new();
-        let mut rows: Vec<&[u8]> = Vec::new();
-        for group in self.table.groups() {
-            for version in self.versions[group as usize].values() {
-                kinds.push(if version.is_there {
-                    RowKind::Insert
-                } else {
-                    RowKind::Delete
-                });
-                rows.push(&version.row);
-            }
-        }
-        let columns = self.codec.decode(rows.into_iter()).map_err(eval_error)?;
-        let mut buffer = BufferedRows::default();
-        buffer.push(Batch::changes(columns, kinds));
-        Ok(buffer)
-    }
+/// The version that held at a time.
+fn held_at(versions: &[Version], time_ms: i64) -> Option<&Version> {
+    let behind = versions.partition_point(|version| version.time_ms <= time_ms);
+    versions[..behind].last()
 }
 
 impl Operator for TemporalJoin {
@@ -238,7 +257,7 @@ impl Operator for TemporalJoin {
     ) -> Result<(), DataflowError> {
         match port {
             _ if batch.is_empty() => Ok(()),
-            0 => self.add_left(batch, context),
+            0 => self.add_left(&batch, context),
             _ => self.add_right(&batch),
         }
     }
@@ -254,32 +273,41 @@ impl Operator for TemporalJoin {
         out.watermark(watermark)
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
-        self.waiting.snapshot("left", &mut out)?;
-        self.right_rows()?.snapshot("right", &mut out)?;
+        self.waiting.snapshot("left", scope, &mut out)?;
+        self.right.snapshot("right", scope, &mut out)?;
         Ok(out)
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
-        let mut left = BufferedRows::default();
-        restore_owned(&mut left, "left", &blocks, &self.spec.left.keys, context)?;
-        for batch in left.take_batches() {
-            self.wait(batch)?;
+        let [left, right] = [self.spec.left.keys.clone(), self.spec.right.keys.clone()];
+        restore_owned(&mut self.waiting, "left", &blocks, &left, context)?;
+        let mut restored = Vec::new();
+        self.right
+            .restore("right", &blocks, &owner(&right, context), |rows| {
+                restored.push((rows.batch.clone(), rows.numbers, rows.times.to_vec()));
+                Ok(())
+            })?;
+        for (batch, numbers, times) in restored {
+            let groups = self.right_groups(&batch)?;
+            for (row, (group, number)) in groups.into_iter().zip(numbers).enumerate() {
+                let version = Version {
+                    time_ms: times[row],
+                    row: number,
+                    is_there: batch.kind(row).is_addition(),
+                };
+                // Each time of a key was kept once.
+                self.put(group, version);
+            }
         }
-        let mut right = BufferedRows::default();
-        restore_owned(&mut right, "right", &blocks, &self.spec.right.keys, context)?;
-        right
-            .take_batches()
-            .iter()
-            .try_for_each(|batch| self.add_right(batch))
+        Ok(())
     }
 
     fn state_bytes(&self) -> usize {
-        let rows =
-            |versions: &BTreeMap<i64, Version>| versions.values().map(|v| v.row.len() + 32).sum::<usize>();
-        let versions: usize = self.versions.iter().map(rows).sum();
-        self.table.memory_size() + self.waiting.memory_size() + versions
+        let versions: usize = self.versions.iter().map(Vec::capacity).sum();
+        let versions = versions * size_of::<Version>() + self.versions.capacity() * size_of::<Vec<Version>>();
+        self.table.memory_size() + self.waiting.memory_size() + self.right.memory_size() + versions
     }
 
     fn late_rows(&self) -> u64 {

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
+use millstream_state::RowBuffer;
 use millstream_types::{Batch, Watermark};
 
 use super::JoinSpec;
 use super::bounded::BoundedJoin;
-use crate::buffered::BufferedRows;
 use crate::owned_rows::restore_owned;
 use crate::window::input::{Rows, WindowInput, WindowTime, split_by_window};
 use crate::window::wall_clock::WallClock;
@@ -18,7 +18,7 @@ pub(crate) struct WindowJoin {
     inputs: [WindowInput; 2],
     clock: WallClock,
     /// Left and right rows of each open window, by its end.
-    windows: BTreeMap<i64, [BufferedRows; 2]>,
+    windows: BTreeMap<i64, [RowBuffer; 2]>,
     late_rows: u64,
 }
 
@@ -67,7 +67,10 @@ impl WindowJoin {
             if self.is_over(window.end, watermark) {
                 self.late_rows += part.rows as u64;
             } else {
-                self.windows.entry(window.end).or_default()[port].push(part);
+                let [left, right] = [&self.spec.left.types, &self.spec.right.types];
+                let sides = self.windows.entry(window.end);
+                let sides = sides.or_insert_with(|| [RowBuffer::new(left), RowBuffer::new(right)]);
+                sides[port].push(&part, None)?;
             }
         }
         Ok(())
@@ -75,18 +78,11 @@ impl WindowJoin {
 
     fn join(
         &self,
-        [mut left, mut right]: [BufferedRows; 2],
+        sides: [RowBuffer; 2],
         context: &Context,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        let mut join = BoundedJoin::new(self.spec.clone())?;
-        for batch in right.take_batches() {
-            join.process(1, batch, context, out)?;
-        }
-        join.finish_port(1, context, out)?;
-        for batch in left.take_batches() {
-            join.process(0, batch, context, out)?;
-        }
+        let mut join = BoundedJoin::of_rows(self.spec.clone(), sides)?;
         join.finish(context, out)
     }
 }
@@ -119,11 +115,11 @@ impl Operator for WindowJoin {
         out.watermark(watermark)
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
-        for (end, [left, right]) in &self.windows {
-            left.snapshot(&format!("left/{end}"), &mut out)?;
-            right.snapshot(&format!("right/{end}"), &mut out)?;
+        for (end, [left, right]) in &mut self.windows {
+            left.snapshot(&format!("left/{end}"), scope, &mut out)?;
+            right.snapshot(&format!("right/{end}"), scope, &mut out)?;
         }
         Ok(out)
     }
@@ -131,9 +127,9 @@ impl Operator for WindowJoin {
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
         let keys = [self.spec.left.keys.clone(), self.spec.right.keys.clone()];
         for (port, name) in ["left", "right"].into_iter().enumerate() {
-            let mut rows = BufferedRows::default();
+            let mut rows = RowBuffer::new([&self.spec.left.types, &self.spec.right.types][port]);
             restore_owned(&mut rows, name, &blocks, &keys[port], context)?;
-            for batch in rows.take_batches() {
+            for batch in rows.take_batches()? {
                 self.hold(port, &batch, i64::MIN, context)?;
             }
         }
@@ -141,11 +137,7 @@ impl Operator for WindowJoin {
     }
 
     fn state_bytes(&self) -> usize {
-        self.windows
-            .values()
-            .flatten()
-            .map(BufferedRows::memory_size)
-            .sum()
+        self.windows.values().flatten().map(RowBuffer::memory_size).sum()
     }
 
     fn late_rows(&self) -> u64 {

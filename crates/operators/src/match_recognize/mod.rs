@@ -11,6 +11,8 @@ mod state;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, UInt32Array};
@@ -18,15 +20,15 @@ use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_functions::Environment;
 use millstream_plan::{MatchCondition, MatchSpec};
-use millstream_state::GroupTable;
+use millstream_state::{DirtyBlocks, GroupTable};
 use millstream_types::{Batch, Watermark};
 
 use crate::emit::push;
 use crate::sort_keys::SortKeys;
 use crate::window::input::milliseconds;
 use automaton::Automaton;
-use rows::{Event, Link, Path, RowsEvaluator, gather};
-use search::{Conditions, Progress, Search};
+use rows::{Event, Link, Metered, Path, RowsEvaluator, bytes_of, gather, own_columns};
+use search::{Conditions, Partial, Progress, Search};
 
 /// How a row is tested for a variable.
 enum Condition {
@@ -57,7 +59,11 @@ pub(crate) struct MatchRecognize {
     keys: Vec<Key>,
     /// When which key has something to do.
     timers: BTreeSet<(i64, u32)>,
+    /// Blocks of keys that changed since a checkpoint.
+    dirty: DirtyBlocks,
     next_number: u64,
+    /// Bytes of all rows that are kept.
+    bytes: Arc<AtomicUsize>,
     late_rows: u64,
 }
 
@@ -92,7 +98,9 @@ impl MatchRecognize {
             table: GroupTable::new(&key_types)?,
             keys: Vec::new(),
             timers: BTreeSet::new(),
+            dirty: DirtyBlocks::default(),
             next_number: 0,
+            bytes: Arc::default(),
             late_rows: 0,
             spec: spec.clone(),
             types,
@@ -114,25 +122,34 @@ impl MatchRecognize {
         let mut groups = Vec::new();
         self.table.intern(&keys, rows, &mut groups)?;
         self.keys.resize_with(self.table.end(), Key::default);
+        groups.iter().for_each(|group| self.touch(*group));
         Ok(groups)
     }
 
-    fn event(&mut self, columns: &Arc<[ArrayRef]>, row: usize, time_ms: i64) -> Event {
+    /// Something of a key changed.
+    fn touch(&mut self, group: u32) {
+        self.dirty.mark_block(group as usize / state::KEYS_PER_BLOCK);
+    }
+
+    /// A row with `bytes` of its own.
+    fn event(&mut self, columns: &Arc<[ArrayRef]>, row: usize, time_ms: i64, bytes: usize) -> Event {
         self.next_number += 1;
         Event {
             columns: Arc::clone(columns),
             row,
             time_ms,
             number: self.next_number,
+            bytes: Metered::new(bytes + size_of::<Event>(), &self.bytes),
         }
     }
 
     /// Keeps rows until their time has come.
     fn hold(&mut self, batch: Batch) -> Result<(), DataflowError> {
-        let columns: Arc<[ArrayRef]> = batch.columns.into();
+        let columns = own_columns(&batch.columns)?;
+        let bytes = bytes_of(&columns) / batch.rows.max(1);
         let (times, _) = milliseconds(&columns[self.time_column()])?;
         for (row, group) in self.groups(&columns, batch.rows)?.into_iter().enumerate() {
-            let event = self.event(&columns, row, times[row]);
+            let event = self.event(&columns, row, times[row], bytes);
             self.keys[group as usize].waiting.push(event);
             self.timers.insert((times[row], group));
         }
@@ -151,7 +168,7 @@ impl MatchRecognize {
         for row in 0..batch.rows {
             // The row before may have been the last of its key, which is forgotten then.
             let groups = self.groups(&batch.slice(row, 1).columns, 1)?;
-            let event = self.event(&columns, row, context.now_ms);
+            let event = self.event(&columns, row, context.now_ms, 0);
             for group in groups {
                 let mut key = std::mem::take(&mut self.keys[group as usize]);
                 self.search
@@ -225,6 +242,7 @@ impl MatchRecognize {
 
     /// Keeps what is known of a key; a key without rows is forgotten.
     fn put_back(&mut self, group: u32, key: Key) -> Result<(), DataflowError> {
+        self.touch(group);
         let progress = &key.progress;
         if key.waiting.is_empty() && progress.partials.is_empty() && progress.complete.is_empty() {
             return Ok(self.table.remove(group)?);
@@ -362,8 +380,8 @@ impl Operator for MatchRecognize {
         Ok(())
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
-        self.freeze()
+    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+        self.freeze(scope)
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
@@ -371,12 +389,11 @@ impl Operator for MatchRecognize {
     }
 
     fn state_bytes(&self) -> usize {
-        let rows: usize = self
-            .keys
-            .iter()
-            .map(|key| key.waiting.len() + key.progress.partials.len() + key.progress.complete.len())
-            .sum();
-        self.table.memory_size() + rows * size_of::<Event>()
+        let partials = |key: &Key| key.progress.partials.len() + key.progress.complete.len();
+        let partials: usize = self.keys.iter().map(partials).sum();
+        let keys = self.keys.capacity() * size_of::<Key>() + self.timers.len() * size_of::<(i64, u32)>();
+        let matches = partials * (size_of::<Partial>() + size_of::<Link>());
+        self.table.memory_size() + self.bytes.load(Relaxed) + keys + matches
     }
 
     fn late_rows(&self) -> u64 {

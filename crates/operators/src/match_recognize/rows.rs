@@ -1,6 +1,8 @@
 //! The rows of matches, and the values that conditions and measures find among them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
@@ -10,12 +12,13 @@ use arrow_select::interleave::interleave;
 use millstream_dataflow::{Context, DataflowError};
 use millstream_functions::Environment;
 use millstream_plan::{AggregateCall, Navigation, NavigationKind, RowsExprs};
+use millstream_state::owned::concat_owned;
 use millstream_types::arrow_type;
 
 use crate::aggregate::AggregateSpec;
 use crate::expression::RowExpression;
 
-/// A row of the input.
+/// A row of the input. Its columns own their bytes.
 #[derive(Debug)]
 pub(super) struct Event {
     pub columns: Arc<[ArrayRef]>,
@@ -23,20 +26,57 @@ pub(super) struct Event {
     pub time_ms: i64,
     /// In the order of arrival.
     pub number: u64,
+    /// Its part of the bytes of the columns.
+    pub bytes: Metered,
+}
+
+/// Bytes that are counted as long as this lives.
+#[derive(Debug)]
+pub(super) struct Metered {
+    bytes: usize,
+    total: Arc<AtomicUsize>,
+}
+
+impl Metered {
+    pub fn new(bytes: usize, total: &Arc<AtomicUsize>) -> Self {
+        total.fetch_add(bytes, Relaxed);
+        Self {
+            bytes,
+            total: Arc::clone(total),
+        }
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+/// Copies of columns that hold nothing but their own rows.
+pub(super) fn own_columns(columns: &[ArrayRef]) -> Result<Arc<[ArrayRef]>, DataflowError> {
+    let copies = columns
+        .iter()
+        .map(|column| concat_owned(column.data_type(), &[column]));
+    Ok(copies.collect::<Result<_, _>>()?)
+}
+
+/// Bytes of columns.
+pub(super) fn bytes_of(columns: &[ArrayRef]) -> usize {
+    columns.iter().map(|column| column.get_array_memory_size()).sum()
 }
 
 impl Event {
     /// The same row without the others of its batch.
     pub fn alone(&self) -> Result<Self, DataflowError> {
-        let index = arrow_array::UInt32Array::from(vec![self.row as u32]);
-        let columns = self
-            .columns
-            .iter()
-            .map(|column| arrow_select::take::take(column, &index, None));
+        let row: Vec<ArrayRef> = self.columns.iter().map(|c| c.slice(self.row, 1)).collect();
+        let columns = own_columns(&row)?;
         Ok(Self {
-            columns: columns.collect::<Result<_, _>>()?,
+            bytes: Metered::new(bytes_of(&columns) + size_of::<Self>(), &self.bytes.total),
+            columns,
             row: 0,
-            ..*self
+            time_ms: self.time_ms,
+            number: self.number,
         })
     }
 }

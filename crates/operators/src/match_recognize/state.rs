@@ -6,15 +6,18 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt64Type};
 use arrow_array::{ArrayRef, Int64Array, PrimitiveArray, UInt64Array};
-use millstream_dataflow::{Context, DataflowError, StateBlocks};
+use millstream_dataflow::{Context, DataflowError, SnapshotScope, StateBlocks};
+use millstream_state::group_table::block_name;
 use millstream_state::{StateError, decode_columns, encode_columns};
 use millstream_types::Batch;
 
 use super::MatchRecognize;
-use super::rows::{Event, Link, links};
+use super::rows::{Event, Link, bytes_of, links, own_columns};
 use super::search::Partial;
 use crate::owned_rows::owned;
 
+/// Keys that are written together.
+pub(super) const KEYS_PER_BLOCK: usize = 256;
 const ROWS: &str = "rows";
 const MATCHES: &str = "matches";
 /// Columns behind those of the input: the number and the time of a row.
@@ -23,11 +26,34 @@ const ROW_COLUMNS: usize = 2;
 const STEP_COLUMNS: usize = 5;
 
 impl MatchRecognize {
-    pub(super) fn freeze(&self) -> Result<StateBlocks, DataflowError> {
+    pub(super) fn freeze(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+        let mut out = StateBlocks::new();
+        for block in 0..self.table.end().div_ceil(KEYS_PER_BLOCK) {
+            let (rows, matches) = (block_name(ROWS, block), block_name(MATCHES, block));
+            if self.dirty.freeze(block, scope) {
+                self.freeze_block(block, rows, matches, &mut out)?;
+            } else {
+                out.push_unchanged(rows);
+                out.push_unchanged(matches);
+            }
+        }
+        Ok(out)
+    }
+
+    fn freeze_block(
+        &self,
+        block: usize,
+        rows_name: String,
+        matches_name: String,
+        out: &mut StateBlocks,
+    ) -> Result<(), DataflowError> {
         let mut events: BTreeMap<u64, &Event> = BTreeMap::new();
         let mut steps: [Vec<u64>; STEP_COLUMNS] = Default::default();
         let mut number = 0;
-        for key in self.table.groups().map(|group| &self.keys[group as usize]) {
+        let groups = self
+            .table
+            .groups_in(block * KEYS_PER_BLOCK..(block + 1) * KEYS_PER_BLOCK);
+        for key in groups.map(|group| &self.keys[group as usize]) {
             events.extend(key.waiting.iter().map(|event| (event.number, event)));
             for partial in key.progress.partials.iter().chain(&key.progress.complete) {
                 for link in links(&partial.last) {
@@ -48,31 +74,37 @@ impl MatchRecognize {
             }
         }
         let rows: Vec<Option<&Event>> = events.values().copied().map(Some).collect();
-        let mut columns = self.columns_of(&rows)?;
+        let columns = self.columns_of(&rows)?;
+        let mut columns = own_columns(&columns)?.to_vec();
         columns.push(Arc::new(UInt64Array::from_iter_values(events.keys().copied())));
         columns.push(Arc::new(Int64Array::from_iter_values(
             events.values().map(|e| e.time_ms),
         )));
-        let mut out = StateBlocks::new();
-        out.push(ROWS, encode_columns(&columns, rows.len())?);
+        out.push(rows_name, encode_columns(&columns, rows.len())?);
         let length = steps[0].len();
         let steps: Vec<ArrayRef> = steps
             .into_iter()
             .map(|column| Arc::new(UInt64Array::from(column)) as ArrayRef)
             .collect();
-        out.push(MATCHES, encode_columns(&steps, length)?);
-        Ok(out)
+        out.push(matches_name, encode_columns(&steps, length)?);
+        Ok(())
     }
 
     pub(super) fn thaw(&mut self, parts: &[StateBlocks], context: &Context) -> Result<(), DataflowError> {
+        let prefix = format!("{ROWS}/");
         for part in parts {
-            let mut rows = self.thaw_rows(part, context)?;
-            self.thaw_matches(part, &mut rows)?;
-            for (_, (group, event)) in rows {
-                // Rows that stand in no match wait for their time.
-                if let Some(event) = Arc::into_inner(event) {
-                    self.timers.insert((event.time_ms, group));
-                    self.keys[group as usize].waiting.push(event);
+            for (name, bytes) in part.with_prefix(&prefix) {
+                let mut rows = self.thaw_rows(name, bytes, context)?;
+                let matches = name.replacen(ROWS, MATCHES, 1);
+                if let Some(bytes) = part.get(&matches) {
+                    self.thaw_matches(&matches, bytes, &mut rows)?;
+                }
+                for (_, (group, event)) in rows {
+                    // Rows that stand in no match wait for their time.
+                    if let Some(event) = Arc::into_inner(event) {
+                        self.timers.insert((event.time_ms, group));
+                        self.keys[group as usize].waiting.push(event);
+                    }
                 }
             }
         }
@@ -85,22 +117,21 @@ impl MatchRecognize {
     /// The rows of this instance by their old numbers.
     fn thaw_rows(
         &mut self,
-        part: &StateBlocks,
+        name: &str,
+        bytes: &[u8],
         context: &Context,
     ) -> Result<BTreeMap<u64, (u32, Arc<Event>)>, DataflowError> {
-        let Some(bytes) = part.get(ROWS) else {
-            return Ok(BTreeMap::new());
-        };
-        let (columns, count) = decode_columns(ROWS, bytes)?;
+        let (columns, count) = decode_columns(name, bytes)?;
         let batch = owned(&Batch::inserts(columns, count), &self.spec.partition, context)?;
         let width = batch.columns.len().saturating_sub(ROW_COLUMNS);
-        let numbers = integers::<UInt64Type>(ROWS, batch.columns.get(width))?;
-        let times = integers::<Int64Type>(ROWS, batch.columns.get(width + 1))?;
-        let columns: Arc<[ArrayRef]> = batch.columns[..width].to_vec().into();
+        let numbers = integers::<UInt64Type>(name, batch.columns.get(width))?;
+        let times = integers::<Int64Type>(name, batch.columns.get(width + 1))?;
+        let columns = own_columns(&batch.columns[..width])?;
+        let bytes = bytes_of(&columns) / batch.rows.max(1);
         let groups = self.groups(&columns, batch.rows)?;
         let mut rows = BTreeMap::new();
         for (row, group) in groups.into_iter().enumerate() {
-            let event = self.event(&columns, row, times.value(row));
+            let event = self.event(&columns, row, times.value(row), bytes);
             rows.insert(numbers.value(row), (group, Arc::new(event)));
         }
         Ok(rows)
@@ -108,14 +139,12 @@ impl MatchRecognize {
 
     fn thaw_matches(
         &mut self,
-        part: &StateBlocks,
+        name: &str,
+        bytes: &[u8],
         rows: &mut BTreeMap<u64, (u32, Arc<Event>)>,
     ) -> Result<(), DataflowError> {
-        let Some(bytes) = part.get(MATCHES) else {
-            return Ok(());
-        };
-        let (columns, count) = decode_columns(MATCHES, bytes)?;
-        let column = |i: usize| integers::<UInt64Type>(MATCHES, columns.get(i));
+        let (columns, count) = decode_columns(name, bytes)?;
+        let column = |i: usize| integers::<UInt64Type>(name, columns.get(i));
         let (numbers, states, variables) = (column(0)?, column(1)?, column(2)?);
         let (positions, events) = (column(3)?, column(4)?);
         let mut open: Option<(u64, u32, Partial)> = None;

@@ -10,11 +10,11 @@ use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, UInt32Array};
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_plan::{AggregateCall, SortKey};
+use millstream_state::RowBuffer;
 use millstream_types::{Batch, Scalar, arrow_type};
 
 use super::frames::{FrameSpec, Frames, Missing};
 use super::sliding::{self, Bounds};
-use crate::buffered::BufferedRows;
 use crate::emit::push;
 use crate::join::pairs::take_optional;
 use crate::owned_rows::restore_owned;
@@ -35,7 +35,7 @@ pub(crate) struct BoundedOverSpec {
 
 pub(crate) struct BoundedOver {
     spec: BoundedOverSpec,
-    rows: BufferedRows,
+    rows: RowBuffer,
 }
 
 /// Sorted rows: their partitions and runs of peers.
@@ -55,14 +55,15 @@ impl BoundedOver {
             .filter(|call| !needs_size(call))
             .cloned()
             .collect();
-        Frames::new(&FrameSpec {
+        let frame = FrameSpec {
             calls: positional,
             preceding: None,
             ..spec.frame.clone()
-        })?;
+        };
+        Frames::new(&frame, &spec.types, &[])?;
         Ok(Self {
+            rows: RowBuffer::new(&spec.types),
             spec,
-            rows: BufferedRows::default(),
         })
     }
 
@@ -186,15 +187,15 @@ impl BoundedOver {
             sliding::aggregate(&sliding, self.bounds(), rows, &sorted.partitions, &order)?
         }
         .into_iter();
-        let mut frames = Frames::new(&FrameSpec {
+        let frame = FrameSpec {
             calls: framed,
             preceding: self.spec.frame.preceding.filter(|distance| *distance >= 0),
             ..self.spec.frame.clone()
-        })?;
+        };
+        let mut frames = Frames::new(&frame, &self.spec.types, &[])?;
         frames.resize(sorted.partitions.last().map_or(0, |last| *last as usize + 1));
-        let batch = Arc::new(sorted.batch.clone());
         let mut framed = frames
-            .apply(&batch, &sorted.partitions, &self.order_numbers(sorted)?)?
+            .apply(&sorted.batch, &sorted.partitions, &self.order_numbers(sorted)?)?
             .into_iter();
         let mut columns = Vec::with_capacity(calls.len());
         for call in calls {
@@ -312,7 +313,7 @@ impl Operator for BoundedOver {
         _: &Context,
         _: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        self.rows.push(batch);
+        self.rows.push(&batch, None)?;
         Ok(())
     }
 
@@ -327,9 +328,9 @@ impl Operator for BoundedOver {
         push(Batch::inserts(columns, sorted.batch.rows), context, out)
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
-        self.rows.snapshot("rows", &mut out)?;
+        self.rows.snapshot("rows", scope, &mut out)?;
         Ok(out)
     }
 

@@ -4,7 +4,7 @@
 //! partition, so that accumulators are updated and evaluated for many partitions at once. Rows that fall out of a bounded
 //! frame are taken back from the accumulators.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int64Array};
@@ -12,9 +12,11 @@ use arrow_schema::DataType;
 use arrow_select::interleave::interleave;
 use millstream_dataflow::DataflowError;
 use millstream_plan::AggregateCall;
+use millstream_state::RowBuffer;
 use millstream_types::{Batch, ErrorKind, Scalar, arrow_type};
 
 use crate::aggregate::{AggregateCalls, AggregateSpec};
+use crate::emit::take_columns;
 
 /// A frame that ends with the current row.
 #[derive(Clone, Debug)]
@@ -27,11 +29,19 @@ pub(crate) struct FrameSpec {
 }
 
 /// A row that may leave its frame, or be looked back at.
-#[derive(Clone)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Past {
     pub order: i64,
-    pub batch: Arc<Batch>,
-    pub row: u32,
+    pub place: Place,
+}
+
+/// Where a row is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// In the batch that is being applied.
+    Batch(u32),
+    /// Among the rows that are kept.
+    Kept(u64),
 }
 
 /// What is known of a partition beside its accumulators.
@@ -45,25 +55,60 @@ pub(super) struct Partition {
     rank: i64,
     dense_rank: i64,
     last_order: Option<i64>,
+    /// The batch that was here last, with the round and the order of its last row so far.
+    round: (u64, usize, i64),
 }
 
 /// Numbers of a partition that go into a snapshot.
-pub(super) const COUNTERS: usize = 4;
+pub(super) const COUNTERS: usize = 6;
 
 impl Partition {
+    /// Rows, rank, dense rank, order of the last row, rows in the frame, rows to look back at.
     pub(super) fn counters(&self) -> [i64; COUNTERS] {
-        [
-            self.rows,
-            self.rank,
-            self.dense_rank,
-            self.last_order.unwrap_or(i64::MIN),
-        ]
+        let last = self.last_order.unwrap_or(i64::MIN);
+        let (frame, recent) = (self.frame.len() as i64, self.recent.len() as i64);
+        [self.rows, self.rank, self.dense_rank, last, frame, recent]
     }
 
-    pub(super) fn set_counters(&mut self, [rows, rank, dense_rank, last]: [i64; COUNTERS]) {
+    /// Takes back counters and rows. `kept` are the partition's rows in order: the last ones are in the frame.
+    pub(super) fn restore(&mut self, counters: [i64; COUNTERS], kept: &[Past]) {
+        let [rows, rank, dense_rank, last, frame, recent] = counters;
         (self.rows, self.rank, self.dense_rank) = (rows, rank, dense_rank);
         self.last_order = (last != i64::MIN).then_some(last);
+        let newest = |count: i64| {
+            let count = usize::try_from(count).unwrap_or(0).min(kept.len());
+            kept[kept.len() - count..].iter().copied().collect()
+        };
+        (self.frame, self.recent) = (newest(frame), newest(recent));
     }
+
+    /// The rows that are still in the batch; they stand behind all others.
+    fn each_of_batch(&mut self, mut visit: impl FnMut(u32, &mut Past)) {
+        for rows in [&mut self.frame, &mut self.recent] {
+            for past in rows.iter_mut().rev() {
+                match past.place {
+                    Place::Batch(row) => visit(row, past),
+                    Place::Kept(_) => break,
+                }
+            }
+        }
+    }
+
+    /// Whether LAG may still look at a row that has left the frame.
+    fn looks_back_at(&self, number: u64) -> bool {
+        starts_at_or_before(&self.recent, number)
+    }
+
+    /// Whether a row that LAG no longer looks at is in the frame.
+    fn frames(&self, number: u64) -> bool {
+        starts_at_or_before(&self.frame, number)
+    }
+}
+
+/// Whether a row of a partition is among these newest rows of it.
+fn starts_at_or_before(rows: &VecDeque<Past>, number: u64) -> bool {
+    rows.front()
+        .is_some_and(|first| matches!(first.place, Place::Kept(held) if held <= number))
 }
 
 /// How one call is computed.
@@ -119,10 +164,23 @@ pub(super) struct Frames {
     pub aggregates: AggregateCalls,
     pub partitions: Vec<Partition>,
     look_back: usize,
+    /// Columns that are kept of rows in frames: those of the partition, then those that calls read.
+    columns: Vec<usize>,
+    /// The rows that frames and LAG still need.
+    pub past: RowBuffer,
+    /// Rows of the batch that have left their frames.
+    gone: Vec<u64>,
+    /// Number of the batch.
+    stamp: u64,
 }
 
 impl Frames {
-    pub(super) fn new(spec: &FrameSpec) -> Result<Self, DataflowError> {
+    /// Frames of rows of these types.
+    pub(super) fn new(
+        spec: &FrameSpec,
+        types: &[DataType],
+        partition: &[usize],
+    ) -> Result<Self, DataflowError> {
         let mut aggregates = Vec::new();
         let mut calls = Vec::new();
         for call in &spec.calls {
@@ -141,21 +199,27 @@ impl Frames {
                 }
             });
         }
-        let offset = |call: &Call| {
-            if let Call::Lag { offset, .. } = call {
-                *offset
-            } else {
-                0
+        let aggregates = AggregateSpec::new(&aggregates, spec.preceding.is_some())?;
+        let mut columns = partition.to_vec();
+        let lagged = calls.iter().filter_map(Call::lagged_column);
+        for column in aggregates.columns().into_iter().chain(lagged) {
+            if !columns.contains(&column) {
+                columns.push(column);
             }
-        };
-        let look_back = calls.iter().map(offset).max().unwrap_or(0);
-        let aggregates = AggregateSpec::new(&aggregates, spec.preceding.is_some())?.instantiate();
+        }
+        let place = |column: usize| columns.iter().position(|c| *c == column).unwrap_or(0);
+        let aggregates = aggregates.remap(place).instantiate();
+        let kept: Vec<DataType> = columns.iter().map(|column| types[*column].clone()).collect();
         Ok(Self {
             spec: spec.clone(),
+            look_back: calls.iter().map(Call::look_back).max().unwrap_or(0),
             calls,
             aggregates,
             partitions: Vec::new(),
-            look_back,
+            columns,
+            past: RowBuffer::new(&kept),
+            gone: Vec::new(),
+            stamp: 0,
         })
     }
 
@@ -167,9 +231,10 @@ impl Frames {
     }
 
     /// One column for each call. The rows are in order within their partitions; `order` is the order column as a number.
+    /// With another batch to come, [`Frames::keep`] must follow.
     pub(super) fn apply(
         &mut self,
-        batch: &Arc<Batch>,
+        batch: &Batch,
         partitions: &[u32],
         order: &[i64],
     ) -> Result<Vec<ArrayRef>, DataflowError> {
@@ -199,19 +264,85 @@ impl Frames {
         Ok(columns?)
     }
 
+    /// Keeps the rows of the batch that frames and LAG still need, and forgets those that left.
+    pub(super) fn keep(&mut self, batch: &Batch, partitions: &[u32]) -> Result<(), DataflowError> {
+        self.forget_gone()?;
+        let mut touched = partitions.to_vec();
+        touched.sort_unstable();
+        touched.dedup();
+        let mut needed: Vec<Option<i64>> = vec![None; batch.rows];
+        for partition in &touched {
+            self.partitions[*partition as usize]
+                .each_of_batch(|row, past| needed[row as usize] = Some(past.order));
+        }
+        let rows: Vec<u32> = (0..batch.rows as u32)
+            .filter(|row| needed[*row as usize].is_some())
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let times: Vec<i64> = needed.iter().flatten().copied().collect();
+        let kept = self.projected(batch, &rows)?;
+        let numbers = self.past.push(&Batch::inserts(kept, rows.len()), Some(&times))?;
+        let mut number_of = vec![0; batch.rows];
+        for (row, number) in rows.iter().zip(numbers) {
+            number_of[*row as usize] = number;
+        }
+        for partition in &touched {
+            self.partitions[*partition as usize]
+                .each_of_batch(|row, past| past.place = Place::Kept(number_of[row as usize]));
+        }
+        Ok(())
+    }
+
+    /// Forgets the rows that left.
+    pub(super) fn forget_gone(&mut self) -> Result<(), DataflowError> {
+        let mut gone = std::mem::take(&mut self.gone);
+        gone.sort_unstable();
+        Ok(self.past.remove(gone)?)
+    }
+
+    /// Forgets a partition; [`Frames::forget_gone`] must follow.
+    pub(super) fn clear(&mut self, partition: u32) {
+        let state = std::mem::take(&mut self.partitions[partition as usize]);
+        for past in state.frame.iter().chain(&state.recent) {
+            if let Place::Kept(number) = past.place {
+                self.gone.push(number);
+            }
+        }
+        self.aggregates.clear(&[partition]);
+    }
+
+    /// The columns of rows of a batch that are kept, and that aggregates are computed from.
+    fn projected(&self, batch: &Batch, rows: &[u32]) -> Result<Vec<ArrayRef>, DataflowError> {
+        let columns: Vec<ArrayRef> = self
+            .columns
+            .iter()
+            .map(|column| Arc::clone(&batch.columns[*column]))
+            .collect();
+        take_columns(&columns, rows)
+    }
+
+    pub(super) fn memory_size(&self) -> usize {
+        let rows = |p: &Partition| (p.frame.capacity() + p.recent.capacity()) * size_of::<Past>();
+        let rows: usize = self.partitions.iter().map(rows).sum();
+        rows + self.partitions.capacity() * size_of::<Partition>()
+            + self.aggregates.memory_size()
+            + self.past.memory_size()
+    }
+
     /// Rows that can be computed together.
-    fn rounds(&self, partitions: &[u32], order: &[i64]) -> Vec<Vec<u32>> {
+    fn rounds(&mut self, partitions: &[u32], order: &[i64]) -> Vec<Vec<u32>> {
+        self.stamp += 1;
         let mut rounds: Vec<Vec<u32>> = Vec::new();
-        // Round and order of the last row of each partition.
-        let mut last: Vec<Option<(usize, i64)>> = vec![None; self.partitions.len()];
         for (row, partition) in partitions.iter().enumerate() {
-            let slot = &mut last[*partition as usize];
-            let round = match *slot {
-                None => 0,
-                Some((round, at)) if !self.spec.rows && at == order[row] => round,
-                Some((round, _)) => round + 1,
+            let last = &mut self.partitions[*partition as usize].round;
+            let round = match *last {
+                (stamp, ..) if stamp != self.stamp => 0,
+                (_, round, at) if !self.spec.rows && at == order[row] => round,
+                (_, round, _) => round + 1,
             };
-            *slot = Some((round, order[row]));
+            *last = (self.stamp, round, order[row]);
             if round == rounds.len() {
                 rounds.push(Vec::new());
             }
@@ -222,25 +353,25 @@ impl Frames {
 
     fn round(
         &mut self,
-        batch: &Arc<Batch>,
+        batch: &Batch,
         partitions: &[u32],
         order: &[i64],
         round: &[u32],
     ) -> Result<Vec<ArrayRef>, DataflowError> {
         let groups: Vec<u32> = round.iter().map(|row| partitions[*row as usize]).collect();
         let lagged = self.lagged(batch, partitions, round)?;
-        let rows = crate::emit::take_columns(&batch.columns, round)?;
+        let rows = self.projected(batch, round)?;
         self.aggregates.update(&groups, &rows, None)?;
         let mut ranks = Vec::with_capacity(round.len());
+        let mut left = Left::default();
         for row in round {
-            let at = order[*row as usize];
             let past = Past {
-                order: at,
-                batch: Arc::clone(batch),
-                row: *row,
+                order: order[*row as usize],
+                place: Place::Batch(*row),
             };
-            ranks.push(self.enter(partitions[*row as usize], past)?);
+            ranks.push(self.enter(partitions[*row as usize], past, &mut left));
         }
+        self.take_back(batch, left)?;
         let aggregates = self.aggregates.evaluate(&groups)?;
         let number = |value: fn(&[i64; 3]) -> i64| -> ArrayRef {
             Arc::new(Int64Array::from_iter_values(ranks.iter().map(value)))
@@ -257,9 +388,9 @@ impl Frames {
         columns.ok_or_else(|| DataflowError::internal("an OVER call has no result"))
     }
 
-    /// The row is the newest of its partition: counts it, and takes back what leaves its frame. Row number, rank and
-    /// dense rank.
-    fn enter(&mut self, partition: u32, past: Past) -> Result<[i64; 3], DataflowError> {
+    /// The row is the newest of its partition: counts it, and finds what leaves its frame. Row number, rank and dense
+    /// rank.
+    fn enter(&mut self, partition: u32, past: Past, left: &mut Left) -> [i64; 3] {
         let state = &mut self.partitions[partition as usize];
         state.rows += 1;
         if state.last_order != Some(past.order) {
@@ -269,94 +400,173 @@ impl Frames {
         }
         let ranks = [state.rows, state.rank, state.dense_rank];
         if self.look_back > 0 {
-            state.recent.push_back(past.clone());
-            if state.recent.len() > self.look_back {
-                state.recent.pop_front();
+            state.recent.push_back(past);
+            let is_full = state.recent.len() > self.look_back;
+            let oldest = state.recent.pop_front_if(|_| is_full);
+            if let Some(Place::Kept(number)) = oldest.map(|oldest| oldest.place)
+                && !state.frames(number)
+            {
+                self.gone.push(number);
             }
         }
         let Some(preceding) = self.spec.preceding else {
-            return Ok(ranks);
+            return ranks;
         };
         let at = past.order;
         state.frame.push_back(past);
-        loop {
-            let leaves = match state.frame.front() {
-                Some(_) if self.spec.rows => state.frame.len() as i64 > preceding.saturating_add(1),
-                Some(first) => first.order < at.saturating_sub(preceding),
-                None => false,
+        while let Some(first) = state.frame.front().copied() {
+            let leaves = if self.spec.rows {
+                state.frame.len() as i64 > preceding.saturating_add(1)
+            } else {
+                first.order < at.saturating_sub(preceding)
             };
-            let Some(gone) = state.frame.pop_front_if(|_| leaves) else {
-                return Ok(ranks);
-            };
-            let columns: Vec<ArrayRef> = gone
-                .batch
-                .columns
-                .iter()
-                .map(|c| c.slice(gone.row as usize, 1))
-                .collect();
-            self.aggregates.update(&[partition], &columns, Some(&[true]))?;
+            if !leaves {
+                break;
+            }
+            state.frame.pop_front();
+            match first.place {
+                Place::Batch(row) => left.of_batch.push((partition, row)),
+                Place::Kept(number) => {
+                    left.kept.push((partition, number));
+                    if !state.looks_back_at(number) {
+                        self.gone.push(number);
+                    }
+                }
+            }
         }
+        ranks
+    }
+
+    /// Takes rows that left their frames back from the accumulators.
+    fn take_back(&mut self, batch: &Batch, left: Left) -> Result<(), DataflowError> {
+        // Of a partition the rows that were kept are older than those of the batch.
+        if !left.kept.is_empty() {
+            let (groups, numbers): (Vec<u32>, Vec<u64>) = left.kept.into_iter().unzip();
+            let columns = self.past.rows(&numbers)?.columns;
+            self.aggregates
+                .update(&groups, &columns, Some(&vec![true; groups.len()]))?;
+        }
+        if !left.of_batch.is_empty() {
+            let (groups, rows): (Vec<u32>, Vec<u32>) = left.of_batch.into_iter().unzip();
+            let columns = self.projected(batch, &rows)?;
+            self.aggregates
+                .update(&groups, &columns, Some(&vec![true; groups.len()]))?;
+        }
+        Ok(())
     }
 
     /// The columns of the LAG calls for a round, before its rows enter.
     fn lagged(
         &self,
-        batch: &Arc<Batch>,
+        batch: &Batch,
         partitions: &[u32],
         round: &[u32],
     ) -> Result<Vec<ArrayRef>, DataflowError> {
         let mut columns = Vec::new();
         for call in &self.calls {
-            let Call::Lag {
+            if let Call::Lag {
                 column,
                 offset,
                 default,
                 ty,
             } = call
-            else {
-                continue;
-            };
-            let mut parts: Vec<ArrayRef> = Vec::with_capacity(round.len());
-            // Rows of one run with equal order stand behind each other here too.
-            let mut run: Vec<(u32, u32)> = Vec::new();
-            for row in round {
-                let partition = partitions[*row as usize];
-                let same: Vec<u32> = run
-                    .iter()
-                    .filter(|(p, _)| *p == partition)
-                    .map(|(_, row)| *row)
-                    .collect();
-                parts.push(match self.looked_back(batch, partition, &same, *offset) {
-                    Some((batch, row)) => batch.columns[*column].slice(row as usize, 1),
-                    None => default.value(batch, *row as usize, ty),
-                });
-                if !self.spec.rows {
-                    run.push((partition, *row));
-                }
+            {
+                let places = self.looked_back(partitions, round, *offset);
+                columns.push(self.lagged_values(batch, round, &places, *column, default, ty)?);
             }
-            let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-            columns.push(arrow_select::concat::concat(&parts)?);
         }
         Ok(columns)
     }
 
-    /// The row `offset` rows before the next row of a partition; `same` are the rows of this round before it.
-    fn looked_back(
+    /// For each row of a round the row `offset` rows before it.
+    fn looked_back(&self, partitions: &[u32], round: &[u32], offset: usize) -> Vec<Option<Place>> {
+        // Rows of one run with equal order stand behind each other here too.
+        let mut run: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let place = |row: &u32| {
+            let partition = partitions[*row as usize];
+            let same = run.entry(partition).or_default();
+            let recent = &self.partitions[partition as usize].recent;
+            let found = match offset {
+                0 => None,
+                offset if offset <= same.len() => Some(Place::Batch(same[same.len() - offset])),
+                offset => {
+                    let index = recent.len().checked_sub(offset - same.len());
+                    index.and_then(|index| recent.get(index)).map(|past| past.place)
+                }
+            };
+            if !self.spec.rows {
+                same.push(*row);
+            }
+            found
+        };
+        round.iter().map(place).collect()
+    }
+
+    /// A column of the rows at `places`; where there is none, the default.
+    fn lagged_values(
         &self,
-        batch: &Arc<Batch>,
-        partition: u32,
-        same: &[u32],
-        offset: usize,
-    ) -> Option<(Arc<Batch>, u32)> {
-        if offset == 0 {
-            return None;
+        batch: &Batch,
+        round: &[u32],
+        places: &[Option<Place>],
+        column: usize,
+        default: &Missing,
+        ty: &DataType,
+    ) -> Result<ArrayRef, DataflowError> {
+        let numbers: Vec<u64> = places
+            .iter()
+            .filter_map(|place| match place {
+                Some(Place::Kept(number)) => Some(*number),
+                _ => None,
+            })
+            .collect();
+        let kept_at = self.columns.iter().position(|kept| *kept == column);
+        let kept = match kept_at {
+            Some(at) if !numbers.is_empty() => Some(self.past.rows(&numbers)?.columns.swap_remove(at)),
+            _ => None,
+        };
+        // The batch, the rows that were kept, then a default for each row that needs one.
+        let mut parts: Vec<ArrayRef> = vec![Arc::clone(&batch.columns[column])];
+        parts.extend(kept);
+        let mut next_kept = 0;
+        let mut pick = Vec::with_capacity(round.len());
+        for (row, place) in round.iter().zip(places) {
+            pick.push(match place {
+                Some(Place::Batch(before)) => (0, *before as usize),
+                Some(Place::Kept(_)) => {
+                    next_kept += 1;
+                    (1, next_kept - 1)
+                }
+                None => {
+                    parts.push(default.value(batch, *row as usize, ty));
+                    (parts.len() - 1, 0)
+                }
+            });
         }
-        if let Some(index) = same.len().checked_sub(offset) {
-            return Some((Arc::clone(batch), same[index]));
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        Ok(interleave(&parts, &pick)?)
+    }
+}
+
+/// Rows that leave their frames in a round, with their partitions.
+#[derive(Default)]
+struct Left {
+    kept: Vec<(u32, u64)>,
+    of_batch: Vec<(u32, u32)>,
+}
+
+impl Call {
+    fn look_back(&self) -> usize {
+        match self {
+            Self::Lag { offset, .. } => *offset,
+            _ => 0,
         }
-        let recent = &self.partitions[partition as usize].recent;
-        let index = recent.len().checked_sub(offset - same.len())?;
-        recent.get(index).map(|past| (Arc::clone(&past.batch), past.row))
+    }
+
+    fn lagged_column(&self) -> Option<usize> {
+        match self {
+            Self::Lag { column, .. } => Some(*column),
+            _ => None,
+        }
     }
 }
 

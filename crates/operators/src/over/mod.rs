@@ -2,13 +2,14 @@
 //!
 //! By event time rows wait for the watermark and are then taken in order; late rows are dropped: behind the watermark,
 //! or, with a bounded frame, behind the last row that was emitted for the partition. By processing time every row is
-//! emitted as it comes.
+//! emitted as it comes. A partition whose last row has left a RANGE frame is forgotten when the watermark passes.
 
 pub(crate) mod bounded;
 pub(crate) mod frames;
 mod sliding;
 pub(crate) mod updating;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -16,15 +17,14 @@ use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, UInt32Array};
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_state::{DirtyBlocks, GroupTable, StateError};
+use millstream_state::{DirtyBlocks, GroupTable, NO_GROUP, RowBuffer, StateError};
 use millstream_types::{Batch, Watermark};
 
-use crate::buffered::BufferedRows;
 use crate::emit::push;
 use crate::group_state::{freeze, thaw};
-use crate::owned_rows::restore_owned;
+use crate::owned_rows::{owner, restore_owned};
 use crate::window::input::milliseconds;
-use frames::{FrameSpec, Frames, Past};
+use frames::{FrameSpec, Frames, Past, Place};
 
 /// What a plan says about OVER windows.
 #[derive(Clone, Debug)]
@@ -42,75 +42,77 @@ pub(crate) struct Over {
     table: GroupTable,
     frames: Frames,
     /// Rows whose time has not come.
-    waiting: BufferedRows,
-    earliest: i64,
+    waiting: RowBuffer,
     /// Time of the last row that was emitted for each partition.
     last_ms: Vec<i64>,
+    /// RANGE frames by event time: times of last rows and their partitions, oldest first. When the watermark has passed
+    /// the frame of a partition's last row, the partition is forgotten.
+    idle: VecDeque<(i64, u32)>,
     dirty: DirtyBlocks,
     late_rows: u64,
 }
 
 impl Over {
-    pub(crate) fn new(spec: OverSpec) -> Result<Self, DataflowError> {
+    pub(crate) fn new(mut spec: OverSpec) -> Result<Self, DataflowError> {
         let key_types: Vec<DataType> = spec.partition.iter().map(|k| spec.types[*k].clone()).collect();
+        if !spec.event_time && spec.frame.preceding.is_none() {
+            // Rows of one processing time are no peers: each sees those that came before it.
+            spec.frame.rows = true;
+        }
         Ok(Self {
             table: GroupTable::new(&key_types)?,
-            frames: Frames::new(&spec.frame)?,
-            waiting: BufferedRows::default(),
-            earliest: i64::MAX,
+            frames: Frames::new(&spec.frame, &spec.types, &spec.partition)?,
+            waiting: RowBuffer::new(&spec.types),
             last_ms: Vec::new(),
+            idle: VecDeque::new(),
             dirty: DirtyBlocks::default(),
             late_rows: 0,
             spec,
         })
     }
 
+    fn keys(&self, batch: &Batch) -> Vec<ArrayRef> {
+        let columns = self.spec.partition.iter();
+        columns.map(|k| Arc::clone(&batch.columns[*k])).collect()
+    }
+
     fn partitions(&mut self, batch: &Batch) -> Result<Vec<u32>, DataflowError> {
-        let keys: Vec<ArrayRef> = self
-            .spec
-            .partition
-            .iter()
-            .map(|k| Arc::clone(&batch.columns[*k]))
-            .collect();
         let mut groups = Vec::new();
+        let keys = self.keys(batch);
         self.table.intern(&keys, batch.rows, &mut groups)?;
         self.frames.resize(self.table.end());
         self.last_ms.resize(self.table.end(), i64::MIN);
         Ok(groups)
     }
 
-    fn wait(&mut self, batch: Batch) -> Result<(), DataflowError> {
+    fn wait(&mut self, batch: &Batch) -> Result<(), DataflowError> {
         let (times, _) = milliseconds(&batch.columns[self.spec.time])?;
-        self.earliest = times.iter().copied().fold(self.earliest, i64::min);
-        self.waiting.push(batch);
+        self.waiting.push(batch, Some(&times))?;
         Ok(())
     }
 
     /// Drops late rows and keeps the others for the watermark.
-    fn hold(&mut self, batch: Batch, context: &Context) -> Result<(), DataflowError> {
+    fn hold(&mut self, batch: &Batch, context: &Context) -> Result<(), DataflowError> {
         let (times, _) = milliseconds(&batch.columns[self.spec.time])?;
         let watermark = context.watermark.0;
         if times.iter().all(|time| *time > watermark) {
             return self.wait(batch);
         }
         let bounded = self.spec.frame.preceding.is_some();
-        let partitions = if bounded {
-            self.partitions(&batch)?
-        } else {
-            Vec::new()
-        };
-        let is_late = |row: usize| {
-            if bounded {
-                times[row] <= self.last_ms[partitions[row] as usize]
-            } else {
-                times[row] <= watermark
-            }
+        let mut partitions = Vec::new();
+        if bounded {
+            self.table.find(&self.keys(batch), batch.rows, &mut partitions)?;
+        }
+        let is_late = |row: usize| match partitions.get(row) {
+            None => times[row] <= watermark,
+            Some(&NO_GROUP) => false,
+            Some(partition) => times[row] <= self.last_ms[*partition as usize],
         };
         let on_time: Vec<u32> = (0..batch.rows as u32)
             .filter(|row| !is_late(*row as usize))
             .collect();
         self.late_rows += (batch.rows - on_time.len()) as u64;
-        self.wait(batch.take(&UInt32Array::from(on_time))?)
+        self.wait(&batch.take(&UInt32Array::from(on_time))?)
     }
 
     /// Emits rows in order.
@@ -122,77 +124,78 @@ impl Over {
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
         let partitions = self.partitions(&batch)?;
-        let batch = Arc::new(batch);
         let results = self.frames.apply(&batch, &partitions, order)?;
-        for (row, partition) in partitions.iter().enumerate() {
-            self.last_ms[*partition as usize] = order[row];
+        self.frames.keep(&batch, &partitions)?;
+        let forgets = self.frame_ms().is_some();
+        for (partition, order) in partitions.iter().zip(order) {
+            let last = std::mem::replace(&mut self.last_ms[*partition as usize], *order);
+            if forgets && last != *order {
+                self.idle.push_back((*order, *partition));
+            }
         }
         self.dirty.mark_all(&partitions);
-        let mut columns = batch.columns.clone();
+        let mut columns = batch.columns;
         columns.extend(results);
         push(Batch::inserts(columns, batch.rows), context, out)
     }
 
+    /// Length of a RANGE frame by event time, behind which a partition is as if it had never been.
+    fn frame_ms(&self) -> Option<i64> {
+        let is_range = self.spec.event_time && !self.spec.frame.rows;
+        self.spec.frame.preceding.filter(|_| is_range)
+    }
+
     fn fire(&mut self, watermark: i64, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
-        if self.earliest > watermark {
-            return Ok(());
+        match self.waiting.take_due(watermark)? {
+            Some((due, order)) => self.emit(due, &order, context, out),
+            None => Ok(()),
         }
-        let Some(all) = self.waiting.take_all()? else {
+    }
+
+    /// Forgets partitions whose last row has left every frame to come.
+    fn forget_idle(&mut self, watermark: i64) -> Result<(), DataflowError> {
+        let Some(frame_ms) = self.frame_ms() else {
             return Ok(());
         };
-        let (times, _) = milliseconds(&all.columns[self.spec.time])?;
-        let (mut due, rest): (Vec<u32>, Vec<u32>) =
-            (0..all.rows as u32).partition(|row| times[*row as usize] <= watermark);
-        due.sort_by_key(|row| times[*row as usize]);
-        let order: Vec<i64> = due.iter().map(|row| times[*row as usize]).collect();
-        self.earliest = i64::MAX;
-        self.wait(all.take(&UInt32Array::from(rest))?)?;
-        self.emit(all.take(&UInt32Array::from(due))?, &order, context, out)
-    }
-
-    /// Rows of frames (or those that LAG looks back at) of all partitions, with their order behind them.
-    fn past_rows(
-        &self,
-        of: impl Fn(&frames::Partition) -> &std::collections::VecDeque<Past>,
-    ) -> BufferedRows {
-        let mut rows = BufferedRows::default();
-        for group in self.table.groups() {
-            for past in of(&self.frames.partitions[group as usize]) {
-                let mut row = past.batch.slice(past.row as usize, 1);
-                row.columns.push(Arc::new(Int64Array::from(vec![past.order])));
-                row.kinds = None;
-                rows.push(row);
+        while let Some((last, partition)) = self.idle.front().copied()
+            && last.saturating_add(frame_ms) < watermark
+        {
+            self.idle.pop_front();
+            if self.last_ms[partition as usize] == last && self.table.contains(partition) {
+                self.frames.clear(partition);
+                self.last_ms[partition as usize] = i64::MIN;
+                self.dirty.mark(partition);
+                self.table.remove(partition)?;
             }
         }
-        rows
+        self.frames.forget_gone()
     }
 
+    /// The rows of frames by partition, in order.
     fn restore_past(
         &mut self,
-        name: &str,
         blocks: &[StateBlocks],
         context: &Context,
-    ) -> Result<Vec<(u32, Past)>, DataflowError> {
-        let mut rows = BufferedRows::default();
-        restore_owned(&mut rows, name, blocks, &self.spec.partition, context)?;
-        let mut restored = Vec::new();
-        for mut batch in rows.take_batches() {
-            let order = batch
-                .columns
-                .pop()
-                .and_then(|c| c.as_primitive_opt::<Int64Type>().cloned());
-            let order = order.ok_or_else(|| StateError::corrupt(name, "no order"))?;
-            let partitions = self.partitions(&batch)?;
-            let batch = Arc::new(batch);
-            for (row, partition) in partitions.iter().enumerate() {
-                let past = Past {
-                    order: order.value(row),
-                    batch: Arc::clone(&batch),
-                    row: row as u32,
-                };
-                restored.push((*partition, past));
-            }
-        }
+    ) -> Result<BTreeMap<u32, Vec<Past>>, DataflowError> {
+        // The partition columns stand first.
+        let keys: Vec<usize> = (0..self.spec.partition.len()).collect();
+        let mut restored: BTreeMap<u32, Vec<Past>> = BTreeMap::new();
+        let table = &mut self.table;
+        self.frames
+            .past
+            .restore("past", blocks, &owner(&keys, context), |rows| {
+                let columns = &rows.batch.columns[..keys.len()];
+                let mut partitions = Vec::new();
+                table.find(columns, rows.batch.rows, &mut partitions)?;
+                for ((partition, number), order) in partitions.iter().zip(rows.numbers).zip(rows.times) {
+                    let past = Past {
+                        order: *order,
+                        place: Place::Kept(number),
+                    };
+                    restored.entry(*partition).or_default().push(past);
+                }
+                Ok(())
+            })?;
         Ok(restored)
     }
 }
@@ -209,7 +212,7 @@ impl Operator for Over {
             return Ok(());
         }
         if self.spec.event_time {
-            return self.hold(batch, context);
+            return self.hold(&batch, context);
         }
         let order = vec![context.now_ms; batch.rows];
         self.emit(batch, &order, context, out)
@@ -223,6 +226,7 @@ impl Operator for Over {
     ) -> Result<(), DataflowError> {
         if self.spec.event_time {
             self.fire(watermark.0, context, out)?;
+            self.forget_idle(watermark.0)?;
         }
         out.watermark(watermark)
     }
@@ -252,11 +256,8 @@ impl Operator for Over {
                 Ok(columns)
             },
         )?;
-        self.waiting.snapshot("waiting", &mut out)?;
-        self.past_rows(|partition| &partition.frame)
-            .snapshot("frame", &mut out)?;
-        self.past_rows(|partition| &partition.recent)
-            .snapshot("recent", &mut out)?;
+        self.waiting.snapshot("waiting", scope, &mut out)?;
+        self.frames.past.snapshot("past", scope, &mut out)?;
         Ok(out)
     }
 
@@ -266,10 +267,12 @@ impl Operator for Over {
             .restore("keys", &blocks, context.key_groups(), context.max_parallelism)?;
         self.frames.resize(self.table.end());
         self.last_ms.resize(self.table.end(), i64::MIN);
+        let past = self.restore_past(&blocks, context)?;
         let Self {
             frames,
             last_ms,
             dirty,
+            idle,
             ..
         } = self;
         thaw("partitions", &blocks, &maps, |groups, columns| {
@@ -283,27 +286,27 @@ impl Operator for Over {
                 for (n, counter) in counters.iter_mut().enumerate() {
                     *counter = number(n + 1)?.value(i);
                 }
-                frames.partitions[*group as usize].set_counters(counters);
+                let kept = past.get(group).map_or(&[][..], Vec::as_slice);
+                frames.partitions[*group as usize].restore(counters, kept);
+                idle.push_back((last_ms[*group as usize], *group));
             }
             dirty.mark_all(groups);
             frames.aggregates.merge(groups, &columns[1 + frames::COUNTERS..])
         })?;
-        for (partition, past) in self.restore_past("frame", &blocks, context)? {
-            self.frames.partitions[partition as usize].frame.push_back(past);
-        }
-        for (partition, past) in self.restore_past("recent", &blocks, context)? {
-            self.frames.partitions[partition as usize].recent.push_back(past);
-        }
-        let mut waiting = BufferedRows::default();
-        restore_owned(&mut waiting, "waiting", &blocks, &self.spec.partition, context)?;
-        waiting
-            .take_batches()
-            .into_iter()
-            .try_for_each(|batch| self.wait(batch))
+        self.idle.make_contiguous().sort_unstable();
+        restore_owned(
+            &mut self.waiting,
+            "waiting",
+            &blocks,
+            &self.spec.partition,
+            context,
+        )
     }
 
     fn state_bytes(&self) -> usize {
-        self.table.memory_size() + self.frames.aggregates.memory_size() + self.waiting.memory_size()
+        let partitions =
+            self.last_ms.capacity() * size_of::<i64>() + self.idle.capacity() * size_of::<(i64, u32)>();
+        self.table.memory_size() + self.frames.memory_size() + self.waiting.memory_size() + partitions
     }
 
     fn late_rows(&self) -> u64 {

@@ -4,8 +4,6 @@
 //! All rows are kept. The touched partitions of a batch are computed before and after it, and the differences are
 //! emitted: rows that went, then in order rows that came (`+I`) and rows whose results changed (`-U`, `+U`).
 
-use std::sync::Arc;
-
 use arrow_array::ArrayRef;
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
@@ -40,7 +38,7 @@ struct Moment {
 
 impl UpdatingOver {
     pub(crate) fn new(spec: UpdatingOverSpec) -> Result<Self, DataflowError> {
-        Frames::new(&spec.frame)?;
+        Frames::new(&spec.frame, &spec.types, &[])?;
         Ok(Self {
             keys: SortKeys::new(&spec.order, &spec.types)?,
             store: RowStore::new(&spec.types, &spec.partition)?,
@@ -63,8 +61,8 @@ impl UpdatingOver {
             runs.push(if same { before } else { before + 1 });
         }
         let mut columns = take_columns(&columns, &order)?;
-        let batch = Arc::new(Batch::inserts(columns.clone(), order.len()));
-        let mut frames = Frames::new(&self.spec.frame)?;
+        let batch = Batch::inserts(columns.clone(), order.len());
+        let mut frames = Frames::new(&self.spec.frame, &self.spec.types, &[])?;
         frames.resize(1);
         columns.extend(frames.apply(&batch, &vec![0; order.len()], &runs)?);
         Ok(Moment {

@@ -6,10 +6,10 @@ use arrow_array::{Int64Array, UInt32Array};
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_plan::{RankKind, RankRange, SortKey};
+use millstream_state::RowBuffer;
 use millstream_types::Batch;
 
 use super::integer;
-use crate::buffered::BufferedRows;
 use crate::emit::push;
 use crate::owned_rows::restore_owned;
 use crate::sort_keys::{SortKeys, key_of};
@@ -107,14 +107,14 @@ impl RankCounter {
 /// The operator.
 pub(crate) struct BoundedRank {
     spec: BoundedRankSpec,
-    rows: BufferedRows,
+    rows: RowBuffer,
 }
 
 impl BoundedRank {
     pub(crate) fn new(spec: BoundedRankSpec) -> Self {
         Self {
+            rows: RowBuffer::new(&spec.types),
             spec,
-            rows: BufferedRows::default(),
         }
     }
 }
@@ -127,7 +127,7 @@ impl Operator for BoundedRank {
         _: &Context,
         _: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        self.rows.push(batch);
+        self.rows.push(&batch, None)?;
         Ok(())
     }
 
@@ -138,9 +138,9 @@ impl Operator for BoundedRank {
         }
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
-        self.rows.snapshot("rows", &mut out)?;
+        self.rows.snapshot("rows", scope, &mut out)?;
         Ok(out)
     }
 

@@ -7,10 +7,10 @@ use arrow_array::UInt32Array;
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_plan::{RankKind, RankRange, SortKey};
+use millstream_state::RowBuffer;
 use millstream_types::{Batch, Watermark};
 
 use super::bounded::{BoundedRankSpec, ranked};
-use crate::buffered::BufferedRows;
 use crate::emit::push;
 use crate::owned_rows::restore_owned;
 use crate::window::input::{Rows, WindowInput, WindowTime, split_by_window};
@@ -25,7 +25,7 @@ pub(crate) struct WindowRank {
     input: WindowInput,
     clock: WallClock,
     /// The best rows so far of each open window, by its end.
-    windows: BTreeMap<i64, (BufferedRows, usize)>,
+    windows: BTreeMap<i64, (RowBuffer, usize)>,
     /// Of rows that are equal in order, the one that came last is the first.
     last_of_equals: bool,
     late_rows: u64,
@@ -92,8 +92,9 @@ impl WindowRank {
     }
 
     fn add(&mut self, end: i64, batch: Batch) -> Result<(), DataflowError> {
-        let (mut rows, mut pruned) = self.windows.remove(&end).unwrap_or_default();
-        rows.push(batch);
+        let held = self.windows.remove(&end);
+        let (mut rows, mut pruned) = held.unwrap_or_else(|| (RowBuffer::new(&self.spec.types), 0));
+        rows.push(&batch, None)?;
         if rows.len() > PRUNE_ROWS.max(pruned * 2) {
             let without_rank = BoundedRankSpec {
                 rank_output: false,
@@ -105,7 +106,7 @@ impl WindowRank {
                 ..without_rank
             };
             if let Some(all) = rows.take_all()? {
-                rows.push(self.best(&spec, &all)?);
+                rows.push(&self.best(&spec, &all)?, None)?;
             }
             pruned = rows.len();
         }
@@ -164,18 +165,18 @@ impl Operator for WindowRank {
         out.watermark(watermark)
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
-        for (end, (rows, _)) in &self.windows {
-            rows.snapshot(&format!("window/{end}"), &mut out)?;
+        for (end, (rows, _)) in &mut self.windows {
+            rows.snapshot(&format!("window/{end}"), scope, &mut out)?;
         }
         Ok(out)
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
-        let mut rows = BufferedRows::default();
+        let mut rows = RowBuffer::new(&self.spec.types);
         restore_owned(&mut rows, "window", &blocks, &self.spec.partition, context)?;
-        for batch in rows.take_batches() {
+        for batch in rows.take_batches()? {
             let times = self.input.times(&batch, &mut WallClock::utc(), context)?;
             for (window, rows) in split_by_window(&times) {
                 let part = match rows {

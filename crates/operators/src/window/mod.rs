@@ -412,14 +412,11 @@ impl Operator for WindowAggregate {
         let mut index: Vec<[i64; 4]> = Vec::new();
         for (window, slice) in &mut self.slices {
             index.push([SLICE, window.end, window.start, 0]);
-            out.push_part(
-                &part_name(SLICE, window.end, window.start),
-                slice.snapshot(scope)?,
-            );
+            slice.snapshot(&part_name(SLICE, window.end, window.start), scope, &mut out)?;
         }
         for (start, (slice, next)) in &mut self.cumulated {
             index.push([CUMULATED, 0, *start, *next]);
-            out.push_part(&part_name(CUMULATED, 0, *start), slice.snapshot(scope)?);
+            slice.snapshot(&part_name(CUMULATED, 0, *start), scope, &mut out)?;
         }
         index.push([FIRED, self.fired_until, 0, 0]);
         let column =

@@ -11,7 +11,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, UInt32Array};
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_state::{GroupTable, StateError, encode_columns};
+use millstream_state::group_table::block_name;
+use millstream_state::{DirtyBlocks, GROUPS_PER_BLOCK, GroupTable, StateError, encode_columns};
 use millstream_types::{Batch, Watermark};
 
 use super::input::WindowInput;
@@ -50,7 +51,11 @@ pub(crate) struct SessionAggregate {
     sessions: Vec<Vec<Session>>,
     /// Rows of each slot.
     rows: Vec<i64>,
+    /// Key and session of each slot, of those that are in use.
+    owners: Vec<Option<(u32, Window)>>,
     free: Vec<u32>,
+    /// Blocks of slots that changed since a checkpoint.
+    dirty: DirtyBlocks,
     /// Sessions by end, then start, then key.
     due: BTreeSet<(Window, u32)>,
     late_rows: u64,
@@ -73,6 +78,8 @@ impl SessionAggregate {
             calls: spec.slices.aggregates.instantiate(),
             sessions: Vec::new(),
             rows: Vec::new(),
+            owners: Vec::new(),
+            dirty: DirtyBlocks::default(),
             free: Vec::new(),
             due: BTreeSet::new(),
             late_rows: 0,
@@ -84,6 +91,7 @@ impl SessionAggregate {
     fn new_slot(&mut self) -> u32 {
         self.free.pop().unwrap_or_else(|| {
             self.rows.push(0);
+            self.owners.push(None);
             self.calls.resize(self.rows.len());
             (self.rows.len() - 1) as u32
         })
@@ -111,8 +119,7 @@ impl SessionAggregate {
                 return Ok(None);
             }
             let slot = self.new_slot();
-            self.sessions[key as usize].push(Session { window, slot });
-            self.due.insert((window, key));
+            self.open(key, Session { window, slot });
             return Ok(Some(slot));
         };
         for session in &joined {
@@ -123,14 +130,23 @@ impl SessionAggregate {
             self.calls.merge(&[first.slot], &state)?;
             self.calls.clear(&[other.slot]);
             self.rows[first.slot as usize] += std::mem::take(&mut self.rows[other.slot as usize]);
+            self.owners[other.slot as usize] = None;
+            self.dirty.mark(other.slot);
             assigned.merged.insert(other.slot, first.slot);
         }
-        self.sessions[key as usize].push(Session {
+        let session = Session {
             window: whole,
             slot: first.slot,
-        });
-        self.due.insert((whole, key));
-        Ok(Some(first.slot))
+        };
+        self.open(key, session);
+        Ok(Some(session.slot))
+    }
+
+    fn open(&mut self, key: u32, session: Session) {
+        self.sessions[key as usize].push(session);
+        self.due.insert((session.window, key));
+        self.owners[session.slot as usize] = Some((key, session.window));
+        self.dirty.mark(session.slot);
     }
 
     fn add(&mut self, batch: &Batch, context: &Context) -> Result<(), DataflowError> {
@@ -219,7 +235,11 @@ impl SessionAggregate {
             }
             self.emit(&keys, &slots, &windows, context, out)?;
             self.calls.clear(&slots);
-            slots.iter().for_each(|slot| self.rows[*slot as usize] = 0);
+            for slot in &slots {
+                self.rows[*slot as usize] = 0;
+                self.owners[*slot as usize] = None;
+                self.dirty.mark(*slot);
+            }
             self.free.extend(slots);
             forget_unused(&mut self.table, &self.sessions, &keys)?;
         }
@@ -242,6 +262,30 @@ impl SessionAggregate {
         columns.extend(self.calls.evaluate(&of(slots))?);
         columns.extend(self.spec.properties.columns_of(&windows, &self.spec.clock));
         push(Batch::inserts(columns, kept.len()), context, out)
+    }
+}
+
+impl SessionAggregate {
+    /// The sessions of a block of slots: key, start, end, rows, partial results.
+    fn block(&self, block: usize) -> Result<(Vec<ArrayRef>, usize), DataflowError> {
+        let first = block * GROUPS_PER_BLOCK;
+        let end = self.owners.len().min(first + GROUPS_PER_BLOCK);
+        let open = (first..end).filter_map(|slot| self.owners[slot].map(|owner| (slot as u32, owner)));
+        let open: Vec<(u32, (u32, Window))> = open.collect();
+        let slots: Vec<u32> = open.iter().map(|(slot, _)| *slot).collect();
+        let numbers = |value: &dyn Fn(u32, Window) -> i64| -> ArrayRef {
+            let values = open.iter().map(|(slot, (_, window))| value(*slot, *window));
+            Arc::new(Int64Array::from_iter_values(values))
+        };
+        let keys = open.iter().map(|(_, (key, _))| *key);
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(UInt32Array::from_iter_values(keys)),
+            numbers(&|_, window| window.start),
+            numbers(&|_, window| window.end),
+            numbers(&|slot, _| self.rows[slot as usize]),
+        ];
+        columns.extend(self.calls.state(&slots)?);
+        Ok((columns, slots.len()))
     }
 }
 
@@ -299,26 +343,15 @@ impl Operator for SessionAggregate {
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
         self.table.snapshot("keys", scope, &mut out)?;
-        let of_key = |key: u32| {
-            self.sessions[key as usize]
-                .iter()
-                .map(move |session| (key, *session))
-        };
-        let open: Vec<(u32, Session)> = self.table.groups().flat_map(of_key).collect();
-        let slots: Vec<u32> = open.iter().map(|(_, session)| session.slot).collect();
-        let numbers = |value: &dyn Fn(&Session) -> i64| -> ArrayRef {
-            Arc::new(Int64Array::from_iter_values(
-                open.iter().map(|(_, session)| value(session)),
-            ))
-        };
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(UInt32Array::from_iter_values(open.iter().map(|(key, _)| *key))),
-            numbers(&|session| session.window.start),
-            numbers(&|session| session.window.end),
-            numbers(&|session| self.rows[session.slot as usize]),
-        ];
-        columns.extend(self.calls.state(&slots)?);
-        out.push("sessions/0", encode_columns(&columns, open.len())?);
+        for block in 0..self.owners.len().div_ceil(GROUPS_PER_BLOCK) {
+            let name = block_name("sessions", block);
+            if self.dirty.freeze(block, scope) {
+                let (columns, rows) = self.block(block)?;
+                out.push(name, encode_columns(&columns, rows)?);
+            } else {
+                out.push_unchanged(name);
+            }
+        }
         Ok(out)
     }
 
@@ -338,10 +371,10 @@ impl Operator for SessionAggregate {
                     start: starts.value(i),
                     end: ends.value(i),
                 };
+                let slot = self.rows.len() as u32;
                 self.rows.push(rows.value(i));
-                let slot = (self.rows.len() - 1) as u32;
-                self.sessions[*key as usize].push(Session { window, slot });
-                self.due.insert((window, *key));
+                self.owners.push(None);
+                self.open(*key, Session { window, slot });
                 slots.push(slot);
             }
             self.calls.resize(self.rows.len());
@@ -355,7 +388,7 @@ impl Operator for SessionAggregate {
             .iter()
             .map(|open| open.capacity() * size_of::<Session>())
             .sum();
-        let slots = self.rows.capacity() * size_of::<i64>();
+        let slots = self.rows.capacity() * (size_of::<i64>() + size_of::<Option<(u32, Window)>>());
         self.table.memory_size() + self.calls.memory_size() + sessions + slots
     }
 

@@ -6,19 +6,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::ArrayRef;
 use arrow_schema::DataType;
-use arrow_select::interleave::interleave;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_state::GroupTable;
+use millstream_state::{GroupTable, RowBuffer};
 use millstream_types::{Batch, Watermark};
 
 use super::input::WindowInput;
 use super::wall_clock::WallClock;
 use super::{Window, WindowColumns, forget_unused};
-use crate::buffered::BufferedRows;
 use crate::emit::push;
-use crate::owned_rows::restore_owned;
+use crate::owned_rows::owner;
 
 /// What a plan says about a session table function.
 #[derive(Clone)]
@@ -32,13 +30,10 @@ pub(crate) struct SessionRowsSpec {
     pub properties: WindowColumns,
 }
 
-/// A row of a batch.
-type Row = (Arc<Batch>, usize);
-
-/// An open session with its rows, in the order in which they came.
+/// An open session with the numbers of its rows, in the order in which they came.
 struct Session {
     window: Window,
-    rows: Vec<Row>,
+    rows: Vec<u64>,
 }
 
 /// The operator; see the module's documentation.
@@ -47,6 +42,7 @@ pub(crate) struct SessionRows {
     table: GroupTable,
     /// Open sessions of each key.
     sessions: Vec<Vec<Session>>,
+    rows: RowBuffer,
     /// Sessions by end, then start, then key.
     due: BTreeSet<(Window, u32)>,
     late_rows: u64,
@@ -58,6 +54,7 @@ impl SessionRows {
         Ok(Self {
             table: GroupTable::new(&key_types)?,
             sessions: Vec::new(),
+            rows: RowBuffer::new(&spec.types),
             due: BTreeSet::new(),
             late_rows: 0,
             spec,
@@ -65,34 +62,48 @@ impl SessionRows {
     }
 
     /// Puts rows into sessions; behind `progress` they are late.
-    fn add(&mut self, batch: Batch, progress: i64, context: &Context) -> Result<(), DataflowError> {
-        let times = self.spec.input.times(&batch, &mut self.spec.clock, context)?;
+    fn add(&mut self, batch: &Batch, progress: i64, context: &Context) -> Result<(), DataflowError> {
+        let times = self.spec.input.times(batch, &mut self.spec.clock, context)?;
+        let numbers = self.rows.push(batch, Some(&times.values))?;
         let keys: Vec<ArrayRef> = self
             .spec
             .partition
             .iter()
             .map(|k| Arc::clone(&batch.columns[*k]))
             .collect();
-        let mut groups = Vec::new();
-        self.table.intern(&keys, batch.rows, &mut groups)?;
-        self.sessions.resize_with(self.table.end(), Vec::new);
-        let batch = Arc::new(batch);
-        for (row, key) in groups.iter().enumerate() {
-            if times.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
-                continue;
-            }
-            let start = times.values[row];
-            let window = Window {
-                start,
-                end: start.saturating_add(self.spec.gap_ms),
-            };
-            self.put(*key, window, (Arc::clone(&batch), row), progress);
-        }
-        forget_unused(&mut self.table, &self.sessions, &groups)?;
-        Ok(())
+        let has_time = |row: usize| times.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        let rows = numbers.zip(times.values.iter().copied()).enumerate();
+        let rows = rows.map(|(row, (number, time))| (number, has_time(row).then_some(time)));
+        self.put_all(&keys, rows.collect(), progress)
     }
 
-    fn put(&mut self, key: u32, window: Window, row: Row, progress: i64) {
+    /// Puts rows into sessions, by number and time; rows without a time are dropped.
+    fn put_all(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: Vec<(u64, Option<i64>)>,
+        progress: i64,
+    ) -> Result<(), DataflowError> {
+        let mut groups = Vec::new();
+        self.table.intern(keys, rows.len(), &mut groups)?;
+        self.sessions.resize_with(self.table.end(), Vec::new);
+        let mut dropped = Vec::new();
+        for (key, (number, time)) in groups.iter().zip(rows) {
+            let window = time.map(|start| Window {
+                start,
+                end: start.saturating_add(self.spec.gap_ms),
+            });
+            let is_kept = window.is_some_and(|window| self.put(*key, window, number, progress));
+            if !is_kept {
+                dropped.push(number);
+            }
+        }
+        self.rows.remove(dropped)?;
+        Ok(forget_unused(&mut self.table, &self.sessions, &groups)?)
+    }
+
+    /// Puts a row into its session; returns whether it is kept.
+    fn put(&mut self, key: u32, window: Window, row: u64, progress: i64) -> bool {
         let open = &mut self.sessions[key as usize];
         let touches =
             |session: &Session| session.window.start <= window.end && session.window.end >= window.start;
@@ -101,7 +112,7 @@ impl SessionRows {
         let is_late = progress != i64::MIN && progress >= self.spec.clock.fire_instant(window.end - 1);
         if joined.is_empty() && is_late {
             self.late_rows += 1;
-            return;
+            return false;
         }
         let mut whole = Session {
             window,
@@ -116,6 +127,7 @@ impl SessionRows {
         whole.rows.push(row);
         self.due.insert((whole.window, key));
         self.sessions[key as usize].push(whole);
+        true
     }
 
     /// Emits the rows of the sessions that are over, by end, start and key.
@@ -129,6 +141,7 @@ impl SessionRows {
             if let Some(at) = open.iter().position(|session| session.window == window) {
                 let session = open.swap_remove(at);
                 self.emit(&session, context, out)?;
+                self.rows.remove(session.rows)?;
             }
             forget_unused(&mut self.table, &self.sessions, &[key])?;
         }
@@ -137,28 +150,10 @@ impl SessionRows {
 
     fn emit(&self, session: &Session, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         let windows = vec![session.window; session.rows.len()];
-        let rows = self.gather(&session.rows)?;
+        let rows = self.rows.rows(&session.rows)?;
         let mut columns = rows.columns;
         columns.extend(self.spec.properties.columns_of(&windows, &self.spec.clock));
         push(Batch { columns, ..rows }, context, out)
-    }
-
-    fn gather(&self, rows: &[Row]) -> Result<Batch, DataflowError> {
-        let places: Vec<(usize, usize)> = rows.iter().enumerate().map(|(i, (_, row))| (i, *row)).collect();
-        let column = |column: usize| {
-            let arrays: Vec<&dyn Array> = rows.iter().map(|(b, _)| b.columns[column].as_ref()).collect();
-            interleave(&arrays, &places)
-        };
-        let columns = (0..self.spec.types.len())
-            .map(column)
-            .collect::<Result<Vec<_>, _>>()?;
-        let has_kinds = rows.iter().any(|(batch, _)| batch.kinds.is_some());
-        let kinds = || rows.iter().map(|(batch, row)| batch.kind(*row)).collect();
-        Ok(Batch {
-            columns,
-            kinds: has_kinds.then(kinds),
-            rows: rows.len(),
-        })
     }
 }
 
@@ -177,7 +172,7 @@ impl Operator for SessionRows {
         };
         match batch.is_empty() {
             true => Ok(()),
-            false => self.add(batch, progress, context),
+            false => self.add(&batch, progress, context),
         }
     }
 
@@ -208,36 +203,35 @@ impl Operator for SessionRows {
         self.fire(context.now_ms - 1, context, out)
     }
 
-    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
-        let mut rows = BufferedRows::default();
-        for (window, key) in &self.due {
-            let mut open = self.sessions[*key as usize].iter();
-            if let Some(session) = open.find(|session| session.window == *window) {
-                rows.push(self.gather(&session.rows)?);
-            }
-        }
+    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
-        rows.snapshot("rows", &mut out)?;
+        self.rows.snapshot("rows", scope, &mut out)?;
         Ok(out)
     }
 
     /// The rows make the same sessions again.
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
-        let mut rows = BufferedRows::default();
-        restore_owned(&mut rows, "rows", &blocks, &self.spec.partition, context)?;
-        rows.take_batches()
+        let mut restored = Vec::new();
+        let partition = self.spec.partition.clone();
+        self.rows
+            .restore("rows", &blocks, &owner(&partition, context), |rows| {
+                let keys: Vec<ArrayRef> = partition
+                    .iter()
+                    .map(|k| Arc::clone(&rows.batch.columns[*k]))
+                    .collect();
+                let times = rows.times.iter().map(|time| Some(*time));
+                restored.push((keys, rows.numbers.zip(times).collect()));
+                Ok(())
+            })?;
+        restored
             .into_iter()
-            .try_for_each(|batch| self.add(batch, i64::MIN, context))
+            .try_for_each(|(keys, rows)| self.put_all(&keys, rows, i64::MIN))
     }
 
     fn state_bytes(&self) -> usize {
-        let rows: usize = self
-            .sessions
-            .iter()
-            .flatten()
-            .map(|session| session.rows.len())
-            .sum();
-        self.table.memory_size() + rows * size_of::<Row>()
+        let numbers = |session: &Session| session.rows.capacity() * size_of::<u64>() + size_of::<Session>();
+        let sessions: usize = self.sessions.iter().flatten().map(numbers).sum();
+        self.table.memory_size() + self.rows.memory_size() + sessions
     }
 
     fn late_rows(&self) -> u64 {

@@ -30,6 +30,8 @@ pub(crate) struct Slice {
     /// Rows of each group, if they are counted.
     rows: Option<Vec<i64>>,
     dirty: DirtyBlocks,
+    /// Under which name the slice was in the last snapshot.
+    frozen_as: String,
 }
 
 impl Slice {
@@ -39,6 +41,7 @@ impl Slice {
             calls: spec.aggregates.instantiate(),
             rows: spec.count_rows.then(Vec::new),
             dirty: DirtyBlocks::default(),
+            frozen_as: String::new(),
         })
     }
 
@@ -136,7 +139,19 @@ impl Slice {
         self.table.memory_size() + self.calls.memory_size() + rows
     }
 
-    pub(crate) fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+    /// Adds the slice as a part with this name. A slice of CUMULATE goes on under another name than that under which it
+    /// began: no checkpoint has blocks of the new name, so all of them are carried then.
+    pub(crate) fn snapshot(
+        &mut self,
+        name: &str,
+        scope: &SnapshotScope,
+        blocks: &mut StateBlocks,
+    ) -> Result<(), DataflowError> {
+        if self.frozen_as != name {
+            self.table.mark_all_changed();
+            self.dirty.clear();
+            name.clone_into(&mut self.frozen_as);
+        }
         let mut out = StateBlocks::new();
         self.table.snapshot("keys", scope, &mut out)?;
         let (rows, calls) = (&self.rows, &self.calls);
@@ -154,7 +169,8 @@ impl Slice {
                 Ok(columns)
             },
         )?;
-        Ok(out)
+        blocks.push_part(name, out);
+        Ok(())
     }
 
     /// Takes back the parts of one slice from one or more instances. The slice must be new.

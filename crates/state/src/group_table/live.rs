@@ -79,7 +79,12 @@ impl DirtyBlocks {
     /// Something of this group changed.
     #[inline]
     pub fn mark(&mut self, group: u32) {
-        let block = group as usize / GROUPS_PER_BLOCK;
+        self.mark_block(group as usize / GROUPS_PER_BLOCK);
+    }
+
+    /// Something in this block changed, for operators with blocks of another size.
+    #[inline]
+    pub fn mark_block(&mut self, block: usize) {
         if block >= self.held_by.len() {
             self.held_by.resize(block + 1, None);
         }
@@ -103,6 +108,7 @@ impl DirtyBlocks {
         !held
     }
 
+    /// Everything changed.
     pub fn clear(&mut self) {
         self.held_by.clear();
     }

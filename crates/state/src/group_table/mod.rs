@@ -25,6 +25,7 @@ use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
 use crate::error::StateError;
+use crate::owned::{fits, shape_error};
 use crate::{fixed_width, hash};
 
 use bytes::{ByteRows, BytesInput, BytesKeys};
@@ -206,6 +207,11 @@ impl GroupTable {
         self.created.clear();
     }
 
+    /// The next snapshot carries every block: it goes under another name than the one before.
+    pub fn mark_all_changed(&mut self) {
+        self.dirty.clear();
+    }
+
     /// Bytes held.
     pub fn memory_size(&self) -> usize {
         self.keys.memory_size()
@@ -366,16 +372,14 @@ impl GroupTable {
             && columns
                 .iter()
                 .zip(&self.types)
-                .all(|(c, ty)| c.data_type() == ty && c.len() == rows);
+                .all(|(c, ty)| fits(ty, c.data_type()) && c.len() == rows);
         if fits {
             return Ok(());
         }
-        let found: Vec<String> = columns.iter().map(|c| c.data_type().to_string()).collect();
-        let expected: Vec<String> = self.types.iter().map(DataType::to_string).collect();
-        Err(StateError::Shape {
-            expected: expected.join(", "),
-            found: found.join(", "),
-        })
+        Err(shape_error(
+            &self.types,
+            columns.iter().map(|column| column.data_type()),
+        ))
     }
 }
 

@@ -4,4 +4,5 @@
 
 mod checkpoint;
 mod group_table;
+mod row_buffer;
 mod row_store;
