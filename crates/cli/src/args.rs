@@ -17,6 +17,7 @@ pub use topic::{
 };
 pub use user::{EntityArgs, EntityType, Mechanism, QuotaCommand, UserArgs, UserCommand};
 
+use crate::logging::LogFormat;
 use crate::output::OutputFormat;
 
 /// Flink SQL and a Kafka broker in one program.
@@ -84,6 +85,16 @@ pub struct Common {
         env = "MILLSTREAM_LOG"
     )]
     pub log: String,
+    /// How log lines are written
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text",
+        env = "MILLSTREAM_LOG_FORMAT"
+    )]
+    pub log_format: LogFormat,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod exit;
+mod logging;
 mod output;
 mod process;
 mod reference;
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let settled = settings::complete(&mut cli, &matches);
-    start_logging(&cli.common.log);
+    logging::start(&cli.common.log, cli.common.log_format);
     match settled.map_err(Into::into).and_then(|()| run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => ExitCode::from(failure.report()),
@@ -63,19 +64,4 @@ fn run(cli: Cli) -> Outcome {
             failed
         }
     }
-}
-
-/// Logs go to standard error. A filter that cannot be read is said and replaced.
-fn start_logging(filter: &str) {
-    use tracing_subscriber::EnvFilter;
-    let parsed = EnvFilter::try_new(filter).unwrap_or_else(|error| {
-        eprintln!("warning: --log '{filter}' is no log filter ({error}); using warn");
-        EnvFilter::new("warn")
-    });
-    let plain = std::env::var_os("NO_COLOR").is_some();
-    tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_ansi(!plain)
-        .with_writer(std::io::stderr)
-        .init();
 }

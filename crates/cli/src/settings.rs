@@ -17,6 +17,7 @@ use millstream_sql::parse::similar::nearest;
 use toml::{Table, Value};
 
 use crate::args::{Cli, Command, Common};
+use crate::logging::LogFormat;
 use crate::output::OutputFormat;
 
 /// What the names of variables begin with.
@@ -28,7 +29,7 @@ pub const FILE_VARIABLE: &str = "MILLSTREAM_CONFIG";
 const BROKER: &str = "broker";
 const FLINK: &str = "flink";
 /// The options at the head of the file, by their names on the command line.
-const OPTIONS: [&str; 5] = ["data-dir", "kafka", "log", "output", "quiet"];
+const OPTIONS: [&str; 6] = ["data-dir", "kafka", "log", "log-format", "output", "quiet"];
 
 /// Key and value pairs; a later one wins.
 type Definitions = Vec<(String, String)>;
@@ -101,6 +102,10 @@ fn options(common: &mut Common, table: &Table, is_given: impl Fn(&str) -> bool) 
             "data-dir" => common.data_dir = PathBuf::from(text()?),
             "kafka" => common.kafka = text()?,
             "log" => common.log = text()?,
+            "log-format" => {
+                let format = LogFormat::from_str(&text()?, true);
+                common.log_format = format.map_err(|e| anyhow::anyhow!("'log-format': {e}"))?;
+            }
             "output" => {
                 let format = OutputFormat::from_str(&text()?, true);
                 common.output = Some(format.map_err(|e| anyhow::anyhow!("'output': {e}"))?);

@@ -241,6 +241,13 @@ fn vertex_infos(graph: &Graph) -> Vec<VertexInfo> {
 }
 
 impl JobHandle {
+    /// The same job under another id and display name: one that continues after a restart of the process keeps both.
+    pub(crate) fn known_as(mut self, id: JobId, name: &str) -> Self {
+        self.id = id;
+        self.name = name.into();
+        self
+    }
+
     pub fn id(&self) -> JobId {
         self.id
     }

@@ -22,6 +22,11 @@ impl JobRegistry {
         Ok(self.remember(submit(request)?))
     }
 
+    /// Like [`Self::submit`], under an id and a display name of the caller.
+    pub fn submit_as(&self, id: JobId, name: &str, request: JobRequest) -> Result<JobHandle, DataflowError> {
+        Ok(self.remember(submit(request)?.known_as(id, name)))
+    }
+
     pub fn submit_graph(&self, request: GraphRequest) -> Result<JobHandle, DataflowError> {
         Ok(self.remember(submit_graph(request)?))
     }

@@ -3,8 +3,10 @@
 //! Everything below this crate is a library without sockets; everything above is the command line.
 
 pub mod http;
+pub mod jobs;
 pub mod kafka;
 pub mod limits;
+pub mod lines;
 pub mod metrics;
 pub mod open_files;
 pub mod sessions;

@@ -83,3 +83,19 @@ pub const STATEMENT_LONG_POLL: Duration = Duration::from_millis(200);
 pub const RESULT_LONG_POLL: Duration = Duration::from_millis(500);
 /// How often idle sessions are looked for.
 pub const SESSION_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// Ended jobs in the job store; older ones are forgotten.
+pub const ENDED_JOBS_MAX: usize = 100;
+/// Failures of one job in the job store.
+pub const JOB_EXCEPTIONS_MAX: usize = 32;
+/// Changes of state of one job in the job store.
+pub const JOB_TRANSITIONS_MAX: usize = 100;
+/// Failures of a job that REST shows unless `maxExceptions` says otherwise: Flink's.
+pub const EXCEPTIONS_SHOWN: usize = 20;
+/// How often the states of running jobs are written to the job store.
+pub const JOB_WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// First and longest pause before a kept job that could not be started is tried again.
+pub const JOB_RETRY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Checkpoints and stops whose outcome can be asked for.
+pub const TRIGGERS_MAX: usize = 1_000;
+/// Bytes of the newest lines of the log, and of the `print` connector, that REST shows.
+pub const KEPT_LINES_BYTES: usize = 256 << 10;

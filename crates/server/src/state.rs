@@ -1,12 +1,18 @@
 //! What every door of `millstream serve` shares: jobs, sessions, the broker, the data directory.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use millstream_session::{JobRegistry, Session, SessionContext, SessionError};
+use millstream_session::{JobHandle, JobId, JobKeeper, JobRegistry, Session, SessionContext, SessionError};
 use millstream_types::Options;
 
+use crate::http::job_rest::Triggers;
+use crate::jobs::{JobStore, JobView};
 use crate::kafka::ProcessClusters;
+use crate::lines::LastLines;
+use crate::metrics::jobs::Rates;
 use crate::sessions::{SessionManager, SessionSettings};
 
 /// The state of a running server. Handlers hold it in an [`Arc`].
@@ -17,6 +23,23 @@ pub struct ServerState {
     data_dir: PathBuf,
     started_ms: i64,
     sessions: SessionManager,
+    store: Option<Arc<JobStore>>,
+    stopping: AtomicBool,
+    triggers: Triggers,
+    rates: Rates,
+    log_lines: Arc<LastLines>,
+    print_lines: Arc<LastLines>,
+}
+
+/// What a server keeps for its doors beside the jobs themselves.
+#[derive(Default)]
+pub struct Kept {
+    /// Where jobs are remembered; without one they end with the process.
+    pub store: Option<Arc<JobStore>>,
+    /// The newest lines of the log.
+    pub log_lines: Arc<LastLines>,
+    /// The newest lines of the `print` connector.
+    pub print_lines: Arc<LastLines>,
 }
 
 impl ServerState {
@@ -26,11 +49,18 @@ impl ServerState {
         defaults: Options,
         clusters: Arc<ProcessClusters>,
         data_dir: PathBuf,
+        kept: Kept,
     ) -> Self {
         let started_ms = context.clock.now_ms();
         let sessions = SessionManager::new(SessionSettings::read(&defaults));
         Self {
             sessions,
+            store: kept.store,
+            stopping: AtomicBool::new(false),
+            triggers: Triggers::default(),
+            rates: Rates::default(),
+            log_lines: kept.log_lines,
+            print_lines: kept.print_lines,
             context,
             defaults,
             clusters,
@@ -86,6 +116,79 @@ impl ServerState {
         defaults.extend(properties.iter().map(|(key, value)| (key.clone(), value.clone())));
         let mut session = Session::new(self.context.clone(), defaults)?;
         session.leave_waiting_to_caller();
+        if let Some(store) = &self.store {
+            session.keep_jobs(Arc::clone(store) as Arc<dyn JobKeeper>);
+        }
         Ok(session)
+    }
+
+    /// What all sessions share.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Where jobs are remembered.
+    pub fn store(&self) -> Option<&Arc<JobStore>> {
+        self.store.as_ref()
+    }
+
+    /// From now on jobs end only to go on with the next start.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    pub fn triggers(&self) -> &Triggers {
+        &self.triggers
+    }
+
+    pub fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// The newest lines of the log.
+    pub fn log_lines(&self) -> &LastLines {
+        &self.log_lines
+    }
+
+    /// The newest lines of the `print` connector.
+    pub fn print_lines(&self) -> &LastLines {
+        &self.print_lines
+    }
+
+    /// All jobs, oldest first: those of this process, and those that the store remembers.
+    pub fn job_views(&self) -> Vec<JobView> {
+        let running = self.jobs().list();
+        let mut views: Vec<JobView> = running.iter().map(|job| self.running_view(job)).collect();
+        if let Some(store) = &self.store {
+            let known: BTreeSet<String> = views.iter().map(|view| view.id.clone()).collect();
+            let others = store.list().into_iter().filter(|job| !known.contains(&job.id));
+            views.extend(others.map(|job| JobView::stored(&job)));
+        }
+        views.sort_by(|a, b| (a.started_ms, &a.id).cmp(&(b.started_ms, &b.id)));
+        views
+    }
+
+    /// One job.
+    pub fn job_view(&self, id: JobId) -> Option<JobView> {
+        match self.jobs().get(id) {
+            Some(job) => Some(self.running_view(&job)),
+            None => self
+                .store
+                .as_ref()?
+                .get(&id.to_string())
+                .map(|job| JobView::stored(&job)),
+        }
+    }
+
+    fn running_view(&self, job: &JobHandle) -> JobView {
+        let stored = self
+            .store
+            .as_ref()
+            .and_then(|store| store.get(&job.id().to_string()));
+        JobView::running(job, stored.as_ref())
     }
 }

@@ -6,15 +6,19 @@
 
 pub mod completion;
 mod configuration;
+mod durable;
 mod error;
 mod result;
 mod rows;
 mod session;
 
 pub use configuration::{Configuration, configuration_options};
+pub use durable::{JobKeeper, JobSubmission};
 pub use error::SessionError;
 pub use millstream_connectors::PrintTarget;
-pub use millstream_jobs::{JobHandle, JobId, JobRegistry, JobStatus};
+pub use millstream_jobs::{
+    CheckpointRecord, CheckpointStats, CheckpointStatus, JobHandle, JobId, JobRegistry, JobStatus, VertexInfo,
+};
 pub use result::{
     ClientCommand, Polled, PreparedJob, Progress, QueryResult, StatementResult, TextRows, TextTable,
 };

@@ -20,6 +20,7 @@ use millstream_types::storage::Storage;
 use millstream_types::{Clock, ErrorKind, LogicalType, Options, Rng, Scalar, Schema};
 
 use crate::configuration::Configuration;
+use crate::durable::KeptJobs;
 use crate::error::SessionError;
 use crate::result::{ClientCommand, PreparedJob, QueryResult, StatementResult, TextTable};
 
@@ -46,9 +47,9 @@ pub struct SessionContext {
 
 /// A session. Statements are executed one after the other.
 pub struct Session {
-    context: SessionContext,
-    catalogs: Catalogs,
-    configuration: Configuration,
+    pub(crate) context: SessionContext,
+    pub(crate) catalogs: Catalogs,
+    pub(crate) configuration: Configuration,
     /// The INSERTs of a statement set that was begun with BEGIN STATEMENT SET.
     statement_set: Option<Vec<(String, Insert)>>,
     jars: Vec<String>,
@@ -57,6 +58,8 @@ pub struct Session {
     inserts: u64,
     /// With `table.dml-sync`, the caller waits for the job instead of the session.
     caller_waits: bool,
+    /// Remembers the jobs of this session, so that they go on after a restart.
+    pub(crate) kept: Option<KeptJobs>,
 }
 
 impl Session {
@@ -71,6 +74,7 @@ impl Session {
             script: None,
             inserts: 0,
             caller_waits: false,
+            kept: None,
         })
     }
 
@@ -111,19 +115,20 @@ impl Session {
         .map_err(|e| SessionError::bind(&e, sql))?;
         match bound {
             BoundStatement::Catalog(operation) => {
-                self.catalogs
-                    .apply(operation)
-                    .map_err(|e| SessionError::bind(&e, sql))?;
+                self.apply(operation, sql)?;
                 Ok(StatementResult::Done)
             }
             BoundStatement::Show(result) => self.table(&result),
             BoundStatement::Query(query) => self.run_query(query),
-            BoundStatement::Insert(insert) => self.run_insert(insert),
+            BoundStatement::Insert(insert) => self.run_insert(insert, &[sql]),
             BoundStatement::CreateTableAs { operation, insert } => {
                 self.catalogs
                     .apply(operation)
                     .map_err(|e| SessionError::bind(&e, sql))?;
-                self.run_insert(insert)
+                let result = self.run_insert(insert, &[sql]);
+                // The job itself is submitted again as a whole; later ones need the table alone.
+                self.remember_catalog_statement(sql);
+                result
             }
             BoundStatement::Session => Err(SessionError::new(
                 ErrorKind::Unsupported,
@@ -215,7 +220,10 @@ impl Session {
         }
     }
 
-    fn submit_set(&mut self, inserts: &[(String, Insert)]) -> Result<StatementResult, SessionError> {
+    pub(crate) fn submit_set(
+        &mut self,
+        inserts: &[(String, Insert)],
+    ) -> Result<StatementResult, SessionError> {
         if inserts.is_empty() {
             return Ok(StatementResult::Done);
         }
@@ -228,7 +236,8 @@ impl Session {
         let plan = planner
             .bind_inserts(&parsed)
             .map_err(|e| SessionError::new(e.kind, e.to_string()))?;
-        self.run_insert(plan)
+        let texts: Vec<&str> = inserts.iter().map(|(sql, _)| sql.as_str()).collect();
+        self.run_insert(plan, &texts)
     }
 
     /// Statements that concern the session alone.
@@ -323,7 +332,7 @@ impl Session {
 
     /// The configuration with what the machine decides where nothing is set: the zone by name, so that what is folded
     /// while planning is what rows would give, and the parallelism.
-    fn planning_options(&self) -> Options {
+    pub(crate) fn planning_options(&self) -> Options {
         let mut options = self.configuration.values().clone();
         let cores = || self.context.cores.to_string();
         options
@@ -383,7 +392,12 @@ impl Session {
         }))
     }
 
-    fn run_insert(&mut self, insert: InsertPlan) -> Result<StatementResult, SessionError> {
+    /// `statements` are the texts that the plan came from.
+    fn run_insert(
+        &mut self,
+        insert: InsertPlan,
+        statements: &[&str],
+    ) -> Result<StatementResult, SessionError> {
         if self.configuration.is_batch() && !insert.bounded {
             return Err(unbounded_in_batch(&insert.plan));
         }
@@ -393,10 +407,8 @@ impl Session {
             (None, Some(script)) => Some(format!("{script}#{}", self.inserts)),
             (None, None) => None,
         };
-        // Only a job with a name can be found again, so only its checkpoints outlive the process.
-        let storage = name.as_ref().and_then(|_| self.context.checkpoints.clone());
-        let name = name.unwrap_or_else(|| format!("insert-into_{}", insert.sinks.join(",")));
-        let job = self.submit(name, insert.plan, storage)?;
+        let sinks = insert.sinks.join(",");
+        let job = self.submit_insert(insert.plan, name, &sinks, statements)?;
         if self.configuration.dml_sync() && !self.caller_waits {
             wait_for(&job)?;
         }
@@ -406,7 +418,7 @@ impl Session {
         })
     }
 
-    fn submit(
+    pub(crate) fn submit(
         &self,
         name: String,
         plan: Plan,
@@ -416,7 +428,7 @@ impl Session {
         Ok(self.context.jobs.submit(request)?)
     }
 
-    fn request(
+    pub(crate) fn request(
         &self,
         name: String,
         plan: Plan,

@@ -1,13 +1,19 @@
 //! `millstream serve`: broker, SQL Gateway, job REST API, Web UI and metrics in one process.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
 use millstream_server::ServerState;
 use millstream_server::http::{HttpListener, HttpSettings, gateway, rest_router};
+use millstream_server::jobs::{JobStore, record_jobs, resume_jobs, watch_jobs};
 use millstream_server::limits::SESSION_CHECK_INTERVAL;
+use millstream_server::lines::LastLines;
 use millstream_server::metrics::MetricsSettings;
+use millstream_server::state::Kept;
+use millstream_session::PrintTarget;
 use millstream_types::Options;
+use millstream_types::storage::OsStorage;
 
 use crate::args::{Common, ServeArgs};
 use crate::commands::broker::wait_for_signal;
@@ -25,12 +31,24 @@ pub fn run(process: &Process, common: &Common, _args: ServeArgs) -> Outcome {
         .collect();
     let settings = HttpSettings::read(&defaults)?;
     process.clusters.start_embedded()?;
-    let context = session_context(process, common, true, false)?;
+    let mut context = session_context(process, common, true, false)?;
+    let print_lines = Arc::new(LastLines::default());
+    context.print = Arc::new(ServerPrint(Arc::clone(&print_lines)));
+    context.attended = false;
+    let storage = OsStorage::open(&common.data_dir)
+        .with_context(|| format!("cannot use the data directory '{}'", common.data_dir.display()))?;
+    let store = JobStore::open(Arc::new(storage), process.clock.clone())?;
+    let kept = Kept {
+        store: Some(Arc::new(store)),
+        log_lines: crate::logging::last_lines(),
+        print_lines,
+    };
     let state = Arc::new(ServerState::new(
         context,
         defaults,
         Arc::clone(&process.clusters),
         common.data_dir.clone(),
+        kept,
     ));
     let rest = process
         .runtime
@@ -45,6 +63,8 @@ pub fn run(process: &Process, common: &Common, _args: ServeArgs) -> Outcome {
         address: format!("{}:{}", settings.metrics.host, settings.metrics.first_port),
         token_file: None,
     })?;
+    resume_jobs(&state);
+    let watch = process.runtime.spawn(watch_jobs(Arc::clone(&state)));
     if !common.quiet {
         let kafka = process.clusters.embedded_listeners();
         let kafka: Vec<String> = kafka
@@ -66,7 +86,10 @@ pub fn run(process: &Process, common: &Common, _args: ServeArgs) -> Outcome {
     if !common.quiet {
         eprintln!("stopping");
     }
+    record_jobs(&state);
+    state.begin_stop();
     expiry.abort();
+    watch.abort();
     process.runtime.block_on(async {
         gateway.close().await;
         rest.close().await;
@@ -81,6 +104,20 @@ fn stop_jobs(state: &ServerState) {
     jobs.iter().for_each(millstream_session::JobHandle::stop);
     for job in &jobs {
         while !job.wait(crate::commands::progress::LOOK).is_terminal() {}
+    }
+}
+
+/// Lines of the `print` connector: to standard output, and kept for REST.
+struct ServerPrint(Arc<LastLines>);
+
+impl PrintTarget for ServerPrint {
+    fn print_line(&self, line: &str, to_stderr: bool) {
+        self.0.push(line);
+        // A closed output must not fail the job.
+        let _ = match to_stderr {
+            true => writeln!(std::io::stderr(), "{line}"),
+            false => writeln!(std::io::stdout(), "{line}"),
+        };
     }
 }
 

@@ -7,6 +7,7 @@ pub mod error;
 pub mod gateway;
 pub mod job_rest;
 pub mod listen;
+mod redact;
 pub mod reply;
 pub mod settings;
 
@@ -16,6 +17,7 @@ use axum::Router;
 
 pub use error::RestError;
 pub use listen::{HttpListenError, HttpListener};
+pub use redact::{is_sensitive, redacted};
 pub use settings::{Endpoint, HttpSettings, OPTIONS, SettingsError};
 
 use crate::state::ServerState;

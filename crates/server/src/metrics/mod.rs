@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod histogram;
+pub mod jobs;
 mod requests;
 mod text;
 

@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use millstream_session::{JobHandle, JobStatus};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::FLINK_VERSION;
+use super::vertices::{TASK_STATES, task_state};
+use crate::http::RestError;
+use crate::http::reply::{Reply, reply};
+use crate::jobs::JobView;
 use crate::state::ServerState;
 
-pub async fn config(State(_): State<Arc<ServerState>>) -> Json<Value> {
-    Json(json!({
-        "refresh-interval": 3000,
+/// How often the Web UI asks again.
+const REFRESH_MS: u32 = 3_000;
+
+pub async fn config() -> Reply {
+    reply(&json!({
+        "refresh-interval": REFRESH_MS,
         "timezone-name": "Coordinated Universal Time",
         "timezone-offset": 0,
         "flink-version": FLINK_VERSION,
@@ -21,92 +27,83 @@ pub async fn config(State(_): State<Arc<ServerState>>) -> Json<Value> {
     }))
 }
 
-pub async fn overview(State(state): State<Arc<ServerState>>) -> Json<Value> {
-    let jobs = state.jobs().list();
-    let count = |wanted: fn(JobStatus) -> bool| jobs.iter().filter(|job| wanted(job.status())).count();
-    let running = count(|status| !status.is_terminal());
+pub async fn overview(State(state): State<Arc<ServerState>>) -> Reply {
+    let jobs = state.job_views();
+    let count = |state: &str| jobs.iter().filter(|job| job.state == state).count();
+    let running = jobs.iter().filter(|job| !job.has_ended).count();
     let slots = state.slots();
-    Json(json!({
+    reply(&json!({
         "taskmanagers": 1,
         "slots-total": slots,
         "slots-available": slots.saturating_sub(running),
         "jobs-running": running,
-        "jobs-finished": count(|status| status == JobStatus::Finished),
-        "jobs-cancelled": count(|status| status == JobStatus::Canceled),
-        "jobs-failed": count(|status| status == JobStatus::Failed),
+        "jobs-finished": count("FINISHED"),
+        "jobs-cancelled": count("CANCELED"),
+        "jobs-failed": count("FAILED"),
         "flink-version": FLINK_VERSION,
         "flink-commit": concat!("millstream-", env!("CARGO_PKG_VERSION")),
     }))
 }
 
-pub async fn jobs(State(state): State<Arc<ServerState>>) -> Json<Value> {
-    let jobs = state.jobs().list();
-    let job = |job: &JobHandle| json!({"id": job.id().to_string(), "status": job.status().name()});
-    Json(json!({"jobs": jobs.iter().map(job).collect::<Vec<_>>()}))
+/// Jobs are not grouped into applications.
+pub async fn applications() -> Reply {
+    reply(&json!({"applications": []}))
 }
 
-pub async fn jobs_overview(State(state): State<Arc<ServerState>>) -> Json<Value> {
+pub async fn datasets() -> Reply {
+    reply(&json!({"dataSets": []}))
+}
+
+pub async fn jars() -> Reply {
+    reply(&json!({"address": "", "files": []}))
+}
+
+/// Jars hold Java bytecode, which Millstream does not run.
+pub async fn no_jars() -> RestError {
+    RestError::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "jars and Java job graphs are not supported; submit SQL through the SQL Gateway or with 'millstream run --detach'",
+    )
+}
+
+pub async fn jobs(State(state): State<Arc<ServerState>>) -> Reply {
+    let jobs = state.job_views();
+    let job = |job: &JobView| json!({"id": job.id, "status": job.state});
+    reply(&json!({"jobs": jobs.iter().map(job).collect::<Vec<_>>()}))
+}
+
+pub async fn jobs_overview(State(state): State<Arc<ServerState>>) -> Reply {
     let now_ms = state.now_ms();
-    let jobs = state.jobs().list();
+    let jobs = state.job_views();
     let jobs: Vec<Value> = jobs.iter().map(|job| job_overview(job, now_ms)).collect();
-    Json(json!({"jobs": jobs}))
+    reply(&json!({"jobs": jobs}))
 }
 
-fn job_overview(job: &JobHandle, now_ms: i64) -> Value {
-    let transitions = job.transitions();
-    let modified_ms = transitions.last().map_or(job.started_ms(), |(_, at)| *at);
-    let status = job.status();
-    let ended_ms = if status.is_terminal() { modified_ms } else { -1 };
-    let until_ms = if status.is_terminal() { modified_ms } else { now_ms };
+fn job_overview(job: &JobView, now_ms: i64) -> Value {
     json!({
-        "jid": job.id().to_string(),
-        "name": job.name(),
-        "start-time": job.started_ms(),
-        "end-time": ended_ms,
-        "duration": until_ms.saturating_sub(job.started_ms()),
-        "state": status.name(),
-        "last-modification": modified_ms,
+        "jid": job.id,
+        "name": job.name,
+        "jobType": "STREAMING",
+        "schedulerType": "Default",
+        "start-time": job.started_ms,
+        "end-time": job.ended_ms(),
+        "duration": job.duration_ms(now_ms),
+        "state": job.state,
+        "last-modification": job.modified_ms(),
         "tasks": task_counts(job),
         "pending-operators": 0,
-        "job-type": "STREAMING",
-        "schedulerType": "Default",
     })
 }
 
-/// Subtasks by state. All subtasks of a job are in the state of the job.
-fn task_counts(job: &JobHandle) -> Value {
-    let total: usize = job.vertices().iter().map(|vertex| vertex.parallelism).sum();
-    let state = match job.status() {
-        JobStatus::Running | JobStatus::Failing => "running",
-        JobStatus::Finished => "finished",
-        JobStatus::Canceled => "canceled",
-        JobStatus::Cancelling => "canceling",
-        JobStatus::Failed => "failed",
-        JobStatus::Initializing => "initializing",
-        JobStatus::Created | JobStatus::Restarting | JobStatus::Suspended | JobStatus::Reconciling => {
-            "created"
-        }
-    };
+/// Subtasks by state, in lower case as this listing has it.
+fn task_counts(job: &JobView) -> Value {
+    let total: usize = job.vertices.iter().map(|vertex| vertex.info.parallelism).sum();
+    let state = task_state(job.state);
     let mut counts = serde_json::Map::new();
-    for name in [
-        "running",
-        "canceling",
-        "canceled",
-        "total",
-        "created",
-        "scheduled",
-        "deploying",
-        "reconciling",
-        "finished",
-        "initializing",
-        "failed",
-    ] {
-        let count = if name == "total" || name == state {
-            total
-        } else {
-            0
-        };
-        counts.insert(name.to_owned(), json!(count));
+    for name in TASK_STATES {
+        let count = if name == state { total } else { 0 };
+        counts.insert(name.to_lowercase(), json!(count));
     }
+    counts.insert("total".to_owned(), json!(total));
     Value::Object(counts)
 }

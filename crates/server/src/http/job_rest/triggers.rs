@@ -1,0 +1,227 @@
+//! Operations on jobs that take a while: checkpoints, savepoints, stops. A request starts one and names it; the client
+//! asks for its status by that name.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use millstream_session::{JobHandle, JobId};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::path::find_job;
+use crate::http::RestError;
+use crate::http::reply::{Reply, reply, reply_with};
+use crate::limits::TRIGGERS_MAX;
+use crate::state::ServerState;
+
+type Shared = State<Arc<ServerState>>;
+
+/// What was started.
+enum Trigger {
+    /// A checkpoint; done when one with a higher number than this is complete.
+    Checkpoint { after: u64 },
+    /// A last checkpoint, then the end of the job.
+    Stop,
+}
+
+struct Started {
+    job: JobId,
+    handle: JobHandle,
+    trigger: Trigger,
+}
+
+/// The operations of the server, by request id. The oldest are forgotten.
+#[derive(Default)]
+pub struct Triggers(Mutex<(Vec<String>, BTreeMap<String, Started>)>);
+
+impl Triggers {
+    fn add(&self, id: String, started: Started) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (order, by_id) = &mut *known;
+        if order.len() >= TRIGGERS_MAX {
+            by_id.remove(&order.remove(0));
+        }
+        order.push(id.clone());
+        by_id.insert(id, started);
+    }
+
+    /// The status of an operation of a job; `None` if there is no such operation.
+    fn status(&self, job: JobId, id: &str) -> Option<Value> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = known.1.get(id).filter(|started| started.job == job)?;
+        Some(status_json(started))
+    }
+}
+
+fn status_json(started: &Started) -> Value {
+    let job = &started.handle;
+    let stats = job.checkpoints();
+    let latest = stats.latest_completed().map(|record| record.id);
+    let outcome = match &started.trigger {
+        Trigger::Checkpoint { after } => match latest.filter(|id| id > after) {
+            Some(id) => Some(json!({"checkpointId": id})),
+            None if job.status().is_terminal() => {
+                Some(failure("the job ended before the checkpoint was taken"))
+            }
+            None => None,
+        },
+        Trigger::Stop if !job.status().is_terminal() => None,
+        Trigger::Stop if job.status().name() == "FINISHED" => Some(json!({
+            "location": latest.map_or_else(|| job.id().to_string(), |id| format!("{}/chk-{id}", job.id())),
+        })),
+        Trigger::Stop => Some(failure(
+            &job.error()
+                .map_or_else(|| "the job was canceled".to_owned(), |error| error.message),
+        )),
+    };
+    match outcome {
+        None => json!({"status": {"id": "IN_PROGRESS"}}),
+        Some(operation) => json!({"status": {"id": "COMPLETED"}, "operation": operation}),
+    }
+}
+
+fn failure(message: &str) -> Value {
+    json!({"failure-cause": {
+        "class": "org.apache.flink.runtime.checkpoint.CheckpointException",
+        "stack-trace": message,
+        "serialized-throwable": "",
+    }})
+}
+
+#[derive(Deserialize)]
+pub struct CancelQuery {
+    mode: Option<String>,
+}
+
+/// `PATCH /jobs/:job`: cancels the job.
+pub async fn cancel(
+    State(state): Shared,
+    Path(job): Path<String>,
+    Query(query): Query<CancelQuery>,
+) -> Result<Reply, RestError> {
+    match query.mode.as_deref() {
+        None | Some("cancel") => {}
+        Some("stop") => {
+            return Err(RestError::new(
+                StatusCode::PERMANENT_REDIRECT,
+                "The termination mode \"stop\" has been removed. For an ungraceful shutdown, please use \"cancel\" instead. \
+                 For a graceful shutdown, please use \"jobs/:jobId/stop\" instead.",
+            ));
+        }
+        Some(other) => {
+            return Err(RestError::bad_request(format!(
+                "Bad request, could not parse parameters: Cannot resolve query parameter (mode) from value \"{other}\"."
+            )));
+        }
+    }
+    let view = find_job(&state, &job)?;
+    match view.handle {
+        Some(handle) if !view.has_ended => {
+            handle.cancel();
+            Ok(reply_with(StatusCode::ACCEPTED, &json!({})))
+        }
+        Some(_) if view.state == "CANCELED" => Ok(reply_with(StatusCode::ACCEPTED, &json!({}))),
+        _ => Err(RestError::new(
+            StatusCode::CONFLICT,
+            format!(
+                "org.apache.flink.runtime.rest.handler.RestHandlerException: Job cancellation failed because the job has \
+                 already reached another terminal state ({}).",
+                view.state
+            ),
+        )),
+    }
+}
+
+/// `POST /jobs/:job/checkpoints`
+pub async fn checkpoint(
+    State(state): Shared,
+    Path(job): Path<String>,
+    body: Bytes,
+) -> Result<Reply, RestError> {
+    let members = members(&body, "CheckpointTriggerRequestBody")?;
+    let handle = running(&state, &job)?;
+    let after = handle
+        .checkpoints()
+        .latest_completed()
+        .map_or(0, |record| record.id);
+    handle.trigger_checkpoint();
+    Ok(start(&state, handle, Trigger::Checkpoint { after }, &members))
+}
+
+/// `POST /jobs/:job/savepoints`
+pub async fn savepoint(
+    State(state): Shared,
+    Path(job): Path<String>,
+    body: Bytes,
+) -> Result<Reply, RestError> {
+    members(&body, "SavepointTriggerRequestBody")?;
+    running(&state, &job)?;
+    Err(RestError::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "savepoints are not available yet; 'stop' takes a last checkpoint from which the job goes on",
+    ))
+}
+
+/// `POST /jobs/:job/stop`: a last checkpoint, then the end of the job.
+pub async fn stop(State(state): Shared, Path(job): Path<String>, body: Bytes) -> Result<Reply, RestError> {
+    let members = members(&body, "StopWithSavepointRequestBody")?;
+    let handle = running(&state, &job)?;
+    handle.stop();
+    Ok(start(&state, handle, Trigger::Stop, &members))
+}
+
+fn start(state: &ServerState, handle: JobHandle, trigger: Trigger, members: &Map<String, Value>) -> Reply {
+    let given = members
+        .get("triggerId")
+        .and_then(Value::as_str)
+        .and_then(JobId::parse);
+    let id = given.unwrap_or_else(|| JobId(u128::from(state.random()) << 64 | u128::from(state.random())));
+    let started = Started {
+        job: handle.id(),
+        handle,
+        trigger,
+    };
+    state.triggers().add(id.to_string(), started);
+    reply_with(StatusCode::ACCEPTED, &json!({"request-id": id.to_string()}))
+}
+
+/// `GET /jobs/:job/savepoints/:trigger` and `/checkpoints/:trigger`
+pub async fn status(
+    State(state): Shared,
+    Path((job, trigger)): Path<(String, String)>,
+) -> Result<Reply, RestError> {
+    let id = JobId::parse(&job).ok_or_else(|| RestError::path_parameter("jobid", &job))?;
+    let parsed = JobId::parse(&trigger).ok_or_else(|| RestError::path_parameter("triggerid", &trigger))?;
+    let found = state.triggers().status(id, &parsed.to_string());
+    found.map(|status| reply(&status)).ok_or_else(|| {
+        RestError::not_found(format!(
+            "org.apache.flink.runtime.rest.handler.RestHandlerException: There is no savepoint operation with \
+             triggerId={parsed} for job {id}."
+        ))
+    })
+}
+
+fn running(state: &ServerState, job: &str) -> Result<JobHandle, RestError> {
+    let view = find_job(state, job)?;
+    view.handle.filter(|_| !view.has_ended).ok_or_else(|| {
+        RestError::new(
+            StatusCode::CONFLICT,
+            format!("job {} is not running; its state is {}", view.id, view.state),
+        )
+    })
+}
+
+fn members(body: &Bytes, format: &str) -> Result<Map<String, Value>, RestError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(members)) => Ok(members),
+        _ => Err(RestError::bad_request(format!(
+            "Request did not match expected format {format}."
+        ))),
+    }
+}

@@ -1,0 +1,130 @@
+//! Follows running jobs into the store, and submits kept jobs again when the server starts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream_connectors::kafka::KafkaClusters;
+use millstream_session::{JobHandle, Session, SessionError};
+use millstream_types::ErrorKind;
+
+use super::store::{StoredException, StoredJob};
+use crate::limits::{JOB_RETRY_PAUSE, JOB_WATCH_INTERVAL};
+use crate::state::ServerState;
+
+/// Writes what becomes of jobs to the store, until the task is aborted.
+pub async fn watch_jobs(state: Arc<ServerState>) {
+    let mut ticks = tokio::time::interval(JOB_WATCH_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let looked = Arc::clone(&state);
+        // Writing syncs a file.
+        _ = tokio::task::spawn_blocking(move || record_jobs(&looked)).await;
+    }
+}
+
+/// Writes the present state of all jobs to the store, unless the server is stopping them.
+pub fn record_jobs(state: &ServerState) {
+    let Some(store) = state.store() else { return };
+    if state.is_stopping() {
+        return;
+    }
+    for job in state.jobs().list() {
+        store.update(&job.id().to_string(), |stored| record(&job, stored));
+    }
+}
+
+fn record(job: &JobHandle, stored: &mut StoredJob) {
+    let transitions = job.transitions();
+    let Some((status, at_ms)) = transitions.last().copied() else {
+        return;
+    };
+    let restarts = job.restarts();
+    let has_failed_again =
+        restarts != stored.restarts || (status.name() == "FAILED" && stored.state != "FAILED");
+    if has_failed_again && let Some(error) = job.error() {
+        stored.add_exception(StoredException {
+            at_ms,
+            message: error.message,
+        });
+    }
+    stored.restarts = restarts;
+    if stored.state != status.name() {
+        stored.state = status.name().to_owned();
+        stored.transitions.push((stored.state.clone(), at_ms));
+        let excess = stored
+            .transitions
+            .len()
+            .saturating_sub(crate::limits::JOB_TRANSITIONS_MAX);
+        stored.transitions.drain(..excess);
+    }
+}
+
+/// Submits every job that had not ended again. Blocks; what fails for a reason outside of the job is tried again in the
+/// background.
+pub fn resume_jobs(state: &Arc<ServerState>) {
+    let Some(store) = state.store() else { return };
+    for stored in store.list() {
+        if !stored.has_ended() && !resume(state, &stored) {
+            let (state, stored) = (Arc::clone(state), stored.clone());
+            KafkaClusters::runtime(state.clusters().as_ref()).spawn(keep_resuming(state, stored));
+        }
+    }
+}
+
+async fn keep_resuming(state: Arc<ServerState>, stored: StoredJob) {
+    let mut pause = JOB_RETRY_PAUSE.0;
+    loop {
+        tokio::time::sleep(pause).await;
+        let (tried, job) = (Arc::clone(&state), stored.clone());
+        let done = tokio::task::spawn_blocking(move || tried.is_stopping() || resume(&tried, &job)).await;
+        if done.unwrap_or(true) {
+            return;
+        }
+        pause = Duration::min(pause * 2, JOB_RETRY_PAUSE.1);
+    }
+}
+
+/// Whether the matter is settled: the job runs, or will never run.
+fn resume(state: &Arc<ServerState>, stored: &StoredJob) -> bool {
+    let (Some(store), Some(submission)) = (state.store(), stored.submission()) else {
+        return true;
+    };
+    let keeper = Arc::clone(store);
+    match Session::resume(state.context().clone(), keeper, &submission) {
+        Ok(job) => {
+            tracing::info!(job = job.name(), id = %job.id(), "job goes on");
+            true
+        }
+        Err(error) => {
+            tracing::error!(job = stored.name, id = stored.id, %error, "job cannot go on");
+            let is_permanent = is_permanent(&error);
+            let at_ms = state.now_ms();
+            store.update(&stored.id, |stored| {
+                if stored
+                    .exceptions
+                    .last()
+                    .is_none_or(|last| last.message != error.message)
+                {
+                    stored.add_exception(StoredException {
+                        at_ms,
+                        message: error.message,
+                    });
+                }
+                if is_permanent {
+                    stored.state = "FAILED".to_owned();
+                    stored.transitions.push((stored.state.clone(), at_ms));
+                }
+            });
+            is_permanent
+        }
+    }
+}
+
+/// Whether another attempt would fail in the same way.
+fn is_permanent(error: &SessionError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Input | ErrorKind::Data | ErrorKind::Unsupported
+    )
+}

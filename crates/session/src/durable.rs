@@ -1,0 +1,199 @@
+//! Jobs that outlive the process: what a keeper must remember of one, so that it can be submitted again.
+//!
+//! A plan is not kept: the next version of the program may plan better. The statements are, with the configuration and
+//! the statements that made the catalog; together they lead to the same operators again, which find their state by uid.
+
+use std::sync::Arc;
+
+use millstream_connectors::DECLARATIONS;
+use millstream_jobs::{JobHandle, JobId};
+use millstream_plan::Plan;
+use millstream_sql::bind::statement::{BoundStatement, bind_statement};
+use millstream_sql::catalog::CatalogOperation;
+use millstream_sql::parse::ast::{Insert, StatementKind};
+use millstream_sql::parse::parse_statement;
+use millstream_types::{ErrorKind, Options};
+
+use crate::error::SessionError;
+use crate::result::StatementResult;
+use crate::session::{Session, SessionContext};
+
+/// Everything that leads to the same job again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobSubmission {
+    pub id: JobId,
+    /// For display.
+    pub name: String,
+    /// By which the job finds its checkpoints.
+    pub identity: String,
+    /// The INSERT, or those of a statement set.
+    pub statements: Vec<String>,
+    /// The statements that made the catalog which the session saw, in their order.
+    pub catalog: Vec<String>,
+    /// The configuration of the session.
+    pub configuration: Options,
+}
+
+/// Remembers the jobs of sessions.
+///
+/// - `submitted` is called before the job starts; once it has returned, the submission survives a crash;
+/// - `rejected` is called if the job could not be started after all.
+pub trait JobKeeper: Send + Sync {
+    fn submitted(&self, submission: &JobSubmission) -> Result<(), SessionError>;
+    fn rejected(&self, id: JobId);
+}
+
+/// What a session knows of its keeper.
+pub(crate) struct KeptJobs {
+    keeper: Arc<dyn JobKeeper>,
+    /// The statements that changed the catalog.
+    catalog: Vec<String>,
+    /// The job that is submitted again: its id and its identity.
+    resumed: Option<(JobId, String)>,
+}
+
+impl Session {
+    /// Has a keeper remember every job of this session, so that it goes on after a restart of the process.
+    pub fn keep_jobs(&mut self, keeper: Arc<dyn JobKeeper>) {
+        self.kept = Some(KeptJobs {
+            keeper,
+            catalog: Vec::new(),
+            resumed: None,
+        });
+    }
+
+    /// Submits a kept job again; it goes on from its newest checkpoint.
+    pub fn resume(
+        context: SessionContext,
+        keeper: Arc<dyn JobKeeper>,
+        submission: &JobSubmission,
+    ) -> Result<JobHandle, SessionError> {
+        let mut session = Self::new(context, submission.configuration.clone())?;
+        session.leave_waiting_to_caller();
+        for sql in &submission.catalog {
+            session.replay(sql)?;
+        }
+        session.kept = Some(KeptJobs {
+            keeper,
+            catalog: submission.catalog.clone(),
+            resumed: Some((submission.id, submission.identity.clone())),
+        });
+        let result = match submission.statements.as_slice() {
+            [only] => session.execute(only)?,
+            several => {
+                let inserts: Vec<(String, Insert)> = several
+                    .iter()
+                    .map(|sql| parse_insert(sql))
+                    .collect::<Result<_, _>>()?;
+                session.submit_set(&inserts)?
+            }
+        };
+        match result {
+            StatementResult::Job { job, .. } => Ok(job),
+            _ => Err(SessionError::new(
+                ErrorKind::Internal,
+                "the statement of a kept job starts no job",
+            )),
+        }
+    }
+
+    /// Applies a statement to the catalog alone.
+    fn replay(&mut self, sql: &str) -> Result<(), SessionError> {
+        let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
+        let bound = bind_statement(
+            &statement,
+            &self.catalogs,
+            &self.planning_options(),
+            &DECLARATIONS,
+        )
+        .map_err(|e| SessionError::bind(&e, sql))?;
+        match bound {
+            BoundStatement::Catalog(operation) | BoundStatement::CreateTableAs { operation, .. } => {
+                self.apply(operation, sql)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes the catalog.
+    pub(crate) fn apply(&mut self, operation: CatalogOperation, sql: &str) -> Result<(), SessionError> {
+        self.catalogs
+            .apply(operation)
+            .map_err(|e| SessionError::bind(&e, sql))?;
+        self.remember_catalog_statement(sql);
+        Ok(())
+    }
+
+    pub(crate) fn remember_catalog_statement(&mut self, sql: &str) {
+        if let Some(kept) = &mut self.kept {
+            kept.catalog.push(sql.to_owned());
+        }
+    }
+
+    /// Starts the job of an INSERT. `name`: what the user or the script calls it.
+    pub(crate) fn submit_insert(
+        &self,
+        plan: Plan,
+        name: Option<String>,
+        sinks: &str,
+        statements: &[&str],
+    ) -> Result<JobHandle, SessionError> {
+        let shown = name.clone().unwrap_or_else(|| format!("insert-into_{sinks}"));
+        let Some(kept) = &self.kept else {
+            // Only a job with a name can be found again, so only its checkpoints outlive the process.
+            let storage = name.as_ref().and_then(|_| self.context.checkpoints.clone());
+            return self.submit(shown, plan, storage);
+        };
+        let (id, identity) = match &kept.resumed {
+            Some((id, identity)) => (*id, identity.clone()),
+            None => {
+                let id = JobId::random(self.context.rng.as_ref());
+                (id, name.clone().unwrap_or_else(|| id.to_string()))
+            }
+        };
+        self.refuse_second_run(&identity)?;
+        let request = self.request(identity.clone(), plan, self.context.checkpoints.clone())?;
+        if kept.resumed.is_none() {
+            kept.keeper.submitted(&JobSubmission {
+                id,
+                name: shown.clone(),
+                identity,
+                statements: statements.iter().map(|sql| (*sql).to_owned()).collect(),
+                catalog: kept.catalog.clone(),
+                configuration: self.configuration.values().clone(),
+            })?;
+        }
+        self.context.jobs.submit_as(id, &shown, request).map_err(|error| {
+            if kept.resumed.is_none() {
+                kept.keeper.rejected(id);
+            }
+            SessionError::from(error)
+        })
+    }
+
+    /// Two jobs of one identity would write each other's checkpoints.
+    fn refuse_second_run(&self, identity: &str) -> Result<(), SessionError> {
+        let jobs = self.context.jobs.list();
+        let running = jobs
+            .iter()
+            .find(|job| job.name() == identity && !job.status().is_terminal());
+        match running {
+            None => Ok(()),
+            Some(job) => Err(SessionError::input(format!(
+                "job '{identity}' is running already as {}; stop it first, or give this one another 'pipeline.name'",
+                job.id()
+            ))),
+        }
+    }
+}
+
+fn parse_insert(sql: &str) -> Result<(String, Insert), SessionError> {
+    let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
+    match statement.kind {
+        StatementKind::Insert(insert) => Ok((sql.to_owned(), *insert)),
+        _ => Err(SessionError::new(
+            ErrorKind::Internal,
+            "a kept statement set has a statement that is no INSERT",
+        )),
+    }
+}
