@@ -304,6 +304,7 @@ pub fn group<'m>(
         calls,
         window,
         set_id,
+        ttl_ms: None,
         span,
     };
     let kind = RelKind::Aggregate(Box::new(aggregate));

@@ -118,6 +118,8 @@ pub struct Aggregate {
     pub window: Option<GroupWindow>,
     /// Whether the set's number is appended as the last column.
     pub set_id: bool,
+    /// From a `STATE_TTL` hint.
+    pub ttl_ms: Option<i64>,
     pub span: Span,
 }
 

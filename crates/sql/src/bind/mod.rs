@@ -122,35 +122,35 @@ impl<'a> Binder<'a> {
         self.depth.set(self.depth.get() + 1);
         Ok(Level(&self.depth))
     }
+}
 
-    /// Hints behind SELECT: STATE_TTL goes to the joins below, hints for other planners are let pass.
-    fn apply_query_hints(&self, hints: &[Hint], rel: &mut Rel) -> SqlResult<()> {
-        for hint in hints
-            .iter()
-            .filter(|hint| hint.name.value.eq_ignore_ascii_case("STATE_TTL"))
-        {
-            let HintArguments::Options(pairs) = &hint.arguments else {
-                return Err(SqlError::at(
-                    hint.span,
-                    "STATE_TTL takes tables and durations: STATE_TTL('o' = '3d')",
-                ));
-            };
-            for pair in pairs {
-                let duration =
-                    millstream_types::options::parse_duration(&pair.value.value).ok_or_else(|| {
-                        let message = format!("invalid duration '{}' in hint STATE_TTL", pair.value.value);
-                        SqlError::at(pair.value.span, message)
-                    })?;
-                let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-                set_state_ttl(rel, &pair.key.value, millis);
-            }
+/// The tables and times of the STATE_TTL hints behind SELECT; hints for other planners are let pass.
+fn state_ttls(hints: &[Hint]) -> SqlResult<Vec<(&str, i64)>> {
+    let mut ttls = Vec::new();
+    for hint in hints
+        .iter()
+        .filter(|hint| hint.name.value.eq_ignore_ascii_case("STATE_TTL"))
+    {
+        let HintArguments::Options(pairs) = &hint.arguments else {
+            return Err(SqlError::at(
+                hint.span,
+                "STATE_TTL takes tables and durations: STATE_TTL('o' = '3d')",
+            ));
+        };
+        for pair in pairs {
+            let duration = millstream_types::options::parse_duration(&pair.value.value).ok_or_else(|| {
+                let message = format!("invalid duration '{}' in hint STATE_TTL", pair.value.value);
+                SqlError::at(pair.value.span, message)
+            })?;
+            let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+            ttls.push((pair.key.value.as_str(), millis));
         }
-        Ok(())
     }
+    Ok(ttls)
 }
 
 /// Sets the TTL of the join sides that read the table `alias`.
-fn set_state_ttl(rel: &mut Rel, alias: &str, millis: i64) {
+fn set_join_ttl(rel: &mut Rel, alias: &str, millis: i64) {
     let sides: Vec<bool> = rel.inputs.iter().map(|input| reads(input, alias)).collect();
     if let logical::RelKind::Join(join) = &mut rel.kind {
         for (side, reads) in join.ttl_ms.iter_mut().zip(sides) {
@@ -161,7 +161,19 @@ fn set_state_ttl(rel: &mut Rel, alias: &str, millis: i64) {
     }
     rel.inputs
         .iter_mut()
-        .for_each(|input| set_state_ttl(input, alias, millis));
+        .for_each(|input| set_join_ttl(input, alias, millis));
+}
+
+/// Sets the TTL of the aggregate of a query block if it reads the table `alias`.
+fn set_aggregate_ttl(rel: &mut Rel, alias: &str, millis: i64) {
+    let reads = rel.inputs.iter().any(|input| reads(input, alias));
+    match (&mut rel.kind, rel.inputs.as_mut_slice()) {
+        (logical::RelKind::Aggregate(aggregate), _) if reads => aggregate.ttl_ms = Some(millis),
+        (logical::RelKind::Aggregate(_), _) => {}
+        // What computes keys and results around it.
+        (_, [input]) => set_aggregate_ttl(input, alias, millis),
+        _ => {}
+    }
 }
 
 fn reads(rel: &Rel, alias: &str) -> bool {

@@ -12,7 +12,7 @@ use super::logical::Rel;
 use super::query::{Environment, SortedOutput, output_position, sort_key};
 use super::scope::{Scope, field_of};
 use super::set_operation::distinct;
-use super::{Binder, over, subquery};
+use super::{Binder, over, set_aggregate_ttl, set_join_ttl, state_ttls, subquery};
 use crate::parse::ast::{self, ExprKind, OrderItem, Select, SelectItem, SetQuantifier};
 use crate::parse::span::Span;
 use millstream_types::TypeKind;
@@ -44,7 +44,10 @@ impl Binder<'_> {
             Some(from) => self.bind_from(from, environment, outer)?,
             None => (Rel::one_row(), Scope::default()),
         };
-        self.apply_query_hints(&select.hints, &mut rel)?;
+        let ttls = state_ttls(&select.hints)?;
+        for (table, millis) in &ttls {
+            set_join_ttl(&mut rel, table, *millis);
+        }
         // The clauses below see the columns of FROM, and through `parent` those of the query around.
         scope.parent = outer;
         if let Some(condition) = &select.selection {
@@ -69,6 +72,9 @@ impl Binder<'_> {
         if is_aggregate {
             let (grouped, mapping) = group(rel, grouping, &calls.aggregates, &scope, select.span)?;
             rel = grouped;
+            for (table, millis) in &ttls {
+                set_aggregate_ttl(&mut rel, table, *millis);
+            }
             let conditions = having.iter_mut().chain(qualify.iter_mut());
             let places = order_by.iter().map(|item| item.span);
             let listed = items.iter_mut().map(|item| (&mut item.expr, item.span));

@@ -39,6 +39,7 @@ pub fn distinct(rel: Rel, span: Span) -> Rel {
         calls: Vec::new(),
         window: None,
         set_id: false,
+        ttl_ms: None,
         span,
     };
     Rel::new(RelKind::Aggregate(Box::new(aggregate)), vec![rel], schema)
@@ -159,6 +160,7 @@ fn replicate(left: Rel, right: Rel, operator: SetOperator, span: Span) -> SqlRes
         calls: vec![sum(width), sum(width + 1)],
         window: None,
         set_id: false,
+        ttl_ms: None,
         span,
     };
     let counted = Rel::new(RelKind::Aggregate(Box::new(aggregate)), vec![union], marked);

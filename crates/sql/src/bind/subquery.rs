@@ -370,6 +370,7 @@ fn aggregate(rel: Rel, keys: Vec<usize>, calls: Vec<AggregateCall>, span: Span) 
         calls,
         window: None,
         set_id: false,
+        ttl_ms: None,
         span,
     };
     Rel::new(RelKind::Aggregate(Box::new(aggregate)), vec![rel], schema)

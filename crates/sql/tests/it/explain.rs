@@ -4,6 +4,7 @@
 //! `----` and the answer. `UPDATE_SNAPSHOTS=1 cargo test -p millstream-sql explain` writes the answers of today; read
 //! the difference before you commit it.
 
+use millstream_plan::Op;
 use millstream_sql::bind::statement::{BoundStatement, bind_statement};
 use millstream_sql::catalog::Catalogs;
 use millstream_sql::language::{EXPRESSIONS, TABLES};
@@ -181,4 +182,43 @@ fn forms_of_the_language() {
 #[test]
 fn batch() {
     check("batch", &[("execution.runtime-mode", "batch")]);
+}
+
+#[test]
+fn state_ttl_hints_reach_aggregates() {
+    let mut session = Session {
+        catalogs: Catalogs::new(),
+        configuration: [("table.exec.state.ttl".to_owned(), "1 h".to_owned())].into(),
+    };
+    session.define("CREATE TABLE t (a INT, b STRING) WITH ('connector' = 'append')");
+    let ttl = |sql: &str| {
+        let statement = parse_statement(sql).expect("a statement");
+        let bound = bind_statement(
+            &statement,
+            &session.catalogs,
+            &session.configuration,
+            &DECLARATIONS,
+        );
+        let Ok(BoundStatement::Query(query)) = bound else {
+            panic!("a query, not {bound:?}");
+        };
+        let ttl = query.plan.nodes.iter().find_map(|node| match &node.op {
+            Op::GroupAggregate { ttl_ms, .. } => Some(*ttl_ms),
+            _ => None,
+        });
+        ttl.expect("an aggregate")
+    };
+    assert_eq!(ttl("SELECT a, COUNT(*) FROM t GROUP BY a"), 3_600_000);
+    assert_eq!(
+        ttl("SELECT /*+ STATE_TTL('t' = '2 d') */ a, COUNT(*) FROM t GROUP BY a"),
+        172_800_000
+    );
+    assert_eq!(
+        ttl("SELECT /*+ STATE_TTL('x' = '2 d') */ a, COUNT(*) FROM t AS x GROUP BY a"),
+        172_800_000
+    );
+    assert_eq!(
+        ttl("SELECT /*+ STATE_TTL('y' = '2 d') */ a, COUNT(*) FROM t AS x GROUP BY a"),
+        3_600_000
+    );
 }

@@ -168,7 +168,7 @@ fn plain_aggregate(grouped: Grouped, aggregate: &Aggregate, schema: &Schema, con
         update_before: false,
         retract_input: false,
         bounded: !config.streaming,
-        ttl_ms: config.state_ttl_ms,
+        ttl_ms: aggregate.ttl_ms.unwrap_or(config.state_ttl_ms),
     };
     let grouped = Phys::new(op, vec![exchanged], out);
     let key_count = aggregate.keys.len();
