@@ -40,15 +40,18 @@ struct Shared {
     wake_receiver: Waker,
 }
 
+/// An element and the credit that it takes.
+type Sent = (Element, usize);
+
 /// The sending end.
 pub struct ChannelSender {
-    queue: mpsc::Sender<Element>,
+    queue: mpsc::Sender<Sent>,
     shared: Arc<Shared>,
 }
 
 /// The receiving end.
 pub struct ChannelReceiver {
-    queue: mpsc::Receiver<Element>,
+    queue: mpsc::Receiver<Sent>,
     shared: Arc<Shared>,
 }
 
@@ -78,11 +81,29 @@ pub fn channel(
     )
 }
 
-fn credit_of(element: &Element) -> usize {
+/// A batch may keep buffers alive that are larger than its rows by this factor, before its strings are copied.
+const PINNED_PER_BYTE_MAX: usize = 8;
+/// Buffers below this are not worth a copy.
+const PINNED_BYTES_MIN: usize = 64 << 10;
+
+/// An element with its credit. Credit is what the rows take, as all columns and the batches for other targets share the
+/// buffers of their strings; a batch of which little is left of a large buffer lets go of it.
+fn with_credit(element: Element) -> Sent {
     match element {
-        Element::Batch(batch) => batch.memory_size(),
-        Element::Records(records) => records.memory_size(),
-        _ => 0,
+        Element::Batch(batch) => {
+            let bytes = batch.memory_size();
+            let pinned = batch.pinned_bytes();
+            let batch = match pinned > PINNED_BYTES_MIN && pinned / PINNED_PER_BYTE_MAX > bytes {
+                true => batch.without_shared_buffers(),
+                false => batch,
+            };
+            (Element::Batch(batch), bytes)
+        }
+        Element::Records(records) => {
+            let bytes = records.memory_size();
+            (Element::Records(records), bytes)
+        }
+        control => (control, 0),
     }
 }
 
@@ -103,10 +124,9 @@ impl ChannelSender {
 
     /// Sends in order. A receiver that is gone belongs to a job that is ending: the element is dropped.
     pub fn send(&self, element: Element) {
-        self.shared
-            .in_flight
-            .fetch_add(credit_of(&element), Ordering::SeqCst);
-        if self.queue.send(element).is_ok() {
+        let (element, credit) = with_credit(element);
+        self.shared.in_flight.fetch_add(credit, Ordering::SeqCst);
+        if self.queue.send((element, credit)).is_ok() {
             self.shared.wake_receiver.wake();
         }
     }
@@ -115,8 +135,7 @@ impl ChannelSender {
 impl ChannelReceiver {
     /// The next element, if there is one.
     pub fn receive(&self) -> Option<Element> {
-        let element = self.queue.try_recv().ok()?;
-        let credit = credit_of(&element);
+        let (element, credit) = self.queue.try_recv().ok()?;
         if credit > 0 {
             let left = self.shared.in_flight.fetch_sub(credit, Ordering::SeqCst) - credit;
             let enough = left <= self.shared.credit_bytes / 2;

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow_schema::ArrowError;
+use arrow_buffer::Buffer;
+use arrow_schema::{ArrowError, DataType};
 use arrow_select::{concat, filter, take};
 use serde::{Deserialize, Serialize};
 
@@ -166,19 +168,92 @@ impl Batch {
         }))
     }
 
-    /// Bytes that the columns hold, for credits and metrics.
+    /// Bytes of the rows, for credits and metrics. A string counts its own bytes, not the buffer that it shares with
+    /// other columns and batches; see [`Batch::pinned_bytes`].
     pub fn memory_size(&self) -> usize {
-        self.columns
-            .iter()
-            .map(|c| c.get_array_memory_size())
-            .sum::<usize>()
-            + self.rows
+        self.columns.iter().map(referenced_bytes).sum::<usize>() + self.rows
+    }
+
+    /// Bytes of the buffers that the string columns keep alive, each buffer once.
+    pub fn pinned_bytes(&self) -> usize {
+        let mut buffers: Vec<(usize, usize)> = Vec::new();
+        for column in &self.columns {
+            visit_view_buffers(column, &mut |buffer| {
+                buffers.push((buffer.data_ptr().as_ptr() as usize, buffer.capacity()));
+            });
+        }
+        buffers.sort_unstable();
+        buffers.dedup();
+        buffers.iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// The same rows with string columns that hold nothing but their own bytes.
+    pub fn without_shared_buffers(&self) -> Self {
+        Self {
+            columns: self.columns.iter().map(compacted).collect(),
+            kinds: self.kinds.clone(),
+            rows: self.rows,
+        }
     }
 
     /// The Arrow record batch of the columns (kinds are left out).
     pub fn to_record_batch(&self, schema: &Schema) -> Result<RecordBatch, ArrowError> {
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         RecordBatch::try_new_with_options(Arc::new(schema.to_arrow()), self.columns.clone(), &options)
+    }
+}
+
+/// Bytes that the rows of a column refer to.
+fn referenced_bytes(column: &ArrayRef) -> usize {
+    let long = |views: &[u128]| -> usize {
+        let length = |view: &u128| *view as u32 as usize;
+        let outside = |length: &usize| *length > VIEW_INLINE_BYTES;
+        views.iter().map(length).filter(outside).sum::<usize>() + size_of_val(views)
+    };
+    let nulls = column.nulls().map_or(0, |nulls| nulls.len() / 8);
+    nulls
+        + match column.data_type() {
+            DataType::Utf8View => long(column.as_string_view().views()),
+            DataType::BinaryView => long(column.as_binary_view().views()),
+            DataType::Boolean => column.len() / 8,
+            DataType::Null => 0,
+            DataType::Struct(_) => column.as_struct().columns().iter().map(referenced_bytes).sum(),
+            DataType::List(_) => {
+                let list = column.as_list::<i32>();
+                let offsets = list.value_offsets();
+                let (start, end) = (offsets[0] as usize, offsets[list.len()] as usize);
+                size_of_val(offsets) + referenced_bytes(&list.values().slice(start, end - start))
+            }
+            ty => match ty.primitive_width() {
+                Some(width) => column.len() * width,
+                None => column.get_array_memory_size(),
+            },
+        }
+}
+
+/// Longest string that a view holds inside itself.
+const VIEW_INLINE_BYTES: usize = 12;
+
+fn visit_view_buffers(column: &ArrayRef, visit: &mut dyn FnMut(&Buffer)) {
+    match column.data_type() {
+        DataType::Utf8View => column.as_string_view().data_buffers().iter().for_each(visit),
+        DataType::BinaryView => column.as_binary_view().data_buffers().iter().for_each(visit),
+        DataType::Struct(_) => {
+            for child in column.as_struct().columns() {
+                visit_view_buffers(child, visit);
+            }
+        }
+        DataType::List(_) => visit_view_buffers(column.as_list::<i32>().values(), visit),
+        _ => {}
+    }
+}
+
+/// A string column with its own bytes only; nested ones and others as they are.
+fn compacted(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Utf8View => Arc::new(column.as_string_view().gc()),
+        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+        _ => Arc::clone(column),
     }
 }
 

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use arrow_array::ArrayRef;
+use arrow_array::builder::StringViewBuilder;
+use arrow_buffer::Buffer;
 use millstream_dataflow::exchange::{ChannelReceiver, ExchangeWriter, channel};
 use millstream_dataflow::{Partitioning, SteppedJob, Waker};
 use millstream_types::{Batch, CheckpointId, Element, Watermark};
@@ -48,6 +51,54 @@ fn credit_is_in_bytes_and_comes_back_with_reading() {
         1,
         "a sender that does not wait is not woken"
     );
+}
+
+/// Rows of two strings each, which lie in one message with much that no column refers to.
+fn strings_of_a_message(rows: u32, message_bytes: usize) -> Batch {
+    let message = Buffer::from(vec![b'm'; message_bytes]);
+    let column = |at: u32| -> ArrayRef {
+        let mut strings = StringViewBuilder::new();
+        let block = strings.append_block(message.clone());
+        for row in 0..rows {
+            strings.try_append_view(block, row * 40 + at, 20).unwrap();
+        }
+        Arc::new(strings.finish())
+    };
+    Batch::inserts(vec![column(0), column(20)], rows as usize)
+}
+
+#[test]
+fn string_columns_are_charged_their_own_bytes() {
+    let batch = strings_of_a_message(1000, 100_000);
+    let (sender, receiver) = channel(4 * batch.memory_size(), Waker::new(|| {}), Waker::new(|| {}));
+    for _ in 0..3 {
+        assert!(sender.ready());
+        sender.send(Element::Batch(batch.clone()));
+    }
+    assert!(sender.ready(), "three of four");
+    sender.send(Element::Batch(batch.clone()));
+    assert!(!sender.ready());
+    let Some(Element::Batch(received)) = receiver.receive() else {
+        panic!("a batch");
+    };
+    assert_eq!(received.columns, batch.columns);
+    assert_eq!(
+        received.pinned_bytes(),
+        batch.pinned_bytes(),
+        "most of the message is in use"
+    );
+}
+
+#[test]
+fn a_few_rows_do_not_keep_a_large_message() {
+    let batch = strings_of_a_message(10, 1 << 20);
+    let (sender, receiver) = channel(1 << 20, Waker::new(|| {}), Waker::new(|| {}));
+    sender.send(Element::Batch(batch.clone()));
+    let Some(Element::Batch(received)) = receiver.receive() else {
+        panic!("a batch");
+    };
+    assert_eq!(received.columns, batch.columns);
+    assert!(received.pinned_bytes() < 1000, "{}", received.pinned_bytes());
 }
 
 fn writer(partitioning: Partitioning, targets: usize) -> (ExchangeWriter, Vec<ChannelReceiver>) {
