@@ -7,13 +7,16 @@
 
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{ArrayRef, Int64Array};
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_state::{GroupTable, NO_GROUP, RowStore};
+use millstream_state::{DirtyBlocks, GroupTable, NO_GROUP, RowStore, StateError};
 use millstream_types::{Batch, RowKind, Watermark};
 
 use crate::emit::{push, take_columns};
+use crate::group_state::{freeze, thaw};
 use crate::window::input::milliseconds;
 
 /// What a plan says about a deduplication.
@@ -31,81 +34,136 @@ pub(crate) struct DeduplicateSpec {
 /// Keeps whole rows: keep last, and keep first by event time.
 pub(crate) struct Deduplicate {
     spec: DeduplicateSpec,
-    /// At most one row for each key, with its time.
+    /// At most one row for each key, with its time; with a time to live, its stamp says when it was written.
     store: RowStore,
     /// Keep first by event time: keys whose row was emitted.
-    emitted: Option<GroupTable>,
-    ttl: TimeToLive,
+    emitted: Option<WrittenKeys>,
+    sweeps: Sweeps,
     late_rows: u64,
 }
 
-/// When keys were written last, by number, and when to look for expired ones.
-#[derive(Default)]
-struct TimeToLive {
+/// When to look for what is expired.
+struct Sweeps {
     ttl_ms: i64,
-    written_ms: Vec<i64>,
-    next_sweep_ms: Option<i64>,
+    next_ms: Option<i64>,
 }
 
-/// A sweep for expired keys comes after this part of the time to live.
+/// A sweep comes after this part of the time to live.
 const SWEEPS_PER_TTL: i64 = 4;
 
-impl TimeToLive {
+impl Sweeps {
     fn new(ttl_ms: i64) -> Self {
         Self {
             ttl_ms,
-            ..Self::default()
+            next_ms: None,
         }
     }
 
-    fn write(&mut self, key: u32, now_ms: i64) {
-        if self.ttl_ms == 0 {
-            return;
-        }
-        if key as usize >= self.written_ms.len() {
-            self.written_ms.resize(key as usize + 1, i64::MIN);
-        }
-        self.written_ms[key as usize] = now_ms;
-        self.next_sweep_ms
-            .get_or_insert(now_ms.saturating_add((self.ttl_ms / SWEEPS_PER_TTL).max(1)));
+    fn is_expired(&self, written_ms: i64, now_ms: i64) -> bool {
+        self.ttl_ms > 0 && written_ms <= now_ms.saturating_sub(self.ttl_ms)
     }
 
-    fn is_expired(&self, key: u32, now_ms: i64) -> bool {
-        let written = self.written_ms.get(key as usize).copied().unwrap_or(i64::MAX);
-        self.ttl_ms > 0 && written <= now_ms.saturating_sub(self.ttl_ms)
+    /// Something may expire from now on.
+    fn start(&mut self, now_ms: i64) {
+        if self.ttl_ms > 0 {
+            let next = now_ms.saturating_add((self.ttl_ms / SWEEPS_PER_TTL).max(1));
+            self.next_ms.get_or_insert(next);
+        }
     }
 
-    /// Whether it is time for a sweep; the next one comes if something is left.
-    fn sweeps(&mut self, now_ms: i64) -> bool {
-        let due = self.next_sweep_ms.is_some_and(|at| at <= now_ms);
+    /// Whether it is time for a sweep; [`Sweeps::start`] follows if something is left.
+    fn is_due(&mut self, now_ms: i64) -> bool {
+        let due = self.next_ms.is_some_and(|at| at <= now_ms);
         if due {
-            self.next_sweep_ms = None;
+            self.next_ms = None;
         }
         due
     }
+}
 
-    fn sweep_again(&mut self, now_ms: i64) {
-        self.next_sweep_ms = Some(now_ms.saturating_add((self.ttl_ms / SWEEPS_PER_TTL).max(1)));
+/// Keys, and with a time to live when each was written last.
+struct WrittenKeys {
+    table: GroupTable,
+    has_times: bool,
+    written_ms: Vec<i64>,
+    dirty: DirtyBlocks,
+}
+
+impl WrittenKeys {
+    fn new(spec: &DeduplicateSpec) -> Result<Self, DataflowError> {
+        let types: Vec<DataType> = spec.keys.iter().map(|k| spec.types[*k].clone()).collect();
+        Ok(Self {
+            table: GroupTable::new(&types)?,
+            has_times: spec.ttl_ms > 0,
+            written_ms: Vec::new(),
+            dirty: DirtyBlocks::default(),
+        })
     }
 
-    /// After a restore the time to live begins anew.
-    fn restart(&mut self, keys: impl Iterator<Item = u32>, now_ms: i64) {
-        keys.for_each(|key| self.write(key, now_ms));
+    fn write(&mut self, key: u32, now_ms: i64) {
+        if !self.has_times {
+            return;
+        }
+        self.written_ms.resize(self.table.end(), i64::MIN);
+        self.written_ms[key as usize] = now_ms;
+        self.dirty.mark(key);
+    }
+
+    fn written_ms(&self, key: u32) -> i64 {
+        self.written_ms.get(key as usize).copied().unwrap_or(i64::MIN)
+    }
+
+    fn sweep(&mut self, sweeps: &Sweeps, now_ms: i64) -> Result<(), DataflowError> {
+        let is_expired = |key: &u32| sweeps.is_expired(self.written_ms(*key), now_ms);
+        let expired: Vec<u32> = self.table.groups().filter(is_expired).collect();
+        for key in expired {
+            self.dirty.mark(key);
+            self.table.remove(key)?;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, scope: &SnapshotScope, out: &mut StateBlocks) -> Result<(), DataflowError> {
+        self.table.snapshot("keys", scope, out)?;
+        if !self.has_times {
+            return Ok(());
+        }
+        self.written_ms.resize(self.table.end(), i64::MIN);
+        let written_ms = &self.written_ms;
+        freeze("written", &self.table, &mut self.dirty, scope, out, |keys| {
+            let times = keys.iter().map(|key| written_ms[*key as usize]);
+            Ok(vec![Arc::new(Int64Array::from_iter_values(times))])
+        })
+    }
+
+    fn restore(&mut self, blocks: &[StateBlocks], context: &Context) -> Result<(), DataflowError> {
+        let (groups, most) = (context.key_groups(), context.max_parallelism);
+        let maps = self.table.restore("keys", blocks, groups, most)?;
+        thaw("written", blocks, &maps, |keys, columns| {
+            let times = columns.first().and_then(|c| c.as_primitive_opt::<Int64Type>());
+            let times = times.ok_or_else(|| StateError::corrupt("written", "times are missing"))?;
+            keys.iter()
+                .zip(times.values())
+                .for_each(|(key, time)| self.write(*key, *time));
+            Ok(())
+        })
+    }
+
+    fn memory_size(&self) -> usize {
+        self.table.memory_size() + self.written_ms.capacity() * size_of::<i64>()
     }
 }
 
 impl Deduplicate {
     pub(crate) fn new(spec: DeduplicateSpec) -> Result<Self, DataflowError> {
-        let key_types: Vec<DataType> = spec.keys.iter().map(|k| spec.types[*k].clone()).collect();
-        let emitted = if spec.keep_last {
-            None
-        } else {
-            Some(GroupTable::new(&key_types)?)
+        let emitted = match spec.keep_last {
+            true => None,
+            false => Some(WrittenKeys::new(&spec)?),
         };
         Ok(Self {
             store: RowStore::new(&spec.types, &spec.keys)?,
             emitted,
-            ttl: TimeToLive::new(spec.ttl_ms),
+            sweeps: Sweeps::new(spec.ttl_ms),
             late_rows: 0,
             spec,
         })
@@ -121,7 +179,7 @@ impl Deduplicate {
     /// The row of a key. One whose time to live is over goes now.
     fn held(&mut self, key: u32, now_ms: i64) -> Option<u32> {
         let held = self.store.rows_of(key).next()?;
-        if self.ttl.is_expired(key, now_ms) {
+        if self.sweeps.is_expired(self.store.stamp(held), now_ms) {
             self.store.remove(held);
             return None;
         }
@@ -160,8 +218,11 @@ impl Deduplicate {
                 None => changes.push((RowKind::Insert, rows[row])),
             }
             self.store.add(keys[row], rows[row], times[row]);
-            self.ttl.write(keys[row], context.now_ms);
+            if self.spec.ttl_ms > 0 {
+                self.store.set_stamp(rows[row], context.now_ms);
+            }
         }
+        self.sweeps.start(context.now_ms);
         let columns = self
             .store
             .columns(&changes.iter().map(|(_, row)| *row).collect::<Vec<_>>())?;
@@ -183,7 +244,12 @@ impl Deduplicate {
             .collect();
         let mut done = Vec::new();
         if let Some(emitted) = &mut self.emitted {
-            emitted.find(&columns, batch.rows, &mut done)?;
+            emitted.table.find(&columns, batch.rows, &mut done)?;
+            for key in done.iter_mut().filter(|key| **key != NO_GROUP) {
+                if self.sweeps.is_expired(emitted.written_ms(*key), context.now_ms) {
+                    *key = NO_GROUP;
+                }
+            }
         }
         let (mut keys, mut rows) = (Vec::new(), Vec::new());
         self.store
@@ -226,10 +292,13 @@ impl Deduplicate {
         if let Some(emitted) = &mut self.emitted {
             let keys: Vec<ArrayRef> = self.spec.keys.iter().map(|k| Arc::clone(&columns[*k])).collect();
             let mut groups = Vec::new();
-            emitted.intern(&keys, due.len(), &mut groups)?;
+            emitted.table.intern(&keys, due.len(), &mut groups)?;
             groups
                 .iter()
-                .for_each(|group| self.ttl.write(*group, context.now_ms));
+                .for_each(|group| emitted.write(*group, context.now_ms));
+            if !due.is_empty() {
+                self.sweeps.start(context.now_ms);
+            }
         }
         due.iter().for_each(|row| self.store.remove(*row));
         self.store.end_batch()?;
@@ -268,40 +337,37 @@ impl Operator for Deduplicate {
     }
 
     fn next_timer(&self) -> Option<i64> {
-        self.ttl.next_sweep_ms
+        self.sweeps.next_ms
     }
 
     fn timer(&mut self, context: &Context, _: &mut dyn Output) -> Result<(), DataflowError> {
-        if !self.ttl.sweeps(context.now_ms) {
+        if !self.sweeps.is_due(context.now_ms) {
             return Ok(());
         }
-        let keys: Vec<u32> = match &self.emitted {
-            Some(emitted) => emitted.groups().collect(),
-            None => self.store.keys().collect(),
-        };
-        let mut left = false;
-        for key in keys {
-            let is_expired = self.ttl.is_expired(key, context.now_ms);
-            left |= !is_expired;
-            match &mut self.emitted {
-                Some(emitted) if is_expired => emitted.remove(key)?,
-                None if is_expired => {
-                    self.held(key, context.now_ms);
-                }
-                _ => {}
+        let is_empty = match &mut self.emitted {
+            Some(emitted) => {
+                emitted.sweep(&self.sweeps, context.now_ms)?;
+                emitted.table.is_empty()
             }
+            None => {
+                let is_expired = |row: &u32| self.sweeps.is_expired(self.store.stamp(*row), context.now_ms);
+                let expired: Vec<u32> = self.store.rows().filter(is_expired).collect();
+                expired.into_iter().for_each(|row| self.store.remove(row));
+                self.store.end_batch()?;
+                self.store.is_empty()
+            }
+        };
+        if !is_empty {
+            self.sweeps.start(context.now_ms);
         }
-        if left {
-            self.ttl.sweep_again(context.now_ms);
-        }
-        Ok(self.store.end_batch()?)
+        Ok(())
     }
 
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
         self.store.snapshot("rows", scope, &mut out)?;
         if let Some(emitted) = &mut self.emitted {
-            emitted.snapshot("emitted", scope, &mut out)?;
+            emitted.snapshot(scope, &mut out)?;
         }
         Ok(out)
     }
@@ -310,18 +376,14 @@ impl Operator for Deduplicate {
         self.store
             .restore("rows", &blocks, context.key_groups(), context.max_parallelism)?;
         if let Some(emitted) = &mut self.emitted {
-            emitted.restore("emitted", &blocks, context.key_groups(), context.max_parallelism)?;
+            emitted.restore(&blocks, context)?;
         }
-        let keys: Vec<u32> = match &self.emitted {
-            Some(emitted) => emitted.groups().collect(),
-            None => self.store.keys().collect(),
-        };
-        self.ttl.restart(keys.into_iter(), context.now_ms);
+        self.sweeps.start(context.now_ms);
         Ok(())
     }
 
     fn state_bytes(&self) -> usize {
-        self.store.memory_size() + self.emitted.as_ref().map_or(0, GroupTable::memory_size)
+        self.store.memory_size() + self.emitted.as_ref().map_or(0, WrittenKeys::memory_size)
     }
 
     fn late_rows(&self) -> u64 {
@@ -331,19 +393,18 @@ impl Operator for Deduplicate {
 
 /// Keep first by processing time: only keys are kept.
 pub(crate) struct FirstArrival {
-    keys: Vec<usize>,
-    table: GroupTable,
-    ttl: TimeToLive,
+    columns: Vec<usize>,
+    keys: WrittenKeys,
+    sweeps: Sweeps,
     groups: Vec<u32>,
 }
 
 impl FirstArrival {
     pub(crate) fn new(spec: &DeduplicateSpec) -> Result<Self, DataflowError> {
-        let key_types: Vec<DataType> = spec.keys.iter().map(|k| spec.types[*k].clone()).collect();
         Ok(Self {
-            keys: spec.keys.clone(),
-            table: GroupTable::new(&key_types)?,
-            ttl: TimeToLive::new(spec.ttl_ms),
+            columns: spec.keys.clone(),
+            keys: WrittenKeys::new(spec)?,
+            sweeps: Sweeps::new(spec.ttl_ms),
             groups: Vec::new(),
         })
     }
@@ -357,18 +418,28 @@ impl Operator for FirstArrival {
         context: &Context,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        let columns: Vec<ArrayRef> = self.keys.iter().map(|k| Arc::clone(&batch.columns[*k])).collect();
-        self.table.intern(&columns, batch.rows, &mut self.groups)?;
-        let mut created = self.table.created().iter().copied().peekable();
+        let columns: Vec<ArrayRef> = self
+            .columns
+            .iter()
+            .map(|k| Arc::clone(&batch.columns[*k]))
+            .collect();
+        self.keys.table.intern(&columns, batch.rows, &mut self.groups)?;
+        let created = self.keys.table.created().to_vec();
+        let mut created = created.into_iter().peekable();
         let mut first = Vec::new();
         for (row, group) in self.groups.iter().enumerate() {
             // Groups are created in the order in which their first rows stand in the batch.
             let is_new = created.next_if_eq(group).is_some();
-            if is_new || self.ttl.is_expired(*group, context.now_ms) {
-                self.ttl.write(*group, context.now_ms);
+            if is_new
+                || self
+                    .sweeps
+                    .is_expired(self.keys.written_ms(*group), context.now_ms)
+            {
+                self.keys.write(*group, context.now_ms);
                 first.push(row as u32);
             }
         }
+        self.sweeps.start(context.now_ms);
         push(
             Batch::inserts(take_columns(&batch.columns, &first)?, first.len()),
             context,
@@ -378,38 +449,32 @@ impl Operator for FirstArrival {
 
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
-        self.table.snapshot("keys", scope, &mut out)?;
+        self.keys.snapshot(scope, &mut out)?;
         Ok(out)
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
-        self.table
-            .restore("keys", &blocks, context.key_groups(), context.max_parallelism)?;
-        self.ttl.restart(self.table.groups(), context.now_ms);
+        self.keys.restore(&blocks, context)?;
+        self.sweeps.start(context.now_ms);
         Ok(())
     }
 
     fn next_timer(&self) -> Option<i64> {
-        self.ttl.next_sweep_ms
+        self.sweeps.next_ms
     }
 
     fn timer(&mut self, context: &Context, _: &mut dyn Output) -> Result<(), DataflowError> {
-        if !self.ttl.sweeps(context.now_ms) {
+        if !self.sweeps.is_due(context.now_ms) {
             return Ok(());
         }
-        let all: Vec<u32> = self.table.groups().collect();
-        let expired: Vec<u32> = all
-            .into_iter()
-            .filter(|group| self.ttl.is_expired(*group, context.now_ms))
-            .collect();
-        expired.iter().try_for_each(|group| self.table.remove(*group))?;
-        if !self.table.is_empty() {
-            self.ttl.sweep_again(context.now_ms);
+        self.keys.sweep(&self.sweeps, context.now_ms)?;
+        if !self.keys.table.is_empty() {
+            self.sweeps.start(context.now_ms);
         }
         Ok(())
     }
 
     fn state_bytes(&self) -> usize {
-        self.table.memory_size()
+        self.keys.memory_size()
     }
 }

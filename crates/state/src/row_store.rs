@@ -2,8 +2,8 @@
 //!
 //! Equal rows are stored once and counted. The rows of a key form a list in order of arrival; taking a row back needs
 //! no search in that list. Rows are found and given back as columns, by row numbers that stay valid as long as the row
-//! is there. The store knows no conditions, ranks or expiry; it keeps a time and a mark with each row for operators
-//! that do.
+//! is there. The store knows no conditions, ranks or expiry; it keeps a time, a stamp and a mark with each row for
+//! operators that do.
 //!
 //! A batch is applied in steps: [`RowStore::resolve`] gives key groups and row numbers for all its rows, then
 //! [`RowStore::add`] and [`RowStore::subtract`] go row by row, and [`RowStore::end_batch`] frees what became empty.
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, UInt32Array, UInt64Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, NullArray, UInt32Array, UInt64Array};
 use arrow_schema::DataType;
 use arrow_select::{concat, take};
 
@@ -25,8 +25,8 @@ use crate::{hash, key_group};
 
 /// End of a list.
 const NONE: u32 = NO_GROUP;
-/// Columns before the row's own in a block: count, time, sequence, mark.
-const META_COLUMNS: usize = 4;
+/// Columns before the row's own in a block: count, time, sequence, mark, stamp (Null: no row has one).
+const META_COLUMNS: usize = 5;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -70,6 +70,8 @@ pub struct RowStore {
     lists: Vec<List>,
     /// One bit for each row.
     marks: Vec<u64>,
+    /// Empty as long as no row has a stamp.
+    stamps: Vec<i64>,
     dirty: DirtyBlocks,
     next_sequence: u64,
     /// Rows and keys that may be empty since the batch began.
@@ -88,6 +90,7 @@ impl RowStore {
             entries: Vec::new(),
             lists: Vec::new(),
             marks: Vec::new(),
+            stamps: Vec::new(),
             dirty: DirtyBlocks::default(),
             next_sequence: 0,
             touched_rows: Vec::new(),
@@ -199,8 +202,25 @@ impl RowStore {
         if let Some(word) = self.marks.get_mut(row as usize / 64) {
             *word &= !(1 << (row % 64));
         }
+        if let Some(stamp) = self.stamps.get_mut(row as usize) {
+            *stamp = 0;
+        }
         self.touched_rows.push(row);
         self.touched_keys.push(key);
+    }
+
+    /// A second time of a row, 0 if it was not set.
+    pub fn stamp(&self, row: u32) -> i64 {
+        self.stamps.get(row as usize).copied().unwrap_or(0)
+    }
+
+    /// Sets the stamp of a row that is there.
+    pub fn set_stamp(&mut self, row: u32, stamp: i64) {
+        if row as usize >= self.stamps.len() {
+            self.stamps.resize(row as usize + 1, 0);
+        }
+        self.stamps[row as usize] = stamp;
+        self.dirty.mark(row);
     }
 
     /// Whether a row was marked since it came.
@@ -315,6 +335,7 @@ impl RowStore {
         self.entries = Vec::new();
         self.lists = Vec::new();
         self.marks = Vec::new();
+        self.stamps = Vec::new();
         self.dirty.clear();
         self.touched_rows.clear();
         self.touched_keys.clear();
@@ -325,7 +346,7 @@ impl RowStore {
             + self.rows.memory_size()
             + self.entries.capacity() * size_of::<Entry>()
             + self.lists.capacity() * size_of::<List>()
-            + self.marks.capacity() * size_of::<u64>()
+            + (self.marks.capacity() + self.stamps.capacity()) * size_of::<u64>()
     }
 
     /// Adds the rows to `out`, in blocks called `prefix/0`, `prefix/1`, …
@@ -351,6 +372,12 @@ impl RowStore {
                 Arc::new(BooleanArray::from_iter(
                     rows.iter().map(|row| Some(self.is_marked(*row))),
                 )),
+                match self.stamps.is_empty() {
+                    true => Arc::new(NullArray::new(rows.len())),
+                    false => Arc::new(Int64Array::from_iter_values(
+                        rows.iter().map(|row| self.stamp(*row)),
+                    )),
+                },
             ];
             columns.extend(self.rows.keys(&rows)?);
             out.push(name, encode_columns(&columns, rows.len())?);
@@ -387,19 +414,23 @@ impl RowStore {
         owned: &Range<u16>,
         max_parallelism: u16,
     ) -> Result<Vec<ArrayRef>, StateError> {
-        let (columns, rows) = decode_columns(name, bytes)?;
+        let (mut columns, rows) = decode_columns(name, bytes)?;
         if columns.len() != META_COLUMNS + self.rows.types().len() {
             return Err(StateError::corrupt(name, format!("{} columns", columns.len())));
         }
         let meta_fits = columns[0].as_primitive_opt::<UInt32Type>().is_some()
             && columns[1].as_primitive_opt::<Int64Type>().is_some()
             && columns[2].as_primitive_opt::<UInt64Type>().is_some()
-            && columns[3].as_boolean_opt().is_some();
+            && columns[3].as_boolean_opt().is_some()
+            && (columns[4].as_primitive_opt::<Int64Type>().is_some() || columns[4].data_type().is_null());
         if !meta_fits {
             return Err(StateError::corrupt(
                 name,
                 "counts, times, sequences or marks are of other types",
             ));
+        }
+        if columns[4].data_type().is_null() {
+            columns[4] = Arc::new(Int64Array::from(vec![0; rows]));
         }
         let keys = self.project_keys(&columns[META_COLUMNS..]);
         let mut hashes = Vec::new();
@@ -427,6 +458,7 @@ impl RowStore {
         let times = columns[1].as_primitive::<Int64Type>();
         let sequences = columns[2].as_primitive::<UInt64Type>();
         let marks = columns[3].as_boolean();
+        let stamps = columns[4].as_primitive::<Int64Type>();
         let (mut keys, mut rows) = (Vec::new(), Vec::new());
         self.resolve(&columns[META_COLUMNS..], counts.len(), &mut keys, &mut rows)?;
         let mut order: Vec<usize> = (0..counts.len()).collect();
@@ -436,6 +468,9 @@ impl RowStore {
             self.entries[rows[i] as usize].count = counts.value(i);
             if marks.value(i) {
                 self.mark(rows[i]);
+            }
+            if stamps.value(i) != 0 {
+                self.set_stamp(rows[i], stamps.value(i));
             }
         }
         self.end_batch()

@@ -418,7 +418,34 @@ impl Rank {
         )
     }
 
-    /// Takes rows away whose time to live is over; like Flink's state they go without a trace in the output.
+    /// Takes a row away whose time to live is over; like Flink's state it goes without a trace in the output.
+    fn expire_row(&mut self, row: u32) {
+        let partition = self.store.key_of(row);
+        while let Some(slot) = self.ranking.find(partition, row) {
+            self.ranking.remove(partition, &slot);
+        }
+        self.store.remove(row);
+        if let Some(by_key) = &mut self.by_key {
+            by_key.forget(row);
+        }
+    }
+
+    /// Takes expired rows of these partitions away: to the rows that come now they are not there, whether a sweep has
+    /// passed or not.
+    fn expire_partitions(&mut self, partitions: &[u32], now_ms: i64) {
+        if self.spec.ttl_ms == 0 {
+            return;
+        }
+        let oldest = now_ms.saturating_sub(self.spec.ttl_ms);
+        for partition in partitions {
+            // The rows of a partition stand in the order in which they were written.
+            let expired = |row: &u32| self.store.time_ms(*row) <= oldest;
+            let expired: Vec<u32> = self.store.rows_of(*partition).take_while(expired).collect();
+            expired.into_iter().for_each(|row| self.expire_row(row));
+        }
+    }
+
+    /// Takes all expired rows away.
     fn expire(&mut self, now_ms: i64) -> Result<(), DataflowError> {
         let oldest = now_ms.saturating_sub(self.spec.ttl_ms);
         let expired: Vec<u32> = self
@@ -426,16 +453,7 @@ impl Rank {
             .rows()
             .filter(|row| self.store.time_ms(*row) <= oldest)
             .collect();
-        for row in expired {
-            let partition = self.store.key_of(row);
-            while let Some(slot) = self.ranking.find(partition, row) {
-                self.ranking.remove(partition, &slot);
-            }
-            self.store.remove(row);
-            if let Some(by_key) = &mut self.by_key {
-                by_key.forget(row);
-            }
-        }
+        expired.into_iter().for_each(|row| self.expire_row(row));
         self.store.end_batch()?;
         if let Some(by_key) = &mut self.by_key {
             by_key.end_batch()?;
@@ -478,6 +496,7 @@ impl Operator for Rank {
         let (mut partitions, mut rows) = (Vec::new(), Vec::new());
         self.store
             .resolve(&batch.columns, batch.rows, &mut partitions, &mut rows)?;
+        self.expire_partitions(&partitions, context.now_ms);
         let keys_of_rows = match &mut self.by_key {
             Some(by_key) => Some(by_key.find(&batch.columns, batch.rows)?),
             None => None,

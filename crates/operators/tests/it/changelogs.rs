@@ -57,9 +57,24 @@ fn a_row_that_leaves_the_condition_is_deleted() {
     );
 }
 
-/// A sink whose first column is the primary key.
-fn sink(materialize: bool, not_null: &[usize], drop: bool, lengths: LengthEnforcer) -> Subject {
+/// A sink of a number and three characters; the first column is the primary key.
+fn small_sink(materialize: bool, not_null: &[usize], drop: bool, lengths: LengthEnforcer) -> Subject {
     let declared = [LogicalType::INT, LogicalType::new(TypeKind::Char(3))];
+    Subject {
+        inputs: vec![ROW.to_vec()],
+        output: ROW.to_vec(),
+        ..sink(&declared, materialize, not_null, drop, lengths)
+    }
+}
+
+/// A sink whose first column is the primary key.
+pub fn sink(
+    declared: &[LogicalType],
+    materialize: bool,
+    not_null: &[usize],
+    drop: bool,
+    lengths: LengthEnforcer,
+) -> Subject {
     let table = TableSpec {
         identifier: ObjectIdentifier {
             catalog: "c".into(),
@@ -67,13 +82,13 @@ fn sink(materialize: bool, not_null: &[usize], drop: bool, lengths: LengthEnforc
             name: "t".into(),
         },
         options: Options::default(),
-        physical: schema(&declared),
+        physical: schema(declared),
         primary_key: vec![0],
         partition_keys: Vec::new(),
     };
     let op = Op::Sink {
         table,
-        columns: vec![0, 1],
+        columns: (0..declared.len()).collect(),
         metadata: Vec::new(),
         overwrite: false,
         static_partition: Vec::new(),
@@ -87,28 +102,28 @@ fn sink(materialize: bool, not_null: &[usize], drop: bool, lengths: LengthEnforc
     let input = Node {
         op: Op::Collect,
         inputs: Vec::new(),
-        schema: schema(ROW),
+        schema: schema(declared),
         traits: traits.clone(),
     };
     let input = plan.add(input);
     let id = plan.add(Node {
         op,
         inputs: vec![input],
-        schema: schema(ROW),
+        schema: schema(declared),
         traits,
     });
     let factory = millstream_operators::sink_input(&plan, id).unwrap().unwrap();
     Subject {
         factory,
-        inputs: vec![ROW.to_vec()],
-        output: ROW.to_vec(),
+        inputs: vec![declared.to_vec()],
+        output: declared.to_vec(),
         keys: vec![vec![0]],
     }
 }
 
 #[test]
 fn the_last_row_of_a_key_stays_in_the_sink() {
-    sink(true, &[], false, LengthEnforcer::Ignore).check(
+    small_sink(true, &[], false, LengthEnforcer::Ignore).check(
         "+I 1 a
          +I 1 b
          -D 1 a
@@ -128,10 +143,10 @@ fn the_last_row_of_a_key_stays_in_the_sink() {
 fn null_in_a_not_null_column() {
     let input = "+I 1 a\n+I - b\n+I 3 -";
     assert_eq!(
-        sink(false, &[0], true, LengthEnforcer::Ignore).run(input),
+        small_sink(false, &[0], true, LengthEnforcer::Ignore).run(input),
         "+I 1 a\n+I 3 -"
     );
-    let subject = sink(false, &[0], false, LengthEnforcer::Ignore);
+    let subject = small_sink(false, &[0], false, LengthEnforcer::Ignore);
     let mut run = Run::new(&subject, 1, 1);
     let error = parse(&subject, input)
         .iter()
@@ -148,9 +163,9 @@ fn null_in_a_not_null_column() {
 #[test]
 fn lengths_are_made_to_fit_or_refused() {
     let input = "+I 1 ab\n+I 2 abcdef\n+I 3 -";
-    let answer = sink(false, &[], false, LengthEnforcer::TrimPad).run(input);
+    let answer = small_sink(false, &[], false, LengthEnforcer::TrimPad).run(input);
     assert_eq!(answer, "+I 1 ab \n+I 2 abc\n+I 3 -");
-    let subject = sink(false, &[], false, LengthEnforcer::Error);
+    let subject = small_sink(false, &[], false, LengthEnforcer::Error);
     let error = Run::new(&subject, 1, 1)
         .step(&parse(&subject, input)[0])
         .unwrap_err();

@@ -381,16 +381,30 @@ impl<'a> Run<'a> {
     /// Takes a snapshot and goes on with new instances.
     pub fn restart(&mut self, parallelism: usize) {
         self.checkpoint += 1;
-        let scope = SnapshotScope::full(CheckpointId(self.checkpoint));
-        let blocks: Vec<StateBlocks> = self
-            .instances
-            .iter_mut()
-            .map(|i| i.snapshot(&scope).unwrap())
-            .collect();
+        let blocks = self.snapshot(&SnapshotScope::full(CheckpointId(self.checkpoint)));
+        self.resume(blocks, parallelism, self.watermark(), self.now_ms());
+    }
+
+    /// The blocks of each instance.
+    pub fn snapshot(&mut self, scope: &SnapshotScope) -> Vec<StateBlocks> {
+        let instances = self.instances.iter_mut();
+        instances.map(|i| i.snapshot(scope).unwrap()).collect()
+    }
+
+    /// Goes on with new instances from these blocks.
+    pub fn resume(
+        &mut self,
+        blocks: Vec<StateBlocks>,
+        parallelism: usize,
+        watermark: Watermark,
+        now_ms: i64,
+    ) {
         let before = self.contexts[0].clone();
         let context = |subtask| Context {
             subtask,
             parallelism,
+            watermark,
+            now_ms,
             ..before.clone()
         };
         self.contexts = (0..parallelism).map(context).collect();
@@ -402,6 +416,18 @@ impl<'a> Run<'a> {
         for (instance, context) in self.instances.iter_mut().zip(&self.contexts) {
             instance.restore(blocks.clone(), context).unwrap();
         }
+    }
+
+    pub fn watermark(&self) -> Watermark {
+        self.contexts[0].watermark
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.contexts[0].now_ms
+    }
+
+    pub fn state_bytes(&self) -> usize {
+        self.instances.iter().map(|i| i.state_bytes()).sum()
     }
 
     pub fn text(&self) -> String {

@@ -9,6 +9,7 @@ mod changelogs;
 mod deduplicate;
 mod group_aggregate;
 mod join;
+mod long_life;
 mod oracles;
 mod ordered;
 mod patterns;
