@@ -6,18 +6,18 @@
 use crate::change::{Change, CommittedOffset, decode_snapshot, encode_snapshot};
 use crate::cleaner::Cleaning;
 use crate::config::{ConfigError, Configs, ResourceType, TopicSettings};
+use crate::config_observer::ConfigObserver;
 use crate::context::RequestContext;
 use crate::disk_reads::DiskReads;
 use crate::fetch_sessions::FetchSessions;
-use crate::follower::Follower;
 use crate::groups::Groups;
 use crate::metrics::Counters;
 use crate::mutants::Mutant;
+use crate::purgatory::{Outcome, Progress, Purgatory, Reply, Ticket};
 use crate::security::{AccessPolicy, Caller, QUOTAS, Security};
 use crate::throttle::Throttles;
 use crate::topics::{Topic, Topics};
 use crate::transactions::Transactions;
-use crate::waits::{Answer, Outcome, Reply, Ticket, Waits};
 use crate::{api, limits};
 use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::{DecodeError, EncodeError, ErrorCode, KafkaString, Request, Uuid};
@@ -79,7 +79,7 @@ pub struct Broker {
     pub(crate) transactions: Transactions,
     pub(crate) security: Security,
     pub(crate) counters: Counters,
-    pub(crate) waits: Waits,
+    pub(crate) purgatory: Purgatory,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) disk_reads: DiskReads,
     pub(crate) throttles: Throttles,
@@ -103,7 +103,7 @@ pub struct Broker {
     /// Whether requests wait by which members may be heard of.
     members_wait: bool,
     /// Told when configurations of the broker or limits of addresses change.
-    follower: Option<Box<dyn Follower>>,
+    observer: Option<Box<dyn ConfigObserver>>,
     pub(crate) cleaning: Cleaning,
     next_retention_ms: i64,
     next_scan_ms: i64,
@@ -141,7 +141,7 @@ impl Broker {
             transactions: Transactions::default(),
             security: Security::default(),
             counters: Counters::default(),
-            waits: Waits::default(),
+            purgatory: Purgatory::default(),
             fetch_sessions: FetchSessions::default(),
             disk_reads: DiskReads::default(),
             throttles: Throttles::default(),
@@ -157,7 +157,7 @@ impl Broker {
             topics_version: 0,
             last_now_ms: now_ms,
             members_wait: false,
-            follower: None,
+            observer: None,
             cleaning: Cleaning::new(now_ms),
             next_retention_ms: now_ms.saturating_add(limits::FIRST_RETENTION_MS),
             next_scan_ms: now_ms,
@@ -196,7 +196,7 @@ impl Broker {
         context: &RequestContext,
         version: i16,
         request: Request,
-    ) -> Answer {
+    ) -> Progress {
         self.last_now_ms = now_ms;
         let api = request.api_key();
         let shows_state = api::shows_state(api);
@@ -205,35 +205,35 @@ impl Broker {
         self.caller = None;
         let shown = if shows_state { self.last_change_sequence } else { 0 };
         let (sequence, reply) = match outcome {
-            Outcome::Durable(_, reply) if self.breaks(Mutant::AnswerEarly) => return Answer::Ready(reply),
+            Outcome::Durable(_, reply) if self.breaks(Mutant::AnswerEarly) => return Progress::Ready(reply),
             Outcome::Now(reply) => (shown, reply),
             // Also what was refused tells of what it was refused for.
             Outcome::Durable(sequence, reply) => (sequence.max(shown), reply),
-            Outcome::Waiting(ticket) => return Answer::Pending(ticket),
+            Outcome::Waiting(ticket) => return Progress::Pending(ticket),
         };
         match sequence > self.log.durable_sequence() {
             true => self.pending(sequence, reply),
-            false => Answer::Ready(reply),
+            false => Progress::Ready(reply),
         }
     }
 
-    fn pending(&mut self, sequence: u64, reply: Reply) -> Answer {
+    fn pending(&mut self, sequence: u64, reply: Reply) -> Progress {
         if self.log.poison_reason().is_some() {
-            return Answer::Ready(Reply::Close);
+            return Progress::Ready(Reply::Close);
         }
-        let ticket = self.waits.ticket();
-        self.waits.when_durable(sequence, ticket, reply);
-        Answer::Pending(ticket)
+        let ticket = self.purgatory.ticket();
+        self.purgatory.when_durable(sequence, ticket, reply);
+        Progress::Pending(ticket)
     }
 
     /// Completes a ticket once `sequence` is durable; nobody is told of what the disk will never have.
     pub(crate) fn complete_when_durable(&mut self, sequence: u64, ticket: Ticket, reply: Reply) {
         if sequence <= self.log.durable_sequence() {
-            self.waits.complete(ticket, reply);
+            self.purgatory.complete(ticket, reply);
         } else if self.log.poison_reason().is_some() {
-            self.waits.complete(ticket, Reply::Close);
+            self.purgatory.complete(ticket, Reply::Close);
         } else {
-            self.waits.when_durable(sequence, ticket, reply);
+            self.purgatory.when_durable(sequence, ticket, reply);
         }
     }
 
@@ -263,12 +263,12 @@ impl Broker {
     pub fn on_commit(&mut self, outcome: CommitOutcome) -> Result<(), LogError> {
         match self.log.on_commit(outcome) {
             Ok(durable) => {
-                self.waits.on_durable(durable.sequence);
+                self.purgatory.on_durable(durable.sequence);
                 self.wake_fetches(&durable.logs);
                 Ok(())
             }
             Err(error) => {
-                self.waits.fail_all();
+                self.purgatory.fail_all();
                 Err(error)
             }
         }
@@ -278,7 +278,7 @@ impl Broker {
     pub fn on_checkpoint(&mut self, outcome: CheckpointOutcome) -> Result<(), LogError> {
         self.log
             .on_checkpoint(outcome)
-            .inspect_err(|_| self.waits.fail_all())
+            .inspect_err(|_| self.purgatory.fail_all())
     }
 
     /// Asks for a checkpoint with the next commit.
@@ -298,8 +298,8 @@ impl Broker {
     }
 
     /// How many answers wait for the disk.
-    pub fn answers_due(&self) -> usize {
-        self.waits.durable_len()
+    pub fn responses_due(&self) -> usize {
+        self.purgatory.durable_len()
     }
 
     /// Whether everything that was written is durable.
@@ -309,16 +309,16 @@ impl Broker {
 
     /// Answers that have become ready.
     pub fn take_completed(&mut self) -> Vec<(Ticket, Reply)> {
-        self.waits.take_completed()
+        self.purgatory.take_completed()
     }
 
     /// When [`Broker::tick`] has something to do next.
     pub fn next_timer(&self) -> i64 {
         if self.log.poison_reason().is_some() {
-            return self.waits.next_deadline().unwrap_or(i64::MAX); // nothing else can be done any more
+            return self.purgatory.next_deadline().unwrap_or(i64::MAX); // nothing else can be done any more
         }
         let timers = [
-            self.waits.next_deadline(),
+            self.purgatory.next_deadline(),
             self.groups.next_timer().filter(|_| !self.members_wait),
             self.transactions.next_timer(),
         ];
@@ -338,8 +338,8 @@ impl Broker {
     /// Does what is due.
     pub fn tick(&mut self, now_ms: i64) {
         self.last_now_ms = now_ms;
-        self.waits.tick(now_ms);
-        for ticket in self.waits.expired_fetches(now_ms) {
+        self.purgatory.tick(now_ms);
+        for ticket in self.purgatory.expired_fetches(now_ms) {
             api::fetch::expire(self, now_ms, ticket);
         }
         if self.log.poison_reason().is_some() {
@@ -383,7 +383,7 @@ impl Broker {
 
     pub(crate) fn wake_fetches(&mut self, logs: &[LogId]) {
         let caller = self.caller.take(); // what each fetch may read was found out when it came
-        for ticket in self.waits.fetches_of(logs) {
+        for ticket in self.purgatory.fetches_of(logs) {
             api::fetch::wake(self, self.last_now_ms, ticket);
         }
         self.caller = caller;
@@ -443,8 +443,8 @@ impl Broker {
                     for (log, settings) in self.topics.resolve_settings(&self.configs) {
                         self.log.set_settings(log, settings);
                     }
-                    if let Some(follower) = &self.follower {
-                        follower.follow(&self.configs);
+                    if let Some(observer) = &self.observer {
+                        observer.apply(&self.configs);
                     }
                 }
             }
@@ -464,8 +464,8 @@ impl Broker {
             }
             Change::Row { table, key, value } => {
                 self.security.apply(*table, key, value.as_ref());
-                if let Some(follower) = self.follower.as_ref().filter(|_| *table == QUOTAS) {
-                    follower.follow_ip_rates(&self.security.quotas.ip_rates());
+                if let Some(observer) = self.observer.as_ref().filter(|_| *table == QUOTAS) {
+                    observer.apply_ip_rates(&self.security.quotas.ip_rates());
                 }
             }
         }
@@ -535,10 +535,10 @@ impl Broker {
     }
 
     /// Has somebody follow what is configured from now on, in place of who did before.
-    pub fn set_follower(&mut self, follower: Box<dyn Follower>) {
-        follower.follow(&self.configs);
-        follower.follow_ip_rates(&self.security.quotas.ip_rates());
-        self.follower = Some(follower);
+    pub fn set_config_observer(&mut self, observer: Box<dyn ConfigObserver>) {
+        observer.apply(&self.configs);
+        observer.apply_ip_rates(&self.security.quotas.ip_rates());
+        self.observer = Some(observer);
     }
 
     /// Whether configurations could be put in force where the broker has no say.
@@ -547,8 +547,8 @@ impl Broker {
         configs: &Configs,
         changed: &BTreeMap<String, String>,
     ) -> Result<(), String> {
-        let follower = self.follower.as_ref();
-        follower.map_or(Ok(()), |follower| follower.check(configs, changed))
+        let observer = self.observer.as_ref();
+        observer.map_or(Ok(()), |observer| observer.check(configs, changed))
     }
 
     /// All topics.

@@ -8,7 +8,7 @@
 use crate::api::fetch::{self, Fetch, FetchRead};
 use crate::api::list_offsets::{self, FoundOffset, Listing, OffsetSearch, Place};
 use crate::broker::Broker;
-use crate::waits::Ticket;
+use crate::purgatory::Ticket;
 use millstream_kafka_wire::compression::Decompressor;
 use millstream_log::{ReadJob, ReadOutcome};
 use std::collections::{BTreeMap, VecDeque};

@@ -3,13 +3,13 @@
 //! One thread owns the [`Broker`]; one runs commits, so that requests are taken in while the disk syncs and the next
 //! group gathers by itself; one runs checkpoints, one compaction, and a few read segments. Callers hand in typed requests
 //! with a function that is called with the reply, on the broker's thread, so it must only pass the reply on. What is done
-//! when is decided by [`Turns`]; here are only the threads and what they pass to each other.
+//! when is decided by [`EventLoop`]; here are only the threads and what they pass to each other.
 
 use crate::broker::{Broker, BrokerConfig, StartError};
 use crate::context::RequestContext;
+use crate::event_loop::{self, EventLoop, Host, Inspection, Job, Rest, Submitted};
 use crate::limits::{READ_THREADS, REQUESTS_PER_TURN};
-use crate::turns::{self, Inspection, Job, Rest, Submitted, Surroundings, Turns};
-use crate::waits::Reply;
+use crate::purgatory::Reply;
 use millstream_kafka_wire::{Request, RequestMessage};
 use millstream_log::LogError;
 use millstream_types::storage::Storage;
@@ -38,7 +38,7 @@ pub enum CallError {
 
 /// Called with the reply.
 pub type Completion = Box<dyn FnOnce(Reply) + Send>;
-type Command = turns::Command<Completion>;
+type Command = event_loop::Command<Completion>;
 
 /// A running broker. Clones share it; [`BrokerHandle::stop`] ends it.
 #[derive(Clone)]
@@ -78,7 +78,7 @@ impl BrokerHandle {
         let (commands, inbox) = channel();
         let failure = Arc::new(Mutex::new(None));
         let [commits, checkpoints, compactions, reads] = [(); 4].map(|()| channel::<Job>());
-        let around = Threads {
+        let host = Threads {
             clock,
             inbox,
             commits: commits.0,
@@ -87,7 +87,7 @@ impl BrokerHandle {
             reads: reads.0,
             failure: failure.clone(),
         };
-        let turns = Turns::new(broker, REQUESTS_PER_TURN);
+        let event_loop = EventLoop::new(broker, REQUESTS_PER_TURN);
         let runs = |jobs: Receiver<Job>| {
             let commands = commands.clone();
             move || {
@@ -97,7 +97,7 @@ impl BrokerHandle {
             }
         };
         let threads = [
-            spawn("broker", move || around.run(turns)),
+            spawn("broker", move || host.run(event_loop)),
             spawn("broker-commit", runs(commits.1)),
             spawn("broker-compaction", runs(compactions.1)),
             spawn("broker-checkpoint", runs(checkpoints.1)),
@@ -234,18 +234,18 @@ struct Threads {
 
 impl Threads {
     /// The life of the broker's thread.
-    fn run(mut self, mut turns: Turns<Completion>) {
-        while let Rest::For(patience) = turns.go_on(&mut self) {
+    fn run(mut self, mut event_loop: EventLoop<Completion>) {
+        while let Rest::For(patience) = event_loop.go_on(&mut self) {
             match self.inbox.recv_timeout(patience) {
-                Ok(command) => turns.take_in(command, &mut self),
-                Err(RecvTimeoutError::Timeout) => turns.nobody_came(),
+                Ok(command) => event_loop.take_in(command, &mut self),
+                Err(RecvTimeoutError::Timeout) => event_loop.on_idle(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 }
 
-impl Surroundings<Completion> for Threads {
+impl Host<Completion> for Threads {
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
@@ -254,7 +254,7 @@ impl Surroundings<Completion> for Threads {
         self.inbox.try_recv().ok()
     }
 
-    fn answer(&mut self, done: Completion, reply: Reply) {
+    fn respond(&mut self, done: Completion, reply: Reply) {
         done(reply);
     }
 

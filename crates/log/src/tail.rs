@@ -7,7 +7,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 
 #[derive(Debug)]
-pub(crate) struct Group {
+pub(crate) struct CommitGroup {
     pub id: u64,
     pub bytes: Bytes,
     /// What they take in memory.
@@ -31,7 +31,7 @@ pub(crate) struct TailBatch {
 
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    groups: VecDeque<Group>,
+    groups: VecDeque<CommitGroup>,
     next_id: u64,
     held_bytes: u64,
 }
@@ -44,7 +44,7 @@ impl Groups {
 
     pub fn push(&mut self, bytes: Bytes, held_bytes: usize, last_sequence: u64, logs: Vec<(LogId, i64)>) {
         self.held_bytes += held_bytes as u64;
-        self.groups.push_back(Group {
+        self.groups.push_back(CommitGroup {
             id: self.next_id,
             bytes,
             held_bytes,
@@ -54,7 +54,7 @@ impl Groups {
         self.next_id += 1;
     }
 
-    pub fn get(&self, id: u64) -> Option<&Group> {
+    pub fn get(&self, id: u64) -> Option<&CommitGroup> {
         let first = self.groups.front()?.id;
         self.groups.get(usize::try_from(id.checked_sub(first)?).ok()?)
     }
@@ -67,12 +67,12 @@ impl Groups {
             .map(|group| group.bytes.slice(batch.position..end))
     }
 
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Group> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &CommitGroup> {
         self.groups.iter()
     }
 
     /// Lets go of the oldest group if all of it is in segments and the groups take more than `limit`.
-    pub fn evict(&mut self, flushed_sequence: u64, limit: u64) -> Option<Group> {
+    pub fn evict(&mut self, flushed_sequence: u64, limit: u64) -> Option<CommitGroup> {
         let oldest = self.groups.front()?;
         if oldest.last_sequence > flushed_sequence || self.held_bytes <= limit {
             return None;

@@ -2,9 +2,9 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
+use crate::purgatory::Outcome;
 use crate::security::acls::{Acl, AclFilter, CLUSTER_NAME};
 use crate::security::{Operation, ResourceKind, acl_row};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::create_acls::{
     AclCreation, AclCreationResult, CreateAclsRequest, CreateAclsResponse,
 };

@@ -1,15 +1,16 @@
 //! AlterConfigs and IncrementalAlterConfigs: what is refused is refused with Kafka's codes and sentences, as tools show
 //! them to administrators. Every resource of a request stands for itself.
 
-use crate::api::configs::{Refused, Settings, check_access, current};
+use crate::api::Rejection;
+use crate::api::configs::{Settings, check_access, current};
 use crate::api::create_topics::check_configs;
 use crate::api::repeated;
 use crate::broker::{Broker, log_error_code, topic_change};
 use crate::change::Change;
 use crate::config::{self, ConfigSource, ConfigType, ResourceType};
 use crate::limits::CONFIG_VALUE_BYTES_MAX;
+use crate::purgatory::Outcome;
 use crate::security::Operation;
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource, AlterConfigsResourceResponse, AlterConfigsResponse,
 };
@@ -73,7 +74,7 @@ fn alter_each<R, A>(
     now_ms: i64,
     (resources, validate_only): (&[R], bool),
     named: fn(&R) -> (i8, &KafkaString),
-    settings: impl Fn(&Broker, &R) -> Result<(ResourceType, Settings), Refused>,
+    settings: impl Fn(&Broker, &R) -> Result<(ResourceType, Settings), Rejection>,
     answer: fn((i8, &KafkaString), ErrorCode, Option<KafkaString>) -> A,
 ) -> (u64, Vec<A>) {
     let repeated = repeated(resources.iter().map(named));
@@ -99,7 +100,7 @@ fn alter_each<R, A>(
 fn replacement(
     broker: &Broker,
     resource: &AlterConfigsResource,
-) -> Result<(ResourceType, Settings), Refused> {
+) -> Result<(ResourceType, Settings), Rejection> {
     let kind = target(broker, resource.resource_type, &resource.resource_name, false)?;
     check_keys(
         resource
@@ -124,7 +125,7 @@ fn replacement(
 fn changes(
     broker: &Broker,
     resource: &incremental::AlterConfigsResource,
-) -> Result<(ResourceType, Settings), Refused> {
+) -> Result<(ResourceType, Settings), Rejection> {
     let kind = target(broker, resource.resource_type, &resource.resource_name, true)?;
     check_keys(resource.configs.iter().map(|config| {
         let has_value = config.config_operation == DELETE || config.value.is_some();
@@ -137,14 +138,14 @@ fn changes(
     Ok((kind, configs))
 }
 
-fn once(is_repeated: bool) -> Result<(), Refused> {
+fn once(is_repeated: bool) -> Result<(), Rejection> {
     match is_repeated {
         true => Err(invalid("Each resource must appear at most once.")),
         false => Ok(()),
     }
 }
 
-fn invalid(message: impl Into<String>) -> Refused {
+fn invalid(message: impl Into<String>) -> Rejection {
     (ErrorCode::INVALID_REQUEST, message.into())
 }
 
@@ -154,7 +155,7 @@ fn target(
     code: i8,
     name: &KafkaString,
     is_incremental: bool,
-) -> Result<ResourceType, Refused> {
+) -> Result<ResourceType, Rejection> {
     let kind = ResourceType::from_code(code)
         .filter(|kind| is_incremental || *kind != ResourceType::BrokerLogger)
         .ok_or_else(|| invalid(format!("Unknown resource type {code}")))?;
@@ -183,7 +184,7 @@ fn target(
 }
 
 /// No key twice, and none without a value that needs one.
-fn check_keys<'a>(keys: impl Iterator<Item = (&'a KafkaString, bool)>) -> Result<(), Refused> {
+fn check_keys<'a>(keys: impl Iterator<Item = (&'a KafkaString, bool)>) -> Result<(), Rejection> {
     let mut seen = BTreeSet::new();
     let mut without = Vec::new();
     for (key, has_value) in keys {
@@ -208,7 +209,7 @@ fn change_one(
     kind: ResourceType,
     configs: &mut Settings,
     config: &AlterableConfig,
-) -> Result<(), Refused> {
+) -> Result<(), Rejection> {
     let name = config.name.to_string();
     let value = config.value.as_ref().map_or("", KafkaString::as_str);
     match config.config_operation {
@@ -229,7 +230,7 @@ fn altered_list(
     kind: ResourceType,
     configs: &Settings,
     config: &AlterableConfig,
-) -> Result<String, Refused> {
+) -> Result<String, Rejection> {
     let (name, is_more) = (config.name.as_str(), config.config_operation == APPEND);
     let decl = config::declaration(kind, name);
     let Some(decl) = decl.filter(|decl| decl.config_type == ConfigType::List) else {
@@ -277,7 +278,7 @@ fn store(
     (kind, name): (ResourceType, &KafkaString),
     configs: Settings,
     validate_only: bool,
-) -> Result<u64, Refused> {
+) -> Result<u64, Rejection> {
     let change = match kind {
         ResourceType::Topic => {
             check_configs(&configs)?;
@@ -311,7 +312,7 @@ fn check_other(
     kind: ResourceType,
     name: &KafkaString,
     configs: &Settings,
-) -> Result<(), Refused> {
+) -> Result<(), Rejection> {
     let wrong = |message: String| (ErrorCode::INVALID_CONFIG, message);
     match kind {
         ResourceType::Topic => Ok(()),

@@ -1,6 +1,6 @@
 //! ApiVersions: what this broker speaks.
 
-use crate::waits::Outcome;
+use crate::purgatory::Outcome;
 use millstream_kafka_wire::messages::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };

@@ -3,8 +3,8 @@
 use crate::api::metadata::cluster_operations;
 use crate::broker::Broker;
 use crate::context::RequestContext;
+use crate::purgatory::Outcome;
 use crate::security::OPERATIONS_NOT_ASKED;
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
 };

@@ -1,14 +1,14 @@
 //! DescribeConfigs and ListConfigResources, from the same table of declarations as what alters them.
 
-use crate::api::{MALFORMED, once_each, once_each_by};
+use crate::api::{MALFORMED, Rejection, once_each, once_each_by};
 use crate::broker::Broker;
 use crate::config::{self, ConfigDecl, ConfigSource, ConfigType, Described, ResourceType, Sourced};
 use crate::context::RequestContext;
 use crate::limits::CONFIGS_DESCRIBED_MAX;
+use crate::purgatory::Outcome;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
 use crate::topics::check_topic_name;
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
     DescribeConfigsResult, DescribeConfigsSynonym,
@@ -19,7 +19,6 @@ use millstream_kafka_wire::messages::list_config_resources::{
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) type Refused = (ErrorCode, String);
 pub(crate) type Settings = BTreeMap<String, String>;
 
 /// What is said of a resource that an answer has no room for.
@@ -92,7 +91,7 @@ fn describe_one(
     context: &RequestContext,
     resource: &DescribeConfigsResource,
     request: &DescribeConfigsRequest,
-) -> Result<Vec<DescribeConfigsResourceResult>, Refused> {
+) -> Result<Vec<DescribeConfigsResourceResult>, Rejection> {
     let with_synonyms = request.include_synonyms;
     let kind = ResourceType::from_code(resource.resource_type);
     let kind = kind.ok_or_else(|| (ErrorCode::INVALID_REQUEST, MALFORMED.to_owned()))?;
@@ -235,7 +234,7 @@ pub(crate) fn check_access(
     operation: Operation,
     kind: ResourceType,
     name: &str,
-) -> Result<(), Refused> {
+) -> Result<(), Rejection> {
     let (resource, name) = match kind {
         ResourceType::Topic => (ResourceKind::Topic, name),
         ResourceType::Group => (ResourceKind::Group, name),
@@ -247,7 +246,7 @@ pub(crate) fn check_access(
 }
 
 /// Whether a resource can have this name, in the words that Kafka has for who asks.
-fn check_name(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result<(), Refused> {
+fn check_name(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result<(), Rejection> {
     let invalid = |message: String| Err((ErrorCode::INVALID_REQUEST, message));
     match kind {
         ResourceType::Topic => {
@@ -270,7 +269,11 @@ fn check_name(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result
 }
 
 /// What is set on a resource now; an error if there is no such resource.
-pub(crate) fn current(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result<Settings, Refused> {
+pub(crate) fn current(
+    broker: &Broker,
+    kind: ResourceType,
+    name: &KafkaString,
+) -> Result<Settings, Rejection> {
     match kind {
         ResourceType::Topic => {
             let topic = broker.topics.by_name(name);

@@ -13,8 +13,8 @@ use crate::groups::rules::{ConsumerRules, assignors, speaks};
 use crate::groups::{finish, kept_sequence};
 use crate::mutants::Mutant;
 use crate::patterns::Pattern;
+use crate::purgatory::Outcome;
 use crate::security::{OPERATIONS_NOT_ASKED, Operation, ResourceKind};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::consumer_group_describe::{
     self as described, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedGroup,
 };
@@ -31,9 +31,9 @@ const CONSUMER_MEMBER: i8 = 1;
 /// The first version in which members choose their id.
 const OWN_ID_VERSION: i16 = 1;
 
-type Refused = (ErrorCode, KafkaString);
+type HeartbeatError = (ErrorCode, KafkaString);
 
-fn refused(code: ErrorCode, message: &'static str) -> Refused {
+fn refused(code: ErrorCode, message: &'static str) -> HeartbeatError {
     (code, KafkaString::from_static(message))
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn heartbeat(
     }
 }
 
-type Handled = Result<(ConsumerGroupHeartbeatResponse, u64), Refused>;
+type Handled = Result<(ConsumerGroupHeartbeatResponse, u64), HeartbeatError>;
 
 fn handle(
     broker: &mut Broker,
@@ -102,7 +102,7 @@ fn handle(
 /// What a member is told whose group is gone. Kafka says GROUP_ID_NOT_FOUND, which ends Java's consumer. There a group without
 /// members stays for a while, here it is gone with the last one if it has no offsets: a member that was too slow is to join
 /// again.
-fn gone(kind: &str, name: &str) -> Refused {
+fn gone(kind: &str, name: &str) -> HeartbeatError {
     (
         ErrorCode::UNKNOWN_MEMBER_ID,
         format!("{kind} {name} not found.").into(),
@@ -110,7 +110,7 @@ fn gone(kind: &str, name: &str) -> Refused {
 }
 
 /// What a member is told that speaks to a group of the classic protocol, or one that has only offsets.
-fn not_of_consumers(name: &str) -> Refused {
+fn not_of_consumers(name: &str) -> HeartbeatError {
     (
         ErrorCode::GROUP_ID_NOT_FOUND,
         format!("Group {name} is not a consumer group.").into(),
@@ -122,7 +122,7 @@ fn not_taken(
     code: ErrorCode,
     (name, group): (&str, &ConsumerGroup),
     (id, epoch): (&KafkaString, i32),
-) -> Refused {
+) -> HeartbeatError {
     let known = group.members.get(id).map(|member| member.epoch);
     let message = match (code, known) {
         (ErrorCode::UNKNOWN_MEMBER_ID, _) => format!("Member {id} is not a member of group {name}."),
@@ -144,7 +144,7 @@ fn leave(
     request: &ConsumerGroupHeartbeatRequest,
     beat: &Heartbeat,
     effects: &mut Effects,
-) -> Result<(), Refused> {
+) -> Result<(), HeartbeatError> {
     let rules = ConsumerRules::new(&broker.configs, &request.group_id);
     let (groups, topics) = broker.groups_and_topics();
     let name = &request.group_id;
@@ -168,7 +168,7 @@ fn stay(
     beat: Heartbeat,
     response: &mut ConsumerGroupHeartbeatResponse,
     effects: &mut Effects,
-) -> Result<(), Refused> {
+) -> Result<(), HeartbeatError> {
     let name = &request.group_id;
     let rules = ConsumerRules::new(&broker.configs, name);
     let gives_unrevoked = broker.breaks(Mutant::GiveUnrevoked);
@@ -200,7 +200,11 @@ fn stay(
     Ok(())
 }
 
-fn check(configs: &Configs, version: i16, request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refused> {
+fn check(
+    configs: &Configs,
+    version: i16,
+    request: &ConsumerGroupHeartbeatRequest,
+) -> Result<(), HeartbeatError> {
     let refuse = |message| Err(refused(ErrorCode::INVALID_REQUEST, message));
     if request.group_id.is_empty() {
         return refuse("GroupId can't be empty.");
@@ -234,7 +238,7 @@ fn check(configs: &Configs, version: i16, request: &ConsumerGroupHeartbeatReques
     }
 }
 
-fn check_join(request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refused> {
+fn check_join(request: &ConsumerGroupHeartbeatRequest) -> Result<(), HeartbeatError> {
     let refuse = |message| Err(refused(ErrorCode::INVALID_REQUEST, message));
     if request.rebalance_timeout_ms == -1 {
         return refuse("RebalanceTimeoutMs must be provided in first request.");

@@ -1,12 +1,12 @@
 //! CreatePartitions: more partitions for a topic.
 
 use crate::api::create_topics::{PartitionsLeft, check_replicas, named_twice};
-use crate::api::{once_each_by, repeated};
+use crate::api::{Rejection, once_each_by, repeated};
 use crate::broker::{Broker, log_error_code, topic_change};
 use crate::context::RequestContext;
+use crate::purgatory::Outcome;
 use crate::security::{Operation, ResourceKind};
 use crate::throttle::{Mutations, QUOTA_EXCEEDED};
-use crate::waits::Outcome;
 use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic, CreatePartitionsTopicResult,
@@ -15,8 +15,6 @@ use millstream_log::{Entry, LogId};
 
 /// The first version whose clients repeat what a quota refuses.
 const STRICT_QUOTA_VERSION: i16 = 3;
-
-type Refused = (ErrorCode, String);
 
 pub(crate) fn handle(
     broker: &mut Broker,
@@ -69,7 +67,7 @@ fn add(
     asked: &CreatePartitionsTopic,
     validate_only: bool,
     (mutations, left): (&mut Mutations, &mut PartitionsLeft),
-) -> Result<u64, Refused> {
+) -> Result<u64, Rejection> {
     let unknown = || {
         (
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,

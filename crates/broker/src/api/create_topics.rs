@@ -1,17 +1,17 @@
 //! CreateTopics, and creation by asking for metadata.
 
-use crate::api::{once_each_by, repeated};
+use crate::api::{Rejection, once_each_by, repeated};
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
 use crate::config::{self, ConfigSource, ResourceType};
 use crate::context::RequestContext;
 use crate::internal_topics::CLUSTER_METADATA;
 use crate::limits::PARTITIONS_CREATED_MAX;
+use crate::purgatory::Outcome;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
 use crate::throttle::{Mutations, QUOTA_EXCEEDED};
 use crate::topics::check_topic_name;
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
     CreateTopicsResponse,
@@ -22,8 +22,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The first version whose clients repeat what a quota refuses.
 const STRICT_QUOTA_VERSION: i16 = 6;
-
-type Refused = (ErrorCode, String);
 
 /// What Kafka says to a request that would create too much.
 const TOO_LARGE: &str = "Excessively large number of partitions per request.";
@@ -73,7 +71,7 @@ impl PartitionsLeft {
         PartitionsLeft(PARTITIONS_CREATED_MAX)
     }
 
-    pub fn take(&mut self, partitions: i32) -> Result<(), Refused> {
+    pub fn take(&mut self, partitions: i32) -> Result<(), Rejection> {
         if partitions > self.0 {
             return Err((ErrorCode::POLICY_VIOLATION, TOO_LARGE.to_owned()));
         }
@@ -119,7 +117,7 @@ fn handle_one(
     broker: &mut Broker,
     topic: &CreatableTopic,
     creation: &mut Creation,
-) -> Result<CreatableTopicResult, Refused> {
+) -> Result<CreatableTopicResult, Rejection> {
     let now_ms = creation.now_ms;
     let new = new_topic(broker, topic)?;
     creation.left.take(new.partitions)?;
@@ -158,11 +156,11 @@ fn handle_one(
 }
 
 /// What is said of a topic that a request names more than once.
-pub(crate) fn named_twice() -> Refused {
+pub(crate) fn named_twice() -> Rejection {
     (ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned())
 }
 
-fn failed(name: &KafkaString, (error_code, message): Refused) -> CreatableTopicResult {
+fn failed(name: &KafkaString, (error_code, message): Rejection) -> CreatableTopicResult {
     CreatableTopicResult {
         name: name.clone(),
         error_code,
@@ -174,7 +172,7 @@ fn failed(name: &KafkaString, (error_code, message): Refused) -> CreatableTopicR
 }
 
 /// Checks a topic that is asked for, in Kafka's order: the name, configurations, then replicas.
-fn new_topic(broker: &Broker, topic: &CreatableTopic) -> Result<NewTopic, Refused> {
+fn new_topic(broker: &Broker, topic: &CreatableTopic) -> Result<NewTopic, Rejection> {
     check_name(broker, &topic.name)?;
     let nulls = topic.configs.iter().filter(|config| config.value.is_none());
     let nulls: Vec<&str> = nulls.map(|config| config.name.as_str()).collect();
@@ -196,7 +194,7 @@ fn new_topic(broker: &Broker, topic: &CreatableTopic) -> Result<NewTopic, Refuse
 }
 
 /// The number of partitions where replicas are not named. Any number of replicas is taken, and there is one.
-fn counted(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Refused> {
+fn counted(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Rejection> {
     if topic.replication_factor == 0 || topic.replication_factor < -1 {
         let message = "Replication factor must be larger than 0, or -1 to use the default value.";
         return Err((ErrorCode::INVALID_REPLICATION_FACTOR, message.to_owned()));
@@ -212,7 +210,7 @@ fn counted(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Refused> {
 }
 
 /// The number of partitions where replicas are named.
-fn assigned(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Refused> {
+fn assigned(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Rejection> {
     let invalid = |message: &str| Err((ErrorCode::INVALID_REQUEST, message.to_owned()));
     if topic.replication_factor != -1 {
         return invalid(
@@ -243,7 +241,7 @@ fn assigned(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Refused> {
 }
 
 /// Checks the brokers that a client wants the replicas of a partition on: there is this one.
-pub(crate) fn check_replicas(broker: &Broker, replicas: &[i32]) -> Result<(), Refused> {
+pub(crate) fn check_replicas(broker: &Broker, replicas: &[i32]) -> Result<(), Rejection> {
     let node_id = broker.node_id();
     let mut sorted = replicas.to_vec();
     sorted.sort_unstable();
@@ -259,7 +257,7 @@ pub(crate) fn check_replicas(broker: &Broker, replicas: &[i32]) -> Result<(), Re
     Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, message))
 }
 
-fn check_name(broker: &Broker, name: &KafkaString) -> Result<(), Refused> {
+fn check_name(broker: &Broker, name: &KafkaString) -> Result<(), Rejection> {
     if name == CLUSTER_METADATA {
         let message = format!("Creation of internal topic {name} is prohibited.");
         return Err((ErrorCode::INVALID_REQUEST, message));
@@ -286,7 +284,7 @@ fn charge(
     now_ms: i64,
     new: &NewTopic,
     mutations: &mut Mutations,
-) -> Result<(), Refused> {
+) -> Result<(), Rejection> {
     let partitions = usize::try_from(new.partitions).unwrap_or_default();
     mutations
         .charge(broker, now_ms, partitions)
@@ -294,12 +292,12 @@ fn charge(
 }
 
 /// Checks topic configurations.
-pub(crate) fn check_configs(configs: &BTreeMap<String, String>) -> Result<(), Refused> {
+pub(crate) fn check_configs(configs: &BTreeMap<String, String>) -> Result<(), Rejection> {
     config::check_topic(configs).map_err(|message| (ErrorCode::INVALID_CONFIG, message))
 }
 
 /// Creates a topic if the caller may; gives the sequence that makes it durable.
-pub(crate) fn create(broker: &mut Broker, now_ms: i64, new: &NewTopic) -> Result<u64, Refused> {
+pub(crate) fn create(broker: &mut Broker, now_ms: i64, new: &NewTopic) -> Result<u64, Rejection> {
     check_name(broker, &new.name)?;
     write(broker, now_ms, new)
 }
@@ -310,14 +308,14 @@ pub(crate) fn create_charged(
     now_ms: i64,
     new: &NewTopic,
     (mutations, left): (&mut Mutations, &mut PartitionsLeft),
-) -> Result<u64, Refused> {
+) -> Result<u64, Rejection> {
     check_name(broker, &new.name)?;
     left.take(new.partitions)?;
     charge(broker, now_ms, new, mutations)?;
     write(broker, now_ms, new)
 }
 
-fn write(broker: &mut Broker, now_ms: i64, new: &NewTopic) -> Result<u64, Refused> {
+fn write(broker: &mut Broker, now_ms: i64, new: &NewTopic) -> Result<u64, Rejection> {
     let first = broker.log.next_log_id().0;
     let logs: Vec<u32> = (first..)
         .take(usize::try_from(new.partitions).unwrap_or_default())

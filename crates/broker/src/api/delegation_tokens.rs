@@ -2,7 +2,7 @@
 //! there, whether it may ask at all.
 
 use crate::context::{ANONYMOUS, RequestContext};
-use crate::waits::Outcome;
+use crate::purgatory::Outcome;
 use millstream_kafka_wire::messages::{
     CreateDelegationTokenResponse, DescribeDelegationTokenResponse, ExpireDelegationTokenResponse,
     RenewDelegationTokenResponse,

@@ -2,8 +2,8 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::mutants::Mutant;
+use crate::purgatory::Outcome;
 use crate::security::Operation;
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse,
     DeleteRecordsTopic, DeleteRecordsTopicResult,

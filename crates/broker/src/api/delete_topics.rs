@@ -7,11 +7,11 @@ use crate::api::NOT_HOSTED;
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
 use crate::context::RequestContext;
+use crate::purgatory::Outcome;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
 use crate::throttle::{Mutations, QUOTA_EXCEEDED};
 use crate::topics::Topic;
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };

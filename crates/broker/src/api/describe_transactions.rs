@@ -5,10 +5,10 @@ use crate::broker::{Broker, log_error_code};
 use crate::change::TransactionState;
 use crate::internal_topics::GROUPS;
 use crate::patterns::Pattern;
+use crate::purgatory::Outcome;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
 use crate::topics::Topic;
-use crate::waits::Outcome;
 use bytes::Bytes;
 use millstream_kafka_wire::messages::describe_producers::{
     DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse,

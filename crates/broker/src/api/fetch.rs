@@ -9,9 +9,9 @@ use crate::disk_reads::Reading;
 use crate::fetch_sessions::{NO_SESSION, SessionUse, Wanted};
 use crate::limits::{FETCH_WAIT_MS_MAX, SEGMENT_BYTES_PER_FETCH};
 use crate::mutants::Mutant;
+use crate::purgatory::{Outcome, Reply, Ticket, WaitingFetch};
 use crate::security::Operation;
 use crate::throttle::QuotaClient;
-use crate::waits::{Outcome, Reply, Ticket, WaitingFetch};
 use millstream_kafka_wire::messages::fetch::{
     AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
 };
@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub(crate) const READ_COMMITTED: i8 = 1;
 
 /// What is not read, with what its reader is told instead.
-type Refused = Arc<[(Wanted, ErrorCode)]>;
+type RejectedPartitions = Arc<[(Wanted, ErrorCode)]>;
 
 /// A request in the form in which it is worked on.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub(crate) struct Fetch {
     partitions: Arc<[Wanted]>,
     /// What the client may not read, or what was not there when it asked: that stays so until it is answered, as a fetch
     /// that is woken is nobody's request any more. It is told after the others, as in Kafka, and not looked at before.
-    refused: Refused,
+    refused: RejectedPartitions,
     session: SessionUse,
     client: Option<QuotaClient>,
     isolation: Isolation,
@@ -87,7 +87,7 @@ pub(crate) fn handle(
     if read.jobs.is_empty() && is_answered {
         return Outcome::now(answer(broker, now_ms, &fetch, read));
     }
-    let ticket = broker.waits.ticket();
+    let ticket = broker.purgatory.ticket();
     park(
         broker,
         ticket,
@@ -102,11 +102,11 @@ pub(crate) fn handle(
 
 /// Whether a fetch has waited for as long as it may.
 fn is_over(broker: &Broker, now_ms: i64, deadline_ms: i64) -> bool {
-    broker.waits.are_over || now_ms >= deadline_ms
+    broker.purgatory.are_over || now_ms >= deadline_ms
 }
 
 /// Parts what the caller may read, and is there, from the rest.
-fn parted(broker: &Broker, partitions: Arc<[Wanted]>) -> (Arc<[Wanted]>, Refused) {
+fn parted(broker: &Broker, partitions: Arc<[Wanted]>) -> (Arc<[Wanted]>, RejectedPartitions) {
     let refusal = |wanted: &Wanted| {
         let topic = broker.accessible_topic(Operation::Read, wanted.topic_id, &wanted.topic);
         let log = topic.map(|topic| topic.log(wanted.partition.partition));
@@ -141,19 +141,19 @@ fn park(broker: &mut Broker, ticket: Ticket, reading: Reading) {
         deadline_ms,
         logs: read.logs,
     };
-    broker.waits.add_fetch(ticket, waiting);
+    broker.purgatory.add_fetch(ticket, waiting);
 }
 
 /// Looks again at a fetch that waits, as one of its logs has moved.
 pub(crate) fn wake(broker: &mut Broker, now_ms: i64, ticket: Ticket) {
-    let Some(waiting) = broker.waits.fetch(ticket) else {
+    let Some(waiting) = broker.purgatory.fetch(ticket) else {
         return;
     };
     let (fetch, deadline_ms, logs) = (waiting.fetch.clone(), waiting.deadline_ms, waiting.logs.len());
     let read = read(broker, &fetch);
     let has_lost_one = read.logs.len() < logs;
     if !read.jobs.is_empty() {
-        broker.waits.remove_fetch(ticket);
+        broker.purgatory.remove_fetch(ticket);
         park(
             broker,
             ticket,
@@ -164,7 +164,7 @@ pub(crate) fn wake(broker: &mut Broker, now_ms: i64, ticket: Ticket) {
             },
         );
     } else if read.is_enough(&fetch) || has_lost_one {
-        broker.waits.remove_fetch(ticket);
+        broker.purgatory.remove_fetch(ticket);
         complete(broker, now_ms, ticket, &fetch, read);
     }
 }
@@ -172,8 +172,8 @@ pub(crate) fn wake(broker: &mut Broker, now_ms: i64, ticket: Ticket) {
 impl Broker {
     /// The listeners close: fetches that wait for data get what there is, and from now on none waits.
     pub fn end_waits_of_fetches(&mut self) {
-        self.waits.are_over = true;
-        for ticket in self.waits.expired_fetches(i64::MAX) {
+        self.purgatory.are_over = true;
+        for ticket in self.purgatory.expired_fetches(i64::MAX) {
             expire(self, self.last_now_ms, ticket);
         }
     }
@@ -183,7 +183,7 @@ impl Broker {
 pub(crate) fn expire(broker: &mut Broker, now_ms: i64, ticket: Ticket) {
     let Some(WaitingFetch {
         fetch, deadline_ms, ..
-    }) = broker.waits.remove_fetch(ticket)
+    }) = broker.purgatory.remove_fetch(ticket)
     else {
         return;
     };
@@ -249,7 +249,7 @@ fn marks(broker: &Broker, logs: &[LogId]) -> Vec<Option<(i64, i64)>> {
 fn complete(broker: &mut Broker, now_ms: i64, ticket: Ticket, fetch: &Fetch, read: FetchRead) {
     let response = answer(broker, now_ms, fetch, read);
     broker
-        .waits
+        .purgatory
         .complete(ticket, Reply::from(Response::from(response)));
 }
 

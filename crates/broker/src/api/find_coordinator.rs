@@ -4,8 +4,8 @@ use crate::api::{MALFORMED, NO_ERROR, once_each};
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::internal_topics;
+use crate::purgatory::Outcome;
 use crate::security::{Operation, ResourceKind};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
 };

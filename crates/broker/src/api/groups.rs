@@ -3,9 +3,9 @@
 use crate::api::once_each;
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
+use crate::purgatory::Outcome;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::delete_groups::{
     DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse,
 };

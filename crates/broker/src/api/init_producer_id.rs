@@ -7,9 +7,9 @@ use crate::broker::{Broker, log_error_code};
 use crate::change::{Change, TransactionPhase, TransactionState};
 use crate::context::RequestContext;
 use crate::limits::PRODUCER_ID_BLOCK;
+use crate::purgatory::Outcome;
 use crate::security::{Operation, ResourceKind};
 use crate::transactions::{EPOCH_MAX, abort};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 

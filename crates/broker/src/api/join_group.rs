@@ -7,8 +7,8 @@ use crate::groups::consumer::{ConsumerGroup, GuestJoin, GuestSync};
 use crate::groups::migration::{downgrade_after_replacement, fence};
 use crate::groups::rules::{ConsumerRules, Rules};
 use crate::groups::{finish, kept_sequence};
+use crate::purgatory::Outcome;
 use crate::security::{Operation, ResourceKind};
-use crate::waits::Outcome;
 use bytes::Bytes;
 use millstream_kafka_wire::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use millstream_kafka_wire::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
@@ -50,7 +50,7 @@ pub(crate) fn join(
     }
     let rules = Rules::new(&broker.configs);
     let waiting = Waiting {
-        ticket: broker.waits.ticket(),
+        ticket: broker.purgatory.ticket(),
         version,
     };
     let group = broker.groups.get_or_create(&request.group_id);
@@ -156,7 +156,7 @@ pub(crate) fn sync(broker: &mut Broker, now_ms: i64, version: i16, request: &Syn
     if broker.groups.has_consumers(&request.group_id) {
         return sync_guest(broker, now_ms, request);
     }
-    let ticket = broker.waits.ticket();
+    let ticket = broker.purgatory.ticket();
     let Some(group) = classic(broker, &request.group_id) else {
         let code = if request.group_id.is_empty() {
             ErrorCode::INVALID_GROUP_ID

@@ -2,8 +2,8 @@
 
 use crate::api::fetch::check_epoch;
 use crate::broker::Broker;
+use crate::purgatory::Outcome;
 use crate::security::Operation;
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderPartition,
     OffsetForLeaderTopic, OffsetForLeaderTopicResult,

@@ -4,8 +4,8 @@ use crate::api::fetch::{READ_COMMITTED, check_epoch};
 use crate::api::repeated;
 use crate::broker::{Broker, log_error_code};
 use crate::limits::INFLATED_BYTES_MAX;
+use crate::purgatory::{Outcome, Reply, Ticket};
 use crate::security::{Operation, ResourceKind};
-use crate::waits::{Outcome, Reply, Ticket};
 use bytes::Bytes;
 use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::messages::list_offsets::{
@@ -79,7 +79,7 @@ pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsReq
     if searches.is_empty() {
         return Outcome::now(response);
     }
-    let ticket = broker.waits.ticket();
+    let ticket = broker.purgatory.ticket();
     let listing = Listing { version, response };
     broker.disk_reads.start_listing(ticket, listing, searches);
     Outcome::Waiting(ticket)
@@ -128,7 +128,7 @@ pub(crate) fn on_searched(
         }
     }
     let reply = Reply::from(Response::from(listing.response));
-    broker.waits.complete(ticket, reply);
+    broker.purgatory.complete(ticket, reply);
 }
 
 fn answered(version: i16, partition_index: i32, found: FoundOffset) -> ListOffsetsPartitionResponse {

@@ -1,9 +1,9 @@
 //! DescribeLogDirs: one directory with the size of each partition.
 
 use crate::broker::Broker;
+use crate::purgatory::Outcome;
 use crate::security::Operation;
 use crate::topics::Topic;
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::describe_log_dirs::{
     DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeLogDirsResult,
     DescribeLogDirsTopic,

@@ -5,11 +5,11 @@ use crate::api::once_each_by;
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::internal_topics::is_internal;
+use crate::purgatory::Outcome;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{OPERATIONS_NOT_ASKED, Operation, ResourceKind};
 use crate::throttle::Mutations;
 use crate::topics::{Topic, check_topic_name};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
     MetadataResponsePartition, MetadataResponseTopic,

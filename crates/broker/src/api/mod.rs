@@ -32,11 +32,15 @@ pub(crate) mod transactions;
 
 use crate::broker::Broker;
 use crate::context::RequestContext;
-use crate::waits::{Outcome, Reply};
-use millstream_kafka_wire::{ApiKey, Request};
+use crate::purgatory::{Outcome, Reply};
+use millstream_kafka_wire::{ApiKey, ErrorCode, Request};
 use std::collections::BTreeSet;
 
-/// Whether an answer may tell of changes that are not durable yet; it then waits for them.
+/// Why a request, or one item of it, is rejected: the error code and Kafka's message.
+pub(crate) type Rejection = (ErrorCode, String);
+
+/// Whether a response may reveal changes that are not durable yet. It then waits for them: a client must not act on a state
+/// that a power failure takes back.
 pub(crate) fn shows_state(key: ApiKey) -> bool {
     !matches!(
         key,

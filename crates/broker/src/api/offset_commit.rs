@@ -3,8 +3,8 @@
 use crate::broker::{Broker, log_error_code};
 use crate::change::{Change, CommittedOffset};
 use crate::groups::{Committer, Permit, check_commit};
+use crate::purgatory::Outcome;
 use crate::security::{Operation, ResourceKind};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,

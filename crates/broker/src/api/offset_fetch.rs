@@ -1,8 +1,8 @@
 //! OffsetFetch: how far groups have read.
 
 use crate::broker::Broker;
+use crate::purgatory::Outcome;
 use crate::security::{Operation, ResourceKind};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,

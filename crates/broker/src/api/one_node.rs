@@ -7,9 +7,9 @@ use crate::api::{NO_ERROR, NOT_HOSTED};
 use crate::broker::Broker;
 use crate::context::RequestContext;
 use crate::internal_topics::CLUSTER_METADATA;
+use crate::purgatory::Outcome;
 use crate::security::Operation;
 use crate::topics::{TOPIC_NAME_BYTES_MAX, Topic};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
     ReassignablePartitionResponse, ReassignableTopicResponse,

@@ -6,10 +6,10 @@ use crate::context::RequestContext;
 use crate::internal_topics::may_write;
 use crate::limits::{INFLATION_FACTOR, RECORD_ERRORS_MAX, REFUSED_BYTES_MAX, REQUEST_INFLATED_BYTES_MIN};
 use crate::mutants::Mutant;
+use crate::purgatory::{Outcome, Reply};
 use crate::security::{Operation, ResourceKind};
 use crate::throttle::QuotaClient;
 use crate::transactions::{ENLISTING_VERSION, Producer, verify_append};
-use crate::waits::{Outcome, Reply};
 use bytes::Bytes;
 use millstream_kafka_wire::compression::{Codec, Compressor};
 use millstream_kafka_wire::messages::produce::{
@@ -156,7 +156,7 @@ pub(crate) fn handle(
             // There is no answer to say for how long to wait: the next ones of the connection wait behind this one.
             false if throttle_time_ms > 0 => {
                 let until_ms = now_ms.saturating_add(i64::from(throttle_time_ms));
-                Outcome::Waiting(broker.waits.at(until_ms, Reply::Silent))
+                Outcome::Waiting(broker.purgatory.at(until_ms, Reply::Silent))
             }
             false => Outcome::Now(Reply::Silent),
         };

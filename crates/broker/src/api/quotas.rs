@@ -1,12 +1,12 @@
 //! DescribeClientQuotas, AlterClientQuotas.
 
 use crate::broker::{Broker, log_error_code};
+use crate::purgatory::Outcome;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::quotas::{
     Entity, IP, Limits, TYPES, check_entity, check_limit, encode_entity, encode_limits,
 };
 use crate::security::{Operation, ResourceKind, quota_row};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::alter_client_quotas::{
     AlterClientQuotasRequest, AlterClientQuotasResponse, RequestEntryData, ResponseEntityData,
     ResponseEntryData,

@@ -2,9 +2,9 @@
 
 use crate::broker::{Broker, log_error_code};
 use crate::change::Change;
+use crate::purgatory::Outcome;
 use crate::security::acls::CLUSTER_NAME;
 use crate::security::{Operation, ResourceKind, ScramCredential, ScramMechanism, scram_row};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, AlterUserScramCredentialsResult,
     ScramCredentialDeletion, ScramCredentialUpsertion,

@@ -2,9 +2,9 @@
 
 use crate::broker::Broker;
 use crate::internal_topics::is_internal;
+use crate::purgatory::Outcome;
 use crate::security::{OPERATIONS_NOT_ASKED, Operation, ResourceKind};
 use crate::topics::{Topic, check_topic_name};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
     DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, ResponseCursor,

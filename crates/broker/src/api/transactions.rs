@@ -5,9 +5,9 @@ use crate::broker::{Broker, log_error_code};
 use crate::change::TransactionPhase;
 use crate::change::{Change, CommittedOffset};
 use crate::groups::{Committer, Permit, check_commit};
+use crate::purgatory::Outcome;
 use crate::security::{Operation, ResourceKind};
 use crate::transactions::{Participants, Producer, end, enlist};
-use crate::waits::Outcome;
 use millstream_kafka_wire::messages::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
 use millstream_kafka_wire::messages::add_partitions_to_txn::{
     AddPartitionsToTxnPartitionResult, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,

@@ -1,7 +1,7 @@
 //! Topics, produce, fetch, offsets: what every client needs.
 
 use crate::driver::{Driver, batch, batch_of, creation, newest, producer};
-use millstream_broker::{Answer, Reply};
+use millstream_broker::{Progress, Reply};
 use millstream_kafka_wire::compression::{Codec, Compressor};
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::record_batch::{
@@ -304,7 +304,7 @@ fn acknowledgements_are_none_or_after_the_disk() {
     for acks in [1, -1] {
         let waiting = request(&driver, acks, good.clone());
         assert!(
-            matches!(driver.submit(13, waiting), Answer::Pending(_)),
+            matches!(driver.submit(13, waiting), Progress::Pending(_)),
             "answered before the disk has it"
         );
     }
@@ -322,8 +322,8 @@ fn a_topic_is_not_told_of_before_the_disk_has_it() {
     for request in requests {
         let key = request.api_key();
         match driver.submit(newest(key), request) {
-            Answer::Pending(ticket) => tickets.push(ticket),
-            Answer::Ready(reply) => panic!("answered before the disk has it: {reply:?}"),
+            Progress::Pending(ticket) => tickets.push(ticket),
+            Progress::Ready(reply) => panic!("answered before the disk has it: {reply:?}"),
         }
     }
     driver.settle();
@@ -590,7 +590,10 @@ fn records_without_acknowledgement_are_synced_with_the_next_commit() {
     driver.create_with("t", 1, &[("flush.messages", "1000"), ("flush.ms", "60000")]);
     let mut request = driver.produce_request("t", 0, batch(driver.now, &["a"]));
     request.acks = 0;
-    assert!(matches!(driver.submit(9, request), Answer::Ready(Reply::Silent)));
+    assert!(matches!(
+        driver.submit(9, request),
+        Progress::Ready(Reply::Silent)
+    ));
     let commit = driver.broker.take_commit(driver.now).expect("a commit at once");
     driver.broker.on_commit(commit.run()).unwrap();
     driver.crash();

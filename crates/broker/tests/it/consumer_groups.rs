@@ -1,7 +1,7 @@
 //! Groups of the new consumer protocol, by rule and by chance.
 
 use crate::driver::{Driver, newest};
-use millstream_broker::Answer;
+use millstream_broker::Progress;
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Uuid};
 use millstream_types::{Rng, SeededRng};
@@ -370,12 +370,15 @@ fn a_repeated_heartbeat_is_not_answered_before_the_first_one_is_durable() {
     for what in ["the first", "the repeated"] {
         let answer = driver.submit(1, client.full());
         assert!(
-            matches!(answer, Answer::Pending(_)),
+            matches!(answer, Progress::Pending(_)),
             "{what} heartbeat is answered at once"
         );
     }
     driver.beat(&mut client);
-    assert!(matches!(driver.submit(1, client.keep_alive()), Answer::Ready(_)));
+    assert!(matches!(
+        driver.submit(1, client.keep_alive()),
+        Progress::Ready(_)
+    ));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Requests for what is only on disk, read by jobs beside the broker.
 
 use crate::driver::{Driver, batch, newest, response};
-use millstream_broker::{Answer, DiskReadJob, Ticket};
+use millstream_broker::{DiskReadJob, Progress, Ticket};
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ApiKey, ErrorCode};
 
@@ -18,7 +18,7 @@ fn on_disk() -> Driver {
 
 /// Submits a fetch that has to wait for the disk.
 fn start(driver: &mut Driver, request: FetchRequest) -> (Ticket, DiskReadJob) {
-    let Answer::Pending(ticket) = driver.submit(newest(ApiKey::Fetch), request) else {
+    let Progress::Pending(ticket) = driver.submit(newest(ApiKey::Fetch), request) else {
         panic!("answered without the disk");
     };
     (ticket, driver.broker.take_read().expect("the disk is needed"))
@@ -210,8 +210,8 @@ fn list_offsets(
     };
     let version = newest(ApiKey::ListOffsets);
     let response = match driver.submit(version, request) {
-        Answer::Ready(reply) => response::<ListOffsetsRequest>(version, reply).unwrap(),
-        Answer::Pending(ticket) => {
+        Progress::Ready(reply) => response::<ListOffsetsRequest>(version, reply).unwrap(),
+        Progress::Pending(ticket) => {
             let job = driver.broker.take_read().expect("the disk is needed");
             assert!(driver.taken::<ListOffsetsRequest>(version, ticket).is_none());
             meanwhile(driver);

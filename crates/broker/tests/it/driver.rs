@@ -1,7 +1,7 @@
 //! A broker driven by hand: every request and response goes through its encoding in the version asked for.
 
 use bytes::Bytes;
-use millstream_broker::{Answer, Broker, BrokerConfig, Endpoint, Reply, RequestContext, Ticket};
+use millstream_broker::{Broker, BrokerConfig, Endpoint, Progress, Reply, RequestContext, Ticket};
 use millstream_kafka_wire::compression::{Codec, Compressor};
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::record_batch::{BatchBuilder, BatchProducer, RecordBatch, batches};
@@ -153,7 +153,7 @@ impl Driver {
     }
 
     /// Hands in a request without running disk work.
-    pub fn submit(&mut self, version: i16, request: impl Into<Request>) -> Answer {
+    pub fn submit(&mut self, version: i16, request: impl Into<Request>) -> Progress {
         let request = request.into();
         let key = request.api_key();
         let mut writer = Writer::new();
@@ -168,8 +168,8 @@ impl Driver {
         let request = request.into();
         let key = request.api_key();
         let reply = match self.submit(version, request) {
-            Answer::Ready(reply) => reply,
-            Answer::Pending(ticket) => {
+            Progress::Ready(reply) => reply,
+            Progress::Pending(ticket) => {
                 self.settle();
                 self.completed
                     .remove(&ticket)
@@ -195,11 +195,11 @@ impl Driver {
     /// Hands in a request that has to wait.
     pub fn park(&mut self, version: i16, request: impl Into<Request>) -> Ticket {
         match self.submit(version, request) {
-            Answer::Pending(ticket) => {
+            Progress::Pending(ticket) => {
                 self.settle();
                 ticket
             }
-            Answer::Ready(reply) => panic!("answered at once: {reply:?}"),
+            Progress::Ready(reply) => panic!("answered at once: {reply:?}"),
         }
     }
 

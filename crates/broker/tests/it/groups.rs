@@ -2,7 +2,7 @@
 
 use crate::driver::{Driver, batch};
 use bytes::Bytes;
-use millstream_broker::{Answer, Reply, Ticket};
+use millstream_broker::{Progress, Reply, Ticket};
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 use millstream_testkit::storage::{Fault, Operation};
@@ -374,10 +374,10 @@ fn an_assignment_is_told_to_nobody_before_it_is_durable() {
         (follower.member_id.as_str(), "two"),
     ];
     let sync = driver.sync_request(&leader, &assignments);
-    assert!(matches!(driver.submit(SYNC, sync), Answer::Pending(_)));
+    assert!(matches!(driver.submit(SYNC, sync), Progress::Pending(_)));
     // The group is stable now, but a crash would take that back and give the generation once more.
     let sync = driver.sync_request(&follower, &[]);
-    let Answer::Pending(ticket) = driver.submit(SYNC, sync) else {
+    let Progress::Pending(ticket) = driver.submit(SYNC, sync) else {
         panic!("the follower is answered before the disk has the generation");
     };
     driver.settle();
@@ -436,8 +436,8 @@ fn an_assignment_that_the_disk_does_not_take_is_told_to_nobody() {
     for (joined, assignments) in [(&leader, &assignments[..]), (&follower, &[])] {
         let sync = driver.sync_request(joined, assignments);
         let reply = match driver.submit(SYNC, sync) {
-            Answer::Ready(reply) => reply,
-            Answer::Pending(ticket) => {
+            Progress::Ready(reply) => reply,
+            Progress::Pending(ticket) => {
                 let mut completed = driver.broker.take_completed().into_iter();
                 completed
                     .find(|(of, _)| *of == ticket)

@@ -2,7 +2,7 @@
 //! read-committed readers see all that was committed and nothing else.
 
 use crate::driver::{Driver, batch_of};
-use millstream_broker::{Answer, Reply};
+use millstream_broker::{Progress, Reply};
 use millstream_kafka_wire::compression::Codec;
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::record_batch::BatchProducer;
@@ -60,8 +60,8 @@ impl Run {
                 .driver
                 .submit(version, Request::from_message(request.clone()))
             {
-                Answer::Ready(reply) => reply,
-                Answer::Pending(ticket) => {
+                Progress::Ready(reply) => reply,
+                Progress::Pending(ticket) => {
                     if self.rng.below(6) == 0 {
                         let bytes = self.rng.below(900) as usize;
                         self.driver.crash_while_writing(bytes);

@@ -175,9 +175,9 @@ fn a_producer_without_answers_is_held_back() {
         request.acks = 0;
         driver.submit(version, request)
     };
-    use millstream_broker::{Answer, Reply};
-    assert!(matches!(silent(&mut driver), Answer::Ready(Reply::Silent)));
-    let Answer::Pending(ticket) = silent(&mut driver) else {
+    use millstream_broker::{Progress, Reply};
+    assert!(matches!(silent(&mut driver), Progress::Ready(Reply::Silent)));
+    let Progress::Pending(ticket) = silent(&mut driver) else {
         panic!("not held back");
     };
     driver.settle();

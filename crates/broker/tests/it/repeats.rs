@@ -2,7 +2,7 @@
 
 use crate::driver::Driver;
 use crate::topic_requests::describe_configs;
-use millstream_broker::Answer;
+use millstream_broker::Progress;
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 
@@ -164,7 +164,7 @@ fn offsets_that_are_deleted_twice_are_recorded_once() {
     let recorded = |times: usize| {
         let mut driver = driver();
         let request = driver.offset_delete_request("t", &vec![0; times]);
-        assert!(matches!(driver.submit(0, request), Answer::Pending(_)));
+        assert!(matches!(driver.submit(0, request), Progress::Pending(_)));
         driver.broker.take_commit(driver.now).expect("a change").bytes()
     };
     assert_eq!(recorded(TIMES), recorded(1));

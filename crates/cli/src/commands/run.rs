@@ -7,7 +7,7 @@ use millstream_session::{JobHandle, wait_for};
 
 use crate::args::{Common, OnError, RunArgs};
 use crate::commands::progress::{Followed, LOOK, follow};
-use crate::commands::statement::{Ended, Interrupt, Shower, session, statements};
+use crate::commands::statement::{Ended, Interrupt, ResultPrinter, session, statements};
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
 use crate::process::Process;
@@ -20,18 +20,18 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
     session.name_jobs_after(name);
     let interrupt = Interrupt::listen(process);
     let format = common.output.unwrap_or(OutputFormat::Table);
-    let mut shower = Shower::new(format, interrupt.clone(), common.quiet);
+    let mut results = ResultPrinter::new(format, interrupt.clone(), common.quiet);
     let mut running: Vec<JobHandle> = Vec::new();
     let mut failed = false;
     for statement in statements(&script) {
-        match shower.execute(&mut session, &statement)? {
+        match results.execute(&mut session, &statement)? {
             Ended::Ok => {}
             Ended::Client(_) => break,
             Ended::Running { job, bounded } => {
                 running.push(job);
                 // A job that ends by itself comes before the next statement, which may read what it wrote.
                 if bounded {
-                    failed |= wait(&mut running, 1, &interrupt, common, &mut shower)?;
+                    failed |= wait(&mut running, 1, &interrupt, common, &mut results)?;
                 }
             }
             Ended::Interrupted => return Err(stop_all(&running)),
@@ -44,7 +44,7 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
     }
     while !running.is_empty() {
         let all = running.len();
-        failed |= wait(&mut running, all, &interrupt, common, &mut shower)?;
+        failed |= wait(&mut running, all, &interrupt, common, &mut results)?;
         if failed && args.on_error == OnError::Stop {
             stop_all(&running);
             return Err(Failure::Reported);
@@ -60,7 +60,7 @@ fn wait(
     count: usize,
     interrupt: &Interrupt,
     common: &Common,
-    shower: &mut Shower,
+    results: &mut ResultPrinter,
 ) -> Result<bool, Failure> {
     let first = jobs.len().saturating_sub(count);
     match follow(&jobs[first..], interrupt, common) {
@@ -72,7 +72,7 @@ fn wait(
         Followed::Failed(position) => {
             let job = jobs.remove(first + position);
             if let Err(error) = wait_for(&job) {
-                shower.failed(&error)?;
+                results.failed(&error)?;
             }
             Ok(true)
         }

@@ -7,7 +7,7 @@ use millstream_session::{JobHandle, Session, wait_for};
 use millstream_sql::parse::split::{Pending, Splitter};
 
 use crate::args::{Common, OnError, SqlArgs};
-use crate::commands::statement::{Ended, Interrupt, Shower, session, statements};
+use crate::commands::statement::{Ended, Interrupt, ResultPrinter, session, statements};
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
 use crate::process::Process;
@@ -22,7 +22,7 @@ pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
     let interrupt = Interrupt::listen(process);
     let format = common.output.unwrap_or(OutputFormat::Table);
     let mut runner = Runner {
-        shower: Shower::new(format, interrupt.clone(), common.quiet),
+        results: ResultPrinter::new(format, interrupt.clone(), common.quiet),
         on_error: args.on_error,
         failed: false,
         answers_programs: format == OutputFormat::Json,
@@ -35,7 +35,13 @@ pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
             std::fs::read_to_string(file).with_context(|| format!("cannot read the script '{file}'"))?;
         runner.script(&mut session, &text)?;
     } else if stdin().is_terminal() {
-        return repl::run(common, &mut session, &mut runner.shower, &interrupt, args.history);
+        return repl::run(
+            common,
+            &mut session,
+            &mut runner.results,
+            &interrupt,
+            args.history,
+        );
     } else {
         runner.input(&mut session)?;
     }
@@ -43,7 +49,7 @@ pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
 }
 
 struct Runner {
-    shower: Shower,
+    results: ResultPrinter,
     on_error: OnError,
     failed: bool,
     /// Whether a program reads the answers.
@@ -105,7 +111,7 @@ impl Runner {
 
     /// Executes one statement; `false`: no more.
     fn statement(&mut self, session: &mut Session, sql: &str) -> Result<bool, Failure> {
-        match self.shower.execute(session, sql)? {
+        match self.results.execute(session, sql)? {
             Ended::Ok => {}
             Ended::Running { job, bounded } => self.jobs.push((job, bounded)),
             Ended::Client(millstream_session::ClientCommand::Quit) => return Ok(false),
@@ -126,7 +132,7 @@ impl Runner {
                 job.cancel();
             } else if let Err(error) = wait_for(job) {
                 self.failed = true;
-                self.shower.failed(&error)?;
+                self.results.failed(&error)?;
             }
         }
         if self.failed {

@@ -155,7 +155,7 @@ pub enum Ended {
 }
 
 /// Shows results of statements, in the format that was asked for.
-pub struct Shower {
+pub struct ResultPrinter {
     /// As the command line asks.
     output: OutputFormat,
     /// As the session asks now.
@@ -168,7 +168,7 @@ pub struct Shower {
     acknowledges: bool,
 }
 
-impl Shower {
+impl ResultPrinter {
     pub fn new(format: OutputFormat, interrupt: Interrupt, quiet: bool) -> Self {
         Self {
             output: format,

@@ -23,7 +23,7 @@ use reedline::{
 };
 
 use crate::args::Common;
-use crate::commands::statement::{Ended, Interrupt, Shower};
+use crate::commands::statement::{Ended, Interrupt, ResultPrinter};
 use crate::exit::Outcome;
 use complete::ShellCompleter;
 use highlight::ShellHighlighter;
@@ -43,7 +43,7 @@ const ENDS_OF_WORDS: [char; 4] = [' ', ',', ';', ')'];
 pub fn run(
     common: &Common,
     session: &mut Session,
-    shower: &mut Shower,
+    results: &mut ResultPrinter,
     interrupt: &Interrupt,
     history: Option<PathBuf>,
 ) -> Outcome {
@@ -53,15 +53,15 @@ pub fn run(
     if !common.quiet {
         writeln!(stderr(), "HELP shows what can be written; QUIT or Ctrl-D leaves")?;
     }
-    shower.acknowledge_statements();
+    results.acknowledge_statements();
     let mut jobs: Vec<JobHandle> = Vec::new();
     loop {
-        report_failed_jobs(&mut jobs, shower)?;
+        report_failed_jobs(&mut jobs, results)?;
         *vocabulary.lock().unwrap_or_else(PoisonError::into_inner) = Vocabulary::of(session);
         match editor.read_line(&ShellPrompt { colors }) {
             Ok(Signal::Success(text)) => {
                 interrupt.clear();
-                if !execute(&text, session, shower, &mut editor, &mut jobs)? {
+                if !execute(&text, session, results, &mut editor, &mut jobs)? {
                     break;
                 }
                 interrupt.clear();
@@ -128,7 +128,7 @@ fn default_history() -> Option<PathBuf> {
 fn execute(
     text: &str,
     session: &mut Session,
-    shower: &mut Shower,
+    results: &mut ResultPrinter,
     editor: &mut Reedline,
     jobs: &mut Vec<JobHandle>,
 ) -> anyhow::Result<bool> {
@@ -150,7 +150,7 @@ fn execute(
         None => {}
     }
     for span in split(text) {
-        match shower.execute(session, span.text(text))? {
+        match results.execute(session, span.text(text))? {
             Ended::Ok => {}
             Ended::Running { job, .. } => jobs.push(job),
             Ended::Client(ClientCommand::Quit) => return Ok(false),
@@ -163,13 +163,13 @@ fn execute(
 }
 
 /// Says which jobs of this shell have failed since the last prompt, and forgets those that have ended.
-fn report_failed_jobs(jobs: &mut Vec<JobHandle>, shower: &mut Shower) -> anyhow::Result<()> {
+fn report_failed_jobs(jobs: &mut Vec<JobHandle>, results: &mut ResultPrinter) -> anyhow::Result<()> {
     let (ended, running): (Vec<_>, Vec<_>) = jobs.drain(..).partition(|job| job.status().is_terminal());
     *jobs = running;
     for job in ended.iter().filter(|job| job.status() == JobStatus::Failed) {
         if let Err(error) = wait_for(job) {
             eprintln!("job {} ({}) has failed", job.name(), job.id());
-            shower.failed(&error)?;
+            results.failed(&error)?;
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::frames::{Frame, FrameError, FrameLimits, FrameReader};
 use super::listener::Serving;
-use super::sasl::{Authentication, Progress, Refused, response_of};
+use super::sasl::{Authentication, AuthenticationFailure, Progress, response_of};
 use super::writer::{Muted, Outgoing, Slot};
 use crate::limits::{
     PIPELINED_FETCHES_MAX, PIPELINED_LISTINGS_MAX, PIPELINED_REQUEST_BYTES, PIPELINED_REQUESTS_MAX,
@@ -358,7 +358,7 @@ impl Receiver {
     }
 
     /// Counts and records that the client was refused, once.
-    fn note_refusal(&mut self, refused: &Refused) {
+    fn note_refusal(&mut self, refused: &AuthenticationFailure) {
         if !std::mem::replace(&mut self.is_refused, true) {
             let host = self.context.client_host.as_str();
             self.serving.authentication_failed(host, &refused.reason);

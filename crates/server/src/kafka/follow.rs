@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millstream_broker::config::Configs;
-use millstream_broker::{Follower, IpRates};
+use millstream_broker::{ConfigObserver, IpRates};
 use millstream_kafka_client::error::with_causes;
 
 use super::config::{Altered, ShellConfig, ShellConfigError, TlsSettings};
@@ -85,7 +85,7 @@ impl Followed {
     }
 }
 
-impl Follower for Listeners {
+impl ConfigObserver for Listeners {
     fn check(&self, configs: &Configs, changed: &BTreeMap<String, String>) -> Result<(), String> {
         let in_words = |error: ShellConfigError| error.to_string();
         self.config.check_listeners(changed).map_err(in_words)?;
@@ -100,14 +100,14 @@ impl Follower for Listeners {
         Ok(())
     }
 
-    fn follow(&self, configs: &Configs) {
+    fn apply(&self, configs: &Configs) {
         match self.config.alter(&configs.dynamic_broker()) {
             Ok(altered) => self.put_in_force(altered),
             Err(error) => tracing::error!(%error, "altered configurations of listeners are not in force"),
         }
     }
 
-    fn follow_ip_rates(&self, rates: &IpRates) {
+    fn apply_ip_rates(&self, rates: &IpRates) {
         self.gate.set_ip_rates(rates);
     }
 }

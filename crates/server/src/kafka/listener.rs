@@ -332,7 +332,7 @@ fn sasl(
 async fn follow(broker: &BrokerHandle, listeners: Listeners) {
     let (done, is_done) = tokio::sync::oneshot::channel();
     let posted = broker.post(move |broker| {
-        broker.set_follower(Box::new(listeners));
+        broker.set_config_observer(Box::new(listeners));
         let _ = done.send(());
     });
     // A broker that has stopped configures nothing.

@@ -3,7 +3,7 @@
 
 use crate::allocated;
 use bytes::Bytes;
-use millstream_broker::{Answer, Broker, BrokerConfig, Endpoint, Reply, RequestContext};
+use millstream_broker::{Broker, BrokerConfig, Endpoint, Progress, Reply, RequestContext};
 use millstream_kafka_wire::compression::{Codec, Compressor};
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::record_batch::BatchBuilder;
@@ -43,8 +43,8 @@ impl Setup {
 
     fn call(&mut self, version: i16, request: impl Into<Request>) -> Response {
         let reply = match self.broker.handle(1_000, &self.context, version, request.into()) {
-            Answer::Ready(reply) => reply,
-            Answer::Pending(_) => {
+            Progress::Ready(reply) => reply,
+            Progress::Pending(_) => {
                 let job = self
                     .broker
                     .take_commit(1_000)

@@ -2,7 +2,7 @@
 
 use crate::targets::segment_directory;
 use bytes::Bytes;
-use millstream_broker::{Answer, Broker, BrokerConfig, Endpoint, RequestContext};
+use millstream_broker::{Broker, BrokerConfig, Endpoint, Progress, RequestContext};
 use millstream_kafka_wire::compression::{Codec, Compressor};
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::record_batch::{BatchBuilder, BatchProducer, Header};
@@ -117,7 +117,7 @@ fn wal_file() -> Vec<u8> {
         let key = request.api_key();
         if matches!(
             broker.handle(1_000, &context, version, request),
-            Answer::Pending(_)
+            Progress::Pending(_)
         ) && let Some(job) = broker.take_commit(1_000)
         {
             broker

@@ -5,7 +5,7 @@
 //! input choose what the rest is taken for: the API and version, or whether checksums are made right first.
 
 use bytes::Bytes;
-use millstream_broker::{Answer, Broker, BrokerConfig, Endpoint, RequestContext};
+use millstream_broker::{Broker, BrokerConfig, Endpoint, Progress, RequestContext};
 use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::record_batch::{
     ControlRecord, HEADER_SIZE, RecordBatch, RecordColumns, batches, recompute_crc, validate,
@@ -216,8 +216,8 @@ fn handle(broker: &mut Broker, handled: i64, version: i16, request: Request) {
     let key = request.api_key();
     let mut replies = Vec::new();
     match broker.handle(now_ms, &context, version, request) {
-        Answer::Ready(reply) => replies.push(reply),
-        Answer::Pending(ticket) => {
+        Progress::Ready(reply) => replies.push(reply),
+        Progress::Pending(ticket) => {
             if let Some(job) = broker.take_commit(now_ms) {
                 broker.on_commit(job.run()).expect("the disk is sound");
             }

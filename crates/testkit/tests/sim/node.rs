@@ -9,7 +9,7 @@ use crate::world::take_frame;
 use bytes::{Bytes, BytesMut};
 use millstream_broker::mutants::Mutant;
 use millstream_broker::{
-    Broker, BrokerConfig, Command, Endpoint, Job, Reply, RequestContext, StartError, Submitted, Turns,
+    Broker, BrokerConfig, Command, Endpoint, EventLoop, Job, Reply, RequestContext, StartError, Submitted,
 };
 use millstream_kafka_wire::{ApiKey, Reader, Request, RequestHeader, header};
 use millstream_log::{CommitJob, LogError, LogId, LogOptions};
@@ -290,8 +290,8 @@ impl Node {
                     self.effects
                         .push(Effect::Broken(format!("a partition is quarantined: {reason}")));
                 }
-                let turns = Turns::new(broker, self.options.commands_max);
-                self.threads = Some(Threads::new(now_ms, rng, turns, self.options.pace));
+                let event_loop = EventLoop::new(broker, self.options.commands_max);
+                self.threads = Some(Threads::new(now_ms, rng, event_loop, self.options.pace));
             }
             Err(_) if self.has_fault => {
                 self.heal();

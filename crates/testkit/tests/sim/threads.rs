@@ -1,12 +1,12 @@
 //! The threads of the broker without threads: the inbox, the sleep and the waking of the one that owns the broker, and the
 //! others, which run its disk work.
 //!
-//! What the broker's thread does when it is awake is decided by [`Turns`], as in production; here is only what the machine
+//! What the broker's thread does when it is awake is decided by [`EventLoop`], as in production; here is only what the machine
 //! decides: when a thread comes to run, how long disk work takes, and what has come into the inbox until then. Commits,
 //! checkpoints and compactions have a thread each, reads have several, so that these may end in another order.
 
 use millstream_broker::limits::READ_THREADS;
-use millstream_broker::{Command, Job, JobOutcome, Reply, Rest, Surroundings, Turns};
+use millstream_broker::{Command, EventLoop, Host, Job, JobOutcome, Reply, Rest};
 use millstream_log::LogError;
 use millstream_testkit::network::ConnectionId;
 use millstream_types::{Rng, SeededRng};
@@ -57,7 +57,7 @@ enum Running {
 }
 
 /// What is around the broker's thread.
-struct Around {
+struct TestHost {
     now_ms: i64,
     inbox: VecDeque<Command<Caller>>,
     answers: Vec<(Caller, Reply)>,
@@ -68,7 +68,7 @@ struct Around {
     failure: Option<LogError>,
 }
 
-impl Around {
+impl TestHost {
     /// Where the jobs of a worker wait.
     fn queue(&mut self, worker: usize) -> &mut VecDeque<Job> {
         match worker {
@@ -80,7 +80,7 @@ impl Around {
     }
 }
 
-impl Surroundings<Caller> for Around {
+impl Host<Caller> for TestHost {
     fn now_ms(&self) -> i64 {
         self.now_ms
     }
@@ -89,7 +89,7 @@ impl Surroundings<Caller> for Around {
         self.inbox.pop_front()
     }
 
-    fn answer(&mut self, caller: Caller, reply: Reply) {
+    fn respond(&mut self, caller: Caller, reply: Reply) {
         self.answers.push((caller, reply));
     }
 
@@ -111,8 +111,8 @@ impl Surroundings<Caller> for Around {
 
 /// All threads of a broker.
 pub struct Threads {
-    turns: Turns<Caller>,
-    around: Around,
+    event_loop: EventLoop<Caller>,
+    host: TestHost,
     workers: [Option<Running>; 3 + READ_THREADS],
     pace: Pace,
     sleep: u64,
@@ -124,10 +124,10 @@ pub struct Threads {
 
 impl Threads {
     /// The threads begin.
-    pub fn new(now_ms: i64, rng: &SeededRng, turns: Turns<Caller>, pace: Pace) -> Threads {
+    pub fn new(now_ms: i64, rng: &SeededRng, event_loop: EventLoop<Caller>, pace: Pace) -> Threads {
         let mut threads = Threads {
-            turns,
-            around: Around {
+            event_loop,
+            host: TestHost {
                 now_ms,
                 inbox: VecDeque::new(),
                 answers: Vec::new(),
@@ -150,17 +150,17 @@ impl Threads {
 
     /// The broker as it is now.
     pub fn broker(&self) -> &millstream_broker::Broker {
-        self.turns.broker()
+        self.event_loop.broker()
     }
 
     /// Whether nothing that was sent here has yet to be done.
     pub fn is_idle(&self) -> bool {
-        self.around.inbox.is_empty() && self.turns.is_idle()
+        self.host.inbox.is_empty() && self.event_loop.is_idle()
     }
 
     /// Puts a command into the inbox.
     pub fn submit(&mut self, rng: &SeededRng, command: Command<Caller>) {
-        self.around.inbox.push_back(command);
+        self.host.inbox.push_back(command);
         if !self.is_awake {
             self.wake(rng);
         }
@@ -168,12 +168,12 @@ impl Threads {
 
     /// A thread comes to run.
     pub fn happen(&mut self, now_ms: i64, rng: &SeededRng, event: ThreadEvent) {
-        self.around.now_ms = now_ms;
+        self.host.now_ms = now_ms;
         match event {
             ThreadEvent::Broker(sleep) if sleep == self.sleep => {
-                match self.around.inbox.pop_front() {
-                    Some(command) => self.turns.take_in(command, &mut self.around),
-                    None => self.turns.nobody_came(),
+                match self.host.inbox.pop_front() {
+                    Some(command) => self.event_loop.take_in(command, &mut self.host),
+                    None => self.event_loop.on_idle(),
                 }
                 self.go_on(rng);
             }
@@ -192,9 +192,9 @@ impl Threads {
 
     /// The broker's thread does what there is to do, then sleeps, unless there is more already.
     fn go_on(&mut self, rng: &SeededRng) {
-        match self.turns.go_on(&mut self.around) {
+        match self.event_loop.go_on(&mut self.host) {
             Rest::End => self.has_ended = true,
-            Rest::For(_) if !self.around.inbox.is_empty() => self.wake(rng),
+            Rest::For(_) if !self.host.inbox.is_empty() => self.wake(rng),
             Rest::For(rest) => {
                 self.is_awake = false;
                 self.sleep += 1;
@@ -218,7 +218,7 @@ impl Threads {
             if self.workers[worker].is_some() {
                 continue;
             }
-            let Some(job) = self.around.queue(worker).pop_front() else {
+            let Some(job) = self.host.queue(worker).pop_front() else {
                 continue;
             };
             let event = ThreadEvent::Worker(worker);
@@ -238,12 +238,12 @@ impl Threads {
 
     /// Replies to be passed on.
     pub fn take_answers(&mut self) -> Vec<(Caller, Reply)> {
-        std::mem::take(&mut self.around.answers)
+        std::mem::take(&mut self.host.answers)
     }
 
     /// Why the log is unusable; told once.
     pub fn take_failure(&mut self) -> Option<LogError> {
-        self.around.failure.take()
+        self.host.failure.take()
     }
 
     /// Whether the broker has ended as it was told to.

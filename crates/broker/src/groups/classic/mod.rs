@@ -8,7 +8,7 @@ mod join;
 mod leave;
 
 use super::rules::Rules;
-use crate::waits::Ticket;
+use crate::purgatory::Ticket;
 use bytes::Bytes;
 use millstream_kafka_wire::messages::join_group::{
     JoinGroupRequestProtocol, JoinGroupResponse, JoinGroupResponseMember,

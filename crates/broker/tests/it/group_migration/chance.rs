@@ -153,11 +153,11 @@ impl World {
     /// Hands in a request of which it is not known whether it has to wait.
     fn ask(&mut self, version: i16, request: JoinGroupRequest) -> Ticket {
         match self.driver.submit(version, request) {
-            millstream_broker::Answer::Pending(ticket) => {
+            millstream_broker::Progress::Pending(ticket) => {
                 self.driver.settle();
                 ticket
             }
-            millstream_broker::Answer::Ready(reply) => {
+            millstream_broker::Progress::Ready(reply) => {
                 let ticket = Ticket(u64::MAX - self.rng.below(1 << 40));
                 self.driver.completed.insert(ticket, reply);
                 ticket
@@ -186,8 +186,8 @@ impl World {
             request.assignments = self.lead(guest, &response.members);
         }
         guest.syncing = Some(match self.driver.submit(SYNC, request) {
-            millstream_broker::Answer::Pending(ticket) => ticket,
-            millstream_broker::Answer::Ready(reply) => {
+            millstream_broker::Progress::Pending(ticket) => ticket,
+            millstream_broker::Progress::Ready(reply) => {
                 let ticket = Ticket(u64::MAX - self.rng.below(1 << 40));
                 self.driver.completed.insert(ticket, reply);
                 ticket

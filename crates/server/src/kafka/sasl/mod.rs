@@ -104,14 +104,14 @@ fn scram(mechanism: Mechanism) -> Option<ScramMechanism> {
 
 /// Why a client was not let in. What it is told tells no more than it must know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct AuthenticationFailure {
     /// For the client.
     pub answer: String,
     /// For the log.
     pub reason: String,
 }
 
-impl Refused {
+impl AuthenticationFailure {
     fn new(answer: &str, reason: impl Into<String>) -> Self {
         Self {
             answer: answer.to_owned(),
@@ -126,7 +126,7 @@ pub(super) enum Step {
     /// The client is told that it is refused, and has to acknowledge it.
     Refusing {
         message: Vec<u8>,
-        refused: Refused,
+        refused: AuthenticationFailure,
     },
     Done {
         message: Vec<u8>,
@@ -143,7 +143,7 @@ enum Conversation {
 }
 
 impl Conversation {
-    async fn respond(&mut self, server: &SaslServer, message: &[u8]) -> Result<Step, Refused> {
+    async fn respond(&mut self, server: &SaslServer, message: &[u8]) -> Result<Step, AuthenticationFailure> {
         match self {
             Conversation::Plain(plain) => plain.respond(server, message),
             Conversation::Scram(scram) => scram.respond(server, message).await,
@@ -186,11 +186,14 @@ pub enum Progress {
     /// It goes on: this is for the client.
     Continue(Bytes),
     /// It is not who it says, which is known before the end: this is for the client, whose next message is refused.
-    Refusing { message: Bytes, refused: Refused },
+    Refusing {
+        message: Bytes,
+        refused: AuthenticationFailure,
+    },
     /// The client is who it says: this is for it, and for so long it is believed (0: for ever).
     Done { message: Bytes, lifetime_ms: i64 },
     /// It is not.
-    Refused(Refused),
+    Refused(AuthenticationFailure),
 }
 
 impl Authentication {
@@ -241,7 +244,7 @@ impl Authentication {
         &mut self,
         version: i16,
         request: &SaslHandshakeRequest,
-    ) -> (SaslHandshakeResponse, Option<Refused>) {
+    ) -> (SaslHandshakeResponse, Option<AuthenticationFailure>) {
         let names = self
             .server
             .settings
@@ -257,7 +260,10 @@ impl Authentication {
             response.error_code = ErrorCode::ILLEGAL_SASL_STATE;
             return (
                 response,
-                Some(Refused::new("", "a handshake in the middle of a conversation")),
+                Some(AuthenticationFailure::new(
+                    "",
+                    "a handshake in the middle of a conversation",
+                )),
             );
         }
         let asked = Mechanism::from_name(&request.mechanism);
@@ -265,7 +271,7 @@ impl Authentication {
             self.state = State::Refused;
             response.error_code = ErrorCode::UNSUPPORTED_SASL_MECHANISM;
             let reason = format!("the client asks for mechanism '{}'", request.mechanism.as_str());
-            return (response, Some(Refused::new("", reason)));
+            return (response, Some(AuthenticationFailure::new("", reason)));
         };
         if self
             .identity
@@ -276,7 +282,7 @@ impl Authentication {
             response.error_code = ErrorCode::ILLEGAL_SASL_STATE;
             return (
                 response,
-                Some(Refused::new(
+                Some(AuthenticationFailure::new(
                     "",
                     "the mechanism changed when authenticating again",
                 )),
@@ -299,7 +305,7 @@ impl Authentication {
         } = &mut self.state
         else {
             self.state = State::Refused;
-            return Progress::Refused(Refused::new(
+            return Progress::Refused(AuthenticationFailure::new(
                 "SaslAuthenticate request received out of order",
                 "a token outside of a conversation",
             ));
@@ -338,7 +344,7 @@ impl Authentication {
         {
             let reason = format!("{} authenticated again as {principal}", before.principal);
             self.state = State::Refused;
-            return Progress::Refused(Refused::new(
+            return Progress::Refused(AuthenticationFailure::new(
                 "Cannot change principals during re-authentication",
                 reason,
             ));
@@ -361,7 +367,7 @@ impl Authentication {
 }
 
 /// The response to a message, and why the connection has to end, if it has to.
-pub fn response_of(progress: Progress) -> (SaslAuthenticateResponse, Option<Refused>) {
+pub fn response_of(progress: Progress) -> (SaslAuthenticateResponse, Option<AuthenticationFailure>) {
     match progress {
         Progress::Continue(auth_bytes)
         | Progress::Refusing {

@@ -1,22 +1,22 @@
 //! OAUTHBEARER (RFC 7628): the client shows a token. A refused token is answered with the reason in JSON first, as the
 //! RFC has it; the client acknowledges that, and then it is over.
 
-use super::{Refused, SaslServer, Step};
+use super::{AuthenticationFailure, SaslServer, Step};
 
 #[derive(Default)]
 pub(super) struct OauthServer {
     /// Why the token was refused; the client's acknowledgement is still to come.
-    refused: Option<Refused>,
+    refused: Option<AuthenticationFailure>,
 }
 
 impl OauthServer {
-    pub fn respond(&mut self, server: &SaslServer, message: &[u8]) -> Result<Step, Refused> {
+    pub fn respond(&mut self, server: &SaslServer, message: &[u8]) -> Result<Step, AuthenticationFailure> {
         if let Some(refused) = self.refused.take() {
             return Err(refused);
         }
-        let token = token(message).map_err(|reason| Refused::new(reason, reason))?;
+        let token = token(message).map_err(|reason| AuthenticationFailure::new(reason, reason))?;
         let Some(checker) = &server.tokens else {
-            return Err(Refused::new(
+            return Err(AuthenticationFailure::new(
                 "OAUTHBEARER is not configured",
                 "OAUTHBEARER is not configured",
             ));
@@ -29,7 +29,7 @@ impl OauthServer {
             }),
             Err(error) => {
                 let answer = r#"{"status":"invalid_token"}"#;
-                let refused = Refused::new(answer, format!("token refused: {error}"));
+                let refused = AuthenticationFailure::new(answer, format!("token refused: {error}"));
                 self.refused = Some(refused.clone());
                 Ok(Step::Refusing {
                     message: answer.as_bytes().to_vec(),

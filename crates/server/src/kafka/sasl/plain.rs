@@ -2,7 +2,7 @@
 
 use subtle::ConstantTimeEq;
 
-use super::{Refused, SaslServer, Step};
+use super::{AuthenticationFailure, SaslServer, Step};
 
 /// What Kafka tells clients.
 const INVALID: &str = "Authentication failed: Invalid username or password";
@@ -11,9 +11,9 @@ pub(super) struct PlainServer;
 
 impl PlainServer {
     /// `[authorization id] NUL name NUL password`
-    pub fn respond(&self, server: &SaslServer, message: &[u8]) -> Result<Step, Refused> {
-        let text =
-            std::str::from_utf8(message).map_err(|_| Refused::new(INVALID, "the message is not text"))?;
+    pub fn respond(&self, server: &SaslServer, message: &[u8]) -> Result<Step, AuthenticationFailure> {
+        let text = std::str::from_utf8(message)
+            .map_err(|_| AuthenticationFailure::new(INVALID, "the message is not text"))?;
         let mut parts = text.split('\0');
         let (authorization, Some(user), Some(password), None) = (
             parts.next().unwrap_or_default(),
@@ -21,15 +21,18 @@ impl PlainServer {
             parts.next(),
             parts.next(),
         ) else {
-            return Err(Refused::new(INVALID, "the message is not of three parts"));
+            return Err(AuthenticationFailure::new(
+                INVALID,
+                "the message is not of three parts",
+            ));
         };
         if user.is_empty() || password.is_empty() {
-            return Err(Refused::new(INVALID, "user or password is empty"));
+            return Err(AuthenticationFailure::new(INVALID, "user or password is empty"));
         }
         if !authorization.is_empty() && authorization != user {
             let answer =
                 "Authentication failed: Client requested an authorization id that is different from username";
-            return Err(Refused::new(
+            return Err(AuthenticationFailure::new(
                 answer,
                 format!("'{user}' wants to act as '{authorization}'"),
             ));
@@ -39,7 +42,7 @@ impl PlainServer {
         let reference = expected.map_or("", |secret| secret.reveal());
         let is_same = bool::from(digest(reference).ct_eq(&digest(password)));
         if expected.is_none() || !is_same {
-            return Err(Refused::new(
+            return Err(AuthenticationFailure::new(
                 INVALID,
                 format!("wrong user or password for '{user}'"),
             ));

@@ -9,7 +9,7 @@ use millstream_broker::{ScramCredential, ScramMechanism};
 use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 
-use super::{Refused, SaslServer, Step};
+use super::{AuthenticationFailure, SaslServer, Step};
 use crate::limits::SCRAM_ITERATIONS;
 
 const NONCE_BYTES: usize = 24;
@@ -44,7 +44,7 @@ impl ScramServer {
         }
     }
 
-    fn refused(&self, reason: impl Into<String>) -> Refused {
+    fn refused(&self, reason: impl Into<String>) -> AuthenticationFailure {
         let name = match self.mechanism {
             ScramMechanism::Sha256 => "SCRAM-SHA-256",
             ScramMechanism::Sha512 => "SCRAM-SHA-512",
@@ -52,10 +52,14 @@ impl ScramServer {
         let answer = format!(
             "Authentication failed during authentication due to invalid credentials with SASL mechanism {name}"
         );
-        Refused::new(&answer, reason)
+        AuthenticationFailure::new(&answer, reason)
     }
 
-    pub async fn respond(&mut self, server: &SaslServer, message: &[u8]) -> Result<Step, Refused> {
+    pub async fn respond(
+        &mut self,
+        server: &SaslServer,
+        message: &[u8],
+    ) -> Result<Step, AuthenticationFailure> {
         let text = std::str::from_utf8(message).map_err(|_| self.refused("the message is not text"))?;
         match std::mem::replace(&mut self.step, Exchange::Done) {
             Exchange::First => {
@@ -70,7 +74,7 @@ impl ScramServer {
     }
 
     /// `n,[a=…],n=user,r=nonce[,extensions]`
-    async fn first(&self, server: &SaslServer, text: &str) -> Result<Expected, Refused> {
+    async fn first(&self, server: &SaslServer, text: &str) -> Result<Expected, AuthenticationFailure> {
         let wrong = |what: &str| self.refused(format!("the first message has {what}"));
         let mut parts = text.splitn(3, ',');
         let (flag, authorization, bare) = (parts.next(), parts.next(), parts.next());
@@ -121,7 +125,11 @@ impl ScramServer {
         })
     }
 
-    async fn credential(&self, server: &SaslServer, user: &str) -> Result<Option<ScramCredential>, Refused> {
+    async fn credential(
+        &self,
+        server: &SaslServer,
+        user: &str,
+    ) -> Result<Option<ScramCredential>, AuthenticationFailure> {
         let (mechanism, name) = (self.mechanism, user.to_owned());
         let (found, answer) = tokio::sync::oneshot::channel();
         let look = move |broker: &mut millstream_broker::Broker| {
@@ -147,7 +155,7 @@ impl ScramServer {
     }
 
     /// `c=…,r=nonce,p=proof`
-    fn last(&self, expected: Expected, text: &str) -> Result<Step, Refused> {
+    fn last(&self, expected: Expected, text: &str) -> Result<Step, AuthenticationFailure> {
         let user = &expected.user;
         let (without_proof, proof) = text
             .rsplit_once(",p=")

@@ -1,27 +1,29 @@
-//! Answers that are not ready: they wait for the disk, for data, or for other members of a group.
+//! [`Purgatory`]: delayed operations, parked until the disk, new data or other members of a group complete them.
+//!
+//! Each has a [`Ticket`]. An operation leaves the purgatory exactly once: completed, expired at its deadline, or failed.
 
 use crate::api::fetch::Fetch;
 use millstream_kafka_wire::Response;
 use millstream_log::LogId;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Stands for an answer to come.
+/// Identifies a delayed operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// What a request is answered with.
+/// How the broker replies to a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
-    /// A response.
+    /// Sends a response.
     Response(Box<Response>),
-    /// Nothing: a produce request with `acks=0`.
+    /// Sends nothing: a produce request with `acks=0`.
     Silent,
-    /// The connection is closed without an answer, as Kafka does.
+    /// Closes the connection without a response, as Kafka does.
     Close,
 }
 
 impl Reply {
-    /// For how long the connection is to take in no further request.
+    /// How long the connection is muted after this reply.
     pub fn throttle_time_ms(&self) -> i32 {
         match self {
             Reply::Response(response) => response.throttle_time_ms(),
@@ -29,12 +31,12 @@ impl Reply {
         }
     }
 
-    /// Asks the client to wait for at least this long, where the response can say so.
+    /// Raises the response's `throttle_time_ms` to at least this value, if it has that field.
     pub fn throttled(mut self, throttle_time_ms: i32) -> Self {
         if let Reply::Response(response) = &mut self
-            && let Some(told) = response.throttle_time_ms_mut()
+            && let Some(field) = response.throttle_time_ms_mut()
         {
-            *told = throttle_time_ms.max(*told);
+            *field = throttle_time_ms.max(*field);
         }
         self
     }
@@ -46,23 +48,23 @@ impl From<Response> for Reply {
     }
 }
 
-/// What handling a request gave.
+/// How far a request has come once its handler returns.
 #[derive(Debug)]
-pub enum Answer {
-    /// The reply.
+pub enum Progress {
+    /// The reply is ready.
     Ready(Reply),
-    /// The reply comes later, in [`Broker::take_completed`](crate::Broker::take_completed).
+    /// The operation is delayed; the reply follows from [`Broker::take_completed`](crate::Broker::take_completed).
     Pending(Ticket),
 }
 
-/// What a handler of an API gives; the core turns it into an [`Answer`].
+/// The result of an API handler; the broker turns it into a [`Progress`].
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// At once.
+    /// Reply at once.
     Now(Reply),
-    /// When this WAL sequence is durable.
+    /// Reply once this WAL sequence is durable.
     Durable(u64, Reply),
-    /// Somebody completes this ticket.
+    /// The handler has parked the operation under this ticket.
     Waiting(Ticket),
 }
 
@@ -76,7 +78,7 @@ impl Outcome {
     }
 }
 
-/// A fetch that waits for data.
+/// A delayed fetch.
 #[derive(Debug)]
 pub(crate) struct WaitingFetch {
     pub fetch: Fetch,
@@ -85,7 +87,7 @@ pub(crate) struct WaitingFetch {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Waits {
+pub(crate) struct Purgatory {
     next: u64,
     durable: BTreeMap<(u64, Ticket), Reply>,
     fetches: BTreeMap<Ticket, WaitingFetch>,
@@ -93,11 +95,11 @@ pub(crate) struct Waits {
     deadlines: BTreeSet<(i64, Ticket)>,
     timed: BTreeMap<(i64, Ticket), Reply>,
     completed: Vec<(Ticket, Reply)>,
-    /// No fetch waits for data any more.
+    /// Set on shutdown: fetches are no longer delayed.
     pub are_over: bool,
 }
 
-impl Waits {
+impl Purgatory {
     pub fn ticket(&mut self) -> Ticket {
         self.next += 1;
         Ticket(self.next)
@@ -108,19 +110,19 @@ impl Waits {
         self.durable.insert((sequence, ticket), reply);
     }
 
-    /// How many answers wait for the disk.
+    /// Number of operations that wait for the disk.
     pub fn durable_len(&self) -> usize {
         self.durable.len()
     }
 
-    /// Completes a new ticket at this time.
+    /// Parks a reply until this time.
     pub fn at(&mut self, time_ms: i64, reply: Reply) -> Ticket {
         let ticket = self.ticket();
         self.timed.insert((time_ms, ticket), reply);
         ticket
     }
 
-    /// Completes what was to be answered by now.
+    /// Completes timed operations that are due.
     pub fn tick(&mut self, now_ms: i64) {
         while let Some(((time_ms, ticket), reply)) = self.timed.pop_first() {
             if time_ms > now_ms {
@@ -142,7 +144,8 @@ impl Waits {
             .extend(now.into_iter().map(|((_, ticket), reply)| (ticket, reply)));
     }
 
-    /// Everything that waits for the disk is in doubt: connections are closed, so that clients try again elsewhere or later.
+    /// Closes the connections of all operations that wait for the disk. Whether their records are durable is unknown after a
+    /// failed write, and a closed connection is the only reply that makes no claim: the client retries.
     pub fn fail_all(&mut self) {
         let durable = std::mem::take(&mut self.durable);
         self.completed
@@ -179,7 +182,7 @@ impl Waits {
         self.fetches.get(&ticket)
     }
 
-    /// Fetches that wait for one of these logs.
+    /// Delayed fetches on any of these logs.
     pub fn fetches_of(&self, logs: &[LogId]) -> BTreeSet<Ticket> {
         logs.iter()
             .filter_map(|log| self.by_log.get(log))

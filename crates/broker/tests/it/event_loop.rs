@@ -2,7 +2,7 @@
 
 use crate::driver::{batch, context, creation};
 use millstream_broker::{
-    Broker, BrokerConfig, Command, Job, JobOutcome, Reply, Rest, Submitted, Surroundings, Turns,
+    Broker, BrokerConfig, Command, EventLoop, Host, Job, JobOutcome, Reply, Rest, Submitted,
 };
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Request, Response};
@@ -33,7 +33,7 @@ fn kind(job: &Job) -> Kind {
 
 /// What is around the broker: a caller is a number.
 #[derive(Default)]
-struct Around {
+struct TestHost {
     now_ms: i64,
     inbox: VecDeque<Command<u64>>,
     answers: Vec<(u64, Reply)>,
@@ -41,7 +41,7 @@ struct Around {
     failures: Vec<LogError>,
 }
 
-impl Surroundings<u64> for Around {
+impl Host<u64> for TestHost {
     fn now_ms(&self) -> i64 {
         self.now_ms
     }
@@ -50,7 +50,7 @@ impl Surroundings<u64> for Around {
         self.inbox.pop_front()
     }
 
-    fn answer(&mut self, caller: u64, reply: Reply) {
+    fn respond(&mut self, caller: u64, reply: Reply) {
         self.answers.push((caller, reply));
     }
 
@@ -66,8 +66,8 @@ impl Surroundings<u64> for Around {
 
 struct Desk {
     storage: MemStorage,
-    turns: Turns<u64>,
-    around: Around,
+    event_loop: EventLoop<u64>,
+    host: TestHost,
 }
 
 const NOW_MS: i64 = 1_000_000;
@@ -90,7 +90,7 @@ impl Desk {
     fn with_topic(mut desk: Desk) -> Desk {
         desk.put(0, 7, creation("t"));
         desk.settle();
-        desk.around.answers.clear();
+        desk.host.answers.clear();
         desk
     }
 
@@ -110,16 +110,16 @@ impl Desk {
         };
         let rng = Arc::new(SeededRng::new(7));
         let broker = Broker::open(config, Arc::new(storage.clone()), rng, NOW_MS).unwrap();
-        let around = Around {
+        let host = TestHost {
             now_ms: NOW_MS,
-            ..Around::default()
+            ..TestHost::default()
         };
         let mut desk = Desk {
             storage,
-            turns: Turns::new(broker, commands_max),
-            around,
+            event_loop: EventLoop::new(broker, commands_max),
+            host,
         };
-        desk.turns.go_on(&mut desk.around);
+        desk.event_loop.go_on(&mut desk.host);
         desk
     }
 
@@ -130,7 +130,7 @@ impl Desk {
             request: request.into(),
             caller,
         };
-        self.around.inbox.push_back(Command::Request(Box::new(submitted)));
+        self.host.inbox.push_back(Command::Request(Box::new(submitted)));
     }
 
     fn produce(&mut self, caller: u64) {
@@ -174,59 +174,59 @@ impl Desk {
 
     fn ask_for_checkpoint(&mut self) {
         let ask = Command::Inspect(Box::new(Broker::request_checkpoint));
-        self.around.inbox.push_back(ask);
+        self.host.inbox.push_back(ask);
     }
 
     /// One waking of the broker's thread, if there is something in its inbox.
     fn turn(&mut self) -> Rest {
-        if let Some(command) = self.around.inbox.pop_front() {
-            self.turns.take_in(command, &mut self.around);
+        if let Some(command) = self.host.inbox.pop_front() {
+            self.event_loop.take_in(command, &mut self.host);
         }
-        self.turns.go_on(&mut self.around)
+        self.event_loop.go_on(&mut self.host)
     }
 
-    /// Turns until the inbox is empty.
+    /// Runs the loop until the inbox is empty.
     fn empty_inbox(&mut self) {
-        while !self.around.inbox.is_empty() {
+        while !self.host.inbox.is_empty() {
             self.turn();
         }
     }
 
     /// The oldest job of this kind ends; its outcome is the last in the inbox.
     fn end_job(&mut self, wanted: Kind) {
-        let found = self.around.jobs.iter().position(|job| kind(job) == wanted);
-        let job = found.and_then(|index| self.around.jobs.remove(index));
+        let found = self.host.jobs.iter().position(|job| kind(job) == wanted);
+        let job = found.and_then(|index| self.host.jobs.remove(index));
         let job = job.unwrap_or_else(|| panic!("there is no {wanted:?}"));
-        self.around.inbox.push_back(Command::Done(job.run()));
+        self.host.inbox.push_back(Command::Done(job.run()));
     }
 
     /// Everything ends, in the order in which it began.
     fn settle(&mut self) {
         loop {
             self.empty_inbox();
-            let Some(job) = self.around.jobs.pop_front() else {
-                match self.turns.go_on(&mut self.around) {
+            let Some(job) = self.host.jobs.pop_front() else {
+                match self.event_loop.go_on(&mut self.host) {
                     // A commit that is held back for others is not held back any more when none have come.
-                    Rest::For(rest) if rest <= Duration::from_millis(1) => self.turns.nobody_came(),
+                    Rest::For(rest) if rest <= Duration::from_millis(1) => self.event_loop.on_idle(),
                     _ => return,
                 }
-                self.turns.go_on(&mut self.around);
-                if self.around.jobs.is_empty() {
+                self.event_loop.go_on(&mut self.host);
+                if self.host.jobs.is_empty() {
                     return;
                 }
                 continue;
             };
-            self.around.inbox.push_back(Command::Done(job.run()));
+            self.host.inbox.push_back(Command::Done(job.run()));
         }
     }
 
     fn jobs(&self) -> Vec<Kind> {
-        self.around.jobs.iter().map(kind).collect()
+        self.host.jobs.iter().map(kind).collect()
     }
 
     /// The callers that were answered since the last look, and the offsets that their records got.
     fn produced(&mut self) -> Vec<(u64, i64)> {
-        let answers = std::mem::take(&mut self.around.answers).into_iter();
+        let answers = std::mem::take(&mut self.host.answers).into_iter();
         answers
             .map(|(caller, reply)| match reply {
                 Reply::Response(response) => match *response {
@@ -260,15 +260,15 @@ fn nothing_is_lost_at_the_end_of_a_turn() {
             (1..=requests as u64).for_each(|caller| desk.produce(caller));
             desk.end_job(Kind::Commit);
             (requests as u64 + 1..=2 * requests as u64).for_each(|caller| desk.produce(caller));
-            let mut turns = 0;
-            while !desk.around.inbox.is_empty() {
-                let before = desk.around.inbox.len();
+            let mut event_loop = 0;
+            while !desk.host.inbox.is_empty() {
+                let before = desk.host.inbox.len();
                 desk.turn();
-                turns += 1;
+                event_loop += 1;
                 assert_eq!(
-                    before - desk.around.inbox.len(),
+                    before - desk.host.inbox.len(),
                     before.min(commands_max),
-                    "turn {turns}"
+                    "turn {event_loop}"
                 );
             }
             desk.settle();
@@ -297,7 +297,7 @@ impl Desk {
         self.empty_inbox();
         assert_eq!(self.jobs(), [Kind::Checkpoint]);
         let mut next = 0;
-        while !self.turns.broker().is_backlogged() {
+        while !self.event_loop.broker().is_backlogged() {
             self.produce(next);
             self.empty_inbox();
             self.end_job(Kind::Commit);
@@ -324,8 +324,8 @@ fn a_member_whose_heartbeat_waits_for_the_disk_stays() {
         ..Default::default()
     };
     let joined = |desk: &mut Desk, caller| {
-        let position = desk.around.answers.iter().position(|(of, _)| *of == caller);
-        let (_, reply) = desk.around.answers.remove(position.expect("it is answered"));
+        let position = desk.host.answers.iter().position(|(of, _)| *of == caller);
+        let (_, reply) = desk.host.answers.remove(position.expect("it is answered"));
         match reply {
             Reply::Response(response) => match *response {
                 Response::ConsumerGroupHeartbeat(response) => (response.error_code, response.member_epoch),
@@ -339,16 +339,16 @@ fn a_member_whose_heartbeat_waits_for_the_disk_stays() {
     let (code, epoch) = joined(&mut desk, 900);
     assert_eq!(code, ErrorCode::NONE);
     desk.hold_checkpoint();
-    desk.around.now_ms += 44_000;
+    desk.host.now_ms += 44_000;
     desk.put(901, 1, beat(epoch));
     desk.empty_inbox();
-    desk.around.now_ms += 10_000;
-    desk.turns.go_on(&mut desk.around);
+    desk.host.now_ms += 10_000;
+    desk.event_loop.go_on(&mut desk.host);
     assert_eq!(desk.jobs(), [Kind::Checkpoint], "it still waits");
     desk.settle();
     assert_eq!(joined(&mut desk, 901).0, ErrorCode::NONE);
-    desk.around.now_ms += 46_000;
-    desk.turns.go_on(&mut desk.around);
+    desk.host.now_ms += 46_000;
+    desk.event_loop.go_on(&mut desk.host);
     desk.put(902, 1, beat(epoch));
     desk.settle();
     assert_eq!(
@@ -431,7 +431,7 @@ fn requests_wait_when_too_much_waits_for_a_commit() {
         desk.turn();
         assert_eq!(desk.jobs(), [Kind::Commit], "it is held");
         let mut next = 1;
-        while !desk.turns.broker().is_backlogged() {
+        while !desk.event_loop.broker().is_backlogged() {
             desk.produce_with(next, 0);
             desk.empty_inbox();
             next += 1;
@@ -439,11 +439,11 @@ fn requests_wait_when_too_much_waits_for_a_commit() {
         }
         assert!(next > 2, "there was room");
         let silent: Vec<_> = (0..next).map(|caller| (caller, Reply::Silent)).collect();
-        assert_eq!(std::mem::take(&mut desk.around.answers), silent);
+        assert_eq!(std::mem::take(&mut desk.host.answers), silent);
         let last = next + 300;
         (next..last).for_each(|caller| desk.produce_with(caller, 0));
         desk.empty_inbox();
-        assert_eq!(desk.around.answers, [], "all of them wait");
+        assert_eq!(desk.host.answers, [], "all of them wait");
         assert_eq!(desk.jobs(), [Kind::Commit]);
         if is_failing {
             desk.storage.fail(Fault {
@@ -457,9 +457,9 @@ fn requests_wait_when_too_much_waits_for_a_commit() {
         desk.settle();
         let reply = if is_failing { Reply::Close } else { Reply::Silent };
         let answered: Vec<_> = (next..last).map(|caller| (caller, reply.clone())).collect();
-        assert_eq!(desk.around.answers, answered, "{commands_max} in a turn");
+        assert_eq!(desk.host.answers, answered, "{commands_max} in a turn");
         if !is_failing {
-            let log = desk.turns.broker().log();
+            let log = desk.event_loop.broker().log();
             let id = log.logs().next().unwrap();
             assert_eq!(log.offsets(id).unwrap().high_watermark, last as i64);
         }
@@ -474,7 +474,7 @@ fn reads_may_end_in_any_order_and_hold_up_nobody() {
     desk.ask_for_checkpoint();
     desk.produce(1);
     desk.settle();
-    desk.around.answers.clear();
+    desk.host.answers.clear();
     for order in [[0, 0], [1, 0]] {
         desk.fetch(10, 0);
         desk.fetch(11, 1);
@@ -486,11 +486,11 @@ fn reads_may_end_in_any_order_and_hold_up_nobody() {
         let answered: Vec<_> = desk.produced().into_iter().map(|(caller, _)| caller).collect();
         assert_eq!(answered, [12]);
         for index in order {
-            let job = desk.around.jobs.remove(index).unwrap();
-            desk.around.inbox.push_back(Command::Done(job.run()));
+            let job = desk.host.jobs.remove(index).unwrap();
+            desk.host.inbox.push_back(Command::Done(job.run()));
         }
         desk.empty_inbox();
-        let answered = std::mem::take(&mut desk.around.answers).into_iter();
+        let answered = std::mem::take(&mut desk.host.answers).into_iter();
         let answered: Vec<_> = answered.map(|(caller, _)| caller).collect();
         assert_eq!(
             answered,
@@ -507,7 +507,7 @@ fn an_end_waits_for_all_work_and_answers_what_was_taken() {
     let (mut desk, first) = held_checkpoint(256);
     desk.produce(first);
     desk.empty_inbox();
-    desk.around.inbox.push_back(Command::Stop);
+    desk.host.inbox.push_back(Command::Stop);
     desk.produce(first + 1); // came too late
     desk.empty_inbox();
     assert_eq!(desk.produced(), []);
@@ -525,11 +525,11 @@ fn an_end_waits_for_all_work_and_answers_what_was_taken() {
         "the one that was held, the last one, what had to wait"
     );
     assert_eq!(desk.produced(), [(first, first as i64)]);
-    assert!(desk.turns.broker().is_idle());
+    assert!(desk.event_loop.broker().is_idle());
     let storage = desk.storage.clone();
     drop(desk);
     let desk = Desk::on(storage, 256, 8 << 20);
-    let broker = desk.turns.broker();
+    let broker = desk.event_loop.broker();
     let log = broker.log().logs().next().unwrap();
     assert_eq!(broker.log().offsets(log).unwrap().end, first as i64 + 1);
 }
@@ -541,10 +541,10 @@ fn an_end_that_waits_for_a_long_job_does_not_keep_the_processor_busy() {
     desk.produce(0);
     desk.turn();
     assert_eq!(desk.jobs(), [Kind::Commit], "it takes long");
-    desk.around.inbox.push_back(Command::Stop);
+    desk.host.inbox.push_back(Command::Stop);
     desk.turn();
     for _ in 0..4 {
-        desk.around.now_ms += 20_000;
+        desk.host.now_ms += 20_000;
         let rest = desk.turn();
         assert!(
             matches!(rest, Rest::For(rest) if rest > Duration::ZERO),
@@ -573,14 +573,14 @@ fn a_log_that_fails_is_told_before_anybody_is_answered() {
     desk.produce(0);
     desk.turn();
     desk.end_job(Kind::Commit);
-    let command = desk.around.inbox.pop_front().unwrap();
+    let command = desk.host.inbox.pop_front().unwrap();
     let is_commit = matches!(command, Command::Done(JobOutcome::Commit(_)));
     assert!(is_commit);
-    desk.turns.take_in(command, &mut desk.around);
-    assert_eq!(desk.around.failures.len(), 1);
-    assert_eq!(desk.around.answers, []);
-    desk.turns.go_on(&mut desk.around);
-    assert_eq!(desk.around.answers, [(0, Reply::Close)]);
+    desk.event_loop.take_in(command, &mut desk.host);
+    assert_eq!(desk.host.failures.len(), 1);
+    assert_eq!(desk.host.answers, []);
+    desk.event_loop.go_on(&mut desk.host);
+    assert_eq!(desk.host.answers, [(0, Reply::Close)]);
 }
 
 #[test]
@@ -603,7 +603,7 @@ fn a_commit_is_held_back_while_requests_are_expected_and_no_longer() {
     desk.produce(8);
     desk.turn();
     assert_eq!(desk.jobs(), []);
-    desk.turns.nobody_came();
+    desk.event_loop.on_idle();
     desk.turn();
     assert_eq!(desk.jobs(), [Kind::Commit], "they have not come");
 }
@@ -621,12 +621,12 @@ fn a_commit_is_not_held_back_for_long() {
     desk.empty_inbox();
     desk.end_job(Kind::Commit);
     desk.empty_inbox();
-    desk.turns.nobody_came();
-    desk.turns.go_on(&mut desk.around);
+    desk.event_loop.on_idle();
+    desk.event_loop.go_on(&mut desk.host);
     assert_eq!(desk.jobs(), [Kind::Commit], "of two");
     desk.end_job(Kind::Commit);
     desk.empty_inbox();
-    desk.around.answers.clear();
+    desk.host.answers.clear();
     desk.produce(4);
     desk.empty_inbox();
     assert_eq!(desk.jobs(), [], "the other one is expected");
@@ -635,7 +635,7 @@ fn a_commit_is_not_held_back_for_long() {
         assert!(waited_ms < 100, "held back for ever");
         desk.fetch(9, 0);
         desk.empty_inbox();
-        desk.around.now_ms += 1;
+        desk.host.now_ms += 1;
         waited_ms += 1;
     }
     assert_eq!(desk.jobs(), [Kind::Commit]);
