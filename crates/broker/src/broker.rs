@@ -1,7 +1,8 @@
-//! [`Broker`]: the state machine. Requests, finished disk work and time go in; answers and disk work come out.
+//! [`Broker`]: the state machine. Requests, finished disk jobs and the time go in; responses and disk jobs come out.
 //!
-//! Everything durable moves by [`Change`]s; see [`Broker::write`]. An answer that tells of a change waits until the
-//! change is durable, also when somebody else made it. The same calls in the same order give the same answers.
+//! Everything durable moves by [`Change`]s; see [`Broker::write`]. A response that reveals a change waits until the
+//! change is durable, even if another client caused it: otherwise a crash could take back what a client has already
+//! seen. The same calls in the same order give the same responses.
 
 use crate::change::{Change, CommittedOffset, decode_snapshot, encode_snapshot};
 use crate::cleaner::Cleaning;
@@ -31,7 +32,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// What a broker is started with.
+/// Parameters of a broker at startup.
 #[derive(Debug, Clone, Default)]
 pub struct BrokerConfig {
     /// Kafka's broker configurations, by name.
@@ -86,9 +87,9 @@ pub struct Broker {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) cluster_id: KafkaString,
     pub(crate) policy: AccessPolicy,
-    /// Who sent the request that is being handled.
+    /// Sender of the request being handled.
     pub(crate) caller: Option<Caller>,
-    /// Ids below this one may have been given out.
+    /// Ids below this one may be in use.
     pub(crate) next_producer_id: i64,
     /// How many of them have not been.
     pub(crate) reserved_producer_ids: i64,
@@ -96,20 +97,20 @@ pub struct Broker {
     last_change_sequence: u64,
     /// The place of the newest commit of offsets.
     last_place: u64,
-    /// Rises with everything that may change which topics somebody sees.
+    /// Rises with every change that may affect which topics a caller sees.
     pub(crate) topics_version: u64,
     /// The time of the last call that gave one.
     pub(crate) last_now_ms: i64,
     /// Whether requests wait by which members may be heard of.
     members_wait: bool,
-    /// Told when configurations of the broker or limits of addresses change.
+    /// Notified when broker configurations or connection-rate limits change.
     observer: Option<Box<dyn ConfigObserver>>,
     pub(crate) cleaning: Cleaning,
     next_retention_ms: i64,
     next_scan_ms: i64,
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<Mutant>,
-    /// What a broken broker has not written yet.
+    /// Writes that a mutant holds back.
     #[cfg(feature = "mutants")]
     pub(crate) held_back: Vec<Change>,
 }
@@ -207,7 +208,7 @@ impl Broker {
         let (sequence, reply) = match outcome {
             Outcome::Durable(_, reply) if self.breaks(Mutant::AnswerEarly) => return Progress::Ready(reply),
             Outcome::Now(reply) => (shown, reply),
-            // Also what was refused tells of what it was refused for.
+            // Rejected entries are reported with their reason, which may reveal a change that is not durable yet.
             Outcome::Durable(sequence, reply) => (sequence.max(shown), reply),
             Outcome::Waiting(ticket) => return Progress::Pending(ticket),
         };
@@ -226,7 +227,7 @@ impl Broker {
         Progress::Pending(ticket)
     }
 
-    /// Completes a ticket once `sequence` is durable; nobody is told of what the disk will never have.
+    /// Completes a ticket once `sequence` is durable. Never completes it if the log is poisoned.
     pub(crate) fn complete_when_durable(&mut self, sequence: u64, ticket: Ticket, reply: Reply) {
         if sequence <= self.log.durable_sequence() {
             self.purgatory.complete(ticket, reply);
@@ -237,7 +238,7 @@ impl Broker {
         }
     }
 
-    /// Disk work to be run: a commit of everything appended. At most one is under way.
+    /// A commit of everything appended so far, to be run as a job. At most one is in flight.
     pub fn take_commit(&mut self, now_ms: i64) -> Option<CommitJob> {
         self.last_now_ms = now_ms;
         let snapshot = match self.log.wants_snapshot() {
@@ -247,19 +248,20 @@ impl Broker {
         match snapshot {
             Ok(snapshot) => self.log.take_commit(now_ms, || snapshot),
             Err(error) => {
-                // Rather no checkpoint than one without the state: what is in the log so far stays readable.
+                // A checkpoint without the broker's state would lose it at the next start. Poisoning the log keeps all
+                // that is there readable.
                 self.log.poison(&format!("state of the broker: {error}"));
                 None
             }
         }
     }
 
-    /// Disk work to be run: a checkpoint. At most one is under way.
+    /// A checkpoint, to be run as a job. At most one is in flight.
     pub fn take_checkpoint(&mut self) -> Option<CheckpointJob> {
         self.log.take_checkpoint()
     }
 
-    /// A commit is done: answers that waited for it and fetches that waited for its data are completed.
+    /// Handles a finished commit: completes the operations that waited for it, and wakes up fetches for its records.
     pub fn on_commit(&mut self, outcome: CommitOutcome) -> Result<(), LogError> {
         match self.log.on_commit(outcome) {
             Ok(durable) => {
@@ -297,7 +299,7 @@ impl Broker {
         self.log.is_backlogged()
     }
 
-    /// How many answers wait for the disk.
+    /// Number of responses that wait for the disk.
     pub fn responses_due(&self) -> usize {
         self.purgatory.durable_len()
     }
@@ -307,7 +309,7 @@ impl Broker {
         self.log.durable_sequence() == self.log.last_sequence()
     }
 
-    /// Answers that have become ready.
+    /// Takes the replies of delayed operations that have completed.
     pub fn take_completed(&mut self) -> Vec<(Ticket, Reply)> {
         self.purgatory.take_completed()
     }
@@ -329,13 +331,13 @@ impl Broker {
         timers.into_iter().flatten().fold(scans, i64::min)
     }
 
-    /// Says whether requests wait to be handled: among them may be those by which members are heard of, so that none of them
-    /// is given up meanwhile. Kafka does the same by handling both in the order in which they come.
+    /// Suspends the expiry of group members while requests wait to be handled: their heartbeats may be among them. In
+    /// Kafka the two cannot overtake each other either, because both pass through the same queue.
     pub fn hold_members(&mut self, wait: bool) {
         self.members_wait = wait;
     }
 
-    /// Does what is due.
+    /// Runs all timers that are due.
     pub fn tick(&mut self, now_ms: i64) {
         self.last_now_ms = now_ms;
         self.purgatory.tick(now_ms);
@@ -364,7 +366,7 @@ impl Broker {
         }
     }
 
-    /// Removes what retention lets go.
+    /// Applies retention: deletes old segments.
     pub(crate) fn retain(&mut self, now_ms: i64) {
         let expired = self.log.expired(now_ms);
         let entries = expired.iter().map(|each| Entry::StartOffset {
@@ -471,7 +473,7 @@ impl Broker {
         }
     }
 
-    /// The place of a commit: after all others, also after those that it brings along from a snapshot.
+    /// The position of a commit in the order of commits: after all others, including those from the checkpoint.
     fn next_place(&mut self, offsets: &[CommittedOffset]) -> u64 {
         let known = offsets.iter().map(|offset| offset.place);
         self.last_place = known.fold(self.last_place, u64::max).saturating_add(1);
@@ -534,14 +536,14 @@ impl Broker {
         &self.configs
     }
 
-    /// Has somebody follow what is configured from now on, in place of who did before.
+    /// Installs the observer of configurations, in place of the previous one.
     pub fn set_config_observer(&mut self, observer: Box<dyn ConfigObserver>) {
         observer.apply(&self.configs);
         observer.apply_ip_rates(&self.security.quotas.ip_rates());
         self.observer = Some(observer);
     }
 
-    /// Whether configurations could be put in force where the broker has no say.
+    /// Asks the observer whether configurations could be applied outside of the broker.
     pub(crate) fn check_followed(
         &self,
         configs: &Configs,
@@ -583,7 +585,7 @@ fn recorded(mut entries: Vec<Entry>, changes: &[Change]) -> Result<Vec<Entry>, L
     Ok(entries)
 }
 
-/// The code that tells a client of an error of the log.
+/// The error code that a client gets for an error of the log.
 pub(crate) fn log_error_code(error: &LogError) -> ErrorCode {
     match error {
         LogError::Poisoned { .. }

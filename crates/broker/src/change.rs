@@ -9,11 +9,11 @@ use bytes::Bytes;
 use millstream_kafka_wire::{DecodeError, EncodeError, KafkaString, Reader, Uuid, Writer};
 use std::collections::BTreeMap;
 
-/// The version of all kinds but those below.
+/// Version of every kind of record without a constant of its own.
 const VERSION: i8 = 0;
-/// The version of committed offsets and of those that transactions want to commit: since 1 with their place.
+/// Version of committed and pending offsets. Version 1 added their place.
 const OFFSETS_VERSION: i8 = 1;
-/// The version of transactional ids: since 1 with who prepared a transaction that was kept.
+/// Version of transactional ids. Version 1 added the producer that prepared a transaction.
 const TRANSACTION_VERSION: i8 = 1;
 
 /// A change of durable state.
@@ -32,7 +32,7 @@ pub enum Change {
         name: KafkaString,
         /// The log of each partition.
         partitions: Vec<u32>,
-        /// What is set on it.
+        /// Its dynamic configuration.
         configs: BTreeMap<String, String>,
     },
     /// A topic was deleted, and the offsets of groups with it.
@@ -40,7 +40,7 @@ pub enum Change {
         /// Its id.
         id: Uuid,
     },
-    /// What is set on a resource was replaced.
+    /// The dynamic configuration of a resource was replaced.
     Configs {
         /// The kind of resource.
         kind: ResourceType,
@@ -49,7 +49,7 @@ pub enum Change {
         /// All that is set.
         configs: BTreeMap<String, String>,
     },
-    /// Producer ids below this one were given out.
+    /// Producer ids below this one have been allocated.
     ProducerIds {
         /// The next one.
         next: i64,
@@ -124,12 +124,12 @@ pub struct CommittedOffset {
     pub commit_ms: i64,
     /// When it expires by the client's wish (old clients), −1 for the group's rule.
     pub expire_ms: i64,
-    /// Its place among all commits, by which is told which of two is newer; 0 for the next one.
+    /// Position in the order of all commits, to decide which of two is newer; 0 takes the next position.
     pub place: u64,
 }
 
 impl CommittedOffset {
-    /// The same in a place of its own.
+    /// The same commit at a position of its own.
     pub(crate) fn placed(&self, next: u64) -> CommittedOffset {
         let place = match self.place {
             0 => next,
@@ -142,7 +142,7 @@ impl CommittedOffset {
     }
 }
 
-/// Where a transactional id stands.
+/// State of a transactional id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i8)]
 pub enum TransactionPhase {
@@ -171,7 +171,7 @@ pub struct TransactionState {
     pub last_epoch: i16,
     /// After this time an open transaction is aborted; `i32::MAX` with two-phase commit.
     pub timeout_ms: i32,
-    /// Where it stands.
+    /// Current state.
     pub phase: TransactionPhase,
     /// Partitions of the open transaction.
     pub partitions: Vec<(Uuid, i32)>,
@@ -230,7 +230,7 @@ impl Change {
         Ok(writer.into_bytes())
     }
 
-    /// Whether somebody may see other topics after it than before: topics, who is restrained, and access lists.
+    /// Whether the change may affect which topics a caller sees: topics themselves, ACLs and super users.
     pub(crate) fn concerns_topics(&self) -> bool {
         matches!(
             self,

@@ -14,9 +14,9 @@ use std::io;
 /// When compaction goes on.
 #[derive(Debug)]
 pub(crate) struct Cleaning {
-    /// No log is looked for before this.
+    /// Earliest time of the next search for a log to compact.
     next_ms: i64,
-    /// The broker ends: no log is looked for any more.
+    /// Set on shutdown: no further compactions start.
     pub is_over: bool,
     /// When the last one was.
     now_ms: i64,
@@ -34,7 +34,7 @@ impl Cleaning {
         }
     }
 
-    /// When a log is looked for next.
+    /// When the next search for a log is due.
     pub fn timer(&self) -> i64 {
         match self.is_over {
             true => i64::MAX,
@@ -52,7 +52,7 @@ const MAX_TIMESTAMP_AT: usize = 35;
 const LENGTH_PREFIX: usize = 12;
 
 impl Broker {
-    /// A compaction that is due, to be run; at most one is under way.
+    /// A due compaction, to be run as a job; at most one is in flight.
     pub fn take_compaction(&mut self, now_ms: i64) -> Option<CompactionJob> {
         if now_ms < self.cleaning.timer() {
             return None;
@@ -91,16 +91,15 @@ impl Broker {
             }
         }
         self.cleaning.next_ms = now_ms.saturating_add(self.configs.long("log.cleaner.backoff.ms").max(1));
-        // Only what is in segments can be compacted.
+        // Compaction reads segments only.
         if candidates.iter().any(|(log, _)| self.log.has_unflushed(*log)) {
             self.log.request_checkpoint();
         }
         None
     }
 
-    /// Of the logs that may be compacted the one that needs it most: what has waited for too long comes first, then the one
-    /// with the greatest share of dirty bytes. A log whose compaction has failed stands back for a while, so that it does not
-    /// hold up all others.
+    /// Picks the log that needs compaction most: first one past `max.compaction.lag.ms`, then the one with the largest
+    /// dirty ratio. A log whose compaction failed backs off, so that it does not starve all others.
     fn dirtiest(
         &self,
         now_ms: i64,

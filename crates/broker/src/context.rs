@@ -1,9 +1,9 @@
-//! What a request comes with beside its body: who sends it, from where, and the address to answer with.
+//! Context of a request: the sender, its connection, and the address to advertise to it.
 
 use millstream_kafka_wire::KafkaString;
 use std::sync::Arc;
 
-/// The principal of those who have not said who they are.
+/// The principal of unauthenticated clients.
 pub const ANONYMOUS: &str = "User:ANONYMOUS";
 
 /// An address that clients can reach this broker at.
@@ -22,9 +22,9 @@ pub struct RequestContext {
     pub client_id: KafkaString,
     /// Where it connects from, as Kafka prints it (`/127.0.0.1`).
     pub client_host: KafkaString,
-    /// Who it is, [`ANONYMOUS`] without authentication.
+    /// The authenticated principal, or [`ANONYMOUS`].
     pub principal: KafkaString,
-    /// The address that metadata gives to this client.
+    /// The address that metadata responses advertise to this client.
     pub endpoint: Arc<Endpoint>,
     /// Whether this caller is part of the process itself and not subject to authorization.
     pub is_internal: bool,

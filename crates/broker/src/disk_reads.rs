@@ -1,9 +1,8 @@
-//! Requests that need the disk or much time: fetches of segments, and offsets by time, for which batches are inflated as well.
-//! What is fetched from memory is answered by the broker's thread; the rest is done by others, so that a consumer that is far
-//! behind does not hold up everybody.
+//! Requests that need the disk or much CPU time: fetches from segments, and searches for offsets by time, which
+//! decompress batches. Fetches from memory complete on the broker's thread; the rest runs in jobs, so that a lagging
+//! consumer does not delay all other clients.
 //!
-//! Whoever drives the broker asks for this with [`Broker::defer_reads`] and then runs the jobs; otherwise the broker reads
-//! segments itself, when it handles the request.
+//! The host enables this with [`Broker::defer_reads`] and runs the jobs. Without it, the broker reads segments inline.
 
 use crate::api::fetch::{self, Fetch, FetchRead};
 use crate::api::list_offsets::{self, FoundOffset, Listing, OffsetSearch, Place};
@@ -27,7 +26,7 @@ enum Work {
     Search(Vec<(Place, OffsetSearch)>),
 }
 
-/// What a [`DiskReadJob`] has read.
+/// The result of a [`DiskReadJob`].
 #[derive(Debug)]
 pub struct DiskReadOutcome {
     ticket: Ticket,
@@ -102,12 +101,12 @@ impl Broker {
         self.disk_reads.is_deferred = true;
     }
 
-    /// Disk work to be run: the segments of a request. Any number may be under way.
+    /// Reads of segments for a request, to be run as a job. Any number may be in flight.
     pub fn take_read(&mut self) -> Option<DiskReadJob> {
         self.disk_reads.jobs.pop_front()
     }
 
-    /// Segments have been read: the request is answered, or a fetch waits for more.
+    /// Handles a finished read: completes the request, or parks the fetch for more records.
     pub fn on_read(&mut self, now_ms: i64, outcome: DiskReadOutcome) {
         let ticket = outcome.ticket;
         match outcome.done {

@@ -1,11 +1,11 @@
-//! Fetch sessions (KIP-227): a client says once which partitions it reads, and afterwards only what has changed; it is
-//! answered with the partitions that have news.
+//! Incremental fetch sessions (KIP-227): a client names its partitions once, and afterwards only changes; responses
+//! contain only partitions with news.
 //!
-//! A session is a list of partitions with the offsets to read from and what the client was told of them last. Sessions live
-//! in memory only: after a restart a client is told that its session is unknown and begins a new one. There is room
-//! for `max.incremental.fetch.session.cache.slots` of them and for [`limits::SESSION_PARTITIONS_MAX`] partitions; a new
-//! session takes the place of one that has not been used for a while, or of an older one that is smaller.
-//! Who gets no session is answered with id 0, and goes on with full requests.
+//! A session is a list of partitions with their fetch offsets and the state last sent to the client. Sessions live in
+//! memory: after a restart the broker responds with FETCH_SESSION_ID_NOT_FOUND and the client starts a new one. Their
+//! number is capped by `max.incremental.fetch.session.cache.slots`, their partitions by
+//! [`limits::SESSION_PARTITIONS_MAX`]. A new session evicts one that has been idle for a while, or an older and smaller
+//! one. A client that gets no session receives id 0 and continues with full requests.
 
 use crate::limits;
 use millstream_kafka_wire::messages::fetch::{FetchPartition, FetchRequest, ForgottenTopic, PartitionData};
@@ -14,9 +14,9 @@ use millstream_types::Rng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Stands for "no session" in requests and responses.
+/// Means "no session" in requests and responses.
 pub(crate) const NO_SESSION: i32 = 0;
-/// The epoch of a request that begins a session.
+/// The epoch of a request that starts a session.
 const INITIAL_EPOCH: i32 = 0;
 /// The epoch of a request that wants none, and closes the one that it names.
 const FINAL_EPOCH: i32 = -1;
@@ -32,14 +32,14 @@ pub(crate) struct Wanted {
     pub partition: FetchPartition,
 }
 
-/// What a request is to be answered with.
+/// How a response relates to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionUse {
     /// All partitions.
     None,
     /// All partitions, and a session for them if there is room.
     Begin { uses_ids: bool },
-    /// Partitions with news, if nobody else has used the session in the meantime: it then has this epoch.
+    /// An incremental response, if no other request has used the session meanwhile; the session is then at this epoch.
     Continue { id: i32, epoch: i32 },
 }
 
@@ -65,7 +65,7 @@ struct Session {
 
 type Key = (KafkaString, Uuid, i32);
 
-/// What tells a partition from others.
+/// The identity of a partition in a session.
 fn name_of(wanted: &Wanted) -> (&KafkaString, Uuid, i32) {
     (&wanted.topic, wanted.topic_id, wanted.partition.partition)
 }
@@ -124,7 +124,7 @@ impl Session {
         }
     }
 
-    /// Keeps what the client is told; whether there is anything to tell.
+    /// Remembers what the client is sent. Returns whether that is news to it.
     fn note(&mut self, key: &Key, data: &PartitionData) -> bool {
         let Some(position) = self.positions.get(key).copied() else {
             return true;
@@ -138,7 +138,7 @@ impl Session {
             || has_error
             || cached.high_watermark != data.high_watermark
             || cached.log_start_offset != data.log_start_offset;
-        // After an error the partition is told again, whatever its offsets are.
+        // After an error the partition is sent again, whatever its offsets.
         cached.high_watermark = if has_error { -1 } else { data.high_watermark };
         cached.log_start_offset = data.log_start_offset;
         if has_records && let Some(cached) = self.partitions.remove(&position) {
@@ -157,7 +157,7 @@ pub(crate) struct FetchSessions {
 }
 
 impl FetchSessions {
-    /// What a request is about, and how to answer it.
+    /// The partitions of a request, and how its response relates to a session.
     pub fn begin(
         &mut self,
         now_ms: i64,
@@ -224,7 +224,7 @@ impl FetchSessions {
         }
     }
 
-    /// Whether a partition is to be told of in an answer. To be called once for each partition, as it keeps what it tells.
+    /// Whether the response includes a partition. Call once for each partition, because it remembers the state sent.
     pub fn note(&mut self, session: SessionUse, wanted: &Wanted, data: &PartitionData) -> bool {
         let SessionUse::Continue { id, .. } = session else {
             return true;
@@ -233,7 +233,7 @@ impl FetchSessions {
         known.is_none_or(|session| session.note(&key_of(wanted), data))
     }
 
-    /// Begins a session with what was answered; gives its id, or 0 if there is no room.
+    /// Starts a session with the partitions of a full response. Returns its id, or 0 if the cache is full.
     pub fn create<'a>(
         &mut self,
         now_ms: i64,

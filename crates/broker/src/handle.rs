@@ -1,9 +1,9 @@
 //! [`BrokerHandle`]: a broker on threads of its own.
 //!
-//! One thread owns the [`Broker`]; one runs commits, so that requests are taken in while the disk syncs and the next
-//! group gathers by itself; one runs checkpoints, one compaction, and a few read segments. Callers hand in typed requests
-//! with a function that is called with the reply, on the broker's thread, so it must only pass the reply on. What is done
-//! when is decided by [`EventLoop`]; here are only the threads and what they pass to each other.
+//! One thread owns the [`Broker`]; one runs commits, so that requests are accepted while the disk syncs and the next
+//! group commit fills up; one runs checkpoints, one compactions, and a few read segments. Callers submit typed requests
+//! with a callback for the reply. The callback runs on the broker's thread, so it must only pass the reply on.
+//! [`EventLoop`] decides what runs when; this module owns the threads and channels.
 
 use crate::broker::{Broker, BrokerConfig, StartError};
 use crate::context::RequestContext;
@@ -32,7 +32,7 @@ pub enum CallError {
     #[error(transparent)]
     Stopped(#[from] BrokerStopped),
     /// The broker gave up on the request, as it closes a connection.
-    #[error("the broker closed the connection without an answer")]
+    #[error("the broker closed the connection without a response")]
     Closed,
 }
 
@@ -47,7 +47,7 @@ pub struct BrokerHandle {
     running: Arc<Running>,
 }
 
-/// What all clones of a handle share; when the last one goes, the broker ends.
+/// State shared by all clones of a handle. Dropping the last clone stops the broker.
 struct Running {
     commands: Sender<Command>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -161,7 +161,7 @@ impl BrokerHandle {
         }
     }
 
-    /// Runs a function on the broker's thread and waits for what it gives: for metrics and tests.
+    /// Runs a function on the broker's thread and waits for its result: for metrics and tests.
     pub fn inspect<T: Send + 'static>(
         &self,
         look: impl FnOnce(&mut Broker) -> T + Send + 'static,
@@ -181,7 +181,7 @@ impl BrokerHandle {
             .map_err(|_| BrokerStopped)
     }
 
-    /// Ends the broker cleanly: what was appended is committed, a checkpoint is written, the threads end.
+    /// Stops the broker cleanly: commits what was appended, writes a checkpoint, joins the threads.
     pub fn stop(&self) -> Result<(), LogError> {
         let _ = self.commands.send(Command::Stop);
         let threads = std::mem::take(
@@ -221,7 +221,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-/// What is around the broker's thread.
+/// The [`Host`] of the event loop in production.
 struct Threads {
     clock: Arc<dyn Clock>,
     inbox: Receiver<Command>,

@@ -10,14 +10,14 @@ use millstream_kafka_wire::KafkaString;
 
 /// Where Kafka keeps offsets and members of groups.
 pub(crate) const GROUPS: &str = "__consumer_offsets";
-/// Kafka's log of the cluster's metadata; there is no topic of this name, here or there.
+/// Kafka's log of cluster metadata. Neither Kafka nor Millstream has a topic of this name.
 pub(crate) const CLUSTER_METADATA: &str = "__cluster_metadata";
 /// Where Kafka keeps the states of transactional ids.
 pub(crate) const TRANSACTIONS: &str = "__transaction_state";
 /// The client id that may write to internal topics all the same, as in Kafka.
 const ADMIN_CLIENT: &str = "__admin_client";
 
-/// Whether clients are told that this topic is internal.
+/// Whether metadata responses mark this topic as internal.
 pub(crate) fn is_internal(topic: &str) -> bool {
     matches!(topic, GROUPS | TRANSACTIONS)
 }
@@ -47,7 +47,8 @@ impl Broker {
         Some(NewTopic::new(name, partitions, configs.into()))
     }
 
-    /// Makes an internal topic if it is missing. Whether somebody may create topics does not matter: the broker does it.
+    /// Creates an internal topic if it is missing. The caller's permissions do not matter, because the broker creates
+    /// it.
     pub(crate) fn ensure_internal_topic(&mut self, now_ms: i64, topic: &'static str) {
         let name = KafkaString::from_static(topic);
         if self.topics.by_name(&name).is_some() {

@@ -1,11 +1,11 @@
-//! A Kafka broker for one node, as a state machine: one file for an API. No sockets, no tokio, no clock.
+//! A single-node Kafka broker as a state machine: one file for an API. No sockets, no tokio, no clock.
 //!
-//! [`Broker`] takes typed requests, finished disk work and the time, and gives answers and disk work; tests and the
-//! simulator drive it directly. [`EventLoop`] decides in which order that is done; [`BrokerHandle`] runs it on threads of its own
-//! and is what the TCP shell and callers in the same process use; records pass through it without being copied.
+//! [`Broker`] takes typed requests, finished disk jobs and the time, and returns responses and disk jobs; tests and the
+//! simulator drive it directly. [`EventLoop`] schedules that work. [`BrokerHandle`] runs it on threads and is what the
+//! TCP server and callers in the same process use; records pass through it by reference.
 //!
-//! What it is not: a cluster. There is one replica and one leader with epoch 0, the coordinator of every group and
-//! transaction is this node, and `acks=1` is answered like `acks=all`, after the disk has it.
+//! It is not a cluster. There is one replica and one leader with epoch 0, this node coordinates every group and
+//! transaction, and `acks=1` behaves like `acks=all`: the response follows the fsync.
 
 pub mod api;
 mod broker;

@@ -1,29 +1,29 @@
-//! What the broker counts, and what can be measured of it at any time: for operators, not for clients.
+//! Counters of the broker, and gauges that can be sampled at any time: for operators, not for clients.
 
 use crate::broker::Broker;
 use millstream_kafka_wire::{KafkaString, Uuid};
 use std::collections::BTreeMap;
 
-/// What was done since the broker started, to one topic or to all.
+/// Activity since startup, of one topic or of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TopicCounters {
     /// Records appended.
     pub messages_in: u64,
     /// Bytes appended, as they are stored.
     pub bytes_in: u64,
-    /// Bytes given to consumers.
+    /// Bytes sent to consumers.
     pub bytes_out: u64,
     /// Partitions of produce requests.
     pub produce_requests: u64,
-    /// Those that were refused.
+    /// Produce requests that were rejected.
     pub failed_produce_requests: u64,
-    /// Partitions of fetch requests that were answered.
+    /// Partitions of completed fetch requests.
     pub fetch_requests: u64,
-    /// Those that were answered with an error.
+    /// Partitions of fetch requests that failed.
     pub failed_fetch_requests: u64,
 }
 
-/// Counters, with those of topics that exist no more in the sum only.
+/// Counters of all topics; deleted topics count in the sum only.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     all: TopicCounters,
@@ -49,7 +49,7 @@ impl Counters {
 pub struct TopicMeasure {
     /// Its name.
     pub name: KafkaString,
-    /// What was done to it.
+    /// Its activity.
     pub counters: TopicCounters,
     /// Its partitions in order.
     pub partitions: Vec<PartitionMeasure>,
@@ -80,13 +80,13 @@ pub struct GroupMeasure {
 /// The broker as it is now.
 #[derive(Debug, Clone)]
 pub struct Measure {
-    /// The sum over all topics, also of those that were deleted.
+    /// The sum over all topics, including deleted ones.
     pub all: TopicCounters,
     /// Topics by name.
     pub topics: Vec<TopicMeasure>,
     /// Groups by name.
     pub groups: Vec<GroupMeasure>,
-    /// Whether the log takes no more writes.
+    /// Whether the log is poisoned.
     pub is_poisoned: bool,
 }
 

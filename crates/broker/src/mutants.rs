@@ -9,12 +9,12 @@ use crate::change::Change;
 #[cfg(feature = "mutants")]
 use millstream_log::{Entry, LogError};
 
-/// What is broken.
+/// The broken behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
     /// Commits do not sync (by [`LogOptions::sync`](millstream_log::LogOptions), when the log is opened).
     SkipSync,
-    /// Answers do not wait for the disk.
+    /// Responses do not wait for the disk.
     AnswerEarly,
     /// One partition of a transaction gets no marker.
     ForgetMarker,
@@ -26,23 +26,23 @@ pub enum Mutant {
     LoseProducers,
     /// A repeated batch is appended again.
     AppendAgain,
-    /// Batches of fenced producers are taken.
+    /// Batches of fenced producers are accepted.
     ForgetFence,
-    /// Read-committed readers see what is not decided.
+    /// Read-committed readers see records of open transactions.
     ReadUndecided,
-    /// Read-committed readers are not told of aborted transactions.
+    /// Read-committed readers are not told which transactions were aborted.
     HideAborted,
     /// Anybody may commit offsets.
     ForgetGeneration,
-    /// A partition goes to its new owner before the old one has given it up.
+    /// A partition moves to its new owner before the old one has revoked it.
     GiveUnrevoked,
-    /// One command more is taken out of the inbox than is executed in a turn.
+    /// One more command is taken out of the inbox than is executed in a turn.
     LoseCommand,
-    /// Requests that wait for a checkpoint are overtaken by those that come when it has ended.
+    /// Requests that are delayed by a backlog are overtaken by later ones.
     OvertakeDelayed,
     /// Records that were deleted are there again after a restart.
     ForgetDeletion,
-    /// Compaction takes every record for a tombstone.
+    /// Compaction treats every record as a tombstone.
     BuryLiving,
 }
 
@@ -90,7 +90,7 @@ impl Broker {
         }
     }
 
-    /// Writes markers now, and what belongs to them with the next end of a transaction.
+    /// Writes markers now, and the rest of the change with the next end of a transaction.
     #[cfg(feature = "mutants")]
     pub(crate) fn write_torn(
         &mut self,

@@ -5,7 +5,7 @@ use crate::limits::PATTERN_BYTES_MAX;
 use millstream_kafka_wire::KafkaString;
 use regex::{Regex, RegexBuilder};
 
-/// An expression that is to match whole names.
+/// A regular expression that has to match whole names.
 #[derive(Debug)]
 pub(crate) struct Pattern {
     /// None if it is malformed or too large: then nothing matches.

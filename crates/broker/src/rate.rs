@@ -6,12 +6,12 @@
 
 use std::collections::VecDeque;
 
-/// How samples are taken.
+/// Number and length of samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// How many count.
     pub samples: usize,
-    /// How long each is.
+    /// Length of a sample.
     pub sample_ms: i64,
 }
 
@@ -45,7 +45,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Counts a value; a negative one takes back what was counted before.
+    /// Adds a value to the current sample; a negative one takes back an earlier value.
     pub fn record(&mut self, now_ms: i64, window: Window, value: f64) {
         self.purge(now_ms, window);
         match self.samples.back_mut() {
@@ -61,7 +61,7 @@ impl Rate {
         }
     }
 
-    /// The sum of what counts now.
+    /// The sum over all samples of the window.
     pub fn sum(&mut self, now_ms: i64, window: Window) -> f64 {
         self.purge(now_ms, window);
         self.samples.iter().map(|sample| sample.sum).sum()
@@ -73,7 +73,7 @@ impl Rate {
         sum / (self.elapsed_ms(now_ms, window) as f64 / 1000.0)
     }
 
-    /// How long it takes for the rate to fall to `quota` a second; 0 if it is not above.
+    /// Time until the rate has fallen to `quota` a second; 0 if it is not above.
     pub fn throttle_ms(&mut self, now_ms: i64, window: Window, quota: f64) -> i64 {
         let rate = self.per_second(now_ms, window);
         if rate <= quota {
@@ -124,7 +124,7 @@ mod tests {
             (&[0, 5_000], 10_500, 2.0 / 10.5),
             // The first sample is over; the second began five and a half windows ago.
             (&[0, 5_000], 11_000, 0.1),
-            // A sample counts from its beginning for as long as its last value is within the windows.
+            // A sample counts from its start for as long as its last value is within the window.
             (&[0, 900], 11_500, 2.0 / 11.5),
             (&[0, 900], 11_900, 0.0),
         ] {

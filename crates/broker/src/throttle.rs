@@ -1,9 +1,9 @@
-//! What clients use of their quotas, and for how long who used too much is asked to wait.
+//! Usage of client quotas, and throttle times.
 //!
-//! As in Kafka, bytes and request time are rates over `quota.window.num` samples of `quota.window.size.seconds`; a client
-//! above its quota is asked to wait until the rate has fallen to it. Changes of topics are counted by partitions in a
-//! bucket of tokens. Which quota counts is decided by user and client id, the finest first; clients that share an entity
-//! without a default share its usage. The connection does the waiting: the answer says for how long.
+//! As in Kafka, bytes and request time are rates over `quota.window.num` samples of `quota.window.size.seconds`; a
+//! client above its quota is throttled until the rate has fallen to it. Topic mutations are counted by partition in a
+//! token bucket. User and client id select the quota, the most specific first; clients that share an entity other than
+//! a default share its usage. The response carries the throttle time, and the connection is muted for that long.
 
 use crate::broker::Broker;
 use crate::context::RequestContext;
@@ -15,7 +15,7 @@ use crate::security::quotas::{
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 use std::collections::BTreeMap;
 
-/// Who a request counts for.
+/// The client that a request is charged to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QuotaClient {
     user: KafkaString,
@@ -23,7 +23,7 @@ pub(crate) struct QuotaClient {
 }
 
 impl QuotaClient {
-    /// The sender of a request; none for callers in the process, who have no quotas.
+    /// The sender of a request; `None` for callers in the process, which have no quotas.
     pub fn of(context: &RequestContext) -> Option<Self> {
         let principal = context.principal.as_str();
         let user = principal.split_once(':').map_or(principal, |(_, name)| name);
@@ -49,7 +49,7 @@ impl Bucket {
     }
 }
 
-/// What is measured, by the key of the quota and the user and client that share it.
+/// The quota's key, and the user and client id that share it.
 type Usage = (&'static str, Option<KafkaString>, Option<KafkaString>);
 
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub(crate) struct Throttles {
 
 impl Throttles {
     fn of(&mut self, now_ms: i64, usage: Usage, new: impl FnOnce() -> Measured) -> &mut Measured {
-        // Whoever comes when there are too many shares one measure with others like that.
+        // Beyond the cap, further clients share one measurement.
         let is_full = self.measured.len() >= QUOTA_CLIENTS_MAX && !self.measured.contains_key(&usage);
         let usage = if is_full { (usage.0, None, None) } else { usage };
         let (used_ms, measured) = self.measured.entry(usage).or_insert_with(|| (now_ms, new()));
@@ -120,7 +120,7 @@ impl Broker {
         rate.throttle_ms(now_ms, window, quota)
     }
 
-    /// Counts what a client has produced; gives for how long it is to wait.
+    /// Records produced bytes. Returns the throttle time.
     pub(crate) fn throttle_produce(
         &mut self,
         now_ms: i64,
@@ -130,7 +130,7 @@ impl Broker {
         clamp(self.record_rate(now_ms, client, PRODUCER_BYTE_RATE, bytes as f64))
     }
 
-    /// Counts what a client is about to be given. If it has to wait it is given nothing, and nothing is counted.
+    /// Records bytes about to be fetched. A throttled client gets no records, and nothing is recorded.
     pub(crate) fn throttle_fetch(&mut self, now_ms: i64, client: Option<&QuotaClient>, bytes: usize) -> i32 {
         let throttle_ms = self.record_rate(now_ms, client, CONSUMER_BYTE_RATE, bytes as f64);
         if throttle_ms > 0 {
@@ -139,7 +139,7 @@ impl Broker {
         clamp(throttle_ms)
     }
 
-    /// The most that one answer may hold, so that it can ever be given.
+    /// Cap on a fetch response: a larger one could never be sent within the quota.
     pub(crate) fn fetch_quota_bytes(&self, client: Option<&QuotaClient>) -> usize {
         let window = self.quota_window();
         let seconds = (window.samples as f64 - 1.0) * window.sample_ms as f64 / 1000.0;
@@ -152,7 +152,7 @@ impl Broker {
         self.security.quotas.has(REQUEST_PERCENTAGE)
     }
 
-    /// Counts the time that a request has taken; gives for how long its client is to wait, a sample's time at most.
+    /// Records the time of a request. Returns the throttle time, capped at one sample.
     pub fn throttle_request(&mut self, now_ms: i64, context: &RequestContext, taken_ms: i64) -> i32 {
         let percent = taken_ms as f64 / 10.0; // of a second
         let client = QuotaClient::of(context);
@@ -213,7 +213,7 @@ impl Mutations {
     }
 }
 
-/// What Kafka says with [`ErrorCode::THROTTLING_QUOTA_EXCEEDED`].
+/// Kafka's message for [`ErrorCode::THROTTLING_QUOTA_EXCEEDED`].
 pub(crate) const QUOTA_EXCEEDED: &str = "The throttling quota has been exceeded.";
 
 fn clamp(ms: i64) -> i32 {

@@ -11,15 +11,15 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 /// A topic.
 #[derive(Debug, Clone)]
 pub struct Topic {
-    /// Given at creation; a topic made again under the same name has another one.
+    /// Assigned at creation; a topic that is created again under the same name gets another one.
     pub id: Uuid,
     /// Its name.
     pub name: KafkaString,
     /// The log of each partition.
     pub partitions: Vec<LogId>,
-    /// What is set on it.
+    /// Dynamic configurations.
     pub configs: BTreeMap<String, String>,
-    /// What follows from that.
+    /// The configurations, resolved.
     pub settings: TopicSettings,
 }
 
@@ -35,7 +35,7 @@ impl Topic {
 pub struct Topics {
     by_id: BTreeMap<Uuid, Topic>,
     by_name: BTreeMap<KafkaString, Uuid>,
-    /// Names with `.` or `_` by what they are in metrics: see [`Topics::colliding`].
+    /// Names that contain `.` or `_`, by their name in metrics: see [`Topics::colliding`].
     by_metric: BTreeMap<String, BTreeSet<KafkaString>>,
 }
 
@@ -50,7 +50,7 @@ impl Topics {
         self.by_name.values().filter_map(|id| self.by_id.get(id))
     }
 
-    /// All topics whose name comes at or after `name`, by name.
+    /// All topics from `name` on, in order.
     pub fn iter_from<'a>(&'a self, name: &KafkaString) -> impl Iterator<Item = &'a Topic> + use<'a> {
         self.by_name
             .range(name.clone()..)
@@ -85,7 +85,7 @@ impl Topics {
         self.by_id(id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)
     }
 
-    /// A topic whose name Kafka cannot tell from `name` in metrics: `.` and `_` are the same there.
+    /// A topic whose metrics would collide with those of `name`: Kafka maps `.` and `_` to the same character there.
     pub fn colliding(&self, name: &str) -> Option<&KafkaString> {
         let alike = self.by_metric.get(&metric_name(name)?)?;
         alike.iter().find(|other| other.as_str() != name)
@@ -127,7 +127,7 @@ impl Topics {
     }
 }
 
-/// Checks a name as Kafka does; the error says what is wrong.
+/// Validates a name as Kafka does; the error is Kafka's message.
 pub fn check_topic_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err("Topic name is invalid: the empty string is not allowed".to_owned());

@@ -1,5 +1,5 @@
-//! AlterConfigs and IncrementalAlterConfigs: what is refused is refused with Kafka's codes and sentences, as tools show
-//! them to administrators. Every resource of a request stands for itself.
+//! AlterConfigs and IncrementalAlterConfigs. Rejections carry Kafka's error codes and messages, because tools show them
+//! to administrators. Each resource of a request succeeds or fails on its own.
 
 use crate::api::Rejection;
 use crate::api::configs::{Settings, check_access, current};
@@ -52,7 +52,7 @@ pub(crate) fn alter_incrementally(
     let asked = (&request.resources[..], request.validate_only);
     let named: fn(&incremental::AlterConfigsResource) -> (i8, &KafkaString) =
         |each| (each.resource_type, &each.resource_name);
-    let answer = |(resource_type, name): (i8, &KafkaString), error_code, error_message| {
+    let result = |(resource_type, name): (i8, &KafkaString), error_code, error_message| {
         incremental::AlterConfigsResourceResponse {
             error_code,
             error_message,
@@ -60,7 +60,7 @@ pub(crate) fn alter_incrementally(
             resource_name: name.clone(),
         }
     };
-    let (sequence, responses) = alter_each(broker, now_ms, asked, named, changes, answer);
+    let (sequence, responses) = alter_each(broker, now_ms, asked, named, changes, result);
     let response = IncrementalAlterConfigsResponse {
         throttle_time_ms: 0,
         responses,
@@ -68,14 +68,15 @@ pub(crate) fn alter_incrementally(
     Outcome::durable(sequence, response)
 }
 
-/// Sets what `settings` finds for each resource that is named once: the sequence of the last write, and the answers.
+/// Applies `settings` to each resource that the request names exactly once. Returns the sequence of the last write, and
+/// the results.
 fn alter_each<R, A>(
     broker: &mut Broker,
     now_ms: i64,
     (resources, validate_only): (&[R], bool),
     named: fn(&R) -> (i8, &KafkaString),
     settings: impl Fn(&Broker, &R) -> Result<(ResourceType, Settings), Rejection>,
-    answer: fn((i8, &KafkaString), ErrorCode, Option<KafkaString>) -> A,
+    result: fn((i8, &KafkaString), ErrorCode, Option<KafkaString>) -> A,
 ) -> (u64, Vec<A>) {
     let repeated = repeated(resources.iter().map(named));
     let mut sequence = 0;
@@ -87,16 +88,16 @@ fn alter_each<R, A>(
         match written {
             Ok(written) => {
                 sequence = sequence.max(written);
-                answer(name, ErrorCode::NONE, None)
+                result(name, ErrorCode::NONE, None)
             }
-            Err((error_code, message)) => answer(name, error_code, Some(message.into())),
+            Err((error_code, message)) => result(name, error_code, Some(message.into())),
         }
     };
     let answers = resources.iter().map(&mut alter).collect();
     (sequence, answers)
 }
 
-/// What is to be set on a resource in place of everything.
+/// The complete new configuration of a resource (AlterConfigs).
 fn replacement(
     broker: &Broker,
     resource: &AlterConfigsResource,
@@ -121,7 +122,7 @@ fn replacement(
     ))
 }
 
-/// What is set on a resource with the changes.
+/// The configuration of a resource after incremental changes (IncrementalAlterConfigs).
 fn changes(
     broker: &Broker,
     resource: &incremental::AlterConfigsResource,
@@ -224,7 +225,7 @@ fn change_one(
     Ok(())
 }
 
-/// A list with words more or less than what counts now.
+/// A list configuration with entries appended to or subtracted from its effective value.
 fn altered_list(
     broker: &Broker,
     kind: ResourceType,
@@ -271,7 +272,7 @@ fn altered_list(
     Ok(list)
 }
 
-/// Replaces what is set on a resource.
+/// Replaces the configuration of a resource.
 fn store(
     broker: &mut Broker,
     now_ms: i64,

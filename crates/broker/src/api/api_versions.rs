@@ -1,4 +1,4 @@
-//! ApiVersions: what this broker speaks.
+//! ApiVersions: the APIs that this broker serves, with their version ranges.
 
 use crate::purgatory::Outcome;
 use millstream_kafka_wire::messages::api_versions::{
@@ -97,14 +97,15 @@ pub(crate) fn handle(version: i16, request: &ApiVersionsRequest) -> Outcome {
     Outcome::now(response())
 }
 
-/// Kafka takes letters, digits, dots and dashes, the latter two not at an end.
+/// Kafka accepts letters, digits, dots and dashes; dots and dashes not at either end.
 fn is_software_name(name: &str) -> bool {
     let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     let is_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     name.chars().all(is_inner) && is_end(name.chars().next()) && is_end(name.chars().next_back())
 }
 
-/// The answer to a version that is not served, to be encoded as version 0: only the range to use.
+/// The response to an unsupported version of ApiVersions. It is encoded as version 0 and holds only the supported range
+/// (KIP-511).
 pub fn unsupported_version() -> ApiVersionsResponse {
     ApiVersionsResponse {
         error_code: ErrorCode::UNSUPPORTED_VERSION,

@@ -1,4 +1,4 @@
-//! DescribeConfigs and ListConfigResources, from the same table of declarations as what alters them.
+//! DescribeConfigs and ListConfigResources. They read the same declarations that validate alterations.
 
 use crate::api::{MALFORMED, Rejection, once_each, once_each_by};
 use crate::broker::Broker;
@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) type Settings = BTreeMap<String, String>;
 
-/// What is said of a resource that an answer has no room for.
+/// The error of a resource that exceeds the cap of one response.
 const TOO_MANY: &str = "too many configurations for one answer; describe fewer resources in one request";
 
 /// Kafka refuses the whole of a request that names a type of resource that it does not know.
@@ -40,7 +40,7 @@ fn malformed(request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
     }
 }
 
-/// What a resource is asked for by.
+/// Identifies a requested resource, to drop duplicates.
 fn asked_by(resource: &DescribeConfigsResource) -> (i8, &KafkaString, &[KafkaString]) {
     let keys = resource.configuration_keys.as_deref().unwrap_or_default();
     (resource.resource_type, &resource.resource_name, keys)
@@ -136,7 +136,7 @@ fn describe_one(
     Ok(results)
 }
 
-/// What is set for all brokers, as it was given.
+/// The dynamic default for all brokers, as it was set.
 fn for_all_brokers(decl: &ConfigDecl, set: &Settings) -> Option<Described> {
     let value = Some(set.get(decl.name)?.clone());
     let synonyms = vec![Sourced {
@@ -147,7 +147,7 @@ fn for_all_brokers(decl: &ConfigDecl, set: &Settings) -> Option<Described> {
     Some(Described { value, synonyms })
 }
 
-/// What is set and not one of the broker's declared configurations: those of single listeners, and the throttles of
+/// Configurations that are set but not declared for the broker: those of single listeners, and the throttles of
 /// replication.
 fn undeclared_result(
     broker: &Broker,
@@ -187,7 +187,7 @@ fn undeclared_result(
     })
 }
 
-/// Where nothing is said about listeners, the one that the request came by is there all the same.
+/// Adds the listener that received the request if none is configured.
 fn with_listener(decl: &ConfigDecl, described: Described, context: &RequestContext) -> Described {
     let is_of_listeners = matches!(decl.name, "listeners" | "advertised.listeners");
     if !is_of_listeners || described.source() != ConfigSource::Default {
@@ -245,7 +245,7 @@ pub(crate) fn check_access(
         .map_err(|code| (code, "access to configurations is denied".to_owned()))
 }
 
-/// Whether a resource can have this name, in the words that Kafka has for who asks.
+/// Checks whether a resource may have this name; the error is Kafka's message.
 fn check_name(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result<(), Rejection> {
     let invalid = |message: String| Err((ErrorCode::INVALID_REQUEST, message));
     match kind {
@@ -268,7 +268,7 @@ fn check_name(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result
     }
 }
 
-/// What is set on a resource now; an error if there is no such resource.
+/// The dynamic configuration of a resource; an error if the resource does not exist.
 pub(crate) fn current(
     broker: &Broker,
     kind: ResourceType,

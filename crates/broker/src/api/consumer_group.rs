@@ -99,9 +99,9 @@ fn handle(
     Ok((response, kept_sequence(broker, &request.group_id)))
 }
 
-/// What a member is told whose group is gone. Kafka says GROUP_ID_NOT_FOUND, which ends Java's consumer. There a group without
-/// members stays for a while, here it is gone with the last one if it has no offsets: a member that was too slow is to join
-/// again.
+/// The error for a member whose group no longer exists. Kafka responds with GROUP_ID_NOT_FOUND, which is fatal to
+/// Java's consumer. There an empty group lives on for a while; here it is removed with its last member if it has no
+/// offsets, so a member that was too slow must be allowed to join again.
 fn gone(kind: &str, name: &str) -> HeartbeatError {
     (
         ErrorCode::UNKNOWN_MEMBER_ID,
@@ -109,7 +109,7 @@ fn gone(kind: &str, name: &str) -> HeartbeatError {
     )
 }
 
-/// What a member is told that speaks to a group of the classic protocol, or one that has only offsets.
+/// The error for a member that sends consumer-protocol requests to a classic group, or to one that has only offsets.
 fn not_of_consumers(name: &str) -> HeartbeatError {
     (
         ErrorCode::GROUP_ID_NOT_FOUND,
@@ -117,7 +117,7 @@ fn not_of_consumers(name: &str) -> HeartbeatError {
     )
 }
 
-/// What a member is told that the group does not take for what it says it is.
+/// The error for a member whose identity or state does not match the group's.
 fn not_taken(
     code: ErrorCode,
     (name, group): (&str, &ConsumerGroup),
@@ -256,7 +256,7 @@ fn check_join(request: &ConsumerGroupHeartbeatRequest) -> Result<(), HeartbeatEr
     Ok(())
 }
 
-/// What the group needs of a request, in memory of its own.
+/// Copies what the group keeps out of the request, so that it does not pin the frame.
 fn read(context: &RequestContext, request: &ConsumerGroupHeartbeatRequest) -> Heartbeat {
     let own = |text: &Option<KafkaString>| text.as_ref().map(KafkaString::detached);
     let partitions = |topic: &RequestTopicPartitions| {
@@ -350,7 +350,7 @@ pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) 
     })
 }
 
-/// Whether the caller may see all topics that members have or are to get.
+/// Whether the caller may describe all topics that members have or are about to get.
 fn sees_topics(broker: &Broker, group: &ConsumerGroup) -> bool {
     let held = group
         .members
@@ -385,7 +385,7 @@ fn describe_group(broker: &Broker, group: &ConsumerGroup, base: DescribedGroup) 
         client_host: member.client_host.clone(),
         subscribed_topic_names: member.topic_names.iter().cloned().collect(),
         subscribed_topic_regex: Some(member.topic_regex.clone().unwrap_or_default()),
-        // What it has to give up is its own until it has.
+        // A partition that is being revoked still belongs to the member until it confirms.
         assignment: named(&member.held().into_keys().collect()),
         target_assignment: group.target.get(id).map(named).unwrap_or_default(),
         member_type: if member.classic.is_some() {

@@ -13,7 +13,7 @@ use millstream_kafka_wire::messages::create_partitions::{
 };
 use millstream_log::{Entry, LogId};
 
-/// The first version whose clients repeat what a quota refuses.
+/// The first version whose clients retry after a quota violation.
 const STRICT_QUOTA_VERSION: i16 = 3;
 
 pub(crate) fn handle(

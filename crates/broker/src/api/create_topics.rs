@@ -20,10 +20,10 @@ use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_log::{Entry, LogId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The first version whose clients repeat what a quota refuses.
+/// The first version whose clients retry after a quota violation.
 const STRICT_QUOTA_VERSION: i16 = 6;
 
-/// What Kafka says to a request that would create too much.
+/// Kafka's message for a request that would create too many partitions.
 const TOO_LARGE: &str = "Excessively large number of partitions per request.";
 
 /// A topic to be created.
@@ -53,7 +53,7 @@ impl NewTopic {
     }
 }
 
-/// What one request creates.
+/// The topics that one request creates, and its remaining budget of partitions.
 struct Creation {
     now_ms: i64,
     validate_only: bool,
@@ -155,7 +155,7 @@ fn handle_one(
     })
 }
 
-/// What is said of a topic that a request names more than once.
+/// The error for a topic that a request names more than once.
 pub(crate) fn named_twice() -> Rejection {
     (ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_owned())
 }
@@ -171,7 +171,7 @@ fn failed(name: &KafkaString, (error_code, message): Rejection) -> CreatableTopi
     }
 }
 
-/// Checks a topic that is asked for, in Kafka's order: the name, configurations, then replicas.
+/// Checks a requested topic in Kafka's order: name, configurations, replicas.
 fn new_topic(broker: &Broker, topic: &CreatableTopic) -> Result<NewTopic, Rejection> {
     check_name(broker, &topic.name)?;
     let nulls = topic.configs.iter().filter(|config| config.value.is_none());
@@ -193,7 +193,7 @@ fn new_topic(broker: &Broker, topic: &CreatableTopic) -> Result<NewTopic, Reject
     Ok(NewTopic::new(topic.name.clone(), partitions, configs))
 }
 
-/// The number of partitions where replicas are not named. Any number of replicas is taken, and there is one.
+/// The number of partitions if no replicas are assigned. Any replication factor is accepted; there is one replica.
 fn counted(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Rejection> {
     if topic.replication_factor == 0 || topic.replication_factor < -1 {
         let message = "Replication factor must be larger than 0, or -1 to use the default value.";
@@ -296,7 +296,7 @@ pub(crate) fn check_configs(configs: &BTreeMap<String, String>) -> Result<(), Re
     config::check_topic(configs).map_err(|message| (ErrorCode::INVALID_CONFIG, message))
 }
 
-/// Creates a topic if the caller may; gives the sequence that makes it durable.
+/// Creates a topic if the caller may. Returns the sequence that makes it durable.
 pub(crate) fn create(broker: &mut Broker, now_ms: i64, new: &NewTopic) -> Result<u64, Rejection> {
     check_name(broker, &new.name)?;
     write(broker, now_ms, new)

@@ -1,5 +1,5 @@
-//! Delegation tokens: there are none, as in a Kafka without `delegation.token.secret.key`. Who asks is told so, and first, as
-//! there, whether it may ask at all.
+//! Delegation tokens are disabled, as in a Kafka without `delegation.token.secret.key`. Kafka first checks whether the
+//! caller may request tokens at all, and so does this.
 
 use crate::context::{ANONYMOUS, RequestContext};
 use crate::purgatory::Outcome;
@@ -12,7 +12,7 @@ use millstream_kafka_wire::{ErrorCode, KafkaString};
 /// A time that there is none of.
 const NO_TIME_MS: i64 = -1;
 
-/// Why there is no token: only those who have authenticated may ask for one.
+/// The error code of a token request: only authenticated clients may send one.
 fn refusal(context: &RequestContext) -> ErrorCode {
     match context.principal.as_str() {
         ANONYMOUS => ErrorCode::DELEGATION_TOKEN_REQUEST_NOT_ALLOWED,

@@ -1,4 +1,4 @@
-//! DeleteRecords: a partition begins at a later offset.
+//! DeleteRecords: moves the log start offset of a partition forward.
 
 use crate::broker::{Broker, log_error_code};
 use crate::mutants::Mutant;
@@ -11,7 +11,7 @@ use millstream_kafka_wire::messages::delete_records::{
 use millstream_kafka_wire::{ErrorCode, Uuid};
 use millstream_log::Entry;
 
-/// Stands for the high watermark.
+/// Offset that stands for the high watermark.
 const HIGH_WATERMARK: i64 = -1;
 
 pub(crate) fn handle(broker: &mut Broker, now_ms: i64, request: &DeleteRecordsRequest) -> Outcome {

@@ -1,7 +1,7 @@
-//! DeleteTopics: topic, data, and what groups committed for it, in one record.
+//! DeleteTopics: removes a topic, its data and the offsets committed for it in one record of the WAL.
 //!
-//! The names and ids of a whole request are sorted out before anything is deleted: a request that names a topic twice, or in
-//! two ways, does not say clearly what is to go, and then this topic stays.
+//! Names and ids of the whole request are resolved before anything is deleted. A topic that a request names twice, or
+//! both by name and by id, is ambiguous and stays.
 
 use crate::api::NOT_HOSTED;
 use crate::broker::{Broker, log_error_code};
@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The first version that names topics by id.
 const ID_VERSION: i16 = 6;
-/// The first version whose clients repeat what a quota refuses.
+/// The first version whose clients retry after a quota violation.
 const STRICT_QUOTA_VERSION: i16 = 5;
 /// The first version whose clients know that deletion may be disabled.
 const DISABLED_VERSION: i16 = 3;
@@ -102,7 +102,7 @@ fn disabled(version: i16, asked: Vec<DeleteTopicState>) -> Outcome {
     })
 }
 
-/// What is refused of a request, and the topics to delete.
+/// The rejected items of a request, and the topics to delete.
 #[derive(Default)]
 struct Sorted {
     responses: Vec<DeletableTopicResult>,
@@ -164,12 +164,12 @@ fn sort_out(broker: &Broker, asked: &[DeleteTopicState]) -> Sorted {
     sorted
 }
 
-/// Who may delete topics of the whole cluster needs no rule for the single one.
+/// A caller that may delete every topic of the cluster needs no ACL on the single topic.
 fn may_delete_all(broker: &Broker) -> bool {
     broker.may(Operation::Delete, ResourceKind::Cluster, CLUSTER_NAME)
 }
 
-/// The error comes with the topic's name only for those who may know it.
+/// The error reveals the topic's name only to callers that may describe it.
 fn by_id(broker: &Broker, id: Uuid) -> Result<(), (Option<KafkaString>, ErrorCode)> {
     let topic = broker
         .topics
@@ -187,7 +187,7 @@ fn by_id(broker: &Broker, id: Uuid) -> Result<(), (Option<KafkaString>, ErrorCod
         .map_err(denied)
 }
 
-/// Who may not describe a topic is not told whether it is there.
+/// Callers without DESCRIBE on a topic do not learn whether it exists.
 fn by_name(broker: &Broker, name: &KafkaString) -> Result<Uuid, ErrorCode> {
     let may_delete_all = may_delete_all(broker);
     if !may_delete_all {
@@ -233,7 +233,7 @@ fn refused(
     }
 }
 
-/// What Kafka says with a code where it says no more.
+/// Kafka's message for a code without a specific one.
 fn message_of(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::THROTTLING_QUOTA_EXCEEDED => QUOTA_EXCEEDED,

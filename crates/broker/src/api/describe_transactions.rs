@@ -1,4 +1,5 @@
-//! DescribeTransactions, ListTransactions, DescribeProducers, WriteTxnMarkers: for those who look after transactions.
+//! DescribeTransactions, ListTransactions, DescribeProducers and WriteTxnMarkers: for operators that look for hanging
+//! transactions.
 
 use crate::api::{NOT_HOSTED, once_each};
 use crate::broker::{Broker, log_error_code};
@@ -29,7 +30,7 @@ use millstream_log::{ControlType, Entry};
 use millstream_types::java_text::hash_code;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All names of states that Kafka has; those that cannot occur here find nothing.
+/// All of Kafka's state names. Filters on states that cannot occur here match nothing.
 const STATES: [&str; 8] = [
     "Empty",
     "Ongoing",
@@ -95,7 +96,7 @@ fn describe_one(
     if !of_offsets.is_empty() && broker.may(Operation::Describe, ResourceKind::Topic, GROUPS) {
         topics.insert(KafkaString::from_static(GROUPS), of_offsets);
     }
-    // Who looks for transactions that nobody ends compares this with the producers of partitions.
+    // Tools that search for hanging transactions compare this with the producers of each partition.
     let (producer_id, producer_epoch) = state.ongoing_producer();
     described::TransactionState {
         transaction_state: KafkaString::from_static(state.phase.name()),
@@ -134,7 +135,7 @@ pub(crate) fn list(broker: &Broker, now_ms: i64, request: &ListTransactionsReque
     let wanted = |state: &&TransactionState| {
         let by_state = states.is_empty() || states.contains(state.phase.name());
         let by_id = producer_ids.is_empty() || producer_ids.contains(&state.ongoing_producer().0);
-        // As in Kafka also for those that have ended, or not begun.
+        // As in Kafka, also for transactions that have ended or not started.
         let lasted_ms = now_ms.saturating_sub(state.start_ms);
         let by_duration = request.duration_filter < 0 || lasted_ms > request.duration_filter;
         let by_pattern = pattern.as_ref().is_none_or(|pattern| pattern.matches(&state.id));

@@ -1,7 +1,7 @@
-//! Fetch: whole batches from the log, waiting for them if there are too few.
+//! Fetch: returns whole batches from the log, and parks the request if there are fewer than `fetch.min.bytes`.
 //!
-//! What is read is a list of partitions, from the request or from the client's session. A fetch that waits is woken when
-//! the high watermark or the last stable offset of one of its partitions moves.
+//! The partitions come from the request or from the client's fetch session. A delayed fetch wakes up when the high
+//! watermark or the last stable offset of one of its partitions moves.
 
 use crate::broker::{Broker, log_error_code};
 use crate::context::RequestContext;
@@ -22,16 +22,17 @@ use std::sync::Arc;
 /// An isolation level of the protocol.
 pub(crate) const READ_COMMITTED: i8 = 1;
 
-/// What is not read, with what its reader is told instead.
+/// Partitions that are not read, with their error codes.
 type RejectedPartitions = Arc<[(Wanted, ErrorCode)]>;
 
 /// A request in the form in which it is worked on.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetch {
-    /// What is read.
+    /// Partitions to read.
     partitions: Arc<[Wanted]>,
-    /// What the client may not read, or what was not there when it asked: that stays so until it is answered, as a fetch
-    /// that is woken is nobody's request any more. It is told after the others, as in Kafka, and not looked at before.
+    /// Partitions that the client may not read, or that did not exist when the request arrived. The decision is final
+    /// for this request: a delayed fetch is not authorised again when it wakes up. As in Kafka, rejected partitions
+    /// come after the others in the response.
     refused: RejectedPartitions,
     session: SessionUse,
     client: Option<QuotaClient>,
@@ -41,7 +42,7 @@ pub(crate) struct Fetch {
 }
 
 impl Fetch {
-    /// Everything that was asked for, in the order of the answer.
+    /// All requested partitions, in the order of the response.
     fn wanted(&self) -> impl Iterator<Item = &Wanted> {
         let refused = self.refused.iter().map(|(wanted, _)| wanted);
         self.partitions.iter().chain(refused)
@@ -105,7 +106,7 @@ fn is_over(broker: &Broker, now_ms: i64, deadline_ms: i64) -> bool {
     broker.purgatory.are_over || now_ms >= deadline_ms
 }
 
-/// Parts what the caller may read, and is there, from the rest.
+/// Separates readable partitions from rejected ones.
 fn parted(broker: &Broker, partitions: Arc<[Wanted]>) -> (Arc<[Wanted]>, RejectedPartitions) {
     let refusal = |wanted: &Wanted| {
         let topic = broker.accessible_topic(Operation::Read, wanted.topic_id, &wanted.topic);
@@ -126,7 +127,7 @@ fn parted(broker: &Broker, partitions: Arc<[Wanted]>) -> (Arc<[Wanted]>, Rejecte
     (readable.into(), refused.into())
 }
 
-/// Leaves a fetch to whom it needs: to the disk, or to who appends next.
+/// Parks the fetch until a disk read completes or new records arrive.
 fn park(broker: &mut Broker, ticket: Ticket, reading: Reading) {
     if !reading.read.jobs.is_empty() {
         return broker.disk_reads.start(ticket, reading);
@@ -170,7 +171,8 @@ pub(crate) fn wake(broker: &mut Broker, now_ms: i64, ticket: Ticket) {
 }
 
 impl Broker {
-    /// The listeners close: fetches that wait for data get what there is, and from now on none waits.
+    /// Completes all delayed fetches with the records available now, and delays no further ones: the listeners are
+    /// about to close.
     pub fn end_waits_of_fetches(&mut self) {
         self.purgatory.are_over = true;
         for ticket in self.purgatory.expired_fetches(i64::MAX) {
@@ -179,7 +181,7 @@ impl Broker {
     }
 }
 
-/// A fetch has waited long enough: it gets what there is.
+/// The fetch has reached its deadline: completes it with the records available now.
 pub(crate) fn expire(broker: &mut Broker, now_ms: i64, ticket: Ticket) {
     let Some(WaitingFetch {
         fetch, deadline_ms, ..
@@ -253,22 +255,23 @@ fn complete(broker: &mut Broker, now_ms: i64, ticket: Ticket, fetch: &Fetch, rea
         .complete(ticket, Reply::from(Response::from(response)));
 }
 
-/// What was read, a part for each partition that is read.
+/// The records read so far, one part for each partition.
 #[derive(Debug, Default)]
 pub(crate) struct FetchRead {
     parts: Vec<PartitionData>,
-    /// Bytes of them, and of what jobs will read at most.
+    /// Bytes read, plus the most that pending jobs will read.
     bytes: usize,
-    /// Those of them that come from segments.
+    /// Share of `bytes` that comes from segments.
     segment_bytes: usize,
-    /// Whether segments hold more than one answer gives.
+    /// Whether segments hold more than the cap of one response.
     is_cut: bool,
     has_read_error: bool,
     /// The logs that are there and may be read.
     logs: Vec<LogId>,
-    /// Where they stood, if jobs are to read.
+    /// High watermark and last stable offset of each partition before jobs run. Records that arrive during a read must
+    /// not move them.
     marks: Vec<Option<(i64, i64)>>,
-    /// What has to be read from segments, with the number of the part.
+    /// Reads of segments, each with the index of its part.
     pub jobs: Vec<(usize, ReadJob)>,
 }
 
@@ -297,8 +300,8 @@ fn read(broker: &mut Broker, fetch: &Fetch) -> FetchRead {
     result
 }
 
-/// What could not be read. As in Kafka there is an empty list of aborted transactions for what was turned down before it came
-/// to reading, and none for the rest.
+/// The part of a partition that failed. As in Kafka, a partition rejected before the read has an empty list of aborted
+/// transactions, and one that failed later has none.
 fn failed(wanted: &Wanted, error_code: ErrorCode) -> PartitionData {
     let aborted_transactions = match error_code {
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
@@ -319,7 +322,7 @@ fn failed(wanted: &Wanted, error_code: ErrorCode) -> PartitionData {
     }
 }
 
-/// The log of a partition. What is wrong here does not end a wait for other partitions, as in Kafka.
+/// Looks up the log of a partition. As in Kafka, an error here does not complete a delayed fetch of other partitions.
 fn find(broker: &Broker, fetch: &Fetch, index: usize) -> Result<LogId, ErrorCode> {
     let wanted = &fetch.partitions[index];
     if fetch.max_bytes < 0 || wanted.partition.partition_max_bytes < 0 {
@@ -373,7 +376,7 @@ fn read_partition(
     data
 }
 
-/// How a partition is read: of segments, no more than is left for this answer.
+/// Plans the read of a partition, within the remaining budget of segment bytes.
 fn plan(
     broker: &Broker,
     fetch: &Fetch,
@@ -395,7 +398,7 @@ fn plan(
     }
 }
 
-/// What a partition gives.
+/// Reads a partition from memory, or adds a job for its segments.
 fn give(
     broker: &Broker,
     wanted: &Wanted,
@@ -429,7 +432,7 @@ fn give(
     }
 }
 
-/// What the client is told: everything, or what is news to its session; nothing if it has used up its quota.
+/// Builds the response: all partitions, or those with news for the session. Empty if the client has exceeded its quota.
 fn answer(broker: &mut Broker, now_ms: i64, fetch: &Fetch, read: FetchRead) -> FetchResponse {
     let session_id = match fetch.session {
         SessionUse::Continue { id, .. } => id,
@@ -474,7 +477,7 @@ fn answer(broker: &mut Broker, now_ms: i64, fetch: &Fetch, read: FetchRead) -> F
     response
 }
 
-/// Counts what a client is given.
+/// Counts the bytes sent for a partition.
 fn count(broker: &mut Broker, wanted: &Wanted, part: &PartitionData) {
     let known = broker
         .topics
@@ -503,7 +506,7 @@ fn add(topics: &mut Vec<FetchableTopicResponse>, wanted: &Wanted, part: Partitio
     });
 }
 
-/// There is one leader epoch, 0; −1 stands for "not checked".
+/// There is one leader epoch, 0; −1 means "do not check".
 pub(crate) fn check_epoch(epoch: i32) -> Result<(), ErrorCode> {
     match epoch {
         ..=-1 | 0 => Ok(()),

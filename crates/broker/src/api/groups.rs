@@ -30,7 +30,7 @@ pub(crate) fn list(broker: &Broker, request: &ListGroupsRequest) -> Outcome {
     let passes = |filter: &BTreeSet<String>, value: &str| {
         filter.is_empty() || filter.contains(&value.to_ascii_lowercase())
     };
-    // Who may describe the cluster sees all groups.
+    // DESCRIBE on the cluster reveals all groups.
     let sees_all = broker.may(Operation::Describe, ResourceKind::Cluster, CLUSTER_NAME);
     let is_visible =
         |name: &KafkaString| sees_all || broker.may(Operation::Describe, ResourceKind::Group, name);

@@ -1,7 +1,8 @@
-//! InitProducerId: ids for idempotent producers, and a new instance for transactional ones.
+//! InitProducerId: ids for idempotent producers, and new instances of transactional ones.
 //!
-//! A new instance fences the one before and aborts what it left open, unless it asks to keep a prepared transaction
-//! (KIP-939). Kafka answers CONCURRENT_TRANSACTIONS while it aborts; here the abort is one record and the answer is final.
+//! A new instance fences the previous one and aborts its open transaction, unless it asks to keep a prepared
+//! transaction (KIP-939). Kafka responds with CONCURRENT_TRANSACTIONS while it aborts; here the abort is a single
+//! record, so the first response is final.
 
 use crate::broker::{Broker, log_error_code};
 use crate::change::{Change, TransactionPhase, TransactionState};
@@ -52,7 +53,7 @@ fn response(error_code: ErrorCode, producer_id: i64, producer_epoch: i16) -> Ini
     }
 }
 
-/// What a producer is told of its new epoch, and of the prepared transaction that it wants to end.
+/// The response with the producer's new epoch, and with the prepared transaction that it wants to complete.
 fn told(state: &TransactionState, request: &InitProducerIdRequest) -> InitProducerIdResponse {
     let ongoing = state.prepared.filter(|_| request.keep_prepared_txn);
     let (ongoing_txn_producer_id, ongoing_txn_producer_epoch) = ongoing.unwrap_or((NONE, NO_EPOCH));
@@ -63,7 +64,7 @@ fn told(state: &TransactionState, request: &InitProducerIdRequest) -> InitProduc
     }
 }
 
-/// An id that was never given out before, and the sequence from which on that holds after a crash too.
+/// Allocates a producer id that was never used. The sequence makes the allocation durable.
 pub(crate) fn next_producer_id(broker: &mut Broker, now_ms: i64) -> Result<(i64, u64), ErrorCode> {
     if broker.reserved_producer_ids == 0 {
         let next = broker.next_producer_id.saturating_add(PRODUCER_ID_BLOCK);
@@ -77,7 +78,7 @@ pub(crate) fn next_producer_id(broker: &mut Broker, now_ms: i64) -> Result<(i64,
     Ok((id, broker.log.last_sequence()))
 }
 
-/// Id and epoch are both given or neither is.
+/// Producer id and epoch must both be set or both be absent.
 fn check_pair(request: &InitProducerIdRequest) -> Result<(), ErrorCode> {
     match (request.producer_id == NONE) == (request.producer_epoch == NO_EPOCH) {
         true => Ok(()),
@@ -85,7 +86,7 @@ fn check_pair(request: &InitProducerIdRequest) -> Result<(), ErrorCode> {
     }
 }
 
-/// Who may write to some topic may do so idempotently.
+/// A principal that may write to any topic may write idempotently.
 fn check_idempotent(broker: &Broker) -> Result<(), ErrorCode> {
     match broker.may_to_any(Operation::Write, ResourceKind::Topic) {
         true => Ok(()),
@@ -129,7 +130,7 @@ type Initialised = Result<(InitProducerIdResponse, u64), ErrorCode>;
 
 fn init(broker: &mut Broker, now_ms: i64, request: &InitProducerIdRequest, id: &KafkaString) -> Initialised {
     let Some(state) = broker.transactions.get(id).cloned() else {
-        // Also for a producer that had an id: its transactional id has expired, and a new one is what helps it.
+        // Also for a producer that names an id: its transactional id has expired, and only a new id helps.
         let (producer_id, _) = next_producer_id(broker, now_ms)?;
         return store(broker, now_ms, request, fresh(id, producer_id));
     };
@@ -153,7 +154,7 @@ fn init(broker: &mut Broker, now_ms: i64, request: &InitProducerIdRequest, id: &
             aborted.phase = TransactionPhase::Empty;
             return store(broker, now_ms, request, aborted);
         }
-        // The epoch of the abort may be told to the producer that was aborted.
+        // The aborted producer itself may get the epoch of the abort.
         let raised = raise(broker, now_ms, request, aborted)?;
         return store(broker, now_ms, request, raised);
     }
@@ -161,7 +162,7 @@ fn init(broker: &mut Broker, now_ms: i64, request: &InitProducerIdRequest, id: &
     store(broker, now_ms, request, raised)
 }
 
-/// The epoch of a producer has risen already, and it does not know: the answer was lost, or its transaction timed out.
+/// The epoch has risen without the producer's knowledge: the response was lost, or the transaction timed out.
 fn again(
     broker: &mut Broker,
     now_ms: i64,
@@ -173,7 +174,7 @@ fn again(
         TransactionPhase::CompleteCommit | TransactionPhase::CompleteAbort
     );
     if is_ended {
-        // From now on nobody may ask how that transaction ended.
+        // After this, the outcome of that transaction can no longer be queried.
         state.phase = TransactionPhase::Empty;
         return store(broker, now_ms, request, state);
     }
@@ -207,7 +208,8 @@ fn raise(
     request: &InitProducerIdRequest,
     mut state: TransactionState,
 ) -> Result<TransactionState, ErrorCode> {
-    // Only who names the epoch before may ask again with it. A new instance does not: what it gets is not for the old.
+    // Only a producer that names its previous epoch may retry with it. For a new instance, the epoch before belongs to
+    // the fenced producer.
     (state.last_producer_id, state.last_epoch) = match request.producer_id {
         NONE => (NONE, -1),
         _ => (state.producer_id, state.epoch),
@@ -247,8 +249,9 @@ fn store(
     Ok((answer, sequence))
 }
 
-/// The prepared transaction stays open beside a raised epoch or a new producer id: whoever was before is fenced, the new
-/// instance decides. However often that happens, it is told who wrote the records: what was decided is known by that.
+/// Keeps the prepared transaction open under a raised epoch or a new producer id (KIP-939). The previous instance is
+/// fenced and the new one decides. However often that happens, the response names the producer that wrote the records,
+/// because the decision is recorded under its id.
 fn keep(
     broker: &mut Broker,
     now_ms: i64,

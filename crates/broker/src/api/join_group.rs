@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The first version of LeaveGroup with several members.
 const LEAVE_MANY_VERSION: i16 = 3;
-/// Of a client's id or an instance's id that a member's id begins with; all of it must fit a string of the protocol.
+/// Characters of a client id or instance id that become part of a member id. The whole must fit a protocol string.
 const MEMBER_ID_PREFIX_CHARS_MAX: usize = 8_000;
 
 pub(crate) fn join(
@@ -118,7 +118,7 @@ fn check_join(broker: &Broker, request: &JoinGroupRequest) -> Result<(), ErrorCo
 }
 
 fn member_info(context: &RequestContext, request: &JoinGroupRequest) -> MemberInfo {
-    // Strings and metadata live as long as the member: they must not hold on to the frame that they came in.
+    // Strings and metadata live as long as the member, so they are copied: a slice would pin the whole frame.
     let protocol = |each: &JoinGroupRequestProtocol| JoinGroupRequestProtocol {
         name: each.name.detached(),
         metadata: Bytes::copy_from_slice(&each.metadata),
@@ -303,7 +303,7 @@ pub(crate) fn leave(broker: &mut Broker, now_ms: i64, version: i16, request: &Le
     Outcome::now(response)
 }
 
-/// Who is to leave.
+/// A member that is about to leave.
 struct Leaving<'a> {
     id: &'a KafkaString,
     instance: Option<&'a KafkaString>,

@@ -29,7 +29,7 @@ const MAX_TIMESTAMP_VERSION: i16 = 7;
 const EARLIEST_LOCAL_VERSION: i16 = 8;
 const LATEST_TIERED_VERSION: i16 = 9;
 const EARLIEST_PENDING_UPLOAD_VERSION: i16 = 11;
-/// The first version that tells of leader epochs.
+/// The first version with leader epochs.
 const LEADER_EPOCH_VERSION: i16 = 4;
 
 pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsRequest) -> Outcome {
@@ -55,7 +55,7 @@ pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsReq
             };
             let found = match listed {
                 Ok(Listed::Known(found)) => Ok(found),
-                // Also what lies in memory may have to be inflated.
+                // Records in memory are searched by a job too: they may have to be decompressed.
                 Ok(Listed::Searching(search)) if broker.disk_reads.is_deferred => {
                     searches.push(((topics.len(), partitions.len()), search));
                     Ok(None)
@@ -85,16 +85,16 @@ pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsReq
     Outcome::Waiting(ticket)
 }
 
-/// What is said, once, of a partition that a request names more than once.
+/// The error, reported once, of a partition that a request names more than once.
 fn named_twice(broker: &Broker, topic: &ListOffsetsTopic) -> ErrorCode {
     let access = broker.access(Operation::Describe, ResourceKind::Topic, &topic.name);
     access.err().unwrap_or(ErrorCode::INVALID_REQUEST)
 }
 
-/// Where the answer for a partition stands: the topic's number and the partition's there.
+/// Position of a partition in the response: index of the topic, index of the partition.
 pub(crate) type Place = (usize, usize);
 
-/// An answer for which segments are being searched.
+/// A response whose segments are being searched.
 #[derive(Debug)]
 pub(crate) struct Listing {
     version: i16,
@@ -104,7 +104,7 @@ pub(crate) struct Listing {
 /// Timestamp and offset of a record, if there is one; −1 for a timestamp that is not asked for.
 pub(crate) type FoundOffset = Result<Option<(i64, i64)>, ErrorCode>;
 
-/// The segments that an answer needs have been searched.
+/// Completes a response after its segments have been searched.
 pub(crate) fn on_searched(
     broker: &mut Broker,
     ticket: Ticket,
@@ -112,7 +112,7 @@ pub(crate) fn on_searched(
     outcomes: Vec<(Place, OffsetSearch, FoundOffset)>,
 ) {
     for ((topic, partition), search, found) in outcomes {
-        // What could not be read may have been removed meanwhile.
+        // Segments that cannot be read may have been deleted meanwhile.
         let found = match found {
             Err(ErrorCode::KAFKA_STORAGE_ERROR) if broker.log.is_outdated(&search.search) => {
                 search.again(broker)
@@ -151,7 +151,7 @@ fn answered(version: i16, partition_index: i32, found: FoundOffset) -> ListOffse
     }
 }
 
-/// What is known of a partition at once.
+/// The immediate result for a partition.
 enum Listed {
     Known(Option<(i64, i64)>),
     Searching(OffsetSearch),
@@ -213,7 +213,7 @@ pub(crate) struct OffsetSearch {
     log: LogId,
     timestamp: i64,
     start: i64,
-    /// Records from here on are not told of.
+    /// Upper bound of the search; later records are not visible to this reader.
     end: i64,
 }
 
@@ -258,7 +258,7 @@ impl OffsetSearch {
     }
 }
 
-/// The first record of a batch that `holds`, given the batch's greatest timestamp and the record's; and the offset
+/// The first record for which `holds` is true, given the greatest timestamp of its batch and its own; and the offset
 /// after the batch.
 fn scan(
     decompressor: &mut Decompressor,

@@ -25,8 +25,8 @@ const TOPIC_ID_VERSION: i16 = 12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Creation {
     No,
-    /// This answer does not know it yet, as in Kafka, where the controller creates it. Clients ask again, and some
-    /// take an answer with the new topic for one that was there.
+    /// The response does not include the topic yet. Kafka behaves the same, because the controller creates it; clients
+    /// retry, and some mistake a response with the new topic for an old one.
     Later,
     AtOnce,
 }
@@ -63,7 +63,8 @@ pub(crate) fn handle(
                 mutations: Mutations::of(context, true),
                 left: PartitionsLeft::new(),
             };
-            // Who names a topic by its id asks by ids alone, whatever stands in the names (Java's client has empty ones there).
+            // A request that sets any topic id is a lookup by ids; its names are ignored (Java's client sends empty
+            // ones).
             let is_by_id = topics.iter().any(|topic| !topic.topic_id.is_zero());
             once_each_by(topics, asked_by)
                 .filter(|topic| !is_by_id || !topic.topic_id.is_zero())
@@ -98,7 +99,7 @@ fn all(broker: &Broker, asks_operations: bool) -> Vec<MetadataResponseTopic> {
         .collect()
 }
 
-/// What a topic is asked for by.
+/// Identifies a requested topic, to drop duplicates.
 fn asked_by(topic: &MetadataRequestTopic) -> (Option<&KafkaString>, Uuid) {
     match &topic.name {
         Some(name) if topic.topic_id.is_zero() => (Some(name), Uuid::ZERO),
@@ -114,7 +115,8 @@ struct Creator {
 }
 
 impl Creator {
-    /// Creates a topic that the answer may tell of; whoever asks from outside is told of it the next time.
+    /// Creates a topic. The response may include it for callers in the process; remote clients find it on their next
+    /// request.
     fn create(&mut self, broker: &mut Broker, now_ms: i64, name: &KafkaString) -> Result<(), ErrorCode> {
         if check_topic_name(name).is_err() {
             return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
@@ -130,7 +132,7 @@ impl Creator {
         match create_topics::create_charged(broker, now_ms, &new, limits) {
             Ok(_) if self.creation == Creation::AtOnce => Ok(()),
             Ok(_) => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-            // What the controller has against it is not told here.
+            // The controller's reason is not part of a metadata response.
             Err((
                 ErrorCode::THROTTLING_QUOTA_EXCEEDED
                 | ErrorCode::POLICY_VIOLATION
@@ -180,7 +182,7 @@ fn one(
     }
 }
 
-/// An answer that older versions can hold: their names are not null.
+/// A rejection that older versions can encode: their names are not nullable.
 fn refused(asked: &MetadataRequestTopic) -> MetadataResponseTopic {
     MetadataResponseTopic {
         name: Some(asked.name.clone().unwrap_or_default()),
@@ -222,7 +224,7 @@ fn describe(broker: &Broker, topic: &Topic, asks_operations: bool) -> MetadataRe
     }
 }
 
-/// What the caller may do to the cluster; nothing for who may not describe it.
+/// The cluster operations that the caller may perform; empty without DESCRIBE on the cluster.
 pub(crate) fn cluster_operations(broker: &Broker, is_asked: bool) -> i32 {
     match is_asked && !broker.may(Operation::Describe, ResourceKind::Cluster, CLUSTER_NAME) {
         true => 0,

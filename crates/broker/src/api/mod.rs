@@ -56,21 +56,21 @@ pub(crate) fn shows_state(key: ApiKey) -> bool {
     )
 }
 
-/// What Kafka calls the absence of an error.
+/// Kafka's name of "no error".
 pub(crate) const NO_ERROR: &str = "NONE";
-/// What it says of UNKNOWN_TOPIC_OR_PARTITION, where it says something.
+/// Kafka's message for UNKNOWN_TOPIC_OR_PARTITION, where it has one.
 pub(crate) const NOT_HOSTED: &str = "This server does not host this topic-partition.";
-/// What it says of INVALID_REQUEST where it has nothing better to say.
+/// Kafka's generic message for INVALID_REQUEST.
 pub(crate) const MALFORMED: &str = "This most likely occurs because of a request being malformed by the client library or \
                                     the message was sent to an incompatible broker. See the broker logs for more details.";
 
-/// What a request asks for, without what it repeats: what it costs to answer is what there is, not what the request makes of
-/// it. Kafka repeats itself in most of these answers.
+/// The distinct resources of a request, so that duplicates cost nothing. Kafka repeats them in most of these responses;
+/// a small request could otherwise force an arbitrarily large response.
 pub(crate) fn once_each<T: Ord>(asked: &[T]) -> impl Iterator<Item = &T> {
     once_each_by(asked, |each| each)
 }
 
-/// The same for what is named by a part of it.
+/// Like [`once_each`], with a key that identifies each item.
 pub(crate) fn once_each_by<'a, T, K: Ord>(
     asked: &'a [T],
     name: impl Fn(&'a T) -> K,
@@ -79,7 +79,7 @@ pub(crate) fn once_each_by<'a, T, K: Ord>(
     asked.iter().filter(move |each| seen.insert(name(each)))
 }
 
-/// What is named more than once.
+/// The keys that occur more than once.
 pub(crate) fn repeated<K: Ord + Copy>(names: impl Iterator<Item = K>) -> BTreeSet<K> {
     let mut seen = BTreeSet::new();
     names.filter(|name| !seen.insert(*name)).collect()

@@ -56,15 +56,15 @@ pub(crate) fn handle(broker: &Broker, version: i16, request: &OffsetFetchRequest
     Outcome::now(single(group.unwrap_or_default()))
 }
 
-/// What was answered already. Offsets come with metadata of up to `offset.metadata.max.bytes`: a request that repeats itself
-/// would be a small one with a very large answer, so that what it repeats is left out.
+/// Groups and partitions that are in the response already. Offsets carry metadata of up to `offset.metadata.max.bytes`,
+/// so repeating them would let a small request force a very large response.
 #[derive(Default)]
 struct Once<'a> {
     whole_groups: BTreeSet<&'a KafkaString>,
     partitions: BTreeSet<(&'a KafkaString, &'a KafkaString, Uuid, i32)>,
 }
 
-/// The answer for one group in the form of older versions.
+/// The response for one group in the layout of older versions.
 fn single(group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
     let partition = |partition: OffsetFetchResponsePartitions| OffsetFetchResponsePartition {
         partition_index: partition.partition_index,

@@ -1,5 +1,5 @@
-//! Requests that only matter in a cluster, answered for one node: elections, reassignments, the quorum, features, and moving
-//! replicas between directories.
+//! APIs that only matter in a cluster, served for a single node: elections, reassignments, the quorum, features, and
+//! moving replicas between directories.
 
 use crate::api::api_versions::feature_levels;
 use crate::api::create_topics::check_replicas;
@@ -37,10 +37,10 @@ const PREFERRED: i8 = 0;
 const UNCLEAN: i8 = 1;
 /// The kind of update of a feature that never lowers its level.
 const UPGRADE: i8 = 1;
-/// The last version of UpdateFeatures that answers for each feature.
+/// The last version of UpdateFeatures that reports a result for each feature.
 const RESULTS_LAST_VERSION: i16 = 1;
 
-/// A topic's name for messages that are said of each of its partitions, whatever the length of the name.
+/// A topic's name, shortened for messages that are repeated for each of its partitions.
 fn shown(name: &str) -> String {
     name.chars().take(TOPIC_NAME_BYTES_MAX).collect()
 }
@@ -57,7 +57,8 @@ pub(crate) fn elect_leaders(broker: &Broker, request: &ElectLeadersRequest) -> O
     }
     let mut replica_election_results = Vec::new();
     if request.topic_partitions.is_none() {
-        // The one replica leads already. Asked for all partitions, Kafka leaves out those with nothing to do.
+        // The single replica is already the leader. For requests on all partitions, Kafka leaves out those with nothing
+        // to do.
         let idle = |topic: &Topic| ReplicaElectionResult {
             topic: topic.name.clone(),
             partition_result: Vec::new(),

@@ -1,4 +1,4 @@
-//! Produce: batches are checked, deduplicated and appended; the answer comes when the disk has them.
+//! Produce: validates, deduplicates and appends batches; responds once they are durable.
 
 use crate::broker::{Broker, log_error_code};
 use crate::config::TopicSettings;
@@ -50,7 +50,7 @@ fn refusal(code: ErrorCode, message: impl Into<String>) -> Refusal {
     }
 }
 
-/// What matters of who sends the request.
+/// The properties of a sender that validation depends on.
 #[derive(Clone, Copy)]
 struct Caller<'a> {
     version: i16,
@@ -58,15 +58,15 @@ struct Caller<'a> {
     client_id: &'a str,
 }
 
-/// What the batches of a request inflate to. One of them alone is bounded by its topic; many small ones together would keep
-/// the broker's thread from everybody else.
+/// Budget of decompressed bytes for the batches of one request. A single batch is bounded by its topic; many small ones
+/// together would monopolise the broker's thread.
 struct Inflation {
     limit: usize,
     inflated: usize,
 }
 
 impl Inflation {
-    /// Of a request with so many bytes of records.
+    /// The budget of a request with this many bytes of records.
     fn new(bytes: usize) -> Self {
         let limit = bytes.saturating_mul(INFLATION_FACTOR);
         Inflation {
@@ -98,7 +98,7 @@ impl Inflation {
     }
 }
 
-/// What is answered for a partition.
+/// The result for one partition.
 struct Appended {
     base_offset: i64,
     log_append_ms: i64,
@@ -153,7 +153,7 @@ pub(crate) fn handle(
     if request.acks == 0 {
         return match has_error {
             true => Outcome::Now(Reply::Close),
-            // There is no answer to say for how long to wait: the next ones of the connection wait behind this one.
+            // With `acks=0` there is no response to carry a throttle time, so the connection is muted instead.
             false if throttle_time_ms > 0 => {
                 let until_ms = now_ms.saturating_add(i64::from(throttle_time_ms));
                 Outcome::Waiting(broker.purgatory.at(until_ms, Reply::Silent))
@@ -202,7 +202,7 @@ fn partition_response(index: i32, result: Result<Appended, Refusal>) -> Partitio
     }
 }
 
-/// What is wrong with the record is in the message of the partition.
+/// The message of the partition describes the error; this entry only names the record.
 fn record_error(batch_index: i32) -> BatchIndexAndErrorMessage {
     BatchIndexAndErrorMessage {
         batch_index,
@@ -266,7 +266,8 @@ fn append(
     })
 }
 
-/// Checks the rights, the sequence and the transaction of who sent the batch; `Some`: it is there already.
+/// Checks authorisation, sequence and transaction of the sender. Returns `Some` for a duplicate that is already in the
+/// log.
 fn check_sender(
     broker: &mut Broker,
     now_ms: i64,
@@ -300,7 +301,7 @@ fn check_sender(
     Ok(None)
 }
 
-/// Checks what can be seen without reading records: exactly one batch, of a size and kind that producers may send.
+/// Validates without reading records: exactly one batch, of a size and kind that producers may send.
 fn check_batch(records: &Bytes, settings: &TopicSettings, version: i16) -> Result<RecordBatch, Refusal> {
     let batch = RecordBatch::read(records).map_err(|error| refusal(error.error_code(), error.to_string()))?;
     if batch.data().len() < records.len() {
@@ -408,7 +409,7 @@ fn trusted(batch: &RecordBatch) -> Result<RecordsSummary, Refusal> {
     })
 }
 
-/// Checks sequence and epoch; a repeat gives the answer of the first time.
+/// Checks sequence and epoch of the producer; a duplicate gets the response of the original.
 fn check_producer(
     broker: &Broker,
     log: LogId,
@@ -423,7 +424,8 @@ fn check_producer(
         let message = format!("producer {} sent no sequence", header.producer_id);
         return Err(refusal(ErrorCode::INVALID_RECORD, message));
     }
-    // Each transaction has an epoch of its own from this version on, so its first batch must be there.
+    // From this version on each transaction has its own epoch (KIP-890), so the first batch of a transaction must start
+    // at sequence 0.
     let begins = version >= ENLISTING_VERSION && header.is_transactional();
     match producers.check(&header, begins) {
         Ok(SequenceCheck::Append) => Ok(None),
@@ -453,7 +455,7 @@ fn check_producer(
     }
 }
 
-/// The batch as it is stored: most are taken as they came.
+/// The batch as it is stored; most batches are stored unchanged.
 fn rewrite(
     batch: &RecordBatch,
     summary: &RecordsSummary,
@@ -482,8 +484,8 @@ fn rewrite(
     Ok((data, -1))
 }
 
-/// Writes the records anew with the topic's `compression.type` and its level: also then they must fit `max.message.bytes`, as
-/// what came may have inflated.
+/// Recompresses the records with the topic's `compression.type` and level. The result must fit `max.message.bytes` too,
+/// because the producer's codec may have compressed better.
 fn recompress(batch: &RecordBatch, codec: Codec, settings: &TopicSettings) -> Result<Bytes, Refusal> {
     let invalid = |error: millstream_kafka_wire::record_batch::BatchError| {
         refusal(error.error_code(), error.to_string())

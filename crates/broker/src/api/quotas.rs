@@ -69,7 +69,7 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeClientQuotasRequest) -
     })
 }
 
-/// Checks what is asked for, in Kafka's order and words.
+/// Validates a filter in Kafka's order, with its messages.
 fn check_filter(request: &DescribeClientQuotasRequest) -> Result<(), (ErrorCode, String)> {
     let invalid = |message: String| Err((ErrorCode::INVALID_REQUEST, message));
     let mut seen = BTreeSet::new();

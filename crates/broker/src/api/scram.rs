@@ -35,7 +35,7 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeUserScramCredentialsRe
         };
         known.entry(user.clone()).or_default().push(info);
     }
-    // How often each user is asked for.
+    // Number of times that each user is requested.
     let mut asked: BTreeMap<KafkaString, usize> = BTreeMap::new();
     match request.users.as_ref().filter(|users| !users.is_empty()) {
         None => asked.extend(known.keys().map(|user| (user.clone(), 1))),
@@ -73,7 +73,7 @@ pub(crate) fn describe(broker: &Broker, request: &DescribeUserScramCredentialsRe
 
 type Verdict = Result<(), (ErrorCode, &'static str)>;
 
-/// What becomes of each user of a request.
+/// The outcome for each user of a request.
 #[derive(Default)]
 struct Alteration {
     denied: Option<ErrorCode>,
@@ -83,7 +83,7 @@ struct Alteration {
 }
 
 impl Alteration {
-    /// Takes in one credential: a change to make, or why not.
+    /// Adds one credential: the change to make, or the reason for its rejection.
     fn add(&mut self, user: &KafkaString, mechanism: i8, change: Result<Change, (ErrorCode, &'static str)>) {
         let is_new = self.seen.insert((user.clone(), mechanism));
         let verdict = match (self.denied, change) {

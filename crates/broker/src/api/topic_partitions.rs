@@ -70,7 +70,7 @@ pub(crate) fn handle(broker: &Broker, request: &DescribeTopicPartitionsRequest) 
     Outcome::now(response)
 }
 
-/// A cursor is one that an earlier answer gave for the same topics.
+/// A valid cursor comes from an earlier response for the same topics.
 fn is_valid(request: &DescribeTopicPartitionsRequest) -> bool {
     let Some(cursor) = &request.cursor else {
         return true;
@@ -79,7 +79,7 @@ fn is_valid(request: &DescribeTopicPartitionsRequest) -> bool {
     cursor.partition_index >= 0 && (request.topics.is_empty() || names.any(|name| *name == cursor.topic_name))
 }
 
-/// A topic that is not there, with what the caller might do with it, as in Kafka.
+/// A missing topic, with the caller's authorised operations, as in Kafka.
 fn missing(broker: &Broker, name: KafkaString) -> DescribeTopicPartitionsResponseTopic {
     let topic_authorized_operations = broker.authorized_operations(true, ResourceKind::Topic, &name);
     let failed = match check_topic_name(&name) {

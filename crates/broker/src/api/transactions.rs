@@ -301,7 +301,8 @@ pub(crate) fn commit_offsets(
     }
 }
 
-/// Whether producer and member may do this; gives the change that enlists the group, if one is needed.
+/// Checks whether producer and member may commit offsets in this transaction. Returns the change that enlists the
+/// group, if it is not enlisted yet.
 fn check_offsets(
     broker: &mut Broker,
     now_ms: i64,

@@ -1,8 +1,8 @@
-//! What must hold of configurations that are given at start or changed while a broker runs, beyond the types of single
-//! values.
+//! Validation of configurations, at startup and when they are altered, beyond the types of single values.
 //!
-//! The refusals, and their order, are Kafka's. For a broker: what cannot be changed at all, what only a single listener
-//! has, values, what only a broker by its number has, and then how values go together.
+//! The rejections and their order are Kafka's. For a broker: first read-only configurations, then those that only a
+//! single listener has, then values, then those that only a broker by id has, and last the rules between
+//! configurations.
 
 use super::check::check_value;
 use super::{
@@ -17,8 +17,8 @@ const CLIENT_METRICS_MS_MAX: i32 = 3_600_000;
 /// The least that each thread that compacts must have for keys.
 const DEDUPE_BYTES_MIN: i64 = 1 << 20;
 
-/// Checks what is to be set on a broker, or on all of them if `is_for_all`, and what is to be no longer. `candidate` has that
-/// done already.
+/// Validates configurations set on a broker, or on all brokers if `is_for_all`, and the removed ones. `candidate`
+/// already includes the change.
 pub fn check_broker<'a>(
     candidate: &Configs,
     set: &BTreeMap<String, String>,
@@ -63,14 +63,14 @@ pub fn check_broker<'a>(
             "Cannot update these configs at default cluster level, broker id must be specified: [{names}]"
         ));
     }
-    // What is left without a value may not go with the others, either.
+    // A configuration that falls back to its default must fit the others too.
     let now = |name: &String| (name.clone(), candidate.text(name).unwrap_or_default());
     let mut changed = set.clone();
     changed.extend(removed.map(now));
     together(candidate, &changed).map_err(|error| error.in_kafkas_words())
 }
 
-/// Checks what is to be set on a topic.
+/// Validates configurations set on a topic.
 pub fn check_topic(set: &BTreeMap<String, String>) -> Result<(), String> {
     for (name, value) in set {
         check(ResourceType::Topic, name, value).map_err(|error| error.in_kafkas_words())?;
@@ -118,7 +118,7 @@ fn is_list_of_replicas(value: &str) -> bool {
     matches!(value.trim(), "" | "*") || value.split(',').all(is_replica)
 }
 
-/// Checks what is to be set on a group: the broker says between what it may be.
+/// Validates configurations set on a group: the broker's configurations bound them.
 pub fn check_group(configs: &Configs, set: &BTreeMap<String, String>) -> Result<(), String> {
     for (name, value) in set {
         check(ResourceType::Group, name, value).map_err(|error| error.in_kafkas_words())?;
@@ -193,7 +193,7 @@ const BELOW_ANOTHER: [(&str, &str); 3] = [
     ),
 ];
 
-/// How values go together, looked at where one of them is changed.
+/// The rules between configurations, checked if one side of a rule changes.
 pub(super) fn together(candidate: &Configs, set: &BTreeMap<String, String>) -> Result<(), ConfigError> {
     check_times(candidate, set)?;
     let long = |name: &str| candidate.long(name);
@@ -228,7 +228,7 @@ pub(super) fn together(candidate: &Configs, set: &BTreeMap<String, String>) -> R
     Ok(())
 }
 
-/// Times that may be given in several units: what counts must be in its range, whatever gave it.
+/// Durations that can be given in several units: the effective value must be in range, whichever unit gave it.
 fn check_times(candidate: &Configs, set: &BTreeMap<String, String>) -> Result<(), ConfigError> {
     type Rule = (&'static str, fn(i64) -> bool, &'static str);
     const RULES: [Rule; 3] = [

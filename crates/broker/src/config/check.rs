@@ -1,10 +1,10 @@
-//! Whether a value may be given to a configuration: its type, its range, its words. Refusals are in Kafka's own sentences,
-//! which clients show to their users.
+//! Checks a value against its declaration: type, range, allowed words. Messages are Kafka's, because clients show them
+//! to users.
 
 use super::{ConfigDecl, ConfigError, ConfigType, ResourceType, Validity, declaration};
 use millstream_types::java_text;
 
-/// Lists that Kafka takes with empty entries.
+/// Lists in which Kafka accepts empty entries.
 const LISTS_WITH_EMPTY_ENTRIES: &[&str] = &[
     "config.providers",
     "follower.replication.throttled.replicas",
@@ -43,10 +43,10 @@ pub(super) fn check_value(decl: &ConfigDecl, value: &str) -> Result<(), ConfigEr
     })
 }
 
-/// What does not fit.
+/// A mismatch between a value and its declaration.
 #[derive(Debug, PartialEq)]
 pub(super) enum Wrong {
-    /// The value as it was understood, and what was expected of it.
+    /// The parsed value, and what was expected.
     Value(String, String),
     /// A list has an entry of nothing.
     EmptyEntry,
@@ -131,8 +131,8 @@ fn wrong_list(decl: &ConfigDecl, value: &str) -> Option<Wrong> {
     (has_empty && !LISTS_WITH_EMPTY_ENTRIES.contains(&decl.name)).then_some(Wrong::EmptyEntry)
 }
 
-/// A value as Kafka shows it once it has read it: without spaces around, numbers and words in their usual form. What does
-/// not fit its declaration is left as it is.
+/// A value in the form in which Kafka shows it after parsing: trimmed, numbers and words normalised. A value that does
+/// not fit its declaration stays unchanged.
 pub fn parsed(decl: &ConfigDecl, value: &str) -> String {
     let text = value.trim();
     match decl.config_type {

@@ -1,9 +1,9 @@
-//! Broker configurations that can be changed while a broker runs; all others are read-only.
+//! Broker configurations that can be altered at run time; all others are read-only.
 //!
-//! They are Kafka's, without those that Kafka takes while it runs and puts in force with the next start only, or for a
-//! listener that comes later: listeners themselves, `sasl.*`, the algorithms of `ssl.*`. Neither are there classes to load
-//! and several directories. A change that has no effect is better refused; but clients set numbers of threads and Kerberos,
-//! which mean nothing here whenever they are set.
+//! These are Kafka's dynamic configurations, except those that Kafka only applies at the next start or to listeners
+//! added later (`listeners`, `sasl.*`, algorithms of `ssl.*`), and those for pluggable classes and several log
+//! directories. Rejecting an alteration is better than accepting one without effect. Thread counts and Kerberos
+//! settings are accepted all the same, because clients set them and they mean nothing here at any time.
 
 /// Their names, sorted; beside these certificates and keys ([`STORES`](super::listener::STORES)).
 #[rustfmt::skip]

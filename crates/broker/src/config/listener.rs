@@ -1,5 +1,5 @@
-//! What may be set on a broker without being one of its declared configurations: configurations of a single listener
-//! (`listener.name.NAME.KEY`), and the throttles that tools set while they move replicas.
+//! Broker configurations without a declaration: those of a single listener (`listener.name.NAME.KEY`), and the
+//! throttles that tools set while they move replicas.
 
 use super::{ConfigDecl, ConfigType, ResourceType, Validity, declaration};
 

@@ -1,7 +1,7 @@
-//! What this broker does with the configurations that it acts on. A declared name that is not here is accepted, kept and
-//! shown, and changes nothing on one node.
+//! The effect of each configuration that this broker acts on. A declared configuration that is missing here is
+//! accepted, stored and shown, and has no effect on a single node.
 //!
-//! Apart from the declarations, which state Kafka's facts; this table states ours, and the reference prints it.
+//! The table is separate from the declarations: those state Kafka's facts, this states ours. The reference prints it.
 
 use super::ResourceType;
 
@@ -146,7 +146,7 @@ const GROUP: &[(&str, &str)] = &[
     ("consumer.session.timeout.ms", "How long a member of the new consumer protocol may be silent."),
 ];
 
-/// What this broker does with a configuration; `None`: it is accepted and kept.
+/// The effect of a configuration; `None` if it is accepted without one.
 pub fn meaning(kind: ResourceType, name: &str) -> Option<&'static str> {
     let meanings = match kind {
         ResourceType::Broker => BROKER,

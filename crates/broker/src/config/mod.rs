@@ -1,8 +1,8 @@
-//! Configuration by Kafka's names: what is declared, what is set where, and what follows from it.
+//! Configurations by Kafka's names: declarations, values by resource, and their resolution.
 //!
-//! A value is looked for as Kafka does: on the resource itself, then (for topics) under the broker's name for it, set
-//! dynamically for this broker, dynamically for all brokers, statically at start, and last the default. Names
-//! that cannot matter on one node are accepted and kept.
+//! Resolution follows Kafka: the resource itself, then (for topics) the broker's synonym as a dynamic value of this
+//! broker, a dynamic default for all brokers, a static value from startup, and last the default. Configurations that
+//! cannot matter on one node are accepted and stored.
 
 mod altered;
 mod check;
@@ -48,7 +48,7 @@ pub enum ConfigType {
 }
 
 impl ConfigType {
-    /// The number that DescribeConfigs gives for it.
+    /// Its code in DescribeConfigs.
     pub fn code(self) -> i8 {
         match self {
             ConfigType::Boolean => 1,
@@ -94,14 +94,14 @@ pub struct ConfigDecl {
     pub default: Option<&'static str>,
     /// Which values are valid.
     pub valid: Validity,
-    /// The broker's configuration that gives its default.
+    /// The broker's configuration from which it takes its default.
     pub synonym: Option<&'static str>,
 }
 
 /// Why a configuration is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
-    /// There is no such name.
+    /// The name is unknown.
     #[error("unknown {kind} config '{name}'")]
     Unknown {
         /// Topic, broker or group.
@@ -116,7 +116,7 @@ pub enum ConfigError {
         name: String,
         /// The value.
         value: String,
-        /// What is expected, in Kafka's words.
+        /// The expected values, in Kafka's words.
         expected: String,
     },
     /// A list has an entry of nothing.
@@ -128,17 +128,17 @@ pub enum ConfigError {
     /// The value is of the right kind, but does not go with the rest.
     #[error("invalid value '{value}' for config '{name}': {}; give it another value or leave it out", rule.trim_end_matches('.'))]
     Together {
-        /// The name under which the value was given.
+        /// The name that was used.
         name: String,
         /// The value.
         value: String,
-        /// What must hold, in Kafka's words.
+        /// The violated rule, in Kafka's words.
         rule: String,
     },
 }
 
 impl ConfigError {
-    /// What Kafka tells a client of it.
+    /// Kafka's message to a client.
     pub fn in_kafkas_words(&self) -> String {
         match self {
             ConfigError::Unknown { kind, name } => format!("Unknown {kind} config name: {name}"),
@@ -153,7 +153,7 @@ impl ConfigError {
     }
 }
 
-/// Kafka's words without the capital letter of a beginning, to go on with.
+/// Kafka's message with a lower-case first letter, to continue a sentence.
 pub fn in_a_sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_ascii_lowercase());
@@ -224,7 +224,7 @@ impl ResourceType {
     }
 }
 
-/// Where a value comes from, with Kafka's numbers.
+/// Origin of a value, with Kafka's codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i8)]
 pub enum ConfigSource {
@@ -234,7 +234,7 @@ pub enum ConfigSource {
     DynamicBroker = 2,
     /// Set on all brokers at run time.
     DynamicDefault = 3,
-    /// Given at start.
+    /// From startup.
     Static = 4,
     /// The default.
     Default = 5,
@@ -244,7 +244,7 @@ pub enum ConfigSource {
     Group = 8,
 }
 
-/// A value and where it comes from.
+/// A value and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sourced {
     /// The name under which it was found.
@@ -282,8 +282,8 @@ pub struct Configs {
 }
 
 impl Configs {
-    /// Starts from what was given at start, also for single listeners; names and values are checked, by themselves and
-    /// together.
+    /// Starts from the static configurations, including those of single listeners. Names, values and the rules between
+    /// them are checked.
     pub fn new(properties: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         for (name, value) in properties {
             match listener::declared(name) {
@@ -337,7 +337,7 @@ impl Configs {
         given.and_then(|text| text.trim().parse().ok()).unwrap_or(1)
     }
 
-    /// What is set dynamically on a resource.
+    /// The dynamic configuration of a resource.
     pub fn of(&self, kind: ResourceType, name: &str) -> BTreeMap<String, String> {
         self.dynamic
             .get(&(kind, name.to_owned()))
@@ -358,7 +358,7 @@ impl Configs {
             .map(|((kind, name), configs)| (*kind, name.as_str(), configs))
     }
 
-    /// Replaces what is set on a resource.
+    /// Replaces the dynamic configuration of a resource.
     pub fn set(&mut self, kind: ResourceType, name: &str, configs: BTreeMap<String, String>) {
         match configs.is_empty() {
             true => self.dynamic.remove(&(kind, name.to_owned())),

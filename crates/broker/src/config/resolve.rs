@@ -1,13 +1,12 @@
-//! Which value counts, and what is listed behind it.
+//! The effective value of a configuration, and its synonyms.
 //!
-//! The two are kept apart, as Kafka does. The value that counts is read: spaces are gone, and hours that stand in for
-//! milliseconds are milliseconds. What DescribeConfigs lists behind it, the synonyms, are the values as they were given,
-//! under the names and in the units in which they were given.
+//! The two differ, as in Kafka. The effective value is parsed: trimmed, and hours that stand in for milliseconds are
+//! converted. Synonyms in DescribeConfigs are the raw values, under the names and in the units in which they were set.
 
 use super::{ConfigDecl, ConfigSource, Configs, OWN_DEFAULTS, ResourceType, Sourced, declaration, parsed};
 use std::collections::BTreeMap;
 
-/// Broker configurations that stand in for the ones before them where those have no value.
+/// Broker configurations with fallbacks: each falls back to the next one of its row.
 const FAMILIES: &[&[&str]] = &[
     &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
     &[RETENTION, "log.retention.minutes", "log.retention.hours"],
@@ -15,7 +14,7 @@ const FAMILIES: &[&[&str]] = &[
     &["log.roll.ms", "log.roll.hours"],
 ];
 
-/// The one of them whose negative values all mean "for ever", which is shown as -1.
+/// All negative values mean "unlimited" and are shown as -1.
 const RETENTION: &str = "log.retention.ms";
 
 /// Units that end a name, in milliseconds.
@@ -26,12 +25,12 @@ const UNITS: [(&str, i64); 2] = [(".hours", 3_600_000), (".minutes", 60_000)];
 pub struct Described {
     /// The value that counts, `None` for null.
     pub value: Option<String>,
-    /// Where it and others behind it were given, and how. Empty where only something else stands in for it.
+    /// The raw value and its fallbacks. Empty if only a fallback in another unit is set.
     pub synonyms: Vec<Sourced>,
 }
 
 impl Described {
-    /// Where the value comes from: what has no synonyms is said to be a default.
+    /// Origin of the value. Without synonyms it is reported as a default.
     pub fn source(&self) -> ConfigSource {
         self.synonyms
             .first()
@@ -40,7 +39,7 @@ impl Described {
 }
 
 impl Configs {
-    /// All values of a broker configuration as they were given, the one that counts first.
+    /// All raw values of a broker configuration, the effective one first.
     pub fn broker(&self, decl: &'static ConfigDecl) -> Vec<Sourced> {
         let dynamic = |resource: &str| {
             let set = self.dynamic.get(&(ResourceType::Broker, resource.to_owned()))?;
@@ -64,7 +63,7 @@ impl Configs {
             .collect()
     }
 
-    /// The value of a broker configuration that counts, from what stands in for it if it has none itself.
+    /// The effective value of a broker configuration, from its fallbacks if it has none itself.
     pub(super) fn broker_or_stand_in(&self, decl: &'static ConfigDecl) -> Sourced {
         let found = family(decl.name).find_map(|member| {
             let first = self.broker(member).into_iter().next()?;
@@ -107,7 +106,7 @@ impl Configs {
             .unwrap_or_else(|| sourced(decl.default, ConfigSource::Default))
     }
 
-    /// The same with what is listed behind it.
+    /// The effective value with its synonyms.
     pub fn describe(
         &self,
         decl: &'static ConfigDecl,
@@ -134,7 +133,7 @@ impl Configs {
         }
     }
 
-    /// A broker configuration with what is listed behind it. Nothing stands in for it here.
+    /// A broker configuration with its synonyms. Fallbacks do not apply here.
     pub fn describe_broker(&self, decl: &'static ConfigDecl) -> Described {
         let synonyms = self.broker_synonyms(decl);
         let first = self.broker(decl).into_iter().next();
@@ -144,7 +143,7 @@ impl Configs {
         }
     }
 
-    /// What was given for a broker configuration and for those that stand in for it; nothing if it was not given itself.
+    /// Raw values of a broker configuration and its fallbacks; empty if it is not set itself.
     fn broker_synonyms(&self, decl: &'static ConfigDecl) -> Vec<Sourced> {
         if self.broker(decl).is_empty() {
             return Vec::new();
@@ -177,12 +176,12 @@ impl Configs {
     }
 }
 
-/// The broker's declaration that gives a configuration of something else its default.
+/// The broker's configuration that provides the default of a topic's.
 fn broker_name(decl: &ConfigDecl) -> Option<&'static ConfigDecl> {
     declaration(ResourceType::Broker, decl.synonym?)
 }
 
-/// A broker configuration and those that stand in for it, in their order.
+/// A broker configuration and its fallbacks, in order.
 fn family(name: &'static str) -> impl Iterator<Item = &'static ConfigDecl> {
     let of_family = |members: &&'static [&'static str]| {
         let position = members.iter().position(|member| *member == name)?;

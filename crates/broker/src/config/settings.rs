@@ -1,4 +1,4 @@
-//! What the broker reads of a topic's configurations, as typed values.
+//! A topic's configurations as typed values.
 
 use super::{ConfigSource, Configs, ResourceType, declaration};
 use crate::limits::{INFLATED_BYTES_MAX, INFLATION_FACTOR};
@@ -31,18 +31,18 @@ pub struct TopicSettings {
     pub max_compaction_lag_ms: i64,
     /// `min.cleanable.dirty.ratio`
     pub min_cleanable_ratio: f64,
-    /// What the log needs to know.
+    /// Settings of its logs.
     pub log: LogSettings,
 }
 
 impl TopicSettings {
-    /// What a batch that is produced to the topic may inflate to.
+    /// Cap on the decompressed size of a produced batch.
     pub fn inflated_bytes_max(&self) -> usize {
         let limit = self.max_message_bytes.saturating_mul(INFLATION_FACTOR);
         limit.min(INFLATED_BYTES_MAX)
     }
 
-    /// Resolves what is set on a topic.
+    /// Resolves the configurations of a topic.
     pub fn resolve(configs: &Configs, set: &BTreeMap<String, String>) -> Self {
         let text = |name: &str| -> String {
             let Some(decl) = declaration(ResourceType::Topic, name) else {

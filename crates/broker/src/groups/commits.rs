@@ -1,4 +1,4 @@
-//! Who may commit and read a group's offsets.
+//! Authorisation of offset commits and offset fetches by group state.
 
 use super::TopicPartition;
 use super::classic::State;
@@ -11,7 +11,7 @@ use millstream_kafka_wire::{ErrorCode, KafkaString};
 /// The first version of OffsetCommit in which members of the new protocol commit.
 const MEMBER_EPOCH_VERSION: i16 = 9;
 
-/// Who wants to commit offsets.
+/// The sender of an offset commit.
 #[derive(Debug)]
 pub(crate) struct Committer<'a> {
     pub group: &'a KafkaString,
@@ -22,11 +22,11 @@ pub(crate) struct Committer<'a> {
     pub is_transactional: bool,
 }
 
-/// For what somebody may commit.
+/// The partitions for which a commit is accepted.
 #[derive(Debug)]
 pub(crate) enum Permit {
     Everything,
-    /// For what the member has had since its epoch, or longer; the code refuses the rest.
+    /// Partitions that the member has held since its epoch or longer (KIP-1251); the code rejects the rest.
     HeldSince(i32, Assigned, ErrorCode),
 }
 
@@ -42,7 +42,7 @@ impl Permit {
     }
 }
 
-/// Whether somebody may commit for a group now. A commit is a sign of life in a classic group.
+/// Checks whether the sender may commit for a group now. In a classic group a commit counts as a heartbeat.
 pub(crate) fn check_commit(
     broker: &mut Broker,
     now_ms: i64,
@@ -93,7 +93,7 @@ pub(crate) fn check_commit(
     Ok(Permit::Everything)
 }
 
-/// Whether somebody may read a group's offsets.
+/// Checks whether the sender may fetch a group's offsets.
 pub(crate) fn check_fetch(broker: &Broker, asked: &OffsetFetchRequestGroup) -> Result<(), ErrorCode> {
     let group = broker.groups.get(&asked.group_id);
     let Some(consumer) = group.and_then(|group| group.consumer.as_ref()) else {

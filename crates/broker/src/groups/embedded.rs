@@ -1,8 +1,8 @@
-//! What consumers of the classic protocol tell each other inside of it: subscriptions in the metadata of a join, partitions
-//! in an assignment.
+//! The consumer protocol inside of the classic group protocol: subscriptions in the metadata of a join, partitions in
+//! an assignment.
 //!
-//! To a classic group these are bytes that only its leader reads. They are read here when the broker takes the leader's
-//! place, and written when it hands a classic member its partitions.
+//! To a classic group these are opaque bytes that only its leader reads. The broker reads them when it takes the
+//! leader's role, and writes them when it assigns partitions to a classic member.
 
 use super::consumer::TopicView;
 use super::consumer::assignor::Partitions;
@@ -17,10 +17,10 @@ use thiserror::Error;
 
 /// The protocol type of consumers.
 pub(crate) const CONSUMER: &str = "consumer";
-/// The highest version that is spoken; a higher one is read as this one, whose fields it must begin with.
+/// The highest supported version. A higher one is read as this one, because its fields must start with the same ones.
 const NEWEST_VERSION: i16 = 3;
 
-/// Why bytes are not what consumers say.
+/// Why bytes are not a valid subscription or assignment.
 #[derive(Debug, Error)]
 pub(crate) enum EmbeddedError {
     #[error("the embedded consumer protocol has the version {0}, below 0")]
@@ -29,11 +29,11 @@ pub(crate) enum EmbeddedError {
     Malformed(#[from] DecodeError),
 }
 
-/// What a consumer says of itself when it joins.
+/// A consumer's subscription.
 #[derive(Debug, Default)]
 pub(crate) struct Subscription {
     pub topic_names: BTreeSet<KafkaString>,
-    /// What it owns at that moment; nothing for one that gives everything up before it joins.
+    /// Partitions that it owns at the time of joining; empty for one that revokes everything before it joins.
     pub owned: Partitions,
     pub rack_id: Option<KafkaString>,
 }
@@ -51,8 +51,8 @@ fn read_subscription(metadata: &Bytes) -> Result<ConsumerProtocolSubscription, E
     Ok(ConsumerProtocolSubscription::decode(&mut reader, version)?)
 }
 
-/// The topics that a member with this metadata reads. As in Kafka nothing else has to be right: all versions begin alike,
-/// and there are clients that write a higher one with no more in it than in version 0.
+/// The topics of a subscription. As in Kafka the rest need not be valid: all versions start with the topics, and some
+/// clients (kafka-go) write version 1 with the fields of version 0.
 pub(crate) fn topics(metadata: &Bytes) -> Result<Vec<KafkaString>, EmbeddedError> {
     let mut reader = Reader::new(metadata.clone());
     version(&mut reader)?;
@@ -70,7 +70,7 @@ pub(crate) fn subscription(metadata: &Bytes, topics: &dyn TopicView) -> Result<S
     })
 }
 
-/// The partitions of an assignment, and whether there is more in it than partitions.
+/// The partitions of an assignment, and whether it contains user data.
 pub(crate) fn assignment(
     assignment: &Bytes,
     topics: &dyn TopicView,

@@ -1,8 +1,8 @@
-//! Groups that change their protocol while they have members.
+//! Groups that migrate between protocols while they have members.
 //!
-//! A classic group becomes one of the new protocol when its first member of the new protocol joins; its members stay, and go
-//! on where they are. Back again it is a classic group when the last member of the new protocol has gone; the others
-//! join again to a new rebalance. `group.consumer.migration.policy` says what of it is allowed.
+//! A classic group is upgraded when its first member of the new protocol joins; its members stay and keep working. It
+//! is downgraded when the last member of the new protocol leaves; the others join again in a new rebalance.
+//! `group.consumer.migration.policy` decides which way is allowed.
 
 use super::classic::{ClassicGroup, Effects, Member as ClassicMember, MemberInfo};
 use super::consumer::{Assigned, Boarding, ClassicProtocol, ConsumerGroup, Member, MemberState, TopicView};
@@ -89,7 +89,7 @@ pub(crate) fn upgrade(
     Ok(())
 }
 
-/// The members of a classic group as those of one of the new protocol.
+/// Converts the members of a classic group for the new protocol.
 fn board(
     name: &KafkaString,
     classic: &ClassicGroup,
@@ -137,7 +137,7 @@ fn board(
         };
         members.insert(id.clone(), boarded);
     }
-    // What a member owned when it joined and was not given again it may not have given up yet.
+    // A member may not yet have revoked partitions that it owned when it joined and was not assigned again.
     for (id, owned) in owned {
         let left: Assigned = owned
             .into_iter()
@@ -152,8 +152,8 @@ fn board(
     Ok(members)
 }
 
-/// Members go or are removed. The group becomes a classic one if all who stay speak the classic protocol and the policy
-/// allows it.
+/// Removes members. The group is downgraded if all remaining members speak the classic protocol and the policy allows
+/// it.
 pub(crate) fn fence(
     group: &mut Group,
     now_ms: i64,
@@ -177,7 +177,7 @@ pub(crate) fn fence(
     downgrade(group, now_ms, true, rules, topics, effects);
 }
 
-/// A classic static member has taken the place of the last member of the new protocol.
+/// Downgrades the group after a classic static member has replaced the last member of the new protocol.
 pub(crate) fn downgrade_after_replacement(
     group: &mut Group,
     now_ms: i64,
@@ -185,7 +185,7 @@ pub(crate) fn downgrade_after_replacement(
     topics: &dyn TopicView,
     effects: &mut Effects,
 ) {
-    // Who has what the target gives it goes on; else a rebalance finds out who owns what.
+    // If every member has its target, they keep working; otherwise a rebalance establishes who owns what.
     let is_settled = group.consumer.as_ref().is_some_and(ConsumerGroup::is_settled);
     downgrade(group, now_ms, !is_settled, rules, topics, effects);
 }

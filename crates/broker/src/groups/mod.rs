@@ -1,8 +1,8 @@
-//! Groups: their committed offsets, and their members.
+//! Groups: committed offsets and members.
 //!
-//! Offsets belong to a group by name and to topics by id, so that a topic made again starts without them. A group without
-//! members ("simple") needs no more than offsets. Members live in memory with their waiting requests; what must
-//! survive a restart of them is written after each rebalance.
+//! Offsets are keyed by group name and topic id, so a topic that is deleted and created again starts without them. A
+//! group without members ("simple") consists of its offsets. Members live in memory with their delayed requests; their
+//! persistent part is written after each rebalance.
 
 pub(crate) mod classic;
 mod commits;
@@ -162,7 +162,7 @@ impl Groups {
                 ids.iter().for_each(|id| classic.touch(now_ms, id));
                 let is_too_large = classic.members.len() > rules.max_size;
                 if std::mem::take(&mut classic.must_rebalance) || is_too_large {
-                    // Nobody waits for an answer yet.
+                    // No request is delayed yet, so the effects are empty.
                     classic.rebalance(now_ms, rules, &mut Effects::default());
                 }
             }
@@ -184,8 +184,8 @@ impl Groups {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// Sees to it that a group is looked at when its next deadline comes. Later deadlines are found when the earlier
-    /// one fires, so that a heartbeat costs nothing here.
+    /// Ensures that a group is visited at its next deadline. Later deadlines are found when the earlier one fires, so
+    /// that heartbeats cost nothing here.
     pub fn schedule(&mut self, name: &KafkaString) {
         let Some(group) = self.groups.get_mut(name) else {
             return;
@@ -235,7 +235,7 @@ pub(crate) fn tick(broker: &mut Broker, now_ms: i64) {
     }
 }
 
-/// The sequence of what could not be written: nobody is told of it.
+/// The sequence of a change that could not be written: it never becomes durable, so no response is sent.
 const NEVER: u64 = u64::MAX;
 
 fn keep(broker: &mut Broker, now_ms: i64, name: &KafkaString) {
@@ -252,13 +252,13 @@ fn keep(broker: &mut Broker, now_ms: i64, name: &KafkaString) {
     }
 }
 
-/// What must be durable before anybody is told how the group's members stand: a crash would otherwise take back a
-/// generation that a member works in, and give it again to others.
+/// The sequence that must be durable before a response reveals the group's members: a crash would otherwise take back a
+/// generation in which a member works already, and assign it again.
 pub(crate) fn kept_sequence(broker: &Broker, name: &KafkaString) -> u64 {
     broker.groups.get(name).map_or(0, |group| group.kept_sequence)
 }
 
-/// Carries out what a call on a group has brought about.
+/// Applies the effects of a call on a group.
 pub(crate) fn finish(broker: &mut Broker, now_ms: i64, name: &KafkaString, effects: Effects) {
     broker.groups.schedule(name);
     if effects.persist {
@@ -270,8 +270,8 @@ pub(crate) fn finish(broker: &mut Broker, now_ms: i64, name: &KafkaString, effec
     }
 }
 
-/// Removes offsets that nobody has needed for `offsets.retention.minutes`, and groups that have become nothing. Of a group
-/// with members those offsets are needed whose topics it reads.
+/// Expires offsets after `offsets.retention.minutes`, and removes groups that have become empty. Offsets of subscribed
+/// topics do not expire while the group has members.
 pub(crate) fn expire_offsets(broker: &mut Broker, now_ms: i64) {
     let retention_ms = broker
         .configs
@@ -414,7 +414,7 @@ impl Group {
         }
     }
 
-    /// Whether nobody is a member.
+    /// Whether the group has no members.
     pub fn is_empty(&self) -> bool {
         self.classic.as_ref().is_none_or(ClassicGroup::is_empty)
             && self
@@ -437,14 +437,14 @@ impl Group {
         self.is_empty() || self.protocol_type() == *CONSUMER
     }
 
-    /// Whether the members have agreed on how they consume, so that it is known what they read.
+    /// Whether the members have agreed on the consumer protocol, so that their topics are known.
     fn knows_its_topics(&self) -> bool {
         let is_stable = |classic: &ClassicGroup| classic.state == State::Stable;
         self.consumer.is_some()
             || self.protocol_type() == *CONSUMER && self.classic.as_ref().is_some_and(is_stable)
     }
 
-    /// What the members read, found out of all that they say of themselves: once for a request.
+    /// The topics that members read, resolved from all their subscriptions, once for a request.
     pub fn subscribed_topics(&self) -> Subscribed<'_> {
         if let Some(consumer) = &self.consumer {
             return Subscribed::Ids(&consumer.topics);

@@ -21,7 +21,7 @@ use millstream_kafka_wire::{DecodeError, EncodeError, KafkaString, Reader, Write
 
 const CLASSIC: i8 = 1;
 const CONSUMER: i8 = 2;
-/// The version that is written; those from 0 on are read.
+/// The version written; all versions from 0 on are read.
 const VERSION: i8 = 2;
 
 pub(crate) fn encode_classic(group: &ClassicGroup) -> Result<Bytes, EncodeError> {

@@ -1,4 +1,4 @@
-//! What the configurations say about groups, read once for a request.
+//! The configurations of groups, resolved once for a request.
 
 use super::consumer::assignor;
 use crate::config::{ConfigSource, Configs, ResourceType, declaration};
@@ -20,7 +20,8 @@ impl Rules {
     }
 }
 
-/// Which way a group with members may change its protocol. An empty one changes with whoever joins it first.
+/// The direction in which a group with members may migrate. An empty group takes the protocol of the first member that
+/// joins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MigrationPolicy {
     /// From the classic protocol to the new one.
@@ -80,7 +81,7 @@ impl ConsumerRules {
         }
     }
 
-    /// Whether a group in which only so many classic members are left becomes a classic one.
+    /// Whether a group whose remaining members are all classic, `count` of them, is downgraded.
     pub fn may_downgrade(&self, count: usize) -> bool {
         self.policy.downgrade && count > 0 && count <= self.classic.max_size
     }

@@ -9,7 +9,7 @@ use crate::security::{AccessPolicy, Operation, ResourceKind};
 use crate::topics::Topics;
 use millstream_kafka_wire::{KafkaString, Uuid};
 
-/// The topics of a broker, and who may see them.
+/// The topics of a broker and the permissions on them.
 pub(crate) struct TopicsOf<'a> {
     topics: &'a Topics,
     policy: &'a AccessPolicy,

@@ -1,9 +1,9 @@
-//! Who may do what: the caller of the request that is being handled, the decision, and what the operator is told.
+//! Authorisation: the caller of the request being handled, the decision, and the audit log.
 //!
-//! Denials and administrative changes are written to the log under the target `audit`, with who, from where, and by which
-//! request: a line for each change, and one for each operation on a resource that a request was denied, however many
-//! partitions or keys it named. Questions whose answer only shapes a list are not written.
-//! What clients chose (names, ids) is written in quotes, so that it cannot pass for a line of its own.
+//! Denials and administrative changes are logged under the target `audit`, with principal, address and request: one
+//! line for each change, and one for each operation on a resource that a request was denied, however many partitions or
+//! keys it named. Checks that only filter a list are not logged. Names chosen by clients are quoted, so that they
+//! cannot forge a line.
 
 use super::acls::{Acls, CLUSTER_NAME, Host, Operation, ResourceKind};
 use crate::broker::Broker;
@@ -18,12 +18,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// "Not asked for" in fields of authorized operations.
 pub(crate) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 
-/// Who sent the request that is being handled.
+/// The sender of the request being handled.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub context: RequestContext,
     pub api: ApiKey,
-    /// What this request was denied so far.
+    /// Denials of this request so far, to log each once.
     denied: RefCell<BTreeSet<(Operation, ResourceKind, String)>>,
 }
 
@@ -45,7 +45,7 @@ impl Caller {
 /// The configurations that decide about access.
 #[derive(Debug, Default)]
 pub(crate) struct AccessPolicy {
-    /// `authorizer.class.name` is set, whatever class it names.
+    /// Whether `authorizer.class.name` is set, whichever class it names.
     pub has_authorizer: bool,
     /// `super.users`
     super_users: Vec<String>,
@@ -68,12 +68,12 @@ impl AccessPolicy {
         }
     }
 
-    /// Whether somebody outside of the process has to be allowed what it does.
+    /// Whether a remote principal is subject to ACLs.
     pub fn restrains(&self, principal: &str) -> bool {
         self.has_authorizer && !self.super_users.iter().any(|user| user == principal)
     }
 
-    /// Whether one who is restrained may do this, by these lists.
+    /// Whether the ACLs allow this to a principal that is subject to them.
     pub fn allows(
         &self,
         acls: &Acls,
@@ -92,7 +92,7 @@ impl Broker {
         self.policy.has_authorizer
     }
 
-    /// The caller, if it has to be allowed what it does.
+    /// The caller, if it is subject to ACLs.
     fn subject(&self) -> Option<&Caller> {
         let caller = self.caller.as_ref()?;
         let is_restrained = || self.policy.restrains(&caller.context.principal);
@@ -111,7 +111,7 @@ impl Broker {
             .allows(principal, host, operation, (kind, name), by_default)
     }
 
-    /// Whether the caller may do this to some resource of a kind.
+    /// Whether the caller may do this to any resource of a kind.
     pub(crate) fn may_to_any(&self, operation: Operation, kind: ResourceKind) -> bool {
         let Some(caller) = self.subject() else {
             return true;
@@ -156,7 +156,8 @@ impl Broker {
         self.access(operation, ResourceKind::Cluster, CLUSTER_NAME)
     }
 
-    /// A topic by id or by name, if the caller may do this to it. Who may not is not told whether there is such a name.
+    /// A topic by id or by name, if the caller may do this to it. Without DESCRIBE, a missing topic and a forbidden one
+    /// look alike.
     pub(crate) fn accessible_topic(
         &self,
         operation: Operation,
@@ -173,7 +174,7 @@ impl Broker {
         Ok(topic)
     }
 
-    /// What the caller may do to a resource, as bits by operation; [`OPERATIONS_NOT_ASKED`] if it did not ask.
+    /// The caller's operations on a resource as bits; [`OPERATIONS_NOT_ASKED`] unless requested.
     pub(crate) fn authorized_operations(&self, is_asked: bool, kind: ResourceKind, name: &str) -> i32 {
         if !is_asked {
             return OPERATIONS_NOT_ASKED;
@@ -185,7 +186,7 @@ impl Broker {
         allowed.fold(0, |bits, operation| bits | 1 << *operation as i32)
     }
 
-    /// Says who does something that operators want to know of.
+    /// Logs an administrative change with its author.
     pub(crate) fn audit(&self, change: &str) {
         match &self.caller {
             Some(caller) => tracing::info!(
@@ -210,7 +211,7 @@ impl Broker {
         }
     }
 
-    /// A change before it is applied, in words; `None` for what clients do all day.
+    /// Describes a change before it is applied; `None` for everyday changes of clients.
     fn describe_change(&self, change: &Change) -> Option<String> {
         Some(match change {
             Change::Topic {
@@ -249,7 +250,7 @@ impl Broker {
     }
 }
 
-/// What is set anew or no longer, without secrets.
+/// The altered and removed configurations, without secrets.
 fn differences(
     kind: ResourceType,
     before: &BTreeMap<String, String>,

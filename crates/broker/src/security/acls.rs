@@ -1,7 +1,7 @@
-//! Access control lists: who may do what with which resources, by Kafka's rules.
+//! Access control lists by Kafka's rules.
 //!
-//! A denial that matches wins over every permission. Patterns are literal (with `*` for all) or prefixes. Reading,
-//! writing, deleting and altering imply describing; altering configurations implies describing them.
+//! A matching denial overrides every permission. Patterns are literal (with `*` for all) or prefixes. Reading, writing,
+//! deleting and altering imply describing; altering configurations implies describing them.
 
 use bytes::Bytes;
 use millstream_kafka_wire::{DecodeError, ErrorCode, KafkaString, Reader, Writer};
@@ -19,7 +19,7 @@ pub(crate) const PREFIXED: i8 = 4;
 const DENY: i8 = 2;
 const ALLOW: i8 = 3;
 
-/// What somebody does, with Kafka's numbers.
+/// Operations, with Kafka's codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i8)]
 pub(crate) enum Operation {
@@ -36,7 +36,7 @@ pub(crate) enum Operation {
     TwoPhaseCommit = 15,
 }
 
-/// What something is done to, with Kafka's numbers.
+/// Kinds of resources, with Kafka's codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i8)]
 pub(crate) enum ResourceKind {
@@ -59,7 +59,7 @@ impl ResourceKind {
         }
     }
 
-    /// What can be done to it at all.
+    /// The operations that apply to this kind of resource.
     pub fn operations(self) -> &'static [Operation] {
         use Operation::*;
         match self {
@@ -88,7 +88,8 @@ impl ResourceKind {
     }
 }
 
-/// Where a client is. Rules name addresses in any form, Java's `2001:db8:0:0:0:0:0:1` among them: what counts is the address.
+/// The address of a client. Rules may write addresses in any form, for example Java's `2001:db8:0:0:0:0:0:1`, so
+/// addresses are compared parsed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Host<'a> {
     text: &'a str,
@@ -108,7 +109,7 @@ impl<'a> Host<'a> {
     }
 }
 
-/// An address; those of IPv4 that are written as ones of IPv6 are of IPv4.
+/// Parses an address; IPv4-mapped IPv6 addresses become IPv4.
 fn address(text: &str) -> Option<IpAddr> {
     let address: IpAddr = text.parse().ok()?;
     Some(address.to_canonical())
@@ -127,7 +128,7 @@ pub(crate) struct Acl {
 }
 
 impl Acl {
-    /// What is wrong with a rule that somebody wants to add.
+    /// Validates a rule before it is added.
     pub fn check(&self) -> Result<(), String> {
         let invalid = |message: &str| Err(message.to_owned());
         if self.resource_name.is_empty() {
@@ -167,7 +168,7 @@ impl Acl {
         w.i8(self.operation);
         w.i8(self.permission);
         for text in [&self.resource_name, &self.principal, &self.host] {
-            // Strings came over the wire and are far below the limit of their encoding.
+            // Strings arrived over the wire and are far below the limit of their encoding.
             let _ = w.string(text, true);
         }
         w.into_bytes()
@@ -345,7 +346,7 @@ impl Acls {
         exact.into_iter().chain(wildcard).chain(prefixes).flatten()
     }
 
-    /// Whether somebody may do this. `by_default` decides where no rule speaks of the resource.
+    /// Whether a principal may do this. `by_default` applies to resources without any rule.
     pub fn allows(
         &self,
         principal: &str,
@@ -369,7 +370,7 @@ impl Acls {
         is_allowed || !is_spoken_of && by_default
     }
 
-    /// Whether somebody may do this to some resource of a kind: there is a permission that no denial covers as a whole.
+    /// Whether a principal may do this to any resource of a kind: some permission is not fully covered by denials.
     pub fn allows_any(
         &self,
         principal: &str,

@@ -1,4 +1,4 @@
-//! What the administration keeps: ACLs, SCRAM credentials, client quotas. Each is a table of rows in the log.
+//! Administrative state: ACLs, SCRAM credentials, client quotas. Each is a table of rows in the log.
 
 pub(crate) mod access;
 pub(crate) mod acls;

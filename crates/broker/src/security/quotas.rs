@@ -1,5 +1,5 @@
-//! Client quotas as they are set: values by entity. An entity is a user, a client id, both, or an address; a name that is
-//! missing stands for the default of its type. What may be set on an entity is decided here, with Kafka's refusals.
+//! Client quotas: values by entity. An entity is a user, a client id, both, or an address; a missing name stands for
+//! the default of its type. Alterations are validated here, with Kafka's messages.
 
 use bytes::Bytes;
 use millstream_kafka_wire::{DecodeError, KafkaString, Reader, Writer};
@@ -54,7 +54,7 @@ pub(crate) fn check_entity(entity: &Entity) -> Result<(), String> {
 
 /// Whether a value may be set on an entity; the error is Kafka's.
 pub(crate) fn check_limit(entity: &Entity, key: &str, value: f64) -> Result<(), String> {
-    // The greatest value of what must be whole.
+    // The greatest value of an integer quota.
     let whole = match (key, entity.contains_key(IP)) {
         (CONNECTION_CREATION_RATE, true) => Some((f64::from(i32::MAX), "an INT")),
         (PRODUCER_BYTE_RATE | CONSUMER_BYTE_RATE, false) => Some((i64::MAX as f64, "a LONG")),
@@ -73,7 +73,7 @@ pub(crate) fn check_limit(entity: &Entity, key: &str, value: f64) -> Result<(), 
     }
 }
 
-/// The address that a name stands for. Names of hosts are not looked up.
+/// Parses an address. Host names are not resolved.
 fn address(name: &str) -> Option<IpAddr> {
     let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let parsed: IpAddr = bare.unwrap_or(name).parse().ok()?;
@@ -126,7 +126,7 @@ impl Quotas {
         rates
     }
 
-    /// The finest entity that has this key decides, in Kafka's order; `Some(None)` stands for a default.
+    /// The limit of the most specific entity with this key, in Kafka's order; `Some(None)` stands for a default.
     pub fn limit(&self, key: &str, user: &KafkaString, client_id: &KafkaString) -> Option<Found> {
         if self.limits.is_empty() {
             return None;

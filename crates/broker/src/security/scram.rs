@@ -26,7 +26,7 @@ impl ScramMechanism {
     }
 }
 
-/// What a user's proof is checked against (RFC 5802).
+/// A stored credential (RFC 5802).
 #[derive(Clone, PartialEq, Eq)]
 pub struct ScramCredential {
     /// The salt that the client must use.
@@ -49,7 +49,7 @@ impl fmt::Debug for ScramCredential {
 }
 
 impl ScramCredential {
-    /// From what AlterUserScramCredentials brings.
+    /// The credential of an AlterUserScramCredentials request.
     pub fn new(mechanism: ScramMechanism, salt: &[u8], salted_password: &[u8], iterations: i32) -> Self {
         let client_key = keyed(mechanism, salted_password, b"Client Key");
         let stored_key = match mechanism {

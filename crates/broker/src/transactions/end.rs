@@ -14,7 +14,7 @@ use millstream_log::{ControlType, Entry, LogError};
 /// Why a transaction was not ended.
 pub(crate) type EndError = ErrorCode;
 
-/// What ending gave: the producer's id and epoch from now on, and the sequence that makes it durable.
+/// The result of ending a transaction: the producer's new id and epoch, and the sequence that makes it durable.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended {
     pub producer_id: i64,
@@ -22,8 +22,8 @@ pub(crate) struct Ended {
     pub sequence: u64,
 }
 
-/// Ends a transaction for its producer. With `is_v2` the epoch is raised, and a repeat with the epoch before is
-/// answered like the first time.
+/// Ends a transaction on behalf of its producer. With `is_v2` (KIP-890) the epoch is raised, and a retry with the
+/// previous epoch gets the original response.
 pub(crate) fn end(
     broker: &mut Broker,
     now_ms: i64,
@@ -136,7 +136,7 @@ fn finish(
     })
 }
 
-/// The offsets that a transaction commits: all but those in whose place something newer was committed since.
+/// The offsets that a transaction commits, except those that a newer commit has replaced since.
 fn offsets(broker: &Broker, id: &KafkaString) -> Vec<Change> {
     let mut changes = Vec::new();
     for (group, mut offsets) in broker.transactions.pending_offsets(id) {

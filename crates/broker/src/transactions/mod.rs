@@ -1,9 +1,9 @@
 //! Transactional ids and their transactions.
 //!
-//! Coordinator, partitions and groups are on one node and share one log, so that the end of a transaction (markers in all
-//! its partitions, its offsets, the coordinator's state) is one record: there is no state between "prepare" and
+//! Coordinator, partitions and groups are on one node and share one log, so the end of a transaction (markers in all
+//! its partitions, its offsets, the coordinator's state) is a single record: there is no state between "prepare" and
 //! "complete" that a crash could leave behind. With transactions version 2 (KIP-890) every end raises the epoch, so
-//! that a late request of an earlier transaction is recognised as such; partitions are added by producing to them.
+//! that a delayed request of an earlier transaction is recognised; partitions are added by producing to them.
 
 mod end;
 
@@ -17,7 +17,7 @@ use crate::security::{Operation, ResourceKind};
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The greatest epoch that a producer gets; the one after it only stands in markers.
+/// The greatest epoch of a producer; the next one only occurs in markers.
 pub(crate) const EPOCH_MAX: i16 = i16::MAX - 1;
 
 type PendingOffsets = BTreeMap<TopicPartition, CommittedOffset>;
@@ -32,7 +32,7 @@ pub(crate) struct Transactions {
     deadlines: BTreeSet<(i64, KafkaString)>,
 }
 
-/// Who acts in a transaction.
+/// The producer of a transactional request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Producer<'a> {
     pub transactional_id: &'a KafkaString,
@@ -49,7 +49,7 @@ impl Transactions {
         self.states.values()
     }
 
-    /// Applies a change; what it wants to commit gets this place, unless it has one.
+    /// Applies a change; its pending offsets get this place, unless they have one.
     pub fn apply(&mut self, change: &Change, place: u64) {
         match change {
             Change::Transaction(state) => self.replace(state.clone()),
@@ -174,14 +174,15 @@ fn deadline(state: &TransactionState) -> Option<i64> {
     times_out.then(|| state.start_ms.saturating_add(i64::from(state.timeout_ms)))
 }
 
-/// What takes part in a transaction.
+/// The participants of a transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Participants {
     pub partitions: Vec<TopicPartition>,
     pub groups: Vec<KafkaString>,
 }
 
-/// Adds participants to a producer's transaction, opening it if need be. Gives the change, if there is one to make.
+/// Adds participants to a producer's transaction and opens it if necessary. Returns the change, if there is one to
+/// make.
 pub(crate) fn enlist(
     broker: &Broker,
     now_ms: i64,
@@ -273,7 +274,7 @@ pub(crate) fn verify_append(
     Ok(())
 }
 
-/// Aborts what has timed out.
+/// Aborts transactions that have timed out.
 pub(crate) fn tick(broker: &mut Broker, now_ms: i64) {
     while let Some((_, id)) = broker
         .transactions

@@ -33,7 +33,8 @@ impl ClassicGroup {
             return self.join_without_id(now_ms, waiting, info, (protocol_type, fresh_id), rules, effects);
         }
         if self.pending.contains_key(&info.id) && info.instance_id.is_some() {
-            // Static members get no id to come back with; Kafka's answer to what it does not expect.
+            // A static member is not assigned an id in advance; Kafka responds with this error in cases that it does
+            // not expect.
             return refuse(ErrorCode::UNKNOWN_SERVER_ERROR);
         }
         if self.pending.remove(&info.id).is_some() {
@@ -46,14 +47,15 @@ impl ClassicGroup {
         self.rejoin(now_ms, waiting, info, rules, effects)
     }
 
-    /// Whose place a static member takes that comes without an id.
+    /// The member whose place a static member without id takes over.
     fn replaced_by(&self, info: &MemberInfo) -> Option<&KafkaString> {
         let instance = info.instance_id.as_ref().filter(|_| info.id.is_empty());
         instance.and_then(|instance| self.statics.get(instance))
     }
 
-    /// Whether there is room for who joins. While members join, those count that have: of a group that has become too
-    /// large the last ones have to go. Ids that were given and not used do not count.
+    /// Whether the group has room for the joining member. During a rebalance only members that have joined count, so
+    /// that the last ones of an oversized group are rejected. Member ids that were assigned and never used do not
+    /// count.
     fn accepts(&self, info: &MemberInfo, max_size: usize) -> bool {
         let id = self.replaced_by(info).unwrap_or(&info.id);
         let member = self.members.get(id);
@@ -68,7 +70,7 @@ impl ClassicGroup {
         }
     }
 
-    /// Who finds no room is not waited for any more.
+    /// A rejected member no longer delays the rebalance.
     fn turn_away(&mut self, now_ms: i64, id: &KafkaString, effects: &mut Effects) {
         self.pending.remove(id);
         self.forget(id);
@@ -99,8 +101,8 @@ impl ClassicGroup {
         Joined::Waiting
     }
 
-    /// A static member comes back under a new id and takes over. If the group goes on with the same protocol, there is no
-    /// rebalance: what it says in that protocol may differ (clients write their generation there) and is kept.
+    /// A static member returns under a new id and takes over its place. If the group stays with its protocol there is
+    /// no rebalance; the metadata may differ (clients store their generation there) and is kept.
     pub(super) fn replace_static(
         &mut self,
         now_ms: i64,
@@ -129,7 +131,7 @@ impl ClassicGroup {
         }
         let id = info.id.clone();
         member.info = info;
-        // It has an id now, which it tells with its heartbeats: it is not waited for like one that is new.
+        // The member knows its id now and sends heartbeats, so the deadline for new members no longer applies.
         member.is_new = false;
         member.touch(now_ms);
         self.members.insert(id.clone(), member);
@@ -144,8 +146,8 @@ impl ClassicGroup {
         Joined::Waiting
     }
 
-    /// The current generation for a static member that came back. Its leader need not assign again; older versions
-    /// cannot be told so and get themselves as a follower.
+    /// The current generation for a returning static member. Its leader need not assign again (KIP-814); older versions
+    /// cannot say so, and return it as a follower.
     pub(super) fn static_response(
         &self,
         id: &KafkaString,

@@ -71,7 +71,7 @@ impl ClassicGroup {
         members.chain(self.pending.values().copied()).chain(others).min()
     }
 
-    /// Removes who has not been heard of, and ends phases that took too long.
+    /// Expires members without heartbeats, and ends phases at their deadline.
     pub fn tick(&mut self, now_ms: i64, rules: Rules, effects: &mut Effects) {
         let before = self.pending.len();
         self.pending.retain(|_, deadline_ms| *deadline_ms > now_ms);

@@ -1,8 +1,8 @@
-//! A group of the classic protocol: its members choose a leader, which assigns partitions.
+//! A group of the classic protocol: its members elect a leader, which assigns partitions.
 //!
-//! A state machine without time of its own: calls give [`Effects`], answers to requests that waited and whether the
-//! group must be kept. States: Empty → PreparingRebalance (waiting for all members to join) → CompletingRebalance
-//! (waiting for the leader's assignment) → Stable.
+//! A state machine without a clock: calls return [`Effects`], the responses to delayed requests and whether the group
+//! must be persisted. States: Empty → PreparingRebalance (waits for all members to join) → CompletingRebalance (waits
+//! for the leader's assignment) → Stable.
 
 mod join;
 mod leave;
@@ -17,10 +17,10 @@ use millstream_kafka_wire::messages::sync_group::SyncGroupResponse;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Response};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long a new member may wait for its first rebalance before it counts as gone.
+/// How long a new member may wait for its first rebalance before it expires. Kafka's value.
 const NEW_MEMBER_JOIN_MS: i64 = 300_000;
 
-/// Where a group stands.
+/// State of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(i8)]
 pub(crate) enum State {
@@ -42,14 +42,14 @@ impl State {
     }
 }
 
-/// A request that waits, with the version to answer in.
+/// A delayed request, with the version to respond in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiting {
     pub ticket: Ticket,
     pub version: i16,
 }
 
-/// What a member says about itself.
+/// A member's description of itself.
 #[derive(Debug, Clone)]
 pub(crate) struct MemberInfo {
     pub id: KafkaString,
@@ -107,7 +107,7 @@ impl Member {
     }
 }
 
-/// What a call has brought about.
+/// The consequences of a call.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     pub replies: Vec<(Ticket, Response)>,
@@ -124,7 +124,7 @@ pub(crate) struct ClassicGroup {
     pub leader: Option<KafkaString>,
     pub members: BTreeMap<KafkaString, Member>,
     statics: BTreeMap<KafkaString, KafkaString>,
-    /// Members that were told their id and have not come back with it.
+    /// Member ids that were assigned and not used yet, with their deadlines.
     pending: BTreeMap<KafkaString, i64>,
     /// The end of waiting for joins or for syncs.
     phase_deadline_ms: Option<i64>,
@@ -132,11 +132,11 @@ pub(crate) struct ClassicGroup {
     initial_until_ms: Option<i64>,
     pending_sync: BTreeSet<KafkaString>,
     pub empty_since_ms: i64,
-    /// It was kept in the middle of a rebalance, which has to begin again.
+    /// Persisted in the middle of a rebalance, which has to start again after the restart.
     pub must_rebalance: bool,
 }
 
-/// How a join is answered.
+/// The result of a join.
 pub(crate) enum Joined {
     Now(JoinGroupResponse),
     Waiting,
@@ -162,8 +162,8 @@ pub(crate) fn refuse_join(version: i16, member_id: &KafkaString, error_code: Err
 impl ClassicGroup {
     fn prepare_rebalance(&mut self, now_ms: i64, rules: Rules, effects: &mut Effects) {
         if self.state == State::CompletingRebalance {
-            // Members keep the assignment of the generation before: they may still be working on it. Who has waited for
-            // a new one has sent no heartbeats meanwhile, and has a whole session again to join.
+            // Members keep the previous generation's assignment, because they may still be working on it. A member that
+            // waited for a new one has sent no heartbeats meanwhile, so it gets a full session timeout to join again.
             for member in self
                 .members
                 .values_mut()
@@ -198,7 +198,7 @@ impl ClassicGroup {
         }
     }
 
-    /// All that wanted to have joined, or the time is over: the next generation begins.
+    /// Starts the next generation: all members have joined, or the rebalance timeout is over.
     fn complete_join(&mut self, now_ms: i64, effects: &mut Effects) {
         self.initial_until_ms = None;
         let gone: Vec<KafkaString> = self
@@ -495,7 +495,7 @@ impl ClassicGroup {
         self.prepare_rebalance(now_ms, rules, effects);
     }
 
-    /// Whoever waits for others is told to do something else.
+    /// Completes all delayed joins and syncs with an error.
     pub fn interrupt(&mut self, code: ErrorCode, effects: &mut Effects) {
         for member in self.members.values_mut() {
             member.answer_join(code, effects);
@@ -508,7 +508,7 @@ impl ClassicGroup {
         self.protocol.clone().or_else(|| self.choose_protocol())
     }
 
-    /// Puts back what was kept; members have a whole session to be heard of.
+    /// Restores persisted members; each gets a full session timeout.
     pub fn restore(&mut self, members: Vec<Member>) {
         for member in members {
             if let Some(instance) = &member.info.instance_id {
@@ -518,7 +518,7 @@ impl ClassicGroup {
         }
     }
 
-    /// Whether a dynamic member joined and nobody else has to be waited for.
+    /// Whether a dynamic member has joined and no other member delays the group.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

@@ -9,14 +9,14 @@ pub(crate) type Partitions = BTreeSet<TopicPartition>;
 /// Partitions of each member.
 pub(crate) type Target = BTreeMap<KafkaString, Partitions>;
 
-/// What an assignor works on.
+/// Input of an assignor.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     /// The topics that each member reads.
     pub subscriptions: BTreeMap<KafkaString, BTreeSet<Uuid>>,
     /// How many partitions each topic has.
     pub topics: BTreeMap<Uuid, i32>,
-    /// What members had so far; `uniform` moves as little as it can.
+    /// The current assignment; `uniform` moves as few partitions as it can.
     pub current: Target,
 }
 
@@ -55,7 +55,7 @@ fn range(input: &Input) -> Target {
     target
 }
 
-/// As equal numbers as subscriptions allow; members keep what they have within that.
+/// Assigns equal numbers as far as subscriptions allow; within that, members keep their partitions.
 fn uniform(input: &Input) -> Target {
     let all: Partitions = input
         .topics

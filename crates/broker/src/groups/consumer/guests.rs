@@ -1,8 +1,9 @@
 //! Members of the classic protocol in a group of the new one.
 //!
-//! To such a member the group looks like a classic one whose leader is somebody else: a join is answered at once, its
-//! generation is the member's epoch, and a sync gives what the member has. A heartbeat sends it to join again when there
-//! is something to give up or to get. What it owns it tells in its subscription, when it joins.
+//! To such a member the group looks like a classic one with another leader: a join completes at once, its generation is
+//! the member epoch, and a sync returns the member's partitions. A heartbeat responds with REBALANCE_IN_PROGRESS when
+//! there are partitions to revoke or to get. The member reports the partitions that it owns in the subscription of its
+//! join.
 
 use super::{ClassicProtocol, ConsumerGroup, Member, MemberState, TopicView};
 use crate::groups::classic::MemberInfo;
@@ -24,7 +25,7 @@ pub(crate) struct GuestJoin {
     pub version: i16,
 }
 
-/// What a join has brought about.
+/// The consequences of a join.
 #[derive(Debug)]
 pub(crate) struct GuestJoined {
     pub response: JoinGroupResponse,
@@ -71,7 +72,7 @@ impl ConsumerGroup {
         }
         let preferred = join.info.protocols.first();
         let preferred = preferred.ok_or(ErrorCode::INCONSISTENT_GROUP_PROTOCOL)?.clone();
-        // What Kafka says of a client that does not speak the protocol whose name it gives.
+        // Kafka's error for a client that does not speak the protocol that it names.
         let subscription = embedded::subscription(&preferred.metadata, topics);
         let subscription = subscription.map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?;
         let replaces_last = self.seat_guest(&join, is_new_id)? && rules.may_downgrade(self.members.len());
@@ -120,7 +121,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// Gives a classic member its place. Says whether it is that of the last member of the new protocol.
+    /// Adds a classic member. Returns whether it replaces the last member of the new protocol.
     fn seat_guest(&mut self, join: &GuestJoin, is_new_id: bool) -> Result<bool, ErrorCode> {
         let id = &join.info.id;
         let Some(instance) = &join.info.instance_id else {
@@ -140,7 +141,7 @@ impl ConsumerGroup {
         Ok(replaces_last)
     }
 
-    /// Notes what a classic member says of itself; whether it reads something else than before.
+    /// Records a classic member's metadata. Returns whether its subscription has changed.
     fn update_guest(&mut self, info: MemberInfo, subscription: &Subscription) -> bool {
         let Some(member) = self.members.get_mut(&info.id) else {
             return false;
@@ -160,7 +161,7 @@ impl ConsumerGroup {
         is_other
     }
 
-    /// A classic member under the name that it gives itself, in its generation.
+    /// The classic member with this id, in its generation.
     fn guest(
         &self,
         id: &KafkaString,
@@ -175,7 +176,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// What a classic member has, in its own words.
+    /// A classic member's assignment, encoded for its protocol.
     pub fn sync_guest(
         &mut self,
         now_ms: i64,
@@ -253,7 +254,7 @@ impl ConsumerGroup {
     }
 }
 
-/// What members of a classic group become in one of the new protocol, which goes on where the other one stands.
+/// The members of a classic group, converted for a group of the new protocol that continues it.
 pub(crate) struct Boarding {
     pub members: BTreeMap<KafkaString, Member>,
     pub generation: i32,
@@ -283,8 +284,8 @@ impl ConsumerGroup {
         group
     }
 
-    /// What a classic member of this group is told of its partitions when the group becomes a classic one: all that it
-    /// may be working on.
+    /// A classic member's assignment for the moment at which the group becomes a classic one: all partitions that it
+    /// may still be working on.
     pub fn held_in_its_words(&self, member: &Member, topics: &dyn TopicView) -> Bytes {
         let metadata = member.classic.as_ref().map(ClassicProtocol::preferred_metadata);
         let held = member.held();

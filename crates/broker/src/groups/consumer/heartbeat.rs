@@ -6,7 +6,7 @@ use crate::groups::rules::ConsumerRules;
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 use std::collections::BTreeSet;
 
-/// What a heartbeat says.
+/// The content of a heartbeat.
 #[derive(Debug)]
 pub(crate) struct Heartbeat {
     pub member_id: KafkaString,
@@ -15,26 +15,26 @@ pub(crate) struct Heartbeat {
     pub rack_id: Option<KafkaString>,
     pub client_id: KafkaString,
     pub client_host: KafkaString,
-    /// Who sends it; `None` inside of the process.
+    /// The sender's principal; `None` for callers in the process.
     pub principal: Option<KafkaString>,
     /// −1 for "as before"
     pub rebalance_timeout_ms: i32,
     pub topic_names: Option<BTreeSet<KafkaString>>,
     pub topic_regex: Option<KafkaString>,
     pub assignor: Option<KafkaString>,
-    /// What the member owns, if it says so.
+    /// Partitions that the member owns, if the heartbeat lists them.
     pub owned: Option<Partitions>,
 }
 
 impl Heartbeat {
-    /// Whether the member tells all that it can, because it does not know what the broker knows.
+    /// Whether this is a full heartbeat, which a member sends if it does not know the broker's view of it.
     fn is_full(&self) -> bool {
         let names_topics = self.topic_names.is_some() || self.topic_regex.is_some();
         self.epoch == 0 || self.rebalance_timeout_ms != -1 && self.owned.is_some() && names_topics
     }
 }
 
-/// The answer to a heartbeat.
+/// The response to a heartbeat.
 #[derive(Debug)]
 pub(crate) struct Beat {
     pub epoch: i32,
@@ -73,7 +73,7 @@ impl ConsumerGroup {
         })
     }
 
-    /// Takes in a member that joins; gives it as it was.
+    /// Adds a joining member. Returns its previous state, if it had one.
     fn admit(&mut self, beat: &Heartbeat, rules: &ConsumerRules) -> Result<Option<Member>, ErrorCode> {
         let id = &beat.member_id;
         let before = self.members.get(id).cloned();
@@ -101,7 +101,7 @@ impl ConsumerGroup {
         Ok(before)
     }
 
-    /// A static member comes back under a new id and has what it had.
+    /// A static member returns under a new id and takes over its partitions.
     pub(super) fn take_place(&mut self, old: &KafkaString, new: &KafkaString) {
         if let Some(mut member) = self.members.remove(old) {
             (member.epoch, member.previous_epoch) = (0, 0);
@@ -116,7 +116,7 @@ impl ConsumerGroup {
 
     fn check_epoch(&self, beat: &Heartbeat) -> Result<Option<Member>, ErrorCode> {
         let member = self.identify(&beat.member_id, beat.instance_id.as_ref())?;
-        // The answer that raised the epoch may have been lost.
+        // The response that raised the epoch may have been lost.
         let owns_less = |owned: &Partitions| owned.iter().all(|each| member.assigned.contains_key(each));
         let is_repeat = beat.epoch == member.previous_epoch && beat.owned.as_ref().is_some_and(owns_less);
         match beat.epoch == member.epoch || beat.epoch < member.epoch && is_repeat {
@@ -125,7 +125,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// Notes what a member says of itself; whether it reads something else than before.
+    /// Records a member's description of itself. Returns whether its subscription has changed.
     fn update(&mut self, beat: &Heartbeat) -> Result<bool, ErrorCode> {
         let member = self.members.get_mut(&beat.member_id);
         let member = member.ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
@@ -158,7 +158,7 @@ impl ConsumerGroup {
         Ok(is_other)
     }
 
-    /// A member goes; a static one may keep its place. Says whether it is to be taken out.
+    /// A member leaves; a static one may keep its place. Returns whether it has to be removed.
     pub fn leave(&mut self, beat: &Heartbeat) -> Result<bool, ErrorCode> {
         self.identify(&beat.member_id, beat.instance_id.as_ref())?;
         let member = self.members.get_mut(&beat.member_id);
@@ -170,7 +170,7 @@ impl ConsumerGroup {
         // It has nothing more to give up, and so no time to do it in: its place is kept for the whole session.
         member.pending_revocation.clear();
         member.state = MemberState::Stable;
-        // Whoever takes the place has the partitions since ever.
+        // The successor counts as having held the partitions all along.
         let kept = std::mem::take(&mut member.assigned).into_keys();
         member.assigned = kept.map(|partition| (partition, 0)).collect::<Assigned>();
         self.deadlines_of(&beat.member_id).revocation_ms = None;

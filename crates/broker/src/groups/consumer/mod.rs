@@ -1,13 +1,13 @@
-//! A group of the new consumer protocol (KIP-848): the broker assigns, and every heartbeat brings a member a step nearer
-//! to its target.
+//! A group of the new consumer protocol (KIP-848): the broker assigns, and every heartbeat moves a member one step
+//! towards its target.
 //!
-//! The group epoch rises with every change of members, subscriptions or topics; the next heartbeat or join makes a target
-//! for it. A member reaches the epoch after it has given up what it must: a partition goes to its new owner only when a
-//! heartbeat of the old one no longer lists it. A keep-alive, which lists nothing, gives nothing up.
+//! The group epoch rises with every change of members, subscriptions or topics; the next heartbeat or join computes a
+//! target for it. A member reaches the epoch after it has revoked what it must: a partition moves to its new owner only
+//! once a heartbeat of the old one no longer lists it. A keep-alive lists nothing and therefore revokes nothing.
 //!
-//! Members of the classic protocol may be in such a group while it changes from one protocol to the other: `guests`
-//! answers them. `heartbeat` answers members of the new protocol, `subscriptions` knows what both read, and `reconcile` moves
-//! them towards the target.
+//! Members of the classic protocol may be in such a group while it migrates between protocols: `guests` serves them,
+//! `heartbeat` serves members of the new protocol, `subscriptions` resolves what both read, and `reconcile` moves them
+//! towards the target.
 
 pub(crate) mod assignor;
 mod guests;
@@ -31,13 +31,13 @@ pub(crate) use subscriptions::Viewer;
 pub(crate) const STATIC_LEAVE_EPOCH: i32 = -2;
 /// The epoch of a member that leaves.
 pub(crate) const LEAVE_EPOCH: i32 = -1;
-/// Groups begin here, so that the first real epoch is 2.
+/// The first group epoch minus one: the first real epoch is 2, as in Kafka.
 const INITIAL_EPOCH: i32 = 1;
 
 /// Partitions of a member, each with the epoch in which it got it.
 pub(crate) type Assigned = BTreeMap<TopicPartition, i32>;
 
-/// Whether a member has what it should.
+/// Progress of a member towards its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(i8)]
 pub(crate) enum MemberState {
@@ -49,7 +49,7 @@ pub(crate) enum MemberState {
     UnreleasedPartitions = 2,
 }
 
-/// What a member of the classic protocol has told of itself.
+/// The metadata of a member of the classic protocol.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ClassicProtocol {
     pub session_timeout_ms: i32,
@@ -58,7 +58,7 @@ pub(crate) struct ClassicProtocol {
 }
 
 impl ClassicProtocol {
-    /// The protocol that it is told: the broker assigns, so that any is as good as another.
+    /// The protocol reported to the member. The broker assigns, so any of its protocols will do.
     pub fn preferred(&self) -> Option<&JoinGroupRequestProtocol> {
         self.protocols.first()
     }
@@ -76,7 +76,8 @@ pub(crate) struct Member {
     pub rack_id: Option<KafkaString>,
     pub client_id: KafkaString,
     pub client_host: KafkaString,
-    /// Who it is; `None` inside of the process, and until its next heartbeat if an earlier version has kept it.
+    /// The principal; `None` for callers in the process, and until the next heartbeat if an older version persisted the
+    /// member.
     pub principal: Option<KafkaString>,
     pub rebalance_timeout_ms: i32,
     pub topic_names: BTreeSet<KafkaString>,
@@ -99,7 +100,7 @@ impl Member {
         all.map(|(partition, epoch)| (*partition, *epoch)).collect()
     }
 
-    /// What its protocol calls an epoch that is not current.
+    /// The error code of the member's protocol for a stale epoch.
     pub fn stale_code(&self, is_transactional: bool) -> ErrorCode {
         match self.classic.is_some() || is_transactional {
             true => ErrorCode::ILLEGAL_GENERATION,
@@ -107,7 +108,7 @@ impl Member {
         }
     }
 
-    /// For what it may commit with this epoch.
+    /// The partitions for which the member may commit with this epoch.
     pub fn may_commit(&self, epoch: i32, is_transactional: bool) -> Result<Permit, ErrorCode> {
         let code = self.stale_code(is_transactional);
         match epoch.cmp(&self.epoch) {
@@ -122,7 +123,7 @@ impl Member {
     }
 }
 
-/// What a group sees of the topics.
+/// A group's view of the topics.
 pub(crate) trait TopicView {
     /// Another one if anything below may have changed.
     fn version(&self) -> u64;
@@ -132,9 +133,9 @@ pub(crate) trait TopicView {
     fn name(&self, id: Uuid) -> Option<KafkaString>;
     /// All topics whose name matches.
     fn matching(&self, regex: &KafkaString) -> Vec<(Uuid, i32)>;
-    /// Whether somebody has to be allowed to see topics.
+    /// Whether a principal needs ACLs to see topics.
     fn is_restrained(&self, principal: &str) -> bool;
-    /// Whether one of those may see this one.
+    /// Whether a principal that needs ACLs may describe this topic.
     fn may_describe(&self, viewer: &Viewer, topic: Uuid) -> bool;
 }
 
@@ -143,7 +144,7 @@ pub(crate) trait TopicView {
 struct Deadlines {
     /// It was not heard of.
     session_ms: Option<i64>,
-    /// It did not give up what it must.
+    /// Deadline for revoking partitions.
     revocation_ms: Option<i64>,
     /// A classic member did not join again.
     join_ms: Option<i64>,
@@ -190,13 +191,13 @@ impl Default for ConsumerGroup {
 }
 
 impl ConsumerGroup {
-    /// Who has an instance's place.
+    /// The member with this instance id.
     fn static_member(&self, instance: &KafkaString) -> Option<(&KafkaString, &Member)> {
         let mut members = self.members.iter();
         members.find(|(_, member)| member.instance_id.as_ref() == Some(instance))
     }
 
-    /// A member under the name that it gives itself.
+    /// The member with this id, if it also matches the instance id.
     fn identify(&self, id: &KafkaString, instance: Option<&KafkaString>) -> Result<&Member, ErrorCode> {
         let Some(instance) = instance else {
             return self.members.get(id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID);
@@ -214,13 +215,13 @@ impl ConsumerGroup {
         rest.all(|(_, member)| member.classic.is_some())
     }
 
-    /// Whether every member has what the newest target gives it.
+    /// Whether every member has reached the newest target.
     pub fn is_settled(&self) -> bool {
         self.epoch == self.assignment_epoch
             && self.members.values().all(|member| member.has_reached(self.epoch))
     }
 
-    /// Takes members out. The next one that is heard of makes the target without them.
+    /// Removes members. The next heartbeat of another member computes a target without them.
     pub fn remove(&mut self, now_ms: i64, gone: &BTreeSet<KafkaString>, topics: &dyn TopicView) {
         for id in gone {
             self.members.remove(id);
@@ -249,12 +250,12 @@ impl ConsumerGroup {
         }
     }
 
-    /// The next time at which somebody may be gone.
+    /// The earliest deadline of any member.
     pub fn next_deadline(&self) -> Option<i64> {
         self.deadlines.values().filter_map(Deadlines::first).min()
     }
 
-    /// Who was not heard of, or did not do in time what it has to.
+    /// Members past their session timeout or their revocation deadline.
     pub fn overdue(&self, now_ms: i64) -> BTreeSet<KafkaString> {
         let is_due = |deadlines: &Deadlines| deadlines.first().is_some_and(|deadline| deadline <= now_ms);
         let due = self.deadlines.iter().filter(|(_, deadlines)| is_due(deadlines));
@@ -265,7 +266,7 @@ impl ConsumerGroup {
         self.deadlines.entry(id.clone()).or_default()
     }
 
-    /// Kafka's name for where the group stands.
+    /// Kafka's name of the group's state.
     pub fn state_name(&self) -> &'static str {
         if self.members.is_empty() {
             return "Empty";
@@ -279,7 +280,7 @@ impl ConsumerGroup {
         }
     }
 
-    /// What no broker that is whole does: partitions are free although their owners have not given them up.
+    /// For mutants only: frees partitions that their owners have not revoked.
     pub fn forget_revocations(&mut self) {
         for member in self.members.values_mut() {
             member.pending_revocation.clear();
@@ -287,7 +288,7 @@ impl ConsumerGroup {
     }
 }
 
-/// The keys of what a member has.
+/// The partitions of an assignment.
 fn partitions_of(assigned: &Assigned) -> Partitions {
     assigned.keys().copied().collect()
 }

@@ -45,7 +45,7 @@ impl ConsumerGroup {
         most.map_or(default, |(name, _)| name).to_owned()
     }
 
-    /// Brings a member a step nearer to its target. `owned` is what it says that it owns.
+    /// Moves a member one step towards its target. `owned` are the partitions that its heartbeat lists.
     pub(super) fn reconcile(
         &mut self,
         now_ms: i64,
@@ -112,7 +112,7 @@ impl ConsumerGroup {
         self.deadlines_of(id).revocation_ms = None;
     }
 
-    /// A member that has not given up yet what it must gives up also what it does not read any more.
+    /// A member that is still revoking also revokes partitions that it no longer subscribes to.
     fn revoke_unread(&mut self, id: &KafkaString, is_read: impl Fn(&TopicPartition) -> bool) {
         if let Some(member) = self.members.get_mut(id) {
             let assigned = std::mem::take(&mut member.assigned).into_iter();
@@ -132,7 +132,7 @@ impl ConsumerGroup {
             .any(|(other, member)| other != id && owns(member))
     }
 
-    /// Whether a member still waits for what others have to give up.
+    /// Whether a member waits for partitions that others have to revoke.
     pub(super) fn waits_for_others(&self, id: &KafkaString, member: &Member) -> bool {
         let mut wanted = self.target.get(id).into_iter().flatten();
         wanted.any(|each| !member.assigned.contains_key(each) && self.is_owned_by_other(id, each))

@@ -1,9 +1,9 @@
-//! What the members of a group read: topics that they name, and topics that match their regular expression and that they
-//! may describe.
+//! The topics that members of a group read: topics by name, and topics that match their regular expression and that
+//! they may describe.
 //!
-//! Each heartbeat has to know whether that has changed, for all members. Expressions are therefore looked through only when
-//! subscriptions, topics or permissions are others than the last time, and once for all members that see the same. That
-//! somebody may no longer describe a topic takes effect with the next heartbeat of any member.
+//! Each heartbeat has to detect changes for all members. Expressions are therefore evaluated only when subscriptions,
+//! topics or permissions have changed, and once for all members with the same view. A revoked DESCRIBE permission takes
+//! effect with the next heartbeat of any member.
 
 use super::assignor::Partitions;
 use super::{ConsumerGroup, Member, TopicView};
@@ -14,14 +14,14 @@ use std::sync::Arc;
 /// Topics with their sizes.
 type Sizes = BTreeMap<Uuid, i32>;
 
-/// Somebody who has to be allowed to see topics.
+/// A principal and host that need ACLs to see topics.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Viewer {
     pub principal: KafkaString,
     pub host: KafkaString,
 }
 
-/// An expression, and who looks through it: `None` sees everything.
+/// An expression and its viewer; `None` sees all topics.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Sight {
     regex: KafkaString,
@@ -42,7 +42,7 @@ impl Sight {
     }
 }
 
-/// What the expressions of members match; found again after a restart.
+/// The memoised matches of all expressions. Not persisted: they are computed again after a restart.
 #[derive(Debug, Default)]
 pub(super) struct Matches {
     /// The version of the topics that this and the group's topics are of.
@@ -51,7 +51,7 @@ pub(super) struct Matches {
 }
 
 impl Matches {
-    /// Somebody takes the place of a member: what that one saw tells whether the new one sees something else.
+    /// A static member is replaced: the matches of the old id tell whether the new one sees other topics.
     pub fn rename(&mut self, old: &KafkaString, new: &KafkaString) {
         if let Some(seen) = self.of_members.remove(old) {
             self.of_members.insert(new.clone(), seen);
@@ -60,7 +60,7 @@ impl Matches {
 }
 
 impl ConsumerGroup {
-    /// The topics that a member reads, with their sizes, when its expression was last looked through.
+    /// The topics that a member reads, with their partition counts, as of the last evaluation of its expression.
     pub(super) fn topics_of(&self, id: &KafkaString, member: &Member, topics: &dyn TopicView) -> Sizes {
         let named = member.topic_names.iter().filter_map(|name| topics.topic(name));
         let matched = self.matches.of_members.get(id);
@@ -71,7 +71,7 @@ impl ConsumerGroup {
     }
 
     fn subscribed_topics(&self, topics: &dyn TopicView) -> Sizes {
-        // Members of a group read alike: each name is looked up once.
+        // Members of a group read similar topics: each name is resolved once.
         let names: BTreeSet<&KafkaString> = self
             .members
             .values()
@@ -87,7 +87,7 @@ impl ConsumerGroup {
             .collect()
     }
 
-    /// Raises the epoch if a member's subscription has changed, or what is read of the topics has.
+    /// Raises the group epoch if a member's subscription or the topics behind it have changed.
     pub(super) fn refresh(&mut self, id: &KafkaString, is_other: bool, topics: &dyn TopicView) {
         let sight = self.members.get(id).and_then(|member| Sight::of(member, topics));
         let known = self.matches.of_members.get(id).map(|(sight, _)| sight);
@@ -109,7 +109,7 @@ impl ConsumerGroup {
         self.note_topics(topics);
     }
 
-    /// Notes what is read, for a group in which nothing was before.
+    /// Records the topics of a group that had none before.
     pub(super) fn note_topics(&mut self, topics: &dyn TopicView) {
         self.look(topics);
         self.topics = self.subscribed_topics(topics);
@@ -140,7 +140,7 @@ impl ConsumerGroup {
             });
             sees_other |= match before.of_members.get(id) {
                 Some((_, known)) => !Arc::ptr_eq(known, matched) && known != matched,
-                // What it saw before a restart is not known, but what it was given for that is.
+                // The matches before a restart are unknown, but the assignment is persisted and tells as much.
                 None => {
                     let given = self.target.get(id);
                     given.is_some_and(|given| has_unread(given, member, matched, topics))
@@ -154,7 +154,7 @@ impl ConsumerGroup {
     }
 }
 
-/// Whether a member is given something that it does not read. Nobody else would get it.
+/// Whether a member is assigned a partition that it does not read. It would be assigned to no other member either.
 fn has_unread(given: &Partitions, member: &Member, matched: &Sizes, topics: &dyn TopicView) -> bool {
     let named = member.topic_names.iter().filter_map(|name| topics.topic(name));
     let named: BTreeSet<Uuid> = named.map(|(topic, _)| topic).collect();
@@ -170,7 +170,7 @@ mod tests {
     use crate::groups::rules::ConsumerRules;
     use std::cell::Cell;
 
-    /// Topics that count how often they are looked through.
+    /// A view of topics that counts its evaluations.
     #[derive(Default)]
     struct Counting {
         version: Cell<u64>,
@@ -246,7 +246,7 @@ mod tests {
             let joined = group.heartbeat(0, &rules, join, &topics, &mut false);
             epochs.insert(id, joined.unwrap().epoch);
         }
-        // Two more who see something else: the expression is looked through for them.
+        // Two more viewers with other permissions: the expression is evaluated once for them.
         assert_eq!(topics.counts(), (3, 6));
         let beats = |group: &mut ConsumerGroup, epochs: &mut BTreeMap<&str, i32>| {
             for (id, who) in members {
