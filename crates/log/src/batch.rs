@@ -1,7 +1,7 @@
-//! The 61-byte header of a Kafka record batch (format v2), as far as storing and recovering batches needs it.
+//! The 61-byte header of a Kafka record batch (format v2), as far as storage and recovery need it.
 //!
-//! Validation of records, compression and timestamps is the broker's; here is what recovery must check on its own:
-//! length, magic, CRC, and the two fields before the CRC that the broker stamps.
+//! The broker validates records, compression and timestamps. Recovery checks length, magic, CRC, and the two fields
+//! ahead of the CRC that the broker stamps: base offset and leader epoch.
 
 use thiserror::Error;
 
@@ -9,7 +9,7 @@ use thiserror::Error;
 pub const HEADER_BYTES: usize = 61;
 /// Bytes before the part that `batch_length` counts.
 pub const LENGTH_PREFIX_BYTES: usize = 12;
-/// Where the bytes under the CRC begin.
+/// Start of the bytes that the CRC covers.
 const CRC_START: usize = 21;
 const MAGIC: i8 = 2;
 const TRANSACTIONAL: i16 = 1 << 4;
@@ -69,7 +69,7 @@ pub struct BatchHeader {
     pub record_count: i32,
 }
 
-/// What a control batch says.
+/// Kind of a control batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ControlType {
     /// The producer's transaction is aborted.
@@ -163,7 +163,7 @@ impl BatchHeader {
         self.producer_id != NO_PRODUCER_ID
     }
 
-    /// What a control batch says: reads the key of its one record; `None` if it is neither commit nor abort.
+    /// The kind of a control batch, from the key of its single record; `None` if it is neither commit nor abort.
     pub fn control_type(bytes: &[u8]) -> Option<ControlType> {
         let mut rest = bytes.get(HEADER_BYTES..)?;
         skip_varint(&mut rest)?; // length

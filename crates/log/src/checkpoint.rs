@@ -1,15 +1,15 @@
-//! Checkpoints: batches from groups into segments, the manifest, and the WAL behind it removed.
+//! Checkpoints: move batches from commit groups into segments, replace the manifest, and remove the WAL ahead of it.
 //!
 //! A log in the manifest: id u32, start offset i64, next offset i64, number of segments u32, each segment (base offset
 //! i64, generation u32, bytes u64, end offset i64, greatest timestamp i64, base offset of its batch i64, created i64,
-//! index entries u32, bytes since the last one u64, first cleaned i64; since version 2: checksum of the index entries u32,
-//! synced index entries u32, their checksum u32), length u32 and bytes of the quarantine reason, number of producers u32,
-//! each producer (id i64, epoch i16, last append i64, transaction start i64 or −1, coordinator epoch i32, number of batches
-//! u8, each: first and last sequence i32, base and last offset i64, timestamp i64), number of aborted transactions u32,
-//! each: producer i64, first and last offset i64.
+//! index entries u32, bytes since the last one u64, first cleaned i64; since version 2: checksum of the index entries
+//! u32, synced index entries u32, their checksum u32), length u32 and bytes of the quarantine reason, number of
+//! producers u32, each producer (id i64, epoch i16, last append i64, transaction start i64 or −1, coordinator epoch
+//! i32, number of batches u8, each: first and last sequence i32, base and last offset i64, timestamp i64), number of
+//! aborted transactions u32, each: producer i64, first and last offset i64.
 //!
-//! A start believes the manifest: so before it is replaced the batches that it knows of are synced, and indexes whenever it
-//! calls them synced. It knows nothing that came after its sequence, be it of producers or of segments.
+//! Recovery trusts the manifest. Therefore the batches that it describes are synced before it is replaced, and indexes
+//! before it calls them synced. It describes nothing after its sequence, neither producers nor segments.
 
 use crate::codec::{Reader, Writer};
 use crate::error::{LogError, OpenError};
@@ -48,7 +48,7 @@ pub struct CheckpointJob {
     garbage: Vec<String>,
 }
 
-/// What became of a [`CheckpointJob`].
+/// The result of a [`CheckpointJob`].
 #[derive(Debug)]
 pub struct CheckpointOutcome {
     sequence: u64,
@@ -109,7 +109,7 @@ impl Log {
         files.filter(|first| *first <= sequence).collect()
     }
 
-    /// Takes in the outcome of a checkpoint; after an error the log is poisoned.
+    /// Applies the result of a checkpoint; an error poisons the log.
     pub fn on_checkpoint(&mut self, outcome: CheckpointOutcome) -> Result<(), LogError> {
         self.checkpoint_running = false;
         if let Err(error) = outcome.result {
@@ -156,7 +156,7 @@ fn seal(body: &[u8]) -> Vec<u8> {
 type Unsynced = Vec<Arc<dyn StorageFile>>;
 
 impl CheckpointJob {
-    /// Writes segments, indexes and manifest, then removes what nobody needs any more.
+    /// Writes segments, indexes and the manifest, then removes files that are no longer needed.
     pub fn run(self) -> CheckpointOutcome {
         let result = self.write();
         let spare_wal_file = result.is_ok().then(|| self.clean_up()).flatten();
@@ -220,8 +220,8 @@ impl CheckpointJob {
         Ok(())
     }
 
-    /// Removes files and gives the one file of the WAL that should be written over instead. Errors are left alone:
-    /// what stays is found and removed when the directory is opened again.
+    /// Removes obsolete files. Returns the one WAL file to recycle, if any. Errors are ignored: the next start finds
+    /// and removes what is left.
     fn clean_up(&self) -> Option<u64> {
         let newest = self.wal_files.last().copied();
         let spare = newest.filter(|file| self.keeps_spare && wal::is_spare(self.storage.as_ref(), *file));

@@ -1,4 +1,4 @@
-//! Group commit: one write and one sync for everything appended since the last one.
+//! Group commit: one write and one fsync for everything appended since the previous commit.
 
 use crate::error::LogError;
 use crate::log::{Log, LogId};
@@ -15,7 +15,7 @@ pub struct CommitJob {
     pub(crate) last_sequence: u64,
 }
 
-/// What became of a [`CommitJob`].
+/// The result of a [`CommitJob`].
 #[derive(Debug)]
 pub struct CommitOutcome {
     pub(crate) writer: WalWriter,
@@ -23,7 +23,7 @@ pub struct CommitOutcome {
     pub(crate) result: io::Result<()>,
 }
 
-/// What a commit made durable.
+/// What a commit has made durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Durable {
     /// Everything up to this WAL sequence.
@@ -50,8 +50,8 @@ impl CommitJob {
 }
 
 impl Log {
-    /// Takes in the outcome of a commit. After an error the log is poisoned: a sync that failed once must not be
-    /// tried again, as the system may have dropped the pages and report success.
+    /// Applies the result of a commit. An error poisons the log: a failed fsync must not be retried, because the kernel
+    /// may have marked the dirty pages clean and would report success.
     pub fn on_commit(&mut self, outcome: CommitOutcome) -> Result<Durable, LogError> {
         if let Err(error) = outcome.result {
             return Err(self.poison(&format!("write-ahead log: {error}")));

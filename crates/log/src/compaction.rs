@@ -1,20 +1,22 @@
-//! Compaction: of records with the same key, only the last one stays.
+//! Compaction: keeps the newest record of each key.
 //!
-//! Only closed segments below the last stable offset are cleaned, so that every transaction in them is decided: records of
-//! aborted ones go and never shadow committed ones. Markers are not keyed records: one goes when no data of its
-//! transaction is left and, like a tombstone, only `delete.retention.ms` after its segment was first cleaned, so
-//! that a reader who has seen the old value meets its end. Offsets never change; a batch keeps its place with fewer records.
+//! Only closed segments below the last stable offset are cleaned, so every transaction in them is decided: records of
+//! aborted ones are dropped and never shadow committed ones. Markers are not keyed records. A marker is dropped once no
+//! data of its transaction is left and, like a tombstone, only `delete.retention.ms` after its segment was first
+//! cleaned, so that a reader that has seen the old value also sees its end. Offsets never change; a batch keeps its
+//! place with fewer records.
 //!
-//! A cleaned segment is a new file of the next generation beside the old one; the next checkpoint's manifest names it, and
-//! the old file is removed after that. Producers are in the manifest, not rebuilt from segments, so no empty batches
-//! have to be kept for them. An aborted transaction is remembered as long as its marker is there: after that, a reader would
-//! take the producer's next transaction for it.
+//! A cleaned segment is a new file of the next generation beside the old one. The next checkpoint's manifest names it,
+//! and the old file is removed after that. Producers are in the manifest and not rebuilt from segments, so no empty
+//! batches have to be kept for them. An aborted transaction is remembered as long as its marker exists; without the
+//! marker a reader would take the producer's next transaction for the aborted one.
 //!
-//! Keys are read from the first segment that is not cleaned yet, of as many as there is memory for; everything up to there
-//! is then cleaned with them. So each compaction goes further than the one before, however many keys there are.
+//! Keys are read from the first uncleaned segment on, for as many segments as the memory budget allows; everything up
+//! to there is then cleaned with them. Each compaction therefore gets further than the previous one, however many keys
+//! there are.
 //!
-//! A compaction that fails removes what it wrote itself, before anybody hears of it: the next one uses the same names.
-//! Keys and records are the owner's to read: see [`RecordCleaner`].
+//! A failed compaction removes its own output before it reports the error, because the next one uses the same file
+//! names. Keys and records are read by the owner: see [`RecordCleaner`].
 
 use crate::batch::{BatchHeader, HEADER_BYTES};
 use crate::index::{IndexEntry, write_indexes};
@@ -61,7 +63,7 @@ pub struct CompactionRules {
     pub key_bytes_max: usize,
 }
 
-/// What a compaction would have to do.
+/// The scope of a compaction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cleanable {
     /// Whether something has been dirty for longer than `max.compaction.lag.ms`.
@@ -84,11 +86,11 @@ pub struct CompactionJob {
     now_ms: i64,
 }
 
-/// What became of a [`CompactionJob`].
+/// The result of a [`CompactionJob`].
 #[derive(Debug)]
 pub struct CompactionOutcome {
     log: LogId,
-    /// What it was to clean.
+    /// Its input.
     segments: Vec<Segment>,
     /// Nothing if it has failed.
     cleaned: Cleaned,
@@ -102,10 +104,10 @@ impl CompactionOutcome {
     }
 }
 
-/// What a compaction has written.
+/// The output of a compaction.
 #[derive(Debug, Default)]
 struct Cleaned {
-    /// Old segments with what replaces them; `None` if nothing is left of one.
+    /// Old segments and their replacements; `None` if nothing is left of one.
     replaced: Vec<(Segment, Option<Segment>)>,
     /// The markers that are left in them, by producer and offset.
     markers: BTreeSet<(i64, i64)>,
@@ -119,7 +121,7 @@ struct Cleaned {
 const KEY_OVERHEAD_BYTES: usize = 64;
 
 impl Log {
-    /// What a compaction of a log would do, if enough of it is dirty, or has been for too long.
+    /// The scope of a compaction of a log, if its dirty ratio or the age of its dirty records demands one.
     pub fn cleanable(&self, now_ms: i64, log: LogId, rules: &CompactionRules) -> Option<Cleanable> {
         let partition = self.partitions.get(&log)?;
         let segments = partition.closed_segments(now_ms, rules);
@@ -130,7 +132,7 @@ impl Log {
             .map(|segment| segment.bytes)
             .sum();
         let bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
-        // When its oldest record came, whatever time the record has.
+        // When its oldest record arrived, whatever timestamp the record has.
         let since_ms = segments.iter().find(is_dirty)?.created_ms;
         let is_overdue = now_ms.saturating_sub(since_ms) > rules.max_lag_ms;
         let dirty_ratio = dirty_bytes as f64 / bytes.max(1) as f64;
@@ -173,8 +175,8 @@ impl Log {
         })
     }
 
-    /// Takes in a compaction. A failed one changes nothing and may be tried again. It is no failure if segments were dropped
-    /// meanwhile: their files may have been removed before it came to them.
+    /// Applies a compaction. A failed one changes nothing and can be retried. Segments that were dropped meanwhile do
+    /// not count as a failure: their files may have been removed before the compaction reached them.
     pub fn on_compaction(&mut self, outcome: CompactionOutcome) -> io::Result<()> {
         self.compaction_running = false;
         if outcome.result.is_err() && !self.has_segments(outcome.log, &outcome.segments) {
@@ -244,7 +246,7 @@ impl Partition {
 }
 
 impl CompactionJob {
-    /// Reads keys, then writes each segment anew without what they make superfluous.
+    /// Reads keys, then rewrites each segment without the records that they supersede.
     pub fn run(mut self) -> CompactionOutcome {
         let (cleaned, result) = match self.clean() {
             Ok(cleaned) => (cleaned, Ok(())),
@@ -281,7 +283,7 @@ impl CompactionJob {
         Ok(cleaned)
     }
 
-    /// Removes what a compaction that failed may have written. What cannot be removed now is written over by the next one.
+    /// Removes the output of a failed compaction. The next one overwrites files that cannot be removed now.
     fn remove_output(&self) {
         for segment in &self.segments {
             for path in self.output_segment(segment).files(self.log) {
@@ -290,7 +292,7 @@ impl CompactionJob {
         }
     }
 
-    /// What a segment is written anew as, empty.
+    /// The empty segment into which a segment is rewritten.
     fn output_segment(&self, segment: &Segment) -> Segment {
         Segment {
             generation: segment.generation + 1,
@@ -336,7 +338,8 @@ impl CompactionJob {
         Ok(keys)
     }
 
-    /// Writes what stays of a segment; `alive` are producers with data since their last marker, `markers` gets those that stay.
+    /// Writes the surviving batches of a segment. `alive` are producers with data since their last marker; `markers`
+    /// collects the surviving ones.
     fn clean_segment(
         &mut self,
         segment: &Segment,
@@ -349,7 +352,7 @@ impl CompactionJob {
             && segment.cleaned_ms.saturating_add(self.rules.delete_retention_ms) <= self.now_ms;
         let mut new = self.output_segment(segment);
         if segment.end_offset > keys.end {
-            // Tombstones whose keys are not known yet must stay until what they delete has gone.
+            // Tombstones of keys that are not read yet must stay until the values that they delete are gone.
             new.cleaned_ms = segment.cleaned_ms;
         }
         let storage = self.storage.clone();
@@ -380,7 +383,7 @@ impl CompactionJob {
         output.finish(segment.end_offset)
     }
 
-    /// `None` if nothing stays of a batch, `Some(None)` if all of it does, else what does.
+    /// `None` if the whole batch is dropped, `Some(None)` if it survives unchanged, otherwise the rewritten batch.
     fn clean_batch(
         &mut self,
         header: &BatchHeader,
@@ -411,8 +414,8 @@ impl CompactionJob {
     }
 }
 
-/// Where aborted transactions lie, by producer: first and last offset, in the order of their markers, in which they are
-/// given. Those of one producer do not overlap.
+/// Aborted transactions by producer: first and last offset, in the order of their markers, which is also the order of
+/// insertion. Those of one producer do not overlap.
 #[derive(Default)]
 struct Aborted(HashMap<i64, Vec<(i64, i64)>>);
 

@@ -1,4 +1,4 @@
-//! What can go wrong: while opening, and while running.
+//! Errors of opening and of running a log.
 
 use crate::log::LogId;
 use std::io;
@@ -14,18 +14,18 @@ pub enum OpenError {
     /// A call to the storage failed.
     #[error("cannot {action} '{path}'")]
     Io {
-        /// What was tried.
+        /// The failed operation.
         action: &'static str,
         /// The file or directory.
         path: String,
-        /// The system's answer.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
     /// The manifest is unreadable.
     #[error("manifest 'checkpoint' is damaged ({reason}); restore the log directory from a copy")]
     Manifest {
-        /// What is wrong with it.
+        /// The violated rule.
         reason: &'static str,
     },
     /// The manifest was written by a later version.
@@ -50,7 +50,7 @@ pub enum OpenError {
         position: u64,
         /// The record that should be there.
         sequence: u64,
-        /// What is wrong.
+        /// The violated rule.
         reason: &'static str,
     },
 }
@@ -80,7 +80,7 @@ pub enum LogError {
     Quarantined {
         /// Which log.
         log: LogId,
-        /// What was found.
+        /// The damage found.
         reason: Arc<str>,
     },
     /// No log has this id.
@@ -93,7 +93,7 @@ pub enum LogError {
         offset: i64,
         /// The first offset kept.
         start: i64,
-        /// The next offset to be given.
+        /// The log end offset.
         end: i64,
     },
     /// The batch's header is not acceptable.
@@ -105,10 +105,10 @@ pub enum LogError {
         /// How much waits.
         bytes: usize,
     },
-    /// What the owner wanted to record does not fit the form in which it is recorded; nothing was changed.
+    /// The owner's change does not fit its record format; nothing was changed.
     #[error("change cannot be recorded: {reason}")]
     Unrecordable {
-        /// What does not fit.
+        /// The reason.
         reason: Arc<str>,
     },
     /// Reading a segment failed.
@@ -116,7 +116,7 @@ pub enum LogError {
     Read {
         /// The file.
         path: String,
-        /// The system's answer.
+        /// The operating system's error.
         reason: Arc<str>,
     },
 }

@@ -1,9 +1,9 @@
-//! The sparse indexes of a segment: entries in two files, one with offsets and positions, one with timestamps.
+//! The sparse indexes of a segment: entries in two files, one by offset and one by timestamp.
 //!
-//! Indexes save reading a segment, and what they say is believed: a wrong entry would hide records from a reader who asks
-//! by offset or time. They are written with every checkpoint but synced only now and then, so after a crash they may be
-//! missing, short, or torn. The manifest therefore has an [`IndexSum`] of all entries that it knows of, and one of those
-//! that had been synced; see [`crate::segment_check`] for what is done with them.
+//! Readers trust the indexes: a wrong entry would hide records from a lookup by offset or time. They are written with
+//! every checkpoint but synced only now and then, so after a crash they may be missing, short or torn. The manifest
+//! therefore holds an [`IndexSum`] of all entries that it describes, and one of the synced entries; see
+//! [`crate::segment_check`] for how they are verified.
 
 use crate::log::LogId;
 use crate::segment::Segment;
@@ -25,7 +25,7 @@ pub(crate) struct IndexEntry {
 }
 
 impl IndexEntry {
-    /// As it stands in each of the two files.
+    /// The encoded entry for each of the two files.
     fn encode(&self) -> [[u8; 8]; 2] {
         let offset = u64::from(self.relative_offset) | u64::from(self.position) << 32;
         [offset.to_le_bytes(), self.max_timestamp_before.to_le_bytes()]
@@ -41,8 +41,8 @@ impl IndexEntry {
     }
 }
 
-/// So many first entries of an index, and the crc32c of them: of each what stands in the index by offset, then what
-/// stands in the one by time.
+/// A number of leading entries of an index, and their crc32c: for each entry its bytes in the offset index, then its
+/// bytes in the time index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct IndexSum {
     pub entries: u32,
@@ -56,7 +56,7 @@ impl IndexSum {
     }
 }
 
-/// Writes entries to both indexes of a segment, from the `first`-th on; gives the files, which are not synced.
+/// Writes entries from the `first`-th on to both indexes of a segment. Returns the files, which are not synced.
 pub(crate) fn write_indexes(
     storage: &dyn Storage,
     (log, segment): (LogId, &Segment),
@@ -88,7 +88,8 @@ impl Indexes {
         })
     }
 
-    /// Finds the position of the last of so many entries for which `holds` is true, by binary search in the files.
+    /// Finds the position of the last entry, among the first `entries`, for which `holds` is true: a binary search in
+    /// the files.
     pub fn seek(&self, entries: u32, holds: impl Fn(&IndexEntry) -> bool) -> io::Result<u64> {
         let (mut low, mut high) = (0, u64::from(entries));
         let mut position = 0;
@@ -116,7 +117,7 @@ impl Indexes {
         Ok(is_there.then(|| IndexEntry::decode(offset, time)))
     }
 
-    /// Visits the first so many entries, as far as they are there.
+    /// Visits the first `entries` entries, as far as they exist.
     pub fn visit(&self, entries: u32, mut visit: impl FnMut(&IndexEntry)) -> io::Result<()> {
         let end = u64::from(entries) * INDEX_ENTRY_BYTES;
         let (mut offsets, mut times) = (Vec::new(), Vec::new());

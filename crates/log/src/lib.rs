@@ -1,20 +1,20 @@
 //! Append-only logs of Kafka record batches behind one shared write-ahead log.
 //!
-//! A broker on one node is durable by its disk alone, so an append is answered after a sync; with one file per
-//! partition that would be one sync per partition. Here all appends, of all partitions and of the owner's metadata,
-//! go into one write-ahead log (WAL) in groups: one `write` and one sync per group, and a record of the WAL with
-//! several entries is atomic. Batches reach their partition's segments later, by a checkpoint, after which the WAL
-//! behind it is removed. The crate knows the 61-byte header of a batch and control records, not records; it has no
-//! threads, clock or sockets: [`Log`] changes memory and hands out [`CommitJob`] and [`CheckpointJob`], which
-//! somebody runs on a thread and gives back.
+//! A single-node broker is durable by its disk alone, so an append is acknowledged after an fsync; with one file per
+//! partition that would be one fsync per partition. Here all appends, of all partitions and of the owner's metadata, go
+//! into one write-ahead log (WAL) in commit groups: one `write` and one fsync per group. A WAL record with several
+//! entries is atomic. A checkpoint later moves batches to their partition's segments, and then removes the WAL ahead of
+//! it. The crate reads batch headers and control records, not data records; it has no threads, clock or sockets:
+//! [`Log`] changes memory and hands out [`CommitJob`] and [`CheckpointJob`], which the host runs on a thread and
+//! returns.
 //!
 //! # Life of a batch
-//! 1. [`Log::append`] copies it into the pending group with its offset stamped; producer state moves at once.
-//! 2. [`Log::take_commit`] freezes the group; [`CommitJob::run`] writes and syncs it; [`Log::on_commit`] moves the
+//! 1. [`Log::append`] copies it into the pending group with its offset stamped; producer state changes at once.
+//! 2. [`Log::take_commit`] freezes the group; [`CommitJob::run`] writes and syncs it; [`Log::on_commit`] advances the
 //!    high watermarks, and readers see slices of the group's buffer without a copy.
-//! 3. When [`CHECKPOINT_BYTES`](limits::CHECKPOINT_BYTES) have gathered, `take_commit` also captures the state;
+//! 3. When [`CHECKPOINT_BYTES`](limits::CHECKPOINT_BYTES) are pending, `take_commit` also captures the state;
 //!    [`CheckpointJob::run`] appends the groups' batches to segments, syncs them, replaces the manifest and removes
-//!    the WAL before it; [`Log::on_checkpoint`] lets the oldest groups go from memory.
+//!    the WAL ahead of it; [`Log::on_checkpoint`] evicts the oldest groups from memory.
 //!
 //! # Files below the root
 //! | path | content |
@@ -30,30 +30,31 @@
 //! All integers of own formats are little-endian; batches are Kafka's big-endian.
 //!
 //! # WAL
-//! A file is a row of groups. Group header, 40 bytes: magic `MWG1`, crc32c u32 of the bytes after it in the header,
-//! first sequence u64, sequence known to be synced when the group was written u64, length u64 of what follows, salt u64;
-//! then records, then zeros up to a multiple of 4096, so that groups can be written past the system's cache.
-//! Record: magic `MWR1`, crc32c u32 of everything after it, sequence u64, time i64 (ms), length u32 of the entries,
-//! number of entries u32; then the entries; then zeros up to a multiple of 8. Entry, 12 bytes: kind u32, log u32,
-//! length u32; then its data. Kinds: 1 batch, 2 create log, 3 drop log, 4 start offset (i64), 5 metadata of the owner.
-//! Sequences have no holes. A file may end in zeros, as it is made longer before it is written. The first other
-//! unreadable byte ends the WAL, unless a later group proves by its synced sequence that what is unreadable had been
-//! acknowledged: then opening fails and names the place. Data of clients may look like a group, so all groups of a directory
-//! have the same random salt, which nobody outside knows; in files of older versions it is 0.
+//! A file is a sequence of groups. Group header, 40 bytes: magic `MWG1`, crc32c u32 of the rest of the header,
+//! first sequence u64, sequence known to be synced when the group was written u64, length u64 of what follows, salt
+//! u64; then records, then zeros up to a multiple of 4096, so that groups can be written with direct IO. Record: magic
+//! `MWR1`, crc32c u32 of everything after it, sequence u64, time i64 (ms), length u32 of the entries, number of entries
+//! u32; then the entries; then zeros up to a multiple of 8. Entry, 12 bytes: kind u32, log u32, length u32; then its
+//! data. Kinds: 1 batch, 2 create log, 3 drop log, 4 start offset (i64), 5 metadata of the owner.
+//!
+//! Sequences have no gaps. A file may end in zeros, because it is preallocated. The first other unreadable byte ends
+//! the WAL, unless a later group proves by its synced sequence that the unreadable part had been acknowledged: then
+//! opening fails and names the place. Client data may look like a group, so all groups of a directory carry the same
+//! random salt, which no client can know; in files of older versions it is 0.
 //!
 //! # Manifest
-//! `MSCP`, version u32, crc32c u32 of the rest, then: sequence u64 (everything up to it is in here), clean u8 (0 no, 1 yes,
-//! 2 yes, but files may be left that it does not name), next log id u32, number of logs u32, each log (see [`checkpoint`]),
-//! length u64 and bytes of the owner's snapshot. What a segment file holds behind the manifest's length is a remnant of an
-//! unfinished checkpoint and is cut off.
+//! `MSCP`, version u32, crc32c u32 of the rest, then: sequence u64 (everything up to it is included), clean
+//! u8 (0 no, 1 yes, 2 yes, but files may be left that it does not name), next log id u32, number of logs u32, each log
+//! (see [`checkpoint`]), length u64 and bytes of the owner's snapshot. Bytes of a segment file beyond the manifest's
+//! length are a remnant of an unfinished checkpoint and are truncated.
 //!
 //! # Recovery
-//! Manifest, then WAL. After an unclean end the last segment of each log is checked: its indexes by the sums that the
-//! manifest has of them, its last batches by their own (length, magic, CRC, offsets in a row). Indexes that are not what
-//! they should be are made anew from the batches. Damage to batches quarantines that one log: it refuses reads and appends,
-//! but for the markers of transactions, with a reason, and nothing is dropped. A later start checks all segments
-//! of such a log, and lifts that when they are sound: restored from a copy, or below the log's start and gone. The clean flag
-//! only saves the checks of other logs.
+//! Manifest, then WAL. After an unclean shutdown the last segment of each log is checked: its indexes by the
+//! checksums in the manifest, its last batches by their own (length, magic, CRC, consecutive offsets). Indexes that
+//! fail are rebuilt from the batches. Damaged batches quarantine that one log: it rejects reads and appends, except for
+//! transaction markers, with a reason, and nothing is dropped. A later start checks all segments of a quarantined log,
+//! and lifts the quarantine once they are sound: restored from a copy, or below the log start offset and gone. The
+//! clean flag only skips the checks of the other logs.
 
 pub mod batch;
 pub mod checkpoint;

@@ -2,7 +2,7 @@
 
 /// Bytes of groups, as they lie in memory, after which a checkpoint moves batches into segments.
 pub const CHECKPOINT_BYTES: u64 = 8 << 20;
-/// The fewest bytes by which a file of the WAL is made longer; otherwise by what it has.
+/// Smallest preallocation of a WAL file; a larger file grows by its own length.
 pub const WAL_ROOM_BYTES_MIN: u64 = 4 << 10;
 /// The most bytes by which a file of the WAL is made longer.
 pub const WAL_ROOM_BYTES_MAX: u64 = 4 << 20;
@@ -12,14 +12,15 @@ pub const WAL_SPARE_BYTES_MAX: u64 = 96 << 20;
 pub const BACKLOG_BYTES: u64 = 8 << 20;
 /// Bytes appended since the last commit began beyond which the owner must not append (see `Log::is_backlogged`).
 pub const PENDING_BYTES: u64 = 64 << 20;
-/// What has so many times as many bytes takes no more batches: those of a single request may be far larger than what came.
+/// Hard cap on pending bytes: rejects new batches beyond `PENDING_BYTES × PENDING_FACTOR_MAX`. The soft cap alone is
+/// not enough, because the batches of a single request may be far larger than the bytes received.
 pub const PENDING_FACTOR_MAX: u64 = 4;
 /// The fewest bytes for a segment that are worth a write past the system's cache.
 pub const COLD_BYTES_MIN: usize = 64 << 10;
 /// The bytes of one write to a segment: small batches are gathered.
 pub const SEGMENT_WRITE_BYTES: usize = 1 << 20;
-/// For so many checkpoints after a log was read from segments, what it gets is written through the system's cache: its
-/// reader lags behind the groups in memory and is going to read that, too.
+/// For this many checkpoints after a read from segments, the log's segments are written through the page cache: its
+/// reader lags behind the groups in memory and will read the new segments soon.
 pub const WARM_CHECKPOINTS: u32 = 16;
 /// Bytes of groups kept in memory for tailing readers after they are in segments.
 pub const TAIL_CACHE_BYTES: u64 = 8 << 20;
@@ -29,8 +30,8 @@ pub const PENDING_BYTES_AHEAD: usize = 8 << 20;
 pub const BUFFERS_BYTES: usize = 12 << 20;
 /// Bytes of a segment between two index entries.
 pub const INDEX_INTERVAL_BYTES: u64 = 4096;
-/// The indexes of a segment are synced whenever it passes a multiple of this: after a loss of power no more has to be read
-/// to make the rest of them anew.
+/// The indexes of a segment are synced whenever it passes a multiple of this. After a power failure at most this much
+/// is read to rebuild the rest of them.
 pub const INDEX_SYNC_BYTES: u64 = 32 << 20;
 /// Files that a checkpoint writes before it syncs them, all together.
 pub const UNSYNCED_FILES: usize = 64;

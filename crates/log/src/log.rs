@@ -22,11 +22,11 @@ use millstream_types::storage::{Storage, StorageLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The number of a log in its directory, given once and never again.
+/// The number of a log in its directory. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogId(pub u32);
 
-/// What holds for the whole directory.
+/// Options of a directory.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
     /// Whether commits sync. Without it (`durability=os`) a power failure loses acknowledged records; for tests.
@@ -41,8 +41,8 @@ pub struct LogOptions {
     pub pending_bytes: u64,
     /// The leader epoch stamped into batches.
     pub leader_epoch: i32,
-    /// A random number that nobody who may append can guess, for a directory that has none yet: it tells groups of the WAL
-    /// from data that looks like one. 0: the directory has none.
+    /// A random number that no client can guess, used as the salt of a directory that has none yet: it tells WAL groups
+    /// from data that looks like one. 0 means that the directory has a salt.
     pub wal_salt: u64,
 }
 
@@ -71,7 +71,7 @@ pub struct LogSettings {
     pub segment_jitter_ms: i64,
     /// `index.interval.bytes`
     pub index_interval_bytes: u64,
-    /// `retention.ms`, negative for ever
+    /// `retention.ms`; negative means unlimited
     pub retention_ms: i64,
     /// `retention.bytes`, negative without limit
     pub retention_bytes: i64,
@@ -94,8 +94,8 @@ impl Default for LogSettings {
 }
 
 impl LogSettings {
-    /// By how much earlier a segment is closed, so that those of many logs that began together are not closed together. Any
-    /// number that differs from segment to segment will do, and the same one each time.
+    /// How much earlier a segment is closed, so that the segments of many logs that started together are not closed
+    /// together. Any number will do that differs between segments and stays the same for each.
     pub(crate) fn jitter_ms(&self, log: LogId, segment: &Segment) -> i64 {
         let limit = self.segment_jitter_ms.min(self.segment_ms);
         if limit <= 0 {
@@ -108,7 +108,7 @@ impl LogSettings {
     }
 }
 
-/// What a directory held when it was opened.
+/// The state found when a directory was opened.
 #[derive(Debug)]
 pub struct Opened {
     /// The log.
@@ -119,7 +119,7 @@ pub struct Opened {
     pub metadata: Vec<(i64, Bytes)>,
 }
 
-/// What an append gave.
+/// The result of an append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
     /// The WAL sequence that must be durable before the append is acknowledged.
@@ -146,7 +146,7 @@ pub struct Log {
     pub(crate) wal_files: Vec<u64>,
     /// A file of the WAL that a checkpoint has emptied, for the next one.
     pub(crate) spare_wal_file: Option<u64>,
-    /// What the groups since the last captured checkpoint take in memory, small ones in the WAL.
+    /// Memory held by the groups since the last captured checkpoint; for small groups their bytes in the WAL.
     pub(crate) uncaptured_bytes: u64,
     pub(crate) checkpoint_requested: bool,
     /// Whether the next checkpoint is that of a clean end.
@@ -250,7 +250,7 @@ impl Log {
         !self.pending.is_empty()
     }
 
-    /// Appends one batch as a record of its own; `header` is that of `batch`, and is already checked.
+    /// Appends one batch as a WAL record. `header` is the batch's own and has been validated.
     pub fn append(
         &mut self,
         now_ms: i64,
@@ -308,8 +308,8 @@ impl Log {
             .map_or(Ok(()), |reason| Err(LogError::Poisoned { reason }))
     }
 
-    /// A quarantined log takes the markers of transactions and nothing else: they end everywhere else, and would be open in it
-    /// when its quarantine ends.
+    /// A quarantined log accepts transaction markers only. The transaction ends everywhere else, and must not stay open
+    /// in this log when its quarantine is lifted.
     fn check_appendable(&self, log: LogId, header: &BatchHeader) -> Result<(), LogError> {
         self.check_poison()?;
         let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
@@ -390,8 +390,8 @@ impl Log {
         }
     }
 
-    /// Freezes what was appended for a commit, if anything was and no commit is under way. If a checkpoint is due,
-    /// the state is captured here; `snapshot` gives the owner's part, which must reflect every record appended.
+    /// Freezes the pending appends for a commit, if there are any and no commit is in flight. If a checkpoint is due,
+    /// this also captures the state; `snapshot` returns the owner's part, which must reflect every record appended.
     pub fn take_commit(&mut self, now_ms: i64, snapshot: impl FnOnce() -> Vec<u8>) -> Option<CommitJob> {
         if self.poison.is_some() || self.writer.is_none() {
             return None;
@@ -436,7 +436,7 @@ impl Log {
                 self.wal_files.push(first_sequence);
             }
         }
-        // The file of the WAL should not become much longer than what lies in memory, either.
+        // The WAL must not grow much beyond the memory that the groups hold.
         self.uncaptured_bytes += held_bytes.max(bytes.len() / 2) as u64;
         let partitions = &self.partitions;
         let end = |log: &LogId| Some((*log, partitions.get(log)?.next_offset));
@@ -457,12 +457,13 @@ impl Log {
         self.checkpoint_requested = true;
     }
 
-    /// The same before a clean end, so that the next start need not check what is there. Nothing should be done after it.
+    /// Captures a checkpoint for a clean shutdown, so that the next start can skip the checks. Append nothing after
+    /// this.
     pub fn request_clean_end(&mut self) {
         self.end_requested = true;
     }
 
-    /// The captured checkpoint, once everything in it is durable in the WAL.
+    /// The captured checkpoint, once the WAL has made everything in it durable.
     pub fn take_checkpoint(&mut self) -> Option<CheckpointJob> {
         let is_durable = self
             .captured

@@ -21,7 +21,7 @@ pub struct LogOffsets {
     pub high_watermark: i64,
     /// Below this every transaction is decided.
     pub last_stable: i64,
-    /// The next offset to be given.
+    /// Log end offset.
     pub end: i64,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Partition {
     pub start_offset: i64,
     pub next_offset: i64,
     pub high_watermark: i64,
-    /// The end of what is in segments (or was, before retention).
+    /// End offset of the segments (or of those deleted by retention).
     pub flushed_offset: i64,
     pub segments: Vec<Segment>,
     /// Up to here compaction has cleaned; not kept over restarts.
@@ -45,7 +45,7 @@ pub(crate) struct Partition {
     /// The group that last touched this log, to list it there once.
     pub touched_group: u64,
     pub quarantine: Option<Arc<str>>,
-    /// When something was appended last. Nobody knows after a start, until retention takes the time of its first look.
+    /// Time of the last append. Unknown after a start until retention sets it on its first visit.
     pub last_append_ms: Option<i64>,
     /// Where a reader of segments went on last: offset, segment's base offset, position.
     pub read_hint: Option<(i64, i64, u64)>,
@@ -86,7 +86,7 @@ impl Partition {
         }
     }
 
-    /// Takes in a batch whose bytes lie in `group`.
+    /// Adds a batch whose bytes are in `group`.
     pub fn push(&mut self, header: &BatchHeader, (group, position): (u64, usize), batch: &[u8], now_ms: i64) {
         self.tail.push_back(TailBatch {
             base_offset: header.base_offset,
@@ -188,8 +188,7 @@ impl Partition {
         appends
     }
 
-    /// A segment that gets no more batches, for now at least, without having got any in this plan: its indexes are to be
-    /// synced.
+    /// Plans to sync the indexes of a segment that gets no more batches and has none in this plan.
     fn closing_append(
         &self,
         segment: Option<Segment>,
@@ -213,8 +212,8 @@ impl Partition {
             || self.quarantine.is_some() && batch.base_offset == self.flushed_offset
     }
 
-    /// Takes in that a planned append is done. A segment that was there when it was planned and is not any more was dropped
-    /// meanwhile: its files are garbage already, and nothing may be written to it again.
+    /// Applies a finished append. A segment that existed when it was planned and no longer does was dropped meanwhile:
+    /// its files are garbage and must not be written again.
     pub fn apply_flush(&mut self, flushed: &FlushedSegment) {
         let after = flushed.after;
         let same = |each: &&mut Segment| each.base_offset == after.base_offset;
@@ -256,7 +255,7 @@ impl Partition {
     }
 }
 
-/// What a [`SegmentAppend`] has made.
+/// The output of a [`SegmentAppend`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FlushedSegment {
     pub after: Segment,
@@ -275,7 +274,7 @@ pub(crate) struct SegmentAppend {
     pub after: Segment,
     /// Whether a reader is likely to want this soon.
     pub is_warm: bool,
-    /// Whether its indexes are synced, with what they got before.
+    /// Whether all its index entries are synced.
     pub syncs_indexes: bool,
 }
 

@@ -1,5 +1,5 @@
-//! The group that is being filled, in a buffer that goes to the disk as it is: it begins and ends where a write past the
-//! system's cache may ([`DIRECT_ALIGNMENT`]).
+//! The pending commit group, in the buffer that is written as it is: start and end are aligned for direct IO
+//! ([`DIRECT_ALIGNMENT`]).
 
 use crate::limits::PENDING_BYTES_AHEAD;
 use crate::log::LogId;
@@ -8,21 +8,21 @@ use bytes::Bytes;
 use millstream_types::Buffers;
 use millstream_types::storage::DIRECT_ALIGNMENT;
 
-/// More than what stands around the data of one entry.
+/// Upper bound for the framing of one entry.
 const ENTRY_ROOM: usize = 32;
-/// More than what stands around the entries of one record.
+/// Upper bound for the framing of one record.
 const RECORD_ROOM: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Pending {
     /// Empty as long as the group is.
     data: Vec<u8>,
-    /// Where the group begins in `data`.
+    /// Start of the group in `data`.
     start: usize,
-    /// How much room the next group gets: what the last ones had, as growing would copy what is there already.
+    /// Capacity for the next group: what the last ones needed, because growing copies.
     bytes_ahead: usize,
     first_sequence: u64,
-    /// What every group has in its header.
+    /// The salt in every group header.
     salt: u64,
     buffers: Buffers,
 }
@@ -30,11 +30,11 @@ pub(crate) struct Pending {
 /// A group that gets no more records.
 #[derive(Debug)]
 pub(crate) struct Frozen {
-    /// What is written.
+    /// The bytes to write.
     pub bytes: Bytes,
     /// The same to stay in memory; a small group leaves its buffer for that.
     pub kept: Bytes,
-    /// What it takes there.
+    /// Memory that the buffer holds.
     pub held_bytes: usize,
     pub first_sequence: u64,
 }
@@ -74,7 +74,8 @@ impl Pending {
             (self.data, self.start) = self.buffers.take_aligned(room + DIRECT_ALIGNMENT);
             self.data.resize(self.start + GROUP_HEADER_BYTES, 0);
         } else if self.data.capacity() < self.len() + record_bytes + 2 * DIRECT_ALIGNMENT {
-            // Wherever the group begins: the memory's address must not decide how large buffers and checkpoints are.
+            // Independent of the alignment of the start: the address of the buffer must not influence the sizes of
+            // buffers and checkpoints, or simulations would not replay.
             let room = self.len() + record_bytes.max(self.len());
             let (mut larger, start) = self.buffers.take_aligned(room + DIRECT_ALIGNMENT);
             larger.extend_from_slice(&self.data[self.start..]);
@@ -84,7 +85,7 @@ impl Pending {
         record::begin_record(&mut self.data, sequence, now_ms)
     }
 
-    /// What [`Self::begin_record`] wants to know of a record's entries.
+    /// Size of a record's entries, for [`Self::begin_record`].
     pub fn data_bytes(record: &Record) -> usize {
         let data_bytes = |entry: &Entry| match entry {
             Entry::Batch { batch, .. } => batch.len(),

@@ -1,8 +1,8 @@
-//! What a log knows about its producers: the last batches of idempotent ones, and open and aborted transactions.
+//! The state of a log's producers: the last batches of idempotent ones, and open and aborted transactions.
 //!
-//! It is a function of the batches appended (and of time, for expiry), so replaying the WAL over a snapshot gives it
-//! back; snapshots hold every producer, also those whose data is gone by retention, because a lost duplicate check
-//! is a duplicated record. Transactions without data in a log leave no trace here: they are the coordinator's.
+//! It is a function of the appended batches (and of time, for expiry), so replaying the WAL over a snapshot restores
+//! it. Snapshots hold every producer, including those whose data retention has deleted, because a lost duplicate check
+//! is a duplicated record. Transactions without data in a log leave no trace here: they belong to the coordinator.
 
 use crate::batch::{BatchHeader, ControlType, sequence_after};
 use crate::codec::{Reader, Writer};
@@ -24,7 +24,7 @@ pub struct ProducedBatch {
     pub timestamp: i64,
 }
 
-/// What is known about one producer.
+/// The state of one producer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProducerState {
     /// The epoch of its last batch or marker.
@@ -57,7 +57,7 @@ pub struct AbortedTransaction {
     pub last_offset: i64,
 }
 
-/// What a check of a producer's batch says if it may be answered without an error.
+/// The result of checking a producer's batch without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SequenceCheck {
     /// It is the next one.
@@ -76,7 +76,7 @@ pub enum SequenceError {
     },
     /// A newer instance of the producer has written.
     FencedEpoch {
-        /// The newest epoch seen.
+        /// The newest epoch.
         current: i16,
     },
     /// Data outside of the transaction while one is open.
@@ -117,11 +117,11 @@ impl Producers {
         self.states.is_empty() && self.aborted.is_empty()
     }
 
-    /// Checks a data batch of an idempotent producer against what came before it. If nothing did (retention may have
-    /// dropped it), any sequence is accepted, unless the batch is one of a producer that `begins` from 0.
+    /// Checks a data batch of an idempotent producer against its predecessors. Without any (retention may have dropped
+    /// them) every sequence is accepted, unless the producer has to start at 0 (`begins`).
     ///
-    /// A batch that is neither the next one nor one of those that are remembered is out of order, also if its sequence is
-    /// low: producers take a duplicate for written, and this one may have been refused before, as too large say.
+    /// A batch that is neither the next one nor a remembered one is out of order, even if its sequence is low:
+    /// producers take a duplicate for written, and this batch may have been rejected before, for example as too large.
     pub fn check(&self, header: &BatchHeader, begins: bool) -> Result<SequenceCheck, SequenceError> {
         let is_first = || match begins && header.base_sequence != 0 {
             true => Err(SequenceError::OutOfOrder { expected: 0 }),
@@ -163,7 +163,7 @@ impl Producers {
         Ok(SequenceCheck::Append)
     }
 
-    /// Takes in a batch that was appended; `batch` is read only for markers.
+    /// Applies an appended batch; `batch` is read only for markers.
     pub fn apply(&mut self, header: &BatchHeader, batch: &[u8], now_ms: i64) {
         if !header.has_producer() {
             return;
@@ -232,7 +232,7 @@ impl Producers {
         }
     }
 
-    /// The first offset that read-committed readers must not see, given the first offset that nobody may see.
+    /// The last stable offset, given the high watermark.
     pub fn last_stable_offset(&self, high_watermark: i64) -> i64 {
         let open = self.open.keys().next().copied();
         let undurable = self
@@ -268,8 +268,8 @@ impl Producers {
         self.aborted.retain(|aborted| aborted.last_offset >= start_offset);
     }
 
-    /// Forgets aborted transactions with a marker below `end`, but for those whose marker, by producer and offset, is kept:
-    /// compaction lets a marker go when nothing of its transaction is left. Tells whether there were any.
+    /// Forgets aborted transactions with a marker below `end`, except those whose marker, by producer and offset, is
+    /// kept: compaction drops a marker when nothing of its transaction is left. Returns whether there were any.
     pub(crate) fn forget_without_marker(&mut self, end: i64, kept: &BTreeSet<(i64, i64)>) -> bool {
         let before = self.aborted.len();
         self.aborted

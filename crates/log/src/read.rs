@@ -1,7 +1,7 @@
-//! Reading: whole batches by offset, batches by timestamp.
+//! Reads whole batches by offset, and searches batches by timestamp.
 //!
-//! What is still in groups is handed out as slices of their buffers; older data is read from segments, with the sparse
-//! index to start and a hint where the last reader stopped.
+//! Batches in memory are returned as slices of their groups. Older ones are read from segments, from the position in
+//! the sparse index or from the one where the last reader stopped.
 
 use crate::error::LogError;
 use crate::limits::WARM_CHECKPOINTS;
@@ -12,12 +12,13 @@ use crate::segment::Segment;
 use crate::segment_read::{ReadJob, ReadOutcome, SegmentData};
 use bytes::Bytes;
 
-/// What a reader may see.
+/// The visibility of records for a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
     /// Everything durable, aborted transactions included.
     ReadUncommitted,
-    /// Everything below the last stable offset; the reader drops what the list of aborted transactions names.
+    /// Everything below the last stable offset. The reader drops the records of the aborted transactions listed with
+    /// it.
     ReadCommitted,
 }
 
@@ -26,25 +27,25 @@ pub enum Isolation {
 pub struct ReadLimit {
     /// Bytes of batches.
     pub max_bytes: usize,
-    /// Whether the first batch is given even if it is larger.
+    /// Whether the first batch is returned even if it exceeds the limit.
     pub at_least_one: bool,
 }
 
-/// The answer to a read.
+/// The result of a read.
 #[derive(Debug, Clone)]
 pub struct Read {
     /// The log's offsets when it was read.
     pub offsets: LogOffsets,
-    /// Whole batches; the first may begin before the offset asked for.
+    /// Whole batches; the first one may start before the requested offset.
     pub chunks: Vec<Bytes>,
-    /// The offset after the last record given, or the one asked for.
+    /// The offset after the last returned record, or the requested offset.
     pub next_offset: i64,
-    /// For [`Isolation::ReadCommitted`]: the aborted transactions that overlap what is given.
+    /// For [`Isolation::ReadCommitted`]: aborted transactions that overlap the returned batches.
     pub aborted: Option<Vec<AbortedTransaction>>,
 }
 
 impl Read {
-    /// Bytes given.
+    /// Bytes returned.
     pub fn bytes(&self) -> usize {
         self.chunks.iter().map(Bytes::len).sum()
     }
@@ -53,7 +54,7 @@ impl Read {
 /// How a read goes on.
 #[derive(Debug)]
 pub enum PlannedRead {
-    /// It is done: what was asked for is in memory, or there is nothing yet.
+    /// Done: all batches are in memory, or there are none yet.
     Ready(Read),
     /// Segments have to be read.
     Segments(ReadJob),
@@ -99,7 +100,7 @@ impl Log {
         }
     }
 
-    /// The same without touching the disk: either what is in memory, or a job that reads segments.
+    /// Like [`Log::read`] without touching the disk: returns the batches in memory, or a job that reads segments.
     pub fn plan_read(
         &self,
         log: LogId,
@@ -126,7 +127,7 @@ impl Log {
                 isolation,
             )));
         }
-        // What compaction removed may still be in a group: segments are right where it has been.
+        // A group may still contain records that compaction has removed, so segments take precedence where it has run.
         let first = partition.tail.front();
         let is_in_tail =
             offset >= partition.cleaned_offset && first.is_some_and(|batch| batch.base_offset <= offset);
@@ -154,9 +155,10 @@ impl Log {
         }))
     }
 
-    /// Takes what a job has read. Segments may have been replaced or removed meanwhile; if the job could not read, perhaps for
-    /// that reason, it is done again here. So it is if compaction has forgotten aborted transactions since: the job may have read
-    /// what they left. What the start has passed is not given, as its aborted transactions are forgotten, too.
+    /// Applies the result of a job. If segments were replaced or removed meanwhile and the job failed, perhaps for that
+    /// reason, the read is repeated here. The same holds if compaction has forgotten aborted transactions since,
+    /// because the job may have read their remnants. Batches below the log start offset are dropped, as their aborted
+    /// transactions are forgotten too.
     pub fn finish_read(&mut self, outcome: ReadOutcome) -> Result<Read, LogError> {
         let (log, offset, isolation) = (outcome.log, outcome.offset, outcome.isolation);
         let partition = self.partitions.get(&log).ok_or(LogError::UnknownLog(log))?;
@@ -188,7 +190,7 @@ impl Log {
         }
     }
 
-    /// What segments gave, and what follows it in memory if there is room.
+    /// The batches read from segments, followed by those in memory if the limit allows.
     fn after_segments(
         &mut self,
         log: LogId,

@@ -33,7 +33,7 @@ pub enum Entry {
     CreateLog(LogId),
     /// The end of a log with all its data.
     DropLog(LogId),
-    /// A log begins at this offset from now on.
+    /// The log start offset moves forward.
     StartOffset {
         /// Which log.
         log: LogId,

@@ -24,7 +24,7 @@ const LOCK: &str = "lock";
 const LOGS: &str = "logs";
 
 impl Log {
-    /// Opens a directory, making what is missing. Everything that had been acknowledged is there afterwards.
+    /// Opens or creates a directory. Everything that was acknowledged is there afterwards.
     pub fn open(storage: Arc<dyn Storage>, options: LogOptions) -> Result<Opened, OpenError> {
         let lock = storage.try_lock(LOCK).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::Locked,
@@ -191,9 +191,9 @@ impl Partition {
         self.quarantine.get_or_insert_with(|| reason.into());
     }
 
-    /// Checks segments, see [`crate::segment_check`]: after an unclean end the last one, the only one that was written to;
-    /// of a quarantined log all of them, as more than the one that is named may be damaged or missing. The quarantine ends
-    /// when all are sound: restored from a copy, or let go as the log begins behind them.
+    /// Checks segments, see [`crate::segment_check`]: after an unclean shutdown the last one, the only one that was
+    /// being written; of a quarantined log all of them, because more than the named one may be damaged or missing. The
+    /// quarantine is lifted when all are sound: restored from a copy, or deleted because the log starts behind them.
     fn check_segments(&mut self, storage: &dyn Storage, log: LogId, is_clean: bool) -> Result<(), OpenError> {
         if self
             .quarantine
@@ -224,7 +224,7 @@ impl Partition {
         Ok(())
     }
 
-    /// Makes durable what was copied or made anew: most of these segments are never checked again.
+    /// Syncs restored and rebuilt files: most of these segments are never checked again.
     fn sync_restored(&mut self, storage: &dyn Storage, log: LogId) -> Result<(), OpenError> {
         for segment in &mut self.segments {
             let open = |path: &String| storage.open(path, OpenMode::Write);

@@ -1,13 +1,14 @@
-//! What may go: segments whose data is too old or beyond the size that a log may take.
+//! Retention: segments that are too old, or beyond the size of a log.
 //!
-//! Only decides; the owner appends the new start as [`Entry::StartOffset`](crate::Entry), so that it is durable before files are
-//! removed, which the next checkpoint does. Time is the greatest timestamp in a segment, as in Kafka, not the file's, unless
-//! no record has one: then it is that of the last append, or of the first look after a start. The newest segment is only
-//! dropped when all of it has expired and nothing waits behind it.
+//! This module only decides. The owner appends the new start as [`Entry::StartOffset`](crate::Entry), which makes it
+//! durable before the next checkpoint removes files. As in Kafka, the age is that of the greatest timestamp in a
+//! segment, not of the file, unless no record has a timestamp: then it is the time of the last append, or of the first
+//! check after a start. The newest segment is only dropped when all of it has expired and no batch waits to be flushed
+//! behind it.
 
 use crate::log::{Log, LogId};
 
-/// A log and the start that retention gives it.
+/// A log and its new start offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expired {
     /// Which log.

@@ -1,15 +1,15 @@
-//! Segments: files of batches with sparse indexes, described by what the manifest keeps about them.
+//! Segments: files of batches with sparse indexes, described by the manifest.
 
 use crate::batch::BatchHeader;
 use crate::codec::{Reader, Writer};
 use crate::index::{IndexEntry, IndexSum};
 use crate::log::LogId;
 
-/// What is known about a segment without opening its file.
+/// The description of a segment, sufficient without opening its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub base_offset: i64,
-    /// Raised when compaction writes the segment anew.
+    /// Raised when compaction rewrites the segment.
     pub generation: u32,
     pub bytes: u64,
     /// The offset after the last record.
@@ -21,7 +21,7 @@ pub(crate) struct Segment {
     pub created_ms: i64,
     /// All entries of its indexes.
     pub index: IndexSum,
-    /// Those that are synced.
+    /// The synced entries.
     pub durable_index: IndexSum,
     pub bytes_since_index: u64,
     /// When compaction first went over it, 0 if it has not.
@@ -45,7 +45,7 @@ impl Segment {
         }
     }
 
-    /// Takes in a batch at the end; returns the index entry that it deserves after so many bytes without one.
+    /// Adds a batch at the end. Returns an index entry for it if `index_interval_bytes` have passed without one.
     pub fn extend(&mut self, batch: &BatchPlace, index_interval_bytes: u64) -> Option<IndexEntry> {
         let is_due = self.bytes_since_index >= index_interval_bytes;
         let entry = is_due.then(|| IndexEntry {
@@ -95,7 +95,8 @@ impl Segment {
         writer.u32(self.durable_index.crc);
     }
 
-    /// Reads what a manifest of this version has. The first one has no sums of indexes; then they are wrong.
+    /// Reads a segment from a manifest of this version. Version 1 has no checksums of indexes, so its indexes are
+    /// rebuilt.
     pub fn read(reader: &mut Reader<'_>, version: u32) -> Option<Self> {
         let mut segment = Segment {
             base_offset: reader.i64()?,
@@ -138,7 +139,7 @@ impl Segment {
     }
 }
 
-/// The fields of a batch that a segment takes note of.
+/// The fields of a batch that a segment records.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BatchPlace {
     pub base_offset: i64,

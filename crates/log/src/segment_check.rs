@@ -1,17 +1,17 @@
-//! Checking the last segment of a log after an unclean end, and all segments of a quarantined log.
+//! Checks the last segment of a log after an unclean shutdown, and all segments of a quarantined log.
 //!
-//! What the manifest says about a segment is durable: a checkpoint syncs the batches before it replaces the manifest. The
-//! file may go on behind that with remnants of a checkpoint that did not finish, which are cut off; the write-ahead log has
-//! them. Two things may be wrong within what the manifest knows:
-//! - The indexes, as they are synced only when the segment is closed or passes a multiple of
-//!   [`INDEX_SYNC_BYTES`](crate::limits::INDEX_SYNC_BYTES). If all their entries are those that the manifest has the sum of,
-//!   nothing is missing. If only those that had been synced are, the rest is made anew from the batches behind them; else
-//!   all are made anew.
-//! - The last block, as the checkpoint that did not finish wrote it together with what follows. Its batches are always read
+//! The manifest's description of a segment is durable: a checkpoint syncs the batches before it replaces the manifest.
+//! The file may continue with remnants of an unfinished checkpoint, which are truncated, because the write-ahead log
+//! still has those batches. Within the described part two things may be wrong:
+//! - The indexes: they are synced only when the segment is closed or passes a multiple of
+//!   [`INDEX_SYNC_BYTES`](crate::limits::INDEX_SYNC_BYTES). If the checksum of all entries matches, they are complete.
+//!   If only the checksum of the synced entries matches, the rest is rebuilt from the batches behind them; otherwise
+//!   all are rebuilt.
+//! - The last block: the unfinished checkpoint wrote it again together with what follows. Its batches are always read
 //!   and checked.
 //!
-//! So a start reads the indexes and the end of a segment; the whole segment only if it finds something wrong, to tell
-//! whether it is the index or the log. Batches before that are not read: they are checked by whoever reads them.
+//! A start therefore reads the indexes and the end of a segment. It reads the whole segment only if something is wrong,
+//! to find out whether index or log is damaged. Batches ahead of that are checked when they are read.
 
 use crate::batch::{BatchError, BatchHeader, HEADER_BYTES};
 use crate::error::OpenError;
@@ -22,7 +22,7 @@ use crate::segment::{BatchPlace, Segment, directory};
 use millstream_types::storage::{DIRECT_ALIGNMENT, OpenMode, Storage, StorageFile, read_full_at};
 use std::io;
 
-/// What a check gave.
+/// The result of a check.
 #[derive(Debug)]
 pub(crate) enum Checked {
     /// The segment is as the manifest says, with indexes as this says.
@@ -31,7 +31,7 @@ pub(crate) enum Checked {
     Damaged(String),
 }
 
-/// Checks a segment; cuts off what does not belong to it, and makes its indexes anew as far as need be.
+/// Checks a segment, truncates remnants, and rebuilds its indexes as far as necessary.
 pub(crate) fn check(storage: &dyn Storage, log: LogId, known: &Segment) -> Result<Checked, OpenError> {
     let path = known.path(log, ".log");
     let file = match storage.open(&path, OpenMode::Read) {
@@ -46,7 +46,7 @@ pub(crate) fn check(storage: &dyn Storage, log: LogId, known: &Segment) -> Resul
     let mut scan = Scan::new(known, file.as_ref(), trusted.resume);
     let mut damage = read(&mut scan)?;
     if damage.is_some() && trusted.resume.is_some() {
-        // Whatever the indexes said: the log itself tells whether it is damaged, and where.
+        // The indexes do not matter any more: the batches themselves tell whether and where the log is damaged.
         trusted = Trusted::default();
         scan = Scan::new(known, file.as_ref(), None);
         damage = read(&mut scan)?;
@@ -72,7 +72,7 @@ pub(crate) fn check(storage: &dyn Storage, log: LogId, known: &Segment) -> Resul
     }))
 }
 
-/// How the reason for a quarantine begins that is about a segment. Manifests hold it.
+/// Prefix of quarantine reasons that are about a segment. Manifests store it.
 const OF_SEGMENT: &str = "segment '";
 
 fn named(path: &str) -> String {
@@ -84,7 +84,7 @@ pub(crate) fn is_of_segment(reason: &str) -> bool {
     reason.starts_with(OF_SEGMENT)
 }
 
-/// Cuts off what an unfinished checkpoint left behind the end.
+/// Truncates the remnants of an unfinished checkpoint.
 fn cut(storage: &dyn Storage, path: &str, bytes: u64) -> io::Result<()> {
     let file = storage.open(path, OpenMode::Write)?;
     match file.len()? > bytes {
@@ -93,16 +93,16 @@ fn cut(storage: &dyn Storage, path: &str, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// How far a segment's indexes are what the manifest knows.
+/// How far a segment's indexes match the manifest.
 #[derive(Debug, Default)]
 struct Trusted {
     /// Whether all entries are.
     is_whole: bool,
-    /// The last entry of those that are from which on the last block can be read, and the sum up to it.
+    /// The trusted entry from which the last block can be read, and the checksum up to it.
     resume: Option<(IndexSum, IndexEntry)>,
 }
 
-/// Reads the indexes and compares them with the manifest. What cannot be read is not trusted.
+/// Reads the indexes and compares them with the manifest. Unreadable entries are not trusted.
 fn read_trusted(storage: &dyn Storage, log: LogId, known: &Segment) -> Trusted {
     let last_block = known.bytes.saturating_sub(1) / BLOCK_BYTES * BLOCK_BYTES;
     let (mut sum, mut resume) = (IndexSum::default(), None);
@@ -138,7 +138,7 @@ struct Scan<'a> {
     found: Segment,
     /// The index entries up to where it was begun.
     kept: IndexSum,
-    /// Those behind them.
+    /// The rebuilt entries.
     entries: Vec<IndexEntry>,
 }
 
@@ -157,10 +157,10 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Reads on to the end; gives what is wrong with the first batch that is not as it should be.
+    /// Reads to the end. Returns the reason why the first bad batch is damaged, if there is one.
     fn run(&mut self) -> io::Result<Option<String>> {
         let file_len = self.file.len()?;
-        // What was read from `found.bytes` on begins at `at`.
+        // `buffer` starts at `at`; `found.bytes` is the position of the next batch.
         let (mut buffer, mut at) = (Vec::new(), 0);
         while self.found.bytes < self.known.bytes {
             match self.take(&buffer[at..]) {
@@ -178,14 +178,14 @@ impl<'a> Scan<'a> {
             }
         }
         let (end, known_end) = (self.found.end_offset, self.known.end_offset);
-        // What compaction has removed may have been the last of it.
+        // Compaction may have removed the last records of a segment.
         let is_end = end == known_end || self.known.generation > 0 && end < known_end;
         let damage = (!is_end).then(|| format!("the offset there is {end} instead of {known_end}"));
         Ok(damage)
     }
 
-    /// Reads on until `buffer`, which has the bytes of the file from `found.bytes` on, has those that are `needed` and some
-    /// more, as far as they are there.
+    /// Fills `buffer`, which starts at `found.bytes`, with at least `needed` bytes and some more, as far as the file
+    /// has them.
     fn fill(&self, buffer: &mut Vec<u8>, needed: usize, file_len: u64) -> io::Result<()> {
         let rest = self.known.bytes.min(file_len).saturating_sub(self.found.bytes);
         let (start, end) = (buffer.len(), rest.min(needed.max(SCAN_BYTES) as u64) as usize);
@@ -195,7 +195,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Takes in the first batch of `bytes`, if all of it is there and it is the next one; gives its size.
+    /// Checks the first batch of `bytes`, if it is complete and continues the offsets. Returns its size.
     fn take(&mut self, bytes: &[u8]) -> Result<usize, BatchError> {
         let size = BatchHeader::parse(bytes)?.size();
         let header = BatchHeader::check(bytes.get(..size).ok_or(BatchError::Truncated)?)?;

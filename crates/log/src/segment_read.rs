@@ -1,5 +1,5 @@
-//! Reading segments. What happens here touches the disk and nothing of the log's state but the open files, so that it can
-//! be done on any thread: see [`ReadJob`].
+//! Reads segments. This code touches the disk and nothing of the log's state except the open files, so it can run on
+//! any thread: see [`ReadJob`].
 
 use crate::batch::{BatchHeader, HEADER_BYTES};
 use crate::error::LogError;
@@ -43,7 +43,7 @@ type FileKey = (LogId, i64, u32);
 struct FileCache {
     open: BTreeMap<FileKey, (u64, Arc<SegmentFiles>)>,
     uses: u64,
-    /// How often files were closed that nobody is to read any more.
+    /// Number of times that files of deleted segments were closed.
     forgotten: u64,
 }
 
@@ -80,11 +80,11 @@ fn read_error(path: &str, error: &io::Error) -> LogError {
     }
 }
 
-/// A batch is large if fewer than so many fit into a read.
+/// A batch is large if fewer than this many fit into a read.
 const LARGE_BATCH_SHARE: usize = 8;
 
-/// How much to read where a batch of `first_size` comes first. The batches of a log are mostly alike: of large ones, no
-/// more than what makes whole ones, as the rest would be read in vain.
+/// The size of a read that starts with a batch of `first_size`. The batches of a log are mostly alike, so for large
+/// ones it is a multiple of that size: the rest of a partial batch would be read in vain.
 fn bytes_to_read(first_size: usize, limit: ReadLimit) -> usize {
     let max_bytes = limit.max_bytes;
     if first_size > max_bytes {
@@ -127,7 +127,8 @@ impl SegmentReader {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opening may have to wait for a handle: nobody else, whose files are open, must wait for that.
+    /// Opening a file may wait for a free handle. The lock is not held meanwhile, so readers of open files are not
+    /// delayed.
     fn files(&self, log: LogId, segment: &Segment) -> Result<Arc<SegmentFiles>, LogError> {
         let key = (log, segment.base_offset, segment.generation);
         let mut cache = self.cache();
@@ -145,7 +146,7 @@ impl SegmentReader {
         Ok(files)
     }
 
-    /// Closes the files of a segment, of whatever generation.
+    /// Closes the files of a segment, in all generations.
     pub fn forget(&self, log: LogId, base_offset: i64) {
         self.cache()
             .forget(|(id, base, _)| (*id, *base) == (log, base_offset));
@@ -257,7 +258,7 @@ impl SegmentReader {
     }
 }
 
-/// A read of segments, to be run on any thread; [`Log::finish_read`](crate::Log::finish_read) takes what it gives.
+/// A read of segments, to be run on any thread; [`Log::finish_read`](crate::Log::finish_read) applies its result.
 #[derive(Debug)]
 pub struct ReadJob {
     pub(crate) reader: SegmentReader,
@@ -266,7 +267,7 @@ pub struct ReadJob {
     pub(crate) segments: Vec<Segment>,
     pub(crate) hint: Option<ReadHint>,
     pub(crate) offset: i64,
-    /// Batches from here on are not given.
+    /// Upper bound of the offsets returned.
     pub(crate) end: i64,
     pub(crate) limit: ReadLimit,
     pub(crate) isolation: Isolation,
@@ -276,7 +277,7 @@ pub struct ReadJob {
     pub(crate) is_second: bool,
 }
 
-/// What a [`ReadJob`] has read.
+/// The result of a [`ReadJob`].
 #[derive(Debug)]
 pub struct ReadOutcome {
     pub(crate) log: LogId,
@@ -303,7 +304,7 @@ pub(crate) struct SegmentData {
 }
 
 impl ReadJob {
-    /// More bytes than this it will not give, but for a first batch that has to be given.
+    /// Upper bound of the bytes returned, except for a first batch that must be returned.
     pub fn bytes_max(&self) -> usize {
         let available: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
         usize::try_from(available).map_or(self.limit.max_bytes, |available| {

@@ -1,4 +1,4 @@
-//! Writing batches to the end of a segment: gathered, and past the system's cache if nobody is going to read them soon.
+//! Appends batches to a segment in large writes: with direct IO, or through the page cache if readers lag.
 
 use crate::limits::{COLD_BYTES_MIN, SEGMENT_WRITE_BYTES};
 use crate::partition::SegmentAppend;
@@ -25,7 +25,7 @@ impl<'a> SegmentWriter<'a> {
     pub fn new(file: &'a dyn StorageFile, append: &SegmentAppend, buffers: &'a Buffers) -> Self {
         let bytes: usize = append.chunks.iter().map(Bytes::len).sum();
         let (gathered, start) = buffers.take_aligned(bytes.min(SEGMENT_WRITE_BYTES));
-        // The first write ends where one past the cache may begin.
+        // The first write fills the current block, so that direct IO can start at the next one.
         let into_block = (append.position % DIRECT_ALIGNMENT as u64) as usize;
         let is_cold = bytes >= COLD_BYTES_MIN && !append.is_warm;
         let room = match is_cold && into_block > 0 {
@@ -57,7 +57,7 @@ impl<'a> SegmentWriter<'a> {
         Ok(())
     }
 
-    /// Writes what is gathered: whole blocks past the cache, and the rest of a block through it.
+    /// Writes the buffer: whole blocks with direct IO, and the rest of a block through the page cache.
     fn write(&mut self) -> io::Result<()> {
         let bytes = &self.gathered[self.start..];
         let is_at_block = self.position.is_multiple_of(DIRECT_ALIGNMENT as u64);

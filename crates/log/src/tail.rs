@@ -1,4 +1,4 @@
-//! The groups in memory: what is not yet in segments, and a cache of what just went there.
+//! Commit groups in memory: those not yet in segments, and a cache of the newest ones that are.
 //!
 //! A group's buffer is written to the WAL once and then serves tailing readers; batches are slices of it.
 
@@ -10,10 +10,10 @@ use std::collections::VecDeque;
 pub(crate) struct CommitGroup {
     pub id: u64,
     pub bytes: Bytes,
-    /// What they take in memory.
+    /// Memory that they hold.
     pub held_bytes: usize,
     pub last_sequence: u64,
-    /// The logs that have batches in it, with their end after it.
+    /// The logs with batches in the group, with their end offset after it.
     pub logs: Vec<(LogId, i64)>,
 }
 

@@ -1,7 +1,7 @@
-//! Finding batches by time.
+//! Finds batches by time.
 //!
-//! A [`TimeSearch`] has what is needed of the log when it is made, batches in memory included. Going on with it reads segments
-//! and nothing else, so that it can be done on any thread.
+//! A [`TimeSearch`] captures all it needs of the log, including batches in memory. Running it reads segments and
+//! nothing else, so it can run on any thread.
 
 use crate::batch::BatchHeader;
 use crate::error::LogError;
@@ -21,7 +21,7 @@ pub struct TimeSearch {
     wanted: Wanted,
     /// Batches that end below this are not wanted.
     start: i64,
-    /// Those that may have one, in order.
+    /// Candidate segments, in order.
     segments: Vec<Segment>,
     /// Batches in memory behind them, in order.
     tail: Vec<(TailBatch, Bytes)>,
@@ -31,8 +31,8 @@ pub struct TimeSearch {
 enum Wanted {
     /// A timestamp that is as great as this or greater.
     AtLeast(i64),
-    /// The greatest timestamp: the greatest one known, and segments that begin below the log's start, whose greatest one may
-    /// lie there.
+    /// The greatest timestamp: the greatest one known, and segments that start below the log start offset, whose own
+    /// greatest may be below it too.
     Greatest { known: Option<i64>, cut: Vec<Segment> },
 }
 
@@ -70,7 +70,7 @@ impl Log {
         let (whole, cut): (Vec<Segment>, Vec<Segment>) =
             kept.partition(|segment| segment.max_timestamp_offset >= start);
         let in_tail = durable_tail(partition).filter(|batch| batch.last_offset >= start);
-        // Of those that are equal the first.
+        // The first of equal ones.
         let greatest = in_tail.reduce(|first, next| match next.max_timestamp > first.max_timestamp {
             true => next,
             false => first,
@@ -129,14 +129,14 @@ fn durable_tail(partition: &Partition) -> impl Iterator<Item = &TailBatch> {
     uncleaned_tail(partition).take_while(move |batch| batch.base_offset < end)
 }
 
-/// The batches in memory that are as they are in segments: what compaction has removed may still be there.
+/// Batches in memory that match their segments: records removed by compaction may still be in groups.
 fn uncleaned_tail(partition: &Partition) -> impl Iterator<Item = &TailBatch> {
     let cleaned = |batch: &TailBatch| batch.base_offset < partition.cleaned_offset;
     partition.tail.range(partition.tail.partition_point(cleaned)..)
 }
 
 impl TimeSearch {
-    /// The first batch that is wanted, of those that reach `from_offset`.
+    /// The next matching batch that reaches `from_offset`.
     pub fn next(&mut self, from_offset: i64) -> Result<Option<Bytes>, LogError> {
         let from_offset = from_offset.max(self.start);
         let Some(timestamp) = self.timestamp()? else {

@@ -24,9 +24,9 @@ pub(crate) struct WalWriter {
     storage: Arc<dyn Storage>,
     file: Option<Arc<dyn StorageFile>>,
     position: u64,
-    /// The length of the file; what follows the position is zeros, or groups that the manifest holds.
+    /// Length of the file. Beyond the position it contains zeros, or groups that the manifest covers.
     length: u64,
-    /// A file that nobody needs any more, by its first sequence.
+    /// An obsolete file to recycle, by its first sequence.
     spare: Option<u64>,
     sync: bool,
 }
@@ -74,7 +74,7 @@ impl WalWriter {
             return;
         }
         let length = end + end.clamp(WAL_ROOM_BYTES_MIN, WAL_ROOM_BYTES_MAX);
-        // It only is for speed: whether there is room is told by the write.
+        // Preallocation only saves time; the write reports whether there is space.
         if file.set_len(length).is_ok() {
             self.length = length;
         }
@@ -95,8 +95,8 @@ impl WalWriter {
         Ok(file)
     }
 
-    /// Writes over an old file: it has its blocks on the disk and its pages in memory already, so that a sync writes
-    /// nothing but the group. What is left of the old groups ends the file for readers, as their sequences are too low.
+    /// Recycles an old file: its blocks are allocated and its pages are in memory, so an fsync writes nothing but the
+    /// group. Readers stop at the remaining old groups, because their sequences are too low.
     fn reuse(&self, spare: u64, path: &str) -> io::Result<(Arc<dyn StorageFile>, u64)> {
         self.storage.rename(&self::path(spare), path)?;
         let file = self.storage.open(path, OpenMode::Write)?;
@@ -109,15 +109,15 @@ impl WalWriter {
 pub(crate) struct ReadFile {
     pub first_sequence: u64,
     pub bytes: Bytes,
-    /// What they take in memory.
+    /// Memory that they hold.
     pub held_bytes: usize,
-    /// Where its last group begins.
+    /// Start of its last group.
     pub last_group: usize,
     pub records: Vec<ReadRecord>,
 }
 
-/// The first sequences of all files, in order. Files that hold nothing but what the manifest holds (a checkpoint could not
-/// remove them) are left out.
+/// First sequences of all files, in order. Leaves out files that the manifest fully covers, which a checkpoint could
+/// not remove.
 fn list(storage: &dyn Storage, known: u64) -> Result<Vec<u64>, OpenError> {
     let names = storage
         .list(DIRECTORY)
@@ -136,9 +136,9 @@ fn list(storage: &dyn Storage, known: u64) -> Result<Vec<u64>, OpenError> {
     Ok(sequences)
 }
 
-/// Reads all files; cuts a torn end off and makes what is left durable.
+/// Reads all files, truncates a torn end, and makes the rest durable.
 ///
-/// `known` is the sequence that the manifest holds; records up to it may be missing.
+/// `known` is the sequence that the manifest covers; records up to it may be missing.
 pub(crate) fn read_all(
     storage: &dyn Storage,
     known: u64,
@@ -171,7 +171,7 @@ pub(crate) fn read_all(
             last_group,
             records,
         });
-        // Behind the end is room, or what an older file held; nothing is missing if the next file goes on from there.
+        // Preallocated space or an old group follows the end. Nothing is missing if the next file continues there.
         let is_whole = match sequences.get(index + 1) {
             Some(first) => *first == next,
             None => contents[index][end..].iter().all(|byte| *byte == 0),
@@ -195,7 +195,7 @@ pub(crate) fn read_all(
     Ok(files)
 }
 
-/// The first bytes of a file, with what they take in memory: a copy if most of the file is room or what an older one held.
+/// The first bytes of a file, and the memory that they hold: a copy if most of the file is preallocated or old.
 fn keep(content: &Bytes, end: usize) -> (Bytes, usize) {
     match end < content.len() / 2 {
         true => (Bytes::copy_from_slice(&content[..end]), end),
@@ -203,9 +203,9 @@ fn keep(content: &Bytes, end: usize) -> (Bytes, usize) {
     }
 }
 
-/// Makes the last group durable, the only one that may not be: the process before may have ended because its sync
-/// failed. After such a failure the system holds the pages for clean, and a sync alone would write nothing, so that a
-/// later loss of power could take what readers had been given meanwhile. The group is therefore written once more.
+/// Makes the last group durable, the only one that may not be: the previous process may have ended because its fsync
+/// failed. After such a failure the kernel considers the pages clean, and another fsync would write nothing, so a later
+/// power failure could take back records that readers have seen meanwhile. The group is therefore written again.
 fn make_durable(storage: &dyn Storage, last: &ReadFile) -> Result<(), OpenError> {
     let path = path(last.first_sequence);
     let file = storage
@@ -217,7 +217,7 @@ fn make_durable(storage: &dyn Storage, last: &ReadFile) -> Result<(), OpenError>
     file.sync_data().map_err(OpenError::io("sync", path))
 }
 
-/// Whether a file that nobody needs any more should be written over, rather than removed.
+/// Whether an obsolete file should be recycled rather than removed.
 pub(crate) fn is_spare(storage: &dyn Storage, first_sequence: u64) -> bool {
     let length = storage
         .open(&path(first_sequence), OpenMode::Read)
@@ -225,12 +225,12 @@ pub(crate) fn is_spare(storage: &dyn Storage, first_sequence: u64) -> bool {
     length.is_ok_and(|length| length <= WAL_SPARE_BYTES_MAX)
 }
 
-/// What the good part of a file holds.
+/// The valid part of a file.
 struct ReadGroups {
     records: Vec<ReadRecord>,
     /// Where it ends.
     end: usize,
-    /// Where its last group begins.
+    /// Start of its last group.
     last_group: usize,
     /// The next sequence.
     next: u64,
@@ -279,8 +279,8 @@ fn read_file(bytes: &Bytes, mut next: u64, salt: Option<u64>) -> ReadGroups {
     done(records, at, last_group, next)
 }
 
-/// The salt of a file's groups: that of the first one, where nothing but a group can be; if that is unreadable or an older
-/// file's, the directory's. `None` if no file tells.
+/// The salt of a file's groups: that of the first group, whose place cannot contain client data; if it is unreadable or
+/// from an older file, the directory's. `None` if neither is known.
 fn file_salt(bytes: &[u8], first_sequence: u64, salt: Option<u64>) -> Option<u64> {
     let first = read_group_header(bytes).filter(|group| group.first_sequence == first_sequence);
     first.map(|group| group.salt).or(salt)
@@ -315,7 +315,7 @@ pub(crate) fn write_salt(storage: &dyn Storage, salt: u64) -> Result<u64, OpenEr
     Ok(salt)
 }
 
-/// Whether this is what fills up the last block of a group.
+/// Whether these bytes pad the last block of a group.
 fn is_padding(rest: &[u8]) -> bool {
     rest.len() < DIRECT_ALIGNMENT && rest.iter().all(|byte| *byte == 0)
 }
