@@ -63,15 +63,11 @@ fn targets(text: &str) -> Vec<String> {
         if line.trim_start().starts_with("```") {
             in_fence = !in_fence;
         } else if !in_fence && !line.starts_with("    ") {
-            // Every second part of a line split at back-ticks is code.
+            // Every second part of a line split at back-ticks is code; a link whose text is code still has its target in prose.
             for prose in line.split('`').step_by(2) {
                 for part in prose.split("](").skip(1) {
                     found.extend(part.split(')').next().map(str::to_owned));
                 }
-            }
-            // A link whose text is code: [`name`](target).
-            for part in line.split("`](").skip(1) {
-                found.extend(part.split(')').next().map(str::to_owned));
             }
         }
     }

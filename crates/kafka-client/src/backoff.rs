@@ -9,7 +9,7 @@ const JITTER: f64 = 0.2;
 /// A wait before a new attempt doubles at most this often; from then on it is the longest.
 const DOUBLINGS_MAX: u32 = 20;
 
-/// How long to wait after so many failures.
+/// The delay after a number of consecutive failures.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     first: Duration,

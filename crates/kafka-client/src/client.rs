@@ -18,10 +18,10 @@ use crate::metadata::ClusterMetadata;
 use crate::tcp::TcpTransport;
 use crate::transport::{Call, Node, NodeVersions, Target, Transport};
 
-/// An operation that has been tried in vain for so long says so.
+/// An operation that keeps failing for this long logs a warning.
 const TELL_AFTER: Duration = Duration::from_secs(3);
 
-/// What a coordinator coordinates.
+/// The kind of a coordinator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CoordinatorType {
     Group,
@@ -108,7 +108,7 @@ impl KafkaClient {
             .map(|(response, _)| response)
     }
 
-    /// One request with bounds of its own; also gives the version that was spoken.
+    /// Sends one request with its own timeout and version bounds. Also returns the version used.
     pub async fn call_with<R: RequestMessage>(&self, call: Call) -> Result<(R::Response, i16), ClientError> {
         let reply = self.shared.transport.call(call).await?;
         let version = reply.version;
@@ -118,7 +118,7 @@ impl KafkaClient {
             .map_err(|_| ClientError::Incomplete(R::API_KEY.name()))
     }
 
-    /// What a broker speaks.
+    /// The API versions of a broker.
     pub async fn versions(&self, target: Target) -> Result<Arc<NodeVersions>, ClientError> {
         Ok(self.shared.transport.versions(target).await?)
     }
@@ -243,7 +243,8 @@ impl KafkaClient {
         lock(&self.shared.coordinators).remove(&(of, key.to_owned()));
     }
 
-    /// A request to a coordinator, repeated while that makes sense; `code` finds the error in the answer.
+    /// Sends a request to a coordinator, and retries while the error is retriable; `code` extracts the error from the
+    /// response.
     pub async fn call_coordinator<R: RequestMessage + Clone>(
         &self,
         of: CoordinatorType,
@@ -329,7 +330,7 @@ impl Retries<'_> {
 }
 
 impl Retries<'_> {
-    /// Tells once that an operation is in trouble; its end may be a minute away.
+    /// Logs once that an operation is failing; its timeout may be a minute away.
     fn tell(&mut self, error: &ClientError, now: Instant) {
         let timeout = self.client.shared.config.api_timeout;
         let elapsed = timeout.saturating_sub(self.deadline.saturating_duration_since(now));

@@ -76,7 +76,7 @@ impl IsolationLevel {
     }
 }
 
-/// What to do where a position is not in the log (any more).
+/// What to do when a position is out of range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OffsetReset {
     Earliest,
@@ -115,7 +115,7 @@ pub struct FetchConfig {
     pub check_crcs: bool,
     pub offset_reset: OffsetReset,
     pub allow_auto_create_topics: bool,
-    /// Bytes that wait to be taken, over all partitions; fetching pauses beyond.
+    /// Bytes that are fetched and not consumed yet, over all partitions; fetching pauses beyond this.
     pub buffer_bytes: usize,
 }
 
@@ -293,7 +293,7 @@ fn parse_produce(values: &Values<'_>) -> Result<ProduceConfig, ConfigError> {
     })
 }
 
-/// How many unanswered batches of a partition a broker can order for an idempotent producer.
+/// Batches in flight per partition for which a broker can keep the order of an idempotent producer.
 pub const IN_FLIGHT_IDEMPOTENT_MAX: usize = 5;
 
 /// The host and port of `host:port` or `[v6]:port`, with or without a protocol in front.

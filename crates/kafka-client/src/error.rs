@@ -1,4 +1,4 @@
-//! What can go wrong between a client and a cluster, and what to do about it.
+//! Errors between a client and a cluster, and how to react to them.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A request did not get an answer.
+/// A request failed without a response.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TransportError {
     #[error(
@@ -166,7 +166,7 @@ impl ClientError {
         }
     }
 
-    /// What a user can do about it.
+    /// What a user can do about the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             ClientError::Config(_) | ClientError::Transport(TransportError::Configuration(_)) => {

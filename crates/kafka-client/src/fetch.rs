@@ -1,8 +1,8 @@
 //! Fetching: assigned partitions with positions in, whole record batches out.
 //!
-//! There is no group and no rebalance: the job says which partitions it reads and from where. Batches are handed out
-//! as they came, compressed, so that the thread that decodes them also pays for decompression. What was fetched and
-//! not taken yet is bounded in bytes; a partition whose records are not taken is not fetched on.
+//! There is no group and no rebalance: the job decides which partitions it reads and from which offsets. Batches are
+//! handed out compressed, so that the thread that decodes them also pays for decompression. Fetched bytes that are not
+//! consumed yet are capped; a partition whose records are not consumed is not fetched further (backpressure).
 
 mod answer;
 mod core;
@@ -26,11 +26,11 @@ use self::core::FetchCore;
 #[derive(Clone, Debug)]
 pub struct FetchedBatch {
     pub batch: RecordBatch,
-    /// Records below belong to what was read before; pass it to `RecordColumns::append`.
+    /// Records below this offset were read before; pass it to `RecordColumns::append`.
     pub from_offset: i64,
 }
 
-/// What one fetch gave for one partition.
+/// The result of one fetch for one partition.
 #[derive(Clone, Debug)]
 pub struct FetchedRecords {
     pub partition: TopicPartition,
@@ -39,13 +39,13 @@ pub struct FetchedRecords {
     /// Where the next fetch goes on; the position to remember once these records are processed.
     pub next_offset: i64,
     pub high_watermark: i64,
-    /// The end of what is visible with `read_committed`.
+    /// Upper bound of the offsets visible with `read_committed`.
     pub last_stable_offset: i64,
     pub log_start_offset: i64,
 }
 
 impl FetchedRecords {
-    /// The size of the batches as they came.
+    /// Size of the batches, compressed.
     pub fn bytes(&self) -> usize {
         self.batches.iter().map(|each| each.batch.data().len()).sum()
     }
@@ -115,18 +115,18 @@ impl Fetcher {
         result
     }
 
-    /// Reads a partition from an offset on. If it is assigned already, it moves there, and what was fetched of it
-    /// and not taken is dropped.
+    /// Reads a partition from an offset on. A partition that is already assigned moves there, and its fetched,
+    /// unconsumed records are dropped.
     pub fn assign(&self, partition: TopicPartition, offset: i64) {
         self.change(|core| core.assign(partition, offset));
     }
 
-    /// Reads the partition no more; what was fetched of it and not taken is dropped.
+    /// Stops reading the partition; its fetched, unconsumed records are dropped.
     pub fn unassign(&self, partition: &TopicPartition) {
         self.change(|core| core.unassign(partition));
     }
 
-    /// Fetches no more of the partition for now; what was fetched can still be taken.
+    /// Pauses fetching of the partition; fetched records can still be consumed.
     pub fn pause(&self, partition: &TopicPartition) {
         self.change(|core| core.set_paused(partition, true));
     }
@@ -135,7 +135,7 @@ impl Fetcher {
         self.change(|core| core.set_paused(partition, false));
     }
 
-    /// Takes what is there, about `bytes_max` bytes of batches, at least one event. Never waits.
+    /// Returns fetched events without waiting: about `bytes_max` bytes of batches, at least one event if there is any.
     pub fn poll(&self, bytes_max: usize) -> Vec<FetchEvent> {
         self.change(|core| core.take(bytes_max))
     }

@@ -1,4 +1,4 @@
-//! What is known of a cluster: brokers, topics, leaders. A snapshot is never changed; a newer one replaces it.
+//! Metadata of a cluster: brokers, topics, leaders. A snapshot is immutable; a newer one replaces it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 
 use crate::transport::Node;
 
-/// A partition and who leads it.
+/// A partition and its leader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionMetadata {
     pub partition: i32,
@@ -66,7 +66,7 @@ impl ClusterMetadata {
             .filter(|leader| *leader >= 0)
     }
 
-    /// The snapshot after an answer; topics that were not asked for are kept unless `all` were.
+    /// The next snapshot after a response. Topics that were not requested are kept, unless `all` were.
     pub fn updated(&self, response: &MetadataResponse, all: bool) -> ClusterMetadata {
         let mut topics = if all { BTreeMap::new() } else { self.topics.clone() };
         for topic in &response.topics {
@@ -121,8 +121,8 @@ fn topic_metadata(name: &KafkaString, topic: &MetadataResponseTopic) -> TopicMet
     }
 }
 
-/// A broker that lags behind may answer with a leader of an older epoch: the newer one is kept. A topic that was made
-/// anew has another id, and its epochs begin again.
+/// A lagging broker may report a leader with an older epoch; the newer one is kept. A topic that was created again has
+/// another id, and its epochs start over.
 fn not_older(old: &TopicMetadata, mut new: TopicMetadata) -> TopicMetadata {
     if old.id != new.id {
         return new;

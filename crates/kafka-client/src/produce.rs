@@ -32,7 +32,7 @@ pub use transactional::{InitOptions, InitOutcome};
 
 use self::core::{ProduceCore, millis};
 
-/// Sends in the background, until it is dropped; what was not flushed then is lost.
+/// A producer that sends in the background. Dropping it loses records that were not flushed.
 pub struct Producer {
     shared: Arc<Shared>,
     task: AbortHandle,
@@ -69,7 +69,7 @@ impl Producer {
         Producer { shared, task }
     }
 
-    /// Takes a record if there is room and the topic is known. Never waits.
+    /// Appends a record without waiting, if there is memory and the topic's metadata are known.
     pub fn try_append(&self, record: &ProduceRecord<'_>) -> Result<Delivery, AppendError> {
         let shared = &self.shared;
         let now_ms = shared.now_ms();
@@ -81,8 +81,8 @@ impl Producer {
         Ok(delivery)
     }
 
-    /// Takes the records of a run from `first` on, as many as there is room for. Never waits. Whether they were written
-    /// is told by [`Producer::flush`].
+    /// Appends the records of a run from `first` on without waiting, as far as memory allows. [`Producer::flush`]
+    /// reports whether they were written.
     pub fn try_append_run(&self, run: &Run<'_>, first: usize) -> Taken {
         let shared = &self.shared;
         let now_ms = shared.now_ms();
@@ -94,7 +94,7 @@ impl Producer {
         taken
     }
 
-    /// Takes a record, waiting for room and metadata up to `max.block.ms`.
+    /// Appends a record; waits for memory and metadata up to `max.block.ms`.
     pub async fn append(&self, record: &ProduceRecord<'_>) -> Result<Delivery, ProduceError> {
         let max_block = lock(&self.shared.core).config.max_block;
         let timeout_ms = millis(max_block);
@@ -106,7 +106,7 @@ impl Producer {
                     Ok(delivery) => return Ok(delivery),
                     Err(AppendError::Failed(error)) => return Err(error),
                     Err(AppendError::Full { .. }) => {
-                        // Once is enough: what is there is then sent without lingering.
+                        // Once is enough: pending batches are then sent without lingering.
                         if !std::mem::replace(&mut pressed, true) {
                             self.shared.changed.notify_one();
                         }
@@ -127,8 +127,8 @@ impl Producer {
         }
     }
 
-    /// Waits until a record of `size` bytes is taken, and half of the memory is free: whoever fills it in no time would
-    /// otherwise be woken for every batch that is written.
+    /// Waits until a record of `size` bytes fits and half of the memory is free. A caller that fills the memory in no
+    /// time would otherwise wake up for every batch that is written.
     pub async fn room(&self, size: usize) {
         loop {
             let progressed = self.shared.progressed.notified();
@@ -143,7 +143,7 @@ impl Producer {
         }
     }
 
-    /// Sends all that was taken before and waits until it is written. Gives the first error since the last flush.
+    /// Sends all pending records and waits for their responses. Returns the first error since the last flush.
     pub async fn flush(&self) -> Result<(), ProduceError> {
         let up_to = lock(&self.shared.core).start_flush();
         self.shared.changed.notify_one();

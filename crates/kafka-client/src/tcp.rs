@@ -1,8 +1,8 @@
-//! Brokers over sockets: one connection for each broker, made when it is needed and again when it breaks.
+//! Brokers over sockets: one connection for each broker, opened on demand and again when it breaks.
 //!
-//! Requests of a connection are pipelined and answered in order. An answer that takes longer than its timeout closes
-//! the connection, as what comes after it would be late too. After a failure to connect the next attempt waits, twice
-//! as long each time, with some randomness so that clients do not come back all at once.
+//! Requests on a connection are pipelined, and responses arrive in the same order. A response that exceeds its timeout
+//! closes the connection, because all later ones would be late too. Reconnects back off exponentially with jitter, so
+//! that clients do not return all at once.
 
 mod connection;
 mod frame;
@@ -104,7 +104,7 @@ impl Transport for TcpTransport {
             .collect();
         let mut slots = lock(&self.shared.slots);
         let mut known = lock(&self.shared.nodes);
-        // A broker that has moved is connected to anew.
+        // Reconnects to a broker that has moved.
         slots.retain(|target, _| match target {
             Target::Any => true,
             Target::Node(id) => addresses.get(id) == known.get(id),
@@ -153,7 +153,7 @@ impl Shared {
                 None => Err(TransportError::UnknownNode(id)),
             },
             Target::Any => {
-                // Bootstrap servers first, as their names are what the user gave; then whoever else is known.
+                // Bootstrap servers first, because the user named them; then the other known brokers.
                 let mut addresses = self.bootstrap.clone();
                 addresses.extend(lock(&self.nodes).values().cloned());
                 Ok(addresses)

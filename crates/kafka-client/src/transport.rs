@@ -1,5 +1,5 @@
-//! The seam between the client and the way to a broker: sockets (`tcp`), or a broker in the same process, which takes
-//! and gives typed messages and encodes nothing.
+//! The interface between the client and its brokers: sockets (`tcp`), or a broker in the same process, which exchanges
+//! typed messages and encodes nothing.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -17,7 +17,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 /// Which broker a request goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
-    /// Whichever is at hand; at the start one of the bootstrap servers.
+    /// Any connected broker; at the start one of the bootstrap servers.
     Any,
     Node(i32),
 }
@@ -36,12 +36,12 @@ pub struct Node {
 pub struct Call {
     pub target: Target,
     pub request: Request,
-    /// The versions that the request makes sense in; the transport takes the highest that both sides speak.
+    /// The versions that suit the request; the transport picks the highest that both sides support.
     pub version_min: i16,
     pub version_max: i16,
     /// `None`: the transport's own.
     pub timeout: Option<Duration>,
-    /// A produce request with `acks=0` gets no answer; the reply is then empty.
+    /// False for a produce request with `acks=0`; its response is empty.
     pub expects_response: bool,
 }
 
@@ -73,28 +73,28 @@ impl Call {
     }
 }
 
-/// An answer, and the version in which it was asked for.
+/// A response, and the version of its request.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub version: i16,
     pub response: Response,
 }
 
-/// The way to the brokers of one cluster.
+/// Access to the brokers of one cluster.
 ///
-/// - Requests to one node are handed to the broker in the order of the calls.
-/// - Dropping the future of a call does not take the request back.
-/// - `set_nodes` replaces what was known; calls to a node that is not known fail with `UnknownNode`.
+/// - Requests to one node reach the broker in the order of the calls.
+/// - Dropping the future of a call does not cancel the request.
+/// - `set_nodes` replaces the known nodes; calls to unknown nodes fail with `UnknownNode`.
 pub trait Transport: Send + Sync {
     fn call(&self, call: Call) -> BoxFuture<Result<Reply, TransportError>>;
 
-    /// What a broker speaks; connects if need be.
+    /// The API versions of a broker; connects if necessary.
     fn versions(&self, target: Target) -> BoxFuture<Result<Arc<NodeVersions>, TransportError>>;
 
     fn set_nodes(&self, nodes: &[Node]);
 }
 
-/// What a broker says about itself in ApiVersions.
+/// A broker's ApiVersions response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeVersions {
     pub apis: BTreeMap<i16, (i16, i16)>,
@@ -103,7 +103,7 @@ pub struct NodeVersions {
 }
 
 impl NodeVersions {
-    /// All that this codec speaks: what a broker of the same build can do.
+    /// Everything that this codec supports: the versions of a broker of the same build.
     pub fn of_this_build(finalized_features: BTreeMap<String, i16>) -> Self {
         let apis = ApiKey::ALL.iter().map(|key| (*key as i16, key.versions()));
         NodeVersions {

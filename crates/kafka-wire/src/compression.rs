@@ -1,7 +1,7 @@
 //! The four compression codecs of record batches, with Kafka's framing of each.
 //!
-//! Decompression always has a limit on what comes out: a few kilobytes of zstd can claim gigabytes. Contexts that are
-//! dear to make (zstd) are kept in [`Decompressor`] and [`Compressor`], which one makes once per thread or task.
+//! Decompression always has an output limit: a few kilobytes of zstd can claim gigabytes. Contexts that are expensive
+//! to create (zstd) are pooled in [`Decompressor`] and [`Compressor`]; create one per thread or task.
 
 mod compressor;
 mod lz4;
@@ -19,7 +19,7 @@ pub use stream::decompress_stream;
 
 /// How much the output of a decoder grows at a time.
 const GROWTH_BYTES: usize = 64 * 1024;
-/// What a first guess of the decompressed size multiplies the compressed size with.
+/// Factor of the first guess of the decompressed size.
 const EXPECTED_RATIO: usize = 4;
 
 /// A codec of record batches; the number is the one in a batch's attributes.
@@ -120,8 +120,7 @@ impl Decompressor {
         Decompressor::default()
     }
 
-    /// The decompressed form of `data`, at most `limit` bytes. Data that was never compressed is handed back as it
-    /// is, whatever its size.
+    /// Decompresses `data` to at most `limit` bytes. Uncompressed data is returned as it is, whatever its size.
     pub fn decompress(
         &mut self,
         codec: Codec,
@@ -181,7 +180,7 @@ impl Decompressor {
             let result = decoder.run(&mut input, &mut output);
             let written = output.pos();
             out.truncate(filled + written);
-            // The decoder answers how many bytes it would like next; 0 is the end of a frame.
+            // The decoder returns the number of bytes that it would like next; 0 is the end of a frame.
             let frame_ended = result.map_err(corrupt)? == 0;
             if out.len() - start > limit {
                 return Err(CompressionError::LimitExceeded { limit });
@@ -198,7 +197,7 @@ impl Decompressor {
     }
 }
 
-/// Appends all that `reader` gives to `out`, at most `limit` bytes.
+/// Appends the output of `reader`, at most `limit` bytes.
 fn read_limited(
     codec: Codec,
     reader: &mut dyn Read,

@@ -1,6 +1,6 @@
 //! Why bytes could not be read as a message, or a message could not be written.
 
-/// Bytes are not what the protocol says.
+/// Bytes that violate the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     #[error("message ends early: {wanted} more bytes wanted, {remaining} at hand")]

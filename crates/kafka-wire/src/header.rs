@@ -1,7 +1,7 @@
-//! What stands before the body of every request and response.
+//! The headers of requests and responses.
 //!
-//! The version of a header follows from the API and its version; the response to ApiVersions always has the oldest
-//! one, as a client must be able to read it before it knows what the broker speaks.
+//! The version of a header follows from the API and its version. The response to ApiVersions always has version 0,
+//! because a client has to read it before it knows which versions the broker supports.
 
 use bytes::Bytes;
 
@@ -35,7 +35,7 @@ impl ApiKey {
 /// The header of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RequestHeader {
-    /// As it came: it may be unknown to this codec.
+    /// As received: it may be unknown to this codec.
     pub api_key: i16,
     pub api_version: i16,
     pub correlation_id: i32,

@@ -1,4 +1,4 @@
-//! Which partition a key belongs to: the same answer as Kafka's own clients, so that producers of both kinds agree.
+//! Maps keys to partitions with the hash of Kafka's own clients, so that all producers agree.
 
 const SEED: u32 = 0x9747_b28c;
 const MULTIPLIER: u32 = 0x5bd1_e995;

@@ -1,5 +1,5 @@
-//! Reads the protocol's primitive types from a frame. Every length is checked before anything is allocated, and what
-//! a message may take in memory is bounded by its size on the wire, so that hostile bytes cost no more than they are.
+//! Reads the protocol's primitive types from a frame. Every length is checked before memory is allocated, and the
+//! memory of a message is bounded by its size on the wire, so that a small hostile frame cannot allocate much.
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use crate::varint;
 
 /// How many bytes of memory a byte on the wire may claim in arrays.
 pub const MEMORY_PER_WIRE_BYTE: usize = 16;
-/// What a message of any size may claim.
+/// Memory that a message of any size may take.
 const MEMORY_ALLOWANCE: usize = 4096;
 /// The longest string of the protocol, in every encoding.
 const STRING_LENGTH_MAX: usize = i16::MAX as usize;
@@ -221,7 +221,7 @@ impl Reader {
         self.tagged_fields(|_, _| Ok(false))
     }
 
-    /// Reads the tagged fields; `read` answers whether it has read the field, unread ones are skipped.
+    /// Reads the tagged fields; `read` returns whether it has read the field, and unread ones are skipped.
     pub fn tagged_fields(
         &mut self,
         mut read: impl FnMut(&mut Reader, u32) -> Result<bool, DecodeError>,

@@ -1,8 +1,8 @@
 //! Record batches (magic 2): the unit in which records are produced, stored and fetched.
 //!
-//! A batch is a header of 61 bytes and records, compressed as a whole. The checksum covers what follows it, from the
-//! attributes on, so that a broker can stamp the base offset and the leader epoch without touching it. Records are
-//! never turned into objects here: they are iterated over, or their positions are written to columns.
+//! A batch is a header of 61 bytes and records, compressed as a whole. The checksum covers the bytes from the
+//! attributes on, so that a broker can stamp the base offset and the leader epoch without computing it again. Records
+//! never become objects here: they are iterated over, or their positions are written to columns.
 
 mod builder;
 mod columns;
@@ -63,7 +63,7 @@ pub enum BatchError {
 }
 
 impl BatchError {
-    /// The code that Kafka answers with when it is sent such a batch.
+    /// Kafka's error code for such a batch.
     pub fn error_code(&self) -> ErrorCode {
         match self {
             BatchError::InvalidLength(_) | BatchError::ChecksumMismatch { .. } => ErrorCode::CORRUPT_MESSAGE,
@@ -81,7 +81,7 @@ impl BatchError {
     }
 }
 
-/// One batch: its header, read, and its bytes, shared with the frame that they came in.
+/// One batch: its parsed header, and its bytes as a slice of the frame.
 #[derive(Clone, Debug)]
 pub struct RecordBatch {
     pub header: BatchHeader,
@@ -89,8 +89,7 @@ pub struct RecordBatch {
 }
 
 impl RecordBatch {
-    /// Reads the batch at the start of `data`; what follows it is not looked at. Checks sizes and the magic, not
-    /// the checksum.
+    /// Reads the batch at the start of `data` and ignores what follows. Checks sizes and the magic, not the checksum.
     pub fn read(data: &Bytes) -> Result<Self, BatchError> {
         let header = BatchHeader::read(data)?;
         let size = header.size();

@@ -1,6 +1,6 @@
-//! A string that is a slice of the frame that it came in: cheap to clone, never copied while decoding.
+//! A string that is a slice of its frame: cheap to clone, never copied while decoding.
 //!
-//! A `KafkaString` keeps its whole frame alive. What is kept for long (names in a metadata cache) should be
+//! A `KafkaString` pins its whole frame. Strings that live long (names in a metadata cache) should be
 //! [`detached`](KafkaString::detached).
 
 use std::borrow::Borrow;
@@ -23,7 +23,7 @@ impl KafkaString {
         KafkaString(Bytes::from_static(text.as_bytes()))
     }
 
-    /// Takes bytes as a string if they are UTF-8.
+    /// Interprets bytes as a string if they are UTF-8.
     pub fn from_utf8(bytes: Bytes) -> Result<Self, DecodeError> {
         match std::str::from_utf8(&bytes) {
             Ok(_) => Ok(KafkaString(bytes)),
@@ -48,7 +48,7 @@ impl KafkaString {
         self.0.is_empty()
     }
 
-    /// A copy with memory of its own, which does not keep the frame alive.
+    /// A copy that does not pin the frame.
     pub fn detached(&self) -> Self {
         KafkaString(Bytes::copy_from_slice(&self.0))
     }

@@ -20,15 +20,15 @@ const TEXT_LENGTH: usize = 22;
 pub struct Uuid(pub [u8; 16]);
 
 impl Uuid {
-    /// The id that stands for "none".
+    /// The id that means "none".
     pub const ZERO: Uuid = Uuid([0; 16]);
 
     pub const fn from_u128(value: u128) -> Self {
         Uuid(value.to_be_bytes())
     }
 
-    /// An id of version 4 (random) from 128 random bits, never one of those that Kafka reserves or that begin
-    /// with a dash in text form, which command lines take for an option.
+    /// A version-4 id from 128 random bits. Never one that Kafka reserves, nor one whose text starts with a dash, which
+    /// command lines would take for an option.
     pub fn from_random(bits: u128) -> Self {
         let mut bytes = bits.to_be_bytes();
         bytes[6] = (bytes[6] & 0x0f) | 0x40;

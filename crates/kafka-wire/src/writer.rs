@@ -1,5 +1,5 @@
 //! Writes the protocol's primitive types. Long byte values (record batches) are not copied: the result is a list of
-//! chunks, in which they keep the memory that they came with.
+//! chunks that share the original memory.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

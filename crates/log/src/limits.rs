@@ -15,7 +15,7 @@ pub const PENDING_BYTES: u64 = 64 << 20;
 /// Hard cap on pending bytes: rejects new batches beyond `PENDING_BYTES × PENDING_FACTOR_MAX`. The soft cap alone is
 /// not enough, because the batches of a single request may be far larger than the bytes received.
 pub const PENDING_FACTOR_MAX: u64 = 4;
-/// The fewest bytes for a segment that are worth a write past the system's cache.
+/// The fewest bytes for a segment that are worth a write with direct IO.
 pub const COLD_BYTES_MIN: usize = 64 << 10;
 /// The bytes of one write to a segment: small batches are gathered.
 pub const SEGMENT_WRITE_BYTES: usize = 1 << 20;

@@ -1,18 +1,18 @@
-//! Driving whatever reads bytes from outside with damaged input, from a seed, and counting the memory that it takes.
+//! Drives parsers of external bytes with damaged input from a seed, and measures the memory that they allocate.
 //!
-//! A [`Target`] is a function that must not panic whatever it is given. [`drive`] begins with valid inputs, damages them,
-//! and damages the damaged. A test binary that does so has nothing else in it, as memory is counted for the whole process;
-//! it brings its own counting allocator. libFuzzer drives the same functions from `fuzz/`, with a better nose for new
-//! ways through the code; this driver needs no special compiler and runs with the other tests.
+//! A [`Target`] is a function that must not panic on any input. [`drive`] starts with valid inputs, damages them, and
+//! damages the results again. A test binary that does so contains nothing else, because memory is counted for the whole
+//! process, with an allocator of its own. libFuzzer drives the same functions from `fuzz/` and finds new paths better;
+//! this driver needs no special compiler and runs with the other tests.
 
 use millstream_types::{Rng, SeededRng};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Executions of a target in an ordinary test run.
 const EXECUTIONS: u64 = 3_000;
-/// What a byte that was received before authentication may cost.
+/// Memory allowed per byte received before authentication.
 const MEMORY_PER_BYTE: usize = 16;
-/// What any input may cost beside that: the frame's own copy and small fixed parts.
+/// Memory allowed for any input on top of that: the copy of the frame and small fixed parts.
 const ALLOWANCE_BYTES: usize = 8_192;
 /// The longest input that damage makes.
 const LONGEST_INPUT_BYTES: usize = 1 << 14;
@@ -21,16 +21,16 @@ const POOL_INPUTS: usize = 64;
 
 /// Something that reads bytes from outside.
 pub struct Target {
-    /// Its name, by which it is asked for.
+    /// Name on the command line.
     pub name: &'static str,
     /// Reads an input.
     pub run: fn(&[u8]),
-    /// Whether it stands before authentication, where memory is bounded by what came.
+    /// Whether unauthenticated clients reach it; then its memory must be bounded by the bytes received.
     pub is_before_authentication: bool,
 }
 
 impl Target {
-    /// A target that anybody can reach who can connect.
+    /// A target that every client can reach.
     pub const fn before(name: &'static str, run: fn(&[u8])) -> Self {
         Target {
             name,
@@ -39,7 +39,7 @@ impl Target {
         }
     }
 
-    /// A target that is reached after authentication, or that reads what the process itself has written.
+    /// A target behind authentication, or one that reads what the process itself has written.
     pub const fn after(name: &'static str, run: fn(&[u8])) -> Self {
         Target {
             name,
@@ -49,7 +49,7 @@ impl Target {
     }
 }
 
-/// Runs what it is given and says how many bytes that allocated.
+/// Runs a closure and returns the number of bytes that it allocated.
 pub type Allocated = fn(&mut dyn FnMut()) -> usize;
 
 /// How often which targets are run, by the variables that `cargo xtask fuzz` sets.
@@ -133,7 +133,7 @@ fn execute(target: &Target, input: &[u8], execution: u64, allocated: Allocated) 
     }
 }
 
-/// Damages an input: bits, numbers at the edges, pieces cut out, repeated, or taken from another input.
+/// Damages an input: flips bits, writes boundary values, cuts and repeats pieces, or copies them from another input.
 pub fn damage(rng: &SeededRng, input: &mut Vec<u8>, other: &[u8]) {
     for _ in 0..=rng.below(4) {
         let at = rng.below(input.len() as u64 + 1) as usize;

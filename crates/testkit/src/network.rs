@@ -1,11 +1,12 @@
 //! A network of connections with the faults of real ones, as a function of a seed.
 //!
-//! A connection is what TCP gives: in each direction bytes arrive in order, in pieces of any size, late, or no more at
-//! all. What TCP rules out (a byte lost or repeated in the middle) does not happen here either; loss and repetition come
-//! as they do in life: a direction goes dead with bytes in it, the sender gives up and asks again on another connection,
-//! and what it had sent before arrives later, or twice. Nothing is said about the order among connections.
+//! A connection behaves like TCP: in each direction bytes arrive in order, in pieces of any size, late, or no longer at
+//! all. TCP rules out lost or repeated bytes in the middle, so they do not occur here either. Loss and repetition come
+//! as in production: a direction goes dead with bytes in flight, the sender gives up and retries on another connection,
+//! and its earlier bytes arrive later, or twice. Connections are not ordered among each other.
 //!
-//! [`Network`] keeps no queue: it says what arrives when, and the caller puts that into its [`Schedule`](crate::schedule::Schedule).
+//! [`Network`] keeps no queue: it decides what arrives when, and the caller puts that into its
+//! [`Schedule`](crate::schedule::Schedule).
 
 use bytes::Bytes;
 use millstream_types::{Rng, SeededRng};
@@ -18,9 +19,9 @@ pub struct ConnectionId(pub u64);
 /// One of the two ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// Who opened it.
+    /// The end that opened it.
     Client,
-    /// Who accepted it.
+    /// The end that accepted it.
     Server,
 }
 
@@ -38,11 +39,11 @@ pub enum Arrival {
 pub struct NetworkFaults {
     /// The longest ordinary delay.
     pub delay_ms_max: u64,
-    /// The chance that something sent is held up, and for how long at most.
+    /// Probability and maximum length of a delay.
     pub stall: u64,
     /// The longest such delay.
     pub stall_ms_max: u64,
-    /// The chance that a direction goes dead with what is sent.
+    /// Probability that a direction goes dead.
     pub dead: u64,
     /// The chance that an end that closes does so without the other ever hearing of it.
     pub half_open: u64,
@@ -64,7 +65,7 @@ impl NetworkFaults {
 
 #[derive(Debug, Default)]
 struct Direction {
-    /// Nothing arrives before what was sent earlier.
+    /// Later bytes arrive no earlier than this.
     last_arrival_ms: i64,
     is_dead: bool,
 }
@@ -96,12 +97,12 @@ impl Network {
         }
     }
 
-    /// Changes how bad it is, for what is sent from now on.
+    /// Changes the fault rates for bytes sent from now on.
     pub fn set_faults(&mut self, faults: NetworkFaults) {
         self.faults = faults;
     }
 
-    /// Opens a connection; gives how long that takes.
+    /// Opens a connection; returns its delay.
     pub fn connect(&mut self, rng: &SeededRng) -> (ConnectionId, i64) {
         self.next += 1;
         let id = ConnectionId(self.next);
@@ -135,7 +136,7 @@ impl Network {
             }
             let at_ms = direction.last_arrival_ms.max(now_ms + delay_ms);
             direction.last_arrival_ms = at_ms;
-            // What dies is the last piece and all that would follow.
+            // The last piece is lost, and everything after it.
             if dies && bytes.is_empty() {
                 direction.is_dead = true;
                 return arrivals;
@@ -145,8 +146,8 @@ impl Network {
         arrivals
     }
 
-    /// One end closes: gives when the other hears of it, after all that was sent before; never if the way there is
-    /// dead or the connection stays half open.
+    /// Closes one end. Returns when the other end notices, after all earlier bytes; never if that direction is dead or
+    /// the connection stays half open.
     pub fn close(
         &mut self,
         now_ms: i64,

@@ -1,7 +1,7 @@
-//! [`Schedule`]: what happens when, in virtual time.
+//! [`Schedule`]: events in virtual time.
 //!
-//! Events of the same millisecond come in the order in which they were put in, so that a run is a function of its seed.
-//! It does not run anything itself: the simulator takes an event, lets it happen, and puts in what follows from it.
+//! Events of the same millisecond keep the order of insertion, so that a run is a function of its seed. It runs nothing
+//! itself: the simulator takes an event, executes it, and inserts what follows from it.
 
 use std::collections::BTreeMap;
 
@@ -23,12 +23,12 @@ impl<E> Schedule<E> {
         }
     }
 
-    /// The time of the event that was taken last.
+    /// The time of the event taken last.
     pub fn now_ms(&self) -> i64 {
         self.now_ms
     }
 
-    /// Puts in an event for a time; one in the past comes next.
+    /// Inserts an event; one in the past comes next.
     pub fn at(&mut self, at_ms: i64, event: E) {
         self.next += 1;
         self.events.insert((at_ms.max(self.now_ms), self.next), event);
@@ -39,7 +39,7 @@ impl<E> Schedule<E> {
         self.at(self.now_ms.saturating_add(delay_ms), event);
     }
 
-    /// Takes the next event and moves the time to it.
+    /// Takes the next event and advances the time.
     pub fn pop(&mut self) -> Option<E> {
         let ((at_ms, _), event) = self.events.pop_first()?;
         self.now_ms = at_ms;

@@ -17,7 +17,7 @@ pub struct Record {
     pub expected: Expected,
 }
 
-/// What the record expects.
+/// The expected result of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
     Ok,
@@ -110,8 +110,8 @@ pub fn cell(value: Option<&str>) -> String {
     }
 }
 
-/// The rows that are left when a changelog was applied, in the order in which equal rows first appeared. Taking back what
-/// was never there shows as a row of its own.
+/// Applies a changelog and returns the remaining rows, in the order in which equal rows first appeared. A retraction of
+/// a row that was never there shows as a row of its own.
 pub fn materialize(changes: &[(String, Vec<String>)]) -> Vec<Vec<String>> {
     let mut order: Vec<Vec<String>> = Vec::new();
     let mut counts: BTreeMap<Vec<String>, i64> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What flows between operators: batches of rows with their kinds, and the control elements in-band with them.
+//! The elements of a stream: batches of rows with their kinds, and the control elements in-band with them.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl RowKind {
         }
     }
 
-    /// Whether the row is added (`+I`, `+U`) rather than taken back.
+    /// Whether the change adds a row (`+I`, `+U`) or retracts one.
     pub const fn is_addition(self) -> bool {
         matches!(self, Self::Insert | Self::UpdateAfter)
     }

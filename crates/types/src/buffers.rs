@@ -1,7 +1,7 @@
-//! Large buffers that are used again. Clearing fresh memory for each megabyte that is read or written costs as much as
-//! copying the megabyte.
+//! A pool of large buffers. Clearing fresh memory for each megabyte that is read or written costs as much as copying
+//! the megabyte.
 //!
-//! A buffer is lent as [`Bytes`] and comes back by itself when the last slice of it is dropped, on whatever thread.
+//! A buffer is lent as [`Bytes`] and returns to the pool when its last slice is dropped, on any thread.
 
 use crate::storage::DIRECT_ALIGNMENT;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Capacities are multiples of this, larger ones of an eighth of themselves.
 const CAPACITY_STEP: usize = 4 << 10;
 
-/// Buffers that nobody uses at the moment, up to a limit. Clones share them.
+/// The free buffers, up to a cap. Clones share the pool.
 #[derive(Debug, Clone)]
 pub struct Buffers {
     free: Arc<Mutex<Free>>,
@@ -26,7 +26,8 @@ struct Free {
 }
 
 impl Free {
-    /// Takes the smallest buffer with a capacity in `range`; of several the one that came last, as it may be in a cache.
+    /// Takes the smallest buffer with a capacity in `range`; among equals the one returned last, because it may still
+    /// be in the CPU cache.
     fn pop(&mut self, range: impl RangeBounds<usize>) -> Option<Vec<u8>> {
         let (capacity, buffers) = self.by_capacity.range_mut(range).next()?;
         let capacity = *capacity;
@@ -66,7 +67,7 @@ impl Buffers {
         }
     }
 
-    /// A buffer with room for `capacity` bytes. What it holds is left from an earlier use.
+    /// A buffer with capacity for `capacity` bytes. Its content is left from an earlier use.
     pub fn take(&self, capacity: usize) -> Vec<u8> {
         // Few sizes, so that a buffer fits the next use, too.
         let capacity = capacity.next_multiple_of((capacity.next_power_of_two() / 8).max(CAPACITY_STEP));
@@ -77,8 +78,8 @@ impl Buffers {
         found.unwrap_or_else(|| Vec::with_capacity(capacity))
     }
 
-    /// A buffer with room for `bytes` from the position on that is given, to which it is filled: there a write past the
-    /// system's cache may begin.
+    /// A buffer with capacity for `bytes` from the returned position on, up to which it is filled: that position is
+    /// aligned for direct IO.
     pub fn take_aligned(&self, bytes: usize) -> (Vec<u8>, usize) {
         let mut data = self.take(bytes + DIRECT_ALIGNMENT);
         data.clear();
@@ -89,7 +90,7 @@ impl Buffers {
         (data, start)
     }
 
-    /// Shares a buffer until nobody needs it.
+    /// Lends a buffer until its last slice is dropped.
     pub fn lend(&self, data: Vec<u8>) -> Bytes {
         let home = self.clone();
         Bytes::from_owner(Lent { data, home })
@@ -102,14 +103,14 @@ impl Buffers {
         read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<Bytes, E> {
         let mut data = self.take(length);
-        // What the buffer held before is overwritten or cut off; only what it lacks is cleared.
+        // The previous content is overwritten or truncated; only the missing part is cleared.
         data.resize(length, 0);
         let filled = read(&mut data)?;
         data.truncate(filled);
         Ok(self.lend(data))
     }
 
-    /// Takes a buffer back. If there are too many, small ones make room for larger ones.
+    /// Returns a buffer to the pool. Beyond the cap, small buffers are dropped in favour of larger ones.
     pub fn give_back(&self, data: Vec<u8>) {
         let capacity = data.capacity();
         if capacity == 0 {

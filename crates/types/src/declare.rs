@@ -32,7 +32,7 @@ pub enum FormatUse {
     KeyAndValueRequired,
 }
 
-/// What a table's definition says, as far as a connector may check it.
+/// The part of a table's definition that a connector may validate.
 #[derive(Clone, Debug)]
 pub struct TableDefinition<'a> {
     /// `catalog.database.table`, for messages.

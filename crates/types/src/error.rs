@@ -1,4 +1,4 @@
-//! Kinds of errors: what a user can do about one.
+//! Kinds of errors, by what a user can do about them.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Numbers as Java prints them.
 //!
-//! Flink's text forms of FLOAT, DOUBLE and DECIMAL are those of `Float.toString`, `Double.toString` (the shortest digits
-//! that read back, as since JDK 19) and `BigDecimal.toString`.
+//! Flink's text forms of FLOAT, DOUBLE and DECIMAL are those of `Float.toString`, `Double.toString` (the shortest
+//! digits that read back, as since JDK 19) and `BigDecimal.toString`.
 
 use std::fmt::Write;
 
@@ -104,7 +104,7 @@ fn write_few_decimals(out: &mut String, value: f64) -> bool {
         return false;
     }
     let units = (magnitude * UNITS as f64).round() as u64;
-    // Both are exact, so the quotient is what reading the text gives.
+    // Both are exact, so the quotient equals the value that the text reads as.
     if units as f64 / UNITS as f64 != magnitude {
         return false;
     }

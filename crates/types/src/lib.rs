@@ -1,5 +1,5 @@
-//! The vocabulary of every room: logical types, schemas, scalars, batches and what flows with them, declared options,
-//! limits, and the traits through which time, chance and storage are reached.
+//! The vocabulary of all crates: logical types, schemas, scalars, batches and control elements, declared options,
+//! limits, and the traits through which code reaches time, randomness and storage.
 //!
 //! This crate does no work of its own: no parsing of SQL, no evaluation, no IO beyond [`storage::OsStorage`].
 

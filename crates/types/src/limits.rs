@@ -12,7 +12,7 @@ pub const EXCHANGE_CREDIT_BYTES: usize = 4 << 20;
 pub const KEY_GROUPS_DEFAULT: u16 = 128;
 /// Files that are synced at the same time.
 pub const SYNC_THREADS: usize = 16;
-/// How often a file is tried to be opened while the process or the machine has as many open as it may.
+/// Attempts to open a file while the process or the machine has no free file handle.
 pub const OPEN_ATTEMPTS_MAX: u32 = 200;
 /// The pause between two of these attempts.
 pub const OPEN_PAUSE: Duration = Duration::from_millis(50);

@@ -15,7 +15,7 @@ pub enum OptionType {
     Duration,
     /// `64 mb`: see [`parse_memory_size`].
     MemorySize,
-    /// One of the given words, in any case.
+    /// One of these words, in any case.
     Enum(&'static [&'static str]),
     /// Items separated by `;`.
     List,

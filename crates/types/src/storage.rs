@@ -1,10 +1,10 @@
-//! The door to durable bytes: files and directories below one root, reached by relative path.
+//! Durable bytes: files and directories below one root, reached by relative path.
 //!
-//! Everything that must survive a crash (broker logs, checkpoints, the job store) writes through [`Storage`], so
-//! that the simulator can tear writes, fail a sync, fill the disk or lose what was not synced, and so that nothing
-//! but [`OsStorage`] names `std::fs`. It is not a virtual file system: no permissions, links, or streaming reads.
+//! Everything that must survive a crash (broker logs, checkpoints, the job store) writes through [`Storage`], so that
+//! the simulator can tear writes, fail an fsync, fill the disk or lose unsynced bytes, and so that only [`OsStorage`]
+//! names `std::fs`. It is not a virtual file system: no permissions, links, or streaming reads.
 //!
-//! Paths are relative, separated by `/`, without `.`, `..` or empty parts; others are refused with `InvalidInput`.
+//! Paths are relative, separated by `/`, without `.`, `..` or empty parts; others fail with `InvalidInput`.
 
 #[cfg(target_os = "linux")]
 mod direct;
@@ -43,10 +43,11 @@ pub struct DirectoryEntry {
 /// Files and directories below one root.
 ///
 /// Contracts (unchecked unless an implementation says otherwise):
-/// - what `write_at` wrote is read back by every handle at once, but survives a crash only after `sync_data`;
+/// - every handle reads the bytes of `write_at` at once, but they survive a crash only after `sync_data`;
 /// - a created, renamed or removed name survives a crash only after `sync_directory` of its parent;
 /// - `rename` replaces its target atomically;
-/// - after a failed `sync_data` the state of the unsynced bytes is unknown: callers must not try again and believe it.
+/// - after a failed `sync_data` the state of the unsynced bytes is unknown: callers must not retry and trust the
+///   result.
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Opens a file.
     fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>>;
@@ -60,16 +61,16 @@ pub trait Storage: Send + Sync + fmt::Debug {
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file; an error of kind `NotFound` if it is not there.
     fn remove(&self, path: &str) -> io::Result<()>;
-    /// Removes a directory with everything in it; no error if it is not there.
+    /// Removes a directory with its content; a missing one is no error.
     fn remove_directory(&self, path: &str) -> io::Result<()>;
     /// Makes the names in a directory durable (`""` is the root).
     fn sync_directory(&self, path: &str) -> io::Result<()>;
-    /// Makes what was written to files durable, in any order or at the same time.
+    /// Makes all writes to the files durable, in any order or concurrently.
     fn sync_all(&self, files: &[Arc<dyn StorageFile>]) -> io::Result<()> {
         files.iter().try_for_each(|file| file.sync_data())
     }
-    /// Takes an exclusive lock on a file (made if missing), held until the returned value is dropped; an error of
-    /// kind `WouldBlock` if somebody else holds it.
+    /// Takes an exclusive lock on a file, which is created if missing. Dropping the returned value releases it. The
+    /// error kind is `WouldBlock` if another process holds the lock.
     fn try_lock(&self, path: &str) -> io::Result<Box<dyn StorageLock>>;
 
     /// Reads a whole file.
@@ -94,8 +95,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     }
 }
 
-/// What the place of bytes in memory and in a file, and their number, should be multiples of, so that a write can go past
-/// the system's cache: the greatest block of usual disks.
+/// Alignment of direct IO: the addresses in memory, the positions in files and the lengths of writes must be multiples
+/// of this, the largest block size of common disks.
 pub const DIRECT_ALIGNMENT: usize = 4096;
 
 /// An open file; positions are explicit, so handles may be shared among threads.
@@ -112,8 +113,8 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
         self.write_at(bytes, offset)?;
         self.sync_data()
     }
-    /// Writes like [`Self::write_at`] what will hardly be read soon: the system's memory is better used for other files.
-    /// Cheapest on the same condition.
+    /// Like [`Self::write_at`], for bytes that will hardly be read soon: bypasses the page cache if the alignment
+    /// allows it, which leaves memory to other files.
     fn write_cold_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_at(bytes, offset)
     }
@@ -261,8 +262,8 @@ impl Storage for OsStorage {
         with_handle(|| File::open(&path))?.sync_all()
     }
 
-    /// Several threads wait for the disk: file systems and disks do at once what is asked for at the same time. 16 files
-    /// of 144 KiB on ext4 take 60 to 76 ms one after the other, and 12 to 18 ms together.
+    /// Syncs on several threads, because file systems and disks combine concurrent syncs. 16 files of 144 KiB on ext4
+    /// take 60 to 76 ms one after the other, and 12 to 18 ms together.
     fn sync_all(&self, files: &[Arc<dyn StorageFile>]) -> io::Result<()> {
         let sync = |files: &[Arc<dyn StorageFile>]| files.iter().try_for_each(|file| file.sync_data());
         let mut shares = files.chunks(files.len().div_ceil(SYNC_THREADS).max(1));
@@ -278,7 +279,7 @@ impl Storage for OsStorage {
                 let synced = match thread.map(|thread| thread.join()) {
                     Ok(Ok(synced)) => synced,
                     Ok(Err(_)) => Err(io::Error::other("the thread that synced a file has ended")),
-                    // There is no thread to be had.
+                    // No thread could be started.
                     Err(_) => sync(share),
                 };
                 result = result.and(synced);

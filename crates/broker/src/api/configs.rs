@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) type Settings = BTreeMap<String, String>;
 
 /// The error of a resource that exceeds the cap of one response.
-const TOO_MANY: &str = "too many configurations for one answer; describe fewer resources in one request";
+const TOO_MANY: &str = "too many configurations for one response; describe fewer resources in one request";
 
 /// Kafka refuses the whole of a request that names a type of resource that it does not know.
 fn malformed(request: &DescribeConfigsRequest) -> DescribeConfigsResponse {

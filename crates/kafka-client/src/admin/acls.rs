@@ -1,4 +1,4 @@
-//! Access control lists: who may do what to which resource.
+//! Access control lists.
 
 use millstream_kafka_wire::messages::create_acls::{AclCreation, CreateAclsRequest};
 use millstream_kafka_wire::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
@@ -42,7 +42,7 @@ macro_rules! coded {
 }
 
 coded! {
-    /// What an ACL protects.
+    /// The resource that an ACL protects.
     AclResource {
         Topic = 2 "TOPIC",
         Group = 3 "GROUP",
@@ -64,7 +64,7 @@ coded! {
 }
 
 coded! {
-    /// What is done to a resource.
+    /// The operation that an ACL allows or denies.
     AclOperation {
         All = 2 "ALL",
         Read = 3 "READ",
@@ -91,7 +91,7 @@ coded! {
     }
 }
 
-/// In filters: whatever it is.
+/// Wildcard in filters.
 const ANY: i8 = 1;
 
 /// One entry of the lists.
@@ -109,7 +109,7 @@ pub struct AclBinding {
     pub permission: AclPermission,
 }
 
-/// Which entries are meant; `None` is whatever it is.
+/// A filter of ACLs; `None` matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AclFilter {
     pub resource: Option<AclResource>,
@@ -149,7 +149,7 @@ impl AclFilter {
     }
 }
 
-/// What an answer says of an entry, in numbers.
+/// An ACL entry as it is encoded in a response.
 struct Coded {
     resource: i8,
     pattern: i8,
@@ -234,7 +234,7 @@ impl KafkaClient {
         Ok(())
     }
 
-    /// Removes the entries that pass one of the filters, and gives them; all filters go in one request.
+    /// Deletes the entries that match any of the filters, and returns them. All filters go in one request.
     pub async fn delete_acls(&self, filters: &[AclFilter]) -> Result<Vec<AclBinding>, ClientError> {
         let wanted = |filter: &AclFilter| {
             let wanted = filter.to_request();
@@ -283,7 +283,7 @@ impl KafkaClient {
             }
         }
         removed.sort();
-        // What passes several filters is reported for each.
+        // An entry that matches several filters is reported for each.
         removed.dedup();
         Ok(removed)
     }

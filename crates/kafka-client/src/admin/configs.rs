@@ -14,7 +14,7 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 const GROUP: i8 = 32;
 
-/// What is configured.
+/// A resource with configurations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigResource {
     Topic(KafkaString),
@@ -31,7 +31,7 @@ impl ConfigResource {
         }
     }
 
-    /// A broker answers for itself; anybody answers for the rest.
+    /// A broker describes its own configurations; any broker describes the others.
     fn target(&self) -> Target {
         match self {
             ConfigResource::Broker(id) => Target::Node(*id),
@@ -48,7 +48,7 @@ pub struct ConfigEntry {
     pub value: Option<String>,
     pub is_read_only: bool,
     pub is_sensitive: bool,
-    /// Where the value comes from, as Kafka numbers it: 1 the topic itself, 4 the broker's file, 5 the default.
+    /// Origin of the value in Kafka's codes: 1 the topic itself, 4 the broker's file, 5 the default.
     pub source: i8,
 }
 

@@ -1,5 +1,5 @@
-//! Groups from outside: their offsets, who is in them, getting rid of them. Being a member is not part of this client,
-//! as jobs assign partitions themselves.
+//! Administration of groups: offsets, members, deletion. This client does not join groups, because jobs assign
+//! partitions themselves.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::client::{CoordinatorType, KafkaClient};
 use crate::error::ClientError;
 use crate::transport::Target;
 
-/// Versions from 10 on name topics by id only; names are what offsets are kept by here.
+/// Versions from 10 on identify topics by id only; offsets are stored by name here.
 const OFFSETS_BY_NAME: i16 = 9;
 /// From this version on unfinished transactions can be waited for.
 const REQUIRE_STABLE_VERSION: i16 = 7;
@@ -32,7 +32,7 @@ const BATCHED_GROUPS_VERSION: i16 = 8;
 /// The generation of a commit that does not come from a member.
 const NO_GENERATION: i32 = -1;
 
-/// What a group has committed for a partition.
+/// An offset that a group has committed for a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommittedOffset {
     pub offset: i64,
@@ -244,7 +244,7 @@ impl KafkaClient {
             .map_err(|code| ClientError::broker(format!("offsets of group '{group}'"), code))
     }
 
-    /// All groups of the cluster; every broker knows those that it coordinates.
+    /// All groups of the cluster. Each broker lists those that it coordinates.
     pub async fn list_groups(&self) -> Result<Vec<GroupListing>, ClientError> {
         let mut groups = BTreeMap::new();
         let answers = self

@@ -1,4 +1,4 @@
-//! Groups with their members and what each member reads, whatever protocol they speak.
+//! Groups with their members and assignments, in both protocols.
 
 use millstream_kafka_wire::messages::consumer_group_describe::{
     ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedGroup, Member,
@@ -124,7 +124,7 @@ fn assigned(member: &GroupMember) -> Vec<TopicPartition> {
     let Ok(version) = reader.i16() else {
         return Vec::new();
     };
-    // Newer versions only add fields behind those of the last one that is known.
+    // Newer versions only append fields to those of the last known one.
     let version = version.clamp(0, ASSIGNMENT_VERSION);
     let Ok(assignment) = ConsumerProtocolAssignment::decode(&mut reader, version) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Where partitions begin and end, and which offset a time has.
+//! Log start and end offsets of partitions, and offsets by time.
 
 use std::collections::BTreeMap;
 

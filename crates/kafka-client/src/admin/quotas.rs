@@ -19,19 +19,20 @@ pub struct ClientQuota {
     pub values: Vec<(String, f64)>,
 }
 
-/// How one part of an entity is asked for.
+/// A filter for one component of an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QuotaMatch {
     /// This name.
     Exactly(String),
     /// The default of the kind.
     Default,
-    /// Whatever has this kind.
+    /// Any name of this type.
     Any,
 }
 
 impl KafkaClient {
-    /// The quotas of entities that have these parts, or of all if none is given. `strict`: and no other parts.
+    /// Describes the quotas of entities that match these components, or of all if none is given. `strict` excludes
+    /// entities with other components.
     pub async fn describe_client_quotas(
         &self,
         parts: &[(String, QuotaMatch)],

@@ -63,7 +63,8 @@ impl KafkaClient {
         }
     }
 
-    /// A request to each broker of the cluster, as each knows only its part; `what` is what messages call it.
+    /// Sends a request to each broker of the cluster, because each knows only its part. `what` names the operation in
+    /// messages.
     pub(super) async fn call_every_node<R: RequestMessage + Clone>(
         &self,
         what: &str,
@@ -199,7 +200,8 @@ impl KafkaClient {
         result.error_code.check().map_err(error)
     }
 
-    /// Grows a topic to so many partitions. `assignments` has the brokers of each new one; the cluster chooses without it.
+    /// Increases the number of partitions of a topic. `assignments` lists the replicas of each new one; without it the
+    /// cluster assigns them.
     pub async fn create_partitions(
         &self,
         topic: &str,
@@ -234,7 +236,7 @@ impl KafkaClient {
         result.error_code.check().map_err(error)
     }
 
-    /// Deletes the records of a partition below an offset (-1: all) and gives its new start.
+    /// Deletes the records of a partition below an offset (-1: all). Returns its new log start offset.
     pub async fn delete_records(
         &self,
         partition: &TopicPartition,

@@ -1,4 +1,4 @@
-//! Transactions that are under way.
+//! Open transactions.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use millstream_kafka_wire::messages::list_transactions::ListTransactionsRequest;
 use crate::client::KafkaClient;
 use crate::error::ClientError;
 
-/// State of a transaction that takes records or waits for its end, as Kafka calls it.
+/// Kafka's name for the state of an open transaction.
 const ONGOING: &str = "Ongoing";
 
 /// A transaction as its coordinator lists it.
@@ -19,8 +19,7 @@ pub struct TransactionListing {
 }
 
 impl KafkaClient {
-    /// All transactions of the cluster that have begun and not been ended, by transactional id; those that the user may
-    /// describe. Brokers know this since Kafka 3.0.
+    /// All open transactions of the cluster that the user may describe, by transactional id. Needs Kafka 3.0.
     pub async fn list_open_transactions(&self) -> Result<Vec<TransactionListing>, ClientError> {
         let request = ListTransactionsRequest {
             state_filters: vec![ONGOING.into()],

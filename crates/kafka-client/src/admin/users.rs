@@ -12,7 +12,7 @@ use crate::config::{SaslMechanism, Secret};
 use crate::error::ClientError;
 use crate::tcp::sasl::salted_password;
 
-/// A credential as the cluster tells it: not the secret, only that there is one.
+/// A credential as the cluster describes it: without the secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScramCredential {
     pub user: String,
@@ -21,12 +21,12 @@ pub struct ScramCredential {
     pub iterations: i32,
 }
 
-/// Salts are numbers of so many bits.
+/// Entropy of a salt, in bits.
 const SALT_BITS: usize = 130;
 const SALT_DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
-/// A salt from random bytes, of the form that Kafka's tools make: a number of 130 bits in digits and small letters
-/// (`ScramFormatter.secureRandomString`). Salts of another form would tell how a user was made.
+/// Makes a salt from random bytes, in the format of Kafka's tools: a 130-bit number in digits and lower-case letters
+/// (`ScramFormatter.secureRandomString`). Another format would reveal how a user was created.
 pub fn scram_salt(mut random: [u8; SALT_BITS.div_ceil(8)]) -> Vec<u8> {
     random[0] &= (1 << (SALT_BITS % 8)) - 1;
     let mut digits = Vec::new();

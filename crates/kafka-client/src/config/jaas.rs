@@ -35,7 +35,7 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, ConfigError>
     Ok(options)
 }
 
-/// Words up to the semicolon; quotes hold words together and are taken off. `None` if a quote is not closed.
+/// Splits words up to the semicolon and removes quotes. `None` if a quote is not closed.
 fn split(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word = String::new();

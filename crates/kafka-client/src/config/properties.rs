@@ -387,7 +387,7 @@ pub const PROPERTIES: &[Property] = &[
     ignored("ssl.provider", Text),
 ];
 
-/// The given settings, looked up by declaration.
+/// The given properties, looked up by declaration.
 pub(super) struct Values<'a> {
     settings: &'a BTreeMap<String, String>,
 }
@@ -401,7 +401,7 @@ impl<'a> Values<'a> {
         self.settings.contains_key(name)
     }
 
-    /// The given value or the default; `None` if there is neither.
+    /// The given value or the default; `None` without either.
     pub fn text(&self, name: &str) -> Option<String> {
         if let Some(value) = self.settings.get(name) {
             return Some(value.trim().to_owned());
@@ -479,7 +479,7 @@ impl<'a> Values<'a> {
             .ok_or_else(|| self.invalid(name, format!("one of {}", words.join(", "))))
     }
 
-    /// Checks what was given for properties without a meaning here, as Kafka's clients do.
+    /// Validates properties that have no effect here, as Kafka's clients do.
     pub fn check_ignored(&self) -> Result<(), ConfigError> {
         let given = |property: &&Property| property.is_ignored && self.is_set(property.name);
         for Property {
@@ -506,7 +506,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// How many letters a name may differ in to be taken for a slip.
+/// Edit distance up to which a name is suggested as a correction.
 const SLIP_DISTANCE_MAX: usize = 3;
 
 fn unknown_name(name: &str) -> String {

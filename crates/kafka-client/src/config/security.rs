@@ -6,7 +6,7 @@ use super::{ConfigError, Secret, jaas};
 const CONVERT: &str = "only PEM stores can be read; convert it with `keytool -importkeystore -deststoretype PKCS12` and \
                        `openssl pkcs12 -nodes`, and set the type to PEM";
 
-/// Where PEM text comes from.
+/// Source of PEM text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PemSource {
     File(String),
@@ -25,7 +25,7 @@ pub struct TlsConfig {
     pub check_hostname: bool,
 }
 
-/// A way to prove who one is.
+/// A SASL mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaslMechanism {
     Plain,
@@ -43,7 +43,7 @@ impl SaslMechanism {
     }
 }
 
-/// Who one is.
+/// SASL credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SaslConfig {
     pub mechanism: SaslMechanism,

@@ -1,4 +1,4 @@
-//! What the answers to fetches change: records to hand out, positions to look up, partitions to try again or to give up.
+//! Handles fetch responses: records to hand out, positions to look up, partitions to retry or to give up.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ use crate::error::ClientError;
 
 /// How often a damaged batch is fetched again before it is believed that it lies there damaged.
 const CORRUPT_ATTEMPTS_MAX: u32 = 3;
-/// For how long the hint to fetch from another replica holds.
+/// How long the hint to fetch from another replica (KIP-392) is valid.
 const PREFERRED_REPLICA_MS: u64 = 300_000;
 
 impl FetchCore {
-    /// An answer, or why there is none.
+    /// Handles a response or its failure.
     pub fn complete(
         &mut self,
         ticket: Ticket,
@@ -59,13 +59,13 @@ impl FetchCore {
                     topic: name.clone(),
                     partition: data.partition_index,
                 };
-                // The name came with the answer: the partition of the assignment holds less memory.
+                // Reuses the topic name of the assignment, so that the response's buffer is not pinned.
                 if let Some((partition, _)) = waiting.remove_entry(&partition) {
                     self.complete_partition(&partition, data, now_ms, rng);
                 }
             }
         }
-        // What the broker did not mention is asked for again.
+        // Partitions missing from the response are fetched again.
         for partition in waiting.into_keys() {
             self.note_failure(&partition, None, now_ms, rng);
         }
@@ -183,7 +183,7 @@ impl FetchCore {
         state.status = Status::NeedsReset;
     }
 
-    /// The positions that were looked up, or why not.
+    /// Handles looked-up positions or their failure.
     pub fn reset_arrived(
         &mut self,
         asked: Vec<TopicPartition>,
@@ -218,7 +218,7 @@ impl FetchCore {
         }
     }
 
-    /// Whether an error passes, and what to do meanwhile.
+    /// Decides whether an error is retriable, and what to do before the retry.
     pub(super) fn settle_failure(
         &mut self,
         partition: &TopicPartition,
@@ -237,7 +237,7 @@ impl FetchCore {
         self.note_failure(partition, error.code(), now_ms, rng);
     }
 
-    /// Waits before the next attempt; a topic that stays away is given up.
+    /// Backs off before the next attempt; a topic that stays missing is given up.
     pub(super) fn note_failure(
         &mut self,
         partition: &TopicPartition,

@@ -1,5 +1,5 @@
-//! The state of fetching: what to ask next, and what an answer changes. No IO, no clock: time is a parameter, in
-//! milliseconds since some start.
+//! The state machine of fetching: decides what to fetch next, and handles responses. No IO, no clock: time is a
+//! parameter, in milliseconds since an arbitrary start.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::metadata::ClusterMetadata;
 const TOPIC_ID_VERSION: i16 = 13;
 /// A fetch of a broker waits no longer while another of its partitions may become fetchable any moment.
 const SHORT_WAIT_MS: i32 = 20;
-/// A partition is not fetched while so many full answers of it wait to be taken.
+/// A partition is not fetched while this many full responses of it wait to be consumed.
 const ANSWERS_BUFFERED: usize = 2;
 
-/// One fetch that is to be sent.
+/// A fetch to send.
 pub(super) struct PlannedFetch {
     pub node: i32,
     pub request: FetchRequest,
@@ -31,21 +31,21 @@ pub(super) struct PlannedFetch {
     pub ticket: Ticket,
 }
 
-/// What a fetch was about, to be given back with its answer.
+/// Identifies a fetch in flight; comes back with its response.
 pub(super) struct Ticket {
     pub node: i32,
-    /// Partitions with the generation that asked; another generation does not want the answer.
+    /// Partitions with the generation of their assignment; a response for an older generation is dropped.
     pub partitions: Vec<(TopicPartition, u64)>,
     pub topic_ids: BTreeMap<Uuid, KafkaString>,
 }
 
-/// What is to be done next.
+/// The next actions.
 #[derive(Default)]
 pub(super) struct Plan {
     pub fetches: Vec<PlannedFetch>,
     /// Topics of which metadata is wanted.
     pub refresh: BTreeSet<KafkaString>,
-    /// Partitions whose position is to be looked up.
+    /// Partitions whose position has to be looked up.
     pub resets: BTreeMap<TopicPartition, OffsetSpec>,
     /// When there is something to do even if nothing happens.
     pub wake_at_ms: Option<u64>,
@@ -61,7 +61,7 @@ impl Plan {
 pub(super) enum Status {
     Idle,
     InFlight,
-    /// The position is not in the log; another is to be looked up.
+    /// The position is out of range and has to be looked up.
     NeedsReset,
     Resetting,
     Failed,
@@ -79,7 +79,7 @@ pub(super) struct PartitionState {
     pub failing_since_ms: Option<u64>,
     pub not_before_ms: u64,
     pub preferred_replica: Option<(i32, u64)>,
-    /// What was last told about the end of the log.
+    /// The end offsets reported last.
     pub reported_end: Option<(i64, i64)>,
     /// Partitions that got data last come last.
     pub served: u64,
@@ -196,7 +196,7 @@ impl FetchCore {
         taken
     }
 
-    /// Decides what to do now.
+    /// Decides the next actions.
     pub fn plan(&mut self, metadata: &ClusterMetadata, now_ms: u64) -> Plan {
         let mut plan = Plan::default();
         let mut by_node: BTreeMap<i32, Vec<(u64, TopicPartition)>> = BTreeMap::new();
@@ -261,7 +261,7 @@ impl FetchCore {
         }
         if now_ms >= self.refresh_not_before_ms {
             plan.refresh = std::mem::take(&mut self.stale_topics);
-            // Until the answer is there nothing more is asked.
+            // No further refresh until the response arrives.
             self.refresh_not_before_ms = u64::MAX;
         } else if self.refresh_not_before_ms != u64::MAX {
             plan.wake_at(self.refresh_not_before_ms);
@@ -284,7 +284,7 @@ impl FetchCore {
             .collect();
         if error.is_none() {
             self.metadata_at_ms = now_ms;
-            // What was noted while this was on its way has its answer.
+            // The response covers everything noted while it was in flight.
             self.stale_topics.clear();
             if missing.is_empty() {
                 self.refresh_failures = 0;
@@ -379,8 +379,8 @@ impl FetchCore {
         })
     }
 
-    /// Puts a partition on its way: its topic's id, its generation, and what is asked. A topic that is another one by
-    /// now fails instead.
+    /// Plans the fetch of a partition: topic id, generation and offset. A topic that has been deleted and created again
+    /// fails instead.
     fn fetch_of(
         &mut self,
         metadata: &ClusterMetadata,

@@ -1,4 +1,4 @@
-//! The task behind a fetcher: carries out what the core plans.
+//! The task behind a fetcher: executes the plans of the core.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::client::{KafkaClient, lock};
 use crate::error::ClientError;
 use crate::transport::{Call, Target};
 
-/// How long to sleep if nothing is planned at all.
+/// Longest sleep without a plan.
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// Something that was planned has come to an end.
@@ -76,7 +76,7 @@ fn start_work(plan: Plan, client: &KafkaClient, shared: &Arc<Shared>, work: &mut
     } in plan.fetches
     {
         let client = client.clone();
-        // The broker holds the answer back for a while on purpose.
+        // The broker delays the response on purpose (`fetch.max.wait.ms`).
         let timeout = client.config().request_timeout
             + Duration::from_millis(request.max_wait_ms.unsigned_abs().into());
         let call = Call::new(Target::Node(node), request)

@@ -8,16 +8,16 @@ use millstream_kafka_wire::record_batch::{BatchError, ControlRecord, Marker, Rec
 
 use super::FetchedBatch;
 
-/// What to leave out.
+/// Selects the visible batches of a fetch.
 pub(super) struct Filter<'a> {
     /// The first record that is wanted.
     pub position: i64,
     pub check_crcs: bool,
-    /// The aborted transactions that overlap what was fetched; `None`: everything is shown.
+    /// Aborted transactions that overlap the batches; `None` shows all records.
     pub aborted: Option<&'a [AbortedTransaction]>,
 }
 
-/// What is left, and where to go on.
+/// The visible batches, and the next position.
 #[derive(Debug)]
 pub(super) struct Visible {
     pub batches: Vec<FetchedBatch>,
@@ -36,7 +36,7 @@ impl Filter<'_> {
         let mut aborted = AbortedProducers::new(self.aborted);
         for batch in batches(records) {
             let batch = batch?;
-            // Brokers answer with whole batches, of which the first ones may lie before the position.
+            // Brokers return whole batches; the first ones may end before the position.
             if batch.header.last_offset() < self.position {
                 continue;
             }

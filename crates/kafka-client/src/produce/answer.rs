@@ -1,4 +1,4 @@
-//! What the answers to produce requests change: done, to be repeated, to be split, or failed for good.
+//! Handles produce responses: batches are done, retried, split, or failed.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ enum Verdict {
     Repeat {
         ambiguous: bool,
     },
-    /// Its turn has not come yet: repeat it when what is before it has been written.
+    /// Out of order: retry it after its predecessors have been written.
     Wait,
     Split,
     /// The numbers are out of step: repeat under a new epoch.
@@ -30,7 +30,7 @@ enum Verdict {
 }
 
 impl ProduceCore {
-    /// An answer, or why there is none.
+    /// Handles a response or its failure.
     pub fn complete(
         &mut self,
         ticket: Ticket,
@@ -211,8 +211,8 @@ impl ProduceCore {
 
     fn fail(&mut self, batch: Batch, error: ProduceError) {
         self.used_bytes -= batch.accounted_bytes;
-        // Its number is never given again: this batch, or one behind it, may have been written, and then the broker would
-        // take another with the same number for a duplicate.
+        // Its sequence number is never reused: this batch or a later one may have been written, and the broker would
+        // take another batch with the same number for a duplicate.
         if batch.sequence.is_some() {
             self.renew_identity();
         }
@@ -245,7 +245,7 @@ impl ProduceCore {
         }
     }
 
-    /// The producer goes away: whoever still waits is told.
+    /// Fails all pending records: the producer is closing.
     pub fn close(&mut self) {
         self.fail_waiting(&ProduceError::State("the producer was closed"));
         for (partition, queue) in std::mem::take(&mut self.partitions) {

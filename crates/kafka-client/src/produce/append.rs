@@ -26,10 +26,10 @@ pub struct ProduceRecord<'a> {
     pub headers: &'a [Header<'a>],
 }
 
-/// Why a record was not taken.
+/// Why a record was not appended.
 #[derive(Debug)]
 pub enum AppendError {
-    /// There is no room for a record of this size; see [`Producer::room`](super::Producer::room).
+    /// Not enough memory for a record of this size; see [`Producer::room`](super::Producer::room).
     Full {
         size: usize,
     },
@@ -45,7 +45,7 @@ pub(super) struct Sticky {
 }
 
 impl Sticky {
-    /// Notes a record for `partition`; `false`: it is to be asked again where records go.
+    /// Records the partition choice; `false` means that the partitioner has to choose again.
     pub fn takes(&mut self, partition: i32, size: usize, batch_size: usize) -> bool {
         let stays = self.partition == partition && self.bytes + size <= batch_size;
         self.bytes += if stays { size } else { 0 };
@@ -54,7 +54,7 @@ impl Sticky {
 }
 
 impl ProduceCore {
-    /// Adds a record to a batch. The second value tells whether there is something new to send.
+    /// Appends a record to a batch. The second value tells whether a batch has become ready to send.
     pub fn append(
         &mut self,
         record: &ProduceRecord<'_>,

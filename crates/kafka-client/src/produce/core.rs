@@ -1,5 +1,5 @@
-//! The state of producing: what is collected, what is to be sent, what an answer changes. No IO, no clock: time is a
-//! parameter, in milliseconds since some start.
+//! The state machine of producing: collects batches, decides what to send, and handles responses. No IO, no clock: time
+//! is a parameter, in milliseconds since an arbitrary start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,7 +24,7 @@ const TOPIC_ID_VERSION: i16 = 13;
 /// From this version on producing adds the partition to the transaction.
 pub(super) const IMPLICIT_ADD_VERSION: i16 = 12;
 
-/// One produce request that is to be sent.
+/// A produce request to send.
 pub(super) struct PlannedSend {
     pub node: i32,
     pub request: ProduceRequest,
@@ -33,21 +33,21 @@ pub(super) struct PlannedSend {
     pub ticket: Ticket,
 }
 
-/// What a request was about.
+/// Identifies a request in flight.
 pub(super) struct Ticket {
     pub node: i32,
     pub batches: Vec<(TopicPartition, Order)>,
     pub topic_ids: BTreeMap<Uuid, KafkaString>,
 }
 
-/// What is to be done next.
+/// The next actions.
 #[derive(Default)]
 pub(super) struct Plan {
     pub sends: Vec<PlannedSend>,
     pub refresh: BTreeSet<KafkaString>,
-    /// A producer id is wanted; the pair that is in use if it is to be succeeded.
+    /// Request a producer id; the current pair if its epoch is to be bumped.
     pub init_producer: Option<(i64, i16)>,
-    /// Partitions that are to be added to the transaction before anything is sent to them.
+    /// Partitions to add to the transaction before sending to them.
     pub add_partitions: Vec<TopicPartition>,
     pub wake_at_ms: Option<u64>,
 }
@@ -58,13 +58,13 @@ impl Plan {
     }
 }
 
-/// Who produces, as far as the broker knows.
+/// Identity of the producer at the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Identity {
     /// Not idempotent.
     Anonymous,
     Wanted,
-    /// Wanted again: numbers got out of step. The old pair is to be succeeded when nothing is on its way.
+    /// Sequences are out of step: the epoch has to be bumped once no request is in flight.
     Renewal {
         producer_id: i64,
         producer_epoch: i16,
@@ -129,7 +129,7 @@ impl ProduceCore {
         }
     }
 
-    /// Notes how a batch ended. Its bytes have been given back already.
+    /// Records the outcome of a batch. Its memory has been released already.
     pub fn end(&mut self, outcome: &Outcome, order: Order, ended: Ended) {
         if let Ended::Failed(error) = &ended {
             self.first_error.get_or_insert_with(|| error.clone());
@@ -138,7 +138,7 @@ impl ProduceCore {
         outcome.end(ended);
     }
 
-    /// Sends all that is there now without waiting for more; gives the number to wait for.
+    /// Sends all pending records without lingering. Returns the number of the flush to wait for.
     pub fn start_flush(&mut self) -> u64 {
         self.flush_up_to = self.next_batch - 1;
         self.flush_up_to
@@ -152,7 +152,7 @@ impl ProduceCore {
         self.in_flight_by_node.values().sum()
     }
 
-    /// Decides what to do now.
+    /// Decides the next actions.
     pub fn plan(&mut self, metadata: &ClusterMetadata, now_ms: u64) -> Plan {
         let mut plan = Plan::default();
         self.expire(now_ms);
@@ -176,9 +176,9 @@ impl ProduceCore {
         plan
     }
 
-    /// Finishes batches that have lingered long enough, or that somebody waits for, and with them the others for the
-    /// same broker: they share a request. As long as a batch could not be sent, because too much is on its way, it takes
-    /// more records: the answer to what is on its way comes back here.
+    /// Seals batches that have lingered long enough or are being flushed, and with them the other batches for the same
+    /// broker, because they share a request. A batch that cannot be sent yet, because too many requests are in flight,
+    /// keeps collecting records; the next response leads back here.
     fn seal_ripe(&mut self, plan: &mut Plan, metadata: &ClusterMetadata, now_ms: u64) {
         let linger_ms = millis(self.config.linger);
         let pressed = self.used_bytes >= self.config.buffer_memory / 2;
@@ -206,7 +206,7 @@ impl ProduceCore {
         }
     }
 
-    /// Whether one more batch of a partition, behind those that wait, fits into what may be on its way.
+    /// Whether one more batch of a partition may be in flight behind those that wait.
     fn has_turn(&self, queue: &PartitionQueue, leader: Option<i32>) -> bool {
         let in_flight = leader.and_then(|node| self.in_flight_by_node.get(&node).copied());
         let of_node = self.config.max_in_flight.saturating_sub(in_flight.unwrap_or(0));
@@ -299,7 +299,7 @@ impl ProduceCore {
         let mut all_have_ids = true;
         for partition in partitions {
             let room = self.config.max_request_size.saturating_sub(bytes);
-            // The first batch goes whatever its size: it may still be split by the broker's answer.
+            // The first batch goes whatever its size: the broker may still respond that it has to be split.
             let room = if bytes == 0 { usize::MAX } else { room };
             let Some((records, order)) = self.next_batch_of(partition, room) else {
                 continue;
@@ -403,7 +403,7 @@ impl ProduceCore {
         self.refresh_not_before_ms = now_ms + millis(self.backoff.wait(self.refresh_failures, rng));
     }
 
-    /// Gives up batches that are too old and not on their way.
+    /// Expires batches that are too old and not in flight.
     fn expire(&mut self, now_ms: u64) {
         let timeout_ms = millis(self.config.delivery_timeout);
         let mut expired: Vec<(TopicPartition, Batch)> = Vec::new();
@@ -446,7 +446,7 @@ impl ProduceCore {
         }
     }
 
-    /// The broker has given an id or an epoch.
+    /// The broker has assigned a producer id or an epoch.
     pub fn identity_arrived(&mut self, producer_id: i64, producer_epoch: i16) {
         self.identity = Identity::Known {
             producer_id,
@@ -455,7 +455,7 @@ impl ProduceCore {
         let mut unknown: Vec<(TopicPartition, Batch)> = Vec::new();
         for (partition, queue) in &mut self.partitions {
             queue.restart_sequences();
-            // Under a new epoch the broker would not recognise what it has already.
+            // Under a new epoch the broker would not recognise a duplicate of a batch that it has already.
             while let Some(at) = queue.waiting.iter().position(|batch| batch.ambiguous) {
                 unknown.extend(queue.waiting.remove(at).map(|batch| (partition.clone(), batch)));
             }

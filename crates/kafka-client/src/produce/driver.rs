@@ -1,4 +1,4 @@
-//! The task behind a producer: carries out what the core plans.
+//! The task behind a producer: executes the plans of the core.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -21,7 +21,7 @@ use crate::client::{CoordinatorType, KafkaClient, lock};
 use crate::error::ClientError;
 use crate::transport::{BoxFuture, Call, Target};
 
-/// How long to sleep if nothing is planned at all.
+/// Longest sleep without a plan.
 const IDLE: Duration = Duration::from_secs(3600);
 /// Clients add partitions in the versions up to this one; the later ones are for brokers.
 const ADD_PARTITIONS_LAST_VERSION: i16 = 3;
@@ -34,7 +34,7 @@ pub(super) const INIT_PRODUCER_LAST_VERSION: i16 = 5;
 struct Sends(VecDeque<BoxFuture<Done>>);
 
 impl Sends {
-    /// The next one that is answered; never, if there is none.
+    /// Waits for the next response; forever if no request is in flight.
     async fn next(&mut self) -> Done {
         poll_fn(|context| {
             for index in 0..self.0.len() {
@@ -146,7 +146,7 @@ fn start_work(plan: Plan, shared: &Arc<Shared>, work: &mut JoinSet<Done>, sends:
     }
 }
 
-/// An id for a producer without transactions; any broker gives one.
+/// Requests a producer id without a transactional id, from any broker.
 async fn init_idempotent(
     client: &KafkaClient,
     previous: (i64, i16),

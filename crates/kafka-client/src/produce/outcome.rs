@@ -1,5 +1,4 @@
-//! What became of a record. Records of a batch share the outcome of the batch, so that a record costs nothing but a
-//! reference.
+//! The outcome of a record. Records share the outcome of their batch, so that a record costs nothing but a reference.
 
 use std::sync::{Arc, OnceLock};
 
@@ -99,7 +98,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     pub fn end(&self, ended: Ended) {
-        // The first end counts; there is no second one by construction.
+        // The first outcome counts; by construction there is no second one.
         let _ = self.ended.set(ended);
         self.news.notify_waiters();
     }

@@ -1,4 +1,4 @@
-//! The batches of one partition: one that is being filled, those that wait, those that are on their way.
+//! The batches of one partition: the open one, those that wait, and those in flight.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use millstream_kafka_wire::record_batch::{
 use super::outcome::Outcome;
 use crate::config::IN_FLIGHT_IDEMPOTENT_MAX;
 
-/// What orders batches of a partition: the number of the batch, and for a part of a split one its first record.
+/// Order of a partition's batches: the number of the batch and, for a part of a split one, its first record.
 pub(super) type Order = (u64, i32);
 
 /// The most that a split batch is decompressed to.
@@ -35,7 +35,7 @@ impl SpareBuffers {
         buffer
     }
 
-    /// Keeps a buffer, unless somebody still reads it.
+    /// Pools a buffer, unless it is still referenced.
     pub fn put(&mut self, data: Bytes) {
         if !data.is_unique() {
             return;
@@ -66,9 +66,9 @@ pub(super) struct Batch {
     pub attempts: u32,
     /// The sequence number of the first record, once it was sent.
     pub sequence: Option<i32>,
-    /// An attempt ended without an answer: it may have been written.
+    /// An attempt ended without a response: the batch may have been written.
     pub ambiguous: bool,
-    /// What it takes of the buffer.
+    /// Its share of the producer's memory.
     pub accounted_bytes: usize,
 }
 
@@ -92,7 +92,7 @@ impl PartitionQueue {
         self.open.is_none() && self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Finishes the batch that is being filled. Gives by how much it shrank.
+    /// Seals the open batch. Returns by how many bytes it shrank.
     pub fn seal(
         &mut self,
         compressor: &mut Compressor,
@@ -159,7 +159,7 @@ impl PartitionQueue {
             .any(|batch| batch.order < order)
     }
 
-    /// A new epoch: numbers begin again.
+    /// Restarts sequences at 0 under a new epoch.
     pub fn restart_sequences(&mut self) {
         self.next_sequence = 0;
         self.known_to_broker = false;

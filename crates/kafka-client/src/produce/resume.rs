@@ -9,10 +9,10 @@ use super::driver::INIT_PRODUCER_LAST_VERSION;
 use crate::client::{CoordinatorType, KafkaClient};
 use crate::error::ClientError;
 
-/// From this version on ending a transaction also begins a new epoch.
+/// From this version on, ending a transaction also bumps the epoch (KIP-890).
 const EPOCH_PER_TRANSACTION_VERSION: i16 = 5;
 
-/// A transaction whose records are all written. Whoever has this can end it.
+/// A transaction whose records are all written. Any holder of this value can end it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PreparedTransaction {
     pub transactional_id: String,
@@ -24,13 +24,13 @@ pub struct PreparedTransaction {
     pub is_empty: bool,
 }
 
-/// What the coordinator says to the end of a transaction.
+/// The coordinator's response to the end of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndOutcome {
     /// It has ended so, now or before. The identity for the next transaction of this producer.
     Ended { producer_id: i64, producer_epoch: i16 },
-    /// The coordinator does not know such a transaction: it was aborted, or it ended and the id was used again. Only
-    /// something that was written within the transaction can tell.
+    /// The coordinator does not know the transaction: it was aborted, or it has ended and the id was used again. Only
+    /// data written within the transaction can tell which.
     Doubtful(ErrorCode),
 }
 
@@ -82,7 +82,7 @@ impl KafkaClient {
         }
     }
 
-    /// Fences whoever uses a transactional id, and aborts what it has open.
+    /// Fences the current user of a transactional id, and aborts its open transaction.
     pub async fn fence_producer(&self, transactional_id: &str, timeout_ms: i32) -> Result<(), ClientError> {
         let request = InitProducerIdRequest {
             transactional_id: Some(transactional_id.into()),

@@ -1,7 +1,7 @@
-//! Taking many records at once, as a sink has them: values for one topic, without keys and headers.
+//! Appends many records at once, as a sink has them: values for one topic, without keys and headers.
 //!
-//! What is decided for each record in [`append`](super::append) (topic, partition, batch) is decided once for as many
-//! records as go into one batch. The batches are the same as if the records had come one by one.
+//! The decisions that [`append`](super::append) makes for each record (topic, partition, batch) are made once for all
+//! records that fit into one batch. The batches are the same as if the records had been appended one by one.
 
 use millstream_kafka_wire::KafkaString;
 use millstream_types::Rng;
@@ -39,14 +39,14 @@ impl<'a> Run<'a> {
 /// How far a run got.
 #[derive(Debug, Default)]
 pub struct Taken {
-    /// Records taken, from the first on.
+    /// Number of records appended, from the first on.
     pub count: usize,
-    /// Why the next one was not taken.
+    /// Why the next one was not appended.
     pub stopped: Option<AppendError>,
 }
 
 impl ProduceCore {
-    /// Adds the records of a run from `first` on. The second value tells whether there is something new to send.
+    /// Appends the records of a run from `first` on. The second value tells whether a batch has become ready to send.
     pub fn append_run(
         &mut self,
         run: &Run<'_>,

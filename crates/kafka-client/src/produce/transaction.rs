@@ -1,6 +1,6 @@
-//! The state of a transactional producer, of both kinds of transactions. In the first kind partitions are added by a
-//! request before anything is sent to them; in the second (KIP-890) producing adds them, and every transaction has an
-//! epoch of its own.
+//! The state machine of a transactional producer, for both versions of transactions. In version 1 a request adds
+//! partitions before anything is sent to them; in version 2 (KIP-890) producing adds them, and every transaction has
+//! its own epoch.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use millstream_kafka_wire::ErrorCode;
 use super::outcome::ProduceError;
 use crate::TopicPartition;
 
-/// Where a transactional producer stands.
+/// State of a transactional producer.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
     /// `init_transactions` has not been called, or not since the last transaction was prepared.
     Uninitialized,
     Ready,
     Open,
-    /// Commit, abort or preparation is under way.
+    /// A commit, abort or preparation is in flight.
     Ending,
     /// Prepared: only the prepared transaction itself may be ended now.
     Prepared,
@@ -51,7 +51,7 @@ impl Transaction {
         }
     }
 
-    /// Whether records are taken.
+    /// Fails unless the transaction is open for records.
     pub fn check_open(&self) -> Result<(), ProduceError> {
         match &self.phase {
             Phase::Open => Ok(()),
@@ -102,7 +102,7 @@ impl Transaction {
         }
     }
 
-    /// What an error leaves possible.
+    /// Moves to the state that an error leaves possible.
     pub fn note_error(&mut self, error: &ProduceError) {
         self.renew_epoch = true;
         if matches!(self.phase, Phase::Fatal(_) | Phase::MustAbort(_)) {
@@ -126,7 +126,7 @@ impl Transaction {
     }
 }
 
-/// Answers after which a producer with this id and epoch can do nothing more.
+/// Errors after which this producer id and epoch cannot be used any more.
 fn is_fatal(code: ErrorCode) -> bool {
     matches!(
         code,

@@ -1,4 +1,4 @@
-//! The calls of a transactional producer: begin, offsets, prepare, commit, abort.
+//! The operations of a transactional producer: begin, add offsets, prepare, commit, abort.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ const IMPLICIT_OFFSETS_VERSION: i16 = 5;
 /// From this version on transactions can be prepared to outlive their timeout.
 const TWO_PHASE_VERSION: i16 = 6;
 
-/// How to begin with a transactional id.
+/// Options for taking over a transactional id.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InitOptions {
     /// Prepared transactions do not time out (KIP-939; not every broker can).
@@ -36,7 +36,7 @@ pub struct InitOptions {
     pub keep_prepared: bool,
 }
 
-/// What the coordinator says to the beginning.
+/// The coordinator's response to InitProducerId.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InitOutcome {
     pub producer_id: i64,
@@ -88,8 +88,8 @@ impl ProduceCore {
 }
 
 impl Producer {
-    /// Takes the transactional id over: fences who used it, aborts what was open, and gets a new epoch. To be called
-    /// once before the first transaction, and again after a prepared one.
+    /// Takes over the transactional id: fences its previous user, aborts its open transaction, and gets a new epoch.
+    /// Call once before the first transaction, and again after a prepared one.
     pub async fn init_transactions(&self, options: InitOptions) -> Result<InitOutcome, ProduceError> {
         let (id, timeout) = {
             let core = lock(&self.shared.core);
@@ -200,7 +200,7 @@ impl Producer {
                 .error_code
                 .check()
                 .map_err(|code| ClientError::broker(what(), code))?;
-            // From here on there is something to end, whatever becomes of the offsets.
+            // From here on the transaction has to be ended, whatever becomes of the offsets.
             if let Some(transaction) = &mut lock(&self.shared.core).transaction {
                 transaction.started = true;
             }
@@ -241,8 +241,9 @@ impl Producer {
         Ok((id, producer_id, producer_epoch, transaction.v2))
     }
 
-    /// Writes all records and closes the transaction for more, but does not end it: that is done with
-    /// [`KafkaClient::end_transaction`](crate::KafkaClient::end_transaction), by whoever has what this gives.
+    /// Writes all records and closes the transaction for more, without ending it.
+    /// [`KafkaClient::end_transaction`](crate::KafkaClient::end_transaction) ends it, in any process that has the
+    /// returned value.
     pub async fn prepare(&self) -> Result<PreparedTransaction, ProduceError> {
         self.open_identity()?;
         self.flush().await?;
@@ -268,7 +269,8 @@ impl Producer {
         self.end(&prepared, true).await
     }
 
-    /// Gives up all records of the transaction and aborts it. This also recovers from an error that left nothing else.
+    /// Drops the pending records of the transaction and aborts it. This also recovers from errors that allow nothing
+    /// else.
     pub async fn abort_transaction(&self) -> Result<(), ProduceError> {
         let prepared = {
             let mut core = lock(&self.shared.core);
@@ -298,7 +300,7 @@ impl Producer {
         self.wait_for_answers().await;
         let (started, renew_epoch) = {
             let mut core = lock(&self.shared.core);
-            // What came back for repetition meanwhile is given up as well.
+            // Batches that came back for a retry meanwhile are dropped too.
             core.fail_waiting(&ProduceError::Aborted);
             core.first_error = None;
             let transaction = core.transaction.as_ref();
@@ -355,7 +357,7 @@ impl Producer {
                 core.set_phase(Phase::Ready);
                 Ok(())
             }
-            // An abort of what the coordinator has aborted already has reached its end.
+            // The coordinator has aborted the transaction already, which is what was requested.
             Ok(EndOutcome::Doubtful(ErrorCode::INVALID_TXN_STATE)) if !commit => {
                 core.set_phase(Phase::Ready);
                 Ok(())
@@ -368,7 +370,7 @@ impl Producer {
                 Err(error)
             }
             Err(error) => {
-                // It is not known whether it has ended; only the coordinator can tell, by a new epoch.
+                // The outcome is unknown. Only the coordinator can tell, by a new epoch.
                 core.set_phase(Phase::Uninitialized);
                 Err(error.into())
             }

@@ -1,4 +1,4 @@
-//! An open connection: a task that writes, a task that reads, and the requests that wait for their answers in between.
+//! An open connection: a writer task, a reader task, and the requests in flight between them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -37,15 +37,15 @@ struct Pending {
     answer: Answer,
 }
 
-/// A request that is to be sent.
+/// A request to send.
 struct Outgoing {
     chunks: Vec<Bytes>,
-    /// None: there will be no answer, only the news that it was written.
+    /// `None` if no response is expected; the caller is notified once the request is written.
     pending: Option<Pending>,
     written: Option<oneshot::Sender<()>>,
 }
 
-/// What the two tasks and the callers share.
+/// State shared by the two tasks and the callers.
 struct State {
     address: String,
     versions: Arc<NodeVersions>,
@@ -53,7 +53,7 @@ struct State {
     open: AtomicBool,
     next_correlation_id: AtomicI32,
     pending: Mutex<VecDeque<Pending>>,
-    /// Told when an answer has come, for those who wait until none is missing.
+    /// Notified of each response, for callers that wait until none is outstanding.
     answered: Notify,
     failure: Mutex<Option<TransportError>>,
 }
@@ -153,7 +153,7 @@ impl Connection {
         answer.await.unwrap_or_else(|_| Err(self.state.failure()))
     }
 
-    /// For requests without an answer: an empty one as soon as the request is written.
+    /// Sends a request without a response; returns an empty response once it is written.
     async fn send_only(&self, request: &Request, version: i16) -> Result<Response, TransportError> {
         let (mut outgoing, _) = self.state.prepare(request, version)?;
         let (written, news) = oneshot::channel();
@@ -191,7 +191,7 @@ impl State {
         ))
     }
 
-    /// Why the connection is no longer of use.
+    /// Why the connection can no longer be used.
     fn failure(&self) -> TransportError {
         lock(&self.failure).clone().unwrap_or(TransportError::Closed)
     }
@@ -252,7 +252,7 @@ impl Writer {
     }
 
     async fn write(&mut self, outgoing: Outgoing, flush: bool) -> std::io::Result<()> {
-        // Known before it is sent, as the answer may come at once.
+        // Registered before it is sent, because the response may arrive at once.
         if let Some(pending) = outgoing.pending {
             lock(&self.state.pending).push_back(pending);
             if !self.state.open.load(Ordering::Acquire) {
@@ -271,7 +271,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Authenticates again in time, between the answers to what was sent and what comes next.
+    /// Authenticates again in time, between the responses to earlier requests and the next request.
     async fn renew_session(&mut self) -> Result<(), TransportError> {
         let Some(session) = self.session.take() else {
             return Ok(());

@@ -1,12 +1,12 @@
-//! Frames on a connection: a length of four bytes and so many bytes.
+//! Frames on a connection: a length of four bytes and that many bytes.
 
 use std::io::{Error, ErrorKind, Result};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// The largest answer that is read: Kafka's largest possible fetch is bounded by `fetch.max.bytes`, of which this is
-/// several times the default.
+/// Cap on a response: Kafka's largest fetch is bounded by `fetch.max.bytes`, of which this is several times the
+/// default.
 pub(super) const FRAME_BYTES_MAX: usize = 512 << 20;
 /// How much is read at a time at least.
 const READ_BYTES: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! From an address to a connection that is ready: TCP, TLS, what the broker speaks, authentication.
+//! From an address to a usable connection: TCP, TLS, ApiVersions, authentication.
 
 use std::io;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) struct Opened {
     pub address: String,
     pub versions: Arc<NodeVersions>,
     pub next_correlation_id: i32,
-    /// For how long the broker accepts the authentication.
+    /// How long the broker accepts the authentication.
     pub session_lifetime: Option<Duration>,
 }
 
@@ -91,8 +91,8 @@ async fn connect(
     Ok(Box::new(stream?))
 }
 
-/// What the peer says that cannot be agreed on stays so. A peer that goes away may come back: it stops, or has all the
-/// connections that it takes.
+/// A protocol mismatch is permanent. A peer that closes the connection may accept a later one: it is shutting down, or
+/// has reached its limit of connections.
 fn tls_failed(address: String, source: io::Error) -> TransportError {
     if source.kind() == io::ErrorKind::InvalidData {
         let source = Arc::new(source);
@@ -102,7 +102,7 @@ fn tls_failed(address: String, source: io::Error) -> TransportError {
     TransportError::Disconnected { address, reason }
 }
 
-/// One request after the other, before the connection is given to its tasks.
+/// Sends one request at a time, before the connection's tasks take over.
 struct Conversation {
     stream: Box<dyn Stream>,
     buffer: BytesMut,
@@ -220,7 +220,7 @@ impl Conversation {
     }
 }
 
-/// The answer may be in the oldest form, which the error code at its start tells.
+/// The response may be in version 0, which the error code at its start tells (KIP-511).
 fn read_api_versions(frame: Bytes, version: i16) -> Result<ApiVersionsResponse, TransportError> {
     let decode = |source| TransportError::Decode {
         api: ApiKey::ApiVersions,
@@ -251,7 +251,7 @@ fn versions_of(response: &ApiVersionsResponse) -> NodeVersions {
     }
 }
 
-/// Authenticates again on a connection that is in use; `send` is one request and its answer.
+/// Authenticates again on a connection in use; `send` sends one request and returns its response.
 pub(super) async fn reauthenticate<F, Fut>(
     sasl: &SaslConfig,
     versions: &NodeVersions,

@@ -55,7 +55,7 @@ impl SaslExchange {
         format!("n={username},r={}", self.nonce)
     }
 
-    /// Takes the server's message; `Some` is the next one to it, `None` means that both sides are satisfied.
+    /// Handles the server's message. `Some` is the next message to it; `None` means that both sides are satisfied.
     pub fn answer(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, String> {
         match (&self.step, self.config.mechanism) {
             (Step::Done, _) => Err("the server goes on after the end of the conversation".to_owned()),
@@ -121,7 +121,7 @@ impl SaslExchange {
     }
 }
 
-/// What a server keeps instead of a password; empty for a mechanism that keeps nothing.
+/// The credential that a server stores instead of a password; empty for mechanisms without one.
 pub(crate) fn salted_password(
     mechanism: SaslMechanism,
     password: &[u8],
@@ -150,7 +150,7 @@ fn check_server_final(message: &[u8], expected: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// What SCRAM needs of a hash function.
+/// The hash function of a SCRAM mechanism.
 trait HashFamily {
     fn hash(data: &[u8]) -> Vec<u8>;
     fn hmac(key: &[u8], data: &[u8]) -> Vec<u8>;

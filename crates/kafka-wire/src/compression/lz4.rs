@@ -28,7 +28,7 @@ pub(super) fn decompress_into(data: &[u8], limit: usize, out: &mut Vec<u8>) -> R
     }
 }
 
-/// A decoder of any frame. It takes the end of the input for the end of the frame, so that is looked at here.
+/// A decoder of any frame. It treats the end of the input as the end of the frame, so that is checked here.
 fn general_decoder(data: &[u8]) -> Result<FrameDecoder<&[u8]>, CompressionError> {
     let has_checksum = data
         .get(4)
@@ -148,7 +148,7 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// One block as it stands in a frame.
+/// One block of a frame.
 struct Block<'a> {
     data: &'a [u8],
     is_stored: bool,

@@ -72,7 +72,7 @@ pub(super) fn block_into(
     if length > length_max.saturating_sub(start) {
         return Err(CompressionError::LimitExceeded { limit });
     }
-    // The claim is checked before memory is taken for it.
+    // The claimed size is checked before memory is allocated for it.
     if length > block.len().saturating_mul(RATIO_MAX) {
         return Err(CompressionError::corrupt(
             Codec::Snappy,

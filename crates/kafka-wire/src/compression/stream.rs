@@ -1,10 +1,10 @@
-//! Decompression as a stream: validation of a batch runs over it with flat memory, however much comes out.
+//! Streaming decompression: validates a batch in constant memory, however large its decompressed form is.
 
 use std::io::{self, Read};
 
 use super::{Codec, lz4, snappy};
 
-/// A reader of the decompressed form of `data`. The caller bounds what it reads.
+/// A reader of the decompressed form of `data`. The caller caps the bytes that it reads.
 pub fn decompress_stream<'a>(codec: Codec, data: &'a [u8]) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match codec {
         Codec::None => Box::new(data),

@@ -14,7 +14,7 @@ pub struct Header<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// What an idempotent or transactional producer puts into each batch.
+/// Identity and sequence of an idempotent or transactional producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchProducer {
     pub producer_id: i64,
@@ -33,7 +33,7 @@ impl BatchProducer {
     };
 }
 
-/// Collects records. Offsets begin at 0, as the broker assigns them.
+/// Collects records. Offsets start at 0; the broker assigns the final ones.
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
     codec: Codec,
@@ -57,7 +57,7 @@ impl BatchBuilder {
         }
     }
 
-    /// Collects in a buffer that has been used before; what it holds is thrown away.
+    /// Reuses a buffer; its content is discarded.
     pub fn with_buffer(mut self, mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         buffer.resize(HEADER_SIZE, 0);
@@ -65,7 +65,7 @@ impl BatchBuilder {
         self
     }
 
-    /// Reserves room for so many bytes of records.
+    /// Reserves capacity for this many bytes of records.
     pub fn with_capacity(mut self, bytes: usize) -> Self {
         self.buffer.reserve(bytes);
         self
@@ -144,7 +144,7 @@ impl BatchBuilder {
         self.count += 1;
     }
 
-    /// The finished batch. The builder is spent: what it collected is in the batch.
+    /// Finishes the batch.
     pub fn build(mut self, compressor: &mut Compressor) -> Result<Vec<u8>, BatchError> {
         let mut batch = match self.codec {
             Codec::None => std::mem::take(&mut self.buffer),

@@ -18,7 +18,7 @@ impl Slice {
         self.length < 0
     }
 
-    /// The bytes in `data`, which must be what the columns were read from.
+    /// The bytes in `data`, from which the columns must have been read.
     #[inline]
     pub fn of(self, data: &[u8]) -> Option<&[u8]> {
         let length = usize::try_from(self.length).ok()?;

@@ -62,7 +62,7 @@ impl ControlRecord {
 }
 
 impl EndTransactionMarker {
-    /// The control batch with this marker, at offset 0 until it is given its place.
+    /// A control batch with this marker; the broker assigns its offset.
     pub fn to_batch(self, producer_id: i64, producer_epoch: i16, timestamp: i64) -> Vec<u8> {
         let kind = match self.marker {
             Marker::Abort => ABORT,

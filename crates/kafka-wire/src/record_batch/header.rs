@@ -9,7 +9,7 @@ pub const NO_SEQUENCE: i32 = -1;
 /// The timestamp of a record without a time.
 pub const NO_TIMESTAMP: i64 = -1;
 
-/// Base offset and length: what the length does not count.
+/// Base offset and length, which the length does not include.
 pub(super) const LENGTH_PREFIX: usize = 12;
 /// The least length of a batch or message of any magic.
 const LENGTH_MIN: i32 = 14;
@@ -34,7 +34,7 @@ pub(super) const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
 const DELETE_HORIZON: i16 = 0x40;
 
-/// Who set the timestamps of a batch.
+/// Whether the producer or the broker has set the timestamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimestampType {
     /// The producer, record by record.
@@ -43,7 +43,7 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
-/// The bits that tell what kind of batch it is.
+/// The attribute bits of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes(pub i16);
 
@@ -93,7 +93,7 @@ impl Attributes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchHeader {
     pub base_offset: i64,
-    /// What follows the length itself.
+    /// Bytes after the length field.
     pub batch_length: i32,
     pub partition_leader_epoch: i32,
     pub crc: u32,
@@ -185,7 +185,7 @@ impl BatchHeader {
         (self.base_sequence as i64 + self.last_offset_delta as i64).rem_euclid(1 << 31) as i32
     }
 
-    /// Who set the timestamps.
+    /// Whether the producer or the broker has set the timestamps.
     pub const fn timestamp_type(&self) -> TimestampType {
         self.attributes.timestamp_type()
     }
@@ -217,7 +217,7 @@ pub(super) fn checksum(batch: &[u8]) -> u32 {
     crc32c::crc32c(batch.get(ATTRIBUTES_AT..).unwrap_or_default())
 }
 
-/// A field of the header; all positions are constants within its size.
+/// A header field; all positions are constants within its size.
 fn bytes_at<const N: usize>(header: &[u8], position: usize) -> [u8; N] {
     let mut bytes = [0u8; N];
     bytes.copy_from_slice(&header[position..position + N]);

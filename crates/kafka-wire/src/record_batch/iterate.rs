@@ -14,7 +14,7 @@ pub(super) struct RecordLayout {
     pub headers: (usize, usize),
 }
 
-/// Reads the record at `*position` and moves behind it; `Err` says what is wrong.
+/// Reads the record at `*position` and advances it; `Err` is the violated rule.
 #[inline]
 pub(super) fn read_layout(data: &[u8], position: &mut usize) -> Result<RecordLayout, &'static str> {
     let length = read_varint(data, position).ok_or("length is cut off")?;
@@ -44,7 +44,7 @@ pub(super) fn read_layout(data: &[u8], position: &mut usize) -> Result<RecordLay
     })
 }
 
-/// A length and as many bytes; the inner `None` is null.
+/// A length and that many bytes; the inner `None` is null.
 #[inline]
 fn read_slice(body: &[u8], position: &mut usize) -> Option<Option<(usize, usize)>> {
     let length = read_varint(body, position)?;
@@ -154,7 +154,7 @@ impl<'a> Headers<'a> {
         self.count() == 0
     }
 
-    /// Keys and values in order; ends early where the bytes are malformed, which [`check`](Self::check) tells.
+    /// Keys and values in order; stops at malformed bytes, which [`check`](Self::check) reports.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + use<'a> {
         let data = self.data;
         let mut position = 0;
@@ -168,7 +168,7 @@ impl<'a> Headers<'a> {
         })
     }
 
-    /// Whether the bytes are exactly as many headers as they claim.
+    /// Checks that the bytes contain exactly the claimed number of headers.
     pub(super) fn check(data: &[u8]) -> Result<(), &'static str> {
         let mut position = 0;
         let count = read_varint(data, &mut position).ok_or("count of headers is cut off")?;

@@ -1,5 +1,5 @@
-//! Changes to the header of a batch in place. Those that touch what the checksum covers compute it anew. Each function
-//! leaves bytes alone that are too short for a header, as such bytes are no batch.
+//! In-place changes of batch headers. Changes within the checksum's range compute it again. Bytes that are too short
+//! for a header are left unchanged.
 
 use super::builder::BatchProducer;
 use super::header::{
@@ -7,7 +7,7 @@ use super::header::{
     PRODUCER_EPOCH_AT, PRODUCER_ID_AT, TRANSACTIONAL, checksum, put,
 };
 
-/// Gives the batch its place in the log. Not covered by the checksum.
+/// Assigns the batch its offset in the log. Not covered by the checksum.
 pub fn set_base_offset(batch: &mut [u8], base_offset: i64) {
     if batch.len() >= HEADER_SIZE {
         put(batch, 0, &base_offset.to_be_bytes());
@@ -21,7 +21,7 @@ pub fn set_partition_leader_epoch(batch: &mut [u8], leader_epoch: i32) {
     }
 }
 
-/// Gives all records the time of the append.
+/// Sets the timestamp of all records to the time of the append.
 pub fn set_log_append_time(batch: &mut [u8], now_ms: i64) {
     if batch.len() >= HEADER_SIZE {
         change_attributes(batch, LOG_APPEND_TIME, true);
@@ -36,7 +36,7 @@ pub fn set_max_timestamp(batch: &mut [u8], max_timestamp: i64) {
     }
 }
 
-/// Sets who produced the batch and the sequence number of its first record.
+/// Sets the producer of the batch and the sequence of its first record.
 pub fn set_producer(batch: &mut [u8], producer: BatchProducer) {
     if batch.len() >= HEADER_SIZE {
         put(batch, PRODUCER_ID_AT, &producer.producer_id.to_be_bytes());

@@ -1,5 +1,5 @@
-//! What a broker checks before it stores a batch. Compressed records are decompressed as a stream, in a window that
-//! holds one record at least, so that memory stays small and bounded by the caller's limit.
+//! The broker's validation of a batch. Compressed records are decompressed as a stream, in a window that holds at least
+//! one record, so that memory stays small and within the caller's limit.
 
 use std::io::Read;
 
@@ -12,10 +12,10 @@ use crate::varint::{VARINT_BYTES_MAX, read_varint};
 /// How much is decompressed at a time.
 const WINDOW_BYTES: usize = 64 * 1024;
 
-/// What validation has learnt about the records.
+/// Facts about the records, collected by validation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordsSummary {
-    /// The lowest timestamp of the records, of those that have one.
+    /// The lowest timestamp of records that have one.
     pub min_timestamp: Option<i64>,
     /// The highest timestamp of the records; compare it with the header's.
     pub max_timestamp: i64,
@@ -27,8 +27,8 @@ pub struct RecordsSummary {
     pub records_bytes: usize,
 }
 
-/// Checks a batch as a producer sent it: checksum, count, and each record within its bounds and in its place.
-/// At most `limit` bytes are decompressed.
+/// Validates a produced batch: checksum, count, and each record's bounds and offset delta. Decompresses at most `limit`
+/// bytes.
 pub fn validate(batch: &RecordBatch, limit: usize) -> Result<RecordsSummary, BatchError> {
     batch.verify_checksum()?;
     let header = &batch.header;
@@ -92,7 +92,7 @@ fn validate_stream(
     Ok(())
 }
 
-/// The decompressed bytes that are at hand.
+/// The decompressed bytes in memory.
 struct Window<'a> {
     stream: Box<dyn Read + 'a>,
     codec: Codec,
@@ -103,7 +103,7 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// Sees to it that `wanted` bytes are at hand from the position on, unless the stream ends before.
+    /// Reads until `wanted` bytes from the position on are in memory, or the stream ends.
     fn hold(&mut self, wanted: usize) -> Result<(), BatchError> {
         while self.buffer.len() - self.position < wanted {
             if self.position > 0 {
@@ -132,7 +132,7 @@ impl Window<'_> {
     }
 }
 
-/// Collects what is learnt, record by record.
+/// Collects facts record by record.
 struct Summary {
     count: i32,
     seen: i32,

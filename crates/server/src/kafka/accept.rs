@@ -14,7 +14,7 @@ use crate::limits::ACCEPT_RETRY;
 /// How often the log says that connections are turned away.
 const FULL_LOG_INTERVAL_MS: i64 = 1_000;
 
-/// Takes connections until the listener closes.
+/// Accepts connections until the listener closes.
 pub(super) async fn accept(
     (listener, serving): (TcpListener, Arc<Serving>),
     mut refusals: Refusals,
@@ -88,7 +88,7 @@ impl Refusals {
         }
     }
 
-    /// Closes a connection after a while, as its client comes again when it sees that.
+    /// Closes a connection after a delay, because its client reconnects as soon as it is closed.
     fn close_later(&self, socket: TcpStream, wait_ms: i64) {
         let Ok(permit) = self.delayed.clone().try_acquire_owned() else {
             return;

@@ -1,7 +1,7 @@
-//! Which Kafka a table or a command means, for the whole process.
+//! Resolves which Kafka a table or a command means, for the whole process.
 //!
-//! The rule: no `bootstrap.servers`, or the address of the broker inside with nothing else listening there, means the
-//! broker inside. Whatever listens there already is the user's Kafka, and is used.
+//! Without `bootstrap.servers`, or with the address of the broker inside and nothing else listening there, it is the
+//! broker inside. A process that listens there already is the user's Kafka, and is used.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
@@ -21,7 +21,7 @@ use super::embedded::{EmbeddedBroker, EmbeddedError};
 use super::listener::{OpenListener, resolve};
 use crate::metrics::{MetricsEndpoint, MetricsError, MetricsSettings};
 
-/// How long a look at a port may take.
+/// Timeout for probing a port.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Settings of the broker inside.
@@ -94,8 +94,8 @@ impl ProcessClusters {
             .map_or_else(Vec::new, |broker| broker.listeners().to_vec())
     }
 
-    /// Opens the endpoint for Prometheus; it is open until what this gives is dropped. `None` if no broker runs. Must not
-    /// be called on a thread of the runtime.
+    /// Opens the endpoint for Prometheus; dropping the returned value closes it. `None` if no broker runs. Must not be
+    /// called on a thread of the runtime.
     pub fn open_metrics(&self, settings: &MetricsSettings) -> Result<Option<MetricsEndpoint>, MetricsError> {
         let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(broker) = broker.as_ref() else {

@@ -1,8 +1,8 @@
 //! One connection: frames in, typed requests to the broker, responses out in the order of the requests.
 //!
-//! As Kafka does, a frame that cannot be read, an unknown API and an unsupported version of a known one close the
-//! connection; only ApiVersions of an unknown version is answered, in version 0, so that a newer client can step down.
-//! On a listener with SASL nothing but ApiVersions and SASL is taken until the client is who it says.
+//! As in Kafka, an unreadable frame, an unknown API or an unsupported version closes the connection. The exception is
+//! ApiVersions: an unknown version of it gets a version-0 response, so that a newer client can step down (KIP-511). On
+//! a listener with SASL only ApiVersions and SASL requests are accepted until the client is authenticated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,7 +72,7 @@ pub(super) struct Receiver {
     in_flight: Arc<AtomicUsize>,
     fetches: Arc<Semaphore>,
     listings: Arc<Semaphore>,
-    /// Room for the bytes of requests that wait for their answers.
+    /// Budget for the bytes of requests in flight.
     room: Arc<Semaphore>,
     muted: watch::Receiver<Muted>,
     /// It is on record that the client could not authenticate.
@@ -80,7 +80,7 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// `deadline` is when SASL must be through. The other value is what the writer takes.
+    /// `deadline` limits the time until authentication. The second returned value feeds the writer.
     pub fn new(
         serving: Arc<Serving>,
         context: RequestContext,
@@ -104,14 +104,14 @@ impl Receiver {
         (receiver, queue)
     }
 
-    /// Reads requests until the client closes; then what was asked is still answered.
+    /// Reads requests until the client closes the connection; pending requests are still responded to.
     pub async fn run<R: AsyncRead + Unpin>(mut self, reader: R) -> Result<(), ConnectionError> {
         let mut frames = FrameReader::new(reader, self.serving.memory.clone());
         loop {
             let frame = match frames.next(self.frame_limits()).await {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Ok(()),
-                // A client that waits for an answer is not idle.
+                // A client that waits for a response is not idle.
                 Err(FrameError::Idle) if self.in_flight.load(Ordering::SeqCst) > 0 => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -176,7 +176,8 @@ impl Receiver {
         }
     }
 
-    /// Before authentication only what leads to it, afterwards everything for as long as it holds.
+    /// Before authentication only requests that lead to it are allowed; afterwards all of them, until the session
+    /// expires.
     fn check_allowed(&self, api: ApiKey) -> Result<(), ConnectionError> {
         let Some(authentication) = &self.authentication else {
             return Ok(());
@@ -218,7 +219,8 @@ impl Receiver {
         let bytes = u32::try_from(received.min(PIPELINED_REQUEST_BYTES)).unwrap_or(u32::MAX);
         let room = self.room.clone().acquire_many_owned(bytes).await;
         let room = room.map_err(|_| ConnectionError::Closed)?;
-        // The last wait: this may be dropped while it waits, and what the broker has been given must be answered.
+        // The last await: the future may be dropped while it waits, and a request that the broker has received must get
+        // a response.
         let place = self.outgoing.reserve().await;
         let place = place.map_err(|_| ConnectionError::Closed)?;
         let started = Instant::now();
@@ -314,7 +316,7 @@ impl Receiver {
         refused.map_or(Ok(()), |refused| Err(ConnectionError::Refused(refused.reason)))
     }
 
-    /// A token behind a handshake of version 0, answered as bare as it came.
+    /// A token after a handshake of version 0 has no Kafka framing, and neither has the response.
     async fn bare_token(&mut self, token: &[u8]) -> Result<(), ConnectionError> {
         let Some(authentication) = &mut self.authentication else {
             return Err(ConnectionError::Closed);
@@ -336,7 +338,7 @@ impl Receiver {
         }
     }
 
-    /// Takes over who the client is, once that is known.
+    /// Takes over the client's identity once it is known.
     fn note(&mut self, progress: &Progress) {
         match progress {
             Progress::Continue(_) => return,
@@ -384,9 +386,10 @@ impl Receiver {
     }
 }
 
-/// Whether an answer is about as large as its request at most. Others hold what the broker has, or much for each short key,
-/// and only a few of them may wait for a client that sends requests and does not take answers. Produce is here, though a
-/// partition without records is answered with more than it takes: producers have many requests on their way.
+/// Whether the response is at most about as large as its request. Other responses contain broker state, or much for
+/// each short key; only a few of them may be pending for a client that keeps sending requests and has stopped reading
+/// responses. Produce is included although a partition without records has a larger response, because producers keep
+/// many requests in flight.
 fn is_answered_by_its_size(api: ApiKey) -> bool {
     matches!(
         api,
@@ -405,7 +408,7 @@ fn is_answered_by_its_size(api: ApiKey) -> bool {
     )
 }
 
-/// Counts a request until it is answered.
+/// Counts a request in flight until its response is written.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<AtomicUsize>);
 

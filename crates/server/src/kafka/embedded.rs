@@ -1,4 +1,4 @@
-//! The broker inside: one for the process, started when somebody needs it.
+//! The broker inside: one for the process, started on first use.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,7 +41,7 @@ pub enum EmbeddedError {
     Listen(#[from] ListenError),
 }
 
-/// What nobody can guess, not even from the other random numbers of the process.
+/// A number that no client can guess, even one that has seen the process's other random numbers.
 fn wal_salt() -> std::io::Result<u64> {
     let mut salt = [0; 8];
     let filled = SystemRandom::new().fill(&mut salt);
@@ -69,7 +69,7 @@ impl EmbeddedBroker {
         rng: Arc<dyn Rng>,
     ) -> Result<Self, EmbeddedError> {
         let config = ShellConfig::parse(&properties, address)?;
-        // Before the log is opened: recovery has many files open.
+        // Before the log is opened, because recovery has many files open.
         open_files::raise();
         let directory = data_dir.join(BROKER_DIRECTORY);
         let path = directory.display().to_string();
@@ -80,7 +80,7 @@ impl EmbeddedBroker {
         std::fs::create_dir_all(&directory).map_err(io)?;
         let storage = OsStorage::open(&directory).map_err(io)?;
         let mut properties = config.broker.clone();
-        // Administrators are told where the log is, whatever the directory was called on the command line.
+        // Administrators see the absolute path of the log, however the command line named it.
         let shown = std::path::absolute(&directory).unwrap_or_else(|_| directory.clone());
         properties
             .entry("log.dirs".to_owned())
@@ -125,7 +125,7 @@ impl EmbeddedBroker {
         self.listeners.all()
     }
 
-    /// What the listeners count.
+    /// Counters of the listeners.
     pub fn metrics(&self) -> Arc<ShellMetrics> {
         self.metrics.clone()
     }
@@ -135,15 +135,15 @@ impl EmbeddedBroker {
         self.listeners.gate()
     }
 
-    /// Ends the broker cleanly: what was asked is answered, what was appended is durable, the next start needs no
-    /// recovery. Blocks, and must not be called on a thread of the runtime.
+    /// Stops the broker cleanly: completes requests in flight, makes all appends durable, and writes a checkpoint so
+    /// that the next start needs no recovery. Blocks, and must not be called on a thread of the runtime.
     pub fn stop(self) -> Result<(), millstream_log::LogError> {
         self.runtime.block_on(self.listeners.shutdown());
         self.handle.stop()
     }
 }
 
-/// There is always a listener; this stands for none.
+/// Placeholder for an address; there is always a listener.
 fn no_endpoint() -> Endpoint {
     Endpoint {
         host: millstream_kafka_wire::KafkaString::EMPTY,

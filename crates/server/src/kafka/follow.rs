@@ -1,7 +1,8 @@
-//! Puts in force at the listeners what administrators change while the broker runs.
+//! Applies alterations of administrators to the listeners at run time.
 //!
-//! Called on the broker's thread: nothing here waits, but certificates are read from their files. What cannot be put in
-//! force is refused when it is asked for; if it was fine then and is not any more, what was in force stays.
+//! Called on the broker's thread: nothing here waits, except for reading certificate files. An alteration that cannot
+//! be applied is rejected when it is requested. If a file becomes unusable afterwards, the previous settings stay in
+//! effect.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,11 +24,11 @@ pub(super) struct Listeners {
     all: Vec<Followed>,
 }
 
-/// One of them. What else a listener has would keep the broker alive that keeps this.
+/// The alterable part of one listener. Holding more would keep the broker alive through this observer.
 struct Followed {
     name: String,
     tls: Option<Arc<TlsServer>>,
-    /// What its certificates were altered by last.
+    /// The certificates applied last.
     stores: Mutex<BTreeMap<String, String>>,
 }
 

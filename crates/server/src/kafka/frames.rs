@@ -1,8 +1,8 @@
-//! Frames from a socket: memory is taken for bytes that arrived, not for bytes that were announced, and large frames
-//! count against a budget that all connections share.
+//! Frames from a socket: memory is allocated for bytes that have arrived, not for announced lengths, and large frames
+//! count against a budget shared by all connections.
 //!
-//! Three clocks run: an idle connection is closed after `connections.max.idle.ms`, a frame must arrive at a least speed,
-//! and a large frame waits only so long for room in the budget. So nobody can hold memory by being slow.
+//! Three timeouts apply: an idle connection is closed after `connections.max.idle.ms`, a frame must arrive at a minimum
+//! speed, and a large frame waits only so long for its share of the budget. A slow client therefore cannot hold memory.
 
 use std::io;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::limits::{
 const PERMIT_BYTES: usize = 1024;
 /// The length before each frame.
 const PREFIX_BYTES: usize = 4;
-/// Clients send some requests before they wait for answers: room for so many is made at once.
+/// Clients send some requests before they wait for responses: capacity for this many is allocated at once.
 const USUAL_FRAMES: usize = 4;
 
 /// Why no further frame was read.
@@ -77,7 +77,7 @@ pub struct Frame {
     pub memory: Option<OwnedSemaphorePermit>,
 }
 
-/// What holds for the next frame.
+/// Rules for the next frame.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameLimits {
     pub bytes_max: usize,
@@ -118,10 +118,10 @@ impl Clocks {
 
 /// A frame above [`UNCOUNTED_FRAME_BYTES`] as far as it has come.
 struct Large {
-    /// What was announced.
+    /// Announced length.
     size: usize,
     data: Vec<u8>,
-    /// How far `data` may be filled; what it can hold beyond that is another one's in the budget.
+    /// Fill limit of `data`; capacity beyond it belongs to another frame's share of the budget.
     room: usize,
     memory: Option<OwnedSemaphorePermit>,
 }
@@ -129,7 +129,7 @@ struct Large {
 /// Reads frames from a socket.
 pub struct FrameReader<R> {
     reader: R,
-    /// Small frames, and the beginning of what follows them.
+    /// Small frames, and the beginning of the next one.
     buffer: BytesMut,
     large: Option<Large>,
     memory: RequestMemory,
@@ -154,7 +154,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub async fn next(&mut self, limits: FrameLimits) -> Result<Option<Frame>, FrameError> {
         let mut clocks = Clocks::start(limits);
         loop {
-            // Also when nothing is waited for: who sends without a pause has no more time than others.
+            // Checked even if data is available: a client that sends without a pause gets no more time than others.
             if limits.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Err(FrameError::Unauthenticated);
             }
@@ -204,8 +204,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Some(Frame { bytes, memory: None })
     }
 
-    /// Takes what has come of a large frame out of the buffer, and makes room for more of it: as much as has come, or where
-    /// large frames are usual for all of it, whatever was announced. True when nothing is missing any more.
+    /// Moves the arrived part of a large frame out of the buffer, and doubles its capacity; allocates the whole frame
+    /// only on listeners where large frames are usual. Returns true when the frame is complete.
     async fn continue_large(&mut self, size: usize) -> Result<bool, FrameError> {
         if self.large.is_none() {
             self.buffer.advance(PREFIX_BYTES);
@@ -243,7 +243,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(large.data.len() == size)
     }
 
-    /// Makes room for the next read. Who waits for a frame holds little, however large the ones before were.
+    /// Reserves capacity for the next read. A client that waits between frames holds little, however large its earlier
+    /// frames were.
     fn make_room(&mut self, frame: Option<usize>) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::with_capacity(FIRST_READ_BYTES);
@@ -253,8 +254,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.buffer.reserve(room);
     }
 
-    /// Room for the next read of small frames, of several at once: it grows with what has come, in this frame and those
-    /// before it, whatever was announced.
+    /// Capacity for the next read of small frames, several at once: grows with the bytes that have arrived, in this
+    /// frame and earlier ones, whatever length was announced.
     fn room(&self, frame: Option<usize>) -> usize {
         let read = self.buffer.len();
         let missing = frame.map(|frame| frame.saturating_sub(read));
@@ -266,7 +267,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         missing.map_or(justified, |missing| missing.max(usual).min(justified))
     }
 
-    /// Reads what there is; false when the client closed.
+    /// Reads available bytes; false if the client has closed the connection.
     async fn read_some(
         &mut self,
         until: Option<Instant>,
@@ -314,13 +315,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 }
 
-/// How long a frame of this size may take.
+/// Time allowed for a frame of this size.
 pub fn transfer_time(size: usize) -> Duration {
     TRANSFER_TIME + Duration::from_secs(size as u64 / TRANSFER_BYTES_PER_SECOND_MIN)
 }
 
-/// Other protocols by their first bytes. As lengths of Kafka's frames these would be far beyond every limit, but for
-/// TLS: its records begin like a frame of 369 MB.
+/// Recognises other protocols by their first bytes. As frame lengths these would exceed every limit, except TLS, whose
+/// records start like a frame of 369 MB.
 fn foreign(prefix: [u8; PREFIX_BYTES]) -> Option<&'static str> {
     match &prefix {
         [0x16, 0x03, ..] => Some("TLS on a port without it"),
@@ -360,7 +361,7 @@ mod tests {
         }
     }
 
-    /// A reader that gives `chunk` bytes at a time.
+    /// A reader that returns `chunk` bytes at a time.
     fn tokio_test_reader(bytes: &[u8], chunk: usize) -> FrameReader<Chunks> {
         let chunks = Chunks {
             bytes: bytes.to_vec(),
@@ -411,7 +412,7 @@ mod tests {
         for _ in 0..2 {
             assert!(reader.next(LIMITS).await.unwrap().is_some());
         }
-        // The first came in four reads, each as large as all before; the second and what followed it in one.
+        // The first frame arrived in four reads, each as large as all before; the second and the rest in one.
         assert_eq!(reader.reader.reads, 5);
         assert!(reader.next(LIMITS).await.unwrap().is_some());
         assert!(reader.next(LIMITS).await.unwrap().is_none());
@@ -469,7 +470,7 @@ mod tests {
         assert_eq!(&first.bytes[..], &vec![7; 100_000][..]);
     }
 
-    /// Whose length came in two pieces has as much time as others.
+    /// A frame whose length arrived in two pieces has as much time as others.
     #[test]
     fn a_frame_has_time_by_its_size_from_its_first_byte_on() {
         let idle = Some(Duration::from_secs(600));

@@ -1,10 +1,10 @@
-//! Whether there may be one more connection, and when: `max.connections`, `max.connections.per.ip`,
-//! `max.connection.creation.rate` and the limits of addresses (`connection_creation_rate`).
+//! Admission of connections: `max.connections`, `max.connections.per.ip`, `max.connection.creation.rate` and limits by
+//! address (`connection_creation_rate`).
 //!
-//! As in Kafka, connections that come faster than the broker or their listener may take them wait, and with them all
-//! that come after; one from an address that is above its own limit is closed after a while. What is refused by
-//! address does not count for the others. However many there are, files for the log and connections for the protected
-//! listener are left.
+//! As in Kafka, connections beyond the rate of the broker or their listener wait, and with them all later ones; a
+//! connection from an address beyond its own rate is closed after a delay. Rejections by address do not count for the
+//! others. Whatever the number of connections, files for the log and connections for the protected listener are
+//! reserved.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -62,7 +62,7 @@ pub enum Full {
     AddressRate(i64),
 }
 
-/// What is measured of connections.
+/// Metrics of connections.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionCounts {
     /// New ones a second.
@@ -71,15 +71,15 @@ pub struct ConnectionCounts {
     pub listeners: BTreeMap<String, ListenerCounts>,
 }
 
-/// What is measured of the connections of one listener.
+/// Metrics of one listener's connections.
 #[derive(Clone, Debug, Default)]
 pub struct ListenerCounts {
     pub open: usize,
     /// New ones a second.
     pub accept_rate: f64,
-    /// How long those waited that came too fast for the broker or the listener, on average in milliseconds.
+    /// Average delay of connections beyond the rate of the broker or the listener, in milliseconds.
     pub throttle_ms: f64,
-    /// The same for those whose address was too fast.
+    /// Average delay of connections beyond the rate of their address.
     pub ip_throttle_ms: f64,
 }
 
@@ -176,7 +176,7 @@ impl Gate {
         }
     }
 
-    /// Counts a connection that has come; gives for how many milliseconds it and all after it have to wait.
+    /// Records a new connection. Returns for how many milliseconds it and all later ones have to wait.
     pub fn arrive(&self, now_ms: i64, listener: &str) -> i64 {
         let mut state = self.state();
         let state = &mut *state;
@@ -234,7 +234,7 @@ impl Gate {
         })
     }
 
-    /// Whether the broker as a whole has room. The others leave some that only the protected listener takes.
+    /// Whether the broker as a whole is full. Some connections are reserved for the protected listener.
     fn full(&self, state: &State, is_protected: bool) -> Option<Full> {
         let shares = self.shares;
         let (by_files, by_limit) = match is_protected {
@@ -284,7 +284,7 @@ mod tests {
         Gate::new(config.limits, listeners, Some(SAFE.to_owned()), shares)
     }
 
-    /// As many connections as a listener takes, and why it takes no more.
+    /// Opens connections until a listener is full; returns them and the reason.
     fn fill(gate: &Arc<Gate>, listener: &str) -> (Vec<Pass>, Full) {
         let mut passes = Vec::new();
         loop {

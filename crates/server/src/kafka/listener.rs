@@ -1,4 +1,4 @@
-//! Ports: opening them, serving their connections, closing them so that what was asked is still answered.
+//! Listeners: open ports, serve connections, and shut down so that requests in flight get their responses.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -59,19 +59,19 @@ pub enum ListenError {
     },
 }
 
-/// What listeners go through.
+/// Phases of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Open,
-    /// No new requests; answers still go out.
+    /// No new requests; responses still go out.
     Draining,
     Closed,
 }
 
-/// What all connections of a listener share.
+/// State shared by all connections of a listener.
 pub(super) struct Serving {
     pub name: String,
-    /// What clients are told; `None`: the address that they came to.
+    /// The advertised address; `None` advertises the address that a client connected to.
     pub endpoint: Option<Arc<Endpoint>>,
     pub tls: Option<Arc<TlsServer>>,
     pub sasl: Option<Arc<SaslServer>>,
@@ -96,7 +96,7 @@ pub struct OpenListener {
     pub name: String,
     /// The address that was bound, with the port that was chosen if 0 was asked for.
     pub address: SocketAddr,
-    /// What clients on the same machine are told.
+    /// The address advertised to clients on the same machine.
     pub endpoint: Endpoint,
 }
 
@@ -189,11 +189,11 @@ impl KafkaListeners {
         self.gate.clone()
     }
 
-    /// Takes no further requests, answers those that were sent, and closes. Fetches that wait for data get what there is;
-    /// what waits for other members of a group, and what was sent behind it, is not answered.
+    /// Stops accepting requests, completes those in flight, and closes. Delayed fetches return the records available;
+    /// requests that wait for other members of a group, and requests behind them, get no response.
     pub async fn shutdown(mut self) {
         let _ = self.stage.send(Stage::Draining);
-        // Also for requests on their way to the broker. One that has stopped has nobody waiting.
+        // Also affects requests that are on their way to the broker. If the broker has stopped, nothing is pending.
         let _ = self.broker.post(Broker::end_waits_of_fetches);
         let _ = tokio::time::timeout(SHUTDOWN_TIME, self.connections.recv()).await;
     }
@@ -205,7 +205,7 @@ impl Drop for KafkaListeners {
     }
 }
 
-/// How many connections there may be, with as many open files as the process may have.
+/// The effective limits of connections, within the process's limit of open files.
 fn shares(limits: &ConnectionLimits) -> Shares {
     let files = open_files::raise();
     let shares = Shares::of(files);
@@ -267,7 +267,7 @@ async fn bind(listener: &ListenerConfig) -> Result<(TcpListener, SocketAddr), Li
     Ok((socket, local))
 }
 
-/// What clients are told; `None` if that depends on the address that they come to.
+/// The advertised address; `None` if it depends on the address that a client connects to.
 fn advertised(listener: &ListenerConfig, address: SocketAddr) -> Option<Endpoint> {
     match &listener.advertised {
         Some((host, port)) => Some(Endpoint {
@@ -328,7 +328,7 @@ fn sasl(
         })
 }
 
-/// Has the listeners follow what is configured, from before the first connection on.
+/// Applies alterations to the listeners, starting before the first connection.
 async fn follow(broker: &BrokerHandle, listeners: Listeners) {
     let (done, is_done) = tokio::sync::oneshot::channel();
     let posted = broker.post(move |broker| {
@@ -356,7 +356,7 @@ pub(super) async fn connect(
     };
     let Err(error) = ended else { return };
     let (listener, is_notable) = (&serving.name, error.is_notable());
-    // In quotes: it may hold what the client sent.
+    // Quoted, because it may contain text from the client.
     let error = with_causes(&error);
     let error = error.as_str();
     match is_notable {
@@ -405,8 +405,8 @@ async fn serve(
     exchange(reader, writer, (serving, context, deadline), stage).await
 }
 
-/// Reads and writes until either side ends it. What was asked before the end is still answered, except for what waits for
-/// members of a group.
+/// Reads and writes until either side ends the connection. Requests received before are completed, except those that
+/// wait for members of a group.
 async fn exchange<R, W>(
     reader: R,
     writer: W,

@@ -5,7 +5,7 @@
 
 use regex::Regex;
 
-/// How a distinguished name becomes a user's name: the first rule that fits decides.
+/// Maps a distinguished name to a user name: the first matching rule decides.
 #[derive(Clone, Debug)]
 pub struct PrincipalRules(Vec<Rule>);
 
@@ -28,7 +28,7 @@ enum Case {
 }
 
 impl PrincipalRules {
-    /// Reads `RULE:pattern/replacement/[LU]` and `DEFAULT`, separated by commas. The error says what is expected.
+    /// Parses `RULE:pattern/replacement/[LU]` and `DEFAULT`, separated by commas.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut rules = Vec::new();
         let mut rest = text.trim();
@@ -70,7 +70,7 @@ impl PrincipalRules {
     }
 }
 
-/// A rule and what stands behind it.
+/// Parses one rule; returns the rest.
 fn parse_rule(text: &str) -> Result<(Rule, &str), String> {
     if let Some(behind) = text.strip_prefix("DEFAULT") {
         return Ok((Rule::Default, behind));
@@ -94,7 +94,7 @@ fn parse_rule(text: &str) -> Result<(Rule, &str), String> {
     Ok((rule, behind))
 }
 
-/// What stands before a slash that no backslash guards, and what is behind it.
+/// The text before the next unescaped slash, and the rest.
 fn until_slash(text: &str) -> Option<(String, &str)> {
     let mut out = String::new();
     let mut characters = text.char_indices();
@@ -140,7 +140,7 @@ const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OBJECT_ID: u8 = 0x06;
 
-/// The text of a name, given as the inside of its outermost sequence.
+/// The text of a distinguished name, given as the content of its outermost sequence.
 fn name_text(der: &[u8]) -> Option<String> {
     let mut parts = Vec::new();
     let mut rest = der;
@@ -239,7 +239,7 @@ fn expect(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (found == tag).then_some((content, rest))
 }
 
-/// Tag, content and what follows, of an element in DER.
+/// Tag, content and rest of a DER element.
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;

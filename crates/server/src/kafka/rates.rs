@@ -1,5 +1,4 @@
-//! How fast connections come: by address, within a fixed amount of memory, and how long those that came too fast were
-//! held up.
+//! Rates of new connections by address, in a fixed amount of memory, and the delays of throttled ones.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,7 +8,7 @@ use millstream_broker::rate::{Rate, Window};
 
 use crate::limits::CONNECTION_RATE_ADDRESSES_MAX;
 
-/// Over what averages of the last times are, as Kafka's metrics are: two samples of half a minute.
+/// Window of the averages in metrics, as in Kafka: two samples of 30 s.
 const METRIC_WINDOW: Window = Window {
     samples: 2,
     sample_ms: 30_000,
@@ -30,8 +29,8 @@ impl AddressRates {
         self.limits = limits.clone();
     }
 
-    /// Counts a connection, unless its address is above its limit: then it is not counted, and this is for how long the
-    /// address has to wait, in milliseconds.
+    /// Records a connection, unless its address is beyond its limit: then it is not recorded, and the returned value is
+    /// the throttle time in milliseconds.
     pub fn arrive(&mut self, now_ms: i64, ip: IpAddr, window: Window) -> Option<i64> {
         let limit = self.limits.addresses.get(&ip).copied().or(self.limits.default)?;
         let is_new = !self.rates.contains_key(&ip);
@@ -61,7 +60,7 @@ impl AddressRates {
     }
 }
 
-/// For how long a connection that has been counted is to wait; a sample's time at most.
+/// The throttle time of a recorded connection, capped at one sample.
 pub(super) fn throttle_ms(rate: &mut Rate, now_ms: i64, window: Window, limit: f64) -> i64 {
     rate.throttle_ms(now_ms, window, limit).min(window.sample_ms)
 }

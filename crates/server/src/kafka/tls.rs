@@ -1,8 +1,8 @@
-//! TLS of a listener: certificates from PEM, read again when their files change or others are named, and the name of the
-//! client.
+//! TLS of a listener: certificates from PEM, reloaded when their files change or others are configured, and the
+//! client's principal.
 //!
-//! Files are looked at when a client connects, at most once in [`CERTIFICATE_CHECK_MS`]. If the new ones cannot be used,
-//! the old ones stay in use and the log says why, so that a half-written file does not take the port down.
+//! Files are checked when a client connects, at most once in [`CERTIFICATE_CHECK_MS`]. If new ones are unusable, the
+//! old ones stay in effect and the log gives the reason, so that a half-written file does not take the port down.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,7 +89,7 @@ struct Current {
     checked_ms: i64,
 }
 
-/// What tells one version of a file from another.
+/// Identifies a version of a file.
 type Stamp = Option<(SystemTime, u64)>;
 
 impl std::fmt::Debug for TlsServer {
@@ -105,7 +105,7 @@ impl TlsServer {
         Ok(Self { clock, current })
     }
 
-    /// Whether settings could be put in force.
+    /// Checks whether settings could be applied.
     pub fn check(settings: &TlsSettings) -> Result<(), TlsError> {
         check_files(settings)?;
         acceptor(settings).map(|_| ())
@@ -123,7 +123,7 @@ impl TlsServer {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Encrypts a connection, and gives the principal of the client.
+    /// Encrypts a connection, and returns the client's principal.
     pub async fn accept(
         &self,
         socket: TcpStream,

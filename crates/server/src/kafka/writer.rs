@@ -1,4 +1,5 @@
-//! The writing half of a connection: answers in the order of their requests, to clients that take them.
+//! The writing half of a connection: sends responses in the order of the requests, and drops clients that do not read
+//! them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::connection::{ConnectionError, InFlight};
 use super::frames::transfer_time;
 use super::listener::{Serving, Stage};
 
-/// Bytes of answers that go out together; a larger one goes out by itself.
+/// Responses up to this size are coalesced; a larger one goes out by itself.
 const TOGETHER_BYTES: usize = 64 << 10;
 
 /// Something to be written.
@@ -25,7 +26,7 @@ pub(super) enum Outgoing {
     Frame(Vec<Bytes>),
 }
 
-/// An answer in the making. What it holds is free when it is written.
+/// A pending response. Its memory is released when it is written.
 pub(super) struct Slot {
     pub api: ApiKey,
     pub version: i16,
@@ -40,11 +41,11 @@ pub(super) struct Slot {
     pub _room: OwnedSemaphorePermit,
 }
 
-/// Until when no request is taken in: the client has used up a quota.
+/// Until when no request is accepted: the client has exceeded a quota.
 pub(super) type Muted = Option<Instant>;
 
 impl Slot {
-    /// Whether the answer may wait for other members of a group; nobody waits for those when the listener closes.
+    /// Whether the response may wait for other members of a group; those are abandoned when the listener closes.
     fn waits_for_members(&self) -> bool {
         matches!(self.api, ApiKey::JoinGroup | ApiKey::SyncGroup)
     }
@@ -78,7 +79,7 @@ pub(super) async fn run<W: AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// Waits for the answer of the broker.
+/// Waits for the broker's reply.
 async fn reply(slot: &mut Slot, stage: &mut watch::Receiver<Stage>) -> Result<Reply, ConnectionError> {
     let may_be_given_up = slot.waits_for_members();
     let reply = tokio::select! {
@@ -89,12 +90,12 @@ async fn reply(slot: &mut Slot, stage: &mut watch::Receiver<Stage>) -> Result<Re
     reply.map_err(|_| ConnectionError::Closed)
 }
 
-/// Answers that go out together: a client that sends several requests at a time gets its answers at a time, too.
+/// Coalesced responses: a client that pipelines its requests gets the responses in few packets.
 #[derive(Default)]
 struct Ready {
     chunks: VecDeque<Bytes>,
     bytes: usize,
-    /// With the bytes of the answer.
+    /// Each with the size of its response.
     slots: Vec<(Box<Slot>, usize)>,
     /// The connection is closed behind them.
     is_last: bool,
@@ -129,7 +130,7 @@ impl Ready {
         self.slots.push((slot, sent));
     }
 
-    /// Adds what else is ready, without waiting, until it is much; gives the first item that is not.
+    /// Adds further responses that are ready, without waiting, up to the cap; returns the first item that is not ready.
     fn add_more(
         &mut self,
         queue: &mut mpsc::Receiver<Outgoing>,
@@ -171,7 +172,7 @@ impl Ready {
     }
 }
 
-/// Writes all chunks, several in one system call, unless the client takes them too slowly.
+/// Writes all chunks, several in one system call, unless the client reads them too slowly.
 async fn send<W: AsyncWrite + Unpin>(writer: &mut W, chunks: VecDeque<Bytes>) -> Result<(), ConnectionError> {
     if chunks.is_empty() {
         return Ok(());

@@ -1,6 +1,6 @@
-//! The endpoint that Prometheus reads: `GET /metrics`. On loopback anybody may; elsewhere only who shows a token.
+//! The Prometheus endpoint: `GET /metrics`. Open on loopback; elsewhere it requires a token.
 //!
-//! Connections are few and short: one request each, in so much time as that needs. Nobody holds one by being silent.
+//! Connections are few and short: one request each, within a timeout, so a silent client cannot hold one.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ use crate::limits::{ACCEPT_RETRY, METRICS_CONNECTIONS_MAX, METRICS_REQUEST_TIME,
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Where the endpoint listens and who may read it.
+/// Address of the endpoint, and its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricsSettings {
     /// `HOST:PORT`, or a port of loopback.
@@ -63,13 +63,13 @@ pub enum MetricsError {
     NotLoopback { address: String },
 }
 
-/// How many connections the endpoint has, and how long.
+/// Limits of the endpoint's connections.
 #[derive(Clone, Copy)]
 struct EndpointLimits {
     connections: usize,
     /// Until the request has come.
     header_time: Duration,
-    /// Until the answer is taken.
+    /// Until the response is written.
     time: Duration,
 }
 
@@ -150,7 +150,7 @@ fn token(path: PathBuf) -> Result<String, MetricsError> {
     }
 }
 
-/// Answers connections, without an end.
+/// Serves connections until the task is dropped.
 async fn serve(listener: TcpListener, router: Router, limits: EndpointLimits) {
     let service = TowerToHyperService::new(router);
     let mut connections = JoinSet::new();
@@ -211,7 +211,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
-    /// For ever, as far as a test is concerned.
+    /// Unlimited, as far as a test is concerned.
     const LONG: Duration = Duration::from_secs(1_000);
 
     async fn connect(limits: EndpointLimits) -> (SocketAddr, JoinHandle<()>) {

@@ -1,16 +1,16 @@
 //! Quantiles of latencies over the last minute or two, in fixed memory.
 //!
-//! Buckets grow with their values, eight for each doubling, so a quantile is at most an eighth too high. Two windows
-//! take turns: quantiles are over both, so they forget what is older than two windows.
+//! Buckets grow exponentially, eight for each doubling, so a quantile is at most an eighth too high. Two windows
+//! alternate, and quantiles cover both, so values older than two windows are forgotten.
 
 /// Buckets of the first values, one for each.
 const EXACT: u64 = 16;
 /// Buckets for each doubling, as a power of two.
 const STEP_BITS: u32 = 3;
-/// The doublings that are told apart; greater values count as the greatest.
+/// Number of doublings; larger values count in the last bucket.
 const DOUBLINGS: usize = 33;
 const BUCKETS: usize = EXACT as usize + (DOUBLINGS << STEP_BITS);
-/// How long a window takes in values.
+/// Length of a window.
 pub const WINDOW_MS: i64 = 60_000;
 
 /// A histogram of microseconds.

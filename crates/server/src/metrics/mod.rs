@@ -1,7 +1,7 @@
-//! Numbers for operators: what the listeners and the broker count, in Prometheus' text form.
+//! Metrics for operators: counters of the listeners and the broker, in Prometheus' text format.
 //!
-//! The names are those under which Kafka's own numbers appear in Prometheus through the usual exporter of its MBeans, and
-//! for groups those of the usual exporter of lag, so that existing dashboards and alerts fit.
+//! Names are those of Kafka's MBeans in the usual exporter, and for groups those of the usual lag exporter, so that
+//! existing dashboards and alerts fit.
 
 mod endpoint;
 mod histogram;

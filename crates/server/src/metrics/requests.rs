@@ -1,4 +1,4 @@
-//! What the listeners count: requests by API and version, their sizes and times, and authentications.
+//! Counters of the listeners: requests by API and version, their sizes and times, and authentications.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use millstream_types::Clock;
 
 use super::histogram::Histogram;
 
-/// Shares of requests whose greatest time is told.
+/// Reported quantiles of request times.
 pub const QUANTILES: [f64; 5] = [0.5, 0.75, 0.95, 0.99, 0.999];
 
 /// Counters of the listeners.
@@ -39,7 +39,7 @@ struct Api {
     times: Histogram,
 }
 
-/// What was counted of one API.
+/// Counters of one API.
 #[derive(Clone, Debug)]
 pub struct RequestCounts {
     pub key: ApiKey,
@@ -79,7 +79,7 @@ impl ShellMetrics {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request was answered after this time; `bytes` are those of the request and of the response.
+    /// Records a request with its time; `bytes` are those of the request and of the response.
     pub fn request(&self, key: ApiKey, version: i16, took: Duration, bytes: (usize, usize)) {
         let now_ms = self.clock.now_ms();
         let mut state = self.state();

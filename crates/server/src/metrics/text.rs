@@ -31,7 +31,7 @@ pub fn render(measure: &Measure, requests: &Snapshot, connections: &ConnectionCo
 struct Page(String);
 
 impl Page {
-    /// What comes before the samples of a metric.
+    /// Writes the header of a metric.
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");

@@ -1,5 +1,5 @@
-//! The disk itself: files with a durable image and changes that are not synced, names with and without their directory
-//! synced, and what a crash does to all of it.
+//! The disk: files with a durable image and unsynced changes, names with and without a synced directory, and the effect
+//! of a crash on all of it.
 
 use super::{Fault, Operation, Survive};
 use millstream_types::storage::parent;
@@ -9,7 +9,7 @@ use std::io;
 /// The size at which [`Survive::Sectors`] tears.
 const SECTOR_BYTES: usize = 512;
 
-/// What was done to a file and is not synced.
+/// An unsynced change of a file.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     Write {
@@ -105,7 +105,7 @@ impl Disk {
         lengths.fold(self.capacity_bytes.unwrap_or(usize::MAX), usize::saturating_sub)
     }
 
-    /// Power fails: what was not durable is lost but for what `survive` says; all handles and locks end.
+    /// Power failure: unsynced changes are lost except for those that `survive` selects; all handles and locks end.
     pub fn crash(&mut self, survive: Survive) {
         self.generation += 1;
         self.locks.clear();

@@ -1,4 +1,4 @@
-//! What can go wrong: which call fails how, and what a crash leaves behind.
+//! Faults: which call fails how, and what survives a crash.
 
 use std::io;
 
@@ -36,7 +36,7 @@ pub struct Fault {
     pub sticky: bool,
 }
 
-/// What of the un-synced changes a crash leaves behind.
+/// The unsynced changes that survive a crash.
 #[derive(Clone, Copy, Debug)]
 pub enum Survive {
     /// Nothing: the disk had written no cached page.

@@ -72,7 +72,8 @@ impl MemStorage {
             .sum()
     }
 
-    /// The machine loses power: what was not durable is lost but for what `survive` says; all handles and locks end.
+    /// The machine loses power: unsynced changes are lost except for those that `survive` selects; all handles and
+    /// locks end.
     pub fn crash(&self, survive: Survive) {
         self.lock().crash(survive);
     }

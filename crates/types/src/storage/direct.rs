@@ -1,7 +1,7 @@
-//! Writing past the system's cache (`O_DIRECT`).
+//! Direct IO (`O_DIRECT`): writes that bypass the page cache.
 //!
-//! Copying into the cache, finding pages for it and writing them back costs several times what the disk needs of the
-//! processor. Where a file system or a write does not allow it the caller writes as usual.
+//! Copying into the page cache, allocating pages and writing them back costs several times the CPU time that the disk
+//! itself needs. Where a file system or a write does not support it, the caller writes through the page cache.
 
 use super::DIRECT_ALIGNMENT;
 use super::handles::is_out_of_handles;
@@ -59,7 +59,7 @@ fn write(
     }
 }
 
-/// The same file, whatever its name is by now, with other flags.
+/// Opens the same file again with other flags, whatever its name is by now.
 fn again(file: &File, flags: i32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).custom_flags(flags);

@@ -1,14 +1,14 @@
-//! Opening files while there is no handle to be had.
+//! Opens files while no file handle is free.
 //!
-//! A process that has as many files and sockets open as it may cannot open another one, but may soon: somebody's connection
-//! ends. A log that took that for a broken disk would stay closed until the next start, so files are tried again for
-//! a while. What is open already is not concerned.
+//! A process at its limit of files and sockets cannot open another file, but may soon, when a connection ends. A log
+//! that took this for a broken disk would stay closed until the next start, so opening is retried for a while. Files
+//! that are open already are not affected.
 
 use crate::limits::{OPEN_ATTEMPTS_MAX, OPEN_PAUSE};
 use std::io;
 use std::time::Duration;
 
-/// Does what needs a handle; waits for one, but not for ever.
+/// Runs an attempt that needs a handle; waits for a free one, up to a limit.
 pub(super) fn with_handle<T>(attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     #[allow(clippy::disallowed_methods)] // nothing tells when a handle is free
     let pause = std::thread::sleep;
@@ -34,7 +34,7 @@ fn with_pauses<T>(
     })
 }
 
-/// Whether the process or the machine has as many files open as it may.
+/// Whether the process or the machine has no free file handle.
 pub(super) fn is_out_of_handles(error: &io::Error) -> bool {
     #[cfg(unix)]
     const CODES: [i32; 2] = [libc::EMFILE, libc::ENFILE];
@@ -47,7 +47,7 @@ pub(super) fn is_out_of_handles(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// Fails with these codes of the system, then succeeds; gives the result and how often it waited.
+    /// Fails with these error codes, then succeeds. Returns the result and the waits.
     fn opened(codes: &[i32]) -> (io::Result<()>, Vec<Duration>) {
         let (mut codes, mut pauses) = (codes.iter(), Vec::new());
         let attempt = || match codes.next() {

@@ -1,5 +1,5 @@
-//! What of the shell's configuration may be altered while it runs: limits of connections, and the certificates and keys of
-//! single listeners.
+//! The part of the listeners' configuration that can be altered at run time: connection limits, and certificates and
+//! keys of single listeners.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use millstream_broker::config::listener;
 use super::properties::Properties;
 use super::{ConnectionLimits, ListenerLimits, ShellConfig, ShellConfigError, TlsSettings};
 
-/// What is in force with what administrators have set since the start.
+/// The effective configuration, with alterations since startup.
 #[derive(Clone, Debug)]
 pub struct Altered {
     pub limits: ConnectionLimits,
@@ -21,12 +21,12 @@ pub struct Altered {
 pub struct AlteredListener {
     pub limits: ListenerLimits,
     pub tls: Result<Option<TlsSettings>, ShellConfigError>,
-    /// What `tls` was altered by: nothing else changes it.
+    /// The alterations behind `tls`.
     pub stores: BTreeMap<String, String>,
 }
 
 impl ShellConfig {
-    /// Reads the configuration again with what was set dynamically; what cannot be altered is not looked at.
+    /// Reads the configuration again with the dynamic values; read-only configurations are not checked.
     pub fn alter(&self, dynamic: &BTreeMap<String, String>) -> Result<Altered, ShellConfigError> {
         let mut merged = self.given.clone();
         let followed = dynamic.iter().filter(|(key, _)| is_followed(key));
@@ -52,7 +52,7 @@ impl ShellConfig {
         Ok(Altered { limits, listeners })
     }
 
-    /// Keys of single listeners must be of listeners that are there, and certificates of those that encrypt.
+    /// Configurations of a single listener must name an existing listener, and certificates one that encrypts.
     pub fn check_listeners(&self, changed: &BTreeMap<String, String>) -> Result<(), ShellConfigError> {
         for key in changed.keys() {
             let Some((name, setting)) = listener::split(key) else {

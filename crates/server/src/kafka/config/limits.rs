@@ -13,7 +13,7 @@ use crate::limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX, REQUEST_MEMORY_BYTES};
 /// Limits of connections by address.
 pub(super) const OVERRIDES: &str = "max.connections.per.ip.overrides";
 
-/// How many connections there may be, how long they may be idle, and what they may take.
+/// Limits of connections: number, idle time, and memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectionLimits {
     /// `max.connections`
@@ -26,7 +26,7 @@ pub struct ConnectionLimits {
     pub creation_rate_max: f64,
     /// `quota.window.*`, over which rates of new connections are.
     pub window: Window,
-    /// `connections.max.idle.ms`; `None` for ever
+    /// `connections.max.idle.ms`; `None` means unlimited
     pub idle: Option<Duration>,
     /// `socket.request.max.bytes`
     pub request_bytes_max: usize,
@@ -34,7 +34,7 @@ pub struct ConnectionLimits {
     pub request_memory_bytes: usize,
 }
 
-/// How many connections a listener takes.
+/// Limits of a single listener's connections.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ListenerLimits {
     /// `max.connections`
@@ -61,13 +61,13 @@ impl ListenerLimits {
     }
 }
 
-/// The addresses of hosts in `max.connections.per.ip.overrides`. They are looked up at start only: afterwards limits are
-/// read where nothing may wait.
+/// Resolved host names of `max.connections.per.ip.overrides`. They are resolved at startup only, because limits are
+/// altered on a thread that must not block.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hosts(BTreeMap<String, Vec<IpAddr>>);
 
 impl Hosts {
-    /// Looks up the hosts of a list; those that are not found are missing.
+    /// Resolves the hosts of a list; unknown ones are left out.
     pub fn look_up(text: &str) -> Self {
         let hosts = text
             .split(',')
@@ -91,7 +91,7 @@ fn bare(host: &str) -> &str {
 }
 
 impl ConnectionLimits {
-    /// Reads them with a function that gives values, which are of the declared types.
+    /// Reads the limits through a function that returns values of the declared types.
     pub(super) fn parse(
         text: impl Fn(&str) -> Option<String>,
         hosts: &Hosts,

@@ -48,7 +48,7 @@ pub struct ListenerConfig {
     pub name: String,
     /// `HOST:PORT` to bind; the host is empty for all interfaces.
     pub bind: String,
-    /// What clients are told; without it the address that they came to.
+    /// The advertised address; `None` advertises the address that a client connected to.
     pub advertised: Option<(String, u16)>,
     pub protocol: SecurityProtocol,
     pub tls: Option<TlsSettings>,
@@ -57,7 +57,7 @@ pub struct ListenerConfig {
 }
 
 impl ListenerConfig {
-    /// Whether everybody who is let in has proved who they are.
+    /// Whether every client has to authenticate.
     pub fn authenticates(&self) -> bool {
         let by_certificate = self.protocol == SecurityProtocol::Ssl
             && self
@@ -68,7 +68,7 @@ impl ListenerConfig {
     }
 }
 
-/// Reads all listeners but those of controllers, which one node does not need.
+/// Reads all listeners except those of controllers, which a single node does not need.
 pub(super) fn parse(
     properties: &Properties<'_>,
     address: &str,

@@ -1,8 +1,8 @@
-//! The shell's configuration: listeners with their security, and the limits of connections, read from Kafka's broker
-//! configurations. What is set for one listener (`listener.name.NAME.KEY`) wins over what is set for all.
+//! Configuration of the listeners: security and limits of connections, read from Kafka's broker configurations. A value
+//! for one listener (`listener.name.NAME.KEY`) overrides the value for all.
 //!
-//! The broker itself gets what Kafka declares, which it shows to administrators; secrets of single listeners and
-//! `millstream.*` end here.
+//! The broker gets the configurations that Kafka declares, and shows them to administrators; secrets of single
+//! listeners and `millstream.*` stay here.
 
 mod altered;
 mod limits;
@@ -59,14 +59,14 @@ pub struct ShellConfig {
     /// The listener that limits of the broker as a whole do not apply to, so that a flood elsewhere does not close it:
     /// the one of Kafka's brokers among themselves, if there are others.
     pub protected: Option<String>,
-    /// What the broker itself is started with.
+    /// Configurations for the broker itself.
     pub broker: BTreeMap<String, String>,
     given: BTreeMap<String, String>,
     hosts: Hosts,
 }
 
 impl ShellConfig {
-    /// Reads what was given. Without `listeners` there is one, PLAINTEXT, on `address` (`HOST:PORT`).
+    /// Reads the given configurations. Without `listeners` there is one PLAINTEXT listener on `address` (`HOST:PORT`).
     pub fn parse(given: &BTreeMap<String, String>, address: &str) -> Result<Self, ShellConfigError> {
         let properties = Properties::new(given)?;
         let listeners = listeners::parse(&properties, address)?;

@@ -6,7 +6,7 @@ use millstream_broker::config::{self, ConfigType, ResourceType};
 
 use super::{ListenerConfig, ShellConfigError};
 
-/// What stands before the name of a listener.
+/// Prefix of the configurations of single listeners.
 const LISTENER_PREFIX: &str = "listener.name.";
 /// Mechanisms as they stand in keys, `listener.name.NAME.MECHANISM.KEY`.
 const MECHANISM_PREFIXES: [&str; 5] = [
@@ -94,7 +94,7 @@ impl Scope<'_> {
     }
 }
 
-/// What was given, with known keys and values of the declared types.
+/// The given configurations, with known keys and values of the declared types.
 pub(super) struct Properties<'a> {
     given: &'a BTreeMap<String, String>,
 }
@@ -147,7 +147,7 @@ impl<'a> Properties<'a> {
         }
     }
 
-    /// What Kafka declares for the broker as a whole, and for single listeners without their secrets.
+    /// Configurations that Kafka declares for the broker, and those of single listeners without their secrets.
     pub fn declared(&self) -> BTreeMap<String, String> {
         let is_declared = |(key, _): &(&String, &String)| {
             let of_listener = config::listener::declared(key);
@@ -160,8 +160,8 @@ impl<'a> Properties<'a> {
             .collect()
     }
 
-    /// A key for a listener that does not exist is most likely a mistake that leaves a listener less safe than meant. So is
-    /// one with capital letters, which nobody reads.
+    /// Rejects keys for a listener that does not exist: most likely a mistake that leaves a listener less safe than
+    /// intended. Names with capital letters are rejected too, because Kafka ignores them.
     pub fn check_listener_names(&self, listeners: &[ListenerConfig]) -> Result<(), ShellConfigError> {
         let skipped = self.set("controller.listener.names").unwrap_or_default();
         let skipped: Vec<String> = skipped
@@ -194,7 +194,7 @@ impl<'a> Properties<'a> {
     }
 }
 
-/// A value as Kafka reads it, without spaces around. Those of [`OWN_CONFIGS`] hold passwords and are taken as they are.
+/// A value as Kafka parses it, trimmed. Values of [`OWN_CONFIGS`] hold passwords and are not trimmed.
 fn read<'v>(name: &str, value: &'v str) -> &'v str {
     if is_own(name) { value } else { value.trim() }
 }
@@ -205,7 +205,7 @@ fn default(name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The declared name behind a key for a listener; `None` for what is not to be checked here.
+/// The declared name behind a listener's key; `None` for keys that are not checked here.
 fn base_name(key: &str) -> Option<&str> {
     if is_own(key) {
         return None;

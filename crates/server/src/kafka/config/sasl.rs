@@ -1,4 +1,4 @@
-//! `sasl.*`: which mechanisms a listener offers, and what each needs to know.
+//! `sasl.*`: the mechanisms of a listener and their settings.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::ShellConfigError;
 use super::properties::Scope;
 use crate::limits::PRE_AUTHENTICATION_FRAME_BYTES;
 
-/// A way to prove who one is.
+/// A SASL mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mechanism {
     Plain,
@@ -43,12 +43,12 @@ impl Mechanism {
 /// How clients of a listener authenticate.
 #[derive(Clone, Debug)]
 pub struct SaslSettings {
-    /// In the order in which they were given.
+    /// In the configured order.
     pub mechanisms: Vec<Mechanism>,
     /// Users by configuration and their passwords.
     pub users: BTreeMap<String, Secret>,
     pub oauth: Option<OauthSettings>,
-    /// `connections.max.reauth.ms` of each mechanism, without those that never run out.
+    /// `connections.max.reauth.ms` of each mechanism; mechanisms whose sessions never expire are left out.
     pub reauth_ms: BTreeMap<Mechanism, i64>,
     /// `connection.failed.authentication.delay.ms`
     pub failure_delay_ms: u64,
@@ -56,7 +56,7 @@ pub struct SaslSettings {
     pub receive_bytes_max: usize,
 }
 
-/// What tokens are checked against.
+/// Settings for validating tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OauthSettings {
     pub jwks: PathBuf,

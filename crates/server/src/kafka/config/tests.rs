@@ -109,7 +109,7 @@ fn limits_of_connections_are_read_by_kafkas_names() {
     );
 }
 
-/// What is wrong is said with the name of the key and what to do; secrets are not shown.
+/// Errors name the key and what to do; secrets are not shown.
 #[test]
 fn mistakes_are_refused() {
     const SASL: (&str, &str) = ("listeners", "SASL_SSL://:9093");

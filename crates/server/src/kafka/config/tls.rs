@@ -1,4 +1,4 @@
-//! `ssl.*`: PEM certificates and keys, who is trusted, and whether clients must have a certificate.
+//! `ssl.*`: PEM certificates and keys, trusted authorities, and client certificates.
 
 use millstream_kafka_client::config::{PemSource, Secret};
 

@@ -1,4 +1,4 @@
-//! A receiver whose answers nobody takes.
+//! A connection whose client does not read responses.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -66,7 +66,7 @@ fn frame(request: impl Into<Request>, version: i16) -> Frame {
     }
 }
 
-/// Whether something is done when it is looked at once.
+/// Whether a future is ready on its first poll.
 async fn is_done(future: impl Future<Output = Result<(), ConnectionError>>) -> bool {
     let mut future = std::pin::pin!(tokio::task::unconstrained(future));
     std::future::poll_fn(|context| match future.as_mut().poll(context) {
@@ -86,7 +86,7 @@ fn api_versions() -> Frame {
     )
 }
 
-/// The listener may close while a request waits for a place among the answers.
+/// The listener may close while a request waits for a slot in the response queue.
 #[tokio::test]
 async fn what_has_no_place_for_its_answer_is_not_done() {
     let serving = serving();
@@ -117,7 +117,7 @@ async fn few_large_answers_wait_for_a_client_that_does_not_take_them() {
         coordinator_keys: vec!["x".into(); 1000],
         ..Default::default()
     };
-    // The answer has all partitions of the member.
+    // The response contains all partitions of the member.
     let joining = ConsumerGroupHeartbeatRequest {
         group_id: "g".into(),
         ..Default::default()

@@ -1,8 +1,8 @@
-//! SCRAM for users by configuration, and what a user that does not exist looks like.
+//! SCRAM for users by configuration, and a plausible salt for users that do not exist.
 //!
-//! A client is told a salt before it has proved anything. That of a user who does not exist must look like that of one who
-//! does, for each mechanism its own, the same at all listeners and after a restart, and must take no other time: so salts are
-//! made of a secret that is kept beside the log, and what they lead to is derived once.
+//! A client gets a salt before it has proved anything. The salt of a missing user must look like that of an existing
+//! one: separate for each mechanism, the same at all listeners and after a restart, and returned in the same time.
+//! Salts are therefore derived from a secret stored beside the log, and credentials are derived once.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +20,7 @@ use crate::limits::SCRAM_ITERATIONS;
 const FILE: &str = "scram-salts";
 const SECRET_BYTES: usize = 32;
 
-/// What salts are made of. All listeners have the same.
+/// The secret behind salts, shared by all listeners.
 #[derive(Clone)]
 pub struct SaltSecret(Arc<ring::hmac::Key>);
 
@@ -92,13 +92,13 @@ impl ConfiguredUsers {
         &self.secret
     }
 
-    /// The credential of a user, `None` if there is no such user; `Some(None)` if it has not been derived yet.
+    /// The credential of a user; `None` for an unknown user, `Some(None)` if it has not been derived yet.
     pub fn credential(&self, mechanism: ScramMechanism, name: &str) -> Option<Option<ScramCredential>> {
         let user = self.users.get(name)?;
         Some(user.derived(mechanism).get().cloned())
     }
 
-    /// Derives it if that has not been done yet. That takes milliseconds.
+    /// Derives a credential unless that has been done. Takes milliseconds.
     pub fn derive(&self, mechanism: ScramMechanism, name: &str) -> Option<ScramCredential> {
         let user = self.users.get(name)?;
         let derived = user.derived(mechanism).get_or_init(|| {

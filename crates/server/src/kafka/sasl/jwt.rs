@@ -63,7 +63,7 @@ pub enum TokenError {
     Scope(String),
 }
 
-/// What a token that was accepted says.
+/// Claims of a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     pub subject: String,
@@ -272,8 +272,8 @@ impl Key {
     }
 }
 
-/// The header of a token, of which nothing else is kept: it comes from anybody, and a tree of JSON takes dozens of times the
-/// memory of its text.
+/// Header of a token; no other member is kept, because any client can send one, and a parsed JSON tree takes dozens of
+/// times the memory of its text.
 #[derive(Deserialize)]
 struct Header {
     alg: String,
@@ -282,7 +282,7 @@ struct Header {
     crit: Presence,
 }
 
-/// Whether a member is there, with whatever value.
+/// Whether a member is present, with any value.
 #[derive(Default)]
 struct Presence {
     is_present: bool,

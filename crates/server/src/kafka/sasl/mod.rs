@@ -1,8 +1,8 @@
-//! Authentication by SASL, as a listener sees it: handshake, messages, the end, and the same again before the session
-//! runs out (KIP-368).
+//! SASL authentication of a listener: handshake, messages, outcome, and re-authentication before the session expires
+//! (KIP-368).
 //!
-//! An [`Authentication`] belongs to one connection. It takes requests and tokens and says what to answer; it does not
-//! touch the socket. Until it has let a client in, nothing but ApiVersions and SASL is taken.
+//! An [`Authentication`] belongs to one connection. It takes requests and tokens and returns responses; it does not
+//! touch the socket. Until the client is authenticated, only ApiVersions and SASL requests are accepted.
 
 mod configured;
 mod jwt;
@@ -29,7 +29,7 @@ use scram::ScramServer;
 pub use configured::SaltSecret;
 pub use jwt::JwksError;
 
-/// What all connections of a listener share.
+/// State shared by all connections of a listener.
 pub struct SaslServer {
     pub settings: SaslSettings,
     broker: BrokerHandle,
@@ -45,7 +45,7 @@ impl std::fmt::Debug for SaslServer {
 }
 
 impl SaslServer {
-    /// Reads the keys of tokens, if those are accepted.
+    /// Reads the key set, if tokens are accepted.
     pub fn new(
         settings: SaslSettings,
         broker: BrokerHandle,
@@ -66,8 +66,8 @@ impl SaslServer {
         })
     }
 
-    /// Derives the credentials of users by configuration in the background, so that their logins take no longer than those of
-    /// users who do not exist. Must be called inside a tokio runtime.
+    /// Derives credentials of users by configuration in the background, so that their logins take no longer than those
+    /// of missing users. Must be called inside a tokio runtime.
     pub fn derive_ahead(&self) {
         let users = Arc::downgrade(&self.users);
         let offered = self.settings.mechanisms.iter().copied();
@@ -102,7 +102,7 @@ fn scram(mechanism: Mechanism) -> Option<ScramMechanism> {
     }
 }
 
-/// Why a client was not let in. What it is told tells no more than it must know.
+/// Why authentication failed. The message to the client reveals no more than necessary; the reason is for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthenticationFailure {
     /// For the client.
@@ -120,10 +120,10 @@ impl AuthenticationFailure {
     }
 }
 
-/// What a mechanism says to a message.
+/// A mechanism's reaction to a message.
 pub(super) enum Step {
     Challenge(Vec<u8>),
-    /// The client is told that it is refused, and has to acknowledge it.
+    /// Authentication has failed, and the client has to acknowledge that.
     Refusing {
         message: Vec<u8>,
         refused: AuthenticationFailure,
@@ -152,7 +152,7 @@ impl Conversation {
     }
 }
 
-/// Who a client is.
+/// An authenticated client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub principal: KafkaString,
@@ -162,7 +162,7 @@ pub struct Identity {
 }
 
 enum State {
-    /// Waiting for a handshake; nobody is let in unless [`Authentication::identity`] is there.
+    /// Waiting for a handshake; no client is authenticated unless [`Authentication::identity`] is set.
     Idle,
     /// In a conversation. With a handshake of version 0 tokens come bare.
     Talking {
@@ -181,16 +181,17 @@ pub struct Authentication {
     identity: Option<Identity>,
 }
 
-/// What became of a message of a conversation.
+/// Progress of an authentication.
 pub enum Progress {
     /// It goes on: this is for the client.
     Continue(Bytes),
-    /// It is not who it says, which is known before the end: this is for the client, whose next message is refused.
+    /// Authentication has failed before the exchange is complete: this message is for the client, whose next one is
+    /// rejected.
     Refusing {
         message: Bytes,
         refused: AuthenticationFailure,
     },
-    /// The client is who it says: this is for it, and for so long it is believed (0: for ever).
+    /// The client is authenticated: its final message, and the lifetime of the session (0: unlimited).
     Done { message: Bytes, lifetime_ms: i64 },
     /// It is not.
     Refused(AuthenticationFailure),
@@ -205,18 +206,18 @@ impl Authentication {
         }
     }
 
-    /// Who was let in, if somebody was.
+    /// The authenticated client, if any.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
 
-    /// Whether requests other than SASL are taken now.
+    /// Whether requests other than SASL are accepted now.
     pub fn is_open(&self, now_ms: i64) -> bool {
         let is_valid = |identity: &Identity| identity.expires_ms.is_none_or(|at| now_ms < at);
         matches!(self.state, State::Idle) && self.identity.as_ref().is_some_and(is_valid)
     }
 
-    /// Whether nothing has been asked but what may come before a handshake.
+    /// Whether only requests that may precede a handshake have arrived.
     pub fn is_fresh(&self) -> bool {
         matches!(self.state, State::Idle) && self.identity.is_none()
     }
@@ -226,7 +227,7 @@ impl Authentication {
         matches!(self.state, State::Talking { is_bare: true, .. })
     }
 
-    /// The longest frame that is taken now; `None` when the limits of authenticated clients hold.
+    /// Cap on a frame before authentication; `None` afterwards.
     pub fn receive_bytes_max(&self) -> Option<usize> {
         match (&self.identity, &self.state) {
             (Some(_), State::Idle) => None,
@@ -234,12 +235,12 @@ impl Authentication {
         }
     }
 
-    /// How long a refused client waits for its answer.
+    /// Delay of a response to failed authentication.
     pub fn failure_delay_ms(&self) -> u64 {
         self.server.settings.failure_delay_ms
     }
 
-    /// Takes a handshake. The second value tells why the connection has to end.
+    /// Handles a handshake. The second value is the reason to close the connection.
     pub fn handshake(
         &mut self,
         version: i16,
@@ -296,7 +297,7 @@ impl Authentication {
         (response, None)
     }
 
-    /// Takes a message of the client.
+    /// Handles a message of the client.
     pub async fn message(&mut self, message: &[u8]) -> Progress {
         let State::Talking {
             conversation,

@@ -1,5 +1,5 @@
-//! OAUTHBEARER (RFC 7628): the client shows a token. A refused token is answered with the reason in JSON first, as the
-//! RFC has it; the client acknowledges that, and then it is over.
+//! OAUTHBEARER (RFC 7628): the client presents a token. For an invalid token the server first sends the reason as JSON,
+//! as the RFC demands; the client acknowledges it, and the authentication fails.
 
 use super::{AuthenticationFailure, SaslServer, Step};
 

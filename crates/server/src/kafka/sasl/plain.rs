@@ -4,7 +4,7 @@ use subtle::ConstantTimeEq;
 
 use super::{AuthenticationFailure, SaslServer, Step};
 
-/// What Kafka tells clients.
+/// Kafka's message to clients.
 const INVALID: &str = "Authentication failed: Invalid username or password";
 
 pub(super) struct PlainServer;
@@ -38,7 +38,7 @@ impl PlainServer {
             ));
         }
         let expected = server.settings.users.get(user);
-        // An unknown user takes the same comparison, so that time does not tell who exists.
+        // An unknown user goes through the same comparison, so that timing does not reveal which users exist.
         let reference = expected.map_or("", |secret| secret.reveal());
         let is_same = bool::from(digest(reference).ct_eq(&digest(password)));
         if expected.is_none() || !is_same {

@@ -1,7 +1,7 @@
 //! SCRAM-SHA-256 and SCRAM-SHA-512 (RFC 5802, 7677): the client proves that it knows the password without sending it.
 //!
-//! Credentials are those of AlterUserScramCredentials, which the broker keeps; users by configuration are the second
-//! choice. A user that does not exist is answered like one that does, with a salt of its own, and refused at the end.
+//! Credentials come from AlterUserScramCredentials, stored by the broker, and otherwise from users by configuration. A
+//! missing user gets a salt of its own like an existing one, and fails at the end.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -25,7 +25,7 @@ enum Exchange {
     Done,
 }
 
-/// What the last message of the client is held against.
+/// What the client's final message is checked against.
 struct Expected {
     user: String,
     /// `None` for a user that does not exist.

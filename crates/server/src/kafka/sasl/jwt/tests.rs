@@ -9,7 +9,7 @@ use super::*;
 
 const NOW_S: i64 = 1_800_000_000;
 
-/// Keys of all kinds, and the set that tells of them.
+/// Keys of all kinds, and their key set.
 struct Signers {
     rsa: RsaKeyPair,
     p256: EcdsaKeyPair,
