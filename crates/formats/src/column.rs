@@ -21,8 +21,7 @@ use crate::DecodeError;
 #[derive(Debug, Default)]
 pub struct Slots<T> {
     pub values: Vec<T>,
-    /// Rows that are NULL, ascending: most columns have none, and then pushing is one write.
-    nulls: Vec<u32>,
+    nulls: NullRuns,
 }
 
 impl<T: Default + Copy> Slots<T> {
@@ -33,31 +32,68 @@ impl<T: Default + Copy> Slots<T> {
 
     #[inline]
     pub fn push_null(&mut self) {
-        self.nulls.push(self.values.len() as u32);
-        self.values.push(T::default());
+        self.push_nulls(1);
+    }
+
+    #[inline]
+    fn push_nulls(&mut self, count: usize) {
+        let start = self.values.len();
+        self.nulls.push(start, count);
+        self.values.resize(start + count, T::default());
     }
 
     fn truncate(&mut self, rows: usize) {
-        let kept = self.nulls.partition_point(|row| (*row as usize) < rows);
-        self.nulls.truncate(kept);
+        self.nulls.truncate(rows);
         self.values.truncate(rows);
     }
 
     fn take(&mut self) -> (Vec<T>, Option<NullBuffer>) {
         let values = std::mem::take(&mut self.values);
-        let nulls = self.take_nulls(values.len());
+        let nulls = self.nulls.take(values.len());
         (values, nulls)
     }
+}
 
-    fn take_nulls(&mut self, rows: usize) -> Option<NullBuffer> {
-        if self.nulls.is_empty() {
+/// The NULL rows of a column as ascending, disjoint runs: most columns have none, and the columns of an absent object
+/// have long ones.
+#[derive(Debug, Default)]
+struct NullRuns {
+    runs: Vec<(u32, u32)>,
+}
+
+impl NullRuns {
+    /// Rows `start..start + count` are NULL; they lie behind all known runs.
+    #[inline]
+    fn push(&mut self, start: usize, count: usize) {
+        let (start, end) = (start as u32, (start + count) as u32);
+        match self.runs.last_mut() {
+            Some(last) if last.1 == start => last.1 = end,
+            _ => self.runs.push((start, end)),
+        }
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        let rows = rows as u32;
+        while let Some(last) = self.runs.last_mut() {
+            if last.0 < rows {
+                last.1 = last.1.min(rows);
+                break;
+            }
+            self.runs.pop();
+        }
+    }
+
+    fn take(&mut self, rows: usize) -> Option<NullBuffer> {
+        if self.runs.is_empty() {
             return None;
         }
-        let mut valid = BooleanBufferBuilder::new(rows);
-        valid.append_n(rows, true);
-        for row in self.nulls.drain(..) {
-            valid.set_bit(row as usize, false);
+        let (mut valid, mut at) = (BooleanBufferBuilder::new(rows), 0);
+        for (start, end) in self.runs.drain(..) {
+            valid.append_n((start - at) as usize, true);
+            valid.append_n((end - start) as usize, false);
+            at = end;
         }
+        valid.append_n(rows - at as usize, true);
         Some(NullBuffer::new(valid.finish()))
     }
 }
@@ -102,11 +138,96 @@ impl Spans {
     }
 }
 
-/// A list of columns under one offset list.
+/// Columns below a list, map or row.
+///
+/// The children of a row may lag behind it: rows that are NULL append nothing to them until the next row that is not.
 #[derive(Debug, Default)]
 pub struct Nested {
-    pub lengths: Slots<u32>,
+    /// For each row the end of its items in the children; 0 for the rows of a ROW.
+    ends: Vec<u32>,
+    nulls: NullRuns,
     pub children: Vec<ColumnBuilder>,
+    /// Rows of a ROW up to which all children are complete.
+    complete: usize,
+}
+
+impl Nested {
+    fn new(children: Vec<&LogicalType>) -> Self {
+        Self {
+            children: children.into_iter().map(ColumnBuilder::new).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Appends a list or map whose `length` items are in the children already.
+    pub fn push_items(&mut self, length: u32) {
+        self.ends.push(self.items() + length);
+    }
+
+    fn items(&self) -> u32 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn push_nulls(&mut self, count: usize) {
+        let (start, end) = (self.ends.len(), self.items());
+        self.nulls.push(start, count);
+        self.ends.resize(start + count, end);
+    }
+
+    /// Appends a row whose fields follow: each child must get one value. Returns the position of the row.
+    #[inline]
+    pub fn open_row(&mut self) -> usize {
+        let row = self.ends.len();
+        if self.complete < row {
+            self.pad(row);
+        }
+        self.complete = row + 1;
+        self.ends.push(0);
+        row
+    }
+
+    /// Fills the children of a row up to `rows` with NULLs.
+    fn pad(&mut self, rows: usize) {
+        for child in &mut self.children {
+            let missing = rows.saturating_sub(child.len());
+            if missing > 0 {
+                child.push_nulls(missing);
+            }
+        }
+        self.complete = rows;
+    }
+
+    fn truncate_items(&mut self, rows: usize) {
+        self.ends.truncate(rows);
+        self.nulls.truncate(rows);
+        // A list that was not completed has items beyond the last end.
+        let kept = self.items() as usize;
+        self.children.iter_mut().for_each(|child| child.truncate(kept));
+    }
+
+    fn truncate_rows(&mut self, rows: usize) {
+        // A row is appended before its fields are.
+        if self.ends.len() <= rows {
+            return;
+        }
+        self.ends.truncate(rows);
+        self.nulls.truncate(rows);
+        self.complete = self.complete.min(rows);
+        self.children.iter_mut().for_each(|child| child.truncate(rows));
+    }
+
+    fn take(&mut self) -> (Vec<u32>, Option<NullBuffer>) {
+        let ends = std::mem::take(&mut self.ends);
+        self.complete = 0;
+        let nulls = self.nulls.take(ends.len());
+        (ends, nulls)
+    }
 }
 
 /// A column under construction.
@@ -136,7 +257,7 @@ pub enum Values {
     List(Nested),
     /// Two children: keys and values.
     Map(Nested),
-    /// A child for each field; `lengths` only carries validity.
+    /// A child for each field.
     Row(Nested),
     /// A type without values (NULL).
     Null(usize),
@@ -144,10 +265,7 @@ pub enum Values {
 
 impl ColumnBuilder {
     pub fn new(ty: &LogicalType) -> Self {
-        let nested = |children: Vec<&LogicalType>| Nested {
-            lengths: Slots::default(),
-            children: children.into_iter().map(Self::new).collect(),
-        };
+        let nested = Nested::new;
         let values = match &ty.kind {
             TypeKind::Char(_) | TypeKind::Varchar(_) => Values::String(Spans::default()),
             TypeKind::Binary(_)
@@ -195,7 +313,7 @@ impl ColumnBuilder {
             Values::F32(s) => s.values.len(),
             Values::F64(s) => s.values.len(),
             Values::String(s) | Values::Binary(s) => s.slots.values.len(),
-            Values::List(n) | Values::Map(n) | Values::Row(n) => n.lengths.values.len(),
+            Values::List(n) | Values::Map(n) | Values::Row(n) => n.rows(),
             Values::Null(rows) => *rows,
         }
     }
@@ -204,31 +322,29 @@ impl ColumnBuilder {
         self.len() == 0
     }
 
+    #[inline]
     pub fn push_null(&mut self) {
+        self.push_nulls(1);
+    }
+
+    fn push_nulls(&mut self, count: usize) {
         match &mut self.values {
-            Values::Boolean(s) => s.push_null(),
-            Values::I8(s) => s.push_null(),
-            Values::I16(s) => s.push_null(),
-            Values::I32(s) => s.push_null(),
-            Values::I64(s) => s.push_null(),
-            Values::I128(s) => s.push_null(),
-            Values::F32(s) => s.push_null(),
-            Values::F64(s) => s.push_null(),
-            Values::String(s) | Values::Binary(s) => s.slots.push_null(),
-            Values::List(n) | Values::Map(n) => n.lengths.push_null(),
-            Values::Row(n) => {
-                n.lengths.push_null();
-                n.children.iter_mut().for_each(Self::push_null);
-            }
-            Values::Null(rows) => *rows += 1,
+            Values::Boolean(s) => s.push_nulls(count),
+            Values::I8(s) => s.push_nulls(count),
+            Values::I16(s) => s.push_nulls(count),
+            Values::I32(s) => s.push_nulls(count),
+            Values::I64(s) => s.push_nulls(count),
+            Values::I128(s) => s.push_nulls(count),
+            Values::F32(s) => s.push_nulls(count),
+            Values::F64(s) => s.push_nulls(count),
+            Values::String(s) | Values::Binary(s) => s.slots.push_nulls(count),
+            Values::List(n) | Values::Map(n) | Values::Row(n) => n.push_nulls(count),
+            Values::Null(rows) => *rows += count,
         }
     }
 
-    /// Forgets rows from `rows` on.
+    /// Forgets rows from `rows` on, and what a failed value left below a list or row.
     pub fn truncate(&mut self, rows: usize) {
-        if self.len() <= rows {
-            return;
-        }
         match &mut self.values {
             Values::Boolean(s) => s.truncate(rows),
             Values::I8(s) => s.truncate(rows),
@@ -240,16 +356,9 @@ impl ColumnBuilder {
             Values::F64(s) => s.truncate(rows),
             // Bytes in `own` that nothing refers to any more are only lost space.
             Values::String(s) | Values::Binary(s) => s.slots.truncate(rows),
-            Values::List(n) | Values::Map(n) => {
-                n.lengths.truncate(rows);
-                let kept = n.lengths.values.iter().map(|l| *l as usize).sum();
-                n.children.iter_mut().for_each(|c| c.truncate(kept));
-            }
-            Values::Row(n) => {
-                n.lengths.truncate(rows);
-                n.children.iter_mut().for_each(|c| c.truncate(rows));
-            }
-            Values::Null(held) => *held = rows,
+            Values::List(n) | Values::Map(n) => n.truncate_items(rows),
+            Values::Row(n) => n.truncate_rows(rows),
+            Values::Null(held) => *held = rows.min(*held),
         }
     }
 
@@ -284,25 +393,26 @@ impl ColumnBuilder {
             Values::String(s) => strings(s, data)?,
             Values::Binary(s) => binaries(s, data)?,
             Values::List(n) => {
-                let (lengths, nulls) = n.lengths.take();
+                let (ends, nulls) = n.take();
                 let items = n.children[0].finish(data)?;
                 let DataType::List(field) = data_type else {
                     return Err("a list without an item type".to_owned());
                 };
-                let offsets = OffsetBuffer::from_lengths(lengths.iter().map(|l| *l as usize));
+                let offsets = offsets(&ends)?;
                 Arc::new(ListArray::new(field, offsets, items, nulls))
             }
             Values::Map(n) => {
-                let (lengths, nulls) = n.lengths.take();
-                let offsets = OffsetBuffer::from_lengths(lengths.iter().map(|l| *l as usize));
+                let (ends, nulls) = n.take();
+                let offsets = offsets(&ends)?;
                 let keys = n.children[0].finish(data)?;
                 let values = n.children[1].finish(data)?;
                 map_array(&self.ty, keys, values, offsets, nulls)
             }
             Values::Row(n) => {
-                let (lengths, nulls) = n.lengths.take();
+                n.pad(n.rows());
+                let (ends, nulls) = n.take();
                 let columns: Result<Vec<_>, _> = n.children.iter_mut().map(|c| c.finish(data)).collect();
-                struct_array(&self.ty, columns?, nulls, lengths.len())
+                struct_array(&self.ty, columns?, nulls, ends.len())
             }
             Values::Null(rows) => Arc::new(NullArray::new(std::mem::take(rows))),
         })
@@ -315,6 +425,14 @@ pub fn finish_all(columns: &mut [ColumnBuilder], data: &Buffer) -> Result<Vec<Ar
     finished
         .map(|column| column.map_err(|reason| DecodeError { message: 0, reason }))
         .collect()
+}
+
+/// Offsets of lists that end at `ends`.
+fn offsets(ends: &[u32]) -> Result<OffsetBuffer<i32>, String> {
+    let too_many = |_| "a batch has more than 2147483647 list items".to_owned();
+    let ends = ends.iter().map(|end| i32::try_from(*end).map_err(too_many));
+    let offsets: Vec<i32> = std::iter::once(Ok(0)).chain(ends).collect::<Result<_, _>>()?;
+    Ok(OffsetBuffer::new(offsets.into()))
 }
 
 fn primitive<T: ArrowPrimitiveType>(slots: &mut Slots<T::Native>, data_type: DataType) -> ArrayRef

@@ -257,7 +257,7 @@ fn read_array(
         read(input, element, items)
     })?;
     if let Some(nested) = nested {
-        nested.lengths.push(length);
+        nested.push_items(length);
     }
     Ok(())
 }
@@ -281,19 +281,19 @@ fn read_map(
         }
     })?;
     if let Some(nested) = nested {
-        nested.lengths.push(length);
+        nested.push_items(length);
     }
     Ok(())
 }
 
 fn read_row(input: &mut Input<'_>, ty: &LogicalType, out: Option<&mut ColumnBuilder>) -> Result<(), String> {
     let mut nested = out.and_then(nested_of);
+    if let Some(nested) = nested.as_deref_mut() {
+        nested.open_row();
+    }
     for (index, field) in ty.children().into_iter().enumerate() {
         let column = nested.as_deref_mut().map(|nested| &mut nested.children[index]);
         read(input, field, column)?;
-    }
-    if let Some(nested) = nested {
-        nested.lengths.push(1);
     }
     Ok(())
 }

@@ -238,12 +238,13 @@ fn read_nested(value: &Value, ty: &LogicalType, column: &mut ColumnBuilder) -> R
             items.len()
         }
         TypeKind::Row(fields) => {
+            nested.open_row();
             for (field, column) in fields.iter().zip(&mut nested.children) {
                 let value = value.get(&field.name);
                 let value = value.ok_or_else(|| format!("Expected field name not found: {}", field.name))?;
                 read(value, &field.ty, column)?;
             }
-            1
+            return Ok(());
         }
         _ => {
             let members = value.as_object().ok_or_else(|| wrong("an object"))?;
@@ -262,6 +263,6 @@ fn read_nested(value: &Value, ty: &LogicalType, column: &mut ColumnBuilder) -> R
             members.len()
         }
     };
-    nested.lengths.push(length as u32);
+    nested.push_items(length as u32);
     Ok(())
 }

@@ -223,7 +223,7 @@ fn list(text: &str, nested: &mut Nested, options: &CsvOptions) -> Result<(), Str
             length += 1;
         }
     }
-    nested.lengths.push(length);
+    nested.push_items(length);
     Ok(())
 }
 
@@ -236,6 +236,7 @@ fn row(text: &str, nested: &mut Nested, options: &CsvOptions) -> Result<(), Stri
             items.len()
         ));
     }
+    nested.open_row();
     for (item, child) in items.into_iter().zip(&mut nested.children) {
         value(
             &Field {
@@ -246,6 +247,5 @@ fn row(text: &str, nested: &mut Nested, options: &CsvOptions) -> Result<(), Stri
             options,
         )?;
     }
-    nested.lengths.push(1);
     Ok(())
 }

@@ -109,7 +109,8 @@ impl JsonDecoder {
             let Some(text) = range.slice(data) else { continue };
             let (start, end) = (range.offset as usize, range.offset as usize + text.len());
             if let Some(predictor) = &mut self.predictor {
-                if predictor.decode(data, start, end, &mut self.columns, rows, self.options) {
+                if predictor.decode(data, (start, end), &self.program, &mut self.columns, self.options) {
+                    debug_assert!(self.columns.iter().all(|c| c.len() == rows + 1));
                     origins.push(index as u32);
                     rows += 1;
                     continue;
@@ -143,7 +144,7 @@ impl JsonDecoder {
         }
         let count = self.message(data, start, end, rows)?;
         if let Some(predictor) = &mut self.predictor {
-            predictor.learn(data, start, end, &self.program.fields);
+            predictor.learn(data, start, end, &self.program);
         }
         Ok(count)
     }

@@ -1,188 +1,140 @@
-//! The predicted way: records of one producer have the same keys, in the same order, with the same white space.
+//! The predicted way: a record of a known shape is read by comparing the bytes between its values.
 //!
-//! From a record that the general decoder took, [`Predictor::learn`] keeps the bytes between values. The next record is
-//! then read by comparing those bytes and decoding or skipping the value between them. Anything else (another key, an
-//! escape in a number's place, a value of another kind) ends the attempt; the caller takes back what was appended and
-//! goes the general way. So this file may only accept what [`super::decode`] accepts, with the same result.
+//! A record that takes no path through the graph of [`Shapes`] ends the attempt; the caller then takes back what was
+//! appended, sends the record through [`super::decode`] and has its shape learnt. So this file may only accept what the
+//! general decoder accepts, with the same result: values in an unusual form (numbers in strings, escapes) are handed to
+//! its conversions, in place.
 
 use millstream_types::TypeKind;
 
 use super::number;
 use super::scan::{Cursor, skip_plain};
-use super::value::{FieldTable, ValueOptions};
+use super::shape::{Action, Effect, Shapes};
+use super::value::{Program, ValueOptions, decode_value};
 use crate::column::{ColumnBuilder, Values};
 use crate::temporal;
 
-/// Fields of a record beyond which prediction is not tried.
-const PREDICTED_FIELDS_MAX: usize = 256;
-/// Failed attempts in a row after which the shape is learned anew.
-const MISSES_BEFORE_LEARNING: u32 = 4;
+/// The balance of attempts below which prediction pauses: a failed one costs [`MISS_COST`], one that succeeds earns 1.
+const BALANCE_MIN: i32 = -1024;
+/// The balance that successful attempts can save up.
+const BALANCE_MAX: i32 = 256;
+const MISS_COST: i32 = 4;
+/// Records that are not predicted after too many failures: their keys are likely data, not names.
+const PAUSE_RECORDS: u32 = 16_384;
 
-/// The shape of the records seen last.
+/// Decodes records of known shapes.
 #[derive(Debug, Default)]
 pub struct Predictor {
-    steps: Vec<Step>,
-    /// The bytes behind the last value.
-    tail: Literal,
-    misses: u32,
-}
-
-/// Bytes that must come next, and what to do with the value behind them.
-#[derive(Debug)]
-struct Step {
-    before: Literal,
-    /// Column of the value; `None`: skip.
-    column: Option<usize>,
-}
-
-/// Bytes that are compared with, for every record: up to [`LITERAL_BYTES`] by two words instead of one by one.
-#[derive(Debug, Default)]
-struct Literal {
-    bytes: Vec<u8>,
-    words: u128,
-    mask: u128,
-}
-
-const LITERAL_BYTES: usize = 16;
-
-impl Literal {
-    fn new(bytes: &[u8]) -> Self {
-        let count = bytes.len().min(LITERAL_BYTES);
-        let mut padded = [0; LITERAL_BYTES];
-        padded[..count].copy_from_slice(&bytes[..count]);
-        Self {
-            bytes: bytes.to_vec(),
-            words: u128::from_le_bytes(padded),
-            mask: u128::MAX.checked_shr(128 - 8 * count as u32).unwrap_or(0),
-        }
-    }
-
-    /// Whether the record that ends at `end` goes on like this at `at`; gives the position behind.
-    #[inline]
-    fn follows(&self, data: &[u8], at: usize, end: usize) -> Option<usize> {
-        let behind = at + self.bytes.len();
-        if behind > end {
-            return None;
-        }
-        // The words may reach into what follows the record in the buffer; the mask leaves it out.
-        let chunk = data
-            .get(at..at + LITERAL_BYTES)
-            .and_then(|c| <[u8; LITERAL_BYTES]>::try_from(c).ok());
-        let equal = match chunk {
-            Some(chunk) if self.bytes.len() <= LITERAL_BYTES => {
-                (u128::from_le_bytes(chunk) ^ self.words) & self.mask == 0
-            }
-            _ => data.get(at..behind) == Some(&self.bytes),
-        };
-        equal.then_some(behind)
-    }
+    shapes: Shapes,
+    balance: i32,
+    paused: u32,
 }
 
 impl Predictor {
-    /// Keeps the shape of a record that was decoded the general way, if it is a flat enough object.
-    pub fn learn(&mut self, data: &[u8], start: usize, end: usize, fields: &FieldTable) {
-        if !self.steps.is_empty() && self.misses < MISSES_BEFORE_LEARNING {
-            return;
-        }
-        self.misses = 0;
-        self.steps.clear();
-        if self.shape(data, start, end, fields).is_none() {
-            self.steps.clear();
+    /// Adds the shape of a record that was decoded the general way.
+    pub fn learn(&mut self, data: &[u8], start: usize, end: usize, program: &Program) {
+        if self.paused == 0 {
+            self.shapes.learn(data, start, end, program);
         }
     }
 
-    fn shape(&mut self, data: &[u8], start: usize, end: usize, fields: &FieldTable) -> Option<()> {
-        let mut cursor = Cursor::new(data, start, end);
-        let mut literal = start;
-        let mut taken = vec![false; fields.names.len()];
-        cursor.skip_whitespace();
-        cursor.expect(b'{').ok()?;
-        loop {
-            cursor.skip_whitespace();
-            let key = cursor.string().ok()?;
-            cursor.skip_whitespace();
-            cursor.expect(b':').ok()?;
-            cursor.skip_whitespace();
-            let column = fields.find_key(data, key);
-            if let Some(index) = column {
-                // A repeated field has rules of its own.
-                if std::mem::replace(&mut taken[index], true) {
-                    return None;
-                }
-            }
-            if self.steps.len() == PREDICTED_FIELDS_MAX {
-                return None;
-            }
-            self.steps.push(Step {
-                before: Literal::new(&data[literal..cursor.at]),
-                column,
-            });
-            cursor.skip_value().ok()?;
-            literal = cursor.at;
-            cursor.skip_whitespace();
-            if !cursor.eat(b',') {
-                break;
-            }
-        }
-        cursor.expect(b'}').ok()?;
-        self.tail = Literal::new(&data[literal..cursor.at]);
-        // Columns that this record lacks would need NULLs: leave such shapes to the general way.
-        taken.iter().all(|t| *t).then_some(())
-    }
-
-    /// Decodes the record `data[start..end]` into row `rows` of `columns`; `false`: nothing is known of it, and rows
-    /// beyond `rows` must be taken back.
+    /// Decodes the record `data[start..end]` into a new row of `columns`; `false`: its shape is not known, and what was
+    /// appended must be taken back.
     #[inline]
     pub fn decode(
         &mut self,
         data: &[u8],
-        start: usize,
-        end: usize,
+        (start, end): (usize, usize),
+        program: &Program,
         columns: &mut [ColumnBuilder],
-        rows: usize,
         options: ValueOptions,
     ) -> bool {
-        if self.steps.is_empty() {
+        if self.paused > 0 {
+            self.paused -= 1;
             return false;
         }
-        debug_assert!(columns.iter().all(|c| c.len() == rows));
-        let done = self.attempt(data, start, end, columns, options).is_some();
-        self.misses = if done { 0 } else { self.misses + 1 };
-        done
+        if self.shapes.is_empty() || simdutf8::basic::from_utf8(&data[start..end]).is_err() {
+            return false;
+        }
+        let done = self
+            .attempt(data, (start, end), program, columns, options)
+            .is_some();
+        if done {
+            self.balance = (self.balance + 1).min(BALANCE_MAX);
+            return true;
+        }
+        self.balance -= MISS_COST;
+        if self.balance < BALANCE_MIN {
+            (self.balance, self.paused) = (0, PAUSE_RECORDS);
+            self.shapes.clear();
+        }
+        false
     }
 
     fn attempt(
-        &self,
+        &mut self,
         data: &[u8],
-        start: usize,
-        end: usize,
+        (start, end): (usize, usize),
+        program: &Program,
         columns: &mut [ColumnBuilder],
         options: ValueOptions,
     ) -> Option<()> {
-        if simdutf8::basic::from_utf8(&data[start..end]).is_err() {
-            return None;
-        }
         let mut cursor = Cursor::new(data, start, end);
-        for step in &self.steps {
-            cursor.at = step.before.follows(data, cursor.at, end)?;
-            match step.column {
-                None => skip(&mut cursor)?,
-                Some(index) => value(&mut cursor, &mut columns[index], options)?,
+        let mut node = 0;
+        loop {
+            let (branch, behind) = self.shapes.branch(node, data, cursor.at, end)?;
+            cursor.at = behind;
+            for effect in &branch.effects {
+                match effect {
+                    Effect::Null(path) => column_at(columns, path)?.push_null(),
+                    Effect::Open(path) => {
+                        let Values::Row(row) = &mut column_at(columns, path)?.values else {
+                            return None;
+                        };
+                        row.open_row();
+                    }
+                }
             }
+            match &branch.action {
+                Action::Decode(path) => {
+                    let column = column_at(columns, path)?;
+                    if value(&mut cursor, column, options).is_none() {
+                        cursor.set_depth(branch.depth);
+                        decode_value(&mut cursor, program.at(path)?, column, options).ok()?;
+                    }
+                }
+                Action::Skip => skip(&mut cursor, branch.depth)?,
+                Action::End => return Some(()),
+            }
+            node = branch.next;
         }
-        self.tail.follows(data, cursor.at, end).map(|_| ())
     }
 }
 
 #[inline]
-fn skip(cursor: &mut Cursor<'_>) -> Option<()> {
-    if cursor.peek() == Some(b'"') {
-        let close = skip_plain(cursor.data, cursor.at + 1);
-        if cursor.data.get(close) == Some(&b'"') {
-            cursor.at = close + 1;
-            return Some(());
-        }
+fn column_at<'c>(columns: &'c mut [ColumnBuilder], path: &[usize]) -> Option<&'c mut ColumnBuilder> {
+    let (first, rest) = path.split_first()?;
+    let mut column = columns.get_mut(*first)?;
+    for field in rest {
+        let Values::Row(row) = &mut column.values else {
+            return None;
+        };
+        column = row.children.get_mut(*field)?;
     }
+    Some(column)
+}
+
+#[inline]
+fn skip(cursor: &mut Cursor<'_>, depth: usize) -> Option<()> {
+    let skipped = match cursor.peek()? {
+        b'"' => plain_string(cursor).map(|_| ()),
+        b'-' | b'0'..=b'9' => integer(cursor).map(|_| ()),
+        _ => None,
+    };
+    if skipped.is_some() {
+        return skipped;
+    }
+    cursor.set_depth(depth);
     cursor.skip_value().ok()
 }
 
@@ -201,14 +153,40 @@ fn plain_string(cursor: &mut Cursor<'_>) -> Option<(usize, usize)> {
     Some((start, end))
 }
 
-/// Digits from `at` on: their value (which wraps around beyond 18 of them), and where they end.
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+const POWERS_OF_TEN: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// Digits from `at` on: their value (which wraps around beyond 18 of them), and where they end. Eight at a time.
 #[inline]
 fn digits(data: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
+    while let Some(chunk) = data.get(at..at + 8).and_then(|c| <[u8; 8]>::try_from(c).ok()) {
+        let word = u64::from_le_bytes(chunk) ^ u64::from_le_bytes([b'0'; 8]);
+        // The high bit of each byte that is no digit, exact up to the first such byte.
+        let others = (word.wrapping_add(u64::from_le_bytes([0x80 - 10; 8])) | word) & HIGH_BITS;
+        if others != 0 {
+            let count = (others.trailing_zeros() / 8) as usize;
+            if count > 0 {
+                let part = eight_digits(word << (64 - 8 * count));
+                value = value.wrapping_mul(POWERS_OF_TEN[count]).wrapping_add(part);
+            }
+            return (value, at + count);
+        }
+        value = value.wrapping_mul(100_000_000).wrapping_add(eight_digits(word));
+        at += 8;
+    }
     while let Some(digit) = data.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
         value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
         at += 1;
     }
     (value, at)
+}
+
+/// The number of eight digits, the first in the lowest byte: neighbours are joined in three steps.
+#[inline]
+fn eight_digits(word: u64) -> u64 {
+    let pairs = (word.wrapping_mul(10 * 256 + 1) >> 8) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100 * 65_536 + 1) >> 16) & 0x0000_FFFF_0000_FFFF;
+    fours.wrapping_mul(10_000 * 4_294_967_296 + 1) >> 32
 }
 
 /// Whether a number that ends at `at` could go on, rightly or wrongly: then the general scanner decides.
@@ -266,6 +244,7 @@ fn short_double(cursor: &mut Cursor<'_>) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
+/// Decodes a value in one of the usual forms; otherwise leaves the cursor and the column as they are.
 #[inline]
 fn value(cursor: &mut Cursor<'_>, column: &mut ColumnBuilder, options: ValueOptions) -> Option<()> {
     if cursor.peek() == Some(b'n') {
@@ -273,6 +252,16 @@ fn value(cursor: &mut Cursor<'_>, column: &mut ColumnBuilder, options: ValueOpti
         column.push_null();
         return Some(());
     }
+    let before = cursor.at;
+    let decoded = usual_value(cursor, column, options);
+    if decoded.is_none() {
+        cursor.at = before;
+    }
+    decoded
+}
+
+#[inline]
+fn usual_value(cursor: &mut Cursor<'_>, column: &mut ColumnBuilder, options: ValueOptions) -> Option<()> {
     match &mut column.values {
         Values::String(spans) => {
             let (start, end) = plain_string(cursor)?;

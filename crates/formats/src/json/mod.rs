@@ -1,8 +1,8 @@
 //! Format `json`: one JSON object (or an array of objects) in a message.
 //!
-//! Decoding is directed by the schema. [`fast`] predicts that the next record has the keys of the one before, in the same
-//! order and with the same white space, and then only compares bytes; whatever does not fit goes, record by record,
-//! through [`decode`], which alone defines the semantics. A property test holds the two together.
+//! Decoding is directed by the schema. [`shape`] remembers the shapes of the records seen so far (keys, their order,
+//! nesting, white space), and [`fast`] reads a record of a known shape by comparing bytes. Every other record goes through
+//! [`decode`], which alone defines the semantics. A property test compares the two.
 
 pub mod canal;
 mod cdc;
@@ -15,6 +15,7 @@ pub mod maxwell;
 pub mod number;
 pub mod ogg;
 pub mod scan;
+mod shape;
 mod value;
 
 use millstream_types::{

@@ -39,6 +39,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Continues at a value that `depth` open brackets enclose.
+    #[inline]
+    pub fn set_depth(&mut self, depth: usize) {
+        self.depth = depth;
+    }
+
+    /// Open brackets around the current position.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
     pub fn error<T>(&self, reason: impl Into<String>) -> Result<T, ScanError> {
         Err(ScanError {
             at: self.at,
@@ -257,9 +268,32 @@ fn show(byte: u8) -> String {
 const LOW_BITS: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
-/// Position of the first quote, backslash or control character from `at` on: eight bytes at a time.
+/// Bytes that are scanned at a time once a string turns out to be long: the compiler turns the loop into vector
+/// instructions, which pay from here on.
+const LONG_CHUNK_BYTES: usize = 32;
+
+/// Position of the first quote, backslash or control character from `at` on: eight bytes at a time, more in long strings.
 #[inline]
 pub fn skip_plain(data: &[u8], at: usize) -> usize {
+    let short_end = at + 16;
+    let at = skip_plain_words(data, at, short_end);
+    if at < short_end {
+        return at;
+    }
+    let mut at = at;
+    while let Some(chunk) = data.get(at..at + LONG_CHUNK_BYTES) {
+        let special = |byte: &u8| u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
+        if chunk.iter().fold(0, |found, byte| found | special(byte)) != 0 {
+            break;
+        }
+        at += LONG_CHUNK_BYTES;
+    }
+    skip_plain_words(data, at, data.len())
+}
+
+/// As [`skip_plain`], giving up at or shortly behind `limit`.
+#[inline]
+fn skip_plain_words(data: &[u8], at: usize, limit: usize) -> usize {
     let mut at = at;
     while let Some(chunk) = data.get(at..at + 8).and_then(|c| <[u8; 8]>::try_from(c).ok()) {
         let word = u64::from_le_bytes(chunk);
@@ -274,6 +308,9 @@ pub fn skip_plain(data: &[u8], at: usize) -> usize {
             return at + (special.trailing_zeros() / 8) as usize;
         }
         at += 8;
+        if at >= limit {
+            return at;
+        }
     }
     while at < data.len() && !matches!(data[at], b'"' | b'\\' | 0..=0x1f) {
         at += 1;

@@ -84,6 +84,14 @@ impl Program {
     }
 }
 
+impl Program {
+    /// The program of a field of fields.
+    pub fn at(&self, path: &[usize]) -> Option<&Program> {
+        path.iter()
+            .try_fold(self, |program, field| program.children.get(*field))
+    }
+}
+
 /// The part of the options that decoding of values needs.
 #[derive(Clone, Copy, Debug)]
 pub struct ValueOptions {
@@ -394,7 +402,7 @@ fn list(
         cursor.expect(b']')?;
     }
     cursor.leave();
-    nested.lengths.push(length);
+    nested.push_items(length);
     Ok(())
 }
 
@@ -430,7 +438,7 @@ fn map(
         cursor.expect(b'}')?;
     }
     cursor.leave();
-    nested.lengths.push(length);
+    nested.push_items(length);
     Ok(())
 }
 
@@ -440,13 +448,11 @@ fn row(
     nested: &mut Nested,
     options: ValueOptions,
 ) -> Result<(), ScanError> {
-    let rows = nested.lengths.values.len();
     if cursor.peek() != Some(b'{') {
         return cursor.error("an object is expected");
     }
-    object(cursor, program, &mut nested.children, rows, options)?;
-    nested.lengths.push(1);
-    Ok(())
+    let rows = nested.open_row();
+    object(cursor, program, &mut nested.children, rows, options)
 }
 
 /// Decodes an object's fields into row `rows` of `columns`.

@@ -1,5 +1,7 @@
 //! Tests of the formats: the predicted JSON decoder against the general one, round trips, tables of odd input.
 
+mod nested_json;
+
 use std::sync::Arc;
 
 use arrow_array::{Array, StructArray};
