@@ -36,6 +36,7 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     metadata: &[],
     decode: Some(ChangelogMode::INSERT_ONLY),
     encode: Some(ChangelogMode::INSERT_ONLY),
+    narrows_rows: false,
     validate: |table| check(table.physical),
 };
 

@@ -78,6 +78,8 @@ pub struct FormatDecl {
     pub decode: Option<ChangelogMode>,
     /// Kinds that encoding accepts; `None`: cannot be written.
     pub encode: Option<ChangelogMode>,
+    /// Whether decoding finds the fields of rows by name, at any depth: then a scan may leave out fields.
+    pub narrows_rows: bool,
     /// Checks of options against each other and of the physical schema.
     pub validate: fn(&TableDefinition<'_>) -> Result<(), String>,
 }

@@ -47,6 +47,7 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     metadata: &[],
     decode: Some(ChangelogMode::INSERT_ONLY),
     encode: Some(ChangelogMode::INSERT_ONLY),
+    narrows_rows: false,
     validate: |table| {
         let options =
             AvroOptions::parse(&options_behind("avro.", table.options)).map_err(|e| e.to_string())?;

@@ -56,6 +56,7 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     metadata: &[],
     decode: Some(ChangelogMode::INSERT_ONLY),
     encode: Some(ChangelogMode::INSERT_ONLY),
+    narrows_rows: false,
     validate: |table| {
         CsvOptions::parse(&options_behind("csv.", table.options))
             .map(|_| ())

@@ -76,6 +76,7 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     metadata: METADATA,
     decode: Some(ChangelogMode::ALL),
     encode: Some(ChangelogMode::ALL),
+    narrows_rows: false,
     validate: super::DECLARATION.validate,
 };
 

@@ -76,6 +76,7 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     metadata: &[],
     decode: Some(ChangelogMode::INSERT_ONLY),
     encode: Some(ChangelogMode::INSERT_ONLY),
+    narrows_rows: true,
     validate: |table| {
         if let Some(column) = table.physical.columns.iter().find(|c| !is_supported(&c.ty)) {
             return Err(format!(

@@ -100,6 +100,8 @@ pub struct Scan {
     pub changelog: ChangelogMode,
     pub bounded: bool,
     pub filters: Vec<Expr>,
+    /// Whether the formats find the fields of rows by name, so that ROW columns may be read in part.
+    pub narrows_rows: bool,
     pub limit: Option<u64>,
     /// `STATE_TTL` and other hints address the scan by this name.
     pub alias: String,

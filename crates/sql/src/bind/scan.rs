@@ -53,6 +53,7 @@ impl Binder<'_> {
         let mut rel = scan_rel(spec, metadata, changelog, bounded, alias);
         if let RelKind::Scan(scan) = &mut rel.kind {
             scan.unreadable = unreadable;
+            scan.narrows_rows = narrows_rows(self.declarations, &scan.table.options);
         }
         let exprs = self.column_values(table, &rel)?;
         let schema = self.scan_schema(table);
@@ -330,11 +331,24 @@ fn scan_rel(
         changelog,
         bounded,
         filters: Vec::new(),
+        narrows_rows: false,
         limit: None,
         alias: alias.to_owned(),
         unreadable: None,
     };
     Rel::new(RelKind::Scan(Box::new(scan)), Vec::new(), schema)
+}
+
+/// Whether all formats of the table find the fields of rows by name.
+fn narrows_rows(declarations: &Declarations, options: &Options) -> bool {
+    let used = ["format", "value.format", "key.format"];
+    let mut formats = used.iter().filter_map(|key| options.get(*key)).peekable();
+    formats.peek().is_some()
+        && formats.all(|name| {
+            declarations
+                .format(name)
+                .is_some_and(|format| format.narrows_rows)
+        })
 }
 
 /// A metadata key on offer.

@@ -22,7 +22,7 @@
 use millstream_plan::{ChangelogTraits, Distribution, Expr, JoinKind, Op};
 use millstream_types::{ChangelogMode, ErrorKind};
 
-use super::keys::{unique_keys, upsert_keys};
+use super::keys::{Keys, unique_keys, upsert_keys};
 use super::monotonic;
 use super::physical::{Phys, by_key};
 use crate::bind::config::{PlannerConfig, UpsertMaterialize};
@@ -50,7 +50,7 @@ pub fn infer(root: Phys) -> SqlResult<Phys> {
     let root = modify_kinds(root)?;
     let wanted = wanted_both(&root);
     let root = satisfy(root, wanted).ok_or_else(no_agreement)?;
-    Ok(finish(root))
+    Ok(finish(root).0)
 }
 
 /// The kinds of a tree whose rows go into a table, with the sink on top.
@@ -102,7 +102,7 @@ pub fn infer_sink(input: Phys, insert: &BoundInsert, config: &PlannerConfig) -> 
         .first()
         .map(|input| input.traits.mode)
         .unwrap_or_default();
-    Ok(finish(root))
+    Ok(finish(root).0)
 }
 
 fn no_agreement() -> SqlError {
@@ -581,11 +581,12 @@ fn without_before(scan: Phys) -> Phys {
 }
 
 /// Notes the upsert keys of every operator, and merges what the negotiation left doubled.
-fn finish(node: Phys) -> Phys {
-    let upsert = upsert_keys(&node);
-    let inputs: Vec<Phys> = node.inputs.into_iter().map(finish).collect();
-    let mut node = Phys { inputs, ..node };
-    node.traits.upsert_keys = upsert;
+fn finish(mut node: Phys) -> (Phys, Keys) {
+    let below = std::mem::take(&mut node.inputs).into_iter().map(finish);
+    let (inputs, input_keys): (Vec<Phys>, Vec<Keys>) = below.unzip();
+    node.inputs = inputs;
+    let keys = Keys::behind(&node, &input_keys);
+    node.traits.upsert_keys.clone_from(&keys.upsert);
     // Two exchanges in a row: the upper one decides.
     if let Op::Exchange { distribution } = &node.op
         && let [input] = node.inputs.as_slice()
@@ -594,5 +595,5 @@ fn finish(node: Phys) -> Phys {
     {
         node.inputs = node.inputs.remove(0).inputs;
     }
-    node
+    (node, keys)
 }

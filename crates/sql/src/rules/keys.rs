@@ -10,22 +10,47 @@ use super::physical::Phys;
 /// At most so many unique keys of a relation are followed: combinations of joins would multiply them.
 const KEYS_MAX: usize = 16;
 
+/// The keys of a relation.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// Sets of columns that identify a row.
+    pub unique: Vec<Vec<usize>>,
+    /// Sets of columns that identify a row over its updates.
+    pub upsert: Vec<Vec<usize>>,
+}
+
+impl Keys {
+    /// The keys of a tree, each node visited once.
+    pub fn of(node: &Phys) -> Self {
+        let inputs: Vec<Self> = node.inputs.iter().map(Self::of).collect();
+        Self::behind(node, &inputs)
+    }
+
+    /// The keys of a node whose inputs have the keys `inputs`.
+    pub fn behind(node: &Phys, inputs: &[Self]) -> Self {
+        Self {
+            unique: derive(node, inputs, false),
+            upsert: derive(node, inputs, true),
+        }
+    }
+}
+
 /// Sets of columns that identify a row.
 pub fn unique_keys(node: &Phys) -> Vec<Vec<usize>> {
-    derive(node, false)
+    Keys::of(node).unique
 }
 
 /// Sets of columns that identify a row over its updates.
 pub fn upsert_keys(node: &Phys) -> Vec<Vec<usize>> {
-    derive(node, true)
+    Keys::of(node).upsert
 }
 
-fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
+fn derive(node: &Phys, inputs: &[Keys], upsert: bool) -> Vec<Vec<usize>> {
     let input = || {
-        node.inputs
+        let keys = inputs
             .first()
-            .map(|input| derive(input, upsert))
-            .unwrap_or_default()
+            .map(|keys| if upsert { &keys.upsert } else { &keys.unique });
+        keys.cloned().unwrap_or_default()
     };
     let width = node.schema.len();
     let keys = match &node.op {
@@ -66,7 +91,7 @@ fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
             left_keys,
             right_keys,
             ..
-        } => joined(node, *kind, left_keys, right_keys, upsert),
+        } => joined(node, inputs, *kind, (left_keys, right_keys), upsert),
         Op::IntervalJoin { kind, .. } | Op::WindowJoin { kind, .. }
             if matches!(kind, JoinKind::Semi | JoinKind::Anti) =>
         {
@@ -92,10 +117,13 @@ fn derive(node: &Phys, upsert: bool) -> Vec<Vec<usize>> {
 }
 
 /// Each key once, of the first [`KEYS_MAX`].
-fn distinct(keys: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+fn distinct(keys: impl IntoIterator<Item = Vec<usize>>) -> Vec<Vec<usize>> {
     let mut distinct: Vec<Vec<usize>> = Vec::new();
     for key in keys {
-        if !distinct.contains(&key) && distinct.len() < KEYS_MAX {
+        if distinct.len() == KEYS_MAX {
+            break;
+        }
+        if !distinct.contains(&key) {
             distinct.push(key);
         }
     }
@@ -155,37 +183,44 @@ fn through(key: &[usize], projections: &[Expr]) -> Option<Vec<usize>> {
 
 fn joined(
     node: &Phys,
+    inputs: &[Keys],
     kind: JoinKind,
-    left_keys: &[usize],
-    right_keys: &[usize],
+    (left_keys, right_keys): (&[usize], &[usize]),
     upsert: bool,
 ) -> Vec<Vec<usize>> {
-    let [left, right] = node.inputs.as_slice() else {
+    let ([left, right], [left_node, _]) = (inputs, node.inputs.as_slice()) else {
         return Vec::new();
     };
-    let (left_unique, right_unique) = (derive(left, upsert), derive(right, upsert));
+    let of = |keys: &Keys| {
+        if upsert {
+            keys.upsert.clone()
+        } else {
+            keys.unique.clone()
+        }
+    };
+    let left_own = of(left);
     if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
-        return left_unique;
+        return left_own;
     }
-    let width = left.schema.len();
+    let width = left_node.schema.len();
     let is_unique =
         |keys: &[Vec<usize>], by: &[usize]| keys.iter().any(|key| key.iter().all(|c| by.contains(c)));
-    let shifted: Vec<Vec<usize>> = right_unique
+    let right_own: Vec<Vec<usize>> = of(right)
         .iter()
         .map(|key| key.iter().map(|c| c + width).collect())
         .collect();
     let mut found = Vec::new();
     // A side that is unique by the join key adds at most one row to each row of the other side.
-    if is_unique(&derive(right, false), right_keys) && !matches!(kind, JoinKind::Right | JoinKind::Full) {
-        found.extend(left_unique.clone());
+    if is_unique(&right.unique, right_keys) && !matches!(kind, JoinKind::Right | JoinKind::Full) {
+        found.extend(left_own.clone());
     }
-    if is_unique(&derive(left, false), left_keys) && !matches!(kind, JoinKind::Left | JoinKind::Full) {
-        found.extend(shifted.clone());
+    if is_unique(&left.unique, left_keys) && !matches!(kind, JoinKind::Left | JoinKind::Full) {
+        found.extend(right_own.clone());
     }
-    for l in &left_unique {
-        for r in &shifted {
-            found.push(sorted(l.iter().chain(r).copied().collect()));
-        }
-    }
-    found
+    let pairs = left_own.iter().flat_map(|l| {
+        right_own
+            .iter()
+            .map(|r| sorted(l.iter().chain(r).copied().collect()))
+    });
+    distinct(found.into_iter().chain(pairs))
 }

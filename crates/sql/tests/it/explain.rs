@@ -16,7 +16,7 @@ use millstream_types::{
 const CASES: &str = "\n====\n";
 const ANSWER: &str = "\n----\n";
 
-const fn connector(
+pub const fn connector(
     identifier: &'static str,
     source: Option<ChangelogMode>,
     sink: Option<ChangelogMode>,

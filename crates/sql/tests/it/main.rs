@@ -2,4 +2,5 @@
 
 mod explain;
 mod parse;
+mod scans;
 mod scripts;

@@ -109,12 +109,14 @@ const JSON: FormatDecl = FormatDecl {
     metadata: &[],
     decode: APPEND,
     encode: APPEND,
+    narrows_rows: true,
     validate: accept,
 };
 const CDC: FormatDecl = FormatDecl {
     identifier: "debezium-json",
     decode: CHANGES,
     encode: CHANGES,
+    narrows_rows: false,
     ..JSON
 };
 

@@ -25,13 +25,14 @@ pub fn calc(input: Phys, projections: Vec<Expr>, condition: Option<Expr>, names:
         let substituted = |e: Expr| with_plain_arguments(substitute(e, &inner));
         let projections: Vec<Expr> = projections.into_iter().map(substituted).collect();
         let outer = condition.map(substituted);
-        let condition = and_all(
-            inner_condition
-                .into_iter()
-                .chain(outer)
-                .flat_map(conjuncts)
-                .collect(),
-        );
+        let conditions: Vec<Expr> = inner_condition
+            .into_iter()
+            .chain(outer)
+            .flat_map(conjuncts)
+            .collect();
+        let known: Vec<(usize, i64)> = conditions.iter().filter_map(equality).collect();
+        let projections = projections.into_iter().map(|e| decided(e, &known)).collect();
+        let condition = and_all(conditions);
         return Phys::new(
             Op::Calc {
                 projections,
@@ -49,6 +50,66 @@ pub fn calc(input: Phys, projections: Vec<Expr>, condition: Option<Expr>, names:
         vec![input],
         schema,
     )
+}
+
+/// `column = integer`.
+fn equality(condition: &Expr) -> Option<(usize, i64)> {
+    let Expr::Call { function, args, .. } = condition else {
+        return None;
+    };
+    match args.as_slice() {
+        [Expr::Column { index, ty }, Expr::Literal { value, .. }]
+        | [Expr::Literal { value, .. }, Expr::Column { index, ty }]
+            if function == "=" && ty.is_integer() =>
+        {
+            Some((*index, value.as_i64()?))
+        }
+        _ => None,
+    }
+}
+
+/// The expression where columns have the values `known`: a CASE over the kind of an event becomes one of its branches
+/// behind a filter by that kind.
+fn decided(expr: Expr, known: &[(usize, i64)]) -> Expr {
+    if known.is_empty() {
+        return expr;
+    }
+    expr.transform_up(&mut |expr| match expr {
+        Expr::Case {
+            branches,
+            otherwise,
+            ty,
+        } => decided_case(branches, otherwise, ty, known),
+        other => other,
+    })
+}
+
+fn decided_case(
+    branches: Vec<(Expr, Expr)>,
+    otherwise: Box<Expr>,
+    ty: LogicalType,
+    known: &[(usize, i64)],
+) -> Expr {
+    let truth = |condition: &Expr| {
+        let (column, value) = equality(condition)?;
+        let is = known.iter().find(|(known, _)| *known == column)?;
+        Some(is.1 == value)
+    };
+    let mut open = branches
+        .iter()
+        .filter(|(condition, _)| truth(condition) != Some(false));
+    let first = match open.next() {
+        None => Some(otherwise.as_ref()),
+        Some((condition, value)) => (truth(condition) == Some(true)).then_some(value),
+    };
+    match first {
+        Some(value) if value.ty().kind == ty.kind => value.clone(),
+        _ => Expr::Case {
+            branches,
+            otherwise,
+            ty,
+        },
+    }
 }
 
 /// The expression with plain columns as arguments: inside of a call a time attribute is a timestamp like any other.

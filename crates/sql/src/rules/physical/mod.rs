@@ -21,7 +21,7 @@ use crate::bind::logical::{Rel, RelKind, Scan};
 use crate::rules::windows;
 
 /// Connectors whose sources make watermarks for each split on their own.
-const SPLIT_WATERMARK_CONNECTORS: [&str; 2] = ["kafka", "upsert-kafka"];
+pub const SPLIT_WATERMARK_CONNECTORS: [&str; 2] = ["kafka", "upsert-kafka"];
 
 /// An operator with its inputs, before the plan's graph is put together.
 #[derive(Clone, Debug, PartialEq)]
