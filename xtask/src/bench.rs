@@ -10,6 +10,8 @@ mod events;
 mod first_result;
 mod idle;
 mod millstream;
+mod nexmark;
+mod nexmark_events;
 mod parts;
 mod pipeline;
 mod process;
@@ -29,7 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HELP: &str = "\
 usage: cargo xtask bench [NAME]... [OPTION]...
-  NAME            json, batch, group, latency, broker, start, idle, pipeline; all if none is named
+  NAME            json, batch, group, latency, broker, start, idle, pipeline, nexmark; all if none is named
   --events N      events in the topics of the pipelines, 5000000 unless given
   --keys LIST     numbers of keys for the window pipeline, 1000,1000000 unless given
   --codec LIST    codecs of the topics, none,lz4 unless given
@@ -37,6 +39,9 @@ usage: cargo xtask bench [NAME]... [OPTION]...
   --librdkafka FILE
                   produce and fetch with librdkafka, too (broker): FILE is its example program rdkafka_performance
   --megabytes N   produced and fetched in a case of the broker, 400 unless given
+  --queries LIST  queries of nexmark, all of q0 to q22 that are there unless given
+  --runs N        runs of each query of nexmark, 3 unless given
+  --check N       with --flink, compare the final tables of nexmark over N events first, 200000 unless given; 0: do not
   --output FILE   where the JSON lines go, bench.jsonl beside the build unless given
   --json          print the JSON lines instead of the tables";
 
@@ -49,6 +54,9 @@ pub struct Options {
     pub flink: Option<PathBuf>,
     pub librdkafka: Option<PathBuf>,
     pub megabytes: usize,
+    pub queries: Vec<String>,
+    pub runs: usize,
+    pub check_events: u64,
     output: PathBuf,
     json: bool,
     /// The binary that is measured.
@@ -68,6 +76,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("start", first_result::run),
     ("idle", idle::run),
     ("pipeline", pipeline::run),
+    ("nexmark", nexmark::run),
 ];
 
 /// Runs what is named.
@@ -98,6 +107,9 @@ fn parse(arguments: &[&str]) -> anyhow::Result<Options> {
         flink: None,
         librdkafka: None,
         megabytes: 400,
+        queries: Vec::new(),
+        runs: 3,
+        check_events: 200_000,
         output: directory.join("bench.jsonl"),
         json: false,
         millstream: directory.join("millstream"),
@@ -116,6 +128,9 @@ fn parse(arguments: &[&str]) -> anyhow::Result<Options> {
             "--flink" => options.flink = Some(PathBuf::from(value()?)),
             "--librdkafka" => options.librdkafka = Some(PathBuf::from(value()?)),
             "--megabytes" => options.megabytes = value()?.parse().context("--megabytes")?,
+            "--queries" => options.queries = value()?.split(',').map(str::to_owned).collect(),
+            "--runs" => options.runs = value()?.parse().context("--runs")?,
+            "--check" => options.check_events = value()?.replace('_', "").parse().context("--check")?,
             "--output" => options.output = PathBuf::from(value()?),
             name if BENCHES.iter().any(|(known, _)| *known == name) => options.names.push(name.to_owned()),
             _ => bail!("unexpected argument '{word}'\n{HELP}"),

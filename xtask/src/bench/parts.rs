@@ -16,6 +16,7 @@ use millstream_types::{Batch, LogicalType, Options as FormatOptions, Schema};
 
 use super::Options;
 use super::events::Events;
+use super::nexmark_events::NexmarkEvents;
 use super::report::{Figures, Report};
 use super::stopwatch::nanos_per_item;
 
@@ -36,18 +37,99 @@ struct Messages {
 
 impl Messages {
     fn make() -> anyhow::Result<Self> {
-        let (mut events, mut text, mut data, mut ranges) =
-            (Events::new(1000), Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..EVENTS {
+        let (mut events, mut text) = (Events::new(1000), Vec::new());
+        Self::of(|out| {
             events.write(&mut text)?;
-            ranges.push(MessageRange::new(data.len() as u32, text.len() as u32));
-            data.extend_from_slice(&text);
+            out.extend_from_slice(&text);
+            Ok(())
+        })
+    }
+
+    /// What `write` appends, message by message.
+    fn of(mut write: impl FnMut(&mut Vec<u8>) -> anyhow::Result<()>) -> anyhow::Result<Self> {
+        let (mut data, mut ranges) = (Vec::new(), Vec::new());
+        for _ in 0..EVENTS {
+            let start = data.len();
+            write(&mut data)?;
+            ranges.push(MessageRange::new(start as u32, (data.len() - start) as u32));
         }
         Ok(Self {
             data: Buffer::from(data),
             ranges,
         })
     }
+}
+
+fn of_fields(fields: &[(&str, LogicalType)]) -> LogicalType {
+    LogicalType::row(fields.iter().map(|(name, ty)| ((*name).to_owned(), ty.clone())))
+}
+
+/// Nexmark's table, with as much of its rows as is read.
+fn nexmark_schema(whole: bool) -> Schema {
+    let (bigint, text, time) = (
+        LogicalType::BIGINT,
+        LogicalType::STRING,
+        LogicalType::timestamp(3),
+    );
+    if !whole {
+        let bid = of_fields(&[("auction", bigint.clone()), ("price", bigint)]);
+        return Schema::new([("bid", bid)]);
+    }
+    let person = of_fields(&[
+        ("id", bigint.clone()),
+        ("name", text.clone()),
+        ("emailAddress", text.clone()),
+        ("creditCard", text.clone()),
+        ("city", text.clone()),
+        ("state", text.clone()),
+        ("dateTime", time.clone()),
+        ("extra", text.clone()),
+    ]);
+    let auction = of_fields(&[
+        ("id", bigint.clone()),
+        ("itemName", text.clone()),
+        ("description", text.clone()),
+        ("initialBid", bigint.clone()),
+        ("reserve", bigint.clone()),
+        ("dateTime", time.clone()),
+        ("expires", time.clone()),
+        ("seller", bigint.clone()),
+        ("category", bigint.clone()),
+        ("extra", text.clone()),
+    ]);
+    let bid = of_fields(&[
+        ("auction", bigint.clone()),
+        ("bidder", bigint.clone()),
+        ("price", bigint),
+        ("channel", text.clone()),
+        ("url", text.clone()),
+        ("dateTime", time),
+        ("extra", text),
+    ]);
+    Schema::new([
+        ("event_type", LogicalType::INT),
+        ("person", person),
+        ("auction", auction),
+        ("bid", bid),
+    ])
+}
+
+/// Nested events of three shapes to columns.
+fn nexmark_json(add: &mut dyn FnMut(String, f64, f64) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let (mut events, mut text) = (NexmarkEvents::new(), Vec::new());
+    let messages = Messages::of(|out| {
+        events.write(&mut text)?;
+        out.extend_from_slice(&text);
+        Ok(())
+    })?;
+    let bytes = messages.data.len() as f64 / EVENTS as f64;
+    for (subject, whole) in [("nexmark, whole rows", true), ("nexmark, 2 fields of bid", false)] {
+        let options = JsonOptions::parse(&FormatOptions::default())?;
+        let mut decoder = JsonDecoder::new(options, &nexmark_schema(whole))?;
+        let nanos = nanos_per_item(|| decode(&mut decoder, &messages))?;
+        add(format!("decode, {subject}"), nanos, bytes)?;
+    }
+    Ok(())
 }
 
 fn schema(names: &[&str]) -> Schema {
@@ -71,13 +153,15 @@ const SOME: &[&str] = &["id", "k", "ts", "amount", "region", "note"];
 pub fn json(_: &Options, report: &mut Report) -> anyhow::Result<()> {
     let messages = Messages::make()?;
     let bytes = messages.data.len() as f64 / EVENTS as f64;
-    let mut add = |subject: String, nanos: f64| {
+    let mut add_sized = |subject: String, nanos: f64, bytes: f64| {
         let figures = Figures::of(subject).number("ns_per_event", nanos);
         report.add(
             "json",
             figures.number("mb_per_cpu_s", bytes * 1e3 / nanos.max(1e-9)),
         )
     };
+    nexmark_json(&mut add_sized)?;
+    let mut add = |subject: String, nanos: f64| add_sized(subject, nanos, bytes);
     for (subject, names) in [
         ("decode, 8 of 8 columns", ALL),
         ("decode, 6 of 8 columns", SOME),

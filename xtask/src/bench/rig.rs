@@ -150,14 +150,22 @@ impl Flink {
     /// Runs a script to the end of its job. Counted are TaskManager, JobManager and Kafka; the memory is the sum of
     /// their peaks.
     pub fn run(&self, sql: &str) -> anyhow::Result<Usage> {
-        let processes = ["taskmanager", "jobmanager", "kafka"];
+        self.run_counting(sql, &["taskmanager", "jobmanager", "kafka"])
+    }
+
+    /// As [`Flink::run`], counting the TaskManager alone.
+    pub fn run_in_task_manager(&self, sql: &str) -> anyhow::Result<Usage> {
+        self.run_counting(sql, &["taskmanager"])
+    }
+
+    fn run_counting(&self, sql: &str, processes: &[&str]) -> anyhow::Result<Usage> {
         let script = tempfile::Builder::new().suffix(".sql").tempfile()?;
         std::fs::write(script.path(), sql)?;
         let path = script.path().to_string_lossy().into_owned();
-        let (before, _) = self.kafka.usage(&processes, true)?;
+        let (before, _) = self.kafka.usage(processes, true)?;
         let arguments = ["sql", &path, "--json", "--timeout", JOB_TIMEOUT_S];
         let text = call(&self.kafka.rig, &arguments)?;
-        let (after, rss_peak_mib) = self.kafka.usage(&processes, false)?;
+        let (after, rss_peak_mib) = self.kafka.usage(processes, false)?;
         let mut jobs = text
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
