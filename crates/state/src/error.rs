@@ -4,10 +4,10 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// Bytes of a snapshot that do not say what they should.
-    #[error("state block '{block}' is corrupt: {reason}; restore an older checkpoint")]
+    #[error("state '{block}' is corrupt: {reason}")]
     Corrupt { block: String, reason: String },
     /// Written by a version that this build does not read.
-    #[error("state block '{block}' has version {version}, this build reads up to {supported}")]
+    #[error("'{block}' has version {version}, this build reads version {supported}; use the version of Millstream that wrote it")]
     Version {
         block: String,
         version: u32,

@@ -19,7 +19,10 @@ pub mod row_store;
 pub mod timers;
 
 pub use blocks::{BlockContent, SnapshotScope, StateBlock, StateBlocks};
-pub use checkpoint::{CheckpointHeader, CheckpointSize, CheckpointStore, InstanceState, OperatorEntry};
+pub use checkpoint::{
+    CheckpointHeader, CheckpointKind, CheckpointSize, CheckpointStore, InstanceState, OperatorEntry, OperatorTrait,
+    SAVEPOINT_FILE, read_savepoint, write_savepoint,
+};
 pub use columns::{decode_columns, encode_columns};
 pub use error::StateError;
 pub use group_table::{DirtyBlocks, GROUPS_PER_BLOCK, GroupMap, GroupTable, NO_GROUP};

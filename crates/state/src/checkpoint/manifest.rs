@@ -1,12 +1,11 @@
-//! The manifest of a checkpoint: a promise to later versions, stored as JSON.
+//! The manifest of a checkpoint: what it belongs to, and where its blocks are. The bytes are [`super::encoding`]'s.
 
 use std::collections::BTreeSet;
 
 use millstream_types::Watermark;
-use serde::{Deserialize, Serialize};
 
-/// What a checkpoint says of itself and of the plan that it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a checkpoint says of itself and of the job that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointHeader {
     pub checkpoint: u64,
     /// Wall-clock time at which it was triggered, ms since the epoch.
@@ -15,29 +14,50 @@ pub struct CheckpointHeader {
     pub job: String,
     /// Key groups by which keyed state is divided.
     pub max_parallelism: u16,
-    /// The operators of the plan.
+    /// The operators that keep state.
     pub operators: Vec<OperatorEntry>,
     /// The job had read all its input.
     pub finished: bool,
+    pub kind: CheckpointKind,
+    /// The savepoint from which the job was started, if it was.
+    pub origin: Option<String>,
 }
 
-/// An operator, as far as its state must fit it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Who owns the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointKind {
+    /// The job, which deletes it when newer ones are complete. It may refer to files of older checkpoints.
+    Checkpoint,
+    /// The user. It holds every block itself.
+    Savepoint,
+}
+
+/// An operator that keeps state, as far as its state must fit it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorEntry {
     pub uid: String,
     /// For messages.
     pub name: String,
-    /// Equal for operators whose state is interchangeable.
-    pub fingerprint: String,
+    /// The tables that its rows end in, sorted.
+    pub sinks: Vec<String>,
+    /// What its state depends on. State fits an operator whose traits are equal.
+    pub traits: Vec<OperatorTrait>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One thing that the state of an operator depends on, such as its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorTrait {
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Manifest {
     pub header: CheckpointHeader,
     pub instances: Vec<InstanceEntry>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct InstanceEntry {
     pub uid: String,
     pub subtask: usize,
@@ -47,8 +67,8 @@ pub(super) struct InstanceEntry {
     pub blocks: Vec<BlockEntry>,
 }
 
-/// Where the bytes of a block are: in the data of the file of checkpoint `file`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where the bytes of a block are: in the file of checkpoint `file`, at `offset` from its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BlockEntry {
     pub name: String,
     pub file: u64,
@@ -59,12 +79,6 @@ pub(super) struct BlockEntry {
 }
 
 impl Manifest {
-    pub fn instance(&self, uid: &str, subtask: usize) -> Option<&InstanceEntry> {
-        self.instances
-            .iter()
-            .find(|instance| instance.uid == uid && instance.subtask == subtask)
-    }
-
     pub fn blocks(&self) -> impl Iterator<Item = &BlockEntry> {
         self.instances.iter().flat_map(|instance| &instance.blocks)
     }
@@ -72,23 +86,5 @@ impl Manifest {
     /// Numbers of the files that hold its blocks.
     pub fn files(&self) -> BTreeSet<u64> {
         self.blocks().map(|block| block.file).collect()
-    }
-}
-
-impl InstanceEntry {
-    pub fn block(&self, name: &str) -> Option<&BlockEntry> {
-        self.blocks.iter().find(|block| block.name == name)
-    }
-}
-
-impl BlockEntry {
-    /// The block's bytes within the data of its file, if they are there and whole.
-    pub fn within<'a>(&self, data: &'a [u8]) -> Option<&'a [u8]> {
-        let (start, length) = (
-            usize::try_from(self.offset).ok()?,
-            usize::try_from(self.length).ok()?,
-        );
-        let bytes = data.get(start..start.checked_add(length)?)?;
-        (crc32c::crc32c(bytes) == self.crc).then_some(bytes)
     }
 }

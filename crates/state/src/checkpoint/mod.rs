@@ -3,25 +3,28 @@
 //! A checkpoint is one file. Its manifest names every block of every operator instance and where the bytes are: in this
 //! file, or in that of an older checkpoint if the block did not change. The file appears under its name only when it
 //! is whole and synced, so a checkpoint exists or does not. Older files stay as long as a manifest that is kept refers
-//! to them. When a checkpoint is due, who takes part and what happens after is not decided here.
+//! to them. A savepoint is the same file with every block inside, so that it can be copied and moved.
+//! When a checkpoint is due, who takes part and what happens after is not decided here.
 
+mod encoding;
 mod file;
 mod manifest;
+mod savepoint;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use millstream_types::storage::{OpenMode, Storage};
+use millstream_types::storage::{OpenMode, Storage, StorageFile, parent};
 use millstream_types::{CheckpointId, Watermark};
 
 use crate::blocks::{BlockContent, StateBlocks};
 use crate::error::StateError;
 
-use file::{parse_header, read_header, write_header};
 use manifest::{BlockEntry, InstanceEntry, Manifest};
 
-pub use manifest::{CheckpointHeader, OperatorEntry};
+pub use manifest::{CheckpointHeader, CheckpointKind, OperatorEntry, OperatorTrait};
+pub use savepoint::{SAVEPOINT_FILE, read_savepoint, write_savepoint};
 
 /// State of one operator instance in a checkpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,12 +47,14 @@ pub struct CheckpointSize {
     pub written_bytes: u64,
     /// Bytes of all blocks of the checkpoint.
     pub full_bytes: u64,
-    /// The files behind the checkpoint hold mostly blocks that nobody needs: the next one should refer to nothing.
+    /// The files behind the checkpoint hold mostly blocks that no manifest needs: the next one should be full.
     pub rewrite_next: bool,
 }
 
 /// Garbage below this is not worth a full checkpoint.
 const GARBAGE_BYTES_MIN: u64 = 4 << 20;
+/// Checkpoints that are kept at least: one to fall back on when the newest turns out to be damaged.
+const RETAINED_MIN: usize = 2;
 /// Digits of a number in a file name, so that names sort.
 const NAME_DIGITS: usize = 20;
 const NAME_SUFFIX: &str = ".checkpoint";
@@ -66,12 +71,17 @@ pub struct CheckpointStore {
     retained: usize,
     /// Kept manifests by number.
     manifests: BTreeMap<u64, Manifest>,
-    /// Lengths of the data in files, by number.
+    /// Bytes of the blocks in files, by number.
     file_bytes: BTreeMap<u64, u64>,
+    /// Files that cannot be read, and why. They are no checkpoints to start from, but they are not absent either.
+    damaged: BTreeMap<u64, StateError>,
+    /// Old files that could not be removed; tried again with the next checkpoint.
+    cleanup_failure: Option<StateError>,
 }
 
 impl CheckpointStore {
-    /// Opens a directory, which is made if it is missing. Files that are not whole are left out.
+    /// Opens a directory, which is made if it is missing. A damaged file is set aside; one of another version is an
+    /// error, since it may well be the newest state of the job.
     pub fn open(storage: Arc<dyn Storage>, directory: &str, retained: usize) -> Result<Self, StateError> {
         storage
             .create_directory(directory)
@@ -79,32 +89,73 @@ impl CheckpointStore {
         let mut store = Self {
             storage,
             directory: directory.to_owned(),
-            retained: retained.max(1),
+            retained: retained.max(RETAINED_MIN),
             manifests: BTreeMap::new(),
             file_bytes: BTreeMap::new(),
+            damaged: BTreeMap::new(),
+            cleanup_failure: None,
         };
-        let entries = store
-            .storage
-            .list(directory)
-            .map_err(|e| storage_error("list", directory, e))?;
-        for number in entries.iter().filter_map(|entry| number_of(&entry.name)) {
+        for number in store.numbers()? {
             let path = store.path(number);
             let file = store.storage.open(&path, OpenMode::Read);
             let file = file.map_err(|e| storage_error("open", &path, e))?;
-            // A file under its final name is whole unless the disk lost it; an older one may still do.
-            if let Ok((manifest, data_bytes)) = read_header(&path, file.as_ref()) {
-                store.file_bytes.insert(number, data_bytes);
-                store.manifests.insert(number, manifest);
+            match file::read_manifest(&path, file.as_ref()) {
+                Ok((manifest, block_bytes)) => {
+                    store.file_bytes.insert(number, block_bytes);
+                    store.manifests.insert(number, manifest);
+                }
+                Err(error @ StateError::Corrupt { .. }) => _ = store.damaged.insert(number, error),
+                Err(error) => return Err(error),
             }
         }
         Ok(store)
     }
 
-    /// The newest checkpoint.
+    /// Removes every checkpoint of a directory, those of other versions included.
+    pub fn clear(storage: &dyn Storage, directory: &str) -> Result<(), StateError> {
+        storage
+            .remove_directory(directory)
+            .map_err(|e| storage_error("remove directory", directory, e))
+    }
+
+    fn numbers(&self) -> Result<Vec<u64>, StateError> {
+        let entries = self
+            .storage
+            .list(&self.directory)
+            .map_err(|e| storage_error("list", &self.directory, e))?;
+        Ok(entries.iter().filter_map(|entry| number_of(&entry.name)).collect())
+    }
+
+    /// The newest checkpoint that can be read, as far as its manifest tells.
     pub fn latest(&self) -> Option<CheckpointId> {
         self.manifests
             .last_key_value()
             .map(|(number, _)| CheckpointId(*number))
+    }
+
+    /// The greatest number that a file has, damaged ones included: new checkpoints are numbered from there.
+    pub fn newest_number(&self) -> Option<u64> {
+        let last = |numbers: Option<&u64>| numbers.copied();
+        last(self.manifests.keys().next_back()).max(last(self.damaged.keys().next_back()))
+    }
+
+    /// Numbers and faults of the files that cannot be read.
+    pub fn damaged(&self) -> impl Iterator<Item = (CheckpointId, &StateError)> {
+        self.damaged
+            .iter()
+            .map(|(number, error)| (CheckpointId(*number), error))
+    }
+
+    /// Sets a checkpoint aside whose blocks turned out to be damaged.
+    pub fn set_aside(&mut self, checkpoint: CheckpointId, error: StateError) {
+        if self.manifests.remove(&checkpoint.0).is_some() {
+            self.damaged.insert(checkpoint.0, error);
+        }
+    }
+
+    /// Why old files could not be removed with the last checkpoint.
+    pub fn take_cleanup_failure(&mut self) -> Option<StateError> {
+        self.cleanup_failure.take()
     }
 
     /// What a checkpoint says of itself.
@@ -124,19 +175,18 @@ impl CheckpointStore {
         states: &[InstanceState],
     ) -> Result<CheckpointSize, StateError> {
         let number = header.checkpoint;
-        let (manifest, data) = self.lay_out(header, states)?;
+        let base = self.manifests.last_key_value().map(|(_, manifest)| manifest);
+        let (manifest, data) = lay_out(header, states, base)?;
         let path = self.path(number);
-        self.write_file(&path, &manifest, &data)?;
+        write_file(self.storage.as_ref(), &path, &manifest, &data)?;
         let written_bytes: u64 = data.iter().map(|bytes| bytes.len() as u64).sum();
         let full_bytes: u64 = manifest.blocks().map(|block| block.length).sum();
+        let files = manifest.files();
         self.file_bytes.insert(number, written_bytes);
         self.manifests.insert(number, manifest);
-        self.remove_unneeded()?;
-        let stored: u64 = self.manifests[&number]
-            .files()
-            .iter()
-            .filter_map(|f| self.file_bytes.get(f))
-            .sum();
+        // The checkpoint is durable, whatever becomes of the old files.
+        self.cleanup_failure = self.remove_unneeded().err();
+        let stored: u64 = files.iter().filter_map(|f| self.file_bytes.get(f)).sum();
         let rewrite_next = stored > (2 * full_bytes).max(full_bytes + GARBAGE_BYTES_MIN);
         Ok(CheckpointSize {
             written_bytes,
@@ -145,94 +195,34 @@ impl CheckpointStore {
         })
     }
 
-    fn lay_out(&self, header: CheckpointHeader, states: &[InstanceState]) -> Result<Layout, StateError> {
-        let base = self.manifests.last_key_value().map(|(_, manifest)| manifest);
-        let number = header.checkpoint;
-        let mut offset = 0u64;
-        let mut data = Vec::new();
-        let mut instances = Vec::with_capacity(states.len());
-        for state in states {
-            let known = base.and_then(|base| base.instance(&state.uid, state.subtask));
-            let mut blocks = Vec::with_capacity(state.blocks.blocks.len());
-            for block in &state.blocks.blocks {
-                let entry = match &block.content {
-                    BlockContent::Unchanged => {
-                        let entry = known.and_then(|known| known.block(&block.name)).cloned();
-                        entry.ok_or_else(|| {
-                            StateError::corrupt(
-                                &block.name,
-                                "it is called unchanged, but no checkpoint has it",
-                            )
-                        })?
-                    }
-                    BlockContent::Bytes(bytes) => {
-                        let length = bytes.len() as u64;
-                        let crc = crc32c::crc32c(bytes);
-                        let entry = BlockEntry {
-                            name: block.name.clone(),
-                            file: number,
-                            offset,
-                            length,
-                            crc,
-                        };
-                        offset += length;
-                        data.push(Arc::clone(bytes));
-                        entry
-                    }
-                };
-                blocks.push(entry);
-            }
-            instances.push(InstanceEntry {
-                uid: state.uid.to_string(),
-                subtask: state.subtask,
-                parallelism: state.parallelism,
-                watermark: state.watermark,
-                finished: state.finished,
-                blocks,
-            });
-        }
-        Ok((Manifest { header, instances }, data))
-    }
-
-    fn write_file(&self, path: &str, manifest: &Manifest, data: &[Arc<[u8]>]) -> Result<(), StateError> {
-        let beside = format!("{path}.tmp");
-        let fail = |e: io::Error| storage_error("write checkpoint", path, e);
-        let file = self.storage.open(&beside, OpenMode::Truncate).map_err(fail)?;
-        let header = write_header(manifest)?;
-        file.write_at(&header, 0).map_err(fail)?;
-        let mut offset = header.len() as u64;
-        for bytes in data {
-            file.write_at(bytes, offset).map_err(fail)?;
-            offset += bytes.len() as u64;
-        }
-        file.sync_data().map_err(fail)?;
-        self.storage.rename(&beside, path).map_err(fail)?;
-        self.storage.sync_directory(&self.directory).map_err(fail)
-    }
-
     /// Removes old checkpoints beyond those retained, and files that no kept manifest refers to.
     fn remove_unneeded(&mut self) -> Result<(), StateError> {
         while self.manifests.len() > self.retained {
             self.manifests.pop_first();
+        }
+        let mut unneeded: Vec<u64> = Vec::new();
+        let oldest = self.manifests.first_key_value().map(|(number, _)| *number);
+        if self.manifests.len() >= self.retained || oldest.is_none() {
+            let is_older = |number: &&u64| oldest.is_none_or(|oldest| **number < oldest);
+            unneeded.extend(self.damaged.keys().filter(is_older));
         }
         let needed: BTreeSet<u64> = self
             .manifests
             .iter()
             .flat_map(|(number, m)| m.files().into_iter().chain([*number]))
             .collect();
-        let unneeded: Vec<u64> = self
-            .file_bytes
-            .keys()
-            .copied()
-            .filter(|file| !needed.contains(file))
-            .collect();
+        let is_unneeded = |file: &&u64| !needed.contains(file) && !self.damaged.contains_key(file);
+        unneeded.extend(self.file_bytes.keys().filter(is_unneeded));
         for number in unneeded {
             let path = self.path(number);
             match self.storage.remove(&path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
                     return Err(storage_error("remove", &path, e));
                 }
-                _ => _ = self.file_bytes.remove(&number),
+                _ => {
+                    self.file_bytes.remove(&number);
+                    self.damaged.remove(&number);
+                }
             }
         }
         Ok(())
@@ -247,33 +237,15 @@ impl CheckpointStore {
         let mut files = BTreeMap::new();
         for number in manifest.files() {
             let path = self.path(number);
-            let content = self
-                .storage
-                .read(&path)
-                .map_err(|e| storage_error("read", &path, e))?;
-            let (_, data_start) = parse_header(&path, &content)?;
-            files.insert(number, (content, data_start as usize));
-        }
-        let state = |instance: &InstanceEntry| {
-            let mut blocks = StateBlocks::new();
-            for block in &instance.blocks {
-                let bytes = files
-                    .get(&block.file)
-                    .and_then(|(content, start)| block.within(&content[*start..]));
-                let bytes = bytes
-                    .ok_or_else(|| StateError::corrupt(&block.name, "its bytes are not what was written"))?;
-                blocks.push(block.name.as_str(), bytes);
+            match self.storage.open(&path, OpenMode::Read) {
+                Ok(file) => _ = files.insert(number, (path, file)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    return Err(StateError::corrupt(path, "the file is gone"));
+                }
+                Err(e) => return Err(storage_error("read", &path, e)),
             }
-            Ok(InstanceState {
-                uid: instance.uid.as_str().into(),
-                subtask: instance.subtask,
-                parallelism: instance.parallelism,
-                watermark: instance.watermark,
-                finished: instance.finished,
-                blocks,
-            })
-        };
-        manifest.instances.iter().map(state).collect()
+        }
+        load_states(manifest, |number| files.get(&number))
     }
 
     /// Removes all checkpoints.
@@ -285,6 +257,118 @@ impl CheckpointStore {
             .sync_directory(directory)
             .map_err(|e| storage_error("sync", directory, e))
     }
+}
+
+/// Blocks of one instance in the checkpoint before, by name.
+type KnownBlocks<'a> = HashMap<&'a str, &'a BlockEntry>;
+
+/// Names the blocks of a checkpoint whose own blocks start behind the header of its file.
+fn lay_out(
+    header: CheckpointHeader,
+    states: &[InstanceState],
+    base: Option<&Manifest>,
+) -> Result<Layout, StateError> {
+    let instances = base.map_or(&[][..], |base| &base.instances);
+    let by_instance: HashMap<(&str, usize), &InstanceEntry> = instances
+        .iter()
+        .map(|instance| ((instance.uid.as_str(), instance.subtask), instance))
+        .collect();
+    let number = header.checkpoint;
+    let mut offset = file::HEADER_BYTES;
+    let mut data = Vec::new();
+    let mut instances = Vec::with_capacity(states.len());
+    for state in states {
+        let known = by_instance.get(&(&*state.uid, state.subtask));
+        let known_blocks = known.map_or(&[][..], |known| &known.blocks);
+        let known: KnownBlocks<'_> = known_blocks.iter().map(|b| (b.name.as_str(), b)).collect();
+        let mut blocks = Vec::with_capacity(state.blocks.blocks.len());
+        for block in &state.blocks.blocks {
+            let entry = match &block.content {
+                BlockContent::Unchanged => {
+                    let entry = known.get(block.name.as_str()).copied().cloned();
+                    entry.ok_or_else(|| {
+                        let reason = "it is reported as unchanged, but the checkpoint before does not have it";
+                        StateError::corrupt(&block.name, reason)
+                    })?
+                }
+                BlockContent::Bytes(bytes) => {
+                    let entry = BlockEntry {
+                        name: block.name.clone(),
+                        file: number,
+                        offset,
+                        length: bytes.len() as u64,
+                        crc: crc32c::crc32c(bytes),
+                    };
+                    offset += entry.length;
+                    data.push(Arc::clone(bytes));
+                    entry
+                }
+            };
+            blocks.push(entry);
+        }
+        instances.push(InstanceEntry {
+            uid: state.uid.to_string(),
+            subtask: state.subtask,
+            parallelism: state.parallelism,
+            watermark: state.watermark,
+            finished: state.finished,
+            blocks,
+        });
+    }
+    Ok((Manifest { header, instances }, data))
+}
+
+/// Writes beside, syncs, renames: the file is whole under its name or not there.
+fn write_file(
+    storage: &dyn Storage,
+    path: &str,
+    manifest: &Manifest,
+    data: &[Arc<[u8]>],
+) -> Result<(), StateError> {
+    let beside = format!("{path}.tmp");
+    let fail = |e: io::Error| storage_error("write checkpoint", path, e);
+    let file = storage.open(&beside, OpenMode::Truncate).map_err(fail)?;
+    file.write_at(&file::header(), 0).map_err(fail)?;
+    let mut offset = file::HEADER_BYTES;
+    for bytes in data {
+        file.write_at(bytes, offset).map_err(fail)?;
+        offset += bytes.len() as u64;
+    }
+    file.write_at(&file::footer(manifest), offset).map_err(fail)?;
+    file.sync_data().map_err(fail)?;
+    storage.rename(&beside, path).map_err(fail)?;
+    storage.sync_directory(parent(path)).map_err(fail)
+}
+
+/// The states of a manifest, with the bytes of every block from the file that `open` gives for its number.
+fn load_states<'a>(
+    manifest: &Manifest,
+    open: impl Fn(u64) -> Option<&'a (String, Arc<dyn StorageFile>)>,
+) -> Result<Vec<InstanceState>, StateError> {
+    let state = |instance: &InstanceEntry| {
+        let mut blocks = StateBlocks::new();
+        for block in &instance.blocks {
+            let missing = || StateError::corrupt(&block.name, "its file is gone");
+            let (path, file) = open(block.file).ok_or_else(missing)?;
+            let bytes = file::read_bytes(path, file.as_ref(), block.offset, block.length)?;
+            if crc32c::crc32c(&bytes) != block.crc {
+                return Err(StateError::corrupt(
+                    &block.name,
+                    format!("its checksum in '{path}' is wrong"),
+                ));
+            }
+            blocks.push(block.name.as_str(), bytes);
+        }
+        Ok(InstanceState {
+            uid: instance.uid.as_str().into(),
+            subtask: instance.subtask,
+            parallelism: instance.parallelism,
+            watermark: instance.watermark,
+            finished: instance.finished,
+            blocks,
+        })
+    };
+    manifest.instances.iter().map(state).collect()
 }
 
 fn number_of(name: &str) -> Option<u64> {
