@@ -15,6 +15,8 @@ pub enum Command {
     Trigger { checkpoint: CheckpointId, stop: bool },
     /// The checkpoint is durable: commit its output. Later snapshots may refer to it if `is_base`.
     Completed { checkpoint: CheckpointId, is_base: bool },
+    /// End the input of all sources, as if they were bounded: windows fire, and a last checkpoint follows.
+    Drain,
     /// End now. What was not committed is left to the next run.
     Close,
 }

@@ -191,6 +191,10 @@ impl From<StateError> for DataflowError {
         let kind = match &error {
             StateError::Storage { .. } => ErrorKind::Environment,
             StateError::KeyType(_) => ErrorKind::Unsupported,
+            // The same bytes will not be better at the next attempt.
+            StateError::Corrupt { .. } | StateError::Version { .. } | StateError::Shape { .. } => {
+                ErrorKind::Data
+            }
             StateError::Limit { .. } => ErrorKind::Environment,
             _ => ErrorKind::Internal,
         };

@@ -106,11 +106,7 @@ impl Task {
         head.status = head.source.poll(&head.context, &mut out)?;
         match head.status {
             SourceStatus::Finished => {
-                self.stages
-                    .iter_mut()
-                    .try_for_each(|stage| stage.watermark(Watermark::MAX, now_ms))?;
-                self.stages.iter_mut().try_for_each(|stage| stage.end(now_ms))?;
-                self.finished = true;
+                self.end_source(now_ms)?;
                 Ok(true)
             }
             SourceStatus::Ready | SourceStatus::Pending { .. } => {
@@ -123,6 +119,23 @@ impl Task {
                 Ok(head.status == SourceStatus::Ready)
             }
         }
+    }
+
+    /// Ends a source that may have more to read.
+    pub fn drain(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        match &mut self.head {
+            Head::Source(head) if !self.finished => head.status = SourceStatus::Finished,
+            Head::Source(_) | Head::Gate(_) => return Ok(()),
+        }
+        self.end_source(now_ms)
+    }
+
+    fn end_source(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        self.finished = true;
+        self.stages
+            .iter_mut()
+            .try_for_each(|stage| stage.watermark(Watermark::MAX, now_ms))?;
+        self.stages.iter_mut().try_for_each(|stage| stage.end(now_ms))
     }
 
     fn drain_gate(&mut self, now_ms: i64, barriers: &mut dyn Barriers) -> Result<bool, DataflowError> {

@@ -173,6 +173,10 @@ impl Worker {
             match command {
                 Command::Trigger { checkpoint, stop } => self.trigger(checkpoint, stop)?,
                 Command::Completed { checkpoint, is_base } => self.complete(checkpoint, is_base)?,
+                Command::Drain => {
+                    let now_ms = self.last_ms;
+                    self.tasks.iter_mut().try_for_each(|task| task.drain(now_ms))?;
+                }
                 Command::Close => {
                     self.close();
                     return Ok(true);

@@ -1,27 +1,84 @@
-//! Where a job's checkpoints are kept, and whether one fits a plan.
+//! The checkpoints of one job, and what an execution of it starts from.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use millstream_dataflow::{DataflowError, InstanceState, RestoredState};
-use millstream_plan::uid::{kind_name, uids};
-use millstream_plan::{Op, Plan, WindowKind};
-use millstream_state::{BlockContent, CheckpointHeader, CheckpointStore, OperatorEntry, StateBlocks};
+use millstream_state::{
+    BlockContent, CheckpointHeader, CheckpointStore, OperatorEntry, StateBlock, StateBlocks, StateError,
+    read_savepoint, write_savepoint,
+};
 use millstream_types::storage::Storage;
 use millstream_types::{CheckpointId, ErrorKind};
 
+use crate::compatibility::{Comparison, check};
+use crate::directories::{local_path, open_directory};
+use crate::lock::{JobLock, utc_time};
+
 /// The checkpoints of one job.
 #[derive(Debug)]
-pub enum Checkpoints {
+pub struct Checkpoints {
+    kept: Kept,
+    /// Where the job starts while it has no checkpoint of its own.
+    savepoint: Option<SavepointSource>,
+    expected: Option<Expected>,
+    lock: Option<JobLock>,
+}
+
+#[derive(Debug)]
+enum Kept {
     /// For restarts within the process.
-    Memory(Option<Arc<RestoredState>>),
+    Memory(Option<Box<(CheckpointHeader, Arc<RestoredState>)>>),
     /// For restarts of the process too.
     Stored(Box<CheckpointStore>),
+}
+
+#[derive(Debug)]
+struct SavepointSource {
+    storage: Arc<dyn Storage>,
+    location: String,
+}
+
+/// The job that restores.
+#[derive(Debug)]
+struct Expected {
+    operators: Vec<OperatorEntry>,
+    max_parallelism: u16,
+    allow_partial: bool,
 }
 
 /// Bytes written, bytes in full, and whether the next snapshot may refer to this one.
 pub type WrittenSizes = (u64, u64, bool);
 
+/// What a job starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobStart {
+    Anew,
+    Checkpoint {
+        number: u64,
+        triggered_ms: i64,
+    },
+    Savepoint {
+        location: String,
+        triggered_ms: i64,
+    },
+    /// An earlier run of the same script ran the statement to its end; it is not run again.
+    Done {
+        ended_ms: i64,
+    },
+}
+
 impl Checkpoints {
+    /// Kept in memory, for restarts within the process.
+    pub fn in_memory() -> Self {
+        Self {
+            kept: Kept::Memory(None),
+            savepoint: None,
+            expected: None,
+            lock: None,
+        }
+    }
+
     /// In the directory of the job's identity, or in memory without a storage.
     pub fn open(
         storage: Option<Arc<dyn Storage>>,
@@ -30,36 +87,194 @@ impl Checkpoints {
         fresh: bool,
     ) -> Result<Self, DataflowError> {
         let Some(storage) = storage else {
-            return Ok(Self::Memory(None));
+            return Ok(Self::in_memory());
         };
-        let mut store = CheckpointStore::open(storage, &directory_of(identity), retained)?;
+        let directory = directory_of(identity);
         if fresh {
-            store.remove_all()?;
+            CheckpointStore::clear(storage.as_ref(), &directory)?;
         }
-        Ok(Self::Stored(Box::new(store)))
+        let store = CheckpointStore::open(storage, &directory, retained)?;
+        Ok(Self {
+            kept: Kept::Stored(Box::new(store)),
+            ..Self::in_memory()
+        })
     }
 
-    pub fn latest(&self) -> Option<CheckpointId> {
-        match self {
-            Self::Memory(state) => state.as_ref().map(|state| state.checkpoint),
-            Self::Stored(store) => store.latest(),
+    /// As [`Checkpoints::open`], as the only one on this machine.
+    pub fn open_locked(
+        storage: Option<Arc<dyn Storage>>,
+        identity: &str,
+        retained: usize,
+        fresh: bool,
+        now_ms: i64,
+    ) -> Result<Self, DataflowError> {
+        let lock = storage
+            .as_ref()
+            .map(|storage| JobLock::take(storage.as_ref(), identity, &directory_of(identity), now_ms))
+            .transpose()?;
+        let opened = Self::open(storage, identity, retained, fresh)?;
+        Ok(Self { lock, ..opened })
+    }
+
+    /// Lets other processes run the job.
+    pub fn unlock(&mut self) {
+        self.lock = None;
+    }
+
+    /// Names the operators that state is restored for. Until then it is given back as it was stored.
+    pub fn expect(&mut self, operators: Vec<OperatorEntry>, max_parallelism: u16, allow_partial: bool) {
+        self.expected = Some(Expected {
+            operators,
+            max_parallelism,
+            allow_partial,
+        });
+    }
+
+    /// Starts from a savepoint, unless the newest checkpoint belongs to a run that did so already.
+    pub fn start_from(&mut self, location: &str) -> Result<(), DataflowError> {
+        if let Some(header) = self.newest_header()
+            && header.origin.as_deref() == Some(location)
+        {
+            return Ok(());
+        }
+        self.savepoint = Some(SavepointSource {
+            storage: open_savepoint(location)?,
+            location: location.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// The savepoint that this life of the job began with.
+    pub fn origin(&self) -> Option<String> {
+        match &self.savepoint {
+            Some(savepoint) => Some(savepoint.location.clone()),
+            None => self.newest_header().and_then(|header| header.origin.clone()),
         }
     }
 
-    /// The newest checkpoint, to start from.
-    pub fn load_latest(&self) -> Result<Option<Arc<RestoredState>>, DataflowError> {
-        match self {
-            Self::Memory(state) => Ok(state.clone()),
-            Self::Stored(store) => {
-                let Some(checkpoint) = store.latest() else {
-                    return Ok(None);
-                };
-                Ok(Some(Arc::new(RestoredState {
-                    checkpoint,
-                    states: store.load(checkpoint)?,
-                })))
+    pub fn newest_header(&self) -> Option<&CheckpointHeader> {
+        match &self.kept {
+            Kept::Memory(state) => state.as_deref().map(|(header, _)| header),
+            Kept::Stored(store) => store.header(store.latest()?),
+        }
+    }
+
+    /// The number that the next checkpoint must have at least.
+    pub fn next_number(&self) -> u64 {
+        let newest = match &self.kept {
+            Kept::Memory(state) => state.as_deref().map(|(header, _)| header.checkpoint),
+            Kept::Stored(store) => store.newest_number(),
+        };
+        newest.map_or(1, |number| number + 1)
+    }
+
+    /// Compares what the job would start from with its operators, before anything is started. Reads manifests only.
+    /// `skips_done`: a job that has read all its input is done; otherwise it starts anew.
+    pub fn preview(&mut self, skips_done: bool) -> Result<(JobStart, Comparison), DataflowError> {
+        if let Some(savepoint) = &self.savepoint {
+            let (header, _) = read_savepoint(savepoint.storage.as_ref(), "")
+                .map_err(|error| cannot_start(&savepoint.location, error))?;
+            let comparison = self.compare(&format!("savepoint '{}'", savepoint.location), &header)?;
+            let (location, triggered_ms) = (savepoint.location.clone(), header.triggered_ms);
+            let start = JobStart::Savepoint {
+                location,
+                triggered_ms,
+            };
+            return Ok((start, comparison));
+        }
+        let operators = self.expected.as_ref().map(|expected| expected.operators.clone());
+        let operators = operators.unwrap_or_default();
+        if let Some(header) = self.newest_header().filter(|header| header.finished) {
+            let comparison = Comparison::new(&header.operators, &operators);
+            if skips_done && comparison.is_unchanged() {
+                let ended_ms = header.triggered_ms;
+                return Ok((JobStart::Done { ended_ms }, comparison));
+            }
+            self.remove_all()?;
+        }
+        let Some(header) = self.newest_header() else {
+            self.refuse_damaged()?;
+            return Ok((JobStart::Anew, Comparison::new(&[], &operators)));
+        };
+        let comparison = self.compare(&format!("checkpoint {}", header.checkpoint), header)?;
+        let start = JobStart::Checkpoint {
+            number: header.checkpoint,
+            triggered_ms: header.triggered_ms,
+        };
+        Ok((start, comparison))
+    }
+
+    fn compare(&self, what: &str, header: &CheckpointHeader) -> Result<Comparison, DataflowError> {
+        let Some(expected) = &self.expected else {
+            return Ok(Comparison::new(&header.operators, &header.operators));
+        };
+        let (operators, groups) = (&expected.operators, expected.max_parallelism);
+        check(what, header, operators, groups, expected.allow_partial)
+    }
+
+    /// A job with nothing but damaged checkpoints must not begin again as if there were none.
+    fn refuse_damaged(&self) -> Result<(), DataflowError> {
+        let Kept::Stored(store) = &self.kept else {
+            return Ok(());
+        };
+        let faults: Vec<String> = store.damaged().map(|(_, error)| error.to_string()).collect();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "no checkpoint of the job can be read: {}; start from a savepoint, or use --fresh to start without state",
+            faults.join("; ")
+        );
+        Err(DataflowError::new(ErrorKind::Data, message))
+    }
+
+    /// The newest state that is whole, for the operators of now. A damaged checkpoint is passed over with a warning.
+    pub fn load_latest(&mut self) -> Result<Option<Arc<RestoredState>>, DataflowError> {
+        if let Some(savepoint) = &self.savepoint {
+            let (header, states) = read_savepoint(savepoint.storage.as_ref(), "")
+                .map_err(|error| cannot_start(&savepoint.location, error))?;
+            return self.adopt(&header, states).map(Some);
+        }
+        loop {
+            let store = match &mut self.kept {
+                Kept::Memory(state) => return Ok(state.as_deref().map(|(_, state)| Arc::clone(state))),
+                Kept::Stored(store) => store,
+            };
+            let Some(checkpoint) = store.latest() else {
+                self.refuse_damaged()?;
+                return Ok(None);
+            };
+            match store.load(checkpoint) {
+                Ok(states) => {
+                    let header = store.header(checkpoint).cloned();
+                    let header =
+                        header.ok_or_else(|| DataflowError::internal("a checkpoint has no header"))?;
+                    for (damaged, error) in store.damaged().filter(|(damaged, _)| *damaged > checkpoint) {
+                        warn_of_fallback(damaged, error, &header);
+                    }
+                    return self.adopt(&header, states).map(Some);
+                }
+                Err(error @ StateError::Corrupt { .. }) => store.set_aside(checkpoint, error),
+                Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The states under the uids of the job's operators.
+    fn adopt(
+        &self,
+        header: &CheckpointHeader,
+        states: Vec<InstanceState>,
+    ) -> Result<Arc<RestoredState>, DataflowError> {
+        let comparison = self.compare(&format!("checkpoint {}", header.checkpoint), header)?;
+        let states = match &self.expected {
+            Some(_) => comparison.adopt(states, &header.operators),
+            None => states,
+        };
+        Ok(Arc::new(RestoredState {
+            checkpoint: CheckpointId(header.checkpoint),
+            states,
+        }))
     }
 
     pub fn write(
@@ -67,157 +282,132 @@ impl Checkpoints {
         header: CheckpointHeader,
         states: Vec<InstanceState>,
     ) -> Result<WrittenSizes, DataflowError> {
-        match self {
-            Self::Stored(store) => {
+        let sizes = match &mut self.kept {
+            Kept::Stored(store) => {
+                let number = CheckpointId(header.checkpoint);
                 let size = store.write(header, &states)?;
-                Ok((size.written_bytes, size.full_bytes, !size.rewrite_next))
+                let mut cleanup = store.take_cleanup_failure();
+                if self.savepoint.is_some() {
+                    // What is there besides belongs to a run that did not start from the savepoint.
+                    cleanup = cleanup.or(store.retain_only(number).err());
+                }
+                if let Some(error) = cleanup {
+                    tracing::warn!(%error, "old checkpoints cannot be removed; the next checkpoint tries again");
+                }
+                (size.written_bytes, size.full_bytes, !size.rewrite_next)
             }
-            Self::Memory(before) => {
+            Kept::Memory(before) => {
                 let written: usize = states.iter().map(|state| state.blocks.size_bytes()).sum();
-                let states = states
-                    .into_iter()
-                    .map(|state| with_all_bytes(state, before.as_deref()));
-                let states: Vec<InstanceState> = states.collect::<Result<_, _>>()?;
+                let states = whole(states, before.as_deref().map(|(_, state)| state.as_ref()))?;
                 let full: usize = states.iter().map(|state| state.blocks.size_bytes()).sum();
                 let checkpoint = CheckpointId(header.checkpoint);
-                *before = Some(Arc::new(RestoredState { checkpoint, states }));
-                Ok((written as u64, full as u64, true))
+                let state = Arc::new(RestoredState { checkpoint, states });
+                *before = Some(Box::new((header, state)));
+                (written as u64, full as u64, true)
             }
-        }
+        };
+        self.savepoint = None;
+        Ok(sizes)
+    }
+
+    /// Copies the newest checkpoint into a savepoint: `directory` below the root of `storage`.
+    pub fn export(&self, storage: &dyn Storage, directory: &str) -> Result<u64, DataflowError> {
+        let none = || DataflowError::internal("there is no checkpoint to make a savepoint of");
+        let bytes = match &self.kept {
+            Kept::Memory(state) => {
+                let (header, state) = state.as_deref().ok_or_else(none)?;
+                write_savepoint(storage, directory, header.clone(), &state.states)?
+            }
+            Kept::Stored(store) => {
+                let checkpoint = store.latest().ok_or_else(none)?;
+                let header = store.header(checkpoint).cloned().ok_or_else(none)?;
+                write_savepoint(storage, directory, header, &store.load(checkpoint)?)?
+            }
+        };
+        Ok(bytes)
     }
 
     /// Forgets everything: the job is over and will not go on.
     pub fn remove_all(&mut self) -> Result<(), DataflowError> {
-        match self {
-            Self::Memory(state) => *state = None,
-            Self::Stored(store) => store.remove_all()?,
+        match &mut self.kept {
+            Kept::Memory(state) => *state = None,
+            Kept::Stored(store) => store.remove_all()?,
         }
         Ok(())
     }
+}
 
-    /// Checks that the newest stored checkpoint belongs to these operators; the error names the one that changed.
-    pub fn check_fit(
-        &self,
-        identity: &str,
-        now: &[OperatorEntry],
-        max_parallelism: u16,
-    ) -> Result<(), DataflowError> {
-        let Self::Stored(store) = self else { return Ok(()) };
-        let Some(checkpoint) = store.latest() else {
-            return Ok(());
-        };
-        let Some(header) = store.header(checkpoint) else {
-            return Ok(());
-        };
-        let refuse = |reason: String| {
-            let message = format!(
-                "checkpoint {} of job '{identity}' does not fit the statement: {reason}; use --fresh to forget \
-                 the old state, or give the job another 'pipeline.name'",
-                checkpoint.0
-            );
-            Err(DataflowError::new(ErrorKind::Input, message))
-        };
-        if header.max_parallelism != max_parallelism {
-            return refuse(format!(
-                "'pipeline.max-parallelism' was {} and is {max_parallelism}",
-                header.max_parallelism
-            ));
-        }
-        for before in &header.operators {
-            match now.iter().find(|entry| entry.uid == before.uid) {
-                Some(entry) if entry.fingerprint == before.fingerprint => {}
-                Some(_) => return refuse(format!("operator '{}' ({}) has changed", before.name, before.uid)),
-                None => return refuse(format!("operator '{}' ({}) is gone", before.name, before.uid)),
-            }
-        }
-        let is_known = |entry: &&OperatorEntry| header.operators.iter().any(|before| before.uid == entry.uid);
-        match now.iter().find(|entry| !is_known(entry)) {
-            Some(new) => refuse(format!("operator '{}' ({}) is new", new.name, new.uid)),
-            None => Ok(()),
-        }
+/// Forgets that a job has read all its input, so that its next submission runs it again.
+pub fn forget_finished(storage: Arc<dyn Storage>, identity: &str) -> Result<(), DataflowError> {
+    let mut checkpoints = Checkpoints::open(Some(storage), identity, 1, false)?;
+    match checkpoints.newest_header() {
+        Some(header) if header.finished => checkpoints.remove_all(),
+        _ => Ok(()),
     }
 }
 
-/// The state with the bytes of unchanged blocks from the checkpoint before.
-fn with_all_bytes(
-    mut state: InstanceState,
+/// The identity of the job that a savepoint is of.
+pub fn job_of_savepoint(location: &str) -> Result<String, DataflowError> {
+    let storage = open_savepoint(location)?;
+    let (header, _) = read_savepoint(storage.as_ref(), "").map_err(|error| cannot_start(location, error))?;
+    Ok(header.job)
+}
+
+fn open_savepoint(location: &str) -> Result<Arc<dyn Storage>, DataflowError> {
+    if !std::path::Path::new(local_path(location)?).is_dir() {
+        let message = format!("savepoint '{location}' does not exist, or is not a directory");
+        return Err(DataflowError::new(ErrorKind::Input, message));
+    }
+    open_directory(location)
+}
+
+fn cannot_start(location: &str, error: StateError) -> DataflowError {
+    let mut error = DataflowError::from(error);
+    error.message = format!("cannot start from savepoint '{location}': {}", error.message);
+    error
+}
+
+fn warn_of_fallback(damaged: CheckpointId, error: &StateError, header: &CheckpointHeader) {
+    tracing::warn!(
+        job = header.job,
+        damaged = damaged.0,
+        %error,
+        "checkpoint {} is damaged; the job falls back to checkpoint {} of {}. Output that was committed in between is \
+         written again",
+        damaged.0,
+        header.checkpoint,
+        utc_time(header.triggered_ms),
+    );
+}
+
+/// The states with the bytes of unchanged blocks from the checkpoint before.
+fn whole(
+    states: Vec<InstanceState>,
     before: Option<&RestoredState>,
-) -> Result<InstanceState, DataflowError> {
-    let known = before.and_then(|before| {
-        before
-            .states
-            .iter()
-            .find(|known| known.uid == state.uid && known.subtask == state.subtask)
-    });
-    let mut whole = StateBlocks::new();
-    for block in state.blocks.blocks {
-        let found = match block.content {
-            BlockContent::Bytes(_) => Some(block),
-            BlockContent::Unchanged => {
-                known.and_then(|known| known.blocks.blocks.iter().find(|b| b.name == block.name).cloned())
-            }
-        };
-        let missing =
-            || DataflowError::internal(format!("a state block of '{}' was never written", state.uid));
-        whole.blocks.push(found.ok_or_else(missing)?);
-    }
-    state.blocks = whole;
-    Ok(state)
-}
-
-/// The operators of a plan that may keep state, as a checkpoint names them.
-pub fn operator_entries(plan: &Plan) -> Vec<OperatorEntry> {
-    let entry = |(uid, op): (String, &Op)| {
-        keeps_state(op).then(|| OperatorEntry {
-            uid,
-            name: kind_name(op).to_owned(),
-            fingerprint: fingerprint(op),
-        })
-    };
-    uids(plan)
-        .into_iter()
-        .zip(plan.nodes.iter().map(|node| &node.op))
-        .filter_map(entry)
-        .collect()
-}
-
-/// Operators that only transform rows may change between runs: no state depends on them but by the types of the
-/// columns that stateful operators name themselves.
-fn keeps_state(op: &Op) -> bool {
-    if let Op::WindowTableFunction { window, .. } = op {
-        return matches!(window.kind, WindowKind::Session { .. });
-    }
-    !matches!(
-        op,
-        Op::Calc { .. }
-            | Op::Expand { .. }
-            | Op::UnionAll
-            | Op::DropUpdateBefore
-            | Op::Exchange { .. }
-            | Op::Correlate { .. }
-            | Op::LookupJoin { .. }
-            | Op::Collect
-    )
-}
-
-/// Equal for operators whose state is interchangeable. Of tables only the identity and the connector count: options
-/// such as addresses or formats may change.
-fn fingerprint(op: &Op) -> String {
-    let content = match op {
-        Op::Scan { table, .. } | Op::Sink { table, .. } => {
-            format!(
-                "{}|{}",
-                table.identifier,
-                table.options.get("connector").map_or("", String::as_str)
-            )
+) -> Result<Vec<InstanceState>, DataflowError> {
+    let before = before.map_or(&[][..], |before| &before.states);
+    let known: HashMap<(&str, usize), &InstanceState> = before
+        .iter()
+        .map(|state| ((&*state.uid, state.subtask), state))
+        .collect();
+    let with_all_bytes = |mut state: InstanceState| {
+        let known = known.get(&(&*state.uid, state.subtask));
+        let blocks = known.map_or(&[][..], |known| &known.blocks.blocks);
+        let known: HashMap<&str, &StateBlock> = blocks.iter().map(|b| (b.name.as_str(), b)).collect();
+        let mut all = StateBlocks::new();
+        for block in state.blocks.blocks {
+            let found = match block.content {
+                BlockContent::Bytes(_) => Some(block),
+                BlockContent::Unchanged => known.get(block.name.as_str()).copied().cloned(),
+            };
+            let missing =
+                || DataflowError::internal(format!("a state block of '{}' was never written", state.uid));
+            all.blocks.push(found.ok_or_else(missing)?);
         }
-        other => serde_json::to_string(other).unwrap_or_default(),
+        state.blocks = all;
+        Ok(state)
     };
-    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-    for byte in content.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
-    }
-    format!("{hash:016x}")
+    states.into_iter().map(with_all_bytes).collect()
 }
 
 /// `jobs/<identity>`, with everything but letters, digits, `-`, `_` and inner dots escaped.

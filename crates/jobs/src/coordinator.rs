@@ -16,7 +16,7 @@ use crate::status::{CheckpointRecord, CheckpointStats, CheckpointStatus};
 pub enum CheckpointReason {
     /// It is due.
     Periodic,
-    /// Somebody asked for it.
+    /// A user asked for it.
     Requested,
     /// The job stops after it.
     Stop,
@@ -102,6 +102,11 @@ impl CheckpointCoordinator {
         self.next
     }
 
+    /// Whether the last checkpoint of the job is durable and only its commits are awaited.
+    pub fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
     /// Asks for a checkpoint; it begins with the next [`CheckpointCoordinator::tick`] that finds none under way.
     pub fn request(&mut self, reason: CheckpointReason) {
         if self.closing.is_none() {
@@ -168,11 +173,17 @@ impl CheckpointCoordinator {
             written_bytes: 0,
             full_bytes: 0,
             failure: None,
+            savepoint: None,
         });
         Effect::Trigger {
             checkpoint,
             stop: reason == CheckpointReason::Stop,
         }
+    }
+
+    /// Records that a checkpoint was copied to a savepoint.
+    pub fn saved(&mut self, checkpoint: CheckpointId, location: String) {
+        self.stats.saved(checkpoint.0, location);
     }
 
     /// A worker took its snapshots.
@@ -257,7 +268,8 @@ impl CheckpointCoordinator {
     fn fail_pending(&mut self, reason: String, now_ms: i64) -> Option<Effect> {
         let pending = self.pending.take()?;
         self.schedule_next(pending.triggered_ms, now_ms);
-        self.failures_in_a_row += 1;
+        // A savepoint that fails is reported to the one who asked for it.
+        self.failures_in_a_row += u32::from(pending.reason != CheckpointReason::Requested);
         self.stats.end(pending.checkpoint.0, |record| {
             record.status = CheckpointStatus::Failed;
             record.ended_ms = Some(now_ms);

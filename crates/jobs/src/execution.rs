@@ -6,11 +6,12 @@
 use std::collections::VecDeque;
 
 use millstream_dataflow::{Command, DataflowError, WorkerEvent};
-use millstream_state::{CheckpointHeader, OperatorEntry};
+use millstream_state::{CheckpointHeader, CheckpointKind, OperatorEntry};
 use millstream_types::{CheckpointId, ErrorKind};
 
 use crate::checkpoints::Checkpoints;
 use crate::coordinator::{CheckpointCoordinator, CheckpointReason, Effect};
+use crate::savepoint::Savepoints;
 use crate::settings::CheckpointSettings;
 use crate::status::CheckpointStats;
 
@@ -36,6 +37,7 @@ impl JobDescription {
         checkpoint: CheckpointId,
         triggered_ms: i64,
         reason: CheckpointReason,
+        origin: Option<String>,
     ) -> CheckpointHeader {
         CheckpointHeader {
             checkpoint: checkpoint.0,
@@ -44,6 +46,8 @@ impl JobDescription {
             max_parallelism: self.max_parallelism,
             operators: self.operators.clone(),
             finished: reason == CheckpointReason::Final,
+            kind: CheckpointKind::Checkpoint,
+            origin,
         }
     }
 }
@@ -142,15 +146,27 @@ impl Execution {
         &mut self,
         effects: impl IntoIterator<Item = Effect>,
         checkpoints: &mut Checkpoints,
+        savepoints: &mut Savepoints,
         now_ms: impl Fn() -> i64,
         mut command: impl FnMut(Command),
     ) -> Result<Option<CheckpointReason>, DataflowError> {
         let mut effects = VecDeque::from_iter(effects);
         while let Some(effect) = effects.pop_front() {
             match effect {
-                Effect::Trigger { checkpoint, stop } => command(Command::Trigger { checkpoint, stop }),
+                Effect::Trigger { checkpoint, stop } => {
+                    savepoints.begin(checkpoint);
+                    command(Command::Trigger { checkpoint, stop });
+                }
                 Effect::Complete { checkpoint, is_base } => {
-                    command(Command::Completed { checkpoint, is_base })
+                    let saved = savepoints.complete(checkpoint, checkpoints);
+                    if let Ok(Some(location)) = &saved {
+                        self.coordinator.saved(checkpoint, location.clone());
+                    }
+                    if self.coordinator.is_closing() {
+                        // Without the savepoint the job must not stop.
+                        saved?;
+                    }
+                    command(Command::Completed { checkpoint, is_base });
                 }
                 Effect::Write {
                     checkpoint,
@@ -158,7 +174,8 @@ impl Execution {
                     reason,
                     states,
                 } => {
-                    let header = self.description.header(checkpoint, triggered_ms, reason);
+                    let origin = checkpoints.origin();
+                    let header = self.description.header(checkpoint, triggered_ms, reason, origin);
                     let result = checkpoints
                         .write(header, states)
                         .map_err(|error| error.to_string());
@@ -171,6 +188,7 @@ impl Execution {
                 }
             }
         }
+        savepoints.fail_with(self.coordinator.stats());
         Ok(None)
     }
 }

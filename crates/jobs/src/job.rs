@@ -11,21 +11,26 @@ use millstream_state::OperatorEntry;
 use millstream_types::storage::Storage;
 use millstream_types::{Clock, ErrorKind, Rng};
 
-use crate::checkpoints::{Checkpoints, operator_entries};
+use crate::checkpoints::{Checkpoints, JobStart, job_of_savepoint};
 use crate::collect::{Collector, ResultReader, collector};
+use crate::compatibility::Comparison;
 use crate::components::Components;
+use crate::directories::open_directory;
 use crate::execution::JobDescription;
+use crate::identity::operator_entries;
 use crate::master::{Master, Message};
 use crate::restart::RestartStrategy;
-use crate::settings::{JobSettings, RestartSettings};
+use crate::savepoint::{SavepointHandle, SavepointPromise, Savepoints};
+use crate::settings::{JobSettings, RecoverySettings, RestartSettings};
 use crate::status::{CheckpointStats, JobId, JobStatus};
 use crate::translate::translate;
 
-/// What it takes to run a plan.
+/// What it takes to run a job.
 #[derive(Clone)]
 pub struct JobRequest {
     pub plan: Arc<Plan>,
-    /// By which the job finds its checkpoints again: `pipeline.name`, or the script and the ordinal of the statement.
+    /// Name of the job, by which it finds its checkpoints again: `pipeline.name`, or the script and the ordinal of the
+    /// statement.
     pub identity: String,
     pub components: Arc<dyn Components>,
     pub clock: Arc<dyn Clock>,
@@ -36,18 +41,22 @@ pub struct JobRequest {
     pub cores: usize,
     /// Forget the checkpoints of earlier runs.
     pub fresh: bool,
-    /// The caller tells how the job ends, so that the log need not, however soon that is.
+    /// The caller reports how the job ends, so that the log need not, however soon that is.
     pub attended: bool,
+    /// Once the job has read all its input, the next submission of the same identity is done at once. For the
+    /// statements of a script that was interrupted; [`crate::checkpoints::forget_finished`] ends it.
+    pub remembers_end: bool,
 }
 
-/// What it takes to run a graph that was made without a plan: a program's.
+/// What it takes to run a graph that a program built without a plan.
 #[derive(Clone)]
 pub struct GraphRequest {
     pub graph: Graph,
     /// By which the job finds its checkpoints again.
     pub identity: String,
     pub settings: JobSettings,
-    /// The operators that keep state, as checkpoints name them.
+    /// The operators that keep state, as checkpoints name them. Without traits, state returns to the operator of the
+    /// same uid, whatever that does.
     pub operators: Vec<OperatorEntry>,
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
@@ -106,7 +115,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether somebody waits for the end of the job, now or between two waits.
+    /// Whether a caller waits for the end of the job, now or between two waits.
     pub fn is_awaited(&self) -> bool {
         self.waiters.load(Ordering::SeqCst) > 0
     }
@@ -131,6 +140,8 @@ pub struct JobHandle {
     shared: Arc<Shared>,
     messages: Sender<Message>,
     results: Option<ResultReader>,
+    start: Arc<(JobStart, Comparison)>,
+    savepoint_directory: Option<Arc<str>>,
 }
 
 /// Checks a plan, builds its graph and starts it on threads of its own.
@@ -142,23 +153,21 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
         .iter()
         .any(|node| matches!(node.op, Op::Collect));
     let (collector, reader) = if collects {
+        // The client has seen rows that cannot be taken back: a query neither restarts nor resumes.
+        settings.checkpoints = None;
+        settings.restart = RestartSettings::None;
+        settings.recovery = RecoverySettings::default();
         Some(collector()).unzip()
     } else {
         (None, None)
     };
-    if collects {
-        // The client has seen rows that cannot be taken back: a query neither restarts nor resumes.
-        settings.checkpoints = None;
-        settings.restart = RestartSettings::None;
-    }
     let sink = collector
         .clone()
         .map(|collector| Arc::new(collector) as Arc<dyn SinkFactory>);
     let graph = translate(&request.plan, request.components.as_ref(), &settings, sink)?;
-    let identity = settings.name.clone().unwrap_or_else(|| request.identity.clone());
-    let request = GraphRequest {
+    let of_graph = GraphRequest {
         graph,
-        identity,
+        identity: request.identity,
         settings,
         operators: operator_entries(&request.plan),
         clock: request.clock,
@@ -167,48 +176,56 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
         fresh: request.fresh,
         attended: request.attended,
     };
-    start(request, collector, reader)
+    start(of_graph, collector, reader, request.remembers_end)
 }
 
 /// Starts a graph on threads of its own.
 pub fn submit_graph(request: GraphRequest) -> Result<JobHandle, DataflowError> {
-    start(request, None, None)
+    start(request, None, None, false)
 }
 
 fn start(
     request: GraphRequest,
     collector: Option<Collector>,
     results: Option<ResultReader>,
+    remembers_end: bool,
 ) -> Result<JobHandle, DataflowError> {
-    let (graph, identity, settings) = (request.graph, request.identity, request.settings);
-    let max_parallelism = graph.settings.max_parallelism;
-    let storage = if settings.checkpoints.is_some() {
-        request.storage
-    } else {
-        None
-    };
-    let retained = settings.checkpoints.map_or(1, |c| c.retained);
-    let checkpoints = Checkpoints::open(storage, &identity, retained, request.fresh)?;
-    checkpoints.check_fit(&identity, &request.operators, max_parallelism)?;
-
     let now_ms = request.clock.now_ms();
+    let mut checkpoints = open_checkpoints(&request, now_ms)?;
+    let (graph, operators, settings) = (request.graph, request.operators, request.settings);
+    let max_parallelism = graph.settings.max_parallelism;
+    let description = JobDescription::new(&request.identity, operators.clone(), max_parallelism);
+    checkpoints.expect(operators, max_parallelism, settings.recovery.allow_partial);
+    if let Some(savepoint) = choose_savepoint(&settings.recovery, &request.identity)? {
+        checkpoints.start_from(savepoint)?;
+    }
+    let start = checkpoints.preview(remembers_end)?;
+
     let (sender, inbox) = channel();
     let shared = Arc::new(Shared::new(now_ms, request.attended));
     let handle = JobHandle {
         id: JobId::random(request.rng.as_ref()),
-        name: identity.as_str().into(),
+        name: request.identity.as_str().into(),
         started_ms: now_ms,
         vertices: vertex_infos(&graph).into(),
         shared: Arc::clone(&shared),
         messages: sender.clone(),
         results,
+        start: Arc::new(start),
+        savepoint_directory: settings.savepoint_directory.map(Arc::from),
     };
+    if matches!(handle.start(), JobStart::Done { .. }) {
+        shared.enter(JobStatus::Finished, now_ms);
+        return Ok(handle);
+    }
     let master = Master {
-        name: identity.clone(),
-        description: JobDescription::new(&identity, request.operators, max_parallelism),
+        id: handle.id,
+        name: request.identity.clone(),
+        description,
         graph,
         restart: RestartStrategy::new(settings.restart),
         settings: settings.checkpoints,
+        next_checkpoint: checkpoints.next_number(),
         checkpoints,
         shared,
         clock: request.clock,
@@ -216,10 +233,13 @@ fn start(
         inbox,
         messages: sender,
         collector,
+        remembers_end,
         canceled: false,
+        stopping: None,
+        savepoints: Savepoints::default(),
         attempt: 0,
-        next_checkpoint: 1,
     };
+    let identity = &request.identity;
     let thread = std::thread::Builder::new().name(format!("{}-master", identity.replace('\0', "?")));
     thread.spawn(move || master.run()).map_err(|error| {
         DataflowError::new(
@@ -228,6 +248,40 @@ fn start(
         )
     })?;
     Ok(handle)
+}
+
+fn open_checkpoints(request: &GraphRequest, now_ms: i64) -> Result<Checkpoints, DataflowError> {
+    let settings = &request.settings;
+    let Some(of_job) = settings.checkpoints else {
+        return Ok(Checkpoints::in_memory());
+    };
+    let storage = match (&request.storage, &settings.checkpoint_directory) {
+        (Some(_), Some(directory)) => Some(open_directory(directory)?),
+        (storage, _) => storage.clone(),
+    };
+    Checkpoints::open_locked(storage, &request.identity, of_job.retained, request.fresh, now_ms)
+}
+
+/// The savepoint that belongs to the job. A single one belongs to any.
+fn choose_savepoint<'a>(
+    recovery: &'a RecoverySettings,
+    identity: &str,
+) -> Result<Option<&'a str>, DataflowError> {
+    match recovery.savepoints.as_slice() {
+        [] => return Ok(None),
+        [only] => return Ok(Some(only)),
+        _ => {}
+    }
+    for location in &recovery.savepoints {
+        if job_of_savepoint(location)? == identity {
+            return Ok(Some(location));
+        }
+    }
+    let message = format!(
+        "none of the savepoints '{}' is of job '{identity}'",
+        recovery.savepoints.join("', '")
+    );
+    Err(DataflowError::new(ErrorKind::Input, message))
 }
 
 fn vertex_infos(graph: &Graph) -> Vec<VertexInfo> {
@@ -296,14 +350,61 @@ impl JobHandle {
         self.results.as_ref()
     }
 
+    /// What the job started from.
+    pub fn start(&self) -> &JobStart {
+        &self.start.0
+    }
+
+    /// What became of the stored state of each operator when the job started.
+    pub fn restored_operators(&self) -> &Comparison {
+        &self.start.1
+    }
+
     /// Ends the job now; its checkpoints are removed.
     pub fn cancel(&self) {
         self.send(Message::Cancel);
     }
 
-    /// Ends the job after a last checkpoint, from which the next run goes on.
+    /// Ends the job after a last checkpoint, from which the next run continues. If that checkpoint fails the job ends
+    /// all the same, as failed, and the next run continues from the checkpoint before.
     pub fn stop(&self) {
         self.send(Message::Stop);
+    }
+
+    /// Takes a savepoint in a directory of its own below `directory`, or below `execution.checkpointing.savepoint-dir`.
+    /// The job goes on.
+    pub fn savepoint(&self, directory: Option<&str>) -> SavepointHandle {
+        self.request_savepoint(directory, |directory, promise| Message::Savepoint {
+            directory,
+            promise,
+        })
+    }
+
+    /// Ends the job after a savepoint; if that fails the job goes on. With `drain` the input ends first: windows fire
+    /// and the job is over for good.
+    pub fn stop_with_savepoint(&self, directory: Option<&str>, drain: bool) -> SavepointHandle {
+        self.request_savepoint(directory, |directory, promise| Message::StopWithSavepoint {
+            directory,
+            drain,
+            promise,
+        })
+    }
+
+    fn request_savepoint(
+        &self,
+        directory: Option<&str>,
+        message: impl FnOnce(String, SavepointPromise) -> Message,
+    ) -> SavepointHandle {
+        let handle = SavepointHandle::new();
+        let promise = SavepointPromise::new(handle.clone());
+        match directory.or(self.savepoint_directory.as_deref()) {
+            Some(directory) => self.send(message(directory.to_owned(), promise)),
+            None => promise.fail(DataflowError::new(
+                ErrorKind::Input,
+                "no directory for the savepoint; name one, or set 'execution.checkpointing.savepoint-dir'",
+            )),
+        }
+        handle
     }
 
     /// Asks for a checkpoint now.

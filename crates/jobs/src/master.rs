@@ -1,7 +1,6 @@
 //! The master of a job: a thread that starts executions, drives their checkpoints and decides after failures.
 //!
-//! It is off the data path: workers tell it what happened, it tells them what to do, and it writes checkpoints while
-//! they go on. All decisions are made by pure parts ([`crate::coordinator`], [`crate::restart`]).
+//! It is off the data path: workers report to it, it sends them commands, and it writes checkpoints while they go on. All decisions are made by pure parts ([`crate::coordinator`], [`crate::restart`]).
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -17,28 +16,53 @@ use crate::coordinator::{CheckpointReason, Effect};
 use crate::execution::{Execution, JobDescription};
 use crate::job::Shared;
 use crate::restart::RestartStrategy;
+use crate::savepoint::{SavepointPromise, SavepointRequest, Savepoints};
 use crate::settings::CheckpointSettings;
-use crate::status::JobStatus;
+use crate::status::{JobId, JobStatus};
 
 /// Longest time that the master waits without looking around.
 const WAIT_MS_MAX: i64 = 60_000;
 
-/// What the master is told.
+/// Requests to the master, and reports of the workers.
 pub(crate) enum Message {
-    Worker { attempt: u32, event: WorkerEvent },
+    Worker {
+        attempt: u32,
+        event: WorkerEvent,
+    },
     Cancel,
     Stop,
     Checkpoint,
+    Savepoint {
+        directory: String,
+        promise: SavepointPromise,
+    },
+    StopWithSavepoint {
+        directory: String,
+        drain: bool,
+        promise: SavepointPromise,
+    },
 }
 
 /// How an execution ended.
 enum End {
     Finished(CheckpointReason),
+    /// Stopped while there was nothing to take a checkpoint of.
+    Stopped,
     Canceled,
     Failed(DataflowError),
 }
 
+/// How the job is being stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stopping {
+    /// With a last checkpoint if possible, and in any case.
+    Always,
+    /// With a savepoint, or not at all.
+    WithSavepoint { drain: bool },
+}
+
 pub(crate) struct Master {
+    pub id: JobId,
     pub name: String,
     pub description: JobDescription,
     pub graph: Graph,
@@ -51,7 +75,10 @@ pub(crate) struct Master {
     pub inbox: Receiver<Message>,
     pub messages: Sender<Message>,
     pub collector: Option<Collector>,
+    pub remembers_end: bool,
     pub canceled: bool,
+    pub stopping: Option<Stopping>,
+    pub savepoints: Savepoints,
     pub attempt: u32,
     pub next_checkpoint: u64,
 }
@@ -62,9 +89,14 @@ impl Master {
             let end = self.execute().unwrap_or_else(End::Failed);
             match end {
                 End::Finished(reason) => return self.finish(reason),
+                End::Stopped => return self.finish(CheckpointReason::Stop),
                 End::Canceled => return self.cancel(),
                 End::Failed(_) if self.canceled => return self.cancel(),
                 End::Failed(error) => {
+                    self.savepoints.fail_all(&error);
+                    if self.stopping.take() == Some(Stopping::Always) {
+                        return self.stop_without_checkpoint(error);
+                    }
                     if !self.wait_for_restart(error) {
                         return;
                     }
@@ -80,43 +112,62 @@ impl Master {
     /// The job came to its end. Only one that was stopped can go on from its checkpoint.
     fn finish(&mut self, reason: CheckpointReason) {
         if reason == CheckpointReason::Final
+            && !self.remembers_end
             && let Err(error) = self.checkpoints.remove_all()
         {
             tracing::warn!(job = self.name, %error, "cannot remove the checkpoints of a finished job");
         }
-        self.tell_reader(Ok(()));
-        self.shared.enter(JobStatus::Finished, self.now_ms());
+        self.end(JobStatus::Finished, Ok(()));
     }
 
     fn cancel(&mut self) {
         if let Err(error) = self.checkpoints.remove_all() {
             tracing::warn!(job = self.name, %error, "cannot remove the checkpoints of a canceled job");
         }
-        self.tell_reader(Ok(()));
-        self.shared.enter(JobStatus::Canceled, self.now_ms());
+        self.end(JobStatus::Canceled, Ok(()));
     }
 
-    fn tell_reader(&self, result: Result<(), DataflowError>) {
+    /// The user wants the job to end, and its last checkpoint failed: what came after the one before is read again.
+    fn stop_without_checkpoint(&mut self, error: DataflowError) {
+        let next = match self.checkpoints.newest_header() {
+            Some(header) => format!("continues from checkpoint {}", header.checkpoint),
+            None => "starts anew".to_owned(),
+        };
+        let message = format!(
+            "stopped without a last checkpoint: {}; the next run {next}",
+            error.message
+        );
+        self.fail(DataflowError::new(error.kind, message));
+    }
+
+    fn fail(&mut self, error: DataflowError) {
+        self.shared.lock().error = Some(error.clone());
+        // A caller that waits for the job reports the error; otherwise the log has to.
+        if self.collector.is_none() && !self.shared.is_awaited() {
+            tracing::error!(job = self.name, %error, "job failed");
+        }
+        self.end(JobStatus::Failed, Err(error));
+    }
+
+    /// Releases what the job holds, then lets the outside see that it has ended.
+    fn end(&mut self, status: JobStatus, result: Result<(), DataflowError>) {
+        self.checkpoints.unlock();
         if let Some(collector) = &self.collector {
             collector.end(result);
         }
+        self.shared.enter(status, self.now_ms());
     }
 
     /// After a failure: waits as the restart strategy says; `false` if the job is over.
     fn wait_for_restart(&mut self, error: DataflowError) -> bool {
         let now_ms = self.now_ms();
-        self.shared.lock().error = Some(error.clone());
         let healable = may_heal(&error).then(|| self.restart.failed(now_ms, self.rng.as_ref()));
         let Some(delay_ms) = healable.flatten() else {
-            // Whoever waits for the job tells its user; otherwise the log has to.
-            if self.collector.is_none() && !self.shared.is_awaited() {
-                tracing::error!(job = self.name, %error, "job failed");
-            }
-            self.tell_reader(Err(error));
-            self.shared.enter(JobStatus::Failed, now_ms);
+            self.fail(error);
             return false;
         };
         tracing::warn!(job = self.name, %error, delay_ms, "job failed and is restarted");
+        self.shared.lock().error = Some(error);
         self.shared.enter(JobStatus::Restarting, now_ms);
         self.shared.lock().restarts += 1;
         let until_ms = now_ms.saturating_add(delay_ms);
@@ -131,7 +182,11 @@ impl Master {
                     self.finish(CheckpointReason::Stop);
                     return false;
                 }
-                _ => {}
+                Some(Message::Savepoint { promise, .. } | Message::StopWithSavepoint { promise, .. }) => {
+                    let message = "the job is restarting; ask again when it runs";
+                    promise.fail(DataflowError::new(ErrorKind::Retry, message));
+                }
+                Some(Message::Checkpoint | Message::Worker { .. }) | None => {}
             }
         }
         true
@@ -189,17 +244,11 @@ impl Master {
 
     /// Handles messages until the execution ends.
     fn drive(&mut self, job: &ThreadedJob, execution: &mut Execution) -> Result<End, DataflowError> {
+        let mut drained = false;
         loop {
             let message = self.receive(execution.next_deadline_ms());
             let mut effects: Vec<Effect> = Vec::new();
             match message {
-                Some(Message::Cancel) => {
-                    self.canceled = true;
-                    self.shared.enter(JobStatus::Cancelling, self.now_ms());
-                    return Ok(End::Canceled);
-                }
-                Some(Message::Stop) => execution.request(CheckpointReason::Stop),
-                Some(Message::Checkpoint) => execution.request(CheckpointReason::Requested),
                 Some(Message::Worker { attempt, event }) if attempt == self.attempt => {
                     effects.extend(execution.event(event)?);
                     if execution.is_running() {
@@ -208,12 +257,23 @@ impl Master {
                 }
                 // Left over from an earlier execution.
                 Some(Message::Worker { .. }) | None => {}
+                Some(request) => {
+                    if let Some(end) = self.obey(request, execution) {
+                        return Ok(end);
+                    }
+                }
+            }
+            let is_draining = self.stopping == Some(Stopping::WithSavepoint { drain: true });
+            if is_draining && !drained && execution.is_running() {
+                drained = true;
+                job.command(&Command::Drain);
             }
             effects.extend(execution.tick(self.now_ms()));
             let clock = Arc::clone(&self.clock);
             let over = execution.carry_out(
                 effects,
                 &mut self.checkpoints,
+                &mut self.savepoints,
                 || clock.now_ms(),
                 |command: Command| job.command(&command),
             );
@@ -222,6 +282,52 @@ impl Master {
                 return Ok(End::Finished(reason));
             }
         }
+    }
+
+    /// Carries out a request of a user; the end of the execution if that is all there is to do.
+    fn obey(&mut self, request: Message, execution: &mut Execution) -> Option<End> {
+        match request {
+            Message::Worker { .. } => {}
+            Message::Cancel => {
+                self.canceled = true;
+                self.shared.enter(JobStatus::Cancelling, self.now_ms());
+                return Some(End::Canceled);
+            }
+            // Nothing was processed since the checkpoint that the job starts from.
+            Message::Stop if !execution.is_running() => return Some(End::Stopped),
+            Message::Stop => {
+                self.stopping = Some(Stopping::Always);
+                execution.request(CheckpointReason::Stop);
+            }
+            Message::Checkpoint => execution.request(CheckpointReason::Requested),
+            Message::Savepoint { directory, promise } => {
+                if self.add_savepoint(&directory, promise) {
+                    execution.request(CheckpointReason::Requested);
+                }
+            }
+            Message::StopWithSavepoint {
+                directory,
+                drain,
+                promise,
+            } => {
+                if self.add_savepoint(&directory, promise) {
+                    self.stopping.get_or_insert(Stopping::WithSavepoint { drain });
+                    if !drain {
+                        execution.request(CheckpointReason::Stop);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn add_savepoint(&mut self, directory: &str, promise: SavepointPromise) -> bool {
+        let request = SavepointRequest::new(directory, self.id, self.rng.as_ref(), promise);
+        let is_valid = request.is_ok();
+        if let Ok(request) = request {
+            self.savepoints.add(request);
+        }
+        is_valid
     }
 }
 

@@ -79,6 +79,27 @@ pub const OPTIONS: &[OptionDecl] = &[
     )
     .with_default("1"),
     OptionDecl::new(
+        "execution.checkpointing.dir",
+        OptionType::String,
+        "Directory of checkpoints, as a path or a file: URI; that of the data directory unless set.",
+    ),
+    OptionDecl::new(
+        "execution.checkpointing.savepoint-dir",
+        OptionType::String,
+        "Directory of savepoints that name none.",
+    ),
+    OptionDecl::new(
+        "execution.state-recovery.path",
+        OptionType::String,
+        "Savepoint to start from; of several, separated by semicolons, the one of the job's name.",
+    ),
+    OptionDecl::new(
+        "execution.state-recovery.ignore-unclaimed-state",
+        OptionType::Boolean,
+        "Start although some state fits no operator, and some operators have no state.",
+    )
+    .with_default("false"),
+    OptionDecl::new(
         "restart-strategy.type",
         OptionType::Enum(&[
             "none",
@@ -169,6 +190,19 @@ pub struct JobSettings {
     pub checkpoints: Option<CheckpointSettings>,
     pub restart: RestartSettings,
     pub name: Option<String>,
+    /// Where checkpoints are kept instead of in the data directory.
+    pub checkpoint_directory: Option<String>,
+    pub savepoint_directory: Option<String>,
+    pub recovery: RecoverySettings,
+}
+
+/// What a job starts from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoverySettings {
+    /// Savepoints, of which the job takes its own.
+    pub savepoints: Vec<String>,
+    /// Start with what fits.
+    pub allow_partial: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,6 +281,11 @@ impl JobSettings {
             restart: reader.restart(checkpoints.is_some())?,
             checkpoints,
             name: configuration.get("pipeline.name").cloned(),
+            checkpoint_directory: configuration.get("execution.checkpointing.dir").cloned(),
+            savepoint_directory: configuration
+                .get("execution.checkpointing.savepoint-dir")
+                .cloned(),
+            recovery: reader.recovery()?,
         })
     }
 }
@@ -303,6 +342,20 @@ impl Reader<'_> {
         let duration: Option<Duration> = parse_duration(value);
         let ms = duration.and_then(|d| i64::try_from(d.as_millis()).ok());
         ms.ok_or_else(|| self.invalid(key, value, "a duration such as '10 s' or '500 ms'"))
+    }
+
+    fn recovery(&self) -> Result<RecoverySettings, DataflowError> {
+        const IGNORE: &str = "execution.state-recovery.ignore-unclaimed-state";
+        let paths = self.configuration.get("execution.state-recovery.path");
+        let paths = paths.map_or("", String::as_str).split(';').map(str::trim);
+        let allow_partial = match self.configuration.get(IGNORE) {
+            None => false,
+            Some(text) => parse_boolean(text).ok_or_else(|| self.invalid(IGNORE, text, "true or false"))?,
+        };
+        Ok(RecoverySettings {
+            savepoints: paths.filter(|path| !path.is_empty()).map(str::to_owned).collect(),
+            allow_partial,
+        })
     }
 
     fn checkpoints(&self) -> Result<Option<CheckpointSettings>, DataflowError> {

@@ -87,6 +87,8 @@ pub struct CheckpointRecord {
     pub written_bytes: u64,
     pub full_bytes: u64,
     pub failure: Option<String>,
+    /// Where it was copied to as a savepoint.
+    pub savepoint: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,6 +118,12 @@ impl CheckpointStats {
             .iter()
             .rev()
             .find(|record| record.status == CheckpointStatus::Completed)
+    }
+
+    pub(crate) fn saved(&mut self, id: u64, location: String) {
+        if let Some(record) = self.history.iter_mut().find(|record| record.id == id) {
+            record.savepoint = Some(location);
+        }
     }
 
     pub(crate) fn begin(&mut self, record: CheckpointRecord) {

@@ -8,9 +8,11 @@ use millstream_dataflow::{DataflowError, Graph, StepOutcome, SteppedJob};
 use millstream_plan::Plan;
 use millstream_state::OperatorEntry;
 
-use crate::checkpoints::{Checkpoints, operator_entries};
+use crate::checkpoints::Checkpoints;
 use crate::coordinator::CheckpointReason;
 use crate::execution::{Execution, JobDescription};
+use crate::identity::operator_entries;
+use crate::savepoint::Savepoints;
 use crate::settings::CheckpointSettings;
 use crate::status::CheckpointStats;
 
@@ -37,20 +39,21 @@ impl SteppedRun {
         Self::start_graph(graph, operator_entries(plan), settings, checkpoints, now_ms)
     }
 
-    /// Starts a graph that was made without a plan; `operators` are those that keep state.
+    /// Starts a graph that was built without a plan; `operators` are those that keep state.
     pub fn start_graph(
         graph: Graph,
         operators: Vec<OperatorEntry>,
         settings: Option<CheckpointSettings>,
-        checkpoints: Checkpoints,
+        mut checkpoints: Checkpoints,
         now_ms: i64,
     ) -> Result<Self, DataflowError> {
+        checkpoints.expect(operators.clone(), graph.settings.max_parallelism, false);
         let description = JobDescription::new("stepped", operators, graph.settings.max_parallelism);
         let (job, execution) = begin(
             &graph,
             settings,
             &description,
-            &checkpoints,
+            &mut checkpoints,
             CheckpointStats::default(),
             1,
             now_ms,
@@ -81,6 +84,7 @@ impl SteppedRun {
         let over = self.execution.carry_out(
             effects,
             &mut self.checkpoints,
+            &mut Savepoints::default(),
             || now_ms,
             |command| job.command(&command),
         )?;
@@ -119,7 +123,7 @@ impl SteppedRun {
             &self.graph,
             self.settings,
             &self.description,
-            &self.checkpoints,
+            &mut self.checkpoints,
             stats,
             next,
             now_ms,
@@ -138,7 +142,7 @@ fn begin(
     graph: &Graph,
     settings: Option<CheckpointSettings>,
     description: &JobDescription,
-    checkpoints: &Checkpoints,
+    checkpoints: &mut Checkpoints,
     stats: CheckpointStats,
     next: u64,
     now_ms: i64,

@@ -2,11 +2,12 @@
 //!
 //! `sql` makes a [`Plan`]; `operators` and `connectors` build a running dataflow from it; nothing else passes between
 //! them. Everything here is serialisable and versioned, because a checkpoint names the plan that it belongs to. There
-//! is no behaviour here except printing (EXPLAIN), walking, and stable identities ([`uid`]).
+//! is no behaviour here except printing (EXPLAIN), walking, and stable identities ([`uid`], [`lineage`]).
 
 pub mod aggregate;
 pub mod explain;
 pub mod expr;
+pub mod lineage;
 pub mod match_recognize;
 pub mod node;
 pub mod table;

@@ -1,28 +1,48 @@
 //! Stable identities of operators, so that state finds its operator again after a restart.
 //!
-//! An identity is made of what the operator is (and, for tables, which one) and its ordinal among its like in the plan,
-//! so that it survives changes elsewhere in the statement. Whether the state of an operator still fits one of the
-//! same identity is another question, asked by whoever restores.
+//! An identity is made of what the operator is, the tables that its rows end in, and what its state depends on
+//! ([`crate::lineage`]): it survives changes elsewhere in the statement, and two INSERTs that change places keep their
+//! own. Only operators that nothing tells apart are numbered.
 
 use std::collections::BTreeMap;
 
+use crate::lineage::{NodeLineage, hash, lineage};
 use crate::node::{Op, Plan};
 
 /// The identity of every node, in the order of the nodes.
 pub fn uids(plan: &Plan) -> Vec<String> {
+    uids_of(plan, &lineage(plan))
+}
+
+/// As [`uids`], with the lineage that is known already.
+pub fn uids_of(plan: &Plan, lineage: &[NodeLineage]) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let uid = |op: &Op| {
-        let label = match op {
+    let mut all = Vec::with_capacity(plan.nodes.len());
+    for (node, known) in plan.nodes.iter().zip(lineage) {
+        let label = match &node.op {
             Op::Scan { table, .. } | Op::Sink { table, .. } => {
-                format!("{}[{}]", kind_name(op), table.identifier)
+                format!("{}[{}]", kind_name(&node.op), table.identifier)
             }
-            _ => kind_name(op).to_owned(),
+            op => kind_name(op).to_owned(),
         };
-        let ordinal = seen.entry(label.clone()).or_default();
-        *ordinal += 1;
-        format!("{label}-{ordinal}")
-    };
-    plan.nodes.iter().map(|node| &node.op).map(uid).collect()
+        let mut meaning = known.sinks.join(",");
+        match known.traits.as_slice() {
+            [] => meaning.push_str(&format!("|{}|{}", known.rows, known.columns.join(","))),
+            traits => traits
+                .iter()
+                .for_each(|(name, value)| meaning.push_str(&format!("|{name}={value}"))),
+        }
+        let hash = hash(&meaning);
+        let folded = (hash >> 32) as u32 ^ hash as u32;
+        let uid = format!("{label}-{folded:08x}");
+        let count = seen.entry(uid.clone()).or_default();
+        *count += 1;
+        all.push(match *count {
+            1 => uid,
+            count => format!("{uid}-{count}"),
+        });
+    }
+    all
 }
 
 /// What kind of operator it is, as Flink's plans call it.

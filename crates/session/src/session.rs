@@ -1,5 +1,6 @@
 //! One session: a catalog, a configuration, and the statements that change and use them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,13 @@ use millstream_connectors::kafka::KafkaClusters;
 use millstream_connectors::{ConnectorContext, DECLARATIONS, PrintTarget};
 use millstream_functions::Environment;
 use millstream_functions::scalar::temporal::zone::{session_zone, system_zone_name};
-use millstream_jobs::{BuiltIn, JobHandle, JobRegistry, JobRequest, JobStatus};
+use millstream_jobs::checkpoints::forget_finished;
+use millstream_jobs::{BuiltIn, JobHandle, JobRegistry, JobRequest, JobStatus, SavepointStatus};
 use millstream_plan::Plan;
 use millstream_sql::bind::statement::{BoundStatement, InsertPlan, QueryPlan, bind_statement};
 use millstream_sql::catalog::{Catalogs, ShowResult};
 use millstream_sql::parse::ast::{
-    ClientCommand as ParsedCommand, Insert, ShowStatement, Statement, StatementKind,
+    ClientCommand as ParsedCommand, Insert, ShowStatement, Statement, StatementKind, StopJob,
 };
 use millstream_sql::parse::parse_statement;
 use millstream_types::storage::Storage;
@@ -45,6 +47,26 @@ pub struct SessionContext {
     pub cores: usize,
 }
 
+/// Names of the jobs of a session, by which they find their checkpoints again.
+#[derive(Default)]
+struct JobNames {
+    /// How often each `pipeline.name` was used.
+    uses: BTreeMap<String, u64>,
+    submitted: Vec<String>,
+}
+
+impl JobNames {
+    /// The name itself for the first job under it; the others are numbered, since they must not share checkpoints.
+    fn unused(&mut self, name: &str) -> String {
+        let uses = self.uses.entry(name.to_owned()).or_default();
+        *uses += 1;
+        match *uses {
+            1 => name.to_owned(),
+            uses => format!("{name}#{uses}"),
+        }
+    }
+}
+
 /// A session. Statements are executed one after the other.
 pub struct Session {
     pub(crate) context: SessionContext,
@@ -56,6 +78,7 @@ pub struct Session {
     /// Name for the jobs of a script; the ordinal of its INSERT is added.
     script: Option<String>,
     inserts: u64,
+    names: JobNames,
     /// With `table.dml-sync`, the caller waits for the job instead of the session.
     caller_waits: bool,
     /// Remembers the jobs of this session, so that they go on after a restart.
@@ -73,6 +96,7 @@ impl Session {
             jars: Vec::new(),
             script: None,
             inserts: 0,
+            names: JobNames::default(),
             caller_waits: false,
             kept: None,
         })
@@ -81,6 +105,16 @@ impl Session {
     /// Names the jobs of this session after a script.
     pub fn name_jobs_after(&mut self, script: impl Into<String>) {
         self.script = Some(script.into());
+    }
+
+    /// The script ended well: its next run executes every statement again, those of finished jobs included.
+    pub fn forget_finished_jobs(&mut self) -> Result<(), SessionError> {
+        for name in self.names.submitted.drain(..) {
+            if let Some(storage) = &self.context.checkpoints {
+                forget_finished(Arc::clone(storage), &name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Leaves it to the caller to wait for jobs under `table.dml-sync`: [`Session::execute`] gives the running job.
@@ -281,10 +315,7 @@ impl Session {
                     "not supported yet: jars; connectors and formats are part of the program",
                 ));
             }
-            StatementKind::StopJob(stop) => {
-                self.stop_job(&stop.id.value)?;
-                StatementResult::Done
-            }
+            StatementKind::StopJob(stop) => self.stop_job(stop)?,
             _ => return Ok(None),
         }))
     }
@@ -308,13 +339,32 @@ impl Session {
         self.table(&ShowResult { schema, rows })
     }
 
-    fn stop_job(&self, id: &str) -> Result<(), SessionError> {
+    fn stop_job(&self, stop: &StopJob) -> Result<StatementResult, SessionError> {
+        let id = &stop.id.value;
         let job = millstream_jobs::JobId::parse(id).and_then(|id| self.context.jobs.get(id));
         let job = job
             .ok_or_else(|| SessionError::input(format!("job '{id}' does not exist; SHOW JOBS lists them")))?;
-        job.stop();
-        job.wait(WAIT_STEP);
-        Ok(())
+        if !stop.with_savepoint {
+            if stop.with_drain {
+                return Err(SessionError::input(
+                    "WITH DRAIN could only be used after WITH SAVEPOINT.",
+                ));
+            }
+            job.stop();
+            wait_for(&job)?;
+            return Ok(StatementResult::Done);
+        }
+        let directory = self.configuration.get("execution.checkpointing.savepoint-dir");
+        let savepoint = job.stop_with_savepoint(directory, stop.with_drain);
+        let location = loop {
+            match savepoint.wait(WAIT_STEP) {
+                SavepointStatus::Completed { location } => break location,
+                SavepointStatus::Failed(error) => return Err(error.into()),
+                SavepointStatus::InProgress => {}
+            }
+        };
+        wait_for(&job)?;
+        self.table(&ShowResult::texts("savepoint path", [location]))
     }
 
     fn table(&self, result: &ShowResult) -> Result<StatementResult, SessionError> {
@@ -403,10 +453,11 @@ impl Session {
         }
         self.inserts += 1;
         let name = match (self.configuration.get("pipeline.name"), &self.script) {
-            (Some(name), _) => Some(name.to_owned()),
+            (Some(name), _) => Some(self.names.unused(name)),
             (None, Some(script)) => Some(format!("{script}#{}", self.inserts)),
             (None, None) => None,
         };
+        self.names.submitted.extend(name.clone());
         let sinks = insert.sinks.join(",");
         let job = self.submit_insert(insert.plan, name, &sinks, statements)?;
         if self.configuration.dml_sync() && !self.caller_waits {
@@ -470,6 +521,7 @@ impl Session {
             cores: self.context.cores,
             fresh: self.context.fresh,
             attended: self.context.attended || self.configuration.dml_sync(),
+            remembers_end: self.script.is_some(),
         })
     }
 }

@@ -7,7 +7,9 @@ pub enum StateError {
     #[error("state '{block}' is corrupt: {reason}")]
     Corrupt { block: String, reason: String },
     /// Written by a version that this build does not read.
-    #[error("'{block}' has version {version}, this build reads version {supported}; use the version of Millstream that wrote it")]
+    #[error(
+        "'{block}' has version {version}, this build reads version {supported}; use the version of Millstream that wrote it"
+    )]
     Version {
         block: String,
         version: u32,

@@ -20,8 +20,8 @@ pub mod timers;
 
 pub use blocks::{BlockContent, SnapshotScope, StateBlock, StateBlocks};
 pub use checkpoint::{
-    CheckpointHeader, CheckpointKind, CheckpointSize, CheckpointStore, InstanceState, OperatorEntry, OperatorTrait,
-    SAVEPOINT_FILE, read_savepoint, write_savepoint,
+    CheckpointHeader, CheckpointKind, CheckpointSize, CheckpointStore, InstanceState, OperatorEntry,
+    OperatorTrait, SAVEPOINT_FILE, read_savepoint, write_savepoint,
 };
 pub use columns::{decode_columns, encode_columns};
 pub use error::StateError;

@@ -5,6 +5,7 @@
 mod coordinator;
 mod lifecycle;
 mod recovery;
+mod savepoints;
 mod settings;
 mod toy_plan;
 #[allow(dead_code)] // shared with the engine's own tests, which use more of it

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use millstream_jobs::identity::operator_entries;
 use millstream_jobs::translate::translate;
-use millstream_jobs::{CheckpointReason, CheckpointSettings, Checkpoints, JobSettings, SteppedRun};
+use millstream_jobs::{CheckpointReason, CheckpointSettings, Checkpoints, JobSettings, JobStart, SteppedRun};
+use millstream_plan::{Op, Plan};
 use millstream_testkit::storage::MemStorage;
-use millstream_types::storage::{OsStorage, Storage};
+use millstream_types::storage::{OpenMode, OsStorage, Storage};
 use millstream_types::{ErrorKind, Options};
 
 use crate::toy_plan::*;
@@ -51,14 +53,14 @@ fn run_to_end(run: &mut SteppedRun, crashes: &[i64]) -> usize {
 fn a_crash_at_any_step_loses_and_doubles_nothing() {
     for parallelism in [1, 3] {
         let components = ToyComponents::new(NUMBERS);
-        let steps = run_to_end(&mut run(parallelism, Checkpoints::Memory(None), &components), &[]);
+        let steps = run_to_end(&mut run(parallelism, Checkpoints::in_memory(), &components), &[]);
         assert_eq!(
             components.outside.sorted_rows(),
             expected_sums(NUMBERS.rows, NUMBERS.keys)
         );
         for crash in 1..steps as i64 {
             let components = ToyComponents::new(NUMBERS);
-            let mut run = run(parallelism, Checkpoints::Memory(None), &components);
+            let mut run = run(parallelism, Checkpoints::in_memory(), &components);
             run_to_end(&mut run, &[crash, crash + 5, crash + 6]);
             let rows = components.outside.sorted_rows();
             assert_eq!(
@@ -160,33 +162,96 @@ fn two_runs_with_checkpoints_give_the_same_bytes() {
 }
 
 #[test]
-fn a_plan_that_changed_is_refused_by_name() {
+fn a_plan_that_changed_is_refused_with_a_table() {
     let directory = tempfile::tempdir().unwrap();
     let storage: Arc<dyn Storage> = Arc::new(OsStorage::open(directory.path()).unwrap());
     let checkpoints = Checkpoints::open(Some(storage), "toy", 1, false).unwrap();
     let mut run = run(1, checkpoints, &ToyComponents::new(NUMBERS));
     (1..10).for_each(|now| _ = run.step(now).unwrap());
-    let checkpoints = run.into_checkpoints();
-    let check = |plan, max| {
-        let operators = millstream_jobs::checkpoints::operator_entries(&plan);
-        checkpoints
-            .check_fit("toy", &operators, max)
-            .map_err(|e| e.message)
+    let mut checkpoints = run.into_checkpoints();
+    let mut check = |plan, groups, allow_partial| {
+        checkpoints.expect(operator_entries(&plan), groups, allow_partial);
+        let preview = checkpoints.preview(false).map_err(|e| e.message);
+        preview.map(|(start, comparison)| (start, comparison.is_unchanged()))
     };
-    assert_eq!(check(sum_plan(&[], 0, sink("out")), 128), Ok(()));
-    let changed = check(sum_plan(&[], 5, sink("out")), 128).unwrap_err();
+    let (start, unchanged) = check(sum_plan(&[], 0, sink("out")), 128, false).unwrap();
     assert!(
-        changed.contains("'GroupAggregate' (GroupAggregate-1) has changed"),
+        matches!(start, JobStart::Checkpoint { .. }) && unchanged,
+        "{start:?}"
+    );
+    let (_, unchanged) = check(sum_plan(&[], 5, sink("out")), 128, false).unwrap();
+    assert!(unchanged, "the time to live is no part of the state");
+    let changed = check(sum_by(1), 128, false).unwrap_err();
+    assert!(
+        changed.contains("GroupAggregate → c.d.out: incompatible: its keys changed from [")
+            && changed.contains("TableSourceScan → c.d.out: kept"),
         "{changed}"
     );
-    let other_sink = check(sum_plan(&[], 0, sink("elsewhere")), 128).unwrap_err();
+    let (_, unchanged) = check(sum_by(1), 128, true).unwrap();
+    assert!(!unchanged);
+    let other_sink = check(sum_plan(&[], 0, sink("elsewhere")), 128, false).unwrap_err();
     assert!(
-        other_sink.contains("'Sink' (Sink[c.d.out]-1) is gone"),
+        other_sink.contains("Sink → c.d.out: dropped") && other_sink.contains("Sink → c.d.elsewhere: new"),
         "{other_sink}"
     );
-    let other_groups = check(sum_plan(&[], 0, sink("out")), 256).unwrap_err();
+    let other_groups = check(sum_plan(&[], 0, sink("out")), 256, false).unwrap_err();
     assert!(
         other_groups.contains("'pipeline.max-parallelism' was 128 and is 256"),
         "{other_groups}"
     );
+}
+
+fn sum_by(key: usize) -> Plan {
+    let mut plan = sum_plan(&[], 0, sink("out"));
+    for node in &mut plan.nodes {
+        if let Op::GroupAggregate { keys, .. } = &mut node.op {
+            *keys = vec![key];
+        }
+    }
+    plan
+}
+
+/// The newest checkpoint lost a bit of its blocks, or all of its manifest: the one before serves.
+#[test]
+fn a_damaged_checkpoint_falls_back_to_the_one_before() {
+    for at in [20, -30] {
+        let directory = tempfile::tempdir().unwrap();
+        let storage: Arc<dyn Storage> = Arc::new(OsStorage::open(directory.path()).unwrap());
+        let open = || Checkpoints::open(Some(Arc::clone(&storage)), "toy", 1, false).unwrap();
+        let components = ToyComponents::new(NUMBERS);
+        let mut run = run(1, open(), &components);
+        let mut now = 0;
+        while run.stats().completed < 3 {
+            now += 1;
+            run.step(now).unwrap();
+        }
+        let newest = run.stats().latest_completed().unwrap().id;
+        drop(run);
+        let path = format!("jobs/toy/{newest:020}.checkpoint");
+        let mut bytes = storage.read(&path).unwrap();
+        let at = if at < 0 { bytes.len() as i64 + at } else { at } as usize;
+        bytes[at] ^= 1;
+        storage
+            .open(&path, OpenMode::Truncate)
+            .unwrap()
+            .write_at(&bytes, 0)
+            .unwrap();
+
+        let mut checkpoints = open();
+        let restored = checkpoints.load_latest().unwrap().unwrap();
+        assert_eq!(restored.checkpoint.0, newest - 1);
+        assert_eq!(
+            checkpoints.next_number(),
+            newest + 1,
+            "the number of the damaged one is not used again"
+        );
+        for number in 1..newest {
+            let _ = storage.remove(&format!("jobs/toy/{number:020}.checkpoint"));
+        }
+        let error = open().load_latest().unwrap_err();
+        assert!(
+            error.kind == ErrorKind::Data && error.message.contains("no checkpoint of the job can be read"),
+            "{error}"
+        );
+    }
 }

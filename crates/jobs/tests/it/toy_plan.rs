@@ -287,13 +287,14 @@ pub fn sum_plan(settings: &[(&str, &str)], ttl_ms: i64, root: Op) -> Plan {
 pub fn request(plan: Plan, components: &ToyComponents) -> JobRequest {
     JobRequest {
         plan: Arc::new(plan),
-        identity: "toy".into(),
         components: Arc::new(components.clone()),
+        identity: "toy".into(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SeededRng::new(7)),
         storage: None,
         cores: 2,
         fresh: false,
         attended: false,
+        remembers_end: false,
     }
 }

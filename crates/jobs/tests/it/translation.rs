@@ -42,15 +42,18 @@ fn shape(graph: &Graph) -> Shape {
 fn exchanges_become_distributions() {
     let (vertices, edges) = shape(&graph(&sum_plan(&[], 0, sink("out")), 4));
     let expected = [
-        ("TableSourceScan[c.d.numbers]-1", 2),
-        ("Calc-1", 2),
-        ("GroupAggregate-1", 4),
-        ("Sink[c.d.out]-1", 4),
+        ("TableSourceScan[c.d.numbers]-", 2),
+        ("Calc-", 2),
+        ("GroupAggregate-", 4),
+        ("Sink[c.d.out]-", 4),
     ];
-    assert_eq!(
-        vertices,
-        expected.map(|(uid, parallelism)| (uid.to_owned(), parallelism))
-    );
+    for ((uid, parallelism), expected) in vertices.iter().zip(expected) {
+        assert!(
+            uid.starts_with(expected.0) && *parallelism == expected.1,
+            "{uid} {parallelism}"
+        );
+    }
+    assert_eq!(vertices.len(), expected.len());
     let hash = Partitioning::Hash(vec![0]);
     assert_eq!(
         edges,

@@ -132,7 +132,7 @@ pub fn run(request: &JobRequest) -> Result<Vec<Batch>, DataflowError> {
         Some(collect),
     )?;
     let now_ms = request.clock.now_ms();
-    let checkpoints = Checkpoints::Memory(None);
+    let checkpoints = Checkpoints::in_memory();
     let run = SteppedRun::start(graph, &request.plan, Some(ON_REQUEST), checkpoints, now_ms)?;
     let mut interrupted = Interrupted {
         request,

@@ -46,7 +46,10 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
         }
     }
     writer.count(manifest.instances.len());
-    manifest.instances.iter().for_each(|entry| instance(&mut writer, entry));
+    manifest
+        .instances
+        .iter()
+        .for_each(|entry| instance(&mut writer, entry));
     writer.0
 }
 

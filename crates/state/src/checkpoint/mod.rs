@@ -123,7 +123,10 @@ impl CheckpointStore {
             .storage
             .list(&self.directory)
             .map_err(|e| storage_error("list", &self.directory, e))?;
-        Ok(entries.iter().filter_map(|entry| number_of(&entry.name)).collect())
+        Ok(entries
+            .iter()
+            .filter_map(|entry| number_of(&entry.name))
+            .collect())
     }
 
     /// The newest checkpoint that can be read, as far as its manifest tells.
@@ -248,6 +251,12 @@ impl CheckpointStore {
         load_states(manifest, |number| files.get(&number))
     }
 
+    /// Removes all checkpoints but one, which must refer to no other.
+    pub fn retain_only(&mut self, checkpoint: CheckpointId) -> Result<(), StateError> {
+        self.manifests.retain(|number, _| *number == checkpoint.0);
+        self.remove_unneeded()
+    }
+
     /// Removes all checkpoints.
     pub fn remove_all(&mut self) -> Result<(), StateError> {
         self.manifests.clear();
@@ -287,7 +296,8 @@ fn lay_out(
                 BlockContent::Unchanged => {
                     let entry = known.get(block.name.as_str()).copied().cloned();
                     entry.ok_or_else(|| {
-                        let reason = "it is reported as unchanged, but the checkpoint before does not have it";
+                        let reason =
+                            "it is reported as unchanged, but the checkpoint before does not have it";
                         StateError::corrupt(&block.name, reason)
                     })?
                 }

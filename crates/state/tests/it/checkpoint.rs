@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use millstream_state::{
-    CheckpointHeader, CheckpointKind, CheckpointStore, InstanceState, StateBlocks, StateError, read_savepoint,
-    write_savepoint,
+    CheckpointHeader, CheckpointKind, CheckpointStore, InstanceState, StateBlocks, StateError,
+    read_savepoint, write_savepoint,
 };
 use millstream_types::storage::{OpenMode, OsStorage, Storage};
 use millstream_types::{CheckpointId, Watermark};
@@ -121,7 +121,11 @@ fn damage_is_found() {
         let file = storage.open(&path, OpenMode::Truncate).unwrap();
         file.write_at(&whole[..length], 0).unwrap();
         let reopened = CheckpointStore::open(Arc::clone(&storage), "jobs/a", 1).unwrap();
-        assert_eq!((reopened.latest(), reopened.damaged().count()), (None, 1), "{length} bytes");
+        assert_eq!(
+            (reopened.latest(), reopened.damaged().count()),
+            (None, 1),
+            "{length} bytes"
+        );
     }
 }
 
@@ -133,7 +137,10 @@ fn a_checkpoint_of_a_newer_version_is_not_taken_for_absent() {
     let file = storage.open(&store.path(2), OpenMode::Write).unwrap();
     file.write_at(&99u32.to_le_bytes(), 8).unwrap();
     let error = CheckpointStore::open(Arc::clone(&storage), "jobs/a", 1).unwrap_err();
-    assert!(matches!(error, StateError::Version { version: 99, .. }), "{error}");
+    assert!(
+        matches!(error, StateError::Version { version: 99, .. }),
+        "{error}"
+    );
     CheckpointStore::clear(storage.as_ref(), "jobs/a").unwrap();
     let store = CheckpointStore::open(storage, "jobs/a", 1).unwrap();
     assert_eq!(store.newest_number(), None);
@@ -165,7 +172,10 @@ fn a_savepoint_holds_everything_itself() {
     let bytes = write_savepoint(storage.as_ref(), "savepoint-1", header(2), &states).unwrap();
     store.remove_all().unwrap();
     let (read, back) = read_savepoint(storage.as_ref(), "savepoint-1").unwrap();
-    assert_eq!((read.kind, read.checkpoint, bytes), (CheckpointKind::Savepoint, 2, 3));
+    assert_eq!(
+        (read.kind, read.checkpoint, bytes),
+        (CheckpointKind::Savepoint, 2, 3)
+    );
     assert_eq!(back, states);
     let error = read_savepoint(storage.as_ref(), "elsewhere").unwrap_err();
     assert!(error.to_string().contains("elsewhere/_metadata"), "{error}");
