@@ -199,6 +199,12 @@ pub struct RunArgs {
     /// Forget what earlier runs of this script left behind and start anew
     #[arg(long)]
     pub fresh: bool,
+    /// Start from a savepoint; give one for each job if the script has several
+    #[arg(long, value_name = "PATH", conflicts_with = "fresh")]
+    pub from_savepoint: Vec<String>,
+    /// Start although some stored state fits no operator, or some operators have none
+    #[arg(long)]
+    pub allow_non_restored_state: bool,
     #[command(flatten)]
     pub settings: SettingsArgs,
 }

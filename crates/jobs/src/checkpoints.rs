@@ -1,6 +1,7 @@
 //! The checkpoints of one job, and what an execution of it starts from.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use millstream_dataflow::{DataflowError, InstanceState, RestoredState};
@@ -44,6 +45,7 @@ struct SavepointSource {
 struct Expected {
     operators: Vec<OperatorEntry>,
     max_parallelism: u16,
+    fingerprint: u64,
     allow_partial: bool,
 }
 
@@ -66,6 +68,34 @@ pub enum JobStart {
     Done {
         ended_ms: i64,
     },
+}
+
+impl fmt::Display for JobStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anew => f.write_str("starts anew"),
+            Self::Checkpoint { number, triggered_ms } => {
+                write!(
+                    f,
+                    "continues from checkpoint {number} of {}",
+                    utc_time(*triggered_ms)
+                )
+            }
+            Self::Savepoint {
+                location,
+                triggered_ms,
+            } => write!(
+                f,
+                "starts from savepoint '{location}' of {}",
+                utc_time(*triggered_ms)
+            ),
+            Self::Done { ended_ms } => write!(
+                f,
+                "had finished at {} before the script was interrupted and is not run again",
+                utc_time(*ended_ms)
+            ),
+        }
+    }
 }
 
 impl Checkpoints {
@@ -122,10 +152,17 @@ impl Checkpoints {
     }
 
     /// Names the operators that state is restored for. Until then it is given back as it was stored.
-    pub fn expect(&mut self, operators: Vec<OperatorEntry>, max_parallelism: u16, allow_partial: bool) {
+    pub fn expect(
+        &mut self,
+        operators: Vec<OperatorEntry>,
+        max_parallelism: u16,
+        fingerprint: u64,
+        allow_partial: bool,
+    ) {
         self.expected = Some(Expected {
             operators,
             max_parallelism,
+            fingerprint,
             allow_partial,
         });
     }
@@ -186,7 +223,8 @@ impl Checkpoints {
         let operators = operators.unwrap_or_default();
         if let Some(header) = self.newest_header().filter(|header| header.finished) {
             let comparison = Comparison::new(&header.operators, &operators);
-            if skips_done && comparison.is_unchanged() {
+            let is_same = self.expected.as_ref().map(|e| e.fingerprint) == Some(header.fingerprint);
+            if skips_done && is_same && comparison.is_unchanged() {
                 let ended_ms = header.triggered_ms;
                 return Ok((JobStart::Done { ended_ms }, comparison));
             }
@@ -209,7 +247,9 @@ impl Checkpoints {
             return Ok(Comparison::new(&header.operators, &header.operators));
         };
         let (operators, groups) = (&expected.operators, expected.max_parallelism);
-        check(what, header, operators, groups, expected.allow_partial)
+        let mut comparison = check(what, header, operators, groups, expected.allow_partial)?;
+        comparison.statement_changed = header.fingerprint != expected.fingerprint;
+        Ok(comparison)
     }
 
     /// A job with nothing but damaged checkpoints must not begin again as if there were none.

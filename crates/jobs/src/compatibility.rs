@@ -42,6 +42,8 @@ pub struct OperatorVerdict {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
     pub operators: Vec<OperatorVerdict>,
+    /// The job computes something else than the one that made the checkpoint.
+    pub statement_changed: bool,
 }
 
 impl fmt::Display for Verdict {
@@ -87,7 +89,10 @@ impl Comparison {
             open.into_iter()
                 .map(|stored| self::verdict(stored, Verdict::Dropped, None)),
         );
-        Self { operators }
+        Self {
+            operators,
+            statement_changed: false,
+        }
     }
 
     /// Whether every operator continues with its state, and no state is left.

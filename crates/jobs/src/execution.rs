@@ -20,14 +20,21 @@ use crate::status::CheckpointStats;
 pub(crate) struct JobDescription {
     identity: String,
     max_parallelism: u16,
+    fingerprint: u64,
     operators: Vec<OperatorEntry>,
 }
 
 impl JobDescription {
-    pub fn new(identity: &str, operators: Vec<OperatorEntry>, max_parallelism: u16) -> Self {
+    pub fn new(
+        identity: &str,
+        operators: Vec<OperatorEntry>,
+        max_parallelism: u16,
+        fingerprint: u64,
+    ) -> Self {
         Self {
             identity: identity.to_owned(),
             max_parallelism,
+            fingerprint,
             operators,
         }
     }
@@ -44,6 +51,7 @@ impl JobDescription {
             triggered_ms,
             job: self.identity.clone(),
             max_parallelism: self.max_parallelism,
+            fingerprint: self.fingerprint,
             operators: self.operators.clone(),
             finished: reason == CheckpointReason::Final,
             kind: CheckpointKind::Checkpoint,

@@ -1,29 +1,34 @@
 //! What a plan's operators are called in checkpoints, and what their state depends on.
 
 use millstream_plan::Plan;
-use millstream_plan::lineage::{keeps_state, lineage};
+use millstream_plan::lineage::{fingerprint, keeps_state, lineage};
 use millstream_plan::uid::{kind_name, uids_of};
 use millstream_state::{OperatorEntry, OperatorTrait};
 
 /// The operators of a plan that keep state, as a checkpoint names them.
 pub fn operator_entries(plan: &Plan) -> Vec<OperatorEntry> {
+    describe(plan).0
+}
+
+/// The operators of a plan that keep state, and the fingerprint of all that it computes.
+pub fn describe(plan: &Plan) -> (Vec<OperatorEntry>, u64) {
     let lineage = lineage(plan);
+    let fingerprint = fingerprint(plan, &lineage);
     let uids = uids_of(plan, &lineage);
     let nodes = plan.nodes.iter().zip(uids).zip(lineage);
     let with_state = nodes.filter(|((node, _), _)| keeps_state(&node.op));
-    with_state
-        .map(|((node, uid), known)| OperatorEntry {
-            uid,
-            name: kind_name(&node.op).to_owned(),
-            sinks: known.sinks,
-            traits: known
-                .traits
-                .into_iter()
-                .map(|(name, value)| OperatorTrait {
-                    name: name.to_owned(),
-                    value,
-                })
-                .collect(),
-        })
-        .collect()
+    let operators = with_state.map(|((node, uid), known)| OperatorEntry {
+        uid,
+        name: kind_name(&node.op).to_owned(),
+        sinks: known.sinks,
+        traits: known
+            .traits
+            .into_iter()
+            .map(|(name, value)| OperatorTrait {
+                name: name.to_owned(),
+                value,
+            })
+            .collect(),
+    });
+    (operators.collect(), fingerprint)
 }

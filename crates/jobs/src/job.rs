@@ -17,7 +17,7 @@ use crate::compatibility::Comparison;
 use crate::components::Components;
 use crate::directories::open_directory;
 use crate::execution::JobDescription;
-use crate::identity::operator_entries;
+use crate::identity::describe;
 use crate::master::{Master, Message};
 use crate::restart::RestartStrategy;
 use crate::savepoint::{SavepointHandle, SavepointPromise, Savepoints};
@@ -165,23 +165,24 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
         .clone()
         .map(|collector| Arc::new(collector) as Arc<dyn SinkFactory>);
     let graph = translate(&request.plan, request.components.as_ref(), &settings, sink)?;
+    let (operators, fingerprint) = describe(&request.plan);
     let of_graph = GraphRequest {
         graph,
         identity: request.identity,
         settings,
-        operators: operator_entries(&request.plan),
+        operators,
         clock: request.clock,
         rng: request.rng,
         storage: request.storage,
         fresh: request.fresh,
         attended: request.attended,
     };
-    start(of_graph, collector, reader, request.remembers_end)
+    start(of_graph, collector, reader, request.remembers_end, fingerprint)
 }
 
 /// Starts a graph on threads of its own.
 pub fn submit_graph(request: GraphRequest) -> Result<JobHandle, DataflowError> {
-    start(request, None, None, false)
+    start(request, None, None, false, 0)
 }
 
 fn start(
@@ -189,13 +190,19 @@ fn start(
     collector: Option<Collector>,
     results: Option<ResultReader>,
     remembers_end: bool,
+    fingerprint: u64,
 ) -> Result<JobHandle, DataflowError> {
     let now_ms = request.clock.now_ms();
     let mut checkpoints = open_checkpoints(&request, now_ms)?;
     let (graph, operators, settings) = (request.graph, request.operators, request.settings);
     let max_parallelism = graph.settings.max_parallelism;
-    let description = JobDescription::new(&request.identity, operators.clone(), max_parallelism);
-    checkpoints.expect(operators, max_parallelism, settings.recovery.allow_partial);
+    let description = JobDescription::new(&request.identity, operators.clone(), max_parallelism, fingerprint);
+    checkpoints.expect(
+        operators,
+        max_parallelism,
+        fingerprint,
+        settings.recovery.allow_partial,
+    );
     if let Some(savepoint) = choose_savepoint(&settings.recovery, &request.identity)? {
         checkpoints.start_from(savepoint)?;
     }

@@ -47,8 +47,8 @@ impl SteppedRun {
         mut checkpoints: Checkpoints,
         now_ms: i64,
     ) -> Result<Self, DataflowError> {
-        checkpoints.expect(operators.clone(), graph.settings.max_parallelism, false);
-        let description = JobDescription::new("stepped", operators, graph.settings.max_parallelism);
+        checkpoints.expect(operators.clone(), graph.settings.max_parallelism, 0, false);
+        let description = JobDescription::new("stepped", operators, graph.settings.max_parallelism, 0);
         let (job, execution) = begin(
             &graph,
             settings,

@@ -7,6 +7,7 @@ mod connect;
 pub mod group;
 pub mod progress;
 pub mod run;
+mod script;
 pub mod serve;
 pub mod sql;
 pub mod statement;

@@ -3,11 +3,13 @@
 use std::io::{Read, stdin};
 
 use anyhow::Context;
-use millstream_session::{JobHandle, wait_for};
+use millstream_session::{JobHandle, JobStatus, wait_for};
+use millstream_types::storage::OsStorage;
 
 use crate::args::{Common, OnError, RunArgs};
 use crate::commands::progress::{Followed, LOOK, follow};
-use crate::commands::statement::{Ended, Interrupt, ResultPrinter, session, statements};
+use crate::commands::script;
+use crate::commands::statement::{CHECKPOINT_DIRECTORY, Ended, Interrupt, ResultPrinter, session, statements};
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
 use crate::process::Process;
@@ -15,12 +17,13 @@ use crate::process::Process;
 /// Runs a script: statement by statement, waiting for jobs that end by themselves; at the end of the script it goes on
 /// with the others until Ctrl-C, which stops them after a last checkpoint.
 pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
-    let (name, script) = read(&args.file)?;
-    let mut session = session(process, common, true, args.fresh)?;
+    let (name, script) = read(&args.file, common)?;
+    let mut session = session(process, &with_recovery(common, &args), true, args.fresh)?;
     session.name_jobs_after(name);
     let interrupt = Interrupt::listen(process);
     let format = common.output.unwrap_or(OutputFormat::Table);
     let mut results = ResultPrinter::new(format, interrupt.clone(), common.quiet);
+    results.report_starts();
     let mut running: Vec<JobHandle> = Vec::new();
     let mut failed = false;
     for statement in statements(&script) {
@@ -50,7 +53,28 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
             return Err(Failure::Reported);
         }
     }
-    if failed { Err(Failure::Reported) } else { Ok(()) }
+    if failed {
+        return Err(Failure::Reported);
+    }
+    // Until here the jobs that have ended are remembered, so that a script that is interrupted goes on behind them.
+    session.forget_finished_jobs()?;
+    Ok(())
+}
+
+/// The options with what the command line says about the state to start from.
+fn with_recovery(common: &Common, args: &RunArgs) -> Common {
+    let mut common = common.clone();
+    let mut define = |key: &str, value: String| common.define.push((key.to_owned(), value));
+    if !args.from_savepoint.is_empty() {
+        define("execution.state-recovery.path", args.from_savepoint.join(";"));
+    }
+    if args.allow_non_restored_state {
+        define(
+            "execution.state-recovery.ignore-unclaimed-state",
+            "true".to_owned(),
+        );
+    }
+    common
 }
 
 /// Follows the last `count` jobs until they have ended, or until one of them fails, which is told. What has ended is no
@@ -79,8 +103,8 @@ fn wait(
     }
 }
 
-/// The script's name, without directories and ending, and its text.
-fn read(file: &str) -> anyhow::Result<(String, String)> {
+/// The script's name and its text.
+fn read(file: &str, common: &Common) -> anyhow::Result<(String, String)> {
     if file == "-" {
         let mut text = String::new();
         stdin()
@@ -89,18 +113,25 @@ fn read(file: &str) -> anyhow::Result<(String, String)> {
         return Ok(("stdin".to_owned(), text));
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the script '{file}'"))?;
-    let stem = std::path::Path::new(file)
-        .file_stem()
-        .and_then(|s| s.to_str())
-        .unwrap_or(file);
-    Ok((stem.to_owned(), text))
+    let named = std::fs::canonicalize(file).and_then(|path| {
+        let storage = OsStorage::open(common.data_dir.join(CHECKPOINT_DIRECTORY))?;
+        script::name_of(&storage, &path)
+    });
+    let name = named.with_context(|| {
+        let directory = common.data_dir.display();
+        format!("cannot record the name of the script '{file}' in the data directory '{directory}'")
+    })?;
+    Ok((name, text))
 }
 
-/// Ends jobs after a last checkpoint, from which the next run goes on.
+/// Ends jobs after a last checkpoint, from which the next run continues.
 fn stop_all(jobs: &[JobHandle]) -> Failure {
     jobs.iter().for_each(JobHandle::stop);
     for job in jobs {
         while !job.wait(LOOK).is_terminal() {}
+        if let (JobStatus::Failed, Some(error)) = (job.status(), job.error()) {
+            eprintln!("error: job {}: {}", job.name(), error.message);
+        }
     }
     Failure::Interrupted
 }

@@ -7,6 +7,7 @@ use millstream_session::{JobHandle, Session, wait_for};
 use millstream_sql::parse::split::{Pending, Splitter};
 
 use crate::args::{Common, OnError, SqlArgs};
+use crate::commands::progress::LOOK;
 use crate::commands::statement::{Ended, Interrupt, ResultPrinter, session, statements};
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
@@ -19,6 +20,11 @@ const READ_BYTES: usize = 64 << 10;
 /// Runs statements.
 pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
     let mut session = session(process, common, false, false)?;
+    let is_shell = args.execute.is_none() && args.file.is_none() && stdin().is_terminal();
+    if !is_shell {
+        // The session would not notice Ctrl-C.
+        session.leave_waiting_to_caller();
+    }
     let interrupt = Interrupt::listen(process);
     let format = common.output.unwrap_or(OutputFormat::Table);
     let mut runner = Runner {
@@ -26,6 +32,7 @@ pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
         on_error: args.on_error,
         failed: false,
         answers_programs: format == OutputFormat::Json,
+        interrupt: interrupt.clone(),
         jobs: Vec::new(),
     };
     if let Some(text) = &args.execute {
@@ -34,14 +41,8 @@ pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read the script '{file}'"))?;
         runner.script(&mut session, &text)?;
-    } else if stdin().is_terminal() {
-        return repl::run(
-            common,
-            &mut session,
-            &mut runner.results,
-            &interrupt,
-            args.history,
-        );
+    } else if is_shell {
+        return repl::run(common, &mut session, &mut runner.results, &interrupt, args.history);
     } else {
         runner.input(&mut session)?;
     }
@@ -54,6 +55,7 @@ struct Runner {
     failed: bool,
     /// Whether a program reads the answers.
     answers_programs: bool,
+    interrupt: Interrupt,
     /// Jobs, and whether they end by themselves.
     jobs: Vec<(JobHandle, bool)>,
 }
@@ -113,7 +115,14 @@ impl Runner {
     fn statement(&mut self, session: &mut Session, sql: &str) -> Result<bool, Failure> {
         match self.results.execute(session, sql)? {
             Ended::Ok => {}
-            Ended::Running { job, bounded } => self.jobs.push((job, bounded)),
+            Ended::Running { job, bounded } => {
+                let is_awaited = session.configuration().dml_sync();
+                if is_awaited && !ends_uninterrupted(&job, &self.interrupt) {
+                    job.cancel();
+                    return Err(Failure::Interrupted);
+                }
+                self.jobs.push((job, bounded || is_awaited));
+            }
             Ended::Client(millstream_session::ClientCommand::Quit) => return Ok(false),
             Ended::Client(_) => {}
             Ended::Interrupted => return Err(Failure::Interrupted),
@@ -130,7 +139,13 @@ impl Runner {
         for (job, bounded) in &self.jobs {
             if !bounded {
                 job.cancel();
-            } else if let Err(error) = wait_for(job) {
+                continue;
+            }
+            if !ends_uninterrupted(job, &self.interrupt) {
+                self.jobs.iter().for_each(|(job, _)| job.cancel());
+                return Err(Failure::Interrupted);
+            }
+            if let Err(error) = wait_for(job) {
                 self.failed = true;
                 self.results.failed(&error)?;
             }
@@ -141,6 +156,16 @@ impl Runner {
             Ok(())
         }
     }
+}
+
+/// Waits for the end of a job; `false` after Ctrl-C.
+fn ends_uninterrupted(job: &JobHandle, interrupt: &Interrupt) -> bool {
+    while !job.wait(LOOK).is_terminal() {
+        if interrupt.is_set() {
+            return false;
+        }
+    }
+    true
 }
 
 /// The longest front of `bytes` that is whole characters; what cannot become text is replaced.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use millstream_server::kafka::is_broker_config;
 use millstream_session::{
-    ClientCommand, JobHandle, JobRegistry, PrintTarget, Progress, QueryResult, Session, SessionContext,
-    SessionError, StatementResult, TextTable,
+    ClientCommand, JobHandle, JobRegistry, JobStart, PrintTarget, Progress, QueryResult, Session,
+    SessionContext, SessionError, StatementResult, TextTable,
 };
 use millstream_sql::parse::split::split;
 use millstream_types::storage::{OsStorage, Storage};
@@ -20,7 +20,7 @@ use crate::output::{JsonStream, OutputFormat, ResultColumns, printer};
 use crate::process::Process;
 
 /// Directory of checkpoints below the data directory.
-const CHECKPOINT_DIRECTORY: &str = "checkpoints";
+pub const CHECKPOINT_DIRECTORY: &str = "checkpoints";
 /// The setting by which scripts for Flink's SQL Client choose how results are shown.
 const RESULT_MODE: &str = "sql-client.execution.result-mode";
 /// How often a wait looks for Ctrl-C.
@@ -166,6 +166,8 @@ pub struct ResultPrinter {
     quiet: bool,
     /// Whether statements without a result are answered.
     acknowledges: bool,
+    /// Whether jobs keep their state between runs, so that what they start from matters.
+    reports_starts: bool,
 }
 
 impl ResultPrinter {
@@ -178,7 +180,13 @@ impl ResultPrinter {
             interrupt,
             quiet,
             acknowledges: false,
+            reports_starts: false,
         }
+    }
+
+    /// From now on a job is introduced with the state that it starts from.
+    pub fn report_starts(&mut self) {
+        self.reports_starts = true;
     }
 
     /// From now on a statement without a result is answered, as a person at a terminal expects.
@@ -278,9 +286,21 @@ impl ResultPrinter {
     }
 
     fn job(&mut self, job: &JobHandle) -> anyhow::Result<()> {
-        if self.format != OutputFormat::Json && !self.quiet && !job.status().is_terminal() {
-            self.out.flush()?;
+        let is_done = matches!(job.start(), JobStart::Done { .. });
+        if self.format == OutputFormat::Json || self.quiet || job.status().is_terminal() && !is_done {
+            return Ok(());
+        }
+        self.out.flush()?;
+        if !self.reports_starts {
             eprintln!("job {} ({}) is running", job.name(), job.id());
+            return Ok(());
+        }
+        eprintln!("job {} ({}) {}", job.name(), job.id(), job.start());
+        let operators = job.restored_operators();
+        if *job.start() != JobStart::Anew && !operators.is_unchanged() {
+            eprintln!("{}", operators.table());
+        } else if operators.statement_changed {
+            eprintln!("  the statement changed in parts that keep no state; they apply from here on");
         }
         Ok(())
     }

@@ -170,7 +170,7 @@ fn a_plan_that_changed_is_refused_with_a_table() {
     (1..10).for_each(|now| _ = run.step(now).unwrap());
     let mut checkpoints = run.into_checkpoints();
     let mut check = |plan, groups, allow_partial| {
-        checkpoints.expect(operator_entries(&plan), groups, allow_partial);
+        checkpoints.expect(operator_entries(&plan), groups, 0, allow_partial);
         let preview = checkpoints.preview(false).map_err(|e| e.message);
         preview.map(|(start, comparison)| (start, comparison.is_unchanged()))
     };

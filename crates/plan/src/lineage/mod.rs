@@ -64,6 +64,20 @@ pub fn lineage(plan: &Plan) -> Vec<NodeLineage> {
     nodes
 }
 
+/// A fingerprint of all that a plan computes: equal plans write the same rows.
+pub fn fingerprint(plan: &Plan, lineage: &[NodeLineage]) -> u64 {
+    let mut text = String::new();
+    for node in &plan.nodes {
+        if let Op::Sink { table, .. } = &node.op {
+            text.push_str(&format!("{}|", table.identifier));
+            for input in node.inputs.iter().filter_map(|id| lineage.get(id.0)) {
+                text.push_str(&format!("{}|{}|", input.rows, input.columns.join(",")));
+            }
+        }
+    }
+    hash(&text)
+}
+
 /// Whether an operator keeps state that must fit it. Watermark generators start again from nothing without harm.
 pub fn keeps_state(op: &Op) -> bool {
     match op {

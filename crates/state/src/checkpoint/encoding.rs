@@ -30,6 +30,7 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
     writer.u64(header.triggered_ms as u64);
     writer.string(&header.job);
     writer.u32(u32::from(header.max_parallelism));
+    writer.u64(header.fingerprint);
     if let Some(origin) = &header.origin {
         writer.string(origin);
     }
@@ -80,6 +81,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, String> {
     let triggered_ms = reader.u64()? as i64;
     let job = reader.string()?;
     let max_parallelism = u16::try_from(reader.u32()?).map_err(|_| "its key groups are out of range")?;
+    let fingerprint = reader.u64()?;
     let origin = match flags & FLAG_ORIGIN {
         0 => None,
         _ => Some(reader.string()?),
@@ -98,6 +100,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, String> {
         triggered_ms,
         job,
         max_parallelism,
+        fingerprint,
         operators,
         finished: flags & FLAG_FINISHED != 0,
         kind,
@@ -242,6 +245,7 @@ mod tests {
                 triggered_ms: -1,
                 job: "ü".to_owned(),
                 max_parallelism: 128,
+                fingerprint: 9,
                 operators: vec![operator],
                 finished: true,
                 kind: CheckpointKind::Savepoint,

@@ -14,6 +14,8 @@ pub struct CheckpointHeader {
     pub job: String,
     /// Key groups by which keyed state is divided.
     pub max_parallelism: u16,
+    /// Fingerprint of all that the job computes, the parts without state included; 0 if it is not known.
+    pub fingerprint: u64,
     /// The operators that keep state.
     pub operators: Vec<OperatorEntry>,
     /// The job had read all its input.

@@ -15,6 +15,7 @@ fn header(checkpoint: u64) -> CheckpointHeader {
         triggered_ms: 5,
         job: "job".into(),
         max_parallelism: 128,
+        fingerprint: 0,
         operators: Vec::new(),
         finished: false,
         kind: CheckpointKind::Checkpoint,
