@@ -57,13 +57,16 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// Whether a stored operator and one of the job belong together.
+type Rule = fn(&OperatorEntry, &OperatorEntry) -> bool;
+
 impl Comparison {
     /// Compares the operators of a checkpoint with those of a job.
     pub fn new(before: &[OperatorEntry], now: &[OperatorEntry]) -> Self {
         let mut open: Vec<&OperatorEntry> = before.iter().collect();
         let mut found: Vec<Option<(&OperatorEntry, bool)>> = vec![None; now.len()];
         // From the strictest rule to the loosest; a stored operator is taken once.
-        let rules: [(fn(&OperatorEntry, &OperatorEntry) -> bool, bool); 4] = [
+        let rules: [(Rule, bool); 4] = [
             (|a, b| a.uid == b.uid && a.traits == b.traits, true),
             (|a, b| same_state(a, b) && a.sinks == b.sinks, true),
             (|a, b| same_state(a, b) && share_sink(a, b), true),

@@ -246,15 +246,21 @@ fn start(
         savepoints: Savepoints::default(),
         attempt: 0,
     };
-    let identity = &request.identity;
-    let thread = std::thread::Builder::new().name(format!("{}-master", identity.replace('\0', "?")));
-    thread.spawn(move || master.run()).map_err(|error| {
+    spawn(master)?;
+    Ok(handle)
+}
+
+/// Runs a job on a thread of its own.
+fn spawn(master: Master) -> Result<(), DataflowError> {
+    let name = master.name.clone();
+    let thread = std::thread::Builder::new().name(format!("{}-master", name.replace('\0', "?")));
+    let started = thread.spawn(move || master.run()).map_err(|error| {
         DataflowError::new(
             ErrorKind::Environment,
-            format!("cannot start a thread for job '{identity}': {error}"),
+            format!("cannot start a thread for job '{name}': {error}"),
         )
-    })?;
-    Ok(handle)
+    });
+    started.map(|_| ())
 }
 
 fn open_checkpoints(request: &GraphRequest, now_ms: i64) -> Result<Checkpoints, DataflowError> {

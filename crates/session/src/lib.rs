@@ -17,8 +17,8 @@ pub use durable::{JobKeeper, JobSubmission};
 pub use error::SessionError;
 pub use millstream_connectors::PrintTarget;
 pub use millstream_jobs::{
-    CheckpointRecord, CheckpointStats, CheckpointStatus, Comparison, JobHandle, JobId, JobRegistry, JobStart, JobStatus,
-    SavepointHandle, SavepointStatus, VertexInfo,
+    CheckpointRecord, CheckpointStats, CheckpointStatus, Comparison, JobHandle, JobId, JobRegistry, JobStart,
+    JobStatus, SavepointHandle, SavepointStatus, VertexInfo,
 };
 pub use result::{
     ClientCommand, Polled, PreparedJob, Progress, QueryResult, StatementResult, TextRows, TextTable,

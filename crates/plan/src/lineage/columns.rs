@@ -69,6 +69,25 @@ impl Tracer<'_> {
             {
                 self.input(0).map_or_else(Vec::new, |left| left.columns.clone())
             }
+            Op::LookupJoin { .. } | Op::Correlate { .. } => self.extended(input),
+            Op::Over { calls, .. } => {
+                let over = |call: &AggregateCall| format!("{} OVER", aggregate_text(call, &input));
+                let over: Vec<String> = calls.iter().map(over).collect();
+                input.into_iter().chain(over).collect()
+            }
+            Op::Match { spec, .. } => {
+                let partition = spec.partition.iter();
+                partition
+                    .filter_map(|column| input.get(*column).cloned())
+                    .collect()
+            }
+            _ => input,
+        }
+    }
+
+    /// The input's columns and those that are looked up or produced for each row.
+    fn extended(&self, input: Vec<String>) -> Vec<String> {
+        match self.op() {
             Op::LookupJoin { table, columns, .. } => {
                 let name = |i: &usize| format!("{}.{}", table.identifier, column_name(table, *i));
                 input.into_iter().chain(columns.iter().map(name)).collect()
@@ -83,17 +102,6 @@ impl Tracer<'_> {
                 let call = shorten(format!("{function}({})", args.join(", ")));
                 let produced = (0..output.len()).map(|i| format!("{call}.{i}"));
                 input.iter().cloned().chain(produced).collect()
-            }
-            Op::Over { calls, .. } => {
-                let over = |call: &AggregateCall| format!("{} OVER", aggregate_text(call, &input));
-                let over: Vec<String> = calls.iter().map(over).collect();
-                input.into_iter().chain(over).collect()
-            }
-            Op::Match { spec, .. } => {
-                let partition = spec.partition.iter();
-                partition
-                    .filter_map(|column| input.get(*column).cloned())
-                    .collect()
             }
             _ => input,
         }

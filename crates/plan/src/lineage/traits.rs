@@ -164,44 +164,7 @@ impl Tracer<'_> {
     fn row_traits(&self) -> Vec<Trait> {
         let input = self.input_columns();
         let mut traits = match self.op() {
-            Op::Rank {
-                kind,
-                partition,
-                order,
-                range,
-                retract_input,
-                bounded,
-                window_end,
-                ..
-            } => {
-                let range = match range {
-                    RankRange::Constant { from, to } => format!("{from} to {to}"),
-                    RankRange::Variable { column } => format!("to {}", self.typed(0, *column)),
-                };
-                vec![
-                    ("keys", self.typed_list(0, partition)),
-                    ("order", self.order_text(order)),
-                    ("ranks", format!("{kind:?} {range}")),
-                    ("window", self.optional(*window_end)),
-                    ("input mode", mode_text(*retract_input, *bounded)),
-                ]
-            }
-            Op::Deduplicate {
-                keys,
-                time,
-                keep_last,
-                event_time,
-                window_end,
-                ..
-            } => vec![
-                ("keys", self.typed_list(0, keys)),
-                (
-                    "time",
-                    format!("{} event time: {event_time}", self.typed(0, *time)),
-                ),
-                ("row", if *keep_last { "last" } else { "first" }.to_owned()),
-                ("window", self.optional(*window_end)),
-            ],
+            Op::Rank { .. } | Op::Deduplicate { .. } => self.ranking_traits(),
             Op::Sort { keys } | Op::TemporalSort { keys } => vec![("order", self.order_text(keys))],
             Op::Limit { offset, fetch, .. } => vec![("range", format!("{offset} {fetch:?}"))],
             Op::SortLimit {
@@ -249,6 +212,51 @@ impl Tracer<'_> {
         traits.push(("columns", self.all_typed(0)));
         traits.push(("rows", self.input_rows(0).to_owned()));
         traits
+    }
+
+    /// Operators that keep some rows of each key.
+    fn ranking_traits(&self) -> Vec<Trait> {
+        match self.op() {
+            Op::Rank {
+                kind,
+                partition,
+                order,
+                range,
+                retract_input,
+                bounded,
+                window_end,
+                ..
+            } => {
+                let range = match range {
+                    RankRange::Constant { from, to } => format!("{from} to {to}"),
+                    RankRange::Variable { column } => format!("to {}", self.typed(0, *column)),
+                };
+                vec![
+                    ("keys", self.typed_list(0, partition)),
+                    ("order", self.order_text(order)),
+                    ("ranks", format!("{kind:?} {range}")),
+                    ("window", self.optional(*window_end)),
+                    ("input mode", mode_text(*retract_input, *bounded)),
+                ]
+            }
+            Op::Deduplicate {
+                keys,
+                time,
+                keep_last,
+                event_time,
+                window_end,
+                ..
+            } => vec![
+                ("keys", self.typed_list(0, keys)),
+                (
+                    "time",
+                    format!("{} event time: {event_time}", self.typed(0, *time)),
+                ),
+                ("row", if *keep_last { "last" } else { "first" }.to_owned()),
+                ("window", self.optional(*window_end)),
+            ],
+            _ => Vec::new(),
+        }
     }
 
     fn optional(&self, column: Option<usize>) -> String {
