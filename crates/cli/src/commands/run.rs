@@ -9,7 +9,9 @@ use millstream_types::storage::OsStorage;
 use crate::args::{Common, OnError, RunArgs};
 use crate::commands::progress::{Followed, LOOK, follow};
 use crate::commands::script;
-use crate::commands::statement::{CHECKPOINT_DIRECTORY, Ended, Interrupt, ResultPrinter, session, statements};
+use crate::commands::statement::{
+    CHECKPOINT_DIRECTORY, Ended, Interrupt, ResultPrinter, session, statements,
+};
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
 use crate::process::Process;

@@ -42,7 +42,13 @@ pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
             std::fs::read_to_string(file).with_context(|| format!("cannot read the script '{file}'"))?;
         runner.script(&mut session, &text)?;
     } else if is_shell {
-        return repl::run(common, &mut session, &mut runner.results, &interrupt, args.history);
+        return repl::run(
+            common,
+            &mut session,
+            &mut runner.results,
+            &interrupt,
+            args.history,
+        );
     } else {
         runner.input(&mut session)?;
     }
