@@ -1,0 +1,145 @@
+// The graph of a job with live figures, the statement beside it, and the vertex that was clicked.
+import { useMemo, useState } from "preact/hooks";
+import { Graph, type GraphEdge, type GraphNode } from "../../components/graph.tsx";
+import { Button, Card, DataTable, Failure, Loading, Notice } from "../../components/parts.tsx";
+import { Sql } from "../../components/sql-text.tsx";
+import { url, useResource } from "../../lib/api.ts";
+import { bytes, count, duration, percent, plural, rate, short, time } from "../../lib/format.ts";
+import { brief, clauseOf, kindOf, plainName } from "../../lib/plan.ts";
+import type { VertexRates } from "../../lib/rates.ts";
+import type { JobDetail, Vertex } from "../../lib/types.ts";
+
+/** Flink's smallest watermark: none has come yet. */
+const NO_WATERMARK = -9223372036854775808;
+/** A vertex that is busy or held back this much is named as the bottleneck. */
+const HOT = 0.7;
+const WATERMARKS_MS = 2500;
+
+interface About { statements: string[]; watermarks: Record<string, string | undefined> }
+
+/** Busy, backpressured and idle shares as one bar. */
+export function LoadBar({ rates }: { rates?: VertexRates }) {
+  const share = (value = 0) => `${(value * 100).toFixed(1)}%`;
+  const words = rates ? `busy ${percent(rates.busy)}, backpressured ${percent(rates.backpressured)}, idle ${percent(rates.idle)}` : "not measured yet";
+  return (
+    <div class="bar" role="img" aria-label={words} title={words}>
+      <span class="busy" style={{ width: share(rates?.busy) }} />
+      <span class="backpressured" style={{ width: share(rates?.backpressured) }} />
+      <span class="idle" style={{ width: share(rates?.idle) }} />
+    </div>
+  );
+}
+
+function watermarkText(value: number | undefined, now: number): string {
+  if (value === undefined || value <= NO_WATERMARK) return "–";
+  if (value >= 9223372036854775000) return "end";
+  return duration(Math.max(0, now - value));
+}
+
+function card(vertex: Vertex, description: string, rates: VertexRates | undefined, watermark: number | undefined, now: number) {
+  return (
+    <>
+      <div class="title"><b>{plainName(vertex.name)}</b><span>×{vertex.parallelism}</span></div>
+      <div class="about">{description}</div>
+      <LoadBar rates={rates} />
+      <div class="figures">
+        <span>in <b>{rate(rates?.recordsIn)}</b></span><span>out <b>{rate(rates?.recordsOut)}</b></span>
+        <span>busy <b>{percent(rates?.busy)}</b></span><span title="How far the watermark is behind the clock">delay <b>{watermarkText(watermark, now)}</b></span>
+      </div>
+    </>
+  );
+}
+
+/** The vertex that limits the job: busy, with those before it held back. */
+export function bottleneck(job: JobDetail, rates: Map<string, VertexRates>): Vertex | undefined {
+  const inputs = new Map(job.plan.nodes.map((n) => [n.id, n.inputs?.map((i) => i.id) ?? []]));
+  return job.vertices.find((v) => {
+    const own = rates.get(v.id);
+    const heldBack = (inputs.get(v.id) ?? []).some((id) => (rates.get(id)?.backpressured ?? 0) > HOT / 2);
+    return own && own.busy > HOT && (heldBack || own.busy > 0.95);
+  });
+}
+
+export function GraphTab({ job, rates }: { job: JobDetail; rates: Map<string, VertexRates> }) {
+  const [selected, setSelected] = useState<string>();
+  const [hovered, setHovered] = useState<string>();
+  const about = useResource<About>(url`/api/v1/jobs/${job.jid}`, job.state === "RUNNING" ? WATERMARKS_MS : undefined).data;
+  const statement = about?.statements.join(";\n\n") || undefined;
+  const watermark = (id: string) => (about?.watermarks[id] === undefined ? undefined : Number(about.watermarks[id]));
+  const descriptions = useMemo(() => new Map(job.plan.nodes.map((n) => [n.id, n.description.replace(/<br\/?>/g, " ").replace(/&[gl]t;/g, (e) => (e === "&gt;" ? ">" : "<")).trim()])), [job.plan]);
+  const fastest = Math.max(1, ...[...rates.values()].map((r) => r.recordsOut));
+  const nodes: GraphNode[] = job.vertices.map((vertex) => {
+    const own = rates.get(vertex.id);
+    return {
+      id: vertex.id,
+      label: `${plainName(vertex.name)}, ${vertex.status.toLowerCase()}, parallelism ${vertex.parallelism}, ${rate(own?.recordsOut)} out, busy ${percent(own?.busy)}`,
+      className: [own && own.backpressured > 0.5 ? "backpressured" : "", hovered === vertex.id ? "hit" : ""].join(" "),
+      style: { "--heat": String(own?.busy ?? 0) } as never,
+      card: card(vertex, brief(descriptions.get(vertex.id) ?? vertex.name), own, watermark(vertex.id), job.now),
+    };
+  });
+  const known = new Set(job.vertices.map((v) => v.id));
+  const edges: GraphEdge[] = job.plan.nodes.flatMap((node) => (node.inputs ?? []).filter((i) => known.has(i.id)).map((input) => {
+    const flow = rates.get(input.id)?.recordsOut ?? 0;
+    return { from: input.id, to: node.id, label: input.ship_strategy.toLowerCase(), note: flow ? rate(flow) : undefined, weight: flow > 0 ? 0.15 + 0.85 * (Math.log1p(flow) / Math.log1p(fastest)) : 0 };
+  }));
+  const hot = bottleneck(job, rates);
+  const clause = clauseOf(statement, kindOf(descriptions.get(hovered ?? selected ?? "") ?? ""));
+  const chosen = job.vertices.find((v) => v.id === selected);
+  return (
+    <div class="stack">
+      {hot && <Notice tone="warn"><b>{plainName(hot.name)}</b> limits this job: it is busy {percent(rates.get(hot.id)?.busy)} of the time. A higher parallelism would help if there is a core for it.</Notice>}
+      <div class={statement ? "split" : ""}>
+        <Card title="Graph" actions={<div class="legend"><span><i style={{ background: "var(--busy)" }} />Busy</span><span><i style={{ background: "var(--backpressure)" }} />Backpressured</span><span><i style={{ background: "var(--idle)" }} />Idle</span></div>}>
+          {nodes.length ? <Graph nodes={nodes} edges={edges} selected={selected} onSelect={(id) => setSelected(id === selected ? undefined : id)} onHover={setHovered} label="Graph of the job" /> : <Loading />}
+        </Card>
+        {statement && <Card title="Statement"><div class="body"><Sql text={statement} hit={clause} /></div></Card>}
+      </div>
+      {chosen && <VertexPanel key={chosen.id} job={job} vertex={chosen} about={descriptions.get(chosen.id) ?? ""} onClose={() => setSelected(undefined)} />}
+      <Card title="Vertices">
+        <DataTable label="Vertices" rows={job.vertices} rowKey={(v) => v.id} columns={[
+          { id: "name", label: "Name", sort: (v) => v.name, cell: (v) => <button type="button" class="copy" style={{ fontFamily: "var(--font)", fontSize: 13, color: "var(--text)", fontWeight: 550 }} onClick={() => setSelected(v.id)}>{plainName(v.name)}</button> },
+          { id: "parallelism", label: "Parallelism", right: true, sort: (v) => v.parallelism, cell: (v) => v.parallelism },
+          { id: "in", label: "Records in", right: true, sort: (v) => v.metrics["read-records"], cell: (v) => count(v.metrics["read-records"]) },
+          { id: "out", label: "Records out", right: true, sort: (v) => v.metrics["write-records"], cell: (v) => count(v.metrics["write-records"]) },
+          { id: "bytes", label: "Bytes in", right: true, sort: (v) => v.metrics["read-bytes"], cell: (v) => bytes(v.metrics["read-bytes"]) },
+          { id: "rate", label: "Now", right: true, sort: (v) => rates.get(v.id)?.recordsOut ?? 0, cell: (v) => rate(rates.get(v.id)?.recordsOut) },
+          { id: "load", label: "Load", cell: (v) => <LoadBar rates={rates.get(v.id)} /> },
+        ]} />
+      </Card>
+    </div>
+  );
+}
+
+interface VertexDetail { subtasks: { subtask: number; status: string; attempt: number; endpoint?: string; "start-time": number; duration: number; metrics: Record<string, number> }[] }
+interface Backpressure { subtasks?: { subtask: number; backpressureLevel: string; ratio: number; idleRatio: number; busyRatio: number }[] }
+
+function VertexPanel({ job, vertex, about, onClose }: { job: JobDetail; vertex: Vertex; about: string; onClose: () => void }) {
+  const detail = useResource<VertexDetail>(url`/jobs/${job.jid}/vertices/${vertex.id}`, 2000);
+  const pressure = useResource<Backpressure>(url`/jobs/${job.jid}/vertices/${vertex.id}/backpressure`, 2000);
+  const marks = useResource<{ id: string; value: string }[]>(url`/jobs/${job.jid}/vertices/${vertex.id}/watermarks`, 2000);
+  const load = new Map(pressure.data?.subtasks?.map((s) => [s.subtask, s]));
+  const watermark = new Map(marks.data?.map((m) => [Number(m.id.split(".")[0]), Number(m.value)]));
+  const held = [...watermark].filter(([, value]) => value > NO_WATERMARK).sort((a, b) => a[1] - b[1])[0];
+  return (
+    <Card title={plainName(vertex.name)} actions={<Button kind="quiet" small icon="close" aria-label="Close the vertex" onClick={onClose} />}>
+      <div class="body stack">
+        <p class="mono small soft">{about}</p>
+        {held && watermark.size > 1 && <p class="soft">The watermark is held back by subtask {held[0]}: {time(held[1], true)}, {plural(watermark.size, "subtask")} in all.</p>}
+        <Failure error={detail.error} />
+      </div>
+      {detail.data ? <DataTable label="Subtasks" rows={detail.data.subtasks} rowKey={(s) => String(s.subtask)} columns={[
+        { id: "subtask", label: "Subtask", sort: (s) => s.subtask, cell: (s) => s.subtask },
+        { id: "status", label: "State", cell: (s) => s.status.toLowerCase() },
+        { id: "in", label: "Records in", right: true, sort: (s) => s.metrics["read-records"] ?? 0, cell: (s) => count(s.metrics["read-records"]) },
+        { id: "out", label: "Records out", right: true, sort: (s) => s.metrics["write-records"] ?? 0, cell: (s) => count(s.metrics["write-records"]) },
+        { id: "bytes", label: "Bytes in", right: true, cell: (s) => bytes(s.metrics["read-bytes"]) },
+        { id: "busy", label: "Busy", right: true, cell: (s) => percent(load.get(s.subtask)?.busyRatio) },
+        { id: "back", label: "Backpressured", right: true, cell: (s) => percent(load.get(s.subtask)?.ratio) },
+        { id: "mark", label: "Watermark", right: true, cell: (s) => { const at = watermark.get(s.subtask); return at === undefined || at <= NO_WATERMARK ? "–" : time(at, true); } },
+        { id: "since", label: "Since", right: true, cell: (s) => time(s["start-time"]) },
+      ]} /> : !detail.error && <Loading lines={2} />}
+      {detail.data && !detail.data.subtasks.length && <p class="body faint">{short(0)} subtasks</p>}
+    </Card>
+  );
+}
