@@ -99,3 +99,15 @@ pub const JOB_RETRY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Durat
 pub const TRIGGERS_MAX: usize = 1_000;
 /// Bytes of the newest lines of the log, and of the `print` connector, that REST shows.
 pub const KEPT_LINES_BYTES: usize = 256 << 10;
+/// Points of the Web UI's history: an hour of five seconds each.
+pub const UI_HISTORY_SAMPLES: usize = 720;
+/// Records in one page of the message browser.
+pub const UI_RECORDS_MAX: usize = 500;
+/// Records that one request of the message browser reads while it looks for those that pass the filter.
+pub const UI_SCANNED_RECORDS_MAX: usize = 100_000;
+/// Bytes that the message browser fetches at once.
+pub const UI_FETCH_BYTES: i32 = 1 << 20;
+/// Bytes of one batch after decompression in the message browser.
+pub const UI_BATCH_BYTES_MAX: usize = 64 << 20;
+/// Bytes of one key or value that the message browser shows; more is cut.
+pub const UI_SHOWN_BYTES_MAX: usize = 64 << 10;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use millstream_session::{JobHandle, JobId, JobKeeper, JobRegistry, Session, SessionContext, SessionError};
-use millstream_types::Options;
+use millstream_types::{Options, Rng};
 
 use crate::http::job_rest::Triggers;
 use crate::jobs::{JobStore, JobView};
@@ -99,6 +99,10 @@ impl ServerState {
 
     pub fn now_ms(&self) -> i64 {
         self.context.clock.now_ms()
+    }
+
+    pub fn rng(&self) -> Arc<dyn Rng> {
+        Arc::clone(&self.context.rng)
     }
 
     pub fn random(&self) -> u64 {

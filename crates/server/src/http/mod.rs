@@ -17,7 +17,7 @@ use axum::Router;
 
 pub use error::RestError;
 pub use listen::{HttpListenError, HttpListener};
-pub use redact::{is_sensitive, redacted};
+pub use redact::{HIDDEN, is_sensitive, redacted};
 pub use settings::{Endpoint, HttpSettings, OPTIONS, SettingsError};
 
 use crate::state::ServerState;

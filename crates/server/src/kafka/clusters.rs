@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use millstream_broker::BrokerHandle;
 use millstream_connectors::kafka::KafkaClusters;
 use millstream_connectors::kafka::embedded::EmbeddedTransport;
 use millstream_dataflow::DataflowError;
@@ -92,6 +93,21 @@ impl ProcessClusters {
         broker
             .as_ref()
             .map_or_else(Vec::new, |broker| broker.listeners().to_vec())
+    }
+
+    /// The broker inside, if it runs.
+    pub fn embedded_handle(&self) -> Option<BrokerHandle> {
+        let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
+        broker.as_ref().map(|broker| broker.handle.clone())
+    }
+
+    /// Open connections of Kafka clients to the broker inside.
+    pub fn embedded_connections(&self, now_ms: i64) -> usize {
+        let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = broker.as_ref().map(|broker| broker.gate().measure(now_ms));
+        counts.map_or(0, |counts| {
+            counts.listeners.values().map(|listener| listener.open).sum()
+        })
     }
 
     /// Opens the endpoint for Prometheus; dropping the returned value closes it. `None` if no broker runs. Must not be

@@ -1,0 +1,69 @@
+//! What the page of a job needs beside Flink's REST API: its statements, and the watermarks of all vertices at once.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::sync::atomic::Ordering::Relaxed;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use millstream_session::JobId;
+use regex::{Captures, Regex};
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::error::{Answer, UiError};
+use crate::http::{HIDDEN, is_sensitive};
+
+/// An option in a statement: `'key' = 'value'`.
+static OPTION: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"'([^']*)'(\s*=\s*)'((?:[^']|'')*)'").expect("a valid expression"));
+
+pub async fn describe(State(ui): Shared, id: Result<Path<String>, PathRejection>) -> Answer<Json<Value>> {
+    let Path(id) = id?;
+    let job = JobId::parse(&id).and_then(|id| ui.server.job_view(id));
+    let job = job.ok_or_else(|| UiError::not_found(format!("job '{id}' does not exist")))?;
+    let mut watermarks: BTreeMap<&str, i64> = BTreeMap::new();
+    for operator in &job.metrics.operators {
+        let Some(vertex) = job.vertices.get(operator.vertex) else {
+            continue;
+        };
+        let watermark = match vertex.info.inputs.is_empty() {
+            true => &operator.output_watermark,
+            false => &operator.input_watermark,
+        };
+        let watermark = watermark.load(Relaxed);
+        let lowest = watermarks.entry(&vertex.id).or_insert(watermark);
+        *lowest = watermark.min(*lowest);
+    }
+    let statements: Vec<String> = job.statements.iter().map(|sql| without_secrets(sql)).collect();
+    // As texts: the ends of time do not fit the numbers of JavaScript.
+    let watermarks: BTreeMap<&str, String> = watermarks
+        .into_iter()
+        .map(|(id, at)| (id, at.to_string()))
+        .collect();
+    Ok(Json(
+        json!({ "statements": statements, "watermarks": watermarks }),
+    ))
+}
+
+/// A statement without the values of options such as passwords.
+fn without_secrets(sql: &str) -> String {
+    let hide = |found: &Captures<'_>| match is_sensitive(&found[1]) {
+        true => format!("'{}'{}'{HIDDEN}'", &found[1], &found[2]),
+        false => found[0].to_owned(),
+    };
+    OPTION.replace_all(sql, hide).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_in_statements_are_hidden() {
+        let sql = "INSERT INTO t /*+ OPTIONS('properties.sasl.jaas.config' = 'x ''y'' z', 'topic'='a') */ SELECT 'a' = 'b'";
+        let hidden = "INSERT INTO t /*+ OPTIONS('properties.sasl.jaas.config' = '******', 'topic'='a') */ SELECT 'a' = 'b'";
+        assert_eq!(without_secrets(sql), hidden);
+    }
+}
