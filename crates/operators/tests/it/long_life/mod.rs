@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use millstream_state::{
-    BlockContent, CheckpointHeader, CheckpointStore, InstanceState, SnapshotScope, StateBlocks,
+    BlockContent, CheckpointHeader, CheckpointKind, CheckpointStore, InstanceState, SnapshotScope,
+    StateBlocks,
 };
 use millstream_types::storage::OsStorage;
 use millstream_types::{CheckpointId, RowKind};
@@ -93,8 +94,11 @@ impl Directory {
             triggered_ms: 0,
             job: "job".to_owned(),
             max_parallelism: 128,
+            fingerprint: 0,
             operators: Vec::new(),
             finished: false,
+            kind: CheckpointKind::Checkpoint,
+            origin: None,
         };
         let size = store.write(header, &states).unwrap();
         self.most_bytes = self.most_bytes.max(size.full_bytes);
