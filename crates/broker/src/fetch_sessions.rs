@@ -240,14 +240,14 @@ impl FetchSessions {
         slots: usize,
         rng: &dyn Rng,
         uses_ids: bool,
-        (wanted, answered): (impl Iterator<Item = &'a Wanted>, &[PartitionData]),
+        (wanted, completed): (impl Iterator<Item = &'a Wanted>, &[PartitionData]),
     ) -> i32 {
-        let count = answered.len();
+        let count = completed.len();
         if count == 0 || !self.make_room(now_ms, slots, count) {
             return NO_SESSION;
         }
         let mut session = Session::new(next_epoch(INITIAL_EPOCH), uses_ids, now_ms);
-        for (wanted, data) in wanted.zip(answered) {
+        for (wanted, data) in wanted.zip(completed) {
             session.push(Cached {
                 wanted: detached(wanted.clone()),
                 high_watermark: data.high_watermark,

@@ -24,7 +24,7 @@ use crate::output::OutputFormat;
 #[derive(Parser, Debug)]
 #[command(
     name = "millstream",
-    version,
+    version = env!("MILLSTREAM_VERSION"),
     max_term_width = 100,
     disable_help_subcommand = true
 )]

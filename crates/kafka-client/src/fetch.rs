@@ -4,10 +4,10 @@
 //! handed out compressed, so that the thread that decodes them also pays for decompression. Fetched bytes that are not
 //! consumed yet are capped; a partition whose records are not consumed is not fetched further (backpressure).
 
-mod answer;
 mod core;
 mod driver;
 mod filter;
+mod responses;
 
 use std::sync::{Arc, Mutex};
 

@@ -11,7 +11,7 @@
 //!   transactions; one that is prepared ([`PreparedTransaction`]) can be ended from another process with
 //!   [`KafkaClient::end_transaction`].
 //!
-//! What decides (what to fetch, what to send, what an answer means) is free of IO and clocks; tasks on tokio carry it
+//! What decides (what to fetch, what to send, what a response means) is free of IO and clocks; tasks on tokio carry it
 //! out. There is no group membership: jobs assign partitions themselves.
 //!
 //! ```no_run

@@ -4,12 +4,12 @@
 //! A record is copied once, into its batch. Batches of a partition arrive in order and once, however often they have
 //! to be sent; where that cannot be known, records fail rather than being doubled.
 
-mod answer;
 mod append;
 mod core;
 mod driver;
 mod outcome;
 mod queue;
+mod responses;
 mod resume;
 mod run;
 mod transaction;

@@ -462,11 +462,11 @@ fn answer(broker: &mut Broker, now_ms: i64, fetch: &Fetch, read: FetchRead) -> F
     if let SessionUse::Begin { uses_ids } = fetch.session {
         let slots = broker.configs.long("max.incremental.fetch.session.cache.slots");
         let slots = usize::try_from(slots).unwrap_or(0);
-        let answered = (fetch.wanted(), &parts[..]);
+        let completed = (fetch.wanted(), &parts[..]);
         response.session_id =
             broker
                 .fetch_sessions
-                .create(now_ms, slots, broker.rng.as_ref(), uses_ids, answered);
+                .create(now_ms, slots, broker.rng.as_ref(), uses_ids, completed);
     }
     for (wanted, part) in fetch.wanted().zip(parts) {
         if broker.fetch_sessions.note(fetch.session, wanted, &part) {

@@ -32,7 +32,7 @@ pub(crate) fn handle(
     }
     let broker = &*broker;
     let unknown_type = !matches!(request.key_type, GROUP | TRANSACTION | SHARE);
-    let answer = |key: &KafkaString| {
+    let response = |key: &KafkaString| {
         let error_code = match request.key_type {
             GROUP => denial(broker, ResourceKind::Group, key),
             TRANSACTION => denial(broker, ResourceKind::TransactionalId, key),
@@ -54,11 +54,11 @@ pub(crate) fn handle(
     };
     if version >= BATCH_VERSION {
         return Outcome::now(FindCoordinatorResponse {
-            coordinators: once_each(&request.coordinator_keys).map(answer).collect(),
+            coordinators: once_each(&request.coordinator_keys).map(response).collect(),
             ..Default::default()
         });
     }
-    let found = answer(&request.key);
+    let found = response(&request.key);
     let message = match found.error_code {
         ErrorCode::NONE => NO_ERROR,
         ErrorCode::INVALID_REQUEST => MALFORMED,

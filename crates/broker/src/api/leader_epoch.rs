@@ -13,7 +13,7 @@ use millstream_kafka_wire::{ErrorCode, Uuid};
 pub(crate) fn handle(broker: &mut Broker, request: &OffsetForLeaderEpochRequest) -> Outcome {
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
-        let answer = |partition: &OffsetForLeaderPartition| {
+        let response = |partition: &OffsetForLeaderPartition| {
             let none = EpochEndOffset {
                 partition: partition.partition,
                 leader_epoch: -1,
@@ -30,7 +30,7 @@ pub(crate) fn handle(broker: &mut Broker, request: &OffsetForLeaderEpochRequest)
                 Err(error_code) => EpochEndOffset { error_code, ..none },
             }
         };
-        let partitions = topic.partitions.iter().map(answer).collect();
+        let partitions = topic.partitions.iter().map(response).collect();
         topics.push(OffsetForLeaderTopicResult {
             topic: topic.topic.clone(),
             partitions,

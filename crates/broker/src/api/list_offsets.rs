@@ -63,7 +63,7 @@ pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsReq
                 Ok(Listed::Searching(mut search)) => search.run(&mut broker.decompressor),
                 Err(error_code) => Err(error_code),
             };
-            partitions.push(answered(version, index, found));
+            partitions.push(completed(version, index, found));
         }
         if !partitions.is_empty() {
             topics.push(ListOffsetsTopicResponse {
@@ -124,14 +124,14 @@ pub(crate) fn on_searched(
             .get_mut(topic)
             .and_then(|topic| topic.partitions.get_mut(partition))
         {
-            *answer = answered(listing.version, answer.partition_index, found);
+            *answer = completed(listing.version, answer.partition_index, found);
         }
     }
     let reply = Reply::from(Response::from(listing.response));
     broker.purgatory.complete(ticket, reply);
 }
 
-fn answered(version: i16, partition_index: i32, found: FoundOffset) -> ListOffsetsPartitionResponse {
+fn completed(version: i16, partition_index: i32, found: FoundOffset) -> ListOffsetsPartitionResponse {
     let none = ListOffsetsPartitionResponse {
         partition_index,
         timestamp: -1,

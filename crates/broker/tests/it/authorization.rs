@@ -64,7 +64,7 @@ fn start() -> Driver {
     driver
 }
 
-/// Whether an answer tells of a denial.
+/// Whether a response tells of a denial.
 fn is_denied(driver: &mut Driver, version: i16, request: Request) -> bool {
     let reply = format!("{:?}", driver.reply(version, request));
     reply.contains("AUTHORIZATION_FAILED")

@@ -51,7 +51,7 @@ fn metadata_creates_topics_if_it_may() {
         ask(&mut driver, "new", false).error_code,
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
     );
-    // The answer that creates it does not know it yet: clients see that it was not there, and ask again.
+    // The response that creates it does not know it yet: clients see that it was not there, and ask again.
     assert_eq!(
         ask(&mut driver, "new", true).error_code,
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
@@ -455,8 +455,8 @@ fn no_fetch_waits_when_the_listeners_close() {
     let waiting = driver.park(18, request.clone());
     driver.broker.end_waits_of_fetches();
     driver.settle();
-    let answered = driver.taken::<FetchRequest>(18, waiting).expect("answered");
-    for response in [answered, driver.call_version(18, request)] {
+    let completed = driver.taken::<FetchRequest>(18, waiting).expect("answered");
+    for response in [completed, driver.call_version(18, request)] {
         let records = response.responses[0].partitions[0].records.as_ref();
         assert!(
             records.is_some_and(|records| !records.is_empty()),

@@ -307,7 +307,7 @@ fn no_partition_is_owned_twice_whatever_happens() {
                     driver.call(gone.full());
                 }
                 3 => driver.crash(),
-                // An answer is lost. Not while the client still takes in an earlier one: what it takes then is not
+                // A response is lost. Not while the client still takes in an earlier one: what it takes then is not
                 // visible to the broker, in Kafka neither.
                 4 if clients
                     .get(chosen)

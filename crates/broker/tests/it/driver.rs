@@ -203,7 +203,7 @@ impl Driver {
         }
     }
 
-    /// The answer to a parked request, if there is one.
+    /// The response to a parked request, if there is one.
     pub fn taken<M: RequestMessage>(&mut self, version: i16, ticket: Ticket) -> Option<M::Response> {
         response::<M>(version, self.completed.remove(&ticket)?)
     }

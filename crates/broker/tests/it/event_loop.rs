@@ -456,8 +456,8 @@ fn requests_wait_when_too_much_waits_for_a_commit() {
         }
         desk.settle();
         let reply = if is_failing { Reply::Close } else { Reply::Silent };
-        let answered: Vec<_> = (next..last).map(|caller| (caller, reply.clone())).collect();
-        assert_eq!(desk.host.answers, answered, "{commands_max} in a turn");
+        let completed: Vec<_> = (next..last).map(|caller| (caller, reply.clone())).collect();
+        assert_eq!(desk.host.answers, completed, "{commands_max} in a turn");
         if !is_failing {
             let log = desk.event_loop.broker().log();
             let id = log.logs().next().unwrap();
@@ -483,17 +483,17 @@ fn reads_may_end_in_any_order_and_hold_up_nobody() {
         assert_eq!(desk.jobs(), [Kind::Commit, Kind::Read, Kind::Read]);
         desk.end_job(Kind::Commit);
         desk.turn();
-        let answered: Vec<_> = desk.produced().into_iter().map(|(caller, _)| caller).collect();
-        assert_eq!(answered, [12]);
+        let completed: Vec<_> = desk.produced().into_iter().map(|(caller, _)| caller).collect();
+        assert_eq!(completed, [12]);
         for index in order {
             let job = desk.host.jobs.remove(index).unwrap();
             desk.host.inbox.push_back(Command::Done(job.run()));
         }
         desk.empty_inbox();
-        let answered = std::mem::take(&mut desk.host.answers).into_iter();
-        let answered: Vec<_> = answered.map(|(caller, _)| caller).collect();
+        let completed = std::mem::take(&mut desk.host.answers).into_iter();
+        let completed: Vec<_> = completed.map(|(caller, _)| caller).collect();
         assert_eq!(
-            answered,
+            completed,
             match order {
                 [0, 0] => [10, 11],
                 _ => [11, 10],

@@ -133,7 +133,7 @@ fn read_assignment(driver: &Driver, bytes: Bytes) -> (i16, Owned) {
 }
 
 impl Driver {
-    /// A join that is answered at once, as in a group of the new protocol.
+    /// A join that completes at once, as in a group of the new protocol.
     fn join_guest(&mut self, guest: &mut Guest) -> ErrorCode {
         if !guest.is_cooperative {
             guest.owned.clear();

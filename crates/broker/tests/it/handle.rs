@@ -217,12 +217,12 @@ fn requests_that_had_to_wait_for_a_checkpoint_keep_their_order_and_none_is_lost(
             .submit(context(), 13, produce(topic_id, records.clone()), done)
             .unwrap();
     };
-    // First more than the broker takes in at once, then as a client that goes on with each answer; in all much more than may
+    // First more than the broker takes in at once, then as a client that goes on with each response; in all much more than may
     // wait for segments.
     const AHEAD: i64 = 300;
     const REQUESTS: i64 = 3000;
     (0..AHEAD).for_each(&submit);
-    for answered in 0..REQUESTS {
+    for completed in 0..REQUESTS {
         let (number, reply) = replies.recv().unwrap();
         let millstream_broker::Reply::Response(response) = reply else {
             panic!("no response to {number}");
@@ -233,8 +233,8 @@ fn requests_that_had_to_wait_for_a_checkpoint_keep_their_order_and_none_is_lost(
             (partition.error_code, partition.base_offset),
             (ErrorCode::NONE, number)
         );
-        if answered + AHEAD < REQUESTS {
-            submit(answered + AHEAD);
+        if completed + AHEAD < REQUESTS {
+            submit(completed + AHEAD);
         }
     }
 }

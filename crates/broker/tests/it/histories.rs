@@ -52,7 +52,7 @@ impl Run {
         run
     }
 
-    /// Sends a request until it is answered, with crashes in between.
+    /// Sends a request until it gets a response, with crashes in between.
     fn send<M: RequestMessage + Clone>(&mut self, request: M) -> M::Response {
         loop {
             let version = M::API_KEY.versions().1;

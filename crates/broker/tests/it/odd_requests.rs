@@ -1,4 +1,4 @@
-//! Answers to requests that no proper client sends, as Kafka 4.3.1 gives them.
+//! Responses to requests that no proper client sends, as Kafka 4.3.1 gives them.
 
 use crate::driver::Driver;
 use millstream_kafka_wire::messages::*;

@@ -1,4 +1,4 @@
-//! Requests that repeat themselves, or ask for much with little: the answer is as long as there is something to say.
+//! Requests that repeat themselves, or ask for much with little: the response is as long as there is something to say.
 
 use crate::driver::Driver;
 use crate::topic_requests::describe_configs;
@@ -142,14 +142,14 @@ fn offsets_of_a_partition_that_is_named_twice_are_refused_once() {
         ],
         ..Default::default()
     });
-    let answered: Vec<_> = response
+    let completed: Vec<_> = response
         .topics
         .iter()
         .flat_map(|topic| topic.partitions.iter().map(|each| (topic.name.as_str(), each)))
         .map(|(name, each)| (name, each.partition_index, each.error_code, each.offset))
         .collect();
     assert_eq!(
-        answered,
+        completed,
         [
             ("t", 0, ErrorCode::INVALID_REQUEST, -1),
             ("t", 1, ErrorCode::INVALID_REQUEST, -1),

@@ -247,12 +247,12 @@ impl KafkaClient {
     /// All groups of the cluster. Each broker lists those that it coordinates.
     pub async fn list_groups(&self) -> Result<Vec<GroupListing>, ClientError> {
         let mut groups = BTreeMap::new();
-        let answers = self
+        let responses = self
             .call_every_node("listing groups", &ListGroupsRequest::default(), |response| {
                 response.error_code
             })
             .await?;
-        for response in answers {
+        for response in responses {
             for group in response.groups {
                 let listing = GroupListing {
                     group_id: group.group_id.into(),

@@ -25,11 +25,11 @@ impl KafkaClient {
             state_filters: vec![ONGOING.into()],
             ..Default::default()
         };
-        let answers = self
+        let responses = self
             .call_every_node("listing transactions", &request, |response| response.error_code)
             .await?;
         let mut found = BTreeMap::new();
-        for response in answers {
+        for response in responses {
             for state in response.transaction_states {
                 let listing = TransactionListing {
                     transactional_id: state.transactional_id.into(),

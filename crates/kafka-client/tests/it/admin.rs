@@ -1,4 +1,4 @@
-//! Administration: repetition, mapping of answers.
+//! Administration: repetition, mapping of responses.
 
 use std::collections::BTreeMap;
 

@@ -32,13 +32,13 @@ pub enum Fault {
     Pass,
     /// The request is lost.
     Lost,
-    /// The request is carried out and the answer is lost.
+    /// The request is carried out and the response is lost.
     AnswerLost,
-    /// The request is carried out and the answer is one to something else.
+    /// The request is carried out and the response is one to something else.
     AnswerMixedUp,
     /// All partitions (or the request itself) are answered with this code, and nothing is done.
     Code(ErrorCode),
-    /// The answer never comes.
+    /// The response never comes.
     Silence,
 }
 
@@ -221,7 +221,7 @@ impl Fake {
                 news.await;
             }
         };
-        // Nothing there within the wait is an answer too.
+        // Nothing there within the wait is a response too.
         let _ = tokio::time::timeout(wait, arrival).await;
     }
 }

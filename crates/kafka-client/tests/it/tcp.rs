@@ -412,7 +412,7 @@ async fn records_travel_over_the_socket() {
         }
         producer.flush().await.expect("written");
     }
-    // Without acknowledgement the records arrive before the answer to what is asked next on the same connection.
+    // Without acknowledgement the records arrive before the response to what is asked next on the same connection.
     let wanted = BTreeMap::from([(
         millstream_kafka_client::TopicPartition::new("t", 0),
         millstream_kafka_client::admin::OffsetSpec::Latest,

@@ -94,8 +94,13 @@ impl Door {
         }
     }
 
-    /// A conversation, up to the first answer that is not a challenge; `answer` makes a message of each challenge.
-    fn talk(&self, mechanism: Mechanism, first: &[u8], answer: &dyn Fn(&[u8]) -> Vec<u8>) -> Option<String> {
+    /// A conversation, up to the first response that is not a challenge; `answer` makes a message of each challenge.
+    fn talk(
+        &self,
+        mechanism: Mechanism,
+        first: &[u8],
+        response: &dyn Fn(&[u8]) -> Vec<u8>,
+    ) -> Option<String> {
         let mut authentication = Authentication::new(self.server.clone());
         let request = SaslHandshakeRequest {
             mechanism: mechanism.name().into(),
@@ -108,7 +113,7 @@ impl Door {
             | Progress::Refusing {
                 message: challenge, ..
             } => {
-                let next = answer(&challenge);
+                let next = response(&challenge);
                 self.runtime.block_on(authentication.message(&next))
             }
             progress => progress,
@@ -144,8 +149,8 @@ fn broker(clock: Arc<dyn Clock>) -> BrokerHandle {
         host: "127.0.0.1".into(),
         port: 9092,
     };
-    let answer = broker.call(&RequestContext::internal("fuzz", endpoint), request);
-    let results = answer.expect("the broker runs").results;
+    let response = broker.call(&RequestContext::internal("fuzz", endpoint), request);
+    let results = response.expect("the broker runs").results;
     assert!(results.iter().all(|result| !result.error_code.is_error()));
     broker
 }
@@ -188,11 +193,11 @@ fn scram_user(data: &[u8]) -> Option<String> {
         0 => (Mechanism::ScramSha256, ring::hmac::HMAC_SHA256),
         _ => (Mechanism::ScramSha512, ring::hmac::HMAC_SHA512),
     };
-    let answer = |challenge: &[u8]| match (std::str::from_utf8(last), std::str::from_utf8(challenge)) {
+    let response = |challenge: &[u8]| match (std::str::from_utf8(last), std::str::from_utf8(challenge)) {
         (Ok(last), Ok(challenge)) => last_message(hash, first, challenge, last),
         _ => last.to_vec(),
     };
-    DOOR.with(|door| door.talk(mechanism, first, &answer))
+    DOOR.with(|door| door.talk(mechanism, first, &response))
 }
 
 /// The client's last message, with nonce and proof filled in where there is room for them.

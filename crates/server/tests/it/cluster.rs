@@ -118,7 +118,7 @@ impl Cluster {
     }
 }
 
-/// Sets or removes configurations of brokers, by number or (with an empty name) of all; gives what the answer says.
+/// Sets or removes configurations of brokers, by number or (with an empty name) of all; gives what the response says.
 pub async fn alter_brokers(
     raw: &mut Raw,
     resource: &str,
@@ -137,10 +137,10 @@ pub async fn alter_brokers(
         }],
         ..Default::default()
     };
-    let answer = raw.call(1, request).await.unwrap().responses.remove(0);
+    let response = raw.call(1, request).await.unwrap().responses.remove(0);
     (
-        answer.error_code,
-        answer.error_message.unwrap_or_default().to_string(),
+        response.error_code,
+        response.error_message.unwrap_or_default().to_string(),
     )
 }
 

@@ -82,8 +82,8 @@ async fn create(raw: &mut Raw, topic: &str) {
         timeout_ms: 10_000,
         ..Default::default()
     };
-    let answer = raw.call(7, request).await.unwrap();
-    assert_eq!(answer.topics[0].error_code, ErrorCode::NONE);
+    let response = raw.call(7, request).await.unwrap();
+    assert_eq!(response.topics[0].error_code, ErrorCode::NONE);
 }
 
 async fn produce(raw: &mut Raw, topic: &str, index: i32, records: bytes::Bytes) -> ErrorCode {
@@ -100,8 +100,8 @@ async fn produce(raw: &mut Raw, topic: &str, index: i32, records: bytes::Bytes) 
         }],
         ..Default::default()
     };
-    let answer = raw.call(9, request).await.unwrap();
-    answer.responses[0].partition_responses[0].error_code
+    let response = raw.call(9, request).await.unwrap();
+    response.responses[0].partition_responses[0].error_code
 }
 
 #[tokio::test]

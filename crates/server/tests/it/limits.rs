@@ -42,8 +42,8 @@ async fn limits_of_connections_may_be_altered_while_the_broker_runs() {
     let cluster = Cluster::start(&[("max.connections.per.ip", "10")]).await;
     let (served, mut raw) = is_served(cluster.port("PLAINTEXT")).await;
     assert!(served);
-    let answer = alter_brokers(&mut raw, "1", &[("max.connections.per.ip", Some("1"))]).await;
-    assert_eq!(answer.0, ErrorCode::NONE);
+    let response = alter_brokers(&mut raw, "1", &[("max.connections.per.ip", Some("1"))]).await;
+    assert_eq!(response.0, ErrorCode::NONE);
     assert!(!is_served(cluster.port("PLAINTEXT")).await.0);
 }
 

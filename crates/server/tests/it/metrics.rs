@@ -27,9 +27,9 @@ async fn get(endpoint: &MetricsEndpoint, path: &str, header: &str) -> String {
         .unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response
 }
 
 #[tokio::test]
@@ -75,9 +75,9 @@ async fn numbers_have_kafkas_names() {
     };
     raw.call(8, commit).await.unwrap();
     let endpoint = open(&cluster, "0", None).await.unwrap();
-    let answer = get(&endpoint, "/metrics", "").await;
+    let response = get(&endpoint, "/metrics", "").await;
     assert!(
-        answer.contains("content-type: text/plain; version=0.0.4"),
+        response.contains("content-type: text/plain; version=0.0.4"),
         "{answer}"
     );
     for expected in [
@@ -99,11 +99,14 @@ async fn numbers_have_kafkas_names() {
         "kafka_server_socketservermetrics_ip_connection_accept_throttle_time{listener=\"PLAINTEXT\"} NaN",
     ] {
         assert!(
-            answer.contains(&format!("\n{expected}")),
+            response.contains(&format!("\n{expected}")),
             "{expected} is not in\n{answer}"
         );
     }
-    let families: Vec<&str> = answer.lines().filter(|line| line.starts_with("# TYPE")).collect();
+    let families: Vec<&str> = response
+        .lines()
+        .filter(|line| line.starts_with("# TYPE"))
+        .collect();
     let mut unique = families.clone();
     unique.sort_unstable();
     unique.dedup();
@@ -128,9 +131,9 @@ async fn off_loopback_a_token_is_needed() {
         ("Authorization: Bearer wrong\r\n", "401"),
         ("Authorization: Bearer s3cret\r\n", "200"),
     ] {
-        let answer = get(&endpoint, "/metrics", header).await;
+        let response = get(&endpoint, "/metrics", header).await;
         assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            response.starts_with(&format!("HTTP/1.1 {status}")),
             "{header:?}: {answer}"
         );
     }

@@ -49,8 +49,8 @@ async fn connections_that_come_too_fast_wait_and_are_served() {
         let cluster = Cluster::start(&properties).await;
         let mut raw = Raw::connect(cluster.port("PLAINTEXT")).await;
         if altered.is_some() {
-            let answer = alter_brokers(&mut raw, "1", &[(key, altered)]).await;
-            assert_eq!(answer, (ErrorCode::NONE, String::new()));
+            let response = alter_brokers(&mut raw, "1", &[(key, altered)]).await;
+            assert_eq!(response, (ErrorCode::NONE, String::new()));
         }
         let _open = open(&cluster, "PLAINTEXT", 20).await;
         assert!(counts(&cluster, "PLAINTEXT").throttle_ms.is_nan(), "{key}");

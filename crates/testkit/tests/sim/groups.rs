@@ -42,7 +42,7 @@ pub struct Member {
     pub is_cooperative: bool,
     /// A request may be on its way that was given up: what it does when it arrives is not known here.
     is_in_doubt: bool,
-    /// When it first asked for its part of the epoch that it is in and got no answer: the broker may wait since then.
+    /// When it first asked for its part of the epoch that it is in and got no response: the broker may wait since then.
     unanswered_ms: Option<i64>,
 }
 

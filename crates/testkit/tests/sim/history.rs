@@ -18,7 +18,7 @@ pub type TransactionId = usize;
 pub enum Fate {
     /// Nobody has asked for a commit.
     Open,
-    /// A commit was asked for; the answer is not known.
+    /// A commit was asked for; the response is not known.
     Asked,
     /// It was given up or aborted without ever asking for a commit.
     Aborted,
@@ -28,7 +28,7 @@ pub enum Fate {
 /// What holds for the order of a writer's records in a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Nothing: it does not wait for answers and nobody sorts what arrives late.
+    /// Nothing: it does not wait for responses and nobody sorts what arrives late.
     Any,
     /// They do not change places; some may be missing.
     Sorted,

@@ -192,7 +192,7 @@ impl Node {
         }
     }
 
-    /// Sends the answers of a connection that are ready and at the front.
+    /// Sends the responses of a connection that are ready and at the front.
     fn flush(&mut self, connection: ConnectionId) {
         let Some(side) = self.connections.get_mut(&connection) else {
             return;
@@ -222,7 +222,7 @@ impl Node {
         let Some(threads) = &mut self.threads else {
             return;
         };
-        let (later, answers) = (threads.take_later(), threads.take_answers());
+        let (later, responses) = (threads.take_later(), threads.take_answers());
         let (failure, has_ended) = (threads.take_failure(), threads.has_ended());
         let life = self.life;
         let later = later.into_iter();
@@ -231,7 +231,7 @@ impl Node {
         if let Some(error) = failure {
             self.on_failure(rng, &error);
         }
-        for (caller, reply) in answers {
+        for (caller, reply) in responses {
             self.answer(caller, reply);
         }
         if has_ended {

@@ -57,7 +57,7 @@ pub fn produce_request(version: i16, topic_id: Uuid, partition: usize, records: 
     }
 }
 
-/// Code and base offset of the answer for the only partition.
+/// Code and base offset of the response for the only partition.
 pub fn produced(response: &ProduceResponse) -> (ErrorCode, i64) {
     let answer = &response.responses[0].partition_responses[0];
     (answer.error_code, answer.base_offset)

@@ -1,4 +1,4 @@
-//! Readers: they fetch every partition from its beginning and hold every answer against what must be.
+//! Readers: they fetch every partition from its beginning and hold every response against what must be.
 
 use crate::history::{PARTITIONS, RecordId};
 use crate::world::{Client, Handle};
@@ -26,7 +26,7 @@ pub struct Reader {
     open: [BTreeMap<i64, i64>; PARTITIONS],
     /// What the application gets to see.
     pub shown: Vec<Vec<(i64, RecordId)>>,
-    /// The high watermarks of the last answer.
+    /// The high watermarks of the last response.
     pub ends: [i64; PARTITIONS],
 }
 
@@ -71,7 +71,7 @@ impl Reader {
         }
     }
 
-    /// Fetches once; false if there was no answer.
+    /// Fetches once; false if there was no response.
     pub async fn poll(&mut self) -> bool {
         let version = 11 + self.client.world.below(8) as i16;
         let request = self.request(version);
@@ -201,7 +201,7 @@ impl Reader {
     }
 }
 
-/// What clients hide of the answer to a read-committed fetch, by Kafka's rule.
+/// What clients hide of the response to a read-committed fetch, by Kafka's rule.
 pub struct Hidden {
     aborted: Vec<AbortedTransaction>,
     active: BTreeSet<i64>,

@@ -1,8 +1,8 @@
 //! Transactional producers of both versions of the protocol (TV1 and TV2), with everything that happens to them: lost
 //! answers, death in the middle, a second instance with the same id, transactions that time out.
 //!
-//! They are correct clients: a request without an answer is repeated with the same sequence until there is one; with TV1
-//! the epoch is raised by InitProducerId whenever the answer to anything was lost, as a late request could otherwise
+//! They are correct clients: a request without a response is repeated with the same sequence until there is one; with TV1
+//! the epoch is raised by InitProducerId whenever the response to anything was lost, as a late request could otherwise
 //! meet a later transaction.
 
 use crate::history::{Order, PARTITIONS, TransactionId};
@@ -159,7 +159,7 @@ impl Producer {
         );
     }
 
-    /// Sends until there is an answer.
+    /// Sends until there is a response.
     async fn insist<M: RequestMessage + Clone>(&mut self, version: i16, request: M) -> M::Response {
         loop {
             match self.client.call(version, request.clone()).await {
@@ -275,7 +275,7 @@ impl Producer {
         }
     }
 
-    /// Whether an answer is a good one; false if the request is to be repeated.
+    /// Whether a response is a good one; false if the request is to be repeated.
     async fn goes_on(&mut self, what: &str, code: ErrorCode) -> Result<bool, Stopped> {
         match code {
             ErrorCode::NONE => Ok(true),
@@ -389,10 +389,10 @@ impl Producer {
         is_repeated: bool,
     ) -> Option<Result<(), Stopped>> {
         match self.version {
-            // An abort of nothing, or of what the broker has aborted, needs no answer that says so.
+            // An abort of nothing, or of what the broker has aborted, needs no response that says so.
             Version::One if !commits => Some(Ok(())),
             // A late copy of the request that raised the epoch comes between the commit and its repetition. Kafka, too,
-            // takes it for one whose answer was lost, leaves the epoch, and has the producer begin anew (its state is
+            // takes it for one whose response was lost, leaves the epoch, and has the producer begin anew (its state is
             // Empty), so that nobody can ask any more how the transaction ended: it stays as one whose commit was asked
             // for, seen as a whole or not at all.
             Version::One => (is_repeated && self.may_be_raised_late).then_some(Ok(())),

@@ -17,7 +17,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// No answer: nobody knows what became of the request.
+/// No response: nobody knows what became of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost;
 
@@ -37,7 +37,7 @@ enum Event {
 #[derive(Default)]
 struct ClientSide {
     buffer: BytesMut,
-    /// Requests without an answer, in order.
+    /// Requests without a response, in order.
     asked: VecDeque<CallId>,
 }
 
@@ -394,7 +394,7 @@ impl Handle {
         self.with(|world| world.clients.contains_key(&connection))
     }
 
-    /// Sends a request; the answer is awaited later, so that several may be under way.
+    /// Sends a request; the response is awaited later, so that several may be under way.
     pub fn send(
         &self,
         connection: ConnectionId,
@@ -433,7 +433,7 @@ impl Handle {
     }
 }
 
-/// An answer to come.
+/// A response to come.
 pub struct Call {
     world: Handle,
     id: CallId,
@@ -493,7 +493,7 @@ impl Client {
         M::Response::try_from(response).map_err(|_| Lost)
     }
 
-    /// The same until there is an answer.
+    /// The same until there is a response.
     pub async fn insist<M: RequestMessage + Clone>(&mut self, version: i16, request: M) -> M::Response {
         loop {
             if let Ok(response) = self.call(version, request.clone()).await {

@@ -251,8 +251,8 @@ mod tests {
         let beats = |group: &mut ConsumerGroup, epochs: &mut BTreeMap<&str, i32>| {
             for (id, who) in members {
                 let beat = beat(id, epochs[id], who, None);
-                let answer = group.heartbeat(0, &rules, beat, &topics, &mut false);
-                epochs.insert(id, answer.unwrap().epoch);
+                let response = group.heartbeat(0, &rules, beat, &topics, &mut false);
+                epochs.insert(id, response.unwrap().epoch);
             }
         };
         beats(&mut group, &mut epochs);

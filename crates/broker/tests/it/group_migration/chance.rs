@@ -165,7 +165,7 @@ impl World {
         }
     }
 
-    /// An answer that is there is taken at once, mostly.
+    /// A response that is there is taken at once, mostly.
     fn answered_join(&mut self, chosen: usize) {
         if self.rng.below(4) > 0 {
             self.turn_of_guest(chosen);

@@ -48,9 +48,9 @@ fn a_follower_that_waits_for_a_leader_that_is_gone_has_a_session_to_join_again()
     let sync = driver.sync_request(&follower, &[]);
     let waiting = driver.park(SYNC, sync);
     driver.advance(10_000);
-    let answer = driver.taken::<SyncGroupRequest>(SYNC, waiting);
-    let answer = answer.expect("the leader's session is over");
-    assert_eq!(answer.error_code, ErrorCode::REBALANCE_IN_PROGRESS);
+    let response = driver.taken::<SyncGroupRequest>(SYNC, waiting);
+    let response = response.expect("the leader's session is over");
+    assert_eq!(response.error_code, ErrorCode::REBALANCE_IN_PROGRESS);
     driver.advance(9_000);
     let ticket = driver.join_later(&follower.member_id, "b");
     let joined = driver.joined(ticket);

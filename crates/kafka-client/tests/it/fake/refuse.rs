@@ -1,11 +1,11 @@
-//! Answers in which everything has failed.
+//! Responses in which everything has failed.
 
 use millstream_kafka_wire::ErrorCode;
 use millstream_kafka_wire::messages::*;
 
 use super::Broker;
 
-/// An answer in which everything has failed.
+/// A response in which everything has failed.
 pub(super) fn refuse(broker: &Broker, request: &Request, code: ErrorCode) -> Response {
     match request {
         Request::Produce(request) => refuse_produce(request, code).into(),

@@ -46,7 +46,7 @@ impl Broker {
         })
     }
 
-    pub(super) fn answer(&mut self, request: Request) -> Response {
+    pub(super) fn response(&mut self, request: Request) -> Response {
         match request {
             Request::ApiVersions(_) => self.api_versions().into(),
             Request::Metadata(request) => self.metadata(&request).into(),
@@ -258,21 +258,21 @@ impl Broker {
         for topic in request.topics {
             let name = self.name_of(&topic.topic, topic.topic_id);
             let partitions = topic.partitions.into_iter().map(|wanted| {
-                let mut answer = fetch::PartitionData {
+                let mut response = fetch::PartitionData {
                     partition_index: wanted.partition,
                     ..Default::default()
                 };
                 let Some(log) = self.partition(&name, wanted.partition) else {
-                    answer.error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                    return answer;
+                    response.error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                    return response;
                 };
                 if wanted.fetch_offset < log.start || wanted.fetch_offset > log.end {
-                    answer.error_code = ErrorCode::OFFSET_OUT_OF_RANGE;
-                    return answer;
+                    response.error_code = ErrorCode::OFFSET_OUT_OF_RANGE;
+                    return response;
                 }
-                answer.high_watermark = log.end;
-                answer.last_stable_offset = log.last_stable_offset();
-                answer.log_start_offset = log.start;
+                response.high_watermark = log.end;
+                response.last_stable_offset = log.last_stable_offset();
+                response.log_start_offset = log.start;
                 let end = if read_committed {
                     log.last_stable_offset()
                 } else {
@@ -289,7 +289,7 @@ impl Broker {
                     }
                     records.extend_from_slice(batch.data());
                 }
-                answer.records = Some(records.freeze());
+                response.records = Some(records.freeze());
                 let aborted = log
                     .aborted
                     .iter()
@@ -298,8 +298,8 @@ impl Broker {
                     producer_id: *producer_id,
                     first_offset: *first_offset,
                 });
-                answer.aborted_transactions = read_committed.then(|| aborted.collect());
-                answer
+                response.aborted_transactions = read_committed.then(|| aborted.collect());
+                response
             });
             let partitions = partitions.collect();
             responses.push(fetch::FetchableTopicResponse {
@@ -318,14 +318,14 @@ impl Broker {
         let read_committed = request.isolation_level == 1;
         let topics = request.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|wanted| {
-                let mut answer = list_offsets::ListOffsetsPartitionResponse {
+                let mut response = list_offsets::ListOffsetsPartitionResponse {
                     partition_index: wanted.partition_index,
                     ..Default::default()
                 };
                 match self.partition(&topic.name, wanted.partition_index) {
-                    None => answer.error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                    None => response.error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
                     Some(log) => {
-                        answer.offset = match wanted.timestamp {
+                        response.offset = match wanted.timestamp {
                             -2 => log.start,
                             -1 if read_committed => log.last_stable_offset(),
                             -1 => log.end,
@@ -337,7 +337,7 @@ impl Broker {
                         }
                     }
                 }
-                answer
+                response
             });
             list_offsets::ListOffsetsTopicResponse {
                 partitions: partitions.collect(),

@@ -28,11 +28,11 @@ impl OauthServer {
                 expires_ms: Some(accepted.expires_ms),
             }),
             Err(error) => {
-                let answer = r#"{"status":"invalid_token"}"#;
-                let refused = AuthenticationFailure::new(answer, format!("token refused: {error}"));
+                let response = r#"{"status":"invalid_token"}"#;
+                let refused = AuthenticationFailure::new(response, format!("token refused: {error}"));
                 self.refused = Some(refused.clone());
                 Ok(Step::Refusing {
-                    message: answer.as_bytes().to_vec(),
+                    message: response.as_bytes().to_vec(),
                     refused,
                 })
             }

@@ -30,10 +30,10 @@ impl PlainServer {
             return Err(AuthenticationFailure::new(INVALID, "user or password is empty"));
         }
         if !authorization.is_empty() && authorization != user {
-            let answer =
+            let response =
                 "Authentication failed: Client requested an authorization id that is different from username";
             return Err(AuthenticationFailure::new(
-                answer,
+                response,
                 format!("'{user}' wants to act as '{authorization}'"),
             ));
         }

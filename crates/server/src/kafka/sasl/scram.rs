@@ -49,10 +49,10 @@ impl ScramServer {
             ScramMechanism::Sha256 => "SCRAM-SHA-256",
             ScramMechanism::Sha512 => "SCRAM-SHA-512",
         };
-        let answer = format!(
+        let response = format!(
             "Authentication failed during authentication due to invalid credentials with SASL mechanism {name}"
         );
-        AuthenticationFailure::new(&answer, reason)
+        AuthenticationFailure::new(&response, reason)
     }
 
     pub async fn respond(
@@ -131,7 +131,7 @@ impl ScramServer {
         user: &str,
     ) -> Result<Option<ScramCredential>, AuthenticationFailure> {
         let (mechanism, name) = (self.mechanism, user.to_owned());
-        let (found, answer) = tokio::sync::oneshot::channel();
+        let (found, response) = tokio::sync::oneshot::channel();
         let look = move |broker: &mut millstream_broker::Broker| {
             let _ = found.send(broker.scram_credential(&name, mechanism));
         };
@@ -139,7 +139,10 @@ impl ScramServer {
             .broker
             .post(look)
             .map_err(|_| self.refused("the broker has stopped"))?;
-        if let Some(credential) = answer.await.map_err(|_| self.refused("the broker has stopped"))? {
+        if let Some(credential) = response
+            .await
+            .map_err(|_| self.refused("the broker has stopped"))?
+        {
             return Ok(Some(credential));
         }
         match server.users.credential(mechanism, user) {
