@@ -2,7 +2,7 @@
 --
 --   millstream run examples/monitoring/latency_percentiles.sql
 --
--- A mean hides what one user in a hundred sees: at 07:01 `checkout` answers in 142 ms on average and in 1578 ms at p99.
+-- A mean hides what one user in a hundred sees: at 07:01 `checkout` takes 142 ms on average and in 1578 ms at p99.
 
 SET 'table.dml-sync' = 'true';
 

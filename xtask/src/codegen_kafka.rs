@@ -329,7 +329,7 @@ fn error_file(specs: &str) -> anyhow::Result<String> {
          impl ErrorCode {{\n{constants}\n\
          /// Kafka's name of the code, if it is a known one.\npub const fn known_name(self) -> Option<&'static str> {{\n\
          match self.0 {{\n{names}_ => None,\n}}\n}}\n\n\
-         /// Whether Kafka's clients repeat a request that was answered so.\npub const fn is_retriable(self) -> bool {{\n\
+         /// Whether Kafka's clients retry a request after this error.\npub const fn is_retriable(self) -> bool {{\n\
          matches!(self.0, {})\n}}\n}}\n",
         retriable.join(" | ")
     ))

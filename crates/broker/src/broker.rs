@@ -37,12 +37,12 @@ use thiserror::Error;
 pub struct BrokerConfig {
     /// Kafka's broker configurations, by name.
     pub properties: BTreeMap<String, String>,
-    /// How the log is kept.
+    /// Options of the log.
     pub log: LogOptions,
 }
 
 impl BrokerConfig {
-    /// With these properties.
+    /// Static configurations, by Kafka's names.
     pub fn new(properties: impl IntoIterator<Item = (String, String)>) -> Self {
         BrokerConfig {
             properties: properties.into_iter().collect(),
@@ -212,9 +212,10 @@ impl Broker {
             Outcome::Durable(sequence, reply) => (sequence.max(shown), reply),
             Outcome::Waiting(ticket) => return Progress::Pending(ticket),
         };
-        match sequence > self.log.durable_sequence() {
-            true => self.pending(sequence, reply),
-            false => Progress::Ready(reply),
+        if sequence > self.log.durable_sequence() {
+            self.pending(sequence, reply)
+        } else {
+            Progress::Ready(reply)
         }
     }
 
@@ -241,9 +242,10 @@ impl Broker {
     /// A commit of everything appended so far, to be run as a job. At most one is in flight.
     pub fn take_commit(&mut self, now_ms: i64) -> Option<CommitJob> {
         self.last_now_ms = now_ms;
-        let snapshot = match self.log.wants_snapshot() {
-            true => self.snapshot(),
-            false => Ok(Vec::new()),
+        let snapshot = if self.log.wants_snapshot() {
+            self.snapshot()
+        } else {
+            Ok(Vec::new())
         };
         match snapshot {
             Ok(snapshot) => self.log.take_commit(now_ms, || snapshot),
@@ -276,7 +278,7 @@ impl Broker {
         }
     }
 
-    /// A checkpoint is done.
+    /// Handles a finished checkpoint.
     pub fn on_checkpoint(&mut self, outcome: CheckpointOutcome) -> Result<(), LogError> {
         self.log
             .on_checkpoint(outcome)
@@ -526,7 +528,6 @@ impl Broker {
         Uuid::from_random(u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64()))
     }
 
-    /// This broker's number.
     pub fn node_id(&self) -> i32 {
         self.configs.node_id()
     }
@@ -553,7 +554,6 @@ impl Broker {
         observer.map_or(Ok(()), |observer| observer.check(configs, changed))
     }
 
-    /// All topics.
     pub fn topics(&self) -> &Topics {
         &self.topics
     }

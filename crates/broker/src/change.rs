@@ -542,9 +542,10 @@ mod tests {
                     ..offset.clone()
                 }];
                 let (group, id) = (group.clone(), id.clone());
-                match is_pending {
-                    false => Change::Offsets { group, offsets },
-                    true => Change::TransactionOffsets { id, group, offsets },
+                if is_pending {
+                    Change::TransactionOffsets { id, group, offsets }
+                } else {
+                    Change::Offsets { group, offsets }
                 }
             };
             let bytes = change(7).encode().unwrap();
@@ -559,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn transactions_of_version_0_are_read_as_prepared_by_nobody_else() {
+    fn transactions_of_version_0_are_read_as_prepared_by_their_own_producer() {
         let change = |prepared| {
             Change::Transaction(TransactionState {
                 id: "x".into(),

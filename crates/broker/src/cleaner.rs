@@ -36,10 +36,7 @@ impl Cleaning {
 
     /// When the next search for a log is due.
     pub fn timer(&self) -> i64 {
-        match self.is_over {
-            true => i64::MAX,
-            false => self.next_ms,
-        }
+        if self.is_over { i64::MAX } else { self.next_ms }
     }
 }
 
@@ -110,9 +107,12 @@ impl Broker {
             let cleanable = self.log.cleanable(now_ms, *log, rules)?;
             Some((cleanable.is_overdue, cleanable.dirty_ratio, *log, *rules))
         });
-        let dirtiest = cleanable.reduce(|first, next| match (next.0, next.1) > (first.0, first.1) {
-            true => next,
-            false => first,
+        let dirtiest = cleanable.reduce(|first, next| {
+            if (next.0, next.1) > (first.0, first.1) {
+                next
+            } else {
+                first
+            }
         });
         dirtiest.map(|(_, _, log, rules)| (log, rules))
     }

@@ -49,7 +49,7 @@ pub enum TransportError {
     Authentication { address: String, reason: String },
     #[error("connection to {address} was closed: {reason}")]
     Disconnected { address: String, reason: String },
-    #[error("no answer to {api} from {address} within {timeout_ms} ms", api = .api.name())]
+    #[error("no response to {api} from {address} within {timeout_ms} ms", api = .api.name())]
     Timeout {
         api: ApiKey,
         address: String,
@@ -70,7 +70,7 @@ pub enum TransportError {
         #[source]
         source: EncodeError,
     },
-    #[error("the answer to {api} cannot be read", api = .api.name())]
+    #[error("unreadable response to {api}", api = .api.name())]
     Decode {
         api: ApiKey,
         #[source]
@@ -101,7 +101,7 @@ impl TransportError {
 pub enum ClientError {
     #[error(transparent)]
     Transport(#[from] TransportError),
-    #[error("{what}: the broker answered {code}{}", detail(.message))]
+    #[error("{what}: the broker responded with {code}{}", detail(.message))]
     Broker {
         what: String,
         code: ErrorCode,
@@ -114,7 +114,7 @@ pub enum ClientError {
         #[source]
         last: Option<Box<ClientError>>,
     },
-    #[error("the broker's answer to {0} lacks what was asked for")]
+    #[error("the broker's response to {0} is incomplete")]
     Incomplete(&'static str),
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),

@@ -200,9 +200,10 @@ impl CheckpointJob {
     }
 
     fn write_segment(&self, log: LogId, append: &SegmentAppend, unsynced: &mut Unsynced) -> io::Result<()> {
-        let mode = match append.is_new() {
-            true => OpenMode::Truncate,
-            false => OpenMode::Write,
+        let mode = if append.is_new() {
+            OpenMode::Truncate
+        } else {
+            OpenMode::Write
         };
         let file = self.storage.open(&append.after.path(log, ".log"), mode)?;
         let mut writer = SegmentWriter::new(file.as_ref(), append, &self.buffers);

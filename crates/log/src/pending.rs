@@ -128,9 +128,10 @@ impl Pending {
         }
         let capacity = data.capacity();
         let bytes = self.buffers.lend(data).slice(start..);
-        let (kept, held_bytes) = match len < capacity / 4 {
-            true => (Bytes::copy_from_slice(&bytes[..len]), len),
-            false => (bytes.clone(), capacity),
+        let (kept, held_bytes) = if len < capacity / 4 {
+            (Bytes::copy_from_slice(&bytes[..len]), len)
+        } else {
+            (bytes.clone(), capacity)
         };
         Frozen {
             bytes,

@@ -123,9 +123,12 @@ impl Producers {
     /// A batch that is neither the next one nor a remembered one is out of order, even if its sequence is low:
     /// producers take a duplicate for written, and this batch may have been rejected before, for example as too large.
     pub fn check(&self, header: &BatchHeader, begins: bool) -> Result<SequenceCheck, SequenceError> {
-        let is_first = || match begins && header.base_sequence != 0 {
-            true => Err(SequenceError::OutOfOrder { expected: 0 }),
-            false => Ok(SequenceCheck::Append),
+        let is_first = || {
+            if begins && header.base_sequence != 0 {
+                Err(SequenceError::OutOfOrder { expected: 0 })
+            } else {
+                Ok(SequenceCheck::Append)
+            }
         };
         let Some(state) = self.states.get(&header.producer_id) else {
             return is_first();

@@ -87,9 +87,10 @@ pub(crate) fn is_of_segment(reason: &str) -> bool {
 /// Truncates the remnants of an unfinished checkpoint.
 fn cut(storage: &dyn Storage, path: &str, bytes: u64) -> io::Result<()> {
     let file = storage.open(path, OpenMode::Write)?;
-    match file.len()? > bytes {
-        true => file.set_len(bytes),
-        false => Ok(()),
+    if file.len()? > bytes {
+        file.set_len(bytes)
+    } else {
+        Ok(())
     }
 }
 
@@ -118,12 +119,13 @@ fn read_trusted(storage: &dyn Storage, log: LogId, known: &Segment) -> Trusted {
     };
     let visited =
         Indexes::open(storage, log, known).and_then(|indexes| indexes.visit(known.index.entries, visit));
-    match visited.is_ok() && sum == known.index {
-        true => Trusted {
+    if visited.is_ok() && sum == known.index {
+        Trusted {
             is_whole: true,
             resume,
-        },
-        false => durable,
+        }
+    } else {
+        durable
     }
 }
 

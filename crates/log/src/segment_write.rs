@@ -28,9 +28,10 @@ impl<'a> SegmentWriter<'a> {
         // The first write fills the current block, so that direct IO can start at the next one.
         let into_block = (append.position % DIRECT_ALIGNMENT as u64) as usize;
         let is_cold = bytes >= COLD_BYTES_MIN && !append.is_warm;
-        let room = match is_cold && into_block > 0 {
-            true => DIRECT_ALIGNMENT - into_block,
-            false => SEGMENT_WRITE_BYTES,
+        let room = if is_cold && into_block > 0 {
+            DIRECT_ALIGNMENT - into_block
+        } else {
+            SEGMENT_WRITE_BYTES
         };
         SegmentWriter {
             file,
@@ -61,9 +62,10 @@ impl<'a> SegmentWriter<'a> {
     fn write(&mut self) -> io::Result<()> {
         let bytes = &self.gathered[self.start..];
         let is_at_block = self.position.is_multiple_of(DIRECT_ALIGNMENT as u64);
-        let blocks = match self.is_cold && is_at_block {
-            true => bytes.len() / DIRECT_ALIGNMENT * DIRECT_ALIGNMENT,
-            false => 0,
+        let blocks = if self.is_cold && is_at_block {
+            bytes.len() / DIRECT_ALIGNMENT * DIRECT_ALIGNMENT
+        } else {
+            0
         };
         let (cold, rest) = bytes.split_at(blocks);
         if !cold.is_empty() {

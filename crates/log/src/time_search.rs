@@ -71,9 +71,12 @@ impl Log {
             kept.partition(|segment| segment.max_timestamp_offset >= start);
         let in_tail = durable_tail(partition).filter(|batch| batch.last_offset >= start);
         // The first of equal ones.
-        let greatest = in_tail.reduce(|first, next| match next.max_timestamp > first.max_timestamp {
-            true => next,
-            false => first,
+        let greatest = in_tail.reduce(|first, next| {
+            if next.max_timestamp > first.max_timestamp {
+                next
+            } else {
+                first
+            }
         });
         let in_segments = whole.iter().map(|segment| segment.max_timestamp);
         let known = in_segments.chain(greatest.map(|batch| batch.max_timestamp)).max();

@@ -59,9 +59,10 @@ impl WalWriter {
             None => self.create(first_sequence)?,
         };
         self.make_room(file.as_ref(), group.len() as u64);
-        match self.sync {
-            true => file.write_durable_at(group, self.position)?,
-            false => file.write_at(group, self.position)?,
+        if self.sync {
+            file.write_durable_at(group, self.position)?
+        } else {
+            file.write_at(group, self.position)?
         }
         self.position += group.len() as u64;
         Ok(())
@@ -197,9 +198,10 @@ pub(crate) fn read_all(
 
 /// The first bytes of a file, and the memory that they hold: a copy if most of the file is preallocated or old.
 fn keep(content: &Bytes, end: usize) -> (Bytes, usize) {
-    match end < content.len() / 2 {
-        true => (Bytes::copy_from_slice(&content[..end]), end),
-        false => (content.slice(..end), content.len()),
+    if end < content.len() / 2 {
+        (Bytes::copy_from_slice(&content[..end]), end)
+    } else {
+        (content.slice(..end), content.len())
     }
 }
 

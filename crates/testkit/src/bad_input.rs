@@ -104,12 +104,11 @@ pub fn drive(target: &Target, order: &Order, seeds: &[Vec<u8>], allocated: Alloc
         execute(target, &input, execution, allocated);
         // Damage upon damage, now and then.
         if rng.below(64) == 0 {
-            match pool.len() < seeds.len() + POOL_INPUTS {
-                true => pool.push(input),
-                false => {
-                    let at = seeds.len() + rng.below(POOL_INPUTS as u64) as usize;
-                    pool[at] = input;
-                }
+            if pool.len() < seeds.len() + POOL_INPUTS {
+                pool.push(input)
+            } else {
+                let at = seeds.len() + rng.below(POOL_INPUTS as u64) as usize;
+                pool[at] = input;
             }
         }
     }

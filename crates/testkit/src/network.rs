@@ -122,9 +122,10 @@ impl Network {
         let dies = rng.below(1000) < self.faults.dead;
         let is_split = rng.below(1000) < self.faults.pieces;
         while !bytes.is_empty() {
-            let length = match is_split {
-                true => 1 + rng.below(bytes.len() as u64) as usize,
-                false => bytes.len(),
+            let length = if is_split {
+                1 + rng.below(bytes.len() as u64) as usize
+            } else {
+                bytes.len()
             };
             let piece = bytes.split_to(length);
             let delay_ms = self.delay_ms(rng);

@@ -1,4 +1,4 @@
-//! Reading `.slt` files: SQL with recorded answers, in the format of sqllogictest.
+//! Reading `.slt` files: SQL with recorded results, in the format of sqllogictest.
 //!
 //! The parser keeps what the conformance files use: `statement ok`, `statement error <regex>`, `query T… rowsort|nosort`,
 //! `halt`, and the directives `# kafka-topic` and `# kafka-produce` in the comments before a record. Comparing is done

@@ -325,7 +325,7 @@ struct OsFile {
 
 #[cfg(target_os = "linux")]
 impl OsFile {
-    /// A write past the system's cache; `None` if it is not possible, and nothing was done.
+    /// A write with direct IO; `None` if it is not possible, and nothing was done.
     fn past_cache(
         &self,
         write: impl FnOnce(&direct::Direct, &File) -> Option<io::Result<()>>,
@@ -447,9 +447,10 @@ mod tests {
 
         fn sync_data(&self) -> io::Result<()> {
             self.times.fetch_add(1, Ordering::Relaxed);
-            match self.fails {
-                true => Err(io::ErrorKind::StorageFull.into()),
-                false => Ok(()),
+            if self.fails {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(())
             }
         }
 

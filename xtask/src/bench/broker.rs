@@ -1,7 +1,7 @@
 //! The broker as a process, beside a real Kafka: throughput by several clients, latency from end to end, starting, and
 //! being idle.
 //!
-//! The broker here answers `acks=all` after the disk has the records, Kafka before; how long the disk takes is measured,
+//! The broker here acknowledges `acks=all` after the disk has the records, Kafka before; how long the disk takes is measured,
 //! too, as no latency here can be below it. Both have a whole process to themselves, whose CPU time and memory count.
 
 mod clients;

@@ -27,8 +27,8 @@ const TAKE_BYTES: usize = 4 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// ApiVersions in version 0, as the request number 7 of a client without a name: the first request of most clients.
 const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
-/// How long a broker that took the connection may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a broker that took the connection may take to respond.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection to a cluster.
 pub struct Cluster {
@@ -198,7 +198,7 @@ impl Cluster {
         Ok(fetcher)
     }
 
-    /// Takes what a fetcher gives until `is_done`, which is asked after each answer with the number of records so far.
+    /// Takes what a fetcher gives until `is_done`, which is asked after each response with the number of records so far.
     fn fetch(
         &self,
         fetcher: &Fetcher,
@@ -236,18 +236,18 @@ impl Cluster {
     }
 }
 
-/// Whether somebody at this address answers requests of Kafka's protocol.
-pub fn answers(address: &str) -> bool {
+/// Whether a server at this address speaks Kafka's protocol.
+pub fn responds(address: &str) -> bool {
     let ask = || -> std::io::Result<[u8; 8]> {
         let mut socket = TcpStream::connect(address)?;
-        socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        socket.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
         socket.write_all(&API_VERSIONS)?;
-        let mut answer = [0; 8];
-        socket.read_exact(&mut answer)?;
-        Ok(answer)
+        let mut response = [0; 8];
+        socket.read_exact(&mut response)?;
+        Ok(response)
     };
     // Behind the length comes the number of the request.
-    ask().is_ok_and(|answer| answer[4..] == API_VERSIONS[8..12])
+    ask().is_ok_and(|response| response[4..] == API_VERSIONS[8..12])
 }
 
 fn config(address: &str, properties: &[(&str, &str)]) -> anyhow::Result<ClientConfig> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 
-use super::cluster::{Cluster, answers};
+use super::cluster::{Cluster, responds};
 use super::process::{Process, Usage};
 use super::stopwatch::pause;
 
@@ -52,17 +52,17 @@ impl Millstream {
         command
     }
 
-    /// Starts the broker and waits until it answers.
+    /// Starts the broker and waits until it responds.
     pub fn broker(&self) -> anyhow::Result<(Process, Cluster)> {
         Ok((self.start_broker()?.0, Cluster::connect(&self.address)?))
     }
 
-    /// Starts the broker; also gives the milliseconds until it answered.
+    /// Starts the broker; also gives the milliseconds until it responded.
     pub fn start_broker(&self) -> anyhow::Result<(Process, f64)> {
         let mut process = Process::spawn(&mut self.command(&["broker"]))?;
-        while !answers(&self.address) {
+        while !responds(&self.address) {
             let ended = process.child().try_wait()?;
-            ensure!(ended.is_none(), "the broker has ended before it answered");
+            ensure!(ended.is_none(), "the broker has ended before it responded");
             pause(LOOK);
         }
         let start_ms = process.started().seconds() * 1e3;
@@ -96,7 +96,7 @@ impl Millstream {
     }
 }
 
-/// A port that nobody uses now, nor the one after it, which Kafka takes for its controller. It is below those that the
+/// A port that is free, as is the one after it, which Kafka takes for its controller. It is below those that the
 /// system gives to connections, so that it is still free when a broker comes back to it.
 pub fn free_port() -> anyhow::Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -37,7 +37,7 @@ pub struct Usage {
     pub rss_growth_percent: f64,
 }
 
-/// A process that is looked at from outside; whoever started it.
+/// A process that is looked at from outside; started by any process.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed(u32);
 

@@ -52,7 +52,7 @@ impl Kafka {
         })
     }
 
-    /// Starts it, on an empty log or on what it had; milliseconds until it answered, without formatting the log.
+    /// Starts it, on an empty log or on what it had; milliseconds until it responded, without formatting the log.
     pub fn restart(&self, fresh: bool) -> anyhow::Result<f64> {
         let mut start = vec![
             "kafka",

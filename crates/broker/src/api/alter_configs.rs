@@ -29,14 +29,14 @@ pub(crate) fn alter(broker: &mut Broker, now_ms: i64, request: &AlterConfigsRequ
     let asked = (&request.resources[..], request.validate_only);
     let named: fn(&AlterConfigsResource) -> (i8, &KafkaString) =
         |each| (each.resource_type, &each.resource_name);
-    let answer =
+    let to_result =
         |(resource_type, name): (i8, &KafkaString), error_code, error_message| AlterConfigsResourceResponse {
             error_code,
             error_message,
             resource_type,
             resource_name: name.clone(),
         };
-    let (sequence, responses) = alter_each(broker, now_ms, asked, named, replacement, answer);
+    let (sequence, responses) = alter_each(broker, now_ms, asked, named, replacement, to_result);
     let response = AlterConfigsResponse {
         throttle_time_ms: 0,
         responses,
@@ -93,8 +93,8 @@ fn alter_each<R, A>(
             Err((error_code, message)) => result(name, error_code, Some(message.into())),
         }
     };
-    let answers = resources.iter().map(&mut alter).collect();
-    (sequence, answers)
+    let results = resources.iter().map(&mut alter).collect();
+    (sequence, results)
 }
 
 /// The complete new configuration of a resource (AlterConfigs).
@@ -140,9 +140,10 @@ fn changes(
 }
 
 fn once(is_repeated: bool) -> Result<(), Rejection> {
-    match is_repeated {
-        true => Err(invalid("Each resource must appear at most once.")),
-        false => Ok(()),
+    if is_repeated {
+        Err(invalid("Each resource must appear at most once."))
+    } else {
+        Ok(())
     }
 }
 
@@ -196,12 +197,13 @@ fn check_keys<'a>(keys: impl Iterator<Item = (&'a KafkaString, bool)>) -> Result
             without.push(key.as_str());
         }
     }
-    match without.is_empty() {
-        true => Ok(()),
-        false => Err(invalid(format!(
+    if without.is_empty() {
+        Ok(())
+    } else {
+        Err(invalid(format!(
             "Null value not supported for : {}",
             without.join(", ")
-        ))),
+        )))
     }
 }
 

@@ -90,9 +90,10 @@ fn handle(
     };
     let mut effects = Effects::default();
     let is_leaving = matches!(request.member_epoch, LEAVE_EPOCH | STATIC_LEAVE_EPOCH);
-    let handled = match is_leaving {
-        true => leave(broker, now_ms, request, &beat, &mut effects),
-        false => stay(broker, now_ms, request, beat, &mut response, &mut effects),
+    let handled = if is_leaving {
+        leave(broker, now_ms, request, &beat, &mut effects)
+    } else {
+        stay(broker, now_ms, request, beat, &mut response, &mut effects)
     };
     finish(broker, now_ms, &request.group_id, effects);
     handled?;
@@ -192,10 +193,10 @@ fn stay(
         consumer.forget_revocations();
     }
     let (member_id, epoch) = (beat.member_id.clone(), beat.epoch);
-    let answer = consumer.heartbeat(now_ms, &rules, beat, &topics, &mut effects.persist);
-    let answer = answer.map_err(|code| not_taken(code, (name, consumer), (&member_id, epoch)))?;
-    response.member_epoch = answer.epoch;
-    response.assignment = answer.assignment.as_ref().map(assignment);
+    let progress = consumer.heartbeat(now_ms, &rules, beat, &topics, &mut effects.persist);
+    let progress = progress.map_err(|code| not_taken(code, (name, consumer), (&member_id, epoch)))?;
+    response.member_epoch = progress.epoch;
+    response.assignment = progress.assignment.as_ref().map(assignment);
     response.heartbeat_interval_ms = rules.heartbeat_ms;
     Ok(())
 }
@@ -319,18 +320,19 @@ pub(crate) fn describe(broker: &Broker, request: &ConsumerGroupDescribeRequest) 
         }
         let group = broker.groups.get(name);
         if let Some(consumer) = group.and_then(|group| group.consumer.as_ref()) {
-            return match sees_topics(broker, consumer) {
-                true => DescribedGroup {
+            return if sees_topics(broker, consumer) {
+                DescribedGroup {
                     authorized_operations: broker.authorized_operations(asks, ResourceKind::Group, name),
                     ..describe_group(broker, consumer, base)
-                },
-                false => DescribedGroup {
+                }
+            } else {
+                DescribedGroup {
                     error_code: ErrorCode::TOPIC_AUTHORIZATION_FAILED,
                     error_message: Some(KafkaString::from_static(
                         "The group has described topic(s) that the client is not authorized to describe.",
                     )),
                     ..base
-                },
+                }
             };
         }
         let message = match group {

@@ -29,15 +29,16 @@ pub(crate) fn handle(
     let mut sequence = 0;
     let mut results = Vec::new();
     for topic in once_each_by(&request.topics, |topic| &topic.name) {
-        let added = match repeated.contains(&topic.name) {
-            true => Err(named_twice()),
-            false => add(
+        let added = if repeated.contains(&topic.name) {
+            Err(named_twice())
+        } else {
+            add(
                 broker,
                 now_ms,
                 topic,
                 request.validate_only,
                 (&mut mutations, &mut left),
-            ),
+            )
         };
         let mut result = CreatePartitionsTopicResult {
             name: topic.name.clone(),
@@ -80,12 +81,13 @@ fn add(
     let mut topic = broker.topics.by_name(&asked.name).ok_or_else(unknown)?.clone();
     let current = topic.partitions.len() as i32;
     if asked.count <= current {
-        let message = match asked.count == current {
-            true => format!("Topic already has {current} partition(s)."),
-            false => format!(
+        let message = if asked.count == current {
+            format!("Topic already has {current} partition(s).")
+        } else {
+            format!(
                 "The topic {} currently has {current} partition(s); {} would not be an increase.",
                 topic.name, asked.count
-            ),
+            )
         };
         return Err((ErrorCode::INVALID_PARTITIONS, message));
     }

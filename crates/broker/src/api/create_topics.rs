@@ -96,9 +96,10 @@ pub(crate) fn handle(
     };
     let repeated = repeated(request.topics.iter().map(|topic| &topic.name));
     let mut create = |topic: &CreatableTopic| {
-        let created = match repeated.contains(&topic.name) {
-            true => Err(named_twice()),
-            false => handle_one(broker, topic, &mut creation),
+        let created = if repeated.contains(&topic.name) {
+            Err(named_twice())
+        } else {
+            handle_one(broker, topic, &mut creation)
         };
         created.unwrap_or_else(|refused| failed(&topic.name, refused))
     };
@@ -138,20 +139,21 @@ fn handle_one(
         ..Default::default()
     };
     let is_described = broker.may(Operation::DescribeConfigs, ResourceKind::Topic, &topic.name);
-    Ok(match is_described {
-        true => CreatableTopicResult {
+    Ok(if is_described {
+        CreatableTopicResult {
             num_partitions: new.partitions,
             replication_factor: 1,
             configs: Some(configs(broker, &new.configs)),
             ..base
-        },
-        false => CreatableTopicResult {
+        }
+    } else {
+        CreatableTopicResult {
             topic_config_error_code: ErrorCode::TOPIC_AUTHORIZATION_FAILED,
             num_partitions: -1,
             replication_factor: -1,
             configs: None,
             ..base
-        },
+        }
     })
 }
 
@@ -186,9 +188,10 @@ fn new_topic(broker: &Broker, topic: &CreatableTopic) -> Result<NewTopic, Reject
     };
     let configs: BTreeMap<String, String> = topic.configs.iter().map(config).collect();
     check_configs(&configs)?;
-    let partitions = match topic.assignments.is_empty() {
-        true => counted(broker, topic)?,
-        false => assigned(broker, topic)?,
+    let partitions = if topic.assignments.is_empty() {
+        counted(broker, topic)?
+    } else {
+        assigned(broker, topic)?
     };
     Ok(NewTopic::new(topic.name.clone(), partitions, configs))
 }

@@ -86,9 +86,10 @@ pub(crate) fn handle(
 }
 
 fn disabled(version: i16, asked: Vec<DeleteTopicState>) -> Outcome {
-    let error_code = match version >= DISABLED_VERSION {
-        true => ErrorCode::TOPIC_DELETION_DISABLED,
-        false => ErrorCode::INVALID_REQUEST,
+    let error_code = if version >= DISABLED_VERSION {
+        ErrorCode::TOPIC_DELETION_DISABLED
+    } else {
+        ErrorCode::INVALID_REQUEST
     };
     let result = |topic: DeleteTopicState| DeletableTopicResult {
         name: topic.name,

@@ -84,9 +84,9 @@ pub(crate) fn handle(
     let wait_ms = i64::from(request.max_wait_ms).clamp(0, FETCH_WAIT_MS_MAX);
     let deadline_ms = now_ms.saturating_add(wait_ms);
     let read = read(broker, &fetch);
-    let is_answered = read.is_enough(&fetch) || is_over(broker, now_ms, deadline_ms) || read.logs.is_empty();
-    if read.jobs.is_empty() && is_answered {
-        return Outcome::now(answer(broker, now_ms, &fetch, read));
+    let is_complete = read.is_enough(&fetch) || is_over(broker, now_ms, deadline_ms) || read.logs.is_empty();
+    if read.jobs.is_empty() && is_complete {
+        return Outcome::now(respond(broker, now_ms, &fetch, read));
     }
     let ticket = broker.purgatory.ticket();
     park(
@@ -249,7 +249,7 @@ fn marks(broker: &Broker, logs: &[LogId]) -> Vec<Option<(i64, i64)>> {
 }
 
 fn complete(broker: &mut Broker, now_ms: i64, ticket: Ticket, fetch: &Fetch, read: FetchRead) {
-    let response = answer(broker, now_ms, fetch, read);
+    let response = respond(broker, now_ms, fetch, read);
     broker
         .purgatory
         .complete(ticket, Reply::from(Response::from(response)));
@@ -351,9 +351,10 @@ fn read_partition(
         return failed(wanted, code);
     }
     let offset = wanted.partition.fetch_offset;
-    let isolation = match broker.breaks(Mutant::ReadUndecided) {
-        true => Isolation::ReadUncommitted,
-        false => fetch.isolation,
+    let isolation = if broker.breaks(Mutant::ReadUndecided) {
+        Isolation::ReadUncommitted
+    } else {
+        fetch.isolation
     };
     let found = match plan(broker, fetch, (log, offset, limit, isolation), result) {
         Ok(PlannedRead::Segments(job)) => {
@@ -433,7 +434,7 @@ fn give(
 }
 
 /// Builds the response: all partitions, or those with news for the session. Empty if the client has exceeded its quota.
-fn answer(broker: &mut Broker, now_ms: i64, fetch: &Fetch, read: FetchRead) -> FetchResponse {
+fn respond(broker: &mut Broker, now_ms: i64, fetch: &Fetch, read: FetchRead) -> FetchResponse {
     let session_id = match fetch.session {
         SessionUse::Continue { id, .. } => id,
         SessionUse::None | SessionUse::Begin { .. } => NO_SESSION,

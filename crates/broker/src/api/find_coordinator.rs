@@ -46,9 +46,10 @@ pub(crate) fn handle(
             host: endpoint.map_or(KafkaString::EMPTY, |endpoint| endpoint.host.clone()),
             port: endpoint.map_or(-1, |endpoint| endpoint.port),
             error_code,
-            error_message: Some(match unknown_type {
-                true => KafkaString::from_static(MALFORMED),
-                false => KafkaString::EMPTY,
+            error_message: Some(if unknown_type {
+                KafkaString::from_static(MALFORMED)
+            } else {
+                KafkaString::EMPTY
             }),
         }
     };

@@ -54,7 +54,7 @@ fn response(error_code: ErrorCode, producer_id: i64, producer_epoch: i16) -> Ini
 }
 
 /// The response with the producer's new epoch, and with the prepared transaction that it wants to complete.
-fn told(state: &TransactionState, request: &InitProducerIdRequest) -> InitProducerIdResponse {
+fn producer_of(state: &TransactionState, request: &InitProducerIdRequest) -> InitProducerIdResponse {
     let ongoing = state.prepared.filter(|_| request.keep_prepared_txn);
     let (ongoing_txn_producer_id, ongoing_txn_producer_epoch) = ongoing.unwrap_or((NONE, NO_EPOCH));
     InitProducerIdResponse {
@@ -80,17 +80,19 @@ pub(crate) fn next_producer_id(broker: &mut Broker, now_ms: i64) -> Result<(i64,
 
 /// Producer id and epoch must both be set or both be absent.
 fn check_pair(request: &InitProducerIdRequest) -> Result<(), ErrorCode> {
-    match (request.producer_id == NONE) == (request.producer_epoch == NO_EPOCH) {
-        true => Ok(()),
-        false => Err(ErrorCode::INVALID_REQUEST),
+    if (request.producer_id == NONE) == (request.producer_epoch == NO_EPOCH) {
+        Ok(())
+    } else {
+        Err(ErrorCode::INVALID_REQUEST)
     }
 }
 
 /// A principal that may write to any topic may write idempotently.
 fn check_idempotent(broker: &Broker) -> Result<(), ErrorCode> {
-    match broker.may_to_any(Operation::Write, ResourceKind::Topic) {
-        true => Ok(()),
-        false => broker.cluster_access(Operation::IdempotentWrite),
+    if broker.may_to_any(Operation::Write, ResourceKind::Topic) {
+        Ok(())
+    } else {
+        broker.cluster_access(Operation::IdempotentWrite)
     }
 }
 
@@ -179,7 +181,7 @@ fn again(
         return store(broker, now_ms, request, state);
     }
     let sequence = broker.log.last_sequence();
-    Ok((told(&state, request), sequence))
+    Ok((producer_of(&state, request), sequence))
 }
 
 fn fresh(id: &KafkaString, producer_id: i64) -> TransactionState {
@@ -242,11 +244,11 @@ fn store(
     if state.phase != TransactionPhase::Ongoing {
         state.start_ms = -1; // until then an ended transaction is described with its time
     }
-    let answer = told(&state, request);
+    let response = producer_of(&state, request);
     let sequence = broker
         .write(now_ms, Vec::new(), &[Change::Transaction(state)])
         .map_err(|error| log_error_code(&error))?;
-    Ok((answer, sequence))
+    Ok((response, sequence))
 }
 
 /// Keeps the prepared transaction open under a raised epoch or a new producer id (KIP-939). The previous instance is

@@ -181,7 +181,7 @@ pub(crate) fn sync(broker: &mut Broker, now_ms: i64, version: i16, request: &Syn
         .map(|each| (each.member_id.clone(), each.assignment.clone()))
         .collect();
     let mut effects = Effects::default();
-    let answer = group.sync(
+    let synced = group.sync(
         now_ms,
         Waiting { ticket, version },
         (id, assignments),
@@ -189,7 +189,7 @@ pub(crate) fn sync(broker: &mut Broker, now_ms: i64, version: i16, request: &Syn
     );
     finish(broker, now_ms, &request.group_id, effects);
     let sequence = kept_sequence(broker, &request.group_id);
-    answer.map_or(Outcome::Waiting(ticket), |response| {
+    synced.map_or(Outcome::Waiting(ticket), |response| {
         Outcome::durable(sequence, response)
     })
 }

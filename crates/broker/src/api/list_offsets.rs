@@ -49,9 +49,10 @@ pub(crate) fn handle(broker: &mut Broker, version: i16, request: &ListOffsetsReq
             if is_repeated && !refused.insert((&topic.name, index)) {
                 continue;
             }
-            let listed = match is_repeated {
-                true => Err(named_twice(broker, topic)),
-                false => list(broker, version, request.isolation_level, (topic, partition)),
+            let listed = if is_repeated {
+                Err(named_twice(broker, topic))
+            } else {
+                list(broker, version, request.isolation_level, (topic, partition))
             };
             let found = match listed {
                 Ok(Listed::Known(found)) => Ok(found),
@@ -120,11 +121,11 @@ pub(crate) fn on_searched(
             found => found,
         };
         let topics = &mut listing.response.topics;
-        if let Some(answer) = topics
+        if let Some(slot) = topics
             .get_mut(topic)
             .and_then(|topic| topic.partitions.get_mut(partition))
         {
-            *answer = completed(listing.version, answer.partition_index, found);
+            *slot = completed(listing.version, slot.partition_index, found);
         }
     }
     let reply = Reply::from(Response::from(listing.response));

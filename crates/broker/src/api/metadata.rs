@@ -226,8 +226,9 @@ fn describe(broker: &Broker, topic: &Topic, asks_operations: bool) -> MetadataRe
 
 /// The cluster operations that the caller may perform; empty without DESCRIBE on the cluster.
 pub(crate) fn cluster_operations(broker: &Broker, is_asked: bool) -> i32 {
-    match is_asked && !broker.may(Operation::Describe, ResourceKind::Cluster, CLUSTER_NAME) {
-        true => 0,
-        false => broker.authorized_operations(is_asked, ResourceKind::Cluster, CLUSTER_NAME),
+    if is_asked && !broker.may(Operation::Describe, ResourceKind::Cluster, CLUSTER_NAME) {
+        0
+    } else {
+        broker.authorized_operations(is_asked, ResourceKind::Cluster, CLUSTER_NAME)
     }
 }

@@ -150,9 +150,10 @@ fn one_topic<'a>(
     by_id: bool,
     once: &mut Once<'a>,
 ) -> OffsetFetchResponseTopics {
-    let found = match by_id {
-        true => broker.topics.by_id(asked.topic_id),
-        false => broker.topics.by_name(&asked.name),
+    let found = if by_id {
+        broker.topics.by_id(asked.topic_id)
+    } else {
+        broker.topics.by_name(&asked.name)
     };
     let name = found.map_or(&asked.name, |topic| &topic.name);
     let denied = broker

@@ -146,7 +146,7 @@ pub(crate) fn reassign(broker: &Broker, request: &AlterPartitionReassignmentsReq
                 }
             }
         };
-        let answer = |partition: &ReassignablePartition| {
+        let to_result = |partition: &ReassignablePartition| {
             let (error_code, message) = judge(partition).err().unwrap_or_default();
             ReassignablePartitionResponse {
                 partition_index: partition.partition_index,
@@ -154,7 +154,7 @@ pub(crate) fn reassign(broker: &Broker, request: &AlterPartitionReassignmentsReq
                 error_message: message.map(KafkaString::from),
             }
         };
-        let partitions = topic.partitions.iter().map(answer).collect();
+        let partitions = topic.partitions.iter().map(to_result).collect();
         responses.push(ReassignableTopicResponse {
             name: topic.name.clone(),
             partitions,
@@ -294,11 +294,10 @@ pub(crate) fn update_features(broker: &Broker, version: i16, request: &UpdateFea
     let explained = |update: &FeatureUpdateKey, reason: &str| {
         let (name, level) = (&update.feature, update.max_version_level);
         let wrong = format!("Invalid update version {level} for feature {name}. {reason}");
-        match version <= RESULTS_LAST_VERSION {
-            true => wrong,
-            false => format!(
-                "The update failed for all features since the following feature had an error: {wrong}"
-            ),
+        if version <= RESULTS_LAST_VERSION {
+            wrong
+        } else {
+            format!("The update failed for all features since the following feature had an error: {wrong}")
         }
     };
     let mut response = UpdateFeaturesResponse {

@@ -352,9 +352,10 @@ fn check_records(
     inflation: &mut Inflation,
     (is_internal, place): (bool, (&str, i32)),
 ) -> Result<RecordsSummary, Refusal> {
-    let summary = match is_internal && !settings.compact {
-        true => trusted(batch)?,
-        false => inflation.validate(batch, settings)?,
+    let summary = if is_internal && !settings.compact {
+        trusted(batch)?
+    } else {
+        inflation.validate(batch, settings)?
     };
     if settings.compact && summary.has_null_keys {
         return Err(keyless(batch, place));
@@ -490,16 +491,19 @@ fn recompress(batch: &RecordBatch, codec: Codec, settings: &TopicSettings) -> Re
     let invalid = |error: millstream_kafka_wire::record_batch::BatchError| {
         refusal(error.error_code(), error.to_string())
     };
-    let fits = |bytes: usize| match bytes > settings.max_message_bytes {
-        true => Err(refusal(
-            ErrorCode::MESSAGE_TOO_LARGE,
-            format!(
-                "batch of {bytes} bytes, as it would be stored with compression.type {codec}, is larger than \
+    let fits = |bytes: usize| {
+        if bytes > settings.max_message_bytes {
+            Err(refusal(
+                ErrorCode::MESSAGE_TOO_LARGE,
+                format!(
+                    "batch of {bytes} bytes, as it would be stored with compression.type {codec}, is larger than \
                  max.message.bytes {}",
-                settings.max_message_bytes
-            ),
-        )),
-        false => Ok(()),
+                    settings.max_message_bytes
+                ),
+            ))
+        } else {
+            Ok(())
+        }
     };
     let header = &batch.header;
     let data = batch

@@ -131,11 +131,12 @@ pub(crate) fn alter(broker: &mut Broker, now_ms: i64, request: &AlterUserScramCr
         alteration.add(&upsertion.name, upsertion.mechanism, upserted(upsertion));
     }
     let accepted = alteration.accepted();
-    let written = match accepted.is_empty() {
-        true => Ok(0),
-        false => broker
+    let written = if accepted.is_empty() {
+        Ok(0)
+    } else {
+        broker
             .write(now_ms, Vec::new(), &accepted)
-            .map_err(|error| log_error_code(&error)),
+            .map_err(|error| log_error_code(&error))
     };
     let result = |(user, verdict): (KafkaString, Verdict)| {
         let (error_code, error_message) = match verdict {

@@ -104,24 +104,23 @@ fn add(
             }
         }
     }
-    let result = match !faults.is_empty() {
-        true => Err(ErrorCode::OPERATION_NOT_ATTEMPTED),
-        false => {
-            let participants = Participants {
-                partitions,
-                groups: Vec::new(),
-            };
-            enlist(broker, now_ms, producer, participants, false).and_then(|change| match change {
-                None => Ok(broker.log.last_sequence()),
-                Some(_) if verify_only => {
-                    faults = outside(broker, producer.transactional_id, topics);
-                    Ok(0)
-                }
-                Some(change) => broker
-                    .write(now_ms, Vec::new(), &[change])
-                    .map_err(|error| log_error_code(&error)),
-            })
-        }
+    let result = if !faults.is_empty() {
+        Err(ErrorCode::OPERATION_NOT_ATTEMPTED)
+    } else {
+        let participants = Participants {
+            partitions,
+            groups: Vec::new(),
+        };
+        enlist(broker, now_ms, producer, participants, false).and_then(|change| match change {
+            None => Ok(broker.log.last_sequence()),
+            Some(_) if verify_only => {
+                faults = outside(broker, producer.transactional_id, topics);
+                Ok(0)
+            }
+            Some(change) => broker
+                .write(now_ms, Vec::new(), &[change])
+                .map_err(|error| log_error_code(&error)),
+        })
     };
     let code = match result {
         Ok(written) => {
@@ -130,7 +129,7 @@ fn add(
         }
         Err(code) => worded(code, version),
     };
-    let answer = |topic: &AddPartitionsToTxnTopic| {
+    let to_result = |topic: &AddPartitionsToTxnTopic| {
         let partition = |index: &i32| AddPartitionsToTxnPartitionResult {
             partition_index: *index,
             partition_error_code: faults.get(&(topic.name.clone(), *index)).copied().unwrap_or(code),
@@ -141,7 +140,7 @@ fn add(
             results_by_partition,
         }
     };
-    topics.iter().map(answer).collect()
+    topics.iter().map(to_result).collect()
 }
 
 /// The partitions that do not take part in a transaction.

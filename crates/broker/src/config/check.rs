@@ -58,9 +58,10 @@ pub(super) fn wrong(decl: &ConfigDecl, value: &str) -> Option<Wrong> {
     let number = match decl.config_type {
         ConfigType::Boolean => {
             let is_boolean = text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false");
-            return match is_boolean {
-                true => None,
-                false => misfit(value.to_owned(), "Expected value to be either true or false"),
+            return if is_boolean {
+                None
+            } else {
+                misfit(value.to_owned(), "Expected value to be either true or false")
             };
         }
         ConfigType::Int => text.parse::<i32>().ok().map(f64::from),

@@ -360,9 +360,10 @@ impl Configs {
 
     /// Replaces the dynamic configuration of a resource.
     pub fn set(&mut self, kind: ResourceType, name: &str, configs: BTreeMap<String, String>) {
-        match configs.is_empty() {
-            true => self.dynamic.remove(&(kind, name.to_owned())),
-            false => self.dynamic.insert((kind, name.to_owned()), configs),
+        if configs.is_empty() {
+            self.dynamic.remove(&(kind, name.to_owned()))
+        } else {
+            self.dynamic.insert((kind, name.to_owned()), configs)
         };
     }
 }

@@ -52,10 +52,10 @@ pub(crate) fn check_commit(
     if broker.breaks(Mutant::ForgetGeneration) {
         return Ok(Permit::Everything);
     }
-    let is_nobody = committer.member_id.is_empty() && committer.instance_id.is_none();
+    let is_anonymous = committer.member_id.is_empty() && committer.instance_id.is_none();
     let group = broker.groups.get_mut(committer.group);
     if let Some(consumer) = group.as_ref().and_then(|group| group.consumer.as_ref()) {
-        let is_alone = consumer.members.is_empty() || committer.is_transactional && is_nobody;
+        let is_alone = consumer.members.is_empty() || committer.is_transactional && is_anonymous;
         if committer.epoch < 0 && is_alone {
             return Ok(Permit::Everything);
         }
@@ -81,7 +81,7 @@ pub(crate) fn check_commit(
     if committer.epoch < 0 && classic.state == State::Empty {
         return Ok(Permit::Everything);
     }
-    if committer.epoch >= 0 || !is_nobody {
+    if committer.epoch >= 0 || !is_anonymous {
         classic.check_generation(committer.member_id, committer.instance_id, committer.epoch)?;
     } else if !committer.is_transactional {
         return Err(ErrorCode::UNKNOWN_MEMBER_ID);
@@ -102,9 +102,10 @@ pub(crate) fn check_fetch(broker: &Broker, asked: &OffsetFetchRequestGroup) -> R
     match &asked.member_id {
         Some(id) if asked.member_epoch >= 0 => {
             let member = consumer.members.get(id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-            match member.epoch == asked.member_epoch {
-                true => Ok(()),
-                false => Err(member.stale_code(false)),
+            if member.epoch == asked.member_epoch {
+                Ok(())
+            } else {
+                Err(member.stale_code(false))
             }
         }
         _ => Ok(()),

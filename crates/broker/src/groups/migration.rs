@@ -104,9 +104,10 @@ fn board(
         let metadata = member.metadata(&protocol);
         let subscription = embedded::subscription(&metadata, topics).map_err(malformed)?;
         // A member that has not synced yet has nothing.
-        let (partitions, has_more) = match member.assignment.is_empty() {
-            true => Default::default(),
-            false => embedded::assignment(&member.assignment, topics).map_err(malformed)?,
+        let (partitions, has_more) = if member.assignment.is_empty() {
+            Default::default()
+        } else {
+            embedded::assignment(&member.assignment, topics).map_err(malformed)?
         };
         if has_more {
             return Err(MigrationError::CustomAssignor(name.detached()));

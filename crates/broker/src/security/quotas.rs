@@ -36,9 +36,10 @@ pub struct IpRates {
 /// Whether an entity may have quotas; the error is Kafka's.
 pub(crate) fn check_entity(entity: &Entity) -> Result<(), String> {
     let Some(ip) = entity.get(IP) else {
-        return match entity.is_empty() {
-            true => Err("Invalid empty client quota entity".to_owned()),
-            false => Ok(()),
+        return if entity.is_empty() {
+            Err("Invalid empty client quota entity".to_owned())
+        } else {
+            Ok(())
         };
     };
     if entity.len() > 1 {

@@ -108,9 +108,10 @@ fn finish(
     if commit && !broker.breaks(Mutant::ForgetOffsets) {
         changes.extend(offsets(broker, &state.id));
     }
-    let (last_producer_id, last_epoch) = match raises_epoch {
-        true => (state.producer_id, state.epoch),
-        false => (state.last_producer_id, state.last_epoch),
+    let (last_producer_id, last_epoch) = if raises_epoch {
+        (state.producer_id, state.epoch)
+    } else {
+        (state.last_producer_id, state.last_epoch)
     };
     changes.push(Change::Transaction(TransactionState {
         producer_id,

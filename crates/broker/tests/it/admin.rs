@@ -17,11 +17,7 @@ fn who_is_authorized_for_what_is_told_when_asked() {
     };
     assert_eq!(asked(&mut Driver::new()), 7);
     let mut driver = Driver::with(&[("authorizer.class.name", "any")]);
-    assert_eq!(
-        asked(&mut driver),
-        0,
-        "nobody may do anything where no rule says so"
-    );
+    assert_eq!(asked(&mut driver), 0, "without a rule everything is denied");
 }
 
 #[test]
@@ -263,7 +259,7 @@ fn partitions_are_added_and_described_in_pages() {
 }
 
 #[test]
-fn api_versions_are_answered_in_every_version() {
+fn api_versions_is_served_in_every_version() {
     let mut driver = Driver::new();
     for version in 0..=newest(ApiKey::ApiVersions) {
         let request = ApiVersionsRequest {

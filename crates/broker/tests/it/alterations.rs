@@ -38,10 +38,10 @@ fn alter(driver: &mut Driver, kind: i8, name: &str, ops: &[Op<'_>]) -> (ErrorCod
         resources: vec![resource(kind, name, ops)],
         validate_only: false,
     });
-    let answer = response.responses.remove(0);
+    let outcome = response.responses.remove(0);
     (
-        answer.error_code,
-        answer.error_message.unwrap_or_default().to_string(),
+        outcome.error_code,
+        outcome.error_message.unwrap_or_default().to_string(),
     )
 }
 
@@ -197,10 +197,10 @@ fn a_whole_replacement_is_refused_alike() {
             }],
             validate_only: false,
         });
-        let answer = response.responses.remove(0);
+        let outcome = response.responses.remove(0);
         let found = (
-            answer.error_code,
-            answer.error_message.unwrap_or_default().to_string(),
+            outcome.error_code,
+            outcome.error_message.unwrap_or_default().to_string(),
         );
         assert_eq!(found, (code, message.to_owned()), "{kind} '{name}' {configs:?}");
     }

@@ -64,7 +64,7 @@ fn start() -> Driver {
     driver
 }
 
-/// Whether a response tells of a denial.
+/// Whether a response contains a denial.
 fn is_denied(driver: &mut Driver, version: i16, request: Request) -> bool {
     let reply = format!("{:?}", driver.reply(version, request));
     reply.contains("AUTHORIZATION_FAILED")
@@ -264,7 +264,7 @@ fn authorized_operations_are_those_that_are_authorized() {
     assert_eq!(asked(&mut driver).1, 1 << ALTER | 1 << DESCRIBE);
 }
 
-/// A fetch that waits is looked at again when nobody's request is at work: what it may not read stays so.
+/// A delayed fetch wakes up outside of any request: it is not authorised again.
 #[test]
 fn a_fetch_that_waits_is_not_given_what_it_may_not_read() {
     for by_id in [false, true] {
@@ -343,7 +343,7 @@ fn a_deletion_tells_the_name_of_a_topic_to_those_who_may_see_it() {
     }
 }
 
-/// A heartbeat of a member that reads all that there is, sent by somebody.
+/// A heartbeat of a member that reads all topics, sent by this principal.
 fn beat_as(driver: &mut Driver, principal: &str, client: &mut Client) -> Owned {
     driver.context.principal = principal.into();
     let response = driver.call(ConsumerGroupHeartbeatRequest {
@@ -382,7 +382,7 @@ fn a_regular_expression_matches_only_what_its_member_may_describe() {
     assert_eq!(
         beat_as(&mut driver, USER, &mut user),
         t,
-        "and nobody reads the rest"
+        "and no member reads the rest"
     );
     let acl = create_acls::AclCreation {
         resource_name: "hidden".into(),

@@ -305,7 +305,7 @@ fn acknowledgements_are_none_or_after_the_disk() {
         let waiting = request(&driver, acks, good.clone());
         assert!(
             matches!(driver.submit(13, waiting), Progress::Pending(_)),
-            "answered before the disk has it"
+            "completed before it is durable"
         );
     }
 }
@@ -323,7 +323,7 @@ fn a_topic_is_not_told_of_before_the_disk_has_it() {
         let key = request.api_key();
         match driver.submit(newest(key), request) {
             Progress::Pending(ticket) => tickets.push(ticket),
-            Progress::Ready(reply) => panic!("answered before the disk has it: {reply:?}"),
+            Progress::Ready(reply) => panic!("completed before it is durable: {reply:?}"),
         }
     }
     driver.settle();
@@ -455,7 +455,7 @@ fn no_fetch_waits_when_the_listeners_close() {
     let waiting = driver.park(18, request.clone());
     driver.broker.end_waits_of_fetches();
     driver.settle();
-    let completed = driver.taken::<FetchRequest>(18, waiting).expect("answered");
+    let completed = driver.taken::<FetchRequest>(18, waiting).expect("completed");
     for response in [completed, driver.call_version(18, request)] {
         let records = response.responses[0].partitions[0].records.as_ref();
         assert!(
@@ -476,7 +476,7 @@ impl Driver {
 }
 
 #[test]
-fn fetch_gives_at_least_one_batch_and_odd_limits_are_answered() {
+fn fetch_returns_at_least_one_batch_and_accepts_odd_limits() {
     let mut driver = Driver::new();
     driver.create("t", 1);
     driver.append("t", 0, &["one", "two"]);
@@ -583,7 +583,7 @@ fn retention_shortens_a_partition_and_it_stays_so() {
     assert_eq!(driver.append("t", 0, &["new"]), 1);
 }
 
-/// Nobody waits for it, and still nothing but the next commit stands between it and the disk.
+/// No response waits for it, and still it is durable after the next commit.
 #[test]
 fn records_without_acknowledgement_are_synced_with_the_next_commit() {
     let mut driver = Driver::new();

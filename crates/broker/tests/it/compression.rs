@@ -150,8 +150,8 @@ fn small_batches_that_inflate_a_lot_are_limited_in_one_request() {
         request.topic_data[0].partition_data.push(partition);
     }
     let response = driver.call(request);
-    let answers = response.responses[0].partition_responses.iter();
-    let codes: Vec<ErrorCode> = answers.map(|answer| answer.error_code).collect();
+    let partitions = response.responses[0].partition_responses.iter();
+    let codes: Vec<ErrorCode> = partitions.map(|result| result.error_code).collect();
     let expected = [
         ErrorCode::NONE,
         ErrorCode::NONE,

@@ -285,7 +285,7 @@ fn commits_are_fenced_by_member_epoch() {
     }
 }
 
-/// Members come, go, are slow, lose answers; topics come; the broker crashes. Nobody ever owns what another owns.
+/// Members come, go, are slow, lose responses; topics come; the broker crashes. No member ever owns what another owns.
 #[test]
 fn no_partition_is_owned_twice_whatever_happens() {
     for seed in 0..30 {
@@ -320,7 +320,7 @@ fn no_partition_is_owned_twice_whatever_happens() {
                     clients[chosen].take(response);
                 }
                 9..=12 if !clients.is_empty() => clients[chosen].reconcile(),
-                13 => driver.advance(200), // far below the timeouts: nobody is removed without knowing
+                13 => driver.advance(200), // far below the timeouts: no member expires unnoticed
                 _ if !clients.is_empty() => _ = driver.beat(&mut clients[chosen]),
                 _ => {}
             }
@@ -363,15 +363,15 @@ impl Client {
 }
 
 #[test]
-fn a_repeated_heartbeat_is_not_answered_before_the_first_one_is_durable() {
+fn a_repeated_heartbeat_waits_until_the_first_one_is_durable() {
     let mut driver = Driver::new();
     driver.create("t", 2);
     let mut client = Client::new("a", &["t"]);
     for what in ["the first", "the repeated"] {
-        let answer = driver.submit(1, client.full());
+        let result = driver.submit(1, client.full());
         assert!(
-            matches!(answer, Progress::Pending(_)),
-            "{what} heartbeat is answered at once"
+            matches!(result, Progress::Pending(_)),
+            "{what} heartbeat completes at once"
         );
     }
     driver.beat(&mut client);

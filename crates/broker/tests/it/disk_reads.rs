@@ -19,7 +19,7 @@ fn on_disk() -> Driver {
 /// Submits a fetch that has to wait for the disk.
 fn start(driver: &mut Driver, request: FetchRequest) -> (Ticket, DiskReadJob) {
     let Progress::Pending(ticket) = driver.submit(newest(ApiKey::Fetch), request) else {
-        panic!("answered without the disk");
+        panic!("completed without the disk");
     };
     (ticket, driver.broker.take_read().expect("the disk is needed"))
 }
@@ -65,7 +65,7 @@ fn a_job_reads_what_the_broker_would_have_read() {
 }
 
 #[test]
-fn one_answer_holds_a_few_mebibytes_of_segments_unless_more_is_asked_for() {
+fn one_response_holds_a_few_mebibytes_of_segments_unless_min_bytes_is_larger() {
     let mut driver = Driver::new();
     driver.create("t", 6);
     let value = "x".repeat(900_000);
@@ -92,7 +92,7 @@ fn one_answer_holds_a_few_mebibytes_of_segments_unless_more_is_asked_for() {
         finish(&mut driver, job);
         let response = driver.taken::<FetchRequest>(newest(ApiKey::Fetch), ticket);
         let partitions = response
-            .expect("an answer without waiting")
+            .expect("a response without a delay")
             .responses
             .remove(0)
             .partitions;
@@ -114,7 +114,7 @@ fn what_is_in_memory_needs_no_job() {
 }
 
 #[test]
-fn what_happens_to_a_log_while_it_is_read_is_answered() {
+fn changes_of_a_log_during_a_read_show_in_the_response() {
     let mut driver = on_disk();
     driver.broker.defer_reads();
     let request = driver.fetch_request("t", 0, 0);
@@ -184,7 +184,7 @@ fn a_fetch_that_is_read_when_the_listeners_close_gets_what_there_is() {
         finish(&mut driver, job);
     }
     for ticket in [waiting, reading, new] {
-        let data = taken(&mut driver, ticket).expect("answered");
+        let data = taken(&mut driver, ticket).expect("completed");
         assert!(data.records.is_some_and(|records| !records.is_empty()));
     }
 }

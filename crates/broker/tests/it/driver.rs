@@ -173,7 +173,7 @@ impl Driver {
                 self.settle();
                 self.completed
                     .remove(&ticket)
-                    .unwrap_or_else(|| panic!("{key:?} is not answered yet"))
+                    .unwrap_or_else(|| panic!("{key:?} is still delayed"))
             }
         };
         round_trip(key, version, reply)
@@ -199,7 +199,7 @@ impl Driver {
                 self.settle();
                 ticket
             }
-            Progress::Ready(reply) => panic!("answered at once: {reply:?}"),
+            Progress::Ready(reply) => panic!("completed at once: {reply:?}"),
         }
     }
 
@@ -344,8 +344,8 @@ impl Driver {
         let mut request = self.produce_request(topic, partition, records);
         request.topic_data[0].name = KafkaString::EMPTY;
         let response = self.call(request);
-        let answer = &response.responses[0].partition_responses[0];
-        (answer.error_code, answer.base_offset)
+        let result = &response.responses[0].partition_responses[0];
+        (result.error_code, result.base_offset)
     }
 
     /// Produces and expects success.

@@ -36,7 +36,7 @@ fn kind(job: &Job) -> Kind {
 struct TestHost {
     now_ms: i64,
     inbox: VecDeque<Command<u64>>,
-    answers: Vec<(u64, Reply)>,
+    replies: Vec<(u64, Reply)>,
     jobs: VecDeque<Job>,
     failures: Vec<LogError>,
 }
@@ -51,7 +51,7 @@ impl Host<u64> for TestHost {
     }
 
     fn respond(&mut self, caller: u64, reply: Reply) {
-        self.answers.push((caller, reply));
+        self.replies.push((caller, reply));
     }
 
     fn start(&mut self, job: Job) -> bool {
@@ -90,7 +90,7 @@ impl Desk {
     fn with_topic(mut desk: Desk) -> Desk {
         desk.put(0, 7, creation("t"));
         desk.settle();
-        desk.host.answers.clear();
+        desk.host.replies.clear();
         desk
     }
 
@@ -224,10 +224,10 @@ impl Desk {
         self.host.jobs.iter().map(kind).collect()
     }
 
-    /// The callers that were answered since the last look, and the offsets that their records got.
+    /// The callers that got a reply since the last call, and the offsets that their records got.
     fn produced(&mut self) -> Vec<(u64, i64)> {
-        let answers = std::mem::take(&mut self.host.answers).into_iter();
-        answers
+        let replies = std::mem::take(&mut self.host.replies).into_iter();
+        replies
             .map(|(caller, reply)| match reply {
                 Reply::Response(response) => match *response {
                     Response::Produce(response) => {
@@ -237,7 +237,7 @@ impl Desk {
                     }
                     other => panic!("{other:?}"),
                 },
-                other => panic!("{caller} is answered {other:?}"),
+                other => panic!("{caller} gets {other:?}"),
             })
             .collect()
     }
@@ -324,8 +324,8 @@ fn a_member_whose_heartbeat_waits_for_the_disk_stays() {
         ..Default::default()
     };
     let joined = |desk: &mut Desk, caller| {
-        let position = desk.host.answers.iter().position(|(of, _)| *of == caller);
-        let (_, reply) = desk.host.answers.remove(position.expect("it is answered"));
+        let position = desk.host.replies.iter().position(|(of, _)| *of == caller);
+        let (_, reply) = desk.host.replies.remove(position.expect("it gets a reply"));
         match reply {
             Reply::Response(response) => match *response {
                 Response::ConsumerGroupHeartbeat(response) => (response.error_code, response.member_epoch),
@@ -354,7 +354,7 @@ fn a_member_whose_heartbeat_waits_for_the_disk_stays() {
     assert_eq!(
         joined(&mut desk, 902).0,
         ErrorCode::UNKNOWN_MEMBER_ID,
-        "nobody waits now"
+        "no request waits now"
     );
 }
 
@@ -422,7 +422,7 @@ fn requests_wait_again_when_the_room_is_full_again() {
     assert_eq!(produced, expected);
 }
 
-/// Nobody waits for these requests, so that nothing else holds them up while a disk hangs.
+/// No response waits for these requests, so a hanging disk does not delay them.
 #[test]
 fn requests_wait_when_too_much_waits_for_a_commit() {
     for (commands_max, is_failing) in [(1, false), (256, false), (1, true), (256, true)] {
@@ -439,11 +439,11 @@ fn requests_wait_when_too_much_waits_for_a_commit() {
         }
         assert!(next > 2, "there was room");
         let silent: Vec<_> = (0..next).map(|caller| (caller, Reply::Silent)).collect();
-        assert_eq!(std::mem::take(&mut desk.host.answers), silent);
+        assert_eq!(std::mem::take(&mut desk.host.replies), silent);
         let last = next + 300;
         (next..last).for_each(|caller| desk.produce_with(caller, 0));
         desk.empty_inbox();
-        assert_eq!(desk.host.answers, [], "all of them wait");
+        assert_eq!(desk.host.replies, [], "all of them wait");
         assert_eq!(desk.jobs(), [Kind::Commit]);
         if is_failing {
             desk.storage.fail(Fault {
@@ -457,7 +457,7 @@ fn requests_wait_when_too_much_waits_for_a_commit() {
         desk.settle();
         let reply = if is_failing { Reply::Close } else { Reply::Silent };
         let completed: Vec<_> = (next..last).map(|caller| (caller, reply.clone())).collect();
-        assert_eq!(desk.host.answers, completed, "{commands_max} in a turn");
+        assert_eq!(desk.host.replies, completed, "{commands_max} in a turn");
         if !is_failing {
             let log = desk.event_loop.broker().log();
             let id = log.logs().next().unwrap();
@@ -467,14 +467,14 @@ fn requests_wait_when_too_much_waits_for_a_commit() {
 }
 
 #[test]
-fn reads_may_end_in_any_order_and_hold_up_nobody() {
+fn reads_may_end_in_any_order_and_delay_no_other() {
     let mut desk = Desk::new(256, 8 << 20);
     desk.produce(0);
     desk.settle();
     desk.ask_for_checkpoint();
     desk.produce(1);
     desk.settle();
-    desk.host.answers.clear();
+    desk.host.replies.clear();
     for order in [[0, 0], [1, 0]] {
         desk.fetch(10, 0);
         desk.fetch(11, 1);
@@ -490,7 +490,7 @@ fn reads_may_end_in_any_order_and_hold_up_nobody() {
             desk.host.inbox.push_back(Command::Done(job.run()));
         }
         desk.empty_inbox();
-        let completed = std::mem::take(&mut desk.host.answers).into_iter();
+        let completed = std::mem::take(&mut desk.host.replies).into_iter();
         let completed: Vec<_> = completed.map(|(caller, _)| caller).collect();
         assert_eq!(
             completed,
@@ -503,7 +503,7 @@ fn reads_may_end_in_any_order_and_hold_up_nobody() {
 }
 
 #[test]
-fn an_end_waits_for_all_work_and_answers_what_was_taken() {
+fn a_stop_waits_for_all_work_and_completes_accepted_requests() {
     let (mut desk, first) = held_checkpoint(256);
     desk.produce(first);
     desk.empty_inbox();
@@ -561,7 +561,7 @@ fn an_end_that_waits_for_a_long_job_does_not_keep_the_processor_busy() {
 }
 
 #[test]
-fn a_log_that_fails_is_told_before_anybody_is_answered() {
+fn a_failed_log_is_reported_before_any_reply() {
     let mut desk = Desk::new(256, 8 << 20);
     desk.storage.fail(Fault {
         operation: Operation::Sync,
@@ -578,9 +578,9 @@ fn a_log_that_fails_is_told_before_anybody_is_answered() {
     assert!(is_commit);
     desk.event_loop.take_in(command, &mut desk.host);
     assert_eq!(desk.host.failures.len(), 1);
-    assert_eq!(desk.host.answers, []);
+    assert_eq!(desk.host.replies, []);
     desk.event_loop.go_on(&mut desk.host);
-    assert_eq!(desk.host.answers, [(0, Reply::Close)]);
+    assert_eq!(desk.host.replies, [(0, Reply::Close)]);
 }
 
 #[test]
@@ -626,13 +626,13 @@ fn a_commit_is_not_held_back_for_long() {
     assert_eq!(desk.jobs(), [Kind::Commit], "of two");
     desk.end_job(Kind::Commit);
     desk.empty_inbox();
-    desk.host.answers.clear();
+    desk.host.replies.clear();
     desk.produce(4);
     desk.empty_inbox();
     assert_eq!(desk.jobs(), [], "the other one is expected");
     let mut waited_ms = 0;
     while desk.jobs().is_empty() {
-        assert!(waited_ms < 100, "held back for ever");
+        assert!(waited_ms < 100, "held back forever");
         desk.fetch(9, 0);
         desk.empty_inbox();
         desk.host.now_ms += 1;

@@ -4,7 +4,7 @@ use crate::driver::{Driver, batch, newest};
 use millstream_kafka_wire::messages::*;
 use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString};
 
-/// What a fetch was answered with: its session and the partitions told of, with the number of their bytes.
+/// The response to a fetch: its session, and its partitions with their sizes.
 type Told = (ErrorCode, i32, Vec<(i32, usize)>);
 
 fn asked(driver: &Driver, topic: &str, offsets: &[(i32, i64)]) -> Vec<fetch::FetchTopic> {
@@ -229,19 +229,19 @@ fn a_fetch_of_a_session_waits_for_data_and_for_the_deletion_of_its_topic() {
     let ticket = driver.park(version, long_poll(1));
     driver.append("t", 1, &["a"]);
     let size = batch(driver.now, &["a"]).len();
-    let answer = driver.taken::<FetchRequest>(version, ticket).unwrap();
-    assert_eq!(told(answer), (ErrorCode::NONE, id, vec![(1, size)]));
+    let result = driver.taken::<FetchRequest>(version, ticket).unwrap();
+    assert_eq!(told(result), (ErrorCode::NONE, id, vec![(1, size)]));
     fetch(&mut driver, (id, 2), &[(1, 1)]);
 
     let ticket = driver.park(version, long_poll(3));
     driver.advance(10_000);
-    let answer = driver.taken::<FetchRequest>(version, ticket).unwrap();
-    assert_eq!(told(answer), (ErrorCode::NONE, id, vec![]));
+    let result = driver.taken::<FetchRequest>(version, ticket).unwrap();
+    assert_eq!(told(result), (ErrorCode::NONE, id, vec![]));
 
     let ticket = driver.park(version, long_poll(4));
     driver.delete_topic("t");
-    let answer = driver.taken::<FetchRequest>(version, ticket).unwrap();
-    let codes: Vec<_> = answer.responses[0]
+    let result = driver.taken::<FetchRequest>(version, ticket).unwrap();
+    let codes: Vec<_> = result.responses[0]
         .partitions
         .iter()
         .map(|part| part.error_code)
@@ -264,8 +264,8 @@ fn a_second_fetch_of_a_session_takes_it_from_the_one_that_waits() {
     );
     assert_eq!(fetch(&mut driver, (id, 2), &[]), (ErrorCode::NONE, id, vec![]));
     driver.append("t", 0, &["a"]);
-    let answer = driver.taken::<FetchRequest>(version, ticket).unwrap();
-    assert_eq!(told(answer), (ErrorCode::INVALID_FETCH_SESSION_EPOCH, id, vec![]));
+    let result = driver.taken::<FetchRequest>(version, ticket).unwrap();
+    assert_eq!(told(result), (ErrorCode::INVALID_FETCH_SESSION_EPOCH, id, vec![]));
 }
 
 #[test]
@@ -322,8 +322,8 @@ fn a_fetch_that_waits_keeps_what_it_was_refused() {
         driver.append("t", 3, &["c"]);
         assert!(driver.taken::<FetchRequest>(version, ticket).is_none());
         driver.append("t", 0, &["a"]);
-        let answer = driver.taken::<FetchRequest>(version, ticket).unwrap();
-        let parts: Vec<_> = answer.responses[0]
+        let result = driver.taken::<FetchRequest>(version, ticket).unwrap();
+        let parts: Vec<_> = result.responses[0]
             .partitions
             .iter()
             .map(|part| (part.partition_index, part.error_code))
@@ -337,9 +337,10 @@ fn a_fetch_that_waits_keeps_what_it_was_refused() {
             ]
         );
         // The next one finds what is there by now.
-        let (session, offsets) = match is_of_session {
-            true => ((session.0, 2), &[][..]),
-            false => ((0, -1), &[(3, 0)][..]),
+        let (session, offsets) = if is_of_session {
+            ((session.0, 2), &[][..])
+        } else {
+            ((0, -1), &[(3, 0)][..])
         };
         let (_, _, parts) = fetch(&mut driver, session, offsets);
         let size = batch(driver.now, &["c"]).len();

@@ -49,7 +49,7 @@ impl Driver {
 
     fn joined(&mut self, ticket: Ticket) -> JoinGroupResponse {
         self.taken::<JoinGroupRequest>(JOIN, ticket)
-            .expect("the join is answered")
+            .expect("the join completes")
     }
 
     fn sync_request(&self, joined: &JoinGroupResponse, assignments: &[(&str, &str)]) -> SyncGroupRequest {
@@ -151,7 +151,7 @@ fn odd_joins_are_refused_as_kafka_does() {
         change(&mut request);
         driver.join_now(request).error_code
     };
-    let unknown = refused(&mut driver, &|request| request.member_id = "nobody".into());
+    let unknown = refused(&mut driver, &|request| request.member_id = "stranger".into());
     assert_eq!(unknown, ErrorCode::UNKNOWN_MEMBER_ID);
     let empty = refused(&mut driver, &|request| request.group_id = KafkaString::EMPTY);
     assert_eq!(empty, ErrorCode::INVALID_GROUP_ID);
@@ -162,7 +162,7 @@ fn odd_joins_are_refused_as_kafka_does() {
     driver.two_members();
     let other = refused(&mut driver, &|request| request.protocol_type = "connect".into());
     assert_eq!(other, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
-    assert_eq!(driver.heartbeat("nobody", 1), ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(driver.heartbeat("stranger", 1), ErrorCode::UNKNOWN_MEMBER_ID);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn members_rebalance_when_one_joins_leaves_or_is_silent() {
         [join, first, second].map(|ticket| driver.joined(ticket).generation_id),
         [2, 2, 2]
     );
-    // Nobody syncs: after the rebalance timeout those that did not are gone.
+    // No member syncs: after the rebalance timeout all are removed.
     driver.advance(5_000);
     assert_eq!(driver.heartbeat(&leader.member_id, 2), ErrorCode::NONE);
     driver.advance(70_000);
@@ -238,14 +238,14 @@ fn a_follower_that_joins_again_unchanged_gets_the_generation_and_a_leader_forces
 fn commits_are_fenced_by_generation_and_refused_while_assignments_are_made() {
     let mut driver = Driver::new();
     driver.create("t", 1);
-    assert_eq!(driver.commit_as("nobody", 1, 5), ErrorCode::GROUP_ID_NOT_FOUND);
+    assert_eq!(driver.commit_as("stranger", 1, 5), ErrorCode::GROUP_ID_NOT_FOUND);
     let (leader, follower) = driver.two_members();
     assert_eq!(driver.commit_as(&leader.member_id, 1, 5), ErrorCode::NONE);
     assert_eq!(
         driver.commit_as(&leader.member_id, 0, 5),
         ErrorCode::ILLEGAL_GENERATION
     );
-    assert_eq!(driver.commit_as("nobody", 1, 5), ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(driver.commit_as("stranger", 1, 5), ErrorCode::UNKNOWN_MEMBER_ID);
     assert_eq!(
         driver.commit_as("", -1, 5),
         ErrorCode::UNKNOWN_MEMBER_ID,
@@ -366,7 +366,7 @@ fn offsets_expire_when_the_group_has_been_empty_long_enough() {
 }
 
 #[test]
-fn an_assignment_is_told_to_nobody_before_it_is_durable() {
+fn an_assignment_is_revealed_once_it_is_durable() {
     let mut driver = Driver::new();
     let [leader, follower] = driver.two_members_without_assignment();
     let assignments = [
@@ -378,7 +378,7 @@ fn an_assignment_is_told_to_nobody_before_it_is_durable() {
     // The group is stable now, but a crash would take that back and give the generation once more.
     let sync = driver.sync_request(&follower, &[]);
     let Progress::Pending(ticket) = driver.submit(SYNC, sync) else {
-        panic!("the follower is answered before the disk has the generation");
+        panic!("the follower gets a response before the generation is durable");
     };
     driver.settle();
     let own = driver
@@ -410,7 +410,7 @@ fn a_follower_that_syncs_after_the_leader_is_not_taken_for_one_that_never_did() 
 }
 
 #[test]
-fn an_assignment_that_the_disk_does_not_take_is_told_to_nobody() {
+fn an_assignment_that_is_not_durable_is_never_revealed() {
     let mut driver = Driver::new();
     let [leader, follower] = driver.two_members_without_assignment();
     driver.create("t", 1);

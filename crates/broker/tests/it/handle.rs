@@ -175,9 +175,9 @@ fn a_full_disk_refuses_producers_and_keeps_what_was_acknowledged() {
     let handle = start(&storage);
     let topic_id = create(&handle);
     let kept = batch(0, &["kept"]);
-    let answer = handle.call(&context(), produce(topic_id, kept.clone())).unwrap();
+    let result = handle.call(&context(), produce(topic_id, kept.clone())).unwrap();
     assert_eq!(
-        answer.responses[0].partition_responses[0].error_code,
+        result.responses[0].partition_responses[0].error_code,
         ErrorCode::NONE
     );
     let used: usize = storage.files().iter().map(|(_, bytes)| bytes).sum();
@@ -187,7 +187,7 @@ fn a_full_disk_refuses_producers_and_keeps_what_was_acknowledged() {
     let waiting = handle.call(&context(), produce(topic_id, batch(0, &[&large])));
     assert!(
         waiting.is_err(),
-        "its connection is closed: nobody knows what is on the disk"
+        "its connection is closed: what is durable is unknown"
     );
     let refused = handle
         .call(&context(), produce(topic_id, batch(0, &["refused"])))

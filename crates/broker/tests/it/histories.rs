@@ -65,7 +65,7 @@ impl Run {
                     if self.rng.below(6) == 0 {
                         let bytes = self.rng.below(900) as usize;
                         self.driver.crash_while_writing(bytes);
-                        continue; // nobody knows what became of it: the client tries again
+                        continue; // the outcome is unknown: the client retries
                     }
                     self.driver.settle();
                     self.driver.completed.remove(&ticket).expect("the disk is done")
@@ -115,13 +115,14 @@ impl Run {
         request.topic_data[0].name = KafkaString::EMPTY;
         request.transactional_id = producer.transactional_id.clone().map(KafkaString::from);
         let response = self.send(request);
-        let answer = &response.responses[0].partition_responses[0];
-        assert_eq!(answer.error_code, ErrorCode::NONE, "{:?}", answer.error_message);
+        let result = &response.responses[0].partition_responses[0];
+        assert_eq!(result.error_code, ErrorCode::NONE, "{:?}", result.error_message);
         let producer = &mut self.producers[index];
         producer.sequences[partition] += 1;
-        match is_transactional {
-            true => producer.open.push((partition, value)),
-            false => self.visible[partition].push(value),
+        if is_transactional {
+            producer.open.push((partition, value))
+        } else {
+            self.visible[partition].push(value)
         }
     }
 
@@ -164,12 +165,13 @@ impl Run {
             let mut sorted = (seen.clone(), expected.clone());
             sorted.0.sort();
             sorted.1.sort();
-            match is_hidden {
-                false => assert_eq!(sorted.0, sorted.1, "seed {seed}, partition {partition}"),
-                true => assert!(
+            if is_hidden {
+                assert!(
                     sorted.0.iter().all(|value| expected.contains(value)),
                     "seed {seed}: {seen:?}"
-                ),
+                )
+            } else {
+                assert_eq!(sorted.0, sorted.1, "seed {seed}, partition {partition}")
             }
             sorted.0.dedup();
             assert_eq!(

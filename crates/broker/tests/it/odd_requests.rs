@@ -77,9 +77,10 @@ fn times_of_offsets_belong_to_versions() {
                 ..Default::default()
             };
             let response = driver.call_version(version, request.clone());
-            let expected = match version >= first {
-                true => NONE,
-                false => ErrorCode::UNSUPPORTED_VERSION,
+            let expected = if version >= first {
+                NONE
+            } else {
+                ErrorCode::UNSUPPORTED_VERSION
             };
             let found = response.topics[0].partitions[0].error_code;
             assert_eq!(found, expected, "{timestamp} in version {version}");
@@ -268,9 +269,9 @@ fn reassignments_and_features_are_refused_in_kafkas_words() {
             ..Default::default()
         });
         assert_eq!(response.error_message, None);
-        let answer = response.responses[0].partitions[0].clone();
+        let result = response.responses[0].partitions[0].clone();
         assert_eq!(
-            (answer.error_code, text(answer.error_message)),
+            (result.error_code, text(result.error_message)),
             (code, message.to_owned())
         );
     }
@@ -351,9 +352,9 @@ fn errors_of_a_fetch_that_was_not_read_have_an_empty_list() {
             ..Default::default()
         };
         let response = driver.call_version(11, request);
-        let answer = &response.responses[0].partitions[0];
-        assert_eq!(answer.error_code, code);
-        assert_eq!(answer.aborted_transactions.is_some(), has_list, "{code}");
+        let result = &response.responses[0].partitions[0];
+        assert_eq!(result.error_code, code);
+        assert_eq!(result.aborted_transactions.is_some(), has_list, "{code}");
     }
 }
 

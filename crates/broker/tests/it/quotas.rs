@@ -145,7 +145,7 @@ fn a_consumer_above_its_rate_is_given_nothing_until_it_has_waited() {
     let (bytes, throttle) = fetch(&mut driver);
     assert!(
         (2_000..=3_000).contains(&bytes),
-        "no answer is larger than the quota of its window: {bytes}"
+        "no response is larger than the quota of its window: {bytes}"
     );
     assert_eq!(throttle, 0);
     let (bytes, throttle) = fetch(&mut driver);
@@ -154,14 +154,14 @@ fn a_consumer_above_its_rate_is_given_nothing_until_it_has_waited() {
     assert_eq!(
         fetch(&mut driver),
         (0, throttle),
-        "nothing is counted for an empty answer"
+        "nothing is counted for an empty response"
     );
     driver.advance(11_000);
     assert!(fetch(&mut driver).0 > 0);
 }
 
 #[test]
-fn a_producer_without_answers_is_held_back() {
+fn a_producer_without_acks_is_throttled() {
     let mut driver = with_topic();
     set(
         &mut driver,
@@ -296,15 +296,15 @@ fn quotas_are_refused_in_kafkas_words() {
             }],
             validate_only: false,
         });
-        let answer = response.entries.remove(0);
+        let result = response.entries.remove(0);
         let code = if message.is_empty() {
             ErrorCode::NONE
         } else {
             ErrorCode::INVALID_REQUEST
         };
         let found = (
-            answer.error_code,
-            answer.error_message.unwrap_or_default().to_string(),
+            result.error_code,
+            result.error_message.unwrap_or_default().to_string(),
         );
         assert_eq!(found, (code, message.to_owned()), "{entity:?} {ops:?}");
     }

@@ -29,7 +29,7 @@ fn driver() -> Driver {
 }
 
 #[test]
-fn topics_that_metadata_is_asked_for_twice_are_answered_once() {
+fn topics_that_metadata_names_twice_are_described_once() {
     let mut driver = driver();
     let id = driver.topic_id("t");
     let asked = |name: Option<&str>, topic_id| metadata::MetadataRequestTopic {
@@ -54,7 +54,7 @@ fn topics_that_metadata_is_asked_for_twice_are_answered_once() {
 }
 
 #[test]
-fn groups_that_are_asked_for_twice_are_answered_once() {
+fn groups_that_are_named_twice_are_described_once() {
     let mut driver = driver();
     let described = driver.call(DescribeGroupsRequest {
         groups: names("g"),
@@ -74,7 +74,7 @@ fn groups_that_are_asked_for_twice_are_answered_once() {
 }
 
 #[test]
-fn offsets_that_are_asked_for_twice_are_answered_once() {
+fn offsets_that_are_named_twice_are_described_once() {
     let mut driver = driver();
     let topic_id = driver.topic_id("t");
     let group = |topics| offset_fetch::OffsetFetchRequestGroup {
@@ -171,7 +171,7 @@ fn offsets_that_are_deleted_twice_are_recorded_once() {
 }
 
 #[test]
-fn configurations_that_are_asked_for_twice_are_answered_once() {
+fn configurations_that_are_named_twice_are_described_once() {
     let mut driver = driver();
     for (keys, size) in [
         (None, 33),
@@ -189,7 +189,7 @@ fn configurations_that_are_asked_for_twice_are_answered_once() {
 }
 
 #[test]
-fn one_answer_describes_so_many_configurations_and_no_more() {
+fn one_response_describes_a_limited_number_of_configurations() {
     let mut driver = driver();
     let names: Vec<String> = (0..60_000).map(|number| format!("g{number}")).collect();
     let resources: Vec<_> = names.iter().map(|name| (32, name.as_str(), None)).collect();
@@ -204,7 +204,7 @@ fn one_answer_describes_so_many_configurations_and_no_more() {
 }
 
 #[test]
-fn transactions_and_producers_that_are_asked_for_twice_are_answered_once() {
+fn transactions_and_producers_that_are_named_twice_are_described_once() {
     let mut driver = driver();
     let described = driver.call(DescribeTransactionsRequest {
         transactional_ids: names("x"),
@@ -293,9 +293,10 @@ fn regular_expressions_have_limits() {
         (r"\w{50}".to_owned(), false),
         ("((a{100}){100}){100}".to_owned(), false),
     ] {
-        let code = match is_valid {
-            true => ErrorCode::NONE,
-            false => ErrorCode::INVALID_REGULAR_EXPRESSION,
+        let code = if is_valid {
+            ErrorCode::NONE
+        } else {
+            ErrorCode::INVALID_REGULAR_EXPRESSION
         };
         let listed = driver.call(ListTransactionsRequest {
             duration_filter: -1,

@@ -77,7 +77,7 @@ fn acls_are_enforced_for_everybody_but_super_users() {
         acl(2, "t", "User:b", READ),
         acl(3, "g", "User:b", READ),
         acl(2, "", "User:b", READ),
-        acl(2, "t", "nobody", READ),
+        acl(2, "t", "stranger", READ),
     ];
     let codes: Vec<ErrorCode> = driver
         .call(CreateAclsRequest { creations })
@@ -256,7 +256,7 @@ fn quotas_are_set_described_and_removed() {
 }
 
 #[test]
-fn requests_for_clusters_are_answered_for_one_node() {
+fn requests_for_clusters_are_served_for_one_node() {
     let mut driver = Driver::new();
     driver.create("t", 1);
     let partitions = vec![elect_leaders::TopicPartitions {

@@ -281,8 +281,8 @@ fn older_metadata_without_a_name_or_by_id_is_refused_as_a_whole() {
     for version in [10, 11] {
         for odd in [by_id(None, Uuid::ZERO), by_id(None, id), by_id(Some("t"), id)] {
             let response = driver.call_version(version, metadata(vec![named("t"), odd.clone(), named("u")]));
-            let answer = |each: metadata::MetadataResponseTopic| (each.name, each.topic_id, each.error_code);
-            let found: Vec<_> = response.topics.into_iter().map(answer).collect();
+            let outcome = |each: metadata::MetadataResponseTopic| (each.name, each.topic_id, each.error_code);
+            let found: Vec<_> = response.topics.into_iter().map(outcome).collect();
             let shown = Some(odd.name.unwrap_or_default());
             let expected = [
                 (Some("t".into()), Uuid::ZERO, REQUEST),
@@ -326,14 +326,14 @@ fn who_names_a_topic_by_its_id_asks_by_ids_alone() {
         for version in [12, 13] {
             let request = metadata(asked.iter().map(topic).collect());
             let topics = driver.call_version(version, request).topics.into_iter();
-            let answer = |each: metadata::MetadataResponseTopic| {
+            let outcome = |each: metadata::MetadataResponseTopic| {
                 (
                     each.error_code,
                     each.name.map(|name| name.to_string()),
                     each.topic_id,
                 )
             };
-            let found: Vec<_> = topics.map(answer).collect();
+            let found: Vec<_> = topics.map(outcome).collect();
             assert_eq!(found, expected, "{asked:?}");
         }
     }
@@ -368,8 +368,8 @@ fn topics_made_by_asking_are_those_that_creation_allows_and_are_charged() {
         ("c", false),
     ] {
         let response = driver.call(metadata(vec![named(name)]));
-        let answer = (response.topics[0].error_code, response.throttle_time_ms);
-        assert_eq!(answer, (UNKNOWN, 0), "{name}");
+        let outcome = (response.topics[0].error_code, response.throttle_time_ms);
+        assert_eq!(outcome, (UNKNOWN, 0), "{name}");
         let topics = driver.broker.topics();
         assert_eq!(topics.by_name(&name.into()).is_some(), exists, "{name}");
     }
@@ -447,8 +447,8 @@ fn resources_of_configurations_are_refused_in_kafkas_words() {
     ];
     for (resource_type, name, code, message) in rows {
         let mut response = driver.call(describe_configs(&[(resource_type, name, None)]));
-        let answer = response.results.remove(0);
-        let found = (answer.error_code, text(answer.error_message));
+        let outcome = response.results.remove(0);
+        let found = (outcome.error_code, text(outcome.error_message));
         assert_eq!(found, (code, message.to_owned()), "{resource_type} '{name}'");
     }
     let mut request = describe_configs(&[(TOPIC, "t", Some(&["retention.ms"])), (TOPIC, "t", Some(&[]))]);

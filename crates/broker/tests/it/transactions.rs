@@ -312,7 +312,7 @@ fn version_one_needs_added_partitions_and_keeps_its_epoch() {
     assert_eq!(
         driver.end_version(4, &producer, true).error_code,
         ErrorCode::NONE,
-        "a repeat is answered the same"
+        "a retry gets the same response"
     );
     assert_eq!(
         driver.end_version(4, &producer, false).error_code,
@@ -721,9 +721,9 @@ fn a_producer_that_was_fenced_is_never_told_the_epoch_of_the_next_one() {
                 driver.restart();
             }
             for commit in [false, true] {
-                let answer = driver.end_version(version, &old, commit);
-                assert_eq!(answer.error_code, ErrorCode::PRODUCER_FENCED, "commit {commit}");
-                assert_eq!(answer.producer_epoch, -1);
+                let result = driver.end_version(version, &old, commit);
+                assert_eq!(result.error_code, ErrorCode::PRODUCER_FENCED, "commit {commit}");
+                assert_eq!(result.producer_epoch, -1);
             }
             let code = driver.init_again(&old).error_code;
             assert_eq!(code, ErrorCode::PRODUCER_FENCED);
@@ -731,7 +731,7 @@ fn a_producer_that_was_fenced_is_never_told_the_epoch_of_the_next_one() {
     }
 }
 
-/// What Kafka 4.3 answers: the transaction is gone and its epoch with it, but the producer may go on.
+/// Kafka 4.3's behaviour: the transaction is gone and its epoch with it, but the producer may go on.
 #[test]
 fn a_producer_whose_transaction_timed_out_goes_on_with_the_epoch_of_the_abort() {
     type Asks = fn(&mut Driver, &Producer) -> (ErrorCode, i16);
@@ -740,8 +740,8 @@ fn a_producer_whose_transaction_timed_out_goes_on_with_the_epoch_of_the_abort() 
     let commits_v1: Asks = |driver, old| ended(driver.end_version(4, old, true));
     let aborts_v1: Asks = |driver, old| ended(driver.end_version(4, old, false));
     let inits: Asks = |driver, old| {
-        let answer = driver.init_again(old);
-        (answer.error_code, answer.producer_epoch)
+        let result = driver.init_again(old);
+        (result.error_code, result.producer_epoch)
     };
     let inits_and_ends: Asks = |driver, old| {
         driver.init_again(old);
@@ -775,8 +775,8 @@ fn a_producer_whose_transaction_timed_out_goes_on_with_the_epoch_of_the_abort() 
     }
 }
 
-fn ended(answer: EndTxnResponse) -> (ErrorCode, i16) {
-    (answer.error_code, answer.producer_epoch)
+fn ended(result: EndTxnResponse) -> (ErrorCode, i16) {
+    (result.error_code, result.producer_epoch)
 }
 
 #[test]
@@ -786,9 +786,9 @@ fn a_producer_that_gives_up_its_open_transaction_asks_for_an_epoch_and_may_repea
     let mut producer = driver.init("tx");
     driver.transactional(13, &mut producer, "t", &["given up"]);
     for round in ["at once", "once more", "after a restart"] {
-        let answer = driver.init_again(&producer);
+        let result = driver.init_again(&producer);
         assert_eq!(
-            (answer.error_code, answer.producer_epoch),
+            (result.error_code, result.producer_epoch),
             (ErrorCode::NONE, 1),
             "{round}"
         );
@@ -822,14 +822,18 @@ fn a_late_copy_of_the_request_for_an_epoch_hides_how_a_transaction_of_version_on
         let late = driver.init_again(&before);
         assert_eq!((late.error_code, late.producer_epoch), (ErrorCode::NONE, 1));
         for _ in 0..2 {
-            let answer = driver.end_version(4, &producer, committed);
-            assert_eq!(answer.error_code, ErrorCode::NONE, "repeats are answered alike");
+            let result = driver.end_version(4, &producer, committed);
+            assert_eq!(
+                result.error_code,
+                ErrorCode::NONE,
+                "retries get the same response"
+            );
         }
         // As with Kafka: who asks for an epoch begins anew.
         let late = driver.init_again(&before);
         assert_eq!((late.error_code, late.producer_epoch), (ErrorCode::NONE, 1));
-        let answer = driver.end_version(4, &producer, committed);
-        assert_eq!(answer.error_code, ErrorCode::INVALID_TXN_STATE);
+        let result = driver.end_version(4, &producer, committed);
+        assert_eq!(result.error_code, ErrorCode::INVALID_TXN_STATE);
     }
 }
 

@@ -151,18 +151,18 @@ fn request(
 
 fn collect(response: ListOffsetsResponse, found: &mut Found) -> Result<(), Attempt> {
     for topic in response.topics {
-        for answer in topic.partitions {
+        for listed in topic.partitions {
             let partition = TopicPartition {
                 topic: topic.name.detached(),
-                partition: answer.partition_index,
+                partition: listed.partition_index,
             };
-            if let Err(code) = answer.error_code.check() {
+            if let Err(code) = listed.error_code.check() {
                 return Err(ClientError::broker(format!("offset of partition {partition}"), code).into());
             }
             let listed = ListedOffset {
-                offset: answer.offset,
-                timestamp: answer.timestamp,
-                leader_epoch: answer.leader_epoch,
+                offset: listed.offset,
+                timestamp: listed.timestamp,
+                leader_epoch: listed.leader_epoch,
             };
             found.insert(partition, listed);
         }

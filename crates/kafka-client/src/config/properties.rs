@@ -185,7 +185,7 @@ pub const PROPERTIES: &[Property] = &[
         "request.timeout.ms",
         MS,
         "30000",
-        "How long an answer may take; the connection is closed then.",
+        "Timeout of a response; the connection is closed after it.",
     ),
     property(
         "default.api.timeout.ms",
@@ -277,7 +277,7 @@ pub const PROPERTIES: &[Property] = &[
         "acks",
         Word(&["all", "-1", "1", "0"]),
         "all",
-        "What the broker must have done before it answers.",
+        "When the broker acknowledges records.",
     ),
     property("linger.ms", MS, "5", "How long a batch waits for more records."),
     property(

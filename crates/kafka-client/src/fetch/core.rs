@@ -21,7 +21,7 @@ const TOPIC_ID_VERSION: i16 = 13;
 /// A fetch of a broker waits no longer while another of its partitions may become fetchable any moment.
 const SHORT_WAIT_MS: i32 = 20;
 /// A partition is not fetched while this many full responses of it wait to be consumed.
-const ANSWERS_BUFFERED: usize = 2;
+const RESPONSES_BUFFERED: usize = 2;
 
 /// A fetch to send.
 pub(super) struct PlannedFetch {
@@ -202,7 +202,7 @@ impl FetchCore {
         let mut by_node: BTreeMap<i32, Vec<(u64, TopicPartition)>> = BTreeMap::new();
         let mut hurried_nodes = BTreeSet::new();
         let full = self.buffered_bytes >= self.config.buffer_bytes;
-        let partition_bytes_max = ANSWERS_BUFFERED
+        let partition_bytes_max = RESPONSES_BUFFERED
             * usize::try_from(self.config.max_partition_fetch_bytes).unwrap_or(usize::MAX / 2);
         for (partition, state) in &mut self.partitions {
             if state.status == Status::NeedsReset && state.not_before_ms <= now_ms {

@@ -11,7 +11,7 @@ use crate::error::ClientError;
 /// Why records were not written, or are not known to be.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ProduceError {
-    #[error("writing to partition {partition}: the broker answered {code}{}", detail(.message))]
+    #[error("writing to partition {partition}: the broker responded with {code}{}", detail(.message))]
     Broker {
         partition: TopicPartition,
         code: ErrorCode,

@@ -42,7 +42,7 @@ impl ProduceCore {
             *count = count.saturating_sub(1);
         }
         let acks = self.config.acks;
-        let mut answers = match &result {
+        let mut by_partition = match &result {
             Ok(response) => by_partition(response, &ticket.topic_ids),
             Err(_) => BTreeMap::new(),
         };
@@ -50,8 +50,8 @@ impl ProduceCore {
             let Some(batch) = self.take_in_flight(&partition, order) else {
                 continue;
             };
-            let verdict = match (&result, answers.remove(&partition)) {
-                (Ok(_), Some(answer)) => self.judge(&partition, &batch, answer),
+            let verdict = match (&result, by_partition.remove(&partition)) {
+                (Ok(_), Some(written)) => self.judge(&partition, &batch, written),
                 (Ok(_), None) if acks == 0 => Verdict::Written {
                     base_offset: -1,
                     append_time_ms: -1,
@@ -70,10 +70,15 @@ impl ProduceCore {
         Some(queue.in_flight.remove(at))
     }
 
-    fn judge(&self, partition: &TopicPartition, batch: &Batch, answer: &PartitionProduceResponse) -> Verdict {
-        let code = answer.error_code;
+    fn judge(
+        &self,
+        partition: &TopicPartition,
+        batch: &Batch,
+        written: &PartitionProduceResponse,
+    ) -> Verdict {
+        let code = written.error_code;
         let fail = || {
-            let message = answer.error_message.clone().map(String::from);
+            let message = written.error_message.clone().map(String::from);
             Verdict::Fail(ProduceError::Broker {
                 partition: partition.clone(),
                 code,
@@ -87,8 +92,8 @@ impl ProduceCore {
         };
         match code {
             ErrorCode::NONE => Verdict::Written {
-                base_offset: answer.base_offset,
-                append_time_ms: answer.log_append_time_ms,
+                base_offset: written.base_offset,
+                append_time_ms: written.log_append_time_ms,
             },
             ErrorCode::DUPLICATE_SEQUENCE_NUMBER if idempotent => Verdict::Written {
                 base_offset: -1,
@@ -276,7 +281,7 @@ fn by_partition<'a>(
     response: &'a ProduceResponse,
     topic_ids: &BTreeMap<millstream_kafka_wire::Uuid, KafkaString>,
 ) -> BTreeMap<TopicPartition, &'a PartitionProduceResponse> {
-    let mut answers = BTreeMap::new();
+    let mut by_partition = BTreeMap::new();
     for topic in &response.responses {
         let name = if topic.name.is_empty() {
             topic_ids.get(&topic.topic_id)
@@ -284,15 +289,15 @@ fn by_partition<'a>(
             Some(&topic.name)
         };
         let Some(name) = name else { continue };
-        for answer in &topic.partition_responses {
-            answers.insert(
+        for written in &topic.partition_responses {
+            by_partition.insert(
                 TopicPartition {
                     topic: name.clone(),
-                    partition: answer.index,
+                    partition: written.index,
                 },
-                answer,
+                written,
             );
         }
     }
-    answers
+    by_partition
 }

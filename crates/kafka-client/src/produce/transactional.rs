@@ -192,11 +192,11 @@ impl Producer {
                 group_id: group.into(),
             };
             let of = CoordinatorType::Transaction;
-            let answer = client
+            let reply = client
                 .call_coordinator(of, &id, (0, i16::MAX), request, |r| r.error_code)
                 .await?;
             let what = || format!("adding group '{group}' to transaction '{id}'");
-            answer
+            reply
                 .error_code
                 .check()
                 .map_err(|code| ClientError::broker(what(), code))?;
@@ -219,11 +219,11 @@ impl Producer {
             (0, IMPLICIT_OFFSETS_VERSION - 1)
         };
         let of = CoordinatorType::Group;
-        let answer = client
+        let reply = client
             .call_coordinator(of, group, versions, request, offsets_error)
             .await?;
         let what = || format!("committing offsets of group '{group}' in transaction '{id}'");
-        Ok(offsets_error(&answer)
+        Ok(offsets_error(&reply)
             .check()
             .map_err(|code| ClientError::broker(what(), code))?)
     }
@@ -297,7 +297,7 @@ impl Producer {
             core.fail_waiting(&ProduceError::Aborted);
             prepared
         };
-        self.wait_for_answers().await;
+        self.wait_for_responses().await;
         let (started, renew_epoch) = {
             let mut core = lock(&self.shared.core);
             // Batches that came back for a retry meanwhile are dropped too.
@@ -321,7 +321,7 @@ impl Producer {
         Ok(())
     }
 
-    async fn wait_for_answers(&self) {
+    async fn wait_for_responses(&self) {
         loop {
             let progressed = self.shared.progressed.notified();
             let idle = {

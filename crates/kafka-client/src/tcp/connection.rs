@@ -27,14 +27,14 @@ const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 /// Authentication is repeated when this part of its lifetime has passed.
 const REAUTHENTICATE_AT: f64 = 0.85;
 
-type Answer = oneshot::Sender<Result<Response, TransportError>>;
+type ReplySender = oneshot::Sender<Result<Response, TransportError>>;
 
 /// A request that was sent.
 struct Pending {
     api: ApiKey,
     version: i16,
     correlation_id: i32,
-    answer: Answer,
+    reply: ReplySender,
 }
 
 /// A request to send.
@@ -54,7 +54,7 @@ struct State {
     next_correlation_id: AtomicI32,
     pending: Mutex<VecDeque<Pending>>,
     /// Notified of each response, for callers that wait until none is outstanding.
-    answered: Notify,
+    received: Notify,
     failure: Mutex<Option<TransportError>>,
 }
 
@@ -82,7 +82,7 @@ impl Connection {
             open: AtomicBool::new(true),
             next_correlation_id: AtomicI32::new(opened.next_correlation_id),
             pending: Mutex::default(),
-            answered: Notify::new(),
+            received: Notify::new(),
             failure: Mutex::default(),
         });
         let (queue, receiver) = mpsc::channel(QUEUE_LENGTH);
@@ -96,7 +96,7 @@ impl Connection {
                 .and_then(|sasl| Some(Session::new(sasl, opened.session_lifetime?))),
             timeout: config.request_timeout,
         };
-        let reader = read_answers(state.clone(), reading, opened.buffer);
+        let reader = read_responses(state.clone(), reading, opened.buffer);
         let tasks = [
             tokio::spawn(writer.run(receiver)).abort_handle(),
             tokio::spawn(reader).abort_handle(),
@@ -146,11 +146,11 @@ impl Connection {
     }
 
     async fn exchange(&self, request: &Request, version: i16) -> Result<Response, TransportError> {
-        let (outgoing, answer) = self.state.prepare(request, version)?;
+        let (outgoing, reply) = self.state.prepare(request, version)?;
         if self.queue.send(outgoing).await.is_err() {
             return Err(self.state.failure());
         }
-        answer.await.unwrap_or_else(|_| Err(self.state.failure()))
+        reply.await.unwrap_or_else(|_| Err(self.state.failure()))
     }
 
     /// Sends a request without a response; returns an empty response once it is written.
@@ -174,12 +174,12 @@ impl State {
         let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed);
         let chunks = encode_request(request, version, correlation_id, Some(&self.client_id))
             .map_err(|source| TransportError::Encode { api, source })?;
-        let (answer, receiver) = oneshot::channel();
+        let (reply, receiver) = oneshot::channel();
         let pending = Pending {
             api,
             version,
             correlation_id,
-            answer,
+            reply,
         };
         Ok((
             Outgoing {
@@ -203,9 +203,9 @@ impl State {
         let waiting = std::mem::take(&mut *lock(&self.pending));
         for pending in waiting {
             // A caller that has gone away does not mind.
-            let _ = pending.answer.send(Err(error.clone()));
+            let _ = pending.reply.send(Err(error.clone()));
         }
-        self.answered.notify_waiters();
+        self.received.notify_waiters();
     }
 
     fn disconnected(&self, reason: impl std::fmt::Display) -> TransportError {
@@ -284,7 +284,7 @@ impl Writer {
             .flush()
             .await
             .map_err(|error| self.state.disconnected(error))?;
-        self.wait_for_answers().await?;
+        self.wait_for_responses().await?;
         let state = self.state.clone();
         let timeout = self.timeout;
         let writer = tokio::sync::Mutex::new(&mut *self);
@@ -295,12 +295,12 @@ impl Writer {
             |request, version| {
                 let (writer, state) = (&writer, &state);
                 async move {
-                    let (outgoing, answer) = state.prepare(&request, version)?;
+                    let (outgoing, reply) = state.prepare(&request, version)?;
                     let sent = writer.lock().await.write(outgoing, true).await;
                     sent.map_err(|error| state.disconnected(error))?;
-                    match tokio::time::timeout(timeout, answer).await {
+                    match tokio::time::timeout(timeout, reply).await {
                         Ok(Ok(result)) => result,
-                        _ => Err(state.disconnected("no answer while authenticating again")),
+                        _ => Err(state.disconnected("no response while authenticating again")),
                     }
                 }
             },
@@ -310,35 +310,35 @@ impl Writer {
         Ok(())
     }
 
-    async fn wait_for_answers(&self) -> Result<(), TransportError> {
+    async fn wait_for_responses(&self) -> Result<(), TransportError> {
         loop {
-            let answered = self.state.answered.notified();
+            let received = self.state.received.notified();
             if !self.state.open.load(Ordering::Acquire) {
                 return Err(self.state.failure());
             }
             if lock(&self.state.pending).is_empty() {
                 return Ok(());
             }
-            answered.await;
+            received.await;
         }
     }
 }
 
-async fn read_answers(state: Arc<State>, mut stream: ReadHalf<Box<dyn Stream>>, mut buffer: BytesMut) {
+async fn read_responses(state: Arc<State>, mut stream: ReadHalf<Box<dyn Stream>>, mut buffer: BytesMut) {
     loop {
         let frame = match read_frame(&mut stream, &mut buffer).await {
             Ok(frame) => frame,
             Err(error) => return state.close(state.disconnected(error)),
         };
         let Some(pending) = lock(&state.pending).pop_front() else {
-            return state.close(state.disconnected("an answer came that nobody asked for"));
+            return state.close(state.disconnected("unexpected response"));
         };
         let result = decode(&pending, frame);
         let broken = result.is_err();
-        let _ = pending.answer.send(result);
-        state.answered.notify_waiters();
+        let _ = pending.reply.send(result);
+        state.received.notify_waiters();
         if broken {
-            return state.close(state.disconnected("an answer could not be read"));
+            return state.close(state.disconnected("unreadable response"));
         }
     }
 }

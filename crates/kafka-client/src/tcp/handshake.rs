@@ -170,7 +170,7 @@ impl Conversation {
         if response.error_code.is_error() {
             return Err(TransportError::Disconnected {
                 address: self.address.clone(),
-                reason: format!("it answered {} to ApiVersions", response.error_code),
+                reason: format!("it responded to ApiVersions with {}", response.error_code),
             });
         }
         Ok(versions_of(&response))
@@ -189,9 +189,9 @@ impl Conversation {
         let handshake = SaslHandshakeRequest {
             mechanism: sasl.mechanism.name().into(),
         };
-        let answer = self.call(handshake, 1).await?;
-        if answer.error_code.is_error() {
-            let offered: Vec<&str> = answer.mechanisms.iter().map(|m| m.as_str()).collect();
+        let reply = self.call(handshake, 1).await?;
+        if reply.error_code.is_error() {
+            let offered: Vec<&str> = reply.mechanisms.iter().map(|m| m.as_str()).collect();
             return Err(failed(format!(
                 "{} is not among the broker's mechanisms ({}); change 'sasl.mechanism'",
                 sasl.mechanism.name(),
@@ -208,13 +208,13 @@ impl Conversation {
             let request = SaslAuthenticateRequest {
                 auth_bytes: Bytes::from(bytes),
             };
-            let answer = self.call(request, version).await?;
-            if answer.error_code.is_error() {
-                let text = answer.error_message.map(String::from).unwrap_or_default();
-                return Err(failed(format!("{} ({text})", answer.error_code)));
+            let reply = self.call(request, version).await?;
+            if reply.error_code.is_error() {
+                let text = reply.error_message.map(String::from).unwrap_or_default();
+                return Err(failed(format!("{} ({text})", reply.error_code)));
             }
-            lifetime_ms = answer.session_lifetime_ms;
-            message = exchange.answer(&answer.auth_bytes).map_err(failed)?;
+            lifetime_ms = reply.session_lifetime_ms;
+            message = exchange.respond(&reply.auth_bytes).map_err(failed)?;
         }
         Ok((lifetime_ms > 0).then(|| Duration::from_millis(lifetime_ms.unsigned_abs())))
     }
@@ -270,7 +270,7 @@ where
         mechanism: sasl.mechanism.name().into(),
     };
     match send(handshake.into(), 1).await? {
-        Response::SaslHandshake(answer) if answer.error_code.is_none() => {}
+        Response::SaslHandshake(reply) if reply.error_code.is_none() => {}
         _ => return Err(failed("the broker refused to authenticate again".to_owned())),
     }
     let version = versions
@@ -283,14 +283,14 @@ where
         let request = SaslAuthenticateRequest {
             auth_bytes: Bytes::from(bytes),
         };
-        let Response::SaslAuthenticate(answer) = send(request.into(), version).await? else {
-            return Err(failed("the broker answered something else".to_owned()));
+        let Response::SaslAuthenticate(reply) = send(request.into(), version).await? else {
+            return Err(failed("unexpected response".to_owned()));
         };
-        if answer.error_code.is_error() {
-            return Err(failed(answer.error_code.to_string()));
+        if reply.error_code.is_error() {
+            return Err(failed(reply.error_code.to_string()));
         }
-        lifetime_ms = answer.session_lifetime_ms;
-        message = exchange.answer(&answer.auth_bytes).map_err(failed)?;
+        lifetime_ms = reply.session_lifetime_ms;
+        message = exchange.respond(&reply.auth_bytes).map_err(failed)?;
     }
     Ok((lifetime_ms > 0).then(|| Duration::from_millis(lifetime_ms.unsigned_abs())))
 }

@@ -56,7 +56,7 @@ impl SaslExchange {
     }
 
     /// Handles the server's message. `Some` is the next message to it; `None` means that both sides are satisfied.
-    pub fn answer(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    pub fn respond(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, String> {
         match (&self.step, self.config.mechanism) {
             (Step::Done, _) => Err("the server goes on after the end of the conversation".to_owned()),
             (Step::First, SaslMechanism::Plain) => {
@@ -220,14 +220,14 @@ mod tests {
         assert_eq!(exchange.first_message(), b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
         let server_first =
             b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
-        let answer = exchange
-            .answer(server_first)
+        let reply = exchange
+            .respond(server_first)
             .expect("well-formed")
             .expect("goes on");
         let expected = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
                         p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
-        assert_eq!(String::from_utf8(answer).expect("text"), expected);
-        let end = exchange.answer(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+        assert_eq!(String::from_utf8(reply).expect("text"), expected);
+        let end = exchange.respond(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
         assert_eq!(end, Ok(None));
     }
 
@@ -235,8 +235,8 @@ mod tests {
     fn a_server_that_does_not_know_the_password_is_refused() {
         let mut exchange = exchange(SaslMechanism::ScramSha512);
         let first = b"r=rOprNGfwEbeRWgbNEkqOxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
-        exchange.answer(first).expect("well-formed");
-        let refused = exchange.answer(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+        exchange.respond(first).expect("well-formed");
+        let refused = exchange.respond(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
         assert!(
             refused
                 .expect_err("wrong signature")
@@ -256,7 +256,7 @@ mod tests {
         ] {
             assert!(
                 exchange(SaslMechanism::ScramSha256)
-                    .answer(first.as_bytes())
+                    .respond(first.as_bytes())
                     .is_err(),
                 "{first}"
             );
@@ -267,6 +267,6 @@ mod tests {
     fn plain_sends_user_and_password() {
         let mut exchange = exchange(SaslMechanism::Plain);
         assert_eq!(exchange.first_message(), b"\0user\0pencil");
-        assert_eq!(exchange.answer(b""), Ok(None));
+        assert_eq!(exchange.respond(b""), Ok(None));
     }
 }

@@ -15,12 +15,12 @@ async fn topics_are_made_and_an_existing_one_is_reported() {
     let fake = Fake::new(&[("old", 1)], true);
     let client = fake.client();
     let topics = [NewTopic::new("new", Some(3)), NewTopic::new("old", None)];
-    let results = client.create_topics(&topics, false).await.expect("answered");
+    let results = client.create_topics(&topics, false).await.expect("completed");
     assert!(results[0].is_ok());
     let error = results[1].as_ref().expect_err("exists");
     assert_eq!(error.code(), Some(ErrorCode::TOPIC_ALREADY_EXISTS));
     assert!(error.to_string().contains("topic 'old'"));
-    let metadata = client.list_topics().await.expect("answered");
+    let metadata = client.list_topics().await.expect("completed");
     assert_eq!(metadata.topic("new").map(|topic| topic.partitions.len()), Some(3));
 }
 
@@ -33,7 +33,7 @@ async fn partitions_go_where_they_are_assigned() {
         ..NewTopic::new("placed", None)
     };
     client.create_topic(topic).await.expect("made");
-    let metadata = client.list_topics().await.expect("answered");
+    let metadata = client.list_topics().await.expect("completed");
     assert_eq!(
         metadata.topic("placed").map(|topic| topic.partitions.len()),
         Some(2)
@@ -52,7 +52,7 @@ async fn what_passes_is_repeated_and_what_does_not_is_reported_at_once() {
     client
         .topics(&names, false)
         .await
-        .expect("the third attempt is answered");
+        .expect("the third attempt succeeds");
     assert_eq!(fake.lock().log.len(), 3);
     fake.fault(
         ApiKey::Metadata,
@@ -69,7 +69,7 @@ async fn what_passes_is_repeated_and_what_does_not_is_reported_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broker_that_never_answers_ends_in_a_timeout_with_its_cause() {
+async fn a_broker_that_never_responds_ends_in_a_timeout_with_its_cause() {
     let fake = Fake::new(&[("t", 1)], true);
     fake.fault(ApiKey::Metadata, vec![Fault::Silence; 100]);
     let error = fake
@@ -80,7 +80,7 @@ async fn a_broker_that_never_answers_ends_in_a_timeout_with_its_cause() {
     let source = std::error::Error::source(&error)
         .expect("the last failure")
         .to_string();
-    assert!(source.contains("no answer to Metadata"), "{source}");
+    assert!(source.contains("no response to Metadata"), "{source}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,12 +94,15 @@ async fn offsets_are_listed_committed_and_read_back() {
     let found = client
         .list_offsets(&wanted, IsolationLevel::ReadCommitted)
         .await
-        .expect("answered");
+        .expect("completed");
     assert_eq!(found[&TopicPartition::new("t", 0)].offset, 0);
     assert_eq!(found[&TopicPartition::new("t", 1)].offset, -1);
     let offsets = BTreeMap::from([(TopicPartition::new("t", 1), CommittedOffset::new(17))]);
     client.commit_offsets("g", &offsets).await.expect("accepted");
-    let read = client.committed_offsets("g", None, true).await.expect("answered");
+    let read = client
+        .committed_offsets("g", None, true)
+        .await
+        .expect("completed");
     assert_eq!(read[&TopicPartition::new("t", 1)].offset, 17);
     assert_eq!(read.len(), 1);
     let missing = BTreeMap::from([(TopicPartition::new("t", 9), OffsetSpec::Latest)]);

@@ -1,5 +1,5 @@
 //! A broker that fits into a test: one node, partitions as lists of batches, idempotence and transactions as far as
-//! clients can tell, and a script of faults. It answers typed requests, so it serves both as a transport and behind a
+//! clients can tell, and a script of faults. It serves typed requests, so it serves both as a transport and behind a
 //! socket.
 
 mod refuse;
@@ -28,7 +28,7 @@ const UNLIMITED: usize = 1 << 30;
 /// What happens to the next request of an API.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// Answered, unharmed: a place in the order of faults.
+    /// Served without a fault: a place in the order of faults.
     Pass,
     /// The request is lost.
     Lost,
@@ -36,7 +36,7 @@ pub enum Fault {
     AnswerLost,
     /// The request is carried out and the response is one to something else.
     AnswerMixedUp,
-    /// All partitions (or the request itself) are answered with this code, and nothing is done.
+    /// All partitions (or the request itself) fail with this code, and nothing is done.
     Code(ErrorCode),
     /// The response never comes.
     Silence,
@@ -180,7 +180,7 @@ impl Fake {
         self.lock().topics[topic].1[partition].values()
     }
 
-    /// Carries a request out and says what is to be answered; `None`: silence.
+    /// Carries a request out and returns the response; `None`: silence.
     pub async fn serve(&self, request: Request) -> Result<Option<Response>, &'static str> {
         let api = request.api_key();
         let fault = {
@@ -201,10 +201,10 @@ impl Fake {
         if let Request::Fetch(fetch) = &request {
             self.wait_for_data(fetch).await;
         }
-        let response = self.lock().answer(request);
+        let response = self.lock().respond(request);
         self.news.notify_waiters();
         match fault {
-            Fault::AnswerLost => Err("answer lost"),
+            Fault::AnswerLost => Err("response lost"),
             Fault::AnswerMixedUp => Ok(Some(EndTxnResponse::default().into())),
             _ => Ok(Some(response)),
         }
@@ -257,7 +257,7 @@ impl Transport for Fake {
                 max,
             })?;
             let timeout = call.timeout.unwrap_or(std::time::Duration::from_secs(30));
-            let answer = async {
+            let response_later = async {
                 match fake.serve(call.request).await {
                     Ok(Some(response)) => Ok(Reply { version, response }),
                     Ok(None) => std::future::pending().await,
@@ -267,7 +267,7 @@ impl Transport for Fake {
                     }),
                 }
             };
-            match tokio::time::timeout(timeout, answer).await {
+            match tokio::time::timeout(timeout, response_later).await {
                 Ok(result) => result,
                 Err(_) => Err(TransportError::Timeout {
                     api,

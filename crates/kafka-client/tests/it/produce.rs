@@ -150,7 +150,7 @@ async fn what_cannot_be_sent_yet_goes_into_one_batch() {
             send(&producer, &i.to_string()).await;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        first.wait().await.expect("the second attempt is answered");
+        first.wait().await.expect("the second attempt succeeds");
         producer.flush().await.expect("written");
         let broker = fake.lock();
         let batches = broker.topics["t"].1[0].batches.iter();
@@ -218,7 +218,7 @@ async fn survives(fake: &Fake, settings: &[(&str, &str)], count: usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_requests_and_lost_answers_neither_lose_nor_double_nor_reorder() {
+async fn lost_requests_and_lost_responses_neither_lose_nor_double_nor_reorder() {
     let fake = Fake::new(&[("t", 1)], true);
     fake.fault(
         ApiKey::Produce,
@@ -414,7 +414,10 @@ async fn the_number_of_a_batch_that_failed_is_not_given_again() {
             .clear();
         fake.fault(ApiKey::Produce, [fault.clone()]);
         let (failed, behind) = (send(&producer, "b").await, send(&producer, "c").await);
-        failed.wait().await.expect_err("refused, or answered strangely");
+        failed
+            .wait()
+            .await
+            .expect_err("rejected, or an unexpected response");
         behind.wait().await.expect("written");
         send(&producer, "d").await.wait().await.expect("written");
         assert_eq!(fake.values("t", 0), values, "{fault:?}");
@@ -439,7 +442,7 @@ async fn the_buffer_is_bounded() {
         .await
         .expect_err("no room in time");
     assert!(error.to_string().contains("buffer.memory"), "{error}");
-    producer.flush().await.expect("the fourth attempt is answered");
+    producer.flush().await.expect("the fourth attempt succeeds");
     send(&producer, &"y".repeat(600)).await;
     let large = producer
         .append(&record(Some(0), None, &"z".repeat(2_000_000)))
@@ -487,7 +490,7 @@ async fn without_acknowledgement_nothing_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_producer_leaves_nobody_waiting() {
+async fn a_closed_producer_fails_all_pending_records() {
     let fake = Fake::new(&[("t", 1)], true);
     fake.fault(ApiKey::Produce, [Fault::Silence]);
     let producer = start(&fake, &[("linger.ms", "0")]);

@@ -165,7 +165,7 @@ async fn brokers_that_know_only_old_versions_are_spoken_to_in_those() {
         };
         let port = listen(&fake, &behaviour).await;
         let client = client("127.0.0.1", port, &[]);
-        assert_eq!(topic_names(&client).await.expect("answered"), ["t"]);
+        assert_eq!(topic_names(&client).await.expect("completed"), ["t"]);
         let versions = client.versions(Target::Any).await.expect("connected");
         assert_eq!(versions.choose(ApiKey::Metadata, 0, i16::MAX), Some(5));
         assert_eq!(behaviour.connections.load(Ordering::Relaxed), 1);
@@ -184,7 +184,7 @@ async fn requests_are_pipelined_on_one_connection() {
         calls.spawn(async move { topic_names(&client).await });
     }
     while let Some(result) = calls.join_next().await {
-        assert_eq!(result.expect("no panic").expect("answered"), ["t"]);
+        assert_eq!(result.expect("no panic").expect("completed"), ["t"]);
     }
     assert_eq!(behaviour.connections.load(Ordering::Relaxed), 1);
 }
@@ -198,12 +198,12 @@ async fn a_broken_connection_fails_what_is_on_it_and_is_made_anew() {
     fake.fault(ApiKey::Metadata, [Fault::Lost]);
     let error = topic_names(&client).await.expect_err("the connection was closed");
     assert!(error.is_retriable(), "{error}");
-    assert_eq!(topic_names(&client).await.expect("answered"), ["t"]);
+    assert_eq!(topic_names(&client).await.expect("completed"), ["t"]);
     assert_eq!(behaviour.connections.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]
-async fn nobody_listening_is_told_with_the_address() {
+async fn a_closed_port_is_reported_with_its_address() {
     let port = TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a free port")
@@ -215,7 +215,7 @@ async fn nobody_listening_is_told_with_the_address() {
         port,
         &[("reconnect.backoff.ms", "1"), ("default.api.timeout.ms", "50")],
     );
-    let error = topic_names(&client).await.expect_err("nobody is there");
+    let error = topic_names(&client).await.expect_err("the port is closed");
     assert!(
         matches!(error, ClientError::Transport(TransportError::Connect { .. })),
         "{error}"
@@ -367,7 +367,7 @@ async fn who_goes_away_in_a_tls_handshake_may_come_back() {
     let settings = [("security.protocol", "SSL"), ("default.api.timeout.ms", "300")];
     let error = topic_names(&client("127.0.0.1", port, &settings))
         .await
-        .expect_err("nobody stays");
+        .expect_err("the peer is gone");
     assert!(error.is_retriable(), "{error}");
     assert!(error.to_string().contains("TLS"), "{error}");
 }
@@ -385,7 +385,7 @@ async fn unusable_certificates_are_named() {
     }
 }
 
-/// Metadata names the node `fake:1`, so requests to it must be answered by the bootstrap connection's address.
+/// Metadata names the node `fake:1`, so requests to it must go to the bootstrap connection's address.
 #[tokio::test]
 async fn records_travel_over_the_socket() {
     let fake = Fake::new(&[("t", 1)], true);
@@ -420,6 +420,6 @@ async fn records_travel_over_the_socket() {
     client
         .list_offsets(&wanted, Default::default())
         .await
-        .expect("answered");
+        .expect("completed");
     assert_eq!(fake.values("t", 0).len(), 2000);
 }

@@ -17,7 +17,7 @@ async fn start(fake: &Fake) -> Producer {
     producer
         .init_transactions(InitOptions::default())
         .await
-        .expect("the coordinator answers");
+        .expect("the coordinator responds");
     producer
 }
 
@@ -180,7 +180,7 @@ async fn the_end_is_repeated_until_it_is_heard() {
         producer
             .commit_transaction()
             .await
-            .expect("the fifth attempt is answered");
+            .expect("the fifth attempt succeeds");
         assert_eq!(state(&fake), TxnState::Committed);
         producer.begin_transaction().expect("ready");
         send(&producer, 0, "w").await;
@@ -218,7 +218,7 @@ async fn a_prepared_transaction_is_ended_by_another_client() {
                     .client()
                     .end_transaction(&prepared, commit)
                     .await
-                    .expect("answered");
+                    .expect("completed");
                 assert!(
                     matches!(outcome, EndOutcome::Ended { .. }),
                     "the second time it has ended already"
@@ -246,7 +246,7 @@ async fn the_end_of_a_fenced_transaction_is_doubtful() {
             .client()
             .end_transaction(&prepared, true)
             .await
-            .expect("answered");
+            .expect("completed");
         assert!(matches!(outcome, EndOutcome::Doubtful(_)), "{outcome:?}");
         let unknown = PreparedTransaction {
             transactional_id: "other".to_owned(),
@@ -256,7 +256,7 @@ async fn the_end_of_a_fenced_transaction_is_doubtful() {
             .client()
             .end_transaction(&unknown, true)
             .await
-            .expect("answered");
+            .expect("completed");
         assert_eq!(
             outcome,
             EndOutcome::Doubtful(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
@@ -292,7 +292,7 @@ async fn calls_out_of_order_say_what_is_missing() {
     producer
         .init_transactions(InitOptions::default())
         .await
-        .expect("answered");
+        .expect("completed");
     assert!(
         producer
             .commit_transaction()

@@ -34,9 +34,10 @@ fn general_decoder(data: &[u8]) -> Result<FrameDecoder<&[u8]>, CompressionError>
         .get(4)
         .is_some_and(|flags| flags & FLAG_CONTENT_CHECKSUM != 0);
     let end = data.len().checked_sub(if has_checksum { 4 } else { 0 });
-    match end.is_some_and(|end| data[..end].ends_with(&END_MARK)) {
-        true => Ok(FrameDecoder::new(data)),
-        false => Err(CompressionError::corrupt(Codec::Lz4, "end mark is missing")),
+    if end.is_some_and(|end| data[..end].ends_with(&END_MARK)) {
+        Ok(FrameDecoder::new(data))
+    } else {
+        Err(CompressionError::corrupt(Codec::Lz4, "end mark is missing"))
     }
 }
 
@@ -130,9 +131,10 @@ impl<'a> Blocks<'a> {
             .split_first_chunk::<4>()
             .ok_or_else(|| corrupt("end mark is missing"))?;
         if *size == END_MARK {
-            return match after.is_empty() {
-                true => Ok(None),
-                false => Err(corrupt("data after the end mark")),
+            return if after.is_empty() {
+                Ok(None)
+            } else {
+                Err(corrupt("data after the end mark"))
             };
         }
         let size = u32::from_le_bytes(*size);

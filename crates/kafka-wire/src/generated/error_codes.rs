@@ -283,7 +283,7 @@ impl ErrorCode {
         }
     }
 
-    /// Whether Kafka's clients repeat a request that was answered so.
+    /// Whether Kafka's clients retry a request after this error.
     pub const fn is_retriable(self) -> bool {
         matches!(
             self.0,

@@ -9,7 +9,7 @@ use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use proptest::prelude::*;
 
 #[test]
-fn murmur2_answers_as_kafka_does() {
+fn murmur2_agrees_with_kafka() {
     // The values of Kafka's own unit test.
     let cases: [(&[u8], i32); 7] = [
         (b"21", -973932308),

@@ -214,11 +214,11 @@ fn markers_survive() {
     }
 }
 
-/// A change to a batch that makes it wrong, and the code that Kafka answers.
+/// A change to a batch that makes it wrong, and Kafka's error code for it.
 type Damage = (&'static str, fn(&mut Vec<u8>), ErrorCode);
 
 #[test]
-fn validation_answers_as_kafka_does() {
+fn validation_agrees_with_kafka() {
     let damages: [Damage; 7] = [
         ("wrong checksum", |b| b[17] ^= 1, ErrorCode::CORRUPT_MESSAGE),
         ("magic 1", |b| b[16] = 1, ErrorCode::INVALID_RECORD),
@@ -343,7 +343,7 @@ fn batches_are_split_and_a_cut_one_at_the_end_is_left_out() {
     assert_eq!(counts(&all[..whole + 5]), [3, 4]);
     all.truncate(whole);
     all.extend([1u8; 100]);
-    assert!(batches(Bytes::from(all)).nth(2).expect("an answer").is_err());
+    assert!(batches(Bytes::from(all)).nth(2).expect("an item").is_err());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A storage that counts the bytes that are read, and can hold up whoever opens a file.
+//! A storage that counts the bytes that are read, and can block the opening of a file.
 
 use millstream_testkit::storage::MemStorage;
 use millstream_types::storage::{DirectoryEntry, OpenMode, Storage, StorageFile, StorageLock};
@@ -18,7 +18,7 @@ pub struct Counted {
     held: Mutex<Option<Held>>,
 }
 
-/// A file that is not opened before somebody says so.
+/// A file whose opening blocks until it is released.
 #[derive(Debug)]
 struct Held {
     path: String,
@@ -26,7 +26,7 @@ struct Held {
     may_go: Receiver<()>,
 }
 
-/// So long a file is held if nobody ever says so: then the test has failed.
+/// How long opening blocks without a release: then the test has failed.
 const HELD_MAX: Duration = Duration::from_secs(30);
 
 impl Counted {

@@ -262,9 +262,10 @@ fn data_that_looks_like_a_group_is_data() {
         ] {
             let mut driver = Driver::open(&MemStorage::new(), options.clone()).unwrap();
             let log = driver.create();
-            match is_first_of_file {
-                true => driver.checkpoint(),
-                false => driver.commit(),
+            if is_first_of_file {
+                driver.checkpoint()
+            } else {
+                driver.commit()
             }
             let record = Record::metadata(forged(salt));
             driver.log.append_record(0, &record).unwrap();

@@ -1,4 +1,4 @@
-//! The log on a real file system, where groups and segments are written past the system's cache.
+//! The log on a real file system, where groups and segments are written with direct IO.
 
 use crate::driver::{Produce, read_from, small};
 use bytes::Bytes;

@@ -121,15 +121,17 @@ fn what_a_loss_of_power_brings_back_is_removed_by_the_next_start() {
         driver.append(log, batch(5));
         driver.checkpoint();
         let before = files_of(&driver, log);
-        let entry = match drops_log {
-            true => Entry::DropLog(log),
-            false => Entry::StartOffset { log, offset: 5 },
+        let entry = if drops_log {
+            Entry::DropLog(log)
+        } else {
+            Entry::StartOffset { log, offset: 5 }
         };
         let record = Record { entries: vec![entry] };
         driver.log.append_record(driver.now, &record).unwrap();
-        match is_end {
-            true => driver.log.request_clean_end(),
-            false => driver.log.request_checkpoint(),
+        if is_end {
+            driver.log.request_clean_end()
+        } else {
+            driver.log.request_checkpoint()
         }
         driver.commit();
         let job = driver.log.take_checkpoint().unwrap();
@@ -177,7 +179,7 @@ fn a_read_that_the_start_has_passed_is_out_of_range() {
         };
         driver.delete_below(log, start);
         driver.commit();
-        // The files are there until the next checkpoint, so that the job reads what it was made for.
+        // The files are there until the next checkpoint, so the job reads its original input.
         let read = driver.log.finish_read(job.run());
         assert!(
             matches!(read, Err(LogError::OffsetOutOfRange { start: at, .. }) if at == start),
@@ -244,7 +246,7 @@ fn segments_without_timestamps_expire_by_when_they_were_written() {
         let expired = driver.log.expired(now);
         assert_eq!(expired.first().map(|each| each.start_offset), start, "{now}");
     }
-    // After a start nobody knows when the last append was.
+    // After a start the time of the last append is unknown.
     let mut driver = driver.reopened();
     driver.log.set_settings(log, settings);
     for (now, start) in [

@@ -33,7 +33,7 @@ fn job(log: &Log, id: LogId) -> ReadJob {
 }
 
 #[test]
-fn nobody_waits_for_a_file_that_another_reader_opens() {
+fn no_reader_waits_for_a_file_that_another_one_opens() {
     for start in [0, 1] {
         let (storage, [held, other]) = written();
         let storage = Counted::new(&storage);

@@ -284,9 +284,10 @@ impl Run {
         while !all.is_empty() {
             let batch = all.split_to(BatchHeader::parse(&all).unwrap().size());
             let found = (BatchHeader::check(&batch).unwrap().base_offset, batch.slice(16..));
-            let is_there = match log.0 as usize == COMPACTED {
-                true => expected.any(|batch| *batch == found),
-                false => expected.next() == Some(&found),
+            let is_there = if log.0 as usize == COMPACTED {
+                expected.any(|batch| *batch == found)
+            } else {
+                expected.next() == Some(&found)
             };
             assert!(is_there, "{found:?} of {log:?} from {offset} on");
         }

@@ -59,9 +59,10 @@ fn a_quarantine_ends_when_the_segment_is_restored() {
         driver.commit();
         let expected = driver.read_all(log, 1 << 20);
         let sound = driver.storage.read(FIRST).unwrap();
-        match is_missing {
-            true => driver.storage.remove(FIRST).unwrap(),
-            false => driver.storage.flip(FIRST, 30, 1).unwrap(),
+        if is_missing {
+            driver.storage.remove(FIRST).unwrap()
+        } else {
+            driver.storage.flip(FIRST, 30, 1).unwrap()
         }
         let mut driver = driver.reopened();
         for _ in 0..2 {
@@ -147,9 +148,10 @@ fn a_quarantine_ends_when_all_segments_are_sound() {
     for (is_clean, is_missing) in [(true, true), (true, false), (false, true), (false, false)] {
         let (driver, first) = quarantined();
         let second = driver.storage.read(SECOND).unwrap();
-        match is_missing {
-            true => driver.storage.remove(SECOND).unwrap(),
-            false => driver.storage.flip(SECOND, 30, 1).unwrap(),
+        if is_missing {
+            driver.storage.remove(SECOND).unwrap()
+        } else {
+            driver.storage.flip(SECOND, 30, 1).unwrap()
         }
         let mut driver = ended(driver, is_clean);
         let reason = driver.log.quarantine_reason(LOG).unwrap();

@@ -43,7 +43,7 @@ pub enum ConnectionError {
     SessionExpired,
     #[error("authentication failed: {0}")]
     Refused(String),
-    #[error("the client does not take its answers")]
+    #[error("the client has stopped reading responses")]
     SlowReader,
     #[error("the broker closed the connection")]
     Closed,
@@ -155,7 +155,7 @@ impl Receiver {
         if !(lowest..=highest).contains(&head.api_version) {
             if api == ApiKey::ApiVersions {
                 let response = millstream_broker::api::api_versions::unsupported_version();
-                return self.answer(response.into(), 0, head.correlation_id).await;
+                return self.respond(response.into(), 0, head.correlation_id).await;
             }
             let version = head.api_version;
             return Err(ConnectionError::Malformed(format!(
@@ -194,9 +194,10 @@ impl Receiver {
             .identity()
             .and_then(|identity| identity.expires_ms)
             .is_some_and(|at| at <= now_ms);
-        Err(match has_expired {
-            true => ConnectionError::SessionExpired,
-            false => ConnectionError::Unauthenticated(api),
+        Err(if has_expired {
+            ConnectionError::SessionExpired
+        } else {
+            ConnectionError::Unauthenticated(api)
         })
     }
 
@@ -261,7 +262,7 @@ impl Receiver {
                 ..Default::default()
             };
             return self
-                .answer(response.into(), head.api_version, head.correlation_id)
+                .respond(response.into(), head.api_version, head.correlation_id)
                 .await;
         };
         let (response, refused) = authentication.handshake(head.api_version, request);
@@ -273,7 +274,7 @@ impl Receiver {
             self.note_refusal(refused);
             self.delay().await;
         }
-        self.answer(response.into(), head.api_version, head.correlation_id)
+        self.respond(response.into(), head.api_version, head.correlation_id)
             .await?;
         refused.map_or(Ok(()), |refused| Err(ConnectionError::Refused(refused.reason)))
     }
@@ -302,7 +303,7 @@ impl Receiver {
                 ..Default::default()
             };
             return self
-                .answer(response.into(), head.api_version, head.correlation_id)
+                .respond(response.into(), head.api_version, head.correlation_id)
                 .await;
         };
         let progress = authentication.message(&request.auth_bytes).await;
@@ -311,7 +312,7 @@ impl Receiver {
         if refused.is_some() {
             self.delay().await;
         }
-        self.answer(response.into(), head.api_version, head.correlation_id)
+        self.respond(response.into(), head.api_version, head.correlation_id)
             .await?;
         refused.map_or(Ok(()), |refused| Err(ConnectionError::Refused(refused.reason)))
     }
@@ -367,7 +368,7 @@ impl Receiver {
         }
     }
 
-    async fn answer(
+    async fn respond(
         &self,
         response: Response,
         version: i16,

@@ -237,9 +237,10 @@ impl Gate {
     /// Whether the broker as a whole is full. Some connections are reserved for the protected listener.
     fn full(&self, state: &State, is_protected: bool) -> Option<Full> {
         let shares = self.shares;
-        let (by_files, by_limit) = match is_protected {
-            true => (shares.connections + shares.protected, usize::MAX),
-            false => (shares.connections, state.limits.connections_max),
+        let (by_files, by_limit) = if is_protected {
+            (shares.connections + shares.protected, usize::MAX)
+        } else {
+            (shares.connections, state.limits.connections_max)
         };
         if state.open >= by_limit {
             return Some(Full::All(by_limit));

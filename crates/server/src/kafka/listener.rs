@@ -281,9 +281,10 @@ fn advertised(listener: &ListenerConfig, address: SocketAddr) -> Option<Endpoint
 
 /// Where this machine reaches a port that is open on all of its addresses.
 fn local_endpoint(address: SocketAddr) -> Endpoint {
-    let loopback = match address.is_ipv4() {
-        true => std::net::Ipv4Addr::LOCALHOST.into(),
-        false => std::net::Ipv6Addr::LOCALHOST.into(),
+    let loopback = if address.is_ipv4() {
+        std::net::Ipv4Addr::LOCALHOST.into()
+    } else {
+        std::net::Ipv6Addr::LOCALHOST.into()
     };
     endpoint_of(SocketAddr::new(loopback, address.port()))
 }
@@ -359,9 +360,10 @@ pub(super) async fn connect(
     // Quoted, because it may contain text from the client.
     let error = with_causes(&error);
     let error = error.as_str();
-    match is_notable {
-        true => tracing::warn!(%peer, %listener, error, "a Kafka connection was closed"),
-        false => tracing::debug!(%peer, %listener, error, "a Kafka connection ended"),
+    if is_notable {
+        tracing::warn!(%peer, %listener, error, "a Kafka connection was closed")
+    } else {
+        tracing::debug!(%peer, %listener, error, "a Kafka connection ended")
     }
 }
 

@@ -38,9 +38,10 @@ impl AddressRates {
             self.sweep(now_ms, window);
         }
         let is_full = is_new && self.rates.len() >= CONNECTION_RATE_ADDRESSES_MAX;
-        let rate = match is_full {
-            true => &mut self.others,
-            false => self.rates.entry(ip).or_default(),
+        let rate = if is_full {
+            &mut self.others
+        } else {
+            self.rates.entry(ip).or_default()
         };
         rate.record(now_ms, window, 1.0);
         let throttle_ms = throttle_ms(rate, now_ms, window, limit);

@@ -295,9 +295,10 @@ fn keystore(
     let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| TlsError::Pem {
         store: "keystore",
         what: "private key",
-        reason: match text.windows(9).any(|window| window == b"ENCRYPTED") {
-            true => "it is encrypted; decrypt it with `openssl pkey`".to_owned(),
-            false => error.to_string(),
+        reason: if text.windows(9).any(|window| window == b"ENCRYPTED") {
+            "it is encrypted; decrypt it with `openssl pkey`".to_owned()
+        } else {
+            error.to_string()
         },
     })?;
     Ok((certificates, key))

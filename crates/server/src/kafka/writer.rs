@@ -165,9 +165,10 @@ impl Ready {
                 .request(slot.api, slot.version, elapsed, (slot.received, sent));
             drop(slot.in_flight);
         }
-        match self.is_last {
-            true => Err(ConnectionError::Closed),
-            false => Ok(()),
+        if self.is_last {
+            Err(ConnectionError::Closed)
+        } else {
+            Ok(())
         }
     }
 }

@@ -101,10 +101,7 @@ impl ShellMetrics {
     pub fn authentication(&self, listener: &str, is_success: bool) {
         let mut state = self.state();
         let counts = state.authentications.entry(listener.to_owned()).or_default();
-        match is_success {
-            true => counts.0 += 1,
-            false => counts.1 += 1,
-        }
+        if is_success { counts.0 += 1 } else { counts.1 += 1 }
     }
 
     /// Everything so far.

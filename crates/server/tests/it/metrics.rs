@@ -78,7 +78,7 @@ async fn numbers_have_kafkas_names() {
     let response = get(&endpoint, "/metrics", "").await;
     assert!(
         response.contains("content-type: text/plain; version=0.0.4"),
-        "{answer}"
+        "{response}"
     );
     for expected in [
         "kafka_server_brokertopicmetrics_messagesin_total 3",
@@ -100,7 +100,7 @@ async fn numbers_have_kafkas_names() {
     ] {
         assert!(
             response.contains(&format!("\n{expected}")),
-            "{expected} is not in\n{answer}"
+            "{expected} is not in\n{response}"
         );
     }
     let families: Vec<&str> = response
@@ -134,7 +134,7 @@ async fn off_loopback_a_token_is_needed() {
         let response = get(&endpoint, "/metrics", header).await;
         assert!(
             response.starts_with(&format!("HTTP/1.1 {status}")),
-            "{header:?}: {answer}"
+            "{header:?}: {response}"
         );
     }
 }

@@ -169,7 +169,7 @@ pub fn batches_zstd(data: &[u8]) {
     batches_of(4, data);
 }
 
-/// A broker lives for so many requests, so that what was sent before matters, but not for ever.
+/// A broker lives for so many requests, so that what was sent before matters, but not forever.
 const REQUESTS_PER_LIFE: u32 = 500;
 
 thread_local! {
@@ -182,7 +182,7 @@ fn new_broker() -> Broker {
     opened.expect("an empty directory opens")
 }
 
-/// Requests that can be read are handled by a broker, and what it answers can be written.
+/// Requests that can be read are handled by a broker, and its responses can be encoded.
 pub fn broker(data: &[u8]) {
     let Some((api, version, body)) = choose(data) else {
         return;

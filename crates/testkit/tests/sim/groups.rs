@@ -98,7 +98,7 @@ impl Member {
             .history(|history| history.releases(self.group, &self.id));
     }
 
-    /// A request was not answered.
+    /// A request got no response.
     fn is_lost(&mut self) {
         self.is_in_doubt |= self.world.with(|world| world.is_rough());
     }
@@ -136,7 +136,7 @@ impl Member {
         let now_ms = world.now_ms();
         world.history(|history| match code {
             ErrorCode::NONE => history.commit_done(now_ms, (self.group, partition), (&member, epoch), number),
-            // What the disk did with it nobody knows.
+            // What the disk did with it is unknown.
             ErrorCode::KAFKA_STORAGE_ERROR => {}
             _ => history.commit_refused(self.group, partition, number),
         });
@@ -144,9 +144,10 @@ impl Member {
 
     /// Topics go by name up to version 9 of the requests for offsets.
     fn topic(&self, version: i16) -> (KafkaString, Uuid) {
-        match version >= 10 {
-            true => (KafkaString::EMPTY, self.topic_id),
-            false => (KafkaString::from_static(TOPIC), Uuid::ZERO),
+        if version >= 10 {
+            (KafkaString::EMPTY, self.topic_id)
+        } else {
+            (KafkaString::from_static(TOPIC), Uuid::ZERO)
         }
     }
 }
@@ -154,9 +155,10 @@ impl Member {
 /// Reads what a group has committed and holds it against the commits.
 pub async fn read_offsets(client: &mut Client, group: &str, topic_id: Uuid) -> Result<Vec<(i32, i64)>, Lost> {
     let version = 8 + client.world.below(3) as i16;
-    let (name, topic_id) = match version >= 10 {
-        true => (KafkaString::EMPTY, topic_id),
-        false => (KafkaString::from_static(TOPIC), Uuid::ZERO),
+    let (name, topic_id) = if version >= 10 {
+        (KafkaString::EMPTY, topic_id)
+    } else {
+        (KafkaString::from_static(TOPIC), Uuid::ZERO)
     };
     let request = OffsetFetchRequest {
         groups: vec![OffsetFetchRequestGroup {
@@ -288,7 +290,7 @@ impl Member {
             | ErrorCode::KAFKA_STORAGE_ERROR => {}
             code => self.world.violation(
                 "unexpected-error",
-                format!("a member of '{}' is answered {code}", self.group),
+                format!("a member of '{}' gets {code}", self.group),
             ),
         }
     }
@@ -483,7 +485,7 @@ impl Member {
             ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_MEMBER_EPOCH => self.begins_again(),
             code => {
                 self.world
-                    .violation("unexpected-error", format!("a member is answered {code}"));
+                    .violation("unexpected-error", format!("a member gets {code}"));
                 true
             }
         }

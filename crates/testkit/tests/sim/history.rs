@@ -16,7 +16,7 @@ pub type TransactionId = usize;
 /// How a transaction stands for its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// Nobody has asked for a commit.
+    /// No commit was requested.
     Open,
     /// A commit was asked for; the response is not known.
     Asked,
@@ -28,7 +28,7 @@ pub enum Fate {
 /// What holds for the order of a writer's records in a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Nothing: it does not wait for responses and nobody sorts what arrives late.
+    /// Nothing: it does not wait for responses and late ones are not sorted.
     Any,
     /// They do not change places; some may be missing.
     Sorted,
@@ -213,7 +213,7 @@ impl History {
         self.given_up(transaction);
     }
 
-    /// Aborted, fenced or forgotten: if nobody asked for a commit it must never be seen.
+    /// Aborted, fenced or forgotten: if no commit was requested it must never be seen.
     pub fn given_up(&mut self, transaction: TransactionId) {
         let each = &mut self.transactions[transaction];
         if each.fate == Fate::Open {
@@ -301,7 +301,7 @@ impl History {
         }
     }
 
-    /// A member counts on these partitions until then, and on no others any more. Nobody else may be given one meanwhile.
+    /// A member counts on these partitions until then, and on no others any more. No other member may get one meanwhile.
     pub fn holds(&mut self, told_ms: i64, group: &str, member: &str, partitions: &[i32], until_ms: i64) {
         self.releases(group, member);
         let lease = Lease { told_ms, until_ms };
@@ -335,7 +335,7 @@ impl History {
         commits.len() - 1
     }
 
-    /// The commit was accepted: then nobody else may have had the partition in a later generation when it was asked for.
+    /// The commit was accepted: then no other member may have had the partition in a later generation when it was asked for.
     pub fn commit_done(
         &mut self,
         now_ms: i64,
@@ -364,7 +364,7 @@ impl History {
             let text = format!("'{group}' took a commit for {partition} in {epoch}, after {later} had begun");
             self.violation("zombie-commit", text);
         }
-        // Somebody else has asked for the partition after this one had heard that it is its own, and got it.
+        // Another member has asked for the partition after this one had heard that it is its own, and got it.
         let given = self.given.get(&key);
         let own_ms = given
             .and_then(|given| given.get(member))

@@ -1,6 +1,6 @@
 //! The broker's process: connections in, disk work with delays, and every way of dying.
 //!
-//! It does what the TCP shell does, without sockets: frames are taken from bytes as they arrive, answers go out in the
+//! It does what the TCP shell does, without sockets: frames are taken from bytes as they arrive, responses go out in the
 //! order of the requests of a connection. The broker's threads are in `threads`. A process that dies stops its disk work at
 //! any point of it.
 
@@ -182,7 +182,7 @@ impl Node {
         threads.submit(rng, Command::Request(Box::new(submitted)));
     }
 
-    fn answer(&mut self, (connection, number): Caller, reply: Reply) {
+    fn respond(&mut self, (connection, number): Caller, reply: Reply) {
         let Some(side) = self.connections.get_mut(&connection) else {
             return;
         };
@@ -210,7 +210,7 @@ impl Node {
             match header::encode_response(&response, slot.version, slot.correlation_id) {
                 Ok(frame) => self.effects.push(Effect::Send(connection, frame.concat().into())),
                 Err(error) => {
-                    let text = format!("an answer cannot be written: {error}: {response:?}");
+                    let text = format!("a response cannot be encoded: {error}: {response:?}");
                     self.effects.push(Effect::Broken(text));
                 }
             }
@@ -222,7 +222,7 @@ impl Node {
         let Some(threads) = &mut self.threads else {
             return;
         };
-        let (later, responses) = (threads.take_later(), threads.take_answers());
+        let (later, responses) = (threads.take_later(), threads.take_replies());
         let (failure, has_ended) = (threads.take_failure(), threads.has_ended());
         let life = self.life;
         let later = later.into_iter();
@@ -232,7 +232,7 @@ impl Node {
             self.on_failure(rng, &error);
         }
         for (caller, reply) in responses {
-            self.answer(caller, reply);
+            self.respond(caller, reply);
         }
         if has_ended {
             self.on_end(rng);

@@ -38,9 +38,10 @@ pub fn batch(world: &Handle, producer: BatchProducer, ids: &[RecordId]) -> Bytes
 
 /// A produce request of one batch.
 pub fn produce_request(version: i16, topic_id: Uuid, partition: usize, records: Bytes) -> ProduceRequest {
-    let (name, topic_id) = match version >= 13 {
-        true => (KafkaString::EMPTY, topic_id),
-        false => (KafkaString::from_static(TOPIC), Uuid::ZERO),
+    let (name, topic_id) = if version >= 13 {
+        (KafkaString::EMPTY, topic_id)
+    } else {
+        (KafkaString::from_static(TOPIC), Uuid::ZERO)
     };
     ProduceRequest {
         acks: -1,
@@ -59,8 +60,8 @@ pub fn produce_request(version: i16, topic_id: Uuid, partition: usize, records: 
 
 /// Code and base offset of the response for the only partition.
 pub fn produced(response: &ProduceResponse) -> (ErrorCode, i64) {
-    let answer = &response.responses[0].partition_responses[0];
-    (answer.error_code, answer.base_offset)
+    let result = &response.responses[0].partition_responses[0];
+    (result.error_code, result.base_offset)
 }
 
 /// Makes records for a partition.
@@ -93,7 +94,7 @@ pub async fn plain(world: Handle, topic_id: Uuid) {
         let records = batch(&world, BatchProducer::NONE, &ids);
         let mut request = produce_request(version, topic_id, partition, records);
         if world.once_in(8) {
-            request.acks = 0; // nobody will answer
+            request.acks = 0; // no response will come
             let connection = client.connection().await;
             drop(world.send(connection, version, i64::MAX / 4, request));
             client.forget_connection();
@@ -101,9 +102,7 @@ pub async fn plain(world: Handle, topic_id: Uuid) {
             match produced(&response) {
                 (ErrorCode::NONE, offset) => acknowledge(&world, &ids, offset),
                 (ErrorCode::KAFKA_STORAGE_ERROR, _) => {}
-                (code, _) => {
-                    world.violation("unexpected-error", format!("a plain producer is answered {code}"))
-                }
+                (code, _) => world.violation("unexpected-error", format!("a plain producer gets {code}")),
             }
         }
         world.sleep(world.below(400)).await;
@@ -148,7 +147,7 @@ async fn stream(world: &Handle, connection: ConnectionId, timeout_ms: i64, topic
             ErrorCode::NONE => acknowledge(world, &ids, offset),
             ErrorCode::KAFKA_STORAGE_ERROR => continue,
             code => {
-                let text = format!("a pipelined producer is answered {code}");
+                let text = format!("a pipelined producer gets {code}");
                 return world.violation("unexpected-error", text);
             }
         }
@@ -169,7 +168,7 @@ struct Batch {
     sent: Option<Call>,
 }
 
-/// Has several batches under way and repeats, in order, what was not answered.
+/// Has several batches under way and repeats, in order, what got no response.
 pub async fn idempotent(world: Handle, topic_id: Uuid) {
     let writer = world.history(|history| history.writer(Order::Gapless));
     let mut client = Client::new(&world);
@@ -185,7 +184,7 @@ pub async fn idempotent(world: Handle, topic_id: Uuid) {
         match response.error_code {
             ErrorCode::NONE => break (response.producer_id, response.producer_epoch),
             ErrorCode::KAFKA_STORAGE_ERROR => world.sleep(100).await,
-            code => return world.violation("unexpected-error", format!("InitProducerId is answered {code}")),
+            code => return world.violation("unexpected-error", format!("InitProducerId gets {code}")),
         }
     };
     let mut sequences = [0; PARTITIONS];
@@ -242,14 +241,11 @@ async fn drive(world: &Handle, client: &mut Client, topic_id: Uuid, queue: &mut 
             }
             _ => None,
         };
-        // Behind one that failed, a gap in the sequences is what must be answered.
+        // Behind one that failed, a gap in the sequences is the expected response.
         let is_follower = failed[batch.partition] && code == Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
         let is_expected = matches!(code, None | Some(ErrorCode::KAFKA_STORAGE_ERROR)) || is_follower;
         if let Some(code) = code.filter(|_| !is_expected) {
-            world.violation(
-                "unexpected-error",
-                format!("an idempotent producer is answered {code}"),
-            );
+            world.violation("unexpected-error", format!("an idempotent producer gets {code}"));
         }
         failed[batch.partition] = true;
         left.push_back(batch);

@@ -53,9 +53,10 @@ impl Reader {
             partition_max_bytes,
             ..Default::default()
         });
-        let (topic, topic_id) = match version >= 13 {
-            true => (KafkaString::EMPTY, self.topic_id),
-            false => (KafkaString::from_static(TOPIC), Uuid::ZERO),
+        let (topic, topic_id) = if version >= 13 {
+            (KafkaString::EMPTY, self.topic_id)
+        } else {
+            (KafkaString::from_static(TOPIC), Uuid::ZERO)
         };
         FetchRequest {
             max_wait_ms: world.below(500) as i32,

@@ -81,7 +81,7 @@ fn mixed(seed: u64) -> u64 {
     [0, 0, 2, 3, 4][rng.below(5) as usize]
 }
 
-/// What may wait for a checkpoint, how much the broker's thread takes in at once and how late it comes to run; also by a
+/// What may wait for a checkpoint, how much the broker's thread takes in at once and how late it is scheduled; also by a
 /// chance of its own.
 fn turns(seed: u64) -> (u64, usize, u64) {
     let rng = SeededRng::new(seed ^ 0x7E4D);

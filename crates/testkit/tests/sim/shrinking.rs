@@ -61,7 +61,7 @@ async fn create(client: &mut Client, name: &'static str, configs: &[(&str, &str)
             code => {
                 client
                     .world
-                    .violation("unexpected-error", format!("creating {name} is answered {code}"));
+                    .violation("unexpected-error", format!("creating {name} gets {code}"));
                 return client.world.sleep(100).await;
             }
         }
@@ -253,19 +253,19 @@ async fn delete(client: &mut Client, known: &BTreeMap<i64, u64>, (deleted, asked
     let Ok(response) = client.call(2, request).await else {
         return;
     };
-    let answer = &response.topics[0].partitions[0];
-    match answer.error_code {
-        ErrorCode::NONE if answer.low_watermark < offset => {
+    let result = &response.topics[0].partitions[0];
+    match result.error_code {
+        ErrorCode::NONE if result.low_watermark < offset => {
             let text = format!(
                 "what is below {offset} was deleted, the log starts at {}",
-                answer.low_watermark
+                result.low_watermark
             );
             client.world.violation("undeleted", text);
         }
         ErrorCode::NONE => *deleted = offset.max(*deleted),
         ErrorCode::KAFKA_STORAGE_ERROR => {}
         code => {
-            let text = format!("deleting up to {offset} of {end} is answered {code}");
+            let text = format!("deleting up to {offset} of {end} gets {code}");
             client.world.violation("unexpected-error", text);
         }
     }
@@ -493,7 +493,7 @@ impl Compacting {
         (!allowed.contains(&value)).then(|| format!("'{name}' has {value:?}, one of {allowed:?} is expected"))
     }
 
-    /// What may be the value of a key: that of the last commit, or of a later transaction of which nobody knows.
+    /// What may be the value of a key: that of the last commit, or of a later transaction whose outcome is unknown.
     fn allowed(&self, key: u64) -> BTreeSet<Option<String>> {
         let mut allowed = BTreeSet::new();
         for (writes, fate) in self

@@ -2,7 +2,7 @@
 //! others, which run its disk work.
 //!
 //! What the broker's thread does when it is awake is decided by [`EventLoop`], as in production; here is only what the machine
-//! decides: when a thread comes to run, how long disk work takes, and what has come into the inbox until then. Commits,
+//! decides: when a thread is scheduled, how long disk work takes, and what has come into the inbox until then. Commits,
 //! checkpoints and compactions have a thread each, reads have several, so that these may end in another order.
 
 use millstream_broker::limits::READ_THREADS;
@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 /// Who asked: a connection, and the number of its request.
 pub type Caller = (ConnectionId, u64);
 
-/// A thread comes to run.
+/// A thread is scheduled.
 #[derive(Debug, Clone, Copy)]
 pub enum ThreadEvent {
     /// That of the broker; the number says which of its sleeps ends.
@@ -60,7 +60,7 @@ enum Running {
 struct TestHost {
     now_ms: i64,
     inbox: VecDeque<Command<Caller>>,
-    answers: Vec<(Caller, Reply)>,
+    replies: Vec<(Caller, Reply)>,
     commits: VecDeque<Job>,
     checkpoints: VecDeque<Job>,
     compactions: VecDeque<Job>,
@@ -90,7 +90,7 @@ impl Host<Caller> for TestHost {
     }
 
     fn respond(&mut self, caller: Caller, reply: Reply) {
-        self.answers.push((caller, reply));
+        self.replies.push((caller, reply));
     }
 
     fn start(&mut self, job: Job) -> bool {
@@ -130,7 +130,7 @@ impl Threads {
             host: TestHost {
                 now_ms,
                 inbox: VecDeque::new(),
-                answers: Vec::new(),
+                replies: Vec::new(),
                 commits: VecDeque::new(),
                 checkpoints: VecDeque::new(),
                 compactions: VecDeque::new(),
@@ -166,7 +166,7 @@ impl Threads {
         }
     }
 
-    /// A thread comes to run.
+    /// A thread is scheduled.
     pub fn happen(&mut self, now_ms: i64, rng: &SeededRng, event: ThreadEvent) {
         self.host.now_ms = now_ms;
         match event {
@@ -224,9 +224,10 @@ impl Threads {
             let event = ThreadEvent::Worker(worker);
             self.later.push((self.pace.disk_ms(rng, &job), event));
             let is_early = matches!(job, Job::Read(_)) && rng.below(2) == 0;
-            self.workers[worker] = Some(match is_early {
-                true => Running::Done(job.run()),
-                false => Running::Job(job),
+            self.workers[worker] = Some(if is_early {
+                Running::Done(job.run())
+            } else {
+                Running::Job(job)
             });
         }
     }
@@ -237,8 +238,8 @@ impl Threads {
     }
 
     /// Replies to be passed on.
-    pub fn take_answers(&mut self) -> Vec<(Caller, Reply)> {
-        std::mem::take(&mut self.host.answers)
+    pub fn take_replies(&mut self) -> Vec<(Caller, Reply)> {
+        std::mem::take(&mut self.host.replies)
     }
 
     /// Why the log is unusable; told once.

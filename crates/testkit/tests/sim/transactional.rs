@@ -1,5 +1,5 @@
 //! Transactional producers of both versions of the protocol (TV1 and TV2), with everything that happens to them: lost
-//! answers, death in the middle, a second instance with the same id, transactions that time out.
+//! responses, death in the middle, a second instance with the same id, transactions that time out.
 //!
 //! They are correct clients: a request without a response is repeated with the same sequence until there is one; with TV1
 //! the epoch is raised by InitProducerId whenever the response to anything was lost, as a late request could otherwise
@@ -50,7 +50,7 @@ struct Producer {
     producer_id: i64,
     epoch: i16,
     sequences: [i32; PARTITIONS],
-    /// Something was not answered since the epoch was raised.
+    /// Something got no response since the epoch was raised.
     is_in_doubt: bool,
     /// The request that raised the epoch was sent more than once; a copy of it may arrive still.
     may_be_raised_late: bool,
@@ -155,7 +155,7 @@ impl Producer {
         let (version, id) = (self.version, &self.id);
         self.world.violation(
             "unexpected-error",
-            format!("{what} of '{id}' ({version:?}) is answered {code}"),
+            format!("{what} of '{id}' ({version:?}) gets {code}"),
         );
     }
 
@@ -360,7 +360,7 @@ impl Producer {
                 continue;
             };
             if response.error_code == ErrorCode::INVALID_TXN_STATE
-                && let Some(result) = self.ended_without_answer(transaction, commits, is_repeated)
+                && let Some(result) = self.ended_without_response(transaction, commits, is_repeated)
             {
                 return result;
             }
@@ -381,8 +381,8 @@ impl Producer {
         Ok(())
     }
 
-    /// Whether INVALID_TXN_STATE is what an end may be answered with, and what it means for the producer.
-    fn ended_without_answer(
+    /// Whether INVALID_TXN_STATE may be the response to an end, and what it means for the producer.
+    fn ended_without_response(
         &self,
         transaction: TransactionId,
         commits: bool,
@@ -393,7 +393,7 @@ impl Producer {
             Version::One if !commits => Some(Ok(())),
             // A late copy of the request that raised the epoch comes between the commit and its repetition. Kafka, too,
             // takes it for one whose response was lost, leaves the epoch, and has the producer begin anew (its state is
-            // Empty), so that nobody can ask any more how the transaction ended: it stays as one whose commit was asked
+            // Empty), so that the outcome can no longer be queried: how the transaction ended: it stays as one whose commit was asked
             // for, seen as a whole or not at all.
             Version::One => (is_repeated && self.may_be_raised_late).then_some(Ok(())),
             // The broker has aborted it, and says so to who would commit it.

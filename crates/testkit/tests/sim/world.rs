@@ -17,7 +17,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// No response: nobody knows what became of the request.
+/// No response: its outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost;
 
@@ -213,18 +213,18 @@ impl World {
             .get_mut(&connection)
             .and_then(|c| take_frame(&mut c.buffer))
         {
-            self.answer(connection, frame);
+            self.respond(connection, frame);
         }
     }
 
-    fn answer(&mut self, connection: ConnectionId, frame: Bytes) {
+    fn respond(&mut self, connection: ConnectionId, frame: Bytes) {
         let asked = self
             .clients
             .get_mut(&connection)
             .and_then(|client| client.asked.pop_front());
         let Some((id, call)) = asked.and_then(|id| Some((id, self.calls.remove(&id)?))) else {
             self.history
-                .violation("protocol", "an answer that nobody asked for".to_owned());
+                .violation("protocol", "unexpected response".to_owned());
             return;
         };
         let mut reader = Reader::new(frame);
@@ -237,7 +237,7 @@ impl World {
             }
             other => self
                 .history
-                .violation("protocol", format!("answer to {:?}: {other:?}", call.api)),
+                .violation("protocol", format!("response to {:?}: {other:?}", call.api)),
         }
     }
 
@@ -357,9 +357,12 @@ impl Handle {
             world.schedule.after(ms as i64, Event::Wakes(task, timer));
             timer
         });
-        std::future::poll_fn(|_| match self.with(|world| world.fired.remove(&timer)) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        std::future::poll_fn(|_| {
+            if self.with(|world| world.fired.remove(&timer)) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }

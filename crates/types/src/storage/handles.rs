@@ -25,13 +25,10 @@ fn with_pauses<T>(
             result => return result,
         }
     }
-    attempt().map_err(|error| match is_out_of_handles(&error) {
-        true => io::Error::new(
+    attempt().map_err(|error| if is_out_of_handles(&error) { io::Error::new(
             error.kind(),
             format!("too many files and connections are open ({error}); allow more with `ulimit -n`, or fewer connections"),
-        ),
-        false => error,
-    })
+        ) } else { error })
 }
 
 /// Whether the process or the machine has no free file handle.
@@ -82,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_ever_and_the_remedy_is_named() {
+    fn waiting_is_limited_and_the_remedy_is_named() {
         let (result, waited) = opened(&[libc::EMFILE; OPEN_ATTEMPTS_MAX as usize + 1]);
         assert!(result.unwrap_err().to_string().contains("`ulimit -n`"));
         assert_eq!(waited.len(), OPEN_ATTEMPTS_MAX as usize - 1);

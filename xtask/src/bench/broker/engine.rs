@@ -18,7 +18,7 @@ pub trait Engine {
 
     fn address(&self) -> &str;
 
-    /// Starts it on an empty log; milliseconds until it answered its first request.
+    /// Starts it on an empty log; milliseconds until its first response.
     fn start_empty(&mut self) -> anyhow::Result<f64>;
 
     /// Starts it on what it had.

@@ -15,7 +15,7 @@ use crate::bench::stopwatch::{calibrate, pause};
 const CASES: [(usize, i32); 4] = [(100, 1), (100, 16), (1024, 1), (1024, 16)];
 /// Produced and fetched in each of two cases before anything counts: the code of a JVM is translated by then.
 const WARM_UP_MEGABYTES: usize = 400;
-/// After the last answer: what a broker puts off belongs to the case that it was put off in.
+/// After the last response: what a broker puts off belongs to the case that it was put off in.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// Every case by every client. Case by case all brokers get their turn, so that a busy quarter of an hour meets them

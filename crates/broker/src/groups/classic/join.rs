@@ -119,8 +119,8 @@ impl ClassicGroup {
                 ErrorCode::UNKNOWN_MEMBER_ID,
             ));
         };
-        member.answer_join(ErrorCode::FENCED_INSTANCE_ID, effects);
-        member.answer_sync(ErrorCode::FENCED_INSTANCE_ID, effects);
+        member.complete_join(ErrorCode::FENCED_INSTANCE_ID, effects);
+        member.complete_sync(ErrorCode::FENCED_INSTANCE_ID, effects);
         self.pending_sync.remove(old);
         if let Some(instance) = &info.instance_id {
             self.statics.insert(instance.clone(), info.id.clone());

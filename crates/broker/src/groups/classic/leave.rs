@@ -35,8 +35,8 @@ impl ClassicGroup {
 
     pub(super) fn remove(&mut self, now_ms: i64, id: &KafkaString, rules: Rules, effects: &mut Effects) {
         if let Some(mut member) = self.forget(id) {
-            member.answer_join(ErrorCode::UNKNOWN_MEMBER_ID, effects);
-            member.answer_sync(ErrorCode::UNKNOWN_MEMBER_ID, effects);
+            member.complete_join(ErrorCode::UNKNOWN_MEMBER_ID, effects);
+            member.complete_sync(ErrorCode::UNKNOWN_MEMBER_ID, effects);
         }
         match self.state {
             State::Stable | State::CompletingRebalance => self.prepare_rebalance(now_ms, rules, effects),

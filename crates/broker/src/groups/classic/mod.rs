@@ -88,13 +88,13 @@ impl Member {
         self.deadline_ms = now_ms.saturating_add(i64::from(self.info.session_timeout_ms));
     }
 
-    fn answer_sync(&mut self, code: ErrorCode, effects: &mut Effects) {
+    fn complete_sync(&mut self, code: ErrorCode, effects: &mut Effects) {
         if let Some(syncing) = self.syncing.take() {
             effects.replies.push((syncing.ticket, sync_error(code).into()));
         }
     }
 
-    fn answer_join(&mut self, code: ErrorCode, effects: &mut Effects) {
+    fn complete_join(&mut self, code: ErrorCode, effects: &mut Effects) {
         if let Some(joining) = self.joining.take() {
             let response = join_error(joining.version, &self.info.id, code);
             effects.replies.push((joining.ticket, response.into()));
@@ -169,7 +169,7 @@ impl ClassicGroup {
                 .values_mut()
                 .filter(|member| member.syncing.is_some())
             {
-                member.answer_sync(ErrorCode::REBALANCE_IN_PROGRESS, effects);
+                member.complete_sync(ErrorCode::REBALANCE_IN_PROGRESS, effects);
                 member.touch(now_ms);
             }
             self.pending_sync.clear();
@@ -498,8 +498,8 @@ impl ClassicGroup {
     /// Completes all delayed joins and syncs with an error.
     pub fn interrupt(&mut self, code: ErrorCode, effects: &mut Effects) {
         for member in self.members.values_mut() {
-            member.answer_join(code, effects);
-            member.answer_sync(code, effects);
+            member.complete_join(code, effects);
+            member.complete_sync(code, effects);
         }
     }
 

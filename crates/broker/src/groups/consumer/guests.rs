@@ -115,9 +115,10 @@ impl ConsumerGroup {
         };
         let is_common = |name: &KafkaString| classic().all(|member| knows(member, name));
         let mut protocols = join.info.protocols.iter();
-        match join.protocol_type == *CONSUMER && protocols.any(|each| is_common(&each.name)) {
-            true => Ok(()),
-            false => Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL),
+        if join.protocol_type == *CONSUMER && protocols.any(|each| is_common(&each.name)) {
+            Ok(())
+        } else {
+            Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL)
         }
     }
 
@@ -170,9 +171,10 @@ impl ConsumerGroup {
     ) -> Result<(&Member, &ClassicProtocol), ErrorCode> {
         let member = self.identify(id, instance)?;
         let classic = member.classic.as_ref().ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        match member.epoch == generation {
-            true => Ok((member, classic)),
-            false => Err(ErrorCode::ILLEGAL_GENERATION),
+        if member.epoch == generation {
+            Ok((member, classic))
+        } else {
+            Err(ErrorCode::ILLEGAL_GENERATION)
         }
     }
 

@@ -53,9 +53,10 @@ impl ConsumerGroup {
     ) -> Result<Beat, ErrorCode> {
         let id = beat.member_id.clone();
         let is_join = beat.epoch == 0;
-        let before = match is_join {
-            true => self.admit(&beat, rules)?,
-            false => self.check_epoch(&beat)?,
+        let before = if is_join {
+            self.admit(&beat, rules)?
+        } else {
+            self.check_epoch(&beat)?
         };
         let is_other = self.update(&beat)?;
         self.deadlines_of(&id).session_ms = Some(now_ms.saturating_add(rules.session_ms));
@@ -119,9 +120,10 @@ impl ConsumerGroup {
         // The response that raised the epoch may have been lost.
         let owns_less = |owned: &Partitions| owned.iter().all(|each| member.assigned.contains_key(each));
         let is_repeat = beat.epoch == member.previous_epoch && beat.owned.as_ref().is_some_and(owns_less);
-        match beat.epoch == member.epoch || beat.epoch < member.epoch && is_repeat {
-            true => Ok(Some(member.clone())),
-            false => Err(ErrorCode::FENCED_MEMBER_EPOCH),
+        if beat.epoch == member.epoch || beat.epoch < member.epoch && is_repeat {
+            Ok(Some(member.clone()))
+        } else {
+            Err(ErrorCode::FENCED_MEMBER_EPOCH)
         }
     }
 

@@ -102,9 +102,10 @@ impl Member {
 
     /// The error code of the member's protocol for a stale epoch.
     pub fn stale_code(&self, is_transactional: bool) -> ErrorCode {
-        match self.classic.is_some() || is_transactional {
-            true => ErrorCode::ILLEGAL_GENERATION,
-            false => ErrorCode::STALE_MEMBER_EPOCH,
+        if self.classic.is_some() || is_transactional {
+            ErrorCode::ILLEGAL_GENERATION
+        } else {
+            ErrorCode::STALE_MEMBER_EPOCH
         }
     }
 
@@ -274,9 +275,10 @@ impl ConsumerGroup {
         if self.epoch > self.assignment_epoch {
             return "Assigning";
         }
-        match self.is_settled() {
-            true => "Stable",
-            false => "Reconciling",
+        if self.is_settled() {
+            "Stable"
+        } else {
+            "Reconciling"
         }
     }
 

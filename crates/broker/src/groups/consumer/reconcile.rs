@@ -102,9 +102,10 @@ impl ConsumerGroup {
         }
         member.pending_revocation.clear();
         member.assigned.extend(free);
-        member.state = match has_all {
-            true => MemberState::Stable,
-            false => MemberState::UnreleasedPartitions,
+        member.state = if has_all {
+            MemberState::Stable
+        } else {
+            MemberState::UnreleasedPartitions
         };
         if member.epoch != epoch {
             (member.previous_epoch, member.epoch) = (member.epoch, epoch);

@@ -361,7 +361,7 @@ fn cluster() -> Vec<Row> {
     };
     let scram = AlterUserScramCredentialsRequest {
         deletions: vec![alter_user_scram_credentials::ScramCredentialDeletion {
-            name: "nobody".into(),
+            name: "stranger".into(),
             mechanism: 1,
         }],
         ..Default::default()

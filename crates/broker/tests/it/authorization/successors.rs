@@ -1,4 +1,4 @@
-//! Members of consumer groups that may see less than whoever was given their partitions.
+//! Members of consumer groups that may see less than the previous owner of their partitions.
 
 use super::{DESCRIBE, GROUP, READ, TOPIC, USER, acl, grant, start};
 use crate::consumer_groups::{Client, Owned};
@@ -59,7 +59,7 @@ fn all_of(driver: &Driver, topics: &[&str]) -> Owned {
     topics.iter().flat_map(partitions).collect()
 }
 
-/// All is read by somebody, and nothing by the user that it may not see.
+/// All topics are read, and none by a user that may not see it.
 fn assert_shared(driver: &Driver, user: &Client, root: &Client) {
     let read: Owned = user.owned.union(&root.owned).copied().collect();
     assert_eq!(read, all_of(driver, &["xa", "xb"]));

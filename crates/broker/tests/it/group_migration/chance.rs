@@ -4,7 +4,7 @@ use super::*;
 use millstream_types::{Rng, SeededRng};
 use std::collections::BTreeSet;
 
-/// Members of both protocols come, go, change their protocol, are slow, lose answers; the broker crashes. Nobody ever owns
+/// Members of both protocols come, go, change their protocol, are slow, lose responses; the broker crashes. No member ever owns
 /// what another owns, and in the end everything is owned.
 #[test]
 fn no_partition_is_owned_twice_while_members_change_their_protocol() {
@@ -70,7 +70,7 @@ impl World {
             2 | 3 if count < 5 => self.guests.push(Guest::new(self.rng.below(2) == 0)),
             4 => self.driver_crash(),
             5 if count > 0 => self.remove_one(),
-            6 => self.driver.advance(200), // far below the timeouts: nobody is removed without knowing
+            6 => self.driver.advance(200), // far below the timeouts: no member expires unnoticed
             7..=14 if !self.clients.is_empty() => {
                 let chosen = self.rng.below(self.clients.len() as u64) as usize;
                 self.turn_of_client(chosen);
@@ -88,7 +88,7 @@ impl World {
         self.driver.completed.clear(); // tickets begin anew, too
         self.driver.crash();
         for guest in &mut self.guests {
-            // Whoever waits does not hear from its request again.
+            // A delayed request gets no response any more.
             if guest.joining.take().is_some() || guest.syncing.take().is_some() {
                 guest.must_join = true;
             }
@@ -140,7 +140,7 @@ impl World {
             let ticket = self.ask(JOIN, request);
             guest.joining = Some(ticket);
             self.guests[chosen] = guest;
-            return self.answered_join(chosen);
+            return self.completed_join(chosen);
         } else {
             match self.driver.beat_guest(&guest) {
                 ErrorCode::NONE => {}
@@ -166,7 +166,7 @@ impl World {
     }
 
     /// A response that is there is taken at once, mostly.
-    fn answered_join(&mut self, chosen: usize) {
+    fn completed_join(&mut self, chosen: usize) {
         if self.rng.below(4) > 0 {
             self.turn_of_guest(chosen);
         }
@@ -196,7 +196,7 @@ impl World {
         self.driver.settle();
     }
 
-    /// Leads as a cooperative assignor does: what somebody owns goes to nobody else before it was given up.
+    /// Leads as a cooperative assignor does: a partition moves only after its owner has revoked it.
     fn lead(
         &self,
         leader: &Guest,
@@ -226,16 +226,17 @@ impl World {
         if response.error_code.is_error() {
             return refused(guest, response.error_code);
         }
-        let given = match response.assignment.is_empty() {
-            true => Owned::new(),
-            false => read_assignment(&self.driver, response.assignment).1,
+        let given = if response.assignment.is_empty() {
+            Owned::new()
+        } else {
+            read_assignment(&self.driver, response.assignment).1
         };
         // A cooperative member that has given something up joins again, so that others get it.
         guest.must_join = guest.is_cooperative && !guest.owned.is_subset(&given);
         guest.owned = given;
     }
 
-    /// Everybody goes on until whoever left without being heard of has been forgotten.
+    /// Everybody goes on until silent members have expired.
     fn settle(&mut self) {
         for _ in 0..40 {
             self.driver.advance(2_000);
@@ -265,7 +266,7 @@ fn refused(guest: &mut Guest, code: ErrorCode) {
             guest.owned.clear();
             guest.id.clear();
         }
-        code => panic!("a classic member is answered {code}"),
+        code => panic!("a classic member gets {code}"),
     }
 }
 

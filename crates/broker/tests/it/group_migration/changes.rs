@@ -100,13 +100,14 @@ fn members_that_wait_in_a_classic_rebalance_are_told_to_join_again() {
         let mut client = Client::new("c", &["t"]);
         assert_eq!(driver.beat(&mut client), ErrorCode::NONE);
         let ticket = waiting[0];
-        let code = match is_syncing {
-            true => driver
+        let code = if is_syncing {
+            driver
                 .taken::<SyncGroupRequest>(SYNC, ticket)
-                .map(|response| response.error_code),
-            false => driver
+                .map(|response| response.error_code)
+        } else {
+            driver
                 .taken::<JoinGroupRequest>(JOIN, ticket)
-                .map(|response| response.error_code),
+                .map(|response| response.error_code)
         };
         assert_eq!(code, Some(ErrorCode::REBALANCE_IN_PROGRESS));
         // What they have they have still: nothing goes to the new member before they have given it up.
@@ -146,7 +147,7 @@ fn a_classic_group_can_be_upgraded_in_its_first_rebalance() {
 
 /// A cooperative member that is to give something up has not heard of it when the group changes its protocol.
 #[test]
-fn what_a_member_may_still_own_after_an_upgrade_goes_to_nobody_else() {
+fn partitions_still_owned_after_an_upgrade_do_not_move() {
     let mut driver = Driver::new();
     let topic = driver.create("t", 4);
     let mut guests = [Guest::new(true)];
@@ -200,19 +201,18 @@ fn every_policy_allows_what_kafka_allows() {
         driver.classic_group(&mut guests);
         let mut client = Client::new("c", &["t"]);
         let response = driver.call(client.full());
-        match upgrades {
-            true => assert_eq!(response.error_code, ErrorCode::NONE, "{policy}"),
-            false => {
-                assert_eq!(response.error_code, ErrorCode::GROUP_ID_NOT_FOUND, "{policy}");
-                let message =
-                    "Cannot upgrade classic group g to consumer group because online upgrade is disabled.";
-                assert_eq!(response.error_message.as_deref(), Some(message));
-                assert_eq!(
-                    driver.beat_guest(&guests[0]),
-                    ErrorCode::NONE,
-                    "the classic group goes on"
-                );
-            }
+        if upgrades {
+            assert_eq!(response.error_code, ErrorCode::NONE, "{policy}")
+        } else {
+            assert_eq!(response.error_code, ErrorCode::GROUP_ID_NOT_FOUND, "{policy}");
+            let message =
+                "Cannot upgrade classic group g to consumer group because online upgrade is disabled.";
+            assert_eq!(response.error_message.as_deref(), Some(message));
+            assert_eq!(
+                driver.beat_guest(&guests[0]),
+                ErrorCode::NONE,
+                "the classic group goes on"
+            );
         }
         let mut driver = Driver::with(&properties);
         driver.create("t", 2);
@@ -226,9 +226,10 @@ fn every_policy_allows_what_kafka_allows() {
         assert_eq!(code, ErrorCode::MEMBER_ID_REQUIRED, "{policy}");
         assert_eq!(driver.join_guest(&mut guest), ErrorCode::NONE);
         assert_eq!(driver.leave(&client), ErrorCode::NONE);
-        let expected = match downgrades {
-            true => ("classic", "PreparingRebalance"),
-            false => ("consumer", "Assigning"),
+        let expected = if downgrades {
+            ("classic", "PreparingRebalance")
+        } else {
+            ("consumer", "Assigning")
         };
         assert_eq!(
             driver.listed(),
@@ -317,7 +318,7 @@ fn a_group_that_cannot_be_upgraded_stays_as_it_is() {
 }
 
 #[test]
-fn an_empty_group_changes_with_whoever_joins_first() {
+fn an_empty_group_takes_the_protocol_of_the_first_member() {
     let mut driver = Driver::with(&[("group.consumer.migration.policy", "disabled")]);
     driver.create("t", 2);
     let mut guests = [Guest::new(false)];
@@ -334,7 +335,7 @@ fn an_empty_group_changes_with_whoever_joins_first() {
     assert_eq!((again[0].generation, again[0].owned.len()), (1, 2));
 }
 
-/// The last member of the new protocol goes, by wish, by silence, or because somebody sends it away.
+/// The last member of the new protocol goes, by wish, by silence, or because an administrator removes it.
 #[test]
 fn a_group_becomes_classic_again_when_its_last_new_member_has_gone() {
     for (how, is_cooperative) in [
@@ -442,7 +443,7 @@ fn a_static_member_takes_its_place_under_another_protocol() {
 }
 
 /// A static member that comes back as a classic one while others still have to give up what it is to get: the classic
-/// group begins with a rebalance, because nobody else could find out who owns what.
+/// group begins with a rebalance, because only that establishes who owns what.
 #[test]
 fn a_downgrade_in_the_middle_of_a_change_rebalances() {
     let mut driver = Driver::new();

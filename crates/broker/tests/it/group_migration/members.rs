@@ -56,9 +56,10 @@ fn a_mixed_group_survives_a_restart() {
         assert_eq!(driver.join_guest(&mut guest), ErrorCode::NONE);
         assert_eq!(driver.sync_guest(&mut guest), ErrorCode::NONE);
         let before = driver.state();
-        match has_checkpoint {
-            true => driver.restart(),
-            false => driver.crash(),
+        if has_checkpoint {
+            driver.restart()
+        } else {
+            driver.crash()
         }
         assert_eq!(driver.state(), before);
         driver.beat(&mut client);
@@ -73,9 +74,10 @@ fn a_mixed_group_survives_a_restart() {
         // The rebalance of a downgrade survives as well.
         client.reconcile();
         driver.leave(&client);
-        match has_checkpoint {
-            true => driver.restart(),
-            false => driver.crash(),
+        if has_checkpoint {
+            driver.restart()
+        } else {
+            driver.crash()
         }
         assert_eq!(driver.listed(), ("classic".into(), "PreparingRebalance".into()));
         assert_eq!(driver.beat_guest(&guest), ErrorCode::REBALANCE_IN_PROGRESS);
@@ -107,7 +109,7 @@ fn generations_and_epochs_fence() {
         ),
         (
             Guest {
-                id: "nobody".into(),
+                id: "stranger".into(),
                 ..guest.clone()
             },
             ErrorCode::UNKNOWN_MEMBER_ID,

@@ -174,7 +174,7 @@ fn the_last_members_of_a_group_that_has_become_too_large_have_to_go() {
 }
 
 #[test]
-fn ids_that_nobody_has_used_yet_take_no_room_in_a_group() {
+fn unused_member_ids_take_no_room_in_a_group() {
     let mut driver = Driver::with(&[("group.max.size", "1")]);
     let (first, second) = (driver.member_id(), driver.member_id());
     let ticket = driver.join_later(&first, "a");

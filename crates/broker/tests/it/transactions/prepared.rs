@@ -1,4 +1,4 @@
-//! Prepared transactions (KIP-939): they wait for whoever knows what was decided, under the name they were prepared with.
+//! Prepared transactions (KIP-939): they wait for the external decision, under the id they were prepared with.
 
 use super::{EPOCH_MAX, Producer, RESTARTS};
 use crate::driver::{Driver, newest};
@@ -30,7 +30,7 @@ impl Driver {
         producer
     }
 
-    /// A new instance, which is told of `prepared`.
+    /// A new instance, which learns of the prepared transaction.
     fn resume(&mut self, prepared: &Producer) -> Producer {
         let kept = self.init_prepared(None, true);
         assert_eq!(

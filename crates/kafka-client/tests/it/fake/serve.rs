@@ -1,4 +1,4 @@
-//! What the broker answers, except for transactions.
+//! The broker's responses, except for transactions.
 
 use bytes::BytesMut;
 use millstream_kafka_wire::messages::*;
@@ -46,7 +46,7 @@ impl Broker {
         })
     }
 
-    pub(super) fn response(&mut self, request: Request) -> Response {
+    pub(super) fn respond(&mut self, request: Request) -> Response {
         match request {
             Request::ApiVersions(_) => self.api_versions().into(),
             Request::Metadata(request) => self.metadata(&request).into(),

@@ -87,9 +87,10 @@ impl Scope<'_> {
     /// The name under which a value is set, for messages.
     pub fn name_of(&self, name: &str) -> String {
         let own = format!("{LISTENER_PREFIX}{}.{name}", self.listener.to_lowercase());
-        match self.properties.given.contains_key(&own) {
-            true => own,
-            false => name.to_owned(),
+        if self.properties.given.contains_key(&own) {
+            own
+        } else {
+            name.to_owned()
         }
     }
 }

@@ -202,9 +202,10 @@ fn read(path: &Path) -> Result<Vec<Key>, JwksError> {
     })?;
     let entries = set.get("keys").and_then(Value::as_array);
     let keys: Vec<Key> = entries.into_iter().flatten().filter_map(key).collect();
-    match keys.is_empty() {
-        true => Err(JwksError::NoKey { path: shown() }),
-        false => Ok(keys),
+    if keys.is_empty() {
+        Err(JwksError::NoKey { path: shown() })
+    } else {
+        Ok(keys)
     }
 }
 
@@ -326,9 +327,10 @@ fn verified(token: &str, keys: &[Key]) -> Result<Map<String, Value>, TokenError>
     if verdicts.is_empty() {
         return Err(TokenError::UnknownKey(id.unwrap_or_default().to_owned()));
     }
-    match verdicts.contains(&true) {
-        true => object(body),
-        false => Err(TokenError::Signature),
+    if verdicts.contains(&true) {
+        object(body)
+    } else {
+        Err(TokenError::Signature)
     }
 }
 

@@ -106,15 +106,15 @@ fn scram(mechanism: Mechanism) -> Option<ScramMechanism> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthenticationFailure {
     /// For the client.
-    pub answer: String,
+    pub message: String,
     /// For the log.
     pub reason: String,
 }
 
 impl AuthenticationFailure {
-    fn new(answer: &str, reason: impl Into<String>) -> Self {
+    fn new(message: &str, reason: impl Into<String>) -> Self {
         Self {
-            answer: answer.to_owned(),
+            message: message.to_owned(),
             reason: reason.into(),
         }
     }
@@ -391,7 +391,7 @@ pub fn response_of(progress: Progress) -> (SaslAuthenticateResponse, Option<Auth
         Progress::Refused(refused) => (
             SaslAuthenticateResponse {
                 error_code: ErrorCode::SASL_AUTHENTICATION_FAILED,
-                error_message: Some(KafkaString::from(&refused.answer)),
+                error_message: Some(KafkaString::from(&refused.message)),
                 ..Default::default()
             },
             Some(refused),

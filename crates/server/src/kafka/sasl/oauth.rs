@@ -61,9 +61,10 @@ fn token(message: &[u8]) -> Result<&str, &'static str> {
         .find_map(|pair| pair.strip_prefix("auth="))
         .ok_or(INVALID)?;
     let (scheme, token) = value.split_once(' ').ok_or(INVALID)?;
-    match scheme.eq_ignore_ascii_case("bearer") {
-        true => Ok(token.trim()),
-        false => Err("Invalid scheme in OAUTHBEARER client first message"),
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(token.trim())
+    } else {
+        Err("Invalid scheme in OAUTHBEARER client first message")
     }
 }
 

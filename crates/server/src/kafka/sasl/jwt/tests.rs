@@ -151,7 +151,7 @@ fn tokens_that_are_no_proof_are_refused() {
             signers.token("HS256", "o", &valid()),
             Err(TokenError::Algorithm("HS256".to_owned())),
         ),
-        (signers.token("RS256", "nobody", &valid()), unknown("nobody")),
+        (signers.token("RS256", "stranger", &valid()), unknown("stranger")),
         (
             signers.token("RS256", "encrypting", &valid()),
             unknown("encrypting"),
