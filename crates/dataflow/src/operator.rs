@@ -21,13 +21,17 @@ use millstream_types::{Batch, ErrorKind, Records, Watermark};
 /// - an operator forwards the watermark itself (`out.watermark`), after the results that it completes. The provided
 ///   `watermark` forwards at once.
 pub trait Operator: Send {
+    /// Rows as columns. Operators over rows of user types reject them.
     fn process(
         &mut self,
         port: usize,
         batch: Batch,
         context: &Context,
         out: &mut dyn Output,
-    ) -> Result<(), DataflowError>;
+    ) -> Result<(), DataflowError> {
+        let _ = (port, batch, context, out);
+        Err(DataflowError::internal("an operator over rows was given columns"))
+    }
 
     /// Rows of a user's type, in order with the batches. Operators over columns reject them.
     fn records(

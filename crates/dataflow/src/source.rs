@@ -37,6 +37,11 @@ pub trait Source: Send {
     fn checkpoint_complete(&mut self, checkpoint: millstream_types::CheckpointId) {
         let _ = checkpoint;
     }
+    /// Splits that were assigned to the instance, and whether each is still open, for sources whose watermarks are made
+    /// by the program around them.
+    fn splits(&self) -> Vec<(String, bool)> {
+        Vec::new()
+    }
     /// Whether the source is idle: it must not hold back watermarks.
     fn is_idle(&self, context: &Context) -> bool {
         let _ = context;

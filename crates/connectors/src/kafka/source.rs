@@ -529,6 +529,14 @@ impl Source for KafkaSource {
         Ok(())
     }
 
+    fn splits(&self) -> Vec<(String, bool)> {
+        let named = |(p, split): (&TopicPartition, &Split)| {
+            let name = format!("{}-{}", p.topic.as_str(), p.partition);
+            (name, !split.is_done())
+        };
+        self.splits.iter().map(named).collect()
+    }
+
     fn checkpoint_complete(&mut self, _: CheckpointId) {
         let positions = std::mem::take(&mut self.last_snapshot);
         self.commit_group(positions);

@@ -1,0 +1,384 @@
+//! The environment of a program: its settings, its sources, and the jobs that it starts.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use millstream_connectors::kafka::KafkaClusters;
+use millstream_connectors::{ConnectorContext, PrintTarget};
+use millstream_jobs::{GraphRequest, JobHandle, JobRegistry, JobSettings, JobStatus, RestartSettings};
+use millstream_types::options::parse_duration;
+use millstream_types::storage::Storage;
+use millstream_types::{Clock, ErrorKind, Options, Rng};
+
+use crate::data::Data;
+use crate::error::{Error, Result};
+use crate::graph::{Draft, Instances, Node, NodeKind, build};
+use crate::source::{CollectionSource, SequenceSource, StreamSource, TextFileSource};
+use crate::stream::DataStream;
+use crate::watermark::WatermarkStrategy;
+
+/// How long one look at a running job takes.
+const LOOK: Duration = Duration::from_millis(100);
+const WATERMARK_INTERVAL_MS_DEFAULT: i64 = 200;
+
+/// What the process gives a program: time, chance, the way to Kafka, where checkpoints lie.
+#[derive(Clone)]
+pub struct Host {
+    pub clock: Arc<dyn Clock>,
+    pub rng: Arc<dyn Rng>,
+    pub kafka: Arc<dyn KafkaClusters>,
+    pub print: Arc<dyn PrintTarget>,
+    pub jobs: JobRegistry,
+    /// Where checkpoints are kept; without one they live in memory and serve restarts within the process.
+    pub checkpoints: Option<Arc<dyn Storage>>,
+    /// Cores of the machine: the parallelism unless it is set.
+    pub cores: usize,
+    /// Forget the checkpoints of earlier runs.
+    pub fresh: bool,
+    /// Whether the user wants the program to end, after a last checkpoint.
+    pub interrupted: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Settings from arguments and files.
+    pub configuration: Options,
+}
+
+/// What streams and their environment share.
+#[derive(Clone)]
+pub struct Job(Arc<Inner>);
+
+struct Inner {
+    host: Host,
+    draft: Draft,
+    configuration: Mutex<Options>,
+    /// What went wrong while the program was written down; told when it is executed.
+    failed: Mutex<Option<Error>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Job {
+    pub(crate) fn draft(&self) -> &Draft {
+        &self.0.draft
+    }
+
+    pub(crate) fn add<T>(&self, node: Node) -> DataStream<T> {
+        DataStream::new(self.clone(), self.0.draft.add(node))
+    }
+
+    /// The first mistake is the one that is told.
+    pub(crate) fn fail(&self, error: Error) {
+        lock(&self.0.failed).get_or_insert(error);
+    }
+
+    fn option(&self, key: &str) -> Option<String> {
+        lock(&self.0.configuration).get(key).cloned()
+    }
+
+    pub(crate) fn watermark_interval_ms(&self) -> i64 {
+        let set = self.option("pipeline.auto-watermark-interval");
+        let set = set.and_then(|text| parse_duration(&text));
+        set.map_or(WATERMARK_INTERVAL_MS_DEFAULT, |interval| {
+            i64::try_from(interval.as_millis()).unwrap_or(i64::MAX)
+        })
+    }
+
+    pub(crate) fn print_target(&self) -> Arc<dyn PrintTarget> {
+        Arc::clone(&self.0.host.print)
+    }
+
+    pub(crate) fn connectors(&self) -> ConnectorContext {
+        let host = &self.0.host;
+        ConnectorContext {
+            clock: Arc::clone(&host.clock),
+            rng: Arc::clone(&host.rng),
+            print: Arc::clone(&host.print),
+            kafka: Arc::clone(&host.kafka),
+            zone: TimeZone::UTC,
+            zone_name: "UTC".into(),
+            batch: false,
+        }
+    }
+
+    fn settings(&self) -> Result<JobSettings> {
+        let configuration = lock(&self.0.configuration).clone();
+        Ok(JobSettings::read(&configuration, self.0.host.cores)?)
+    }
+
+    pub(crate) fn execute_async(&self, name: &str) -> Result<JobClient> {
+        self.submit(name, true)
+    }
+
+    fn submit(&self, name: &str, collects: bool) -> Result<JobClient> {
+        if let Some(error) = lock(&self.0.failed).take() {
+            self.0.draft.take();
+            return Err(error);
+        }
+        let mut settings = self.settings()?;
+        if collects {
+            // The program has seen records that cannot be taken back: the job neither restarts nor resumes.
+            settings.checkpoints = None;
+            settings.restart = RestartSettings::None;
+        }
+        let (graph, operators) = build(self.0.draft.take(), settings.parallelism, settings.graph)?;
+        let host = &self.0.host;
+        let identity = settings.name.clone().unwrap_or_else(|| name.to_owned());
+        let request = GraphRequest {
+            graph,
+            identity,
+            settings,
+            operators,
+            clock: Arc::clone(&host.clock),
+            rng: Arc::clone(&host.rng),
+            storage: host.checkpoints.clone(),
+            fresh: host.fresh,
+            attended: true,
+        };
+        let handle = host.jobs.submit_graph(request)?;
+        Ok(JobClient { handle })
+    }
+}
+
+/// Where a program begins: settings, sources, and [`Environment::execute`].
+///
+/// The published crate wraps it as `StreamExecutionEnvironment`.
+#[derive(Clone)]
+pub struct Environment {
+    job: Job,
+}
+
+impl Environment {
+    pub fn new(host: Host) -> Self {
+        let configuration = Mutex::new(host.configuration.clone());
+        Self {
+            job: Job(Arc::new(Inner {
+                host,
+                draft: Draft::default(),
+                configuration,
+                failed: Mutex::new(None),
+            })),
+        }
+    }
+
+    /// Sets a configuration key, as `SET` does in SQL.
+    pub fn set(&self, key: &str, value: impl Into<String>) -> &Self {
+        lock(&self.job.0.configuration).insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Instances of operators; the number of cores unless set.
+    pub fn set_parallelism(&self, parallelism: usize) -> &Self {
+        self.set("parallelism.default", parallelism.max(1).to_string())
+    }
+
+    /// Key groups of the jobs: the most instances that keyed state can be spread over. It cannot be changed as long as a
+    /// job has checkpoints.
+    pub fn set_max_parallelism(&self, max_parallelism: u16) -> &Self {
+        self.set("pipeline.max-parallelism", max_parallelism.to_string())
+    }
+
+    /// Time between checkpoints; one second unless set.
+    pub fn enable_checkpointing(&self, interval: Duration) -> &Self {
+        self.set(
+            "execution.checkpointing.interval",
+            format!("{} ms", interval.as_millis()),
+        )
+    }
+
+    /// Time between watermarks.
+    pub fn set_auto_watermark_interval(&self, interval: Duration) -> &Self {
+        self.set(
+            "pipeline.auto-watermark-interval",
+            format!("{} ms", interval.as_millis()),
+        )
+    }
+
+    pub fn parallelism(&self) -> Result<usize> {
+        Ok(self.job.settings()?.parallelism)
+    }
+
+    /// A stream of a source.
+    ///
+    /// ```no_run
+    /// # use millstream_datastream::*;
+    /// # use millstream_datastream::source::*;
+    /// # use millstream_datastream::watermark::WatermarkStrategy;
+    /// # fn example(env: &Environment, source: KafkaSource<String>) {
+    /// let lines = env.from_source(source, WatermarkStrategy::no_watermarks(), "lines");
+    /// # }
+    /// ```
+    pub fn from_source<T: Data>(
+        &self,
+        source: impl StreamSource<T>,
+        strategy: WatermarkStrategy<T>,
+        name: &str,
+    ) -> DataStream<T> {
+        match source.factory(&self.job, strategy) {
+            Ok(factory) => {
+                let node = Node::new(&format!("Source: {name}"), NodeKind::Source(factory), Vec::new());
+                self.job.add(node.stateful().instances(Instances::All))
+            }
+            Err(error) => {
+                self.job.fail(error);
+                self.from_nothing()
+            }
+        }
+    }
+
+    /// Stands for a source that could not be made, so that the program can be written to its end; it is never run.
+    fn from_nothing<T: Data>(&self) -> DataStream<T> {
+        let factory = Empty;
+        let node = Node::new("Source", NodeKind::Source(Arc::new(factory)), Vec::new());
+        self.job.add(node)
+    }
+
+    /// A stream of the elements of a collection, in order.
+    ///
+    /// ```no_run
+    /// # fn example(env: &millstream_datastream::Environment) {
+    /// let numbers = env.from_collection([1, 2, 3]);
+    /// # }
+    /// ```
+    pub fn from_collection<T: Data + Sync>(&self, elements: impl IntoIterator<Item = T>) -> DataStream<T> {
+        let source = CollectionSource::new(elements);
+        self.from_source(source, WatermarkStrategy::no_watermarks(), "Collection Source")
+    }
+
+    /// The numbers from one to another, both included, shared out over the instances.
+    pub fn from_sequence(&self, from: i64, to: i64) -> DataStream<i64> {
+        let splits = self.parallelism().unwrap_or(1);
+        let source = SequenceSource::new(from, to, splits);
+        self.from_source(source, WatermarkStrategy::no_watermarks(), "Sequence Source")
+    }
+
+    /// The lines of a file, or of the files of a directory.
+    pub fn read_text_file(&self, path: impl Into<std::path::PathBuf>) -> DataStream<String> {
+        let source = TextFileSource::new(path);
+        self.from_source(source, WatermarkStrategy::no_watermarks(), "File Source")
+    }
+
+    /// Runs the program, and waits for its end. The job's checkpoints are found again by `name`: a program that was
+    /// stopped goes on where it was.
+    pub fn execute(&self, name: &str) -> Result<JobExecutionResult> {
+        let client = self.execute_async(name)?;
+        let mut stopping = false;
+        loop {
+            if !stopping && (self.job.0.host.interrupted)() {
+                stopping = true;
+                client.stop();
+            }
+            if client.handle.wait(LOOK).is_terminal() {
+                return client.result();
+            }
+        }
+    }
+
+    /// Starts the program and gives the handle to its job. A new program may be written down meanwhile.
+    pub fn execute_async(&self, name: &str) -> Result<JobClient> {
+        self.job.submit(name, false)
+    }
+}
+
+struct Empty;
+
+impl millstream_dataflow::SourceFactory for Empty {
+    fn create(
+        &self,
+        _: &millstream_dataflow::Context,
+    ) -> std::result::Result<Box<dyn millstream_dataflow::Source>, millstream_dataflow::DataflowError> {
+        Err(millstream_dataflow::DataflowError::internal(
+            "a source that could not be made was run",
+        ))
+    }
+
+    fn is_bounded(&self) -> bool {
+        true
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Debug)]
+pub struct JobExecutionResult {
+    pub job_id: String,
+    pub net_runtime: Duration,
+    /// The program was stopped after a last checkpoint, from which the next run goes on.
+    pub status: JobStatus,
+}
+
+/// A running job.
+#[derive(Clone)]
+pub struct JobClient {
+    handle: JobHandle,
+}
+
+impl JobClient {
+    pub fn job_id(&self) -> String {
+        self.handle.id().to_string()
+    }
+
+    pub fn status(&self) -> JobStatus {
+        self.handle.status()
+    }
+
+    /// Ends the job now; its checkpoints are removed.
+    pub fn cancel(&self) {
+        self.handle.cancel();
+    }
+
+    /// Ends the job after a last checkpoint, from which the next run goes on.
+    pub fn stop(&self) {
+        self.handle.stop();
+    }
+
+    /// Asks for a checkpoint now.
+    pub fn trigger_checkpoint(&self) {
+        self.handle.trigger_checkpoint();
+    }
+
+    /// The engine's handle: operators, metrics, checkpoints.
+    pub fn handle(&self) -> &JobHandle {
+        &self.handle
+    }
+
+    /// Waits for the end of the job.
+    pub fn wait(&self) -> Result<JobExecutionResult> {
+        while !self.handle.wait(LOOK).is_terminal() {}
+        self.result()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.handle.status().is_terminal()
+    }
+
+    /// Why the job failed.
+    pub fn error(&self) -> Option<Error> {
+        match self.handle.status() {
+            JobStatus::Failed => self.handle.error().map(Error::from),
+            _ => None,
+        }
+    }
+
+    fn result(&self) -> Result<JobExecutionResult> {
+        let status = self.handle.status();
+        if status == JobStatus::Failed {
+            let error = self.error();
+            return Err(
+                error.unwrap_or_else(|| Error::environment(format!("job '{}' failed", self.handle.name())))
+            );
+        }
+        if status == JobStatus::Canceled {
+            return Err(Error {
+                kind: ErrorKind::Input,
+                message: format!("job '{}' was canceled", self.handle.name()),
+            });
+        }
+        let ended_ms = self.handle.transitions().last().map_or(0, |(_, at)| *at);
+        let runtime_ms = ended_ms.saturating_sub(self.handle.started_ms());
+        Ok(JobExecutionResult {
+            job_id: self.job_id(),
+            net_runtime: Duration::from_millis(u64::try_from(runtime_ms).unwrap_or(0)),
+            status,
+        })
+    }
+}
