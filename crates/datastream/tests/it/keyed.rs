@@ -76,7 +76,7 @@ impl KeyedProcessFunction<u8, (u8, i64), (u8, u64)> for CountWithTimeout {
 }
 
 fn with_time() -> WatermarkStrategy<(u8, i64)> {
-    WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|row, _| row.1)
+    WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|row: &(u8, i64), _| row.1)
 }
 
 #[test]
