@@ -3,6 +3,7 @@
 
 pub(crate) mod broadcast;
 pub(crate) mod connect;
+pub(crate) mod contents;
 pub mod context;
 pub(crate) mod keyed;
 pub(crate) mod simple;

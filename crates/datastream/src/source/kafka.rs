@@ -1,7 +1,6 @@
 //! The Kafka source: the engine's connector, with records deserialised into the program's types.
 
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -16,7 +15,6 @@ use millstream_dataflow::{
 use millstream_plan::{MetadataColumn, ObjectIdentifier, TableSpec};
 use millstream_state::keyed::{decode_value, encode_value};
 use millstream_types::{Batch, CheckpointId, LogicalType, Options, Schema, TypeKind, Watermark};
-use serde::de::DeserializeOwned;
 
 use crate::data::Data;
 use crate::environment::Job;
@@ -24,73 +22,10 @@ use crate::error::{Error, Result};
 use crate::guard::at_record;
 use crate::source::StreamSource;
 use crate::source::reader::Watermarks;
+use crate::source::schema::DeserializationSchema;
 use crate::watermark::WatermarkStrategy;
 
 const BLOCK: &str = "watermarks";
-
-/// Makes a value of the bytes of a message.
-pub trait DeserializationSchema<T>: Send + Sync + 'static {
-    fn deserialize(&self, message: &[u8]) -> Result<T>;
-}
-
-/// UTF-8 text, as a `String`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SimpleStringSchema;
-
-impl DeserializationSchema<String> for SimpleStringSchema {
-    fn deserialize(&self, message: &[u8]) -> Result<String> {
-        // As Java does, bytes that are no UTF-8 are replaced.
-        Ok(String::from_utf8_lossy(message).into_owned())
-    }
-}
-
-/// The bytes as they are.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct BytesSchema;
-
-impl DeserializationSchema<Vec<u8>> for BytesSchema {
-    fn deserialize(&self, message: &[u8]) -> Result<Vec<u8>> {
-        Ok(message.to_vec())
-    }
-}
-
-/// JSON, by serde.
-///
-/// ```
-/// # use millstream_datastream::source::JsonSchema;
-/// #[derive(Clone, serde::Deserialize)]
-/// struct Click {
-///     user: String,
-/// }
-/// let schema = JsonSchema::<Click>::new();
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct JsonSchema<T>(PhantomData<fn() -> T>);
-
-impl<T> JsonSchema<T> {
-    pub fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T> Default for JsonSchema<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<T: DeserializeOwned + 'static> DeserializationSchema<T> for JsonSchema<T> {
-    fn deserialize(&self, message: &[u8]) -> Result<T> {
-        Ok(serde_json::from_slice(message)?)
-    }
-}
-
-/// Closures are schemas.
-impl<T, F: Fn(&[u8]) -> Result<T> + Send + Sync + 'static> DeserializationSchema<T> for F {
-    fn deserialize(&self, message: &[u8]) -> Result<T> {
-        self(message)
-    }
-}
 
 /// A record as it lies in the topic.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod kafka;
 mod reader;
+mod schema;
 mod simple;
 
 use std::sync::Arc;
@@ -15,11 +16,9 @@ use crate::error::Result;
 use crate::watermark::WatermarkStrategy;
 
 pub(crate) use kafka::table_name;
-pub use kafka::{
-    BytesSchema, DeserializationSchema, JsonSchema, KafkaRecord, KafkaSource, KafkaSourceBuilder,
-    OffsetsInitializer, SimpleStringSchema,
-};
+pub use kafka::{KafkaRecord, KafkaSource, KafkaSourceBuilder, OffsetsInitializer};
 pub use reader::{ReaderOutput, ReaderStatus};
+pub use schema::{BytesSchema, DeserializationSchema, JsonSchema, SimpleStringSchema};
 pub use simple::{CollectionSource, SequenceSource, TextFileSource};
 
 /// Whether a source ends by itself.

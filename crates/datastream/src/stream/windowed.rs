@@ -9,10 +9,9 @@ use millstream_state::StateValue;
 use crate::data::{Data, Key};
 use crate::functions::{AggregateFunction, ProcessWindowFunction};
 use crate::graph::NodeKind;
+use crate::operators::contents::{Aggregate, AggregateThen, All, Contents, Evicting, Reduce, ReduceThen};
 use crate::operators::factory;
-use crate::operators::window::{
-    Aggregate, AggregateThen, All, Contents, Evicting, Reduce, ReduceThen, WindowOperator, WindowSettings,
-};
+use crate::operators::window::{WindowOperator, WindowSettings};
 use crate::output::OutputTag;
 use crate::stream::data_stream::DataStream;
 use crate::stream::keyed::KeyedStream;
