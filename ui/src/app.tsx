@@ -51,11 +51,11 @@ function Side({ onFind }: { onFind: () => void }) {
   const online = connection.online.value;
   return (
     <div class="side">
-      <a class="brand" href="#/overview" aria-label="Millstream"><Logo /><span>Millstream</span></a>
-      <button type="button" class="find" onClick={onFind} aria-label="Find a page, topic, group or job"><Icon name="search" /><span>Find…</span><kbd>Ctrl K</kbd></button>
+      <a class="brand" href="#/overview"><Logo /><span>Millstream</span></a>
+      <button type="button" class="find" onClick={onFind} title="Find a page, topic, group or job"><Icon name="search" /><span>Find…</span><kbd>Ctrl K</kbd></button>
       <nav class="nav" aria-label="Main">
         {PAGES.map((p) => (
-          <a key={p.id} href={href(p.id)} aria-current={area === p.id ? "page" : undefined} aria-label={p.label} title={p.label}>
+          <a key={p.id} href={href(p.id)} aria-current={area === p.id ? "page" : undefined} title={p.label}>
             <Icon name={p.icon} /><span>{p.label}</span>
             {p.id === "jobs" && running ? <span class="count">{running}</span> : null}
           </a>

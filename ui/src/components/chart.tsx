@@ -61,7 +61,7 @@ export function Chart(props: { times: number[]; series: Series[]; format: (value
       plot.current = new uPlot(options(width, height, latest.current.series, latest.current.format, setIndex), data(), box.current!);
     };
     make();
-    const observer = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(120, box.current!.clientWidth), height }));
+    const observer = new ResizeObserver(() => box.current && plot.current?.setSize({ width: Math.max(120, box.current.clientWidth), height }));
     observer.observe(box.current!);
     return () => {
       observer.disconnect();

@@ -11,6 +11,8 @@ interface Placed { nodes: Map<string, { x: number; y: number; width: number; hei
 const NODE = { width: 224, height: 132 };
 /** A graph that would be smaller than this is shown from its beginning and can be moved. */
 const FIT_SCALE_MIN = 0.62;
+const GRAPH_HEIGHT_MIN = 230;
+const GRAPH_HEIGHT_MAX = 460;
 
 function place(nodes: GraphNode[], edges: GraphEdge[]): Placed {
   const graph = new DagreGraph({ multigraph: true });
@@ -35,14 +37,16 @@ function place(nodes: GraphNode[], edges: GraphEdge[]): Placed {
   return { nodes: placed, lines, width, height };
 }
 
-export function Graph(props: { nodes: GraphNode[]; edges: GraphEdge[]; selected?: string; onSelect?: (id: string) => void; onHover?: (id?: string) => void; label: string }) {
+export function Graph(props: { nodes: GraphNode[]; edges: GraphEdge[]; selected?: string; onSelect?: (id: string) => void; onHover?: (id?: string) => void; label: string; fill?: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   // The layout depends on the shape alone; figures change every second.
   const shape = `${props.nodes.map((n) => n.id).join()}|${props.edges.map((e) => `${e.from}>${e.to}`).join()}`;
   const placed = useMemo(() => place(props.nodes, props.edges), [shape]);
   const [view, setView] = useState({ x: 0, y: 0, scale: 1 });
   const fit = () => {
-    const { clientWidth, clientHeight } = box.current!;
+    // The observer may report a graph that has just gone.
+    if (!box.current) return;
+    const { clientWidth, clientHeight } = box.current;
     const scale = Math.max(FIT_SCALE_MIN, Math.min(1, clientWidth / placed.width, clientHeight / placed.height));
     setView({ scale, x: Math.max(0, (clientWidth - placed.width * scale) / 2), y: Math.max(0, (clientHeight - placed.height * scale) / 2) });
   };
@@ -73,7 +77,7 @@ export function Graph(props: { nodes: GraphNode[]; edges: GraphEdge[]; selected?
   };
   return (
     <div
-      ref={box} class={`graph ${drag.current ? "dragging" : ""}`} role="group" aria-label={props.label} onWheel={onWheel}
+      ref={box} class={`graph ${drag.current ? "dragging" : ""}`} role="group" aria-label={props.label} onWheel={onWheel} style={{ height: props.fill ? undefined : Math.min(GRAPH_HEIGHT_MAX, Math.max(GRAPH_HEIGHT_MIN, placed.height + 56)) }}
       onPointerDown={(e) => { if (!(e.target as Element).closest("button")) { drag.current = { x: e.clientX, y: e.clientY }; box.current!.setPointerCapture(e.pointerId); } }}
       onPointerMove={onMove} onPointerUp={() => (drag.current = undefined)} onPointerCancel={() => (drag.current = undefined)}
     >
@@ -90,12 +94,12 @@ export function Graph(props: { nodes: GraphNode[]; edges: GraphEdge[]; selected?
             );
           })}
         </svg>
-        {placed.lines.map(({ x, y }, i) => props.edges[i]!.label && <span class="edge-label" key={i} style={{ left: x, top: y }}>{props.edges[i]!.label}{props.edges[i]!.note && <b>{props.edges[i]!.note}</b>}</span>)}
+        {placed.lines.map(({ x, y }, i) => (props.edges[i]!.label || props.edges[i]!.note) && <span class="edge-label" key={i} style={{ left: x, top: y }}>{props.edges[i]!.label}{props.edges[i]!.note && <b>{props.edges[i]!.note}</b>}</span>)}
         {props.nodes.map((node) => {
           const at = placed.nodes.get(node.id)!;
           return (
             <button
-              type="button" key={node.id} class={`node ${node.className ?? ""}`} aria-label={node.label} aria-pressed={props.onSelect ? props.selected === node.id : undefined}
+              type="button" key={node.id} class={`node ${node.className ?? ""}`} title={node.label} aria-pressed={props.onSelect ? props.selected === node.id : undefined}
               style={{ left: at.x, top: at.y, width: at.width, height: at.height, ...node.style }}
               onClick={() => props.onSelect?.(node.id)} onMouseEnter={() => props.onHover?.(node.id)} onMouseLeave={() => props.onHover?.()} onFocus={() => props.onHover?.(node.id)} onBlur={() => props.onHover?.()}
             >

@@ -7,7 +7,7 @@ export function plainName(name: string): string {
 
 /** A description without what says nothing to a reader: numbers of nodes, the default catalog. */
 export function brief(description: string): string {
-  return description.replace(/\[\d+\]:/g, "").replace(/table=\[\[(?:default_catalog, )?(?:default_database, )?([^\]]*)\]\]/g, "$1").trim();
+  return description.replace(/\[\d+\]:/g, "").replace(/default_catalog, default_database, /g, "").replace(/table=\[\[([^\]]*)\]\]/g, "$1").trim();
 }
 
 /** The operator that a description begins with, in small letters. */
@@ -66,4 +66,40 @@ export function explainGraph(text: string): PlanNodeText[] {
     stack.push({ depth, node });
   }
   return nodes;
+}
+
+/** Operators that need their rows by key: an exchange stands before them, also where the parallelism stays the same. */
+const KEYED = /^(?!Local).*(Aggregate|Join|Rank|Deduplicate|Over|Match|Normalize|Sort|Limit|Materializ)/;
+
+interface ChainInput { id: string; name: string; parallelism: number }
+
+/**
+ * Operators that hand rows to each other without an exchange, as Flink chains them: each run of operators with one input and one reader and
+ * the same parallelism is one card of the graph. Gives the ids of each chain in the order of the data flow.
+ */
+export function chains(vertices: ChainInput[], nodes: { id: string; inputs?: { id: string; ship_strategy: string }[] }[]): string[][] {
+  const parallelism = new Map(vertices.map((v) => [v.id, v.parallelism]));
+  const names = new Map(vertices.map((v) => [v.id, v.name]));
+  const inputs = new Map(nodes.map((n) => [n.id, (n.inputs ?? []).filter((i) => parallelism.has(i.id))]));
+  const readers = new Map<string, number>();
+  for (const list of inputs.values()) for (const input of list) readers.set(input.id, (readers.get(input.id) ?? 0) + 1);
+  const chainOf = new Map<string, string[]>();
+  const found: string[][] = [];
+  for (const { id } of vertices) {
+    const own = inputs.get(id) ?? [];
+    const before = own.length === 1 && own[0]!.ship_strategy === "FORWARD" && !KEYED.test(names.get(id)!) ? own[0]!.id : undefined;
+    const chain = before !== undefined && readers.get(before) === 1 && parallelism.get(before) === parallelism.get(id) ? chainOf.get(before) : undefined;
+    if (chain?.at(-1) === before && chain) chain.push(id);
+    else found.push([id]);
+    chainOf.set(id, chain ?? found.at(-1)!);
+  }
+  return found;
+}
+
+const PLAIN = /^(Calc|Exchange|WatermarkAssigner|DropUpdateBefore|ConstraintEnforcer|StreamRecordTimestampInserter|SinkInput)\b/;
+
+/** What a chain is about: its operators without those that only reshape rows. */
+export function chainTitle(names: string[]): string {
+  const telling = names.filter((name) => !PLAIN.test(name));
+  return (telling.length ? telling : names.slice(0, 1)).join(" → ");
 }

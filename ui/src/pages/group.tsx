@@ -22,8 +22,9 @@ function useLagTrail(group: GroupDetail | undefined): { times: number[]; lag: nu
 }
 
 export function GroupPage({ name }: { name: string }) {
-  const group = useResource<GroupDetail>(url`/api/v1/groups/${name}`, EVERY_MS);
   const [open, setOpen] = useState<"reset" | "delete">();
+  // A group that is being deleted is not looked for again.
+  const group = useResource<GroupDetail>(url`/api/v1/groups/${name}`, open === "delete" ? undefined : EVERY_MS);
   const trail = useLagTrail(group.data);
   const series = useMemo(() => [{ label: "Lag", color: 1 as const, values: trail.lag, fill: true }], [trail.lag]);
   const crumb = <><a href="#/groups">Consumer groups</a> / </>;

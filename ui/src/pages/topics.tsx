@@ -42,7 +42,7 @@ function CreateTopic({ onClose }: { onClose: () => void }) {
         </Field>
         <Field label="Retention">
           <select class="input" value={retention} onChange={(e) => setRetention(e.currentTarget.value)}>
-            <option value="">Default</option><option value="3600000">1 hour</option><option value="86400000">1 day</option><option value="604800000">7 days</option><option value="2592000000">30 days</option><option value="-1">For ever</option>
+            <option value="">Default</option><option value="3600000">1 hour</option><option value="86400000">1 day</option><option value="604800000">7 days</option><option value="2592000000">30 days</option><option value="-1">Forever</option>
           </select>
         </Field>
       </div>

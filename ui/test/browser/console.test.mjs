@@ -143,7 +143,7 @@ test("the overview shows an empty server", async () => {
 test("a topic is created, filled, browsed and changed", async () => {
   await open("topics");
   await page.getByRole("button", { name: "Create topic" }).click();
-  await dialog().getByLabel("Name").fill("letters");
+  await dialog().getByLabel(/^Name/).fill("letters");
   await dialog().getByLabel("Partitions").fill("2");
   await dialog().getByLabel("Retention").selectOption({ label: "7 days" });
   await inspect("topic-create");
@@ -331,9 +331,9 @@ test("ACLs and users", async () => {
   await open("access/acls");
   await page.getByRole("button", { name: "Create ACL" }).click();
   await dialog().getByLabel("Principal").fill("User:alice");
-  await dialog().getByLabel("Name").fill("numbers");
+  await dialog().getByLabel(/^Name/).fill("numbers");
   await dialog().getByRole("button", { name: "Create ACL" }).click();
-  await page.getByRole("cell", { name: "User:alice" }).waitFor();
+  await page.getByRole("cell", { name: "User:alice", exact: true }).waitFor();
   await inspect("acls");
   await page.getByRole("button", { name: /Delete the ACL/ }).click();
   await dialog().getByRole("button", { name: "Delete ACL" }).click();

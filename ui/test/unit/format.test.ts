@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { csv } from "../../src/lib/download.ts";
 import { bytes, count, duration, short } from "../../src/lib/format.ts";
-import { brief, clauseOf, explainGraph, kindOf, plainName } from "../../src/lib/plan.ts";
+import { brief, chains, chainTitle, clauseOf, explainGraph, kindOf, plainName } from "../../src/lib/plan.ts";
 
 test("numbers, sizes and durations", () => {
   assert.deepEqual([0, 7, 0.4, 999, 1000, 12_345, 9_999_999, -1500].map(short), ["0", "7", "0.4", "999", "1.00 k", "12.3 k", "10.0 M", "−1.50 k"]);
@@ -31,4 +31,16 @@ test("plans become graphs, shared nodes once", () => {
   assert.deepEqual(nodes.map((n) => [n.operator, n.inputs]), [["Join", ["1", "3"]], ["Exchange", ["2"]], ["TableSourceScan", []], ["Calc", ["1"]]]);
   assert.equal(plainName("Source: t[1] -> Calc[2]"), "Source: t → Calc");
   assert.equal(brief("[1]:TableSourceScan(table=[[default_catalog, default_database, t]], fields=[a])"), "TableSourceScan(t, fields=[a])");
+});
+
+test("operators without an exchange between them are one card", () => {
+  const vertices = ["a", "b", "c", "d", "e"].map((id) => ({ id, name: id, parallelism: id === "e" ? 1 : 2 }));
+  const input = (id: string, ship_strategy = "FORWARD") => [{ id, ship_strategy }];
+  const nodes = [{ id: "a" }, { id: "b", inputs: input("a") }, { id: "c", inputs: input("b", "HASH") }, { id: "d", inputs: input("c") }, { id: "e", inputs: input("d") }];
+  assert.deepEqual(chains(vertices, nodes), [["a", "b"], ["c", "d"], ["e"]]);
+  // A vertex that two others read from ends its chain.
+  assert.deepEqual(chains(vertices.slice(0, 3), [{ id: "a" }, { id: "b", inputs: input("a") }, { id: "c", inputs: input("a") }]), [["a"], ["b"], ["c"]]);
+  assert.deepEqual(chains([{ id: "a", name: "Calc", parallelism: 2 }, { id: "b", name: "GroupAggregate", parallelism: 2 }], nodes.slice(0, 2)), [["a"], ["b"]]);
+  assert.equal(chainTitle(["TableSourceScan", "Calc", "WatermarkAssigner"]), "TableSourceScan");
+  assert.equal(chainTitle(["Calc", "GroupAggregate", "Sink: sums"]), "GroupAggregate → Sink: sums");
 });

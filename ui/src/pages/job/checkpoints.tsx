@@ -79,7 +79,7 @@ function Details({ job, id }: { job: JobDetail; id: number }) {
             <dt>Type</dt><dd>{detail.data.checkpoint_type?.toLowerCase()}</dd>
             <dt>Path</dt><dd class="mono">{detail.data.external_path ?? "–"}</dd>
             {detail.data.failure_message && <><dt>Failure</dt><dd class="bad">{detail.data.failure_message}</dd></>}
-            <dt>Operators</dt><dd>{plural(tasks.length, "operator")}</dd>
+            {tasks.length > 0 && <><dt>Operators</dt><dd>{plural(tasks.length, "operator")}</dd></>}
           </dl></div>
           {tasks.length > 0 && <DataTable label="State of each operator" rows={tasks} rowKey={([key]) => key} columns={[
             { id: "name", label: "Operator", cell: ([key]) => names.get(key) ?? key },

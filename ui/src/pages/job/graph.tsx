@@ -1,11 +1,11 @@
 // The graph of a job with live figures, the statement beside it, and the vertex that was clicked.
 import { useMemo, useState } from "preact/hooks";
 import { Graph, type GraphEdge, type GraphNode } from "../../components/graph.tsx";
-import { Button, Card, DataTable, Failure, Loading, Notice } from "../../components/parts.tsx";
+import { Button, Card, DataTable, Failure, Loading, Notice, Segments } from "../../components/parts.tsx";
 import { Sql } from "../../components/sql-text.tsx";
 import { url, useResource } from "../../lib/api.ts";
 import { bytes, count, duration, percent, plural, rate, short, time } from "../../lib/format.ts";
-import { brief, clauseOf, kindOf, plainName } from "../../lib/plan.ts";
+import { brief, chains, chainTitle, clauseOf, kindOf, plainName } from "../../lib/plan.ts";
 import type { VertexRates } from "../../lib/rates.ts";
 import type { JobDetail, Vertex } from "../../lib/types.ts";
 
@@ -36,15 +36,38 @@ function watermarkText(value: number | undefined, now: number): string {
   return duration(Math.max(0, now - value));
 }
 
-function card(vertex: Vertex, description: string, rates: VertexRates | undefined, watermark: number | undefined, now: number) {
+interface Chain { id: string; vertices: Vertex[]; title: string; about: string; rates?: VertexRates; watermark?: number }
+
+/** One card for operators that run in one task: what goes into the first and out of the last. */
+function chainsOf(job: JobDetail, descriptions: Map<string, string>, rates: Map<string, VertexRates>, watermark: (id: string) => number | undefined): Chain[] {
+  const byId = new Map(job.vertices.map((v) => [v.id, v]));
+  return chains(job.vertices, job.plan.nodes).map((ids) => {
+    const vertices = ids.map((id) => byId.get(id)!);
+    const names = vertices.map((v) => plainName(v.name));
+    const [head, tail] = [rates.get(ids[0]!), rates.get(ids.at(-1)!)];
+    const busiest = ids.map((id) => rates.get(id)).reduce((a, b) => ((b?.busy ?? 0) > (a?.busy ?? 0) ? b : a));
+    const described = ids.map((id) => brief(descriptions.get(id) ?? "")).filter((text, i) => text && text !== names[i]);
+    return {
+      id: ids[0]!,
+      vertices,
+      title: chainTitle(names),
+      about: described.length ? described.join(" → ") : names.join(" → "),
+      rates: head && tail && busiest && { ...busiest, recordsIn: head.recordsIn, recordsOut: tail.recordsOut },
+      watermark: watermark(ids.at(-1)!),
+    };
+  });
+}
+
+function card(chain: Chain, now: number) {
+  const { rates } = chain;
   return (
     <>
-      <div class="title"><b>{plainName(vertex.name)}</b><span>×{vertex.parallelism}</span></div>
-      <div class="about">{description}</div>
+      <div class="title"><b>{chain.title}</b><span>×{chain.vertices[0]!.parallelism}</span></div>
+      <div class="about">{chain.about}</div>
       <LoadBar rates={rates} />
       <div class="figures">
         <span>in <b>{rate(rates?.recordsIn)}</b></span><span>out <b>{rate(rates?.recordsOut)}</b></span>
-        <span>busy <b>{percent(rates?.busy)}</b></span><span title="How far the watermark is behind the clock">delay <b>{watermarkText(watermark, now)}</b></span>
+        <span>busy <b>{percent(rates?.busy)}</b></span><span title="How far the watermark is behind the clock">delay <b>{watermarkText(chain.watermark, now)}</b></span>
       </div>
     </>
   );
@@ -68,34 +91,35 @@ export function GraphTab({ job, rates }: { job: JobDetail; rates: Map<string, Ve
   const watermark = (id: string) => (about?.watermarks[id] === undefined ? undefined : Number(about.watermarks[id]));
   const descriptions = useMemo(() => new Map(job.plan.nodes.map((n) => [n.id, n.description.replace(/<br\/?>/g, " ").replace(/&[gl]t;/g, (e) => (e === "&gt;" ? ">" : "<")).trim()])), [job.plan]);
   const fastest = Math.max(1, ...[...rates.values()].map((r) => r.recordsOut));
-  const nodes: GraphNode[] = job.vertices.map((vertex) => {
-    const own = rates.get(vertex.id);
-    return {
-      id: vertex.id,
-      label: `${plainName(vertex.name)}, ${vertex.status.toLowerCase()}, parallelism ${vertex.parallelism}, ${rate(own?.recordsOut)} out, busy ${percent(own?.busy)}`,
-      className: [own && own.backpressured > 0.5 ? "backpressured" : "", hovered === vertex.id ? "hit" : ""].join(" "),
-      style: { "--heat": String(own?.busy ?? 0) } as never,
-      card: card(vertex, brief(descriptions.get(vertex.id) ?? vertex.name), own, watermark(vertex.id), job.now),
-    };
-  });
-  const known = new Set(job.vertices.map((v) => v.id));
-  const edges: GraphEdge[] = job.plan.nodes.flatMap((node) => (node.inputs ?? []).filter((i) => known.has(i.id)).map((input) => {
+  const all = chainsOf(job, descriptions, rates, watermark);
+  const chainOf = new Map(all.flatMap((chain) => chain.vertices.map((v) => [v.id, chain.id] as const)));
+  const nodes: GraphNode[] = all.map((chain) => ({
+    id: chain.id,
+    label: `${chain.vertices.map((v) => plainName(v.name)).join(" → ")}, parallelism ${chain.vertices[0]!.parallelism}`,
+    className: [chain.rates && chain.rates.backpressured > 0.5 ? "backpressured" : "", hovered === chain.id ? "hit" : ""].join(" "),
+    style: { "--heat": String(chain.rates?.busy ?? 0) } as never,
+    card: card(chain, job.now),
+  }));
+  const edges: GraphEdge[] = job.plan.nodes.flatMap((node) => (node.inputs ?? []).flatMap((input) => {
+    const [from, to] = [chainOf.get(input.id), chainOf.get(node.id)];
+    if (!from || !to || from === to) return [];
     const flow = rates.get(input.id)?.recordsOut ?? 0;
-    return { from: input.id, to: node.id, label: input.ship_strategy.toLowerCase(), note: flow ? rate(flow) : undefined, weight: flow > 0 ? 0.15 + 0.85 * (Math.log1p(flow) / Math.log1p(fastest)) : 0 };
+    return [{ from, to, label: input.ship_strategy === "FORWARD" ? undefined : input.ship_strategy.toLowerCase(), note: flow ? rate(flow) : undefined, weight: flow > 0 ? 0.15 + 0.85 * (Math.log1p(flow) / Math.log1p(fastest)) : 0 }];
   }));
   const hot = bottleneck(job, rates);
-  const clause = clauseOf(statement, kindOf(descriptions.get(hovered ?? selected ?? "") ?? ""));
+  const pointed = all.find((c) => c.id === (hovered ?? chainOf.get(selected ?? "")));
+  const clause = pointed && clauseOf(statement, kindOf(pointed.title));
   const chosen = job.vertices.find((v) => v.id === selected);
   return (
     <div class="stack">
       {hot && <Notice tone="warn"><b>{plainName(hot.name)}</b> limits this job: it is busy {percent(rates.get(hot.id)?.busy)} of the time. A higher parallelism would help if there is a core for it.</Notice>}
       <div class={statement ? "split" : ""}>
         <Card title="Graph" actions={<div class="legend"><span><i style={{ background: "var(--busy)" }} />Busy</span><span><i style={{ background: "var(--backpressure)" }} />Backpressured</span><span><i style={{ background: "var(--idle)" }} />Idle</span></div>}>
-          {nodes.length ? <Graph nodes={nodes} edges={edges} selected={selected} onSelect={(id) => setSelected(id === selected ? undefined : id)} onHover={setHovered} label="Graph of the job" /> : <Loading />}
+          {nodes.length ? <Graph nodes={nodes} edges={edges} selected={chainOf.get(selected ?? "")} onSelect={(id) => setSelected(selected && chainOf.get(selected) === id ? undefined : id)} onHover={setHovered} label="Graph of the job" /> : <Loading />}
         </Card>
         {statement && <Card title="Statement"><div class="body"><Sql text={statement} hit={clause} /></div></Card>}
       </div>
-      {chosen && <VertexPanel key={chosen.id} job={job} vertex={chosen} about={descriptions.get(chosen.id) ?? ""} onClose={() => setSelected(undefined)} />}
+      {chosen && <VertexPanel key={chosen.id} job={job} vertex={chosen} about={descriptions.get(chosen.id) ?? ""} siblings={all.find((c) => c.id === chainOf.get(chosen.id))!.vertices} onSelect={setSelected} onClose={() => setSelected(undefined)} />}
       <Card title="Vertices">
         <DataTable label="Vertices" rows={job.vertices} rowKey={(v) => v.id} columns={[
           { id: "name", label: "Name", sort: (v) => v.name, cell: (v) => <button type="button" class="copy" style={{ fontFamily: "var(--font)", fontSize: 13, color: "var(--text)", fontWeight: 550 }} onClick={() => setSelected(v.id)}>{plainName(v.name)}</button> },
@@ -114,7 +138,7 @@ export function GraphTab({ job, rates }: { job: JobDetail; rates: Map<string, Ve
 interface VertexDetail { subtasks: { subtask: number; status: string; attempt: number; endpoint?: string; "start-time": number; duration: number; metrics: Record<string, number> }[] }
 interface Backpressure { subtasks?: { subtask: number; backpressureLevel: string; ratio: number; idleRatio: number; busyRatio: number }[] }
 
-function VertexPanel({ job, vertex, about, onClose }: { job: JobDetail; vertex: Vertex; about: string; onClose: () => void }) {
+function VertexPanel({ job, vertex, about, siblings, onSelect, onClose }: { job: JobDetail; vertex: Vertex; about: string; siblings: Vertex[]; onSelect: (id: string) => void; onClose: () => void }) {
   const detail = useResource<VertexDetail>(url`/jobs/${job.jid}/vertices/${vertex.id}`, 2000);
   const pressure = useResource<Backpressure>(url`/jobs/${job.jid}/vertices/${vertex.id}/backpressure`, 2000);
   const marks = useResource<{ id: string; value: string }[]>(url`/jobs/${job.jid}/vertices/${vertex.id}/watermarks`, 2000);
@@ -124,7 +148,8 @@ function VertexPanel({ job, vertex, about, onClose }: { job: JobDetail; vertex: 
   return (
     <Card title={plainName(vertex.name)} actions={<Button kind="quiet" small icon="close" aria-label="Close the vertex" onClick={onClose} />}>
       <div class="body stack">
-        <p class="mono small soft">{about}</p>
+        {siblings.length > 1 && <div class="row" style={{ overflowX: "auto" }}><Segments small value={vertex.id} onChange={onSelect} label="Operator of the chain" options={siblings.map((v) => [v.id, plainName(v.name)] as const)} /></div>}
+        {about !== vertex.name && <p class="mono small soft">{about}</p>}
         {held && watermark.size > 1 && <p class="soft">The watermark is held back by subtask {held[0]}: {time(held[1], true)}, {plural(watermark.size, "subtask")} in all.</p>}
         <Failure error={detail.error} />
       </div>

@@ -27,7 +27,7 @@ export default function SqlPage() {
     editor.current?.clearMarks();
     for (const span of spans) {
       const result = run(prefix + span.text);
-      // The last one may run for ever; those before it decide what it means.
+      // The last one may run forever; those before it decide what it means.
       if (span === spans.at(-1)) setBusy(false);
       const { ok, message, span: place } = await result;
       if (CHANGES_CATALOG.test(span.text)) void readCatalog();
@@ -94,8 +94,8 @@ export default function SqlPage() {
       <h1 class="sr">SQL</h1>
       <div class="sql">
         <aside class={`sql-side ${sideShown ? "shown" : ""}`} aria-label="Catalog, examples and history">
-          <div class="tabs" role="tablist" aria-label="Side panel">
-            {(["schema", "examples", "history"] as const).map((s) => <button type="button" role="tab" key={s} aria-selected={side === s} onClick={() => setSide(s)}>{s[0]!.toUpperCase() + s.slice(1)}</button>)}
+          <div class="tabs">
+            <div role="tablist" aria-label="Side panel" style={{ display: "flex" }}>{(["schema", "examples", "history"] as const).map((s) => <button type="button" role="tab" key={s} aria-selected={side === s} onClick={() => setSide(s)}>{s[0]!.toUpperCase() + s.slice(1)}</button>)}</div>
             <span class="grow" /><Button kind="quiet" small icon="close" class="only-narrow" aria-label="Close the panel" onClick={() => setSideShown(false)} />
           </div>
           {side === "schema" && <SchemaBrowser onInsert={insert} />}

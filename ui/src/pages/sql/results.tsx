@@ -1,5 +1,5 @@
 // The results of statements: a live table, its changelog, a plan as a graph.
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Graph } from "../../components/graph.tsx";
 import { Badge, Button, Empty, Notice, Segments } from "../../components/parts.tsx";
 import { csv, save } from "../../lib/download.ts";
@@ -20,10 +20,12 @@ const isNumber = (type: string) => /INT|DECIMAL|DOUBLE|FLOAT/.test(type);
 export function Results() {
   const all = runs.value;
   const run = all.find((r) => r.id === shown.value) ?? all.at(-1);
+  const tabs = useRef<HTMLDivElement>(null);
+  useEffect(() => tabs.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest", inline: "nearest" }), [run?.id]);
   if (!run) return <Empty icon="table" title="Results appear here"><p>Run the statement at the cursor with <kbd>Ctrl</kbd> <kbd>Enter</kbd>, or pick an example on the left.</p></Empty>;
   return (
     <>
-      <div class="tabs" role="tablist" aria-label="Results of statements">
+      <div class="tabs" role="tablist" aria-label="Results of statements" ref={tabs}>
         {all.map((r) => (
           <button type="button" key={r.id} role="tab" aria-selected={r.id === run.id} onClick={() => (shown.value = r.id)} title={r.statement}>
             <span class={`badge ${STATES[r.state][0]}`} style={{ padding: 0, width: 8, height: 8 }} aria-label={STATES[r.state][1]} role="img"><i class={r.state === "running" ? "live" : ""} style={{ width: 8, height: 8 }} /></span>
@@ -128,7 +130,7 @@ function Plan({ text, asText }: { text: string; asText: boolean }) {
   return (
     <div class="result-body plan" style={{ display: "flex", flexDirection: "column" }}>
       <Graph
-        label="Plan of the statement" selected={selected} onSelect={(id) => setSelected(id === selected ? undefined : id)}
+        fill label="Plan of the statement" selected={selected} onSelect={(id) => setSelected(id === selected ? undefined : id)}
         nodes={nodes.map((n) => ({ id: n.id, label: n.text, width: 250, height: 92, card: <><div class="title"><b>{n.operator}</b></div><div class="about" style={{ WebkitLineClamp: "3", fontFamily: "var(--mono)", fontSize: 10.5 }}>{brief(n.detail)}</div></> }))}
         edges={nodes.flatMap((n) => n.inputs.map((from) => ({ from, to: n.id })))}
       />

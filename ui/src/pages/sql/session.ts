@@ -100,8 +100,8 @@ export class Operation {
   async cancel(): Promise<void> {
     if (this.ended) return;
     this.ended = true;
-    await post(`${this.path}/cancel`).catch(() => undefined);
     this.control.abort();
+    // A query counts as finished as soon as its rows can be fetched, and what is finished cannot be cancelled: closing ends it.
     await remove(`${this.path}/close`).catch(() => undefined);
   }
 

@@ -9,11 +9,13 @@ import { ConfigTab } from "./config.tsx";
 import { MessagesTab } from "./messages.tsx";
 import { Produce } from "./produce.tsx";
 
+const EVERY_MS = 4000;
 type Open = "produce" | "delete" | "purge" | "partitions";
 
 export function TopicPage({ name, tab }: { name: string; tab: string }) {
-  const topic = useResource<TopicDetail>(url`/api/v1/topics/${name}`, 4000);
   const [open, setOpen] = useState<Open>();
+  // A topic that is being deleted is not looked for again.
+  const topic = useResource<TopicDetail>(url`/api/v1/topics/${name}`, open === "delete" ? undefined : EVERY_MS);
   const [written, setWritten] = useState(0);
   const close = () => setOpen(undefined);
   const crumb = <><a href="#/topics">Topics</a> / </>;
@@ -43,7 +45,7 @@ export function TopicPage({ name, tab }: { name: string; tab: string }) {
         { label: "Size", value: bytes(detail.bytes) },
         { label: "Partitions", value: count(detail.partitions.length) },
         { label: "Cleanup", value: config("cleanup.policy") },
-        { label: "Retention", value: retention < 0 ? "for ever" : `${short(retention / 3_600_000)} h` },
+        { label: "Retention", value: retention < 0 ? "forever" : `${short(retention / 3_600_000)} h` },
       ]} />
       <Tabs tabs={tabs} current={tab} label="Views of the topic" />
       {tab === "messages" && <MessagesTab topic={detail} written={written} />}
