@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::error::{Answer, UiError};
+use super::error::{UiError, UiResult};
 
 /// What `millstream user set` takes, too.
 const ITERATIONS: i32 = 8_192;
@@ -48,7 +48,7 @@ impl From<&AclBinding> for Acl {
 }
 
 impl Acl {
-    fn binding(self) -> Answer<AclBinding> {
+    fn binding(self) -> UiResult<AclBinding> {
         let unknown = |what: &str, word: &str| UiError::input(format!("'{word}' is no {what} of an ACL"));
         Ok(AclBinding {
             resource: AclResource::parse(&self.resource)
@@ -65,7 +65,7 @@ impl Acl {
     }
 }
 
-pub async fn list_acls(State(ui): Shared) -> Answer<Json<Value>> {
+pub async fn list_acls(State(ui): Shared) -> UiResult<Json<Value>> {
     let client = ui.kafka.client().await?;
     match client.describe_acls(&AclFilter::default()).await {
         Ok(bindings) => {
@@ -82,7 +82,7 @@ pub async fn list_acls(State(ui): Shared) -> Answer<Json<Value>> {
 pub async fn create_acl(
     State(ui): Shared,
     body: Result<Json<Acl>, JsonRejection>,
-) -> Answer<(StatusCode, Json<Value>)> {
+) -> UiResult<(StatusCode, Json<Value>)> {
     let Json(acl) = body?;
     let binding = acl.binding()?;
     ui.kafka
@@ -98,7 +98,7 @@ pub async fn create_acl(
     Ok((StatusCode::CREATED, Json(json!({}))))
 }
 
-pub async fn delete_acl(State(ui): Shared, body: Result<Json<Acl>, JsonRejection>) -> Answer<Json<Value>> {
+pub async fn delete_acl(State(ui): Shared, body: Result<Json<Acl>, JsonRejection>) -> UiResult<Json<Value>> {
     let Json(acl) = body?;
     let binding = acl.binding()?;
     let filter = AclFilter::exactly(&binding);
@@ -114,7 +114,7 @@ pub async fn delete_acl(State(ui): Shared, body: Result<Json<Acl>, JsonRejection
     Ok(Json(json!({ "deleted": deleted.len() })))
 }
 
-pub async fn list_users(State(ui): Shared) -> Answer<Json<Value>> {
+pub async fn list_users(State(ui): Shared) -> UiResult<Json<Value>> {
     let credentials = ui.kafka.client().await?.describe_scram_credentials(None).await?;
     let mut users: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for credential in &credentials {
@@ -134,7 +134,7 @@ pub struct Credential {
     password: String,
 }
 
-fn mechanism(name: &str) -> Answer<SaslMechanism> {
+fn mechanism(name: &str) -> UiResult<SaslMechanism> {
     [SaslMechanism::ScramSha256, SaslMechanism::ScramSha512]
         .into_iter()
         .find(|mechanism| mechanism.name() == name)
@@ -149,7 +149,7 @@ pub async fn set_user(
     State(ui): Shared,
     user: Result<Path<String>, PathRejection>,
     body: Result<Json<Credential>, JsonRejection>,
-) -> Answer<Json<Value>> {
+) -> UiResult<Json<Value>> {
     let (Path(user), Json(wanted)) = (user?, body?);
     let mechanism = mechanism(&wanted.mechanism)?;
     if wanted.password.is_empty() {
@@ -169,7 +169,7 @@ pub async fn set_user(
 pub async fn delete_user(
     State(ui): Shared,
     user: Result<Path<String>, PathRejection>,
-) -> Answer<Json<Value>> {
+) -> UiResult<Json<Value>> {
     let Path(user) = user?;
     let client = ui.kafka.client().await?;
     let credentials = client.describe_scram_credentials(None).await?;

@@ -10,7 +10,7 @@ use millstream_kafka_wire::ErrorCode;
 use crate::http::RestError;
 
 /// What handlers give.
-pub type Answer<T> = Result<T, UiError>;
+pub type UiResult<T> = Result<T, UiError>;
 
 /// A request that failed, with the status that says whose turn it is.
 #[derive(Debug)]

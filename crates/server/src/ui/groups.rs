@@ -13,11 +13,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::error::{Answer, UiError};
+use super::error::{UiError, UiResult};
 
 type GroupPath = Result<Path<String>, PathRejection>;
 
-pub async fn list(State(ui): Shared) -> Answer<Json<Value>> {
+pub async fn list(State(ui): Shared) -> UiResult<Json<Value>> {
     let listed = ui.kafka.client().await?.list_groups().await?;
     let measure = ui.kafka.measure().await?;
     let measured: BTreeMap<&str, &GroupMeasure> = measure
@@ -49,7 +49,7 @@ async fn bounds(
     client: &KafkaClient,
     partitions: &[TopicPartition],
     spec: OffsetSpec,
-) -> Answer<BTreeMap<TopicPartition, ListedOffset>> {
+) -> UiResult<BTreeMap<TopicPartition, ListedOffset>> {
     let wanted = partitions
         .iter()
         .map(|partition| (partition.clone(), spec))
@@ -59,7 +59,7 @@ async fn bounds(
         .await?)
 }
 
-pub async fn describe(State(ui): Shared, group: GroupPath) -> Answer<Json<Value>> {
+pub async fn describe(State(ui): Shared, group: GroupPath) -> UiResult<Json<Value>> {
     let Path(name) = group?;
     let client = ui.kafka.client().await?;
     let listed = client.list_groups().await?;
@@ -123,7 +123,7 @@ pub async fn describe(State(ui): Shared, group: GroupPath) -> Answer<Json<Value>
     })))
 }
 
-pub async fn delete(State(ui): Shared, group: GroupPath) -> Answer<Json<Value>> {
+pub async fn delete(State(ui): Shared, group: GroupPath) -> UiResult<Json<Value>> {
     let Path(name) = group?;
     ui.kafka.client().await?.delete_group(&name).await?;
     tracing::info!(group = name, "group deleted from the Web UI");
@@ -155,7 +155,7 @@ pub async fn reset(
     State(ui): Shared,
     group: GroupPath,
     body: Result<Json<Reset>, JsonRejection>,
-) -> Answer<Json<Value>> {
+) -> UiResult<Json<Value>> {
     let (Path(name), Json(wanted)) = (group?, body?);
     let needs_value = !matches!(wanted.to, To::Earliest | To::Latest);
     let value = match wanted.value {
@@ -212,7 +212,7 @@ async fn chosen(
     client: &KafkaClient,
     committed: &BTreeMap<TopicPartition, CommittedOffset>,
     topic: Option<&str>,
-) -> Answer<Vec<TopicPartition>> {
+) -> UiResult<Vec<TopicPartition>> {
     let metadata = client.list_topics().await?;
     let partitions: Vec<TopicPartition> = match topic {
         None => committed

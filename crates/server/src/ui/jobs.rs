@@ -12,14 +12,14 @@ use regex::{Captures, Regex};
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::error::{Answer, UiError};
+use super::error::{UiError, UiResult};
 use crate::http::{HIDDEN, is_sensitive};
 
 /// An option in a statement: `'key' = 'value'`.
 static OPTION: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"'([^']*)'(\s*=\s*)'((?:[^']|'')*)'").expect("a valid expression"));
 
-pub async fn describe(State(ui): Shared, id: Result<Path<String>, PathRejection>) -> Answer<Json<Value>> {
+pub async fn describe(State(ui): Shared, id: Result<Path<String>, PathRejection>) -> UiResult<Json<Value>> {
     let Path(id) = id?;
     let job = JobId::parse(&id).and_then(|id| ui.server.job_view(id));
     let job = job.ok_or_else(|| UiError::not_found(format!("job '{id}' does not exist")))?;

@@ -9,7 +9,7 @@ use millstream_connectors::kafka::KafkaClusters;
 use millstream_kafka_client::{ClientConfig, KafkaClient};
 use tokio::sync::{OnceCell, oneshot};
 
-use super::error::{Answer, UiError};
+use super::error::{UiError, UiResult};
 use crate::state::ServerState;
 
 /// Connected at the first request that needs it.
@@ -26,16 +26,16 @@ impl Kafka {
         }
     }
 
-    pub async fn client(&self) -> Answer<&KafkaClient> {
+    pub async fn client(&self) -> UiResult<&KafkaClient> {
         Ok(&self.connected().await?.0)
     }
 
     /// The client with its settings for producing.
-    pub async fn connected(&self) -> Answer<&(KafkaClient, ClientConfig)> {
+    pub async fn connected(&self) -> UiResult<&(KafkaClient, ClientConfig)> {
         self.connected.get_or_try_init(|| self.connect()).await
     }
 
-    async fn connect(&self) -> Answer<(KafkaClient, ClientConfig)> {
+    async fn connect(&self) -> UiResult<(KafkaClient, ClientConfig)> {
         // An address has to be there for the settings to parse; the embedded broker is meant whatever it is.
         let settings = BTreeMap::from([
             ("bootstrap.servers".to_owned(), "127.0.0.1:9092".to_owned()),
@@ -57,7 +57,7 @@ impl Kafka {
     }
 
     /// Everything that the broker measures, at one moment.
-    pub async fn measure(&self) -> Answer<Measure> {
+    pub async fn measure(&self) -> UiResult<Measure> {
         let stopped = || UiError::new(StatusCode::SERVICE_UNAVAILABLE, "the broker has stopped");
         let broker = self.server.clusters().embedded_handle().ok_or_else(stopped)?;
         let (found, measured) = oneshot::channel();

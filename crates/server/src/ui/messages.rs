@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::error::{Answer, UiError};
+use super::error::{UiError, UiResult};
 use super::payload::Filter;
 use super::reading::{Found, Reading};
 use crate::limits::{UI_RECORDS_MAX, UI_SCANNED_RECORDS_MAX};
@@ -46,7 +46,7 @@ enum From {
 }
 
 impl From {
-    fn parse(text: &str) -> Answer<Self> {
+    fn parse(text: &str) -> UiResult<Self> {
         let number = |text: &str| text.parse::<i64>().ok().filter(|number| *number >= 0);
         let parsed = match text.split_once(':') {
             None if text == "latest" => Some(Self::Latest),
@@ -75,7 +75,7 @@ pub async fn browse(
     State(ui): Shared,
     topic: Result<Path<String>, PathRejection>,
     query: Result<Query<Browse>, QueryRejection>,
-) -> Answer<Json<Value>> {
+) -> UiResult<Json<Value>> {
     let (Path(topic), Query(query)) = (topic?, query?);
     let from = From::parse(query.from.as_deref().unwrap_or("latest"))?;
     let committed_only = match query.isolation.as_deref() {
@@ -123,7 +123,7 @@ pub async fn browse(
     ))
 }
 
-fn parse_next(text: &str) -> Answer<BTreeMap<i32, i64>> {
+fn parse_next(text: &str) -> UiResult<BTreeMap<i32, i64>> {
     let pair = |pair: &str| {
         let (partition, offset) = pair.split_once(':')?;
         Some((partition.parse().ok()?, offset.parse().ok()?))
@@ -147,7 +147,7 @@ async fn parts(
     from: From,
     only: Option<i32>,
     next: Option<&BTreeMap<i32, i64>>,
-) -> Answer<Vec<Part>> {
+) -> UiResult<Vec<Part>> {
     let metadata = client.list_topics().await?;
     let described = metadata
         .topic(topic)

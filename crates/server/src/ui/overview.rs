@@ -5,10 +5,10 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::error::Answer;
+use super::error::UiResult;
 use super::sampler::{Tick, process};
 
-pub async fn overview(State(ui): Shared) -> Answer<Json<Value>> {
+pub async fn overview(State(ui): Shared) -> UiResult<Json<Value>> {
     let measure = ui.kafka.measure().await?;
     let partitions = || measure.topics.iter().flat_map(|topic| &topic.partitions);
     let listeners = ui.server.clusters().embedded_listeners();

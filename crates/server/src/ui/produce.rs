@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::error::{Answer, UiError};
+use super::error::{UiError, UiResult};
 use super::payload::from_hex;
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -43,7 +43,7 @@ pub async fn produce(
     State(ui): Shared,
     topic: Result<Path<String>, PathRejection>,
     body: Result<Json<NewRecord>, JsonRejection>,
-) -> Answer<(StatusCode, Json<Value>)> {
+) -> UiResult<(StatusCode, Json<Value>)> {
     let (Path(name), Json(record)) = (topic?, body?);
     let value = match (record.value, record.encoding) {
         (None, _) => None,

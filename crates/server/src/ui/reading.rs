@@ -18,7 +18,7 @@ use millstream_kafka_wire::record_batch::{
 };
 use serde_json::{Value, json};
 
-use super::error::{Answer, UiError};
+use super::error::{UiError, UiResult};
 use super::payload::{Filter, shown};
 use crate::limits::{UI_BATCH_BYTES_MAX, UI_FETCH_BYTES};
 
@@ -50,7 +50,7 @@ impl Reading<'_> {
         low: i64,
         high: i64,
         wanted: usize,
-    ) -> Answer<(Vec<Found>, i64)> {
+    ) -> UiResult<(Vec<Found>, i64)> {
         let mut found = Vec::new();
         let mut at = low;
         while at < high && found.len() < wanted && self.left > 0 {
@@ -75,7 +75,7 @@ impl Reading<'_> {
         low: i64,
         high: i64,
         wanted: usize,
-    ) -> Answer<(Vec<Found>, i64)> {
+    ) -> UiResult<(Vec<Found>, i64)> {
         let mut found: Vec<Found> = Vec::new();
         let mut high = high;
         let mut step = i64::try_from(wanted).unwrap_or(i64::MAX);
@@ -106,7 +106,7 @@ impl Reading<'_> {
     }
 
     /// Reads what one fetch gives of `[from, to)`; the offset behind it.
-    async fn chunk(&mut self, partition: i32, from: i64, to: i64, found: &mut Vec<Found>) -> Answer<i64> {
+    async fn chunk(&mut self, partition: i32, from: i64, to: i64, found: &mut Vec<Found>) -> UiResult<i64> {
         let mut data = self.fetch(partition, from, IsolationLevel::ReadCommitted).await?;
         let is_stable = from < data.last_stable_offset;
         if !is_stable {
@@ -170,7 +170,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    async fn fetch(&self, partition: i32, offset: i64, isolation: IsolationLevel) -> Answer<PartitionData> {
+    async fn fetch(&self, partition: i32, offset: i64, isolation: IsolationLevel) -> UiResult<PartitionData> {
         let request = FetchRequest {
             max_wait_ms: 0,
             min_bytes: 0,

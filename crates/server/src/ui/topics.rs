@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::error::{Answer, UiError};
+use super::error::{UiError, UiResult};
 use crate::kafka::{ResourceType, meaning};
 
 /// The number by which Kafka says that a setting is the topic's own.
@@ -35,7 +35,7 @@ fn records(topic: &TopicMeasure) -> i64 {
         .sum()
 }
 
-pub async fn list(State(ui): Shared) -> Answer<Json<Value>> {
+pub async fn list(State(ui): Shared) -> UiResult<Json<Value>> {
     let measure = ui.kafka.measure().await?;
     let metadata = ui.kafka.client().await?.list_topics().await?;
     let measured: BTreeMap<&str, &TopicMeasure> = measure
@@ -57,7 +57,7 @@ pub async fn list(State(ui): Shared) -> Answer<Json<Value>> {
     Ok(Json(json!({ "topics": rows })))
 }
 
-pub async fn describe(State(ui): Shared, topic: TopicPath) -> Answer<Json<Value>> {
+pub async fn describe(State(ui): Shared, topic: TopicPath) -> UiResult<Json<Value>> {
     let Path(name) = topic?;
     let client = ui.kafka.client().await?;
     let metadata = client.list_topics().await?;
@@ -138,7 +138,7 @@ pub struct CreateTopic {
     configs: BTreeMap<String, String>,
 }
 
-pub async fn create(State(ui): Shared, body: Body<CreateTopic>) -> Answer<(StatusCode, Json<Value>)> {
+pub async fn create(State(ui): Shared, body: Body<CreateTopic>) -> UiResult<(StatusCode, Json<Value>)> {
     let Json(wanted) = body?;
     let mut topic = NewTopic::new(wanted.name.as_str(), wanted.partitions);
     topic.configs = wanted.configs;
@@ -147,7 +147,7 @@ pub async fn create(State(ui): Shared, body: Body<CreateTopic>) -> Answer<(Statu
     Ok((StatusCode::CREATED, Json(json!({ "name": wanted.name }))))
 }
 
-pub async fn delete(State(ui): Shared, topic: TopicPath) -> Answer<Json<Value>> {
+pub async fn delete(State(ui): Shared, topic: TopicPath) -> UiResult<Json<Value>> {
     let Path(name) = topic?;
     ui.kafka.client().await?.delete_topic(&name).await?;
     tracing::info!(topic = name, "topic deleted from the Web UI");
@@ -168,7 +168,7 @@ pub async fn alter_configs(
     State(ui): Shared,
     topic: TopicPath,
     body: Body<AlterConfigs>,
-) -> Answer<Json<Value>> {
+) -> UiResult<Json<Value>> {
     let (Path(name), Json(wanted)) = (topic?, body?);
     let set = wanted
         .set
@@ -193,7 +193,7 @@ pub async fn add_partitions(
     State(ui): Shared,
     topic: TopicPath,
     body: Body<AddPartitions>,
-) -> Answer<Json<Value>> {
+) -> UiResult<Json<Value>> {
     let (Path(name), Json(wanted)) = (topic?, body?);
     ui.kafka
         .client()
@@ -219,7 +219,7 @@ pub async fn delete_records(
     State(ui): Shared,
     topic: TopicPath,
     body: Body<DeleteRecords>,
-) -> Answer<Json<Value>> {
+) -> UiResult<Json<Value>> {
     let (Path(name), Json(wanted)) = (topic?, body?);
     let client = ui.kafka.client().await?;
     let mut starts = BTreeMap::new();

@@ -12,3 +12,4 @@ mod rates;
 mod raw;
 mod sasl;
 mod tls;
+mod ui;
