@@ -2,6 +2,7 @@
 
 mod acl;
 mod group;
+mod job;
 mod topic;
 mod user;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use acl::{AclArgs, AclCommand, AclFilterArgs, AddAclArgs, GrantArgs, RemoveAclArgs, ResourceArgs};
 pub use group::{DescribeGroupArgs, GroupArgs, GroupCommand, GroupNamesArgs, Names, ResetOffsetsArgs};
+pub use job::{JobArgs, JobCommand};
 pub use topic::{
     AlterTopicArgs, DescribeTopicArgs, Isolation, OffsetsArgs, ProduceArgs, StartOffset, TailArgs, TopicArgs,
     TopicCommand, TopicFilterArgs,
@@ -61,7 +63,7 @@ pub struct Common {
     /// A Flink configuration key, or for the broker one of Kafka's; may be repeated
     #[arg(short = 'D', global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub define: Vec<(String, String)>,
-    /// Address on which the broker inside listens
+    /// Address on which the broker inside listens; a port alone is one of loopback
     #[arg(
         long,
         global = true,
@@ -142,6 +144,8 @@ Examples:
   millstream serve --data-dir /var/lib/millstream --kafka 127.0.0.1:9092
   millstream serve -D rest.port=8081 -D sql-gateway.endpoint.rest.port=8083 -D metrics.reporter.prom.port=9249")]
     Serve(ServeArgs),
+    /// Show the jobs of a server and steer them
+    Job(JobArgs),
     /// Create, change, fill and read topics
     Topic(TopicArgs),
     /// Show, reset and delete consumer groups
@@ -186,6 +190,12 @@ pub struct BrokerArgs {
 pub struct ServeArgs {
     #[command(flatten)]
     pub settings: SettingsArgs,
+    /// A file of users with hashed passwords and tokens, who alone may use the HTTP doors; needed off loopback
+    #[arg(long, value_name = "FILE", env = "MILLSTREAM_USERS_FILE")]
+    pub users_file: Option<PathBuf>,
+    /// Read a password from standard input, print the line of the users file, and end; roles are viewer, operator, admin
+    #[arg(long, value_name = "NAME:ROLE")]
+    pub hash_user: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -205,6 +215,12 @@ pub struct RunArgs {
     /// Start although some stored state fits no operator, or some operators have none
     #[arg(long)]
     pub allow_non_restored_state: bool,
+    /// Submit the jobs to a running server, print their ids, and return
+    #[arg(long, conflicts_with = "fresh")]
+    pub detach: bool,
+    /// The SQL Gateway of the server; without it the server of --data-dir, or http://127.0.0.1:8083
+    #[arg(long, value_name = "URL", requires = "detach")]
+    pub gateway: Option<String>,
     #[command(flatten)]
     pub settings: SettingsArgs,
 }
@@ -220,6 +236,9 @@ pub struct SqlArgs {
     /// What to do behind a failed statement
     #[arg(long, value_enum, default_value = "continue")]
     pub on_error: OnError,
+    /// Execute the statements on a server: the URL of its SQL Gateway
+    #[arg(long, value_name = "URL")]
+    pub gateway: Option<String>,
     /// Where the shell keeps its history
     #[arg(long, value_name = "FILE")]
     pub history: Option<PathBuf>,

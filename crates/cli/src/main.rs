@@ -7,6 +7,7 @@ mod logging;
 mod output;
 mod process;
 mod reference;
+mod remote;
 mod repl;
 mod settings;
 
@@ -48,6 +49,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Sql(args) => commands::sql::run(&process, &cli.common, args),
         Command::Broker(args) => commands::broker::run(&process, &cli.common, args),
         Command::Serve(args) => commands::serve::run(&process, &cli.common, args),
+        Command::Job(args) => commands::job::run(&process, &cli.common, &args),
         Command::Topic(args) => commands::topic::run(&process, &cli.common, &args),
         Command::Group(args) => commands::group::run(&process, &cli.common, &args),
         Command::Acl(args) => commands::acl::run(&process, &cli.common, &args),

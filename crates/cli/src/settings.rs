@@ -53,8 +53,34 @@ pub fn complete(cli: &mut Cli, matches: &ArgMatches) -> anyhow::Result<()> {
     if !cli.common.quiet {
         unknown.iter().for_each(|warning| eprintln!("warning: {warning}"));
     }
+    check_definitions(&cli.common.define)?;
     definitions.append(&mut cli.common.define);
     cli.common.define = definitions;
+    if cli.common.kafka.parse::<u16>().is_ok() {
+        cli.common.kafka = format!("127.0.0.1:{}", cli.common.kafka);
+    }
+    Ok(())
+}
+
+/// Rejects a key of `-D` that is nearly one that exists: it would have no effect. Other unknown keys pass, as Flink's
+/// configurations have many that mean nothing here.
+fn check_definitions(define: &[(String, String)]) -> anyhow::Result<()> {
+    let topic_configs = || {
+        millstream_server::kafka::TOPIC_CONFIGS
+            .iter()
+            .map(|config| config.name)
+    };
+    for (key, _) in define {
+        let is_known = is_broker_config(key)
+            || keys().any(|known| known == key)
+            || topic_configs().any(|known| known == key);
+        if is_known || key.starts_with('$') {
+            continue;
+        }
+        if let Some(near) = nearest(key, keys()) {
+            bail!("unknown configuration '{key}'; did you mean '{near}'?");
+        }
+    }
     Ok(())
 }
 

@@ -111,3 +111,9 @@ pub const UI_FETCH_BYTES: i32 = 1 << 20;
 pub const UI_BATCH_BYTES_MAX: usize = 64 << 20;
 /// Bytes of one key or value that the message browser shows; more is cut.
 pub const UI_SHOWN_BYTES_MAX: usize = 64 << 10;
+/// Credentials of HTTP clients that were checked before and are recognised without hashing a password again.
+pub const HTTP_CREDENTIALS_CACHED: usize = 1_000;
+/// Rounds of hashing for passwords of the HTTP doors.
+pub const PBKDF2_ITERATIONS: u32 = 210_000;
+/// Rounds of hashing that a users file may ask for.
+pub const PBKDF2_ITERATIONS_MAX: u32 = 10_000_000;

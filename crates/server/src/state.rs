@@ -31,6 +31,9 @@ pub struct ServerState {
     print_lines: Arc<LastLines>,
 }
 
+/// The property by which a client names the jobs of a session after a script.
+pub const SCRIPT_PROPERTY: &str = "millstream.script.name";
+
 /// What a server keeps for its doors beside the jobs themselves.
 #[derive(Default)]
 pub struct Kept {
@@ -120,6 +123,9 @@ impl ServerState {
         defaults.extend(properties.iter().map(|(key, value)| (key.clone(), value.clone())));
         let mut session = Session::new(self.context.clone(), defaults)?;
         session.leave_waiting_to_caller();
+        if let Some(script) = properties.get(SCRIPT_PROPERTY) {
+            session.name_jobs_after(script.clone());
+        }
         if let Some(store) = &self.store {
             session.keep_jobs(Arc::clone(store) as Arc<dyn JobKeeper>);
         }

@@ -34,6 +34,9 @@ pub enum GroupCommand {
         /// Show type and state as well; with names, only groups of these types: classic,consumer
         #[arg(long = "type", value_name = "TYPES", num_args = 0..=1, default_missing_value = "", value_parser = types)]
         group_type: Option<Names>,
+        /// Also the groups in which exactly-once sinks mark their commits (PREFIX-0-committed)
+        #[arg(long)]
+        internal: bool,
     },
     /// Show offsets and lag, members, or the state of groups
     Describe(DescribeGroupArgs),

@@ -31,7 +31,7 @@ pub fn connect(
     args: &ClientArgs,
     overrides: &[(&str, &str)],
 ) -> anyhow::Result<Connected> {
-    let properties = properties(common, args, overrides)?;
+    let properties = properties(process, common, args, overrides)?;
     let parsed = ClientConfig::parse(&properties)?;
     if !common.quiet {
         parsed
@@ -61,6 +61,7 @@ pub fn connect(
 }
 
 fn properties(
+    process: &Process,
     common: &Common,
     args: &ClientArgs,
     overrides: &[(&str, &str)],
@@ -79,7 +80,13 @@ fn properties(
             .entry(key.to_owned())
             .or_insert_with(|| value.to_owned());
     }
-    let server = args.bootstrap_server.as_ref().unwrap_or(&common.kafka);
+    let of_directory = || {
+        process
+            .clusters
+            .neighbour()
+            .unwrap_or_else(|| common.kafka.clone())
+    };
+    let server = args.bootstrap_server.clone().unwrap_or_else(of_directory);
     let given = [("bootstrap.servers", server.as_str())];
     for (key, value) in given.iter().chain(overrides) {
         properties.insert((*key).to_owned(), (*value).to_owned());

@@ -24,8 +24,20 @@ pub fn run(process: &Process, common: &Common, args: &GroupArgs) -> Outcome {
     let connected = connect(process, common, &args.client, &[])?;
     let is_json = common.output == Some(OutputFormat::Json);
     match &args.command {
-        GroupCommand::List { state, group_type } => {
-            list(process, &connected, state.as_ref(), group_type.as_ref(), is_json)?;
+        GroupCommand::List {
+            state,
+            group_type,
+            internal,
+        } => {
+            let keeps = |group: &GroupListing| *internal || !marks_commits(group);
+            list(
+                process,
+                &connected,
+                state.as_ref(),
+                group_type.as_ref(),
+                keeps,
+                is_json,
+            )?;
         }
         GroupCommand::Describe(args) => describe::run(process, common, &connected, args, is_json)?,
         GroupCommand::ResetOffsets(args) => reset::run(process, common, &connected, args, is_json)?,
@@ -68,6 +80,15 @@ fn is_of_consumers(group: &GroupListing) -> bool {
         && is_one_of(&group.protocol_type, &["", "consumer"])
 }
 
+/// Whether an exactly-once sink keeps the number of its last commit in a group of this name: it has no members, ever.
+fn marks_commits(group: &GroupListing) -> bool {
+    let prefix = group.group_id.strip_suffix("-committed");
+    let subtask = prefix
+        .and_then(|prefix| prefix.rsplit_once('-'))
+        .map(|(_, subtask)| subtask);
+    subtask.is_some_and(|subtask| !subtask.is_empty() && subtask.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Deletes what can be deleted; what cannot is the error.
 async fn delete(common: &Common, client: &KafkaClient, groups: &[String]) -> anyhow::Result<()> {
     let mut failures = Vec::new();
@@ -86,6 +107,7 @@ fn list(
     connected: &Connected,
     states: Option<&Names>,
     types: Option<&Names>,
+    keeps: impl Fn(&GroupListing) -> bool,
     is_json: bool,
 ) -> anyhow::Result<()> {
     let has = |wanted: Option<&Names>, name: &str| {
@@ -100,7 +122,7 @@ fn list(
         !is_silent(states, |g| !g.state.is_empty()) && !is_silent(types, |g| !g.group_type.is_empty()),
         "the broker is too old to tell the states or types of groups; `millstream group describe --state` asks for each"
     );
-    groups.retain(|g| has(states, &g.state) && has(types, &g.group_type));
+    groups.retain(|g| has(states, &g.state) && has(types, &g.group_type) && keeps(g));
     let mut out = stdout().lock();
     if (states.is_some() || types.is_some()) && !is_json {
         let row = |g: &GroupListing| {

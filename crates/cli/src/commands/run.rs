@@ -8,6 +8,7 @@ use millstream_types::storage::OsStorage;
 
 use crate::args::{Common, OnError, RunArgs};
 use crate::commands::progress::{Followed, LOOK, follow};
+use crate::commands::remote;
 use crate::commands::script;
 use crate::commands::statement::{
     CHECKPOINT_DIRECTORY, Ended, Interrupt, ResultPrinter, session, statements,
@@ -19,6 +20,9 @@ use crate::process::Process;
 /// Runs a script: statement by statement, waiting for jobs that end by themselves; at the end of the script it goes on
 /// with the others until Ctrl-C, which stops them after a last checkpoint.
 pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
+    if args.detach {
+        return remote::detach(process, common, &args);
+    }
     let (name, script) = read(&args.file, common)?;
     let mut session = session(process, &with_recovery(common, &args), true, args.fresh)?;
     session.name_jobs_after(name);
@@ -106,7 +110,7 @@ fn wait(
 }
 
 /// The script's name and its text.
-fn read(file: &str, common: &Common) -> anyhow::Result<(String, String)> {
+pub fn read(file: &str, common: &Common) -> anyhow::Result<(String, String)> {
     if file == "-" {
         let mut text = String::new();
         stdin()

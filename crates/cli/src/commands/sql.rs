@@ -8,6 +8,7 @@ use millstream_sql::parse::split::{Pending, Splitter};
 
 use crate::args::{Common, OnError, SqlArgs};
 use crate::commands::progress::LOOK;
+use crate::commands::remote;
 use crate::commands::statement::{Ended, Interrupt, ResultPrinter, session, statements};
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
@@ -19,6 +20,9 @@ const READ_BYTES: usize = 64 << 10;
 
 /// Runs statements.
 pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
+    if let Some(gateway) = &args.gateway {
+        return remote::sql(process, common, &args, gateway);
+    }
     let mut session = session(process, common, false, false)?;
     let is_shell = args.execute.is_none() && args.file.is_none() && stdin().is_terminal();
     if !is_shell {
@@ -34,6 +38,7 @@ pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
         answers_programs: format == OutputFormat::Json,
         interrupt: interrupt.clone(),
         jobs: Vec::new(),
+        is_script: args.execute.is_some() || args.file.is_some(),
     };
     if let Some(text) = &args.execute {
         runner.script(&mut session, text)?;
@@ -64,6 +69,8 @@ struct Runner {
     interrupt: Interrupt,
     /// Jobs, and whether they end by themselves.
     jobs: Vec<(JobHandle, bool)>,
+    /// The statements came from the command line or a file, and not from a program that may go on talking.
+    is_script: bool,
 }
 
 impl Runner {
@@ -140,10 +147,10 @@ impl Runner {
         Ok(true)
     }
 
-    /// Waits for bounded jobs; the end of the input ends the others.
+    /// Waits for jobs: all of them after a script, until Ctrl-C. The end of standard input ends unbounded jobs.
     fn finish(mut self) -> Outcome {
         for (job, bounded) in &self.jobs {
-            if !bounded {
+            if !bounded && !self.is_script {
                 job.cancel();
                 continue;
             }

@@ -16,7 +16,7 @@ use millstream_types::storage::{OsStorage, Storage};
 use millstream_types::{Options, RowKind};
 
 use crate::args::Common;
-use crate::output::{JsonStream, OutputFormat, ResultColumns, printer};
+use crate::output::{JsonStream, OutputFormat, ResultColumns, printer, query_printer};
 use crate::process::Process;
 
 /// Directory of checkpoints below the data directory.
@@ -25,6 +25,8 @@ pub const CHECKPOINT_DIRECTORY: &str = "checkpoints";
 const RESULT_MODE: &str = "sql-client.execution.result-mode";
 /// How often a wait looks for Ctrl-C.
 const LOOK: Duration = Duration::from_millis(100);
+/// Batches of a busy query after which its table is drawn again.
+const BATCHES_PER_PICTURE: u32 = 32;
 
 /// Set by Ctrl-C; whoever waits looks at it.
 #[derive(Clone, Default)]
@@ -313,11 +315,12 @@ impl ResultPrinter {
             is_changelog: query.is_changelog,
         };
         let is_json = self.format == OutputFormat::Json;
-        let mut printer = printer(self.format);
+        let mut printer = query_printer(self.format);
         match is_json {
             true => self.json.columns(&columns, &mut self.out)?,
             false => printer.begin(&columns, &mut self.out)?,
         }
+        let mut batches = 0_u32;
         loop {
             if self.interrupt.is_set() {
                 query.cancel();
@@ -329,13 +332,20 @@ impl ResultPrinter {
             // What is there is written together; before a wait it must be on its way.
             let progress = match query.next(Duration::ZERO) {
                 Ok(Progress::Nothing) => {
+                    if batches > 0 {
+                        printer.redraw(&mut self.out)?;
+                        batches = 0;
+                    }
                     self.out.flush()?;
                     query.next(LOOK)
                 }
                 other => other,
             };
             let rows = match progress {
-                Ok(Progress::Rows(rows)) => rows,
+                Ok(Progress::Rows(rows)) => {
+                    batches += 1;
+                    rows
+                }
                 Ok(Progress::End) => break,
                 Ok(Progress::Nothing) => continue,
                 Err(error) => return Ok(Err(error)),
@@ -345,6 +355,11 @@ impl ResultPrinter {
                     true => self.json.row(rows.kind(row), &rows.values(row), &mut self.out)?,
                     false => printer.row(rows.kind(row), &rows.values(row), &mut self.out)?,
                 }
+            }
+            // A query that never pauses is shown all the same.
+            if batches >= BATCHES_PER_PICTURE {
+                printer.redraw(&mut self.out)?;
+                batches = 0;
             }
         }
         if !is_json {

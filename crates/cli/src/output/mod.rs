@@ -39,6 +39,10 @@ pub trait ResultPrinter {
     /// One row; `None` is NULL.
     fn row(&mut self, kind: RowKind, values: &[Option<&str>], out: &mut dyn Write) -> io::Result<()>;
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()>;
+    /// Shows the rows of a result that goes on, where that is done in place.
+    fn redraw(&mut self, _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A printer for results that people read. JSON has [`JsonStream`], which also tells how statements ended.
@@ -48,6 +52,16 @@ pub fn printer(format: OutputFormat) -> Box<dyn ResultPrinter> {
         OutputFormat::Changelog => Box::<changelog::Changelog>::default(),
         OutputFormat::Table | OutputFormat::Json => Box::<table::Table>::default(),
     }
+}
+
+/// A printer for a result of a query, which may never end: on a terminal the table is drawn as it grows.
+pub fn query_printer(format: OutputFormat) -> Box<dyn ResultPrinter> {
+    use std::io::IsTerminal;
+    if format == OutputFormat::Table && std::io::stdout().is_terminal() {
+        let (lines, _) = console::Term::stdout().size();
+        return Box::new(table::Table::live(usize::from(lines)));
+    }
+    printer(format)
 }
 
 /// `1 row`, `2 rows`.

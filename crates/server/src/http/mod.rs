@@ -5,11 +5,13 @@
 
 pub mod error;
 pub mod gateway;
+pub mod guard;
 pub mod job_rest;
 pub mod listen;
 mod redact;
 pub mod reply;
 pub mod settings;
+pub mod users;
 
 use std::sync::Arc;
 

@@ -25,6 +25,18 @@ use crate::metrics::{MetricsEndpoint, MetricsError, MetricsSettings};
 /// Timeout for probing a port.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Tells other processes on the same data directory where the broker listens.
+const ADDRESS_FILE: &str = "kafka.address";
+
+fn remember_address(data_dir: &std::path::Path, broker: &EmbeddedBroker) {
+    let Some(listener) = broker.listeners().first() else {
+        return;
+    };
+    if let Err(error) = std::fs::write(data_dir.join(ADDRESS_FILE), format!("{}\n", listener.address)) {
+        tracing::warn!(%error, "cannot write the broker's address into the data directory; other commands will not find it");
+    }
+}
+
 /// Settings of the broker inside.
 #[derive(Clone, Debug)]
 pub struct EmbeddedSettings {
@@ -77,6 +89,7 @@ impl ProcessClusters {
         for listener in started.listeners() {
             tracing::info!(name = %listener.name, address = %listener.address, "listening");
         }
+        remember_address(&settings.data_dir, &started);
         *broker = Some(started);
         Ok(())
     }
@@ -84,6 +97,9 @@ impl ProcessClusters {
     /// Ends the broker inside cleanly, if it runs. The error is why its log was closed before.
     pub fn stop(&self) -> Result<(), millstream_log::LogError> {
         let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if broker.is_some() {
+            _ = std::fs::remove_file(self.settings.data_dir.join(ADDRESS_FILE));
+        }
         broker.map_or(Ok(()), EmbeddedBroker::stop)
     }
 
@@ -121,8 +137,27 @@ impl ProcessClusters {
         self.runtime.block_on(opening).map(Some)
     }
 
+    /// Where the broker of the data directory listens, if another process runs it.
+    pub fn neighbour(&self) -> Option<String> {
+        let runs_here = self
+            .broker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some();
+        if runs_here {
+            return None;
+        }
+        let address = std::fs::read_to_string(self.settings.data_dir.join(ADDRESS_FILE)).ok()?;
+        let resolved = resolve(address.trim()).ok()?;
+        // A process that was killed leaves its address behind.
+        TcpStream::connect_timeout(&resolved, PROBE_TIMEOUT).ok()?;
+        Some(resolved.to_string())
+    }
+
     fn means_embedded(&self, servers: Option<&str>) -> bool {
-        let Some(servers) = servers else { return true };
+        let Some(servers) = servers else {
+            return self.neighbour().is_none();
+        };
         let own = self.own_addresses();
         let mut named = servers.split(',').map(str::trim).filter(|s| !s.is_empty());
         if !named.all(|server| resolve(server).is_ok_and(|address| own.contains(&address))) {
@@ -183,7 +218,13 @@ impl KafkaClusters for ProcessClusters {
         if self.means_embedded(properties.get("bootstrap.servers").map(String::as_str)) {
             return self.embedded_transport(properties);
         }
-        let parsed = ClientConfig::parse(properties)
+        let mut properties = properties.clone();
+        if !properties.contains_key("bootstrap.servers")
+            && let Some(address) = self.neighbour()
+        {
+            properties.insert("bootstrap.servers".to_owned(), address);
+        }
+        let parsed = ClientConfig::parse(&properties)
             .map_err(|e| DataflowError::new(ErrorKind::Input, with_causes(&e)))?;
         let _inside = self.runtime.enter();
         let transport = TcpTransport::new(parsed.config.connection, Arc::clone(&self.rng))

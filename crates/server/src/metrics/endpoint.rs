@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -84,13 +84,17 @@ struct Shared {
     metrics: Arc<ShellMetrics>,
     gate: Arc<Gate>,
     token: Option<String>,
+    jobs: Arc<OnceLock<JobPage>>,
 }
 
+/// Renders the metrics of jobs.
+type JobPage = Box<dyn Fn() -> String + Send + Sync>;
+
 /// The open endpoint. Dropping it closes it.
-#[derive(Debug)]
 pub struct MetricsEndpoint {
     address: SocketAddr,
     serving: JoinHandle<()>,
+    jobs: Arc<OnceLock<JobPage>>,
 }
 
 impl MetricsEndpoint {
@@ -117,17 +121,28 @@ impl MetricsEndpoint {
         };
         let listener = TcpListener::bind(address).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
+        let jobs = Arc::new(OnceLock::new());
         let shared = Shared {
             broker,
             metrics,
             gate,
             token,
+            jobs: Arc::clone(&jobs),
         };
         let router = Router::new()
             .route("/metrics", get(page))
             .with_state(Arc::new(shared));
         let serving = tokio::spawn(serve(listener, router, LIMITS));
-        Ok(Self { address, serving })
+        Ok(Self {
+            address,
+            serving,
+            jobs,
+        })
+    }
+
+    /// Adds the metrics of jobs to the page. The first call counts.
+    pub fn show_jobs(&self, render: impl Fn() -> String + Send + Sync + 'static) {
+        _ = self.jobs.set(Box::new(render));
     }
 
     /// The address that was bound.
@@ -201,7 +216,10 @@ async fn page(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
         return (StatusCode::SERVICE_UNAVAILABLE, "the broker has stopped\n").into_response();
     };
     let connections = shared.gate.measure(shared.metrics.now_ms());
-    let text = render(&measure, &shared.metrics.snapshot(), &connections);
+    let mut text = render(&measure, &shared.metrics.snapshot(), &connections);
+    if let Some(jobs) = shared.jobs.get() {
+        text.push_str(&jobs());
+    }
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }
 

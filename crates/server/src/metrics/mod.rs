@@ -5,10 +5,12 @@
 
 mod endpoint;
 mod histogram;
+mod job_text;
 pub mod jobs;
 mod requests;
 mod text;
 
 pub use endpoint::{MetricsEndpoint, MetricsError, MetricsSettings};
+pub use job_text::render_jobs;
 pub use requests::{QUANTILES, RequestCounts, ShellMetrics, Snapshot};
 pub use text::render;

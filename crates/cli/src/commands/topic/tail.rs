@@ -22,6 +22,8 @@ const BATCH_BYTES_MAX: usize = 256 << 20;
 const TAKE_BYTES: usize = 1 << 20;
 /// How often the offsets of `--group` are committed, as with `auto.commit.interval.ms`.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a topic that is waited for is looked for.
+const TOPIC_LOOK: Duration = Duration::from_millis(500);
 /// Waits without an end are so long.
 const NO_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -41,6 +43,9 @@ pub fn run(
                 "group '{group}' has members (its state is {state}), and this command does not join it; stop them first, or \
                  name another group"
             );
+        }
+        if !args.exit_at_end && !topic_comes(common, connected, args).await? {
+            return Ok(());
         }
         let left = ranges(connected, args).await?;
         let mut tail = Tail {
@@ -70,6 +75,39 @@ type Offsets = BTreeMap<TopicPartition, i64>;
 
 /// The partitions that are read, with the offset at which each starts and the end that it had at the beginning.
 type Ranges = BTreeMap<TopicPartition, (i64, i64)>;
+
+/// Waits for a topic that is not there yet; `false`: Ctrl-C, or the time of `--timeout-ms` is up.
+async fn topic_comes(common: &Common, connected: &Connected, args: &TailArgs) -> anyhow::Result<bool> {
+    let wait = async {
+        let mut has_said = false;
+        loop {
+            let metadata = connected
+                .client
+                .topics(&[KafkaString::from(args.name.as_str())], false)
+                .await?;
+            if metadata.topic(&args.name).is_some() {
+                return anyhow::Ok(true);
+            }
+            if !has_said {
+                say(
+                    common,
+                    &format!("waiting for topic '{}'; Ctrl-C stops", args.name),
+                );
+                has_said = true;
+            }
+            tokio::time::sleep(TOPIC_LOOK).await;
+        }
+    };
+    let patience = args.timeout_ms.map_or(NO_TIMEOUT, Duration::from_millis);
+    tokio::select! {
+        came = wait => came,
+        () = tokio::time::sleep(patience) => {
+            say(common, &format!("topic '{}' did not come for {} ms", args.name, patience.as_millis()));
+            Ok(false)
+        }
+        _ = tokio::signal::ctrl_c() => Ok(false),
+    }
+}
 
 async fn ranges(connected: &Connected, args: &TailArgs) -> anyhow::Result<Ranges> {
     let (client, name) = (&connected.client, args.name.as_str());

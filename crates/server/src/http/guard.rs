@@ -1,0 +1,204 @@
+//! What every HTTP request passes before its handler: the Host header, the origin of mutations, credentials and roles.
+//! Every response leaves with headers that keep browsers from guessing types, framing pages and running foreign scripts.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+
+use super::RestError;
+use super::users::{HttpUsers, Role};
+
+/// Which door a request came to: roles mean different things behind each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    JobRest,
+    Gateway,
+}
+
+/// The rules of one listener.
+#[derive(Debug)]
+pub struct Guard {
+    pub door: Door,
+    /// Names of the server in Host headers, beside IP addresses and `localhost`.
+    pub names: Vec<String>,
+    /// Who may do what; `None`: everyone everything, which only loopback listeners allow.
+    pub users: Option<Arc<HttpUsers>>,
+}
+
+/// Headers of responses that set none of their own.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+/// Puts a guard before all routes of a router.
+pub fn guarded(router: Router, guard: Guard) -> Router {
+    router.layer(from_fn_with_state(Arc::new(guard), check))
+}
+
+async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut user = None;
+    let mut response = match guard.admit(&request) {
+        Ok(admitted) => {
+            user = admitted;
+            next.run(request).await
+        }
+        Err(refusal) => refusal,
+    };
+    if is_mutation(&method) {
+        tracing::info!(
+            target: "millstream::audit",
+            user = user.as_deref().unwrap_or("-"),
+            %method,
+            path,
+            status = response.status().as_u16(),
+            "request"
+        );
+    }
+    for (name, value) in HEADERS {
+        response
+            .headers_mut()
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Whether a method changes something.
+fn is_mutation(method: &Method) -> bool {
+    ![Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
+}
+
+impl Guard {
+    /// The user of an admitted request, or the response to a refused one.
+    fn admit(&self, request: &Request) -> Result<Option<String>, Response> {
+        let headers = request.headers();
+        let host = self.check_host(headers)?;
+        if is_mutation(request.method()) {
+            check_origin(headers, &host)?;
+        }
+        let Some(users) = &self.users else { return Ok(None) };
+        let Some((name, role)) = users.authenticate(headers) else {
+            let refusal = refuse(
+                StatusCode::UNAUTHORIZED,
+                "authentication is required: a bearer token, or a user and password",
+            );
+            let challenge = [(
+                header::WWW_AUTHENTICATE,
+                "Basic realm=\"millstream\", charset=\"UTF-8\"",
+            )];
+            return Err((challenge, refusal).into_response());
+        };
+        let needed = self.needed_role(request);
+        if role < needed {
+            let message = format!(
+                "user '{name}' has the role {}, and this needs {}",
+                role.name(),
+                needed.name()
+            );
+            return Err(refuse(StatusCode::FORBIDDEN, &message));
+        }
+        Ok(Some(name))
+    }
+
+    /// A page of another site may point its own name at this address (DNS rebinding): only names of this server and
+    /// addresses are answered.
+    fn check_host(&self, headers: &HeaderMap) -> Result<String, Response> {
+        let mut given = headers.get_all(header::HOST).iter();
+        let (Some(host), None) = (given.next(), given.next()) else {
+            return Err(refuse(
+                StatusCode::BAD_REQUEST,
+                "the request needs exactly one Host header",
+            ));
+        };
+        let host = host.to_str().unwrap_or_default().to_ascii_lowercase();
+        let name = without_port(&host);
+        let is_known = name == "localhost"
+            || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+            || self.names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        match is_known {
+            true => Ok(host),
+            false => Err(refuse(
+                StatusCode::FORBIDDEN,
+                "the Host header names another server; set 'rest.address' or 'sql-gateway.endpoint.rest.address' to the name \
+                 under which clients reach this one",
+            )),
+        }
+    }
+
+    /// Reading needs a viewer. Behind the gateway everything but its description runs statements.
+    fn needed_role(&self, request: &Request) -> Role {
+        let path = request.uri().path();
+        let administers = ["/api/v1/acls", "/api/v1/users"]
+            .iter()
+            .any(|prefix| path.starts_with(prefix));
+        match self.door {
+            _ if administers && is_mutation(request.method()) => Role::Admin,
+            Door::JobRest if is_mutation(request.method()) => Role::Operator,
+            Door::JobRest => Role::Viewer,
+            Door::Gateway if path.ends_with("/info") || path.ends_with("/api_versions") => Role::Viewer,
+            Door::Gateway => Role::Operator,
+        }
+    }
+}
+
+/// A browser names the page that a request comes from; pages of other origins may read nothing and change nothing.
+fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Response> {
+    let site = headers
+        .get("sec-fetch-site")
+        .and_then(|value| value.to_str().ok());
+    let is_foreign_site = matches!(site, Some("cross-site" | "same-site"));
+    let is_foreign_origin = headers.get(header::ORIGIN).is_some_and(|origin| {
+        let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
+        let from = origin.split_once("://").map(|(_, from)| from);
+        from != Some(host)
+    });
+    match is_foreign_site || is_foreign_origin {
+        true => Err(refuse(
+            StatusCode::FORBIDDEN,
+            "the request comes from a page of another origin",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => host,
+    }
+}
+
+fn refuse(status: StatusCode, message: &str) -> Response {
+    RestError::new(status, message).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_no_part_of_names() {
+        for (host, name) in [
+            ("a:80", "a"),
+            ("a", "a"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("127.0.0.1:1", "127.0.0.1"),
+        ] {
+            assert_eq!(without_port(host), name);
+        }
+    }
+}
