@@ -27,13 +27,13 @@ pub const FRAME_BUFFERS_BYTES: usize = 4 << 20;
 pub const UNCOUNTED_FRAME_BYTES: usize = 64 << 10;
 /// How long a connection waits for room in [`REQUEST_MEMORY_BYTES`] before it is closed.
 pub const MEMORY_WAIT: Duration = Duration::from_secs(5);
-/// Requests of one connection that wait for their answers; more are not read from the socket.
+/// Requests in flight on one connection; further ones are not read from the socket (backpressure).
 pub const PIPELINED_REQUESTS_MAX: usize = 64;
-/// Bytes of requests of one connection that wait for their answers, but one is always taken: what is written by one sync should fit a processor's caches.
+/// Bytes of requests in flight on one connection; one is always accepted. A group commit's worth should fit a processor's caches.
 pub const PIPELINED_REQUEST_BYTES: usize = 4 << 20;
-/// Fetches of one connection that are worked on at once: their answers are the large ones.
+/// Fetches in flight on one connection: theirs are the large responses.
 pub const PIPELINED_FETCHES_MAX: usize = 2;
-/// Other requests of one connection that are worked on at once and whose answers may be much larger than they are.
+/// Other requests in flight on one connection whose responses may be much larger than they are.
 pub const PIPELINED_LISTINGS_MAX: usize = 4;
 /// Room made for the beginning of a frame.
 pub const FIRST_READ_BYTES: usize = 4 << 10;
@@ -49,13 +49,13 @@ pub const AUTHENTICATION_TIME: Duration = Duration::from_secs(30);
 pub const TRANSFER_TIME: Duration = Duration::from_secs(30);
 /// The slowest client that is served.
 pub const TRANSFER_BYTES_PER_SECOND_MIN: u64 = 16 << 10;
-/// How long answers may take to go out when the listener closes.
+/// How long a closing listener waits for responses to be read.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 /// Connections to the endpoint of metrics; more wait.
 pub const METRICS_CONNECTIONS_MAX: usize = 64;
 /// From accepting one of them to the end of its request.
 pub const METRICS_REQUEST_TIME: Duration = Duration::from_secs(5);
-/// From accepting one of them to the end of its answer.
+/// From accepting one of them to the end of its response.
 pub const METRICS_TIME: Duration = Duration::from_secs(30);
 /// How often the files of certificates and keys are looked at.
 pub const CERTIFICATE_CHECK_MS: i64 = 1_000;

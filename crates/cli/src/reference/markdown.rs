@@ -4,6 +4,22 @@ use std::fmt::Write;
 
 use millstream_types::{OptionDecl, OptionType};
 
+/// Text in which `ARRAY<STRING>` outside of code is no HTML tag.
+fn without_tags(text: &str) -> String {
+    // Every second part of a text split at back-ticks is code.
+    let parts = text.split('`').enumerate();
+    let escaped: Vec<String> = parts
+        .map(|(index, part)| {
+            if index % 2 == 0 {
+                part.replace('<', "\\<")
+            } else {
+                part.to_owned()
+            }
+        })
+        .collect();
+    escaped.join("`")
+}
+
 /// A page that is being written.
 pub struct Document {
     text: String,
@@ -47,7 +63,7 @@ impl Document {
         self.line(&format!("| {} |", head.join(" | ")));
         self.line(&format!("|{}", "---|".repeat(N)));
         for row in rows {
-            let cells = row.map(|cell| cell.replace('|', "\\|").replace('\n', " "));
+            let cells = row.map(|cell| without_tags(&cell).replace('|', "\\|").replace('\n', " "));
             self.line(&format!("| {} |", cells.join(" | ")));
         }
     }

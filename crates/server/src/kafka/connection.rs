@@ -210,7 +210,7 @@ impl Receiver {
     ) -> Result<(), ConnectionError> {
         let of_its_kind = match api {
             ApiKey::Fetch => Some(self.fetches.clone()),
-            _ if is_answered_by_its_size(api) => None,
+            _ if has_small_response(api) => None,
             _ => Some(self.listings.clone()),
         };
         let turn = match of_its_kind {
@@ -391,7 +391,7 @@ impl Receiver {
 /// each short key; only a few of them may be pending for a client that keeps sending requests and has stopped reading
 /// responses. Produce is included although a partition without records has a larger response, because producers keep
 /// many requests in flight.
-fn is_answered_by_its_size(api: ApiKey) -> bool {
+fn has_small_response(api: ApiKey) -> bool {
     matches!(
         api,
         ApiKey::Produce

@@ -76,7 +76,7 @@ const COUNTERS: &[Counter] = &[
     }),
     (
         "failedfetchrequests",
-        "Partitions of fetch requests that were answered with an error.",
+        "Partitions of fetch requests that failed.",
         |c| c.failed_fetch_requests,
     ),
 ];
@@ -172,7 +172,7 @@ fn partition_gauges(page: &mut Page, topics: &[TopicMeasure]) {
 
 fn request_metrics(page: &mut Page, requests: &[RequestCounts]) {
     let name = "kafka_network_requestmetrics_requests_total";
-    page.family(name, "counter", "Requests that were answered.");
+    page.family(name, "counter", "Completed requests.");
     for api in requests {
         for (version, count) in &api.by_version {
             let labels = [("request", api.key.name()), ("version", &version.to_string())];
@@ -183,7 +183,7 @@ fn request_metrics(page: &mut Page, requests: &[RequestCounts]) {
     page.family(
         name,
         "summary",
-        "Milliseconds from reading a request to having written its answer.",
+        "Milliseconds from reading a request to having written its response.",
     );
     for api in requests {
         let request = ("request", api.key.name());
@@ -203,7 +203,7 @@ fn request_metrics(page: &mut Page, requests: &[RequestCounts]) {
         ),
         (
             "kafka_network_requestmetrics_responsebytes_total",
-            "Bytes of answers.",
+            "Bytes of responses.",
             |api| api.sent,
         ),
     ];

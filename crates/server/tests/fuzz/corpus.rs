@@ -1,4 +1,4 @@
-//! Messages that let somebody in, and some that begin well: where damage starts from.
+//! Messages that authenticate a client, and some that start well: the inputs to damage.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,6 +1,6 @@
 //! What is done with the messages of clients that authenticate: PLAIN, SCRAM, and tokens with OAUTHBEARER.
 //!
-//! Beside not panicking, nobody may be let in without what proves who he is. A target that fills in a proof says when
+//! Beside not panicking, no client may be authenticated without proof. A target that fills in a proof says when
 //! it does so, and only then may the conversation end well.
 
 use std::collections::BTreeMap;
@@ -225,7 +225,7 @@ fn last_message(hash: ring::hmac::Algorithm, first: &[u8], challenge: &str, last
     format!("{without_proof}{}{behind}", STANDARD.encode(proof)).into_bytes()
 }
 
-/// A client's first message; nobody is let in but with one of the tokens that were really signed.
+/// A client's first message; only a token that was really signed authenticates.
 pub fn oauthbearer(data: &[u8]) {
     thread_local! {
         static SIGNED: Vec<String> = CLAIMS.iter().map(|claims| token(HEADER, claims)).collect();
@@ -235,7 +235,7 @@ pub fn oauthbearer(data: &[u8]) {
     let is_signed = || SIGNED.with(|tokens| tokens.iter().any(|token| text.contains(token.as_str())));
     assert!(
         user.is_none() || is_signed(),
-        "{user:?} is let in with a token that nobody signed"
+        "{user:?} is let in with an unsigned token"
     );
 }
 

@@ -63,7 +63,7 @@ impl Raw {
         };
         self.call(1, request)
             .await
-            .map_or(ErrorCode::NETWORK_EXCEPTION, |answer| answer.error_code)
+            .map_or(ErrorCode::NETWORK_EXCEPTION, |reply| reply.error_code)
     }
 
     pub async fn token(&mut self, token: impl Into<Vec<u8>>) -> Option<SaslAuthenticateResponse> {
@@ -82,7 +82,7 @@ async fn what_is_not_kafka_is_closed_and_others_are_served() {
         &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3],
         &[0xff; 64],
         &[0; 64],
-        &[0, 0, 0, 8, 0x7f, 0x7f, 0, 0, 0, 0, 0, 1], // an API that nobody knows
+        &[0, 0, 0, 8, 0x7f, 0x7f, 0, 0, 0, 0, 0, 1], // an unknown API
         &[0, 0, 0, 4, 0, 3, 0, 12],                  // half a header
         &[0, 0, 0, 10, 0, 3, 0, 99, 0, 0, 0, 1, 0xff, 0xff], // a version from the future
     ] {
@@ -94,7 +94,7 @@ async fn what_is_not_kafka_is_closed_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn a_version_of_api_versions_from_the_future_is_answered_in_the_oldest_form() {
+async fn a_future_version_of_api_versions_gets_the_oldest_form() {
     let cluster = Cluster::start(&[]).await;
     let mut raw = Raw::connect(cluster.port("PLAINTEXT")).await;
     raw.send(&[0, 0, 0, 11, 0, 18, 0, 99, 0, 0, 0, 7, 0xff, 0xff, 0])
@@ -138,12 +138,12 @@ async fn clients_are_told_the_advertised_address_of_their_listener() {
 }
 
 #[tokio::test]
-async fn sasl_on_a_listener_without_it_is_answered_as_kafka_does() {
+async fn sasl_on_a_listener_without_it_fails_as_in_kafka() {
     let cluster = Cluster::start(&[]).await;
     let mut raw = Raw::connect(cluster.port("PLAINTEXT")).await;
     assert_eq!(raw.handshake("PLAIN").await, ErrorCode::ILLEGAL_SASL_STATE);
-    let answer = raw.token("\0a\0b").await.unwrap();
-    assert_eq!(answer.error_code, ErrorCode::ILLEGAL_SASL_STATE);
+    let reply = raw.token("\0a\0b").await.unwrap();
+    assert_eq!(reply.error_code, ErrorCode::ILLEGAL_SASL_STATE);
     assert!(raw.call(3, api_versions()).await.is_some());
 }
 
@@ -187,7 +187,7 @@ fn produce(topic: &str) -> Request {
 }
 
 #[tokio::test]
-async fn closing_ends_idle_connections_at_once_and_answers_what_was_asked_behind_a_fetch_that_waits() {
+async fn closing_ends_idle_connections_at_once_and_completes_requests_behind_a_delayed_fetch() {
     let cluster = Cluster::start(&[]).await;
     let port = cluster.port("PLAINTEXT");
     for topic in ["silent", "t"] {
@@ -202,13 +202,13 @@ async fn closing_ends_idle_connections_at_once_and_answers_what_was_asked_behind
         }
     }
     asking.send(&bytes).await;
-    // Whoever reads what was produced knows that the broker has both requests.
+    // A reader of the produced records knows that the broker has both requests.
     let mut reading = Raw::connect(port).await;
     assert!(reading.call(12, waiting_fetch("t")).await.is_some());
     let Cluster {
         broker, listeners, ..
     } = cluster;
-    let answers = async {
+    let later = async {
         for (id, api, version) in [(1, ApiKey::Fetch, 12), (2, ApiKey::Produce, 9)] {
             let mut reader = Reader::new(asking.receive().await.unwrap());
             let head = ResponseHeader::decode(&mut reader, api, version).unwrap();
@@ -228,13 +228,13 @@ async fn closing_ends_idle_connections_at_once_and_answers_what_was_asked_behind
         }
         assert!(asking.is_closed().await);
     };
-    let (closed, ..) = tokio::join!(listeners.shutdown(), idle.is_closed(), answers);
+    let (closed, ..) = tokio::join!(listeners.shutdown(), idle.is_closed(), later);
     assert_eq!(closed, ());
     broker.stop().unwrap();
 }
 
 #[tokio::test]
-async fn what_was_asked_before_a_connection_is_closed_is_answered_in_order() {
+async fn requests_before_a_close_are_completed_in_order() {
     let cluster = Cluster::start(&[]).await;
     let mut raw = Raw::connect(cluster.port("PLAINTEXT")).await;
     // Without acknowledgement an error can only be told by closing the connection.
@@ -262,14 +262,14 @@ async fn what_was_asked_before_a_connection_is_closed_is_answered_in_order() {
     }
     raw.send(&bytes).await;
     for id in 1..=3u8 {
-        let answer = raw.receive().await.unwrap();
-        assert_eq!(answer[..4], [0, 0, 0, id]);
+        let reply = raw.receive().await.unwrap();
+        assert_eq!(reply[..4], [0, 0, 0, id]);
     }
     assert!(raw.is_closed().await);
 }
 
 #[tokio::test]
-async fn requests_larger_than_what_may_wait_at_once_are_answered_one_after_the_other() {
+async fn requests_larger_than_the_budget_are_completed_one_by_one() {
     let cluster = Cluster::start(&[]).await;
     let mut raw = Raw::connect(cluster.port("PLAINTEXT")).await;
     let partition = produce::PartitionProduceData {
@@ -296,7 +296,7 @@ async fn requests_larger_than_what_may_wait_at_once_are_answered_one_after_the_o
         }
     }
     for id in 1..=3u8 {
-        let answer = raw.receive().await.unwrap();
-        assert_eq!(answer[..4], [0, 0, 0, id]);
+        let reply = raw.receive().await.unwrap();
+        assert_eq!(reply[..4], [0, 0, 0, id]);
     }
 }

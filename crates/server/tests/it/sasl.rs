@@ -189,8 +189,8 @@ async fn users_that_do_not_exist_look_like_those_of_the_configuration() {
 async fn challenge(cluster: &Cluster, listener: &str, mechanism: &str, user: &str) -> (String, String) {
     let mut raw = Raw::connect(cluster.port(listener)).await;
     assert_eq!(raw.handshake(mechanism).await, ErrorCode::NONE);
-    let answer = raw.token(format!("n,,n={user},r=abc")).await.unwrap();
-    let text = String::from_utf8(answer.auth_bytes.to_vec()).unwrap();
+    let reply = raw.token(format!("n,,n={user},r=abc")).await.unwrap();
+    let text = String::from_utf8(reply.auth_bytes.to_vec()).unwrap();
     let part = |name: &str| {
         let found = text.split(',').find_map(|part| part.strip_prefix(name));
         found.unwrap().to_owned()
@@ -290,9 +290,9 @@ async fn a_session_ends_unless_it_is_renewed_by_the_same_user_in_the_same_way() 
     let login = async || {
         let mut raw = Raw::connect(cluster.port(SASL)).await;
         assert_eq!(raw.handshake("PLAIN").await, ErrorCode::NONE);
-        let answer = raw.token("\0alice\0alice-secret").await.unwrap();
+        let reply = raw.token("\0alice\0alice-secret").await.unwrap();
         assert_eq!(
-            (answer.error_code, answer.session_lifetime_ms),
+            (reply.error_code, reply.session_lifetime_ms),
             (ErrorCode::NONE, 60_000)
         );
         raw
@@ -387,9 +387,9 @@ async fn tokens_let_in_for_as_long_as_they_are_valid() {
         r#"{{"sub":"alice","aud":["kafka"],"iat":{now},"exp":{}}}"#,
         now + 100
     );
-    let answer = raw.token(token(&key, &claims)).await.unwrap();
+    let reply = raw.token(token(&key, &claims)).await.unwrap();
     assert_eq!(
-        (answer.error_code, answer.session_lifetime_ms),
+        (reply.error_code, reply.session_lifetime_ms),
         (ErrorCode::NONE, 100_000)
     );
     cluster.clock.advance(99_000);
@@ -400,8 +400,8 @@ async fn tokens_let_in_for_as_long_as_they_are_valid() {
     let mut raw = Raw::connect(cluster.port(SASL)).await;
     assert_eq!(raw.handshake("OAUTHBEARER").await, ErrorCode::NONE);
     let old = format!(r#"{{"sub":"alice","aud":["kafka"],"exp":{now}}}"#);
-    let answer = raw.token(token(&key, &old)).await.unwrap();
-    assert_eq!(answer.auth_bytes, r#"{"status":"invalid_token"}"#);
+    let reply = raw.token(token(&key, &old)).await.unwrap();
+    assert_eq!(reply.auth_bytes, r#"{"status":"invalid_token"}"#);
     // It is on record before the client acknowledges it, and is so once.
     let failed = || cluster.metrics.snapshot().authentications[SASL].1;
     assert_eq!(failed(), 1);

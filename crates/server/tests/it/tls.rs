@@ -109,7 +109,7 @@ async fn certificates_name_their_owners() {
                 .create("SSL", &refs(&settings), "u")
                 .await
                 .expect_err("not alice");
-            // Without a certificate one may be let in, but is nobody; with a stranger's one is not let in.
+            // Without a certificate a client may connect as ANONYMOUS; with an unknown certificate it may not.
             let is_let_in = denied.to_string().contains("AUTHORIZATION");
             assert_eq!(
                 is_let_in,

@@ -88,7 +88,7 @@ fn api_versions() -> Frame {
 
 /// The listener may close while a request waits for a slot in the response queue.
 #[tokio::test]
-async fn what_has_no_place_for_its_answer_is_not_done() {
+async fn a_request_without_a_response_slot_is_not_executed() {
     let serving = serving();
     let (mut receiver, mut queue) = receiver(&serving);
     for _ in 0..PIPELINED_REQUESTS_MAX {
@@ -111,7 +111,7 @@ async fn what_has_no_place_for_its_answer_is_not_done() {
 }
 
 #[tokio::test]
-async fn few_large_answers_wait_for_a_client_that_does_not_take_them() {
+async fn few_large_responses_wait_for_a_client_that_has_stopped_reading() {
     let serving = serving();
     let names = FindCoordinatorRequest {
         coordinator_keys: vec!["x".into(); 1000],
