@@ -146,7 +146,8 @@ pub(crate) fn build(
             entries.push(OperatorEntry {
                 uid,
                 name: node.name.clone(),
-                fingerprint: "datastream".to_owned(),
+                sinks: Vec::new(),
+                traits: Vec::new(),
             });
         }
     }

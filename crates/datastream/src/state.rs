@@ -137,6 +137,12 @@ impl RuntimeContext<'_> {
         migrate: impl Fn(Old) -> V + Send + 'static,
     ) -> Result<ValueState<V>> {
         let mut declaration = state.into().declaration::<V>(VALUE);
+        if declaration.time_to_live.is_some() {
+            // The bytes of an older version do not say when they were written.
+            return Err(Error::unsupported(
+                "a state with a time to live cannot be migrated",
+            ));
+        }
         let read = move |bytes: &[u8]| decode_value::<Old>("state of an older version", bytes).map(&migrate);
         declaration.migrations.push((from_version, Box::new(read)));
         Ok(ValueState(Handle::new(self.columns.declare(declaration)?)))
