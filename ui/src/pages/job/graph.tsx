@@ -15,7 +15,7 @@ const NO_WATERMARK = -9223372036854775808;
 const HOT = 0.7;
 const WATERMARKS_MS = 2500;
 
-interface About { statements: string[]; watermarks: Record<string, string | undefined> }
+interface About { statements: string[]; vertices: Record<string, { watermark: string; late_records: number; state_bytes: number } | undefined> }
 
 /** Busy, backpressured and idle shares as one bar. */
 export function LoadBar({ rates }: { rates?: VertexRates }) {
@@ -88,7 +88,8 @@ export function GraphTab({ job, rates }: { job: JobDetail; rates: Map<string, Ve
   const [hovered, setHovered] = useState<string>();
   const about = useResource<About>(url`/api/v1/jobs/${job.jid}`, job.state === "RUNNING" ? WATERMARKS_MS : undefined).data;
   const statement = about?.statements.join(";\n\n") || undefined;
-  const watermark = (id: string) => (about?.watermarks[id] === undefined ? undefined : Number(about.watermarks[id]));
+  const watermark = (id: string) => (about?.vertices[id] ? Number(about.vertices[id].watermark) : undefined);
+  const late = Object.values(about?.vertices ?? {}).reduce((sum, v) => sum + (v?.late_records ?? 0), 0);
   const descriptions = useMemo(() => new Map(job.plan.nodes.map((n) => [n.id, n.description.replace(/<br\/?>/g, " ").replace(/&[gl]t;/g, (e) => (e === "&gt;" ? ">" : "<")).trim()])), [job.plan]);
   const fastest = Math.max(1, ...[...rates.values()].map((r) => r.recordsOut));
   const all = chainsOf(job, descriptions, rates, watermark);
@@ -113,6 +114,7 @@ export function GraphTab({ job, rates }: { job: JobDetail; rates: Map<string, Ve
   return (
     <div class="stack">
       {hot && <Notice tone="warn"><b>{plainName(hot.name)}</b> limits this job: it is busy {percent(rates.get(hot.id)?.busy)} of the time. A higher parallelism would help if there is a core for it.</Notice>}
+      {late > 0 && <Notice tone="warn">{plural(late, "record was", "records were")} dropped because {late === 1 ? "it" : "they"} came behind the watermark. A larger delay in the WATERMARK of the source keeps more of them.</Notice>}
       <div class={statement ? "split" : ""}>
         <Card title="Graph" actions={<div class="legend"><span><i style={{ background: "var(--busy)" }} />Busy</span><span><i style={{ background: "var(--backpressure)" }} />Backpressured</span><span><i style={{ background: "var(--idle)" }} />Idle</span></div>}>
           {nodes.length ? <Graph nodes={nodes} edges={edges} selected={chainOf.get(selected ?? "")} onSelect={(id) => setSelected(selected && chainOf.get(selected) === id ? undefined : id)} onHover={setHovered} label="Graph of the job" /> : <Loading />}
@@ -127,6 +129,8 @@ export function GraphTab({ job, rates }: { job: JobDetail; rates: Map<string, Ve
           { id: "in", label: "Records in", right: true, sort: (v) => v.metrics["read-records"], cell: (v) => count(v.metrics["read-records"]) },
           { id: "out", label: "Records out", right: true, sort: (v) => v.metrics["write-records"], cell: (v) => count(v.metrics["write-records"]) },
           { id: "bytes", label: "Bytes in", right: true, sort: (v) => v.metrics["read-bytes"], cell: (v) => bytes(v.metrics["read-bytes"]) },
+          { id: "state", label: "State", right: true, sort: (v) => about?.vertices[v.id]?.state_bytes ?? 0, cell: (v) => bytes(about?.vertices[v.id]?.state_bytes) },
+          { id: "late", label: "Late records", right: true, sort: (v) => about?.vertices[v.id]?.late_records ?? 0, cell: (v) => count(about?.vertices[v.id]?.late_records) },
           { id: "rate", label: "Now", right: true, sort: (v) => rates.get(v.id)?.recordsOut ?? 0, cell: (v) => rate(rates.get(v.id)?.recordsOut) },
           { id: "load", label: "Load", cell: (v) => <LoadBar rates={rates.get(v.id)} /> },
         ]} />
