@@ -84,8 +84,8 @@ async fn index(State(ui): Shared) -> Response {
 fn serve(number: usize, headers: &HeaderMap) -> Response {
     let asset = &ASSETS[number];
     let prepared = PREPARED[number].get_or_init(|| prepare(asset));
-    let known = headers.get_all(header::IF_NONE_MATCH).iter();
-    let mut response = if known.into_iter().any(|tag| names(tag, &prepared.etag)) {
+    let mut known = headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut response = if known.any(|tag| names(tag, &prepared.etag)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         match prepared.gzip.as_ref().filter(|_| accepts_gzip(headers)) {

@@ -1,4 +1,5 @@
-//! What the page of a job needs beside Flink's REST API: its statements, and the watermarks of all vertices at once.
+//! What the page of a job needs beside Flink's REST API: its statements, and watermarks, late records and state of all
+//! vertices at once.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -23,7 +24,7 @@ pub async fn describe(State(ui): Shared, id: Result<Path<String>, PathRejection>
     let Path(id) = id?;
     let job = JobId::parse(&id).and_then(|id| ui.server.job_view(id));
     let job = job.ok_or_else(|| UiError::not_found(format!("job '{id}' does not exist")))?;
-    let mut watermarks: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut vertices: BTreeMap<&str, Figures> = BTreeMap::new();
     for operator in &job.metrics.operators {
         let Some(vertex) = job.vertices.get(operator.vertex) else {
             continue;
@@ -32,19 +33,46 @@ pub async fn describe(State(ui): Shared, id: Result<Path<String>, PathRejection>
             true => &operator.output_watermark,
             false => &operator.input_watermark,
         };
-        let watermark = watermark.load(Relaxed);
-        let lowest = watermarks.entry(&vertex.id).or_insert(watermark);
-        *lowest = watermark.min(*lowest);
+        let figures = vertices.entry(&vertex.id).or_default();
+        figures.watermark = figures.watermark.min(watermark.load(Relaxed));
+        figures.late_records += operator.late_records_dropped.load(Relaxed);
+        figures.state_bytes += operator.state_bytes.load(Relaxed);
     }
     let statements: Vec<String> = job.statements.iter().map(|sql| without_secrets(sql)).collect();
-    // As texts: the ends of time do not fit the numbers of JavaScript.
-    let watermarks: BTreeMap<&str, String> = watermarks
-        .into_iter()
-        .map(|(id, at)| (id, at.to_string()))
+    let vertices: BTreeMap<&str, Value> = vertices
+        .iter()
+        .map(|(id, figures)| (*id, figures.json()))
         .collect();
-    Ok(Json(
-        json!({ "statements": statements, "watermarks": watermarks }),
-    ))
+    Ok(Json(json!({ "statements": statements, "vertices": vertices })))
+}
+
+/// What the subtasks of a vertex add up to.
+struct Figures {
+    /// The lowest of all.
+    watermark: i64,
+    late_records: u64,
+    state_bytes: u64,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self {
+            watermark: i64::MAX,
+            late_records: 0,
+            state_bytes: 0,
+        }
+    }
+}
+
+impl Figures {
+    fn json(&self) -> Value {
+        json!({
+            // As a text: the ends of time do not fit the numbers of JavaScript.
+            "watermark": self.watermark.to_string(),
+            "late_records": self.late_records,
+            "state_bytes": self.state_bytes,
+        })
+    }
 }
 
 /// A statement without the values of options such as passwords.
