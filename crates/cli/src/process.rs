@@ -39,6 +39,9 @@ impl Rng for SystemRng {
 
 impl Process {
     pub fn start(common: &Common) -> anyhow::Result<Self> {
+        if let Some(bytes) = machine_memory() {
+            millstream_session::set_memory_limit(bytes / 2);
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(runtime_threads())
             .thread_name("millstream-io")
@@ -65,6 +68,18 @@ impl Process {
             clusters,
         })
     }
+}
+
+/// Bytes of the machine's memory, or those that the container may use; `None` where the system does not say.
+fn machine_memory() -> Option<usize> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let meminfo = read("/proc/meminfo")?;
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: usize = total.trim().trim_end_matches("kB").trim().parse().ok()?;
+    // No number ("max") means no limit of the container.
+    let container = read("/sys/fs/cgroup/memory.max").and_then(|max| max.trim().parse::<usize>().ok());
+    let machine = kib.saturating_mul(1024);
+    Some(container.map_or(machine, |container| container.min(machine)))
 }
 
 fn runtime_threads() -> usize {

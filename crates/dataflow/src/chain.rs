@@ -222,6 +222,14 @@ impl Stage {
         }
     }
 
+    /// Calls `visit` for every operator of the chain.
+    pub fn each_operator(&self, visit: &mut dyn FnMut(&OperatorMetrics)) {
+        if let Self::Operator(stage) = self {
+            visit(&stage.metrics);
+            stage.next.iter().for_each(|next| next.each_operator(visit));
+        }
+    }
+
     /// Brings metrics that are asked for, not counted, up to date.
     pub fn publish_metrics(&self) {
         if let Self::Operator(stage) = self {

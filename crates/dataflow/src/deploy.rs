@@ -258,6 +258,7 @@ fn unreachable_source() -> StagePlan {
 impl WorkerPlan {
     /// Makes, restores and opens everything. To be called on the worker's thread.
     pub fn build(self, parts: WorkerParts) -> Result<Worker, DataflowError> {
+        let memory_bytes = self.settings.memory_bytes;
         let builder = Builder {
             settings: self.settings,
             waker: self.waker,
@@ -270,13 +271,9 @@ impl WorkerPlan {
             .map(|task| builder.task(task))
             .collect::<Result<_, _>>()?;
         parts.events.send(WorkerEvent::Running { worker: self.index });
-        Ok(Worker::new(
-            self.index,
-            tasks,
-            parts.commands,
-            parts.events,
-            parts.clock,
-        ))
+        let mut worker = Worker::new(self.index, tasks, parts.commands, parts.events, parts.clock);
+        worker.limit_memory(memory_bytes);
+        Ok(worker)
     }
 
     pub fn index(&self) -> usize {

@@ -19,6 +19,9 @@ pub struct GraphSettings {
     pub max_parallelism: u16,
     /// Bytes in flight on a channel.
     pub credit_bytes: usize,
+    /// Bytes of state of all jobs of the process (`millstream.memory.size`) beyond which the largest job fails; `None`: the
+    /// limit of the process.
+    pub memory_bytes: Option<usize>,
 }
 
 impl Default for GraphSettings {
@@ -27,6 +30,7 @@ impl Default for GraphSettings {
             batch_rows: BATCH_ROWS_DEFAULT,
             max_parallelism: KEY_GROUPS_DEFAULT,
             credit_bytes: EXCHANGE_CREDIT_BYTES,
+            memory_bytes: None,
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod factory;
 mod gate;
 pub mod graph;
+pub mod memory;
 pub mod metrics;
 pub mod operator;
 pub mod sink;

@@ -5,13 +5,15 @@
 //! calls [`Worker::step`] and parks when there was nothing to do, or steps by hand under a clock of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Receiver;
 
 use millstream_state::SnapshotScope;
-use millstream_types::{CheckpointId, Clock};
+use millstream_types::{CheckpointId, Clock, ErrorKind};
 
 use crate::chain::{Collected, SinkStage, Stage};
 use crate::control::{Command, EventSink, WorkerEvent};
+use crate::memory::{WorkerMemory, readable};
 use crate::metrics::{LoadState, load_window_is_over};
 use crate::operator::DataflowError;
 use crate::task::{Barriers, Head, Task};
@@ -43,6 +45,9 @@ pub struct Worker {
     closed: bool,
     last_ms: i64,
     load_window_start_ms: i64,
+    memory: WorkerMemory,
+    /// The state of the process has outgrown its memory.
+    over_limit: Option<DataflowError>,
 }
 
 /// Snapshots of the checkpoint that is under way.
@@ -107,12 +112,22 @@ impl Worker {
             closed: false,
             last_ms: now_ms,
             load_window_start_ms: now_ms,
+            memory: WorkerMemory::new(None),
+            over_limit: None,
         }
+    }
+
+    /// Sets the most bytes of state of the process; without a limit that of the process holds.
+    pub(crate) fn limit_memory(&mut self, limit: Option<usize>) {
+        self.memory = WorkerMemory::new(limit);
     }
 
     /// Does what can be done now.
     pub fn step(&mut self) -> Result<StepOutcome, DataflowError> {
         self.account(None);
+        if let Some(error) = self.over_limit.take() {
+            return Err(error);
+        }
         let mut progress = self.obey()?;
         if self.closed {
             return Ok(StepOutcome::Closed);
@@ -162,7 +177,34 @@ impl Worker {
                 task.load.roll(window_ms);
                 task.publish_metrics();
             }
+            self.report_memory();
         }
+    }
+
+    /// Reports the bytes of state that were published just now.
+    fn report_memory(&mut self) {
+        let mut operators: Vec<(usize, Arc<str>)> = Vec::new();
+        for stage in self.tasks.iter().flat_map(|task| &task.stages) {
+            stage.each_operator(&mut |metrics| {
+                let bytes = usize::try_from(metrics.state_bytes.load(Relaxed)).unwrap_or(usize::MAX);
+                operators.push((bytes, Arc::clone(&metrics.name)));
+            });
+        }
+        let total = operators.iter().map(|(bytes, _)| bytes).sum();
+        let Some(over) = self.memory.report(total) else {
+            return;
+        };
+        let largest = operators.into_iter().max();
+        let (bytes, name) = largest.unwrap_or_else(|| (0, "".into()));
+        let message = format!(
+            "the state of all jobs takes {}, more than the {} of 'millstream.memory.size'; operator '{name}' of this job \
+             holds {} in one instance. Bound it with a window, 'table.exec.state.ttl' or a STATE_TTL hint, or raise the \
+             setting",
+            readable(over.held_bytes),
+            readable(over.limit_bytes),
+            readable(bytes),
+        );
+        self.over_limit = Some(DataflowError::new(ErrorKind::Input, message));
     }
 
     /// Carries out the commands that came; returns whether there were any.

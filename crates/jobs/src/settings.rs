@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use millstream_dataflow::{DataflowError, GraphSettings};
 use millstream_types::limits::{BATCH_ROWS_DEFAULT, BATCH_ROWS_MAX, KEY_GROUPS_DEFAULT};
-use millstream_types::options::{parse_boolean, parse_duration};
+use millstream_types::options::{parse_boolean, parse_duration, parse_memory_size};
 use millstream_types::{ErrorKind, OptionDecl, OptionType, Options};
 
 /// Interval of checkpoints unless `execution.checkpointing.interval` says otherwise.
@@ -42,6 +42,11 @@ pub const OPTIONS: &[OptionDecl] = &[
         "Rows of a batch; 1 gives Flink's changelog record by record.",
     )
     .with_default("8192"),
+    OptionDecl::new(
+        "millstream.memory.size",
+        OptionType::MemorySize,
+        "State of all jobs of the process; beyond it the job that holds most fails. Half of the machine's memory unless set.",
+    ),
     OptionDecl::new(
         "execution.checkpointing.interval",
         OptionType::Duration,
@@ -276,6 +281,7 @@ impl JobSettings {
             graph: GraphSettings {
                 batch_rows,
                 max_parallelism,
+                memory_bytes: reader.memory_size("millstream.memory.size")?,
                 ..GraphSettings::default()
             },
             restart: reader.restart(checkpoints.is_some())?,
@@ -318,6 +324,15 @@ impl Reader<'_> {
             .trim()
             .parse()
             .map_err(|_| self.invalid(key, value, "an integer"))
+    }
+
+    fn memory_size(&self, key: &str) -> Result<Option<usize>, DataflowError> {
+        let Some(value) = self.configuration.get(key) else {
+            return Ok(None);
+        };
+        let bytes = parse_memory_size(value).and_then(|bytes| usize::try_from(bytes).ok());
+        let bytes = bytes.ok_or_else(|| self.invalid(key, value, "a size such as '4 gb'"))?;
+        Ok(Some(bytes))
     }
 
     fn count(&self, key: &str, default: u32) -> Result<u32, DataflowError> {

@@ -16,6 +16,7 @@ pub use configuration::{Configuration, configuration_options};
 pub use durable::{JobKeeper, JobSubmission};
 pub use error::SessionError;
 pub use millstream_connectors::PrintTarget;
+pub use millstream_dataflow::memory::set_default_limit as set_memory_limit;
 pub use millstream_jobs::{
     CheckpointRecord, CheckpointStats, CheckpointStatus, Comparison, JobHandle, JobId, JobRegistry, JobStart,
     JobStatus, SavepointHandle, SavepointStatus, VertexInfo,

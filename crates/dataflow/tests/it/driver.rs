@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use millstream_dataflow::*;
-use millstream_types::{CheckpointId, ManualClock, SystemClock, Watermark};
+use millstream_types::{Batch, CheckpointId, ErrorKind, ManualClock, SystemClock, Watermark};
 
 use crate::toys::*;
 
@@ -335,6 +335,52 @@ fn metrics_carry_flinks_names() {
     );
     assert_eq!(value("currentInputWatermark"), Some(Watermark::MAX.0));
     assert!(value("stateSize") > Some(0));
+}
+
+#[test]
+fn state_beyond_the_memory_fails_the_job_and_names_the_operator() {
+    struct Hoarder;
+    impl Operator for Hoarder {
+        fn process(
+            &mut self,
+            _: usize,
+            batch: Batch,
+            _: &Context,
+            out: &mut dyn Output,
+        ) -> Result<(), DataflowError> {
+            out.batch(batch)
+        }
+
+        fn state_bytes(&self) -> usize {
+            3 << 40
+        }
+    }
+    let hoard: Arc<dyn OperatorFactory> = Arc::new(|_: &Context| Ok(Box::new(Hoarder) as Box<dyn Operator>));
+    let source = CountingSource {
+        rows: i64::MAX,
+        keys: 3,
+        bounded: false,
+        splits: 1,
+    };
+    let run = |memory_bytes| {
+        let mut graph = Graph::new(GraphSettings {
+            memory_bytes,
+            ..GraphSettings::default()
+        });
+        let source = graph.add("s", "s", 1, VertexKind::Source(Arc::new(source.clone())));
+        let operator = graph.add("h", "Hoarder", 1, VertexKind::Operator(Arc::clone(&hoard)));
+        let sink = graph.add("k", "k", 1, VertexKind::Sink(Arc::new(Collecting::default())));
+        graph.connect(source, operator, 0, Partitioning::Forward);
+        graph.connect(operator, sink, 0, Partitioning::Forward);
+        let mut job = SteppedJob::start(&graph, 0, None).unwrap();
+        (0..5).try_for_each(|second| job.step(second * 1000).map(|_| ()))
+    };
+    run(Some(4 << 40)).unwrap();
+    let error = run(Some(2 << 40)).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Input, "a restart would not help");
+    for part in ["3.0 TiB", "2.0 TiB", "'millstream.memory.size'", "'Hoarder'"] {
+        assert!(error.message.contains(part), "{part} is not in: {error}");
+    }
 }
 
 #[test]
