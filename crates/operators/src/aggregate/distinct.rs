@@ -192,3 +192,49 @@ impl GroupsAccumulator for Distinct {
         self.inner.memory_size() + self.heap_bytes + self.groups.capacity() * size_of::<Values>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::StringViewArray;
+    use millstream_functions::aggregate::AccumulatorArgs;
+    use millstream_functions::aggregate_function;
+    use millstream_types::TypeKind;
+
+    use super::*;
+
+    #[test]
+    fn values_that_left_take_no_memory() {
+        let count = aggregate_function("COUNT").expect("COUNT is there");
+        let inner = (count.accumulator)(&AccumulatorArgs {
+            arg_types: &[LogicalType::STRING],
+            result: &LogicalType::not_null(TypeKind::BigInt),
+            retract: true,
+            parameters: &[],
+        });
+        let mut distinct = Distinct::new(inner, &[LogicalType::STRING]);
+        distinct.resize(2);
+        let empty = distinct.memory_size();
+        let values: ArrayRef = Arc::new(StringViewArray::from_iter_values(
+            (0..100).map(|i| format!("a value with the number {i}")),
+        ));
+        let groups: Vec<u32> = (0..100).map(|i| i % 2).collect();
+        for _ in 0..3 {
+            distinct
+                .update(&groups, std::slice::from_ref(&values), None)
+                .expect("added");
+            assert!(distinct.memory_size() > empty + 2000);
+            let back = vec![true; 100];
+            distinct
+                .update(&groups, std::slice::from_ref(&values), Some(&back))
+                .expect("taken back");
+            assert_eq!(distinct.memory_size(), empty);
+            distinct
+                .update(&groups, std::slice::from_ref(&values), None)
+                .expect("added");
+            distinct.clear(&[0, 1]);
+            assert_eq!(distinct.memory_size(), empty);
+        }
+    }
+}

@@ -313,6 +313,21 @@ fn over_by_processing_time_emits_at_once() {
     );
 }
 
+/// Rows of one batch have one processing time; `check` compares steps of one row with large batches.
+#[test]
+fn over_all_rows_before_by_processing_time_takes_rows_one_by_one() {
+    over(false, None, vec![sum()], false, false).check(
+        "+I a 1 5
+         +I a 2 5
+         +I b 10 5
+         +I a 3 5",
+        "+I a 1 5 1
+         +I a 2 5 3
+         +I b 10 5 10
+         +I a 3 5 6",
+    );
+}
+
 #[test]
 fn over_a_bounded_input() {
     let function = |name: &str, result| call(name, &[], LogicalType::INT, result);

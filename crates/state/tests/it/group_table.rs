@@ -7,9 +7,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray,
-    StringViewArray, TimestampMillisecondArray,
+    StringViewArray, StructArray, TimestampMillisecondArray,
 };
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field};
 use millstream_state::{GroupTable, NO_GROUP, SnapshotScope, StateBlocks};
 use millstream_types::CheckpointId;
 use proptest::prelude::*;
@@ -225,4 +225,38 @@ fn key_groups_agree_with_restore() {
     assert_eq!(part.len(), key_groups.iter().filter(|g| **g < 40).count());
     let kept = part.keys(&part.groups().collect::<Vec<_>>()).unwrap();
     assert!(kept[1].as_primitive::<Int64Type>().len() == part.len());
+}
+
+/// A query names the fields of a ROW as it likes; the sink's table has other names.
+#[test]
+fn names_of_nested_fields_are_no_part_of_a_key() {
+    let row = |names: [&str; 2], values: &[i64]| -> ArrayRef {
+        let texts =
+            StringViewArray::from_iter_values(values.iter().map(|v| format!("the text of value {v}")));
+        let columns: [ArrayRef; 2] = [Arc::new(Int64Array::from(values.to_vec())), Arc::new(texts)];
+        let fields = [DataType::Int64, DataType::Utf8View];
+        let fields = names
+            .into_iter()
+            .zip(fields)
+            .map(|(name, ty)| Field::new(name, ty, true));
+        Arc::new(StructArray::new(fields.collect(), columns.to_vec(), None))
+    };
+    let declared = row(["n", "kinds"], &[1]);
+    let mut table = GroupTable::new(&[declared.data_type().clone()]).unwrap();
+    let (mut groups, mut again) = (Vec::new(), Vec::new());
+    table
+        .intern(&[row(["EXPR$0", "EXPR$1"], &[1, 2, 1])], 3, &mut groups)
+        .unwrap();
+    table
+        .intern(&[row(["n", "kinds"], &[2, 1])], 2, &mut again)
+        .unwrap();
+    assert_eq!((groups, again), (vec![0, 1, 0], vec![1, 0]));
+    assert_eq!(
+        table.keys(&[0]).unwrap(),
+        [declared],
+        "keys have the declared names"
+    );
+    let other: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let error = table.intern(&[other], 1, &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().contains("does not fit"), "{error}");
 }
