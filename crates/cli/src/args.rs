@@ -26,7 +26,7 @@ use crate::output::OutputFormat;
 #[derive(Parser, Debug)]
 #[command(
     name = "millstream",
-    version = env!("MILLSTREAM_VERSION"),
+    version = env!("BUILD_VERSION"),
     max_term_width = 100,
     disable_help_subcommand = true
 )]
