@@ -33,6 +33,8 @@ pub(crate) struct OperatorStage {
     pub finished: bool,
     /// State was restored and no watermark has come since.
     pub restored: bool,
+    /// Finished because the operator is done, not because its input ended. Those behind it have seen the end.
+    pub ended_early: bool,
 }
 
 pub(crate) struct SinkStage {
@@ -276,12 +278,24 @@ impl OperatorStage {
     }
 
     fn process(&mut self, port: usize, batch: Batch) -> Result<(), DataflowError> {
+        if self.finished {
+            return Ok(());
+        }
         let mut out = StageOutput {
             next: &mut self.next,
             metrics: &self.metrics,
             now_ms: self.context.now_ms,
         };
-        self.operator.process(port, batch, &self.context, &mut out)
+        self.operator.process(port, batch, &self.context, &mut out)?;
+        if self.operator.is_done() {
+            let now_ms = self.context.now_ms;
+            self.next
+                .iter_mut()
+                .try_for_each(|stage| stage.watermark(Watermark::MAX, now_ms))?;
+            self.end(now_ms)?;
+            self.ended_early = true;
+        }
+        Ok(())
     }
 
     fn records(&mut self, port: usize, mut records: Records, now_ms: i64) -> Result<(), DataflowError> {
@@ -315,6 +329,9 @@ impl OperatorStage {
     }
 
     fn watermark(&mut self, watermark: Watermark, now_ms: i64) -> Result<(), DataflowError> {
+        if self.ended_early {
+            return Ok(());
+        }
         if self.finished {
             // Finished before the checkpoint that was restored: only the end is told to those behind.
             let is_end = watermark == Watermark::MAX;
@@ -348,8 +365,10 @@ impl OperatorStage {
         now_ms: i64,
         collected: &mut Collected,
     ) -> Result<(), DataflowError> {
-        // What a finished operator still holds is of no use to anybody.
-        let blocks = if self.finished {
+        // What a finished operator still holds is not needed any more. One that ended early finds out again that it is
+        // done, and so ends those behind it again.
+        let finished = self.finished && !self.ended_early;
+        let blocks = if finished {
             StateBlocks::new()
         } else {
             self.operator.snapshot(scope)?
@@ -359,7 +378,7 @@ impl OperatorStage {
             subtask: self.metrics.subtask,
             parallelism: self.context.parallelism,
             watermark: self.context.watermark,
-            finished: self.finished,
+            finished,
             blocks,
         });
         self.next
@@ -377,6 +396,9 @@ impl OperatorStage {
     }
 
     fn end(&mut self, now_ms: i64) -> Result<(), DataflowError> {
+        if self.ended_early {
+            return Ok(());
+        }
         if !self.finished {
             self.finished = true;
             self.call(now_ms, |operator, context, out| operator.finish(context, out))?;

@@ -19,6 +19,8 @@ pub enum Command {
     Drain,
     /// End now. What was not committed is left to the next run.
     Close,
+    /// End now. Nothing will be committed any more.
+    Cancel,
 }
 
 /// What a worker reports.
@@ -42,6 +44,12 @@ pub enum WorkerEvent {
     /// All input was read and all its sinks are flushed; it waits for the last checkpoint.
     Finished {
         worker: usize,
+    },
+    /// All its sinks have seen the end of their input and are flushed, though its sources may go on (LIMIT).
+    SinksEnded {
+        worker: usize,
+        /// How many it has.
+        sinks: usize,
     },
     Failed {
         worker: usize,
@@ -71,6 +79,8 @@ impl EventSink {
 #[derive(Clone, Debug)]
 pub struct RestoredState {
     pub checkpoint: CheckpointId,
+    /// It is a savepoint: the job that it was taken of may have gone on beyond it.
+    pub is_branch: bool,
     pub states: Vec<InstanceState>,
 }
 

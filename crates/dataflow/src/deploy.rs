@@ -317,6 +317,7 @@ impl Builder {
             parallelism: instance.parallelism,
             max_parallelism: self.settings.max_parallelism,
             batch_rows: self.settings.batch_rows,
+            is_branch: self.restore.as_ref().is_some_and(|restore| restore.is_branch),
             watermark: Watermark::MIN,
         }
     }
@@ -396,6 +397,7 @@ impl Builder {
             next,
             finished,
             restored,
+            ended_early: false,
         }))
     }
 

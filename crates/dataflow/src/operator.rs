@@ -107,6 +107,12 @@ pub trait Operator: Send {
         ))
     }
 
+    /// Whether no further input can change the output (a LIMIT that is reached). The driver then ends those behind the
+    /// operator, and drops what still comes.
+    fn is_done(&self) -> bool {
+        false
+    }
+
     /// Bytes of state held, for metrics.
     fn state_bytes(&self) -> usize {
         0
@@ -142,6 +148,9 @@ pub struct Context {
     pub max_parallelism: u16,
     /// Rows that a batch should not exceed.
     pub batch_rows: usize,
+    /// The state comes from a savepoint, beyond which the job that it was taken of may have gone on: numbers of
+    /// checkpoints after it do not identify output.
+    pub is_branch: bool,
     /// Watermark of the operator's input so far. Inside `watermark` it is still the one before.
     pub watermark: Watermark,
 }
@@ -155,6 +164,7 @@ impl Context {
             parallelism,
             max_parallelism: KEY_GROUPS_DEFAULT,
             batch_rows: BATCH_ROWS_DEFAULT,
+            is_branch: false,
             watermark: Watermark::MIN,
         }
     }

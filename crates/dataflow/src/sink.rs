@@ -63,6 +63,8 @@ pub trait Sink: Send {
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError>;
     fn finish(&mut self, context: &Context) -> Result<(), DataflowError>;
     fn finished(&mut self, context: &Context) -> Result<bool, DataflowError>;
+    /// The job is canceled: what is open or prepared outside is given up for good. `close` follows.
+    fn cancel(&mut self) {}
     fn close(&mut self) {}
 }
 

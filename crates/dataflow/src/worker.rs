@@ -42,6 +42,7 @@ pub struct Worker {
     /// Checkpoints whose output is being committed.
     committing: Vec<CheckpointId>,
     finished_reported: bool,
+    sinks_ended_reported: bool,
     closed: bool,
     last_ms: i64,
     load_window_start_ms: i64,
@@ -109,6 +110,7 @@ impl Worker {
             announced: None,
             committing: Vec::new(),
             finished_reported: false,
+            sinks_ended_reported: false,
             closed: false,
             last_ms: now_ms,
             load_window_start_ms: now_ms,
@@ -145,6 +147,7 @@ impl Worker {
         progress |= self.poll_sinks()?;
         self.acknowledge();
         self.report_finished();
+        self.report_sinks_ended()?;
         if progress {
             return Ok(StepOutcome::Progress);
         }
@@ -218,6 +221,14 @@ impl Worker {
                 Command::Drain => {
                     let now_ms = self.last_ms;
                     self.tasks.iter_mut().try_for_each(|task| task.drain(now_ms))?;
+                }
+                Command::Cancel => {
+                    self.for_each_sink(|sink| {
+                        sink.sink.cancel();
+                        Ok(())
+                    })?;
+                    self.close();
+                    return Ok(true);
                 }
                 Command::Close => {
                     self.close();
@@ -345,6 +356,26 @@ impl Worker {
             self.tasks.iter().for_each(Task::publish_metrics);
             self.report(WorkerEvent::Finished { worker: self.index });
         }
+    }
+
+    fn report_sinks_ended(&mut self) -> Result<(), DataflowError> {
+        if self.sinks_ended_reported {
+            return Ok(());
+        }
+        let (mut sinks, mut ended) = (0, true);
+        self.for_each_sink(|sink| {
+            sinks += 1;
+            ended &= sink.flushed;
+            Ok(())
+        })?;
+        if ended {
+            self.sinks_ended_reported = true;
+            self.report(WorkerEvent::SinksEnded {
+                worker: self.index,
+                sinks,
+            });
+        }
+        Ok(())
     }
 
     fn report(&self, event: WorkerEvent) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use millstream_dataflow::{DataflowError, InstanceState, RestoredState};
 use millstream_state::{
-    BlockContent, CheckpointHeader, CheckpointStore, OperatorEntry, StateBlock, StateBlocks, StateError,
-    read_savepoint, write_savepoint,
+    BlockContent, CheckpointHeader, CheckpointKind, CheckpointStore, OperatorEntry, StateBlock, StateBlocks,
+    StateError, read_savepoint, write_savepoint,
 };
 use millstream_types::storage::Storage;
 use millstream_types::{CheckpointId, ErrorKind};
@@ -313,6 +313,7 @@ impl Checkpoints {
         };
         Ok(Arc::new(RestoredState {
             checkpoint: CheckpointId(header.checkpoint),
+            is_branch: header.kind == CheckpointKind::Savepoint,
             states,
         }))
     }
@@ -341,7 +342,11 @@ impl Checkpoints {
                 let states = whole(states, before.as_deref().map(|(_, state)| state.as_ref()))?;
                 let full: usize = states.iter().map(|state| state.blocks.size_bytes()).sum();
                 let checkpoint = CheckpointId(header.checkpoint);
-                let state = Arc::new(RestoredState { checkpoint, states });
+                let state = Arc::new(RestoredState {
+                    checkpoint,
+                    is_branch: false,
+                    states,
+                });
                 *before = Some(Box::new((header, state)));
                 (written as u64, full as u64, true)
             }

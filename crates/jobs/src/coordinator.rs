@@ -29,6 +29,8 @@ pub enum CheckpointReason {
 pub enum Effect {
     /// Tell the workers to take snapshots.
     Trigger { checkpoint: CheckpointId, stop: bool },
+    /// End the input: every sink has seen the end of its own.
+    Drain,
     /// Make the checkpoint durable, then call [`CheckpointCoordinator::written`].
     Write {
         checkpoint: CheckpointId,

@@ -66,6 +66,9 @@ pub(crate) struct Execution {
     workers: usize,
     running: usize,
     finished: usize,
+    /// Sinks of the workers whose sinks have all ended.
+    sinks: usize,
+    sinks_ended: usize,
 }
 
 impl Execution {
@@ -85,6 +88,8 @@ impl Execution {
             workers,
             running: 0,
             finished: 0,
+            sinks: 0,
+            sinks_ended: 0,
         }
     }
 
@@ -143,6 +148,13 @@ impl Execution {
             WorkerEvent::Committed { worker, checkpoint } => {
                 return Ok(self.coordinator.committed(worker, checkpoint));
             }
+            WorkerEvent::SinksEnded { sinks, .. } => {
+                self.sinks += sinks;
+                self.sinks_ended += 1;
+                // No row that is still read can reach a table.
+                let all_ended = self.sinks_ended == self.workers && self.sinks > 0;
+                return Ok(all_ended.then_some(Effect::Drain));
+            }
             WorkerEvent::Failed { error, .. } => return Err(error),
             WorkerEvent::Closed { .. } => {}
         }
@@ -189,6 +201,7 @@ impl Execution {
                         .map_err(|error| error.to_string());
                     effects.extend(self.coordinator.written(checkpoint, result, now_ms()));
                 }
+                Effect::Drain => command(Command::Drain),
                 Effect::Finished { reason } => return Ok(Some(reason)),
                 Effect::FailJob { reason } => {
                     let message = format!("exceeded checkpoint tolerable failure threshold: {reason}");

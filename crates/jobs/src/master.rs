@@ -238,6 +238,9 @@ impl Master {
         if matches!(end, End::Failed(_)) {
             self.shared.enter(JobStatus::Failing, self.now_ms());
         }
+        if matches!(end, End::Canceled) {
+            job.command(&Command::Cancel);
+        }
         job.close();
         Ok(end)
     }

@@ -156,13 +156,16 @@ impl Translation<'_> {
         let factory = self.components.sink(self.plan, id)?;
         let most = factory.parallelism_max().unwrap_or(usize::MAX).max(1);
         let mut parallelism = self.parallelism_of(id);
+        let mut by_key = None;
         if parallelism > most {
-            // Fewer than all, but more than one, would mix up a changelog.
-            parallelism = if self.input_is_insert_only(id) { most } else { 1 };
+            // The changes of a key must stay in order on the way to fewer instances.
+            by_key = self.key_of_sink(id).filter(|_| most > 1).map(Partitioning::Hash);
+            let may_spread = self.input_is_insert_only(id) || by_key.is_some();
+            parallelism = if may_spread { most } else { 1 };
         }
         let Some(guard) = self.components.operator(self.plan, id)? else {
             let vertex = self.add(id, parallelism, VertexKind::Sink(factory));
-            self.connect(id, vertex);
+            self.connect_by(id, vertex, by_key);
             return Ok(vertex);
         };
         let uid = format!("{}-input", self.uids[id.0]);
@@ -174,8 +177,19 @@ impl Translation<'_> {
         );
         self.connect(id, before);
         let vertex = self.add(id, parallelism, VertexKind::Sink(factory));
-        self.graph.connect(before, vertex, 0, Partitioning::Forward);
+        self.graph
+            .connect(before, vertex, 0, by_key.unwrap_or(Partitioning::Forward));
         Ok(vertex)
+    }
+
+    /// Positions in the input of a sink of its table's primary key, if it has one that is written.
+    fn key_of_sink(&self, id: NodeId) -> Option<Vec<usize>> {
+        let Op::Sink { table, columns, .. } = &self.plan.node(id).op else {
+            return None;
+        };
+        let position = |key: &usize| columns.iter().position(|column| column == key);
+        let keys: Option<Vec<usize>> = table.primary_key.iter().map(position).collect();
+        keys.filter(|keys| !keys.is_empty())
     }
 
     fn input_is_insert_only(&self, id: NodeId) -> bool {
@@ -187,13 +201,18 @@ impl Translation<'_> {
     }
 
     fn connect(&mut self, id: NodeId, vertex: usize) {
+        self.connect_by(id, vertex, None);
+    }
+
+    /// Connects the inputs of a node; `partitioning` instead of the one of the plan.
+    fn connect_by(&mut self, id: NodeId, vertex: usize, partitioning: Option<Partitioning>) {
         let to = self.graph.vertices[vertex].parallelism;
         for (port, input) in self.plan.node(id).inputs.iter().enumerate() {
             let output = self.outputs[input.0].clone();
-            let partitioning = if to == 1 {
-                Partitioning::Single
-            } else {
-                output.partitioning
+            let partitioning = match &partitioning {
+                _ if to == 1 => Partitioning::Single,
+                Some(partitioning) => partitioning.clone(),
+                None => output.partitioning,
             };
             self.graph.connect(output.vertex, vertex, port, partitioning);
         }

@@ -69,6 +69,10 @@ impl Operator for Limit {
         Ok(())
     }
 
+    fn is_done(&self) -> bool {
+        self.seen >= self.end
+    }
+
     fn state_bytes(&self) -> usize {
         size_of::<u64>()
     }

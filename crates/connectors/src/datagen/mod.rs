@@ -1,6 +1,7 @@
 //! Connector `datagen`: rows of random values or sequences.
 
 mod generator;
+mod lanes;
 
 use std::sync::Arc;
 
@@ -13,10 +14,11 @@ use millstream_types::{
 use crate::context::ConnectorContext;
 use crate::{ScanSpec, rows};
 use generator::Generator;
+use lanes::{Lane, PacedLane, deal};
 
 const ROWS_PER_SECOND_DEFAULT: u64 = 10_000;
 const POSITION_BLOCK: &str = "position";
-const POSITION_VERSION: u8 = 1;
+const POSITION_VERSION: u8 = 2;
 
 const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
@@ -129,7 +131,6 @@ impl DatagenFactory {
 
 impl SourceFactory for DatagenFactory {
     fn create(&self, context: &Context) -> Result<Box<dyn Source>, DataflowError> {
-        let (subtask, parallelism) = (context.subtask as u64, context.parallelism.max(1) as u64);
         let generators: Result<Vec<_>, _> = self
             .spec
             .produced()
@@ -137,17 +138,18 @@ impl SourceFactory for DatagenFactory {
             .iter()
             .map(|c| Generator::parse(&c.name, &c.ty, &self.spec.table.options))
             .collect();
-        // Instance i makes rows i, i + n, i + 2n, …
-        let share = |rows: u64| rows / parallelism + u64::from(subtask < rows % parallelism);
+        let lane = Lane {
+            next: context.subtask as u64,
+            stride: context.parallelism.max(1) as u64,
+        };
         Ok(Box::new(Datagen {
             generators: generators.map_err(|e| DataflowError::new(ErrorKind::Input, e))?,
             rng: SeededRng::new(self.context.rng.next_u64()),
-            rows_max: self.rows_max.map(share),
-            rows_per_second: (self.rows_per_second / parallelism).max(1),
-            subtask,
-            parallelism,
-            emitted: 0,
-            started: None,
+            end: self.rows_max.unwrap_or(u64::MAX),
+            rows_per_second: self.rows_per_second,
+            parallelism: context.parallelism as u64,
+            lanes: vec![PacedLane::new(lane)],
+            started_ms: None,
             clock: Arc::clone(&self.context.clock),
         }))
     }
@@ -160,14 +162,27 @@ impl SourceFactory for DatagenFactory {
 struct Datagen {
     generators: Vec<Generator>,
     rng: SeededRng,
-    rows_max: Option<u64>,
+    /// Rows of the table, over all instances.
+    end: u64,
     rows_per_second: u64,
-    subtask: u64,
     parallelism: u64,
-    emitted: u64,
-    /// Time and number of rows from which the rate counts.
-    started: Option<(i64, u64)>,
+    lanes: Vec<PacedLane>,
+    /// When the rate began to count.
+    started_ms: Option<i64>,
     clock: Arc<dyn millstream_types::Clock>,
+}
+
+impl Datagen {
+    /// Numbers of the rows that are due, at most `most`.
+    fn take_due(&mut self, elapsed_ms: u64, most: u64) -> Vec<u64> {
+        let mut indices = Vec::new();
+        for lane in &mut self.lanes {
+            let room = most - indices.len() as u64;
+            let count = lane.due(elapsed_ms, self.rows_per_second);
+            indices.extend(lane.take(count.min(lane.lane.left(self.end)).min(room)));
+        }
+        indices
+    }
 }
 
 impl Source for Datagen {
@@ -177,57 +192,71 @@ impl Source for Datagen {
 
     fn poll(&mut self, context: &Context, out: &mut dyn Output) -> Result<SourceStatus, DataflowError> {
         let now = self.clock.now_ms();
-        let (start, base) = *self.started.get_or_insert((now, self.emitted));
-        let left = self
-            .rows_max
-            .map_or(u64::MAX, |max| max.saturating_sub(self.emitted));
-        if left == 0 {
-            return Ok(SourceStatus::Finished);
+        let start = *self.started_ms.get_or_insert(now);
+        let elapsed_ms = now.saturating_sub(start).max(0) as u64;
+        let indices = self.take_due(elapsed_ms, context.batch_rows as u64);
+        if !indices.is_empty() {
+            let columns = self
+                .generators
+                .iter()
+                .map(|g| g.column(&indices, now, &self.rng))
+                .collect();
+            out.batch(Batch::inserts(columns, indices.len()))?;
+            return Ok(SourceStatus::Ready);
         }
-        let elapsed = u128::from(now.saturating_sub(start).max(0) as u64);
-        let due = base + (u128::from(self.rows_per_second) * elapsed / 1000) as u64 + 1;
-        let count = due
-            .saturating_sub(self.emitted)
-            .min(left)
-            .min(context.batch_rows as u64) as usize;
-        if count == 0 {
-            let next =
-                (u128::from(self.emitted + 1 - base) * 1000).div_ceil(u128::from(self.rows_per_second));
-            return Ok(SourceStatus::Pending {
-                until_ms: Some(start + next as i64),
-            });
-        }
-        let indices: Vec<u64> = (0..count as u64)
-            .map(|i| (self.emitted + i) * self.parallelism + self.subtask)
-            .collect();
-        let columns = self
-            .generators
-            .iter()
-            .map(|g| g.column(&indices, now, &self.rng))
-            .collect();
-        self.emitted += count as u64;
-        out.batch(Batch::inserts(columns, count))?;
-        Ok(SourceStatus::Ready)
+        let open = self.lanes.iter().filter(|lane| lane.lane.left(self.end) > 0);
+        let next = open.map(|lane| lane.next_due_ms(self.rows_per_second)).min();
+        Ok(match next {
+            None => SourceStatus::Finished,
+            Some(next) => SourceStatus::Pending {
+                until_ms: Some(start.saturating_add_unsigned(next)),
+            },
+        })
     }
 
     fn snapshot(&mut self) -> Result<StateBlocks, DataflowError> {
         let mut bytes = vec![POSITION_VERSION];
-        bytes.extend_from_slice(&self.emitted.to_le_bytes());
+        bytes.extend_from_slice(&self.parallelism.to_le_bytes());
+        for PacedLane { lane, .. } in &self.lanes {
+            bytes.extend_from_slice(&lane.next.to_le_bytes());
+            bytes.extend_from_slice(&lane.stride.to_le_bytes());
+        }
         Ok(StateBlocks::single(POSITION_BLOCK, bytes))
     }
 
-    fn restore(&mut self, blocks: Vec<StateBlocks>, _: &Context) -> Result<(), DataflowError> {
-        let unknown = || DataflowError::internal("the state of a datagen source has an unknown version");
-        let [block] = blocks.as_slice() else {
-            return Err(DataflowError::new(
-                ErrorKind::Input,
-                "a datagen source cannot be restored with another parallelism; use the parallelism it had before",
-            ));
-        };
-        let Some([POSITION_VERSION, position @ ..]) = block.get(POSITION_BLOCK) else {
-            return Err(unknown());
-        };
-        self.emitted = u64::from_le_bytes(position.try_into().map_err(|_| unknown())?);
+    fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
+        let mut lanes = Vec::new();
+        let mut is_own = true;
+        for block in &blocks {
+            let saved = block.get(POSITION_BLOCK).and_then(read_position);
+            let (parallelism, of_instance) = saved
+                .ok_or_else(|| DataflowError::data("the state of a datagen source is of another version"))?;
+            is_own &= parallelism == self.parallelism;
+            lanes.extend(of_instance);
+        }
+        // With another parallelism every instance is given the state of all former ones.
+        if !is_own {
+            lanes = deal(lanes, context.subtask, context.parallelism);
+        }
+        self.lanes = lanes.into_iter().map(PacedLane::new).collect();
         Ok(())
     }
+}
+
+/// The parallelism and the lanes of an instance.
+fn read_position(bytes: &[u8]) -> Option<(u64, Vec<Lane>)> {
+    let (&POSITION_VERSION, numbers) = bytes.split_first()? else {
+        return None;
+    };
+    let (numbers, []) = numbers.as_chunks::<8>() else {
+        return None;
+    };
+    let mut numbers = numbers.iter().map(|number| u64::from_le_bytes(*number));
+    let parallelism = numbers.next()?;
+    let mut lanes = Vec::new();
+    while let Some(next) = numbers.next() {
+        let stride = numbers.next().filter(|stride| *stride > 0)?;
+        lanes.push(Lane { next, stride });
+    }
+    Some((parallelism, lanes))
 }

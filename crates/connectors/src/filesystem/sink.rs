@@ -4,6 +4,9 @@
 //! checkpoint renames what waits, the last one follows the end of the input. A file that stays open over a checkpoint is
 //! remembered with its length and cut back to it after a restart, so that no row is there twice.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -198,6 +201,8 @@ struct State {
     /// Of the instance: part of the names of its files.
     #[serde(default)]
     id: String,
+    #[serde(default)]
+    subtask: usize,
     closed: Vec<Closed>,
     /// Files that stay open: relative partition, hidden and visible path, valid length.
     open: Vec<(String, PathBuf, PathBuf, u64)>,
@@ -396,6 +401,7 @@ impl FileSink {
     fn state(&mut self, closed: Vec<Closed>) -> Result<StateBlocks, DataflowError> {
         let mut state = State {
             id: self.id.clone(),
+            subtask: self.subtask,
             closed,
             open: Vec::new(),
         };
@@ -436,6 +442,8 @@ impl FileSink {
                 .append(true)
                 .open(&hidden)
                 .map_err(|e| failed("open", &hidden, &e))?;
+            // One file of a directory takes rows; the one of a second former instance is complete.
+            self.close_file(&directory)?;
             let writer = BufWriter::with_capacity(256 << 10, file);
             let open = OpenFile {
                 hidden,
@@ -563,7 +571,10 @@ impl Sink for FileSink {
             };
             let state: State =
                 serde_json::from_slice(json).map_err(|e| DataflowError::internal(e.to_string()))?;
-            self.reopen(state, context.now_ms)?;
+            // With another parallelism every instance is given the state of all former ones.
+            if state.subtask % context.parallelism.max(1) == self.subtask {
+                self.reopen(state, context.now_ms)?;
+            }
         }
         Ok(())
     }

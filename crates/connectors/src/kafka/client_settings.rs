@@ -2,9 +2,10 @@
 
 use millstream_dataflow::DataflowError;
 use millstream_kafka_client::ClientConfig;
+use millstream_kafka_client::config::OffsetReset;
 use millstream_types::{ErrorKind, TableDefinition};
 
-use super::options::KafkaTable;
+use super::options::{KafkaTable, Startup};
 
 /// The property that says how much one fetch returns of a partition.
 const PARTITION_FETCH_BYTES: &str = "max.partition.fetch.bytes";
@@ -40,6 +41,14 @@ pub fn source_client(table: &KafkaTable) -> Result<ClientConfig, DataflowError> 
     let mut config = client(table)?;
     if !table.properties.contains_key(PARTITION_FETCH_BYTES) {
         config.fetch.max_partition_fetch_bytes = FETCH_BYTES;
+    }
+    // As Flink's source: a position that retention has removed continues as the table says it starts.
+    if !table.properties.contains_key("auto.offset.reset") {
+        config.fetch.offset_reset = match table.startup {
+            Startup::Earliest | Startup::Offsets(_) => OffsetReset::Earliest,
+            Startup::Latest | Startup::Timestamp(_) => OffsetReset::Latest,
+            Startup::GroupOffsets => OffsetReset::None,
+        };
     }
     Ok(config)
 }

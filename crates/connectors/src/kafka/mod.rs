@@ -25,6 +25,7 @@ mod encoded_rows;
 pub mod options;
 pub mod rows;
 pub mod sink;
+mod sink_topic;
 pub mod source;
 pub mod splits;
 mod transactions;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory, StateBlocks, Waker};
 use millstream_kafka_client::config::ProduceConfig;
 use millstream_kafka_client::produce::{AppendError, ProduceRecord, Run};
-use millstream_kafka_client::{KafkaClient, Producer};
+use millstream_kafka_client::{KafkaClient, ProduceError, Producer};
 use millstream_kafka_wire::KafkaString;
 use millstream_kafka_wire::record_batch::Header;
 use millstream_plan::MetadataColumn;
@@ -22,6 +22,7 @@ use super::background::Background;
 use super::client_settings::{parse, sink_client};
 use super::encoded_rows::{Backlog, Destination, PartEncoder, headers_of, message, timestamp_at};
 use super::options::{Guarantee, KafkaTable, Part, Partitioner, Topics};
+use super::sink_topic::ensure;
 use super::transactions::{TRANSACTION_TIMEOUT_DEFAULT, TransactionSettings, Transactions};
 use super::upserts::{UpsertBuffer, without_kinds, without_update_before};
 use crate::SinkSpec;
@@ -135,6 +136,7 @@ impl SinkFactory for KafkaSinkFactory {
             output: self.output(&client, config.produce, context.subtask),
             client,
             kafka: Arc::clone(&self.context.kafka),
+            bootstrap: self.table.properties.get("bootstrap.servers").cloned(),
             key: self.table.key.as_ref().map(|key| self.encoder(key)).transpose()?,
             value: self.encoder(&self.table.value)?,
             destination: self.topics()?,
@@ -193,6 +195,8 @@ struct KafkaSink {
     output: Output,
     client: KafkaClient,
     kafka: Arc<dyn KafkaClusters>,
+    /// Address of the cluster, for messages.
+    bootstrap: Option<String>,
     key: Option<PartEncoder>,
     value: PartEncoder,
     destination: Destination,
@@ -203,9 +207,10 @@ struct KafkaSink {
     backlog: VecDeque<Backlog>,
     /// With transactions, while one is being closed: how many batches of the backlog still belong to it.
     before_barrier: Option<usize>,
-    /// For room or for metadata.
+    /// For the topic, for room or for metadata.
     waiting: Option<Background<Result<(), DataflowError>>>,
-    flushing: Option<Background<Result<(), DataflowError>>>,
+    /// With the checkpoint that it is for; `None`: the end of the input.
+    flushing: Option<(Option<CheckpointId>, Background<Result<(), DataflowError>>)>,
     waker: Option<Waker>,
     /// Connector `upsert-kafka`: rows are changes by key.
     upsert: bool,
@@ -411,9 +416,10 @@ impl KafkaSink {
         self.waiting = Some(Background::start(&self.kafka.runtime(), self.waker.clone(), work));
     }
 
-    /// Starts a flush, or tells how the running one ended.
-    fn flush(&mut self) -> Result<bool, DataflowError> {
-        if let Some(flushing) = &self.flushing {
+    /// Starts a flush, or gives the outcome of the running one. The flush of a checkpoint that expired does not cover
+    /// the rows that came after its barrier, so it counts for no other.
+    fn flush(&mut self, purpose: Option<CheckpointId>) -> Result<bool, DataflowError> {
+        if let Some((_, flushing)) = self.flushing.as_ref().filter(|(of, _)| *of == purpose) {
             let Some(outcome) = flushing.poll() else {
                 return Ok(false);
             };
@@ -422,7 +428,8 @@ impl KafkaSink {
         }
         let producer = Arc::clone(self.output.producer());
         let work = async move { producer.flush().await.map_err(|e| produce_failed("", &e)) };
-        self.flushing = Some(Background::start(&self.kafka.runtime(), self.waker.clone(), work));
+        let work = Background::start(&self.kafka.runtime(), self.waker.clone(), work);
+        self.flushing = Some((purpose, work));
         Ok(false)
     }
 }
@@ -440,6 +447,13 @@ struct UnknownTopic;
 /// What must happen before a row that was not taken can be.
 fn wanted(topic: &KafkaString, error: AppendError) -> Result<Wanted, DataflowError> {
     match error {
+        // It would come again with the same row after every restart.
+        AppendError::Failed(error @ ProduceError::RecordTooLarge { .. }) => {
+            let remedy =
+                "raise 'properties.max.request.size' and the topic's 'max.message.bytes', or filter the row";
+            let text = super::splits::with_causes(&format!("cannot write to topic '{topic}'"), &error);
+            Err(DataflowError::data(format!("{text}; {remedy}")))
+        }
         AppendError::Full { size } => Ok(Wanted::Room(size)),
         AppendError::UnknownTopic => Ok(Wanted::Metadata),
         AppendError::Failed(error) => Err(produce_failed(topic.as_str(), &error)),
@@ -460,6 +474,11 @@ impl Sink for KafkaSink {
     fn open(&mut self, context: &Context, waker: Waker) -> Result<(), DataflowError> {
         if let Output::Transactions(transactions) = &mut self.output {
             transactions.open(context, waker.clone());
+        }
+        if let Destination::Fixed(topic) = &self.destination {
+            let ensured = ensure(self.client.clone(), topic.clone(), self.bootstrap.clone());
+            let work = Background::start(&self.kafka.runtime(), Some(waker.clone()), ensured);
+            self.waiting = Some(work);
         }
         self.waker = Some(waker);
         Ok(())
@@ -508,7 +527,7 @@ impl Sink for KafkaSink {
             return Ok(None);
         }
         let Output::Transactions(transactions) = &mut self.output else {
-            return Ok(self.flush()?.then(SinkCommit::default));
+            return Ok(self.flush(Some(checkpoint))?.then(SinkCommit::default));
         };
         let closed = transactions.close(checkpoint)?;
         if closed.is_some() {
@@ -538,7 +557,13 @@ impl Sink for KafkaSink {
     fn finished(&mut self, context: &Context) -> Result<bool, DataflowError> {
         let drained = self.drain(context.now_ms)?;
         // The last checkpoint closes the transaction and waits for it.
-        Ok(drained && (matches!(self.output, Output::Transactions(_)) || self.flush()?))
+        Ok(drained && (matches!(self.output, Output::Transactions(_)) || self.flush(None)?))
+    }
+
+    fn cancel(&mut self) {
+        if let Output::Transactions(transactions) = &mut self.output {
+            transactions.abort_all();
+        }
     }
 
     fn close(&mut self) {

@@ -44,6 +44,7 @@ fn first_half(parallelism: usize, steps: usize, sink: &Collecting) -> Arc<Restor
     let states = acknowledged(&job, 1);
     assert_eq!(states.len(), 2 + parallelism, "source, sums and sink");
     Arc::new(RestoredState {
+        is_branch: false,
         checkpoint: CheckpointId(1),
         states,
     })

@@ -182,3 +182,40 @@ fn a_query_that_fails_tells_the_client_why() {
     );
     assert_eq!(job.wait(PATIENCE), JobStatus::Failed);
 }
+
+/// The first rows of an endless source, on one instance.
+fn limit_plan(rows: u64, settings: &[(&str, &str)]) -> millstream_plan::Plan {
+    let mut plan = sum_plan(settings, 0, sink("out"));
+    for node in &mut plan.nodes {
+        match &mut node.op {
+            Op::GroupAggregate { .. } => {
+                node.op = Op::Limit {
+                    offset: 0,
+                    fetch: Some(rows),
+                    update_before: false,
+                };
+            }
+            Op::Exchange { distribution } => *distribution = millstream_plan::Distribution::Single,
+            _ => {}
+        }
+    }
+    plan
+}
+
+/// `LIMIT` over an unbounded table never ended.
+#[test]
+fn a_job_whose_sinks_need_no_more_rows_finishes() {
+    let endless = CountingSource {
+        rows: i64::MAX,
+        bounded: false,
+        splits: 2,
+        ..NUMBERS
+    };
+    for settings in [&[QUICK][..], &[("execution.checkpointing.interval", "1 h")]] {
+        let components = ToyComponents::new(endless.clone());
+        let job = submit(request(limit_plan(1000, settings), &components)).unwrap();
+        assert_eq!(job.wait(PATIENCE), JobStatus::Finished, "{:?}", job.error());
+        assert_eq!(components.outside.sorted_rows().len(), 1000);
+        assert_eq!(job.restarts(), 0);
+    }
+}

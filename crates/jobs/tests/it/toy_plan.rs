@@ -16,6 +16,7 @@ use crate::toys::{CountingSource, Rows, panics_at, rows_of, sum_by_key};
 #[derive(Clone, Default)]
 pub struct Outside {
     pub state: Arc<Mutex<OutsideState>>,
+    parallelism_max: Option<usize>,
 }
 
 #[derive(Default)]
@@ -49,6 +50,10 @@ impl SinkFactory for Outside {
             open: Rows::new(),
             restored: Vec::new(),
         }))
+    }
+
+    fn parallelism_max(&self) -> Option<usize> {
+        self.parallelism_max
     }
 }
 
@@ -137,6 +142,7 @@ pub struct ToyComponents {
     pub panics: Arc<Mutex<Vec<i64>>>,
     /// The Calc finds something wrong in its first batch.
     pub wrong_data: Arc<Mutex<bool>>,
+    pub sink_parallelism: Option<usize>,
 }
 
 struct WrongData;
@@ -147,6 +153,38 @@ impl Operator for WrongData {
     }
 }
 
+struct FirstRows {
+    left: usize,
+}
+
+impl Operator for FirstRows {
+    fn process(
+        &mut self,
+        _: usize,
+        batch: Batch,
+        _: &Context,
+        out: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
+        let rows = batch.rows.min(self.left);
+        self.left -= rows;
+        out.batch(batch.slice(0, rows))
+    }
+
+    fn is_done(&self) -> bool {
+        self.left == 0
+    }
+
+    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+        Ok(StateBlocks::single("left", (self.left as u64).to_le_bytes()))
+    }
+
+    fn restore(&mut self, blocks: Vec<StateBlocks>, _: &Context) -> Result<(), DataflowError> {
+        let left = blocks[0].get("left").unwrap();
+        self.left = u64::from_le_bytes(left.try_into().unwrap()) as usize;
+        Ok(())
+    }
+}
+
 impl ToyComponents {
     pub fn new(source: CountingSource) -> Self {
         Self {
@@ -154,6 +192,7 @@ impl ToyComponents {
             outside: Outside::default(),
             panics: Arc::default(),
             wrong_data: Arc::default(),
+            sink_parallelism: None,
         }
     }
 }
@@ -177,12 +216,23 @@ impl Components for ToyComponents {
                     },
                 ))
             }
+            Op::Limit { fetch, .. } => {
+                let rows = fetch.unwrap_or(u64::MAX) as usize;
+                Some(Arc::new(
+                    move |_: &Context| -> Result<Box<dyn Operator>, DataflowError> {
+                        Ok(Box::new(FirstRows { left: rows }))
+                    },
+                ))
+            }
             _ => Some(sum_by_key()),
         })
     }
 
     fn sink(&self, _: &Plan, _: NodeId) -> Result<Arc<dyn SinkFactory>, DataflowError> {
-        Ok(Arc::new(self.outside.clone()))
+        Ok(Arc::new(Outside {
+            parallelism_max: self.sink_parallelism,
+            ..self.outside.clone()
+        }))
     }
 }
 

@@ -110,3 +110,29 @@ fn what_cannot_run_yet_says_so() {
         .unwrap();
     assert_eq!(error.message, "not supported yet: MATCH_RECOGNIZE");
 }
+
+/// Fewer writers than readers of an upsert table gave the changes of a key in another order.
+#[test]
+fn fewer_instances_of_a_keyed_sink_get_rows_by_key() {
+    let all = ChangelogMode::INSERT_ONLY;
+    let mut plan = Plan::new(Options::new());
+    let scan = plan.add(node(scan("numbers"), &[], all));
+    let mut op = sink("out");
+    if let Op::Sink { table, .. } = &mut op {
+        table.primary_key = vec![1];
+    }
+    plan.add(node(op, &[scan], all));
+    let components = ToyComponents {
+        sink_parallelism: Some(2),
+        ..ToyComponents::new(CountingSource {
+            rows: 1,
+            keys: 1,
+            bounded: true,
+            splits: 4,
+        })
+    };
+    let settings = JobSettings::read(&Options::new(), 4).unwrap();
+    let (vertices, edges) = shape(&translate(&plan, &components, &settings, None).unwrap());
+    assert_eq!(vertices[1].1, 2);
+    assert_eq!(edges, [(0, 1, Partitioning::Hash(vec![1]))]);
+}

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
 mod checkpoint;
+mod fixtures;
 mod group_table;
 mod row_buffer;
 mod row_store;

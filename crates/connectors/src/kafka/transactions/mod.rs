@@ -49,6 +49,9 @@ const SLOTS: usize = 3;
 /// `transaction.timeout.ms` unless the table sets it: the longest that a Kafka with its own defaults allows.
 pub(super) const TRANSACTION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(15 * 60);
 
+/// How long a cancel waits for its transactions to be aborted.
+const ABORT_TIME_MAX: Duration = Duration::from_secs(5);
+
 enum State {
     /// The id needs a new epoch.
     Stale,
@@ -142,7 +145,8 @@ impl Transactions {
                 recovery.of_others.extend(ids);
                 continue;
             }
-            if saved.subtask == self.subtask {
+            // Beyond a savepoint, equal numbers may be of checkpoints of another run.
+            if saved.subtask == self.subtask && !context.is_branch {
                 self.incarnation = saved.incarnation;
             }
             recovery.ids.extend(ids);
@@ -340,6 +344,49 @@ impl Transactions {
         Ok(())
     }
 
+    /// The job is canceled: nothing that is open or prepared will be committed, so readers must not wait for it. Waits
+    /// until the aborts are through, because the process may end next.
+    pub fn abort_all(&mut self) {
+        let mut aborts = tokio::task::JoinSet::new();
+        for slot in &mut self.slots {
+            let (producer, id) = (Arc::clone(&slot.producer), slot.id.clone());
+            match std::mem::replace(&mut slot.state, State::Stale) {
+                State::Open { .. } | State::Closing(_) => {
+                    let abort = async move { producer.abort_transaction().await.map_err(|e| e.to_string()) };
+                    aborts.spawn_on(named(id, abort), &self.runtime);
+                }
+                State::Prepared(prepared) => {
+                    let client = self.client.clone();
+                    let abort = async move {
+                        let ended = client.end_transaction(&prepared.identity(), false).await;
+                        ended.map(|_| ()).map_err(|e| e.to_string())
+                    };
+                    aborts.spawn_on(named(id, abort), &self.runtime);
+                }
+                // A commit that has begun cannot be taken back.
+                other @ (State::Stale | State::Opening(_) | State::Ready | State::Committing(..)) => {
+                    slot.state = other;
+                }
+            }
+        }
+        let all = async move {
+            while let Some(outcome) = aborts.join_next().await {
+                if let Ok(Err((id, error))) = outcome {
+                    tracing::warn!(
+                        transactional_id = id,
+                        error,
+                        "a transaction of a canceled job was not aborted; it ends with 'transaction.timeout.ms', or \
+                         with the next job that uses its id"
+                    );
+                }
+            }
+        };
+        let limited = async { tokio::time::timeout(ABORT_TIME_MAX, all).await };
+        if self.runtime.block_on(limited).is_err() {
+            tracing::warn!("not all transactions of a canceled job were aborted in time");
+        }
+    }
+
     /// Aborts the transaction that takes rows, so that readers need not wait for its timeout. What is prepared stays.
     pub fn abandon(&mut self) {
         for slot in &mut self.slots {
@@ -354,6 +401,11 @@ impl Transactions {
             }
         }
     }
+}
+
+/// An abort whose failure names the transaction.
+async fn named(id: String, abort: impl Future<Output = Result<(), String>>) -> Result<(), (String, String)> {
+    abort.await.map_err(|error| (id, error))
 }
 
 /// What it takes to close a transaction.
