@@ -191,6 +191,13 @@ impl Output {
     }
 }
 
+/// A flush under way.
+struct Flush {
+    /// The checkpoint that it is for; `None`: the end of the input.
+    purpose: Option<CheckpointId>,
+    work: Background<Result<(), DataflowError>>,
+}
+
 struct KafkaSink {
     output: Output,
     client: KafkaClient,
@@ -209,8 +216,7 @@ struct KafkaSink {
     before_barrier: Option<usize>,
     /// For the topic, for room or for metadata.
     waiting: Option<Background<Result<(), DataflowError>>>,
-    /// With the checkpoint that it is for; `None`: the end of the input.
-    flushing: Option<(Option<CheckpointId>, Background<Result<(), DataflowError>>)>,
+    flushing: Option<Flush>,
     waker: Option<Waker>,
     /// Connector `upsert-kafka`: rows are changes by key.
     upsert: bool,
@@ -419,8 +425,8 @@ impl KafkaSink {
     /// Starts a flush, or gives the outcome of the running one. The flush of a checkpoint that expired does not cover
     /// the rows that came after its barrier, so it counts for no other.
     fn flush(&mut self, purpose: Option<CheckpointId>) -> Result<bool, DataflowError> {
-        if let Some((_, flushing)) = self.flushing.as_ref().filter(|(of, _)| *of == purpose) {
-            let Some(outcome) = flushing.poll() else {
+        if let Some(flush) = self.flushing.as_ref().filter(|flush| flush.purpose == purpose) {
+            let Some(outcome) = flush.work.poll() else {
                 return Ok(false);
             };
             self.flushing = None;
@@ -429,7 +435,7 @@ impl KafkaSink {
         let producer = Arc::clone(self.output.producer());
         let work = async move { producer.flush().await.map_err(|e| produce_failed("", &e)) };
         let work = Background::start(&self.kafka.runtime(), self.waker.clone(), work);
-        self.flushing = Some((purpose, work));
+        self.flushing = Some(Flush { purpose, work });
         Ok(false)
     }
 }
