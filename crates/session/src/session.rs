@@ -521,7 +521,8 @@ impl Session {
             cores: self.context.cores,
             fresh: self.context.fresh,
             attended: self.context.attended || self.configuration.dml_sync(),
-            remembers_end: self.script.is_some(),
+            // A kept job that had ended must not run again because the server died before it noted the end.
+            remembers_end: self.script.is_some() || self.kept.is_some(),
         })
     }
 }

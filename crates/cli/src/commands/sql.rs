@@ -64,7 +64,7 @@ struct Runner {
     results: ResultPrinter,
     on_error: OnError,
     failed: bool,
-    /// Whether a program reads the answers.
+    /// Whether a program reads the responses.
     answers_programs: bool,
     interrupt: Interrupt,
     /// Jobs, and whether they end by themselves.
@@ -83,7 +83,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Statements as they arrive; each is answered at once.
+    /// Statements as they arrive; each is executed at once.
     fn input(&mut self, session: &mut Session) -> Outcome {
         let mut splitter = Splitter::default();
         let mut pending = Vec::new();
@@ -117,7 +117,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Whether a program has sent a whole statement whose string, name or comment never ends: it waits for the answer,
+    /// Whether a program has sent a whole statement whose string, name or comment never ends: it waits for the response,
     /// and nothing that it sends later could end it. Such a program closes each statement with a line that is only `;`.
     fn is_given_up(&self, text: &str, pending: Pending) -> bool {
         let is_open = matches!(pending, Pending::String | Pending::Identifier | Pending::Comment);

@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Batches of a busy query after which its table is drawn again.
 const BATCHES_PER_PICTURE: u32 = 32;
 
-/// Set by Ctrl-C; whoever waits looks at it.
+/// Set by Ctrl-C; waits look at it.
 #[derive(Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
@@ -166,7 +166,7 @@ pub struct ResultPrinter {
     out: BufWriter<Stdout>,
     interrupt: Interrupt,
     quiet: bool,
-    /// Whether statements without a result are answered.
+    /// Whether statements without a result are acknowledged.
     acknowledges: bool,
     /// Whether jobs keep their state between runs, so that what they start from matters.
     reports_starts: bool,
@@ -191,7 +191,7 @@ impl ResultPrinter {
         self.reports_starts = true;
     }
 
-    /// From now on a statement without a result is answered, as a person at a terminal expects.
+    /// From now on a statement without a result is acknowledged, as a person at a terminal expects.
     pub fn acknowledge_statements(&mut self) {
         self.acknowledges = !self.quiet;
     }

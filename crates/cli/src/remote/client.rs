@@ -81,7 +81,8 @@ impl HttpClient {
         if text.trim().is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_str(&text).with_context(|| format!("{} answers {path} with no JSON", self.authority))
+        serde_json::from_str(&text)
+            .with_context(|| format!("the response of {} to {path} is no JSON", self.authority))
     }
 
     /// The body of a response as it is.
@@ -90,12 +91,12 @@ impl HttpClient {
         let (status, text) = self
             .runtime
             .block_on(async { tokio::time::timeout(RESPONSE_TIMEOUT, sent).await })
-            .with_context(|| format!("{} does not answer", self.authority))??;
+            .with_context(|| format!("{} does not respond", self.authority))??;
         if (200..300).contains(&status) {
             return Ok(text);
         }
         let message = error_message(&text)
-            .unwrap_or_else(|| format!("{} answers with status {status}", self.authority));
+            .unwrap_or_else(|| format!("{} responds with status {status}", self.authority));
         anyhow::bail!("{message}")
     }
 

@@ -114,7 +114,7 @@ impl Guard {
     }
 
     /// A page of another site may point its own name at this address (DNS rebinding): only names of this server and
-    /// addresses are answered.
+    /// addresses pass.
     fn check_host(&self, headers: &HeaderMap) -> Result<String, Response> {
         let mut given = headers.get_all(header::HOST).iter();
         let (Some(host), None) = (given.next(), given.next()) else {

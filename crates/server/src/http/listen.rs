@@ -32,7 +32,7 @@ pub enum HttpListenError {
         source: std::io::Error,
     },
     #[error(
-        "refusing to listen on {address} without authentication: anybody on the network could run statements; use a \
+        "refusing to listen on {address} without authentication: everyone on the network could run statements; use a \
          loopback address, or name users with --users-file FILE or a token with --token-file FILE"
     )]
     NotLoopback { address: String },
@@ -72,7 +72,7 @@ impl HttpListener {
         self.address
     }
 
-    /// Accepts no more connections and waits a short while until requests in flight are answered.
+    /// Accepts no more connections and waits a short while until requests in flight are finished.
     pub async fn close(mut self) {
         _ = self.closing.send(true);
         _ = (&mut self.serving).await;

@@ -1,4 +1,4 @@
-//! All sessions of the server: opening, finding, and closing those that nobody uses any more.
+//! All sessions of the server: opening, finding, and closing idle ones.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! Ids in paths: malformed ones are answered with 400, unknown ones with 404, in Flink's words.
+//! Ids in paths: malformed ones give 400, unknown ones 404, in Flink's words.
 
 use millstream_session::JobId;
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use millstream_session::{JobHandle, JobId};
+use millstream_session::{JobHandle, JobId, SavepointHandle, SavepointStatus};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -25,6 +25,8 @@ enum Trigger {
     Checkpoint { after: u64 },
     /// A last checkpoint, then the end of the job.
     Stop,
+    /// A savepoint, after which the job may end.
+    Savepoint(SavepointHandle),
 }
 
 struct Started {
@@ -67,6 +69,11 @@ fn status_json(started: &Started) -> Value {
                 Some(failure("the job ended before the checkpoint was taken"))
             }
             None => None,
+        },
+        Trigger::Savepoint(savepoint) => match savepoint.status() {
+            SavepointStatus::InProgress => None,
+            SavepointStatus::Completed { location } => Some(json!({"location": location})),
+            SavepointStatus::Failed(error) => Some(failure(&error.message)),
         },
         Trigger::Stop if !job.status().is_terminal() => None,
         Trigger::Stop if job.status().name() == "FINISHED" => Some(json!({
@@ -151,26 +158,48 @@ pub async fn checkpoint(
     Ok(start(&state, handle, Trigger::Checkpoint { after }, &members))
 }
 
-/// `POST /jobs/:job/savepoints`
+/// `POST /jobs/:job/savepoints`: a savepoint in the named directory, or below `execution.checkpointing.savepoint-dir`.
 pub async fn savepoint(
     State(state): Shared,
     Path(job): Path<String>,
     body: Bytes,
 ) -> Result<Reply, RestError> {
-    members(&body, "SavepointTriggerRequestBody")?;
-    running(&state, &job)?;
-    Err(RestError::new(
-        StatusCode::NOT_IMPLEMENTED,
-        "savepoints are not available yet; 'stop' takes a last checkpoint from which the job goes on",
-    ))
+    let members = members(&body, "SavepointTriggerRequestBody")?;
+    let handle = running(&state, &job)?;
+    let cancels = flag(&members, "cancel-job");
+    let directory = directory(&members, "target-directory");
+    let savepoint = match cancels {
+        true => handle.stop_with_savepoint(directory, false),
+        false => handle.savepoint(directory),
+    };
+    Ok(start(&state, handle, Trigger::Savepoint(savepoint), &members))
 }
 
-/// `POST /jobs/:job/stop`: a last checkpoint, then the end of the job.
+/// `POST /jobs/:job/stop`: a savepoint if a directory is named or the input is to be drained, else a last checkpoint;
+/// then the end of the job.
 pub async fn stop(State(state): Shared, Path(job): Path<String>, body: Bytes) -> Result<Reply, RestError> {
     let members = members(&body, "StopWithSavepointRequestBody")?;
     let handle = running(&state, &job)?;
-    handle.stop();
-    Ok(start(&state, handle, Trigger::Stop, &members))
+    let (directory, drain) = (directory(&members, "targetDirectory"), flag(&members, "drain"));
+    let trigger = match directory.is_some() || drain {
+        true => Trigger::Savepoint(handle.stop_with_savepoint(directory, drain)),
+        false => {
+            handle.stop();
+            Trigger::Stop
+        }
+    };
+    Ok(start(&state, handle, trigger, &members))
+}
+
+fn flag(members: &Map<String, Value>, name: &str) -> bool {
+    members.get(name).and_then(Value::as_bool).unwrap_or(false)
+}
+
+fn directory<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    members
+        .get(name)
+        .and_then(Value::as_str)
+        .filter(|directory| !directory.is_empty())
 }
 
 fn start(state: &ServerState, handle: JobHandle, trigger: Trigger, members: &Map<String, Value>) -> Reply {

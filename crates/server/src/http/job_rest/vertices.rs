@@ -331,7 +331,7 @@ pub async fn subtask_accumulators(
     ))
 }
 
-/// Threads are not sampled; an empty graph is what Flink answers before its first sample.
+/// Threads are not sampled; Flink responds with an empty graph before its first sample, too.
 pub async fn flame_graph(
     State(state): Shared,
     Path((job, vertex)): Path<(String, String)>,
