@@ -1,5 +1,7 @@
 //! Keys and values as people read them: JSON, text, or hexadecimal digits; and the filter over them.
 
+use std::cmp::Ordering;
+
 use serde_json::{Value, json};
 
 use crate::limits::UI_SHOWN_BYTES_MAX as SHOWN_BYTES_MAX;
@@ -163,12 +165,7 @@ fn member_text(bytes: Option<&[u8]>, path: &[String]) -> Option<String> {
 }
 
 fn compares(text: &str, comparison: Comparison, constant: &str) -> bool {
-    use std::cmp::Ordering;
-    let numbers = text.parse::<f64>().ok().zip(constant.parse::<f64>().ok());
-    let order = match numbers {
-        Some((a, b)) => a.partial_cmp(&b).unwrap_or(Ordering::Less),
-        None => text.cmp(constant),
-    };
+    let order = order(text, constant);
     match comparison {
         Comparison::Equal => order.is_eq(),
         Comparison::NotEqual => order.is_ne(),
@@ -177,6 +174,18 @@ fn compares(text: &str, comparison: Comparison, constant: &str) -> bool {
         Comparison::Greater => order.is_gt(),
         Comparison::GreaterOrEqual => order.is_ge(),
         Comparison::Contains => text.to_lowercase().contains(&constant.to_lowercase()),
+    }
+}
+
+/// Two numbers by their size, anything else by its letters. Integers are compared exactly: an id of 64 bits does not fit a
+/// float.
+fn order(text: &str, constant: &str) -> Ordering {
+    if let (Ok(a), Ok(b)) = (text.parse::<i128>(), constant.parse::<i128>()) {
+        return a.cmp(&b);
+    }
+    match (text.parse::<f64>(), constant.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a.partial_cmp(&b).unwrap_or(Ordering::Less),
+        _ => text.cmp(constant),
     }
 }
 
@@ -253,5 +262,10 @@ mod tests {
             assert!(!parsed.passes(None, None), "{filter}");
         }
         assert!(Filter::parse("  ").is_none());
+        let id = br#"{"id": 7896645425468494843}"#;
+        for (constant, expected) in [("7896645425468494843", true), ("7896645425468494842", false)] {
+            let filter = Filter::parse(&format!("value.id = {constant}")).expect("a filter");
+            assert_eq!(filter.passes(None, Some(id)), expected, "{constant}");
+        }
     }
 }

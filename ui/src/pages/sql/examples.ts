@@ -41,7 +41,7 @@ SELECT ranking, customer, total FROM (
   FROM (SELECT customer, SUM(amount) AS total FROM orders GROUP BY customer)
 ) WHERE ranking <= 3;
 ` },
-  { title: "A job into Kafka", about: "Starts a job that fills the topic large-orders, exactly once.", sql: `${ORDERS}
+  { title: "A job into Kafka", about: "Starts a job that fills the topic large-orders.", sql: `${ORDERS}
 CREATE TABLE IF NOT EXISTS large_orders (
   order_id BIGINT,
   customer INT,

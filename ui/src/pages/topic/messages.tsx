@@ -5,6 +5,7 @@ import { Json } from "../../components/sql-text.tsx";
 import { Badge, Button, Card, Copy, Empty, Failure, Field, Loading, Status } from "../../components/parts.tsx";
 import { ApiError, get, url } from "../../lib/api.ts";
 import { bytes, count, time } from "../../lib/format.ts";
+import { indented } from "../../lib/json.ts";
 import { save } from "../../lib/download.ts";
 import { route } from "../../lib/router.ts";
 import type { Message, MessagePage, Payload, TopicDetail } from "../../lib/types.ts";
@@ -25,14 +26,7 @@ function parameters(query: Query, next?: Record<string, number>): string {
 
 const oneLine = (payload: Payload) => (payload.text === null ? "" : payload.text.replace(/\s+/g, " "));
 
-export function pretty(payload: Payload): string {
-  if (payload.format !== "json" || payload.text === null) return payload.text ?? "";
-  try {
-    return JSON.stringify(JSON.parse(payload.text), null, 2);
-  } catch {
-    return payload.text;
-  }
-}
+const pretty = (payload: Payload): string => (payload.format === "json" ? indented(payload.text ?? "") : (payload.text ?? ""));
 
 function Body({ payload, label }: { payload: Payload; label: string }) {
   if (payload.format === "null") return <p class="faint">{label} is null{label === "Value" ? ": a tombstone" : ""}</p>;

@@ -43,7 +43,7 @@ SELECT ranking, customer, total FROM (
   SELECT *, ROW_NUMBER() OVER (ORDER BY total DESC) AS ranking
   FROM (SELECT customer, SUM(amount) AS total FROM orders GROUP BY customer)
 ) WHERE ranking <= 3;
-`},{title:`A job into Kafka`,about:`Starts a job that fills the topic large-orders, exactly once.`,sql:`${xy}
+`},{title:`A job into Kafka`,about:`Starts a job that fills the topic large-orders.`,sql:`${xy}
 CREATE TABLE IF NOT EXISTS large_orders (
   order_id BIGINT,
   customer INT,
