@@ -48,7 +48,9 @@ impl<T: Default + Copy> Slots<T> {
     }
 
     fn take(&mut self) -> (Vec<T>, Option<NullBuffer>) {
-        let values = std::mem::take(&mut self.values);
+        // The next batch is likely as large as this one: growing would copy it several times.
+        let next = Vec::with_capacity(self.values.len());
+        let values = std::mem::replace(&mut self.values, next);
         let nulls = self.nulls.take(values.len());
         (values, nulls)
     }
@@ -445,9 +447,10 @@ where
 
 fn strings(spans: &mut Spans, data: &Buffer) -> Result<ArrayRef, String> {
     let own = Buffer::from(std::mem::take(&mut spans.own));
-    let (values, nulls) = spans.slots.take();
+    let values = &mut spans.slots.values;
+    let nulls = spans.slots.nulls.take(values.len());
     let mut views: Vec<u128> = Vec::with_capacity(values.len());
-    for span in &values {
+    for span in values.iter() {
         let (block, from) = if span.own {
             (OWN_BLOCK, &own)
         } else {
@@ -457,6 +460,7 @@ fn strings(spans: &mut Spans, data: &Buffer) -> Result<ArrayRef, String> {
         let bytes = from.get(range).ok_or("a string lies outside of the messages")?;
         views.push(make_view(bytes, block, span.offset));
     }
+    values.clear();
     let blocks = [data.clone(), own];
     let array = StringViewArray::try_new(views.into(), blocks, nulls);
     Ok(Arc::new(array.map_err(|e| e.to_string())?))
