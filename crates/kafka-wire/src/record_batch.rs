@@ -14,7 +14,7 @@ mod validate;
 
 use bytes::Bytes;
 
-use crate::compression::{CompressionError, Decompressor};
+use crate::compression::{Codec, CompressionError, Decompressor};
 use crate::error_code::ErrorCode;
 
 pub use builder::{BatchBuilder, BatchProducer, Header};
@@ -131,6 +131,24 @@ impl RecordBatch {
         decompressor
             .decompress(codec, &self.payload(), limit)
             .map_err(BatchError::Compression)
+    }
+
+    /// Appends the decompressed records to `out`, at most `limit` bytes of them.
+    pub fn records_into(
+        &self,
+        decompressor: &mut Decompressor,
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BatchError> {
+        let codec = self.header.attributes.codec()?;
+        decompressor
+            .decompress_into(codec, &self.data[HEADER_SIZE..], limit, out)
+            .map_err(BatchError::Compression)
+    }
+
+    /// Whether the records are stored as they are.
+    pub fn is_uncompressed(&self) -> bool {
+        matches!(self.header.attributes.codec(), Ok(Codec::None))
     }
 
     /// Iterates over records that [`records_data`](Self::records_data) has decompressed.

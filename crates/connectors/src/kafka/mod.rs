@@ -17,6 +17,7 @@
 //! | `upserts` | rows that wait by key before an upsert sink writes them |
 
 mod background;
+mod buffers;
 pub mod client_settings;
 pub mod clusters;
 pub mod declaration;

@@ -23,6 +23,7 @@ use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::record_batch::{RecordColumns, TimestampType};
 use millstream_types::{Batch, CheckpointId, Watermark};
 
+use super::buffers::LentBuffers;
 use super::client_settings::{parse, source_client};
 use super::options::{Bounded, KafkaTable};
 use super::rows::{RecordSlice, RowDecoder};
@@ -117,6 +118,7 @@ impl SourceFactory for KafkaSourceFactory {
             events: VecDeque::new(),
             pending: None,
             decompressor: Decompressor::new(),
+            buffers: LentBuffers::default(),
             next_discovery_ms: None,
             looking: false,
             limit: self.spec.limit,
@@ -167,6 +169,7 @@ struct KafkaSource {
     pending: Option<Pending>,
     columns: RecordColumns,
     decompressor: Decompressor,
+    buffers: LentBuffers,
     next_discovery_ms: Option<i64>,
     looking: bool,
     limit: Option<u64>,
@@ -272,30 +275,37 @@ impl KafkaSource {
             ))
         };
         self.columns.clear();
-        let mut data = Buffer::from(Vec::<u8>::new());
+        let mut data = None;
         let mut batches = records.batches.into_iter();
         let (mut leader_epoch, mut log_append_time, mut next_offset) = (0, false, records.next_offset);
-        let mut gathered: Vec<u8> = Vec::new();
+        let mut gathered = self.buffers.take();
         for fetched in batches.by_ref() {
             let header = &fetched.batch.header;
             leader_epoch = header.partition_leader_epoch;
             log_append_time = header.timestamp_type() == TimestampType::LogAppendTime;
-            let raw = fetched
-                .batch
-                .records_data(&mut self.decompressor, BATCH_BYTES_MAX)
-                .map_err(|e| failed(&e))?;
             let first = self.columns.len();
-            self.columns
-                .append(header, &raw, fetched.from_offset)
-                .map_err(|e| failed(&e))?;
+            let enough = GATHER_RECORDS.min(batch_rows);
+            let is_large = usize::try_from(header.record_count).is_ok_and(|count| count >= enough);
             let end = header.base_offset + i64::from(header.last_offset_delta) + 1;
-            if first == 0 && self.columns.len() >= GATHER_RECORDS.min(batch_rows) {
-                // Large enough on its own: decode it where it lies.
-                data = Buffer::from(raw);
-            } else {
-                shift(&mut self.columns, first, gathered.len());
-                gathered.extend_from_slice(&raw);
+            if first == 0 && is_large && fetched.batch.is_uncompressed() {
+                // Large enough on its own: decoded where it lies.
+                let raw = fetched.batch.payload();
+                self.columns
+                    .append(header, &raw, fetched.from_offset)
+                    .map_err(|e| failed(&e))?;
+                data = Some(Buffer::from(raw));
+                next_offset = end;
+                break;
             }
+            let start = gathered.len();
+            fetched
+                .batch
+                .records_into(&mut self.decompressor, BATCH_BYTES_MAX, &mut gathered)
+                .map_err(|e| failed(&e))?;
+            self.columns
+                .append(header, &gathered[start..], fetched.from_offset)
+                .map_err(|e| failed(&e))?;
+            shift(&mut self.columns, first, start);
             if self.columns.len() >= GATHER_RECORDS.min(batch_rows) {
                 next_offset = end;
                 break;
@@ -311,9 +321,7 @@ impl KafkaSource {
                 ..records
             });
         }
-        if !gathered.is_empty() {
-            data = Buffer::from(gathered);
-        }
+        let data = data.unwrap_or_else(|| self.buffers.lend(gathered));
         let partition = records.partition;
         self.cut_at_stop(&partition);
         self.pending = Some(Pending {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use millstream_kafka_wire::header::encode_request;
 use millstream_kafka_wire::messages::ProduceResponse;
 use millstream_kafka_wire::{ApiKey, KafkaString, Reader, Request, Response, ResponseHeader};
@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::frame::read_frame;
+use super::frame::{FrameBuffer, read_frame};
 use super::handshake::{Opened, Stream, reauthenticate};
 use super::{lock, millis};
 use crate::config::{ConnectionConfig, SaslConfig};
@@ -324,7 +324,7 @@ impl Writer {
     }
 }
 
-async fn read_responses(state: Arc<State>, mut stream: ReadHalf<Box<dyn Stream>>, mut buffer: BytesMut) {
+async fn read_responses(state: Arc<State>, mut stream: ReadHalf<Box<dyn Stream>>, mut buffer: FrameBuffer) {
     loop {
         let frame = match read_frame(&mut stream, &mut buffer).await {
             Ok(frame) => frame,

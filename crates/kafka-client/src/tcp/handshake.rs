@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use millstream_kafka_wire::header::encode_request;
 use millstream_kafka_wire::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use millstream_kafka_wire::messages::sasl_authenticate::SaslAuthenticateRequest;
@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::frame::read_frame;
+use super::frame::{FrameBuffer, read_frame};
 use super::sasl::SaslExchange;
 use crate::config::{ConnectionConfig, SaslConfig};
 use crate::error::TransportError;
@@ -30,7 +30,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 /// A connection that requests can be sent on.
 pub(super) struct Opened {
     pub stream: Box<dyn Stream>,
-    pub buffer: BytesMut,
+    pub buffer: FrameBuffer,
     pub address: String,
     pub versions: Arc<NodeVersions>,
     pub next_correlation_id: i32,
@@ -48,7 +48,7 @@ pub(super) async fn open(
     let stream = connect(tls, host, port, &address).await?;
     let mut conversation = Conversation {
         stream,
-        buffer: BytesMut::new(),
+        buffer: FrameBuffer::default(),
         client_id: KafkaString::from(&config.client_id),
         address,
         next_correlation_id: 0,
@@ -105,7 +105,7 @@ fn tls_failed(address: String, source: io::Error) -> TransportError {
 /// Sends one request at a time, before the connection's tasks take over.
 struct Conversation {
     stream: Box<dyn Stream>,
-    buffer: BytesMut,
+    buffer: FrameBuffer,
     client_id: KafkaString,
     address: String,
     next_correlation_id: i32,
