@@ -3,9 +3,8 @@
 use millstream_plan::aggregate::WindowAssign;
 use millstream_plan::node::LengthEnforcer;
 use millstream_plan::{
-    AggregateCall, ChangelogTraits, Expr, JoinKind, MatchCondition, MatchSkip, MatchSpec, MatchVariable,
-    Navigation, NavigationKind, Op, RankKind, RankRange, RowsExprs, SortKey, TimeBounds, WindowKind,
-    WindowProperty, WindowSpec,
+    AggregateCall, ChangelogTraits, Expr, MatchCondition, MatchSkip, MatchSpec, MatchVariable, Navigation,
+    NavigationKind, Op, RankKind, RankRange, RowsExprs, SortKey, WindowKind, WindowProperty, WindowSpec,
 };
 use millstream_types::{ChangelogMode, LogicalType, TypeKind};
 
@@ -20,7 +19,7 @@ const STRING: LogicalType = LogicalType::STRING;
 const BIGINT: LogicalType = LogicalType::BIGINT;
 const FLAG_A: usize = 5;
 const FLAG_B: usize = 6;
-const TTL_MS: i64 = 200;
+pub const TTL_MS: i64 = 200;
 
 /// A case by key with one input.
 fn case(name: &'static str, operator: &'static str, op: Op, output: &[LogicalType], kind: Kind) -> Case {
@@ -34,7 +33,7 @@ fn case(name: &'static str, operator: &'static str, op: Op, output: &[LogicalTyp
     }
 }
 
-fn input_traits(kind: Kind) -> ChangelogTraits {
+pub fn input_traits(kind: Kind) -> ChangelogTraits {
     match kind {
         Kind::Append => ChangelogTraits::default(),
         Kind::Changes => traits(ChangelogMode::ALL, &[]),
@@ -49,7 +48,7 @@ fn input_traits(kind: Kind) -> ChangelogTraits {
     }
 }
 
-fn unshared(case: Case) -> Case {
+pub fn unshared(case: Case) -> Case {
     Case {
         shares_blocks: false,
         ..case
@@ -72,7 +71,7 @@ fn ascending(column: usize) -> SortKey {
     }
 }
 
-fn with(more: &[LogicalType]) -> Vec<LogicalType> {
+pub fn with(more: &[LogicalType]) -> Vec<LogicalType> {
     [&ROW, more].concat()
 }
 
@@ -217,13 +216,6 @@ pub fn windows() -> Vec<Case> {
         },
         ..window(TUMBLE, true)
     };
-    let session_rows = |name, event_time| {
-        let op = Op::WindowTableFunction {
-            window: window(SESSION, event_time),
-            partition: vec![KEY],
-        };
-        case(name, "SessionRows", op, &with(&[TS, TS, TS]), Kind::Append)
-    };
     let by_clock = |name, operator, kind| {
         unshared(aggregate(
             name,
@@ -265,6 +257,14 @@ pub fn windows() -> Vec<Case> {
         session_rows("rows of sessions", true),
         unshared(session_rows("rows of sessions by the clock", false)),
     ]
+}
+
+fn session_rows(name: &'static str, event_time: bool) -> Case {
+    let op = Op::WindowTableFunction {
+        window: window(SESSION, event_time),
+        partition: vec![KEY],
+    };
+    case(name, "SessionRows", op, &with(&[TS, TS, TS]), Kind::Append)
 }
 
 pub fn over() -> Vec<Case> {
@@ -350,6 +350,14 @@ fn rank_op(to: u64, rank_output: bool, kind: Kind, ttl_ms: i64) -> Op {
     }
 }
 
+/// The planner distributes rows by all columns of the partition.
+fn of_windows(case: Case) -> Case {
+    Case {
+        subject: case.subject.keyed(&[&[KEY, WINDOW_END]]),
+        ..case
+    }
+}
+
 pub fn ranks() -> Vec<Case> {
     let rank = |name, to, rank_output, kind, ttl_ms| {
         let rank_column = [BIGINT];
@@ -376,18 +384,6 @@ pub fn ranks() -> Vec<Case> {
     };
     let bounded = of_kind(true, None);
     let windowed = of_kind(false, Some(WINDOW_END));
-    let dedup = |name, operator, keep_last, event_time, ttl_ms, window_end: Option<usize>| {
-        let op = Op::Deduplicate {
-            keys: [vec![KEY], window_end.into_iter().collect()].concat(),
-            time: TIME,
-            keep_last,
-            event_time,
-            update_before: true,
-            ttl_ms,
-            window_end,
-        };
-        case(name, operator, op, &ROW, Kind::Append)
-    };
     let by_column = |name, op: Op| {
         let output = with(&[BIGINT]);
         case(
@@ -402,13 +398,6 @@ pub fn ranks() -> Vec<Case> {
             Kind::Append,
         )
     };
-    // The planner distributes rows by all columns of the partition.
-    let of_windows = |case: Case| Case {
-        subject: case.subject.keyed(&[&[KEY, WINDOW_END]]),
-        ..case
-    };
-    let last = "Deduplicate";
-    let end = Some(WINDOW_END);
     vec![
         rank("top 3", 3, false, Kind::Append, 0),
         rank("top 3 with rank", 3, true, Kind::Append, 0),
@@ -416,6 +405,13 @@ pub fn ranks() -> Vec<Case> {
         rank("top 2 with a time to live", 2, false, Kind::Append, TTL_MS),
         by_column("top 2 in batch mode", bounded),
         of_windows(by_column("top 2 of windows", windowed)),
+    ]
+}
+
+pub fn deduplications() -> Vec<Case> {
+    let last = "Deduplicate";
+    let end = Some(WINDOW_END);
+    vec![
         dedup("last row by event time", last, true, true, 0, None),
         dedup(
             "last row by the clock, with a time to live",
@@ -448,129 +444,24 @@ pub fn ranks() -> Vec<Case> {
     ]
 }
 
-/// A join of two inputs by key.
-fn join(name: &'static str, operator: &'static str, op: Op, left_only: bool, kind: Kind) -> Case {
-    let output = if left_only { ROW.to_vec() } else { with(&ROW) };
-    let inputs = [input_traits(kind), input_traits(kind)];
-    let subject = Subject::with_traits(op, &[&ROW, &ROW], &output, &inputs, "UTC").keyed(&[&[KEY], &[KEY]]);
-    Case {
-        name,
-        operator,
-        subject,
-        segments: segments(2, kind),
-        shares_blocks: true,
-    }
-}
-
-pub fn joins() -> Vec<Case> {
-    let regular = |name, kind: JoinKind, unique: bool, bounded: bool, ttl_ms: i64, input| {
-        let unique = unique.then(|| vec![TEXT]);
-        let op = Op::Join {
-            kind,
-            left_keys: vec![KEY],
-            right_keys: vec![KEY],
-            null_safe: vec![false],
-            condition: None,
-            left_unique: unique.clone(),
-            right_unique: unique,
-            bounded,
-            left_ttl_ms: ttl_ms,
-            right_ttl_ms: ttl_ms * 2,
-        };
-        let operator = if bounded { "BoundedJoin" } else { "Join" };
-        join(
-            name,
-            operator,
-            op,
-            matches!(kind, JoinKind::Semi | JoinKind::Anti),
-            input,
-        )
+fn dedup(
+    name: &'static str,
+    operator: &'static str,
+    keep_last: bool,
+    event_time: bool,
+    ttl_ms: i64,
+    window_end: Option<usize>,
+) -> Case {
+    let op = Op::Deduplicate {
+        keys: [vec![KEY], window_end.into_iter().collect()].concat(),
+        time: TIME,
+        keep_last,
+        event_time,
+        update_before: true,
+        ttl_ms,
+        window_end,
     };
-    let interval = |name, kind, event_time| {
-        let op = Op::IntervalJoin {
-            kind,
-            left_keys: vec![KEY],
-            right_keys: vec![KEY],
-            bounds: TimeBounds {
-                lower_ms: -40,
-                upper_ms: 10,
-                left_time: TIME,
-                right_time: TIME,
-                event_time,
-            },
-            condition: None,
-        };
-        join(name, "IntervalJoin", op, false, Kind::Append)
-    };
-    let windowed = |name, kind| {
-        let op = Op::WindowJoin {
-            kind,
-            left_keys: vec![KEY],
-            right_keys: vec![KEY],
-            left_end: WINDOW_END,
-            right_end: WINDOW_END,
-            condition: None,
-        };
-        join(name, "WindowJoin", op, false, Kind::Append)
-    };
-    let temporal = |name, kind, input| {
-        let op = Op::TemporalJoin {
-            kind,
-            left_keys: vec![KEY],
-            right_keys: vec![KEY],
-            left_time: TIME,
-            right_time: TIME,
-            condition: None,
-        };
-        join(name, "TemporalJoin", op, false, input)
-    };
-    vec![
-        regular("inner join", JoinKind::Inner, false, false, 0, Kind::Append),
-        regular(
-            "full join over changes",
-            JoinKind::Full,
-            false,
-            false,
-            0,
-            Kind::Changes,
-        ),
-        regular(
-            "left join with unique keys",
-            JoinKind::Left,
-            true,
-            false,
-            0,
-            Kind::Append,
-        ),
-        regular(
-            "anti join over changes",
-            JoinKind::Anti,
-            false,
-            false,
-            0,
-            Kind::Changes,
-        ),
-        regular(
-            "join with a time to live",
-            JoinKind::Inner,
-            false,
-            false,
-            TTL_MS,
-            Kind::Append,
-        ),
-        regular(
-            "full join in batch mode",
-            JoinKind::Full,
-            false,
-            true,
-            0,
-            Kind::Append,
-        ),
-        interval("interval join", JoinKind::Full, true),
-        unshared(interval("interval join by the clock", JoinKind::Left, false)),
-        windowed("window join", JoinKind::Full),
-        temporal("temporal join", JoinKind::Left, Kind::Append),
-    ]
+    case(name, operator, op, &ROW, Kind::Append)
 }
 
 fn pattern(event_time: bool, within_ms: Option<i64>) -> Op {

@@ -9,6 +9,7 @@
 
 mod cases;
 mod feed;
+mod joins;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -247,13 +248,18 @@ fn over_windows_live_long() {
 }
 
 #[test]
-fn ranks_and_deduplications_live_long() {
+fn ranks_live_long() {
     live_all(cases::ranks());
 }
 
 #[test]
+fn deduplications_live_long() {
+    live_all(cases::deduplications());
+}
+
+#[test]
 fn joins_live_long() {
-    live_all(cases::joins());
+    live_all(joins::joins());
 }
 
 #[test]
@@ -279,7 +285,8 @@ fn every_operator_has_a_case() {
         cases::windows(),
         cases::over(),
         cases::ranks(),
-        cases::joins(),
+        cases::deduplications(),
+        joins::joins(),
         cases::others(),
     ];
     let mut known: BTreeSet<String> = all
