@@ -135,13 +135,14 @@ fn percentile(sorted: &[(f64, i64)], percentage: f64) -> Option<f64> {
     if total == 0 {
         return None;
     }
-    let position = percentage * (total - 1) as f64;
+    // Positions count from 1, as in Flink: the last digits of the result depend on it.
+    let position = 1.0 + percentage * (total - 1) as f64;
     let (lower, upper) = (position.floor() as i64, position.ceil() as i64);
     let at = |index: i64| {
         let mut before = 0;
         let entry = sorted.iter().find(|(_, count)| {
             before += count;
-            index < before
+            index <= before
         });
         entry.map(|(value, _)| *value)
     };

@@ -163,7 +163,6 @@ fn compile(from: &LogicalType, to: &LogicalType) -> Option<Step> {
         (F::CharacterString, _) => parse::compile(&to),
         (F::Boolean | F::Integer | F::Approximate, _) => numeric::compile(&from, &to),
         (F::Decimal, _) => decimal::compile(&from, &to),
-        (F::IntervalYearMonth | F::IntervalDayTime, _) => interval::compile(&from, &to),
         _ => temporal::compile(&from, &to),
     }
 }

@@ -94,7 +94,7 @@ fn explicit_root(from: &LogicalType, to: &LogicalType) -> bool {
         TypeKind::Varbinary(_) => text || family == F::Bitmap,
         TypeKind::Boolean => text || from.is_numeric(),
         TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::Int | TypeKind::BigInt => {
-            text || from.is_numeric() || family == F::Boolean || from.is_interval()
+            text || from.is_numeric() || family == F::Boolean
         }
         TypeKind::Float | TypeKind::Double | TypeKind::Decimal { .. } => {
             text || from.is_numeric() || family == F::Boolean

@@ -44,13 +44,25 @@ pub fn comparison_types(
         (F::Decimal, F::Integer | F::Decimal) | (F::Integer, F::Decimal) => {
             Some((integer_as_decimal(&a), integer_as_decimal(&b)))
         }
-        (F::Integer | F::Decimal | F::Approximate, F::Integer | F::Decimal | F::Approximate)
+        (F::Decimal, F::Approximate) | (F::Approximate, F::Decimal) => both(TypeKind::Double),
+        (F::Integer | F::Approximate, F::Integer | F::Approximate)
         | (F::Time, F::Time)
         | (F::Timestamp | F::TimestampLtz, F::Timestamp | F::TimestampLtz) => {
             both(common_type_of(&a, &b)?.kind)
         }
         (F::CharacterString, F::Date | F::Time | F::Timestamp | F::TimestampLtz) => both(b.kind.clone()),
         (F::Date | F::Time | F::Timestamp | F::TimestampLtz, F::CharacterString) => both(a.kind.clone()),
+        // Flink orders a text against a number or a BOOLEAN by the value that the text stands for; it refuses `=`.
+        (F::CharacterString, F::Boolean | F::Integer | F::Decimal | F::Approximate)
+            if comparison == Comparison::Ordering =>
+        {
+            both(b.kind.clone())
+        }
+        (F::Boolean | F::Integer | F::Decimal | F::Approximate, F::CharacterString)
+            if comparison == Comparison::Ordering =>
+        {
+            both(a.kind.clone())
+        }
         (F::Array, F::Array) | (F::Map, F::Map) | (F::Multiset, F::Multiset) | (F::Row, F::Row)
             if comparison == Comparison::Equality =>
         {

@@ -1,7 +1,7 @@
 //! Result types of arithmetic with intervals and datetimes.
 
-use millstream_types::logical_type::{DEFAULT_TIMESTAMP_PRECISION, DayTimeResolution, YearMonthResolution};
-use millstream_types::{LogicalType, TypeFamily, TypeKind};
+use millstream_types::logical_type::{DayTimeResolution, YearMonthResolution};
+use millstream_types::{LogicalType, TypeKind};
 
 /// The type of an interval after arithmetic: the resolution that holds every field of its family.
 pub fn widest_interval(ty: &LogicalType) -> LogicalType {
@@ -16,29 +16,8 @@ pub fn widest_interval(ty: &LogicalType) -> LogicalType {
     }
 }
 
-/// The type of `datetime ± interval`. A DATE stays a DATE under intervals that start with DAY or a longer unit, and
-/// becomes a TIMESTAMP under shorter ones.
+/// The type of `datetime ± interval`: that of the datetime. A DATE moves by the whole days of a shorter interval.
 pub fn datetime_plus_interval(datetime: &LogicalType, interval: &LogicalType) -> Option<LogicalType> {
     let nullable = datetime.nullable || interval.nullable;
-    let short = match interval.kind {
-        TypeKind::IntervalYearMonth(_) => false,
-        TypeKind::IntervalDayTime(resolution) => !matches!(
-            resolution,
-            DayTimeResolution::Day
-                | DayTimeResolution::DayToHour
-                | DayTimeResolution::DayToMinute
-                | DayTimeResolution::DayToSecond
-        ),
-        _ => return None,
-    };
-    match datetime.family() {
-        TypeFamily::Date if short => {
-            Some(LogicalType::timestamp(DEFAULT_TIMESTAMP_PRECISION).with_nullable(nullable))
-        }
-        TypeFamily::Date | TypeFamily::Timestamp | TypeFamily::TimestampLtz => {
-            Some(datetime.with_nullable(nullable))
-        }
-        TypeFamily::Time => Some(datetime.with_nullable(nullable)),
-        _ => None,
-    }
+    (datetime.is_datetime() && interval.is_interval()).then(|| datetime.with_nullable(nullable))
 }

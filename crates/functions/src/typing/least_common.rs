@@ -16,6 +16,26 @@ pub fn common_type(types: &[&LogicalType]) -> Option<LogicalType> {
     if found.is_null() { None } else { Some(found) }
 }
 
+/// The type of CASE, ARRAY, MAP and set operations: as [`common_type`], but a DATE or a TIME does not mix with timestamps,
+/// and DECIMAL with FLOAT is DOUBLE in either order.
+pub fn least_restrictive(types: &[&LogicalType]) -> Option<LogicalType> {
+    use TypeFamily as F;
+    let any = |families: [F; 2]| types.iter().any(|ty| families.contains(&ty.family()));
+    if any([F::Date, F::Time]) && any([F::Timestamp, F::TimestampLtz]) {
+        return None;
+    }
+    let common = common_type(types)?;
+    let is_mixed = common.kind == TypeKind::Float && any([F::Decimal, F::Decimal]);
+    Some(if is_mixed {
+        LogicalType {
+            kind: TypeKind::Double,
+            nullable: common.nullable,
+        }
+    } else {
+        common
+    })
+}
+
 /// The common type of two; NULL with NULL stays NULL.
 pub fn common_type_of(a: &LogicalType, b: &LogicalType) -> Option<LogicalType> {
     let nullable = a.nullable || b.nullable || a.is_null() || b.is_null();
@@ -70,9 +90,9 @@ fn merge(a: &TypeKind, b: &TypeKind) -> Option<TypeKind> {
             b.clone()
         }),
         (F::Integer | F::Decimal, F::Integer | F::Decimal) => merge_decimals(a, b),
-        (F::Approximate, F::Approximate | F::Decimal) | (F::Decimal, F::Approximate) => {
-            Some(TypeKind::Double)
-        }
+        (F::Approximate, F::Approximate | F::Decimal) => Some(TypeKind::Double),
+        // Unlike the other way round, DECIMAL in front of FLOAT is FLOAT.
+        (F::Decimal, F::Approximate) => Some(b.clone()),
         (F::Approximate, F::Integer) => Some(a.clone()),
         (F::Integer, F::Approximate) => Some(b.clone()),
         (F::IntervalYearMonth, F::IntervalYearMonth) => {
@@ -124,7 +144,8 @@ fn merge_datetimes(a: &TypeKind, b: &TypeKind) -> Option<TypeKind> {
     let most = p1.max(p2);
     Some(match (a, b) {
         (TypeKind::Time(_), TypeKind::Time(_)) => TypeKind::Time(most),
-        (TypeKind::Time(_), TypeKind::Date) | (TypeKind::Date, TypeKind::Time(_)) => return None,
+        // These convert one way only: the timestamp becomes a DATE or a TIME.
+        (TypeKind::Time(_) | TypeKind::Date, _) | (_, TypeKind::Time(_) | TypeKind::Date) => return None,
         (TypeKind::TimestampLtz { .. }, _) | (_, TypeKind::TimestampLtz { .. }) => TypeKind::TimestampLtz {
             precision: most,
             attribute,

@@ -15,5 +15,5 @@ pub use arguments::{any_nullable, call_error, check_count, operator_error};
 pub use casts::{cast_refusal, supports_explicit_cast, supports_implicit_cast};
 pub use compare::{Comparison, comparison_types};
 pub use decimal::{average_type, integer_as_decimal, round_type, sum_type};
-pub use least_common::{common_type, common_type_of, concat_type};
+pub use least_common::{common_type, common_type_of, concat_type, least_restrictive};
 pub use names::sql_type_name;

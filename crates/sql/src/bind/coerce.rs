@@ -44,12 +44,21 @@ pub fn cast_to(expr: Expr, target: &LogicalType) -> Expr {
     }
 }
 
-/// The type that all of `types` convert to. A time attribute stays if all have the same one.
+/// The type of CASE, ARRAY, MAP, VALUES and set operations over `types`. A time attribute stays if all have the same one.
 pub fn common_type(types: &[LogicalType]) -> Option<LogicalType> {
+    unified(types, typing::least_restrictive)
+}
+
+/// As [`common_type`] for COALESCE and IFNULL, which also convert timestamps to a DATE or a TIME.
+pub fn coalesced_type(types: &[LogicalType]) -> Option<LogicalType> {
+    unified(types, typing::common_type)
+}
+
+fn unified(types: &[LogicalType], rule: fn(&[&LogicalType]) -> Option<LogicalType>) -> Option<LogicalType> {
     let first = types.first()?;
     let attribute = first.time_attribute();
     let plain: Vec<LogicalType> = types.iter().map(LogicalType::without_time_attribute).collect();
-    let common = typing::common_type(&plain.iter().collect::<Vec<_>>())?;
+    let common = rule(&plain.iter().collect::<Vec<_>>())?;
     let all_equal = types
         .iter()
         .all(|ty| ty.time_attribute() == attribute && same_values(ty, first));

@@ -23,6 +23,7 @@ pub fn bind_literal(literal: &Literal, span: Span) -> SqlResult<Expr> {
         Literal::Unknown => Ok(Expr::literal(Scalar::Null, LogicalType::BOOLEAN)),
         Literal::Boolean(value) => Ok(coerce::boolean(*value)),
         Literal::Number(number) => bind_number(number, span),
+        Literal::Decimal(text) => bind_decimal(text, span),
         Literal::String(text) => Ok(coerce::text(&text.value)),
         Literal::Binary(bytes) => {
             let length = bytes.len().min(u32::MAX as usize) as u32;
@@ -65,6 +66,9 @@ fn bind_number(number: &NumberLiteral, span: Span) -> SqlResult<Expr> {
     let out_of_range = || SqlError::at(span, format!("Numeric literal '{text}' out of range"));
     if number.is_approximate() {
         let value: f64 = text.parse().map_err(|_| out_of_range())?;
+        if value.is_infinite() {
+            return Err(out_of_range());
+        }
         return Ok(Expr::literal(
             Scalar::Double(value),
             LogicalType::not_null(TypeKind::Double),
@@ -84,7 +88,7 @@ fn bind_number(number: &NumberLiteral, span: Span) -> SqlResult<Expr> {
             Err(_) => Expr::literal(Scalar::BigInt(unscaled), LogicalType::not_null(TypeKind::BigInt)),
         });
     }
-    let precision = u8::try_from(digits.len())
+    let precision = u8::try_from(number.digits)
         .ok()
         .filter(|p| *p <= MAX_DECIMAL_PRECISION)
         .ok_or_else(out_of_range)?;
@@ -96,6 +100,71 @@ fn bind_number(number: &NumberLiteral, span: Span) -> SqlResult<Expr> {
         Scalar::Decimal(i128::from(unscaled)),
         LogicalType::not_null(kind),
     ))
+}
+
+/// `DECIMAL '…'`: the number as it is written without an exponent. Without a fraction it is an integer, and the precision
+/// counts the sign, as in Flink.
+fn bind_decimal(text: &str, span: Span) -> SqlResult<Expr> {
+    let illegal = || illegal(span, "DECIMAL", text);
+    let plain = plain_decimal(text.trim()).ok_or_else(illegal)?;
+    let out_of_range = || SqlError::at(span, format!("Numeric literal '{plain}' out of range"));
+    let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
+    let unscaled: i64 = format!("{whole}{fraction}").parse().map_err(|_| out_of_range())?;
+    if fraction.is_empty() {
+        return Ok(match i32::try_from(unscaled) {
+            Ok(small) => coerce::integer(small),
+            Err(_) => Expr::literal(Scalar::BigInt(unscaled), LogicalType::not_null(TypeKind::BigInt)),
+        });
+    }
+    let precision = u8::try_from(plain.len() - 1)
+        .ok()
+        .filter(|p| *p <= MAX_DECIMAL_PRECISION)
+        .ok_or_else(out_of_range)?;
+    let kind = TypeKind::Decimal {
+        precision,
+        scale: fraction.len() as u8,
+    };
+    Ok(Expr::literal(
+        Scalar::Decimal(i128::from(unscaled)),
+        LogicalType::not_null(kind),
+    ))
+}
+
+/// A number with an optional sign and exponent, written out as Java's `BigDecimal.toPlainString` does.
+fn plain_decimal(text: &str) -> Option<String> {
+    const EXPONENT_MAX: usize = 99;
+    let upper = text.to_ascii_uppercase();
+    let (mantissa, exponent) = match upper.split_once('E') {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (upper.as_str(), 0),
+    };
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", mantissa.strip_prefix('+').unwrap_or(mantissa)),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if !is_number || exponent.unsigned_abs() as usize > EXPONENT_MAX {
+        return None;
+    }
+    let scale = i64::try_from(fraction.len()).ok()? - i64::from(exponent);
+    let digits = digits.trim_start_matches('0');
+    let plain = if scale <= 0 {
+        let zeros = if digits.is_empty() {
+            0
+        } else {
+            usize::try_from(-scale).ok()?
+        };
+        format!("{digits}{}", "0".repeat(zeros))
+    } else {
+        let scale = usize::try_from(scale).ok()?;
+        let padded = format!("{digits:0>width$}", width = scale + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - scale);
+        format!("{whole}.{fraction}")
+    };
+    let plain = if plain.is_empty() { "0".to_owned() } else { plain };
+    Some(format!("{sign}{plain}"))
 }
 
 fn bind_interval(interval: &IntervalLiteral, span: Span) -> SqlResult<Expr> {
@@ -112,7 +181,6 @@ fn bind_interval(interval: &IntervalLiteral, span: Span) -> SqlResult<Expr> {
         }
         IntervalValue::Milliseconds(millis) => Scalar::IntervalDayTime(millis),
     };
-    // The fields matter: a DATE plus days stays a DATE, plus hours it becomes a TIMESTAMP.
     let kind = interval_kind(&interval.qualifier)?;
     Ok(Expr::literal(value, LogicalType::not_null(kind)))
 }

@@ -61,6 +61,10 @@ impl Binder<'_> {
         binder.group_window_time = grouping.window_time();
         binder.global_aggregate = grouping.is_global();
         let mut items = self.bind_items(select, &scope, &mut binder)?;
+        if select.qualify.is_some() {
+            let named = |item: &Item| (item.name.clone(), item.expr.clone());
+            binder.aliases = items.iter().map(named).collect();
+        }
         binder.clause = Clause::Having;
         let mut having = binder.bind_optional_condition(select.having.as_ref())?;
         binder.clause = Clause::Qualify;

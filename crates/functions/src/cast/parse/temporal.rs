@@ -38,7 +38,7 @@ fn number(text: &str) -> Option<i64> {
         .filter(|value| *value <= i64::from(i32::MAX))
 }
 
-/// Milliseconds of `12`, `12:34`, `12:34:56.789` or any of these with an offset (`+02:00`). The parts are not bounded.
+/// Milliseconds of `12`, `12:34`, `12:34:56.789` or any of these with an offset (`+02:00`).
 pub fn parse_time(text: &str) -> Result<i32, Reason> {
     let milliseconds = time_of_day(text).ok_or(Reason::NotATime)?;
     i32::try_from(milliseconds).map_err(|_| Reason::NotATime)
@@ -67,6 +67,9 @@ fn time_of_day(text: &str) -> Option<i64> {
             Some((second, fraction)) => (number(second)?, thousandths(fraction.trim())),
         },
     };
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
     let minutes = (hour + direction * zone_hours) * 60 + minute + direction * zone_minutes;
     Some(minutes * 60_000 + second * 1_000 + milli)
 }

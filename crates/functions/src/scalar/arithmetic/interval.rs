@@ -18,7 +18,7 @@ use crate::scalar::access::internal;
 use crate::scalar::{Datum, EvalError, Group, KernelArgs, ScalarFunction};
 use crate::signature::{ArgInfo, Signature, SignatureError};
 use crate::typing::interval::{datetime_plus_interval, widest_interval};
-use crate::typing::{any_nullable, call_error, check_count, common_type_of};
+use crate::typing::{any_nullable, call_error, check_count};
 
 /// `(a - b) unit`: the interval between two datetimes.
 pub(super) const MINUS_DATE: ScalarFunction = ScalarFunction::new(
@@ -62,9 +62,6 @@ fn moved(datetime: &LogicalType, interval: &LogicalType, interval_first: bool) -
         true => LogicalType::new(TypeKind::IntervalDayTime(DayTimeResolution::Day)),
         false => interval.clone(),
     };
-    if datetime.family() == TypeFamily::Time && interval.family() == TypeFamily::IntervalYearMonth {
-        return None;
-    }
     let result = datetime_plus_interval(datetime, &interval)?;
     let mut args = vec![datetime.clone(), interval];
     if interval_first {
@@ -216,6 +213,11 @@ fn move_by_months(
                 moved(i64::from(date), months, 1) as i32
             })
         }
+        // A time of day is the same in every month.
+        TypeFamily::Time => {
+            type Time = Time32MillisecondType;
+            lanes::binary::<Time, Months, Time>(args, operands, |time, _| time)
+        }
         _ => match args.arg_types[datetime].precision().unwrap_or(0) {
             0..=3 => {
                 type T = TimestampMillisecondType;
@@ -247,20 +249,11 @@ fn move_by_millis(
 ) -> Result<ArrayRef, EvalError> {
     type Millis = DurationMillisecondType;
     let family = args.arg_types[datetime].family();
-    match (family, args.result.family()) {
-        (TypeFamily::Date, TypeFamily::Date) => {
-            lanes::binary::<Date32Type, Millis, Date32Type>(args, operands, |date, ms| {
-                date.wrapping_add((sign * (ms / MILLIS_PER_DAY)) as i32)
-            })
-        }
-        (TypeFamily::Date, _) => {
-            lanes::binary::<Date32Type, Millis, TimestampMicrosecondType>(args, operands, |date, ms| {
-                (i64::from(date) * MILLIS_PER_DAY)
-                    .wrapping_add(ms.wrapping_mul(sign))
-                    .wrapping_mul(1_000)
-            })
-        }
-        (TypeFamily::Time, _) => lanes::binary::<Time32MillisecondType, Millis, Time32MillisecondType>(
+    match family {
+        TypeFamily::Date => lanes::binary::<Date32Type, Millis, Date32Type>(args, operands, |date, ms| {
+            date.wrapping_add((sign * (ms / MILLIS_PER_DAY)) as i32)
+        }),
+        TypeFamily::Time => lanes::binary::<Time32MillisecondType, Millis, Time32MillisecondType>(
             args,
             operands,
             |time, ms| {
@@ -297,14 +290,17 @@ fn minus_date_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureErro
         args[0].ty.without_time_attribute(),
         args[1].ty.without_time_attribute(),
     );
-    let common = common_type_of(&a, &b)
-        .filter(LogicalType::is_datetime)
-        .ok_or_else(refused)?;
     // Milliseconds are all that a day-time interval holds.
-    let compared = match common.family() {
-        TypeFamily::TimestampLtz => LogicalType::timestamp_ltz(3),
-        TypeFamily::Time => LogicalType::time(3),
-        _ => LogicalType::timestamp(3),
+    let compared = match (a.family(), b.family()) {
+        (TypeFamily::Time, TypeFamily::Time) => LogicalType::time(3),
+        (TypeFamily::Date, TypeFamily::Time) | (TypeFamily::Time, TypeFamily::Date) => return Err(refused()),
+        (TypeFamily::TimestampLtz, _) | (_, TypeFamily::TimestampLtz)
+            if a.is_datetime() && b.is_datetime() =>
+        {
+            LogicalType::timestamp_ltz(3)
+        }
+        _ if a.is_datetime() && b.is_datetime() => LogicalType::timestamp(3),
+        _ => return Err(refused()),
     };
     let unit = args[2]
         .literal

@@ -175,7 +175,10 @@ fn numeric_signature(operator: Operator, a: &LogicalType, b: &LogicalType) -> Op
             result,
         });
     }
-    let common = common_type_of(a, b)?;
+    let common = match (a.family(), b.family()) {
+        (TypeFamily::Decimal, TypeFamily::Approximate) => LogicalType::DOUBLE.with_nullable(nullable),
+        _ => common_type_of(a, b)?,
+    };
     let args = vec![common.with_nullable(a.nullable), common.with_nullable(b.nullable)];
     Some(Signature {
         args,

@@ -6,7 +6,7 @@ use arrow_array::ArrayRef;
 use arrow_select::take::take;
 use millstream_types::{LogicalType, TypeKind, arrow_type, map_array, struct_array};
 
-use super::elements::ListWriter;
+use super::elements::{Keys, ListWriter};
 use crate::scalar::access::{conform, internal};
 use crate::scalar::forms::{refused, wrong_count, wrong_types};
 use crate::scalar::{Datum, EvalError, Group, KernelArgs, ScalarFunction};
@@ -67,11 +67,19 @@ fn array_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     })
 }
 
-/// Lists of the arguments `from`, `from + step`, … in each row.
-fn lists(args: &KernelArgs<'_>, from: usize, step: usize) -> ListWriter {
-    let data: Vec<&Datum> = args.args.iter().skip(from).step_by(step).collect();
-    let sources = data.iter().map(|datum| Arc::clone(datum.array())).collect();
-    let mut writer = ListWriter::new(sources, args.rows);
+/// Every second argument: the keys from 0, the values from 1.
+fn side<'a>(args: &KernelArgs<'a>, from: usize) -> Vec<&'a Datum> {
+    args.args.iter().skip(from).step_by(2).collect()
+}
+
+fn sources(data: &[&Datum]) -> Vec<ArrayRef> {
+    data.iter().map(|datum| Arc::clone(datum.array())).collect()
+}
+
+/// Lists of all arguments in each row.
+fn lists(args: &KernelArgs<'_>) -> ListWriter {
+    let data: Vec<&Datum> = args.args.iter().collect();
+    let mut writer = ListWriter::new(sources(&data), args.rows);
     for row in 0..args.rows {
         for (source, datum) in data.iter().enumerate() {
             writer.push_datum(source, datum, row);
@@ -82,7 +90,7 @@ fn lists(args: &KernelArgs<'_>, from: usize, step: usize) -> ListWriter {
 }
 
 fn array(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
-    lists(args, 0, 1).finish(args.result)
+    lists(args).finish(args.result)
 }
 
 fn map_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
@@ -109,8 +117,40 @@ fn map(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let TypeKind::Map(key, value) = &args.result.kind else {
         return Err(internal("the result is no map"));
     };
-    let (keys, offsets, nulls) = lists(args, 0, 2).parts(&arrow_type(key))?;
-    let (values, _, _) = lists(args, 1, 2).parts(&arrow_type(value))?;
+    let (key_data, value_data) = (side(args, 0), side(args, 1));
+    let converter = Keys::new(&arrow_type(key))?;
+    let encoded = key_data
+        .iter()
+        .map(|datum| converter.encode(&conform(datum.array(), &arrow_type(key))?))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut key_writer = ListWriter::new(sources(&key_data), args.rows);
+    let mut value_writer = ListWriter::new(sources(&value_data), args.rows);
+    let mut kept: Vec<(usize, usize)> = Vec::with_capacity(key_data.len());
+    // Flink's maps compare numbers and texts; of equal floats, decimals and nested values each stays.
+    let has_equals =
+        key.is_character() || key.is_integer() || key.is_datetime() || key.kind == TypeKind::Boolean;
+    for row in 0..args.rows {
+        kept.clear();
+        for entry in 0..key_data.len() {
+            let bytes = |entry: usize| encoded[entry].row(key_data[entry].index(row));
+            // Of equal keys the first gives the place and the last the value, as in Java's maps.
+            match kept
+                .iter_mut()
+                .find(|(known, _)| has_equals && bytes(*known) == bytes(entry))
+            {
+                Some((_, value)) => *value = entry,
+                None => kept.push((entry, entry)),
+            }
+        }
+        for (key, value) in &kept {
+            key_writer.push_datum(*key, key_data[*key], row);
+            value_writer.push_datum(*value, value_data[*value], row);
+        }
+        key_writer.end_row();
+        value_writer.end_row();
+    }
+    let (keys, offsets, nulls) = key_writer.parts(&arrow_type(key))?;
+    let (values, _, _) = value_writer.parts(&arrow_type(value))?;
     Ok(map_array(args.result, keys, values, offsets, Some(nulls)))
 }
 

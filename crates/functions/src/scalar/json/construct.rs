@@ -6,12 +6,12 @@
 //! where it becomes JSON by its type.
 
 use arrow_array::ArrayRef;
-use millstream_types::{LogicalType, TypeKind};
+use millstream_types::LogicalType;
 
+use super::clause;
 use super::string::refuse_without_json;
 use super::tree::{Json, write_string};
 use super::writer::JsonWriter;
-use super::{JSON_TEXT_LENGTH, clause};
 use crate::scalar::access::{data_error, internal};
 use crate::scalar::forms::{Arg, check, nullable, refused, wrong_count, wrong_types};
 use crate::scalar::{EvalError, Group, KernelArgs, ScalarFunction};
@@ -64,7 +64,7 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     let types = args.iter().map(|arg| arg.ty.without_time_attribute()).collect();
     Ok(Signature {
         args: types,
-        result: LogicalType::not_null(TypeKind::Varchar(JSON_TEXT_LENGTH)),
+        result: LogicalType::STRING.with_nullable(false),
     })
 }
 
@@ -134,7 +134,7 @@ fn json_object(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
         for (key, value) in &members {
             let key = key
                 .get(row)
-                .ok_or_else(|| data_error("a key of JSON_OBJECT is NULL"))?;
+                .ok_or_else(|| data_error("a key of JSON_OBJECT must not be NULL"))?;
             if absent && value.is_null(args, row) {
                 continue;
             }

@@ -35,7 +35,7 @@ impl JsonPath {
         }
         let value = match (definite, found.len()) {
             (true, 0) if self.lax => return Ok(Cow::Owned(Json::Null)),
-            (true, 0) => return Err("no results for the JSON path".to_owned()),
+            (true, 0) => return Err("no results for path".to_owned()),
             (true, _) => found.swap_remove(0),
             (false, _) => Cow::Owned(Json::Array(found.into_iter().map(Cow::into_owned).collect())),
         };

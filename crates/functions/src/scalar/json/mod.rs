@@ -33,9 +33,6 @@ use crate::signature::{ArgInfo, SignatureError};
 /// Compiled paths that one call site keeps when the path is not a constant.
 const PATHS_KEPT_MAX: usize = 64;
 
-/// Length of the character type that SQL gives to the results of JSON functions.
-pub(crate) const JSON_TEXT_LENGTH: u32 = 2000;
-
 /// The compiled paths of one call site.
 #[derive(Default)]
 struct Paths {

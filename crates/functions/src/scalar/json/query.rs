@@ -14,7 +14,7 @@ use arrow_schema::DataType;
 use millstream_types::{LogicalType, TypeKind, arrow_type};
 
 use super::tree::Json;
-use super::{JSON_TEXT_LENGTH, Paths, clause, failure, find};
+use super::{Paths, clause, failure, find};
 use crate::scalar::access::internal;
 use crate::scalar::forms::{Arg, check, refused};
 use crate::scalar::{EvalError, Group, KernelArgs, ScalarFunction};
@@ -44,10 +44,7 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
         Arg::Any,
     ];
     let types = check("JSON_QUERY", args, &[plain, clauses, returning])?;
-    let result = types
-        .get(5)
-        .cloned()
-        .unwrap_or(LogicalType::new(TypeKind::Varchar(JSON_TEXT_LENGTH)));
+    let result = types.get(5).cloned().unwrap_or(LogicalType::STRING);
     let result = result.with_nullable(true);
     if types.len() > 2 {
         clause(
@@ -95,10 +92,10 @@ fn outcome<'a>(args: &KernelArgs<'a>, paths: &mut Paths, row: usize) -> Result<O
         Err(error) => return behave(args, 4, &error),
     };
     if value == Json::Null || (found.lax && value.is_scalar()) {
-        return behave(args, 3, "empty result of JSON_QUERY is not allowed");
+        return behave(args, 3, "empty result of JSON_QUERY function is not allowed");
     }
     if value.is_scalar() {
-        return behave(args, 4, "strict JSON path mode requires an array or an object");
+        return behave(args, 4, "strict jsonpath mode requires an array or an object");
     }
     let wants_array = matches!(args.result.kind, TypeKind::Array(_));
     if wants_array && !matches!(value, Json::Array(_)) {

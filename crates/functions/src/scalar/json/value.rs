@@ -11,7 +11,7 @@ use arrow_array::{Array, cast::AsArray};
 use millstream_types::{LogicalType, TypeKind};
 
 use super::tree::Json;
-use super::{JSON_TEXT_LENGTH, Paths, clause, failure, find};
+use super::{Paths, clause, failure, find};
 use crate::scalar::forms::{Arg, check, refused};
 use crate::scalar::{EvalError, Group, KernelArgs, ScalarFunction};
 use crate::signature::{ArgInfo, Signature, SignatureError};
@@ -46,10 +46,7 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
         Arg::Any,
     ];
     let mut types = check("JSON_VALUE", args, &[plain, clauses, returning])?;
-    let result = types
-        .get(6)
-        .cloned()
-        .unwrap_or(LogicalType::new(TypeKind::Varchar(JSON_TEXT_LENGTH)));
+    let result = types.get(6).cloned().unwrap_or(LogicalType::STRING);
     let result = result.with_nullable(true);
     if types.len() > 2 {
         clause("JSON_VALUE", args, 2, &["NULL", "ERROR", "DEFAULT"])?;
@@ -91,9 +88,9 @@ fn outcome(args: &KernelArgs<'_>, paths: &mut Paths, row: usize) -> Result<Outco
             format!("the value does not fit the type {}", args.result)
         }
         Ok(value) if *value == Json::Null || found.lax => {
-            return behave(args, 2, "empty result of JSON_VALUE is not allowed");
+            return behave(args, 2, "empty result of JSON_VALUE function is not allowed");
         }
-        Ok(_) => "strict JSON path mode requires a scalar value".to_owned(),
+        Ok(_) => "strict jsonpath mode requires a scalar value".to_owned(),
         Err(error) => error,
     };
     behave(args, 4, &error)

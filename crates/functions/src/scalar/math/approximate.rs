@@ -221,7 +221,8 @@ fn logarithm(args: &mut KernelArgs<'_>) -> KernelResult {
     if args.args.len() == 1 {
         map(args, f64::ln)
     } else {
-        map_two(args, |base, x| x.ln() / base.ln())
+        // Adding zero turns -0.0 into 0.0, which Flink gives.
+        map_two(args, |base, x| x.ln() / base.ln() + 0.0)
     }
 }
 

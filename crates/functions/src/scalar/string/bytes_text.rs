@@ -4,10 +4,10 @@ use arrow_array::ArrayRef;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use millstream_types::{LogicalType, TypeKind};
+use millstream_types::LogicalType;
 
 use crate::scalar::access::data_error;
-use crate::scalar::forms::{Arg, check, nullable, strict};
+use crate::scalar::forms::{Arg, check, strict};
 use crate::scalar::{EvalError, Group, KernelArgs, ScalarFunction};
 
 pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
@@ -19,7 +19,7 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
          that the set does not have becomes a question mark.",
         |args| {
             let types = check("ENCODE", args, &[&[Arg::Character, Arg::Character]])?;
-            nullable(types, LogicalType::new(TypeKind::Binary(1)))
+            strict(types, LogicalType::BYTES)
         },
         encode,
     ),
@@ -30,7 +30,7 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
         "The text that the bytes stand for in a character set: US-ASCII, ISO-8859-1, UTF-8, UTF-16BE, UTF-16LE or UTF-16. \
          Bytes that stand for nothing become U+FFFD.",
         |args| {
-            nullable(
+            strict(
                 check("DECODE", args, &[&[Arg::Binary, Arg::Character]])?,
                 LogicalType::STRING,
             )

@@ -8,7 +8,7 @@ use arrow_buffer::{NullBuffer, OffsetBuffer};
 use millstream_types::{LogicalType, map_array};
 
 use crate::scalar::collection::hash_order::java_string_order;
-use crate::scalar::forms::{Arg, check, strict};
+use crate::scalar::forms::{Arg, check, nullable};
 use crate::scalar::regexp::{JavaRegex, Patterns};
 use crate::scalar::{EvalError, Group, KernelArgs, ScalarFunction};
 
@@ -21,7 +21,7 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[ScalarFunction::new(
     |args| {
         let three: &[Arg] = &[Arg::Character, Arg::Character, Arg::Character];
         let types = check("STR_TO_MAP", args, &[&[Arg::Character], three])?;
-        strict(types, LogicalType::map(LogicalType::STRING, LogicalType::STRING))
+        nullable(types, LogicalType::map(LogicalType::STRING, LogicalType::STRING))
     },
     str_to_map,
 )];

@@ -53,7 +53,7 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
         } else {
             ty
         };
-        if !ty.is_datetime() || ty.family() == TypeFamily::Time {
+        if !ty.is_datetime() {
             return Err(wrong_types(
                 "TIMESTAMPDIFF",
                 args,
@@ -61,6 +61,18 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
             ));
         }
         types.push(ty);
+    }
+    // Two times of one day are no dates: they have hours between them, but no months.
+    let times = types[1..]
+        .iter()
+        .filter(|ty| ty.family() == TypeFamily::Time)
+        .count();
+    if times == 1 || (times == 2 && unit.months().is_some()) {
+        return Err(wrong_types(
+            "TIMESTAMPDIFF",
+            args,
+            "TIMESTAMPDIFF(<unit>, <TIMESTAMP or DATE>, <TIMESTAMP or DATE>), TIMESTAMPDIFF(<unit up to WEEK>, <TIME>, <TIME>)",
+        ));
     }
     strict(types, LogicalType::INT)
 }

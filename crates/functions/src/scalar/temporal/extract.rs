@@ -147,8 +147,9 @@ fn source_type(
         TypeFamily::IntervalDayTime => of_clock(unit) || matches!(unit, Unit::Day | Unit::Week | Unit::Epoch),
         TypeFamily::IntervalYearMonth => unit.months().is_some(),
         _ => {
+            // `YEAR(x)` is short for `EXTRACT(YEAR FROM x)`, and Flink's messages name that.
             return Err(wrong_types(
-                function,
+                "EXTRACT",
                 args,
                 format!("{function}(<DATETIME or INTERVAL>)"),
             ));

@@ -92,9 +92,14 @@ fn rounded(unit: Unit, nanos: i128, up: bool, family: TypeFamily) -> Option<i128
     let by_clock =
         !matches!(family, TypeFamily::Date) && (unit == Unit::Day || round_date(unit, 0, up).is_none());
     if by_clock {
-        // Flink looks at whole milliseconds only.
-        let nanos = nanos.div_euclid(NANOS_PER_MILLI) * NANOS_PER_MILLI;
         let length = unit.nanos()?;
+        // Flink looks at whole milliseconds only, but where they are what it rounds to.
+        let is_fine = unit == Unit::Millisecond && family == TypeFamily::Timestamp;
+        let nanos = if is_fine {
+            nanos
+        } else {
+            nanos.div_euclid(NANOS_PER_MILLI) * NANOS_PER_MILLI
+        };
         let start = nanos.div_euclid(length) * length;
         return Some(if up && start < nanos {
             start + length

@@ -107,7 +107,8 @@ fn from_unixtime(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
             return Ok(None);
         };
         let utc_ms = seconds.wrapping_mul(1000);
-        let local = zone.to_local_nanos(i128::from(utc_ms) * NANOS_PER_MILLI);
+        let local_ms = utc_ms.saturating_add(super::zone::util_offset_ms(&mut zone, utc_ms));
+        let local = i128::from(local_ms) * NANOS_PER_MILLI;
         let pattern = patterns.get(pattern, Dialect::SimpleDate)?;
         pattern
             .format(&WallClock::in_zone(local, &args.env.zone, utc_ms), out)

@@ -11,7 +11,7 @@ use super::civil::days_from_rolling;
 use super::pattern::{Dialect, Pattern};
 use super::pattern_format::WallClock;
 use super::values::{MILLIS_PER_DAY, NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SECOND, write_moments};
-use super::zone::{java_time_zone, to_utc_millis};
+use super::zone::{java_time_zone, to_utc_millis, util_offset_ms};
 use crate::cast::parse;
 use crate::display::ZoneOffsets;
 use crate::scalar::access::{Text, data_error};
@@ -97,6 +97,12 @@ impl Patterns {
             .as_ref()
             .map_err(|error| data_error(error.clone()))
     }
+
+    /// Wall-clock nanoseconds of a text by a pattern of `DateTimeFormatter`, or else by `java.sql.Timestamp`.
+    pub(super) fn timestamp(&mut self, text: &str, pattern: &str) -> Result<Option<i128>, EvalError> {
+        let read = self.get(pattern, Dialect::Formatter)?.parse_strict(text);
+        Ok(read.or_else(|| sql_timestamp(text.trim())))
+    }
 }
 
 /// The year that two-digit years are near to.
@@ -161,7 +167,11 @@ fn to_timestamp(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
             let Some((text, pattern)) = row_text(&text, pattern.as_ref(), row) else {
                 return Ok(None);
             };
-            timestamp_of(text, pattern, patterns)
+            // Flink swallows an invalid pattern here, as it does a text that does not fit.
+            match pattern {
+                Some(pattern) if patterns.get(pattern, Dialect::Formatter).is_err() => Ok(None),
+                pattern => timestamp_of(text, pattern, patterns),
+            }
         })
     })
 }
@@ -175,11 +185,8 @@ pub(super) fn timestamp_of(
     let Some(pattern) = pattern else {
         return Ok(parse::parse_timestamp(text, PRECISION).ok());
     };
-    let pattern = patterns.get(pattern, Dialect::Formatter)?;
-    let read = pattern
-        .parse_strict(text)
-        .map(|nanos| nanos - nanos.rem_euclid(NANOS_PER_MILLI));
-    Ok(read.or_else(|| sql_timestamp(text.trim())))
+    let local = patterns.timestamp(text, pattern)?;
+    Ok(local.map(|nanos| nanos - nanos.rem_euclid(NANOS_PER_MILLI)))
 }
 
 /// What `java.sql.Timestamp.valueOf` and `java.sql.Date.valueOf` take: the time of day may run over.
@@ -282,7 +289,8 @@ fn convert_tz(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
             return Ok(None);
         };
         let utc_ms = to_utc_millis(zones.get(from), local_ms);
-        let local = zones.get(to).to_local_nanos(i128::from(utc_ms) * NANOS_PER_MILLI);
+        let local_ms = utc_ms.saturating_add(util_offset_ms(zones.get(to), utc_ms));
+        let local = i128::from(local_ms) * NANOS_PER_MILLI;
         let utc = jiff::tz::TimeZone::UTC;
         pattern
             .format(&WallClock::in_zone(local, &utc, utc_ms), out)

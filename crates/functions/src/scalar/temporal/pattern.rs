@@ -138,7 +138,10 @@ impl Compiler<'_> {
             Dialect::SimpleDate => SIMPLE_LETTERS,
         };
         if !known.contains(letter) {
-            return Err(self.error(format!("unknown pattern letter: {letter}")));
+            return Err(self.error(match self.dialect {
+                Dialect::Formatter => format!("unknown pattern letter: {letter}"),
+                Dialect::SimpleDate => format!("illegal pattern character '{letter}'"),
+            }));
         }
         if self.dialect == Dialect::Formatter {
             if FORMATTER_REFUSED.contains(letter) {

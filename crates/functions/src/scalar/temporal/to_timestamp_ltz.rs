@@ -17,16 +17,19 @@ use crate::signature::{ArgInfo, Signature, SignatureError};
 /// Milliseconds of 0000-01-01 and of the last of year 9999: instants outside are NULL.
 const MILLIS_MIN: i128 = -62_167_219_200_000;
 const MILLIS_MAX: i128 = 253_402_300_799_999;
-/// Precision of the result, whatever the argument says.
-const PRECISION: u8 = 3;
+/// Least precision of the result.
+const PRECISION_MIN: u8 = 3;
+const PRECISION_MAX: u8 = 9;
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
 pub(crate) const FUNCTIONS: &[ScalarFunction] = &[ScalarFunction::new(
     Group::Temporal,
     "TO_TIMESTAMP_LTZ",
     "TO_TIMESTAMP_LTZ(number[, precision]), TO_TIMESTAMP_LTZ(string[, pattern[, zone]])",
-    "The TIMESTAMP_LTZ(3) of a number of seconds (precision 0) or milliseconds (precision 3, the default) since the epoch, or of \
-     a string in UTC or the given zone by a Java date and time pattern. NULL if the string does not fit or the time is \
-     outside of the years 0 to 9999.",
+    "The TIMESTAMP_LTZ of a number since the epoch, or of a string in UTC or the given zone by a Java date and time pattern. \
+     The number counts seconds (precision 0), milliseconds (3, the default), microseconds (6), nanoseconds (9) or the powers \
+     of ten between them. The result has a precision of at least 3: as many digits as a literal precision or the pattern's \
+     fraction. NULL outside of the years 0 to 9999.",
     signature,
     to_timestamp_ltz,
 )];
@@ -38,10 +41,20 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     let text_pattern: &[Arg] = &[Arg::Character, Arg::Character];
     let text_pattern_zone: &[Arg] = &[Arg::Character, Arg::Character, Arg::Character];
     let forms = [number, number_precision, text, text_pattern, text_pattern_zone];
-    nullable(
-        check("TO_TIMESTAMP_LTZ", args, &forms)?,
-        LogicalType::timestamp_ltz(PRECISION),
-    )
+    let types = check("TO_TIMESTAMP_LTZ", args, &forms)?;
+    nullable(types, LogicalType::timestamp_ltz(result_precision(args)))
+}
+
+/// Digits that a literal precision or a literal pattern asks for.
+fn result_precision(args: &[ArgInfo<'_>]) -> u8 {
+    let Some(literal) = args.get(1).and_then(|arg| arg.literal) else {
+        return PRECISION_MIN;
+    };
+    let digits = match literal.as_str() {
+        Some(pattern) => pattern.bytes().filter(|byte| *byte == b'S').count() as i64,
+        None => literal.as_i64().unwrap_or(0),
+    };
+    digits.clamp(i64::from(PRECISION_MIN), i64::from(PRECISION_MAX)) as u8
 }
 
 fn to_timestamp_ltz(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
@@ -54,11 +67,20 @@ fn to_timestamp_ltz(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     result
 }
 
-/// The milliseconds of a row's number, given the milliseconds of its unit.
-type MillisReader<'a> = Box<dyn Fn(usize, i128) -> Option<i128> + 'a>;
+/// The nanoseconds of a row's number, given the nanoseconds of its unit.
+type NanosReader<'a> = Box<dyn Fn(usize, i128) -> Option<i128> + 'a>;
+
+/// A number with a fraction as nanoseconds: of seconds and tenths down to milliseconds, whole milliseconds count; of finer
+/// units, whole units.
+fn fraction_nanos(number: f64, unit: i128) -> i128 {
+    if unit < NANOS_PER_MILLI {
+        return i128::from(number as i64) * unit;
+    }
+    i128::from((number * (unit / NANOS_PER_MILLI) as f64) as i64) * NANOS_PER_MILLI
+}
 
 /// A reader of the numbers of the first argument.
-fn millis_reader<'a>(args: &KernelArgs<'a>) -> Result<MillisReader<'a>, EvalError> {
+fn nanos_reader<'a>(args: &KernelArgs<'a>) -> Result<NanosReader<'a>, EvalError> {
     Ok(match args.arg_types[0].kind {
         TypeKind::Decimal { scale, .. } => {
             let numbers = args.primitives::<Decimal128Type>(0)?;
@@ -67,11 +89,19 @@ fn millis_reader<'a>(args: &KernelArgs<'a>) -> Result<MillisReader<'a>, EvalErro
         }
         TypeKind::Float => {
             let numbers = args.primitives::<Float32Type>(0)?;
-            Box::new(move |row, factor| Some(i128::from(numbers.get(row)? as i64) * factor))
+            Box::new(move |row, unit| {
+                // Flink multiplies in single precision.
+                let number = numbers.get(row)?;
+                if unit < NANOS_PER_MILLI {
+                    return Some(i128::from(number as i64) * unit);
+                }
+                let millis = (f64::from(number) * (unit / NANOS_PER_MILLI) as f64) as i64;
+                Some(i128::from(millis) * NANOS_PER_MILLI)
+            })
         }
         TypeKind::Double => {
             let numbers = args.primitives::<Float64Type>(0)?;
-            Box::new(move |row, factor| Some(i128::from((numbers.get(row)? * factor as f64) as i64)))
+            Box::new(move |row, unit| Some(fraction_nanos(numbers.get(row)?, unit)))
         }
         _ => {
             let numbers = args.integers(0)?;
@@ -81,25 +111,24 @@ fn millis_reader<'a>(args: &KernelArgs<'a>) -> Result<MillisReader<'a>, EvalErro
 }
 
 fn from_number(args: &KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
-    let millis = millis_reader(args)?;
+    let nanos = nanos_reader(args)?;
     let precision = args.optional_integers(1)?;
     write_moments(args.rows, args.result, |row| {
         let precision = precision.as_ref().map_or(Some(3), |precision| precision.get(row));
-        let factor = match precision {
-            None => return Ok(None),
-            Some(0) => 1000,
-            Some(3) => 1,
-            Some(other) => {
-                return Err(data_error(format!(
-                    "the precision value '{other}' for function TO_TIMESTAMP_LTZ(numeric, precision) is unsupported, the \
-                     supported value is '0' for second or '3' for millisecond"
-                )));
-            }
+        let Some(precision) = precision else {
+            return Ok(None);
         };
-        let in_range = |millis: &i128| (MILLIS_MIN..=MILLIS_MAX).contains(millis);
-        Ok(millis(row, factor)
-            .filter(in_range)
-            .map(|millis| millis * NANOS_PER_MILLI))
+        let digits = u32::try_from(precision)
+            .ok()
+            .filter(|digits| *digits <= u32::from(PRECISION_MAX));
+        let Some(digits) = digits else {
+            return Err(data_error(format!(
+                "the precision value '{precision}' for function TO_TIMESTAMP_LTZ(numeric, precision) is unsupported, the \
+                 supported values are 0 (seconds) to 9 (nanoseconds)"
+            )));
+        };
+        let in_range = |nanos: &i128| (MILLIS_MIN..=MILLIS_MAX).contains(&nanos.div_euclid(NANOS_PER_MILLI));
+        Ok(nanos(row, NANOS_PER_SECOND / 10_i128.pow(digits)).filter(in_range))
     })
 }
 
@@ -118,7 +147,7 @@ fn from_text(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<ArrayRef,
         let (Some(text), Some(zone)) = (text.get(row), zone) else {
             return Ok(None);
         };
-        let Some(local) = timestamp_of(text, pattern, patterns)? else {
+        let Some(local) = local_time(text, pattern, patterns)? else {
             return Ok(None);
         };
         if last.as_ref().is_none_or(|(name, _)| *name != zone) {
@@ -135,4 +164,17 @@ fn from_text(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<ArrayRef,
             .ok_or_else(|| internal("the zone was stored above"))?;
         Ok(Some(offsets.to_utc_nanos(local)))
     })
+}
+
+/// The wall-clock nanoseconds of a text. Without a pattern, a text that is no timestamp is an error.
+fn local_time(text: &str, pattern: Option<&str>, patterns: &mut Patterns) -> Result<Option<i128>, EvalError> {
+    if let Some(pattern) = pattern {
+        return patterns.timestamp(text, pattern);
+    }
+    match timestamp_of(text, None, patterns)? {
+        Some(local) => Ok(Some(local)),
+        None => Err(data_error(format!(
+            "text '{text}' could not be parsed as a timestamp: expected a time such as '2024-02-29 12:34:56'"
+        ))),
+    }
 }

@@ -73,9 +73,14 @@ pub fn session_zone(name: &str) -> Result<TimeZone, String> {
     })
 }
 
-/// The zone that a function's argument names: a region, `UTC`, or an offset behind `GMT`, `UTC` or `UT`.
+/// The zone that a function's argument names, as `java.time.ZoneId`: a region, `UTC`, or an offset, bare or behind `GMT`,
+/// `UTC` or `UT`.
 pub(crate) fn argument_zone(name: &str) -> Result<TimeZone, String> {
-    region(name).or_else(|| custom_offset(name)).ok_or_else(|| {
+    let named = (!ONLY_SHORT.contains(&name)).then(|| region(name)).flatten();
+    let found = named
+        .or_else(|| custom_offset(name))
+        .or_else(|| written_offset(name));
+    found.ok_or_else(|| {
         format!("invalid time zone '{name}': use a region such as 'America/Los_Angeles', 'UTC', or an offset such as 'GMT-08:00'")
     })
 }
@@ -148,13 +153,28 @@ fn fixed(sign: i32, hours: &str, minutes: &str, hours_max: i32) -> Option<TimeZo
     Some(TimeZone::fixed(offset))
 }
 
+/// 1900-01-01: `java.util.TimeZone` knows no transitions before it.
+const UTIL_FIRST_MS: i64 = -2_208_988_800_000;
+/// Two instants of 2040, half a year apart: one of them has standard time.
+const LATE_MS: [i64; 2] = [2_208_988_800_000, 2_224_713_600_000];
+
+/// Milliseconds that local time is ahead of UTC at an instant, as `java.util.TimeZone` has it: before 1900 a zone has its
+/// present standard time, not its local mean time.
+pub(crate) fn util_offset_ms(zone: &mut ZoneOffsets, utc_ms: i64) -> i64 {
+    if utc_ms >= UTIL_FIRST_MS {
+        return zone.offset_ms(utc_ms);
+    }
+    let [winter, summer] = LATE_MS.map(|late_ms| zone.offset_ms(late_ms));
+    winter.min(summer)
+}
+
 /// The instant of a wall-clock time in milliseconds as `java.util` finds it: the later of two, and past a gap by the gap's
 /// length.
 pub(crate) fn to_utc_millis(zone: &mut ZoneOffsets, local_ms: i64) -> i64 {
-    let before = zone.offset_ms(local_ms.saturating_sub(MILLIS_PER_DAY));
-    let after = zone.offset_ms(local_ms.saturating_add(MILLIS_PER_DAY));
+    let before = util_offset_ms(zone, local_ms.saturating_sub(MILLIS_PER_DAY));
+    let after = util_offset_ms(zone, local_ms.saturating_add(MILLIS_PER_DAY));
     let later = local_ms.saturating_sub(after);
-    if before != after && zone.offset_ms(later) != after {
+    if before != after && util_offset_ms(zone, later) != after {
         local_ms.saturating_sub(before)
     } else {
         later

@@ -103,8 +103,14 @@ impl ExprBinder<'_, '_> {
             let message = format!("Unknown identifier '*': it is only an argument of COUNT, not of {upper}");
             return Err(SqlError::at(function.span, message));
         }
+        if values
+            .iter()
+            .any(|value| matches!(value.kind, ast::ExprKind::Literal(ast::Literal::Null)))
+        {
+            return Err(super::illegal_null(function.span));
+        }
         if upper == "COUNT" && values.len() > 1 {
-            let message = "invalid number of arguments to function 'COUNT': expected 1, found 2 or more";
+            let message = "only the count of one field is supported: COUNT(a, b) has several";
             return Err(SqlError::at(function.span, message));
         }
         let order_by = if function.within_group.is_empty() {

@@ -3,6 +3,7 @@
 
 use millstream_functions::typing::sql_type_name;
 use millstream_plan::Expr;
+use millstream_types::logical_type::{DayTimeResolution, YearMonthResolution};
 use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeKind};
 
 use super::ExprBinder;
@@ -111,6 +112,9 @@ impl ExprBinder<'_, '_> {
                 ),
             ));
         }
+        if left.ty().is_null() || right.ty().is_null() {
+            return Err(super::illegal_null(span));
+        }
         let mut args = Vec::new();
         for side in [left, right] {
             match (operator, coerce::cast_to(side, &LogicalType::BOOLEAN)) {
@@ -132,13 +136,13 @@ impl ExprBinder<'_, '_> {
         let (start1, end1) = self.bind_period(left)?;
         let (start2, end2) = self.bind_period(right)?;
         let ordered = |this: &Self, a: &Expr, b: &Expr| -> SqlResult<(Expr, Expr)> {
-            let swapped = this.call(span, ">", vec![a.clone(), b.clone()])?;
+            let in_order = this.call(span, "<=", vec![a.clone(), b.clone()])?;
             let pick = |x: &Expr, y: &Expr| Expr::Case {
-                branches: vec![(swapped.clone(), x.clone())],
+                branches: vec![(in_order.clone(), x.clone())],
                 otherwise: Box::new(y.clone()),
-                ty: y.ty(),
+                ty: y.ty().with_nullable(x.ty().nullable || y.ty().nullable),
             };
-            Ok((pick(b, a), pick(a, b)))
+            Ok((pick(a, b), pick(b, a)))
         };
         let (low1, high1) = ordered(self, &start1, &end1)?;
         let (low2, high2) = ordered(self, &start2, &end2)?;
@@ -270,15 +274,14 @@ impl ExprBinder<'_, '_> {
         if !types.is_empty() && coerce::common_type(&types).is_none() {
             return Err(incompatible());
         }
-        let is_integer = value.ty().is_integer();
+        // Flink fails where no text of the list is a number; a bad one among others is passed over.
+        let is_number = |item: &Expr| match coerce::literal_of(item) {
+            Some(Scalar::String(text)) => text.trim().parse::<f64>().is_ok(),
+            _ => true,
+        };
+        let is_only = items.len() == 1 || (value.ty().is_numeric() && !items.iter().any(is_number));
         let equals = |item: Expr| {
-            // As in Flink, an integer is looked for among the whole parts of decimal literals.
-            let is_decimal = matches!(item.ty().kind, TypeKind::Decimal { .. });
-            let item = if is_integer && is_decimal && coerce::literal_of(&item).is_some() {
-                coerce::cast_to(item, &value.ty())
-            } else {
-                item
-            };
+            let item = as_member(item, &value.ty(), is_only);
             self.call(span, "=", vec![value.clone(), item])
                 .map_err(|_| incompatible())
         };
@@ -405,16 +408,13 @@ impl ExprBinder<'_, '_> {
         let kind = interval_kind(qualifier)?;
         let value = self.bind(value)?;
         let unit = match qualifier.start {
-            TimeUnit::Year => Scalar::IntervalYearMonth(12),
-            TimeUnit::Quarter => Scalar::IntervalYearMonth(3),
-            TimeUnit::Month => Scalar::IntervalYearMonth(1),
-            TimeUnit::Week => Scalar::IntervalDayTime(7 * 86_400 * MILLIS_PER_SECOND),
-            TimeUnit::Day => Scalar::IntervalDayTime(86_400 * MILLIS_PER_SECOND),
-            TimeUnit::Hour => Scalar::IntervalDayTime(3_600 * MILLIS_PER_SECOND),
-            TimeUnit::Minute => Scalar::IntervalDayTime(60 * MILLIS_PER_SECOND),
-            _ => Scalar::IntervalDayTime(MILLIS_PER_SECOND),
+            TimeUnit::Quarter => Expr::literal(Scalar::IntervalYearMonth(3), LogicalType::not_null(kind)),
+            TimeUnit::Week => {
+                let week = Scalar::IntervalDayTime(7 * 86_400 * MILLIS_PER_SECOND);
+                Expr::literal(week, LogicalType::not_null(kind))
+            }
+            _ => first_unit(&LogicalType::not_null(kind)),
         };
-        let unit = Expr::literal(unit, LogicalType::not_null(kind));
         self.call(span, "*", vec![unit, value])
     }
 
@@ -461,6 +461,48 @@ impl ExprBinder<'_, '_> {
             ty: result,
         })
     }
+}
+
+/// One of the first unit of an interval type: a day of INTERVAL DAY TO SECOND.
+pub(super) fn first_unit(ty: &LogicalType) -> Expr {
+    use DayTimeResolution as D;
+    let unit = match ty.kind {
+        TypeKind::IntervalYearMonth(YearMonthResolution::Month) => Scalar::IntervalYearMonth(1),
+        TypeKind::IntervalYearMonth(_) => Scalar::IntervalYearMonth(12),
+        TypeKind::IntervalDayTime(D::Hour | D::HourToMinute | D::HourToSecond) => {
+            Scalar::IntervalDayTime(3_600 * MILLIS_PER_SECOND)
+        }
+        TypeKind::IntervalDayTime(D::Minute | D::MinuteToSecond) => {
+            Scalar::IntervalDayTime(60 * MILLIS_PER_SECOND)
+        }
+        TypeKind::IntervalDayTime(D::Second) => Scalar::IntervalDayTime(MILLIS_PER_SECOND),
+        _ => Scalar::IntervalDayTime(86_400 * MILLIS_PER_SECOND),
+    };
+    Expr::literal(unit, ty.with_nullable(false))
+}
+
+/// An item of an IN list as Flink compares it with a value of type `wanted`: texts, and constants among numbers, become
+/// that type; anything else beside a text becomes a text. A text that does not convert is an error if it `is_only`.
+fn as_member(item: Expr, wanted: &LogicalType, is_only: bool) -> Expr {
+    let ty = item.ty();
+    if ty.is_null() || wanted.is_null() {
+        return item;
+    }
+    let is_scalar = wanted.is_numeric() || wanted.kind == TypeKind::Boolean;
+    if is_scalar && ty.is_character() {
+        return Expr::Cast {
+            input: Box::new(item),
+            ty: wanted.with_nullable(ty.nullable || !is_only),
+            safe: !is_only,
+        };
+    }
+    if wanted.is_integer() && ty.is_numeric() && item.columns().is_empty() {
+        return coerce::cast_to(item, wanted);
+    }
+    if wanted.is_character() && !ty.is_character() && !ty.is_nested() {
+        return coerce::cast_to(item, &LogicalType::STRING);
+    }
+    item
 }
 
 /// The time attribute of `time ± interval`.

@@ -182,6 +182,11 @@ impl ExprBinder<'_, '_> {
             "IF" => self.bind_if(args, span),
             "NULLIF" => self.bind_nullif(args, span),
             "PROCTIME" if args.is_empty() => Ok(proctime()),
+            "JSON" => Err(SqlError::at(
+                span,
+                "the JSON() function is only supported inside JSON_ARRAY() or as the VALUE of JSON_OBJECT()",
+            )
+            .with_hint("a text that holds JSON is JSON already: leave JSON() out")),
             _ => match scalar_function(&upper) {
                 Some(declared) => self.call(span, declared.name, args),
                 None => Err(unknown_function(&name, &args, function.name.span)),
@@ -255,7 +260,10 @@ impl ExprBinder<'_, '_> {
             ));
         }
         let types: Vec<LogicalType> = args.iter().map(Expr::ty).collect();
-        let ty = coerce::common_type(&types).ok_or_else(|| {
+        if types.iter().all(LogicalType::is_null) {
+            return Err(super::illegal_null(span));
+        }
+        let ty = coerce::coalesced_type(&types).ok_or_else(|| {
             let names: Vec<String> = types
                 .iter()
                 .map(|ty| format!("<{}>", sql_type_name(ty)))
@@ -281,16 +289,27 @@ impl ExprBinder<'_, '_> {
             let message = format!("invalid number of arguments to function 'IF': expected 3, found {found}");
             return Err(SqlError::at(span, message).with_hint("write IF(condition, value, otherwise)"));
         };
-        let is_condition = condition.ty().kind == TypeKind::Boolean || condition.ty().is_null();
-        if !is_condition {
+        if [&condition, &then, &otherwise]
+            .iter()
+            .any(|arg| arg.ty().is_null())
+        {
+            return Err(super::illegal_null(span));
+        }
+        if condition.ty().kind != TypeKind::Boolean {
             let name = sql_type_name(&condition.ty());
             return Err(SqlError::at(
                 span,
                 format!("invalid argument type: IF(condition, …) takes a BOOLEAN, not {name}"),
             ));
         }
-        let condition = coerce::cast_to(condition, &LogicalType::BOOLEAN);
         let nullable = condition.ty().nullable;
+        // Of two precisions of a timestamp, Flink takes that of the first value.
+        let (first, second) = (then.ty().without_time_attribute(), otherwise.ty());
+        let otherwise = if first.is_timestamp_like() && first.family() == second.family() {
+            coerce::cast_to(otherwise, &first)
+        } else {
+            otherwise
+        };
         let case = self.case(vec![(condition, then)], otherwise, span)?;
         // Unlike CASE, IF is NULL-able if its condition is.
         Ok(match case {

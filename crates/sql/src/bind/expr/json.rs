@@ -173,7 +173,13 @@ impl ExprBinder<'_, '_> {
 
     /// A value inside JSON_OBJECT or JSON_ARRAY; `raw` notes whether it is JSON text already.
     fn bind_json_element(&mut self, element: &JsonElement, raw: &mut String) -> SqlResult<Expr> {
-        let value = self.bind(&element.value)?;
+        let value = match &element.value.kind {
+            ast::ExprKind::Function(call) if call.name.is_word("JSON") => {
+                let args = self.positional(call)?;
+                self.call(call.span, "JSON", args)?
+            }
+            _ => self.bind(&element.value)?,
+        };
         let is_text = value.ty().is_character();
         if element.format_json && !is_text {
             return Err(SqlError::at(

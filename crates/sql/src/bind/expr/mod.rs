@@ -125,9 +125,60 @@ pub struct ExprBinder<'b, 'a> {
     pub group_window_time: Option<LogicalType>,
     /// Whether aggregates may see no row at all: no GROUP BY, or an empty grouping set.
     pub global_aggregate: bool,
+    /// The named expressions of the SELECT list, which QUALIFY may refer to.
+    pub aliases: Vec<(String, Expr)>,
     inside_aggregate: bool,
     inside_over: bool,
 }
+
+/// A NULL without a type in a place that needs one.
+fn illegal_null(span: Span) -> SqlError {
+    SqlError::at(span, "Illegal use of 'NULL'").with_hint("give it a type: CAST(NULL AS INT)")
+}
+
+/// Functions that take a bare NULL, which gets the type that they ask for; those of arrays not as the first argument.
+const TAKES_NULL: &[&str] = &[
+    "=",
+    "<>",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "IS NULL",
+    "IS NOT NULL",
+    "IS DISTINCT FROM",
+    "IS NOT DISTINCT FROM",
+    "ARRAY_APPEND",
+    "ARRAY_CONTAINS",
+    "ARRAY_JOIN",
+    "ARRAY_POSITION",
+    "ARRAY_PREPEND",
+    "ARRAY_REMOVE",
+    "ARRAY_SLICE",
+    "ARRAY_SORT",
+    "BITMAP_BUILD",
+    "BITMAP_FROM_BYTES",
+    "BTRIM",
+    "ELT",
+    "ENDSWITH",
+    "INET_ATON",
+    "INET_NTOA",
+    "JSON_QUOTE",
+    "JSON_STRING",
+    "JSON_UNQUOTE",
+    "PARSE_JSON",
+    "PRINTF",
+    "REGEXP_COUNT",
+    "REGEXP_EXTRACT_ALL",
+    "REGEXP_INSTR",
+    "REGEXP_SUBSTR",
+    "SPLIT",
+    "STARTSWITH",
+    "TYPEOF",
+    "UNHEX",
+    "URL_DECODE",
+    "URL_ENCODE",
+];
 
 impl<'b, 'a> ExprBinder<'b, 'a> {
     pub fn new(
@@ -147,6 +198,7 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             group_window: None,
             group_window_time: None,
             global_aggregate: false,
+            aliases: Vec::new(),
             inside_aggregate: false,
             inside_over: false,
         }
@@ -185,8 +237,7 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
     pub fn bind_typed(&mut self, expr: &ast::Expr) -> SqlResult<Expr> {
         let bound = self.bind(expr)?;
         if bound.ty().is_null() {
-            return Err(SqlError::at(expr.span, "Illegal use of 'NULL'")
-                .with_hint("give it a type: CAST(NULL AS INT)"));
+            return Err(illegal_null(expr.span));
         }
         Ok(bound)
     }
@@ -319,14 +370,30 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
     fn bind_name(&mut self, name: &ObjectName) -> SqlResult<Expr> {
         let resolved = match self.scope.resolve(name) {
             Err(_) if name.is_word("PI") => return self.call(name.span, "PI", Vec::new()),
-            resolved => resolved?,
+            Err(error) => return self.alias(name).ok_or(error),
+            Ok(resolved) => resolved,
         };
         self.binder.names.record_column(name.span, &resolved.full);
         Ok(resolved.expr)
     }
 
+    /// The expression of the SELECT list that QUALIFY means by `name`.
+    fn alias(&self, name: &ObjectName) -> Option<Expr> {
+        let simple = name.as_simple().filter(|_| self.clause == Clause::Qualify)?;
+        let mut found = self.aliases.iter().filter(|(alias, _)| *alias == simple.value);
+        let (_, expr) = found.next()?;
+        found.next().is_none().then(|| expr.clone())
+    }
+
     /// A call of the built-in `function`.
     pub fn call(&self, span: Span, function: &str, args: Vec<Expr>) -> SqlResult<Expr> {
+        let first_is_typed = function.starts_with("ARRAY_");
+        let is_refused = |(place, arg): (usize, &Expr)| {
+            arg.ty().is_null() && (!TAKES_NULL.contains(&function) || (first_is_typed && place == 0))
+        };
+        if args.iter().enumerate().any(is_refused) {
+            return Err(illegal_null(span));
+        }
         function::call(function, args).map_err(|error| error.with_span(span))
     }
 
@@ -359,6 +426,15 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             ));
         }
         let ty = target.with_nullable(from.nullable || safe);
+        // A literal counts units of the interval, any other number counts months or milliseconds.
+        let is_small = matches!(from.kind, TypeKind::Int | TypeKind::Decimal { .. });
+        if ty.is_interval() && is_small && coerce::literal_of(&operand).is_some() {
+            let mut interval = self.call(span, "*", vec![forms::first_unit(&ty), operand])?;
+            if let Expr::Call { ty: result, .. } = &mut interval {
+                *result = ty;
+            }
+            return Ok(interval);
+        }
         if from.kind == ty.kind {
             return Ok(operand);
         }

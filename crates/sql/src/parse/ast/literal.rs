@@ -13,6 +13,8 @@ pub enum Literal {
     Unknown,
     /// A number: see [`NumberLiteral`].
     Number(NumberLiteral),
+    /// `DECIMAL '…'`, the text as written.
+    Decimal(String),
     /// A character string, escapes resolved; adjacent strings on separate lines are one literal.
     String(CharacterLiteral),
     /// `X'00ff'`.
@@ -34,6 +36,8 @@ pub enum Literal {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NumberLiteral {
     pub text: String,
+    /// Number of digits as written, leading zeros included, before an exponent.
+    pub digits: usize,
 }
 
 impl NumberLiteral {

@@ -22,6 +22,7 @@ impl Parser<'_> {
                 self.advance();
                 Literal::Number(NumberLiteral {
                     text: canonical_number(start.text(self.sql)),
+                    digits: mantissa_digits(start.text(self.sql)),
                 })
             }
             TokenKind::String(value) => {
@@ -122,6 +123,21 @@ impl Parser<'_> {
             .chunks_exact(2)
             .map(|pair| pair[0] * 16 + pair[1])
             .collect())
+    }
+
+    /// `DECIMAL '…'`, if it stands here.
+    pub(super) fn decimal_literal(&mut self) -> Option<Expr> {
+        let start = self.span();
+        let TokenKind::String(value) = &self.peek_at(1).kind else {
+            return None;
+        };
+        let value = value.clone();
+        self.advance();
+        self.advance();
+        Some(Expr::new(
+            ExprKind::Literal(Literal::Decimal(value)),
+            self.span_from(start),
+        ))
     }
 
     /// `DATE '…'`, `TIME '…'`, `TIMESTAMP '…'`, if the current word begins one.
@@ -280,6 +296,13 @@ impl Parser<'_> {
 }
 
 /// A number without leading zeros, with a digit before the point, and with a capital E.
+fn mantissa_digits(text: &str) -> usize {
+    text.bytes()
+        .take_while(|b| !b.eq_ignore_ascii_case(&b'e'))
+        .filter(u8::is_ascii_digit)
+        .count()
+}
+
 fn canonical_number(text: &str) -> String {
     let upper = text.to_ascii_uppercase();
     let (mantissa, exponent) = match upper.split_once('E') {

@@ -73,6 +73,11 @@ impl Parser<'_> {
         if is_temporal && let Some(literal) = self.temporal_literal(&word)? {
             return Ok(literal);
         }
+        if word == "DECIMAL"
+            && let Some(literal) = self.decimal_literal()
+        {
+            return Ok(literal);
+        }
         let is_call = self.is_sign_at(1, Sign::LeftParen);
         match word.as_str() {
             "INTERVAL" => self.interval(),

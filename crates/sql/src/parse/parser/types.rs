@@ -73,6 +73,10 @@ impl Parser<'_> {
         if self.eat_words(&["NOT", "NULL"]) {
             return Some(false);
         }
+        // `RETURNING INTEGER NULL ON EMPTY`: the NULL begins a clause.
+        if self.is_words(&["NULL", "ON"]) {
+            return None;
+        }
         self.eat_word("NULL").then_some(true)
     }
 

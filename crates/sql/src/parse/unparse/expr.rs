@@ -319,6 +319,7 @@ impl Printer {
             Literal::Boolean(false) => self.push("FALSE"),
             Literal::Unknown => self.push("UNKNOWN"),
             Literal::Number(number) => self.push(&number.text),
+            Literal::Decimal(text) => self.prefixed_string("DECIMAL ", text),
             Literal::String(text) => match &text.charset {
                 Some(charset) => {
                     let _ = write!(self.text, "_{charset}");
