@@ -97,9 +97,15 @@ impl OptionDecl {
             OptionType::Duration => parse_duration(value)
                 .is_none()
                 .then_some("a duration such as '10 s' or '500 ms'".to_owned()),
-            OptionType::MemorySize => parse_memory_size(value)
-                .is_none()
-                .then_some("a size such as '64 mb'".to_owned()),
+            OptionType::MemorySize => parse_memory_size(value).is_none().then(|| {
+                let starts = value.trim().starts_with(|c: char| c.is_ascii_digit());
+                let why = if starts {
+                    ""
+                } else {
+                    " (the text does not start with a number)"
+                };
+                format!("a size such as '64 mb'{why}")
+            }),
             OptionType::Enum(words) => (!words.iter().any(|w| w.eq_ignore_ascii_case(value.trim())))
                 .then(|| format!("one of {}", words.join(", "))),
         };

@@ -205,6 +205,9 @@ impl ResultPrinter {
                 if self.acknowledges && self.format != OutputFormat::Json {
                     writeln!(stderr(), "OK")?;
                 }
+                if self.format == OutputFormat::Json {
+                    self.json.done(&mut self.out)?;
+                }
                 Ended::Ok
             }
             Ok(StatementResult::Client(command)) => Ended::Client(command),

@@ -1,7 +1,7 @@
 //! `--output json`: one JSON object a line, for programs.
 //!
 //! A statement gives `{"statement":1,"columns":[…],"types":[…]}` if it has rows, then `{"statement":1,"op":"+I","row":[…]}`
-//! for each, then `{"statement":1,"status":"ok"}` or `{"statement":1,"status":"error","message":"…"}`. Values are the
+//! for each (a statement without rows of its own has one column `result` with `OK`), then `{"statement":1,"status":"ok"}` or `{"statement":1,"status":"error","message":"…"}`. Values are the
 //! texts that people see, or null.
 
 use std::io::{self, Write};
@@ -39,6 +39,15 @@ impl JsonStream {
             out,
             json!({"statement": self.statement, "op": kind.symbol(), "row": values}),
         )
+    }
+
+    /// The result of a statement that has no rows of its own: a column `result` with `OK`, as Flink's gateway gives it.
+    pub fn done(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.line(
+            out,
+            json!({"statement": self.statement, "columns": ["result"], "types": ["STRING"]}),
+        )?;
+        self.row(RowKind::Insert, &[Some("OK")], out)
     }
 
     pub fn ok(&self, out: &mut dyn Write) -> io::Result<()> {

@@ -158,6 +158,7 @@ impl Binder<'_> {
         let found = self.catalogs.table(&identifier);
         let found = found.ok_or_else(|| self.catalogs.object_not_found(name, &identifier))?;
         self.names.record_table(name.span, &identifier);
+        super::check_hints(hints)?;
         let rel = match found.table {
             CatalogTable::Table(table) => {
                 let alias = alias.map_or(last.as_str(), |alias| alias.name.value.as_str());

@@ -51,7 +51,7 @@ impl Binder<'_> {
                 ..e
             })?;
         let CatalogTable::Table(table) = found.table else {
-            let message = format!("cannot insert into '{identifier}': it is a view");
+            let message = format!("Sink '{identifier}' cannot be written to: it is a view");
             return Err(SqlError::at(insert.target.span, message));
         };
         if insert.overwrite && self.config.streaming {

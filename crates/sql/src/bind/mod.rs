@@ -126,6 +126,7 @@ impl<'a> Binder<'a> {
 
 /// The tables and times of the STATE_TTL hints behind SELECT; hints for other planners are let pass.
 fn state_ttls(hints: &[Hint]) -> SqlResult<Vec<(&str, i64)>> {
+    check_hints(hints)?;
     let mut ttls = Vec::new();
     for hint in hints
         .iter()
@@ -147,6 +148,34 @@ fn state_ttls(hints: &[Hint]) -> SqlResult<Vec<(&str, i64)>> {
         }
     }
     Ok(ttls)
+}
+
+/// The hints that Flink registers. The strategies of joins in batch need no help here: they are checked and change nothing.
+const HINTS: [&str; 8] = [
+    "OPTIONS",
+    "STATE_TTL",
+    "LOOKUP",
+    "BROADCAST",
+    "SHUFFLE_HASH",
+    "SHUFFLE_MERGE",
+    "NEST_LOOP",
+    "MULTI_JOIN",
+];
+
+/// Refuses a hint of another name.
+fn check_hints(hints: &[Hint]) -> SqlResult<()> {
+    let is_known = |hint: &&Hint| {
+        HINTS
+            .iter()
+            .any(|known| hint.name.value.eq_ignore_ascii_case(known))
+    };
+    match hints.iter().find(|hint| !is_known(hint)) {
+        None => Ok(()),
+        Some(hint) => Err(
+            SqlError::at(hint.span, format!("unknown hint '{}'", hint.name.value))
+                .offering(&hint.name.value.to_uppercase(), HINTS),
+        ),
+    }
 }
 
 /// Sets the TTL of the join sides that read the table `alias`.

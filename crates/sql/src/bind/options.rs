@@ -252,21 +252,22 @@ fn check_unknown(
             || formats.iter().any(|slot| slot.key == key)
             || format_option(formats, key).is_some()
     };
+    let is_of_format = |key: &str| formats.iter().any(|slot| key.starts_with(slot.prefix.as_str()));
+    let is_ignored =
+        |key: &str| !connector.strict && is_of_format(key) && !OLD_OPTIONS.iter().any(|(old, _)| *old == key);
     let unknown: Vec<&str> = options
         .keys()
         .map(String::as_str)
-        .filter(|key| !is_known(key))
+        .filter(|key| !is_known(key) && !is_ignored(key))
         .collect();
     if unknown.is_empty() {
         return Ok(());
     }
-    // A lenient connector ignores what it does not know, but not a spelling that is known to be old.
+    // A lenient connector leaves the options of its format to the format, which ignores what it does not know; but not a
+    // spelling that is known to be old.
     let old = unknown
         .iter()
         .find_map(|key| OLD_OPTIONS.iter().find(|(old, _)| old == key));
-    if !connector.strict && old.is_none() {
-        return Ok(());
-    }
     let mut supported: Vec<String> = connector.options.iter().map(|decl| decl.key.to_owned()).collect();
     supported.extend(COMMON_OPTIONS.iter().map(|key| (*key).to_owned()));
     for slot in formats {

@@ -34,7 +34,7 @@ impl Binder<'_> {
         let connector = options::check(self.declarations, &spec, table)?;
         let unreadable = connector.source.is_none().then(|| {
             format!(
-                "connector '{}' of table '{identifier}' can only be used as a sink. It cannot be used as a source",
+                "Connector '{}' can only be used as a sink. It cannot be used as a source, as table '{identifier}' is",
                 connector.identifier
             )
         });

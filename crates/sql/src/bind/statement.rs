@@ -8,10 +8,11 @@ use super::config::PlannerConfig;
 use super::error::{SqlError, SqlResult};
 use super::insert::BoundInsert;
 use super::logical::Rel;
-use crate::catalog::{CatalogOperation, Catalogs, ShowResult, show};
+use crate::catalog::{CatalogOperation, CatalogTable, Catalogs, ObjectIdentifier, ShowResult, show};
 use crate::explain;
 use crate::parse::ast::{
-    CreateStatement, Explain, ExplainDetail, Insert, Query, Statement, StatementKind, StatementSet,
+    AnalyzeColumns, AnalyzeTable, CreateStatement, Explain, ExplainDetail, Insert, ObjectName, Query,
+    Statement, StatementKind, StatementSet,
 };
 use crate::parse::span::Span;
 use crate::rules::{self, Root};
@@ -118,16 +119,28 @@ impl Planner<'_> {
             | StatementKind::Jar(_)
             | StatementKind::StopJob(_)
             | StatementKind::Client(_) => Ok(BoundStatement::Session),
-            StatementKind::Update(_) => {
-                Err(self.batch_only(statement.span, "UPDATE statement", "for streaming mode now"))
+            StatementKind::Update(update) => {
+                let refused = [
+                    "UPDATE statement is not supported for streaming mode now",
+                    "Can't perform update operation of",
+                ];
+                Err(self.no_row_changes(&update.target, statement.span, refused))
             }
-            StatementKind::Delete(_) => {
-                Err(self.batch_only(statement.span, "DELETE statement", "for streaming mode now"))
+            StatementKind::Delete(delete) => {
+                let refused = [
+                    "DELETE statement is not supported for streaming mode now",
+                    "Can't perform delete operation of",
+                ];
+                Err(self.no_row_changes(&delete.target, statement.span, refused))
             }
-            StatementKind::Truncate { .. } => {
-                Err(self.batch_only(statement.span, "TRUNCATE TABLE statement", "in streaming mode"))
+            StatementKind::Truncate { name } => {
+                let refused = [
+                    "TRUNCATE TABLE statement is not supported in streaming mode",
+                    "TRUNCATE TABLE statement is not supported for",
+                ];
+                Err(self.no_row_changes(name, statement.span, refused))
             }
-            StatementKind::Analyze(_) => Err(SqlError::unsupported(statement.span, "ANALYZE TABLE")),
+            StatementKind::Analyze(analyze) => self.analyze(analyze, statement.span),
             StatementKind::Plan(_) => Err(SqlError::unsupported(
                 statement.span,
                 "COMPILE PLAN and EXECUTE PLAN",
@@ -150,12 +163,85 @@ impl Planner<'_> {
         insert_plan(bound, &config)
     }
 
-    fn batch_only(&self, span: Span, what: &str, place: &str) -> SqlError {
-        let streaming = PlannerConfig::new(self.configuration).is_ok_and(|config| config.streaming);
-        if streaming {
-            return SqlError::at(span, format!("{what} is not supported {place}"));
+    fn is_streaming(&self) -> bool {
+        PlannerConfig::new(self.configuration).is_ok_and(|config| config.streaming)
+    }
+
+    /// The refusal of a statement that changes rows in place: in streaming mode, then of a table that is not there, then
+    /// because no connector can do it.
+    fn no_row_changes(&self, name: &ObjectName, span: Span, [streaming, refused]: [&str; 2]) -> SqlError {
+        if self.is_streaming() {
+            return SqlError::at(span, streaming);
         }
-        SqlError::unsupported(span, what)
+        match self.existing_table(name) {
+            Ok(identifier) => {
+                let message = format!("{refused} the table '{identifier}': its connector cannot change rows");
+                SqlError::at(name.span, message)
+            }
+            Err(error) => error,
+        }
+    }
+
+    fn existing_table(&self, name: &ObjectName) -> SqlResult<ObjectIdentifier> {
+        let identifier = self.catalogs.qualify(name)?;
+        match self.catalogs.table(&identifier) {
+            Some(_) => Ok(identifier),
+            None => Err(self.catalogs.object_not_found(name, &identifier)),
+        }
+    }
+
+    /// ANALYZE TABLE checks what it is given. Plans are made without statistics, so nothing is read or kept.
+    fn analyze(&self, analyze: &AnalyzeTable, span: Span) -> SqlResult<BoundStatement> {
+        let identifier = self.existing_table(&analyze.name)?;
+        let found = self.catalogs.table(&identifier).map(|found| found.table);
+        let Some(CatalogTable::Table(table)) = found else {
+            let message = format!("ANALYZE TABLE does not take the view '{identifier}'");
+            return Err(SqlError::at(analyze.name.span, message));
+        };
+        let invalid = |what: String| {
+            Err(SqlError::at(
+                span,
+                format!("Invalid ANALYZE TABLE statement. {what}"),
+            ))
+        };
+        let given: Vec<&str> = analyze
+            .partition
+            .iter()
+            .flat_map(|spec| &spec.entries)
+            .map(|entry| entry.column.value.as_str())
+            .collect();
+        if table.partition_keys.is_empty() && !given.is_empty() {
+            return invalid(format!(
+                "Table '{identifier}' is not partitioned, while partition values are given"
+            ));
+        }
+        let keys: Vec<&str> = table.partition_keys.iter().map(String::as_str).collect();
+        if keys != given {
+            return invalid(format!(
+                "All partition keys have to be given: [{}], found: [{}]",
+                keys.join(", "),
+                given.join(", ")
+            ));
+        }
+        if let AnalyzeColumns::Some(columns) = &analyze.columns {
+            for column in columns {
+                if table.column(&column.value).is_none() {
+                    let message = format!(
+                        "Column: {} does not exist in the table: '{identifier}'",
+                        column.value
+                    );
+                    return Err(SqlError::at(column.span, message)
+                        .offering(&column.value, table.columns.iter().map(|c| c.name.as_str())));
+                }
+            }
+        }
+        if self.is_streaming() {
+            return Err(SqlError::at(
+                span,
+                "ANALYZE TABLE is not supported for streaming mode now",
+            ));
+        }
+        Ok(BoundStatement::Catalog(CatalogOperation::Nothing))
     }
 
     fn bind_query(&self, query: &Query) -> SqlResult<QueryPlan> {
@@ -208,12 +294,7 @@ impl Planner<'_> {
 
     fn explain(&self, statement: &Explain) -> SqlResult<String> {
         let has = |detail: ExplainDetail| statement.details.contains(&detail);
-        if has(ExplainDetail::EstimatedCost) {
-            return Err(SqlError::unsupported(
-                statement.statement.span,
-                "EXPLAIN ESTIMATED_COST; plans are made by rules and not by cost, so there is nothing to estimate",
-            ));
-        }
+        // Plans are made by rules and not by cost: ESTIMATED_COST adds nothing to them.
         let config = PlannerConfig::new(self.configuration)?;
         let binder = Binder::new(self.catalogs, self.declarations, &config);
         let roots = self.explained_roots(&binder, &statement.statement)?;
@@ -246,7 +327,15 @@ impl Planner<'_> {
             }
             _ => Err(SqlError::at(
                 statement.span,
-                "Unsupported operation: EXPLAIN takes a query, INSERT, STATEMENT SET or CREATE TABLE AS",
+                match statement.kind {
+                    StatementKind::Create(_) => {
+                        "Unsupported CREATE OR REPLACE statement for EXPLAIN. The statement must define a query using the AS \
+                         clause"
+                    }
+                    _ => {
+                        "Unsupported operation: EXPLAIN takes a query, INSERT, STATEMENT SET or CREATE TABLE AS"
+                    }
+                },
             )),
         }
     }

@@ -123,7 +123,15 @@ impl Catalogs {
         if dropped.is_some() {
             Ok(())
         } else {
-            unless(if_exists, || format!("function {text} doesn't exist"))
+            unless(if_exists, || match name {
+                FunctionName::Permanent(_) => format!("function {text} does not exist"),
+                FunctionName::Temporary(_) => format!("Temporary catalog function {text} doesn't exist"),
+                FunctionName::TemporarySystem(_) => {
+                    format!(
+                        "could not drop temporary system function: a function named '{text}' doesn't exist"
+                    )
+                }
+            })
         }
     }
 

@@ -12,6 +12,7 @@ pub mod show;
 
 mod apply;
 mod apply_objects;
+mod function_names;
 
 use std::collections::BTreeMap;
 

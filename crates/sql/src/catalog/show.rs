@@ -1,7 +1,7 @@
 //! SHOW and DESCRIBE: results made from the catalog alone, with Flink's column names.
 
 use millstream_plan::ObjectIdentifier;
-use millstream_types::{LogicalType, Scalar, Schema};
+use millstream_types::{LogicalType, RowField, Scalar, Schema, TypeKind};
 
 use super::object::{CatalogTable, ResolvedTable, TableColumn, TableColumnKind, View};
 use super::{Catalogs, TableLookup, apply, ddl_text};
@@ -228,15 +228,13 @@ fn show_functions(
     from: Option<&ShowScope>,
     filter: Option<&ShowFilter>,
 ) -> SqlResult<ShowResult> {
-    let (catalog, database) = scope(catalogs, from)?;
-    let mut names = catalogs.user_function_names(&catalog, &database);
+    // The database need not exist: it has no functions then.
+    let mut names = match scope(catalogs, from) {
+        Ok((catalog, database)) => catalogs.user_function_names(&catalog, &database),
+        Err(_) => Vec::new(),
+    };
     if !user_only {
-        let is_word = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        let scalars =
-            millstream_functions::all_scalars().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
-        let aggregates =
-            millstream_functions::all_aggregates().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
-        names.extend(scalars.chain(aggregates).filter(is_word).map(str::to_owned));
+        names.extend(super::function_names::built_in().map(str::to_owned));
     }
     names.sort();
     names.dedup();
@@ -469,7 +467,31 @@ fn describe_view(view: &View) -> Vec<Vec<Scalar>> {
 
 /// NOT NULL has a column of its own, so that it is left out of the type.
 fn column_type_text(ty: &LogicalType) -> String {
-    ty.with_nullable(true).to_string()
+    described(&ty.with_nullable(true)).to_string()
+}
+
+/// A type as DESCRIBE shows it: without the comments of fields, and intervals by their smallest unit.
+fn described(ty: &LogicalType) -> LogicalType {
+    let kind = match &ty.kind {
+        TypeKind::Array(element) => TypeKind::Array(Box::new(described(element))),
+        TypeKind::Multiset(element) => TypeKind::Multiset(Box::new(described(element))),
+        TypeKind::Map(key, value) => TypeKind::Map(Box::new(described(key)), Box::new(described(value))),
+        TypeKind::Row(fields) => TypeKind::Row(
+            fields
+                .iter()
+                .map(|field| RowField {
+                    name: field.name.clone(),
+                    ty: described(&field.ty),
+                    description: None,
+                })
+                .collect(),
+        ),
+        _ => millstream_functions::typing::interval::widest_interval(ty).kind,
+    };
+    LogicalType {
+        kind,
+        nullable: ty.nullable,
+    }
 }
 
 fn optional(text: Option<String>) -> Scalar {
@@ -520,6 +542,15 @@ fn describe_database(catalogs: &Catalogs, name: &ObjectName, extended: bool) -> 
 fn describe_function(catalogs: &Catalogs, name: &ObjectName) -> SqlResult<ShowResult> {
     let yes_no = |flag: bool| Some(flag.to_string());
     if let Some(function) = catalogs.user_function(name) {
+        if function
+            .language
+            .is_none_or(|language| language != crate::parse::ast::FunctionLanguage::Sql)
+        {
+            return Err(SqlError::at(
+                name.span,
+                crate::bind::ddl::no_such_class(&function.class),
+            ));
+        }
         let language = function
             .language
             .map_or("JAVA", crate::parse::ast::FunctionLanguage::word);

@@ -3,6 +3,7 @@
 //! A *unique* key identifies a row at any moment. An *upsert* key also identifies it over its updates as they arrive: it
 //! is lost where rows are sent by other columns, because changes of one key may then overtake each other.
 
+use millstream_functions::typing;
 use millstream_plan::{Distribution, Expr, JoinKind, Op, RankRange, WindowProperty};
 
 use super::physical::Phys;
@@ -176,9 +177,29 @@ fn through(key: &[usize], projections: &[Expr]) -> Option<Vec<usize>> {
     let place = |column: &usize| {
         projections
             .iter()
-            .position(|e| matches!(e, Expr::Column { index, .. } if index == column))
+            .position(|e| injective_column(e) == Some(*column))
     };
     key.iter().map(place).collect::<Option<Vec<_>>>().map(sorted)
+}
+
+/// The column whose different values stay different in `expr`: the column itself, or its cast to a wider type.
+fn injective_column(expr: &Expr) -> Option<usize> {
+    match expr {
+        Expr::Column { index, .. } => Some(*index),
+        Expr::Cast { input, ty, .. } => {
+            let from = input.ty();
+            let widens = match (from.length(), ty.length()) {
+                (Some(from_length), Some(length)) => {
+                    from.is_character() && ty.is_character() && length >= from_length
+                }
+                _ => from.is_integer() && ty.is_integer(),
+            };
+            let is_implicit =
+                typing::supports_implicit_cast(&from.with_nullable(true), &ty.with_nullable(true));
+            (widens && is_implicit).then(|| injective_column(input)).flatten()
+        }
+        _ => None,
+    }
 }
 
 fn joined(

@@ -303,6 +303,9 @@ fn refuse_if_watermark(
 }
 
 fn reset_options(table: &mut ResolvedTable, keys: &[StringLiteral]) -> SqlResult<()> {
+    if keys.is_empty() {
+        return Err(SqlError::new("ALTER TABLE RESET does not support empty key"));
+    }
     for key in keys {
         if key.value == CONNECTOR_OPTION {
             return Err(SqlError::at(
@@ -387,8 +390,19 @@ fn modify(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlRe
         let old = table.columns.remove(place);
         let mut column = bind_column(&modified.column)?;
         column.comment = column.comment.or(old.comment);
+        let is_key = table
+            .primary_key
+            .as_ref()
+            .is_some_and(|key| key.columns.contains(&column.name));
+        if is_key && column.is_physical() {
+            column.ty.nullable = false;
+        }
         match &modified.position {
             None => table.columns.insert(place, column),
+            // Behind itself means where it is.
+            Some(ColumnPosition::After(other)) if other.is_word(&name.value) => {
+                table.columns.insert(place, column);
+            }
             Some(position) => {
                 let at = position_of(table, position)?;
                 table.columns.insert(at, column);
@@ -396,12 +410,12 @@ fn modify(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlRe
         }
     }
     if change.watermark.is_some() && table.watermark.is_none() {
-        let message = "The base table does not define any watermark. You might want to add a new one";
+        let message = "The current table does not define any watermark. You might want to add a new one";
         return Err(SqlError::at(span, message));
     }
     if constraints(change).next().is_some() && table.primary_key.is_none() {
         let message =
-            "The base table does not define any primary key constraint. You might want to add a new one";
+            "The current table does not define any primary key constraint. You might want to add a new one";
         return Err(SqlError::at(span, message));
     }
     set_rest(table, change)

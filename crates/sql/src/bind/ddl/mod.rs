@@ -12,6 +12,7 @@ use self::table::{bind_column, bind_options};
 use crate::bind::Binder;
 use crate::bind::error::{SqlError, SqlResult};
 use crate::bind::logical::Rel;
+use crate::catalog::ddl_text::quoted_identifier;
 use crate::catalog::operation::FunctionName;
 use crate::catalog::{CatalogOperation, CatalogTable, Model, ResolvedTable, TableColumn, UserFunction};
 use crate::parse::ast::{
@@ -39,10 +40,17 @@ impl Binder<'_> {
             CreateStatement::Catalog(catalog) => bind_create_catalog(catalog),
             CreateStatement::Function(function) => self.bind_create_function(function),
             CreateStatement::Model(model) => self.bind_create_model(model, span),
-            CreateStatement::MaterializedTable(table) => Err(SqlError::unsupported(
-                table.name.span,
-                "CREATE MATERIALIZED TABLE",
-            )),
+            CreateStatement::MaterializedTable(table) => {
+                if table.options.iter().all(|option| option.key.value != "connector") {
+                    let message =
+                        "Table options do not contain an option key 'connector' for discovering a connector";
+                    return Err(SqlError::at(table.name.span, message));
+                }
+                Err(SqlError::unsupported(
+                    table.name.span,
+                    "CREATE MATERIALIZED TABLE",
+                ))
+            }
             CreateStatement::Connection(connection) => {
                 Err(SqlError::unsupported(connection.name.span, "CREATE CONNECTION"))
             }
@@ -154,6 +162,13 @@ impl Binder<'_> {
     fn bind_create_function(&self, create: &CreateFunction) -> SqlResult<CatalogOperation> {
         let name = self.function_name(&create.name, create.temporary, create.system)?;
         let function = user_function(&create.definition)?;
+        // Flink loads the class of a temporary function here, and that of a permanent one at its first use.
+        if !matches!(name, FunctionName::Permanent(_)) {
+            return Err(
+                SqlError::at(create.definition.class.span, no_such_class(&function.class))
+                    .with_hint("functions of Java and Python classes are not supported"),
+            );
+        }
         Ok(CatalogOperation::CreateFunction {
             name,
             function,
@@ -223,8 +238,11 @@ impl Binder<'_> {
                 name,
                 action,
             } => self.bind_alter_model(*if_exists, name, action),
-            AlterStatement::MaterializedTable(_) => {
-                Err(SqlError::unsupported(span, "ALTER MATERIALIZED TABLE"))
+            AlterStatement::MaterializedTable(alter) => {
+                let identifier = self.qualify(&alter.name)?;
+                let message =
+                    format!("Cannot find table '{identifier}': there is no materialized table of this name");
+                Err(SqlError::at(alter.name.span, message))
             }
             AlterStatement::Connection { .. } => Err(SqlError::unsupported(span, "ALTER CONNECTION")),
         }
@@ -339,7 +357,19 @@ impl Binder<'_> {
                 temporary,
                 if_exists,
             }),
-            ObjectKind::MaterializedTable | ObjectKind::Connection => Err(SqlError::unsupported(
+            ObjectKind::MaterializedTable if if_exists => {
+                self.qualify(&drop.name)?;
+                Ok(CatalogOperation::Nothing)
+            }
+            ObjectKind::MaterializedTable => {
+                let identifier = self.qualify(&drop.name)?;
+                let message = format!(
+                    "Materialized table with identifier '{}' does not exist",
+                    quoted_identifier(&identifier)
+                );
+                Err(SqlError::at(drop.name.span, message))
+            }
+            ObjectKind::Connection => Err(SqlError::unsupported(
                 drop.name.span,
                 format!("DROP {}", drop.kind.words()),
             )),
@@ -391,6 +421,11 @@ fn bind_create_catalog(create: &CreateCatalog) -> SqlResult<CatalogOperation> {
         comment: create.comment.as_ref().map(|comment| comment.value.clone()),
         if_not_exists: create.if_not_exists,
     })
+}
+
+/// The error for a class that a function needs.
+pub fn no_such_class(class: &str) -> String {
+    format!("could not load class '{class}': there is no Java virtual machine and no Python interpreter")
 }
 
 fn user_function(definition: &FunctionDefinition) -> SqlResult<UserFunction> {

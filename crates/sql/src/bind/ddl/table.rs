@@ -55,8 +55,10 @@ impl Binder<'_> {
         let mut constraints: Vec<&TableConstraint> = schema.constraints.iter().collect();
         for definition in &schema.columns {
             if table.column(&definition.name.value).is_some() {
+                let is_physical = matches!(definition.kind, ColumnKind::Physical { .. });
                 let message = format!(
-                    "A column named '{}' already exists in the table",
+                    "A {} named '{}' already exists in the table",
+                    if is_physical { "regular Column" } else { "column" },
                     definition.name.value
                 );
                 return Err(SqlError::at(definition.name.span, message));
@@ -123,7 +125,7 @@ impl Binder<'_> {
 
     fn type_of_computed(&self, name: &str, expr: &ast::Expr, scope: &Scope<'_>) -> SqlResult<LogicalType> {
         let bound = self.bind_detached(expr, scope).map_err(|error| SqlError {
-            message: format!("computed column '{name}': {}", error.message),
+            message: format!("computed column '{name}': {}", in_definition(&error.message)),
             ..error
         })?;
         let ty = bound.ty();
@@ -350,6 +352,14 @@ fn check_primary_key(table: &mut ResolvedTable) -> SqlResult<()> {
         }
     }
     Ok(())
+}
+
+/// A table definition has identifiers where a query has columns of its tables.
+fn in_definition(message: &str) -> String {
+    let unknown = message
+        .strip_prefix("Column ")
+        .and_then(|rest| rest.strip_suffix(" not found in any table"));
+    unknown.map_or_else(|| message.to_owned(), |name| format!("Unknown identifier {name}"))
 }
 
 fn check_distribution(table: &ResolvedTable) -> SqlResult<()> {

@@ -149,9 +149,12 @@ impl Parser<'_> {
             .first()
             .filter(|_| table.query.is_none())
         {
-            let mut error = self.invalid(name.span, format!("column '{}' has no data type", name.value));
-            error.hint = Some("only CREATE TABLE … AS may list names without types".to_owned());
-            return Err(error);
+            let message = format!(
+                "Columns identifiers without types in the schema are supported on CTAS/RTAS statements only: column '{}' has \
+                 no data type",
+                name.value
+            );
+            return Err(self.invalid(name.span, message));
         }
         if !table.schema.column_names.is_empty() && !table.schema.columns.is_empty() {
             let message = "columns with and without types cannot be mixed";

@@ -10,9 +10,9 @@ impl Parser<'_> {
     pub(super) fn insert(&mut self) -> Result<Insert> {
         let start = self.span();
         if self.is_word("UPSERT") {
-            return Err(
-                self.unexpected_with_hint("write INSERT INTO: a sink with a primary key updates by it")
-            );
+            let mut error = self.invalid(self.span(), "UPSERT INTO statement is not supported");
+            error.hint = Some("write INSERT INTO: a sink with a primary key updates by it".to_owned());
+            return Err(error);
         }
         self.expect_word("INSERT")?;
         let overwrite = self.eat_word("OVERWRITE");

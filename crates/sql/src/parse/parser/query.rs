@@ -415,8 +415,11 @@ impl Parser<'_> {
                 }
                 limit = Some(self.row_count()?);
                 if self.is_sign(Sign::Comma) {
-                    let hint = "'LIMIT start, count' is not allowed: write LIMIT count OFFSET start";
-                    return Err(self.unexpected_with_hint(hint));
+                    let message =
+                        "'LIMIT start, count' is not allowed under the current SQL conformance level";
+                    let mut error = self.invalid(self.span(), message);
+                    error.hint = Some("write LIMIT count OFFSET start".to_owned());
+                    return Err(error);
                 }
             } else if offset.is_none() && self.eat_word("OFFSET") {
                 offset = Some(self.row_count()?);
@@ -438,7 +441,8 @@ impl Parser<'_> {
         let kind = match self.peek().kind {
             TokenKind::Number => {
                 let text = span.text(self.sql).to_owned();
-                ExprKind::Literal(Literal::Number(NumberLiteral { text }))
+                let digits = text.len();
+                ExprKind::Literal(Literal::Number(NumberLiteral { text, digits }))
             }
             TokenKind::Sign(Sign::Question) => ExprKind::Parameter,
             _ => return Err(self.unexpected_thing("a number of rows")),

@@ -10,15 +10,13 @@ use crate::parse::ast::{
 use crate::parse::token::{Sign, TokenKind};
 
 impl Parser<'_> {
-    /// `( element, … )`; the list may be empty.
+    /// `( element, … )`.
     pub(super) fn table_schema(&mut self) -> Result<TableSchema> {
         let start = self.span();
         let mut schema = TableSchema::default();
         self.expect_sign(Sign::LeftParen)?;
-        if !self.eat_sign(Sign::RightParen) {
-            self.comma_separated(|parser| parser.schema_element(&mut schema))?;
-            self.expect_sign(Sign::RightParen)?;
-        }
+        self.comma_separated(|parser| parser.schema_element(&mut schema))?;
+        self.expect_sign(Sign::RightParen)?;
         schema.span = self.span_from(start);
         Ok(schema)
     }

@@ -116,6 +116,11 @@ impl Parser<'_> {
             );
         }
         let text = self.span().text(self.sql);
+        if self.is_word("MERGE") {
+            let rest = &self.sql[self.span().start..];
+            let message = format!("Unsupported query: {}", super::shortened(rest.trim_end()));
+            return self.error(ParseErrorKind::Unexpected, self.span(), message);
+        }
         let message = format!(
             "non-query expression encountered in illegal context: no statement begins with '{}'",
             super::shortened(text)
@@ -144,7 +149,7 @@ impl Parser<'_> {
         } else if self.at_explain_detail() {
             details = self.comma_separated(Self::explain_detail)?;
         }
-        let statement = self.explained_statement()?;
+        let statement = self.explained_statement(details.is_empty())?;
         Ok(Explain { details, statement })
     }
 
@@ -175,7 +180,7 @@ impl Parser<'_> {
         self.expect_any_word(&words).map(|index| details[index])
     }
 
-    fn explained_statement(&mut self) -> Result<Statement> {
+    fn explained_statement(&mut self, details_are_missing: bool) -> Result<Statement> {
         let start = self.span();
         if self.is_words(&["STATEMENT", "SET"]) {
             let set = self.statement_set(start)?;
@@ -190,6 +195,20 @@ impl Parser<'_> {
                 "INSERT", "UPSERT", "EXECUTE", "CREATE", "REPLACE", "ALTER", "UPDATE", "DELETE",
             ]);
         if !is_explainable {
+            let text = self.span().text(self.sql);
+            let is_statement = STATEMENT_WORDS.contains(&text.to_ascii_uppercase().as_str());
+            if details_are_missing && !self.is_end() && (!is_statement || self.is_word("ANALYZE")) {
+                let message = format!(
+                    "non-query expression encountered in illegal context: EXPLAIN knows no detail '{}'",
+                    super::shortened(text)
+                );
+                let mut error = self.error(ParseErrorKind::Unexpected, self.span(), message);
+                error.hint = Some(
+                    "the details are ESTIMATED_COST, CHANGELOG_MODE, JSON_EXECUTION_PLAN and PLAN_ADVICE"
+                        .to_owned(),
+                );
+                return Err(error);
+            }
             return Err(self.unexpected_thing("a query, INSERT or STATEMENT SET"));
         }
         self.statement()
