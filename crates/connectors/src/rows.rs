@@ -34,7 +34,7 @@ pub fn decoder(
 }
 
 pub fn encoder(format: &(String, Options), schema: &Schema) -> Result<Box<dyn Encoder>, DataflowError> {
-    millstream_formats::encoder(&format.0, &format.1, schema)
+    millstream_formats::file_encoder(&format.0, &format.1, schema)
         .map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))
 }
 

@@ -236,6 +236,22 @@ pub fn encoder(format: &str, options: &Options, schema: &Schema) -> Result<Box<d
     }
 }
 
+/// As [`encoder`], for rows in files, where Flink writes some values otherwise than in messages.
+pub fn file_encoder(
+    format: &str,
+    options: &Options,
+    schema: &Schema,
+) -> Result<Box<dyn Encoder>, FormatError> {
+    if format != "csv" {
+        return encoder(format, options, schema);
+    }
+    let options = csv::CsvOptions {
+        strip_decimals: true,
+        ..csv::CsvOptions::parse(options)?
+    };
+    Ok(Box::new(csv::CsvEncoder::new(options, schema)?))
+}
+
 /// Refuses rows that take something back, for formats that have no way to say so.
 fn additions_only(batch: &Batch, format: &'static str) -> Result<(), EncodeError> {
     let mut kinds = batch.kinds.iter().flat_map(|kinds| kinds.iter());

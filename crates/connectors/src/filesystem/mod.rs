@@ -164,6 +164,20 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
         }
         refuse("auto-compaction", "false")?;
         refuse("sink.partition-commit.trigger", "process-time")?;
+        let policies = table
+            .options
+            .get("sink.partition-commit.policy.kind")
+            .map_or("", String::as_str);
+        let is_known = |policy: &&str| matches!(*policy, "success-file" | "metastore" | "custom");
+        if let Some(policy) = policies
+            .split(',')
+            .map(str::trim)
+            .find(|p| !p.is_empty() && !is_known(p))
+        {
+            return Err(format!(
+                "Unsupported policy: {policy} in 'sink.partition-commit.policy.kind'; use 'success-file'"
+            ));
+        }
         refuse("sink.partition-commit.policy.kind", "success-file")
     },
 };

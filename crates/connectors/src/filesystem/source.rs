@@ -353,6 +353,11 @@ impl Source for FileSource {
 
 /// Files below a directory (or the file itself); names that start with `.` or `_` are hidden.
 fn list(path: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
+    let is_hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(['.', '_']);
+    // A table whose own path is hidden is empty.
+    if path.file_name().is_some_and(is_hidden) {
+        return Ok(());
+    }
     if path.is_file() {
         files.push(path.to_string_lossy().into_owned());
         return Ok(());
@@ -361,13 +366,8 @@ fn list(path: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
         return Ok(());
     }
     for entry in std::fs::read_dir(path)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let hidden = name.to_string_lossy().starts_with(['.', '_']);
         // Partition directories may be called `__DEFAULT_PARTITION__` only behind a `key=`, so this loses none.
-        if !hidden {
-            list(&entry.path(), files)?;
-        }
+        list(&entry?.path(), files)?;
     }
     Ok(())
 }

@@ -75,6 +75,14 @@ impl PartDecoder {
         .map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))?;
         let empty = match part.format.as_str() {
             "json" => Empty::Nothing,
+            "csv"
+                if part
+                    .options
+                    .get("ignore-parse-errors")
+                    .is_some_and(|v| v.eq_ignore_ascii_case("true")) =>
+            {
+                Empty::Nothing
+            }
             "csv" => Empty::Refused,
             _ => Empty::Message,
         };

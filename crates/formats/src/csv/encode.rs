@@ -31,7 +31,7 @@ impl CsvEncoder {
         let unsupported = |ty: &LogicalType| matches!(ty.kind, TypeKind::Map(..) | TypeKind::Multiset(_));
         if let Some(column) = schema.columns.iter().find(|c| unsupported(&c.ty)) {
             return Err(FormatError::Schema(format!(
-                "format 'csv' does not support the type {} of column '{}'",
+                "format 'csv' does not support maps: Unsupported type '{}' for field '{}'",
                 column.ty, column.name
             )));
         }
@@ -92,7 +92,7 @@ fn value(
         }
         TypeKind::Decimal { scale, .. } => {
             let unscaled = array.as_primitive::<Decimal128Type>().value(row);
-            match options.scientific {
+            match options.strip_decimals {
                 true => write_decimal_stripped(out, unscaled, *scale),
                 false => write_decimal_plain(out, unscaled, *scale),
             }
@@ -176,10 +176,9 @@ fn field(out: &mut Vec<u8>, text: &str, quotable: bool, options: &CsvOptions) {
     let mut encoded = String::with_capacity(text.len() + 2);
     encoded.push(quote);
     for c in text.chars() {
-        if let Some(escape) = options.escape.filter(|escape| c == quote || c == *escape) {
-            encoded.push(escape);
-        } else if c == quote {
-            encoded.push(quote);
+        // A quote is doubled, and so is the escape character.
+        if c == quote || Some(c) == options.escape {
+            encoded.push(c);
         }
         encoded.push(c);
     }
@@ -187,11 +186,12 @@ fn field(out: &mut Vec<u8>, text: &str, quotable: bool, options: &CsvOptions) {
     out.extend_from_slice(encoded.as_bytes());
 }
 
-/// Jackson's loose check: any character up to the greatest of delimiter, quote and line break may need quotes.
+/// Jackson's loose check: any character up to the greatest of delimiter, quote and line break may need quotes, and so may
+/// a backslash.
 fn needs_quotes(text: &str, quote: char, options: &CsvOptions) -> bool {
     let unsafe_up_to = options.delimiter.max(quote).max('\n');
     text.encode_utf16().count() > QUOTE_CHECK_CHARS_MAX
         || text
             .chars()
-            .any(|c| c <= unsafe_up_to || Some(c) == options.escape)
+            .any(|c| c <= unsafe_up_to || c == '\\' || Some(c) == options.escape)
 }

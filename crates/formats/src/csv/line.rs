@@ -9,7 +9,7 @@ pub struct Field<'a> {
     pub quoted: bool,
 }
 
-/// Splits a line (without its line break). The error is the reason alone.
+/// Splits the first line of a text: what stands behind its line break does not count. The error is the reason alone.
 pub fn split<'a>(line: &'a str, options: &CsvOptions, fields: &mut Vec<Field<'a>>) -> Result<(), String> {
     fields.clear();
     let mut rest = line;
@@ -36,8 +36,9 @@ fn field<'a>(text: &'a str, options: &CsvOptions) -> Result<(Field<'a>, Option<&
         return quoted(inner, quote, options);
     }
     if options.escape.is_none() {
-        let (raw, behind) = match start.split_once(options.delimiter) {
-            Some((raw, behind)) => (raw, Some(behind)),
+        let end = start.find(|c| c == options.delimiter || is_line_break(c));
+        let (raw, behind) = match end {
+            Some(end) => (&start[..end], start[end..].strip_prefix(options.delimiter)),
             None => (start, None),
         };
         let raw = if options.trim_spaces {
@@ -55,13 +56,13 @@ fn field<'a>(text: &'a str, options: &CsvOptions) -> Result<(Field<'a>, Option<&
     }
     let (mut out, mut characters) = (String::new(), start.char_indices());
     while let Some((at, c)) = characters.next() {
-        if c == options.delimiter {
+        if c == options.delimiter || is_line_break(c) {
             return Ok((
                 Field {
                     text: out.into(),
                     quoted: false,
                 },
-                Some(&start[at + c.len_utf8()..]),
+                start[at..].strip_prefix(options.delimiter),
             ));
         }
         match (Some(c) == options.escape).then(|| characters.next()).flatten() {
@@ -104,7 +105,7 @@ fn quoted<'a>(
             text: out.into(),
             quoted: true,
         };
-        if behind.is_empty() {
+        if behind.is_empty() || behind.starts_with(is_line_break) {
             return Ok((field, None));
         }
         // A tab may be the delimiter itself, so look before the white space was cut, too.
@@ -118,6 +119,10 @@ fn quoted<'a>(
         };
     }
     Err("missing closing quote for value".to_owned())
+}
+
+fn is_line_break(c: char) -> bool {
+    matches!(c, '\n' | '\r')
 }
 
 fn escaped(character: char) -> char {

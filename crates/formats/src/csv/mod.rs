@@ -34,7 +34,7 @@ const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "write-bigdecimal-in-scientific-notation",
         OptionType::Boolean,
-        "Whether decimals are written in their shortest form (1E+5) or plain (100000).",
+        "Accepted and without effect, as in Flink: files hold decimals in their shortest form (1E+5), messages all digits (100000).",
     )
     .with_default("true"),
     OptionDecl::new("trim-spaces", OptionType::Boolean, "Whether spaces around unquoted values are cut.")
@@ -75,7 +75,9 @@ pub struct CsvOptions {
     pub null_literal: Option<String>,
     pub allow_comments: bool,
     pub ignore_parse_errors: bool,
-    pub scientific: bool,
+    /// Whether decimals are written without trailing zeros, in scientific notation where that is shorter, as Flink does in
+    /// files. In messages it writes all digits of the scale; the option for the notation changes neither.
+    pub strip_decimals: bool,
     pub trim_spaces: bool,
     pub ignore_trailing: bool,
     pub allow_trailing_comma: bool,
@@ -87,6 +89,7 @@ impl CsvOptions {
     /// Reads options given without the prefix `csv.`.
     pub fn parse(options: &Options) -> Result<Self, FormatError> {
         let flag = |key, default| boolean_option("csv", options, key, default);
+        flag("write-bigdecimal-in-scientific-notation", true)?;
         let disable_quote = flag("disable-quote-character", false)?;
         if disable_quote && options.contains_key("quote-character") {
             return Err(FormatError::Schema(
@@ -108,7 +111,7 @@ impl CsvOptions {
             null_literal: options.get("null-literal").cloned(),
             allow_comments: flag("allow-comments", false)?,
             ignore_parse_errors: flag("ignore-parse-errors", false)?,
-            scientific: flag("write-bigdecimal-in-scientific-notation", true)?,
+            strip_decimals: false,
             trim_spaces: flag("trim-spaces", false)?,
             ignore_trailing: flag("ignore-trailing-unmappable", false)?,
             allow_trailing_comma: flag("allow-trailing-comma", true)?,

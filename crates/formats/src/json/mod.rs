@@ -79,10 +79,16 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     narrows_rows: true,
     validate: |table| {
         if let Some(column) = table.physical.columns.iter().find(|c| !is_supported(&c.ty)) {
-            return Err(format!(
-                "format 'json' does not support the type {} of column '{}'",
-                column.ty, column.name
-            ));
+            return Err(match column.ty.kind {
+                TypeKind::Map(..) | TypeKind::Multiset(_) => format!(
+                    "JSON format doesn't support non-string as key type of map: column '{}' has the type {}",
+                    column.name, column.ty
+                ),
+                _ => format!(
+                    "format 'json' does not support the type {} of column '{}'",
+                    column.ty, column.name
+                ),
+            });
         }
         Ok(())
     },
