@@ -189,8 +189,9 @@ impl GroupAggregate {
         after: Vec<ArrayRef>,
     ) -> Result<Batch, DataflowError> {
         let differ = rows_differ(&before, &after, touched.len())?;
-        // With a time to live, an unchanged result is sent again so that operators behind keep it alive.
-        let send_unchanged = self.spec.ttl_ms > 0;
+        // With a time to live, an unchanged result is sent again so that operators behind keep it alive. Flink computes
+        // deviations from sums behind the aggregation, which sends the sums' changes where the deviation stays.
+        let send_unchanged = self.spec.ttl_ms > 0 || self.spec.aggregates.has_deviation();
         // Rows of `before` stand above rows of `after`.
         let below = touched.len() as u32;
         let (mut indices, mut kinds) = (Vec::new(), Vec::new());

@@ -24,6 +24,13 @@ pub(crate) struct AggregateSpec {
 }
 
 impl AggregateSpec {
+    /// Whether a deviation or variance is among the calls.
+    pub(crate) fn has_deviation(&self) -> bool {
+        let is_deviation =
+            |call: &AggregateCall| call.function.starts_with("STDDEV") || call.function.starts_with("VAR");
+        self.calls.iter().any(|(call, _)| is_deviation(call))
+    }
+
     /// `retract`: whether rows will be taken back.
     pub(crate) fn new(calls: &[AggregateCall], retract: bool) -> Result<Self, DataflowError> {
         let resolve = |call: &AggregateCall| {

@@ -238,7 +238,6 @@ fn sized(call: &AggregateCall, sorted: &Sorted) -> Result<ArrayRef, DataflowErro
             if sorted.runs[row] != sorted.runs[peers] {
                 peers = row;
             }
-            let last_peer = end_of(&|i| i < end && sorted.runs[i] == sorted.runs[row], row);
             match call.function.as_str() {
                 "LEAD" => {
                     let offset = call.parameters.first().and_then(Scalar::as_i64).unwrap_or(1);
@@ -250,7 +249,8 @@ fn sized(call: &AggregateCall, sorted: &Sorted) -> Result<ArrayRef, DataflowErro
                 "NTILE" => numbers.push(bucket(call, row - start, size)),
                 "PERCENT_RANK" if size == 1 => shares.push(0.0),
                 "PERCENT_RANK" => shares.push((peers - start) as f64 / (size - 1) as f64),
-                _ => shares.push((last_peer - start) as f64 / size as f64),
+                // Flink counts the rows up to this one, whatever the peers behind it.
+                _ => shares.push((row + 1 - start) as f64 / size as f64),
             }
         }
         start = end;
