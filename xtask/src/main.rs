@@ -5,6 +5,8 @@ mod bench;
 mod bench_launch;
 mod codegen_kafka;
 mod docs;
+#[cfg(feature = "fuzz-sql")]
+mod fuzz_sql;
 mod links;
 mod many;
 mod tidy;
@@ -14,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 const USAGE: &str = "usage: cargo xtask tidy [--bless | --words DIRECTORY] | codegen kafka [--check] | docs [limits] | bench [--help] | \
                      sim [--seeds N] [--first N] | sim --mutants N | \
-                     fuzz [--executions N] [--target NAME] [--seed N]";
+                     fuzz [--executions N] [--target NAME] [--seed N] | fuzz-sql [--expressions] --gateway URL --cli COMMAND";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,6 +34,10 @@ fn main() -> anyhow::Result<()> {
         #[cfg(not(feature = "bench"))]
         ["bench", rest @ ..] => bench_launch::run(&repository(), rest),
         ["sim", options @ ..] => many::sim(&repository(), options),
+        #[cfg(feature = "fuzz-sql")]
+        ["fuzz-sql", options @ ..] => fuzz_sql::run(options),
+        #[cfg(not(feature = "fuzz-sql"))]
+        ["fuzz-sql", options @ ..] => many::fuzz_sql(&repository(), options),
         ["fuzz", options @ ..] => many::fuzz(&repository(), options),
         _ => anyhow::bail!("{USAGE}"),
     }

@@ -35,6 +35,18 @@ pub fn fuzz(root: &Path, options: &[&str]) -> anyhow::Result<()> {
     )
 }
 
+/// Builds the generator of SQL with this package and hands over to it.
+pub fn fuzz_sql(root: &Path, options: &[&str]) -> anyhow::Result<()> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let status = Command::new(cargo)
+        .args(["run", "--quiet", "--package", "xtask", "--features", "fuzz-sql", "--", "fuzz-sql"])
+        .args(options)
+        .current_dir(root)
+        .status()?;
+    anyhow::ensure!(status.success(), "fuzz-sql failed");
+    Ok(())
+}
+
 /// Runs one test of the test kit; options become variables of its environment.
 fn test(
     root: &Path,
