@@ -1,7 +1,7 @@
 //! Reading `.slt` files: SQL with recorded results, in the format of sqllogictest.
 //!
 //! The parser keeps what the conformance files use: `statement ok`, `statement error <regex>`, `query T… rowsort|nosort`,
-//! `halt`, and the directives `# kafka-topic` and `# kafka-produce` in the comments before a record. Comparing is done
+//! `halt`, the directives `# kafka-topic` and `# kafka-produce` in the comments before a record, and `# differs: reason`. Comparing is done
 //! here too, so that every runner compares alike.
 
 use std::collections::BTreeMap;
@@ -13,6 +13,9 @@ pub struct Record {
     pub line: usize,
     /// Directives in the comments before it, without `# `.
     pub directives: Vec<String>,
+    /// Why the recorded answer is not given, from a comment `# differs: …` before it. Such a record runs, and its outcome is
+    /// not compared; `docs/differences.md` lists the reasons.
+    pub differs: Option<String>,
     pub sql: String,
     pub expected: Expected,
 }
@@ -32,18 +35,21 @@ pub enum Expected {
 /// Parses a file. The error names the line.
 pub fn parse(text: &str) -> Result<Vec<Record>, String> {
     let lines: Vec<&str> = text.lines().collect();
-    let (mut records, mut directives, mut at) = (Vec::new(), Vec::new(), 0);
+    let (mut records, mut directives, mut differs, mut at) = (Vec::new(), Vec::new(), None, 0);
     while at < lines.len() {
         let line = lines[at];
         if let Some(comment) = line.strip_prefix('#') {
             let comment = comment.trim();
             if comment.starts_with("kafka-") {
                 directives.push(comment.to_owned());
+            } else if let Some(reason) = comment.strip_prefix("differs: ") {
+                differs = Some(reason.to_owned());
             }
         } else if line.trim() == "halt" {
             return Ok(records);
         } else if line.starts_with("statement") || line.starts_with("query") {
-            let (record, next) = record(&lines, at, std::mem::take(&mut directives))?;
+            let (mut record, next) = record(&lines, at, std::mem::take(&mut directives))?;
+            record.differs = differs.take();
             records.push(record);
             at = next;
             continue;
@@ -90,6 +96,7 @@ fn record(lines: &[&str], start: usize, directives: Vec<String>) -> Result<(Reco
         Record {
             line: start + 1,
             directives,
+            differs: None,
             sql,
             expected,
         },
@@ -152,7 +159,10 @@ mod tests {
         let rows = vec!["a\t2".to_owned(), "b\t1".to_owned()];
         assert_eq!(records[1].expected, Expected::Rows { sorted: true, rows });
         assert_eq!(records[2].expected, Expected::Error("no such|missing".to_owned()));
+        assert_eq!(records[1].differs, None);
         assert!(parse("nonsense").unwrap_err().contains("line 1"));
+        let marked = parse("# differs: no Java\nstatement ok\nSELECT 1\n").unwrap();
+        assert_eq!(marked[0].differs.as_deref(), Some("no Java"));
     }
 
     #[test]

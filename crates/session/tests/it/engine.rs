@@ -104,7 +104,8 @@ impl Engine {
     fn execute_at_once(&mut self, sql: &str) -> Result<Changes, SessionError> {
         let mut changes = Changes::new();
         match self.session.execute(sql)? {
-            StatementResult::Done | StatementResult::Job { .. } | StatementResult::Client(_) => {}
+            StatementResult::Done => changes.push(("+I".to_owned(), vec!["OK".to_owned()])),
+            StatementResult::Job { .. } | StatementResult::Client(_) => {}
             StatementResult::Table(table) => {
                 for row in &table.rows {
                     let values = row.iter().map(|v| cell(v.as_deref())).collect();
