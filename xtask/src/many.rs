@@ -39,7 +39,16 @@ pub fn fuzz(root: &Path, options: &[&str]) -> anyhow::Result<()> {
 pub fn fuzz_sql(root: &Path, options: &[&str]) -> anyhow::Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let status = Command::new(cargo)
-        .args(["run", "--quiet", "--package", "xtask", "--features", "fuzz-sql", "--", "fuzz-sql"])
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "xtask",
+            "--features",
+            "fuzz-sql",
+            "--",
+            "fuzz-sql",
+        ])
         .args(options)
         .current_dir(root)
         .status()?;

@@ -16,6 +16,12 @@ const OWN: &[OptionDecl] = &[
     )
     .with_default("false"),
     OptionDecl::new(
+        "table.plan.force-recompile",
+        OptionType::Boolean,
+        "Whether COMPILE PLAN replaces a file that is there.",
+    )
+    .with_default("false"),
+    OptionDecl::new(
         "sql-client.execution.result-mode",
         OptionType::Enum(&["TABLE", "CHANGELOG", "TABLEAU"]),
         "How the shell shows results.",
@@ -69,6 +75,9 @@ impl Configuration {
 
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), SessionError> {
         check(key, value)?;
+        if let Some(note) = crate::flink_settings::note(key) {
+            tracing::warn!("{note}");
+        }
         self.values.insert(key.to_owned(), value.to_owned());
         Ok(())
     }

@@ -4,10 +4,12 @@
 //! shell, later REST) opens this room, so that a feature added once is in all of them. It has no sockets, no terminal
 //! and no clock of its own: those come in through [`SessionContext`].
 
+mod compiled_plan;
 pub mod completion;
 mod configuration;
 mod durable;
 mod error;
+mod flink_settings;
 mod result;
 mod rows;
 mod session;
@@ -15,6 +17,7 @@ mod session;
 pub use configuration::{Configuration, configuration_options};
 pub use durable::{JobKeeper, JobSubmission};
 pub use error::SessionError;
+pub use flink_settings::{FLINK_SETTINGS, FlinkSetting};
 pub use millstream_connectors::PrintTarget;
 pub use millstream_dataflow::memory::set_default_limit as set_memory_limit;
 pub use millstream_jobs::{

@@ -140,13 +140,10 @@ impl Session {
         if let Some(result) = self.own_business(&statement)? {
             return Ok(result);
         }
-        let bound = bind_statement(
-            &statement,
-            &self.catalogs,
-            &self.planning_options(),
-            &DECLARATIONS,
-        )
-        .map_err(|e| SessionError::bind(&e, sql))?;
+        if let StatementKind::Plan(plan) = &statement.kind {
+            return self.plan_statement(plan, sql);
+        }
+        let bound = self.bind(&statement, sql)?;
         match bound {
             BoundStatement::Catalog(operation) => {
                 self.apply(operation, sql)?;
@@ -169,6 +166,13 @@ impl Session {
                 "not supported yet: this statement",
             )),
         }
+    }
+
+    /// What a statement means under the catalog and the configuration as they are.
+    pub(crate) fn bind(&self, statement: &Statement, sql: &str) -> Result<BoundStatement, SessionError> {
+        let options = self.planning_options();
+        bind_statement(statement, &self.catalogs, &options, &DECLARATIONS)
+            .map_err(|e| SessionError::bind(&e, sql))
     }
 
     /// What could complete a statement at a position, in bytes.
@@ -443,7 +447,7 @@ impl Session {
     }
 
     /// `statements` are the texts that the plan came from.
-    fn run_insert(
+    pub(crate) fn run_insert(
         &mut self,
         insert: InsertPlan,
         statements: &[&str],

@@ -2,6 +2,7 @@
 
 pub mod bind;
 pub mod catalog;
+pub mod compatibility;
 pub mod explain;
 pub mod language;
 pub mod parse;

@@ -29,8 +29,14 @@ impl Gateway {
         let config = ureq::Agent::config_builder().http_status_as_error(false).build();
         let agent = ureq::Agent::new_with_config(config);
         let properties = json!({"properties": {"table.dml-sync": "true"}});
-        let opened = call(agent.post(format!("{address}/v2/sessions")).send(properties.to_string()))?;
-        let handle = opened["sessionHandle"].as_str().context("the gateway opened no session")?;
+        let opened = call(
+            agent
+                .post(format!("{address}/v2/sessions"))
+                .send(properties.to_string()),
+        )?;
+        let handle = opened["sessionHandle"]
+            .as_str()
+            .context("the gateway opened no session")?;
         Ok(Self {
             url: format!("{address}/v2/sessions/{handle}"),
             agent,
@@ -38,20 +44,31 @@ impl Gateway {
     }
 
     fn page(&self, operation: &str, token: &str) -> anyhow::Result<Value> {
-        let url = format!("{}/operations/{operation}/result/{token}?rowFormat=PLAIN_TEXT", self.url);
+        let url = format!(
+            "{}/operations/{operation}/result/{token}?rowFormat=PLAIN_TEXT",
+            self.url
+        );
         call(self.agent.get(url).call())
     }
 }
 
 fn call(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Value> {
-    let text = response?.body_mut().with_config().limit(256 << 20).read_to_string()?;
+    let text = response?
+        .body_mut()
+        .with_config()
+        .limit(256 << 20)
+        .read_to_string()?;
     Ok(serde_json::from_str(&text)?)
 }
 
 impl Engine for Gateway {
     fn execute(&mut self, sql: &str) -> anyhow::Result<Answer> {
         let statement = json!({"statement": sql}).to_string();
-        let submitted = call(self.agent.post(format!("{}/statements", self.url)).send(statement))?;
+        let submitted = call(
+            self.agent
+                .post(format!("{}/statements", self.url))
+                .send(statement),
+        )?;
         let Some(operation) = submitted["operationHandle"].as_str() else {
             return Ok(Err(root_cause(&submitted)));
         };
@@ -67,7 +84,9 @@ impl Engine for Gateway {
             }
             let found = page["results"]["data"].as_array().map_or(&[][..], Vec::as_slice);
             rows.extend(found.iter().map(|row| line(kind(&row["kind"]), &row["fields"])));
-            let next = page["nextResultUri"].as_str().and_then(|uri| uri.split("/result/").nth(1));
+            let next = page["nextResultUri"]
+                .as_str()
+                .and_then(|uri| uri.split("/result/").nth(1));
             let next = next.map(|rest| rest.split('?').next().unwrap_or(rest).to_owned());
             match next {
                 Some(next) if page["resultType"] != "EOS" => token = next,
@@ -101,11 +120,16 @@ fn line(kind: &str, fields: &Value) -> String {
     let cell = |value: &Value| match value {
         Value::Null => "NULL".to_owned(),
         Value::String(text) if text.is_empty() => "(empty)".to_owned(),
-        Value::String(text) => text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n"),
+        Value::String(text) => text
+            .replace('\\', "\\\\")
+            .replace('\t', "\\t")
+            .replace('\n', "\\n"),
         other => other.to_string(),
     };
     let fields = fields.as_array().map_or(&[][..], Vec::as_slice);
-    let cells: Vec<String> = std::iter::once(kind.to_owned()).chain(fields.iter().map(cell)).collect();
+    let cells: Vec<String> = std::iter::once(kind.to_owned())
+        .chain(fields.iter().map(cell))
+        .collect();
     cells.join("\t")
 }
 

@@ -11,13 +11,42 @@ use super::{ROUND_LENGTH, Report, Settings};
 
 /// Functions whose values differ from call to call, that are made by the planner, or that have no form of their own.
 const LEFT_OUT: [&str; 22] = [
-    "CURRENT_DATABASE", "CURRENT_DATE", "CURRENT_ROW_TIMESTAMP", "CURRENT_TIME", "CURRENT_TIMESTAMP", "CURRENT_WATERMARK", "IN",
-    "JSON_EXISTS", "JSON_QUERY", "JSON_VALUE", "JSON_OBJECT", "JSON_ARRAY", "JSON", "LOCALTIME", "LOCALTIMESTAMP", "MINUS_DATE", "NOW",
-    "OVERLAPS", "PROCTIME", "RAND", "RAND_INTEGER", "UUID",
+    "CURRENT_DATABASE",
+    "CURRENT_DATE",
+    "CURRENT_ROW_TIMESTAMP",
+    "CURRENT_TIME",
+    "CURRENT_TIMESTAMP",
+    "CURRENT_WATERMARK",
+    "IN",
+    "JSON_EXISTS",
+    "JSON_QUERY",
+    "JSON_VALUE",
+    "JSON_OBJECT",
+    "JSON_ARRAY",
+    "JSON",
+    "LOCALTIME",
+    "LOCALTIMESTAMP",
+    "MINUS_DATE",
+    "NOW",
+    "OVERLAPS",
+    "PROCTIME",
+    "RAND",
+    "RAND_INTEGER",
+    "UUID",
 ];
 const DRAWS: usize = 60;
 const ARITY_MAX: u64 = 4;
-const UNITS: [&str; 9] = ["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND"];
+const UNITS: [&str; 9] = [
+    "YEAR",
+    "QUARTER",
+    "MONTH",
+    "WEEK",
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "SECOND",
+    "MILLISECOND",
+];
 
 /// An argument: its text, type and value.
 #[derive(Clone)]
@@ -55,7 +84,8 @@ pub fn round(
         }
     }
     let is_wanted = |f: &&ScalarFunction| {
-        !LEFT_OUT.contains(&f.name) && (settings.only.is_empty() || settings.only.iter().any(|name| name == f.name))
+        !LEFT_OUT.contains(&f.name)
+            && (settings.only.is_empty() || settings.only.iter().any(|name| name == f.name))
     };
     let functions: Vec<&'static ScalarFunction> = all_scalars().filter(is_wanted).collect();
     let mut generator = Generator {
@@ -90,7 +120,12 @@ pub fn round(
     for batch in expressions.chunks(settings.batch) {
         let answers = [evaluate(engines[0], batch)?, evaluate(engines[1], batch)?];
         for (place, (name, sql)) in batch.iter().enumerate() {
-            report.add(name, &format!("{sql} [{zone}]"), &answers[0][place], &answers[1][place]);
+            report.add(
+                name,
+                &format!("{sql} [{zone}]"),
+                &answers[0][place],
+                &answers[1][place],
+            );
         }
     }
     Ok(())
@@ -109,7 +144,9 @@ fn evaluate(engine: &mut dyn Engine, batch: &[(&str, String)]) -> anyhow::Result
             let mut rows: Vec<Vec<&str>> = rows.iter().map(|row| row.split('\t').skip(1).collect()).collect();
             rows.sort_by_key(|row| row.first().and_then(|id| id.parse::<usize>().ok()));
             let column = |i: usize| {
-                let cells = rows.iter().map(|row| row.get(i + 1).copied().unwrap_or("").to_owned());
+                let cells = rows
+                    .iter()
+                    .map(|row| row.get(i + 1).copied().unwrap_or("").to_owned());
                 Ok(cells.collect::<Vec<String>>())
             };
             Ok((0..batch.len()).map(column).collect())
@@ -138,7 +175,8 @@ impl Generator<'_> {
             3 if depth > 0 => {
                 let place = self.below(self.functions.len());
                 let function = self.functions[place];
-                self.call(function, depth - 1).unwrap_or_else(|| self.columns[0].clone())
+                self.call(function, depth - 1)
+                    .unwrap_or_else(|| self.columns[0].clone())
             }
             _ => {
                 let place = self.below(self.columns.len());
@@ -176,9 +214,13 @@ impl Generator<'_> {
                     literal: arg.literal.as_ref(),
                 })
                 .collect();
-            let Ok(signature) = (function.signature)(&infos) else { continue };
+            let Ok(signature) = (function.signature)(&infos) else {
+                continue;
+            };
             let texts: Vec<&str> = args.iter().map(|arg| arg.sql.as_str()).collect();
-            let Some(sql) = written(function.name, &texts) else { continue };
+            let Some(sql) = written(function.name, &texts) else {
+                continue;
+            };
             return Some(Argument {
                 sql,
                 ty: signature.result,

@@ -39,7 +39,8 @@ impl Settings {
         let mut settings = Self {
             expressions: false,
             gateway: "http://127.0.0.1:8083".to_owned(),
-            cli: "millstream sql --output json -D millstream.batch.max-rows=1 -D parallelism.default=1".to_owned(),
+            cli: "millstream sql --output json -D millstream.batch.max-rows=1 -D parallelism.default=1"
+                .to_owned(),
             seed: 1,
             rounds: 1,
             only: Vec::new(),
@@ -112,7 +113,11 @@ impl Report {
                 tally.compared, tally.refused_by_both, tally.differences
             );
         }
-        let rows = if settings.expressions { corner_values::ROWS } else { 1 };
+        let rows = if settings.expressions {
+            corner_values::ROWS
+        } else {
+            1
+        };
         text += &format!(
             "seed {}, {} round(s): {compared} compared ({} evaluations), {differences} differ\n",
             settings.seed,

@@ -29,7 +29,11 @@ struct Query {
 
 impl Query {
     fn sql(&self) -> String {
-        let mut sql = String::from(if self.distinct { "SELECT DISTINCT " } else { "SELECT " });
+        let mut sql = String::from(if self.distinct {
+            "SELECT DISTINCT "
+        } else {
+            "SELECT "
+        });
         let items: Vec<String> = self
             .keys
             .iter()
@@ -57,7 +61,10 @@ impl Query {
     fn smaller(&self) -> Vec<Self> {
         let mut found = Vec::new();
         if self.union.is_some() {
-            found.push(Self { union: None, ..self.clone() });
+            found.push(Self {
+                union: None,
+                ..self.clone()
+            });
         } else if self.items.len() > 1 {
             for place in 0..self.items.len() {
                 let mut smaller = self.clone();
@@ -71,10 +78,16 @@ impl Query {
             found.push(smaller);
         }
         if self.having.is_some() {
-            found.push(Self { having: None, ..self.clone() });
+            found.push(Self {
+                having: None,
+                ..self.clone()
+            });
         }
         if self.distinct {
-            found.push(Self { distinct: false, ..self.clone() });
+            found.push(Self {
+                distinct: false,
+                ..self.clone()
+            });
         }
         found
     }
@@ -135,7 +148,10 @@ fn differ(answers: &[Answer; 2]) -> bool {
 fn compare(engines: &mut [&mut dyn Engine; 2], query: &Query) -> anyhow::Result<[Answer; 2]> {
     let sql = query.sql();
     let [flink, millstream] = engines;
-    Ok([final_rows(flink.execute(&sql)?), final_rows(millstream.execute(&sql)?)])
+    Ok([
+        final_rows(flink.execute(&sql)?),
+        final_rows(millstream.execute(&sql)?),
+    ])
 }
 
 /// The rows that are left when the changes were applied, sorted.
@@ -158,7 +174,13 @@ fn final_rows(answer: Answer) -> Answer {
 fn rows(rng: &dyn Rng) -> String {
     let mut text = String::new();
     for id in 0..ROWS {
-        let maybe = |rng: &dyn Rng, value: String| if rng.below(6) == 0 { "null".to_owned() } else { value };
+        let maybe = |rng: &dyn Rng, value: String| {
+            if rng.below(6) == 0 {
+                "null".to_owned()
+            } else {
+                value
+            }
+        };
         let key = format!("\"{}\"", ["x", "y", "z", ""][rng.below(4) as usize]);
         let (key, value) = (maybe(rng, key), rng.below(7) as i64 - 2);
         let value = maybe(rng, value.to_string());
@@ -185,17 +207,62 @@ fn pick(rng: &dyn Rng, choices: &[&str]) -> String {
 }
 
 const SCALARS: [&str; 14] = [
-    "id", "k", "v", "d", "g", "f", "v + id", "v * d", "COALESCE(k, 'none')", "CASE WHEN v > 1 THEN k ELSE 'other' END", "UPPER(k)",
-    "CAST(d AS INT)", "d / 3", "CAST(v AS STRING) || k",
+    "id",
+    "k",
+    "v",
+    "d",
+    "g",
+    "f",
+    "v + id",
+    "v * d",
+    "COALESCE(k, 'none')",
+    "CASE WHEN v > 1 THEN k ELSE 'other' END",
+    "UPPER(k)",
+    "CAST(d AS INT)",
+    "d / 3",
+    "CAST(v AS STRING) || k",
 ];
 const AGGREGATES: [&str; 22] = [
-    "COUNT(*)", "COUNT(v)", "COUNT(DISTINCT k)", "COUNT(DISTINCT v) FILTER (WHERE f)", "SUM(v)", "SUM(d)", "SUM(DISTINCT v)", "AVG(v)", "AVG(d)",
-    "AVG(g)", "MIN(k)", "MAX(k)", "MIN(ts)", "MAX(d)", "SUM(v) FILTER (WHERE f)", "STDDEV_POP(v)", "VAR_SAMP(d)", "MIN(v) FILTER (WHERE k = 'x')",
-    "MAX(g)", "SUM(g)", "COUNT(f)", "AVG(DISTINCT v)",
+    "COUNT(*)",
+    "COUNT(v)",
+    "COUNT(DISTINCT k)",
+    "COUNT(DISTINCT v) FILTER (WHERE f)",
+    "SUM(v)",
+    "SUM(d)",
+    "SUM(DISTINCT v)",
+    "AVG(v)",
+    "AVG(d)",
+    "AVG(g)",
+    "MIN(k)",
+    "MAX(k)",
+    "MIN(ts)",
+    "MAX(d)",
+    "SUM(v) FILTER (WHERE f)",
+    "STDDEV_POP(v)",
+    "VAR_SAMP(d)",
+    "MIN(v) FILTER (WHERE k = 'x')",
+    "MAX(g)",
+    "SUM(g)",
+    "COUNT(f)",
+    "AVG(DISTINCT v)",
 ];
 const CONDITIONS: [&str; 16] = [
-    "v > 0", "k = 'x'", "k IS NOT NULL", "d < 20", "f", "NOT f", "v IN (1, 2, 3)", "k LIKE '%x%'", "g BETWEEN -2 AND 3", "id < 10", "v IS NULL",
-    "k <> ''", "v NOT IN (0, 1)", "(v > 1 OR f IS NULL)", "k IS DISTINCT FROM 'y'", "d IS NOT NULL",
+    "v > 0",
+    "k = 'x'",
+    "k IS NOT NULL",
+    "d < 20",
+    "f",
+    "NOT f",
+    "v IN (1, 2, 3)",
+    "k LIKE '%x%'",
+    "g BETWEEN -2 AND 3",
+    "id < 10",
+    "v IS NULL",
+    "k <> ''",
+    "v NOT IN (0, 1)",
+    "(v > 1 OR f IS NULL)",
+    "k IS DISTINCT FROM 'y'",
+    "d IS NOT NULL",
 ];
 
 fn several(rng: &dyn Rng, choices: &[&str], least: u64, most: u64) -> Vec<String> {
@@ -285,8 +352,25 @@ fn windowed(rng: &dyn Rng) -> Query {
 
 fn joined(rng: &dyn Rng) -> Query {
     let kind = pick(rng, &["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
-    let on = pick(rng, &["a.k = b.k", "a.v = b.v", "a.id = b.id", "a.k = b.k AND a.v < b.v", "a.id = b.id AND b.f"]);
-    let items = ["a.id", "b.id", "a.k", "b.v", "a.d + b.d", "COALESCE(a.k, b.k)", "a.v IS NULL"];
+    let on = pick(
+        rng,
+        &[
+            "a.k = b.k",
+            "a.v = b.v",
+            "a.id = b.id",
+            "a.k = b.k AND a.v < b.v",
+            "a.id = b.id AND b.f",
+        ],
+    );
+    let items = [
+        "a.id",
+        "b.id",
+        "a.k",
+        "b.v",
+        "a.d + b.d",
+        "COALESCE(a.k, b.k)",
+        "a.v IS NULL",
+    ];
     let conditions = ["a.v > 0", "b.k IS NOT NULL", "a.id < 9", "b.d < 20"];
     Query {
         shape: "join",

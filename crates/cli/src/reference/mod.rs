@@ -3,6 +3,7 @@
 //! `cargo xtask docs` writes them to `docs/reference`; a test here fails when a page there is not what would be printed.
 //! The page of limits is not here: limits are constants of all crates, which `xtask` reads in the sources.
 
+mod compatibility;
 mod configuration;
 mod connectors;
 mod functions;
@@ -12,7 +13,8 @@ mod markdown;
 type Page = (&'static str, fn() -> String);
 
 /// All pages.
-pub const PAGES: [Page; 4] = [
+pub const PAGES: [Page; 5] = [
+    ("../sql-compatibility.md", compatibility::page),
     ("configuration.md", configuration::page),
     ("connectors.md", connectors::page),
     ("formats.md", connectors::formats_page),

@@ -25,8 +25,7 @@ pub struct RecordReader {
     /// The beginning of a record that goes on behind the chunk.
     tail: Vec<u8>,
     ended: bool,
-    /// Records of CSV may have line breaks inside quotes.
-    quote: Option<u8>,
+    quoting: Option<Quoting>,
 }
 
 /// A record in a chunk, and where the next one starts.
@@ -41,9 +40,17 @@ pub struct Records {
     pub ranges: Vec<MessageRange>,
 }
 
+/// How records of CSV hold line breaks: inside quotes.
+#[derive(Clone, Copy, Debug)]
+pub struct Quoting {
+    pub quote: u8,
+    pub escape: Option<u8>,
+    pub delimiter: u8,
+}
+
 impl RecordReader {
     /// Opens a file at a position that [`RecordReader::position`] gave.
-    pub fn open(path: &Path, position: u64, quote: Option<u8>) -> io::Result<Self> {
+    pub fn open(path: &Path, position: u64, quoting: Option<Quoting>) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         let mut input: Box<dyn Read + Send> = match extension {
@@ -52,14 +59,14 @@ impl RecordReader {
             "zst" | "zstd" => Box::new(zstd::stream::read::Decoder::new(file)?),
             _ => {
                 file.seek(SeekFrom::Start(position))?;
-                return Ok(Self::new(Box::new(file), position, quote));
+                return Ok(Self::new(Box::new(file), position, quoting));
             }
         };
         io::copy(&mut input.by_ref().take(position), &mut io::sink())?;
-        Ok(Self::new(input, position, quote))
+        Ok(Self::new(input, position, quoting))
     }
 
-    fn new(input: Box<dyn Read + Send>, position: u64, quote: Option<u8>) -> Self {
+    fn new(input: Box<dyn Read + Send>, position: u64, quoting: Option<Quoting>) -> Self {
         Self {
             input,
             chunk: Buffer::from(Vec::<u8>::new()),
@@ -68,7 +75,7 @@ impl RecordReader {
             position,
             tail: Vec::new(),
             ended: false,
-            quote,
+            quoting,
         }
     }
 
@@ -114,7 +121,7 @@ impl RecordReader {
             .take(CHUNK_BYTES as u64)
             .read_to_end(&mut bytes)?;
         self.ended = read == 0;
-        let (records, used) = split(&bytes, self.quote, self.ended);
+        let (records, used) = split(&bytes, self.quoting, self.ended);
         self.tail = bytes.split_off(used);
         self.records = records.into_iter();
         self.chunk = Buffer::from(bytes);
@@ -123,19 +130,29 @@ impl RecordReader {
 }
 
 /// Whole records of `data`, and the bytes that they take with their line breaks.
-fn split(data: &[u8], quote: Option<u8>, ended: bool) -> (Vec<Record>, usize) {
-    let (mut records, mut start, mut in_quotes) = (Vec::new(), 0, false);
-    for (at, byte) in data.iter().enumerate() {
-        if Some(*byte) == quote {
-            in_quotes = !in_quotes;
-        }
-        if *byte == b'\n' && !in_quotes {
+fn split(data: &[u8], quoting: Option<Quoting>, ended: bool) -> (Vec<Record>, usize) {
+    let (mut records, mut start, mut at) = (Vec::new(), 0, 0);
+    let (mut in_quotes, mut field_begins) = (false, true);
+    while let Some(byte) = data.get(at).copied() {
+        if byte == b'\n' && !in_quotes {
             records.push(Record {
                 range: range(data, start, at),
                 next: at + 1,
             });
             start = at + 1;
         }
+        if let Some(quoting) = quoting {
+            let is_escape = Some(byte) == quoting.escape;
+            // The character behind an escape has no meaning; a quote counts at the start of a field, and then to its end.
+            at += usize::from(is_escape);
+            if byte == quoting.quote && !is_escape {
+                in_quotes =
+                    !in_quotes && (field_begins || data.get(at.wrapping_sub(1)) == Some(&quoting.quote));
+            }
+            field_begins =
+                !in_quotes && (byte == quoting.delimiter || byte == b'\n' || (field_begins && byte == b' '));
+        }
+        at += 1;
     }
     if ended && start < data.len() {
         records.push(Record {
@@ -155,4 +172,41 @@ fn range(data: &[u8], start: usize, end: usize) -> MessageRange {
         end
     };
     MessageRange::new(start as u32, (end - start) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_breaks_in_quotes_belong_to_the_record() {
+        let plain = Quoting {
+            quote: b'"',
+            escape: None,
+            delimiter: b',',
+        };
+        let escaping = Quoting {
+            escape: Some(b'\\'),
+            ..plain
+        };
+        let cases: [(&str, Quoting, &[&str]); 5] = [
+            ("1,a\n2,b\n", plain, &["1,a", "2,b"]),
+            ("1,\"a\nb\"\n2,c", plain, &["1,\"a\nb\"", "2,c"]),
+            ("1,\"a\"\"\nb\"\n2,c", plain, &["1,\"a\"\"\nb\"", "2,c"]),
+            ("1,mid\"quote\n2,c", plain, &["1,mid\"quote", "2,c"]),
+            ("1,\"a\\\"b\"\n2,c", escaping, &["1,\"a\\\"b\"", "2,c"]),
+        ];
+        for (text, quoting, expected) in cases {
+            let (records, used) = split(text.as_bytes(), Some(quoting), true);
+            let found: Vec<&str> = records
+                .iter()
+                .map(|record| {
+                    let start = record.range.offset as usize;
+                    &text[start..start + record.range.length as usize]
+                })
+                .collect();
+            assert_eq!(found, expected, "{text:?}");
+            assert_eq!(used, text.len());
+        }
+    }
 }

@@ -12,7 +12,7 @@ use millstream_formats::Decoder;
 use millstream_types::{Batch, Clock, ErrorKind, Scalar, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::lines::RecordReader;
+use super::lines::{Quoting, RecordReader};
 use super::{DEFAULT_PARTITION, local_path, partition};
 use crate::context::ConnectorContext;
 use crate::{ScanSpec, rows};
@@ -37,7 +37,7 @@ struct Shared {
     decoded: Schema,
     default_name: String,
     pattern: Option<regex::Regex>,
-    quote: Option<u8>,
+    quoting: Option<Quoting>,
     clock: Arc<dyn Clock>,
 }
 
@@ -71,7 +71,7 @@ impl FileSourceFactory {
             .get("partition.default-name")
             .map_or(DEFAULT_PARTITION, String::as_str)
             .to_owned();
-        let quote = csv_quote(&format);
+        let quoting = csv_quoting(&format);
         let clock = Arc::clone(&context.clock);
         let shared = Shared {
             spec,
@@ -81,7 +81,7 @@ impl FileSourceFactory {
             decoded,
             default_name,
             pattern,
-            quote,
+            quoting,
             clock,
         };
         if monitor_ms.is_none() && !shared.root.exists() {
@@ -98,19 +98,19 @@ impl FileSourceFactory {
     }
 }
 
-fn csv_quote(format: &(String, millstream_types::Options)) -> Option<u8> {
-    if format.0 != "csv"
-        || format
-            .1
-            .get("disable-quote-character")
-            .is_some_and(|v| v.eq_ignore_ascii_case("true"))
-    {
+fn csv_quoting(format: &(String, millstream_types::Options)) -> Option<Quoting> {
+    let (name, options) = format;
+    let is_off = |key: &str| options.get(key).is_some_and(|v| v.eq_ignore_ascii_case("true"));
+    if name != "csv" || is_off("disable-quote-character") {
         return None;
     }
-    format
-        .1
-        .get("quote-character")
-        .map_or(Some(b'"'), |q| q.bytes().next())
+    let parsed = millstream_formats::csv::CsvOptions::parse(options).ok()?;
+    let byte = |c: char| u8::try_from(c).ok().filter(u8::is_ascii);
+    Some(Quoting {
+        quote: byte(parsed.quote?)?,
+        escape: parsed.escape.and_then(byte),
+        delimiter: byte(parsed.delimiter).unwrap_or(b','),
+    })
 }
 
 impl SourceFactory for FileSourceFactory {
@@ -205,7 +205,7 @@ impl FileSource {
         let failed = |e: std::io::Error| {
             DataflowError::new(ErrorKind::Environment, format!("cannot read '{path}': {e}"))
         };
-        let reader = RecordReader::open(Path::new(&path), position, self.shared.quote).map_err(failed)?;
+        let reader = RecordReader::open(Path::new(&path), position, self.shared.quoting).map_err(failed)?;
         let constants = self.constants(&path)?;
         self.current = Some(OpenFile {
             path,

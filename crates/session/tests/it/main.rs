@@ -82,9 +82,9 @@ impl Run<'_> {
                 (None, problem) => problem,
                 (Some(_), Some(_)) => None,
                 // Elsewhere the rows may agree by chance.
-                (Some(reason), None) if self.way == Way::Exact => {
-                    Some(format!("agrees with the record, so take the mark away: differs: {reason}"))
-                }
+                (Some(reason), None) if self.way == Way::Exact => Some(format!(
+                    "agrees with the record, so take the mark away: differs: {reason}"
+                )),
                 (Some(_), None) => None,
             };
             if let Some(problem) = problem {

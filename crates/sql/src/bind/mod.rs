@@ -38,6 +38,7 @@ use millstream_types::limits::NESTING_DEPTH_MAX;
 
 use crate::bind::logical::Rel;
 use crate::catalog::Catalogs;
+use crate::compatibility::HINTS;
 use crate::parse::ast::{Hint, HintArguments, ObjectName};
 use crate::parse::span::Span;
 use config::PlannerConfig;
@@ -150,30 +151,20 @@ fn state_ttls(hints: &[Hint]) -> SqlResult<Vec<(&str, i64)>> {
     Ok(ttls)
 }
 
-/// The hints that Flink registers. The strategies of joins in batch need no help here: they are checked and change nothing.
-const HINTS: [&str; 8] = [
-    "OPTIONS",
-    "STATE_TTL",
-    "LOOKUP",
-    "BROADCAST",
-    "SHUFFLE_HASH",
-    "SHUFFLE_MERGE",
-    "NEST_LOOP",
-    "MULTI_JOIN",
-];
-
 /// Refuses a hint of another name.
 fn check_hints(hints: &[Hint]) -> SqlResult<()> {
     let is_known = |hint: &&Hint| {
         HINTS
             .iter()
-            .any(|known| hint.name.value.eq_ignore_ascii_case(known))
+            .any(|known| hint.name.value.eq_ignore_ascii_case(known.name))
     };
     match hints.iter().find(|hint| !is_known(hint)) {
         None => Ok(()),
         Some(hint) => Err(
-            SqlError::at(hint.span, format!("unknown hint '{}'", hint.name.value))
-                .offering(&hint.name.value.to_uppercase(), HINTS),
+            SqlError::at(hint.span, format!("unknown hint '{}'", hint.name.value)).offering(
+                &hint.name.value.to_uppercase(),
+                HINTS.iter().map(|known| known.name),
+            ),
         ),
     }
 }

@@ -104,7 +104,7 @@ impl Binder<'_> {
                 )),
             })
             .collect::<SqlResult<Vec<usize>>>()?;
-        let kind = window_kind(form.name, &intervals, self.config.streaming, call.span)?;
+        let kind = window_kind(form.name, &intervals, call.span)?;
         let schema = window_schema(&input.schema, time);
         let kind = RelKind::Window {
             time,
@@ -324,14 +324,7 @@ fn wrong_types(form: &Form, input: &Rel, call: &FunctionCall, value: &Value) -> 
 }
 
 /// The window from its sizes by name, checked.
-///
-/// Streaming aggregates windows from slices, which the slide has to divide; batch takes any size.
-fn window_kind(
-    function: &str,
-    intervals: &[(&'static str, i64)],
-    streaming: bool,
-    span: Span,
-) -> SqlResult<WindowKind> {
+fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) -> SqlResult<WindowKind> {
     let get = |name: &str| {
         intervals
             .iter()
@@ -359,7 +352,7 @@ fn window_kind(
             "{size_name} and {step_name} to be positive, but got {size_name} {size_ms} ms and {step_name} {step_ms} ms"
         ));
     }
-    if !is_one && size_ms % step_ms != 0 && streaming {
+    if !is_one && size_ms % step_ms != 0 {
         return requires(format!(
             "{size_name} must be an integral multiple of {step_name}, but got {size_name} {size_ms} ms and \
              {step_name} {step_ms} ms"

@@ -15,7 +15,7 @@ use millstream_types::{LogicalType, TypeKind, timestamp_nanos};
 
 use super::number::BigDecimal;
 use super::tree::write_string;
-use crate::scalar::temporal::iso::{write_iso_instant, write_iso_timestamp};
+use crate::scalar::temporal::iso::write_json_timestamp;
 
 /// Writes values of one type as JSON.
 pub(crate) enum JsonWriter {
@@ -105,8 +105,11 @@ impl JsonWriter {
                 out.push('"');
             }
             Self::Raw => out.push_str(&String::from_utf8_lossy(array.as_binary_view().value(row))),
-            Self::Timestamp => quoted(out, |out| write_iso_timestamp(out, timestamp_nanos(array, row))),
-            Self::TimestampLtz => quoted(out, |out| write_iso_instant(out, timestamp_nanos(array, row))),
+            Self::Timestamp => quoted(out, |out| write_json_timestamp(out, timestamp_nanos(array, row))),
+            Self::TimestampLtz => quoted(out, |out| {
+                write_json_timestamp(out, timestamp_nanos(array, row));
+                out.push('Z');
+            }),
             Self::Array(element) => {
                 let items = array.as_list::<i32>().value(row);
                 out.push('[');

@@ -31,6 +31,17 @@ pub(crate) fn write_iso_time(out: &mut String, millis: i32) {
     write_time_of_day(out, i128::from(millis) * 1_000_000, false);
 }
 
+/// ISO 8601 as Flink's JSON has it: seconds always, and a fraction without zeros at its end.
+pub(crate) fn write_json_timestamp(out: &mut String, nanos: i128) {
+    let fraction = nanos.rem_euclid(NANOS_PER_SECOND);
+    write_date_time(out, nanos - fraction, true);
+    if fraction != 0 {
+        let digits = format!("{fraction:09}");
+        out.push('.');
+        out.push_str(digits.trim_end_matches('0'));
+    }
+}
+
 /// `LocalDateTime.toString` of nanoseconds since the epoch.
 pub(crate) fn write_iso_timestamp(out: &mut String, nanos: i128) {
     write_date_time(out, nanos, false);
