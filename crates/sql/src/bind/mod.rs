@@ -14,6 +14,7 @@ pub mod insert;
 pub mod literal;
 pub mod logical;
 mod match_recognize;
+mod membership;
 pub mod names;
 pub mod options;
 pub mod query;

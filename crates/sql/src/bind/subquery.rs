@@ -11,6 +11,7 @@ use super::coerce;
 use super::error::{SqlError, SqlResult};
 use super::expr::{BoundSubquery, SubqueryKind, call};
 use super::logical::{Aggregate, Join, Rel, RelKind, and_all, conjuncts, placeholder};
+use super::membership;
 use super::set_operation::distinct;
 use crate::parse::span::Span;
 
@@ -191,7 +192,7 @@ fn value_join(left: Rel, subquery: BoundSubquery) -> SqlResult<(Rel, Expr)> {
                 && pulled.is_empty()
                 && (operand.ty().nullable || right.schema.columns[0].ty.nullable)
             {
-                return membership_value(left, right, operand.clone(), span);
+                return membership::value(left, right, operand.clone(), span);
             }
             for (i, operand) in operands.into_iter().enumerate() {
                 let outer = operand.remap_columns(&|i| i | placeholder::OUTER);
@@ -223,40 +224,6 @@ fn value_join(left: Rel, subquery: BoundSubquery) -> SqlResult<(Rel, Expr)> {
             Ok((joined, Expr::column(width, ty)))
         }
     }
-}
-
-/// The value of `operand IN (right)` where NULLs take part: TRUE if it is found; else NULL if `right` has rows and the
-/// operand or one of the rows is NULL; else FALSE.
-fn membership_value(left: Rel, right: Rel, operand: Expr, span: Span) -> SqlResult<(Rel, Expr)> {
-    let at = |error: SqlError| error.with_span(span);
-    let column = right.schema.columns[0].ty.without_time_attribute();
-    let outer = operand.clone().remap_columns(&|i| i | placeholder::OUTER);
-    let equal = call("=", vec![outer, Expr::column(0, column.clone())]).map_err(at)?;
-    let count = LogicalType::not_null(TypeKind::BigInt);
-    let calls = vec![
-        aggregate_call("COUNT", Vec::new(), Vec::new(), count.clone()),
-        aggregate_call("COUNT", vec![0], vec![column], count.clone()),
-    ];
-    let counts = aggregate(right.clone(), Vec::new(), calls, span);
-    let (joined, found) = mark_join(left, right, Vec::new(), vec![equal], span)?;
-    let width = joined.schema.len();
-    let joined = Rel::join(joined, counts, Join::plain(JoinKind::Left, None, span));
-    // Streaming has no count before the first row.
-    let count = |i: usize| Expr::column(width + i, LogicalType::BIGINT);
-    let zero = Expr::literal(Scalar::BigInt(0), LogicalType::not_null(TypeKind::BigInt));
-    let has_rows = call(">", vec![count(0), zero])?;
-    let has_nulls = call("<", vec![count(1), count(0)])?;
-    let is_unknown = Expr::Or(vec![call("IS NULL", vec![operand])?, has_nulls]);
-    let unknown = call("IS TRUE", vec![Expr::And(vec![has_rows, is_unknown])])?;
-    let value = Expr::Case {
-        branches: vec![
-            (found, coerce::boolean(true)),
-            (unknown, Expr::literal(Scalar::Null, LogicalType::BOOLEAN)),
-        ],
-        otherwise: Box::new(coerce::boolean(false)),
-        ty: LogicalType::BOOLEAN,
-    };
-    Ok((joined, value))
 }
 
 /// Joins the only value of a sub-query; NULL where it has no row, 0 where it counts none.
@@ -296,7 +263,7 @@ fn scalar_join(left: Rel, rel: Rel, span: Span) -> SqlResult<(Rel, Expr)> {
 }
 
 /// Joins a mark to the rows for which the conditions find a row on the right: TRUE or FALSE, never NULL.
-fn mark_join(
+pub(super) fn mark_join(
     left: Rel,
     right: Rel,
     mut keys: Vec<usize>,
@@ -375,7 +342,7 @@ fn single_value(rel: Rel, visible: usize, span: Span) -> Rel {
     grouped.select(&order)
 }
 
-fn aggregate_call(
+pub(super) fn aggregate_call(
     function: &str,
     args: Vec<usize>,
     arg_types: Vec<LogicalType>,
@@ -394,7 +361,7 @@ fn aggregate_call(
     }
 }
 
-fn aggregate(rel: Rel, keys: Vec<usize>, calls: Vec<AggregateCall>, span: Span) -> Rel {
+pub(super) fn aggregate(rel: Rel, keys: Vec<usize>, calls: Vec<AggregateCall>, span: Span) -> Rel {
     let key_columns = keys.iter().map(|&k| {
         (
             rel.schema.columns[k].name.clone(),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use millstream_plan::ObjectIdentifier;
 use millstream_types::logical_type::MAX_LENGTH;
-use millstream_types::{LogicalType, Options, TypeKind};
+use millstream_types::{LogicalType, Options, RowField, TypeKind};
 
 use super::database::Catalog;
 use super::object::{Model, ResolvedTable, TableColumn, TableColumnKind, TableDistribution, View};
@@ -208,5 +208,34 @@ pub fn type_text(ty: &LogicalType) -> String {
         kind
     } else {
         format!("{kind} NOT NULL")
+    }
+}
+
+/// The type of a column in DESCRIBE, where NOT NULL has a column of its own.
+pub fn column_type(ty: &LogicalType) -> String {
+    described(&ty.with_nullable(true)).to_string()
+}
+
+/// A type as DESCRIBE shows it: without the comments of fields, and intervals by their smallest unit.
+fn described(ty: &LogicalType) -> LogicalType {
+    let kind = match &ty.kind {
+        TypeKind::Array(element) => TypeKind::Array(Box::new(described(element))),
+        TypeKind::Multiset(element) => TypeKind::Multiset(Box::new(described(element))),
+        TypeKind::Map(key, value) => TypeKind::Map(Box::new(described(key)), Box::new(described(value))),
+        TypeKind::Row(fields) => TypeKind::Row(
+            fields
+                .iter()
+                .map(|field| RowField {
+                    name: field.name.clone(),
+                    ty: described(&field.ty),
+                    description: None,
+                })
+                .collect(),
+        ),
+        _ => millstream_functions::typing::interval::widest_interval(ty).kind,
+    };
+    LogicalType {
+        kind,
+        nullable: ty.nullable,
     }
 }

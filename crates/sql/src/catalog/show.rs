@@ -1,7 +1,7 @@
 //! SHOW and DESCRIBE: results made from the catalog alone, with Flink's column names.
 
 use millstream_plan::ObjectIdentifier;
-use millstream_types::{LogicalType, RowField, Scalar, Schema, TypeKind};
+use millstream_types::{LogicalType, Scalar, Schema};
 
 use super::object::{CatalogTable, ResolvedTable, TableColumn, TableColumnKind, View};
 use super::{Catalogs, TableLookup, apply, ddl_text};
@@ -443,7 +443,7 @@ fn describe_column(table: &ResolvedTable, column: &TableColumn) -> Vec<Scalar> {
         .map(|w| expr_to_sql(&w.expr));
     vec![
         Scalar::String(column.name.clone()),
-        Scalar::String(column_type_text(&column.ty)),
+        Scalar::String(ddl_text::column_type(&column.ty)),
         Scalar::Boolean(column.ty.nullable),
         optional(key),
         optional(extras),
@@ -456,42 +456,13 @@ fn describe_view(view: &View) -> Vec<Vec<Scalar>> {
     let row = |column: &millstream_types::Column| {
         let mut row = vec![
             Scalar::String(column.name.clone()),
-            Scalar::String(column_type_text(&column.ty)),
+            Scalar::String(ddl_text::column_type(&column.ty)),
             Scalar::Boolean(column.ty.nullable),
         ];
         row.resize(7, Scalar::Null);
         row
     };
     view.schema.columns.iter().map(row).collect()
-}
-
-/// NOT NULL has a column of its own, so that it is left out of the type.
-fn column_type_text(ty: &LogicalType) -> String {
-    described(&ty.with_nullable(true)).to_string()
-}
-
-/// A type as DESCRIBE shows it: without the comments of fields, and intervals by their smallest unit.
-fn described(ty: &LogicalType) -> LogicalType {
-    let kind = match &ty.kind {
-        TypeKind::Array(element) => TypeKind::Array(Box::new(described(element))),
-        TypeKind::Multiset(element) => TypeKind::Multiset(Box::new(described(element))),
-        TypeKind::Map(key, value) => TypeKind::Map(Box::new(described(key)), Box::new(described(value))),
-        TypeKind::Row(fields) => TypeKind::Row(
-            fields
-                .iter()
-                .map(|field| RowField {
-                    name: field.name.clone(),
-                    ty: described(&field.ty),
-                    description: None,
-                })
-                .collect(),
-        ),
-        _ => millstream_functions::typing::interval::widest_interval(ty).kind,
-    };
-    LogicalType {
-        kind,
-        nullable: ty.nullable,
-    }
 }
 
 fn optional(text: Option<String>) -> Scalar {
@@ -589,7 +560,7 @@ fn describe_model(catalogs: &Catalogs, name: &ObjectName) -> SqlResult<ShowResul
     let row = |column: &TableColumn, is_input: bool| {
         vec![
             Scalar::String(column.name.clone()),
-            Scalar::String(column_type_text(&column.ty)),
+            Scalar::String(ddl_text::column_type(&column.ty)),
             Scalar::Boolean(column.ty.nullable),
             Scalar::Boolean(is_input),
             optional(column.comment.clone()),
