@@ -21,11 +21,14 @@ pub const fn connector(
     source: Option<ChangelogMode>,
     sink: Option<ChangelogMode>,
 ) -> ConnectorDecl {
-    const NONE: &[OptionDecl] = &[];
+    const OPTIONS: &[OptionDecl] = &[
+        OptionDecl::new("bounded", OptionType::Boolean, ""),
+        OptionDecl::new("sink.parallelism", OptionType::Int, ""),
+    ];
     ConnectorDecl {
         identifier,
         doc: "",
-        options: NONE,
+        options: OPTIONS,
         metadata: &[],
         formats: FormatUse::None,
         source,

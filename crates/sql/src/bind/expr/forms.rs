@@ -252,6 +252,17 @@ impl ExprBinder<'_, '_> {
         if let Some(escape) = escape {
             args.push(self.bind(escape)?);
         }
+        if args.iter().any(|arg| arg.ty().is_null()) {
+            let found: Vec<String> = args
+                .iter()
+                .map(|arg| format!("<{}>", sql_type_name(&arg.ty())))
+                .collect();
+            let message = format!(
+                "Cannot apply '{name}' to arguments of type '{name}({})'. Supported form(s): '{name}(<STRING>, <STRING>, <STRING>)'",
+                found.join(", ")
+            );
+            return Err(SqlError::at(span, message).with_hint("give NULL a type: CAST(NULL AS STRING)"));
+        }
         let found = self.call(span, name, args)?;
         self.negate_if(negated, found, span)
     }
@@ -378,11 +389,10 @@ impl ExprBinder<'_, '_> {
             SqlError::at(
                 span,
                 format!(
-                    "Illegal mixing of types in CASE or COALESCE statement: {}",
+                    "Illegal mixing of types in CASE or COALESCE statement: {}; cast them to one type",
                     names.join(", ")
                 ),
             )
-            .with_hint("cast the results to one type")
         })?;
         let ty = ty
             .without_time_attribute()

@@ -26,6 +26,11 @@ impl Parser<'_> {
             schema.constraints.push(self.table_constraint()?);
             return Ok(());
         }
+        if self.is_word("WATERMARK") && !self.is_word_at(1, "FOR") {
+            let message =
+                "'FOR' is missing behind WATERMARK: as the name of a column the word needs back-ticks";
+            return Err(self.invalid(self.span(), message));
+        }
         if self.is_word("WATERMARK") {
             let watermark = self.watermark()?;
             if schema.watermark.is_some() {
