@@ -10,7 +10,8 @@ use millstream_sql::catalog::Catalogs;
 use millstream_sql::language::{EXPRESSIONS, TABLES};
 use millstream_sql::parse::{parse_statement, parse_statements};
 use millstream_types::{
-    ChangelogMode, ConnectorDecl, Declarations, FormatUse, OptionDecl, Options, Scalar, TableDefinition,
+    ChangelogMode, ConnectorDecl, Declarations, FormatUse, OptionDecl, OptionType, Options, Scalar,
+    TableDefinition,
 };
 
 const CASES: &str = "\n====\n";
