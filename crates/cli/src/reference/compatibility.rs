@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use millstream_functions::{all_aggregates, all_scalars};
 use millstream_session::{FLINK_SETTINGS, configuration_options};
 use millstream_sql::compatibility::{Entry, HINTS, STATEMENTS};
 
@@ -40,19 +39,8 @@ pub fn page() -> String {
     text.push_str(
         "\n## Options of tables\n\nOptions of connectors and formats are described in [connectors](reference/connectors.md) and \
          [formats](reference/formats.md). An unknown option is refused with the nearest known one; the filesystem connector \
-         leaves options of its format to the format, as Flink does.\n\n## Functions\n\nThese functions work; \
-         [functions](reference/functions.md) describes them.\n\n",
-    );
-    let is_word = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let mut scalars: Vec<&str> = all_scalars().map(|f| f.name).filter(is_word).collect();
-    let mut aggregates: Vec<&str> = all_aggregates().map(|f| f.name).filter(is_word).collect();
-    scalars.sort_unstable();
-    aggregates.sort_unstable();
-    _ = writeln!(
-        text,
-        "Scalar: {}\n\nAggregate: {}",
-        scalars.join(", "),
-        aggregates.join(", ")
+         leaves options of its format to the format, as Flink does.\n\n## Functions\n\nThe functions that work are \
+         described in [functions](reference/functions.md).\n",
     );
     text
 }

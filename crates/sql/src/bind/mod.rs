@@ -126,7 +126,7 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// The tables and times of the STATE_TTL hints behind SELECT; hints for other planners are let pass.
+/// The tables and times of the STATE_TTL hints behind SELECT. A hint that Flink does not register is refused.
 fn state_ttls(hints: &[Hint]) -> SqlResult<Vec<(&str, i64)>> {
     check_hints(hints)?;
     let mut ttls = Vec::new();
