@@ -27,8 +27,9 @@ impl Parser<'_> {
             return Ok(());
         }
         if self.is_word("WATERMARK") && !self.is_word_at(1, "FOR") {
+            let name = self.span().text(self.sql);
             let message =
-                "'FOR' is missing behind WATERMARK: as the name of a column the word needs back-ticks";
+                format!("'FOR' is missing behind WATERMARK: as the name of a column write `{name}`");
             return Err(self.invalid(self.span(), message));
         }
         if self.is_word("WATERMARK") {
