@@ -6,9 +6,11 @@
 //!
 //! Layout of a block `<prefix>/<number>`, integers little-endian, `bytes` = `u32` length and content:
 //!
-//!     u8 version (1)
-//!     u32 columns, each: bytes name, u8 kind, u32 version of the values
-//!     u32 entries, each: u32 slot, u64 hash, bytes key, and for each column bytes value (length u32::MAX: none)
+//! ```text
+//! u8 version (1)
+//! u32 columns, each: bytes name, u8 kind, u32 version of the values
+//! u32 entries, each: u32 slot, u64 hash, bytes key, and for each column bytes value (length u32::MAX: none)
+//! ```
 //!
 //! Keys and values are MessagePack with named fields, so a struct may gain fields with `#[serde(default)]`, lose fields
 //! and reorder them. Any other change takes a new version and a migration, see [`Declaration`].
