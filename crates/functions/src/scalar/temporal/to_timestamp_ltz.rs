@@ -19,6 +19,7 @@ const MILLIS_MIN: i128 = -62_167_219_200_000;
 const MILLIS_MAX: i128 = 253_402_300_799_999;
 /// Least precision of the result.
 const PRECISION_MIN: u8 = 3;
+/// Largest precision of a timestamp: nanoseconds.
 const PRECISION_MAX: u8 = 9;
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
