@@ -221,13 +221,13 @@ impl Environment {
             }
             Err(error) => {
                 self.job.fail(error);
-                self.from_nothing()
+                self.placeholder()
             }
         }
     }
 
     /// Stands for a source that could not be made, so that the program can be written to its end; it is never run.
-    fn from_nothing<T: Data>(&self) -> DataStream<T> {
+    fn placeholder<T: Data>(&self) -> DataStream<T> {
         let factory = Empty;
         let node = Node::new("Source", NodeKind::Source(Arc::new(factory)), Vec::new());
         self.job.add(node)

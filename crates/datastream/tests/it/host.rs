@@ -53,16 +53,16 @@ pub fn environment(parallelism: usize) -> Environment {
 
 /// All rows of a stream, sorted: with several instances their order is open.
 pub fn collect<T: Data + Debug + Ord>(stream: DataStream<T>) -> Vec<T> {
-    let rows = stream.execute_and_collect("test").unwrap();
-    let mut rows: Vec<T> = rows.map(|row| row.unwrap()).collect();
+    let rows = stream.execute_and_collect("test").expect("the program starts");
+    let mut rows: Vec<T> = rows.map(|row| row.expect("the program goes on")).collect();
     rows.sort();
     rows
 }
 
 /// All rows in the order in which they come.
 pub fn in_order<T: Data>(stream: DataStream<T>) -> Vec<T> {
-    let rows = stream.execute_and_collect("test").unwrap();
-    rows.map(|row| row.unwrap()).collect()
+    let rows = stream.execute_and_collect("test").expect("the program starts");
+    rows.map(|row| row.expect("the program goes on")).collect()
 }
 
 /// The error with which a program fails.

@@ -53,7 +53,7 @@ impl KeyedProcessFunction<u8, (u8, i64), (u8, u64)> for CountWithTimeout {
     ) -> Result<()> {
         let count = self.count.value(ctx).copied().unwrap_or(0) + 1;
         self.count.update(ctx, count);
-        let timestamp = ctx.timestamp().unwrap();
+        let timestamp = ctx.timestamp().expect("records have timestamps");
         if let Some(before) = self.last.value(ctx).copied() {
             ctx.delete_event_time_timer(before + 10);
         }
@@ -69,7 +69,7 @@ impl KeyedProcessFunction<u8, (u8, i64), (u8, u64)> for CountWithTimeout {
         out: &mut Collector<(u8, u64)>,
     ) -> Result<()> {
         assert_eq!(self.last.clear(ctx).map(|last| last + 10), Some(timestamp));
-        let count = self.count.clear(ctx).unwrap();
+        let count = self.count.clear(ctx).expect("a timer comes after a record");
         out.collect((*ctx.current_key(), count));
         Ok(())
     }
