@@ -6,6 +6,7 @@ mod audit;
 mod cluster;
 #[cfg(unix)]
 mod files;
+mod http;
 mod limits;
 mod metrics;
 mod rates;

@@ -1,0 +1,495 @@
+//! The HTTP doors over real sockets: the SQL Gateway's protocol, the job REST API, and what they make of attackers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use millstream_connectors::PrintTarget;
+use millstream_server::ServerState;
+use millstream_server::http::guard::{Door, Guard, guarded};
+use millstream_server::http::users::{HttpUsers, Role, basic_line};
+use millstream_server::http::{Endpoint, HttpListener, gateway, rest_router};
+use millstream_server::jobs::{JobStore, record_jobs, resume_jobs};
+use millstream_server::kafka::{EmbeddedSettings, ProcessClusters};
+use millstream_server::state::Kept;
+use millstream_session::SessionContext;
+use millstream_types::storage::OsStorage;
+use millstream_types::{Options, SeededRng, SystemClock};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+struct NoPrint;
+
+impl PrintTarget for NoPrint {
+    fn print_line(&self, _: &str, _: bool) {}
+}
+
+/// A server with both doors on free ports.
+struct Server {
+    state: Arc<ServerState>,
+    rest: HttpListener,
+    gateway: HttpListener,
+}
+
+async fn server(directory: &TempDir, users: Option<Arc<HttpUsers>>) -> Server {
+    let storage: Arc<OsStorage> = Arc::new(OsStorage::open(directory.path()).unwrap());
+    let (clock, rng) = (Arc::new(SystemClock), Arc::new(SeededRng::new(7)));
+    let settings = EmbeddedSettings {
+        data_dir: directory.path().to_owned(),
+        properties: BTreeMap::new(),
+        address: "127.0.0.1:0".to_owned(),
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let clusters = Arc::new(ProcessClusters::new(
+        settings,
+        runtime,
+        clock.clone(),
+        rng.clone(),
+    ));
+    let context = SessionContext {
+        clock: clock.clone(),
+        rng,
+        kafka: clusters.clone(),
+        print: Arc::new(NoPrint),
+        jobs: Arc::default(),
+        checkpoints: Some(storage.clone()),
+        fresh: false,
+        attended: false,
+        cores: 1,
+    };
+    let kept = Kept {
+        store: Some(Arc::new(JobStore::open(storage, clock).unwrap())),
+        ..Kept::default()
+    };
+    let path = directory.path().to_owned();
+    let state = Arc::new(ServerState::new(context, Options::new(), clusters, path, kept));
+    let guard = |door| Guard {
+        door,
+        names: Vec::new(),
+        users: users.clone(),
+    };
+    let rest = guarded(rest_router(&state), guard(Door::JobRest));
+    let gateway = guarded(gateway::router(&state), guard(Door::Gateway));
+    Server {
+        rest: HttpListener::open(&any_port(), false, rest).await.unwrap(),
+        gateway: HttpListener::open(&any_port(), false, gateway).await.unwrap(),
+        state,
+    }
+}
+
+fn any_port() -> Endpoint {
+    Endpoint {
+        host: "127.0.0.1".to_owned(),
+        first_port: 0,
+        last_port: 0,
+        port_key: "rest.port",
+    }
+}
+
+/// Sends bytes, and gives what comes back until the connection is closed.
+async fn exchange(listener: &HttpListener, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(listener.address()).await.unwrap();
+    // The server may refuse a request before it has read all of it.
+    _ = stream.write_all(request).await;
+    let mut response = Vec::new();
+    _ = stream.read_to_end(&mut response).await;
+    String::from_utf8_lossy(&response).into_owned()
+}
+
+async fn call(listener: &HttpListener, method: &str, path: &str, headers: &str, body: &str) -> (u16, Value) {
+    let host = if headers.contains("Host:") {
+        ""
+    } else {
+        "Host: localhost\r\n"
+    };
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let response = exchange(listener, request.as_bytes()).await;
+    let status = response
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
+    let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+impl Server {
+    async fn gateway(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        call(&self.gateway, method, path, "", &body.to_string()).await
+    }
+
+    async fn rest(&self, method: &str, path: &str) -> (u16, Value) {
+        call(&self.rest, method, path, "", "").await
+    }
+
+    async fn open_session(&self, properties: Value) -> String {
+        let (status, opened) = self
+            .gateway("POST", "/v2/sessions", &json!({"properties": properties}))
+            .await;
+        assert_eq!(status, 200, "{opened}");
+        format!("/v2/sessions/{}", opened["sessionHandle"].as_str().unwrap())
+    }
+
+    async fn submit(&self, session: &str, statement: &str) -> String {
+        let body = json!({"statement": statement});
+        let (status, submitted) = self
+            .gateway("POST", &format!("{session}/statements"), &body)
+            .await;
+        assert_eq!(status, 200, "{submitted}");
+        format!(
+            "{session}/operations/{}",
+            submitted["operationHandle"].as_str().unwrap()
+        )
+    }
+
+    /// A page, once it is ready.
+    async fn page(&self, operation: &str, token: i64, format: &str) -> (u16, Value) {
+        loop {
+            let path = format!("{operation}/result/{token}?rowFormat={format}");
+            let (status, page) = self.gateway("GET", &path, &json!({})).await;
+            if page["resultType"] != "NOT_READY" {
+                return (status, page);
+            }
+        }
+    }
+
+    /// Executes a statement; all its rows.
+    async fn rows(&self, session: &str, statement: &str) -> Vec<Value> {
+        let operation = self.submit(session, statement).await;
+        let mut rows = Vec::new();
+        for token in 0.. {
+            let (status, page) = self.page(&operation, token, "JSON").await;
+            assert_eq!(status, 200, "{statement}: {page}");
+            rows.extend(
+                page["results"]["data"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|row| row["fields"].clone()),
+            );
+            if page["resultType"] == "EOS" {
+                break;
+            }
+        }
+        rows
+    }
+}
+
+const ENDLESS: [&str; 3] = [
+    "CREATE TABLE numbers (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '10')",
+    "CREATE TABLE nothing (n INT) WITH ('connector' = 'blackhole')",
+    "INSERT INTO nothing SELECT n FROM numbers",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_repeat_and_wrong_tokens_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = server(&directory, None).await;
+    let session = server.open_session(json!({})).await;
+    let operation = server
+        .submit(&session, "SELECT 1, CAST(NULL AS INT), DATE '2020-01-02', X'FF'")
+        .await;
+    let (_, first) = server.page(&operation, 0, "JSON").await;
+    assert_eq!(first["resultType"], "PAYLOAD");
+    assert_eq!(first["isQueryResult"], true);
+    assert_eq!(
+        first["results"]["data"][0],
+        json!({"kind": "INSERT", "fields": [1, null, "2020-01-02", "/w=="]})
+    );
+    let (_, again) = server.page(&operation, 0, "PLAIN_TEXT").await;
+    assert_eq!(
+        again["results"]["data"][0]["fields"],
+        json!(["1", null, "2020-01-02", "x'ff'"])
+    );
+    let (status, refused) = server.page(&operation, 7, "JSON").await;
+    assert_eq!(status, 500);
+    assert!(
+        refused["errors"][1]
+            .as_str()
+            .unwrap()
+            .contains("Expecting token to be 1 or 0, but found 7.")
+    );
+    let (_, end) = server.page(&operation, 1, "JSON").await;
+    assert_eq!(end["resultType"], "EOS");
+    assert!(end.get("nextResultUri").is_none());
+    let (status, closed) = server
+        .gateway("DELETE", &format!("{operation}/close"), &json!({}))
+        .await;
+    assert_eq!((status, &closed["status"]), (200, &json!("CLOSED")));
+    assert_eq!(server.page(&operation, 1, "JSON").await.0, 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_configures_executes_completes_and_closes() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = server(&directory, None).await;
+    let session = server.open_session(json!({"a": "b"})).await;
+    let configure = format!("{session}/configure-session");
+    let statement = json!({"statement": "CREATE TABLE t (i INT) WITH ('connector' = 'datagen')"});
+    assert_eq!(
+        server.gateway("POST", &configure, &statement).await,
+        (200, json!({}))
+    );
+    let (status, refused) = server
+        .gateway("POST", &configure, &json!({"statement": "SELECT 1"}))
+        .await;
+    assert_eq!(status, 500);
+    assert!(
+        refused["errors"][1]
+            .as_str()
+            .unwrap()
+            .contains("Unsupported statement for configuring session")
+    );
+    assert_eq!(server.rows(&session, "SHOW TABLES").await, [json!(["t"])]);
+    server.rows(&session, "SET 'a' = 'c'").await;
+    let (_, shown) = server.gateway("GET", &session, &json!({})).await;
+    assert_eq!(shown["properties"]["a"], "c");
+    let complete = json!({"statement": "SELECT * FROM ", "position": 14});
+    let (_, completed) = server
+        .gateway("GET", &format!("{session}/complete-statement"), &complete)
+        .await;
+    assert_eq!(completed["candidates"][0], "t");
+    let (_, failed) = server
+        .page(&server.submit(&session, "SELECT x FROM nosuch").await, 0, "JSON")
+        .await;
+    assert!(
+        failed["errors"][1]
+            .as_str()
+            .unwrap()
+            .contains("Caused by: org.apache.flink.table.api.ValidationException")
+    );
+    assert_eq!(
+        server.gateway("DELETE", &session, &json!({})).await,
+        (200, json!({"status": "CLOSED"}))
+    );
+    assert_eq!(server.gateway("GET", &session, &json!({})).await.0, 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_an_unbounded_query_ends_its_job_and_leaks_no_session() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = server(&directory, None).await;
+    let session = server.open_session(json!({})).await;
+    server.rows(&session, ENDLESS[0]).await;
+    let operation = server.submit(&session, "SELECT n FROM numbers").await;
+    let (_, page) = server.page(&operation, 0, "JSON").await;
+    let job = page["jobID"].as_str().unwrap().to_owned();
+    let (_, running) = server.rest("GET", &format!("/jobs/{job}")).await;
+    assert_eq!(running["state"], "RUNNING");
+    server.gateway("DELETE", &session, &json!({})).await;
+    let id = millstream_session::JobId::parse(&job).unwrap();
+    let handle = server.state.jobs().get(id).unwrap();
+    let ended = tokio::task::spawn_blocking(move || handle.wait(std::time::Duration::from_secs(60)));
+    assert!(ended.await.unwrap().is_terminal());
+    assert!(server.state.sessions().list().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_steered_over_rest_and_goes_on_in_the_next_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = server(&directory, None).await;
+    let session = first.open_session(json!({"pipeline.name": "kept"})).await;
+    for statement in ENDLESS {
+        first.rows(&session, statement).await;
+    }
+    let (_, listed) = first.rest("GET", "/v1/jobs/overview").await;
+    let job = listed["jobs"][0]["jid"].as_str().unwrap().to_owned();
+    assert_eq!(listed["jobs"][0]["name"], "kept");
+    for part in [
+        "",
+        "/plan",
+        "/config",
+        "/exceptions",
+        "/checkpoints",
+        "/checkpoints/config",
+        "/metrics",
+        "/status",
+        "/accumulators",
+    ] {
+        let (status, body) = first.rest("GET", &format!("/jobs/{job}{part}")).await;
+        assert_eq!(status, 200, "{part}: {body}");
+    }
+    let (_, detail) = first.rest("GET", &format!("/jobs/{job}")).await;
+    let vertex = detail["vertices"][0]["id"].as_str().unwrap();
+    for part in [
+        "",
+        "/backpressure",
+        "/watermarks",
+        "/subtasktimes",
+        "/taskmanagers",
+        "/metrics",
+        "/subtasks/0",
+        "/subtasks/metrics",
+        "/flamegraph",
+    ] {
+        let (status, body) = first
+            .rest("GET", &format!("/jobs/{job}/vertices/{vertex}{part}"))
+            .await;
+        assert_eq!(status, 200, "{part}: {body}");
+    }
+    // A server that dies records nothing more.
+    first.state.begin_stop();
+    let jobs = first.state.jobs().list();
+    tokio::task::spawn_blocking(move || {
+        for job in jobs {
+            job.stop();
+            job.wait(std::time::Duration::from_secs(60));
+        }
+    })
+    .await
+    .unwrap();
+    drop(first);
+
+    let second = server(&directory, None).await;
+    let state = Arc::clone(&second.state);
+    tokio::task::spawn_blocking(move || resume_jobs(&state))
+        .await
+        .unwrap();
+    let (status, again) = second.rest("GET", &format!("/jobs/{job}")).await;
+    assert_eq!((status, &again["name"]), (200, &json!("kept")));
+    assert_eq!(
+        second.rest("PATCH", &format!("/jobs/{job}?mode=cancel")).await.0,
+        202
+    );
+    let handle = second.state.jobs().list().remove(0);
+    tokio::task::spawn_blocking(move || handle.wait(std::time::Duration::from_secs(60)))
+        .await
+        .unwrap();
+    record_jobs(&second.state);
+    drop(second);
+
+    let third = server(&directory, None).await;
+    let (_, ended) = third.rest("GET", &format!("/jobs/{job}/status")).await;
+    assert_eq!(ended, json!({"status": "CANCELED"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_decide_who_may_do_what() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines = [("see", Role::Viewer), ("run", Role::Operator)]
+        .map(|(name, role)| basic_line(name, role, "pw", || 1));
+    let file = directory.path().join("users");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let server = server(&directory, Some(Arc::new(HttpUsers::read(&file).unwrap()))).await;
+    let job = format!("/jobs/{}", "0".repeat(32));
+    // base64 of see:pw, run:pw, see:no
+    let [see, run, wrong] =
+        ["c2VlOnB3", "cnVuOnB3", "c2VlOm5v"].map(|text| format!("Authorization: Basic {text}\r\n"));
+    let cases = [
+        (&server.rest, "GET", "/overview", "", 401),
+        (&server.rest, "GET", "/overview", wrong.as_str(), 401),
+        (&server.rest, "GET", "/overview", see.as_str(), 200),
+        (&server.rest, "PATCH", job.as_str(), see.as_str(), 403),
+        (&server.rest, "PATCH", job.as_str(), run.as_str(), 404),
+        (&server.gateway, "GET", "/info", see.as_str(), 200),
+        (&server.gateway, "POST", "/v2/sessions", see.as_str(), 403),
+        (&server.gateway, "POST", "/v2/sessions", run.as_str(), 200),
+    ];
+    for (door, method, path, headers, expected) in cases {
+        let (status, body) = call(door, method, path, headers, "").await;
+        assert_eq!(status, expected, "{method} {path} {headers}: {body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_attacks_are_refused_and_the_server_lives() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = server(&directory, None).await;
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for line in include_str!("data/probes.tsv")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [class, door, expected, method, path, headers, body] = fields[..] else {
+            panic!("not seven fields: {line}");
+        };
+        let listener = if door == "rest" {
+            &server.rest
+        } else {
+            &server.gateway
+        };
+        let request = match method {
+            "RAW" => unescaped(path),
+            _ => {
+                let host = if headers.contains("Host:") {
+                    ""
+                } else {
+                    "Host: localhost\r\n"
+                };
+                let headers: String = headers
+                    .split(";;")
+                    .filter(|h| !h.is_empty())
+                    .map(|h| format!("{h}\r\n"))
+                    .collect();
+                let length = body.len();
+                format!("{method} {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+                    .into_bytes()
+            }
+        };
+        let response = exchange(listener, &request).await;
+        count += 1;
+        let status = response.split(' ').nth(1).unwrap_or("none");
+        let head = response
+            .split("\r\n\r\n")
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let leaks = response.contains("root:x:0")
+            || head.contains("set-cookie")
+            || head.contains("x-evil")
+            || head.contains("location:");
+        if !expected.split('|').any(|known| known == status) || leaks {
+            let line: String = line.chars().take(160).collect();
+            failures.push(format!(
+                "{class}: {line}\n    gave {}",
+                response.lines().next().unwrap_or("nothing")
+            ));
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} of {count}:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    assert!(count >= 200, "only {count} probes");
+    assert_eq!(server.rest("GET", "/overview").await.0, 200);
+    assert_eq!(server.gateway("GET", "/info", &json!({})).await.0, 200);
+}
+
+/// `\r`, `\n` and `\xHH`, and words for what is too long to write.
+fn unescaped(text: &str) -> Vec<u8> {
+    let many: String = (0..200).map(|i| format!("X-{i}: 1\r\n")).collect();
+    let text = text
+        .replace("@MANY@", &many)
+        .replace("@LONG@", &"a".repeat(200_000))
+        .replace("@BODY@", &"a".repeat(5_000_000));
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        match &bytes[at..] {
+            [b'\\', b'r', ..] => (out.push(b'\r'), at += 2).1,
+            [b'\\', b'n', ..] => (out.push(b'\n'), at += 2).1,
+            [b'\\', b'x', high, low, ..] => {
+                let digits = std::str::from_utf8(&[*high, *low])
+                    .map(|d| u8::from_str_radix(d, 16))
+                    .unwrap();
+                out.push(digits.unwrap());
+                at += 4;
+            }
+            [other, ..] => {
+                out.push(*other);
+                at += 1;
+            }
+            [] => break,
+        }
+    }
+    out
+}
