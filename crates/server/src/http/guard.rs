@@ -1,6 +1,7 @@
 //! What every HTTP request passes before its handler: the Host header, the origin of mutations, credentials and roles.
 //! Every response leaves with headers that keep browsers from guessing types, framing pages and running foreign scripts.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) ->
             user = admitted;
             next.run(request).await
         }
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into_response(),
     };
     if is_mutation(&method) {
         tracing::info!(
@@ -82,8 +83,8 @@ fn is_mutation(method: &Method) -> bool {
 }
 
 impl Guard {
-    /// The user of an admitted request, or the response to a refused one.
-    fn admit(&self, request: &Request) -> Result<Option<String>, Response> {
+    /// The user of an admitted request.
+    fn admit(&self, request: &Request) -> Result<Option<String>, Refusal> {
         let headers = request.headers();
         let host = self.check_host(headers)?;
         if is_mutation(request.method()) {
@@ -91,15 +92,10 @@ impl Guard {
         }
         let Some(users) = &self.users else { return Ok(None) };
         let Some((name, role)) = users.authenticate(headers) else {
-            let refusal = refuse(
+            return Err(Refusal::new(
                 StatusCode::UNAUTHORIZED,
                 "authentication is required: a bearer token, or a user and password",
-            );
-            let challenge = [(
-                header::WWW_AUTHENTICATE,
-                "Basic realm=\"millstream\", charset=\"UTF-8\"",
-            )];
-            return Err((challenge, refusal).into_response());
+            ));
         };
         let needed = self.needed_role(request);
         if role < needed {
@@ -108,17 +104,17 @@ impl Guard {
                 role.name(),
                 needed.name()
             );
-            return Err(refuse(StatusCode::FORBIDDEN, &message));
+            return Err(Refusal::new(StatusCode::FORBIDDEN, message));
         }
         Ok(Some(name))
     }
 
     /// A page of another site may point its own name at this address (DNS rebinding): only names of this server and
     /// addresses pass.
-    fn check_host(&self, headers: &HeaderMap) -> Result<String, Response> {
+    fn check_host(&self, headers: &HeaderMap) -> Result<String, Refusal> {
         let mut given = headers.get_all(header::HOST).iter();
         let (Some(host), None) = (given.next(), given.next()) else {
-            return Err(refuse(
+            return Err(Refusal::new(
                 StatusCode::BAD_REQUEST,
                 "the request needs exactly one Host header",
             ));
@@ -128,14 +124,14 @@ impl Guard {
         let is_known = name == "localhost"
             || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
             || self.names.iter().any(|known| known.eq_ignore_ascii_case(name));
-        match is_known {
-            true => Ok(host),
-            false => Err(refuse(
-                StatusCode::FORBIDDEN,
-                "the Host header names another server; set 'rest.address' or 'sql-gateway.endpoint.rest.address' to the name \
-                 under which clients reach this one",
-            )),
+        if is_known {
+            return Ok(host);
         }
+        Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "the Host header names another server; set 'rest.address' or 'sql-gateway.endpoint.rest.address' to the name \
+             under which clients reach this one",
+        ))
     }
 
     /// Reading needs a viewer. Behind the gateway everything but its description runs statements.
@@ -155,7 +151,7 @@ impl Guard {
 }
 
 /// A browser names the page that a request comes from; pages of other origins may read nothing and change nothing.
-fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Response> {
+fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
     let site = headers
         .get("sec-fetch-site")
         .and_then(|value| value.to_str().ok());
@@ -165,13 +161,13 @@ fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Response> {
         let from = origin.split_once("://").map(|(_, from)| from);
         from != Some(host)
     });
-    match is_foreign_site || is_foreign_origin {
-        true => Err(refuse(
+    if is_foreign_site || is_foreign_origin {
+        return Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "the request comes from a page of another origin",
-        )),
-        false => Ok(()),
+        ));
     }
+    Ok(())
 }
 
 fn without_port(host: &str) -> &str {
@@ -181,8 +177,34 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-fn refuse(status: StatusCode, message: &str) -> Response {
-    RestError::new(status, message).into_response()
+/// Why a request does not reach its handler.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    message: Cow<'static, str>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let response = RestError::new(self.status, self.message).into_response();
+        if self.status != StatusCode::UNAUTHORIZED {
+            return response;
+        }
+        let challenge = [(
+            header::WWW_AUTHENTICATE,
+            "Basic realm=\"millstream\", charset=\"UTF-8\"",
+        )];
+        (challenge, response).into_response()
+    }
 }
 
 #[cfg(test)]
