@@ -147,6 +147,7 @@ impl SinkFactory for KafkaSinkFactory {
             before_barrier: None,
             waiting: None,
             flushing: None,
+            finishing: None,
             waker: None,
             upsert: self.table.upsert,
             waiting_rows: self
@@ -191,12 +192,7 @@ impl Output {
     }
 }
 
-/// A flush under way.
-struct Flush {
-    /// The checkpoint that it is for; `None`: the end of the input.
-    purpose: Option<CheckpointId>,
-    work: Background<Result<(), DataflowError>>,
-}
+type Flush = Background<Result<(), DataflowError>>;
 
 struct KafkaSink {
     output: Output,
@@ -216,7 +212,11 @@ struct KafkaSink {
     before_barrier: Option<usize>,
     /// For the topic, for room or for metadata.
     waiting: Option<Background<Result<(), DataflowError>>>,
-    flushing: Option<Flush>,
+    /// The flush of a checkpoint.
+    flushing: Option<(CheckpointId, Flush)>,
+    /// The flush at the end of the input. Beside the other one: a checkpoint may be taken while the sink finishes, and
+    /// if both shared a slot, each would start its flush anew whenever it found the other's.
+    finishing: Option<Flush>,
     waker: Option<Waker>,
     /// Connector `upsert-kafka`: rows are changes by key.
     upsert: bool,
@@ -422,21 +422,33 @@ impl KafkaSink {
         self.waiting = Some(Background::start(&self.kafka.runtime(), self.waker.clone(), work));
     }
 
-    /// Starts a flush, or gives the outcome of the running one. The flush of a checkpoint that expired does not cover
-    /// the rows that came after its barrier, so it counts for no other.
-    fn flush(&mut self, purpose: Option<CheckpointId>) -> Result<bool, DataflowError> {
-        if let Some(flush) = self.flushing.as_ref().filter(|flush| flush.purpose == purpose) {
-            let Some(outcome) = flush.work.poll() else {
-                return Ok(false);
-            };
-            self.flushing = None;
-            return outcome.map(|()| true);
+    /// Starts the flush of a checkpoint, or gives its outcome. The flush of a checkpoint that expired does not cover the
+    /// rows that came after its barrier, so it counts for no other.
+    fn flush_checkpoint(&mut self, checkpoint: CheckpointId) -> Result<bool, DataflowError> {
+        let running = self.flushing.take().filter(|(of, _)| *of == checkpoint);
+        let flush = running.map_or_else(|| self.start_flush(), |(_, flush)| flush);
+        let outcome = flush.poll();
+        if outcome.is_none() {
+            self.flushing = Some((checkpoint, flush));
         }
+        Ok(outcome.transpose()?.is_some())
+    }
+
+    /// The same at the end of the input.
+    fn flush_end(&mut self) -> Result<bool, DataflowError> {
+        let flush = self.finishing.take().unwrap_or_else(|| self.start_flush());
+        let outcome = flush.poll();
+        if outcome.is_none() {
+            self.finishing = Some(flush);
+        }
+        Ok(outcome.transpose()?.is_some())
+    }
+
+    /// Its end wakes the worker.
+    fn start_flush(&self) -> Flush {
         let producer = Arc::clone(self.output.producer());
         let work = async move { producer.flush().await.map_err(|e| produce_failed("", &e)) };
-        let work = Background::start(&self.kafka.runtime(), self.waker.clone(), work);
-        self.flushing = Some(Flush { purpose, work });
-        Ok(false)
+        Background::start(&self.kafka.runtime(), self.waker.clone(), work)
     }
 }
 
@@ -533,7 +545,7 @@ impl Sink for KafkaSink {
             return Ok(None);
         }
         let Output::Transactions(transactions) = &mut self.output else {
-            return Ok(self.flush(Some(checkpoint))?.then(SinkCommit::default));
+            return Ok(self.flush_checkpoint(checkpoint)?.then(SinkCommit::default));
         };
         let closed = transactions.close(checkpoint)?;
         if closed.is_some() {
@@ -563,7 +575,7 @@ impl Sink for KafkaSink {
     fn finished(&mut self, context: &Context) -> Result<bool, DataflowError> {
         let drained = self.drain(context.now_ms)?;
         // The last checkpoint closes the transaction and waits for it.
-        Ok(drained && (matches!(self.output, Output::Transactions(_)) || self.flush(None)?))
+        Ok(drained && (matches!(self.output, Output::Transactions(_)) || self.flush_end()?))
     }
 
     fn cancel(&mut self) {
