@@ -48,8 +48,15 @@ pub(crate) struct KeptJobs {
     keeper: Arc<dyn JobKeeper>,
     /// The statements that changed the catalog.
     catalog: Vec<String>,
-    /// The job that is submitted again: its id and its identity.
-    resumed: Option<(JobId, String)>,
+    /// The job that is submitted again.
+    resumed: Option<Resumed>,
+}
+
+/// What a job keeps when it is submitted again.
+struct Resumed {
+    id: JobId,
+    name: String,
+    identity: String,
 }
 
 impl Session {
@@ -76,7 +83,11 @@ impl Session {
         session.kept = Some(KeptJobs {
             keeper,
             catalog: submission.catalog.clone(),
-            resumed: Some((submission.id, submission.identity.clone())),
+            resumed: Some(Resumed {
+                id: submission.id,
+                name: submission.name.clone(),
+                identity: submission.identity.clone(),
+            }),
         });
         let result = match submission.statements.as_slice() {
             [only] => session.execute(only)?,
@@ -144,11 +155,11 @@ impl Session {
             let storage = name.as_ref().and_then(|_| self.context.checkpoints.clone());
             return self.submit(shown, plan, storage);
         };
-        let (id, identity) = match &kept.resumed {
-            Some((id, identity)) => (*id, identity.clone()),
+        let (id, shown, identity) = match &kept.resumed {
+            Some(job) => (job.id, job.name.clone(), job.identity.clone()),
             None => {
                 let id = JobId::random(self.context.rng.as_ref());
-                (id, name.clone().unwrap_or_else(|| id.to_string()))
+                (id, shown, name.unwrap_or_else(|| id.to_string()))
             }
         };
         self.refuse_second_run(&identity)?;
