@@ -123,11 +123,15 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Replaces the word behind each `start`.
+/// Replaces the word behind each `start`; a time only where there is one, not its placeholder in a help text.
 fn replaced(text: &str, start: &str, by: &str) -> String {
     let mut parts = text.split(start);
     let mut replaced = parts.next().unwrap_or_default().to_owned();
     for part in parts {
+        if by == "[TIME]" && !part.starts_with(|c: char| c.is_ascii_digit()) {
+            replaced.push_str(&format!("{start}{part}"));
+            continue;
+        }
         let is_of_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         replaced.push_str(&format!("{start}{by}{}", part.trim_start_matches(is_of_word)));
     }
