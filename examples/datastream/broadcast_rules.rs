@@ -72,19 +72,19 @@ pub fn checked(payments: DataStream<Payment>, rules: DataStream<Rule>) -> DataSt
 fn main() -> Result<()> {
     let env = StreamExecutionEnvironment::from_args()?;
     let payments = KafkaSource::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .topics(["input"])
         .group_id("payments")
         .value_only(JsonSchema::<Payment>::new())
         .build()?;
     let rules = KafkaSource::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .topics(["rules"])
         .group_id("payments")
         .value_only(JsonSchema::<Rule>::new())
         .build()?;
     let sink = KafkaSink::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .delivery_guarantee(DeliveryGuarantee::AtLeastOnce)
         .record_serializer(Record::to("output").value(JsonSchema::<Checked>::new()))
         .build()?;

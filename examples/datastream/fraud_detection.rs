@@ -96,13 +96,13 @@ pub fn alerts(transactions: DataStream<Transaction>) -> DataStream<Alert> {
 fn main() -> Result<()> {
     let env = StreamExecutionEnvironment::from_args()?;
     let source = KafkaSource::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .topics(["input"])
         .group_id("fraud-detection")
         .value_only(JsonSchema::<Transaction>::new())
         .build()?;
     let sink = KafkaSink::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .delivery_guarantee(DeliveryGuarantee::ExactlyOnce)
         .record_serializer(Record::to("output").value(JsonSchema::<Alert>::new()))
         .build()?;

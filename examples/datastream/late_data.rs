@@ -37,14 +37,14 @@ pub fn sums(events: DataStream<Event>) -> (DataStream<Event>, DataStream<Event>)
 fn main() -> Result<()> {
     let env = StreamExecutionEnvironment::from_args()?;
     let source = KafkaSource::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .topics(["input"])
         .group_id("late-data")
         .value_only(JsonSchema::<Event>::new())
         .build()?;
     let to = |topic: &str| {
         KafkaSink::builder()
-            .bootstrap_servers("127.0.0.1:9092")
+            .bootstrap_servers(env.bootstrap_servers())
             .delivery_guarantee(DeliveryGuarantee::ExactlyOnce)
             .record_serializer(Record::to(topic).value(JsonSchema::<Event>::new()))
             .build()

@@ -16,13 +16,13 @@ pub fn processed(messages: DataStream<String>) -> DataStream<String> {
 fn main() -> Result<()> {
     let env = StreamExecutionEnvironment::from_args()?;
     let source = KafkaSource::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .topics(["input"])
         .group_id("processed")
         .value_only(SimpleStringSchema)
         .build()?;
     let sink = KafkaSink::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .delivery_guarantee(DeliveryGuarantee::AtLeastOnce)
         .record_serializer(Record::to("output").value(SimpleStringSchema))
         .build()?;

@@ -76,13 +76,13 @@ pub fn means(readings: DataStream<Reading>) -> DataStream<Mean> {
 fn main() -> Result<()> {
     let env = StreamExecutionEnvironment::from_args()?;
     let source = KafkaSource::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .topics(["input"])
         .group_id("sliding-average")
         .value_only(JsonSchema::<Reading>::new())
         .build()?;
     let sink = KafkaSink::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .delivery_guarantee(DeliveryGuarantee::AtLeastOnce)
         .record_serializer(Record::to("output").value(JsonSchema::<Mean>::new()))
         .build()?;

@@ -21,14 +21,14 @@ pub fn words(lines: DataStream<String>) -> DataStream<(String, i64)> {
 fn main() -> Result<()> {
     let env = StreamExecutionEnvironment::from_args()?;
     let source = KafkaSource::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .topics(["input"])
         .group_id("word-count")
         .starting_offsets(OffsetsInitializer::earliest())
         .value_only(SimpleStringSchema)
         .build()?;
     let sink = KafkaSink::builder()
-        .bootstrap_servers("127.0.0.1:9092")
+        .bootstrap_servers(env.bootstrap_servers())
         .delivery_guarantee(DeliveryGuarantee::ExactlyOnce)
         .record_serializer(Record::to("output").value(SimpleStringSchema))
         .build()?;

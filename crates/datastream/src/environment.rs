@@ -6,7 +6,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use millstream_connectors::kafka::KafkaClusters;
 use millstream_connectors::{ConnectorContext, PrintTarget};
+use millstream_dataflow::Graph;
 use millstream_jobs::{GraphRequest, JobHandle, JobRegistry, JobSettings, JobStatus, RestartSettings};
+use millstream_state::OperatorEntry;
 use millstream_types::options::parse_duration;
 use millstream_types::storage::Storage;
 use millstream_types::{Clock, ErrorKind, Options, Rng};
@@ -110,18 +112,23 @@ impl Job {
         self.submit(name, true)
     }
 
-    fn submit(&self, name: &str, collects: bool) -> Result<JobClient> {
+    /// Takes the nodes that were added so far, as the engine's graph.
+    fn graph(&self, settings: &JobSettings) -> Result<(Graph, Vec<OperatorEntry>)> {
         if let Some(error) = lock(&self.0.failed).take() {
             self.0.draft.take();
             return Err(error);
         }
+        build(self.0.draft.take(), settings.parallelism, settings.graph)
+    }
+
+    fn submit(&self, name: &str, collects: bool) -> Result<JobClient> {
         let mut settings = self.settings()?;
         if collects {
             // The program has seen records that cannot be taken back: the job neither restarts nor resumes.
             settings.checkpoints = None;
             settings.restart = RestartSettings::None;
         }
-        let (graph, operators) = build(self.0.draft.take(), settings.parallelism, settings.graph)?;
+        let (graph, operators) = self.graph(&settings)?;
         let host = &self.0.host;
         let identity = settings.name.clone().unwrap_or_else(|| name.to_owned());
         let request = GraphRequest {
@@ -272,6 +279,12 @@ impl Environment {
                 return client.result();
             }
         }
+    }
+
+    /// The engine's graph of the program, and its operators with state, for tests that step a job themselves.
+    #[doc(hidden)]
+    pub fn into_graph(self) -> Result<(Graph, Vec<OperatorEntry>)> {
+        self.job.graph(&self.job.settings()?)
     }
 
     /// Starts the program and gives the handle to its job. A new program may be written down meanwhile.

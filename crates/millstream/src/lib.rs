@@ -96,6 +96,7 @@ pub mod prelude {
 /// ```
 pub struct StreamExecutionEnvironment {
     environment: Environment,
+    kafka: String,
     _process: process::Process,
 }
 
@@ -113,11 +114,19 @@ impl StreamExecutionEnvironment {
     }
 
     pub fn with_options(options: Options) -> Result<Self> {
+        let kafka = options.kafka.clone();
         let (host, process) = process::Process::start(options)?;
         Ok(Self {
+            kafka,
             environment: Environment::new(host),
             _process: process,
         })
+    }
+
+    /// Address of the broker inside (`--kafka`, `MILLSTREAM_KAFKA`, or 127.0.0.1:9092), for sources and sinks that are to
+    /// follow the arguments of the program. When another process serves the address, that Kafka is used.
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.kafka
     }
 }
 
