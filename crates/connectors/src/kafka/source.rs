@@ -550,10 +550,11 @@ impl Source for KafkaSource {
         self.commit_group(positions);
     }
 
+    /// An instance that was assigned no partition is idle, whether or not it makes the watermarks itself.
     fn is_idle(&self, _: &Context) -> bool {
-        self.watermark
-            .as_ref()
-            .is_some_and(|(_, w)| self.fetcher.is_some() && w.is_idle())
+        let watermark = self.watermark.as_ref();
+        let is_idle = watermark.map_or(self.splits.is_empty(), |(_, watermark)| watermark.is_idle());
+        self.fetcher.is_some() && is_idle
     }
 
     fn current_watermark(&self) -> Watermark {

@@ -547,8 +547,12 @@ impl<T: Data> EngineSource for KafkaReader<T> {
         self.inner.checkpoint_complete(checkpoint);
     }
 
-    fn is_idle(&self, _: &Instance) -> bool {
-        !self.inner.splits().is_empty() && self.watermarks.is_idle()
+    /// Without partitions the connector knows whether they are still being looked for.
+    fn is_idle(&self, instance: &Instance) -> bool {
+        if self.inner.splits().is_empty() {
+            return self.inner.is_idle(instance);
+        }
+        self.watermarks.is_idle()
     }
 
     fn current_watermark(&self) -> Watermark {

@@ -43,6 +43,11 @@ pub trait Source: Clone + Send + Sync + 'static {
     fn boundedness(&self) -> Boundedness;
     /// All splits that there are now, at their beginning.
     fn splits(&self) -> Result<Vec<Self::Split>>;
+    /// Whether a job that continues from a checkpoint looks for splits that are not in it. `false` where the first start
+    /// fixes all splits.
+    fn discovers_splits(&self) -> bool {
+        true
+    }
     /// The identity of a split, the same before and after it was read.
     fn split_id(&self, split: &Self::Split) -> String;
     /// A reader for an instance.

@@ -99,7 +99,7 @@ impl<S: Source> SourceFactory for SplitSourceFactory<S> {
             reader: self.source.create_reader()?,
             source: self.source.clone(),
             watermarks: Watermarks::new(self.strategy.clone(), interval_ms),
-            restored: Saved::default(),
+            restored: None,
             finished: BTreeSet::new(),
         }))
     }
@@ -133,7 +133,8 @@ struct SplitSource<S: Source> {
     source: S,
     reader: S::Reader,
     watermarks: Watermarks<S::Item>,
-    restored: Saved<S::Split>,
+    /// Of the checkpoint that the job goes on from.
+    restored: Option<Saved<S::Split>>,
     finished: BTreeSet<String>,
 }
 
@@ -143,7 +144,9 @@ fn owner(split: &str, instance: &Instance) -> usize {
 
 impl<S: Source> EngineSource for SplitSource<S> {
     fn open(&mut self, instance: &Instance, _: Waker) -> Result<(), DataflowError> {
-        let restored = std::mem::take(&mut self.restored);
+        let restored = self.restored.take();
+        let is_complete = restored.is_some() && !self.source.discovers_splits();
+        let restored = restored.unwrap_or_default();
         self.finished = restored.finished;
         let mut known = self.finished.clone();
         for (split, watermark) in restored.open {
@@ -154,7 +157,12 @@ impl<S: Source> EngineSource for SplitSource<S> {
             }
             known.insert(id);
         }
-        for split in self.source.splits()? {
+        let found = if is_complete {
+            Vec::new()
+        } else {
+            self.source.splits()?
+        };
+        for split in found {
             let id = self.source.split_id(&split);
             if !known.contains(&id) && owner(&id, instance) == instance.subtask {
                 self.watermarks.add(&id, i64::MIN, instance.now_ms);
@@ -214,8 +222,9 @@ impl<S: Source> EngineSource for SplitSource<S> {
         for part in &blocks {
             let Some(bytes) = part.get(BLOCK) else { continue };
             let saved: Saved<S::Split> = decode_value(BLOCK, bytes)?;
-            self.restored.open.extend(saved.open);
-            self.restored.finished.extend(saved.finished);
+            let restored = self.restored.get_or_insert_default();
+            restored.open.extend(saved.open);
+            restored.finished.extend(saved.finished);
         }
         Ok(())
     }

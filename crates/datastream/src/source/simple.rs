@@ -107,11 +107,13 @@ impl SequenceSource {
     }
 }
 
-/// A part of a sequence: the next number and the step to the one after it.
+/// A part of a sequence: the next number and the step to the one after it. The step is that of the first start, whatever
+/// the parallelism is now.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SequenceSplit {
     part: i64,
     next: i64,
+    step: i64,
 }
 
 impl Source for SequenceSource {
@@ -131,8 +133,14 @@ impl Source for SequenceSource {
         let split = |part| SequenceSplit {
             part,
             next: self.from.saturating_add(part),
+            step: self.splits,
         };
         Ok((0..self.splits).map(split).collect())
+    }
+
+    /// The number of splits follows the parallelism of the first start.
+    fn discovers_splits(&self) -> bool {
+        false
     }
 
     fn split_id(&self, split: &SequenceSplit) -> String {
@@ -142,7 +150,6 @@ impl Source for SequenceSource {
     fn create_reader(&self) -> Result<SequenceReader> {
         Ok(SequenceReader {
             to: self.to,
-            step: self.splits,
             splits: VecDeque::new(),
         })
     }
@@ -151,7 +158,6 @@ impl Source for SequenceSource {
 /// Reads a [`SequenceSource`].
 pub struct SequenceReader {
     to: i64,
-    step: i64,
     splits: VecDeque<SequenceSplit>,
 }
 
@@ -168,7 +174,7 @@ impl SplitReader<i64, SequenceSplit> for SequenceReader {
         let id = split.part.to_string();
         while out.room() > 0 && split.next <= self.to {
             out.collect(&id, split.next);
-            split.next = split.next.saturating_add(self.step);
+            split.next = split.next.saturating_add(split.step);
         }
         if split.next <= self.to {
             self.splits.push_back(split);

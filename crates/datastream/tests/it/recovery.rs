@@ -16,8 +16,8 @@ use millstream_datastream::watermark::WatermarkStrategy;
 use millstream_datastream::window::{
     EventTimeSessionWindows, TumblingEventTimeWindows, TumblingProcessingTimeWindows,
 };
-use millstream_datastream::{Collector, DataStream, Result};
-use millstream_jobs::{CheckpointSettings, Checkpoints, SteppedRun};
+use millstream_datastream::{Collector, DataStream, Environment, Result};
+use millstream_jobs::{CheckpointReason, CheckpointSettings, Checkpoints, SteppedRun};
 use millstream_types::storage::OsStorage;
 
 use crate::host::environment;
@@ -177,7 +177,7 @@ impl SinkWriter<String, (u64, Vec<String>)> for OutsideWriter {
 }
 
 /// Makes the rows that are committed of the data and of the rules.
-type Program = fn(DataStream<Row>, DataStream<Row>) -> DataStream<String>;
+type Program = fn(&Environment, DataStream<Row>, DataStream<Row>) -> DataStream<String>;
 
 /// Keys with blocks of numbers and gaps between them, for sessions.
 fn data() -> Trickle {
@@ -225,30 +225,33 @@ impl Trial {
         let strategy = strategy.with_timestamp_assigner(|row: &Row, _| row.1);
         let data = env.from_source(data(), strategy, "data");
         let rules = env.from_source(rules(), WatermarkStrategy::no_watermarks(), "rules");
-        (self.program)(data, rules).sink_to(custom(self.outside.clone()));
+        (self.program)(&env, data, rules).sink_to(custom(self.outside.clone()));
         let (graph, operators) = env.into_graph().unwrap();
         let checkpoints = open(self.directory.path());
         SteppedRun::start_graph(graph, operators, Some(OFTEN), checkpoints, self.now_ms).unwrap()
     }
 
-    fn step(&mut self, run: &mut SteppedRun) {
+    /// Whether the job goes on.
+    fn step(&mut self, run: &mut SteppedRun) -> bool {
         self.now_ms += 1;
         let (_, over) = run.step(self.now_ms).unwrap();
-        assert_eq!(over, None, "the job has no end of its own");
+        assert!(matches!(over, None | Some(CheckpointReason::Final)), "{over:?}");
+        over.is_none()
     }
 
     /// Steps until so many more checkpoints are complete, and on to work that no checkpoint holds.
     fn checkpoints(&mut self, run: &mut SteppedRun, more: u64) {
         let wanted = run.stats().completed + more;
         while run.stats().completed < wanted {
-            self.step(run);
+            assert!(self.step(run), "the data end too early");
             assert!(self.now_ms < STEPS, "no checkpoint completes");
         }
-        self.step(run);
+        assert!(self.step(run), "the data end too early");
     }
 
+    /// Steps until the job ends, or has nothing more to do.
     fn finish(&mut self, run: &mut SteppedRun) {
-        (0..STEPS).for_each(|_| self.step(run));
+        let _ = (0..STEPS).all(|_| self.step(run));
     }
 }
 
@@ -267,7 +270,7 @@ fn assert_recovers(program: Program) {
 
     let mut trial = Trial::new(program);
     let mut run = trial.start(2);
-    (0..DATA_FROM_MS).for_each(|_| trial.step(&mut run));
+    assert!((0..DATA_FROM_MS).all(|_| trial.step(&mut run)));
     trial.checkpoints(&mut run, 3);
     run.crash_and_restore(trial.now_ms).unwrap();
     trial.checkpoints(&mut run, 3);
@@ -343,7 +346,7 @@ impl KeyedProcessFunction<String, Row, String> for Buckets {
 
 #[test]
 fn value_list_and_map_state_with_event_time_timers() {
-    assert_recovers(|data, _| data.key_by_ref(|row| &row.0).process(Buckets::default()));
+    assert_recovers(|_, data, _| data.key_by_ref(|row| &row.0).process(Buckets::default()));
 }
 
 /// Gives the rows of a key seven milliseconds after the first of them.
@@ -387,7 +390,7 @@ impl KeyedProcessFunction<String, Row, String> for Delayed {
 
 #[test]
 fn processing_time_timers() {
-    assert_recovers(|data, _| data.key_by_ref(|row| &row.0).process(Delayed::default()));
+    assert_recovers(|_, data, _| data.key_by_ref(|row| &row.0).process(Delayed::default()));
 }
 
 /// Start, end and numbers of a window; the order within it is open.
@@ -405,7 +408,7 @@ fn contents(
 
 #[test]
 fn tumbling_windows() {
-    assert_recovers(|data, _| {
+    assert_recovers(|_, data, _| {
         let windows = TumblingEventTimeWindows::of(MS(40));
         data.key_by_ref(|row| &row.0)
             .window(windows)
@@ -415,7 +418,7 @@ fn tumbling_windows() {
 
 #[test]
 fn session_windows() {
-    assert_recovers(|data, _| {
+    assert_recovers(|_, data, _| {
         let windows = EventTimeSessionWindows::with_gap(MS(15));
         data.key_by_ref(|row| &row.0).window(windows).process(contents)
     });
@@ -424,7 +427,7 @@ fn session_windows() {
 /// Which window a row falls into is up to the clock; every row is in one.
 #[test]
 fn processing_time_windows() {
-    assert_recovers(|data, _| {
+    assert_recovers(|_, data, _| {
         data.key_by_ref(|row| &row.0)
             .window(TumblingProcessingTimeWindows::of(MS(10)))
             .process(
@@ -439,7 +442,7 @@ fn processing_time_windows() {
 
 #[test]
 fn count_windows() {
-    assert_recovers(|data, _| {
+    assert_recovers(|_, data, _| {
         data.key_by_ref(|row| &row.0).count_window(5).process(
             |key: &String, _: &mut WindowContext<'_>, rows: &[Row], out: &mut Collector<String>| {
                 out.collect(format!("{key} {}", rows.len()));
@@ -451,7 +454,7 @@ fn count_windows() {
 
 #[test]
 fn a_running_count() {
-    assert_recovers(|data, _| {
+    assert_recovers(|_, data, _| {
         data.map(|row| (row.0, 1))
             .key_by_ref(|row| &row.0)
             .reduce(|a: Row, b: Row| (a.0, a.1 + b.1))
@@ -461,7 +464,7 @@ fn a_running_count() {
 
 #[test]
 fn interval_joins() {
-    assert_recovers(|data, _| {
+    assert_recovers(|_, data, _| {
         let data = data.key_by_ref(|row| &row.0);
         data.interval_join(&data)
             .between(-7, 14)
@@ -501,10 +504,16 @@ impl KeyedBroadcastProcessFunction<String, Row, Row, String, String, String> for
 
 #[test]
 fn broadcast_state() {
-    assert_recovers(|data, rules| {
+    assert_recovers(|_, data, rules| {
         let rules = rules.broadcast_state();
         data.key_by_ref(|row| &row.0)
             .connect_broadcast(&rules)
             .process(Ruled)
     });
+}
+
+/// The splits of the first start are read to their end by however many instances there are.
+#[test]
+fn sequences() {
+    assert_recovers(|env, _, _| env.from_sequence(1, NUMBERS).map(|n| n.to_string()))
 }
