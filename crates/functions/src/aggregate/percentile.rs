@@ -13,6 +13,7 @@ use super::collect::{CountedValues, delegate_to_counts};
 use super::rows::{arg, each_valid, primitive};
 use super::signatures::{check_count, refuse};
 use super::{AccumulatorArgs, AggregateFunction, GroupsAccumulator};
+use crate::cast::to_double;
 use crate::scalar::EvalError;
 use crate::signature::{ArgInfo, Signature, SignatureError};
 
@@ -20,8 +21,8 @@ pub const FUNCTIONS: &[AggregateFunction] = &[AggregateFunction {
     name: "PERCENTILE",
     aliases: &[],
     syntax: "PERCENTILE(value, percentage [, frequency])",
-    doc: "The exact percentile of the values that are not NULL, between neighbours by their distance; percentage is in \
-          0..1, an array of percentages gives an array. frequency counts a value so many times.",
+    doc: "The exact percentile of the values that are not NULL, between neighbours by their distance; percentage is a \
+          constant from 0 to 1, an array of percentages gives an array. frequency counts a value so many times.",
     window_only: false,
     constant_args: &[1],
     signature,
@@ -44,6 +45,15 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
             "PERCENTILE(<NUMERIC>, <NUMERIC> | <ARRAY<NUMERIC>>, <INTEGER>)",
         ));
     }
+    let constant = args[1]
+        .literal
+        .and_then(|value| percentages_of(value, args[1].ty));
+    if constant.is_none() {
+        return Err(SignatureError::Other(
+            "the percentage of PERCENTILE must be a constant from 0.0 to 1.0, or an array of such constants"
+                .to_owned(),
+        ));
+    }
     let percentage = if several {
         LogicalType::array(LogicalType::DOUBLE)
     } else {
@@ -57,67 +67,42 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     })
 }
 
+/// The percentages of a constant, if all are numbers from 0 to 1.
+fn percentages_of(value: &Scalar, ty: &LogicalType) -> Option<Vec<f64>> {
+    if let (Scalar::Array(items), TypeKind::Array(element)) = (value, &ty.kind) {
+        let one = |item: &Scalar| percentages_of(item, element)?.first().copied();
+        return items.iter().map(one).collect();
+    }
+    let number = match (value, &ty.kind) {
+        (Scalar::Double(v), _) => *v,
+        (Scalar::Float(v), _) => f64::from(*v),
+        (Scalar::Decimal(v), TypeKind::Decimal { scale, .. }) => to_double(*v, *scale),
+        (other, _) => other.as_i64()? as f64,
+    };
+    (0.0..=1.0).contains(&number).then(|| vec![number])
+}
+
 fn accumulator(args: &AccumulatorArgs<'_>) -> Box<dyn GroupsAccumulator> {
-    // Without a parameter the percentage is a column: it stands before the frequency.
-    let percentages = args.parameters.first().and_then(percentages_of);
+    let percentages = args
+        .parameters
+        .first()
+        .and_then(|value| percentages_of(value, args.result));
     Box::new(Percentile {
         counts: CountedValues::new("PERCENTILE", &[LogicalType::DOUBLE]),
-        as_column: percentages.is_none(),
         percentages: percentages.unwrap_or_default(),
         several: matches!(args.result.kind, TypeKind::Array(_)),
     })
 }
 
-fn number_of(value: &Scalar) -> Option<f64> {
-    match value {
-        Scalar::Double(v) => Some(*v),
-        Scalar::Float(v) => Some(f64::from(*v)),
-        other => other.as_i64().map(|v| v as f64),
-    }
-}
-
-fn percentages_of(value: &Scalar) -> Option<Vec<f64>> {
-    match value {
-        Scalar::Array(items) => items.iter().map(number_of).collect(),
-        one => number_of(one).map(|v| vec![v]),
-    }
-}
-
 struct Percentile {
     counts: CountedValues,
+    /// Constants of the call, so that no group has to keep them.
     percentages: Vec<f64>,
-    /// The percentages come as the second column.
-    as_column: bool,
     /// The result is an array.
     several: bool,
 }
 
 impl Percentile {
-    fn take_percentages(&mut self, args: &[ArrayRef]) -> Result<(), EvalError> {
-        let column = arg("PERCENTILE", args, 1)?;
-        if column.is_empty() || column.is_null(0) {
-            return Ok(());
-        }
-        let values = match column.as_list_opt::<i32>() {
-            Some(list) => list.value(0),
-            None => column.slice(0, 1),
-        };
-        self.percentages = primitive::<Float64Type>("PERCENTILE", &values)?
-            .iter()
-            .flatten()
-            .collect();
-        self.check()
-    }
-
-    fn check(&self) -> Result<(), EvalError> {
-        match self.percentages.iter().find(|p| !(0.0..=1.0).contains(*p)) {
-            Some(wrong) => Err(EvalError::Data(format!(
-                "percentage of PERCENTILE is {wrong}, it must be in 0.0..1.0"
-            ))),
-            None => Ok(()),
-        }
-    }
-
     /// The values with their counts, ascending, as far as they are there.
     fn sorted(&self, group: u32) -> Result<Vec<(f64, i64)>, EvalError> {
         let (bytes, counts): (Vec<&[u8]>, Vec<i64>) = self.counts.present(group).unzip();
@@ -162,12 +147,7 @@ impl GroupsAccumulator for Percentile {
         args: &[ArrayRef],
         retract: Option<&[bool]>,
     ) -> Result<(), EvalError> {
-        if self.as_column {
-            self.take_percentages(args)?;
-        } else {
-            self.check()?;
-        }
-        let frequency = match args.get(if self.as_column { 2 } else { 1 }) {
+        let frequency = match args.get(1) {
             Some(column) => Some(primitive::<Int64Type>("PERCENTILE", column)?.clone()),
             None => None,
         };

@@ -21,6 +21,7 @@ use arrow_buffer::BooleanBuffer;
 use arrow_select::nullif::nullif;
 use millstream_types::{LogicalType, TypeFamily, TypeKind, arrow_type};
 
+pub(crate) use decimal::to_double;
 pub use decimal::{power_of_ten, rescale};
 pub use nested::mask_nulls;
 

@@ -24,7 +24,6 @@ const FOLDED: &str =
     "default batches fold changes of one key, so that a changelog written to files has fewer lines";
 const TIES: &str = "which of several equal rows come first follows the order of the changes";
 const OFFSETS: &str = "every checkpoint commits the offsets of the group from which the next query starts";
-const PERCENTAGES: &str = "a bug: the state of PERCENTILE lacks the percentages, so that a restored group gives NULL until its next row";
 const LATE: &str = "which rows are late follows from how far the other instance has come";
 
 /// Files whose rows depend on the way by design.
@@ -46,7 +45,6 @@ const NOT_IN: &[(Way, &str, &str)] = &[
     (Way::Batches, "agg/retracting_collectors.slt", TIES),
     (Way::Parallel, "agg/retracting_collectors.slt", TIES),
     (Way::Interrupted, "connector/kafka_group_offsets.slt", OFFSETS),
-    (Way::Interrupted, "jobs/histogram_percentile.slt", PERCENTAGES),
 ];
 
 /// One run of a file.

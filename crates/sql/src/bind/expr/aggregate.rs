@@ -253,8 +253,14 @@ impl ExprBinder<'_, '_> {
         let mut columns = Vec::new();
         let mut parameters = Vec::new();
         for (i, (arg, ty)) in args.into_iter().zip(&signature.args).enumerate() {
-            match coerce::cast_to(arg, ty) {
-                Expr::Literal { value, .. } if declared.constant_args.contains(&i) => parameters.push(value),
+            let arg = coerce::cast_to(arg, ty);
+            if !declared.constant_args.contains(&i) {
+                columns.push(arg);
+                continue;
+            }
+            // Folded once more: the cast of a constant is a constant.
+            match fold(arg, self.binder.config) {
+                Expr::Literal { value, .. } => parameters.push(value),
                 other => columns.push(other),
             }
         }
