@@ -8,8 +8,10 @@ use crate::typing::least_common::common_type_of;
 /// What is asked of two values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Comparison {
-    /// `=`, `<>`, IS DISTINCT FROM.
+    /// `=`, `<>`, IN, NULLIF and CASE with an operand.
     Equality,
+    /// IS [NOT] DISTINCT FROM.
+    Distinction,
     /// `<`, `<=`, `>`, `>=`, ORDER BY, MIN and MAX.
     Ordering,
 }
@@ -17,7 +19,9 @@ pub enum Comparison {
 /// The types that two operands are cast to before they are compared; `None` if they do not compare.
 ///
 /// Character strings and DECIMALs keep their own types: blanks are significant, and DECIMALs of any scale compare
-/// exactly.
+/// exactly. A FLOAT and a DOUBLE are equal in the type of the first, but are ordered and told apart as DOUBLE. A DECIMAL
+/// equals an approximate number as DOUBLE; for the other comparisons both keep their types, because Java's total order
+/// of doubles decides there.
 pub fn comparison_types(
     a: &LogicalType,
     b: &LogicalType,
@@ -44,7 +48,12 @@ pub fn comparison_types(
         (F::Decimal, F::Integer | F::Decimal) | (F::Integer, F::Decimal) => {
             Some((integer_as_decimal(&a), integer_as_decimal(&b)))
         }
-        (F::Decimal, F::Approximate) | (F::Approximate, F::Decimal) => both(TypeKind::Double),
+        (F::Approximate, F::Approximate) if comparison == Comparison::Equality => both(a.kind.clone()),
+        (F::Decimal, F::Approximate) | (F::Approximate, F::Decimal) if comparison == Comparison::Equality => {
+            both(TypeKind::Double)
+        }
+        (F::Decimal, F::Approximate) => Some((a, LogicalType::DOUBLE.with_nullable(b.nullable))),
+        (F::Approximate, F::Decimal) => Some((LogicalType::DOUBLE.with_nullable(a.nullable), b)),
         (F::Integer | F::Approximate, F::Integer | F::Approximate)
         | (F::Time, F::Time)
         | (F::Timestamp | F::TimestampLtz, F::Timestamp | F::TimestampLtz) => {
@@ -64,11 +73,11 @@ pub fn comparison_types(
             both(a.kind.clone())
         }
         (F::Array, F::Array) | (F::Map, F::Map) | (F::Multiset, F::Multiset) | (F::Row, F::Row)
-            if comparison == Comparison::Equality =>
+            if comparison != Comparison::Ordering =>
         {
             both(common_type_of(&a, &b)?.kind)
         }
-        (F::Variant, F::Variant) | (F::Bitmap, F::Bitmap) if comparison == Comparison::Equality => {
+        (F::Variant, F::Variant) | (F::Bitmap, F::Bitmap) if comparison != Comparison::Ordering => {
             Some((a, b))
         }
         _ => None,
@@ -95,6 +104,18 @@ mod tests {
         let arrays = LogicalType::array(LogicalType::INT);
         assert!(comparison_types(&arrays, &arrays, Comparison::Equality).is_some());
         assert!(comparison_types(&arrays, &arrays, Comparison::Ordering).is_none());
+        let (float, double, decimal) = (
+            LogicalType::FLOAT,
+            LogicalType::DOUBLE,
+            LogicalType::decimal(3, 1),
+        );
+        let equal = |a: &LogicalType, b: &LogicalType| comparison_types(a, b, Comparison::Equality);
+        let ordered = |a: &LogicalType, b: &LogicalType| comparison_types(a, b, Comparison::Ordering);
+        assert_eq!(equal(&float, &double), Some((float.clone(), float.clone())));
+        assert_eq!(equal(&double, &float), Some((double.clone(), double.clone())));
+        assert_eq!(ordered(&float, &double), Some((double.clone(), double.clone())));
+        assert_eq!(equal(&float, &decimal), Some((double.clone(), double.clone())));
+        assert_eq!(ordered(&float, &decimal), Some((double, decimal)));
         let (ltz, text) = (LogicalType::timestamp_ltz(3), LogicalType::STRING);
         let found = comparison_types(&ltz, &text, Comparison::Ordering);
         assert_eq!(found, Some((ltz.clone(), ltz)));

@@ -12,7 +12,7 @@ use millstream_types::{LogicalType, TypeFamily, TypeKind};
 
 use super::text::compare_utf16;
 use super::{Operator, nested};
-use crate::cast::power_of_ten;
+use crate::cast::{power_of_ten, to_double};
 use crate::scalar::arithmetic::lanes::{Operand, column_nulls, operand};
 use crate::scalar::logical::repeated;
 use crate::scalar::{Datum, EvalError, KernelArgs};
@@ -64,6 +64,11 @@ pub(crate) fn compare_data(
         TypeKind::Decimal { precision, scale } => Some((precision, scale)),
         _ => None,
     };
+    let is_decimal = types.map(|ty| ty.family() == TypeFamily::Decimal);
+    let is_approximate = types.map(|ty| ty.family() == TypeFamily::Approximate);
+    if (is_decimal[0] && is_approximate[1]) || (is_approximate[0] && is_decimal[1]) {
+        return decimal_with_double(operands, types, operator, rows);
+    }
     match types[0].family() {
         TypeFamily::Approximate if types[0].kind == TypeKind::Float => {
             floats::<Float32Type>(operands, operator, rows)
@@ -154,6 +159,37 @@ where
         Operator::Greater => primitives::<T>(operands, rows, |a, b| a > b),
         Operator::GreaterOrEqual => primitives::<T>(operands, rows, |a, b| a >= b),
     }
+}
+
+/// A DECIMAL and a DOUBLE, as `Double.compare` orders them: -0.0 is below 0.0, and NaN is above everything.
+fn decimal_with_double(
+    operands: [&Datum; 2],
+    types: [&LogicalType; 2],
+    operator: Operator,
+    rows: usize,
+) -> Result<BooleanArray, EvalError> {
+    let double = |index: usize| -> Result<Datum, EvalError> {
+        let TypeKind::Decimal { scale, .. } = types[index].kind else {
+            return Ok(operands[index].clone());
+        };
+        let widen = |array: &ArrayRef| -> Result<ArrayRef, EvalError> {
+            let values = array.as_primitive_opt::<Decimal128Type>();
+            Ok(match values {
+                Some(values) => Arc::new(values.unary::<_, Float64Type>(|value| to_double(value, scale))),
+                None => new_null_array(&DataType::Float64, array.len()),
+            })
+        };
+        Ok(match operands[index] {
+            Datum::Column(array) => Datum::Column(widen(array)?),
+            Datum::Constant(array) => Datum::Constant(widen(array)?),
+        })
+    };
+    let (a, b) = (double(0)?, double(1)?);
+    let order = |a: f64, b: f64| match (a.is_nan(), b.is_nan()) {
+        (false, false) => a.total_cmp(&b),
+        (a, b) => a.cmp(&b),
+    };
+    primitives::<Float64Type>([&a, &b], rows, |a, b| operator.accepts(order(a, b)))
 }
 
 fn texts(operands: [&Datum; 2], operator: Operator, rows: usize) -> Result<BooleanArray, EvalError> {

@@ -1,7 +1,7 @@
 //! The operators `= <> < <= > >=`, IS [NOT] DISTINCT FROM, and IN over a list.
 //!
 //! Strings order by UTF-16 code units, as Java's do; floats compare by IEEE rules, so that NaN equals nothing;
-//! DECIMALs of any scale compare exactly; nested values compare by `=` alone, and inside them NULL equals NULL.
+//! DECIMALs of any scale compare exactly; an approximate number is ordered with a DECIMAL as `Double.compare` does; nested values compare by `=` alone, and inside them NULL equals NULL.
 
 mod kernels;
 mod membership;
@@ -131,7 +131,7 @@ fn infix(symbol: &str, args: &[ArgInfo<'_>], comparison: Comparison) -> Result<S
 }
 
 fn distinct(name: &str, args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
-    let types = operand_types(name, args, Comparison::Equality)?;
+    let types = operand_types(name, args, Comparison::Distinction)?;
     Ok(Signature {
         args: types.into(),
         result: LogicalType::BOOLEAN.with_nullable(false),
@@ -155,10 +155,10 @@ fn operand_types(
             sql_type_name(b)
         )));
     }
-    let kind = if comparison == Comparison::Equality {
-        "EQUALS_COMPARABLE_TYPE"
-    } else {
+    let kind = if comparison == Comparison::Ordering {
         "COMPARABLE_TYPE"
+    } else {
+        "EQUALS_COMPARABLE_TYPE"
     };
     Err(operator_error(
         symbol,

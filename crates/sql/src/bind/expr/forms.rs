@@ -4,7 +4,7 @@
 use millstream_functions::typing::sql_type_name;
 use millstream_plan::Expr;
 use millstream_types::logical_type::{DayTimeResolution, YearMonthResolution};
-use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeKind};
+use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeFamily, TypeKind};
 
 use super::ExprBinder;
 use crate::bind::coerce;
@@ -491,8 +491,8 @@ pub(super) fn first_unit(ty: &LogicalType) -> Expr {
     Expr::literal(unit, ty.with_nullable(false))
 }
 
-/// An item of an IN list as Flink compares it with a value of type `wanted`: texts, and constants among numbers, become
-/// that type; anything else beside a text becomes a text. A text that does not convert is an error if it `is_only`.
+/// An item of an IN list as Flink compares it with a value of type `wanted`: texts and numbers become that
+/// type; anything else beside a text becomes a text. A text that does not convert is an error if it `is_only`.
 fn as_member(item: Expr, wanted: &LogicalType, is_only: bool) -> Expr {
     let ty = item.ty();
     if ty.is_null() || wanted.is_null() {
@@ -506,13 +506,20 @@ fn as_member(item: Expr, wanted: &LogicalType, is_only: bool) -> Expr {
             safe: !is_only,
         };
     }
-    if wanted.is_integer() && ty.is_numeric() && item.columns().is_empty() {
+    let is_constant = item.columns().is_empty();
+    if wanted.is_numeric() && ty.is_numeric() && takes_member_type(wanted, &ty, is_constant) {
         return coerce::cast_to(item, wanted);
     }
     if wanted.is_character() && !ty.is_character() && !ty.is_nested() {
         return coerce::cast_to(item, &LogicalType::STRING);
     }
     item
+}
+
+/// Whether a number of a list gets the type `wanted` of the value it is compared with. DECIMALs compare with their own
+/// scales, and constants beside a DECIMAL keep all their digits.
+fn takes_member_type(wanted: &LogicalType, member: &LogicalType, is_constant: bool) -> bool {
+    wanted.family() != TypeFamily::Decimal || !(is_constant || member.family() == TypeFamily::Decimal)
 }
 
 /// The time attribute of `time ± interval`.
