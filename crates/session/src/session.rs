@@ -18,6 +18,7 @@ use millstream_sql::parse::ast::{
     ClientCommand as ParsedCommand, Insert, ShowStatement, Statement, StatementKind, StopJob,
 };
 use millstream_sql::parse::parse_statement;
+use millstream_sql::stack::with_room;
 use millstream_types::storage::Storage;
 use millstream_types::{Clock, ErrorKind, LogicalType, Options, Rng, Scalar, Schema};
 
@@ -133,6 +134,11 @@ impl Session {
 
     /// Executes one statement. An error leaves the session as it was.
     pub fn execute(&mut self, sql: &str) -> Result<StatementResult, SessionError> {
+        // Whatever walks the tree or the plan, up to the start of the job, has enough stack.
+        with_room(|| self.execute_here(sql))
+    }
+
+    fn execute_here(&mut self, sql: &str) -> Result<StatementResult, SessionError> {
         let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
         if let Some(result) = self.statement_set_part(&statement, sql)? {
             return Ok(result);
@@ -403,6 +409,10 @@ impl Session {
     /// Binds a query or an INSERT and does not start its job: for callers that drive jobs by themselves. `None` for
     /// statements that are more or less than one job; the session is left as it was.
     pub fn prepare(&self, sql: &str) -> Result<Option<PreparedJob>, SessionError> {
+        with_room(|| self.prepare_here(sql))
+    }
+
+    fn prepare_here(&self, sql: &str) -> Result<Option<PreparedJob>, SessionError> {
         let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
         let is_job = matches!(statement.kind, StatementKind::Query(_) | StatementKind::Insert(_));
         if self.statement_set.is_some() || !is_job {

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod language;
 pub mod parse;
 pub mod rules;
+pub mod stack;
 
 pub use bind::error::{SqlError, SqlResult};
 pub use bind::statement::{BoundStatement, InsertPlan, Planner, QueryPlan, bind_statement};

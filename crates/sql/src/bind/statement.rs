@@ -16,6 +16,7 @@ use crate::parse::ast::{
 };
 use crate::parse::span::Span;
 use crate::rules::{self, Root};
+use crate::stack::with_room;
 
 /// A statement after binding and planning.
 #[derive(Debug, Clone)]
@@ -82,6 +83,10 @@ pub fn bind_statement(
 impl Planner<'_> {
     /// What the statement means. The catalog is not changed.
     pub fn bind(&self, statement: &Statement) -> SqlResult<BoundStatement> {
+        with_room(|| self.bind_kind(statement))
+    }
+
+    fn bind_kind(&self, statement: &Statement) -> SqlResult<BoundStatement> {
         match &statement.kind {
             StatementKind::Query(query) => self.bind_query(query).map(BoundStatement::Query),
             StatementKind::Insert(insert) => {
@@ -154,13 +159,15 @@ impl Planner<'_> {
 
     /// Several INSERTs (and CREATE TABLE … AS, whose tables exist already) as one job, as END of a statement set asks.
     pub fn bind_inserts(&self, inserts: &[&Insert]) -> SqlResult<InsertPlan> {
-        let config = PlannerConfig::new(self.configuration)?;
-        let binder = Binder::new(self.catalogs, self.declarations, &config);
-        let bound = inserts
-            .iter()
-            .map(|insert| binder.bind_insert(insert))
-            .collect::<SqlResult<Vec<_>>>()?;
-        insert_plan(bound, &config)
+        with_room(|| {
+            let config = PlannerConfig::new(self.configuration)?;
+            let binder = Binder::new(self.catalogs, self.declarations, &config);
+            let bound = inserts
+                .iter()
+                .map(|insert| binder.bind_insert(insert))
+                .collect::<SqlResult<Vec<_>>>()?;
+            insert_plan(bound, &config)
+        })
     }
 
     fn is_streaming(&self) -> bool {

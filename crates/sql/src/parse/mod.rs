@@ -29,41 +29,47 @@ pub use token::{Sign, Token, TokenKind};
 use ast::{DataType, Expr, Query, Statement};
 use parser::Parser;
 
+use crate::stack::with_room;
+
 /// Parses one statement. A `;` behind it is allowed, a second statement is not.
 pub fn parse_statement(sql: &str) -> Result<Statement, ParseError> {
     if let Some(statement) = client::loose_statement(sql) {
         return Ok(statement);
     }
-    Parser::new(sql)?.only_statement()
+    with_room(|| Parser::new(sql)?.only_statement())
 }
 
 /// Parses a script of statements that are separated by `;`.
 ///
 /// The loose form `SET key = value` is not known here: split the text first where scripts may hold it.
 pub fn parse_statements(sql: &str) -> Result<Vec<Statement>, ParseError> {
-    Parser::new(sql)?.script()
+    with_room(|| Parser::new(sql)?.script())
 }
 
 /// Parses a query that stands alone, such as the stored text of a view.
 pub fn parse_query(sql: &str) -> Result<Query, ParseError> {
-    let mut parser = Parser::new(sql)?;
-    let query = parser.query()?;
-    parser.expect_end()?;
-    Ok(query)
+    parse_whole(sql, Parser::query)
 }
 
 /// Parses an expression that stands alone, such as the stored text of a computed column.
 pub fn parse_expression(sql: &str) -> Result<Expr, ParseError> {
-    let mut parser = Parser::new(sql)?;
-    let expr = parser.expr()?;
-    parser.expect_end()?;
-    Ok(expr)
+    parse_whole(sql, Parser::expr)
 }
 
 /// Parses a data type that stands alone, such as `ROW<a INT NOT NULL>`.
 pub fn parse_data_type(sql: &str) -> Result<DataType, ParseError> {
-    let mut parser = Parser::new(sql)?;
-    let data_type = parser.data_type()?;
-    parser.expect_end()?;
-    Ok(data_type)
+    parse_whole(sql, Parser::data_type)
+}
+
+/// Parses a text that is one production.
+fn parse_whole<'a, T>(
+    sql: &'a str,
+    production: impl FnOnce(&mut Parser<'a>) -> Result<T, ParseError>,
+) -> Result<T, ParseError> {
+    with_room(|| {
+        let mut parser = Parser::new(sql)?;
+        let parsed = production(&mut parser)?;
+        parser.expect_end()?;
+        Ok(parsed)
+    })
 }

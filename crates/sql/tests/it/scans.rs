@@ -3,7 +3,7 @@
 use millstream_plan::{Op, Plan};
 use millstream_sql::bind::statement::{BoundStatement, bind_statement};
 use millstream_sql::catalog::Catalogs;
-use millstream_sql::parse::parse_statements;
+use millstream_sql::parse::{NESTING_DEPTH_MAX, ParseErrorKind, TREE_HEIGHT_MAX, parse_statements};
 use millstream_types::{ChangelogMode, Declarations, FormatDecl, Options};
 
 use crate::explain::connector;
@@ -31,6 +31,9 @@ const DECLARATIONS: Declarations = Declarations {
     )],
     formats: &[&JSON, &CSV],
 };
+
+/// The stack of a thread as servers start them.
+const SMALL_STACK_BYTES: usize = 2 << 20;
 
 /// The plan of the last statement of a script.
 fn plan(script: &str) -> Plan {
@@ -146,14 +149,41 @@ fn chain(tables: usize) -> String {
 
 #[test]
 fn the_keys_of_forty_joins_are_derived_once_for_each_node() {
-    // The frames of a build without optimisation are larger than the stack of a test's thread allows.
-    let planned = std::thread::Builder::new()
-        .stack_size(32 << 20)
-        .spawn(|| plan(&chain(40)));
-    let plan = planned.expect("a thread").join().expect("a plan");
+    let plan = plan(&chain(40));
     let joins = plan
         .nodes
         .iter()
         .filter(|node| matches!(node.op, Op::Join { .. }));
     assert_eq!(joins.count(), 39);
+}
+
+#[test]
+fn sixty_joins_are_planned_on_a_small_stack() {
+    let planned = std::thread::Builder::new()
+        .stack_size(SMALL_STACK_BYTES)
+        .spawn(|| plan(&chain(61)));
+    let plan = planned.expect("a thread").join().expect("a plan");
+    let joins = plan
+        .nodes
+        .iter()
+        .filter(|node| matches!(node.op, Op::Join { .. }));
+    assert_eq!(joins.count(), 60);
+}
+
+#[test]
+fn deep_expressions_are_planned_or_refused_on_a_small_stack() {
+    let bound = std::thread::Builder::new()
+        .stack_size(SMALL_STACK_BYTES)
+        .spawn(|| {
+            let nested = |depth: usize| format!("SELECT {}1{}", "(".repeat(depth), ")".repeat(depth));
+            let refused = parse_statements(&nested(5_000)).map_err(|error| error.kind);
+            assert_eq!(refused, Err(ParseErrorKind::Limit));
+            plan(&nested(NESTING_DEPTH_MAX / 2));
+            let table = "CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'format' = 'json');\n";
+            plan(&format!(
+                "{table}SELECT a{} FROM t",
+                " + a".repeat(TREE_HEIGHT_MAX - 50)
+            ));
+        });
+    bound.expect("a thread").join().expect("no overflow");
 }

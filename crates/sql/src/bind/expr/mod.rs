@@ -26,6 +26,7 @@ use super::scope::{Scope, field_of};
 use super::{Binder, types};
 use crate::parse::ast::{self, CastKind, ExprKind, ObjectName};
 use crate::parse::span::Span;
+use crate::stack::with_room;
 use millstream_functions::typing::{self, sql_type_name};
 
 /// The clause in which an expression stands: what it may hold, and how messages name it.
@@ -206,7 +207,7 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
 
     /// The typed form of `expr`.
     pub fn bind(&mut self, expr: &ast::Expr) -> SqlResult<Expr> {
-        let bound = self.bind_kind(expr).map_err(|error| error.with_span(expr.span))?;
+        let bound = with_room(|| self.bind_kind(expr)).map_err(|error| error.with_span(expr.span))?;
         Ok(bound)
     }
 
