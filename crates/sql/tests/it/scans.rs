@@ -4,7 +4,7 @@ use millstream_plan::{Op, Plan};
 use millstream_sql::bind::statement::{BoundStatement, bind_statement};
 use millstream_sql::catalog::Catalogs;
 use millstream_sql::parse::{NESTING_DEPTH_MAX, ParseErrorKind, TREE_HEIGHT_MAX, parse_statements};
-use millstream_types::{ChangelogMode, Declarations, FormatDecl, Options};
+use millstream_types::{ChangelogMode, ConnectorDecl, Declarations, FormatDecl, FormatUse, Options};
 
 use crate::explain::connector;
 
@@ -23,12 +23,16 @@ const CSV: FormatDecl = FormatDecl {
     narrows_rows: false,
     ..JSON
 };
-const DECLARATIONS: Declarations = Declarations {
-    connectors: &[&connector(
+const KAFKA: ConnectorDecl = ConnectorDecl {
+    formats: FormatUse::Value,
+    ..connector(
         "kafka",
         Some(ChangelogMode::INSERT_ONLY),
         Some(ChangelogMode::INSERT_ONLY),
-    )],
+    )
+};
+const DECLARATIONS: Declarations = Declarations {
+    connectors: &[&KAFKA],
     formats: &[&JSON, &CSV],
 };
 
@@ -138,7 +142,8 @@ fn chain(tables: usize) -> String {
     let mut script = String::new();
     for table in 0..tables {
         script.push_str(&format!(
-            "CREATE TABLE t{table} (id INT, v{table} INT, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'kafka');\n"
+            "CREATE TABLE t{table} (id INT, v{table} INT, PRIMARY KEY (id) NOT ENFORCED) \
+             WITH ('connector' = 'kafka', 'format' = 'json');\n"
         ));
     }
     let joins: Vec<String> = (1..tables)
@@ -178,7 +183,7 @@ fn deep_expressions_are_planned_or_refused_on_a_small_stack() {
             let nested = |depth: usize| format!("SELECT {}1{}", "(".repeat(depth), ")".repeat(depth));
             let refused = parse_statements(&nested(5_000)).map_err(|error| error.kind);
             assert_eq!(refused, Err(ParseErrorKind::Limit));
-            plan(&nested(NESTING_DEPTH_MAX / 2));
+            plan(&nested(NESTING_DEPTH_MAX / 4));
             let table = "CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'format' = 'json');\n";
             plan(&format!(
                 "{table}SELECT a{} FROM t",
