@@ -6,5 +6,6 @@ mod host;
 mod joins;
 mod keyed;
 mod recovery;
+mod recovery_of_state;
 mod streams;
 mod windows;

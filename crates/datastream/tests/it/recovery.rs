@@ -23,9 +23,9 @@ use millstream_types::storage::OsStorage;
 use crate::host::environment;
 
 /// Key, and a number that is also the event time.
-type Row = (String, i64);
+pub type Row = (String, i64);
 
-const MS: fn(u64) -> Duration = Duration::from_millis;
+pub const MS: fn(u64) -> Duration = Duration::from_millis;
 const NUMBERS: i64 = 3000;
 const KEYS: i64 = 7;
 const SPLITS: usize = 3;
@@ -177,7 +177,7 @@ impl SinkWriter<String, (u64, Vec<String>)> for OutsideWriter {
 }
 
 /// Makes the rows that are committed of the data and of the rules.
-type Program = fn(&Environment, DataStream<Row>, DataStream<Row>) -> DataStream<String>;
+pub type Program = fn(&Environment, DataStream<Row>, DataStream<Row>) -> DataStream<String>;
 
 /// Keys with blocks of numbers and gaps between them, for sessions.
 fn data() -> Trickle {
@@ -261,7 +261,7 @@ fn open(directory: &Path) -> Checkpoints {
 }
 
 /// Two instances with a crash, three, and at last one.
-fn assert_recovers(program: Program) {
+pub fn assert_recovers(program: Program) {
     let mut undisturbed = Trial::new(program);
     let mut run = undisturbed.start(1);
     undisturbed.finish(&mut run);
@@ -394,7 +394,7 @@ fn processing_time_timers() {
 }
 
 /// Start, end and numbers of a window; the order within it is open.
-fn contents(
+pub fn contents(
     key: &String,
     ctx: &mut WindowContext<'_>,
     rows: &[Row],
