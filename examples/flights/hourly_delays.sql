@@ -35,7 +35,7 @@ INSERT INTO flights SELECT * FROM flights_file;
 
 CREATE TABLE hourly_delays (
   window_start TIMESTAMP(3), carrier STRING, flights BIGINT, mean_delay INT, longest_delay INT,
-  WATERMARK FOR window_start AS window_start - INTERVAL '2' DAY
+  WATERMARK FOR window_start AS window_start - INTERVAL '40' DAY
 ) WITH (
   'connector' = 'kafka',
   'topic' = 'hourly-delays',
