@@ -256,6 +256,7 @@ impl Jobs<'_> {
             if state != "IN_PROGRESS" {
                 break look.get("operation").cloned().unwrap_or(Value::Null);
             }
+            #[allow(clippy::disallowed_methods)] // the server does not say when an operation ends
             std::thread::sleep(POLL_INTERVAL);
         };
         if let Some(failure) = outcome.get("failure-cause") {

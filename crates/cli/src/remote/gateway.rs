@@ -103,8 +103,10 @@ impl RemoteResult<'_> {
                 .and_then(Value::as_array)
                 .map(|columns| columns.iter().map(column).collect())
                 .unwrap_or_default();
-            let is_set = |name: &str| page.get(name).and_then(Value::as_bool).unwrap_or(false);
-            self.is_query = is_set("isQueryResult");
+            self.is_query = page
+                .get("isQueryResult")
+                .and_then(Value::as_bool)
+                .unwrap_or(false);
             self.has_content = page.get("resultKind").and_then(Value::as_str) == Some("SUCCESS_WITH_CONTENT");
             self.job = page.get("jobID").and_then(Value::as_str).map(str::to_owned);
         }
