@@ -384,6 +384,11 @@ impl JobHandle {
         self.send(Message::Stop);
     }
 
+    /// The configured `execution.checkpointing.savepoint-dir`.
+    pub fn savepoint_directory(&self) -> Option<&str> {
+        self.savepoint_directory.as_deref()
+    }
+
     /// Takes a savepoint in a directory of its own below `directory`, or below `execution.checkpointing.savepoint-dir`.
     /// The job goes on.
     pub fn savepoint(&self, directory: Option<&str>) -> SavepointHandle {

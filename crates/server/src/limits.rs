@@ -117,3 +117,6 @@ pub const HTTP_CREDENTIALS_CACHED: usize = 1_000;
 pub const PBKDF2_ITERATIONS: u32 = 210_000;
 /// Rounds of hashing that a users file may ask for.
 pub const PBKDF2_ITERATIONS_MAX: u32 = 10_000_000;
+
+/// How long one look at a savepoint takes that ends its job; the wait goes on until the server stops.
+pub const SAVEPOINT_LOOK_INTERVAL: Duration = Duration::from_millis(500);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use millstream_connectors::DECLARATIONS;
-use millstream_jobs::{JobHandle, JobId};
+use millstream_jobs::{Checkpoints, JobHandle, JobId};
 use millstream_plan::Plan;
 use millstream_sql::bind::statement::{BoundStatement, bind_statement};
 use millstream_sql::catalog::CatalogOperation;
@@ -34,18 +34,41 @@ pub struct JobSubmission {
     pub configuration: Options,
 }
 
+/// A user's decision that a job ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobDecision {
+    Cancel,
+    /// It ends after a last checkpoint.
+    Stop,
+    /// It was stopped and has ended.
+    Stopped,
+}
+
 /// Remembers the jobs of sessions.
 ///
 /// - `submitted` is called before the job starts; once it has returned, the submission survives a crash;
-/// - `rejected` is called if the job could not be started after all.
+/// - `rejected` is called if the job could not be started after all;
+/// - `decided` is called before a job is canceled or stopped; once it has returned, the job does not run again after a crash.
 pub trait JobKeeper: Send + Sync {
     fn submitted(&self, submission: &JobSubmission) -> Result<(), SessionError>;
     fn rejected(&self, id: JobId);
+    fn decided(&self, id: JobId, decision: JobDecision) -> Result<(), SessionError>;
+}
+
+/// Removes the checkpoints of a job that was canceled, unless its configuration keeps them elsewhere.
+pub fn forget_checkpoints(context: &SessionContext, submission: &JobSubmission) -> Result<(), SessionError> {
+    let is_elsewhere = submission
+        .configuration
+        .contains_key("execution.checkpointing.dir");
+    if let Some(storage) = context.checkpoints.clone().filter(|_| !is_elsewhere) {
+        Checkpoints::open(Some(storage), &submission.identity, 1, true)?;
+    }
+    Ok(())
 }
 
 /// What a session knows of its keeper.
 pub(crate) struct KeptJobs {
-    keeper: Arc<dyn JobKeeper>,
+    pub(crate) keeper: Arc<dyn JobKeeper>,
     /// The statements that changed the catalog.
     catalog: Vec<String>,
     /// The job that is submitted again.

@@ -15,7 +15,7 @@ mod rows;
 mod session;
 
 pub use configuration::{Configuration, configuration_options};
-pub use durable::{JobKeeper, JobSubmission};
+pub use durable::{JobDecision, JobKeeper, JobSubmission, forget_checkpoints};
 pub use error::SessionError;
 pub use flink_settings::{FLINK_SETTINGS, FlinkSetting};
 pub use millstream_connectors::PrintTarget;

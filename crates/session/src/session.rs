@@ -23,7 +23,7 @@ use millstream_types::storage::Storage;
 use millstream_types::{Clock, ErrorKind, LogicalType, Options, Rng, Scalar, Schema};
 
 use crate::configuration::Configuration;
-use crate::durable::KeptJobs;
+use crate::durable::{JobDecision, KeptJobs};
 use crate::error::SessionError;
 use crate::result::{ClientCommand, PreparedJob, QueryResult, StatementResult, TextTable};
 
@@ -360,8 +360,10 @@ impl Session {
                     "WITH DRAIN could only be used after WITH SAVEPOINT.",
                 ));
             }
+            self.decided(&job, JobDecision::Stop)?;
             job.stop();
             wait_for(&job)?;
+            self.decided(&job, JobDecision::Stopped)?;
             return Ok(StatementResult::Done);
         }
         let directory = self.configuration.get("execution.checkpointing.savepoint-dir");
@@ -374,7 +376,15 @@ impl Session {
             }
         };
         wait_for(&job)?;
+        self.decided(&job, JobDecision::Stopped)?;
         self.table(&ShowResult::texts("savepoint path", [location]))
+    }
+
+    fn decided(&self, job: &JobHandle, decision: JobDecision) -> Result<(), SessionError> {
+        match &self.kept {
+            Some(kept) => kept.keeper.decided(job.id(), decision),
+            None => Ok(()),
+        }
     }
 
     fn table(&self, result: &ShowResult) -> Result<StatementResult, SessionError> {

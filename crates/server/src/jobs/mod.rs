@@ -5,5 +5,5 @@ mod store;
 mod view;
 
 pub use monitor::{record_jobs, resume_jobs, watch_jobs};
-pub use store::{JobStore, JobStoreError, StoredException, StoredJob};
+pub use store::{JobStore, JobStoreError, StoredDecision, StoredException, StoredJob};
 pub use view::{JobView, VertexView, vertex_id};

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_connectors::kafka::KafkaClusters;
-use millstream_session::{JobHandle, Session, SessionError};
+use millstream_session::{JobHandle, JobStatus, Session, SessionError, forget_checkpoints};
 use millstream_types::ErrorKind;
 
-use super::store::{StoredException, StoredJob};
+use super::store::{StoredDecision, StoredException, StoredJob};
 use crate::limits::{JOB_RETRY_PAUSE, JOB_WATCH_INTERVAL};
 use crate::state::ServerState;
 
@@ -65,11 +65,44 @@ fn record(job: &JobHandle, stored: &mut StoredJob) {
 pub fn resume_jobs(state: &Arc<ServerState>) {
     let Some(store) = state.store() else { return };
     for stored in store.list() {
+        if let Some(decision) = stored.decision.filter(|_| !stored.has_ended()) {
+            end_decided(state, &stored, decision);
+            continue;
+        }
         if !stored.has_ended() && !resume(state, &stored) {
             let (state, stored) = (Arc::clone(state), stored.clone());
             KafkaClusters::runtime(state.clusters().as_ref()).spawn(keep_resuming(state, stored));
         }
     }
+}
+
+/// Ends a job that a user had canceled or stopped when the server died.
+fn end_decided(state: &ServerState, stored: &StoredJob, decision: StoredDecision) {
+    let Some(store) = state.store() else { return };
+    let at_ms = state.now_ms();
+    tracing::info!(
+        job = stored.name,
+        id = stored.id,
+        "job had been ended by a user and does not go on"
+    );
+    if let (StoredDecision::Cancel, Some(submission)) = (decision, stored.submission())
+        && let Err(error) = forget_checkpoints(state.context(), &submission)
+    {
+        tracing::warn!(job = stored.name, id = stored.id, %error, "cannot remove the checkpoints of a canceled job");
+    }
+    store.update(&stored.id, |stored| match decision {
+        StoredDecision::Cancel => stored.end(JobStatus::Canceled, at_ms),
+        StoredDecision::Stopped => stored.end(JobStatus::Finished, at_ms),
+        StoredDecision::Stop => {
+            stored.add_exception(StoredException {
+                at_ms,
+                message:
+                    "the server ended while the job was being stopped; its last checkpoint may be missing"
+                        .to_owned(),
+            });
+            stored.end(JobStatus::Failed, at_ms);
+        }
+    });
 }
 
 async fn keep_resuming(state: Arc<ServerState>, stored: StoredJob) {
@@ -112,8 +145,7 @@ fn resume(state: &Arc<ServerState>, stored: &StoredJob) -> bool {
                     });
                 }
                 if is_permanent {
-                    stored.state = "FAILED".to_owned();
-                    stored.transitions.push((stored.state.clone(), at_ms));
+                    stored.end(JobStatus::Failed, at_ms);
                 }
             });
             is_permanent

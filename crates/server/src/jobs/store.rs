@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use millstream_session::{JobId, JobKeeper, JobStatus, JobSubmission, SessionError};
+use millstream_session::{JobDecision, JobId, JobKeeper, JobStatus, JobSubmission, SessionError};
 use millstream_types::storage::Storage;
 use millstream_types::{Clock, ErrorKind, Options};
 use serde::{Deserialize, Serialize};
@@ -50,9 +50,27 @@ pub struct StoredJob {
     pub exceptions: Vec<StoredException>,
     #[serde(default)]
     pub restarts: u32,
+    /// What a user decided; the job ends, and must not run again if the server dies first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<StoredDecision>,
+}
+
+/// A [`JobDecision`] as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoredDecision {
+    Cancel,
+    Stop,
+    Stopped,
 }
 
 impl StoredJob {
+    /// Enters the last state of a job.
+    pub fn end(&mut self, status: JobStatus, at_ms: i64) {
+        status.name().clone_into(&mut self.state);
+        self.transitions.push((self.state.clone(), at_ms));
+    }
+
     /// Whether the job is over for good.
     pub fn has_ended(&self) -> bool {
         [JobStatus::Finished, JobStatus::Canceled, JobStatus::Failed]
@@ -185,6 +203,7 @@ impl JobKeeper for JobStore {
             state,
             exceptions: Vec::new(),
             restarts: 0,
+            decision: None,
         };
         let mut jobs = self.lock();
         self.write(&job).map_err(|error| {
@@ -202,6 +221,27 @@ impl JobKeeper for JobStore {
         if self.lock().remove(&id).is_some() {
             self.remove_file(&id);
         }
+    }
+
+    fn decided(&self, id: JobId, decision: JobDecision) -> Result<(), SessionError> {
+        let mut jobs = self.lock();
+        let Some(job) = jobs.get_mut(&id.to_string()) else {
+            return Ok(());
+        };
+        let mut decided = job.clone();
+        decided.decision = Some(match decision {
+            JobDecision::Cancel => StoredDecision::Cancel,
+            JobDecision::Stop => StoredDecision::Stop,
+            JobDecision::Stopped => StoredDecision::Stopped,
+        });
+        self.write(&decided).map_err(|error| {
+            SessionError::new(
+                ErrorKind::Environment,
+                format!("cannot write the job store: {error}; the job goes on"),
+            )
+        })?;
+        *job = decided;
+        Ok(())
     }
 }
 

@@ -367,6 +367,101 @@ async fn a_job_is_steered_over_rest_and_goes_on_in_the_next_server() {
     assert_eq!(ended, json!({"status": "CANCELED"}));
 }
 
+/// Submits the endless job under a name; its id.
+async fn endless(server: &Server, properties: Value) -> String {
+    let session = server.open_session(properties).await;
+    for statement in ENDLESS {
+        server.rows(&session, statement).await;
+    }
+    let (_, listed) = server.rest("GET", "/jobs/overview").await;
+    listed["jobs"][0]["jid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canceled_job_does_not_run_again_if_the_server_dies_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = server(&directory, None).await;
+    let job = endless(&first, json!({"pipeline.name": "canceled"})).await;
+    let (status, _) = first.rest("PATCH", &format!("/jobs/{job}")).await;
+    assert_eq!(status, 202);
+    // Nothing follows the jobs into the store here: what the next server reads was written before the response.
+    first.state.begin_stop();
+    let handle = first.state.jobs().list().remove(0);
+    tokio::task::spawn_blocking(move || handle.wait(std::time::Duration::from_secs(60)))
+        .await
+        .unwrap();
+    drop(first);
+
+    let second = server(&directory, None).await;
+    let state = Arc::clone(&second.state);
+    tokio::task::spawn_blocking(move || resume_jobs(&state))
+        .await
+        .unwrap();
+    assert!(second.state.jobs().list().is_empty());
+    let (_, ended) = second.rest("GET", &format!("/jobs/{job}/status")).await;
+    assert_eq!(ended, json!({"status": "CANCELED"}));
+}
+
+impl Server {
+    /// Triggers an operation on a job; its location once it is complete.
+    async fn savepoint(&self, job: &str, operation: &str) -> String {
+        let (status, started) = self.rest("POST", &format!("/jobs/{job}/{operation}")).await;
+        assert_eq!(status, 202, "{started}");
+        let path = format!(
+            "/jobs/{job}/savepoints/{}",
+            started["request-id"].as_str().unwrap()
+        );
+        loop {
+            let (_, status) = self.rest("GET", &path).await;
+            if status["status"]["id"] == "COMPLETED" {
+                let location = status["operation"]["location"].as_str();
+                return location.unwrap_or_else(|| panic!("{status}")).to_owned();
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn savepoints_over_rest_can_be_restored_from() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = server(&directory, None).await;
+    let job = endless(&first, json!({"pipeline.name": "saved"})).await;
+    loop {
+        let (_, status) = first.rest("GET", &format!("/jobs/{job}/status")).await;
+        if status["status"] == "RUNNING" {
+            break;
+        }
+    }
+    let taken = first.savepoint(&job, "savepoints").await;
+    let stopped = first.savepoint(&job, "stop").await;
+    assert_ne!(taken, stopped);
+    for location in [&taken, &stopped] {
+        let path = std::path::Path::new(location.strip_prefix("file:").unwrap_or(location));
+        assert!(
+            path.starts_with(directory.path().join("savepoints")),
+            "{location}"
+        );
+    }
+    // The server dies right after the response: the job has ended for the next one.
+    first.state.begin_stop();
+    drop(first);
+    let second = server(&directory, None).await;
+    let (_, ended) = second.rest("GET", &format!("/jobs/{job}/status")).await;
+    assert_eq!(ended, json!({"status": "FINISHED"}));
+    let restored = json!({"pipeline.name": "restored", "execution.state-recovery.path": stopped});
+    endless(&second, restored).await;
+    let handle = second.state.jobs().list().remove(0);
+    let origin = format!("{:?}", handle.start());
+    assert!(
+        origin.contains("Savepoint") && origin.contains(&stopped),
+        "{origin}"
+    );
+    handle.cancel();
+    tokio::task::spawn_blocking(move || handle.wait(std::time::Duration::from_secs(60)))
+        .await
+        .unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn roles_decide_who_may_do_what() {
     let directory = tempfile::tempdir().unwrap();

@@ -7,15 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use millstream_session::{JobHandle, JobId, SavepointHandle, SavepointStatus};
+use millstream_session::{JobDecision, JobHandle, JobId, JobKeeper, SavepointHandle, SavepointStatus};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::path::find_job;
 use crate::http::RestError;
 use crate::http::reply::{Reply, reply, reply_with};
-use crate::limits::TRIGGERS_MAX;
+use crate::jobs::record_jobs;
+use crate::limits::{SAVEPOINT_LOOK_INTERVAL, TRIGGERS_MAX};
 use crate::state::ServerState;
+
+/// Below the data directory, for savepoints without a directory.
+const SAVEPOINTS: &str = "savepoints";
 
 type Shared = State<Arc<ServerState>>;
 
@@ -23,8 +27,6 @@ type Shared = State<Arc<ServerState>>;
 enum Trigger {
     /// A checkpoint; done when one with a higher number than this is complete.
     Checkpoint { after: u64 },
-    /// A last checkpoint, then the end of the job.
-    Stop,
     /// A savepoint, after which the job may end.
     Savepoint(SavepointHandle),
 }
@@ -33,6 +35,8 @@ struct Started {
     job: JobId,
     handle: JobHandle,
     trigger: Trigger,
+    /// The job ends with the operation.
+    ends: bool,
 }
 
 /// The operations of the server, by request id. The oldest are forgotten.
@@ -72,17 +76,11 @@ fn status_json(started: &Started) -> Value {
         },
         Trigger::Savepoint(savepoint) => match savepoint.status() {
             SavepointStatus::InProgress => None,
+            // The job has yet to end.
+            SavepointStatus::Completed { .. } if started.ends && !job.status().is_terminal() => None,
             SavepointStatus::Completed { location } => Some(json!({"location": location})),
             SavepointStatus::Failed(error) => Some(failure(&error.message)),
         },
-        Trigger::Stop if !job.status().is_terminal() => None,
-        Trigger::Stop if job.status().name() == "FINISHED" => Some(json!({
-            "location": latest.map_or_else(|| job.id().to_string(), |id| format!("{}/chk-{id}", job.id())),
-        })),
-        Trigger::Stop => Some(failure(
-            &job.error()
-                .map_or_else(|| "the job was canceled".to_owned(), |error| error.message),
-        )),
     };
     match outcome {
         None => json!({"status": {"id": "IN_PROGRESS"}}),
@@ -127,6 +125,7 @@ pub async fn cancel(
     let view = find_job(&state, &job)?;
     match view.handle {
         Some(handle) if !view.has_ended => {
+            decide(&state, handle.id(), JobDecision::Cancel).await?;
             handle.cancel();
             Ok(reply_with(StatusCode::ACCEPTED, &json!({})))
         }
@@ -142,6 +141,19 @@ pub async fn cancel(
     }
 }
 
+/// Keeps a user's decision before it is carried out, so that the job does not run again if the server dies.
+async fn decide(state: &Arc<ServerState>, job: JobId, decision: JobDecision) -> Result<(), RestError> {
+    let Some(store) = state.store().cloned() else {
+        return Ok(());
+    };
+    // Writing syncs a file.
+    let written = tokio::task::spawn_blocking(move || store.decided(job, decision)).await;
+    let failed = |message: String| RestError::new(StatusCode::INTERNAL_SERVER_ERROR, message);
+    written
+        .map_err(|error| failed(error.to_string()))?
+        .map_err(|error| failed(error.message))
+}
+
 /// `POST /jobs/:job/checkpoints`
 pub async fn checkpoint(
     State(state): Shared,
@@ -155,10 +167,17 @@ pub async fn checkpoint(
         .latest_completed()
         .map_or(0, |record| record.id);
     handle.trigger_checkpoint();
-    Ok(start(&state, handle, Trigger::Checkpoint { after }, &members))
+    Ok(start(
+        &state,
+        handle,
+        Trigger::Checkpoint { after },
+        false,
+        &members,
+    ))
 }
 
-/// `POST /jobs/:job/savepoints`: a savepoint in the named directory, or below `execution.checkpointing.savepoint-dir`.
+/// `POST /jobs/:job/savepoints`: a savepoint in the named directory, or below `execution.checkpointing.savepoint-dir`, or
+/// below `savepoints` of the data directory.
 pub async fn savepoint(
     State(state): Shared,
     Path(job): Path<String>,
@@ -167,42 +186,77 @@ pub async fn savepoint(
     let members = members(&body, "SavepointTriggerRequestBody")?;
     let handle = running(&state, &job)?;
     let cancels = flag(&members, "cancel-job");
-    let directory = directory(&members, "target-directory");
+    let directory = directory(&state, &handle, &members, "target-directory");
     let savepoint = match cancels {
-        true => handle.stop_with_savepoint(directory, false),
-        false => handle.savepoint(directory),
+        true => handle.stop_with_savepoint(Some(&directory), false),
+        false => handle.savepoint(Some(&directory)),
     };
-    Ok(start(&state, handle, Trigger::Savepoint(savepoint), &members))
+    if cancels {
+        record_end(&state, &handle, &savepoint);
+    }
+    Ok(start(
+        &state,
+        handle,
+        Trigger::Savepoint(savepoint),
+        cancels,
+        &members,
+    ))
 }
 
-/// `POST /jobs/:job/stop`: a savepoint if a directory is named or the input is to be drained, else a last checkpoint;
-/// then the end of the job.
+/// `POST /jobs/:job/stop`: a savepoint, then the end of the job.
 pub async fn stop(State(state): Shared, Path(job): Path<String>, body: Bytes) -> Result<Reply, RestError> {
     let members = members(&body, "StopWithSavepointRequestBody")?;
     let handle = running(&state, &job)?;
-    let (directory, drain) = (directory(&members, "targetDirectory"), flag(&members, "drain"));
-    let trigger = match directory.is_some() || drain {
-        true => Trigger::Savepoint(handle.stop_with_savepoint(directory, drain)),
-        false => {
-            handle.stop();
-            Trigger::Stop
+    let directory = directory(&state, &handle, &members, "targetDirectory");
+    let savepoint = handle.stop_with_savepoint(Some(&directory), flag(&members, "drain"));
+    record_end(&state, &handle, &savepoint);
+    Ok(start(
+        &state,
+        handle,
+        Trigger::Savepoint(savepoint),
+        true,
+        &members,
+    ))
+}
+
+/// Writes the end of a job to the store as soon as it has come, unless its savepoint fails and the job goes on.
+fn record_end(state: &Arc<ServerState>, job: &JobHandle, savepoint: &SavepointHandle) {
+    let (state, job, savepoint) = (Arc::clone(state), job.clone(), savepoint.clone());
+    tokio::task::spawn_blocking(move || {
+        while !state.is_stopping() {
+            match savepoint.wait(SAVEPOINT_LOOK_INTERVAL) {
+                SavepointStatus::Failed(_) => return,
+                SavepointStatus::Completed { .. } if job.wait(SAVEPOINT_LOOK_INTERVAL).is_terminal() => {
+                    return record_jobs(&state);
+                }
+                SavepointStatus::Completed { .. } | SavepointStatus::InProgress => {}
+            }
         }
-    };
-    Ok(start(&state, handle, trigger, &members))
+    });
 }
 
 fn flag(members: &Map<String, Value>, name: &str) -> bool {
     members.get(name).and_then(Value::as_bool).unwrap_or(false)
 }
 
-fn directory<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    members
-        .get(name)
-        .and_then(Value::as_str)
-        .filter(|directory| !directory.is_empty())
+/// Where a savepoint goes: the named directory, that of the job's configuration, or one of the data directory.
+fn directory(state: &ServerState, job: &JobHandle, members: &Map<String, Value>, name: &str) -> String {
+    let named = members.get(name).and_then(Value::as_str);
+    let named = named.filter(|directory| !directory.is_empty());
+    let configured = named.or(job.savepoint_directory()).map(str::to_owned);
+    configured.unwrap_or_else(|| {
+        let data = std::path::absolute(state.data_dir()).unwrap_or_else(|_| state.data_dir().to_owned());
+        data.join(SAVEPOINTS).to_string_lossy().into_owned()
+    })
 }
 
-fn start(state: &ServerState, handle: JobHandle, trigger: Trigger, members: &Map<String, Value>) -> Reply {
+fn start(
+    state: &ServerState,
+    handle: JobHandle,
+    trigger: Trigger,
+    ends: bool,
+    members: &Map<String, Value>,
+) -> Reply {
     let given = members
         .get("triggerId")
         .and_then(Value::as_str)
@@ -212,6 +266,7 @@ fn start(state: &ServerState, handle: JobHandle, trigger: Trigger, members: &Map
         job: handle.id(),
         handle,
         trigger,
+        ends,
     };
     state.triggers().add(id.to_string(), started);
     reply_with(StatusCode::ACCEPTED, &json!({"request-id": id.to_string()}))
@@ -224,7 +279,14 @@ pub async fn status(
 ) -> Result<Reply, RestError> {
     let id = JobId::parse(&job).ok_or_else(|| RestError::path_parameter("jobid", &job))?;
     let parsed = JobId::parse(&trigger).ok_or_else(|| RestError::path_parameter("triggerid", &trigger))?;
-    let found = state.triggers().status(id, &parsed.to_string());
+    let recorded = Arc::clone(&state);
+    let found = tokio::task::spawn_blocking(move || {
+        let status = recorded.triggers().status(id, &parsed.to_string());
+        // A client that reads of the end of a job must find it ended after a crash too.
+        record_jobs(&recorded);
+        status
+    });
+    let found = found.await.unwrap_or_default();
     found.map(|status| reply(&status)).ok_or_else(|| {
         RestError::not_found(format!(
             "org.apache.flink.runtime.rest.handler.RestHandlerException: There is no savepoint operation with \
