@@ -24,6 +24,14 @@ use crate::output::OutputFormat;
 const PREFIX: &str = "MILLSTREAM_";
 /// The file, where no option names it.
 pub const FILE_VARIABLE: &str = "MILLSTREAM_CONFIG";
+/// Variables that commands read themselves: options of `serve` and `broker`, and credentials for servers.
+const OTHER_VARIABLES: [&str; 5] = [
+    FILE_VARIABLE,
+    "MILLSTREAM_METRICS",
+    "MILLSTREAM_TOKEN",
+    "MILLSTREAM_USER",
+    "MILLSTREAM_USERS_FILE",
+];
 
 /// Sections of the file, beside the options at its head.
 const BROKER: &str = "broker";
@@ -233,7 +241,7 @@ fn environment(variables: impl Iterator<Item = (String, String)>) -> (Definition
     for (name, value) in variables.filter(|(name, _)| name.starts_with(PREFIX)) {
         if let Some(key) = known.get(&name) {
             definitions.push(((*key).to_owned(), value));
-        } else if name != FILE_VARIABLE && !own.contains(&name) {
+        } else if !OTHER_VARIABLES.contains(&name.as_str()) && !own.contains(&name) {
             let all = known
                 .keys()
                 .map(String::as_str)
@@ -325,6 +333,7 @@ mod tests {
             ("MILLSTREAM_PARALLELISM_DEFAULT", "2"),
             ("MILLSTREAM_NUM_PARTITION", "3"),
             ("MILLSTREAM_DATA_DIR", "x"),
+            ("MILLSTREAM_USER", "ann:pw"),
             ("PATH", "/bin"),
         ];
         let given = given.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
