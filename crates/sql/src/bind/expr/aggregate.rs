@@ -212,25 +212,32 @@ impl ExprBinder<'_, '_> {
         })
     }
 
+    /// The arguments of a call; those that have to be constants are folded.
+    fn bind_arguments(
+        &mut self,
+        parts: &AggregateParts<'_>,
+        declared: &AggregateFunction,
+    ) -> SqlResult<Vec<Expr>> {
+        let mut args = Vec::with_capacity(parts.values.len());
+        for (i, value) in parts.values.iter().enumerate() {
+            let arg = self.bind(value)?;
+            let is_constant = declared.constant_args.contains(&i);
+            args.push(if is_constant {
+                fold(arg, self.binder.config)
+            } else {
+                arg
+            });
+        }
+        Ok(args)
+    }
+
     fn bind_call(
         &mut self,
         parts: &AggregateParts<'_>,
         declared: &'static AggregateFunction,
         distinct: bool,
     ) -> SqlResult<BoundAggregate> {
-        let args = parts
-            .values
-            .iter()
-            .map(|value| self.bind(value))
-            .collect::<SqlResult<Vec<_>>>()?;
-        let args: Vec<Expr> = args
-            .into_iter()
-            .enumerate()
-            .map(|(i, arg)| match declared.constant_args.contains(&i) {
-                true => fold(arg, self.binder.config),
-                false => arg,
-            })
-            .collect();
+        let args = self.bind_arguments(parts, declared)?;
         let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty().without_time_attribute()).collect();
         let infos: Vec<ArgInfo<'_>> = types
             .iter()
