@@ -7,9 +7,8 @@ use millstream_session::{JobHandle, Session, wait_for};
 use millstream_sql::parse::split::{Pending, Splitter};
 
 use crate::args::{Common, OnError, SqlArgs};
-use crate::commands::progress::LOOK;
 use crate::commands::remote;
-use crate::commands::statement::{Ended, Interrupt, ResultPrinter, session, statements};
+use crate::commands::statement::{Ended, Interrupt, ResultPrinter, ends_uninterrupted, session, statements};
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
 use crate::process::Process;
@@ -169,16 +168,6 @@ impl Runner {
             Ok(())
         }
     }
-}
-
-/// Waits for the end of a job; `false` after Ctrl-C.
-fn ends_uninterrupted(job: &JobHandle, interrupt: &Interrupt) -> bool {
-    while !job.wait(LOOK).is_terminal() {
-        if interrupt.is_set() {
-            return false;
-        }
-    }
-    true
 }
 
 /// The longest front of `bytes` that is whole characters; what cannot become text is replaced.

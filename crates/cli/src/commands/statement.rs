@@ -9,7 +9,7 @@ use anyhow::Context;
 use millstream_server::kafka::is_broker_config;
 use millstream_session::{
     ClientCommand, JobHandle, JobRegistry, JobStart, PrintTarget, Progress, QueryResult, Session,
-    SessionContext, SessionError, StatementResult, TextTable,
+    SessionContext, SessionError, StatementResult, TextTable, wait_for,
 };
 use millstream_sql::parse::split::split;
 use millstream_types::storage::{OsStorage, Storage};
@@ -143,6 +143,16 @@ pub fn statements(script: &str) -> impl Iterator<Item = String> {
     })
 }
 
+/// Waits for the end of a job; `false` after Ctrl-C.
+pub fn ends_uninterrupted(job: &JobHandle, interrupt: &Interrupt) -> bool {
+    while !job.wait(LOOK).is_terminal() {
+        if interrupt.is_set() {
+            return false;
+        }
+    }
+    true
+}
+
 /// How a statement ended.
 pub enum Ended {
     Ok,
@@ -217,6 +227,15 @@ impl ResultPrinter {
             }
             Ok(StatementResult::Job { job, bounded }) => {
                 self.job(&job)?;
+                // Under `table.dml-sync` the statement has ended only when its job has.
+                if session.configuration().dml_sync() {
+                    if !ends_uninterrupted(&job, &self.interrupt) {
+                        return Ok(Ended::Running { job, bounded });
+                    }
+                    if let Err(error) = wait_for(&job) {
+                        return self.failed(&error);
+                    }
+                }
                 Ended::Running { job, bounded }
             }
             Ok(StatementResult::Query(query)) => match self.query(query)? {
