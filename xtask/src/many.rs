@@ -36,6 +36,7 @@ pub fn fuzz(root: &Path, options: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Builds the generator of SQL with this package and hands over to it.
+#[cfg(not(feature = "fuzz-sql"))]
 pub fn fuzz_sql(root: &Path, options: &[&str]) -> anyhow::Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let status = Command::new(cargo)

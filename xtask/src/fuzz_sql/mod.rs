@@ -146,9 +146,9 @@ pub fn run(words: &[&str]) -> anyhow::Result<()> {
     let mut report = Report::default();
     for round in 0..settings.rounds {
         let rng = SeededRng::new(settings.seed + round);
-        let mut flink: Box<dyn Engine> = Box::new(Gateway::open(&settings.gateway)?);
-        let mut millstream: Box<dyn Engine> = Box::new(Cli::open(&settings.cli)?);
-        let mut engines = [flink.as_mut(), millstream.as_mut()];
+        let mut flink = Gateway::open(&settings.gateway)?;
+        let mut millstream = Cli::open(&settings.cli)?;
+        let mut engines: [&mut dyn Engine; 2] = [&mut flink, &mut millstream];
         if settings.expressions {
             expressions::round(&mut engines, &rng, &settings, &mut report)?;
         } else {
