@@ -17,6 +17,21 @@ pub fn words(lines: DataStream<String>) -> DataStream<(String, i64)> {
     })
 }
 
+pub fn counts(lines: DataStream<String>, by_event_time: bool) -> DataStream<String> {
+    let words = words(lines).key_by_ref(|(word, _)| word);
+    let size = Duration::from_secs(10);
+    let counts = if by_event_time {
+        words
+            .window(TumblingEventTimeWindows::of(size))
+            .reduce(|a, b| (a.0, a.1 + b.1))
+    } else {
+        words
+            .window(TumblingProcessingTimeWindows::of(size))
+            .reduce(|a, b| (a.0, a.1 + b.1))
+    };
+    counts.map(|(word, count)| format!("{word},{count}"))
+}
+
 #[allow(dead_code)]
 fn main() -> Result<()> {
     let env = StreamExecutionEnvironment::from_args()?;
@@ -38,20 +53,7 @@ fn main() -> Result<()> {
     } else {
         WatermarkStrategy::no_watermarks()
     };
-    let words = words(env.from_source(source, strategy, "input")).key_by_ref(|(word, _)| word);
-    let size = Duration::from_secs(10);
-    let counts = if by_event_time {
-        words
-            .window(TumblingEventTimeWindows::of(size))
-            .reduce(|a, b| (a.0, a.1 + b.1))
-    } else {
-        words
-            .window(TumblingProcessingTimeWindows::of(size))
-            .reduce(|a, b| (a.0, a.1 + b.1))
-    };
-    counts
-        .map(|(word, count)| format!("{word},{count}"))
-        .sink_to(sink);
+    counts(env.from_source(source, strategy, "input"), by_event_time).sink_to(sink);
     env.execute("word count")?;
     Ok(())
 }

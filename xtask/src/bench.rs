@@ -17,6 +17,7 @@ mod pipeline;
 mod process;
 mod report;
 mod rig;
+mod scale;
 mod stopwatch;
 
 use std::path::PathBuf;
@@ -31,16 +32,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HELP: &str = "\
 usage: cargo xtask bench [NAME]... [OPTION]...
-  NAME            json, batch, group, latency, broker, start, idle, pipeline, nexmark; all if none is named
+  NAME            json, batch, group, latency, broker, start, idle, pipeline, nexmark, scale; all if none is named
   --events N      events in the topics of the pipelines, 5000000 unless given
   --keys LIST     numbers of keys for the window pipeline, 1000,1000000 unless given
   --codec LIST    codecs of the topics, none,lz4 unless given
-  --flink DIR     measure real Kafka and Flink, too (broker, latency, pipeline): DIR holds an executable 'rig' that starts them
+  --flink DIR     measure real Kafka and Flink, too (broker, latency, pipeline, nexmark, scale): DIR holds an executable 'rig' that starts them
   --librdkafka FILE
                   produce and fetch with librdkafka, too (broker): FILE is its example program rdkafka_performance
   --megabytes N   produced and fetched in a case of the broker, 400 unless given
   --queries LIST  queries of nexmark, all of q0 to q22 that are there unless given
-  --runs N        runs of each query of nexmark, 3 unless given
+  --runs N        runs of each query of nexmark and each case of scale, 3 unless given
   --check N       with --flink, compare the final tables of nexmark over N events first, 200000 unless given; 0: do not
   --output FILE   where the JSON lines go, bench.jsonl beside the build unless given
   --json          print the JSON lines instead of the tables";
@@ -77,6 +78,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("idle", idle::run),
     ("pipeline", pipeline::run),
     ("nexmark", nexmark::run),
+    ("scale", scale::run),
 ];
 
 /// Runs what is named.

@@ -40,7 +40,7 @@ pub fn check_limits(root: &Path) -> anyhow::Result<()> {
     let written = std::fs::read_to_string(limits_page(root)).unwrap_or_default();
     anyhow::ensure!(
         written == limits::page(root)?,
-        "{DIRECTORY}/{LIMITS} is not current; `cargo xtask docs limits` prints it anew"
+        "{DIRECTORY}/{LIMITS} is not current; `cargo xtask docs limits` regenerates it"
     );
     Ok(())
 }

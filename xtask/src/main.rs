@@ -9,6 +9,7 @@ mod docs;
 mod fuzz_sql;
 mod links;
 mod many;
+mod soak;
 mod tidy;
 mod voice;
 
@@ -16,6 +17,9 @@ use std::path::{Path, PathBuf};
 
 const USAGE: &str = "usage: cargo xtask tidy [--bless | --words DIRECTORY] | codegen kafka [--check] | docs [limits] | bench [--help] | \
                      sim [--seeds N] [--first N] | sim --mutants N | \
+                     kill-matrix [--cluster embedded|process] [--rounds N] [--failpoint NAME] [--seed N] | \
+                     kill-matrix --cluster kafka --address A --kill COMMAND --start COMMAND | \
+                     soak [--minutes N] [--rate N] [--kill-each SECONDS] [--binary PATH] [--report FILE] | \
                      fuzz [--executions N] [--target NAME] [--seed N] | fuzz-sql [--expressions] --gateway URL --cli COMMAND";
 
 fn main() -> anyhow::Result<()> {
@@ -38,6 +42,8 @@ fn main() -> anyhow::Result<()> {
         ["fuzz-sql", options @ ..] => fuzz_sql::run(options),
         #[cfg(not(feature = "fuzz-sql"))]
         ["fuzz-sql", options @ ..] => many::fuzz_sql(&repository(), options),
+        ["kill-matrix", options @ ..] => many::kill_matrix(&repository(), options),
+        ["soak", options @ ..] => soak::run(&repository(), options),
         ["fuzz", options @ ..] => many::fuzz(&repository(), options),
         _ => anyhow::bail!("{USAGE}"),
     }

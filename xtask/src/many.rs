@@ -1,4 +1,4 @@
-//! `cargo xtask sim` and `cargo xtask fuzz`: what every test run does a little of, many times and built with optimisation.
+//! `cargo xtask sim`, `fuzz` and `kill-matrix`: what every test run does a little of, many times.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +14,7 @@ pub fn sim(root: &Path, options: &[&str]) -> anyhow::Result<()> {
         ("many_seeds", known, ("SIM_SEEDS", "10000"))
     };
     let packages = ["millstream-testkit"];
-    test(root, ("sim", name), &packages, &known, default, options)
+    test(root, ("sim", "sim", name), &packages, &known, default, options)
 }
 
 /// Runs the targets for bad input with many damaged inputs.
@@ -27,10 +27,33 @@ pub fn fuzz(root: &Path, options: &[&str]) -> anyhow::Result<()> {
     let name = "damaged_input_neither_panics_nor_takes_memory_that_it_does_not_justify";
     test(
         root,
-        ("fuzz", name),
+        ("sim", "fuzz", name),
         &["millstream-testkit", "millstream-server"],
         &known,
         ("FUZZ_EXECUTIONS", "10000000"),
+        options,
+    )
+}
+
+/// Kills a job at every failpoint. Failpoints exist in debug builds only, so there is no optimisation.
+pub fn kill_matrix(root: &Path, options: &[&str]) -> anyhow::Result<()> {
+    let known = [
+        ("--cluster", "KILL_MATRIX_CLUSTER"),
+        ("--rounds", "KILL_MATRIX_ROUNDS"),
+        ("--failpoint", "KILL_MATRIX_FAILPOINT"),
+        ("--seed", "KILL_SEED"),
+        ("--address", "KILL_MATRIX_ADDRESS"),
+        ("--kill", "KILL_MATRIX_KILL"),
+        ("--start", "KILL_MATRIX_START"),
+    ];
+    let name = "kill_matrix::every_record_survives_a_kill_at_every_failpoint";
+    let default = ("KILL_MATRIX_ROUNDS", "20");
+    test(
+        root,
+        ("dev", "it", name),
+        &["millstream-cli"],
+        &known,
+        default,
         options,
     )
 }
@@ -57,10 +80,10 @@ pub fn fuzz_sql(root: &Path, options: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs one test of the test kit; options become variables of its environment.
+/// Runs one test, built with a profile; options become variables of its environment.
 fn test(
     root: &Path,
-    (binary, name): (&str, &str),
+    (profile, binary, name): (&str, &str, &str),
     packages: &[&str],
     known: &[(&str, &str)],
     default: (&str, &str),
@@ -69,7 +92,7 @@ fn test(
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(cargo);
     command.current_dir(root).env(default.0, default.1);
-    command.args(["test", "--profile", "sim", "--test", binary]);
+    command.args(["test", "--profile", profile, "--test", binary]);
     for package in packages {
         command.args(["-p", package]);
     }

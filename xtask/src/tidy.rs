@@ -230,7 +230,7 @@ fn words(root: &Path, path: &Path, findings: &mut Vec<String>) -> anyhow::Result
 /// Holds the manifests against `layers.toml`.
 fn layers(root: &Path, findings: &mut Vec<String>) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(root.join("layers.toml")).context("layers.toml is missing")?;
-    let table: toml::Table = text.parse().context("layers.toml is no TOML")?;
+    let table: toml::Table = text.parse().context("layers.toml is not TOML")?;
     let crates = table
         .get("crates")
         .and_then(toml::Value::as_table)

@@ -156,7 +156,7 @@ pub enum TransactionPhase {
     CompleteAbort = 5,
 }
 
-/// Everything durable about a transactional id but the offsets it wants to commit.
+/// Everything durable about a transactional id except the offsets that it commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionState {
     /// The transactional id.

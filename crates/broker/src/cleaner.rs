@@ -11,7 +11,7 @@ use millstream_log::{CleanRecord, CompactionJob, CompactionRules, LogId, RecordC
 use std::collections::BTreeMap;
 use std::io;
 
-/// When compaction goes on.
+/// When compaction continues.
 #[derive(Debug)]
 pub(crate) struct Cleaning {
     /// Earliest time of the next search for a log to compact.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(crate) const NO_SESSION: i32 = 0;
 /// The epoch of a request that starts a session.
 const INITIAL_EPOCH: i32 = 0;
-/// The epoch of a request that wants none, and closes the one that it names.
+/// The epoch of a request without a session, which closes the session that it names.
 const FINAL_EPOCH: i32 = -1;
 /// From this version on topics are named by id.
 const TOPIC_ID_VERSION: i16 = 13;

@@ -32,7 +32,7 @@ pub enum Mutant {
     ReadUndecided,
     /// Read-committed readers are not told which transactions were aborted.
     HideAborted,
-    /// Anybody may commit offsets.
+    /// Any member may commit offsets.
     ForgetGeneration,
     /// A partition moves to its new owner before the old one has revoked it.
     GiveUnrevoked,

@@ -45,7 +45,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Adds a value to the current sample; a negative one takes back an earlier value.
+    /// Adds a value to the current sample; a negative one cancels an earlier value.
     pub fn record(&mut self, now_ms: i64, window: Window, value: f64) {
         self.purge(now_ms, window);
         match self.samples.back_mut() {

@@ -81,7 +81,7 @@ impl Throttles {
         }
     }
 
-    /// Forgets clients that have not been heard of for long.
+    /// Drops clients that have been idle for long.
     pub fn forget_idle(&mut self, now_ms: i64) {
         self.measured
             .retain(|_, (used_ms, _)| now_ms - *used_ms < QUOTA_IDLE_MS);
@@ -147,7 +147,7 @@ impl Broker {
             .map_or(usize::MAX, |(quota, _)| (quota * seconds) as usize)
     }
 
-    /// Whether the time that requests take is limited for anybody.
+    /// Whether the time that requests take is limited for any client.
     pub fn has_request_quotas(&self) -> bool {
         self.security.quotas.has(REQUEST_PERCENTAGE)
     }

@@ -1,6 +1,7 @@
-//! The command line, declared once: parsing, `--help` and shell completions come from here.
+//! The command line, declared once: parsing, `--help` and shell completions derive from it.
 
 mod acl;
+mod chaos;
 mod group;
 mod job;
 mod topic;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use acl::{AclArgs, AclCommand, AclFilterArgs, AddAclArgs, GrantArgs, RemoveAclArgs, ResourceArgs};
+pub use chaos::ChaosArgs;
 pub use group::{DescribeGroupArgs, GroupArgs, GroupCommand, GroupNamesArgs, Names, ResetOffsetsArgs};
 pub use job::{JobArgs, JobCommand};
 pub use topic::{
@@ -32,7 +34,7 @@ use crate::output::OutputFormat;
 )]
 #[command(after_help = "\
 Examples:
-  millstream run job.sql                    run a script; the broker inside serves its topics
+  millstream run job.sql                    run a script; the embedded broker serves its topics
   millstream sql                            a shell for statements
   millstream sql -e \"SELECT 1 + 1\"           one statement
   millstream broker                         the broker alone, on 127.0.0.1:9092
@@ -48,10 +50,10 @@ pub struct Cli {
     pub common: Common,
 }
 
-/// Options of every command.
+/// Options common to all commands.
 #[derive(Args, Debug, Clone)]
 pub struct Common {
-    /// Directory for everything that must survive: topics, checkpoints, jobs
+    /// Data directory: topics, checkpoints, jobs, and everything else that must survive a restart
     #[arg(
         long,
         global = true,
@@ -60,10 +62,10 @@ pub struct Common {
         env = "MILLSTREAM_DATA_DIR"
     )]
     pub data_dir: PathBuf,
-    /// A Flink configuration key, or for the broker one of Kafka's; may be repeated
+    /// Set a Flink configuration key, or a Kafka broker configuration; may be repeated
     #[arg(short = 'D', global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub define: Vec<(String, String)>,
-    /// Address on which the broker inside listens; a port alone is one of loopback
+    /// Listen address of the embedded broker; a port alone means loopback
     #[arg(
         long,
         global = true,
@@ -72,13 +74,17 @@ pub struct Common {
         env = "MILLSTREAM_KAFKA"
     )]
     pub kafka: String,
-    /// How results are printed
+    /// Connect to the second address wherever tables or brokers name the first, as with kafka:9092=127.0.0.1:9092; may be
+    /// repeated
+    #[arg(long, global = true, value_name = "HOST:PORT=HOST:PORT", value_parser = address_pair)]
+    pub map: Vec<AddressPair>,
+    /// Output format of results
     #[arg(long, global = true, value_enum, env = "MILLSTREAM_OUTPUT")]
     pub output: Option<OutputFormat>,
-    /// Say nothing but results and errors
+    /// Print only results and errors
     #[arg(long, short, global = true, env = "MILLSTREAM_QUIET", value_parser = clap::builder::FalseyValueParser::new())]
     pub quiet: bool,
-    /// What to log on standard error: error, warn, info, debug, trace, or a filter such as millstream_broker=debug
+    /// Log level on standard error: error, warn, info, debug, trace, or a filter such as millstream_broker=debug
     #[arg(
         long,
         global = true,
@@ -87,7 +93,7 @@ pub struct Common {
         env = "MILLSTREAM_LOG"
     )]
     pub log: String,
-    /// How log lines are written
+    /// Format of log lines
     #[arg(
         long,
         global = true,
@@ -108,23 +114,40 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// An address, and the one that is connected to instead.
+pub type AddressPair = ((String, u16), (String, u16));
+
+fn address_pair(text: &str) -> Result<AddressPair, String> {
+    let address = |text: &str| {
+        let (host, port) = text.trim().rsplit_once(':')?;
+        let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+        (!host.is_empty()).then_some((host, port.parse().ok()?))
+    };
+    let pair = text
+        .split_once('=')
+        .and_then(|(named, reached)| Some((address(named)?, address(reached)?)));
+    pair.ok_or_else(|| {
+        format!("'{text}' is not of the form HOST:PORT=HOST:PORT, for example kafka:9092=127.0.0.1:9092")
+    })
+}
+
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Run a SQL script: waits for bounded jobs, runs unbounded ones until Ctrl-C
+    /// Run a SQL script: wait for bounded jobs, run unbounded ones until Ctrl-C
     #[command(after_help = "\
 Examples:
   millstream run job.sql
   millstream run job.sql -D parallelism.default=1 --output changelog
   cat job.sql | millstream run -")]
     Run(RunArgs),
-    /// Execute statements: a shell on a terminal, from standard input otherwise
+    /// Execute SQL statements: interactively on a terminal, otherwise from standard input
     #[command(after_help = "\
 Examples:
   millstream sql
   millstream sql -e \"SELECT word, COUNT(*) FROM (VALUES ('a'), ('b'), ('a')) AS t (word) GROUP BY word\"
   millstream sql -f setup.sql --output json")]
     Sql(SqlArgs),
-    /// Run the Kafka broker alone, until Ctrl-C
+    /// Run only the Kafka broker, until Ctrl-C
     #[command(after_help = "\
 Examples:
   millstream broker
@@ -142,19 +165,28 @@ Who may connect, and how: docs/security.md")]
 Examples:
   millstream serve
   millstream serve --data-dir /var/lib/millstream --kafka 127.0.0.1:9092
+  millstream serve --config conf/config.yaml
   millstream serve -D rest.port=8081 -D sql-gateway.endpoint.rest.port=8083 -D metrics.reporter.prom.port=9249")]
     Serve(ServeArgs),
-    /// Show the jobs of a server and steer them
+    /// Kill a script at random moments and compare its output with an undisturbed run
+    #[command(after_help = "\
+Examples:
+  millstream chaos job.sql
+  millstream chaos job.sql --kills 100 --seed 7 --output json
+
+The script runs on copies of --data-dir, whose broker must not be running. Exit code 1: something is lost or doubled.")]
+    Chaos(ChaosArgs),
+    /// List, inspect, stop and cancel the jobs of a server
     Job(JobArgs),
-    /// Create, change, fill and read topics
+    /// Create, alter, write and read topics
     Topic(TopicArgs),
     /// Show, reset and delete consumer groups
     Group(GroupArgs),
-    /// Say who may do what to topics, groups, transactional ids and the cluster
+    /// Manage access control: who may do what with topics, groups, transactional ids and the cluster
     Acl(AclArgs),
-    /// Manage users' passwords and quotas
+    /// Manage users' credentials and quotas
     User(UserArgs),
-    /// Write the reference pages into a directory
+    /// Write the reference pages to a directory
     #[command(hide = true)]
     Reference { directory: PathBuf },
     /// Print completions for a shell
@@ -165,11 +197,11 @@ Examples:
     },
 }
 
-/// Options of the commands that start a broker or run jobs.
+/// Options of commands that start a broker or run jobs.
 #[derive(Args, Debug)]
 pub struct SettingsArgs {
-    /// A TOML file: options of the command line at its head, Kafka's broker configurations below [broker], Flink's keys
-    /// below [flink]
+    /// Flink's config.yaml, or a TOML file: command-line options at the top, Kafka broker configurations in [broker], Flink
+    /// keys in [flink]; without it FLINK_CONF_DIR/config.yaml or conf/config.yaml is read if it is there
     #[arg(long, value_name = "FILE", env = "MILLSTREAM_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -178,10 +210,10 @@ pub struct SettingsArgs {
 pub struct BrokerArgs {
     #[command(flatten)]
     pub settings: SettingsArgs,
-    /// Address of the endpoint for Prometheus, /metrics; a port alone is one of loopback
+    /// Listen address of the Prometheus endpoint (/metrics); a port alone means loopback
     #[arg(long, value_name = "HOST:PORT", env = "MILLSTREAM_METRICS")]
     pub metrics: Option<String>,
-    /// A file with the token that readers of metrics must send; needed off loopback
+    /// File with the token that clients of the metrics endpoint must send; required unless it listens on loopback
     #[arg(long, value_name = "FILE", requires = "metrics")]
     pub metrics_token_file: Option<PathBuf>,
 }
@@ -190,35 +222,37 @@ pub struct BrokerArgs {
 pub struct ServeArgs {
     #[command(flatten)]
     pub settings: SettingsArgs,
-    /// A file of users with hashed passwords and tokens, who alone may use the HTTP doors; needed off loopback
+    /// File of users with hashed passwords and tokens, who may use the HTTP interfaces; required unless these listen on
+    /// loopback
     #[arg(long, value_name = "FILE", env = "MILLSTREAM_USERS_FILE")]
     pub users_file: Option<PathBuf>,
-    /// Read a password from standard input, print the line of the users file, and end; roles are viewer, operator, admin
+    /// Read a password from standard input, print its line for the users file, and exit; the roles are viewer, operator
+    /// and admin
     #[arg(long, value_name = "NAME:ROLE")]
     pub hash_user: Option<String>,
 }
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// The script; - reads standard input
+    /// SQL script; - reads standard input
     #[arg(value_name = "FILE.sql")]
     pub file: String,
-    /// Go on behind a failed statement
+    /// What to do after a failed statement
     #[arg(long, value_enum, default_value = "stop")]
     pub on_error: OnError,
-    /// Forget what earlier runs of this script left behind and start anew
+    /// Discard the state of earlier runs of this script and start from the beginning
     #[arg(long)]
     pub fresh: bool,
-    /// Start from a savepoint; give one for each job if the script has several
+    /// Start from a savepoint; repeat it for each job of a script with several
     #[arg(long, value_name = "PATH", conflicts_with = "fresh")]
     pub from_savepoint: Vec<String>,
-    /// Start although some stored state fits no operator, or some operators have none
+    /// Start even if some stored state matches no operator, or some operator has no stored state
     #[arg(long)]
     pub allow_non_restored_state: bool,
-    /// Submit the jobs to a running server, print their ids, and return
+    /// Submit the jobs to a running server, print their ids, and exit
     #[arg(long, conflicts_with = "fresh")]
     pub detach: bool,
-    /// The SQL Gateway of the server; without it the server of --data-dir, or http://127.0.0.1:8083
+    /// URL of the server's SQL Gateway; defaults to the server of --data-dir, or http://127.0.0.1:8083
     #[arg(long, value_name = "URL", requires = "detach")]
     pub gateway: Option<String>,
     #[command(flatten)]
@@ -227,19 +261,19 @@ pub struct RunArgs {
 
 #[derive(Args, Debug)]
 pub struct SqlArgs {
-    /// A statement, or several with ; between them
+    /// One or more statements, separated by ;
     #[arg(short = 'e', long = "execute", value_name = "STMT", conflicts_with = "file")]
     pub execute: Option<String>,
-    /// A script
+    /// SQL script
     #[arg(short = 'f', long, value_name = "FILE")]
     pub file: Option<String>,
-    /// What to do behind a failed statement
+    /// What to do after a failed statement
     #[arg(long, value_enum, default_value = "continue")]
     pub on_error: OnError,
-    /// Execute the statements on a server: the URL of its SQL Gateway
+    /// Execute the statements on a server, given the URL of its SQL Gateway
     #[arg(long, value_name = "URL")]
     pub gateway: Option<String>,
-    /// Where the shell keeps its history
+    /// History file of the shell
     #[arg(long, value_name = "FILE")]
     pub history: Option<PathBuf>,
     #[command(flatten)]
@@ -249,20 +283,20 @@ pub struct SqlArgs {
 /// `--on-error`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum OnError {
-    /// Run the next statement
+    /// Execute the next statement
     Continue,
-    /// End with exit code 1
+    /// Exit with code 1
     Stop,
 }
 
 /// Options of commands that are Kafka clients.
 #[derive(Args, Debug, Clone)]
 pub struct ClientArgs {
-    /// The Kafka to talk to; without it, and with nothing listening on 127.0.0.1:9092, the broker of --data-dir is
-    /// opened for the length of the command
+    /// Bootstrap server; if it is not given and nothing listens on 127.0.0.1:9092, the command opens the broker of
+    /// --data-dir while it runs
     #[arg(long, global = true, value_name = "HOST:PORT")]
     pub bootstrap_server: Option<String>,
-    /// A file of client properties, as the kafka-* tools take it
+    /// File of client properties, as for the kafka-* tools
     #[arg(long, global = true, value_name = "FILE")]
     pub command_config: Option<PathBuf>,
 }

@@ -1,11 +1,13 @@
 //! How the program ends.
 
-/// Why a command ended without success.
+use millstream_session::SessionError;
+
+/// Why a command did not succeed.
 #[derive(Debug)]
 pub enum Failure {
-    /// Already told; exit code 1.
+    /// Already reported; exit code 1.
     Reported,
-    /// To be told; exit code 1.
+    /// Still to be reported; exit code 1.
     Error(anyhow::Error),
     /// Ctrl-C; exit code 130.
     Interrupted,
@@ -13,7 +15,7 @@ pub enum Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        // A reader that went away (`| head`) is no failure worth words.
+        // A reader that went away (`| head`) is not worth an error message.
         let error = error.into();
         let broken_pipe = error
             .chain()
@@ -31,20 +33,25 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 pub type Outcome = Result<(), Failure>;
 
 impl Failure {
-    /// Tells the error if it was not told, and gives the exit code.
+    /// Reports the error unless that was done already, and returns the exit code.
     pub fn report(self) -> u8 {
         match self {
             Self::Reported => 1,
             Self::Interrupted => 130,
             Self::Error(error) => {
-                eprintln!("error: {}", chain(&error));
+                match error.downcast_ref::<SessionError>() {
+                    Some(statement) if error.chain().len() == 1 => {
+                        eprintln!("error[{}]: {}", statement.code, statement.rendered());
+                    }
+                    _ => eprintln!("error: {}", chain(&error)),
+                }
                 1
             }
         }
     }
 }
 
-/// The error with its causes, each said once.
+/// The error and its causes, each stated once.
 pub fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {

@@ -1,43 +1,65 @@
-//! The log: on standard error, as text or JSON, with its newest lines kept for the server's REST API.
+//! Logging to standard error, as text or JSON. The newest lines are kept for the server's REST API.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
 
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use millstream_server::lines::LastLines;
+use millstream_types::{Clock, SystemClock};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 /// `--log-format`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum LogFormat {
-    /// A line for a person
+    /// Readable lines
     #[default]
     Text,
-    /// A JSON object a line, for programs
+    /// One JSON object per line
     Json,
 }
 
-/// The newest lines of the process's log.
+/// The newest log lines of the process.
 pub fn last_lines() -> Arc<LastLines> {
     static LINES: OnceLock<Arc<LastLines>> = OnceLock::new();
     Arc::clone(LINES.get_or_init(Arc::default))
 }
 
-/// Starts to log. A filter that cannot be read is reported and replaced. Colours are for terminals only.
+/// Starts logging. An invalid filter is reported and replaced by the default. Only terminals get colours.
 pub fn start(filter: &str, format: LogFormat) {
     let parsed = EnvFilter::try_new(filter).unwrap_or_else(|error| {
-        eprintln!("warning: --log '{filter}' is no log filter ({error}); using warn");
+        eprintln!("warning: --log '{filter}' is not a log filter ({error}); using warn");
         EnvFilter::new("warn")
     });
     let colors = std::env::var_os("NO_COLOR").is_none() && io::stderr().is_terminal();
+    // Which module logged matters to those who look for a defect, and not to those who run the program.
+    let is_for_developers = parsed.max_level_hint() >= Some(LevelFilter::DEBUG);
     let log = tracing_subscriber::fmt()
         .with_env_filter(parsed)
         .with_ansi(colors && format == LogFormat::Text)
         .with_writer(Tee);
     match format {
-        LogFormat::Text => log.init(),
+        LogFormat::Text => log.with_timer(LocalTime).with_target(is_for_developers).init(),
         LogFormat::Json => log.json().init(),
     }
+}
+
+/// The time of day where the machine stands, to the millisecond, with the date.
+struct LocalTime;
+
+impl FormatTime for LocalTime {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        let now = Timestamp::from_millisecond(SystemClock.now_ms()).map_err(|_| std::fmt::Error)?;
+        write_local(writer, &now.to_zoned(TimeZone::system()))
+    }
+}
+
+fn write_local(writer: &mut dyn std::fmt::Write, now: &Zoned) -> std::fmt::Result {
+    write!(writer, "{}", now.strftime("%Y-%m-%d %H:%M:%S%.3f"))
 }
 
 /// Writes to standard error and to [`last_lines`].
@@ -51,7 +73,7 @@ impl<'a> MakeWriter<'a> for Tee {
     }
 }
 
-/// One event of the log.
+/// One log event.
 struct Line(Vec<u8>);
 
 impl Write for Line {
@@ -67,9 +89,40 @@ impl Write for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // There is nowhere to report that the log cannot be written.
+        // If the log cannot be written, there is nowhere to report it.
         let _ = io::stderr().write_all(&self.0);
         let text = String::from_utf8_lossy(&self.0);
         text.lines().for_each(|line| last_lines().push(line));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_local_with_milliseconds() {
+        let zone = TimeZone::get("Asia/Tokyo").expect("is bundled");
+        let at = Timestamp::from_millisecond(1_704_067_200_007).expect("is in range");
+        let mut text = String::new();
+        write_local(&mut text, &at.to_zoned(zone)).expect("a string takes everything");
+        assert_eq!(text, "2024-01-01 09:00:00.007");
+    }
+
+    #[test]
+    fn modules_are_shown_from_debug_on() {
+        for (filter, shown) in [
+            ("warn", false),
+            ("info", false),
+            ("debug", true),
+            ("warn,millstream_jobs=trace", true),
+        ] {
+            let parsed = EnvFilter::try_new(filter).expect("is a filter");
+            assert_eq!(
+                parsed.max_level_hint() >= Some(LevelFilter::DEBUG),
+                shown,
+                "{filter}"
+            );
+        }
     }
 }

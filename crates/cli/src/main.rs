@@ -1,8 +1,9 @@
-//! The binary `millstream`: reads the arguments, starts the process's one of everything, runs a command.
+//! The binary `millstream`: parses the arguments, creates the process-wide singletons, runs a command.
 
 mod args;
 mod commands;
 mod exit;
+mod failpoints;
 mod logging;
 mod output;
 mod process;
@@ -20,7 +21,8 @@ use crate::args::{Cli, Command};
 use crate::exit::Outcome;
 use crate::process::Process;
 
-/// The engine allocates many short-lived buffers on several threads; mimalloc is twice as fast at that as the system's.
+/// The engine allocates many short-lived buffers on several threads; for these, mimalloc is twice as fast as the system
+/// allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -43,11 +45,13 @@ fn run(cli: Cli) -> Outcome {
     if let Command::Reference { directory } = &cli.command {
         return Ok(reference::write(directory)?);
     }
+    failpoints::arm()?;
     let process = Process::start(&cli.common)?;
     let outcome = match cli.command {
         Command::Run(args) => commands::run::run(&process, &cli.common, args),
         Command::Sql(args) => commands::sql::run(&process, &cli.common, args),
         Command::Broker(args) => commands::broker::run(&process, &cli.common, args),
+        Command::Chaos(args) => commands::chaos::run(&process, &cli.common, &args),
         Command::Serve(args) => commands::serve::run(&process, &cli.common, args),
         Command::Job(args) => commands::job::run(&process, &cli.common, &args),
         Command::Topic(args) => commands::topic::run(&process, &cli.common, &args),
@@ -56,7 +60,7 @@ fn run(cli: Cli) -> Outcome {
         Command::User(args) => commands::user::run(&process, &cli.common, &args),
         Command::Completions { .. } | Command::Reference { .. } => Ok(()),
     };
-    // A command that did its work on a broker whose log has failed did not do it well.
+    // A command did not succeed if the broker that it used has a failed log.
     let stopped = process.clusters.stop().context("the broker did not stop cleanly");
     match (outcome, stopped) {
         (Ok(()), stopped) => Ok(stopped?),

@@ -1,4 +1,4 @@
-//! What every command needs: the runtime, the clock, randomness, the way to Kafka.
+//! What every command needs: the runtime, the clock, randomness, the transport to Kafka.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -11,11 +11,11 @@ use tokio::runtime::Runtime;
 
 use crate::args::Common;
 
-/// Threads of the runtime at most; it only moves bytes between sockets and channels. Half of the machine's cores, as each
-/// hand-over between threads costs more than most of what they do.
+/// Maximum runtime threads. The runtime only moves bytes between sockets and channels. It gets half of the cores,
+/// because handing over between threads costs more than most of this work.
 const RUNTIME_THREADS_MAX: usize = 4;
 
-/// The process's one of everything.
+/// Process-wide singletons.
 pub struct Process {
     pub runtime: Runtime,
     pub clock: Arc<dyn Clock>,
@@ -23,13 +23,13 @@ pub struct Process {
     pub clusters: Arc<ProcessClusters>,
 }
 
-/// Randomness of the operating system.
+/// Randomness from the operating system.
 #[derive(Debug)]
 struct SystemRng;
 
 impl Rng for SystemRng {
     fn next_u64(&self) -> u64 {
-        // Hashes of fresh states are keyed by the system's randomness, and need no further crate.
+        // New hash states are seeded from the system's randomness, which avoids another dependency.
         use std::hash::{BuildHasher, Hasher};
         std::collections::hash_map::RandomState::new()
             .build_hasher()
@@ -42,6 +42,7 @@ impl Process {
         if let Some(bytes) = machine_memory() {
             millstream_session::set_memory_limit(bytes / 2);
         }
+        millstream_session::set_temporary_directory(&common.data_dir.join("spill").to_string_lossy());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(runtime_threads())
             .thread_name("millstream-io")
@@ -55,12 +56,13 @@ impl Process {
             properties: broker_properties(&common.define),
             address: common.kafka.clone(),
         };
-        let clusters = Arc::new(ProcessClusters::new(
+        let clusters = ProcessClusters::new(
             settings,
             runtime.handle().clone(),
             Arc::clone(&clock),
             Arc::clone(&rng),
-        ));
+        );
+        let clusters = Arc::new(clusters.with_map(common.map.iter().cloned().collect()));
         Ok(Self {
             runtime,
             clock,
@@ -70,13 +72,13 @@ impl Process {
     }
 }
 
-/// Bytes of the machine's memory, or those that the container may use; `None` where the system does not say.
+/// Memory of the machine or its container limit; `None` if the system does not report it.
 fn machine_memory() -> Option<usize> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let meminfo = read("/proc/meminfo")?;
     let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: usize = total.trim().trim_end_matches("kB").trim().parse().ok()?;
-    // No number ("max") means no limit of the container.
+    // "max" means that the container has no limit.
     let container = read("/sys/fs/cgroup/memory.max").and_then(|max| max.trim().parse::<usize>().ok());
     let machine = kib.saturating_mul(1024);
     Some(container.map_or(machine, |container| container.min(machine)))
@@ -87,7 +89,7 @@ fn runtime_threads() -> usize {
     (cores / 2).clamp(1, RUNTIME_THREADS_MAX)
 }
 
-/// The definitions that are Kafka's broker configurations; the others are Flink's.
+/// The definitions that are Kafka broker configurations; the others are Flink's.
 fn broker_properties(define: &[(String, String)]) -> BTreeMap<String, String> {
     define
         .iter()

@@ -5,7 +5,7 @@
 //! configurations in the broker, Flink's keys in the session. Here are only the forms in which they are written.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::ArgMatches;
@@ -16,18 +16,23 @@ use millstream_session::configuration_options;
 use millstream_sql::parse::similar::nearest;
 use toml::{Table, Value};
 
+pub mod yaml;
+
 use crate::args::{Cli, Command, Common};
+use crate::failpoints;
 use crate::logging::LogFormat;
 use crate::output::OutputFormat;
 
-/// What the names of variables begin with.
+/// Prefix of environment variables.
 const PREFIX: &str = "MILLSTREAM_";
-/// The file, where no option names it.
+/// The variable for the configuration file.
 pub const FILE_VARIABLE: &str = "MILLSTREAM_CONFIG";
 /// Variables that commands read themselves: options of `serve` and `broker`, and credentials for servers.
-const OTHER_VARIABLES: [&str; 5] = [
+const OTHER_VARIABLES: [&str; 7] = [
     FILE_VARIABLE,
+    "MILLSTREAM_CA_FILE",
     "MILLSTREAM_METRICS",
+    "MILLSTREAM_PAGER",
     "MILLSTREAM_TOKEN",
     "MILLSTREAM_USER",
     "MILLSTREAM_USERS_FILE",
@@ -45,21 +50,25 @@ type Definitions = Vec<(String, String)>;
 /// Fills in what the command line leaves open, from the environment and from the file that is named.
 pub fn complete(cli: &mut Cli, matches: &ArgMatches) -> anyhow::Result<()> {
     let mut definitions = Definitions::new();
-    if let Some(path) = file(cli) {
-        let mut read = || -> anyhow::Result<Definitions> {
-            let text = std::fs::read_to_string(&path)?;
-            let table: Table = text.parse()?;
-            options(&mut cli.common, &table, |id| is_given(matches, id))?;
-            sections(&table)
-        };
-        definitions = read().with_context(|| format!("in the settings of '{}'", path.display()))?;
+    let (path, mut warnings) = file(cli);
+    if let Some(path) = path {
+        let read = read_file(cli, matches, &path);
+        let (found, more) = read.with_context(|| format!("in the settings of '{}'", path.display()))?;
+        definitions = found;
+        warnings.extend(
+            more.iter()
+                .map(|warning| format!("{warning} (in '{}')", path.display())),
+        );
     }
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let (from_environment, unknown) = environment(variables);
     definitions.extend(from_environment);
+    warnings.extend(unknown);
     if !cli.common.quiet {
-        unknown.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        warnings
+            .iter()
+            .for_each(|warning| eprintln!("warning: {warning}"));
     }
     check_definitions(&cli.common.define)?;
     definitions.append(&mut cli.common.define);
@@ -73,16 +82,8 @@ pub fn complete(cli: &mut Cli, matches: &ArgMatches) -> anyhow::Result<()> {
 /// Rejects a key of `-D` that is nearly one that exists: it would have no effect. Other unknown keys pass, as Flink's
 /// configurations have many that mean nothing here.
 fn check_definitions(define: &[(String, String)]) -> anyhow::Result<()> {
-    let topic_configs = || {
-        millstream_server::kafka::TOPIC_CONFIGS
-            .iter()
-            .map(|config| config.name)
-    };
     for (key, _) in define {
-        let is_known = is_broker_config(key)
-            || keys().any(|known| known == key)
-            || topic_configs().any(|known| known == key);
-        if is_known || key.starts_with('$') {
+        if is_known(key) || key.starts_with('$') {
             continue;
         }
         if let Some(near) = nearest(key, keys()) {
@@ -92,8 +93,47 @@ fn check_definitions(define: &[(String, String)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The file that is to be read.
-fn file(cli: &Cli) -> Option<PathBuf> {
+/// Whether a key changes something here.
+fn is_known(key: &str) -> bool {
+    let mut topic_configs = millstream_server::kafka::TOPIC_CONFIGS.iter();
+    is_broker_config(key)
+        || keys().any(|known| known == key)
+        || topic_configs.any(|config| config.name == key)
+}
+
+/// Reads the file into the options that the command line leaves open; the keys, and warnings.
+fn read_file(cli: &mut Cli, matches: &ArgMatches, path: &Path) -> anyhow::Result<(Definitions, Vec<String>)> {
+    let text = std::fs::read_to_string(path)?;
+    if yaml::is_yaml(path) {
+        let (own, definitions, warnings) = yaml::split(yaml::parse(&text)?)?;
+        options(&mut cli.common, &own, |id| is_given(matches, id))?;
+        return Ok((definitions, warnings));
+    }
+    let table: Table = text.parse()?;
+    options(&mut cli.common, &table, |id| is_given(matches, id))?;
+    let definitions = sections(&table)?;
+    let warnings = definitions.iter().filter_map(|(key, _)| yaml::warning(key));
+    let warnings = warnings.collect();
+    Ok((definitions, warnings))
+}
+
+/// The file that is to be read, and warnings.
+fn file(cli: &Cli) -> (Option<PathBuf>, Vec<String>) {
+    if let Some(named) = named_file(cli) {
+        let path = if named.is_dir() {
+            named.join(yaml::FILE)
+        } else {
+            named
+        };
+        return (Some(path), Vec::new());
+    }
+    let directory = std::env::var_os(yaml::DIRECTORY_VARIABLE).filter(|directory| !directory.is_empty());
+    let (path, warning) = yaml::usual_file(directory.map(PathBuf::from));
+    (path, warning.into_iter().collect())
+}
+
+/// The file that the command line or the environment names.
+fn named_file(cli: &Cli) -> Option<PathBuf> {
     match &cli.command {
         Command::Run(args) => args.settings.config.clone(),
         Command::Sql(args) => args.settings.config.clone(),
@@ -130,7 +170,7 @@ fn options(common: &mut Common, table: &Table, is_given: impl Fn(&str) -> bool) 
             value
                 .as_str()
                 .map(str::to_owned)
-                .with_context(|| format!("'{key}' is no text; write {key} = \"…\""))
+                .with_context(|| format!("'{key}' is not text; write {key} = \"…\""))
         };
         match key.as_str() {
             "data-dir" => common.data_dir = PathBuf::from(text()?),
@@ -156,13 +196,13 @@ fn options(common: &mut Common, table: &Table, is_given: impl Fn(&str) -> bool) 
 /// The keys of both sections.
 fn sections(table: &Table) -> anyhow::Result<Definitions> {
     let mut definitions = Definitions::new();
-    for (section, separator) in [(BROKER, ","), (FLINK, ";")] {
+    for section in [BROKER, FLINK] {
         let Some(value) = table.get(section) else { continue };
         let inner = value
             .as_table()
-            .with_context(|| format!("'{section}' is no section; write [{section}]"))?;
+            .with_context(|| format!("'{section}' is not a section; write [{section}]"))?;
         let mut flat = BTreeMap::new();
-        flatten("", inner, separator, &mut flat)?;
+        flatten("", inner, &mut flat)?;
         for (key, value) in flat {
             if section == BROKER && !is_broker_config(&key) {
                 bail!(
@@ -183,27 +223,25 @@ fn sections(table: &Table) -> anyhow::Result<Definitions> {
     Ok(definitions)
 }
 
-/// `log.retention.hours = 24` is a table in a table to TOML; here it is a key again.
-fn flatten(
-    prefix: &str,
-    table: &Table,
-    separator: &str,
-    flat: &mut BTreeMap<String, String>,
-) -> anyhow::Result<()> {
+/// `log.retention.hours = 24` is a table in a table to TOML; here it is a key again. Kafka separates the items of a list
+/// by commas, Flink by semicolons.
+fn flatten(prefix: &str, table: &Table, flat: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
     for (name, value) in table {
         let key = match prefix {
             "" => name.clone(),
             prefix => format!("{prefix}.{name}"),
         };
         match value {
-            Value::Table(inner) => flatten(&key, inner, separator, flat)?,
+            Value::Table(inner) => flatten(&key, inner, flat)?,
             Value::Array(items) => {
                 let texts: Option<Vec<String>> = items.iter().map(scalar).collect();
-                let texts = texts.with_context(|| format!("'{key}' has an item that is no plain value"))?;
+                let texts =
+                    texts.with_context(|| format!("'{key}' has an item that is not a plain value"))?;
+                let separator = if is_broker_config(&key) { "," } else { ";" };
                 flat.insert(key, texts.join(separator));
             }
             plain => {
-                let text = scalar(plain).with_context(|| format!("'{key}' is no plain value"))?;
+                let text = scalar(plain).with_context(|| format!("'{key}' is not a plain value"))?;
                 flat.insert(key, text);
             }
         }
@@ -229,7 +267,7 @@ pub fn variable(key: &str) -> String {
 /// Every key that has a variable.
 fn keys() -> impl Iterator<Item = &'static str> {
     let broker = BROKER_CONFIGS.iter().map(|config| config.name);
-    let server = millstream_server::http::OPTIONS.iter();
+    let server = millstream_server::http::options();
     broker.chain(configuration_options().chain(server).map(|option| option.key))
 }
 
@@ -238,10 +276,11 @@ fn environment(variables: impl Iterator<Item = (String, String)>) -> (Definition
     let known: BTreeMap<String, &str> = keys().map(|key| (variable(key), key)).collect();
     let own: Vec<String> = OPTIONS.iter().map(|option| variable(option)).collect();
     let (mut definitions, mut warnings) = (Definitions::new(), Vec::new());
+    let is_other = |name: &str| OTHER_VARIABLES.contains(&name) || name == failpoints::VARIABLE;
     for (name, value) in variables.filter(|(name, _)| name.starts_with(PREFIX)) {
         if let Some(key) = known.get(&name) {
             definitions.push(((*key).to_owned(), value));
-        } else if !OTHER_VARIABLES.contains(&name.as_str()) && !own.contains(&name) {
+        } else if !is_other(&name) && !own.contains(&name) {
             let all = known
                 .keys()
                 .map(String::as_str)
@@ -274,10 +313,22 @@ parallelism.default = 2
 execution.checkpointing.interval = \"10 s\"
 ";
 
+/// The same in YAML.
+pub const YAML_EXAMPLE: &str = "\
+data-dir: /var/lib/millstream
+kafka: 127.0.0.1:9092
+log.retention.hours: 24
+num.partitions: 4
+parallelism.default: 2
+execution:
+  checkpointing:
+    interval: 10 s
+rest:
+  port: 8081
+";
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use clap::Parser;
 
     use super::*;
@@ -321,7 +372,7 @@ mod tests {
         assert!(refused("data_dir = 'x'").contains("did you mean 'data-dir'?"));
         assert!(refused("[broker]\nnum.partition = 1").contains("did you mean 'num.partitions'?"));
         assert!(refused("[flink]\nnum.partitions = 1").contains("below [broker]"));
-        assert!(refused("kafka = 9092").contains("'kafka' is no text"));
+        assert!(refused("kafka = 9092").contains("'kafka' is not text"));
         assert!(refused("output = 'yaml'").contains("'output'"));
         assert!(refused("broker = 1").contains("write [broker]"));
     }

@@ -1,4 +1,4 @@
-//! What connectors are given beside their table: time, chance, where to print, the mode of the job.
+//! What connectors receive besides their table: clock, randomness, print output, job mode.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use millstream_types::{Clock, Rng};
 
 use crate::kafka::KafkaClusters;
 
-/// Where the `print` connector writes its lines.
+/// The output of the `print` connector.
 pub trait PrintTarget: Send + Sync {
-    /// One line without its line break; `to_stderr` as the table's option `standard-error` says.
+    /// Prints one line, given without its line break; `to_stderr` is the table's option `standard-error`.
     fn print_line(&self, line: &str, to_stderr: bool);
 }
 
-/// Surroundings of the connectors of one job. Cheap to clone.
+/// The environment of a job's connectors. Cheap to clone.
 #[derive(Clone)]
 pub struct ConnectorContext {
     pub clock: Arc<dyn Clock>,

@@ -11,6 +11,8 @@ pub mod filesystem;
 pub mod kafka;
 pub mod print;
 mod rows;
+pub mod side_output;
+pub mod stream;
 
 use std::sync::Arc;
 
@@ -33,16 +35,34 @@ pub const DECLARATIONS: Declarations = Declarations {
     formats: millstream_formats::FORMATS,
 };
 
-/// A `Scan` node, as a connector gets it.
+/// [`DECLARATIONS`] and the tables over streams that only programs have.
+pub const PROGRAM_DECLARATIONS: Declarations = Declarations {
+    connectors: &[
+        &blackhole::DECLARATION,
+        &datagen::DECLARATION,
+        &filesystem::DECLARATION,
+        &kafka::DECLARATION,
+        &kafka::UPSERT_DECLARATION,
+        &print::DECLARATION,
+        &stream::DECLARATION,
+        &stream::UPSERT_DECLARATION,
+        &stream::CHANGELOG_DECLARATION,
+    ],
+    formats: DECLARATIONS.formats,
+};
+
+/// A `Scan` node, as a connector receives it.
 #[derive(Clone, Debug)]
 pub struct ScanSpec {
     pub table: TableSpec,
     /// Positions of physical columns to produce.
     pub columns: Vec<usize>,
-    /// Metadata columns to produce behind them.
+    /// Metadata columns to produce after them.
     pub metadata: Vec<MetadataColumn>,
     pub watermark: Option<ScanWatermark>,
     pub limit: Option<u64>,
+    /// Records that cannot be decoded are emitted as a side output, see [`side_output`], instead of ending the job.
+    pub dead_letters: bool,
 }
 
 impl ScanSpec {
@@ -58,19 +78,19 @@ impl ScanSpec {
     }
 }
 
-/// A `Sink` node, as a connector gets it.
+/// A `Sink` node, as a connector receives it.
 #[derive(Clone, Debug)]
 pub struct SinkSpec {
     pub table: TableSpec,
-    /// Positions of physical columns that the input has, in order.
+    /// Positions of the input's physical columns, in order.
     pub columns: Vec<usize>,
-    /// Metadata columns of the input, behind them.
+    /// Metadata columns of the input, after the physical ones.
     pub metadata: Vec<MetadataColumn>,
     pub overwrite: bool,
     pub static_partition: Vec<(String, Scalar)>,
 }
 
-/// The source of a scan. Fails early: options are parsed and decoders tried here.
+/// Creates the source of a scan. Fails early: parses options and builds decoders here.
 pub fn source(spec: ScanSpec, context: &ConnectorContext) -> Result<Arc<dyn SourceFactory>, DataflowError> {
     match connector_of(&spec.table)? {
         "datagen" => Ok(Arc::new(datagen::DatagenFactory::new(spec, context)?)),
@@ -93,7 +113,7 @@ pub fn sink(spec: SinkSpec, context: &ConnectorContext) -> Result<Arc<dyn SinkFa
     }
 }
 
-/// What expressions of a connector (watermarks) are evaluated in.
+/// The environment of a connector's expressions (watermarks).
 fn environment(context: &ConnectorContext) -> millstream_functions::Environment {
     millstream_functions::Environment {
         zone: context.zone.clone(),

@@ -1,4 +1,4 @@
-//! Small pieces that several connectors share: decoders and encoders from a table's options, options by name.
+//! Helpers that several connectors share: decoders and encoders from a table's options, options by name.
 
 use millstream_dataflow::DataflowError;
 use millstream_formats::{Decoder, Encoder};
@@ -23,13 +23,13 @@ pub fn format_of(table: &TableSpec, key: &str, prefix: &str) -> Result<(String, 
     Ok((format.clone(), options))
 }
 
-/// A decoder of `columns` out of messages laid out as `all`.
+/// A decoder of `columns` from messages with the fields `all`.
 pub fn decoder(
     format: &(String, Options),
     columns: &Schema,
     all: &Schema,
 ) -> Result<Box<dyn Decoder>, DataflowError> {
-    millstream_formats::decoder(&format.0, &format.1, columns, all)
+    millstream_formats::file_decoder(&format.0, &format.1, columns, all)
         .map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))
 }
 

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use millstream_state::{SnapshotScope, StateBlocks};
-use millstream_types::{Batch, CheckpointId, Element, Records, Watermark};
+use millstream_types::{Batch, CheckpointId, Element, Records, Watermark, failpoint};
 
 use crate::control::InstanceState;
 use crate::exchange::ExchangeWriter;
 use crate::metrics::OperatorMetrics;
 use crate::operator::{Context, DataflowError, Operator, Output};
+use crate::side::LATE_ROWS;
 use crate::sink::Sink;
 
 /// One link of a chain.
@@ -26,14 +27,16 @@ pub(crate) enum Stage {
 
 pub(crate) struct OperatorStage {
     pub operator: Box<dyn Operator>,
+    /// As the operator said when it was made.
+    pub reads_batches: bool,
     pub context: Context,
     pub metrics: Arc<OperatorMetrics>,
     pub next: Vec<Stage>,
-    /// All input was seen and `finish` called (in this run, or before the checkpoint that was restored).
+    /// The input ended and `finish` was called, in this run or before the restored checkpoint.
     pub finished: bool,
-    /// State was restored and no watermark has come since.
+    /// State was restored, and no watermark has arrived since.
     pub restored: bool,
-    /// Finished because the operator is done, not because its input ended. Those behind it have seen the end.
+    /// Finished because the operator is done, not because its input ended. Downstream operators have seen the end.
     pub ended_early: bool,
 }
 
@@ -45,14 +48,16 @@ pub(crate) struct SinkStage {
     pub preparing: VecDeque<CheckpointId>,
     /// Durable checkpoints whose output is not visible yet, oldest first.
     pub committing: VecDeque<CheckpointId>,
-    /// A checkpoint that was restored is committed before anything is written.
+    /// A restored checkpoint must be committed before anything is written.
     pub recovering: bool,
+    /// Takes a side output, see [`crate::SinkFactory::is_side`].
+    pub is_side: bool,
     pub finished: bool,
-    /// `finish` was called and `finished` said so.
+    /// `finish` was called, and `finished` has confirmed it.
     pub flushed: bool,
 }
 
-/// What snapshots of a checkpoint collect.
+/// Collects the snapshots of a checkpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     pub states: Vec<InstanceState>,
@@ -60,7 +65,7 @@ pub(crate) struct Collected {
     pub preparing: usize,
 }
 
-/// The output of one stage: the stages behind it.
+/// The output of a stage: the downstream stages.
 pub(crate) struct StageOutput<'a> {
     pub next: &'a mut [Stage],
     pub metrics: &'a OperatorMetrics,
@@ -123,7 +128,7 @@ impl Stage {
         }
     }
 
-    /// Whether the stage takes these records, rather than those of another side output.
+    /// Whether the stage reads these records, as opposed to those of another side output.
     fn reads(&self, records: &Records) -> bool {
         match self {
             Self::Operator(stage) => stage.operator.reads(records),
@@ -132,7 +137,7 @@ impl Stage {
         }
     }
 
-    /// Watermarks that do not advance end here.
+    /// Drops watermarks that do not advance.
     pub fn watermark(&mut self, watermark: Watermark, now_ms: i64) -> Result<(), DataflowError> {
         match self {
             Self::Operator(stage) => stage.watermark(watermark, now_ms),
@@ -144,7 +149,7 @@ impl Stage {
         }
     }
 
-    /// `Idle` or `Active`: only exchanges care.
+    /// `Idle` or `Active`: only exchanges need it.
     pub fn status(&mut self, element: &Element) {
         match self {
             Self::Operator(stage) => stage.next.iter_mut().for_each(|next| next.status(element)),
@@ -153,7 +158,7 @@ impl Stage {
         }
     }
 
-    /// Snapshots this stage and all behind it.
+    /// Snapshots this stage and all downstream stages.
     pub fn barrier(
         &mut self,
         scope: &SnapshotScope,
@@ -177,7 +182,7 @@ impl Stage {
         }
     }
 
-    /// The input ended: operators emit what is left.
+    /// The input ended: operators emit what they still hold.
     pub fn end(&mut self, now_ms: i64) -> Result<(), DataflowError> {
         match self {
             Self::Operator(stage) => stage.end(now_ms),
@@ -189,10 +194,10 @@ impl Stage {
         }
     }
 
-    /// Whether everything behind takes more rows.
+    /// Whether all downstream stages accept more rows.
     pub fn ready(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
         match self {
-            Self::Operator(stage) => all_ready(&mut stage.next, now_ms),
+            Self::Operator(stage) => Ok(all_ready(&mut stage.next, now_ms)? && stage.operator.ready()),
             Self::Sink(stage) => stage.ready(now_ms),
             Self::Exchange(writer) => Ok(writer.ready()),
         }
@@ -232,13 +237,17 @@ impl Stage {
         }
     }
 
-    /// Brings metrics that are asked for, not counted, up to date.
+    /// Updates the metrics that are read from operators instead of counted.
     pub fn publish_metrics(&self) {
         if let Self::Operator(stage) = self {
             stage
                 .metrics
                 .state_bytes
                 .store(stage.operator.state_bytes() as u64, Relaxed);
+            stage
+                .metrics
+                .spilled_bytes
+                .store(stage.operator.spilled_bytes(), Relaxed);
             stage
                 .metrics
                 .late_records_dropped
@@ -257,7 +266,7 @@ impl Stage {
 }
 
 pub(crate) fn all_ready(stages: &mut [Stage], now_ms: i64) -> Result<bool, DataflowError> {
-    // Every stage is asked, so that each that is not ready has noted whom to wake.
+    // Asks every stage, so that each one that is not ready registers its waker.
     stages
         .iter_mut()
         .try_fold(true, |all, stage| Ok(stage.ready(now_ms)? && all))
@@ -265,6 +274,9 @@ pub(crate) fn all_ready(stages: &mut [Stage], now_ms: i64) -> Result<bool, Dataf
 
 impl OperatorStage {
     fn batch(&mut self, port: usize, batch: Batch, now_ms: i64) -> Result<(), DataflowError> {
+        if !self.reads_batches {
+            return Ok(());
+        }
         self.metrics.count_in(batch.rows);
         self.context.now_ms = now_ms;
         let most = self.context.batch_rows.max(1);
@@ -287,6 +299,14 @@ impl OperatorStage {
             now_ms: self.context.now_ms,
         };
         self.operator.process(port, batch, &self.context, &mut out)?;
+        if self.context.keeps_late_rows {
+            let late = self.operator.take_late_rows();
+            if !late.is_empty() {
+                let mut records = Records::new(late);
+                records.output = LATE_ROWS;
+                out.records(records)?;
+            }
+        }
         if self.operator.is_done() {
             let now_ms = self.context.now_ms;
             self.next
@@ -333,15 +353,15 @@ impl OperatorStage {
             return Ok(());
         }
         if self.finished {
-            // Finished before the checkpoint that was restored: only the end is told to those behind.
+            // Finished before the restored checkpoint: only the end is passed downstream.
             let is_end = watermark == Watermark::MAX;
             let next = if is_end { self.next.as_mut_slice() } else { &mut [] };
             return next
                 .iter_mut()
                 .try_for_each(|stage| stage.watermark(watermark, now_ms));
         }
-        // The first watermark after a restore may be behind the restored one. It is not lost, because those behind
-        // this operator have to hear one from it again; it is raised to what was true before.
+        // The first watermark after a restore may be lower than the restored one. It must not be dropped, because
+        // downstream operators need a watermark again; it is raised to the restored value.
         let repeats = std::mem::take(&mut self.restored);
         let watermark = if repeats {
             watermark.max(self.context.watermark)
@@ -365,12 +385,17 @@ impl OperatorStage {
         now_ms: i64,
         collected: &mut Collected,
     ) -> Result<(), DataflowError> {
-        // What a finished operator still holds is not needed any more. One that ended early finds out again that it is
-        // done, and so ends those behind it again.
+        // A finished operator no longer needs its state. One that ended early discovers this again and ends its
+        // downstream operators again.
         let finished = self.finished && !self.ended_early;
         let blocks = if finished {
             StateBlocks::new()
         } else {
+            if !self.finished {
+                self.call(now_ms, |operator, context, out| {
+                    operator.before_barrier(context, out)
+                })?;
+            }
             self.operator.snapshot(scope)?
         };
         collected.states.push(InstanceState {
@@ -459,19 +484,22 @@ impl SinkStage {
         collected: &mut Collected,
     ) -> Result<(), DataflowError> {
         self.context.now_ms = now_ms;
+        failpoint::hit("sink-barrier");
         self.sink.prepare(checkpoint, &self.context)?;
         self.preparing.push_back(checkpoint);
         collected.preparing += 1;
         Ok(())
     }
 
-    /// The state of the sink for `checkpoint` when it is prepared.
+    /// The state of the sink for `checkpoint`, once it is prepared.
     pub fn poll_prepared(
         &mut self,
         checkpoint: CheckpointId,
         now_ms: i64,
     ) -> Result<Option<InstanceState>, DataflowError> {
-        if !self.preparing.contains(&checkpoint) {
+        // A checkpoint names only what its own barrier closed. One that came before the output of the restored checkpoint
+        // is committed would replace it, and a restart from it would abort that output.
+        if self.recovering || !self.preparing.contains(&checkpoint) {
             return Ok(None);
         }
         self.context.now_ms = now_ms;
@@ -493,7 +521,7 @@ impl SinkStage {
         }
     }
 
-    /// Goes on with commits; returns whether something was committed.
+    /// Continues pending commits; returns whether a commit completed.
     pub fn poll_commits(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
         self.context.now_ms = now_ms;
         let mut progress = false;
@@ -508,7 +536,7 @@ impl SinkStage {
         Ok(progress)
     }
 
-    /// Goes on flushing at the end of the input; returns whether that was completed now.
+    /// Continues flushing at the end of the input; returns whether flushing has just completed.
     pub fn poll_finished(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
         if !self.finished || self.flushed {
             return Ok(false);

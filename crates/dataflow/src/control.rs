@@ -1,4 +1,4 @@
-//! What the coordinator of a job and its workers tell each other.
+//! Messages between a job's coordinator and its workers.
 
 pub use millstream_state::InstanceState;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use crate::operator::DataflowError;
 /// Orders to a worker.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Put the barrier of a checkpoint into the sources. With `stop` the sources read nothing after it.
+    /// Inject the barrier of a checkpoint into the sources. With `stop`, sources read nothing after it.
     Trigger { checkpoint: CheckpointId, stop: bool },
     /// The checkpoint is durable: commit its output. Later snapshots may refer to it if `is_base`.
     Completed { checkpoint: CheckpointId, is_base: bool },
     /// End the input of all sources, as if they were bounded: windows fire, and a last checkpoint follows.
     Drain,
-    /// End now. What was not committed is left to the next run.
+    /// End now. Uncommitted output is left to the next run.
     Close,
-    /// End now. Nothing will be committed any more.
+    /// End now. Nothing will be committed afterwards.
     Cancel,
 }
 
@@ -30,7 +30,7 @@ pub enum WorkerEvent {
     Running {
         worker: usize,
     },
-    /// All its instances took their snapshots and its sinks are prepared.
+    /// All its instances have taken their snapshots, and its sinks are prepared.
     Acknowledged {
         worker: usize,
         checkpoint: CheckpointId,
@@ -41,21 +41,21 @@ pub enum WorkerEvent {
         worker: usize,
         checkpoint: CheckpointId,
     },
-    /// All input was read and all its sinks are flushed; it waits for the last checkpoint.
+    /// All input was read and all sinks are flushed; the worker waits for the last checkpoint.
     Finished {
         worker: usize,
     },
-    /// All its sinks have seen the end of their input and are flushed, though its sources may go on (LIMIT).
+    /// All its sinks have seen the end of their input and are flushed, although its sources may continue (LIMIT).
     SinksEnded {
         worker: usize,
-        /// How many it has.
+        /// Number of these sinks.
         sinks: usize,
     },
     Failed {
         worker: usize,
         error: DataflowError,
     },
-    /// The thread is ending.
+    /// The worker is over.
     Closed {
         worker: usize,
     },
@@ -79,12 +79,12 @@ impl EventSink {
 #[derive(Clone, Debug)]
 pub struct RestoredState {
     pub checkpoint: CheckpointId,
-    /// It is a savepoint: the job that it was taken of may have gone on beyond it.
+    /// A savepoint: the job that took it may have continued beyond it.
     pub is_branch: bool,
     pub states: Vec<InstanceState>,
 }
 
-/// What an instance takes back.
+/// The state that an instance restores.
 #[derive(Debug)]
 pub(crate) struct InstanceRestore {
     pub blocks: Vec<StateBlocks>,
@@ -93,20 +93,23 @@ pub(crate) struct InstanceRestore {
 }
 
 impl RestoredState {
-    /// The state for an instance: its own if the parallelism is as it was, that of all former instances otherwise.
+    /// The state for an instance: its own if the parallelism is unchanged, otherwise, or if it wants `all`, that of all
+    /// former instances.
     pub(crate) fn for_instance(
         &self,
         uid: &str,
         subtask: usize,
         parallelism: usize,
+        all: bool,
     ) -> Option<InstanceRestore> {
         let of_operator = || self.states.iter().filter(|s| &*s.uid == uid);
         of_operator().next()?;
         let same = of_operator().all(|s| s.parallelism == parallelism);
         let own = || of_operator().filter(|s| !same || s.subtask == subtask);
         let finished = own().all(|s| s.finished);
-        // Operators that finished leave no state; it must not be mistaken for that of others.
-        let with_state = own().filter(|s| finished || !s.finished || !s.blocks.is_empty());
+        // Finished operators leave no state, and must not receive that of others.
+        let given = of_operator().filter(|s| all || !same || s.subtask == subtask);
+        let with_state = given.filter(|s| finished || !s.finished || !s.blocks.is_empty());
         Some(InstanceRestore {
             blocks: with_state.map(|s| s.blocks.clone()).collect(),
             watermark: own().map(|s| s.watermark).min().unwrap_or(Watermark::MIN),

@@ -1,7 +1,7 @@
 //! From a graph to workers: chains are fused, channels made, instances created and restored.
 //!
 //! The first half ([`deploy`]) runs where the job is started and only lays out who talks to whom. The second
-//! ([`WorkerPlan::build`]) runs on the worker's own thread: it asks the factories for instances, gives them their
+//! ([`WorkerPlan::build`]) runs in the worker's first turn: it asks the factories for instances, gives them their
 //! state and opens them.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Receiver;
 
+use millstream_state::Spill;
 use millstream_types::{Clock, Watermark};
 
 use crate::chain::{OperatorStage, SinkStage, Stage};
@@ -17,6 +18,7 @@ use crate::exchange::{ChannelReceiver, ChannelSender, ExchangeWriter, channel};
 use crate::factory::{OperatorFactory, SinkFactory, SourceFactory};
 use crate::gate::InputGate;
 use crate::graph::{Graph, GraphSettings, VertexKind};
+use crate::memory;
 use crate::metrics::{JobMetrics, LoadMetrics, LoadState, OperatorMetrics};
 use crate::operator::{Context, DataflowError};
 use crate::source::{SourceStatus, Waker};
@@ -57,7 +59,7 @@ struct TaskPlan {
     load: Arc<LoadMetrics>,
 }
 
-/// What a worker is to run.
+/// The part of a graph that one worker runs.
 pub struct WorkerPlan {
     index: usize,
     tasks: Vec<TaskPlan>,
@@ -65,7 +67,7 @@ pub struct WorkerPlan {
     waker: Waker,
 }
 
-/// What a worker gets from its driver.
+/// What a worker receives from its driver.
 pub struct WorkerParts {
     pub commands: Receiver<Command>,
     pub events: EventSink,
@@ -88,7 +90,7 @@ pub fn deploy(graph: &Graph, wakers: &[Waker]) -> Result<(Vec<WorkerPlan>, JobMe
         plans.push(WorkerPlan {
             index,
             tasks,
-            settings: graph.settings,
+            settings: graph.settings.clone(),
             waker: waker.clone(),
         });
     }
@@ -195,7 +197,7 @@ impl<'a> Layout<'a> {
                     next: self.outputs(vertex, subtask, load),
                 }
             }
-            // Sources have no inputs (checked), so no chain comes here.
+            // Sources have no inputs (checked), so no chain leads here.
             VertexKind::Source(_) => unreachable_source(),
         }
     }
@@ -244,7 +246,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// A stage that sends nowhere, for a graph that [`Graph::check`] should have refused.
+/// A stage without output, for a graph that [`Graph::check`] should have rejected.
 fn unreachable_source() -> StagePlan {
     debug_assert!(false, "a source inside of a chain");
     StagePlan::Exchange(ExchangeWriter::new(
@@ -256,10 +258,13 @@ fn unreachable_source() -> StagePlan {
 }
 
 impl WorkerPlan {
-    /// Makes, restores and opens everything. To be called on the worker's thread.
+    /// Creates, restores and opens all instances. Must be called in the worker's first turn.
     pub fn build(self, parts: WorkerParts) -> Result<Worker, DataflowError> {
         let memory_bytes = self.settings.memory_bytes;
+        let spill = memory::spill(&self.settings, self.index);
+        let can_spill = spill.is_some();
         let builder = Builder {
+            spill,
             settings: self.settings,
             waker: self.waker,
             restore: parts.restore,
@@ -272,7 +277,7 @@ impl WorkerPlan {
             .collect::<Result<_, _>>()?;
         parts.events.send(WorkerEvent::Running { worker: self.index });
         let mut worker = Worker::new(self.index, tasks, parts.commands, parts.events, parts.clock);
-        worker.limit_memory(memory_bytes);
+        worker.limit_memory(memory_bytes, can_spill);
         Ok(worker)
     }
 
@@ -282,6 +287,7 @@ impl WorkerPlan {
 }
 
 struct Builder {
+    spill: Option<Spill>,
     settings: GraphSettings,
     waker: Waker,
     restore: Option<Arc<RestoredState>>,
@@ -290,7 +296,7 @@ struct Builder {
 
 impl Builder {
     fn task(&self, plan: TaskPlan) -> Result<Task, DataflowError> {
-        // The end of a chain is made first: what a source emits while it opens has somewhere to go.
+        // Creates the end of a chain first, so that a source can emit while it opens.
         let stages = plan
             .stages
             .into_iter()
@@ -318,23 +324,27 @@ impl Builder {
             max_parallelism: self.settings.max_parallelism,
             batch_rows: self.settings.batch_rows,
             is_branch: self.restore.as_ref().is_some_and(|restore| restore.is_branch),
+            keeps_late_rows: self.settings.keeps_late_rows,
+            spill: self.spill.clone(),
             watermark: Watermark::MIN,
         }
     }
 
-    fn restore_of(&self, instance: &Instance) -> Option<crate::control::InstanceRestore> {
+    /// The state of an instance, or that of all instances of its operator.
+    fn restore_of(&self, instance: &Instance, all: bool) -> Option<crate::control::InstanceRestore> {
         let restore = self.restore.as_ref()?;
         restore.for_instance(
             &instance.metrics.uid,
             instance.metrics.subtask,
             instance.parallelism,
+            all,
         )
     }
 
     fn source(&self, factory: &dyn SourceFactory, instance: Instance) -> Result<SourceHead, DataflowError> {
         let context = self.context(&instance);
         let mut source = factory.create(&context)?;
-        if let Some(restore) = self.restore_of(&instance) {
+        if let Some(restore) = self.restore_of(&instance, false) {
             source.restore(restore.blocks, &context)?;
         }
         let woken = Arc::new(AtomicBool::new(false));
@@ -381,7 +391,8 @@ impl Builder {
     ) -> Result<Stage, DataflowError> {
         let mut context = self.context(&instance);
         let mut operator = factory.create(&context)?;
-        let restore = self.restore_of(&instance);
+        operator.set_waker(self.waker.clone());
+        let restore = self.restore_of(&instance, factory.restores_all());
         let (restored, mut finished) = (restore.is_some(), false);
         if let Some(restore) = restore {
             (context.watermark, finished) = (restore.watermark, restore.finished);
@@ -391,6 +402,7 @@ impl Builder {
         }
         let metrics = instance.metrics;
         Ok(Stage::Operator(OperatorStage {
+            reads_batches: operator.reads_batches(),
             operator,
             context,
             metrics,
@@ -405,7 +417,7 @@ impl Builder {
         let context = self.context(&instance);
         let mut sink = factory.create(&context)?;
         let mut committing = VecDeque::new();
-        if let Some(restore) = self.restore_of(&instance) {
+        if let Some(restore) = self.restore_of(&instance, false) {
             sink.restore(restore.blocks, &context)?;
             committing.extend(self.restore.as_ref().map(|restore| restore.checkpoint));
         }
@@ -418,6 +430,7 @@ impl Builder {
             preparing: VecDeque::new(),
             committing,
             recovering,
+            is_side: factory.is_side(),
             finished: false,
             flushed: false,
         }))

@@ -19,13 +19,13 @@ use crate::source::Waker;
 /// How an edge distributes rows over the instances of its target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Partitioning {
-    /// To the instance of the same number.
+    /// To the instance with the same number.
     Forward,
     /// By key group of these columns.
     Hash(Vec<usize>),
     /// To the first instance.
     Single,
-    /// Batch by batch in turn.
+    /// Batches round robin.
     Rebalance,
     /// To every instance.
     Broadcast,
@@ -40,7 +40,7 @@ struct Shared {
     wake_receiver: Waker,
 }
 
-/// An element and the credit that it takes.
+/// An element and the credit that it uses.
 type Sent = (Element, usize);
 
 /// The sending end.
@@ -81,13 +81,13 @@ pub fn channel(
     )
 }
 
-/// A batch may keep buffers alive that are larger than its rows by this factor, before its strings are copied.
+/// Maximum ratio between the buffers that a batch pins and its rows; above it, strings are copied.
 const PINNED_PER_BYTE_MAX: usize = 8;
-/// Buffers below this are not worth a copy.
+/// Pinned buffers smaller than this are not worth a copy.
 const PINNED_BYTES_MIN: usize = 64 << 10;
 
-/// An element with its credit. Credit is what the rows take, as all columns and the batches for other targets share the
-/// buffers of their strings; a batch of which little is left of a large buffer lets go of it.
+/// An element with its credit. The credit is the size of the rows, because columns and the batches for other targets
+/// share string buffers. A batch that pins a large buffer for few rows copies its strings.
 fn with_credit(element: Element) -> Sent {
     match element {
         Element::Batch(batch) => {
@@ -108,13 +108,13 @@ fn with_credit(element: Element) -> Sent {
 }
 
 impl ChannelSender {
-    /// Whether there is credit. If not, the sender's worker is woken when there is.
+    /// Whether there is credit. If not, the sender's worker is woken once there is.
     pub fn ready(&self) -> bool {
         if self.has_credit() {
             return true;
         }
         self.shared.sender_waits.store(true, Ordering::SeqCst);
-        // The receiver may have freed credit just before it could see the flag.
+        // The receiver may have released credit just before the flag became visible to it.
         self.has_credit()
     }
 
@@ -122,7 +122,7 @@ impl ChannelSender {
         self.shared.in_flight.load(Ordering::SeqCst) < self.shared.credit_bytes
     }
 
-    /// Sends in order. A receiver that is gone belongs to a job that is ending: the element is dropped.
+    /// Sends in order. If the receiver is gone, its job is ending and the element is dropped.
     pub fn send(&self, element: Element) {
         let (element, credit) = with_credit(element);
         self.shared.in_flight.fetch_add(credit, Ordering::SeqCst);
@@ -152,7 +152,7 @@ pub struct ExchangeWriter {
     partitioning: Partitioning,
     targets: Vec<ChannelSender>,
     max_parallelism: u16,
-    /// Target of the next batch of a rebalance.
+    /// Target of the next batch under rebalancing.
     next: usize,
     watermark: Watermark,
     key_groups: Vec<u16>,
@@ -203,7 +203,7 @@ impl ExchangeWriter {
         }
     }
 
-    /// Side outputs are read by operators alone: what crosses an exchange is a main output.
+    /// Only operators read side outputs; what crosses an exchange is a main output.
     pub fn reads(&self, records: &Records) -> bool {
         records.output == 0
     }
@@ -248,7 +248,7 @@ impl ExchangeWriter {
         Ok(())
     }
 
-    /// Sends each row to the owner of its key group, keeping the order of rows for each target.
+    /// Sends each row to the owner of its key group, in order for each target.
     fn spread(&mut self, batch: Batch) -> Result<(), DataflowError> {
         let parallelism = self.targets.len();
         let owner = |group: &u16| key_group::owner(*group, parallelism, self.max_parallelism);

@@ -7,17 +7,23 @@ use crate::operator::{Context, DataflowError, Operator};
 use crate::sink::Sink;
 use crate::source::Source;
 
-/// Makes the instances of an operator.
+/// Creates the instances of an operator.
 pub trait OperatorFactory: Send + Sync {
     /// The instance `context.subtask` of `context.parallelism`.
     fn create(&self, context: &Context) -> Result<Box<dyn Operator>, DataflowError>;
+
+    /// Whether each instance is given the state of all instances, and not only at another parallelism.
+    fn restores_all(&self) -> bool {
+        false
+    }
 }
 
-/// Makes the instances of a source.
+/// Creates the instances of a source.
 pub trait SourceFactory: Send + Sync {
     fn create(&self, context: &Context) -> Result<Box<dyn Source>, DataflowError>;
 
-    /// The most instances that make sense, if known (the number of files, 1 for a sequence); more get no splits.
+    /// The largest useful parallelism, if known (the number of files, 1 for a sequence); further instances get no
+    /// splits.
     fn parallelism_max(&self) -> Option<usize> {
         None
     }
@@ -26,13 +32,18 @@ pub trait SourceFactory: Send + Sync {
     fn is_bounded(&self) -> bool;
 }
 
-/// Makes the instances of a sink.
+/// Creates the instances of a sink.
 pub trait SinkFactory: Send + Sync {
     fn create(&self, context: &Context) -> Result<Box<dyn Sink>, DataflowError>;
 
-    /// The most instances that make sense (1 for a terminal).
+    /// The largest useful parallelism (1 for a terminal).
     fn parallelism_max(&self) -> Option<usize> {
         None
+    }
+
+    /// Whether the sink takes a side output. A job whose other sinks need no more rows does not wait for this one.
+    fn is_side(&self) -> bool {
+        false
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum GateEvent {
     Idle,
     /// All channels delivered the barrier.
     Barrier(CheckpointId),
-    /// All channels of a port ended; others go on.
+    /// All channels of a port ended; other ports continue.
     EndOfPort(usize),
     EndOfInput,
 }
@@ -57,7 +57,7 @@ pub(crate) struct InputGate {
 }
 
 impl InputGate {
-    /// `channels`: for each port its channels in the order of the senders.
+    /// `channels`: for each port, its channels in the order of the senders.
     pub fn new(channels: Vec<Vec<ChannelReceiver>>, batch_rows: usize) -> Self {
         let ports: Vec<_> = channels.iter().map(|c| WatermarkValve::new(c.len())).collect();
         let merged = WatermarkValve::new(ports.len());
@@ -134,7 +134,7 @@ impl InputGate {
         None
     }
 
-    /// Joins `first` with the batches queued behind it, up to the rows that a batch should have.
+    /// Joins `first` with the batches queued after it, up to the target batch size.
     fn join_queued(&mut self, channel: usize, first: Batch) -> Result<Batch, DataflowError> {
         if first.rows * 2 > self.batch_rows {
             return Ok(first);
@@ -158,7 +158,7 @@ impl InputGate {
         joined.ok_or_else(|| DataflowError::internal("no batch to join"))
     }
 
-    /// The same for rows of a user's type.
+    /// Like [`Self::join_queued`], for rows of a user's type.
     fn join_queued_records(&mut self, channel: usize, mut first: Records) -> Records {
         let channel = &mut self.channels[channel];
         while first.len() * 2 <= self.batch_rows {
@@ -209,13 +209,13 @@ impl InputGate {
 
     fn barrier(&mut self, channel: usize, checkpoint: CheckpointId) {
         if self.last_barrier.is_some_and(|last| checkpoint <= last) {
-            return; // The rest of a checkpoint that was given up.
+            return; // The rest of a checkpoint that was aborted.
         }
         if self.aligning != Some(checkpoint) {
             if self.aligning.is_some_and(|current| checkpoint < current) {
                 return;
             }
-            // A newer checkpoint replaces one that was given up.
+            // A newer checkpoint replaces one that was aborted.
             self.channels.iter_mut().for_each(|c| c.blocked = false);
             self.aligning = Some(checkpoint);
         }
@@ -241,7 +241,7 @@ impl InputGate {
         if self.channels.iter().all(|c| c.ended) {
             self.ended = true;
         }
-        // A sender that ended at MAX keeps counting with it; one that was stopped early no longer counts.
+        // A sender that ended with MAX keeps counting at MAX; one that was stopped early no longer counts.
         let index = self.channels[channel].index;
         if !self.ended && !self.ports[port].is_at_end(index) {
             self.on_port(channel, WatermarkValve::idle);

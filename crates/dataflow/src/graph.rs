@@ -11,17 +11,21 @@ use crate::factory::{OperatorFactory, SinkFactory, SourceFactory};
 use crate::operator::DataflowError;
 
 /// Limits under which a graph runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GraphSettings {
-    /// Rows that a batch should not exceed (`millstream.batch.max-rows`).
+    /// Target size of a batch in rows (`millstream.batch.max-rows`).
     pub batch_rows: usize,
     /// Key groups (`pipeline.max-parallelism`).
     pub max_parallelism: u16,
     /// Bytes in flight on a channel.
     pub credit_bytes: usize,
-    /// Bytes of state of all jobs of the process (`millstream.memory.size`) beyond which the largest job fails; `None`: the
-    /// limit of the process.
+    /// Bytes of state of all jobs of the process (`millstream.memory.size`) beyond which state moves to disk, and the
+    /// largest job fails if it cannot; `None`: the limit of the process.
     pub memory_bytes: Option<usize>,
+    /// Directories for state on disk (`io.tmp.dirs`); none: that of the process.
+    pub temporary_directories: Vec<String>,
+    /// Operators hand over rows that come too late (`millstream.late-rows.topic`).
+    pub keeps_late_rows: bool,
 }
 
 impl Default for GraphSettings {
@@ -31,6 +35,8 @@ impl Default for GraphSettings {
             max_parallelism: KEY_GROUPS_DEFAULT,
             credit_bytes: EXCHANGE_CREDIT_BYTES,
             memory_bytes: None,
+            keeps_late_rows: false,
+            temporary_directories: Vec::new(),
         }
     }
 }
@@ -47,7 +53,7 @@ pub enum VertexKind {
 pub struct Vertex {
     /// Stable identity, unique in the graph.
     pub uid: Arc<str>,
-    /// For people.
+    /// For display.
     pub name: Arc<str>,
     pub parallelism: usize,
     pub kind: VertexKind,
@@ -113,7 +119,7 @@ impl Graph {
         self.vertices.iter().map(|v| v.parallelism).max().unwrap_or(1)
     }
 
-    /// Whether every source ends by itself.
+    /// Whether all sources are bounded.
     pub fn is_bounded(&self) -> bool {
         self.vertices.iter().all(|v| match &v.kind {
             VertexKind::Source(factory) => factory.is_bounded(),
@@ -121,7 +127,7 @@ impl Graph {
         })
     }
 
-    /// The distribution that an edge needs between instances as many as there are.
+    /// The distribution of an edge under the actual parallelism of both ends.
     pub fn effective_partitioning(&self, edge: &Edge) -> Partitioning {
         let (from, to) = (
             self.vertices[edge.from].parallelism,

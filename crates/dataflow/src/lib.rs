@@ -4,7 +4,7 @@
 //! in-band with the data. This crate knows no expressions, no tables and no Kafka.
 //!
 //! The way of a job: a [`Graph`] of factories is cut into [`Worker`]s ([`deploy`]), each of which runs one instance of
-//! every chain; a [`ThreadedJob`] gives each a thread, a [`SteppedJob`] runs them by hand. Commands and events
+//! every chain; a [`ThreadedJob`] runs them in the [`pool`] of the process, a [`SteppedJob`] runs them by hand. Commands and events
 //! ([`control`]) connect them with a coordinator, which lives elsewhere.
 
 mod chain;
@@ -17,6 +17,8 @@ pub mod graph;
 pub mod memory;
 pub mod metrics;
 pub mod operator;
+pub mod pool;
+pub mod side;
 pub mod sink;
 pub mod source;
 pub mod stepped;
@@ -33,8 +35,9 @@ pub use graph::{Edge, Graph, GraphSettings, Vertex, VertexKind};
 pub use metrics::{JobMetrics, OperatorMetrics};
 pub use millstream_state::{SnapshotScope, StateBlocks};
 pub use operator::{Context, DataflowError, Operator, Output};
-pub use sink::{Sink, SinkCommit};
-pub use source::{Source, SourceStatus, Waker};
+pub use side::{DEAD_LETTERS, LATE_ROWS, LateBatch, LateRows};
+pub use sink::{Sink, SinkCommit, Unbuffered, UnbufferedSink};
+pub use source::{Source, SourceNotice, SourceStatus, Waker};
 pub use stepped::SteppedJob;
-pub use threaded::{Parker, ThreadedJob};
+pub use threaded::ThreadedJob;
 pub use worker::{StepOutcome, Worker};

@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
-use millstream_state::{SnapshotScope, StateBlocks, StateError};
+use millstream_state::{SnapshotScope, Spill, StateBlocks, StateError};
 use millstream_types::limits::{BATCH_ROWS_DEFAULT, KEY_GROUPS_DEFAULT};
-use millstream_types::{Batch, ErrorKind, Records, Watermark};
+use millstream_types::{Batch, ErrorCode, ErrorKind, Records, Watermark};
+
+use crate::side::LateBatch;
+use crate::source::Waker;
 
 /// A synchronous operator with one or more inputs ("ports").
 ///
@@ -21,6 +24,18 @@ use millstream_types::{Batch, ErrorKind, Records, Watermark};
 /// - an operator forwards the watermark itself (`out.watermark`), after the results that it completes. The provided
 ///   `watermark` forwards at once.
 pub trait Operator: Send {
+    /// Called once, before anything else. An operator whose results come from other threads wakes its worker with it, and
+    /// has `next_timer` say that they are there.
+    fn set_waker(&mut self, waker: Waker) {
+        let _ = waker;
+    }
+
+    /// Whether the operator takes more input. If not, it wakes its worker when it does again; a batch may still come from
+    /// an operator that is fused with it.
+    fn ready(&self) -> bool {
+        true
+    }
+
     /// Rows as columns. Operators over rows of user types reject them.
     fn process(
         &mut self,
@@ -47,9 +62,14 @@ pub trait Operator: Send {
         )))
     }
 
-    /// Whether the operator reads these records: side outputs are told apart before rows are copied for a consumer.
+    /// Whether the operator reads these records. Checked before rows are copied for a consumer, to select side outputs.
     fn reads(&self, records: &Records) -> bool {
         records.output == 0
+    }
+
+    /// Whether the operator reads batches. One that collects a side output does not, and the driver drops them.
+    fn reads_batches(&self) -> bool {
+        true
     }
 
     fn watermark(
@@ -72,13 +92,13 @@ pub trait Operator: Send {
         Ok(())
     }
 
-    /// All inputs ended. Emits what is left; the driver sends the end of input on.
+    /// All inputs ended. Emits remaining results; the driver forwards the end of input.
     fn finish(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         let _ = (context, out);
         Ok(())
     }
 
-    /// End of one of several inputs; the others go on.
+    /// One of several inputs ended; the others continue.
     fn finish_port(
         &mut self,
         port: usize,
@@ -89,14 +109,20 @@ pub trait Operator: Send {
         Ok(())
     }
 
-    /// The state, frozen; a stateless operator returns no blocks. The watermark need not be in it: the driver keeps it.
+    /// A barrier has arrived: emits what must not wait for the next checkpoint. `snapshot` follows.
+    fn before_barrier(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
+        let _ = (context, out);
+        Ok(())
+    }
+
+    /// A frozen copy of the state; a stateless operator returns no blocks. The driver stores the watermark itself.
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let _ = scope;
         Ok(StateBlocks::default())
     }
 
-    /// Takes back what `snapshot` of this operator gave, possibly the blocks of several instances after a change of
-    /// parallelism; the operator keeps the keys of its own key groups.
+    /// Restores the blocks of earlier snapshots, which come from several instances after a change of parallelism. The
+    /// operator keeps the keys of its own key groups.
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
         let _ = context;
         if blocks.iter().all(StateBlocks::is_empty) {
@@ -107,8 +133,8 @@ pub trait Operator: Send {
         ))
     }
 
-    /// Whether no further input can change the output (a LIMIT that is reached). The driver then ends those behind the
-    /// operator, and drops what still comes.
+    /// Whether further input cannot change the output (a LIMIT that is reached). The driver then ends the downstream
+    /// operators and drops further input.
     fn is_done(&self) -> bool {
         false
     }
@@ -118,13 +144,24 @@ pub trait Operator: Send {
         0
     }
 
-    /// Rows dropped because they came too late, for metrics.
+    /// Bytes of state on disk, for metrics.
+    fn spilled_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Rows dropped as late, for metrics.
     fn late_rows(&self) -> u64 {
         0
     }
+
+    /// The late rows since the last call; the driver sends them on as a side output. Operators that count late rows
+    /// return the rows, too.
+    fn take_late_rows(&mut self) -> Vec<LateBatch> {
+        Vec::new()
+    }
 }
 
-/// Where an operator pushes its results.
+/// Receives the results of an operator.
 pub trait Output {
     fn batch(&mut self, batch: Batch) -> Result<(), DataflowError>;
     /// Rows of a user's type.
@@ -136,22 +173,26 @@ pub trait Output {
     fn watermark(&mut self, watermark: Watermark) -> Result<(), DataflowError>;
 }
 
-/// What an operator may know of its surroundings.
+/// The environment of an operator instance.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// Wall-clock time of this step, ms since the epoch.
     pub now_ms: i64,
-    /// Number of this instance, and of how many.
+    /// The number of this instance, and the number of instances.
     pub subtask: usize,
     pub parallelism: usize,
     /// Key groups of the job (`pipeline.max-parallelism`).
     pub max_parallelism: u16,
-    /// Rows that a batch should not exceed.
+    /// Target size of a batch in rows.
     pub batch_rows: usize,
-    /// The state comes from a savepoint, beyond which the job that it was taken of may have gone on: numbers of
-    /// checkpoints after it do not identify output.
+    /// The state comes from a savepoint, and the job that took it may have continued: checkpoint numbers after it do
+    /// not identify output.
     pub is_branch: bool,
-    /// Watermark of the operator's input so far. Inside `watermark` it is still the one before.
+    /// How state moves to disk beyond the memory limit; `None`: it stays in memory.
+    pub spill: Option<Spill>,
+    /// The job wants the rows that come too late, not only their number.
+    pub keeps_late_rows: bool,
+    /// The watermark of the operator's input. During `watermark` it is still the previous one.
     pub watermark: Watermark,
 }
 
@@ -165,11 +206,13 @@ impl Context {
             max_parallelism: KEY_GROUPS_DEFAULT,
             batch_rows: BATCH_ROWS_DEFAULT,
             is_branch: false,
+            keeps_late_rows: false,
+            spill: None,
             watermark: Watermark::MIN,
         }
     }
 
-    /// The key groups of this instance: contiguous, as even as can be, the same as Flink's.
+    /// The key groups of this instance: contiguous, evenly divided, and equal to Flink's.
     pub fn key_groups(&self) -> Range<u16> {
         millstream_state::key_group::range_of(self.subtask, self.parallelism, self.max_parallelism)
     }
@@ -180,6 +223,8 @@ impl Context {
 #[error("{message}")]
 pub struct DataflowError {
     pub kind: ErrorKind,
+    /// What is wrong, by a name that stays the same between versions.
+    pub code: ErrorCode,
     pub message: String,
 }
 
@@ -187,7 +232,16 @@ impl DataflowError {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
+            code: ErrorCode::of_kind(kind),
             message: message.into(),
+        }
+    }
+
+    /// An error of a code and the kind that is declared for it.
+    pub fn coded(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            ..Self::new(code.declaration().kind, message)
         }
     }
 
@@ -203,16 +257,16 @@ impl DataflowError {
 impl From<StateError> for DataflowError {
     fn from(error: StateError) -> Self {
         let kind = match &error {
-            StateError::Storage { .. } => ErrorKind::Environment,
+            StateError::Storage { .. } | StateError::NoSpill => ErrorKind::Environment,
             StateError::KeyType(_) => ErrorKind::Unsupported,
-            // The same bytes will not be better at the next attempt.
+            // Another attempt would read the same corrupt bytes.
             StateError::Corrupt { .. } | StateError::Version { .. } | StateError::Shape { .. } => {
                 ErrorKind::Data
             }
             StateError::Limit { .. } => ErrorKind::Environment,
             _ => ErrorKind::Internal,
         };
-        // A job's error is one line: the cause goes into the message.
+        // Jobs report one line, so the message includes the cause.
         let cause = std::error::Error::source(&error)
             .map(|s| format!(": {s}"))
             .unwrap_or_default();

@@ -58,17 +58,72 @@ pub trait Sink: Send {
         checkpoint: CheckpointId,
         context: &Context,
     ) -> Result<Option<SinkCommit>, DataflowError>;
-    /// Makes the prepared output of `checkpoint` visible. Returns `false` if it must be polled again.
+    /// Makes the prepared output of `checkpoint` visible. Returns `false` if it must be called again.
     fn commit(&mut self, checkpoint: CheckpointId, context: &Context) -> Result<bool, DataflowError>;
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError>;
     fn finish(&mut self, context: &Context) -> Result<(), DataflowError>;
     fn finished(&mut self, context: &Context) -> Result<bool, DataflowError>;
-    /// The job is canceled: what is open or prepared outside is given up for good. `close` follows.
+    /// The job was canceled: abandons all open and prepared external output. `close` follows.
     fn cancel(&mut self) {}
     fn close(&mut self) {}
 }
 
-/// What a sink puts into a checkpoint: enough to commit, or to find out whether it was committed.
+/// A sink that makes every row visible at once: it has nothing to prepare, to commit or to restore.
+pub trait UnbufferedSink: Send {
+    fn open(&mut self, waker: Waker) {
+        let _ = waker;
+    }
+    /// Whether `write` may be called. If not, the sink wakes its waker later.
+    fn ready(&mut self) -> bool {
+        true
+    }
+    fn write(&mut self, batch: Batch);
+}
+
+/// An [`UnbufferedSink`] under the contract of [`Sink`]. A restart may write rows again.
+pub struct Unbuffered<S>(pub S);
+
+impl<S: UnbufferedSink> Sink for Unbuffered<S> {
+    fn open(&mut self, _: &Context, waker: Waker) -> Result<(), DataflowError> {
+        self.0.open(waker);
+        Ok(())
+    }
+
+    fn ready(&mut self, _: &Context) -> Result<bool, DataflowError> {
+        Ok(self.0.ready())
+    }
+
+    fn write(&mut self, batch: Batch, _: &Context) -> Result<(), DataflowError> {
+        self.0.write(batch);
+        Ok(())
+    }
+
+    fn prepare(&mut self, _: CheckpointId, _: &Context) -> Result<(), DataflowError> {
+        Ok(())
+    }
+
+    fn prepared(&mut self, _: CheckpointId, _: &Context) -> Result<Option<SinkCommit>, DataflowError> {
+        Ok(Some(SinkCommit::default()))
+    }
+
+    fn commit(&mut self, _: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
+        Ok(true)
+    }
+
+    fn restore(&mut self, _: Vec<StateBlocks>, _: &Context) -> Result<(), DataflowError> {
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Context) -> Result<(), DataflowError> {
+        Ok(())
+    }
+
+    fn finished(&mut self, _: &Context) -> Result<bool, DataflowError> {
+        Ok(true)
+    }
+}
+
+/// A sink's part of a checkpoint: enough to commit the output, or to find out whether it was committed.
 #[derive(Clone, Debug, Default)]
 pub struct SinkCommit {
     pub state: StateBlocks,

@@ -1,16 +1,19 @@
 //! The source contract.
 
+use std::fmt;
+
 use millstream_state::StateBlocks;
 use millstream_types::Watermark;
 
 use crate::operator::{Context, DataflowError, Output};
 
-/// What a poll of a source found.
+/// The outcome of polling a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SourceStatus {
-    /// Something was emitted, or more can be had at once.
+    /// Something was emitted, or more is available at once.
     Ready,
-    /// Nothing now. The source wakes its [`Waker`]; a time is a latest moment (ms since the epoch) to poll again.
+    /// Nothing available. The source wakes its [`Waker`]; `until_ms` is the latest time (ms since the epoch) to poll
+    /// again.
     Pending { until_ms: Option<i64> },
     /// All input was emitted.
     Finished,
@@ -33,16 +36,16 @@ pub trait Source: Send {
     fn poll(&mut self, context: &Context, out: &mut dyn Output) -> Result<SourceStatus, DataflowError>;
     fn snapshot(&mut self) -> Result<StateBlocks, DataflowError>;
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError>;
-    /// The checkpoint with the last snapshot is durable (for committing offsets to be seen by others).
+    /// The checkpoint of the last snapshot is durable; a source may now publish its offsets.
     fn checkpoint_complete(&mut self, checkpoint: millstream_types::CheckpointId) {
         let _ = checkpoint;
     }
-    /// Splits that were assigned to the instance, and whether each is still open, for sources whose watermarks are made
-    /// by the program around them.
+    /// The splits assigned to the instance, and whether each is still open. For sources whose watermarks the
+    /// surrounding program generates.
     fn splits(&self) -> Vec<(String, bool)> {
         Vec::new()
     }
-    /// Whether the source is idle: it must not hold back watermarks.
+    /// Whether the source is idle and must not hold back watermarks.
     fn is_idle(&self, context: &Context) -> bool {
         let _ = context;
         false
@@ -55,10 +58,63 @@ pub trait Source: Send {
     fn pending_records(&self) -> Option<u64> {
         None
     }
+    /// What keeps the source from making progress, if it knows.
+    fn notice(&self) -> Option<SourceNotice> {
+        None
+    }
     fn close(&mut self) {}
 }
 
-/// Wakes the worker that owns a source or a sink. Cheap to clone, callable from any thread.
+/// What keeps a source instance from making progress, for people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SourceNotice {
+    /// It retries something; the reason.
+    Waiting(String),
+    /// A split that takes part in watermarks has had no rows for a while.
+    Silent {
+        split: String,
+        silent_ms: i64,
+        /// The split's watermark.
+        watermark: i64,
+        /// Another split of the instance is ahead.
+        is_behind: bool,
+    },
+}
+
+impl SourceNotice {
+    /// What the notice is about: two of one subject are the same notice at different times.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Waiting(reason) => reason,
+            Self::Silent { split, .. } => split,
+        }
+    }
+
+    /// Whether it explains why a vertex does not go on whose instances have come to this watermark.
+    pub(crate) fn matters(&self, furthest_watermark: i64) -> bool {
+        match self {
+            Self::Waiting(_) => true,
+            Self::Silent {
+                watermark, is_behind, ..
+            } => *is_behind || furthest_watermark > *watermark,
+        }
+    }
+}
+
+impl fmt::Display for SourceNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting(reason) => f.write_str(reason),
+            Self::Silent { split, .. } => write!(
+                f,
+                "partition {split} has no new records and holds the watermark back; SET \
+                 'table.exec.source.idle-timeout' = '10 s' lets the watermark pass such partitions"
+            ),
+        }
+    }
+}
+
+/// Wakes the worker that owns a source, an operator or a sink. Cheap to clone, callable from any thread.
 #[derive(Clone)]
 pub struct Waker(std::sync::Arc<dyn Fn() + Send + Sync>);
 

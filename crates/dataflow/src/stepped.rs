@@ -1,7 +1,7 @@
 //! The driver for tests and simulation: all workers on the caller's thread, under the caller's clock.
 //!
-//! The same workers as in a threaded run, stepped in order of their numbers. The same graph, input and times give
-//! the same output, byte for byte: nothing here looks at a real clock or races.
+//! It runs the same workers as a threaded run, stepped in order of their numbers. The same graph, input and times give
+//! the same output byte for byte: nothing here reads a clock or races.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -33,7 +33,7 @@ impl SteppedJob {
         restore: Option<Arc<RestoredState>>,
     ) -> Result<Self, DataflowError> {
         let clock = ManualClock::new(now_ms);
-        // Every step looks at everything, so nobody needs to be woken.
+        // Every step polls everything, so no waker is needed.
         let wakers: Vec<Waker> = (0..graph.workers()).map(|_| Waker::new(|| {})).collect();
         let (plans, metrics) = deploy(graph, &wakers)?;
         let (event_sender, events) = channel();
@@ -59,7 +59,7 @@ impl SteppedJob {
         })
     }
 
-    /// One step of every worker at this time.
+    /// Runs one step of every worker at this time.
     pub fn step(&mut self, now_ms: i64) -> Result<StepOutcome, DataflowError> {
         self.clock.set(now_ms);
         let (mut progress, mut closed, mut wake) = (false, true, None);
@@ -78,7 +78,7 @@ impl SteppedJob {
         })
     }
 
-    /// Steps until there is nothing to do at this time.
+    /// Steps until nothing is left to do at this time.
     pub fn run(&mut self, now_ms: i64) -> Result<StepOutcome, DataflowError> {
         loop {
             let outcome = self.step(now_ms)?;
@@ -88,10 +88,10 @@ impl SteppedJob {
         }
     }
 
-    /// Sends a command to all workers; it is carried out in the next step.
+    /// Sends a command to all workers, which execute it in the next step.
     pub fn command(&self, command: &Command) {
         for sender in &self.commands {
-            // A worker lives as long as this.
+            // The worker lives as long as `self`, so sending cannot fail.
             let _ = sender.send(command.clone());
         }
     }

@@ -1,7 +1,7 @@
-//! A task: one source or one gate, and the chain behind it.
+//! A task: one source or one gate, and its chain.
 //!
-//! A task takes input only while everything at the end of its chain accepts output. It never waits: a step does what
-//! can be done now and says what it was, and the worker decides when to come again.
+//! A task takes input only while the end of its chain accepts output. It never blocks: a step does what is possible now
+//! and reports it, and the worker decides when to step again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use crate::metrics::{LoadMetrics, LoadState, OperatorMetrics};
 use crate::operator::{Context, DataflowError};
 use crate::source::{Source, SourceStatus};
 
-/// Events that a task takes from its gate before other tasks of the worker have their turn.
+/// Events that a task takes from its gate before it yields to other tasks of the worker.
 const EVENTS_PER_STEP: usize = 64;
 
 pub(crate) enum Head {
@@ -40,19 +40,19 @@ pub(crate) struct Task {
     pub stages: Vec<Stage>,
     pub load: Arc<LoadMetrics>,
     pub state: LoadState,
-    /// All input was read and the end was passed on.
+    /// All input was read, and the end was passed downstream.
     pub finished: bool,
     pub last_snapshot: Option<CheckpointId>,
 }
 
-/// Barriers that a task came upon during a step.
+/// Receives the barriers that a task reaches during a step.
 pub(crate) trait Barriers {
-    /// The task reached the barrier: gives the scope of the snapshot and a place for it.
+    /// The task reached the barrier. Returns the scope of the snapshot and where to collect it.
     fn reached(&mut self, checkpoint: CheckpointId) -> Option<(SnapshotScope, &mut Collected)>;
 }
 
 impl Task {
-    /// Does some work; `barriers` is told of barriers.
+    /// Does some work and reports barriers to `barriers`.
     pub fn step(&mut self, now_ms: i64, barriers: &mut dyn Barriers) -> Result<LoadState, DataflowError> {
         let timers_fired = self.fire_timers(now_ms)?;
         let state = if self.finished {
@@ -68,7 +68,7 @@ impl Task {
         Ok(self.state)
     }
 
-    /// Sinks of a task that has read everything may still be flushing, and have timers.
+    /// The sinks of a task whose input has ended may still be flushing and may have timers.
     fn fire_timers(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
         let is_due = self.next_timer().is_some_and(|due| due <= now_ms);
         if is_due {
@@ -121,7 +121,7 @@ impl Task {
         }
     }
 
-    /// Ends a source that may have more to read.
+    /// Ends a source before it has read everything.
     pub fn drain(&mut self, now_ms: i64) -> Result<(), DataflowError> {
         match &mut self.head {
             Head::Source(head) if !self.finished => head.status = SourceStatus::Finished,
@@ -162,7 +162,7 @@ impl Task {
         now_ms: i64,
         barriers: &mut dyn Barriers,
     ) -> Result<(), DataflowError> {
-        // A task behind a gate has one stage: its root.
+        // A task with a gate has at least one stage: its root.
         let Some(root) = self.stages.first_mut() else {
             return Ok(());
         };
@@ -187,7 +187,7 @@ impl Task {
         }
     }
 
-    /// Takes the snapshots of the whole chain, unless that was done for this checkpoint or a newer one.
+    /// Takes the snapshots of the whole chain, unless it did so for this or a newer checkpoint.
     pub fn snapshot(
         &mut self,
         checkpoint: CheckpointId,
@@ -217,10 +217,10 @@ impl Task {
         self.stages.iter().filter_map(Stage::next_timer).min()
     }
 
-    /// When the task wants to be stepped again without an outside event.
+    /// When the task needs a step even without an external event.
     pub fn next_wake(&self) -> Option<i64> {
         let poll = match &self.head {
-            // A source that is held back is polled when its worker is woken for the credit.
+            // A backpressured source is polled when the credit wakes its worker.
             Head::Source(_) if self.state == LoadState::Backpressured => None,
             Head::Source(head) if !self.finished && !head.stopped => match head.status {
                 SourceStatus::Pending { until_ms } => until_ms,
@@ -240,6 +240,7 @@ impl Task {
     pub fn publish_metrics(&self) {
         if let Head::Source(head) = &self.head {
             head.metrics.see_pending_records(head.source.pending_records());
+            head.metrics.see_notice(head.source.notice());
         }
         self.stages.iter().for_each(Stage::publish_metrics);
     }
@@ -257,7 +258,7 @@ impl SourceHead {
         if self.stopped {
             return false;
         }
-        // The flag is always taken, so that a wake-up during the poll is seen after it.
+        // Takes the flag before polling, so that a wake-up during the poll is not lost.
         let woken = self.woken.swap(false, Ordering::SeqCst);
         match self.status {
             SourceStatus::Ready => true,

@@ -1,13 +1,12 @@
-//! The driver for real: a thread for each worker, parked when there is nothing to do.
+//! The production driver: workers are tasks on the threads that all jobs share, parked when there is nothing to do.
 //!
-//! A worker that fails or panics reports it and ends; the process and other jobs go on. Whoever started the workers
-//! reads their events and sends commands; the driver itself decides nothing.
+//! A worker that fails or panics reports it and ends; the process and other jobs go on. The caller reads
+//! their events and sends commands; the driver itself decides nothing.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use millstream_types::{Clock, ErrorKind};
@@ -17,92 +16,55 @@ use crate::deploy::{WorkerParts, WorkerPlan, deploy};
 use crate::graph::Graph;
 use crate::metrics::JobMetrics;
 use crate::operator::DataflowError;
+use crate::pool::{Pool, PoolTask, TaskHandle, Turn};
 use crate::source::Waker;
 use crate::worker::{StepOutcome, Worker};
 
 /// Longest time that a worker is parked: its metrics are brought up to date that often.
 const PARK_MS_MAX: i64 = 1000;
 
-/// Something to wait on that remembers a wake-up that came early.
-#[derive(Debug, Default)]
-pub struct Parker {
-    woken: std::sync::atomic::AtomicBool,
-    parked: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Parker {
-    /// Lets the parked thread go on, or the next `park` return at once.
-    pub fn wake(&self) {
-        use std::sync::atomic::Ordering::SeqCst;
-        if self.woken.swap(true, SeqCst) {
-            return;
-        }
-        let parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        if *parked {
-            self.changed.notify_one();
-        }
-    }
-
-    /// Waits for a wake-up, at most `timeout`.
-    pub fn park(&self, timeout: Duration) {
-        use std::sync::atomic::Ordering::SeqCst;
-        if self.woken.swap(false, SeqCst) {
-            return;
-        }
-        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        *parked = true;
-        let still = |_: &mut bool| !self.woken.load(SeqCst);
-        let waited = self.changed.wait_timeout_while(parked, timeout, still);
-        let (mut parked, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        *parked = false;
-        self.woken.store(false, SeqCst);
-    }
-}
+/// Workers with nothing else to wait for wake at multiples of this time, so that those of many idle jobs wake together.
+const PARK_GRID_MS: i64 = 100;
 
 /// The running workers of one execution of a job.
 pub struct ThreadedJob {
     commands: Vec<Sender<Command>>,
-    parkers: Vec<Arc<Parker>>,
-    threads: Vec<JoinHandle<()>>,
+    tasks: Vec<TaskHandle>,
     metrics: JobMetrics,
 }
 
 impl ThreadedJob {
-    /// Starts the workers of a graph. Events of all workers go to `events`; `name` names the threads.
+    /// Starts the workers of a graph. Events of all workers go to `events`.
     pub fn start(
-        name: &str,
         graph: &Graph,
-        clock: Arc<dyn Clock>,
-        restore: Option<Arc<RestoredState>>,
-        events: EventSink,
+        clock: &Arc<dyn Clock>,
+        restore: Option<&Arc<RestoredState>>,
+        events: &EventSink,
     ) -> Result<Self, DataflowError> {
-        let parkers: Vec<Arc<Parker>> = (0..graph.workers()).map(|_| Arc::default()).collect();
-        let wakers: Vec<Waker> = parkers.iter().map(waker_of).collect();
+        let pool = Pool::workers();
+        pool.grow_to(graph.workers()).map_err(|error| {
+            let message = format!("cannot start a thread: {error}; lower 'parallelism.default'");
+            DataflowError::new(ErrorKind::Environment, message)
+        })?;
+        let tasks: Vec<TaskHandle> = (0..graph.workers()).map(|_| pool.task()).collect();
+        let wakers: Vec<Waker> = tasks.iter().map(waker_of).collect();
         let (plans, metrics) = deploy(graph, &wakers)?;
         let mut job = Self {
             commands: Vec::new(),
-            parkers: parkers.clone(),
-            threads: Vec::new(),
+            tasks: Vec::new(),
             metrics,
         };
-        for (plan, parker) in plans.into_iter().zip(parkers) {
+        for (plan, task) in plans.into_iter().zip(tasks) {
             let (sender, commands) = channel();
             let parts = WorkerParts {
                 commands,
                 events: events.clone(),
-                clock: Arc::clone(&clock),
-                restore: restore.clone(),
+                clock: Arc::clone(clock),
+                restore: restore.cloned(),
             };
-            let thread_name = thread_name(name, plan.index());
-            let thread = std::thread::Builder::new().name(thread_name);
-            let started = thread.spawn(move || run_worker(plan, parts, &parker));
-            let started = started.map_err(|error| {
-                let message = format!("cannot start a thread: {error}; lower 'parallelism.default'");
-                DataflowError::new(ErrorKind::Environment, message)
-            });
             job.commands.push(sender);
-            job.threads.push(started?);
+            task.start(WorkerTask::new(plan, parts));
+            job.tasks.push(task);
         }
         Ok(job)
     }
@@ -117,23 +79,22 @@ impl ThreadedJob {
 
     /// Sends a command to all workers.
     pub fn command(&self, command: &Command) {
-        for (sender, parker) in self.commands.iter().zip(&self.parkers) {
+        for (sender, task) in self.commands.iter().zip(&self.tasks) {
             // A worker that ended takes no commands and needs none.
             let _ = sender.send(command.clone());
-            parker.wake();
+            task.wake();
         }
     }
 
-    /// Closes the workers and waits for their threads.
+    /// Closes the workers and waits for their end.
     pub fn close(mut self) {
         self.close_and_join();
     }
 
     fn close_and_join(&mut self) {
         self.command(&Command::Close);
-        for thread in self.threads.drain(..) {
-            // A panic was caught and reported inside.
-            let _ = thread.join();
+        for task in self.tasks.drain(..) {
+            task.join();
         }
     }
 }
@@ -144,53 +105,102 @@ impl Drop for ThreadedJob {
     }
 }
 
-/// Names of jobs are the user's; a thread's name must not hold a zero byte.
-fn thread_name(job: &str, worker: usize) -> String {
-    format!("{}-{worker}", job.replace('\0', "?"))
+fn waker_of(task: &TaskHandle) -> Waker {
+    let task = task.clone();
+    Waker::new(move || task.wake())
 }
 
-fn waker_of(parker: &Arc<Parker>) -> Waker {
-    let parker = Arc::clone(parker);
-    Waker::new(move || parker.wake())
+/// A worker and its way from plan to end.
+struct WorkerTask {
+    index: usize,
+    events: EventSink,
+    clock: Arc<dyn Clock>,
+    life: Life,
 }
 
-fn run_worker(plan: WorkerPlan, parts: WorkerParts, parker: &Parker) {
-    let worker = plan.index();
-    let events = parts.events.clone();
-    let clock = Arc::clone(&parts.clock);
-    let result = catching(|| {
-        let mut running = plan.build(parts)?;
-        let result = catching(|| step_until_closed(&mut running, clock.as_ref(), parker));
-        // What a failed worker held outside (files, transactions) is given up in an orderly way if that still works.
-        let closed = catching(|| {
-            running.close();
-            Ok(())
-        });
-        result.and(closed)
-    });
-    if let Err(error) = result {
-        events.send(WorkerEvent::Failed { worker, error });
-    }
-    events.send(WorkerEvent::Closed { worker });
+enum Life {
+    Planned(Box<(WorkerPlan, WorkerParts)>),
+    Running(Box<Worker>),
+    Over,
 }
 
-fn step_until_closed(worker: &mut Worker, clock: &dyn Clock, parker: &Parker) -> Result<(), DataflowError> {
-    loop {
-        match worker.step()? {
-            StepOutcome::Progress => {}
-            StepOutcome::Closed => return Ok(()),
-            StepOutcome::Waiting { until_ms } => {
-                let wait_ms = until_ms.map_or(PARK_MS_MAX, |until| until.saturating_sub(clock.now_ms()));
-                let wait_ms = u64::try_from(wait_ms.clamp(0, PARK_MS_MAX)).unwrap_or(0);
-                parker.park(Duration::from_millis(wait_ms));
-            }
+impl WorkerTask {
+    fn new(plan: WorkerPlan, parts: WorkerParts) -> Self {
+        Self {
+            index: plan.index(),
+            events: parts.events.clone(),
+            clock: Arc::clone(&parts.clock),
+            life: Life::Planned(Box::new((plan, parts))),
         }
+    }
+
+    /// Builds the worker, or steps it; how long it can wait then, `None` once it was closed.
+    fn advance(&mut self) -> Result<Option<Turn>, DataflowError> {
+        match std::mem::replace(&mut self.life, Life::Over) {
+            Life::Planned(planned) => {
+                let (plan, parts) = *planned;
+                self.life = Life::Running(Box::new(catching(|| plan.build(parts))?));
+                Ok(Some(Turn::Again))
+            }
+            Life::Running(mut worker) => {
+                let outcome = catching(|| worker.step());
+                self.life = Life::Running(worker);
+                Ok(match outcome? {
+                    StepOutcome::Progress => Some(Turn::Again),
+                    StepOutcome::Closed => None,
+                    StepOutcome::Waiting { until_ms } => Some(self.wait_until(until_ms)),
+                })
+            }
+            Life::Over => Ok(None),
+        }
+    }
+
+    fn wait_until(&self, until_ms: Option<i64>) -> Turn {
+        let now_ms = self.clock.now_ms();
+        let wait_ms = until_ms.map_or(PARK_MS_MAX, |until| until.saturating_sub(now_ms));
+        let wait_ms = if wait_ms < PARK_MS_MAX {
+            wait_ms
+        } else {
+            PARK_MS_MAX - now_ms.rem_euclid(PARK_GRID_MS)
+        };
+        match u64::try_from(wait_ms) {
+            Ok(wait_ms) if wait_ms > 0 => Turn::Wait(Duration::from_millis(wait_ms)),
+            _ => Turn::Again,
+        }
+    }
+
+    fn end(&mut self, result: Result<(), DataflowError>) {
+        // Tries to release what a failed worker holds outside (files, transactions).
+        let closed = match std::mem::replace(&mut self.life, Life::Over) {
+            Life::Running(mut worker) => catching(|| {
+                worker.close();
+                Ok(())
+            }),
+            Life::Planned(_) | Life::Over => Ok(()),
+        };
+        if let Err(error) = result.and(closed) {
+            let worker = self.index;
+            self.events.send(WorkerEvent::Failed { worker, error });
+        }
+        self.events.send(WorkerEvent::Closed { worker: self.index });
+    }
+}
+
+impl PoolTask for WorkerTask {
+    fn turn(&mut self) -> Turn {
+        let result = match self.advance() {
+            Ok(Some(turn)) => return turn,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.end(result);
+        Turn::Done
     }
 }
 
 /// Runs `body`; a panic becomes an error.
 pub(crate) fn catching<T>(body: impl FnOnce() -> Result<T, DataflowError>) -> Result<T, DataflowError> {
-    // What `body` leaves half done belongs to a worker that is given up.
+    // The state that `body` may leave inconsistent belongs to a worker that is discarded.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         Err(DataflowError::internal(format!(
             "a worker panicked: {}",

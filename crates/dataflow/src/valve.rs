@@ -13,7 +13,7 @@ struct Input {
     aligned: bool,
 }
 
-/// What an event of an input makes of the output, in this order: active, watermark, idle.
+/// The effect of an event on the output, in this order: active, watermark, idle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ValveOutput {
     pub active: bool,
@@ -21,7 +21,7 @@ pub struct ValveOutput {
     pub idle: bool,
 }
 
-/// See the module's documentation.
+/// See the module documentation.
 #[derive(Clone, Debug)]
 pub struct WatermarkValve {
     inputs: Vec<Input>,
@@ -30,7 +30,7 @@ pub struct WatermarkValve {
 }
 
 impl WatermarkValve {
-    /// A valve that waits for all its inputs.
+    /// A valve that waits for all inputs.
     pub fn new(inputs: usize) -> Self {
         let input = Input {
             watermark: Watermark::MIN,
@@ -64,7 +64,7 @@ impl WatermarkValve {
         }
     }
 
-    /// The input has nothing for a while, or ended without reaching [`Watermark::MAX`].
+    /// The input is idle, or ended without reaching [`Watermark::MAX`].
     pub fn idle(&mut self, input: usize) -> ValveOutput {
         let Some(state) = self.inputs.get_mut(input).filter(|i| i.active) else {
             return ValveOutput::default();
@@ -105,7 +105,7 @@ impl WatermarkValve {
         }
     }
 
-    /// Whether an input has said its last watermark.
+    /// Whether an input has sent its last watermark.
     pub fn is_at_end(&self, input: usize) -> bool {
         self.inputs
             .get(input)

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use millstream_types::Watermark;
 
-/// Watermarks of the splits of one source instance. `K` names a split.
+/// The watermarks of the splits of one source instance. `K` identifies a split.
 #[derive(Clone, Debug)]
 pub struct SplitWatermarks<K> {
     interval_ms: i64,
@@ -31,7 +31,7 @@ struct Split {
 }
 
 impl<K: Ord + Clone> SplitWatermarks<K> {
-    /// `interval_ms` 0: emit at once; `idle_timeout_ms` 0: splits are never idle.
+    /// `interval_ms` 0 emits at once; with `idle_timeout_ms` 0, splits are never idle.
     pub fn new(interval_ms: i64, idle_timeout_ms: i64) -> Self {
         Self {
             interval_ms,
@@ -42,7 +42,7 @@ impl<K: Ord + Clone> SplitWatermarks<K> {
         }
     }
 
-    /// A split joins, with the watermark that it had in a checkpoint, or [`Watermark::MIN`].
+    /// Adds a split with its watermark from a checkpoint, or [`Watermark::MIN`].
     pub fn add_split(&mut self, split: K, watermark: Watermark, now_ms: i64) {
         self.splits.insert(
             split,
@@ -135,6 +135,18 @@ impl<K: Ord + Clone> SplitWatermarks<K> {
         self.splits.get(split).map(|s| s.watermark)
     }
 
+    /// The split that has had no rows for longest among those with the lowest watermark, the time since its last row, and
+    /// whether another split is ahead of it. `None` without a split that takes part.
+    pub fn slowest(&self, now_ms: i64) -> Option<(&K, i64, bool)> {
+        let taking_part = self.splits.iter().filter(|(_, split)| !split.idle);
+        let (name, slowest) = taking_part.min_by_key(|(_, split)| (split.watermark, split.last_row_ms))?;
+        let is_behind = self
+            .splits
+            .values()
+            .any(|split| split.watermark > slowest.watermark);
+        Some((name, now_ms.saturating_sub(slowest.last_row_ms), is_behind))
+    }
+
     /// Splits that are ahead of `limit` and should not be read for now.
     pub fn ahead_of(&self, limit: Watermark) -> impl Iterator<Item = &K> {
         self.splits
@@ -171,7 +183,7 @@ impl WatermarkAlignment {
     /// The watermark that splits should not be ahead of.
     pub fn limit(&self) -> Watermark {
         let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before all members have told a watermark the slowest is at MIN, and Flink holds nobody back.
+        // Before all members have reported a watermark, the slowest is at MIN, and Flink holds no source back.
         let slowest = members.values().min().copied().unwrap_or(Watermark::MIN);
         if slowest == Watermark::MIN {
             Watermark::MAX

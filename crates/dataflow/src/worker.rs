@@ -1,4 +1,4 @@
-//! A worker: one thread's slice of a whole pipeline.
+//! A worker: one instance of a whole pipeline, run by one thread at a time.
 //!
 //! It owns one instance of each task (as far as parallelism reaches), steps them in the order of the data flow, carries
 //! out the coordinator's commands between steps and reports back. It does not wait and starts no threads: a driver
@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Receiver;
 
 use millstream_state::SnapshotScope;
-use millstream_types::{CheckpointId, Clock, ErrorKind};
+use millstream_types::{CheckpointId, Clock, ErrorKind, failpoint};
 
 use crate::chain::{Collected, SinkStage, Stage};
 use crate::control::{Command, EventSink, WorkerEvent};
@@ -47,9 +47,16 @@ pub struct Worker {
     last_ms: i64,
     load_window_start_ms: i64,
     memory: WorkerMemory,
+    /// Operators may move state to disk.
+    can_spill: bool,
+    /// Reports in a row that were over the limit.
+    reports_over_limit: u32,
     /// The state of the process has outgrown its memory.
     over_limit: Option<DataflowError>,
 }
+
+/// State moves to disk when an operator gets its next batch, so one report over the limit does not mean that it cannot.
+const REPORTS_TOLERATED: u32 = 5;
 
 /// Snapshots of the checkpoint that is under way.
 #[derive(Default)]
@@ -115,13 +122,16 @@ impl Worker {
             last_ms: now_ms,
             load_window_start_ms: now_ms,
             memory: WorkerMemory::new(None),
+            can_spill: false,
+            reports_over_limit: 0,
             over_limit: None,
         }
     }
 
     /// Sets the most bytes of state of the process; without a limit that of the process holds.
-    pub(crate) fn limit_memory(&mut self, limit: Option<usize>) {
+    pub(crate) fn limit_memory(&mut self, limit: Option<usize>, can_spill: bool) {
         self.memory = WorkerMemory::new(limit);
+        self.can_spill = can_spill;
     }
 
     /// Does what can be done now.
@@ -195,13 +205,18 @@ impl Worker {
         }
         let total = operators.iter().map(|(bytes, _)| bytes).sum();
         let Some(over) = self.memory.report(total) else {
+            self.reports_over_limit = 0;
             return;
         };
+        self.reports_over_limit += 1;
+        if self.can_spill && self.reports_over_limit < REPORTS_TOLERATED {
+            return;
+        }
         let largest = operators.into_iter().max();
         let (bytes, name) = largest.unwrap_or_else(|| (0, "".into()));
         let message = format!(
-            "the state of all jobs takes {}, more than the {} of 'millstream.memory.size'; operator '{name}' of this job \
-             holds {} in one instance. Bound it with a window, 'table.exec.state.ttl' or a STATE_TTL hint, or raise the \
+            "the state of all jobs takes {} in memory, more than the {} of 'millstream.memory.size'; operator '{name}' of this job \
+             holds {} in one instance that cannot be moved to disk. Bound it with a window, 'table.exec.state.ttl' or a STATE_TTL hint, or raise the \
              setting",
             readable(over.held_bytes),
             readable(over.limit_bytes),
@@ -246,6 +261,9 @@ impl Worker {
             if task.is_source() || task.finished {
                 task.snapshot(checkpoint, now_ms, &mut self.checkpointing)?;
             }
+            if task.is_source() {
+                failpoint::hit("source-positions-frozen");
+            }
             if let Head::Source(head) = &mut task.head {
                 head.stopped |= stop;
             }
@@ -284,7 +302,7 @@ impl Worker {
             .try_for_each(|stage: &mut Stage| stage.for_each_sink(&mut f))
     }
 
-    /// Goes on with what sinks do in the background; returns whether something was completed.
+    /// Continues the background work of sinks; returns whether something completed.
     fn poll_sinks(&mut self) -> Result<bool, DataflowError> {
         let now_ms = self.last_ms;
         let mut progress = false;
@@ -339,6 +357,7 @@ impl Worker {
                 checkpoint,
                 states,
             });
+            failpoint::hit("worker-acknowledged");
         }
     }
 
@@ -364,8 +383,10 @@ impl Worker {
         }
         let (mut sinks, mut ended) = (0, true);
         self.for_each_sink(|sink| {
-            sinks += 1;
-            ended &= sink.flushed;
+            if !sink.is_side {
+                sinks += 1;
+                ended &= sink.flushed;
+            }
             Ok(())
         })?;
         if ended {
@@ -382,7 +403,7 @@ impl Worker {
         self.events.send(event);
     }
 
-    /// Gives up everything that sources and sinks hold.
+    /// Releases everything that sources and sinks hold.
     pub fn close(&mut self) {
         if !self.closed {
             self.closed = true;

@@ -7,7 +7,10 @@ use jiff::tz::TimeZone;
 use millstream_connectors::kafka::KafkaClusters;
 use millstream_connectors::{ConnectorContext, PrintTarget};
 use millstream_dataflow::Graph;
-use millstream_jobs::{GraphRequest, JobHandle, JobRegistry, JobSettings, JobStatus, RestartSettings};
+use millstream_jobs::{
+    GraphRequest, JobHandle, JobRegistry, JobSettings, JobStatus, RestartSettings, SavepointHandle,
+    SavepointStatus,
+};
 use millstream_state::OperatorEntry;
 use millstream_types::options::parse_duration;
 use millstream_types::storage::Storage;
@@ -15,7 +18,7 @@ use millstream_types::{Clock, ErrorKind, Options, Rng};
 
 use crate::data::Data;
 use crate::error::{Error, Result};
-use crate::graph::{Draft, Instances, Node, NodeKind, build};
+use crate::graph::{Draft, Instances, Node, NodeKind, Nodes, build};
 use crate::source::{CollectionSource, SequenceSource, StreamSource, TextFileSource};
 use crate::stream::DataStream;
 use crate::watermark::WatermarkStrategy;
@@ -30,6 +33,8 @@ pub struct Host {
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
     pub kafka: Arc<dyn KafkaClusters>,
+    /// Where futures of asynchronous functions run.
+    pub runtime: tokio::runtime::Handle,
     pub print: Arc<dyn PrintTarget>,
     pub jobs: JobRegistry,
     /// Where checkpoints are kept; without one they live in memory and serve restarts within the process.
@@ -69,7 +74,7 @@ impl Job {
         DataStream::new(self.clone(), self.0.draft.add(node))
     }
 
-    /// The first mistake is the one that is told.
+    /// Only the first mistake is reported.
     pub(crate) fn fail(&self, error: Error) {
         lock(&self.0.failed).get_or_insert(error);
     }
@@ -112,25 +117,62 @@ impl Job {
         self.submit(name, true)
     }
 
-    /// Takes the nodes that were added so far, as the engine's graph.
-    fn graph(&self, settings: &JobSettings) -> Result<(Graph, Vec<OperatorEntry>)> {
-        if let Some(error) = lock(&self.0.failed).take() {
-            self.0.draft.take();
-            return Err(error);
+    /// The nodes that were added so far, unless a mistake was made while they were written down.
+    fn take_nodes(&self) -> Result<Nodes> {
+        let nodes = self.0.draft.take();
+        match lock(&self.0.failed).take() {
+            Some(error) => Err(error),
+            None => Ok(nodes),
         }
-        build(self.0.draft.take(), settings.parallelism, settings.graph)
+    }
+
+    /// The first mistake that was made while the program was written down.
+    pub(crate) fn check(&self) -> Result<()> {
+        match lock(&self.0.failed).take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.0.host
+    }
+
+    pub(crate) fn configuration(&self) -> Options {
+        lock(&self.0.configuration).clone()
+    }
+
+    pub(crate) fn set_configuration(&self, configuration: Options) {
+        *lock(&self.0.configuration) = configuration;
     }
 
     fn submit(&self, name: &str, collects: bool) -> Result<JobClient> {
+        let nodes = self.take_nodes()?;
+        let storage = self.0.host.checkpoints.clone();
+        self.submit_nodes(name, &nodes, collects, storage)
+    }
+
+    /// Starts a job of these nodes. `collects`: the program sees its rows.
+    pub(crate) fn submit_nodes(
+        &self,
+        name: &str,
+        nodes: &Nodes,
+        collects: bool,
+        storage: Option<Arc<dyn Storage>>,
+    ) -> Result<JobClient> {
         let mut settings = self.settings()?;
         if collects {
-            // The program has seen records that cannot be taken back: the job neither restarts nor resumes.
+            // The program has seen records that cannot be retracted: the job neither restarts nor resumes.
             settings.checkpoints = None;
             settings.restart = RestartSettings::None;
         }
-        let (graph, operators) = self.graph(&settings)?;
         let host = &self.0.host;
         let identity = settings.name.clone().unwrap_or_else(|| name.to_owned());
+        let everywhere = match storage.as_deref() {
+            Some(storage) => format!("{identity}-{}", installation(storage, host.rng.as_ref())?),
+            None => identity.clone(),
+        };
+        let (graph, operators) = build(nodes, &settings, &everywhere)?;
         let request = GraphRequest {
             graph,
             identity,
@@ -138,7 +180,7 @@ impl Job {
             operators,
             clock: Arc::clone(&host.clock),
             rng: Arc::clone(&host.rng),
-            storage: host.checkpoints.clone(),
+            storage,
             fresh: host.fresh,
             attended: true,
         };
@@ -152,7 +194,7 @@ impl Job {
 /// The published crate wraps it as `StreamExecutionEnvironment`.
 #[derive(Clone)]
 pub struct Environment {
-    job: Job,
+    pub(crate) job: Job,
 }
 
 impl Environment {
@@ -266,7 +308,7 @@ impl Environment {
     }
 
     /// Runs the program, and waits for its end. The job's checkpoints are found again by `name`: a program that was
-    /// stopped goes on where it was.
+    /// stopped continues where it was.
     pub fn execute(&self, name: &str) -> Result<JobExecutionResult> {
         let client = self.execute_async(name)?;
         let mut stopping = false;
@@ -284,13 +326,34 @@ impl Environment {
     /// The engine's graph of the program, and its operators with state, for tests that step a job themselves.
     #[doc(hidden)]
     pub fn into_graph(self) -> Result<(Graph, Vec<OperatorEntry>)> {
-        self.job.graph(&self.job.settings()?)
+        build(&self.job.take_nodes()?, &self.job.settings()?, "job")
     }
 
     /// Starts the program and gives the handle to its job. A new program may be written down meanwhile.
     pub fn execute_async(&self, name: &str) -> Result<JobClient> {
         self.job.submit(name, false)
     }
+}
+
+/// A file with a name that tells this installation from others. What jobs leave outside is called by it, so that programs of
+/// one name in two directories do not fence each other's transactions.
+const INSTALLATION_FILE: &str = "installation";
+
+fn installation(storage: &dyn Storage, rng: &dyn Rng) -> Result<String> {
+    let broken = |error| {
+        Error::environment(format!(
+            "the file '{INSTALLATION_FILE}' of the checkpoints: {error}"
+        ))
+    };
+    if storage.exists(INSTALLATION_FILE).map_err(broken)? {
+        let content = storage.read(INSTALLATION_FILE).map_err(broken)?;
+        return Ok(String::from_utf8_lossy(&content).trim().to_owned());
+    }
+    let name = format!("{:08x}", rng.below(1 << 32));
+    storage
+        .replace(INSTALLATION_FILE, name.as_bytes())
+        .map_err(broken)?;
+    Ok(name)
 }
 
 struct Empty;
@@ -315,7 +378,7 @@ impl millstream_dataflow::SourceFactory for Empty {
 pub struct JobExecutionResult {
     pub job_id: String,
     pub net_runtime: Duration,
-    /// The program was stopped after a last checkpoint, from which the next run goes on.
+    /// The program was stopped after a last checkpoint, from which the next run continues.
     pub status: JobStatus,
 }
 
@@ -323,6 +386,12 @@ pub struct JobExecutionResult {
 #[derive(Clone)]
 pub struct JobClient {
     handle: JobHandle,
+}
+
+impl From<JobHandle> for JobClient {
+    fn from(handle: JobHandle) -> Self {
+        Self { handle }
+    }
 }
 
 impl JobClient {
@@ -339,9 +408,41 @@ impl JobClient {
         self.handle.cancel();
     }
 
-    /// Ends the job after a last checkpoint, from which the next run goes on.
+    /// Ends the job after a last checkpoint, from which the next run continues.
     pub fn stop(&self) {
         self.handle.stop();
+    }
+
+    /// Takes a savepoint in a directory of its own below `directory`, or below `execution.checkpointing.savepoint-dir`, and
+    /// gives its location. The job continues.
+    pub fn trigger_savepoint(&self, directory: Option<&str>) -> Result<String> {
+        self.location_of(&self.handle.savepoint(directory))
+    }
+
+    /// Ends the job after a savepoint and gives its location; if that fails the job continues. With `drain` the input ends
+    /// first: windows fire, and the job is over for good. A later run starts from it with `--from-savepoint`.
+    pub fn stop_with_savepoint(&self, directory: Option<&str>, drain: bool) -> Result<String> {
+        let location = self.location_of(&self.handle.stop_with_savepoint(directory, drain))?;
+        self.wait()?;
+        Ok(location)
+    }
+
+    /// Waits for a savepoint. A job that ended before it was asked never takes one.
+    fn location_of(&self, savepoint: &SavepointHandle) -> Result<String> {
+        loop {
+            let was_over = self.is_over();
+            match savepoint.wait(LOOK) {
+                SavepointStatus::Completed { location } => return Ok(location),
+                SavepointStatus::Failed(error) => return Err(error.into()),
+                SavepointStatus::InProgress if was_over => {
+                    let name = self.handle.name();
+                    return Err(Error::input(format!(
+                        "job '{name}' is over and takes no savepoints"
+                    )));
+                }
+                SavepointStatus::InProgress => {}
+            }
+        }
     }
 
     /// Asks for a checkpoint now.

@@ -1,6 +1,7 @@
 //! Why a program failed.
 
 use millstream_dataflow::DataflowError;
+use millstream_session::SessionError;
 use millstream_state::StateError;
 use millstream_types::ErrorKind;
 
@@ -61,6 +62,15 @@ impl From<DataflowError> for Error {
 impl From<Error> for DataflowError {
     fn from(error: Error) -> Self {
         DataflowError::new(error.kind, error.message)
+    }
+}
+
+impl From<SessionError> for Error {
+    fn from(error: SessionError) -> Self {
+        Self {
+            kind: error.kind,
+            message: error.message,
+        }
     }
 }
 

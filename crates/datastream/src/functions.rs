@@ -3,8 +3,11 @@
 use millstream_state::StateValue;
 
 use crate::data::Data;
-use crate::error::Result;
-use crate::operators::context::{Context, KeyedContext, OnTimerContext, ReadOnlyContext, WindowContext};
+use crate::error::{Error, Result};
+use crate::operators::context::{
+    Context, FunctionInitializationContext, FunctionSnapshotContext, KeyedContext, OnTimerContext,
+    ReadOnlyContext, WindowContext,
+};
 use crate::output::Collector;
 use crate::state::RuntimeContext;
 
@@ -39,11 +42,64 @@ pub trait AggregateFunction<I, O>: Clone + Send + 'static {
     fn get_result(&self, accumulator: &Self::Accumulator) -> O;
     /// For session windows that grow together.
     fn merge(&self, a: Self::Accumulator, b: Self::Accumulator) -> Self::Accumulator;
+    /// Takes a value back that was added earlier. Only queries over tables with updates, and OVER windows, ask for it.
+    fn retract(&self, accumulator: &mut Self::Accumulator, value: I) -> Result<()> {
+        let _ = (accumulator, value);
+        Err(Error::unsupported(
+            "the aggregate function cannot take values back: implement 'retract'",
+        ))
+    }
 }
 
 /// A function over single records, with side outputs. An instance of the operator works on a clone.
 pub trait ProcessFunction<I, O: Data>: Clone + Send + 'static {
     fn process_element(&mut self, value: I, ctx: &mut Context<'_>, out: &mut Collector<O>) -> Result<()>;
+}
+
+/// Operator state: lists of a function that belong to no key. For [`DataStream::process_checkpointed`].
+///
+/// ```
+/// # use millstream_datastream::context::*;
+/// # use millstream_datastream::functions::*;
+/// # use millstream_datastream::{Collector, Result};
+/// /// Gives numbers in pairs; a number without a partner waits.
+/// #[derive(Clone, Default)]
+/// struct Pairs(Vec<i64>);
+///
+/// impl ProcessFunction<i64, (i64, i64)> for Pairs {
+///     fn process_element(
+///         &mut self,
+///         n: i64,
+///         _: &mut Context<'_>,
+///         out: &mut Collector<(i64, i64)>,
+///     ) -> Result<()> {
+///         match self.0.pop() {
+///             Some(first) => out.collect((first, n)),
+///             None => self.0.push(n),
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// impl CheckpointedFunction for Pairs {
+///     fn initialize_state(&mut self, ctx: &mut FunctionInitializationContext<'_>) -> Result<()> {
+///         self.0 = ctx.list_state("waiting")?;
+///         Ok(())
+///     }
+///
+///     fn snapshot_state(&mut self, ctx: &mut FunctionSnapshotContext<'_>) -> Result<()> {
+///         ctx.put_list("waiting", &self.0)
+///     }
+/// }
+/// ```
+///
+/// [`DataStream::process_checkpointed`]: crate::DataStream::process_checkpointed
+pub trait CheckpointedFunction {
+    /// Called before the first record, and with the state of the checkpoint that the job continues from.
+    fn initialize_state(&mut self, ctx: &mut FunctionInitializationContext<'_>) -> Result<()>;
+
+    /// Called at a checkpoint.
+    fn snapshot_state(&mut self, ctx: &mut FunctionSnapshotContext<'_>) -> Result<()>;
 }
 
 /// A function over the records of a key, with state and timers. An instance of the operator works on a clone.

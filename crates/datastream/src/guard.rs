@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use millstream_dataflow::{
     Context, DataflowError, Operator, OperatorFactory, Output, Sink, SinkCommit, SinkFactory, SnapshotScope,
-    Source, SourceFactory, SourceStatus, StateBlocks, Waker,
+    Source, SourceFactory, SourceNotice, SourceStatus, StateBlocks, Waker,
 };
 use millstream_types::{Batch, CheckpointId, Records, Watermark};
 
@@ -25,8 +25,17 @@ pub(crate) fn at_record(index: usize) {
 }
 
 fn catching<T>(name: &str, body: impl FnOnce() -> Result<T, DataflowError>) -> Result<T, DataflowError> {
+    catching_as("operator", name, body)
+}
+
+/// Runs code of the user; a panic becomes an error that names what it happened in.
+pub(crate) fn catching_as<T>(
+    what: &str,
+    name: &str,
+    body: impl FnOnce() -> Result<T, DataflowError>,
+) -> Result<T, DataflowError> {
     PLACE.set(0);
-    // What the body leaves half done belongs to a worker that is given up.
+    // The state that the body may leave inconsistent belongs to a worker that is discarded.
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => result,
         Err(panic) => {
@@ -36,7 +45,7 @@ fn catching<T>(name: &str, body: impl FnOnce() -> Result<T, DataflowError>) -> R
             };
             let message = message_of(panic.as_ref());
             Err(DataflowError::internal(format!(
-                "operator '{name}' panicked{place}: {message}"
+                "{what} '{name}' panicked{place}: {message}"
             )))
         }
     }
@@ -80,9 +89,21 @@ impl OperatorFactory for GuardedOperator {
             inner: catching(&self.name, || self.inner.create(context))?,
         }))
     }
+
+    fn restores_all(&self) -> bool {
+        self.inner.restores_all()
+    }
 }
 
 impl Operator for Guarded<dyn Operator> {
+    fn set_waker(&mut self, waker: Waker) {
+        self.inner.set_waker(waker);
+    }
+
+    fn ready(&self) -> bool {
+        self.inner.ready()
+    }
+
     fn process(
         &mut self,
         port: usize,
@@ -105,6 +126,10 @@ impl Operator for Guarded<dyn Operator> {
 
     fn reads(&self, records: &Records) -> bool {
         self.inner.reads(records)
+    }
+
+    fn reads_batches(&self) -> bool {
+        self.inner.reads_batches()
     }
 
     fn watermark(
@@ -137,6 +162,10 @@ impl Operator for Guarded<dyn Operator> {
         self.call(|inner| inner.finish_port(port, context, out))
     }
 
+    fn before_barrier(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
+        self.call(|inner| inner.before_barrier(context, out))
+    }
+
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         self.call(|inner| inner.snapshot(scope))
     }
@@ -147,6 +176,10 @@ impl Operator for Guarded<dyn Operator> {
 
     fn state_bytes(&self) -> usize {
         self.inner.state_bytes()
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.inner.spilled_bytes()
     }
 
     fn late_rows(&self) -> u64 {
@@ -208,6 +241,10 @@ impl Source for Guarded<dyn Source> {
 
     fn pending_records(&self) -> Option<u64> {
         self.inner.pending_records()
+    }
+
+    fn notice(&self) -> Option<SourceNotice> {
+        self.inner.notice()
     }
 
     fn close(&mut self) {
@@ -288,6 +325,10 @@ impl Sink for Guarded<dyn Sink> {
 
     fn finished(&mut self, context: &Context) -> Result<bool, DataflowError> {
         self.call(|inner| inner.finished(context))
+    }
+
+    fn cancel(&mut self) {
+        self.inner.cancel();
     }
 
     fn close(&mut self) {

@@ -7,6 +7,8 @@
 //!
 //! This crate opens no sockets and reads no clock: the published crate `millstream` hands them in ([`Host`]).
 
+pub mod asynchronous;
+pub mod cep;
 pub mod data;
 pub mod environment;
 pub mod error;
@@ -20,6 +22,8 @@ pub mod sink;
 pub mod source;
 pub mod state;
 pub mod stream;
+pub mod table;
+pub mod testing;
 pub mod time;
 pub mod watermark;
 pub mod window;

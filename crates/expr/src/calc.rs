@@ -10,16 +10,16 @@ use crate::compile::CompileError;
 use crate::node::CompiledExpr;
 use crate::shared;
 
-/// `SELECT projections WHERE condition`, ready for batch after batch.
+/// `SELECT projections WHERE condition`, compiled once for many batches.
 ///
-/// The condition comes first, then only the columns that the projections read are filtered. A projection that is a
-/// column passes it on by reference. What the expressions share is computed once.
+/// The condition is evaluated first; then only the columns that the projections read are filtered. A projection that is
+/// a plain column is passed on by reference. Common subexpressions are computed once.
 #[derive(Debug)]
 pub struct CompiledCalc {
-    /// Shared parts of the condition, evaluated before it.
+    /// Shared subexpressions of the condition, evaluated before it.
     before: Vec<CompiledExpr>,
     condition: Option<CompiledExpr>,
-    /// Shared parts of the projections, evaluated for the rows that the condition left.
+    /// Shared subexpressions of the projections, evaluated for the rows that pass the condition.
     after: Vec<CompiledExpr>,
     projections: Vec<CompiledExpr>,
     /// Columns that are read after the condition.
@@ -28,7 +28,7 @@ pub struct CompiledCalc {
 }
 
 impl CompiledCalc {
-    /// Compiles for inputs of `inputs` columns.
+    /// Compiles the calc for inputs with `inputs` columns.
     pub fn compile(
         condition: Option<&Expr>,
         projections: &[Expr],
@@ -60,7 +60,7 @@ impl CompiledCalc {
         })
     }
 
-    /// The projected rows of a batch that satisfy the condition, with their kinds.
+    /// Filters and projects a batch; row kinds are kept.
     pub fn apply(&mut self, batch: &Batch, env: &Environment) -> Result<Batch, EvalError> {
         debug_assert_eq!(batch.columns.len(), self.inputs);
         let mut columns = batch.columns.clone();
@@ -109,7 +109,8 @@ impl CompiledCalc {
     }
 }
 
-/// What the condition computes more than once, or the projections compute again, becomes columns before it.
+/// Hoists what the condition computes more than once, or what the projections repeat, into columns before the
+/// condition.
 fn split_condition(
     condition: Option<&Expr>,
     projections: &mut Vec<Expr>,

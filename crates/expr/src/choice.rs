@@ -1,7 +1,7 @@
 //! CASE and COALESCE: each row takes its value from one of several operands.
 //!
-//! First the rows are divided among the operands, then each operand is evaluated for its rows, then the parts are woven
-//! together.
+//! The rows are first divided among the operands. Then each operand is evaluated for its own rows, and the parts are
+//! merged in row order.
 
 use arrow_array::{Array, ArrayRef, BooleanArray, Scalar};
 use arrow_buffer::BooleanBuffer;
@@ -23,7 +23,7 @@ pub(crate) struct Branch {
 struct Part {
     rows: BooleanBuffer,
     value: Datum,
-    /// The value's rows are the chosen ones only.
+    /// Whether the value contains only the chosen rows.
     dense: bool,
 }
 
@@ -90,13 +90,13 @@ pub(crate) fn coalesce(args: &mut [Lazy], input: Input<'_>, env: &Environment) -
         let (value, dense) = arg.eval(&open, count, input, env)?;
         let nulls = null_rows(&value, if dense { count } else { input.rows });
         let left = match nulls {
-            // The last operand also gives the NULLs of rows where all are NULL.
+            // The last operand also provides the NULLs of rows where every operand is NULL.
             _ if i == last => BooleanBuffer::new_unset(input.rows),
             None => BooleanBuffer::new_unset(input.rows),
             Some(nulls) if dense => scatter(&nulls, &open),
             Some(nulls) => &nulls & &open,
         };
-        // A dense value has a row for each open row, also for those that are left to the next operand.
+        // A dense value has one row for each open row, including rows that the next operand takes.
         parts.push(Part {
             rows: open.clone(),
             value,
@@ -107,7 +107,7 @@ pub(crate) fn coalesce(args: &mut [Lazy], input: Input<'_>, env: &Environment) -
     weave(parts, input.rows)
 }
 
-/// Weaves the parts together; where parts overlap, the later one counts. Every row is in a part.
+/// Merges the parts in row order. Where parts overlap, the later one wins. Every row belongs to a part.
 fn weave(mut parts: Vec<Part>, rows: usize) -> Result<Datum, EvalError> {
     if parts.len() == 1 {
         return Ok(parts.swap_remove(0).value);

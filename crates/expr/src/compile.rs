@@ -1,4 +1,4 @@
-//! From an expression to the tree that evaluates it.
+//! Compiles an expression into the tree that evaluates it.
 
 use millstream_functions::cast::Cast;
 use millstream_functions::{CallCache, EvalError, scalar_function};
@@ -8,7 +8,7 @@ use millstream_types::{LogicalType, arrow_type};
 use crate::choice::Branch;
 use crate::node::{Call, Lazy, Node};
 
-/// Functions that never fail and are cheap: for them, evaluating all rows costs less than choosing some.
+/// Functions that are cheap and never fail: evaluating all rows costs less than selecting some of them.
 const CHEAP_AND_SAFE: &[&str] = &[
     "=",
     "<>",
@@ -34,10 +34,10 @@ const CHEAP_AND_SAFE: &[&str] = &[
     "IS NOT DISTINCT FROM",
 ];
 
-/// Alternatives from which a set is quicker than comparing one by one.
+/// Number of alternatives from which a set lookup beats a chain of comparisons.
 const MEMBERSHIP_MIN: usize = 5;
 
-/// Why an expression cannot be evaluated at all.
+/// Why an expression cannot be compiled.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum CompileError {
     #[error("no function is called '{0}'")]
@@ -100,7 +100,7 @@ pub(crate) fn compile(expr: &Expr) -> Result<Node, CompileError> {
     })
 }
 
-/// `x = 1 OR x = 2 OR …` as one look-up in a set, if all alternatives are of this form and there are enough of them.
+/// Turns `x = 1 OR x = 2 OR …` into one set lookup, if all alternatives have this form and there are enough of them.
 fn as_membership(args: &[Expr]) -> Option<Expr> {
     if args.len() < MEMBERSHIP_MIN {
         return None;
@@ -161,8 +161,8 @@ fn lazy(expr: &Expr) -> Result<Lazy, CompileError> {
     })
 }
 
-/// One of several values that become one column. They have one type already, but for the names of ROW fields, which
-/// the physical type holds.
+/// One of several values that end up in one column. Their types already agree except for the names of ROW fields, which
+/// are part of the physical type.
 fn alternative(value: &Expr, ty: &LogicalType) -> Result<Lazy, CompileError> {
     let from = value.ty();
     if arrow_type(&from) == arrow_type(ty) {
@@ -175,7 +175,7 @@ fn alternative(value: &Expr, ty: &LogicalType) -> Result<Lazy, CompileError> {
     })
 }
 
-/// Whether an expression may be evaluated for rows that do not need it.
+/// Whether an expression may be evaluated for rows that do not need its value.
 fn is_cheap_and_safe(expr: &Expr) -> bool {
     let alone = match expr {
         Expr::Call { function, .. } => CHEAP_AND_SAFE.contains(&function.as_str()),

@@ -1,7 +1,7 @@
-//! Replacing constant parts of an expression by their values while planning.
+//! Constant folding at planning time.
 //!
-//! Only deterministic functions are evaluated. A part whose evaluation fails stays as it is, so that the error comes at
-//! run time, and only if a row reaches it.
+//! Only deterministic functions are folded. A subexpression whose evaluation fails is left in place, so that the error
+//! occurs at run time and only if a row reaches it.
 
 use millstream_functions::{Determinism, Environment, scalar_function};
 use millstream_plan::Expr;
@@ -9,15 +9,15 @@ use millstream_types::{LogicalType, Scalar, TypeKind, arrow_type};
 
 use crate::node::CompiledExpr;
 
-/// Digits that Flink's planner keeps of a folded FLOAT.
+/// Significant digits that Flink's planner keeps of a folded FLOAT.
 const FOLDED_FLOAT_DIGITS: usize = 7;
 
-/// The expression with its constant parts computed.
+/// Replaces constant subexpressions by their values.
 pub fn fold(expr: &Expr, env: &Environment) -> Expr {
     expr.clone().transform_up(&mut |node| fold_node(node, env))
 }
 
-/// `node` has folded children.
+/// Folds a node whose children are already folded.
 fn fold_node(node: Expr, env: &Environment) -> Expr {
     match node {
         Expr::Column { .. } | Expr::Literal { .. } => node,
@@ -63,12 +63,12 @@ fn evaluate(node: &Expr, env: &Environment) -> Option<Expr> {
     Some(literal(value, ty))
 }
 
-/// A FLOAT that was computed while planning keeps seven decimal digits, as in Flink.
+/// A FLOAT that is folded keeps seven decimal digits, as in Flink.
 fn shortened(value: Scalar) -> Scalar {
     match value {
         Scalar::Float(v) if v.is_finite() => {
             let text = format!("{:.*e}", FOLDED_FLOAT_DIGITS - 1, f64::from(v));
-            // The largest values may round up beyond the type.
+            // The largest values can round up to infinity.
             Scalar::Float(text.parse().ok().filter(|v: &f32| v.is_finite()).unwrap_or(v))
         }
         other => other,
@@ -84,8 +84,9 @@ fn literal(value: Scalar, ty: LogicalType) -> Expr {
     Expr::Literal { value, ty }
 }
 
-/// `ROW(a, b) = ROW(c, d)` as `a = c AND b = d`, as Flink's planner has it: with a NULL field it is not FALSE but NULL.
-/// At least one side must be written as a row; values of row columns compare as wholes.
+/// Rewrites `ROW(a, b) = ROW(c, d)` to `a = c AND b = d` as Flink's planner does: a NULL field makes the result NULL,
+/// not FALSE.
+/// At least one side must be a row constructor; row columns are compared as whole values.
 fn row_equality(node: &Expr) -> Option<Expr> {
     let Expr::Call { function, args, .. } = node else {
         return None;
@@ -113,7 +114,8 @@ fn row_equality(node: &Expr) -> Option<Expr> {
     })
 }
 
-/// `x = x` is TRUE wherever `x` is not NULL, also for NaN, which no comparison at run time finds equal to itself.
+/// `x = x` is TRUE wherever `x` is not NULL. This includes NaN, although a comparison at run time finds NaN unequal to
+/// itself.
 fn self_comparison(node: &Expr) -> Option<Expr> {
     let Expr::Call { function, args, .. } = node else {
         return None;
@@ -164,7 +166,7 @@ fn is_row_constructor(expr: &Expr) -> bool {
     }
 }
 
-/// The fields of a row that is written out, in the types of the row.
+/// The fields of a row constructor, in the types of the row.
 fn row_parts(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
         Expr::Call { function, args, .. } if function == "ROW" => Some(args.clone()),
@@ -211,7 +213,7 @@ fn row_parts(expr: &Expr) -> Option<Vec<Expr>> {
     }
 }
 
-/// AND if `neutral`, else OR: the neutral value drops out, the other one decides.
+/// Folds AND if `neutral` is TRUE, otherwise OR: the neutral value drops out, the other value decides.
 fn fold_logic(args: Vec<Expr>, neutral: bool) -> Expr {
     let truth = |arg: &Expr| match arg {
         Expr::Literal {

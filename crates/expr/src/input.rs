@@ -1,4 +1,4 @@
-//! The rows over which an expression is evaluated, and choosing some of them.
+//! The rows over which an expression is evaluated, and selections of them.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(crate) struct Input<'a> {
     pub(crate) rows: usize,
 }
 
-/// Some rows of an input. Columns that nobody asked for keep all rows and must not be read.
+/// A subset of an input's rows. Columns that were not requested keep all rows and must not be read.
 #[derive(Debug)]
 pub(crate) struct Selected {
     columns: Vec<ArrayRef>,
@@ -33,7 +33,7 @@ impl Selected {
 }
 
 impl Input<'_> {
-    /// The rows of the set bits, of the columns at `used`.
+    /// Selects the rows whose bit is set, in the columns `used`.
     pub(crate) fn select(&self, rows: &BooleanBuffer, used: &[usize]) -> Result<Selected, ArrowError> {
         let mut columns = self.columns.to_vec();
         let filter = BooleanArray::new(rows.clone(), None);
@@ -50,7 +50,7 @@ impl Input<'_> {
     }
 }
 
-/// The value of a datum for each of `rows` rows.
+/// Expands a datum to `rows` values.
 pub fn expand(datum: &Datum, rows: usize) -> Result<ArrayRef, ArrowError> {
     match datum {
         Datum::Column(array) => Ok(Arc::clone(array)),
@@ -62,7 +62,7 @@ pub fn expand(datum: &Datum, rows: usize) -> Result<ArrayRef, ArrowError> {
     }
 }
 
-/// Which rows of a datum are NULL; `None` if none is.
+/// The NULL rows of a datum; `None` if there are none.
 pub(crate) fn null_rows(datum: &Datum, rows: usize) -> Option<BooleanBuffer> {
     let array = datum.array();
     if matches!(array.data_type(), DataType::Null) {

@@ -1,12 +1,12 @@
 //! The vectorised evaluator: typed expressions over columns.
 //!
-//! [`CompiledExpr`] turns a [`millstream_plan::Expr`] into a tree of nodes that hold everything that does not change
-//! from batch to batch (kernels, casts, caches of call sites) and evaluates it column by column. [`CompiledCalc`] does a
-//! whole projection with an optional condition; [`fold`] replaces constant parts of an expression while planning.
+//! [`CompiledExpr`] compiles a [`millstream_plan::Expr`] into a tree of nodes, which hold what stays the same across
+//! batches (kernels, casts, caches of call sites), and evaluates it column by column. [`CompiledCalc`] evaluates a
+//! whole projection with an optional condition. [`fold`] replaces constant subexpressions at planning time.
 //!
-//! AND, OR, CASE and COALESCE evaluate an operand only for the rows that need it, so that an error in a row that is not
-//! taken does not surface. Constants stay one value until the edge. There is no type inference here and no SQL: types
-//! are those that the binder wrote into the expression.
+//! AND, OR, CASE and COALESCE evaluate an operand only for the rows that need it, so an error in a branch that is not
+//! taken does not surface. Constants stay single values until the result is materialised. This crate infers no types
+//! and knows no SQL: the binder has written all types into the expression.
 
 mod calc;
 mod choice;

@@ -1,7 +1,7 @@
 //! Three-valued AND and OR.
 //!
-//! The rows known to be TRUE and those known to be FALSE are two bitmaps; an operand is evaluated only for rows that the
-//! operands before it leave open.
+//! Two bitmaps hold the rows known to be TRUE and the rows known to be FALSE. Each operand is evaluated only for the
+//! rows that the earlier operands leave undecided.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use millstream_functions::{Datum, Environment, EvalError};
 use crate::input::Input;
 use crate::node::{Lazy, true_rows};
 
-/// Rows whose truth is known, each way.
+/// The rows whose truth value is decided.
 struct Known {
     holds: BooleanBuffer,
     fails: BooleanBuffer,
@@ -63,7 +63,7 @@ impl Known {
     }
 }
 
-/// The truth of an operand where it was asked for; other rows may say anything.
+/// The truth value of an operand for the requested rows; the values of other rows are undefined.
 fn truth(
     arg: &mut Lazy,
     open: &BooleanBuffer,
@@ -93,7 +93,7 @@ fn false_rows(datum: &Datum, rows: usize, holds: &BooleanBuffer) -> BooleanBuffe
     }
 }
 
-/// Puts the n-th of `bits` where the n-th set bit of `places` is.
+/// Moves the n-th of `bits` to the position of the n-th set bit of `places`.
 pub(crate) fn scatter(bits: &BooleanBuffer, places: &BooleanBuffer) -> BooleanBuffer {
     let mut all = BooleanBufferBuilder::new(places.len());
     all.append_n(places.len(), false);

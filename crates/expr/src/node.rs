@@ -17,7 +17,7 @@ use crate::compile::{CompileError, compile};
 use crate::input::{Input, expand};
 use crate::logic;
 
-/// An expression, ready to be evaluated batch after batch.
+/// A compiled expression, evaluated batch by batch.
 pub struct CompiledExpr {
     root: Node,
     ty: LogicalType,
@@ -54,12 +54,12 @@ pub(crate) struct Call {
     pub(crate) cache: CallCache,
 }
 
-/// An operand that is evaluated for some rows only.
+/// An operand that is evaluated only for some rows.
 pub(crate) struct Lazy {
     pub(crate) node: Node,
     /// Columns that it reads.
     pub(crate) columns: Vec<usize>,
-    /// It cannot fail and is cheap: it may be evaluated for all rows.
+    /// Cheap and infallible: may be evaluated for all rows.
     pub(crate) eager: bool,
 }
 
@@ -79,12 +79,11 @@ impl CompiledExpr {
         })
     }
 
-    /// The type of the value.
     pub fn ty(&self) -> &LogicalType {
         &self.ty
     }
 
-    /// The position of the input column that this expression merely passes on.
+    /// The position of the input column, if this expression is a plain column reference.
     pub fn as_column(&self) -> Option<usize> {
         match self.root {
             Node::Column(index) => Some(index),
@@ -92,7 +91,7 @@ impl CompiledExpr {
         }
     }
 
-    /// The value for each of `rows` rows, or one value for all.
+    /// The value for each of `rows` rows, or one value that holds for all of them.
     pub fn eval(&mut self, columns: &[ArrayRef], rows: usize, env: &Environment) -> Result<Datum, EvalError> {
         if rows == 0 {
             return Ok(Datum::Column(new_empty_array(&arrow_type(&self.ty))));
@@ -110,7 +109,7 @@ impl CompiledExpr {
         Ok(expand(&self.eval(columns, rows, env)?, rows)?)
     }
 
-    /// Which rows satisfy this condition; NULL does not. The answer holds no NULL.
+    /// The rows that satisfy this condition. NULL does not satisfy it; the result contains no NULL.
     pub fn eval_filter(
         &mut self,
         columns: &[ArrayRef],
@@ -122,7 +121,7 @@ impl CompiledExpr {
     }
 }
 
-/// The rows at which a BOOLEAN datum is TRUE.
+/// The rows where a BOOLEAN datum is TRUE.
 pub(crate) fn true_rows(datum: &Datum, rows: usize) -> Result<BooleanBuffer, EvalError> {
     let array = datum
         .array()
@@ -171,7 +170,7 @@ fn column(input: Input<'_>, index: usize) -> Result<Datum, EvalError> {
     Ok(Datum::Column(Arc::clone(column)))
 }
 
-/// Applies a function of columns to a datum; one value stays one value.
+/// Applies a function of columns to a datum; a single value stays a single value.
 fn map(datum: Datum, f: impl FnOnce(&ArrayRef) -> Result<ArrayRef, EvalError>) -> Result<Datum, EvalError> {
     Ok(match datum {
         Datum::Column(array) => Datum::Column(f(&array)?),
@@ -199,6 +198,7 @@ impl Call {
             self.function.determinism != Determinism::Never && args.iter().all(Datum::is_constant);
         let rows = if one_for_all { 1 } else { input.rows };
         let result = (self.function.kernel)(&mut KernelArgs {
+            function: self.function.name,
             args: &args,
             arg_types: &self.arg_types,
             result: &self.result,
@@ -222,8 +222,8 @@ impl Call {
 }
 
 impl Lazy {
-    /// The value for the rows of the set bits. With all rows, or where that is cheaper, the datum covers all rows;
-    /// otherwise it is dense: its rows are the chosen ones. The flag says which.
+    /// The value for the rows whose bit is set. The flag says which rows the datum covers: all rows, if all are
+    /// selected or if that is cheaper; otherwise only the selected ones (dense).
     pub(crate) fn eval(
         &mut self,
         rows: &BooleanBuffer,

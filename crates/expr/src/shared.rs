@@ -1,18 +1,19 @@
-//! Common subexpressions: what several expressions over the same rows compute alike is computed once.
+//! Common subexpression elimination across several expressions over the same rows.
 //!
-//! A shared part becomes one more column behind the input's, so nothing else needs to know of it. A part is shared only
-//! if some expression evaluates it for every row anyway; one that stands behind a condition must not be hoisted.
+//! A shared subexpression becomes one more column after the input's columns, so the evaluator needs no special case. A
+//! subexpression is shared only if some expression evaluates it for every row anyway; one that a condition guards must
+//! not be hoisted.
 
 use millstream_functions::{Determinism, scalar_function};
 use millstream_plan::Expr;
 
-/// Shared parts of one projection; more are not looked for.
+/// Maximum number of shared subexpressions in a projection.
 const SHARED_MAX: usize = 32;
-/// Nodes of the expressions together above which sharing is not looked for: the search is quadratic.
+/// Total number of nodes above which the search is skipped, because it is quadratic.
 const NODES_MAX: usize = 1_000;
 
-/// Rewrites `exprs` so that what they share is read from columns `first_column..`, and returns the shared parts in the
-/// order in which they must be evaluated. The first `certain` expressions are evaluated for every row.
+/// Rewrites `exprs` to read shared subexpressions from columns `first_column..`, and returns these subexpressions in
+/// evaluation order. The first `certain` expressions are evaluated for every row.
 pub(crate) fn extract(exprs: &mut [Expr], certain: usize, first_column: usize) -> Vec<Expr> {
     let mut shared: Vec<Expr> = Vec::new();
     if exprs.iter().map(size).sum::<usize>() > NODES_MAX {
@@ -31,8 +32,8 @@ pub(crate) fn extract(exprs: &mut [Expr], certain: usize, first_column: usize) -
     shared
 }
 
-/// The largest part that stands twice or more and is evaluated for every row at least once. Parts inside of it that are
-/// shared further stay in it, which costs a little and keeps the order of evaluation trivial.
+/// The largest subexpression that occurs at least twice and is evaluated for every row at least once. Smaller
+/// subexpressions inside it are not shared further; this costs little and keeps the evaluation order trivial.
 fn largest_shared(exprs: &[Expr], certain: usize) -> Option<Expr> {
     let mut parts: Vec<&Expr> = Vec::new();
     exprs
@@ -53,7 +54,7 @@ fn largest_shared(exprs: &[Expr], certain: usize) -> Option<Expr> {
     best.map(|(part, _)| part.clone())
 }
 
-/// Parts that are evaluated whenever `expr` is.
+/// The subexpressions that are evaluated whenever `expr` is.
 fn collect_certain<'e>(expr: &'e Expr, found: &mut Vec<&'e Expr>) {
     found.push(expr);
     match expr {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{BinaryViewBuilder, make_view};
 use arrow_array::types::{
     Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType,
     TimestampMillisecondType,
 };
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, ListArray, NullArray, PrimitiveArray, StringViewArray,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryViewArray, BooleanArray, LargeBinaryArray, LargeStringArray,
+    ListArray, NullArray, PrimitiveArray, StringViewArray,
 };
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer};
 use arrow_schema::DataType;
@@ -100,43 +100,67 @@ impl NullRuns {
     }
 }
 
-/// Where the bytes of a string or binary value lie.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Span {
-    pub offset: u32,
-    pub length: u32,
-    /// In the side buffer of the builder (unescaped text) instead of the message buffer.
-    pub own: bool,
+/// Strings or bytes, one behind the other. The bytes are copied out of the messages: a column then keeps its own values in
+/// memory and not whole messages, and Arrow checks one text for each column instead of one for each value.
+#[derive(Debug)]
+pub struct Texts {
+    bytes: Vec<u8>,
+    /// Where the values begin, and the end of the last.
+    offsets: Vec<i64>,
+    nulls: NullRuns,
 }
 
-/// Strings or bytes that refer to the message buffer, or to bytes of their own.
-#[derive(Debug, Default)]
-pub struct Spans {
-    pub slots: Slots<Span>,
-    /// Bytes that are not in the message buffer as they are.
-    pub own: Vec<u8>,
+impl Default for Texts {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            offsets: vec![0],
+            nulls: NullRuns::default(),
+        }
+    }
 }
 
-impl Spans {
-    /// A value inside the message buffer.
+impl Texts {
     #[inline]
-    pub fn push_shared(&mut self, offset: usize, length: usize) {
-        self.slots.push(Span {
-            offset: offset as u32,
-            length: length as u32,
-            own: false,
-        });
+    pub fn push(&mut self, value: &[u8]) {
+        self.push_with(|bytes| bytes.extend_from_slice(value));
     }
 
-    /// A value of its own.
-    pub fn push_own(&mut self, bytes: &[u8]) {
-        let offset = self.own.len() as u32;
-        self.own.extend_from_slice(bytes);
-        self.slots.push(Span {
-            offset,
-            length: bytes.len() as u32,
-            own: true,
-        });
+    /// Appends the value that `write` appends to the bytes.
+    #[inline]
+    pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.bytes);
+        self.offsets.push(self.bytes.len() as i64);
+    }
+
+    fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    #[inline]
+    fn push_nulls(&mut self, count: usize) {
+        let (start, end) = (self.len(), self.bytes.len() as i64);
+        self.nulls.push(start, count);
+        self.offsets.resize(start + count + 1, end);
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.nulls.truncate(rows);
+        self.offsets.truncate(rows + 1);
+        self.bytes
+            .truncate(self.offsets.last().map_or(0, |end| *end as usize));
+    }
+
+    fn take(&mut self) -> (OffsetBuffer<i64>, Buffer, Option<NullBuffer>) {
+        let nulls = self.nulls.take(self.len());
+        let next = Self {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            offsets: Vec::with_capacity(self.offsets.len()),
+            nulls: NullRuns::default(),
+        };
+        let taken = std::mem::replace(self, next);
+        self.offsets.push(0);
+        (OffsetBuffer::new(taken.offsets.into()), taken.bytes.into(), nulls)
     }
 }
 
@@ -253,8 +277,8 @@ pub enum Values {
     I128(Slots<i128>),
     F32(Slots<f32>),
     F64(Slots<f64>),
-    String(Spans),
-    Binary(Spans),
+    String(Texts),
+    Binary(Texts),
     /// One child.
     List(Nested),
     /// Two children: keys and values.
@@ -269,12 +293,12 @@ impl ColumnBuilder {
     pub fn new(ty: &LogicalType) -> Self {
         let nested = Nested::new;
         let values = match &ty.kind {
-            TypeKind::Char(_) | TypeKind::Varchar(_) => Values::String(Spans::default()),
+            TypeKind::Char(_) | TypeKind::Varchar(_) => Values::String(Texts::default()),
             TypeKind::Binary(_)
             | TypeKind::Varbinary(_)
             | TypeKind::Variant
             | TypeKind::Bitmap
-            | TypeKind::Raw { .. } => Values::Binary(Spans::default()),
+            | TypeKind::Raw { .. } => Values::Binary(Texts::default()),
             TypeKind::Boolean => Values::Boolean(Slots::default()),
             TypeKind::TinyInt => Values::I8(Slots::default()),
             TypeKind::SmallInt => Values::I16(Slots::default()),
@@ -314,7 +338,7 @@ impl ColumnBuilder {
             Values::I128(s) => s.values.len(),
             Values::F32(s) => s.values.len(),
             Values::F64(s) => s.values.len(),
-            Values::String(s) | Values::Binary(s) => s.slots.values.len(),
+            Values::String(s) | Values::Binary(s) => s.len(),
             Values::List(n) | Values::Map(n) | Values::Row(n) => n.rows(),
             Values::Null(rows) => *rows,
         }
@@ -339,13 +363,13 @@ impl ColumnBuilder {
             Values::I128(s) => s.push_nulls(count),
             Values::F32(s) => s.push_nulls(count),
             Values::F64(s) => s.push_nulls(count),
-            Values::String(s) | Values::Binary(s) => s.slots.push_nulls(count),
+            Values::String(s) | Values::Binary(s) => s.push_nulls(count),
             Values::List(n) | Values::Map(n) | Values::Row(n) => n.push_nulls(count),
             Values::Null(rows) => *rows += count,
         }
     }
 
-    /// Forgets rows from `rows` on, and what a failed value left below a list or row.
+    /// Removes the rows from `rows` on, and what a failed value left below a list or row.
     pub fn truncate(&mut self, rows: usize) {
         match &mut self.values {
             Values::Boolean(s) => s.truncate(rows),
@@ -356,17 +380,15 @@ impl ColumnBuilder {
             Values::I128(s) => s.truncate(rows),
             Values::F32(s) => s.truncate(rows),
             Values::F64(s) => s.truncate(rows),
-            // Bytes in `own` that nothing refers to any more are only lost space.
-            Values::String(s) | Values::Binary(s) => s.slots.truncate(rows),
+            Values::String(s) | Values::Binary(s) => s.truncate(rows),
             Values::List(n) | Values::Map(n) => n.truncate_items(rows),
             Values::Row(n) => n.truncate_rows(rows),
             Values::Null(held) => *held = rows.min(*held),
         }
     }
 
-    /// The column; the builder is empty afterwards. `data` is the message buffer that spans refer to. The error says
-    /// which bytes are no UTF-8.
-    pub fn finish(&mut self, data: &Buffer) -> Result<ArrayRef, String> {
+    /// The column; the builder is empty afterwards. The error says which bytes are not UTF-8.
+    pub fn finish(&mut self) -> Result<ArrayRef, String> {
         let data_type = arrow_type(&self.ty);
         Ok(match &mut self.values {
             Values::Boolean(s) => {
@@ -392,11 +414,11 @@ impl ColumnBuilder {
             Values::I128(s) => primitive::<Decimal128Type>(s, data_type),
             Values::F32(s) => primitive::<Float32Type>(s, data_type),
             Values::F64(s) => primitive::<Float64Type>(s, data_type),
-            Values::String(s) => strings(s, data)?,
-            Values::Binary(s) => binaries(s, data)?,
+            Values::String(s) => strings(s)?,
+            Values::Binary(s) => binaries(s)?,
             Values::List(n) => {
                 let (ends, nulls) = n.take();
-                let items = n.children[0].finish(data)?;
+                let items = n.children[0].finish()?;
                 let DataType::List(field) = data_type else {
                     return Err("a list without an item type".to_owned());
                 };
@@ -406,14 +428,14 @@ impl ColumnBuilder {
             Values::Map(n) => {
                 let (ends, nulls) = n.take();
                 let offsets = offsets(&ends)?;
-                let keys = n.children[0].finish(data)?;
-                let values = n.children[1].finish(data)?;
+                let keys = n.children[0].finish()?;
+                let values = n.children[1].finish()?;
                 map_array(&self.ty, keys, values, offsets, nulls)
             }
             Values::Row(n) => {
                 n.pad(n.rows());
                 let (ends, nulls) = n.take();
-                let columns: Result<Vec<_>, _> = n.children.iter_mut().map(|c| c.finish(data)).collect();
+                let columns: Result<Vec<_>, _> = n.children.iter_mut().map(ColumnBuilder::finish).collect();
                 struct_array(&self.ty, columns?, nulls, ends.len())
             }
             Values::Null(rows) => Arc::new(NullArray::new(std::mem::take(rows))),
@@ -422,8 +444,8 @@ impl ColumnBuilder {
 }
 
 /// The columns of a decoder; the builders are empty afterwards.
-pub fn finish_all(columns: &mut [ColumnBuilder], data: &Buffer) -> Result<Vec<ArrayRef>, DecodeError> {
-    let finished = columns.iter_mut().map(|column| column.finish(data));
+pub fn finish_all(columns: &mut [ColumnBuilder]) -> Result<Vec<ArrayRef>, DecodeError> {
+    let finished = columns.iter_mut().map(ColumnBuilder::finish);
     finished
         .map(|column| column.map_err(|reason| DecodeError { message: 0, reason }))
         .collect()
@@ -445,44 +467,16 @@ where
     Arc::new(PrimitiveArray::<T>::new(values.into(), nulls).with_data_type(data_type))
 }
 
-fn strings(spans: &mut Spans, data: &Buffer) -> Result<ArrayRef, String> {
-    let own = Buffer::from(std::mem::take(&mut spans.own));
-    let values = &mut spans.slots.values;
-    let nulls = spans.slots.nulls.take(values.len());
-    let mut views: Vec<u128> = Vec::with_capacity(values.len());
-    for span in values.iter() {
-        let (block, from) = if span.own {
-            (OWN_BLOCK, &own)
-        } else {
-            (DATA_BLOCK, data)
-        };
-        let range = span.offset as usize..span.offset as usize + span.length as usize;
-        let bytes = from.get(range).ok_or("a string lies outside of the messages")?;
-        views.push(make_view(bytes, block, span.offset));
-    }
-    values.clear();
-    let blocks = [data.clone(), own];
-    let array = StringViewArray::try_new(views.into(), blocks, nulls);
-    Ok(Arc::new(array.map_err(|e| e.to_string())?))
+fn strings(texts: &mut Texts) -> Result<ArrayRef, String> {
+    let (offsets, bytes, nulls) = texts.take();
+    let array = LargeStringArray::try_new(offsets, bytes, nulls).map_err(|e| e.to_string())?;
+    Ok(Arc::new(StringViewArray::from(&array)))
 }
 
-/// Places of the buffers that the views of a string column refer to.
-const DATA_BLOCK: u32 = 0;
-const OWN_BLOCK: u32 = 1;
-
-fn binaries(spans: &mut Spans, data: &Buffer) -> Result<ArrayRef, String> {
-    let own = std::mem::take(&mut spans.own);
-    let (values, nulls) = spans.slots.take();
-    let mut builder = BinaryViewBuilder::with_capacity(values.len());
-    for (row, span) in values.iter().enumerate() {
-        let is_valid = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-        let from: &[u8] = if span.own { &own } else { data };
-        match from.get(span.offset as usize..span.offset as usize + span.length as usize) {
-            Some(bytes) if is_valid => builder.append_value(bytes),
-            _ => builder.append_null(),
-        }
-    }
-    Ok(Arc::new(builder.finish()))
+fn binaries(texts: &mut Texts) -> Result<ArrayRef, String> {
+    let (offsets, bytes, nulls) = texts.take();
+    let array = LargeBinaryArray::try_new(offsets, bytes, nulls).map_err(|e| e.to_string())?;
+    Ok(Arc::new(BinaryViewArray::from(&array)))
 }
 
 /// Whether a column array has a value at `row` (a NULL type has none).

@@ -170,6 +170,23 @@ pub fn decoder(
     decoder_with_metadata(format, options, schema, all, &[])
 }
 
+/// As [`decoder`], for the lines of files.
+pub fn file_decoder(
+    format: &str,
+    options: &Options,
+    schema: &Schema,
+    all: &Schema,
+) -> Result<Box<dyn Decoder>, FormatError> {
+    if format != "csv" {
+        return decoder(format, options, schema, all);
+    }
+    let options = csv::CsvOptions {
+        checks_read_columns: true,
+        ..csv::CsvOptions::parse(options)?
+    };
+    Ok(Box::new(csv::CsvDecoder::new(options, schema, all)?))
+}
+
 /// As [`decoder`]; the columns of the format's metadata keys stand behind those of `schema`.
 pub fn decoder_with_metadata(
     format: &str,

@@ -154,15 +154,15 @@ impl RawDecoder {
         })
     }
 
-    fn value(&mut self, range: MessageRange, bytes: &[u8]) -> Result<(), String> {
+    fn value(&mut self, bytes: &[u8]) -> Result<(), String> {
         let ty = &self.column.ty;
         let big = self.options.big_endian;
         match &mut self.column.values {
-            Values::String(spans) => match decode_text(bytes, self.options.charset) {
-                None => spans.push_shared(range.offset as usize, bytes.len()),
-                Some(text) => spans.push_own(text.as_bytes()),
+            Values::String(texts) => match decode_text(bytes, self.options.charset) {
+                None => texts.push(bytes),
+                Some(text) => texts.push(text.as_bytes()),
             },
-            Values::Binary(spans) => spans.push_own(bytes),
+            Values::Binary(texts) => texts.push(bytes),
             Values::Boolean(slots) => slots.push(sized::<1>(bytes, ty)?[0] != 0),
             Values::I8(slots) => slots.push(i8::from_be_bytes(sized(bytes, ty)?)),
             Values::I16(slots) => {
@@ -272,7 +272,7 @@ impl Decoder for RawDecoder {
                     self.column.push_null();
                     Ok(())
                 }
-                Some(bytes) => self.value(*range, bytes),
+                Some(bytes) => self.value(bytes),
             };
             if let Err(reason) = outcome {
                 self.column.truncate(0);
@@ -284,7 +284,7 @@ impl Decoder for RawDecoder {
         }
         let column = self
             .column
-            .finish(data)
+            .finish()
             .map_err(|reason| DecodeError { message: 0, reason })?;
         let columns = if self.produced { vec![column] } else { Vec::new() };
         Ok(Decoded {

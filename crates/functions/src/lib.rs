@@ -13,6 +13,7 @@ pub mod registry;
 pub mod scalar;
 pub mod signature;
 pub mod typing;
+pub mod user;
 
 pub use aggregate::{AggregateFunction, GroupsAccumulator};
 pub use registry::{aggregate_function, all_aggregates, all_scalars, scalar_function};

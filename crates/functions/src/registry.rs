@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use crate::aggregate::{self, AggregateFunction};
 use crate::scalar::{self, ScalarFunction};
+use crate::user;
 
 /// The `FUNCTIONS` slices of the modules under [`crate::scalar`].
 const SCALARS: &[&[ScalarFunction]] = &[
@@ -83,6 +84,7 @@ const AGGREGATES: &[&[AggregateFunction]] = &[
     aggregate::listagg::FUNCTIONS,
     aggregate::array_agg::FUNCTIONS,
     aggregate::collect::FUNCTIONS,
+    aggregate::bitmap::FUNCTIONS,
     aggregate::json::FUNCTIONS,
     aggregate::percentile::FUNCTIONS,
     aggregate::approx_distinct::FUNCTIONS,
@@ -107,7 +109,10 @@ pub fn scalar_function(name: &str) -> Option<&'static ScalarFunction> {
             .flat_map(|f| f.aliases.iter().chain([&f.name]).map(move |name| (*name, f)))
             .collect()
     });
-    index.get(name.to_uppercase().as_str()).copied()
+    index
+        .get(name.to_uppercase().as_str())
+        .copied()
+        .or_else(|| user::scalar(name))
 }
 
 /// The aggregate function called `name` (any case) or by one of its aliases.
@@ -118,5 +123,8 @@ pub fn aggregate_function(name: &str) -> Option<&'static AggregateFunction> {
             .flat_map(|f| f.aliases.iter().chain([&f.name]).map(move |name| (*name, f)))
             .collect()
     });
-    index.get(name.to_uppercase().as_str()).copied()
+    index
+        .get(name.to_uppercase().as_str())
+        .copied()
+        .or_else(|| user::aggregate(name))
 }

@@ -1,4 +1,4 @@
-//! What a function's type inference is asked and answers.
+//! The interface of a function's type inference.
 
 use millstream_types::{LogicalType, Scalar};
 

@@ -1,4 +1,4 @@
-//! The checkpoints of one job, and what an execution of it starts from.
+//! The checkpoints of one job, and the state that an execution restores.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,17 +10,16 @@ use millstream_state::{
     StateError, read_savepoint, write_savepoint,
 };
 use millstream_types::storage::Storage;
-use millstream_types::{CheckpointId, ErrorKind};
+use millstream_types::{CheckpointId, ErrorKind, failpoint};
 
 use crate::compatibility::{Comparison, check};
 use crate::directories::{local_path, open_directory};
 use crate::lock::{JobLock, utc_time};
 
-/// The checkpoints of one job.
 #[derive(Debug)]
 pub struct Checkpoints {
     kept: Kept,
-    /// Where the job starts while it has no checkpoint of its own.
+    /// Where the job starts until it has a checkpoint of its own.
     savepoint: Option<SavepointSource>,
     expected: Option<Expected>,
     lock: Option<JobLock>,
@@ -30,7 +29,7 @@ pub struct Checkpoints {
 enum Kept {
     /// For restarts within the process.
     Memory(Option<Box<(CheckpointHeader, Arc<RestoredState>)>>),
-    /// For restarts of the process too.
+    /// For restarts of the process as well.
     Stored(Box<CheckpointStore>),
 }
 
@@ -49,13 +48,13 @@ struct Expected {
     allow_partial: bool,
 }
 
-/// Bytes written, bytes in full, and whether the next snapshot may refer to this one.
+/// Bytes written, full size in bytes, and whether the next snapshot may refer to this one.
 pub type WrittenSizes = (u64, u64, bool);
 
 /// What a job starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobStart {
-    Anew,
+    Fresh,
     Checkpoint {
         number: u64,
         triggered_ms: i64,
@@ -64,7 +63,7 @@ pub enum JobStart {
         location: String,
         triggered_ms: i64,
     },
-    /// An earlier run of the same script ran the statement to its end; it is not run again.
+    /// An earlier run of the same script completed the statement; it is not run again.
     Done {
         ended_ms: i64,
     },
@@ -73,7 +72,7 @@ pub enum JobStart {
 impl fmt::Display for JobStart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Anew => f.write_str("starts anew"),
+            Self::Fresh => f.write_str("starts from scratch"),
             Self::Checkpoint { number, triggered_ms } => {
                 write!(
                     f,
@@ -99,7 +98,7 @@ impl fmt::Display for JobStart {
 }
 
 impl Checkpoints {
-    /// Kept in memory, for restarts within the process.
+    /// Checkpoints in memory, for restarts within the process.
     pub fn in_memory() -> Self {
         Self {
             kept: Kept::Memory(None),
@@ -109,7 +108,7 @@ impl Checkpoints {
         }
     }
 
-    /// In the directory of the job's identity, or in memory without a storage.
+    /// Checkpoints in the directory of the job's identity, or in memory if there is no storage.
     pub fn open(
         storage: Option<Arc<dyn Storage>>,
         identity: &str,
@@ -130,7 +129,7 @@ impl Checkpoints {
         })
     }
 
-    /// As [`Checkpoints::open`], as the only one on this machine.
+    /// Like [`Checkpoints::open`], but fails if another process on this machine runs the job.
     pub fn open_locked(
         storage: Option<Arc<dyn Storage>>,
         identity: &str,
@@ -146,12 +145,12 @@ impl Checkpoints {
         Ok(Self { lock, ..opened })
     }
 
-    /// Lets other processes run the job.
+    /// Releases the lock, so that other processes can run the job.
     pub fn unlock(&mut self) {
         self.lock = None;
     }
 
-    /// Names the operators that state is restored for. Until then it is given back as it was stored.
+    /// Declares the operators that restore. Until then, state is returned as stored.
     pub fn expect(
         &mut self,
         operators: Vec<OperatorEntry>,
@@ -167,7 +166,7 @@ impl Checkpoints {
         });
     }
 
-    /// Starts from a savepoint, unless the newest checkpoint belongs to a run that did so already.
+    /// Starts from a savepoint, unless the newest checkpoint comes from a run that already started from it.
     pub fn start_from(&mut self, location: &str) -> Result<(), DataflowError> {
         if let Some(header) = self.newest_header()
             && header.origin.as_deref() == Some(location)
@@ -181,7 +180,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The savepoint that this life of the job began with.
+    /// The savepoint that the current run of the job started from.
     pub fn origin(&self) -> Option<String> {
         match &self.savepoint {
             Some(savepoint) => Some(savepoint.location.clone()),
@@ -196,7 +195,7 @@ impl Checkpoints {
         }
     }
 
-    /// The number that the next checkpoint must have at least.
+    /// The lowest number that the next checkpoint may have.
     pub fn next_number(&self) -> u64 {
         let newest = match &self.kept {
             Kept::Memory(state) => state.as_deref().map(|(header, _)| header.checkpoint),
@@ -205,8 +204,8 @@ impl Checkpoints {
         newest.map_or(1, |number| number + 1)
     }
 
-    /// Compares what the job would start from with its operators, before anything is started. Reads manifests only.
-    /// `skips_done`: a job that has read all its input is done; otherwise it starts anew.
+    /// Compares the state to restore with the job's operators before anything starts. Reads only manifests.
+    /// `skips_done`: a job that has read all its input stays done; otherwise it runs again.
     pub fn preview(&mut self, skips_done: bool) -> Result<(JobStart, Comparison), DataflowError> {
         if let Some(savepoint) = &self.savepoint {
             let (header, _) = read_savepoint(savepoint.storage.as_ref(), "")
@@ -232,7 +231,7 @@ impl Checkpoints {
         }
         let Some(header) = self.newest_header() else {
             self.refuse_damaged()?;
-            return Ok((JobStart::Anew, Comparison::new(&[], &operators)));
+            return Ok((JobStart::Fresh, Comparison::new(&[], &operators)));
         };
         let comparison = self.compare(&format!("checkpoint {}", header.checkpoint), header)?;
         let start = JobStart::Checkpoint {
@@ -252,7 +251,7 @@ impl Checkpoints {
         Ok(comparison)
     }
 
-    /// A job with nothing but damaged checkpoints must not begin again as if there were none.
+    /// A job whose checkpoints are all damaged must not silently start from scratch.
     fn refuse_damaged(&self) -> Result<(), DataflowError> {
         let Kept::Stored(store) = &self.kept else {
             return Ok(());
@@ -268,7 +267,7 @@ impl Checkpoints {
         Err(DataflowError::new(ErrorKind::Data, message))
     }
 
-    /// The newest state that is whole, for the operators of now. A damaged checkpoint is passed over with a warning.
+    /// The newest intact state, mapped to the current operators. Skips damaged checkpoints with a warning.
     pub fn load_latest(&mut self) -> Result<Option<Arc<RestoredState>>, DataflowError> {
         if let Some(savepoint) = &self.savepoint {
             let (header, states) = read_savepoint(savepoint.storage.as_ref(), "")
@@ -292,6 +291,7 @@ impl Checkpoints {
                     for (damaged, error) in store.damaged().filter(|(damaged, _)| *damaged > checkpoint) {
                         warn_of_fallback(damaged, error, &header);
                     }
+                    failpoint::hit("recovery-loaded");
                     return self.adopt(&header, states).map(Some);
                 }
                 Err(error @ StateError::Corrupt { .. }) => store.set_aside(checkpoint, error),
@@ -300,7 +300,7 @@ impl Checkpoints {
         }
     }
 
-    /// The states under the uids of the job's operators.
+    /// Maps stored states to the uids of the job's operators.
     fn adopt(
         &self,
         header: &CheckpointHeader,
@@ -329,7 +329,7 @@ impl Checkpoints {
                 let size = store.write(header, &states)?;
                 let mut cleanup = store.take_cleanup_failure();
                 if self.savepoint.is_some() {
-                    // What is there besides belongs to a run that did not start from the savepoint.
+                    // All other checkpoints belong to a run that did not start from the savepoint.
                     cleanup = cleanup.or(store.retain_only(number).err());
                 }
                 if let Some(error) = cleanup {
@@ -372,7 +372,7 @@ impl Checkpoints {
         Ok(bytes)
     }
 
-    /// Forgets everything: the job is over and will not go on.
+    /// Removes all checkpoints, because the job has ended for good.
     pub fn remove_all(&mut self) -> Result<(), DataflowError> {
         match &mut self.kept {
             Kept::Memory(state) => *state = None,
@@ -382,7 +382,7 @@ impl Checkpoints {
     }
 }
 
-/// Forgets that a job has read all its input, so that its next submission runs it again.
+/// Clears the mark that a job has read all its input, so that its next submission runs it again.
 pub fn forget_finished(storage: Arc<dyn Storage>, identity: &str) -> Result<(), DataflowError> {
     let mut checkpoints = Checkpoints::open(Some(storage), identity, 1, false)?;
     match checkpoints.newest_header() {
@@ -391,7 +391,7 @@ pub fn forget_finished(storage: Arc<dyn Storage>, identity: &str) -> Result<(), 
     }
 }
 
-/// The identity of the job that a savepoint is of.
+/// The identity of the job that took a savepoint.
 pub fn job_of_savepoint(location: &str) -> Result<String, DataflowError> {
     let storage = open_savepoint(location)?;
     let (header, _) = read_savepoint(storage.as_ref(), "").map_err(|error| cannot_start(location, error))?;
@@ -425,7 +425,7 @@ fn warn_of_fallback(damaged: CheckpointId, error: &StateError, header: &Checkpoi
     );
 }
 
-/// The states with the bytes of unchanged blocks from the checkpoint before.
+/// Completes incremental states with the bytes of unchanged blocks from the previous checkpoint.
 fn whole(
     states: Vec<InstanceState>,
     before: Option<&RestoredState>,
@@ -442,7 +442,7 @@ fn whole(
         let mut all = StateBlocks::new();
         for block in state.blocks.blocks {
             let found = match block.content {
-                BlockContent::Bytes(_) => Some(block),
+                BlockContent::Bytes(_) | BlockContent::Stored(_) => Some(block),
                 BlockContent::Unchanged => known.get(block.name.as_str()).copied().cloned(),
             };
             let missing =
@@ -455,7 +455,7 @@ fn whole(
     states.into_iter().map(with_all_bytes).collect()
 }
 
-/// `jobs/<identity>`, with everything but letters, digits, `-`, `_` and inner dots escaped.
+/// `jobs/<identity>`; escapes everything but letters, digits, `-`, `_` and inner dots.
 fn directory_of(identity: &str) -> String {
     let mut directory = String::from("jobs/");
     for (index, byte) in identity.bytes().enumerate() {

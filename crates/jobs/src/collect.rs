@@ -1,26 +1,26 @@
-//! Results of a SELECT: a sink whose rows the client takes, at its own pace.
+//! Results of a SELECT: a sink whose rows the client takes at its own pace.
 //!
-//! The sink stops accepting rows while the client has not taken what is there, so that a query whose reader sleeps
-//! holds no more than [`COLLECT_ROWS_MAX`] rows and one batch.
+//! The sink stops accepting rows while the queue is full. A query whose client has stopped reading therefore holds at
+//! most [`COLLECT_ROWS_MAX`] rows and one batch.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory, StateBlocks, Waker};
-use millstream_types::{Batch, CheckpointId};
+use millstream_dataflow::{Context, DataflowError, Sink, SinkFactory, Unbuffered, UnbufferedSink, Waker};
+use millstream_types::Batch;
 
-/// Rows that wait for the client before the query is held back.
+/// Rows queued for the client before backpressure stops the query.
 pub const COLLECT_ROWS_MAX: usize = 50_000;
 
-/// What the client finds.
+/// The outcome of reading results.
 #[derive(Clone, Debug)]
 pub enum Collected {
     Batch(Batch),
-    /// All rows were taken, and the job ended well or by the client's will.
+    /// All rows were taken, and the job finished or the client canceled it.
     End,
     Failed(DataflowError),
-    /// Nothing came in time.
+    /// The timeout passed without rows.
     Nothing,
 }
 
@@ -30,14 +30,14 @@ struct Queue {
     rows: usize,
     ended: bool,
     error: Option<DataflowError>,
-    /// The sink that waits for room.
+    /// Wakes the sink when the queue has space.
     waiting: Option<Waker>,
-    /// The task that waits for rows without a thread.
+    /// Wakes the task that waits for rows without blocking a thread.
     reader: Option<std::task::Waker>,
 }
 
 impl Queue {
-    /// What the client finds now.
+    /// What a read returns now, without waiting.
     fn take(&mut self) -> Collected {
         if let Some(batch) = self.batches.pop_front() {
             self.rows -= batch.rows;
@@ -67,7 +67,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the client, whichever way it waits.
+    /// Wakes the client, whether it is a thread or a task.
     fn announce(&self, queue: &mut Queue) {
         self.changed.notify_all();
         if let Some(reader) = queue.reader.take() {
@@ -80,18 +80,18 @@ impl Shared {
 #[derive(Clone)]
 pub struct ResultReader(Arc<Shared>);
 
-/// The job's end; also tells the reader how the job ended.
+/// The job's end; it also passes on how the job ended.
 #[derive(Clone)]
 pub struct Collector(Arc<Shared>);
 
-/// Both ends of the results of one query.
+/// Creates both ends of one query's results.
 pub fn collector() -> (Collector, ResultReader) {
     let shared = Arc::new(Shared::default());
     (Collector(Arc::clone(&shared)), ResultReader(shared))
 }
 
 impl ResultReader {
-    /// The next batch; waits for it at most `timeout`.
+    /// Waits up to `timeout` for the next batch.
     pub fn next(&self, timeout: Duration) -> Collected {
         let nothing_yet =
             |queue: &mut Queue| queue.batches.is_empty() && !queue.ended && queue.error.is_none();
@@ -103,7 +103,7 @@ impl ResultReader {
         queue.take()
     }
 
-    /// The next batch, without waiting. If there is nothing, `waker` is woken when that changes; one task can wait.
+    /// The next batch, without waiting. If there is none, `waker` is woken when that changes; only one task can wait.
     pub fn poll_next(&self, waker: Option<&std::task::Waker>) -> Collected {
         let mut queue = self.0.lock();
         let found = queue.take();
@@ -115,7 +115,7 @@ impl ResultReader {
 }
 
 impl Collector {
-    /// The job is over.
+    /// Reports the end of the job.
     pub fn end(&self, result: Result<(), DataflowError>) {
         let mut queue = self.0.lock();
         queue.ended = true;
@@ -126,10 +126,10 @@ impl Collector {
 
 impl SinkFactory for Collector {
     fn create(&self, _context: &Context) -> Result<Box<dyn Sink>, DataflowError> {
-        Ok(Box::new(CollectSink {
+        Ok(Box::new(Unbuffered(CollectSink {
             shared: Arc::clone(&self.0),
             waker: None,
-        }))
+        })))
     }
 
     fn parallelism_max(&self) -> Option<usize> {
@@ -142,48 +142,22 @@ struct CollectSink {
     waker: Option<Waker>,
 }
 
-impl Sink for CollectSink {
-    fn open(&mut self, _context: &Context, waker: Waker) -> Result<(), DataflowError> {
+impl UnbufferedSink for CollectSink {
+    fn open(&mut self, waker: Waker) {
         self.waker = Some(waker);
-        Ok(())
     }
 
-    fn ready(&mut self, _context: &Context) -> Result<bool, DataflowError> {
+    fn ready(&mut self) -> bool {
         let mut queue = self.shared.lock();
         let has_room = queue.rows < COLLECT_ROWS_MAX;
         queue.waiting = if has_room { None } else { self.waker.clone() };
-        Ok(has_room)
+        has_room
     }
 
-    fn write(&mut self, batch: Batch, _context: &Context) -> Result<(), DataflowError> {
+    fn write(&mut self, batch: Batch) {
         let mut queue = self.shared.lock();
         queue.rows += batch.rows;
         queue.batches.push_back(batch);
         self.shared.announce(&mut queue);
-        Ok(())
-    }
-
-    fn prepare(&mut self, _: CheckpointId, _: &Context) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn prepared(&mut self, _: CheckpointId, _: &Context) -> Result<Option<SinkCommit>, DataflowError> {
-        Ok(Some(SinkCommit::default()))
-    }
-
-    fn commit(&mut self, _: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
-        Ok(true)
-    }
-
-    fn restore(&mut self, _: Vec<StateBlocks>, _: &Context) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn finish(&mut self, _: &Context) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn finished(&mut self, _: &Context) -> Result<bool, DataflowError> {
-        Ok(true)
     }
 }

@@ -1,8 +1,8 @@
-//! Whether the state of a checkpoint fits the operators of a job that may have changed since.
+//! Decides whether the state of a checkpoint fits the operators of a job that may have changed since.
 //!
-//! An operator continues with the state of the one that was the same: the same kind and the same traits, on the way to
-//! the same table. What is left on either side is compared with its like, so that the verdict can say what changed.
-//! Nothing is decided here by position in the plan.
+//! An operator continues with stored state if both have the same kind and traits and reach the same sink. The remaining
+//! operators and states are paired by similarity, so that the verdict can name what changed. Positions in the plan play
+//! no role.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,31 +10,33 @@ use std::sync::Arc;
 
 use millstream_dataflow::{DataflowError, InstanceState};
 use millstream_state::{CheckpointHeader, OperatorEntry};
-use millstream_types::ErrorKind;
+use millstream_types::ErrorCode;
 
-/// What becomes of the state of one operator.
+use crate::side_outputs::is_side_output;
+
+/// What happens to the state of one operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The operator continues with its state.
     Kept,
     /// No state fits the operator: it starts empty.
     New,
-    /// No operator fits the state: it is given up.
+    /// No operator fits the state: it is discarded.
     Dropped,
-    /// The operator is still there, but its state depends on something that changed.
+    /// The operator still exists, but something that its state depends on has changed.
     Incompatible { reason: String },
 }
 
 /// One operator in the comparison of a job with a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorVerdict {
-    /// Of the job's operator; of the stored one if it was dropped.
+    /// The uid of the job's operator, or of the stored one if it was dropped.
     pub uid: String,
     pub name: String,
-    /// The tables that its rows end in.
+    /// The sinks that its rows reach.
     pub sinks: Vec<String>,
     pub verdict: Verdict,
-    /// The uid under which the checkpoint has the state that is kept.
+    /// The uid of the kept state in the checkpoint.
     stored_uid: Option<String>,
 }
 
@@ -42,7 +44,7 @@ pub struct OperatorVerdict {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
     pub operators: Vec<OperatorVerdict>,
-    /// The job computes something else than the one that made the checkpoint.
+    /// The job computes something different from the job that took the checkpoint.
     pub statement_changed: bool,
 }
 
@@ -57,7 +59,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Whether a stored operator and one of the job belong together.
+/// Whether a stored operator matches one of the job.
 type Rule = fn(&OperatorEntry, &OperatorEntry) -> bool;
 
 impl Comparison {
@@ -65,7 +67,7 @@ impl Comparison {
     pub fn new(before: &[OperatorEntry], now: &[OperatorEntry]) -> Self {
         let mut open: Vec<&OperatorEntry> = before.iter().collect();
         let mut found: Vec<Option<(&OperatorEntry, bool)>> = vec![None; now.len()];
-        // From the strictest rule to the loosest; a stored operator is taken once.
+        // From the strictest rule to the loosest; each stored operator matches at most once.
         let rules: [(Rule, bool); 4] = [
             (|a, b| a.uid == b.uid && a.traits == b.traits, true),
             (|a, b| same_state(a, b) && a.sinks == b.sinks, true),
@@ -98,12 +100,12 @@ impl Comparison {
         }
     }
 
-    /// Whether every operator continues with its state, and no state is left.
+    /// Whether every operator keeps its state and no stored state is left over.
     pub fn is_unchanged(&self) -> bool {
         self.operators.iter().all(|o| o.verdict == Verdict::Kept)
     }
 
-    /// One line for each operator.
+    /// One line per operator.
     pub fn table(&self) -> String {
         let line = |operator: &OperatorVerdict| {
             let sinks = operator.sinks.join(", ");
@@ -112,7 +114,7 @@ impl Comparison {
         self.operators.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// The states of the operators that continue, under their uids of now.
+    /// The states of the operators that continue, under their current uids.
     pub fn adopt(&self, states: Vec<InstanceState>, stored: &[OperatorEntry]) -> Vec<InstanceState> {
         let kept: HashMap<&str, &str> = self
             .operators
@@ -121,7 +123,7 @@ impl Comparison {
             .collect();
         let is_named = |uid: &str| stored.iter().any(|entry| entry.uid == uid);
         let adopt = |mut state: InstanceState| {
-            // What stands before a sink belongs to the sink.
+            // The operator in front of a sink belongs to the sink.
             let (uid, suffix) = match state.uid.strip_suffix(SINK_INPUT) {
                 Some(uid) if is_named(uid) => (uid, SINK_INPUT),
                 _ => (&*state.uid, ""),
@@ -131,7 +133,7 @@ impl Comparison {
                     state.uid = Arc::from(format!("{now}{suffix}"));
                     Some(state)
                 }
-                // Vertices without traits keep no state that could fail to fit.
+                // Vertices without traits have no state that could be incompatible.
                 None => (!is_named(uid)).then_some(state),
             }
         };
@@ -139,7 +141,7 @@ impl Comparison {
     }
 }
 
-/// Ending of the uid of what stands before a sink.
+/// Suffix of the uid of the operator in front of a sink.
 pub(crate) const SINK_INPUT: &str = "-input";
 
 fn verdict(entry: &OperatorEntry, verdict: Verdict, stored_uid: Option<String>) -> OperatorVerdict {
@@ -152,7 +154,7 @@ fn verdict(entry: &OperatorEntry, verdict: Verdict, stored_uid: Option<String>) 
     }
 }
 
-/// Operators without traits are told apart by their uids alone.
+/// Operators without traits are matched by uid alone.
 fn same_state(a: &OperatorEntry, b: &OperatorEntry) -> bool {
     a.name == b.name && a.traits == b.traits && !a.traits.is_empty()
 }
@@ -162,7 +164,7 @@ fn share_sink(a: &OperatorEntry, b: &OperatorEntry) -> bool {
     have_traits && a.sinks.iter().any(|sink| b.sinks.contains(sink))
 }
 
-/// The first trait that is not the same.
+/// The first trait that differs.
 fn difference(before: &OperatorEntry, now: &OperatorEntry) -> String {
     let value = |entry: &OperatorEntry, name: &str| {
         let found = entry.traits.iter().find(|t| t.name == name);
@@ -178,8 +180,8 @@ fn difference(before: &OperatorEntry, now: &OperatorEntry) -> String {
     "it changed".to_owned()
 }
 
-/// Compares a job with a checkpoint and refuses what would silently give wrong results. With `allow_partial` operators
-/// start empty and state is dropped where it does not fit.
+/// Compares a job with a checkpoint and rejects every combination that would silently give wrong results. With
+/// `allow_partial`, operators without matching state start empty and unmatched state is dropped.
 pub fn check(
     source: &str,
     header: &CheckpointHeader,
@@ -193,7 +195,7 @@ pub fn check(
              --allow-non-restored-state to start with what fits, or give the job another 'pipeline.name'",
             header.job
         );
-        Err(DataflowError::new(ErrorKind::Input, message))
+        Err(DataflowError::coded(ErrorCode::IncompatibleState, message))
     };
     if header.max_parallelism != max_parallelism {
         return refuse(format!(
@@ -205,8 +207,8 @@ pub fn check(
     let has_kept = comparison.operators.iter().any(|o| o.verdict == Verdict::Kept);
     let is_refused = |operator: &OperatorVerdict| match operator.verdict {
         Verdict::Kept => false,
-        // Beside operators that continue, a new one would miss all rows before the checkpoint.
-        Verdict::New => has_kept,
+        // Next to operators that continue, a new operator would miss all rows before the checkpoint.
+        Verdict::New => has_kept && !is_side_output(&operator.name),
         Verdict::Dropped | Verdict::Incompatible { .. } => true,
     };
     if !allow_partial && comparison.operators.iter().any(is_refused) {
@@ -273,6 +275,35 @@ mod tests {
                 "join new: starts without state",
                 "rank dropped: its state fits no operator",
             ]
+        );
+    }
+
+    #[test]
+    fn a_side_output_may_be_new_but_not_missing() {
+        let (scan, side) = (
+            entry("scan", "Scan", "s", "t"),
+            entry("dead-letters", "DeadLetters", "topic d", "c"),
+        );
+        let header = |operators: &[OperatorEntry]| CheckpointHeader {
+            checkpoint: 1,
+            triggered_ms: 0,
+            job: "j".to_owned(),
+            max_parallelism: 128,
+            fingerprint: 0,
+            operators: operators.to_vec(),
+            finished: false,
+            kind: millstream_state::CheckpointKind::Checkpoint,
+            origin: None,
+        };
+        let (without, with) = ([scan.clone()], [scan, side]);
+        let check =
+            |before: &[OperatorEntry], now: &[OperatorEntry]| check("it", &header(before), now, 128, false);
+        assert!(check(&without, &with).is_ok());
+        assert!(check(&with, &with).is_ok());
+        let error = check(&with, &without).unwrap_err();
+        assert!(
+            error.message.contains("DeadLetters → topic d: dropped"),
+            "{error}"
         );
     }
 

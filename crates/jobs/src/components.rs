@@ -1,32 +1,72 @@
-//! Where a job gets the parts of its graph from.
+//! The factories for the parts of a job's graph.
 //!
-//! The real ones come from `operators` and `connectors`; tests put their own in place.
+//! `operators` and `connectors` provide the real ones; tests substitute their own.
 
 use std::sync::Arc;
 
+use millstream_connectors::side_output::{DeadLetterCollector, LateRowCollector, SideTopic, side_sink};
 use millstream_connectors::{ConnectorContext, ScanSpec, SinkSpec};
 use millstream_dataflow::{DataflowError, OperatorFactory, SinkFactory, SourceFactory};
 use millstream_functions::Environment;
 use millstream_plan::{NodeId, Op, Plan};
+use millstream_types::Schema;
 
-/// Makes factories from plan nodes. Everything that can fail early fails here, on the submitting thread.
+use crate::settings::DEAD_LETTER_TOPIC;
+use crate::side_outputs;
+
+/// Creates factories from plan nodes. Everything that can fail early fails here, on the submitting thread.
 pub trait Components: Send + Sync {
     /// For [`Op::Scan`] and [`Op::Values`].
     fn source(&self, plan: &Plan, node: NodeId) -> Result<Arc<dyn SourceFactory>, DataflowError>;
 
-    /// For every other node with inputs and an output, and for what stands before a sink: `None` if a sink needs
-    /// nothing before it.
+    /// For every other node with inputs and an output, and for the operator in front of a sink; `None` if a sink needs
+    /// none.
     fn operator(&self, plan: &Plan, node: NodeId) -> Result<Option<Arc<dyn OperatorFactory>>, DataflowError>;
 
     /// For [`Op::Sink`].
     fn sink(&self, plan: &Plan, node: NodeId) -> Result<Arc<dyn SinkFactory>, DataflowError>;
+
+    /// What turns a side output into messages.
+    fn side_collector(&self, side: SideOutput<'_>) -> Result<Arc<dyn OperatorFactory>, DataflowError> {
+        Ok(match side {
+            SideOutput::DeadLetters { table } => Arc::new(DeadLetterCollector {
+                table: table.to_owned(),
+            }),
+            SideOutput::LateRows {
+                operator,
+                uid,
+                inputs,
+            } => Arc::new(LateRowCollector::new(operator, uid, inputs)?),
+        })
+    }
+
+    /// What writes the messages of side outputs.
+    fn side_sink(&self, topic: &SideTopic) -> Result<Arc<dyn SinkFactory>, DataflowError> {
+        let message = format!(
+            "these components cannot write side outputs to topic '{}'",
+            topic.topic
+        );
+        Err(DataflowError::internal(message))
+    }
+}
+
+/// A side output that a collector is made for.
+pub enum SideOutput<'a> {
+    /// Of the source of this table.
+    DeadLetters { table: &'a str },
+    /// Of the operator of this name and identity, with these inputs.
+    LateRows {
+        operator: &'a str,
+        uid: &'a str,
+        inputs: Vec<Schema>,
+    },
 }
 
 /// The operators and connectors of this build.
 #[derive(Clone)]
 pub struct BuiltIn {
     pub connectors: ConnectorContext,
-    /// Surroundings of the query's expressions, with the session's zone.
+    /// The environment of the query's expressions, with the session's time zone.
     pub environment: Environment,
 }
 
@@ -47,6 +87,9 @@ impl Components for BuiltIn {
                     metadata: metadata.clone(),
                     watermark: watermark.clone(),
                     limit: *limit,
+                    dead_letters: plan.configuration.contains_key(DEAD_LETTER_TOPIC)
+                        && side_outputs::is_wanted(plan)
+                        && side_outputs::has_dead_letters(plan.node(node)),
                 };
                 millstream_connectors::source(spec, &self.connectors)
             }
@@ -72,7 +115,9 @@ impl Components for BuiltIn {
             ..
         } = &plan.node(node).op
         else {
-            return Err(DataflowError::internal("a node that is no sink was used as one"));
+            return Err(DataflowError::internal(
+                "a node that is not a sink was used as one",
+            ));
         };
         let spec = SinkSpec {
             table: table.clone(),
@@ -82,5 +127,9 @@ impl Components for BuiltIn {
             static_partition: static_partition.clone(),
         };
         millstream_connectors::sink(spec, &self.connectors)
+    }
+
+    fn side_sink(&self, topic: &SideTopic) -> Result<Arc<dyn SinkFactory>, DataflowError> {
+        side_sink(topic, &self.connectors)
     }
 }

@@ -1,7 +1,7 @@
-//! The checkpoint coordinator: when a checkpoint begins, when it is complete, what follows from failures.
+//! The checkpoint coordinator: when a checkpoint starts, when it is complete, and what failures lead to.
 //!
-//! It does no IO and has no clock: events come in with their time, effects go out. Whoever drives it sends the commands
-//! to workers and writes the files. One checkpoint is under way at a time.
+//! It does no IO and has no clock: events arrive with their time, and effects are returned. Its driver sends the
+//! commands to workers and writes the files. At most one checkpoint is in progress.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +14,9 @@ use crate::status::{CheckpointRecord, CheckpointStats, CheckpointStatus};
 /// Why a checkpoint is taken.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum CheckpointReason {
-    /// It is due.
+    /// The checkpoint interval has passed.
     Periodic,
-    /// A user asked for it.
+    /// A user requested it.
     Requested,
     /// The job stops after it.
     Stop,
@@ -24,12 +24,12 @@ pub enum CheckpointReason {
     Final,
 }
 
-/// What is to be done.
+/// What the driver must do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Tell the workers to take snapshots.
     Trigger { checkpoint: CheckpointId, stop: bool },
-    /// End the input: every sink has seen the end of its own.
+    /// End the input; every sink has reached the end of its own.
     Drain,
     /// Make the checkpoint durable, then call [`CheckpointCoordinator::written`].
     Write {
@@ -38,9 +38,9 @@ pub enum Effect {
         reason: CheckpointReason,
         states: Vec<InstanceState>,
     },
-    /// Tell the workers that it is durable.
+    /// Tell the workers that the checkpoint is durable.
     Complete { checkpoint: CheckpointId, is_base: bool },
-    /// The last checkpoint is committed everywhere: the job is over.
+    /// Every sink has committed the last checkpoint: the job has ended.
     Finished { reason: CheckpointReason },
     /// Too many checkpoints failed.
     FailJob { reason: String },
@@ -53,9 +53,11 @@ struct Pending {
     reason: CheckpointReason,
     waiting: BTreeSet<usize>,
     states: Vec<InstanceState>,
+    /// What had been processed when it was triggered.
+    activity: Option<u64>,
 }
 
-/// See the module's documentation.
+/// See the module documentation.
 #[derive(Debug)]
 pub struct CheckpointCoordinator {
     /// `None`: only requested checkpoints.
@@ -63,17 +65,24 @@ pub struct CheckpointCoordinator {
     workers: usize,
     next: u64,
     pending: Option<Pending>,
-    /// Asked for and not begun yet, the weightiest last.
+    /// Requested checkpoints that have not started, the most important last.
     requests: BTreeSet<CheckpointReason>,
     next_due_ms: i64,
     failures_in_a_row: u32,
-    /// The last checkpoint of the job and the workers that have not committed it.
+    /// The job's last checkpoint, and the workers that have not committed it yet.
     closing: Option<(CheckpointId, CheckpointReason, BTreeSet<usize>)>,
     stats: CheckpointStats,
+    /// What the job has processed, as [`Self::observe`] was told.
+    activity: Option<u64>,
+    /// The activity that the last checkpoint holds for sure, and when that was completed.
+    covered: Option<(u64, i64)>,
 }
 
+/// A job that processes nothing takes a checkpoint this often at least, so that group offsets and times stay fresh.
+const IDLE_INTERVAL_MS: i64 = 60_000;
+
 impl CheckpointCoordinator {
-    /// For an execution that begins now; `next` is the number of its first checkpoint.
+    /// For a new execution; `next` is the number of its first checkpoint.
     pub fn new(settings: Option<CheckpointSettings>, workers: usize, next: u64, now_ms: i64) -> Self {
         let interval_ms = settings.map_or(0, |s| s.interval_ms);
         Self {
@@ -86,6 +95,8 @@ impl CheckpointCoordinator {
             failures_in_a_row: 0,
             closing: None,
             stats: CheckpointStats::default(),
+            activity: None,
+            covered: None,
         }
     }
 
@@ -99,24 +110,23 @@ impl CheckpointCoordinator {
         &self.stats
     }
 
-    /// Number that the next checkpoint will have.
     pub fn next_number(&self) -> u64 {
         self.next
     }
 
-    /// Whether the last checkpoint of the job is durable and only its commits are awaited.
+    /// Whether the last checkpoint of the job is durable and only its commits are outstanding.
     pub fn is_closing(&self) -> bool {
         self.closing.is_some()
     }
 
-    /// Asks for a checkpoint; it begins with the next [`CheckpointCoordinator::tick`] that finds none under way.
+    /// Requests a checkpoint. It starts with the next [`CheckpointCoordinator::tick`] that finds none in progress.
     pub fn request(&mut self, reason: CheckpointReason) {
         if self.closing.is_none() {
             self.requests.insert(reason);
         }
     }
 
-    /// When `tick` should be called at the latest.
+    /// The latest time at which to call `tick`.
     pub fn next_deadline_ms(&self) -> Option<i64> {
         if let Some(pending) = &self.pending {
             return self
@@ -132,7 +142,22 @@ impl CheckpointCoordinator {
         self.settings.map(|_| self.next_due_ms)
     }
 
-    /// Begins what is due and gives up what takes too long.
+    /// Notes how many records the operators have processed. A periodic checkpoint that is due is put off if nothing was
+    /// processed since the last one: it would hold the same.
+    pub fn observe(&mut self, activity: u64, now_ms: i64) {
+        self.activity = Some(activity);
+        let (Some(settings), Some((covered, completed_ms))) = (self.settings, self.covered) else {
+            return;
+        };
+        let is_due = self.pending.is_none() && now_ms >= self.next_due_ms;
+        let idle_until_ms = completed_ms.saturating_add(IDLE_INTERVAL_MS);
+        if is_due && covered == activity && now_ms < idle_until_ms {
+            let next_ms = now_ms.saturating_add(settings.interval_ms);
+            self.next_due_ms = next_ms.min(idle_until_ms);
+        }
+    }
+
+    /// Starts checkpoints that are due and aborts those that exceed their timeout.
     pub fn tick(&mut self, now_ms: i64) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let (Some(pending), Some(settings)) = (&self.pending, self.settings)
@@ -165,6 +190,7 @@ impl CheckpointCoordinator {
             reason,
             waiting: (0..self.workers).collect(),
             states: Vec::new(),
+            activity: self.activity,
         });
         self.stats.begin(CheckpointRecord {
             id: checkpoint.0,
@@ -188,7 +214,7 @@ impl CheckpointCoordinator {
         self.stats.saved(checkpoint.0, location);
     }
 
-    /// A worker took its snapshots.
+    /// A worker has taken its snapshots.
     pub fn acknowledged(
         &mut self,
         worker: usize,
@@ -206,7 +232,7 @@ impl CheckpointCoordinator {
         if !pending.waiting.is_empty() {
             return None;
         }
-        // Workers answer in any order; what is written must not depend on it.
+        // Workers respond in any order; the written checkpoint must not depend on it.
         pending
             .states
             .sort_by(|a, b| (&a.uid, a.subtask).cmp(&(&b.uid, b.subtask)));
@@ -218,8 +244,8 @@ impl CheckpointCoordinator {
         })
     }
 
-    /// The checkpoint was made durable, or not. `Ok` has the bytes written, the bytes in full, and whether later
-    /// snapshots may refer to it.
+    /// Reports whether the write succeeded. `Ok` holds the bytes written, the full size in bytes, and whether later
+    /// snapshots may refer to this checkpoint.
     pub fn written(
         &mut self,
         checkpoint: CheckpointId,
@@ -241,6 +267,7 @@ impl CheckpointCoordinator {
             return Vec::new();
         };
         self.failures_in_a_row = 0;
+        self.covered = pending.activity.map(|activity| (activity, now_ms));
         self.schedule_next(pending.triggered_ms, now_ms);
         self.stats.end(checkpoint.0, |record| {
             record.status = CheckpointStatus::Completed;
@@ -253,7 +280,7 @@ impl CheckpointCoordinator {
         vec![Effect::Complete { checkpoint, is_base }]
     }
 
-    /// A worker's sinks have committed the checkpoint.
+    /// The sinks of a worker have committed the checkpoint.
     pub fn committed(&mut self, worker: usize, checkpoint: CheckpointId) -> Option<Effect> {
         let (_, reason, waiting) = self.closing.as_mut().filter(|(last, ..)| *last == checkpoint)?;
         waiting.remove(&worker);
@@ -270,7 +297,7 @@ impl CheckpointCoordinator {
     fn fail_pending(&mut self, reason: String, now_ms: i64) -> Option<Effect> {
         let pending = self.pending.take()?;
         self.schedule_next(pending.triggered_ms, now_ms);
-        // A savepoint that fails is reported to the one who asked for it.
+        // A failed savepoint is reported to its requester instead of counting as a failure of the job.
         self.failures_in_a_row += u32::from(pending.reason != CheckpointReason::Requested);
         self.stats.end(pending.checkpoint.0, |record| {
             record.status = CheckpointStatus::Failed;
@@ -278,7 +305,7 @@ impl CheckpointCoordinator {
             record.failure = Some(reason.clone());
         });
         let tolerable = self.settings.map_or(0, |s| s.tolerable_failures);
-        // Without its last checkpoint a job can neither stop nor finish.
+        // Without its last checkpoint, a job can neither stop nor finish.
         let must_succeed = pending.reason >= CheckpointReason::Stop;
         let too_many = self.failures_in_a_row > tolerable;
         (must_succeed || too_many).then_some(Effect::FailJob { reason })

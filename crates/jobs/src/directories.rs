@@ -1,4 +1,4 @@
-//! Directories that options name: of checkpoints and of savepoints.
+//! Directories named by options, for checkpoints and savepoints.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use millstream_dataflow::DataflowError;
 use millstream_types::ErrorKind;
 use millstream_types::storage::{OsStorage, Storage};
 
-/// Opens a directory for writing; it is made if it is missing. Takes a path or a `file:` URI.
+/// Opens a directory for writing and creates it if necessary. Accepts a path or a `file:` URI.
 pub fn open_directory(location: &str) -> Result<Arc<dyn Storage>, DataflowError> {
     let path = local_path(location)?;
     match OsStorage::open(path) {
@@ -37,7 +37,7 @@ pub fn local_path(location: &str) -> Result<&str, DataflowError> {
     Ok(path)
 }
 
-/// A directory and a name below it, as one location.
+/// Appends a name to a directory's location.
 pub fn join(location: &str, name: &str) -> String {
     format!("{}/{name}", location.trim_end_matches('/'))
 }

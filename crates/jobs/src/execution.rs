@@ -1,13 +1,13 @@
-//! One execution of a job, seen from the outside: the events of its workers, its checkpoints, its end.
+//! One execution of a job as its driver sees it: worker events, checkpoints, the end.
 //!
-//! Both drivers share it: it neither waits nor knows threads. An execution ends when its last checkpoint is committed
-//! everywhere, or with an error; then a new one may begin from the newest checkpoint.
+//! Both drivers share it, so it neither waits nor uses threads. An execution ends with an error, or when every sink has
+//! committed the last checkpoint. After an error, a new execution may start from the newest checkpoint.
 
 use std::collections::VecDeque;
 
 use millstream_dataflow::{Command, DataflowError, WorkerEvent};
 use millstream_state::{CheckpointHeader, CheckpointKind, OperatorEntry};
-use millstream_types::{CheckpointId, ErrorKind};
+use millstream_types::{CheckpointId, ErrorKind, failpoint};
 
 use crate::checkpoints::Checkpoints;
 use crate::coordinator::{CheckpointCoordinator, CheckpointReason, Effect};
@@ -15,7 +15,7 @@ use crate::savepoint::Savepoints;
 use crate::settings::CheckpointSettings;
 use crate::status::CheckpointStats;
 
-/// What all checkpoints of a job say of it.
+/// The description of the job that every checkpoint contains.
 #[derive(Clone, Debug)]
 pub(crate) struct JobDescription {
     identity: String,
@@ -66,7 +66,7 @@ pub(crate) struct Execution {
     workers: usize,
     running: usize,
     finished: usize,
-    /// Sinks of the workers whose sinks have all ended.
+    /// Workers whose sinks have all ended.
     sinks: usize,
     sinks_ended: usize,
 }
@@ -110,7 +110,7 @@ impl Execution {
         self.coordinator.request(reason);
     }
 
-    /// When [`Execution::tick`] should be called at the latest.
+    /// The latest time at which to call [`Execution::tick`].
     pub fn next_deadline_ms(&self) -> Option<i64> {
         if self.is_running() {
             self.coordinator.next_deadline_ms()
@@ -119,7 +119,12 @@ impl Execution {
         }
     }
 
-    /// Begins what is due.
+    /// Puts off a checkpoint that would hold what the last one holds; `activity` counts the records processed.
+    pub fn observe(&mut self, activity: u64, now_ms: i64) {
+        self.coordinator.observe(activity, now_ms);
+    }
+
+    /// Starts checkpoints that are due.
     pub fn tick(&mut self, now_ms: i64) -> Vec<Effect> {
         if self.is_running() {
             self.coordinator.tick(now_ms)
@@ -128,7 +133,7 @@ impl Execution {
         }
     }
 
-    /// A worker reported something; the error is that of a worker that failed.
+    /// Handles a worker's report. Returns the error of a worker that failed.
     pub fn event(&mut self, event: WorkerEvent) -> Result<Option<Effect>, DataflowError> {
         match event {
             WorkerEvent::Running { .. } => self.running += 1,
@@ -151,7 +156,7 @@ impl Execution {
             WorkerEvent::SinksEnded { sinks, .. } => {
                 self.sinks += sinks;
                 self.sinks_ended += 1;
-                // No row that is still read can reach a table.
+                // No row that is still in flight can reach a sink.
                 let all_ended = self.sinks_ended == self.workers && self.sinks > 0;
                 return Ok(all_ended.then_some(Effect::Drain));
             }
@@ -161,7 +166,7 @@ impl Execution {
         Ok(None)
     }
 
-    /// Carries out effects and what follows from them; tells why the job is over, if it is.
+    /// Executes effects and those that follow from them. Returns why the job has ended, if it has.
     pub fn carry_out(
         &mut self,
         effects: impl IntoIterator<Item = Effect>,
@@ -183,9 +188,10 @@ impl Execution {
                         self.coordinator.saved(checkpoint, location.clone());
                     }
                     if self.coordinator.is_closing() {
-                        // Without the savepoint the job must not stop.
+                        // If the savepoint failed, the job must not stop.
                         saved?;
                     }
+                    failpoint::hit("checkpoint-complete");
                     command(Command::Completed { checkpoint, is_base });
                 }
                 Effect::Write {

@@ -1,16 +1,16 @@
-//! What a plan's operators are called in checkpoints, and what their state depends on.
+//! The names of a plan's operators in checkpoints, and what their state depends on.
 
 use millstream_plan::Plan;
 use millstream_plan::lineage::{fingerprint, keeps_state, lineage};
 use millstream_plan::uid::{kind_name, uids_of};
 use millstream_state::{OperatorEntry, OperatorTrait};
 
-/// The operators of a plan that keep state, as a checkpoint names them.
+/// The stateful operators of a plan, as a checkpoint records them.
 pub fn operator_entries(plan: &Plan) -> Vec<OperatorEntry> {
     describe(plan).0
 }
 
-/// The operators of a plan that keep state, and the fingerprint of all that it computes.
+/// The stateful operators of a plan, and the fingerprint of everything that the plan computes.
 pub fn describe(plan: &Plan) -> (Vec<OperatorEntry>, u64) {
     let lineage = lineage(plan);
     let fingerprint = fingerprint(plan, &lineage);

@@ -1,10 +1,11 @@
-//! Submitting a job, and the handle to a submitted one.
+//! Job submission, and the handle of a submitted job.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use millstream_dataflow::pool::{Pool, TaskHandle};
 use millstream_dataflow::{DataflowError, Graph, JobMetrics, SinkFactory};
 use millstream_plan::{Op, Plan};
 use millstream_state::OperatorEntry;
@@ -18,45 +19,49 @@ use crate::components::Components;
 use crate::directories::open_directory;
 use crate::execution::JobDescription;
 use crate::identity::describe;
-use crate::master::{Master, Message};
+use crate::master::{Mailbox, Master, Message, Phase};
+use crate::programs::Report;
 use crate::restart::RestartStrategy;
 use crate::savepoint::{SavepointHandle, SavepointPromise, Savepoints};
-use crate::settings::{JobSettings, RecoverySettings, RestartSettings};
+use crate::settings::{CHECKPOINT_INTERVAL, JobSettings, RecoverySettings, RestartSettings};
 use crate::status::{CheckpointStats, JobId, JobStatus};
-use crate::translate::translate;
+use crate::translate::translate_job;
 
-/// What it takes to run a job.
+/// Threads for the masters of all jobs; they write checkpoints, one after the other on each.
+const COORDINATOR_THREADS: usize = 2;
+
+/// Everything needed to run a job.
 #[derive(Clone)]
 pub struct JobRequest {
     pub plan: Arc<Plan>,
-    /// Name of the job, by which it finds its checkpoints again: `pipeline.name`, or the script and the ordinal of the
-    /// statement.
+    /// Identifies the job across runs, so that it finds its checkpoints: `pipeline.name`, or the script and the ordinal
+    /// of the statement.
     pub identity: String,
     pub components: Arc<dyn Components>,
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
-    /// Where checkpoints are kept; without one they live in memory and serve restarts within the process.
+    /// Storage for checkpoints. Without one, they live in memory and serve only restarts within the process.
     pub storage: Option<Arc<dyn Storage>>,
-    /// Cores of the machine: the parallelism unless it is set.
+    /// Cores of the machine: the default parallelism.
     pub cores: usize,
-    /// Forget the checkpoints of earlier runs.
+    /// Discard the checkpoints of earlier runs.
     pub fresh: bool,
-    /// The caller reports how the job ends, so that the log need not, however soon that is.
+    /// The caller reports how the job ends, so the log does not have to, even if the job ends at once.
     pub attended: bool,
-    /// Once the job has read all its input, the next submission of the same identity is done at once. For the
-    /// statements of a script that was interrupted; [`crate::checkpoints::forget_finished`] ends it.
+    /// Once the job has read all its input, the next submission of the same identity completes at once. This serves
+    /// statements of an interrupted script; [`crate::checkpoints::forget_finished`] clears the mark.
     pub remembers_end: bool,
 }
 
-/// What it takes to run a graph that a program built without a plan.
+/// Everything needed to run a graph that a program built without a plan.
 #[derive(Clone)]
 pub struct GraphRequest {
     pub graph: Graph,
-    /// By which the job finds its checkpoints again.
+    /// Identifies the job across runs, so that it finds its checkpoints.
     pub identity: String,
     pub settings: JobSettings,
-    /// The operators that keep state, as checkpoints name them. Without traits, state returns to the operator of the
-    /// same uid, whatever that does.
+    /// The stateful operators, as checkpoints record them. An operator without traits gets the state with its uid,
+    /// whatever the operator does now.
     pub operators: Vec<OperatorEntry>,
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
@@ -66,21 +71,21 @@ pub struct GraphRequest {
     pub attended: bool,
 }
 
-/// One vertex of a job, for display.
+/// A vertex of a job, for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VertexInfo {
     pub uid: String,
     pub name: String,
     pub parallelism: usize,
-    /// Positions of the vertices that it reads from.
+    /// Positions of its input vertices.
     pub inputs: Vec<usize>,
 }
 
-/// Everything about a job that changes while it runs.
+/// The mutable state of a job.
 #[derive(Clone, Debug)]
 pub(crate) struct JobState {
     pub status: JobStatus,
-    /// States with the times at which they were entered.
+    /// States, with the times at which the job entered them.
     pub transitions: Vec<(JobStatus, i64)>,
     pub error: Option<DataflowError>,
     pub metrics: JobMetrics,
@@ -115,7 +120,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a caller waits for the end of the job, now or between two waits.
+    /// Whether a caller is waiting for the end of the job, or polls for it.
     pub fn is_awaited(&self) -> bool {
         self.waiters.load(Ordering::SeqCst) > 0
     }
@@ -130,7 +135,7 @@ impl Shared {
     }
 }
 
-/// A submitted job. Cheap to clone; the job goes on without handles.
+/// A handle to a submitted job. Cheap to clone; dropping all handles does not end the job.
 #[derive(Clone)]
 pub struct JobHandle {
     id: JobId,
@@ -138,13 +143,15 @@ pub struct JobHandle {
     started_ms: i64,
     vertices: Arc<[VertexInfo]>,
     shared: Arc<Shared>,
-    messages: Sender<Message>,
+    messages: Mailbox,
     results: Option<ResultReader>,
     start: Arc<(JobStart, Comparison)>,
     savepoint_directory: Option<Arc<str>>,
+    /// It runs in another process.
+    is_mirror: bool,
 }
 
-/// Checks a plan, builds its graph and starts it on threads of its own.
+/// Validates a plan, builds its graph and starts it on the threads of the process.
 pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
     let mut settings = JobSettings::read(&request.plan.configuration, request.cores)?;
     let collects = request
@@ -153,7 +160,7 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
         .iter()
         .any(|node| matches!(node.op, Op::Collect));
     let (collector, reader) = if collects {
-        // The client has seen rows that cannot be taken back: a query neither restarts nor resumes.
+        // Rows that the client has seen cannot be retracted: a query neither restarts nor resumes.
         settings.checkpoints = None;
         settings.restart = RestartSettings::None;
         settings.recovery = RecoverySettings::default();
@@ -164,8 +171,10 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
     let sink = collector
         .clone()
         .map(|collector| Arc::new(collector) as Arc<dyn SinkFactory>);
-    let graph = translate(&request.plan, request.components.as_ref(), &settings, sink)?;
-    let (operators, fingerprint) = describe(&request.plan);
+    let components = request.components.as_ref();
+    let (graph, of_sides) = translate_job(&request.plan, components, &settings, sink, &request.identity)?;
+    let (mut operators, fingerprint) = describe(&request.plan);
+    operators.extend(of_sides);
     let of_graph = GraphRequest {
         graph,
         identity: request.identity,
@@ -177,19 +186,46 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
         fresh: request.fresh,
         attended: request.attended,
     };
-    start(of_graph, collector, reader, request.remembers_end, fingerprint)
+    let traits = Traits {
+        remembers_end: request.remembers_end,
+        rests: rests(&request.plan),
+    };
+    start(of_graph, collector, reader, traits, fingerprint)
 }
 
-/// Starts a graph on threads of its own.
+/// Starts a graph on the threads of the process.
 pub fn submit_graph(request: GraphRequest) -> Result<JobHandle, DataflowError> {
-    start(request, None, None, false, 0)
+    start(request, None, None, Traits::default(), 0)
+}
+
+/// What a plan says about its job beside its graph.
+#[derive(Clone, Copy, Default)]
+struct Traits {
+    remembers_end: bool,
+    /// See [`Master::rests`].
+    rests: bool,
+}
+
+/// Whether checkpoints may be put off while no record is processed. Sinks that finish files by the clock need them; an
+/// interval that the user has set is kept.
+fn rests(plan: &Plan) -> bool {
+    const BY_RECORDS: [&str; 4] = ["kafka", "upsert-kafka", "print", "blackhole"];
+    let is_by_records = |op: &Op| match op {
+        Op::Sink { table, .. } => {
+            let connector = table.options.get("connector");
+            connector.is_some_and(|connector| BY_RECORDS.contains(&connector.as_str()))
+        }
+        _ => true,
+    };
+    !plan.configuration.contains_key(CHECKPOINT_INTERVAL)
+        && plan.nodes.iter().all(|node| is_by_records(&node.op))
 }
 
 fn start(
     request: GraphRequest,
     collector: Option<Collector>,
     results: Option<ResultReader>,
-    remembers_end: bool,
+    traits: Traits,
     fingerprint: u64,
 ) -> Result<JobHandle, DataflowError> {
     let now_ms = request.clock.now_ms();
@@ -206,9 +242,11 @@ fn start(
     if let Some(savepoint) = choose_savepoint(&settings.recovery, &request.identity)? {
         checkpoints.start_from(savepoint)?;
     }
-    let start = checkpoints.preview(remembers_end)?;
+    let start = checkpoints.preview(traits.remembers_end)?;
 
+    let task = master_task(&request.identity)?;
     let (sender, inbox) = channel();
+    let messages = Mailbox::new(sender, task.clone());
     let shared = Arc::new(Shared::new(now_ms, request.attended));
     let handle = JobHandle {
         id: JobId::random(request.rng.as_ref()),
@@ -216,10 +254,11 @@ fn start(
         started_ms: now_ms,
         vertices: vertex_infos(&graph).into(),
         shared: Arc::clone(&shared),
-        messages: sender.clone(),
+        messages: messages.clone(),
         results,
         start: Arc::new(start),
         savepoint_directory: settings.savepoint_directory.map(Arc::from),
+        is_mirror: false,
     };
     if matches!(handle.start(), JobStart::Done { .. }) {
         shared.enter(JobStatus::Finished, now_ms);
@@ -238,29 +277,28 @@ fn start(
         clock: request.clock,
         rng: request.rng,
         inbox,
-        messages: sender,
+        messages,
+        phase: Phase::Begin,
         collector,
-        remembers_end,
+        remembers_end: traits.remembers_end,
+        rests: traits.rests,
         canceled: false,
         stopping: None,
         savepoints: Savepoints::default(),
         attempt: 0,
     };
-    spawn(master)?;
+    task.start(master);
     Ok(handle)
 }
 
-/// Runs a job on a thread of its own.
-fn spawn(master: Master) -> Result<(), DataflowError> {
-    let name = master.name.clone();
-    let thread = std::thread::Builder::new().name(format!("{}-master", name.replace('\0', "?")));
-    let started = thread.spawn(move || master.run()).map_err(|error| {
-        DataflowError::new(
-            ErrorKind::Environment,
-            format!("cannot start a thread for job '{name}': {error}"),
-        )
-    });
-    started.map(|_| ())
+/// A task for the master of a job.
+fn master_task(job: &str) -> Result<TaskHandle, DataflowError> {
+    let pool = Pool::coordinators();
+    let grown = pool.grow_to(COORDINATOR_THREADS);
+    grown.map(|()| pool.task()).map_err(|error| {
+        let message = format!("cannot start a thread for job '{job}': {error}");
+        DataflowError::new(ErrorKind::Environment, message)
+    })
 }
 
 fn open_checkpoints(request: &GraphRequest, now_ms: i64) -> Result<Checkpoints, DataflowError> {
@@ -275,7 +313,7 @@ fn open_checkpoints(request: &GraphRequest, now_ms: i64) -> Result<Checkpoints, 
     Checkpoints::open_locked(storage, &request.identity, of_job.retained, request.fresh, now_ms)
 }
 
-/// The savepoint that belongs to the job. A single one belongs to any.
+/// The savepoint that matches the job. A single savepoint matches any job.
 fn choose_savepoint<'a>(
     recovery: &'a RecoverySettings,
     identity: &str,
@@ -308,11 +346,46 @@ fn vertex_infos(graph: &Graph) -> Vec<VertexInfo> {
 }
 
 impl JobHandle {
-    /// The same job under another id and display name: one that continues after a restart of the process keeps both.
+    /// The same job under another id and display name; a job that resumes after a restart of the process keeps both.
     pub(crate) fn known_as(mut self, id: JobId, name: &str) -> Self {
         self.id = id;
         self.name = name.into();
         self
+    }
+
+    /// A job of another process.
+    pub(crate) fn mirror(id: JobId, report: &Report, messages: Mailbox) -> Self {
+        Self {
+            id,
+            name: report.name.as_str().into(),
+            started_ms: report.started_ms,
+            vertices: report.vertices().into(),
+            shared: Arc::new(Shared::new(report.started_ms, false)),
+            messages,
+            results: None,
+            start: Arc::new((JobStart::Fresh, Comparison::default())),
+            savepoint_directory: report.savepoint_directory.as_deref().map(Arc::from),
+            is_mirror: true,
+        }
+    }
+
+    /// Takes over what another process reports.
+    pub(crate) fn update(&self, report: &Report, transitions: Vec<(JobStatus, i64)>) {
+        let mut state = self.shared.lock();
+        state.status = transitions
+            .last()
+            .map_or(JobStatus::Created, |(status, _)| *status);
+        state.transitions = transitions;
+        state.error = report.error();
+        state.metrics = report.metrics();
+        state.checkpoints = report.checkpoints();
+        state.restarts = report.restarts;
+        self.shared.changed.notify_all();
+    }
+
+    /// Whether the job runs in another process, which ends it when it ends.
+    pub fn is_mirror(&self) -> bool {
+        self.is_mirror
     }
 
     pub fn id(&self) -> JobId {
@@ -327,7 +400,7 @@ impl JobHandle {
         self.started_ms
     }
 
-    /// The operators, in the order of the data flow; metrics refer to their positions.
+    /// The operators in data flow order; metrics refer to their positions.
     pub fn vertices(&self) -> &[VertexInfo] {
         &self.vertices
     }
@@ -336,12 +409,12 @@ impl JobHandle {
         self.shared.lock().status
     }
 
-    /// States with the times at which they were entered.
+    /// States, with the times at which the job entered them.
     pub fn transitions(&self) -> Vec<(JobStatus, i64)> {
         self.shared.lock().transitions.clone()
     }
 
-    /// Why the job failed; while it runs, why it was last restarted.
+    /// Why the job failed; while it runs, the cause of its last restart.
     pub fn error(&self) -> Option<DataflowError> {
         self.shared.lock().error.clone()
     }
@@ -358,7 +431,7 @@ impl JobHandle {
         self.shared.lock().checkpoints.clone()
     }
 
-    /// Rows of a query.
+    /// The rows of a query.
     pub fn results(&self) -> Option<&ResultReader> {
         self.results.as_ref()
     }
@@ -368,18 +441,18 @@ impl JobHandle {
         &self.start.0
     }
 
-    /// What became of the stored state of each operator when the job started.
+    /// What happened to the stored state of each operator when the job started.
     pub fn restored_operators(&self) -> &Comparison {
         &self.start.1
     }
 
-    /// Ends the job now; its checkpoints are removed.
+    /// Ends the job immediately and removes its checkpoints.
     pub fn cancel(&self) {
         self.send(Message::Cancel);
     }
 
-    /// Ends the job after a last checkpoint, from which the next run continues. If that checkpoint fails the job ends
-    /// all the same, as failed, and the next run continues from the checkpoint before.
+    /// Ends the job after a last checkpoint, from which the next run continues. If that checkpoint fails, the job still
+    /// ends, as failed, and the next run continues from the previous checkpoint.
     pub fn stop(&self) {
         self.send(Message::Stop);
     }
@@ -389,8 +462,8 @@ impl JobHandle {
         self.savepoint_directory.as_deref()
     }
 
-    /// Takes a savepoint in a directory of its own below `directory`, or below `execution.checkpointing.savepoint-dir`.
-    /// The job goes on.
+    /// Takes a savepoint in a new directory below `directory` or `execution.checkpointing.savepoint-dir`. The job keeps
+    /// running.
     pub fn savepoint(&self, directory: Option<&str>) -> SavepointHandle {
         self.request_savepoint(directory, |directory, promise| Message::Savepoint {
             directory,
@@ -398,8 +471,8 @@ impl JobHandle {
         })
     }
 
-    /// Ends the job after a savepoint; if that fails the job goes on. With `drain` the input ends first: windows fire
-    /// and the job is over for good.
+    /// Ends the job after a savepoint; if the savepoint fails, the job keeps running. With `drain`, the input ends
+    /// first: windows fire, and the job cannot be resumed.
     pub fn stop_with_savepoint(&self, directory: Option<&str>, drain: bool) -> SavepointHandle {
         self.request_savepoint(directory, |directory, promise| Message::StopWithSavepoint {
             directory,
@@ -425,17 +498,16 @@ impl JobHandle {
         handle
     }
 
-    /// Asks for a checkpoint now.
+    /// Requests a checkpoint now.
     pub fn trigger_checkpoint(&self) {
         self.send(Message::Checkpoint);
     }
 
     fn send(&self, message: Message) {
-        // A job that is over takes no orders and needs none.
-        let _ = self.messages.send(message);
+        self.messages.send(message);
     }
 
-    /// Waits for the end of the job, at most `timeout`; the status then.
+    /// Waits up to `timeout` for the end of the job. Returns the current status.
     pub fn wait(&self, timeout: Duration) -> JobStatus {
         let going_on = |state: &mut JobState| !state.status.is_terminal();
         self.shared.waiters.fetch_add(1, Ordering::SeqCst);

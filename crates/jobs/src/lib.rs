@@ -1,9 +1,10 @@
-//! Plan to running job: workers, checkpoints, restarts, results.
+//! From a plan to a running job: workers, checkpoints, restarts, results.
 //!
-//! [`submit`] takes a plan through [`translate`] (plan to graph) to a [`master`] thread, which runs the graph's workers
-//! and decides about checkpoints and restarts; the [`JobHandle`] shows and steers it. [`submit_graph`] does so with a
-//! graph that a program built. State returns to the operators that mean the same as before ([`compatibility`]). Operators and connectors come
-//! from [`Components`]. There is no SQL here and no knowledge of what rows mean.
+//! [`submit`] translates a plan into a graph ([`translate`]) and passes it to a [`master`] thread, which runs the
+//! graph's workers and decides about checkpoints and restarts. The [`JobHandle`] observes and controls the job.
+//! [`submit_graph`] does the same with a graph that a program built. State returns to the operators that mean the same
+//! as before ([`compatibility`]). [`Components`] provides operators and connectors. This crate knows no SQL and does
+//! not interpret rows.
 
 pub mod checkpoints;
 pub mod collect;
@@ -16,10 +17,12 @@ pub mod identity;
 pub mod job;
 mod lock;
 mod master;
+pub mod programs;
 pub mod registry;
 pub mod restart;
 pub mod savepoint;
 pub mod settings;
+mod side_outputs;
 pub mod status;
 pub mod stepped;
 pub mod translate;
@@ -27,7 +30,7 @@ pub mod translate;
 pub use checkpoints::{Checkpoints, JobStart};
 pub use collect::{Collected, ResultReader};
 pub use compatibility::{Comparison, OperatorVerdict, Verdict};
-pub use components::{BuiltIn, Components};
+pub use components::{BuiltIn, Components, SideOutput};
 pub use coordinator::{CheckpointCoordinator, CheckpointReason};
 pub use job::{GraphRequest, JobHandle, JobRequest, VertexInfo, submit, submit_graph};
 pub use registry::JobRegistry;

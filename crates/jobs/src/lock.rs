@@ -1,7 +1,7 @@
-//! One process at a time runs a job: a lock beside its checkpoints.
+//! Ensures that only one process at a time runs a job, by a lock file next to its checkpoints.
 //!
-//! The operating system frees the lock when its process ends, however it ends. The file also names the process, for the
-//! message to the one that comes second.
+//! The operating system releases the lock when the process ends, however it ends. The file names its owner for the
+//! error message of a second process.
 
 use millstream_dataflow::DataflowError;
 use millstream_types::ErrorKind;
@@ -18,7 +18,7 @@ pub struct JobLock {
 }
 
 impl JobLock {
-    /// Takes the lock of the job whose checkpoints are in `directory`.
+    /// Locks the job whose checkpoints are in `directory`.
     pub fn take(
         storage: &dyn Storage,
         identity: &str,

@@ -1,11 +1,16 @@
-//! The master of a job: a thread that starts executions, drives their checkpoints and decides after failures.
+//! The master of a job: a task that starts executions, drives their checkpoints and decides after failures.
 //!
-//! It is off the data path: workers report to it, it sends them commands, and it writes checkpoints while they go on. All decisions are made by pure parts ([`crate::coordinator`], [`crate::restart`]).
+//! It stays off the data path: workers report to it, it sends them commands, and it writes checkpoints while they keep
+//! running. Pure code makes all decisions ([`crate::coordinator`], [`crate::restart`]). The masters of all jobs share the
+//! threads of [`Pool::coordinators`]: each message gives its master a turn.
+//!
+//! [`Pool::coordinators`]: millstream_dataflow::pool::Pool::coordinators
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
+use millstream_dataflow::pool::{PoolTask, TaskHandle, Turn};
 use millstream_dataflow::threaded::ThreadedJob;
 use millstream_dataflow::{Command, DataflowError, EventSink, Graph, WorkerEvent};
 use millstream_types::{Clock, ErrorKind, Rng};
@@ -20,10 +25,10 @@ use crate::savepoint::{SavepointPromise, SavepointRequest, Savepoints};
 use crate::settings::CheckpointSettings;
 use crate::status::{JobId, JobStatus};
 
-/// Longest time that the master waits without looking around.
+/// Longest time for which the master waits without checking its timers.
 const WAIT_MS_MAX: i64 = 60_000;
 
-/// Requests to the master, and reports of the workers.
+/// Requests to the master, and reports from workers.
 pub(crate) enum Message {
     Worker {
         attempt: u32,
@@ -43,10 +48,55 @@ pub(crate) enum Message {
     },
 }
 
+/// Sends messages to a master and gives it a turn.
+#[derive(Clone)]
+pub(crate) struct Mailbox {
+    sender: Sender<Message>,
+    master: Option<TaskHandle>,
+}
+
+impl Mailbox {
+    pub fn new(sender: Sender<Message>, master: TaskHandle) -> Self {
+        Self {
+            sender,
+            master: Some(master),
+        }
+    }
+
+    /// A mailbox that is looked into from time to time.
+    pub fn unattended(sender: Sender<Message>) -> Self {
+        Self { sender, master: None }
+    }
+
+    pub fn send(&self, message: Message) {
+        // A job that is over takes no orders and needs none.
+        let _ = self.sender.send(message);
+        if let Some(master) = &self.master {
+            master.wake();
+        }
+    }
+}
+
+/// What the master does when it gets a turn.
+pub(crate) enum Phase {
+    /// Start an execution.
+    Begin,
+    /// Handle the messages about one.
+    Running(Box<Running>),
+    /// Start the next one when it is time.
+    Restarting { until_ms: i64 },
+}
+
+pub(crate) struct Running {
+    job: ThreadedJob,
+    execution: Execution,
+    drained: bool,
+}
+
 /// How an execution ended.
 enum End {
     Finished(CheckpointReason),
-    /// Stopped while there was nothing to take a checkpoint of.
+    /// Stopped before there was anything to checkpoint.
     Stopped,
     Canceled,
     Failed(DataflowError),
@@ -55,9 +105,9 @@ enum End {
 /// How the job is being stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stopping {
-    /// With a last checkpoint if possible, and in any case.
+    /// With a last checkpoint if possible; the job stops in any case.
     Always,
-    /// With a savepoint, or not at all.
+    /// With a savepoint; the job stops only if it succeeds.
     WithSavepoint { drain: bool },
 }
 
@@ -73,9 +123,12 @@ pub(crate) struct Master {
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
     pub inbox: Receiver<Message>,
-    pub messages: Sender<Message>,
+    pub messages: Mailbox,
+    pub phase: Phase,
     pub collector: Option<Collector>,
     pub remembers_end: bool,
+    /// Whether periodic checkpoints are put off while nothing is processed.
+    pub rests: bool,
     pub canceled: bool,
     pub stopping: Option<Stopping>,
     pub savepoints: Savepoints,
@@ -83,33 +136,44 @@ pub(crate) struct Master {
     pub next_checkpoint: u64,
 }
 
+impl PoolTask for Master {
+    fn turn(&mut self) -> Turn {
+        match std::mem::replace(&mut self.phase, Phase::Begin) {
+            Phase::Begin => match self.begin() {
+                Ok(running) => self.run_on(running),
+                Err(error) => self.ended(End::Failed(error)),
+            },
+            Phase::Running(running) => self.run_on(running),
+            Phase::Restarting { until_ms } => self.await_restart(until_ms),
+        }
+    }
+}
+
 impl Master {
-    pub fn run(mut self) {
-        loop {
-            let end = self.execute().unwrap_or_else(End::Failed);
-            match end {
-                End::Finished(reason) => return self.finish(reason),
-                End::Stopped => return self.finish(CheckpointReason::Stop),
-                End::Canceled => return self.cancel(),
-                End::Failed(_) if self.canceled => return self.cancel(),
-                End::Failed(error) => {
-                    self.savepoints.fail_all(&error);
-                    if self.stopping.take() == Some(Stopping::Always) {
-                        return self.stop_without_checkpoint(error);
-                    }
-                    if !self.wait_for_restart(error) {
-                        return;
-                    }
+    /// An execution ended: the end of the job, or a wait for the next one.
+    fn ended(&mut self, end: End) -> Turn {
+        match end {
+            End::Finished(reason) => self.finish(reason),
+            End::Stopped => self.finish(CheckpointReason::Stop),
+            End::Canceled => self.cancel(),
+            End::Failed(_) if self.canceled => self.cancel(),
+            End::Failed(error) => {
+                self.savepoints.fail_all(&error);
+                if self.stopping.take() == Some(Stopping::Always) {
+                    self.stop_without_checkpoint(error);
+                } else {
+                    return self.restart_later(error);
                 }
             }
         }
+        Turn::Done
     }
 
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
 
-    /// The job came to its end. Only one that was stopped can go on from its checkpoint.
+    /// The job has ended. Only a stopped job can resume from its checkpoint.
     fn finish(&mut self, reason: CheckpointReason) {
         if reason == CheckpointReason::Final
             && !self.remembers_end
@@ -127,11 +191,12 @@ impl Master {
         self.end(JobStatus::Canceled, Ok(()));
     }
 
-    /// The user wants the job to end, and its last checkpoint failed: what came after the one before is read again.
+    /// The user stopped the job, but its last checkpoint failed: the next run reprocesses everything since the previous
+    /// one.
     fn stop_without_checkpoint(&mut self, error: DataflowError) {
         let next = match self.checkpoints.newest_header() {
             Some(header) => format!("continues from checkpoint {}", header.checkpoint),
-            None => "starts anew".to_owned(),
+            None => "starts from scratch".to_owned(),
         };
         let message = format!(
             "stopped without a last checkpoint: {}; the next run {next}",
@@ -142,14 +207,14 @@ impl Master {
 
     fn fail(&mut self, error: DataflowError) {
         self.shared.lock().error = Some(error.clone());
-        // A caller that waits for the job reports the error; otherwise the log has to.
+        // A caller that waits for the job reports the error; otherwise it goes to the log.
         if self.collector.is_none() && !self.shared.is_awaited() {
             tracing::error!(job = self.name, %error, "job failed");
         }
         self.end(JobStatus::Failed, Err(error));
     }
 
-    /// Releases what the job holds, then lets the outside see that it has ended.
+    /// Releases the job's resources before it publishes the final status.
     fn end(&mut self, status: JobStatus, result: Result<(), DataflowError>) {
         self.checkpoints.unlock();
         if let Some(collector) = &self.collector {
@@ -158,50 +223,56 @@ impl Master {
         self.shared.enter(status, self.now_ms());
     }
 
-    /// After a failure: waits as the restart strategy says; `false` if the job is over.
-    fn wait_for_restart(&mut self, error: DataflowError) -> bool {
+    /// After a failure: waits as the restart strategy says, or ends the job.
+    fn restart_later(&mut self, error: DataflowError) -> Turn {
         let now_ms = self.now_ms();
         let healable = may_heal(&error).then(|| self.restart.failed(now_ms, self.rng.as_ref()));
         let Some(delay_ms) = healable.flatten() else {
             self.fail(error);
-            return false;
+            return Turn::Done;
         };
         tracing::warn!(job = self.name, %error, delay_ms, "job failed and is restarted");
         self.shared.lock().error = Some(error);
         self.shared.enter(JobStatus::Restarting, now_ms);
         self.shared.lock().restarts += 1;
-        let until_ms = now_ms.saturating_add(delay_ms);
-        while self.now_ms() < until_ms {
-            match self.receive(Some(until_ms)) {
-                Some(Message::Cancel) => {
+        self.await_restart(now_ms.saturating_add(delay_ms))
+    }
+
+    fn await_restart(&mut self, until_ms: i64) -> Turn {
+        while let Ok(message) = self.inbox.try_recv() {
+            match message {
+                Message::Cancel => {
                     self.cancel();
-                    return false;
+                    return Turn::Done;
                 }
-                // There is nothing to take a checkpoint of: the newest one is what a stopped job goes on from.
-                Some(Message::Stop) => {
+                // Nothing runs that could be checkpointed; a stopped job resumes from the newest checkpoint.
+                Message::Stop => {
                     self.finish(CheckpointReason::Stop);
-                    return false;
+                    return Turn::Done;
                 }
-                Some(Message::Savepoint { promise, .. } | Message::StopWithSavepoint { promise, .. }) => {
+                Message::Savepoint { promise, .. } | Message::StopWithSavepoint { promise, .. } => {
                     let message = "the job is restarting; ask again when it runs";
                     promise.fail(DataflowError::new(ErrorKind::Retry, message));
                 }
-                Some(Message::Checkpoint | Message::Worker { .. }) | None => {}
+                Message::Checkpoint | Message::Worker { .. } => {}
             }
         }
-        true
+        if self.now_ms() >= until_ms {
+            self.phase = Phase::Begin;
+            return Turn::Again;
+        }
+        self.phase = Phase::Restarting { until_ms };
+        Turn::Wait(self.wait_until(Some(until_ms)))
     }
 
-    /// The next message, if one comes before `until_ms`.
-    fn receive(&self, until_ms: Option<i64>) -> Option<Message> {
+    /// How long the master can wait for messages if it has to act at `until_ms`.
+    fn wait_until(&self, until_ms: Option<i64>) -> Duration {
         let wait_ms = until_ms.map_or(WAIT_MS_MAX, |until| until.saturating_sub(self.now_ms()));
-        let wait_ms = u64::try_from(wait_ms.clamp(0, WAIT_MS_MAX)).unwrap_or(0);
-        // The master holds a sender itself, so the only error is that nothing came.
-        self.inbox.recv_timeout(Duration::from_millis(wait_ms)).ok()
+        Duration::from_millis(u64::try_from(wait_ms.clamp(0, WAIT_MS_MAX)).unwrap_or(0))
     }
 
-    /// Runs the job once, from its newest checkpoint.
-    fn execute(&mut self) -> Result<End, DataflowError> {
+    /// Starts the job from its newest checkpoint.
+    fn begin(&mut self) -> Result<Box<Running>, DataflowError> {
         self.attempt += 1;
         let restore = self.checkpoints.load_latest()?;
         if let Some(restore) = &restore {
@@ -210,22 +281,19 @@ impl Master {
             tracing::info!(
                 job = self.name,
                 checkpoint = restore.checkpoint.0,
-                "job goes on from a checkpoint"
+                "job resumes from a checkpoint"
             );
         }
         self.shared.enter(JobStatus::Initializing, self.now_ms());
         let (attempt, messages) = (self.attempt, self.messages.clone());
-        let events = EventSink::new(move |event| {
-            // The master outlives its workers.
-            let _ = messages.send(Message::Worker { attempt, event });
-        });
-        let job = ThreadedJob::start(&self.name, &self.graph, Arc::clone(&self.clock), restore, events)?;
+        let events = EventSink::new(move |event| messages.send(Message::Worker { attempt, event }));
+        let job = ThreadedJob::start(&self.graph, &self.clock, restore.as_ref(), &events)?;
         let stats = {
             let mut state = self.shared.lock();
             state.metrics = job.metrics().clone();
             state.checkpoints.clone()
         };
-        let mut execution = Execution::new(
+        let execution = Execution::new(
             self.description.clone(),
             self.settings,
             job.workers(),
@@ -233,61 +301,93 @@ impl Master {
             stats,
             self.now_ms(),
         );
-        let end = self.drive(&job, &mut execution).unwrap_or_else(End::Failed);
-        self.next_checkpoint = execution.next_checkpoint();
+        Ok(Box::new(Running {
+            job,
+            execution,
+            drained: false,
+        }))
+    }
+
+    /// Handles the messages that have come.
+    fn run_on(&mut self, mut running: Box<Running>) -> Turn {
+        loop {
+            let message = self.inbox.try_recv().ok();
+            let was_last = message.is_none();
+            match self.handle(message, &mut running) {
+                Ok(Some(end)) => return self.leave(*running, end),
+                Err(error) => return self.leave(*running, End::Failed(error)),
+                Ok(None) if was_last => {
+                    let wait = self.wait_until(running.execution.next_deadline_ms());
+                    self.phase = Phase::Running(running);
+                    return Turn::Wait(wait);
+                }
+                Ok(None) => {}
+            }
+        }
+    }
+
+    /// Ends the workers of an execution that has ended.
+    fn leave(&mut self, running: Running, end: End) -> Turn {
+        self.next_checkpoint = running.execution.next_checkpoint();
         if matches!(end, End::Failed(_)) {
             self.shared.enter(JobStatus::Failing, self.now_ms());
         }
         if matches!(end, End::Canceled) {
-            job.command(&Command::Cancel);
+            running.job.command(&Command::Cancel);
         }
-        job.close();
-        Ok(end)
+        running.job.close();
+        self.ended(end)
     }
 
-    /// Handles messages until the execution ends.
-    fn drive(&mut self, job: &ThreadedJob, execution: &mut Execution) -> Result<End, DataflowError> {
-        let mut drained = false;
-        loop {
-            let message = self.receive(execution.next_deadline_ms());
-            let mut effects: Vec<Effect> = Vec::new();
-            match message {
-                Some(Message::Worker { attempt, event }) if attempt == self.attempt => {
-                    effects.extend(execution.event(event)?);
-                    if execution.is_running() {
-                        self.shared.enter(JobStatus::Running, self.now_ms());
-                    }
-                }
-                // Left over from an earlier execution.
-                Some(Message::Worker { .. }) | None => {}
-                Some(request) => {
-                    if let Some(end) = self.obey(request, execution) {
-                        return Ok(end);
-                    }
+    /// Handles a message, and begins what is due; the end of the execution if it has come.
+    fn handle(
+        &mut self,
+        message: Option<Message>,
+        running: &mut Running,
+    ) -> Result<Option<End>, DataflowError> {
+        let Running {
+            job,
+            execution,
+            drained,
+        } = running;
+        let mut effects: Vec<Effect> = Vec::new();
+        match message {
+            Some(Message::Worker { attempt, event }) if attempt == self.attempt => {
+                effects.extend(execution.event(event)?);
+                if execution.is_running() {
+                    self.shared.enter(JobStatus::Running, self.now_ms());
                 }
             }
-            let is_draining = self.stopping == Some(Stopping::WithSavepoint { drain: true });
-            if is_draining && !drained && execution.is_running() {
-                drained = true;
-                job.command(&Command::Drain);
-            }
-            effects.extend(execution.tick(self.now_ms()));
-            let clock = Arc::clone(&self.clock);
-            let over = execution.carry_out(
-                effects,
-                &mut self.checkpoints,
-                &mut self.savepoints,
-                || clock.now_ms(),
-                |command: Command| job.command(&command),
-            );
-            self.shared.lock().checkpoints = execution.stats().clone();
-            if let Some(reason) = over? {
-                return Ok(End::Finished(reason));
+            // Left over from an earlier execution.
+            Some(Message::Worker { .. }) | None => {}
+            Some(request) => {
+                if let Some(end) = self.obey(request, execution) {
+                    return Ok(Some(end));
+                }
             }
         }
+        let is_draining = self.stopping == Some(Stopping::WithSavepoint { drain: true });
+        if is_draining && !*drained && execution.is_running() {
+            *drained = true;
+            job.command(&Command::Drain);
+        }
+        if self.rests {
+            execution.observe(job.metrics().records(), self.now_ms());
+        }
+        effects.extend(execution.tick(self.now_ms()));
+        let clock = Arc::clone(&self.clock);
+        let over = execution.carry_out(
+            effects,
+            &mut self.checkpoints,
+            &mut self.savepoints,
+            || clock.now_ms(),
+            |command: Command| job.command(&command),
+        );
+        self.shared.lock().checkpoints = execution.stats().clone();
+        Ok(over?.map(End::Finished))
     }
 
-    /// Carries out a request of a user; the end of the execution if that is all there is to do.
+    /// Executes a user's request. Returns the end of the execution if the request ends it at once.
     fn obey(&mut self, request: Message, execution: &mut Execution) -> Option<End> {
         match request {
             Message::Worker { .. } => {}
@@ -334,8 +434,8 @@ impl Master {
     }
 }
 
-/// Whether the job may do better in another attempt. Wrong statements and wrong data stay wrong: restarting would only
-/// hide the error from the user.
+/// Whether another attempt can succeed. Wrong statements and invalid data stay wrong; a restart would only hide the
+/// error from the user.
 fn may_heal(error: &DataflowError) -> bool {
     match error.kind {
         ErrorKind::Retry | ErrorKind::Environment | ErrorKind::Internal => true,

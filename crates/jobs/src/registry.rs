@@ -8,10 +8,10 @@ use millstream_dataflow::DataflowError;
 use crate::job::{GraphRequest, JobHandle, JobRequest, submit, submit_graph};
 use crate::status::JobId;
 
-/// Ended jobs that are remembered.
+/// Ended jobs that stay listed.
 const ENDED_JOBS_MAX: usize = 100;
 
-/// All jobs that were submitted through it. Cheap to clone.
+/// All jobs submitted through it. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct JobRegistry {
     jobs: Arc<Mutex<BTreeMap<JobId, JobHandle>>>,
@@ -22,7 +22,7 @@ impl JobRegistry {
         Ok(self.remember(submit(request)?))
     }
 
-    /// Like [`Self::submit`], under an id and a display name of the caller.
+    /// Like [`Self::submit`], with an id and a display name from the caller.
     pub fn submit_as(&self, id: JobId, name: &str, request: JobRequest) -> Result<JobHandle, DataflowError> {
         Ok(self.remember(submit(request)?.known_as(id, name)))
     }
@@ -44,6 +44,17 @@ impl JobRegistry {
             jobs.remove(id);
         }
         handle
+    }
+
+    /// Shows a job of another process.
+    pub(crate) fn adopt(&self, handle: JobHandle) -> JobHandle {
+        self.remember(handle)
+    }
+
+    /// Shows a job no more.
+    pub(crate) fn forget(&self, id: JobId) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.remove(&id);
     }
 
     pub fn get(&self, id: JobId) -> Option<JobHandle> {

@@ -1,4 +1,4 @@
-//! Restart strategies: whether and when a failed job is started again. Pure; time and chance are parameters.
+//! Restart strategies: whether and when a failed job restarts. Pure: time and randomness are parameters.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use millstream_types::Rng;
 
 use crate::settings::RestartSettings;
 
-/// The history of one job's failures.
+/// The failure history of one job.
 #[derive(Debug)]
 pub struct RestartStrategy {
     settings: RestartSettings,
@@ -27,7 +27,7 @@ impl RestartStrategy {
         }
     }
 
-    /// The job failed: milliseconds until it is to be started again, `None` if it is not.
+    /// Records a failure. Returns the milliseconds until the restart, or `None` if the job must not restart.
     pub fn failed(&mut self, now_ms: i64, rng: &dyn Rng) -> Option<i64> {
         let delay_ms = match self.settings.clone() {
             RestartSettings::None => None,
@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    /// Delays that follow failures at these times.
+    /// The delays after failures at these times.
     fn delays(settings: RestartSettings, failures_ms: &[i64]) -> Vec<Option<i64>> {
         let mut strategy = RestartStrategy::new(settings);
         let rng = SeededRng::new(1);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_backoff_grows_to_its_limit_and_starts_anew_after_good_running() {
+    fn the_backoff_grows_to_its_limit_and_is_reset_after_a_failure_free_time() {
         let exponential = |attempts| RestartSettings::ExponentialDelay {
             initial_ms: 100,
             max_ms: 300,

@@ -1,4 +1,4 @@
-//! Savepoints on request: each waits for the next checkpoint, of which it becomes a copy.
+//! Savepoints on request: each waits for the next checkpoint and is a copy of it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::checkpoints::Checkpoints;
 use crate::directories::{join, open_directory};
 use crate::status::{CheckpointStats, CheckpointStatus, JobId};
 
-/// How far a savepoint is.
+/// The progress of a savepoint.
 #[derive(Clone, Debug)]
 pub enum SavepointStatus {
     InProgress,
-    /// Durable at this location, from which a job can be started.
+    /// Durable at this location; a job can start from it.
     Completed {
         location: String,
     },
@@ -48,7 +48,7 @@ impl SavepointHandle {
         self.lock().clone()
     }
 
-    /// Waits for the end of the savepoint, at most `timeout`; the status then.
+    /// Waits up to `timeout` for the savepoint. Returns the current status.
     pub fn wait(&self, timeout: Duration) -> SavepointStatus {
         let in_progress = |status: &mut SavepointStatus| matches!(status, SavepointStatus::InProgress);
         let waited = self
@@ -69,7 +69,8 @@ impl SavepointHandle {
     }
 }
 
-/// The duty to settle a savepoint: dropped unsettled, with its job for example, it fails.
+/// The obligation to settle a savepoint. If it is dropped unsettled, for example together with its job, the savepoint
+/// fails.
 #[derive(Debug)]
 pub(crate) struct SavepointPromise(SavepointHandle);
 
@@ -79,7 +80,11 @@ impl SavepointPromise {
     }
 
     pub fn fail(&self, error: DataflowError) {
-        self.0.settle(SavepointStatus::Failed(error));
+        self.settle(SavepointStatus::Failed(error));
+    }
+
+    pub fn settle(&self, outcome: SavepointStatus) {
+        self.0.settle(outcome);
     }
 }
 
@@ -94,7 +99,7 @@ impl Drop for SavepointPromise {
 #[derive(Debug)]
 pub(crate) struct SavepointRequest {
     promise: SavepointPromise,
-    /// Opened when the savepoint is requested, so that a wrong directory is reported before anything happens.
+    /// Opened at the request, so that an invalid directory is reported before anything else happens.
     storage: Arc<dyn Storage>,
     location: String,
     name: String,
@@ -102,14 +107,14 @@ pub(crate) struct SavepointRequest {
 }
 
 impl SavepointRequest {
-    /// A savepoint in a directory of its own below `directory`.
+    /// A savepoint in a new directory below `directory`.
     pub fn new(
         directory: &str,
         job: JobId,
         rng: &dyn Rng,
         promise: SavepointPromise,
     ) -> Result<Self, DataflowError> {
-        // Flink's names.
+        // Flink's naming scheme.
         let random = rng.next_u64() & 0xFFFF_FFFF_FFFF;
         let name = format!("savepoint-{}-{random:012x}", &job.to_string()[..6]);
         let storage = match open_directory(directory) {
@@ -142,14 +147,14 @@ impl Savepoints {
         self.0.push(request);
     }
 
-    /// A checkpoint begins; the waiting savepoints become copies of it.
+    /// A checkpoint starts; the waiting savepoints become copies of it.
     pub fn begin(&mut self, checkpoint: CheckpointId) {
         for request in self.0.iter_mut().filter(|request| request.checkpoint.is_none()) {
             request.checkpoint = Some(checkpoint);
         }
     }
 
-    /// The checkpoint is durable: copies it for the savepoints that wait for it. Gives the location of the last copy.
+    /// The checkpoint is durable: copies it for the savepoints that wait for it. Returns the location of the last copy.
     pub fn complete(
         &mut self,
         checkpoint: CheckpointId,
@@ -178,7 +183,7 @@ impl Savepoints {
         outcome
     }
 
-    /// Fails those whose checkpoint has failed.
+    /// Fails the savepoints whose checkpoint has failed.
     pub fn fail_with(&mut self, stats: &CheckpointStats) {
         self.0.retain(|request| {
             let record = stats
@@ -194,7 +199,6 @@ impl Savepoints {
         });
     }
 
-    /// Fails all of them.
     pub fn fail_all(&mut self, error: &DataflowError) {
         for request in self.0.drain(..) {
             request.fail(error.clone());

@@ -1,107 +1,131 @@
-//! What a job takes from its configuration: Flink's keys, read once.
+//! The settings that a job reads from its configuration, under Flink's keys.
 
 use std::time::Duration;
 
 use millstream_dataflow::{DataflowError, GraphSettings};
 use millstream_types::limits::{BATCH_ROWS_DEFAULT, BATCH_ROWS_MAX, KEY_GROUPS_DEFAULT};
 use millstream_types::options::{parse_boolean, parse_duration, parse_memory_size};
-use millstream_types::{ErrorKind, OptionDecl, OptionType, Options};
+use millstream_types::{ErrorCode, ErrorKind, OptionDecl, OptionType, Options};
 
-/// Interval of checkpoints unless `execution.checkpointing.interval` says otherwise.
+/// The key of [`CheckpointSettings::interval_ms`].
+pub(crate) const CHECKPOINT_INTERVAL: &str = "execution.checkpointing.interval";
+/// Default of `execution.checkpointing.interval`.
 pub const CHECKPOINT_INTERVAL_MS_DEFAULT: i64 = 1000;
-/// Largest `pipeline.max-parallelism`, Flink's.
+/// Flink's upper bound of `pipeline.max-parallelism`.
 pub const MAX_PARALLELISM_MAX: u16 = 32_768;
+
+/// The key of [`SideTopics::dead_letters`].
+pub const DEAD_LETTER_TOPIC: &str = "millstream.dead-letter.topic";
+/// Longest name of a topic, Kafka's.
+const TOPIC_NAME_BYTES_MAX: usize = 249;
 
 /// Configuration keys that jobs read.
 pub const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "parallelism.default",
         OptionType::Int,
-        "Instances of operators; the number of cores unless set.",
+        "Parallelism of operators; the default is the number of cores.",
     ),
     OptionDecl::new(
         "table.exec.resource.default-parallelism",
         OptionType::Int,
-        "Instances of operators of SQL jobs; goes before parallelism.default.",
+        "Parallelism of operators in SQL jobs; takes precedence over parallelism.default.",
     )
     .with_default("-1"),
     OptionDecl::new(
         "pipeline.max-parallelism",
         OptionType::Int,
-        "Key groups of a job.",
+        "Number of key groups of a job.",
     )
     .with_default("-1"),
     OptionDecl::new(
         "pipeline.name",
         OptionType::String,
-        "Name of the job, by which its checkpoints are found again.",
+        "Name of the job, which identifies its checkpoints.",
     ),
     OptionDecl::new(
         "millstream.batch.max-rows",
         OptionType::Int,
-        "Rows of a batch; 1 gives Flink's changelog record by record.",
+        "Maximum rows in a batch; 1 produces Flink's record-by-record changelog.",
     )
     .with_default("8192"),
     OptionDecl::new(
         "millstream.memory.size",
         OptionType::MemorySize,
-        "State of all jobs of the process; beyond it the job that holds most fails. Half of the machine's memory unless set.",
+        "State in memory of all jobs of the process. Beyond it, state that can moves to 'io.tmp.dirs'; if that is not enough, \
+         the job that holds most fails. Half of the machine's memory unless set.",
     ),
     OptionDecl::new(
-        "execution.checkpointing.interval",
+        "io.tmp.dirs",
+        OptionType::String,
+        "Local directories for state beyond 'millstream.memory.size', separated by ',' or '|'. `spill` in the data directory \
+         unless set.",
+    ),
+    OptionDecl::new(
+        DEAD_LETTER_TOPIC,
+        OptionType::String,
+        "Topic for records of Kafka and filesystem tables that cannot be decoded; without it such a record ends the job.",
+    ),
+    OptionDecl::new(
+        "millstream.late-rows.topic",
+        OptionType::String,
+        "Topic for rows that operators drop because they come too late; without it they are only counted.",
+    ),
+    OptionDecl::new(
+        CHECKPOINT_INTERVAL,
         OptionType::Duration,
-        "Time between checkpoints; 0 turns them off.",
+        "Interval between checkpoints; 0 disables them.",
     )
     .with_default("1 s"),
     OptionDecl::new(
         "execution.checkpointing.enabled",
         OptionType::Boolean,
-        "Whether checkpoints are made.",
+        "Whether checkpoints are enabled.",
     )
     .with_default("true"),
     OptionDecl::new(
         "execution.checkpointing.timeout",
         OptionType::Duration,
-        "A checkpoint that takes longer is given up.",
+        "Time after which a checkpoint is aborted.",
     )
     .with_default("10 min"),
     OptionDecl::new(
         "execution.checkpointing.min-pause",
         OptionType::Duration,
-        "Time between the end of a checkpoint and the next.",
+        "Minimum time between the end of a checkpoint and the start of the next.",
     )
     .with_default("0 ms"),
     OptionDecl::new(
         "execution.checkpointing.tolerable-failed-checkpoints",
         OptionType::Int,
-        "Checkpoints that may fail in a row before the job does.",
+        "Number of consecutive checkpoint failures that a job tolerates.",
     )
     .with_default("0"),
     OptionDecl::new(
         "execution.checkpointing.num-retained",
         OptionType::Int,
-        "Completed checkpoints that are kept.",
+        "Number of completed checkpoints to retain.",
     )
     .with_default("1"),
     OptionDecl::new(
         "execution.checkpointing.dir",
         OptionType::String,
-        "Directory of checkpoints, as a path or a file: URI; that of the data directory unless set.",
+        "Directory for checkpoints, as a path or a file: URI; the default is in the data directory.",
     ),
     OptionDecl::new(
         "execution.checkpointing.savepoint-dir",
         OptionType::String,
-        "Directory of savepoints that name none.",
+        "Default directory for savepoints.",
     ),
     OptionDecl::new(
         "execution.state-recovery.path",
         OptionType::String,
-        "Savepoint to start from; of several, separated by semicolons, the one of the job's name.",
+        "Savepoint to start from; of several, separated by semicolons, each job takes the one with its name.",
     ),
     OptionDecl::new(
         "execution.state-recovery.ignore-unclaimed-state",
         OptionType::Boolean,
-        "Start although some state fits no operator, and some operators have no state.",
+        "Start even if some state matches no operator, or some operator has no state.",
     )
     .with_default("false"),
     OptionDecl::new(
@@ -117,76 +141,76 @@ pub const OPTIONS: &[OptionDecl] = &[
             "exponential-delay",
             "exponentialdelay",
         ]),
-        "What follows a failure; exponential-delay with checkpoints, none without.",
+        "Restart strategy; the default is exponential-delay with checkpoints and none without.",
     ),
     OptionDecl::new(
         "restart-strategy.fixed-delay.attempts",
         OptionType::Int,
-        "Restarts before the job fails.",
+        "Number of restarts before the job fails.",
     )
     .with_default("1"),
     OptionDecl::new(
         "restart-strategy.fixed-delay.delay",
         OptionType::Duration,
-        "Time before a restart.",
+        "Delay before a restart.",
     )
     .with_default("1 s"),
     OptionDecl::new(
         "restart-strategy.failure-rate.delay",
         OptionType::Duration,
-        "Time before a restart.",
+        "Delay before a restart.",
     )
     .with_default("1 s"),
     OptionDecl::new(
         "restart-strategy.failure-rate.failure-rate-interval",
         OptionType::Duration,
-        "Time over which failures are counted.",
+        "Interval over which failures are counted.",
     )
     .with_default("1 min"),
     OptionDecl::new(
         "restart-strategy.failure-rate.max-failures-per-interval",
         OptionType::Int,
-        "Failures within the interval that are borne.",
+        "Number of failures tolerated within the interval.",
     )
     .with_default("1"),
     OptionDecl::new(
         "restart-strategy.exponential-delay.initial-backoff",
         OptionType::Duration,
-        "Time before the first restart.",
+        "Delay before the first restart.",
     )
     .with_default("1 s"),
     OptionDecl::new(
         "restart-strategy.exponential-delay.max-backoff",
         OptionType::Duration,
-        "Longest time before a restart.",
+        "Maximum delay before a restart.",
     )
     .with_default("1 min"),
     OptionDecl::new(
         "restart-strategy.exponential-delay.backoff-multiplier",
         OptionType::Double,
-        "Growth of the time from restart to restart.",
+        "Factor by which the delay grows with each restart.",
     )
     .with_default("1.5"),
     OptionDecl::new(
         "restart-strategy.exponential-delay.jitter-factor",
         OptionType::Double,
-        "Random part of the time.",
+        "Random part of the delay, as a fraction.",
     )
     .with_default("0.1"),
     OptionDecl::new(
         "restart-strategy.exponential-delay.reset-backoff-threshold",
         OptionType::Duration,
-        "Time of good running after which the backoff starts anew.",
+        "Time without failure after which the delay is reset.",
     )
     .with_default("1 h"),
     OptionDecl::new(
         "restart-strategy.exponential-delay.attempts-before-reset-backoff",
         OptionType::Int,
-        "Restarts before the job fails, unless the backoff was reset.",
+        "Number of restarts before the job fails, counted since the delay was reset.",
     ),
 ];
 
-/// Settings of one job.
+/// The settings of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobSettings {
     pub parallelism: usize,
@@ -195,18 +219,28 @@ pub struct JobSettings {
     pub checkpoints: Option<CheckpointSettings>,
     pub restart: RestartSettings,
     pub name: Option<String>,
-    /// Where checkpoints are kept instead of in the data directory.
+    /// Directory for checkpoints, if it is not the data directory.
     pub checkpoint_directory: Option<String>,
     pub savepoint_directory: Option<String>,
     pub recovery: RecoverySettings,
+    pub side_topics: SideTopics,
 }
 
-/// What a job starts from.
+/// Topics for what leaves a job beside its results.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SideTopics {
+    /// Records that cannot be decoded.
+    pub dead_letters: Option<String>,
+    /// Rows that came too late.
+    pub late_rows: Option<String>,
+}
+
+/// Where a job starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecoverySettings {
-    /// Savepoints, of which the job takes its own.
+    /// Candidate savepoints; the job picks its own.
     pub savepoints: Vec<String>,
-    /// Start with what fits.
+    /// Start even if some state does not fit.
     pub allow_partial: bool,
 }
 
@@ -254,7 +288,7 @@ pub enum RestartSettings {
 }
 
 impl JobSettings {
-    /// Reads a configuration; `cores` is the parallelism unless it is set.
+    /// Reads a configuration; `cores` is the default parallelism.
     pub fn read(configuration: &Options, cores: usize) -> Result<Self, DataflowError> {
         let reader = Reader { configuration };
         let table_parallelism = reader.integer("table.exec.resource.default-parallelism", -1)?;
@@ -282,6 +316,7 @@ impl JobSettings {
                 batch_rows,
                 max_parallelism,
                 memory_bytes: reader.memory_size("millstream.memory.size")?,
+                temporary_directories: reader.directories("io.tmp.dirs"),
                 ..GraphSettings::default()
             },
             restart: reader.restart(checkpoints.is_some())?,
@@ -292,6 +327,10 @@ impl JobSettings {
                 .get("execution.checkpointing.savepoint-dir")
                 .cloned(),
             recovery: reader.recovery()?,
+            side_topics: SideTopics {
+                dead_letters: reader.topic(DEAD_LETTER_TOPIC)?,
+                late_rows: reader.topic("millstream.late-rows.topic")?,
+            },
         })
     }
 }
@@ -313,7 +352,21 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn invalid(&self, key: &str, value: &str, expected: &str) -> DataflowError {
         let message = format!("invalid value '{value}' for option '{key}': expected {expected}");
-        DataflowError::new(ErrorKind::Input, message)
+        DataflowError::coded(ErrorCode::InvalidSetting, message)
+    }
+
+    fn topic(&self, key: &str) -> Result<Option<String>, DataflowError> {
+        let is_valid = |name: &str| {
+            let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+            (1..=TOPIC_NAME_BYTES_MAX).contains(&name.len())
+                && name.chars().all(is_allowed)
+                && name != "."
+                && name != ".."
+        };
+        match self.configuration.get(key) {
+            Some(name) if !is_valid(name) => Err(self.invalid(key, name, "the name of a topic")),
+            name => Ok(name.cloned()),
+        }
     }
 
     fn integer(&self, key: &str, default: i64) -> Result<i64, DataflowError> {
@@ -324,6 +377,12 @@ impl Reader<'_> {
             .trim()
             .parse()
             .map_err(|_| self.invalid(key, value, "an integer"))
+    }
+
+    fn directories(&self, key: &str) -> Vec<String> {
+        let value = self.configuration.get(key).map_or("", String::as_str);
+        let parts = value.split([',', '|']).map(str::trim);
+        parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 
     fn memory_size(&self, key: &str) -> Result<Option<usize>, DataflowError> {

@@ -1,10 +1,10 @@
-//! What is known of a job: identity, state, checkpoints.
+//! The observable status of a job: identity, state, checkpoints.
 
 use std::fmt;
 
 use millstream_types::Rng;
 
-/// Identity of one submission: 32 hexadecimal digits.
+/// Identifies one submission: 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u128);
 
@@ -33,7 +33,7 @@ impl fmt::Debug for JobId {
     }
 }
 
-/// State of a job, in Flink's words.
+/// The state of a job, under Flink's names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum JobStatus {
     Initializing,
@@ -50,7 +50,7 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
-    /// As REST and the command line print it.
+    /// The name that REST and the command line print.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Initializing => "INITIALIZING",
@@ -67,27 +67,45 @@ impl JobStatus {
         }
     }
 
-    /// Whether nothing follows.
+    /// The state of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let all = [
+            Self::Initializing,
+            Self::Created,
+            Self::Running,
+            Self::Failing,
+            Self::Failed,
+            Self::Cancelling,
+            Self::Canceled,
+            Self::Finished,
+            Self::Restarting,
+            Self::Suspended,
+            Self::Reconciling,
+        ];
+        all.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Whether this state is final.
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Failed | Self::Canceled | Self::Finished)
     }
 }
 
-/// One checkpoint, as listings show it.
+/// A checkpoint in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointRecord {
     pub id: u64,
     pub status: CheckpointStatus,
-    /// It was asked for (a savepoint, a stop, the end), not due.
+    /// Requested (for a savepoint, a stop, the end) instead of periodic.
     pub is_requested: bool,
     pub triggered_ms: i64,
-    /// When it was completed or failed.
+    /// When it completed or failed.
     pub ended_ms: Option<i64>,
-    /// Bytes written, and bytes of the whole state.
+    /// Bytes written, and bytes of the full state.
     pub written_bytes: u64,
     pub full_bytes: u64,
     pub failure: Option<String>,
-    /// Where it was copied to as a savepoint.
+    /// The savepoint that copies this checkpoint.
     pub savepoint: Option<String>,
 }
 
@@ -98,7 +116,7 @@ pub enum CheckpointStatus {
     Failed,
 }
 
-/// Checkpoints of a job: counts, and the newest ones.
+/// A job's checkpoint counters and its newest checkpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointStats {
     pub completed: u64,
@@ -108,7 +126,7 @@ pub struct CheckpointStats {
     pub history: Vec<CheckpointRecord>,
 }
 
-/// Checkpoints in a history (`web.checkpoints.history`).
+/// Length of the checkpoint history (`web.checkpoints.history`).
 const HISTORY_LENGTH: usize = 10;
 
 impl CheckpointStats {

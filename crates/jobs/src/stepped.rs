@@ -1,6 +1,7 @@
-//! A job that moves only when stepped: the same graph, coordinator and checkpoints, on the caller's thread and clock.
+//! A job that advances only when stepped: the same graph, coordinator and checkpoints, on the caller's thread and
+//! clock.
 //!
-//! For tests and simulation. Restarts are the caller's to order, so that a run can be interrupted at any step.
+//! For tests and simulation. The caller orders restarts, so it can interrupt a run at any step.
 
 use std::sync::Arc;
 
@@ -16,19 +17,20 @@ use crate::savepoint::Savepoints;
 use crate::settings::CheckpointSettings;
 use crate::status::CheckpointStats;
 
-/// See the module's documentation.
+/// See the module documentation.
 pub struct SteppedRun {
     graph: Graph,
     settings: Option<CheckpointSettings>,
     description: JobDescription,
     checkpoints: Checkpoints,
-    /// `None` only while a crash is being recovered from.
+    /// `None` only during recovery from a crash.
     job: Option<SteppedJob>,
     execution: Execution,
 }
 
 impl SteppedRun {
-    /// Starts a graph made by [`crate::translate::translate`] from `plan`, from its newest checkpoint if it has one.
+    /// Starts a graph that [`crate::translate::translate`] built from `plan`, from its newest checkpoint if there is
+    /// one.
     pub fn start(
         graph: Graph,
         plan: &Plan,
@@ -39,7 +41,7 @@ impl SteppedRun {
         Self::start_graph(graph, operator_entries(plan), settings, checkpoints, now_ms)
     }
 
-    /// Starts a graph that was built without a plan; `operators` are those that keep state.
+    /// Starts a graph that was built without a plan; `operators` are the stateful ones.
     pub fn start_graph(
         graph: Graph,
         operators: Vec<OperatorEntry>,
@@ -68,7 +70,7 @@ impl SteppedRun {
         })
     }
 
-    /// One step of every worker and of the coordinator. Tells why the job is over, if it is.
+    /// Runs one step of every worker and of the coordinator. Returns why the job has ended, if it has.
     pub fn step(&mut self, now_ms: i64) -> Result<(StepOutcome, Option<CheckpointReason>), DataflowError> {
         let crashed = || DataflowError::internal("the job could not be started again after a crash");
         let job = self.job.as_mut().ok_or_else(crashed)?;
@@ -91,7 +93,7 @@ impl SteppedRun {
         Ok((outcome, over))
     }
 
-    /// Steps until the job is over or waits for something outside.
+    /// Steps until the job has ended or waits for external input.
     pub fn run(&mut self, now_ms: i64) -> Result<Option<CheckpointReason>, DataflowError> {
         loop {
             let (outcome, over) = self.step(now_ms)?;
@@ -101,7 +103,7 @@ impl SteppedRun {
         }
     }
 
-    /// Asks for a checkpoint; it is taken in the following steps.
+    /// Requests a checkpoint, which the following steps take.
     pub fn request(&mut self, reason: CheckpointReason) {
         self.execution.request(reason);
     }
@@ -114,10 +116,10 @@ impl SteppedRun {
         self.job.as_ref().map(SteppedJob::metrics)
     }
 
-    /// Throws the workers away, as a crash does, and starts again from the newest checkpoint.
+    /// Discards the workers, as a crash does, and restarts from the newest checkpoint.
     pub fn crash_and_restore(&mut self, now_ms: i64) -> Result<(), DataflowError> {
         let (stats, next) = (self.execution.stats().clone(), self.execution.next_checkpoint());
-        // First the old workers go: what they hold open is not theirs any more.
+        // Drop the old workers first: they must not hold resources that the new ones open.
         self.job = None;
         let (job, execution) = begin(
             &self.graph,
@@ -132,7 +134,7 @@ impl SteppedRun {
         Ok(())
     }
 
-    /// The checkpoints, to start another run from.
+    /// The checkpoints, from which another run can start.
     pub fn into_checkpoints(self) -> Checkpoints {
         self.checkpoints
     }

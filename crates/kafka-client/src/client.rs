@@ -92,7 +92,7 @@ impl KafkaClient {
         )
     }
 
-    /// The newest snapshot, without asking anybody.
+    /// The newest snapshot, without a request.
     pub fn metadata(&self) -> Arc<ClusterMetadata> {
         lock(&self.shared.metadata).clone()
     }
@@ -238,7 +238,7 @@ impl KafkaClient {
         Ok(id)
     }
 
-    /// Forgets a coordinator that turned out not to be it.
+    /// Drops a cached coordinator that turned out to be stale.
     pub fn forget_coordinator(&self, of: CoordinatorType, key: &str) {
         lock(&self.shared.coordinators).remove(&(of, key.to_owned()));
     }

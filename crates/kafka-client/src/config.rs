@@ -13,7 +13,7 @@ use millstream_kafka_wire::compression::{Codec, CompressionLevels};
 
 pub use jaas::login_module;
 pub use properties::{PROPERTIES, Property, PropertyType};
-pub use security::{PemSource, SaslConfig, SaslMechanism, TlsConfig};
+pub use security::{FILE_PROPERTIES, PemSource, SaslConfig, SaslMechanism, TlsConfig};
 
 use properties::Values;
 
@@ -115,6 +115,9 @@ pub struct FetchConfig {
     pub check_crcs: bool,
     pub offset_reset: OffsetReset,
     pub allow_auto_create_topics: bool,
+    /// Whether fetches may wait side by side at one broker. Kafka handles the requests of a connection in order; a broker in
+    /// the same process does not, so that `fetch_max_wait` may be long without delaying other partitions.
+    pub concurrent: bool,
     /// Bytes that are fetched and not consumed yet, over all partitions; fetching pauses beyond this.
     pub buffer_bytes: usize,
 }
@@ -230,6 +233,7 @@ fn parse_fetch(values: &Values<'_>) -> Result<FetchConfig, ConfigError> {
         fetch_max_bytes: values.int("fetch.max.bytes")?,
         fetch_min_bytes: values.int("fetch.min.bytes")?,
         fetch_max_wait: values.millis("fetch.max.wait.ms")?,
+        concurrent: false,
         max_partition_fetch_bytes: values.int("max.partition.fetch.bytes")?,
         isolation_level,
         check_crcs: values.boolean("check.crcs")?,

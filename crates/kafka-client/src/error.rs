@@ -78,6 +78,8 @@ pub enum TransportError {
     },
     #[error("setting is not usable: {0}")]
     Configuration(String),
+    #[error("connecting to {address} is not permitted: {reason}")]
+    Refused { address: String, reason: String },
     #[error("the client was closed")]
     Closed,
 }
@@ -169,7 +171,8 @@ impl ClientError {
     /// What a user can do about the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            ClientError::Config(_) | ClientError::Transport(TransportError::Configuration(_)) => {
+            ClientError::Config(_)
+            | ClientError::Transport(TransportError::Configuration(_) | TransportError::Refused { .. }) => {
                 ErrorKind::Input
             }
             error if error.is_retriable() => ErrorKind::Retry,

@@ -36,7 +36,7 @@ pub struct FetchedRecords {
     pub partition: TopicPartition,
     /// May be empty: the position has moved over records that are not shown, or the end of the log is news.
     pub batches: Vec<FetchedBatch>,
-    /// Where the next fetch goes on; the position to remember once these records are processed.
+    /// Where the next fetch continues; the position to remember once these records are processed.
     pub next_offset: i64,
     pub high_watermark: i64,
     /// Upper bound of the offsets visible with `read_committed`.
@@ -138,6 +138,16 @@ impl Fetcher {
     /// Returns fetched events without waiting: about `bytes_max` bytes of batches, at least one event if there is any.
     pub fn poll(&self, bytes_max: usize) -> Vec<FetchEvent> {
         self.change(|core| core.take(bytes_max))
+    }
+
+    /// The end of each assigned partition as the brokers reported it last, for the isolation level of the fetcher.
+    pub fn ends(&self) -> Vec<(TopicPartition, i64)> {
+        lock(&self.shared.core).ends()
+    }
+
+    /// Why fetching fails and is retried at the moment, for people.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        lock(&self.shared.core).trouble.clone()
     }
 
     /// Waits until [`poll`](Self::poll) has something to give.

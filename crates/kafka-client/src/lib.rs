@@ -27,7 +27,7 @@
 //! fetcher.ready().await;
 //! for event in fetcher.poll(1 << 20) {
 //!     if let FetchEvent::Records(records) = event {
-//!         println!("{} batches, go on at {}", records.batches.len(), records.next_offset);
+//!         println!("{} batches, continue at {}", records.batches.len(), records.next_offset);
 //!     }
 //! }
 //! # Ok(())
@@ -51,6 +51,6 @@ pub use config::ClientConfig;
 pub use error::{ClientError, TransportError};
 pub use fetch::{FetchEvent, FetchedBatch, FetchedRecords, Fetcher};
 pub use produce::{Delivery, PreparedTransaction, ProduceError, ProduceRecord, Producer};
-pub use tcp::TcpTransport;
+pub use tcp::{Routes, TcpTransport};
 pub use topic_partition::TopicPartition;
 pub use transport::{Call, Node, NodeVersions, Reply, Target, Transport};

@@ -7,6 +7,7 @@
 mod connection;
 mod frame;
 mod handshake;
+mod routes;
 pub(crate) mod sasl;
 mod tls;
 
@@ -24,6 +25,8 @@ use crate::error::TransportError;
 use crate::transport::{BoxFuture, Call, Node, NodeVersions, Reply, Target, Transport};
 
 use connection::Connection;
+pub use routes::{Direct, Routes};
+pub use tls::connector as tls_connector;
 
 /// The way to brokers over TCP, with TLS and SASL as configured. Must be used inside of a tokio runtime.
 #[derive(Clone)]
@@ -35,6 +38,7 @@ struct Shared {
     config: ConnectionConfig,
     tls: Option<TlsConnector>,
     rng: Arc<dyn Rng>,
+    routes: Arc<dyn Routes>,
     bootstrap: Vec<(String, u16)>,
     nodes: Mutex<BTreeMap<i32, (String, u16)>>,
     slots: Mutex<HashMap<Target, Arc<Slot>>>,
@@ -56,6 +60,15 @@ struct SlotState {
 impl TcpTransport {
     /// Reads certificates, but does not connect yet.
     pub fn new(config: ConnectionConfig, rng: Arc<dyn Rng>) -> Result<Self, TransportError> {
+        Self::with_routes(config, rng, Arc::new(Direct))
+    }
+
+    /// As [`TcpTransport::new`], with `routes` deciding about every connection.
+    pub fn with_routes(
+        config: ConnectionConfig,
+        rng: Arc<dyn Rng>,
+        routes: Arc<dyn Routes>,
+    ) -> Result<Self, TransportError> {
         if config.bootstrap_servers.is_empty() {
             return Err(TransportError::Configuration(
                 "'bootstrap.servers' is missing; set it to host:port of a broker".to_owned(),
@@ -67,11 +80,12 @@ impl TcpTransport {
             .map(|s| split_address(s))
             .collect();
         let bootstrap = bootstrap.map_err(|error| TransportError::Configuration(error.to_string()))?;
-        let tls = config.tls.as_ref().map(tls::connector).transpose()?;
+        let tls = config.tls.as_ref().map(tls_connector).transpose()?;
         let shared = Shared {
             config,
             tls,
             rng,
+            routes,
             bootstrap,
             nodes: Mutex::default(),
             slots: Mutex::default(),
@@ -169,7 +183,7 @@ impl Shared {
         for (host, port) in addresses {
             let address = format!("{host}:{port}");
             let timeout = self.config.connection_setup_timeout;
-            let opening = handshake::open(&self.config, self.tls.as_ref(), &host, port);
+            let opening = handshake::open(&self.config, self.tls.as_ref(), self.routes.as_ref(), &host, port);
             match tokio::time::timeout(timeout, opening).await {
                 Ok(Ok(opened)) => return Ok(Connection::start(opened, &self.config)),
                 // Another broker would refuse the same credentials.

@@ -35,7 +35,7 @@ pub enum BatchError {
     /// Offsets run backwards.
     #[error("its last offset is below its first")]
     Offsets,
-    /// It does not go on where the batch before it ends.
+    /// It does not continue where the previous batch ends.
     #[error("its first offset is not the next one")]
     NotNext,
 }

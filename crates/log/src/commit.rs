@@ -4,6 +4,7 @@ use crate::error::LogError;
 use crate::log::{Log, LogId};
 use crate::wal::WalWriter;
 use bytes::Bytes;
+use millstream_types::failpoint;
 use std::io;
 
 /// A frozen group on its way to the disk. Run it on any thread and give the outcome back.
@@ -35,7 +36,9 @@ pub struct Durable {
 impl CommitJob {
     /// Writes and syncs the group: the only blocking call of the append path.
     pub fn run(mut self) -> CommitOutcome {
+        failpoint::hit("broker-group-closed");
         let result = self.writer.write(&self.bytes, self.first_sequence);
+        failpoint::hit("broker-group-durable");
         CommitOutcome {
             writer: self.writer,
             last_sequence: self.last_sequence,

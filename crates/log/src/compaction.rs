@@ -44,7 +44,7 @@ pub struct CleanRecord<'a> {
 pub trait RecordCleaner: Send {
     /// Calls `visit` for each record.
     fn visit(&mut self, batch: &[u8], visit: &mut dyn FnMut(CleanRecord<'_>)) -> io::Result<()>;
-    /// The batch with only the records that `keep` wants, its offsets unchanged.
+    /// The batch with only the records that `keep` accepts, its offsets unchanged.
     fn retain(&mut self, batch: &[u8], keep: &mut dyn FnMut(i64) -> bool) -> io::Result<Vec<u8>>;
 }
 

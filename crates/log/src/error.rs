@@ -89,7 +89,7 @@ pub enum LogError {
     /// The offset is below the start or above the end.
     #[error("offset {offset} is outside of {start}..={end}")]
     OffsetOutOfRange {
-        /// The offset asked for.
+        /// The requested offset.
         offset: i64,
         /// The first offset kept.
         start: i64,
@@ -99,7 +99,7 @@ pub enum LogError {
     /// The batch's header is not acceptable.
     #[error("batch is malformed: {0}")]
     Batch(#[from] crate::batch::BatchError),
-    /// The owner goes on appending while far too much waits for the next commit.
+    /// The owner keeps appending while far too much waits for the next commit.
     #[error("{bytes} bytes wait for the write-ahead log already; send the batch again later")]
     Overfull {
         /// How much waits.

@@ -328,9 +328,10 @@ impl Log {
 
     fn push_batch(&mut self, now_ms: i64, log: LogId, batch: &[u8], header: &BatchHeader) -> i64 {
         let group = self.groups.pending_id();
-        let Some(partition) = self.partitions.get_mut(&log) else {
-            return -1; // not reached: check_appendable looked it up
-        };
+        let partition = self
+            .partitions
+            .get_mut(&log)
+            .expect("check_appendable has found the partition, and no record drops a log that it writes");
         if partition.touched_group != group {
             partition.touched_group = group;
             self.pending_logs.push(log);

@@ -101,7 +101,7 @@ impl Partition {
         self.producers.apply(header, batch, now_ms);
     }
 
-    /// Forgets batches of groups up to `group`.
+    /// Drops batches of groups up to `group`.
     pub fn evict(&mut self, group: u64) {
         while self.tail.front().is_some_and(|batch| batch.group <= group) {
             self.tail.pop_front();

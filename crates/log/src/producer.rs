@@ -266,12 +266,12 @@ impl Producers {
         overlapping.copied().collect()
     }
 
-    /// Forgets aborted transactions that lie wholly below the log's start. Producers stay.
+    /// Drops aborted transactions that lie wholly below the log's start. Producers stay.
     pub fn forget_below(&mut self, start_offset: i64) {
         self.aborted.retain(|aborted| aborted.last_offset >= start_offset);
     }
 
-    /// Forgets aborted transactions with a marker below `end`, except those whose marker, by producer and offset, is
+    /// Drops aborted transactions with a marker below `end`, except those whose marker, by producer and offset, is
     /// kept: compaction drops a marker when nothing of its transaction is left. Returns whether there were any.
     pub(crate) fn forget_without_marker(&mut self, end: i64, kept: &BTreeSet<(i64, i64)>) -> bool {
         let before = self.aborted.len();
@@ -280,7 +280,7 @@ impl Producers {
         self.aborted.len() < before
     }
 
-    /// Forgets producers that have neither an open transaction nor appended since `before_ms`.
+    /// Expires producers that have neither an open transaction nor appended since `before_ms`.
     pub fn expire(&mut self, before_ms: i64) {
         self.states
             .retain(|_, state| state.transaction_start.is_some() || state.last_append_ms >= before_ms);

@@ -51,7 +51,7 @@ impl Read {
     }
 }
 
-/// How a read goes on.
+/// How a read continues.
 #[derive(Debug)]
 pub enum PlannedRead {
     /// Done: all batches are in memory, or there are none yet.

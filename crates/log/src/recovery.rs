@@ -135,7 +135,7 @@ impl Log {
                             touched.insert(*log);
                         }
                         Ok(header) => partition.set_quarantine(format!(
-                            "the write-ahead log goes on at offset {} where {} is next",
+                            "the write-ahead log continues at offset {} where {} is next",
                             header.base_offset, partition.next_offset
                         )),
                         Err(error) => {

@@ -61,7 +61,7 @@ impl Log {
         expired
     }
 
-    /// Forgets producers that have not appended since `before_ms` and have no open transaction.
+    /// Expires producers that have not appended since `before_ms` and have no open transaction.
     pub fn expire_producers(&mut self, before_ms: i64) {
         for partition in self.partitions.values_mut() {
             partition.producers.expire(before_ms);

@@ -34,8 +34,8 @@
 //! }
 //! ```
 //!
-//! Everything that survives the process (topics of the broker inside, checkpoints of jobs) lies in `./.millstream`. A
-//! program that was stopped or killed goes on where it was when it is run again.
+//! Everything that survives the process (topics of the embedded broker, checkpoints of jobs) lies in `./.millstream`. A
+//! program that was stopped or killed continues where it was when it is run again.
 
 mod process;
 
@@ -45,8 +45,9 @@ use millstream_datastream::{Environment, Result};
 
 pub use millstream_datastream as datastream;
 pub use millstream_datastream::{
-    Collector, Data, DataStream, Error, JobClient, Key, KeyedStream, OutputTag, WindowedStream, context,
-    environment, error, functions, sink, source, state, stream, time, watermark, window,
+    Collector, Data, DataStream, Error, JobClient, Key, KeyedStream, OutputTag, WindowedStream, asynchronous,
+    cep, context, environment, error, functions, sink, source, state, stream, table, testing, time,
+    watermark, window,
 };
 
 pub use process::Options;
@@ -56,12 +57,19 @@ pub mod prelude {
     pub use std::time::Duration;
 
     pub use crate::StreamExecutionEnvironment;
+    pub use millstream_datastream::asynchronous::{
+        AsyncDataStream, AsyncFunction, AsyncResult, AsyncRetryStrategy,
+    };
+    pub use millstream_datastream::cep::{
+        self, AfterMatchSkipStrategy, Match, Pattern, PatternProcessFunction,
+    };
     pub use millstream_datastream::context::{
-        Context, KeyedContext, OnTimerContext, ReadOnlyContext, WindowContext,
+        Context, FunctionInitializationContext, FunctionSnapshotContext, KeyedContext, OnTimerContext,
+        ReadOnlyContext, WindowContext,
     };
     pub use millstream_datastream::functions::{
-        AggregateFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction, KeyedProcessFunction,
-        ProcessFunction, ProcessWindowFunction,
+        AggregateFunction, CheckpointedFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction,
+        KeyedProcessFunction, ProcessFunction, ProcessWindowFunction,
     };
     pub use millstream_datastream::sink::{DeliveryGuarantee, KafkaSink, Record};
     pub use millstream_datastream::source::{
@@ -70,6 +78,9 @@ pub mod prelude {
     pub use millstream_datastream::state::{
         AggregatingState, ListState, MapState, ReducingState, RuntimeContext, StateDescriptor,
         StateTtlConfig, ValueState,
+    };
+    pub use millstream_datastream::table::{
+        Function, Row, RowKind, ScalarFunction, Schema, StreamTableEnvironment, Table, TableResult, Value,
     };
     pub use millstream_datastream::watermark::WatermarkStrategy;
     pub use millstream_datastream::window::{
@@ -106,8 +117,9 @@ impl StreamExecutionEnvironment {
         Self::with_options(Options::from_environment())
     }
 
-    /// With settings from the command line: `--data-dir DIR`, `--kafka HOST:PORT`, `--fresh`, `--config FILE` and
-    /// `-D KEY=VALUE` (a configuration key of Flink's, or for the broker inside one of Kafka's). Other arguments are the
+    /// With settings from the command line: `--data-dir DIR`, `--kafka HOST:PORT`, `--fresh`,
+    /// `--from-savepoint PATH`, `--config FILE` and
+    /// `-D KEY=VALUE` (a configuration key of Flink's, or for the embedded broker one of Kafka's). Other arguments are the
     /// program's own and are left alone.
     pub fn from_args() -> Result<Self> {
         Self::with_options(Options::from_args(std::env::args().skip(1))?)
@@ -123,7 +135,7 @@ impl StreamExecutionEnvironment {
         })
     }
 
-    /// Address of the broker inside (`--kafka`, `MILLSTREAM_KAFKA`, or 127.0.0.1:9092), for sources and sinks that are to
+    /// Address of the embedded broker (`--kafka`, `MILLSTREAM_KAFKA`, or 127.0.0.1:9092), for sources and sinks that are to
     /// follow the arguments of the program. When another process serves the address, that Kafka is used.
     pub fn bootstrap_servers(&self) -> &str {
         &self.kafka

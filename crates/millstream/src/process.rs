@@ -1,15 +1,17 @@
-//! The process of a program: the runtime, the clock, signals, the broker inside, the directory for what must survive.
+//! The process of a program: the runtime, the clock, signals, the embedded broker, the directory for what must survive.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use millstream_connectors::PrintTarget;
 use millstream_datastream::{Error, Host, Result};
 use millstream_jobs::JobRegistry;
+use millstream_jobs::programs::{PROGRAMS_DIRECTORY, Reporter};
 use millstream_server::kafka::{EmbeddedSettings, ProcessClusters, is_broker_config};
 use millstream_types::storage::{OsStorage, Storage};
 use millstream_types::{Clock, Rng, SeededRng, SystemClock};
@@ -19,19 +21,21 @@ const DATA_DIR_DEFAULT: &str = "./.millstream";
 const KAFKA_DEFAULT: &str = "127.0.0.1:9092";
 /// Directory of checkpoints below the data directory.
 const CHECKPOINT_DIRECTORY: &str = "checkpoints";
+/// Time between two reports of jobs to a server of the same data directory.
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 /// Threads of the runtime at most; it only moves bytes between sockets and channels.
 const RUNTIME_THREADS_MAX: usize = 4;
 
 /// Settings of a program's process.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Directory for everything that must survive: topics of the broker inside, checkpoints.
+    /// Directory for everything that must survive: topics of the embedded broker, checkpoints.
     pub data_dir: PathBuf,
-    /// Address of the broker inside.
+    /// Address of the embedded broker.
     pub kafka: String,
     /// Forget the checkpoints of earlier runs.
     pub fresh: bool,
-    /// Configuration keys: Flink's, and for the broker inside Kafka's.
+    /// Configuration keys: Flink's, and for the embedded broker Kafka's.
     pub configuration: BTreeMap<String, String>,
 }
 
@@ -76,6 +80,12 @@ impl Options {
                 "--data-dir" => options.data_dir = value()?.into(),
                 "--kafka" => options.kafka = value()?,
                 "--fresh" => options.fresh = true,
+                "--from-savepoint" => {
+                    let path = value()?;
+                    options
+                        .configuration
+                        .insert("execution.state-recovery.path".to_owned(), path);
+                }
                 "--config" => options.read_file(&value()?)?,
                 "-D" => options.define(&value()?)?,
                 other => {
@@ -103,7 +113,7 @@ impl Options {
             .map_err(|error| Error::input(format!("cannot read the configuration '{path}': {error}")))?;
         let table: toml::Table = text
             .parse()
-            .map_err(|error| Error::input(format!("'{path}' is no TOML: {error}")))?;
+            .map_err(|error| Error::input(format!("'{path}' is not TOML: {error}")))?;
         flatten(String::new(), table, &mut self.configuration);
         Ok(())
     }
@@ -136,7 +146,7 @@ struct Standard;
 
 impl PrintTarget for Standard {
     fn print_line(&self, line: &str, to_stderr: bool) {
-        // A reader that has gone is no failure of the job.
+        // A reader that has gone is not a failure of the job.
         let _ = if to_stderr {
             writeln!(std::io::stderr(), "{line}")
         } else {
@@ -145,9 +155,10 @@ impl PrintTarget for Standard {
     }
 }
 
-/// Keeps the runtime and the broker inside for as long as the environment.
+/// Keeps the runtime and the embedded broker for as long as the environment.
 pub(crate) struct Process {
     clusters: Arc<ProcessClusters>,
+    reporter: Arc<Mutex<Reporter>>,
     _runtime: Runtime,
 }
 
@@ -179,16 +190,23 @@ impl Process {
             Arc::clone(&rng),
         ));
         let place = options.data_dir.display();
-        let storage = OsStorage::open(options.data_dir.join(CHECKPOINT_DIRECTORY)).map_err(|error| {
-            Error::environment(format!("cannot open the data directory '{place}': {error}"))
-        })?;
-        let checkpoints: Arc<dyn Storage> = Arc::new(storage);
+        let open = |directory| {
+            OsStorage::open(options.data_dir.join(directory)).map_err(|error| {
+                Error::environment(format!("cannot open the data directory '{place}': {error}"))
+            })
+        };
+        let checkpoints: Arc<dyn Storage> = Arc::new(open(CHECKPOINT_DIRECTORY)?);
+        let jobs = JobRegistry::default();
+        let reporter = Reporter::new(Arc::new(open(PROGRAMS_DIRECTORY)?), jobs.clone());
+        let reporter = Arc::new(Mutex::new(reporter));
+        runtime.spawn(keep_reporting(Arc::clone(&reporter)));
         let host = Host {
             clock,
             rng,
             kafka: Arc::clone(&clusters) as _,
+            runtime: runtime.handle().clone(),
             print: Arc::new(Standard),
-            jobs: JobRegistry::default(),
+            jobs,
             checkpoints: Some(checkpoints),
             cores,
             fresh: options.fresh,
@@ -197,6 +215,7 @@ impl Process {
         };
         let process = Self {
             clusters,
+            reporter,
             _runtime: runtime,
         };
         Ok((host, process))
@@ -205,12 +224,30 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        report(&self.reporter);
         if let Err(error) = self.clusters.stop() {
             let _ = writeln!(
                 std::io::stderr(),
-                "the broker inside did not end cleanly: {error}"
+                "the embedded broker did not end cleanly: {error}"
             );
         }
+    }
+}
+
+/// Tells a server of the same data directory of the jobs, and carries out what it requests.
+fn report(reporter: &Mutex<Reporter>) {
+    let mut reporter = reporter.lock().unwrap_or_else(PoisonError::into_inner);
+    // The program runs on without a report; a server shows the one before.
+    let _ = reporter.report();
+}
+
+async fn keep_reporting(reporter: Arc<Mutex<Reporter>>) {
+    let mut ticks = tokio::time::interval(REPORT_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let reporter = Arc::clone(&reporter);
+        _ = tokio::task::spawn_blocking(move || report(&reporter)).await;
     }
 }
 
@@ -224,7 +261,7 @@ fn log() {
         .try_init();
 }
 
-/// Whether Ctrl-C or a service manager wants the program to end. A second signal ends it at once.
+/// Whether Ctrl-C or a service manager has requested the program to end. A second signal ends it at once.
 fn interrupt(runtime: &Runtime) -> Arc<dyn Fn() -> bool + Send + Sync> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&flag);

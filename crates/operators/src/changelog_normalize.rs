@@ -6,13 +6,14 @@
 use arrow_array::BooleanArray;
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_state::RowStore;
+use millstream_state::{Expiry, RowStore};
 use millstream_types::{Batch, RowKind};
 
+use crate::cold::RowRoom;
 use crate::emit::push;
 use crate::expression::RowExpression;
 
-/// What a plan says about a normalisation.
+/// The parameters of a normalisation in a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct NormalizeSpec {
     pub types: Vec<DataType>,
@@ -24,23 +25,36 @@ pub(crate) struct NormalizeSpec {
 pub(crate) struct ChangelogNormalize {
     spec: NormalizeSpec,
     condition: Option<RowExpression>,
-    /// At most one row for each key.
+    /// At most one row per key.
     store: RowStore,
+    room: RowRoom,
     next_sweep_ms: Option<i64>,
 }
 
 impl ChangelogNormalize {
-    pub(crate) fn new(spec: NormalizeSpec, condition: Option<RowExpression>) -> Result<Self, DataflowError> {
-        let store = RowStore::new(&spec.types, &spec.keys)?;
+    pub(crate) fn new(
+        spec: NormalizeSpec,
+        condition: Option<RowExpression>,
+        context: &Context,
+    ) -> Result<Self, DataflowError> {
+        let mut store = RowStore::new(&spec.types, &spec.keys)?;
+        let expiry = if spec.ttl_ms > 0 {
+            Expiry::Time
+        } else {
+            Expiry::Never
+        };
+        store.spill_to(context.spill.as_ref(), expiry);
+        let room = RowRoom::new(context.spill.as_ref(), store.can_spill());
         Ok(Self {
             spec,
             condition,
             store,
+            room,
             next_sweep_ms: None,
         })
     }
 
-    /// The row of a key, unless its time to live is over.
+    /// The row of a key, unless its TTL has expired.
     fn held(&self, key: u32, now_ms: i64) -> Option<u32> {
         let ttl = self.spec.ttl_ms;
         let is_alive = |row: &u32| ttl == 0 || self.store.time_ms(*row) > now_ms.saturating_sub(ttl);
@@ -61,7 +75,7 @@ impl ChangelogNormalize {
             let held = self.held(key, now_ms);
             let stays = batch.kind(row).is_addition() && passes.is_none_or(|passes| passes.value(row));
             match (held, stays) {
-                // Without a time to live, a row that is as before says nothing.
+                // Without a TTL, an unchanged row carries no information.
                 (Some(held), true) if held == number && self.spec.ttl_ms == 0 => continue,
                 (Some(held), true) => {
                     if self.spec.update_before {
@@ -98,6 +112,7 @@ impl Operator for ChangelogNormalize {
             Some(condition) => Some(condition.condition(&batch.columns, batch.rows, context)?),
             None => None,
         };
+        self.room.make(&mut self.store)?;
         let (mut keys, mut rows) = (Vec::new(), Vec::new());
         self.store
             .resolve(&batch.columns, batch.rows, &mut keys, &mut rows)?;
@@ -132,6 +147,7 @@ impl Operator for ChangelogNormalize {
             .filter(|row| self.store.time_ms(*row) <= oldest)
             .collect();
         expired.into_iter().for_each(|row| self.store.remove(row));
+        self.store.expire_cold(oldest);
         self.store.end_batch()?;
         let sweep = context.now_ms.saturating_add((self.spec.ttl_ms / 4).max(1));
         self.next_sweep_ms = (!self.store.is_empty()).then_some(sweep);
@@ -154,6 +170,10 @@ impl Operator for ChangelogNormalize {
     }
 
     fn state_bytes(&self) -> usize {
-        self.store.memory_size()
+        self.store.used_bytes()
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.store.disk_size()
     }
 }

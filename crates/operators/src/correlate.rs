@@ -36,7 +36,7 @@ enum Collection {
     Multiset { of_rows: bool },
 }
 
-/// What a plan says about an UNNEST.
+/// The parameters of an UNNEST in a plan.
 pub(crate) struct UnnestSpec<'a> {
     pub function: &'a str,
     pub args: &'a [Expr],
@@ -45,7 +45,7 @@ pub(crate) struct UnnestSpec<'a> {
     pub output: &'a [LogicalType],
 }
 
-/// The elements of the rows of a batch: the row of each, and its columns.
+/// The elements of a batch: the row that each belongs to, and its columns.
 struct Elements {
     rows: Vec<u32>,
     columns: Vec<ArrayRef>,
@@ -106,7 +106,7 @@ impl Unnest {
         }
     }
 
-    /// Takes the elements in order, each as often as it is there.
+    /// Lists the elements in order, each as often as it occurs.
     fn gather(
         &self,
         collection: &ArrayRef,
@@ -165,7 +165,7 @@ impl Unnest {
         Ok(elements)
     }
 
-    /// Positions of the rows and of their elements, with padded rows where an outer join has no element.
+    /// Positions of the rows and of their elements; an outer join pads rows without elements.
     fn places(&self, rows: usize, elements: &Elements) -> (Vec<u32>, Vec<Option<u32>>) {
         let (mut own, mut other) = (Vec::new(), Vec::new());
         let mut next = 0;
@@ -227,7 +227,7 @@ impl Operator for Unnest {
     }
 }
 
-/// The elements of a column of collections and where each row's begin. Maps may come as lists of their entries.
+/// The elements of a column of collections, and the offset of each row's first one. Maps may be lists of entries.
 fn entries(collection: &ArrayRef) -> Option<(ArrayRef, OffsetBuffer<i32>)> {
     if let Some(list) = collection.as_list_opt::<i32>() {
         return Some((Arc::clone(list.values()), list.offsets().clone()));

@@ -1,6 +1,6 @@
-//! Pushing results in batches of the size that the step allows.
+//! Emits results in batches of the current batch size.
 //!
-//! The size matters beyond memory: operators fold the changes of one batch, so that a step of one row must hand on
+//! The size is not only about memory: operators fold the changes within one batch, so a step of one row must emit
 //! batches of one row.
 
 use arrow_array::{Array, ArrayRef, UInt32Array};
@@ -9,7 +9,7 @@ use arrow_select::take::take;
 use millstream_dataflow::{Context, DataflowError, Output};
 use millstream_types::{Batch, RowKind};
 
-/// Pushes `batch` in pieces of at most `context.batch_rows` rows; nothing if it is empty.
+/// Emits `batch` in pieces of at most `context.batch_rows` rows; emits nothing if it is empty.
 pub(crate) fn push(batch: Batch, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
     let limit = context.batch_rows.max(1);
     if batch.is_empty() {
@@ -42,7 +42,7 @@ pub(crate) fn take_columns(columns: &[ArrayRef], indices: &[u32]) -> Result<Vec<
     Ok(taken?)
 }
 
-/// `a` above `b`, column by column.
+/// Concatenates `a` and `b` column by column.
 pub(crate) fn stack(a: &[ArrayRef], b: &[ArrayRef]) -> Result<Vec<ArrayRef>, DataflowError> {
     let pair = |(a, b): (&ArrayRef, &ArrayRef)| concat(&[a.as_ref() as &dyn Array, b.as_ref()]);
     let stacked: Result<Vec<ArrayRef>, _> = a.iter().zip(b).map(pair).collect();
@@ -66,7 +66,7 @@ pub(crate) fn rows_differ(a: &[ArrayRef], b: &[ArrayRef], rows: usize) -> Result
     Ok(differ)
 }
 
-/// For each row, whether it takes an earlier row back; `None` when no row does.
+/// For each row, whether it is a retraction; `None` if no row is.
 pub(crate) fn retractions(batch: &Batch) -> Option<Vec<bool>> {
     let kinds = batch.kinds.as_ref()?;
     Some(kinds.iter().map(|kind| !kind.is_addition()).collect())

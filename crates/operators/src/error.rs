@@ -1,14 +1,15 @@
-//! How errors of expressions and aggregates become errors of a job.
+//! Converts errors of expressions and aggregates into errors of a job.
 
 use millstream_dataflow::DataflowError;
 use millstream_functions::EvalError;
-use millstream_types::ErrorKind;
+use millstream_types::ErrorCode;
 
-/// The job's error for a value that could not be computed.
+/// The job error for a value that could not be computed.
 pub(crate) fn eval_error(error: EvalError) -> DataflowError {
-    let kind = match &error {
-        EvalError::DivisionByZero | EvalError::Data(_) => ErrorKind::Data,
-        EvalError::Internal { .. } => ErrorKind::Internal,
+    let code = match &error {
+        EvalError::DivisionByZero => ErrorCode::DivisionByZero,
+        EvalError::Data(_) => ErrorCode::InvalidData,
+        EvalError::Internal { .. } => ErrorCode::InternalError,
     };
-    DataflowError::new(kind, error.to_string())
+    DataflowError::coded(code, error.to_string())
 }

@@ -40,7 +40,7 @@ impl Operator for Expand {
             .iter_mut()
             .map(|set| set.apply(&batch, context))
             .collect::<Result<_, _>>()?;
-        // The copies of a row stand together.
+        // The copies of a row are adjacent.
         let sets = projected.len();
         let order: Vec<(usize, usize)> = (0..batch.rows)
             .flat_map(|row| (0..sets).map(move |set| (set, row)))

@@ -1,4 +1,4 @@
-//! Expressions of plan nodes over the rows of a batch, in the surroundings of a step.
+//! Expressions of plan nodes over the rows of a batch, in the environment of a step.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray};
@@ -18,7 +18,7 @@ fn compile_error(error: CompileError) -> DataflowError {
     DataflowError::new(kind, error.to_string())
 }
 
-/// Puts the time and the watermark of a step into an environment; a bounded query keeps the time of its start.
+/// Sets the time and the watermark of a step in an environment; a bounded query keeps the time of its start.
 fn enter_step(env: &mut Environment, context: &Context) {
     if env.streaming {
         env.now_ms = context.now_ms;
@@ -26,7 +26,7 @@ fn enter_step(env: &mut Environment, context: &Context) {
     }
 }
 
-/// A compiled expression with what it knows of its surroundings.
+/// A compiled expression and its environment.
 pub(crate) struct RowExpression {
     expr: CompiledExpr,
     env: Environment,
@@ -61,7 +61,7 @@ impl RowExpression {
         let value = self.evaluate(columns, rows, context)?;
         let value = value
             .as_boolean_opt()
-            .ok_or_else(|| DataflowError::internal("a condition is no BOOLEAN"))?;
+            .ok_or_else(|| DataflowError::internal("a condition is not BOOLEAN"))?;
         Ok(match value.nulls() {
             Some(nulls) => BooleanArray::new(value.values() & nulls.inner(), None),
             None => value.clone(),
@@ -76,7 +76,7 @@ pub(crate) struct RowCalc {
 }
 
 impl RowCalc {
-    /// For inputs of `inputs` columns.
+    /// For inputs with `inputs` columns.
     pub(crate) fn new(
         condition: Option<&Expr>,
         projections: &[Expr],

@@ -1,4 +1,4 @@
-//! Freezing and restoring columns that are indexed by group number, beside the keys of their [`GroupTable`].
+//! Freezes and restores columns that are indexed by group number, together with the keys of their [`GroupTable`].
 
 use std::sync::Arc;
 
@@ -8,19 +8,40 @@ use arrow_array::{ArrayRef, UInt32Array};
 use millstream_dataflow::{DataflowError, SnapshotScope, StateBlocks};
 use millstream_state::group_table::block_name;
 use millstream_state::{
-    DirtyBlocks, GroupMap, GroupTable, NO_GROUP, StateError, decode_columns, encode_columns,
+    DirtyBlocks, GroupMap, GroupTable, LargeBlocks, NO_GROUP, StateError, decode_columns, encode_columns,
 };
 
 use crate::emit::take_columns;
 
-/// Adds one block for each block of groups of `table` that changed: the group numbers, then the columns that
-/// `columns_of` gives for them.
+/// Adds one block for each changed block of groups of `table`: the group numbers, then the columns that
+/// `columns_of` returns for them.
 pub(crate) fn freeze(
     prefix: &str,
     table: &GroupTable,
     dirty: &mut DirtyBlocks,
     scope: &SnapshotScope,
     out: &mut StateBlocks,
+    columns_of: impl Fn(&[u32]) -> Result<Vec<ArrayRef>, DataflowError>,
+) -> Result<(), DataflowError> {
+    freeze_large(
+        prefix,
+        table,
+        dirty,
+        scope,
+        out,
+        &mut LargeBlocks::new(None),
+        columns_of,
+    )
+}
+
+/// As [`freeze`], for tables that may fill the memory: blocks go to disk if there are too many.
+pub(crate) fn freeze_large(
+    prefix: &str,
+    table: &GroupTable,
+    dirty: &mut DirtyBlocks,
+    scope: &SnapshotScope,
+    out: &mut StateBlocks,
+    large: &mut LargeBlocks,
     columns_of: impl Fn(&[u32]) -> Result<Vec<ArrayRef>, DataflowError>,
 ) -> Result<(), DataflowError> {
     for block in 0..table.blocks() {
@@ -34,11 +55,12 @@ pub(crate) fn freeze(
         let rows = groups.len();
         columns.insert(0, Arc::new(UInt32Array::from(groups)));
         out.push(name, encode_columns(&columns, rows)?);
+        large.relieve(out)?;
     }
     Ok(())
 }
 
-/// Gives back what [`freeze`] froze in one or more instances: the new group numbers of the rows that this instance owns
+/// Restores what [`freeze`] froze in one or more instances: the new group numbers of the rows that this instance owns
 /// (by the map of the table's own restore), and their columns.
 pub(crate) fn thaw(
     prefix: &str,
@@ -48,8 +70,9 @@ pub(crate) fn thaw(
 ) -> Result<(), DataflowError> {
     let prefix = format!("{prefix}/");
     for (part, map) in parts.iter().zip(maps) {
-        for (name, bytes) in part.with_prefix(&prefix) {
-            let (columns, _) = decode_columns(name, bytes)?;
+        for block in part.with_prefix(&prefix) {
+            let (name, bytes) = block?;
+            let (columns, _) = decode_columns(name, &bytes)?;
             let (numbers, columns) = columns
                 .split_first()
                 .ok_or_else(|| StateError::corrupt(name, "no group numbers"))?;

@@ -7,6 +7,7 @@
 mod aggregate;
 mod calc;
 mod changelog_normalize;
+mod cold;
 mod correlate;
 mod deduplicate;
 mod emit;
@@ -19,6 +20,7 @@ mod group_state;
 mod join;
 mod limit;
 mod match_recognize;
+mod mini_batch;
 mod over;
 mod owned_rows;
 mod rank;

@@ -1,6 +1,6 @@
-//! LIMIT and OFFSET without an order over rows that only come: the first rows that arrive.
+//! LIMIT and OFFSET without ORDER BY over an insert-only input: the first rows to arrive.
 //!
-//! Where rows are taken back, the limit is a Top-N without sort columns, see [`crate::rank`].
+//! Over an input with retractions, a limit is a Top-N without sort columns, see [`crate::rank`].
 
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_state::StateError;
@@ -8,7 +8,7 @@ use millstream_types::Batch;
 
 pub(crate) struct Limit {
     offset: u64,
-    /// Number of the first row that no longer passes.
+    /// Number of the first row that does not pass.
     end: u64,
     seen: u64,
 }
@@ -55,7 +55,7 @@ impl Operator for Limit {
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
-        // One instance counts; after a change of parallelism it is the first one.
+        // Only one instance counts; after a change of parallelism it is the first.
         if context.subtask > 0 {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl Operator for Limit {
                 [SEEN_VERSION, seen @ ..] => seen.try_into().map(u64::from_le_bytes).ok(),
                 _ => None,
             };
-            self.seen += seen.ok_or_else(|| StateError::corrupt("seen", "it is no number"))?;
+            self.seen += seen.ok_or_else(|| StateError::corrupt("seen", "it is not a number"))?;
         }
         Ok(())
     }

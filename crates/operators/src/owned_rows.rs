@@ -1,4 +1,4 @@
-//! After a change of parallelism: which restored rows belong to this instance.
+//! Selects the restored rows that belong to this instance after a change of parallelism.
 
 use arrow_array::UInt32Array;
 use millstream_dataflow::{Context, DataflowError, StateBlocks};

@@ -1,5 +1,5 @@
-//! The table function behind INTERSECT ALL and EXCEPT ALL: its arguments but the first, repeated as often as the first
-//! says, beside the row.
+//! The table function behind INTERSECT ALL and EXCEPT ALL: repeats its arguments from the second on as often as the
+//! first says.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;

@@ -1,5 +1,5 @@
-//! ORDER BY of a bounded input, with or without a limit: rows are kept and sorted at the end. Equal rows keep the order
-//! in which they came.
+//! ORDER BY over a bounded input, with or without a limit: stores rows and sorts them at the end. Equal rows stay in
+//! arrival order.
 
 use arrow_array::UInt32Array;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
@@ -11,7 +11,7 @@ use crate::emit::push;
 use crate::owned_rows::restore_owned;
 use crate::sort_keys::SortKeys;
 
-/// Rows held beyond the limit before the ones that cannot pass are dropped.
+/// Rows held beyond the limit before those that cannot pass are dropped.
 const SLACK_ROWS: usize = 65_536;
 
 pub(crate) struct Sort {
@@ -38,7 +38,7 @@ impl Sort {
         })
     }
 
-    /// All rows in order, as far as they can pass.
+    /// All rows that can pass, in order.
     fn sorted(&mut self) -> Result<Option<Batch>, DataflowError> {
         let Some(batch) = self.rows.take_all()? else {
             return Ok(None);
@@ -85,7 +85,7 @@ impl Operator for Sort {
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
-        // A sort has one instance.
+        // A sort has a single instance.
         restore_owned(&mut self.rows, "rows", &blocks, &[], context)
     }
 

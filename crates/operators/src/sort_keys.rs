@@ -1,4 +1,4 @@
-//! Sort columns as bytes that compare in the wanted order.
+//! Encodes sort columns as bytes that compare in sort order.
 
 use arrow_array::ArrayRef;
 use arrow_row::{RowConverter, Rows, SortField};
@@ -7,7 +7,7 @@ use millstream_dataflow::DataflowError;
 use millstream_functions::aggregate::ordered_bytes::canonical_floats;
 use millstream_plan::SortKey;
 
-/// Encodes the sort columns of rows: NULLs where the key says, NaN highest, `-0.0` before `0.0`.
+/// Encodes the sort columns of rows: NULLs as the key specifies, NaN highest, `-0.0` before `0.0`.
 pub(crate) struct SortKeys {
     columns: Vec<usize>,
     converter: RowConverter,

@@ -1,11 +1,12 @@
-//! ORDER BY an event time: rows are held until the watermark passes them, then emitted in order. Rows behind the
-//! watermark are dropped.
+//! ORDER BY event time: holds rows until the watermark passes them, then emits them in order. Late rows are dropped.
 
 use arrow_array::UInt32Array;
 use arrow_schema::DataType;
-use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
+use millstream_dataflow::{
+    Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
+};
 use millstream_plan::SortKey;
-use millstream_state::RowBuffer;
+use millstream_state::{RowBuffer, Spill};
 use millstream_types::{Batch, Watermark};
 
 use crate::emit::push;
@@ -17,10 +18,10 @@ pub(crate) struct TemporalSort {
     /// The time column is the first sort column.
     time: usize,
     keys: SortKeys,
-    /// Processing time: rows are in order already, unless further columns sort.
+    /// Processing time: rows are already in order, unless there are further sort columns.
     event_time: bool,
     rows: RowBuffer,
-    late_rows: u64,
+    late: LateRows,
 }
 
 impl TemporalSort {
@@ -32,7 +33,7 @@ impl TemporalSort {
             keys: SortKeys::new(keys, types)?,
             event_time,
             rows: RowBuffer::new(types),
-            late_rows: 0,
+            late: LateRows::default(),
         })
     }
 
@@ -51,6 +52,14 @@ impl TemporalSort {
     }
 }
 
+impl TemporalSort {
+    /// Lets rows move to disk.
+    pub(crate) fn spill_to(mut self, spill: Option<&Spill>) -> Self {
+        self.rows.spill_to(spill);
+        self
+    }
+}
+
 impl Operator for TemporalSort {
     fn process(
         &mut self,
@@ -64,14 +73,10 @@ impl Operator for TemporalSort {
         }
         let (times, _) = milliseconds(&batch.columns[self.time])?;
         let watermark = context.watermark.0;
-        let on_time: Vec<u32> = (0..batch.rows as u32)
-            .filter(|row| times[*row as usize] > watermark)
-            .collect();
-        if on_time.len() == batch.rows {
-            return self.hold(&batch);
-        }
-        self.late_rows += (batch.rows - on_time.len()) as u64;
-        self.hold(&batch.take(&UInt32Array::from(on_time))?)
+        let on_time = self
+            .late
+            .divide(0, &batch, context, |row| times[row] <= watermark)?;
+        self.hold(&on_time.unwrap_or(batch))
     }
 
     fn watermark(
@@ -96,11 +101,19 @@ impl Operator for TemporalSort {
         restore_owned(&mut self.rows, "rows", &blocks, &[], context)
     }
 
+    fn spilled_bytes(&self) -> u64 {
+        self.rows.disk_size()
+    }
+
     fn state_bytes(&self) -> usize {
         self.rows.memory_size()
     }
 
     fn late_rows(&self) -> u64 {
-        self.late_rows
+        self.late.count()
+    }
+
+    fn take_late_rows(&mut self) -> Vec<LateBatch> {
+        self.late.take()
     }
 }

@@ -1,4 +1,4 @@
-//! Operators that pass rows on as they are: UNION ALL, and the dropping of `-U` rows.
+//! Operators that pass rows on unchanged: UNION ALL, and a filter for `-U` rows.
 
 use millstream_dataflow::{Context, DataflowError, Operator, Output};
 use millstream_types::{Batch, RowKind};
@@ -18,7 +18,7 @@ impl Operator for UnionAll {
     }
 }
 
-/// Drops `-U` rows: the consumers know rows by key.
+/// Drops `-U` rows: the consumers identify rows by key.
 pub(crate) struct DropUpdateBefore;
 
 impl Operator for DropUpdateBefore {

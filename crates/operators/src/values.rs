@@ -1,4 +1,4 @@
-//! VALUES: constant rows, as a source that ends.
+//! VALUES: constant rows as a bounded source.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl SourceFactory for ValuesFactory {
 struct Values {
     rows: Arc<[Vec<Scalar>]>,
     schema: Schema,
-    /// The first row that was not emitted yet.
+    /// The first row that has not been emitted.
     next: usize,
 }
 
@@ -94,7 +94,7 @@ impl Source for Values {
                 [POSITION_VERSION, position @ ..] => position.try_into().map(u64::from_le_bytes).ok(),
                 _ => None,
             };
-            let position = position.ok_or_else(|| StateError::corrupt("position", "it is no number"))?;
+            let position = position.ok_or_else(|| StateError::corrupt("position", "it is not a number"))?;
             self.next = self.next.max(position as usize).min(self.rows.len());
         }
         Ok(())

@@ -20,11 +20,11 @@ pub(crate) struct WatermarkAssigner {
     rowtime: usize,
     expr: RowExpression,
     interval_ms: i64,
-    /// A NULL time is an error in a stream; in batch mode there are no watermarks to make.
+    /// A NULL time is an error in streaming mode; batch mode has no watermarks.
     streaming: bool,
     /// Highest watermark seen; like Flink's it starts at 0.
     current: i64,
-    /// Watermark that was due last.
+    /// The last watermark that was due.
     last: i64,
     /// When a watermark is due by the clock.
     timer_ms: Option<i64>,
@@ -60,7 +60,7 @@ impl WatermarkAssigner {
         ))
     }
 
-    /// Sends the rows of a batch with the watermarks that belong between them.
+    /// Emits the rows of a batch with the watermarks between them.
     fn send(
         &mut self,
         batch: Batch,
@@ -115,7 +115,7 @@ impl Operator for WatermarkAssigner {
         Ok(())
     }
 
-    /// Watermarks from before are replaced; only the end of input passes.
+    /// Replaces upstream watermarks; only the end of input passes.
     fn watermark(
         &mut self,
         watermark: Watermark,
@@ -153,7 +153,7 @@ impl Operator for WatermarkAssigner {
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, _: &Context) -> Result<(), DataflowError> {
-        // Of several instances the one that lags counts.
+        // After a restore, the lowest watermark of all instances applies.
         let mut restored: Option<(i64, i64)> = None;
         for bytes in blocks.iter().filter_map(|b| b.get("watermark")) {
             let parts = match bytes {
@@ -162,7 +162,7 @@ impl Operator for WatermarkAssigner {
             };
             let number = |bytes: &[u8]| bytes.try_into().map(i64::from_le_bytes).ok();
             let pair = parts.and_then(|(current, last)| number(current).zip(number(last)));
-            let pair = pair.ok_or_else(|| StateError::corrupt("watermark", "it is no pair of numbers"))?;
+            let pair = pair.ok_or_else(|| StateError::corrupt("watermark", "it is not a pair of numbers"))?;
             restored = Some(restored.map_or(pair, |held| held.min(pair)));
         }
         (self.current, self.last) = restored.unwrap_or((0, 0));

@@ -1,4 +1,4 @@
-//! Aggregate calls and windows, as data.
+//! Aggregate calls and windows as data.
 
 use millstream_types::LogicalType;
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,10 @@ pub struct AggregateCall {
     pub function: String,
     /// Input columns; empty for COUNT(*).
     pub args: Vec<usize>,
-    /// Types of `args`, as the signature wants them (casts are done by the Calc below).
+    /// Types of `args`, as the signature requires (casts are done by the Calc below).
     pub arg_types: Vec<LogicalType>,
     pub distinct: bool,
-    /// A BOOLEAN input column; rows where it is not TRUE are left out.
+    /// A BOOLEAN input column. Rows where it is not TRUE are skipped.
     pub filter: Option<usize>,
     /// Ordering inside the aggregate (WITHIN GROUP), by input column and direction.
     pub order_by: Vec<(usize, bool)>,
@@ -31,7 +31,7 @@ pub enum WindowKind {
         size_ms: i64,
         offset_ms: i64,
     },
-    /// `size_ms` is a multiple of `slide_ms`.
+    /// In a window table function of a streaming query, `size_ms` is a multiple of `slide_ms`.
     Hop {
         slide_ms: i64,
         size_ms: i64,
@@ -48,27 +48,27 @@ pub enum WindowKind {
     },
 }
 
-/// A window and how a row finds its place in it.
+/// A window and how rows are assigned to it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WindowSpec {
     pub kind: WindowKind,
     pub assign: WindowAssign,
     /// Event time (fires by watermark) or processing time (fires by clock).
     pub event_time: bool,
-    /// The time column is TIMESTAMP_LTZ: windows are cut in the session's local wall time.
+    /// The time column is TIMESTAMP_LTZ: window boundaries follow the session's local time.
     pub local_time: bool,
 }
 
-/// How a window aggregate learns the window of a row.
+/// How a window aggregate finds the window of a row.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum WindowAssign {
     /// From a time column of the input.
     TimeColumn(usize),
-    /// The rows carry window columns already (a cascade, a join): `window_start` if kept, and `window_end`.
+    /// The rows already have window columns (from a cascade or a join): `window_start` if it is kept, and `window_end`.
     Attached { start: Option<usize>, end: usize },
 }
 
-/// A column that a window aggregate adds behind keys and aggregates.
+/// A column that a window aggregate appends after keys and aggregates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub enum WindowProperty {
     /// `window_start`: TIMESTAMP(3), local wall time.
@@ -80,15 +80,9 @@ pub enum WindowProperty {
 }
 
 impl WindowKind {
-    /// The distance after which slices repeat: every record touches exactly one slice of this length.
-    pub fn slice_ms(self) -> Option<i64> {
-        match self {
-            Self::Tumble { size_ms, .. } => Some(size_ms),
-            // The slide divides the size, so it is their greatest common divisor.
-            Self::Hop { slide_ms, .. } => Some(slide_ms),
-            Self::Cumulate { step_ms, .. } => Some(step_ms),
-            Self::Session { .. } => None,
-        }
+    /// Whether windows belong to keys instead of times.
+    pub fn is_session(self) -> bool {
+        matches!(self, Self::Session { .. })
     }
 
     pub fn offset_ms(self) -> i64 {

@@ -2,7 +2,7 @@
 //!
 //! Two views of the same operators: the physical plan repeats what several readers share and writes expressions as
 //! calls (`>(a, 10)`); the execution plan names what is shared (`reuse_id`) and writes them as SQL does (`(a > 10)`).
-//! The hand-over of a query's rows to the client is no operator to the reader and is left out. The text is for people:
+//! The hand-over of a query's rows to the client is not an operator to the reader and is left out. The text is for people:
 //! nothing reads it back.
 
 pub mod expression;

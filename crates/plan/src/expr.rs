@@ -1,7 +1,7 @@
 //! Typed expressions over the columns of one input row.
 //!
-//! By the time an expression is here, names are positions, every implicit cast is an explicit [`Expr::Cast`], and every
-//! function is a name that `functions` knows. The evaluator is in `expr`.
+//! At this point, names are resolved to positions, every implicit cast is an explicit [`Expr::Cast`], and every
+//! function name is one that `functions` declares. The `expr` crate evaluates them.
 
 use millstream_types::{LogicalType, Scalar};
 use serde::{Deserialize, Serialize};
@@ -19,30 +19,32 @@ pub enum Expr {
         ty: LogicalType,
     },
     /// A scalar function or operator, by the name under which `functions` declares it (`UPPER`, `+`, `=`, `NOT`,
-    /// `IS NULL`, `LIKE`). Arguments have exactly the types that the function's signature asks for.
+    /// `IS NULL`, `LIKE`). Arguments have exactly the types of the function's signature.
     Call {
         function: String,
         args: Vec<Expr>,
         ty: LogicalType,
     },
-    /// `safe`: TRY_CAST, a value that does not fit is NULL instead of an error.
+    /// `safe` is TRY_CAST: a value that does not fit becomes NULL instead of an error.
     Cast {
         input: Box<Expr>,
         ty: LogicalType,
         safe: bool,
     },
-    /// Three-valued AND of two or more conditions; a later one is evaluated only for rows that the earlier leave open.
+    /// Three-valued AND of two or more conditions. Each is evaluated only for the rows that the earlier ones leave
+    /// undecided.
     And(Vec<Expr>),
-    /// Three-valued OR of two or more conditions; a later one is evaluated only for rows that the earlier leave open.
+    /// Three-valued OR of two or more conditions. Each is evaluated only for the rows that the earlier ones leave
+    /// undecided.
     Or(Vec<Expr>),
-    /// The value of the first branch whose condition is TRUE, else `otherwise`. A value is evaluated only for the rows
-    /// that take its branch.
+    /// The value of the first branch whose condition is TRUE, otherwise `otherwise`. A value is evaluated only for the
+    /// rows that take its branch.
     Case {
         branches: Vec<(Expr, Expr)>,
         otherwise: Box<Expr>,
         ty: LogicalType,
     },
-    /// The first value that is not NULL; later ones are evaluated only where the earlier are NULL.
+    /// The first value that is not NULL. Later values are evaluated only for rows where the earlier ones are NULL.
     Coalesce {
         args: Vec<Expr>,
         ty: LogicalType,
@@ -80,7 +82,7 @@ impl Expr {
         }
     }
 
-    /// Direct sub-expressions, in order.
+    /// Direct subexpressions, in order.
     pub fn children(&self) -> Vec<&Expr> {
         match self {
             Self::Column { .. } | Self::Literal { .. } => Vec::new(),
@@ -98,7 +100,7 @@ impl Expr {
         }
     }
 
-    /// The expression with every direct sub-expression replaced by `f` of it.
+    /// Replaces every direct subexpression `e` by `f(e)`.
     pub fn map_children(self, f: &mut impl FnMut(Expr) -> Expr) -> Expr {
         match self {
             leaf @ (Self::Column { .. } | Self::Literal { .. }) => leaf,
@@ -138,7 +140,7 @@ impl Expr {
         }
     }
 
-    /// The expression rebuilt bottom-up: `f` sees each node after its children were replaced.
+    /// Rebuilds the expression bottom-up: `f` sees each node after its children were replaced.
     pub fn transform_up(self, f: &mut impl FnMut(Expr) -> Expr) -> Expr {
         let rebuilt = self.map_children(&mut |child| child.transform_up(f));
         f(rebuilt)
@@ -152,7 +154,7 @@ impl Expr {
         }
     }
 
-    /// Positions of the input columns that are read, ascending and without repetition.
+    /// The input columns that the expression reads, ascending and distinct.
     pub fn columns(&self) -> Vec<usize> {
         let mut found = Vec::new();
         self.visit(&mut |e| {
@@ -165,7 +167,7 @@ impl Expr {
         found
     }
 
-    /// The same expression over other positions.
+    /// The same expression with every column position mapped.
     pub fn remap_columns(self, map: &impl Fn(usize) -> usize) -> Expr {
         self.transform_up(&mut |e| match e {
             Self::Column { index, ty } => Self::Column {

@@ -1,12 +1,13 @@
 //! The narrow waist between SQL and the engine: typed expressions and physical operators as plain data.
 //!
-//! `sql` makes a [`Plan`]; `operators` and `connectors` build a running dataflow from it; nothing else passes between
-//! them. Everything here is serialisable and versioned, because a checkpoint names the plan that it belongs to. There
-//! is no behaviour here except printing (EXPLAIN), walking, and stable identities ([`uid`], [`lineage`]).
+//! `sql` produces a [`Plan`]; `operators` and `connectors` build a running dataflow from it. Nothing else crosses
+//! between the two. Everything here is serialisable and versioned, because a checkpoint names the plan that it belongs
+//! to. The only behaviour is printing (EXPLAIN), traversal, and stable identities ([`uid`], [`lineage`]).
 
 pub mod aggregate;
 pub mod explain;
 pub mod expr;
+pub mod growth;
 pub mod lineage;
 pub mod match_recognize;
 pub mod node;
@@ -23,5 +24,5 @@ pub use node::{
 };
 pub use table::{MetadataColumn, ObjectIdentifier, ScanWatermark, TableSpec};
 
-/// Version of the serialised form of [`Plan`]; a change that old readers would misread raises it.
+/// Version of the serialised form of [`Plan`]; raise it with every change that old readers would misread.
 pub const PLAN_VERSION: u32 = 1;

@@ -1,4 +1,4 @@
-//! MATCH_RECOGNIZE as data: the pattern, its variables, and what is computed of the rows of a match.
+//! MATCH_RECOGNIZE as data: the pattern, its variables, and the measures over the rows of a match.
 
 use millstream_types::LogicalType;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub struct MatchSpec {
     /// In the order of the pattern.
     pub variables: Vec<MatchVariable>,
     pub skip: MatchSkip,
-    /// A match whose last row is so much later than its first, or more, is none.
+    /// A match must end less than this many milliseconds after its first row.
     pub within_ms: Option<i64>,
     /// Output: the partition columns, then these.
     pub measures: RowsExprs,
@@ -27,35 +27,35 @@ pub struct MatchSpec {
 pub struct MatchVariable {
     pub name: String,
     pub min: u32,
-    /// Missing when unbounded.
+    /// `None` if unbounded.
     pub max: Option<u32>,
     pub greedy: bool,
     pub condition: MatchCondition,
 }
 
-/// When a row may stand for a variable.
+/// The condition under which a row maps to a variable.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum MatchCondition {
-    /// The variable is not defined: any row.
+    /// The variable is not defined: every row qualifies.
     Always,
-    /// A BOOLEAN input column: the condition looks at the row alone.
+    /// A BOOLEAN input column, for a condition on the current row only.
     Column(usize),
-    /// One condition over the rows of the match so far and the row in question, which counts as the variable's last.
+    /// A condition over the rows of the match so far and the current row, which counts as the last row of the variable.
     Rows(RowsExprs),
 }
 
-/// Expressions over values that are found among the rows of a match.
+/// Expressions over values that are picked from the rows of a match.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct RowsExprs {
     pub navigations: Vec<Navigation>,
-    /// Over the navigations, by position.
+    /// Refer to the navigations by position.
     pub exprs: Vec<Expr>,
 }
 
-/// A value found among the rows of a match.
+/// A value picked from the rows of a match.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Navigation {
-    /// Rows of this variable of [`MatchSpec::variables`]; `None`: all rows of the match.
+    /// Restricts to rows of this variable of [`MatchSpec::variables`]; `None` means all rows of the match.
     pub variable: Option<usize>,
     pub kind: NavigationKind,
     pub ty: LogicalType,
@@ -63,12 +63,12 @@ pub struct Navigation {
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum NavigationKind {
-    /// The column of the row so many behind the first; NULL if there is none.
+    /// The column of the row at this offset after the first; NULL if there is no such row.
     First {
         column: usize,
         offset: u64,
     },
-    /// The column of the row so many before the last; NULL if there is none.
+    /// The column of the row at this offset before the last; NULL if there is no such row.
     Last {
         column: usize,
         offset: u64,
@@ -76,7 +76,7 @@ pub enum NavigationKind {
     Aggregate(Box<AggregateCall>),
 }
 
-/// Where the search goes on behind a match.
+/// Where the search resumes after a match.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub enum MatchSkip {
     PastLastRow,

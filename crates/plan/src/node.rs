@@ -12,8 +12,8 @@ use crate::table::{MetadataColumn, ScanWatermark, TableSpec};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct NodeId(pub usize);
 
-/// A physical plan: a directed graph without cycles. Inputs stand before the nodes that read them; several sinks may
-/// share a sub-plan.
+/// A physical plan: a directed acyclic graph. Inputs precede the nodes that read them; several sinks may share a
+/// sub-plan.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
     pub version: u32,
@@ -24,7 +24,7 @@ pub struct Plan {
     pub configuration: Options,
 }
 
-/// One operator with its inputs and what is known of its output.
+/// An operator with its inputs and the properties of its output.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Node {
     pub op: Op,
@@ -34,25 +34,25 @@ pub struct Node {
     pub traits: ChangelogTraits,
 }
 
-/// What is known of a node's output as a changelog.
+/// The changelog properties of a node's output.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct ChangelogTraits {
     /// Kinds of rows that the node emits, after negotiation with its consumers.
     pub mode: ChangelogMode,
-    /// Sets of columns that identify a row over its updates.
+    /// Column sets that identify a row across its updates.
     pub upsert_keys: Vec<Vec<usize>>,
 }
 
-/// How rows reach the instances of an operator.
+/// How rows are distributed to the parallel instances of an operator.
 #[derive(Clone, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub enum Distribution {
-    /// Stays with the instance that made it.
+    /// Stays with the instance that produced it.
     Forward,
     /// By key group of these columns.
     Hash(Vec<usize>),
-    /// All rows to one instance.
+    /// All rows go to one instance.
     Single,
-    /// Spread evenly.
+    /// Round robin.
     Rebalance,
 }
 
@@ -82,16 +82,16 @@ pub enum RankKind {
     DenseRank,
 }
 
-/// Which ranks pass.
+/// The range of ranks that pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub enum RankRange {
-    /// From and to, both included, from 1.
+    /// Both ends inclusive, from 1.
     Constant { from: u64, to: u64 },
     /// Up to the value of a column.
     Variable { column: usize },
 }
 
-/// `left.time` between `right.time + lower_ms` and `right.time + upper_ms`, both included.
+/// `left.time` between `right.time + lower_ms` and `right.time + upper_ms`, both inclusive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
 pub struct TimeBounds {
     pub lower_ms: i64,
@@ -109,11 +109,11 @@ pub enum Op {
         table: TableSpec,
         columns: Vec<usize>,
         metadata: Vec<MetadataColumn>,
-        /// Set when the connector makes watermarks per split; otherwise a `WatermarkAssigner` follows.
+        /// Set if the connector generates watermarks per split; otherwise a `WatermarkAssigner` follows.
         watermark: Option<ScanWatermark>,
-        /// Stop after so many rows.
+        /// Stops after this many rows.
         limit: Option<u64>,
-        /// Conditions over the output that the source may use to skip data; a `Calc` applies them again.
+        /// Conditions over the output that the source may use to skip data. A `Calc` still applies them.
         filters: Vec<Expr>,
     },
     /// Constant rows.
@@ -125,18 +125,19 @@ pub enum Op {
         projections: Vec<Expr>,
         condition: Option<Expr>,
     },
-    /// Makes watermarks from an expression over the row (TIMESTAMP(3) or TIMESTAMP_LTZ(3)); emits when event time
-    /// moved by more than `interval_ms`.
+    /// Generates watermarks from an expression over the row (TIMESTAMP(3) or TIMESTAMP_LTZ(3)). Emits one when event
+    /// time has advanced by more than `interval_ms`.
     WatermarkAssigner {
         rowtime: usize,
         expr: Expr,
         interval_ms: i64,
     },
-    /// Adds `window_start`, `window_end`, `window_time` and repeats a row for each of its windows. Only below operators
-    /// that need rows with windows (join, Top-N, dedup, batch); aggregates take the window in themselves.
+    /// Adds `window_start`, `window_end`, `window_time` and repeats a row for each of its windows. Used only below
+    /// operators that need rows with windows (join, Top-N, deduplication, batch); window aggregates assign windows
+    /// themselves.
     WindowTableFunction {
         window: WindowSpec,
-        /// Columns whose values have sessions of their own.
+        /// Columns that partition sessions.
         partition: Vec<usize>,
     },
     /// Groups by `keys` without windows. Output: keys, then aggregates.
@@ -145,11 +146,11 @@ pub enum Op {
         aggregates: Vec<AggregateCall>,
         /// Whether consumers need `-U`.
         update_before: bool,
-        /// Whether the input takes rows back.
+        /// Whether the input retracts rows.
         retract_input: bool,
-        /// Emit once at the end of a bounded input, without retractions.
+        /// Emits once at the end of a bounded input, without retractions.
         bounded: bool,
-        /// Milliseconds after which idle groups are forgotten; 0: never.
+        /// Milliseconds after which idle groups expire; 0: never.
         ttl_ms: i64,
     },
     /// Groups by `keys` and window. Output: keys, then aggregates, then `properties`.
@@ -162,11 +163,12 @@ pub enum Op {
         /// Batch mode: fires everything at the end.
         bounded: bool,
     },
-    /// Repeats each row for each grouping set: columns outside the set become NULL, the set's id is appended (BIGINT).
+    /// Repeats each row for each grouping set: columns outside the set become NULL, and the set's id (BIGINT) is
+    /// appended.
     Expand {
         projects: Vec<Vec<Expr>>,
     },
-    /// Rank within partitions, passing a range of ranks; with `rank_output` the rank is appended (BIGINT).
+    /// Ranks rows within partitions and passes a range of ranks; `rank_output` appends the rank (BIGINT).
     Rank {
         kind: RankKind,
         partition: Vec<usize>,
@@ -176,7 +178,7 @@ pub enum Op {
         update_before: bool,
         retract_input: bool,
         bounded: bool,
-        /// Window Top-N: partitions are finished when the watermark passes the window end in this column.
+        /// Window Top-N: a partition is complete when the watermark passes the window end in this column.
         window_end: Option<usize>,
         ttl_ms: i64,
     },
@@ -203,7 +205,7 @@ pub enum Op {
         fetch: Option<u64>,
         update_before: bool,
     },
-    /// The first rows in order, kept up to date.
+    /// The first rows in sort order, as an updating result.
     SortLimit {
         keys: Vec<SortKey>,
         offset: u64,
@@ -212,15 +214,15 @@ pub enum Op {
         retract_input: bool,
         bounded: bool,
     },
-    /// Regular join on equal keys and a further condition.
+    /// Regular join on equal keys with an optional further condition.
     Join {
         kind: JoinKind,
         left_keys: Vec<usize>,
         right_keys: Vec<usize>,
-        /// Whether a NULL key matches a NULL key (IS NOT DISTINCT FROM), for each key.
+        /// For each key, whether NULL matches NULL (IS NOT DISTINCT FROM).
         null_safe: Vec<bool>,
         condition: Option<Expr>,
-        /// Unique keys of each input, if any: state by key instead of by row count.
+        /// A unique key of each input, if any: state is then kept by key instead of by row count.
         left_unique: Option<Vec<usize>>,
         right_unique: Option<Vec<usize>>,
         bounded: bool,
@@ -242,7 +244,7 @@ pub enum Op {
         right_end: usize,
         condition: Option<Expr>,
     },
-    /// Event-time join of the left row with the version of the right side at the left row's time.
+    /// Event-time join of each left row with the version of the right side that was valid at the left row's time.
     TemporalJoin {
         kind: JoinKind,
         left_keys: Vec<usize>,
@@ -251,7 +253,7 @@ pub enum Op {
         right_time: usize,
         condition: Option<Expr>,
     },
-    /// Processing-time lookup of an outside table.
+    /// Processing-time lookup in an external table.
     LookupJoin {
         kind: JoinKind,
         table: TableSpec,
@@ -273,9 +275,9 @@ pub enum Op {
         order: Vec<SortKey>,
         /// Frame: ROWS or RANGE.
         rows: bool,
-        /// From so many rows, or so far, before the current row; negative: behind it; `None`: unbounded.
+        /// Rows or range before the current row; negative: after it; `None`: unbounded.
         preceding: Option<i64>,
-        /// To so many rows, or so far, behind the current row; negative: before it; `None`: unbounded.
+        /// Rows or range after the current row; negative: before it; `None`: unbounded.
         following: Option<i64>,
         event_time: Option<bool>,
         calls: Vec<AggregateCall>,
@@ -284,7 +286,7 @@ pub enum Op {
     /// MATCH_RECOGNIZE. Output: the partition columns, then the measures.
     Match {
         spec: Box<MatchSpec>,
-        /// Event time: rows wait for the watermark; otherwise they are taken as they come.
+        /// Event time: rows wait for the watermark. Processing time: rows are matched on arrival.
         event_time: bool,
     },
     UnionAll,
@@ -295,7 +297,7 @@ pub enum Op {
         condition: Option<Expr>,
         ttl_ms: i64,
     },
-    /// Drops `-U` rows that nobody needs.
+    /// Drops `-U` rows that no consumer needs.
     DropUpdateBefore,
     /// Moves rows between instances.
     Exchange {
@@ -309,9 +311,9 @@ pub enum Op {
         overwrite: bool,
         /// Values of `PARTITION (k = v)`.
         static_partition: Vec<(String, Scalar)>,
-        /// Keep a row per key so that out-of-order changes leave the right last row.
+        /// Keeps a row per key so that out-of-order changes still end in the right last row.
         materialize: bool,
-        /// Columns declared NOT NULL, by position of the input, and whether such a row is an error or dropped.
+        /// Input positions of columns declared NOT NULL, and whether a violating row fails the job or is dropped.
         not_null: Vec<usize>,
         not_null_drop: bool,
         /// CHAR/VARCHAR/BINARY/VARBINARY lengths to enforce.
@@ -319,7 +321,7 @@ pub enum Op {
     },
     /// Hands rows to the client (SELECT).
     Collect,
-    /// An operator of a later version, or a kind that this build refuses to run; printed, never executed.
+    /// An operator of a later version, or a kind that this build does not run. It is printed but never executed.
     Unsupported {
         name: String,
     },
@@ -344,7 +346,7 @@ impl Plan {
         }
     }
 
-    /// Adds a node; its inputs must be in the plan already.
+    /// Adds a node, whose inputs must already be in the plan.
     pub fn add(&mut self, node: Node) -> NodeId {
         debug_assert!(node.inputs.iter().all(|i| i.0 < self.nodes.len()));
         self.nodes.push(node);

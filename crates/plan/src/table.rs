@@ -1,4 +1,4 @@
-//! Tables as the engine sees them: resolved columns and options, no catalog.
+//! Tables as the engine sees them: resolved columns and options, without a catalog.
 
 use std::fmt;
 
@@ -21,15 +21,15 @@ impl fmt::Display for ObjectIdentifier {
     }
 }
 
-/// A table with a connector, as sources and sinks get it.
+/// A table with a connector, as sources and sinks receive it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TableSpec {
     pub identifier: ObjectIdentifier,
-    /// The WITH clause after OPTIONS hints, `connector` included.
+    /// The WITH clause, merged with OPTIONS hints; includes `connector`.
     pub options: Options,
     /// Physical columns, in order of declaration.
     pub physical: Schema,
-    /// Positions in `physical` of the primary key.
+    /// Positions of the primary key in `physical`.
     pub primary_key: Vec<usize>,
     /// Names of the partition columns.
     pub partition_keys: Vec<String>,
@@ -40,16 +40,16 @@ pub struct TableSpec {
 pub struct MetadataColumn {
     /// Key in the connector's declaration (`timestamp`, `value.ingestion-timestamp`).
     pub key: String,
-    /// Type that the connector produces or accepts for the key.
+    /// The type that the connector produces or accepts for the key.
     pub ty: LogicalType,
 }
 
-/// A watermark that the source makes itself, for each split on its own.
+/// A watermark that the source generates itself, separately for each split.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ScanWatermark {
-    /// Over the columns that the scan produces; a TIMESTAMP(3) or TIMESTAMP_LTZ(3), NULL rows are skipped.
+    /// Reads the columns that the scan produces. The type is TIMESTAMP(3) or TIMESTAMP_LTZ(3); NULL rows are skipped.
     pub expr: Expr,
-    /// Milliseconds after which a silent split no longer holds back the others; 0: never.
+    /// Milliseconds after which an idle split no longer holds back the watermark; 0: never.
     pub idle_timeout_ms: i64,
     /// Milliseconds between two watermarks; 0: after every record.
     pub interval_ms: i64,

@@ -1,8 +1,8 @@
-//! Stable identities of operators, so that state finds its operator again after a restart.
+//! Stable identities of operators, by which state finds its operator after a restart.
 //!
-//! An identity is made of what the operator is, the tables that its rows end in, and what its state depends on
-//! ([`crate::lineage`]): it survives changes elsewhere in the statement, and two INSERTs that change places keep their
-//! own. Only operators that nothing tells apart are numbered.
+//! An identity combines the kind of the operator, the sinks that its rows reach, and what its state depends on
+//! ([`crate::lineage`]). It survives changes elsewhere in the statement, and two INSERTs that swap places keep theirs.
+//! Only otherwise indistinguishable operators are numbered.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub fn uids(plan: &Plan) -> Vec<String> {
     uids_of(plan, &lineage(plan))
 }
 
-/// As [`uids`], with the lineage that is known already.
+/// Like [`uids`], with a lineage that is already computed.
 pub fn uids_of(plan: &Plan, lineage: &[NodeLineage]) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut all = Vec::with_capacity(plan.nodes.len());
@@ -45,7 +45,7 @@ pub fn uids_of(plan: &Plan, lineage: &[NodeLineage]) -> Vec<String> {
     all
 }
 
-/// What kind of operator it is, as Flink's plans call it.
+/// The kind of an operator, under the name that Flink's plans use.
 pub fn kind_name(op: &Op) -> &str {
     match op {
         Op::Scan { .. } => "TableSourceScan",

@@ -2,6 +2,7 @@
 //!
 //! Everything below this crate is a library without sockets; everything above is the command line.
 
+pub mod access;
 pub mod http;
 pub mod jobs;
 pub mod kafka;

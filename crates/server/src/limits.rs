@@ -93,9 +93,11 @@ pub const JOB_TRANSITIONS_MAX: usize = 100;
 pub const EXCEPTIONS_SHOWN: usize = 20;
 /// How often the states of running jobs are written to the job store.
 pub const JOB_WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// Jobs that are submitted again at the same time when the server starts.
+pub const JOBS_RESUMED_TOGETHER: usize = 8;
 /// First and longest pause before a kept job that could not be started is tried again.
 pub const JOB_RETRY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// Checkpoints and stops whose outcome can be asked for.
+/// Checkpoints and stops whose outcome can be queried.
 pub const TRIGGERS_MAX: usize = 1_000;
 /// Bytes of the newest lines of the log, and of the `print` connector, that REST shows.
 pub const KEPT_LINES_BYTES: usize = 256 << 10;
@@ -118,5 +120,5 @@ pub const PBKDF2_ITERATIONS: u32 = 210_000;
 /// Rounds of hashing that a users file may ask for.
 pub const PBKDF2_ITERATIONS_MAX: u32 = 10_000_000;
 
-/// How long one look at a savepoint takes that ends its job; the wait goes on until the server stops.
+/// How long one look at a savepoint takes that ends its job; the wait continues until the server stops.
 pub const SAVEPOINT_LOOK_INTERVAL: Duration = Duration::from_millis(500);

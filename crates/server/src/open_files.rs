@@ -20,7 +20,7 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// The shares of a process that may have `limit` files open; `None` is no limit.
+    /// The shares of a process that may have `limit` files open; `None` means no limit.
     pub fn of(limit: Option<u64>) -> Self {
         let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let room = limit - FILES_RESERVED.min(limit / 2);

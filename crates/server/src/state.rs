@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use millstream_session::{JobHandle, JobId, JobKeeper, JobRegistry, Session, SessionContext, SessionError};
+use millstream_session::{
+    CatalogStore, FileAccess, JobHandle, JobId, JobKeeper, JobRegistry, Session, SessionContext, SessionError,
+};
 use millstream_types::{Options, Rng};
 
+use crate::access::{Caller, RemoteAccess};
 use crate::http::job_rest::Triggers;
 use crate::jobs::{JobStore, JobView};
 use crate::kafka::ProcessClusters;
+use crate::kafka::clusters::LimitedClusters;
 use crate::lines::LastLines;
 use crate::metrics::jobs::Rates;
 use crate::sessions::{SessionManager, SessionSettings};
@@ -29,6 +33,8 @@ pub struct ServerState {
     rates: Rates,
     log_lines: Arc<LastLines>,
     print_lines: Arc<LastLines>,
+    access: RemoteAccess,
+    catalog: Option<Arc<CatalogStore>>,
 }
 
 /// The property by which a client names the jobs of a session after a script.
@@ -43,6 +49,10 @@ pub struct Kept {
     pub log_lines: Arc<LastLines>,
     /// The newest lines of the `print` connector.
     pub print_lines: Arc<LastLines>,
+    /// What callers who are not the owner may name in statements.
+    pub access: RemoteAccess,
+    /// The catalog that all sessions share; without one each begins with an empty one.
+    pub catalog: Option<Arc<CatalogStore>>,
 }
 
 impl ServerState {
@@ -64,6 +74,8 @@ impl ServerState {
             rates: Rates::default(),
             log_lines: kept.log_lines,
             print_lines: kept.print_lines,
+            access: kept.access,
+            catalog: kept.catalog,
             context,
             defaults,
             clusters,
@@ -118,18 +130,44 @@ impl ServerState {
     }
 
     /// A new session over the server's jobs and clusters. Sessions block: use them on threads that may wait.
-    pub fn session(&self, properties: &Options) -> Result<Session, SessionError> {
+    pub fn session(&self, properties: &Options, caller: &Caller) -> Result<Session, SessionError> {
         let mut defaults = self.defaults.clone();
         defaults.extend(properties.iter().map(|(key, value)| (key.clone(), value.clone())));
-        let mut session = Session::new(self.context.clone(), defaults)?;
+        let mut session = Session::new(self.context_of(caller), defaults)?;
+        session.limit_files(self.files(caller));
         session.leave_waiting_to_caller();
+        session.offer_topics();
         if let Some(script) = properties.get(SCRIPT_PROPERTY) {
             session.name_jobs_after(script.clone());
         }
         if let Some(store) = &self.store {
             session.keep_jobs(Arc::clone(store) as Arc<dyn JobKeeper>);
         }
+        if let Some(catalog) = &self.catalog {
+            session.keep_catalog(Arc::clone(catalog))?;
+        }
         Ok(session)
+    }
+
+    /// Files that a caller may name.
+    pub fn files(&self, caller: &Caller) -> FileAccess {
+        match caller.is_owner {
+            true => FileAccess::Everything,
+            false => self.access.files.clone(),
+        }
+    }
+
+    /// What the sessions of a caller share.
+    pub fn context_of(&self, caller: &Caller) -> SessionContext {
+        let mut context = self.context.clone();
+        if !caller.is_owner {
+            context.kafka = Arc::new(LimitedClusters {
+                clusters: Arc::clone(&self.clusters),
+                destinations: self.access.destinations.clone(),
+                files: self.access.files.clone(),
+            });
+        }
+        context
     }
 
     /// What all sessions share.
@@ -142,7 +180,7 @@ impl ServerState {
         self.store.as_ref()
     }
 
-    /// From now on jobs end only to go on with the next start.
+    /// From now on jobs end only to resume with the next start.
     pub fn begin_stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
     }

@@ -1,7 +1,8 @@
-//! COMPILE PLAN and EXECUTE PLAN: a planned INSERT as a file.
+//! COMPILE PLAN and EXECUTE PLAN: a planned INSERT stored in a file.
 //!
-//! The file is JSON of our own: a version, the plan as the engine runs it, and the names of the sinks. The plan holds the
-//! tables with their options, so that EXECUTE PLAN asks no catalog. A file of another version is refused.
+//! The file is JSON in a format of our own: a version, the plan as the engine runs it, and the names of the sinks. The
+//! plan embeds the tables with their options, so EXECUTE PLAN does not read the catalog. A file of another version is
+//! rejected.
 
 use std::path::Path;
 
@@ -15,13 +16,13 @@ use serde_json::{Value, json};
 use crate::session::Session;
 use crate::{SessionError, StatementResult};
 
-/// Counts up with every change of the plan's form.
+/// Increases with every incompatible change of the file format.
 const VERSION: u64 = 1;
 const FORMAT: &str = "millstream-compiled-plan";
-/// Setting that allows COMPILE PLAN to replace a file.
+/// The setting that allows COMPILE PLAN to overwrite a file.
 const FORCE_RECOMPILE: &str = "table.plan.force-recompile";
 
-/// What to do about a file that is there.
+/// What COMPILE PLAN does if the file exists.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Existing {
     Refuse,
@@ -36,6 +37,10 @@ impl Session {
         statement: &PlanStatement,
         sql: &str,
     ) -> Result<StatementResult, SessionError> {
+        let (PlanStatement::Compile { path, .. }
+        | PlanStatement::Execute { path }
+        | PlanStatement::CompileAndExecute { path, .. }) = statement;
+        self.files.check("plan file", &path.value)?;
         match statement {
             PlanStatement::Compile {
                 path,
@@ -66,7 +71,7 @@ impl Session {
         }
     }
 
-    fn planned(&self, statement: &Statement, sql: &str) -> Result<InsertPlan, SessionError> {
+    fn planned(&mut self, statement: &Statement, sql: &str) -> Result<InsertPlan, SessionError> {
         match self.bind(statement, sql)? {
             BoundStatement::Insert(insert) => Ok(insert),
             _ => Err(SessionError::input(
@@ -76,7 +81,6 @@ impl Session {
     }
 }
 
-/// Writes the plan.
 fn write(uri: &str, insert: &InsertPlan, existing: Existing) -> Result<(), SessionError> {
     let path = local_path(uri).map_err(SessionError::input)?;
     if Path::new(path).exists() {
@@ -108,7 +112,6 @@ fn write(uri: &str, insert: &InsertPlan, existing: Existing) -> Result<(), Sessi
     std::fs::write(path, text).map_err(|e| failed(e.to_string()))
 }
 
-/// Reads a plan that [`write`] wrote.
 fn read(uri: &str) -> Result<InsertPlan, SessionError> {
     let path = local_path(uri).map_err(SessionError::input)?;
     let text = std::fs::read_to_string(path).map_err(|e| {
@@ -121,7 +124,7 @@ fn read(uri: &str) -> Result<InsertPlan, SessionError> {
     let document: Value = serde_json::from_str(&text).map_err(|e| invalid(e.to_string()))?;
     if document["format"] != FORMAT {
         return Err(invalid(
-            "this is no plan of COMPILE PLAN; plans of Flink cannot be executed".to_owned(),
+            "this is not a plan of COMPILE PLAN; plans of Flink cannot be executed".to_owned(),
         ));
     }
     if document["version"] != VERSION {
@@ -174,7 +177,7 @@ mod tests {
         assert!(read(&uri).unwrap_err().message.contains("version 2"));
         write(&uri, &insert, Existing::Replace).unwrap();
         std::fs::write(&path, "{\"flinkVersion\": \"2.3\"}").unwrap();
-        assert!(read(&uri).unwrap_err().message.contains("no plan"));
+        assert!(read(&uri).unwrap_err().message.contains("not a plan"));
         assert!(
             read("/no/such/plan.json")
                 .unwrap_err()

@@ -1,10 +1,12 @@
-//! The session configuration: what SET and RESET change.
+//! The session configuration, which SET and RESET change.
 //!
-//! Any key may be set. Keys that the session itself reads are checked at once, the others where they are used.
+//! SET accepts any key. The session checks the keys that it reads itself at once; the others are checked where they are
+//! used.
 
-use millstream_types::options::{parse_boolean, parse_duration};
-use millstream_types::{OptionDecl, OptionType, Options};
+use millstream_types::options::parse_boolean;
+use millstream_types::{ErrorCode, OptionDecl, OptionType, Options};
 
+use crate::catalog_store;
 use crate::error::SessionError;
 
 /// Keys that only sessions and shells read.
@@ -12,24 +14,24 @@ const OWN: &[OptionDecl] = &[
     OptionDecl::new(
         "table.dml-sync",
         OptionType::Boolean,
-        "Whether an INSERT is answered when its job has ended.",
+        "Whether an INSERT returns only when its job has ended.",
     )
     .with_default("false"),
     OptionDecl::new(
         "table.plan.force-recompile",
         OptionType::Boolean,
-        "Whether COMPILE PLAN replaces a file that is there.",
+        "Whether COMPILE PLAN overwrites an existing file.",
     )
     .with_default("false"),
     OptionDecl::new(
         "sql-client.execution.result-mode",
         OptionType::Enum(&["TABLE", "CHANGELOG", "TABLEAU"]),
-        "How the shell shows results.",
+        "How the shell displays results.",
     )
     .with_default("TABLE"),
 ];
 
-/// Keys whose values are checked when they are set; those of the others where they are used, as in Flink.
+/// Keys whose values SET checks at once. As in Flink, other values are checked where they are used.
 const CHECKED: &[&str] = &[
     "execution.runtime-mode",
     "parallelism.default",
@@ -37,18 +39,22 @@ const CHECKED: &[&str] = &[
     "execution.checkpointing.interval",
     "millstream.batch.max-rows",
     "sql-client.execution.result-mode",
+    catalog_store::KIND,
 ];
 
-/// Every configuration key that means something here: of planning, of jobs, of sessions.
+/// Every configuration key that has an effect: on planning, on jobs, on sessions.
 pub fn configuration_options() -> impl Iterator<Item = &'static OptionDecl> {
     let planning = millstream_sql::bind::config::OPTIONS.iter();
-    planning.chain(millstream_jobs::settings::OPTIONS).chain(OWN)
+    planning
+        .chain(millstream_jobs::settings::OPTIONS)
+        .chain(OWN)
+        .chain(catalog_store::OPTIONS)
 }
 
-/// What was set, over what the process was started with.
+/// The values that were set, on top of the process's defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Configuration {
-    /// From the command line; RESET goes back to these.
+    /// From the command line; RESET restores these.
     defaults: Options,
     values: Options,
 }
@@ -82,7 +88,7 @@ impl Configuration {
         Ok(())
     }
 
-    /// Back to the value of the start, if there was one.
+    /// Restores the default, or removes the key if it has none.
     pub fn reset(&mut self, key: &str) {
         match self.defaults.get(key) {
             Some(value) => self.values.insert(key.to_owned(), value.clone()),
@@ -94,7 +100,7 @@ impl Configuration {
         self.values = self.defaults.clone();
     }
 
-    /// Puts values over those of the session, for one statement; gives what they hide.
+    /// Overrides values for one statement. Returns the values to put back with [`Self::restore`].
     pub(crate) fn overlay(&mut self, over: &Options) -> Result<Vec<(String, Option<String>)>, SessionError> {
         for (key, value) in over {
             check(key, value)?;
@@ -104,7 +110,7 @@ impl Configuration {
         Ok(over.iter().map(hide).collect())
     }
 
-    /// Takes an overlay away again.
+    /// Removes an overlay.
     pub(crate) fn restore(&mut self, hidden: Vec<(String, Option<String>)>) {
         for (key, value) in hidden {
             match value {
@@ -135,24 +141,15 @@ fn check(key: &str, value: &str) -> Result<(), SessionError> {
     let Some(declared) = configuration_options().find(|d| d.key == key) else {
         return Ok(());
     };
-    let problem = match declared.ty {
-        OptionType::Duration if parse_duration(value).is_none() => {
-            Some("a duration such as '10 s'".to_owned())
-        }
-        OptionType::Enum(words) if !words.iter().any(|w| w.eq_ignore_ascii_case(value.trim())) => {
-            let words = words.join(", ");
-            return Err(SessionError::input(format!(
-                "Could not parse value for enum class: '{value}' for key '{key}'. expected one of: {words}"
-            )));
-        }
-        _ => declared.check(value).err().map(|e| e.to_string()),
+    let Some(expected) = declared.expected_instead_of(value) else {
+        return Ok(());
     };
-    match problem {
-        None => Ok(()),
-        Some(problem) => Err(SessionError::input(format!(
-            "Could not parse value '{value}' for key '{key}': {problem}"
-        ))),
-    }
+    let message = match declared.ty {
+        // Flink's words for these, which people search for.
+        OptionType::Enum(_) => format!("Could not parse value for enum class: '{value}' for key '{key}'"),
+        _ => format!("Could not parse value '{value}' for key '{key}'"),
+    };
+    Err(SessionError::coded(ErrorCode::InvalidSetting, message).with_hint(format!("give {expected}")))
 }
 
 #[cfg(test)]

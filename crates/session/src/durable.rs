@@ -1,61 +1,65 @@
-//! Jobs that outlive the process: what a keeper must remember of one, so that it can be submitted again.
+//! Jobs that outlive the process: what a [`JobKeeper`] stores so that a job can be submitted again.
 //!
-//! A plan is not kept: the next version of the program may plan better. The statements are, with the configuration and
-//! the statements that made the catalog; together they lead to the same operators again, which find their state by uid.
+//! The plan is not stored, because the next version of the program may plan better. The statements, the configuration
+//! and the statements that built the catalog are. Together they produce the same operators, which find their state by
+//! uid.
 
 use std::sync::Arc;
 
-use millstream_connectors::DECLARATIONS;
 use millstream_jobs::{Checkpoints, JobHandle, JobId};
 use millstream_plan::Plan;
-use millstream_sql::bind::statement::{BoundStatement, bind_statement};
+use millstream_sql::bind::statement::BoundStatement;
 use millstream_sql::catalog::CatalogOperation;
 use millstream_sql::parse::ast::{Insert, StatementKind};
 use millstream_sql::parse::parse_statement;
 use millstream_types::{ErrorKind, Options};
 
 use crate::error::SessionError;
+use crate::files::FileAccess;
 use crate::result::StatementResult;
 use crate::session::{Session, SessionContext};
 
-/// Everything that leads to the same job again.
+/// Everything needed to submit a job again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobSubmission {
     pub id: JobId,
     /// For display.
     pub name: String,
-    /// By which the job finds its checkpoints.
+    /// Identifies the job's checkpoints.
     pub identity: String,
     /// The INSERT, or those of a statement set.
     pub statements: Vec<String>,
-    /// The statements that made the catalog which the session saw, in their order.
+    /// The statements that built the catalog of the session, in execution order.
     pub catalog: Vec<String>,
-    /// The configuration of the session.
+    /// The session configuration at submission.
     pub configuration: Options,
+    /// Whether the session was limited neither in files nor in hosts.
+    pub unlimited: bool,
 }
 
 /// A user's decision that a job ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobDecision {
     Cancel,
-    /// It ends after a last checkpoint.
+    /// The job takes a last checkpoint and ends.
     Stop,
-    /// It was stopped and has ended.
+    /// The job was stopped and has ended.
     Stopped,
 }
 
-/// Remembers the jobs of sessions.
+/// Stores the jobs of sessions durably.
 ///
 /// - `submitted` is called before the job starts; once it has returned, the submission survives a crash;
 /// - `rejected` is called if the job could not be started after all;
-/// - `decided` is called before a job is canceled or stopped; once it has returned, the job does not run again after a crash.
+/// - `decided` is called before a job is canceled or stopped; once it has returned, the job does not run again after a
+///   crash.
 pub trait JobKeeper: Send + Sync {
     fn submitted(&self, submission: &JobSubmission) -> Result<(), SessionError>;
     fn rejected(&self, id: JobId);
     fn decided(&self, id: JobId, decision: JobDecision) -> Result<(), SessionError>;
 }
 
-/// Removes the checkpoints of a job that was canceled, unless its configuration keeps them elsewhere.
+/// Deletes the checkpoints of a canceled job, unless its configuration retains them.
 pub fn forget_checkpoints(context: &SessionContext, submission: &JobSubmission) -> Result<(), SessionError> {
     let is_elsewhere = submission
         .configuration
@@ -66,16 +70,16 @@ pub fn forget_checkpoints(context: &SessionContext, submission: &JobSubmission) 
     Ok(())
 }
 
-/// What a session knows of its keeper.
+/// The session's side of job keeping.
 pub(crate) struct KeptJobs {
     pub(crate) keeper: Arc<dyn JobKeeper>,
-    /// The statements that changed the catalog.
+    /// The statements that changed the catalog, in execution order.
     catalog: Vec<String>,
-    /// The job that is submitted again.
+    /// The job that is being resubmitted.
     resumed: Option<Resumed>,
 }
 
-/// What a job keeps when it is submitted again.
+/// What a resubmitted job inherits from its earlier run.
 struct Resumed {
     id: JobId,
     name: String,
@@ -83,7 +87,7 @@ struct Resumed {
 }
 
 impl Session {
-    /// Has a keeper remember every job of this session, so that it goes on after a restart of the process.
+    /// Registers a keeper for every job of this session, so that jobs resume after a restart of the process.
     pub fn keep_jobs(&mut self, keeper: Arc<dyn JobKeeper>) {
         self.kept = Some(KeptJobs {
             keeper,
@@ -92,13 +96,16 @@ impl Session {
         });
     }
 
-    /// Submits a kept job again; it goes on from its newest checkpoint.
+    /// Resubmits a stored job; it continues from its newest checkpoint. `context` and `files` are as limited as the
+    /// session that submitted it was.
     pub fn resume(
         context: SessionContext,
+        files: FileAccess,
         keeper: Arc<dyn JobKeeper>,
         submission: &JobSubmission,
     ) -> Result<JobHandle, SessionError> {
         let mut session = Self::new(context, submission.configuration.clone())?;
+        session.limit_files(files);
         session.leave_waiting_to_caller();
         for sql in &submission.catalog {
             session.replay(sql)?;
@@ -131,17 +138,10 @@ impl Session {
         }
     }
 
-    /// Applies a statement to the catalog alone.
+    /// Applies a statement to the catalog only.
     fn replay(&mut self, sql: &str) -> Result<(), SessionError> {
         let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
-        let bound = bind_statement(
-            &statement,
-            &self.catalogs,
-            &self.planning_options(),
-            &DECLARATIONS,
-        )
-        .map_err(|e| SessionError::bind(&e, sql))?;
-        match bound {
+        match self.bind(&statement, sql)? {
             BoundStatement::Catalog(operation) | BoundStatement::CreateTableAs { operation, .. } => {
                 self.apply(operation, sql)
             }
@@ -151,6 +151,7 @@ impl Session {
 
     /// Changes the catalog.
     pub(crate) fn apply(&mut self, operation: CatalogOperation, sql: &str) -> Result<(), SessionError> {
+        self.before_change(&operation);
         self.catalogs
             .apply(operation)
             .map_err(|e| SessionError::bind(&e, sql))?;
@@ -164,7 +165,14 @@ impl Session {
         }
     }
 
-    /// Starts the job of an INSERT. `name`: what the user or the script calls it.
+    /// Undoes the last [`Session::remember_catalog_statement`].
+    pub(crate) fn forget_catalog_statement(&mut self) {
+        if let Some(kept) = &mut self.kept {
+            kept.catalog.pop();
+        }
+    }
+
+    /// Starts the job of an INSERT under the name that the user or the script gave it.
     pub(crate) fn submit_insert(
         &self,
         plan: Plan,
@@ -174,7 +182,7 @@ impl Session {
     ) -> Result<JobHandle, SessionError> {
         let shown = name.clone().unwrap_or_else(|| format!("insert-into_{sinks}"));
         let Some(kept) = &self.kept else {
-            // Only a job with a name can be found again, so only its checkpoints outlive the process.
+            // Only a named job can be found again, so only its checkpoints outlive the process.
             let storage = name.as_ref().and_then(|_| self.context.checkpoints.clone());
             return self.submit(shown, plan, storage);
         };
@@ -195,6 +203,7 @@ impl Session {
                 statements: statements.iter().map(|sql| (*sql).to_owned()).collect(),
                 catalog: kept.catalog.clone(),
                 configuration: self.configuration.values().clone(),
+                unlimited: matches!(self.files, FileAccess::Everything),
             })?;
         }
         self.context.jobs.submit_as(id, &shown, request).map_err(|error| {
@@ -205,12 +214,12 @@ impl Session {
         })
     }
 
-    /// Two jobs of one identity would write each other's checkpoints.
+    /// Two runs of one identity would overwrite each other's checkpoints.
     fn refuse_second_run(&self, identity: &str) -> Result<(), SessionError> {
         let jobs = self.context.jobs.list();
         let running = jobs
             .iter()
-            .find(|job| job.name() == identity && !job.status().is_terminal());
+            .find(|job| job.name() == identity && !job.status().is_terminal() && !job.is_mirror());
         match running {
             None => Ok(()),
             Some(job) => Err(SessionError::input(format!(
@@ -221,13 +230,13 @@ impl Session {
     }
 }
 
-fn parse_insert(sql: &str) -> Result<(String, Insert), SessionError> {
+pub(crate) fn parse_insert(sql: &str) -> Result<(String, Insert), SessionError> {
     let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
     match statement.kind {
         StatementKind::Insert(insert) => Ok((sql.to_owned(), *insert)),
         _ => Err(SessionError::new(
-            ErrorKind::Internal,
-            "a kept statement set has a statement that is no INSERT",
+            ErrorKind::Input,
+            "only INSERT is allowed in a statement set",
         )),
     }
 }

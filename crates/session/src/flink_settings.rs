@@ -1,12 +1,12 @@
-//! Settings of Flink that are not read here, and why: SET accepts them as Flink does, warns where an answer may differ, and
-//! the reference prints the list.
+//! Flink settings that Millstream does not read, each with the reason. SET accepts them as Flink does and warns if
+//! results can differ; the reference lists them.
 
 use millstream_sql::compatibility::Support;
 use millstream_sql::parse::similar::nearest;
 
 use crate::configuration::configuration_options;
 
-/// A key, or all keys that begin with what stands before a `*`.
+/// A key, or a prefix followed by `*`.
 #[derive(Clone, Copy, Debug)]
 pub struct FlinkSetting {
     pub key: &'static str,
@@ -30,19 +30,11 @@ const fn differs(key: &'static str, why: &'static str) -> FlinkSetting {
     }
 }
 
-/// Settings of Flink beside those of [`configuration_options`].
+/// Flink's settings that [`configuration_options`] does not contain.
 pub const FLINK_SETTINGS: &[FlinkSetting] = &[
     differs(
         "table.exec.emit.*",
         "Windows fire once, at their end: early and late firing are not supported.",
-    ),
-    no_effect(
-        "table.exec.mini-batch.allow-latency",
-        "Changes are folded per batch: see 'millstream.batch.max-rows'.",
-    ),
-    no_effect(
-        "table.exec.mini-batch.size",
-        "Changes are folded per batch: see 'millstream.batch.max-rows'.",
     ),
     no_effect(
         "table.exec.rank.topn-cache-size",
@@ -169,12 +161,20 @@ pub const FLINK_SETTINGS: &[FlinkSetting] = &[
     no_effect("high-availability*", "There is one process."),
     no_effect("kubernetes.*", "There is one process."),
     no_effect("yarn.*", "There is one process."),
+    no_effect("blob.*", "There is one process."),
+    no_effect(
+        "historyserver.*",
+        "Jobs that have ended are listed by the server itself.",
+    ),
+    no_effect("web.*", "The Web UI has no settings."),
+    no_effect("security.ssl.internal.*", "There is one process."),
+    differs("security.kerberos.*", "There is no Kerberos."),
     no_effect("env.*", "There is no Java virtual machine."),
     no_effect("classloader.*", "There is no Java virtual machine."),
     no_effect("python.*", "There is no Python interpreter."),
 ];
 
-/// What becomes of a key of Flink that is not read here.
+/// The entry for a Flink key that Millstream does not read.
 pub fn flink_setting(key: &str) -> Option<&'static FlinkSetting> {
     FLINK_SETTINGS
         .iter()
@@ -184,7 +184,7 @@ pub fn flink_setting(key: &str) -> Option<&'static FlinkSetting> {
         })
 }
 
-/// What a person should know who sets this key; `None` if there is nothing to say.
+/// The warning for a user who sets this key; `None` if the key makes no difference.
 pub(crate) fn note(key: &str) -> Option<String> {
     if configuration_options().any(|option| option.key == key) {
         return None;
@@ -214,7 +214,7 @@ mod tests {
         assert!(early.is_some_and(|text| text.contains("early")));
         let misspelt = note("table.exec.state.tll");
         assert!(misspelt.is_some_and(|text| text.contains("'table.exec.state.ttl'")));
-        // An entry behind a wider one would never be found.
+        // An entry after a wider pattern would never match.
         for (place, setting) in FLINK_SETTINGS.iter().enumerate() {
             let key = setting.key.trim_end_matches('*');
             let found = flink_setting(key).map(|found| found.key);

@@ -1,4 +1,4 @@
-//! What a statement gives.
+//! Results of statements.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,21 +13,22 @@ use millstream_types::{Batch, LogicalType, RowKind, Schema, scalars_to_array};
 use crate::error::SessionError;
 use crate::rows::ResultRows;
 
-/// The answer to one statement.
+/// The result of one statement.
 pub enum StatementResult {
     /// Nothing to show.
     Done,
-    /// A small table that is complete: SHOW, DESCRIBE, EXPLAIN, SET.
+    /// A small, complete table: SHOW, DESCRIBE, EXPLAIN, SET.
     Table(TextTable),
-    /// Rows that come as the query runs.
+    /// Rows that arrive while the query runs.
     Query(QueryResult),
-    /// A job that writes tables. With `table.dml-sync` it has ended already. `bounded`: it ends by itself.
+    /// A job that writes tables. It has already ended if `table.dml-sync` is set. `bounded` says that the job ends
+    /// without being stopped.
     Job { job: JobHandle, bounded: bool },
     /// A command of the shell: QUIT, CLEAR, HELP.
     Client(ClientCommand),
 }
 
-/// A command that only a shell can carry out.
+/// A command that only a shell can execute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClientCommand {
     Quit,
@@ -35,7 +36,7 @@ pub enum ClientCommand {
     Help,
 }
 
-/// Rows as texts; `None` is NULL.
+/// Rows as text; `None` is NULL.
 #[derive(Clone, Debug)]
 pub struct TextTable {
     pub schema: Schema,
@@ -62,7 +63,7 @@ impl TextTable {
     }
 }
 
-/// Printed columns.
+/// Columns rendered as text.
 struct Texts {
     columns: Vec<ArrayRef>,
 }
@@ -86,42 +87,44 @@ impl Texts {
     }
 }
 
-/// A job that was bound and not started.
+/// A job that was bound but not started.
 pub struct PreparedJob {
     pub request: JobRequest,
-    /// Columns of a query's result; `None` for a job that writes tables.
+    /// The columns of a query's result; `None` for a job that writes tables.
     pub schema: Option<Schema>,
+    /// `catalog.database.table` of each table that is written.
+    pub sinks: Vec<String>,
     pub zone: TimeZone,
 }
 
 /// A running query. Dropping it cancels the query.
 pub struct QueryResult {
     pub schema: Schema,
-    /// Whether rows carry kinds worth showing.
+    /// Whether the row kinds carry information.
     pub is_changelog: bool,
     pub(crate) reader: ResultReader,
     pub(crate) job: JobHandle,
     pub(crate) zone: TimeZone,
 }
 
-/// What a look at a running query found.
+/// The outcome of waiting for rows.
 pub enum Progress {
     Rows(TextRows),
-    /// The query has ended and everything was given.
+    /// The query has ended and all rows were returned.
     End,
-    /// Nothing came in time.
+    /// The timeout passed without rows.
     Nothing,
 }
 
-/// What a look at a running query found, for callers that wait without a thread.
+/// The outcome of polling for rows, for callers that wait without blocking a thread.
 pub enum Polled {
     Rows(ResultRows),
-    /// The query has ended and all rows were given.
+    /// The query has ended and all rows were returned.
     End,
     Failed(SessionError),
 }
 
-/// Some rows with their kinds, as texts.
+/// Rows with their kinds, as text.
 pub struct TextRows {
     texts: Texts,
     kinds: Option<std::sync::Arc<[RowKind]>>,
@@ -129,7 +132,7 @@ pub struct TextRows {
 }
 
 impl TextRows {
-    /// Prints a batch of columns of these types.
+    /// Renders a batch of columns of these types.
     pub fn new(schema: &Schema, batch: Batch, zone: &TimeZone) -> Self {
         Self {
             texts: Texts::new(schema.types(), &batch.columns, zone),
@@ -157,7 +160,7 @@ impl TextRows {
 }
 
 impl QueryResult {
-    /// The next rows; waits for them at most `timeout`.
+    /// Waits up to `timeout` for the next rows.
     pub fn next(&mut self, timeout: Duration) -> Result<Progress, SessionError> {
         match self.reader.next(timeout) {
             Collected::Batch(batch) => Ok(Progress::Rows(TextRows::new(&self.schema, batch, &self.zone))),
@@ -167,13 +170,13 @@ impl QueryResult {
         }
     }
 
-    /// The next rows; the task of `context` is woken when there are some.
+    /// Polls for the next rows; wakes the task of `context` when rows arrive.
     pub fn poll_rows(&mut self, context: &mut Context<'_>) -> Poll<Polled> {
         let collected = self.reader.poll_next(Some(context.waker()));
         self.polled(collected).map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// The next rows if there are some already.
+    /// The next rows, if any have arrived.
     pub fn take_rows(&mut self) -> Option<Polled> {
         let collected = self.reader.poll_next(None);
         self.polled(collected)

@@ -1,4 +1,4 @@
-//! Rows of a result before they are printed: as texts for people, as JSON for programs.
+//! Result rows before rendering: text for people, JSON for programs.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ use crate::result::TextRows;
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// Some rows of a query's result, in columns.
+/// A part of a query's result, in columns.
 #[derive(Clone, Debug)]
 pub struct ResultRows {
     pub(crate) schema: Schema,
@@ -36,7 +36,7 @@ impl ResultRows {
         self.batch.kind(row)
     }
 
-    /// The first `rows` rows, and the others.
+    /// Splits into the first `rows` rows and the rest.
     pub fn split_at(&self, rows: usize) -> (Self, Self) {
         let part = |offset, length| Self {
             schema: self.schema.clone(),
@@ -98,7 +98,7 @@ fn json_value(ty: &LogicalType, value: &Scalar, zone: &TimeZone) -> Value {
     }
 }
 
-/// MAP and MULTISET are objects whose keys are texts.
+/// MAP and MULTISET become objects with text keys.
 fn json_entries(ty: &LogicalType, entries: &[(Scalar, Scalar)], zone: &TimeZone) -> Value {
     let count = LogicalType::not_null(TypeKind::Int);
     let (key_type, value_type) = match &ty.kind {
@@ -117,7 +117,7 @@ fn json_entries(ty: &LogicalType, entries: &[(Scalar, Scalar)], zone: &TimeZone)
     Value::Object(object)
 }
 
-/// A number with the digits that Java prints; NaN and infinities are texts, as JSON has none.
+/// A number with the digits that Java prints. NaN and infinities are strings because JSON cannot represent them.
 fn number(text: String) -> Value {
     text.parse::<Number>().map_or(Value::String(text), Value::Number)
 }
@@ -140,7 +140,7 @@ fn date_text(days: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// `HH:mm:ss` with as many digits of a fraction as are needed.
+/// `HH:mm:ss` with as many fraction digits as necessary.
 fn time_text(nanos_of_day: i128) -> String {
     let seconds = i64::try_from(nanos_of_day / NANOS_PER_SECOND).unwrap_or(0);
     let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
@@ -154,7 +154,7 @@ fn time_text(nanos_of_day: i128) -> String {
     text
 }
 
-/// A timestamp as ISO 8601. TIMESTAMP_LTZ is shifted to the session's zone and still ends in `Z`: so does Flink.
+/// A timestamp in ISO 8601. TIMESTAMP_LTZ is shifted to the session's time zone but still ends in `Z`, as in Flink.
 fn timestamp_text(ty: &LogicalType, nanos: i128, zone: &TimeZone) -> String {
     let (shown, suffix) = match ty.kind {
         TypeKind::TimestampLtz { .. } => (nanos + zone_offset_nanos(nanos, zone), "Z"),

@@ -1,36 +1,38 @@
-//! One session: a catalog, a configuration, and the statements that change and use them.
+//! A session: a catalog, a configuration, and the statements that change and use them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use millstream_connectors::kafka::KafkaClusters;
-use millstream_connectors::{ConnectorContext, DECLARATIONS, PrintTarget};
+use millstream_connectors::{ConnectorContext, DECLARATIONS, PROGRAM_DECLARATIONS, PrintTarget};
 use millstream_functions::Environment;
 use millstream_functions::scalar::temporal::zone::{session_zone, system_zone_name};
 use millstream_jobs::checkpoints::forget_finished;
-use millstream_jobs::{BuiltIn, JobHandle, JobRegistry, JobRequest, JobStatus, SavepointStatus};
+use millstream_jobs::{BuiltIn, JobHandle, JobRegistry, JobRequest};
 use millstream_plan::Plan;
-use millstream_sql::bind::statement::{BoundStatement, InsertPlan, QueryPlan, bind_statement};
+use millstream_sql::bind::statement::{BoundStatement, InsertPlan, QueryPlan};
 use millstream_sql::catalog::{Catalogs, ShowResult};
 use millstream_sql::parse::ast::{
-    ClientCommand as ParsedCommand, Insert, ShowStatement, Statement, StatementKind, StopJob,
+    ClientCommand as ParsedCommand, Insert, ShowStatement, Statement, StatementKind,
 };
 use millstream_sql::parse::parse_statement;
 use millstream_sql::stack::with_room;
 use millstream_types::storage::Storage;
-use millstream_types::{Clock, ErrorKind, LogicalType, Options, Rng, Scalar, Schema};
+use millstream_types::{
+    Clock, Declarations, ErrorCode, ErrorKind, LogicalType, Options, Rng, Scalar, Schema,
+};
 
 use crate::configuration::Configuration;
-use crate::durable::{JobDecision, KeptJobs};
+use crate::durable::KeptJobs;
 use crate::error::SessionError;
-use crate::result::{ClientCommand, PreparedJob, QueryResult, StatementResult, TextTable};
+use crate::files::FileAccess;
+use crate::jobs::wait_for;
+use crate::result::{ClientCommand, QueryResult, StatementResult, TextTable};
+use crate::shared_catalog::SharedCatalog;
+use crate::topics::TopicTables;
 
-/// How long one look at a job that is waited for takes; the wait itself has no end.
-const WAIT_STEP: Duration = Duration::from_secs(3600);
-
-/// What sessions share: the process's clock, randomness, clusters, jobs.
+/// What all sessions of a process share: clock, randomness, clusters, jobs.
 #[derive(Clone)]
 pub struct SessionContext {
     pub clock: Arc<dyn Clock>,
@@ -38,17 +40,17 @@ pub struct SessionContext {
     pub kafka: Arc<dyn KafkaClusters>,
     pub print: Arc<dyn PrintTarget>,
     pub jobs: Arc<JobRegistry>,
-    /// Where checkpoints of named jobs are kept; `None`: jobs keep theirs in memory and are forgotten at their end.
+    /// Storage for checkpoints of named jobs. With `None`, jobs keep checkpoints in memory and lose them when they end.
     pub checkpoints: Option<Arc<dyn Storage>>,
-    /// Forget the checkpoints of earlier runs.
+    /// Discard the checkpoints of earlier runs.
     pub fresh: bool,
-    /// Who runs the statements tells how each job ends, so that the log need not.
+    /// The caller reports how each job ends, so the log does not have to.
     pub attended: bool,
-    /// Cores of the machine: the parallelism unless it is set.
+    /// Cores of the machine: the default parallelism.
     pub cores: usize,
 }
 
-/// Names of the jobs of a session, by which they find their checkpoints again.
+/// The names of a session's jobs, by which jobs find their checkpoints again.
 #[derive(Default)]
 struct JobNames {
     /// How often each `pipeline.name` was used.
@@ -57,7 +59,8 @@ struct JobNames {
 }
 
 impl JobNames {
-    /// The name itself for the first job under it; the others are numbered, since they must not share checkpoints.
+    /// The first job of a name gets the name itself. Later ones are numbered, because two jobs must not share
+    /// checkpoints.
     fn unused(&mut self, name: &str) -> String {
         let uses = self.uses.entry(name.to_owned()).or_default();
         *uses += 1;
@@ -68,30 +71,37 @@ impl JobNames {
     }
 }
 
-/// A session. Statements are executed one after the other.
+/// Executes statements one at a time.
 pub struct Session {
     pub(crate) context: SessionContext,
     pub(crate) catalogs: Catalogs,
+    /// Connectors and formats that statements may name.
+    pub(crate) declarations: Declarations,
     pub(crate) configuration: Configuration,
-    /// The INSERTs of a statement set that was begun with BEGIN STATEMENT SET.
-    statement_set: Option<Vec<(String, Insert)>>,
+    /// The INSERTs collected since BEGIN STATEMENT SET.
+    pub(crate) statement_set: Option<Vec<(String, Insert)>>,
     jars: Vec<String>,
-    /// Name for the jobs of a script; the ordinal of its INSERT is added.
+    /// Base name for the jobs of a script; each job appends the ordinal of its INSERT.
     script: Option<String>,
     inserts: u64,
     names: JobNames,
-    /// With `table.dml-sync`, the caller waits for the job instead of the session.
+    /// With `table.dml-sync`, the caller waits for the job, not the session.
     caller_waits: bool,
-    /// Remembers the jobs of this session, so that they go on after a restart.
+    /// Stores the jobs of this session so that they resume after a restart.
     pub(crate) kept: Option<KeptJobs>,
+    pub(crate) files: FileAccess,
+    /// The catalog that is kept, if one is.
+    pub(crate) shared: Option<SharedCatalog>,
+    pub(crate) topic_tables: TopicTables,
 }
 
 impl Session {
-    /// A session with an empty catalog. `defaults` are the configuration that RESET goes back to.
+    /// Creates a session with an empty catalog. RESET restores `defaults`.
     pub fn new(context: SessionContext, defaults: Options) -> Result<Self, SessionError> {
         Ok(Self {
             context,
             catalogs: Catalogs::new(),
+            declarations: DECLARATIONS,
             configuration: Configuration::new(defaults)?,
             statement_set: None,
             jars: Vec::new(),
@@ -100,7 +110,16 @@ impl Session {
             names: JobNames::default(),
             caller_waits: false,
             kept: None,
+            files: FileAccess::Everything,
+            shared: None,
+            topic_tables: TopicTables::new(),
         })
+    }
+
+    /// Lets statements name the streams of the program around the session as tables.
+    pub fn with_streams(mut self) -> Self {
+        self.declarations = PROGRAM_DECLARATIONS;
+        self
     }
 
     /// Names the jobs of this session after a script.
@@ -108,7 +127,8 @@ impl Session {
         self.script = Some(script.into());
     }
 
-    /// The script ended well: its next run executes every statement again, those of finished jobs included.
+    /// Called when a script has succeeded: its next run executes every statement again, including those of finished
+    /// jobs.
     pub fn forget_finished_jobs(&mut self) -> Result<(), SessionError> {
         for name in self.names.submitted.drain(..) {
             if let Some(storage) = &self.context.checkpoints {
@@ -118,9 +138,14 @@ impl Session {
         Ok(())
     }
 
-    /// Leaves it to the caller to wait for jobs under `table.dml-sync`: [`Session::execute`] gives the running job.
+    /// Makes [`Session::execute`] return running jobs even under `table.dml-sync`; the caller waits for them.
     pub fn leave_waiting_to_caller(&mut self) {
         self.caller_waits = true;
+    }
+
+    /// Limits the files that statements may name.
+    pub fn limit_files(&mut self, files: FileAccess) {
+        self.files = files;
     }
 
     pub fn configuration(&self) -> &Configuration {
@@ -132,14 +157,18 @@ impl Session {
         &self.catalogs
     }
 
-    /// Executes one statement. An error leaves the session as it was.
+    /// Executes one statement. On error, the session stays unchanged.
     pub fn execute(&mut self, sql: &str) -> Result<StatementResult, SessionError> {
-        // Whatever walks the tree or the plan, up to the start of the job, has enough stack.
+        // Binding, planning and building recurse over the tree and the plan; this gives all of them enough stack.
         with_room(|| self.execute_here(sql))
     }
 
     fn execute_here(&mut self, sql: &str) -> Result<StatementResult, SessionError> {
         let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
+        let store = self.store_of_change(&statement);
+        let changing = store.as_ref().map(|store| store.begin()).transpose()?;
+        self.take_over_changes()?;
+        self.forget_topics();
         if let Some(result) = self.statement_set_part(&statement, sql)? {
             return Ok(result);
         }
@@ -152,18 +181,18 @@ impl Session {
         let bound = self.bind(&statement, sql)?;
         match bound {
             BoundStatement::Catalog(operation) => {
-                self.apply(operation, sql)?;
+                self.change_catalog(operation, sql, changing.as_ref())?;
                 Ok(StatementResult::Done)
             }
             BoundStatement::Show(result) => self.table(&result),
             BoundStatement::Query(query) => self.run_query(query),
             BoundStatement::Insert(insert) => self.run_insert(insert, &[sql]),
             BoundStatement::CreateTableAs { operation, insert } => {
-                self.catalogs
-                    .apply(operation)
-                    .map_err(|e| SessionError::bind(&e, sql))?;
+                self.change_catalog(operation, sql, changing.as_ref())?;
+                drop(changing);
+                // A resumed job is submitted as a whole. Later jobs need only the table.
+                self.forget_catalog_statement();
                 let result = self.run_insert(insert, &[sql]);
-                // The job itself is submitted again as a whole; later ones need the table alone.
                 self.remember_catalog_statement(sql);
                 result
             }
@@ -174,14 +203,7 @@ impl Session {
         }
     }
 
-    /// What a statement means under the catalog and the configuration as they are.
-    pub(crate) fn bind(&self, statement: &Statement, sql: &str) -> Result<BoundStatement, SessionError> {
-        let options = self.planning_options();
-        bind_statement(statement, &self.catalogs, &options, &DECLARATIONS)
-            .map_err(|e| SessionError::bind(&e, sql))
-    }
-
-    /// What could complete a statement at a position, in bytes.
+    /// The completions for a statement at a byte position.
     pub fn complete(&self, statement: &str, position: usize) -> Vec<String> {
         let mut position = position.min(statement.len());
         while !statement.is_char_boundary(position) {
@@ -192,7 +214,7 @@ impl Session {
         candidates.into_iter().map(|candidate| candidate.text).collect()
     }
 
-    /// Executes one statement under some configuration of its own.
+    /// Executes one statement with its own overrides of the configuration.
     pub fn execute_with(
         &mut self,
         sql: &str,
@@ -204,7 +226,7 @@ impl Session {
         result
     }
 
-    /// Executes a statement that configures the session; refuses others in Flink's words.
+    /// Executes a statement that configures the session. Rejects other statements with Flink's message.
     pub fn configure(&mut self, sql: &str) -> Result<StatementResult, SessionError> {
         let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
         let configures = matches!(
@@ -227,21 +249,21 @@ impl Session {
         }
     }
 
-    /// Statements between BEGIN STATEMENT SET and END.
+    /// Handles statements between BEGIN STATEMENT SET and END.
     fn statement_set_part(
         &mut self,
         statement: &Statement,
         sql: &str,
     ) -> Result<Option<StatementResult>, SessionError> {
         const ONLY: &str = "Only 'INSERT/CREATE TABLE AS' statement is allowed in Statement Set or use 'END' to submit Statement Set";
-        let options = self.planning_options();
         let Some(inserts) = &mut self.statement_set else {
             return match &statement.kind {
                 StatementKind::BeginStatementSet => {
                     self.statement_set = Some(Vec::new());
                     Ok(Some(StatementResult::Done))
                 }
-                StatementKind::EndStatementSet => Err(SessionError::input(
+                StatementKind::EndStatementSet => Err(SessionError::coded(
+                    ErrorCode::InvalidStatementSet,
                     "No Statement Set to submit. \"END\" statement should be used when \"BEGIN STATEMENT SET\"",
                 )),
                 _ => Ok(None),
@@ -249,10 +271,11 @@ impl Session {
         };
         match &statement.kind {
             StatementKind::Insert(insert) => {
-                // Bound now, so that a mistake is told at its own statement; bound again with the others at the end.
-                bind_statement(statement, &self.catalogs, &options, &DECLARATIONS)
-                    .map_err(|e| SessionError::bind(&e, sql))?;
-                inserts.push((sql.to_owned(), insert.as_ref().clone()));
+                // Binding here reports a mistake at its own statement; END binds all statements of the set together.
+                self.bind(statement, sql)?;
+                if let Some(inserts) = &mut self.statement_set {
+                    inserts.push((sql.to_owned(), insert.as_ref().clone()));
+                }
                 Ok(Some(StatementResult::Done))
             }
             StatementKind::EndStatementSet => {
@@ -260,7 +283,7 @@ impl Session {
                 self.statement_set = None;
                 self.submit_set(&inserts).map(Some)
             }
-            _ => Err(SessionError::input(ONLY)),
+            _ => Err(SessionError::coded(ErrorCode::InvalidStatementSet, ONLY)),
         }
     }
 
@@ -271,20 +294,13 @@ impl Session {
         if inserts.is_empty() {
             return Ok(StatementResult::Done);
         }
-        let planner = millstream_sql::bind::statement::Planner {
-            catalogs: &self.catalogs,
-            configuration: &self.planning_options(),
-            declarations: &DECLARATIONS,
-        };
         let parsed: Vec<&Insert> = inserts.iter().map(|(_, insert)| insert).collect();
-        let plan = planner
-            .bind_inserts(&parsed)
-            .map_err(|e| SessionError::new(e.kind, e.to_string()))?;
+        let plan = self.bind_set(&parsed)?;
         let texts: Vec<&str> = inserts.iter().map(|(sql, _)| sql.as_str()).collect();
         self.run_insert(plan, &texts)
     }
 
-    /// Statements that concern the session alone.
+    /// Handles statements that affect only the session.
     fn own_business(&mut self, statement: &Statement) -> Result<Option<StatementResult>, SessionError> {
         Ok(Some(match &statement.kind {
             StatementKind::Set(None) => {
@@ -330,65 +346,8 @@ impl Session {
         }))
     }
 
-    fn show_jobs(&self) -> Result<StatementResult, SessionError> {
-        let schema = Schema::new([
-            ("job id", LogicalType::STRING),
-            ("job name", LogicalType::STRING),
-            ("status", LogicalType::STRING),
-            ("start time", LogicalType::timestamp_ltz(3)),
-        ]);
-        let row = |job: &JobHandle| {
-            vec![
-                Scalar::String(job.id().to_string()),
-                Scalar::String(job.name().to_owned()),
-                Scalar::String(job.status().name().to_owned()),
-                Scalar::Timestamp(i128::from(job.started_ms()) * 1_000_000),
-            ]
-        };
-        let rows = self.context.jobs.list().iter().map(row).collect();
-        self.table(&ShowResult { schema, rows })
-    }
-
-    fn stop_job(&self, stop: &StopJob) -> Result<StatementResult, SessionError> {
-        let id = &stop.id.value;
-        let job = millstream_jobs::JobId::parse(id).and_then(|id| self.context.jobs.get(id));
-        let job = job
-            .ok_or_else(|| SessionError::input(format!("job '{id}' does not exist; SHOW JOBS lists them")))?;
-        if !stop.with_savepoint {
-            if stop.with_drain {
-                return Err(SessionError::input(
-                    "WITH DRAIN could only be used after WITH SAVEPOINT.",
-                ));
-            }
-            self.decided(&job, JobDecision::Stop)?;
-            job.stop();
-            wait_for(&job)?;
-            self.decided(&job, JobDecision::Stopped)?;
-            return Ok(StatementResult::Done);
-        }
-        let directory = self.configuration.get("execution.checkpointing.savepoint-dir");
-        let savepoint = job.stop_with_savepoint(directory, stop.with_drain);
-        let location = loop {
-            match savepoint.wait(WAIT_STEP) {
-                SavepointStatus::Completed { location } => break location,
-                SavepointStatus::Failed(error) => return Err(error.into()),
-                SavepointStatus::InProgress => {}
-            }
-        };
-        wait_for(&job)?;
-        self.decided(&job, JobDecision::Stopped)?;
-        self.table(&ShowResult::texts("savepoint path", [location]))
-    }
-
-    fn decided(&self, job: &JobHandle, decision: JobDecision) -> Result<(), SessionError> {
-        match &self.kept {
-            Some(kept) => kept.keeper.decided(job.id(), decision),
-            None => Ok(()),
-        }
-    }
-
-    fn table(&self, result: &ShowResult) -> Result<StatementResult, SessionError> {
-        // A wrong zone must not keep people from looking at what they set.
+    pub(crate) fn table(&self, result: &ShowResult) -> Result<StatementResult, SessionError> {
+        // SET with an invalid time zone must not prevent SET from listing the values.
         let zone = self.zone().unwrap_or(TimeZone::UTC);
         Ok(StatementResult::Table(TextTable::new(result, &zone)))
     }
@@ -400,8 +359,8 @@ impl Session {
         }
     }
 
-    /// The configuration with what the machine decides where nothing is set: the zone by name, so that what is folded
-    /// while planning is what rows would give, and the parallelism.
+    /// The configuration with unset values filled in from the machine: the time zone by name, so that constant folding
+    /// and run time use the same zone, and the parallelism.
     pub(crate) fn planning_options(&self) -> Options {
         let mut options = self.configuration.values().clone();
         let cores = || self.context.cores.to_string();
@@ -412,39 +371,9 @@ impl Session {
         options
     }
 
-    fn zone(&self) -> Result<TimeZone, SessionError> {
-        session_zone(&self.zone_name()).map_err(SessionError::input)
-    }
-
-    /// Binds a query or an INSERT and does not start its job: for callers that drive jobs by themselves. `None` for
-    /// statements that are more or less than one job; the session is left as it was.
-    pub fn prepare(&self, sql: &str) -> Result<Option<PreparedJob>, SessionError> {
-        with_room(|| self.prepare_here(sql))
-    }
-
-    fn prepare_here(&self, sql: &str) -> Result<Option<PreparedJob>, SessionError> {
-        let statement = parse_statement(sql).map_err(|e| SessionError::parse(&e, sql))?;
-        let is_job = matches!(statement.kind, StatementKind::Query(_) | StatementKind::Insert(_));
-        if self.statement_set.is_some() || !is_job {
-            return Ok(None);
-        }
-        let options = self.planning_options();
-        let bound = bind_statement(&statement, &self.catalogs, &options, &DECLARATIONS)
-            .map_err(|e| SessionError::bind(&e, sql))?;
-        let (schema, plan, bounded) = match bound {
-            BoundStatement::Query(query) => (Some(query.schema), query.plan, query.bounded),
-            BoundStatement::Insert(insert) => (None, insert.plan, insert.bounded),
-            _ => return Ok(None),
-        };
-        if self.configuration.is_batch() && !bounded {
-            return Err(unbounded_in_batch(&plan));
-        }
-        let (request, zone) = (self.request("prepared".to_owned(), plan, None)?, self.zone()?);
-        Ok(Some(PreparedJob {
-            request,
-            schema,
-            zone,
-        }))
+    pub(crate) fn zone(&self) -> Result<TimeZone, SessionError> {
+        session_zone(&self.zone_name())
+            .map_err(|message| SessionError::coded(ErrorCode::InvalidSetting, message))
     }
 
     fn run_query(&mut self, query: QueryPlan) -> Result<StatementResult, SessionError> {
@@ -466,7 +395,7 @@ impl Session {
         }))
     }
 
-    /// `statements` are the texts that the plan came from.
+    /// `statements` are the SQL texts behind the plan.
     pub(crate) fn run_insert(
         &mut self,
         insert: InsertPlan,
@@ -509,6 +438,7 @@ impl Session {
         plan: Plan,
         storage: Option<Arc<dyn Storage>>,
     ) -> Result<JobRequest, SessionError> {
+        self.files.check_job(&plan, self.configuration.values())?;
         let zone = self.zone()?;
         let zone_name: Arc<str> = self.zone_name().into();
         let batch = self.configuration.is_batch();
@@ -545,13 +475,13 @@ impl Session {
             cores: self.context.cores,
             fresh: self.context.fresh,
             attended: self.context.attended || self.configuration.dml_sync(),
-            // A kept job that had ended must not run again because the server died before it noted the end.
+            // If the server dies between the end of a kept job and the note of that end, the job must not run again.
             remembers_end: self.script.is_some() || self.kept.is_some(),
         })
     }
 }
 
-fn unbounded_in_batch(plan: &Plan) -> SessionError {
+pub(crate) fn unbounded_in_batch(plan: &Plan) -> SessionError {
     let scans = plan.nodes.iter().filter_map(|node| match &node.op {
         millstream_plan::Op::Scan { table, .. } => Some(table),
         _ => None,
@@ -560,37 +490,17 @@ fn unbounded_in_batch(plan: &Plan) -> SessionError {
         let connector = table
             .options
             .get("connector")
-            .and_then(|c| DECLARATIONS.connector(c));
+            .and_then(|c| PROGRAM_DECLARATIONS.connector(c));
         connector.is_some_and(|c| !(c.bounded)(&table.options))
     };
     let name = scans
         .into_iter()
         .find(unbounded)
         .map_or_else(|| "?".to_owned(), |t| t.identifier.to_string());
-    SessionError::input(format!(
-        "Querying an unbounded table '{name}' in batch mode is not allowed. The table source is unbounded."
-    ))
-}
-
-/// Waits until a job has ended; its failure is the error.
-pub fn wait_for(job: &JobHandle) -> Result<(), SessionError> {
-    loop {
-        match job.wait(WAIT_STEP) {
-            JobStatus::Finished => return Ok(()),
-            JobStatus::Canceled => {
-                return Err(SessionError::new(
-                    ErrorKind::Input,
-                    format!("job '{}' was canceled", job.name()),
-                ));
-            }
-            JobStatus::Failed => {
-                let error = job.error();
-                return Err(error.map_or_else(
-                    || SessionError::new(ErrorKind::Internal, format!("job '{}' failed", job.name())),
-                    SessionError::from,
-                ));
-            }
-            _ => {}
-        }
-    }
+    SessionError::coded(
+        ErrorCode::UnboundedInput,
+        format!(
+            "Querying an unbounded table '{name}' in batch mode is not allowed. The table source is unbounded."
+        ),
+    )
 }

@@ -1,16 +1,16 @@
-//! What becomes of Flink's statements and hints, declared once: the binder asks for the hints, the reference prints all of
-//! it.
+//! The support for each of Flink's statements and hints, declared once: the binder checks hints against it, and the
+//! reference prints it.
 
-/// What becomes of something that Flink has.
+/// The level of support.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Support {
-    /// As in Flink.
+    /// Same as Flink.
     Works,
-    /// With a difference, which the note names.
+    /// Different from Flink; the note says how.
     Differs,
-    /// Checked and then without effect, because nothing here needs it.
+    /// Validated, but without effect because nothing here needs it.
     NoEffect,
-    /// An error that names it.
+    /// Rejected with an error that names it.
     Refused,
 }
 
@@ -37,7 +37,7 @@ const fn entry(name: &'static str, support: Support, note: &'static str) -> Entr
     Entry { name, support, note }
 }
 
-/// The hints that Flink registers. Any other is refused.
+/// The hints that Flink registers. All others are rejected.
 pub const HINTS: &[Entry] = &[
     entry("OPTIONS", Support::Works, "Options of a table for one query."),
     entry(
@@ -154,7 +154,7 @@ pub const STATEMENTS: &[Entry] = &[
     entry(
         "EXPLAIN",
         Support::Differs,
-        "ESTIMATED_COST estimates nothing; PLAN_ADVICE has no advice.",
+        "ESTIMATED_COST estimates nothing; PLAN_ADVICE names state that only grows.",
     ),
     entry("DESCRIBE, SHOW", Support::Works, "SHOW JARS is empty."),
     entry("SET, RESET", Support::Works, "See the settings below."),

@@ -1,12 +1,12 @@
-//! What the language itself has beside functions: forms that the parser and the binder know, which therefore stand in no
-//! registry. They are declared here for the reference and for `HELP`; a test binds every example.
+//! Language constructs besides functions: the parser and the binder handle them, so no registry lists them. They are
+//! declared here for the reference and `HELP`; a test binds every example.
 
 /// A form of an expression or of a table in FROM.
 #[derive(Clone, Copy, Debug)]
 pub struct Form {
-    /// How it is written.
+    /// Its syntax.
     pub syntax: &'static str,
-    /// What it gives.
+    /// Its result.
     pub doc: &'static str,
     /// A query that uses it, over `t (id INT, name STRING, list ARRAY<INT>, ts TIMESTAMP(3))` with a watermark on `ts`.
     pub example: &'static str,

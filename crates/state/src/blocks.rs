@@ -4,15 +4,19 @@
 //! block that did not change since a checkpoint that is already durable is named without its bytes, so that a
 //! checkpoint writes only what changed. Nothing here knows what the bytes mean.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use millstream_types::CheckpointId;
+
+use crate::error::StateError;
+use crate::spill::{SpillSpace, StoredFile};
 
 /// Which snapshot is taken, and what it may refer to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SnapshotScope {
     pub checkpoint: CheckpointId,
-    /// The newest durable checkpoint of this very instance: a block that did not change since may be
+    /// The newest durable checkpoint of this instance: a block that did not change since may be
     /// [`BlockContent::Unchanged`]. `None`: every block must carry its bytes.
     pub base: Option<CheckpointId>,
 }
@@ -31,8 +35,100 @@ impl SnapshotScope {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockContent {
     Bytes(Arc<[u8]>),
+    /// Bytes in a file: state that does not fit into memory, or that need not be there yet.
+    Stored(StoredBytes),
     /// As in the base checkpoint of the scope, under the same name.
     Unchanged,
+}
+
+/// A piece of a file.
+#[derive(Clone, Debug)]
+pub struct StoredBytes {
+    file: Arc<StoredFile>,
+    offset: u64,
+    length: u64,
+    /// CRC-32C of the bytes.
+    crc: u32,
+}
+
+impl PartialEq for StoredBytes {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.file, &other.file) && (self.offset, self.length) == (other.offset, other.length)
+    }
+}
+
+impl Eq for StoredBytes {}
+
+impl StoredBytes {
+    pub fn new(file: Arc<StoredFile>, offset: u64, length: u64, crc: u32) -> Self {
+        Self {
+            file,
+            offset,
+            length,
+            crc,
+        }
+    }
+
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub fn crc(&self) -> u32 {
+        self.crc
+    }
+
+    /// Fills the buffer with the bytes from `at` on.
+    pub fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> Result<(), StateError> {
+        self.file.read_exact_at(buffer, self.offset + at)
+    }
+
+    /// Calls `each` with the bytes, piece by piece, and checks them.
+    pub fn each_chunk(
+        &self,
+        mut each: impl FnMut(&[u8]) -> Result<(), StateError>,
+    ) -> Result<(), StateError> {
+        let mut buffer = vec![0; CHUNK_BYTES.min(usize::try_from(self.length).unwrap_or(CHUNK_BYTES))];
+        let (mut at, mut crc) = (0, 0);
+        while at < self.length {
+            let left = usize::try_from(self.length - at).unwrap_or(usize::MAX);
+            let length = buffer.len().min(left);
+            let chunk = &mut buffer[..length];
+            self.read_exact_at(chunk, at)?;
+            crc = crc32c::crc32c_append(crc, chunk);
+            each(chunk)?;
+            at += length as u64;
+        }
+        if crc == self.crc {
+            return Ok(());
+        }
+        Err(StateError::corrupt(
+            self.file.path(),
+            "the checksum of a block in it is wrong",
+        ))
+    }
+
+    pub(crate) fn load(&self) -> Result<Vec<u8>, StateError> {
+        let mut bytes = Vec::with_capacity(usize::try_from(self.length).unwrap_or(0));
+        self.each_chunk(|chunk| {
+            bytes.extend_from_slice(chunk);
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
+}
+
+/// Bytes of a file that are read at once.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of blocks that a snapshot keeps in memory; the others wait for the checkpoint in a file.
+const IN_MEMORY_BYTES: usize = 4 << 20;
+
+/// Where the blocks of a large snapshot wait.
+#[derive(Debug)]
+struct Overflow {
+    space: SpillSpace,
+    file: Option<Arc<StoredFile>>,
+    offset: u64,
+    in_memory_bytes: usize,
 }
 
 /// A named piece of frozen state.
@@ -47,6 +143,50 @@ pub struct StateBlock {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateBlocks {
     pub blocks: Vec<StateBlock>,
+}
+
+/// Makes the blocks of a snapshot that may be as large as the budget of memory: what does not fit beside the state that
+/// it was taken of goes to disk at once.
+#[derive(Debug)]
+pub struct LargeBlocks(Option<Overflow>);
+
+impl LargeBlocks {
+    /// Without a space all blocks stay in memory.
+    pub fn new(space: Option<&SpillSpace>) -> Self {
+        Self(space.map(|space| Overflow {
+            space: space.clone(),
+            file: None,
+            offset: 0,
+            in_memory_bytes: 0,
+        }))
+    }
+
+    /// Moves blocks that were added last to disk, if there are too many bytes in memory.
+    pub fn relieve(&mut self, out: &mut StateBlocks) -> Result<(), StateError> {
+        let Some(overflow) = &mut self.0 else {
+            return Ok(());
+        };
+        let Some(block) = out.blocks.last_mut() else {
+            return Ok(());
+        };
+        let BlockContent::Bytes(bytes) = &block.content else {
+            return Ok(());
+        };
+        if overflow.in_memory_bytes + bytes.len() <= IN_MEMORY_BYTES {
+            overflow.in_memory_bytes += bytes.len();
+            return Ok(());
+        }
+        let file = match &overflow.file {
+            Some(file) => Arc::clone(file),
+            None => Arc::clone(overflow.file.insert(Arc::new(overflow.space.create()?))),
+        };
+        file.write_at(bytes, overflow.offset)?;
+        let length = bytes.len() as u64;
+        let stored = StoredBytes::new(file, overflow.offset, length, crc32c::crc32c(bytes));
+        block.content = BlockContent::Stored(stored);
+        overflow.offset += length;
+        Ok(())
+    }
 }
 
 impl StateBlocks {
@@ -81,18 +221,31 @@ impl StateBlocks {
         });
     }
 
-    /// The bytes of a block. Blocks given to `restore` always carry theirs.
-    pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.blocks
-            .iter()
-            .find(|b| b.name == name)
-            .and_then(StateBlock::bytes)
+    /// Adds a block whose bytes are in a file.
+    pub fn push_stored(&mut self, name: impl Into<String>, bytes: StoredBytes) {
+        self.blocks.push(StateBlock {
+            name: name.into(),
+            content: BlockContent::Stored(bytes),
+        });
     }
 
-    /// Name and bytes of the blocks whose name starts with `prefix`, in order.
-    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+    /// The bytes of a block in memory. Blocks given to `restore` have theirs there, except for those of tables
+    /// ([`StateBlocks::with_prefix`]) and of cold state.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        let block = self.blocks.iter().find(|b| b.name == name)?;
+        match &block.content {
+            BlockContent::Bytes(bytes) => Some(bytes),
+            BlockContent::Stored(_) | BlockContent::Unchanged => None,
+        }
+    }
+
+    /// Name and bytes of the blocks whose name starts with `prefix`, in order. Those in a file are read one by one.
+    pub fn with_prefix<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = Result<(&'a str, Cow<'a, [u8]>), StateError>> {
         let named = self.blocks.iter().filter(move |b| b.name.starts_with(prefix));
-        named.filter_map(|b| b.bytes().map(|bytes| (b.name.as_str(), bytes)))
+        named.filter_map(|b| Some(b.bytes().transpose()?.map(|bytes| (b.name.as_str(), bytes))))
     }
 
     /// The blocks whose name starts with `prefix` and a slash, without them: the state of a part of an operator.
@@ -120,19 +273,25 @@ impl StateBlocks {
 
     /// Bytes that are carried (unchanged blocks count nothing).
     pub fn size_bytes(&self) -> usize {
-        self.blocks
-            .iter()
-            .filter_map(StateBlock::bytes)
-            .map(<[u8]>::len)
-            .sum()
+        self.blocks.iter().map(StateBlock::size_bytes).sum()
     }
 }
 
 impl StateBlock {
-    pub fn bytes(&self) -> Option<&[u8]> {
+    /// The bytes; `None` for a block that did not change.
+    pub fn bytes(&self) -> Result<Option<Cow<'_, [u8]>>, StateError> {
         match &self.content {
-            BlockContent::Bytes(bytes) => Some(bytes),
-            BlockContent::Unchanged => None,
+            BlockContent::Bytes(bytes) => Ok(Some(Cow::Borrowed(bytes))),
+            BlockContent::Stored(stored) => Ok(Some(Cow::Owned(stored.load()?))),
+            BlockContent::Unchanged => Ok(None),
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        match &self.content {
+            BlockContent::Bytes(bytes) => bytes.len(),
+            BlockContent::Stored(stored) => usize::try_from(stored.length).unwrap_or(usize::MAX),
+            BlockContent::Unchanged => 0,
         }
     }
 }

@@ -24,6 +24,9 @@ pub enum StateError {
     /// A named limit was reached.
     #[error("state limit '{limit}' of {value} is reached; raise parallelism or set 'table.exec.state.ttl'")]
     Limit { limit: &'static str, value: usize },
+    /// Restored state has records on disk, and there is no directory for them.
+    #[error("the state has a part that was moved to disk, and no directory is set for it; set 'io.tmp.dirs'")]
+    NoSpill,
     #[error("a column computation on state failed")]
     Arrow(#[from] arrow_schema::ArrowError),
     #[error("cannot {action} '{path}'")]

@@ -1,6 +1,6 @@
 //! Hashes of key columns: one 64-bit hash a row, computed column by column.
 //!
-//! The function is fixed for ever, because key groups (and so the place of a key in a checkpoint) follow from it: no
+//! The function must never change, because key groups (and so the place of a key in a checkpoint) follow from it: no
 //! seed, no dependence on the machine, and no dependence on how a string is stored. Equality of keys is SQL's
 //! grouping: NULL equals NULL, NaN equals NaN, `-0.0` differs from `0.0`. It does not defend against chosen keys.
 

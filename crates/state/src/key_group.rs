@@ -1,6 +1,6 @@
 //! Key groups: the fixed number of shards by which keyed state and keyed exchanges are divided.
 //!
-//! A key belongs to a key group for ever; instances own contiguous ranges of groups, so that state moves by whole
+//! A key belongs to one key group forever; instances own contiguous ranges of groups, so that state moves by whole
 //! groups when parallelism changes. The arithmetic is Flink's (murmur of a 32-bit key hash, ranges by integer
 //! division); the 32-bit hash itself is ours, see [`crate::hash`].
 

@@ -5,7 +5,7 @@
 //! hold, count and write to checkpoints many times the bytes of its rows. Rows therefore enter state through
 //! [`concat_owned`], which copies exactly the bytes that they refer to.
 //!
-//! Field names of nested types are no part of what state keeps: a column takes the names of the type that it is
+//! Field names of nested types are not part of what state keeps: a column takes the names of the type that it is
 //! copied into.
 
 use std::sync::Arc;

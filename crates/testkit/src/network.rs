@@ -2,7 +2,7 @@
 //!
 //! A connection behaves like TCP: in each direction bytes arrive in order, in pieces of any size, late, or no longer at
 //! all. TCP rules out lost or repeated bytes in the middle, so they do not occur here either. Loss and repetition come
-//! as in production: a direction goes dead with bytes in flight, the sender gives up and retries on another connection,
+//! as in production: a direction goes dead with bytes in flight, the sender abandons it and retries on another connection,
 //! and its earlier bytes arrive later, or twice. Connections are not ordered among each other.
 //!
 //! [`Network`] keeps no queue: it decides what arrives when, and the caller puts that into its

@@ -13,7 +13,7 @@ pub struct Record {
     pub line: usize,
     /// Directives in the comments before it, without `# `.
     pub directives: Vec<String>,
-    /// Why the recorded answer is not given, from a comment `# differs: …` before it. Such a record runs, and its outcome is
+    /// Why the recorded result differs, from a comment `# differs: …` before it. Such a record runs, and its outcome is
     /// not compared; `docs/differences.md` lists the reasons.
     pub differs: Option<String>,
     pub sql: String,

@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// What to do about an error.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ErrorKind {
     /// The statement or a setting is wrong: change it.
     Input,

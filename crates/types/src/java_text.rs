@@ -92,6 +92,47 @@ pub fn write_decimal_stripped(out: &mut String, unscaled: i128, scale: u8) {
     let _ = write!(out, "E{}{adjusted}", if adjusted > 0 { "+" } else { "" });
 }
 
+/// `new BigDecimal(text).stripTrailingZeros().toString()` of a JSON number of any length.
+pub fn write_stripped_number(out: &mut String, text: &str) {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (negative, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, mantissa),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0').trim_end_matches('0');
+    let Some(first) = significant.get(..1) else {
+        return out.push('0');
+    };
+    let zeros_behind = digits.len() - digits.trim_end_matches('0').len();
+    let exponent: i64 = exponent.parse().unwrap_or(0);
+    let scale = fraction.len() as i64 - exponent - zeros_behind as i64;
+    let adjusted = significant.len() as i64 - 1 - scale;
+    if negative {
+        out.push('-');
+    }
+    if scale == 0 {
+        return out.push_str(significant);
+    }
+    if scale < 0 || adjusted < -6 {
+        out.push_str(first);
+        if significant.len() > 1 {
+            out.push('.');
+            out.push_str(&significant[1..]);
+        }
+        write!(out, "E{}{adjusted}", if adjusted > 0 { "+" } else { "" }).expect("a string takes every text");
+    } else if let Some(whole) = significant.len().checked_sub(scale as usize).filter(|w| *w > 0) {
+        out.push_str(&significant[..whole]);
+        out.push('.');
+        out.push_str(&significant[whole..]);
+    } else {
+        out.push_str("0.");
+        (significant.len()..scale as usize).for_each(|_| out.push('0'));
+        out.push_str(significant);
+    }
+}
+
 /// Appends a DOUBLE in plain notation if six decimals say all of it, which is so for most numbers that people write;
 /// `false`: nothing was appended.
 ///
@@ -326,6 +367,17 @@ mod tests {
         ];
         for (unscaled, scale, expected) in cases {
             assert_eq!(text(|o| write_decimal_stripped(o, unscaled, scale)), expected);
+        }
+        for (number, expected) in [
+            ("1.50", "1.5"),
+            ("1E5", "1E+5"),
+            ("100.0", "1E+2"),
+            ("-0.0", "0"),
+            ("0.00000012", "1.2E-7"),
+            ("12.30e-3", "0.0123"),
+            ("-12.5", "-12.5"),
+        ] {
+            assert_eq!(text(|o| write_stripped_number(o, number)), expected);
         }
     }
 }

@@ -10,11 +10,15 @@ pub mod changelog;
 pub mod clock;
 pub mod declare;
 pub mod error;
+pub mod error_code;
+pub mod failpoint;
+pub mod java_hash;
 pub mod java_text;
 pub mod limits;
 pub mod logical_type;
 pub mod options;
 pub mod records;
+pub mod redact;
 pub mod scalar;
 pub mod schema;
 pub mod storage;
@@ -25,8 +29,11 @@ pub use changelog::ChangelogMode;
 pub use clock::{Clock, ManualClock, Rng, SeededRng, SystemClock};
 pub use declare::{ConnectorDecl, Declarations, FormatDecl, FormatUse, MetadataDecl, TableDefinition};
 pub use error::ErrorKind;
+pub use error_code::{ERROR_CODES, EXAMPLE_TABLES, ErrorCode, ErrorCodeDecl};
 pub use logical_type::{LogicalType, RowField, TimeAttribute, TypeFamily, TypeKind};
 pub use options::{OptionDecl, OptionError, OptionType, Options};
 pub use records::{RecordRows, Records, Routing};
-pub use scalar::{Scalar, map_array, scalars_to_array, struct_array, timestamp_nanos};
+pub use scalar::{
+    NANOS_PER_MS, Scalar, map_array, scalars_to_array, struct_array, timestamp_millis, timestamp_nanos,
+};
 pub use schema::{Column, Schema, arrow_field, arrow_type};

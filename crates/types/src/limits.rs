@@ -18,3 +18,13 @@ pub const OPEN_ATTEMPTS_MAX: u32 = 200;
 pub const OPEN_PAUSE: Duration = Duration::from_millis(50);
 /// Depth of nested JSON values, SQL expressions and types.
 pub const NESTING_DEPTH_MAX: usize = 200;
+/// Newest records of a topic that its inferred table is made from.
+pub const TOPIC_SAMPLE_RECORDS: usize = 200;
+/// Partitions that are looked at for it.
+pub const TOPIC_SAMPLE_PARTITIONS_MAX: usize = 64;
+/// Bytes of keys and values that are looked at for it.
+pub const TOPIC_SAMPLE_BYTES_MAX: usize = 16 << 20;
+/// Columns of a table, and fields of a nested row, that are inferred; an object with more is text.
+pub const INFERRED_FIELDS_MAX: usize = 500;
+/// Depth to which nested rows are inferred; what lies deeper is text.
+pub const INFERRED_DEPTH_MAX: usize = 16;

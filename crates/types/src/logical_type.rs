@@ -289,7 +289,7 @@ impl LogicalType {
         self.time_attribute() != TimeAttribute::None
     }
 
-    /// The same type with the given time attribute (a type that is no timestamp stays as it is).
+    /// The same type with the given time attribute (a type that is not a timestamp stays as it is).
     pub fn with_time_attribute(&self, attribute: TimeAttribute) -> Self {
         let kind = match self.kind {
             TypeKind::Timestamp { precision, .. } => TypeKind::Timestamp { precision, attribute },

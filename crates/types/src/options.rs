@@ -74,8 +74,20 @@ impl OptionDecl {
 
     /// Checks a value against the type; the error says what is expected.
     pub fn check(&self, value: &str) -> Result<(), OptionError> {
-        let expected = match self.ty {
-            OptionType::String | OptionType::List | OptionType::Map => return Ok(()),
+        match self.expected_instead_of(value) {
+            None => Ok(()),
+            Some(expected) => Err(OptionError::Value {
+                key: self.key.to_owned(),
+                value: value.to_owned(),
+                expected,
+            }),
+        }
+    }
+
+    /// What the option takes, if this value is not of its type.
+    pub fn expected_instead_of(&self, value: &str) -> Option<String> {
+        match self.ty {
+            OptionType::String | OptionType::List | OptionType::Map => None,
             OptionType::Boolean => parse_boolean(value)
                 .is_none()
                 .then_some("true or false".to_owned()),
@@ -108,14 +120,6 @@ impl OptionDecl {
             }),
             OptionType::Enum(words) => (!words.iter().any(|w| w.eq_ignore_ascii_case(value.trim())))
                 .then(|| format!("one of {}", words.join(", "))),
-        };
-        match expected {
-            None => Ok(()),
-            Some(expected) => Err(OptionError::Value {
-                key: self.key.to_owned(),
-                value: value.to_owned(),
-                expected,
-            }),
         }
     }
 }

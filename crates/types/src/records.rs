@@ -5,7 +5,7 @@
 //! neither an allocation nor a virtual call. Exchanges stay inside the process and hand the values over as they are; user
 //! types are encoded only where they leave memory, in checkpoints and sinks.
 //!
-//! Records are no columns: SQL operators and connectors reject them, and conversions between both stand at the edges of a
+//! Records are not columns: SQL operators and connectors reject them, and conversions between both stand at the edges of a
 //! program ([`crate::Batch`] on one side, `Records` on the other).
 
 use std::any::Any;

@@ -157,11 +157,14 @@ impl Scalar {
     }
 }
 
+/// Nanoseconds in a millisecond, in the type of [`timestamp_nanos`].
+pub const NANOS_PER_MS: i128 = 1_000_000;
+
 /// Nanoseconds since the epoch at `row` of a timestamp column of any precision.
 pub fn timestamp_nanos(array: &dyn Array, row: usize) -> i128 {
     match array.data_type() {
         DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, _) => {
-            i128::from(array.as_primitive::<TimestampMillisecondType>().value(row)) * 1_000_000
+            i128::from(array.as_primitive::<TimestampMillisecondType>().value(row)) * NANOS_PER_MS
         }
         DataType::Timestamp(arrow_schema::TimeUnit::Microsecond, _) => {
             i128::from(array.as_primitive::<TimestampMicrosecondType>().value(row)) * 1_000
@@ -170,6 +173,11 @@ pub fn timestamp_nanos(array: &dyn Array, row: usize) -> i128 {
             .as_primitive::<arrow_array::types::Decimal128Type>()
             .value(row),
     }
+}
+
+/// Milliseconds since the epoch at `row` of a timestamp column of any precision, rounded down.
+pub fn timestamp_millis(array: &dyn Array, row: usize) -> i64 {
+    i64::try_from(timestamp_nanos(array, row).div_euclid(NANOS_PER_MS)).unwrap_or(i64::MAX)
 }
 
 /// A column of `ty` from values in order.
@@ -284,7 +292,7 @@ fn timestamps<'a>(ty: &LogicalType, precision: u8, values: impl Iterator<Item = 
     };
     match precision {
         0..=3 => primitive::<TimestampMillisecondType>(ty, values, |v| {
-            nanos(v).and_then(|n| i64::try_from(n.div_euclid(1_000_000)).ok())
+            nanos(v).and_then(|n| i64::try_from(n.div_euclid(NANOS_PER_MS)).ok())
         }),
         4..=6 => primitive::<TimestampMicrosecondType>(ty, values, |v| {
             nanos(v).and_then(|n| i64::try_from(n.div_euclid(1_000)).ok())

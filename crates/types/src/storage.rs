@@ -9,11 +9,12 @@
 #[cfg(target_os = "linux")]
 mod direct;
 mod handles;
+mod private;
 
 use crate::limits::SYNC_THREADS;
 use handles::with_handle;
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -61,7 +62,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file; an error of kind `NotFound` if it is not there.
     fn remove(&self, path: &str) -> io::Result<()>;
-    /// Removes a directory with its content; a missing one is no error.
+    /// Removes a directory with its content; a missing one is not an error.
     fn remove_directory(&self, path: &str) -> io::Result<()>;
     /// Makes the names in a directory durable (`""` is the root).
     fn sync_directory(&self, path: &str) -> io::Result<()>;
@@ -169,7 +170,8 @@ pub fn check_path(path: &str) -> io::Result<()> {
     ))
 }
 
-/// [`Storage`] over a directory of the operating system.
+/// [`Storage`] over a directory of the operating system. What it makes belongs to the user of the process alone: files hold
+/// records, passwords of clusters and state. Existing files and directories keep their permissions.
 #[derive(Debug, Clone)]
 pub struct OsStorage {
     root: PathBuf,
@@ -179,7 +181,7 @@ impl OsStorage {
     /// Uses `root`, which is made if it is missing.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
-        std::fs::create_dir_all(&root)?;
+        private::create_directories(&root)?;
         Ok(Self { root })
     }
 
@@ -196,7 +198,7 @@ impl OsStorage {
 
 impl Storage for OsStorage {
     fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
-        let mut options = OpenOptions::new();
+        let mut options = private::options();
         options.read(true);
         match mode {
             OpenMode::Read => {}
@@ -215,7 +217,7 @@ impl Storage for OsStorage {
     }
 
     fn create_directory(&self, path: &str) -> io::Result<()> {
-        std::fs::create_dir_all(self.resolve(path)?)
+        private::create_directories(&self.resolve(path)?)
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<DirectoryEntry>> {
@@ -289,7 +291,7 @@ impl Storage for OsStorage {
     }
 
     fn try_lock(&self, path: &str) -> io::Result<Box<dyn StorageLock>> {
-        let mut options = OpenOptions::new();
+        let mut options = private::options();
         options.read(true).write(true).create(true).truncate(false);
         let path = self.resolve(path)?;
         let file = with_handle(|| options.open(&path))?;

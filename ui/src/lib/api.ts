@@ -2,8 +2,14 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { connection } from "./live.ts";
 
+/** A part of a statement: lines and columns count from 1, columns in characters, the end is exclusive. */
+export interface ErrorSpan { primary: boolean; line: number; column: number; end_line: number; end_column: number; label?: string }
+
+/** An error of a statement, as the server's `diagnostics` describe it. */
+export interface Diagnostic { code: string; kind: string; message: string; hint?: string; spans?: ErrorSpan[] }
+
 export class ApiError extends Error {
-  constructor(readonly status: number, message: string) {
+  constructor(readonly status: number, message: string, readonly diagnostics: Diagnostic[] = []) {
     super(message);
   }
 }
@@ -39,7 +45,7 @@ export async function call<T>(method: string, path: string, body?: unknown, sign
   } catch {
     parsed = undefined;
   }
-  if (!response.ok) throw new ApiError(response.status, message(response.status, parsed));
+  if (!response.ok) throw new ApiError(response.status, message(response.status, parsed), (parsed as { diagnostics?: Diagnostic[] } | undefined)?.diagnostics);
   return parsed as T;
 }
 

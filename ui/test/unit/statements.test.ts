@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { errorSpan, split, statementAt } from "../../src/pages/sql/statements.ts";
+import { errorMarks, split, statementAt } from "../../src/pages/sql/statements.ts";
 
 const texts = (sql: string) => split(sql).map((s) => s.text);
 
@@ -24,9 +24,15 @@ test("the statement at the cursor", () => {
   assert.deepEqual({ ...statementAt(sql, 12) }, { from: 11, to: 19, text: "SELECT 2" });
 });
 
-test("the place of an error is found in its message", () => {
-  const sql = "SELECT a,\n  nonsense FROM t";
-  assert.deepEqual(errorSpan("From line 2, column 3 to line 2, column 10: Column 'nonsense' not found", sql), { from: 12, to: 20 });
-  assert.deepEqual(errorSpan('Encountered "nonsense" at line 2, column 3.', sql), { from: 12, to: 20 });
-  assert.equal(errorSpan("the disk is full", sql), undefined);
+test("errors are marked where the server's spans say", () => {
+  const sql = "SELECT '🦀' AS a,\n  nonsense FROM t";
+  const span = (primary: boolean, line: number, column: number, end_column: number, label?: string) => ({ primary, line, column, end_line: line, end_column, label });
+  const diagnostic = { code: "UNKNOWN_COLUMN", kind: "input", message: "there is no column", hint: "did you mean 'n'?", spans: [span(true, 2, 3, 11), span(false, 1, 8, 11, "a text")] };
+  assert.deepEqual(errorMarks([diagnostic], sql), [
+    { from: 20, to: 28, primary: true, text: "there is no column\ndid you mean 'n'?" },
+    { from: 7, to: 11, primary: false, text: "a text" },
+  ]);
+  assert.equal(sql.slice(20, 28), "nonsense");
+  assert.deepEqual(errorMarks([{ code: "X", kind: "input", message: "m", spans: [span(true, 9, 1, 2)] }], sql), [{ from: sql.length, to: sql.length, primary: true, text: "m" }]);
+  assert.deepEqual(errorMarks([{ code: "X", kind: "input", message: "the disk is full" }], sql), []);
 });

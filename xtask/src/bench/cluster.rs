@@ -107,19 +107,31 @@ impl Cluster {
 
     /// Makes a topic of one partition with events in batches of 512 KiB.
     pub fn load_events(&self, topic: &str, count: u64, keys: u64, codec: &str) -> anyhow::Result<()> {
-        self.create(topic, 1)?;
+        self.load(topic, 1, count, Events::new(keys), codec)
+    }
+
+    /// Makes a topic with events in batches of 512 KiB, in turn over its partitions.
+    pub fn load(
+        &self,
+        topic: &str,
+        partitions: i32,
+        count: u64,
+        mut events: Events,
+        codec: &str,
+    ) -> anyhow::Result<()> {
+        self.create(topic, partitions)?;
         let properties = [
             ("compression.type", codec),
             ("batch.size", "524288"),
             ("linger.ms", "1000"),
             ("buffer.memory", "67108864"),
         ];
-        let (mut events, mut value) = (Events::new(keys), Vec::new());
+        let mut value = Vec::new();
         self.produce(topic, &properties, |send| {
-            for _ in 0..count {
+            for number in 0..count {
                 let timestamp = events.write(&mut value)?;
                 send(Record {
-                    partition: 0,
+                    partition: (number % partitions as u64) as i32,
                     timestamp,
                     value: &value,
                 })?;

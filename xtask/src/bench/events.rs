@@ -13,20 +13,49 @@ const REGIONS: [&str; 5] = ["eu-west-1", "eu-north-1", "us-east-1", "us-west-2",
 pub const COLUMNS: &str = "id BIGINT, k STRING, ts TIMESTAMP(3), amount DOUBLE, qty INT, region STRING, ok BOOLEAN, \
                            note STRING";
 
+/// How often keys appear.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Frequency {
+    Uniform,
+    /// Zipf's law: the key of rank `r` as often as `1 / r^exponent`.
+    Zipf(f64),
+}
+
 /// Makes events with a number of different keys.
 pub struct Events {
     keys: u64,
+    /// With Zipf's law: what share of the events the keys up to each rank have together.
+    shares: Vec<f64>,
     next: u64,
     random: u64,
 }
 
 impl Events {
     pub fn new(keys: u64) -> Self {
+        Self::with_frequency(keys, Frequency::Uniform)
+    }
+
+    pub fn with_frequency(keys: u64, frequency: Frequency) -> Self {
+        let keys = keys.max(1);
         Self {
-            keys: keys.max(1),
+            keys,
+            shares: match frequency {
+                Frequency::Uniform => Vec::new(),
+                Frequency::Zipf(exponent) => shares(keys, exponent),
+            },
             next: 0,
             random: 42,
         }
+    }
+
+    /// The key for a random number.
+    fn key(&self, random: u64) -> u64 {
+        if self.shares.is_empty() {
+            return random % self.keys;
+        }
+        let at = (random >> 11) as f64 / (1u64 << 53) as f64;
+        let rank = self.shares.partition_point(|share| *share <= at) as u64;
+        rank.min(self.keys - 1)
     }
 
     /// SplitMix64.
@@ -49,7 +78,7 @@ impl Events {
             out,
             "{{\"id\":{},\"k\":\"key-{:06}\",\"ts\":\"2026-01-{day:02} {:02}:{:02}:{:02}.{:03}\",",
             self.next,
-            a % self.keys,
+            self.key(a),
             time / 3_600_000,
             time / 60_000 % 60,
             time / 1000 % 60,
@@ -73,6 +102,17 @@ impl Events {
     }
 }
 
+fn shares(keys: u64, exponent: f64) -> Vec<f64> {
+    let mut sum = 0.0;
+    let sums: Vec<f64> = (1..=keys)
+        .map(|rank| {
+            sum += (rank as f64).powf(-exponent);
+            sum
+        })
+        .collect();
+    sums.into_iter().map(|part| part / sum).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +127,17 @@ mod tests {
             assert_eq!(value.as_object().unwrap().len(), 8);
         }
         assert!((180..192).contains(&(bytes / 10_000)), "{bytes}");
+    }
+
+    /// With exponent 1.2 and 1000 keys the first has 1 / 4.33 of the events: the sum of 1 / r^1.2.
+    #[test]
+    fn the_first_key_of_zipfs_law_is_frequent() {
+        let events = Events::with_frequency(1000, Frequency::Zipf(1.2));
+        assert!(
+            (events.shares[0] - 1.0 / 4.33).abs() < 0.001,
+            "{}",
+            events.shares[0]
+        );
+        assert_eq!((events.key(0), events.key(u64::MAX)), (0, 999));
     }
 }

@@ -23,7 +23,7 @@ const PORTS: u32 = 5_000;
 pub struct Millstream {
     binary: PathBuf,
     data: tempfile::TempDir,
-    /// Where the broker inside listens.
+    /// Where the embedded broker listens.
     address: String,
 }
 
@@ -87,8 +87,14 @@ impl Millstream {
 
     /// Runs a script to its end, by one worker.
     pub fn run(&self, name: &str, sql: &str) -> anyhow::Result<Usage> {
+        self.run_with(name, sql, 1)
+    }
+
+    /// Runs a script to its end, by that many workers.
+    pub fn run_with(&self, name: &str, sql: &str, workers: u32) -> anyhow::Result<Usage> {
         let script = self.script(name, sql)?;
-        let mut command = self.command(&["run", &script.to_string_lossy(), "-D", "parallelism.default=1"]);
+        let parallelism = format!("parallelism.default={workers}");
+        let mut command = self.command(&["run", &script.to_string_lossy(), "-D", &parallelism]);
         command.stdout(Stdio::null());
         let (status, usage) = Process::spawn(&mut command)?.observe()?;
         ensure!(status.success(), "script '{name}' ended with {status}");

@@ -1,5 +1,6 @@
 //! The parts of the data path, each on its own, in this thread.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -161,6 +162,7 @@ pub fn json(_: &Options, report: &mut Report) -> anyhow::Result<()> {
         )
     };
     nexmark_json(&mut add_sized)?;
+    debezium_json(&mut add_sized)?;
     let mut add = |subject: String, nanos: f64| add_sized(subject, nanos, bytes);
     for (subject, names) in [
         ("decode, 8 of 8 columns", ALL),
@@ -189,7 +191,42 @@ pub fn json(_: &Options, report: &mut Report) -> anyhow::Result<()> {
     add("encode, 6 columns".to_owned(), nanos)
 }
 
-fn decode(decoder: &mut JsonDecoder, messages: &Messages) -> anyhow::Result<usize> {
+/// Events as Debezium wraps them: an update for each insertion.
+fn debezium_json(add: &mut dyn FnMut(String, f64, f64) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let (mut events, mut row, mut before) = (Events::new(1000), Vec::new(), Vec::new());
+    let messages = Messages::of(|out| {
+        std::mem::swap(&mut row, &mut before);
+        events.write(&mut row)?;
+        let (first, operation): (&[u8], _) = if before.is_empty() {
+            (b"null", 'c')
+        } else {
+            (&before, 'u')
+        };
+        out.extend_from_slice(b"{\"before\":");
+        out.extend_from_slice(first);
+        out.extend_from_slice(b",\"after\":");
+        out.extend_from_slice(&row);
+        write!(
+            out,
+            ",\"source\":{{\"db\":\"shop\",\"table\":\"events\"}},\"op\":\"{operation}\",\"ts_ms\":1767225600000}}"
+        )?;
+        if operation == 'u' {
+            row.clear();
+        }
+        Ok(())
+    })?;
+    let bytes = messages.data.len() as f64 / EVENTS as f64;
+    let mut decoder = millstream_formats::decoder(
+        "debezium-json",
+        &FormatOptions::default(),
+        &schema(ALL),
+        &schema(ALL),
+    )?;
+    let nanos = nanos_per_item(|| decode(decoder.as_mut(), &messages).map(|_| EVENTS))?;
+    add("decode, debezium, 8 of 8 columns".to_owned(), nanos, bytes)
+}
+
+fn decode(decoder: &mut dyn Decoder, messages: &Messages) -> anyhow::Result<usize> {
     let mut rows = 0;
     for ranges in messages.ranges.chunks(BATCH_ROWS) {
         rows += std::hint::black_box(decoder.decode(&messages.data, ranges)?).rows;

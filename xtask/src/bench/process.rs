@@ -80,7 +80,7 @@ impl Observed {
         kib.map_or(0.0, |kib: f64| kib / 1024.0)
     }
 
-    /// Lets the peak of the memory begin anew from what is resident now.
+    /// Resets the peak memory to the currently resident memory.
     pub fn reset_peak(self) -> anyhow::Result<()> {
         Ok(std::fs::write(self.path("clear_refs"), "5")?)
     }

@@ -20,7 +20,7 @@ use super::process::{Cpu, Observed, Usage};
 const INSTANCE: &str = "xtask-bench";
 /// Seconds that a start may take: a busy machine needs minutes for what an idle one does in ten seconds.
 const START_TIMEOUT_S: &str = "300";
-/// Seconds after which a job is given up.
+/// Seconds after which a job counts as failed.
 const JOB_TIMEOUT_S: &str = "1800";
 
 /// Kafka, running until it is dropped.
@@ -86,7 +86,7 @@ impl Kafka {
 
     fn usage_json(&self, arguments: &[&str]) -> anyhow::Result<Value> {
         let text = call(&self.rig, &[&["usage", "--json"], arguments].concat())?;
-        serde_json::from_str(&text).context("the rig's usage is no JSON")
+        serde_json::from_str(&text).context("the rig's usage is not JSON")
     }
 
     /// The broker's process.

@@ -43,7 +43,7 @@ fn number(text: &str) -> anyhow::Result<i128> {
         digits => digits
             .replace('_', "")
             .parse()
-            .with_context(|| format!("'{digits}' is no number"))?,
+            .with_context(|| format!("'{digits}' is not a number"))?,
     })
 }
 

@@ -1,12 +1,15 @@
 //! Columns of corner values, one for each type, and literals to stand beside them.
 
+use std::fmt::Write as _;
+use std::path::Path;
+
 use millstream_types::logical_type::{DayTimeResolution, YearMonthResolution};
 use millstream_types::{LogicalType, Rng, Scalar, TypeKind};
 
 /// Rows of the table of corner values.
-pub const ROWS: usize = 12;
+pub const ROWS: usize = 32;
 
-/// A column: its name, its type in SQL and for signatures, and values as SQL text without the cast.
+/// A column: its name, its type in SQL and for signatures, and values as JSON has them.
 pub struct Corner {
     pub name: &'static str,
     pub sql_type: &'static str,
@@ -28,12 +31,12 @@ const fn corner(
     }
 }
 
-/// All columns. A value is cast to the column's type; NULL is added to every column.
+/// All columns. NULL is added to every column.
 pub fn columns() -> Vec<Corner> {
     let interval_months = LogicalType::new(TypeKind::IntervalYearMonth(YearMonthResolution::Month));
     let interval_millis = LogicalType::new(TypeKind::IntervalDayTime(DayTimeResolution::Second));
     vec![
-        corner("bo", "BOOLEAN", LogicalType::BOOLEAN, &["TRUE", "FALSE"]),
+        corner("bo", "BOOLEAN", LogicalType::BOOLEAN, &["true", "false"]),
         corner(
             "ti",
             "TINYINT",
@@ -86,10 +89,10 @@ pub fn columns() -> Vec<Corner> {
                 "0",
                 "1.5",
                 "-2.25",
-                "'NaN'",
-                "'Infinity'",
-                "'3.4028235E38'",
-                "'1.4E-45'",
+                "\"NaN\"",
+                "\"Infinity\"",
+                "3.4028235E38",
+                "1.4E-45",
                 "0.1",
             ],
         ),
@@ -101,13 +104,13 @@ pub fn columns() -> Vec<Corner> {
                 "0",
                 "1.5",
                 "-2.5",
-                "'NaN'",
-                "'-Infinity'",
-                "'1.7976931348623157E308'",
-                "'-0.0'",
+                "\"NaN\"",
+                "\"-Infinity\"",
+                "1.7976931348623157E308",
+                "-0.0",
                 "0.1",
                 "1e10",
-                "'1e-7'",
+                "1e-7",
             ],
         ),
         corner(
@@ -115,72 +118,72 @@ pub fn columns() -> Vec<Corner> {
             "STRING",
             LogicalType::STRING,
             &[
-                "''",
-                "' '",
-                "'abc'",
-                "'ABC def'",
-                "'😀é漢'",
-                "'12'",
-                "'-1.5'",
-                "'2024-02-29'",
-                "'a,b=c;d=e'",
-                "'{\"a\":1,\"b\":[1,\"x\",null]}'",
-                "'2024-03-10 02:30:00'",
-                "'%_\\'",
-                "'true'",
-                "'a1b22'",
-                "'http://user@host:80/p/a?q=1&r=b%20c#f'",
+                "\"\"",
+                "\" \"",
+                "\"abc\"",
+                "\"ABC def\"",
+                "\"😀é漢\"",
+                "\"12\"",
+                "\"-1.5\"",
+                "\"2024-02-29\"",
+                "\"a,b=c;d=e\"",
+                "\"{\\\"a\\\":1,\\\"b\\\":[1,\\\"x\\\",null]}\"",
+                "\"2024-03-10 02:30:00\"",
+                "\"%_\\\\\"",
+                "\"true\"",
+                "\"a1b22\"",
+                "\"http://user@host:80/p/a?q=1&r=b%20c#f\"",
             ],
         ),
         corner(
             "v",
             "VARCHAR(5)",
             LogicalType::new(TypeKind::Varchar(5)),
-            &["''", "'a'", "'Hello'", "'x y'", "'é'"],
+            &["\"\"", "\"a\"", "\"Hello\"", "\"x y\"", "\"é\""],
         ),
         corner(
             "c",
             "CHAR(3)",
             LogicalType::new(TypeKind::Char(3)),
-            &["'abc'", "'a'", "' b '", "'123'"],
+            &["\"abc\"", "\"a  \"", "\" b \"", "\"123\""],
         ),
         corner(
             "x",
             "BYTES",
             LogicalType::BYTES,
-            &["x''", "x'00ff'", "x'616263'", "x'c3a9'"],
+            &["\"\"", "\"AP8=\"", "\"YWJj\"", "\"w6k=\""],
         ),
         corner(
             "da",
             "DATE",
             LogicalType::DATE,
             &[
-                "'1970-01-01'",
-                "'2024-02-29'",
-                "'1969-12-31'",
-                "'2023-12-31'",
-                "'9999-12-31'",
-                "'1900-03-01'",
-                "'2024-01-31'",
+                "\"1970-01-01\"",
+                "\"2024-02-29\"",
+                "\"1969-12-31\"",
+                "\"2023-12-31\"",
+                "\"2199-12-31\"",
+                "\"1900-03-01\"",
+                "\"2024-01-31\"",
             ],
         ),
         corner(
             "tm",
             "TIME(3)",
             LogicalType::time(3),
-            &["'00:00:00'", "'23:59:59.999'", "'12:34:56.7'", "'01:02:03'"],
+            &["\"00:00:00\"", "\"23:59:59.999\"", "\"12:34:56.7\""],
         ),
         corner(
             "t3",
             "TIMESTAMP(3)",
             LogicalType::timestamp(3),
             &[
-                "'1970-01-01 00:00:00'",
-                "'2024-02-29 23:59:59.999'",
-                "'2024-03-10 02:30:00'",
-                "'1999-12-31 12:00:00.5'",
-                "'2024-11-03 01:30:00'",
-                "'9999-12-31 23:59:59'",
+                "\"1970-01-01 00:00:00\"",
+                "\"2024-02-29 23:59:59.999\"",
+                "\"2024-03-10 02:30:00\"",
+                "\"1999-12-31 12:00:00.5\"",
+                "\"2024-11-03 01:30:00\"",
+                "\"2199-12-31 23:59:59\"",
             ],
         ),
         corner(
@@ -188,9 +191,9 @@ pub fn columns() -> Vec<Corner> {
             "TIMESTAMP(9)",
             LogicalType::timestamp(9),
             &[
-                "'1970-01-01 00:00:00.000000001'",
-                "'2024-02-29 23:59:59.123456789'",
-                "'2000-01-01 00:00:00'",
+                "\"1970-01-01 00:00:00.000000001\"",
+                "\"2024-02-29 23:59:59.123456789\"",
+                "\"2000-01-01 00:00:00\"",
             ],
         ),
         corner(
@@ -198,10 +201,10 @@ pub fn columns() -> Vec<Corner> {
             "TIMESTAMP_LTZ(3)",
             LogicalType::timestamp_ltz(3),
             &[
-                "'1970-01-01 00:00:00'",
-                "'2024-03-10 03:30:00'",
-                "'2024-11-03 01:30:00'",
-                "'2024-02-29 23:59:59.999'",
+                "\"1970-01-01 00:00:00Z\"",
+                "\"2024-03-10 03:30:00Z\"",
+                "\"2024-11-03 01:30:00Z\"",
+                "\"2024-02-29 23:59:59.999Z\"",
             ],
         ),
         corner("ym", "INTERVAL MONTH", interval_months, &["0", "1", "-13", "12"]),
@@ -215,56 +218,71 @@ pub fn columns() -> Vec<Corner> {
             "ai",
             "ARRAY<INT>",
             LogicalType::array(LogicalType::INT),
-            &["ARRAY[1, 2, 3]", "ARRAY[2, 2, CAST(NULL AS INT)]", "ARRAY[-1]"],
+            &["[1, 2, 3]", "[2, 2, null]", "[-1]"],
         ),
         corner(
             "ax",
             "ARRAY<STRING>",
             LogicalType::array(LogicalType::STRING),
-            &[
-                "ARRAY['a', 'b']",
-                "ARRAY['', 'a', CAST(NULL AS STRING)]",
-                "ARRAY['B', 'a']",
-            ],
+            &["[\"a\", \"b\"]", "[\"\", \"a\", null]", "[\"B\", \"a\"]"],
         ),
         corner(
             "m",
             "MAP<STRING, INT>",
             LogicalType::map(LogicalType::STRING, LogicalType::INT),
-            &["MAP['a', 1]", "MAP['a', 1, 'b', CAST(NULL AS INT)]", "MAP['', 0]"],
+            &["{\"a\": 1}", "{\"a\": 1, \"b\": null}", "{\"\": 0}"],
         ),
     ]
 }
 
-/// A SELECT that gives [`ROWS`] rows; every column has its values in an order of its own.
-pub fn table(rng: &dyn Rng) -> String {
+/// The statements that make the view `corner_values` of [`ROWS`] rows, each column with its values in an order of its own.
+/// The rows are read from a file in `directory`: constants would be folded when the statement is planned.
+pub fn table(rng: &dyn Rng, directory: &Path) -> anyhow::Result<[String; 2]> {
     let columns = columns();
-    let mut rows = vec![Vec::new(); ROWS];
-    for column in &columns {
-        let first = rng.next_u64() as usize % (column.values.len() + 1);
-        for (row, cells) in rows.iter_mut().enumerate() {
-            let place = (first + row) % (column.values.len() + 1);
-            let value = column.values.get(place).copied();
-            cells.push(cell(column, value));
-        }
-    }
-    let rows: Vec<String> = rows
+    let firsts: Vec<usize> = columns
         .iter()
-        .enumerate()
-        .map(|(row, cells)| format!("SELECT {row} AS id, {}", cells.join(", ")))
+        .map(|column| rng.below(column.values.len() as u64 + 1) as usize)
         .collect();
-    rows.join(" UNION ALL ")
+    let mut text = String::new();
+    for row in 0..ROWS {
+        let cells = columns.iter().zip(&firsts).filter_map(|(column, first)| {
+            let value = column.values.get((first + row) % (column.values.len() + 1));
+            value.map(|value| format!(", \"{}\": {value}", column.name))
+        });
+        _ = writeln!(text, "{{\"id\": {row}{}}}", cells.collect::<String>());
+    }
+    std::fs::write(directory.join("rows.json"), text)?;
+    let declared: Vec<String> = columns
+        .iter()
+        .map(|column| format!("{} {}", column.name, stored_type(column)))
+        .collect();
+    let table = format!(
+        "CREATE TABLE stored_values (id INT, {}) WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{}')",
+        declared.join(", "),
+        directory.display()
+    );
+    let read: Vec<String> = columns.iter().map(read).collect();
+    let view = format!(
+        "CREATE TEMPORARY VIEW corner_values AS SELECT id, {} FROM stored_values",
+        read.join(", ")
+    );
+    Ok([table, view])
 }
 
-fn cell(column: &Corner, value: Option<&str>) -> String {
-    let (name, ty) = (column.name, column.sql_type);
-    match (value, ty) {
-        (None, "INTERVAL MONTH") => format!("CAST(NULL AS INT) * INTERVAL '1' MONTH AS {name}"),
-        (None, "INTERVAL SECOND") => format!("CAST(NULL AS INT) * INTERVAL '1' SECOND AS {name}"),
-        (Some(value), "INTERVAL MONTH") => format!("{value} * INTERVAL '1' MONTH AS {name}"),
-        (Some(value), "INTERVAL SECOND") => format!("{value} * INTERVAL '1' SECOND AS {name}"),
-        (None, ty) => format!("CAST(NULL AS {ty}) AS {name}"),
-        (Some(value), ty) => format!("CAST({value} AS {ty}) AS {name}"),
+/// Tables hold no intervals.
+fn stored_type(column: &Corner) -> &str {
+    if column.sql_type.starts_with("INTERVAL") {
+        "INT"
+    } else {
+        column.sql_type
+    }
+}
+
+fn read(column: &Corner) -> String {
+    let name = column.name;
+    match column.sql_type.strip_prefix("INTERVAL ") {
+        Some(unit) => format!("{name} * INTERVAL '1' {unit} AS {name}"),
+        None => name.to_owned(),
     }
 }
 

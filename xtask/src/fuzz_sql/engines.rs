@@ -8,10 +8,10 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 /// The rows of a statement, columns joined by tabs, with the kind of the change in front; or the first line of its error.
-pub type Answer = Result<Vec<String>, String>;
+pub type Outcome = Result<Vec<String>, String>;
 
 pub trait Engine {
-    fn execute(&mut self, sql: &str) -> anyhow::Result<Answer>;
+    fn execute(&mut self, sql: &str) -> anyhow::Result<Outcome>;
 }
 
 const POLL: Duration = Duration::from_millis(20);
@@ -62,7 +62,7 @@ fn call(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyh
 }
 
 impl Engine for Gateway {
-    fn execute(&mut self, sql: &str) -> anyhow::Result<Answer> {
+    fn execute(&mut self, sql: &str) -> anyhow::Result<Outcome> {
         let statement = json!({"statement": sql}).to_string();
         let submitted = call(
             self.agent
@@ -172,7 +172,7 @@ impl Cli {
 }
 
 impl Engine for Cli {
-    fn execute(&mut self, sql: &str) -> anyhow::Result<Answer> {
+    fn execute(&mut self, sql: &str) -> anyhow::Result<Outcome> {
         writeln!(self.input, "{sql}\n;")?;
         self.input.flush()?;
         let mut rows = Vec::new();
@@ -181,13 +181,13 @@ impl Engine for Cli {
             if self.output.read_line(&mut text)? == 0 {
                 bail!("the command ended at: {sql}");
             }
-            let answer: Value = serde_json::from_str(&text)?;
-            if let Some(row) = answer.get("row") {
-                rows.push(line(answer["op"].as_str().unwrap_or("+I"), row));
-            } else if answer["status"] == "ok" {
+            let outcome: Value = serde_json::from_str(&text)?;
+            if let Some(row) = outcome.get("row") {
+                rows.push(line(outcome["op"].as_str().unwrap_or("+I"), row));
+            } else if outcome["status"] == "ok" {
                 return Ok(Ok(rows));
-            } else if answer["status"] == "error" {
-                let message = answer["message"].as_str().unwrap_or("");
+            } else if outcome["status"] == "error" {
+                let message = outcome["message"].as_str().unwrap_or("");
                 return Ok(Err(message.lines().next().unwrap_or("").to_owned()));
             }
         }

@@ -151,7 +151,7 @@ fn invalid(message: impl Into<String>) -> Rejection {
     (ErrorCode::INVALID_REQUEST, message.into())
 }
 
-/// The kind of a resource that is there and may be altered.
+/// The kind of an existing resource that may be altered.
 fn target(
     broker: &Broker,
     code: i8,

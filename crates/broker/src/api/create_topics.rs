@@ -243,7 +243,7 @@ fn assigned(broker: &Broker, topic: &CreatableTopic) -> Result<i32, Rejection> {
     Ok(i32::try_from(indexes.len()).unwrap_or(i32::MAX))
 }
 
-/// Checks the brokers that a client wants the replicas of a partition on: there is this one.
+/// Checks the brokers that a client assigns to a partition's replicas: this is the only one.
 pub(crate) fn check_replicas(broker: &Broker, replicas: &[i32]) -> Result<(), Rejection> {
     let node_id = broker.node_id();
     let mut sorted = replicas.to_vec();

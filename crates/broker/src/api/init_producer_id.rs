@@ -53,7 +53,7 @@ fn response(error_code: ErrorCode, producer_id: i64, producer_epoch: i16) -> Ini
     }
 }
 
-/// The response with the producer's new epoch, and with the prepared transaction that it wants to complete.
+/// The response with the producer's new epoch, and with the prepared transaction that it is about to complete.
 fn producer_of(state: &TransactionState, request: &InitProducerIdRequest) -> InitProducerIdResponse {
     let ongoing = state.prepared.filter(|_| request.keep_prepared_txn);
     let (ongoing_txn_producer_id, ongoing_txn_producer_epoch) = ongoing.unwrap_or((NONE, NO_EPOCH));

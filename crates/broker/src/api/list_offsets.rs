@@ -102,7 +102,7 @@ pub(crate) struct Listing {
     response: ListOffsetsResponse,
 }
 
-/// Timestamp and offset of a record, if there is one; −1 for a timestamp that is not asked for.
+/// Timestamp and offset of a record, if there is one; −1 for a timestamp that was not requested.
 pub(crate) type FoundOffset = Result<Option<(i64, i64)>, ErrorCode>;
 
 /// Completes a response after its segments have been searched.

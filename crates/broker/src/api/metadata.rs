@@ -1,4 +1,4 @@
-//! Metadata: brokers, topics and partitions; topics asked for by name may be created by asking.
+//! Metadata: brokers, topics and partitions; requesting topics by name may create them.
 
 use crate::api::create_topics::{self, NewTopic, PartitionsLeft};
 use crate::api::once_each_by;
@@ -18,7 +18,7 @@ use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 
 /// The first version with a flag for creating topics; before it, asking creates.
 const FLAG_VERSION: i16 = 4;
-/// The first version that topics can be asked for by id in, though older ones have the field.
+/// The first version that can request topics by id, although older ones have the field.
 const TOPIC_ID_VERSION: i16 = 12;
 
 /// Whether asking for a topic creates it.

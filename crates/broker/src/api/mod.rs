@@ -40,7 +40,7 @@ use std::collections::BTreeSet;
 pub(crate) type Rejection = (ErrorCode, String);
 
 /// Whether a response may reveal changes that are not durable yet. It then waits for them: a client must not act on a state
-/// that a power failure takes back.
+/// that a power failure undoes.
 pub(crate) fn shows_state(key: ApiKey) -> bool {
     !matches!(
         key,

@@ -105,7 +105,7 @@ impl Alteration {
         }
     }
 
-    /// The changes of users of whom nothing was refused.
+    /// The changes of users without a rejected change.
     fn accepted(&self) -> Vec<Change> {
         let is_accepted = |user: &KafkaString| self.verdicts.get(user).is_some_and(Result::is_ok);
         self.changes

@@ -152,7 +152,7 @@ pub fn check_group(configs: &Configs, set: &BTreeMap<String, String>) -> Result<
     Ok(())
 }
 
-/// Checks a subscription to metrics of clients, which is kept and shown; no client is ever asked for its metrics.
+/// Checks a subscription to metrics of clients, which is kept and shown; the broker never requests metrics from clients.
 pub fn check_client_metrics(set: &BTreeMap<String, String>) -> Result<(), String> {
     for (name, value) in set {
         match name.as_str() {

@@ -112,8 +112,11 @@ impl Groups {
             }
             Change::GroupDeleted { group } => _ = self.groups.remove(group),
             Change::Group { group, state } => {
-                // Unreadable members cannot be: the record's checksum held. They would join again.
                 let kept = persist::decode(state.clone());
+                if let Err(error) = &kept {
+                    // The checksum held, so that another version wrote them. The offsets are records of their own.
+                    tracing::error!(%group, %error, "the stored members of a group are unreadable and have to join again");
+                }
                 let group = self.groups.entry(group.clone()).or_default();
                 (group.classic, group.consumer) = match kept {
                     Ok(persist::Kept::Classic(classic)) => (Some(classic), None),
@@ -335,6 +338,7 @@ impl Group {
         let classic = self.classic.as_ref().map(persist::encode_classic);
         classic
             .or_else(|| self.consumer.as_ref().map(persist::encode_consumer))?
+            .inspect_err(|error| tracing::error!(%error, "the members of a group cannot be stored"))
             .ok()
     }
 

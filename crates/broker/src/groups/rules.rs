@@ -56,7 +56,7 @@ pub(crate) struct ConsumerRules {
     /// A new target is made no sooner than this after the last one.
     pub assignment_interval_ms: i64,
     pub max_size: usize,
-    /// The assignors that may be asked for, the default one first.
+    /// The assignors that members may request, the default one first.
     pub assignors: Vec<&'static str>,
     pub policy: MigrationPolicy,
     pub classic: Rules,

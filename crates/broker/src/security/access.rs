@@ -15,7 +15,7 @@ use millstream_kafka_wire::{ApiKey, ErrorCode, KafkaString, Uuid};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// "Not asked for" in fields of authorized operations.
+/// "Not requested" in fields of authorized operations.
 pub(crate) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 
 /// The sender of the request being handled.

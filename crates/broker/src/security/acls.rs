@@ -528,12 +528,12 @@ mod tests {
             ("", "unknown", false),
         ] {
             let mut acls = Acls::default();
-            let everybody = acl("t", LITERAL, "User:*", ALL, ALLOW);
-            acls.set(everybody.clone(), true);
+            let all_users = acl("t", LITERAL, "User:*", ALL, ALLOW);
+            acls.set(all_users.clone(), true);
             let denial = Acl {
                 host: named.into(),
                 permission: DENY,
-                ..everybody
+                ..all_users
             };
             acls.set(denial, true);
             let (host, topic) = (Host::new(host), (ResourceKind::Topic, "t"));

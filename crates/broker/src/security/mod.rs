@@ -11,7 +11,7 @@ use crate::broker::Broker;
 use crate::change::Change;
 use acls::{Acl, Acls};
 use bytes::Bytes;
-use millstream_kafka_wire::KafkaString;
+use millstream_kafka_wire::{DecodeError, KafkaString};
 use quotas::Quotas;
 use std::collections::BTreeMap;
 
@@ -31,6 +31,11 @@ pub(crate) struct Security {
     rows: BTreeMap<(u8, Bytes), Bytes>,
 }
 
+/// Reports a row that another version must have written, since the checksum of its record held.
+fn unreadable(what: &str, error: &DecodeError) {
+    tracing::error!(%error, "a stored {what} is unreadable and has no effect");
+}
+
 impl Security {
     pub fn apply(&mut self, table: u8, key: &Bytes, value: Option<&Bytes>) {
         match value {
@@ -38,21 +43,28 @@ impl Security {
             None => _ = self.rows.remove(&(table, key.clone())),
         }
         match table {
-            ACLS => {
-                if let Ok(acl) = Acl::decode(key.clone()) {
-                    self.acls.set(acl, value.is_some());
-                }
-            }
-            SCRAM => {
-                if let Ok(key) = scram::decode_key(key.clone()) {
-                    match value.and_then(|value| ScramCredential::decode(value.clone()).ok()) {
-                        Some(credential) => _ = self.scram.insert(key, credential),
-                        None => _ = self.scram.remove(&key),
-                    }
-                }
-            }
+            ACLS => match Acl::decode(key.clone()) {
+                Ok(acl) => self.acls.set(acl, value.is_some()),
+                Err(error) => unreadable("ACL", &error),
+            },
+            SCRAM => match scram::decode_key(key.clone()) {
+                Ok(key) => self.apply_scram(key, value),
+                Err(error) => unreadable("SCRAM credential", &error),
+            },
             QUOTAS => self.quotas.apply(key, value),
             _ => {}
+        }
+    }
+
+    fn apply_scram(&mut self, key: (KafkaString, ScramMechanism), value: Option<&Bytes>) {
+        match value.map(|value| ScramCredential::decode(value.clone())) {
+            Some(Ok(credential)) => _ = self.scram.insert(key, credential),
+            Some(Err(error)) => {
+                // A password that may have been changed must not go on working.
+                self.scram.remove(&key);
+                unreadable("SCRAM credential", &error);
+            }
+            None => _ = self.scram.remove(&key),
         }
     }
 

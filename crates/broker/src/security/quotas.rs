@@ -1,6 +1,7 @@
 //! Client quotas: values by entity. An entity is a user, a client id, both, or an address; a missing name stands for
 //! the default of its type. Alterations are validated here, with Kafka's messages.
 
+use super::unreadable;
 use bytes::Bytes;
 use millstream_kafka_wire::{DecodeError, KafkaString, Reader, Writer};
 use std::collections::BTreeMap;
@@ -106,7 +107,7 @@ impl Quotas {
         self.limits.get(entity).cloned().unwrap_or_default()
     }
 
-    /// Whether this key is limited for anybody.
+    /// Whether this key is limited for any client.
     pub fn has(&self, key: &str) -> bool {
         self.limits.values().any(|limits| limits.contains_key(key))
     }
@@ -162,11 +163,16 @@ impl Quotas {
     }
 
     pub fn apply(&mut self, key: &Bytes, value: Option<&Bytes>) {
-        let Ok(entity) = decode_entity(key.clone()) else {
-            return;
+        let entity = match decode_entity(key.clone()) {
+            Ok(entity) => entity,
+            Err(error) => return unreadable("entity of a quota", &error),
         };
-        match value.and_then(|value| decode_limits(value.clone()).ok()) {
-            Some(limits) => _ = self.limits.insert(entity, limits),
+        match value.map(|value| decode_limits(value.clone())) {
+            Some(Ok(limits)) => _ = self.limits.insert(entity, limits),
+            Some(Err(error)) => {
+                self.limits.remove(&entity);
+                unreadable("quota", &error);
+            }
             None => _ = self.limits.remove(&entity),
         }
     }

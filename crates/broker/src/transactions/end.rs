@@ -10,6 +10,7 @@ use bytes::Bytes;
 use millstream_kafka_wire::{ErrorCode, KafkaString, Uuid};
 use millstream_log::batch::Marker;
 use millstream_log::{ControlType, Entry, LogError};
+use millstream_types::failpoint;
 
 /// Why a transaction was not ended.
 pub(crate) type EndError = ErrorCode;
@@ -130,6 +131,7 @@ fn finish(
         ..state.clone()
     }));
     let sequence = write(broker, now_ms, entries, &changes).map_err(|error| log_error_code(&error))?;
+    failpoint::hit("broker-end-appended");
     Ok(Ended {
         producer_id,
         epoch,

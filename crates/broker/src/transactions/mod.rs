@@ -289,7 +289,7 @@ pub(crate) fn tick(broker: &mut Broker, now_ms: i64) {
     }
 }
 
-/// Forgets ids that were not used for `transactional.id.expiration.ms`.
+/// Expires ids that were not used for `transactional.id.expiration.ms`.
 pub(crate) fn expire_ids(broker: &mut Broker, now_ms: i64) {
     let expiration_ms = broker.configs.long("transactional.id.expiration.ms");
     let is_expired = |state: &&TransactionState| {

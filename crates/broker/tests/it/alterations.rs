@@ -109,7 +109,7 @@ fn alterations_are_refused_in_kafkas_words() {
     }
 }
 
-/// It would lock everybody out, for good.
+/// It would lock all users out, permanently.
 #[test]
 fn no_connections_from_anywhere_cannot_be_reached_in_two_steps() {
     let mut driver = Driver::new();

@@ -183,7 +183,7 @@ fn denials_leave_a_line_and_traffic_does_not() {
     });
     assert!(
         listing.is_empty(),
-        "what is left out of a list is no denial: {listing:?}"
+        "what is left out of a list is not a denial: {listing:?}"
     );
 }
 

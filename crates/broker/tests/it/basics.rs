@@ -349,7 +349,7 @@ fn records_that_are_too_old_are_refused_and_not_batches() {
         }
         builder.build(&mut Compressor::default()).unwrap()
     };
-    // One record, whose time is told from 0.
+    // One record, whose time counts from 0.
     let mut delta = Vec::new();
     write_varint(&mut delta, now as i32);
     let mut from_0 = of(&[0]);

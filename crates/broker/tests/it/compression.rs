@@ -1,4 +1,4 @@
-//! Batches that the broker compresses anew: by the codec of the topic, and as hard as its level says.
+//! Batches that the broker recompresses: by the codec of the topic, and as hard as its level says.
 
 use crate::driver::{Driver, batch};
 use bytes::Bytes;
@@ -48,7 +48,7 @@ fn set_for_all(driver: &mut Driver, name: &str, value: &str) {
 }
 
 #[test]
-fn batches_are_compressed_anew_as_hard_as_the_level_says() {
+fn batches_are_recompressed_at_the_configured_level() {
     let value = text();
     let mut sizes = Vec::new();
     for (codec, level, levels) in [
@@ -94,7 +94,7 @@ fn a_batch_in_the_codec_of_the_topic_stays_as_it_came_whatever_the_level() {
 
 /// What a batch inflates to is measured like what comes: it would be stored as that.
 #[test]
-fn a_batch_that_is_too_large_when_it_is_compressed_anew_is_refused() {
+fn a_batch_that_recompression_makes_too_large_is_rejected() {
     let rows = [
         ("uncompressed", 10_000, ErrorCode::MESSAGE_TOO_LARGE),
         ("uncompressed", 900, ErrorCode::NONE),

@@ -16,7 +16,7 @@ pub struct Client {
     pub epoch: i32,
     pub topics: Vec<&'static str>,
     pub owned: Owned,
-    /// What the broker wants it to own.
+    /// The broker's target assignment of the member.
     pub wanted: Owned,
 }
 
@@ -85,7 +85,7 @@ impl Client {
         ErrorCode::NONE
     }
 
-    /// Gives up what it must and takes what it got, as a client does between heartbeats.
+    /// Releases revoked partitions and adopts assigned ones, as a client does between heartbeats.
     pub fn reconcile(&mut self) {
         self.owned = self.wanted.clone();
     }

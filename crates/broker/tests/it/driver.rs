@@ -1,4 +1,4 @@
-//! A broker driven by hand: every request and response goes through its encoding in the version asked for.
+//! A broker driven by hand: every request and response goes through its encoding in the requested version.
 
 use bytes::Bytes;
 use millstream_broker::{Broker, BrokerConfig, Endpoint, Progress, Reply, RequestContext, Ticket};
@@ -208,7 +208,7 @@ impl Driver {
         response::<M>(version, self.completed.remove(&ticket)?)
     }
 
-    /// Deletes the ACLs on just this name, of anybody or of one; gives how many there were.
+    /// Deletes the ACLs on exactly this name, of any or of one principal; returns their number.
     pub fn delete_acls_of_topic(&mut self, name: &str, principal: Option<&str>) -> usize {
         let filter = delete_acls::DeleteAclsFilter {
             resource_type_filter: 2,

@@ -73,12 +73,12 @@ struct Desk {
 const NOW_MS: i64 = 1_000_000;
 
 impl Desk {
-    /// A broker with a topic `t`, which takes in so many commands at once.
+    /// A broker with a topic `t` that accepts this many commands at once.
     fn new(commands_max: usize, backlog_bytes: u64) -> Desk {
         Desk::with_topic(Desk::on(MemStorage::new(), commands_max, backlog_bytes))
     }
 
-    /// The same where so many bytes may wait for the next commit.
+    /// The same, with this cap on bytes that wait for the next commit.
     fn with_pending_bytes(commands_max: usize, pending_bytes: u64) -> Desk {
         let log = LogOptions {
             pending_bytes,
@@ -360,7 +360,7 @@ fn a_member_whose_heartbeat_waits_for_the_disk_stays() {
 
 #[test]
 fn who_waits_for_a_checkpoint_is_not_overtaken() {
-    // So many requests come before the checkpoint ends, in the same turn after it, and in later ones.
+    // This many requests arrive before the checkpoint ends, in the same turn after it, and in later ones.
     let cases = [
         (1, 1, 0),
         (1, 1, 1),

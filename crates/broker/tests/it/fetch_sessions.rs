@@ -66,7 +66,7 @@ fn a_session_tells_of_news_only() {
         fetch(&mut driver, (id, 2), &[]),
         (ErrorCode::NONE, id, vec![(1, size)])
     );
-    // The offset is still the old one, so that the same is told again; then the client moves on.
+    // The offset is still the old one, so that the same is reported again; then the client moves on.
     assert_eq!(
         fetch(&mut driver, (id, 3), &[]),
         (ErrorCode::NONE, id, vec![(1, size)])
@@ -115,7 +115,7 @@ fn errors_are_told_until_they_are_over_and_forgotten_partitions_no_more() {
         (1, ErrorCode::OFFSET_OUT_OF_RANGE)
     );
     assert_eq!(response.responses[0].partitions.len(), 1);
-    // Over: the partition is told once more, with its offsets.
+    // Over: the partition is reported once more, with its offsets.
     assert_eq!(fetch(&mut driver, (id, 2), &[(1, 0)]).2, [(1, 0)]);
     assert_eq!(fetch(&mut driver, (id, 3), &[]).2, []);
     let forgotten = fetch::ForgottenTopic {
@@ -289,7 +289,7 @@ fn a_partition_that_is_named_twice_is_read_once_as_it_was_named_last() {
     }
 }
 
-/// What was not there when a fetch came is not looked for with each commit, and is told last.
+/// Partitions missing when a fetch arrived are not looked up with each commit, and are reported last.
 #[test]
 fn a_fetch_that_waits_keeps_what_it_was_refused() {
     let version = newest(ApiKey::Fetch);

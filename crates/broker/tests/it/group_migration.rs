@@ -31,7 +31,7 @@ struct Guest {
     generation: i32,
     topics: Vec<&'static str>,
     owned: Owned,
-    /// It joins with what it owns, and gives up only what it is not given again.
+    /// It joins with its partitions, and releases only those that it does not get again.
     is_cooperative: bool,
     /// The version of its subscription.
     version: i16,

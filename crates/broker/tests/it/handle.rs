@@ -217,7 +217,7 @@ fn requests_that_had_to_wait_for_a_checkpoint_keep_their_order_and_none_is_lost(
             .submit(context(), 13, produce(topic_id, records.clone()), done)
             .unwrap();
     };
-    // First more than the broker takes in at once, then as a client that goes on with each response; in all much more than may
+    // First more than the broker takes in at once, then as a client that continues with each response; in all much more than may
     // wait for segments.
     const AHEAD: i64 = 300;
     const REQUESTS: i64 = 3000;

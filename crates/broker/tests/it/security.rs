@@ -49,7 +49,7 @@ fn without_an_authorizer_acls_are_disabled_and_everything_is_allowed() {
 }
 
 #[test]
-fn acls_are_enforced_for_everybody_but_super_users() {
+fn acls_are_enforced_for_all_but_super_users() {
     let mut driver = Driver::with(&[
         ("authorizer.class.name", "acl"),
         ("super.users", "User:root;User:admin"),

@@ -106,7 +106,7 @@ impl Driver {
         self.call_version(version, request).responses[0].partition_responses[0].error_code
     }
 
-    /// Ends with the new version; the producer goes on with the raised epoch.
+    /// Ends with the new version; the producer continues with the raised epoch.
     fn end(&mut self, producer: &mut Producer, committed: bool) -> ErrorCode {
         let response = self.end_version(5, producer, committed);
         if response.error_code.is_none() {
@@ -322,7 +322,7 @@ fn version_one_needs_added_partitions_and_keeps_its_epoch() {
     assert_eq!(
         driver.transactional(9, &mut producer, "t", &["b"]),
         ErrorCode::NONE,
-        "sequences go on"
+        "sequences continue"
     );
     let zombie = Producer {
         epoch: producer.epoch - 1,
@@ -636,7 +636,7 @@ fn transactions_are_described_listed_and_aborted_from_outside() {
 }
 
 #[test]
-fn an_ended_transaction_is_described_with_its_start_until_the_producer_begins_anew() {
+fn an_ended_transaction_is_described_with_its_start_until_the_producer_starts_another() {
     let mut driver = Driver::new();
     driver.create("t", 1);
     let described = |driver: &mut Driver| {
@@ -731,7 +731,7 @@ fn a_producer_that_was_fenced_is_never_told_the_epoch_of_the_next_one() {
     }
 }
 
-/// Kafka 4.3's behaviour: the transaction is gone and its epoch with it, but the producer may go on.
+/// Kafka 4.3's behaviour: the transaction is gone and its epoch with it, but the producer may continue.
 #[test]
 fn a_producer_whose_transaction_timed_out_goes_on_with_the_epoch_of_the_abort() {
     type Asks = fn(&mut Driver, &Producer) -> (ErrorCode, i16);
@@ -784,7 +784,7 @@ fn a_producer_that_gives_up_its_open_transaction_asks_for_an_epoch_and_may_repea
     let mut driver = Driver::new();
     driver.create("t", 1);
     let mut producer = driver.init("tx");
-    driver.transactional(13, &mut producer, "t", &["given up"]);
+    driver.transactional(13, &mut producer, "t", &["abandoned"]);
     for round in ["at once", "once more", "after a restart"] {
         let result = driver.init_again(&producer);
         assert_eq!(
@@ -792,7 +792,7 @@ fn a_producer_that_gives_up_its_open_transaction_asks_for_an_epoch_and_may_repea
             (ErrorCode::NONE, 1),
             "{round}"
         );
-        // The new epoch has no transaction yet, and the one before cannot be asked about.
+        // The new epoch has no transaction yet, and the previous one cannot be queried.
         let before = driver.end_version(5, &producer, false);
         assert_eq!(before.error_code, ErrorCode::PRODUCER_FENCED, "{round}");
         if round == "once more" {
@@ -829,7 +829,7 @@ fn a_late_copy_of_the_request_for_an_epoch_hides_how_a_transaction_of_version_on
                 "retries get the same response"
             );
         }
-        // As with Kafka: who asks for an epoch begins anew.
+        // As with Kafka: a producer that requests an epoch starts over.
         let late = driver.init_again(&before);
         assert_eq!((late.error_code, late.producer_epoch), (ErrorCode::NONE, 1));
         let result = driver.end_version(4, &producer, committed);
@@ -895,7 +895,7 @@ fn the_record_of_the_greatest_time_is_not_told_while_its_transaction_is_open() {
     assert_eq!(driver.list_offset("t", 0, -3, 1).0, 1);
 }
 
-/// What a producer is told to be a duplicate it takes for written. The batch here was refused before, not written.
+/// A producer treats a reported duplicate as written. The batch here was rejected earlier, not written.
 #[test]
 fn a_batch_that_was_refused_is_not_taken_for_a_duplicate() {
     let mut driver = Driver::new();

@@ -23,69 +23,69 @@ pub struct AclArgs {
 
 #[derive(Subcommand, Debug)]
 pub enum AclCommand {
-    /// Add entries
+    /// Add ACLs
     Add(AddAclArgs),
-    /// Remove the entries that have everything that is given, or with --allow-principal and --deny-principal exactly
-    /// those that add makes of the same options
+    /// Remove the ACLs that match all given options; with --allow-principal or --deny-principal, exactly those that
+    /// `add` creates for the same options
     Remove(RemoveAclArgs),
-    /// List the entries that have everything that is given
+    /// List the ACLs that match all given options
     List {
         #[command(flatten)]
         filter: AclFilterArgs,
     },
 }
 
-/// What entries are about.
+/// The resources of ACLs.
 #[derive(Args, Debug, Default)]
 pub struct ResourceArgs {
-    /// A topic, or * for all; may be repeated
+    /// Topic, or * for all; may be repeated
     #[arg(long = "topic", value_name = "NAME")]
     pub topics: Vec<String>,
-    /// A consumer group, or *; may be repeated
+    /// Consumer group, or *; may be repeated
     #[arg(long = "group", value_name = "NAME")]
     pub groups: Vec<String>,
-    /// A transactional id, or *; may be repeated
+    /// Transactional id, or *; may be repeated
     #[arg(long = "transactional-id", value_name = "ID")]
     pub transactional_ids: Vec<String>,
-    /// A delegation token, or *; may be repeated
+    /// Delegation token, or *; may be repeated
     #[arg(long = "delegation-token", value_name = "ID")]
     pub delegation_tokens: Vec<String>,
-    /// A user for whom tokens are made, or *; may be repeated
+    /// User for whom tokens may be created, or *; may be repeated
     #[arg(long = "user-principal", value_name = "PRINCIPAL")]
     pub user_principals: Vec<String>,
-    /// The cluster itself
+    /// The cluster
     #[arg(long)]
     pub cluster: bool,
-    /// How names are meant: literal (unless given) or prefixed; in lists and removals also any (either of the two, of
-    /// exactly this name) and match (whatever applies to the name)
+    /// Pattern type of resource names: literal (the default) or prefixed; list and remove also accept any (both types,
+    /// exactly this name) and match (all patterns that apply to the name)
     #[arg(long, value_name = "TYPE", value_parser = pattern)]
     pub resource_pattern_type: Option<AclPattern>,
 }
 
-/// Who gets which rights.
+/// Principals and their permissions.
 #[derive(Args, Debug, Default)]
 #[command(group(ArgGroup::new("who").multiple(true).args(["allow_principals", "deny_principals"])))]
 pub struct GrantArgs {
-    /// Who may: User:NAME; may be repeated
+    /// Principal to allow: User:NAME; may be repeated
     #[arg(long = "allow-principal", value_name = "PRINCIPAL")]
     pub allow_principals: Vec<String>,
-    /// Who may not: User:NAME; may be repeated
+    /// Principal to deny: User:NAME; may be repeated
     #[arg(long = "deny-principal", value_name = "PRINCIPAL")]
     pub deny_principals: Vec<String>,
-    /// From where who may: an address; all unless given; may be repeated
+    /// Address from which the allowed principals may connect; the default is all; may be repeated
     #[arg(long = "allow-host", value_name = "HOST", requires = "allow_principals")]
     pub allow_hosts: Vec<String>,
-    /// From where who may not; may be repeated
+    /// Address from which the denied principals are denied; the default is all; may be repeated
     #[arg(long = "deny-host", value_name = "HOST", requires = "deny_principals")]
     pub deny_hosts: Vec<String>,
-    /// What a producer needs: Write, Describe and Create of the topics, Write and Describe of transactional ids
+    /// Permissions of a producer: Write, Describe and Create on topics, Write and Describe on transactional ids
     #[arg(long, requires = "topics", requires = "allow_principals", conflicts_with_all = ["operations", "deny_principals"])]
     pub producer: bool,
-    /// What a consumer needs: Read and Describe of the topics, Read of the groups
+    /// Permissions of a consumer: Read and Describe on topics, Read on groups
     #[arg(long, requires = "topics", requires = "groups", requires = "allow_principals",
           conflicts_with_all = ["operations", "deny_principals"])]
     pub consumer: bool,
-    /// With --producer: IdempotentWrite of the cluster as well
+    /// With --producer: also IdempotentWrite on the cluster
     #[arg(long, requires = "producer")]
     pub idempotent: bool,
 }
@@ -97,8 +97,8 @@ pub struct AddAclArgs {
     pub resources: ResourceArgs,
     #[command(flatten)]
     pub grant: GrantArgs,
-    /// What: Read, Write, Create, Delete, Alter, Describe, ClusterAction, DescribeConfigs, AlterConfigs,
-    /// IdempotentWrite, CreateTokens, DescribeTokens or All; may be repeated; All unless given
+    /// Operation: Read, Write, Create, Delete, Alter, Describe, ClusterAction, DescribeConfigs, AlterConfigs,
+    /// IdempotentWrite, CreateTokens, DescribeTokens or All (the default); may be repeated
     #[arg(long = "operation", value_name = "OPERATION", value_parser = operation)]
     pub operations: Vec<AclOperation>,
 }
@@ -110,7 +110,7 @@ pub struct RemoveAclArgs {
     pub filter: AclFilterArgs,
     #[command(flatten)]
     pub grant: GrantArgs,
-    /// Accepted for scripts of kafka-acls; nothing is asked anyway
+    /// Accepted for compatibility with kafka-acls; there is never a prompt
     #[arg(long)]
     pub force: bool,
 }
@@ -119,16 +119,16 @@ pub struct RemoveAclArgs {
 pub struct AclFilterArgs {
     #[command(flatten)]
     pub resources: ResourceArgs,
-    /// Whose: User:NAME; may be repeated
+    /// Principal: User:NAME; may be repeated
     #[arg(long = "principal", value_name = "PRINCIPAL")]
     pub principals: Vec<String>,
-    /// From where; may be repeated
+    /// Host; may be repeated
     #[arg(long = "host", value_name = "HOST")]
     pub hosts: Vec<String>,
-    /// Whether it is allowed or denied: allow or deny
+    /// Permission type: allow or deny
     #[arg(long, value_name = "TYPE", value_parser = permission)]
     pub permission_type: Option<AclPermission>,
-    /// What; may be repeated
+    /// Operation; may be repeated
     #[arg(long = "operation", value_name = "OPERATION", value_parser = operation)]
     pub operations: Vec<AclOperation>,
 }

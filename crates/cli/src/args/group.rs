@@ -28,24 +28,24 @@ pub struct GroupArgs {
 pub enum GroupCommand {
     /// List groups
     List {
-        /// Show type and state as well; with names, only groups in these states: Stable,Empty
+        /// Show type and state, and list only groups in these states: Stable,Empty
         #[arg(long, value_name = "STATES", num_args = 0..=1, default_missing_value = "", value_parser = states)]
         state: Option<Names>,
-        /// Show type and state as well; with names, only groups of these types: classic,consumer
+        /// Show type and state, and list only groups of these types: classic,consumer
         #[arg(long = "type", value_name = "TYPES", num_args = 0..=1, default_missing_value = "", value_parser = types)]
         group_type: Option<Names>,
-        /// Also the groups in which exactly-once sinks mark their commits (PREFIX-0-committed)
+        /// Include the groups in which exactly-once sinks record their commits (PREFIX-0-committed)
         #[arg(long)]
         internal: bool,
     },
-    /// Show offsets and lag, members, or the state of groups
+    /// Show a group's offsets and lag, members, or state
     Describe(DescribeGroupArgs),
-    /// Set the offsets of groups without members; shows them only, without --execute
+    /// Reset the offsets of groups without members; without --execute, only show the new offsets
     ResetOffsets(ResetOffsetsArgs),
-    /// Forget the offsets of a group for topics
+    /// Delete the committed offsets of a group for topics
     DeleteOffsets {
         group: String,
-        /// A topic, or partitions of it (topic:0,2); may be repeated
+        /// Topic, or partitions of it (topic:0,2); may be repeated
         #[arg(long = "topic", value_name = "TOPIC", required = true)]
         topics: Vec<String>,
     },
@@ -56,7 +56,7 @@ pub enum GroupCommand {
     },
 }
 
-/// Which groups.
+/// The groups that a command applies to.
 #[derive(Args, Debug)]
 pub struct GroupNamesArgs {
     #[arg(
@@ -65,16 +65,16 @@ pub struct GroupNamesArgs {
         conflicts_with = "all_groups"
     )]
     pub groups: Vec<String>,
-    /// All groups of consumers
+    /// All consumer groups
     #[arg(long)]
     pub all_groups: bool,
 }
 
-/// Names with commas between them.
+/// A comma-separated list of names.
 #[derive(Clone, Debug)]
 pub struct Names(pub Vec<String>);
 
-/// The states of groups, of both protocols.
+/// The states of groups under both protocols.
 const STATES: [&str; 7] = [
     "PreparingRebalance",
     "CompletingRebalance",
@@ -94,7 +94,7 @@ fn types(text: &str) -> Result<Names, String> {
     names(text, &TYPES)
 }
 
-/// The names in a list, in whatever case.
+/// Parses a list of names, ignoring case.
 fn names(text: &str, known: &[&str]) -> Result<Names, String> {
     let texts = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     let name = |text: &str| {
@@ -116,7 +116,7 @@ pub struct DescribeGroupArgs {
     /// Members
     #[arg(long)]
     pub members: bool,
-    /// With --members: the partitions of each
+    /// With --members: show each member's partitions
     #[arg(long, requires = "members")]
     pub verbose: bool,
     /// Coordinator, assignor, state
@@ -133,43 +133,44 @@ pub struct DescribeGroupArgs {
 pub struct ResetOffsetsArgs {
     #[command(flatten)]
     pub names: GroupNamesArgs,
-    /// A topic, or partitions of it (topic:0,2); may be repeated
+    /// Topic, or partitions of it (topic:0,2); may be repeated
     #[arg(long = "topic", value_name = "TOPIC", required_unless_present_any = ["all_topics", "from_file"])]
     pub topics: Vec<String>,
-    /// All topics for which the group has offsets
+    /// All topics for which the group has committed offsets
     #[arg(long)]
     pub all_topics: bool,
-    /// To the oldest record
+    /// Reset to the earliest offset
     #[arg(long)]
     pub to_earliest: bool,
-    /// Behind the newest record
+    /// Reset to the latest offset
     #[arg(long)]
     pub to_latest: bool,
-    /// Where it is, within what is in the log
+    /// Reset to the current offset, moved into the range of the log if necessary
     #[arg(long)]
     pub to_current: bool,
-    /// To this offset
+    /// Reset to this offset
     #[arg(long, value_name = "N")]
     pub to_offset: Option<i64>,
-    /// Forward by so many records, or back
+    /// Move the current offset by this many records; negative moves it back
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub shift_by: Option<i64>,
-    /// To the first record of this time or later: 2024-01-31T12:00:00.000, UTC unless it ends in Z or an offset
+    /// Reset to the first record at or after this time: 2024-01-31T12:00:00.000, in UTC unless it ends in Z or an
+    /// offset
     #[arg(long, value_name = "TIME")]
     pub to_datetime: Option<String>,
-    /// To the first record of the last so much time: PT1H30M, P1D
+    /// Reset to the first record of the last PT1H30M, P1D, …
     #[arg(long, value_name = "DURATION")]
     pub by_duration: Option<String>,
-    /// To the offsets in a file, as --export prints them
+    /// Reset to the offsets in a file, in the format of --export
     #[arg(long, value_name = "FILE", conflicts_with = "scope")]
     pub from_file: Option<PathBuf>,
-    /// Print lines for --from-file: topic,partition,offset of one group, group,topic,partition,offset of several
+    /// Print lines for --from-file: topic,partition,offset for one group, group,topic,partition,offset for several
     #[arg(long)]
     pub export: bool,
-    /// Do it
+    /// Commit the new offsets
     #[arg(long)]
     pub execute: bool,
-    /// Only show it (the default)
+    /// Only show the new offsets (the default)
     #[arg(long)]
     pub dry_run: bool,
 }

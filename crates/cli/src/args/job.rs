@@ -16,7 +16,7 @@ Servers with users: MILLSTREAM_TOKEN=TOKEN or MILLSTREAM_USER=NAME:PASSWORD.")]
 pub struct JobArgs {
     #[command(subcommand)]
     pub command: JobCommand,
-    /// The job REST API of a server; without it the server of --data-dir, or http://127.0.0.1:8081
+    /// URL of the server's job REST API; defaults to the server of --data-dir, or http://127.0.0.1:8081
     #[arg(long, global = true, value_name = "URL")]
     pub rest: Option<String>,
 }
@@ -25,26 +25,26 @@ pub struct JobArgs {
 pub enum JobCommand {
     /// List jobs
     List {
-        /// Ended jobs too
+        /// Include jobs that have ended
         #[arg(long, short)]
         all: bool,
-        /// Show the list again every second, until Ctrl-C
+        /// Refresh the list every second until Ctrl-C
         #[arg(long)]
         watch: bool,
     },
-    /// Show a job: state, vertices, checkpoints, failures
+    /// Show a job's state, vertices, checkpoints and failures
     Describe {
         job: String,
-        /// Show it again every second, until Ctrl-C
+        /// Refresh every second until Ctrl-C
         #[arg(long)]
         watch: bool,
     },
-    /// End a job now; its state is given up
+    /// Cancel a job and discard its state
     Cancel { job: String },
-    /// End a job after a last checkpoint
+    /// Stop a job after a last checkpoint
     Stop {
         job: String,
-        /// Directory for a savepoint
+        /// Take a savepoint in this directory
         #[arg(long, value_name = "DIR")]
         savepoint_path: Option<String>,
         /// End the input first, so that windows fire
@@ -54,15 +54,17 @@ pub enum JobCommand {
     /// Take a savepoint
     Savepoint {
         job: String,
-        /// Directory for the savepoint; without it execution.checkpointing.savepoint-dir
+        /// Directory for the savepoint; the default is execution.checkpointing.savepoint-dir
         directory: Option<String>,
     },
     /// Take a checkpoint now
     Checkpoint { job: String },
-    /// Show the failures of a job and the newest lines of the server's log
+    /// Show a job's failures and the latest lines of the server's log
     Logs { job: String },
     /// Show the metrics of a job and its operators
     Metrics { job: String },
+    /// Say why a job is behind: its bottleneck, partitions that hold the watermark back, late records
+    ExplainLag { job: String },
     /// Show the operators of a job and how they are connected
     Explain { job: String },
 }

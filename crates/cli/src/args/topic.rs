@@ -28,19 +28,19 @@ pub enum TopicCommand {
     /// Create a topic
     Create {
         name: String,
-        /// How many partitions; the broker's num.partitions if left out
+        /// Number of partitions; the default is the broker's num.partitions
         #[arg(long, value_name = "N")]
         partitions: Option<i32>,
-        /// How many copies; the broker inside has one node and keeps one
+        /// Number of replicas; the embedded broker is a single node and keeps one
         #[arg(long, value_name = "N")]
         replication_factor: Option<i16>,
-        /// The brokers of each partition, the preferred leader first, instead of the two numbers: 1:2,2:3
+        /// The brokers of each partition, the preferred leader first, instead of the two counts: 1:2,2:3
         #[arg(long, value_name = "IDS", value_parser = replica_assignment, conflicts_with_all = ["partitions", "replication_factor"])]
         replica_assignment: Option<ReplicaAssignment>,
         /// A topic configuration; may be repeated
         #[arg(long = "config", value_name = "KEY=VALUE", value_parser = key_value)]
         configs: Vec<(String, String)>,
-        /// No error if the topic exists
+        /// Succeed if the topic exists
         #[arg(long)]
         if_not_exists: bool,
     },
@@ -57,7 +57,7 @@ pub enum TopicCommand {
     Delete {
         #[arg(required = true)]
         names: Vec<String>,
-        /// No error if a topic does not exist
+        /// Succeed if a topic does not exist
         #[arg(long)]
         if_exists: bool,
     },
@@ -68,26 +68,26 @@ pub enum TopicCommand {
         name: String,
         #[arg(long, value_name = "P")]
         partition: i32,
-        /// The first record that stays; -1: none
+        /// The first offset to keep; -1 deletes all records
         #[arg(long, value_name = "N", allow_hyphen_values = true)]
         offset: i64,
     },
     /// Send each line of standard input as a record
     Produce(ProduceArgs),
-    /// Print each record's value on a line
+    /// Print each record's value on its own line
     Tail(TailArgs),
 }
 
-/// Which topics.
+/// The topics that a command applies to.
 #[derive(Args, Debug, Default)]
 pub struct TopicFilterArgs {
-    /// Names of topics, or regular expressions for them; all topics if left out
+    /// Names of topics, or regular expressions; the default is all topics
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// The same, as the kafka-* tools take it
+    /// The same, in the form of the kafka-* tools
     #[arg(long = "topic", value_name = "NAME")]
     pub topics: Vec<String>,
-    /// Leave out the broker's own topics
+    /// Exclude internal topics
     #[arg(long, visible_alias = "exclude-internal-topics")]
     pub exclude_internal: bool,
 }
@@ -100,10 +100,10 @@ pub struct TopicFilterArgs {
 pub struct DescribeTopicArgs {
     #[command(flatten)]
     pub filter: TopicFilterArgs,
-    /// No error if a topic does not exist
+    /// Succeed if a topic does not exist
     #[arg(long)]
     pub if_exists: bool,
-    /// Only topics with configurations of their own, and only these
+    /// Only topics with overridden configurations, without their partitions
     #[arg(long)]
     pub topics_with_overrides: bool,
     /// Only partitions with replicas that are not in sync
@@ -112,10 +112,10 @@ pub struct DescribeTopicArgs {
     /// Only partitions without a leader
     #[arg(long)]
     pub unavailable_partitions: bool,
-    /// Only partitions with fewer replicas in sync than min.insync.replicas
+    /// Only partitions with fewer in-sync replicas than min.insync.replicas
     #[arg(long)]
     pub under_min_isr_partitions: bool,
-    /// Only partitions with exactly as many replicas in sync as min.insync.replicas
+    /// Only partitions with exactly min.insync.replicas in-sync replicas
     #[arg(long)]
     pub at_min_isr_partitions: bool,
 }
@@ -127,10 +127,10 @@ pub struct OffsetsArgs {
     /// Only these partitions of each topic: 0,2
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub partitions: Vec<i32>,
-    /// Topics with partitions, separated by commas: t (all), t:1, t:0-3 (3 excluded), t:2-, t:-3
+    /// Topic-partition patterns, separated by commas: t (all), t:1, t:0-3 (excluding 3), t:2-, t:-3
     #[arg(long, value_name = "LIST", conflicts_with_all = ["names", "topics", "partitions"])]
     pub topic_partitions: Option<String>,
-    /// -1 or latest, -2 or earliest, -3 or max-timestamp, or milliseconds since 1970
+    /// -1 or latest, -2 or earliest, -3 or max-timestamp, or milliseconds since the epoch
     #[arg(
         long,
         value_name = "TIME",
@@ -168,19 +168,19 @@ fn replica_assignment(text: &str) -> Result<ReplicaAssignment, String> {
 #[derive(Args, Debug)]
 pub struct AlterTopicArgs {
     pub name: String,
-    /// No error if the topic does not exist
+    /// Succeed if the topic does not exist
     #[arg(long)]
     pub if_exists: bool,
-    /// The brokers of all partitions, of which those of the new ones count: 1:2,2:3,3:1
+    /// The brokers of all partitions, 1:2,2:3,3:1; those of existing partitions are ignored
     #[arg(long, value_name = "IDS", value_parser = replica_assignment, requires = "partitions")]
     pub replica_assignment: Option<ReplicaAssignment>,
     /// The new number of partitions
     #[arg(long, value_name = "N", required_unless_present_any = ["configs", "delete_configs"])]
     pub partitions: Option<i32>,
-    /// A topic configuration to set; may be repeated
+    /// Topic configuration to set; may be repeated
     #[arg(long = "config", value_name = "KEY=VALUE", value_parser = key_value)]
     pub configs: Vec<(String, String)>,
-    /// A topic configuration to set back to its default; may be repeated
+    /// Topic configuration to reset to its default; may be repeated
     #[arg(long = "delete-config", value_name = "KEY")]
     pub delete_configs: Vec<String>,
 }
@@ -188,22 +188,22 @@ pub struct AlterTopicArgs {
 #[derive(Args, Debug)]
 pub struct ProduceArgs {
     pub name: String,
-    /// What separates key and value in a line; without it lines are values
+    /// Separator between key and value; without it, each line is a value
     #[arg(long, value_name = "C")]
     pub key_separator: Option<String>,
-    /// Each line begins with headers, name:value,name:value, and this separator
+    /// Separator after the headers at the start of each line: name:value,name:value
     #[arg(long, value_name = "C")]
     pub headers_separator: Option<String>,
-    /// The text that stands for a null key or value
+    /// Text that stands for a null key or value
     #[arg(long, value_name = "TEXT")]
     pub null_marker: Option<String>,
-    /// The partition; chosen by key, or in turn, if left out
+    /// Target partition; by default chosen by key, or round robin
     #[arg(long, value_name = "P")]
     pub partition: Option<i32>,
     /// none, gzip, snappy, lz4 or zstd
     #[arg(long, value_name = "CODEC")]
     pub compression: Option<String>,
-    /// Whose acknowledgement is waited for: 0, 1 or all
+    /// Required acknowledgements: 0, 1 or all
     #[arg(long, value_name = "ACKS")]
     pub acks: Option<String>,
 }
@@ -211,34 +211,34 @@ pub struct ProduceArgs {
 #[derive(Args, Debug)]
 pub struct TailArgs {
     pub name: String,
-    /// Start with the oldest record instead of the next to come
+    /// Start at the oldest record instead of the next new one
     #[arg(long)]
     pub from_beginning: bool,
-    /// End when everything that was there at the start is printed
+    /// Exit after the records that existed at the start
     #[arg(long)]
     pub exit_at_end: bool,
-    /// Only this partition
+    /// Read only this partition
     #[arg(long, value_name = "P")]
     pub partition: Option<i32>,
     /// Start at this offset, or at earliest or latest
     #[arg(long, value_name = "OFFSET", conflicts_with = "from_beginning", value_parser = start_offset)]
     pub offset: Option<StartOffset>,
-    /// Start where this group is, and commit for it what was printed; members it must have none
+    /// Start at the committed offsets of this group, and commit what was printed; the group must have no members
     #[arg(long, value_name = "GROUP", conflicts_with = "offset")]
     pub group: Option<String>,
-    /// End when no record has come for so long
+    /// Exit after this many milliseconds without a record
     #[arg(long, value_name = "MS")]
     pub timeout_ms: Option<u64>,
-    /// End after so many records
+    /// Exit after this many records
     #[arg(long, value_name = "N")]
     pub max_records: Option<u64>,
-    /// Whether records of open and aborted transactions are shown
+    /// Whether to show records of open and aborted transactions
     #[arg(long, value_enum, default_value = "read_uncommitted")]
     pub isolation_level: Isolation,
-    /// Print the key, and a tab, before the value
+    /// Print the key and a tab before the value
     #[arg(long)]
     pub print_key: bool,
-    /// Print CreateTime:MILLISECONDS, or LogAppendTime:MILLISECONDS, and a tab
+    /// Print CreateTime:MILLISECONDS or LogAppendTime:MILLISECONDS, and a tab
     #[arg(long)]
     pub print_timestamp: bool,
     /// Print Partition:N and a tab
@@ -247,10 +247,10 @@ pub struct TailArgs {
     /// Print Offset:N and a tab
     #[arg(long)]
     pub print_offset: bool,
-    /// Print headers, name:value,name:value or NO_HEADERS, and a tab
+    /// Print headers (name:value,name:value, or NO_HEADERS) and a tab
     #[arg(long)]
     pub print_headers: bool,
-    /// What stands between key and value instead of a tab
+    /// Separator between key and value instead of a tab
     #[arg(long, value_name = "C", requires = "print_key")]
     pub key_separator: Option<String>,
 }

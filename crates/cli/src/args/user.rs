@@ -24,32 +24,32 @@ pub struct UserArgs {
 
 #[derive(Subcommand, Debug)]
 pub enum UserCommand {
-    /// List users and the mechanisms for which they have passwords
+    /// List users and the mechanisms of their credentials
     List {
-        /// Only these
+        /// Only these users
         names: Vec<String>,
     },
-    /// Make a user, or give a new password, which is read from standard input
+    /// Create a user or change the password, which is read from standard input
     Set {
         name: String,
-        /// For which mechanism; both unless given; may be repeated
+        /// SASL mechanism; both by default; may be repeated
         #[arg(long = "mechanism", value_enum)]
         mechanisms: Vec<Mechanism>,
-        /// Rounds of hashing, 4096 to 16384
+        /// Hash iterations, 4096 to 16384
         #[arg(long, value_name = "N", default_value = "8192", value_parser = clap::value_parser!(i32).range(4096..=16384))]
         iterations: i32,
         /// Read the password from the first line of a file
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// Delete a user's passwords
+    /// Delete a user's credentials
     Delete {
         name: String,
-        /// Only for this mechanism; may be repeated
+        /// Only this mechanism; may be repeated
         #[arg(long = "mechanism", value_enum)]
         mechanisms: Vec<Mechanism>,
     },
-    /// Limits of bytes and requests
+    /// Manage bandwidth and request quotas
     Quota {
         #[command(subcommand)]
         command: QuotaCommand,
@@ -62,7 +62,7 @@ pub enum QuotaCommand {
     List {
         #[command(flatten)]
         entity: EntityArgs,
-        /// Only quotas of exactly these kinds of parts, whatever their names: users, clients, ips; may be repeated
+        /// Only quotas of exactly these entity types, with any name: users, clients, ips; may be repeated
         #[arg(long = "entity-type", value_enum)]
         entity_types: Vec<EntityType>,
     },
@@ -70,8 +70,8 @@ pub enum QuotaCommand {
     Set {
         #[command(flatten)]
         entity: EntityArgs,
-        /// producer_byte_rate, consumer_byte_rate (bytes a second), request_percentage, controller_mutation_rate, or
-        /// connection_creation_rate of an address
+        /// producer_byte_rate, consumer_byte_rate (bytes per second), request_percentage, controller_mutation_rate, or,
+        /// for an IP address, connection_creation_rate
         #[arg(required = true, value_name = "KEY=NUMBER", value_parser = key_value)]
         values: Vec<(String, String)>,
     },
@@ -84,16 +84,16 @@ pub enum QuotaCommand {
     },
 }
 
-/// Whom quotas are for.
+/// The entities that quotas apply to.
 #[derive(Args, Debug)]
 pub struct EntityArgs {
-    /// A user
+    /// User
     #[arg(long, value_name = "NAME", conflicts_with = "user_defaults")]
     pub user: Option<String>,
-    /// All users without quotas of their own
+    /// All users without their own quotas
     #[arg(long)]
     pub user_defaults: bool,
-    /// A client id
+    /// Client id
     #[arg(
         long,
         visible_alias = "client",
@@ -101,13 +101,13 @@ pub struct EntityArgs {
         conflicts_with = "client_defaults"
     )]
     pub client_id: Option<String>,
-    /// All client ids without quotas of their own
+    /// All client ids without their own quotas
     #[arg(long)]
     pub client_defaults: bool,
-    /// An address
+    /// IP address
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["ip_defaults", "user", "user_defaults", "client_id", "client_defaults"])]
     pub ip: Option<String>,
-    /// All addresses without quotas of their own
+    /// All IP addresses without their own quotas
     #[arg(long, conflicts_with_all = ["user", "user_defaults", "client_id", "client_defaults"])]
     pub ip_defaults: bool,
 }

@@ -1,4 +1,4 @@
-//! `millstream acl`: who may do what.
+//! `millstream acl`: access control lists.
 
 use std::io::{Write, stdout};
 
@@ -15,12 +15,11 @@ use crate::exit::Outcome;
 use crate::output::OutputFormat;
 use crate::process::Process;
 
-/// The name under which the cluster has its entries.
+/// The resource name of the cluster.
 const CLUSTER_NAME: &str = "kafka-cluster";
-/// Every host.
+/// Matches every host.
 const ANY_HOST: &str = "*";
 
-/// Runs an ACL command.
 pub fn run(process: &Process, common: &Common, args: &AclArgs) -> Outcome {
     let is_json = common.output == Some(OutputFormat::Json);
     let client = || anyhow::Ok(connect(process, common, &args.client, &[])?.client);
@@ -58,7 +57,7 @@ fn entries(count: usize) -> String {
     }
 }
 
-/// Resources by kind and name.
+/// Resource types and names.
 fn resources(args: &ResourceArgs) -> Vec<(AclResource, String)> {
     let kinds = [
         (AclResource::Topic, &args.topics),
@@ -76,7 +75,7 @@ fn resources(args: &ResourceArgs) -> Vec<(AclResource, String)> {
     named.chain(cluster).collect()
 }
 
-/// The entries that `add` asks for.
+/// The ACLs that `add` creates.
 fn bindings(args: &AddAclArgs) -> anyhow::Result<Vec<AclBinding>> {
     let pattern = args.resources.resource_pattern_type;
     let pattern = pattern.unwrap_or(AclPattern::Literal);
@@ -88,7 +87,7 @@ fn bindings(args: &AddAclArgs) -> anyhow::Result<Vec<AclBinding>> {
     granted(&args.resources, &args.grant, &args.operations, pattern)
 }
 
-/// The entries for these principals, hosts, resources and operations, with whatever pattern.
+/// The ACLs that grant these operations on these resources to these principals and hosts.
 fn granted(
     resources: &ResourceArgs,
     grant: &GrantArgs,
@@ -110,7 +109,7 @@ fn granted(
                 bindings.extend(rights.iter().map(|(resource, name, operation)| AclBinding {
                     resource: *resource,
                     name: name.clone(),
-                    // The cluster has one name, of which there is no prefix.
+                    // The cluster has a single name, so a prefix makes no sense.
                     pattern: match resource {
                         AclResource::Cluster => AclPattern::Literal,
                         _ => pattern,
@@ -126,7 +125,7 @@ fn granted(
     Ok(bindings)
 }
 
-/// What may be done to what: the operations that are named, or those of a role.
+/// The operations to grant on each resource: the named ones, or those of a role.
 fn rights(
     args: &ResourceArgs,
     grant: &GrantArgs,
@@ -140,7 +139,7 @@ fn rights(
             (false, []) => &[AclOperation::All],
             (false, given) => given,
         };
-        // With a role, what it has no use for would be given to nobody without a word.
+        // A role would silently ignore the resources that it does not use.
         anyhow::ensure!(
             !operations.is_empty(),
             "--producer and --consumer give no rights on {} '{name}'; leave it out, or name operations instead",
@@ -163,7 +162,7 @@ fn rights(
     Ok(rights)
 }
 
-/// What `--producer` and `--consumer` stand for.
+/// The permissions of `--producer` and `--consumer`.
 fn role(grant: &GrantArgs, kind: AclResource) -> &'static [AclOperation] {
     use AclOperation::{Create, Describe, Read, Write};
     match (kind, grant.producer, grant.consumer) {
@@ -182,13 +181,14 @@ fn check_principal(principal: &str) -> anyhow::Result<()> {
         .is_some_and(|(kind, name)| !kind.is_empty() && !name.is_empty());
     anyhow::ensure!(
         is_complete,
-        "'{principal}' is no principal; write User:NAME, or User:* for everybody"
+        "'{principal}' is not a principal; write User:NAME, or User:* for all users"
     );
     Ok(())
 }
 
-/// What `remove` is to remove. With principals that are allowed or denied it takes back what `add` does with the same
-/// options, no more; without them it goes by what is given, of which there must be something beside the pattern.
+/// The ACLs that `remove` deletes. With principals to allow or deny, exactly those that `add` creates with the same
+/// options. Otherwise all that match the given options, at least one of which must be more specific than the pattern
+/// type.
 fn to_remove(args: &RemoveAclArgs) -> anyhow::Result<Vec<AclFilter>> {
     let (filter, grant) = (&args.filter, &args.grant);
     if !grant.allow_principals.is_empty() || !grant.deny_principals.is_empty() {
@@ -212,8 +212,8 @@ fn to_remove(args: &RemoveAclArgs) -> anyhow::Result<Vec<AclFilter>> {
     Ok(filters)
 }
 
-/// The filters that `list` and `remove` ask for: each combination of what is given. Where nothing is given, anything
-/// passes; but a resource that is named is meant literally unless the pattern says otherwise.
+/// The filters of `list` and `remove`: all combinations of the given options. An option that is not given matches
+/// everything; a named resource is matched literally unless a pattern type is given.
 fn filters(args: &AclFilterArgs) -> Vec<AclFilter> {
     let base = AclFilter {
         pattern: args.resources.resource_pattern_type,
@@ -235,7 +235,7 @@ fn filters(args: &AclFilterArgs) -> Vec<AclFilter> {
     each(filters, &args.operations, |f, given| f.operation = Some(*given))
 }
 
-/// Each filter with each of the values, or as it is if there are none.
+/// The product of filters and values; unchanged filters if there are no values.
 fn each<T>(filters: Vec<AclFilter>, values: &[T], set: impl Fn(&mut AclFilter, &T)) -> Vec<AclFilter> {
     if values.is_empty() {
         return filters;
@@ -252,7 +252,7 @@ fn each<T>(filters: Vec<AclFilter>, values: &[T], set: impl Fn(&mut AclFilter, &
         .collect()
 }
 
-/// In the form of `kafka-acls`, or an object a line.
+/// Prints like `kafka-acls`, or one JSON object per line.
 fn print(bindings: &[AclBinding], is_json: bool) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     if is_json {

@@ -6,7 +6,6 @@ use crate::args::{BrokerArgs, Common};
 use crate::exit::Outcome;
 use crate::process::Process;
 
-/// Runs the broker.
 pub fn run(process: &Process, common: &Common, args: BrokerArgs) -> Outcome {
     process.clusters.start_embedded()?;
     let settings = args.metrics.map(|address| MetricsSettings {

@@ -1,11 +1,11 @@
-//! Lists in the form of the `kafka-*` tools: names of columns in capitals, values below them.
+//! Tables in the style of the `kafka-*` tools: column names in capitals, values below.
 
 use std::io::{self, Write};
 
 /// Spaces between two columns.
 const GAP: usize = 2;
 
-/// Prints rows in columns as wide as their widest value; what is missing is `-`.
+/// Prints rows with columns as wide as their widest value; a missing value is `-`.
 pub fn print<const N: usize>(
     out: &mut dyn Write,
     head: [&str; N],

@@ -1,4 +1,4 @@
-//! The way of the client commands (`topic`, `group`, …) to their Kafka: settings, transport, a first look.
+//! Connects the client commands (`topic`, `group`, …) to Kafka: settings, transport, first metadata request.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use millstream_kafka_client::{ClientConfig, ClientError, KafkaClient};
 use crate::args::{ClientArgs, Common};
 use crate::process::Process;
 
-/// How long a command looks for its Kafka before it gives up: a person waits for the answer.
+/// How long a command tries to reach Kafka; a user is waiting for the result.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The same for one connection, unless the properties say otherwise.
+/// Timeout of a single connection, unless the properties set it.
 const CONNECT_TIMEOUT: (&str, &str) = ("socket.connection.setup.timeout.ms", "3000");
 
 /// A client and its settings.
@@ -23,8 +23,8 @@ pub struct Connected {
     pub config: ClientConfig,
 }
 
-/// Connects as `--bootstrap-server` and `--command-config` say; `overrides` win over the file. Whether anybody is there is
-/// found out at once.
+/// Connects according to `--bootstrap-server` and `--command-config`; `overrides` take precedence over the file. Sends
+/// a request at once to check that a broker responds.
 pub fn connect(
     process: &Process,
     common: &Common,
@@ -94,10 +94,10 @@ fn properties(
     Ok(properties)
 }
 
-/// Why there is no Kafka, and what to do about it.
+/// Explains why Kafka is unreachable and what to do.
 fn no_kafka(error: &ClientError, connection: &ConnectionConfig) -> anyhow::Error {
     let servers = connection.bootstrap_servers.join(", ");
-    // What the last attempt ran into says more than that there were several.
+    // The error of the last attempt is more specific than "all attempts failed".
     let last = match error {
         ClientError::Timeout { last: Some(last), .. } => last,
         other => other,
@@ -109,7 +109,7 @@ fn no_kafka(error: &ClientError, connection: &ConnectionConfig) -> anyhow::Error
     )
 }
 
-/// Talk on standard error, unless the user wants none.
+/// Prints to standard error, unless the user asked for quiet.
 pub fn say(common: &Common, text: &str) {
     if !common.quiet {
         eprintln!("{text}");

@@ -1,4 +1,4 @@
-//! `millstream group`: consumer groups from outside.
+//! `millstream group`: administration of consumer groups.
 
 mod describe;
 mod plan;
@@ -19,7 +19,6 @@ use crate::exit::Outcome;
 use crate::output::OutputFormat;
 use crate::process::Process;
 
-/// Runs a group command.
 pub fn run(process: &Process, common: &Common, args: &GroupArgs) -> Outcome {
     let connected = connect(process, common, &args.client, &[])?;
     let is_json = common.output == Some(OutputFormat::Json);
@@ -62,7 +61,7 @@ pub fn run(process: &Process, common: &Common, args: &GroupArgs) -> Outcome {
     Ok(())
 }
 
-/// The groups that are named, or all of consumers.
+/// The named groups, or all consumer groups.
 async fn meant(client: &KafkaClient, args: &GroupNamesArgs) -> anyhow::Result<Vec<String>> {
     if !args.all_groups {
         return Ok(args.groups.clone());
@@ -72,15 +71,15 @@ async fn meant(client: &KafkaClient, args: &GroupNamesArgs) -> anyhow::Result<Ve
     Ok(groups.into_iter().map(|g| g.group_id).collect())
 }
 
-/// Whether it is a group as `kafka-consumer-groups` means it, and not one of Kafka Connect, of Kafka Streams or of share
-/// consumers. Groups that only have offsets have no protocol, and older brokers do not tell types.
+/// Whether `kafka-consumer-groups` would list the group, which excludes groups of Kafka Connect, Kafka Streams and
+/// share consumers. Groups that only have offsets have no protocol type, and older brokers do not report group types.
 fn is_of_consumers(group: &GroupListing) -> bool {
     let is_one_of = |text: &str, names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(text));
     is_one_of(&group.group_type, &["", "classic", "consumer"])
         && is_one_of(&group.protocol_type, &["", "consumer"])
 }
 
-/// Whether an exactly-once sink keeps the number of its last commit in a group of this name: it has no members, ever.
+/// Whether an exactly-once sink records its last commit in this group. Such a group never has members.
 fn marks_commits(group: &GroupListing) -> bool {
     let prefix = group.group_id.strip_suffix("-committed");
     let subtask = prefix
@@ -89,7 +88,7 @@ fn marks_commits(group: &GroupListing) -> bool {
     subtask.is_some_and(|subtask| !subtask.is_empty() && subtask.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Deletes what can be deleted; what cannot is the error.
+/// Deletes all groups that can be deleted, and reports the others as an error.
 async fn delete(common: &Common, client: &KafkaClient, groups: &[String]) -> anyhow::Result<()> {
     let mut failures = Vec::new();
     for group in groups {
@@ -114,7 +113,7 @@ fn list(
         wanted.is_none_or(|n| n.0.is_empty() || n.0.iter().any(|n| n.eq_ignore_ascii_case(name)))
     };
     let mut groups = process.runtime.block_on(connected.client.list_groups())?;
-    // A list without groups would say that there are none.
+    // An empty list would claim that no groups exist.
     let is_silent = |wanted: Option<&Names>, is_told: fn(&GroupListing) -> bool| {
         wanted.is_some_and(|n| !n.0.is_empty()) && !groups.iter().all(is_told)
     };
@@ -151,11 +150,11 @@ fn list(
     Ok(())
 }
 
-/// States of groups in which nobody can be a member.
+/// States of groups without members.
 const WITHOUT_MEMBERS: [&str; 2] = ["Empty", "Dead"];
 
-/// The state of a group that may have members: they would commit over what others commit. One that does not exist yet has
-/// none, and may get its first offsets.
+/// The state of a group that may have members, which would overwrite commits of others. A group that does not exist has
+/// no members and may receive its first offsets.
 pub async fn active_state(client: &KafkaClient, group: &str) -> anyhow::Result<Option<String>> {
     let groups = client.list_groups().await?;
     let found = groups.into_iter().find(|g| g.group_id == group);
@@ -164,7 +163,7 @@ pub async fn active_state(client: &KafkaClient, group: &str) -> anyhow::Result<O
         .filter(|state| !WITHOUT_MEMBERS.contains(&state.as_str())))
 }
 
-/// The partitions that `topic` or `topic:0,2` name.
+/// The partitions named by `topic` or `topic:0,2`.
 async fn named(client: &KafkaClient, texts: &[String]) -> anyhow::Result<Vec<TopicPartition>> {
     let mut wanted: BTreeMap<&str, Option<Vec<i32>>> = BTreeMap::new();
     for text in texts {

@@ -1,4 +1,6 @@
-//! `millstream job`: looks at the jobs of a server and steers them.
+//! `millstream job`: inspects and controls the jobs of a server.
+
+mod lag;
 
 use std::io::{Write, stdout};
 use std::time::Duration;
@@ -14,16 +16,15 @@ use crate::output::OutputFormat;
 use crate::process::Process;
 use crate::remote::{HttpClient, find_server};
 
-/// Where a server listens unless it is named.
+/// Default address of a server.
 const DEFAULT_REST: &str = "http://127.0.0.1:8081";
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// Pause between two looks at an operation of the server.
+/// Interval for polling an operation of the server.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Clears the terminal and puts the cursor at its top.
+/// Clears the terminal and moves the cursor to the top.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 const DIGITS_OF_ID: usize = 32;
 
-/// Runs a job command.
 pub fn run(process: &Process, common: &Common, args: &JobArgs) -> Outcome {
     let jobs = Jobs {
         client: client(process, common, args.rest.as_deref())?,
@@ -62,18 +63,24 @@ pub fn run(process: &Process, common: &Common, args: &JobArgs) -> Outcome {
         }
         JobCommand::Logs { job } => jobs.logs(&jobs.find(job)?)?,
         JobCommand::Metrics { job } => jobs.metrics(&jobs.find(job)?)?,
+        JobCommand::ExplainLag { job } => lag::explain(&jobs.client, &jobs.find(job)?, jobs.is_json)?,
         JobCommand::Explain { job } => jobs.explain(&jobs.find(job)?)?,
     }
     Ok(())
 }
 
-/// The named server, that of the data directory, or the one on the usual port.
+/// The named server, that of the data directory, or the one on the default port.
 fn client(process: &Process, common: &Common, rest: Option<&str>) -> anyhow::Result<HttpClient> {
-    let of_directory = find_server(&common.data_dir).map(|server| server.rest);
-    let url = rest.map(str::to_owned).or(of_directory);
+    let found = find_server(&common.data_dir);
+    // The token of one server must not reach another.
+    let own = found
+        .as_ref()
+        .filter(|own| rest.is_none_or(|url| url == own.rest));
+    let url = rest.or(own.map(|own| own.rest.as_str()));
     HttpClient::new(
         process.runtime.handle().clone(),
-        url.as_deref().unwrap_or(DEFAULT_REST),
+        url.unwrap_or(DEFAULT_REST),
+        own.map(|own| own.token.as_str()),
     )
 }
 
@@ -109,7 +116,7 @@ fn duration_text(ms: i64) -> String {
 }
 
 impl Jobs<'_> {
-    /// Shows something once, or again and again until Ctrl-C.
+    /// Shows something once, or repeatedly until Ctrl-C.
     fn watched(
         &self,
         process: &Process,
@@ -140,7 +147,7 @@ impl Jobs<'_> {
         Ok(array(&self.client.get("/jobs/overview")?, "jobs").to_vec())
     }
 
-    /// The id of the job that is meant.
+    /// Resolves a job's id or name.
     fn find(&self, wanted: &str) -> anyhow::Result<String> {
         let is_hexadecimal = wanted.bytes().all(|b| b.is_ascii_hexdigit());
         if wanted.len() == DIGITS_OF_ID && is_hexadecimal {
@@ -322,7 +329,7 @@ impl Jobs<'_> {
         Ok(())
     }
 
-    /// All metrics below a path with their values.
+    /// All metrics below a path.
     fn values(&self, path: &str) -> anyhow::Result<Vec<(String, String)>> {
         let ids = |list: &Value| -> Vec<(String, String)> {
             let pairs = list.as_array().into_iter().flatten();

@@ -2,10 +2,12 @@
 
 pub mod acl;
 pub mod broker;
+pub mod chaos;
 mod columns;
 mod connect;
 pub mod group;
 pub mod job;
+mod notices;
 pub mod progress;
 pub mod remote;
 pub mod run;

@@ -1,4 +1,4 @@
-//! How running jobs are getting on: a block of lines on a terminal, a line now and then in a log.
+//! Progress of running jobs: a block of lines on a terminal, otherwise an occasional log line.
 
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Write, stderr, stdout};
@@ -9,28 +9,29 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use millstream_session::{JobHandle, JobStatus};
 use millstream_types::calendar::civil_from_days;
 
+use super::notices::Notices;
 use super::statement::Interrupt;
 use crate::args::Common;
 
-/// How often jobs are looked at.
+/// Interval at which jobs are polled.
 pub const LOOK: Duration = Duration::from_millis(200);
-/// Looks between two lines where there is no terminal: 10 s.
+/// Polls per line without a terminal: 10 s.
 const LOOKS_PER_LINE: u32 = 50;
-/// Looks over which a terminal's records per second are taken: 2 s.
+/// Polls over which a terminal's records per second are averaged: 2 s.
 const LOOKS_PER_RATE: usize = 10;
 
 const MS_PER_DAY: i64 = 86_400_000;
 
-/// Why following jobs ended.
+/// Why following the jobs ended.
 pub enum Followed {
-    /// All have ended without failure.
+    /// All jobs ended successfully.
     Ended,
-    /// The job at this position has failed; the others go on.
+    /// The job at this position failed; the others continue.
     Failed(usize),
     Interrupted,
 }
 
-/// Waits for the end of all jobs, the first failure, or Ctrl-C, showing how it goes.
+/// Shows progress until all jobs have ended, one has failed, or Ctrl-C.
 pub fn follow(jobs: &[JobHandle], interrupt: &Interrupt, common: &Common) -> Followed {
     let mut display = Display::new(jobs, common.quiet);
     loop {
@@ -58,8 +59,9 @@ struct Display {
     bars: Vec<ProgressBar>,
     lines: bool,
     looks: u32,
-    /// Figures of earlier looks, for each job.
+    /// Earlier figures of each job.
     seen: Vec<VecDeque<Figures>>,
+    notices: Vec<Notices>,
 }
 
 impl Display {
@@ -75,16 +77,32 @@ impl Display {
             lines: !is_terminal && !quiet,
             looks: 0,
             seen: vec![VecDeque::new(); jobs.len()],
+            notices: jobs.iter().map(|_| Notices::default()).collect(),
         }
     }
 
     fn look(&mut self, jobs: &[JobHandle]) {
         self.looks += 1;
-        for (job, (bar, seen)) in jobs.iter().zip(self.bars.iter().zip(&mut self.seen)) {
+        let elapsed = LOOK * self.looks;
+        for (job, notices) in jobs.iter().zip(&mut self.notices) {
+            let news = notices.look(job, elapsed);
+            if self.lines {
+                for text in news {
+                    let _ = writeln!(stderr(), "{}: {text}", job.name());
+                }
+            }
+        }
+        let bars = self.bars.iter().zip(&self.notices);
+        for (job, ((bar, notices), seen)) in jobs.iter().zip(bars.zip(&mut self.seen)) {
             let now = Figures::of(job);
             seen.push_back(now);
             let looks = u32::try_from(seen.len() - 1).unwrap_or(1);
-            bar.set_message(line(job, &now, seen.front().unwrap_or(&now), LOOK * looks));
+            let mut message = line(job, &now, seen.front().unwrap_or(&now), LOOK * looks);
+            for notice in notices.now() {
+                message.push_str("\n    ");
+                message.push_str(&notice);
+            }
+            bar.set_message(message);
             bar.tick();
             if seen.len() > LOOKS_PER_RATE {
                 seen.pop_front();
@@ -95,7 +113,7 @@ impl Display {
                 let now = Figures::of(job);
                 let before = seen.pop_front().unwrap_or_default();
                 seen.push_back(now);
-                // Talk must not fail the job when nobody listens.
+                // A closed standard error must not fail the job.
                 let _ = writeln!(stderr(), "{}", line(job, &now, &before, LOOK * LOOKS_PER_LINE));
             }
         }
@@ -114,17 +132,18 @@ fn bar() -> ProgressBar {
     }
 }
 
-/// Figures of a job at one moment.
+/// A job's figures at one moment.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 struct Figures {
     read: u64,
     written: u64,
-    /// Records that wait in the sources, if the sources know.
+    /// Records not yet read by the sources, if they know.
     lag: Option<u64>,
-    /// The watermark that has reached every sink; `None`: none yet.
+    /// The watermark that has reached every sink, if any.
     watermark: Option<i64>,
     state_bytes: u64,
     checkpoint: Option<u64>,
+    restarts: u32,
 }
 
 impl Figures {
@@ -134,6 +153,7 @@ impl Figures {
         let checkpoint = job.checkpoints().latest_completed().map(|c| c.id);
         let mut figures = Self {
             checkpoint,
+            restarts: job.restarts(),
             ..Self::default()
         };
         let mut watermark = i64::MAX;
@@ -193,6 +213,9 @@ fn figures_text(now: &Figures, before: &Figures, elapsed: Duration) -> String {
         now.checkpoint
             .map_or_else(|| "no checkpoint".to_owned(), |id| format!("checkpoint {id}")),
     );
+    if now.restarts > 0 {
+        parts.push(format!("restarts {}", now.restarts));
+    }
     parts.join(", ")
 }
 
@@ -209,7 +232,7 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// A size in the unit that leaves a readable number.
+/// A size in a unit that keeps the number readable.
 fn bytes(count: u64) -> String {
     let units = ["kB", "MB", "GB", "TB"];
     if count < 1_000 {
@@ -223,7 +246,7 @@ fn bytes(count: u64) -> String {
     format!("{value:.1} {}", units[unit])
 }
 
-/// Milliseconds since the epoch as a wall clock shows them.
+/// Milliseconds since the epoch as local time.
 fn timestamp(ms: i64) -> String {
     let (year, month, day) = civil_from_days(ms.div_euclid(MS_PER_DAY));
     let seconds = ms.rem_euclid(MS_PER_DAY) / 1_000;
@@ -249,11 +272,12 @@ mod tests {
             watermark: Some(1_357_016_523_999),
             state_bytes: 2_500_000,
             checkpoint: Some(12),
+            restarts: 3,
         };
         assert_eq!(
             figures_text(&now, &before, Duration::from_secs(2)),
             "read 1,234,567 (117,284/s), written 30 (10/s), lag 12,000, watermark 2013-01-01 05:02:03, state 2.5 MB, \
-             checkpoint 12"
+             checkpoint 12, restarts 3"
         );
         assert_eq!(
             figures_text(&Figures::default(), &Figures::default(), Duration::ZERO),

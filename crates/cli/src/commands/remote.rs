@@ -6,6 +6,7 @@ use anyhow::Context;
 use millstream_server::state::SCRIPT_PROPERTY;
 use millstream_sql::parse::split::Splitter;
 use millstream_types::Options;
+use serde_json::json;
 
 use crate::args::{Common, OnError, RunArgs, SqlArgs};
 use crate::commands::connect::say;
@@ -14,9 +15,9 @@ use crate::commands::statement::{Interrupt, statements};
 use crate::exit::{Failure, Outcome};
 use crate::output::{JsonStream, OutputFormat, ResultColumns, printer};
 use crate::process::{Process, is_broker_config};
-use crate::remote::{HttpClient, RemoteResult, RemoteSession, find_server};
+use crate::remote::{HttpClient, RemoteResult, RemoteSession, ServerError, find_server};
 
-/// Where a gateway listens unless it is named.
+/// Default address of a gateway.
 const DEFAULT_GATEWAY: &str = "http://127.0.0.1:8083";
 const READ_BYTES: usize = 64 << 10;
 
@@ -25,7 +26,7 @@ pub fn detach(process: &Process, common: &Common, args: &RunArgs) -> Outcome {
     let (name, script) = read(&args.file, common)?;
     let session = open(process, common, args.gateway.as_deref(), Some(&name))?;
     let interrupt = Interrupt::listen(process);
-    let mut shower = RemoteShower::new(common, interrupt);
+    let mut shower = RemotePrinter::new(common, interrupt);
     shower.names_jobs = true;
     let mut failed = false;
     for statement in statements(&script) {
@@ -41,7 +42,7 @@ pub fn detach(process: &Process, common: &Common, args: &RunArgs) -> Outcome {
 pub fn sql(process: &Process, common: &Common, args: &SqlArgs, gateway: &str) -> Outcome {
     let session = open(process, common, Some(gateway), None)?;
     let interrupt = Interrupt::listen(process);
-    let mut shower = RemoteShower::new(common, interrupt);
+    let mut shower = RemotePrinter::new(common, interrupt);
     let text = match (&args.execute, &args.file) {
         (Some(text), _) => Some(text.clone()),
         (None, Some(file)) => {
@@ -98,11 +99,16 @@ fn open(
     gateway: Option<&str>,
     script: Option<&str>,
 ) -> anyhow::Result<RemoteSession> {
-    let of_directory = find_server(&common.data_dir).map(|server| server.gateway);
-    let url = gateway.map(str::to_owned).or(of_directory);
+    let found = find_server(&common.data_dir);
+    // The token of one server must not reach another.
+    let own = found
+        .as_ref()
+        .filter(|own| gateway.is_none_or(|url| url == own.gateway));
+    let url = gateway.or(own.map(|own| own.gateway.as_str()));
     let client = HttpClient::new(
         process.runtime.handle().clone(),
-        url.as_deref().unwrap_or(DEFAULT_GATEWAY),
+        url.unwrap_or(DEFAULT_GATEWAY),
+        own.map(|own| own.token.as_str()),
     )?;
     let mut properties: Options = common
         .define
@@ -116,16 +122,16 @@ fn open(
     RemoteSession::open(client, script.unwrap_or("millstream"), &properties)
 }
 
-/// Shows results of statements on a server.
-struct RemoteShower<'a> {
+/// Prints the results of statements that run on a server.
+struct RemotePrinter<'a> {
     common: &'a Common,
     interrupt: Interrupt,
     json: JsonStream,
-    /// Whether ids of jobs are results, and not talk.
+    /// Whether job ids are results on standard output instead of messages.
     names_jobs: bool,
 }
 
-impl<'a> RemoteShower<'a> {
+impl<'a> RemotePrinter<'a> {
     fn new(common: &'a Common, interrupt: Interrupt) -> Self {
         Self {
             common,
@@ -135,7 +141,7 @@ impl<'a> RemoteShower<'a> {
         }
     }
 
-    /// Executes a statement and shows what it gives; `false` if it failed.
+    /// Executes a statement and prints its result; `false` if it failed.
     fn execute(&mut self, session: &RemoteSession, statement: &str) -> Result<bool, Failure> {
         self.json.next_statement();
         let is_json = self.common.output == Some(OutputFormat::Json);
@@ -147,9 +153,20 @@ impl<'a> RemoteShower<'a> {
             Ok(true) => {}
             Ok(false) => return Err(Failure::Interrupted),
             Err(error) => {
-                match is_json {
-                    true => self.json.error(&crate::exit::chain(&error), &mut out)?,
-                    false => eprintln!("error: {}", crate::exit::chain(&error)),
+                let failed = error.downcast_ref::<ServerError>();
+                let diagnostic = failed.and_then(|failed| failed.diagnostic.clone());
+                let message = crate::exit::chain(&error);
+                if is_json {
+                    let members = diagnostic.unwrap_or_else(|| json!({"message": message}));
+                    self.json.error(members, &mut out)?;
+                } else {
+                    let code = diagnostic
+                        .as_ref()
+                        .and_then(|members| members.get("code")?.as_str());
+                    eprintln!(
+                        "error{}: {message}",
+                        code.map_or_else(String::new, |code| format!("[{code}]"))
+                    );
                 }
                 return Ok(false);
             }
@@ -161,7 +178,7 @@ impl<'a> RemoteShower<'a> {
         Ok(true)
     }
 
-    /// `false`: interrupted.
+    /// Returns `false` if it was interrupted.
     fn show(
         &self,
         result: &mut RemoteResult<'_>,

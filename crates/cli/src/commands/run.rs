@@ -1,4 +1,4 @@
-//! `millstream run`: a script.
+//! `millstream run`: executes a script.
 
 use std::io::{Read, stdin};
 
@@ -11,20 +11,21 @@ use crate::commands::progress::{Followed, LOOK, follow};
 use crate::commands::remote;
 use crate::commands::script;
 use crate::commands::statement::{
-    CHECKPOINT_DIRECTORY, Ended, Interrupt, ResultPrinter, session, statements,
+    CHECKPOINT_DIRECTORY, Ended, Interrupt, ResultPrinter, keep_catalog, session, statements,
 };
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
 use crate::process::Process;
 
-/// Runs a script: statement by statement, waiting for jobs that end by themselves; at the end of the script it goes on
-/// with the others until Ctrl-C, which stops them after a last checkpoint.
+/// Runs a script statement by statement and waits for bounded jobs. Unbounded jobs continue after the end of the script
+/// until Ctrl-C, which stops them after a last checkpoint.
 pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
     if args.detach {
         return remote::detach(process, common, &args);
     }
     let (name, script) = read(&args.file, common)?;
     let mut session = session(process, &with_recovery(common, &args), true, args.fresh)?;
+    keep_catalog(&mut session, common, false)?;
     session.name_jobs_after(name);
     let interrupt = Interrupt::listen(process);
     let format = common.output.unwrap_or(OutputFormat::Table);
@@ -32,13 +33,14 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
     results.report_starts();
     let mut running: Vec<JobHandle> = Vec::new();
     let mut failed = false;
-    for statement in statements(&script) {
+    let mut rest = statements(&script);
+    while let Some(statement) = rest.next() {
         match results.execute(&mut session, &statement)? {
             Ended::Ok => {}
             Ended::Client(_) => break,
             Ended::Running { job, bounded } => {
                 running.push(job);
-                // A job that ends by itself comes before the next statement, which may read what it wrote.
+                // A bounded job must finish first: the next statement may read what it wrote.
                 if bounded {
                     failed |= wait(&mut running, 1, &interrupt, common, &mut results)?;
                 }
@@ -47,6 +49,7 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
             Ended::Failed => failed = true,
         }
         if failed && args.on_error == OnError::Stop {
+            results.check_rest(rest)?;
             stop_all(&running);
             return Err(Failure::Reported);
         }
@@ -62,12 +65,12 @@ pub fn run(process: &Process, common: &Common, args: RunArgs) -> Outcome {
     if failed {
         return Err(Failure::Reported);
     }
-    // Until here the jobs that have ended are remembered, so that a script that is interrupted goes on behind them.
+    // Finished jobs are remembered up to this point, so that an interrupted script continues after them.
     session.forget_finished_jobs()?;
     Ok(())
 }
 
-/// The options with what the command line says about the state to start from.
+/// The options, with the command line's choice of initial state.
 fn with_recovery(common: &Common, args: &RunArgs) -> Common {
     let mut common = common.clone();
     let mut define = |key: &str, value: String| common.define.push((key.to_owned(), value));
@@ -83,8 +86,8 @@ fn with_recovery(common: &Common, args: &RunArgs) -> Common {
     common
 }
 
-/// Follows the last `count` jobs until they have ended, or until one of them fails, which is told. What has ended is no
-/// longer among them afterwards. Ctrl-C stops all jobs.
+/// Follows the last `count` jobs until they have ended or one has failed, and reports the failure. Removes the ended
+/// jobs. Ctrl-C stops all jobs.
 fn wait(
     jobs: &mut Vec<JobHandle>,
     count: usize,

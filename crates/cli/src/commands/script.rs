@@ -9,10 +9,10 @@ use std::path::Path;
 
 use millstream_types::storage::Storage;
 
-/// Where names are recorded: a file for each name, with the path of its script.
+/// Directory with one file per name, which holds the path of its script.
 const DIRECTORY: &str = "scripts";
 
-/// The name of a script, recorded if it is new. `path` is absolute.
+/// The name of a script; a new name is recorded. `path` is absolute.
 pub fn name_of(storage: &dyn Storage, path: &Path) -> io::Result<String> {
     storage.create_directory(DIRECTORY)?;
     let owned = path.to_string_lossy();
@@ -38,7 +38,7 @@ pub fn name_of(storage: &dyn Storage, path: &Path) -> io::Result<String> {
             None => break,
         }
     }
-    // Even the whole path is taken, which takes a script at the root of the file system.
+    // Even the full path is taken; this only happens to a script in the root directory.
     Ok(owned.into_owned())
 }
 
@@ -47,7 +47,7 @@ fn stem(path: &Path) -> String {
     stem.to_string_lossy().into_owned()
 }
 
-/// A name as one part of a path.
+/// Escapes a name as one path component.
 fn escaped(name: &str) -> String {
     name.replace('%', "%25").replace('/', "%2F")
 }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use millstream_server::ServerState;
+use millstream_server::access::{OwnerToken, RemoteAccess};
 use millstream_server::http::guard::{Door, Guard, guarded};
+use millstream_server::http::oidc::TokenUsers;
 use millstream_server::http::users::{HttpUsers, Role, basic_line};
-use millstream_server::http::{HttpListener, HttpSettings, gateway, rest_router};
-use millstream_server::jobs::{JobStore, record_jobs, resume_jobs, watch_jobs};
+use millstream_server::http::{HttpListener, HttpSettings, gateway, rest_router, tls};
+use millstream_server::jobs::{JobStore, mirror_programs, record_jobs, resume_jobs, watch_jobs};
 use millstream_server::limits::SESSION_CHECK_INTERVAL;
 use millstream_server::lines::LastLines;
-use millstream_server::metrics::{MetricsEndpoint, MetricsSettings, render_jobs};
+use millstream_server::metrics::render_jobs;
 use millstream_server::state::Kept;
-use millstream_session::PrintTarget;
+use millstream_session::{CatalogStore, PrintTarget};
 use millstream_types::Options;
 use millstream_types::storage::OsStorage;
 
@@ -29,10 +31,6 @@ pub fn run(process: &Process, common: &Common, args: ServeArgs) -> Outcome {
     if let Some(user) = &args.hash_user {
         return Ok(print_user(process, user)?);
     }
-    let users = match &args.users_file {
-        Some(path) => Some(Arc::new(HttpUsers::read(path)?)),
-        None => None,
-    };
     let defaults: Options = common
         .define
         .iter()
@@ -40,15 +38,20 @@ pub fn run(process: &Process, common: &Common, args: ServeArgs) -> Outcome {
         .cloned()
         .collect();
     let settings = HttpSettings::read(&defaults)?;
+    let users = users(process, &args, &defaults)?;
     process.clusters.start_embedded()?;
-    let state = open_state(process, common, defaults)?;
-    let doors = Doors::open(process, &state, &settings, users.as_ref())?;
+    let access = RemoteAccess::read(&defaults, &common.data_dir, users.is_some())?;
+    let state = open_state(process, common, defaults, access)?;
+    let (owner, token) = OwnerToken::generate()?;
+    let owner = Arc::new(owner);
+    let doors = Doors::open(process, &state, &settings, users.as_ref(), &owner)?;
     resume_jobs(&state);
     let tasks = [
         process.runtime.spawn(expire_sessions(Arc::clone(&state))),
         process.runtime.spawn(watch_jobs(Arc::clone(&state))),
+        process.runtime.spawn(mirror_programs(Arc::clone(&state))),
     ];
-    let remembered = remember_server(&common.data_dir, &doors.addresses())?;
+    let remembered = remember_server(&common.data_dir, &doors.addresses(&state, token))?;
     notify_ready();
     if !common.quiet {
         doors.report(process, common);
@@ -61,7 +64,7 @@ pub fn run(process: &Process, common: &Common, args: ServeArgs) -> Outcome {
     if !common.quiet {
         eprintln!("stopping");
     }
-    // From here on jobs end only to go on with the next start: the store must not record that as their end.
+    // From here on, jobs end only because the server stops; the store must not record this as their end.
     record_jobs(&state);
     state.begin_stop();
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
@@ -70,8 +73,24 @@ pub fn run(process: &Process, common: &Common, args: ServeArgs) -> Outcome {
     Ok(())
 }
 
-/// The state of the server on its data directory.
-fn open_state(process: &Process, common: &Common, defaults: Options) -> anyhow::Result<Arc<ServerState>> {
+/// Who may use the HTTP doors: the users of the file, and the owners of tokens.
+fn users(process: &Process, args: &ServeArgs, options: &Options) -> anyhow::Result<Option<Arc<HttpUsers>>> {
+    let tokens = TokenUsers::open(options, process.clock.clone())?;
+    let users = match &args.users_file {
+        Some(path) => HttpUsers::read(path)?,
+        None if tokens.is_none() => return Ok(None),
+        None => HttpUsers::default(),
+    };
+    Ok(Some(Arc::new(users.with_tokens(tokens))))
+}
+
+/// Opens the server's state in its data directory.
+fn open_state(
+    process: &Process,
+    common: &Common,
+    defaults: Options,
+    access: RemoteAccess,
+) -> anyhow::Result<Arc<ServerState>> {
     let mut context = session_context(process, common, true, false)?;
     let print_lines = Arc::new(LastLines::default());
     context.print = Arc::new(ServerPrint(Arc::clone(&print_lines)));
@@ -83,6 +102,8 @@ fn open_state(process: &Process, common: &Common, defaults: Options) -> anyhow::
         store: Some(Arc::new(store)),
         log_lines: crate::logging::last_lines(),
         print_lines,
+        access,
+        catalog: CatalogStore::configured(&defaults, &common.data_dir, false),
     };
     Ok(Arc::new(ServerState::new(
         context,
@@ -97,7 +118,9 @@ fn open_state(process: &Process, common: &Common, defaults: Options) -> anyhow::
 struct Doors {
     rest: HttpListener,
     gateway: HttpListener,
-    metrics: Option<MetricsEndpoint>,
+    metrics: Option<HttpListener>,
+    /// `http` or `https`.
+    scheme: &'static str,
 }
 
 impl Doors {
@@ -106,38 +129,48 @@ impl Doors {
         state: &Arc<ServerState>,
         settings: &HttpSettings,
         users: Option<&Arc<HttpUsers>>,
+        owner: &Arc<OwnerToken>,
     ) -> anyhow::Result<Self> {
         let names = server_names(state.defaults());
         let guard = |door| Guard {
             door,
             names: names.clone(),
             users: users.cloned(),
+            owner: Some(Arc::clone(owner)),
         };
+        let tls = tls::open(state.defaults(), process.clock.clone())?;
         let rest = guarded(rest_router(state), guard(Door::JobRest));
         let gateway = guarded(gateway::router(state), guard(Door::Gateway));
         let open = |endpoint, router| {
-            let opening = HttpListener::open(endpoint, users.is_some(), router);
+            let opening = HttpListener::open(endpoint, users.is_some(), tls.clone(), router);
             process.runtime.block_on(opening)
         };
-        let doors = Self {
+        let shown = Arc::clone(state);
+        let metrics = process
+            .clusters
+            .metrics_router(Box::new(move || render_jobs(&shown)))
+            .map(|metrics| open(&settings.metrics, guarded(metrics, guard(Door::Metrics))));
+        Ok(Self {
             rest: open(&settings.rest, rest)?,
             gateway: open(&settings.gateway, gateway)?,
-            metrics: process.clusters.open_metrics(&MetricsSettings {
-                address: format!("{}:{}", settings.metrics.host, settings.metrics.first_port),
-                token_file: None,
-            })?,
-        };
-        if let Some(metrics) = &doors.metrics {
-            let shown = Arc::clone(state);
-            metrics.show_jobs(move || render_jobs(&shown));
-        }
-        Ok(doors)
+            metrics: metrics.transpose()?,
+            scheme: if tls.is_some() { "https" } else { "http" },
+        })
     }
 
-    fn addresses(&self) -> ServerAddresses {
+    fn addresses(&self, state: &ServerState, token: String) -> ServerAddresses {
+        let url = |listener: &HttpListener, key: &str| {
+            let address = listener.address();
+            // A certificate names the server, seldom the address that it binds.
+            match state.defaults().get(key).filter(|_| self.scheme == "https") {
+                Some(name) => format!("https://{name}:{}", address.port()),
+                None => format!("{}://{address}", self.scheme),
+            }
+        };
         ServerAddresses {
-            rest: format!("http://{}", self.rest.address()),
-            gateway: format!("http://{}", self.gateway.address()),
+            rest: url(&self.rest, "rest.address"),
+            gateway: url(&self.gateway, "sql-gateway.endpoint.rest.address"),
+            token,
         }
     }
 
@@ -148,10 +181,11 @@ impl Doors {
             .map(|listener| listener.address.to_string())
             .collect();
         eprintln!("Kafka        {}", kafka.join(" "));
-        eprintln!("job REST, UI http://{}", self.rest.address());
-        eprintln!("SQL Gateway  http://{}", self.gateway.address());
+        let scheme = self.scheme;
+        eprintln!("job REST, UI {scheme}://{}", self.rest.address());
+        eprintln!("SQL Gateway  {scheme}://{}", self.gateway.address());
         if let Some(endpoint) = &self.metrics {
-            eprintln!("metrics      http://{}/metrics", endpoint.address());
+            eprintln!("metrics      {scheme}://{}/metrics", endpoint.address());
         }
         eprintln!("data in {}; Ctrl-C stops the server", common.data_dir.display());
     }
@@ -160,11 +194,14 @@ impl Doors {
         process.runtime.block_on(async {
             self.gateway.close().await;
             self.rest.close().await;
+            if let Some(metrics) = self.metrics {
+                metrics.close().await;
+            }
         });
     }
 }
 
-/// Names under which clients reach the HTTP doors.
+/// The host names by which clients reach the HTTP listeners.
 fn server_names(options: &Options) -> Vec<String> {
     ["rest.address", "sql-gateway.endpoint.rest.address"]
         .iter()
@@ -172,7 +209,7 @@ fn server_names(options: &Options) -> Vec<String> {
         .collect()
 }
 
-/// Prints the line of the users file for `NAME:ROLE`, with the password from standard input.
+/// Prints a line of the users file for `NAME:ROLE`, with the password from standard input.
 fn print_user(process: &Process, user: &str) -> anyhow::Result<()> {
     let parsed = user
         .split_once(':')
@@ -194,7 +231,7 @@ fn print_user(process: &Process, user: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tells systemd (`Type=notify`) that the server is ready.
+/// Notifies systemd (`Type=notify`) that the server is ready.
 fn notify_ready() {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
         return;
@@ -208,14 +245,16 @@ fn notify_ready() {
 
 /// Stops all jobs after a last checkpoint.
 fn stop_jobs(state: &ServerState) {
-    let jobs = state.jobs().list();
+    let mut jobs = state.jobs().list();
+    // Jobs of programs do not end with the server.
+    jobs.retain(|job| !job.is_mirror());
     jobs.iter().for_each(millstream_session::JobHandle::stop);
     for job in &jobs {
         while !job.wait(crate::commands::progress::LOOK).is_terminal() {}
     }
 }
 
-/// Lines of the `print` connector: to standard output, and kept for REST.
+/// Lines of the `print` connector, for standard output and the REST API.
 struct ServerPrint(Arc<LastLines>);
 
 impl PrintTarget for ServerPrint {

@@ -8,7 +8,9 @@ use millstream_sql::parse::split::{Pending, Splitter};
 
 use crate::args::{Common, OnError, SqlArgs};
 use crate::commands::remote;
-use crate::commands::statement::{Ended, Interrupt, ResultPrinter, ends_uninterrupted, session, statements};
+use crate::commands::statement::{
+    Ended, Interrupt, ResultPrinter, ends_uninterrupted, keep_catalog, session, statements,
+};
 use crate::exit::{Failure, Outcome};
 use crate::output::OutputFormat;
 use crate::process::Process;
@@ -17,15 +19,15 @@ use crate::repl;
 /// Bytes read from standard input at a time.
 const READ_BYTES: usize = 64 << 10;
 
-/// Runs statements.
 pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
     if let Some(gateway) = &args.gateway {
         return remote::sql(process, common, &args, gateway);
     }
     let mut session = session(process, common, false, false)?;
     let is_shell = args.execute.is_none() && args.file.is_none() && stdin().is_terminal();
+    keep_catalog(&mut session, common, is_shell)?;
     if !is_shell {
-        // The session would not notice Ctrl-C.
+        // The session does not watch for Ctrl-C.
         session.leave_waiting_to_caller();
     }
     let interrupt = Interrupt::listen(process);
@@ -34,7 +36,7 @@ pub fn run(process: &Process, common: &Common, args: SqlArgs) -> Outcome {
         results: ResultPrinter::new(format, interrupt.clone(), common.quiet),
         on_error: args.on_error,
         failed: false,
-        answers_programs: format == OutputFormat::Json,
+        serves_program: format == OutputFormat::Json,
         interrupt: interrupt.clone(),
         jobs: Vec::new(),
         is_script: args.execute.is_some() || args.file.is_some(),
@@ -63,26 +65,30 @@ struct Runner {
     results: ResultPrinter,
     on_error: OnError,
     failed: bool,
-    /// Whether a program reads the responses.
-    answers_programs: bool,
+    /// Whether a program reads the results.
+    serves_program: bool,
     interrupt: Interrupt,
-    /// Jobs, and whether they end by themselves.
+    /// Jobs, and whether each is bounded.
     jobs: Vec<(JobHandle, bool)>,
-    /// The statements came from the command line or a file, and not from a program that may go on talking.
+    /// The statements come from the command line or a file, not from a program that may send more.
     is_script: bool,
 }
 
 impl Runner {
     fn script(&mut self, session: &mut Session, text: &str) -> Outcome {
-        for statement in statements(text) {
+        let mut rest = statements(text);
+        for statement in rest.by_ref() {
             if !self.statement(session, &statement)? {
                 break;
             }
         }
+        if self.failed {
+            self.results.check_rest(rest)?;
+        }
         Ok(())
     }
 
-    /// Statements as they arrive; each is executed at once.
+    /// Executes the statements of standard input as they arrive.
     fn input(&mut self, session: &mut Session) -> Outcome {
         let mut splitter = Splitter::default();
         let mut pending = Vec::new();
@@ -116,14 +122,14 @@ impl Runner {
         Ok(())
     }
 
-    /// Whether a program has sent a whole statement whose string, name or comment never ends: it waits for the response,
-    /// and nothing that it sends later could end it. Such a program closes each statement with a line that is only `;`.
+    /// Whether a program has sent a complete statement with an unclosed string, name or comment. The program waits for
+    /// the result, so no later input can close it. Such programs end each statement with a line that contains only `;`.
     fn is_given_up(&self, text: &str, pending: Pending) -> bool {
         let is_open = matches!(pending, Pending::String | Pending::Identifier | Pending::Comment);
-        self.answers_programs && is_open && text.ends_with("\n;\n")
+        self.serves_program && is_open && text.ends_with("\n;\n")
     }
 
-    /// Executes one statement; `false`: no more.
+    /// Executes one statement. Returns `false` to stop.
     fn statement(&mut self, session: &mut Session, sql: &str) -> Result<bool, Failure> {
         match self.results.execute(session, sql)? {
             Ended::Ok => {}
@@ -146,7 +152,7 @@ impl Runner {
         Ok(true)
     }
 
-    /// Waits for jobs: all of them after a script, until Ctrl-C. The end of standard input ends unbounded jobs.
+    /// Waits for jobs: for all of them after a script, until Ctrl-C. The end of standard input stops unbounded jobs.
     fn finish(mut self) -> Outcome {
         for (job, bounded) in &self.jobs {
             if !bounded && !self.is_script {
@@ -170,7 +176,7 @@ impl Runner {
     }
 }
 
-/// The longest front of `bytes` that is whole characters; what cannot become text is replaced.
+/// Takes the longest prefix of complete characters; invalid bytes are replaced.
 fn take_text(bytes: &mut Vec<u8>) -> String {
     let whole = match std::str::from_utf8(bytes) {
         Ok(_) => bytes.len(),

@@ -1,4 +1,4 @@
-//! Executing statements and showing what they give: shared by `run`, `sql` and the shell.
+//! Executes statements and prints their results: shared by `run`, `sql` and the shell.
 
 use std::io::{BufWriter, Stdout, Write, stderr, stdout};
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use millstream_server::kafka::is_broker_config;
 use millstream_session::{
-    ClientCommand, JobHandle, JobRegistry, JobStart, PrintTarget, Progress, QueryResult, Session,
-    SessionContext, SessionError, StatementResult, TextTable, wait_for,
+    CatalogStore, ClientCommand, JobHandle, JobRegistry, JobStart, PrintTarget, Progress, QueryResult,
+    Session, SessionContext, SessionError, StatementResult, TextTable, check_syntax, wait_for,
 };
 use millstream_sql::parse::split::split;
 use millstream_types::storage::{OsStorage, Storage};
@@ -19,21 +19,21 @@ use crate::args::Common;
 use crate::output::{JsonStream, OutputFormat, ResultColumns, printer, query_printer};
 use crate::process::Process;
 
-/// Directory of checkpoints below the data directory.
+/// Checkpoint directory below the data directory.
 pub const CHECKPOINT_DIRECTORY: &str = "checkpoints";
-/// The setting by which scripts for Flink's SQL Client choose how results are shown.
+/// The setting by which scripts for Flink's SQL Client select the result format.
 const RESULT_MODE: &str = "sql-client.execution.result-mode";
-/// How often a wait looks for Ctrl-C.
+/// Interval at which waits check for Ctrl-C.
 const LOOK: Duration = Duration::from_millis(100);
-/// Batches of a busy query after which its table is drawn again.
+/// Batches of a busy query between two redraws of its table.
 const BATCHES_PER_PICTURE: u32 = 32;
 
-/// Set by Ctrl-C; waits look at it.
+/// Set by Ctrl-C; waits check it.
 #[derive(Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Starts to listen for Ctrl-C and for the signal of service managers. A second Ctrl-C ends the process at once.
+    /// Handles Ctrl-C and SIGTERM from now on. A second signal ends the process at once.
     pub fn listen(process: &Process) -> Self {
         let interrupt = Self::default();
         let flag = Arc::clone(&interrupt.0);
@@ -59,7 +59,7 @@ impl Interrupt {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Forgets an interruption: the shell goes on.
+    /// Clears an interruption; the shell continues.
     pub fn clear(&self) {
         self.0.store(false, Ordering::SeqCst);
     }
@@ -67,7 +67,7 @@ impl Interrupt {
 
 /// Lines of the `print` connector.
 struct ProcessPrint {
-    /// With `--output json` standard output belongs to the protocol.
+    /// With `--output json`, standard output carries the protocol.
     stdout_is_protocol: bool,
 }
 
@@ -76,14 +76,14 @@ impl PrintTarget for ProcessPrint {
         if to_stderr || self.stdout_is_protocol {
             eprintln!("{line}");
         } else {
-            // A reader that went away is no reason to fail the job.
+            // A reader that went away must not fail the job.
             let _ = writeln!(stdout(), "{line}");
         }
     }
 }
 
-/// A session on the process's clusters. `script`: its jobs keep checkpoints in the data directory and are waited for. `fresh`:
-/// forget checkpoints of earlier runs.
+/// A session on the process's clusters. With `script`, its jobs keep checkpoints in the data directory and are waited
+/// for. With `fresh`, checkpoints of earlier runs are discarded.
 pub fn session(process: &Process, common: &Common, script: bool, fresh: bool) -> anyhow::Result<Session> {
     let defaults: Options = common
         .define
@@ -92,11 +92,19 @@ pub fn session(process: &Process, common: &Common, script: bool, fresh: bool) ->
         .cloned()
         .collect();
     let context = session_context(process, common, script, fresh)?;
-    Ok(Session::new(context, defaults)?)
+    let mut session = Session::new(context, defaults)?;
+    session.offer_topics();
+    Ok(session)
 }
 
-/// What the sessions of this process share. `durable`: named jobs keep checkpoints in the data directory, and the caller
-/// reports how jobs end.
+/// Shares the catalog of the data directory if the configuration asks for it, or, `by_default`, says nothing.
+pub fn keep_catalog(session: &mut Session, common: &Common, by_default: bool) -> anyhow::Result<()> {
+    let store = CatalogStore::configured(session.configuration().values(), &common.data_dir, by_default);
+    Ok(store.map_or(Ok(()), |store| session.keep_catalog(store))?)
+}
+
+/// What the sessions of this process share. With `durable`, named jobs keep checkpoints in the data directory, and the
+/// caller reports how jobs end.
 pub fn session_context(
     process: &Process,
     common: &Common,
@@ -127,8 +135,8 @@ pub fn session_context(
     })
 }
 
-/// The statements of a script. Each has as many blank lines before it as there are lines before it in the script, so
-/// that errors name the line of the script; what stands before it in its own line is left out.
+/// The statements of a script. Each statement is padded with blank lines to its line in the script, so that errors
+/// report the script's line numbers. Text before the statement on the same line is dropped.
 pub fn statements(script: &str) -> impl Iterator<Item = String> {
     split(script).into_iter().map(|span| {
         let before = &script[..span.start];
@@ -156,7 +164,7 @@ pub fn ends_uninterrupted(job: &JobHandle, interrupt: &Interrupt) -> bool {
 /// How a statement ended.
 pub enum Ended {
     Ok,
-    /// A job that goes on; `bounded`: it ends by itself.
+    /// A job that still runs; `bounded` says whether it ends by itself.
     Running {
         job: JobHandle,
         bounded: bool,
@@ -166,11 +174,11 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Shows results of statements, in the format that was asked for.
+/// Prints results of statements in the requested format.
 pub struct ResultPrinter {
-    /// As the command line asks.
+    /// Requested on the command line.
     output: OutputFormat,
-    /// As the session asks now.
+    /// Currently requested by the session.
     format: OutputFormat,
     json: JsonStream,
     out: BufWriter<Stdout>,
@@ -178,7 +186,7 @@ pub struct ResultPrinter {
     quiet: bool,
     /// Whether statements without a result are acknowledged.
     acknowledges: bool,
-    /// Whether jobs keep their state between runs, so that what they start from matters.
+    /// Whether jobs keep state between runs, so that their initial state is worth reporting.
     reports_starts: bool,
 }
 
@@ -196,17 +204,17 @@ impl ResultPrinter {
         }
     }
 
-    /// From now on a job is introduced with the state that it starts from.
+    /// Reports the initial state of each job from now on.
     pub fn report_starts(&mut self) {
         self.reports_starts = true;
     }
 
-    /// From now on a statement without a result is acknowledged, as a person at a terminal expects.
+    /// Acknowledges statements without a result from now on, as users at a terminal expect.
     pub fn acknowledge_statements(&mut self) {
         self.acknowledges = !self.quiet;
     }
 
-    /// Executes a statement and shows everything that it gives.
+    /// Executes a statement and prints its complete result.
     pub fn execute(&mut self, session: &mut Session, sql: &str) -> anyhow::Result<Ended> {
         self.json.next_statement();
         self.format = self.format_of(session);
@@ -227,7 +235,7 @@ impl ResultPrinter {
             }
             Ok(StatementResult::Job { job, bounded }) => {
                 self.job(&job)?;
-                // Under `table.dml-sync` the statement has ended only when its job has.
+                // Under `table.dml-sync`, a statement ends together with its job.
                 if session.configuration().dml_sync() {
                     if !ends_uninterrupted(&job, &self.interrupt) {
                         return Ok(Ended::Running { job, bounded });
@@ -251,7 +259,7 @@ impl ResultPrinter {
         Ok(ended)
     }
 
-    /// What a script or a person SETs wins over the command line, except where a program listens.
+    /// SET takes precedence over the command line, except with JSON output, which a program parses.
     fn format_of(&self, session: &Session) -> OutputFormat {
         let mode = session.configuration().get(RESULT_MODE).map(str::to_uppercase);
         match (self.output, mode.as_deref()) {
@@ -263,15 +271,27 @@ impl ResultPrinter {
         }
     }
 
-    /// Tells an error where it belongs.
+    /// Reports an error in the current format.
     pub fn failed(&mut self, error: &SessionError) -> anyhow::Result<Ended> {
         if self.format == OutputFormat::Json {
-            self.json.error(&error.message, &mut self.out)?;
+            self.json.error(serde_json::to_value(error)?, &mut self.out)?;
         } else {
             self.out.flush()?;
-            eprintln!("error: {}", error.message);
+            eprintln!("error[{}]: {}", error.code, error.rendered());
         }
         Ok(Ended::Failed)
+    }
+
+    /// Reports the syntax errors of statements that are not executed, since one before them has failed. Other errors of
+    /// theirs may follow from that failure, so that nothing is said about them.
+    pub fn check_rest(&mut self, statements: impl Iterator<Item = String>) -> anyhow::Result<()> {
+        for statement in statements {
+            self.json.next_statement();
+            if let Err(error) = check_syntax(&statement) {
+                self.failed(&error)?;
+            }
+        }
+        Ok(())
     }
 
     fn table(&mut self, table: &TextTable) -> anyhow::Result<()> {
@@ -288,7 +308,7 @@ impl ResultPrinter {
             }
             return Ok(());
         }
-        // Long texts (SHOW CREATE, EXPLAIN) are for reading, not for a table.
+        // Long texts (SHOW CREATE, EXPLAIN) are printed without a table.
         if let ([column], [row]) = (columns.names.as_slice(), table.rows.as_slice())
             && column == "result"
         {
@@ -321,7 +341,7 @@ impl ResultPrinter {
         }
         eprintln!("job {} ({}) {}", job.name(), job.id(), job.start());
         let operators = job.restored_operators();
-        if *job.start() != JobStart::Anew && !operators.is_unchanged() {
+        if *job.start() != JobStart::Fresh && !operators.is_unchanged() {
             eprintln!("{}", operators.table());
         } else if operators.statement_changed {
             eprintln!("  the statement changed in parts that keep no state; they apply from here on");
@@ -329,7 +349,7 @@ impl ResultPrinter {
         Ok(())
     }
 
-    /// Prints rows until the query ends or Ctrl-C ends it.
+    /// Prints rows until the query ends or Ctrl-C.
     fn query(&mut self, mut query: QueryResult) -> anyhow::Result<Result<Ended, SessionError>> {
         let columns = ResultColumns {
             names: query.schema.columns.iter().map(|c| c.name.clone()).collect(),
@@ -351,7 +371,7 @@ impl ResultPrinter {
                 }
                 return Ok(Ok(Ended::Interrupted));
             }
-            // What is there is written together; before a wait it must be on its way.
+            // Batches that are available are written together; flush before waiting.
             let progress = match query.next(Duration::ZERO) {
                 Ok(Progress::Nothing) => {
                     if batches > 0 {
@@ -378,7 +398,7 @@ impl ResultPrinter {
                     false => printer.row(rows.kind(row), &rows.values(row), &mut self.out)?,
                 }
             }
-            // A query that never pauses is shown all the same.
+            // Redraws even if the query never pauses.
             if batches >= BATCHES_PER_PICTURE {
                 printer.redraw(&mut self.out)?;
                 batches = 0;

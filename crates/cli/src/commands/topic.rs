@@ -21,7 +21,6 @@ use crate::exit::Outcome;
 use crate::output::OutputFormat;
 use crate::process::Process;
 
-/// Runs a topic command.
 pub fn run(process: &Process, common: &Common, args: &TopicArgs) -> Outcome {
     let client = |overrides: &[(&str, &str)]| connect(process, common, &args.client, overrides);
     let is_json = common.output == Some(OutputFormat::Json);

@@ -18,12 +18,11 @@ use crate::exit::Outcome;
 use crate::output::OutputFormat;
 use crate::process::Process;
 
-/// The kinds of a quota's entity, in Kafka's words.
+/// The entity types of quotas, under Kafka's names.
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
 const IP: &str = "ip";
 
-/// Runs a user command.
 pub fn run(process: &Process, common: &Common, args: &UserArgs) -> Outcome {
     let is_json = common.output == Some(OutputFormat::Json);
     match &args.command {
@@ -74,7 +73,7 @@ fn scram(mechanism: Mechanism) -> SaslMechanism {
     }
 }
 
-/// Both unless some are named.
+/// Both mechanisms, unless some are named.
 fn chosen(named: &[Mechanism]) -> Vec<SaslMechanism> {
     match named {
         [] => vec![SaslMechanism::ScramSha256, SaslMechanism::ScramSha512],
@@ -82,7 +81,7 @@ fn chosen(named: &[Mechanism]) -> Vec<SaslMechanism> {
     }
 }
 
-/// The first line of the file, or of standard input: on the command line others could see it.
+/// The first line of the file or of standard input. A command-line argument would be visible to other users.
 fn password(file: Option<&Path>) -> anyhow::Result<Secret> {
     let line = match file {
         Some(path) => {
@@ -111,7 +110,7 @@ fn salt(rng: &dyn Rng) -> Vec<u8> {
     scram_salt(std::array::from_fn(|at| words.as_flattened()[at]))
 }
 
-/// Deletes the named credentials, or whatever there is.
+/// Deletes the named credentials, or all.
 fn delete(
     process: &Process,
     common: &Common,
@@ -179,7 +178,7 @@ fn quota(
     match command {
         QuotaCommand::List { entity, entity_types } => {
             let parts = matches(entity, entity_types);
-            // As with kafka-configs: whoever names kinds means these and no others.
+            // As in kafka-configs: naming entity types selects these and no others.
             let strict = !entity_types.is_empty();
             let found = process
                 .runtime
@@ -189,7 +188,8 @@ fn quota(
         QuotaCommand::Set { entity, values } => {
             let number = |(key, text): &(String, String)| {
                 let value: Option<f64> = text.parse().ok().filter(|v: &f64| v.is_finite());
-                let value = value.ok_or_else(|| anyhow::anyhow!("'{text}' of quota '{key}' is no number"))?;
+                let value =
+                    value.ok_or_else(|| anyhow::anyhow!("'{text}' of quota '{key}' is not a number"))?;
                 anyhow::Ok((key.clone(), Some(value)))
             };
             let changes: Vec<_> = values.iter().map(number).collect::<anyhow::Result<_>>()?;
@@ -212,7 +212,7 @@ fn alter(
     let entity = parts(entity);
     anyhow::ensure!(
         !entity.is_empty(),
-        "nothing says for whom; name --user, --client-id or --ip, or --user-defaults, --client-defaults, --ip-defaults"
+        "the quota has no entity; name --user, --client-id or --ip, or --user-defaults, --client-defaults, --ip-defaults"
     );
     process
         .runtime
@@ -221,7 +221,7 @@ fn alter(
     Ok(())
 }
 
-/// The parts of an entity, by kind.
+/// The parts of an entity by type.
 fn parts(args: &EntityArgs) -> QuotaEntity {
     let kinds = [
         (USER, &args.user, args.user_defaults),
@@ -234,7 +234,7 @@ fn parts(args: &EntityArgs) -> QuotaEntity {
     kinds.into_iter().filter_map(part).collect()
 }
 
-/// The parts that listed quotas have: those that are named, and of the other kinds any.
+/// The filter for listed quotas: the named parts, and any name for the other types.
 fn matches(args: &EntityArgs, kinds: &[EntityType]) -> Vec<(String, QuotaMatch)> {
     let named = parts(args).into_iter();
     let mut matches: Vec<(String, QuotaMatch)> = named

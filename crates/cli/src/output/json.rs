@@ -1,8 +1,9 @@
 //! `--output json`: one JSON object a line, for programs.
 //!
 //! A statement gives `{"statement":1,"columns":[…],"types":[…]}` if it has rows, then `{"statement":1,"op":"+I","row":[…]}`
-//! for each (a statement without rows of its own has one column `result` with `OK`), then `{"statement":1,"status":"ok"}` or `{"statement":1,"status":"error","message":"…"}`. Values are the
-//! texts that people see, or null.
+//! for each (a statement without rows of its own has one column `result` with `OK`), then `{"statement":1,"status":"ok"}` or `{"statement":1,"status":"error","code":"UNKNOWN_COLUMN","kind":"input",
+//! "message":"…","hint":"…","spans":[{"primary":true,"line":1,"column":8,"end_line":1,"end_column":12}],"rendered":"…"}`
+//! (hint, spans and rendered where there are any). Values are the texts that people see, or null.
 
 use std::io::{self, Write};
 
@@ -21,7 +22,7 @@ impl JsonStream {
         Self { statement: 0 }
     }
 
-    /// The next statement begins; they are counted from 1.
+    /// Starts the next statement; they are numbered from 1.
     pub fn next_statement(&mut self) {
         self.statement += 1;
     }
@@ -41,7 +42,7 @@ impl JsonStream {
         )
     }
 
-    /// The result of a statement that has no rows of its own: a column `result` with `OK`, as Flink's gateway gives it.
+    /// The result of a statement without rows: a column `result` with `OK`, as in Flink's gateway.
     pub fn done(&self, out: &mut dyn Write) -> io::Result<()> {
         self.line(
             out,
@@ -55,11 +56,13 @@ impl JsonStream {
         out.flush()
     }
 
-    pub fn error(&self, message: &str, out: &mut dyn Write) -> io::Result<()> {
-        self.line(
-            out,
-            json!({"statement": self.statement, "status": "error", "message": message}),
-        )?;
+    /// The statement failed; the members of `error` say why.
+    pub fn error(&self, error: Value, out: &mut dyn Write) -> io::Result<()> {
+        let mut line = json!({"statement": self.statement, "status": "error"});
+        if let (Value::Object(line), Value::Object(members)) = (&mut line, error) {
+            line.extend(members);
+        }
+        self.line(out, line)?;
         out.flush()
     }
 

@@ -1,7 +1,8 @@
-//! How results reach standard output: `--output table|tableau|changelog|json`.
+//! Printers of results on standard output: `--output table|tableau|changelog|json`.
 
 mod changelog;
 mod json;
+mod pager;
 mod table;
 mod tableau;
 
@@ -16,11 +17,11 @@ pub use json::JsonStream;
 pub enum OutputFormat {
     /// The final rows, as a table
     Table,
-    /// Every change as it comes, as a table with a column `op`
+    /// Every change on arrival, as a table with a column `op`
     Tableau,
-    /// Every change as it comes, as a line such as +I[1, a]
+    /// Every change on arrival, as a line such as +I[1, a]
     Changelog,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -29,23 +30,23 @@ pub enum OutputFormat {
 pub struct ResultColumns {
     pub names: Vec<String>,
     pub types: Vec<LogicalType>,
-    /// Whether rows carry kinds worth showing: a streaming query.
+    /// Whether row kinds carry information: a streaming query.
     pub is_changelog: bool,
 }
 
-/// Prints one result. `begin` comes first, `end` last, and `end` alone tells how many rows there were.
+/// Prints one result. `begin` comes first; `end` comes last and reports the number of rows.
 pub trait ResultPrinter {
     fn begin(&mut self, columns: &ResultColumns, out: &mut dyn Write) -> io::Result<()>;
     /// One row; `None` is NULL.
     fn row(&mut self, kind: RowKind, values: &[Option<&str>], out: &mut dyn Write) -> io::Result<()>;
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()>;
-    /// Shows the rows of a result that goes on, where that is done in place.
+    /// Updates an in-place display of the rows so far, if the printer has one.
     fn redraw(&mut self, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// A printer for results that people read. JSON has [`JsonStream`], which also tells how statements ended.
+/// A printer for people. JSON output uses [`JsonStream`], which also reports how statements ended.
 pub fn printer(format: OutputFormat) -> Box<dyn ResultPrinter> {
     match format {
         OutputFormat::Tableau => Box::<tableau::Tableau>::default(),
@@ -54,12 +55,12 @@ pub fn printer(format: OutputFormat) -> Box<dyn ResultPrinter> {
     }
 }
 
-/// A printer for a result of a query, which may never end: on a terminal the table is drawn as it grows.
+/// A printer for queries, which may be unbounded: on a terminal, the table is redrawn as it grows.
 pub fn query_printer(format: OutputFormat) -> Box<dyn ResultPrinter> {
     use std::io::IsTerminal;
     if format == OutputFormat::Table && std::io::stdout().is_terminal() {
-        let (lines, _) = console::Term::stdout().size();
-        return Box::new(table::Table::live(usize::from(lines)));
+        let (lines, width) = console::Term::stdout().size();
+        return Box::new(table::Table::live(usize::from(lines), usize::from(width)));
     }
     printer(format)
 }

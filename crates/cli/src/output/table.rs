@@ -1,52 +1,55 @@
-//! `--output table`: the rows that are left when all changes were applied.
+//! `--output table`: the rows that remain after all changes.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 use millstream_types::{LogicalType, RowKind};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::{ResultColumns, ResultPrinter, rows_text};
+use super::{ResultColumns, ResultPrinter, pager, rows_text};
 
-/// Rows of a result that the REPL keeps; more are counted but not shown (`sql-client.execution.max-table-result.rows`).
+/// Rows kept of a result; further rows are counted but not shown (`sql-client.execution.max-table-result.rows`).
 const ROWS_MAX: usize = 1_000_000;
 
 type Row = Vec<Option<String>>;
 
-/// Collects a changelog into a table.
+/// Applies a changelog to a table.
 #[derive(Default)]
 pub struct Table {
     names: Vec<String>,
     types: Vec<LogicalType>,
-    /// In order of arrival; taken back rows leave holes.
+    /// In order of arrival; retracted rows leave holes.
     rows: Vec<Option<Row>>,
-    /// Places of equal rows, the last one to be taken back first.
+    /// Positions of equal rows; the last one is retracted first.
     places: HashMap<Row, Vec<usize>>,
     dropped: u64,
-    /// On a terminal: lines that the last picture of the growing table took, and changes since then.
+    /// On a terminal: the number of lines of the last drawing, and the changes since then.
     live: Option<Live>,
 }
 
-/// A picture of the table that is drawn again in place as rows come.
+/// A drawing of the table that is updated in place.
 struct Live {
-    /// Rows of the table that fit.
-    rows: usize,
+    /// Lines and columns of the terminal.
+    lines: usize,
+    width: usize,
     drawn_lines: usize,
 }
 
 impl Table {
-    /// A table that shows its newest rows in place on a terminal with this many lines.
-    pub fn live(lines: usize) -> Self {
+    /// A table that shows its newest rows in place on a terminal of this size.
+    pub fn live(lines: usize, width: usize) -> Self {
         Self {
             live: Some(Live {
-                rows: lines.saturating_sub(LINES_AROUND_ROWS).max(1),
+                lines,
+                width,
                 drawn_lines: 0,
             }),
             ..Self::default()
         }
     }
 
-    /// A table that grows for ever keeps the newer half of its rows.
+    /// Bounds memory: drops the older half of the rows.
     fn forget_older_half(&mut self) {
         let kept: Vec<Option<Row>> = self
             .rows
@@ -62,6 +65,50 @@ impl Table {
                 .push(place);
         }
         self.rows = kept;
+    }
+
+    /// The newest rows as they fit on the terminal: as a table, or one below the other if their columns are too wide.
+    fn picture(&self, live: &Live) -> (String, usize) {
+        let newest = |count: usize| {
+            let mut rows: Vec<&Row> = self.rows.iter().rev().flatten().take(count.max(1)).collect();
+            rows.reverse();
+            rows
+        };
+        let room = live.lines.saturating_sub(LINES_AROUND_ROWS);
+        let rows = newest(room);
+        let table = self.render(&rows).to_string();
+        if table.lines().all(|line| line.width() <= live.width) {
+            return (table, rows.len());
+        }
+        let rows = newest(room / (self.names.len() + 1));
+        (self.vertical(&rows, live.width), rows.len())
+    }
+
+    /// All rows, for reading in peace.
+    fn whole(&self, rows: &[&Row], width: usize) -> String {
+        let table = self.render(rows).to_string();
+        match table.lines().next().is_some_and(|line| line.width() > width) {
+            true => self.vertical(rows, usize::MAX),
+            false => table,
+        }
+    }
+
+    /// Each row as lines of `name: value`, cut at the terminal's edge so that a line stays one.
+    fn vertical(&self, rows: &[&Row], width: usize) -> String {
+        let widest = self.names.iter().map(|name| name.width()).max().unwrap_or(0);
+        let mut lines = Vec::new();
+        for (number, row) in rows.iter().enumerate() {
+            lines.push(cut(&format!("-- row {}", number + 1), width));
+            for (name, value) in self.names.iter().zip(row.iter()) {
+                let padding = " ".repeat(widest - name.width());
+                let value = value
+                    .as_deref()
+                    .unwrap_or("<NULL>")
+                    .replace(['\n', '\r', '\t'], " ");
+                lines.push(cut(&format!("{padding}{name}: {value}"), width));
+            }
+        }
+        lines.join("\n")
     }
 
     fn render(&self, rows: &[&Row]) -> comfy_table::Table {
@@ -86,9 +133,9 @@ impl Table {
     }
 }
 
-/// Flink's width of a column on a terminal (`table.display.max-column-width`).
+/// Flink's column width on a terminal (`table.display.max-column-width`).
 const COLUMN_WIDTH_MAX: usize = 30;
-/// Lines of a live table that are no rows: its header, the count, the prompt.
+/// Lines of a live table besides its rows: header, count, prompt.
 const LINES_AROUND_ROWS: usize = 5;
 
 fn shortened(text: &str, is_live: bool) -> String {
@@ -97,6 +144,22 @@ fn shortened(text: &str, is_live: bool) -> String {
     }
     let kept: String = text.chars().take(COLUMN_WIDTH_MAX - 3).collect();
     format!("{kept}...")
+}
+
+/// The beginning of a line that takes at most `width` columns.
+fn cut(line: &str, width: usize) -> String {
+    if line.width() <= width {
+        return line.to_owned();
+    }
+    let mut room = width.saturating_sub(1);
+    let fits = |c: &char| {
+        let width = c.width().unwrap_or(0);
+        let fits = width <= room;
+        room = room.saturating_sub(width);
+        fits
+    };
+    let kept: String = line.chars().take_while(fits).collect();
+    format!("{kept}…")
 }
 
 impl ResultPrinter for Table {
@@ -128,18 +191,16 @@ impl ResultPrinter for Table {
 
     fn redraw(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let Some(live) = &self.live else { return Ok(()) };
-        let (wanted, before) = (live.rows, live.drawn_lines);
+        let before = live.drawn_lines;
         let count = self.rows.iter().flatten().count();
-        let mut newest: Vec<&Row> = self.rows.iter().rev().flatten().take(wanted).collect();
-        newest.reverse();
-        let picture = self.render(&newest).to_string();
+        let (picture, shown) = self.picture(live);
         if before > 0 {
-            // Up to the first line of the last picture, and everything below it away.
+            // Moves to the first line of the last drawing and clears everything below.
             write!(out, "\x1b[{before}A\x1b[J")?;
         }
-        let hidden = count.saturating_sub(newest.len());
+        let hidden = count.saturating_sub(shown);
         let above = if hidden > 0 {
-            format!(", the newest {} are shown", newest.len())
+            format!(", the newest {shown} are shown")
         } else {
             String::new()
         };
@@ -155,7 +216,7 @@ impl ResultPrinter for Table {
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        // A picture that was drawn stays: printing all rows again would push it off the screen.
+        // Keeps the last drawing: printing all rows again would scroll it off the screen.
         if self.live.as_ref().is_some_and(|live| live.drawn_lines > 0) {
             self.redraw(out)?;
             return out.flush();
@@ -167,11 +228,21 @@ impl ResultPrinter for Table {
             writeln!(out, "Empty set")?;
             return out.flush();
         }
-        writeln!(out, "{}", self.render(&rows))?;
-        writeln!(out, "{} in set", rows_text(rows.len() as u64))?;
+        let mut text = match &self.live {
+            Some(live) => self.whole(&rows, live.width),
+            None => self.render(&rows).to_string(),
+        };
+        text.push_str(&format!("\n{} in set\n", rows_text(rows.len() as u64)));
         if self.dropped > 0 {
-            writeln!(out, "({} more rows are not shown)", self.dropped)?;
+            text.push_str(&format!("({} more rows are not shown)\n", self.dropped));
         }
+        if let Some(live) = &self.live
+            && text.lines().count() >= live.lines
+            && pager::show(&text)
+        {
+            return Ok(());
+        }
+        out.write_all(text.as_bytes())?;
         out.flush()
     }
 }
@@ -182,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_live_table_redraws_in_place_and_shows_its_newest_rows() {
-        let mut table = Table::live(LINES_AROUND_ROWS + 2);
+        let mut table = Table::live(LINES_AROUND_ROWS + 2, 80);
         let columns = ResultColumns {
             names: vec!["a".to_owned()],
             types: vec![LogicalType::INT],
@@ -207,5 +278,27 @@ mod tests {
             second.contains("| 1 |") && second.contains("2 rows so far"),
             "{second}"
         );
+    }
+    #[test]
+    fn rows_that_are_wider_than_the_terminal_stand_one_below_the_other() {
+        let mut table = Table::live(LINES_AROUND_ROWS + 4, 20);
+        let columns = ResultColumns {
+            names: vec!["id".to_owned(), "note".to_owned()],
+            types: vec![LogicalType::INT, LogicalType::STRING],
+            is_changelog: true,
+        };
+        let mut out = Vec::new();
+        table.begin(&columns, &mut out).expect("memory");
+        for id in ["1", "2"] {
+            let values = [Some(id), Some("a text that\nfits nowhere 語語語語")];
+            table.row(RowKind::Insert, &values, &mut out).expect("memory");
+        }
+        table.redraw(&mut out).expect("memory");
+        let text = String::from_utf8_lossy(&out);
+        assert_eq!(
+            text,
+            "-- row 1\n  id: 2\nnote: a text that f…\n2 rows so far, the newest 1 are shown; Ctrl-C ends the query\n"
+        );
+        assert!(text.lines().take(3).all(|line| line.width() <= 20));
     }
 }

@@ -1,6 +1,6 @@
-//! `--output tableau`: every change as it comes, in the layout of Flink's SQL Client.
+//! `--output tableau`: every change on arrival, in the layout of Flink's SQL Client.
 //!
-//! Widths must be known before the rows are, so they follow from the types; longer texts are cut.
+//! Column widths must be known before the rows, so they follow from the types; longer values are truncated.
 
 use std::io::{self, Write};
 
@@ -9,12 +9,12 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::{ResultColumns, ResultPrinter, rows_text};
 
-/// Characters of a column of text in a result: what Flink's `table.display.max-column-width` is by default.
+/// Width of text columns, the default of Flink's `table.display.max-column-width`.
 const COLUMN_WIDTH_MAX: usize = 30;
 /// Width of `<NULL>`.
 const NULL_WIDTH: usize = 6;
 
-/// Prints changes under a head of fixed widths.
+/// Prints changes under a header of fixed widths.
 #[derive(Default)]
 pub struct Tableau {
     widths: Vec<usize>,
@@ -75,7 +75,7 @@ impl Tableau {
     }
 }
 
-/// The text, or as much of it as fits with `...` behind.
+/// The text, truncated to the width with a trailing `...`.
 fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! `docs/sql-compatibility.md`: what becomes of each statement, hint, setting and function of Flink.
+//! `docs/sql-compatibility.md`: the support for each of Flink's statements, hints, settings and functions.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use millstream_sql::compatibility::{Entry, HINTS, STATEMENTS};
 
 pub fn page() -> String {
     let mut text = String::from(
-        "# SQL compatibility\n\nWhat becomes of Flink's SQL. `cargo xtask docs` prints this page from the declarations that the \
+        "# SQL compatibility\n\nThe support for Flink's SQL. `cargo xtask docs` prints this page from the declarations that the \
          program uses.\n\n- **works**: as in Flink.\n- **differs**: with the difference named; see also \
          [differences](differences.md).\n- **no effect**: accepted and checked, because nothing here needs it.\n- **refused**: an \
          error names it.\n\n",

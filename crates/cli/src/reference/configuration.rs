@@ -1,4 +1,4 @@
-//! The page of configuration: the command line, sessions and jobs, the broker, topics, clients.
+//! The configuration page: command line, sessions and jobs, broker, topics, clients.
 
 use clap::CommandFactory;
 use millstream_kafka_client::config::{PROPERTIES, Property, PropertyType};
@@ -10,7 +10,8 @@ use millstream_session::configuration_options;
 
 use super::markdown::{Document, code, value, words};
 use crate::args::Cli;
-use crate::settings::{EXAMPLE, FILE_VARIABLE, variable};
+use crate::settings::yaml::DIRECTORY_VARIABLE;
+use crate::settings::{EXAMPLE, FILE_VARIABLE, YAML_EXAMPLE, variable};
 
 /// `configuration.md`
 pub fn page() -> String {
@@ -30,7 +31,7 @@ pub fn page() -> String {
     page.paragraph(
         "Where `millstream serve` listens, by Flink's keys; `--kafka` and `listeners` are the broker's.",
     );
-    page.options(millstream_server::http::OPTIONS.iter());
+    page.options(millstream_server::http::options());
     broker(&mut page);
     page.heading(2, "Clients");
     page.paragraph(
@@ -56,10 +57,20 @@ fn sources(page: &mut Document) {
     page.paragraph(&format!(
         "1. On the command line: `-D {example}=4`.\n\
          2. In the environment: `{}=4`. The name is `MILLSTREAM_` and the key in capitals, with `_` for `.` and `-`.\n\
-         3. In a TOML file: `--config FILE` of `run`, `sql` and `broker`, or `{FILE_VARIABLE}` for every command. The options \
-         of the command line stand at its head, Kafka's broker configurations below `[broker]`, Flink's keys below `[flink]`.",
+         3. In a file: `--config FILE` of `run`, `sql`, `broker` and `serve`, or `{FILE_VARIABLE}` for every command. Without \
+         either, `config.yaml` in the directory of `{DIRECTORY_VARIABLE}`, or else `conf/config.yaml`, is read if it is there.",
         variable(example)
     ));
+    page.paragraph(
+        "A file whose name ends in `.yaml` or `.yml` has the form of Flink's `config.yaml`: keys with dots, nested keys, or both. \
+         Options of the command line, Kafka's broker configurations and Flink's keys stand side by side. A key that means \
+         nothing is a warning that names the nearest one.",
+    );
+    page.paragraph(&format!("```yaml\n{YAML_EXAMPLE}```"));
+    page.paragraph(
+        "Any other file is TOML. The options of the command line stand at its head, Kafka's broker configurations below \
+         `[broker]`, Flink's keys below `[flink]`.",
+    );
     page.paragraph(&format!("```toml\n{EXAMPLE}```"));
 }
 

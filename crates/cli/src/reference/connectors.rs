@@ -5,7 +5,7 @@ use millstream_types::{ChangelogMode, FormatUse, MetadataDecl};
 
 use super::markdown::{Document, code};
 
-/// What every table of options needs to be read.
+/// Explains the tables of options.
 const TYPES: &str = "Durations are written `10 s`, `500 ms`, `1 min`, `2 h`, `1 d`; sizes `64 kb`, `128 mb`, `1 gb`. \
      In the keys, `*` stands for any ending and `#` for the name of a column.";
 

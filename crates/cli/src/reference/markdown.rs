@@ -1,12 +1,12 @@
-//! Pieces of the pages: headings, tables, declared options.
+//! Building blocks of the pages: headings, tables, declared options.
 
 use std::fmt::Write;
 
 use millstream_types::{OptionDecl, OptionType};
 
-/// Text in which `ARRAY<STRING>` outside of code is no HTML tag.
+/// Escapes text such as `ARRAY<STRING>`, which would be an HTML tag outside of code.
 fn without_tags(text: &str) -> String {
-    // Every second part of a text split at back-ticks is code.
+    // Back-ticks split the text; every second part is code.
     let parts = text.split('`').enumerate();
     let escaped: Vec<String> = parts
         .map(|(index, part)| {
@@ -20,7 +20,7 @@ fn without_tags(text: &str) -> String {
     escaped.join("`")
 }
 
-/// A page that is being written.
+/// A page under construction.
 pub struct Document {
     text: String,
 }
@@ -53,7 +53,7 @@ impl Document {
         self.line(text);
     }
 
-    /// A table; nothing if it has no rows.
+    /// A table; omitted if it has no rows.
     pub fn table<const N: usize>(&mut self, head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
         let mut rows = rows.into_iter().peekable();
         if rows.peek().is_none() {
@@ -93,14 +93,14 @@ impl Document {
 
 /// Text as code.
 pub fn code(text: &str) -> String {
-    // A backtick inside needs two around.
+    // Code that contains a back-tick is delimited by two.
     match text.contains('`') {
         true => format!("`` {text} ``"),
         false => format!("`{text}`"),
     }
 }
 
-/// A default; an empty one must be seen too.
+/// A default value; an empty one is made visible.
 pub fn value(text: &str) -> String {
     match text.trim().is_empty() {
         true => format!("`'{text}'`"),
@@ -108,7 +108,7 @@ pub fn value(text: &str) -> String {
     }
 }
 
-/// Words of which one is to be written.
+/// A list of allowed words.
 pub fn words(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| code(word)).collect();
     words.join(", ")

@@ -6,6 +6,7 @@
 mod compatibility;
 mod configuration;
 mod connectors;
+mod errors;
 mod functions;
 mod markdown;
 
@@ -13,10 +14,11 @@ mod markdown;
 type Page = (&'static str, fn() -> String);
 
 /// All pages.
-pub const PAGES: [Page; 5] = [
+pub const PAGES: [Page; 6] = [
     ("../sql-compatibility.md", compatibility::page),
     ("configuration.md", configuration::page),
     ("connectors.md", connectors::page),
+    ("errors.md", errors::page),
     ("formats.md", connectors::formats_page),
     ("functions.md", functions::page),
 ];
@@ -43,7 +45,7 @@ mod tests {
             let written = std::fs::read_to_string(directory.join(name)).unwrap_or_default();
             assert!(
                 written == page(),
-                "docs/reference/{name} is not current; `cargo xtask docs` prints it anew"
+                "docs/reference/{name} is not current; `cargo xtask docs` regenerates it"
             );
         }
     }

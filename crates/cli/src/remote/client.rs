@@ -1,4 +1,4 @@
-//! Requests with JSON bodies, one connection each, as Flink's own clients make them.
+//! HTTP requests with JSON bodies, one connection per request, as Flink's own clients do.
 
 use std::time::Duration;
 
@@ -9,34 +9,42 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use hyper_util::rt::TokioIo;
+use millstream_kafka_client::config::{PemSource, TlsConfig};
+use millstream_kafka_client::tcp::tls_connector;
+use millstream_server::http::error::DIAGNOSTICS_HEADER;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
-/// A response that is larger is refused.
+/// Larger responses are rejected.
 const RESPONSE_BYTES_MAX: usize = 256 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Credentials for servers with users: `TOKEN`, or `USER:PASSWORD`.
 const CREDENTIALS: [&str; 2] = ["MILLSTREAM_TOKEN", "MILLSTREAM_USER"];
+/// A PEM file with the authorities of a server's certificate; the system's without it.
+const AUTHORITIES: &str = "MILLSTREAM_CA_FILE";
 
-/// A server and how to reach it.
-#[derive(Clone, Debug)]
+/// A server's address and credentials.
+#[derive(Clone)]
 pub struct HttpClient {
     runtime: Handle,
     authority: String,
     prefix: String,
     authorization: Option<String>,
+    tls: Option<TlsConnector>,
 }
 
 impl HttpClient {
-    /// `url`: `http://HOST:PORT[/PREFIX]` or `HOST:PORT`.
-    pub fn new(runtime: Handle, url: &str) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            !url.starts_with("https://"),
-            "'{url}': https is not supported; reach the server through a tunnel on loopback"
-        );
-        let rest = url.strip_prefix("http://").unwrap_or(url);
+    /// `url`: `http://HOST:PORT[/PREFIX]`, the same with `https`, or `HOST:PORT`. `token` is sent where the environment
+    /// has no credentials.
+    pub fn new(runtime: Handle, url: &str, token: Option<&str>) -> anyhow::Result<Self> {
+        let secure = url.strip_prefix("https://");
+        let tls = secure.map(|_| connector()).transpose()?;
+        let rest = secure.or_else(|| url.strip_prefix("http://")).unwrap_or(url);
         let (authority, prefix) = rest
             .split_once('/')
             .map_or((rest, String::new()), |(authority, path)| {
@@ -47,11 +55,10 @@ impl HttpClient {
             .and_then(|(_, port)| port.parse::<u16>().ok());
         anyhow::ensure!(
             port.is_some(),
-            "'{url}' is no address of a server; write http://HOST:PORT"
+            "'{url}' is not an address of a server; write http://HOST:PORT"
         );
-        let token = std::env::var(CREDENTIALS[0])
-            .ok()
-            .map(|token| format!("Bearer {token}"));
+        let bearer = |token: &str| format!("Bearer {token}");
+        let given = std::env::var(CREDENTIALS[0]).ok().map(|token| bearer(&token));
         let basic = || {
             let user = std::env::var(CREDENTIALS[1]).ok()?;
             Some(format!(
@@ -63,7 +70,8 @@ impl HttpClient {
             runtime,
             authority: authority.to_owned(),
             prefix: if prefix == "/" { String::new() } else { prefix },
-            authorization: token.or_else(basic),
+            authorization: given.or_else(basic).or_else(|| token.map(bearer)),
+            tls,
         })
     }
 
@@ -75,17 +83,17 @@ impl HttpClient {
         self.request("POST", path, Some(body))
     }
 
-    /// Sends a request and waits for its response; a status of failure is the error.
+    /// Sends a request and waits for its response; an error status becomes an error.
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let text = self.text(method, path, body)?;
         if text.trim().is_empty() {
             return Ok(Value::Null);
         }
         serde_json::from_str(&text)
-            .with_context(|| format!("the response of {} to {path} is no JSON", self.authority))
+            .with_context(|| format!("the response of {} to {path} is not JSON", self.authority))
     }
 
-    /// The body of a response as it is.
+    /// The unparsed body of a response.
     pub fn text(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<String> {
         let sent = self.send(method, path, body);
         let (status, text) = self
@@ -97,7 +105,11 @@ impl HttpClient {
         }
         let message = error_message(&text)
             .unwrap_or_else(|| format!("{} responds with status {status}", self.authority));
-        anyhow::bail!("{message}")
+        Err(ServerError {
+            message,
+            diagnostic: diagnostic(&text),
+        }
+        .into())
     }
 
     async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<(u16, String)> {
@@ -111,6 +123,29 @@ impl HttpClient {
                     self.authority
                 )
             })?;
+        let Some(tls) = &self.tls else {
+            return self.exchange(stream, method, path, body).await;
+        };
+        let host = self.authority.rsplit_once(':').map_or("", |(host, _)| host);
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(host.clone())
+            .with_context(|| format!("'{host}' is no name that a certificate can have"))?;
+        let stream = tls.connect(name, stream).await.with_context(|| {
+            format!(
+                "TLS with {} failed; {AUTHORITIES} names a file with the authorities to trust",
+                self.authority
+            )
+        })?;
+        self.exchange(stream, method, path, body).await
+    }
+
+    async fn exchange(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<(u16, String)> {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let driving = tokio::spawn(connection);
         let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
@@ -119,6 +154,7 @@ impl HttpClient {
             .uri(format!("{}{path}", self.prefix))
             .header(HOST, &self.authority)
             .header(CONTENT_TYPE, "application/json")
+            .header(DIAGNOSTICS_HEADER, "1")
             .header(CONNECTION, "close");
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
@@ -136,7 +172,42 @@ impl HttpClient {
     }
 }
 
-/// What a person should read of an error body: the last cause without its frames.
+/// A request that the server rejected.
+#[derive(Debug)]
+pub struct ServerError {
+    message: String,
+    /// The structure of a failed statement's error: the members that `--output json` gives for it.
+    pub diagnostic: Option<Value>,
+}
+
+impl std::fmt::Display for ServerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ServerError {}
+
+/// The structured error in an error body; servers that are not Millstream give none.
+fn diagnostic(body: &str) -> Option<Value> {
+    let mut body: Value = serde_json::from_str(body).ok()?;
+    let first = body.get_mut("diagnostics")?.get_mut(0)?.take();
+    first.is_object().then_some(first)
+}
+
+/// Checks servers' certificates against the system's authorities, or those of the file that the environment names.
+fn connector() -> anyhow::Result<TlsConnector> {
+    let file = std::env::var(AUTHORITIES).ok().map(PemSource::File);
+    let config = TlsConfig {
+        trust: file,
+        certificates: None,
+        key: None,
+        check_hostname: true,
+    };
+    Ok(tls_connector(&config)?)
+}
+
+/// The readable part of an error body: the root cause without stack frames.
 fn error_message(body: &str) -> Option<String> {
     let value: Value = serde_json::from_str(body).ok()?;
     let errors = value.get("errors")?.as_array()?;
@@ -155,6 +226,15 @@ fn error_message(body: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_diagnostic_is_taken_from_the_body() {
+        let body = r#"{"errors":["x"],"diagnostics":[{"code":"UNKNOWN_TABLE","message":"x"}]}"#;
+        let found = diagnostic(body).expect("is there");
+        assert_eq!(found["code"], "UNKNOWN_TABLE");
+        assert_eq!(diagnostic(r#"{"errors":["x"]}"#), None);
+        assert_eq!(diagnostic("<html>"), None);
+    }
 
     #[test]
     fn the_last_cause_is_the_message() {

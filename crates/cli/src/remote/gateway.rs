@@ -1,4 +1,4 @@
-//! A session of a SQL Gateway, seen from the client.
+//! The client side of a SQL Gateway session.
 
 use anyhow::Context;
 use millstream_server::http::gateway::logical_type_from_json;
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::client::HttpClient;
 
-/// A session; closed when it is dropped.
+/// A session, closed on drop.
 pub struct RemoteSession {
     client: HttpClient,
     path: String,
 }
 
-/// Rows of one page: kinds and texts.
+/// The rows of a page: kinds and texts.
 pub type RemotePage = Vec<(RowKind, Vec<Option<String>>)>;
 
 /// The result of a statement, read page by page.
@@ -24,7 +24,7 @@ pub struct RemoteResult<'a> {
     first: Option<RemotePage>,
     pub columns: Vec<(String, LogicalType)>,
     pub is_query: bool,
-    /// Whether the statement gives more than that it was executed.
+    /// Whether the result holds more than a confirmation.
     pub has_content: bool,
     pub job: Option<String>,
 }
@@ -40,7 +40,7 @@ impl RemoteSession {
         Ok(Self { client, path })
     }
 
-    /// Executes a statement and waits until it has a result; a failure of the statement is the error.
+    /// Executes a statement and waits for its result; a failed statement is an error.
     pub fn execute(&self, statement: &str) -> anyhow::Result<RemoteResult<'_>> {
         let submitted = self.client.post(
             &format!("{}/statements", self.path),
@@ -71,13 +71,13 @@ impl RemoteSession {
 
 impl Drop for RemoteSession {
     fn drop(&mut self) {
-        // The server closes an abandoned session by itself.
+        // The server closes abandoned sessions itself.
         let _ = self.client.request("DELETE", &self.path, None);
     }
 }
 
 impl RemoteResult<'_> {
-    /// The next rows; an empty page if none came in time, `None` at the end.
+    /// The next rows; an empty page if none arrived in time, `None` at the end.
     pub fn next(&mut self) -> anyhow::Result<Option<RemotePage>> {
         match self.first.take() {
             Some(page) => Ok(Some(page)),
@@ -123,7 +123,7 @@ impl RemoteResult<'_> {
 
 impl Drop for RemoteResult<'_> {
     fn drop(&mut self) {
-        // Ends the query; if the server is gone, so is the query.
+        // Cancels the query; if the server is gone, so is the query.
         let _ = self
             .session
             .client

@@ -1,11 +1,11 @@
-//! Completion in the line editor; what could stand at the cursor is decided by [`millstream_session::completion`].
+//! Completion in the line editor. [`millstream_session::completion`] provides the candidates.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use millstream_session::completion::{Vocabulary, candidates};
 use reedline::{Completer, CompletionResult, Span, Suggestion};
 
-/// Completion for the line editor. The vocabulary is renewed before each prompt.
+/// Completion for the line editor. The vocabulary is refreshed before each prompt.
 pub struct ShellCompleter {
     pub vocabulary: Arc<Mutex<Vocabulary>>,
 }

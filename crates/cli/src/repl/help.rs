@@ -1,4 +1,4 @@
-//! `HELP`: what can be written, from the declarations.
+//! `HELP`, generated from the declarations.
 
 use std::fmt::Write;
 
@@ -12,8 +12,8 @@ use millstream_types::OptionDecl;
 /// Width of a line of names.
 const LINE_WIDTH: usize = 96;
 
-/// The statements, with a form to start from.
-const STATEMENTS: [(&str, &str); 19] = [
+/// The statements, each with a template.
+const STATEMENTS: [(&str, &str); 20] = [
     ("SELECT", "SELECT a, COUNT(*) FROM t WHERE b > 1 GROUP BY a;"),
     ("VALUES", "VALUES (1, 'a'), (2, 'b');"),
     (
@@ -44,10 +44,11 @@ const STATEMENTS: [(&str, &str); 19] = [
     ("RESET", "RESET 'execution.runtime-mode'; RESET;"),
     ("STOP JOB", "STOP JOB 'id';"),
     ("HELP", "HELP; HELP concat_ws; HELP kafka;"),
+    ("SOURCE", "SOURCE setup.sql;"),
     ("QUIT", "QUIT; EXIT; CLEAR;"),
 ];
 
-/// Statements, functions, connectors: everything that has more to say under its name.
+/// Statements, functions and connectors: everything that has its own help page.
 pub fn overview() -> String {
     let mut text = String::from("Statements end with ;\n\n");
     for (name, form) in STATEMENTS {
@@ -77,7 +78,7 @@ pub fn overview() -> String {
     text
 }
 
-/// What is known under a name.
+/// The help page of a name.
 pub fn topic(name: &str) -> String {
     let name = name.trim().trim_matches(['\'', '`']);
     let mut text = String::new();
@@ -151,7 +152,7 @@ fn options(text: &mut String, options: &[OptionDecl]) {
     }
 }
 
-/// Names in lines that fit a terminal, behind a label.
+/// A labelled list of names, wrapped for a terminal.
 fn section(text: &mut String, label: &str, names: &[&str]) {
     let mut row = format!("  {label:<13}");
     let indent = row.len();

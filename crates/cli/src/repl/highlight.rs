@@ -1,4 +1,4 @@
-//! Colours of a line as it is typed, by the parser's lexer.
+//! Syntax highlighting while typing, by the parser's lexer.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use reedline::{Highlighter, StyledText};
 use millstream_session::completion::STATEMENT_STARTS;
 use millstream_session::completion::words::readable;
 
-/// What a piece of a line is.
+/// The category of a piece of text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Piece {
     Keyword,
@@ -21,11 +21,11 @@ pub enum Piece {
     Comment,
     /// Names, signs, blanks.
     Plain,
-    /// Text that cannot be read yet: an open string, a stray sign.
+    /// Text that the lexer rejects: an open string, a stray character.
     Unreadable,
 }
 
-/// The line cut into pieces, which together are the line.
+/// Splits the line into categorised pieces that cover it completely.
 pub fn pieces(line: &str) -> Vec<(Range<usize>, Piece)> {
     let (tokens, end) = readable(line);
     let mut pieces = Vec::new();
@@ -42,7 +42,7 @@ pub fn pieces(line: &str) -> Vec<(Range<usize>, Piece)> {
     pieces
 }
 
-/// What stands between tokens: blanks, or a comment.
+/// The text between tokens: blanks or comments.
 fn between(line: &str, range: Range<usize>, pieces: &mut Vec<(Range<usize>, Piece)>) {
     if range.is_empty() {
         return;
@@ -99,7 +99,7 @@ fn style(piece: Piece) -> Style {
 
 /// Highlighting for the line editor.
 pub struct ShellHighlighter {
-    /// Whether there are colours at all (`NO_COLOR`).
+    /// Whether colours are enabled (`NO_COLOR`).
     pub colors: bool,
 }
 

@@ -23,7 +23,7 @@ use reedline::{
 };
 
 use crate::args::Common;
-use crate::commands::statement::{Ended, Interrupt, ResultPrinter};
+use crate::commands::statement::{Ended, Interrupt, ResultPrinter, statements};
 use crate::exit::Outcome;
 use complete::ShellCompleter;
 use highlight::ShellHighlighter;
@@ -31,15 +31,15 @@ use millstream_session::completion::Vocabulary;
 use prompt::ShellPrompt;
 use validate::{ShellValidator, command};
 
-/// Statements that are remembered.
+/// Length of the history.
 const HISTORY_ENTRIES_MAX: usize = 10_000;
-/// The history in the home directory.
+/// The history file in the home directory.
 const HISTORY_FILE: &str = ".millstream_history";
 const COMPLETION_MENU: &str = "completion";
-/// Characters that end a word: they close the menu, so that Enter behind them ends the input.
+/// Characters that end a word and close the menu, so that Enter submits the input.
 const ENDS_OF_WORDS: [char; 4] = [' ', ',', ';', ')'];
 
-/// Reads and executes statements until the user leaves.
+/// Reads and executes statements until the user quits.
 pub fn run(
     common: &Common,
     session: &mut Session,
@@ -124,7 +124,7 @@ fn default_history() -> Option<PathBuf> {
         .map(|home| PathBuf::from(home).join(HISTORY_FILE))
 }
 
-/// Executes what was entered; `false`: leave. The first failure ends the entry.
+/// Executes the input; `false` to quit. Stops at the first failure.
 fn execute(
     text: &str,
     session: &mut Session,
@@ -146,11 +146,45 @@ fn execute(
             editor.clear_screen()?;
             return Ok(true);
         }
+        Some((word, rest)) if word == "SOURCE" => return source(rest, session, results, editor, jobs),
         Some(_) => return Ok(false),
         None => {}
     }
-    for span in split(text) {
-        match results.execute(session, span.text(text))? {
+    let entered = split(text).into_iter().map(|span| span.text(text).to_owned());
+    execute_all(entered, session, results, editor, jobs)
+}
+
+/// Executes the statements of a file. They see and change the shell's session.
+fn source(
+    file: &str,
+    session: &mut Session,
+    results: &mut ResultPrinter,
+    editor: &mut Reedline,
+    jobs: &mut Vec<JobHandle>,
+) -> anyhow::Result<bool> {
+    let file = file.trim_matches(['\'', '"']);
+    if file.is_empty() {
+        eprintln!("error: SOURCE needs the name of a file: SOURCE setup.sql");
+        return Ok(true);
+    }
+    match std::fs::read_to_string(file) {
+        Ok(script) => execute_all(statements(&script), session, results, editor, jobs),
+        Err(error) => {
+            eprintln!("error: cannot read the script '{file}': {error}");
+            Ok(true)
+        }
+    }
+}
+
+fn execute_all(
+    statements: impl Iterator<Item = String>,
+    session: &mut Session,
+    results: &mut ResultPrinter,
+    editor: &mut Reedline,
+    jobs: &mut Vec<JobHandle>,
+) -> anyhow::Result<bool> {
+    for statement in statements {
+        match results.execute(session, &statement)? {
             Ended::Ok => {}
             Ended::Running { job, .. } => jobs.push(job),
             Ended::Client(ClientCommand::Quit) => return Ok(false),
@@ -162,7 +196,7 @@ fn execute(
     Ok(true)
 }
 
-/// Says which jobs of this shell have failed since the last prompt, and forgets those that have ended.
+/// Reports the jobs of this shell that have failed since the last prompt, and drops the ended ones.
 fn report_failed_jobs(jobs: &mut Vec<JobHandle>, results: &mut ResultPrinter) -> anyhow::Result<()> {
     let (ended, running): (Vec<_>, Vec<_>) = jobs.drain(..).partition(|job| job.status().is_terminal());
     *jobs = running;
@@ -175,7 +209,7 @@ fn report_failed_jobs(jobs: &mut Vec<JobHandle>, results: &mut ResultPrinter) ->
     Ok(())
 }
 
-/// Jobs live in this process: leaving the shell ends them.
+/// Jobs run in this process: leaving the shell stops them.
 fn stop(jobs: &[JobHandle], common: &Common) -> Outcome {
     for job in jobs.iter().filter(|job| !job.status().is_terminal()) {
         if !common.quiet {

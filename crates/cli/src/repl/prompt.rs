@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use reedline::{Color, Prompt, PromptEditMode, PromptHistorySearch, PromptHistorySearchStatus};
 
-/// `millstream> `, and `> ` under it on further lines of a statement.
+/// `millstream> `, and `> ` on continuation lines.
 pub struct ShellPrompt {
     pub colors: bool,
 }

@@ -1,12 +1,14 @@
-//! Whether Enter ends the input or begins another line.
+//! Decides whether Enter submits the input or starts a new line.
 
 use millstream_sql::parse::split::{Pending, Splitter};
 use reedline::{ValidationResult, Validator};
 
-/// Commands of the shell, which need no `;`.
-const COMMANDS: [&str; 4] = ["QUIT", "EXIT", "CLEAR", "HELP"];
+/// Shell commands, which need no `;`.
+const COMMANDS: [&str; 5] = ["QUIT", "EXIT", "CLEAR", "HELP", "SOURCE"];
+/// Those that take an argument.
+const WITH_ARGUMENT: [&str; 2] = ["HELP", "SOURCE"];
 
-/// Whether the text holds whole statements and nothing else.
+/// Whether the text consists of complete statements.
 pub fn is_complete(text: &str) -> bool {
     if text.trim().is_empty() || command(text).is_some() {
         return true;
@@ -17,14 +19,14 @@ pub fn is_complete(text: &str) -> bool {
     splitter.pending() == Pending::Nothing
 }
 
-/// The command of the shell that a line is, in upper case, with what stands behind it: only HELP takes something.
+/// The shell command on a line, in upper case, and its argument.
 pub fn command(line: &str) -> Option<(String, &str)> {
     let line = line.trim().trim_end_matches(';').trim_end();
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let word = word.to_ascii_uppercase();
     let rest = rest.trim();
-    let fits =
-        COMMANDS.contains(&word.as_str()) && !rest.contains(';') && (rest.is_empty() || word == "HELP");
+    let takes_rest = WITH_ARGUMENT.contains(&word.as_str());
+    let fits = COMMANDS.contains(&word.as_str()) && !rest.contains(';') && (rest.is_empty() || takes_rest);
     fits.then_some((word, rest))
 }
 
@@ -78,6 +80,10 @@ mod tests {
         assert_eq!(
             command(" help  concat_ws ;"),
             Some(("HELP".to_owned(), "concat_ws"))
+        );
+        assert_eq!(
+            command("source 'my setup.sql';"),
+            Some(("SOURCE".to_owned(), "'my setup.sql'"))
         );
         assert_eq!(command("EXIT"), Some(("EXIT".to_owned(), "")));
         assert_eq!(command("SELECT 1;"), None);

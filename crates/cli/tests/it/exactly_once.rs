@@ -1,11 +1,10 @@
 //! A job from topic to topic with `exactly-once`, killed while it runs: readers of committed records find each record
 //! once.
 //!
-//! Each round kills the job, the broker, or both at a random point, and the next one goes on with another parallelism.
+//! Each round kills the job, the broker, or both at a random point, and the next one continues with another parallelism.
 //! `KILL_ROUNDS` and `KILL_SEED` as with the broker's own test.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -14,7 +13,7 @@ use millstream_kafka_client::config::IsolationLevel;
 use millstream_kafka_client::{ClientConfig, KafkaClient, TopicPartition};
 use millstream_types::Rng;
 
-use crate::killed::{Process, command, rounds};
+use crate::killed::{Process, command, produce, rounds, run};
 
 const ROUNDS: u64 = 3;
 /// A round ends after fewer new records in the output than this.
@@ -60,21 +59,12 @@ fn prepare(directory: &Path, address: &str, records: u64) {
         let create = create.args(cluster);
         assert!(create.stderr(Stdio::null()).status().expect("it runs").success());
     }
-    let mut produce = command(directory, &["topic", "produce", "input"])
-        .args(cluster)
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it runs");
     let lines: String = (0..records).map(|n| format!("{{\"n\":{n}}}\n")).collect();
-    let mut stdin = produce.stdin.take().expect("standard input");
-    stdin.write_all(lines.as_bytes()).expect("taken");
-    drop(stdin);
-    assert!(produce.wait().expect("it ends").success());
+    produce(directory, address, "input", &lines);
 }
 
 /// A client that soon finds a broker that came back.
-fn client(address: &str) -> KafkaClient {
+pub fn client(address: &str) -> KafkaClient {
     let settings = [
         ("bootstrap.servers", address),
         ("reconnect.backoff.ms", "5"),
@@ -114,29 +104,14 @@ async fn wait_for_output(client: &KafkaClient, job: &mut Process, more: u64, rec
 }
 
 /// What a reader of committed records gets from a topic: each line, and how often.
-fn committed(directory: &Path, address: &str, topic: &str) -> BTreeMap<String, u64> {
-    let tail = command(
-        directory,
-        &[
-            "topic",
-            "tail",
-            topic,
-            "--from-beginning",
-            "--exit-at-end",
-            "--isolation-level",
-            "read_committed",
-            "--bootstrap-server",
-            address,
-        ],
-    );
-    let output = { tail }.output().expect("it runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+pub fn committed(directory: &Path, address: &str, topic: &str) -> BTreeMap<String, u64> {
+    let arguments = "--from-beginning --exit-at-end --isolation-level read_committed --bootstrap-server";
+    let mut tail = vec!["topic", "tail", topic];
+    tail.extend(arguments.split(' '));
+    tail.push(address);
+    let text = run(directory, &tail);
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for line in String::from_utf8(output.stdout).expect("text").lines() {
+    for line in text.lines() {
         *counts.entry(line.to_owned()).or_default() += 1;
     }
     counts
@@ -231,4 +206,25 @@ async fn a_job_beside_its_broker_survives_kills_of_either() {
     run_to_the_end(directory.path(), &address, job, records);
     check(&committed(directory.path(), &address, "output"), records);
     drop(broker);
+}
+
+/// The two sinks fenced each other at every restart.
+#[test]
+fn two_inserts_with_one_transactional_id_prefix_are_rejected() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let insert = "INSERT INTO copies SELECT n FROM numbers;";
+    let whole = script("", "output", UP_TO_THE_END);
+    assert!(whole.contains(insert));
+    let set = whole.replace(
+        insert,
+        &format!("EXECUTE STATEMENT SET BEGIN {insert} {insert} END;"),
+    );
+    std::fs::write(directory.path().join("set.sql"), set).expect("written");
+    let (status, talk) =
+        Process::start(directory.path(), &["run", "set.sql", "--kafka", "127.0.0.1:0"]).end();
+    assert!(!status.success());
+    assert!(
+        talk.contains("two INSERTs of the statement set write with 'sink.transactional-id-prefix' 'output'"),
+        "{talk}"
+    );
 }

@@ -1,7 +1,7 @@
 //! Processes that are killed, and the dice that say when.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
@@ -19,7 +19,19 @@ pub struct Process {
 impl Process {
     /// The broker alone, on the data of `directory`.
     pub fn broker(directory: &Path, address: &str) -> Self {
-        let mut broker = Self::start(directory, &["broker", "--log", "error", "--kafka", address]);
+        Self::spawn_broker(command(
+            directory,
+            &["broker", "--log", "error", "--kafka", address],
+        ))
+    }
+
+    pub fn start(directory: &Path, args: &[&str]) -> Self {
+        Self::spawn(command(directory, args))
+    }
+
+    /// As [`Process::broker`], of a command that [`command`] has made.
+    pub fn spawn_broker(command: Command) -> Self {
+        let mut broker = Self::spawn(command);
         let mut line = String::new();
         broker.stderr.read_line(&mut line).expect("a line");
         broker.address = line
@@ -30,8 +42,8 @@ impl Process {
         broker
     }
 
-    pub fn start(directory: &Path, args: &[&str]) -> Self {
-        let mut child = command(directory, args)
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -72,6 +84,34 @@ impl Drop for Process {
     }
 }
 
+/// Runs the program to its end, which must be a success. Returns what it printed.
+pub fn run(directory: &Path, args: &[&str]) -> String {
+    run_with_input(directory, args, "")
+}
+
+/// As [`run`], with `input` as the standard input.
+pub fn run_with_input(directory: &Path, args: &[&str], input: &str) -> String {
+    let mut child = command(directory, args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("standard input");
+    stdin.write_all(input.as_bytes()).expect("taken");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {talk}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Writes lines to a topic of the broker at `address`.
+pub fn produce(directory: &Path, address: &str, topic: &str, lines: &str) {
+    let args = ["topic", "produce", topic, "--bootstrap-server", address];
+    run_with_input(directory, &args, lines);
+}
+
 /// The program in a directory, with nothing of the environment.
 pub fn command(directory: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_millstream"));
@@ -83,11 +123,12 @@ pub fn command(directory: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn setting(name: &str) -> Option<u64> {
+/// A number of the environment.
+pub fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(
         text.parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
     )
 }
 

@@ -23,7 +23,7 @@ use crate::killed::{Process, rounds};
 
 static TOPIC: KafkaString = KafkaString::from_static("t");
 const PARTITIONS: i32 = 3;
-/// Rounds if nobody asks for more.
+/// Default number of rounds.
 const ROUNDS: u64 = 4;
 /// A round ends after fewer acknowledged records than this.
 const ROUND_RECORDS_MAX: u64 = 4000;
@@ -34,7 +34,7 @@ const PENDING_MAX: usize = 10_000;
 /// A batch of the test, decompressed, is far smaller.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
-/// The partition and number of a record, and what becomes of it.
+/// The partition and number of a record, and its outcome.
 type Pending = (i32, i64, Delivery);
 
 /// Writes the numbers from 0 on into each partition until told to stop; gives how many.

@@ -1,4 +1,4 @@
-//! Processes that run until somebody stops them.
+//! Long-running processes, stopped by a signal.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -227,10 +227,10 @@ fn garbage_on_the_kafka_port_closes_its_connection_and_nothing_else() {
     for garbage in kinds {
         let mut socket = std::net::TcpStream::connect(&address).expect("the port is open");
         std::io::Write::write_all(&mut socket, garbage).expect("a socket takes a few bytes");
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         // The end of the stream, or a reset: both are a closed connection.
-        let _ = socket.read_to_end(&mut answer);
-        assert!(answer.is_empty(), "{garbage:?} was answered with {answer:?}");
+        let _ = socket.read_to_end(&mut response);
+        assert!(response.is_empty(), "{garbage:?} was followed by {response:?}");
     }
     let create = ["topic", "create", "t", "--bootstrap-server", &address];
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The program against transcripts: commands as a person types them, and what the program answers.
+//! Runs the program against transcripts: commands as users type them, and their output.
 //!
 //! A file in `tests/transcripts` is a sequence of lines:
 //!
@@ -14,7 +14,7 @@
 //! | anything else | a line that it writes to standard output |
 //!
 //! What differs from run to run is replaced: `[DIR]`, `[JOB]`, `[PORT]`, `[ID]` of a topic, `[TIME]`.
-//! `UPDATE_SNAPSHOTS=1 cargo test -p millstream-cli` writes the answers of today; read the difference before you commit it.
+//! `UPDATE_SNAPSHOTS=1 cargo test -p millstream-cli` writes the current output; read the diff before you commit it.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -26,7 +26,7 @@ use std::time::Duration;
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 
 /// What a command gave.
-struct Answer {
+struct Outcome {
     stdout: String,
     stderr: String,
     code: i32,
@@ -44,7 +44,7 @@ fn reader(mut stream: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-fn run(directory: &Path, args: &[String], input: &str, kafka: Option<&str>) -> Answer {
+fn run(directory: &Path, args: &[String], input: &str, kafka: Option<&str>) -> Outcome {
     let mut child = Command::new(env!("CARGO_BIN_EXE_millstream"))
         .args(args)
         .current_dir(directory)
@@ -71,11 +71,11 @@ fn run(directory: &Path, args: &[String], input: &str, kafka: Option<&str>) -> A
         panic!("millstream {args:?} does not end");
     };
     let code = child.wait().expect("the program ends").code().unwrap_or(-1);
-    Answer { stdout, stderr, code }
+    Outcome { stdout, stderr, code }
 }
 
 /// The visible files below a path, the lines of each sorted.
-fn cat(path: &Path) -> Answer {
+fn cat(path: &Path) -> Outcome {
     let mut stdout = String::new();
     let mut open = vec![path.to_owned()];
     while let Some(path) = open.pop() {
@@ -98,7 +98,7 @@ fn cat(path: &Path) -> Answer {
             .into_iter()
             .for_each(|line| stdout.push_str(&format!("{line}\n")));
     }
-    Answer {
+    Outcome {
         stdout,
         stderr: String::new(),
         code: 0,
@@ -203,19 +203,19 @@ fn play(transcript: &str, directory: &Path, kafka: Option<&str>) -> String {
             .is_some()
         {}
         let words = words(command);
-        let answer = match words.split_first() {
+        let outcome = match words.split_first() {
             Some((program, args)) if program == "millstream" => run(directory, args, &input, kafka),
             Some((program, [path])) if program == "cat" => cat(&directory.join(path)),
             _ => panic!("no command of a transcript: {command}"),
         };
-        settled(&answer.stdout, directory)
+        settled(&outcome.stdout, directory)
             .lines()
             .for_each(|line| today.push_str(&format!("{}\n", line.trim_end())));
-        let talk = settled(&answer.stderr, directory);
+        let talk = settled(&outcome.stderr, directory);
         talk.lines()
             .for_each(|line| today.push_str(&format!("{}\n", format!("! {line}").trim_end())));
-        if answer.code != 0 {
-            today.push_str(&format!("? {}\n", answer.code));
+        if outcome.code != 0 {
+            today.push_str(&format!("? {}\n", outcome.code));
         }
         today.push('\n');
     }
@@ -271,6 +271,11 @@ fn scripts() {
 #[test]
 fn topics() {
     check("topics", ANY_PORT);
+}
+
+#[test]
+fn topic_tables() {
+    check("topic_tables", ANY_PORT);
 }
 
 #[test]

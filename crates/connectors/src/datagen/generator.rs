@@ -8,7 +8,7 @@ const STRING_LENGTH_DEFAULT: usize = 100;
 const COLLECTION_LENGTH_DEFAULT: usize = 3;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// How values of a column are made.
+/// How the values of a column are generated.
 #[derive(Clone, Debug)]
 pub struct Generator {
     ty: LogicalType,
@@ -43,7 +43,7 @@ enum Kind {
         length: usize,
         vary: bool,
     },
-    /// Timestamps, dates and times up to so many milliseconds before now.
+    /// Timestamps, dates and times up to this many milliseconds before now.
     Past {
         max_past_ms: i64,
     },
@@ -89,7 +89,7 @@ impl FieldOptions<'_> {
             .map_err(|_| format!("invalid value '{text}' for option '{}'", self.key(name)))
     }
 
-    /// Bounds with the type's own as default; both ends included.
+    /// Bounds, both inclusive; they default to the range of the type.
     fn bounds<T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy>(
         &self,
         min: T,
@@ -146,7 +146,7 @@ impl Generator {
         })
     }
 
-    /// Rows that a sequence has; `None` for random values.
+    /// Length of a sequence; `None` for random values.
     pub fn sequence_length(&self) -> Option<u64> {
         match self.kind {
             Kind::Sequence { start, end } => Some((i128::from(end) - i128::from(start) + 1).max(0) as u64),
@@ -154,7 +154,7 @@ impl Generator {
         }
     }
 
-    /// The values of the rows numbered `indices`.
+    /// The values of the rows with numbers `indices`.
     pub fn column(&self, indices: &[u64], now_ms: i64, rng: &dyn Rng) -> ArrayRef {
         let values: Vec<Scalar> = indices
             .iter()
@@ -232,7 +232,7 @@ impl Generator {
 fn below(rng: &dyn Rng, bound: i128) -> i128 {
     match u64::try_from(bound) {
         Ok(bound) => i128::from(rng.below(bound)),
-        // Wider than 64 bits: the modulo's bias is far below what anybody can see.
+        // Wider than 64 bits, so the bias of the modulo is negligible.
         Err(_) => {
             let wide = (u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64());
             (wide % bound.max(1).unsigned_abs()) as i128

@@ -2,7 +2,7 @@
 //!
 //! Instance `i` of `n` makes the rows `i`, `i + n`, `i + 2n`, …: a lane. Row `r` of the whole table is due `r / rate`
 //! seconds after the start, so that the rate holds over all instances, however low it is. After a change of parallelism
-//! the remaining lanes are dealt out anew and split where there are too few.
+//! the remaining lanes are redistributed and split where there are too few.
 
 /// Rows `next`, `next + stride`, ….
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,7 +12,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Rows below `end` that are left.
+    /// Remaining rows below `end`.
     pub fn left(self, end: u64) -> u64 {
         end.saturating_sub(self.next).div_ceil(self.stride)
     }
@@ -40,11 +40,11 @@ pub(super) fn deal(mut lanes: Vec<Lane>, subtask: usize, parallelism: usize) -> 
         .collect()
 }
 
-/// A lane with the rows that it made since the rate began to count.
+/// A lane, and the rows that it generated since the rate started to count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PacedLane {
     pub lane: Lane,
-    /// Rows of other lanes that come before its first.
+    /// Rows of other lanes before its first row.
     offset: u64,
     made: u64,
 }
@@ -58,7 +58,7 @@ impl PacedLane {
         }
     }
 
-    /// Rows that may be made now.
+    /// Rows that are due.
     pub fn due(&self, elapsed_ms: u64, rows_per_second: u64) -> u64 {
         let newest = u128::from(elapsed_ms) * u128::from(rows_per_second) / 1000;
         let newest = u64::try_from(newest).unwrap_or(u64::MAX);
@@ -88,7 +88,7 @@ impl PacedLane {
 mod tests {
     use super::*;
 
-    /// 1, 3 and 5 rows a second on two instances gave 2, 2 and 4.
+    /// With 1, 3 and 5 rows per second, two instances generated 2, 2 and 4.
     #[test]
     fn low_rates_hold_over_all_instances() {
         for rate in [1, 3, 5, 1000] {
@@ -132,7 +132,7 @@ mod tests {
             for (instance, own) in dealt.into_iter().enumerate() {
                 for lane in own {
                     let mut paced = PacedLane::new(lane);
-                    // Instances are not equally far.
+                    // Instances advance at different speeds.
                     made.extend(paced.take((3 + round + instance) as u64));
                     lanes.push(paced.lane);
                 }

@@ -24,22 +24,22 @@ const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "rows-per-second",
         OptionType::Long,
-        "Rows made in a second, over all instances.",
+        "Rows per second over all instances.",
     )
     .with_default("10000"),
     OptionDecl::new(
         "number-of-rows",
         OptionType::Long,
-        "Rows made in all; without it the table is unbounded.",
+        "Total number of rows; without it, the table is unbounded.",
     ),
-    OptionDecl::new("scan.parallelism", OptionType::Int, "Instances of the source."),
+    OptionDecl::new("scan.parallelism", OptionType::Int, "Parallelism of the source."),
     OptionDecl::new("fields.#.kind", OptionType::String, "random or sequence.").with_default("random"),
-    OptionDecl::new("fields.#.min", OptionType::String, "Least random value."),
-    OptionDecl::new("fields.#.max", OptionType::String, "Greatest random value."),
+    OptionDecl::new("fields.#.min", OptionType::String, "Minimum random value."),
+    OptionDecl::new("fields.#.max", OptionType::String, "Maximum random value."),
     OptionDecl::new(
         "fields.#.max-past",
         OptionType::Duration,
-        "How far before now random timestamps go.",
+        "Maximum age of random timestamps.",
     )
     .with_default("0"),
     OptionDecl::new(
@@ -50,22 +50,22 @@ const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "fields.#.var-len",
         OptionType::Boolean,
-        "Whether strings vary in length up to it.",
+        "Whether the length of strings varies up to `length`.",
     )
     .with_default("false"),
-    OptionDecl::new("fields.#.null-rate", OptionType::Double, "Share of NULLs.").with_default("0"),
+    OptionDecl::new("fields.#.null-rate", OptionType::Double, "Fraction of NULLs.").with_default("0"),
     OptionDecl::new("fields.#.start", OptionType::String, "First value of a sequence."),
     OptionDecl::new(
         "fields.#.end",
         OptionType::String,
-        "Last value of a sequence; the table is bounded then.",
+        "Last value of a sequence; makes the table bounded.",
     ),
 ];
 
 /// The declaration of connector `datagen`.
 pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     identifier: "datagen",
-    doc: "Makes rows of random values or sequences.",
+    doc: "Generates rows of random values or sequences.",
     options: OPTIONS,
     metadata: &[],
     formats: FormatUse::None,
@@ -81,7 +81,7 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
             let Some(field) = key.strip_prefix("fields.") else {
                 continue;
             };
-            // Nested fields are addressed by further dots; the first name decides.
+            // Dots address nested fields; the first name determines the column.
             let known = |c: &millstream_types::Column| field.starts_with(&format!("{}.", c.name));
             if !table.physical.columns.iter().any(known) {
                 return Err(format!(
@@ -97,7 +97,7 @@ fn is_bounded(options: &Options) -> bool {
     options.contains_key("number-of-rows") || options.values().any(|v| v.eq_ignore_ascii_case("sequence"))
 }
 
-/// Makes datagen sources.
+/// Creates datagen sources.
 pub struct DatagenFactory {
     spec: ScanSpec,
     rows_per_second: u64,
@@ -109,7 +109,7 @@ impl DatagenFactory {
     pub fn new(spec: ScanSpec, context: &ConnectorContext) -> Result<Self, DataflowError> {
         let rows_per_second = rows::parsed(&spec.table, "rows-per-second", "a number of rows")?;
         let mut rows_max: Option<u64> = rows::parsed(&spec.table, "number-of-rows", "a number of rows")?;
-        // The shortest sequence ends the table, whether or not the query reads its column.
+        // The shortest sequence ends the table, even if the query does not read its column.
         for column in &spec.table.physical.columns {
             let generator = Generator::parse(&column.name, &column.ty, &spec.table.options)
                 .map_err(|e| DataflowError::new(ErrorKind::Input, e))?;
@@ -162,18 +162,18 @@ impl SourceFactory for DatagenFactory {
 struct Datagen {
     generators: Vec<Generator>,
     rng: SeededRng,
-    /// Rows of the table, over all instances.
+    /// Total rows of the table.
     end: u64,
     rows_per_second: u64,
     parallelism: u64,
     lanes: Vec<PacedLane>,
-    /// When the rate began to count.
+    /// When the rate started to count.
     started_ms: Option<i64>,
     clock: Arc<dyn millstream_types::Clock>,
 }
 
 impl Datagen {
-    /// Numbers of the rows that are due, at most `most`.
+    /// The numbers of the rows that are due, at most `most`.
     fn take_due(&mut self, elapsed_ms: u64, most: u64) -> Vec<u64> {
         let mut indices = Vec::new();
         for lane in &mut self.lanes {
@@ -234,7 +234,7 @@ impl Source for Datagen {
             is_own &= parallelism == self.parallelism;
             lanes.extend(of_instance);
         }
-        // With another parallelism every instance is given the state of all former ones.
+        // After a change of parallelism, every instance receives the state of all former ones.
         if !is_own {
             lanes = deal(lanes, context.subtask, context.parallelism);
         }

@@ -1,4 +1,4 @@
-//! Reading a file in chunks of whole records.
+//! Reads a file in chunks of whole records.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -15,14 +15,14 @@ const RECORD_BYTES_MAX: usize = 256 << 20;
 /// Records of one file, in order.
 pub struct RecordReader {
     input: Box<dyn Read + Send>,
-    /// Whole records read and not yet handed out.
+    /// Whole records that were read but not returned yet.
     chunk: Buffer,
     records: std::vec::IntoIter<Record>,
     /// Position in the decompressed content of the first byte of `chunk`.
     chunk_position: u64,
     /// Position of the next record.
     position: u64,
-    /// The beginning of a record that goes on behind the chunk.
+    /// The start of a record that continues in the next chunk.
     tail: Vec<u8>,
     ended: bool,
     quoting: Option<Quoting>,
@@ -38,9 +38,11 @@ struct Record {
 pub struct Records {
     pub data: Buffer,
     pub ranges: Vec<MessageRange>,
+    /// Position in the decompressed content of the first byte of `data`.
+    pub position: u64,
 }
 
-/// How records of CSV hold line breaks: inside quotes.
+/// CSV records may contain line breaks inside quotes.
 #[derive(Clone, Copy, Debug)]
 pub struct Quoting {
     pub quote: u8,
@@ -49,7 +51,7 @@ pub struct Quoting {
 }
 
 impl RecordReader {
-    /// Opens a file at a position that [`RecordReader::position`] gave.
+    /// Opens a file at a position from [`RecordReader::position`].
     pub fn open(path: &Path, position: u64, quoting: Option<Quoting>) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
@@ -84,7 +86,7 @@ impl RecordReader {
         self.position
     }
 
-    /// At most `records_max` further records; `None` at the end of the file.
+    /// Up to `records_max` further records; `None` at the end of the file.
     pub fn read(&mut self, records_max: usize) -> io::Result<Option<Records>> {
         while self.records.len() == 0 {
             if self.ended {
@@ -100,6 +102,7 @@ impl RecordReader {
         Ok(Some(Records {
             data: self.chunk.clone(),
             ranges,
+            position: self.chunk_position,
         }))
     }
 
@@ -129,7 +132,7 @@ impl RecordReader {
     }
 }
 
-/// Whole records of `data`, and the bytes that they take with their line breaks.
+/// The whole records of `data`, and their size including line breaks.
 fn split(data: &[u8], quoting: Option<Quoting>, ended: bool) -> (Vec<Record>, usize) {
     let (mut records, mut start, mut at) = (Vec::new(), 0, 0);
     let (mut in_quotes, mut field_begins) = (false, true);
@@ -143,7 +146,8 @@ fn split(data: &[u8], quoting: Option<Quoting>, ended: bool) -> (Vec<Record>, us
         }
         if let Some(quoting) = quoting {
             let is_escape = Some(byte) == quoting.escape;
-            // The character behind an escape has no meaning; a quote counts at the start of a field, and then to its end.
+            // An escaped character has no special meaning. A quote counts only at the start of a field, and then until
+            // its end.
             at += usize::from(is_escape);
             if byte == quoting.quote && !is_escape {
                 in_quotes =
@@ -164,7 +168,7 @@ fn split(data: &[u8], quoting: Option<Quoting>, ended: bool) -> (Vec<Record>, us
     (records, start)
 }
 
-/// The record without a carriage return at its end.
+/// The record without a trailing carriage return.
 fn range(data: &[u8], start: usize, end: usize) -> MessageRange {
     let end = if end > start && data[end - 1] == b'\r' {
         end - 1

@@ -12,7 +12,7 @@ use millstream_types::{
     ChangelogMode, ConnectorDecl, FormatUse, LogicalType, MetadataDecl, OptionDecl, OptionType, TypeKind,
 };
 
-/// Directory name of NULL and empty partition values unless `partition.default-name` says otherwise.
+/// Default of `partition.default-name`, the directory name for NULL and empty partition values.
 pub const DEFAULT_PARTITION: &str = "__DEFAULT_PARTITION__";
 
 const fn string(key: &'static str, doc: &'static str) -> OptionDecl {
@@ -32,78 +32,84 @@ const OPTIONS: &[OptionDecl] = &[
     .with_default(DEFAULT_PARTITION),
     duration(
         "source.monitor-interval",
-        "Looks for new files so often; the table is unbounded then.",
+        "Interval at which to look for new files; makes the table unbounded.",
     ),
-    string("source.report-statistics", "Accepted for Flink's sake."),
+    string(
+        "source.report-statistics",
+        "Accepted for compatibility with Flink; has no effect.",
+    ),
     string(
         "source.path.regex-pattern",
-        "Reads only files whose whole path matches.",
+        "A regular expression; only files whose full path matches are read.",
     ),
     OptionDecl::new(
         "sink.rolling-policy.file-size",
         OptionType::MemorySize,
-        "A file is closed when it has grown to this.",
+        "Size at which a file is closed.",
     )
     .with_default("128 mb"),
     duration(
         "sink.rolling-policy.rollover-interval",
-        "A file is closed when it is open so long.",
+        "Age at which a file is closed.",
     )
     .with_default("30 min"),
     duration(
         "sink.rolling-policy.inactivity-interval",
-        "A file is closed when nothing was written so long.",
+        "Time without writes after which a file is closed.",
     )
     .with_default("30 min"),
     duration(
         "sink.rolling-policy.check-interval",
-        "How often the intervals are looked at.",
+        "Interval at which the rolling policy is checked.",
     )
     .with_default("1 min"),
     OptionDecl::new(
         "sink.shuffle-by-partition.enable",
         OptionType::Boolean,
-        "Accepted for Flink's sake.",
+        "Accepted for compatibility with Flink; has no effect.",
     )
     .with_default("false"),
     OptionDecl::new(
         "auto-compaction",
         OptionType::Boolean,
-        "Merging of small files; only false is supported.",
+        "Whether one instance writes all files of a checkpoint, so that no small files need merging.",
     )
     .with_default("false"),
     OptionDecl::new(
         "compaction.file-size",
         OptionType::MemorySize,
-        "Accepted for Flink's sake.",
+        "Accepted for compatibility with Flink; has no effect.",
     ),
-    OptionDecl::new("sink.parallelism", OptionType::Int, "Instances of the sink."),
+    OptionDecl::new("sink.parallelism", OptionType::Int, "Parallelism of the sink."),
     OptionDecl::new(
         "sink.partition-commit.trigger",
         OptionType::Enum(&["process-time", "partition-time"]),
-        "When a partition is announced; only process-time is supported.",
+        "When a partition is committed; only process-time is supported.",
     )
     .with_default("process-time"),
     duration(
         "sink.partition-commit.delay",
-        "How long after a partition's files became final it is announced.",
+        "Delay between the last finished file of a partition and its commit.",
     )
     .with_default("0 s"),
     string(
         "sink.partition-commit.watermark-time-zone",
-        "Accepted for Flink's sake.",
+        "Accepted for compatibility with Flink; has no effect.",
     )
     .with_default("UTC"),
     string(
         "sink.partition-commit.policy.kind",
-        "How a partition is announced: success-file, or nothing.",
+        "How a partition is committed: success-file, or not at all.",
     ),
     string(
         "sink.partition-commit.success-file.name",
         "Name of the success file.",
     )
     .with_default("_SUCCESS"),
-    string("partition.time-extractor.*", "Accepted for Flink's sake."),
+    string(
+        "partition.time-extractor.*",
+        "Accepted for compatibility with Flink; has no effect.",
+    ),
 ];
 
 fn not_null(kind: TypeKind) -> LogicalType {
@@ -133,14 +139,14 @@ const METADATA: &[MetadataDecl] = &[
         key: "file.modification-time",
         ty: || LogicalType::timestamp_ltz(3).with_nullable(false),
         writable: false,
-        doc: "When the file was changed last.",
+        doc: "Time of the last modification.",
     },
 ];
 
 /// The declaration of connector `filesystem`.
 pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     identifier: "filesystem",
-    doc: "Directories of files, one record a line.",
+    doc: "Files in directories, one record per line.",
     options: OPTIONS,
     metadata: METADATA,
     formats: FormatUse::Value,
@@ -162,7 +168,9 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
                     .to_owned(),
             );
         }
-        refuse("auto-compaction", "false")?;
+        if table.partition_keys.is_empty() {
+            return Ok(());
+        }
         refuse("sink.partition-commit.trigger", "process-time")?;
         let policies = table
             .options

@@ -6,7 +6,7 @@ use arrow_array::{Array, ArrayRef};
 use millstream_functions::display::{Printer, Style};
 use millstream_types::{LogicalType, Scalar, TypeKind};
 
-/// Appends a value as it stands in a directory name.
+/// Appends a value in the form of a directory name.
 pub fn escape(out: &mut String, value: &str) {
     for c in value.chars() {
         let special = c.is_ascii_control() || "\"#%'*/:=?\\{[]^\u{7f}".contains(c);
@@ -18,7 +18,7 @@ pub fn escape(out: &mut String, value: &str) {
     }
 }
 
-/// The value of a part of a directory name.
+/// Unescapes a value in a directory name.
 pub fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
@@ -59,7 +59,7 @@ pub fn value_text(
     })
 }
 
-/// The value of a partition column out of a directory name.
+/// The value of a partition column in a directory name.
 pub fn parse_value(ty: &LogicalType, text: &str, default_name: &str) -> Result<Scalar, String> {
     if text == default_name {
         return Ok(Scalar::Null);

@@ -17,7 +17,7 @@ use arrow_array::UInt32Array;
 use millstream_dataflow::source::Waker;
 use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory, StateBlocks};
 use millstream_formats::{Encoded, Encoder};
-use millstream_types::{Batch, CheckpointId, ErrorKind, LogicalType, Scalar, Schema};
+use millstream_types::{Batch, CheckpointId, ErrorKind, LogicalType, Scalar, Schema, failpoint};
 use serde::{Deserialize, Serialize};
 
 use super::{DEFAULT_PARTITION, local_path, partition};
@@ -29,7 +29,7 @@ const STATE_VERSION: u8 = 1;
 const FILE_BYTES_DEFAULT: u64 = 128 << 20;
 const INTERVAL_MS_DEFAULT: i64 = 30 * 60_000;
 
-/// Makes file sinks.
+/// Creates file sinks.
 pub struct FileSinkFactory {
     shared: Arc<Shared>,
     parallelism_max: Option<usize>,
@@ -40,7 +40,7 @@ struct Shared {
     format: (String, millstream_types::Options),
     /// Columns of a line.
     in_lines: Schema,
-    /// Positions in the input of the columns of a line.
+    /// Input positions of the columns of a line.
     line_columns: Vec<usize>,
     /// Partition columns: name, position in the input (`None`: fixed by PARTITION) and type.
     partitions: Vec<PartitionColumn>,
@@ -108,8 +108,14 @@ impl FileSinkFactory {
             format,
         };
         let parallelism_max = rows::parsed(table, "sink.parallelism", "a number of instances")?;
-        // Replacing what is there needs one instance that knows all new files.
-        let parallelism_max = if spec.overwrite { Some(1) } else { parallelism_max };
+        // Overwriting existing files requires a single instance that knows all new files. A single instance also leaves
+        // nothing to compact: it writes one file of a partition after the other, each up to the rolling size.
+        let compacts = rows::parsed::<bool>(table, "auto-compaction", "true or false")?.unwrap_or(false);
+        let parallelism_max = if spec.overwrite || compacts {
+            Some(1)
+        } else {
+            parallelism_max
+        };
         Ok(Self {
             shared: Arc::new(shared),
             parallelism_max,
@@ -178,7 +184,7 @@ impl SinkFactory for FileSinkFactory {
     }
 }
 
-/// A file that takes rows.
+/// A file that is being written.
 struct OpenFile {
     hidden: PathBuf,
     visible: PathBuf,
@@ -195,7 +201,7 @@ struct Closed {
     visible: PathBuf,
 }
 
-/// What a checkpoint holds.
+/// The state in a checkpoint.
 #[derive(Default, Serialize, Deserialize)]
 struct State {
     /// Of the instance: part of the names of its files.
@@ -219,7 +225,7 @@ struct FileSink {
     open: BTreeMap<String, OpenFile>,
     closed: Vec<Closed>,
     prepared: BTreeMap<CheckpointId, Vec<Closed>>,
-    /// What checkpoints hold, as it was at their barriers.
+    /// Uncommitted checkpoints, with the files at their barriers.
     states: BTreeMap<CheckpointId, StateBlocks>,
     /// All rows were written.
     complete: bool,
@@ -233,7 +239,7 @@ fn failed(action: &str, path: &Path, error: &std::io::Error) -> DataflowError {
 }
 
 impl FileSink {
-    /// Rows of the batch by partition directory, in the order of their first row.
+    /// Groups a batch's rows by partition directory, in the order of their first rows.
     fn split(&self, batch: &Batch) -> Vec<(String, Vec<u32>)> {
         let mut groups: Vec<(String, Vec<u32>)> = Vec::new();
         for row in 0..batch.rows {
@@ -326,6 +332,7 @@ impl FileSink {
             .flush()
             .and_then(|()| file.writer.get_ref().sync_all());
         done.map_err(|e| failed("sync", &file.hidden, &e))?;
+        failpoint::hit("file-closed");
         self.closed.push(Closed {
             hidden: file.hidden,
             visible: file.visible,
@@ -340,7 +347,7 @@ impl FileSink {
             .try_for_each(|directory| self.close_file(directory))
     }
 
-    /// Makes closed files visible; a file that is visible already was renamed before a restart.
+    /// Makes closed files visible. A file that is already visible was renamed before a restart.
     fn publish(&self, files: &[Closed]) -> Result<(), DataflowError> {
         if self.shared.overwrite {
             self.remove_replaced(files)?;
@@ -349,6 +356,7 @@ impl FileSink {
             if file.hidden.exists() {
                 std::fs::rename(&file.hidden, &file.visible)
                     .map_err(|e| failed("rename", &file.hidden, &e))?;
+                failpoint::hit("file-renamed");
             } else if !file.visible.exists() {
                 return Err(DataflowError::new(
                     ErrorKind::Environment,
@@ -373,7 +381,8 @@ impl FileSink {
             .map_err(|e| failed("create", &path, &e))
     }
 
-    /// INSERT OVERWRITE: removes what stood in the directories that get files; an unpartitioned table is emptied.
+    /// INSERT OVERWRITE: removes the old files from directories that receive new ones; an unpartitioned table is
+    /// emptied.
     fn remove_replaced(&self, files: &[Closed]) -> Result<(), DataflowError> {
         let mut directories: Vec<&Path> = files.iter().filter_map(|f| f.visible.parent()).collect();
         if self.shared.partitions.is_empty() {
@@ -442,7 +451,7 @@ impl FileSink {
                 .append(true)
                 .open(&hidden)
                 .map_err(|e| failed("open", &hidden, &e))?;
-            // One file of a directory takes rows; the one of a second former instance is complete.
+            // Only one file per directory stays open; that of a second former instance is closed.
             self.close_file(&directory)?;
             let writer = BufWriter::with_capacity(256 << 10, file);
             let open = OpenFile {
@@ -460,7 +469,7 @@ impl FileSink {
 }
 
 impl FileSink {
-    /// Removes hidden files that the instance of a checkpoint began after it.
+    /// Removes hidden files that the checkpoint's instance started after it.
     fn remove_leftovers(&self, state: &State) -> Result<(), DataflowError> {
         let prefix = format!(".part-{}-", state.id);
         let is_kept = |path: &Path| {
@@ -533,7 +542,7 @@ impl Sink for FileSink {
     fn prepare(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<(), DataflowError> {
         let closed = std::mem::take(&mut self.closed);
         self.prepared.insert(checkpoint, closed);
-        // Files of earlier checkpoints that are not committed yet belong to this one, too.
+        // Files of earlier uncommitted checkpoints belong to this one as well.
         let waiting = self.prepared.values().flatten().cloned().collect();
         let state = self.state(waiting)?;
         self.states.insert(checkpoint, state);
@@ -552,7 +561,7 @@ impl Sink for FileSink {
     fn commit(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
         let later = self.prepared.split_off(&CheckpointId(checkpoint.0 + 1));
         let due = std::mem::replace(&mut self.prepared, later);
-        // INSERT OVERWRITE removes old files only when all new ones are known: at the end.
+        // INSERT OVERWRITE removes old files only at the end, when all new files are known.
         let due: Vec<Closed> = due.into_values().flatten().collect();
         if self.shared.overwrite && !self.complete {
             self.closed.extend(due);
@@ -571,7 +580,7 @@ impl Sink for FileSink {
             };
             let state: State =
                 serde_json::from_slice(json).map_err(|e| DataflowError::internal(e.to_string()))?;
-            // With another parallelism every instance is given the state of all former ones.
+            // After a change of parallelism, every instance receives the state of all former ones.
             if state.subtask % context.parallelism.max(1) == self.subtask {
                 self.reopen(state, context.now_ms)?;
             }

@@ -1,6 +1,7 @@
 //! The source of connector `filesystem`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -8,19 +9,21 @@ use std::time::UNIX_EPOCH;
 use arrow_array::ArrayRef;
 use millstream_dataflow::source::Waker;
 use millstream_dataflow::{Context, DataflowError, Output, Source, SourceFactory, SourceStatus, StateBlocks};
-use millstream_formats::Decoder;
+use millstream_formats::{Decoded, Decoder};
 use millstream_types::{Batch, Clock, ErrorKind, Scalar, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::lines::{Quoting, RecordReader};
+use super::lines::{Quoting, RecordReader, Records};
 use super::{DEFAULT_PARTITION, local_path, partition};
 use crate::context::ConnectorContext;
+use crate::side_output::DeadLetter;
+use crate::side_output::dead_letters;
 use crate::{ScanSpec, rows};
 
 const POSITIONS_BLOCK: &str = "positions";
 const POSITIONS_VERSION: u8 = 1;
 
-/// Makes file sources.
+/// Creates file sources.
 pub struct FileSourceFactory {
     shared: Arc<Shared>,
     monitor_ms: Option<i64>,
@@ -31,9 +34,9 @@ struct Shared {
     spec: ScanSpec,
     root: PathBuf,
     format: (String, millstream_types::Options),
-    /// Columns that lines hold: the physical ones without partition columns.
+    /// Columns in the lines: the physical columns without partition columns.
     in_lines: Schema,
-    /// Produced columns that lines hold.
+    /// Produced columns that come from lines.
     decoded: Schema,
     default_name: String,
     pattern: Option<regex::Regex>,
@@ -130,7 +133,7 @@ impl SourceFactory for FileSourceFactory {
         }))
     }
 
-    /// An instance without a file would only keep the others' watermarks waiting.
+    /// An instance without files would only hold back the watermark.
     fn parallelism_max(&self) -> Option<usize> {
         if !self.is_bounded() {
             return None;
@@ -149,16 +152,16 @@ impl SourceFactory for FileSourceFactory {
 struct OpenFile {
     path: String,
     reader: RecordReader,
-    /// Partition and metadata values, by position of the output; `None`: decoded.
+    /// Partition and metadata values by output position; `None`: decoded from the line.
     constants: Vec<Option<Scalar>>,
     line: u64,
 }
 
-/// What a checkpoint holds.
+/// The state in a checkpoint.
 #[derive(Default, Serialize, Deserialize)]
 struct Positions {
     finished: BTreeSet<String>,
-    /// Files partly read, with the position of the next record.
+    /// Partly read files, with the position of the next record.
     partly: BTreeMap<String, u64>,
 }
 
@@ -169,14 +172,14 @@ struct FileSource {
     next_look_ms: i64,
     queue: VecDeque<String>,
     current: Option<OpenFile>,
-    /// Files read to their end.
+    /// Fully read files.
     finished: BTreeSet<String>,
     restored: BTreeMap<String, u64>,
     emitted: u64,
 }
 
 impl FileSource {
-    /// Adds files that are this instance's and not known yet.
+    /// Adds unknown files that belong to this instance.
     fn look(&mut self, context: &Context) -> Result<(), DataflowError> {
         let mut files = Vec::new();
         list(&self.shared.root, &mut files).map_err(|e| {
@@ -216,7 +219,7 @@ impl FileSource {
         Ok(true)
     }
 
-    /// Values that are the same for every row of a file.
+    /// Values that are constant within a file.
     fn constants(&self, path: &str) -> Result<Vec<Option<Scalar>>, DataflowError> {
         let shared = &self.shared;
         let root = shared.root.to_string_lossy();
@@ -259,31 +262,28 @@ impl FileSource {
             self.current = None;
             return Ok(());
         };
-        let decoded = self.decoder.decode(&records.data, &records.ranges).map_err(|e| {
-            DataflowError::data(format!(
-                "{} (file '{}', line {})",
-                e.reason,
-                file.path,
-                file.line + e.message as u64 + 1
-            ))
-        })?;
-        file.line += records.ranges.len() as u64;
-        let types = self.shared.spec.output_types();
-        let mut physical = decoded.columns.into_iter();
-        let columns: Vec<ArrayRef> = file
-            .constants
-            .iter()
-            .zip(&types)
-            .filter_map(|(constant, ty)| match constant {
-                Some(value) => Some(value.to_array(ty, decoded.rows)),
-                None => physical.next(),
-            })
-            .collect();
-        let mut batch = Batch {
-            columns,
-            kinds: decoded.kinds.map(Into::into),
-            rows: decoded.rows,
+        let (parts, letters) = if self.shared.spec.dead_letters {
+            decode_or_bury(self.decoder.as_mut(), &file.path, &records)
+        } else {
+            let decoded = self.decoder.decode(&records.data, &records.ranges);
+            let decoded = decoded.map_err(|e| {
+                let line = file.line + e.message as u64 + 1;
+                DataflowError::data(format!("{} (file '{}', line {line})", e.reason, file.path))
+            })?;
+            (vec![decoded], Vec::new())
         };
+        file.line += records.ranges.len() as u64;
+        let batches: Vec<Batch> = parts
+            .into_iter()
+            .map(|decoded| with_constants(decoded, &file.constants, &self.shared.spec))
+            .collect();
+        for batch in batches {
+            self.emit_batch(batch, out)?;
+        }
+        dead_letters::emit(letters, out)
+    }
+
+    fn emit_batch(&mut self, mut batch: Batch, out: &mut dyn Output) -> Result<(), DataflowError> {
         if let Some(limit) = self.shared.spec.limit {
             batch = batch.slice(0, batch.rows.min(limit.saturating_sub(self.emitted) as usize));
         }
@@ -294,6 +294,53 @@ impl FileSource {
             out.batch(batch)
         }
     }
+}
+
+/// Rows of a file with the values that are the same for all of them.
+fn with_constants(decoded: Decoded, constants: &[Option<Scalar>], spec: &ScanSpec) -> Batch {
+    let types = spec.output_types();
+    let mut physical = decoded.columns.into_iter();
+    let columns: Vec<ArrayRef> = constants
+        .iter()
+        .zip(&types)
+        .filter_map(|(constant, ty)| match constant {
+            Some(value) => Some(value.to_array(ty, decoded.rows)),
+            None => physical.next(),
+        })
+        .collect();
+    Batch {
+        columns,
+        kinds: decoded.kinds.map(Into::into),
+        rows: decoded.rows,
+    }
+}
+
+/// What can be decoded, and the other records as dead letters.
+fn decode_or_bury(
+    decoder: &mut dyn Decoder,
+    path: &str,
+    records: &Records,
+) -> (Vec<Decoded>, Vec<DeadLetter>) {
+    let mut letters = Vec::new();
+    let decode = |range: Range<usize>| decoder.decode(&records.data, &records.ranges[range]);
+    let decoded = dead_letters::decode_around(0..records.ranges.len(), decode, |record, reason| {
+        let range = records.ranges[record];
+        let start = range.offset as usize;
+        let bytes = records.data.get(start..start + range.length as usize);
+        letters.push(DeadLetter {
+            value: bytes.map(<[u8]>::to_vec),
+            place: vec![
+                ("__millstream.errors.file", path.to_owned()),
+                (
+                    "__millstream.errors.offset",
+                    (records.position + u64::from(range.offset)).to_string(),
+                ),
+            ],
+            reason,
+            ..DeadLetter::default()
+        });
+    });
+    (decoded, letters)
 }
 
 impl Source for FileSource {
@@ -351,7 +398,7 @@ impl Source for FileSource {
     }
 }
 
-/// Files below a directory (or the file itself); names that start with `.` or `_` are hidden.
+/// Lists the files below a directory (or the file itself). Names that start with `.` or `_` are hidden.
 fn list(path: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
     let is_hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(['.', '_']);
     // A table whose own path is hidden is empty.
@@ -366,13 +413,13 @@ fn list(path: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
         return Ok(());
     }
     for entry in std::fs::read_dir(path)? {
-        // Partition directories may be called `__DEFAULT_PARTITION__` only behind a `key=`, so this loses none.
+        // `__DEFAULT_PARTITION__` occurs only after `key=`, so hiding leading underscores skips no partition.
         list(&entry?.path(), files)?;
     }
     Ok(())
 }
 
-/// FNV-1a: which instance reads a file must not depend on the process.
+/// FNV-1a: the assignment of files to instances must be the same in every process.
 fn stable_hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)

@@ -1,4 +1,4 @@
-//! Work of a sink that goes on while its worker does other things.
+//! Background tasks of a sink, which run while the worker continues.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use millstream_dataflow::Waker;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-/// A task whose outcome is picked up by polling; it wakes the worker when it is done and ends when this is dropped.
+/// A task whose result is polled. It wakes the worker when it is done, and is cancelled on drop.
 pub(super) struct Background<T> {
     outcome: Arc<Mutex<Option<T>>>,
     task: AbortHandle,
@@ -34,7 +34,7 @@ impl<T: Send + 'static> Background<T> {
         }
     }
 
-    /// What came out, once.
+    /// The result, returned once.
     pub fn poll(&self) -> Option<T> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

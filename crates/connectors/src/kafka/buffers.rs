@@ -7,19 +7,19 @@ use std::collections::VecDeque;
 
 use arrow_buffer::Buffer;
 
-/// Buffers that are remembered. Batches that stay longer (in an operator's state) keep theirs, and it is freed with them.
+/// Number of tracked buffers. Batches that live longer (in an operator's state) keep theirs, which is freed with them.
 const LENT_MAX: usize = 4;
-/// Larger buffers are freed: a source keeps at most [`LENT_MAX`] times this.
+/// Larger buffers are freed: a source holds at most [`LENT_MAX`] times this size.
 const RECYCLED_BYTES_MAX: usize = 8 << 20;
 
-/// Buffers that were handed out.
+/// Lends out buffers.
 #[derive(Default)]
 pub struct LentBuffers {
     lent: VecDeque<Buffer>,
 }
 
 impl LentBuffers {
-    /// An empty buffer: one that came back, if there is any.
+    /// An empty buffer, recycled if possible.
     pub fn take(&mut self) -> Vec<u8> {
         let free = self.lent.iter().position(|buffer| buffer.strong_count() == 1);
         let Some(buffer) = free.and_then(|index| self.lent.remove(index)) else {

@@ -29,23 +29,23 @@ pub(super) const OPTIONS: &[OptionDecl] = &[
     option(
         "topic",
         OptionType::List,
-        "Topics to read, or the topic to write; several are separated by ';'.",
+        "Topics to read, separated by ';', or the topic to write.",
     ),
     option(
         "topic-pattern",
         OptionType::String,
-        "A regular expression; topics whose whole name matches are read.",
+        "A regular expression; reads the topics whose full name matches.",
     ),
     option(
         "properties.*",
         OptionType::String,
-        "Client properties; properties.bootstrap.servers names the cluster. Without it the broker inside is used.",
+        "Kafka client properties; properties.bootstrap.servers names the cluster. The default is the embedded broker.",
     ),
     option("format", OptionType::String, "Format of the value."),
     option(
         "value.format",
         OptionType::String,
-        "Format of the value, when the key has one too.",
+        "Format of the value, if the key has a format as well.",
     ),
     option("key.format", OptionType::String, "Format of the key."),
     option(
@@ -57,19 +57,19 @@ pub(super) const OPTIONS: &[OptionDecl] = &[
     option(
         "key.fields-prefix",
         OptionType::String,
-        "Prefix of key columns that the key itself lacks.",
+        "Prefix of the key columns, which is not part of the field names in the key.",
     )
     .with_default(""),
     option(
         "value.fields-include",
         OptionType::Enum(&["ALL", "EXCEPT_KEY"]),
-        "Whether key columns are in the value too.",
+        "Whether the value contains the key columns.",
     )
     .with_default("ALL"),
     option(
         "scan.startup.mode",
         OptionType::Enum(STARTUP_MODES),
-        "Where reading starts.",
+        "Where to start reading.",
     )
     .with_default("group-offsets"),
     option(
@@ -80,31 +80,31 @@ pub(super) const OPTIONS: &[OptionDecl] = &[
     option(
         "scan.startup.timestamp-millis",
         OptionType::Long,
-        "Where reading starts, with mode timestamp.",
+        "Where to start reading in mode timestamp.",
     ),
     option(
         "scan.bounded.mode",
         OptionType::Enum(BOUNDED_MODES),
-        "Where reading ends.",
+        "Where to stop reading.",
     )
     .with_default("unbounded"),
     option(
         "scan.bounded.specific-offsets",
         OptionType::String,
-        "As scan.startup.specific-offsets.",
+        "Like scan.startup.specific-offsets.",
     ),
     option(
         "scan.bounded.timestamp-millis",
         OptionType::Long,
-        "Where reading ends, with mode timestamp.",
+        "Where to stop reading in mode timestamp.",
     ),
     option(
         "scan.topic-partition-discovery.interval",
         OptionType::Duration,
-        "How often new partitions are looked for; 0 never.",
+        "Interval for discovering new partitions; 0 disables discovery.",
     )
     .with_default("5 min"),
-    option("scan.parallelism", OptionType::Int, "Instances of the source."),
+    option("scan.parallelism", OptionType::Int, "Parallelism of the source."),
     option(
         "scan.watermark.emit.strategy",
         OptionType::Enum(&["on-event", "on-periodic"]),
@@ -120,22 +120,22 @@ pub(super) const OPTIONS: &[OptionDecl] = &[
     option(
         "scan.watermark.idle-timeout",
         OptionType::Duration,
-        "After how long a silent partition no longer holds back watermarks.",
+        "Time without records after which a partition no longer holds back the watermark.",
     ),
     option(
         "scan.watermark.alignment.group",
         OptionType::String,
-        "Name of a group of sources that keep together in event time.",
+        "Name of a group of sources whose watermarks are aligned.",
     ),
     option(
         "scan.watermark.alignment.max-drift",
         OptionType::Duration,
-        "How far a source may run ahead of its group.",
+        "Maximum lead of a source over its group.",
     ),
     option(
         "scan.watermark.alignment.update-interval",
         OptionType::Duration,
-        "How often the group is looked at.",
+        "Interval at which the alignment is updated.",
     )
     .with_default("1 s"),
     option(
@@ -147,7 +147,7 @@ pub(super) const OPTIONS: &[OptionDecl] = &[
     option(
         "sink.delivery-guarantee",
         OptionType::Enum(&["none", "at-least-once", "exactly-once"]),
-        "What a restart may do to rows.",
+        "Delivery guarantee across restarts.",
     )
     .with_default("at-least-once"),
     option(
@@ -163,23 +163,23 @@ pub(super) const OPTIONS: &[OptionDecl] = &[
     option(
         "sink.transaction-naming-strategy",
         OptionType::Enum(&["INCREMENTING", "POOLING"]),
-        "How transactional ids are made.",
+        "How transactional ids are chosen.",
     )
     .with_default("INCREMENTING"),
-    option("sink.parallelism", OptionType::Int, "Instances of the sink."),
+    option("sink.parallelism", OptionType::Int, "Parallelism of the sink."),
     option(
         "sink.buffer-flush.max-rows",
         OptionType::Int,
-        "upsert-kafka: keys that wait to be written, only the last row of each; 0 writes every row.",
+        "upsert-kafka: maximum number of buffered keys, of which only the last row is written; 0 disables buffering.",
     )
     .with_default("0"),
     option(
         "sink.buffer-flush.interval",
         OptionType::Duration,
-        "upsert-kafka: how long keys wait at most.",
+        "upsert-kafka: maximum time for which rows are buffered.",
     )
     .with_default("0"),
-    option("property-version", OptionType::Int, "Accepted for Flink's sake."),
+    option("property-version", OptionType::Int, "Accepted for compatibility with Flink; has no effect."),
 ];
 
 const METADATA: &[MetadataDecl] = &[
@@ -233,7 +233,7 @@ const METADATA: &[MetadataDecl] = &[
     },
 ];
 
-/// What connector `upsert-kafka` takes of [`OPTIONS`].
+/// The subset of [`OPTIONS`] that connector `upsert-kafka` accepts.
 const UPSERT_KEYS: [&str; 18] = [
     "topic",
     "properties.*",
@@ -288,7 +288,7 @@ const fn is_same(a: &str, b: &str) -> bool {
 /// The declaration of connector `upsert-kafka`.
 pub const UPSERT_DECLARATION: ConnectorDecl = ConnectorDecl {
     identifier: "upsert-kafka",
-    doc: "Topics whose records are the newest rows of their keys; a record without a value deletes.",
+    doc: "Topics as tables with a primary key: a record replaces the row of its key, a tombstone deletes it.",
     options: &UPSERT_OPTIONS,
     formats: FormatUse::KeyAndValueRequired,
     source: Some(ChangelogMode::UPSERT),
@@ -299,7 +299,7 @@ pub const UPSERT_DECLARATION: ConnectorDecl = ConnectorDecl {
 /// The declaration of connector `kafka`.
 pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     identifier: "kafka",
-    doc: "Topics of the broker inside, or of any Kafka.",
+    doc: "Topics of the embedded broker or of any Kafka cluster.",
     options: OPTIONS,
     metadata: METADATA,
     formats: FormatUse::KeyAndValue,

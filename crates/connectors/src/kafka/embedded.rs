@@ -1,4 +1,4 @@
-//! The way to a broker in the same process: typed requests and responses, records by reference.
+//! The transport to a broker in the same process: typed requests and responses, records by reference.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use millstream_kafka_wire::Response;
 use millstream_kafka_wire::messages::produce::ProduceResponse;
 use tokio::sync::oneshot;
 
-/// The features that the broker inside has switched on.
+/// The features that the embedded broker has enabled.
 const FINALIZED_FEATURES: &[(&str, i16)] = &[("transaction.version", 2), ("group.version", 1)];
 
-/// What error messages call the broker inside.
-const ADDRESS: &str = "the broker inside";
+/// The name of the embedded broker in error messages.
+const ADDRESS: &str = "the embedded broker";
 
 /// A [`Transport`] to a [`BrokerHandle`].
 pub struct EmbeddedTransport {
@@ -24,7 +24,7 @@ pub struct EmbeddedTransport {
 }
 
 impl EmbeddedTransport {
-    /// `endpoint` is what the broker tells clients as its address.
+    /// `endpoint` is the address that the broker reports to clients.
     pub fn new(broker: BrokerHandle, client_id: &str, endpoint: Endpoint) -> Self {
         let features: BTreeMap<String, i16> = FINALIZED_FEATURES
             .iter()
@@ -53,7 +53,7 @@ impl Transport for EmbeddedTransport {
             });
         };
         let (done, reply) = oneshot::channel();
-        // Handed over now and not when the future is polled: requests reach the broker in the order of the calls.
+        // Sends now, not when the future is polled, so that requests reach the broker in call order.
         let submitted = self
             .broker
             .submit(self.context.clone(), version, call.request, move |reply| {

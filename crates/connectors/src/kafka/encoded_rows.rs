@@ -1,4 +1,4 @@
-//! Rows on their way out: where they go, and their encoded keys and values until the producer takes them.
+//! Rows to be written: their destination, and their encoded keys and values until the producer accepts them.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use millstream_formats::{Encoded, Encoder};
 use millstream_kafka_wire::KafkaString;
 use millstream_types::Batch;
 
-/// Where rows go.
+/// The destination of rows.
 pub(super) enum Destination {
     Fixed(KafkaString),
     ByRow {
@@ -43,14 +43,14 @@ impl Destination {
     }
 }
 
-/// Room for more encoded bytes than this is not kept.
+/// Larger buffers of encoded bytes are not kept for reuse.
 const SPARE_BYTES_MAX: usize = 8 << 20;
 
-/// The encoder of the key or of the value, and the columns that it reads.
+/// The encoder of the key or the value, and the columns that it reads.
 pub(super) struct PartEncoder {
     encoder: Box<dyn Encoder>,
     inputs: Vec<usize>,
-    /// Room of rows that were handed over, for the next ones: fresh memory has to be cleared first.
+    /// Buffers of rows that the producer has accepted, for reuse: new memory would have to be zeroed first.
     spare: Vec<Encoded>,
     spare_bytes: usize,
 }
@@ -65,7 +65,7 @@ impl PartEncoder {
         }
     }
 
-    /// Gives rows back that were handed over.
+    /// Returns the buffers of accepted rows.
     pub fn recycle(&mut self, mut encoded: Encoded) {
         let size = encoded.data.capacity();
         if self.spare_bytes + size <= SPARE_BYTES_MAX {
@@ -86,17 +86,17 @@ impl PartEncoder {
     }
 }
 
-/// A batch that is encoded and not handed over as a whole yet.
+/// An encoded batch that the producer has not fully accepted.
 pub(super) struct Backlog {
-    /// For topics, headers and timestamps that rows carry.
+    /// For topics, headers and timestamps from columns.
     pub batch: Batch,
     pub key: Option<Encoded>,
     pub value: Encoded,
-    /// The next row to hand over.
+    /// The next row to write.
     pub next: usize,
 }
 
-/// The message of a row; `None` for a null one.
+/// The message of a row; `None` for a null message.
 #[inline]
 pub(super) fn message(encoded: &Encoded, row: usize) -> Option<&[u8]> {
     if !encoded.nulls.is_empty() && encoded.nulls.binary_search(&row).is_ok() {
@@ -123,7 +123,7 @@ pub(super) fn headers_of(column: Option<usize>, batch: &Batch, row: usize) -> Ve
     ) else {
         return Vec::new();
     };
-    // As in Flink's writer, entries with a NULL on either side are left out.
+    // As in Flink's writer, entries with a NULL key or value are omitted.
     let whole = |i: &usize| keys.is_valid(*i) && values.is_valid(*i);
     (0..keys.len())
         .filter(whole)
@@ -131,7 +131,7 @@ pub(super) fn headers_of(column: Option<usize>, batch: &Batch, row: usize) -> Ve
         .collect()
 }
 
-/// The time of a row, from a column of milliseconds.
+/// The timestamp of a row, from a column of milliseconds.
 pub(super) fn timestamp_at(column: &ArrayRef, row: usize) -> Option<i64> {
     let millis = column.as_primitive_opt::<TimestampMillisecondType>()?;
     millis.is_valid(row).then(|| millis.value(row))

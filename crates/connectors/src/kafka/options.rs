@@ -10,7 +10,7 @@ use millstream_types::{Options, Schema, TableDefinition};
 use super::declaration::OPTIONS;
 use super::upsert_options::{BufferFlush, buffer_flush, check_upsert, upsert_parts};
 
-/// Where reading starts.
+/// Where to start reading.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Startup {
     Earliest,
@@ -20,7 +20,7 @@ pub enum Startup {
     Offsets(BTreeMap<i32, i64>),
 }
 
-/// Where reading ends; fixed when the job starts.
+/// Where to stop reading; fixed when the job starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Bounded {
     Unbounded,
@@ -30,7 +30,7 @@ pub enum Bounded {
     Offsets(BTreeMap<i32, i64>),
 }
 
-/// Which topics.
+/// Topics by name or pattern.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Topics {
     Names(Vec<String>),
@@ -40,9 +40,9 @@ pub enum Topics {
 /// `sink.partitioner`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Partitioner {
-    /// Kafka's: by key, else sticky.
+    /// Kafka's default: by key, otherwise sticky.
     Default,
-    /// One partition for each instance.
+    /// One partition per instance.
     Fixed,
 }
 
@@ -54,22 +54,22 @@ pub enum Guarantee {
     ExactlyOnce,
 }
 
-/// A format with its options, and the columns that it holds.
+/// A format with its options and columns.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Part {
     pub format: String,
-    /// Without prefix.
+    /// Options without the format's prefix.
     pub options: Options,
     /// Positions in the physical schema.
     pub columns: Vec<usize>,
-    /// The columns under the names that the format uses.
+    /// The columns under the names in the messages.
     pub schema: Schema,
 }
 
 /// The options of a table of connector `kafka` or `upsert-kafka`, parsed and checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KafkaTable {
-    /// Connector `upsert-kafka`: a record is the newest row of its key, or deletes it.
+    /// Connector `upsert-kafka`: a record is the newest row of its key, or a tombstone.
     pub upsert: bool,
     pub buffer_flush: Option<BufferFlush>,
     pub topics: Topics,
@@ -90,7 +90,7 @@ pub struct KafkaTable {
 }
 
 impl KafkaTable {
-    /// Reads a table's definition; the error is complete as it is.
+    /// Parses a table's definition; errors need no further context.
     pub fn parse(table: &TableDefinition<'_>) -> Result<Self, String> {
         let reader = Reader {
             options: table.options,
@@ -152,7 +152,7 @@ impl Reader<'_> {
         self.options.get(key).map(String::as_str)
     }
 
-    /// Whether the value's format gives nothing but insertions.
+    /// Whether the value's format produces only insertions.
     fn decodes_insertions(&self) -> bool {
         decodes_insertions(self.text("value.format").or(self.text("format")).unwrap_or(""))
     }
@@ -315,7 +315,7 @@ fn partitioner(reader: &Reader<'_>, has_key: bool) -> Result<Partitioner, String
             "currently 'round-robin' partitioner only works when option 'key.fields' is not specified"
                 .to_owned(),
         ),
-        // Without keys Flink leaves the choice to the producer, which is the sticky partitioner.
+        // Without keys, Flink leaves the choice to the producer, which uses the sticky partitioner.
         "round-robin" => Ok(Partitioner::Default),
         class => Err(format!(
             "could not find and instantiate partitioner class '{class}': Java classes cannot be loaded; \
@@ -335,7 +335,7 @@ fn alignment(reader: &Reader<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a format gives nothing but insertions.
+/// Whether a format produces only insertions.
 pub(super) fn decodes_insertions(name: &str) -> bool {
     let format = millstream_formats::FORMATS.iter().find(|f| f.identifier == name);
     format
@@ -343,7 +343,7 @@ pub(super) fn decodes_insertions(name: &str) -> bool {
         .is_none_or(|mode| mode.is_insert_only())
 }
 
-/// A prefix of key columns is for keys that the value does not repeat.
+/// A prefix of key columns is allowed only if the value does not repeat the key.
 pub(super) fn check_prefix(prefix: &str, except_key: bool) -> Result<(), String> {
     if prefix.is_empty() || except_key {
         return Ok(());
@@ -438,7 +438,7 @@ pub(super) fn part(
         }
     }
     let options: Options = reader.options.iter().filter_map(strip).collect();
-    // Built once here so that a wrong option or column is an error before anything runs.
+    // Built once here, so that an invalid option or column is reported before anything runs.
     millstream_formats::decoder(format, &options, &schema, &schema).map_err(|e| match prefix {
         "key." => format!(
             "the key format of table '{}' cannot be used: {e}",

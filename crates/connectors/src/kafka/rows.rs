@@ -15,11 +15,13 @@ use millstream_types::{Batch, ErrorKind, LogicalType, RowKind, map_array};
 
 use super::options::{KafkaTable, Part};
 use crate::ScanSpec;
+use crate::side_output::DeadLetter;
+use crate::side_output::dead_letters::decode_around;
 
-/// Metadata keys of the value's format begin so.
+/// Prefix of the value format's metadata keys.
 const FORMAT_METADATA: &str = "value.";
 
-/// Records of one partition, decompressed, with where they came from.
+/// Decompressed records of one partition, with their origin.
 pub struct RecordSlice<'a> {
     pub topic: &'a str,
     pub partition: i32,
@@ -32,12 +34,40 @@ pub struct RecordSlice<'a> {
     pub range: std::ops::Range<usize>,
 }
 
-/// Where an output column comes from.
+impl RecordSlice<'_> {
+    /// A record of the slice as it came, for the dead-letter topic.
+    pub fn dead_letter(&self, position: usize, reason: String) -> DeadLetter {
+        let bytes = |slices: &[Slice]| Some(slices.get(position)?.of(self.data)?.to_vec());
+        let headers = self.columns.headers.get(position);
+        let headers = headers.and_then(|slice| slice.of(self.data)).unwrap_or_default();
+        let headers = Headers::new(headers).iter();
+        DeadLetter {
+            key: bytes(&self.columns.keys),
+            value: bytes(&self.columns.values),
+            timestamp_ms: self.columns.timestamps.get(position).copied(),
+            // The writer has no headers without a value.
+            headers: headers
+                .filter_map(|(key, value)| Some((key.to_owned(), value?.to_vec())))
+                .collect(),
+            place: vec![
+                ("__millstream.errors.topic", self.topic.to_owned()),
+                ("__millstream.errors.partition", self.partition.to_string()),
+                (
+                    "__millstream.errors.offset",
+                    self.columns.offsets[position].to_string(),
+                ),
+            ],
+            reason,
+        }
+    }
+}
+
+/// The source of an output column.
 #[derive(Clone, Debug)]
 enum Origin {
     Key(usize),
     Value(usize),
-    /// Of a record that deletes its key the key's, otherwise the value's.
+    /// From the key for a tombstone, otherwise from the value.
     Either {
         key: usize,
         value: usize,
@@ -45,7 +75,7 @@ enum Origin {
     Metadata(MetadataColumn),
 }
 
-/// A format's decoder, and what it makes of a message without bytes.
+/// A format's decoder, and how it treats a message without bytes.
 struct PartDecoder {
     decoder: Box<dyn Decoder>,
     empty: Empty,
@@ -53,16 +83,16 @@ struct PartDecoder {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Empty {
-    /// A message like others.
+    /// Like any other message.
     Message,
-    /// No row.
+    /// As no row.
     Nothing,
-    /// An error.
+    /// As an error.
     Refused,
 }
 
 impl PartDecoder {
-    /// For the wanted columns of a part and, behind them, metadata of its format.
+    /// For the requested columns of a part, followed by metadata of its format.
     fn new(part: &Part, wanted: &[usize], metadata: &[&str]) -> Result<Self, DataflowError> {
         let schema = part.schema.project(wanted);
         let decoder = millstream_formats::decoder_with_metadata(
@@ -119,7 +149,7 @@ impl RowDecoder {
         };
         let mut origins = Vec::new();
         for column in &spec.columns {
-            // With value.fields-include = ALL the value's field wins over the key's.
+            // With value.fields-include = ALL, the value's field takes precedence over the key's.
             let from_value = place(&table.value, &value_wanted, *column).map(Origin::Value);
             let from_key = || {
                 let key = table.key.as_ref()?;
@@ -141,7 +171,7 @@ impl RowDecoder {
                 .key
                 .strip_prefix(FORMAT_METADATA)
                 .and_then(|key| metadata.iter().position(|m| *m == key));
-            // The format puts its metadata behind the columns.
+            // The format appends its metadata after the columns.
             origins.push(match of_format {
                 Some(place) => Origin::Value(value_wanted.len() + place),
                 None => Origin::Metadata(column.clone()),
@@ -171,29 +201,67 @@ impl RowDecoder {
         self.key.is_some()
     }
 
-    /// Decodes records. An error says where the record lies.
+    /// Decodes records. Errors name the record's topic, partition and offset.
     pub fn decode(&mut self, records: &RecordSlice<'_>) -> Result<Batch, DataflowError> {
-        let values = run(
-            &mut self.value,
-            &mut self.ranges,
-            records,
-            &records.columns.values,
-        )?;
-        let keys = match &mut self.key {
-            None => None,
-            Some(key) => Some(run(key, &mut self.ranges, records, &records.columns.keys)?),
+        self.try_decode(records)?.map_err(|error| located(error, records))
+    }
+
+    /// The rows of the records that can be decoded, and the others as dead letters.
+    pub fn decode_around(
+        &mut self,
+        records: &RecordSlice<'_>,
+    ) -> Result<(Vec<Batch>, Vec<DeadLetter>), DataflowError> {
+        let (mut letters, mut failed) = (Vec::new(), None);
+        let part = |range| {
+            let part = RecordSlice { range, ..*records };
+            match self.try_decode(&part) {
+                Ok(decoded) => decoded,
+                // Not the fault of a record; what is decoded from here on is dropped.
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    Ok(Batch::inserts(Vec::new(), 0))
+                }
+            }
         };
-        if let (true, Some(keys)) = (self.upsert, &keys) {
-            return self.upserts(&values, keys, records);
+        let batches = decode_around(records.range.clone(), part, |position, reason| {
+            letters.push(records.dead_letter(position, reason));
+        });
+        failed.map_or(Ok((batches, letters)), Err)
+    }
+
+    /// The inner error is that of a record.
+    fn try_decode(&mut self, records: &RecordSlice<'_>) -> Result<Result<Batch, DecodeError>, DataflowError> {
+        let columns = records.columns;
+        let values = run(&mut self.value, &mut self.ranges, records, &columns.values);
+        let keys = match &mut self.key {
+            None => Ok(None),
+            Some(key) => run(key, &mut self.ranges, records, &columns.keys).map(Some),
+        };
+        let (values, keys) = match (values, keys) {
+            (Ok(values), Ok(keys)) => (values, keys),
+            (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
+        };
+        match &keys {
+            Some(keys) if self.upsert => self.upserts(&values, keys, records).map(Ok),
+            keys => self.inserts(&values, keys.as_ref(), records).map(Ok),
         }
-        let rows = Pairing::new(&values, keys.as_ref(), records.range.len());
+    }
+
+    /// The rows of the records as their format says.
+    fn inserts(
+        &self,
+        values: &Decoded,
+        keys: Option<&Decoded>,
+        records: &RecordSlice<'_>,
+    ) -> Result<Batch, DataflowError> {
+        let rows = Pairing::new(values, keys, records.range.len());
         let mut columns = Vec::with_capacity(self.origins.len());
         for origin in &self.origins {
             columns.push(match origin {
                 Origin::Value(index) | Origin::Either { value: index, .. } => {
                     rows.value(&values.columns[*index])?
                 }
-                Origin::Key(index) => match &keys {
+                Origin::Key(index) => match keys {
                     Some(keys) => rows.key(&keys.columns[*index])?,
                     None => return Err(DataflowError::internal("a key column without a key format")),
                 },
@@ -222,7 +290,7 @@ impl RowDecoder {
 #[derive(Default)]
 struct Upserts {
     keys: Vec<u32>,
-    /// `None`: the record deletes.
+    /// `None` for a tombstone.
     values: Vec<Option<u32>>,
     records: Vec<u32>,
 }
@@ -258,7 +326,7 @@ impl Upserts {
 }
 
 impl RowDecoder {
-    /// Changes by key: a record without a value deletes.
+    /// Upserts: a record without a value is a tombstone.
     fn upserts(
         &self,
         values: &Decoded,
@@ -303,11 +371,11 @@ fn run(
     ranges: &mut Vec<MessageRange>,
     records: &RecordSlice<'_>,
     slices: &[Slice],
-) -> Result<Decoded, DataflowError> {
+) -> Result<Decoded, DecodeError> {
     ranges.clear();
     ranges.extend(slices[records.range.clone()].iter().map(|slice| MessageRange {
         offset: slice.start,
-        // A null slice has the length -1, which is the null of messages, too.
+        // A null slice has the length -1, which also means a null message.
         length: slice.length as u32,
     }));
     if part.empty != Empty::Message {
@@ -318,14 +386,12 @@ fn run(
         {
             if part.empty == Empty::Refused {
                 let reason = "No content to map due to end-of-input".to_owned();
-                return Err(located(DecodeError { message, reason }, records));
+                return Err(DecodeError { message, reason });
             }
             range.length = MessageRange::NULL;
         }
     }
-    part.decoder
-        .decode(records.data, ranges)
-        .map_err(|error| located(error, records))
+    part.decoder.decode(records.data, ranges)
 }
 
 fn located(error: DecodeError, records: &RecordSlice<'_>) -> DataflowError {
@@ -341,10 +407,10 @@ fn located(error: DecodeError, records: &RecordSlice<'_>) -> DataflowError {
     ))
 }
 
-/// Which key row and which record belong to each output row: the rows of key and value of one record, each with each.
+/// The key row and the record of each output row: the cross product of the key's and the value's rows of a record.
 struct Pairing {
     count: usize,
-    /// `None`: the rows as they are.
+    /// `None`: the rows unchanged.
     values: Option<UInt32Array>,
     keys: Option<UInt32Array>,
     records: Option<UInt32Array>,
@@ -461,7 +527,7 @@ fn headers(ty: &LogicalType, records: &RecordSlice<'_>) -> Result<ArrayRef, Data
         (StringViewBuilder::new(), BinaryViewBuilder::new(), Vec::new());
     for slice in &records.columns.headers[records.range.clone()] {
         let mut length = 0;
-        // As in Flink's reader, a header without a value is lost.
+        // As in Flink's reader, headers without a value are dropped.
         for (key, value) in Headers::new(slice.of(records.data).unwrap_or_default()).iter() {
             if let Some(value) = value {
                 keys.append_value(key);

@@ -2,7 +2,7 @@
 //!
 //! Rows are encoded on the worker's thread and handed to the producer, which sends in the background. A barrier, and the
 //! end of the input, wait until everything before is written. When the producer's memory is full the sink says that it
-//! is not ready and goes on with what is left as soon as there is room. With `exactly-once` the rows between two
+//! is not ready and continues with the rest as soon as there is space. With `exactly-once` the rows between two
 //! barriers are one transaction, see [`super::transactions`].
 
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ use super::upserts::{UpsertBuffer, without_kinds, without_update_before};
 use crate::SinkSpec;
 use crate::context::ConnectorContext;
 
-/// Makes Kafka sinks.
+/// Creates Kafka sinks.
 pub struct KafkaSinkFactory {
     table: KafkaTable,
     columns: Vec<usize>,
@@ -53,7 +53,7 @@ impl KafkaSinkFactory {
         Ok(factory)
     }
 
-    /// The only topic, or with a writable `topic` column the ones that rows may name.
+    /// The single topic, or with a writable `topic` column the topics that rows may name.
     fn topics(&self) -> Result<Destination, DataflowError> {
         let by_row = self.metadata_at("topic");
         match (&self.table.topics, by_row) {
@@ -76,7 +76,7 @@ impl KafkaSinkFactory {
         }
     }
 
-    /// Position in the input of a metadata column.
+    /// Input position of a metadata column.
     fn metadata_at(&self, key: &str) -> Option<usize> {
         self.metadata
             .iter()
@@ -162,7 +162,7 @@ impl SinkFactory for KafkaSinkFactory {
     }
 }
 
-/// Where rows are handed over.
+/// The producer that accepts rows.
 enum Output {
     Plain(Arc<Producer>),
     Transactions(Box<Transactions>),
@@ -176,7 +176,7 @@ impl Output {
         }
     }
 
-    /// Whether the producer takes a row for `topic` now; otherwise the worker is woken when it does.
+    /// Whether the producer accepts a row for `topic` now; otherwise it wakes the worker when it does.
     fn takes_rows(&mut self, topic: &KafkaString) -> Result<bool, DataflowError> {
         match self {
             Self::Plain(_) => Ok(true),
@@ -184,7 +184,7 @@ impl Output {
         }
     }
 
-    /// Rows were taken.
+    /// Records that rows were accepted.
     fn count(&mut self, rows: usize) {
         if let Self::Transactions(transactions) = self {
             transactions.count(rows);
@@ -206,28 +206,28 @@ struct KafkaSink {
     headers: Option<usize>,
     timestamp: Option<usize>,
     fixed_partition: Option<usize>,
-    /// Batches that came while the producer had no room: one step of the chain may give several.
+    /// Batches that arrived while the producer's buffer was full; one step of the chain can produce several.
     backlog: VecDeque<Backlog>,
     /// With transactions, while one is being closed: how many batches of the backlog still belong to it.
     before_barrier: Option<usize>,
-    /// For the topic, for room or for metadata.
+    /// Wakes on a topic, buffer space or metadata.
     waiting: Option<Background<Result<(), DataflowError>>>,
     /// The flush of a checkpoint.
     flushing: Option<(CheckpointId, Flush)>,
-    /// The flush at the end of the input. Beside the other one: a checkpoint may be taken while the sink finishes, and
-    /// if both shared a slot, each would start its flush anew whenever it found the other's.
+    /// The flush at the end of the input. It needs its own slot: a checkpoint may be taken while the sink finishes, and
+    /// with a shared slot each flush would restart whenever it found the other's.
     finishing: Option<Flush>,
     waker: Option<Waker>,
     /// Connector `upsert-kafka`: rows are changes by key.
     upsert: bool,
-    /// Rows that wait by key, with `sink.buffer-flush.*`.
+    /// Rows buffered by key, with `sink.buffer-flush.*`.
     waiting_rows: Option<UpsertBuffer>,
 }
 
 impl KafkaSink {
-    /// Encodes rows and puts them behind those that are not handed over yet.
+    /// Encodes rows and appends them to the backlog.
     fn encode(&mut self, batch: Batch) -> Result<(), DataflowError> {
-        // An upsert table's formats see rows only; the kinds are in the message's form.
+        // An upsert table's formats see only rows; a tombstone encodes a delete.
         let rows = match self.upsert {
             true => without_kinds(&batch),
             false => batch.clone(),
@@ -249,7 +249,7 @@ impl KafkaSink {
         Ok(())
     }
 
-    /// Rows that wait by key, all of them now.
+    /// All rows buffered by key.
     fn flush_waiting(&mut self, now_ms: i64) -> Result<(), DataflowError> {
         let waiting = self.waiting_rows.as_mut().map(|waiting| waiting.take(now_ms));
         match waiting.transpose()?.flatten() {
@@ -258,7 +258,7 @@ impl KafkaSink {
         }
     }
 
-    /// Keeps the newest row of each key until it is time to write.
+    /// Buffers the newest row of each key until the next write.
     fn reduce(&mut self, batch: &Batch, now_ms: i64) -> Result<(), DataflowError> {
         let Some(key) = self.key.as_mut() else {
             return Err(DataflowError::internal("an upsert table has a key"));
@@ -275,7 +275,7 @@ impl KafkaSink {
         Ok(())
     }
 
-    /// Hands over rows of the backlog, up to the barrier if there is one; `false`: some are left.
+    /// Writes rows of the backlog, up to the barrier if there is one. Returns `false` if some are left.
     fn drain(&mut self, now_ms: i64) -> Result<bool, DataflowError> {
         if let Some(waiting) = &self.waiting {
             let Some(outcome) = waiting.poll() else {
@@ -302,7 +302,7 @@ impl KafkaSink {
         Ok(true)
     }
 
-    /// Hands over the rows of a batch; `false`: some are left.
+    /// Writes the rows of a batch. Returns `false` if some are left.
     fn hand_over(&mut self, from: &mut Backlog, now_ms: i64) -> Result<bool, DataflowError> {
         while from.next < from.batch.rows {
             let topic = self.destination.topic_of(&from.batch, from.next)?;
@@ -328,8 +328,8 @@ impl KafkaSink {
         Ok(true)
     }
 
-    /// Hands over rows that all go to one topic and are values alone: how many were taken, and what must happen before
-    /// the next.
+    /// Writes rows that consist only of values and all go to one topic. Returns how many were accepted, and what the
+    /// next one needs.
     fn append_run(
         &self,
         from: &Backlog,
@@ -355,7 +355,7 @@ impl KafkaSink {
         Ok((taken.count, wanted))
     }
 
-    /// The partition of this instance, if it has one; the error says that the topic's partitions are not known.
+    /// The partition of this instance, if it has one; an error if the topic's partitions are unknown.
     fn fixed_partition_of(&self, topic: &KafkaString) -> Result<Option<i32>, UnknownTopic> {
         let Some(subtask) = self.fixed_partition else {
             return Ok(None);
@@ -365,7 +365,7 @@ impl KafkaSink {
         Ok(Some((subtask % topic.partitions.len().max(1)) as i32))
     }
 
-    /// Hands over the next row; `Some`: what must happen first.
+    /// Writes the next row. `Some` is what must happen first.
     fn append(
         &self,
         from: &Backlog,
@@ -422,8 +422,8 @@ impl KafkaSink {
         self.waiting = Some(Background::start(&self.kafka.runtime(), self.waker.clone(), work));
     }
 
-    /// Starts the flush of a checkpoint, or gives its outcome. The flush of a checkpoint that expired does not cover the
-    /// rows that came after its barrier, so it counts for no other.
+    /// Starts the flush of a checkpoint, or returns its result. The flush of an expired checkpoint does not cover rows
+    /// after its barrier, so it must not count for another checkpoint.
     fn flush_checkpoint(&mut self, checkpoint: CheckpointId) -> Result<bool, DataflowError> {
         let running = self.flushing.take().filter(|(of, _)| *of == checkpoint);
         let flush = running.map_or_else(|| self.start_flush(), |(_, flush)| flush);
@@ -434,7 +434,7 @@ impl KafkaSink {
         Ok(outcome.transpose()?.is_some())
     }
 
-    /// The same at the end of the input.
+    /// Like [`Self::flush`], at the end of the input.
     fn flush_end(&mut self) -> Result<bool, DataflowError> {
         let flush = self.finishing.take().unwrap_or_else(|| self.start_flush());
         let outcome = flush.poll();
@@ -444,7 +444,7 @@ impl KafkaSink {
         Ok(outcome.transpose()?.is_some())
     }
 
-    /// Its end wakes the worker.
+    /// Wakes the worker when it completes.
     fn start_flush(&self) -> Flush {
         let producer = Arc::clone(self.output.producer());
         let work = async move { producer.flush().await.map_err(|e| produce_failed("", &e)) };
@@ -452,20 +452,20 @@ impl KafkaSink {
     }
 }
 
-/// What must happen before a row can be handed over.
+/// What must happen before a row can be written.
 enum Wanted {
-    /// For a record of so many bytes.
+    /// Space for a record of this size.
     Room(usize),
     Metadata,
 }
 
-/// It is not known how many partitions the topic has.
+/// The topic's number of partitions must be known.
 struct UnknownTopic;
 
-/// What must happen before a row that was not taken can be.
+/// What must happen before a rejected row can be written.
 fn wanted(topic: &KafkaString, error: AppendError) -> Result<Wanted, DataflowError> {
     match error {
-        // It would come again with the same row after every restart.
+        // The same row would fail again after every restart.
         AppendError::Failed(error @ ProduceError::RecordTooLarge { .. }) => {
             let remedy =
                 "raise 'properties.max.request.size' and the topic's 'max.message.bytes', or filter the row";

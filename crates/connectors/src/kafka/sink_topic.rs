@@ -1,6 +1,6 @@
 //! The topic of a sink, looked up when the job starts.
 //!
-//! A missing topic is made where the cluster makes topics on demand, as the broker inside does. Elsewhere the job fails at
+//! A missing topic is made where the cluster makes topics on demand, as the embedded broker does. Elsewhere the job fails at
 //! once and names the command that creates it, instead of with its first row, a minute later and after every restart.
 
 use std::time::Duration;
@@ -12,11 +12,11 @@ use millstream_types::ErrorKind;
 
 use super::splits::client_failed;
 
-/// How long a cluster may take to make a topic on demand.
+/// How long a cluster may take to create a topic on demand.
 const CREATION_ATTEMPTS: u32 = 20;
 const CREATION_PAUSE: Duration = Duration::from_millis(250);
 
-/// Waits until the topic is there. `bootstrap` is for the message.
+/// Waits until the topic exists. `bootstrap` is for the error message.
 pub(super) async fn ensure(
     client: KafkaClient,
     topic: KafkaString,
@@ -31,7 +31,8 @@ pub(super) async fn ensure(
                 return Err(failed(&error));
             }
             Err(_) if attempt == 0 => {
-                // A request that allows creation starts it; its own response may still say that the topic is unknown.
+                // A metadata request that allows creation triggers it; its own response may still report an unknown
+                // topic.
                 _ = client
                     .refresh_metadata(Some(topics), true)
                     .await

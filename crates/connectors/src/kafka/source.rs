@@ -2,7 +2,11 @@
 //!
 //! The client fetches in the background, on the runtime's threads; the worker takes whole record batches, decodes them
 //! where they lie, and makes watermarks for each partition on its own. Offsets committed to the group are for others to
-//! see; a restart goes on from the checkpoint.
+//! see; a restart continues from the checkpoint.
+
+mod columns;
+mod group;
+mod notices;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +16,11 @@ use arrow_array::types::TimestampMillisecondType;
 use arrow_buffer::Buffer;
 use millstream_dataflow::source::Waker;
 use millstream_dataflow::watermark::SplitWatermarks;
-use millstream_dataflow::{Context, DataflowError, Output, Source, SourceFactory, SourceStatus, StateBlocks};
+use millstream_dataflow::{
+    Context, DataflowError, Output, Source, SourceFactory, SourceNotice, SourceStatus, StateBlocks,
+};
 use millstream_expr::CompiledExpr;
 use millstream_functions::Environment;
-use millstream_kafka_client::admin::CommittedOffset;
 use millstream_kafka_client::{
     ClientConfig, FetchEvent, FetchedRecords, Fetcher, KafkaClient, TopicPartition,
 };
@@ -23,22 +28,26 @@ use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::record_batch::{RecordColumns, TimestampType};
 use millstream_types::{Batch, CheckpointId, Watermark};
 
+use self::columns::{maximum, shift};
+use self::group::GroupCommits;
 use super::buffers::LentBuffers;
-use super::client_settings::{parse, source_client};
+use super::client_settings::{fetch_settings, parse, source_client};
 use super::options::{Bounded, KafkaTable};
 use super::rows::{RecordSlice, RowDecoder};
 use super::splits::{Resolver, Split, client_failed};
 use crate::context::ConnectorContext;
+use crate::side_output::dead_letters;
 use crate::{ScanSpec, environment};
 
-/// Decompressed bytes of one record batch; a batch is at most as large as the broker's largest message, but a bomb is not.
+/// Maximum decompressed size of a record batch. A batch is at most as large as the broker's largest message, but a
+/// decompression bomb is not.
 const BATCH_BYTES_MAX: usize = 256 << 20;
-/// Record batches are gathered until they have so many records, so that small ones do not make small batches.
+/// Small record batches are combined until they have this many records, so that they do not become small batches.
 const GATHER_RECORDS: usize = 1024;
-/// Bytes taken from the fetcher at a time.
+/// Bytes taken from the fetcher at once.
 const TAKE_BYTES: usize = 1 << 20;
 
-/// Makes Kafka sources.
+/// Creates Kafka sources.
 pub struct KafkaSourceFactory {
     spec: ScanSpec,
     table: KafkaTable,
@@ -93,19 +102,28 @@ impl SourceFactory for KafkaSourceFactory {
             transport,
             Arc::clone(&self.context.rng),
         );
+        let group_commits = self.table.properties.contains_key("group.id").then(|| {
+            let runtime = self.context.kafka.runtime().clone();
+            GroupCommits::new(client.clone(), self.group.clone(), runtime)
+        });
         let unbounded = self.table.bounded == Bounded::Unbounded;
+        let is_embedded = self.context.kafka.is_embedded(&self.table.properties);
         Ok(Box::new(KafkaSource {
             resolver: Resolver {
                 client,
-                config: self.config.clone(),
+                config: fetch_settings(&self.config, &self.table, is_embedded),
                 table: self.table.clone(),
                 group: self.group.clone(),
-                allow_auto_create: unbounded && self.context.kafka.is_embedded(&self.table.properties),
+                allow_auto_create: unbounded && is_embedded,
                 subtask: context.subtask,
                 parallelism: context.parallelism,
             },
-            columns: RecordColumns::new(decoder.wants_keys(), decoder.wants_headers()),
+            columns: RecordColumns::new(
+                decoder.wants_keys() || self.spec.dead_letters,
+                decoder.wants_headers() || self.spec.dead_letters,
+            ),
             decoder,
+            dead_letters: self.spec.dead_letters,
             watermark,
             environment: environment(&self.context),
             kafka: Arc::clone(&self.context.kafka),
@@ -121,10 +139,11 @@ impl SourceFactory for KafkaSourceFactory {
             buffers: LentBuffers::default(),
             next_discovery_ms: None,
             looking: false,
+            looking_since_ms: 0,
             limit: self.spec.limit,
             emitted: 0,
             last_snapshot: BTreeMap::new(),
-            commits_offsets: self.table.properties.contains_key("group.id"),
+            group_commits,
             waker: None,
         }))
     }
@@ -138,23 +157,25 @@ impl SourceFactory for KafkaSourceFactory {
     }
 }
 
-/// Splits that a look at the cluster found, handed over from the runtime's threads.
+/// Splits found by partition discovery, passed from the runtime's threads.
 type Found = Arc<Mutex<Option<Result<Vec<Split>, DataflowError>>>>;
 
-/// Decompressed records that wait to be decoded.
+/// Decompressed records to be decoded.
 struct Pending {
     partition: TopicPartition,
     data: Buffer,
     next: usize,
     leader_epoch: i32,
     log_append_time: bool,
-    /// Position of the split once all are emitted.
+    /// Position of the split after all of them.
     next_offset: i64,
 }
 
 struct KafkaSource {
     resolver: Resolver,
     decoder: RowDecoder,
+    /// Records that cannot be decoded do not end the job.
+    dead_letters: bool,
     watermark: Option<(CompiledExpr, SplitWatermarks<TopicPartition>)>,
     environment: Environment,
     kafka: Arc<dyn super::KafkaClusters>,
@@ -163,7 +184,7 @@ struct KafkaSource {
     fetcher: Option<Fetcher>,
     splits: BTreeMap<TopicPartition, Split>,
     restored: Option<Vec<Split>>,
-    /// Whether all instances had found partitions before the checkpoint: others are new.
+    /// Whether all instances had discovered their partitions before the checkpoint; any others are new.
     knows_start: bool,
     events: VecDeque<FetchedRecords>,
     pending: Option<Pending>,
@@ -172,16 +193,18 @@ struct KafkaSource {
     buffers: LentBuffers,
     next_discovery_ms: Option<i64>,
     looking: bool,
+    looking_since_ms: i64,
     limit: Option<u64>,
     emitted: u64,
-    /// Positions of the last snapshot, to be committed when its checkpoint is complete.
+    /// Positions of the last snapshot, to be committed when its checkpoint completes.
     last_snapshot: BTreeMap<TopicPartition, i64>,
-    commits_offsets: bool,
+    /// With a `group.id`.
+    group_commits: Option<GroupCommits>,
     waker: Option<Waker>,
 }
 
 impl KafkaSource {
-    /// Looks for partitions on the runtime; what is found arrives in `found`.
+    /// Starts partition discovery on the runtime; results arrive in `found`.
     fn look(&mut self) {
         let discovered = self.fetcher.is_some() || (self.restored.is_some() && self.knows_start);
         let known: Vec<TopicPartition> = match &self.restored {
@@ -190,6 +213,7 @@ impl KafkaSource {
         };
         let (resolver, found, waker) = (self.resolver.clone(), Arc::clone(&self.found), self.waker.clone());
         self.looking = true;
+        self.looking_since_ms = self.clock.now_ms();
         self.kafka.runtime().spawn(async move {
             let outcome = async {
                 let mut partitions = resolver.partitions().await?;
@@ -208,7 +232,7 @@ impl KafkaSource {
         });
     }
 
-    /// Takes over what a look has found.
+    /// Adds the discovered splits.
     fn take_found(&mut self, now_ms: i64) -> Result<(), DataflowError> {
         let Some(found) = self.found.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return Ok(());
@@ -263,7 +287,7 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// Decompresses the next records into `pending`; `false`: there are none.
+    /// Decompresses the next records into `pending`. Returns `false` if there are none.
     fn next_pending(&mut self, batch_rows: usize) -> Result<bool, DataflowError> {
         let Some(records) = self.events.pop_front() else {
             return Ok(false);
@@ -288,7 +312,7 @@ impl KafkaSource {
             let is_large = usize::try_from(header.record_count).is_ok_and(|count| count >= enough);
             let end = header.base_offset + i64::from(header.last_offset_delta) + 1;
             if first == 0 && is_large && fetched.batch.is_uncompressed() {
-                // Large enough on its own: decoded where it lies.
+                // Large enough on its own, so it is decoded in place.
                 let raw = fetched.batch.payload();
                 self.columns
                     .append(header, &raw, fetched.from_offset)
@@ -335,7 +359,7 @@ impl KafkaSource {
         Ok(true)
     }
 
-    /// Leaves out records behind the end of a bounded read.
+    /// Drops records beyond the end of a bounded read.
     fn cut_at_stop(&mut self, partition: &TopicPartition) {
         let Some(stop) = self.splits.get(partition).and_then(|s| s.stop) else {
             return;
@@ -348,7 +372,7 @@ impl KafkaSource {
         self.columns.headers.truncate(kept);
     }
 
-    /// Decodes and emits some of what is pending.
+    /// Decodes and emits some pending records.
     fn emit(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         let Some(mut pending) = self.pending.take() else {
             return Ok(());
@@ -365,15 +389,15 @@ impl KafkaSource {
                 columns: &self.columns,
                 range: range.clone(),
             };
-            let mut batch = self.decoder.decode(&slice)?;
-            if let Some(limit) = self.limit {
-                batch = batch.slice(0, batch.rows.min(limit.saturating_sub(self.emitted) as usize));
+            let (batches, letters) = if self.dead_letters {
+                self.decoder.decode_around(&slice)?
+            } else {
+                (vec![self.decoder.decode(&slice)?], Vec::new())
+            };
+            for batch in batches {
+                self.emit_batch(&pending.partition, batch, context, out)?;
             }
-            self.emitted += batch.rows as u64;
-            self.observe(&pending.partition, &batch, context.now_ms)?;
-            if !batch.is_empty() {
-                out.batch(batch)?;
-            }
+            dead_letters::emit(letters, out)?;
         }
         pending.next = end;
         let done = end == self.columns.len();
@@ -387,6 +411,24 @@ impl KafkaSource {
             self.pending = Some(pending);
         }
         Ok(())
+    }
+
+    fn emit_batch(
+        &mut self,
+        partition: &TopicPartition,
+        mut batch: Batch,
+        context: &Context,
+        out: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
+        if let Some(limit) = self.limit {
+            batch = batch.slice(0, batch.rows.min(limit.saturating_sub(self.emitted) as usize));
+        }
+        self.emitted += batch.rows as u64;
+        self.observe(partition, &batch, context.now_ms)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        out.batch(batch)
     }
 
     fn advance(&mut self, partition: &TopicPartition, position: i64) {
@@ -442,42 +484,15 @@ impl KafkaSource {
         limited || (all_done && self.pending.is_none())
     }
 
-    fn commit_group(&self, positions: BTreeMap<TopicPartition, i64>) {
-        if !self.commits_offsets || positions.is_empty() {
-            return;
+    fn commit_group(&mut self, positions: BTreeMap<TopicPartition, i64>) {
+        if let Some(commits) = &mut self.group_commits {
+            commits.commit(positions);
         }
-        let (client, group) = (self.resolver.client.clone(), self.resolver.group.clone());
-        let offsets: BTreeMap<TopicPartition, CommittedOffset> = positions
-            .into_iter()
-            .map(|(p, offset)| (p, CommittedOffset::new(offset)))
-            .collect();
-        self.kafka.runtime().spawn(async move {
-            if let Err(error) = client.commit_offsets(&group, &offsets).await {
-                // For others to see only; the checkpoint holds the real positions.
-                tracing::warn!(%group, %error, "cannot commit offsets");
-            }
-        });
     }
 
     fn positions(&self) -> BTreeMap<TopicPartition, i64> {
         self.splits.iter().map(|(p, s)| (p.clone(), s.position)).collect()
     }
-}
-
-/// Moves positions of columns from `first` on by `by` bytes.
-fn shift(columns: &mut RecordColumns, first: usize, by: usize) {
-    if by == 0 {
-        return;
-    }
-    let by = by as u32;
-    for list in [&mut columns.values, &mut columns.keys, &mut columns.headers] {
-        let skip = first.min(list.len());
-        list[skip..].iter_mut().for_each(|slice| slice.start += by);
-    }
-}
-
-fn maximum(values: &arrow_array::PrimitiveArray<TimestampMillisecondType>) -> Option<i64> {
-    values.iter().flatten().max()
 }
 
 impl Source for KafkaSource {
@@ -550,7 +565,7 @@ impl Source for KafkaSource {
         self.commit_group(positions);
     }
 
-    /// An instance that was assigned no partition is idle, whether or not it makes the watermarks itself.
+    /// An instance without partitions is idle, whether or not it generates watermarks itself.
     fn is_idle(&self, _: &Context) -> bool {
         let watermark = self.watermark.as_ref();
         let is_idle = watermark.map_or(self.splits.is_empty(), |(_, watermark)| watermark.is_idle());
@@ -563,8 +578,19 @@ impl Source for KafkaSource {
             .map_or(Watermark::MIN, |(_, w)| w.emitted())
     }
 
+    fn pending_records(&self) -> Option<u64> {
+        self.lag()
+    }
+
+    fn notice(&self) -> Option<SourceNotice> {
+        self.waits_for()
+    }
+
     fn close(&mut self) {
         self.commit_group(self.positions());
+        if let Some(commits) = &mut self.group_commits {
+            commits.finish();
+        }
         self.fetcher = None;
     }
 }

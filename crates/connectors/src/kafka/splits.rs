@@ -1,4 +1,4 @@
-//! Which partitions an instance reads, from where to where.
+//! The partitions that an instance reads, with start and end offsets.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +19,9 @@ pub struct Split {
     pub partition: i32,
     /// Offset of the next record.
     pub position: i64,
-    /// Offset behind the last record; `None`: unbounded.
+    /// End offset (exclusive); `None`: unbounded.
     pub stop: Option<i64>,
-    /// Watermark reached, for restoring.
+    /// Last watermark, for restoring.
     pub watermark: i64,
 }
 
@@ -36,11 +36,12 @@ impl Split {
 }
 
 const SPLITS_BLOCK: &str = "splits";
-/// Instead, as long as the instance has not found its partitions.
+/// The assignment to use until the instance has discovered its partitions.
 const PARTLY_BLOCK: &str = "partly";
 const SPLITS_VERSION: u8 = 1;
 
-/// What a checkpoint holds of an instance's partitions; `is_complete`: all that were there at the start are known.
+/// An instance's partitions in a checkpoint. `is_complete` says that all partitions that existed at the start are
+/// known.
 pub fn freeze(splits: &[Split], is_complete: bool) -> Result<StateBlocks, DataflowError> {
     let mut bytes = vec![SPLITS_VERSION];
     serde_json::to_writer(&mut bytes, splits).map_err(|e| DataflowError::internal(e.to_string()))?;
@@ -48,7 +49,7 @@ pub fn freeze(splits: &[Split], is_complete: bool) -> Result<StateBlocks, Datafl
     Ok(StateBlocks::single(block, bytes))
 }
 
-/// The partitions of all former instances, and whether these are all that were there at the start.
+/// The partitions of all former instances, and whether these are all that existed at the start.
 pub fn thaw(blocks: &[StateBlocks]) -> Result<(Vec<Split>, bool), DataflowError> {
     let mut splits: Vec<Split> = Vec::new();
     for block in blocks {
@@ -65,7 +66,7 @@ pub fn thaw(blocks: &[StateBlocks]) -> Result<(Vec<Split>, bool), DataflowError>
     Ok((splits, is_complete))
 }
 
-/// What resolving needs to know.
+/// Parameters of split resolution.
 #[derive(Clone)]
 pub struct Resolver {
     pub client: KafkaClient,
@@ -73,24 +74,24 @@ pub struct Resolver {
     pub table: KafkaTable,
     /// The group whose offsets are read and committed.
     pub group: String,
-    /// Whether a missing topic may be made by asking for it: an unbounded read of the broker inside.
+    /// Whether a metadata request may create a missing topic: for an unbounded read of the embedded broker.
     pub allow_auto_create: bool,
     pub subtask: usize,
     pub parallelism: usize,
 }
 
-/// A client's error with what it was doing.
+/// A client's error and the operation that failed.
 pub fn client_failed(action: &str, error: &ClientError) -> DataflowError {
     DataflowError::new(error.kind(), with_causes(action, error))
 }
 
-/// What was being done, the error, and its causes, in one line.
+/// The operation, the error, and its causes on one line.
 pub fn with_causes(action: &str, error: &(dyn std::error::Error + 'static)) -> String {
     format!("{action}: {}", millstream_kafka_client::error::with_causes(error))
 }
 
 impl Resolver {
-    /// The partitions of this instance, by name; errors name what is missing.
+    /// The partitions of this instance, by name; errors name missing topics.
     pub async fn partitions(&self) -> Result<Vec<TopicPartition>, DataflowError> {
         let failed = |e: &ClientError| client_failed("cannot look up topics", e);
         let (metadata, names) = match &self.table.topics {
@@ -159,7 +160,8 @@ impl Resolver {
         })
     }
 
-    /// Splits of new partitions: those that were there at the start, or (`discovered`) later ones from their beginning.
+    /// Splits of new partitions: those that existed at the start, or (`discovered`) later ones, which are read from the
+    /// beginning.
     pub async fn splits(
         &self,
         partitions: &[TopicPartition],
@@ -233,7 +235,7 @@ impl Resolver {
         Ok(found.into_iter().map(|(p, listed)| (p, listed.offset)).collect())
     }
 
-    /// The first offset of a time or later, or the end.
+    /// The first offset at or after a time, or the end.
     async fn at_time(
         &self,
         partitions: &[TopicPartition],
@@ -319,7 +321,8 @@ impl Resolver {
     }
 }
 
-/// Which instance reads a partition: partitions of a topic go round, starting at a place that depends on its name.
+/// The instance that reads a partition: a topic's partitions are assigned round robin, starting at an instance that
+/// depends on the topic's name.
 pub fn owner(partition: &TopicPartition, parallelism: usize) -> usize {
     let hash = partition
         .topic

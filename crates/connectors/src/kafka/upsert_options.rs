@@ -1,17 +1,17 @@
-//! What connector `upsert-kafka` reads of its options otherwise than connector `kafka`.
+//! The options that connector `upsert-kafka` interprets differently from connector `kafka`.
 
 use millstream_types::TableDefinition;
 
 use super::options::{Part, Reader, check_prefix, decodes_insertions, key_columns, part};
 
-/// `sink.buffer-flush.*` of connector `upsert-kafka`: changes of one key are reduced before they are written.
+/// `sink.buffer-flush.*` of connector `upsert-kafka`: buffers changes so that only the last one per key is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BufferFlush {
     pub max_rows: usize,
     pub interval_ms: i64,
 }
 
-/// What connector `upsert-kafka` asks for beyond its options.
+/// The requirements of connector `upsert-kafka` on its options.
 pub(super) fn check_upsert(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(), String> {
     if table.primary_key.is_empty() {
         return Err(

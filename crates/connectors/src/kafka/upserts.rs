@@ -1,5 +1,4 @@
-//! Rows that wait by key before connector `upsert-kafka` writes them: of many changes of a key only the last one is
-//! written.
+//! The buffer of connector `upsert-kafka`, which writes only the last of many changes of a key.
 
 use std::collections::HashMap;
 
@@ -9,11 +8,11 @@ use millstream_types::{Batch, RowKind};
 
 use super::upsert_options::BufferFlush;
 
-/// The newest row of each key, in the order in which the keys came.
+/// The newest row of each key, in the order of the keys' arrival.
 pub(super) struct UpsertBuffer {
     flush: BufferFlush,
     rows: Vec<Batch>,
-    /// Positions in `rows` by encoded key; looked up, never walked.
+    /// Positions in `rows` by encoded key; only for lookups, never iterated.
     places: HashMap<Box<[u8]>, usize>,
     flushed_ms: i64,
 }
@@ -28,7 +27,7 @@ impl UpsertBuffer {
         }
     }
 
-    /// Takes a row; tells whether it is time to write.
+    /// Buffers a row. Returns whether the buffer must be written.
     pub fn put(&mut self, key: &[u8], row: Batch) -> bool {
         match self.places.get(key) {
             Some(place) => self.rows[*place] = row,
@@ -40,21 +39,21 @@ impl UpsertBuffer {
         self.rows.len() >= self.flush.max_rows
     }
 
-    /// All rows; nothing waits any more.
+    /// Takes all rows.
     pub fn take(&mut self, now_ms: i64) -> Result<Option<Batch>, DataflowError> {
         self.flushed_ms = now_ms;
         self.places.clear();
         Ok(Batch::concat(&std::mem::take(&mut self.rows))?)
     }
 
-    /// When the rows have waited long enough; nothing to wait for without rows.
+    /// When the buffer must be written; `None` if it is empty.
     pub fn due_ms(&self) -> Option<i64> {
         let due_ms = self.flushed_ms.saturating_add(self.flush.interval_ms);
         (!self.rows.is_empty()).then_some(due_ms)
     }
 }
 
-/// The rows of a changelog that a table by key needs: the old sides of updates say nothing new.
+/// The rows that an upsert table needs: it skips `-U` rows.
 pub(super) fn without_update_before(batch: Batch) -> Result<Batch, DataflowError> {
     let Some(kinds) = &batch.kinds else {
         return Ok(batch);

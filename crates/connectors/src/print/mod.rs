@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory};
+use millstream_dataflow::{Context, DataflowError, Sink, SinkFactory, Unbuffered, UnbufferedSink};
 use millstream_functions::display::{Printer, Style};
-use millstream_state::StateBlocks;
 use millstream_types::options::parse_boolean;
-use millstream_types::{
-    Batch, ChangelogMode, CheckpointId, ConnectorDecl, FormatUse, LogicalType, OptionDecl, OptionType,
-};
+use millstream_types::{Batch, ChangelogMode, ConnectorDecl, FormatUse, LogicalType, OptionDecl, OptionType};
 
 use crate::context::{ConnectorContext, PrintTarget};
 use crate::{SinkSpec, rows};
@@ -16,21 +13,21 @@ use crate::{SinkSpec, rows};
 /// The declaration of connector `print`.
 pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     identifier: "print",
-    doc: "Prints every change as a line.",
+    doc: "Prints each change on a line.",
     options: &[
-        OptionDecl::new(
-            "print-identifier",
-            OptionType::String,
-            "Text in front of each line.",
-        ),
+        OptionDecl::new("print-identifier", OptionType::String, "Prefix of each line."),
         OptionDecl::new(
             "standard-error",
             OptionType::Boolean,
-            "Whether lines go to standard error.",
+            "Whether to print to standard error.",
         )
         .with_default("false"),
-        OptionDecl::new("sink.parallelism", OptionType::Int, "Instances of the sink."),
-        OptionDecl::new("property-version", OptionType::Int, "Accepted for Flink's sake."),
+        OptionDecl::new("sink.parallelism", OptionType::Int, "Parallelism of the sink."),
+        OptionDecl::new(
+            "property-version",
+            OptionType::Int,
+            "Accepted for compatibility with Flink; has no effect.",
+        ),
     ],
     metadata: &[],
     formats: FormatUse::None,
@@ -41,7 +38,7 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     validate: |_| Ok(()),
 };
 
-/// Makes print sinks.
+/// Creates print sinks.
 pub struct PrintFactory {
     types: Vec<LogicalType>,
     identifier: Option<String>,
@@ -84,7 +81,7 @@ impl PrintFactory {
 
 impl SinkFactory for PrintFactory {
     fn create(&self, context: &Context) -> Result<Box<dyn Sink>, DataflowError> {
-        Ok(Box::new(Print {
+        Ok(Box::new(Unbuffered(Print {
             printers: self
                 .types
                 .iter()
@@ -94,7 +91,7 @@ impl SinkFactory for PrintFactory {
             to_stderr: self.to_stderr,
             target: Arc::clone(&self.context.print),
             zone: self.context.zone.clone(),
-        }))
+        })))
     }
 
     fn parallelism_max(&self) -> Option<usize> {
@@ -110,12 +107,8 @@ struct Print {
     zone: jiff::tz::TimeZone,
 }
 
-impl Sink for Print {
-    fn open(&mut self, _: &Context, _: millstream_dataflow::source::Waker) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn write(&mut self, batch: Batch, _: &Context) -> Result<(), DataflowError> {
+impl UnbufferedSink for Print {
+    fn write(&mut self, batch: Batch) {
         let columns: Vec<_> = self
             .printers
             .iter()
@@ -137,30 +130,5 @@ impl Sink for Print {
             line.push(']');
             self.target.print_line(&line, self.to_stderr);
         }
-        Ok(())
-    }
-
-    fn prepare(&mut self, _: CheckpointId, _: &Context) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn prepared(&mut self, _: CheckpointId, _: &Context) -> Result<Option<SinkCommit>, DataflowError> {
-        Ok(Some(SinkCommit::default()))
-    }
-
-    fn commit(&mut self, _: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
-        Ok(true)
-    }
-
-    fn restore(&mut self, _: Vec<StateBlocks>, _: &Context) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn finish(&mut self, _: &Context) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn finished(&mut self, _: &Context) -> Result<bool, DataflowError> {
-        Ok(true)
     }
 }

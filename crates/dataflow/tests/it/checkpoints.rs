@@ -1,6 +1,6 @@
 //! Barriers, snapshots and restores in the middle of a run.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use millstream_dataflow::*;
 use millstream_types::CheckpointId;
@@ -81,6 +81,30 @@ fn a_restored_job_goes_on_with_any_parallelism() {
             );
         }
     }
+}
+
+/// A later checkpoint does not name the output of the restored one. A crash behind it lost that output.
+#[test]
+fn no_checkpoint_passes_a_sink_that_has_not_committed_the_restored_one() {
+    let sink = Collecting::default();
+    let state = first_half(1, 40, &sink);
+    let holds = Arc::new(Mutex::new(true));
+    let sink = Collecting {
+        holds_commits: Some(Arc::clone(&holds)),
+        ..sink
+    };
+    let mut job = SteppedJob::start(&sum_graph(NUMBERS, 1, 20, &sink), 0, Some(state)).unwrap();
+    job.command(&Command::Trigger {
+        checkpoint: CheckpointId(2),
+        stop: false,
+    });
+    for _ in 0..50 {
+        job.step(3).unwrap();
+    }
+    assert!(acknowledged(&job, 2).is_empty());
+    *holds.lock().unwrap() = false;
+    job.run(4).unwrap();
+    assert_eq!(acknowledged(&job, 2).len(), 3, "source, sum and sink");
 }
 
 #[test]

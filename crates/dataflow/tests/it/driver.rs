@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use millstream_dataflow::*;
-use millstream_types::{Batch, CheckpointId, ErrorKind, ManualClock, SystemClock, Watermark};
+use millstream_types::{Batch, CheckpointId, Clock, ErrorKind, ManualClock, SystemClock, Watermark};
 
 use crate::toys::*;
 
@@ -235,6 +235,10 @@ fn sink_of(sender: &std::sync::mpsc::Sender<WorkerEvent>) -> EventSink {
     EventSink::new(move |event| _ = sender.send(event))
 }
 
+fn start(graph: &Graph, clock: Arc<dyn Clock>, events: &std::sync::mpsc::Sender<WorkerEvent>) -> ThreadedJob {
+    ThreadedJob::start(graph, &clock, None, &sink_of(events)).unwrap()
+}
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
@@ -242,7 +246,7 @@ fn threads_give_the_same_rows_as_steps() {
     let sink = Collecting::default();
     let (sender, events) = channel();
     let graph = sum_graph(NUMBERS, 3, 50, &sink);
-    let job = ThreadedJob::start("test", &graph, Arc::new(SystemClock), None, sink_of(&sender)).unwrap();
+    let job = start(&graph, Arc::new(SystemClock), &sender);
     let mut finished = 0;
     while finished < job.workers() {
         match events.recv_timeout(PATIENCE).unwrap() {
@@ -277,14 +281,7 @@ fn a_panic_fails_the_job_and_nothing_else() {
     graph.connect(source, panics, 0, Partitioning::Rebalance);
     graph.connect(panics, end, 0, Partitioning::Forward);
     let (sender, events) = channel();
-    let job = ThreadedJob::start(
-        "test",
-        &graph,
-        Arc::new(ManualClock::new(0)),
-        None,
-        sink_of(&sender),
-    )
-    .unwrap();
+    let job = start(&graph, Arc::new(ManualClock::new(0)), &sender);
     let error = loop {
         if let WorkerEvent::Failed { error, .. } = events.recv_timeout(PATIENCE).unwrap() {
             break error;
@@ -307,7 +304,7 @@ fn an_endless_job_ends_when_it_is_closed() {
     };
     let (sender, events) = channel();
     let graph = sum_graph(source, 2, 100, &sink);
-    let job = ThreadedJob::start("test", &graph, Arc::new(SystemClock), None, sink_of(&sender)).unwrap();
+    let job = start(&graph, Arc::new(SystemClock), &sender);
     assert!(matches!(
         events.recv_timeout(PATIENCE).unwrap(),
         WorkerEvent::Running { .. }

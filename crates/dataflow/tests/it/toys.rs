@@ -207,6 +207,8 @@ pub fn panics_at(value: i64) -> Arc<dyn OperatorFactory> {
 pub struct Collecting {
     pub seen: Arc<Mutex<Vec<Seen>>>,
     pub room: Option<Arc<Mutex<usize>>>,
+    /// Commits are not done while this is set.
+    pub holds_commits: Option<Arc<Mutex<bool>>>,
 }
 
 impl Collecting {
@@ -276,6 +278,13 @@ impl Sink for Collecting {
     }
 
     fn commit(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<bool, DataflowError> {
+        if self
+            .holds_commits
+            .as_ref()
+            .is_some_and(|holds| *holds.lock().unwrap())
+        {
+            return Ok(false);
+        }
         self.push(Seen::Commit(checkpoint.0));
         Ok(true)
     }

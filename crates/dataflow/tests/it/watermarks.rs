@@ -123,7 +123,7 @@ fn aligned_sources_wait_for_the_slowest() {
     assert_eq!(
         group.limit(),
         Watermark::MAX,
-        "nobody waits for a source that has not begun"
+        "no source waits for one that has not begun"
     );
     group.report(1, Watermark(20));
     assert_eq!(group.limit(), Watermark(30));

@@ -6,6 +6,7 @@ use millstream_state::StateColumns;
 use millstream_types::records::NO_TIMESTAMP;
 
 use crate::data::Data;
+pub use crate::operators::checkpointed::{FunctionInitializationContext, FunctionSnapshotContext};
 use crate::output::{OutputTag, SideOutputs};
 use crate::state::{StateAccess, StateCursor};
 use crate::time::{TimeDomain, Timers};

@@ -1,7 +1,9 @@
 //! The operators behind the transformations. Each takes a batch of its own type, runs the user's code over it in a loop
 //! that the compiler has seen whole, and hands a batch on.
 
+pub(crate) mod async_wait;
 pub(crate) mod broadcast;
+pub(crate) mod checkpointed;
 pub(crate) mod connect;
 pub(crate) mod contents;
 pub mod context;

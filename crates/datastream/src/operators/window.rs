@@ -490,8 +490,11 @@ where
         out.watermark(watermark)
     }
 
+    /// The timer of a window names its last millisecond, in which records may still come. It fires when that is over, as
+    /// Flink's timers do; otherwise such a record would fire the window a second time.
     fn next_timer(&self) -> Option<i64> {
-        self.timers.processing.first().map(|(time_ms, ..)| *time_ms)
+        let first = self.timers.processing.first();
+        first.map(|(time_ms, ..)| time_ms.saturating_add(1))
     }
 
     fn timer(&mut self, instance: &Instance, out: &mut dyn Output) -> Result<(), DataflowError> {
@@ -499,7 +502,7 @@ where
             watermark: instance.watermark.0,
             now_ms: instance.now_ms,
         };
-        self.fire(false, instance.now_ms, now)?;
+        self.fire(false, instance.now_ms.saturating_sub(1), now)?;
         self.flush(out)
     }
 

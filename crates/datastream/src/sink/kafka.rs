@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
 use arrow_array::{ArrayRef, TimestampMillisecondArray};
-use millstream_connectors::SinkSpec;
+use millstream_connectors::{ConnectorContext, SinkSpec};
 use millstream_dataflow::{
     Context as Instance, DataflowError, Sink as EngineSink, SinkCommit, SinkFactory, StateBlocks, Waker,
 };
@@ -18,7 +18,7 @@ use crate::environment::Job;
 use crate::error::{Error, Result};
 use crate::guard::at_record;
 use crate::operators::rows_of;
-use crate::sink::Sink;
+use crate::sink::{FactoryOfJob, NamedFactory, Sink};
 use crate::source::{BytesSchema, JsonSchema, SimpleStringSchema};
 
 /// Writes a value as the bytes of a message.
@@ -209,7 +209,8 @@ impl<T> KafkaSinkBuilder<T> {
         self
     }
 
-    /// Prefix of the transactional ids. Two jobs must not have the same; unless set it is made of the topic's name.
+    /// Prefix of the transactional ids. Two sinks must not have the same, in whatever job; unless set it is made of the job's
+    /// name, the operator's `uid` and an identity of the data directory.
     pub fn transactional_id_prefix(self, prefix: impl Into<String>) -> Self {
         self.option("sink.transactional-id-prefix", prefix)
     }
@@ -238,16 +239,11 @@ impl<T> KafkaSinkBuilder<T> {
             DeliveryGuarantee::ExactlyOnce => "exactly-once",
         };
         let topic = record.topic.clone();
-        let prefix = format!("kafka-sink-{}", topic.as_deref().unwrap_or("topics"));
         let mut built = self.option("sink.delivery-guarantee", guarantee);
         match topic {
             Some(topic) => built = built.option("topic", topic),
             None => built = built.option("topic-pattern", ".*"),
         }
-        built
-            .options
-            .entry("sink.transactional-id-prefix".to_owned())
-            .or_insert(prefix);
         Ok(KafkaSink {
             options: built.options,
             record,
@@ -264,11 +260,61 @@ impl<T: Data> Sink<T> for KafkaSink<T> {
     }
 
     fn factory(self, job: &Job) -> Result<Arc<dyn SinkFactory>> {
-        let spec = table(self.options, &self.record);
-        Ok(Arc::new(KafkaFactory {
-            inner: millstream_connectors::sink(spec, &job.connectors())?,
-            record: self.record,
-        }))
+        // Options are checked here already; the job's identity is not known yet.
+        Ok(self.maker(job).named("job", "sink")?.factory)
+    }
+
+    fn of_job(&self, job: &Job) -> Option<Arc<dyn FactoryOfJob>> {
+        Some(Arc::new(self.maker(job)))
+    }
+}
+
+impl<T> KafkaSink<T> {
+    fn maker(&self, job: &Job) -> KafkaSinkMaker<T> {
+        KafkaSinkMaker {
+            options: self.options.clone(),
+            record: self.record.clone(),
+            context: job.connectors(),
+        }
+    }
+}
+
+/// Makes factories of a sink once its job is known: transactional ids are names that others must not have.
+struct KafkaSinkMaker<T> {
+    options: Options,
+    record: Record<T>,
+    context: ConnectorContext,
+}
+
+const PREFIX: &str = "sink.transactional-id-prefix";
+
+impl<T: Data> KafkaSinkMaker<T> {
+    fn named(&self, identity: &str, uid: &str) -> Result<NamedFactory> {
+        let mut options = self.options.clone();
+        let prefix = options.entry(PREFIX.to_owned());
+        let prefix = prefix.or_insert_with(|| format!("{identity}-{uid}")).clone();
+        let is_exactly_once = options
+            .get("sink.delivery-guarantee")
+            .is_some_and(|is| is == "exactly-once");
+        let cluster = options.get("properties.bootstrap.servers").cloned();
+        let spec = table(options, &self.record);
+        let factory = KafkaFactory {
+            inner: millstream_connectors::sink(spec, &self.context)?,
+            record: self.record.clone(),
+        };
+        Ok(NamedFactory {
+            factory: Arc::new(factory),
+            name: is_exactly_once.then(|| {
+                let cluster = cluster.as_deref().unwrap_or("the embedded broker");
+                format!("transactional id prefix '{prefix}' at {cluster}")
+            }),
+        })
+    }
+}
+
+impl<T: Data> FactoryOfJob for KafkaSinkMaker<T> {
+    fn factory(&self, identity: &str, uid: &str) -> Result<NamedFactory> {
+        self.named(identity, uid)
     }
 }
 
@@ -407,6 +453,10 @@ impl<T: Data> EngineSink for KafkaWriter<T> {
 
     fn finished(&mut self, instance: &Instance) -> Result<bool, DataflowError> {
         self.inner.finished(instance)
+    }
+
+    fn cancel(&mut self) {
+        self.inner.cancel();
     }
 
     fn close(&mut self) {

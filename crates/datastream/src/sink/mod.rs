@@ -22,4 +22,24 @@ pub trait Sink<T> {
     fn name(&self) -> String;
     #[doc(hidden)]
     fn factory(self, job: &Job) -> Result<Arc<dyn SinkFactory>>;
+    /// For a sink that leaves names outside: makes the factory again when the job is known.
+    #[doc(hidden)]
+    fn of_job(&self, job: &Job) -> Option<Arc<dyn FactoryOfJob>> {
+        let _ = job;
+        None
+    }
+}
+
+/// Makes the factory of a sink for a job.
+#[doc(hidden)]
+pub trait FactoryOfJob: Send + Sync {
+    /// `identity` is what no other job of this installation has, nor one of another; `uid` is that of the sink's operator.
+    fn factory(&self, identity: &str, uid: &str) -> Result<NamedFactory>;
+}
+
+/// A factory of a sink, and the name outside that no other sink may have.
+#[doc(hidden)]
+pub struct NamedFactory {
+    pub factory: Arc<dyn SinkFactory>,
+    pub name: Option<String>,
 }

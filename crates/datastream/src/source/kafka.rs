@@ -9,8 +9,8 @@ use arrow_array::{Array, BinaryViewArray};
 use millstream_connectors::ScanSpec;
 use millstream_dataflow::source::Waker;
 use millstream_dataflow::{
-    Context as Instance, DataflowError, Output, Source as EngineSource, SourceFactory, SourceStatus,
-    StateBlocks,
+    Context as Instance, DataflowError, Output, Source as EngineSource, SourceFactory, SourceNotice,
+    SourceStatus, StateBlocks,
 };
 use millstream_plan::{MetadataColumn, ObjectIdentifier, TableSpec};
 use millstream_state::keyed::{decode_value, encode_value};
@@ -243,7 +243,7 @@ impl<T: Data> KafkaSourceBuilder<T> {
         self
     }
 
-    /// The cluster. Without it, or if it is the address of the broker inside and nothing else listens there, the broker
+    /// The cluster. Without it, or if it is the address of the embedded broker and nothing else listens there, the broker
     /// inside is used and started if need be.
     pub fn bootstrap_servers(self, servers: impl Into<String>) -> Self {
         self.option("properties.bootstrap.servers", servers)
@@ -378,6 +378,7 @@ fn scan(mut options: Options, wants_key: bool) -> ScanSpec {
             metadata("timestamp", LogicalType::timestamp_ltz(3).with_nullable(false)),
         ],
         watermark: None,
+        dead_letters: false,
         limit: None,
     }
 }
@@ -557,6 +558,10 @@ impl<T: Data> EngineSource for KafkaReader<T> {
 
     fn current_watermark(&self) -> Watermark {
         self.watermarks.emitted()
+    }
+
+    fn notice(&self) -> Option<SourceNotice> {
+        self.inner.notice()
     }
 
     fn pending_records(&self) -> Option<u64> {

@@ -30,7 +30,7 @@ pub enum Boundedness {
 
 /// A source of the program's own: it is cut into splits, each of which is read in order by one instance.
 ///
-/// Positions are kept in checkpoints; a restart, at whatever parallelism, goes on from them. Splits are looked for when the
+/// Positions are kept in checkpoints; a restart, at whatever parallelism, continues from them. Splits are looked for when the
 /// job starts. Watermarks are made for each split on its own.
 pub trait Source: Clone + Send + Sync + 'static {
     type Item: Data;

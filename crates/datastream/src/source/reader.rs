@@ -133,7 +133,7 @@ struct SplitSource<S: Source> {
     source: S,
     reader: S::Reader,
     watermarks: Watermarks<S::Item>,
-    /// Of the checkpoint that the job goes on from.
+    /// Of the checkpoint that the job continues from.
     restored: Option<Saved<S::Split>>,
     finished: BTreeSet<String>,
 }

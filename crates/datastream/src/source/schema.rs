@@ -17,7 +17,7 @@ pub struct SimpleStringSchema;
 
 impl DeserializationSchema<String> for SimpleStringSchema {
     fn deserialize(&self, message: &[u8]) -> Result<String> {
-        // As Java does, bytes that are no UTF-8 are replaced.
+        // As Java does, bytes that are not UTF-8 are replaced.
         Ok(String::from_utf8_lossy(message).into_owned())
     }
 }

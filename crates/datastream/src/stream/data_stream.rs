@@ -10,9 +10,10 @@ use millstream_state::StateValue;
 use crate::data::{Data, Key};
 use crate::environment::Job;
 use crate::error::Result;
-use crate::functions::ProcessFunction;
+use crate::functions::{CheckpointedFunction, ProcessFunction};
 use crate::graph::{Input, Instances, Node, NodeKind};
 use crate::guard::at_record;
+use crate::operators::checkpointed::{CheckpointedProcess, RestoresAll};
 use crate::operators::factory;
 use crate::operators::simple::{AssignTimestamps, ChooseTargets, FlatMap, Process, Rows, SelectOutput};
 use crate::output::{Collector, OutputTag};
@@ -229,6 +230,29 @@ impl<T: Data> DataStream<T> {
         })
     }
 
+    /// Runs a function with operator state over the records: lists that belong to no key.
+    pub fn process_checkpointed<U: Data>(
+        &self,
+        function: impl ProcessFunction<T, U> + CheckpointedFunction,
+    ) -> DataStream<U> {
+        let sides = crate::output::SideTags::default();
+        let own = sides.clone();
+        let make = move |function, instance: &_| {
+            let process = Process {
+                function,
+                collector: Collector::new(),
+                sides: own.buffers(),
+                of: PhantomData,
+            };
+            Ok(CheckpointedProcess::new(process, instance))
+        };
+        let factory = Arc::new(RestoresAll(factory(function, make)));
+        self.then("Process", factory, |mut node| {
+            node.sides = sides;
+            node.stateful()
+        })
+    }
+
     /// What the operator of this stream puts into a side output.
     pub fn get_side_output<U: Data>(&self, tag: OutputTag<U>) -> DataStream<U> {
         let mut output = 0;
@@ -361,8 +385,13 @@ impl<T: Data> DataStream<T> {
     /// Writes the records to a sink.
     pub fn sink_to(&self, sink: impl Sink<T>) -> DataStreamSink {
         let name = sink.name();
+        let of_job = sink.of_job(&self.env);
         match sink.factory(&self.env) {
-            Ok(factory) => self.end(&name, factory, None),
+            Ok(factory) => {
+                let end = self.end(&name, factory, None);
+                self.env.draft().change(end.node, |node| node.of_job = of_job);
+                end
+            }
             Err(error) => {
                 self.env.fail(error);
                 DataStreamSink {

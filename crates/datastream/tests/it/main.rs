@@ -1,11 +1,18 @@
 //! Programs against the engine, in one process without ports.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+#![allow(clippy::unwrap_used)] // a test that cannot continue has failed
 
+mod asynchronous;
+mod cep;
+mod harness;
 mod host;
 mod joins;
 mod keyed;
+mod operator_state;
 mod recovery;
 mod recovery_of_state;
+mod sinks;
 mod streams;
+mod tables;
+mod user_functions;
 mod windows;

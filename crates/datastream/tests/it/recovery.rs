@@ -231,7 +231,7 @@ impl Trial {
         SteppedRun::start_graph(graph, operators, Some(OFTEN), checkpoints, self.now_ms).unwrap()
     }
 
-    /// Whether the job goes on.
+    /// Whether the job continues.
     fn step(&mut self, run: &mut SteppedRun) -> bool {
         self.now_ms += 1;
         let (_, over) = run.step(self.now_ms).unwrap();
@@ -249,9 +249,14 @@ impl Trial {
         assert!(self.step(run), "the data end too early");
     }
 
-    /// Steps until the job ends, or has nothing more to do.
-    fn finish(&mut self, run: &mut SteppedRun) {
+    /// Steps until the job ends, or has nothing more to do. Threads beside the job's may have something to do for longer,
+    /// until `rows` are committed.
+    fn finish(&mut self, run: &mut SteppedRun, rows: usize) {
         let _ = (0..STEPS).all(|_| self.step(run));
+        while self.outside.rows().len() < rows {
+            std::thread::yield_now();
+            assert!(self.step(run), "the job ends before all rows are committed");
+        }
     }
 }
 
@@ -262,9 +267,19 @@ fn open(directory: &Path) -> Checkpoints {
 
 /// Two instances with a crash, three, and at last one.
 pub fn assert_recovers(program: Program) {
+    assert_recovers_with(program, 0);
+}
+
+/// As [`assert_recovers`], for a program that works in other threads and makes one row of each row of the data.
+pub fn assert_recovers_all(program: Program) {
+    let rows = data().splits.iter().map(Vec::len).sum();
+    assert_recovers_with(program, rows);
+}
+
+fn assert_recovers_with(program: Program, rows: usize) {
     let mut undisturbed = Trial::new(program);
     let mut run = undisturbed.start(1);
-    undisturbed.finish(&mut run);
+    undisturbed.finish(&mut run, rows);
     let expected = undisturbed.outside.rows();
     assert!(expected.len() >= KEYS as usize, "{expected:?}");
 
@@ -283,7 +298,7 @@ pub fn assert_recovers(program: Program) {
         "the data end too early"
     );
     let mut run = trial.start(1);
-    trial.finish(&mut run);
+    trial.finish(&mut run, expected.len().min(rows));
     let rows = trial.outside.rows();
     for row in &expected {
         assert!(rows.binary_search(row).is_ok(), "lost: {row}");

@@ -139,3 +139,45 @@ fn rows_go_to_the_instance_that_the_program_names() {
     let rows = env.from_sequence(0, 99).partition_custom(|n| u32::from(*n >= 50));
     assert_eq!(collect(rows.map(|n| n)).len(), 100);
 }
+
+/// Numbers without end, counted by a key.
+fn counting(env: &millstream_datastream::Environment) {
+    use millstream_datastream::table::StreamTableEnvironment;
+    let t_env = StreamTableEnvironment::create(env).unwrap();
+    t_env
+        .execute_sql(
+            "CREATE TABLE numbers (n BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '1000')",
+        )
+        .unwrap();
+    let numbers = t_env
+        .to_data_stream_as::<i64>(&t_env.from("numbers").unwrap())
+        .unwrap();
+    let counts = numbers.key_by(|n| n % 3).reduce(|a, b| a.max(b)).uid("counts");
+    counts.discard().uid("end");
+}
+
+#[test]
+fn a_program_stops_with_a_savepoint_and_starts_from_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let env = environment(2);
+    counting(&env);
+    let client = env.execute_async("counting").unwrap();
+    let kept = client.trigger_savepoint(Some(path)).unwrap();
+    let last = client.stop_with_savepoint(Some(path), false).unwrap();
+    assert_ne!(kept, last);
+    assert!(client.status().is_terminal());
+    let env = environment(1);
+    env.set("execution.state-recovery.path", last);
+    counting(&env);
+    let client = env.execute_async("counting").unwrap();
+    assert!(
+        !matches!(client.handle().start(), millstream_jobs::JobStart::Fresh),
+        "{:?}",
+        client.handle().start()
+    );
+    client.cancel();
+    let _ = client.wait();
+    let error = client.trigger_savepoint(Some(path)).unwrap_err();
+    assert!(!error.message.is_empty());
+}

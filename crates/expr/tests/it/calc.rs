@@ -1,4 +1,4 @@
-//! Calcs: filter, then project, with what is shared computed once.
+//! Calcs: filter, then project; common subexpressions are computed once.
 
 use std::sync::Arc;
 

@@ -125,12 +125,12 @@ fn a_value_equals_itself_even_if_it_is_nan() {
         &LogicalType::DOUBLE,
         &[Scalar::Double(f64::NAN), Scalar::Double(1.0), Scalar::Null],
     )];
-    let answers =
+    let results =
         |name: &str| crate::support::evaluate(&folded(&call(name, vec![v.clone(), v.clone()])), &columns, 3);
     let boolean = Scalar::Boolean;
-    assert_eq!(answers("="), Ok(vec![boolean(true), boolean(true), Scalar::Null]));
+    assert_eq!(results("="), Ok(vec![boolean(true), boolean(true), Scalar::Null]));
     assert_eq!(
-        answers("<>"),
+        results("<>"),
         Ok(vec![boolean(false), boolean(false), Scalar::Null])
     );
 }

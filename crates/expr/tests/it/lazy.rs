@@ -1,4 +1,4 @@
-//! Operands that are not needed are not evaluated.
+//! Operands that a row does not need are not evaluated for it.
 
 use millstream_expr::EvalError;
 use millstream_plan::Expr;
@@ -33,9 +33,9 @@ fn numbers(values: &[Option<i32>]) -> Vec<Scalar> {
 fn and_guards_a_failing_operand() {
     let guarded = Expr::And(vec![x_is_not_zero(), call(">", vec![ten_over_x(), int(5)])]);
     let columns = [ints(&[Some(0), Some(1), Some(2), None])];
-    let answer = evaluate(&guarded, &columns, 4);
+    let result = evaluate(&guarded, &columns, 4);
     assert_eq!(
-        answer,
+        result,
         Ok(booleans(&[Some(false), Some(true), Some(false), None]))
     );
     let unguarded = Expr::And(vec![call(">", vec![ten_over_x(), int(5)]), x_is_not_zero()]);

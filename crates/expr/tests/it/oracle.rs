@@ -1,4 +1,5 @@
-//! Whole batches against one row at a time: the lazy paths over many rows must agree with the eager ones over one.
+//! Compares whole batches with one row at a time: lazy evaluation over many rows must agree with eager evaluation over
+//! one.
 
 use millstream_expr::EvalError;
 use millstream_plan::Expr;
@@ -34,7 +35,7 @@ fn condition(operand: impl Strategy<Value = Expr> + Clone) -> impl Strategy<Valu
     ]
 }
 
-/// Each row alone; the first failing row fails the whole.
+/// Evaluates each row alone; the first row that fails fails the whole.
 fn one_by_one(expr: &Expr, rows: &[(Option<i32>, Option<i32>)]) -> Result<Vec<Scalar>, EvalError> {
     let mut values = Vec::new();
     for (a, b) in rows {

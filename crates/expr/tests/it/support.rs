@@ -1,4 +1,4 @@
-//! Building expressions, inputs and environments for the tests.
+//! Builders of expressions, inputs and environments for the tests.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Reading datums in the binary encoding: integers of variable length, lengths before texts, blocks of items.
+//! Decodes datums in the binary encoding: variable-length integers, length-prefixed texts, blocks of items.
 
 use arrow_buffer::Buffer;
 use millstream_types::{LogicalType, Schema, TypeKind};
@@ -7,7 +7,7 @@ use super::{AvroOptions, COUNT, json};
 use crate::column::{ColumnBuilder, Nested, Values, finish_all};
 use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange};
 
-/// The most bytes of an integer in Avro.
+/// Maximum bytes of an Avro integer.
 const LONG_BYTES_MAX: usize = 10;
 /// The widest DECIMAL, in bytes.
 const DECIMAL_BYTES_MAX: usize = 16;
@@ -15,13 +15,13 @@ const DECIMAL_BYTES_MAX: usize = 16;
 /// Decodes datums into the columns of a schema.
 pub struct AvroDecoder {
     options: AvroOptions,
-    /// Every field of the record, and the column that takes it.
+    /// Every field of the record, and its target column.
     fields: Vec<(String, LogicalType, Option<usize>)>,
     columns: Vec<ColumnBuilder>,
 }
 
 impl AvroDecoder {
-    /// A decoder for the columns of `schema`, which are fields of `all`, the record.
+    /// A decoder for the columns of `schema`, which are fields of the record `all`.
     pub fn new(options: AvroOptions, schema: &Schema, all: &Schema) -> Result<Self, FormatError> {
         options.check_all(all)?;
         let field = |name: &str, ty: &LogicalType| (name.to_owned(), ty.clone(), schema.index_of(name));
@@ -74,7 +74,7 @@ impl Decoder for AvroDecoder {
         }
         let rows = origins.len();
         Ok(Decoded {
-            columns: finish_all(&mut self.columns, data)?,
+            columns: finish_all(&mut self.columns)?,
             rows,
             kinds: None,
             messages: (rows != messages.len()).then_some(origins),
@@ -121,12 +121,11 @@ impl<'a> Input<'a> {
         i32::try_from(self.long()?).map_err(|_| "invalid int encoding".to_owned())
     }
 
-    /// A length and as many bytes, with their position.
-    fn bytes(&mut self) -> Result<(usize, &'a [u8]), String> {
+    /// Reads a length and that many bytes. Returns the bytes with their position.
+    fn bytes(&mut self) -> Result<&'a [u8], String> {
         let length = self.long()?;
         let length = usize::try_from(length).map_err(|_| format!("malformed data: length is {length}"))?;
-        let at = self.at;
-        Ok((at, self.take(length)?))
+        self.take(length)
     }
 
     /// The number of items in the next block of an array or a map; 0 after the last one.
@@ -145,7 +144,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Reads a value of `ty` into a column, or over it.
+/// Decodes a value of `ty` into a column, or skips it.
 fn read(input: &mut Input<'_>, ty: &LogicalType, out: Option<&mut ColumnBuilder>) -> Result<(), String> {
     if ty.nullable {
         match input.long()? {
@@ -182,20 +181,11 @@ fn read_scalar(input: &mut Input<'_>, column: &mut ColumnBuilder) -> Result<(), 
         Values::F32(slots) => slots.push(f32::from_le_bytes(input.fixed()?)),
         Values::F64(slots) => slots.push(f64::from_le_bytes(input.fixed()?)),
         Values::I128(slots) => {
-            let (_, bytes) = input.bytes()?;
+            let bytes = input.bytes()?;
             slots.push(decimal(bytes)?);
         }
-        Values::String(spans) => {
-            let (at, bytes) = input.bytes()?;
-            match simdutf8::basic::from_utf8(bytes) {
-                Ok(_) => spans.push_shared(at, bytes.len()),
-                Err(_) => spans.push_own(String::from_utf8_lossy(bytes).as_bytes()),
-            }
-        }
-        Values::Binary(spans) => {
-            let (at, bytes) = input.bytes()?;
-            spans.push_shared(at, bytes.len());
-        }
+        Values::String(texts) => texts.push(String::from_utf8_lossy(input.bytes()?).as_bytes()),
+        Values::Binary(texts) => texts.push(input.bytes()?),
         Values::Null(rows) => *rows += 1,
         Values::List(_) | Values::Map(_) | Values::Row(_) => return Err("a scalar is expected".to_owned()),
     }
@@ -217,7 +207,7 @@ fn skip_scalar(input: &mut Input<'_>, ty: &LogicalType) -> Result<(), String> {
     }
 }
 
-/// The unscaled value of a decimal: two's complement, the highest byte first.
+/// The unscaled value of a decimal: big-endian two's complement.
 pub(super) fn decimal(bytes: &[u8]) -> Result<i128, String> {
     if bytes.len() > DECIMAL_BYTES_MAX {
         return Err(format!("a decimal of {} bytes is too large", bytes.len()));
@@ -228,7 +218,7 @@ pub(super) fn decimal(bytes: &[u8]) -> Result<i128, String> {
     Ok(i128::from_be_bytes(whole))
 }
 
-/// Reads the items of all blocks of an array or a map; gives how many.
+/// Decodes the items of all blocks of an array or a map; returns their number.
 fn read_items(
     input: &mut Input<'_>,
     mut item: impl FnMut(&mut Input<'_>) -> Result<(), String>,

@@ -1,4 +1,4 @@
-//! Writing datums.
+//! Encodes datums.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -37,7 +37,8 @@ impl Encoder for AvroEncoder {
         additions_only(batch, super::NAME)?;
         for row in 0..batch.rows {
             if self.options.json {
-                // Avro's JSON encoder separates datums, and Flink has one for all messages of a sink.
+                // Avro's JSON encoder writes a separator between datums, and Flink uses one encoder for all messages of
+                // a sink.
                 if std::mem::replace(&mut self.has_written, true) {
                     out.data.push(b'\n');
                 }
@@ -67,7 +68,7 @@ fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// The fewest bytes that hold the unscaled value of a decimal, the highest first.
+/// The shortest big-endian form of a decimal's unscaled value.
 pub(super) fn decimal_bytes(value: i128) -> Vec<u8> {
     let bytes = value.to_be_bytes();
     let sign = if value < 0 { 0xff } else { 0 };
@@ -78,7 +79,7 @@ pub(super) fn decimal_bytes(value: i128) -> Vec<u8> {
     bytes[first..].to_vec()
 }
 
-/// The integer that stands for a value of a type that Avro has as int or long; `None` for other types.
+/// The integer for a value of a type that Avro represents as int or long; `None` for other types.
 pub(super) fn integer(ty: &LogicalType, array: &dyn Array, row: usize) -> Option<i64> {
     Some(match &ty.kind {
         TypeKind::TinyInt => i64::from(array.as_primitive::<Int8Type>().value(row)),
@@ -109,7 +110,7 @@ pub(super) fn entries<'t>(
     Some((array.as_list::<i32>().value(row).as_struct().clone(), value))
 }
 
-/// A NULL where the derived schema has none.
+/// A NULL where the derived schema allows none.
 pub(super) fn null_error(ty: &LogicalType) -> EncodeError {
     EncodeError::Data(format!(
         "a value of type {ty} is NULL, for which the Avro schema has no place"

@@ -1,4 +1,4 @@
-//! Avro's JSON encoding: a value of a union that is not null is an object with the name of its type.
+//! Avro's JSON encoding: a union value that is not null is an object with the name of its type.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Float32Type, Float64Type};
@@ -14,7 +14,7 @@ use crate::EncodeError;
 use crate::column::{ColumnBuilder, Values, is_null};
 use crate::json::write_string;
 
-/// What Flink calls the record of a table; nested ones have the names of their fields behind it.
+/// Flink's name for the record of a table; nested records append the names of their fields.
 const RECORD: &str = "org.apache.flink.avro.generated.record";
 
 /// The name of a type within a union.
@@ -59,7 +59,7 @@ fn separate(out: &mut Vec<u8>, index: usize) {
     }
 }
 
-/// `record` is the name that a record in this place has.
+/// `record` is the name of a record at this position.
 fn write(
     out: &mut Vec<u8>,
     ty: &LogicalType,
@@ -160,7 +160,7 @@ fn write_number(out: &mut Vec<u8>, finite: bool, write: impl FnOnce(&mut String)
     }
 }
 
-/// Bytes as a text of so many characters.
+/// Bytes as a text with one character per byte.
 fn write_latin(out: &mut Vec<u8>, bytes: &[u8]) {
     let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
     write_string(out, &text);
@@ -206,8 +206,8 @@ fn read_value(value: &Value, ty: &LogicalType, column: &mut ColumnBuilder) -> Re
         Values::F32(slots) => slots.push(double(value).ok_or_else(|| wrong("a float"))? as f32),
         Values::F64(slots) => slots.push(double(value).ok_or_else(|| wrong("a double"))?),
         Values::I128(slots) => slots.push(decimal(&read_latin(&text(value)?)?)?),
-        Values::String(spans) => spans.push_own(text(value)?.as_bytes()),
-        Values::Binary(spans) => spans.push_own(&read_latin(&text(value)?)?),
+        Values::String(texts) => texts.push(text(value)?.as_bytes()),
+        Values::Binary(texts) => texts.push(&read_latin(&text(value)?)?),
         Values::Null(rows) => *rows += 1,
         Values::List(_) | Values::Map(_) | Values::Row(_) => return read_nested(value, ty, column),
     }

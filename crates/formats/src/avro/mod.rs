@@ -27,14 +27,13 @@ const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "encoding",
         OptionType::Enum(&["binary", "json"]),
-        "Whether datums are in Avro's binary or its JSON encoding.",
+        "Whether datums use Avro's binary or JSON encoding.",
     )
     .with_default("binary"),
     OptionDecl::new(
         "timestamp_mapping.legacy",
         OptionType::Boolean,
-        "Whether TIMESTAMP is `timestamp-millis` as before Flink 1.19. If not, TIMESTAMP is a local timestamp and \
-         TIMESTAMP_LTZ an instant, of milliseconds or microseconds.",
+        "Whether TIMESTAMP maps to `timestamp-millis`, as before Flink 1.19. Otherwise, TIMESTAMP maps to a local timestamp and TIMESTAMP_LTZ to an instant, in milliseconds or microseconds.",
     )
     .with_default("true"),
 ];

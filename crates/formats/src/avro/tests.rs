@@ -75,7 +75,7 @@ fn datums_of_flink_are_read_and_written_back() {
 }
 
 #[test]
-fn columns_that_nobody_wants_are_passed_over() {
+fn unneeded_columns_are_skipped() {
     let (all, messages) = recorded();
     let wanted = Schema::new([("id", int())]);
     let decoded = decode(BINARY, (&wanted, &all), &messages).unwrap();

@@ -92,10 +92,16 @@ impl CsvDecoder {
                     self.arity
                 ));
             }
-            if !self.options.ignore_parse_errors {
+            let (expected, present) = if self.options.checks_read_columns {
+                let present = self.positions.iter().filter(|position| **position < found);
+                (self.positions.len(), present.count())
+            } else {
+                (self.arity, found)
+            };
+            // A line of a file that has none of the columns is a row of NULLs.
+            if present > 0 && present < expected && !self.options.ignore_parse_errors {
                 return Err(format!(
-                    "Row length mismatch. {} fields expected but was {found}.",
-                    self.arity
+                    "Row length mismatch. {expected} fields expected but was {present}."
                 ));
             }
         }
@@ -127,7 +133,7 @@ impl Decoder for CsvDecoder {
             }
         }
         let rows = origins.len();
-        let columns = finish_all(&mut self.columns, data)?;
+        let columns = finish_all(&mut self.columns)?;
         Ok(Decoded {
             columns,
             rows,
@@ -159,14 +165,16 @@ fn parse<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 fn convert(text: &str, column: &mut ColumnBuilder, options: &CsvOptions) -> Result<(), String> {
     let wrong = |expected: &str| format!("text '{text}' could not be parsed as {expected}");
     match &mut column.values {
-        Values::String(spans) => spans.push_own(text.as_bytes()),
-        Values::Binary(spans) => spans.push_own(&BASE64.decode(text).map_err(|_| wrong("Base64 text"))?),
+        Values::String(texts) => texts.push(text.as_bytes()),
+        Values::Binary(texts) => texts.push(&BASE64.decode(text).map_err(|_| wrong("Base64 text"))?),
         Values::Boolean(slots) => slots.push(text.trim().eq_ignore_ascii_case("true")),
         Values::I8(slots) => slots.push(parse(text)?),
         Values::I16(slots) => slots.push(parse(text)?),
         Values::I32(slots) => slots.push(match column.ty.kind {
-            TypeKind::Date => temporal::parse_date(text.as_bytes()).ok_or_else(|| wrong("a date"))?,
-            TypeKind::Time(_) => temporal::parse_time(text.as_bytes()).ok_or_else(|| wrong("a time"))?,
+            TypeKind::Date => temporal::parse_lenient_date(text.as_bytes()).ok_or_else(|| wrong("a date"))?,
+            TypeKind::Time(_) => {
+                temporal::parse_time_of_minutes(text.as_bytes()).ok_or_else(|| wrong("a time"))?
+            }
             _ => parse(text)?,
         }),
         Values::I64(slots) => slots.push(match timestamp_divisor(&column.ty) {

@@ -9,7 +9,7 @@ pub struct Field<'a> {
     pub quoted: bool,
 }
 
-/// Splits the first line of a text: what stands behind its line break does not count. The error is the reason alone.
+/// Splits the first line of a text: anything after its line break is ignored. The error is the reason alone.
 pub fn split<'a>(line: &'a str, options: &CsvOptions, fields: &mut Vec<Field<'a>>) -> Result<(), String> {
     fields.clear();
     let mut rest = line;
@@ -23,7 +23,7 @@ pub fn split<'a>(line: &'a str, options: &CsvOptions, fields: &mut Vec<Field<'a>
     }
 }
 
-/// The first field, and what stands behind its delimiter.
+/// The first field, and the text after its delimiter.
 fn field<'a>(text: &'a str, options: &CsvOptions) -> Result<(Field<'a>, Option<&'a str>), String> {
     let start = if options.trim_spaces {
         text.trim_start_matches([' ', '\t'])

@@ -24,26 +24,26 @@ const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "ignore-parse-errors",
         OptionType::Boolean,
-        "Whether a value that does not fit becomes NULL, and a broken line is skipped, instead of failing the job.",
+        "Whether an invalid value becomes NULL and an invalid line is skipped, instead of failing the job.",
     )
     .with_default("false"),
     OptionDecl::new("array-element-delimiter", OptionType::String, "Separator of array elements and of fields of a nested row.")
         .with_default(";"),
-    OptionDecl::new("escape-character", OptionType::String, "Character that takes the next one literally."),
+    OptionDecl::new("escape-character", OptionType::String, "Escape character: the next character is taken literally."),
     OptionDecl::new("null-literal", OptionType::String, "Text that stands for NULL."),
     OptionDecl::new(
         "write-bigdecimal-in-scientific-notation",
         OptionType::Boolean,
-        "Accepted and without effect, as in Flink: files hold decimals in their shortest form (1E+5), messages all digits (100000).",
+        "Accepted without effect, as in Flink: files contain decimals in their shortest form (1E+5), messages all digits (100000).",
     )
     .with_default("true"),
-    OptionDecl::new("trim-spaces", OptionType::Boolean, "Whether spaces around unquoted values are cut.")
+    OptionDecl::new("trim-spaces", OptionType::Boolean, "Whether spaces around unquoted values are trimmed.")
         .with_default("false"),
     OptionDecl::new("ignore-trailing-unmappable", OptionType::Boolean, "Whether surplus fields of a line are ignored.")
         .with_default("false"),
-    OptionDecl::new("allow-trailing-comma", OptionType::Boolean, "Whether one more delimiter may stand at the end of a line.")
+    OptionDecl::new("allow-trailing-comma", OptionType::Boolean, "Whether a line may end with an additional delimiter.")
         .with_default("true"),
-    OptionDecl::new("fail-on-missing-columns", OptionType::Boolean, "Whether a line with too few fields is broken as a whole.")
+    OptionDecl::new("fail-on-missing-columns", OptionType::Boolean, "Whether a line with too few fields is invalid.")
         .with_default("false"),
     OptionDecl::new("empty-string-as-null", OptionType::Boolean, "Whether an empty field is NULL.").with_default("false"),
 ];
@@ -51,7 +51,7 @@ const OPTIONS: &[OptionDecl] = &[
 /// The declaration of format `csv`.
 pub const DECLARATION: FormatDecl = FormatDecl {
     identifier: "csv",
-    doc: "Lines of separated values, columns by position.",
+    doc: "Delimiter-separated lines; columns are assigned by position.",
     options: OPTIONS,
     metadata: &[],
     decode: Some(ChangelogMode::INSERT_ONLY),
@@ -78,6 +78,8 @@ pub struct CsvOptions {
     /// Whether decimals are written without trailing zeros, in scientific notation where that is shorter, as Flink does in
     /// files. In messages it writes all digits of the scale; the option for the notation changes neither.
     pub strip_decimals: bool,
+    /// Whether the columns that are read must be in the line, as in files of Flink, or all columns of the table.
+    pub checks_read_columns: bool,
     pub trim_spaces: bool,
     pub ignore_trailing: bool,
     pub allow_trailing_comma: bool,
@@ -98,20 +100,21 @@ impl CsvOptions {
             ));
         }
         Ok(Self {
-            delimiter: character(options, "field-delimiter")?.unwrap_or(','),
+            delimiter: character(options, "field-delimiter", true)?.unwrap_or(','),
             quote: if disable_quote {
                 None
             } else {
-                Some(character(options, "quote-character")?.unwrap_or('"'))
+                Some(character(options, "quote-character", false)?.unwrap_or('"'))
             },
-            escape: character(options, "escape-character")?,
-            array_delimiter: options
-                .get("array-element-delimiter")
-                .map_or(";".to_owned(), |v| unescape_java(v)),
+            escape: character(options, "escape-character", false)?,
+            array_delimiter: character(options, "array-element-delimiter", false)?
+                .unwrap_or(';')
+                .to_string(),
             null_literal: options.get("null-literal").cloned(),
             allow_comments: flag("allow-comments", false)?,
             ignore_parse_errors: flag("ignore-parse-errors", false)?,
             strip_decimals: false,
+            checks_read_columns: false,
             trim_spaces: flag("trim-spaces", false)?,
             ignore_trailing: flag("ignore-trailing-unmappable", false)?,
             allow_trailing_comma: flag("allow-trailing-comma", true)?,
@@ -121,21 +124,22 @@ impl CsvOptions {
     }
 }
 
-/// An option that is one character, possibly written as a Java escape (`\t`, `\u0001`).
-fn character(options: &Options, key: &str) -> Result<Option<char>, FormatError> {
+/// An option that is one character. The field delimiter may be written as a Java escape (`\t`, `\u0001`).
+fn character(options: &Options, key: &str, unescape: bool) -> Result<Option<char>, FormatError> {
     let Some(value) = options.get(key) else {
         return Ok(None);
     };
-    let text = unescape_java(value);
+    let text = if unescape {
+        unescape_java(value)
+    } else {
+        value.clone()
+    };
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
         (Some(only), None) => Ok(Some(only)),
-        _ => Err(FormatError::Option {
-            format: "csv",
-            key: key.to_owned(),
-            value: value.clone(),
-            expected: "a single character (option 'csv.".to_owned() + key + "' must be a single character)",
-        }),
+        _ => Err(FormatError::Schema(format!(
+            "Option 'csv.{key}' must be a string with single character, but was: {value}"
+        ))),
     }
 }
 

@@ -21,12 +21,12 @@ const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "database.include",
         OptionType::String,
-        "A regular expression; only changes of databases whose whole name matches are read.",
+        "A regular expression; reads only changes of databases whose full name matches.",
     ),
     OptionDecl::new(
         "table.include",
         OptionType::String,
-        "A regular expression; only changes of tables whose whole name matches are read.",
+        "A regular expression; reads only changes of tables whose full name matches.",
     ),
     cdc::MAP_NULL_KEY_MODE,
     cdc::MAP_NULL_KEY_LITERAL,

@@ -13,6 +13,7 @@ use arrow_buffer::Buffer;
 use millstream_types::{Batch, LogicalType, MetadataDecl, OptionDecl, OptionType, Options, RowKind, Schema};
 use serde_json::Value;
 
+use super::fast::Predictor;
 use super::scan::{Cursor, ScanError};
 use super::value::{Program, ValueOptions, object};
 use super::{JsonEncoder, JsonOptions};
@@ -20,39 +21,43 @@ use crate::column::{ColumnBuilder, finish_all};
 use crate::temporal::TimestampStandard;
 use crate::{DecodeError, Decoded, Decoder, EncodeError, Encoded, Encoder, FormatError, MessageRange};
 
-/// Bytes of a message with a change (debezium-json and its like) that an error shows.
+/// Bytes of a message with a change (debezium-json and similar formats) that an error shows.
 const SHOWN_MESSAGE_BYTES_MAX: usize = 1024;
 
 pub(super) const IGNORE_PARSE_ERRORS: OptionDecl = OptionDecl::new(
     "ignore-parse-errors",
     OptionType::Boolean,
-    "Whether messages that cannot be read are skipped.",
+    "Whether messages that cannot be parsed are skipped.",
 )
 .with_default("false");
 pub(super) const TIMESTAMP_FORMAT: OptionDecl = OptionDecl::new(
     "timestamp-format.standard",
     OptionType::Enum(&["SQL", "ISO-8601"]),
-    "As of format json.",
+    "As for the json format.",
 )
 .with_default("SQL");
 pub(super) const MAP_NULL_KEY_MODE: OptionDecl = OptionDecl::new(
     "map-null-key.mode",
     OptionType::Enum(&["FAIL", "DROP", "LITERAL"]),
-    "As of format json.",
+    "As for the json format.",
 )
 .with_default("FAIL");
-pub(super) const MAP_NULL_KEY_LITERAL: OptionDecl =
-    OptionDecl::new("map-null-key.literal", OptionType::String, "As of format json.").with_default("null");
+pub(super) const MAP_NULL_KEY_LITERAL: OptionDecl = OptionDecl::new(
+    "map-null-key.literal",
+    OptionType::String,
+    "As for the json format.",
+)
+.with_default("null");
 pub(super) const DECIMAL_AS_PLAIN: OptionDecl = OptionDecl::new(
     "encode.decimal-as-plain-number",
     OptionType::Boolean,
-    "As of format json.",
+    "As for the json format.",
 )
 .with_default("false");
 pub(super) const IGNORE_NULL_FIELDS: OptionDecl = OptionDecl::new(
     "encode.ignore-null-fields",
     OptionType::Boolean,
-    "As of format json.",
+    "As for the json format.",
 )
 .with_default("false");
 
@@ -174,27 +179,15 @@ impl<'d> Members<'d> {
         if cursor.peek() != Some(b'{') {
             return cursor.error("a JSON object is expected");
         }
-        cursor.enter()?;
         let mut entries = Vec::new();
-        cursor.skip_whitespace();
-        if cursor.eat(b'}') {
-            return Ok(Self { entries });
-        }
-        loop {
-            cursor.skip_whitespace();
+        cursor.members(b'}', |cursor| {
             let key = cursor.string()?;
-            cursor.skip_whitespace();
-            cursor.expect(b':')?;
-            cursor.skip_whitespace();
+            cursor.behind_colon()?;
             let at = cursor.at;
             cursor.skip_value()?;
             entries.push((&data[key.start..key.end], &data[at..cursor.at]));
-            cursor.skip_whitespace();
-            if !cursor.eat(b',') {
-                break;
-            }
-        }
-        cursor.expect(b'}')?;
+            Ok(())
+        })?;
         Ok(Self { entries })
     }
 
@@ -280,7 +273,7 @@ impl Rows<'_> {
         let parse = |json: &[u8]| serde_json::from_slice(json).map_err(|e| e.to_string());
         let everything: Value = parse(all_changed)?;
         let (Some(old), Some(new)) = (Members::of_value(changed), Members::of_value(after)) else {
-            return Err("a row is no JSON object".to_owned());
+            return Err("a row is not a JSON object".to_owned());
         };
         let start = self.text.len();
         self.text.push(b'{');
@@ -321,12 +314,13 @@ pub(super) struct CdcDecoder<D> {
     options: ValueOptions,
     names: Vec<String>,
     program: Program,
+    predictor: Predictor,
     columns: Vec<ColumnBuilder>,
     metadata: Vec<&'static MetadataField>,
     metadata_program: Program,
     metadata_columns: Vec<ColumnBuilder>,
     kinds: Vec<RowKind>,
-    /// The rows of the messages of one call.
+    /// The rows of the message that is decoded.
     text: Vec<u8>,
 }
 
@@ -359,9 +353,12 @@ impl<D: Dialect> CdcDecoder<D> {
                 ignore_errors: json.ignore_parse_errors,
                 fail_on_missing: false,
                 standard: json.standard,
+                reads_tree: false,
+                decimals: schema.types().any(super::decode::has_decimals),
             },
             names: schema.columns.iter().map(|c| c.name.clone()).collect(),
             program: Program::new(&row),
+            predictor: Predictor::default(),
             columns: schema.types().map(ColumnBuilder::new).collect(),
             metadata_program: Program::new(&metadata_row),
             metadata_columns: types.iter().map(ColumnBuilder::new).collect(),
@@ -386,9 +383,7 @@ impl<D: Dialect> CdcDecoder<D> {
         let described = self.describe(&members);
         for (kind, start, end) in found {
             let row = self.kinds.len();
-            let mut cursor = Cursor::new(&self.text, start, end);
-            let read = object(&mut cursor, &self.program, &mut self.columns, row, self.options);
-            read.map_err(|e| e.reason)?;
+            self.row(start, end, row).map_err(|e| e.reason)?;
             if let Some((start, end)) = described {
                 let options = ValueOptions {
                     standard: TimestampStandard::Sql,
@@ -400,6 +395,22 @@ impl<D: Dialect> CdcDecoder<D> {
             }
             self.kinds.push(kind);
         }
+        Ok(())
+    }
+
+    /// Decodes the object `text[start..end]` as row `row`.
+    fn row(&mut self, start: usize, end: usize, row: usize) -> Result<(), ScanError> {
+        let (text, columns) = (&self.text, &mut self.columns);
+        let (program, options) = (&self.program, self.options);
+        if self
+            .predictor
+            .decode(text, (start, end), program, columns, options)
+        {
+            return Ok(());
+        }
+        columns.iter_mut().for_each(|column| column.truncate(row));
+        object(&mut Cursor::new(text, start, end), program, columns, row, options)?;
+        self.predictor.learn(text, start, end, program);
         Ok(())
     }
 
@@ -441,12 +452,12 @@ impl<D: Dialect> Decoder for CdcDecoder<D> {
                 continue;
             };
             let rows = self.kinds.len();
+            self.text.clear();
             match self.message(text) {
                 Ok(()) => origins.extend(std::iter::repeat_n(index as u32, self.kinds.len() - rows)),
                 Err(_) if self.options.ignore_errors => self.truncate(rows),
                 Err(reason) => {
                     self.truncate(0);
-                    self.text.clear();
                     let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_MESSAGE_BYTES_MAX)]);
                     let name = self.dialect.name();
                     return Err(DecodeError {
@@ -456,10 +467,9 @@ impl<D: Dialect> Decoder for CdcDecoder<D> {
                 }
             }
         }
-        let text = Buffer::from_vec(std::mem::take(&mut self.text));
         let kinds = std::mem::take(&mut self.kinds);
-        let mut columns = finish_all(&mut self.columns, &text)?;
-        let metadata = finish_all(&mut self.metadata_columns, &text)?;
+        let mut columns = finish_all(&mut self.columns)?;
+        let metadata = finish_all(&mut self.metadata_columns)?;
         columns.extend(
             metadata
                 .into_iter()
@@ -476,7 +486,7 @@ impl<D: Dialect> Decoder for CdcDecoder<D> {
     }
 }
 
-/// What stands before and behind a row in a message, for rows that are added and for rows that are taken back.
+/// What stands before and behind a row in a message, for inserted and for retracted rows.
 pub(super) struct Envelope {
     pub added: (&'static str, &'static str),
     pub removed: (&'static str, &'static str),

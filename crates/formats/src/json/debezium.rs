@@ -1,7 +1,7 @@
 //! Format `debezium-json`: changes of a database table as Debezium writes them, an envelope with `before`, `after`, `op`.
 //!
 //! Reading: `c` and `r` insert, `u` gives the row before and the row after, `d` deletes. Writing: a row that is added is
-//! a creation, a row that is taken back a deletion, as Flink writes them. The envelope's other fields are skipped.
+//! a creation, a retracted row a deletion, as Flink writes them. The envelope's other fields are skipped.
 
 use millstream_types::{
     ChangelogMode, FormatDecl, LogicalType, MetadataDecl, OptionDecl, OptionType, Options, RowKind, Schema,
@@ -18,7 +18,7 @@ const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "schema-include",
         OptionType::Boolean,
-        "Whether messages wrap the envelope in `payload` beside a `schema`.",
+        "Whether messages wrap the envelope in `payload`, next to a `schema`.",
     )
     .with_default("false"),
     cdc::IGNORE_PARSE_ERRORS,
@@ -55,7 +55,7 @@ const METADATA: &[MetadataDecl] = &[
     cdc::readable(
         "source.properties",
         || LogicalType::map(LogicalType::STRING, LogicalType::STRING),
-        "Everything that the message says of its source.",
+        "All properties of the source in the message.",
     ),
 ];
 

@@ -32,10 +32,12 @@ impl JsonDecoder {
                 ignore_errors: options.ignore_parse_errors,
                 fail_on_missing: options.fail_on_missing_field,
                 standard: options.standard,
+                reads_tree: options.reads_tree,
+                decimals: schema.types().any(has_decimals),
             },
             program: Program::new(&row),
             columns: schema.types().map(ColumnBuilder::new).collect(),
-            predictor: Some(Predictor::default()),
+            predictor: (!options.reads_tree).then(Predictor::default),
         })
     }
 
@@ -65,7 +67,13 @@ impl JsonDecoder {
         Ok(count)
     }
 
+    /// The objects of a top-level array. If errors are ignored, the rows before a broken element stay; a reader of trees
+    /// leaves such elements out.
     fn array(&mut self, cursor: &mut Cursor<'_>, rows: usize) -> Result<usize, ScanError> {
+        if self.options.reads_tree {
+            // The whole message must be sound before any row counts.
+            cursor.clone().skip_value()?;
+        }
         cursor.enter()?;
         cursor.skip_whitespace();
         let mut count = 0;
@@ -74,24 +82,36 @@ impl JsonDecoder {
         }
         loop {
             cursor.skip_whitespace();
-            if cursor.peek() != Some(b'{') {
-                return cursor.error("a JSON object is expected");
+            match self.element(cursor, rows + count) {
+                Ok(is_row) => count += usize::from(is_row),
+                Err(_) if self.options.ignore_errors && !self.options.reads_tree => {
+                    self.truncate(rows + count);
+                    return Ok(count);
+                }
+                Err(error) => return Err(error),
             }
-            object(
-                cursor,
-                &self.program,
-                &mut self.columns,
-                rows + count,
-                self.options,
-            )?;
-            count += 1;
             cursor.skip_whitespace();
             if !cursor.eat(b',') {
                 break;
             }
         }
+        if self.options.ignore_errors {
+            return Ok(count);
+        }
         cursor.expect(b']')?;
         Ok(count)
+    }
+
+    fn element(&mut self, cursor: &mut Cursor<'_>, row: usize) -> Result<bool, ScanError> {
+        if cursor.peek() != Some(b'{') {
+            if self.options.reads_tree && self.options.ignore_errors {
+                cursor.skip_value()?;
+                return Ok(false);
+            }
+            return cursor.error("a JSON object is expected");
+        }
+        object(cursor, &self.program, &mut self.columns, row, self.options)?;
+        Ok(true)
     }
 
     fn truncate(&mut self, rows: usize) {
@@ -150,6 +170,11 @@ impl JsonDecoder {
     }
 }
 
+/// Whether the type is DECIMAL or contains it.
+pub(super) fn has_decimals(ty: &LogicalType) -> bool {
+    matches!(ty.kind, TypeKind::Decimal { .. }) || ty.children().into_iter().any(has_decimals)
+}
+
 fn failure(text: &[u8], error: &ScanError) -> String {
     let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_MESSAGE_BYTES_MAX)]).into_owned();
     let more = if text.len() > SHOWN_MESSAGE_BYTES_MAX {
@@ -163,7 +188,7 @@ fn failure(text: &[u8], error: &ScanError) -> String {
 impl Decoder for JsonDecoder {
     fn decode(&mut self, data: &Buffer, messages: &[MessageRange]) -> Result<Decoded, DecodeError> {
         let (rows, origins) = self.rows_of_messages(data, messages)?;
-        let columns = finish_all(&mut self.columns, data)?;
+        let columns = finish_all(&mut self.columns)?;
         let complete = rows == messages.len() && origins.iter().enumerate().all(|(i, m)| i == *m as usize);
         Ok(Decoded {
             columns,

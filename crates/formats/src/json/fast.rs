@@ -1,6 +1,6 @@
 //! The predicted way: a record of a known shape is read by comparing the bytes between its values.
 //!
-//! A record that takes no path through the graph of [`Shapes`] ends the attempt; the caller then takes back what was
+//! A record that takes no path through the graph of [`Shapes`] ends the attempt; the caller then removes what was
 //! appended, sends the record through [`super::decode`] and has its shape learnt. So this file may only accept what the
 //! general decoder accepts, with the same result: values in an unusual form (numbers in strings, escapes) are handed to
 //! its conversions, in place.
@@ -39,7 +39,7 @@ impl Predictor {
     }
 
     /// Decodes the record `data[start..end]` into a new row of `columns`; `false`: its shape is not known, and what was
-    /// appended must be taken back.
+    /// appended must be removed.
     #[inline]
     pub fn decode(
         &mut self,
@@ -161,7 +161,7 @@ const POWERS_OF_TEN: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 
 fn digits(data: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
     while let Some(chunk) = data.get(at..at + 8).and_then(|c| <[u8; 8]>::try_from(c).ok()) {
         let word = u64::from_le_bytes(chunk) ^ u64::from_le_bytes([b'0'; 8]);
-        // The high bit of each byte that is no digit, exact up to the first such byte.
+        // The high bit of each byte that is not a digit, exact up to the first such byte.
         let others = (word.wrapping_add(u64::from_le_bytes([0x80 - 10; 8])) | word) & HIGH_BITS;
         if others != 0 {
             let count = (others.trailing_zeros() / 8) as usize;
@@ -189,7 +189,7 @@ fn eight_digits(word: u64) -> u64 {
     fours.wrapping_mul(10_000 * 4_294_967_296 + 1) >> 32
 }
 
-/// Whether a number that ends at `at` could go on, rightly or wrongly: then the general scanner decides.
+/// Whether a number that ends at `at` could continue, validly or not: then the general scanner decides.
 #[inline]
 fn goes_on(data: &[u8], at: usize) -> bool {
     data.get(at)
@@ -263,9 +263,9 @@ fn value(cursor: &mut Cursor<'_>, column: &mut ColumnBuilder, options: ValueOpti
 #[inline]
 fn usual_value(cursor: &mut Cursor<'_>, column: &mut ColumnBuilder, options: ValueOptions) -> Option<()> {
     match &mut column.values {
-        Values::String(spans) => {
+        Values::String(texts) => {
             let (start, end) = plain_string(cursor)?;
-            spans.push_shared(start, end - start);
+            texts.push(&cursor.data[start..end]);
         }
         Values::Boolean(slots) => match cursor.peek()? {
             b't' => {

@@ -16,6 +16,7 @@ pub mod number;
 pub mod ogg;
 pub mod scan;
 mod shape;
+mod tree;
 mod value;
 
 use millstream_types::{
@@ -35,35 +36,35 @@ const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "ignore-parse-errors",
         OptionType::Boolean,
-        "Whether a value that does not fit its column becomes NULL, and a message that is no JSON object is skipped, instead of failing the job.",
+        "Whether a value that does not match its column becomes NULL and a message that is not a JSON object is skipped, instead of failing the job.",
     )
     .with_default("false"),
     OptionDecl::new(
         "timestamp-format.standard",
         OptionType::Enum(&["SQL", "ISO-8601"]),
-        "How timestamps are written: SQL is 'yyyy-MM-dd HH:mm:ss.s{precision}', ISO-8601 is 'yyyy-MM-ddTHH:mm:ss.s{precision}'; TIMESTAMP_LTZ has a 'Z' behind.",
+        "Timestamp format: SQL is 'yyyy-MM-dd HH:mm:ss.s{precision}', ISO-8601 is 'yyyy-MM-ddTHH:mm:ss.s{precision}'; TIMESTAMP_LTZ has the suffix 'Z'.",
     )
     .with_default("SQL"),
     OptionDecl::new(
         "map-null-key.mode",
-        OptionType::Enum(&["FAIL", "DROP", "LITERAL"]),
-        "What to do with a NULL key of a MAP when writing: fail, leave the entry out, or write map-null-key.literal.",
+        OptionType::String,
+        "What to do with a NULL key of a MAP when writing: FAIL, DROP the entry, or write map-null-key.literal (LITERAL).",
     )
     .with_default("FAIL"),
-    OptionDecl::new("map-null-key.literal", OptionType::String, "The key that stands for a NULL key of a MAP.")
+    OptionDecl::new("map-null-key.literal", OptionType::String, "The text that replaces a NULL key of a MAP.")
         .with_default("null"),
     OptionDecl::new(
         "encode.decimal-as-plain-number",
         OptionType::Boolean,
-        "Whether decimals are written without an exponent and with their scale (0.000000027 instead of 2.7E-8).",
+        "Whether decimals are written in plain notation with their scale (0.000000027 instead of 2.7E-8).",
     )
     .with_default("false"),
-    OptionDecl::new("encode.ignore-null-fields", OptionType::Boolean, "Whether NULL fields are left out when writing.")
+    OptionDecl::new("encode.ignore-null-fields", OptionType::Boolean, "Whether NULL fields are omitted when writing.")
         .with_default("false"),
     OptionDecl::new(
         "decode.json-parser.enabled",
         OptionType::Boolean,
-        "Accepted for Flink's sake: decoding always streams and skips columns that are not read.",
+        "Whether numbers in a STRING column keep their digits, and a top-level array ends at an element that is no object. Decoding streams in both cases.",
     )
     .with_default("true"),
 ];
@@ -71,7 +72,7 @@ const OPTIONS: &[OptionDecl] = &[
 /// The declaration of format `json`.
 pub const DECLARATION: FormatDecl = FormatDecl {
     identifier: "json",
-    doc: "JSON objects, one for each message or line.",
+    doc: "JSON objects, one per message or line.",
     options: OPTIONS,
     metadata: &[],
     decode: Some(ChangelogMode::INSERT_ONLY),
@@ -111,6 +112,8 @@ pub enum MapNullKey {
     Fail,
     Drop,
     Literal,
+    /// Another word.
+    Unknown,
 }
 
 /// The options of format `json`, parsed.
@@ -120,9 +123,13 @@ pub struct JsonOptions {
     pub ignore_parse_errors: bool,
     pub standard: TimestampStandard,
     pub map_null_key: MapNullKey,
+    /// `map-null-key.mode` as it was given.
+    pub map_null_mode: String,
     pub map_null_literal: String,
     pub decimal_as_plain_number: bool,
     pub ignore_null_fields: bool,
+    /// `decode.json-parser.enabled` = `false`: results are those of a reader that makes a tree of the message.
+    pub reads_tree: bool,
 }
 
 impl JsonOptions {
@@ -152,13 +159,17 @@ impl JsonOptions {
             None | Some("FAIL") => MapNullKey::Fail,
             Some("DROP") => MapNullKey::Drop,
             Some("LITERAL") => MapNullKey::Literal,
-            Some(_) => return Err(wrong("map-null-key.mode", "FAIL, DROP or LITERAL")),
+            // Only writers need it, and they refuse it.
+            Some(_) => MapNullKey::Unknown,
         };
+        let reads_tree = !flag("decode.json-parser.enabled", true)?;
         let parsed = Self {
+            reads_tree,
             fail_on_missing_field: flag("fail-on-missing-field", false)?,
             ignore_parse_errors: flag("ignore-parse-errors", false)?,
             standard,
             map_null_key,
+            map_null_mode: options.get("map-null-key.mode").cloned().unwrap_or_default(),
             map_null_literal: options
                 .get("map-null-key.literal")
                 .cloned()
@@ -166,7 +177,6 @@ impl JsonOptions {
             decimal_as_plain_number: flag("encode.decimal-as-plain-number", false)?,
             ignore_null_fields: flag("encode.ignore-null-fields", false)?,
         };
-        flag("decode.json-parser.enabled", true)?;
         if parsed.fail_on_missing_field && parsed.ignore_parse_errors {
             return Err(FormatError::Schema(
                 "fail-on-missing-field and ignore-parse-errors shouldn't both be true".to_owned(),

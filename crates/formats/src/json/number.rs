@@ -70,12 +70,12 @@ fn simple_double(text: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
-/// The text is no number.
+/// The text is not a number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotANumber;
 
 /// Unscaled value at `scale` of a decimal number in text (`12.3`, `1.5E-3`), rounded half up; `Ok(None)` when it has
-/// more than `precision` digits, `Err` when it is no number.
+/// more than `precision` digits, `Err` when it is not a number.
 pub fn decimal(text: &str, precision: u8, scale: u8) -> Result<Option<i128>, NotANumber> {
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         None => (text, 0),

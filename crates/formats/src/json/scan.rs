@@ -206,8 +206,12 @@ impl<'a> Cursor<'a> {
         match self.peek() {
             None => self.error("unexpected end-of-input: expected a JSON value"),
             Some(b'"') => self.string().map(|_| ()),
-            Some(b'{') => self.skip_container(b'}', true),
-            Some(b'[') => self.skip_container(b']', false),
+            Some(b'{') => self.members(b'}', |cursor| {
+                cursor.string()?;
+                cursor.behind_colon()?;
+                cursor.skip_value()
+            }),
+            Some(b'[') => self.members(b']', Self::skip_value),
             Some(b't') => self.expect_word("true"),
             Some(b'f') => self.expect_word("false"),
             Some(b'n') => self.expect_word("null"),
@@ -215,30 +219,38 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn skip_container(&mut self, close: u8, object: bool) -> Result<(), ScanError> {
+    /// Goes through an object or array, whose opening bracket is next, to behind its closing one: `member` is called at the
+    /// start of each member and has to leave the cursor behind it.
+    #[inline]
+    pub fn members(
+        &mut self,
+        close: u8,
+        mut member: impl FnMut(&mut Self) -> Result<(), ScanError>,
+    ) -> Result<(), ScanError> {
         self.enter()?;
         self.skip_whitespace();
-        if self.eat(close) {
-            self.leave();
-            return Ok(());
-        }
-        loop {
-            if object {
+        if !self.eat(close) {
+            loop {
                 self.skip_whitespace();
-                self.string()?;
+                member(self)?;
                 self.skip_whitespace();
-                self.expect(b':')?;
-            }
-            self.skip_whitespace();
-            self.skip_value()?;
-            self.skip_whitespace();
-            if self.eat(b',') {
-                continue;
+                if !self.eat(b',') {
+                    break;
+                }
             }
             self.expect(close)?;
-            self.leave();
-            return Ok(());
         }
+        self.leave();
+        Ok(())
+    }
+
+    /// Goes from the end of a key to the start of its value.
+    #[inline]
+    pub fn behind_colon(&mut self) -> Result<(), ScanError> {
+        self.skip_whitespace();
+        self.expect(b':')?;
+        self.skip_whitespace();
+        Ok(())
     }
 
     /// Consumes the opening bracket of an object or array.

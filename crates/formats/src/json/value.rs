@@ -7,11 +7,12 @@ use std::collections::HashMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use millstream_types::java_hash::{map_order, string_hash};
 use millstream_types::{LogicalType, TypeKind};
 
-use super::number;
 use super::scan::{Cursor, ScanError, Text, unescape};
-use crate::column::{ColumnBuilder, Nested, Slots, Values};
+use super::{number, tree};
+use crate::column::{ColumnBuilder, Nested, Slots, Texts, Values};
 use crate::temporal::{self, TimestampStandard};
 
 /// How many fields a row may have for names to be compared one by one.
@@ -98,6 +99,10 @@ pub struct ValueOptions {
     pub ignore_errors: bool,
     pub fail_on_missing: bool,
     pub standard: TimestampStandard,
+    /// Numbers in a STRING column do not keep their digits.
+    pub reads_tree: bool,
+    /// Numbers inside of an object that becomes a text are decimals, not DOUBLE.
+    pub decimals: bool,
 }
 
 /// Decodes the value at the cursor into a new row of `builder`.
@@ -137,7 +142,7 @@ fn convert(
         Values::List(nested) => list(cursor, program, nested, options),
         Values::Map(nested) => map(cursor, program, nested, options),
         Values::Row(nested) => row(cursor, program, nested, options),
-        Values::String(spans) => string(cursor, spans),
+        Values::String(spans) => string(cursor, spans, options),
         Values::Null(rows) => {
             cursor.skip_value()?;
             *rows += 1;
@@ -242,11 +247,11 @@ fn scalar(token: Token<'_>, builder: &mut ColumnBuilder, standard: TimestampStan
             Token::Number { text, .. } => number::double(text).ok_or_else(|| wrong(&token, "a number"))?,
             _ => java_float(token.text()?)?,
         }),
-        Values::Binary(spans) => {
+        Values::Binary(texts) => {
             let bytes = BASE64
                 .decode(token.bytes())
                 .map_err(|_| wrong(&token, "Base64 text"))?;
-            spans.push_own(&bytes);
+            texts.push(&bytes);
         }
         _ => return Err("internal error: not a scalar column".to_owned()),
     }
@@ -327,54 +332,35 @@ fn java_float(text: &str) -> Result<f64, String> {
 
 /// STRING: the content of a string, the text of another scalar, the compact JSON of an object or array.
 #[inline]
-fn string(cursor: &mut Cursor<'_>, spans: &mut crate::column::Spans) -> Result<(), ScanError> {
+fn string(cursor: &mut Cursor<'_>, texts: &mut Texts, options: ValueOptions) -> Result<(), ScanError> {
     match cursor.peek() {
         Some(b'"') => {
             let text = cursor.string()?;
-            if !text.escaped {
-                spans.push_shared(text.start, text.end - text.start);
-                return Ok(());
+            let raw = &cursor.data[text.start..text.end];
+            if text.escaped {
+                texts.push_with(|bytes| unescape(raw, bytes));
+            } else {
+                texts.push(raw);
             }
-            let offset = spans.own.len();
-            unescape(&cursor.data[text.start..text.end], &mut spans.own);
-            let length = spans.own.len() - offset;
-            spans.slots.push(crate::column::Span {
-                offset: offset as u32,
-                length: length as u32,
-                own: true,
-            });
             Ok(())
         }
         Some(b'{' | b'[') => {
-            let start = cursor.at;
-            cursor.skip_value()?;
-            spans.push_own(&compact(&cursor.data[start..cursor.at]));
+            let mut text = Vec::new();
+            tree::write_value(cursor, options.decimals, &mut text)?;
+            texts.push(&text);
+            Ok(())
+        }
+        Some(b'-' | b'0'..=b'9') if options.reads_tree => {
+            texts.push(tree::number_text(cursor, options.decimals)?.as_bytes());
             Ok(())
         }
         _ => {
             let start = cursor.at;
             cursor.skip_value()?;
-            spans.push_shared(start, cursor.at - start);
+            texts.push(&cursor.data[start..cursor.at]);
             Ok(())
         }
     }
-}
-
-/// A valid JSON text without white space between its tokens.
-fn compact(text: &[u8]) -> Vec<u8> {
-    let (mut out, mut in_string, mut escaped) = (Vec::with_capacity(text.len()), false, false);
-    for byte in text {
-        if in_string {
-            in_string = escaped || *byte != b'"';
-            escaped = !escaped && *byte == b'\\';
-        } else if byte.is_ascii_whitespace() {
-            continue;
-        } else {
-            in_string = *byte == b'"';
-        }
-        out.push(*byte);
-    }
-    out
 }
 
 fn list(
@@ -386,22 +372,11 @@ fn list(
     if cursor.peek() != Some(b'[') {
         return cursor.error("an array is expected");
     }
-    cursor.enter()?;
     let mut length = 0;
-    cursor.skip_whitespace();
-    if !cursor.eat(b']') {
-        loop {
-            cursor.skip_whitespace();
-            decode_value(cursor, &program.children[0], &mut nested.children[0], options)?;
-            length += 1;
-            cursor.skip_whitespace();
-            if !cursor.eat(b',') {
-                break;
-            }
-        }
-        cursor.expect(b']')?;
-    }
-    cursor.leave();
+    cursor.members(b']', |cursor| {
+        length += 1;
+        decode_value(cursor, &program.children[0], &mut nested.children[0], options)
+    })?;
     nested.push_items(length);
     Ok(())
 }
@@ -415,31 +390,53 @@ fn map(
     if cursor.peek() != Some(b'{') {
         return cursor.error("an object is expected");
     }
-    cursor.enter()?;
-    let mut length = 0;
-    cursor.skip_whitespace();
-    if !cursor.eat(b'}') {
-        loop {
-            cursor.skip_whitespace();
-            if cursor.peek() != Some(b'"') {
-                return cursor.error("a field name in double quotes is expected");
-            }
-            decode_value(cursor, &program.children[0], &mut nested.children[0], options)?;
-            cursor.skip_whitespace();
-            cursor.expect(b':')?;
-            cursor.skip_whitespace();
-            decode_value(cursor, &program.children[1], &mut nested.children[1], options)?;
-            length += 1;
-            cursor.skip_whitespace();
-            if !cursor.eat(b',') {
-                break;
+    let entries = map_entries(cursor)?;
+    let end = cursor.clone();
+    let hashes: Vec<i32> = entries.iter().map(|entry| string_hash(&entry.key)).collect();
+    for place in map_order(&hashes) {
+        let entry = &entries[place];
+        *cursor = entry.start.clone();
+        decode_value(cursor, &program.children[0], &mut nested.children[0], options)?;
+        *cursor = entry.value.clone();
+        decode_value(cursor, &program.children[1], &mut nested.children[1], options)?;
+    }
+    *cursor = end;
+    nested.push_items(entries.len() as u32);
+    Ok(())
+}
+
+/// A member of an object that becomes a MAP.
+struct Entry<'a> {
+    key: Vec<u8>,
+    start: Cursor<'a>,
+    value: Cursor<'a>,
+}
+
+/// The members of the object at the cursor; of a repeated key the last value, at the first one's place.
+fn map_entries<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<Entry<'a>>, ScanError> {
+    let mut entries: Vec<Entry<'a>> = Vec::new();
+    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
+    cursor.members(b'}', |cursor| {
+        if cursor.peek() != Some(b'"') {
+            return cursor.error("a field name in double quotes is expected");
+        }
+        let start = cursor.clone();
+        let text = cursor.string()?;
+        let mut key = Vec::new();
+        unescape(&cursor.data[text.start..text.end], &mut key);
+        cursor.behind_colon()?;
+        let value = cursor.clone();
+        cursor.skip_value()?;
+        match places.get(&key) {
+            Some(place) => entries[*place].value = value,
+            None => {
+                places.insert(key.clone(), entries.len());
+                entries.push(Entry { key, start, value });
             }
         }
-        cursor.expect(b'}')?;
-    }
-    cursor.leave();
-    nested.push_items(length);
-    Ok(())
+        Ok(())
+    })?;
+    Ok(entries)
 }
 
 fn row(
@@ -466,46 +463,26 @@ pub fn object(
     rows: usize,
     options: ValueOptions,
 ) -> Result<(), ScanError> {
-    cursor.enter()?;
     let mut found = 0;
-    cursor.skip_whitespace();
-    if !cursor.eat(b'}') {
-        loop {
-            cursor.skip_whitespace();
-            let key = cursor.string()?;
-            cursor.skip_whitespace();
-            cursor.expect(b':')?;
-            cursor.skip_whitespace();
-            let field = if found < columns.len() {
-                program.fields.find_key(cursor.data, key)
-            } else {
-                None
-            };
-            match field {
-                None => cursor.skip_value()?,
-                Some(index) => {
-                    let column = &mut columns[index];
-                    column.truncate(rows);
-                    decode_value(cursor, &program.children[index], column, options).map_err(|error| {
-                        ScanError {
-                            at: error.at,
-                            reason: format!(
-                                "Fail to deserialize at field: {}. {}",
-                                program.fields.names[index], error.reason
-                            ),
-                        }
-                    })?;
-                    found += 1;
-                }
-            }
-            cursor.skip_whitespace();
-            if !cursor.eat(b',') {
-                break;
-            }
-        }
-        cursor.expect(b'}')?;
-    }
-    cursor.leave();
+    cursor.members(b'}', |cursor| {
+        let key = cursor.string()?;
+        cursor.behind_colon()?;
+        let is_complete = found == columns.len();
+        let known = (!is_complete).then(|| program.fields.find_key(cursor.data, key));
+        let Some(index) = known.flatten() else {
+            return cursor.skip_value();
+        };
+        let column = &mut columns[index];
+        column.truncate(rows);
+        found += 1;
+        decode_value(cursor, &program.children[index], column, options).map_err(|error| ScanError {
+            at: error.at,
+            reason: format!(
+                "Fail to deserialize at field: {}. {}",
+                program.fields.names[index], error.reason
+            ),
+        })
+    })?;
     if found < columns.len() && options.fail_on_missing {
         return cursor.error("Some field is missing in the JSON data.");
     }

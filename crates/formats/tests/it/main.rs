@@ -391,6 +391,29 @@ fn changes(
     Ok((0..decoded.rows).map(text).collect())
 }
 
+/// Rows of a shape that was seen before are decoded by it. A decoder of a single message has seen none.
+#[test]
+fn rows_of_envelopes_mean_the_same_in_every_company() {
+    let debezium = [
+        r#"{"before":null,"after":{"id":1,"n":"a"},"op":"c"}"#,
+        r#"{"before":{"id":1,"n":"a"},"after":{"id":2,"n":null},"op":"u"}"#,
+        r#"{"before":null,"after":{"n":"b\u0041","id":3,"other":{"x":[1]}},"op":"c"}"#,
+        r#"{"before":null,"after":{"id":4},"op":"c"}"#,
+        r#"{"before":{"id":"5","n":7},"after":null,"op":"d"}"#,
+        r#"{"before":null,"after":{"id":6,"n":"c","n":"d"},"op":"r"}"#,
+    ];
+    let canal = [
+        r#"{"data":[{"id":1,"n":"a"},{"id":2,"n":"b"}],"old":null,"type":"INSERT"}"#,
+        r#"{"data":[{"id":1,"n":"c"}],"old":[{"n":"a"}],"type":"UPDATE"}"#,
+        r#"{"data":[{"id":2,"n":null}],"old":null,"type":"DELETE"}"#,
+    ];
+    for (format, lines) in [("debezium-json", &debezium[..]), ("canal-json", &canal)] {
+        let decode = |lines: &[&str]| changes(format, &Options::new(), lines, &[]).unwrap();
+        let alone: Vec<String> = lines.iter().flat_map(|line| decode(&[line])).collect();
+        assert_eq!(decode(&lines.repeat(3)), [&alone[..]; 3].concat(), "{format}");
+    }
+}
+
 /// A string, or a timestamp in milliseconds; `None` for NULL.
 fn text_at(column: &arrow_array::ArrayRef, row: usize) -> Option<String> {
     use arrow_array::Array;

@@ -1,20 +1,21 @@
 //! AVG: integers stay integers (truncated), DECIMAL gains at least 6 digits behind the point, floats add up as DOUBLE.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow_array::types::{
     Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
 };
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, Float64Array, Int64Array};
+use arrow_array::{ArrayRef, ArrowPrimitiveType};
 use millstream_types::logical_type::MAX_DECIMAL_PRECISION;
 use millstream_types::{LogicalType, TypeKind};
 
-use super::rows::{arg, column_of, each_change, primitive};
+use super::rows::column_of;
 use super::signatures::{as_given, one_numeric};
 use super::sum::fit_decimal;
+use super::totals::{Summing, Total, Totals};
 use super::window_only::Unavailable;
 use super::{AccumulatorArgs, AggregateFunction, GroupsAccumulator};
-use crate::scalar::EvalError;
 
 pub const FUNCTIONS: &[AggregateFunction] = &[AggregateFunction {
     name: "AVG",
@@ -54,260 +55,139 @@ fn accumulator(args: &AccumulatorArgs<'_>) -> Box<dyn GroupsAccumulator> {
         return Box::new(Unavailable::new("AVG", "its argument is missing"));
     };
     match ty.kind {
-        TypeKind::TinyInt => Box::new(IntegerMean::<Int8Type>::new(result)),
-        TypeKind::SmallInt => Box::new(IntegerMean::<Int16Type>::new(result)),
-        TypeKind::Int => Box::new(IntegerMean::<Int32Type>::new(result)),
-        TypeKind::BigInt => Box::new(IntegerMean::<Int64Type>::new(result)),
-        TypeKind::Float => Box::new(FloatMean::<Float32Type>::new(result)),
-        TypeKind::Double => Box::new(FloatMean::<Float64Type>::new(result)),
-        TypeKind::Decimal { scale, .. } => Box::new(DecimalMean {
-            slots: Vec::new(),
-            scale,
-            result,
-        }),
+        TypeKind::TinyInt => integers::<Int8Type>(result),
+        TypeKind::SmallInt => integers::<Int16Type>(result),
+        TypeKind::Int => integers::<Int32Type>(result),
+        TypeKind::BigInt => integers::<Int64Type>(result),
+        TypeKind::Float => floats::<Float32Type>(result),
+        TypeKind::Double => floats::<Float64Type>(result),
+        TypeKind::Decimal { scale, .. } => Box::new(Totals::new(DecimalMean { scale, result })),
         _ => Box::new(Unavailable::new("AVG", "its argument is not numeric")),
     }
 }
 
-/// Sum and number of values.
-#[derive(Clone, Copy, Default)]
-struct Slot<S> {
-    sum: S,
-    count: i64,
+fn integers<T: ArrowPrimitiveType>(result: LogicalType) -> Box<dyn GroupsAccumulator>
+where
+    T::Native: Into<i64> + TryFrom<i64>,
+{
+    let values = PhantomData::<fn(T)>;
+    Box::new(Totals::new(IntegerMean { result, values }))
+}
+
+fn floats<T: ArrowPrimitiveType>(result: LogicalType) -> Box<dyn GroupsAccumulator>
+where
+    T::Native: Into<f64>,
+{
+    let values = PhantomData::<fn(T)>;
+    Box::new(Totals::new(FloatMean { result, values }))
 }
 
 /// Mean of integers: the sum is a BIGINT that wraps around.
 struct IntegerMean<T> {
-    slots: Vec<Slot<i64>>,
     result: LogicalType,
-    input: std::marker::PhantomData<fn(T)>,
+    values: PhantomData<fn(T)>,
 }
 
-impl<T> IntegerMean<T> {
-    fn new(result: LogicalType) -> Self {
-        Self {
-            slots: Vec::new(),
-            result,
-            input: std::marker::PhantomData,
-        }
-    }
-}
-
-impl<T> GroupsAccumulator for IntegerMean<T>
+impl<T> Summing for IntegerMean<T>
 where
     T: ArrowPrimitiveType,
     T::Native: Into<i64> + TryFrom<i64>,
 {
-    fn resize(&mut self, groups: usize) {
-        self.slots.resize(groups.max(self.slots.len()), Slot::default());
+    type Value = T;
+    type Sum = i64;
+    type Stored = Int64Type;
+    const NAME: &'static str = "AVG";
+    const CAN_UNMERGE: bool = true;
+
+    fn empty() -> i64 {
+        0
     }
 
-    fn update(
-        &mut self,
-        groups: &[u32],
-        args: &[ArrayRef],
-        retract: Option<&[bool]>,
-    ) -> Result<(), EvalError> {
-        let array = primitive::<T>("AVG", arg("AVG", args, 0)?)?;
-        let values = array.values();
-        each_change(
-            &mut self.slots,
-            groups,
-            array,
-            retract,
-            |slots, group, row| {
-                let slot = &mut slots[group];
-                slot.sum = slot.sum.wrapping_add(values[row].into());
-                slot.count += 1;
-            },
-            |slots, group, row| {
-                let slot = &mut slots[group];
-                slot.sum = slot.sum.wrapping_sub(values[row].into());
-                slot.count -= 1;
-            },
-        );
-        Ok(())
+    fn add(sum: &mut i64, value: T::Native) {
+        *sum = sum.wrapping_add(value.into());
     }
 
-    fn state_types(&self) -> Vec<LogicalType> {
-        vec![LogicalType::not_null(TypeKind::BigInt); 2]
+    fn subtract(sum: &mut i64, value: T::Native) {
+        *sum = sum.wrapping_sub(value.into());
     }
 
-    fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, EvalError> {
-        let slots = || groups.iter().map(|group| self.slots[*group as usize]);
-        Ok(vec![
-            Arc::new(Int64Array::from_iter_values(slots().map(|slot| slot.sum))),
-            Arc::new(Int64Array::from_iter_values(slots().map(|slot| slot.count))),
-        ])
+    fn stored_type(&self) -> LogicalType {
+        LogicalType::not_null(TypeKind::BigInt)
     }
 
-    fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
-        let sums = primitive::<Int64Type>("AVG", arg("AVG", state, 0)?)?.values();
-        let counts = primitive::<Int64Type>("AVG", arg("AVG", state, 1)?)?.values();
-        for ((group, sum), count) in groups.iter().zip(sums).zip(counts) {
-            let slot = &mut self.slots[*group as usize];
-            slot.sum = slot.sum.wrapping_add(*sum);
-            slot.count += count;
-        }
-        Ok(())
+    fn stored(sum: i64) -> Option<i64> {
+        Some(sum)
     }
 
-    fn can_unmerge(&self) -> bool {
-        true
+    fn merge(sum: &mut i64, other: Option<i64>) {
+        *sum = sum.wrapping_add(other.unwrap_or(0));
     }
 
-    fn unmerge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
-        let sums = primitive::<Int64Type>("AVG", arg("AVG", state, 0)?)?.values();
-        let counts = primitive::<Int64Type>("AVG", arg("AVG", state, 1)?)?.values();
-        for ((group, sum), count) in groups.iter().zip(sums).zip(counts) {
-            let slot = &mut self.slots[*group as usize];
-            slot.sum = slot.sum.wrapping_sub(*sum);
-            slot.count -= count;
-        }
-        Ok(())
+    fn unmerge(sum: &mut i64, other: Option<i64>) {
+        *sum = sum.wrapping_sub(other.unwrap_or(0));
     }
 
-    fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, EvalError> {
-        let mean = |group: &u32| {
-            let slot = self.slots[*group as usize];
-            // The mean of values of a type fits the type: the sum wraps around only for BIGINT.
-            if slot.count == 0 {
-                None
-            } else {
-                T::Native::try_from(slot.sum.wrapping_div(slot.count)).ok()
-            }
+    fn results(&self, totals: impl Iterator<Item = Total<i64>>) -> ArrayRef {
+        // The mean of values of a type fits the type: the sum wraps around only for BIGINT.
+        let mean = |total: Total<i64>| match total.count {
+            0 => None,
+            count => T::Native::try_from(total.sum.wrapping_div(count)).ok(),
         };
-        Ok(Arc::new(column_of::<T>(&self.result, groups.iter().map(mean))))
-    }
-
-    fn clear(&mut self, groups: &[u32]) {
-        groups
-            .iter()
-            .for_each(|group| self.slots[*group as usize] = Slot::default());
-    }
-
-    fn memory_size(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot<i64>>()
+        Arc::new(column_of::<T>(&self.result, totals.map(mean)))
     }
 }
 
 /// Mean of FLOAT or DOUBLE: the sum is a DOUBLE.
 struct FloatMean<T> {
-    slots: Vec<Slot<f64>>,
     result: LogicalType,
-    input: std::marker::PhantomData<fn(T)>,
+    values: PhantomData<fn(T)>,
 }
 
-impl<T> FloatMean<T> {
-    fn new(result: LogicalType) -> Self {
-        Self {
-            slots: Vec::new(),
-            result,
-            input: std::marker::PhantomData,
-        }
-    }
-}
-
-impl<T> GroupsAccumulator for FloatMean<T>
+impl<T> Summing for FloatMean<T>
 where
     T: ArrowPrimitiveType,
     T::Native: Into<f64>,
 {
-    fn resize(&mut self, groups: usize) {
-        self.slots.resize(groups.max(self.slots.len()), Slot::default());
+    type Value = T;
+    type Sum = f64;
+    type Stored = Float64Type;
+    const NAME: &'static str = "AVG";
+
+    fn empty() -> f64 {
+        0.0
     }
 
-    fn update(
-        &mut self,
-        groups: &[u32],
-        args: &[ArrayRef],
-        retract: Option<&[bool]>,
-    ) -> Result<(), EvalError> {
-        let array = primitive::<T>("AVG", arg("AVG", args, 0)?)?;
-        let values = array.values();
-        each_change(
-            &mut self.slots,
-            groups,
-            array,
-            retract,
-            |slots, group, row| {
-                slots[group].sum += values[row].into();
-                slots[group].count += 1;
-            },
-            |slots, group, row| {
-                slots[group].sum -= values[row].into();
-                slots[group].count -= 1;
-            },
-        );
-        Ok(())
+    fn add(sum: &mut f64, value: T::Native) {
+        *sum += value.into();
     }
 
-    fn state_types(&self) -> Vec<LogicalType> {
-        vec![
-            LogicalType::not_null(TypeKind::Double),
-            LogicalType::not_null(TypeKind::BigInt),
-        ]
+    fn subtract(sum: &mut f64, value: T::Native) {
+        *sum -= value.into();
     }
 
-    fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, EvalError> {
-        let slots = || groups.iter().map(|group| self.slots[*group as usize]);
-        Ok(vec![
-            Arc::new(Float64Array::from_iter_values(slots().map(|slot| slot.sum))),
-            Arc::new(Int64Array::from_iter_values(slots().map(|slot| slot.count))),
-        ])
+    fn stored_type(&self) -> LogicalType {
+        LogicalType::not_null(TypeKind::Double)
     }
 
-    fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
-        let sums = primitive::<Float64Type>("AVG", arg("AVG", state, 0)?)?.values();
-        let counts = primitive::<Int64Type>("AVG", arg("AVG", state, 1)?)?.values();
-        for ((group, sum), count) in groups.iter().zip(sums).zip(counts) {
-            let slot = &mut self.slots[*group as usize];
-            slot.sum += sum;
-            slot.count += count;
-        }
-        Ok(())
+    fn stored(sum: f64) -> Option<f64> {
+        Some(sum)
     }
 
-    fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, EvalError> {
-        let mean = |group: &u32| {
-            let slot = self.slots[*group as usize];
-            (slot.count != 0).then(|| slot.sum / slot.count as f64)
-        };
-        let means = groups.iter().map(mean);
+    fn merge(sum: &mut f64, other: Option<f64>) {
+        *sum += other.unwrap_or(0.0);
+    }
+
+    fn results(&self, totals: impl Iterator<Item = Total<f64>>) -> ArrayRef {
+        let means = totals.map(|total| (total.count != 0).then(|| total.sum / total.count as f64));
         if self.result.kind == TypeKind::Float {
-            return Ok(Arc::new(column_of::<Float32Type>(
-                &self.result,
-                means.map(|m| m.map(|m| m as f32)),
-            )));
+            let means = means.map(|mean| mean.map(|mean| mean as f32));
+            return Arc::new(column_of::<Float32Type>(&self.result, means));
         }
-        Ok(Arc::new(column_of::<Float64Type>(&self.result, means)))
-    }
-
-    fn clear(&mut self, groups: &[u32]) {
-        groups
-            .iter()
-            .for_each(|group| self.slots[*group as usize] = Slot::default());
-    }
-
-    fn memory_size(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot<f64>>()
+        Arc::new(column_of::<Float64Type>(&self.result, means))
     }
 }
-
-/// Sum and number of decimals; the sum is `None` from its first overflow on.
-#[derive(Clone, Copy)]
-struct DecimalSlot {
-    sum: Option<i128>,
-    count: i64,
-}
-
-const DECIMAL_EMPTY: DecimalSlot = DecimalSlot {
-    sum: Some(0),
-    count: 0,
-};
 
 struct DecimalMean {
-    slots: Vec<DecimalSlot>,
     /// Digits behind the point of the values.
     scale: u8,
     result: LogicalType,
@@ -315,16 +195,16 @@ struct DecimalMean {
 
 impl DecimalMean {
     /// The quotient with the result's scale, rounded half away from zero.
-    fn mean(&self, slot: DecimalSlot) -> Option<i128> {
-        let sum = slot.sum?;
-        if slot.count == 0 {
+    fn mean(&self, total: Total<Option<i128>>) -> Option<i128> {
+        let sum = total.sum?;
+        if total.count == 0 {
             return None;
         }
         let TypeKind::Decimal { scale, .. } = self.result.kind else {
             return None;
         };
         let factor = 10i128.pow(u32::from(scale.saturating_sub(self.scale)));
-        let count = i128::from(slot.count);
+        let count = i128::from(total.count);
         let (quotient, remainder) = (sum / count, sum % count);
         // The remainder is below 2^63 and the factor at most 10^6, so their product fits.
         let scaled = remainder * factor;
@@ -338,79 +218,39 @@ impl DecimalMean {
     }
 }
 
-impl GroupsAccumulator for DecimalMean {
-    fn resize(&mut self, groups: usize) {
-        self.slots.resize(groups.max(self.slots.len()), DECIMAL_EMPTY);
+/// The sum is `None` from its first overflow on.
+impl Summing for DecimalMean {
+    type Value = Decimal128Type;
+    type Sum = Option<i128>;
+    type Stored = Decimal128Type;
+    const NAME: &'static str = "AVG";
+
+    fn empty() -> Option<i128> {
+        Some(0)
     }
 
-    fn update(
-        &mut self,
-        groups: &[u32],
-        args: &[ArrayRef],
-        retract: Option<&[bool]>,
-    ) -> Result<(), EvalError> {
-        let array = primitive::<Decimal128Type>("AVG", arg("AVG", args, 0)?)?;
-        let values = array.values();
-        each_change(
-            &mut self.slots,
-            groups,
-            array,
-            retract,
-            |slots, group, row| {
-                let slot = &mut slots[group];
-                slot.sum = fit_decimal(slot.sum.and_then(|sum| sum.checked_add(values[row])));
-                slot.count += 1;
-            },
-            |slots, group, row| {
-                let slot = &mut slots[group];
-                slot.sum = fit_decimal(slot.sum.and_then(|sum| sum.checked_sub(values[row])));
-                slot.count -= 1;
-            },
-        );
-        Ok(())
+    fn add(sum: &mut Option<i128>, value: i128) {
+        *sum = fit_decimal(sum.and_then(|sum| sum.checked_add(value)));
     }
 
-    fn state_types(&self) -> Vec<LogicalType> {
-        vec![
-            LogicalType::decimal(MAX_DECIMAL_PRECISION, self.scale),
-            LogicalType::not_null(TypeKind::BigInt),
-        ]
+    fn subtract(sum: &mut Option<i128>, value: i128) {
+        *sum = fit_decimal(sum.and_then(|sum| sum.checked_sub(value)));
     }
 
-    fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, EvalError> {
-        let slots = || groups.iter().map(|group| self.slots[*group as usize]);
-        let ty = LogicalType::decimal(MAX_DECIMAL_PRECISION, self.scale);
-        let sums = column_of::<Decimal128Type>(&ty, slots().map(|slot| slot.sum));
-        Ok(vec![
-            Arc::new(sums),
-            Arc::new(Int64Array::from_iter_values(slots().map(|slot| slot.count))),
-        ])
+    fn stored_type(&self) -> LogicalType {
+        LogicalType::decimal(MAX_DECIMAL_PRECISION, self.scale)
     }
 
-    fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
-        let sums = primitive::<Decimal128Type>("AVG", arg("AVG", state, 0)?)?;
-        let counts = primitive::<Int64Type>("AVG", arg("AVG", state, 1)?)?.values();
-        for (row, (group, count)) in groups.iter().zip(counts).enumerate() {
-            let slot = &mut self.slots[*group as usize];
-            let other = sums.is_valid(row).then(|| sums.value(row));
-            slot.sum = fit_decimal(slot.sum.zip(other).and_then(|(a, b)| a.checked_add(b)));
-            slot.count += count;
-        }
-        Ok(())
+    fn stored(sum: Option<i128>) -> Option<i128> {
+        sum
     }
 
-    fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, EvalError> {
-        let means = groups.iter().map(|group| self.mean(self.slots[*group as usize]));
-        Ok(Arc::new(column_of::<Decimal128Type>(&self.result, means)))
+    fn merge(sum: &mut Option<i128>, other: Option<i128>) {
+        *sum = fit_decimal(sum.zip(other).and_then(|(a, b)| a.checked_add(b)));
     }
 
-    fn clear(&mut self, groups: &[u32]) {
-        groups
-            .iter()
-            .for_each(|group| self.slots[*group as usize] = DECIMAL_EMPTY);
-    }
-
-    fn memory_size(&self) -> usize {
-        self.slots.capacity() * size_of::<DecimalSlot>()
+    fn results(&self, totals: impl Iterator<Item = Total<Option<i128>>>) -> ArrayRef {
+        let means = totals.map(|total| self.mean(total));
+        Arc::new(column_of::<Decimal128Type>(&self.result, means))
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int32Array};
+use arrow_array::{Array, ArrayRef, Int32Array, UInt32Array};
 use arrow_buffer::OffsetBuffer;
+use arrow_select::take::take;
+use millstream_types::java_hash::keys_in_map_order;
 use millstream_types::{LogicalType, TypeKind, map_array};
 
 use super::ordered_bytes::{CountedLists, OrderedBytes, counted_list_type, counted_lists};
@@ -18,7 +20,7 @@ pub const FUNCTIONS: &[AggregateFunction] = &[AggregateFunction {
     name: "COLLECT",
     aliases: &[],
     syntax: "COLLECT([DISTINCT] value)",
-    doc: "The values that are not NULL as a multiset, in their order; empty without such values.",
+    doc: "The values that are not NULL as a multiset; empty without such values.",
     window_only: false,
     constant_args: &[],
     signature,
@@ -211,7 +213,20 @@ impl GroupsAccumulator for Collect {
         }
         let keys = self.counts.codec().decode(values.into_iter())?.into_iter().next();
         let keys = keys.ok_or_else(|| defect("COLLECT", "a value has one column"))?;
-        let numbers: ArrayRef = Arc::new(Int32Array::from(numbers));
+        let mut start = 0;
+        let mut order = Vec::with_capacity(numbers.len());
+        for length in &lengths {
+            order.extend(
+                keys_in_map_order(&keys, start..start + length)
+                    .into_iter()
+                    .map(|row| row as u32),
+            );
+            start += length;
+        }
+        let keys = take(&keys, &UInt32Array::from(order.clone()), None)?;
+        let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(
+            order.iter().map(|row| numbers[*row as usize]),
+        ));
         Ok(map_array(
             &self.result,
             keys,

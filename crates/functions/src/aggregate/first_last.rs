@@ -117,7 +117,7 @@ impl<const LAST: bool> GroupsAccumulator for OneValue<LAST> {
     }
 }
 
-/// The values of a group by arrival; a row that is taken back removes the oldest equal value.
+/// The values of a group by arrival; a retraction removes the oldest equal value.
 #[derive(Default)]
 struct ArrivalOrder {
     by_number: BTreeMap<u64, Arc<[u8]>>,

@@ -135,6 +135,7 @@ impl ToJson {
             })?
             .kernel;
         let text = kernel(&mut KernelArgs {
+            function: "JSON_STRING",
             args: &[Datum::Column(Arc::clone(values))],
             arg_types: std::slice::from_ref(&self.ty),
             result: &LogicalType::STRING,
@@ -189,7 +190,7 @@ impl GroupsAccumulator for JsonObjectAgg {
         let keys = arg("JSON_OBJECTAGG", args, 0)?;
         let keys = keys
             .as_string_view_opt()
-            .ok_or_else(|| defect("JSON_OBJECTAGG", "the keys are no strings"))?;
+            .ok_or_else(|| defect("JSON_OBJECTAGG", "the keys are not strings"))?;
         let values = self.to_json.convert(arg("JSON_OBJECTAGG", args, 1)?)?;
         for (row, group) in groups.iter().enumerate() {
             if keys.is_null(row) {
@@ -236,7 +237,7 @@ impl GroupsAccumulator for JsonObjectAgg {
     }
 
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
-        let wrong = || defect("JSON_OBJECTAGG", "the partial result is no map of strings");
+        let wrong = || defect("JSON_OBJECTAGG", "the partial result is not a map of strings");
         let map = state.first().and_then(|c| c.as_map_opt()).ok_or_else(wrong)?;
         let keys = map.keys().as_string_view_opt().ok_or_else(wrong)?;
         let values = map.values().as_string_view_opt().ok_or_else(wrong)?;

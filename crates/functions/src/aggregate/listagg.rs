@@ -135,7 +135,7 @@ impl GroupsAccumulator for ListAgg {
     }
 }
 
-/// All strings, so that one can be taken back.
+/// All strings, so that one can be retracted.
 struct ListAggRetract {
     lists: ValueLists,
     separator: String,

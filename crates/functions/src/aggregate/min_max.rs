@@ -1,6 +1,6 @@
 //! MIN and MAX.
 //!
-//! Over rows that only come, a group keeps one value. Where rows are taken back, it keeps all values in order with
+//! Over rows that only come, a group keeps one value. With retractions, it keeps all values in order with
 //! their counts, because the next best one may be needed.
 
 use std::collections::BTreeMap;
@@ -306,7 +306,7 @@ impl<const MAX: bool> GroupsAccumulator for BestBoolean<MAX> {
     }
 }
 
-/// All values of a group in order, with their counts. A count below zero waits for a row that was taken back before it
+/// All values of a group in order, with their counts. A count below zero waits for a row that was retracted before it
 /// came.
 struct SortedValues<const MAX: bool> {
     groups: Vec<BTreeMap<Box<[u8]>, i64>>,

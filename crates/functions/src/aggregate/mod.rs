@@ -6,6 +6,7 @@
 pub mod approx_distinct;
 pub mod array_agg;
 pub mod avg;
+pub mod bitmap;
 pub mod collect;
 pub mod count;
 pub mod first_last;
@@ -18,6 +19,7 @@ mod rows;
 mod signatures;
 pub mod single_value;
 pub mod sum;
+mod totals;
 mod value_list;
 pub mod variance;
 pub mod window_only;
@@ -60,9 +62,11 @@ impl std::fmt::Debug for AggregateFunction {
 /// What an accumulator is made for.
 #[derive(Clone, Copy, Debug)]
 pub struct AccumulatorArgs<'a> {
+    /// Name of the function.
+    pub function: &'a str,
     pub arg_types: &'a [LogicalType],
     pub result: &'a LogicalType,
-    /// Whether rows will be taken back: MIN and MAX must then keep all values.
+    /// Whether rows will be retracted: MIN and MAX must then keep all values.
     pub retract: bool,
     /// Constant arguments beyond columns (LISTAGG's separator).
     pub parameters: &'a [Scalar],
@@ -74,7 +78,7 @@ pub struct AccumulatorArgs<'a> {
 /// - group numbers are below the last `resize`; a group that was never updated, or was cleared, is empty;
 /// - `update` gets columns of equal length and one group number a row; rows with NULL arguments are passed, each
 ///   function decides (checked: lengths);
-/// - `retract[i]` is true where row `i` takes back an earlier row (present only if made with `retract`);
+/// - `retract[i]` is true where row `i` retracts an earlier row (present only if made with `retract`);
 /// - `state` columns fed to `merge` of a fresh accumulator give the same `evaluate` (unchecked); it is also the snapshot
 ///   format, so it must not change its meaning without a new version;
 /// - everything is deterministic: the same calls in the same order give the same bytes.

@@ -125,9 +125,20 @@ pub fn counted_lists<'a>(
             numbers.push(number);
         }
     }
-    let mut columns = codec.decode(rows.into_iter())?;
+    let columns = codec.decode(rows.into_iter())?;
+    counted_list_column(codec.types(), columns, numbers, lengths)
+}
+
+/// A column of [`counted_list_type`] from the values of all groups, one after the other, their numbers, and how many
+/// each group has.
+pub fn counted_list_column(
+    types: &[LogicalType],
+    mut columns: Vec<ArrayRef>,
+    numbers: Vec<i64>,
+    lengths: Vec<usize>,
+) -> Result<ArrayRef, EvalError> {
     columns.push(Arc::new(Int64Array::from(numbers)));
-    let DataType::List(item) = arrow_type(&counted_list_type(codec.types())) else {
+    let DataType::List(item) = arrow_type(&counted_list_type(types)) else {
         return Err(defect("state", "a counted list is a list"));
     };
     let DataType::Struct(fields) = item.data_type() else {
@@ -152,7 +163,7 @@ pub struct CountedLists {
 
 impl CountedLists {
     pub fn open(function: &str, state: &[ArrayRef]) -> Result<Self, EvalError> {
-        let wrong = || defect(function, "the partial result is no list of counted values");
+        let wrong = || defect(function, "the partial result is not a list of counted values");
         let list = state
             .first()
             .and_then(|c| c.as_list_opt::<i32>())

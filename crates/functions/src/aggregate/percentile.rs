@@ -22,7 +22,7 @@ pub const FUNCTIONS: &[AggregateFunction] = &[AggregateFunction {
     aliases: &[],
     syntax: "PERCENTILE(value, percentage [, frequency])",
     doc: "The exact percentile of the values that are not NULL, between neighbours by their distance; percentage is a \
-          constant from 0 to 1, an array of percentages gives an array. frequency counts a value so many times.",
+          constant from 0 to 1, an array of percentages gives an array. frequency is the weight of a value.",
     window_only: false,
     constant_args: &[1],
     signature,

@@ -1,6 +1,6 @@
 //! Loops over (group number, row) that the accumulators share, and access to their columns.
 //!
-//! The loops are generic and inlined, so that the common case (no NULLs, nothing taken back) is one pass without
+//! The loops are generic and inlined, so that the common case (no NULLs, no retractions) is one pass without
 //! branches per row.
 
 use arrow_array::cast::AsArray;
@@ -27,7 +27,7 @@ pub(super) fn each_valid(groups: &[u32], array: &dyn Array, mut f: impl FnMut(us
     }
 }
 
-/// Like [`each_valid`], telling rows that are added from rows that are taken back.
+/// Like [`each_valid`], distinguishing insertions from retractions.
 #[inline(always)]
 pub(super) fn each_change<S>(
     state: &mut S,
@@ -47,6 +47,30 @@ pub(super) fn each_change<S>(
             }
         }),
     }
+}
+
+/// Applies the values of the first argument to the slots of their groups; NULLs are skipped.
+#[inline(always)]
+pub(super) fn accumulate<T: ArrowPrimitiveType, S>(
+    function: &str,
+    slots: &mut Vec<S>,
+    groups: &[u32],
+    args: &[ArrayRef],
+    retract: Option<&[bool]>,
+    add: impl Fn(&mut S, T::Native),
+    subtract: impl Fn(&mut S, T::Native),
+) -> Result<(), EvalError> {
+    let array = primitive::<T>(function, arg(function, args, 0)?)?;
+    let values = array.values();
+    each_change(
+        slots,
+        groups,
+        array,
+        retract,
+        |slots, group, row| add(&mut slots[group], values[row]),
+        |slots, group, row| subtract(&mut slots[group], values[row]),
+    );
+    Ok(())
 }
 
 /// The argument at `index`.

@@ -42,7 +42,7 @@ fn accumulator(args: &AccumulatorArgs<'_>) -> Box<dyn GroupsAccumulator> {
 
 struct SingleValue {
     lists: ValueLists,
-    /// A second row may come before the first one is taken back.
+    /// A second row may arrive before the first one is retracted.
     retract: bool,
 }
 

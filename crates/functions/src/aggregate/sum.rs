@@ -3,20 +3,21 @@
 //! Integers keep their type and wrap around on overflow; a DECIMAL sum has 38 digits and becomes NULL when it needs
 //! more, after which the next value starts a new sum, as in Flink.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow_array::types::{
     Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
 };
-use arrow_array::{Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, Int64Array};
+use arrow_array::{ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType};
 use millstream_types::logical_type::MAX_DECIMAL_PRECISION;
 use millstream_types::{LogicalType, TypeKind};
 
-use super::rows::{arg, column_of, defect, each_change, primitive};
+use super::rows::column_of;
 use super::signatures::{as_given, one_numeric};
+use super::totals::{Summing, Total, Totals};
 use super::window_only::Unavailable;
 use super::{AccumulatorArgs, AggregateFunction, GroupsAccumulator};
-use crate::scalar::EvalError;
 use crate::signature::{ArgInfo, Signature, SignatureError};
 
 pub const FUNCTIONS: &[AggregateFunction] = &[
@@ -66,138 +67,70 @@ fn sum_type(ty: &LogicalType) -> LogicalType {
 fn accumulator(args: &AccumulatorArgs<'_>, zero: bool) -> Box<dyn GroupsAccumulator> {
     let result = args.result.clone();
     match args.arg_types.first().map(|ty| &ty.kind) {
-        Some(TypeKind::TinyInt) => Box::new(Sum::<Int8Type>::new(result, zero)),
-        Some(TypeKind::SmallInt) => Box::new(Sum::<Int16Type>::new(result, zero)),
-        Some(TypeKind::Int) => Box::new(Sum::<Int32Type>::new(result, zero)),
-        Some(TypeKind::BigInt) => Box::new(Sum::<Int64Type>::new(result, zero)),
-        Some(TypeKind::Float) => Box::new(Sum::<Float32Type>::new(result, zero)),
-        Some(TypeKind::Double) => Box::new(Sum::<Float64Type>::new(result, zero)),
-        Some(TypeKind::Decimal { .. }) => Box::new(DecimalSum {
-            slots: Vec::new(),
-            result,
-            zero,
-        }),
+        Some(TypeKind::TinyInt) => numbers::<Int8Type>(result, zero),
+        Some(TypeKind::SmallInt) => numbers::<Int16Type>(result, zero),
+        Some(TypeKind::Int) => numbers::<Int32Type>(result, zero),
+        Some(TypeKind::BigInt) => numbers::<Int64Type>(result, zero),
+        Some(TypeKind::Float) => numbers::<Float32Type>(result, zero),
+        Some(TypeKind::Double) => numbers::<Float64Type>(result, zero),
+        Some(TypeKind::Decimal { .. }) => Box::new(Totals::new(DecimalSum { result, zero })),
         _ => Box::new(Unavailable::new("SUM", "its argument is not numeric")),
     }
 }
 
-/// Sum and number of values, side by side so that a group costs one cache line.
-#[derive(Clone, Copy)]
-struct Slot<N> {
-    sum: N,
-    count: i64,
+fn numbers<T: ArrowPrimitiveType>(result: LogicalType, zero: bool) -> Box<dyn GroupsAccumulator> {
+    let values = PhantomData::<fn(T)>;
+    Box::new(Totals::new(Sum { result, zero, values }))
 }
 
-impl<N: ArrowNativeTypeOp> Slot<N> {
-    /// Negative zero is what floats add to without any trace: the sum of a lone `-0.0` is `-0.0`.
-    fn empty() -> Self {
-        Self {
-            sum: N::ZERO.neg_wrapping(),
-            count: 0,
-        }
-    }
-}
-
-struct Sum<T: ArrowPrimitiveType> {
-    slots: Vec<Slot<T::Native>>,
+/// Sum of integers, which wraps around, or of floats.
+struct Sum<T> {
     result: LogicalType,
     /// 0 instead of NULL without values.
     zero: bool,
+    values: PhantomData<fn(T)>,
 }
 
-impl<T: ArrowPrimitiveType> Sum<T> {
-    fn new(result: LogicalType, zero: bool) -> Self {
-        Self {
-            slots: Vec::new(),
-            result,
-            zero,
-        }
-    }
-}
+impl<T: ArrowPrimitiveType> Summing for Sum<T> {
+    type Value = T;
+    type Sum = T::Native;
+    type Stored = T;
+    const NAME: &'static str = "SUM";
 
-impl<T> GroupsAccumulator for Sum<T>
-where
-    T: ArrowPrimitiveType,
-    T::Native: ArrowNativeTypeOp,
-{
-    fn resize(&mut self, groups: usize) {
-        self.slots.resize(groups.max(self.slots.len()), Slot::empty());
+    /// Negative zero is what floats add to without any trace: the sum of a lone `-0.0` is `-0.0`.
+    fn empty() -> T::Native {
+        T::Native::ZERO.neg_wrapping()
     }
 
-    fn update(
-        &mut self,
-        groups: &[u32],
-        args: &[ArrayRef],
-        retract: Option<&[bool]>,
-    ) -> Result<(), EvalError> {
-        let array = primitive::<T>("SUM", arg("SUM", args, 0)?)?;
-        let values = array.values();
-        each_change(
-            &mut self.slots,
-            groups,
-            array,
-            retract,
-            |slots, group, row| {
-                let slot = &mut slots[group];
-                slot.sum = slot.sum.add_wrapping(values[row]);
-                slot.count += 1;
-            },
-            |slots, group, row| {
-                let slot = &mut slots[group];
-                slot.sum = slot.sum.sub_wrapping(values[row]);
-                slot.count -= 1;
-            },
-        );
-        Ok(())
+    fn add(sum: &mut T::Native, value: T::Native) {
+        *sum = sum.add_wrapping(value);
     }
 
-    fn state_types(&self) -> Vec<LogicalType> {
-        vec![
-            self.result.with_nullable(false),
-            LogicalType::not_null(TypeKind::BigInt),
-        ]
+    fn subtract(sum: &mut T::Native, value: T::Native) {
+        *sum = sum.sub_wrapping(value);
     }
 
-    fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, EvalError> {
-        let slots = || groups.iter().map(|group| self.slots[*group as usize]);
-        let sums = column_of::<T>(&self.result, slots().map(|slot| Some(slot.sum)));
-        Ok(vec![
-            Arc::new(sums),
-            Arc::new(Int64Array::from_iter_values(slots().map(|slot| slot.count))),
-        ])
+    fn stored_type(&self) -> LogicalType {
+        self.result.with_nullable(false)
     }
 
-    fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
-        let sums = primitive::<T>("SUM", arg("SUM", state, 0)?)?.values();
-        let counts = primitive::<Int64Type>("SUM", arg("SUM", state, 1)?)?.values();
-        for ((group, sum), count) in groups.iter().zip(sums).zip(counts) {
-            let slot = &mut self.slots[*group as usize];
-            slot.sum = slot.sum.add_wrapping(*sum);
-            slot.count += count;
-        }
-        Ok(())
+    fn stored(sum: T::Native) -> Option<T::Native> {
+        Some(sum)
     }
 
-    fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, EvalError> {
-        let value = |group: &u32| {
-            let slot = self.slots[*group as usize];
-            if slot.count != 0 {
-                Some(slot.sum)
+    fn merge(sum: &mut T::Native, other: Option<T::Native>) {
+        *sum = sum.add_wrapping(other.unwrap_or_else(Self::empty));
+    }
+
+    fn results(&self, totals: impl Iterator<Item = Total<T::Native>>) -> ArrayRef {
+        let value = |total: Total<T::Native>| {
+            if total.count != 0 {
+                Some(total.sum)
             } else {
                 self.zero.then(T::Native::default)
             }
         };
-        Ok(Arc::new(column_of::<T>(&self.result, groups.iter().map(value))))
-    }
-
-    fn clear(&mut self, groups: &[u32]) {
-        groups
-            .iter()
-            .for_each(|group| self.slots[*group as usize] = Slot::empty());
-    }
-
-    fn memory_size(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot<T::Native>>()
+        Arc::new(column_of::<T>(&self.result, totals.map(value)))
     }
 }
 
@@ -209,113 +142,55 @@ pub(super) fn fit_decimal(value: Option<i128>) -> Option<i128> {
     value.filter(|v| (-DECIMAL_MAX..=DECIMAL_MAX).contains(v))
 }
 
-#[derive(Clone, Copy, Default)]
-struct DecimalSlot {
-    /// `None`: no value yet, or an overflow since the last one.
-    sum: Option<i128>,
-    count: i64,
-}
-
-impl DecimalSlot {
-    fn add(&mut self, value: i128) {
-        self.sum = match self.sum {
-            None => Some(value),
-            Some(sum) => fit_decimal(sum.checked_add(value)),
-        };
-    }
-}
-
 struct DecimalSum {
-    slots: Vec<DecimalSlot>,
     result: LogicalType,
     zero: bool,
 }
 
-impl GroupsAccumulator for DecimalSum {
-    fn resize(&mut self, groups: usize) {
-        self.slots
-            .resize(groups.max(self.slots.len()), DecimalSlot::default());
+/// The sum is `None` before the first value, and after an overflow until the next value.
+impl Summing for DecimalSum {
+    type Value = Decimal128Type;
+    type Sum = Option<i128>;
+    type Stored = Decimal128Type;
+    const NAME: &'static str = "SUM";
+
+    fn empty() -> Option<i128> {
+        None
     }
 
-    fn update(
-        &mut self,
-        groups: &[u32],
-        args: &[ArrayRef],
-        retract: Option<&[bool]>,
-    ) -> Result<(), EvalError> {
-        let array = primitive::<Decimal128Type>("SUM", arg("SUM", args, 0)?)?;
-        let values = array.values();
-        each_change(
-            &mut self.slots,
-            groups,
-            array,
-            retract,
-            |slots, group, row| {
-                slots[group].add(values[row]);
-                slots[group].count += 1;
-            },
-            |slots, group, row| {
-                slots[group].add(-values[row]);
-                slots[group].count -= 1;
-            },
-        );
-        Ok(())
+    fn add(sum: &mut Option<i128>, value: i128) {
+        *sum = match *sum {
+            None => Some(value),
+            Some(sum) => fit_decimal(sum.checked_add(value)),
+        };
     }
 
-    fn state_types(&self) -> Vec<LogicalType> {
-        vec![
-            self.result.with_nullable(true),
-            LogicalType::not_null(TypeKind::BigInt),
-        ]
+    fn subtract(sum: &mut Option<i128>, value: i128) {
+        Self::add(sum, -value);
     }
 
-    fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, EvalError> {
-        let slots = || groups.iter().map(|group| self.slots[*group as usize]);
-        let sums = column_of::<Decimal128Type>(&self.result, slots().map(|slot| slot.sum));
-        Ok(vec![
-            Arc::new(sums),
-            Arc::new(Int64Array::from_iter_values(slots().map(|slot| slot.count))),
-        ])
+    fn stored_type(&self) -> LogicalType {
+        self.result.with_nullable(true)
     }
 
-    fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
-        let sums = primitive::<Decimal128Type>("SUM", arg("SUM", state, 0)?)?;
-        let counts = primitive::<Int64Type>("SUM", arg("SUM", state, 1)?)?.values();
-        if sums.len() != groups.len() || counts.len() != groups.len() {
-            return Err(defect("SUM", "partial results and groups differ in number"));
+    fn stored(sum: Option<i128>) -> Option<i128> {
+        sum
+    }
+
+    fn merge(sum: &mut Option<i128>, other: Option<i128>) {
+        if let Some(other) = other {
+            Self::add(sum, other);
         }
-        for (row, group) in groups.iter().enumerate() {
-            let slot = &mut self.slots[*group as usize];
-            if sums.is_valid(row) {
-                slot.add(sums.value(row));
-            }
-            slot.count += counts[row];
-        }
-        Ok(())
     }
 
-    fn evaluate(&self, groups: &[u32]) -> Result<ArrayRef, EvalError> {
-        let value = |group: &u32| {
-            let slot = self.slots[*group as usize];
-            if slot.count != 0 {
-                slot.sum
+    fn results(&self, totals: impl Iterator<Item = Total<Option<i128>>>) -> ArrayRef {
+        let value = |total: Total<Option<i128>>| {
+            if total.count != 0 {
+                total.sum
             } else {
                 self.zero.then_some(0)
             }
         };
-        Ok(Arc::new(column_of::<Decimal128Type>(
-            &self.result,
-            groups.iter().map(value),
-        )))
-    }
-
-    fn clear(&mut self, groups: &[u32]) {
-        groups
-            .iter()
-            .for_each(|group| self.slots[*group as usize] = DecimalSlot::default());
-    }
-
-    fn memory_size(&self) -> usize {
-        self.slots.capacity() * size_of::<DecimalSlot>()
+        Arc::new(column_of::<Decimal128Type>(&self.result, totals.map(value)))
     }
 }

@@ -38,6 +38,7 @@ impl Call {
 
     fn accumulator(&self, retract: bool) -> Box<dyn GroupsAccumulator> {
         let args = AccumulatorArgs {
+            function: self.function,
             arg_types: &self.args,
             result: &self.result,
             retract,

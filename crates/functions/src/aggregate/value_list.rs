@@ -1,5 +1,5 @@
 //! The values of a group in order of arrival, as several aggregates keep them (ARRAY_AGG, JSON_ARRAYAGG, LISTAGG with
-//! rows that are taken back).
+//! retracted rows).
 
 use std::collections::VecDeque;
 

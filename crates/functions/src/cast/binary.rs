@@ -11,7 +11,7 @@ use millstream_types::{LogicalType, TypeKind};
 use super::Step;
 use super::text::Length;
 
-/// The step from bytes to text; bytes that are no UTF-8 become U+FFFD.
+/// The step from bytes to text; bytes that are not UTF-8 become U+FFFD.
 pub(super) fn to_text(to: &LogicalType) -> Option<Step> {
     let length = Length::of(to);
     Some(Arc::new(move |array, run| {

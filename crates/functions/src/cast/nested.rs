@@ -49,7 +49,7 @@ fn convert_rows(
     let rows = array.as_struct();
     let mut columns = Vec::with_capacity(parts.len());
     for (part, column) in parts.iter().zip(rows.columns()) {
-        // What a NULL row holds underneath is no value and must not fail.
+        // What a NULL row holds underneath is not a value and must not fail.
         let column = mask_nulls(column, rows.nulls())?;
         columns.push(convert(part.as_ref(), &column, run)?);
     }

@@ -59,7 +59,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The step from CHAR or VARCHAR to any type that is no string.
+/// The step from CHAR or VARCHAR to any type that is not a string.
 pub(super) fn compile(to: &LogicalType) -> Option<Step> {
     Some(match to.kind {
         TypeKind::Boolean => return Some(booleans()),

@@ -154,10 +154,10 @@ fn truth_test(args: &mut KernelArgs<'_>, truth: Truth, positive: bool) -> Result
         Some(nulls) => &wanted & nulls.inner(),
         None => wanted,
     };
-    let answer: ArrayRef = Arc::new(BooleanArray::new(if positive { holds } else { !&holds }, None));
+    let result: ArrayRef = Arc::new(BooleanArray::new(if positive { holds } else { !&holds }, None));
     Ok(match &args.args[0] {
-        Datum::Column(_) => answer,
-        Datum::Constant(_) => repeated(&answer, args.rows)?,
+        Datum::Column(_) => result,
+        Datum::Constant(_) => repeated(&result, args.rows)?,
     })
 }
 

@@ -120,6 +120,8 @@ impl Datum {
 
 /// What a kernel is called with.
 pub struct KernelArgs<'a> {
+    /// Name of the function.
+    pub function: &'a str,
     pub args: &'a [Datum],
     pub arg_types: &'a [LogicalType],
     pub result: &'a LogicalType,
@@ -144,7 +146,7 @@ impl CallCache {
     }
 }
 
-/// What a query knows of its surroundings while it is evaluated.
+/// The environment in which a query is evaluated: time, time zone, randomness.
 #[derive(Clone)]
 pub struct Environment {
     /// `table.local-time-zone`.

@@ -1,7 +1,7 @@
 //! Precision and scale of DECIMAL results.
 //!
 //! The table is the one of SQL Server as Hive adopted it: when a result would need more than 38 digits, fractional
-//! digits are given up first, down to six.
+//! digits are dropped first, down to six.
 
 use millstream_types::logical_type::MAX_DECIMAL_PRECISION;
 use millstream_types::{LogicalType, TypeKind};

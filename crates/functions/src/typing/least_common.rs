@@ -25,15 +25,21 @@ pub fn least_restrictive(types: &[&LogicalType]) -> Option<LogicalType> {
         return None;
     }
     let common = common_type(types)?;
-    let is_mixed = common.kind == TypeKind::Float && any([F::Decimal, F::Decimal]);
-    Some(if is_mixed {
-        LogicalType {
-            kind: TypeKind::Double,
-            nullable: common.nullable,
-        }
-    } else {
-        common
+    let kind = match common.kind {
+        TypeKind::Float if any([F::Decimal, F::Decimal]) => TypeKind::Double,
+        TypeKind::Double if !any([F::Decimal, F::Decimal]) => first_approximate(types).unwrap_or(common.kind),
+        kind => kind,
+    };
+    Some(LogicalType {
+        kind,
+        nullable: common.nullable,
     })
+}
+
+/// Of FLOAT and DOUBLE, Calcite takes the one that comes first.
+fn first_approximate(types: &[&LogicalType]) -> Option<TypeKind> {
+    let is_approximate = |ty: &&&LogicalType| ty.family() == TypeFamily::Approximate;
+    types.iter().find(is_approximate).map(|ty| ty.kind.clone())
 }
 
 /// The common type of two; NULL with NULL stays NULL.
@@ -239,6 +245,23 @@ mod tests {
         assert_eq!(common_type(&[&int, &LogicalType::STRING]), None);
         assert_eq!(common_type(&[&int, &LogicalType::DATE]), None);
         assert_eq!(common_type(&[&LogicalType::NULL, &LogicalType::NULL]), None);
+    }
+
+    #[test]
+    fn the_first_of_float_and_double_wins() {
+        let (float, double, int) = (LogicalType::FLOAT, LogicalType::DOUBLE, LogicalType::INT);
+        let decimal = LogicalType::decimal(3, 1);
+        let found = |types: &[&LogicalType]| least_restrictive(types).map(|ty| ty.to_string());
+        assert_eq!(found(&[&float, &double]).as_deref(), Some("FLOAT"));
+        assert_eq!(found(&[&double, &float]).as_deref(), Some("DOUBLE"));
+        assert_eq!(found(&[&int, &float, &double]).as_deref(), Some("FLOAT"));
+        assert_eq!(found(&[&float, &decimal, &double]).as_deref(), Some("DOUBLE"));
+        assert_eq!(
+            common_type(&[&float, &double])
+                .map(|ty| ty.to_string())
+                .as_deref(),
+            Some("DOUBLE")
+        );
     }
 
     #[test]

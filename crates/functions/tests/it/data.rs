@@ -397,6 +397,7 @@ fn apply(name: &str, args: Vec<Value>) -> Outcome<Value> {
     let env = environment();
     let mut cache = CallCache::default();
     let mut kernel_args = KernelArgs {
+        function: function.name,
         args: &data,
         arg_types: &signature.args,
         result: &signature.result,

@@ -22,7 +22,7 @@ fn names_are_unique_and_documented() {
         assert!(!function.syntax.is_empty(), "{} has no syntax", function.name);
         assert!(
             function.doc.ends_with('.'),
-            "the documentation of {} is no sentence",
+            "the documentation of {} is not a sentence",
             function.name
         );
     }
@@ -134,6 +134,7 @@ fn call(function: &ScalarFunction, args: &[&(LogicalType, Scalar)], literal: boo
     let mut cache = CallCache::default();
     for _ in 0..2 {
         let mut kernel_args = KernelArgs {
+            function: function.name,
             args: &data,
             arg_types: &signature.args,
             result: &signature.result,

@@ -1,4 +1,4 @@
-//! The checkpoint coordinator as a machine of events and effects.
+//! The checkpoint coordinator as a state machine of events and effects.
 
 use millstream_jobs::coordinator::Effect;
 use millstream_jobs::{CheckpointCoordinator, CheckpointReason, CheckpointSettings, CheckpointStatus};
@@ -23,7 +23,7 @@ fn trigger(checkpoint: u64) -> Effect {
     }
 }
 
-/// Both workers acknowledge; the effect must be the writing.
+/// Both workers acknowledge; the resulting effect must be the write.
 fn acknowledge(coordinator: &mut CheckpointCoordinator, checkpoint: u64) {
     let id = CheckpointId(checkpoint);
     assert_eq!(coordinator.acknowledged(1, id, Vec::new()), None);
@@ -40,6 +40,33 @@ fn acknowledge(coordinator: &mut CheckpointCoordinator, checkpoint: u64) {
 }
 
 #[test]
+fn a_job_that_processes_nothing_takes_a_checkpoint_each_minute() {
+    let mut c = coordinator();
+    let complete = |c: &mut CheckpointCoordinator, checkpoint, now_ms| {
+        acknowledge(c, checkpoint);
+        c.written(CheckpointId(checkpoint), Ok((1, 1, true)), now_ms);
+    };
+    let mut look = |activity, now_ms| {
+        c.observe(activity, now_ms);
+        let effects = c.tick(now_ms);
+        if let [Effect::Trigger { checkpoint, .. }] = effects[..] {
+            complete(&mut c, checkpoint.0, now_ms);
+        }
+        (effects.len(), c.next_deadline_ms())
+    };
+    assert_eq!(look(5, 100), (1, Some(200)));
+    assert_eq!(look(5, 200), (0, Some(300)));
+    assert_eq!(look(5, 300), (0, Some(400)));
+    assert_eq!(look(6, 400), (1, Some(500)), "records have come");
+    assert_eq!(look(6, 60_350), (0, Some(60_400)));
+    assert_eq!(look(6, 60_400), (1, Some(60_500)), "a minute has passed");
+    // A requested one is taken in any case.
+    c.request(CheckpointReason::Requested);
+    c.observe(6, 60_450);
+    assert_eq!(c.tick(60_450), [trigger(4)]);
+}
+
+#[test]
 fn checkpoints_follow_the_interval_and_the_pause() {
     let mut c = coordinator();
     assert_eq!((c.tick(99), c.next_deadline_ms()), (vec![], Some(100)));
@@ -51,7 +78,7 @@ fn checkpoints_follow_the_interval_and_the_pause() {
         is_base: true,
     };
     assert_eq!(c.written(CheckpointId(1), Ok((3, 9, true)), 140), [complete]);
-    // Due at 200 by the interval; a slow one is followed by the pause.
+    // Due at 200 by the interval; after a slow checkpoint, the minimum pause applies.
     assert_eq!(c.next_deadline_ms(), Some(200));
     assert_eq!(c.tick(200), [trigger(2)]);
     acknowledge(&mut c, 2);

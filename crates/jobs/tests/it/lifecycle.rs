@@ -75,7 +75,7 @@ fn failures_are_survived_as_often_as_the_strategy_says() {
     assert!(error.message.contains("value 10 came"), "{error}");
 }
 
-/// Wrong data stays wrong: another attempt would only hide the error.
+/// Invalid data stays invalid: another attempt would only hide the error.
 #[test]
 fn errors_of_the_data_are_not_restarted() {
     let components = ToyComponents::new(NUMBERS);
@@ -119,7 +119,7 @@ fn a_stopped_job_goes_on_where_it_was() {
     with_storage.storage = Some(storage);
     for _ in 0..2 {
         let job = submit(with_storage.clone()).unwrap();
-        // Before that there is nothing to take a checkpoint of.
+        // Before that, there is nothing to checkpoint.
         while job.status() != JobStatus::Running {
             job.wait(Duration::from_millis(1));
         }
@@ -183,7 +183,7 @@ fn a_query_that_fails_tells_the_client_why() {
     assert_eq!(job.wait(PATIENCE), JobStatus::Failed);
 }
 
-/// The first rows of an endless source, on one instance.
+/// The first rows of an unbounded source, on one instance.
 fn limit_plan(rows: u64, settings: &[(&str, &str)]) -> millstream_plan::Plan {
     let mut plan = sum_plan(settings, 0, sink("out"));
     for node in &mut plan.nodes {

@@ -1,6 +1,6 @@
 //! Tests of jobs with toy operators and connectors.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+#![allow(clippy::unwrap_used)] // a test that cannot continue has failed
 
 mod coordinator;
 mod lifecycle;

@@ -1,4 +1,4 @@
-//! Crashes at every step: what the outside has seen at the end is what an undisturbed run gives.
+//! Crashes at every step: the output visible outside must equal that of an uninterrupted run.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ fn run(parallelism: usize, checkpoints: Checkpoints, components: &ToyComponents)
     SteppedRun::start(graph, &plan, Some(OFTEN), checkpoints, 0).unwrap()
 }
 
-/// Steps until the job is over; a time unit a step. Crashes after the steps in `crashes`.
+/// Steps until the job has ended, one time unit per step. Crashes after the steps in `crashes`.
 fn run_to_end(run: &mut SteppedRun, crashes: &[i64]) -> usize {
     for now in 1..10_000 {
         if let (_, Some(reason)) = run.step(now).unwrap() {
@@ -180,7 +180,7 @@ fn a_plan_that_changed_is_refused_with_a_table() {
         "{start:?}"
     );
     let (_, unchanged) = check(sum_plan(&[], 5, sink("out")), 128, false).unwrap();
-    assert!(unchanged, "the time to live is no part of the state");
+    assert!(unchanged, "the time to live is not a part of the state");
     let changed = check(sum_by(1), 128, false).unwrap_err();
     assert!(
         changed.contains("GroupAggregate → c.d.out: incompatible: its keys changed from [")
@@ -211,7 +211,7 @@ fn sum_by(key: usize) -> Plan {
     plan
 }
 
-/// The newest checkpoint lost a bit of its blocks, or all of its manifest: the one before serves.
+/// The newest checkpoint has a flipped bit in a block, or has lost its manifest: the previous one is restored.
 #[test]
 fn a_damaged_checkpoint_falls_back_to_the_one_before() {
     for at in [20, -30] {

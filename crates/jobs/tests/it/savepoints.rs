@@ -1,4 +1,4 @@
-//! Savepoints, what a job starts from, stops that cannot end in a checkpoint, and locks.
+//! Savepoints, the start of a job, stops whose last checkpoint fails, and locks.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -102,7 +102,7 @@ fn a_job_stops_with_a_savepoint_and_starts_from_it_elsewhere() {
     assert_eq!(job.wait(PATIENCE), JobStatus::Finished);
     assert_no_gap(&components);
 
-    // The same command after a crash or a stop continues; it does not start from the savepoint a second time.
+    // After a crash or a stop, the same command continues; it does not start from the savepoint again.
     let job = submit(from_savepoint).unwrap();
     assert!(
         matches!(job.start(), JobStart::Checkpoint { .. }),
@@ -178,7 +178,7 @@ fn a_savepoint_of_another_job_or_of_none_is_refused() {
     );
 }
 
-/// A stop was forgotten when the last checkpoint failed: the job restarted and went on for ever.
+/// A stop was forgotten when the last checkpoint failed: the job restarted and ran forever.
 #[test]
 fn a_stop_ends_the_job_although_the_last_checkpoint_fails() {
     let storage = MemStorage::new();
@@ -196,13 +196,13 @@ fn a_stop_ends_the_job_although_the_last_checkpoint_fails() {
     let message = job.error().unwrap().message;
     assert!(
         message.starts_with("stopped without a last checkpoint: ")
-            && message.ends_with("the next run starts anew"),
+            && message.ends_with("the next run starts from scratch"),
         "{message}"
     );
     assert_eq!(job.restarts(), 0);
 }
 
-/// The same script was run twice at a time, and each record was written twice.
+/// The same script ran twice at the same time, and each record was written twice.
 #[test]
 fn a_job_runs_once_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
@@ -225,7 +225,7 @@ fn a_job_runs_once_at_a_time() {
     assert_eq!(second.wait(PATIENCE), JobStatus::Canceled);
 }
 
-/// A finished INSERT of an interrupted script was run again with the script.
+/// A finished INSERT of an interrupted script ran again with the script.
 #[test]
 fn a_finished_job_of_a_script_is_not_run_again() {
     let directory = tempfile::tempdir().unwrap();
@@ -247,7 +247,7 @@ fn a_finished_job_of_a_script_is_not_run_again() {
     }
     millstream_jobs::checkpoints::forget_finished(of_script.storage.clone().unwrap(), "toy").unwrap();
     let job = submit(of_script).unwrap();
-    assert_eq!(*job.start(), JobStart::Anew);
+    assert_eq!(*job.start(), JobStart::Fresh);
     assert_eq!(job.wait(PATIENCE), JobStatus::Finished);
     assert_eq!(components.outside.sorted_rows().len(), 1000);
 }
@@ -261,7 +261,7 @@ fn a_graph_without_a_plan_is_a_job_too() {
     let with = |sum: &str| {
         let plan = sum_plan(&[], 0, sink("out"));
         let built = translate(&plan, &components, &settings, None).unwrap();
-        let mut graph = Graph::new(settings.graph);
+        let mut graph = Graph::new(settings.graph.clone());
         let mut operators = Vec::new();
         for vertex in &built.vertices {
             let is_sum = &*vertex.name == "GroupAggregate";

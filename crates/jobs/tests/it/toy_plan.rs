@@ -1,4 +1,4 @@
-//! Plans of numbers that are summed by key, and the components that run them.
+//! Plans that sum numbers by key, and the components that run them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use millstream_types::{
 
 use crate::toys::{CountingSource, Rows, panics_at, rows_of, sum_by_key};
 
-/// The outside system that a sink writes to: it survives crashes of the job.
+/// The external system that a sink writes to. It survives crashes of the job.
 #[derive(Clone, Default)]
 pub struct Outside {
     pub state: Arc<Mutex<OutsideState>>,
@@ -33,12 +33,12 @@ impl Outside {
     }
 }
 
-/// Rows become visible with the commit of their checkpoint, exactly once.
+/// Rows become visible when their checkpoint commits, exactly once.
 struct TransactionalSink {
     outside: Outside,
     subtask: usize,
     open: Rows,
-    /// Transactions of the restored checkpoint, of all former instances.
+    /// Transactions of the restored checkpoint, from all former instances.
     restored: Vec<(usize, u64)>,
 }
 
@@ -109,7 +109,7 @@ impl Sink for TransactionalSink {
             ))
         };
         self.restored = blocks.iter().filter_map(transaction).collect();
-        // What was prepared after the checkpoint belongs to a run that is gone.
+        // Rows prepared after the checkpoint belong to a discarded run.
         let last = self
             .restored
             .iter()
@@ -134,13 +134,14 @@ impl Sink for TransactionalSink {
     }
 }
 
-/// Scans give numbers, aggregates sum by key, sinks write to the outside; a Calc panics at a value, a few times.
+/// Scans generate numbers, aggregates sum by key, sinks write to [`Outside`]; a Calc can panic at a given value a given
+/// number of times.
 #[derive(Clone)]
 pub struct ToyComponents {
     pub source: CountingSource,
     pub outside: Outside,
     pub panics: Arc<Mutex<Vec<i64>>>,
-    /// The Calc finds something wrong in its first batch.
+    /// The Calc reports invalid data in its first batch.
     pub wrong_data: Arc<Mutex<bool>>,
     pub sink_parallelism: Option<usize>,
 }

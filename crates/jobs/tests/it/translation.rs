@@ -1,4 +1,4 @@
-//! Plans to graphs: instances and distributions.
+//! Plans to graphs: parallelism and distributions.
 
 use millstream_dataflow::{Graph, Partitioning};
 use millstream_jobs::JobSettings;
@@ -23,7 +23,7 @@ fn graph(plan: &Plan, parallelism: usize) -> Graph {
 
 type Shape = (Vec<(String, usize)>, Vec<(usize, usize, Partitioning)>);
 
-/// uid and instances of every vertex; origin, target and distribution of every edge.
+/// uid and parallelism of every vertex; origin, target and distribution of every edge.
 fn shape(graph: &Graph) -> Shape {
     let vertices = graph
         .vertices
@@ -111,7 +111,7 @@ fn what_cannot_run_yet_says_so() {
     assert_eq!(error.message, "not supported yet: MATCH_RECOGNIZE");
 }
 
-/// Fewer writers than readers of an upsert table gave the changes of a key in another order.
+/// With fewer writers than readers, an upsert table received the changes of a key out of order.
 #[test]
 fn fewer_instances_of_a_keyed_sink_get_rows_by_key() {
     let all = ChangelogMode::INSERT_ONLY;

@@ -211,7 +211,7 @@ impl KafkaClient {
         })
     }
 
-    /// Forgets committed offsets of partitions.
+    /// Deletes committed offsets of partitions.
     pub async fn delete_offsets(
         &self,
         group: &str,

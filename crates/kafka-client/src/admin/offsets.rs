@@ -17,7 +17,7 @@ use crate::transport::{Call, Target};
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
-/// From this version on the maximal timestamp can be asked for.
+/// From this version on the maximum timestamp can be requested.
 const MAX_TIMESTAMP_VERSION: i16 = 7;
 
 /// Which offset of a partition.

@@ -8,7 +8,7 @@ use millstream_kafka_wire::messages::describe_client_quotas::{ComponentData, Des
 use crate::client::KafkaClient;
 use crate::error::ClientError;
 
-/// Whom a quota is for: kind (`user`, `client-id`, `ip`) and name; no name is the default of the kind.
+/// The entity of a quota: kind (`user`, `client-id`, `ip`) and name; no name is the default of the kind.
 pub type QuotaEntity = Vec<(String, Option<String>)>;
 
 /// An entity with its quotas.

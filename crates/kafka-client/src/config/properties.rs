@@ -211,7 +211,7 @@ pub const PROPERTIES: &[Property] = &[
         "metadata.max.age.ms",
         MS,
         "300000",
-        "After how long metadata is asked for again.",
+        "Time after which metadata is refreshed.",
     ),
     property(
         "group.id",
@@ -223,7 +223,7 @@ pub const PROPERTIES: &[Property] = &[
         "auto.offset.reset",
         Word(&["earliest", "latest", "none"]),
         "latest",
-        "Where to go on if a position is not in the log.",
+        "Where to continue if a position is not in the log.",
     ),
     property(
         "fetch.max.bytes",
@@ -280,12 +280,7 @@ pub const PROPERTIES: &[Property] = &[
         "When the broker acknowledges records.",
     ),
     property("linger.ms", MS, "5", "How long a batch waits for more records."),
-    property(
-        "batch.size",
-        SIZE,
-        "16384",
-        "A batch is sent when it has so many bytes.",
-    ),
+    property("batch.size", SIZE, "16384", "Size at which a batch is sent."),
     property(
         "buffer.memory",
         Int(1, i64::MAX),

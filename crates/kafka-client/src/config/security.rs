@@ -102,6 +102,15 @@ fn refuse_unreadable(values: &Values<'_>) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// Properties whose values are paths of files that the client reads.
+pub const FILE_PROPERTIES: [&str; 5] = [
+    "ssl.truststore.location",
+    "ssl.ca.location",
+    "ssl.keystore.location",
+    "ssl.certificate.location",
+    "ssl.key.location",
+];
+
 fn parse_tls(values: &Values<'_>) -> Result<TlsConfig, ConfigError> {
     refuse_unreadable(values)?;
     let file = |name: &str| {

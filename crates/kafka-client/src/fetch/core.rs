@@ -2,6 +2,7 @@
 //! parameter, in milliseconds since an arbitrary start.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_kafka_wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
@@ -94,6 +95,8 @@ pub(super) struct FetchCore {
     pub backoff: Backoff,
     pub partitions: BTreeMap<TopicPartition, PartitionState>,
     pub busy_nodes: BTreeSet<i32>,
+    /// Why fetching fails and is retried at the moment.
+    pub trouble: Option<Arc<str>>,
     pub stale_topics: BTreeSet<KafkaString>,
     pub refresh_not_before_ms: u64,
     pub refresh_failures: u32,
@@ -114,6 +117,7 @@ impl FetchCore {
             backoff: Backoff::new(connection.retry_backoff, connection.retry_backoff_max),
             partitions: BTreeMap::new(),
             busy_nodes: BTreeSet::new(),
+            trouble: None,
             stale_topics: BTreeSet::new(),
             refresh_not_before_ms: 0,
             refresh_failures: 0,
@@ -173,6 +177,18 @@ impl FetchCore {
     }
 
     /// Hands out events, which frees the room that they took.
+    pub fn ends(&self) -> Vec<(TopicPartition, i64)> {
+        let read_committed = self.config.isolation_level == IsolationLevel::ReadCommitted;
+        let end = |(high_watermark, stable): (i64, i64)| match read_committed {
+            true => stable,
+            false => high_watermark,
+        };
+        let known = |(partition, state): (&TopicPartition, &PartitionState)| {
+            Some((partition.clone(), end(state.reported_end?)))
+        };
+        self.partitions.iter().filter_map(known).collect()
+    }
+
     pub fn take(&mut self, bytes_max: usize) -> Vec<FetchEvent> {
         let mut taken = Vec::new();
         let mut bytes = 0;
@@ -231,7 +247,7 @@ impl FetchCore {
                 hurried_nodes.insert(node);
                 continue;
             }
-            if !self.busy_nodes.contains(&node) {
+            if self.config.concurrent || !self.busy_nodes.contains(&node) {
                 by_node
                     .entry(node)
                     .or_default()
@@ -240,7 +256,7 @@ impl FetchCore {
         }
         for (node, mut partitions) in by_node {
             partitions.sort_unstable();
-            let hurried = hurried_nodes.contains(&node);
+            let hurried = !self.config.concurrent && hurried_nodes.contains(&node);
             let fetch = self.fetch(metadata, node, partitions, hurried);
             plan.fetches.extend(fetch);
         }
@@ -268,7 +284,7 @@ impl FetchCore {
         }
     }
 
-    /// Metadata was asked for; topics that are still without a leader are asked for again after a while.
+    /// Metadata was requested; topics that still have no leader are requested again after a backoff.
     pub fn metadata_arrived(
         &mut self,
         metadata: &ClusterMetadata,
@@ -391,7 +407,7 @@ impl FetchCore {
             .map_or(Uuid::ZERO, |topic| topic.id);
         let state = self.partitions.get_mut(partition)?;
         if !state.topic_id.is_zero() && !topic_id.is_zero() && state.topic_id != topic_id {
-            let what = format!("topic '{}' was deleted and made anew", partition.topic);
+            let what = format!("topic '{}' was deleted and recreated", partition.topic);
             self.fail(
                 partition,
                 ClientError::broker(what, ErrorCode::INCONSISTENT_TOPIC_ID),

@@ -12,7 +12,7 @@ use super::{FetchEvent, FetchedRecords};
 use crate::TopicPartition;
 use crate::admin::ListedOffset;
 use crate::config::{IsolationLevel, OffsetReset};
-use crate::error::ClientError;
+use crate::error::{ClientError, with_causes};
 
 /// How often a damaged batch is fetched again before it is believed that it lies there damaged.
 const CORRUPT_ATTEMPTS_MAX: u32 = 3;
@@ -89,6 +89,7 @@ impl FetchCore {
             return self.settle_failure(partition, &error, now_ms, rng);
         }
         state.status = Status::Idle;
+        self.trouble = None;
         if data.preferred_read_replica >= 0 {
             state.preferred_replica = Some((data.preferred_read_replica, now_ms + PREFERRED_REPLICA_MS));
             return;
@@ -234,10 +235,11 @@ impl FetchCore {
             state.preferred_replica = None;
         }
         self.stale_topics.insert(partition.topic.clone());
+        self.trouble = Some(with_causes(error).into());
         self.note_failure(partition, error.code(), now_ms, rng);
     }
 
-    /// Backs off before the next attempt; a topic that stays missing is given up.
+    /// Backs off before the next attempt; a topic that stays missing fails.
     pub(super) fn note_failure(
         &mut self,
         partition: &TopicPartition,

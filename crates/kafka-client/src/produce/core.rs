@@ -69,7 +69,7 @@ pub(super) enum Identity {
         producer_id: i64,
         producer_epoch: i16,
     },
-    /// Asked for.
+    /// Requested.
     Coming,
     Known {
         producer_id: i64,

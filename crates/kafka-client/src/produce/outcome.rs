@@ -61,7 +61,7 @@ fn detail(message: &Option<String>) -> String {
 }
 
 impl ProduceError {
-    /// Whether the producer cannot go on, not even with another transaction.
+    /// Whether the producer is unusable, even for another transaction.
     pub fn is_fatal(&self) -> bool {
         matches!(self, ProduceError::Fenced { .. })
     }

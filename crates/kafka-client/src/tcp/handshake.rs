@@ -1,6 +1,7 @@
 //! From an address to a usable connection: TCP, TLS, ApiVersions, authentication.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::frame::{FrameBuffer, read_frame};
+use super::routes::Routes;
 use super::sasl::SaslExchange;
 use crate::config::{ConnectionConfig, SaslConfig};
 use crate::error::TransportError;
@@ -41,11 +43,12 @@ pub(super) struct Opened {
 pub(super) async fn open(
     config: &ConnectionConfig,
     tls: Option<&TlsConnector>,
+    routes: &dyn Routes,
     host: &str,
     port: u16,
 ) -> Result<Opened, TransportError> {
     let address = format!("{host}:{port}");
-    let stream = connect(tls, host, port, &address).await?;
+    let stream = connect(tls, routes, host, port, &address).await?;
     let mut conversation = Conversation {
         stream,
         buffer: FrameBuffer::default(),
@@ -70,6 +73,7 @@ pub(super) async fn open(
 
 async fn connect(
     tls: Option<&TlsConnector>,
+    routes: &dyn Routes,
     host: &str,
     port: u16,
     address: &str,
@@ -78,7 +82,15 @@ async fn connect(
         address: address.to_owned(),
         source: Arc::new(source),
     };
-    let stream = TcpStream::connect((host, port)).await.map_err(failed)?;
+    let destination = routes.destination(host, port);
+    let resolved = tokio::net::lookup_host(destination).await.map_err(failed)?;
+    let resolved: Vec<SocketAddr> = resolved.collect();
+    let refusal = |each: &SocketAddr| routes.refusal(host, port, *each);
+    if let Some(reason) = resolved.iter().find_map(refusal) {
+        let address = address.to_owned();
+        return Err(TransportError::Refused { address, reason });
+    }
+    let stream = TcpStream::connect(resolved.as_slice()).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     let Some(connector) = tls else {
         return Ok(Box::new(stream));

@@ -58,7 +58,7 @@ impl SaslExchange {
     /// Handles the server's message. `Some` is the next message to it; `None` means that both sides are satisfied.
     pub fn respond(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, String> {
         match (&self.step, self.config.mechanism) {
-            (Step::Done, _) => Err("the server goes on after the end of the conversation".to_owned()),
+            (Step::Done, _) => Err("the server continues after the end of the conversation".to_owned()),
             (Step::First, SaslMechanism::Plain) => {
                 self.step = Step::Done;
                 Ok(None)
@@ -223,7 +223,7 @@ mod tests {
         let reply = exchange
             .respond(server_first)
             .expect("well-formed")
-            .expect("goes on");
+            .expect("another step");
         let expected = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
                         p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
         assert_eq!(String::from_utf8(reply).expect("text"), expected);

@@ -13,7 +13,7 @@ use crate::config::{PemSource, TlsConfig};
 use crate::error::TransportError;
 
 /// Reads the certificates and builds the connector.
-pub(super) fn connector(config: &TlsConfig) -> Result<TlsConnector, TransportError> {
+pub fn connector(config: &TlsConfig) -> Result<TlsConnector, TransportError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = Arc::new(roots(config)?);
     let unusable =

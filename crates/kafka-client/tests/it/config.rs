@@ -103,7 +103,7 @@ fn what_cannot_be_used_is_refused_with_a_remedy() {
         let error = parse(settings).expect_err(expected).to_string();
         assert!(error.contains(expected), "{error}");
     }
-    let relaxed = parse(&[("acks", "1")]).expect("idempotence was not asked for");
+    let relaxed = parse(&[("acks", "1")]).expect("idempotence was not requested");
     assert!(!relaxed.produce.idempotence);
 }
 

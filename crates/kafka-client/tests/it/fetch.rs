@@ -83,7 +83,7 @@ fn texts(records: &FetchedRecords) -> Vec<String> {
     texts
 }
 
-/// Takes events until so many records of text have come.
+/// Takes events until this many records have arrived.
 async fn take(fetcher: &Fetcher, count: usize) -> Vec<String> {
     let mut all = Vec::new();
     while all.len() < count {
@@ -203,7 +203,7 @@ async fn what_is_not_taken_holds_the_fetching_up() {
     assert_eq!(
         take(&fetcher, 50).await.len(),
         50,
-        "it goes on when there is room"
+        "it continues when there is space"
     );
 }
 
@@ -309,7 +309,7 @@ async fn a_damaged_batch_is_an_error_unless_checksums_are_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_that_was_made_anew_is_not_taken_for_the_old_one() {
+async fn a_recreated_topic_is_not_mistaken_for_the_old_one() {
     let fake = Fake::new(&[("t", 1)], true);
     append(&fake, 0, None, &["a"]);
     let fetcher = start(&fake, &[]);
@@ -324,7 +324,7 @@ async fn a_topic_that_was_made_anew_is_not_taken_for_the_old_one() {
     let FetchEvent::Failed { error, .. } = next_event(&fetcher).await else {
         panic!("failure expected")
     };
-    assert!(error.to_string().contains("made anew"), "{error}");
+    assert!(error.to_string().contains("recreated"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

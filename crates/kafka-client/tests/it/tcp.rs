@@ -190,7 +190,7 @@ async fn requests_are_pipelined_on_one_connection() {
 }
 
 #[tokio::test]
-async fn a_broken_connection_fails_what_is_on_it_and_is_made_anew() {
+async fn a_broken_connection_fails_its_requests_and_is_reopened() {
     let fake = Fake::new(&[("t", 1)], true);
     let behaviour = Behaviour::default();
     let port = listen(&fake, &behaviour).await;

@@ -162,7 +162,7 @@ fn log_append_time_holds_for_all_records() {
     let mut bytes = sample(Codec::Gzip, 3);
     set_log_append_time(&mut bytes, 42);
     let batch = read(&bytes);
-    batch.verify_checksum().expect("computed anew");
+    batch.verify_checksum().expect("recomputed");
     assert_eq!(batch.header.timestamp_type(), TimestampType::LogAppendTime);
     let data = batch.records_data(&mut Decompressor::new(), LIMIT).expect("fits");
     assert!(
@@ -183,7 +183,7 @@ fn producer_fields_are_set_in_place() {
     let mut bytes = sample(Codec::Snappy, 3);
     set_producer(&mut bytes, producer);
     let batch = read(&bytes);
-    batch.verify_checksum().expect("computed anew");
+    batch.verify_checksum().expect("recomputed");
     assert_eq!((batch.header.producer_id, batch.header.producer_epoch), (9, 2));
     assert_eq!(batch.header.last_sequence(), 1, "sequences wrap to 0");
     assert!(batch.header.attributes.is_transactional());

@@ -38,7 +38,7 @@ impl Counted {
         })
     }
 
-    /// Holds up the next one who opens a file for reading; gives when that is, and lets it go on.
+    /// Blocks the next open of a file for reading. Returns when that happens, and a way to release it.
     pub fn hold(&self, path: &str) -> (Receiver<()>, Sender<()>) {
         let ((has_come, comes), (go, may_go)) = (channel(), channel());
         *self.held.lock().unwrap() = Some(Held {
@@ -61,7 +61,7 @@ impl Storage for Counted {
         let held = self.held.lock().unwrap().take_if(is_meant);
         if let Some(held) = held {
             held.has_come.send(()).unwrap();
-            held.may_go.recv_timeout(HELD_MAX).expect("it may go on at last");
+            held.may_go.recv_timeout(HELD_MAX).expect("released in time");
         }
         Ok(Arc::new(CountedFile {
             file: self.storage.open(path, mode)?,

@@ -147,7 +147,7 @@ impl Driver {
         self.log.on_checkpoint(job.run()).unwrap();
     }
 
-    /// The same, captured; it goes on when the caller wants it to.
+    /// The same, captured; the caller resumes it.
     pub fn begin_checkpoint(&mut self) -> CheckpointJob {
         self.log.request_clean_end();
         self.commit();

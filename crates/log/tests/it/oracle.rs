@@ -1,5 +1,5 @@
 //! Random histories against a slow and obvious oracle: a vector of batches for each log. Checkpoints, compactions and reads stay
-//! open while the history goes on. The last log is compacted: of batches with the same key only the last one has to be there.
+//! open while the history continues. The last log is compacted: of batches with the same key only the last one has to be there.
 
 use crate::compaction::{RULES, Single};
 use crate::driver::{Driver, Produce};

@@ -28,7 +28,7 @@ fn batch(nth: i64, fill: usize) -> Produce {
     }
 }
 
-/// A log with so many batches, most of them in one segment by checkpoints as they come by themselves.
+/// A log with this number of batches; automatic checkpoints move most of them into one segment.
 fn written(batches: i64, fill: usize, checkpoint_bytes: u64) -> Driver {
     let options = LogOptions {
         checkpoint_bytes,
@@ -146,7 +146,7 @@ fn a_start_after_a_loss_of_power_reads_what_came_since_indexes_were_synced() {
 }
 
 #[test]
-fn damaged_indexes_are_made_anew() {
+fn damaged_indexes_are_rebuilt() {
     let mut driver = written(45, 1_500, 20_000);
     driver.storage.kill();
     let expected = observe(&mut open(&driver.storage.fork()).0, LOG);
@@ -184,7 +184,7 @@ fn damaged_indexes_are_made_anew() {
             assert_eq!(is_whole, is_changed, "'{path}', {what}: whether all was read");
             assert_eq!(observe(&mut log, LOG), expected, "'{path}', {what}");
             drop(log);
-            // What was made anew is trusted by the next start.
+            // The next start trusts rebuilt indexes.
             storage.kill();
             let (_, counted) = open(&storage);
             assert!(

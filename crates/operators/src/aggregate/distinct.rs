@@ -1,33 +1,42 @@
-//! DISTINCT around any accumulator: a value reaches it when it comes for the first time, and leaves it when its last
-//! copy is taken back.
+//! DISTINCT around any accumulator: the accumulator sees the first copy of a value, and a retraction of its last copy.
 
-use arrow_array::ArrayRef;
-use hashbrown::HashMap;
-use millstream_functions::aggregate::ordered_bytes::{
-    CountedLists, OrderedBytes, counted_list_type, counted_lists,
-};
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, Int32Array};
+use arrow_schema::DataType;
+use millstream_functions::aggregate::ordered_bytes::{CountedLists, counted_list_column, counted_list_type};
 use millstream_functions::{EvalError, GroupsAccumulator};
-use millstream_types::LogicalType;
+use millstream_state::{GroupTable, NO_GROUP, StateError};
+use millstream_types::{LogicalType, arrow_type};
 
-/// How often a value is there, and when it came first.
+/// How many copies of a value exist, and when the first one arrived.
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct Entry {
+    /// How often the value is there; an entry with 0 is in no list.
     count: i64,
-    number: u64,
+    next: u32,
+    previous: u32,
 }
 
-/// The values of one group.
-#[derive(Default)]
-struct Values {
-    held: HashMap<Box<[u8]>, Held, foldhash::fast::FixedState>,
-    next: u64,
-    bytes: usize,
+const NO_ENTRY: Entry = Entry {
+    count: 0,
+    next: NO_GROUP,
+    previous: NO_GROUP,
+};
+
+/// First and last value of a group.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    first: u32,
+    last: u32,
 }
 
-/// Bytes of a value beside its own: its entry, at the load that a map has on average.
-const ENTRY_BYTES: usize = size_of::<(Box<[u8]>, Held)>() * 4 / 3;
+const NO_VALUES: Ends = Ends {
+    first: NO_GROUP,
+    last: NO_GROUP,
+};
 
-/// What a change of a value's count means for the accumulator inside.
+/// The effect of a count change on the inner accumulator.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effect {
     Nothing,
@@ -35,92 +44,161 @@ enum Effect {
     Goes,
 }
 
+/// The values of all groups.
+struct Values {
+    /// Group and value to entry.
+    table: GroupTable,
+    entries: Vec<Entry>,
+    groups: Vec<Ends>,
+}
+
 impl Values {
-    fn change(&mut self, value: &[u8], by: i64) -> Effect {
-        if let Some(held) = self.held.get_mut(value) {
-            let before = held.count;
-            held.count += by;
-            let after = held.count;
-            if after == 0 {
-                self.held.remove(value);
-                self.bytes -= value.len() + ENTRY_BYTES;
-            }
-            return match (before > 0, after > 0) {
-                (false, true) => Effect::Comes,
-                (true, false) => Effect::Goes,
-                _ => Effect::Nothing,
-            };
-        }
-        self.held.insert(
-            value.into(),
-            Held {
-                count: by,
-                number: self.next,
-            },
-        );
-        self.next += 1;
-        self.bytes += value.len() + ENTRY_BYTES;
-        if by > 0 { Effect::Comes } else { Effect::Nothing }
+    fn new(arg_types: &[LogicalType]) -> Result<Self, StateError> {
+        let mut types = vec![DataType::Int32];
+        types.extend(arg_types.iter().map(arrow_type));
+        Ok(Self {
+            table: GroupTable::new(&types)?,
+            entries: Vec::new(),
+            groups: Vec::new(),
+        })
     }
 
-    /// Values and counts in the order in which they came.
-    fn in_order(&self) -> Vec<(&[u8], i64)> {
-        // The order of the map does not matter: the entries are sorted by number.
-        #[allow(clippy::iter_over_hash_type)]
-        let mut entries: Vec<(u64, &[u8], i64)> = {
-            let mut entries = Vec::with_capacity(self.held.len());
-            for (value, held) in &self.held {
-                entries.push((held.number, value.as_ref(), held.count));
+    /// The entry of each row.
+    fn find(&mut self, groups: &[u32], args: &[ArrayRef]) -> Result<Vec<u32>, StateError> {
+        let numbers = Int32Array::from_iter_values(groups.iter().map(|group| *group as i32));
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(numbers)];
+        columns.extend_from_slice(args);
+        let mut found = Vec::new();
+        self.table.intern(&columns, groups.len(), &mut found)?;
+        self.entries.resize(self.table.end(), NO_ENTRY);
+        Ok(found)
+    }
+
+    fn change(&mut self, group: u32, entry: u32, by: i64) -> Effect {
+        let before = self.entries[entry as usize].count;
+        let after = before + by;
+        match (before == 0, after == 0) {
+            (true, false) => self.link(group, entry),
+            (false, true) => self.unlink(group, entry),
+            _ => {}
+        }
+        self.entries[entry as usize].count = after;
+        match (before > 0, after > 0) {
+            (false, true) => Effect::Comes,
+            (true, false) => Effect::Goes,
+            _ => Effect::Nothing,
+        }
+    }
+
+    fn link(&mut self, group: u32, entry: u32) {
+        let ends = &mut self.groups[group as usize];
+        let last = std::mem::replace(&mut ends.last, entry);
+        match last {
+            NO_GROUP => ends.first = entry,
+            last => self.entries[last as usize].next = entry,
+        }
+        let entry = &mut self.entries[entry as usize];
+        (entry.previous, entry.next) = (last, NO_GROUP);
+    }
+
+    fn unlink(&mut self, group: u32, entry: u32) {
+        let Entry { next, previous, .. } = self.entries[entry as usize];
+        let ends = &mut self.groups[group as usize];
+        match previous {
+            NO_GROUP => ends.first = next,
+            previous => self.entries[previous as usize].next = next,
+        }
+        match next {
+            NO_GROUP => ends.last = previous,
+            next => self.entries[next as usize].previous = previous,
+        }
+    }
+
+    /// Frees the entries among these that are not there any more.
+    fn free(&mut self, entries: &[u32]) -> Result<(), StateError> {
+        for entry in entries {
+            if self.entries[*entry as usize].count == 0 && self.table.contains(*entry) {
+                self.table.remove(*entry)?;
             }
-            entries
-        };
-        entries.sort_unstable_by_key(|(number, _, _)| *number);
-        entries
-            .into_iter()
-            .map(|(_, value, count)| (value, count))
-            .collect()
+        }
+        self.give_back();
+        Ok(())
+    }
+
+    /// Gives the memory back when no value is left.
+    fn give_back(&mut self) {
+        if self.table.is_empty() {
+            self.table.clear();
+            self.entries = Vec::new();
+        }
+    }
+
+    /// The entries of a group in the order in which they came.
+    fn of_group(&self, group: u32) -> impl Iterator<Item = u32> + '_ {
+        let some = |entry: u32| (entry != NO_GROUP).then_some(entry);
+        let next = move |entry: &u32| some(self.entries[*entry as usize].next);
+        std::iter::successors(some(self.groups[group as usize].first), next)
+    }
+
+    fn clear(&mut self, groups: &[u32]) -> Result<(), StateError> {
+        for group in groups {
+            let entries: Vec<u32> = self.of_group(*group).collect();
+            for entry in entries {
+                self.entries[entry as usize] = NO_ENTRY;
+                self.table.remove(entry)?;
+            }
+            self.groups[*group as usize] = NO_VALUES;
+        }
+        self.give_back();
+        Ok(())
     }
 }
 
 /// An accumulator that sees each distinct value of a group once.
 pub(super) struct Distinct {
     inner: Box<dyn GroupsAccumulator>,
-    codec: OrderedBytes,
-    groups: Vec<Values>,
-    heap_bytes: usize,
+    types: Vec<LogicalType>,
+    /// The error: values of a type that cannot be compared.
+    values: Result<Values, String>,
+}
+
+fn state_error(error: impl std::fmt::Display) -> EvalError {
+    EvalError::Data(error.to_string())
 }
 
 impl Distinct {
     pub(super) fn new(inner: Box<dyn GroupsAccumulator>, arg_types: &[LogicalType]) -> Self {
         Self {
             inner,
-            codec: OrderedBytes::new(arg_types),
-            groups: Vec::new(),
-            heap_bytes: 0,
+            types: arg_types.to_vec(),
+            values: Values::new(arg_types).map_err(|error| error.to_string()),
         }
     }
 
-    /// Applies count changes of encoded values and passes on what comes and goes.
+    /// Applies count changes of encoded values; forwards values that appear or disappear.
     fn apply(
         &mut self,
         groups: &[u32],
         args: &[ArrayRef],
         by: impl Fn(usize) -> i64,
     ) -> Result<(), EvalError> {
-        let rows = self.codec.encode(args)?;
+        let values = self.values.as_mut().map_err(state_error)?;
+        let entries = values.find(groups, args).map_err(state_error)?;
         let (mut indices, mut inner_groups, mut goes) = (Vec::new(), Vec::new(), Vec::new());
-        for (row, group) in groups.iter().enumerate() {
-            let value = rows.row(row);
-            let values = &mut self.groups[*group as usize];
-            let before = values.bytes;
-            let effect = values.change(value.data(), by(row));
-            self.heap_bytes = self.heap_bytes - before + values.bytes;
+        let mut has_removals = false;
+        for (row, (group, entry)) in groups.iter().zip(&entries).enumerate() {
+            let by = by(row);
+            has_removals |= by < 0;
+            let effect = values.change(*group, *entry, by);
             if effect == Effect::Nothing {
                 continue;
             }
             indices.push(row as u32);
             inner_groups.push(*group);
             goes.push(effect == Effect::Goes);
+        }
+        if has_removals {
+            values.free(&entries).map_err(state_error)?;
         }
         if indices.is_empty() {
             return Ok(());
@@ -137,8 +215,10 @@ impl Distinct {
 
 impl GroupsAccumulator for Distinct {
     fn resize(&mut self, groups: usize) {
-        self.groups
-            .resize_with(groups.max(self.groups.len()), Values::default);
+        if let Ok(values) = &mut self.values {
+            let groups = groups.max(values.groups.len());
+            values.groups.resize(groups, NO_VALUES);
+        }
         self.inner.resize(groups);
     }
 
@@ -156,12 +236,24 @@ impl GroupsAccumulator for Distinct {
     }
 
     fn state_types(&self) -> Vec<LogicalType> {
-        vec![counted_list_type(self.codec.types())]
+        vec![counted_list_type(&self.types)]
     }
 
     fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, EvalError> {
-        let entries = |group: &u32| self.groups[*group as usize].in_order();
-        Ok(vec![counted_lists(&self.codec, groups.iter().map(entries))?])
+        let values = self.values.as_ref().map_err(state_error)?;
+        let (mut entries, mut lengths) = (Vec::new(), Vec::with_capacity(groups.len()));
+        for group in groups {
+            let before = entries.len();
+            entries.extend(values.of_group(*group));
+            lengths.push(entries.len() - before);
+        }
+        let counts = entries
+            .iter()
+            .map(|entry| values.entries[*entry as usize].count)
+            .collect();
+        let mut columns = values.table.keys(&entries).map_err(state_error)?;
+        columns.remove(0);
+        Ok(vec![counted_list_column(&self.types, columns, counts, lengths)?])
     }
 
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), EvalError> {
@@ -181,15 +273,21 @@ impl GroupsAccumulator for Distinct {
     }
 
     fn clear(&mut self, groups: &[u32]) {
-        for group in groups {
-            let cleared = std::mem::take(&mut self.groups[*group as usize]);
-            self.heap_bytes -= cleared.bytes;
+        if let Ok(values) = &mut self.values {
+            // Only entries that are there are removed, and that does not fail.
+            let cleared = values.clear(groups);
+            debug_assert!(cleared.is_ok());
         }
         self.inner.clear(groups);
     }
 
     fn memory_size(&self) -> usize {
-        self.inner.memory_size() + self.heap_bytes + self.groups.capacity() * size_of::<Values>()
+        let values = self.values.as_ref().map_or(0, |values| {
+            values.table.memory_size()
+                + values.entries.capacity() * size_of::<Entry>()
+                + values.groups.capacity() * size_of::<Ends>()
+        });
+        self.inner.memory_size() + values
     }
 }
 
@@ -208,6 +306,7 @@ mod tests {
     fn values_that_left_take_no_memory() {
         let count = aggregate_function("COUNT").expect("COUNT is there");
         let inner = (count.accumulator)(&AccumulatorArgs {
+            function: count.name,
             arg_types: &[LogicalType::STRING],
             result: &LogicalType::not_null(TypeKind::BigInt),
             retract: true,
@@ -228,7 +327,7 @@ mod tests {
             let back = vec![true; 100];
             distinct
                 .update(&groups, std::slice::from_ref(&values), Some(&back))
-                .expect("taken back");
+                .expect("retracted");
             assert_eq!(distinct.memory_size(), empty);
             distinct
                 .update(&groups, std::slice::from_ref(&values), None)

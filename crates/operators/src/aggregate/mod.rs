@@ -16,7 +16,7 @@ use crate::emit::take_columns;
 use crate::error::eval_error;
 use distinct::Distinct;
 
-/// Aggregate calls, checked: every function exists.
+/// Validated aggregate calls: every function exists.
 #[derive(Clone, Debug)]
 pub(crate) struct AggregateSpec {
     calls: Vec<(AggregateCall, &'static AggregateFunction)>,
@@ -31,7 +31,7 @@ impl AggregateSpec {
         self.calls.iter().any(|(call, _)| is_deviation(call))
     }
 
-    /// `retract`: whether rows will be taken back.
+    /// `retract` says whether rows will be retracted.
     pub(crate) fn new(calls: &[AggregateCall], retract: bool) -> Result<Self, DataflowError> {
         let resolve = |call: &AggregateCall| {
             let function = aggregate_function(&call.function).ok_or_else(|| {
@@ -52,7 +52,7 @@ impl AggregateSpec {
         })
     }
 
-    /// Fresh accumulators.
+    /// New, empty accumulators.
     pub(crate) fn instantiate(&self) -> AggregateCalls {
         AggregateCalls {
             calls: self
@@ -65,6 +65,7 @@ impl AggregateSpec {
 
     fn call(&self, call: &AggregateCall, function: &AggregateFunction) -> Call {
         let args = AccumulatorArgs {
+            function: function.name,
             arg_types: &call.arg_types,
             result: &call.result,
             retract: self.retract,
@@ -110,20 +111,20 @@ struct Call {
     filter: Option<usize>,
 }
 
-/// The calls of an operator with their state by group number.
+/// An operator's calls with their state, indexed by group number.
 pub(crate) struct AggregateCalls {
     calls: Vec<Call>,
 }
 
 impl AggregateCalls {
-    /// Makes room for group numbers below `groups`.
+    /// Allocates state for group numbers below `groups`.
     pub(crate) fn resize(&mut self, groups: usize) {
         self.calls
             .iter_mut()
             .for_each(|call| call.accumulator.resize(groups));
     }
 
-    /// Adds rows to their groups, or takes them back.
+    /// Adds rows to their groups, or retracts them.
     pub(crate) fn update(
         &mut self,
         groups: &[u32],
@@ -158,7 +159,7 @@ impl AggregateCalls {
             .collect()
     }
 
-    /// The partial results of `groups`: the state columns of all calls in a row.
+    /// The partial results of `groups`: the concatenated state columns of all calls.
     pub(crate) fn state(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, DataflowError> {
         let mut columns = Vec::new();
         for call in &self.calls {
@@ -178,12 +179,12 @@ impl AggregateCalls {
         Ok(())
     }
 
-    /// Whether partial results can be taken out again.
+    /// Whether partial results can be subtracted again.
     pub(crate) fn can_unmerge(&self) -> bool {
         self.calls.iter().all(|call| call.accumulator.can_unmerge())
     }
 
-    /// Takes partial results out: row `i` of `state` out of `groups[i]`.
+    /// Subtracts partial results: row `i` of `state` from `groups[i]`.
     pub(crate) fn unmerge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), DataflowError> {
         let mut rest = state;
         for call in &mut self.calls {
@@ -194,7 +195,7 @@ impl AggregateCalls {
         Ok(())
     }
 
-    /// Empties groups.
+    /// Resets groups.
     pub(crate) fn clear(&mut self, groups: &[u32]) {
         self.calls
             .iter_mut()
@@ -206,7 +207,7 @@ impl AggregateCalls {
     }
 }
 
-/// The state columns of the first of several accumulators, and the rest.
+/// Splits the state columns into those of the first accumulator and the rest.
 fn split_state<'a>(
     state: &'a [ArrayRef],
     accumulator: &dyn GroupsAccumulator,
@@ -232,7 +233,7 @@ fn update_filtered(
 ) -> Result<(), DataflowError> {
     let condition = condition
         .as_boolean_opt()
-        .ok_or_else(|| DataflowError::internal("FILTER is no BOOLEAN column"))?;
+        .ok_or_else(|| DataflowError::internal("FILTER is not a BOOLEAN column"))?;
     let kept = true_rows(condition);
     if kept.len() == groups.len() {
         return accumulator.update(groups, args, retract).map_err(eval_error);

@@ -1,6 +1,6 @@
 //! Joins and table functions.
 
-use millstream_dataflow::DataflowError;
+use millstream_dataflow::{Context, DataflowError};
 use millstream_plan::{Expr, Op, TimeBounds};
 
 use super::{Builder, Factory, factory, operator_name, unsupported};
@@ -27,20 +27,12 @@ impl Builder<'_> {
             right_ttl_ms,
         } = &self.node.op
         else {
-            return Err(DataflowError::internal("the node is no join"));
-        };
-        let side = |port, keys: &[usize], unique: &Option<Vec<usize>>, ttl_ms: i64| {
-            Ok::<_, DataflowError>(SideSpec {
-                types: self.types(port)?,
-                keys: keys.to_vec(),
-                unique: unique.clone(),
-                ttl_ms,
-            })
+            return Err(DataflowError::internal("the node is not a join"));
         };
         let spec = JoinSpec {
             kind: *kind,
-            left: side(0, left_keys, left_unique, *left_ttl_ms)?,
-            right: side(1, right_keys, right_unique, *right_ttl_ms)?,
+            left: self.join_side(0, left_keys, left_unique.as_ref(), *left_ttl_ms)?,
+            right: self.join_side(1, right_keys, right_unique.as_ref(), *right_ttl_ms)?,
             null_safe: null_safe.clone(),
             condition: condition.clone(),
             env: self.env.clone(),
@@ -49,25 +41,33 @@ impl Builder<'_> {
             BoundedJoin::new(spec.clone())?;
             return Ok(factory(move |_| BoundedJoin::new(spec.clone())));
         }
-        Join::new(spec.clone())?;
-        Ok(factory(move |_| Join::new(spec.clone())))
+        Join::new(spec.clone(), &Context::new(0, 1))?;
+        Ok(factory(move |context| Join::new(spec.clone(), context)))
     }
 
-    /// Joins that wait for time.
+    fn join_side(
+        &self,
+        port: usize,
+        keys: &[usize],
+        unique: Option<&Vec<usize>>,
+        ttl_ms: i64,
+    ) -> Result<SideSpec, DataflowError> {
+        Ok(SideSpec {
+            types: self.types(port)?,
+            keys: keys.to_vec(),
+            unique: unique.cloned(),
+            by_content: unique.is_none() && !self.input(port)?.traits.mode.is_insert_only(),
+            ttl_ms,
+        })
+    }
+
+    /// Joins that wait for the watermark.
     pub(super) fn timed_join(&self) -> Result<Factory, DataflowError> {
-        let side = |port, keys: &[usize]| {
-            Ok::<_, DataflowError>(SideSpec {
-                types: self.types(port)?,
-                keys: keys.to_vec(),
-                unique: None,
-                ttl_ms: 0,
-            })
-        };
         let spec = |kind, left: &[usize], right: &[usize], condition: &Option<Expr>| {
             Ok::<_, DataflowError>(JoinSpec {
                 kind,
-                left: side(0, left)?,
-                right: side(1, right)?,
+                left: self.join_side(0, left, None, 0)?,
+                right: self.join_side(1, right, None, 0)?,
                 null_safe: vec![false; left.len()],
                 condition: condition.clone(),
                 env: self.env.clone(),
@@ -104,8 +104,9 @@ impl Builder<'_> {
                 let ends = [*left_end, *right_end];
                 let clock = self.clock(self.windows_are_local());
                 WindowJoin::new(spec.clone(), ends, clock.clone())?;
-                Ok(factory(move |_| {
-                    WindowJoin::new(spec.clone(), ends, clock.clone())
+                Ok(factory(move |context| {
+                    let join = WindowJoin::new(spec.clone(), ends, clock.clone())?;
+                    Ok(join.spill_to(context.spill.as_ref()))
                 }))
             }
             Op::TemporalJoin {
@@ -120,7 +121,9 @@ impl Builder<'_> {
                 let (left_time, right_time) = (*left_time, *right_time);
                 let make = move || TemporalJoin::new(spec.clone(), left_time, right_time);
                 make()?;
-                Ok(factory(move |_| make()))
+                Ok(factory(move |context| {
+                    Ok(make()?.spill_to(context.spill.as_ref()))
+                }))
             }
             other => Err(unsupported(&operator_name(other))),
         }
@@ -145,7 +148,7 @@ impl Builder<'_> {
             output,
         } = &self.node.op
         else {
-            return Err(DataflowError::internal("the node is no table function"));
+            return Err(DataflowError::internal("the node is not a table function"));
         };
         let (function, args, outer) = (function.clone(), args.clone(), *outer);
         let (condition, output, env) = (condition.clone(), output.clone(), self.env.clone());

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, OperatorFactory, SourceFactory};
 use millstream_functions::Environment;
-use millstream_plan::{Node, NodeId, Op, Plan};
-use millstream_types::{ErrorKind, Schema, arrow_type};
+use millstream_plan::{AggregateCall, Node, NodeId, Op, Plan};
+use millstream_types::options::parse_duration;
+use millstream_types::{ErrorKind, Options, Schema, arrow_type};
 
 use crate::aggregate::AggregateSpec;
 use crate::calc::Calc;
@@ -23,15 +24,16 @@ use crate::expand::Expand;
 use crate::expression::RowExpression;
 use crate::group_aggregate::{GroupAggregate, GroupAggregateSpec};
 use crate::match_recognize::MatchRecognize;
+use crate::mini_batch::{BundleRows, Keys, MiniBatch, MiniBatchSpec};
 use crate::sink_input::{SinkInput, SinkInputSpec};
 use crate::union_all::{DropUpdateBefore, UnionAll};
 use crate::values::ValuesFactory;
 use crate::watermark_assigner::WatermarkAssigner;
 
-/// What a factory function gives.
+/// The result of a factory function.
 type Factory = Arc<dyn OperatorFactory>;
 
-/// The factory of the operator of a plan node. The environment is the query's, with the session's zone.
+/// Creates the factory of a plan node's operator. The environment is the query's, with the session's time zone.
 pub fn operator_factory(plan: &Plan, id: NodeId, env: &Environment) -> Result<Factory, DataflowError> {
     let node = plan.node(id);
     let builder = Builder { plan, node, env };
@@ -56,7 +58,7 @@ pub fn operator_factory(plan: &Plan, id: NodeId, env: &Environment) -> Result<Fa
     }
 }
 
-/// What stands before a sink: constraints and materialisation; `None` if the sink needs nothing.
+/// The operator in front of a sink: constraints and materialisation; `None` if the sink needs neither.
 pub fn sink_input(plan: &Plan, id: NodeId) -> Result<Option<Factory>, DataflowError> {
     let node = plan.node(id);
     let Op::Sink {
@@ -69,13 +71,13 @@ pub fn sink_input(plan: &Plan, id: NodeId) -> Result<Option<Factory>, DataflowEr
         ..
     } = &node.op
     else {
-        return Err(DataflowError::internal("the node is no sink"));
+        return Err(DataflowError::internal("the node is not a sink"));
     };
     let input = node.inputs.first().map(|input| &plan.node(*input).schema);
     let mut schema = input
         .cloned()
         .ok_or_else(|| DataflowError::internal("a sink has no input"))?;
-    // The declared names and lengths are the table's, not the query's.
+    // Names and lengths are those declared by the table, not the query's.
     for (column, declared) in schema.columns.iter_mut().zip(columns) {
         if let Some(declared) = table.physical.columns.get(*declared) {
             *column = declared.clone();
@@ -93,8 +95,8 @@ pub fn sink_input(plan: &Plan, id: NodeId) -> Result<Option<Factory>, DataflowEr
     if !spec.is_needed() {
         return Ok(None);
     }
-    SinkInput::new(&spec)?;
-    Ok(Some(factory(move |_| SinkInput::new(&spec))))
+    SinkInput::new(&spec, &Context::new(0, 1))?;
+    Ok(Some(factory(move |context| SinkInput::new(&spec, context))))
 }
 
 /// The source of constant rows.
@@ -108,11 +110,37 @@ fn factory<O: Operator + 'static>(
     Arc::new(move |context: &Context| Ok(Box::new(make(context)?) as Box<dyn Operator>))
 }
 
+/// The bundles that the configuration asks for. Planning has checked the values.
+fn mini_batches(configuration: &Options) -> Option<MiniBatchSpec> {
+    let value = |key: &str| configuration.get(key).map(|value| value.trim());
+    if !value("table.exec.mini-batch.enabled").is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+        return None;
+    }
+    let latency = value("table.exec.mini-batch.allow-latency").and_then(parse_duration)?;
+    let rows: usize = value("table.exec.mini-batch.size")?.parse().ok()?;
+    Some(MiniBatchSpec {
+        rows: rows.max(1),
+        latency_ms: i64::try_from(latency.as_millis()).unwrap_or(i64::MAX),
+        content: BundleRows::All,
+    })
+}
+
+/// Whether Flink aggregates before and after the exchange: all functions must be able to merge partial results.
+fn allows_two_phases(configuration: &Options, calls: &[AggregateCall], retract: bool) -> bool {
+    let strategy = configuration.get("table.optimizer.agg-phase-strategy");
+    let merges = |call: &AggregateCall| match call.function.as_str() {
+        "FIRST_VALUE" | "LAST_VALUE" => retract,
+        "JSON_OBJECTAGG" | "JSON_ARRAYAGG" | "SINGLE_VALUE" => false,
+        _ => true,
+    };
+    !strategy.is_some_and(|s| s.eq_ignore_ascii_case("ONE_PHASE")) && calls.iter().all(merges)
+}
+
 fn unsupported(what: &str) -> DataflowError {
     DataflowError::new(ErrorKind::Unsupported, format!("not supported yet: {what}"))
 }
 
-/// The variant's name, as it stands in the plan.
+/// The variant's name in the plan.
 fn operator_name(op: &Op) -> String {
     let text = format!("{op:?}");
     match op {
@@ -181,7 +209,7 @@ impl Builder<'_> {
             ttl_ms,
         } = &self.node.op
         else {
-            return Err(DataflowError::internal("the node is no group aggregate"));
+            return Err(DataflowError::internal("the node is not a group aggregate"));
         };
         let types = self.types(0)?;
         let spec = GroupAggregateSpec {
@@ -193,13 +221,26 @@ impl Builder<'_> {
             bounded: *bounded,
             ttl_ms: *ttl_ms,
         };
-        GroupAggregate::new(spec.clone())?;
-        Ok(factory(move |_| GroupAggregate::new(spec.clone())))
+        GroupAggregate::new(spec.clone(), &Context::new(0, 1))?;
+        if let Some(bundles) = mini_batches(&self.plan.configuration).filter(|_| !*bounded) {
+            let has_phases = allows_two_phases(&self.plan.configuration, aggregates, *retract_input);
+            let content = if has_phases {
+                BundleRows::PartialResults(Keys(spec.keys.clone(), spec.key_types.clone()))
+            } else {
+                BundleRows::All
+            };
+            let bundles = MiniBatchSpec { content, ..bundles };
+            return Ok(factory(move |context| {
+                let inner = GroupAggregate::new(spec.clone(), context)?;
+                Ok(MiniBatch::new(inner, bundles.clone()))
+            }));
+        }
+        Ok(factory(move |context| GroupAggregate::new(spec.clone(), context)))
     }
 
     fn match_recognize(&self) -> Result<Factory, DataflowError> {
         let Op::Match { spec, event_time } = &self.node.op else {
-            return Err(DataflowError::internal("the node is no pattern"));
+            return Err(DataflowError::internal("the node is not a pattern"));
         };
         let (spec, types, event_time, env) = (spec.clone(), self.types(0)?, *event_time, self.env.clone());
         let make = move || MatchRecognize::new(&spec, types.clone(), event_time, &env);
@@ -215,7 +256,7 @@ impl Builder<'_> {
             ttl_ms,
         } = &self.node.op
         else {
-            return Err(DataflowError::internal("the node is no normalisation"));
+            return Err(DataflowError::internal("the node is not a normalisation"));
         };
         let spec = NormalizeSpec {
             types: self.types(0)?,
@@ -223,15 +264,24 @@ impl Builder<'_> {
             update_before: *update_before,
             ttl_ms: *ttl_ms,
         };
+        let spec_types = spec.types.clone();
         let (condition, env) = (condition.clone(), self.env.clone());
-        let make = move || {
+        let make = move |context: &Context| {
             let condition = condition
                 .as_ref()
                 .map(|c| RowExpression::new(c, &env))
                 .transpose()?;
-            ChangelogNormalize::new(spec.clone(), condition)
+            ChangelogNormalize::new(spec.clone(), condition, context)
         };
-        make()?;
-        Ok(factory(move |_| make()))
+        make(&Context::new(0, 1))?;
+        if let Some(bundles) = mini_batches(&self.plan.configuration) {
+            let types = keys.iter().map(|key| spec_types[*key].clone()).collect();
+            let content = BundleRows::Last(Keys(keys.clone(), types));
+            let bundles = MiniBatchSpec { content, ..bundles };
+            return Ok(factory(move |context| {
+                Ok(MiniBatch::new(make(context)?, bundles.clone()))
+            }));
+        }
+        Ok(factory(make))
     }
 }

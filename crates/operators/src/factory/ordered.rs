@@ -1,7 +1,8 @@
 //! Ranks, deduplication, sorts and limits.
 
-use millstream_dataflow::DataflowError;
-use millstream_plan::{Op, RankKind, RankRange};
+use arrow_schema::DataType;
+use millstream_dataflow::{Context, DataflowError};
+use millstream_plan::{Op, RankKind, RankRange, SortKey};
 use millstream_types::TimeAttribute;
 
 use super::{Builder, Factory, factory, operator_name, unsupported};
@@ -26,7 +27,7 @@ impl Builder<'_> {
             ..
         } = &self.node.op
         else {
-            return Err(DataflowError::internal("the node is no rank"));
+            return Err(DataflowError::internal("the node is not a rank"));
         };
         let bounded_spec = BoundedRankSpec {
             kind: *kind,
@@ -41,8 +42,9 @@ impl Builder<'_> {
         }
         if let Some(window_end) = *window_end {
             let clock = self.clock(self.windows_are_local());
-            return Ok(factory(move |_| {
-                Ok(WindowRank::new(bounded_spec.clone(), window_end, clock.clone()))
+            return Ok(factory(move |context| {
+                let rank = WindowRank::new(bounded_spec.clone(), window_end, clock.clone());
+                Ok(rank.spill_to(context.spill.as_ref()))
             }));
         }
         self.streaming_rank()
@@ -61,7 +63,7 @@ impl Builder<'_> {
             ..
         } = &self.node.op
         else {
-            return Err(DataflowError::internal("the node is no rank"));
+            return Err(DataflowError::internal("the node is not a rank"));
         };
         if *kind != RankKind::RowNumber {
             return Err(unsupported(
@@ -78,11 +80,11 @@ impl Builder<'_> {
             strategy: self.strategy(*retract_input)?,
             ttl_ms: *ttl_ms,
         };
-        Rank::new(spec.clone())?;
-        Ok(factory(move |_| Rank::new(spec.clone())))
+        Rank::check(&spec)?;
+        Ok(factory(move |context| Rank::new(spec.clone(), context)))
     }
 
-    /// An input with updates that are not taken back first is known by its upsert key.
+    /// Rows of an input with updates but without retractions are identified by the upsert key.
     pub(super) fn strategy(&self, retract_input: bool) -> Result<Strategy, DataflowError> {
         if retract_input {
             return Ok(Strategy::Retract);
@@ -105,15 +107,17 @@ impl Builder<'_> {
             window_end,
         } = &self.node.op
         else {
-            return Err(DataflowError::internal("the node is no deduplication"));
+            return Err(DataflowError::internal("the node is not a deduplication"));
         };
         let types = self.types(0)?;
         if let Some(window_end) = *window_end {
             let clock = self.clock(self.windows_are_local());
             let spec = crate::rank::window::deduplicate_spec(&types, keys, *time, *keep_last);
             let keep_last = *keep_last;
-            return Ok(factory(move |_| {
-                Ok(WindowRank::new(spec.clone(), window_end, clock.clone()).last_of_equals(keep_last))
+            return Ok(factory(move |context| {
+                let rank =
+                    WindowRank::new(spec.clone(), window_end, clock.clone()).spill_to(context.spill.as_ref());
+                Ok(rank.last_of_equals(keep_last))
             }));
         }
         let spec = DeduplicateSpec {
@@ -123,27 +127,33 @@ impl Builder<'_> {
             keep_last: *keep_last,
             event_time: *event_time,
             update_before: *update_before,
+            insert_only: self.input(0)?.traits.mode.is_insert_only(),
             ttl_ms: *ttl_ms,
         };
-        Deduplicate::new(spec.clone())?;
+        Deduplicate::new(spec.clone(), &Context::new(0, 1))?;
         if !*keep_last && !*event_time {
-            return Ok(factory(move |_| FirstArrival::new(&spec)));
+            return Ok(factory(move |context| FirstArrival::new(&spec, context)));
         }
-        Ok(factory(move |_| Deduplicate::new(spec.clone())))
+        Ok(factory(move |context| Deduplicate::new(spec.clone(), context)))
+    }
+
+    fn temporal_sort(&self, keys: &[SortKey], types: Vec<DataType>) -> Result<Factory, DataflowError> {
+        let keys = keys.to_vec();
+        let attribute = keys
+            .first()
+            .and_then(|k| self.input(0).ok()?.schema.columns.get(k.column));
+        let event_time = attribute.is_none_or(|c| c.ty.time_attribute() != TimeAttribute::Proctime);
+        Ok(factory(move |context| {
+            let sort = TemporalSort::new(&keys, &types, event_time)?;
+            Ok(sort.spill_to(context.spill.as_ref()))
+        }))
     }
 
     /// Sort, Limit and SortLimit.
     pub(super) fn ordered(&self) -> Result<Factory, DataflowError> {
         let types = self.types(0)?;
         let (order, offset, fetch, update_before, strategy) = match &self.node.op {
-            Op::TemporalSort { keys } => {
-                let keys = keys.clone();
-                let attribute = keys
-                    .first()
-                    .and_then(|k| self.input(0).ok()?.schema.columns.get(k.column));
-                let event_time = attribute.is_none_or(|c| c.ty.time_attribute() != TimeAttribute::Proctime);
-                return Ok(factory(move |_| TemporalSort::new(&keys, &types, event_time)));
-            }
+            Op::TemporalSort { keys } => return self.temporal_sort(keys, types),
             Op::Sort { keys } => {
                 let keys = keys.clone();
                 return Ok(factory(move |_| Sort::new(&keys, &types, 0, None)));
@@ -205,7 +215,7 @@ impl Builder<'_> {
             strategy,
             ttl_ms: 0,
         };
-        Rank::new(spec.clone())?;
-        Ok(factory(move |_| Rank::new(spec.clone())))
+        Rank::check(&spec)?;
+        Ok(factory(move |context| Rank::new(spec.clone(), context)))
     }
 }

@@ -31,7 +31,7 @@ impl Builder<'_> {
             bounded,
         } = &self.node.op
         else {
-            return Err(DataflowError::internal("the node is no window aggregate"));
+            return Err(DataflowError::internal("the node is not a window aggregate"));
         };
         let clock = self.clock(window.local_time);
         let properties = self.window_columns(properties)?;
@@ -67,10 +67,12 @@ impl Builder<'_> {
             properties,
             bounded: *bounded,
         };
-        Ok(factory(move |_| Ok(WindowAggregate::new(spec.clone()))))
+        Ok(factory(move |context| {
+            WindowAggregate::new(spec.clone(), context)
+        }))
     }
 
-    /// The wall clock of windows: the session's if the time column is an instant.
+    /// The wall clock of windows: the session's time zone if the time column is an instant.
     pub(super) fn clock(&self, local_time: bool) -> WallClock {
         if local_time {
             WallClock::of_zone(&self.env.zone)
@@ -79,7 +81,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Window columns stand last in the output.
+    /// Window columns are the last of the output.
     pub(super) fn window_columns(
         &self,
         properties: &[WindowProperty],
@@ -129,6 +131,7 @@ impl Builder<'_> {
             key_types,
             aggregates: spec.remap(place),
             count_rows,
+            space: None,
         })
     }
 
@@ -152,7 +155,9 @@ impl Builder<'_> {
                 properties: self.window_columns(&properties)?,
             };
             SessionRows::new(spec.clone())?;
-            return Ok(factory(move |_| SessionRows::new(spec.clone())));
+            return Ok(factory(move |context| {
+                Ok(SessionRows::new(spec.clone())?.spill_to(context.spill.as_ref()))
+            }));
         }
         let slicing = Slicing::of(window.kind)
             .ok_or_else(|| DataflowError::internal("a window of this kind has no slices"))?;
@@ -180,7 +185,7 @@ impl Builder<'_> {
             bounded,
         } = &self.node.op
         else {
-            return Err(DataflowError::internal("the node is no OVER window"));
+            return Err(DataflowError::internal("the node is not an OVER window"));
         };
         let (types, partition) = (self.types(0)?, partition.clone());
         let frame = FrameSpec {
@@ -218,10 +223,12 @@ impl Builder<'_> {
             frame,
         };
         Over::new(spec.clone())?;
-        Ok(factory(move |_| Over::new(spec.clone())))
+        Ok(factory(move |context| {
+            Ok(Over::new(spec.clone())?.spill_to(context.spill.as_ref()))
+        }))
     }
 
-    /// Whether the windows of the rows below were cut in local time.
+    /// Whether the upstream windows follow local time.
     pub(super) fn windows_are_local(&self) -> bool {
         fn search(plan: &Plan, node: &Node) -> bool {
             match &node.op {

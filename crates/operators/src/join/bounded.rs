@@ -1,5 +1,5 @@
-//! Joins of bounded inputs: the right input is kept and indexed by key, then the left one is looked up in it. Results
-//! are complete when they are emitted, so nothing is taken back.
+//! Joins of bounded inputs: the right input is stored and indexed by key, then probed with the left input. Emitted
+//! results are final, so nothing is retracted.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use crate::emit::{push, take_columns};
 use crate::expression::RowExpression;
 use crate::owned_rows::restore_owned;
 
-/// The operator; see the module's documentation.
+/// The operator; see the module documentation.
 pub(crate) struct BoundedJoin {
     spec: JoinSpec,
     condition: Option<RowExpression>,
-    /// Left rows that came before the right input was complete.
+    /// Left rows that arrived before the right input was complete.
     left: RowBuffer,
     right: RowBuffer,
     built: Option<Built>,
@@ -30,7 +30,7 @@ pub(crate) struct BoundedJoin {
 struct Built {
     table: GroupTable,
     columns: Vec<ArrayRef>,
-    /// Rows of each group, one group after the other, and where each begins.
+    /// Rows grouped by key, and the offset of each group.
     rows: Vec<u32>,
     starts: Vec<u32>,
     matched: Vec<bool>,
@@ -45,7 +45,7 @@ impl Built {
     }
 }
 
-/// Candidate pairs of a join of bounded inputs that are looked at together.
+/// Candidate pairs that are evaluated together.
 const PAIRS_MAX: usize = 65_536;
 
 impl BoundedJoin {
@@ -64,7 +64,7 @@ impl BoundedJoin {
         })
     }
 
-    /// A join of inputs that are complete: only `finish` is left to be called.
+    /// A join of complete inputs: only `finish` remains to be called.
     pub(crate) fn of_rows(spec: JoinSpec, [left, right]: [RowBuffer; 2]) -> Result<Self, DataflowError> {
         Ok(Self {
             left,
@@ -204,12 +204,12 @@ impl BoundedJoin {
         push(Batch::inserts(columns, left.len()), context, out)
     }
 
-    /// Types of the right rows in a snapshot, behind whether each was matched.
+    /// Types of the right rows in a snapshot, after the flag that says whether each was matched.
     fn built_types(&self) -> Vec<DataType> {
         [&[DataType::Boolean], self.spec.right.types.as_slice()].concat()
     }
 
-    /// Right rows that no left row matched.
+    /// Right rows without a matching left row.
     fn emit_unmatched(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         let Some(built) = &self.built else { return Ok(()) };
         if !matches!(self.spec.kind, JoinKind::Right | JoinKind::Full) {
@@ -269,7 +269,7 @@ impl Operator for BoundedJoin {
         self.left.snapshot("left", scope, &mut out)?;
         self.right.snapshot("right", scope, &mut out)?;
         if let Some(built) = &self.built {
-            // Which right rows were matched goes along as a column in front.
+            // The first column says which right rows were matched.
             let mut rows = RowBuffer::new(&self.built_types());
             let matched: ArrayRef = Arc::new(arrow_array::BooleanArray::from(built.matched.clone()));
             let columns = [&[matched], built.columns.as_slice()].concat();
@@ -314,7 +314,7 @@ impl Operator for BoundedJoin {
     }
 }
 
-/// Takes what is never sent: while the right input is complete, no left rows wait.
+/// No left rows wait once the right input is complete.
 struct Nowhere;
 
 impl Output for Nowhere {

@@ -19,7 +19,7 @@ use crate::emit::{push, take_columns};
 use crate::expression::RowExpression;
 use crate::window::input::milliseconds;
 
-/// What a plan says about an interval join.
+/// The parameters of an interval join in a plan.
 #[derive(Clone)]
 pub(crate) struct IntervalJoinSpec {
     pub kind: JoinKind,
@@ -35,10 +35,10 @@ struct Side {
     types: Vec<DataType>,
     keys: Vec<usize>,
     time: usize,
-    /// A row is kept until the time of the other side passes its own by this much.
+    /// How far the other side's time must pass a row's time before the row is dropped.
     reach_ms: i64,
     outer: bool,
-    /// Rows by time. Those of an outer side are marked when they match.
+    /// Rows by time. Rows of an outer side are marked when they match.
     by_time: BTreeSet<(i64, u32)>,
 }
 
@@ -61,7 +61,7 @@ impl Side {
         })
     }
 
-    /// A row has matched. Only outer sides need to know.
+    /// Marks a row as matched; needed only for outer sides.
     fn set_matched(&mut self, row: u32) {
         if self.outer {
             self.store.mark(row);
@@ -103,7 +103,7 @@ impl IntervalJoin {
         })
     }
 
-    /// Bounds of the other side's times for a row of `port` at `time`.
+    /// The bounds on the other side's times for a row of `port` at `time`.
     fn window(&self, port: usize, time: i64) -> (i64, i64) {
         let TimeBounds {
             lower_ms, upper_ms, ..
@@ -158,7 +158,7 @@ impl IntervalJoin {
         Ok(pairs)
     }
 
-    /// Time up to which the other side is complete.
+    /// The time up to which the other side is complete.
     fn progress(&self, context: &Context) -> i64 {
         if self.spec.bounds.event_time {
             context.watermark.0
@@ -167,7 +167,7 @@ impl IntervalJoin {
         }
     }
 
-    /// Removes rows that can no longer match; an outer side emits those that never did.
+    /// Removes rows that can no longer match; an outer side emits those that never matched.
     fn expire(
         &mut self,
         progress: i64,
@@ -195,7 +195,7 @@ impl IntervalJoin {
         Ok(())
     }
 
-    /// Emits rows of one side beside NULLs.
+    /// Emits rows of one side, padded with NULLs.
     fn push_padded(
         &self,
         port: usize,
@@ -217,7 +217,7 @@ impl IntervalJoin {
         push(Batch::inserts(columns, rows), context, out)
     }
 
-    /// Emits pairs, keeps the rows of the batch that may still match, and pads those that never will.
+    /// Emits pairs, stores the rows of the batch that may still match, and pads those that never will.
     fn apply(
         &mut self,
         port: usize,

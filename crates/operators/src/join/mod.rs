@@ -5,7 +5,7 @@
 //! row by row. Rows whose key is NULL match nothing and are not kept.
 //!
 //! For outer, semi and anti joins each row of a preserved side knows with how many rows of the other side it is
-//! joined. That number is not in snapshots: it follows from both states.
+//! joined. That number is not in snapshots, since it follows from both states, except for rows on disk.
 
 pub(crate) mod bounded;
 pub(crate) mod interval;
@@ -22,13 +22,14 @@ use millstream_functions::Environment;
 use millstream_plan::{Expr, JoinKind};
 use millstream_types::Batch;
 
+use crate::cold::{RowRoom, part_of};
 use crate::emit::push;
 use crate::expression::RowExpression;
 use pairs::{Pairs, SideRow, gather};
 use rules::{Change, Rules};
 use side::Side;
 
-/// What a plan says about a regular join.
+/// The parameters of a regular join in a plan.
 #[derive(Clone)]
 pub(crate) struct JoinSpec {
     pub kind: JoinKind,
@@ -46,37 +47,76 @@ pub(crate) struct SideSpec {
     pub types: Vec<DataType>,
     pub keys: Vec<usize>,
     pub unique: Option<Vec<usize>>,
+    /// Whether rows are retracted by their content: the input has retractions, and no unique key tells which row goes.
+    pub by_content: bool,
     pub ttl_ms: i64,
 }
 
-/// Candidate pairs of a regular join that are looked at together.
+/// Candidate pairs that are evaluated together.
 const PAIRS_MAX: usize = 32_768;
 
-/// The operator; see the module's documentation.
+/// The operator; see the module documentation.
 pub(crate) struct Join {
     spec: JoinSpec,
-    condition: Option<RowExpression>,
+    condition: Option<PairCondition>,
     sides: [Side; 2],
+    room: RowRoom,
     next_sweep_ms: Option<i64>,
 }
 
+/// The condition on pairs, over nothing but the columns that it reads.
+struct PairCondition {
+    expression: RowExpression,
+    /// Its columns of the left and of the right input.
+    columns: [Vec<usize>; 2],
+}
+
+impl PairCondition {
+    fn new(condition: &Expr, left_width: usize, env: &Environment) -> Result<Self, DataflowError> {
+        let read = condition.columns();
+        let place = |column| read.binary_search(&column).unwrap_or(column);
+        let expression = RowExpression::new(&condition.clone().remap_columns(&place), env)?;
+        let (left, right) = read.split_at(read.partition_point(|column| *column < left_width));
+        let right = right.iter().map(|column| column - left_width).collect();
+        Ok(Self {
+            expression,
+            columns: [left.to_vec(), right],
+        })
+    }
+}
+
 impl Join {
-    pub(crate) fn new(spec: JoinSpec) -> Result<Self, DataflowError> {
+    pub(crate) fn new(spec: JoinSpec, context: &Context) -> Result<Self, DataflowError> {
         let condition = spec
             .condition
             .as_ref()
-            .map(|c| RowExpression::new(c, &spec.env))
+            .map(|c| PairCondition::new(c, spec.left.types.len(), &spec.env))
             .transpose()?;
-        let sides = [Side::new(&spec.left)?, Side::new(&spec.right)?];
+        let spill = context.spill.as_ref();
+        let sides = [Side::new(&spec.left, spill)?, Side::new(&spec.right, spill)?];
+        let room = RowRoom::new(spill, sides.iter().any(|side| side.store.can_spill()));
         Ok(Self {
             spec,
             condition,
             sides,
+            room,
             next_sweep_ms: None,
         })
     }
 
-    /// Joins rows `from..until` of a batch of one input with what is kept of the other.
+    /// Moves rows of both inputs to disk if there is no more room in memory.
+    fn make_room(&mut self) -> Result<(), DataflowError> {
+        let used = self.sides.each_ref().map(Side::used_bytes);
+        let excess = self.room.excess(used[0] + used[1]);
+        if excess > 0 {
+            for (side, used_here) in self.sides.iter_mut().zip(used) {
+                side.evict(part_of(used_here, excess, used[0] + used[1]))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins rows `from..until` of a batch with the stored rows of the other input.
     fn join_rows(
         &mut self,
         port: usize,
@@ -97,14 +137,18 @@ impl Join {
             pairs.end_row();
         }
         if let Some(condition) = self.condition.as_mut().filter(|_| !pairs.is_empty()) {
-            let own = crate::emit::take_columns(&batch.columns, pairs.own())?;
-            let other = self.sides[1 - port].store.columns(pairs.others())?;
+            let own = condition.columns[port].iter();
+            let own: Vec<ArrayRef> = own.map(|c| batch.columns[*c].clone()).collect();
+            let own = crate::emit::take_columns(&own, pairs.own())?;
+            let other = self.sides[1 - port]
+                .store
+                .columns_at(pairs.others(), &condition.columns[1 - port])?;
             let columns: Vec<ArrayRef> = if port == 0 {
                 [own, other].concat()
             } else {
                 [other, own].concat()
             };
-            let keep = condition.condition(&columns, pairs.len(), context)?;
+            let keep = condition.expression.condition(&columns, pairs.len(), context)?;
             pairs.retain(&keep);
         }
         Ok(pairs)
@@ -175,7 +219,7 @@ impl Join {
         }
     }
 
-    /// Counts, after a restore, with how many rows each kept row is joined.
+    /// After a restore, counts the matches of each stored row.
     fn recount(&mut self, context: &Context) -> Result<(), DataflowError> {
         for port in 0..2 {
             if !rules::counts_associations(self.spec.kind, port) {
@@ -200,13 +244,14 @@ impl Join {
         Ok(())
     }
 
-    /// Key groups of the other input for the rows of a batch; none where a key is NULL that matches nothing.
+    /// Key groups of the other input for the rows of a batch; none for NULL keys that match nothing.
     fn other_keys(&mut self, port: usize, batch: &Batch) -> Result<Vec<u32>, DataflowError> {
         let columns = self.sides[port].key_columns(&batch.columns);
         let mut keys = Vec::new();
         self.sides[1 - port]
             .store
             .find_keys(&columns, batch.rows, &mut keys)?;
+        self.sides[1 - port].adopt_recalled()?;
         for (column, null_safe) in columns.iter().zip(&self.spec.null_safe) {
             if !null_safe && column.null_count() > 0 {
                 (0..batch.rows)
@@ -232,6 +277,7 @@ impl Join {
         self.sides[port]
             .store
             .resolve(&batch.columns, batch.rows, &mut keys, &mut rows)?;
+        self.sides[port].adopt_recalled()?;
         let unique = self.sides[port].find_unique(batch)?;
         Ok(Resolved {
             other_keys,
@@ -243,14 +289,14 @@ impl Join {
     }
 }
 
-/// Where the rows of a batch belong.
+/// The state positions of a batch's rows.
 struct Resolved {
     /// Key group in the other input's state.
     other_keys: Vec<u32>,
     /// Key group and row number in the own state.
     keys: Vec<u32>,
     rows: Vec<u32>,
-    /// Group of the unique key, if rows are kept by one.
+    /// Group of the unique key, if state is kept by unique key.
     unique: Option<Vec<u32>>,
     /// Rows with a NULL key.
     unmatchable: Vec<bool>,
@@ -277,6 +323,7 @@ impl Operator for Join {
         if batch.is_empty() {
             return Ok(());
         }
+        self.make_room()?;
         let resolved = self.resolve(port, &batch)?;
         let mut start = 0;
         while start < batch.rows {
@@ -345,6 +392,10 @@ impl Operator for Join {
     }
 
     fn state_bytes(&self) -> usize {
-        self.sides.iter().map(Side::memory_size).sum()
+        self.sides.iter().map(Side::used_bytes).sum()
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.sides.iter().map(|side| side.store.disk_size()).sum()
     }
 }

@@ -1,4 +1,4 @@
-//! Pairs of rows of two inputs: found by key, kept where the condition holds, gathered into columns.
+//! Pairs of rows from two inputs: found by key, filtered by the condition, gathered into columns.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use arrow_select::take::take;
 use millstream_dataflow::DataflowError;
 use millstream_state::RowStore;
 
-/// For each row of a range of a batch, the rows of the other input with which it pairs.
+/// For each row in a range of a batch, its candidate rows of the other input.
 pub(crate) struct Pairs {
     start: usize,
     own: Vec<u32>,
@@ -32,7 +32,7 @@ impl Pairs {
         self.others.push(other);
     }
 
-    /// The pairs of one row are complete.
+    /// Ends the pairs of the current row.
     pub(crate) fn end_row(&mut self) {
         self.ends.push(self.others.len() as u32);
     }
@@ -53,14 +53,14 @@ impl Pairs {
         &self.others
     }
 
-    /// The other rows of a row of the batch.
+    /// The partners of a row of the batch.
     pub(crate) fn of_row(&self, row: usize) -> &[u32] {
         let i = row - self.start;
         let from = if i == 0 { 0 } else { self.ends[i - 1] as usize };
         &self.others[from..self.ends[i] as usize]
     }
 
-    /// Keeps the pairs for which `keep` is true.
+    /// Retains the pairs for which `keep` is true.
     pub(crate) fn retain(&mut self, keep: &BooleanArray) {
         let (mut own, mut others) = (Vec::new(), Vec::new());
         let mut pair = 0;
@@ -79,13 +79,13 @@ impl Pairs {
     }
 }
 
-/// Where the rows of one side of an output are.
+/// The positions of one side's output rows.
 pub(crate) enum SideRow<'a> {
     Batch(&'a [ArrayRef]),
     Stored(&'a RowStore, &'a [DataType]),
 }
 
-/// The columns of rows of one side; `None` is a row of NULLs.
+/// The columns of rows of one side; `None` becomes a row of NULLs.
 pub(crate) fn gather(side: &SideRow<'_>, rows: &[Option<u32>]) -> Result<Vec<ArrayRef>, DataflowError> {
     match side {
         SideRow::Batch(columns) => take_optional(columns, rows),
@@ -110,12 +110,16 @@ pub(crate) fn gather(side: &SideRow<'_>, rows: &[Option<u32>]) -> Result<Vec<Arr
     }
 }
 
-/// Rows of columns; `None` is a row of NULLs.
+/// Selects rows of columns; `None` becomes a row of NULLs.
 pub(crate) fn take_optional(
     columns: &[ArrayRef],
     rows: &[Option<u32>],
 ) -> Result<Vec<ArrayRef>, DataflowError> {
-    let indices = UInt32Array::from(rows.to_vec());
+    // Indices without NULLs are taken without looking at each.
+    let indices = match rows.iter().copied().collect::<Option<Vec<u32>>>() {
+        Some(rows) => UInt32Array::from(rows),
+        None => UInt32Array::from(rows.to_vec()),
+    };
     let taken = |column: &ArrayRef| {
         if column.is_empty() {
             return Ok(new_null_array(column.data_type(), rows.len()));

@@ -1,4 +1,4 @@
-//! What one row of one input does to a regular join: the changes that it causes and what is kept.
+//! The effect of one input row on a regular join: the changes to emit and the state to store.
 //!
 //! These are Flink's rules for streaming joins, case by case.
 
@@ -7,8 +7,8 @@ use millstream_types::RowKind;
 
 use super::side::{OwnRow, Side};
 
-/// A row to emit: a row of the batch and a kept row of the other side; a missing one is padded with NULLs (or, in semi
-/// and anti joins, not part of the output).
+/// A row to emit: a row of the batch and a stored row of the other side. A missing one is padded with NULLs (or, in
+/// semi and anti joins, not part of the output).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Change {
     pub kind: RowKind,
@@ -16,7 +16,7 @@ pub(super) struct Change {
     pub other: Option<u32>,
 }
 
-/// Whether rows of this input are emitted even when they match nothing, so that their matches are counted.
+/// Whether unmatched rows of this input are emitted, so that their matches must be counted.
 pub(super) fn counts_associations(kind: JoinKind, port: usize) -> bool {
     match kind {
         JoinKind::Inner => false,
@@ -55,7 +55,7 @@ impl<'a> Rules<'a> {
         self.changes
     }
 
-    /// Applies row `row` of the batch, which matches `others`. `own` is missing for a row that can match nothing.
+    /// Applies row `row` of the batch, which matches `others`. `own` is `None` for a row that cannot match.
     pub(super) fn apply(
         &mut self,
         row: usize,
@@ -77,7 +77,7 @@ impl<'a> Rules<'a> {
         self.changes.push(Change { kind, own, other });
     }
 
-    /// Matches, each as often as its row is there.
+    /// Matches, each as often as its row occurs.
     fn joined(&self, others: &[u32]) -> u32 {
         others.iter().map(|other| self.other.store.count(*other)).sum()
     }

@@ -1,21 +1,21 @@
-//! What a join keeps of one of its inputs.
+//! The stored rows of one join input.
 
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, StateBlocks};
-use millstream_state::{GroupTable, NO_GROUP, RowStore};
+use millstream_state::{Expiry, GroupTable, NO_GROUP, RowStore, Spill, share_in_use};
 use millstream_types::Batch;
 
 use super::SideSpec;
 
-/// Where a row of a batch belongs in the state of its input.
+/// The position of a batch's row in the state of its input.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OwnRow {
     pub key: u32,
     pub row: u32,
-    /// Group of the unique key, if rows are kept by one.
+    /// Group of the unique key, if state is kept by unique key.
     pub unique: Option<u32>,
 }
 
@@ -25,11 +25,11 @@ pub(super) struct Side {
     pub ttl_ms: i64,
     keys: Vec<usize>,
     unique: Option<Unique>,
-    /// With how many rows of the other side each row is joined.
+    /// The number of matches of each stored row.
     associations: Vec<u32>,
 }
 
-/// Rows by unique key: a row replaces the one that has its key.
+/// Rows by unique key: a row replaces the one with the same key.
 struct Unique {
     columns: Vec<usize>,
     table: GroupTable,
@@ -37,8 +37,14 @@ struct Unique {
     touched: Vec<u32>,
 }
 
+impl Unique {
+    fn key_columns(&self, columns: &[ArrayRef]) -> Vec<ArrayRef> {
+        self.columns.iter().map(|c| Arc::clone(&columns[*c])).collect()
+    }
+}
+
 impl Side {
-    pub(super) fn new(spec: &SideSpec) -> Result<Self, DataflowError> {
+    pub(super) fn new(spec: &SideSpec, spill: Option<&Spill>) -> Result<Self, DataflowError> {
         let unique = match &spec.unique {
             Some(columns) => {
                 let types: Vec<DataType> = columns.iter().map(|c| spec.types[*c].clone()).collect();
@@ -52,8 +58,18 @@ impl Side {
             }
             None => None,
         };
+        let mut store = match spec.by_content {
+            true => RowStore::new(&spec.types, &spec.keys)?,
+            false => RowStore::of_arrivals(&spec.types, &spec.keys)?,
+        };
+        let expiry = if spec.ttl_ms > 0 {
+            Expiry::Time
+        } else {
+            Expiry::Never
+        };
+        store.spill_to(spill, expiry);
         Ok(Self {
-            store: RowStore::new(&spec.types, &spec.keys)?,
+            store,
             types: spec.types.clone(),
             ttl_ms: spec.ttl_ms,
             keys: spec.keys.clone(),
@@ -66,7 +82,7 @@ impl Side {
         self.keys.iter().map(|k| Arc::clone(&columns[*k])).collect()
     }
 
-    /// Rows written at this time or before are expired.
+    /// Rows written at this time or before have expired.
     pub(super) fn oldest_ms(&self, now_ms: i64) -> i64 {
         if self.ttl_ms > 0 {
             now_ms.saturating_sub(self.ttl_ms)
@@ -80,11 +96,7 @@ impl Side {
         let Some(unique) = &mut self.unique else {
             return Ok(None);
         };
-        let columns: Vec<ArrayRef> = unique
-            .columns
-            .iter()
-            .map(|c| Arc::clone(&batch.columns[*c]))
-            .collect();
+        let columns = unique.key_columns(&batch.columns);
         let mut groups = Vec::new();
         unique.table.intern(&columns, batch.rows, &mut groups)?;
         unique.rows.resize(unique.table.end(), NO_GROUP);
@@ -92,7 +104,7 @@ impl Side {
         Ok(Some(groups))
     }
 
-    /// Keeps a row; with a unique key it replaces the one that is there.
+    /// Stores a row; with a unique key, it replaces the existing one.
     pub(super) fn add(&mut self, own: OwnRow, joined: u32, now_ms: i64) {
         if let Some((unique, group)) = self.unique.as_mut().zip(own.unique) {
             let held = std::mem::replace(&mut unique.rows[group as usize], own.row);
@@ -107,7 +119,7 @@ impl Side {
         self.set_associations(own.row, joined);
     }
 
-    /// Takes a row back.
+    /// Retracts a row.
     pub(super) fn retract(&mut self, own: OwnRow) {
         let Some((unique, group)) = self.unique.as_mut().zip(own.unique) else {
             self.store.subtract(own.row);
@@ -142,7 +154,50 @@ impl Side {
         Ok(())
     }
 
-    /// Forgets rows whose time to live is over.
+    /// Moves about `bytes` of rows to disk. Not within a batch.
+    pub(super) fn evict(&mut self, bytes: usize) -> Result<(), DataflowError> {
+        let keys = self.store.least_used(bytes, self.used_bytes());
+        if let Some(unique) = &mut self.unique {
+            let rows: Vec<u32> = keys.iter().flat_map(|key| self.store.rows_of(*key)).collect();
+            let columns = self.store.columns(&rows)?;
+            let mut groups = Vec::new();
+            unique
+                .table
+                .find(&unique.key_columns(&columns), rows.len(), &mut groups)?;
+            for (group, row) in groups.into_iter().zip(rows) {
+                if group != NO_GROUP && unique.rows[group as usize] == row {
+                    unique.rows[group as usize] = NO_GROUP;
+                    unique.table.remove(group)?;
+                }
+            }
+        }
+        let associations = &self.associations;
+        let joined = |row: u32| associations.get(row as usize).copied().unwrap_or(0);
+        Ok(self.store.evict(&keys, joined)?)
+    }
+
+    /// Takes note of rows that came back from disk.
+    pub(super) fn adopt_recalled(&mut self) -> Result<(), DataflowError> {
+        let recalled = self.store.recalled();
+        if recalled.is_empty() {
+            return Ok(());
+        }
+        recalled
+            .iter()
+            .for_each(|(row, joined)| self.set_associations(*row, *joined));
+        if let Some(unique) = &mut self.unique {
+            let rows: Vec<u32> = recalled.into_iter().map(|(row, _)| row).collect();
+            let columns = unique.key_columns(&self.store.columns(&rows)?);
+            let mut groups = Vec::new();
+            unique.table.intern(&columns, rows.len(), &mut groups)?;
+            unique.rows.resize(unique.table.end(), NO_GROUP);
+            let pairs = groups.iter().zip(&rows);
+            pairs.for_each(|(group, row)| unique.rows[*group as usize] = *row);
+        }
+        Ok(())
+    }
+
+    /// Drops rows whose TTL has expired.
     pub(super) fn expire(&mut self, now_ms: i64) -> Result<(), DataflowError> {
         if self.ttl_ms == 0 {
             return Ok(());
@@ -154,6 +209,7 @@ impl Side {
             .filter(|row| self.store.time_ms(*row) <= oldest)
             .collect();
         expired.iter().for_each(|row| self.store.remove(*row));
+        self.store.expire_cold(oldest);
         if let Some(unique) = &mut self.unique {
             let gone: std::collections::BTreeSet<u32> = expired.into_iter().collect();
             for group in unique.table.groups() {
@@ -190,10 +246,13 @@ impl Side {
         Ok(())
     }
 
-    pub(super) fn memory_size(&self) -> usize {
+    pub(super) fn used_bytes(&self) -> usize {
         let unique = self.unique.as_ref().map_or(0, |u| {
-            u.table.memory_size() + u.rows.capacity() * size_of::<u32>()
+            share_in_use(
+                u.table.memory_size() + u.rows.capacity() * size_of::<u32>(),
+                &u.table,
+            )
         });
-        self.store.memory_size() + unique + self.associations.capacity() * size_of::<u32>()
+        self.store.used_bytes() + unique + self.associations.len() * size_of::<u32>()
     }
 }

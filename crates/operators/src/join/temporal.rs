@@ -1,7 +1,7 @@
 //! Event-time temporal join: a left row meets the version of the right side that held at the row's time.
 //!
 //! A left row waits until the watermark passes its time, as the right side is complete then. Of each right key only the
-//! versions that may still be asked for are kept. A delete ends a version at the time of the deleted row; `-U` rows say
+//! versions that may still be needed are kept. A delete ends a version at the time of the deleted row; `-U` rows say
 //! nothing that the `+U` behind them does not. Left rows behind the watermark are dropped.
 
 use std::collections::BTreeSet;
@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_schema::DataType;
-use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_state::{GroupTable, NO_GROUP, RowBuffer};
+use millstream_dataflow::{
+    Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
+};
+use millstream_state::{GroupTable, NO_GROUP, RowBuffer, Spill};
 use millstream_types::{Batch, RowKind, Watermark};
 
 use super::JoinSpec;
@@ -20,7 +22,7 @@ use crate::expression::RowExpression;
 use crate::owned_rows::{owner, restore_owned};
 use crate::window::input::milliseconds;
 
-/// A version of a right row: what held from its time on.
+/// A version of a right row, valid from its time on.
 #[derive(Clone, Copy, Debug)]
 struct Version {
     time_ms: i64,
@@ -34,16 +36,16 @@ pub(crate) struct TemporalJoin {
     left_time: usize,
     right_time: usize,
     condition: Option<RowExpression>,
-    /// Left rows whose time has not come.
+    /// Left rows that wait for the watermark.
     waiting: RowBuffer,
     right: RowBuffer,
     table: GroupTable,
     /// Versions of each right key, by time.
     versions: Vec<Vec<Version>>,
-    /// Keys with a version that replaces another or ends the key, by its time: when the watermark is there, what was
-    /// before can no longer be asked for.
+    /// Keys with a version that replaces another or ends the key, by its time: once the watermark reaches it, older
+    /// versions are no longer needed.
     due: BTreeSet<(i64, u32)>,
-    late_rows: u64,
+    late: LateRows,
 }
 
 impl TemporalJoin {
@@ -68,7 +70,7 @@ impl TemporalJoin {
             table: GroupTable::new(&key_types)?,
             versions: Vec::new(),
             due: BTreeSet::new(),
-            late_rows: 0,
+            late: LateRows::default(),
             spec,
         })
     }
@@ -82,18 +84,14 @@ impl TemporalJoin {
     fn add_left(&mut self, batch: &Batch, context: &Context) -> Result<(), DataflowError> {
         let (times, _) = milliseconds(&batch.columns[self.left_time])?;
         let watermark = context.watermark.0;
-        let on_time: Vec<u32> = (0..batch.rows as u32)
-            .filter(|row| times[*row as usize] > watermark)
-            .collect();
-        if on_time.len() == batch.rows {
-            return self.wait(batch);
-        }
-        self.late_rows += (batch.rows - on_time.len()) as u64;
-        self.wait(&batch.take(&UInt32Array::from(on_time))?)
+        let on_time = self
+            .late
+            .divide(0, batch, context, |row| times[row] <= watermark)?;
+        self.wait(on_time.as_ref().unwrap_or(batch))
     }
 
     fn add_right(&mut self, batch: &Batch) -> Result<(), DataflowError> {
-        // `-U` rows say nothing that the `+U` behind them does not.
+        // A `-U` row adds nothing to the `+U` row after it.
         let told: Vec<u32> = (0..batch.rows as u32)
             .filter(|row| batch.kind(*row as usize) != RowKind::UpdateBefore)
             .collect();
@@ -131,7 +129,7 @@ impl TemporalJoin {
         Ok(groups)
     }
 
-    /// Adds a version of a key; gives the row of the version with the same time that it replaces.
+    /// Adds a version of a key; returns the row of the version that it replaces, which has the same time.
     fn put(&mut self, group: u32, version: Version) -> Option<u64> {
         let versions = &mut self.versions[group as usize];
         let at = versions.partition_point(|held| held.time_ms < version.time_ms);
@@ -145,7 +143,7 @@ impl TemporalJoin {
                 None
             }
         };
-        // The first version of a key replaces none; the one behind a new version does now.
+        // The first version of a key replaces none; the version after a new one now does.
         for held in &versions[at..versions.len().min(at + 2)] {
             if !held.is_there || held.time_ms > versions[0].time_ms {
                 self.due.insert((held.time_ms, group));
@@ -154,7 +152,7 @@ impl TemporalJoin {
         replaced
     }
 
-    /// Joins the left rows whose time has come, in order of time.
+    /// Joins the left rows that are due, in order of time.
     fn fire(&mut self, watermark: i64, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         let Some((due, times)) = self.waiting.take_due(watermark)? else {
             return Ok(());
@@ -163,7 +161,7 @@ impl TemporalJoin {
         push(joined, context, out)
     }
 
-    /// The version of each left row, as an index into the right rows beside.
+    /// The version of each left row, as an index into the right rows.
     fn lookup(
         &mut self,
         left: &Batch,
@@ -241,10 +239,19 @@ impl TemporalJoin {
     }
 }
 
-/// The version that held at a time.
+/// The version that was valid at a time.
 fn held_at(versions: &[Version], time_ms: i64) -> Option<&Version> {
     let behind = versions.partition_point(|version| version.time_ms <= time_ms);
     versions[..behind].last()
+}
+
+impl TemporalJoin {
+    /// Lets rows move to disk.
+    pub(crate) fn spill_to(mut self, spill: Option<&Spill>) -> Self {
+        self.waiting.spill_to(spill);
+        self.right.spill_to(spill);
+        self
+    }
 }
 
 impl Operator for TemporalJoin {
@@ -297,11 +304,15 @@ impl Operator for TemporalJoin {
                     row: number,
                     is_there: batch.kind(row).is_addition(),
                 };
-                // Each time of a key was kept once.
+                // Each time of a key is stored once.
                 self.put(group, version);
             }
         }
         Ok(())
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.waiting.disk_size() + self.right.disk_size()
     }
 
     fn state_bytes(&self) -> usize {
@@ -311,6 +322,10 @@ impl Operator for TemporalJoin {
     }
 
     fn late_rows(&self) -> u64 {
-        self.late_rows
+        self.late.count()
+    }
+
+    fn take_late_rows(&mut self) -> Vec<LateBatch> {
+        self.late.take()
     }
 }

@@ -1,10 +1,12 @@
-//! Window join: rows of two inputs that share a window and a key. A window is joined once, when the watermark passes its
-//! end; rows that come later are dropped.
+//! Window join: rows of two inputs with the same window and key. A window is joined once, when the watermark passes its
+//! end; later rows are dropped as late.
 
 use std::collections::BTreeMap;
 
-use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_state::RowBuffer;
+use millstream_dataflow::{
+    Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
+};
+use millstream_state::{RowBuffer, Spill};
 use millstream_types::{Batch, Watermark};
 
 use super::JoinSpec;
@@ -19,7 +21,8 @@ pub(crate) struct WindowJoin {
     clock: WallClock,
     /// Left and right rows of each open window, by its end.
     windows: BTreeMap<i64, [RowBuffer; 2]>,
-    late_rows: u64,
+    late: LateRows,
+    spill: Option<Spill>,
 }
 
 impl WindowJoin {
@@ -42,8 +45,15 @@ impl WindowJoin {
             inputs,
             clock,
             windows: BTreeMap::new(),
-            late_rows: 0,
+            late: LateRows::default(),
+            spill: None,
         })
+    }
+
+    /// Lets rows move to disk.
+    pub(crate) fn spill_to(mut self, spill: Option<&Spill>) -> Self {
+        self.spill = spill.cloned();
+        self
     }
 
     fn is_over(&self, end: i64, watermark: i64) -> bool {
@@ -60,18 +70,23 @@ impl WindowJoin {
     ) -> Result<(), DataflowError> {
         let times = self.inputs[port].times(batch, &mut WallClock::utc(), context)?;
         for (window, rows) in split_by_window(&times) {
+            if self.is_over(window.end, watermark) {
+                self.late.add(port, batch, &rows.positions(batch), context)?;
+                continue;
+            }
             let part = match rows {
                 Rows::All => batch.clone(),
                 Rows::Some(rows) => batch.take(&rows.into())?,
             };
-            if self.is_over(window.end, watermark) {
-                self.late_rows += part.rows as u64;
-            } else {
-                let [left, right] = [&self.spec.left.types, &self.spec.right.types];
-                let sides = self.windows.entry(window.end);
-                let sides = sides.or_insert_with(|| [RowBuffer::new(left), RowBuffer::new(right)]);
-                sides[port].push(&part, None)?;
-            }
+            let [left, right] = [&self.spec.left.types, &self.spec.right.types];
+            let sides = self.windows.entry(window.end);
+            let new_rows = |types| {
+                let mut rows = RowBuffer::new(types);
+                rows.spill_to(self.spill.as_ref());
+                rows
+            };
+            let sides = sides.or_insert_with(|| [new_rows(left), new_rows(right)]);
+            sides[port].push(&part, None)?;
         }
         Ok(())
     }
@@ -136,11 +151,19 @@ impl Operator for WindowJoin {
         Ok(())
     }
 
+    fn spilled_bytes(&self) -> u64 {
+        self.windows.values().flatten().map(RowBuffer::disk_size).sum()
+    }
+
     fn state_bytes(&self) -> usize {
         self.windows.values().flatten().map(RowBuffer::memory_size).sum()
     }
 
     fn late_rows(&self) -> u64 {
-        self.late_rows
+        self.late.count()
+    }
+
+    fn take_late_rows(&mut self) -> Vec<LateBatch> {
+        self.late.take()
     }
 }

@@ -5,21 +5,21 @@
 
 use millstream_plan::MatchVariable;
 
-/// The state in which a match is complete.
+/// The accepting state.
 pub(super) const FINAL: usize = 0;
 
-/// Whether a row must, or must not, be one for a variable.
+/// Whether a row must, or must not, match a variable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Test {
     pub variable: usize,
     pub holds: bool,
 }
 
-/// A way out of a state.
+/// A transition.
 #[derive(Clone, Debug)]
 pub(super) struct Transition {
     pub target: usize,
-    /// Whether the row is taken for the state's variable; otherwise the target looks at the same row.
+    /// Whether the transition consumes the row for the state's variable; otherwise the target state sees the same row.
     pub takes: bool,
     pub tests: Vec<Test>,
 }
@@ -56,7 +56,7 @@ impl Automaton {
         self.states.len()
     }
 
-    /// The states of one variable before `next`; the first of them.
+    /// Creates the states of a variable before `next`; returns the first of them.
     fn element(&mut self, number: usize, variable: &MatchVariable, next: usize) -> usize {
         let least = variable.min.max(1);
         let is_optional = variable.min == 0;
@@ -83,7 +83,7 @@ impl Automaton {
         self.add(number, before, is_optional.then_some(next))
     }
 
-    /// A state that takes a row and goes on to `target`, or is passed to `passed` without one.
+    /// A state that consumes a row and continues at `target`, or is skipped to `passed`.
     fn add(&mut self, variable: usize, target: usize, passed: Option<usize>) -> usize {
         let take = Transition {
             target,
@@ -110,7 +110,7 @@ impl Automaton {
         self.add(variable, own, Some(next))
     }
 
-    /// What follows a greedy loop takes no row that the loop could take.
+    /// After a greedy loop, no transition consumes a row that the loop could consume.
     fn forbid(&mut self, state: usize, variable: usize) {
         for transition in &mut self.states[state].transitions {
             transition.tests.push(Test {

@@ -14,10 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
+use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, UInt32Array};
 use arrow_schema::DataType;
-use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
+use millstream_dataflow::{
+    Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
+};
 use millstream_functions::Environment;
 use millstream_plan::{MatchCondition, MatchSpec};
 use millstream_state::{DirtyBlocks, GroupTable};
@@ -30,7 +32,7 @@ use automaton::Automaton;
 use rows::{Event, Link, Metered, Path, RowsEvaluator, bytes_of, gather, own_columns};
 use search::{Conditions, Partial, Progress, Search};
 
-/// How a row is tested for a variable.
+/// How to test a row against a variable.
 enum Condition {
     Always,
     Column(usize),
@@ -40,7 +42,7 @@ enum Condition {
 /// The rows of a key.
 #[derive(Default)]
 struct Key {
-    /// Rows whose time has not come.
+    /// Rows that wait for the watermark.
     waiting: Vec<Event>,
     progress: Progress,
 }
@@ -57,14 +59,14 @@ pub(crate) struct MatchRecognize {
     table: GroupTable,
     /// By group of `table`.
     keys: Vec<Key>,
-    /// When which key has something to do.
+    /// Timers by key.
     timers: BTreeSet<(i64, u32)>,
     /// Blocks of keys that changed since a checkpoint.
     dirty: DirtyBlocks,
     next_number: u64,
-    /// Bytes of all rows that are kept.
+    /// Bytes of all stored rows.
     bytes: Arc<AtomicUsize>,
-    late_rows: u64,
+    late: LateRows,
 }
 
 impl MatchRecognize {
@@ -101,7 +103,7 @@ impl MatchRecognize {
             dirty: DirtyBlocks::default(),
             next_number: 0,
             bytes: Arc::default(),
-            late_rows: 0,
+            late: LateRows::default(),
             spec: spec.clone(),
             types,
             event_time,
@@ -126,12 +128,12 @@ impl MatchRecognize {
         Ok(groups)
     }
 
-    /// Something of a key changed.
+    /// Marks a key as changed.
     fn touch(&mut self, group: u32) {
         self.dirty.mark_block(group as usize / state::KEYS_PER_BLOCK);
     }
 
-    /// A row with `bytes` of its own.
+    /// A row that owns `bytes`.
     fn event(&mut self, columns: &Arc<[ArrayRef]>, row: usize, time_ms: i64, bytes: usize) -> Event {
         self.next_number += 1;
         Event {
@@ -143,7 +145,7 @@ impl MatchRecognize {
         }
     }
 
-    /// Keeps rows until their time has come.
+    /// Stores rows until the watermark passes them.
     fn hold(&mut self, batch: Batch) -> Result<(), DataflowError> {
         let columns = own_columns(&batch.columns)?;
         let bytes = bytes_of(&columns) / batch.rows.max(1);
@@ -156,7 +158,7 @@ impl MatchRecognize {
         Ok(())
     }
 
-    /// Processing time: rows are looked at one by one.
+    /// Processing time: matches rows one by one.
     fn take_at_once(
         &mut self,
         batch: Batch,
@@ -166,7 +168,7 @@ impl MatchRecognize {
         let columns: Arc<[ArrayRef]> = batch.columns.clone().into();
         let mut found = Vec::new();
         for row in 0..batch.rows {
-            // The row before may have been the last of its key, which is forgotten then.
+            // The previous row may have ended its key, which was then dropped.
             let groups = self.groups(&batch.slice(row, 1).columns, 1)?;
             let event = self.event(&columns, row, context.now_ms, 0);
             for group in groups {
@@ -180,14 +182,14 @@ impl MatchRecognize {
         self.emit(&found, context, out)
     }
 
-    /// Everything that is due by event time.
+    /// Processes everything that is due in event time.
     fn fire(&mut self, until_ms: i64, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         let mut found = Vec::new();
         while let Some((time_ms, group)) = self.timers.first().copied()
             && time_ms <= until_ms
         {
             self.timers.pop_first();
-            // A key may have been forgotten since.
+            // The key may have been dropped in the meantime.
             if self.table.contains(group) {
                 self.fire_key(group, until_ms, context, &mut found)?;
             }
@@ -240,7 +242,7 @@ impl MatchRecognize {
         Ok(())
     }
 
-    /// Keeps what is known of a key; a key without rows is forgotten.
+    /// Stores the state of a key; a key without rows is dropped.
     fn put_back(&mut self, group: u32, key: Key) -> Result<(), DataflowError> {
         self.touch(group);
         let progress = &key.progress;
@@ -251,7 +253,7 @@ impl MatchRecognize {
         Ok(())
     }
 
-    /// Rows by time, then by the further keys, then as they came.
+    /// Rows by time, then by the further keys, then by arrival.
     fn in_order(&self, mut events: Vec<Event>) -> Result<Vec<Event>, DataflowError> {
         events.sort_by_key(|event| (event.time_ms, event.number));
         if self.ties.is_empty() || events.len() < 2 {
@@ -310,7 +312,7 @@ impl Conditions for Tried<'_> {
         let is_true = |column: &ArrayRef, row: usize| {
             let column = column
                 .as_boolean_opt()
-                .ok_or_else(|| DataflowError::internal("a condition of a pattern is no BOOLEAN"))?;
+                .ok_or_else(|| DataflowError::internal("a condition of a pattern is not BOOLEAN"))?;
             Ok(arrow_array::Array::is_valid(column, row) && column.value(row))
         };
         match &mut self.conditions[variable] {
@@ -340,14 +342,10 @@ impl Operator for MatchRecognize {
         }
         let (times, _) = milliseconds(&batch.columns[self.time_column()])?;
         let watermark = context.watermark.0;
-        let on_time: Vec<u32> = (0..batch.rows as u32)
-            .filter(|row| times[*row as usize] > watermark)
-            .collect();
-        if on_time.len() < batch.rows {
-            self.late_rows += (batch.rows - on_time.len()) as u64;
-            return self.hold(batch.take(&UInt32Array::from(on_time))?);
-        }
-        self.hold(batch)
+        let on_time = self
+            .late
+            .divide(0, &batch, context, |row| times[row] <= watermark)?;
+        self.hold(on_time.unwrap_or(batch))
     }
 
     fn watermark(
@@ -397,6 +395,10 @@ impl Operator for MatchRecognize {
     }
 
     fn late_rows(&self) -> u64 {
-        self.late_rows
+        self.late.count()
+    }
+
+    fn take_late_rows(&mut self) -> Vec<LateBatch> {
+        self.late.take()
     }
 }

@@ -1,4 +1,4 @@
-//! The rows of matches, and the values that conditions and measures find among them.
+//! The rows of matches, and the navigations of conditions and measures over them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -26,11 +26,11 @@ pub(super) struct Event {
     pub time_ms: i64,
     /// In the order of arrival.
     pub number: u64,
-    /// Its part of the bytes of the columns.
+    /// Its share of the columns' bytes.
     pub bytes: Metered,
 }
 
-/// Bytes that are counted as long as this lives.
+/// Bytes that are accounted for while this value lives.
 #[derive(Debug)]
 pub(super) struct Metered {
     bytes: usize,
@@ -53,7 +53,7 @@ impl Drop for Metered {
     }
 }
 
-/// Copies of columns that hold nothing but their own rows.
+/// Copies of columns that contain only their own rows.
 pub(super) fn own_columns(columns: &[ArrayRef]) -> Result<Arc<[ArrayRef]>, DataflowError> {
     let copies = columns
         .iter()
@@ -67,7 +67,7 @@ pub(super) fn bytes_of(columns: &[ArrayRef]) -> usize {
 }
 
 impl Event {
-    /// The same row without the others of its batch.
+    /// A copy of the row that does not pin the rest of its batch.
     pub fn alone(&self) -> Result<Self, DataflowError> {
         let row: Vec<ArrayRef> = self.columns.iter().map(|c| c.slice(self.row, 1)).collect();
         let columns = own_columns(&row)?;
@@ -81,18 +81,18 @@ impl Event {
     }
 }
 
-/// A row of a match, and the rows before it.
+/// A row of a match, linked to the rows before it.
 #[derive(Debug)]
 pub(super) struct Link {
     pub variable: usize,
-    /// In the order in which the rows of a key are looked at.
+    /// In the processing order of a key's rows.
     pub position: u64,
     pub event: Arc<Event>,
     pub before: Option<Arc<Link>>,
 }
 
 impl Drop for Link {
-    /// One after the other: a long match must not use up the stack.
+    /// Iterative, because recursion over a long match could exhaust the stack.
     fn drop(&mut self) {
         let mut next = self.before.take();
         while let Some(mut link) = next.and_then(Arc::into_inner) {
@@ -101,7 +101,7 @@ impl Drop for Link {
     }
 }
 
-/// The rows of a match so far and, while a condition is tried, the row in question.
+/// The rows of a match so far and, while a condition is tested, the current row.
 #[derive(Clone, Copy)]
 pub(super) struct Path<'p> {
     pub links: Option<&'p Arc<Link>>,
@@ -109,7 +109,7 @@ pub(super) struct Path<'p> {
 }
 
 impl<'p> Path<'p> {
-    /// The rows, the last first.
+    /// The rows, last first.
     fn backwards(self) -> impl Iterator<Item = (usize, &'p Event)> {
         let links = std::iter::successors(self.links, |link| link.before.as_ref());
         let links = links.map(|link| (link.variable, link.event.as_ref()));
@@ -123,7 +123,7 @@ impl<'p> Path<'p> {
     }
 }
 
-/// All links of a match, the first first.
+/// All links of a match, first first.
 pub(super) fn links(last: &Arc<Link>) -> Vec<&Arc<Link>> {
     let mut links: Vec<&Arc<Link>> = std::iter::successors(Some(last), |link| link.before.as_ref()).collect();
     links.reverse();
@@ -236,7 +236,7 @@ fn aggregated(
     result.ok_or_else(|| DataflowError::internal("an aggregate without a result"))
 }
 
-/// A column of rows of several batches; NULL where there is no row.
+/// A column assembled from rows of several batches; NULL where there is no row.
 pub(super) fn gather(
     events: &[Option<&Event>],
     column: usize,
@@ -267,7 +267,7 @@ pub(super) fn gather(
         }
     };
     Ok(match (found.data_type(), ty) {
-        // MATCH_ROWTIME: an instant becomes its own local time.
+        // MATCH_ROWTIME: an instant becomes its local time.
         (DataType::Timestamp(TimeUnit::Millisecond, Some(_)), DataType::Timestamp(_, None)) => {
             let times = found.as_primitive::<TimestampMillisecondType>().clone();
             Arc::new(times.with_timezone_opt(None::<Arc<str>>))

@@ -8,7 +8,7 @@ use millstream_plan::MatchSkip;
 use super::automaton::{Automaton, FINAL, Test};
 use super::rows::{Event, Link, Path, links};
 
-/// A match that is under way, or complete and waiting for an earlier one to be decided.
+/// A partial match, or a complete one that waits for an earlier one to be decided.
 #[derive(Clone)]
 pub(super) struct Partial {
     pub state: usize,
@@ -18,7 +18,7 @@ pub(super) struct Partial {
     pub start_ms: i64,
 }
 
-/// What is known of a key. Partial matches are in the order of their first rows.
+/// The state of a key. Partial matches are ordered by their first rows.
 #[derive(Default)]
 pub(super) struct Progress {
     pub partials: Vec<Partial>,
@@ -26,7 +26,7 @@ pub(super) struct Progress {
     pub next_position: u64,
 }
 
-/// Whether a row is one for a variable.
+/// Whether a row matches a variable.
 pub(super) trait Conditions {
     fn holds(&mut self, variable: usize, path: Path<'_>) -> Result<bool, DataflowError>;
 }
@@ -39,7 +39,8 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Looks at the next row. Matches are added to `found` by their last rows. Tells whether a new match began.
+    /// Processes the next row. Adds matches to `found`, ordered by their last rows. Returns whether a new match
+    /// started.
     pub fn take(
         &self,
         progress: &mut Progress,
@@ -69,7 +70,7 @@ impl Search {
         Ok(began)
     }
 
-    /// Time has come to `time_ms`: what takes too long is given up, which may decide about others.
+    /// Advances time to `time_ms`: matches that exceed WITHIN are dropped, which may decide others.
     pub fn advance_time(
         &self,
         progress: &mut Progress,
@@ -84,7 +85,7 @@ impl Search {
         self.decide(progress, found)
     }
 
-    /// Complete matches that no earlier one under way can outdo are found; they end others as the skipping says.
+    /// Reports complete matches that no earlier partial match can beat; the skip strategy then discards others.
     fn decide(&self, progress: &mut Progress, found: &mut Vec<Arc<Link>>) -> Result<(), DataflowError> {
         progress.partials.sort_by_key(|partial| partial.start);
         progress.complete.sort_by_key(|partial| partial.start);
@@ -105,7 +106,7 @@ impl Search {
         Ok(())
     }
 
-    /// Position of the first row with which another match may begin.
+    /// Position of the first row at which another match may start.
     fn first_kept(&self, of: &Partial) -> Result<u64, DataflowError> {
         let variable_at = |first: bool, variable: usize| {
             let links = links(&of.last);
@@ -135,11 +136,11 @@ impl Search {
     }
 }
 
-/// One row and all matches under way.
+/// One row and all partial matches.
 struct Step<'s> {
     automaton: &'s Automaton,
     event: &'s Event,
-    /// The row as matches keep it.
+    /// The row as matches store it.
     kept: Option<Arc<Event>>,
     position: u64,
     conditions: &'s mut dyn Conditions,
@@ -148,7 +149,7 @@ struct Step<'s> {
 }
 
 impl Step<'_> {
-    /// Where a match in `state` goes with the row; without a partial match a new one begins.
+    /// The successors of a match in `state` for the row; without a partial match, a new one starts.
     fn advance(&mut self, state: usize, partial: Option<&Partial>) -> Result<(), DataflowError> {
         let path = partial.map(|partial| &partial.last);
         let automaton = self.automaton;
@@ -202,7 +203,7 @@ impl Step<'_> {
         })
     }
 
-    /// Whether a match that has come to `state` is complete: the rest of the pattern is optional.
+    /// Whether a match in `state` is complete, because the rest of the pattern is optional.
     fn ends(&mut self, state: usize, path: Option<&Arc<Link>>) -> Result<bool, DataflowError> {
         let automaton = self.automaton;
         let mut states = vec![state];

@@ -16,11 +16,11 @@ use super::rows::{Event, Link, bytes_of, links, own_columns};
 use super::search::Partial;
 use crate::owned_rows::owned;
 
-/// Keys that are written together.
+/// Keys that are written together in a block.
 pub(super) const KEYS_PER_BLOCK: usize = 256;
 const ROWS: &str = "rows";
 const MATCHES: &str = "matches";
-/// Columns behind those of the input: the number and the time of a row.
+/// Columns after those of the input: the number and the time of a row.
 const ROW_COLUMNS: usize = 2;
 /// Columns of a row of a match: match, state, variable, position, number of the row.
 const STEP_COLUMNS: usize = 5;
@@ -93,14 +93,15 @@ impl MatchRecognize {
     pub(super) fn thaw(&mut self, parts: &[StateBlocks], context: &Context) -> Result<(), DataflowError> {
         let prefix = format!("{ROWS}/");
         for part in parts {
-            for (name, bytes) in part.with_prefix(&prefix) {
-                let mut rows = self.thaw_rows(name, bytes, context)?;
+            for block in part.with_prefix(&prefix) {
+                let (name, bytes) = block?;
+                let mut rows = self.thaw_rows(name, &bytes, context)?;
                 let matches = name.replacen(ROWS, MATCHES, 1);
                 if let Some(bytes) = part.get(&matches) {
                     self.thaw_matches(&matches, bytes, &mut rows)?;
                 }
                 for (_, (group, event)) in rows {
-                    // Rows that stand in no match wait for their time.
+                    // Rows that belong to no match wait for the watermark.
                     if let Some(event) = Arc::into_inner(event) {
                         self.timers.insert((event.time_ms, group));
                         self.keys[group as usize].waiting.push(event);
@@ -149,7 +150,7 @@ impl MatchRecognize {
         let (positions, events) = (column(3)?, column(4)?);
         let mut open: Option<(u64, u32, Partial)> = None;
         for row in 0..count {
-            // Rows of other instances' keys are not here, and so are their matches.
+            // Other instances own the missing rows, and with them their matches.
             let Some((group, event)) = rows.get(&events.value(row)) else {
                 continue;
             };

@@ -21,7 +21,7 @@ use crate::owned_rows::restore_owned;
 use crate::sort_keys::{SortKeys, key_of};
 use crate::window::input::milliseconds;
 
-/// What a plan says about OVER windows of a bounded input.
+/// The parameters of OVER windows over a bounded input in a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct BoundedOverSpec {
     pub types: Vec<DataType>,
@@ -29,7 +29,7 @@ pub(crate) struct BoundedOverSpec {
     pub order: Vec<SortKey>,
     /// The calls; of the frame only the start counts, and only if it ends with the current row.
     pub frame: FrameSpec,
-    /// As the plan has it: rows, or the distance, behind the current row.
+    /// As in the plan: rows or distance after the current row.
     pub following: Option<i64>,
 }
 
@@ -38,11 +38,11 @@ pub(crate) struct BoundedOver {
     rows: RowBuffer,
 }
 
-/// Sorted rows: their partitions and runs of peers.
+/// Sorted rows, with their partitions and peer groups.
 struct Sorted {
     batch: Batch,
     partitions: Vec<u32>,
-    /// Number of the run of peers of each row, ascending.
+    /// The number of each row's peer group, ascending.
     runs: Vec<i64>,
 }
 
@@ -75,7 +75,7 @@ impl BoundedOver {
         }
     }
 
-    /// Whether a call is computed for a frame that does not end with the current row.
+    /// Whether a call's frame ends elsewhere than at the current row.
     fn slides(&self, call: &AggregateCall) -> bool {
         !self.bounds().ends_at_current_row() && !is_positional(call)
     }
@@ -119,7 +119,7 @@ impl BoundedOver {
         })
     }
 
-    /// The order column as a number for RANGE frames with a distance; otherwise runs of peers are enough.
+    /// The order column as a number, for RANGE frames with a distance; otherwise peer groups are sufficient.
     fn order_numbers(&self, sorted: &Sorted) -> Result<Vec<i64>, DataflowError> {
         let distances = [self.spec.frame.preceding, self.spec.following];
         let measures = !self.spec.frame.rows && distances.iter().flatten().any(|distance| *distance != 0);
@@ -160,7 +160,7 @@ impl BoundedOver {
         })
     }
 
-    /// The places of rows in the order, where NULLs are further off than any distance.
+    /// The positions of rows in the order; NULLs are further away than any distance.
     fn order_places(&self, sorted: &Sorted) -> Result<Vec<i128>, DataflowError> {
         let numbers = self.order_numbers(sorted)?;
         let nulls = self.spec.order.first().and_then(|key| {
@@ -210,13 +210,13 @@ impl BoundedOver {
     }
 }
 
-/// Functions of the position of a row, which have no frame.
+/// Functions of a row's position, which ignore the frame.
 fn is_positional(call: &AggregateCall) -> bool {
     let by_rank = ["ROW_NUMBER", "RANK", "DENSE_RANK", "LAG"];
     needs_size(call) || by_rank.contains(&call.function.as_str())
 }
 
-/// Functions of the position of a row in its whole partition.
+/// Functions of a row's position within its whole partition.
 fn needs_size(call: &AggregateCall) -> bool {
     matches!(
         call.function.as_str(),
@@ -249,7 +249,7 @@ fn sized(call: &AggregateCall, sorted: &Sorted) -> Result<ArrayRef, DataflowErro
                 "NTILE" => numbers.push(bucket(call, row - start, size)),
                 "PERCENT_RANK" if size == 1 => shares.push(0.0),
                 "PERCENT_RANK" => shares.push((peers - start) as f64 / (size - 1) as f64),
-                // Flink counts the rows up to this one, whatever the peers behind it.
+                // Flink counts the rows up to this one, ignoring peers after it.
                 _ => shares.push((row + 1 - start) as f64 / size as f64),
             }
         }
@@ -262,7 +262,7 @@ fn sized(call: &AggregateCall, sorted: &Sorted) -> Result<ArrayRef, DataflowErro
     })
 }
 
-/// Number of the bucket of a row: the first buckets have one row more if the size does not divide.
+/// The bucket of a row; the first buckets get one more row if the size does not divide evenly.
 fn bucket(call: &AggregateCall, row: usize, size: usize) -> i64 {
     let buckets = call
         .parameters

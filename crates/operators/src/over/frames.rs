@@ -2,7 +2,7 @@
 //!
 //! Rows are taken in rounds: a round has at most one row (ROWS) or one run of rows with equal order (RANGE) of each
 //! partition, so that accumulators are updated and evaluated for many partitions at once. Rows that fall out of a bounded
-//! frame are taken back from the accumulators.
+//! frame are retracted from the accumulators.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -18,44 +18,44 @@ use millstream_types::{Batch, ErrorKind, Scalar, arrow_type};
 use crate::aggregate::{AggregateCalls, AggregateSpec};
 use crate::emit::take_columns;
 
-/// A frame that ends with the current row.
+/// A frame that ends at the current row.
 #[derive(Clone, Debug)]
 pub(crate) struct FrameSpec {
     /// By number of rows; otherwise by distance in the order column.
     pub rows: bool,
-    /// Rows or distance before the current row; `None`: all.
+    /// Rows or distance before the current row; `None`: unbounded.
     pub preceding: Option<i64>,
     pub calls: Vec<AggregateCall>,
 }
 
-/// A row that may leave its frame, or be looked back at.
+/// A row that may leave its frame, or that LAG may refer to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Past {
     pub order: i64,
     pub place: Place,
 }
 
-/// Where a row is.
+/// The location of a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Place {
-    /// In the batch that is being applied.
+    /// In the current batch.
     Batch(u32),
-    /// Among the rows that are kept.
+    /// Among the stored rows.
     Kept(u64),
 }
 
-/// What is known of a partition beside its accumulators.
+/// The state of a partition besides its accumulators.
 #[derive(Clone, Default)]
 pub(super) struct Partition {
     /// Rows in a bounded frame, oldest first.
     pub frame: VecDeque<Past>,
-    /// The last rows, as far as LAG looks back.
+    /// The last rows, as far as LAG refers back.
     pub recent: VecDeque<Past>,
     pub rows: i64,
     rank: i64,
     dense_rank: i64,
     last_order: Option<i64>,
-    /// The batch that was here last, with the round and the order of its last row so far.
+    /// The last batch with rows of the partition, with the round and order of its last row so far.
     round: (u64, usize, i64),
 }
 
@@ -70,7 +70,7 @@ impl Partition {
         [self.rows, self.rank, self.dense_rank, last, frame, recent]
     }
 
-    /// Takes back counters and rows. `kept` are the partition's rows in order: the last ones are in the frame.
+    /// Restores counters and rows. `kept` are the partition's rows in order; the last ones are in the frame.
     pub(super) fn restore(&mut self, counters: [i64; COUNTERS], kept: &[Past]) {
         let [rows, rank, dense_rank, last, frame, recent] = counters;
         (self.rows, self.rank, self.dense_rank) = (rows, rank, dense_rank);
@@ -82,7 +82,7 @@ impl Partition {
         (self.frame, self.recent) = (newest(frame), newest(recent));
     }
 
-    /// The rows that are still in the batch; they stand behind all others.
+    /// The rows that are still in the batch; they come after all others.
     fn each_of_batch(&mut self, mut visit: impl FnMut(u32, &mut Past)) {
         for rows in [&mut self.frame, &mut self.recent] {
             for past in rows.iter_mut().rev() {
@@ -94,12 +94,12 @@ impl Partition {
         }
     }
 
-    /// Whether LAG may still look at a row that has left the frame.
+    /// Whether LAG may still refer to a row that has left the frame.
     fn looks_back_at(&self, number: u64) -> bool {
         starts_at_or_before(&self.recent, number)
     }
 
-    /// Whether a row that LAG no longer looks at is in the frame.
+    /// Whether a row that LAG no longer refers to is in the frame.
     fn frames(&self, number: u64) -> bool {
         starts_at_or_before(&self.frame, number)
     }
@@ -111,7 +111,7 @@ fn starts_at_or_before(rows: &VecDeque<Past>, number: u64) -> bool {
         .is_some_and(|first| matches!(first.place, Place::Kept(held) if held <= number))
 }
 
-/// How one call is computed.
+/// How one call is evaluated.
 enum Call {
     /// Position among the aggregates.
     Aggregate(usize),
@@ -126,7 +126,7 @@ enum Call {
     },
 }
 
-/// What LAG and LEAD give where there is no row.
+/// The result of LAG and LEAD where there is no row.
 #[derive(Clone)]
 pub(super) enum Missing {
     Null,
@@ -164,7 +164,7 @@ pub(super) struct Frames {
     pub aggregates: AggregateCalls,
     pub partitions: Vec<Partition>,
     look_back: usize,
-    /// Columns that are kept of rows in frames: those of the partition, then those that calls read.
+    /// Stored columns of rows in frames: those of the partition, then those that calls read.
     columns: Vec<usize>,
     /// The rows that frames and LAG still need.
     pub past: RowBuffer,
@@ -230,8 +230,8 @@ impl Frames {
         self.aggregates.resize(partitions);
     }
 
-    /// One column for each call. The rows are in order within their partitions; `order` is the order column as a number.
-    /// With another batch to come, [`Frames::keep`] must follow.
+    /// One column per call. Rows are in order within their partitions; `order` is the order column as a number. If
+    /// another batch follows, call [`Frames::keep`].
     pub(super) fn apply(
         &mut self,
         batch: &Batch,
@@ -240,7 +240,7 @@ impl Frames {
     ) -> Result<Vec<ArrayRef>, DataflowError> {
         let rounds = self.rounds(partitions, order);
         let mut results: Vec<Vec<ArrayRef>> = vec![Vec::new(); self.calls.len()];
-        // For each row, the round and its place there.
+        // For each row, its round and its position in the round.
         let mut places = vec![(0, 0); batch.rows];
         for (number, round) in rounds.iter().enumerate() {
             let columns = self.round(batch, partitions, order, round)?;
@@ -264,7 +264,7 @@ impl Frames {
         Ok(columns?)
     }
 
-    /// Keeps the rows of the batch that frames and LAG still need, and forgets those that left.
+    /// Stores the rows of the batch that frames and LAG still need, and drops those that left.
     pub(super) fn keep(&mut self, batch: &Batch, partitions: &[u32]) -> Result<(), DataflowError> {
         self.forget_gone()?;
         let mut touched = partitions.to_vec();
@@ -295,14 +295,14 @@ impl Frames {
         Ok(())
     }
 
-    /// Forgets the rows that left.
+    /// Drops the rows that left.
     pub(super) fn forget_gone(&mut self) -> Result<(), DataflowError> {
         let mut gone = std::mem::take(&mut self.gone);
         gone.sort_unstable();
         Ok(self.past.remove(gone)?)
     }
 
-    /// Forgets a partition; [`Frames::forget_gone`] must follow.
+    /// Drops a partition; the caller must call [`Frames::forget_gone`] afterwards.
     pub(super) fn clear(&mut self, partition: u32) {
         let state = std::mem::take(&mut self.partitions[partition as usize]);
         for past in state.frame.iter().chain(&state.recent) {
@@ -388,8 +388,8 @@ impl Frames {
         columns.ok_or_else(|| DataflowError::internal("an OVER call has no result"))
     }
 
-    /// The row is the newest of its partition: counts it, and finds what leaves its frame. Row number, rank and dense
-    /// rank.
+    /// Counts the newest row of a partition, and finds the rows that leave its frame. Returns row number, rank and
+    /// dense rank.
     fn enter(&mut self, partition: u32, past: Past, left: &mut Left) -> [i64; 3] {
         let state = &mut self.partitions[partition as usize];
         state.rows += 1;
@@ -437,9 +437,9 @@ impl Frames {
         ranks
     }
 
-    /// Takes rows that left their frames back from the accumulators.
+    /// Retracts rows that left their frames from the accumulators.
     fn take_back(&mut self, batch: &Batch, left: Left) -> Result<(), DataflowError> {
-        // Of a partition the rows that were kept are older than those of the batch.
+        // The stored rows of a partition are older than those of the batch.
         if !left.kept.is_empty() {
             let (groups, numbers): (Vec<u32>, Vec<u64>) = left.kept.into_iter().unzip();
             let columns = self.past.rows(&numbers)?.columns;
@@ -480,7 +480,7 @@ impl Frames {
 
     /// For each row of a round the row `offset` rows before it.
     fn looked_back(&self, partitions: &[u32], round: &[u32], offset: usize) -> Vec<Option<Place>> {
-        // Rows of one run with equal order stand behind each other here too.
+        // Peers are processed one after the other here, too.
         let mut run: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         let place = |row: &u32| {
             let partition = partitions[*row as usize];
@@ -502,7 +502,7 @@ impl Frames {
         round.iter().map(place).collect()
     }
 
-    /// A column of the rows at `places`; where there is none, the default.
+    /// A column of the rows at `places`, with a default where there is none.
     fn lagged_values(
         &self,
         batch: &Batch,
@@ -524,7 +524,7 @@ impl Frames {
             Some(at) if !numbers.is_empty() => Some(self.past.rows(&numbers)?.columns.swap_remove(at)),
             _ => None,
         };
-        // The batch, the rows that were kept, then a default for each row that needs one.
+        // The batch, the stored rows, then a default for each row that needs one.
         let mut parts: Vec<ArrayRef> = vec![Arc::clone(&batch.columns[column])];
         parts.extend(kept);
         let mut next_kept = 0;

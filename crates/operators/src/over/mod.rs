@@ -14,10 +14,12 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, Int64Array, UInt32Array};
+use arrow_array::{ArrayRef, Int64Array};
 use arrow_schema::DataType;
-use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_state::{DirtyBlocks, GroupTable, NO_GROUP, RowBuffer, StateError};
+use millstream_dataflow::{
+    Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
+};
+use millstream_state::{DirtyBlocks, GroupTable, NO_GROUP, RowBuffer, Spill, StateError};
 use millstream_types::{Batch, Watermark};
 
 use crate::emit::push;
@@ -26,7 +28,7 @@ use crate::owned_rows::{owner, restore_owned};
 use crate::window::input::milliseconds;
 use frames::{FrameSpec, Frames, Past, Place};
 
-/// What a plan says about OVER windows.
+/// The parameters of OVER windows in a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct OverSpec {
     pub types: Vec<DataType>,
@@ -41,22 +43,22 @@ pub(crate) struct Over {
     spec: OverSpec,
     table: GroupTable,
     frames: Frames,
-    /// Rows whose time has not come.
+    /// Rows that wait for the watermark.
     waiting: RowBuffer,
     /// Time of the last row that was emitted for each partition.
     last_ms: Vec<i64>,
-    /// RANGE frames by event time: times of last rows and their partitions, oldest first. When the watermark has passed
-    /// the frame of a partition's last row, the partition is forgotten.
+    /// RANGE frames by event time: the times of partitions' last rows, oldest first. A partition is dropped when the
+    /// watermark passes the frame of its last row.
     idle: VecDeque<(i64, u32)>,
     dirty: DirtyBlocks,
-    late_rows: u64,
+    late: LateRows,
 }
 
 impl Over {
     pub(crate) fn new(mut spec: OverSpec) -> Result<Self, DataflowError> {
         let key_types: Vec<DataType> = spec.partition.iter().map(|k| spec.types[*k].clone()).collect();
         if !spec.event_time && spec.frame.preceding.is_none() {
-            // Rows of one processing time are no peers: each sees those that came before it.
+            // Rows with the same processing time are not peers: each sees only those that arrived before it.
             spec.frame.rows = true;
         }
         Ok(Self {
@@ -66,7 +68,7 @@ impl Over {
             last_ms: Vec::new(),
             idle: VecDeque::new(),
             dirty: DirtyBlocks::default(),
-            late_rows: 0,
+            late: LateRows::default(),
             spec,
         })
     }
@@ -91,7 +93,7 @@ impl Over {
         Ok(())
     }
 
-    /// Drops late rows and keeps the others for the watermark.
+    /// Drops late rows and stores the others until the watermark passes them.
     fn hold(&mut self, batch: &Batch, context: &Context) -> Result<(), DataflowError> {
         let (times, _) = milliseconds(&batch.columns[self.spec.time])?;
         let watermark = context.watermark.0;
@@ -108,11 +110,8 @@ impl Over {
             Some(&NO_GROUP) => false,
             Some(partition) => times[row] <= self.last_ms[*partition as usize],
         };
-        let on_time: Vec<u32> = (0..batch.rows as u32)
-            .filter(|row| !is_late(*row as usize))
-            .collect();
-        self.late_rows += (batch.rows - on_time.len()) as u64;
-        self.wait(&batch.take(&UInt32Array::from(on_time))?)
+        let on_time = self.late.divide(0, batch, context, is_late)?;
+        self.wait(on_time.as_ref().unwrap_or(batch))
     }
 
     /// Emits rows in order.
@@ -139,7 +138,7 @@ impl Over {
         push(Batch::inserts(columns, batch.rows), context, out)
     }
 
-    /// Length of a RANGE frame by event time, behind which a partition is as if it had never been.
+    /// Length of a RANGE frame by event time, after which a partition can be dropped.
     fn frame_ms(&self) -> Option<i64> {
         let is_range = self.spec.event_time && !self.spec.frame.rows;
         self.spec.frame.preceding.filter(|_| is_range)
@@ -152,7 +151,7 @@ impl Over {
         }
     }
 
-    /// Forgets partitions whose last row has left every frame to come.
+    /// Drops partitions whose last row has left every future frame.
     fn forget_idle(&mut self, watermark: i64) -> Result<(), DataflowError> {
         let Some(frame_ms) = self.frame_ms() else {
             return Ok(());
@@ -197,6 +196,15 @@ impl Over {
                 Ok(())
             })?;
         Ok(restored)
+    }
+}
+
+impl Over {
+    /// Lets rows move to disk.
+    pub(crate) fn spill_to(mut self, spill: Option<&Spill>) -> Self {
+        self.waiting.spill_to(spill);
+        self.frames.past.spill_to(spill);
+        self
     }
 }
 
@@ -303,6 +311,10 @@ impl Operator for Over {
         )
     }
 
+    fn spilled_bytes(&self) -> u64 {
+        self.waiting.disk_size() + self.frames.past.disk_size()
+    }
+
     fn state_bytes(&self) -> usize {
         let partitions =
             self.last_ms.capacity() * size_of::<i64>() + self.idle.capacity() * size_of::<(i64, u32)>();
@@ -310,6 +322,10 @@ impl Operator for Over {
     }
 
     fn late_rows(&self) -> u64 {
-        self.late_rows
+        self.late.count()
+    }
+
+    fn take_late_rows(&mut self) -> Vec<LateBatch> {
+        self.late.take()
     }
 }

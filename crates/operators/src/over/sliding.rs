@@ -1,7 +1,7 @@
-//! Aggregates over frames of any bounds, for the sorted rows of a bounded input.
+//! Aggregates over frames with arbitrary bounds, for the sorted rows of a bounded input.
 //!
-//! Within a partition neither end of the frame ever goes back from row to row: rows that come in are added to one
-//! accumulator, rows that fall out are taken back.
+//! Within a partition, neither end of the frame moves back from row to row: rows that enter are added to an
+//! accumulator, rows that leave are retracted.
 
 use std::ops::Range;
 
@@ -18,19 +18,19 @@ use crate::aggregate::AggregateSpec;
 pub(super) struct Bounds {
     /// By number of rows; otherwise by distance in the order column.
     pub rows: bool,
-    /// Before the current row; negative: behind it.
+    /// Before the current row; negative: after it.
     pub preceding: Option<i64>,
-    /// Behind the current row; negative: before it.
+    /// After the current row; negative: before it.
     pub following: Option<i64>,
 }
 
 impl Bounds {
-    /// Whether the frame is one that ends with the current row.
+    /// Whether the frame ends at the current row.
     pub fn ends_at_current_row(self) -> bool {
         self.following == Some(0) && self.preceding.is_none_or(|distance| distance >= 0)
     }
 
-    /// The frame of each row of one partition. `order` are the rows' places in the order.
+    /// The frame of each row of a partition. `order` are the rows' positions in the order.
     fn frames(self, partition: Range<usize>, order: &[i128]) -> Vec<Range<usize>> {
         let (mut start, mut end) = (partition.start, partition.start);
         let mut frames = Vec::with_capacity(partition.len());

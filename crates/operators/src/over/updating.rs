@@ -15,7 +15,7 @@ use super::frames::{FrameSpec, Frames};
 use crate::emit::{push, rows_differ, stack, take_columns};
 use crate::sort_keys::{SortKeys, key_of};
 
-/// What a plan says about such OVER windows. The frame is all rows up to the current one.
+/// The parameters of these OVER windows in a plan. The frame is all rows up to the current one.
 #[derive(Clone, Debug)]
 pub(crate) struct UpdatingOverSpec {
     pub types: Vec<DataType>,
@@ -30,7 +30,7 @@ pub(crate) struct UpdatingOver {
     store: RowStore,
 }
 
-/// A partition at one moment: its rows in order, each as often as it is there, with the columns and the results.
+/// A snapshot of a partition: its rows in order, each as often as it occurs, with the columns and the results.
 struct Moment {
     rows: Vec<u32>,
     columns: Vec<ArrayRef>,
@@ -78,7 +78,7 @@ impl UpdatingOver {
         context: &Context,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        // Rows of both moments are paired by number, equal rows in order.
+        // Pairs the rows of both snapshots by number; equal rows in order.
         let mut paired: Vec<Option<u32>> = vec![None; after.rows.len()];
         let mut gone: Vec<u32> = Vec::new();
         let mut by_row: std::collections::BTreeMap<u32, Vec<u32>> = std::collections::BTreeMap::new();

@@ -14,7 +14,7 @@ use crate::emit::push;
 use crate::owned_rows::restore_owned;
 use crate::sort_keys::{SortKeys, key_of};
 
-/// What a plan says about ranks of a bounded input.
+/// The parameters of ranks over a bounded input in a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct BoundedRankSpec {
     pub kind: RankKind,
@@ -37,7 +37,7 @@ impl BoundedRankSpec {
     }
 }
 
-/// The rows of a batch that pass, by partition, in order, with their ranks behind them if wanted.
+/// The passing rows of a batch, by partition, in order, optionally with their ranks appended.
 pub(crate) fn ranked(spec: &BoundedRankSpec, batch: &Batch) -> Result<Batch, DataflowError> {
     let partition_keys = spec.partition_keys()?;
     let order_keys = SortKeys::new(&spec.order, &spec.types)?;

@@ -14,6 +14,8 @@
 //! changes.
 
 pub(crate) mod bounded;
+mod by_key;
+mod cold;
 mod ranking;
 pub(crate) mod window;
 
@@ -21,27 +23,29 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, Int64Array};
+use arrow_array::{Array, ArrayRef, Int64Array, UInt32Array};
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_plan::{RankRange, SortKey};
-use millstream_state::{GroupTable, NO_GROUP, RowStore};
+use millstream_state::{Expiry, NO_GROUP, RowStore, Spill};
 use millstream_types::{Batch, RowKind};
 
+use crate::cold::RowRoom;
 use crate::emit::push;
 use crate::sort_keys::{SortKeys, key_of};
+use by_key::ByKey;
 use ranking::Ranking;
 
-/// How rows come, see the module's documentation.
+/// The changelog strategy, see the module documentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Strategy {
     Append,
-    /// With the columns that identify a row over its updates.
+    /// With the columns of the upsert key.
     UpdateFast(Vec<usize>),
     Retract,
 }
 
-/// What a plan says about a Top-N.
+/// The parameters of a Top-N in a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct RankSpec {
     pub types: Vec<DataType>,
@@ -70,73 +74,19 @@ impl Ranks {
 /// A change to emit: its kind, the row, and its rank.
 type Change = (RowKind, u32, u64);
 
-/// The operator; see the module's documentation.
+/// The operator; see the module documentation.
 pub(crate) struct Rank {
     spec: RankSpec,
     keys: SortKeys,
     store: RowStore,
     ranking: Ranking,
+    room: RowRoom,
     /// Update fast: rows by key.
     by_key: Option<ByKey>,
     changes: Vec<Change>,
+    /// Room for the rows whose rank one row changes.
+    moved: Vec<u32>,
     next_sweep_ms: Option<i64>,
-}
-
-/// Rows by the columns that identify them.
-struct ByKey {
-    columns: Vec<usize>,
-    table: GroupTable,
-    /// The row of each key, [`NO_GROUP`] if it is not among the first.
-    rows: Vec<u32>,
-    /// The key of each row.
-    keys: Vec<u32>,
-    /// Keys of this batch and keys that lost their row.
-    touched: Vec<u32>,
-}
-
-impl ByKey {
-    fn find(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Vec<u32>, DataflowError> {
-        let keys: Vec<ArrayRef> = self.columns.iter().map(|c| Arc::clone(&columns[*c])).collect();
-        let mut groups = Vec::new();
-        self.table.intern(&keys, rows, &mut groups)?;
-        self.rows.resize(self.table.end(), NO_GROUP);
-        self.touched.extend_from_slice(&groups);
-        Ok(groups)
-    }
-
-    fn set(&mut self, key: u32, row: u32) {
-        self.rows[key as usize] = row;
-        if row as usize >= self.keys.len() {
-            self.keys.resize(row as usize + 1, NO_GROUP);
-        }
-        self.keys[row as usize] = key;
-    }
-
-    /// The row is no longer among the first.
-    fn forget(&mut self, row: u32) {
-        let Some(key) = self
-            .keys
-            .get(row as usize)
-            .copied()
-            .filter(|key| *key != NO_GROUP)
-        else {
-            return;
-        };
-        if self.rows[key as usize] == row {
-            self.rows[key as usize] = NO_GROUP;
-            self.touched.push(key);
-        }
-    }
-
-    /// Frees the keys that have no row.
-    fn end_batch(&mut self) -> Result<(), DataflowError> {
-        for key in std::mem::take(&mut self.touched) {
-            if self.rows[key as usize] == NO_GROUP && self.table.contains(key) {
-                self.table.remove(key)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// One row of a batch on its way through the ranking.
@@ -151,28 +101,38 @@ struct Incoming<'a> {
 }
 
 impl Rank {
-    pub(crate) fn new(spec: RankSpec) -> Result<Self, DataflowError> {
+    /// Checks a plan.
+    pub(crate) fn check(spec: &RankSpec) -> Result<(), DataflowError> {
+        Self::with_spill(spec.clone(), None).map(|_| ())
+    }
+
+    pub(crate) fn new(spec: RankSpec, context: &Context) -> Result<Self, DataflowError> {
+        Self::with_spill(spec, context.spill.as_ref())
+    }
+
+    fn with_spill(spec: RankSpec, spill: Option<&Spill>) -> Result<Self, DataflowError> {
         let by_key = match &spec.strategy {
-            Strategy::UpdateFast(columns) => {
-                let types: Vec<DataType> = columns.iter().map(|c| spec.types[*c].clone()).collect();
-                let table = GroupTable::new(&types)?;
-                let (rows, keys, touched) = (Vec::new(), Vec::new(), Vec::new());
-                Some(ByKey {
-                    columns: columns.clone(),
-                    table,
-                    rows,
-                    keys,
-                    touched,
-                })
-            }
+            Strategy::UpdateFast(columns) => Some(ByKey::new(columns, &spec.types)?),
             _ => None,
         };
+        let mut store = match spec.strategy {
+            Strategy::Append => RowStore::of_arrivals(&spec.types, &spec.partition)?,
+            _ => RowStore::new(&spec.types, &spec.partition)?,
+        };
+        let expiry = if spec.ttl_ms > 0 {
+            Expiry::Time
+        } else {
+            Expiry::Never
+        };
+        store.spill_to(spill, expiry);
         Ok(Self {
             keys: SortKeys::new(&spec.order, &spec.types)?,
-            store: RowStore::new(&spec.types, &spec.partition)?,
+            room: RowRoom::new(spill, store.can_spill()),
+            store,
             ranking: Ranking::default(),
             by_key,
             changes: Vec::new(),
+            moved: Vec::new(),
             next_sweep_ms: None,
             spec,
         })
@@ -198,18 +158,18 @@ impl Rank {
         self.spec.rank_output || ranks.from > 1
     }
 
-    /// A row comes.
+    /// Inserts a row.
     fn add(&mut self, incoming: Incoming<'_>, time_ms: i64) {
         if self.spec.strategy != Strategy::Retract && !self.may_enter(incoming) {
             return;
         }
         self.store.add(incoming.partition, incoming.row, time_ms);
-        let at = self
+        let rank = self
             .ranking
             .insert(incoming.partition, incoming.sort_key, incoming.row);
-        let Some(rank) = at.filter(|rank| *rank <= incoming.ranks.to) else {
+        if rank > incoming.ranks.to {
             return;
-        };
+        }
         if self.by_rank(incoming.ranks) {
             self.shift_down(incoming, rank, None);
         } else {
@@ -220,7 +180,7 @@ impl Rank {
         }
     }
 
-    /// Whether a row is better than the last one that passes, or there is room.
+    /// Whether a row ranks above the last passing row, or the Top-N is not full.
     fn may_enter(&self, incoming: Incoming<'_>) -> bool {
         let Incoming {
             partition,
@@ -231,11 +191,11 @@ impl Rank {
         ranks.to > 0
             && match self.ranking.at(partition, ranks.to) {
                 None => true,
-                Some(last) => sort_key < self.ranking.sort_key(last),
+                Some(last) => sort_key < last.sort_key(),
             }
     }
 
-    /// A row enters the first ones; the one pushed out goes before.
+    /// A row enters the Top-N; the row that it displaces is emitted first.
     fn enter(&mut self, incoming: Incoming<'_>) {
         let out = self
             .ranking
@@ -255,21 +215,19 @@ impl Rank {
         }
     }
 
-    /// A row stands at `rank` now: every row from there on moves down by one, up to `old_rank`, where the row stood
-    /// before (with its old content), or to the end.
+    /// A row now has rank `rank`: every row from there on moves down by one, up to `old_rank`, the row's former rank
+    /// (with its old content), or to the end.
     fn shift_down(&mut self, incoming: Incoming<'_>, rank: u64, old: Option<(u64, u32)>) {
-        let rows: Vec<u32> = self
-            .ranking
-            .rows_from(incoming.partition, rank, incoming.ranks.to);
+        let rows = self.moved_rows(incoming, rank);
         let beyond = self
             .ranking
             .at(incoming.partition, incoming.ranks.to + 1)
             .map(|slot| slot.row);
         for (i, row) in rows.iter().enumerate() {
             let here = rank + i as u64;
-            // Before, this rank belonged to the row that now follows, or to the old content of the row itself.
+            // This rank previously belonged to the row that now follows, or to the old content of the row itself.
             let before = match old {
-                Some((old_rank, _)) if here > old_rank => return,
+                Some((old_rank, _)) if here > old_rank => break,
                 Some((old_rank, old_row)) if here == old_rank => Some(old_row),
                 _ => rows.get(i + 1).copied().or(beyond),
             };
@@ -281,13 +239,12 @@ impl Rank {
                 None => self.change(RowKind::Insert, *row, here, incoming.ranks),
             }
         }
+        self.moved = rows;
     }
 
-    /// A row that stood at `rank` is gone: every row from there on moves up by one.
+    /// A row with rank `rank` was removed: every row after it moves up by one.
     fn shift_up(&mut self, incoming: Incoming<'_>, rank: u64) {
-        let rows: Vec<u32> = self
-            .ranking
-            .rows_from(incoming.partition, rank, incoming.ranks.to);
+        let rows = self.moved_rows(incoming, rank);
         let mut before = incoming.row;
         for (i, row) in rows.iter().enumerate() {
             let here = rank + i as u64;
@@ -297,27 +254,32 @@ impl Rank {
         }
         let last = rank + rows.len() as u64;
         self.change(RowKind::Delete, before, last, incoming.ranks);
+        self.moved = rows;
     }
 
-    /// Forgets rows that can no longer pass.
+    /// The rows from a rank to the last that passes.
+    fn moved_rows(&mut self, incoming: Incoming<'_>, rank: u64) -> Vec<u32> {
+        let mut rows = std::mem::take(&mut self.moved);
+        rows.clear();
+        let Incoming { partition, ranks, .. } = incoming;
+        rows.extend(self.ranking.rows_from(partition, rank, ranks.to));
+        rows
+    }
+
+    /// Drops rows that can no longer pass.
     fn drop_beyond(&mut self, incoming: Incoming<'_>) {
-        while let Some(slot) = self
-            .ranking
-            .at(incoming.partition, incoming.ranks.to + 1)
-            .cloned()
-        {
-            self.ranking.remove(incoming.partition, &slot);
-            self.store.subtract(slot.row);
+        while let Some(row) = self.ranking.pop_beyond(incoming.partition, incoming.ranks.to) {
+            self.store.subtract(row);
             if let Some(by_key) = &mut self.by_key {
-                by_key.forget(slot.row);
+                by_key.forget(row);
             }
         }
     }
 
-    /// A row is taken back (retract strategy).
+    /// Retracts a row (retract strategy).
     fn take_back(&mut self, incoming: Incoming<'_>) {
         if self.store.subtract(incoming.row).is_none() {
-            // It was never there, or its time to live is over.
+            // The row never existed, or its TTL has expired.
             return;
         }
         let Some(rank) = self
@@ -342,26 +304,22 @@ impl Rank {
         }
     }
 
-    /// A row comes that may be a new content of a row that is there (update fast).
+    /// A row arrives that may be new content for an existing row (update-fast strategy).
     fn upsert(&mut self, incoming: Incoming<'_>, key: u32, time_ms: i64) {
-        let held = self
-            .by_key
-            .as_ref()
-            .map_or(NO_GROUP, |by_key| by_key.rows[key as usize]);
+        let held = self.by_key.as_ref().map_or(NO_GROUP, |by_key| by_key.row_of(key));
         let old_slot = if held == NO_GROUP {
             None
         } else {
             self.ranking.find(incoming.partition, held)
         };
-        let Some(old_slot) = old_slot else {
+        let Some((old_slot, old_rank)) = old_slot else {
             if self.may_enter(incoming) {
                 self.set_key(key, incoming.row);
                 self.add(incoming, time_ms);
             }
             return;
         };
-        let old_rank = self.ranking.rank_of(incoming.partition, &old_slot);
-        if old_slot.sort_key.as_ref() == incoming.sort_key {
+        if old_slot.sort_key() == incoming.sort_key {
             self.store.subtract(held);
             self.store.add(incoming.partition, incoming.row, time_ms);
             self.ranking
@@ -375,8 +333,7 @@ impl Rank {
         self.store.add(incoming.partition, incoming.row, time_ms);
         let rank = self
             .ranking
-            .insert(incoming.partition, incoming.sort_key, incoming.row)
-            .unwrap_or(old_rank);
+            .insert(incoming.partition, incoming.sort_key, incoming.row);
         self.set_key(key, incoming.row);
         if self.by_rank(incoming.ranks) {
             self.shift_down(incoming, rank, Some((old_rank, held)));
@@ -400,6 +357,61 @@ impl Rank {
         }
     }
 
+    /// With the append strategy and a constant range the last row that passes only gets better: rows that are not better
+    /// now will not be later in the batch, and are left out before anything is stored. `None`: all rows may enter.
+    fn may_enter_now(&self, batch: &Batch, partitions: &[u32]) -> Result<Option<Vec<u32>>, DataflowError> {
+        let is_constant = matches!(self.spec.range, RankRange::Constant { .. });
+        if self.spec.strategy != Strategy::Append || !is_constant {
+            return Ok(None);
+        }
+        let sort_keys = self.keys.encode(&batch.columns)?;
+        let mut kept = Vec::with_capacity(batch.rows);
+        for (row, partition) in partitions.iter().enumerate() {
+            let incoming = Incoming {
+                partition: *partition,
+                row: NO_GROUP,
+                sort_key: key_of(&sort_keys, &self.keys, row),
+                ranks: self.ranks(batch, row)?,
+                key: None,
+            };
+            if !batch.kind(row).is_addition() || self.may_enter(incoming) {
+                kept.push(row as u32);
+            }
+        }
+        Ok((kept.len() < batch.rows).then_some(kept))
+    }
+
+    /// Ranks the rows of a batch one after the other.
+    fn rank_rows(
+        &mut self,
+        batch: &Batch,
+        partitions: &[u32],
+        context: &Context,
+    ) -> Result<(), DataflowError> {
+        let mut rows = Vec::new();
+        self.store.resolve_rows(&batch.columns, batch.rows, &mut rows)?;
+        let keys_of_rows = match &mut self.by_key {
+            Some(by_key) => Some(by_key.find(&batch.columns, batch.rows)?),
+            None => None,
+        };
+        let sort_keys = self.keys.encode(&batch.columns)?;
+        for (row, partition) in partitions.iter().enumerate() {
+            let incoming = Incoming {
+                partition: *partition,
+                row: rows[row],
+                sort_key: key_of(&sort_keys, &self.keys, row),
+                ranks: self.ranks(batch, row)?,
+                key: keys_of_rows.as_ref().map(|keys| keys[row]),
+            };
+            match (batch.kind(row).is_addition(), incoming.key) {
+                (true, None) => self.add(incoming, context.now_ms),
+                (true, Some(key)) => self.upsert(incoming, key, context.now_ms),
+                (false, _) => self.take_back(incoming),
+            }
+        }
+        Ok(())
+    }
+
     fn emit(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         let changes = std::mem::take(&mut self.changes);
         if changes.is_empty() {
@@ -418,10 +430,10 @@ impl Rank {
         )
     }
 
-    /// Takes a row away whose time to live is over; like Flink's state it goes without a trace in the output.
+    /// Drops a row whose TTL has expired; as in Flink, this emits nothing.
     fn expire_row(&mut self, row: u32) {
         let partition = self.store.key_of(row);
-        while let Some(slot) = self.ranking.find(partition, row) {
+        while let Some((slot, _)) = self.ranking.find(partition, row) {
             self.ranking.remove(partition, &slot);
         }
         self.store.remove(row);
@@ -430,15 +442,14 @@ impl Rank {
         }
     }
 
-    /// Takes expired rows of these partitions away: to the rows that come now they are not there, whether a sweep has
-    /// passed or not.
+    /// Drops the expired rows of these partitions, so that results do not depend on when a sweep runs.
     fn expire_partitions(&mut self, partitions: &[u32], now_ms: i64) {
         if self.spec.ttl_ms == 0 {
             return;
         }
         let oldest = now_ms.saturating_sub(self.spec.ttl_ms);
         for partition in partitions {
-            // The rows of a partition stand in the order in which they were written.
+            // The rows of a partition are in write order.
             let expired = |row: &u32| self.store.time_ms(*row) <= oldest;
             let expired: Vec<u32> = self.store.rows_of(*partition).take_while(expired).collect();
             expired.into_iter().for_each(|row| self.expire_row(row));
@@ -455,6 +466,7 @@ impl Rank {
             .collect();
         expired.into_iter().for_each(|row| self.expire_row(row));
         self.store.end_batch()?;
+        self.store.expire_cold(oldest);
         if let Some(by_key) = &mut self.by_key {
             by_key.end_batch()?;
         }
@@ -493,28 +505,20 @@ impl Operator for Rank {
         if batch.is_empty() {
             return Ok(());
         }
-        let (mut partitions, mut rows) = (Vec::new(), Vec::new());
+        self.make_room()?;
+        let mut partitions = Vec::new();
         self.store
-            .resolve(&batch.columns, batch.rows, &mut partitions, &mut rows)?;
+            .resolve_keys(&batch.columns, batch.rows, &mut partitions)?;
+        let recalled: Vec<u32> = self.store.recalled().iter().map(|(row, _)| *row).collect();
+        if !recalled.is_empty() {
+            self.rank_stored(&recalled)?;
+        }
         self.expire_partitions(&partitions, context.now_ms);
-        let keys_of_rows = match &mut self.by_key {
-            Some(by_key) => Some(by_key.find(&batch.columns, batch.rows)?),
-            None => None,
-        };
-        let sort_keys = self.keys.encode(&batch.columns)?;
-        for row in 0..batch.rows {
-            let sort_key = key_of(&sort_keys, &self.keys, row).to_vec();
-            let incoming = Incoming {
-                partition: partitions[row],
-                row: rows[row],
-                sort_key: &sort_key,
-                ranks: self.ranks(&batch, row)?,
-                key: keys_of_rows.as_ref().map(|keys| keys[row]),
-            };
-            match (batch.kind(row).is_addition(), incoming.key) {
-                (true, None) => self.add(incoming, context.now_ms),
-                (true, Some(key)) => self.upsert(incoming, key, context.now_ms),
-                (false, _) => self.take_back(incoming),
+        match self.may_enter_now(&batch, &partitions)? {
+            None => self.rank_rows(&batch, &partitions, context)?,
+            Some(kept) => {
+                let partitions: Vec<u32> = kept.iter().map(|row| partitions[*row as usize]).collect();
+                self.rank_rows(&batch.take(&UInt32Array::from(kept))?, &partitions, context)?;
             }
         }
         self.emit(context, out)?;
@@ -553,20 +557,7 @@ impl Operator for Rank {
         let partitions: Vec<u32> = self.store.keys().collect();
         for partition in partitions {
             let rows: Vec<u32> = self.store.rows_of(partition).collect();
-            let columns = self.store.columns(&rows)?;
-            let sort_keys = self.keys.encode(&columns)?;
-            for (i, row) in rows.iter().enumerate() {
-                for _ in 0..self.store.count(*row) {
-                    self.ranking
-                        .insert(partition, key_of(&sort_keys, &self.keys, i), *row);
-                }
-            }
-            if let Some(by_key) = &mut self.by_key {
-                let keys = by_key.find(&columns, rows.len())?;
-                keys.iter()
-                    .zip(&rows)
-                    .for_each(|(key, row)| by_key.set(*key, *row));
-            }
+            self.rank_stored(&rows)?;
         }
         if self.spec.ttl_ms > 0 && !self.store.is_empty() {
             self.next_sweep_ms = Some(context.now_ms);
@@ -575,9 +566,10 @@ impl Operator for Rank {
     }
 
     fn state_bytes(&self) -> usize {
-        let by_key = self.by_key.as_ref().map_or(0, |by_key| {
-            by_key.table.memory_size() + by_key.rows.capacity() * 4
-        });
-        self.store.memory_size() + self.ranking.memory_size() + by_key
+        self.used_bytes()
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.store.disk_size()
     }
 }

@@ -1,13 +1,15 @@
-//! Top-N and deduplication within windows: a window's rows are kept until the watermark passes its end, then the ones
-//! that pass are emitted, once.
+//! Top-N and deduplication within windows: stores a window's rows until the watermark passes its end, then emits the
+//! passing ones once.
 
 use std::collections::BTreeMap;
 
 use arrow_array::UInt32Array;
 use arrow_schema::DataType;
-use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
+use millstream_dataflow::{
+    Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
+};
 use millstream_plan::{RankKind, RankRange, SortKey};
-use millstream_state::RowBuffer;
+use millstream_state::{RowBuffer, Spill};
 use millstream_types::{Batch, Watermark};
 
 use super::bounded::{BoundedRankSpec, ranked};
@@ -16,7 +18,7 @@ use crate::owned_rows::restore_owned;
 use crate::window::input::{Rows, WindowInput, WindowTime, split_by_window};
 use crate::window::wall_clock::WallClock;
 
-/// Rows of a window beyond which those that cannot pass are dropped.
+/// Size of a window above which rows that cannot pass are dropped.
 const PRUNE_ROWS: usize = 16_384;
 
 /// The operator. The partition includes the window columns.
@@ -26,12 +28,13 @@ pub(crate) struct WindowRank {
     clock: WallClock,
     /// The best rows so far of each open window, by its end.
     windows: BTreeMap<i64, (RowBuffer, usize)>,
-    /// Of rows that are equal in order, the one that came last is the first.
+    /// Among rows that compare equal, the last one to arrive is first.
     last_of_equals: bool,
-    late_rows: u64,
+    late: LateRows,
+    spill: Option<Spill>,
 }
 
-/// The first or last row of a key within its window, as a rank.
+/// The first or last row of a key within its window, expressed as a rank.
 pub(crate) fn deduplicate_spec(
     types: &[DataType],
     keys: &[usize],
@@ -69,8 +72,21 @@ impl WindowRank {
             clock,
             windows: BTreeMap::new(),
             last_of_equals: false,
-            late_rows: 0,
+            late: LateRows::default(),
+            spill: None,
         }
+    }
+
+    /// Lets rows move to disk.
+    pub(crate) fn spill_to(mut self, spill: Option<&Spill>) -> Self {
+        self.spill = spill.cloned();
+        self
+    }
+
+    fn new_rows(&self) -> RowBuffer {
+        let mut rows = RowBuffer::new(&self.spec.types);
+        rows.spill_to(self.spill.as_ref());
+        rows
     }
 
     pub(crate) fn last_of_equals(mut self, last: bool) -> Self {
@@ -93,14 +109,14 @@ impl WindowRank {
 
     fn add(&mut self, end: i64, batch: Batch) -> Result<(), DataflowError> {
         let held = self.windows.remove(&end);
-        let (mut rows, mut pruned) = held.unwrap_or_else(|| (RowBuffer::new(&self.spec.types), 0));
+        let (mut rows, mut pruned) = held.unwrap_or_else(|| (self.new_rows(), 0));
         rows.push(&batch, None)?;
         if rows.len() > PRUNE_ROWS.max(pruned * 2) {
             let without_rank = BoundedRankSpec {
                 rank_output: false,
                 ..self.spec.clone()
             };
-            // All ranks up to the last that passes are needed until the end.
+            // All ranks up to the last passing one are needed until the end.
             let spec = BoundedRankSpec {
                 range: from_first(without_rank.range),
                 ..without_rank
@@ -130,18 +146,18 @@ impl Operator for WindowRank {
         context: &Context,
         _: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        // Window ends are local times already.
+        // Window ends are already local times.
         let times = self.input.times(&batch, &mut WallClock::utc(), context)?;
         for (window, rows) in split_by_window(&times) {
+            if self.is_over(window.end, context.watermark.0) {
+                self.late.add(0, &batch, &rows.positions(&batch), context)?;
+                continue;
+            }
             let part = match rows {
                 Rows::All => batch.clone(),
                 Rows::Some(rows) => batch.take(&rows.into())?,
             };
-            if self.is_over(window.end, context.watermark.0) {
-                self.late_rows += part.rows as u64;
-            } else {
-                self.add(window.end, part)?;
-            }
+            self.add(window.end, part)?;
         }
         Ok(())
     }
@@ -189,11 +205,19 @@ impl Operator for WindowRank {
         Ok(())
     }
 
+    fn spilled_bytes(&self) -> u64 {
+        self.windows.values().map(|(rows, _)| rows.disk_size()).sum()
+    }
+
     fn state_bytes(&self) -> usize {
         self.windows.values().map(|(rows, _)| rows.memory_size()).sum()
     }
 
     fn late_rows(&self) -> u64 {
-        self.late_rows
+        self.late.count()
+    }
+
+    fn take_late_rows(&mut self) -> Vec<LateBatch> {
+        self.late.take()
     }
 }

@@ -8,7 +8,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray};
 use millstream_dataflow::DataflowError;
 use millstream_plan::node::LengthEnforcer;
 use millstream_types::logical_type::MAX_LENGTH;
-use millstream_types::{Batch, TypeKind};
+use millstream_types::{Batch, ErrorCode, TypeKind};
 
 use super::SinkInputSpec;
 
@@ -17,7 +17,7 @@ use super::SinkInputSpec;
 struct Length {
     column: usize,
     length: usize,
-    /// CHAR and BINARY have exactly this length, VARCHAR and VARBINARY at most.
+    /// CHAR and BINARY have exactly this length, VARCHAR and VARBINARY at most this length.
     exact: bool,
 }
 
@@ -75,7 +75,7 @@ impl Constraints {
         }
     }
 
-    /// The rows that satisfy the constraints, with lengths made to fit; an error if that is what the sink wants.
+    /// The rows that satisfy the constraints, with lengths adjusted; an error if the sink requires that.
     pub(super) fn apply(&self, batch: Batch) -> Result<Batch, DataflowError> {
         let mut batch = self.check_nulls(batch)?;
         for (length, name) in &self.lengths {
@@ -99,11 +99,12 @@ impl Constraints {
             return Ok(batch);
         };
         if !self.drop {
-            return Err(DataflowError::data(format!(
+            let message = format!(
                 "Column '{name}' is NOT NULL, however, a null value is being written into it; you can set job \
                  configuration 'table.exec.sink.not-null-enforcer'='DROP' to suppress this exception and drop such \
                  records silently"
-            )));
+            );
+            return Err(DataflowError::coded(ErrorCode::NotNullViolation, message));
         }
         let keep = |row: usize| {
             offending

@@ -1,23 +1,28 @@
-//! The rows of each primary key, in the order in which they came: the last one is what the sink should hold.
+//! The rows of each primary key in arrival order: the sink should hold the last one.
 
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, SnapshotScope, StateBlocks};
-use millstream_state::RowStore;
+use millstream_state::{Expiry, RowStore};
 use millstream_types::{Batch, RowKind};
+
+use crate::cold::RowRoom;
 
 pub(super) struct Materializer {
     store: RowStore,
+    room: RowRoom,
 }
 
 impl Materializer {
-    pub(super) fn new(types: &[DataType], keys: &[usize]) -> Result<Self, DataflowError> {
-        Ok(Self {
-            store: RowStore::new(types, keys)?,
-        })
+    pub(super) fn new(types: &[DataType], keys: &[usize], context: &Context) -> Result<Self, DataflowError> {
+        let mut store = RowStore::new(types, keys)?;
+        store.spill_to(context.spill.as_ref(), Expiry::Never);
+        let room = RowRoom::new(context.spill.as_ref(), store.can_spill());
+        Ok(Self { store, room })
     }
 
-    /// The changes that the sink must see.
+    /// The changes to send to the sink.
     pub(super) fn apply(&mut self, batch: &Batch) -> Result<Batch, DataflowError> {
+        self.room.make(&mut self.store)?;
         let (mut keys, mut rows) = (Vec::new(), Vec::new());
         self.store
             .resolve(&batch.columns, batch.rows, &mut keys, &mut rows)?;
@@ -49,7 +54,7 @@ impl Materializer {
         ))
     }
 
-    /// The row is the last of its key now, also if it was there before.
+    /// The row becomes the last of its key, even if it was stored before.
     fn add_last(&mut self, key: u32, row: u32) {
         let times = self.store.count(row) + 1;
         self.store.remove(row);
@@ -83,6 +88,10 @@ impl Materializer {
     }
 
     pub(super) fn memory_size(&self) -> usize {
-        self.store.memory_size()
+        self.store.used_bytes()
+    }
+
+    pub(super) fn disk_size(&self) -> u64 {
+        self.store.disk_size()
     }
 }

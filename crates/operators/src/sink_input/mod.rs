@@ -1,5 +1,5 @@
-//! What stands before a sink: constraints that rows must satisfy, and the materialiser that leaves the right last row of
-//! each key when changes of different keys overtake each other.
+//! The operator in front of a sink: enforces constraints, and materialises the last row of each key where changes can
+//! arrive out of order.
 
 mod constraints;
 mod materializer;
@@ -12,10 +12,10 @@ use millstream_types::{Batch, Schema, arrow_type};
 use constraints::Constraints;
 use materializer::Materializer;
 
-/// What a plan says about a sink's input.
+/// The parameters of a sink's input in a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct SinkInputSpec {
-    /// Columns as the sink declares them.
+    /// Columns as declared by the sink.
     pub schema: Schema,
     pub not_null: Vec<usize>,
     pub not_null_drop: bool,
@@ -25,7 +25,7 @@ pub(crate) struct SinkInputSpec {
 }
 
 impl SinkInputSpec {
-    /// Whether there is anything to do.
+    /// Whether the operator is needed.
     pub(crate) fn is_needed(&self) -> bool {
         !self.not_null.is_empty() || self.lengths != LengthEnforcer::Ignore || self.materialize.is_some()
     }
@@ -38,12 +38,12 @@ pub(crate) struct SinkInput {
 }
 
 impl SinkInput {
-    pub(crate) fn new(spec: &SinkInputSpec) -> Result<Self, DataflowError> {
+    pub(crate) fn new(spec: &SinkInputSpec, context: &Context) -> Result<Self, DataflowError> {
         let types: Vec<DataType> = spec.schema.types().map(arrow_type).collect();
         let materializer = spec
             .materialize
             .as_ref()
-            .map(|keys| Materializer::new(&types, keys))
+            .map(|keys| Materializer::new(&types, keys, context))
             .transpose()?;
         Ok(Self {
             constraints: Constraints::new(spec),
@@ -84,5 +84,9 @@ impl Operator for SinkInput {
 
     fn state_bytes(&self) -> usize {
         self.materializer.as_ref().map_or(0, Materializer::memory_size)
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.materializer.as_ref().map_or(0, Materializer::disk_size)
     }
 }

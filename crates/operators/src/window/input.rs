@@ -17,7 +17,7 @@ use super::Window;
 use super::assign::Slicing;
 use super::wall_clock::WallClock;
 
-/// Where a row's time or window comes from.
+/// The source of a row's time or window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WindowTime {
     /// A time column.
@@ -32,7 +32,7 @@ pub(crate) enum WindowTime {
     },
 }
 
-/// What a window operator reads of its input.
+/// The input columns that a window operator reads.
 #[derive(Clone, Debug)]
 pub(crate) struct WindowInput {
     pub time: WindowTime,
@@ -40,11 +40,11 @@ pub(crate) struct WindowInput {
     pub columns: Vec<usize>,
 }
 
-/// Times of rows in local time; rows without a time belong to no window.
+/// Local times of rows; rows without a time belong to no window.
 pub(crate) struct Times {
     pub values: ScalarBuffer<i64>,
     pub nulls: Option<NullBuffer>,
-    /// Window starts of rows that carry their windows.
+    /// Window starts of rows with attached windows.
     starts: Option<ScalarBuffer<i64>>,
 }
 
@@ -53,6 +53,16 @@ pub(crate) struct Times {
 pub(crate) enum Rows {
     All,
     Some(Vec<u32>),
+}
+
+impl Rows {
+    /// Their positions in the batch that they were taken from.
+    pub(crate) fn positions(&self, batch: &Batch) -> Vec<u32> {
+        match self {
+            Self::All => (0..batch.rows as u32).collect(),
+            Self::Some(rows) => rows.clone(),
+        }
+    }
 }
 
 impl WindowInput {
@@ -170,7 +180,7 @@ pub(crate) fn split_by_window(times: &Times) -> Vec<(Window, Rows)> {
     parts.finish()
 }
 
-/// Rows by window; few windows, mostly the one of the row before.
+/// Groups rows by window; there are few windows, and mostly the previous row's.
 #[derive(Default)]
 struct Parts {
     parts: Vec<(Window, Vec<u32>)>,

@@ -8,6 +8,7 @@
 //! windows to come. SESSION windows belong to keys and are in [`session`].
 
 pub(crate) mod assign;
+mod columns;
 pub(crate) mod hop;
 pub(crate) mod input;
 pub(crate) mod session;
@@ -20,26 +21,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMillisecondType};
-use arrow_array::{ArrayRef, Int64Array, PrimitiveArray};
-use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_plan::WindowProperty;
-use millstream_state::{GroupTable, StateError, decode_columns, encode_columns};
-use millstream_types::{Batch, LogicalType, TypeFamily, Watermark, arrow_type};
+use arrow_array::types::Int64Type;
+use arrow_array::{ArrayRef, Int64Array};
+use millstream_dataflow::{
+    Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
+};
+use millstream_state::{GroupTable, LargeBlocks, MemoryShare, StateError, decode_columns, encode_columns};
+use millstream_types::{Batch, Watermark};
 
 use crate::emit::{push, retractions};
 use assign::Slicing;
+pub(crate) use columns::WindowColumns;
 use hop::RunningWindow;
 use input::WindowInput;
-use slice::{Slice, SliceSpec};
+use slice::{Room, Slice, SliceSpec};
 use wall_clock::WallClock;
 
-/// What a plan says about a window aggregate.
+/// The parameters of a window aggregate in a plan.
 #[derive(Clone)]
 pub(crate) struct WindowAggregateSpec {
     pub input: WindowInput,
     pub slices: SliceSpec,
-    /// Windows by slices; `None`: rows carry their windows.
+    /// Slicing of windows; `None`: rows have attached windows.
     pub slicing: Option<Slicing>,
     pub event_time: bool,
     pub clock: WallClock,
@@ -47,7 +50,7 @@ pub(crate) struct WindowAggregateSpec {
     pub bounded: bool,
 }
 
-/// Forgets keys that have no session: all their rows were late, or their sessions are over.
+/// Drops keys without a session: all their rows were late, or their sessions have closed.
 fn forget_unused<S>(table: &mut GroupTable, sessions: &[Vec<S>], groups: &[u32]) -> Result<(), StateError> {
     for group in groups {
         if sessions[*group as usize].is_empty() && table.contains(*group) {
@@ -57,76 +60,98 @@ fn forget_unused<S>(table: &mut GroupTable, sessions: &[Vec<S>], groups: &[u32])
     Ok(())
 }
 
-/// The columns that a window adds behind keys and results.
-#[derive(Clone, Debug)]
-pub(crate) struct WindowColumns(pub Vec<(WindowProperty, LogicalType)>);
-
-impl WindowColumns {
-    /// The columns for `rows` rows of one window.
-    pub(crate) fn columns(&self, window: Window, rows: usize, clock: &WallClock) -> Vec<ArrayRef> {
-        self.columns_of(&vec![window; rows], clock)
-    }
-
-    /// The columns for rows that each have a window.
-    pub(crate) fn columns_of(&self, windows: &[Window], clock: &WallClock) -> Vec<ArrayRef> {
-        let column = |(property, ty): &(WindowProperty, LogicalType)| {
-            let is_instant = ty.family() == TypeFamily::TimestampLtz;
-            let value = |window: &Window| match property {
-                WindowProperty::Start => window.start,
-                WindowProperty::End => window.end,
-                WindowProperty::Time if is_instant => clock.to_instant(window.end - 1),
-                WindowProperty::Time => window.end - 1,
-            };
-            let column =
-                PrimitiveArray::<TimestampMillisecondType>::from_iter_values(windows.iter().map(value));
-            Arc::new(column.with_data_type(arrow_type(ty))) as ArrayRef
-        };
-        self.0.iter().map(column).collect()
-    }
-}
-
-/// A window, in local time. The order is by end.
+/// A window in local time, ordered by end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub(crate) struct Window {
     pub end: i64,
     pub start: i64,
 }
 
-/// The operator; see the module's documentation.
+/// The operator; see the module documentation.
 pub(crate) struct WindowAggregate {
     spec: WindowAggregateSpec,
-    /// By end and start. Slices of CUMULATE whose end has passed are merged into the first slice of their window, see
+    /// By end and start. Closed slices of CUMULATE are merged into the first slice of their window, see
     /// `cumulated`.
     slices: BTreeMap<Window, Slice>,
-    /// CUMULATE: what the windows with a common start have gathered so far, and the next end to emit, by start.
+    /// CUMULATE: the accumulated result of the windows with a common start and the next end to emit, by start.
     cumulated: BTreeMap<i64, (Slice, i64)>,
-    /// HOP: the last emitted window, from which the next one follows.
+    /// HOP: the last emitted window, from which the next one is derived.
     running: Option<RunningWindow>,
-    /// Windows that were over at this watermark or clock time were emitted: late rows do not bring them back.
+    /// Windows that ended before this watermark or clock time were emitted; late rows do not reopen them.
     fired_until: i64,
-    late_rows: u64,
+    late: LateRows,
     groups: Vec<u32>,
+    /// Of the memory for slices that can move groups to disk.
+    share: Option<MemoryShare>,
 }
 
 impl WindowAggregate {
-    pub(crate) fn new(spec: WindowAggregateSpec) -> Self {
-        Self {
+    pub(crate) fn new(mut spec: WindowAggregateSpec, context: &Context) -> Result<Self, DataflowError> {
+        let mut share = None;
+        if let Some(spill) = &context.spill
+            && Slice::cold_groups(&spec.slices, &spill.space)?.is_some()
+        {
+            spec.slices.space = Some(spill.space.clone());
+            share = Some(spill.share());
+        }
+        Ok(Self {
             spec,
+            share,
             slices: BTreeMap::new(),
             cumulated: BTreeMap::new(),
             running: None,
             fired_until: i64::MIN,
-            late_rows: 0,
+            late: LateRows::default(),
             groups: Vec::new(),
-        }
+        })
     }
 
-    /// Whether a window that ends at `end` (local time) is over at this watermark or clock time.
+    fn slices_mut(&mut self) -> impl Iterator<Item = &mut Slice> {
+        let cumulated = self.cumulated.values_mut().map(|(slice, _)| slice);
+        let running = self.running.as_mut().map(|running| &mut running.slice);
+        self.slices.values_mut().chain(cumulated).chain(running)
+    }
+
+    /// Moves groups to disk if there is no more room in memory, those of the largest slices first.
+    fn make_room(&mut self) -> Result<(), DataflowError> {
+        if self.share.is_none() {
+            return Ok(());
+        }
+        let used = self.slices_mut().map(Slice::used_bytes).sum();
+        let mut excess = self.share.as_mut().map_or(0, |share| share.report(used));
+        if excess == 0 {
+            return Ok(());
+        }
+        let mut slices: Vec<(usize, &mut Slice)> = self
+            .slices_mut()
+            .map(|slice| (slice.used_bytes(), slice))
+            .collect();
+        slices.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (bytes, slice) in slices {
+            let part = excess.min(bytes);
+            slice.evict(part)?;
+            excess -= part;
+            if excess == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of all slices in memory, if some of them can go to disk.
+    fn used_bytes(&mut self) -> usize {
+        if self.share.is_none() {
+            return 0;
+        }
+        self.slices_mut().map(Slice::used_bytes).sum()
+    }
+
+    /// Whether a window that ends at `end` (local time) is closed at this watermark or clock time.
     fn is_over(&self, end: i64, progress: i64) -> bool {
         progress == i64::MAX || progress >= self.spec.clock.fire_instant(end - 1)
     }
 
-    /// How far event time is; with processing time and bounded inputs nothing is ever late.
+    /// The current event time; with processing time and bounded inputs, nothing is ever late.
     fn progress(&self, context: &Context) -> i64 {
         if self.spec.event_time && !self.spec.bounded {
             context.watermark.0
@@ -135,7 +160,7 @@ impl WindowAggregate {
         }
     }
 
-    /// Adds rows of one slice.
+    /// Adds rows of one slice; `false`: they came too late.
     fn add(
         &mut self,
         window: Window,
@@ -143,19 +168,26 @@ impl WindowAggregate {
         rows: usize,
         retract: Option<&[bool]>,
         progress: i64,
-    ) -> Result<(), DataflowError> {
+    ) -> Result<bool, DataflowError> {
         let keys = self.spec.slices.key_types.len();
+        if self
+            .spec
+            .slicing
+            .is_some_and(|slicing| !slicing.is_covered(window.end))
+        {
+            return Ok(true);
+        }
         if progress != i64::MIN && self.is_over(window.end, progress) {
             let last_end = self
                 .spec
                 .slicing
                 .map_or(window.end, |slicing| slicing.last_window_end(window.end));
             if self.is_over(last_end, progress) {
-                self.late_rows += rows as u64;
-                return Ok(());
+                return Ok(false);
             }
             if let Some(slicing) = self.spec.slicing.filter(|s| s.cumulate) {
-                return self.add_to_cumulated(slicing, window, columns, rows, retract, progress);
+                self.add_to_cumulated(slicing, window, columns, rows, retract, progress)?;
+                return Ok(true);
             }
             if let Some(running) = self
                 .running
@@ -171,10 +203,11 @@ impl WindowAggregate {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => entry.insert(Slice::new(&self.spec.slices)?),
         };
-        slice.update(keys, columns, rows, retract, &mut self.groups)
+        slice.update(keys, columns, rows, retract, &mut self.groups)?;
+        Ok(true)
     }
 
-    /// A late row of a CUMULATE step counts for the steps to come.
+    /// A late row of a CUMULATE step counts for later steps.
     fn add_to_cumulated(
         &mut self,
         slicing: Slicing,
@@ -200,7 +233,7 @@ impl WindowAggregate {
         }
     }
 
-    /// Emits all windows that are over, in order of their ends.
+    /// Emits all closed windows, ordered by end.
     fn fire(&mut self, progress: i64, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         while let Some(window) = self.next_window() {
             if !self.is_over(window.end, progress) {
@@ -220,7 +253,7 @@ impl WindowAggregate {
         Ok(())
     }
 
-    /// The window that ends next, among those that have rows.
+    /// The next window to end, among those with rows.
     fn next_window(&self) -> Option<Window> {
         let slice = self.slices.first_key_value().map(|(window, _)| *window);
         let Some(slicing) = self.spec.slicing.filter(|slicing| !slicing.is_tumble()) else {
@@ -237,14 +270,15 @@ impl WindowAggregate {
             });
             return open.chain(first).min();
         }
-        // Of a slice that is still held, the windows up to the one emitted last are over.
+        // The windows of a stored slice up to the last emitted one are closed.
         let end = slice?.end;
         let mut end = self
             .running
             .as_ref()
             .map_or(end, |running| end.max(running.end + slicing.slice_ms));
+        end = slicing.next_window_end(end);
         while self.fired_until != i64::MIN && self.is_over(end, self.fired_until) {
-            end += slicing.slice_ms;
+            end += slicing.slide_ms;
         }
         Some(Window {
             end,
@@ -264,9 +298,14 @@ impl WindowAggregate {
             start: window.end - slicing.slice_ms,
         };
         let fresh = self.slices.remove(&key);
+        let others_bytes = self.used_bytes();
+        let mut room = Room {
+            share: self.share.as_mut(),
+            others_bytes,
+        };
         let slice = match (self.cumulated.remove(&window.start), fresh) {
             (Some((mut gathered, _)), Some(fresh)) => {
-                gathered.merge(&fresh)?;
+                gathered.merge(&fresh, &self.spec.slices, &mut room)?;
                 gathered
             }
             (Some((slice, _)), None) | (None, Some(slice)) => slice,
@@ -288,22 +327,51 @@ impl WindowAggregate {
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
         let running = self.running.take();
-        let mut running = RunningWindow::advance(running, slicing, window, &self.slices, &self.spec.slices)?;
-        self.emit(&running.slice, window, context, out)?;
-        // The window after this one no longer contains the oldest slice.
-        let oldest = Window {
-            end: window.start + slicing.slice_ms,
-            start: window.start,
+        let others_bytes = self.used_bytes();
+        let mut room = Room {
+            share: self.share.as_mut(),
+            others_bytes,
         };
-        let oldest = self.slices.remove(&oldest);
+        let spec = &self.spec.slices;
+        let mut running = RunningWindow::advance(running, slicing, window, &self.slices, spec, &mut room)?;
+        self.emit(&running.slice, window, context, out)?;
+        // The next window no longer contains the oldest slice, or the oldest ones if slices are shorter than the slide.
+        let next_start = window.start + slicing.slide_ms;
+        let mut oldest = None;
+        while let Some(entry) = self
+            .slices
+            .first_entry()
+            .filter(|entry| entry.key().end <= next_start)
+        {
+            oldest = Some(entry.remove());
+        }
         if !self.slices.is_empty() {
-            running.leave(slicing, oldest.as_ref(), &self.spec.slices)?;
+            let mut room = Room {
+                share: self.share.as_mut(),
+                others_bytes,
+            };
+            running.leave(slicing, oldest.as_ref(), &self.spec.slices, &mut room)?;
             self.running = Some(running);
         }
         Ok(())
     }
 
     fn emit(
+        &self,
+        slice: &Slice,
+        window: Window,
+        context: &Context,
+        out: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
+        self.emit_in_memory(slice, window, context, out)?;
+        for part in slice.parts_on_disk() {
+            let part = slice.load(part, &self.spec.slices)?;
+            self.emit_in_memory(&part, window, context, out)?;
+        }
+        Ok(())
+    }
+
+    fn emit_in_memory(
         &self,
         slice: &Slice,
         window: Window,
@@ -351,20 +419,24 @@ impl Operator for WindowAggregate {
         if batch.is_empty() {
             return Ok(());
         }
+        self.make_room()?;
         let retract = retractions(&batch);
         let progress = self.progress(context);
         let parts = self.split(&batch, context)?;
         let columns = self.spec.input.project(&batch);
         for (window, rows) in parts {
-            match rows {
+            let is_added = match &rows {
                 input::Rows::All => self.add(window, &columns, batch.rows, retract.as_deref(), progress)?,
                 input::Rows::Some(rows) => {
-                    let taken = crate::emit::take_columns(&columns, &rows)?;
+                    let taken = crate::emit::take_columns(&columns, rows)?;
                     let retract: Option<Vec<bool>> = retract
                         .as_ref()
                         .map(|r| rows.iter().map(|row| r[*row as usize]).collect());
-                    self.add(window, &taken, rows.len(), retract.as_deref(), progress)?;
+                    self.add(window, &taken, rows.len(), retract.as_deref(), progress)?
                 }
+            };
+            if !is_added {
+                self.late.add(0, &batch, &rows.positions(&batch), context)?;
             }
         }
         Ok(())
@@ -394,12 +466,12 @@ impl Operator for WindowAggregate {
         if self.spec.event_time || self.spec.bounded {
             return Ok(());
         }
-        // The last millisecond of a window must be over: rows of that millisecond may still come.
+        // The last millisecond of a window must have passed: more rows of that millisecond may arrive.
         self.fire(context.now_ms - 1, context, out)
     }
 
     fn finish(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
-        // Windows by the clock that are still open when a stream ends have no result, as in Flink.
+        // As in Flink, processing-time windows that are open at the end of the stream are not emitted.
         if self.spec.bounded {
             self.fire(i64::MAX, context, out)
         } else {
@@ -410,13 +482,19 @@ impl Operator for WindowAggregate {
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
         let mut index: Vec<[i64; 4]> = Vec::new();
+        let mut large = LargeBlocks::new(self.spec.slices.space.as_ref());
         for (window, slice) in &mut self.slices {
             index.push([SLICE, window.end, window.start, 0]);
-            slice.snapshot(&part_name(SLICE, window.end, window.start), scope, &mut out)?;
+            slice.snapshot(
+                &part_name(SLICE, window.end, window.start),
+                scope,
+                &mut out,
+                &mut large,
+            )?;
         }
         for (start, (slice, next)) in &mut self.cumulated {
             index.push([CUMULATED, 0, *start, *next]);
-            slice.snapshot(&part_name(CUMULATED, 0, *start), scope, &mut out)?;
+            slice.snapshot(&part_name(CUMULATED, 0, *start), scope, &mut out, &mut large)?;
         }
         index.push([FIRED, self.fired_until, 0, 0]);
         let column =
@@ -451,10 +529,10 @@ impl Operator for WindowAggregate {
             let mut slice = Slice::new(&self.spec.slices)?;
             slice.restore(&parts, context)?;
             match kind {
-                SLICE if !slice.table.is_empty() => {
+                SLICE if !slice.is_empty() => {
                     self.slices.insert(Window { end, start }, slice);
                 }
-                CUMULATED if !slice.table.is_empty() => {
+                CUMULATED if !slice.is_empty() => {
                     self.cumulated.insert(start, (slice, next));
                 }
                 _ => {}
@@ -478,8 +556,21 @@ impl Operator for WindowAggregate {
                 .map_or(0, |running| running.slice.memory_size())
     }
 
+    fn spilled_bytes(&self) -> u64 {
+        let cumulated = self.cumulated.values().map(|(slice, _)| slice.disk_size());
+        let running = self
+            .running
+            .as_ref()
+            .map_or(0, |running| running.slice.disk_size());
+        self.slices.values().map(Slice::disk_size).sum::<u64>() + cumulated.sum::<u64>() + running
+    }
+
     fn late_rows(&self) -> u64 {
-        self.late_rows
+        self.late.count()
+    }
+
+    fn take_late_rows(&mut self) -> Vec<LateBatch> {
+        self.late.take()
     }
 }
 

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, UInt32Array};
-use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
+use millstream_dataflow::{
+    Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
+};
 use millstream_state::group_table::block_name;
 use millstream_state::{DirtyBlocks, GROUPS_PER_BLOCK, GroupTable, StateError, encode_columns};
 use millstream_types::{Batch, Watermark};
@@ -23,7 +25,7 @@ use crate::aggregate::AggregateCalls;
 use crate::emit::{push, retractions, take_columns};
 use crate::group_state::thaw;
 
-/// What a plan says about a session aggregate.
+/// The parameters of a session aggregate in a plan.
 #[derive(Clone)]
 pub(crate) struct SessionSpec {
     pub input: WindowInput,
@@ -42,32 +44,32 @@ struct Session {
     slot: u32,
 }
 
-/// The operator; see the module's documentation.
+/// The operator; see the module documentation.
 pub(crate) struct SessionAggregate {
     spec: SessionSpec,
     table: GroupTable,
     calls: AggregateCalls,
-    /// Open sessions of each key, in no order.
+    /// Open sessions of each key, unordered.
     sessions: Vec<Vec<Session>>,
     /// Rows of each slot.
     rows: Vec<i64>,
-    /// Key and session of each slot, of those that are in use.
+    /// Key and session of each used slot.
     owners: Vec<Option<(u32, Window)>>,
     free: Vec<u32>,
     /// Blocks of slots that changed since a checkpoint.
     dirty: DirtyBlocks,
     /// Sessions by end, then start, then key.
     due: BTreeSet<(Window, u32)>,
-    late_rows: u64,
+    late: LateRows,
     groups: Vec<u32>,
 }
 
-/// Accumulator slots of the rows of a batch, while sessions are merged.
+/// Accumulator slots of a batch's rows while sessions merge.
 #[derive(Default)]
 struct Assigned {
     rows: Vec<u32>,
     slots: Vec<u32>,
-    /// Slots that were merged away, and into which.
+    /// Merged slots, and their targets.
     merged: BTreeMap<u32, u32>,
 }
 
@@ -82,7 +84,7 @@ impl SessionAggregate {
             dirty: DirtyBlocks::default(),
             free: Vec::new(),
             due: BTreeSet::new(),
-            late_rows: 0,
+            late: LateRows::default(),
             groups: Vec::new(),
             spec,
         })
@@ -97,7 +99,7 @@ impl SessionAggregate {
         })
     }
 
-    /// The slot of a row with this window, or `None` if it is late.
+    /// The slot of a row with this window; `None` if it is late.
     fn assign(
         &mut self,
         key: u32,
@@ -163,7 +165,7 @@ impl SessionAggregate {
             i64::MIN
         };
         let retract = retractions(batch);
-        let mut assigned = Assigned::default();
+        let (mut assigned, mut late) = (Assigned::default(), Vec::new());
         for (row, key) in groups.iter().enumerate() {
             if times.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
                 continue;
@@ -174,7 +176,7 @@ impl SessionAggregate {
                 end: start.saturating_add(self.spec.gap_ms),
             };
             match self.assign(*key, window, progress, &mut assigned)? {
-                None => self.late_rows += 1,
+                None => late.push(row as u32),
                 Some(slot) => {
                     let back = retract.as_ref().is_some_and(|r| r[row]);
                     self.rows[slot as usize] += if back { -1 } else { 1 };
@@ -183,6 +185,7 @@ impl SessionAggregate {
                 }
             }
         }
+        self.late.add(0, batch, &late, context)?;
         self.accumulate(&columns, assigned, retract.as_deref())?;
         forget_unused(&mut self.table, &self.sessions, &groups)?;
         self.groups = groups;
@@ -212,7 +215,7 @@ impl SessionAggregate {
         Ok(())
     }
 
-    /// Emits the sessions that are over, by end, start and key.
+    /// Emits the closed sessions, by end, start and key.
     fn fire(&mut self, progress: i64, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         loop {
             let (mut keys, mut slots, mut windows) = (Vec::new(), Vec::new(), Vec::new());
@@ -393,6 +396,10 @@ impl Operator for SessionAggregate {
     }
 
     fn late_rows(&self) -> u64 {
-        self.late_rows
+        self.late.count()
+    }
+
+    fn take_late_rows(&mut self) -> Vec<LateBatch> {
+        self.late.take()
     }
 }

@@ -1,15 +1,17 @@
-//! The SESSION table function on its own: rows with the session that they turn out to be in.
+//! The SESSION table function without aggregation: rows with their session.
 //!
-//! Unlike other windows a session is known only when it is over: rows wait until then. A row is late if the session
-//! that it would be in has passed.
+//! Unlike other windows, a session is known only when it closes, so rows wait until then. A row is late if its session
+//! would already be closed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_schema::DataType;
-use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_state::{GroupTable, RowBuffer};
+use millstream_dataflow::{
+    Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
+};
+use millstream_state::{GroupTable, RowBuffer, Spill};
 use millstream_types::{Batch, Watermark};
 
 use super::input::WindowInput;
@@ -18,7 +20,7 @@ use super::{Window, WindowColumns, forget_unused};
 use crate::emit::push;
 use crate::owned_rows::owner;
 
-/// What a plan says about a session table function.
+/// The parameters of a session table function in a plan.
 #[derive(Clone)]
 pub(crate) struct SessionRowsSpec {
     pub input: WindowInput,
@@ -30,13 +32,13 @@ pub(crate) struct SessionRowsSpec {
     pub properties: WindowColumns,
 }
 
-/// An open session with the numbers of its rows, in the order in which they came.
+/// An open session and its row numbers in arrival order.
 struct Session {
     window: Window,
     rows: Vec<u64>,
 }
 
-/// The operator; see the module's documentation.
+/// The operator; see the module documentation.
 pub(crate) struct SessionRows {
     spec: SessionRowsSpec,
     table: GroupTable,
@@ -45,7 +47,7 @@ pub(crate) struct SessionRows {
     rows: RowBuffer,
     /// Sessions by end, then start, then key.
     due: BTreeSet<(Window, u32)>,
-    late_rows: u64,
+    late: LateRows,
 }
 
 impl SessionRows {
@@ -56,12 +58,12 @@ impl SessionRows {
             sessions: Vec::new(),
             rows: RowBuffer::new(&spec.types),
             due: BTreeSet::new(),
-            late_rows: 0,
+            late: LateRows::default(),
             spec,
         })
     }
 
-    /// Puts rows into sessions; behind `progress` they are late.
+    /// Assigns rows to sessions; rows behind `progress` are late.
     fn add(&mut self, batch: &Batch, progress: i64, context: &Context) -> Result<(), DataflowError> {
         let times = self.spec.input.times(batch, &mut self.spec.clock, context)?;
         let numbers = self.rows.push(batch, Some(&times.values))?;
@@ -74,35 +76,41 @@ impl SessionRows {
         let has_time = |row: usize| times.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
         let rows = numbers.zip(times.values.iter().copied()).enumerate();
         let rows = rows.map(|(row, (number, time))| (number, has_time(row).then_some(time)));
-        self.put_all(&keys, rows.collect(), progress)
+        let late = self.put_all(&keys, rows.collect(), progress)?;
+        self.late.add(0, batch, &late, context)
     }
 
-    /// Puts rows into sessions, by number and time; rows without a time are dropped.
+    /// Assigns rows to sessions, by number and time, and returns the positions of late ones; drops rows without a time.
     fn put_all(
         &mut self,
         keys: &[ArrayRef],
         rows: Vec<(u64, Option<i64>)>,
         progress: i64,
-    ) -> Result<(), DataflowError> {
+    ) -> Result<Vec<u32>, DataflowError> {
         let mut groups = Vec::new();
         self.table.intern(keys, rows.len(), &mut groups)?;
         self.sessions.resize_with(self.table.end(), Vec::new);
-        let mut dropped = Vec::new();
-        for (key, (number, time)) in groups.iter().zip(rows) {
-            let window = time.map(|start| Window {
+        let (mut dropped, mut late) = (Vec::new(), Vec::new());
+        for (position, (key, (number, time))) in groups.iter().zip(rows).enumerate() {
+            let Some(start) = time else {
+                dropped.push(number);
+                continue;
+            };
+            let window = Window {
                 start,
                 end: start.saturating_add(self.spec.gap_ms),
-            });
-            let is_kept = window.is_some_and(|window| self.put(*key, window, number, progress));
-            if !is_kept {
+            };
+            if !self.put(*key, window, number, progress) {
                 dropped.push(number);
+                late.push(position as u32);
             }
         }
         self.rows.remove(dropped)?;
-        Ok(forget_unused(&mut self.table, &self.sessions, &groups)?)
+        forget_unused(&mut self.table, &self.sessions, &groups)?;
+        Ok(late)
     }
 
-    /// Puts a row into its session; returns whether it is kept.
+    /// Assigns a row to its session; `false`: it is late.
     fn put(&mut self, key: u32, window: Window, row: u64, progress: i64) -> bool {
         let open = &mut self.sessions[key as usize];
         let touches =
@@ -111,7 +119,6 @@ impl SessionRows {
         *open = apart;
         let is_late = progress != i64::MIN && progress >= self.spec.clock.fire_instant(window.end - 1);
         if joined.is_empty() && is_late {
-            self.late_rows += 1;
             return false;
         }
         let mut whole = Session {
@@ -130,7 +137,7 @@ impl SessionRows {
         true
     }
 
-    /// Emits the rows of the sessions that are over, by end, start and key.
+    /// Emits the rows of the closed sessions, by end, start and key.
     fn fire(&mut self, progress: i64, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
         while let Some((window, key)) = self.due.first().copied() {
             if progress != i64::MAX && progress < self.spec.clock.fire_instant(window.end - 1) {
@@ -154,6 +161,14 @@ impl SessionRows {
         let mut columns = rows.columns;
         columns.extend(self.spec.properties.columns_of(&windows, &self.spec.clock));
         push(Batch { columns, ..rows }, context, out)
+    }
+}
+
+impl SessionRows {
+    /// Lets rows move to disk.
+    pub(crate) fn spill_to(mut self, spill: Option<&Spill>) -> Self {
+        self.rows.spill_to(spill);
+        self
     }
 }
 
@@ -209,7 +224,7 @@ impl Operator for SessionRows {
         Ok(out)
     }
 
-    /// The rows make the same sessions again.
+    /// The rows form the same sessions again.
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
         let mut restored = Vec::new();
         let partition = self.spec.partition.clone();
@@ -225,7 +240,11 @@ impl Operator for SessionRows {
             })?;
         restored
             .into_iter()
-            .try_for_each(|(keys, rows)| self.put_all(&keys, rows, i64::MIN))
+            .try_for_each(|(keys, rows)| self.put_all(&keys, rows, i64::MIN).map(|_| ()))
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.rows.disk_size()
     }
 
     fn state_bytes(&self) -> usize {
@@ -235,6 +254,10 @@ impl Operator for SessionRows {
     }
 
     fn late_rows(&self) -> u64 {
-        self.late_rows
+        self.late.count()
+    }
+
+    fn take_late_rows(&mut self) -> Vec<LateBatch> {
+        self.late.take()
     }
 }

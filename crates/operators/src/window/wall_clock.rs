@@ -10,12 +10,12 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// Converts between instants and local times of one zone.
+/// Converts between instants and local times of a time zone.
 #[derive(Clone, Debug)]
 pub(crate) struct WallClock {
     /// `None`: local time is UTC, or windows are over plain TIMESTAMP.
     zone: Option<TimeZone>,
-    /// The offset of the last conversion and the instants between which it holds.
+    /// The offset of the last conversion, and the instants for which it is valid.
     cached: Held,
 }
 
@@ -77,7 +77,7 @@ impl WallClock {
         let offset_ms = i64::from(zone.to_offset(instant).seconds()) * 1000;
         let transition = |t: jiff::tz::TimeZoneTransition<'_>| t.timestamp().as_millisecond();
         let until_ms = zone.following(instant).next().map_or(i64::MAX, transition);
-        // `preceding` is strictly before: an instant that is itself a transition begins its own period.
+        // `preceding` is strictly before: an instant that is itself a transition starts its own period.
         let from_ms = zone.preceding(instant).next().map_or(i64::MIN, transition);
         let begins_here = from_ms != i64::MIN && zone.to_offset(instant) != zone.to_offset(previous(instant));
         Held {
@@ -87,7 +87,7 @@ impl WallClock {
         }
     }
 
-    /// The first instant with this local time; a local time that the clock leaves out is moved on by the gap.
+    /// The first instant with this local time; a local time in a gap is shifted by the gap.
     pub(crate) fn to_instant(&self, local_ms: i64) -> i64 {
         let Some((zone, local)) = self.zone.as_ref().zip(civil(local_ms)) else {
             return local_ms;
@@ -99,8 +99,8 @@ impl WallClock {
         local_ms.saturating_sub(i64::from(offset.seconds()) * 1000)
     }
 
-    /// The instant at which a timer for this local time is due: the second one if it comes twice, the change itself if
-    /// the clock leaves it out.
+    /// The instant at which a timer for this local time fires: the second one if the time occurs twice, the transition
+    /// itself if the time is in a gap.
     pub(crate) fn fire_instant(&self, local_ms: i64) -> i64 {
         if local_ms == i64::MAX {
             return local_ms;
@@ -145,47 +145,29 @@ mod tests {
     #[test]
     fn local_time_goes_over_a_gap_and_twice_through_a_fold() {
         let mut clock = zurich();
-        assert_eq!(
-            clock.local_at(ms("2024-03-31T00:30:00Z")),
-            ms("2024-03-31T01:30:00Z")
-        );
-        assert_eq!(
-            clock.local_at(ms("2024-03-31T01:00:00Z")),
-            ms("2024-03-31T03:00:00Z")
-        );
-        assert_eq!(
-            clock.local_at(ms("2024-03-31T00:59:59.999Z")),
-            ms("2024-03-31T01:59:59.999Z")
-        );
-        assert_eq!(
-            clock.local_at(ms("2024-10-27T00:30:00Z")),
-            ms("2024-10-27T02:30:00Z")
-        );
-        assert_eq!(
-            clock.local_at(ms("2024-10-27T01:30:00Z")),
-            ms("2024-10-27T02:30:00Z")
-        );
+        for (instant, local) in [
+            ("2024-03-31T00:30:00Z", "2024-03-31T01:30:00Z"),
+            ("2024-03-31T01:00:00Z", "2024-03-31T03:00:00Z"),
+            ("2024-03-31T00:59:59.999Z", "2024-03-31T01:59:59.999Z"),
+            ("2024-10-27T00:30:00Z", "2024-10-27T02:30:00Z"),
+            ("2024-10-27T01:30:00Z", "2024-10-27T02:30:00Z"),
+        ] {
+            assert_eq!(clock.local_at(ms(instant)), ms(local), "{instant}");
+        }
     }
 
     #[test]
     fn timers_wait_for_the_second_reading() {
         let clock = zurich();
-        assert_eq!(
-            clock.fire_instant(ms("2024-10-27T02:59:59.999Z")),
-            ms("2024-10-27T01:59:59.999Z")
-        );
-        assert_eq!(
-            clock.to_instant(ms("2024-10-27T02:59:59.999Z")),
-            ms("2024-10-27T00:59:59.999Z")
-        );
-        assert_eq!(
-            clock.fire_instant(ms("2024-03-31T02:59:59.999Z")),
-            ms("2024-03-31T01:00:00Z")
-        );
-        assert_eq!(
-            clock.fire_instant(ms("2024-05-01T00:00:00Z")),
-            ms("2024-04-30T22:00:00Z")
-        );
+        let end = "2024-10-27T02:59:59.999Z";
+        assert_eq!(clock.to_instant(ms(end)), ms("2024-10-27T00:59:59.999Z"));
+        for (local, instant) in [
+            (end, "2024-10-27T01:59:59.999Z"),
+            ("2024-03-31T02:59:59.999Z", "2024-03-31T01:00:00Z"),
+            ("2024-05-01T00:00:00Z", "2024-04-30T22:00:00Z"),
+        ] {
+            assert_eq!(clock.fire_instant(ms(local)), ms(instant), "{local}");
+        }
     }
 
     #[test]

@@ -163,8 +163,8 @@ fn null_in_a_not_null_column() {
 #[test]
 fn lengths_are_made_to_fit_or_refused() {
     let input = "+I 1 ab\n+I 2 abcdef\n+I 3 -";
-    let answer = small_sink(false, &[], false, LengthEnforcer::TrimPad).run(input);
-    assert_eq!(answer, "+I 1 ab \n+I 2 abc\n+I 3 -");
+    let output = small_sink(false, &[], false, LengthEnforcer::TrimPad).run(input);
+    assert_eq!(output, "+I 1 ab \n+I 2 abc\n+I 3 -");
     let subject = small_sink(false, &[], false, LengthEnforcer::Error);
     let error = Run::new(&subject, 1, 1)
         .step(&parse(&subject, input)[0])

@@ -215,7 +215,7 @@ fn a_bounded_input_gives_each_group_once() {
 #[test]
 fn idle_groups_are_forgotten() {
     let subject = group(&[0], vec![count()], false, false, 1000);
-    let answer = subject.run(
+    let output = subject.run(
         "now 100
          +I a 1
          now 900
@@ -224,7 +224,7 @@ fn idle_groups_are_forgotten() {
          +I a 1
          +I b 1",
     );
-    assert_eq!(answer, "+I a 1\n-U a 1\n+U a 2\n+I a 1\n+I b 1");
+    assert_eq!(output, "+I a 1\n-U a 1\n+U a 2\n+I a 1\n+I b 1");
 }
 
 #[test]

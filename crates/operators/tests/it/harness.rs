@@ -14,7 +14,7 @@ use millstream_dataflow::{
 use millstream_functions::Environment;
 use millstream_operators::operator_factory;
 use millstream_plan::{ChangelogTraits, Node, NodeId, Op, Plan};
-use millstream_state::{key_group, key_groups};
+use millstream_state::{Spill, key_group, key_groups};
 use millstream_types::{
     Batch, ChangelogMode, CheckpointId, LogicalType, Options, RowKind, Scalar, Schema, SeededRng, TypeKind,
     Watermark, scalars_to_array,
@@ -128,7 +128,7 @@ impl Subject {
         table(&run.out)
     }
 
-    /// Checks that the operator answers `expected`, that large batches give the same table, and that a snapshot and
+    /// Checks that the operator emits `expected`, that large batches give the same table, and that a snapshot and
     /// restore after any step changes nothing, also into two instances.
     #[track_caller]
     pub fn check(&self, input: &str, expected: &str) {
@@ -223,7 +223,7 @@ fn kind_of(word: &str) -> RowKind {
     ]
     .into_iter()
     .find(|kind| kind.symbol() == word)
-    .unwrap_or_else(|| panic!("'{word}' is no row kind"))
+    .unwrap_or_else(|| panic!("'{word}' is not a row kind"))
 }
 
 fn parse_value(ty: &LogicalType, word: &str) -> Scalar {
@@ -285,8 +285,19 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub fn new(subject: &'a Subject, parallelism: usize, batch_rows: usize) -> Self {
+        Self::spilling(subject, parallelism, batch_rows, None)
+    }
+
+    /// A run whose state goes to disk beyond a limit.
+    pub fn spilling(
+        subject: &'a Subject,
+        parallelism: usize,
+        batch_rows: usize,
+        spill: Option<Spill>,
+    ) -> Self {
         let context = |subtask| Context {
             batch_rows,
+            spill: spill.clone(),
             ..Context::new(subtask, parallelism)
         };
         let contexts: Vec<Context> = (0..parallelism).map(context).collect();
@@ -378,7 +389,7 @@ impl<'a> Run<'a> {
         (0..self.instances.len()).map(part).collect()
     }
 
-    /// Takes a snapshot and goes on with new instances.
+    /// Takes a snapshot and continues with new instances.
     pub fn restart(&mut self, parallelism: usize) {
         self.checkpoint += 1;
         let blocks = self.snapshot(&SnapshotScope::full(CheckpointId(self.checkpoint)));
@@ -391,7 +402,7 @@ impl<'a> Run<'a> {
         instances.map(|i| i.snapshot(scope).unwrap()).collect()
     }
 
-    /// Goes on with new instances from these blocks.
+    /// Continues with new instances from these blocks.
     pub fn resume(
         &mut self,
         blocks: Vec<StateBlocks>,
@@ -428,6 +439,10 @@ impl<'a> Run<'a> {
 
     pub fn state_bytes(&self) -> usize {
         self.instances.iter().map(|i| i.state_bytes()).sum()
+    }
+
+    pub fn spilled_bytes(&self) -> u64 {
+        self.instances.iter().map(|i| i.spilled_bytes()).sum()
     }
 
     pub fn text(&self) -> String {
@@ -491,7 +506,7 @@ pub fn table(out: &[(RowKind, String)]) -> String {
     }
     let mut rows = Vec::new();
     for (row, count) in counts {
-        assert!(count >= 0, "'{row}' was taken back more often than it came");
+        assert!(count >= 0, "'{row}' was retracted more often than inserted");
         rows.extend(std::iter::repeat_n(row, count as usize));
     }
     rows.join("\n")

@@ -227,10 +227,10 @@ fn rows_expire() {
         ttl_ms: 1000,
         ..Case::new(JoinKind::Inner)
     };
-    let answer = case
+    let output = case
         .subject()
         .run("now 10\n+I 1 a\nnow 500\n+I 1 b\nnow 1100\n1: +I 1 x");
-    assert_eq!(answer, "+I 1 b 1 x");
+    assert_eq!(output, "+I 1 b 1 x");
 }
 
 #[test]

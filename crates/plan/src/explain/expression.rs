@@ -1,4 +1,4 @@
-//! Expressions as plans write them.
+//! Expressions in the notation of plans.
 
 use crate::expr::Expr;
 
@@ -6,7 +6,7 @@ use super::Notation;
 use super::literal::{type_name, write_literal};
 use millstream_types::{LogicalType, Scalar, TypeKind};
 
-/// Operators that stand between their arguments.
+/// Operators written in infix notation.
 const BETWEEN: [&str; 14] = [
     "=",
     "<>",
@@ -24,10 +24,10 @@ const BETWEEN: [&str; 14] = [
     "IS NOT DISTINCT FROM",
 ];
 
-/// How columns, literals and calls are written.
+/// Notation of columns, literals and calls.
 #[derive(Clone, Copy, Debug)]
 pub enum Style<'n> {
-    /// `>($0, 10)`: literals and casts with full types; for syntax trees. Columns without a name are positions.
+    /// `>($0, 10)`: literals and casts with full types; for syntax trees. Unnamed columns are printed as positions.
     Tree(&'n [String]),
     /// `>(a, 10)`: for physical plans.
     Prefix(&'n [String]),
@@ -139,7 +139,7 @@ fn write_items<'e>(out: &mut String, items: impl Iterator<Item = &'e Expr>, styl
 fn write_cast(out: &mut String, input: &Expr, ty: &LogicalType, safe: bool, style: Style<'_>) {
     if style.is_tree() {
         match input {
-            // A number that is meant as another type: `a > 10` with a BIGINT column.
+            // A number that stands for another type: `a > 10` with a BIGINT column.
             Expr::Literal {
                 value: Scalar::Int(_),
                 ..

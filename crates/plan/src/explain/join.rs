@@ -1,4 +1,4 @@
-//! Joins in one line: how rows meet, and what is known of the inputs.
+//! Joins on one line: the condition, and the unique keys of the inputs.
 
 use millstream_types::LogicalType;
 
@@ -209,7 +209,7 @@ fn join_type(kind: JoinKind) -> &'static str {
     }
 }
 
-/// What is known of an input's rows, which decides how a join keeps them.
+/// The unique key of an input, which decides how a join stores its rows.
 fn unique_spec(unique: Option<&[usize]>, keys: &[usize]) -> String {
     let text = match unique {
         None => "NoUniqueKey",

@@ -1,7 +1,7 @@
 //! `== Physical Execution Plan ==`: the operators of a job as JSON, in the layout of Flink's `JSON_EXECUTION_PLAN`.
 //!
-//! Each operator stands once, however many read it; exchanges are the `ship_strategy` of who reads behind them, and a
-//! union is the list of its inputs. The numbers are positions in this text.
+//! Each operator appears once, however many read it. Exchanges become the `ship_strategy` of their readers, and a union
+//! becomes the list of its inputs. The numbers are positions in this text.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -10,11 +10,11 @@ use super::View;
 use crate::node::{Distribution, NodeId, Op};
 use crate::uid::kind_name;
 
-/// How an operator is reached from one below.
+/// An upstream operator and the ship strategy between it and its reader.
 type Feed = (NodeId, &'static str);
 
 impl View<'_> {
-    /// The text; `parallelism` is that of operators which nothing says otherwise of.
+    /// `parallelism` applies to operators that do not set their own.
     pub(super) fn json(&self, parallelism: usize) -> String {
         let shown = self.shown();
         let numbers: BTreeMap<NodeId, usize> = shown.iter().zip(1..).map(|(id, n)| (*id, n)).collect();
@@ -29,7 +29,7 @@ impl View<'_> {
         format!("{{\n  \"nodes\" : [ {} ]\n}}", nodes.join(", "))
     }
 
-    /// Operators that appear, inputs before readers.
+    /// The operators to print, inputs before readers.
     fn shown(&self) -> Vec<NodeId> {
         let mut seen = BTreeSet::new();
         let mut open: Vec<NodeId> = self
@@ -43,7 +43,7 @@ impl View<'_> {
                 open.extend(&self.plan.node(id).inputs);
             }
         }
-        // The plan's own order has inputs first.
+        // The plan already lists inputs first.
         let is_operator = |id: &NodeId| !matches!(self.plan.node(*id).op, Op::Exchange { .. } | Op::UnionAll);
         seen.into_iter().filter(is_operator).collect()
     }
@@ -53,7 +53,7 @@ impl View<'_> {
         inputs.iter().flat_map(|input| self.feeds(*input)).collect()
     }
 
-    /// The operators behind an input.
+    /// The operators behind an input, with exchanges and unions resolved.
     fn feeds(&self, id: NodeId) -> Vec<Feed> {
         match &self.plan.node(id).op {
             Op::UnionAll => self.feeds_of(id),
@@ -135,7 +135,7 @@ impl View<'_> {
     }
 }
 
-/// A JSON string.
+/// Quotes a JSON string.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

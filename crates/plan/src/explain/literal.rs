@@ -1,4 +1,4 @@
-//! Values, types and lengths of time as plans write them.
+//! Values, types and durations in the notation of plans.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ const MS_PER_DAY: i64 = 24 * MS_PER_HOUR;
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// A value. `typed` adds the type where the text alone does not show it, as syntax trees do.
+/// A value. `typed` adds the type where the text alone is ambiguous, as syntax trees do.
 pub fn literal(value: &Scalar, ty: &LogicalType, typed: bool) -> String {
     let mut text = String::new();
     write_literal(&mut text, value, ty, typed);
@@ -128,7 +128,7 @@ fn write_items<'s>(
     out.push(')');
 }
 
-/// The type of a value whose type is not at hand: prints nothing beyond the value.
+/// The type of a value whose type is unknown here; prints nothing beyond the value.
 fn unknown() -> LogicalType {
     LogicalType::not_null(TypeKind::Null)
 }
@@ -161,7 +161,7 @@ fn write_timestamp(out: &mut String, nanos: i128) {
     write_time(out, nanos.rem_euclid(per_day));
 }
 
-/// A type by its name in the SQL standard, `INTEGER ARRAY`; `full` adds the character set of strings.
+/// A type by its SQL standard name, such as `INTEGER ARRAY`; `full` adds the character set of strings.
 pub fn type_name(ty: &LogicalType, full: bool) -> String {
     let mut name = kind_name(&ty.kind, full);
     if full && !ty.nullable {
@@ -195,7 +195,7 @@ fn kind_name(kind: &TypeKind, full: bool) -> String {
         TypeKind::TimestampLtz { precision, attribute } => {
             format!("TIMESTAMP_LTZ({precision}){}", indicator(*attribute))
         }
-        // Precisions of intervals are never written: INTERVAL DAY TO SECOND.
+        // Calcite omits the precisions of intervals: INTERVAL DAY TO SECOND.
         TypeKind::IntervalYearMonth(_) | TypeKind::IntervalDayTime(_) => {
             without_precisions(&kind.to_string())
         }
@@ -237,13 +237,13 @@ fn without_precisions(text: &str) -> String {
     kept
 }
 
-/// A length of time in the largest unit that leaves no remainder: `10 s`, `1 h`.
+/// A duration in the largest unit that leaves no remainder: `10 s`, `1 h`.
 pub fn duration(ms: i64) -> String {
     let (length, unit, _) = largest_unit(ms);
     format!("{length} {unit}")
 }
 
-/// A length of time as a literal of an interval: `5000:INTERVAL SECOND`.
+/// A duration as an interval literal: `5000:INTERVAL SECOND`.
 pub fn interval(ms: i64) -> String {
     let resolution = largest_unit(ms).2;
     literal(

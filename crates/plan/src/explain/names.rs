@@ -1,11 +1,11 @@
-//! Names of columns that are unique within a node, as a reader of a plan needs them.
+//! Column names, made unique within a node for readers of a plan.
 
 use std::collections::BTreeSet;
 
 use millstream_types::Schema;
 
-/// The column names; a repeated one gets a number: `id`, `id0`, `id1`. A column that is called after the call that makes
-/// it (`COUNT(*)`) gets a number too, as it would read like the call itself.
+/// A repeated name gets a number: `id`, `id0`, `id1`. So does a column named after the call that computes it
+/// (`COUNT(*)`), because it would read like the call itself.
 pub fn unique(schema: &Schema) -> Vec<String> {
     let is_call = |name: &str| name.ends_with(')') && name.contains('(');
     let names: Vec<String> = schema
@@ -23,7 +23,6 @@ pub fn unique(schema: &Schema) -> Vec<String> {
     unique_names(names.iter().map(String::as_str))
 }
 
-/// The names of both inputs of a join.
 pub(super) fn joined(left: &[String], right: &[String]) -> Vec<String> {
     unique_names(left.iter().chain(right).map(String::as_str))
 }

@@ -1,4 +1,4 @@
-//! One operator in one line: its name as Flink calls it, then its attributes.
+//! An operator on one line: Flink's name for it, then its attributes.
 
 use millstream_types::{ChangelogMode, LogicalType, Scalar, Schema, TypeKind};
 
@@ -12,28 +12,28 @@ use crate::node::{Distribution, Node, Op, RankKind, RankRange, SortKey};
 use crate::table::{MetadataColumn, ObjectIdentifier, ScanWatermark, TableSpec};
 use crate::uid::kind_name;
 
-/// What the operator reads.
+/// An input of the operator.
 pub(super) struct Input<'p> {
     pub names: Vec<String>,
-    /// The operator below, if the plan is known.
+    /// The upstream operator, if the plan is known.
     pub node: Option<&'p Node>,
 }
 
-/// An operator with the names around it.
+/// An operator with the names that its text refers to.
 pub(super) struct Described<'a> {
     pub op: &'a Op,
     pub inputs: &'a [Input<'a>],
-    /// Columns of the output, and their names made unique.
+    /// The output's columns, and their unique names.
     pub schema: &'a Schema,
     pub output: &'a [String],
     pub notation: Notation,
 }
 
-/// Attributes in order: name and value.
+/// Names and values, in print order.
 pub(super) type Attributes = Vec<(&'static str, String)>;
 
 impl Described<'_> {
-    /// `Calc(select=[a], where=[(a > 1)])`; with `changelog` the kinds of rows come last.
+    /// `Calc(select=[a], where=[(a > 1)])`; a `changelog` mode is appended.
     pub fn line(&self, changelog: Option<ChangelogMode>) -> String {
         let mut parts: Vec<String> = self
             .attributes()
@@ -123,7 +123,7 @@ impl Described<'_> {
         }
     }
 
-    /// Operators that compute over many rows.
+    /// Aggregations.
     fn any_aggregate(&self) -> Attributes {
         match self.op {
             Op::GroupAggregate {
@@ -152,7 +152,7 @@ impl Described<'_> {
         }
     }
 
-    /// Operators that choose or order rows.
+    /// Operators that select or order rows.
     fn any_order(&self) -> Attributes {
         match self.op {
             Op::Rank {
@@ -193,7 +193,7 @@ impl Described<'_> {
         }
     }
 
-    /// Names of the first input's columns.
+    /// The first input's column names.
     pub(super) fn names(&self) -> &[String] {
         self.inputs.first().map_or(&[], |input| &input.names)
     }
@@ -217,7 +217,7 @@ impl Described<'_> {
         expression(expr, Style::of(self.notation, self.names()))
     }
 
-    /// An expression over other columns than the input's.
+    /// An expression over columns other than the input's.
     pub(super) fn expr_over(&self, expr: &Expr, names: &[String]) -> String {
         expression(expr, Style::of(self.notation, names))
     }
@@ -251,7 +251,7 @@ impl Described<'_> {
         limit: Option<u64>,
         filters: &[Expr],
     ) -> Attributes {
-        // What the source is asked to do is written over its own columns, as calls.
+        // Filters that were pushed into the source refer to its own columns and are written as calls.
         let own = |expr: &Expr| expression(expr, Style::Prefix(self.output));
         let ObjectIdentifier {
             catalog,
@@ -351,7 +351,7 @@ impl Described<'_> {
         keys_and_calls.chain(calls).collect()
     }
 
-    /// `SUM_RETRACT(DISTINCT b) FILTER $f2`; `_RETRACT` says that the function must take rows back.
+    /// `SUM_RETRACT(DISTINCT b) FILTER $f2`; `_RETRACT` marks an aggregate over an input with retractions.
     fn call(&self, call: &AggregateCall, retract: bool) -> String {
         let mut args: Vec<String> = call.args.iter().map(|column| self.column(*column)).collect();
         let untyped = LogicalType::not_null(TypeKind::Null);
@@ -438,7 +438,7 @@ impl Described<'_> {
         ]
     }
 
-    /// How the first rows are kept: it depends on what the input can take back.
+    /// How the first rows are maintained; this depends on the changelog of the input.
     fn strategy(&self, retract: bool) -> String {
         let Some(node) = self.inputs.first().and_then(|input| input.node) else {
             return "UndefinedStrategy".to_owned();
@@ -522,7 +522,7 @@ impl Described<'_> {
             ("joinType", if outer { "LEFT" } else { "INNER" }.to_owned()),
         ];
         attributes.insert(0, ("invocation", invocation));
-        // The condition reads the function's columns as well.
+        // The condition also reads the function's columns.
         let condition =
             condition.map(|c| ("condition", expression(c, Style::of(self.notation, self.output))));
         attributes.extend(condition);

@@ -1,8 +1,8 @@
-//! A tree of lines and how it is drawn.
+//! A tree of lines, drawn with branches.
 
 use std::fmt;
 
-/// A line with what stands below it.
+/// A line and its children.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tree {
     pub line: String,
@@ -29,7 +29,7 @@ impl Tree {
     }
 }
 
-/// One line each, `+- ` before the last input of an operator and `:- ` before the others.
+/// One line per node; `+- ` marks the last input of an operator, `:- ` the others.
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, "")

@@ -1,9 +1,9 @@
-//! Windows as plans write them.
+//! Windows in the notation of plans.
 
 use super::literal::duration;
 use crate::aggregate::{WindowAssign, WindowKind, WindowProperty, WindowSpec};
 
-/// `TUMBLE(time_col=[ts], size=[10 s])`, or with `win_start` and `win_end` where the rows carry the window already.
+/// `TUMBLE(time_col=[ts], size=[10 s])`, or with `win_start` and `win_end` if the rows already have window columns.
 pub(super) fn window(spec: &WindowSpec, names: &[String]) -> String {
     let name = |column: usize| names.get(column).cloned().unwrap_or_else(|| format!("${column}"));
     let place = match spec.assign {
@@ -41,7 +41,7 @@ fn kind(kind: WindowKind, place: &str) -> String {
     format!("{function}({place}, {sizes}{offset})")
 }
 
-/// Where a property of a window comes from.
+/// The expression behind a window property.
 pub(super) fn property(property: WindowProperty, event_time: bool) -> &'static str {
     match property {
         WindowProperty::Start => "start('w$)",

@@ -1,4 +1,4 @@
-//! Where output columns come from, and which rows an operator gives.
+//! The origin of output columns, and which rows an operator emits.
 
 use crate::aggregate::{AggregateCall, WindowAssign, WindowSpec};
 use crate::node::{JoinKind, Op};
@@ -8,7 +8,7 @@ use super::traits::aggregate_text;
 use super::{Tracer, Trait, expression, hash, shorten};
 use crate::uid::kind_name;
 
-/// Traits that say how state is laid out, not which rows come out.
+/// Traits that describe the layout of state, not which rows come out.
 const NOT_OF_ROWS: &[&str] = &[
     "columns",
     "left columns",
@@ -28,7 +28,7 @@ impl Tracer<'_> {
         columns
     }
 
-    /// The columns whose origin the operator tells; the others follow them.
+    /// The columns whose origin the operator itself determines; columns of the input follow them.
     fn known_columns(&self) -> Vec<String> {
         let input = self.input_columns();
         match self.op() {
@@ -85,7 +85,7 @@ impl Tracer<'_> {
         }
     }
 
-    /// The input's columns and those that are looked up or produced for each row.
+    /// The input's columns, then those that are looked up or produced for each row.
     fn extended(&self, input: Vec<String>) -> Vec<String> {
         match self.op() {
             Op::LookupJoin { table, columns, .. } => {
@@ -115,7 +115,7 @@ impl Tracer<'_> {
             .collect()
     }
 
-    /// Columns that come from several inputs by position.
+    /// Columns that merge several inputs by position.
     fn united(&self) -> Vec<String> {
         let ports = 0..self.plan.node(self.node).inputs.len();
         let inputs: Vec<&[String]> = ports
@@ -136,7 +136,8 @@ impl Tracer<'_> {
         (0..count).map(column).collect()
     }
 
-    /// Which rows come out. What filters, groups or joins rows shows; what only adds columns does not.
+    /// Describes which rows come out. Operators that filter, group or join rows contribute; those that only add columns
+    /// do not.
     pub(super) fn rows(&self, traits: &[Trait]) -> String {
         let input = self.input_columns();
         match self.op() {

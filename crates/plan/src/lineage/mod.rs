@@ -1,11 +1,11 @@
 //! What an operator's state depends on, in terms of the tables that a statement reads and writes.
 //!
-//! Positions in a plan change with every edit of a statement, so state cannot be identified by them. This module traces
-//! every column through projections to the table columns that it comes from, and describes for each operator with
-//! state what that state is made of: its [`Trait`]s. Two operators with equal traits can exchange their state. A trait
-//! is text for people too: it stands in the message that refuses a checkpoint.
+//! Positions in a plan change with every edit of a statement, so they cannot identify state. This module traces every
+//! column through projections to the table columns that it derives from, and describes the state of each stateful
+//! operator by its [`Trait`]s. Two operators with equal traits can exchange their state. Traits are readable text
+//! because the message that rejects a checkpoint shows them.
 //!
-//! It is not a planner's notion of equivalence: `a + b` and `b + a` differ here, which costs a refused checkpoint and
+//! This is not a planner's notion of equivalence: `a + b` and `b + a` differ here. The cost is a rejected checkpoint,
 //! never a wrong result.
 
 mod columns;
@@ -18,22 +18,22 @@ use millstream_types::{LogicalType, TypeKind};
 use crate::expr::Expr;
 use crate::node::{NodeId, Op, Plan};
 
-/// Longest text of a lineage before the rest becomes a hash: nested views would double it with every level.
+/// Longest lineage text; anything longer is hashed, because every level of nested views would double it.
 const TEXT_BYTES_MAX: usize = 200;
 
-/// One thing that the state of an operator depends on.
+/// One property that the state of an operator depends on.
 pub type Trait = (&'static str, String);
 
-/// What is known of one node.
+/// The lineage of one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeLineage {
-    /// Where each output column comes from.
+    /// The origin of each output column.
     pub columns: Vec<String>,
-    /// Which rows the output has, whatever their columns.
+    /// Identifies the rows of the output, regardless of their columns.
     pub rows: String,
-    /// What its state depends on; empty if it keeps none.
+    /// What the node's state depends on; empty for stateless nodes.
     pub traits: Vec<Trait>,
-    /// The tables that its rows end in, sorted.
+    /// The sinks that the node's rows reach, sorted.
     pub sinks: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ pub fn lineage(plan: &Plan) -> Vec<NodeLineage> {
     nodes
 }
 
-/// A fingerprint of all that a plan computes: equal plans write the same rows.
+/// A fingerprint of everything that a plan computes: equal plans write the same rows.
 pub fn fingerprint(plan: &Plan, lineage: &[NodeLineage]) -> u64 {
     let mut text = String::new();
     for node in &plan.nodes {
@@ -78,10 +78,10 @@ pub fn fingerprint(plan: &Plan, lineage: &[NodeLineage]) -> u64 {
     hash(&text)
 }
 
-/// Whether an operator keeps state that must fit it. Watermark generators start again from nothing without harm.
+/// Whether an operator keeps state that a checkpoint must match. Watermark generators can restart from nothing.
 pub fn keeps_state(op: &Op) -> bool {
     match op {
-        Op::WindowTableFunction { window, .. } => window.kind.slice_ms().is_none(),
+        Op::WindowTableFunction { window, .. } => window.kind.is_session(),
         Op::Calc { .. }
         | Op::WatermarkAssigner { .. }
         | Op::Expand { .. }
@@ -96,10 +96,10 @@ pub fn keeps_state(op: &Op) -> bool {
     }
 }
 
-/// The tables that each node's rows end in.
+/// The sinks that each node's rows reach.
 fn sinks(plan: &Plan) -> Vec<BTreeSet<String>> {
     let mut sinks: Vec<BTreeSet<String>> = vec![BTreeSet::new(); plan.nodes.len()];
-    // Inputs stand before the nodes that read them.
+    // Inputs precede the nodes that read them.
     for (index, node) in plan.nodes.iter().enumerate().rev() {
         match &node.op {
             Op::Sink { table, .. } => _ = sinks[index].insert(table.identifier.to_string()),
@@ -114,7 +114,7 @@ fn sinks(plan: &Plan) -> Vec<BTreeSet<String>> {
     sinks
 }
 
-/// Traces one node whose inputs are done.
+/// Traces one node whose inputs are already traced.
 struct Tracer<'a> {
     plan: &'a Plan,
     done: &'a [NodeLineage],
@@ -135,7 +135,7 @@ impl Tracer<'_> {
         self.input(port).map_or("", |input| &input.rows)
     }
 
-    /// Lineages of the columns of all inputs, one input after the other: what positions refer to.
+    /// The lineages of the columns of all inputs, concatenated; positions in expressions index this list.
     fn input_columns(&self) -> Vec<String> {
         let inputs = &self.plan.node(self.node).inputs;
         let columns = inputs.iter().filter_map(|id| self.done.get(id.0));
@@ -147,7 +147,7 @@ impl Tracer<'_> {
         id.map_or_else(Vec::new, |id| self.plan.node(*id).schema.types().collect())
     }
 
-    /// An input's column with its type.
+    /// A column of an input with its type.
     fn typed(&self, port: usize, column: usize) -> String {
         let lineage = self.input(port).and_then(|input| input.columns.get(column));
         let ty = self.input_types(port).get(column).map(|ty| type_text(ty));
@@ -170,7 +170,7 @@ impl Tracer<'_> {
     }
 }
 
-/// An expression over columns of these lineages.
+/// An expression over columns with the given lineages.
 fn expression(expr: &Expr, columns: &[String]) -> String {
     let list = |args: &[Expr], separator: &str| -> String {
         let texts: Vec<String> = args.iter().map(|arg| expression(arg, columns)).collect();
@@ -205,7 +205,7 @@ fn expression(expr: &Expr, columns: &[String]) -> String {
     shorten(text)
 }
 
-/// A type as far as state depends on it: field names, time attributes and nullability make no difference.
+/// The part of a type that state depends on: field names, time attributes and nullability are left out.
 fn type_text(ty: &LogicalType) -> String {
     match &ty.kind {
         TypeKind::Row(fields) => {
@@ -221,7 +221,7 @@ fn type_text(ty: &LogicalType) -> String {
     }
 }
 
-/// Keeps texts readable and their length bounded; the hash keeps different texts different.
+/// Keeps texts readable and bounded; the hash distinguishes long texts.
 fn shorten(text: String) -> String {
     if text.len() <= TEXT_BYTES_MAX {
         return text;
@@ -233,7 +233,7 @@ fn shorten(text: String) -> String {
     format!("{}…#{:016x}", &text[..end], hash(&text))
 }
 
-/// FNV-1a: part of identities in stored checkpoints, so it must never change.
+/// FNV-1a. Identities in stored checkpoints depend on it, so it must never change.
 pub(crate) fn hash(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
     text.bytes().fold(0xCBF2_9CE4_8422_2325, step)

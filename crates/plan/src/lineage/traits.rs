@@ -1,6 +1,6 @@
 //! What the state of each kind of operator depends on.
 //!
-//! A new field of an operator belongs here only if state of another value of it does not fit.
+//! Add a new field of an operator here only if another value of the field makes existing state unusable.
 
 use crate::aggregate::AggregateCall;
 use crate::expr::Expr;
@@ -160,7 +160,7 @@ impl Tracer<'_> {
         ]
     }
 
-    /// Operators that keep rows.
+    /// Traits of operators that keep rows.
     fn row_traits(&self) -> Vec<Trait> {
         let input = self.input_columns();
         let mut traits = match self.op() {
@@ -214,7 +214,7 @@ impl Tracer<'_> {
         traits
     }
 
-    /// Operators that keep some rows of each key.
+    /// Traits of operators that keep some rows of each key.
     fn ranking_traits(&self) -> Vec<Trait> {
         match self.op() {
             Op::Rank {
@@ -287,7 +287,7 @@ fn aggregates_text(calls: &[AggregateCall], input: &[String]) -> String {
     texts.join(", ")
 }
 
-/// A call with the lineage of its arguments.
+/// An aggregate call with the lineage of its arguments.
 pub(super) fn aggregate_text(call: &AggregateCall, input: &[String]) -> String {
     let column = |index: &usize| input.get(*index).map_or("?", String::as_str);
     let args: Vec<String> = call

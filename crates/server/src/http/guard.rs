@@ -13,12 +13,14 @@ use axum::response::{IntoResponse, Response};
 
 use super::RestError;
 use super::users::{HttpUsers, Role};
+use crate::access::{Caller, OwnerToken};
 
 /// Which door a request came to: roles mean different things behind each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Door {
     JobRest,
     Gateway,
+    Metrics,
 }
 
 /// The rules of one listener.
@@ -29,8 +31,12 @@ pub struct Guard {
     pub names: Vec<String>,
     /// Who may do what; `None`: everyone everything, which only loopback listeners allow.
     pub users: Option<Arc<HttpUsers>>,
+    /// By which the owner of the data directory is known.
+    pub owner: Option<Arc<OwnerToken>>,
 }
 
+/// What the audit log calls the owner of the data directory.
+const OWNER: &str = "(owner)";
 /// Headers of responses that set none of their own.
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -48,12 +54,13 @@ pub fn guarded(router: Router, guard: Guard) -> Router {
     router.layer(from_fn_with_state(Arc::new(guard), check))
 }
 
-async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut user = None;
     let mut response = match guard.admit(&request) {
-        Ok(admitted) => {
-            user = admitted;
+        Ok(caller) => {
+            user.clone_from(&caller.user);
+            request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(refusal) => refusal.into_response(),
@@ -83,14 +90,22 @@ fn is_mutation(method: &Method) -> bool {
 }
 
 impl Guard {
-    /// The user of an admitted request.
-    fn admit(&self, request: &Request) -> Result<Option<String>, Refusal> {
+    /// Who sends an admitted request.
+    fn admit(&self, request: &Request) -> Result<Caller, Refusal> {
         let headers = request.headers();
         let host = self.check_host(headers)?;
         if is_mutation(request.method()) {
             check_origin(headers, &host)?;
         }
-        let Some(users) = &self.users else { return Ok(None) };
+        if self.is_owner(headers) {
+            return Ok(Caller {
+                user: Some(OWNER.to_owned()),
+                is_owner: true,
+            });
+        }
+        let Some(users) = &self.users else {
+            return Ok(Caller::default());
+        };
         let Some((name, role)) = users.authenticate(headers) else {
             return Err(Refusal::new(
                 StatusCode::UNAUTHORIZED,
@@ -106,7 +121,19 @@ impl Guard {
             );
             return Err(Refusal::new(StatusCode::FORBIDDEN, message));
         }
-        Ok(Some(name))
+        Ok(Caller {
+            user: Some(name),
+            is_owner: false,
+        })
+    }
+
+    fn is_owner(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        let token = given.and_then(|given| given.strip_prefix(b"Bearer "));
+        match (&self.owner, token) {
+            (Some(owner), Some(token)) => owner.is(token),
+            _ => false,
+        }
     }
 
     /// A page of another site may point its own name at this address (DNS rebinding): only names of this server and
@@ -143,7 +170,7 @@ impl Guard {
         match self.door {
             _ if administers && is_mutation(request.method()) => Role::Admin,
             Door::JobRest if is_mutation(request.method()) => Role::Operator,
-            Door::JobRest => Role::Viewer,
+            Door::JobRest | Door::Metrics => Role::Viewer,
             Door::Gateway if path.ends_with("/info") || path.ends_with("/api_versions") => Role::Viewer,
             Door::Gateway => Role::Operator,
         }
@@ -152,22 +179,24 @@ impl Guard {
 
 /// A browser names the page that a request comes from; pages of other origins may read nothing and change nothing.
 fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
-    let site = headers
-        .get("sec-fetch-site")
-        .and_then(|value| value.to_str().ok());
-    let is_foreign_site = matches!(site, Some("cross-site" | "same-site"));
-    let is_foreign_origin = headers.get(header::ORIGIN).is_some_and(|origin| {
-        let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        let from = origin.split_once("://").map(|(_, from)| from);
-        from != Some(host)
-    });
-    if is_foreign_site || is_foreign_origin {
-        return Err(Refusal::new(
+    match is_foreign(headers, host) {
+        false => Ok(()),
+        true => Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "the request comes from a page of another origin",
-        ));
+        )),
     }
-    Ok(())
+}
+
+/// A request without these headers comes from a program, which has no saved passwords that a page could borrow.
+fn is_foreign(headers: &HeaderMap, host: &str) -> bool {
+    let site = headers.get("sec-fetch-site");
+    let is_foreign_site = site.is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
+    let is_foreign_origin = headers.get(header::ORIGIN).is_some_and(|origin| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        origin.is_none_or(|(_, from)| !from.eq_ignore_ascii_case(host))
+    });
+    is_foreign_site || is_foreign_origin
 }
 
 fn without_port(host: &str) -> &str {
@@ -221,6 +250,33 @@ mod tests {
             ("127.0.0.1:1", "127.0.0.1"),
         ] {
             assert_eq!(without_port(host), name);
+        }
+    }
+    #[test]
+    fn only_other_origins_are_foreign() {
+        for (pairs, foreign) in [
+            (&[][..], false),
+            (&[("origin", "http://127.0.0.1:8081")], false),
+            (&[("origin", "https://127.0.0.1:8081")], false),
+            (&[("origin", "http://evil.example")], true),
+            (&[("origin", "null")], true),
+            (&[("sec-fetch-site", "same-origin")], false),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("sec-fetch-site", "same-site")], true),
+            (&[("sec-fetch-site", "nonsense")], true),
+            (
+                &[
+                    ("sec-fetch-site", "cross-site"),
+                    ("origin", "http://127.0.0.1:8081"),
+                ],
+                true,
+            ),
+        ] {
+            let pair = |(name, value): &(&'static str, &'static str)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            };
+            let headers: HeaderMap = pairs.iter().map(pair).collect();
+            assert_eq!(is_foreign(&headers, "127.0.0.1:8081"), foreign, "{pairs:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! An HTTP listener: binds its address, serves a bounded number of connections, and drains them when it closes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,18 +9,21 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::settings::Endpoint;
 use crate::kafka::listener::resolve;
-use crate::limits::{ACCEPT_RETRY, HTTP_CONNECTIONS_MAX, HTTP_HEADER_TIME, HTTP_SHUTDOWN_TIME};
+use crate::kafka::tls::TlsServer;
+use crate::limits::{
+    ACCEPT_RETRY, AUTHENTICATION_TIME, HTTP_CONNECTIONS_MAX, HTTP_HEADER_TIME, HTTP_SHUTDOWN_TIME,
+};
 
 /// Why an HTTP listener could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpListenError {
-    #[error("'{host}' is no address to listen on; write an IP address or a host name")]
+    #[error("'{host}' is not an address to listen on; write an IP address or a host name")]
     Address { host: String },
     #[error(
         "port {address} is in use by another program; stop it, or choose another port with -D {port_key}=PORT"
@@ -51,6 +55,7 @@ impl HttpListener {
     pub async fn open(
         endpoint: &Endpoint,
         authenticates: bool,
+        tls: Option<Arc<TlsServer>>,
         router: Router,
     ) -> Result<Self, HttpListenError> {
         let listener = bind(endpoint, authenticates).await?;
@@ -59,7 +64,7 @@ impl HttpListener {
             source,
         })?;
         let (closing, closed) = watch::channel(false);
-        let serving = tokio::spawn(serve(listener, router, closed));
+        let serving = tokio::spawn(serve(listener, tls, router, closed));
         Ok(Self {
             address,
             closing,
@@ -111,33 +116,13 @@ async fn bind(endpoint: &Endpoint, authenticates: bool) -> Result<TcpListener, H
     })
 }
 
-/// A source of connections: a TCP port, or a socket in the file system.
-pub(super) trait Acceptor: Send + 'static {
-    type Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-    fn accept(&self) -> impl Future<Output = std::io::Result<Self::Connection>> + Send;
-}
-
-impl Acceptor for TcpListener {
-    type Connection = tokio::net::TcpStream;
-
-    async fn accept(&self) -> std::io::Result<Self::Connection> {
-        let (socket, _) = TcpListener::accept(self).await?;
-        // Small responses would wait for the client's delayed acknowledgements.
-        _ = socket.set_nodelay(true);
-        Ok(socket)
-    }
-}
-
-impl Acceptor for UnixListener {
-    type Connection = tokio::net::UnixStream;
-
-    async fn accept(&self) -> std::io::Result<Self::Connection> {
-        UnixListener::accept(self).await.map(|(socket, _)| socket)
-    }
-}
-
 /// Serves connections until `closed` says otherwise.
-pub(super) async fn serve(listener: impl Acceptor, router: Router, mut closed: watch::Receiver<bool>) {
+async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<TlsServer>>,
+    router: Router,
+    mut closed: watch::Receiver<bool>,
+) {
     let service = TowerToHyperService::new(router);
     let mut connections = JoinSet::new();
     loop {
@@ -151,23 +136,10 @@ pub(super) async fn serve(listener: impl Acceptor, router: Router, mut closed: w
             _ = closed.changed() => break,
         };
         match accepted {
-            Ok(socket) => {
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HTTP_HEADER_TIME)
-                    .max_headers(64)
-                    .max_buf_size(64 << 10)
-                    .serve_connection(TokioIo::new(socket), service.clone());
-                let mut closed = closed.clone();
-                connections.spawn(async move {
-                    let mut connection = std::pin::pin!(connection);
-                    tokio::select! {
-                        // Clients that vanish or violate the protocol are their own problem.
-                        _ = connection.as_mut() => return,
-                        _ = closed.changed() => connection.as_mut().graceful_shutdown(),
-                    }
-                    _ = connection.await;
-                });
+            Ok((socket, _)) => {
+                // Small responses would wait for the client's delayed acknowledgements.
+                _ = socket.set_nodelay(true);
+                connections.spawn(connection(socket, tls.clone(), service.clone(), closed.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an HTTP connection");
@@ -176,6 +148,43 @@ pub(super) async fn serve(listener: impl Acceptor, router: Router, mut closed: w
         }
     }
     drain(connections, HTTP_SHUTDOWN_TIME).await;
+}
+
+/// Clients that vanish or violate the protocol are their own problem: errors end the connection in silence.
+async fn connection(
+    socket: TcpStream,
+    tls: Option<Arc<TlsServer>>,
+    service: TowerToHyperService<Router>,
+    closed: watch::Receiver<bool>,
+) {
+    let Some(tls) = tls else {
+        return converse(socket, service, closed).await;
+    };
+    let handshake = tokio::time::timeout(AUTHENTICATION_TIME, tls.accept(socket));
+    match handshake.await {
+        Ok(Ok((stream, _))) => converse(stream, service, closed).await,
+        Ok(Err(error)) => tracing::debug!(%error, "an HTTP client failed in the TLS handshake"),
+        Err(_) => {}
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    service: TowerToHyperService<Router>,
+    mut closed: watch::Receiver<bool>,
+) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP_HEADER_TIME)
+        .max_headers(64)
+        .max_buf_size(64 << 10)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = closed.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    _ = connection.await;
 }
 
 async fn drain(mut connections: JoinSet<()>, time: Duration) {

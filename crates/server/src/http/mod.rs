@@ -8,22 +8,33 @@ pub mod gateway;
 pub mod guard;
 pub mod job_rest;
 pub mod listen;
-mod redact;
+pub mod oidc;
 pub mod reply;
 pub mod settings;
+pub mod tls;
 pub mod users;
 
 use std::sync::Arc;
 
 use axum::Router;
+use millstream_types::OptionDecl;
 
 pub use error::RestError;
 pub use listen::{HttpListenError, HttpListener};
-pub use redact::{HIDDEN, is_sensitive, redacted};
-pub use settings::{Endpoint, HttpSettings, OPTIONS, SettingsError};
+pub use settings::{Endpoint, HttpSettings, SettingsError};
 
 use crate::state::ServerState;
 use crate::ui;
+
+/// Every configuration key that `millstream serve` reads beside those of sessions and jobs.
+pub fn options() -> impl Iterator<Item = &'static OptionDecl> {
+    let limits = crate::access::OPTIONS.iter();
+    settings::OPTIONS
+        .iter()
+        .chain(tls::OPTIONS)
+        .chain(oidc::OPTIONS)
+        .chain(limits)
+}
 
 /// What the job REST port serves: Flink's job REST API with and without the prefix `/v1`, and the Web UI at the root.
 pub fn rest_router(state: &Arc<ServerState>) -> Router {

@@ -22,7 +22,7 @@ pub fn reply(body: &impl Serialize) -> Reply {
 pub fn reply_with(status: StatusCode, body: &impl Serialize) -> Reply {
     match serde_json::to_vec(body) {
         Ok(body) => Reply { status, body },
-        // Only maps with keys that are no texts fail, and there are none.
+        // Only maps with keys that are not texts fail, and there are none.
         Err(error) => Reply {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             body: format!("{{\"errors\":[\"{}\"]}}", error.to_string().escape_default()).into_bytes(),

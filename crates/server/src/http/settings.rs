@@ -9,13 +9,13 @@ pub const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "rest.port",
         OptionType::Int,
-        "Port of the job REST API and the Web UI; 0 takes a free one.",
+        "Port of the job REST API and the Web UI; 0 chooses a free port.",
     )
     .with_default("8081"),
     OptionDecl::new(
         "rest.bind-port",
         OptionType::String,
-        "Port or range of ports (`8081-8090`) that the job REST API binds; goes before rest.port.",
+        "Port or port range (`8081-8090`) that the job REST API binds; takes precedence over rest.port.",
     ),
     OptionDecl::new(
         "rest.bind-address",
@@ -31,13 +31,13 @@ pub const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "sql-gateway.endpoint.rest.port",
         OptionType::Int,
-        "Port of the SQL Gateway REST API; 0 takes a free one.",
+        "Port of the SQL Gateway REST API; 0 chooses a free port.",
     )
     .with_default("8083"),
     OptionDecl::new(
         "sql-gateway.endpoint.rest.bind-port",
         OptionType::String,
-        "Port or range of ports that the SQL Gateway binds; goes before sql-gateway.endpoint.rest.port.",
+        "Port or port range that the SQL Gateway binds; takes precedence over sql-gateway.endpoint.rest.port.",
     ),
     OptionDecl::new(
         "sql-gateway.endpoint.rest.bind-address",
@@ -53,7 +53,7 @@ pub const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "metrics.reporter.prom.port",
         OptionType::String,
-        "Port or range of ports of the Prometheus endpoint.",
+        "Port or port range of the Prometheus endpoint.",
     )
     .with_default("9249"),
     OptionDecl::new(

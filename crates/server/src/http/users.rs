@@ -1,7 +1,8 @@
 //! Users of the HTTP doors: a file with hashed passwords and tokens, and the roles that they have.
 //!
 //! Each line is `basic NAME ROLE ITERATIONS SALT HASH` (PBKDF2 with SHA-256, salt and hash in base64) or
-//! `bearer NAME ROLE HASH` (SHA-256 of the token in hexadecimal digits); `#` begins a comment.
+//! `bearer NAME ROLE HASH` (SHA-256 of the token in hexadecimal digits); `#` begins a comment. Beside the file, users may be
+//! known by the tokens of an OpenID provider ([`super::oidc`]).
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -15,6 +16,7 @@ use ring::digest::{SHA256, digest};
 use ring::pbkdf2::{self, PBKDF2_HMAC_SHA256};
 use subtle::ConstantTimeEq;
 
+use super::oidc::TokenUsers;
 use crate::limits::{HTTP_CREDENTIALS_CACHED, PBKDF2_ITERATIONS, PBKDF2_ITERATIONS_MAX};
 
 const HASH_BYTES: usize = 32;
@@ -57,7 +59,7 @@ pub enum UsersError {
         source: std::io::Error,
     },
     #[error(
-        "line {line} of '{path}' is no user; write 'bearer NAME ROLE SHA256' or let 'millstream serve --hash-user NAME:ROLE' print it"
+        "line {line} of '{path}' is not a user; write 'bearer NAME ROLE SHA256' or let 'millstream serve --hash-user NAME:ROLE' print it"
     )]
     Line { path: String, line: usize },
     #[error("'{path}' names no user")]
@@ -80,11 +82,13 @@ struct User {
     secret: Secret,
 }
 
-/// The users of a file.
+/// The users of a file, and those with tokens of a provider.
+#[derive(Default)]
 pub struct HttpUsers {
     users: Vec<User>,
     /// Positions of users by the SHA-256 of credentials that were checked before: hashing a password takes long.
     checked: Mutex<BTreeMap<Vec<u8>, usize>>,
+    tokens: Option<TokenUsers>,
 }
 
 impl std::fmt::Debug for HttpUsers {
@@ -116,14 +120,28 @@ impl HttpUsers {
             true => Err(UsersError::Empty { path: shown }),
             false => Ok(Self {
                 users,
-                checked: Mutex::default(),
+                ..Self::default()
             }),
         }
+    }
+
+    /// Admits those with tokens of a provider as well.
+    pub fn with_tokens(self, tokens: Option<TokenUsers>) -> Self {
+        Self { tokens, ..self }
     }
 
     /// The user of a request's credentials.
     pub fn authenticate(&self, headers: &HeaderMap) -> Option<(String, Role)> {
         let given = headers.get(header::AUTHORIZATION)?.as_bytes();
+        let token = given
+            .strip_prefix(b"Bearer ")
+            .and_then(|token| std::str::from_utf8(token).ok());
+        // A token of a provider expires, so it is checked each time.
+        if let (Some(tokens), Some(token)) = (&self.tokens, token)
+            && let Some(user) = tokens.authenticate(token)
+        {
+            return Some(user);
+        }
         let fingerprint = digest(&SHA256, given).as_ref().to_vec();
         let known = self.checked().get(&fingerprint).copied();
         let position = match known {

@@ -1,17 +1,19 @@
 //! Follows running jobs into the store, and submits kept jobs again when the server starts.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use millstream_connectors::kafka::KafkaClusters;
 use millstream_session::{JobHandle, JobStatus, Session, SessionError, forget_checkpoints};
-use millstream_types::ErrorKind;
+use millstream_types::{ErrorCode, ErrorKind};
 
 use super::store::{StoredDecision, StoredException, StoredJob};
-use crate::limits::{JOB_RETRY_PAUSE, JOB_WATCH_INTERVAL};
+use crate::access::Caller;
+use crate::limits::{JOB_RETRY_PAUSE, JOB_WATCH_INTERVAL, JOBS_RESUMED_TOGETHER};
 use crate::state::ServerState;
 
-/// Writes what becomes of jobs to the store, until the task is aborted.
+/// Writes the status changes of jobs to the store, until the task is aborted.
 pub async fn watch_jobs(state: Arc<ServerState>) {
     let mut ticks = tokio::time::interval(JOB_WATCH_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -45,6 +47,7 @@ fn record(job: &JobHandle, stored: &mut StoredJob) {
     if has_failed_again && let Some(error) = job.error() {
         stored.add_exception(StoredException {
             at_ms,
+            code: error.code.name().to_owned(),
             message: error.message,
         });
     }
@@ -60,19 +63,35 @@ fn record(job: &JobHandle, stored: &mut StoredJob) {
     }
 }
 
-/// Submits every job that had not ended again. Blocks; what fails for a reason outside of the job is tried again in the
-/// background.
+/// Submits every job that had not ended again, several at a time: reading a checkpoint waits for the disk. Blocks; what fails
+/// for a reason outside of the job is tried again in the background.
 pub fn resume_jobs(state: &Arc<ServerState>) {
     let Some(store) = state.store() else { return };
-    for stored in store.list() {
-        if let Some(decision) = stored.decision.filter(|_| !stored.has_ended()) {
-            end_decided(state, &stored, decision);
-            continue;
+    let jobs = store.list();
+    let next = AtomicUsize::new(0);
+    let resume_some = || {
+        while let Some(stored) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            resume_or_end(state, stored);
         }
-        if !stored.has_ended() && !resume(state, &stored) {
-            let (state, stored) = (Arc::clone(state), stored.clone());
-            KafkaClusters::runtime(state.clusters().as_ref()).spawn(keep_resuming(state, stored));
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..JOBS_RESUMED_TOGETHER.min(jobs.len()) {
+            // Without another thread this one does it all.
+            _ = std::thread::Builder::new()
+                .name("resume".to_owned())
+                .spawn_scoped(scope, resume_some);
         }
+        resume_some();
+    });
+}
+
+fn resume_or_end(state: &Arc<ServerState>, stored: &StoredJob) {
+    if let Some(decision) = stored.decision.filter(|_| !stored.has_ended()) {
+        return end_decided(state, stored, decision);
+    }
+    if !stored.has_ended() && !resume(state, stored) {
+        let (state, stored) = (Arc::clone(state), stored.clone());
+        KafkaClusters::runtime(state.clusters().as_ref()).spawn(keep_resuming(state, stored));
     }
 }
 
@@ -83,7 +102,7 @@ fn end_decided(state: &ServerState, stored: &StoredJob, decision: StoredDecision
     tracing::info!(
         job = stored.name,
         id = stored.id,
-        "job had been ended by a user and does not go on"
+        "a user had ended the job; it is not resumed"
     );
     if let (StoredDecision::Cancel, Some(submission)) = (decision, stored.submission())
         && let Err(error) = forget_checkpoints(state.context(), &submission)
@@ -96,6 +115,7 @@ fn end_decided(state: &ServerState, stored: &StoredJob, decision: StoredDecision
         StoredDecision::Stop => {
             stored.add_exception(StoredException {
                 at_ms,
+                code: ErrorCode::EnvironmentFailure.name().to_owned(),
                 message:
                     "the server ended while the job was being stopped; its last checkpoint may be missing"
                         .to_owned(),
@@ -124,13 +144,22 @@ fn resume(state: &Arc<ServerState>, stored: &StoredJob) -> bool {
         return true;
     };
     let keeper = Arc::clone(store);
-    match Session::resume(state.context().clone(), keeper, &submission) {
+    let caller = Caller {
+        user: None,
+        is_owner: submission.unlimited,
+    };
+    match Session::resume(
+        state.context_of(&caller),
+        state.files(&caller),
+        keeper,
+        &submission,
+    ) {
         Ok(job) => {
-            tracing::info!(job = job.name(), id = %job.id(), "job goes on");
+            tracing::info!(job = job.name(), id = %job.id(), "job resumed");
             true
         }
         Err(error) => {
-            tracing::error!(job = stored.name, id = stored.id, %error, "job cannot go on");
+            tracing::error!(job = stored.name, id = stored.id, %error, "job cannot be resumed");
             let is_permanent = is_permanent(&error);
             let at_ms = state.now_ms();
             store.update(&stored.id, |stored| {
@@ -141,6 +170,7 @@ fn resume(state: &Arc<ServerState>, stored: &StoredJob) -> bool {
                 {
                     stored.add_exception(StoredException {
                         at_ms,
+                        code: error.code.name().to_owned(),
                         message: error.message,
                     });
                 }

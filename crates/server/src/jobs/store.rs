@@ -28,6 +28,9 @@ pub struct JobStoreError(#[from] std::io::Error);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredException {
     pub at_ms: i64,
+    /// The stable code of the error; empty in records of versions that had none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
     pub message: String,
 }
 
@@ -41,6 +44,9 @@ pub struct StoredJob {
     pub statements: Vec<String>,
     pub catalog: Vec<String>,
     pub configuration: Options,
+    /// See [`JobSubmission::unlimited`].
+    #[serde(default)]
+    pub unlimited: bool,
     pub submitted_ms: i64,
     /// Flink's name of the last state.
     pub state: String,
@@ -86,6 +92,7 @@ impl StoredJob {
             statements: self.statements.clone(),
             catalog: self.catalog.clone(),
             configuration: self.configuration.clone(),
+            unlimited: self.unlimited,
         })
     }
 
@@ -141,7 +148,7 @@ impl JobStore {
         self.lock().get(id).cloned()
     }
 
-    /// Changes a job and writes it if anything changed. A write that fails is logged: the job itself goes on.
+    /// Changes a job and writes it if anything changed. A failed write is logged: the job itself continues.
     pub fn update(&self, id: &str, change: impl FnOnce(&mut StoredJob)) {
         let mut jobs = self.lock();
         let Some(job) = jobs.get_mut(id) else { return };
@@ -198,6 +205,7 @@ impl JobKeeper for JobStore {
             statements: submission.statements.clone(),
             catalog: submission.catalog.clone(),
             configuration: submission.configuration.clone(),
+            unlimited: submission.unlimited,
             submitted_ms: now_ms,
             transitions: vec![(state.clone(), now_ms)],
             state,
@@ -237,7 +245,7 @@ impl JobKeeper for JobStore {
         self.write(&decided).map_err(|error| {
             SessionError::new(
                 ErrorKind::Environment,
-                format!("cannot write the job store: {error}; the job goes on"),
+                format!("cannot write the job store: {error}; the job continues"),
             )
         })?;
         *job = decided;
@@ -262,7 +270,7 @@ fn set_aside(storage: &dyn Storage, path: &str, reason: &str) -> std::io::Result
     tracing::error!(
         path,
         reason,
-        "a file of the job store cannot be used and is set aside; its job does not go on"
+        "a file of the job store cannot be used and is set aside; its job is not resumed"
     );
     storage.rename(path, &format!("{path}{DAMAGED}"))?;
     storage.sync_directory(DIRECTORY)
@@ -283,6 +291,7 @@ mod tests {
             statements: vec!["INSERT INTO t SELECT 1".to_owned()],
             catalog: vec!["CREATE TABLE t (a INT)".to_owned()],
             configuration: Options::from([("k".to_owned(), "v".to_owned())]),
+            unlimited: true,
         }
     }
 

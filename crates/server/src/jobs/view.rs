@@ -86,6 +86,7 @@ impl JobView {
         {
             exceptions.push(StoredException {
                 at_ms: transitions.last().map_or(job.started_ms(), |(_, at)| *at),
+                code: error.code.name().to_owned(),
                 message: error.message,
             });
         }

@@ -1,6 +1,6 @@
 //! Resolves which Kafka a table or a command means, for the whole process.
 //!
-//! Without `bootstrap.servers`, or with the address of the broker inside and nothing else listening there, it is the
+//! Without `bootstrap.servers`, or with the address of the embedded broker and nothing else listening there, it is the
 //! broker inside. A process that listens there already is the user's Kafka, and is used.
 
 use std::collections::BTreeMap;
@@ -13,14 +13,17 @@ use millstream_broker::BrokerHandle;
 use millstream_connectors::kafka::KafkaClusters;
 use millstream_connectors::kafka::embedded::EmbeddedTransport;
 use millstream_dataflow::DataflowError;
+use millstream_kafka_client::config::{FILE_PROPERTIES, split_address};
 use millstream_kafka_client::error::with_causes;
 use millstream_kafka_client::{ClientConfig, TcpTransport, Transport};
+use millstream_session::FileAccess;
 use millstream_types::{Clock, ErrorKind, Rng};
 use tokio::runtime::Handle;
 
+use super::destinations::{AddressMap, ClusterRoutes, Destinations, mapped};
 use super::embedded::{EmbeddedBroker, EmbeddedError};
 use super::listener::{OpenListener, resolve};
-use crate::metrics::{MetricsEndpoint, MetricsError, MetricsSettings};
+use crate::metrics::{self, JobPage, MetricsEndpoint, MetricsError, MetricsSettings};
 
 /// Timeout for probing a port.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -37,7 +40,7 @@ fn remember_address(data_dir: &std::path::Path, broker: &EmbeddedBroker) {
     }
 }
 
-/// Settings of the broker inside.
+/// Settings of the embedded broker.
 #[derive(Clone, Debug)]
 pub struct EmbeddedSettings {
     pub data_dir: PathBuf,
@@ -53,6 +56,7 @@ pub struct ProcessClusters {
     runtime: Handle,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+    map: Arc<AddressMap>,
     broker: Mutex<Option<EmbeddedBroker>>,
 }
 
@@ -68,11 +72,18 @@ impl ProcessClusters {
             runtime,
             clock,
             rng,
+            map: Arc::default(),
             broker: Mutex::new(None),
         }
     }
 
-    /// Starts the broker inside if it does not run yet. Must not be called on a thread of the runtime.
+    /// Connections to some addresses go to others.
+    pub fn with_map(self, map: AddressMap) -> Self {
+        let map = Arc::new(map);
+        Self { map, ..self }
+    }
+
+    /// Starts the embedded broker if it does not run yet. Must not be called on a thread of the runtime.
     pub fn start_embedded(&self) -> Result<(), EmbeddedError> {
         let mut broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
         if broker.is_some() {
@@ -94,7 +105,7 @@ impl ProcessClusters {
         Ok(())
     }
 
-    /// Ends the broker inside cleanly, if it runs. The error is why its log was closed before.
+    /// Ends the embedded broker cleanly, if it runs. The error is why its log was closed before.
     pub fn stop(&self) -> Result<(), millstream_log::LogError> {
         let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if broker.is_some() {
@@ -103,7 +114,7 @@ impl ProcessClusters {
         broker.map_or(Ok(()), EmbeddedBroker::stop)
     }
 
-    /// The ports of the broker inside, if it runs.
+    /// The ports of the embedded broker, if it runs.
     pub fn embedded_listeners(&self) -> Vec<OpenListener> {
         let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
         broker
@@ -111,13 +122,13 @@ impl ProcessClusters {
             .map_or_else(Vec::new, |broker| broker.listeners().to_vec())
     }
 
-    /// The broker inside, if it runs.
+    /// The embedded broker, if it runs.
     pub fn embedded_handle(&self) -> Option<BrokerHandle> {
         let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
         broker.as_ref().map(|broker| broker.handle.clone())
     }
 
-    /// Open connections of Kafka clients to the broker inside.
+    /// Open connections of Kafka clients to the embedded broker.
     pub fn embedded_connections(&self, now_ms: i64) -> usize {
         let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = broker.as_ref().map(|broker| broker.gate().measure(now_ms));
@@ -135,6 +146,14 @@ impl ProcessClusters {
         };
         let opening = MetricsEndpoint::open(settings, broker.handle.clone(), broker.metrics(), broker.gate());
         self.runtime.block_on(opening).map(Some)
+    }
+
+    /// The page for Prometheus with the metrics of the broker and of jobs; `None` if no broker runs.
+    pub fn metrics_router(&self, jobs: JobPage) -> Option<axum::Router> {
+        let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
+        let broker = broker.as_ref()?;
+        let (handle, metrics, gate) = (broker.handle.clone(), broker.metrics(), broker.gate());
+        Some(metrics::router(handle, metrics, gate, None, Some(jobs)))
     }
 
     /// Where the broker of the data directory listens, if another process runs it.
@@ -160,7 +179,10 @@ impl ProcessClusters {
         };
         let own = self.own_addresses();
         let mut named = servers.split(',').map(str::trim).filter(|s| !s.is_empty());
-        if !named.all(|server| resolve(server).is_ok_and(|address| own.contains(&address))) {
+        if !named.all(|server| {
+            self.resolve_mapped(server)
+                .is_some_and(|address| own.contains(&address))
+        }) {
             return false;
         }
         let running = self
@@ -172,7 +194,14 @@ impl ProcessClusters {
         running || own.iter().all(is_free)
     }
 
-    /// Where the broker inside listens, or would.
+    fn resolve_mapped(&self, server: &str) -> Option<SocketAddr> {
+        let named = split_address(server).ok();
+        let mapped = named.map(|(host, port)| mapped(&self.map, &host, port));
+        let server = mapped.map_or_else(|| server.to_owned(), |(host, port)| joined(&host, port));
+        resolve(&server).ok()
+    }
+
+    /// Where the embedded broker listens, or would.
     fn own_addresses(&self) -> Vec<SocketAddr> {
         let given = self.settings.properties.get("listeners").map(String::as_str);
         let listeners = given.unwrap_or(&self.settings.address).split(',').map(str::trim);
@@ -201,7 +230,7 @@ impl ProcessClusters {
         let Some(broker) = broker.as_ref() else {
             return Err(DataflowError::new(
                 ErrorKind::Environment,
-                "the broker inside has stopped",
+                "the embedded broker has stopped",
             ));
         };
         let client_id = properties.get("client.id").map_or("millstream", String::as_str);
@@ -213,8 +242,13 @@ impl ProcessClusters {
     }
 }
 
-impl KafkaClusters for ProcessClusters {
-    fn transport(&self, properties: &BTreeMap<String, String>) -> Result<Arc<dyn Transport>, DataflowError> {
+impl ProcessClusters {
+    /// The way to the cluster that the properties name, if the rules allow it.
+    fn transport_within(
+        &self,
+        properties: &BTreeMap<String, String>,
+        destinations: &Destinations,
+    ) -> Result<Arc<dyn Transport>, DataflowError> {
         if self.means_embedded(properties.get("bootstrap.servers").map(String::as_str)) {
             return self.embedded_transport(properties);
         }
@@ -226,10 +260,21 @@ impl KafkaClusters for ProcessClusters {
         }
         let parsed = ClientConfig::parse(&properties)
             .map_err(|e| DataflowError::new(ErrorKind::Input, with_causes(&e)))?;
+        let routes = ClusterRoutes {
+            map: Arc::clone(&self.map),
+            destinations: destinations.clone(),
+        };
         let _inside = self.runtime.enter();
-        let transport = TcpTransport::new(parsed.config.connection, Arc::clone(&self.rng))
+        let rng = Arc::clone(&self.rng);
+        let transport = TcpTransport::with_routes(parsed.config.connection, rng, Arc::new(routes))
             .map_err(|e| DataflowError::new(ErrorKind::Environment, with_causes(&e)))?;
         Ok(Arc::new(transport))
+    }
+}
+
+impl KafkaClusters for ProcessClusters {
+    fn transport(&self, properties: &BTreeMap<String, String>) -> Result<Arc<dyn Transport>, DataflowError> {
+        self.transport_within(properties, &Destinations::Everywhere)
     }
 
     fn is_embedded(&self, properties: &BTreeMap<String, String>) -> bool {
@@ -238,5 +283,39 @@ impl KafkaClusters for ProcessClusters {
 
     fn runtime(&self) -> Handle {
         self.runtime.clone()
+    }
+}
+
+/// The clusters of the process as far as a caller from the network may use them.
+pub struct LimitedClusters {
+    pub clusters: Arc<ProcessClusters>,
+    pub destinations: Destinations,
+    pub files: FileAccess,
+}
+
+impl KafkaClusters for LimitedClusters {
+    fn transport(&self, properties: &BTreeMap<String, String>) -> Result<Arc<dyn Transport>, DataflowError> {
+        for key in FILE_PROPERTIES {
+            if let Some(path) = properties.get(key).filter(|path| !path.is_empty()) {
+                let checked = self.files.check(&format!("file of 'properties.{key}'"), path);
+                checked.map_err(|error| DataflowError::new(error.kind, error.message))?;
+            }
+        }
+        self.clusters.transport_within(properties, &self.destinations)
+    }
+
+    fn is_embedded(&self, properties: &BTreeMap<String, String>) -> bool {
+        self.clusters.is_embedded(properties)
+    }
+
+    fn runtime(&self) -> Handle {
+        self.clusters.runtime()
+    }
+}
+
+fn joined(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
     }
 }

@@ -35,7 +35,7 @@ pub enum ConnectionError {
     Io(#[from] std::io::Error),
     #[error("TLS: {0}")]
     Handshake(String),
-    #[error("the client sent something that is no Kafka request: {0}")]
+    #[error("the client sent something that is not a Kafka request: {0}")]
     Malformed(String),
     #[error("the client sent {0:?} before it authenticated")]
     Unauthenticated(ApiKey),

@@ -1,4 +1,4 @@
-//! The broker inside: one for the process, started on first use.
+//! The embedded broker: one for the process, started on first use.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::open_files;
 /// Directory of the broker's log below the data directory.
 pub const BROKER_DIRECTORY: &str = "broker";
 
-/// Why the broker inside could not be started.
+/// Why the embedded broker could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     #[error("cannot use the data directory '{path}'")]
@@ -77,7 +77,6 @@ impl EmbeddedBroker {
             path: data_dir.display().to_string(),
             source,
         };
-        std::fs::create_dir_all(&directory).map_err(io)?;
         let storage = OsStorage::open(&directory).map_err(io)?;
         let mut properties = config.broker.clone();
         // Administrators see the absolute path of the log, however the command line named it.

@@ -28,7 +28,7 @@ use millstream_kafka_client::error::with_causes;
 /// Why a listener could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    #[error("'{address}' is no listen address: write HOST:PORT, for example 127.0.0.1:9092")]
+    #[error("'{address}' is not a listen address: write HOST:PORT, for example 127.0.0.1:9092")]
     Address { address: String },
     #[error("port {address} is in use by another program; stop it, or choose another with --kafka HOST:PORT")]
     InUse { address: String },
@@ -39,7 +39,7 @@ pub enum ListenError {
         source: std::io::Error,
     },
     #[error(
-        "refusing to listen on {address} without authentication: anybody on the network could read and write; \
+        "refusing to listen on {address} without authentication: anyone on the network could read and write; \
          use a loopback address, or in 'listeners' one of SASL_SSL, SASL_PLAINTEXT, or SSL with ssl.client.auth=required"
     )]
     NotLoopback { address: String },
@@ -94,7 +94,7 @@ impl Serving {
 #[derive(Clone, Debug)]
 pub struct OpenListener {
     pub name: String,
-    /// The address that was bound, with the port that was chosen if 0 was asked for.
+    /// The address that was bound, with the port that was chosen if 0 was requested.
     pub address: SocketAddr,
     /// The address advertised to clients on the same machine.
     pub endpoint: Endpoint,

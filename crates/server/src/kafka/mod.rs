@@ -4,6 +4,7 @@ mod accept;
 pub mod clusters;
 pub mod config;
 mod connection;
+pub mod destinations;
 pub mod embedded;
 mod follow;
 mod frames;
@@ -12,7 +13,7 @@ pub mod listener;
 pub mod principal;
 mod rates;
 pub mod sasl;
-mod tls;
+pub(crate) mod tls;
 mod writer;
 
 pub use millstream_broker::config::{
@@ -20,6 +21,7 @@ pub use millstream_broker::config::{
 };
 
 pub use clusters::{EmbeddedSettings, ProcessClusters};
+pub use destinations::{AddressMap, Destinations};
 pub use embedded::{EmbeddedBroker, EmbeddedError};
 pub use listener::{KafkaListeners, ListenError, OpenListener};
 

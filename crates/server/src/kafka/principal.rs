@@ -9,6 +9,13 @@ use regex::Regex;
 #[derive(Clone, Debug)]
 pub struct PrincipalRules(Vec<Rule>);
 
+impl Default for PrincipalRules {
+    /// Every name as it is.
+    fn default() -> Self {
+        Self(vec![Rule::Default])
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Rule {
     /// The name as it is.

@@ -51,7 +51,7 @@ impl AddressRates {
         (throttle_ms > 0).then_some(throttle_ms)
     }
 
-    /// Forgets addresses that have been quiet for as long as rates are over; at most once a sample.
+    /// Drops addresses that were quiet for the whole window of the rates; at most once per sample.
     fn sweep(&mut self, now_ms: i64, window: Window) {
         if (0..window.sample_ms).contains(&now_ms.saturating_sub(self.swept_ms)) {
             return;

@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -40,7 +40,7 @@ pub enum TlsError {
         what: &'static str,
         reason: String,
     },
-    #[error("'{path}' is no ordinary file of at most {PEM_FILE_BYTES_MAX} bytes")]
+    #[error("'{path}' is not an ordinary file of at most {PEM_FILE_BYTES_MAX} bytes")]
     NoFile { path: String },
     #[error("the certificate and the key of 'ssl.keystore' cannot be used")]
     Certificate(#[source] rustls::Error),
@@ -124,10 +124,10 @@ impl TlsServer {
     }
 
     /// Encrypts a connection, and returns the client's principal.
-    pub async fn accept(
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        socket: TcpStream,
-    ) -> Result<(TlsStream<TcpStream>, KafkaString), HandshakeError> {
+        socket: S,
+    ) -> Result<(TlsStream<S>, KafkaString), HandshakeError> {
         let (acceptor, settings) = self.in_force();
         let stream = acceptor.accept(socket).await?;
         let principal = match stream.get_ref().1.peer_certificates().and_then(<[_]>::first) {

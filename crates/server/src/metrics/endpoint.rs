@@ -1,10 +1,11 @@
-//! The Prometheus endpoint: `GET /metrics`. Open on loopback; elsewhere it requires a token.
+//! The Prometheus endpoint: `GET /metrics`. That of `millstream broker` is open on loopback and requires a token elsewhere;
+//! that of `millstream serve` is a door like the others ([`crate::http`]).
 //!
 //! Connections are few and short: one request each, within a timeout, so a silent client cannot hold one.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -57,7 +58,7 @@ pub enum MetricsError {
     #[error("the token of metrics in '{}' is empty", path.display())]
     NoToken { path: PathBuf },
     #[error(
-        "refusing to show metrics on {address} to everybody on the network; use a loopback address, or a token \
+        "refusing to expose metrics on {address} to the network; use a loopback address, or a token \
          (--metrics-token-file FILE)"
     )]
     NotLoopback { address: String },
@@ -84,17 +85,36 @@ struct Shared {
     metrics: Arc<ShellMetrics>,
     gate: Arc<Gate>,
     token: Option<String>,
-    jobs: Arc<OnceLock<JobPage>>,
+    jobs: Option<JobPage>,
 }
 
 /// Renders the metrics of jobs.
-type JobPage = Box<dyn Fn() -> String + Send + Sync>;
+pub type JobPage = Box<dyn Fn() -> String + Send + Sync>;
 
 /// The open endpoint. Dropping it closes it.
 pub struct MetricsEndpoint {
     address: SocketAddr,
     serving: JoinHandle<()>,
-    jobs: Arc<OnceLock<JobPage>>,
+}
+
+/// The page at `/metrics`; with a token, only for those who send it.
+pub(crate) fn router(
+    broker: BrokerHandle,
+    metrics: Arc<ShellMetrics>,
+    gate: Arc<Gate>,
+    token: Option<String>,
+    jobs: Option<JobPage>,
+) -> Router {
+    let shared = Shared {
+        broker,
+        metrics,
+        gate,
+        token,
+        jobs,
+    };
+    Router::new()
+        .route("/metrics", get(page))
+        .with_state(Arc::new(shared))
 }
 
 impl MetricsEndpoint {
@@ -121,28 +141,9 @@ impl MetricsEndpoint {
         };
         let listener = TcpListener::bind(address).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
-        let jobs = Arc::new(OnceLock::new());
-        let shared = Shared {
-            broker,
-            metrics,
-            gate,
-            token,
-            jobs: Arc::clone(&jobs),
-        };
-        let router = Router::new()
-            .route("/metrics", get(page))
-            .with_state(Arc::new(shared));
+        let router = router(broker, metrics, gate, token, None);
         let serving = tokio::spawn(serve(listener, router, LIMITS));
-        Ok(Self {
-            address,
-            serving,
-            jobs,
-        })
-    }
-
-    /// Adds the metrics of jobs to the page. The first call counts.
-    pub fn show_jobs(&self, render: impl Fn() -> String + Send + Sync + 'static) {
-        _ = self.jobs.set(Box::new(render));
+        Ok(Self { address, serving })
     }
 
     /// The address that was bound.
@@ -204,12 +205,12 @@ async fn page(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
             return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response();
         }
     }
-    let (found, answer) = tokio::sync::oneshot::channel();
+    let (found, response) = tokio::sync::oneshot::channel();
     let look = move |broker: &mut millstream_broker::Broker| {
         let _ = found.send(broker.measure());
     };
     let measure = match shared.broker.post(look) {
-        Ok(()) => answer.await.ok(),
+        Ok(()) => response.await.ok(),
         Err(_) => None,
     };
     let Some(measure) = measure else {
@@ -217,7 +218,7 @@ async fn page(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
     };
     let connections = shared.gate.measure(shared.metrics.now_ms());
     let mut text = render(&measure, &shared.metrics.snapshot(), &connections);
-    if let Some(jobs) = shared.jobs.get() {
+    if let Some(jobs) = &shared.jobs {
         text.push_str(&jobs());
     }
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
@@ -240,10 +241,10 @@ mod tests {
     }
 
     async fn all(socket: &mut TcpStream) -> usize {
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         // A connection may end by a reset, too.
-        _ = socket.read_to_end(&mut answer).await;
-        answer.len()
+        _ = socket.read_to_end(&mut response).await;
+        response.len()
     }
 
     #[tokio::test]

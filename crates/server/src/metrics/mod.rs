@@ -10,7 +10,8 @@ pub mod jobs;
 mod requests;
 mod text;
 
-pub use endpoint::{MetricsEndpoint, MetricsError, MetricsSettings};
+pub(crate) use endpoint::router;
+pub use endpoint::{JobPage, MetricsEndpoint, MetricsError, MetricsSettings};
 pub use job_text::render_jobs;
 pub use requests::{QUANTILES, RequestCounts, ShellMetrics, Snapshot};
 pub use text::render;

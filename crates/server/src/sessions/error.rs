@@ -1,15 +1,17 @@
 //! Why an operation or a request about one failed, with the classes of exceptions that Flink's clients look for.
 
 use millstream_session::SessionError;
-use millstream_types::ErrorKind;
+use millstream_types::{ErrorCode, ErrorKind};
 
 /// A failure that clients are shown.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct OperationError {
     /// Class of the exception that Flink throws in this case.
     pub class: &'static str,
     pub message: String,
+    /// The error of the statement, if it was one.
+    pub diagnostic: Option<Box<SessionError>>,
 }
 
 const GATEWAY: &str = "org.apache.flink.table.gateway.api.utils.SqlGatewayException";
@@ -17,11 +19,16 @@ const EXECUTION: &str = "org.apache.flink.table.gateway.service.utils.SqlExecuti
 const CANCELED: &str = "org.apache.flink.table.gateway.service.utils.SqlCancelException";
 
 impl OperationError {
-    fn gateway(message: String) -> Self {
+    fn of_class(class: &'static str, message: impl Into<String>) -> Self {
         Self {
-            class: GATEWAY,
-            message,
+            class,
+            message: message.into(),
+            diagnostic: None,
         }
+    }
+
+    fn gateway(message: String) -> Self {
+        Self::of_class(GATEWAY, message)
     }
 
     pub fn no_session(handle: &str) -> Self {
@@ -53,17 +60,12 @@ impl OperationError {
     }
 
     pub fn canceled(handle: &str) -> Self {
-        Self {
-            class: CANCELED,
-            message: format!("The operation {handle} has been canceled."),
-        }
+        Self::of_class(CANCELED, format!("The operation {handle} has been canceled."))
     }
 
     pub fn timed_out(handle: &str, timeout_ms: u128) -> Self {
-        Self {
-            class: EXECUTION,
-            message: format!("The operation {handle} did not finish within {timeout_ms} ms."),
-        }
+        let message = format!("The operation {handle} did not finish within {timeout_ms} ms.");
+        Self::of_class(EXECUTION, message)
     }
 
     pub fn token(current: u64, found: i64) -> Self {
@@ -71,32 +73,34 @@ impl OperationError {
             None => format!("Expecting token to be 0, but found {found}."),
             Some(previous) => format!("Expecting token to be {current} or {previous}, but found {found}."),
         };
-        Self {
-            class: EXECUTION,
-            message,
-        }
+        Self::of_class(EXECUTION, message)
     }
 
     pub fn internal(message: impl Into<String>) -> Self {
-        Self {
-            class: EXECUTION,
-            message: message.into(),
-        }
+        Self::of_class(EXECUTION, message)
     }
 }
 
 impl From<SessionError> for OperationError {
     fn from(error: SessionError) -> Self {
-        let class = match error.kind {
-            _ if error.message.starts_with("syntax error") => "org.apache.flink.table.api.SqlParserException",
-            ErrorKind::Input => "org.apache.flink.table.api.ValidationException",
-            ErrorKind::Unsupported => "org.apache.flink.table.api.TableException",
-            ErrorKind::Data => "org.apache.flink.table.api.TableRuntimeException",
-            ErrorKind::Retry | ErrorKind::Environment | ErrorKind::Internal => EXECUTION,
+        let class = match (error.code, error.kind) {
+            (
+                ErrorCode::InvalidCharacter
+                | ErrorCode::UnterminatedText
+                | ErrorCode::SyntaxError
+                | ErrorCode::UnexpectedEnd
+                | ErrorCode::ReservedWord
+                | ErrorCode::InvalidLiteral,
+                _,
+            ) => "org.apache.flink.table.api.SqlParserException",
+            (_, ErrorKind::Input) => "org.apache.flink.table.api.ValidationException",
+            (_, ErrorKind::Unsupported) => "org.apache.flink.table.api.TableException",
+            (_, ErrorKind::Data) => "org.apache.flink.table.api.TableRuntimeException",
+            (_, ErrorKind::Retry | ErrorKind::Environment | ErrorKind::Internal) => EXECUTION,
         };
         Self {
-            class,
-            message: error.message,
+            diagnostic: Some(Box::new(error.clone())),
+            ..Self::of_class(class, error.rendered())
         }
     }
 }

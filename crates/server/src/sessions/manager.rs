@@ -8,6 +8,7 @@ use millstream_types::options::parse_duration;
 
 use super::error::OperationError;
 use super::session::GatewaySession;
+use crate::access::{Caller, random_bytes};
 use crate::limits::SESSIONS_MAX;
 use crate::state::ServerState;
 
@@ -61,9 +62,10 @@ impl SessionManager {
         state: &ServerState,
         name: Option<String>,
         properties: &Options,
+        caller: &Caller,
     ) -> Result<Arc<GatewaySession>, OperationError> {
-        let session = state.session(properties)?;
-        let handle = uuid(state);
+        let session = state.session(properties, caller)?;
+        let handle = uuid()?;
         let opened = Arc::new(GatewaySession::new(handle.clone(), name, session, state.now_ms()));
         let mut sessions = self.lock();
         if sessions.len() >= self.settings.sessions_max {
@@ -125,16 +127,22 @@ impl SessionManager {
     }
 }
 
-/// A random UUID (version 4), the form of Flink's handles.
-pub fn uuid(state: &ServerState) -> String {
-    let high = (state.random() & !0xF000) | 0x4000;
-    let low = (state.random() & !(0b11 << 62)) | (0b10 << 62);
-    format!(
+/// A random UUID (version 4), the form of Flink's handles. A handle is the right to use its session.
+pub fn uuid() -> Result<String, OperationError> {
+    let bytes: [u8; 16] = random_bytes().map_err(|error| OperationError::internal(error.to_string()))?;
+    let (high, low) = bytes.split_at(8);
+    let number = |half: &[u8]| {
+        half.iter()
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
+    };
+    let high = (number(high) & !0xF000) | 0x4000;
+    let low = (number(low) & !(0b11 << 62)) | (0b10 << 62);
+    Ok(format!(
         "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
         high >> 32,
         (high >> 16) & 0xFFFF,
         high & 0xFFFF,
         low >> 48,
         low & 0xFFFF_FFFF_FFFF
-    )
+    ))
 }

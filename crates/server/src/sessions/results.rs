@@ -1,6 +1,6 @@
 //! The result of an operation, read page by page.
 //!
-//! A token names a page. Asking for the current token moves on, asking for the one before repeats the page, so that a
+//! A token names a page. Fetching the current token moves on, fetching the previous one repeats the page, so that a
 //! client whose response was lost can ask again. At most one page is kept; what the client has not fetched stays in the
 //! query's own bounded queue, which holds the query back.
 

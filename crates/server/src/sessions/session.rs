@@ -8,7 +8,7 @@ use std::time::Duration;
 use millstream_session::{
     ClientCommand, JobHandle, JobStatus, Session, SessionError, StatementResult, TextTable,
 };
-use millstream_types::{LogicalType, Options, Schema};
+use millstream_types::{ErrorCode, LogicalType, Options, Schema};
 
 use super::error::OperationError;
 use super::operation::{Operation, OperationStatus};
@@ -88,7 +88,7 @@ impl GatewaySession {
         self.operations().get(handle).cloned()
     }
 
-    /// Forgets an operation and ends its query. An unknown one is closed already.
+    /// Drops an operation and ends its query. An unknown one is already closed.
     pub fn close_operation(&self, handle: &str) {
         let operation = self.operations().remove(handle);
         if let Some(operation) = operation {
@@ -243,7 +243,8 @@ async fn wait_for_end(job: &JobHandle) -> Result<(), OperationError> {
         match job.status() {
             JobStatus::Finished => return Ok(()),
             JobStatus::Canceled => {
-                return Err(SessionError::input(format!("job '{}' was canceled", job.name())).into());
+                let message = format!("job '{}' was canceled", job.name());
+                return Err(SessionError::coded(ErrorCode::JobCanceled, message).into());
             }
             JobStatus::Failed => {
                 let error = job.error();

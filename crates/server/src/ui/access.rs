@@ -49,15 +49,15 @@ impl From<&AclBinding> for Acl {
 
 impl Acl {
     fn binding(self) -> UiResult<AclBinding> {
-        let unknown = |what: &str, word: &str| UiError::input(format!("'{word}' is no {what} of an ACL"));
+        let unknown = |what: &str, word: &str| UiError::input(format!("'{word}' is not {what} of an ACL"));
         Ok(AclBinding {
             resource: AclResource::parse(&self.resource)
-                .ok_or_else(|| unknown("resource", &self.resource))?,
-            pattern: AclPattern::parse(&self.pattern).ok_or_else(|| unknown("pattern", &self.pattern))?,
+                .ok_or_else(|| unknown("a resource", &self.resource))?,
+            pattern: AclPattern::parse(&self.pattern).ok_or_else(|| unknown("a pattern", &self.pattern))?,
             operation: AclOperation::parse(&self.operation)
-                .ok_or_else(|| unknown("operation", &self.operation))?,
+                .ok_or_else(|| unknown("an operation", &self.operation))?,
             permission: AclPermission::parse(&self.permission)
-                .ok_or_else(|| unknown("permission", &self.permission))?,
+                .ok_or_else(|| unknown("a permission", &self.permission))?,
             name: self.name,
             principal: self.principal,
             host: self.host,

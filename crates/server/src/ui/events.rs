@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::Shared;
 
-/// Ticks that may wait for a slow page; then newer ones replace them, as the page wants the newest only.
+/// Ticks that may wait for a slow page; then newer ones replace them, because the page needs only the newest.
 const QUEUED_TICKS: usize = 2;
 
 pub async fn events(State(ui): Shared) -> Response {

@@ -1,5 +1,5 @@
-//! What the page of a job needs beside Flink's REST API: its statements, and watermarks, late records and state of all
-//! vertices at once.
+//! What the page of a job and `job explain-lag` need beside Flink's REST API: its statements; watermarks, late records,
+//! state, lag and load of all vertices at once; what its sources wait for.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -9,12 +9,12 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use millstream_session::JobId;
+use millstream_types::redact::{HIDDEN, is_sensitive};
 use regex::{Captures, Regex};
 use serde_json::{Value, json};
 
 use super::Shared;
 use super::error::{UiError, UiResult};
-use crate::http::{HIDDEN, is_sensitive};
 
 /// An option in a statement: `'key' = 'value'`.
 static OPTION: LazyLock<Regex> =
@@ -37,13 +37,27 @@ pub async fn describe(State(ui): Shared, id: Result<Path<String>, PathRejection>
         figures.watermark = figures.watermark.min(watermark.load(Relaxed));
         figures.late_records += operator.late_records_dropped.load(Relaxed);
         figures.state_bytes += operator.state_bytes.load(Relaxed);
+        let lag = operator.pending_records();
+        figures.lag = figures.lag.map_or(lag, |sum| Some(sum + lag.unwrap_or(0)));
+        let load = &operator.load;
+        figures.busy = figures.busy.max(load.busy.ms_per_second());
+        figures.backpressured = figures.backpressured.max(load.backpressured.ms_per_second());
     }
+    let notices: Vec<Value> = (0..job.vertices.len())
+        .flat_map(|vertex| {
+            let id = &job.vertices[vertex].id;
+            let notices = job.metrics.notices(vertex).into_iter();
+            notices.map(move |notice| json!({"vertex": id, "text": notice.to_string()}))
+        })
+        .collect();
     let statements: Vec<String> = job.statements.iter().map(|sql| without_secrets(sql)).collect();
     let vertices: BTreeMap<&str, Value> = vertices
         .iter()
         .map(|(id, figures)| (*id, figures.json()))
         .collect();
-    Ok(Json(json!({ "statements": statements, "vertices": vertices })))
+    Ok(Json(
+        json!({ "statements": statements, "vertices": vertices, "notices": notices }),
+    ))
 }
 
 /// What the subtasks of a vertex add up to.
@@ -52,6 +66,10 @@ struct Figures {
     watermark: i64,
     late_records: u64,
     state_bytes: u64,
+    lag: Option<u64>,
+    /// Milliseconds a second of the busiest subtask, and of the one that waits longest for what follows it.
+    busy: u64,
+    backpressured: u64,
 }
 
 impl Default for Figures {
@@ -60,6 +78,9 @@ impl Default for Figures {
             watermark: i64::MAX,
             late_records: 0,
             state_bytes: 0,
+            lag: None,
+            busy: 0,
+            backpressured: 0,
         }
     }
 }
@@ -71,6 +92,9 @@ impl Figures {
             "watermark": self.watermark.to_string(),
             "late_records": self.late_records,
             "state_bytes": self.state_bytes,
+            "lag": self.lag,
+            "busy": self.busy,
+            "backpressured": self.backpressured,
         })
     }
 }

@@ -32,7 +32,7 @@ pub struct Browse {
     filter: Option<String>,
     /// `read_uncommitted` or `read_committed`.
     isolation: Option<String>,
-    /// Where to go on: `partition:offset`, separated by commas.
+    /// Where to continue: `partition:offset`, separated by commas.
     next: Option<String>,
 }
 

@@ -9,7 +9,6 @@ mod bundle;
 mod error;
 mod events;
 mod groups;
-mod guard;
 mod jobs;
 mod kafka;
 mod messages;
@@ -29,6 +28,7 @@ use axum::routing::{get, patch, post, put};
 
 use self::kafka::Kafka;
 use self::sampler::Sampler;
+use crate::http::error::diagnose;
 use crate::http::gateway;
 use crate::limits::HTTP_BODY_BYTES_MAX;
 use crate::state::ServerState;
@@ -78,8 +78,10 @@ pub fn router(server: Arc<ServerState>) -> Router {
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
         .with_state(Arc::clone(&state));
     Router::new()
-        .nest("/api/v1/gateway", gateway::router(&state.server))
+        .nest(
+            "/api/v1/gateway",
+            gateway::router(&state.server).layer(from_fn(diagnose)),
+        )
         .nest("/api/v1", api)
-        .layer(from_fn(guard::same_origin))
         .merge(bundle::router(state))
 }

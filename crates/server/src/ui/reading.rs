@@ -60,7 +60,7 @@ impl Reading<'_> {
             }
             at = next;
         }
-        // A batch may have held more than was asked for.
+        // A batch may hold more than was requested.
         if let Some(extra) = found.get(wanted) {
             at = extra.offset;
             found.truncate(wanted);

@@ -35,7 +35,7 @@ pub fn corpus(target: &str) -> Vec<Vec<u8>> {
     let tree = format!(r#"{{"x":[{}{{"a":{{}}}}],"alg":"none"}}"#, "[0],".repeat(2_000));
     let more: &[Vec<u8>] = match target {
         "scram" => &[
-            scram(0, "n,,", "n=nobody=2C=3D,r=abc"),
+            scram(0, "n,,", "n=ghost=2C=3D,r=abc"),
             scram(1, "p=tls-unique,,", "n=alice,r=abc"),
         ],
         "oauthbearer" => &[

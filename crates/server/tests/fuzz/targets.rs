@@ -94,7 +94,7 @@ impl Door {
         }
     }
 
-    /// A conversation, up to the first response that is not a challenge; `answer` makes a message of each challenge.
+    /// A conversation, up to the first response that is not a challenge; `reply` turns each challenge into a message.
     fn talk(
         &self,
         mechanism: Mechanism,

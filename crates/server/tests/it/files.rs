@@ -20,7 +20,7 @@ use crate::raw::Raw;
 const DIRECTORY: &str = "MILLSTREAM_TEST_FEW_FILES";
 const FILES: u64 = 512;
 const PARTITIONS: i32 = 8;
-/// Several checkpoints come by so many batches of this size.
+/// Enough batches of this size for several checkpoints.
 const BATCHES: i32 = 32;
 const BATCH_BYTES: usize = 900_000;
 

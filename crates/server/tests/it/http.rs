@@ -1,183 +1,14 @@
 //! The HTTP doors over real sockets: the SQL Gateway's protocol, the job REST API, and what they make of attackers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millstream_connectors::PrintTarget;
-use millstream_server::ServerState;
+use millstream_server::http::HttpListener;
 use millstream_server::http::guard::{Door, Guard, guarded};
 use millstream_server::http::users::{HttpUsers, Role, basic_line};
-use millstream_server::http::{Endpoint, HttpListener, gateway, rest_router};
-use millstream_server::jobs::{JobStore, record_jobs, resume_jobs};
-use millstream_server::kafka::{EmbeddedSettings, ProcessClusters};
-use millstream_server::state::Kept;
-use millstream_session::SessionContext;
-use millstream_types::storage::OsStorage;
-use millstream_types::{Options, SeededRng, SystemClock};
+use millstream_server::jobs::{record_jobs, resume_jobs};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-struct NoPrint;
-
-impl PrintTarget for NoPrint {
-    fn print_line(&self, _: &str, _: bool) {}
-}
-
-/// A server with both doors on free ports.
-struct Server {
-    state: Arc<ServerState>,
-    rest: HttpListener,
-    gateway: HttpListener,
-}
-
-async fn server(directory: &TempDir, users: Option<Arc<HttpUsers>>) -> Server {
-    let storage: Arc<OsStorage> = Arc::new(OsStorage::open(directory.path()).unwrap());
-    let (clock, rng) = (Arc::new(SystemClock), Arc::new(SeededRng::new(7)));
-    let settings = EmbeddedSettings {
-        data_dir: directory.path().to_owned(),
-        properties: BTreeMap::new(),
-        address: "127.0.0.1:0".to_owned(),
-    };
-    let runtime = tokio::runtime::Handle::current();
-    let clusters = Arc::new(ProcessClusters::new(
-        settings,
-        runtime,
-        clock.clone(),
-        rng.clone(),
-    ));
-    let context = SessionContext {
-        clock: clock.clone(),
-        rng,
-        kafka: clusters.clone(),
-        print: Arc::new(NoPrint),
-        jobs: Arc::default(),
-        checkpoints: Some(storage.clone()),
-        fresh: false,
-        attended: false,
-        cores: 1,
-    };
-    let kept = Kept {
-        store: Some(Arc::new(JobStore::open(storage, clock).unwrap())),
-        ..Kept::default()
-    };
-    let path = directory.path().to_owned();
-    let state = Arc::new(ServerState::new(context, Options::new(), clusters, path, kept));
-    let guard = |door| Guard {
-        door,
-        names: Vec::new(),
-        users: users.clone(),
-    };
-    let rest = guarded(rest_router(&state), guard(Door::JobRest));
-    let gateway = guarded(gateway::router(&state), guard(Door::Gateway));
-    Server {
-        rest: HttpListener::open(&any_port(), false, rest).await.unwrap(),
-        gateway: HttpListener::open(&any_port(), false, gateway).await.unwrap(),
-        state,
-    }
-}
-
-fn any_port() -> Endpoint {
-    Endpoint {
-        host: "127.0.0.1".to_owned(),
-        first_port: 0,
-        last_port: 0,
-        port_key: "rest.port",
-    }
-}
-
-/// Sends bytes, and gives what comes back until the connection is closed.
-async fn exchange(listener: &HttpListener, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(listener.address()).await.unwrap();
-    // The server may refuse a request before it has read all of it.
-    _ = stream.write_all(request).await;
-    let mut response = Vec::new();
-    _ = stream.read_to_end(&mut response).await;
-    String::from_utf8_lossy(&response).into_owned()
-}
-
-async fn call(listener: &HttpListener, method: &str, path: &str, headers: &str, body: &str) -> (u16, Value) {
-    let host = if headers.contains("Host:") {
-        ""
-    } else {
-        "Host: localhost\r\n"
-    };
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let response = exchange(listener, request.as_bytes()).await;
-    let status = response
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .unwrap_or(0);
-    let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
-}
-
-impl Server {
-    async fn gateway(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        call(&self.gateway, method, path, "", &body.to_string()).await
-    }
-
-    async fn rest(&self, method: &str, path: &str) -> (u16, Value) {
-        call(&self.rest, method, path, "", "").await
-    }
-
-    async fn open_session(&self, properties: Value) -> String {
-        let (status, opened) = self
-            .gateway("POST", "/v2/sessions", &json!({"properties": properties}))
-            .await;
-        assert_eq!(status, 200, "{opened}");
-        format!("/v2/sessions/{}", opened["sessionHandle"].as_str().unwrap())
-    }
-
-    async fn submit(&self, session: &str, statement: &str) -> String {
-        let body = json!({"statement": statement});
-        let (status, submitted) = self
-            .gateway("POST", &format!("{session}/statements"), &body)
-            .await;
-        assert_eq!(status, 200, "{submitted}");
-        format!(
-            "{session}/operations/{}",
-            submitted["operationHandle"].as_str().unwrap()
-        )
-    }
-
-    /// A page, once it is ready.
-    async fn page(&self, operation: &str, token: i64, format: &str) -> (u16, Value) {
-        loop {
-            let path = format!("{operation}/result/{token}?rowFormat={format}");
-            let (status, page) = self.gateway("GET", &path, &json!({})).await;
-            if page["resultType"] != "NOT_READY" {
-                return (status, page);
-            }
-        }
-    }
-
-    /// Executes a statement; all its rows.
-    async fn rows(&self, session: &str, statement: &str) -> Vec<Value> {
-        let operation = self.submit(session, statement).await;
-        let mut rows = Vec::new();
-        for token in 0.. {
-            let (status, page) = self.page(&operation, token, "JSON").await;
-            assert_eq!(status, 200, "{statement}: {page}");
-            rows.extend(
-                page["results"]["data"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|row| row["fields"].clone()),
-            );
-            if page["resultType"] == "EOS" {
-                break;
-            }
-        }
-        rows
-    }
-}
+use crate::doors::{Server, any_port, call, exchange, server};
 
 const ENDLESS: [&str; 3] = [
     "CREATE TABLE numbers (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '10')",
@@ -253,14 +84,27 @@ async fn a_session_configures_executes_completes_and_closes() {
         .gateway("GET", &format!("{session}/complete-statement"), &complete)
         .await;
     assert_eq!(completed["candidates"][0], "t");
-    let (_, failed) = server
-        .page(&server.submit(&session, "SELECT x FROM nosuch").await, 0, "JSON")
-        .await;
+    let operation = server.submit(&session, "SELECT x FROM nosuch").await;
+    let (_, failed) = server.page(&operation, 0, "JSON").await;
+    // Flink's clients cannot read an error with a member that they do not know.
+    assert_eq!(failed.as_object().map(serde_json::Map::len), Some(1), "{failed}");
+    let path = format!("{operation}/result/0");
+    let header = "Millstream-Diagnostics: 1\r\n";
+    let (_, failed) = call(&server.gateway, "GET", &path, header, "").await;
+    let ui_path = format!("/api/v1/gateway{path}");
+    assert_eq!(server.rest("GET", &ui_path).await.1, failed);
     assert!(
         failed["errors"][1]
             .as_str()
             .unwrap()
             .contains("Caused by: org.apache.flink.table.api.ValidationException")
+    );
+    let diagnostic = &failed["diagnostics"][0];
+    assert_eq!(diagnostic["code"], "UNKNOWN_TABLE");
+    assert_eq!(diagnostic["kind"], "input");
+    assert_eq!(
+        diagnostic["spans"],
+        json!([{"primary": true, "line": 1, "column": 15, "end_line": 1, "end_column": 21}])
     );
     assert_eq!(
         server.gateway("DELETE", &session, &json!({})).await,
@@ -460,6 +304,84 @@ async fn savepoints_over_rest_can_be_restored_from() {
     tokio::task::spawn_blocking(move || handle.wait(std::time::Duration::from_secs(60)))
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_details_of_a_checkpoint_list_its_operators() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = server(&directory, None).await;
+    let session = server.open_session(json!({})).await;
+    for statement in ENDLESS {
+        server.rows(&session, statement).await;
+    }
+    let job = server.state.jobs().list()[0].clone();
+    let path = format!("/jobs/{}", job.id());
+    let newest = loop {
+        let (_, overview) = server.rest("GET", &format!("{path}/checkpoints")).await;
+        if let Some(id) = overview["latest"]["completed"]["id"].as_u64() {
+            break id;
+        }
+        job.trigger_checkpoint();
+        tokio::task::yield_now().await;
+    };
+    let details_path = format!("{path}/checkpoints/details/{newest}");
+    let (_, details) = server.rest("GET", &details_path).await;
+    let (_, described) = server.rest("GET", &path).await;
+    for vertex in described["vertices"].as_array().unwrap() {
+        let id = vertex["id"].as_str().unwrap();
+        let task = &details["tasks"][id];
+        assert_eq!(task["num_subtasks"], vertex["parallelism"], "{details}");
+        assert_eq!(task["num_acknowledged_subtasks"], vertex["parallelism"]);
+        let (status, subtasks) = server.rest("GET", &format!("{details_path}/subtasks/{id}")).await;
+        assert_eq!(
+            (status, &subtasks["subtasks"][0]["status"]),
+            (200, &json!("completed"))
+        );
+        assert!(subtasks["summary"]["alignment"]["buffered"]["min"].is_u64());
+    }
+    job.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_door_is_guarded_as_the_others_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = server(&directory, None).await;
+    let clusters = Arc::clone(server.state.clusters());
+    let starting = move || {
+        clusters.start_embedded().unwrap();
+        clusters.metrics_router(Box::new(|| "jobs_of_the_test 1\n".to_owned()))
+    };
+    let router = tokio::task::spawn_blocking(starting).await.unwrap().unwrap();
+    let file = directory.path().join("users");
+    std::fs::write(&file, basic_line("see", Role::Viewer, "pw", || 1)).unwrap();
+    let guard = Guard {
+        door: Door::Metrics,
+        names: Vec::new(),
+        users: Some(Arc::new(HttpUsers::read(&file).unwrap())),
+        owner: None,
+    };
+    let router = guarded(router, guard);
+    let door = HttpListener::open(&any_port(), true, None, router).await.unwrap();
+    for (header, expected) in [
+        ("", "HTTP/1.1 401"),
+        ("Authorization: Basic c2VlOm5v\r\n", "HTTP/1.1 401"),
+        (
+            "Authorization: Basic c2VlOnB3\r\nHost: evil.example\r\n",
+            "HTTP/1.1 403",
+        ),
+        ("Authorization: Basic c2VlOnB3\r\n", "HTTP/1.1 200"),
+    ] {
+        let host = if header.contains("Host") {
+            ""
+        } else {
+            "Host: localhost\r\n"
+        };
+        let request = format!("GET /metrics HTTP/1.1\r\n{host}{header}Connection: close\r\n\r\n");
+        let response = exchange(&door, request.as_bytes()).await;
+        assert!(response.starts_with(expected), "{header}: {response}");
+        let is_shown = response.contains("kafka_server") && response.contains("jobs_of_the_test 1");
+        assert_eq!(is_shown, expected.ends_with("200"), "{header}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

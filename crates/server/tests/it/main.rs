@@ -4,13 +4,16 @@
 
 mod audit;
 mod cluster;
+mod doors;
 #[cfg(unix)]
 mod files;
 mod http;
+mod kept_catalog;
 mod limits;
 mod metrics;
 mod rates;
 mod raw;
+mod remote_access;
 mod sasl;
 mod tls;
 mod ui;

@@ -22,7 +22,7 @@ fn counts(cluster: &Cluster, listener: &str) -> ListenerCounts {
     measured.listeners[listener].clone()
 }
 
-/// Opens connections until there were so many on a listener.
+/// Opens connections until a listener has accepted this many.
 async fn open(cluster: &Cluster, listener: &str, until: usize) -> Vec<Raw> {
     let mut open = Vec::new();
     while counts(cluster, listener).accept_rate < until as f64 {

@@ -1,4 +1,4 @@
-//! A connection that sends what it is told to, and what the listener makes of clients that do not speak its language.
+//! A connection that sends arbitrary bytes, and what the listener makes of clients that do not speak its language.
 
 use bytes::Bytes;
 use millstream_kafka_wire::compression::{Codec, Compressor};

@@ -185,7 +185,7 @@ async fn users_that_do_not_exist_look_like_those_of_the_configuration() {
     }
 }
 
-/// The salt and the iterations that a user is told.
+/// The salt and the iterations that the server sends to a user.
 async fn challenge(cluster: &Cluster, listener: &str, mechanism: &str, user: &str) -> (String, String) {
     let mut raw = Raw::connect(cluster.port(listener)).await;
     assert_eq!(raw.handshake(mechanism).await, ErrorCode::NONE);

@@ -1,8 +1,9 @@
-//! The Web UI's API over a real socket, with the broker inside.
+//! The Web UI's API over a real socket, with the embedded broker.
 
 use std::sync::Arc;
 
 use millstream_connectors::PrintTarget;
+use millstream_server::http::guard::{Door, Guard, guarded};
 use millstream_server::http::{Endpoint, HttpListener, rest_router};
 use millstream_server::kafka::{EmbeddedSettings, ProcessClusters};
 use millstream_server::state::{Kept, ServerState};
@@ -91,9 +92,14 @@ impl Server {
             last_port: 0,
             port_key: "rest.port",
         };
-        let listener = HttpListener::open(&endpoint, false, rest_router(&Arc::new(state)))
-            .await
-            .unwrap();
+        let guard = Guard {
+            door: Door::JobRest,
+            names: vec!["x".to_owned()],
+            users: None,
+            owner: None,
+        };
+        let router = guarded(rest_router(&Arc::new(state)), guard);
+        let listener = HttpListener::open(&endpoint, false, None, router).await.unwrap();
         Self {
             listener,
             clusters,
@@ -475,7 +481,7 @@ async fn acls_and_users() {
     wrong["operation"] = json!("DANCE");
     assert_eq!(
         server.call("POST", "/api/v1/acls", wrong).await.error(),
-        "'DANCE' is no operation of an ACL"
+        "'DANCE' is not an operation of an ACL"
     );
     let set = |mechanism: &str, password: &str| {
         server.call(

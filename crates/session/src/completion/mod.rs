@@ -1,8 +1,9 @@
-//! Completion: what could stand at the cursor, from the catalog, the declared options, the functions and the key words.
+//! Completion: candidates for the text at the cursor, from the catalog, the declared options, the functions and the
+//! keywords.
 //!
-//! The place decides: behind FROM there are tables, in the strings of a WITH clause options of the connector that it
-//! names, behind `t.` the columns of `t`. Nothing is parsed, because the statement is not whole yet; a wrong guess
-//! costs a key press.
+//! The position decides which candidates apply: tables after FROM, the connector's options inside the strings of a WITH
+//! clause, the columns of `t` after `t.`. Candidates come from tokens, not from a syntax tree, because the statement is
+//! still incomplete. A wrong guess costs one key press.
 
 mod options;
 mod vocabulary;
@@ -17,17 +18,17 @@ use words::{is_word_part, open_string, readable};
 
 pub use vocabulary::Vocabulary;
 
-/// Suggestions that a menu can show.
+/// The longest list that a menu shows.
 const CANDIDATES_MAX: usize = 200;
 
-/// Words with which a statement begins.
+/// Keywords that start a statement.
 pub const STATEMENT_STARTS: [&str; 31] = [
     "ADD", "ALTER", "ANALYZE", "BEGIN", "CALL", "CLEAR", "COMPILE", "CREATE", "DELETE", "DESC", "DESCRIBE",
     "DROP", "END", "EXECUTE", "EXIT", "EXPLAIN", "HELP", "INSERT", "LOAD", "QUIT", "REMOVE", "RESET",
     "SELECT", "SET", "SHOW", "STOP", "TRUNCATE", "UPDATE", "USE", "VALUES", "WITH",
 ];
 
-/// Words behind which a table stands.
+/// Keywords that are followed by a table.
 const BEFORE_TABLES: [&str; 10] = [
     "FROM",
     "JOIN",
@@ -41,11 +42,11 @@ const BEFORE_TABLES: [&str; 10] = [
     "EXISTS",
 ];
 
-/// Something that could stand at the cursor.
+/// A candidate for the text at the cursor.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Candidate {
     pub text: String,
-    /// A few words about it.
+    /// A short description, shown beside the text.
     pub about: String,
 }
 
@@ -58,7 +59,7 @@ impl Candidate {
     }
 }
 
-/// What could replace the text from the returned place to the cursor.
+/// The candidates, and the position from which a candidate replaces the text up to the cursor.
 pub fn candidates(vocabulary: &Vocabulary, line: &str, cursor: usize) -> (usize, Vec<Candidate>) {
     let before = line.get(..cursor).unwrap_or(line);
     if let Some(start) = open_string(before) {
@@ -107,7 +108,7 @@ pub fn candidates(vocabulary: &Vocabulary, line: &str, cursor: usize) -> (usize,
     (start, matching(offered, prefix))
 }
 
-/// The tokens behind the last `;`.
+/// The tokens after the last `;`.
 fn last_statement(tokens: &[Token]) -> &[Token] {
     let is_end = |token: &Token| token.kind == TokenKind::Sign(Sign::Semicolon);
     &tokens[tokens.iter().rposition(is_end).map_or(0, |end| end + 1)..]
@@ -126,7 +127,7 @@ fn matching(offered: Vec<Candidate>, prefix: &str) -> Vec<Candidate> {
         .collect()
 }
 
-/// Key words in the case in which the person types.
+/// Keywords, in the case that the user types.
 fn words_of(words: &[&str], prefix: &str) -> Vec<Candidate> {
     let is_lower = prefix.starts_with(|c: char| c.is_lowercase());
     let spelled = |word: &&str| {
@@ -149,7 +150,7 @@ fn named(names: &[String], about: &str) -> Vec<Candidate> {
         .collect()
 }
 
-/// A name as it must be written.
+/// A name, quoted if it needs quotes.
 fn quoted(name: &str) -> String {
     let is_plain = name.chars().all(is_word_part)
         && !name.starts_with(|c: char| c.is_ascii_digit())
@@ -173,7 +174,7 @@ fn tables(vocabulary: &Vocabulary) -> Vec<Candidate> {
         .collect()
 }
 
-/// Columns of a table or an alias, or tables of a database.
+/// The columns of a table or alias, or the tables of a database.
 fn behind_dot(vocabulary: &Vocabulary, line: &str, qualifier: &str) -> Vec<Candidate> {
     let name = qualifier.trim_matches('`');
     let mentioned = vocabulary.mentioned(line);
@@ -200,7 +201,7 @@ fn behind_dot(vocabulary: &Vocabulary, line: &str, qualifier: &str) -> Vec<Candi
         .collect()
 }
 
-/// Columns of the tables that the line mentions.
+/// The columns of all tables that the line mentions.
 fn columns(vocabulary: &Vocabulary, line: &str) -> Vec<Candidate> {
     let tables = vocabulary.mentioned(line).into_iter().map(|(_, table)| table);
     tables
@@ -224,7 +225,7 @@ fn anything(vocabulary: &Vocabulary, line: &str, prefix: &str) -> Vec<Candidate>
     offered
 }
 
-/// Functions that are called by a name.
+/// Functions that are called by name.
 fn functions(prefix: &str) -> Vec<Candidate> {
     let is_lower = prefix.starts_with(|c: char| c.is_lowercase());
     let scalars = millstream_functions::all_scalars().map(|f| (f.name, f.syntax));
@@ -279,7 +280,7 @@ mod tests {
         }
     }
 
-    /// The texts offered at `|`, first ones only.
+    /// The alternatives that `|` separates, the first of each pair only.
     fn offered(marked: &str) -> Vec<String> {
         let cursor = marked.find('|').expect("a cursor");
         let (_, candidates) = candidates(&vocabulary(), &marked.replace('|', ""), cursor);

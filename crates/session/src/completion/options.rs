@@ -1,4 +1,4 @@
-//! Completion inside of strings: keys and values of options, from their declarations.
+//! Completion inside string literals: keys and values of options, from their declarations.
 
 use crate::configuration_options;
 use millstream_connectors::DECLARATIONS;
@@ -11,7 +11,7 @@ use super::{Candidate, Vocabulary, last_statement};
 /// Option keys whose values are formats.
 const FORMAT_KEYS: [&str; 3] = ["format", "key.format", "value.format"];
 
-/// What could stand in a string that opens behind `before`.
+/// The candidates for a string that opens after `before`.
 pub fn candidates(_: &Vocabulary, line: &str, before: &str) -> Vec<Candidate> {
     let (tokens, _) = readable(before);
     let statement = last_statement(&tokens);
@@ -45,7 +45,7 @@ pub fn candidates(_: &Vocabulary, line: &str, before: &str) -> Vec<Candidate> {
     }
 }
 
-/// Whether a string behind this token may be a key: in the parentheses behind WITH or OPTIONS.
+/// Whether a string after this token can be a key: inside the parentheses of WITH or OPTIONS.
 fn is_option_list(statement: &[Token], last: &Token) -> bool {
     matches!(last.kind, TokenKind::Sign(Sign::LeftParen | Sign::Comma))
         && statement
@@ -54,7 +54,7 @@ fn is_option_list(statement: &[Token], last: &Token) -> bool {
             .any(|token| token.kind == TokenKind::Sign(Sign::LeftParen))
 }
 
-/// An option under the key that is written, which for formats has a prefix.
+/// An option under the full key that users write; formats add a prefix.
 struct Declared {
     key: String,
     option: &'static OptionDecl,
@@ -107,7 +107,7 @@ fn table_options(line: &str) -> Vec<Declared> {
     declared
 }
 
-/// The pairs `'key' = 'value'` of a line, wherever they stand.
+/// All pairs `'key' = 'value'` of a line.
 fn named_options(line: &str) -> Vec<(String, String)> {
     let (tokens, _) = readable(line);
     let pair = |window: &[Token]| match window {

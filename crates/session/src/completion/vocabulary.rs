@@ -1,4 +1,5 @@
-//! What completion knows of the session: a copy, because the editor runs while no statement does.
+//! A snapshot of the session's names for completion. The editor needs its own copy because it runs between statements,
+//! without access to the session.
 
 use crate::Session;
 use millstream_sql::catalog::{CatalogTable, Catalogs};
@@ -36,7 +37,7 @@ impl VocabularyTable {
 }
 
 impl Vocabulary {
-    /// The names that a statement could use now.
+    /// The names that the next statement can use.
     pub fn of(session: &Session) -> Self {
         let catalogs = session.catalogs();
         let current = catalogs.current_catalog();
@@ -57,7 +58,7 @@ impl Vocabulary {
         }
     }
 
-    /// The tables that a line mentions, under the names that it gives them.
+    /// The tables that a line mentions, by the alias that the line gives them.
     pub fn mentioned<'v, 'l>(&'v self, line: &'l str) -> Vec<(&'l str, &'v VocabularyTable)> {
         let (tokens, _) = readable(line);
         let text = |i: usize| tokens.get(i).map(|token| token.span.text(line));

@@ -1,11 +1,12 @@
-//! The text of a line as words: what completion and highlighting have in common.
+//! Tokens of an incomplete line, for completion and highlighting.
 //!
-//! A person types a line from left to right, so that most of the time it is no whole statement: a string may be open,
-//! a sign may be missing. What can be read is read with the parser's own lexer; the rest is left as text.
+//! While a user types, a line is rarely a complete statement: a string may be open, a parenthesis missing. The parser's
+//! lexer reads the part that is complete; the rest stays plain text.
 
 use millstream_sql::parse::{Token, TokenKind, tokenize};
 
-/// The tokens of a line up to the first place that cannot be read, and that place (the line's length if there is none).
+/// The tokens of a line up to the first position that the lexer rejects, and that position (the line's length if there
+/// is none).
 pub fn readable(line: &str) -> (Vec<Token>, usize) {
     let (tokens, end) = match tokenize(line) {
         Ok(tokens) => (tokens, line.len()),
@@ -23,15 +24,15 @@ pub fn readable(line: &str) -> (Vec<Token>, usize) {
     )
 }
 
-/// Where the string begins that is open at the end of `text`: the place behind its quote. Quotes in comments and in
-/// back-ticks are none.
+/// The position after the opening quote of a string that is still open at the end of `text`. Quotes inside comments and
+/// back-ticks do not open a string.
 pub fn open_string(text: &str) -> Option<usize> {
     let mut rest = text;
     loop {
         let at = rest.find(['\'', '`', '-'])?;
         let (first, behind) = (&rest[at..at + 1], &rest[at + 1..]);
         rest = match first {
-            // Two quotes in a string are one of its characters, which reads like two strings.
+            // A doubled quote is one character of the string, although the lexer sees two adjacent strings.
             "'" => match behind.find('\'') {
                 Some(end) => &behind[end + 1..],
                 None => return Some(string_start(text, text.len() - behind.len())),
@@ -43,7 +44,7 @@ pub fn open_string(text: &str) -> Option<usize> {
     }
 }
 
-/// The place behind the first quote of a string whose last piece, behind a doubled quote, begins at `piece`.
+/// The position after the opening quote of a string, given where the piece after its last doubled quote starts.
 fn string_start(text: &str, piece: usize) -> usize {
     let mut start = piece;
     while text[..start].ends_with("''") {
@@ -55,7 +56,6 @@ fn string_start(text: &str, piece: usize) -> usize {
     start
 }
 
-/// Whether a character may stand in a word.
 pub fn is_word_part(c: char) -> bool {
     c == '_' || c == '$' || c.is_alphanumeric()
 }

@@ -1,4 +1,4 @@
-//! A session that answers as the command line with `--output json` does, in one of four ways.
+//! A session that produces the output of the command line's `--output json`, in one of four execution modes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,19 +14,19 @@ use millstream_types::{ErrorKind, Options, SeededRng, SystemClock};
 
 use crate::interrupted;
 
-/// One look at a query; a query that gives nothing for so long is stuck.
+/// Timeout for one poll of a query; a query without rows for this long counts as stuck.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// How a file is run.
+/// How a file is executed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// One row a step: Flink's changelog, record by record.
+    /// One row per step, which gives Flink's record-by-record changelog.
     Exact,
-    /// As users have it.
+    /// With the default batch size.
     Batches,
-    /// Two instances of everything.
+    /// Parallelism 2.
     Parallel,
-    /// One row a step, with checkpoints and crashes.
+    /// One row per step, with checkpoints and crashes.
     Interrupted,
 }
 
@@ -127,7 +127,7 @@ impl Engine {
     }
 }
 
-/// Whether a job writes some rows again after a crash: Kafka sinks write at least once unless they are told otherwise.
+/// Whether a job writes rows again after a crash: Kafka sinks are at-least-once by default.
 fn repeats_rows(plan: &Plan) -> bool {
     plan.nodes.iter().any(|node| match &node.op {
         Op::Sink { table, .. } => {

@@ -1,5 +1,5 @@
-//! Jobs that crash: every few steps a checkpoint is taken, then the workers are thrown away and started again from it.
-//! What the outside has seen at the end must be what an undisturbed run gives.
+//! Jobs that crash: after every few steps, the test takes a checkpoint, discards the workers and restarts them from it.
+//! The output visible outside must equal that of an uninterrupted run.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,16 +14,16 @@ use millstream_jobs::{
 };
 use millstream_types::{Batch, CheckpointId, ErrorKind};
 
-/// Steps between two crashes, and how many crashes there are.
+/// Steps between two crashes, and the number of crashes.
 const STEPS_BEFORE_CHECKPOINT: u32 = 3;
 const STEPS_AFTER_CHECKPOINT: u32 = 4;
 const CRASHES: u32 = 6;
-/// A step that waits for something outside gives way for so long.
+/// How long a step sleeps while it waits for external input.
 const WAIT: Duration = Duration::from_micros(200);
-/// Steps in which nothing moved before a job counts as stuck.
+/// Steps without progress after which a job counts as stuck.
 const IDLE_STEPS_MAX: u32 = 50_000;
 
-/// Checkpoints are taken when asked for.
+/// Checkpoints only on request.
 const ON_REQUEST: CheckpointSettings = CheckpointSettings {
     interval_ms: i64::MAX / 2,
     timeout_ms: i64::MAX / 2,
@@ -32,7 +32,7 @@ const ON_REQUEST: CheckpointSettings = CheckpointSettings {
     retained: 1,
 };
 
-/// Where a query's rows go: they become visible with the commit of their checkpoint.
+/// The consumer of a query's rows: rows become visible when their checkpoint commits.
 #[derive(Clone, Default)]
 struct Outside(Arc<Mutex<Rows>>);
 
@@ -101,7 +101,7 @@ impl Sink for TransactionalSink {
         let transaction = blocks.iter().find_map(|block| block.get("transaction"));
         self.restored = transaction.map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
         let last = self.restored.unwrap_or(0);
-        // What was prepared after the checkpoint belongs to a run that is gone.
+        // Rows prepared after the checkpoint belong to a discarded run.
         self.outside
             .0
             .lock()
@@ -120,7 +120,7 @@ impl Sink for TransactionalSink {
     }
 }
 
-/// Runs a job to its end with crashes; the rows of its query.
+/// Runs a job to its end with crashes. Returns the rows of its query.
 pub fn run(request: &JobRequest) -> Result<Vec<Batch>, DataflowError> {
     let settings = JobSettings::read(&request.plan.configuration, request.cores)?;
     let outside = Outside::default();
@@ -181,7 +181,7 @@ impl Interrupted<'_> {
         Ok(false)
     }
 
-    /// One step; whether the job is over.
+    /// Runs one step. Returns whether the job has ended.
     fn step(&mut self) -> Result<bool, DataflowError> {
         let (outcome, over) = self.run.step(self.request.clock.now_ms())?;
         if matches!(outcome, StepOutcome::Waiting { .. }) {

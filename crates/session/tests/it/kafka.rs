@@ -1,4 +1,4 @@
-//! A broker in the test's process, over storage in memory, and the directives of the files that prepare topics.
+//! An in-process broker over in-memory storage, and the directives by which conformance files create topics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use millstream_testkit::storage::MemStorage;
 use millstream_types::{Clock, ErrorKind, SeededRng, SystemClock};
 use tokio::runtime::Handle;
 
-/// The address by which the files name the broker; nobody listens there.
+/// The address by which files name the broker. No socket listens on it.
 pub const BOOTSTRAP: &str = "127.0.0.1:9";
 
 pub struct Clusters {
@@ -43,7 +43,7 @@ impl Clusters {
         Arc::new(EmbeddedTransport::new(self.broker.clone(), "test", endpoint))
     }
 
-    /// Carries out `kafka-topic NAME PARTITIONS` or `kafka-produce TOPIC PARTITION KEY VALUE`.
+    /// Executes `kafka-topic NAME PARTITIONS` or `kafka-produce TOPIC PARTITION KEY VALUE`.
     pub fn direct(&self, directive: &str) {
         let properties = BTreeMap::from([("bootstrap.servers".to_owned(), BOOTSTRAP.to_owned())]);
         let config = ClientConfig::parse(&properties).unwrap().config;
@@ -94,7 +94,7 @@ impl KafkaClusters for Clusters {
         Ok(Arc::new(transport.map_err(|e| input(&e))?))
     }
 
-    /// The files were recorded with a Kafka outside of Flink.
+    /// The files were recorded with an external Kafka.
     fn is_embedded(&self, _: &BTreeMap<String, String>) -> bool {
         false
     }

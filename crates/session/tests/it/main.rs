@@ -1,9 +1,10 @@
-//! The recorded answers of Flink, in process: every file under `tests/conformance` runs in four ways, as [`Way`] says.
-//! The exact way must give the recorded changelogs, all must give the recorded final rows.
+//! Flink's recorded results, in process: every file under `tests/conformance` runs in four modes (see [`Way`]). The
+//! exact mode must reproduce the recorded changelogs, all modes the recorded final rows.
 
 #![allow(clippy::unwrap_used)] // a test may stop at the first surprise
 
 mod engine;
+mod error_codes;
 mod interrupted;
 mod kafka;
 
@@ -17,7 +18,7 @@ use millstream_testkit::slt::{Expected, Record, materialize, parse};
 use crate::engine::{Changes, Engine, Way};
 use crate::kafka::{BOOTSTRAP, Clusters};
 
-/// Threads that run files at the same time.
+/// Files that run in parallel.
 const THREADS: usize = 4;
 
 const FOLDED: &str =
@@ -26,7 +27,7 @@ const TIES: &str = "which of several equal rows come first follows the order of 
 const OFFSETS: &str = "every checkpoint commits the offsets of the group from which the next query starts";
 const LATE: &str = "which rows are late follows from how far the other instance has come";
 
-/// Files whose rows depend on the way by design.
+/// Files whose rows legitimately depend on the mode.
 const NOT_IN: &[(Way, &str, &str)] = &[
     (Way::Batches, "cdc/sinks_and_changelog.slt", FOLDED),
     (Way::Parallel, "cdc/sinks_and_changelog.slt", FOLDED),
@@ -83,7 +84,7 @@ impl Run<'_> {
             let problem = match (&record.differs, problem) {
                 (None, problem) => problem,
                 (Some(_), Some(_)) => None,
-                // Elsewhere the rows may agree by chance.
+                // In the other modes, the rows may match by chance.
                 (Some(reason), None) if self.way == Way::Exact => Some(format!(
                     "agrees with the record, so take the mark away: differs: {reason}"
                 )),
@@ -117,9 +118,9 @@ impl Run<'_> {
                     .case_insensitive(true)
                     .dot_matches_new_line(true)
                     .build();
-                // The message alone: the excerpt of the statement below it would match its own SQL.
+                // Matches only the message; the excerpt below it would match its own SQL.
                 let bare = error.message.split("\n  --> ").next().unwrap_or(&error.message);
-                // A pattern that this regex engine does not know was checked by the command-line runner.
+                // The command-line runner checks patterns that this regex engine does not support.
                 let matches = regex.map_or(true, |regex| regex.is_match(bare));
                 (!matches).then(|| format!("another error than /{pattern}/: {error}"))
             }
@@ -143,13 +144,13 @@ impl Run<'_> {
             changes.iter().map(with_op).collect()
         } else {
             if shows_changes {
-                // The other ways may take another road to the same rows.
+                // The other modes may take different intermediate steps to the same rows.
                 expected = final_rows(&expected);
             }
             materialize(changes)
         };
         let mut found: Vec<String> = found.iter().map(|r| self.unresolve(&r.join("\t"))).collect();
-        // The order of rows without an ORDER BY follows the batches.
+        // Without ORDER BY, the order of rows depends on the batches.
         if sorted || !is_exact {
             found.sort();
             expected.sort();
@@ -158,7 +159,7 @@ impl Run<'_> {
     }
 }
 
-/// The rows that a recorded changelog leaves. SHOW, DESCRIBE and EXPLAIN have none.
+/// The rows that remain after applying a recorded changelog. SHOW, DESCRIBE and EXPLAIN have no changelog.
 fn final_rows(recorded: &[String]) -> Vec<String> {
     let change = |line: &String| {
         let (op, row) = line.split_once('\t').unwrap_or((line, ""));
@@ -227,21 +228,21 @@ fn run_all(way: Way) {
 }
 
 #[test]
-fn recorded_answers_one_row_a_step() {
+fn recorded_results_one_row_per_step() {
     run_all(Way::Exact);
 }
 
 #[test]
-fn recorded_answers_in_default_batches() {
+fn recorded_results_in_default_batches() {
     run_all(Way::Batches);
 }
 
 #[test]
-fn recorded_answers_of_two_instances() {
+fn recorded_results_with_parallelism_two() {
     run_all(Way::Parallel);
 }
 
 #[test]
-fn recorded_answers_with_crashes() {
+fn recorded_results_with_crashes() {
     run_all(Way::Interrupted);
 }

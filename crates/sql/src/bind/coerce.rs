@@ -1,10 +1,10 @@
-//! Implicit casts: bringing bound expressions to the types that signatures, set operations and sinks ask for.
+//! Implicit casts: converts bound expressions to the types required by signatures, set operations and sinks.
 
 use millstream_functions::typing;
 use millstream_plan::Expr;
 use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeKind};
 
-/// Whether both types hold the same values: nullability and time attributes aside, at every depth.
+/// Whether both types hold the same values, ignoring nullability and time attributes at every depth.
 pub fn same_values(a: &LogicalType, b: &LogicalType) -> bool {
     match (&a.kind, &b.kind) {
         (TypeKind::Timestamp { precision: p, .. }, TypeKind::Timestamp { precision: q, .. })
@@ -24,7 +24,8 @@ pub fn same_values(a: &LogicalType, b: &LogicalType) -> bool {
     }
 }
 
-/// `expr` as a value of `target`: unchanged if the values are the same, a typed NULL for a bare one, else a cast.
+/// Converts `expr` to `target`: unchanged if the values are the same, a typed NULL for an untyped one, otherwise a
+/// cast.
 pub fn cast_to(expr: Expr, target: &LogicalType) -> Expr {
     let from = expr.ty();
     if let Expr::Literal {
@@ -44,12 +45,13 @@ pub fn cast_to(expr: Expr, target: &LogicalType) -> Expr {
     }
 }
 
-/// The type of CASE, ARRAY, MAP, VALUES and set operations over `types`. A time attribute stays if all have the same one.
+/// The common type of `types` in CASE, ARRAY, MAP, VALUES and set operations. A time attribute survives if all types
+/// share it.
 pub fn common_type(types: &[LogicalType]) -> Option<LogicalType> {
     unified(types, typing::least_restrictive)
 }
 
-/// As [`common_type`] for COALESCE and IFNULL, which also convert timestamps to a DATE or a TIME.
+/// Like [`common_type`], for COALESCE and IFNULL, which also convert timestamps to DATE or TIME.
 pub fn coalesced_type(types: &[LogicalType]) -> Option<LogicalType> {
     unified(types, typing::common_type)
 }
@@ -69,7 +71,7 @@ fn unified(types: &[LogicalType], rule: fn(&[&LogicalType]) -> Option<LogicalTyp
     })
 }
 
-/// The literal behind an expression, if it is one.
+/// The literal inside an expression, if it is one.
 pub fn literal_of(expr: &Expr) -> Option<&Scalar> {
     match expr {
         Expr::Literal { value, .. } => Some(value),
@@ -77,7 +79,7 @@ pub fn literal_of(expr: &Expr) -> Option<&Scalar> {
     }
 }
 
-/// TRUE or FALSE.
+/// A BOOLEAN literal.
 pub fn boolean(value: bool) -> Expr {
     Expr::literal(Scalar::Boolean(value), LogicalType::not_null(TypeKind::Boolean))
 }

@@ -1,5 +1,5 @@
-//! The session configuration, as far as planning depends on it: parsed once, with defaults, so that a wrong value is
-//! reported by name.
+//! The part of the session configuration that planning reads. It is parsed once, with defaults, so that an error names
+//! the key with the invalid value.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,69 +8,68 @@ use millstream_functions::Environment;
 use millstream_functions::scalar::temporal::zone::session_zone;
 use millstream_plan::node::LengthEnforcer;
 use millstream_types::options::{parse_boolean, parse_duration};
-use millstream_types::{OptionDecl, OptionType, Options, SeededRng};
+use millstream_types::{ErrorCode, OptionDecl, OptionType, Options, SeededRng};
 
 use super::error::{SqlError, SqlResult};
 
 const RUNTIME_MODE: OptionDecl = OptionDecl::new(
     "execution.runtime-mode",
     OptionType::Enum(&["STREAMING", "BATCH", "AUTOMATIC"]),
-    "Whether queries run over streams, with changes, or over bounded input, with final results only.",
+    "Whether queries run as streaming jobs that emit changes, or as batch jobs over bounded input that emit only final results.",
 )
 .with_default("STREAMING");
 const LOCAL_TIME_ZONE: OptionDecl = OptionDecl::new(
     "table.local-time-zone",
     OptionType::String,
-    "The session's time zone: a name such as 'Europe/Berlin', 'UTC', or an offset such as 'GMT+03:00'; 'default' is the \
-     machine's. TIMESTAMP_LTZ values are shown and cast in it.",
+    "Session time zone: a name such as 'Europe/Berlin' or 'UTC', or an offset such as 'GMT+03:00'; 'default' is the machine's. Used to print and cast TIMESTAMP_LTZ.",
 )
 .with_default("default");
 const WATERMARK_INTERVAL: OptionDecl = OptionDecl::new(
     "pipeline.auto-watermark-interval",
     OptionType::Duration,
-    "Time between watermarks of a source.",
+    "Interval at which sources emit watermarks.",
 )
 .with_default("200 ms");
 const STATE_TTL: OptionDecl = OptionDecl::new(
     "table.exec.state.ttl",
     OptionType::Duration,
-    "How long the state of a key that does not change is kept at least; 0 keeps it for ever.",
+    "Minimum time for which the state of an idle key is kept; 0 keeps it forever.",
 )
 .with_default("0 ms");
 const IDLE_TIMEOUT: OptionDecl = OptionDecl::new(
     "table.exec.source.idle-timeout",
     OptionType::Duration,
-    "A partition without records for so long holds back no watermark; 0 waits for ever.",
+    "Time without records after which a partition is idle and no longer holds back the watermark; 0 disables idleness.",
 )
 .with_default("0 ms");
 const CDC_EVENTS_DUPLICATE: OptionDecl = OptionDecl::new(
     "table.exec.source.cdc-events-duplicate",
     OptionType::Boolean,
-    "Whether a changelog source may repeat changes, which are then removed by the table's primary key.",
+    "Whether a changelog source may contain duplicate changes, which are then removed by primary key.",
 )
 .with_default("false");
 const NOT_NULL_ENFORCER: OptionDecl = OptionDecl::new(
     "table.exec.sink.not-null-enforcer",
     OptionType::Enum(&["ERROR", "DROP"]),
-    "What happens to a row with NULL in a NOT NULL column of the sink.",
+    "What happens to a row with NULL in a NOT NULL column of the sink table.",
 )
 .with_default("ERROR");
 const LENGTH_ENFORCER: OptionDecl = OptionDecl::new(
     "table.exec.sink.type-length-enforcer",
     OptionType::Enum(&["IGNORE", "TRIM_PAD", "ERROR"]),
-    "What happens to values that are longer or shorter than the sink's CHAR, VARCHAR, BINARY or VARBINARY.",
+    "What happens to values that do not match the length of the sink's CHAR, VARCHAR, BINARY or VARBINARY columns.",
 )
 .with_default("IGNORE");
 const UPSERT_MATERIALIZE: OptionDecl = OptionDecl::new(
     "table.exec.sink.upsert-materialize",
     OptionType::Enum(&["NONE", "AUTO", "FORCE"]),
-    "Whether changes are put in the order of the sink's primary key before they are written.",
+    "Whether the sink keeps the newest row of each primary key, so that out-of-order changes end in the right row.",
 )
 .with_default("AUTO");
 const REQUIRE_ON_CONFLICT: OptionDecl = OptionDecl::new(
     "table.exec.sink.require-on-conflict",
     OptionType::Boolean,
-    "Whether an INSERT whose rows have another key than the sink must say ON CONFLICT.",
+    "Whether an INSERT needs ON CONFLICT if the query's upsert key differs from the sink's primary key.",
 )
 .with_default("true");
 const DYNAMIC_TABLE_OPTIONS: OptionDecl = OptionDecl::new(
@@ -82,13 +81,25 @@ const DYNAMIC_TABLE_OPTIONS: OptionDecl = OptionDecl::new(
 const MINI_BATCH: OptionDecl = OptionDecl::new(
     "table.exec.mini-batch.enabled",
     OptionType::Boolean,
-    "Accepted; steps are batches here whether it is set or not. See millstream.batch.max-rows.",
+    "Whether aggregations wait for a mini-batch of rows, so that the changes of a group within it fold into one.",
 )
 .with_default("false");
+const MINI_BATCH_LATENCY: OptionDecl = OptionDecl::new(
+    "table.exec.mini-batch.allow-latency",
+    OptionType::Duration,
+    "Time for which a row may wait for its mini-batch. It must be positive if mini-batches are enabled.",
+)
+.with_default("0 ms");
+const MINI_BATCH_SIZE: OptionDecl = OptionDecl::new(
+    "table.exec.mini-batch.size",
+    OptionType::Int,
+    "Rows of a mini-batch. It must be positive if mini-batches are enabled and the query aggregates.",
+)
+.with_default("-1");
 const LEGACY_CAST: OptionDecl = OptionDecl::new(
     "table.exec.legacy-cast-behaviour",
     OptionType::Enum(&["ENABLED", "DISABLED"]),
-    "Whether CAST gives NULL for a value that cannot be cast, as it did before Flink 1.15.",
+    "Whether CAST returns NULL for a value that cannot be cast, as before Flink 1.15.",
 )
 .with_default("DISABLED");
 
@@ -105,14 +116,16 @@ pub const OPTIONS: &[OptionDecl] = &[
     UPSERT_MATERIALIZE,
     REQUIRE_ON_CONFLICT,
     MINI_BATCH,
+    MINI_BATCH_LATENCY,
+    MINI_BATCH_SIZE,
     LEGACY_CAST,
     WATERMARK_INTERVAL,
 ];
 
-/// The zone if the session does not say which zone is the machine's.
+/// The zone used if the session does not name the machine's.
 const DEFAULT_ZONE: &str = "UTC";
 
-/// What planning reads from the configuration.
+/// The settings that planning reads.
 #[derive(Clone)]
 pub struct PlannerConfig {
     pub options: Options,
@@ -127,10 +140,11 @@ pub struct PlannerConfig {
     pub upsert_materialize: UpsertMaterialize,
     pub require_on_conflict: bool,
     pub dynamic_table_options: bool,
-    pub mini_batch: bool,
-    /// Instances of operators, as EXPLAIN shows them; the session says how many cores there are.
+    /// `table.exec.mini-batch.size`, if mini-batches are enabled.
+    pub mini_batch_size: Option<i64>,
+    /// The parallelism that EXPLAIN shows; the session provides the number of cores.
     pub parallelism: usize,
-    /// What constant folding knows of the session; its clock and its randomness are never asked.
+    /// The environment of constant folding. Its clock and randomness are never used.
     pub environment: Environment,
 }
 
@@ -173,7 +187,7 @@ impl PlannerConfig {
             },
             require_on_conflict: reader.boolean(&REQUIRE_ON_CONFLICT)?,
             dynamic_table_options: reader.boolean(&DYNAMIC_TABLE_OPTIONS)?,
-            mini_batch: reader.boolean(&MINI_BATCH)?,
+            mini_batch_size: reader.mini_batch_size(streaming)?,
             parallelism: parallelism(options),
             environment: environment(options, streaming)?,
             options: options.clone(),
@@ -181,7 +195,7 @@ impl PlannerConfig {
     }
 }
 
-/// The first of Flink's two keys that names a parallelism.
+/// The first of Flink's two parallelism keys that is set.
 fn parallelism(options: &Options) -> usize {
     ["table.exec.resource.default-parallelism", "parallelism.default"]
         .iter()
@@ -195,8 +209,11 @@ fn environment(options: &Options, streaming: bool) -> SqlResult<Environment> {
         None | Some("default") => DEFAULT_ZONE,
         Some(name) => name,
     };
-    let zone = session_zone(name)
-        .map_err(|e| SqlError::new(e).with_hint("SET 'table.local-time-zone' = 'Europe/Berlin'"))?;
+    let zone = session_zone(name).map_err(|e| {
+        SqlError::new(e)
+            .with_code(ErrorCode::InvalidSetting)
+            .with_hint("SET 'table.local-time-zone' = 'Europe/Berlin'")
+    })?;
     Ok(Environment {
         zone,
         zone_name: name.into(),
@@ -233,7 +250,23 @@ impl Reader<'_> {
         Ok(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// The declared word that is meant; `-` stands for `_`.
+    fn mini_batch_size(&self, streaming: bool) -> SqlResult<Option<i64>> {
+        if !streaming || !self.boolean(&MINI_BATCH)? {
+            return Ok(None);
+        }
+        if self.duration_ms(&MINI_BATCH_LATENCY)? <= 0 {
+            let message = "MiniBatch Latency must be greater than 0 ms";
+            return Err(SqlError::new(message)
+                .with_code(ErrorCode::InvalidSetting)
+                .with_hint("SET 'table.exec.mini-batch.allow-latency' = '1 s'"));
+        }
+        let text = self.text(&MINI_BATCH_SIZE);
+        let size = text.trim().parse();
+        size.map(Some)
+            .map_err(|_| wrong(MINI_BATCH_SIZE.key, text, "a number of rows"))
+    }
+
+    /// The declared word that the text means; `-` matches `_`.
     fn word(&self, option: &OptionDecl) -> SqlResult<&'static str> {
         let OptionType::Enum(words) = option.ty else {
             return Ok("");
@@ -241,17 +274,14 @@ impl Reader<'_> {
         let text = self.text(option);
         let meant = text.trim().replace('-', "_");
         let found = words.iter().find(|word| word.eq_ignore_ascii_case(&meant));
-        found.copied().ok_or_else(|| {
-            let words = words.join(", ");
-            let expected = format!("one of {words}: Could not parse value for enum class");
-            wrong(option.key, text, &expected)
-        })
+        found
+            .copied()
+            .ok_or_else(|| wrong(option.key, text, &format!("one of {}", words.join(", "))))
     }
 }
 
 fn wrong(key: &str, value: &str, expected: &str) -> SqlError {
-    SqlError::new(format!(
-        "could not parse value '{value}' for key '{key}': expected {expected}"
-    ))
-    .with_hint(format!("set another value, or RESET '{key}'"))
+    SqlError::new(format!("could not parse value '{value}' for key '{key}'"))
+        .with_code(ErrorCode::InvalidSetting)
+        .with_hint(format!("SET it to {expected}, or RESET '{key}'"))
 }

@@ -30,7 +30,7 @@ fn object_name(parts: impl IntoIterator<Item = String>, span: Span) -> ObjectNam
 }
 
 impl Expander<'_> {
-    /// Writes out a table's name; whether there was something to write out.
+    /// Expands a table's name. Returns whether there was anything to expand.
     fn table_name(&self, name: &mut ObjectName) -> bool {
         let Some(Meaning::Table(id)) = self.names.at(name.span) else {
             return false;
@@ -71,7 +71,7 @@ impl VisitMut for Expander<'_> {
     }
 
     fn visit_select(&mut self, select: &mut Select) {
-        // The items are walked before their stars become names, which need no second look.
+        // Visits the items before stars are replaced by names, which need no second visit.
         walk_select(self, select);
         for item in std::mem::take(&mut select.items) {
             match item {

@@ -1,13 +1,14 @@
-//! FROM: tables, views, sub-queries, joins, table functions → a relation and the names in view.
+//! FROM: tables, views, subqueries, joins, table functions → a relation and its scope.
 
 use millstream_plan::{Expr, JoinKind};
-use millstream_types::{LogicalType, Schema};
+use millstream_types::{ErrorCode, LogicalType, Schema};
 
 use super::error::{SqlError, SqlResult};
-use super::expr::{Calls, Clause, ExprBinder, call, unknown_function};
-use super::logical::{Join, Rel, and_all, placeholder};
+use super::expr::{BoundSubquery, Calls, Clause, ExprBinder, call, unknown_function};
+use super::logical::{Join, Rel, and_all, conjuncts, placeholder};
 use super::query::{Environment, rename_columns};
 use super::scope::{MergedColumn, Relation, Scope};
+use super::top_rows::{first_rows, is_distinct_key};
 use super::{Binder, subquery, window};
 use crate::catalog::CatalogTable;
 use crate::parse::ast::{
@@ -16,14 +17,29 @@ use crate::parse::ast::{
 };
 use crate::parse::span::Span;
 
-/// What is joined on the right: its rows may depend on the left.
+/// The right side of a join, whose rows may depend on the left side.
 struct RightSide {
     rel: Rel,
     scope: Scope<'static>,
-    /// Conditions that refer to the left side, over left placeholders and the right's columns.
+    /// Conditions that refer to the left side, as expressions over left placeholders and right columns.
     pulled: Vec<Expr>,
     /// `FOR SYSTEM_TIME AS OF`.
     as_of: Option<ast::Expr>,
+    /// Whether these are the first rows for each key of the left side, which takes an inner join.
+    first_of_keys: bool,
+}
+
+impl RightSide {
+    /// Rows that do not depend on the left.
+    fn plain(rel: Rel, scope: Scope<'static>) -> Self {
+        Self {
+            rel,
+            scope,
+            pulled: Vec::new(),
+            as_of: None,
+            first_of_keys: false,
+        }
+    }
 }
 
 impl Binder<'_> {
@@ -48,7 +64,7 @@ impl Binder<'_> {
         Ok((right.rel, right.scope))
     }
 
-    /// One element of FROM. `left` is what stands before it, for LATERAL.
+    /// One element of FROM. `left` is what precedes it, for LATERAL.
     fn bind_item(
         &self,
         item: &TableRef,
@@ -56,17 +72,20 @@ impl Binder<'_> {
         outer: Option<&Scope<'_>>,
         left: Option<(&Rel, &Scope<'_>)>,
     ) -> SqlResult<RightSide> {
-        let plain = |rel: Rel, scope: Scope<'static>| RightSide {
-            rel,
-            scope,
-            pulled: Vec::new(),
-            as_of: None,
-        };
+        let plain = RightSide::plain;
         let nameless = |rel: Rel| {
             let scope = Scope::of_schema(&rel.schema);
             plain(rel, scope)
         };
         refuse_substitute(item)?;
+        if self.is_row_wise(item) {
+            let scope = Scope {
+                parent: outer,
+                ..Scope::default()
+            };
+            let (rel, scope) = self.bind_unnest(item, Rel::one_row(), &scope, false, None, environment)?;
+            return Ok(plain(rel, scope));
+        }
         let mut right = match &item.kind {
             TableRefKind::Table(table) => {
                 let (rel, scope) = self.bind_table(table, item.alias.as_ref(), environment)?;
@@ -83,7 +102,7 @@ impl Binder<'_> {
                 };
                 let rel = self.bind_query_in(query, environment, outer)?;
                 if *lateral {
-                    return lateral_query(rel, item);
+                    return lateral_query(rel, item, left, self.config.streaming);
                 }
                 let scope = Scope::of_schema(&rel.schema);
                 plain(rel, scope)
@@ -99,18 +118,10 @@ impl Binder<'_> {
                 let (rel, scope) = self.bind_join(join, item.span, environment, outer)?;
                 plain(rel, scope)
             }
-            TableRefKind::Unnest { .. } => {
-                let one_row = Rel::one_row();
-                let scope = Scope {
-                    parent: outer,
-                    ..Scope::default()
-                };
-                let (rel, scope) = self.bind_unnest(item, one_row, &scope, false, None, environment)?;
-                return Ok(plain(rel, scope));
-            }
             TableRefKind::MatchRecognize(written) => {
                 nameless(self.bind_match_recognize(written, environment, outer)?)
             }
+            TableRefKind::Unnest { .. } => return Err(SqlError::internal("UNNEST has one row before it")),
             TableRefKind::Pivot(_) => return Err(SqlError::unsupported(item.span, "PIVOT")),
             TableRefKind::Unpivot(_) => return Err(SqlError::unsupported(item.span, "UNPIVOT")),
         };
@@ -120,7 +131,7 @@ impl Binder<'_> {
         Ok(right)
     }
 
-    /// A table by name, in the order: WITH, temporary objects, the catalog.
+    /// Resolves a table name: first WITH, then temporary objects, then the catalog.
     fn bind_table(
         &self,
         table: &NamedTable,
@@ -156,7 +167,14 @@ impl Binder<'_> {
         }
         let identifier = self.qualify(name)?;
         let found = self.catalogs.table(&identifier);
-        let found = found.ok_or_else(|| self.catalogs.object_not_found(name, &identifier))?;
+        let found = found.ok_or_else(|| {
+            let error = self.catalogs.object_not_found(name, &identifier);
+            match name.as_simple() {
+                // A name of WITH is nearer than any of the catalog.
+                Some(only) => error.offering(&only.value, environment.names()),
+                None => error,
+            }
+        })?;
         self.names.record_table(name.span, &identifier);
         super::check_hints(hints)?;
         let rel = match found.table {
@@ -188,6 +206,21 @@ impl Binder<'_> {
                 ..Scope::default()
             },
         ))
+    }
+
+    /// Whether an element of FROM is evaluated for each row of what stands before it: UNNEST, and table functions of the
+    /// program.
+    fn is_row_wise(&self, item: &TableRef) -> bool {
+        match &item.kind {
+            TableRefKind::Unnest { .. } => true,
+            TableRefKind::Function { call, .. } => {
+                let found = self.catalogs.user_function(&call.name);
+                found
+                    .and_then(|found| found.native.as_deref())
+                    .is_some_and(millstream_functions::user::is_table)
+            }
+            _ => false,
+        }
     }
 
     fn unknown_table_function(&self, function: &ast::FunctionCall) -> SqlError {
@@ -222,35 +255,25 @@ impl Binder<'_> {
     ) -> SqlResult<(Rel, Scope<'static>)> {
         let (left, mut left_scope) = self.bind_from(&join.left, environment, outer)?;
         let kind = join_kind(join.kind);
-        // What LATERAL sees: the left side, then the query around.
+        // LATERAL sees the left side, then the outer query.
         let lateral_scope = Scope {
             parent: outer,
             ..left_scope.clone()
         };
-        if let TableRefKind::Unnest { .. } = &join.right.kind {
+        if self.is_row_wise(&join.right) {
             return self.bind_unnest_join(join, left, &lateral_scope, kind, environment);
         }
         let right = self.bind_item(&join.right, environment, outer, Some((&left, &lateral_scope)))?;
+        if right.first_of_keys && kind != JoinKind::Inner {
+            return Err(subquery::correlate_error(join.right.span));
+        }
         let width = left.schema.len();
         let mut scope = Scope::default();
         let right_scope = right.scope;
         scope.append(std::mem::take(&mut left_scope), 0);
         let left_relations = scope.relations.len();
         scope.append(right_scope, width);
-        let as_of = match &right.as_of {
-            Some(as_of) => {
-                let mut calls = Calls::default();
-                let mut binder = ExprBinder::new(
-                    self,
-                    &lateral_scope,
-                    environment,
-                    &mut calls,
-                    Clause::TableFunction,
-                );
-                Some(binder.bind(as_of)?)
-            }
-            None => None,
-        };
+        let as_of = self.bind_as_of(right.as_of.as_ref(), &lateral_scope, environment)?;
         let mut conditions: Vec<Expr> = right
             .pulled
             .into_iter()
@@ -260,7 +283,10 @@ impl Binder<'_> {
                 })
             })
             .collect();
-        let on = self.join_condition(join, &mut scope, left_relations, kind, environment, outer)?;
+        let (on, mut subqueries) =
+            self.join_condition(join, &mut scope, left_relations, kind, environment, outer)?;
+        // Behind an inner join, a condition of ON is one of WHERE.
+        let (filters, on): (Vec<Expr>, Vec<Expr>) = on.into_iter().partition(subquery::has_subquery);
         conditions.extend(on);
         let condition = and_all(conditions);
         if condition.is_none() && join.condition == JoinCondition::None && kind != JoinKind::Inner {
@@ -274,12 +300,27 @@ impl Binder<'_> {
             as_of,
             ..Join::plain(kind, condition, span)
         };
-        let rel = Rel::join(left, right.rel, node);
+        let mut rel = Rel::join(left, right.rel, node);
+        if let Some(filters) = and_all(filters) {
+            rel = subquery::filter(rel, filters, &mut subqueries)?;
+        }
         scope.retype(&rel.schema);
         Ok((rel, scope))
     }
 
-    /// ON, USING or NATURAL as one condition; merged columns go into the scope.
+    /// The time of `FOR SYSTEM_TIME AS OF`.
+    fn bind_as_of(
+        &self,
+        as_of: Option<&ast::Expr>,
+        scope: &Scope<'_>,
+        environment: &Environment<'_>,
+    ) -> SqlResult<Option<Expr>> {
+        let mut calls = Calls::default();
+        let mut binder = ExprBinder::new(self, scope, environment, &mut calls, Clause::TableFunction);
+        as_of.map(|as_of| binder.bind(as_of)).transpose()
+    }
+
+    /// The conditions of ON, USING or NATURAL, and the sub-queries of ON; adds merged columns to the scope.
     fn join_condition(
         &self,
         join: &ast::Join,
@@ -288,7 +329,7 @@ impl Binder<'_> {
         kind: JoinKind,
         environment: &Environment<'_>,
         outer: Option<&Scope<'_>>,
-    ) -> SqlResult<Vec<Expr>> {
+    ) -> SqlResult<(Vec<Expr>, Vec<BoundSubquery>)> {
         let columns: Vec<Ident> = match &join.condition {
             JoinCondition::On(condition) => {
                 let seen = Scope {
@@ -298,13 +339,13 @@ impl Binder<'_> {
                 let mut calls = Calls::default();
                 let mut binder = ExprBinder::new(self, &seen, environment, &mut calls, Clause::On);
                 let bound = binder.bind_condition(condition)?;
-                if let Some(subquery) = calls.subqueries.first() {
+                if let Some(subquery) = calls.subqueries.first().filter(|_| kind != JoinKind::Inner) {
                     return Err(SqlError::unsupported(
                         subquery.span,
-                        "a sub-query in ON; put it into WHERE",
+                        "a sub-query in ON of an outer join; join with the sub-query first",
                     ));
                 }
-                return Ok(vec![bound]);
+                return Ok((conjuncts(bound), calls.subqueries));
             }
             JoinCondition::Using(columns) => columns.clone(),
             JoinCondition::None if join.natural => common_columns(scope, left_relations),
@@ -313,14 +354,14 @@ impl Binder<'_> {
                     let message = "INNER JOIN requires a condition (NATURAL keyword or ON or USING clause)";
                     return Err(SqlError::at(join.right.span, message));
                 }
-                return Ok(Vec::new());
+                return Ok((Vec::new(), Vec::new()));
             }
         };
         let mut conditions = Vec::new();
         for column in columns {
             conditions.push(merge_column(scope, left_relations, &column, kind)?);
         }
-        Ok(conditions)
+        Ok((conditions, Vec::new()))
     }
 }
 
@@ -333,11 +374,23 @@ fn refuse_substitute(item: &TableRef) -> SqlResult<()> {
     }
 }
 
-/// A LATERAL query: conditions on outer columns are pulled out of it; the columns that they need stay hidden behind
-/// the visible ones.
-fn lateral_query(rel: Rel, item: &TableRef) -> SqlResult<RightSide> {
+/// A LATERAL query. Conditions on outer columns are pulled out; the columns that they need are appended as hidden
+/// columns.
+fn lateral_query(
+    rel: Rel,
+    item: &TableRef,
+    left: Option<(&Rel, &Scope<'_>)>,
+    streaming: bool,
+) -> SqlResult<RightSide> {
     let visible = rel.schema.clone();
-    let (rel, pulled) = subquery::pull_up(rel, item.span)?;
+    let of_keys = streaming && left.is_some_and(|(left, _)| is_distinct_key(left));
+    let first = if of_keys {
+        first_rows(&rel, item.span)
+    } else {
+        None
+    };
+    let first_of_keys = first.is_some();
+    let (rel, pulled) = first.unwrap_or_else(|| subquery::pull_up(rel, item.span))?;
     let relation = Relation::new(None, Vec::new(), &visible, 0);
     let scope = Scope {
         relations: vec![relation],
@@ -352,6 +405,7 @@ fn lateral_query(rel: Rel, item: &TableRef) -> SqlResult<RightSide> {
         scope,
         pulled,
         as_of: None,
+        first_of_keys,
     })
 }
 
@@ -373,7 +427,7 @@ fn kind_name(kind: JoinKind) -> &'static str {
     }
 }
 
-/// Names that both sides of a join have, in the left side's order.
+/// The column names common to both sides of a join, in the order of the left side.
 fn common_columns(scope: &Scope<'_>, left_relations: usize) -> Vec<Ident> {
     let (left, right) = scope.relations.split_at(left_relations);
     let in_right = |name: &str| {
@@ -387,7 +441,7 @@ fn common_columns(scope: &Scope<'_>, left_relations: usize) -> Vec<Ident> {
     left_names.filter(|name| in_right(name)).map(Ident::new).collect()
 }
 
-/// `left.column = right.column`, and one column in the scope for both.
+/// `left.column = right.column`, with one column in the scope for both.
 fn merge_column(
     scope: &mut Scope<'static>,
     left_relations: usize,
@@ -401,10 +455,10 @@ fn merge_column(
             .filter(|c| c.name == column.value);
         let first = found.next().map(|c| (c.index, c.ty.clone()));
         if found.next().is_some() {
-            return Err(SqlError::at(
-                column.span,
-                format!("column '{}' is ambiguous", column.value),
-            ));
+            return Err(
+                SqlError::at(column.span, format!("column '{}' is ambiguous", column.value))
+                    .with_code(ErrorCode::AmbiguousColumn),
+            );
         }
         Ok(first)
     };
@@ -417,7 +471,9 @@ fn merge_column(
     let right = find(right)?.map(|(index, ty)| (Expr::column(index, ty), index));
     let (Some((left, mut hides)), Some((right, right_index))) = (left, right) else {
         let message = format!("Column '{}' not found in any table", column.value);
-        return Err(SqlError::at(column.span, message).with_hint("USING takes columns that both sides have"));
+        return Err(SqlError::at(column.span, message)
+            .with_code(ErrorCode::UnknownColumn)
+            .with_hint("USING takes columns that both sides have"));
     };
     let condition =
         call("=", vec![left.clone(), right.clone()]).map_err(|error| error.with_span(column.span))?;
@@ -443,11 +499,11 @@ fn merge_column(
     Ok(condition)
 }
 
-/// The relation under an alias, columns renamed if the alias lists them.
+/// The relation under an alias, with renamed columns if the alias lists names.
 fn aliased(rel: Rel, scope: Scope<'static>, alias: &TableAlias) -> SqlResult<(Rel, Scope<'static>)> {
     let is_join = scope.relations.len() != 1 || !scope.merged.is_empty();
     if is_join && alias.columns.is_empty() {
-        // A join in parentheses with an alias: all its columns belong to the alias now.
+        // A parenthesised join with an alias: all its columns now belong to the alias.
         let columns: Vec<usize> = (0..rel.schema.len()).collect();
         let rel = rel.select(&columns);
         let relation = Relation::new(Some(alias.name.value.clone()), Vec::new(), &rel.schema, 0);

@@ -1,8 +1,8 @@
-//! GROUP BY: keys, grouping sets, legacy group windows; and moving expressions on top of the aggregate.
+//! GROUP BY: keys, grouping sets, legacy group windows; and rewriting expressions over the aggregate's output.
 
 use millstream_functions::typing::sql_type_name;
 use millstream_plan::{AggregateCall, Expr};
-use millstream_types::{LogicalType, Scalar, Schema, TimeAttribute, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Scalar, Schema, TimeAttribute, TypeKind};
 
 use super::error::{SqlError, SqlResult};
 use super::expr::{
@@ -15,7 +15,7 @@ use super::{Binder, coerce, window};
 use crate::parse::ast::{self, ExprKind, FunctionCall, GroupBy, GroupingElement};
 use crate::parse::span::Span;
 
-/// More grouping sets than this are refused: CUBE doubles with each column.
+/// Maximum number of grouping sets: CUBE doubles it with each column.
 const GROUPING_SETS_MAX: usize = 4096;
 
 /// A bound GROUP BY clause.
@@ -43,7 +43,7 @@ impl<'s> Grouping<'s> {
         };
         let mut calls = Calls::default();
         let mut exprs = ExprBinder::new(binder, scope, environment, &mut calls, Clause::GroupBy);
-        // GROUP BY a, ROLLUP(b): the sets of the elements are multiplied.
+        // GROUP BY a, ROLLUP(b): the product of the elements' sets.
         let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
         for element in &clause.elements {
             if let Some(call) = window_call(element) {
@@ -56,17 +56,17 @@ impl<'s> Grouping<'s> {
                 .flat_map(|set| choices.iter().map(|choice| union(set, choice)));
             sets = product.collect();
             if sets.len() > GROUPING_SETS_MAX {
-                return Err(SqlError::at(
-                    span,
-                    format!("more than {GROUPING_SETS_MAX} grouping sets"),
-                ));
+                return Err(
+                    SqlError::at(span, format!("more than {GROUPING_SETS_MAX} grouping sets"))
+                        .with_code(ErrorCode::NotGrouped),
+                );
             }
         }
         grouping.sets = sets;
         Ok(grouping)
     }
 
-    /// Whether a result comes out although no row went in: an aggregate without keys.
+    /// Whether an empty input still produces a row: an aggregate without keys.
     pub fn is_global(&self) -> bool {
         self.window.is_none() && self.sets.iter().any(Vec::is_empty)
     }
@@ -89,7 +89,7 @@ impl<'s> Grouping<'s> {
     fn keys_of(&mut self, binder: &mut ExprBinder<'_, '_>, exprs: &[ast::Expr]) -> SqlResult<Vec<usize>> {
         let mut set = Vec::new();
         for expr in exprs {
-            // `(a, b)` in GROUP BY is two keys.
+            // `(a, b)` in GROUP BY counts as two keys.
             if let ExprKind::Row {
                 fields,
                 explicit: false,
@@ -137,10 +137,10 @@ impl<'s> Grouping<'s> {
                     .map(|unit| self.keys_of(binder, unit))
                     .collect::<SqlResult<Vec<_>>>()?;
                 if units.len() > GROUPING_SETS_MAX.ilog2() as usize {
-                    return Err(SqlError::at(
-                        *span,
-                        format!("more than {GROUPING_SETS_MAX} grouping sets"),
-                    ));
+                    return Err(
+                        SqlError::at(*span, format!("more than {GROUPING_SETS_MAX} grouping sets"))
+                            .with_code(ErrorCode::NotGrouped),
+                    );
                 }
                 let subset = |mask: usize| {
                     let chosen = units
@@ -156,10 +156,10 @@ impl<'s> Grouping<'s> {
 
     fn bind_window(&mut self, binder: &mut ExprBinder<'_, '_>, call: &'s FunctionCall) -> SqlResult<()> {
         if self.window.is_some() {
-            return Err(SqlError::at(
-                call.span,
-                "only one group window function may stand in GROUP BY",
-            ));
+            return Err(
+                SqlError::at(call.span, "only one group window function may stand in GROUP BY")
+                    .with_code(ErrorCode::NotGrouped),
+            );
         }
         let mut args = Vec::new();
         for argument in call.arguments() {
@@ -171,6 +171,7 @@ impl<'s> Grouping<'s> {
                         call.name
                     ),
                 )
+                .with_code(ErrorCode::TypeMismatch)
             })?;
             args.push(binder.bind(expr)?);
         }
@@ -179,7 +180,8 @@ impl<'s> Grouping<'s> {
             return Err(SqlError::at(
                 call.span,
                 format!("invalid number of arguments to function '{upper}'"),
-            ));
+            )
+            .with_code(ErrorCode::WrongArguments));
         };
         let time_type = time.ty();
         if !time_type.is_timestamp_like() {
@@ -192,19 +194,21 @@ impl<'s> Grouping<'s> {
                  Supported form(s): '{upper}(<DATETIME>, <DATETIME_INTERVAL>)'",
                 types.join(", ")
             );
-            return Err(SqlError::at(call.span, message).with_hint(
-                "a group window needs a TIMESTAMP(3) or TIMESTAMP_LTZ(3) column with a WATERMARK; \
+            return Err(SqlError::at(call.span, message)
+                .with_code(ErrorCode::TypeMismatch)
+                .with_hint(
+                    "a group window needs a TIMESTAMP(3) or TIMESTAMP_LTZ(3) column with a WATERMARK; \
                  make one with a computed column, for example TO_TIMESTAMP(text)",
-            ));
+                ));
         }
         if binder.binder.config.streaming && time_type.time_attribute() == TimeAttribute::None {
             let message = format!(
                 "Window aggregate can only be defined over a time attribute column, but {} encountered",
                 time_type.with_nullable(true)
             );
-            return Err(
-                SqlError::at(call.span, message).with_hint("declare a WATERMARK for the column in its table")
-            );
+            return Err(SqlError::at(call.span, message)
+                .with_code(ErrorCode::NotGrouped)
+                .with_hint("declare a WATERMARK for the column in its table"));
         }
         let kind = window::group_window(&upper, intervals, call.span)?;
         let group = GroupWindow {
@@ -238,7 +242,7 @@ fn union(a: &[usize], b: &[usize]) -> Vec<usize> {
     all
 }
 
-/// What stands for keys, aggregates and window properties above the aggregate.
+/// The expressions for keys, aggregates and window properties above the aggregate.
 pub struct Mapping<'m> {
     keys: Vec<Expr>,
     key_columns: Vec<Expr>,
@@ -247,7 +251,7 @@ pub struct Mapping<'m> {
     scope: &'m Scope<'m>,
 }
 
-/// The aggregate over `rel`, and how expressions over `rel` are written above it.
+/// Builds the aggregate over `rel`, and the rewriting of expressions above it.
 pub fn group<'m>(
     rel: Rel,
     grouping: Grouping<'_>,
@@ -319,14 +323,14 @@ pub fn group<'m>(
     Ok((rel, mapping))
 }
 
-/// A key that some grouping set leaves out is NULL there.
+/// A key that some grouping set omits is NULL there.
 fn key_type(key: usize, keys: &[Expr], sets: &[Vec<usize>]) -> LogicalType {
     let in_all_sets = sets.iter().all(|set| set.contains(&key));
     let ty = keys[key].ty();
     ty.with_nullable(ty.nullable || !in_all_sets)
 }
 
-/// GROUPING and its kin are computed from the number of the set, not from rows.
+/// GROUPING and its relatives are computed from the set's number, not from rows.
 fn is_grouping(call: &BoundAggregate) -> bool {
     matches!(call.function.as_str(), "GROUPING_ID" | "GROUP_ID")
 }
@@ -358,6 +362,7 @@ fn grouping_value(call: &BoundAggregate, keys: &[Expr], sets: &[Vec<usize>], id:
                 call.span,
                 "Argument to GROUPING operator must be a grouped expression",
             )
+            .with_code(ErrorCode::NotGrouped)
         })?;
         positions.push(position);
     }
@@ -389,7 +394,7 @@ fn grouping_value(call: &BoundAggregate, keys: &[Expr], sets: &[Vec<usize>], id:
     })
 }
 
-/// The projection below an aggregate: keys first, then what the calls need.
+/// The projection below an aggregate: keys first, then the arguments of the calls.
 struct Below {
     exprs: Vec<Expr>,
     names: Vec<String>,
@@ -431,7 +436,7 @@ impl Below {
     fn call(&mut self, call: &BoundAggregate) -> AggregateCall {
         let args: Vec<usize> = call.args.iter().map(|arg| self.column(arg.clone())).collect();
         let filter = call.filter.as_ref().map(|filter| {
-            // Rows count only if the condition is TRUE, so that NULL becomes FALSE here.
+            // A filter passes rows only if it is TRUE, so NULL becomes FALSE here.
             let is_true =
                 super::expr::call("IS TRUE", vec![filter.clone()]).unwrap_or_else(|_| filter.clone());
             self.column(is_true)
@@ -512,10 +517,11 @@ impl Mapping<'_> {
             .find(|c| c.index == index)
             .map_or("", |c| c.name.as_str());
         SqlError::at(span, format!("Expression '{name}' is not being grouped"))
+            .with_code(ErrorCode::NotGrouped)
             .with_hint("put it into GROUP BY, or into an aggregate such as MAX")
     }
 
-    /// Rewrites what the calls of the clause read.
+    /// Rewrites the arguments of the clause's calls.
     pub fn apply_to_calls(&self, calls: &mut Calls) -> SqlResult<()> {
         calls
             .overs

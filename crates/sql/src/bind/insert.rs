@@ -1,9 +1,10 @@
-//! INSERT: which sink column gets what, and whether the types fit.
+//! INSERT: maps query columns to sink columns and checks types.
 
 use millstream_functions::typing::supports_implicit_cast;
 use millstream_plan::{Expr, MetadataColumn, ObjectIdentifier, TableSpec};
 use millstream_types::{
-    ChangelogMode, ConnectorDecl, FormatUse, LogicalType, Options, RowField, Scalar, Schema, TypeKind,
+    ChangelogMode, ConnectorDecl, ErrorCode, FormatUse, LogicalType, Options, RowField, Scalar, Schema,
+    TypeKind,
 };
 
 use super::error::{SqlError, SqlResult};
@@ -17,13 +18,13 @@ use crate::catalog::{CatalogTable, ResolvedTable, TableColumn, TableColumnKind};
 use crate::parse::ast::{self, ConflictBehavior, HintArguments, Insert, PartitionSpec};
 use crate::parse::span::Span;
 
-/// A checked INSERT. The columns of `rel` are those that the sink takes: physical ones, then metadata.
+/// A checked INSERT. The columns of `rel` are those that the sink accepts: physical columns, then metadata.
 #[derive(Debug, Clone)]
 pub struct BoundInsert {
     pub rel: Rel,
     pub table: TableSpec,
     pub metadata: Vec<MetadataColumn>,
-    /// Kinds of rows that the sink accepts.
+    /// The row kinds that the sink accepts.
     pub accepts: ChangelogMode,
     pub overwrite: bool,
     pub static_partition: Vec<(String, Scalar)>,
@@ -33,7 +34,7 @@ pub struct BoundInsert {
     pub span: Span,
 }
 
-/// One column of the sink and where its value comes from.
+/// A sink column and the source of its value.
 struct Target<'t> {
     column: &'t TableColumn,
     value: Option<Expr>,
@@ -52,11 +53,12 @@ impl Binder<'_> {
             })?;
         let CatalogTable::Table(table) = found.table else {
             let message = format!("Sink '{identifier}' cannot be written to: it is a view");
-            return Err(SqlError::at(insert.target.span, message));
+            return Err(SqlError::at(insert.target.span, message).with_code(ErrorCode::WrongDirection));
         };
         if insert.overwrite && self.config.streaming {
             return Err(
                 SqlError::at(insert.span, "INSERT OVERWRITE is only supported in batch mode")
+                    .with_code(ErrorCode::SinkMismatch)
                     .with_hint("SET 'execution.runtime-mode' = 'batch'"),
             );
         }
@@ -88,7 +90,7 @@ impl Binder<'_> {
         })
     }
 
-    /// All columns of `rel` into a table that may not be in the catalog yet (CREATE TABLE … AS).
+    /// All columns of `rel` into a table that the catalog may not contain yet (CREATE TABLE … AS).
     pub fn bind_insert_all(
         &self,
         identifier: &ObjectIdentifier,
@@ -108,7 +110,7 @@ impl Binder<'_> {
         self.write_to(identifier, table, table.options.clone(), rel, targets, span)
     }
 
-    /// The sink columns with their values, missing ones as NULL.
+    /// The sink columns with their values; NULL for missing ones.
     fn bind_targets<'t>(
         &self,
         insert: &Insert,
@@ -126,7 +128,7 @@ impl Binder<'_> {
         };
         if let Some(column) = given.iter().find(|c| is_fixed(&c.name)) {
             let message = format!("target column '{}' is assigned by PARTITION already", column.name);
-            return Err(SqlError::at(insert.span, message));
+            return Err(SqlError::at(insert.span, message).with_code(ErrorCode::SinkMismatch));
         }
         if given.len() != rel.schema.len() {
             return Err(self.wrong_width(insert, identifier, &given, rel, &fixed));
@@ -146,7 +148,9 @@ impl Binder<'_> {
                     "Column '{}' has no default value and does not allow NULLs",
                     column.name
                 );
-                return Err(SqlError::at(insert.span, message).with_hint("name it in the column list"));
+                return Err(SqlError::at(insert.span, message)
+                    .with_code(ErrorCode::SinkMismatch)
+                    .with_hint("name it in the column list"));
             }
             targets.push(Target { column, value });
         }
@@ -168,7 +172,7 @@ impl Binder<'_> {
                 given.len(),
                 rel.schema.len()
             );
-            return SqlError::at(span, message);
+            return SqlError::at(span, message).with_code(ErrorCode::ColumnCountMismatch);
         }
         let cause = if fixed.is_empty() {
             "Different number of columns".to_owned()
@@ -181,6 +185,7 @@ impl Binder<'_> {
         };
         let sink = Schema::new(given.iter().map(|c| (c.name.clone(), c.ty.clone())));
         SqlError::at(span, mismatch(identifier, &cause, &rel.schema, &sink))
+            .with_code(ErrorCode::SinkMismatch)
     }
 
     /// The values of `PARTITION (k = v)`, as the columns' types.
@@ -194,24 +199,26 @@ impl Binder<'_> {
         for entry in partition.iter().flat_map(|spec| &spec.entries) {
             let name = &entry.column.value;
             if !table.partition_keys.contains(name) {
-                let message = format!("column '{name}' is no partition column of table '{identifier}'");
+                let message = format!("column '{name}' is not a partition column of table '{identifier}'");
                 return Err(SqlError::at(entry.column.span, message)
+                    .with_code(ErrorCode::UnknownColumn)
                     .offering(name, table.partition_keys.iter().map(String::as_str)));
             }
             let Some(written) = &entry.value else {
                 return Err(SqlError::at(
                     entry.column.span,
                     format!("partition column '{name}' needs a value"),
-                ));
+                )
+                .with_code(ErrorCode::SinkMismatch));
             };
             let ty = table.column(name).map_or(LogicalType::STRING, |c| c.ty.clone());
             let value = self.bind_constant(written)?;
             let cast = crate::rules::fold::fold(coerce::cast_to(value, &ty), self.config);
             let Some(value) = coerce::literal_of(&cast) else {
-                return Err(SqlError::at(
-                    written.span,
-                    "the value of a partition column is a literal",
-                ));
+                return Err(
+                    SqlError::at(written.span, "the value of a partition column is a literal")
+                        .with_code(ErrorCode::WrongArguments),
+                );
             };
             values.push((name.clone(), value.clone(), ty));
         }
@@ -224,7 +231,7 @@ impl Binder<'_> {
         ExprBinder::new(self, &scope, &environment, &mut calls, Clause::TableDefinition).bind(expr)
     }
 
-    /// Casts the values to what the sink takes and checks that it can be written.
+    /// Casts the values to the sink's types and checks that the sink can write them.
     fn write_to(
         &self,
         identifier: &ObjectIdentifier,
@@ -242,13 +249,13 @@ impl Binder<'_> {
                 "connector '{}' can only be used as a source. It cannot be used as a sink",
                 connector.identifier
             );
-            return Err(SqlError::new(message));
+            return Err(SqlError::new(message).with_code(ErrorCode::WrongDirection));
         };
         if table.distribution.is_some() {
             return Err(SqlError::new(format!(
                 "Table '{identifier}' is distributed into buckets, but the connector '{}' doesn't support bucketing",
                 connector.identifier
-            )));
+            )).with_code(ErrorCode::SinkMismatch));
         }
         let accepts = self.sink_changelog(connector, &spec, sink);
         let (mut exprs, mut names, mut metadata, mut not_null) =
@@ -301,7 +308,7 @@ impl Binder<'_> {
                 "Table '{identifier}' declares persistable metadata columns, but the connector '{}' doesn't support \
                  writing metadata. If the column should not be persisted, it can be declared with the VIRTUAL keyword",
                 connector.identifier
-            )));
+            )).with_code(ErrorCode::SinkMismatch));
         }
         match offered.iter().find(|m| m.key == key) {
             Some(found) => Ok(MetadataColumn {
@@ -315,7 +322,7 @@ impl Binder<'_> {
         }
     }
 
-    /// Kinds that the sink accepts: the connector's, unless its format encodes changes.
+    /// The row kinds that the sink accepts: the connector's, unless its format encodes changes.
     fn sink_changelog(
         &self,
         connector: &ConnectorDecl,
@@ -343,11 +350,12 @@ fn target_columns<'t>(insert: &Insert, persisted: &[&'t TableColumn]) -> SqlResu
         let Some(column) = persisted.iter().find(|c| c.name == ident.value) else {
             let message = format!("Unknown target column '{}'", ident.value);
             return Err(SqlError::at(ident.span, message)
+                .with_code(ErrorCode::UnknownColumn)
                 .offering(&ident.value, persisted.iter().map(|c| c.name.as_str())));
         };
         if given.iter().any(|c| c.name == column.name) {
             let message = format!("Target column '{}' is assigned more than once", ident.value);
-            return Err(SqlError::at(ident.span, message));
+            return Err(SqlError::at(ident.span, message).with_code(ErrorCode::DuplicateName));
         }
         given.push(column);
     }
@@ -386,13 +394,14 @@ fn check_types(
         );
         return Err(
             SqlError::at(span, mismatch(identifier, &cause, &rel.schema, &sink))
+                .with_code(ErrorCode::SinkMismatch)
                 .with_hint(format!("cast the value: CAST(… AS {})", to.with_nullable(true))),
         );
     }
     Ok(())
 }
 
-/// The type with NULL allowed at every depth: nested NOT NULL is not enforced on writing.
+/// The type with NULL allowed at every depth: writes do not enforce nested NOT NULL.
 fn anything_nullable(ty: &LogicalType) -> LogicalType {
     let inner = |ty: &LogicalType| Box::new(anything_nullable(ty));
     let kind = match &ty.without_time_attribute().kind {
@@ -411,7 +420,7 @@ fn anything_nullable(ty: &LogicalType) -> LogicalType {
     LogicalType::new(kind)
 }
 
-/// Flink's refusal, with both schemas.
+/// Flink's error, with both schemas.
 fn mismatch(identifier: &ObjectIdentifier, cause: &str, query: &Schema, sink: &Schema) -> String {
     let list = |schema: &Schema| {
         let columns: Vec<String> = schema

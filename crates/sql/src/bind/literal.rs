@@ -1,9 +1,9 @@
-//! Literals as written → values with types, by Flink's rules.
+//! Literals → typed values, by Flink's rules.
 
 use millstream_plan::Expr;
 use millstream_types::calendar::days_from_civil;
 use millstream_types::logical_type::MAX_DECIMAL_PRECISION;
-use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Scalar, TimeAttribute, TypeKind};
 
 use super::coerce;
 use super::error::{SqlError, SqlResult};
@@ -58,12 +58,15 @@ pub fn bind_literal(literal: &Literal, span: Span) -> SqlResult<Expr> {
 }
 
 fn illegal(span: Span, kind: &str, text: &str) -> SqlError {
-    SqlError::at(span, format!("illegal {kind} literal '{text}'"))
+    SqlError::at(span, format!("illegal {kind} literal '{text}'")).with_code(ErrorCode::InvalidLiteral)
 }
 
 fn bind_number(number: &NumberLiteral, span: Span) -> SqlResult<Expr> {
     let text = number.text.as_str();
-    let out_of_range = || SqlError::at(span, format!("Numeric literal '{text}' out of range"));
+    let out_of_range = || {
+        SqlError::at(span, format!("Numeric literal '{text}' out of range"))
+            .with_code(ErrorCode::InvalidLiteral)
+    };
     if number.is_approximate() {
         let value: f64 = text.parse().map_err(|_| out_of_range())?;
         if value.is_infinite() {
@@ -75,7 +78,7 @@ fn bind_number(number: &NumberLiteral, span: Span) -> SqlResult<Expr> {
         ));
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    // Flink keeps exact literals in 64 bits, with a point or without one.
+    // Flink stores exact literals in 64 bits, with or without a decimal point.
     let unscaled: i64 = if digits.is_empty() {
         0
     } else {
@@ -107,7 +110,10 @@ fn bind_number(number: &NumberLiteral, span: Span) -> SqlResult<Expr> {
 fn bind_decimal(text: &str, span: Span) -> SqlResult<Expr> {
     let illegal = || illegal(span, "DECIMAL", text);
     let plain = plain_decimal(text.trim()).ok_or_else(illegal)?;
-    let out_of_range = || SqlError::at(span, format!("Numeric literal '{plain}' out of range"));
+    let out_of_range = || {
+        SqlError::at(span, format!("Numeric literal '{plain}' out of range"))
+            .with_code(ErrorCode::InvalidLiteral)
+    };
     let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
     let unscaled: i64 = format!("{whole}{fraction}").parse().map_err(|_| out_of_range())?;
     if fraction.is_empty() {
@@ -130,7 +136,7 @@ fn bind_decimal(text: &str, span: Span) -> SqlResult<Expr> {
     ))
 }
 
-/// A number with an optional sign and exponent, written out as Java's `BigDecimal.toPlainString` does.
+/// A number with an optional sign and exponent, expanded like Java's `BigDecimal.toPlainString`.
 fn plain_decimal(text: &str) -> Option<String> {
     const EXPONENT_MAX: usize = 99;
     let upper = text.to_ascii_uppercase();
@@ -173,6 +179,7 @@ fn bind_interval(interval: &IntervalLiteral, span: Span) -> SqlResult<Expr> {
             span,
             format!("illegal interval literal '{}': {reason}", interval.value),
         )
+        .with_code(ErrorCode::InvalidLiteral)
     })?;
     let value = match value {
         IntervalValue::Months(months) => {

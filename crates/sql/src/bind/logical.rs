@@ -1,9 +1,7 @@
-//! The logical plan: what a query means, with names and types resolved, before anything is decided about execution.
+//! The logical plan: the meaning of a query, with names and types resolved and no decision about execution.
 //!
 //! A [`Rel`] is a tree. Its expressions are the plan's own ([`millstream_plan::Expr`]) over the columns of the inputs
-//! (of a join: left, then right). While a query is being bound, expressions may also hold *placeholders*: column
-//! positions from [`placeholder`]'s ranges that stand for an outer query's column, an aggregate, an OVER call or a
-//! sub-query until the clause that makes the real column has been built. A finished `Rel` holds none.
+//! (of a join: left, then right).
 
 use millstream_plan::{
     AggregateCall, Expr, JoinKind, MatchSpec, MetadataColumn, RankKind, RankRange, SortKey, TableSpec,
@@ -13,20 +11,20 @@ use millstream_types::{ChangelogMode, LogicalType, Schema};
 
 use crate::parse::span::Span;
 
-/// Ranges of column positions that stand for something which is not a column yet.
+/// Ranges of column positions reserved for placeholders.
 pub mod placeholder {
-    /// Columns of the query around a correlated sub-query.
+    /// Columns of the outer query of a correlated subquery.
     pub const OUTER: usize = 1 << 40;
     /// Aggregate calls, by their number in the SELECT.
     pub const AGGREGATE: usize = 1 << 41;
     /// OVER calls, by their number in the SELECT.
     pub const OVER: usize = 1 << 42;
-    /// Sub-queries used as values, by their number in the clause.
+    /// Scalar subqueries, by their number in the clause.
     pub const SUBQUERY: usize = 1 << 43;
     /// Properties of a legacy group window: start, end, row time, processing time.
     pub const WINDOW: usize = 1 << 44;
 
-    /// The number behind a placeholder of `base`, if `index` is one.
+    /// The number of a placeholder of `base`, if `index` is one.
     pub fn number(index: usize, base: usize) -> Option<usize> {
         (index & base != 0).then_some(index & (base - 1))
     }
@@ -80,12 +78,14 @@ pub enum RelKind {
     Over(Box<Over>),
     /// MATCH_RECOGNIZE. Output: the partition columns, then the measures.
     Match(Box<Match>),
-    /// Rows by rank within partitions. Output: the input, then the rank if asked for.
+    /// Rows by rank within partitions. Output: the input, then the rank if requested.
     Rank(Box<Rank>),
     Sort {
         keys: Vec<SortKey>,
         offset: u64,
         fetch: Option<u64>,
+        /// The items of ORDER BY.
+        span: Span,
     },
     Union,
 }
@@ -100,12 +100,12 @@ pub struct Scan {
     pub changelog: ChangelogMode,
     pub bounded: bool,
     pub filters: Vec<Expr>,
-    /// Whether the formats find the fields of rows by name, so that ROW columns may be read in part.
+    /// Whether the formats find the fields of rows by name, so that a scan may read parts of a ROW.
     pub narrows_rows: bool,
     pub limit: Option<u64>,
-    /// `STATE_TTL` and other hints address the scan by this name.
+    /// The name by which `STATE_TTL` and other hints address the scan.
     pub alias: String,
-    /// Why the table cannot be read; said when the plan is made, after mistakes in the query itself.
+    /// Why the table cannot be read. Reported while planning, after errors of the query itself.
     pub unreadable: Option<String>,
 }
 
@@ -116,7 +116,7 @@ pub struct Aggregate {
     /// Positions in `keys` of each grouping set; a single full set for a plain GROUP BY.
     pub sets: Vec<Vec<usize>>,
     pub calls: Vec<AggregateCall>,
-    /// `GROUP BY TUMBLE(…)` and its kin.
+    /// `GROUP BY TUMBLE(…)` and its relatives.
     pub window: Option<GroupWindow>,
     /// Whether the set's number is appended as the last column.
     pub set_id: bool,
@@ -125,7 +125,7 @@ pub struct Aggregate {
     pub span: Span,
 }
 
-/// A window of GROUP BY in the old syntax.
+/// A window of GROUP BY in legacy syntax.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupWindow {
     pub time: usize,
@@ -133,7 +133,7 @@ pub struct GroupWindow {
     pub span: Span,
 }
 
-/// A join of any kind; what it becomes is decided by the rules.
+/// A join of any kind; the rules choose its physical form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Join {
     pub kind: JoinKind,
@@ -174,7 +174,7 @@ pub enum Bound {
     UnboundedFollowing,
 }
 
-/// Patterns among ordered rows. The input is a projection of just what the pattern reads.
+/// Patterns over ordered rows. The input is a projection to the columns that the pattern reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Match {
     pub spec: MatchSpec,
@@ -198,12 +198,12 @@ impl Rel {
         Self { kind, inputs, schema }
     }
 
-    /// The only input of a node that has one.
+    /// The input of a unary node.
     pub fn input(&self) -> Option<&Rel> {
         self.inputs.first()
     }
 
-    /// A projection with named results.
+    /// A projection with named columns.
     pub fn project(self, exprs: Vec<Expr>, names: Vec<String>) -> Rel {
         let schema = Schema::new(
             names
@@ -234,7 +234,7 @@ impl Rel {
         self.schema.columns.iter().map(|c| c.name.clone()).collect()
     }
 
-    /// The same rows with further columns computed behind the input's.
+    /// The same rows with computed columns appended.
     pub fn extend(self, exprs: Vec<(Expr, String)>) -> Rel {
         if exprs.is_empty() {
             return self;
@@ -266,7 +266,7 @@ impl Rel {
         Rel::new(RelKind::Join(Box::new(join)), vec![left, right], schema)
     }
 
-    /// One row without columns: `SELECT 1` reads it.
+    /// One row without columns, the input of `SELECT 1`.
     pub fn one_row() -> Rel {
         Rel::new(
             RelKind::Values {
@@ -285,7 +285,7 @@ impl Rel {
 }
 
 impl Join {
-    /// A join of this kind and condition and nothing else.
+    /// A join with only a kind and a condition.
     pub fn plain(kind: JoinKind, condition: Option<Expr>, span: Span) -> Self {
         Self {
             kind,
@@ -321,7 +321,7 @@ pub fn join_schema(kind: JoinKind, left: &Schema, right: &Schema) -> Schema {
     Schema::new(left.into_iter().chain(right))
 }
 
-/// All conditions of `conditions` together; `None` when there are none.
+/// The conjunction of `conditions`; `None` if there are none.
 pub fn and_all(conditions: Vec<Expr>) -> Option<Expr> {
     let mut flat = Vec::new();
     for condition in conditions {
@@ -337,7 +337,7 @@ pub fn and_all(conditions: Vec<Expr>) -> Option<Expr> {
     }
 }
 
-/// The conditions that `condition` joins by AND.
+/// Splits a conjunction into its conditions.
 pub fn conjuncts(condition: Expr) -> Vec<Expr> {
     match condition {
         Expr::And(args) => args.into_iter().flat_map(conjuncts).collect(),

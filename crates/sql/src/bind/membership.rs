@@ -1,4 +1,4 @@
-//! `operand IN (sub-query)` as a value, by three-valued logic.
+//! `operand IN (subquery)` as a value, in three-valued logic.
 
 use millstream_plan::Expr;
 use millstream_types::{LogicalType, Scalar, TypeKind};
@@ -11,8 +11,8 @@ use super::subquery::{aggregate, aggregate_call, mark_join};
 use crate::parse::span::Span;
 use millstream_plan::JoinKind;
 
-/// The value of `operand IN (right)` where NULLs take part: TRUE if it is found; else NULL if `right` has rows and the
-/// operand or one of the rows is NULL; else FALSE.
+/// The value of `operand IN (right)` with NULLs: TRUE if it is found; otherwise NULL if `right` has rows and the
+/// operand or some row is NULL; otherwise FALSE.
 pub(super) fn value(left: Rel, right: Rel, operand: Expr, span: Span) -> SqlResult<(Rel, Expr)> {
     let at = |error: SqlError| error.with_span(span);
     let column = right.schema.columns[0].ty.without_time_attribute();
@@ -27,7 +27,7 @@ pub(super) fn value(left: Rel, right: Rel, operand: Expr, span: Span) -> SqlResu
     let (joined, found) = mark_join(left, right, Vec::new(), vec![equal], span)?;
     let width = joined.schema.len();
     let joined = Rel::join(joined, counts, Join::plain(JoinKind::Left, None, span));
-    // Streaming has no count before the first row.
+    // In streaming mode, there is no count before the first row.
     let count = |i: usize| Expr::column(width + i, LogicalType::BIGINT);
     let zero = Expr::literal(Scalar::BigInt(0), LogicalType::not_null(TypeKind::BigInt));
     let has_rows = call(">", vec![count(0), zero])?;

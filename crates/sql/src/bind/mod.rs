@@ -30,12 +30,13 @@ pub mod window;
 
 mod expand;
 mod over;
+mod top_rows;
 
 use std::cell::Cell;
 
 use millstream_plan::ObjectIdentifier;
-use millstream_types::Declarations;
 use millstream_types::limits::NESTING_DEPTH_MAX;
+use millstream_types::{Declarations, ErrorCode};
 
 use crate::bind::logical::Rel;
 use crate::catalog::Catalogs;
@@ -51,14 +52,14 @@ pub struct Binder<'a> {
     pub catalogs: &'a Catalogs,
     pub declarations: &'a Declarations,
     pub config: &'a PlannerConfig,
-    /// What names turned out to mean.
+    /// What names resolve to.
     pub names: NameRecord,
     catalog: String,
     database: String,
     depth: Cell<usize>,
 }
 
-/// Leaves a level of nesting when dropped.
+/// Decrements the nesting depth on drop.
 struct Level<'d>(&'d Cell<usize>);
 
 impl Drop for Level<'_> {
@@ -80,7 +81,7 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// The same, keeping a record of what names mean.
+    /// Like [`Self::new`], and records name resolution.
     pub fn recording(&self) -> Binder<'a> {
         Binder {
             names: NameRecord::keeping(),
@@ -88,7 +89,7 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// The same with another place for names without catalog and database.
+    /// Like [`Self::new`], with another default catalog and database.
     fn in_database(&self, catalog: &str, database: &str) -> Binder<'a> {
         Binder {
             catalogs: self.catalogs,
@@ -103,30 +104,24 @@ impl<'a> Binder<'a> {
 
     /// The full name of an object.
     pub fn qualify(&self, name: &ObjectName) -> SqlResult<ObjectIdentifier> {
-        let mut identifier = self.catalogs.qualify(name)?;
-        if name.parts.len() < 3 {
-            identifier.catalog.clone_from(&self.catalog);
-        }
-        if name.parts.len() < 2 {
-            identifier.database.clone_from(&self.database);
-        }
-        Ok(identifier)
+        self.catalogs.qualify_in(name, &self.catalog, &self.database)
     }
 
-    /// Goes one level deeper; views may nest what no single text does.
+    /// Increments the nesting depth: views can nest deeper than any single text.
     fn enter(&self, span: Span) -> SqlResult<Level<'_>> {
         if self.depth.get() >= NESTING_DEPTH_MAX {
             return Err(SqlError::at(
                 span,
                 format!("queries are nested more than {NESTING_DEPTH_MAX} levels deep"),
-            ));
+            )
+            .with_code(ErrorCode::LimitExceeded));
         }
         self.depth.set(self.depth.get() + 1);
         Ok(Level(&self.depth))
     }
 }
 
-/// The tables and times of the STATE_TTL hints behind SELECT. A hint that Flink does not register is refused.
+/// The tables and TTLs of the STATE_TTL hints after SELECT. Rejects hints that Flink does not register.
 fn state_ttls(hints: &[Hint]) -> SqlResult<Vec<(&str, i64)>> {
     check_hints(hints)?;
     let mut ttls = Vec::new();
@@ -152,7 +147,7 @@ fn state_ttls(hints: &[Hint]) -> SqlResult<Vec<(&str, i64)>> {
     Ok(ttls)
 }
 
-/// Refuses a hint of another name.
+/// Rejects a hint of another name.
 fn check_hints(hints: &[Hint]) -> SqlResult<()> {
     let is_known = |hint: &&Hint| {
         HINTS
@@ -162,10 +157,12 @@ fn check_hints(hints: &[Hint]) -> SqlResult<()> {
     match hints.iter().find(|hint| !is_known(hint)) {
         None => Ok(()),
         Some(hint) => Err(
-            SqlError::at(hint.span, format!("unknown hint '{}'", hint.name.value)).offering(
-                &hint.name.value.to_uppercase(),
-                HINTS.iter().map(|known| known.name),
-            ),
+            SqlError::at(hint.span, format!("unknown hint '{}'", hint.name.value))
+                .with_code(ErrorCode::UnknownObject)
+                .offering(
+                    &hint.name.value.to_uppercase(),
+                    HINTS.iter().map(|known| known.name),
+                ),
         ),
     }
 }
@@ -191,7 +188,7 @@ fn set_aggregate_ttl(rel: &mut Rel, alias: &str, millis: i64) {
     match (&mut rel.kind, rel.inputs.as_mut_slice()) {
         (logical::RelKind::Aggregate(aggregate), _) if reads => aggregate.ttl_ms = Some(millis),
         (logical::RelKind::Aggregate(_), _) => {}
-        // What computes keys and results around it.
+        // The nodes that compute keys and results around it.
         (_, [input]) => set_aggregate_ttl(input, alias, millis),
         _ => {}
     }

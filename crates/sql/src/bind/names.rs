@@ -1,4 +1,4 @@
-//! What names turned out to mean, by place: the record from which a view's query is written out in full.
+//! Name resolution by position in the text: the record from which a view's query is expanded.
 
 use std::cell::RefCell;
 
@@ -6,25 +6,25 @@ use millstream_plan::ObjectIdentifier;
 
 use crate::parse::span::Span;
 
-/// A note for each name that was resolved. Recording costs nothing unless it was switched on.
+/// Records every resolved name. Costs nothing unless it is enabled.
 #[derive(Debug, Default)]
 pub struct NameRecord {
     entries: Option<RefCell<Vec<(Span, Meaning)>>>,
 }
 
-/// What stands at a place.
+/// The meaning of a name.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Meaning {
     /// A column, as table alias, column and fields.
     Column(Vec<String>),
-    /// A table, with the name under which its columns are known.
+    /// A table, with the alias of its columns.
     Table(ObjectIdentifier),
     /// The columns of a star.
     Star(Vec<Vec<String>>),
 }
 
 impl NameRecord {
-    /// A record that keeps what it is told.
+    /// An enabled recorder.
     pub fn keeping() -> Self {
         Self {
             entries: Some(RefCell::default()),
@@ -49,7 +49,7 @@ impl NameRecord {
         self.record(span, || Meaning::Star(columns()));
     }
 
-    /// What was found at `span`.
+    /// The resolution of the name at `span`.
     pub fn at(&self, span: Span) -> Option<Meaning> {
         let entries = self.entries.as_ref()?.borrow();
         entries

@@ -1,20 +1,20 @@
-//! Checking a table's options against the declarations of connectors and formats, when the table is read or written.
+//! Validates a table's options against the declarations of connectors and formats when the table is read or written.
 
 use millstream_plan::TableSpec;
 use millstream_types::{
-    ConnectorDecl, Declarations, FormatDecl, FormatUse, OptionDecl, Options, TableDefinition,
+    ConnectorDecl, Declarations, ErrorCode, FormatDecl, FormatUse, OptionDecl, Options, TableDefinition,
 };
 
 use super::error::{SqlError, SqlResult};
 use crate::catalog::ResolvedTable;
 use crate::parse::similar::nearest;
 
-/// Options that every table may have.
+/// Options of every table.
 const COMMON_OPTIONS: [&str; 2] = ["connector", "property-version"];
-/// Options of Flink's table layer that every source takes.
+/// Options that Flink's table layer accepts for every source.
 const WATERMARK_PREFIX: &str = "scan.watermark.";
 
-/// Spellings of old Flink versions and of half-remembered articles, and what to write today.
+/// Option names of old Flink versions and of outdated articles, with their replacements.
 const OLD_OPTIONS: [(&str, &str); 12] = [
     ("startup-mode", "scan.startup.mode"),
     ("connector.topic", "topic"),
@@ -36,7 +36,7 @@ const OLD_OPTIONS: [(&str, &str); 12] = [
     ("group.id", "properties.group.id"),
 ];
 
-/// Where a format's options stand.
+/// Where the options of a format are.
 struct FormatSlot<'a> {
     format: &'static FormatDecl,
     /// Prefix of its options, format name and dot included.
@@ -44,7 +44,7 @@ struct FormatSlot<'a> {
     key: &'a str,
 }
 
-/// Checks all options of a table; the connector's declaration on success.
+/// Validates all options of a table. Returns the connector's declaration.
 pub fn check(
     declarations: &Declarations,
     spec: &TableSpec,
@@ -52,7 +52,9 @@ pub fn check(
 ) -> SqlResult<&'static ConnectorDecl> {
     let identifier = spec.identifier.to_string();
     let connector = find_connector(declarations, &spec.options, &identifier)?;
-    let at_table = |message: String| SqlError::new(format!("table '{identifier}': {message}"));
+    let at_table = |message: String| {
+        SqlError::new(format!("table '{identifier}': {message}")).with_code(ErrorCode::InvalidOption)
+    };
     let formats = find_formats(declarations, connector, &spec.options, &identifier)?;
     check_required(connector, &spec.options, &identifier)?;
     check_values(connector, &formats, &spec.options).map_err(|error| at_table(error.to_string()))?;
@@ -65,7 +67,7 @@ pub fn check(
         partition_keys: &spec.partition_keys,
     };
     (connector.validate)(&definition).map_err(&at_table)?;
-    // A connector that splits the columns into key and value checks each part with its own format.
+    // A connector that splits the columns into key and value validates each part with its own format.
     let whole_rows = connector.formats == FormatUse::Value;
     for slot in formats.iter().filter(|_| whole_rows) {
         let own: Options = own_options(slot, &spec.options);
@@ -88,14 +90,16 @@ pub fn find_connector(
     let Some(name) = options.get("connector") else {
         if let Some(old) = options.get("connector.type") {
             let message = format!("table '{identifier}' uses 'connector.type' = '{old}', an old spelling");
-            return Err(SqlError::new(message).with_hint(format!(
+            return Err(SqlError::new(message).with_code(ErrorCode::InvalidOption).with_hint(format!(
                 "write 'connector' = '{old}', and the other options without the prefixes 'connector.' and 'format.'"
             )));
         }
         let message = format!(
             "Table options of '{identifier}' do not contain an option key 'connector' for discovering a connector"
         );
-        return Err(SqlError::new(message).with_hint(format!("known connectors: {}", names.join(", "))));
+        return Err(SqlError::new(message)
+            .with_code(ErrorCode::UnknownConnector)
+            .with_hint(format!("known connectors: {}", names.join(", "))));
     };
     declarations.connector(name).ok_or_else(|| {
         let message = format!(
@@ -103,7 +107,7 @@ pub fn find_connector(
              are: {}",
             names.join(", ")
         );
-        let message = SqlError::new(message);
+        let message = SqlError::new(message).with_code(ErrorCode::UnknownConnector);
         match name.as_str() {
             "kafka-0.11" | "kafka-0.10" | "universal" => message.with_hint("write 'connector' = 'kafka'"),
             _ => message.offering(name, names.iter().copied()),
@@ -142,7 +146,9 @@ fn find_formats<'a>(
                  Available formats are: {}",
                 names.join(", ")
             );
-            return Err(SqlError::new(message).offering(name, names.iter().copied()));
+            return Err(SqlError::new(message)
+                .with_code(ErrorCode::UnknownFormat)
+                .offering(name, names.iter().copied()));
         };
         let prefix = key.strip_suffix("format").unwrap_or_default();
         found.push(FormatSlot {
@@ -168,7 +174,9 @@ fn find_formats<'a>(
                 "One or more required options are missing for connector '{}' of table '{identifier}': '{key}'",
                 connector.identifier
             );
-            Err(SqlError::new(message).with_hint(format!("known formats: {}", names.join(", "))))
+            Err(SqlError::new(message)
+                .with_code(ErrorCode::MissingOption)
+                .with_hint(format!("known formats: {}", names.join(", "))))
         }
     }
 }
@@ -193,7 +201,8 @@ fn check_required(connector: &ConnectorDecl, options: &Options, identifier: &str
         "One or more required options are missing for connector '{}' of table '{identifier}': {}",
         connector.identifier,
         missing.join(", ")
-    ));
+    ))
+    .with_code(ErrorCode::MissingOption);
     Err(match hint {
         Some(hint) => error.with_hint(hint),
         None => error,
@@ -263,8 +272,8 @@ fn check_unknown(
     if unknown.is_empty() {
         return Ok(());
     }
-    // A lenient connector leaves the options of its format to the format, which ignores what it does not know; but not a
-    // spelling that is known to be old.
+    // A lenient connector leaves its format's options to the format, which ignores unknown ones. Known outdated names
+    // are still rejected.
     let old = unknown
         .iter()
         .find_map(|key| OLD_OPTIONS.iter().find(|(old, _)| old == key));
@@ -286,7 +295,7 @@ fn check_unknown(
         connector.identifier,
         unknown.join(", "),
         supported.join(", ")
-    ));
+    )).with_code(ErrorCode::UnknownOption);
     let near = unknown
         .iter()
         .find_map(|key| nearest(key, supported.iter().map(String::as_str)));
@@ -297,7 +306,7 @@ fn check_unknown(
     })
 }
 
-/// The options of a format without its prefix.
+/// The options of a format, without their prefix.
 fn own_options(slot: &FormatSlot<'_>, options: &Options) -> Options {
     let own =
         |(key, value): (&String, &String)| Some((key.strip_prefix(&slot.prefix)?.to_owned(), value.clone()));

@@ -1,14 +1,14 @@
 //! OVER calls → [`RelKind::Over`] nodes: one for each distinct window.
 
 use millstream_plan::{AggregateCall, Expr, SortKey};
-use millstream_types::Schema;
+use millstream_types::{ErrorCode, Schema};
 
 use super::coerce;
 use super::error::{SqlError, SqlResult};
 use super::expr::{BoundAggregate, BoundOrder, BoundOver};
 use super::logical::{Over, Rel, RelKind, placeholder};
 
-/// Adds a column for each OVER call behind `rel` and puts it in place of its placeholder in `expressions`.
+/// Appends a column for each OVER call to `rel` and replaces the placeholders in `expressions`.
 pub fn build(rel: Rel, overs: &[BoundOver], expressions: Vec<&mut Expr>, streaming: bool) -> SqlResult<Rel> {
     if overs.is_empty() {
         return Ok(rel);
@@ -28,7 +28,7 @@ pub fn build(rel: Rel, overs: &[BoundOver], expressions: Vec<&mut Expr>, streami
     if streaming && let Some(second) = windows.get(1).and_then(|window| window.first()) {
         let message = "Over Agg: Unsupported use of OVER windows. All aggregates must be computed on the same window. \
                        please re-check the over window statement";
-        return Err(SqlError::at(overs[*second].span, message));
+        return Err(SqlError::at(overs[*second].span, message).with_code(ErrorCode::InvalidOver));
     }
     let mut rel = rel;
     let mut columns: Vec<Option<Expr>> = vec![None; overs.len()];
@@ -55,7 +55,7 @@ fn same_window(a: &BoundOver, b: &BoundOver) -> bool {
     a.partition == b.partition && a.order == b.order && a.frame == b.frame
 }
 
-/// Puts an OVER node on top of `rel`; returns the position of its first call.
+/// Adds an OVER node above `rel`; returns the position of its first call.
 fn rel_over(rel: &mut Rel, members: &[&BoundOver]) -> usize {
     let input = std::mem::replace(rel, Rel::one_row());
     let mut extra: Vec<(Expr, String)> = Vec::new();
@@ -107,7 +107,7 @@ fn rel_over(rel: &mut Rel, members: &[&BoundOver]) -> usize {
     first
 }
 
-/// The call over columns, which `column` finds or makes.
+/// The call over columns; `column` finds or creates them.
 fn aggregate_call(call: &BoundAggregate, column: &mut impl FnMut(&Expr) -> usize) -> AggregateCall {
     let plain_type = |arg: &Expr| arg.ty().without_time_attribute();
     AggregateCall {

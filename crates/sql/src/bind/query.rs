@@ -1,7 +1,7 @@
 //! Queries → logical plans: WITH, VALUES, set operations, ORDER BY and LIMIT around a body.
 
 use millstream_plan::{Expr, SortKey};
-use millstream_types::{LogicalType, Scalar, Schema};
+use millstream_types::{ErrorCode, LogicalType, Scalar, Schema};
 
 use super::error::{SqlError, SqlResult};
 use super::expr::{Calls, Clause, ExprBinder};
@@ -11,7 +11,7 @@ use super::{Binder, coerce, set_operation};
 use crate::parse::ast::{self, NullsOrder, OrderItem, Query, QueryBody, Values};
 use crate::parse::span::Span;
 
-/// Queries by name (WITH), from the innermost outwards.
+/// The queries of WITH clauses, innermost first.
 #[derive(Debug, Default)]
 pub struct Environment<'e> {
     named: Vec<(String, Rel)>,
@@ -19,7 +19,7 @@ pub struct Environment<'e> {
 }
 
 impl Environment<'_> {
-    /// The query called `name`; a later definition hides an earlier one.
+    /// The query called `name`; later definitions shadow earlier ones.
     pub fn find(&self, name: &str) -> Option<&Rel> {
         let here = self
             .named
@@ -29,10 +29,17 @@ impl Environment<'_> {
             .map(|(_, rel)| rel);
         here.or_else(|| self.parent.and_then(|parent| parent.find(name)))
     }
+
+    /// Names of all queries that can be found, the nearest first.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.named.iter().rev().map(|(name, _)| name.as_str()).collect();
+        names.extend(self.parent.into_iter().flat_map(Environment::names));
+        names
+    }
 }
 
 impl<'a> Binder<'a> {
-    /// A whole query without a query around it.
+    /// A query without an outer query.
     pub fn bind_query(&self, query: &Query) -> SqlResult<Rel> {
         self.bind_query_in(query, &Environment::default(), None)
     }
@@ -76,7 +83,8 @@ impl<'a> Binder<'a> {
         let rel = self.bind_body(&query.body, &inner, outer)?;
         let keys = self.bind_output_order(&query.order_by, &rel)?;
         let width = rel.schema.len();
-        Ok(sorted(rel, SortedOutput { keys, width }, limits))
+        let span = place_of(&query.order_by);
+        Ok(sorted(rel, SortedOutput { keys, width, span }, limits))
     }
 
     pub(super) fn bind_body(
@@ -156,7 +164,7 @@ impl<'a> Binder<'a> {
             return Err(SqlError::at(
                 span,
                 "Values passed to VALUES operator must have compatible types: rows have different numbers of columns",
-            ));
+            ).with_code(ErrorCode::ColumnCountMismatch));
         }
         let types = (0..width)
             .map(|i| column_type(&rows, i, values))
@@ -172,7 +180,7 @@ impl<'a> Binder<'a> {
         Ok(Rel::new(RelKind::Values { rows }, Vec::new(), schema))
     }
 
-    /// ORDER BY over the columns of a finished body.
+    /// ORDER BY over the columns of a bound body.
     fn bind_output_order(&self, items: &[OrderItem], rel: &Rel) -> SqlResult<Vec<SortKey>> {
         let scope = Scope::of_schema(&rel.schema);
         let environment = Environment::default();
@@ -199,20 +207,40 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// Sort keys over a relation that may hold hidden columns behind the first `width`.
+/// Sort keys over a relation that may have hidden columns after the first `width`.
 pub(super) struct SortedOutput {
     pub keys: Vec<SortKey>,
     pub width: usize,
+    /// The items of ORDER BY.
+    pub span: Span,
+}
+
+/// From the first item of ORDER BY to the last.
+pub(super) fn place_of(items: &[OrderItem]) -> Span {
+    items
+        .iter()
+        .map(|item| item.span)
+        .reduce(Span::to)
+        .unwrap_or_default()
 }
 
 /// Sorts, limits, and drops hidden columns.
 fn sorted(rel: Rel, output: SortedOutput, (offset, fetch): (u64, Option<u64>)) -> Rel {
-    let SortedOutput { keys, width } = output;
+    let SortedOutput { keys, width, span } = output;
     let rel = if keys.is_empty() && offset == 0 && fetch.is_none() {
         rel
     } else {
         let schema = rel.schema.clone();
-        Rel::new(RelKind::Sort { keys, offset, fetch }, vec![rel], schema)
+        Rel::new(
+            RelKind::Sort {
+                keys,
+                offset,
+                fetch,
+                span,
+            },
+            vec![rel],
+            schema,
+        )
     };
     if rel.schema.len() == width {
         rel
@@ -221,7 +249,7 @@ fn sorted(rel: Rel, output: SortedOutput, (offset, fetch): (u64, Option<u64>)) -
     }
 }
 
-/// The sort key that an item of ORDER BY makes of a column.
+/// The sort key of an ORDER BY item that refers to a column.
 pub(super) fn sort_key(item: &OrderItem, column: usize) -> SortKey {
     let ascending = !item.descending;
     let nulls_first = item.nulls.map_or(ascending, |nulls| nulls == NullsOrder::First);
@@ -232,7 +260,7 @@ pub(super) fn sort_key(item: &OrderItem, column: usize) -> SortKey {
     }
 }
 
-/// The output column that an ORDER BY expression names by alias or by number.
+/// The output column that an ORDER BY item refers to by alias or number.
 pub(super) fn output_position(expr: &ast::Expr, schema: &Schema) -> SqlResult<Option<usize>> {
     match &expr.kind {
         ast::ExprKind::Identifier(name) => {
@@ -245,10 +273,10 @@ pub(super) fn output_position(expr: &ast::Expr, schema: &Schema) -> SqlResult<Op
                 .ok()
                 .filter(|n| (1..=schema.len()).contains(n));
             let Some(position) = position else {
-                return Err(SqlError::at(
-                    expr.span,
-                    "Ordinal out of range: ORDER BY has no such column",
-                ));
+                return Err(
+                    SqlError::at(expr.span, "Ordinal out of range: ORDER BY has no such column")
+                        .with_code(ErrorCode::UnknownColumn),
+                );
             };
             Ok(Some(position - 1))
         }
@@ -256,7 +284,7 @@ pub(super) fn output_position(expr: &ast::Expr, schema: &Schema) -> SqlResult<Op
     }
 }
 
-/// The relation with its columns renamed; no names: as they are.
+/// Renames the relation's columns; without names, keeps them.
 pub(super) fn rename_columns(rel: Rel, columns: &[ast::Ident], span: Span, table: &str) -> SqlResult<Rel> {
     if columns.is_empty() {
         return Ok(rel);
@@ -288,14 +316,15 @@ fn column_type(rows: &[Vec<Expr>], column: usize, values: &Values) -> SqlResult<
             .values
             .get(column)
             .map_or(values.span, |value| value.span);
-        return Err(
-            SqlError::at(span, "Illegal use of 'NULL'").with_hint("give it a type: CAST(NULL AS INT)")
-        );
+        return Err(SqlError::at(span, "Illegal use of 'NULL'")
+            .with_code(ErrorCode::UntypedNull)
+            .with_hint("give it a type: CAST(NULL AS INT)"));
     }
     coerce::common_type(&types).ok_or_else(|| {
         SqlError::at(
             values.span,
             "Values passed to VALUES operator must have compatible types",
         )
+        .with_code(ErrorCode::TypeMismatch)
     })
 }

@@ -4,7 +4,8 @@ use millstream_functions::typing::{cast_refusal, supports_explicit_cast};
 use millstream_plan::{Expr, MetadataColumn, ObjectIdentifier, TableSpec};
 use millstream_types::options::parse_duration;
 use millstream_types::{
-    ChangelogMode, ConnectorDecl, Declarations, FormatUse, LogicalType, Options, Schema, TimeAttribute,
+    ChangelogMode, ConnectorDecl, Declarations, ErrorCode, FormatUse, LogicalType, Options, Schema,
+    TimeAttribute,
 };
 
 use super::error::{SqlError, SqlResult};
@@ -17,11 +18,11 @@ use super::{Binder, coerce};
 use crate::catalog::{ResolvedTable, TableColumn, TableColumnKind, View};
 use crate::parse::ast::{self, Hint, HintArguments};
 
-/// Table option that overrides `table.exec.source.idle-timeout`.
+/// The table option that overrides `table.exec.source.idle-timeout`.
 const IDLE_TIMEOUT_OPTION: &str = "scan.watermark.idle-timeout";
 
 impl Binder<'_> {
-    /// The rows of a table with a connector, in the order of its declaration.
+    /// The rows of a table with a connector, in declaration order.
     pub(super) fn bind_scan(
         &self,
         identifier: &ObjectIdentifier,
@@ -65,7 +66,9 @@ impl Binder<'_> {
             return Ok(rel);
         };
         let scope = Scope::of_schema(&rel.schema);
-        let expr = self.bind_detached(&watermark.expr, &scope)?;
+        let expr = self
+            .bind_detached(&watermark.expr, &scope)
+            .map_err(SqlError::without_places)?;
         let mut schema = rel.schema.clone();
         let ty = &mut schema.columns[rowtime].ty;
         *ty = ty.with_time_attribute(TimeAttribute::Rowtime);
@@ -80,7 +83,7 @@ impl Binder<'_> {
         ))
     }
 
-    /// A view's query, bound where its names were meant.
+    /// A view's query, bound in the name context of its definition.
     pub(super) fn bind_view(&self, identifier: &ObjectIdentifier, view: &View) -> SqlResult<Rel> {
         let inner = self.in_database(&view.catalog, &view.database);
         let rel = inner.bind_query(&view.query)?;
@@ -90,7 +93,7 @@ impl Binder<'_> {
                 view.schema.len(),
                 rel.schema.len()
             );
-            return Err(SqlError::new(message));
+            return Err(SqlError::new(message).with_code(ErrorCode::InvalidOption));
         }
         if rel.names().iter().eq(view.schema.columns.iter().map(|c| &c.name)) {
             return Ok(rel);
@@ -102,14 +105,11 @@ impl Binder<'_> {
         ))
     }
 
-    /// An expression of a table definition, outside any query.
+    /// An expression of a table definition, outside any query. Errors have places in the text of the definition.
     pub(crate) fn bind_detached(&self, expr: &ast::Expr, scope: &Scope<'_>) -> SqlResult<Expr> {
         let environment = Environment::default();
         let mut calls = Calls::default();
-        // The place belongs to the text of another statement.
-        ExprBinder::new(self, scope, &environment, &mut calls, Clause::TableDefinition)
-            .bind(expr)
-            .map_err(|error| SqlError { span: None, ..error })
+        ExprBinder::new(self, scope, &environment, &mut calls, Clause::TableDefinition).bind(expr)
     }
 
     fn with_option_hints(&self, options: &Options, hints: &[Hint]) -> SqlResult<Options> {
@@ -122,13 +122,14 @@ impl Binder<'_> {
                 return Err(SqlError::at(
                     hint.span,
                     "The 'OPTIONS' hint is allowed only when the config option 'table.dynamic-table-options.enabled' is set to true",
-                ));
+                ).with_code(ErrorCode::InvalidOption));
             }
             let HintArguments::Options(pairs) = &hint.arguments else {
                 return Err(SqlError::at(
                     hint.span,
                     "the OPTIONS hint takes key and value pairs: OPTIONS('key' = 'value')",
-                ));
+                )
+                .with_code(ErrorCode::InvalidOption));
             };
             options.extend(
                 pairs
@@ -153,6 +154,7 @@ impl Binder<'_> {
                 "Querying an unbounded table '{identifier}' in batch mode is not allowed. The table source is unbounded."
             );
             return Err(SqlError::new(message)
+                .with_code(ErrorCode::UnboundedInput)
                 .with_hint("SET 'execution.runtime-mode' = 'streaming', or bound the scan"));
         }
         if !changelog.is_insert_only() {
@@ -160,12 +162,14 @@ impl Binder<'_> {
                 "Querying a table in batch mode is currently only possible for INSERT-only table sources. \
                  But the source for table '{identifier}' produces other changelog messages than just INSERT"
             );
-            return Err(SqlError::new(message).with_hint("SET 'execution.runtime-mode' = 'streaming'"));
+            return Err(SqlError::new(message)
+                .with_code(ErrorCode::InvalidOption)
+                .with_hint("SET 'execution.runtime-mode' = 'streaming'"));
         }
         Ok(())
     }
 
-    /// The metadata columns that the table declares, with the types that the connector gives.
+    /// The declared metadata columns, with the connector's types.
     fn readable_metadata(
         &self,
         identifier: &ObjectIdentifier,
@@ -183,7 +187,7 @@ impl Binder<'_> {
                 return Err(SqlError::new(format!(
                     "Table '{identifier}' declares metadata columns, but the connector '{}' doesn't support reading metadata",
                     connector.identifier
-                )));
+                )).with_code(ErrorCode::InvalidOption));
             }
             let Some(found) = offered.iter().find(|offer| offer.key == key) else {
                 return Err(unknown_metadata(
@@ -196,7 +200,7 @@ impl Binder<'_> {
                 return Err(SqlError::new(format!(
                     "Invalid data type for metadata column '{}' of table '{identifier}' (key '{key}' of type {}): {reason}",
                     column.name, found.ty
-                )));
+                )).with_code(ErrorCode::InvalidOption));
             }
             if !columns.iter().any(|known| known.key == key) {
                 columns.push(MetadataColumn {
@@ -251,7 +255,9 @@ impl Binder<'_> {
         };
         for (value, column) in values.iter_mut().zip(&table.columns) {
             if let TableColumnKind::Computed(expr) = &column.kind {
-                let bound = self.bind_detached(expr, &scope)?;
+                let bound = self
+                    .bind_detached(expr, &scope)
+                    .map_err(SqlError::without_places)?;
                 *value = Some(bound.transform_up(&mut |e| match e {
                     Expr::Column { index, .. } => stored_values[index].clone(),
                     other => other,
@@ -261,7 +267,7 @@ impl Binder<'_> {
         Ok(values.into_iter().flatten().collect())
     }
 
-    /// Types of the declared columns below the watermark: event time is given above.
+    /// Types of the declared columns below the watermark operator, which assigns event time above.
     fn scan_schema(&self, table: &ResolvedTable) -> Schema {
         let ty = |column: &TableColumn| match column.ty.time_attribute() {
             TimeAttribute::Rowtime => column.ty.without_time_attribute(),
@@ -276,7 +282,7 @@ impl Binder<'_> {
     }
 }
 
-/// A metadata value as the declared type.
+/// Casts a metadata value to its declared type.
 fn cast_declared(value: Expr, declared: &LogicalType) -> Expr {
     let cast = coerce::cast_to(value, declared);
     match cast {
@@ -289,7 +295,7 @@ fn cast_declared(value: Expr, declared: &LogicalType) -> Expr {
     }
 }
 
-/// The table as connectors see it.
+/// The table as connectors receive it.
 pub fn table_spec(identifier: &ObjectIdentifier, table: &ResolvedTable, options: Options) -> TableSpec {
     let physical = table.physical_schema();
     let primary_key = table
@@ -339,7 +345,7 @@ fn scan_rel(
     Rel::new(RelKind::Scan(Box::new(scan)), Vec::new(), schema)
 }
 
-/// Whether all formats of the table find the fields of rows by name.
+/// Whether all formats of the table find fields of rows by name.
 fn narrows_rows(declarations: &Declarations, options: &Options) -> bool {
     let used = ["format", "value.format", "key.format"];
     let mut formats = used.iter().filter_map(|key| options.get(*key)).peekable();
@@ -351,7 +357,7 @@ fn narrows_rows(declarations: &Declarations, options: &Options) -> bool {
         })
 }
 
-/// A metadata key on offer.
+/// An available metadata key.
 pub struct OfferedMetadata {
     pub key: String,
     pub ty: LogicalType,
@@ -386,7 +392,7 @@ pub fn offered_metadata(
     own.chain(of_format).collect()
 }
 
-/// "invalid metadata key", with those on offer.
+/// "invalid metadata key", with the available ones.
 pub fn unknown_metadata(
     identifier: &ObjectIdentifier,
     column: &TableColumn,
@@ -402,11 +408,11 @@ pub fn unknown_metadata(
         column.name,
         connector.identifier,
         keys.join(", ")
-    ))
+    )).with_code(ErrorCode::InvalidOption)
     .offering(key, keys)
 }
 
-/// Kinds of rows that a scan produces: the connector's, unless its format decodes changes.
+/// The row kinds that a scan produces: the connector's, unless its format decodes changes.
 fn source_changelog(
     declarations: &Declarations,
     connector: &ConnectorDecl,

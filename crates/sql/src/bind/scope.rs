@@ -1,8 +1,8 @@
-//! Names that a clause can see: the tables of FROM with their columns, and the query around.
+//! The names that a clause can refer to: the tables of FROM with their columns, and the outer query.
 
 use millstream_functions::typing::sql_type_name;
 use millstream_plan::Expr;
-use millstream_types::{LogicalType, Schema, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Schema, TypeKind};
 
 use super::error::{SqlError, SqlResult};
 use super::logical::placeholder;
@@ -10,13 +10,13 @@ use crate::parse::ast::{Ident, ObjectName};
 use crate::parse::similar::nearest;
 use crate::parse::span::Span;
 
-/// The tables in view. Columns are positions in the clause's input.
+/// The visible tables. Columns are positions in the clause's input.
 #[derive(Clone, Debug, Default)]
 pub struct Scope<'p> {
     pub relations: Vec<Relation>,
-    /// Columns that USING or NATURAL made one; they come first in `*` and need no qualifier.
+    /// Columns merged by USING or NATURAL. They come first in `*` and need no qualifier.
     pub merged: Vec<MergedColumn>,
-    /// The query around this one, for correlated sub-queries.
+    /// The outer query, for correlated subqueries.
     pub parent: Option<&'p Scope<'p>>,
 }
 
@@ -25,7 +25,7 @@ pub struct Scope<'p> {
 pub struct Relation {
     /// The alias, or the table's own name.
     pub name: Option<String>,
-    /// Catalog, database and table, if no alias hides them.
+    /// Catalog, database and table, unless an alias hides them.
     pub qualified: Vec<String>,
     pub columns: Vec<ScopeColumn>,
 }
@@ -37,7 +37,7 @@ pub struct ScopeColumn {
     pub index: usize,
 }
 
-/// A column that stands for one of each side of a join.
+/// A column merged from both sides of a join.
 #[derive(Clone, Debug)]
 pub struct MergedColumn {
     pub name: String,
@@ -46,11 +46,11 @@ pub struct MergedColumn {
     pub hides: Vec<usize>,
 }
 
-/// A resolved name: the value, and how many leading parts named the table and the column.
+/// A resolved name: its value, and how many leading parts name the table and the column.
 struct Found {
     expr: Expr,
     used: usize,
-    /// The name written out in full, for views: table and column.
+    /// The fully expanded name, for views: table and column.
     full: Vec<String>,
 }
 
@@ -58,7 +58,7 @@ struct Found {
 #[derive(Clone, Debug)]
 pub struct Resolved {
     pub expr: Expr,
-    /// Table alias, column and fields: how a view writes the name out.
+    /// Table alias, column and fields, from which a view's text expands the name.
     pub full: Vec<String>,
 }
 
@@ -77,7 +77,7 @@ impl Relation {
         }
     }
 
-    /// Whether `parts` name this table: its alias, or the end of its full name.
+    /// Whether `parts` name this table: its alias, or a suffix of its full name.
     fn is_named(&self, parts: &[Ident]) -> bool {
         if let [only] = parts {
             return self.name.as_deref() == Some(only.value.as_str());
@@ -91,7 +91,7 @@ impl Relation {
 }
 
 impl<'p> Scope<'p> {
-    /// A scope over one nameless table.
+    /// A scope with one anonymous table.
     pub fn of_schema(schema: &Schema) -> Scope<'static> {
         Scope {
             relations: vec![Relation::new(None, Vec::new(), schema, 0)],
@@ -133,7 +133,7 @@ impl<'p> Scope<'p> {
         }
     }
 
-    /// The column or field that a dotted name stands for.
+    /// Resolves a dotted name to a column or field.
     pub fn resolve(&self, name: &ObjectName) -> SqlResult<Resolved> {
         if let Some(found) = self.find(name)? {
             return apply_fields(found, name, self);
@@ -157,7 +157,7 @@ impl<'p> Scope<'p> {
 
     fn find(&self, name: &ObjectName) -> SqlResult<Option<Found>> {
         let parts = &name.parts;
-        // `column` or `column.field`, then `table.column…`, `database.table.column…`.
+        // Tries `column` or `column.field`, then `table.column…`, then `database.table.column…`.
         let Some(first) = parts.first() else {
             return Ok(None);
         };
@@ -177,7 +177,7 @@ impl<'p> Scope<'p> {
                     ..found
                 }));
             }
-            // A table and a row column may share a name; the column comes second.
+            // A table and a row column may share a name; the table takes precedence.
             if self.find_unqualified(first, name.span)?.is_none() {
                 return Err(column_not_found(
                     relation,
@@ -210,6 +210,7 @@ impl<'p> Scope<'p> {
                 if found.is_some() {
                     return Err(
                         SqlError::at(span, format!("column '{}' is ambiguous", column.value))
+                            .with_code(ErrorCode::AmbiguousColumn)
                             .with_hint("write the table's name or alias before it"),
                     );
                 }
@@ -221,7 +222,7 @@ impl<'p> Scope<'p> {
 
     fn not_found(&self, name: &ObjectName) -> SqlError {
         let Some(first) = name.parts.first() else {
-            return SqlError::at(name.span, "empty name");
+            return SqlError::at(name.span, "empty name").with_code(ErrorCode::UnknownColumn);
         };
         let tables: Vec<&str> = self
             .relations
@@ -229,8 +230,13 @@ impl<'p> Scope<'p> {
             .filter_map(|relation| relation.name.as_deref())
             .collect();
         if name.parts.len() > 1 {
-            let error = SqlError::at(first.span, format!("table '{}' not found", first.value));
-            return error.offering(&first.value, tables);
+            let error = SqlError::at(first.span, format!("table '{}' not found", first.value))
+                .with_code(ErrorCode::UnknownTable);
+            let listed = match tables.as_slice() {
+                [] => error,
+                tables => error.with_hint(format!("tables of the query: {}", tables.join(", "))),
+            };
+            return listed.offering(&first.value, tables);
         }
         let columns = self
             .relations
@@ -239,7 +245,8 @@ impl<'p> Scope<'p> {
         let error = SqlError::at(
             name.span,
             format!("Column '{}' not found in any table", first.value),
-        );
+        )
+        .with_code(ErrorCode::UnknownColumn);
         match nearest(&first.value, columns.clone()) {
             Some(near) => error.with_hint(format!("did you mean '{near}'?")),
             None => {
@@ -253,7 +260,7 @@ impl<'p> Scope<'p> {
         }
     }
 
-    /// The columns of `*`, with the names under which they come out.
+    /// The columns of `*`, with their output names.
     pub fn star(&self) -> Vec<(String, Resolved)> {
         let hidden = |index: &usize| self.merged.iter().any(|merged| merged.hides.contains(index));
         let merged = self.merged.iter().map(|merged| {
@@ -280,7 +287,7 @@ impl<'p> Scope<'p> {
     }
 }
 
-/// An unknown column's message lists at most so many known ones.
+/// Maximum number of known columns in the message for an unknown one.
 const COLUMNS_LISTED_MAX: usize = 12;
 
 fn found_column(relation: &Relation, column: &ScopeColumn) -> Found {
@@ -301,10 +308,10 @@ fn find_in(relation: &Relation, column: &Ident, name: &ObjectName) -> SqlResult<
     let mut matching = relation.columns.iter().filter(|c| c.name == column.value);
     let first = matching.next();
     if matching.next().is_some() {
-        return Err(SqlError::at(
-            name.span,
-            format!("column '{}' is ambiguous", column.value),
-        ));
+        return Err(
+            SqlError::at(name.span, format!("column '{}' is ambiguous", column.value))
+                .with_code(ErrorCode::AmbiguousColumn),
+        );
     }
     Ok(first.map(|found| found_column(relation, found)))
 }
@@ -316,10 +323,12 @@ fn column_not_found(relation: &Relation, table: &[Ident], column: &Ident, span: 
         column.value,
         table.join(".")
     );
-    SqlError::at(span, message).offering(&column.value, relation.columns.iter().map(|c| c.name.as_str()))
+    SqlError::at(span, message)
+        .with_code(ErrorCode::UnknownColumn)
+        .offering(&column.value, relation.columns.iter().map(|c| c.name.as_str()))
 }
 
-/// Follows the parts of a name that are fields of a row.
+/// Resolves the remaining parts of a name as fields of a row.
 fn apply_fields(found: Found, name: &ObjectName, scope: &Scope<'_>) -> SqlResult<Resolved> {
     let Found {
         mut expr,
@@ -355,15 +364,15 @@ pub fn field_of(base: Expr, field: &Ident) -> SqlResult<Expr> {
             field.value,
             sql_type_name(&ty)
         );
-        return Err(SqlError::at(field.span, message));
+        return Err(SqlError::at(field.span, message).with_code(ErrorCode::UnknownColumn));
     };
     let Some(index) = fields.iter().position(|f| f.name == field.value) else {
         let message = format!("Column '{}' not found in {}", field.value, sql_type_name(&ty));
-        return Err(
-            SqlError::at(field.span, message).offering(&field.value, fields.iter().map(|f| f.name.as_str()))
-        );
+        return Err(SqlError::at(field.span, message)
+            .with_code(ErrorCode::UnknownColumn)
+            .offering(&field.value, fields.iter().map(|f| f.name.as_str())));
     };
-    // As in Flink, a NOT NULL field of a row that may be NULL is still called NOT NULL.
+    // As in Flink, a NOT NULL field of a nullable row is still NOT NULL.
     let result = fields[index].ty.clone();
     Ok(Expr::Field {
         input: Box::new(base),

@@ -9,22 +9,22 @@ use super::error::{SqlError, SqlResult};
 use super::expr::{Calls, Clause, ExprBinder};
 use super::grouping::{Grouping, group};
 use super::logical::Rel;
-use super::query::{Environment, SortedOutput, output_position, sort_key};
+use super::query::{Environment, SortedOutput, output_position, place_of, sort_key};
 use super::scope::{Scope, field_of};
 use super::set_operation::distinct;
 use super::{Binder, over, set_aggregate_ttl, set_join_ttl, state_ttls, subquery};
 use crate::parse::ast::{self, ExprKind, OrderItem, Select, SelectItem, SetQuantifier};
 use crate::parse::span::Span;
-use millstream_types::TypeKind;
+use millstream_types::{ErrorCode, TypeKind};
 
-/// An output column: its expression, its name, its place in the text.
+/// An output column: its expression, name and span.
 struct Item {
     expr: Expr,
     name: String,
     span: Span,
 }
 
-/// How one item of ORDER BY is computed.
+/// How an ORDER BY item is computed.
 enum Order {
     /// An output column.
     Output(usize),
@@ -32,7 +32,7 @@ enum Order {
 }
 
 impl Binder<'_> {
-    /// A SELECT with the ORDER BY that follows it.
+    /// A SELECT with its ORDER BY.
     pub(super) fn bind_select(
         &self,
         select: &Select,
@@ -48,7 +48,7 @@ impl Binder<'_> {
         for (table, millis) in &ttls {
             set_join_ttl(&mut rel, table, *millis);
         }
-        // The clauses below see the columns of FROM, and through `parent` those of the query around.
+        // The clauses below see the columns of FROM, and the outer query through `parent`.
         scope.parent = outer;
         if let Some(condition) = &select.selection {
             rel = self.bind_where(rel, &scope, condition, environment)?;
@@ -112,7 +112,7 @@ impl Binder<'_> {
         finish(rel, select, items, orders, order_by)
     }
 
-    /// WHERE: sub-queries that are conditions of their own become semi- and anti-joins.
+    /// WHERE: subqueries that are conditions of their own become semi- and anti-joins.
     pub(super) fn bind_where(
         &self,
         rel: Rel,
@@ -126,7 +126,7 @@ impl Binder<'_> {
         subquery::filter(rel, condition, &mut calls.subqueries)
     }
 
-    /// The SELECT list, stars written out.
+    /// The SELECT list, with stars expanded.
     fn bind_items(
         &self,
         select: &Select,
@@ -197,13 +197,15 @@ fn qualified_star(
             .iter()
             .filter_map(|relation| relation.name.as_deref());
         let message = format!("Unknown identifier '{qualifier}': no table or row column has this name");
-        SqlError::at(qualifier.span, message).offering(&qualifier.to_string(), tables)
+        SqlError::at(qualifier.span, message)
+            .with_code(ErrorCode::UnknownColumn)
+            .offering(&qualifier.to_string(), tables)
     })?;
     let ty = resolved.expr.ty();
     let TypeKind::Row(fields) = &ty.kind else {
         return Err(SqlError::at(
             qualifier.span,
-            format!("'{qualifier}' is no row: '.*' takes a table or a ROW column"),
+            format!("'{qualifier}' is not a row: '.*' takes a table or a ROW column"),
         ));
     };
     let field = |field: &millstream_types::RowField| {
@@ -222,7 +224,7 @@ fn qualified_star(
     fields.iter().map(field).collect()
 }
 
-/// The name of an output column without an alias: the last part of a name; expressions have none.
+/// The name of an output column without an alias: the last part of a name. Expressions have none.
 fn derived_name(expr: &ast::Expr) -> Option<String> {
     match &expr.kind {
         ExprKind::Identifier(name) => name.last().map(|ident| ident.value.clone()),
@@ -251,7 +253,7 @@ fn bind_orders(
 }
 
 impl Order {
-    /// The expression, if it is none of the output.
+    /// The expression, unless it equals an output column.
     fn expr(&mut self) -> Option<&mut Expr> {
         match self {
             Self::Expr(expr) => Some(expr),
@@ -298,7 +300,8 @@ fn finish(
     } else {
         rel
     };
-    Ok((rel, SortedOutput { keys, width }))
+    let span = place_of(order_by);
+    Ok((rel, SortedOutput { keys, width, span }))
 }
 
 /// The clause's grouping, from GROUP BY.

@@ -1,7 +1,7 @@
 //! UNION, INTERSECT and EXCEPT. The latter two become joins and aggregates, as in Flink.
 
 use millstream_plan::{AggregateCall, Expr, JoinKind};
-use millstream_types::{LogicalType, Scalar, Schema, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Scalar, Schema, TypeKind};
 
 use super::coerce;
 use super::error::{SqlError, SqlResult};
@@ -10,10 +10,10 @@ use super::logical::{Aggregate, Join, Rel, RelKind, and_all};
 use crate::parse::ast::{SetOperation, SetOperator};
 use crate::parse::span::Span;
 
-/// The table function that repeats a row: its first argument is how often.
+/// The table function that repeats a row as often as its first argument says.
 pub const REPLICATE_ROWS: &str = "REPLICATE_ROWS";
 
-/// Both sides put together.
+/// Combines both sides.
 pub fn combine(operation: &SetOperation, left: Rel, right: Rel) -> SqlResult<Rel> {
     let (left, right) = unify(operation, left, right)?;
     let span = operation.span;
@@ -58,13 +58,14 @@ fn name(operation: &SetOperation) -> String {
     }
 }
 
-/// Casts both sides to their common types.
+/// Casts both sides to common types.
 fn unify(operation: &SetOperation, left: Rel, right: Rel) -> SqlResult<(Rel, Rel)> {
     if left.schema.len() != right.schema.len() {
         return Err(SqlError::at(
             operation.span,
             format!("Column count mismatch in {}", name(operation)),
-        ));
+        )
+        .with_code(ErrorCode::ColumnCountMismatch));
     }
     let mut types = Vec::new();
     for (i, (l, r)) in left.schema.columns.iter().zip(&right.schema.columns).enumerate() {
@@ -74,6 +75,7 @@ fn unify(operation: &SetOperation, left: Rel, right: Rel) -> SqlResult<(Rel, Rel
                 operation.span,
                 format!("Type mismatch in column {} of {}", i + 1, name(operation)),
             )
+            .with_code(ErrorCode::TypeMismatch)
         })?);
     }
     let names = left.names();
@@ -83,7 +85,7 @@ fn unify(operation: &SetOperation, left: Rel, right: Rel) -> SqlResult<(Rel, Rel
     ))
 }
 
-/// A relation with columns of the given types and names; unchanged if they are so already.
+/// Gives a relation these column types and names; unchanged if it already has them.
 pub fn cast_columns(rel: Rel, types: &[LogicalType], names: &[String]) -> Rel {
     let exprs: Vec<Expr> = rel
         .column_exprs()
@@ -112,7 +114,7 @@ fn union_schema(left: &Schema, right: &Schema) -> Schema {
     Schema::new(left.columns.iter().zip(&right.columns).map(column))
 }
 
-/// Rows of the left side that do, or do not, stand on the right side; NULL equals NULL.
+/// Rows of the left side that exist, or do not exist, on the right side; NULL equals NULL.
 fn match_rows(left: Rel, right: Rel, kind: JoinKind, span: Span) -> SqlResult<Rel> {
     let width = left.schema.len();
     let pairs = left.column_exprs().into_iter().zip(right.column_exprs());
@@ -127,7 +129,7 @@ fn match_rows(left: Rel, right: Rel, kind: JoinKind, span: Span) -> SqlResult<Re
     ))
 }
 
-/// INTERSECT ALL and EXCEPT ALL: count the rows of each side, then repeat each row as often as it is left over.
+/// INTERSECT ALL and EXCEPT ALL: counts the rows of each side, then repeats each row as often as the counts require.
 fn replicate(left: Rel, right: Rel, operator: SetOperator, span: Span) -> SqlResult<Rel> {
     let width = left.schema.len();
     let (schema, names) = (left.schema.clone(), left.names());

@@ -1,14 +1,16 @@
 //! Every kind of statement → what the session has to do.
 
 use millstream_plan::Plan;
-use millstream_types::{Declarations, Options, Schema};
+use millstream_types::{Declarations, ErrorCode, Options, Schema};
 
 use super::Binder;
 use super::config::PlannerConfig;
 use super::error::{SqlError, SqlResult};
 use super::insert::BoundInsert;
 use super::logical::Rel;
-use crate::catalog::{CatalogOperation, CatalogTable, Catalogs, ObjectIdentifier, ShowResult, show};
+use crate::catalog::{
+    CatalogOperation, CatalogTable, Catalogs, ObjectIdentifier, ShowResult, describe, show,
+};
 use crate::explain;
 use crate::parse::ast::{
     AnalyzeColumns, AnalyzeTable, CreateStatement, Explain, ExplainDetail, Insert, ObjectName, Query,
@@ -21,20 +23,20 @@ use crate::stack::with_room;
 /// A statement after binding and planning.
 #[derive(Debug, Clone)]
 pub enum BoundStatement {
-    /// Change the catalog and answer OK.
+    /// Apply a change to the catalog and return OK.
     Catalog(CatalogOperation),
-    /// Run the plan and hand its rows to the client.
+    /// Run the plan and return its rows to the client.
     Query(QueryPlan),
     /// Run the plan as a job.
     Insert(InsertPlan),
-    /// Change the catalog, then run the plan as a job.
+    /// Apply a change to the catalog, then run the plan as a job.
     CreateTableAs {
         operation: CatalogOperation,
         insert: InsertPlan,
     },
-    /// Answer with this table.
+    /// Return this table.
     Show(ShowResult),
-    /// SET, RESET, jobs, jars, statement sets written statement by statement: the session's own business.
+    /// Handled by the session: SET, RESET, jobs, jars, statement sets that are entered statement by statement.
     Session,
 }
 
@@ -44,7 +46,7 @@ pub struct QueryPlan {
     pub plan: Plan,
     /// Names and types of the result's columns.
     pub schema: Schema,
-    /// Whether the rows come to an end by themselves.
+    /// Whether the result is bounded.
     pub bounded: bool,
 }
 
@@ -65,7 +67,7 @@ pub struct Planner<'a> {
     pub declarations: &'a Declarations,
 }
 
-/// Binds one statement: the crate's front door.
+/// Binds one statement: the crate's entry point.
 pub fn bind_statement(
     statement: &Statement,
     catalogs: &Catalogs,
@@ -81,7 +83,7 @@ pub fn bind_statement(
 }
 
 impl Planner<'_> {
-    /// What the statement means. The catalog is not changed.
+    /// Binds the statement without changing the catalog.
     pub fn bind(&self, statement: &Statement) -> SqlResult<BoundStatement> {
         with_room(|| self.bind_kind(statement))
     }
@@ -110,7 +112,7 @@ impl Planner<'_> {
                 .map(|text| BoundStatement::Show(ShowResult::result(text))),
             StatementKind::Show(show_statement) => Ok(show::show(self.catalogs, show_statement)?
                 .map_or(BoundStatement::Session, BoundStatement::Show)),
-            StatementKind::Describe(describe) => Ok(show::describe(self.catalogs, describe)?
+            StatementKind::Describe(statement) => Ok(describe::describe(self.catalogs, statement)?
                 .map_or(BoundStatement::Session, BoundStatement::Show)),
             StatementKind::Create(_)
             | StatementKind::Alter(_)
@@ -157,7 +159,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Several INSERTs (and CREATE TABLE … AS, whose tables exist already) as one job, as END of a statement set asks.
+    /// Binds several INSERTs (and CREATE TABLE … AS, whose tables exist already) as one job, for END of a statement
+    /// set.
     pub fn bind_inserts(&self, inserts: &[&Insert]) -> SqlResult<InsertPlan> {
         with_room(|| {
             let config = PlannerConfig::new(self.configuration)?;
@@ -174,8 +177,8 @@ impl Planner<'_> {
         PlannerConfig::new(self.configuration).is_ok_and(|config| config.streaming)
     }
 
-    /// The refusal of a statement that changes rows in place: in streaming mode, then of a table that is not there, then
-    /// because no connector can do it.
+    /// The error for a statement that changes rows in place: first for streaming mode, then for a missing table, then
+    /// because no connector supports it.
     fn no_row_changes(&self, name: &ObjectName, span: Span, [streaming, refused]: [&str; 2]) -> SqlError {
         if self.is_streaming() {
             return SqlError::at(span, streaming);
@@ -197,7 +200,7 @@ impl Planner<'_> {
         }
     }
 
-    /// ANALYZE TABLE checks what it is given. Plans are made without statistics, so nothing is read or kept.
+    /// ANALYZE TABLE validates its arguments. Plans are made without statistics, so nothing is read or stored.
     fn analyze(&self, analyze: &AnalyzeTable, span: Span) -> SqlResult<BoundStatement> {
         let identifier = self.existing_table(&analyze.name)?;
         let found = self.catalogs.table(&identifier).map(|found| found.table);
@@ -238,6 +241,7 @@ impl Planner<'_> {
                         column.value
                     );
                     return Err(SqlError::at(column.span, message)
+                        .with_code(ErrorCode::UnknownColumn)
                         .offering(&column.value, table.columns.iter().map(|c| c.name.as_str())));
                 }
             }
@@ -277,7 +281,9 @@ impl Planner<'_> {
                 }
                 _ => {
                     let message = "Only 'INSERT/CREATE TABLE AS' statement is allowed in Statement Set";
-                    return Err(SqlError::at(statement.span, message));
+                    return Err(
+                        SqlError::at(statement.span, message).with_code(ErrorCode::InvalidStatementSet)
+                    );
                 }
             }
         }
@@ -285,7 +291,7 @@ impl Planner<'_> {
     }
 
     fn bind_ddl(&self, statement: &Statement) -> SqlResult<CatalogOperation> {
-        // A wrong setting of planning must not stop DDL.
+        // An invalid planning setting must not block DDL.
         let config =
             PlannerConfig::new(self.configuration).or_else(|_| PlannerConfig::new(&Options::new()))?;
         let binder = Binder::new(self.catalogs, self.declarations, &config);
@@ -295,13 +301,13 @@ impl Planner<'_> {
             StatementKind::Drop(drop) => binder.bind_drop(drop),
             StatementKind::Use(statement) => binder.bind_use(statement),
             StatementKind::Module(statement) => Ok(binder.bind_module(statement)),
-            _ => Err(SqlError::internal("this statement is no DDL")),
+            _ => Err(SqlError::internal("this statement is not DDL")),
         }
     }
 
     fn explain(&self, statement: &Explain) -> SqlResult<String> {
         let has = |detail: ExplainDetail| statement.details.contains(&detail);
-        // Plans are made by rules and not by cost: ESTIMATED_COST adds nothing to them.
+        // Planning is rule-based, without costs, so ESTIMATED_COST adds nothing.
         let config = PlannerConfig::new(self.configuration)?;
         let binder = Binder::new(self.catalogs, self.declarations, &config);
         let roots = self.explained_roots(&binder, &statement.statement)?;
@@ -365,7 +371,7 @@ fn insert_plan(inserts: Vec<BoundInsert>, config: &PlannerConfig) -> SqlResult<I
     })
 }
 
-/// Whether every table that is read ends by itself.
+/// Whether every source is bounded.
 fn is_bounded(rel: &Rel) -> bool {
     let mut bounded = true;
     rel.visit(&mut |node| {

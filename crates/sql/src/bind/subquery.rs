@@ -5,7 +5,7 @@
 //! the outer query are pulled up out of the sub-query into the join's condition.
 
 use millstream_plan::{AggregateCall, Expr, JoinKind};
-use millstream_types::{LogicalType, Scalar, Schema, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Scalar, Schema, TypeKind};
 
 use super::coerce;
 use super::error::{SqlError, SqlResult};
@@ -15,7 +15,7 @@ use super::membership;
 use super::set_operation::distinct;
 use crate::parse::span::Span;
 
-/// `rel` where `condition` is TRUE.
+/// Filters `rel` by `condition`.
 pub fn filter(rel: Rel, condition: Expr, subqueries: &mut [BoundSubquery]) -> SqlResult<Rel> {
     if subqueries.is_empty() {
         return Ok(rel.filter(condition));
@@ -43,7 +43,7 @@ pub fn filter(rel: Rel, condition: Expr, subqueries: &mut [BoundSubquery]) -> Sq
     })
 }
 
-/// Adds the values of the sub-queries that `expressions` hold as columns behind `rel`, and puts these in place.
+/// Appends the values of the subqueries in `expressions` as columns to `rel`, and replaces the placeholders.
 pub fn attach(rel: Rel, subqueries: &mut [BoundSubquery], mut expressions: Vec<&mut Expr>) -> SqlResult<Rel> {
     let mut used: Vec<usize> = Vec::new();
     for expression in &expressions {
@@ -70,10 +70,17 @@ pub fn attach(rel: Rel, subqueries: &mut [BoundSubquery], mut expressions: Vec<&
     Ok(rel)
 }
 
-/// Whether the sub-query refers to columns of the query around it.
+/// Whether the subquery refers to columns of the outer query.
 pub fn is_correlated(rel: &Rel) -> bool {
     let mut found = false;
     rel.visit(&mut |node| found |= node_exprs(node).iter().any(|e| has_outer(e)));
+    found
+}
+
+/// Whether the expression reads the result of a sub-query.
+pub fn has_subquery(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.visit(&mut |e| found |= subquery_number(e).is_some());
     found
 }
 
@@ -97,7 +104,7 @@ fn take(subqueries: &mut [BoundSubquery], number: usize) -> SqlResult<BoundSubqu
     })
 }
 
-/// A conjunct that is nothing but `[NOT] EXISTS` or `[NOT] IN`.
+/// A conjunct that consists of `[NOT] EXISTS` or `[NOT] IN`.
 fn as_membership(conjunct: &Expr, subqueries: &[BoundSubquery]) -> Option<(usize, bool)> {
     let (inner, negated) = match conjunct {
         Expr::Call { function, args, .. } if function == "NOT" => (args.first()?, true),
@@ -139,7 +146,7 @@ fn semi_join(left: Rel, subquery: BoundSubquery, negated: bool) -> SqlResult<Rel
         } => {
             let column = Expr::column(width, right.schema.columns[0].ty.clone());
             let holds = call(operator, vec![operand, column]).map_err(|error| error.with_span(span))?;
-            // ALL: no row for which the comparison is not TRUE.
+            // ALL: there is no row for which the comparison is not TRUE.
             is_anti = all;
             conditions.push(if all {
                 call("IS NOT TRUE", vec![holds])?
@@ -157,7 +164,7 @@ fn semi_join(left: Rel, subquery: BoundSubquery, negated: bool) -> SqlResult<Rel
     ))
 }
 
-/// `operand = column`; for NOT IN a NULL on either side counts as perhaps equal.
+/// `operand = column`; for NOT IN, a NULL on either side counts as a possible match.
 fn membership(operand: Expr, column: Expr, negated: bool, span: Span) -> SqlResult<Expr> {
     let at = |error: SqlError| error.with_span(span);
     let nullable: Vec<Expr> = [&operand, &column]
@@ -176,7 +183,7 @@ fn membership(operand: Expr, column: Expr, negated: bool, span: Span) -> SqlResu
     Ok(Expr::Or(perhaps))
 }
 
-/// Joins the value of a sub-query to each row of `left`; the second result is the value over the join.
+/// Joins the value of a subquery to each row of `left`; also returns the value as an expression over the join.
 fn value_join(left: Rel, subquery: BoundSubquery) -> SqlResult<(Rel, Expr)> {
     let BoundSubquery { kind, rel, span } = subquery;
     let width = left.schema.len();
@@ -226,7 +233,7 @@ fn value_join(left: Rel, subquery: BoundSubquery) -> SqlResult<(Rel, Expr)> {
     }
 }
 
-/// Joins the only value of a sub-query; NULL where it has no row, 0 where it counts none.
+/// Joins a scalar subquery; its value is NULL without a row, and 0 for a count.
 fn scalar_join(left: Rel, rel: Rel, span: Span) -> SqlResult<(Rel, Expr)> {
     let (counts, single) = (is_count(&rel), is_single_row(&rel));
     let (width, visible) = (left.schema.len(), rel.schema.len());
@@ -262,7 +269,7 @@ fn scalar_join(left: Rel, rel: Rel, span: Span) -> SqlResult<(Rel, Expr)> {
     ))
 }
 
-/// Joins a mark to the rows for which the conditions find a row on the right: TRUE or FALSE, never NULL.
+/// Joins a mark that says whether the right side has a matching row: TRUE or FALSE, never NULL.
 pub(super) fn mark_join(
     left: Rel,
     right: Rel,
@@ -288,7 +295,7 @@ pub(super) fn mark_join(
         .collect();
     let found =
         distinct(right.select(&keys), span).extend(vec![(coerce::boolean(true), "$found".to_owned())]);
-    // Without conditions on it the right side is one row at most: TRUE if it has any.
+    // Without conditions, the right side is reduced to at most one row: TRUE if there is any.
     let mark = width + found.schema.len() - 1;
     let conditions: Vec<Expr> = conditions.into_iter().map(|c| onto_join(c, width)).collect();
     let joined = Rel::join(
@@ -300,7 +307,7 @@ pub(super) fn mark_join(
     Ok((joined, value))
 }
 
-/// A pulled-up condition over a join: outer columns are the left side, the sub-query's the right.
+/// A pulled-up condition over a join: outer columns refer to the left side, the subquery's to the right.
 fn onto_join(condition: Expr, width: usize) -> Expr {
     condition.remap_columns(&|i| match placeholder::number(i, placeholder::OUTER) {
         Some(outer) => outer,
@@ -320,7 +327,7 @@ fn is_count(rel: &Rel) -> bool {
     }
 }
 
-/// Whether the relation has one row at most by construction.
+/// Whether the relation has at most one row by construction.
 pub fn is_single_row(rel: &Rel) -> bool {
     match &rel.kind {
         RelKind::Project { .. } | RelKind::Filter { .. } => rel.input().is_some_and(is_single_row),
@@ -330,14 +337,14 @@ pub fn is_single_row(rel: &Rel) -> bool {
     }
 }
 
-/// One row for each combination of the hidden columns behind `visible`; more than one value is an error at run time.
+/// One row per combination of the hidden columns after `visible`; a second value is an error at run time.
 fn single_value(rel: Rel, visible: usize, span: Span) -> Rel {
     let keys: Vec<usize> = (visible..rel.schema.len()).collect();
     let ty = rel.schema.columns[0].ty.without_time_attribute();
     let call = aggregate_call("SINGLE_VALUE", vec![0], vec![ty.clone()], ty.with_nullable(true));
     let key_count = keys.len();
     let grouped = aggregate(rel, keys, vec![call], span);
-    // The value first, then the keys, as the conditions expect.
+    // Value first, then keys, as the conditions expect.
     let order: Vec<usize> = std::iter::once(key_count).chain(0..key_count).collect();
     grouped.select(&order)
 }
@@ -402,15 +409,15 @@ fn node_exprs(rel: &Rel) -> Vec<&Expr> {
     }
 }
 
-fn correlate_error(span: Span) -> SqlError {
-    let message = "unexpected correlate variable $cor0 in the plan: the sub-query refers to the outer query in a place \
-                   that cannot become a join";
+pub(super) fn correlate_error(span: Span) -> SqlError {
+    let message = "the sub-query cannot be decorrelated: it refers to the outer query in a place that cannot become a join";
     SqlError::at(span, message)
+        .with_code(ErrorCode::InvalidSubquery)
         .with_hint("compare with the outer columns in WHERE, by equality where rows are grouped")
 }
 
-/// Takes the conditions on outer columns out of `rel`. The columns of the result are those of `rel`, then hidden ones
-/// that the conditions need; the conditions are over the result and the outer placeholders.
+/// Extracts the conditions on outer columns from `rel`. The result has the columns of `rel`, then hidden columns that
+/// the conditions need. The conditions refer to the result and to outer placeholders.
 pub fn pull_up(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Expr>)> {
     if !is_correlated(&rel) {
         return Ok((rel, Vec::new()));
@@ -488,7 +495,7 @@ fn expose(pulled: Vec<Expr>, input: &Rel, exprs: &mut Vec<Expr>, names: &mut Vec
     pulled.into_iter().map(&mut move_up).collect()
 }
 
-/// Equalities with outer columns become further keys of the aggregate.
+/// Equalities with outer columns become additional keys of the aggregate.
 fn pull_through_aggregate(
     mut aggregate: Aggregate,
     input: Rel,
@@ -531,7 +538,7 @@ fn pull_through_aggregate(
         vec![input],
         grouped_schema,
     );
-    // Old keys, calls, then the added keys.
+    // Existing keys, calls, then the added keys.
     let order: Vec<usize> = (0..old_keys)
         .chain(keys.len()..keys.len() + calls)
         .chain(old_keys..keys.len())
@@ -561,7 +568,7 @@ fn pull_through_join(mut join: Join, mut inputs: Vec<Rel>, span: Span) -> SqlRes
     }
     let shift = |i: usize| if i < placeholder::OUTER { i + width } else { i };
     pulled.extend(right_pulled.into_iter().map(|c| c.remap_columns(&shift)));
-    // The join's own condition was written over the old widths.
+    // The join's own condition refers to the former widths.
     let move_over = |i: usize| {
         if (old_left..placeholder::OUTER).contains(&i) {
             i - old_left + width
@@ -579,7 +586,7 @@ fn pull_through_join(mut join: Join, mut inputs: Vec<Rel>, span: Span) -> SqlRes
         join.condition = and_all(inner);
     }
     let joined = Rel::join(left, right, join);
-    // Visible columns first, hidden ones behind.
+    // Visible columns first, then hidden ones.
     let total = joined.schema.len();
     let visible = (0..old_left).chain(width..width + old_right);
     let hidden = (old_left..width).chain(width + old_right..total);

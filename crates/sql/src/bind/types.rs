@@ -1,21 +1,21 @@
-//! Types as written → logical types.
+//! Type syntax → logical types.
 
 use millstream_types::logical_type::{
     DEFAULT_TIMESTAMP_PRECISION, DayTimeResolution, MAX_DECIMAL_PRECISION, MAX_LENGTH,
     MAX_TIMESTAMP_PRECISION, YearMonthResolution,
 };
-use millstream_types::{LogicalType, RowField, TimeAttribute, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, RowField, TimeAttribute, TypeKind};
 
 use super::error::{SqlError, SqlResult};
 use crate::parse::ast::{DataType, DataTypeKind, IntervalQualifier, TimeUnit, TimeZoneRule};
 use crate::parse::span::Span;
 
-/// Precision of a bare DECIMAL.
+/// Precision of DECIMAL without arguments.
 const DEFAULT_DECIMAL_PRECISION: u32 = 10;
 /// Largest precision of TIME at run time.
 const MAX_TIME_PRECISION: u32 = 3;
 
-/// The logical type that `written` means.
+/// The logical type of `written`.
 pub fn bind_type(written: &DataType) -> SqlResult<LogicalType> {
     let kind = bind_kind(written)?;
     Ok(LogicalType {
@@ -80,13 +80,14 @@ fn bind_kind(written: &DataType) -> SqlResult<TypeKind> {
             let error = SqlError::at(
                 name.span,
                 format!("unknown identifier '{name}': no data type has this name"),
-            );
+            )
+            .with_code(ErrorCode::UnknownType);
             return Err(error.offering(&name.to_string().to_uppercase(), TYPE_NAMES.iter().copied()));
         }
     })
 }
 
-/// Names that are offered for an unknown type.
+/// Names suggested for an unknown type.
 const TYPE_NAMES: [&str; 22] = [
     "BOOLEAN",
     "TINYINT",
@@ -114,6 +115,7 @@ const TYPE_NAMES: [&str; 22] = [
 
 fn with_time_zone(span: Span, name: &str) -> SqlError {
     SqlError::at(span, format!("type {name} WITH TIME ZONE is not supported"))
+        .with_code(ErrorCode::UnknownType)
         .with_hint("use TIMESTAMP_LTZ for an instant, or TIMESTAMP for a wall-clock time")
 }
 
@@ -122,14 +124,14 @@ fn bind_decimal(span: Span, precision: Option<u32>, scale: Option<i32>) -> SqlRe
     let precision = precision.unwrap_or(DEFAULT_DECIMAL_PRECISION);
     if precision == 0 {
         let message = format!("Decimal precision must be between 1 and {max} (both inclusive)");
-        return Err(SqlError::at(span, message));
+        return Err(SqlError::at(span, message).with_code(ErrorCode::InvalidSchema));
     }
     let precision = precision.min(max);
     let scale = scale.unwrap_or(0);
     if scale < 0 || scale as u32 > precision {
         let message =
             format!("decimal scale must be between 0 and the precision {precision} (both inclusive)");
-        return Err(SqlError::at(span, message));
+        return Err(SqlError::at(span, message).with_code(ErrorCode::InvalidSchema));
     }
     Ok(TypeKind::Decimal {
         precision: precision as u8,
@@ -178,7 +180,7 @@ pub fn interval_kind(qualifier: &IntervalQualifier) -> SqlResult<TypeKind> {
         }
         (start, _) => {
             let message = format!("an interval cannot be counted in {}", start.word());
-            return Err(SqlError::at(qualifier.span, message));
+            return Err(SqlError::at(qualifier.span, message).with_code(ErrorCode::InvalidSchema));
         }
     })
 }

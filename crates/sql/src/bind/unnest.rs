@@ -1,8 +1,8 @@
-//! UNNEST: the elements of a collection as rows, for each row of what stands before it.
+//! UNNEST: the elements of a collection as rows, for each row of the left side.
 
 use millstream_functions::typing::sql_type_name;
-use millstream_plan::JoinKind;
-use millstream_types::{LogicalType, Schema, TypeKind};
+use millstream_plan::{Expr, JoinKind};
+use millstream_types::{ErrorCode, LogicalType, Schema, TypeKind};
 
 use super::Binder;
 use super::error::{SqlError, SqlResult};
@@ -35,19 +35,48 @@ impl Binder<'_> {
             _ => {
                 return Err(SqlError::unsupported(
                     join.right.span,
-                    "RIGHT and FULL JOIN with UNNEST",
+                    "RIGHT and FULL JOIN with UNNEST or a table function",
                 ));
             }
         };
         let condition = match &join.condition {
             JoinCondition::None => None,
             JoinCondition::On(on) => Some(on),
-            _ => return Err(SqlError::unsupported(join.right.span, "USING with UNNEST")),
+            _ => {
+                return Err(SqlError::unsupported(
+                    join.right.span,
+                    "USING with UNNEST or a table function",
+                ));
+            }
         };
         self.bind_unnest(&join.right, left, lateral_scope, outer, condition, environment)
     }
 
-    /// `UNNEST(collection)` for each row of `left`.
+    /// The collection whose elements are rows, its place, and whether they are numbered.
+    fn unnested(
+        &self,
+        item: &TableRef,
+        scope: &Scope<'_>,
+        environment: &Environment<'_>,
+    ) -> SqlResult<(Expr, Span, bool)> {
+        let mut calls = Calls::default();
+        let mut binder = ExprBinder::new(self, scope, environment, &mut calls, Clause::TableFunction);
+        match &item.kind {
+            TableRefKind::Unnest {
+                collections,
+                with_ordinality,
+            } => {
+                let [collection] = collections.as_slice() else {
+                    return Err(SqlError::unsupported(item.span, "UNNEST of several collections"));
+                };
+                Ok((binder.bind(collection)?, collection.span, *with_ordinality))
+            }
+            TableRefKind::Function { call, .. } => Ok((binder.bind_table_function(call)?, call.span, false)),
+            _ => Err(SqlError::internal("this is not an UNNEST")),
+        }
+    }
+
+    /// `UNNEST(collection)`, or a table function of the program, for each row of `left`.
     pub(super) fn bind_unnest(
         &self,
         item: &TableRef,
@@ -57,20 +86,16 @@ impl Binder<'_> {
         condition: Option<&ast::Expr>,
         environment: &Environment<'_>,
     ) -> SqlResult<(Rel, Scope<'static>)> {
-        let TableRefKind::Unnest {
-            collections,
-            with_ordinality,
-        } = &item.kind
-        else {
-            return Err(SqlError::internal("this is no UNNEST"));
-        };
-        let [collection] = collections.as_slice() else {
-            return Err(SqlError::unsupported(item.span, "UNNEST of several collections"));
-        };
-        let mut calls = Calls::default();
-        let mut binder = ExprBinder::new(self, scope, environment, &mut calls, Clause::TableFunction);
-        let argument = binder.bind(collection)?;
-        let right = unnested_schema(&argument.ty(), *with_ordinality, outer, collection.span)?;
+        let (argument, place, with_ordinality) = self.unnested(item, scope, environment)?;
+        let is_function = matches!(item.kind, TableRefKind::Function { .. });
+        let mut right = unnested_schema(&argument.ty(), with_ordinality, outer, place)?;
+        if is_function
+            && let [only] = right.columns.as_mut_slice()
+            && only.name == "EXPR$0"
+        {
+            // A table function of single values has the column f0.
+            "f0".clone_into(&mut only.name);
+        }
         let right_scope = Scope::of_schema(&right);
         let (right_scope, names) = match &item.alias {
             Some(alias) => alias_scope(right_scope, alias, &right)?,
@@ -102,7 +127,7 @@ impl Binder<'_> {
             .map(|c| (c.name.clone(), c.ty.clone()))
             .chain(added);
         let schema = Schema::new(columns.collect::<Vec<_>>());
-        let function = if *with_ordinality {
+        let function = if with_ordinality {
             UNNEST_WITH_ORDINALITY
         } else {
             UNNEST
@@ -118,7 +143,7 @@ impl Binder<'_> {
     }
 }
 
-/// Columns that UNNEST adds; all of them nullable where it pads rows without elements.
+/// The columns that UNNEST adds; all are nullable if it pads rows without elements.
 fn unnested_schema(ty: &LogicalType, with_ordinality: bool, outer: bool, span: Span) -> SqlResult<Schema> {
     let Some(mut columns) = unnested_columns(ty) else {
         let name = sql_type_name(ty);
@@ -126,7 +151,7 @@ fn unnested_schema(ty: &LogicalType, with_ordinality: bool, outer: bool, span: S
             "Cannot apply 'UNNEST' to arguments of type 'UNNEST(<{name}>)'. Supported form(s): UNNEST(<ARRAY>), \
              UNNEST(<MAP>), UNNEST(<MULTISET>)"
         );
-        return Err(SqlError::at(span, message));
+        return Err(SqlError::at(span, message).with_code(ErrorCode::TypeMismatch));
     };
     if with_ordinality {
         columns.push(("ORDINALITY".to_owned(), LogicalType::not_null(TypeKind::Int)));

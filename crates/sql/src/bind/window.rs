@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use millstream_functions::typing::sql_type_name;
 use millstream_plan::{Expr as Value, WindowKind};
-use millstream_types::{LogicalType, Scalar, Schema, TimeAttribute, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Scalar, Schema, TimeAttribute, TypeKind};
 
 use super::error::{SqlError, SqlResult};
 use super::expr::{Calls, Clause, ExprBinder};
@@ -17,10 +17,10 @@ use crate::parse::ast::{
 };
 use crate::parse::span::Span;
 
-/// What a window function takes behind the table and the time column.
+/// The arguments of a window function after the table and the time column.
 struct Form {
     name: &'static str,
-    /// Names of the intervals, in order; those from `required` on may be left out.
+    /// The intervals' names, in order; those from `required` on are optional.
     intervals: &'static [&'static str],
     required: usize,
     syntax: &'static str,
@@ -58,7 +58,7 @@ pub fn is_window_function(name: &str) -> bool {
     FORMS.iter().any(|form| form.name.eq_ignore_ascii_case(name))
 }
 
-/// Arguments by their place in the form.
+/// Arguments by parameter.
 struct Arguments<'c> {
     table: Cow<'c, TableArgument>,
     time: &'c crate::parse::ast::Ident,
@@ -77,7 +77,7 @@ impl Binder<'_> {
         let form = FORMS
             .iter()
             .find(|form| form.name == upper)
-            .ok_or_else(|| SqlError::internal(format!("{upper} is no window function")))?;
+            .ok_or_else(|| SqlError::internal(format!("{upper} is not a window function")))?;
         let arguments = arrange(form, call)?;
         let (input, scope) = self.bind_table_argument(&arguments.table, environment, outer)?;
         let time = time_column(form, &input, arguments.time, self.config.streaming)?;
@@ -98,10 +98,10 @@ impl Binder<'_> {
             .iter()
             .map(|expr| match binder.bind(expr)? {
                 Value::Column { index, .. } => Ok(index),
-                _ => Err(SqlError::at(
-                    expr.span,
-                    "PARTITION BY of a window function takes columns",
-                )),
+                _ => Err(
+                    SqlError::at(expr.span, "PARTITION BY of a window function takes columns")
+                        .with_code(ErrorCode::InvalidWindow),
+                ),
             })
             .collect::<SqlResult<Vec<usize>>>()?;
         let kind = window_kind(form.name, &intervals, call.span)?;
@@ -138,7 +138,7 @@ impl Binder<'_> {
     }
 }
 
-/// Sorts positional and named arguments into the form.
+/// Assigns positional and named arguments to parameters.
 fn arrange<'c>(form: &Form, call: &'c FunctionCall) -> SqlResult<Arguments<'c>> {
     let arguments = call.arguments();
     let most = 2 + form.intervals.len();
@@ -151,7 +151,9 @@ fn arrange<'c>(form: &Form, call: &'c FunctionCall) -> SqlResult<Arguments<'c>> 
             "Invalid number of arguments to function '{}'. Was expecting {wanted} arguments, found {found}",
             form.name
         );
-        SqlError::at(call.span, message).with_hint(format!("write {}", form.syntax))
+        SqlError::at(call.span, message)
+            .with_code(ErrorCode::InvalidWindow)
+            .with_hint(format!("write {}", form.syntax))
     };
     if arguments.len() > most {
         return Err(counted(arguments.len()));
@@ -186,7 +188,7 @@ fn arrange<'c>(form: &Form, call: &'c FunctionCall) -> SqlResult<Arguments<'c>> 
                     "Cannot apply '{}' to arguments of this kind. Supported form(s): {}",
                     form.name, form.syntax
                 );
-                return Err(SqlError::at(argument.span, message));
+                return Err(SqlError::at(argument.span, message).with_code(ErrorCode::InvalidWindow));
             }
         }
     }
@@ -211,7 +213,9 @@ fn slot_of(form: &Form, argument: &FunctionArgument, position: usize) -> SqlResu
     let upper = name.value.to_uppercase();
     names.clone().position(|known| *known == upper).ok_or_else(|| {
         let message = format!("function {} has no argument '{}'", form.name, name.value);
-        SqlError::at(argument.span, message).offering(&upper, names.copied())
+        SqlError::at(argument.span, message)
+            .with_code(ErrorCode::InvalidWindow)
+            .offering(&upper, names.copied())
     })
 }
 
@@ -227,22 +231,24 @@ fn time_column(
             name.value
         );
         let columns = input.schema.columns.iter().map(|c| c.name.as_str());
-        return Err(SqlError::at(name.span, message).offering(&name.value, columns));
+        return Err(SqlError::at(name.span, message)
+            .with_code(ErrorCode::UnknownColumn)
+            .offering(&name.value, columns));
     };
     let ty = &input.schema.columns[index].ty;
     let is_time = ty.is_timestamp_like() && (!streaming || ty.is_time_attribute());
     if is_time {
         return Ok(index);
     }
-    Err(
-        SqlError::at(name.span, not_a_time_attribute(form.name, ty)).with_hint(
+    Err(SqlError::at(name.span, not_a_time_attribute(form.name, ty))
+        .with_code(ErrorCode::InvalidWindow)
+        .with_hint(
             "declare a WATERMARK for a TIMESTAMP(3) or TIMESTAMP_LTZ(3) column in CREATE TABLE; \
          a text column needs a computed column such as TO_TIMESTAMP(text) first",
-        ),
-    )
+        ))
 }
 
-/// Flink's refusal of a time column.
+/// Flink's error for an invalid time column.
 pub fn not_a_time_attribute(function: &str, ty: &LogicalType) -> String {
     let syntax = FORMS
         .iter()
@@ -303,6 +309,7 @@ fn month_interval(span: Span) -> SqlError {
         "Window aggregate only support SECOND, MINUTE, HOUR, DAY as the time unit. \
          MONTH and YEAR time unit are not supported yet",
     )
+    .with_code(ErrorCode::InvalidWindow)
 }
 
 fn wrong_types(form: &Form, input: &Rel, call: &FunctionCall, value: &Value) -> SqlError {
@@ -313,17 +320,19 @@ fn wrong_types(form: &Form, input: &Rel, call: &FunctionCall, value: &Value) -> 
         .map(|c| format!("{} {}", sql_type_name(&c.ty), c.name))
         .collect();
     let message = format!(
-        "Cannot apply '{}' to arguments of type '{}(<RecordType({})>, <COLUMN_LIST>, <{}>)'. Supported form(s): {}",
+        "Cannot apply '{}' to arguments of type '{}(<ROW({})>, <DESCRIPTOR>, <{}>)'. Supported form(s): {}",
         form.name,
         form.name,
         row.join(", "),
         sql_type_name(&value.ty()),
         form.syntax
     );
-    SqlError::at(call.span, message).with_hint("sizes are literals such as INTERVAL '10' SECOND")
+    SqlError::at(call.span, message)
+        .with_code(ErrorCode::InvalidWindow)
+        .with_hint("sizes are literals such as INTERVAL '10' SECOND")
 }
 
-/// The window from its sizes by name, checked.
+/// Validates the sizes and builds the window.
 fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) -> SqlResult<WindowKind> {
     let get = |name: &str| {
         intervals
@@ -332,7 +341,7 @@ fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) ->
             .map_or(0, |(_, ms)| *ms)
     };
     let (size_ms, offset_ms) = (get("SIZE"), get("OFFSET"));
-    // The step by which windows follow each other, under its own name.
+    // The offset between consecutive windows, under its own name.
     let (size_name, step_name, step_ms) = match function {
         "TUMBLE" => ("size", "size", size_ms),
         "HOP" => ("size", "slide", get("SLIDE")),
@@ -341,7 +350,7 @@ fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) ->
     };
     let requires = |what: String| {
         let message = format!("{function} table function based aggregate requires {what}");
-        Err(SqlError::at(span, message))
+        Err(SqlError::at(span, message).with_code(ErrorCode::InvalidWindow))
     };
     let is_one = size_name == step_name;
     if is_one && step_ms <= 0 {
@@ -352,7 +361,7 @@ fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) ->
             "{size_name} and {step_name} to be positive, but got {size_name} {size_ms} ms and {step_name} {step_ms} ms"
         ));
     }
-    if !is_one && size_ms % step_ms != 0 {
+    if !is_one && size_ms % step_ms != 0 && function != "HOP" {
         return requires(format!(
             "{size_name} must be an integral multiple of {step_name}, but got {size_name} {size_ms} ms and \
              {step_name} {step_ms} ms"
@@ -362,7 +371,7 @@ fn window_kind(function: &str, intervals: &[(&'static str, i64)], span: Span) ->
         let message = format!(
             "{function} parameters must satisfy abs(offset) < {step_ms} ms, but got offset {offset_ms} ms"
         );
-        return Err(SqlError::at(span, message));
+        return Err(SqlError::at(span, message).with_code(ErrorCode::InvalidWindow));
     }
     Ok(match function {
         "TUMBLE" => WindowKind::Tumble { size_ms, offset_ms },
@@ -393,7 +402,7 @@ pub fn group_window(function: &str, intervals: &[Value], span: Span) -> SqlResul
                          sizes are interval literals",
                         sql_type_name(&value.ty())
                     );
-                    SqlError::at(span, message)
+                    SqlError::at(span, message).with_code(ErrorCode::InvalidWindow)
                 }
             })
         })
@@ -403,7 +412,7 @@ pub fn group_window(function: &str, intervals: &[Value], span: Span) -> SqlResul
         let message = format!(
             "function '{function}' in GROUP BY takes a time column and {wanted} positive interval(s)"
         );
-        return Err(SqlError::at(span, message));
+        return Err(SqlError::at(span, message).with_code(ErrorCode::InvalidWindow));
     }
     Ok(match (function, millis.as_slice()) {
         ("TUMBLE", [size_ms]) => WindowKind::Tumble {

@@ -1,19 +1,19 @@
-//! Applying [`CatalogOperation`]s: the checks of existence, in Flink's words, and the change.
+//! Applies [`CatalogOperation`]s: existence checks with Flink's messages, then the change.
 
 use millstream_plan::ObjectIdentifier;
-use millstream_types::Options;
+use millstream_types::{ErrorCode, Options};
 
 use super::Catalogs;
-use super::database::{Catalog, Database, GENERIC_IN_MEMORY};
+use super::database::{Catalog, Database, GENERIC_IN_MEMORY, KAFKA};
 use super::object::{CatalogTable, Partition};
 use super::operation::CatalogOperation;
 use crate::bind::error::{SqlError, SqlResult};
 
-/// Options that a `generic_in_memory` catalog takes.
+/// Options of a `generic_in_memory` catalog.
 const CATALOG_OPTIONS: [&str; 3] = ["type", "default-database", "property-version"];
 
 impl Catalogs {
-    /// Makes the change, or says why not; after an error nothing has changed.
+    /// Applies the change. On error, nothing has changed.
     pub fn apply(&mut self, operation: CatalogOperation) -> SqlResult<()> {
         use CatalogOperation as Op;
         match operation {
@@ -68,6 +68,7 @@ impl Catalogs {
             } => self.drop_database(&catalog, &name, if_exists, cascade),
             Op::UseDatabase { catalog, name } => {
                 self.require_database(&catalog, &name)?;
+                self.list_offered(&catalog);
                 self.current_catalog = catalog;
                 self.current_database = name;
                 Ok(())
@@ -124,7 +125,7 @@ impl Catalogs {
                 t.as_view().is_some()
             }),
             other => Err(SqlError::internal(format!(
-                "{other:?} is no operation on a table"
+                "{other:?} is not an operation on a table"
             ))),
         }
     }
@@ -157,6 +158,7 @@ impl Catalogs {
                     "table {} doesn't exist or is a temporary table",
                     quoted(identifier)
                 ))
+                .with_code(ErrorCode::UnknownTable)
             })
     }
 
@@ -167,8 +169,10 @@ impl Catalogs {
         comment: Option<String>,
         if_not_exists: bool,
     ) -> SqlResult<()> {
-        if self.catalogs.contains_key(&name) {
-            return unless(if_not_exists, || format!("catalog {name} already exists"));
+        if self.catalogs.contains_key(&name) && !self.is_offered(&name) {
+            return unless(if_not_exists, ErrorCode::AlreadyExists, || {
+                format!("catalog {name} already exists")
+            });
         }
         check_catalog_options(&options)?;
         self.catalogs.insert(name, Catalog::new(options, comment));
@@ -176,13 +180,16 @@ impl Catalogs {
     }
 
     fn drop_catalog(&mut self, name: &str, if_exists: bool) -> SqlResult<()> {
-        if !self.catalogs.contains_key(name) {
-            return unless(if_exists, || format!("catalog {name} does not exist"));
+        let is_there = self.catalogs.contains_key(name) && !self.is_offered(name);
+        if !is_there {
+            return unless(if_exists, ErrorCode::UnknownCatalog, || {
+                format!("catalog {name} does not exist")
+            });
         }
         if name == self.current_catalog {
             return Err(SqlError::new(format!(
                 "cannot drop a catalog which is currently in use: '{name}'; run USE CATALOG with another one first"
-            )));
+            )).with_code(ErrorCode::ObjectInUse));
         }
         self.catalogs.remove(name);
         Ok(())
@@ -196,8 +203,9 @@ impl Catalogs {
         quiet: bool,
     ) -> SqlResult<()> {
         let found = self.catalog_mut(catalog)?;
+        refuse_of_topics(found, catalog)?;
         if found.database(&name).is_some() {
-            return unless(quiet, || {
+            return unless(quiet, ErrorCode::AlreadyExists, || {
                 format!("database {name} already exists in catalog {catalog}")
             });
         }
@@ -207,19 +215,21 @@ impl Catalogs {
 
     fn drop_database(&mut self, catalog: &str, name: &str, if_exists: bool, cascade: bool) -> SqlResult<()> {
         let Some(database) = self.require_catalog(catalog)?.database(name) else {
-            return unless(if_exists, || {
+            return unless(if_exists, ErrorCode::UnknownDatabase, || {
                 format!("database {name} does not exist in catalog {catalog}")
             });
         };
         if catalog == self.current_catalog && name == self.current_database {
             return Err(SqlError::new(format!(
                 "cannot drop a database which is currently in use: '{name}'; run USE with another one first"
-            )));
+            ))
+            .with_code(ErrorCode::ObjectInUse));
         }
+        refuse_of_topics(self.require_catalog(catalog)?, catalog)?;
         if !database.is_empty() && !cascade {
             return Err(SqlError::new(format!(
                 "database {name} in catalog {catalog} is not empty; DROP DATABASE … CASCADE drops what it holds"
-            )));
+            )).with_code(ErrorCode::ObjectInUse));
         }
         self.catalog_mut(catalog)?.remove_database(name);
         Ok(())
@@ -235,7 +245,7 @@ impl Catalogs {
     ) -> SqlResult<()> {
         if temporary {
             if self.temporary_tables.contains_key(&identifier) {
-                return unless(if_not_exists, || {
+                return unless(if_not_exists, ErrorCode::AlreadyExists, || {
                     format!("temporary table {} already exists", quoted(&identifier))
                 });
             }
@@ -244,7 +254,7 @@ impl Catalogs {
         }
         let database = self.database_mut(&identifier.catalog, &identifier.database)?;
         if database.tables.contains_key(&identifier.name) && !replace {
-            return unless(if_not_exists, || {
+            return unless(if_not_exists, ErrorCode::AlreadyExists, || {
                 format!(
                     "could not execute CreateTable in path {}: table (or view) {identifier} already exists in catalog {}",
                     quoted(&identifier),
@@ -261,20 +271,23 @@ impl Catalogs {
             return Err(SqlError::new(format!(
                 "cannot rename temporary table {}: it hides a permanent one; drop the temporary table first",
                 quoted(identifier)
-            )));
+            ))
+            .with_code(ErrorCode::ObjectInUse));
         }
         let database = self.database_mut(&identifier.catalog, &identifier.database)?;
         if database.tables.contains_key(&to) {
             return Err(SqlError::new(format!(
                 "table (or view) '{to}' already exists in catalog {}",
                 identifier.catalog
-            )));
+            ))
+            .with_code(ErrorCode::AlreadyExists));
         }
         let Some(table) = database.tables.remove(&identifier.name) else {
             return Err(SqlError::new(format!(
                 "table {} doesn't exist or is a temporary table",
                 quoted(identifier)
-            )));
+            ))
+            .with_code(ErrorCode::UnknownTable));
         };
         database.tables.insert(to, table);
         Ok(())
@@ -290,7 +303,7 @@ impl Catalogs {
     ) -> SqlResult<()> {
         if temporary {
             if !self.temporary_tables.get(identifier).is_some_and(is_kind) {
-                return unless(if_exists, || {
+                return unless(if_exists, ErrorCode::UnknownTable, || {
                     format!(
                         "temporary table or view with identifier {} does not exist",
                         quoted(identifier)
@@ -306,10 +319,10 @@ impl Catalogs {
                 kind.to_lowercase(),
                 quoted(identifier),
                 kind.to_uppercase()
-            )));
+            )).with_code(ErrorCode::ObjectInUse));
         }
         if !self.permanent_table(identifier).is_some_and(is_kind) {
-            return unless(if_exists, || {
+            return unless(if_exists, ErrorCode::UnknownTable, || {
                 format!("{kind} with identifier {} does not exist", quoted(identifier))
             });
         }
@@ -335,9 +348,10 @@ impl Catalogs {
                 table.partitions.push(partition);
             } else if !if_not_exists {
                 let name = partition_text(&partition.spec);
-                return Err(SqlError::new(format!(
-                    "partition {name} of table {identifier} already exists"
-                )));
+                return Err(
+                    SqlError::new(format!("partition {name} of table {identifier} already exists"))
+                        .with_code(ErrorCode::AlreadyExists),
+                );
             }
         }
         Ok(())
@@ -359,9 +373,10 @@ impl Catalogs {
                 table.partitions.retain(|p| p.spec != *spec);
             } else if !if_exists {
                 let name = partition_text(spec);
-                return Err(SqlError::new(format!(
-                    "partition {name} of table {identifier} does not exist"
-                )));
+                return Err(
+                    SqlError::new(format!("partition {name} of table {identifier} does not exist"))
+                        .with_code(ErrorCode::UnknownObject),
+                );
             }
         }
         Ok(())
@@ -385,39 +400,56 @@ pub(super) fn partition_text(spec: &[(String, String)]) -> String {
 }
 
 /// Fine when `allowed`, else the error.
-pub(super) fn unless(allowed: bool, message: impl FnOnce() -> String) -> SqlResult<()> {
+pub(super) fn unless(allowed: bool, code: ErrorCode, message: impl FnOnce() -> String) -> SqlResult<()> {
     if allowed {
         Ok(())
     } else {
-        Err(SqlError::new(message()))
+        Err(SqlError::new(message()).with_code(code))
     }
 }
 
+/// A catalog of topics has one database.
+fn refuse_of_topics(catalog: &Catalog, name: &str) -> SqlResult<()> {
+    if !catalog.is_kafka() {
+        return Ok(());
+    }
+    Err(SqlError::new(format!(
+        "catalog '{name}' of type '{KAFKA}' has only the database '{}', whose tables are topics",
+        catalog.default_database
+    )))
+}
+
 fn check_catalog_options(options: &Options) -> SqlResult<()> {
+    let kind = options.get("type").map_or("", String::as_str);
     match options.get("type").map(String::as_str) {
         None => {
             return Err(SqlError::new(
                 "a catalog needs the option 'type', for example 'type' = 'generic_in_memory'",
-            ));
+            )
+            .with_code(ErrorCode::MissingOption));
         }
-        Some(GENERIC_IN_MEMORY) => {}
+        Some(GENERIC_IN_MEMORY | KAFKA) => {}
         Some(other) => {
             return Err(SqlError::new(format!(
-                "could not find any catalog of type '{other}'; known types: {GENERIC_IN_MEMORY}"
-            )));
+                "could not find any catalog of type '{other}'; known types: {GENERIC_IN_MEMORY}, {KAFKA}"
+            ))
+            .with_code(ErrorCode::InvalidOption));
         }
     }
     let unknown: Vec<&str> = options
         .keys()
         .map(String::as_str)
         .filter(|key| !CATALOG_OPTIONS.contains(key))
+        .filter(|key| kind != KAFKA || !key.starts_with("properties."))
         .collect();
     if unknown.is_empty() {
         return Ok(());
     }
     Err(SqlError::new(format!(
-        "unsupported options found for '{GENERIC_IN_MEMORY}': {}; supported options: {}",
+        "unsupported options found for '{kind}': {}; supported options: {}{}",
         unknown.join(", "),
-        CATALOG_OPTIONS.join(", ")
-    )))
+        CATALOG_OPTIONS.join(", "),
+        if kind == KAFKA { ", properties.*" } else { "" }
+    ))
+    .with_code(ErrorCode::UnknownOption))
 }

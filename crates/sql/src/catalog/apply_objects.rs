@@ -1,8 +1,9 @@
-//! Applying operations on functions, models and modules.
+//! Operations on functions, models and modules.
 
 use std::collections::BTreeMap;
 
 use millstream_plan::ObjectIdentifier;
+use millstream_types::ErrorCode;
 
 use super::apply::{quoted, unless};
 use super::object::{Model, UserFunction};
@@ -45,7 +46,7 @@ impl Catalogs {
             Op::UnloadModule { name } => self.unload_module(&name),
             Op::UseModules { names } => self.use_modules(&names),
             other => Err(SqlError::internal(format!(
-                "{other:?} is no operation on a function, model or module"
+                "{other:?} is not an operation on a function, model or module"
             ))),
         }
     }
@@ -64,7 +65,9 @@ impl Catalogs {
             ),
         };
         if let Some(text) = taken {
-            return unless(quiet, || format!("function {text} already exists"));
+            return unless(quiet, ErrorCode::AlreadyExists, || {
+                format!("function {text} already exists")
+            });
         }
         self.put_function(name, function)
     }
@@ -85,7 +88,9 @@ impl Catalogs {
             .functions
             .contains_key(&id.name);
         if !known {
-            return unless(if_exists, || format!("function {id} does not exist"));
+            return unless(if_exists, ErrorCode::UnknownFunction, || {
+                format!("function {id} does not exist")
+            });
         }
         self.put_function(name, function)
     }
@@ -123,7 +128,7 @@ impl Catalogs {
         if dropped.is_some() {
             Ok(())
         } else {
-            unless(if_exists, || match name {
+            unless(if_exists, ErrorCode::UnknownFunction, || match name {
                 FunctionName::Permanent(_) => format!("function {text} does not exist"),
                 FunctionName::Temporary(_) => format!("Temporary catalog function {text} doesn't exist"),
                 FunctionName::TemporarySystem(_) => {
@@ -144,7 +149,7 @@ impl Catalogs {
     ) -> SqlResult<()> {
         let models: &mut BTreeMap<_, _> = if temporary {
             if self.temporary_models.contains_key(&id) {
-                return unless(quiet, || {
+                return unless(quiet, ErrorCode::AlreadyExists, || {
                     format!("temporary model {} already exists", quoted(&id))
                 });
             }
@@ -154,7 +159,7 @@ impl Catalogs {
             &mut self.database_mut(&id.catalog, &id.database)?.models
         };
         if models.contains_key(&id.name) {
-            return unless(quiet, || {
+            return unless(quiet, ErrorCode::AlreadyExists, || {
                 format!("model {id} already exists in catalog {}", id.catalog)
             });
         }
@@ -168,21 +173,23 @@ impl Catalogs {
             return model.ok_or_else(|| SqlError::internal("model vanished"));
         }
         let models = &mut self.database_mut(&id.catalog, &id.database)?.models;
-        models
-            .get_mut(&id.name)
-            .ok_or_else(|| SqlError::new(format!("model {} doesn't exist", quoted(id))))
+        models.get_mut(&id.name).ok_or_else(|| {
+            SqlError::new(format!("model {} doesn't exist", quoted(id))).with_code(ErrorCode::UnknownObject)
+        })
     }
 
     fn rename_model(&mut self, id: &ObjectIdentifier, to: String) -> SqlResult<()> {
         let models = &mut self.database_mut(&id.catalog, &id.database)?.models;
         if models.contains_key(&to) {
-            return Err(SqlError::new(format!(
-                "model '{to}' already exists in catalog {}",
-                id.catalog
-            )));
+            return Err(
+                SqlError::new(format!("model '{to}' already exists in catalog {}", id.catalog))
+                    .with_code(ErrorCode::AlreadyExists),
+            );
         }
         let model = models.remove(&id.name);
-        let model = model.ok_or_else(|| SqlError::new(format!("model {} doesn't exist", quoted(id))))?;
+        let model = model.ok_or_else(|| {
+            SqlError::new(format!("model {} doesn't exist", quoted(id))).with_code(ErrorCode::UnknownObject)
+        })?;
         models.insert(to, model);
         Ok(())
     }
@@ -198,21 +205,23 @@ impl Catalogs {
         if dropped.is_some() {
             return Ok(());
         }
-        unless(if_exists, || {
+        unless(if_exists, ErrorCode::UnknownObject, || {
             format!("model with identifier {} does not exist", quoted(id))
         })
     }
 
     fn load_module(&mut self, name: String) -> SqlResult<()> {
         if self.modules.iter().any(|m| m.name == name) {
-            return Err(SqlError::new(format!(
-                "a module with name '{name}' already exists"
-            )));
+            return Err(
+                SqlError::new(format!("a module with name '{name}' already exists"))
+                    .with_code(ErrorCode::AlreadyExists),
+            );
         }
         if name != CORE_MODULE {
             return Err(SqlError::new(format!(
                 "no module '{name}' is built in; known modules: {CORE_MODULE}"
-            )));
+            ))
+            .with_code(ErrorCode::UnknownObject));
         }
         let place = self.modules.iter().filter(|m| m.used).count();
         self.modules.insert(place, Module { name, used: true });
@@ -229,7 +238,8 @@ impl Catalogs {
         for (i, name) in names.iter().enumerate() {
             self.require_module(name)?;
             if names[..i].contains(name) {
-                return Err(SqlError::new(format!("module '{name}' appears more than once")));
+                return Err(SqlError::new(format!("module '{name}' appears more than once"))
+                    .with_code(ErrorCode::DuplicateName));
             }
         }
         let used = names.iter().map(|name| Module {
@@ -252,6 +262,6 @@ impl Catalogs {
         if self.modules.iter().any(|m| m.name == name) {
             return Ok(());
         }
-        Err(SqlError::new(format!("no module with name '{name}' exists")))
+        Err(SqlError::new(format!("no module with name '{name}' exists")).with_code(ErrorCode::UnknownObject))
     }
 }

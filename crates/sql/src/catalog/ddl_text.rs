@@ -1,10 +1,11 @@
-//! Canonical DDL of what the catalog holds, as SHOW CREATE prints it. Running the text again makes an equal object, so
-//! it is also the form in which a durable catalog keeps objects.
+//! Canonical DDL of catalog objects, as SHOW CREATE prints it. Executing it creates an equal object, so a durable
+//! catalog stores objects in this form.
 
 use std::fmt::Write;
 
 use millstream_plan::ObjectIdentifier;
 use millstream_types::logical_type::MAX_LENGTH;
+use millstream_types::redact::{HIDDEN, is_sensitive};
 use millstream_types::{LogicalType, Options, RowField, TypeKind};
 
 use super::database::Catalog;
@@ -37,8 +38,22 @@ pub fn quoted_names(names: &[String]) -> String {
         .join(", ")
 }
 
+/// What a statement does with the values of options that are secrets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Secrets {
+    /// The statement is kept, to be executed again.
+    Kept,
+    /// The statement is shown.
+    Hidden,
+}
+
 /// CREATE TABLE of a table.
-pub fn create_table(identifier: &ObjectIdentifier, table: &ResolvedTable, temporary: bool) -> String {
+pub fn create_table(
+    identifier: &ObjectIdentifier,
+    table: &ResolvedTable,
+    temporary: bool,
+    secrets: Secrets,
+) -> String {
     let mut elements: Vec<String> = table.columns.iter().map(column_text).collect();
     if let Some(watermark) = &table.watermark {
         let (column, expr) = (quoted_name(&watermark.column), expr_to_sql(&watermark.expr));
@@ -61,7 +76,7 @@ pub fn create_table(identifier: &ObjectIdentifier, table: &ResolvedTable, tempor
     if !table.partition_keys.is_empty() {
         let _ = writeln!(text, "PARTITIONED BY ({})", quoted_names(&table.partition_keys));
     }
-    push_options(&mut text, &table.options);
+    push_options(&mut text, &table.options, secrets);
     text
 }
 
@@ -80,14 +95,14 @@ pub fn create_view(identifier: &ObjectIdentifier, view: &View, temporary: bool) 
 }
 
 /// CREATE CATALOG of a catalog.
-pub fn create_catalog(name: &str, catalog: &Catalog) -> String {
+pub fn create_catalog(name: &str, catalog: &Catalog, secrets: Secrets) -> String {
     let mut text = format!("CREATE CATALOG {}\n", quoted_name(name));
     push_comment(&mut text, catalog.comment.as_deref());
-    push_options(&mut text, &catalog.options);
+    push_options(&mut text, &catalog.options, secrets);
     text
 }
 
-/// CREATE MODEL of a model.
+/// CREATE MODEL of a model, its secrets hidden.
 pub fn create_model(identifier: &ObjectIdentifier, model: &Model, temporary: bool) -> String {
     let mut text = format!(
         "CREATE {}MODEL {}\n",
@@ -101,7 +116,7 @@ pub fn create_model(identifier: &ObjectIdentifier, model: &Model, temporary: boo
         }
     }
     push_comment(&mut text, model.comment.as_deref());
-    push_options(&mut text, &model.options);
+    push_options(&mut text, &model.options, Secrets::Hidden);
     text
 }
 
@@ -123,14 +138,16 @@ fn push_comment(text: &mut String, comment: Option<&str>) {
     }
 }
 
-fn push_options(text: &mut String, options: &Options) {
+fn push_options(text: &mut String, options: &Options, secrets: Secrets) {
     if options.is_empty() {
         return;
     }
-    let pairs: Vec<String> = options
-        .iter()
-        .map(|(key, value)| format!("{} = {}", quoted_text(key), quoted_text(value)))
-        .collect();
+    let pair = |(key, value): (&String, &String)| {
+        let is_hidden = secrets == Secrets::Hidden && is_sensitive(key);
+        let value = if is_hidden { HIDDEN } else { value };
+        format!("{} = {}", quoted_text(key), quoted_text(value))
+    };
+    let pairs: Vec<String> = options.iter().map(pair).collect();
     let _ = writeln!(text, "WITH (\n{}\n)", indented(&pairs));
 }
 
@@ -185,7 +202,7 @@ fn distribution_text(distribution: &TableDistribution) -> String {
     text
 }
 
-/// A type as it is written in DDL: every length spelled out, no time attributes, no field comments.
+/// A type in DDL notation: all lengths explicit, without time attributes and field comments.
 pub fn type_text(ty: &LogicalType) -> String {
     let kind = match &ty.kind {
         TypeKind::Varchar(MAX_LENGTH) => format!("VARCHAR({MAX_LENGTH})"),

@@ -1,14 +1,16 @@
 //! The catalog model: catalogs → databases → tables, views, functions and models; temporary objects in front of them;
 //! modules; the current catalog and database.
 //!
-//! [`Catalogs`] answers look-ups of the binder and applies [`CatalogOperation`]s, which the binder makes from DDL. It
-//! is plain data without IO: whoever wants it durable keeps the text that [`ddl_text`] prints.
+//! [`Catalogs`] resolves names for the binder and applies [`CatalogOperation`]s, which the binder derives from DDL. It is
+//! plain data without IO: a durable catalog stores the text that [`ddl_text`] prints.
 
 pub mod database;
 pub mod ddl_text;
+pub mod describe;
 pub mod object;
 pub mod operation;
 pub mod show;
+pub mod topics;
 
 mod apply;
 mod apply_objects;
@@ -17,7 +19,7 @@ mod function_names;
 use std::collections::BTreeMap;
 
 pub use millstream_plan::ObjectIdentifier;
-use millstream_types::Options;
+use millstream_types::{ErrorCode, Options};
 
 pub use database::{Catalog, Database};
 pub use object::{
@@ -30,11 +32,11 @@ pub use show::ShowResult;
 use crate::bind::error::{SqlError, SqlResult};
 use crate::parse::ast::ObjectName;
 
-/// Name of the catalog that is always there at the start.
+/// Name of the initial catalog.
 pub const DEFAULT_CATALOG: &str = "default_catalog";
-/// Name of the database that is always there at the start.
+/// Name of the initial database.
 pub const DEFAULT_DATABASE: &str = "default_database";
-/// The module that holds Flink's own functions.
+/// The module with Flink's own functions.
 pub const CORE_MODULE: &str = "core";
 
 /// All catalogs of a session.
@@ -47,7 +49,7 @@ pub struct Catalogs {
     temporary_models: BTreeMap<ObjectIdentifier, Model>,
     current_catalog: String,
     current_database: String,
-    /// Loaded modules in order of use, then those that are loaded but not used.
+    /// Loaded modules: used ones in order, then the unused.
     modules: Vec<Module>,
 }
 
@@ -58,7 +60,7 @@ pub struct Module {
     pub used: bool,
 }
 
-/// What a table name stands for.
+/// What a table name resolves to.
 #[derive(Debug, Clone)]
 pub struct TableLookup<'a> {
     pub identifier: ObjectIdentifier,
@@ -111,7 +113,7 @@ impl Catalogs {
         &self.modules
     }
 
-    /// Whether Flink's own functions (those that are not part of standard SQL) can be used.
+    /// Whether Flink's own functions (those outside the SQL standard) are available.
     pub fn is_core_module_used(&self) -> bool {
         self.modules.iter().any(|m| m.name == CORE_MODULE && m.used)
     }
@@ -120,14 +122,18 @@ impl Catalogs {
         self.catalogs.get(name)
     }
 
+    /// Catalogs that SHOW CATALOGS lists.
     pub fn catalog_names(&self) -> impl Iterator<Item = &str> {
-        self.catalogs.keys().map(String::as_str)
+        let listed = self.catalogs.iter().filter(|(_, catalog)| !catalog.is_offered);
+        listed.map(|(name, _)| name.as_str())
     }
 
     /// The catalog `name`, or Flink's error.
     pub fn require_catalog(&self, name: &str) -> SqlResult<&Catalog> {
         self.catalogs.get(name).ok_or_else(|| {
-            SqlError::new(format!("catalog {name} does not exist")).offering(name, self.catalog_names())
+            SqlError::new(format!("catalog {name} does not exist"))
+                .with_code(ErrorCode::UnknownCatalog)
+                .offering(name, self.catalog_names())
         })
     }
 
@@ -136,20 +142,31 @@ impl Catalogs {
         let found = self.require_catalog(catalog)?;
         found.database(database).ok_or_else(|| {
             SqlError::new(format!("database {database} does not exist in catalog {catalog}"))
+                .with_code(ErrorCode::UnknownDatabase)
                 .offering(database, found.database_names())
         })
     }
 
-    /// The full name of an object, with the current catalog and database where nothing is said.
+    /// The full name of an object; the current catalog and database fill in missing parts.
     pub fn qualify(&self, name: &ObjectName) -> SqlResult<ObjectIdentifier> {
+        self.qualify_in(name, &self.current_catalog, &self.current_database)
+    }
+
+    /// Like [`Self::qualify`], with another current catalog and database.
+    pub(crate) fn qualify_in(
+        &self,
+        name: &ObjectName,
+        current_catalog: &str,
+        current_database: &str,
+    ) -> SqlResult<ObjectIdentifier> {
         let parts: Vec<&str> = name.values().collect();
         let (catalog, database, object) = match parts.as_slice() {
-            [object] => (
-                self.current_catalog.as_str(),
-                self.current_database.as_str(),
-                *object,
-            ),
-            [database, object] => (self.current_catalog.as_str(), *database, *object),
+            [object] => (current_catalog, current_database, *object),
+            [first, object] => {
+                let topics = self.topics_database(current_catalog, first);
+                let (catalog, database) = topics.unwrap_or((current_catalog, first));
+                (catalog, database, *object)
+            }
             [catalog, database, object] => (*catalog, *database, *object),
             _ => {
                 let message =
@@ -169,7 +186,11 @@ impl Catalogs {
     pub fn qualify_database(&self, name: &ObjectName) -> SqlResult<(String, String)> {
         let parts: Vec<&str> = name.values().collect();
         match parts.as_slice() {
-            [database] => Ok((self.current_catalog.clone(), (*database).to_owned())),
+            [first] => {
+                let topics = self.topics_database(&self.current_catalog, first);
+                let (catalog, database) = topics.unwrap_or((&self.current_catalog, first));
+                Ok((catalog.to_owned(), database.to_owned()))
+            }
             [catalog, database] => Ok(((*catalog).to_owned(), (*database).to_owned())),
             _ => Err(SqlError::at(
                 name.span,
@@ -178,7 +199,7 @@ impl Catalogs {
         }
     }
 
-    /// The table or view `identifier`; a temporary one comes first.
+    /// The table or view `identifier`; temporary ones take precedence.
     pub fn table(&self, identifier: &ObjectIdentifier) -> Option<TableLookup<'_>> {
         if let Some(table) = self.temporary_tables.get(identifier) {
             return Some(TableLookup {
@@ -195,7 +216,7 @@ impl Catalogs {
         })
     }
 
-    /// The table or view `identifier`, passing over temporary ones.
+    /// The permanent table or view `identifier`.
     pub fn permanent_table(&self, identifier: &ObjectIdentifier) -> Option<&CatalogTable> {
         self.catalogs
             .get(&identifier.catalog)?
@@ -208,7 +229,7 @@ impl Catalogs {
         self.temporary_tables.get(identifier)
     }
 
-    /// Finds a table by a name of a query: the current database first, then the name as `database.table`.
+    /// Resolves a table name of a query: first in the current database, then as `database.table`.
     pub fn find_table(&self, name: &ObjectName) -> SqlResult<TableLookup<'_>> {
         let identifier = self.qualify(name)?;
         self.table(&identifier)
@@ -235,7 +256,9 @@ impl Catalogs {
                 format!(" within '{}.{}'", identifier.catalog, identifier.database),
             )
         };
-        let error = SqlError::at(name.span, format!("object '{missing}' not found{within}"));
+        let error = SqlError::at(name.span, format!("object '{missing}' not found{within}"))
+            .with_code(ErrorCode::UnknownTable)
+            .missing(identifier);
         if unknown_catalog {
             return error.offering(&missing, self.catalog_names());
         }
@@ -252,18 +275,19 @@ impl Catalogs {
 
     /// Names of the tables and views of a database, temporary ones included, sorted.
     pub fn table_names(&self, catalog: &str, database: &str) -> Vec<String> {
-        self.names_where(catalog, database, |_| true)
+        self.names_where(catalog, database, true, |_| true)
     }
 
     /// Names of the views of a database, temporary ones included, sorted. A temporary table hides a view.
     pub fn view_names(&self, catalog: &str, database: &str) -> Vec<String> {
-        self.names_where(catalog, database, |table| table.as_view().is_some())
+        self.names_where(catalog, database, false, |table| table.as_view().is_some())
     }
 
     fn names_where(
         &self,
         catalog: &str,
         database: &str,
+        with_topics: bool,
         keep: impl Fn(&CatalogTable) -> bool,
     ) -> Vec<String> {
         let permanent = self.catalog(catalog).and_then(|c| c.database(database));
@@ -272,18 +296,20 @@ impl Catalogs {
             .flat_map(|d| d.tables.iter())
             .filter(|(_, t)| keep(t))
             .map(|(n, _)| n);
+        let topics = self.catalog(catalog).and_then(|c| c.database(database));
+        let topics = topics.into_iter().filter(|_| with_topics).flat_map(|d| &d.topics);
         let temporary = self
             .temporary_tables
             .iter()
             .filter(|(id, table)| id.catalog == catalog && id.database == database && keep(table))
             .map(|(id, _)| &id.name);
-        let mut names: Vec<String> = permanent.chain(temporary).cloned().collect();
+        let mut names: Vec<String> = permanent.chain(topics).chain(temporary).cloned().collect();
         names.sort();
         names.dedup();
         names
     }
 
-    /// The model `identifier`; a temporary one comes first.
+    /// The model `identifier`; temporary ones take precedence.
     pub fn model(&self, identifier: &ObjectIdentifier) -> Option<(&Model, bool)> {
         if let Some(model) = self.temporary_models.get(identifier) {
             return Some((model, true));

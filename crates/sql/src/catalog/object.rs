@@ -9,7 +9,7 @@ use millstream_types::{LogicalType, Options, Schema};
 
 use crate::parse::ast;
 
-/// A table or a view: they share one name space.
+/// A table or a view; they share a namespace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CatalogTable {
     Table(ResolvedTable),
@@ -32,7 +32,7 @@ impl CatalogTable {
     }
 }
 
-/// A table as declared, with every type known.
+/// A table as declared, with all types resolved.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResolvedTable {
     pub columns: Vec<TableColumn>,
@@ -42,7 +42,7 @@ pub struct ResolvedTable {
     pub partition_keys: Vec<String>,
     pub comment: Option<String>,
     pub options: Options,
-    /// Partitions added by ALTER TABLE; the in-memory catalog keeps them for SHOW PARTITIONS only.
+    /// Partitions added by ALTER TABLE; the in-memory catalog stores them only for SHOW PARTITIONS.
     pub partitions: Vec<Partition>,
 }
 
@@ -56,12 +56,12 @@ pub struct TableColumn {
     pub comment: Option<String>,
 }
 
-/// How the values of a column come about.
+/// The origin of a column's values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TableColumnKind {
     Physical,
     Metadata {
-        /// Key in the connector, when it differs from the name.
+        /// Key in the connector, if it differs from the name.
         key: Option<String>,
         is_virtual: bool,
     },
@@ -102,26 +102,28 @@ pub struct Partition {
 pub struct View {
     /// The query as it was written, inlined wherever the view is used.
     pub query: ast::Query,
-    /// Names and types of the columns when the view was made.
+    /// Names and types of the columns at the creation of the view.
     pub schema: Schema,
-    /// The query with every name written out, as SHOW CREATE VIEW prints it.
+    /// The query with all names expanded, as SHOW CREATE VIEW prints it.
     pub expanded: String,
     pub comment: Option<String>,
-    /// Where names without catalog and database were looked up.
+    /// The catalog and database against which the query's names are resolved.
     pub catalog: String,
     pub database: String,
 }
 
-/// A user function. It is kept and listed; classes are not executed.
+/// A user function. It is stored and listed; classes are not executed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserFunction {
     pub class: String,
     pub language: Option<ast::FunctionLanguage>,
     pub resources: Vec<(ast::ResourceKind, String)>,
     pub options: Options,
+    /// The name under which the program registered it; `None` for one that was declared in SQL.
+    pub native: Option<String>,
 }
 
-/// A model. It is kept and listed; providers are not called.
+/// A model. It is stored and listed; providers are not called.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     pub input: Vec<TableColumn>,
@@ -176,7 +178,7 @@ impl ResolvedTable {
         Schema::new(self.columns.iter().map(|c| (c.name.clone(), c.ty.clone())))
     }
 
-    /// The columns that are stored outside, as plain data.
+    /// The columns in the external system, as plain data.
     pub fn physical_schema(&self) -> Schema {
         let physical = self.columns.iter().filter(|c| c.is_physical());
         Schema::new(physical.map(|c| (c.name.clone(), c.ty.without_time_attribute())))

@@ -1,4 +1,4 @@
-//! Changes of the catalog, as data: what DDL means after it was checked.
+//! Catalog changes as data: the checked form of DDL.
 
 use millstream_plan::ObjectIdentifier;
 use millstream_types::Options;
@@ -51,7 +51,7 @@ pub enum CatalogOperation {
         catalog: String,
         name: String,
     },
-    /// A table or a view; `replace` puts it in the place of one that exists.
+    /// Creates a table or a view; `replace` overwrites an existing one.
     CreateTable {
         identifier: ObjectIdentifier,
         table: Box<CatalogTable>,
@@ -59,7 +59,7 @@ pub enum CatalogOperation {
         if_not_exists: bool,
         replace: bool,
     },
-    /// The new definition in place of the old one.
+    /// Replaces the definition.
     AlterTable {
         identifier: ObjectIdentifier,
         table: Box<CatalogTable>,
@@ -131,7 +131,7 @@ pub enum CatalogOperation {
     UseModules {
         names: Vec<String>,
     },
-    /// Nothing to do: IF EXISTS on something that is not there.
+    /// Nothing to do: IF EXISTS on a missing object.
     Nothing,
 }
 
@@ -140,6 +140,6 @@ pub enum CatalogOperation {
 pub enum FunctionName {
     Permanent(ObjectIdentifier),
     Temporary(ObjectIdentifier),
-    /// Seen in every database, and before the built-in functions.
+    /// Visible in every database; shadows built-in functions.
     TemporarySystem(String),
 }

@@ -1,17 +1,18 @@
-//! SHOW and DESCRIBE: results made from the catalog alone, with Flink's column names.
+//! The results of SHOW statements, with Flink's column names, and what they share with DESCRIBE.
 
 use millstream_plan::ObjectIdentifier;
-use millstream_types::{LogicalType, Scalar, Schema};
+use millstream_types::{ErrorCode, LogicalType, Scalar, Schema};
 
+use super::ddl_text::Secrets;
 use super::object::{CatalogTable, ResolvedTable, TableColumn, TableColumnKind, View};
 use super::{Catalogs, TableLookup, apply, ddl_text};
 use crate::bind::error::{SqlError, SqlResult};
 use crate::parse::ast::{
-    DescribeStatement, Literal, ObjectKind, ObjectName, PartitionSpec, ShowFilter, ShowScope, ShowStatement,
+    Literal, ObjectKind, ObjectName, PartitionSpec, ShowFilter, ShowScope, ShowStatement,
 };
 use crate::parse::unparse::expr_to_sql;
 
-/// A small table of constants: the answer of SHOW, DESCRIBE, EXPLAIN.
+/// A small constant table: the result of SHOW, DESCRIBE, EXPLAIN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShowResult {
     pub schema: Schema,
@@ -28,13 +29,13 @@ impl ShowResult {
         }
     }
 
-    /// One row of one column `result`, as SHOW CREATE and EXPLAIN answer.
+    /// A single row with the column `result`, for SHOW CREATE and EXPLAIN.
     pub fn result(text: impl Into<String>) -> Self {
         Self::texts("result", [text.into()])
     }
 }
 
-/// The answer of a SHOW statement; `None` for those that the catalog does not know (jobs, jars).
+/// The result of a SHOW statement; `None` for objects outside the catalog (jobs, jars).
 pub fn show(catalogs: &Catalogs, statement: &ShowStatement) -> SqlResult<Option<ShowResult>> {
     use ShowStatement as Show;
     let result = match statement {
@@ -102,45 +103,29 @@ pub fn show(catalogs: &Catalogs, statement: &ShowStatement) -> SqlResult<Option<
     Ok(Some(result))
 }
 
-/// The answer of a DESCRIBE statement; `None` for DESCRIBE JOB.
-pub fn describe(catalogs: &Catalogs, statement: &DescribeStatement) -> SqlResult<Option<ShowResult>> {
-    match statement {
-        DescribeStatement::Table { name, .. } => {
-            let found = require_table(catalogs, name)?;
-            Ok(Some(columns_of(found.table, None)))
-        }
-        DescribeStatement::Catalog { extended, name } => {
-            describe_catalog(catalogs, &name.value, *extended).map(Some)
-        }
-        DescribeStatement::Database { extended, name } => {
-            describe_database(catalogs, name, *extended).map(Some)
-        }
-        DescribeStatement::Function { name, .. } => describe_function(catalogs, name).map(Some),
-        DescribeStatement::Model { name, .. } => describe_model(catalogs, name).map(Some),
-        DescribeStatement::Connection { name, .. } => Err(SqlError::at(
-            name.span,
-            format!("connection '{name}' doesn't exist"),
-        )),
-        DescribeStatement::Job { .. } => Ok(None),
-    }
-}
-
-fn require_table<'a>(catalogs: &'a Catalogs, name: &ObjectName) -> SqlResult<TableLookup<'a>> {
+pub(super) fn require_table<'a>(catalogs: &'a Catalogs, name: &ObjectName) -> SqlResult<TableLookup<'a>> {
     let identifier = catalogs.qualify(name)?;
     catalogs.table(&identifier).ok_or_else(|| {
-        let names = catalogs.table_names(&identifier.catalog, &identifier.database);
-        SqlError::at(
-            name.span,
-            format!(
-                "tables or views with the identifier {} doesn't exist",
-                ddl_text::quoted_identifier(&identifier)
-            ),
-        )
-        .offering(&identifier.name, names.iter().map(String::as_str))
+        let text = ddl_text::quoted_identifier(&identifier);
+        let message = format!("tables or views with the identifier {text} doesn't exist");
+        table_missing(catalogs, name, &identifier, message)
     })
 }
 
-/// Catalog and database of a `FROM` clause, or the current ones; both exist.
+fn table_missing(
+    catalogs: &Catalogs,
+    name: &ObjectName,
+    identifier: &ObjectIdentifier,
+    message: String,
+) -> SqlError {
+    let names = catalogs.table_names(&identifier.catalog, &identifier.database);
+    SqlError::at(name.span, message)
+        .with_code(ErrorCode::UnknownTable)
+        .missing(identifier)
+        .offering(&identifier.name, names.iter().map(String::as_str))
+}
+
+/// The existing catalog and database of a `FROM` clause, or the current ones.
 fn scope(catalogs: &Catalogs, from: Option<&ShowScope>) -> SqlResult<(String, String)> {
     let Some(from) = from else {
         return Ok((
@@ -207,10 +192,10 @@ fn show_databases(
         Some(from) => match from.name.as_simple() {
             Some(only) => only.value.clone(),
             None => {
-                return Err(SqlError::at(
-                    from.name.span,
-                    "SHOW DATABASES takes the name of a catalog",
-                ));
+                return Err(
+                    SqlError::at(from.name.span, "SHOW DATABASES takes the name of a catalog")
+                        .with_code(ErrorCode::WrongArguments),
+                );
             }
         },
     };
@@ -228,7 +213,7 @@ fn show_functions(
     from: Option<&ShowScope>,
     filter: Option<&ShowFilter>,
 ) -> SqlResult<ShowResult> {
-    // The database need not exist: it has no functions then.
+    // The database need not exist; it then has no functions.
     let mut names = match scope(catalogs, from) {
         Ok((catalog, database)) => catalogs.user_function_names(&catalog, &database),
         Err(_) => Vec::new(),
@@ -274,10 +259,10 @@ fn show_partitions(
         .table(&identifier)
         .and_then(|found| found.table.as_table());
     let Some(table) = found else {
-        return Err(SqlError::at(
-            name.span,
-            format!("table (or view) {identifier} does not exist"),
-        ));
+        return Err(
+            SqlError::at(name.span, format!("table (or view) {identifier} does not exist"))
+                .with_code(ErrorCode::UnknownTable),
+        );
     };
     if table.partition_keys.is_empty() {
         return Err(SqlError::at(
@@ -315,7 +300,7 @@ fn show_create(catalogs: &Catalogs, kind: ObjectKind, name: &ObjectName) -> SqlR
     let text = match kind {
         ObjectKind::Catalog => {
             let name = &name.last().map(|ident| ident.value.clone()).unwrap_or_default();
-            ddl_text::create_catalog(name, catalogs.require_catalog(name)?)
+            ddl_text::create_catalog(name, catalogs.require_catalog(name)?, Secrets::Hidden)
         }
         ObjectKind::Model => {
             let identifier = catalogs.qualify(name)?;
@@ -331,7 +316,9 @@ fn show_create(catalogs: &Catalogs, kind: ObjectKind, name: &ObjectName) -> SqlR
             }
         },
         ObjectKind::Table => match show_create_target(catalogs, name, "TABLE")? {
-            (id, CatalogTable::Table(table), temporary) => ddl_text::create_table(&id, table, temporary),
+            (id, CatalogTable::Table(table), temporary) => {
+                ddl_text::create_table(&id, table, temporary, Secrets::Hidden)
+            }
             (id, CatalogTable::View(_), _) => {
                 return Err(wrong_kind(name, &id, "TABLE", "tables", "view", "VIEW"));
             }
@@ -354,14 +341,10 @@ fn show_create_target<'a>(
     let identifier = catalogs.qualify(name)?;
     let Some(found) = catalogs.table(&identifier) else {
         let text = ddl_text::quoted_identifier(&identifier);
-        let names = catalogs.table_names(&identifier.catalog, &identifier.database);
-        return Err(SqlError::at(
-            name.span,
-            format!(
-                "could not execute SHOW CREATE {kind}: table or view with identifier {text} does not exist"
-            ),
-        )
-        .offering(&identifier.name, names.iter().map(String::as_str)));
+        let message = format!(
+            "could not execute SHOW CREATE {kind}: table or view with identifier {text} does not exist"
+        );
+        return Err(table_missing(catalogs, name, &identifier, message));
     };
     Ok((found.identifier, found.table, found.temporary))
 }
@@ -379,15 +362,13 @@ fn wrong_kind(
     SqlError::at(name.span, message).with_hint(format!("use SHOW CREATE {remedy} instead"))
 }
 
-fn model_missing(name: &ObjectName, identifier: &ObjectIdentifier) -> SqlError {
+pub(super) fn model_missing(name: &ObjectName, identifier: &ObjectIdentifier) -> SqlError {
     let text = ddl_text::quoted_identifier(identifier);
-    SqlError::at(
-        name.span,
-        format!("model with the identifier {text} doesn't exist"),
-    )
+    let message = format!("model with the identifier {text} doesn't exist");
+    SqlError::at(name.span, message).with_code(ErrorCode::UnknownObject)
 }
 
-fn columns_of(table: &CatalogTable, filter: Option<&ShowFilter>) -> ShowResult {
+pub(super) fn columns_of(table: &CatalogTable, filter: Option<&ShowFilter>) -> ShowResult {
     let mut rows = match table {
         CatalogTable::Table(table) => table
             .columns
@@ -396,7 +377,7 @@ fn columns_of(table: &CatalogTable, filter: Option<&ShowFilter>) -> ShowResult {
             .collect(),
         CatalogTable::View(view) => describe_view(view),
     };
-    // The comment column is there only if some column has one.
+    // The comment column appears only if some column has a comment.
     let commented = rows
         .iter()
         .any(|row: &Vec<Scalar>| row.last().is_some_and(|comment| !comment.is_null()));
@@ -465,133 +446,6 @@ fn describe_view(view: &View) -> Vec<Vec<Scalar>> {
     view.schema.columns.iter().map(row).collect()
 }
 
-fn optional(text: Option<String>) -> Scalar {
+pub(super) fn optional(text: Option<String>) -> Scalar {
     text.map_or(Scalar::Null, Scalar::String)
-}
-
-fn info_rows(pairs: Vec<(String, Option<String>)>, name: &str, value: &str) -> ShowResult {
-    let schema = Schema::new([(name, LogicalType::STRING), (value, LogicalType::STRING)]);
-    let rows = pairs
-        .into_iter()
-        .map(|(key, text)| vec![Scalar::String(key), optional(text)])
-        .collect();
-    ShowResult { schema, rows }
-}
-
-fn describe_catalog(catalogs: &Catalogs, name: &str, extended: bool) -> SqlResult<ShowResult> {
-    let catalog = catalogs.require_catalog(name)?;
-    let mut pairs = vec![
-        ("name".to_owned(), Some(name.to_owned())),
-        ("type".to_owned(), catalog.options.get("type").cloned()),
-        ("comment".to_owned(), catalog.comment.clone()),
-    ];
-    if extended {
-        let others = catalog.options.iter().filter(|(key, _)| *key != "type");
-        pairs.extend(others.map(|(key, value)| (format!("option:{key}"), Some(value.clone()))));
-    }
-    Ok(info_rows(pairs, "info name", "info value"))
-}
-
-fn describe_database(catalogs: &Catalogs, name: &ObjectName, extended: bool) -> SqlResult<ShowResult> {
-    let (catalog, database) = catalogs.qualify_database(name)?;
-    let found = catalogs.require_database(&catalog, &database)?;
-    let mut pairs = vec![
-        ("name".to_owned(), Some(database)),
-        ("comment".to_owned(), found.comment.clone()),
-    ];
-    if extended {
-        pairs.extend(
-            found
-                .options
-                .iter()
-                .map(|(key, value)| (format!("option:{key}"), Some(value.clone()))),
-        );
-    }
-    Ok(info_rows(pairs, "info name", "info value"))
-}
-
-fn describe_function(catalogs: &Catalogs, name: &ObjectName) -> SqlResult<ShowResult> {
-    let yes_no = |flag: bool| Some(flag.to_string());
-    if let Some(function) = catalogs.user_function(name) {
-        if function
-            .language
-            .is_none_or(|language| language != crate::parse::ast::FunctionLanguage::Sql)
-        {
-            return Err(SqlError::at(
-                name.span,
-                crate::bind::ddl::no_such_class(&function.class),
-            ));
-        }
-        let language = function
-            .language
-            .map_or("JAVA", crate::parse::ast::FunctionLanguage::word);
-        let pairs = vec![
-            ("is system function".to_owned(), yes_no(false)),
-            ("class name".to_owned(), Some(function.class.clone())),
-            ("function language".to_owned(), Some(language.to_owned())),
-        ];
-        return Ok(info_rows(pairs, "info name", "info value"));
-    }
-    let text = name.to_string();
-    let scalar = millstream_functions::scalar_function(&text).map(|f| (f.syntax, f.doc));
-    let aggregate = millstream_functions::aggregate_function(&text).map(|f| (f.syntax, f.doc));
-    let Some((syntax, doc)) = scalar.or(aggregate) else {
-        return Err(SqlError::at(
-            name.span,
-            format!("function with the identifier '{name}' doesn't exist"),
-        ));
-    };
-    let kind = if scalar.is_some() { "SCALAR" } else { "AGGREGATE" };
-    let pairs = vec![
-        ("is system function".to_owned(), yes_no(true)),
-        ("is temporary".to_owned(), yes_no(false)),
-        ("kind".to_owned(), Some(kind.to_owned())),
-        ("signature".to_owned(), Some(syntax.to_owned())),
-        ("description".to_owned(), Some(doc.to_owned())),
-    ];
-    Ok(info_rows(pairs, "info name", "info value"))
-}
-
-fn describe_model(catalogs: &Catalogs, name: &ObjectName) -> SqlResult<ShowResult> {
-    let identifier = catalogs.qualify(name)?;
-    let (model, _) = catalogs
-        .model(&identifier)
-        .ok_or_else(|| model_missing(name, &identifier))?;
-    let row = |column: &TableColumn, is_input: bool| {
-        vec![
-            Scalar::String(column.name.clone()),
-            Scalar::String(ddl_text::column_type(&column.ty)),
-            Scalar::Boolean(column.ty.nullable),
-            Scalar::Boolean(is_input),
-            optional(column.comment.clone()),
-        ]
-    };
-    let inputs = model.input.iter().map(|column| row(column, true));
-    let rows: Vec<Vec<Scalar>> = inputs
-        .chain(model.output.iter().map(|column| row(column, false)))
-        .collect();
-    let mut columns = vec![
-        ("name", LogicalType::STRING),
-        ("type", LogicalType::STRING),
-        ("null", LogicalType::BOOLEAN),
-        ("is input", LogicalType::BOOLEAN),
-    ];
-    let commented = rows
-        .iter()
-        .any(|row| row.last().is_some_and(|comment| !comment.is_null()));
-    if commented {
-        columns.push(("comment", LogicalType::STRING));
-        return Ok(ShowResult {
-            schema: Schema::new(columns),
-            rows,
-        });
-    }
-    let rows = rows.into_iter().map(|mut row| {
-        row.pop();
-        row
-    });
-    Ok(ShowResult {
-        schema: Schema::new(columns),
-        rows: rows.collect(),
-    })
 }

@@ -1,24 +1,26 @@
-//! EXPLAIN: the sections of the answer in Flink's layout.
+//! EXPLAIN: the sections in Flink's layout.
 //!
-//! The syntax tree is printed here from the bound query, before any rewriting; the physical and the execution plan are
-//! printed by the plan itself ([`millstream_plan::explain`]). The text is for people and for tests of plans.
+//! This module prints the syntax tree from the bound query, before any rewriting. The plan itself prints the physical
+//! and the execution plan ([`millstream_plan::explain`]). The text is for people and for comparison with Flink, not for
+//! programs.
 
 pub mod describe;
 mod syntax;
 
 use millstream_plan::Plan;
 use millstream_plan::explain::{execution_plan, json_execution_plan, physical_plan};
+use millstream_plan::growth::unbounded_state;
 
 pub use syntax::syntax_tree;
 
-/// What stands in the answer beside the three sections that are always there.
+/// Optional parts of EXPLAIN.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Details {
-    /// The kinds of rows that each operator makes.
+    /// The row kinds that each operator emits.
     pub changelog: bool,
-    /// Advice behind the physical plan.
+    /// Advice after the physical plan.
     pub advice: bool,
-    /// The operators as JSON, with this parallelism where the plan fixes none.
+    /// The operators as JSON; this parallelism applies where the plan sets none.
     pub json: Option<usize>,
 }
 
@@ -26,13 +28,9 @@ pub struct Details {
 pub fn sections(syntax: &str, plan: &Plan, details: Details) -> String {
     let physical = physical_plan(plan, details.changelog);
     let execution = execution_plan(plan);
-    // What Flink advises is to turn on mini-batches, which steps are here already.
     let (heading, advice) = match details.advice {
-        true => (
-            "Optimized Physical Plan With Advice",
-            "\nNo available advice...\n",
-        ),
-        false => ("Optimized Physical Plan", ""),
+        true => ("Optimized Physical Plan With Advice", advice(plan)),
+        false => ("Optimized Physical Plan", String::new()),
     };
     let mut text = format!(
         "== Abstract Syntax Tree ==\n{syntax}\n== {heading} ==\n{physical}{advice}\n\
@@ -43,4 +41,21 @@ pub fn sections(syntax: &str, plan: &Plan, details: Details) -> String {
         text.push_str(&json_execution_plan(plan, parallelism));
     }
     text
+}
+
+/// Advice in Flink's notation. Flink advises mini-batches, whose effect steps already have; here it is about state that
+/// only grows.
+fn advice(plan: &Plan) -> String {
+    let growing = unbounded_state(plan);
+    if growing.is_empty() {
+        return "\nNo available advice...\n".to_owned();
+    }
+    let lines = growing.iter().enumerate().map(|(i, growth)| {
+        let number = i + 1;
+        format!(
+            "\nadvice[{number}]: [STATE] {} keeps {} without bound: {}.\n",
+            growth.operator, growth.keeps, growth.bound
+        )
+    });
+    lines.collect()
 }

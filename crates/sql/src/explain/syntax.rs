@@ -1,7 +1,7 @@
-//! `== Abstract Syntax Tree ==`: the bound query with the names and signs of Calcite's logical plans.
+//! `== Abstract Syntax Tree ==`: the bound query in the notation of Calcite's logical plans.
 //!
-//! Columns are positions in the input (`$0`). A projection that only repeats the columns of a table or a query is not
-//! printed, because nobody wrote it.
+//! Columns are positions in the input (`$0`). A projection that merely repeats the columns of a table or a query is
+//! omitted, because it is not in the user's text.
 
 use millstream_plan::explain::{Style, Tree, expression, interval, literal, record, unique};
 use millstream_plan::{AggregateCall, Expr, JoinKind, RankKind, RankRange, SortKey, WindowKind};
@@ -10,10 +10,10 @@ use millstream_types::{LogicalType, Scalar, Schema, TypeKind};
 use crate::bind::logical::{Aggregate, Bound, Join, Over, Rank, Rel, RelKind};
 use crate::rules::Root;
 
-/// Functions that look at the order of rows only.
+/// Functions that depend only on the order of rows.
 const RANKING: [&str; 3] = ["ROW_NUMBER", "RANK", "DENSE_RANK"];
 
-/// A tree for each root, with an empty line between them.
+/// A tree per root, separated by empty lines.
 pub fn syntax_tree(roots: &[Root]) -> String {
     roots
         .iter()
@@ -76,7 +76,7 @@ fn tree(rel: &Rel) -> Tree {
     Tree { line, inputs }
 }
 
-/// A projection that is one with what it projects: names of aggregates, and OVER calls, which stand in a SELECT list.
+/// Merges a projection into its input: names of aggregates, and OVER calls, which appear in the SELECT list.
 fn merged(rel: &Rel) -> Option<Tree> {
     let (RelKind::Project { exprs }, Some(input)) = (&rel.kind, rel.input()) else {
         return None;
@@ -161,7 +161,9 @@ fn line(rel: &Rel) -> String {
             format!("LogicalMatch(outputFields=[{row}], allRows=[false])")
         }
         RelKind::Rank(rank) => rank_line(rank),
-        RelKind::Sort { keys, offset, fetch } => sort_line(keys, *offset, *fetch),
+        RelKind::Sort {
+            keys, offset, fetch, ..
+        } => sort_line(keys, *offset, *fetch),
         RelKind::Union => "LogicalUnion(all=[true])".to_owned(),
     }
 }
@@ -180,7 +182,7 @@ fn positions(columns: &[usize]) -> String {
 
 fn tuples(rows: &[Vec<Expr>]) -> String {
     list(rows.iter().map(|row| match row.as_slice() {
-        // What a SELECT without FROM reads.
+        // The input of a SELECT without FROM.
         [] => "{ 0 }".to_owned(),
         row => format!("{{ {} }}", list(row.iter().map(text))),
     }))
@@ -262,7 +264,7 @@ fn call_text(call: &AggregateCall) -> String {
     text
 }
 
-/// A constant argument; its type is what the value shows.
+/// A constant argument, with the type that its value shows.
 fn parameter(value: &Scalar) -> String {
     let kind = match value {
         Scalar::String(text) => TypeKind::Char(u32::try_from(text.chars().count()).unwrap_or(u32::MAX)),
@@ -281,7 +283,7 @@ fn over_values(over: &Over, rel: &Rel) -> Vec<String> {
     if !over.order.is_empty() {
         window.push(format!("ORDER BY {}", list(over.order.iter().map(order_key))));
     }
-    // The number of a row has no frame.
+    // ROW_NUMBER has no frame.
     if !over
         .calls
         .iter()
@@ -304,7 +306,7 @@ fn order_key(key: &SortKey) -> String {
     format!("${}{direction} NULLS {nulls}", key.column)
 }
 
-/// The frame, unless it is the usual one: all rows before, with those that are equal.
+/// The frame, unless it is the default (all preceding rows and peers).
 fn frame_text(over: &Over) -> Option<String> {
     let bound = |bound: Bound| match bound {
         Bound::UnboundedPreceding => "UNBOUNDED PRECEDING".to_owned(),
@@ -381,7 +383,7 @@ fn join_type(kind: JoinKind) -> &'static str {
     }
 }
 
-/// The right input; with `FOR SYSTEM_TIME AS OF` it is a snapshot at a time of the left one.
+/// The right input; `FOR SYSTEM_TIME AS OF` makes it a snapshot at a time of the left row.
 fn right_side(join: &Join, left: &Rel, right: &Rel) -> Tree {
     let Some(period) = &join.as_of else {
         return tree(right);
@@ -393,7 +395,7 @@ fn right_side(join: &Join, left: &Rel, right: &Rel) -> Tree {
     }
 }
 
-/// The function side of a correlation, over the columns `$cor0` of the input.
+/// The function of a correlation, over the columns `$cor0` of the input.
 fn function_side(function: &str, args: &[Expr], input: &Rel, output: &Schema) -> Tree {
     let made = output
         .columns

@@ -2,7 +2,7 @@
 //! `RESET key` without quotes.
 //!
 //! The value reaches to the next blank, whatever signs it holds, so that these are matched on the text: a key
-//! such as `a.b-c` and a value such as `Asia/Tokyo` are no tokens.
+//! such as `a.b-c` and a value such as `Asia/Tokyo` are not tokens.
 
 use super::ast::{Span, SqlOption, Statement, StatementKind, StringLiteral};
 

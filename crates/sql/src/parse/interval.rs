@@ -4,10 +4,10 @@
 
 use super::ast::{IntervalLiteral, IntervalQualifier, TimeUnit};
 
-/// Digits that the first field may have when nothing is said.
+/// Default number of digits of the first field.
 const START_PRECISION_DEFAULT: u32 = 2;
 
-/// Most digits that the first field of an interval may be declared with.
+/// Maximum declared number of digits of the first field.
 const START_PRECISION_MAX: u32 = 10;
 
 const MONTHS_PER_QUARTER: i64 = 3;
@@ -21,7 +21,7 @@ pub enum IntervalValue {
     Milliseconds(i64),
 }
 
-/// Why the text is no interval of its qualifier.
+/// Why the text does not match its qualifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IntervalError {
     #[error("the text is not in the interval format of {0}")]
@@ -67,7 +67,7 @@ pub fn interval_value(literal: &IntervalLiteral) -> Result<IntervalValue, Interv
     })
 }
 
-/// A field of digits can only fail by its size.
+/// Parsing digits can only fail by overflow.
 fn format_or_overflow(field: &str, qualifier: &IntervalQualifier) -> IntervalError {
     let is_long = field.len() > usize::try_from(START_PRECISION_MAX).unwrap_or(usize::MAX);
     if is_long {

@@ -4,7 +4,9 @@
 //! Numbers have no sign and no letters other than an exponent: `0x1F` is the number `0` and the word `x1F`, as in
 //! Flink. Whether a word is a key word is not decided here.
 
-use super::diagnostics::{ParseError, ParseErrorKind};
+use millstream_types::ErrorCode;
+
+use super::diagnostics::{Label, ParseError};
 use super::span::Span;
 use super::token::{SIGNS, Sign, Token, TokenKind};
 
@@ -13,13 +15,34 @@ pub fn tokenize(sql: &str) -> Result<Vec<Token>, ParseError> {
     let mut lexer = Lexer { sql, position: 0 };
     let mut tokens = Vec::with_capacity(sql.len() / 6 + 1);
     loop {
-        let token = lexer.next_token()?;
+        let token = lexer
+            .next_token()
+            .map_err(|error| blame_opening_quote(error, sql, &tokens))?;
         let is_end = token.kind == TokenKind::End;
         tokens.push(token);
         if is_end {
             return Ok(tokens);
         }
     }
+}
+
+/// The true place of a string that is not closed: such a string ends at the next quote, where another string was meant
+/// to begin, and everything after it is inside out. What gives it away is a word directly behind its closing quote.
+fn blame_opening_quote(mut error: ParseError, sql: &str, tokens: &[Token]) -> ParseError {
+    if error.code != ErrorCode::UnterminatedText || !error.span.text(sql).starts_with('\'') {
+        return error;
+    }
+    let is_inside_out = |pair: &[Token]| {
+        let [string, next] = pair else { return false };
+        let touches = string.span.end == next.span.start;
+        matches!(string.kind, TokenKind::String(_)) && next.kind == TokenKind::Word && touches
+    };
+    if let Some([string, _]) = tokens.windows(2).find(|pair| is_inside_out(pair)) {
+        error.related = Some(Box::new(Label::new(error.span, "so this quote closes nothing")));
+        error.span = Span::new(string.span.start, string.span.start + 1);
+        error.place = error.span.line_column(sql);
+    }
+    error
 }
 
 /// Whether a character may begin an identifier without quotes.
@@ -41,6 +64,13 @@ fn charset_prefix(text: &str) -> Option<usize> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':' | '.');
     let length = name.find(|c| !is_part(c))?;
     (length > 0 && name[length..].starts_with('\'')).then_some(length + 1)
+}
+
+fn unterminated(error: ParseError) -> ParseError {
+    ParseError {
+        code: ErrorCode::UnterminatedText,
+        ..error
+    }
 }
 
 struct Lexer<'a> {
@@ -98,11 +128,8 @@ impl<'a> Lexer<'a> {
             } else if trimmed.starts_with("/*") && !trimmed.starts_with("/*+") {
                 let Some(length) = trimmed[2..].find("*/") else {
                     let span = Span::new(self.position, self.position + 2);
-                    return Err(self.error(
-                        span,
-                        "lexical error: unterminated comment",
-                        Some("close it with */"),
-                    ));
+                    let error = self.error(span, "unterminated comment, the closing */ is missing", None);
+                    return Err(unterminated(error));
                 };
                 self.position += length + 4;
             } else {
@@ -113,12 +140,13 @@ impl<'a> Lexer<'a> {
 
     fn error(&self, span: Span, message: impl Into<String>, hint: Option<&str>) -> ParseError {
         ParseError {
-            kind: ParseErrorKind::Lexical,
+            code: ErrorCode::InvalidCharacter,
             span,
             place: span.line_column(self.sql),
             message: message.into(),
             expected: Vec::new(),
             hint: hint.map(str::to_owned),
+            related: None,
         }
     }
 
@@ -131,7 +159,11 @@ impl<'a> Lexer<'a> {
             let Some(length) = self.rest().find(quote) else {
                 self.position = self.sql.len();
                 let message = format!("unterminated {what}, the closing {quote} is missing");
-                return Err(self.error(Span::new(start, start + 1), message, None));
+                return Err(unterminated(self.error(
+                    Span::new(start, start + 1),
+                    message,
+                    None,
+                )));
             };
             value.push_str(&self.rest()[..length]);
             self.position += length + 1;

@@ -20,13 +20,13 @@ mod token;
 pub mod unparse;
 pub mod words;
 
-pub use diagnostics::{ParseError, ParseErrorKind};
+pub use diagnostics::{Label, ParseError, Report};
 pub use lexer::tokenize;
 pub use parser::{NESTING_DEPTH_MAX, TREE_HEIGHT_MAX};
 pub use span::{LineColumn, Span};
 pub use token::{Sign, Token, TokenKind};
 
-use ast::{DataType, Expr, Query, Statement};
+use ast::{DataType, Expr, ObjectName, Query, Statement};
 use parser::Parser;
 
 use crate::stack::with_room;
@@ -59,6 +59,11 @@ pub fn parse_expression(sql: &str) -> Result<Expr, ParseError> {
 /// Parses a data type that stands alone, such as `ROW<a INT NOT NULL>`.
 pub fn parse_data_type(sql: &str) -> Result<DataType, ParseError> {
     parse_whole(sql, Parser::data_type)
+}
+
+/// Parses a name that stands alone, such as `db.t`.
+pub fn parse_object_name(sql: &str) -> Result<ObjectName, ParseError> {
+    parse_whole(sql, Parser::object_name)
 }
 
 /// Parses a text that is one production.

@@ -1,16 +1,18 @@
 //! "Did you mean …": the nearest name by edit distance.
 //!
-//! Used for key words here and for columns, tables, functions and options by whoever reports an unknown name.
+//! Used for keywords by the parser, and for columns, tables, functions and options wherever an unknown name is
+//! reported.
 
 /// A name is offered only if it can be reached with this many edits per started group of
 /// [`CHARACTERS_PER_EDIT`] characters.
 const CHARACTERS_PER_EDIT: usize = 3;
 
-/// Names longer than this are not compared: a typing mistake is not what is wrong with them.
+/// Longer names are not compared: a typing mistake is not the problem with them.
 const NAME_LENGTH_MAX: usize = 128;
 
-/// The candidate nearest to `name`, if one is near enough. Case counts as half a mistake: a name that differs only in
-/// case always wins. Among equals the first candidate wins, so the answer depends on the order given.
+/// The candidate nearest to `name`, if one is near enough. A difference in case counts as half an edit, so a name that
+/// differs only in case always wins. Ties go to the first candidate, so the result depends on the order of the
+/// candidates.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.is_empty() || name.len() > NAME_LENGTH_MAX {
         return None;

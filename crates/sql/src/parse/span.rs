@@ -1,7 +1,7 @@
 //! Places in the text of a statement.
 //!
 //! Every token, syntax node and diagnostic carries a [`Span`]; what is not here is the text itself, which the
-//! caller keeps and hands to [`crate::parse::diagnostics::render`] when something has to be shown.
+//! caller keeps and hands to [`crate::parse::Report`] when something has to be shown.
 
 use std::hash::{Hash, Hasher};
 

@@ -6,7 +6,7 @@
 
 use super::span::Span;
 
-/// Longest word that means anything where a script is split into statements; longer ones are not remembered.
+/// Maximum length of a word that matters for splitting; longer words are not stored.
 const WORD_LENGTH_MAX: usize = 9;
 
 /// Collects input and gives out complete statements.
@@ -29,25 +29,25 @@ pub struct Splitter {
     scanner: Scanner,
 }
 
-/// What the input ends in.
+/// The state at the end of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pending {
     /// No statement has begun.
     Nothing,
-    /// A statement waits for its `;`.
+    /// A statement without its `;`.
     Statement,
-    /// BEGIN waits for its END.
+    /// BEGIN without its END.
     StatementSet,
-    /// A string waits for its quote.
+    /// An open string.
     String,
-    /// A quoted name waits for its back-tick.
+    /// An open quoted name.
     Identifier,
-    /// A comment waits for `*/`.
+    /// An open comment.
     Comment,
 }
 
 impl Splitter {
-    /// Adds input; it may end anywhere.
+    /// Adds input, which may be cut anywhere.
     pub fn push(&mut self, text: &str) {
         self.buffer.push_str(text);
     }
@@ -66,7 +66,7 @@ impl Splitter {
         None
     }
 
-    /// Whether input waits for more. Only complete after [`Self::next_statement`] has given `None`.
+    /// Whether the input is incomplete. Only meaningful after [`Self::next_statement`] has returned `None`.
     pub fn pending(&self) -> Pending {
         self.scanner.pending()
     }
@@ -78,13 +78,13 @@ impl Splitter {
         (scanner.pending() != Pending::Nothing && scanner.has_content).then(|| rest.trim().to_owned())
     }
 
-    /// Forgets everything that has not been given out, as after an interrupt.
+    /// Discards the remaining input, for example after an interrupt.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 }
 
-/// The statements of a whole script, as places in it, without their `;`. Empty statements are skipped.
+/// The statements of a whole script as byte ranges, without their `;`. Empty statements are skipped.
 pub fn split(script: &str) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut start = 0;
@@ -142,7 +142,7 @@ struct Scanner {
 }
 
 impl Scanner {
-    /// Reads on to the end of the statement and answers the place of its `;`.
+    /// Scans to the end of the statement and returns the position of its `;`.
     fn scan(&mut self, text: &str) -> Option<usize> {
         let bytes = text.as_bytes();
         while let Some(&byte) = bytes.get(self.position) {
@@ -175,7 +175,7 @@ impl Scanner {
         None
     }
 
-    /// One byte outside of strings and comments; whether it ends the statement.
+    /// Handles one byte outside of strings and comments. Returns whether it ends the statement.
     fn code(&mut self, byte: u8) -> bool {
         let is_word = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80;
         if is_word {
@@ -192,7 +192,7 @@ impl Scanner {
             b'\'' => self.enter(Mode::String),
             b'`' => self.enter(Mode::Identifier),
             b'-' if previous == b'-' => self.enter(Mode::LineComment),
-            // `http://` in a value without quotes is no comment.
+            // `http://` in an unquoted value is not a comment.
             b'/' if previous == b'/' && before != b':' => self.enter(Mode::LineComment),
             b'*' if previous == b'/' => self.enter(Mode::CommentStart),
             b';' if !matches!(self.set, Progress::Inside { .. }) => return true,
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_the_same_however_the_input_is_cut() {
+    fn chunking_of_the_input_does_not_change_the_result() {
         let script = "SELECT 'a;b' /* ;*/ -- ;\n; EXECUTE STATEMENT SET BEGIN x; END; é`;`; last";
         let whole: Vec<String> = texts(script).into_iter().map(str::to_owned).collect();
         for size in 1..script.len() {

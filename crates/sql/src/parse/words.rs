@@ -1,6 +1,6 @@
-//! The words of the grammar: which may be names as they are, and which need back-ticks.
+//! The grammar's words: which are valid names as they are, and which need back-ticks.
 //!
-//! Key words are not case-sensitive. The lists are sorted, so that they can be searched and offered for completion.
+//! Keywords are case-insensitive. The lists are sorted for lookup and completion.
 
 /// Whether an identifier of this spelling needs back-ticks.
 pub fn is_reserved(word: &str) -> bool {
@@ -105,7 +105,7 @@ pub const RESERVED: [&str; 432] = [
     "WITHIN", "WITHOUT", "YEAR",
 ];
 
-/// Words with a meaning that may still be names.
+/// Keywords that are still valid names.
 #[rustfmt::skip]
 pub const NON_RESERVED: [&str; 355] = [
     "A", "ABSENT", "ABSOLUTE", "ACTION", "ADA", "ADD", "ADMIN", "AFTER", "ALWAYS", "ANALYZE", "APPLY",

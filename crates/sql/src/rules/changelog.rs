@@ -2,7 +2,7 @@
 //!
 //! Three passes over the operator tree. *Modify kinds*, from the sources up: which operator can produce updates and
 //! deletions, and who refuses them. *Update kind*, from the sink down: whether updates come as `-U` and `+U` or as `+U`
-//! alone; an operator is asked for `+U` alone first where its consumer is keyed, and for both if that cannot be had.
+//! alone; the rule first requests `+U` alone where its consumer is keyed, and for both if that cannot be had.
 //! *Delete kind*: all deletions carry the full row in this engine, so that nothing is left to negotiate.
 //!
 //! | operator | takes | makes | `-U` of its input |
@@ -20,7 +20,7 @@
 //! | changelog normalize | all | all | no |
 
 use millstream_plan::{ChangelogTraits, Distribution, Expr, JoinKind, Op};
-use millstream_types::{ChangelogMode, ErrorKind};
+use millstream_types::{ChangelogMode, ErrorCode, ErrorKind};
 
 use super::keys::{Keys, unique_keys, upsert_keys};
 use super::monotonic;
@@ -31,10 +31,10 @@ use crate::bind::insert::BoundInsert;
 use crate::explain::describe;
 use crate::parse::ast::ConflictBehavior;
 
-/// Sinks that take whatever kinds the query makes, and only those.
+/// Sinks that accept exactly the row kinds that the query produces.
 const ADAPTIVE_SINKS: [&str; 2] = ["print", "blackhole"];
 
-/// How updates arrive.
+/// How updates are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Updates {
     /// There are none.
@@ -45,7 +45,7 @@ enum Updates {
     Both,
 }
 
-/// The kinds of a tree whose rows go to a client.
+/// Determines the row kinds of a query whose rows go to a client.
 pub fn infer(root: Phys) -> SqlResult<Phys> {
     let root = modify_kinds(root)?;
     let wanted = wanted_both(&root);
@@ -53,7 +53,7 @@ pub fn infer(root: Phys) -> SqlResult<Phys> {
     Ok(finish(root).0)
 }
 
-/// The kinds of a tree whose rows go into a table, with the sink on top.
+/// Determines the row kinds of a query whose rows go into a table; the sink is the root.
 pub fn infer_sink(input: Phys, insert: &BoundInsert, config: &PlannerConfig) -> SqlResult<Phys> {
     let input = modify_kinds(input)?;
     let made = input.traits.mode;
@@ -63,7 +63,8 @@ pub fn infer_sink(input: Phys, insert: &BoundInsert, config: &PlannerConfig) -> 
     let keys = upsert_keys(&input);
     let materialize = sink.needs_materialize(&primary_key, &keys, made, insert, config)?;
     check_conflict_clause(&sink, insert, &input)?;
-    let is_exact = keys.contains(&sorted(primary_key.clone())) && !primary_key.is_empty();
+    // Without a primary key nothing is found by it, so that a sink without -U (`blackhole`) needs none of the input either.
+    let is_exact = primary_key.is_empty() || keys.contains(&sorted(primary_key.clone()));
     let candidates = match () {
         () if !made.has_updates() => vec![Updates::None],
         () if sink.mode.update_before || materialize || !is_exact => vec![Updates::Both],
@@ -84,10 +85,9 @@ pub fn infer_sink(input: Phys, insert: &BoundInsert, config: &PlannerConfig) -> 
     } else {
         input
     };
-    let columns = (0..insert.table.physical.len()).collect();
     let op = Op::Sink {
         table: insert.table.clone(),
-        columns,
+        columns: (0..insert.table.physical.len()).collect(),
         metadata: insert.metadata.clone(),
         overwrite: insert.overwrite,
         static_partition: insert.static_partition.clone(),
@@ -114,7 +114,7 @@ fn sorted(mut columns: Vec<usize>) -> Vec<usize> {
     columns
 }
 
-/// What a sink takes from this query.
+/// The row kinds that a sink accepts from this query.
 struct SinkKinds {
     mode: ChangelogMode,
 }
@@ -124,7 +124,7 @@ impl SinkKinds {
         let connector = insert.table.options.get("connector").map_or("", String::as_str);
         let has_key = !insert.table.primary_key.is_empty();
         let mode = match connector {
-            // print takes both sides of an update, blackhole the new one.
+            // print accepts both rows of an update, blackhole only the new one.
             _ if !ADAPTIVE_SINKS.contains(&connector) => insert.accepts,
             "blackhole" if has_key => ChangelogMode {
                 update_before: false,
@@ -154,7 +154,7 @@ impl SinkKinds {
         refuse(&requester, refused, input).map_err(|error| error.with_span(insert.span))
     }
 
-    /// Whether the sink must keep a row for each key, because changes may arrive in another order than they were made.
+    /// Whether the sink must keep a row per key because changes may arrive out of order.
     fn needs_materialize(
         &self,
         primary_key: &[usize],
@@ -204,7 +204,7 @@ impl SinkKinds {
                 insert.table.identifier,
                 names(primary_key)
             ),
-        )
+        ).with_code(ErrorCode::UnsupportedChanges)
         .with_hint(
             "add ON CONFLICT DO DEDUPLICATE, or DO ERROR or DO NOTHING with watermarks on all sources; or SET \
              'table.exec.sink.require-on-conflict' = 'false'",
@@ -221,13 +221,13 @@ fn check_conflict_clause(sink: &SinkKinds, insert: &BoundInsert, input: &Phys) -
             "ON CONFLICT clause is only allowed for upsert sinks. Table '{}' is none: it takes no updates by a primary key",
             insert.table.identifier
         );
-        return Err(SqlError::at(insert.span, message));
+        return Err(SqlError::at(insert.span, message).with_code(ErrorCode::UnsupportedChanges));
     }
     if behavior != ConflictBehavior::Deduplicate && !all_sources_have_watermarks(input) {
         let message = "ON CONFLICT DO ERROR and DO NOTHING require watermarks on all sources of the query";
-        return Err(
-            SqlError::at(insert.span, message).with_hint("declare a WATERMARK, or use DO DEDUPLICATE")
-        );
+        return Err(SqlError::at(insert.span, message)
+            .with_code(ErrorCode::UnsupportedChanges)
+            .with_hint("declare a WATERMARK, or use DO DEDUPLICATE"));
     }
     if behavior != ConflictBehavior::Deduplicate {
         return Err(SqlError {
@@ -247,7 +247,7 @@ fn all_sources_have_watermarks(node: &Phys) -> bool {
     }
 }
 
-/// `<requester> doesn't support consuming …`, if there is anything that it refuses.
+/// `<requester> doesn't support consuming …`, if the operator rejects some of the kinds.
 fn refuse(requester: &str, refused: ChangelogMode, producer: &Phys) -> SqlResult<()> {
     let what = match (refused.update_after, refused.delete) {
         (false, false) => return Ok(()),
@@ -258,10 +258,11 @@ fn refuse(requester: &str, refused: ChangelogMode, producer: &Phys) -> SqlResult
     let node = describe::node(origin(producer));
     Err(SqlError::new(format!(
         "{requester} doesn't support consuming {what} which is produced by node {node}"
-    )))
+    ))
+    .with_code(ErrorCode::UnsupportedChanges))
 }
 
-/// The operator below projections and exchanges that makes the changes.
+/// The operator below projections and exchanges that produces the changes.
 fn origin(node: &Phys) -> &Phys {
     match (&node.op, node.inputs.as_slice()) {
         (Op::Calc { .. } | Op::Exchange { .. }, [input]) => origin(input),
@@ -273,7 +274,7 @@ const INSERTS: ChangelogMode = ChangelogMode::INSERT_ONLY;
 /// Updates are written as `+U` until the second pass decides on `-U`.
 const CHANGES: ChangelogMode = ChangelogMode::UPSERT;
 
-/// First pass: sets `mode` to the kinds that each operator makes.
+/// First pass: sets `mode` to the row kinds that each operator produces.
 fn modify_kinds(node: Phys) -> SqlResult<Phys> {
     let Phys {
         mut op,
@@ -318,7 +319,7 @@ fn modify_kinds(node: Phys) -> SqlResult<Phys> {
     })
 }
 
-/// Tells an operator whether its input takes rows back.
+/// Sets whether an operator's input contains retractions.
 fn note_retractions(op: &mut Op, takes_back: bool) {
     if let Op::GroupAggregate { retract_input, .. }
     | Op::WindowAggregate { retract_input, .. }
@@ -329,7 +330,7 @@ fn note_retractions(op: &mut Op, takes_back: bool) {
     }
 }
 
-/// The kinds that an operator makes of `all` kinds of its inputs; `first` are those of its first input.
+/// The row kinds that an operator produces from the kinds `all` of its inputs; `first` are those of its first input.
 fn made_kinds(op: &Op, all: ChangelogMode, first: ChangelogMode) -> ChangelogMode {
     let takes_back = !all.is_insert_only();
     let changes_unless = |appends: bool| if appends { INSERTS } else { CHANGES };
@@ -369,7 +370,7 @@ fn made_kinds(op: &Op, all: ChangelogMode, first: ChangelogMode) -> ChangelogMod
     }
 }
 
-/// Who takes only insertions, by the name that messages use.
+/// Operators that accept only insertions, by the name in messages.
 fn append_only(op: &Op) -> Option<&'static str> {
     match op {
         Op::IntervalJoin { .. } => Some("IntervalJoin"),
@@ -408,7 +409,7 @@ fn wanted_after(node: &Phys) -> Updates {
     }
 }
 
-/// Second pass: the tree with its updates in the wanted form, or `None` if it cannot make them so.
+/// Second pass: the tree with updates in the required form, or `None` if it cannot produce them.
 fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
     let has_updates = node.traits.mode.has_updates();
     let wanted = if has_updates { wanted } else { Updates::None };
@@ -449,7 +450,7 @@ fn satisfy(node: Phys, wanted: Updates) -> Option<Phys> {
     })
 }
 
-/// A source makes what it makes; `-U` that nobody wants is dropped early.
+/// A source's row kinds are fixed; unneeded `-U` rows are dropped right after it.
 fn satisfied_scan(mut scan: Phys, wanted: Updates) -> Option<Phys> {
     let makes_both = scan.source.update_before;
     if wanted == Updates::Both && !makes_both {
@@ -460,8 +461,7 @@ fn satisfied_scan(mut scan: Phys, wanted: Updates) -> Option<Phys> {
     Some(if drops { without_before(scan) } else { scan })
 }
 
-/// The input of an operator that gets along without `-U` because values only move one way; otherwise the inputs as they
-/// were.
+/// The input of an operator that needs no `-U` because its values are monotonic; otherwise the inputs unchanged.
 fn upserts_are_enough(op: &Op, inputs: Vec<Phys>) -> Result<Vec<Phys>, Vec<Phys>> {
     let [input] = inputs.as_slice() else {
         return Err(inputs);
@@ -487,7 +487,7 @@ fn upserts_are_enough(op: &Op, inputs: Vec<Phys>) -> Result<Vec<Phys>, Vec<Phys>
     satisfied.map(|input| vec![input]).ok_or(inputs)
 }
 
-/// The inputs with their updates in the form that the operator asks for.
+/// The inputs, with updates in the form that the operator requires.
 fn satisfied_inputs(op: &Op, inputs: Vec<Phys>, wanted: Updates) -> Option<Vec<Phys>> {
     match op {
         Op::GroupAggregate { .. }
@@ -517,7 +517,7 @@ fn satisfied_inputs(op: &Op, inputs: Vec<Phys>, wanted: Updates) -> Option<Vec<P
         } if wanted == Updates::After && inputs.iter().any(|input| !is_on_upsert_key(condition, input)) => {
             None
         }
-        // Everything else passes on what it is given.
+        // All other operators pass on what they receive.
         _ => all_of(inputs, |input| {
             if input.traits.mode.has_updates() {
                 wanted
@@ -538,7 +538,7 @@ fn all_of(inputs: Vec<Phys>, wanted: impl Fn(&Phys) -> Updates) -> Option<Vec<Ph
         .collect()
 }
 
-/// A join can do without `-U` of a side if the consumer can and the side's unique key holds the join key.
+/// A join does not need `-U` on a side if its consumer does not and the join key is part of the side's unique key.
 fn join_inputs(inputs: Vec<Phys>, keys: &[Vec<usize>; 2], wanted: Updates) -> Option<Vec<Phys>> {
     inputs
         .into_iter()
@@ -560,7 +560,7 @@ fn join_inputs(inputs: Vec<Phys>, keys: &[Vec<usize>; 2], wanted: Updates) -> Op
         .collect()
 }
 
-/// A filter on other columns than the upsert key may let one side of an update pass and not the other.
+/// A filter on columns outside the upsert key may pass only one row of an update.
 fn is_on_upsert_key(condition: &Expr, input: &Phys) -> bool {
     if !input.traits.mode.has_updates() {
         return true;
@@ -580,14 +580,14 @@ fn without_before(scan: Phys) -> Phys {
     dropped
 }
 
-/// Notes the upsert keys of every operator, and merges what the negotiation left doubled.
+/// Records the upsert keys of every operator, and merges duplicates that the negotiation produced.
 fn finish(mut node: Phys) -> (Phys, Keys) {
     let below = std::mem::take(&mut node.inputs).into_iter().map(finish);
     let (inputs, input_keys): (Vec<Phys>, Vec<Keys>) = below.unzip();
     node.inputs = inputs;
     let keys = Keys::behind(&node, &input_keys);
     node.traits.upsert_keys.clone_from(&keys.upsert);
-    // Two exchanges in a row: the upper one decides.
+    // Of two adjacent exchanges, the upper one wins.
     if let Op::Exchange { distribution } = &node.op
         && let [input] = node.inputs.as_slice()
         && matches!(input.op, Op::Exchange { .. })

@@ -11,7 +11,7 @@ use crate::bind::config::PlannerConfig;
 use crate::bind::logical::{Over, Rank, Rel, RelKind, and_all, conjuncts, join_schema};
 use crate::rules::windows;
 
-/// `rel` where all of `conditions` hold, these as far down as they can go.
+/// Filters `rel` by `conditions`, each pushed down as far as possible.
 pub fn push(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Rel {
     let Rel { kind, inputs, schema } = rel;
     match kind {
@@ -71,7 +71,7 @@ fn push_each(inputs: Vec<Rel>, conditions: &[Expr], config: &PlannerConfig) -> V
     pushed.collect()
 }
 
-/// A filter on top, if there is anything to filter.
+/// Adds a filter, unless there are no conditions.
 fn above(rel: Rel, conditions: Vec<Expr>) -> Rel {
     match and_all(conditions) {
         Some(condition) => rel.filter(condition),
@@ -79,7 +79,7 @@ fn above(rel: Rel, conditions: Vec<Expr>) -> Rel {
     }
 }
 
-/// Conditions that `f` could rewrite for the input, and the others.
+/// Splits conditions into those that `f` can rewrite for the input, and the others.
 fn split(conditions: Vec<Expr>, f: impl Fn(&Expr) -> Option<Expr>) -> (Vec<Expr>, Vec<Expr>) {
     let (mut down, mut up) = (Vec::new(), Vec::new());
     for condition in conditions {
@@ -106,7 +106,7 @@ pub fn is_movable(expr: &Expr) -> bool {
     movable
 }
 
-/// Columns, fields and casts: computing them twice costs nothing that matters.
+/// Columns, fields and casts, which are cheap enough to compute twice.
 pub fn is_cheap(expr: &Expr) -> bool {
     match expr {
         Expr::Column { .. } | Expr::Literal { .. } => true,
@@ -115,7 +115,7 @@ pub fn is_cheap(expr: &Expr) -> bool {
     }
 }
 
-/// The condition over the projection's input, if what it reads is cheap.
+/// Rewrites the condition over the projection's input, if the expressions that it reads are cheap.
 fn through_projection(condition: &Expr, exprs: &[Expr]) -> Option<Expr> {
     let reads_cheap = condition
         .columns()
@@ -127,7 +127,7 @@ fn through_projection(condition: &Expr, exprs: &[Expr]) -> Option<Expr> {
     Some(substitute(condition.clone(), exprs))
 }
 
-/// The expression with columns replaced by what stands behind them.
+/// Replaces columns by the expressions that compute them.
 pub fn substitute(expr: Expr, columns: &[Expr]) -> Expr {
     expr.transform_up(&mut |e| match e {
         Expr::Column { index, ty } => columns.get(index).cloned().unwrap_or(Expr::Column { index, ty }),
@@ -135,7 +135,7 @@ pub fn substitute(expr: Expr, columns: &[Expr]) -> Expr {
     })
 }
 
-/// Where the conditions of a join and those above it go.
+/// Where the conditions of a join and those above it are evaluated.
 #[derive(Default)]
 struct Placed {
     left: Vec<Expr>,
@@ -199,7 +199,7 @@ fn push_into_join(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Re
     let (left, right) = (push(left, placed.left, config), push(right, to_right, config));
     join.condition = and_all(placed.on);
     let joined = join_schema(join.kind, &left.schema, &right.schema);
-    // An outer join that became an inner one pads nothing; the columns keep the types that are known above.
+    // An outer join that was reduced to an inner join pads no rows; the columns keep the types that upper nodes expect.
     let schema = if joined.len() == schema.len() {
         schema
     } else {
@@ -211,7 +211,7 @@ fn push_into_join(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Re
     )
 }
 
-/// An outer join whose padded rows the conditions refuse is not that outer.
+/// Reduces an outer join whose padded rows the conditions reject.
 fn strengthened(kind: JoinKind, conditions: &[Expr], width: usize, total: usize) -> JoinKind {
     let refuses = |from: usize, to: usize| conditions.iter().any(|c| refuses_nulls(c, from..to));
     match kind {
@@ -281,7 +281,7 @@ fn push_into_aggregate(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) 
     above(Rel { kind, inputs, schema }, up)
 }
 
-/// Conditions on partition columns go below, all others stay.
+/// Pushes down conditions on partition columns and keeps the others.
 fn keep_over(rel: Rel, conditions: Vec<Expr>, partition: &[usize], config: &PlannerConfig) -> Rel {
     let on_partition = |c: &Expr| {
         let columns = c.columns();

@@ -1,4 +1,4 @@
-//! Constant folding: what can be computed now is computed now, and conditions that are always true or false vanish.
+//! Constant folding: evaluates constant expressions and removes conditions that are always TRUE or FALSE.
 
 use millstream_plan::{AggregateCall, Expr};
 use millstream_types::Scalar;
@@ -6,7 +6,7 @@ use millstream_types::Scalar;
 use crate::bind::config::PlannerConfig;
 use crate::bind::logical::{Rel, RelKind};
 
-/// The same relation with folded expressions.
+/// Folds all expressions of a relation.
 pub fn fold_rel(rel: Rel, config: &PlannerConfig) -> Rel {
     let Rel { kind, inputs, schema } = rel;
     let inputs: Vec<Rel> = inputs.into_iter().map(|input| fold_rel(input, config)).collect();
@@ -72,7 +72,7 @@ pub fn fold_rel(rel: Rel, config: &PlannerConfig) -> Rel {
     Rel { kind, inputs, schema }
 }
 
-/// Whether a relation has no row, as its text alone says.
+/// Whether a relation is empty by definition.
 fn is_empty(rel: &Rel) -> bool {
     match &rel.kind {
         RelKind::Filter { condition } => is_false(condition) || rel.inputs.iter().all(is_empty),
@@ -82,7 +82,7 @@ fn is_empty(rel: &Rel) -> bool {
     }
 }
 
-/// The same expression with its constant parts computed.
+/// Folds the constant parts of an expression.
 pub fn fold(expr: Expr, config: &PlannerConfig) -> Expr {
     millstream_expr::fold(&expr, &config.environment)
 }

@@ -8,7 +8,7 @@ use millstream_plan::{Distribution, Expr, JoinKind, Op, RankRange, WindowPropert
 
 use super::physical::Phys;
 
-/// At most so many unique keys of a relation are followed: combinations of joins would multiply them.
+/// Maximum number of unique keys tracked per relation; combinations of joins would multiply them.
 const KEYS_MAX: usize = 16;
 
 /// The keys of a relation.
@@ -21,13 +21,13 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The keys of a tree, each node visited once.
+    /// The keys of a tree; visits each node once.
     pub fn of(node: &Phys) -> Self {
         let inputs: Vec<Self> = node.inputs.iter().map(Self::of).collect();
         Self::behind(node, &inputs)
     }
 
-    /// The keys of a node whose inputs have the keys `inputs`.
+    /// The keys of a node, given the keys of its inputs.
     pub fn behind(node: &Phys, inputs: &[Self]) -> Self {
         Self {
             unique: derive(node, inputs, false),
@@ -138,7 +138,7 @@ fn primary_key(key: &[usize], columns: &[usize]) -> Vec<Vec<usize>> {
     key.filter(|key| !key.is_empty()).into_iter().collect()
 }
 
-/// The group's keys with any one property of the window; properties begin at column `first`.
+/// The group's keys with any one window property; properties start at column `first`.
 fn windowed(keys: usize, first: usize, properties: &[WindowProperty]) -> Vec<Vec<usize>> {
     let columns = first..first + properties.len();
     columns
@@ -146,7 +146,8 @@ fn windowed(keys: usize, first: usize, properties: &[WindowProperty]) -> Vec<Vec
         .collect()
 }
 
-/// Keys behind Top-N: the partition if one row of it passes, the partition with the rank if the rank is there.
+/// Keys of a Top-N: the partition if at most one row of it passes, and the partition with the rank if the rank is
+/// output.
 fn ranked(
     input: Vec<Vec<usize>>,
     partition: &[usize],
@@ -172,7 +173,7 @@ fn sorted(mut columns: Vec<usize>) -> Vec<usize> {
     columns
 }
 
-/// The key behind a projection that passes all its columns on.
+/// The keys of a projection that passes on all their columns.
 fn through(key: &[usize], projections: &[Expr]) -> Option<Vec<usize>> {
     let place = |column: &usize| {
         projections
@@ -182,7 +183,7 @@ fn through(key: &[usize], projections: &[Expr]) -> Option<Vec<usize>> {
     key.iter().map(place).collect::<Option<Vec<_>>>().map(sorted)
 }
 
-/// The column whose different values stay different in `expr`: the column itself, or its cast to a wider type.
+/// The column whose distinct values stay distinct in `expr`: the column itself, or its cast to a wider type.
 fn injective_column(expr: &Expr) -> Option<usize> {
     match expr {
         Expr::Column { index, .. } => Some(*index),

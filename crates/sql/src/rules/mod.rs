@@ -23,13 +23,13 @@ use crate::bind::error::SqlResult;
 use crate::bind::insert::BoundInsert;
 use crate::bind::logical::Rel;
 
-/// What becomes of a query's rows.
+/// The destination of a query's rows.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant)] // there is one for each statement, not one for each row
 pub enum Root {
-    /// They go to the client.
+    /// The client.
     Collect(Rel),
-    /// They go into a table.
+    /// A table.
     Sink(Box<BoundInsert>),
 }
 
@@ -53,7 +53,7 @@ impl Root {
     }
 }
 
-/// The plan of all roots as one job.
+/// Plans all roots as one job.
 pub fn plan(roots: Vec<Root>, config: &PlannerConfig) -> SqlResult<Plan> {
     let mut demand = scans::Demand::default();
     let mut optimized = Vec::new();

@@ -1,7 +1,7 @@
-//! Which columns of a changelog only ever move one way as its rows are updated.
+//! Columns of a changelog that only ever increase or decrease as rows are updated.
 //!
-//! A count only grows: its maximum needs no retractions, and a Top-N by the largest counts can follow updates by key
-//! alone. What is not listed here counts as moving both ways.
+//! A count only grows. Therefore its maximum needs no retractions, and a Top-N by the largest counts can process
+//! updates by key alone. Anything not listed here counts as non-monotonic.
 
 use millstream_plan::{AggregateCall, Expr, Op, SortKey};
 
@@ -18,7 +18,7 @@ pub enum Motion {
     Any,
 }
 
-/// The motion of each column; `None` if rows may vanish or nothing is known.
+/// The direction of each column; `None` if rows may be deleted or nothing is known.
 fn motions(node: &Phys) -> Option<Vec<Motion>> {
     let input = || node.inputs.first().and_then(motions);
     match &node.op {
@@ -60,7 +60,7 @@ fn motions(node: &Phys) -> Option<Vec<Motion>> {
     }
 }
 
-/// How an aggregate moves over groups that only get rows.
+/// The direction of an aggregate over groups that only receive insertions.
 fn aggregated(call: &AggregateCall, below: &[Motion]) -> Motion {
     let of_args = |motion: Motion| {
         call.args
@@ -77,8 +77,8 @@ fn aggregated(call: &AggregateCall, below: &[Motion]) -> Motion {
     }
 }
 
-/// Whether aggregates over an input with updates come out right without its `-U` rows: the new value of a row is never
-/// worse than the old, and no row changes its group.
+/// Whether aggregates over an updating input are correct without its `-U` rows: the new value of a row is never worse
+/// than the old one, and no row changes its group.
 pub fn needs_no_retraction(keys: &[usize], aggregates: &[AggregateCall], input: &Phys) -> bool {
     let mode = input.traits.mode;
     if aggregates.is_empty() || mode.delete || mode.is_insert_only() {
@@ -102,8 +102,7 @@ pub fn needs_no_retraction(keys: &[usize], aggregates: &[AggregateCall], input: 
     aggregates.iter().all(grows)
 }
 
-/// Whether a Top-N can follow updates by key: a row that is updated never falls behind, and its key tells its
-/// partition.
+/// Whether a Top-N can process updates by key: an updated row never moves down, and its key determines its partition.
 pub fn only_climbs(order: &[SortKey], partition: &[usize], input: &Phys) -> bool {
     let mode = input.traits.mode;
     if order.is_empty() || mode.delete || mode.is_insert_only() {

@@ -1,14 +1,14 @@
-//! Dropping columns that nobody reads, down into the scans.
+//! Column pruning, down into the scans.
 
 use millstream_plan::{AggregateCall, Expr, JoinKind, RankRange, SortKey};
 use millstream_types::Schema;
 
 use crate::bind::logical::{Aggregate, Join, Over, Rank, Rel, RelKind, Scan, join_schema};
 
-/// New positions of old columns; `None` for those that are gone.
+/// New positions of old columns; `None` for dropped ones.
 type Moved = Vec<Option<usize>>;
 
-/// Prunes below a root, whose own columns all stay in place.
+/// Prunes below a root, which keeps all its columns.
 pub fn prune_root(rel: Rel) -> Rel {
     let width = rel.schema.len();
     let (rel, moved) = prune(rel, &vec![true; width]);
@@ -17,7 +17,7 @@ pub fn prune_root(rel: Rel) -> Rel {
     if in_place { rel } else { rel.select(&order) }
 }
 
-/// The relation with at least the needed columns, and where the old columns are now.
+/// The relation with at least the needed columns, and the new positions of the old ones.
 fn prune(rel: Rel, needed: &[bool]) -> (Rel, Moved) {
     let Rel { kind, inputs, schema } = rel;
     match kind {
@@ -43,7 +43,7 @@ fn prune(rel: Rel, needed: &[bool]) -> (Rel, Moved) {
             condition,
         } => prune_correlate((function, args, outer, condition), inputs, schema, needed),
         RelKind::Match(matching) => {
-            // Its input is a projection of what it reads, all of it.
+            // Its input is a projection of exactly what it reads.
             let width = inputs.first().map_or(0, |input| input.schema.len());
             let (input, _) = prune_only(inputs, &vec![true; width]);
             let moved = (0..schema.len()).map(Some).collect();
@@ -60,14 +60,14 @@ fn prune_scan(mut scan: Box<Scan>, schema: Schema, needed: &[bool]) -> (Rel, Mov
     let mut needed = needed.to_vec();
     let filtered: Vec<usize> = scan.filters.iter().flat_map(Expr::columns).collect();
     filtered.into_iter().for_each(|i| mark(&mut needed, i));
-    // Changes by key need the key, whoever reads the columns.
+    // Changes by key need the key columns even if no expression reads them.
     if !scan.changelog.is_insert_only() {
         let is_key = |i: &usize| scan.table.primary_key.contains(&scan.columns[*i]);
         (0..scan.columns.len())
             .filter(is_key)
             .for_each(|i| mark(&mut needed, i));
     }
-    // A row without columns still counts, but a scan of nothing cannot be decoded: one column stays.
+    // A row without columns still counts, but a scan must decode at least one column.
     if !needed.contains(&true)
         && let Some(first) = needed.first_mut()
     {
@@ -140,7 +140,13 @@ fn prune_window(kind: RelKind, inputs: Vec<Rel>, schema: Schema, needed: &[bool]
 }
 
 fn prune_sort(kind: RelKind, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> (Rel, Moved) {
-    let RelKind::Sort { keys, offset, fetch } = kind else {
+    let RelKind::Sort {
+        keys,
+        offset,
+        fetch,
+        span,
+    } = kind
+    else {
         return (Rel::one_row(), Vec::new());
     };
     let mut needed = needed.to_vec();
@@ -155,7 +161,16 @@ fn prune_sort(kind: RelKind, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) 
         .collect();
     let schema = moved_schema(&schema, &moved, input.schema.len());
     (
-        Rel::new(RelKind::Sort { keys, offset, fetch }, vec![input], schema),
+        Rel::new(
+            RelKind::Sort {
+                keys,
+                offset,
+                fetch,
+                span,
+            },
+            vec![input],
+            schema,
+        ),
         moved,
     )
 }
@@ -260,7 +275,7 @@ fn remap_call(call: AggregateCall, moved: &Moved) -> AggregateCall {
 fn prune_aggregate(aggregate: Aggregate, inputs: Vec<Rel>, schema: Schema, needed: &[bool]) -> (Rel, Moved) {
     let keys = aggregate.keys.len();
     let calls = aggregate.calls.len();
-    // Keys make the groups and stay; so do the columns behind the calls.
+    // Keys define the groups and stay; so do the columns after the calls.
     let wanted: Vec<bool> = (0..schema.len())
         .map(|i| i < keys || i >= keys + calls || needed.get(i) == Some(&true))
         .collect();
@@ -316,7 +331,7 @@ fn prune_join(join: Join, mut inputs: Vec<Rel>, schema: Schema, needed: &[bool])
         expr.columns().into_iter().for_each(|i| mark(&mut all, i));
     }
     if join.as_of.is_some() {
-        // A versioned table is read by its event time, whoever selects the column.
+        // A versioned table is joined by its event time even if no expression reads the column.
         let is_time = |i: &usize| right.schema.columns[*i].ty.is_time_attribute();
         (0..right.schema.len())
             .filter(is_time)

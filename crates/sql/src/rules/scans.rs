@@ -13,10 +13,10 @@ use millstream_types::{LogicalType, RowField, Schema, TypeKind};
 use super::physical::SPLIT_WATERMARK_CONNECTORS;
 use crate::bind::logical::{Aggregate, Join, Over, Rel, RelKind, Scan};
 
-/// What is read of a column.
+/// The part of a column that is read.
 #[derive(Clone, Debug, Default, PartialEq)]
 enum Need {
-    /// Whether it is NULL, at most.
+    /// At most its NULLs.
     #[default]
     Nothing,
     /// Fields of a row, by position.
@@ -38,7 +38,7 @@ impl Need {
         }
     }
 
-    /// The need of the column that holds `path`, when `self` is needed of the field there.
+    /// The demand on the column that contains `path`, if `self` is the demand on the field there.
     fn below(self, path: &[usize]) -> Need {
         path.iter()
             .rev()
@@ -53,7 +53,7 @@ impl Need {
     }
 }
 
-/// The column and the fields of fields that an expression reads, if it is nothing but that.
+/// The column and field path of an expression that is nothing else.
 fn path_of(expr: &Expr) -> Option<(usize, Vec<usize>)> {
     match expr {
         Expr::Column { index, .. } => Some((*index, Vec::new())),
@@ -66,7 +66,7 @@ fn path_of(expr: &Expr) -> Option<(usize, Vec<usize>)> {
     }
 }
 
-/// Adds what `expr` reads when `need` is needed of its value.
+/// Adds what `expr` reads if `need` of its value is demanded.
 fn read(expr: &Expr, need: &Need, of: &mut [Need]) {
     if let Some((column, path)) = path_of(expr) {
         if let Some(known) = of.get_mut(column) {
@@ -79,7 +79,7 @@ fn read(expr: &Expr, need: &Need, of: &mut [Need]) {
         && let [arg] = args.as_slice()
         && matches!(arg.ty().kind, TypeKind::Row(_))
     {
-        // No field is needed to see whether a row is there.
+        // A NULL check needs no field.
         return read(arg, &Need::Nothing, of);
     }
     expr.children()
@@ -93,7 +93,7 @@ fn read_column(column: usize, of: &mut [Need]) {
     }
 }
 
-/// What the scans of one table have to give.
+/// The demand on all scans of a table.
 #[derive(Debug)]
 struct Table {
     spec: TableSpec,
@@ -102,7 +102,7 @@ struct Table {
     metadata: Vec<MetadataColumn>,
     /// Conditions of the first scan, over the physical columns.
     filters: Vec<Expr>,
-    /// Whether all scans have these conditions.
+    /// Whether all scans have the same conditions.
     same_filters: bool,
 }
 
@@ -170,8 +170,8 @@ impl Demand {
     }
 }
 
-/// Whether the scan can be the one that reads this table for others, too. As in Flink, a source that skips data by
-/// conditions (files) is only shared under the same conditions; reading a topic twice costs more than a filter.
+/// Whether other queries may share this scan. As in Flink, a source that skips data by conditions (files) is shared
+/// only under the same conditions. For topics, reading twice costs more than filtering.
 fn shares(table: &Table, scan: &Scan) -> bool {
     let skips_data = || {
         let connector = scan.table.options.get("connector").map_or("", String::as_str);
@@ -276,7 +276,7 @@ fn call_columns(call: &millstream_plan::AggregateCall) -> impl Iterator<Item = u
     call.args.iter().copied().chain(call.filter).chain(order)
 }
 
-/// A row type of which only some fields are left.
+/// A row type reduced to some fields.
 #[derive(Clone, Debug)]
 struct Narrow {
     ty: LogicalType,
@@ -285,7 +285,7 @@ struct Narrow {
 }
 
 impl Narrow {
-    /// The part of `ty` that is needed; `None`: all of it.
+    /// The demanded part of `ty`; `None` means all of it.
     fn new(ty: &LogicalType, need: &Need) -> Option<Self> {
         let TypeKind::Row(fields) = &ty.kind else {
             return None;
@@ -298,7 +298,7 @@ impl Narrow {
         };
         let (mut kept, mut moved): (Vec<RowField>, _) = (Vec::new(), vec![None; fields.len()]);
         for (position, field) in fields.iter().enumerate() {
-            // A row needs some field.
+            // A row needs at least one field.
             let is_kept = needed.contains_key(&position) || (needed.is_empty() && position == 0);
             if !is_kept {
                 continue;
@@ -320,7 +320,7 @@ impl Narrow {
     }
 }
 
-/// Where a column is now, and what is left of it.
+/// The new position of a column and its remaining part.
 #[derive(Clone, Debug)]
 struct Place {
     column: usize,
@@ -377,7 +377,7 @@ fn moved(rel: Rel, demand: &Demand) -> (Rel, Vec<Place>) {
     (Rel::new(kind, below, schema), output)
 }
 
-/// The columns in their old order again.
+/// Restores the old order of columns.
 fn settled(rel: Rel, places: &[Place], width: usize) -> (Rel, Vec<Place>) {
     let is_settled =
         rel.schema.len() == width && places.iter().enumerate().all(|(i, place)| place.column == i);
@@ -432,7 +432,7 @@ fn moved_scan(mut scan: Scan, schema: Schema, demand: &Demand) -> (Rel, Vec<Plac
             .into_iter()
             .map(|filter| at_places(filter, &places))
             .collect(),
-        // One scan serves queries with other conditions; each applies its own behind it.
+        // A scan that serves queries with different conditions keeps none; each query filters for itself.
         false => Vec::new(),
     };
     let physical = scan.table.physical.project(&columns);

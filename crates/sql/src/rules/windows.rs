@@ -1,4 +1,4 @@
-//! Window columns: which columns of a relation are the start, end and time of a window, and of which.
+//! Tracks which columns of a relation are the start, end and time of which window.
 
 use millstream_plan::{Expr, JoinKind, WindowKind};
 use millstream_types::{TimeAttribute, TypeKind};
@@ -26,7 +26,7 @@ impl WindowColumns {
             .any(|columns| columns.contains(&column))
     }
 
-    /// The same window seen through a mapping of columns; `None` if no bound is left.
+    /// The window under a column mapping; `None` if no bound is left.
     fn mapped(&self, map: impl Fn(usize) -> Vec<usize>) -> Option<Self> {
         let all = |columns: &[usize]| columns.iter().flat_map(|c| map(*c)).collect::<Vec<_>>();
         let found = Self {
@@ -39,7 +39,7 @@ impl WindowColumns {
     }
 }
 
-/// The window columns of a relation's output, if it has any.
+/// The window columns of a relation's output, if any.
 pub fn window_columns(rel: &Rel, config: &PlannerConfig) -> Option<WindowColumns> {
     match &rel.kind {
         RelKind::Window { time, kind, .. } => {
@@ -93,7 +93,7 @@ pub fn window_columns(rel: &Rel, config: &PlannerConfig) -> Option<WindowColumns
                 let width = left.schema.len();
                 let shift = |columns: &[usize]| columns.iter().map(|c| c + width).collect::<Vec<_>>();
                 let mut both = left_window;
-                // Both sides hold the same window; a padded side does not.
+                // Both sides carry the same window, except a padded side.
                 let pads_left = matches!(join.kind, JoinKind::Right | JoinKind::Full);
                 let pads_right = matches!(join.kind, JoinKind::Left | JoinKind::Full);
                 if pads_left {

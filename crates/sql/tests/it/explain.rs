@@ -1,7 +1,7 @@
 //! EXPLAIN against snapshot files in `tests/explain`.
 //!
 //! A file begins with statements that define its tables; cases follow behind lines of `====`, each a statement, a line
-//! `----` and the answer. `UPDATE_SNAPSHOTS=1 cargo test -p millstream-sql explain` writes the answers of today; read
+//! `----` and the output. `UPDATE_SNAPSHOTS=1 cargo test -p millstream-sql explain` writes the current output; read
 //! the difference before you commit it.
 
 use millstream_plan::Op;
@@ -15,7 +15,7 @@ use millstream_types::{
 };
 
 const CASES: &str = "\n====\n";
-const ANSWER: &str = "\n----\n";
+const SEPARATOR: &str = "\n----\n";
 
 pub const fn connector(
     identifier: &'static str,
@@ -90,7 +90,7 @@ impl Session {
                 },
                 rows => panic!("one row, not {rows:?}"),
             },
-            Ok(other) => panic!("EXPLAIN answers with a text, not {other:?}"),
+            Ok(other) => panic!("EXPLAIN must return text, not {other:?}"),
             Err(error) => format!("error: {}", error.render(sql)),
         }
     }
@@ -113,12 +113,12 @@ fn check(name: &str, configuration: &[(&str, &str)]) {
     let mut today = definitions.to_owned();
     let mut failures = Vec::new();
     for case in parts {
-        let (sql, expected) = case.split_once(ANSWER).unwrap_or((case, ""));
-        let answer = session.explain(sql);
-        if answer != expected {
-            failures.push(format!("{sql}\nexpected:\n{expected}\ngot:\n{answer}"));
+        let (sql, expected) = case.split_once(SEPARATOR).unwrap_or((case, ""));
+        let output = session.explain(sql);
+        if output != expected {
+            failures.push(format!("{sql}\nexpected:\n{expected}\ngot:\n{output}"));
         }
-        today.push_str(&format!("{CASES}{}{ANSWER}{answer}", sql.trim_end()));
+        today.push_str(&format!("{CASES}{}{SEPARATOR}{output}", sql.trim_end()));
     }
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&path, format!("{today}\n")).expect("the snapshot can be written");
@@ -158,6 +158,11 @@ fn sinks() {
 }
 
 #[test]
+fn advice() {
+    check("advice", &[]);
+}
+
+#[test]
 fn details() {
     check("details", &[("parallelism.default", "4")]);
 }
@@ -174,10 +179,10 @@ fn forms_of_the_language() {
          WITH ('connector' = 'append')",
     );
     for form in EXPRESSIONS.iter().chain(TABLES) {
-        let answer = session.explain(&format!("EXPLAIN {}", form.example));
+        let output = session.explain(&format!("EXPLAIN {}", form.example));
         assert!(
-            answer.starts_with("== Abstract Syntax Tree =="),
-            "{}: {answer}",
+            output.starts_with("== Abstract Syntax Tree =="),
+            "{}: {output}",
             form.syntax
         );
     }

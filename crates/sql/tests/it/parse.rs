@@ -9,9 +9,9 @@ use millstream_sql::parse::ast::visit::{self, VisitMut};
 use millstream_sql::parse::ast::{Expr, ExprKind};
 use millstream_sql::parse::unparse::{data_type_to_sql, expr_to_sql, statement_to_sql};
 use millstream_sql::parse::{
-    NESTING_DEPTH_MAX, ParseErrorKind, TREE_HEIGHT_MAX, parse_data_type, parse_expression, parse_statement,
-    parse_statements,
+    NESTING_DEPTH_MAX, TREE_HEIGHT_MAX, parse_data_type, parse_expression, parse_statement, parse_statements,
 };
+use millstream_types::ErrorCode;
 use proptest::prelude::*;
 
 fn corpus(name: &str) -> String {
@@ -165,8 +165,8 @@ fn unfinished_texts_are_told_apart() {
         "SELECT CASE WHEN a THEN",
     ] {
         assert_eq!(
-            parse_statement(sql).map_err(|error| error.kind),
-            Err(ParseErrorKind::EndOfInput),
+            parse_statement(sql).map_err(|error| error.code),
+            Err(ErrorCode::UnexpectedEnd),
             "{sql}"
         );
     }
@@ -223,7 +223,7 @@ fn refuse_deep_nesting() {
         format!("WITH a AS {}", "(".repeat(deep)),
     ] {
         let error = parse_statement(&sql).expect_err("is too deep");
-        assert_eq!(error.kind, ParseErrorKind::Limit, "{}… {error}", &sql[..40]);
+        assert_eq!(error.code, ErrorCode::LimitExceeded, "{}… {error}", &sql[..40]);
     }
 }
 
@@ -241,7 +241,7 @@ fn long_chains_are_refused() {
         format!("SELECT * FROM t{}", ", t".repeat(long)),
     ] {
         let error = parse_statement(&sql).expect_err("is too long");
-        assert_eq!(error.kind, ParseErrorKind::Limit, "{}… {error}", &sql[..40]);
+        assert_eq!(error.code, ErrorCode::LimitExceeded, "{}… {error}", &sql[..40]);
     }
 }
 

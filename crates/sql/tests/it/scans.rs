@@ -3,7 +3,8 @@
 use millstream_plan::{Op, Plan};
 use millstream_sql::bind::statement::{BoundStatement, bind_statement};
 use millstream_sql::catalog::Catalogs;
-use millstream_sql::parse::{NESTING_DEPTH_MAX, ParseErrorKind, TREE_HEIGHT_MAX, parse_statements};
+use millstream_sql::parse::{NESTING_DEPTH_MAX, TREE_HEIGHT_MAX, parse_statements};
+use millstream_types::ErrorCode;
 use millstream_types::{ChangelogMode, ConnectorDecl, Declarations, FormatDecl, FormatUse, Options};
 
 use crate::explain::connector;
@@ -137,7 +138,7 @@ fn inserts_of_a_set_share_a_scan_of_different_columns() {
     assert_eq!(scans(&plan).len(), 1, "{:?}", scans(&plan));
 }
 
-/// Tables that join by primary key, each to the one before.
+/// Tables that join by primary key, each to the previous one.
 fn chain(tables: usize) -> String {
     let mut script = String::new();
     for table in 0..tables {
@@ -181,8 +182,8 @@ fn deep_expressions_are_planned_or_refused_on_a_small_stack() {
         .stack_size(SMALL_STACK_BYTES)
         .spawn(|| {
             let nested = |depth: usize| format!("SELECT {}1{}", "(".repeat(depth), ")".repeat(depth));
-            let refused = parse_statements(&nested(5_000)).map_err(|error| error.kind);
-            assert_eq!(refused, Err(ParseErrorKind::Limit));
+            let refused = parse_statements(&nested(5_000)).map_err(|error| error.code);
+            assert_eq!(refused, Err(ErrorCode::LimitExceeded));
             plan(&nested(NESTING_DEPTH_MAX / 4));
             let table = "CREATE TABLE t (a INT) WITH ('connector' = 'kafka', 'format' = 'json');\n";
             plan(&format!(

@@ -1,7 +1,7 @@
 //! Sessions against snapshot files in `tests/scripts`: DDL, SHOW and DESCRIBE, and what is refused with which words.
 //!
 //! A file is a session from its first case on: cases stand between lines of `====`, each a statement, a line `----` and
-//! the answer. `UPDATE_SNAPSHOTS=1 cargo test -p millstream-sql scripts` writes the answers of today; read the
+//! the output. `UPDATE_SNAPSHOTS=1 cargo test -p millstream-sql scripts` writes the current output; read the
 //! difference before you commit it.
 
 use millstream_sql::bind::statement::{BoundStatement, bind_statement};
@@ -14,7 +14,7 @@ use millstream_types::{
 };
 
 const CASES: &str = "\n====\n";
-const ANSWER: &str = "\n----\n";
+const SEPARATOR: &str = "\n----\n";
 
 const APPEND: Option<ChangelogMode> = Some(ChangelogMode::INSERT_ONLY);
 const CHANGES: Option<ChangelogMode> = Some(ChangelogMode::ALL);
@@ -136,10 +136,10 @@ struct Session {
 }
 
 impl Session {
-    fn answer(&mut self, sql: &str) -> String {
+    fn output(&mut self, sql: &str) -> String {
         let statement = match parse_statement(sql) {
             Ok(statement) => statement,
-            Err(error) => return error.render(sql),
+            Err(error) => return format!("error[{}]: {}", error.code, error.render(sql)),
         };
         match &statement.kind {
             StatementKind::Set(Some(option)) => {
@@ -154,11 +154,11 @@ impl Session {
             _ => {}
         }
         match bind_statement(&statement, &self.catalogs, &self.configuration, &DECLARATIONS) {
-            Err(error) => error.render(sql),
+            Err(error) => format!("error[{}]: {}", error.code(), error.render(sql)),
             Ok(BoundStatement::Catalog(operation) | BoundStatement::CreateTableAs { operation, .. }) => {
                 match self.catalogs.apply(operation) {
                     Ok(()) => "ok".to_owned(),
-                    Err(error) => error.render(sql),
+                    Err(error) => format!("error[{}]: {}", error.code(), error.render(sql)),
                 }
             }
             Ok(BoundStatement::Show(result)) => {
@@ -199,12 +199,12 @@ fn check(name: &str) {
     let mut session = Session::default();
     let (mut today, mut failures) = (Vec::new(), Vec::new());
     for case in text.trim_end().split(CASES) {
-        let (sql, expected) = case.split_once(ANSWER).unwrap_or((case, ""));
-        let answer = session.answer(sql);
-        if answer != expected {
-            failures.push(format!("{sql}\nexpected:\n{expected}\ngot:\n{answer}"));
+        let (sql, expected) = case.split_once(SEPARATOR).unwrap_or((case, ""));
+        let output = session.output(sql);
+        if output != expected {
+            failures.push(format!("{sql}\nexpected:\n{expected}\ngot:\n{output}"));
         }
-        today.push(format!("{}{ANSWER}{answer}", sql.trim_end()));
+        today.push(format!("{}{SEPARATOR}{output}", sql.trim_end()));
     }
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&path, format!("{}\n", today.join(CASES))).expect("the snapshot can be written");
@@ -212,7 +212,7 @@ fn check(name: &str) {
     }
     assert!(
         failures.is_empty(),
-        "{} answers in {name} differ:\n\n{}",
+        "{} results in {name} differ:\n\n{}",
         failures.len(),
         failures.join("\n\n")
     );
@@ -241,6 +241,11 @@ fn views_are_written_out() {
 #[test]
 fn wrong_queries_say_what_to_write() {
     check("query_errors");
+}
+
+#[test]
+fn errors_point_at_their_place() {
+    check("diagnostics");
 }
 
 #[test]

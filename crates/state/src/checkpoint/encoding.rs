@@ -3,6 +3,8 @@
 //! The layout is a promise to later versions and documented in `docs/internals/checkpoints.md`. Reading trusts no
 //! length: nothing is allocated beyond the bytes that are there.
 
+use std::string::FromUtf8Error;
+
 use millstream_types::Watermark;
 
 use super::manifest::{
@@ -70,17 +72,34 @@ fn instance(writer: &mut Writer, entry: &InstanceEntry) {
     }
 }
 
-/// Decodes a manifest; the error says what is wrong with the bytes.
-pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, String> {
+/// What is wrong with the bytes of a manifest.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ManifestError {
+    #[error("its flags {0:#04x} are unknown")]
+    Flags(u8),
+    #[error("its key groups are out of range")]
+    KeyGroups,
+    #[error("{0} bytes follow its end")]
+    Trailing(usize),
+    #[error("{wanted} bytes are wanted, {left} are left")]
+    Truncated { wanted: usize, left: usize },
+    #[error("a count is out of range")]
+    Count,
+    #[error("a name is not UTF-8")]
+    Name(#[from] FromUtf8Error),
+}
+
+/// Decodes a manifest.
+pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, ManifestError> {
     let mut reader = Reader { bytes };
     let flags = reader.u8()?;
     if flags & !(FLAG_FINISHED | FLAG_SAVEPOINT | FLAG_ORIGIN) != 0 {
-        return Err(format!("its flags {flags:#04x} are unknown"));
+        return Err(ManifestError::Flags(flags));
     }
     let checkpoint = reader.u64()?;
     let triggered_ms = reader.u64()? as i64;
     let job = reader.string()?;
-    let max_parallelism = u16::try_from(reader.u32()?).map_err(|_| "its key groups are out of range")?;
+    let max_parallelism = u16::try_from(reader.u32()?).map_err(|_| ManifestError::KeyGroups)?;
     let fingerprint = reader.u64()?;
     let origin = match flags & FLAG_ORIGIN {
         0 => None,
@@ -89,7 +108,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, String> {
     let operators = reader.list(Reader::operator)?;
     let instances = reader.list(Reader::instance)?;
     if !reader.bytes.is_empty() {
-        return Err(format!("{} bytes follow its end", reader.bytes.len()));
+        return Err(ManifestError::Trailing(reader.bytes.len()));
     }
     let kind = match flags & FLAG_SAVEPOINT {
         0 => CheckpointKind::Checkpoint,
@@ -136,43 +155,49 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn take(&mut self, length: usize) -> Result<&[u8], String> {
+    fn take(&mut self, length: usize) -> Result<&[u8], ManifestError> {
         let (taken, rest) = self
             .bytes
             .split_at_checked(length)
-            .ok_or_else(|| format!("{length} bytes are wanted, {} are left", self.bytes.len()))?;
+            .ok_or(ManifestError::Truncated {
+                wanted: length,
+                left: self.bytes.len(),
+            })?;
         self.bytes = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], ManifestError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
 
-    fn u8(&mut self) -> Result<u8, String> {
+    fn u8(&mut self) -> Result<u8, ManifestError> {
         Ok(self.array::<1>()?[0])
     }
 
-    fn u32(&mut self) -> Result<u32, String> {
+    fn u32(&mut self) -> Result<u32, ManifestError> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    fn u64(&mut self) -> Result<u64, String> {
+    fn u64(&mut self) -> Result<u64, ManifestError> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    fn count(&mut self) -> Result<usize, String> {
-        usize::try_from(self.u32()?).map_err(|e| e.to_string())
+    fn count(&mut self) -> Result<usize, ManifestError> {
+        usize::try_from(self.u32()?).map_err(|_| ManifestError::Count)
     }
 
-    fn string(&mut self) -> Result<String, String> {
+    fn string(&mut self) -> Result<String, ManifestError> {
         let length = self.count()?;
-        String::from_utf8(self.take(length)?.to_vec()).map_err(|_| "a name is not UTF-8".to_owned())
+        Ok(String::from_utf8(self.take(length)?.to_vec())?)
     }
 
-    fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T, String>) -> Result<Vec<T>, String> {
+    fn list<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<T, ManifestError>,
+    ) -> Result<Vec<T>, ManifestError> {
         let count = self.count()?;
         // Every item takes at least four bytes; a count beyond that is a lie.
         let mut items = Vec::with_capacity(count.min(self.bytes.len() / 4));
@@ -182,7 +207,7 @@ impl Reader<'_> {
         Ok(items)
     }
 
-    fn operator(&mut self) -> Result<OperatorEntry, String> {
+    fn operator(&mut self) -> Result<OperatorEntry, ManifestError> {
         Ok(OperatorEntry {
             uid: self.string()?,
             name: self.string()?,
@@ -196,7 +221,7 @@ impl Reader<'_> {
         })
     }
 
-    fn instance(&mut self) -> Result<InstanceEntry, String> {
+    fn instance(&mut self) -> Result<InstanceEntry, ManifestError> {
         Ok(InstanceEntry {
             uid: self.string()?,
             subtask: self.count()?,
@@ -207,7 +232,7 @@ impl Reader<'_> {
         })
     }
 
-    fn block(&mut self) -> Result<BlockEntry, String> {
+    fn block(&mut self) -> Result<BlockEntry, ManifestError> {
         Ok(BlockEntry {
             name: self.string()?,
             file: self.u64()?,

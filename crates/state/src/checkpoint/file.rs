@@ -35,7 +35,7 @@ pub(super) fn header() -> [u8; HEADER_BYTES as usize] {
     bytes
 }
 
-/// The manifest and what stands behind it.
+/// The manifest and the trailer after it.
 pub(super) fn footer(manifest: &Manifest) -> Vec<u8> {
     let mut bytes = encoding::encode(manifest);
     let (length, crc) = (bytes.len() as u64, crc32c::crc32c(&bytes));
@@ -80,7 +80,7 @@ pub(super) fn read_manifest(path: &str, file: &dyn StorageFile) -> Result<(Manif
     if crc32c::crc32c(&encoded) != word(&trailer, 8) {
         return Err(corrupt("the checksum of its manifest is wrong"));
     }
-    let manifest = encoding::decode(&encoded).map_err(|reason| corrupt(&reason))?;
+    let manifest = encoding::decode(&encoded).map_err(|error| corrupt(&error.to_string()))?;
     Ok((manifest, manifest_at - HEADER_BYTES))
 }
 

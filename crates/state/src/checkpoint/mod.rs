@@ -16,10 +16,11 @@ use std::io;
 use std::sync::Arc;
 
 use millstream_types::storage::{OpenMode, Storage, StorageFile, parent};
-use millstream_types::{CheckpointId, Watermark};
+use millstream_types::{CheckpointId, Watermark, failpoint};
 
-use crate::blocks::{BlockContent, StateBlocks};
+use crate::blocks::{BlockContent, StateBlocks, StoredBytes};
 use crate::error::StateError;
+use crate::spill::StoredFile;
 
 use manifest::{BlockEntry, InstanceEntry, Manifest};
 
@@ -55,12 +56,14 @@ pub struct CheckpointSize {
 const GARBAGE_BYTES_MIN: u64 = 4 << 20;
 /// Checkpoints that are kept at least: one to fall back on when the newest turns out to be damaged.
 const RETAINED_MIN: usize = 2;
+/// Blocks of this size and above stay in their file until they are restored.
+const LARGE_BLOCK_BYTES: u64 = 256 << 10;
 /// Digits of a number in a file name, so that names sort.
 const NAME_DIGITS: usize = 20;
 const NAME_SUFFIX: &str = ".checkpoint";
 
 /// The manifest of a checkpoint and the blocks that its file must hold, in order.
-type Layout = (Manifest, Vec<Arc<[u8]>>);
+type Layout = (Manifest, Vec<BlockContent>);
 
 /// The checkpoints of one job in one directory.
 #[derive(Debug)]
@@ -73,7 +76,7 @@ pub struct CheckpointStore {
     manifests: BTreeMap<u64, Manifest>,
     /// Bytes of the blocks in files, by number.
     file_bytes: BTreeMap<u64, u64>,
-    /// Files that cannot be read, and why. They are no checkpoints to start from, but they are not absent either.
+    /// Files that cannot be read, and why. They are not checkpoints to start from, but they are not absent either.
     damaged: BTreeMap<u64, StateError>,
     /// Old files that could not be removed; tried again with the next checkpoint.
     cleanup_failure: Option<StateError>,
@@ -182,13 +185,14 @@ impl CheckpointStore {
         let (manifest, data) = lay_out(header, states, base)?;
         let path = self.path(number);
         write_file(self.storage.as_ref(), &path, &manifest, &data)?;
-        let written_bytes: u64 = data.iter().map(|bytes| bytes.len() as u64).sum();
+        let written_bytes = data.iter().map(length_of).sum();
         let full_bytes: u64 = manifest.blocks().map(|block| block.length).sum();
         let files = manifest.files();
         self.file_bytes.insert(number, written_bytes);
         self.manifests.insert(number, manifest);
         // The checkpoint is durable, whatever becomes of the old files.
         self.cleanup_failure = self.remove_unneeded().err();
+        failpoint::hit("checkpoints-removed");
         let stored: u64 = files.iter().filter_map(|f| self.file_bytes.get(f)).sum();
         let rewrite_next = stored > (2 * full_bytes).max(full_bytes + GARBAGE_BYTES_MIN);
         Ok(CheckpointSize {
@@ -301,16 +305,16 @@ fn lay_out(
                         StateError::corrupt(&block.name, reason)
                     })?
                 }
-                BlockContent::Bytes(bytes) => {
+                content => {
                     let entry = BlockEntry {
                         name: block.name.clone(),
                         file: number,
                         offset,
-                        length: bytes.len() as u64,
-                        crc: crc32c::crc32c(bytes),
+                        length: length_of(content),
+                        crc: crc_of(content),
                     };
                     offset += entry.length;
-                    data.push(Arc::clone(bytes));
+                    data.push(content.clone());
                     entry
                 }
             };
@@ -328,29 +332,59 @@ fn lay_out(
     Ok((Manifest { header, instances }, data))
 }
 
+fn length_of(content: &BlockContent) -> u64 {
+    match content {
+        BlockContent::Bytes(bytes) => bytes.len() as u64,
+        BlockContent::Stored(stored) => stored.length(),
+        BlockContent::Unchanged => 0,
+    }
+}
+
+fn crc_of(content: &BlockContent) -> u32 {
+    match content {
+        BlockContent::Bytes(bytes) => crc32c::crc32c(bytes),
+        BlockContent::Stored(stored) => stored.crc(),
+        BlockContent::Unchanged => 0,
+    }
+}
+
 /// Writes beside, syncs, renames: the file is whole under its name or not there.
 fn write_file(
     storage: &dyn Storage,
     path: &str,
     manifest: &Manifest,
-    data: &[Arc<[u8]>],
+    data: &[BlockContent],
 ) -> Result<(), StateError> {
     let beside = format!("{path}.tmp");
     let fail = |e: io::Error| storage_error("write checkpoint", path, e);
     let file = storage.open(&beside, OpenMode::Truncate).map_err(fail)?;
     file.write_at(&file::header(), 0).map_err(fail)?;
     let mut offset = file::HEADER_BYTES;
-    for bytes in data {
-        file.write_at(bytes, offset).map_err(fail)?;
-        offset += bytes.len() as u64;
+    for content in data {
+        match content {
+            BlockContent::Bytes(bytes) => file.write_at(bytes, offset).map_err(fail)?,
+            BlockContent::Stored(stored) => {
+                let mut at = offset;
+                stored.each_chunk(|chunk| {
+                    file.write_at(chunk, at).map_err(fail)?;
+                    at += chunk.len() as u64;
+                    Ok(())
+                })?;
+            }
+            BlockContent::Unchanged => {}
+        }
+        offset += length_of(content);
     }
     file.write_at(&file::footer(manifest), offset).map_err(fail)?;
     file.sync_data().map_err(fail)?;
+    failpoint::hit("checkpoint-written");
     storage.rename(&beside, path).map_err(fail)?;
+    failpoint::hit("checkpoint-renamed");
     storage.sync_directory(parent(path)).map_err(fail)
 }
 
-/// The states of a manifest, with the bytes of every block from the file that `open` gives for its number.
+/// The states of a manifest. The bytes of a block come from the file that `open` gives for its number; large blocks are
+/// checked here and read when they are restored, so that they are in memory one at a time.
 fn load_states<'a>(
     manifest: &Manifest,
     open: impl Fn(u64) -> Option<&'a (String, Arc<dyn StorageFile>)>,
@@ -360,6 +394,13 @@ fn load_states<'a>(
         for block in &instance.blocks {
             let missing = || StateError::corrupt(&block.name, "its file is gone");
             let (path, file) = open(block.file).ok_or_else(missing)?;
+            if block.length >= LARGE_BLOCK_BYTES && is_read_piecewise(&block.name) {
+                let stored = Arc::new(StoredFile::new(path.clone(), Arc::clone(file)));
+                let stored = StoredBytes::new(stored, block.offset, block.length, block.crc);
+                stored.each_chunk(|_| Ok(()))?;
+                blocks.push_stored(block.name.as_str(), stored);
+                continue;
+            }
             let bytes = file::read_bytes(path, file.as_ref(), block.offset, block.length)?;
             if crc32c::crc32c(&bytes) != block.crc {
                 return Err(StateError::corrupt(
@@ -379,6 +420,12 @@ fn load_states<'a>(
         })
     };
     manifest.instances.iter().map(state).collect()
+}
+
+/// Whether operators read the block on its own: blocks of tables, which are numbered, and of cold state.
+fn is_read_piecewise(name: &str) -> bool {
+    let is_numbered = |(_, number): (&str, &str)| number.bytes().all(|byte| byte.is_ascii_digit());
+    name.starts_with("cold/") || name.contains("/cold/") || name.rsplit_once('/').is_some_and(is_numbered)
 }
 
 fn number_of(name: &str) -> Option<u64> {

@@ -31,7 +31,7 @@ pub fn write_savepoint(
     let (manifest, data) = lay_out(header, states, None)?;
     write_file(storage, &path_in(directory), &manifest, &data)?;
     storage.sync_directory("").map_err(fail)?;
-    Ok(data.iter().map(|bytes| bytes.len() as u64).sum())
+    Ok(data.iter().map(super::length_of).sum())
 }
 
 /// Reads the savepoint in `directory` (`""`: the root of the storage).

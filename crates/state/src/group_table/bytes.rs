@@ -7,6 +7,7 @@ use arrow_array::builder::make_view;
 
 use crate::hash::VIEW_INLINE_BYTES;
 
+use super::row_codec::EncodedRows;
 use super::slots::KeyRows;
 
 /// Size of an arena block.
@@ -61,6 +62,12 @@ impl BytesKeys {
         &inline[4..4 + length(view)]
     }
 
+    /// The bytes of many keys; `inline` lends room for short ones, one for each.
+    pub fn all_bytes<'a>(&'a self, groups: &[u32], inline: &'a mut [[u8; 16]]) -> Vec<&'a [u8]> {
+        let keys = groups.iter().zip(inline);
+        keys.map(|(group, inline)| self.bytes(*group, inline)).collect()
+    }
+
     pub fn store(&mut self, group: u32, bytes: &[u8]) {
         let view = if bytes.len() <= VIEW_INLINE_BYTES {
             make_view(bytes, 0, 0)
@@ -68,6 +75,29 @@ impl BytesKeys {
             self.append(bytes)
         };
         self.store_view(group, view);
+    }
+
+    /// Stores rows of a batch under new numbers. Many bytes become a block of the arena as they are, without a copy.
+    pub fn store_all(&mut self, groups: &[u32], rows: EncodedRows) {
+        let is_block = rows.data.len() >= ARENA_BLOCK_BYTES / 4 && u32::try_from(rows.data.len()).is_ok();
+        if !is_block {
+            for (row, group) in groups.iter().enumerate() {
+                self.store(*group, rows.bytes(row));
+            }
+            return;
+        }
+        let block = self.blocks.len() as u128;
+        for ((group, view), offset) in groups.iter().zip(&rows.views).zip(&rows.offsets) {
+            let place = block << 64 | (*offset as u128) << 96;
+            let view = if is_inline(*view) {
+                *view
+            } else {
+                view & u128::from(u64::MAX) | place
+            };
+            self.store_view(*group, view);
+        }
+        self.arena_bytes += rows.data.capacity();
+        self.blocks.push(rows.data);
     }
 
     /// Stores a place holder, for the group of NULL.
@@ -98,7 +128,7 @@ impl BytesKeys {
         make_view(bytes, index as u32, offset as u32)
     }
 
-    /// Forgets the key of a group.
+    /// Removes the key of a group.
     pub fn remove(&mut self, group: u32) {
         let view = std::mem::take(&mut self.views[group as usize]);
         if !is_inline(view) {

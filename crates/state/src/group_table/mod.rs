@@ -10,9 +10,10 @@
 mod bytes;
 mod fixed;
 mod live;
-mod row_codec;
+pub(crate) mod row_codec;
 mod slots;
 mod snapshot;
+mod use_clock;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -31,8 +32,9 @@ use crate::{fixed_width, hash};
 use bytes::{ByteRows, BytesInput, BytesKeys};
 use fixed::{FixedInput, Packing, decimal_words};
 use live::LiveGroups;
-use row_codec::RowCodec;
+use row_codec::{EncodedRows, RowCodec};
 use slots::{KeyRows, Slots};
+use use_clock::UseClock;
 
 pub use live::{DirtyBlocks, GROUPS_PER_BLOCK};
 pub use slots::NO_GROUP;
@@ -54,6 +56,7 @@ pub struct GroupTable {
     created: Vec<u32>,
     hashes: Vec<u64>,
     left: Vec<u32>,
+    use_clock: Option<UseClock>,
 }
 
 #[derive(Debug)]
@@ -66,6 +69,8 @@ enum Keys {
     Text(BytesKeys),
     Binary(BytesKeys),
     Rows(RowCodec, BytesKeys),
+    /// Rows that are known by number alone, see [`GroupTable::without_index`].
+    Unindexed(RowCodec, BytesKeys),
 }
 
 impl Keys {
@@ -88,7 +93,9 @@ impl Keys {
             Self::Nothing => 0,
             Self::Word(words) => words.capacity() * size_of::<i64>(),
             Self::Decimal(words) | Self::Packed(_, words) => words.capacity() * size_of::<u128>(),
-            Self::Text(keys) | Self::Binary(keys) | Self::Rows(_, keys) => keys.memory_size(),
+            Self::Text(keys) | Self::Binary(keys) | Self::Rows(_, keys) | Self::Unindexed(_, keys) => {
+                keys.memory_size()
+            }
         }
     }
 
@@ -97,7 +104,9 @@ impl Keys {
             Self::Nothing => {}
             Self::Word(words) => *words = Vec::new(),
             Self::Decimal(words) | Self::Packed(_, words) => *words = Vec::new(),
-            Self::Text(keys) | Self::Binary(keys) | Self::Rows(_, keys) => keys.clear(),
+            Self::Text(keys) | Self::Binary(keys) | Self::Rows(_, keys) | Self::Unindexed(_, keys) => {
+                keys.clear();
+            }
         }
     }
 }
@@ -105,9 +114,20 @@ impl Keys {
 impl GroupTable {
     /// A table over key columns of these Arrow types.
     pub fn new(types: &[DataType]) -> Result<Self, StateError> {
-        Ok(Self {
+        Ok(Self::with_keys(types, Keys::new(types)?))
+    }
+
+    /// A table that compares nothing: `intern` gives every row a number of its own, `find` finds none. It saves the hash
+    /// and the index of whole rows where each row is known by its number alone.
+    pub fn without_index(types: &[DataType]) -> Result<Self, StateError> {
+        let keys = Keys::Unindexed(RowCodec::new(types)?, BytesKeys::default());
+        Ok(Self::with_keys(types, keys))
+    }
+
+    fn with_keys(types: &[DataType], keys: Keys) -> Self {
+        Self {
             types: types.to_vec(),
-            keys: Keys::new(types)?,
+            keys,
             slots: Slots::new(),
             live: LiveGroups::default(),
             null_group: None,
@@ -115,7 +135,21 @@ impl GroupTable {
             created: Vec::new(),
             hashes: Vec::new(),
             left: Vec::new(),
-        })
+            use_clock: None,
+        }
+    }
+
+    /// From now on, remembers which groups are looked up, for [`GroupTable::least_used`].
+    pub fn track_use(&mut self) {
+        self.use_clock = Some(UseClock::default());
+    }
+
+    /// Up to `count` groups that were not looked up lately.
+    pub fn least_used(&mut self, count: usize) -> Vec<u32> {
+        match &mut self.use_clock {
+            Some(clock) => clock.least_used(&self.live, count),
+            None => Vec::new(),
+        }
     }
 
     /// Puts the group number of every row into `groups` (cleared first); unknown keys get new groups, see
@@ -178,7 +212,7 @@ impl GroupTable {
         self.live.iter(range)
     }
 
-    /// Forgets a group; its number is given to a later one. The group must exist.
+    /// Removes a group; a later one reuses its number. The group must exist.
     pub fn remove(&mut self, group: u32) -> Result<(), StateError> {
         if !self.live.contains(group) {
             debug_assert!(false, "removing group {group}, which does not exist");
@@ -189,7 +223,9 @@ impl GroupTable {
         } else if let Some(hash) = self.stored_hash(group)? {
             self.slots.remove(hash, group);
         }
-        if let Keys::Text(keys) | Keys::Binary(keys) | Keys::Rows(_, keys) = &mut self.keys {
+        if let Keys::Text(keys) | Keys::Binary(keys) | Keys::Rows(_, keys) | Keys::Unindexed(_, keys) =
+            &mut self.keys
+        {
             keys.remove(group);
         }
         self.live.release(group);
@@ -197,19 +233,25 @@ impl GroupTable {
         Ok(())
     }
 
-    /// Forgets everything and gives the memory back.
+    /// Removes everything and frees the memory.
     pub fn clear(&mut self) {
         self.keys.clear();
         self.slots.clear();
         self.live.clear();
         self.dirty.clear();
         self.null_group = None;
-        self.created.clear();
+        (self.created, self.hashes, self.left) = (Vec::new(), Vec::new(), Vec::new());
     }
 
-    /// The next snapshot carries every block: it goes under another name than the one before.
+    /// The next snapshot carries every block: its name differs from that of the previous snapshot.
     pub fn mark_all_changed(&mut self) {
         self.dirty.clear();
+    }
+
+    /// Bytes held for groups in use. Arrays that have room for more groups count as far as they are used: the rest was
+    /// never touched, or serves the next groups.
+    pub fn used_bytes(&self) -> usize {
+        share_in_use(self.memory_size(), self)
     }
 
     /// Bytes held.
@@ -261,16 +303,21 @@ impl GroupTable {
                     self.null_mask(groups),
                 )?)])
             }
-            Keys::Rows(codec, keys) => {
+            Keys::Rows(codec, keys) | Keys::Unindexed(codec, keys) => {
                 let mut inline = vec![[0u8; 16]; groups.len()];
-                let rows: Vec<&[u8]> = groups
-                    .iter()
-                    .zip(&mut inline)
-                    .map(|(group, inline)| keys.bytes(*group, inline))
-                    .collect();
-                codec.decode(&rows)
+                codec.decode(&keys.all_bytes(groups, &mut inline))
             }
         }
+    }
+
+    /// Some of the key columns of these groups, in this order.
+    pub fn keys_at(&self, groups: &[u32], columns: &[usize]) -> Result<Vec<ArrayRef>, StateError> {
+        if let Keys::Rows(codec, keys) | Keys::Unindexed(codec, keys) = &self.keys {
+            let mut inline = vec![[0u8; 16]; groups.len()];
+            return codec.decode_some(&keys.all_bytes(groups, &mut inline), columns);
+        }
+        let keys = self.keys(groups)?;
+        Ok(columns.iter().map(|column| Arc::clone(&keys[*column])).collect())
     }
 
     fn null_mask(&self, groups: &[u32]) -> Option<NullBuffer> {
@@ -309,7 +356,7 @@ impl GroupTable {
     fn stored_hash(&self, group: u32) -> Result<Option<u64>, StateError> {
         let index = group as usize;
         Ok(match &self.keys {
-            Keys::Nothing => None,
+            Keys::Nothing | Keys::Unindexed(..) => None,
             Keys::Word(words) => Some(hash::hash_u64(words[index] as u64)),
             Keys::Decimal(words) | Keys::Packed(_, words) => Some(hash::hash_u128(words[index])),
             Keys::Text(keys) | Keys::Binary(keys) | Keys::Rows(_, keys) => {
@@ -363,6 +410,13 @@ impl GroupTable {
             Keys::Text(keys) => index.bytes(keys, columns[0].as_string_view(), groups),
             Keys::Binary(keys) => index.bytes(keys, columns[0].as_binary_view(), groups),
             Keys::Rows(codec, keys) => index.bytes(keys, &codec.encode(columns, rows)?, groups),
+            Keys::Unindexed(codec, keys) if insert => {
+                index.append(keys, codec.encode(columns, rows)?, groups);
+            }
+            Keys::Unindexed(..) => {}
+        }
+        if let Some(clock) = &mut self.use_clock {
+            clock.mark(groups);
         }
         Ok(())
     }
@@ -381,6 +435,11 @@ impl GroupTable {
             columns.iter().map(|column| column.data_type()),
         ))
     }
+}
+
+/// The part of `bytes` of arrays indexed by group that belongs to groups in use.
+pub fn share_in_use(bytes: usize, table: &GroupTable) -> usize {
+    (bytes as u128 * table.len() as u128 / table.end().max(1) as u128) as usize
 }
 
 fn hash_stored_bytes(bytes: &[u8]) -> u64 {
@@ -484,6 +543,12 @@ impl Index<'_> {
             };
         }
         *self.left = left;
+    }
+
+    /// Every row gets a number of its own.
+    fn append(&mut self, keys: &mut BytesKeys, rows: EncodedRows, groups: &mut [u32]) {
+        groups.iter_mut().for_each(|group| *group = self.create());
+        keys.store_all(groups, rows);
     }
 
     fn search<K: KeyRows>(&self, row: usize, keys: &K) -> u32 {

@@ -2,7 +2,8 @@
 //!
 //! Layout of a row: one bit for each column (set: not NULL) in whole bytes, then the columns in order: values of fixed
 //! width as little-endian bytes of that width (zeros for NULL), others as a 32-bit length and the bytes. Equal rows
-//! have equal bytes. Nested columns go through Arrow's row format. The bytes live in memory only.
+//! have equal bytes. Nested columns go through Arrow's row format. Records of cold state in
+//! checkpoints hold such rows (`cold::run` has the version).
 
 use std::sync::Arc;
 
@@ -10,9 +11,10 @@ use arrow_array::builder::make_view;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Decimal128Type;
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BinaryViewArray, Decimal128Array, StringViewArray, new_null_array,
+    Array, ArrayRef, BinaryArray, BinaryViewArray, Decimal128Array, StringArray, StringViewArray,
+    new_null_array,
 };
-use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
 
@@ -22,7 +24,7 @@ use crate::fixed_width;
 use super::bytes::ByteRows;
 
 #[derive(Debug)]
-pub(super) struct RowCodec {
+pub(crate) struct RowCodec {
     columns: Vec<ColumnCodec>,
 }
 
@@ -82,10 +84,11 @@ impl BinaryLike<'_> {
 
 /// Rows of a batch, encoded.
 #[derive(Debug, Default)]
-pub(super) struct EncodedRows {
-    data: Vec<u8>,
-    offsets: Vec<usize>,
-    views: Vec<u128>,
+pub struct EncodedRows {
+    pub(super) data: Vec<u8>,
+    /// Where each row starts, and the end.
+    pub(super) offsets: Vec<usize>,
+    pub(super) views: Vec<u128>,
 }
 
 impl ByteRows for EncodedRows {
@@ -100,6 +103,14 @@ impl ByteRows for EncodedRows {
 
     #[inline]
     fn bytes(&self, row: usize) -> &[u8] {
+        &self.data[self.offsets[row]..self.offsets[row + 1]]
+    }
+}
+
+impl EncodedRows {
+    /// The bytes of a row.
+    #[inline]
+    pub fn bytes_of(&self, row: usize) -> &[u8] {
         &self.data[self.offsets[row]..self.offsets[row + 1]]
     }
 }
@@ -175,14 +186,53 @@ impl RowCodec {
         encoded.data = vec![0; end];
     }
 
+    /// Whether the bytes have the form of a row, so that [`RowCodec::decode`] can read them.
+    pub fn can_decode(&self, row: &[u8]) -> bool {
+        let mut at = self.columns.len().div_ceil(8);
+        for codec in &self.columns {
+            at += match &codec.form {
+                Form::Word(width) => *width,
+                Form::Decimal => size_of::<i128>(),
+                Form::Nothing => 0,
+                Form::Text | Form::Bytes | Form::Nested(_) => {
+                    let Some(length) = row.get(at..at + LENGTH_BYTES) else {
+                        return false;
+                    };
+                    let length = length
+                        .iter()
+                        .rev()
+                        .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+                    LENGTH_BYTES + length
+                }
+            };
+        }
+        at == row.len()
+    }
+
     /// The columns of encoded rows.
     pub fn decode(&self, rows: &[&[u8]]) -> Result<Vec<ArrayRef>, StateError> {
+        let all: Vec<usize> = (0..self.columns.len()).collect();
+        self.decode_some(rows, &all)
+    }
+
+    /// Some columns of encoded rows, in the order of `wanted`.
+    pub fn decode_some(&self, rows: &[&[u8]], wanted: &[usize]) -> Result<Vec<ArrayRef>, StateError> {
         let mut cursors = vec![self.columns.len().div_ceil(8); rows.len()];
-        let column = |(i, codec): (usize, &ColumnCodec)| {
+        let mut decoded: Vec<Option<ArrayRef>> = vec![None; self.columns.len()];
+        let end = wanted.iter().max().map_or(0, |last| last + 1);
+        for (i, codec) in self.columns[..end].iter().enumerate() {
+            if !wanted.contains(&i) {
+                codec.skip(rows, &mut cursors);
+                continue;
+            }
             let valid = rows.iter().map(|row| row[i / 8] >> (i % 8) & 1 == 1).collect();
-            codec.decode(rows, &mut cursors, NullBuffer::new(valid))
-        };
-        self.columns.iter().enumerate().map(column).collect()
+            let nulls = Some(NullBuffer::new(valid)).filter(|nulls| nulls.null_count() > 0);
+            decoded[i] = Some(codec.decode(rows, &mut cursors, nulls)?);
+        }
+        Ok(wanted
+            .iter()
+            .filter_map(|column| decoded[*column].clone())
+            .collect())
     }
 }
 
@@ -287,11 +337,25 @@ impl ColumnCodec {
         })
     }
 
+    /// Moves the cursors behind the column.
+    fn skip(&self, rows: &[&[u8]], cursors: &mut [usize]) {
+        match &self.form {
+            Form::Nothing => {}
+            Form::Word(width) => cursors.iter_mut().for_each(|cursor| *cursor += width),
+            Form::Decimal => cursors.iter_mut().for_each(|cursor| *cursor += size_of::<i128>()),
+            Form::Text | Form::Bytes | Form::Nested(_) => {
+                for (row, cursor) in rows.iter().zip(cursors) {
+                    *cursor += LENGTH_BYTES + length_at(row, *cursor);
+                }
+            }
+        }
+    }
+
     fn decode(
         &self,
         rows: &[&[u8]],
         cursors: &mut [usize],
-        nulls: NullBuffer,
+        nulls: Option<NullBuffer>,
     ) -> Result<ArrayRef, StateError> {
         match &self.form {
             Form::Word(width) => {
@@ -302,8 +366,7 @@ impl ColumnCodec {
                     i64::from_le_bytes(bytes)
                 };
                 let words = rows.iter().zip(cursors).map(word).collect();
-                fixed_width::array(&self.ty, words, Some(nulls))
-                    .ok_or_else(|| StateError::KeyType(self.ty.clone()))
+                fixed_width::array(&self.ty, words, nulls).ok_or_else(|| StateError::KeyType(self.ty.clone()))
             }
             Form::Decimal => {
                 let value = |(row, cursor): (&&[u8], &mut usize)| {
@@ -314,37 +377,41 @@ impl ColumnCodec {
                 };
                 let values: ScalarBuffer<i128> = rows.iter().zip(cursors).map(value).collect();
                 Ok(Arc::new(
-                    Decimal128Array::new(values, Some(nulls)).with_data_type(self.ty.clone()),
+                    Decimal128Array::new(values, nulls).with_data_type(self.ty.clone()),
                 ))
             }
             Form::Nothing => Ok(new_null_array(&DataType::Null, rows.len())),
+            // Views of an array of bytes share its buffer, and its UTF-8 is checked in one run.
             Form::Text => {
-                let binary = variable(rows, cursors, Some(nulls))?;
-                Ok(Arc::new(StringViewArray::from_iter(text_values(&binary)?)))
+                let (offsets, data) = variable(rows, cursors);
+                let text = StringArray::try_new(offsets, data, nulls)?;
+                Ok(Arc::new(StringViewArray::from(&text)))
             }
             Form::Bytes => {
-                let binary = variable(rows, cursors, Some(nulls))?;
-                Ok(Arc::new(BinaryViewArray::from_iter(binary.iter())))
+                let (offsets, data) = variable(rows, cursors);
+                let bytes = BinaryArray::try_new(offsets, data, nulls)?;
+                Ok(Arc::new(BinaryViewArray::from(&bytes)))
             }
             Form::Nested(converter) => {
-                let binary = variable(rows, cursors, None)?;
-                self.nested(converter, &binary, &nulls)
+                let (offsets, data) = variable(rows, cursors);
+                let bytes = BinaryArray::try_new(offsets, data, None)?;
+                self.nested(converter, &bytes, nulls.as_ref())
             }
         }
     }
 
-    /// NULL rows were stored without bytes; Arrow's format wants its own NULL there.
+    /// NULL rows were stored without bytes; Arrow's format requires its own NULL there.
     fn nested(
         &self,
         converter: &RowConverter,
         binary: &BinaryArray,
-        nulls: &NullBuffer,
+        nulls: Option<&NullBuffer>,
     ) -> Result<ArrayRef, StateError> {
         let null = converter.convert_columns(&[new_null_array(&self.ty, 1)])?;
         let null = null.row(0);
         let parser = converter.parser();
         let row = |i: usize| {
-            if nulls.is_valid(i) {
+            if is_valid(nulls, i) {
                 parser.parse(binary.value(i))
             } else {
                 null
@@ -358,32 +425,23 @@ impl ColumnCodec {
     }
 }
 
-/// Length-prefixed values at the cursors.
-fn variable(
-    rows: &[&[u8]],
-    cursors: &mut [usize],
-    nulls: Option<NullBuffer>,
-) -> Result<BinaryArray, StateError> {
-    let (mut data, mut lengths) = (Vec::new(), Vec::with_capacity(rows.len()));
-    for (row, cursor) in rows.iter().zip(cursors) {
-        let mut bytes = [0u8; 4];
-        bytes.copy_from_slice(&row[*cursor..*cursor + 4]);
-        let length = u32::from_le_bytes(bytes) as usize;
-        data.extend_from_slice(&row[*cursor + 4..*cursor + 4 + length]);
-        *cursor += 4 + length;
-        lengths.push(length);
-    }
-    Ok(BinaryArray::try_new(
-        OffsetBuffer::from_lengths(lengths),
-        data.into(),
-        nulls,
-    )?)
+/// The length before a value of variable length.
+#[inline]
+fn length_at(row: &[u8], cursor: usize) -> usize {
+    let mut bytes = [0u8; LENGTH_BYTES];
+    bytes.copy_from_slice(&row[cursor..cursor + LENGTH_BYTES]);
+    u32::from_le_bytes(bytes) as usize
 }
 
-fn text_values(binary: &BinaryArray) -> Result<Vec<Option<&str>>, StateError> {
-    binary
-        .iter()
-        .map(|value| value.map(std::str::from_utf8).transpose())
-        .collect::<Result<_, _>>()
-        .map_err(|_| StateError::corrupt("keys", "a string key is not UTF-8"))
+/// Length-prefixed values at the cursors, one after the other.
+fn variable(rows: &[&[u8]], cursors: &mut [usize]) -> (OffsetBuffer<i32>, Buffer) {
+    let places = || rows.iter().zip(cursors.iter());
+    let lengths: Vec<usize> = places().map(|(row, cursor)| length_at(row, *cursor)).collect();
+    let mut data = Vec::with_capacity(lengths.iter().sum());
+    for ((row, cursor), length) in rows.iter().zip(cursors).zip(&lengths) {
+        let start = *cursor + LENGTH_BYTES;
+        *cursor = start + length;
+        data.extend_from_slice(&row[start..*cursor]);
+    }
+    (OffsetBuffer::from_lengths(lengths), data.into())
 }

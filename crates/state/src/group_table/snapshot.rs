@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{ArrayRef, UInt32Array};
 
-use crate::blocks::{SnapshotScope, StateBlocks};
+use crate::blocks::{LargeBlocks, SnapshotScope, StateBlocks};
 use crate::columns::{decode_columns, encode_columns};
 use crate::error::StateError;
 use crate::{hash, key_group};
@@ -38,6 +38,17 @@ impl GroupTable {
         scope: &SnapshotScope,
         out: &mut StateBlocks,
     ) -> Result<(), StateError> {
+        self.snapshot_large(prefix, scope, out, &mut LargeBlocks::new(None))
+    }
+
+    /// As [`GroupTable::snapshot`], for a table that may fill the memory: blocks go to disk if there are too many.
+    pub fn snapshot_large(
+        &mut self,
+        prefix: &str,
+        scope: &SnapshotScope,
+        out: &mut StateBlocks,
+        large: &mut LargeBlocks,
+    ) -> Result<(), StateError> {
         for block in 0..self.blocks() {
             let name = block_name(prefix, block);
             if !self.dirty.freeze(block, scope) {
@@ -49,6 +60,7 @@ impl GroupTable {
             let rows = groups.len();
             columns.insert(0, Arc::new(UInt32Array::from(groups)));
             out.push(name, encode_columns(&columns, rows)?);
+            large.relieve(out)?;
         }
         Ok(())
     }
@@ -58,7 +70,7 @@ impl GroupTable {
         self.groups_in(block * GROUPS_PER_BLOCK..(block + 1) * GROUPS_PER_BLOCK)
     }
 
-    /// Takes back the keys that snapshots of one or more instances froze, as far as their key group is in `owned`.
+    /// Restores the keys that snapshots of one or more instances froze, as far as their key group is in `owned`.
     /// The table must be empty.
     pub fn restore(
         &mut self,
@@ -72,8 +84,9 @@ impl GroupTable {
         let mut maps = GroupMap::with_capacity(parts.len());
         for part in parts {
             let mut map = Vec::new();
-            for (name, bytes) in part.with_prefix(&prefix) {
-                let (mut columns, rows) = decode_columns(name, bytes)?;
+            for block in part.with_prefix(&prefix) {
+                let (name, bytes) = block?;
+                let (mut columns, rows) = decode_columns(name, &bytes)?;
                 if columns.is_empty() {
                     return Err(StateError::corrupt(name, "no group numbers"));
                 }

@@ -180,7 +180,7 @@ impl<K: StateValue + Eq> KeyedState<K> {
         self.slots.intern(hash, is, make)
     }
 
-    /// Forgets a key with all its values.
+    /// Removes a key with all its values.
     pub fn remove(&mut self, slot: u32) {
         self.columns.clear(slot);
         self.slots.remove(slot);
@@ -225,7 +225,7 @@ impl<K: StateValue + Eq> KeyedState<K> {
         Ok(writer.finish())
     }
 
-    /// Takes back what `snapshot` of several instances gave, keeping the keys of these key groups. `hash_of` is the hash by
+    /// Restores what `snapshot` of several instances returned, keeping the keys of these key groups. `hash_of` is the hash by
     /// which keys are found from now on; it must be the one that the snapshot was taken with.
     pub fn restore(
         &mut self,
@@ -239,8 +239,9 @@ impl<K: StateValue + Eq> KeyedState<K> {
         let prefix = format!("{prefix}/");
         for part in parts {
             let mut map = SlotMap::new();
-            for (name, bytes) in part.with_prefix(&prefix) {
-                self.restore_block(name, bytes, &groups, max_parallelism, &hash_of, &mut map)?;
+            for block in part.with_prefix(&prefix) {
+                let (name, bytes) = block?;
+                self.restore_block(name, &bytes, &groups, max_parallelism, &hash_of, &mut map)?;
             }
             maps.push(map);
         }

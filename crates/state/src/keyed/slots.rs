@@ -65,7 +65,7 @@ impl<K> KeySlots<K> {
         slot
     }
 
-    /// Forgets a key.
+    /// Removes a key.
     pub fn remove(&mut self, slot: u32) {
         let Some(key) = self.keys.get_mut(slot as usize) else {
             return;

@@ -6,11 +6,15 @@
 //! [`crate::owned`]), so a buffer holds exactly the bytes of its rows. Small segments are merged as rows arrive, and a
 //! segment of which most rows are gone is compacted; both copy a row a logarithmic number of times at most.
 //!
+//! A buffer that may spill ([`RowBuffer::spill_to`]) moves segments to disk when memory has no room for them, those first
+//! whose rows are due last. Their numbers and times stay in memory; the columns are read when rows are asked for.
+//!
 //! A snapshot has a block for each segment, which is written again only after a merge or a compaction, and one block of
-//! bits for the rows that are gone: a checkpoint costs the rows that came since the one before.
+//! bits for the rows that are gone: a checkpoint costs the rows that arrived since the previous one.
 
 mod segment;
 mod snapshot;
+mod spilled;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -24,7 +28,10 @@ use millstream_types::{Batch, RowKind};
 use crate::error::StateError;
 use crate::owned::{fits, shape_error};
 
+use crate::spill::Spill;
+
 use segment::Segment;
+use spilled::Room;
 
 pub use snapshot::{KeyOwner, RestoredRows};
 
@@ -45,6 +52,7 @@ pub struct RowBuffer {
     bytes: usize,
     /// No row has an earlier time.
     earliest: i64,
+    room: Option<Room>,
 }
 
 impl RowBuffer {
@@ -57,11 +65,23 @@ impl RowBuffer {
             rows: 0,
             bytes: 0,
             earliest: i64::MAX,
+            room: None,
         }
+    }
+
+    /// Lets the buffer move rows to disk.
+    pub fn spill_to(&mut self, spill: Option<&Spill>) {
+        self.room = spill.map(Room::new);
+    }
+
+    /// Bytes of rows on disk.
+    pub fn disk_size(&self) -> u64 {
+        self.segments.values().map(Segment::disk_size).sum()
     }
 
     /// Adds rows; returns their numbers, which are higher than all before. Without `times` the time of each is 0.
     pub fn push(&mut self, batch: &Batch, times: Option<&[i64]>) -> Result<Range<u64>, StateError> {
+        self.make_room()?;
         let start = self.next_number;
         let fit = batch.columns.len() == self.types.len()
             && self
@@ -94,7 +114,9 @@ impl RowBuffer {
         self.earliest = self.earliest.min(segment.earliest());
         let (mut total, mut first) = (segment.live(), None);
         for (number, before) in self.segments.iter().rev() {
-            let is_small = before.live() <= 2 * total && before.live() + total <= SEGMENT_ROWS_MAX;
+            let is_small = !before.is_on_disk()
+                && before.live() <= 2 * total
+                && before.live() + total <= SEGMENT_ROWS_MAX;
             if !is_small {
                 break;
             }
@@ -178,24 +200,14 @@ impl RowBuffer {
 
     /// Rows of segments as a batch, in this order.
     fn gather(&self, segments: &[&Segment], places: &[Place]) -> Result<Batch, StateError> {
-        let is_run = places
-            .windows(2)
-            .all(|pair| pair[0].0 == pair[1].0 && pair[0].1 + 1 == pair[1].1);
-        let columns: Vec<ArrayRef> = match (segments, places) {
-            (_, []) => self.types.iter().map(arrow_array::new_empty_array).collect(),
-            (_, [(index, place), ..]) if is_run => segments[*index].slice(*place, places.len()),
-            ([only], places) => {
-                let indices = UInt32Array::from_iter_values(places.iter().map(|(_, place)| *place as u32));
-                let taken = only.columns().iter().map(|c| take::take(c, &indices, None));
-                taken.collect::<Result<_, _>>()?
+        let columns = match segments.iter().any(|segment| segment.is_on_disk()) {
+            true => {
+                let (columns, places) = spilled::read(segments, places)?;
+                self.gather_columns(&columns, &places)?
             }
-            _ => {
-                let column = |index: usize| {
-                    let arrays: Vec<&dyn Array> =
-                        segments.iter().map(|s| s.columns()[index].as_ref()).collect();
-                    interleave(&arrays, places)
-                };
-                (0..self.types.len()).map(column).collect::<Result<_, _>>()?
+            false => {
+                let columns: Vec<&[ArrayRef]> = segments.iter().map(|segment| segment.columns()).collect();
+                self.gather_columns(&columns, places)?
             }
         };
         let has_kinds = segments.iter().any(|segment| segment.has_kinds());
@@ -206,7 +218,38 @@ impl RowBuffer {
         })
     }
 
-    /// Forgets rows; numbers that are not there are ignored.
+    /// The columns of rows of several sources, each with its columns.
+    fn gather_columns<C: AsRef<[ArrayRef]>>(
+        &self,
+        sources: &[C],
+        places: &[Place],
+    ) -> Result<Vec<ArrayRef>, StateError> {
+        let is_run = places
+            .windows(2)
+            .all(|pair| pair[0].0 == pair[1].0 && pair[0].1 + 1 == pair[1].1);
+        Ok(match (sources, places) {
+            (_, []) => self.types.iter().map(arrow_array::new_empty_array).collect(),
+            (_, [(index, place), ..]) if is_run => {
+                let columns = sources[*index].as_ref().iter();
+                columns.map(|c| c.slice(*place, places.len())).collect()
+            }
+            ([only], places) => {
+                let indices = UInt32Array::from_iter_values(places.iter().map(|(_, place)| *place as u32));
+                let taken = only.as_ref().iter().map(|c| take::take(c, &indices, None));
+                taken.collect::<Result<_, _>>()?
+            }
+            _ => {
+                let column = |index: usize| {
+                    let arrays: Vec<&dyn Array> =
+                        sources.iter().map(|s| s.as_ref()[index].as_ref()).collect();
+                    interleave(&arrays, places)
+                };
+                (0..self.types.len()).map(column).collect::<Result<_, _>>()?
+            }
+        })
+    }
+
+    /// Removes rows; unknown numbers are ignored.
     pub fn remove(&mut self, numbers: impl IntoIterator<Item = u64>) -> Result<(), StateError> {
         let mut numbers = numbers.into_iter().peekable();
         while let Some(number) = numbers.next() {
@@ -320,7 +363,7 @@ impl RowBuffer {
         self.segments.values().map(batch).collect()
     }
 
-    /// Forgets all rows. Numbers go on.
+    /// Drops all rows. Numbering continues.
     pub fn clear(&mut self) {
         self.segments.clear();
         (self.rows, self.bytes, self.earliest) = (0, 0, i64::MAX);

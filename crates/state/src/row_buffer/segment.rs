@@ -1,5 +1,6 @@
 //! A run of rows of a [`super::RowBuffer`].
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use arrow_schema::DataType;
 use arrow_select::take;
 use millstream_types::{Batch, CheckpointId, RowKind};
 
+use crate::blocks::StoredBytes;
 use crate::error::StateError;
 use crate::owned::concat_owned;
 
@@ -19,7 +21,10 @@ pub(super) struct Segment {
     first: u64,
     /// Numbers of the rows, ascending; `None`: without gaps from `first` on.
     numbers: Option<Vec<u64>>,
+    /// Empty if they are on disk.
     columns: Vec<ArrayRef>,
+    /// The segment's block, if its columns are on disk.
+    on_disk: Option<StoredBytes>,
     /// `None`: all rows are insertions.
     kinds: Option<Arc<[RowKind]>>,
     /// `None`: all are 0.
@@ -52,23 +57,57 @@ impl Segment {
             None => 0,
         };
         let columns: usize = parts.columns.iter().map(|c| c.get_array_memory_size()).sum();
-        let words = parts.numbers.as_ref().map_or(0, Vec::capacity)
-            + parts.times.as_ref().map_or(0, Vec::capacity)
-            // Bits of rows that are gone may come later.
-            + parts.rows.div_ceil(64);
-        let kinds = parts.kinds.as_ref().map_or(0, |kinds| kinds.len());
-        Self {
+        let mut segment = Self {
             first: parts.first,
             numbers: parts.numbers,
             columns: parts.columns,
+            on_disk: None,
             kinds: parts.kinds,
             times: parts.times,
             stored: parts.rows,
             gone: Vec::new(),
             live: parts.rows,
             earliest,
-            bytes: SEGMENT_BYTES + columns + words * size_of::<u64>() + kinds,
+            bytes: 0,
             held_by: None,
+        };
+        segment.bytes = columns + segment.bytes_beside_columns();
+        segment
+    }
+
+    fn bytes_beside_columns(&self) -> usize {
+        let words = self.numbers.as_ref().map_or(0, Vec::capacity)
+            + self.times.as_ref().map_or(0, Vec::capacity)
+            // Bits of rows that are gone may come later.
+            + self.stored.div_ceil(64);
+        let kinds = self.kinds.as_ref().map_or(0, |kinds| kinds.len());
+        SEGMENT_BYTES + words * size_of::<u64>() + kinds
+    }
+
+    /// Forgets the columns, which are in this block now.
+    pub fn move_to_disk(&mut self, block: StoredBytes) {
+        self.columns = Vec::new();
+        self.on_disk = Some(block);
+        self.bytes = self.bytes_beside_columns();
+    }
+
+    pub fn is_on_disk(&self) -> bool {
+        self.on_disk.is_some()
+    }
+
+    pub fn on_disk(&self) -> Option<&StoredBytes> {
+        self.on_disk.as_ref()
+    }
+
+    pub fn disk_size(&self) -> u64 {
+        self.on_disk.as_ref().map_or(0, StoredBytes::length)
+    }
+
+    /// The columns, wherever they are.
+    pub fn load(&self) -> Result<Cow<'_, [ArrayRef]>, StateError> {
+        match &self.on_disk {
+            None => Ok(Cow::Borrowed(&self.columns)),
+            Some(block) => super::snapshot::columns_of(block).map(Cow::Owned),
         }
     }
 
@@ -96,9 +135,12 @@ impl Segment {
     /// The rows of consecutive segments that are there, copied into one.
     pub fn merged(types: &[DataType], segments: &[Segment]) -> Result<Self, StateError> {
         let places: Vec<Vec<usize>> = segments.iter().map(|s| s.live_places().collect()).collect();
+        let loaded = segments.iter().map(Segment::load);
+        let loaded: Vec<Cow<'_, [ArrayRef]>> = loaded.collect::<Result<_, _>>()?;
         let column = |(index, ty): (usize, &DataType)| {
-            let of_segment = |(segment, places): (&Segment, &Vec<usize>)| segment.at(index, places);
-            let parts = segments.iter().zip(&places).map(of_segment);
+            let of_segment =
+                |(columns, places): (&Cow<'_, [ArrayRef]>, &Vec<usize>)| some(&columns[index], places);
+            let parts = loaded.iter().zip(&places).map(of_segment);
             let parts = parts.collect::<Result<Vec<ArrayRef>, _>>()?;
             let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
             concat_owned(ty, &parts)
@@ -144,22 +186,9 @@ impl Segment {
         }
     }
 
+    /// The columns of a segment in memory.
     pub fn columns(&self) -> &[ArrayRef] {
         &self.columns
-    }
-
-    /// Some rows of a column, by reference if all are there.
-    fn at(&self, column: usize, places: &[usize]) -> Result<ArrayRef, StateError> {
-        let column = &self.columns[column];
-        if places.len() == self.stored {
-            return Ok(Arc::clone(column));
-        }
-        let indices = UInt32Array::from_iter_values(places.iter().map(|place| *place as u32));
-        Ok(take::take(column, &indices, None)?)
-    }
-
-    pub fn slice(&self, from: usize, rows: usize) -> Vec<ArrayRef> {
-        self.columns.iter().map(|c| c.slice(from, rows)).collect()
     }
 
     pub fn has_kinds(&self) -> bool {
@@ -246,4 +275,13 @@ impl Segment {
     pub fn bytes(&self) -> usize {
         self.bytes
     }
+}
+
+/// Some rows of a column, by reference if all are there.
+fn some(column: &ArrayRef, places: &[usize]) -> Result<ArrayRef, StateError> {
+    if places.len() == column.len() {
+        return Ok(Arc::clone(column));
+    }
+    let indices = UInt32Array::from_iter_values(places.iter().map(|place| *place as u32));
+    Ok(take::take(column, &indices, None)?)
 }

@@ -17,7 +17,7 @@ use arrow_array::{
 use millstream_types::{Batch, RowKind};
 
 use super::{RowBuffer, Segment};
-use crate::blocks::{SnapshotScope, StateBlocks};
+use crate::blocks::{SnapshotScope, StateBlocks, StoredBytes};
 use crate::columns::{decode_columns, encode_columns};
 use crate::error::StateError;
 use crate::hash;
@@ -51,7 +51,7 @@ impl KeyOwner<'_> {
     }
 }
 
-/// Rows that were taken back, for what an operator keeps beside them.
+/// Restored rows, for the data that an operator keeps next to them.
 pub struct RestoredRows<'a> {
     /// Which of the parts they come from, and their numbers there.
     pub part: usize,
@@ -79,7 +79,7 @@ impl RowBuffer {
             let held = segment
                 .held_by
                 .is_some_and(|by| scope.base.is_some_and(|base| by <= base));
-            if !held && !segment.gone().is_empty() {
+            if !held && !segment.gone().is_empty() && !segment.is_on_disk() {
                 // It is written anyway: without what is gone.
                 self.bytes -= segment.bytes();
                 segment = Segment::merged(&self.types, &[segment])?;
@@ -90,7 +90,10 @@ impl RowBuffer {
                 out.push_unchanged(name);
             } else {
                 segment.held_by = Some(scope.checkpoint);
-                out.push(name, encode(&segment)?);
+                match segment.on_disk() {
+                    Some(block) => out.push_stored(name, block.clone()),
+                    None => out.push(name, encode(&segment)?),
+                }
             }
             if !segment.gone().is_empty() {
                 firsts.push(segment.first());
@@ -127,16 +130,18 @@ impl RowBuffer {
         let prefix = format!("{prefix}/");
         for (part, blocks) in parts.iter().enumerate() {
             let mut gone: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-            for (name, bytes) in blocks.with_prefix(&prefix) {
+            for block in blocks.with_prefix(&prefix) {
+                let (name, bytes) = block?;
                 if let Some(buffer) = name.strip_suffix(GONE) {
-                    gone.extend(decode_gone(buffer, name, bytes)?);
+                    gone.extend(decode_gone(buffer, name, &bytes)?);
                 }
             }
-            for (name, bytes) in blocks.with_prefix(&prefix) {
+            for block in blocks.with_prefix(&prefix) {
+                let (name, bytes) = block?;
                 if name.ends_with(GONE) {
                     continue;
                 }
-                let segment = decode(name, bytes, gone.get(name).map_or(&[], Vec::as_slice))?;
+                let segment = decode(name, &bytes, gone.get(name).map_or(&[], Vec::as_slice))?;
                 let own = owner.owned(&segment.batch.columns, segment.batch.rows)?;
                 let segment = match own {
                     Some(rows) => segment.take(&rows)?,
@@ -160,7 +165,17 @@ impl RowBuffer {
     }
 }
 
-fn encode(segment: &Segment) -> Result<Vec<u8>, StateError> {
+/// The columns in the block of a segment.
+pub(super) fn columns_of(block: &StoredBytes) -> Result<Vec<ArrayRef>, StateError> {
+    let (mut columns, _) = decode_columns("rows on disk", &block.load()?)?;
+    if columns.len() < META_COLUMNS {
+        return Err(StateError::corrupt("rows on disk", "columns are missing"));
+    }
+    Ok(columns.split_off(META_COLUMNS))
+}
+
+/// The block of a segment in memory.
+pub(super) fn encode(segment: &Segment) -> Result<Vec<u8>, StateError> {
     let rows = segment.stored();
     let nothing = || -> ArrayRef { Arc::new(NullArray::new(rows)) };
     let numbers = segment

@@ -188,7 +188,13 @@ fn only_changed_blocks_are_written() {
     let mut groups = Vec::new();
     let batch: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10_000));
     table.intern(&[batch], 10_000, &mut groups).unwrap();
-    let carried = |blocks: &StateBlocks| blocks.blocks.iter().filter(|b| b.bytes().is_some()).count();
+    let carried = |blocks: &StateBlocks| {
+        blocks
+            .blocks
+            .iter()
+            .filter(|b| b.bytes().unwrap().is_some())
+            .count()
+    };
     assert_eq!(
         carried(&snapshot(&mut table, &SnapshotScope::full(CheckpointId(1)))),
         3

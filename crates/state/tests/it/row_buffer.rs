@@ -48,6 +48,7 @@ fn stored(now: StateBlocks, before: &StateBlocks) -> StateBlocks {
     for block in now.blocks {
         let bytes = match block.content {
             BlockContent::Bytes(bytes) => bytes,
+            BlockContent::Stored(_) => panic!("the blocks are in memory"),
             BlockContent::Unchanged => before.get(&block.name).expect("the block was written").into(),
         };
         whole.push(block.name, bytes);

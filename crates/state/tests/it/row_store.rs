@@ -84,6 +84,84 @@ proptest! {
     }
 }
 
+/// Rows of arrivals are known by their numbers alone; `removed` names the positions that go after each batch.
+type Arrivals = Vec<(Vec<(i64, i64)>, Vec<prop::sample::Index>)>;
+
+proptest! {
+    #[test]
+    fn arrivals_are_kept_one_by_one(
+        batches in prop::collection::vec(
+            (prop::collection::vec((0i64..5, 0i64..6), 1..400), prop::collection::vec(any::<prop::sample::Index>(), 0..300)),
+            1..6,
+        ),
+    ) {
+        let store = arrivals_like_lists(&batches)?;
+        let (mut blocks, mut store) = (StateBlocks::new(), store);
+        store.snapshot("rows", &SnapshotScope::full(CheckpointId(1)), &mut blocks).unwrap();
+        let mut merged = BTreeMap::new();
+        for owned in [0..50, 50..128] {
+            let mut part = arrivals();
+            part.restore("rows", std::slice::from_ref(&blocks), owned, 128).unwrap();
+            merged.extend(content(&part));
+        }
+        prop_assert_eq!(&merged, &content(&store));
+
+        // A store that compares rows counts what was frozen one by one.
+        let mut compared = self::store();
+        compared.restore("rows", &[blocks], 0..128, 128).unwrap();
+        let copies = |all: &BTreeMap<String, Vec<(String, u32)>>| {
+            let mut copies: BTreeMap<(String, String), u32> = BTreeMap::new();
+            for (key, rows) in all {
+                for (row, count) in rows {
+                    *copies.entry((key.clone(), row.clone())).or_default() += count;
+                }
+            }
+            copies
+        };
+        prop_assert_eq!(copies(&content(&compared)), copies(&merged));
+        prop_assert!(content(&compared).values().all(|rows| rows.len() <= 6));
+    }
+}
+
+fn arrivals() -> RowStore {
+    RowStore::of_arrivals(&[DataType::Utf8View, DataType::Int64], &[1]).unwrap()
+}
+
+/// A store after these batches, compared with a list of rows after each.
+fn arrivals_like_lists(batches: &Arrivals) -> Result<RowStore, TestCaseError> {
+    let mut store = arrivals();
+    let mut oracle: Vec<(i64, i64, u32)> = Vec::new();
+    let (mut keys, mut rows) = (Vec::new(), Vec::new());
+    for (batch, removed) in batches {
+        let columns = columns(batch);
+        store.resolve_keys(&columns, batch.len(), &mut keys).unwrap();
+        store.resolve_rows(&columns, batch.len(), &mut rows).unwrap();
+        for (i, (key, value)) in batch.iter().enumerate() {
+            prop_assert_eq!(store.add(keys[i], rows[i], 0), 1);
+            oracle.push((*key, *value, rows[i]));
+        }
+        for position in removed {
+            if !oracle.is_empty() {
+                let (_, _, row) = oracle.remove(position.index(oracle.len()));
+                prop_assert_eq!(store.subtract(row), Some(0));
+            }
+        }
+        store.end_batch().unwrap();
+        let numbers: Vec<u32> = oracle.iter().map(|(_, _, row)| *row).collect();
+        let values: Vec<(i64, i64)> = oracle.iter().map(|(key, value, _)| (*key, *value)).collect();
+        // Twice each, to be decoded once.
+        let twice: Vec<u32> = numbers.iter().chain(&numbers).copied().collect();
+        let expected: Vec<(i64, i64)> = values.iter().chain(&values).copied().collect();
+        prop_assert_eq!(&store.columns(&twice).unwrap(), &self::columns(&expected));
+        prop_assert_eq!(
+            &store.columns_at(&twice, &[1]).unwrap()[..],
+            &self::columns(&expected)[1..]
+        );
+        prop_assert_eq!(store.len(), oracle.len());
+    }
+    Ok(store)
+}
+
 #[test]
 fn timers_fire_in_order_and_come_back() {
     let mut timers = TimerQueue::new();

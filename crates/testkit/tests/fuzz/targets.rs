@@ -169,7 +169,7 @@ pub fn batches_zstd(data: &[u8]) {
     batches_of(4, data);
 }
 
-/// A broker lives for so many requests, so that what was sent before matters, but not forever.
+/// Requests per broker: enough that earlier ones matter, but bounded.
 const REQUESTS_PER_LIFE: u32 = 500;
 
 thread_local! {

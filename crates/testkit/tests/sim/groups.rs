@@ -40,7 +40,7 @@ pub struct Member {
     pub owned: Vec<i32>,
     /// It joins with what it owns; only in a group in which the broker reads what members say.
     pub is_cooperative: bool,
-    /// A request may be on its way that was given up: what it does when it arrives is not known here.
+    /// An abandoned request may still be in flight: its effect on arrival is unknown here.
     is_in_doubt: bool,
     /// When it first asked for its part of the epoch that it is in and got no response: the broker may wait since then.
     unanswered_ms: Option<i64>,
@@ -78,7 +78,7 @@ impl Member {
     }
 
     /// The broker has agreed to what it owns, asked at one time. It cannot begin to wait for the member to give something up
-    /// before that, and waits for a whole rebalance; unless a request that was given up arrives late and looks as if
+    /// before that, and waits for a whole rebalance; unless an abandoned request arrives late and looks as if
     /// the member had begun again, which neither protocol can tell.
     fn holds(&mut self, asked_ms: i64) {
         if self.is_in_doubt {

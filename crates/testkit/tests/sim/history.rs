@@ -20,7 +20,7 @@ pub enum Fate {
     Open,
     /// A commit was asked for; the response is not known.
     Asked,
-    /// It was given up or aborted without ever asking for a commit.
+    /// It was abandoned or aborted without a request to commit.
     Aborted,
     Committed,
 }
@@ -71,7 +71,7 @@ struct Commit {
     offset: i64,
 }
 
-/// A member was told at one time that a partition is its own, and counts on it until another.
+/// A member was assigned a partition at one time, and relies on it until another.
 #[derive(Debug, Clone, Copy)]
 struct Lease {
     told_ms: i64,
@@ -95,7 +95,7 @@ pub struct History {
     orders: BTreeMap<(usize, usize), usize>,
     /// Who has a partition, by group and generation, and when that was first heard.
     owners: BTreeMap<(String, i32, i32), (String, i64)>,
-    /// When members were last given a partition of a group whose generations begin anew: asked for, and heard.
+    /// When members were last assigned a partition of a group whose generations restart: requested, and received.
     given: BTreeMap<(String, i32), BTreeMap<String, (i64, i64)>>,
     commits: BTreeMap<(String, i32), Vec<Commit>>,
     /// Who counts on a partition, by group and partition.
@@ -293,7 +293,7 @@ impl History {
         }
     }
 
-    /// The same in a group whose generations say nothing over time, because they begin anew with every change of its kind.
+    /// The same in a group whose generations say nothing over time, because they restart with every change of its kind.
     pub fn given(&mut self, between: (i64, i64), group: &str, member: &str, partitions: &[i32]) {
         for partition in partitions {
             let of_partition = self.given.entry((group.to_owned(), *partition)).or_default();
@@ -455,8 +455,7 @@ impl History {
                 Order::Gapless => order == before + 1,
             };
             if !fits {
-                let text =
-                    format!("record {id} is number {order} of writer {writer} and stands behind {before}");
+                let text = format!("record {id} is number {order} of writer {writer} and follows {before}");
                 return self.violation("reordered", text);
             }
         }

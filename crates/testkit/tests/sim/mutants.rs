@@ -4,7 +4,7 @@ use crate::number;
 use crate::scenario::simulate;
 use millstream_broker::mutants::Mutant;
 
-/// Each must be caught within so many seeds.
+/// Seeds within which each must be caught.
 const SEEDS: u64 = 200;
 
 /// By which seed each is caught soon, so that an ordinary test run need not look for one. Another is looked for if the

@@ -29,7 +29,7 @@ pub enum NodeEvent {
     Exit(u64),
 }
 
-/// What the process wants done.
+/// The effects that the process requests.
 #[derive(Debug)]
 pub enum Effect {
     Send(ConnectionId, Bytes),
@@ -45,7 +45,7 @@ pub struct NodeOptions {
     pub tail_cache_bytes: u64,
     /// What may wait for a running checkpoint before requests wait, too.
     pub backlog_bytes: u64,
-    /// So many commands are taken out of the inbox in a turn.
+    /// Commands taken from the inbox per turn.
     pub commands_max: usize,
     /// Whether power may fail, the process be killed, the disk fail.
     pub power_fails: bool,
@@ -444,7 +444,7 @@ impl Node {
         }
     }
 
-    /// The broker has ended as it was told to: the process ends and starts again.
+    /// The broker has ended as requested: the process ends and starts again.
     fn on_end(&mut self, rng: &SeededRng) {
         if self.is_exiting {
             return self.die(rng, false);

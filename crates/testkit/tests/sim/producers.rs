@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 
 /// Batches that an idempotent producer may have under way, as in Kafka.
 const IN_FLIGHT_MAX: usize = 5;
-/// So many requests are sent on a connection before another one is opened.
+/// Requests sent on a connection before another one is opened.
 const STREAM_REQUESTS: usize = 200;
 
 /// A batch of records, each with its number as value and some bytes behind it.

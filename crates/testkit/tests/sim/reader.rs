@@ -252,7 +252,7 @@ fn records(batch: &RecordBatch) -> Result<Vec<(i64, RecordId)>, String> {
     Ok(found)
 }
 
-/// A reader that goes on as long as there is anything to see.
+/// A reader that continues as long as there is anything to read.
 pub async fn follow(world: Handle, topic_id: Uuid, is_committed: bool) -> Reader {
     let mut reader = Reader::new(&world, topic_id, is_committed);
     while !world.is_ending() {

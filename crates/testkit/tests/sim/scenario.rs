@@ -122,7 +122,7 @@ fn network(rng: &SeededRng) -> NetworkFaults {
     }
 }
 
-/// What clients have given up arrives within this time: more than the longest stall of every network above.
+/// Abandoned requests arrive within this time: more than the longest stall of every network above.
 const LATE_MS: u64 = 7_000;
 
 /// The whole life of the world, as a client of its own.
@@ -220,7 +220,7 @@ async fn create_topic(world: &Handle) -> Uuid {
     client.insist(12, request).await.topics[0].topic_id
 }
 
-/// All is over: everything is read once more, and compared with what everybody did and saw.
+/// All is over: everything is read once more, and compared with what all clients did and saw.
 async fn examine(world: &Handle, topic_id: Uuid, readers: &[Reader], writers: &[usize]) {
     let all = read_all(world, topic_id, false).await;
     let committed = read_all(world, topic_id, true).await;

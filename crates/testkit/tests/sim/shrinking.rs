@@ -410,7 +410,7 @@ impl Compacting {
         (self.world.below(KEYS), value)
     }
 
-    /// Sends a batch until it gets a response; `false` if the transaction cannot go on.
+    /// Sends a batch until it gets a response; `false` if the transaction cannot continue.
     async fn send(&mut self, records: &Writes, base_sequence: i32) -> bool {
         let producer = BatchProducer {
             producer_id: self.producer_id,

@@ -50,7 +50,7 @@ impl Pace {
     }
 }
 
-/// What a thread that runs jobs is at. A read may have been done long before it is told.
+/// What a thread that runs jobs is at. A read may have completed long before it is reported.
 enum Running {
     Job(Job),
     Done(JobOutcome),
@@ -247,7 +247,7 @@ impl Threads {
         self.host.failure.take()
     }
 
-    /// Whether the broker has ended as it was told to.
+    /// Whether the broker has ended as requested.
     pub fn has_ended(&self) -> bool {
         self.has_ended
     }

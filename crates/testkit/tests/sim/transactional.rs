@@ -31,7 +31,7 @@ pub enum Version {
     Two,
 }
 
-/// Why a transaction does not go on.
+/// Why a transaction does not continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stopped {
     /// It must be aborted.
@@ -392,7 +392,7 @@ impl Producer {
             // An abort of nothing, or of what the broker has aborted, needs no response that says so.
             Version::One if !commits => Some(Ok(())),
             // A late copy of the request that raised the epoch comes between the commit and its repetition. Kafka, too,
-            // takes it for one whose response was lost, leaves the epoch, and has the producer begin anew (its state is
+            // takes it for one whose response was lost, leaves the epoch, and has the producer start over (its state is
             // Empty), so that the outcome can no longer be queried: how the transaction ended: it stays as one whose commit was asked
             // for, seen as a whole or not at all.
             Version::One => (is_repeated && self.may_be_raised_late).then_some(Ok(())),

@@ -66,7 +66,7 @@ pub struct World {
     calm_from_ms: i64,
     /// The time between two troubles of the broker.
     trouble_ms: u64,
-    /// Whether requests that were given up may arrive later.
+    /// Whether abandoned requests may still arrive later.
     is_rough: bool,
     spawned: Vec<Life>,
     /// What each client that has not ended asked for last.
@@ -261,7 +261,7 @@ impl World {
         }
     }
 
-    /// Passes on what the broker's process wants done.
+    /// Executes the effects of the broker's process.
     fn carry_out(&mut self) {
         for effect in self.node.take_effects() {
             match effect {
@@ -484,7 +484,7 @@ impl Client {
         }
     }
 
-    /// Goes on with another connection; the one before is left as it is, with everything on its way.
+    /// Continues on another connection; the previous one stays open with everything in flight.
     pub fn forget_connection(&mut self) {
         self.connection = None;
     }

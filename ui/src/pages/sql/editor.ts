@@ -8,6 +8,7 @@ import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
 import { Compartment, EditorState, Prec } from "@codemirror/state";
 import { drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, keymap, lineNumbers, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
+import type { ErrorMark } from "./statements.ts";
 
 const FLINK_WORDS = "add after all alter analyze and any array as asc at before begin between by case cast catalog catalogs changelog_mode clear column columns comment compile constraint create cross cumulate current cursor data database databases default define delete dense_rank desc describe descriptor distinct distribution drain drop else end enforced escape estimated_cost except execute exists explain extended extract false fetch filter first following for from full function functions global group grouping having hop if ignore in inner insert intersect interval into is jar jars job jobs join json_execution_plan key language last lateral left like limit load local match_recognize materialized measures metadata minus model models module modules natural not null nulls of offset on one only option or order ordinality outer over overwrite partition partitions past pattern per plan_advice position preceding precision primary procedures quit range recursive remove rename reset respect right rollup row row_number rows savepoint savepoints select session set sets show similar skip statement stop system_time table tables tablesample temporary then ties to true try_cast tumble unbounded union unique unknown unload unnest update use using values view views virtual watermark when where window with within without zone";
 const FLINK_TYPES = "array bigint binary boolean bytes char date day dec decimal double float hour int integer map minute month multiset numeric raw second smallint string time timestamp timestamp_ltz tinyint varbinary varchar variant year";
@@ -43,6 +44,7 @@ const look = EditorView.theme({
   ".cm-tooltip-autocomplete > ul > li[aria-selected]": { backgroundColor: "var(--accent-soft) !important", color: "var(--text) !important" },
   ".cm-completionDetail": { color: "var(--faint)", fontStyle: "normal", marginLeft: "14px" },
   ".cm-completionMatchedText": { textDecoration: "none", color: "var(--accent)", fontWeight: "600" },
+  ".cm-diagnostic-info": { borderLeft: "3px solid var(--accent)", padding: "6px 10px", whiteSpace: "pre-wrap", maxWidth: "560px", fontSize: "12px" },
   ".cm-diagnostic-error": { borderLeft: "3px solid var(--bad)", padding: "6px 10px", whiteSpace: "pre-wrap", maxWidth: "560px", fontFamily: "var(--mono)", fontSize: "12px" },
   ".cm-panels": { backgroundColor: "var(--sunken)", color: "var(--text)" },
   ".cm-placeholder": { color: "var(--faint)" },
@@ -50,7 +52,7 @@ const look = EditorView.theme({
 
 export interface Vocabulary { tables: { name: string; columns: { name: string; type: string }[] }[]; functions: string[] }
 
-export interface Editor { view: EditorView; setVocabulary: (words: Vocabulary) => void; mark: (from: number, to: number, message: string) => void; clearMarks: () => void }
+export interface Editor { view: EditorView; setVocabulary: (words: Vocabulary) => void; mark: (marks: ErrorMark[]) => void; clearMarks: () => void }
 
 /** Tables, and the columns of those that the text mentions, functions; keywords come from the language. */
 function complete(words: () => Vocabulary) {
@@ -97,7 +99,11 @@ export function createEditor(parent: HTMLElement, text: string, actions: { run: 
   return {
     view,
     setVocabulary: (words) => (vocabulary = words),
-    mark: (from, to, message) => view.dispatch(setDiagnostics(view.state, [{ from, to: Math.max(to, Math.min(from + 1, view.state.doc.length)), severity: "error", message }])),
+    mark: (marks) => {
+      const { length } = view.state.doc;
+      const inside = marks.filter(({ from }) => from < length);
+      view.dispatch(setDiagnostics(view.state, inside.map(({ from, to, primary, text }) => ({ from, to: Math.min(length, Math.max(to, from + 1)), severity: primary ? "error" : "info", message: text }))));
+    },
     clearMarks: () => view.dispatch(setDiagnostics(view.state, [])),
   };
 }

@@ -29,20 +29,17 @@ export default function SqlPage() {
       const result = run(prefix + span.text);
       // The last one may run forever; those before it decide what it means.
       if (span === spans.at(-1)) setBusy(false);
-      const { ok, message, span: place } = await result;
+      const { ok, message, marks } = await result;
       if (CHANGES_CATALOG.test(span.text)) void readCatalog();
       if (!ok) {
         const shift = span.from - prefix.length;
-        if (message) mark(span, place && { from: place.from + shift, to: place.to + shift }, message);
+        const placed = marks?.map((mark) => ({ ...mark, from: Math.max(span.from, mark.from + shift), to: mark.to + shift }));
+        if (placed?.length) editor.current?.mark(placed);
+        else if (message) editor.current?.mark([{ from: span.from, to: span.to, primary: true, text: message }]);
         break;
       }
     }
     setBusy(false);
-  };
-  const mark = (span: Span, place: { from: number; to: number } | undefined, message: string) => {
-    const length = editor.current?.view.state.doc.length ?? 0;
-    const at = place ?? { from: span.from, to: span.to };
-    if (at.from < length) editor.current?.mark(Math.max(span.from, at.from), Math.min(length, at.to), message);
   };
   /** The selection, or the statement at the cursor. */
   const chosen = (): Span[] => {

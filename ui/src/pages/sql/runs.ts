@@ -2,7 +2,8 @@
 import { signal } from "@preact/signals";
 import { reason, Operation, type GatewayColumn, type Row } from "./session.ts";
 import { Fold } from "./fold.ts";
-import { errorSpan } from "./statements.ts";
+import { ApiError } from "../../lib/api.ts";
+import { errorMarks, type ErrorMark } from "./statements.ts";
 
 export interface Run {
   id: number;
@@ -65,8 +66,8 @@ function redraw(id: number): void {
   dirty.add(id);
 }
 
-/** Runs a statement. Gives where in it the error is, if it failed and says so. */
-export async function run(statement: string): Promise<{ ok: boolean; message?: string; span?: { from: number; to: number } }> {
+/** Runs a statement. Gives what is wrong and where in it, if it failed. */
+export async function run(statement: string): Promise<{ ok: boolean; message?: string; marks?: ErrorMark[] }> {
   lastId += 1;
   const id = lastId;
   const fold = new Fold();
@@ -95,7 +96,7 @@ export async function run(statement: string): Promise<{ ok: boolean; message?: s
     const message = reason(error);
     update(id, { state: "failed", error: message, ended: Date.now() });
     remember(statement, true);
-    return { ok: false, message, span: errorSpan(message, statement) };
+    return { ok: false, message, marks: error instanceof ApiError ? errorMarks(error.diagnostics, statement) : [] };
   } finally {
     operations.delete(id);
     gates.delete(id);

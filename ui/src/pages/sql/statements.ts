@@ -1,6 +1,8 @@
 // Cutting a text into statements, as the command line does: at semicolons outside of strings, comments, quoted names and
 // `BEGIN … END` of a statement set.
 
+import type { Diagnostic } from "../../lib/api.ts";
+
 export interface Span { from: number; to: number; text: string }
 
 const SKIPPED = /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'(?:[^']|'')*(?:'|$)|`[^`]*(?:`|$)|"[^"]*(?:"|$)|;|[A-Za-z_]\w*/g;
@@ -40,14 +42,22 @@ export function statementAt(text: string, position: number): Span | undefined {
   return spans.find((s) => position <= s.to + 1) ?? spans.at(-1);
 }
 
-/** The first place that an error message names, as an offset in the statement. */
-export function errorSpan(message: string, statement: string): { from: number; to: number } | undefined {
-  const at = /line (\d+),? column (\d+)(?: to line (\d+),? column (\d+))?/i.exec(message);
-  if (!at) return undefined;
+/** A part of a statement that an error is about, as offsets in its text. */
+export interface ErrorMark { from: number; to: number; primary: boolean; text: string }
+
+/** Where in a statement the errors are. The place at fault carries the message and its hint, the others their labels. */
+export function errorMarks(diagnostics: Diagnostic[], statement: string): ErrorMark[] {
   const lines = statement.split("\n");
-  const offset = (line: number, column: number) => Math.min(statement.length, lines.slice(0, line - 1).reduce((sum, l) => sum + l.length + 1, 0) + column);
-  const from = offset(Number(at[1]), Number(at[2]) - 1);
-  if (at[3]) return { from, to: offset(Number(at[3]), Number(at[4])) };
-  const word = /^[\w.$]+|^`[^`]*`|^'[^']*'|^\S/.exec(statement.slice(from))?.[0] ?? " ";
-  return { from, to: Math.min(statement.length, from + word.length) };
+  const starts = lines.map((_, i) => lines.slice(0, i).reduce((sum, line) => sum + line.length + 1, 0));
+  // Columns count characters, offsets count UTF-16 units.
+  const offset = (line: number, column: number) => {
+    const text = lines[line - 1];
+    return text === undefined ? statement.length : starts[line - 1]! + [...text].slice(0, column - 1).join("").length;
+  };
+  return diagnostics.flatMap(({ message, hint, spans = [] }) => spans.map((span) => ({
+    from: offset(span.line, span.column),
+    to: offset(span.end_line, span.end_column),
+    primary: span.primary,
+    text: span.primary ? [message, span.label, hint].filter(Boolean).join("\n") : span.label ?? message,
+  })));
 }

@@ -490,7 +490,7 @@ impl ClassicGroup {
         group
     }
 
-    /// Everybody has to join again.
+    /// All members have to join again.
     pub fn rebalance(&mut self, now_ms: i64, rules: Rules, effects: &mut Effects) {
         self.prepare_rebalance(now_ms, rules, effects);
     }

@@ -240,7 +240,7 @@ impl ConsumerGroup {
         ErrorCode::REBALANCE_IN_PROGRESS
     }
 
-    /// Whom a classic request to leave means. Kafka lets it name members of either protocol.
+    /// The members that a classic LeaveGroup request names. Kafka lets it name members of either protocol.
     pub fn leaving(
         &self,
         id: &KafkaString,

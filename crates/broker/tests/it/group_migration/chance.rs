@@ -85,7 +85,7 @@ impl World {
 
     fn driver_crash(&mut self) {
         self.driver.advance(1); // the broker's chance begins with its time
-        self.driver.completed.clear(); // tickets begin anew, too
+        self.driver.completed.clear(); // ticket numbers restart, too
         self.driver.crash();
         for guest in &mut self.guests {
             // A delayed request gets no response any more.
@@ -236,7 +236,7 @@ impl World {
         guest.owned = given;
     }
 
-    /// Everybody goes on until silent members have expired.
+    /// All members continue until silent members have expired.
     fn settle(&mut self) {
         for _ in 0..40 {
             self.driver.advance(2_000);

@@ -211,7 +211,7 @@ fn every_policy_allows_what_kafka_allows() {
             assert_eq!(
                 driver.beat_guest(&guests[0]),
                 ErrorCode::NONE,
-                "the classic group goes on"
+                "the classic group continues"
             );
         }
         let mut driver = Driver::with(&properties);

@@ -28,7 +28,7 @@ impl Driver {
         self.call_version(SYNC, request)
     }
 
-    /// A stable group of so many dynamic members.
+    /// A stable group with this number of dynamic members.
     fn members(&mut self, count: usize) -> Vec<JoinGroupResponse> {
         let ids: Vec<KafkaString> = (0..count).map(|_| self.member_id()).collect();
         let tickets: Vec<Ticket> = ids.iter().map(|id| self.join_later(id, "a")).collect();

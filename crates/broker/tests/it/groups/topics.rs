@@ -156,7 +156,7 @@ fn offsets_of_a_group_in_its_first_rebalance_are_not_deleted() {
 }
 
 #[test]
-fn offsets_of_a_group_that_everybody_has_left_are_deleted() {
+fn offsets_of_a_group_that_all_members_have_left_are_deleted() {
     let mut driver = Driver::with_offsets_of_two_topics();
     let (leader, follower) = driver.two_members();
     for member in [leader, follower] {

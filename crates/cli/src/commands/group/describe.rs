@@ -46,7 +46,7 @@ pub fn run(
 }
 
 async fn existing(client: &KafkaClient, name: &str) -> anyhow::Result<ConsumerGroup> {
-    // Older brokers describe a group that is not there as dead.
+    // Older brokers describe an unknown group as dead.
     match client.describe_consumer_group(name).await {
         Ok(group) if group.state != "Dead" => Ok(group),
         Err(error) if error.code() != Some(ErrorCode::GROUP_ID_NOT_FOUND) => Err(error.into()),
@@ -140,7 +140,7 @@ fn assignment(partitions: &[TopicPartition]) -> String {
     texts.join(", ")
 }
 
-/// One partition with what the group and its members have to do with it.
+/// A partition with the group's offset and member.
 struct Row<'a> {
     partition: TopicPartition,
     committed: Option<i64>,
@@ -199,7 +199,7 @@ async fn offsets(client: &KafkaClient, group: &ConsumerGroup, is_json: bool) -> 
     Ok(columns::print(&mut out, head, &rows)?)
 }
 
-/// The partitions that the group has committed or reads, in order; a topic that is gone has no end.
+/// The partitions that the group has committed or reads, sorted. A deleted topic has no end offset.
 async fn rows<'a>(
     client: &KafkaClient,
     group: &'a ConsumerGroup,

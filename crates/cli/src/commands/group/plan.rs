@@ -1,6 +1,6 @@
-//! Offsets of groups as `reset-offsets --export` prints and `--from-file` reads them: the CSV of `kafka-consumer-groups`,
-//! `topic,partition,offset` for one group and `group,topic,partition,offset` for several. Names with a comma, a quote or
-//! a space at an end stand in double quotes.
+//! Group offsets as `reset-offsets --export` prints and `--from-file` reads them: the CSV of `kafka-consumer-groups`,
+//! `topic,partition,offset` for one group and `group,topic,partition,offset` for several. Names with a comma, a quote,
+//! or leading or trailing spaces are enclosed in double quotes.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -62,7 +62,7 @@ pub fn import(text: &str, only: Option<&str>) -> anyhow::Result<Plan> {
     Ok(plan)
 }
 
-/// The fields of a line; `None` if a quote is left open or closes in the middle of a field.
+/// The fields of a line; `None` if a quote is unclosed or closes in the middle of a field.
 fn fields(line: &str) -> Option<Vec<String>> {
     let mut fields = Vec::new();
     let mut rest = line.trim_end_matches('\r');
@@ -86,7 +86,8 @@ fn fields(line: &str) -> Option<Vec<String>> {
     }
 }
 
-/// A quoted field, behind its first quote, and what follows its last one; two quotes in it are one.
+/// The text of a quoted field, given the text after its opening quote, and the rest of the line. A doubled quote stands
+/// for one.
 fn unquoted(text: &str) -> Option<(String, &str)> {
     let (mut field, mut rest) = (String::new(), text);
     loop {

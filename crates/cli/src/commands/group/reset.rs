@@ -1,4 +1,4 @@
-//! `millstream group reset-offsets`: where groups without members go on.
+//! `millstream group reset-offsets`: moves groups without members to other offsets.
 
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
@@ -17,7 +17,7 @@ use crate::commands::columns;
 use crate::commands::connect::{Connected, say};
 use crate::process::Process;
 
-/// Where to.
+/// The new position.
 enum Target {
     Spec(OffsetSpec),
     Current,
@@ -25,8 +25,8 @@ enum Target {
     Shift(i64),
 }
 
-/// Finds the new offsets of all groups, shows them, and with `--execute` commits them. Nothing is committed before all of
-/// them are found.
+/// Determines the new offsets of all groups, shows them, and commits them if `--execute` is set. Commits nothing until
+/// all offsets are known.
 pub fn run(
     process: &Process,
     common: &Common,
@@ -67,12 +67,12 @@ pub fn run(
     Ok(())
 }
 
-/// Whether files leave out the group, of which there is one.
+/// Whether files omit the group because there is only one.
 fn is_single(groups: &[String]) -> bool {
     groups.len() == 1
 }
 
-/// The offsets that the target means for the partitions that are named.
+/// The offsets of the target for the given partitions.
 async fn found(
     client: &KafkaClient,
     args: &ResetOffsetsArgs,
@@ -86,7 +86,7 @@ async fn found(
             true => committed.keys().cloned().collect(),
             false => named(client, &args.topics).await?,
         };
-        // One of all groups may have nothing; one that was named should.
+        // With `--all-groups`, a group may have no offsets; a named one must.
         anyhow::ensure!(
             !partitions.is_empty() || args.names.all_groups,
             "group '{group}' has no offsets to reset"
@@ -100,7 +100,7 @@ async fn found(
     Ok(plan)
 }
 
-/// The offsets that a file has for the groups, within what is in the log.
+/// The offsets that a file contains for the groups, limited to the range of the log.
 async fn from_file(client: &KafkaClient, file: &Path, groups: &[String]) -> anyhow::Result<Plan> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))?;
     let only = groups.first().filter(|_| is_single(groups));
@@ -145,20 +145,21 @@ fn target(args: &ResetOffsetsArgs, now_ms: i64) -> anyhow::Result<Target> {
     })
 }
 
-/// Milliseconds since 1970 of `2024-01-31T12:00:00.000`, in UTC unless it says otherwise.
+/// Parses `2024-01-31T12:00:00.000` to milliseconds since the epoch; UTC unless an offset is given.
 fn instant_ms(text: &str) -> anyhow::Result<i64> {
     if let Ok(instant) = text.parse::<jiff::Timestamp>() {
         return Ok(instant.as_millisecond());
     }
     let civil: Result<jiff::civil::DateTime, _> = text.parse();
     let zoned = civil.and_then(|civil| civil.to_zoned(jiff::tz::TimeZone::UTC));
-    let zoned = zoned.map_err(|_| anyhow::anyhow!("'{text}' is no time such as 2024-01-31T12:00:00.000"))?;
+    let zoned =
+        zoned.map_err(|_| anyhow::anyhow!("'{text}' is not a time such as 2024-01-31T12:00:00.000"))?;
     Ok(zoned.timestamp().as_millisecond())
 }
 
-/// Milliseconds of `PT1H30M` or `P1D`.
+/// Parses `PT1H30M` or `P1D` to milliseconds.
 fn duration_ms(text: &str) -> anyhow::Result<i64> {
-    let wrong = || anyhow::anyhow!("'{text}' is no duration such as PT1H30M or P1D");
+    let wrong = || anyhow::anyhow!("'{text}' is not a duration such as PT1H30M or P1D");
     let span: jiff::Span = text.parse().map_err(|_| wrong())?;
     let duration = span
         .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
@@ -166,7 +167,7 @@ fn duration_ms(text: &str) -> anyhow::Result<i64> {
     i64::try_from(duration.as_millis()).map_err(|_| wrong())
 }
 
-/// Members would commit over what is set.
+/// Members would overwrite the new offsets.
 async fn inactive(client: &KafkaClient, group: &str) -> anyhow::Result<()> {
     match active_state(client, group).await? {
         None => Ok(()),
@@ -192,7 +193,7 @@ async fn resolve(
         let (start, end) = (at(&starts, p), at(&ends, p));
         let current = committed.get(p).map(|c| c.offset);
         let wanted = match target {
-            // No record is so young: behind the last.
+            // No record is that recent: use the log end offset.
             Target::Spec(_) => Some(at(&found, p)).filter(|offset| *offset >= 0),
             Target::Offset(offset) => Some(*offset),
             Target::Current => current,

@@ -11,7 +11,7 @@ use crate::args::{AlterTopicArgs, Common};
 use crate::commands::connect::{Connected, say};
 use crate::process::Process;
 
-/// Configurations first: if they are refused, nothing has changed.
+/// Alters configurations first: if the broker rejects them, nothing has changed.
 pub fn alter(
     process: &Process,
     common: &Common,
@@ -49,7 +49,7 @@ async fn change(
     changes: &[ConfigChange],
 ) -> Result<(), ClientError> {
     let name = KafkaString::from(args.name.as_str());
-    // Configurations of a topic that does not exist are another error on some brokers.
+    // For a topic that does not exist, some brokers return a different error from AlterConfigs.
     let metadata = client.topics(std::slice::from_ref(&name), false).await?;
     if !changes.is_empty() {
         let topic = ConfigResource::Topic(name.clone());

@@ -15,12 +15,12 @@ use crate::args::DescribeTopicArgs;
 use crate::commands::connect::Connected;
 use crate::process::Process;
 
-/// Where a configuration comes from, in DescribeConfigs: set for this topic.
+/// The source of a configuration in DescribeConfigs: set on this topic.
 const SOURCE_TOPIC: i8 = 1;
-/// The configuration that says how many replicas must be in sync.
+/// The configuration with the required number of in-sync replicas.
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
-/// A partition and its offsets, which nobody knows as long as it has no leader.
+/// A partition and its offsets, which are unknown while it has no leader.
 struct Partition<'a> {
     known: &'a PartitionMetadata,
     start: Option<i64>,
@@ -31,11 +31,11 @@ struct Partition<'a> {
 struct Description<'a> {
     topic: &'a TopicMetadata,
     partitions: Vec<Partition<'a>>,
-    /// Configurations that were set.
+    /// Overridden configurations.
     configs: BTreeMap<String, Option<String>>,
 }
 
-/// Prints partitions with their offsets, and the configurations that were set.
+/// Prints partitions with their offsets, and overridden configurations.
 pub fn run(
     process: &Process,
     connected: &Connected,
@@ -120,7 +120,7 @@ fn min_insync_replicas(configs: &[ConfigEntry]) -> usize {
     number.unwrap_or(1)
 }
 
-/// Whether the partition belongs into what is asked for; without a report every one does.
+/// Whether the partition matches the requested report; without a report, all match.
 fn is_wanted(
     partition: &PartitionMetadata,
     metadata: &ClusterMetadata,
@@ -140,7 +140,7 @@ fn is_wanted(
     !args.at_min_isr_partitions || in_sync == min_insync
 }
 
-/// One offset of each partition, of topics whose partitions all have leaders: nobody else can be asked.
+/// One offset of each partition, for topics whose partitions all have leaders; only leaders know offsets.
 async fn offsets(
     client: &KafkaClient,
     topics: &[&TopicMetadata],

@@ -1,4 +1,4 @@
-//! `millstream topic offsets`: where partitions begin and end, in the form of `kafka-get-offsets`.
+//! `millstream topic offsets`: start and end offsets of partitions, in the format of `kafka-get-offsets`.
 
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
@@ -14,7 +14,7 @@ use crate::args::{Common, OffsetsArgs};
 use crate::commands::connect::{Connected, say};
 use crate::process::Process;
 
-/// Prints `topic:partition:offset` of the partitions that are meant.
+/// Prints `topic:partition:offset` of the selected partitions.
 pub fn run(
     process: &Process,
     common: &Common,
@@ -29,7 +29,7 @@ pub fn run(
         let metadata = client.list_topics().await?;
         let mut wanted: BTreeMap<TopicPartition, OffsetSpec> = BTreeMap::new();
         for topic in choice.topics(&metadata)? {
-            // The leader is whom to ask, and one that is missing keeps its whole topic from being looked up.
+            // Only leaders know offsets, and a missing leader prevents the lookup of its whole topic.
             if let Some(leaderless) = topic.partitions.iter().find(|p| p.leader < 0) {
                 let (name, number) = (topic.name.as_str(), leaderless.partition);
                 say(
@@ -45,7 +45,7 @@ pub fn run(
         if wanted.is_empty() {
             anyhow::ensure!(
                 choice.is_everything(),
-                "no topic has a partition that is asked for; `millstream topic describe` shows what there is"
+                "no topic has a requested partition; `millstream topic describe` shows what there is"
             );
             return Ok(BTreeMap::new());
         }
@@ -61,7 +61,7 @@ pub fn run(
                 "{}",
                 json!({"topic": topic, "partition": number, "offset": offset})
             )?,
-            // No record is so young: kafka-get-offsets leaves the place empty.
+            // No record is that recent: kafka-get-offsets prints an empty offset.
             false if offset < 0 => writeln!(out, "{topic}:{number}:")?,
             false => writeln!(out, "{topic}:{number}:{offset}")?,
         }
@@ -76,18 +76,18 @@ fn spec(time: &str) -> anyhow::Result<OffsetSpec> {
         "-3" | "max-timestamp" => OffsetSpec::MaxTimestamp,
         other => {
             let ms = other.parse().ok().filter(|ms: &i64| *ms >= 0);
-            let wrong = "is no time; expected latest, earliest, max-timestamp or milliseconds since 1970";
+            let wrong = "is not a time; expected latest, earliest, max-timestamp or milliseconds since 1970";
             OffsetSpec::Timestamp(ms.ok_or_else(|| anyhow::anyhow!("'{other}' {wrong}"))?)
         }
     })
 }
 
-/// Which partitions are asked for.
+/// The selected partitions.
 struct Choice<'a> {
     filter: TopicFilter,
-    /// Of every topic; all if empty.
+    /// Of every topic; empty selects all.
     partitions: &'a [i32],
-    /// `--topic-partitions`, one of which a partition must match if there are any.
+    /// `--topic-partitions`; a partition must match one of them, if there are any.
     patterns: Vec<(TopicPattern, Range<i32>)>,
 }
 
@@ -119,7 +119,7 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// `t`, `t:1`, `t:0-3` (3 excluded), `t:2-`, `t:-3`; without a topic every topic is meant.
+/// `t`, `t:1`, `t:0-3` (3 excluded), `t:2-`, `t:-3`; without a topic, matches every topic.
 fn topic_partitions(text: &str) -> anyhow::Result<(TopicPattern, Range<i32>)> {
     let (topic, range) = match text.rsplit_once(':') {
         None => (text, None),

@@ -12,8 +12,8 @@ use crate::commands::connect::{Connected, say};
 use crate::exit::chain;
 use crate::process::Process;
 
-/// Sends lines until the end of standard input, and waits until all are written. A line that is wrong ends it; those
-/// before it are written.
+/// Produces lines until the end of standard input and waits for acknowledgements. An invalid line stops reading; the
+/// records before it are written.
 pub fn run(
     process: &Process,
     common: &Common,
@@ -30,7 +30,7 @@ pub fn run(
         let producer = Producer::start(connected.client.clone(), connected.config.produce.clone());
         let mut sent = 0u64;
         let read = send_lines(process, &producer, args, &mut sent).await;
-        // Also what came before a line that is wrong.
+        // Flushes what precedes an invalid line, too.
         producer.flush().await.map_err(|error| match &read {
             Ok(()) => anyhow::Error::from(error),
             Err(wrong) => anyhow::anyhow!(
@@ -47,7 +47,7 @@ pub fn run(
     })
 }
 
-/// Hands in lines until the end of standard input, or until one is wrong, and counts them.
+/// Produces lines until the end of standard input or an invalid line. Returns the count.
 async fn send_lines(
     process: &Process,
     producer: &Producer,
@@ -75,7 +75,7 @@ async fn send_lines(
     Ok(())
 }
 
-/// A line taken apart.
+/// A parsed line.
 struct Line<'a> {
     headers: Vec<Header<'a>>,
     key: Option<&'a [u8]>,

@@ -1,11 +1,11 @@
-//! Which topics a command means: names or regular expressions, as the `kafka-*` tools take them.
+//! Topic selection by names or regular expressions, as in the `kafka-*` tools.
 
 use millstream_kafka_client::metadata::{ClusterMetadata, TopicMetadata};
 use regex::Regex;
 
 use crate::args::TopicFilterArgs;
 
-/// A name or a regular expression. The name of a topic that exists means this topic only: its dots are dots.
+/// A name or a regular expression. The name of an existing topic selects only that topic: its dots are literal.
 pub struct TopicPattern {
     text: String,
     regex: Regex,
@@ -17,7 +17,7 @@ impl TopicPattern {
             let error = error.to_string();
             let reason = error.lines().last().unwrap_or_default();
             let reason = reason.trim_start_matches("error: ");
-            anyhow::anyhow!("'{text}' is no name and no regular expression: {reason}")
+            anyhow::anyhow!("'{text}' is neither a name nor a regular expression: {reason}")
         })?;
         Ok(Self {
             text: text.to_owned(),
@@ -25,7 +25,7 @@ impl TopicPattern {
         })
     }
 
-    /// Commas separate alternatives, unless they belong to the expression, as in `t{1,2}`.
+    /// Commas separate alternatives, except inside an expression such as `t{1,2}`.
     fn parse_list(text: &str) -> anyhow::Result<Vec<Self>> {
         let parts: anyhow::Result<Vec<Self>> = text.split(',').map(Self::parse).collect();
         parts.or_else(|_| Ok(vec![Self::parse(text)?]))
@@ -52,7 +52,7 @@ impl TopicPattern {
     }
 }
 
-/// A choice of topics; without a pattern all of them.
+/// Selects topics; without a pattern, all of them.
 pub struct TopicFilter {
     patterns: Vec<TopicPattern>,
     exclude_internal: bool,
@@ -70,7 +70,7 @@ impl TopicFilter {
         })
     }
 
-    /// The topics that are meant, in order.
+    /// The selected topics, sorted.
     pub fn chosen<'a>(&self, metadata: &'a ClusterMetadata) -> Vec<&'a TopicMetadata> {
         let is_named = |topic: &TopicMetadata| {
             self.patterns.is_empty()
@@ -85,7 +85,7 @@ impl TopicFilter {
             .collect()
     }
 
-    /// Whether there is a topic for each name.
+    /// Checks that every name matches a topic.
     pub fn check(&self, metadata: &ClusterMetadata) -> anyhow::Result<()> {
         self.patterns
             .iter()

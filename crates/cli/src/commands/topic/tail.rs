@@ -16,18 +16,18 @@ use crate::commands::connect::{Connected, say};
 use crate::commands::group::active_state;
 use crate::process::Process;
 
-/// Decompressed bytes of one record batch.
+/// Maximum decompressed size of a record batch.
 const BATCH_BYTES_MAX: usize = 256 << 20;
-/// Bytes taken from the fetcher at a time.
+/// Bytes taken from the fetcher at once.
 const TAKE_BYTES: usize = 1 << 20;
-/// How often the offsets of `--group` are committed, as with `auto.commit.interval.ms`.
+/// Commit interval of `--group`, equal to `auto.commit.interval.ms`.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
-/// How often a topic that is waited for is looked for.
+/// Interval for polling a topic that does not exist yet.
 const TOPIC_LOOK: Duration = Duration::from_millis(500);
-/// Waits without an end are so long.
+/// Stands for an unlimited wait.
 const NO_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Prints records until the end, the limit, silence, or Ctrl-C.
+/// Prints records until the end, the limit, the timeout, or Ctrl-C.
 pub fn run(
     process: &Process,
     common: &Common,
@@ -65,7 +65,7 @@ pub fn run(
             done = tail.run(common) => done,
             _ = tokio::signal::ctrl_c() => Ok(()),
         };
-        // What was printed is printed, however it ended.
+        // Commits what was printed, even after an error.
         let committed = tail.commit().await;
         done.and(committed)
     })
@@ -73,29 +73,34 @@ pub fn run(
 
 type Offsets = BTreeMap<TopicPartition, i64>;
 
-/// The partitions that are read, with the offset at which each starts and the end that it had at the beginning.
+/// The partitions to read, with start offsets and the end offsets at the beginning.
 type Ranges = BTreeMap<TopicPartition, (i64, i64)>;
 
-/// Waits for a topic that is not there yet; `false`: Ctrl-C, or the time of `--timeout-ms` is up.
+/// Waits for a topic to exist. Returns `false` after Ctrl-C or the time of `--timeout-ms`.
 async fn topic_comes(common: &Common, connected: &Connected, args: &TailArgs) -> anyhow::Result<bool> {
+    let exists = async || {
+        let names = [KafkaString::from(args.name.as_str())];
+        let metadata = connected.client.topics(&names, false).await?;
+        anyhow::Ok(metadata.topic(&args.name).is_some())
+    };
+    // The time limit starts with the first response: a slow one does not make an existing topic a missing one.
+    let exists_already = tokio::select! {
+        exists_already = exists() => exists_already?,
+        _ = tokio::signal::ctrl_c() => return Ok(false),
+    };
+    if exists_already {
+        return Ok(true);
+    }
+    say(
+        common,
+        &format!("waiting for topic '{}'; Ctrl-C stops", args.name),
+    );
     let wait = async {
-        let mut has_said = false;
         loop {
-            let metadata = connected
-                .client
-                .topics(&[KafkaString::from(args.name.as_str())], false)
-                .await?;
-            if metadata.topic(&args.name).is_some() {
+            tokio::time::sleep(TOPIC_LOOK).await;
+            if exists().await? {
                 return anyhow::Ok(true);
             }
-            if !has_said {
-                say(
-                    common,
-                    &format!("waiting for topic '{}'; Ctrl-C stops", args.name),
-                );
-                has_said = true;
-            }
-            tokio::time::sleep(TOPIC_LOOK).await;
         }
     };
     let patience = args.timeout_ms.map_or(NO_TIMEOUT, Duration::from_millis);
@@ -157,9 +162,9 @@ async fn ranges(connected: &Connected, args: &TailArgs) -> anyhow::Result<Ranges
 struct Tail<'a> {
     connected: &'a Connected,
     args: &'a TailArgs,
-    /// What is not read to its end yet.
+    /// Partitions that are not read to their end yet.
     left: Ranges,
-    /// What `--group` has committed.
+    /// The offsets that `--group` has committed.
     committed: Offsets,
     printer: Printer<'a>,
 }
@@ -167,7 +172,7 @@ struct Tail<'a> {
 impl Tail<'_> {
     async fn run(&mut self, common: &Common) -> anyhow::Result<()> {
         if self.args.group.is_some() {
-            // Also where nothing is printed the group gets its place.
+            // Even if nothing is printed, the group gets a position.
             let starts = self.left.iter().map(|(p, (start, _))| (p.clone(), *start));
             self.printer.next = starts.collect();
         }
@@ -204,7 +209,7 @@ impl Tail<'_> {
         Ok(())
     }
 
-    /// Prints what was fetched; whether the limit is reached.
+    /// Prints what was fetched. Returns whether the limit is reached.
     fn take(&mut self, fetcher: &Fetcher) -> anyhow::Result<bool> {
         for event in fetcher.poll(TAKE_BYTES) {
             match event {
@@ -231,7 +236,7 @@ impl Tail<'_> {
         Ok(false)
     }
 
-    /// Commits for `--group` what has changed.
+    /// Commits changed offsets for `--group`.
     async fn commit(&mut self) -> anyhow::Result<()> {
         let Some(group) = &self.args.group else {
             return Ok(());
@@ -252,7 +257,7 @@ impl Tail<'_> {
 
 struct Printer<'a> {
     printed: u64,
-    /// Where each partition goes on behind what was printed.
+    /// The next offset of each partition after the printed records.
     next: Offsets,
     args: &'a TailArgs,
     is_json: bool,
@@ -260,7 +265,7 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    /// Prints records below `end`; whether the limit is reached.
+    /// Prints records below `end`. Returns whether the limit is reached.
     fn print(&mut self, records: &FetchedRecords, end: Option<i64>) -> anyhow::Result<bool> {
         let mut out = stdout().lock();
         for fetched in &records.batches {
@@ -294,7 +299,7 @@ impl Printer<'_> {
         Ok(false)
     }
 
-    /// What is asked for in the order of kafka-console-consumer, with tabs between.
+    /// The requested fields in the order of kafka-console-consumer, separated by tabs.
     fn line(
         &self,
         out: &mut impl Write,

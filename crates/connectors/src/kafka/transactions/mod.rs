@@ -11,17 +11,18 @@
 //!   `<prefix>-<subtask>-committed`. If after a restart the coordinator no longer knows the transaction (it timed out, or
 //!   it was committed and its id was used again) the group tells which, once nothing else of the instance is open. If it
 //!   was aborted the job stops: its records are gone, and going on would hide that.
-//! - **Time.** The broker inside keeps transactions of its jobs for ever. Elsewhere `transaction.timeout.ms` counts from
+//! - **Time.** The embedded broker never times out transactions of its jobs. Elsewhere `transaction.timeout.ms` counts from
 //!   the first record; it must be longer than a checkpoint and the longest absence of the job.
 //! - **Another parallelism.** What belonged to a subtask that is no more is committed, and its ids are fenced, by the
 //!   subtask with the remainder as its number. What an execution with more subtasks left open without a checkpoint is
 //!   found by its prefix and aborted by the first subtask.
 //!
-//! `state` is what a checkpoint holds, `recovery` what happens after a restart.
+//! `state` is what a checkpoint holds, `recovery` what happens after a restart, `rivals` finds other jobs with the prefix.
 //!
 //! Sources: the rules of EndTxn by KIP-890, and what Flink's connector does in the same place.
 
 mod recovery;
+mod rivals;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -36,20 +37,21 @@ use millstream_kafka_client::config::ProduceConfig;
 use millstream_kafka_client::produce::{EndOutcome, InitOptions};
 use millstream_kafka_client::{KafkaClient, ProduceError, Producer, TopicPartition};
 use millstream_kafka_wire::{ErrorCode, KafkaString};
-use millstream_types::{CheckpointId, ErrorKind, Rng};
+use millstream_types::{CheckpointId, ErrorKind, Rng, failpoint};
 use tokio::runtime::Handle;
 
 use self::recovery::{Recovery, end};
+use self::rivals::Rivals;
 use self::state::{Prepared, Saved, read, transactional_id, written};
 use super::background::Background;
 use super::splits::with_causes;
 
-/// Transactional ids of an instance: one takes rows, one waits for its checkpoint, one is being committed.
+/// Transactional ids per instance: one accepts rows, one waits for its checkpoint, one is being committed.
 const SLOTS: usize = 3;
-/// `transaction.timeout.ms` unless the table sets it: the longest that a Kafka with its own defaults allows.
+/// Default of `transaction.timeout.ms`: the longest that a Kafka cluster with default settings accepts.
 pub(super) const TRANSACTION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(15 * 60);
 
-/// How long a cancel waits for its transactions to be aborted.
+/// How long a cancel waits for the aborts of its transactions.
 const ABORT_TIME_MAX: Duration = Duration::from_secs(5);
 
 enum State {
@@ -73,33 +75,34 @@ struct Slot {
     state: State,
 }
 
-/// How the transactions of a table are named and begun.
+/// How a table's transactions are named and started.
 #[derive(Clone)]
 pub(super) struct TransactionSettings {
     pub prefix: String,
     pub produce: ProduceConfig,
-    /// The broker keeps open transactions until somebody ends them.
+    /// The broker keeps transactions open until they are committed or aborted.
     pub outlive: bool,
 }
 
-/// The transactions of one instance of the sink.
+/// The transactions of one sink instance.
 pub(super) struct Transactions {
     settings: TransactionSettings,
     client: KafkaClient,
     runtime: Handle,
     waker: Option<Waker>,
     subtask: usize,
-    /// Tells the checkpoints of this job from those of another that used the same prefix.
+    /// Distinguishes this job's checkpoints from those of another job with the same prefix.
     incarnation: String,
     slots: Vec<Slot>,
     current: usize,
-    /// Until it begins.
+    /// Until the transaction starts.
     recovery: Option<Recovery>,
     recovering: Option<Background<Result<(), DataflowError>>>,
+    rivals: Option<Rivals>,
 }
 
 impl Transactions {
-    /// Call it inside of the runtime.
+    /// Must be called inside the runtime.
     pub fn new(
         settings: TransactionSettings,
         client: KafkaClient,
@@ -132,6 +135,7 @@ impl Transactions {
             current: 0,
             recovery: Some(Recovery::default()),
             recovering: None,
+            rivals: None,
         }
     }
 
@@ -140,12 +144,12 @@ impl Transactions {
         for blocks in blocks {
             let Some(saved) = read(blocks)? else { continue };
             let ids = (0..saved.slots).map(|slot| transactional_id(&saved.prefix, saved.subtask, slot));
-            // With another parallelism every instance is given everything.
+            // After a change of parallelism, every instance receives the state of all former ones.
             if saved.subtask % context.parallelism.max(1) != self.subtask {
                 recovery.of_others.extend(ids);
                 continue;
             }
-            // Beyond a savepoint, equal numbers may be of checkpoints of another run.
+            // After a savepoint, another run may have used the same checkpoint numbers.
             if saved.subtask == self.subtask && !context.is_branch {
                 self.incarnation = saved.incarnation;
             }
@@ -157,7 +161,7 @@ impl Transactions {
 
     pub fn open(&mut self, context: &Context, waker: Waker) {
         self.waker = Some(waker);
-        // Of what an earlier execution has left open, the instances find their own ids by taking them over.
+        // Instances clean up their own ids by initialising them, which fences the earlier execution.
         if let Some(recovery) = &mut self.recovery {
             recovery.parallelism = (self.subtask == 0).then_some(context.parallelism);
             if recovery.prepared.is_empty() && recovery.ids.is_empty() {
@@ -166,13 +170,14 @@ impl Transactions {
         }
     }
 
-    /// Whether [`Transactions::producer`] takes the next row, which goes to `topic`. If not, the worker will be woken.
+    /// Whether [`Transactions::producer`] accepts the next row, which goes to `topic`. If not, the worker is woken
+    /// later.
     pub fn takes_rows(&mut self, topic: &KafkaString) -> Result<bool, DataflowError> {
         if !self.recover()? {
             return Ok(false);
         }
         self.poll_slot(self.current)?;
-        // Closed for a checkpoint that was given up: what comes now belongs to the next one.
+        // Closed for a checkpoint that was aborted: new rows belong to the next one.
         if matches!(self.slots[self.current].state, State::Prepared(_)) {
             self.current = (self.current + 1) % self.slots.len();
             self.poll_slot(self.current)?;
@@ -200,21 +205,39 @@ impl Transactions {
         Ok(true)
     }
 
-    /// The producer of the transaction that takes rows.
+    /// The producer of the open transaction.
     pub fn producer(&self) -> &Arc<Producer> {
         &self.slots[self.current].producer
     }
 
-    /// Rows were taken by the current producer.
+    /// Records that the current producer accepted rows.
     pub fn count(&mut self, rows: usize) {
         if let State::Open { records, .. } = &mut self.slots[self.current].state {
+            if *records == 0 && rows > 0 {
+                failpoint::hit("transaction-begun");
+            }
             *records += rows as u64;
         }
     }
 
-    /// Closes the transaction for `checkpoint`; `Some` with everything that is not committed when that is done.
+    /// The group under which the numbers of checkpoints are committed.
+    fn group(&self) -> String {
+        format!("{}-{}-committed", self.settings.prefix, self.subtask)
+    }
+
+    fn rivals(&mut self) -> Rivals {
+        let group = self.group();
+        let (client, prefix, incarnation) = (&self.client, &self.settings.prefix, &self.incarnation);
+        let rivals = self
+            .rivals
+            .get_or_insert_with(|| Rivals::new(client.clone(), prefix, &group, incarnation));
+        rivals.clone()
+    }
+
+    /// Closes the transaction for `checkpoint`. Once that is done, returns all uncommitted transactions.
     pub fn close(&mut self, checkpoint: CheckpointId) -> Result<Option<SinkCommit>, DataflowError> {
         self.poll_slot(self.current)?;
+        let (group, rivals) = (self.group(), self.rivals());
         let slot = &mut self.slots[self.current];
         match &slot.state {
             State::Open { records, topic } => {
@@ -223,8 +246,9 @@ impl Transactions {
                     checkpoint: checkpoint.0,
                     records: *records,
                     topic: topic.clone(),
-                    group: format!("{}-{}-committed", self.settings.prefix, self.subtask),
+                    group,
                     incarnation: self.incarnation.clone(),
+                    rivals,
                 };
                 let work = Background::start(&self.runtime, self.waker.clone(), closing.run());
                 slot.state = State::Closing(work);
@@ -232,7 +256,7 @@ impl Transactions {
             }
             State::Closing(_) => return Ok(None),
             State::Prepared(_) => self.current = (self.current + 1) % self.slots.len(),
-            // No row came.
+            // The transaction is empty.
             State::Stale | State::Opening(_) | State::Ready | State::Committing(..) => {}
         }
         self.saved().map(Some)
@@ -253,7 +277,7 @@ impl Transactions {
         written(&saved)
     }
 
-    /// Commits what belongs to `checkpoint` or to one before; `true` when that is done.
+    /// Commits the transactions of `checkpoint` and of earlier ones. Returns `true` when done.
     pub fn commit(&mut self, checkpoint: CheckpointId) -> Result<bool, DataflowError> {
         if !self.recover()? {
             return Ok(false);
@@ -280,7 +304,7 @@ impl Transactions {
         Ok(done)
     }
 
-    /// Goes on with what an earlier execution has left; `true` when nothing is left to do.
+    /// Continues recovery from an earlier execution. Returns `true` when nothing is left to do.
     fn recover(&mut self) -> Result<bool, DataflowError> {
         self.start_recovery();
         let Some(work) = &self.recovering else {
@@ -295,7 +319,7 @@ impl Transactions {
         Ok(true)
     }
 
-    /// Starts it, unless that has been done.
+    /// Starts recovery once.
     fn start_recovery(&mut self) {
         let Some(recovery) = self.recovery.take() else {
             return;
@@ -309,7 +333,8 @@ impl Transactions {
         self.recovering = Some(Background::start(&self.runtime, self.waker.clone(), work));
     }
 
-    /// New epochs for ids that have none; aborts what an execution before has left open under them.
+    /// Initialises ids that have no epoch yet, which aborts transactions that an earlier execution left open under
+    /// them.
     fn renew_all(&mut self) {
         for index in 0..self.slots.len() {
             if matches!(self.slots[index].state, State::Stale) {
@@ -324,7 +349,7 @@ impl Transactions {
         slot.state = State::Opening(Background::start(&self.runtime, self.waker.clone(), work));
     }
 
-    /// Picks up what was done in the background.
+    /// Collects the results of background tasks.
     fn poll_slot(&mut self, index: usize) -> Result<(), DataflowError> {
         let slot = &mut self.slots[index];
         match &slot.state {
@@ -344,8 +369,8 @@ impl Transactions {
         Ok(())
     }
 
-    /// The job is canceled: nothing that is open or prepared will be committed, so readers must not wait for it. Waits
-    /// until the aborts are through, because the process may end next.
+    /// The job was canceled: nothing open or prepared will be committed, so readers must not wait for it. Waits for the
+    /// aborts, because the process may end next.
     pub fn abort_all(&mut self) {
         let mut aborts = tokio::task::JoinSet::new();
         for slot in &mut self.slots {
@@ -363,7 +388,7 @@ impl Transactions {
                     };
                     aborts.spawn_on(named(id, abort), &self.runtime);
                 }
-                // A commit that has begun cannot be taken back.
+                // A commit that has started cannot be undone.
                 other @ (State::Stale | State::Opening(_) | State::Ready | State::Committing(..)) => {
                     slot.state = other;
                 }
@@ -387,7 +412,7 @@ impl Transactions {
         }
     }
 
-    /// Aborts the transaction that takes rows, so that readers need not wait for its timeout. What is prepared stays.
+    /// Aborts the open transaction, so that readers need not wait for its timeout. Prepared transactions stay.
     pub fn abandon(&mut self) {
         for slot in &mut self.slots {
             if matches!(slot.state, State::Open { .. }) {
@@ -403,12 +428,12 @@ impl Transactions {
     }
 }
 
-/// An abort whose failure names the transaction.
+/// An abort whose error names the transaction.
 async fn named(id: String, abort: impl Future<Output = Result<(), String>>) -> Result<(), (String, String)> {
     abort.await.map_err(|error| (id, error))
 }
 
-/// What it takes to close a transaction.
+/// The parameters of closing a transaction.
 struct Closing {
     producer: Arc<Producer>,
     checkpoint: u64,
@@ -416,30 +441,44 @@ struct Closing {
     topic: KafkaString,
     group: String,
     incarnation: String,
+    rivals: Rivals,
 }
 
 impl Closing {
-    /// Writes everything and the number of the checkpoint, and takes no more.
+    /// Flushes, writes the checkpoint number, and accepts no more rows.
     async fn run(self) -> Result<Prepared, DataflowError> {
-        let what = |e: &ProduceError| {
-            failed(
-                &format!(
-                    "cannot write topic '{}' for checkpoint {}",
-                    self.topic, self.checkpoint
-                ),
-                e,
-            )
-        };
-        self.producer.flush().await.map_err(|e| what(&e))?;
+        let topic = self.topic.to_string();
+        self.rivals.look(&topic).await;
+        match self.prepare().await {
+            Ok(prepared) => Ok(prepared),
+            Err(error) => {
+                let rival = self.rivals.explain(&topic, &error).await;
+                Err(rival.unwrap_or_else(|| self.failed(&error)))
+            }
+        }
+    }
+
+    fn failed(&self, error: &ProduceError) -> DataflowError {
+        let action = format!(
+            "cannot write topic '{}' for checkpoint {}",
+            self.topic, self.checkpoint
+        );
+        failed(&action, error)
+    }
+
+    async fn prepare(&self) -> Result<Prepared, ProduceError> {
+        self.producer.flush().await?;
+        failpoint::hit("transaction-flushed");
         let number = CommittedOffset {
             offset: i64::try_from(self.checkpoint).unwrap_or(i64::MAX),
             leader_epoch: -1,
             metadata: Some(self.incarnation.clone()),
         };
         let offsets = BTreeMap::from([(TopicPartition::new(self.topic.clone(), 0), number)]);
-        let sent = self.producer.send_offsets(&self.group, &offsets).await;
-        sent.map_err(|e| what(&e))?;
-        let prepared = self.producer.prepare().await.map_err(|e| what(&e))?;
+        self.producer.send_offsets(&self.group, &offsets).await?;
+        failpoint::hit("transaction-proved");
+        let prepared = self.producer.prepare().await?;
+        failpoint::hit("transaction-prepared");
         Ok(Prepared {
             checkpoint: self.checkpoint,
             transactional_id: prepared.transactional_id,
@@ -447,14 +486,14 @@ impl Closing {
             producer_epoch: prepared.producer_epoch,
             transactions_v2: prepared.transactions_v2,
             records: self.records,
-            group: self.group,
+            group: self.group.clone(),
             topic: self.topic.to_string(),
-            incarnation: self.incarnation,
+            incarnation: self.incarnation.clone(),
         })
     }
 }
 
-/// Begins a new epoch of a transactional id; what was open under it is aborted.
+/// Starts a new epoch of a transactional id, which aborts its open transaction.
 async fn begin_epoch(producer: Arc<Producer>, id: String, outlive: bool) -> Result<(), DataflowError> {
     let options = InitOptions {
         two_phase_commit: outlive,
@@ -477,14 +516,17 @@ async fn begin_epoch(producer: Arc<Producer>, id: String, outlive: bool) -> Resu
     })
 }
 
-/// Commits, then makes the id ready for its next transaction.
+/// Commits, then initialises the id for its next transaction.
 async fn finish(
     client: KafkaClient,
     prepared: Prepared,
     producer: Arc<Producer>,
     outlive: bool,
 ) -> Result<(), DataflowError> {
-    if let EndOutcome::Doubtful(code) = end(&client, &prepared).await? {
+    failpoint::hit("commit-begun");
+    let ended = end(&client, &prepared).await?;
+    failpoint::hit("commit-ended");
+    if let EndOutcome::Doubtful(code) = ended {
         let message = format!(
             "the coordinator does not know transaction '{}' of checkpoint {} any more ({code}); whether it was \
              committed is found out when the job restarts",
@@ -492,7 +534,9 @@ async fn finish(
         );
         return Err(DataflowError::new(ErrorKind::Environment, message));
     }
-    begin_epoch(producer, prepared.transactional_id, outlive).await
+    begin_epoch(producer, prepared.transactional_id, outlive).await?;
+    failpoint::hit("epoch-begun");
+    Ok(())
 }
 
 fn failed(action: &str, error: &ProduceError) -> DataflowError {

@@ -1,4 +1,4 @@
-//! What is done about the transactions of an earlier execution.
+//! Recovery: completes or aborts the transactions of an earlier execution.
 
 use std::collections::BTreeSet;
 
@@ -6,26 +6,26 @@ use millstream_dataflow::DataflowError;
 use millstream_kafka_client::produce::EndOutcome;
 use millstream_kafka_client::{ClientError, KafkaClient, TopicPartition, TransportError};
 use millstream_kafka_wire::ErrorCode;
-use millstream_types::ErrorKind;
+use millstream_types::{ErrorKind, failpoint};
 
 use super::super::splits::{client_failed, with_causes};
 use super::state::Prepared;
 
-/// What an earlier execution has left to this instance.
+/// What an earlier execution left to this instance.
 #[derive(Default)]
 pub(super) struct Recovery {
     /// Of the checkpoint that the job was restored from.
     pub prepared: Vec<Prepared>,
     /// The ids that belonged to the same subtasks.
     pub ids: Vec<String>,
-    /// Ids that other instances look after.
+    /// Ids that other instances recover.
     pub of_others: BTreeSet<String>,
-    /// Of the first instance: the parallelism, beyond which ids belong to nobody.
+    /// Only in the first instance: the parallelism; no instance owns ids beyond it.
     pub parallelism: Option<usize>,
 }
 
 impl Recovery {
-    /// Commits what the checkpoint holds and aborts everything else.
+    /// Commits the transactions in the checkpoint and aborts all others.
     pub async fn run(
         self,
         client: KafkaClient,
@@ -38,6 +38,9 @@ impl Recovery {
                 doubtful.push((prepared, code));
             }
         }
+        if !self.prepared.is_empty() {
+            failpoint::hit("recovery-committed");
+        }
         let orphans = match self.parallelism {
             Some(parallelism) => self.orphans(&client, &prefix, parallelism).await?,
             None => Vec::new(),
@@ -47,6 +50,9 @@ impl Recovery {
                 .fence_producer(id, timeout_ms)
                 .await
                 .map_err(|e| client_failed(&format!("cannot fence transactional id '{id}'"), &e))?;
+        }
+        if !self.ids.is_empty() {
+            failpoint::hit("recovery-fenced");
         }
         for (prepared, code) in doubtful {
             let found = prove(&client, prepared, code).await;
@@ -91,7 +97,7 @@ fn subtask_of(id: &str, prefix: &str) -> Option<usize> {
     subtask.parse().ok()
 }
 
-/// Whether the transaction was committed, by what it would have left.
+/// Whether the transaction was committed, judged by the offset that its commit wrote.
 async fn prove(client: &KafkaClient, prepared: &Prepared, code: ErrorCode) -> Result<bool, ClientError> {
     let partition = TopicPartition::new(prepared.topic.as_str(), 0);
     let wanted = std::slice::from_ref(&partition);
@@ -105,7 +111,7 @@ async fn prove(client: &KafkaClient, prepared: &Prepared, code: ErrorCode) -> Re
     tracing::info!(
         transactional_id = prepared.transactional_id,
         checkpoint = prepared.checkpoint,
-        answer = %code,
+        error = %code,
         is_committed,
         "the coordinator does not know the transaction; the group of the sink tells how it ended"
     );
@@ -116,7 +122,7 @@ fn lost(prepared: &Prepared) -> DataflowError {
     let message = format!(
         "the {} records of checkpoint {} cannot be committed: the cluster has aborted transaction '{}' (topic '{}', \
          producer {}, epoch {}), most likely because the job was away for longer than 'transaction.timeout.ms'; \
-         nothing was written in their place. Set 'properties.transaction.timeout.ms' higher for the future; to go on, \
+         nothing was written in their place. Set 'properties.transaction.timeout.ms' higher for the future; to continue, \
          start with --fresh and clear up the topic, or change the data with a job of your own",
         prepared.records,
         prepared.checkpoint,
@@ -128,7 +134,7 @@ fn lost(prepared: &Prepared) -> DataflowError {
     DataflowError::new(ErrorKind::Data, message)
 }
 
-/// Commits, however long the cluster is away.
+/// Commits, and retries for as long as the cluster is unreachable.
 pub(super) async fn end(client: &KafkaClient, prepared: &Prepared) -> Result<EndOutcome, DataflowError> {
     let action = || {
         format!(
@@ -139,7 +145,7 @@ pub(super) async fn end(client: &KafkaClient, prepared: &Prepared) -> Result<End
     loop {
         match client.end_transaction(&prepared.identity(), true).await {
             Ok(outcome) => return Ok(outcome),
-            // The client has repeated it for `default.api.timeout.ms`.
+            // The client has already retried for `default.api.timeout.ms`.
             Err(error) if error.is_retriable() => {
                 tracing::warn!("{}, it is tried again", with_causes(&action(), &error));
             }
@@ -162,7 +168,7 @@ mod tests {
         assert_eq!(
             subtask_of("a-b-1-2", "a"),
             None,
-            "the prefix of another job goes on differently"
+            "the prefix of another job differs"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The transactions of an instance over executions, against the broker inside.
+//! The transactions of an instance over executions, against the embedded broker.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Cluster {
         let created = client
             .create_topics(&[NewTopic::new(TOPIC.clone(), Some(1))], false)
             .await;
-        assert!(created.expect("answered")[0].is_ok());
+        assert!(created.expect("a response for the topic")[0].is_ok());
         client
             .topics(std::slice::from_ref(&TOPIC), false)
             .await
@@ -68,13 +68,22 @@ impl Cluster {
 
     /// An instance of a new execution, restored from `checkpoint`.
     fn instance(&self, subtask: usize, parallelism: usize, checkpoint: Option<&SinkCommit>) -> Transactions {
+        self.instance_of_job(2, (subtask, parallelism), checkpoint)
+    }
+
+    fn instance_of_job(
+        &self,
+        job: u64,
+        (subtask, parallelism): (usize, usize),
+        checkpoint: Option<&SinkCommit>,
+    ) -> Transactions {
         let settings = TransactionSettings {
             prefix: "p".to_owned(),
             produce: self.config.produce.clone(),
             outlive: true,
         };
         let context = Context::new(subtask, parallelism);
-        let rng = SeededRng::new(2);
+        let rng = SeededRng::new(job);
         let mut transactions =
             Transactions::new(settings, self.client.clone(), Handle::current(), &rng, subtask);
         if let Some(checkpoint) = checkpoint {
@@ -186,7 +195,7 @@ async fn what_is_prepared_is_committed_by_the_next_execution_and_what_came_after
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_nobody_remembers_is_proved() {
+async fn a_commit_that_the_coordinator_forgot_is_proved() {
     let cluster = Cluster::start().await;
     let mut before = cluster.instance(0, 1, None);
     cluster.write(&mut before, &["a"]).await;
@@ -256,4 +265,49 @@ async fn what_no_checkpoint_names_is_found_and_aborted() {
     cluster.commit(&mut only, FIRST).await.expect("committed");
     let (committed, all) = cluster.ends().await;
     assert_eq!(committed, all, "nothing is left open");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_job_with_the_same_prefix_is_named() {
+    let cluster = Cluster::start().await;
+    let mut first = cluster.instance_of_job(1, (0, 1), None);
+    cluster.write(&mut first, &["a"]).await;
+    cluster.close(&mut first, FIRST).await;
+    cluster.commit(&mut first, FIRST).await.expect("committed");
+    let mut second = cluster.instance_of_job(2, (0, 1), None);
+    cluster.write(&mut second, &["b"]).await;
+    cluster.close(&mut second, CheckpointId(7)).await;
+    cluster
+        .commit(&mut second, CheckpointId(7))
+        .await
+        .expect("committed");
+    cluster.write(&mut first, &["c"]).await;
+    let closed = cluster.poll(|| first.close(CheckpointId(2))).await;
+    let error = closed.expect_err("the second job has fenced the first");
+    assert_eq!(error.kind, ErrorKind::Input, "no restart can help");
+    for part in ["another job writes topic 't'", "'p'", "checkpoint 7"] {
+        assert!(error.message.contains(part), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_earlier_job_with_the_same_prefix_is_no_rival() {
+    let cluster = Cluster::start().await;
+    let mut before = cluster.instance_of_job(1, (0, 1), None);
+    cluster.write(&mut before, &["a"]).await;
+    cluster.close(&mut before, FIRST).await;
+    cluster.commit(&mut before, FIRST).await.expect("committed");
+    drop(before);
+    let mut now = cluster.instance_of_job(2, (0, 1), None);
+    cluster.write(&mut now, &["b"]).await;
+    cluster.close(&mut now, FIRST).await;
+    cluster.commit(&mut now, FIRST).await.expect("committed");
+    cluster.write(&mut now, &["c"]).await;
+    for slot in 0..3 {
+        let id = format!("p-0-{slot}");
+        cluster.client.fence_producer(&id, 1000).await.expect("fenced");
+    }
+    let closed = cluster.poll(|| now.close(CheckpointId(2))).await;
+    let error = closed.expect_err("it was fenced");
+    assert_eq!(error.kind, ErrorKind::Environment, "a restart helps: {error}");
 }

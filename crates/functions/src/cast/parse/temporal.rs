@@ -74,7 +74,7 @@ fn time_of_day(text: &str) -> Option<i64> {
     Some(minutes * 60_000 + second * 1_000 + milli)
 }
 
-/// The first three digits, rounded by the fourth; what is no digit counts as zero.
+/// The first three digits, rounded by the fourth; what is not a digit counts as zero.
 fn thousandths(fraction: &str) -> i64 {
     let mut value = 0;
     let mut bytes = fraction.bytes();

@@ -1,7 +1,7 @@
 //! Loops over primitive operands: a value for each row, or one for all.
 //!
 //! The infallible forms touch values only, so that they vectorise, and combine null bitmaps once. The fallible forms
-//! visit valid rows alone: what lies under a NULL is no value.
+//! visit valid rows alone: what lies under a NULL is not a value.
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@
 mod decimal;
 mod interval;
 pub(crate) mod lanes;
-mod primitive;
+pub(crate) mod primitive;
 
 use arrow_array::ArrayRef;
 use millstream_types::{LogicalType, TimeAttribute, TypeFamily, TypeKind};
@@ -177,6 +177,8 @@ fn numeric_signature(operator: Operator, a: &LogicalType, b: &LogicalType) -> Op
     }
     let common = match (a.family(), b.family()) {
         (TypeFamily::Decimal, TypeFamily::Approximate) => LogicalType::DOUBLE.with_nullable(nullable),
+        // Of FLOAT and DOUBLE, Calcite takes the one on the left.
+        (TypeFamily::Approximate, TypeFamily::Approximate) => a.clone(),
         _ => common_type_of(a, b)?,
     };
     let args = vec![common.with_nullable(a.nullable), common.with_nullable(b.nullable)];
@@ -186,7 +188,7 @@ fn numeric_signature(operator: Operator, a: &LogicalType, b: &LogicalType) -> Op
     })
 }
 
-/// `None` if the operands are no exact numbers.
+/// `None` if the operands are not exact numbers.
 fn modulo_signature(args: &[ArgInfo<'_>]) -> Option<Result<Signature, SignatureError>> {
     let [a, b] = args else { return None };
     let (a, b) = without_bare_nulls(a.ty, b.ty);

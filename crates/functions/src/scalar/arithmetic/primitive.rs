@@ -18,6 +18,7 @@ pub(super) fn kernel(args: &KernelArgs<'_>, operator: Operator) -> Result<ArrayR
     let common = args.arg_types[0].with_nullable(true);
     let mut cache = crate::scalar::CallCache::default();
     let wide = KernelArgs {
+        function: args.function,
         args: args.args,
         arg_types: args.arg_types,
         result: &common,
@@ -74,26 +75,48 @@ fn divide<T: ArrowPrimitiveType>(args: &KernelArgs<'_>, operator: Operator) -> R
     })
 }
 
-fn floats<T: ArrowPrimitiveType>(args: &KernelArgs<'_>, operator: Operator) -> Result<ArrayRef, EvalError> {
+/// Numbers of which the processor makes NaNs of either sign. Only the positive one is above all numbers in the order of bits,
+/// in which rows are sorted and minima are found.
+pub(crate) trait Approximate {
+    /// The number, or the one NaN.
+    fn one_nan(self) -> Self;
+}
+
+impl Approximate for f32 {
+    fn one_nan(self) -> Self {
+        if self.is_nan() { Self::NAN } else { self }
+    }
+}
+
+impl Approximate for f64 {
+    fn one_nan(self) -> Self {
+        if self.is_nan() { Self::NAN } else { self }
+    }
+}
+
+fn floats<T>(args: &KernelArgs<'_>, operator: Operator) -> Result<ArrayRef, EvalError>
+where
+    T: ArrowPrimitiveType<Native: Approximate>,
+{
     let operands = [&args.args[0], &args.args[1]];
     match operator {
-        Operator::Add => lanes::binary::<T, T, T>(args, operands, |x, y| x.add_wrapping(y)),
-        Operator::Subtract => lanes::binary::<T, T, T>(args, operands, |x, y| x.sub_wrapping(y)),
-        Operator::Multiply => lanes::binary::<T, T, T>(args, operands, |x, y| x.mul_wrapping(y)),
-        Operator::Divide => lanes::binary::<T, T, T>(args, operands, |x, y| x.div_wrapping(y)),
+        Operator::Add => lanes::binary::<T, T, T>(args, operands, |x, y| x.add_wrapping(y).one_nan()),
+        Operator::Subtract => lanes::binary::<T, T, T>(args, operands, |x, y| x.sub_wrapping(y).one_nan()),
+        Operator::Multiply => lanes::binary::<T, T, T>(args, operands, |x, y| x.mul_wrapping(y).one_nan()),
+        Operator::Divide => lanes::binary::<T, T, T>(args, operands, |x, y| x.div_wrapping(y).one_nan()),
         Operator::Modulo => Err(internal("remainder of approximate numbers")),
     }
 }
 
-/// Unary minus of a number that is no DECIMAL.
+/// Unary minus of a number that is not a DECIMAL.
 pub(super) fn negate(args: &KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     match args.arg_types[0].kind {
         TypeKind::TinyInt => lanes::unary::<Int8Type, _>(args, |v| v.wrapping_neg()),
         TypeKind::SmallInt => lanes::unary::<Int16Type, _>(args, |v| v.wrapping_neg()),
         TypeKind::Int => lanes::unary::<Int32Type, _>(args, |v| v.wrapping_neg()),
         TypeKind::BigInt => lanes::unary::<Int64Type, _>(args, |v| v.wrapping_neg()),
-        TypeKind::Float => lanes::unary::<Float32Type, _>(args, |v| -v),
-        TypeKind::Double => lanes::unary::<Float64Type, _>(args, |v| -v),
+        TypeKind::Float => lanes::unary::<Float32Type, _>(args, |v| (-v).one_nan()),
+        TypeKind::Double => lanes::unary::<Float64Type, _>(args, |v| (-v).one_nan()),
         ref other => Err(internal(format!("unary minus of {other}"))),
     }
 }

@@ -1,4 +1,4 @@
-//! Operators against recorded answers, and kernels against slow oracles.
+//! Operators against recorded results, and kernels against slow oracles.
 
 use std::sync::Arc;
 
@@ -78,6 +78,7 @@ fn compute(
         data.push(make(cast(&value.to_array(ty, rows), ty, target, false, &env)?));
     }
     let result = (function.kernel)(&mut KernelArgs {
+        function: function.name,
         args: &data,
         arg_types: &signature.args,
         result: &signature.result,
@@ -166,7 +167,7 @@ fn floats_follow_ieee_and_mixed_types_widen() {
     assert_eq!(shown("/", &[double(0.0), double(0.0)]), "NaN");
     assert_eq!(shown("NEG", &[double(0.0)]), "-0.0");
     assert_eq!(shown("-", &[int(i32::MIN)]), "-2147483648");
-    assert!(shown("-", &[text("a")]).contains("'-<VARCHAR"));
+    assert!(shown("-", &[text("a")]).contains("'-<STRING>"));
 }
 
 #[test]
@@ -221,7 +222,7 @@ fn what_does_not_fit_is_refused_in_the_words_of_flink() {
     let error = |name: &str, args: &[Value]| call(name, args).expect_err("a refusal");
     assert!(
         error("+", &[int(1), text("a")])
-            .starts_with("cannot apply '+' to arguments of type '<INTEGER> + <VARCHAR")
+            .starts_with("cannot apply '+' to arguments of type '<INTEGER> + <STRING>")
     );
     assert!(error("%", &[double(1.0), double(0.3)]).contains("cannot apply '%'"));
     assert!(error("MOD", &[double(1.0), int(2)]).contains("'MOD(<DOUBLE>, <INTEGER>)'"));
@@ -367,6 +368,7 @@ fn decimal_columns(
     ];
     let env = environment();
     let result = (function.kernel)(&mut KernelArgs {
+        function: function.name,
         args: &args,
         arg_types: &signature.args,
         result: &signature.result,
@@ -453,6 +455,7 @@ proptest! {
         for (name, oracle) in oracles {
             let function = scalar_function(name).expect("an operator");
             let result = (function.kernel)(&mut KernelArgs {
+                function: function.name,
                 args: &args,
                 arg_types: &[LogicalType::INT, LogicalType::INT],
                 result: &LogicalType::INT,

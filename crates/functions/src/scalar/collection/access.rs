@@ -203,7 +203,7 @@ fn map_item(args: &KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
 
 fn row_item(args: &KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let TypeKind::Row(fields) = &args.arg_types[0].kind else {
-        return Err(internal("the argument is no row"));
+        return Err(internal("the argument is not a row"));
     };
     let place = match args.constant_text(1) {
         Some(name) => fields.iter().position(|field| field.name == name),

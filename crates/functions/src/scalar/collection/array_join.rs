@@ -42,7 +42,7 @@ fn array_join(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let (delimiter, replacement) = (args.text(1)?, args.optional_text(2)?);
     let items = items
         .as_string_view_opt()
-        .ok_or_else(|| internal("the elements are no strings"))?;
+        .ok_or_else(|| internal("the elements are not strings"))?;
     args.write_text(|row, out| {
         let range = lists.range(row)?;
         let delimiter = delimiter.get(row)?;

@@ -156,7 +156,7 @@ fn bitmap_build(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let (lists, items) = (args.lists(0)?, flat(args, 0)?);
     let items = items
         .as_primitive_opt::<Int32Type>()
-        .ok_or_else(|| internal("the elements are no integers"))?;
+        .ok_or_else(|| internal("the elements are not integers"))?;
     args.try_write_bytes(|row, out| {
         let Some(range) = lists.range(row) else {
             return Ok(None);
@@ -243,7 +243,7 @@ fn bitmap_to_bytes(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
 fn bitmap_to_array(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let bitmaps = args.bytes(0)?;
     let DataType::List(field) = arrow_type(args.result) else {
-        return Err(internal("the result is no array"));
+        return Err(internal("the result is not an array"));
     };
     let mut builder = ListBuilder::new(Int32Builder::new()).with_field(field);
     for row in 0..args.rows {

@@ -115,7 +115,7 @@ fn map_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
 
 fn map(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let TypeKind::Map(key, value) = &args.result.kind else {
-        return Err(internal("the result is no map"));
+        return Err(internal("the result is not a map"));
     };
     let (key_data, value_data) = (side(args, 0), side(args, 1));
     let converter = Keys::new(&arrow_type(key))?;
@@ -164,7 +164,7 @@ fn row_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     Ok(Signature { args: types, result })
 }
 
-/// A datum as a column of so many rows.
+/// A datum as a column with this number of rows.
 pub(super) fn column(datum: &Datum, rows: usize) -> Result<ArrayRef, EvalError> {
     match datum {
         Datum::Column(array) => Ok(Arc::clone(array)),

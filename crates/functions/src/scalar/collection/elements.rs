@@ -149,7 +149,7 @@ impl ListWriter {
     /// The column of type `ty`.
     pub(crate) fn finish(self, ty: &LogicalType) -> Result<ArrayRef, EvalError> {
         let DataType::List(field) = arrow_type(ty) else {
-            return Err(internal("the result is no array"));
+            return Err(internal("the result is not an array"));
         };
         let (items, offsets, nulls) = self.parts(field.data_type())?;
         Ok(Arc::new(ListArray::try_new(field, offsets, items, Some(nulls))?))

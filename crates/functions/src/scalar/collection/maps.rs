@@ -96,7 +96,7 @@ fn expanded(args: &KernelArgs<'_>) -> Result<(ListArray, StructArray), EvalError
 fn column_of_entries(args: &KernelArgs<'_>, column: usize) -> Result<ArrayRef, EvalError> {
     let (lists, entries) = expanded(args)?;
     let DataType::List(field) = arrow_type(args.result) else {
-        return Err(internal("the result is no array"));
+        return Err(internal("the result is not an array"));
     };
     let items = conform(entries.column(column), field.data_type())?;
     Ok(Arc::new(ListArray::try_new(
@@ -110,10 +110,10 @@ fn column_of_entries(args: &KernelArgs<'_>, column: usize) -> Result<ArrayRef, E
 fn map_entries(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let (lists, entries) = expanded(args)?;
     let DataType::List(field) = arrow_type(args.result) else {
-        return Err(internal("the result is no array"));
+        return Err(internal("the result is not an array"));
     };
     let DataType::Struct(fields) = field.data_type() else {
-        return Err(internal("the entries are no rows"));
+        return Err(internal("the entries are not rows"));
     };
     let columns = entries.columns().iter().zip(fields);
     let columns = columns

@@ -60,18 +60,28 @@ fn object_of_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError
             args.len(),
         ));
     }
-    if args[0].literal.and_then(|literal| literal.as_str()).is_none() {
+    let Some(class) = args[0].literal.and_then(|literal| literal.as_str()) else {
         return Err(wrong_types(
             "OBJECT_OF",
             args,
             "OBJECT_OF(<class name literal>, <key>, <value>, ...)",
         ));
+    };
+    if !class.split('.').all(is_java_identifier) {
+        return Err(refused(format!(
+            "invalid class name '{class}'. The class name must comply with JVM identifier rules, as in 'com.shop.User'"
+        )));
     }
     let names = keys("OBJECT_OF", &args[1..])?;
     let types: Vec<LogicalType> = args.iter().map(|arg| arg.ty.without_time_attribute()).collect();
     let field = |(i, name): (usize, &&str)| ((*name).to_owned(), types[2 + 2 * i].clone());
     let result = LogicalType::row(names.iter().enumerate().map(field)).with_nullable(false);
     Ok(Signature { args: types, result })
+}
+
+fn is_java_identifier(part: &str) -> bool {
+    let is_start = |c: char| c.is_alphabetic() || c == '_' || c == '$';
+    part.starts_with(is_start) && part.chars().all(|c| is_start(c) || c.is_numeric())
 }
 
 fn object_of(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
@@ -123,7 +133,7 @@ fn object_update(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let object: &StructArray = object.as_struct();
     let mut columns = object.columns().to_vec();
     let TypeKind::Row(fields) = &args.result.kind else {
-        return Err(internal("the result is no row"));
+        return Err(internal("the result is not a row"));
     };
     for pair in 0..(args.args.len() - 1) / 2 {
         let name = args.constant_text(1 + 2 * pair).unwrap_or_default();

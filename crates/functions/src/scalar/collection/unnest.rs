@@ -1,4 +1,4 @@
-//! UNNEST: the elements of arrays, maps and multisets as rows. It is no scalar function; the correlate operator calls it.
+//! UNNEST: the elements of arrays, maps and multisets as rows. It is not a scalar function; the correlate operator calls it.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub struct Unnested {
     pub ordinality: Int32Array,
 }
 
-/// Names and types of the columns that UNNEST makes of a collection; `None` if the type is no collection.
+/// Names and types of the columns that UNNEST makes of a collection; `None` if the type is not a collection.
 ///
 /// - an array or multiset of rows: the fields of the row;
 /// - another array or multiset: one column `f0`;

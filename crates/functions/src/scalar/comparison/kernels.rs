@@ -23,8 +23,8 @@ const SAFE_DIGITS: u8 = 38;
 /// The kernel of an infix comparison.
 pub(super) fn compare(args: &mut KernelArgs<'_>, operator: Operator) -> Result<ArrayRef, EvalError> {
     let types = [&args.arg_types[0], &args.arg_types[1]];
-    let answer = compare_data([&args.args[0], &args.args[1]], types, operator, args.rows)?;
-    Ok(Arc::new(answer))
+    let result = compare_data([&args.args[0], &args.args[1]], types, operator, args.rows)?;
+    Ok(Arc::new(result))
 }
 
 /// The kernel of IS DISTINCT FROM, or of its negation.
@@ -137,8 +137,8 @@ fn primitives<T: ArrowPrimitiveType>(
         (Operand::Column(a), Operand::Constant(b)) => collect(operands, rows, |row| f(a[row], b)),
         (Operand::Constant(a), Operand::Column(b)) => collect(operands, rows, |row| f(a, b[row])),
         (Operand::Constant(a), Operand::Constant(b)) => {
-            let answer = f(a, b);
-            collect(operands, rows, |_| answer)
+            let result = f(a, b);
+            collect(operands, rows, |_| result)
         }
     })
 }

@@ -103,11 +103,11 @@ pub(super) fn kernel(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
         (None, true) => Some(NullBuffer::new(found.clone())),
         (Some(nulls), true) => Some(NullBuffer::new(nulls.inner() & &found)),
     };
-    let answer: ArrayRef = Arc::new(BooleanArray::new(found, nulls));
+    let result: ArrayRef = Arc::new(BooleanArray::new(found, nulls));
     if needle.is_constant() {
-        repeated(&answer, args.rows)
+        repeated(&result, args.rows)
     } else {
-        Ok(answer)
+        Ok(result)
     }
 }
 

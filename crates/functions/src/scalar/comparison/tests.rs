@@ -1,4 +1,4 @@
-//! Comparisons against recorded answers and slow oracles.
+//! Comparisons against recorded results and slow oracles.
 
 use millstream_types::{LogicalType, Scalar};
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ fn null(ty: LogicalType) -> Value {
     (ty, Scalar::Null)
 }
 
-fn answer(name: &str, args: &[Value]) -> String {
+fn evaluate(name: &str, args: &[Value]) -> String {
     call(name, args)
         .map(|(_, text)| text)
         .unwrap_or_else(|error| format!("error: {error}"))
@@ -57,7 +57,7 @@ fn values_compare_by_their_types() {
     ];
     for (a, name, b, expected) in cases {
         assert_eq!(
-            answer(name, &[a.clone(), b.clone()]),
+            evaluate(name, &[a.clone(), b.clone()]),
             expected,
             "{a:?} {name} {b:?}"
         );
@@ -68,7 +68,7 @@ fn values_compare_by_their_types() {
         (date(1), timestamp(3, 0)),
         (int(1), text("1")),
     ] {
-        assert!(answer("=", &[a, b]).starts_with("error"));
+        assert!(evaluate("=", &[a, b]).starts_with("error"));
     }
     assert!(signature("=", &[int(1), int(1)]).is_ok_and(|s| s.result.nullable));
 }
@@ -92,19 +92,25 @@ fn nested_values_compare_part_by_part() {
         )
     };
     let one_null = ints(&[Scalar::Int(1), Scalar::Null]);
-    assert_eq!(answer("=", &[one_null.clone(), one_null.clone()]), "TRUE");
+    assert_eq!(evaluate("=", &[one_null.clone(), one_null.clone()]), "TRUE");
     assert_eq!(
-        answer("=", &[one_null.clone(), ints(&[Scalar::Int(1), Scalar::Int(2)])]),
+        evaluate("=", &[one_null.clone(), ints(&[Scalar::Int(1), Scalar::Int(2)])]),
         "FALSE"
     );
-    assert_eq!(answer("<>", &[one_null.clone(), ints(&[Scalar::Int(1)])]), "TRUE");
-    assert_eq!(answer("=", &[one_null.clone(), null(one_null.0.clone())]), "NULL");
     assert_eq!(
-        answer("=", &[map(&[(1, 2), (3, 4)]), map(&[(3, 4), (1, 2)])]),
+        evaluate("<>", &[one_null.clone(), ints(&[Scalar::Int(1)])]),
         "TRUE"
     );
     assert_eq!(
-        answer("IS DISTINCT FROM", &[map(&[(1, 2)]), map(&[(1, 3)])]),
+        evaluate("=", &[one_null.clone(), null(one_null.0.clone())]),
+        "NULL"
+    );
+    assert_eq!(
+        evaluate("=", &[map(&[(1, 2), (3, 4)]), map(&[(3, 4), (1, 2)])]),
+        "TRUE"
+    );
+    assert_eq!(
+        evaluate("IS DISTINCT FROM", &[map(&[(1, 2)]), map(&[(1, 3)])]),
         "TRUE"
     );
     let row = |a: Scalar| {
@@ -114,33 +120,33 @@ fn nested_values_compare_part_by_part() {
         ]);
         (ty, Scalar::Row(vec![a, Scalar::Double(1.0)]))
     };
-    assert_eq!(answer("=", &[row(Scalar::Int(1)), row(Scalar::Int(1))]), "TRUE");
-    assert_eq!(answer("<>", &[row(Scalar::Null), row(Scalar::Int(1))]), "TRUE");
-    assert!(answer("<", &[one_null.clone(), one_null]).starts_with("error: cannot apply"));
+    assert_eq!(evaluate("=", &[row(Scalar::Int(1)), row(Scalar::Int(1))]), "TRUE");
+    assert_eq!(evaluate("<>", &[row(Scalar::Null), row(Scalar::Int(1))]), "TRUE");
+    assert!(evaluate("<", &[one_null.clone(), one_null]).starts_with("error: cannot apply"));
     let arrays = [ints(&[]), int(1)];
-    assert!(answer("=", &arrays).contains("'<INTEGER ARRAY> = <INTEGER>'"));
+    assert!(evaluate("=", &arrays).contains("'<INTEGER ARRAY> = <INTEGER>'"));
 }
 
 #[test]
 fn lists_of_every_length_agree() {
     let list = |first: Value, members: &[Value]| [&[first], members].concat();
     let many: Vec<Value> = (1..20).map(int).collect();
-    assert_eq!(answer("IN", &list(int(7), &many)), "TRUE");
-    assert_eq!(answer("IN", &list(int(77), &many)), "FALSE");
-    assert_eq!(answer("IN", &list(null(LogicalType::INT), &many)), "NULL");
+    assert_eq!(evaluate("IN", &list(int(7), &many)), "TRUE");
+    assert_eq!(evaluate("IN", &list(int(77), &many)), "FALSE");
+    assert_eq!(evaluate("IN", &list(null(LogicalType::INT), &many)), "NULL");
     let with_null = [many.as_slice(), &[null(LogicalType::INT)]].concat();
-    assert_eq!(answer("IN", &list(int(7), &with_null)), "TRUE");
-    assert_eq!(answer("IN", &list(int(77), &with_null)), "NULL");
+    assert_eq!(evaluate("IN", &list(int(7), &with_null)), "TRUE");
+    assert_eq!(evaluate("IN", &list(int(77), &with_null)), "NULL");
     let words: Vec<Value> = ["a", "b", "c", "d", "e", ""].map(text).to_vec();
-    assert_eq!(answer("IN", &list(text(""), &words)), "TRUE");
-    assert_eq!(answer("IN", &list(text("B"), &words)), "FALSE");
+    assert_eq!(evaluate("IN", &list(text(""), &words)), "TRUE");
+    assert_eq!(evaluate("IN", &list(text("B"), &words)), "FALSE");
     assert_eq!(
-        answer("IN", &list(int(1), &[decimal("1.0", 2, 1), decimal("2.5", 2, 1)])),
+        evaluate("IN", &list(int(1), &[decimal("1.0", 2, 1), decimal("2.5", 2, 1)])),
         "TRUE"
     );
-    assert_eq!(answer("IN", &list(double(2.5), &many)), "FALSE");
-    assert!(answer("IN", &list(int(1), &[text("p"), text("q")])).contains("'p'"));
-    assert!(answer("IN", &list(int(1), &[(LogicalType::DATE, Scalar::Date(1))])).starts_with("error"));
+    assert_eq!(evaluate("IN", &list(double(2.5), &many)), "FALSE");
+    assert!(evaluate("IN", &list(int(1), &[text("p"), text("q")])).contains("'p'"));
+    assert!(evaluate("IN", &list(int(1), &[(LogicalType::DATE, Scalar::Date(1))])).starts_with("error"));
 }
 
 proptest! {

@@ -103,7 +103,7 @@ fn clause<'a>(
     )))
 }
 
-/// The error of a function that is told to fail.
+/// The error of a function with ERROR behaviour.
 fn failure(function: &str, reason: &str) -> EvalError {
     data_error(format!("{function}: {reason}"))
 }

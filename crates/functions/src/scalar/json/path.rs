@@ -26,7 +26,7 @@ pub(super) enum Step {
     Filter(Filter),
     /// `..`: the next step at every place below.
     Scan,
-    /// `.length()` and its like, at the end.
+    /// `.length()` and similar methods, at the end.
     Function(Function),
 }
 
@@ -146,7 +146,7 @@ impl PathParser {
             .skip(1)
             .any(|step| matches!(step, Step::Function(_)));
         if early || matches!(steps.last(), Some(Step::Scan)) {
-            return Err(self.invalid("the path ends too early or goes on after a function"));
+            return Err(self.invalid("the path ends too early or continues after a function"));
         }
         Ok(steps)
     }

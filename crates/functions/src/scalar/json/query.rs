@@ -140,7 +140,7 @@ fn text(args: &KernelArgs<'_>, paths: &mut Paths) -> Result<ArrayRef, EvalError>
 
 fn arrays(args: &KernelArgs<'_>, paths: &mut Paths) -> Result<ArrayRef, EvalError> {
     let DataType::List(field) = arrow_type(args.result) else {
-        return Err(internal("the result is no array"));
+        return Err(internal("the result is not an array"));
     };
     let mut builder = ListBuilder::new(StringViewBuilder::new()).with_field(field);
     let mut buffer = String::new();

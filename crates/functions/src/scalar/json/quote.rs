@@ -52,11 +52,13 @@ fn json_quote(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
                 '\r' => out.push_str("\\r"),
                 '\t' => out.push_str("\\t"),
                 ' '..='~' => out.push(c),
-                _ => c
-                    .encode_utf16(&mut [0; 2])
-                    .iter()
-                    .try_for_each(|unit| write!(out, "\\u{unit:04x}"))
-                    .ok()?,
+                _ => {
+                    // For a character of two UTF-16 units, Flink writes its code point and then the second unit.
+                    write!(out, "\\u{:04x}", u32::from(c)).ok()?;
+                    if let [_, low] = c.encode_utf16(&mut [0; 2]) {
+                        write!(out, "\\u{low:04x}").ok()?;
+                    }
+                }
             }
         }
         out.push('"');

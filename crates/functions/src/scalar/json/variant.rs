@@ -128,12 +128,12 @@ pub(crate) fn part(variant: &[u8], step: Step<'_>) -> Result<Option<String>, Eva
             .and_then(|i| items.get(i)),
         (Step::Member(name), _) => {
             return Err(data_error(format!(
-                "cannot read the field '{name}' of a variant that is no object: {text}"
+                "cannot read the field '{name}' of a variant that is not an object: {text}"
             )));
         }
         (Step::Position(position), _) => {
             return Err(data_error(format!(
-                "cannot read element {position} of a variant that is no array: {text}"
+                "cannot read element {position} of a variant that is not an array: {text}"
             )));
         }
     };

@@ -4,6 +4,7 @@
 //! infinite, not an error.
 
 pub mod approximate;
+mod hyperbolic;
 pub mod radix;
 pub mod random;
 pub mod rounding;

@@ -122,7 +122,7 @@ impl JavaRandom {
     }
 }
 
-/// A generator for each call site with a constant seed; a seed from a column starts anew for each row.
+/// A generator for each call site with a constant seed; a seed from a column starts from scratch for each row.
 struct Seeded {
     seed: i32,
     random: JavaRandom,

@@ -1,4 +1,4 @@
-//! Numeric functions against recorded answers.
+//! Numeric functions against recorded results.
 
 use millstream_types::{LogicalType, Scalar};
 

@@ -7,7 +7,7 @@
 use super::PatternError;
 use super::syntax::Node;
 
-/// Steps of one search with a regular expression before it is given up.
+/// Steps of one search with a regular expression before it is aborted.
 pub(super) const STEPS_MAX: u64 = 5_000_000;
 /// Instructions that one regular expression may become; counted repetitions are written out.
 const INSTRUCTIONS_MAX: usize = 100_000;
@@ -25,7 +25,7 @@ enum Instruction {
         index: usize,
         ignore_case: bool,
     },
-    /// Runs the following sub-program up to its `Match`, then goes on at `end`.
+    /// Runs the following sub-program up to its `Match`, then continues at `end`.
     Look {
         ahead: bool,
         negated: bool,

@@ -107,7 +107,7 @@ fn unicode(parser: &mut Parser) -> Result<char, PatternError> {
 }
 
 fn code_point(parser: &Parser, value: u32) -> Result<char, PatternError> {
-    char::from_u32(value).ok_or_else(|| parser.invalid("the escape sequence is no character"))
+    char::from_u32(value).ok_or_else(|| parser.invalid("the escape sequence is not a character"))
 }
 
 /// `\p{…}` after the `p`.

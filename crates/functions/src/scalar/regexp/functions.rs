@@ -191,7 +191,7 @@ fn group_number(group: Option<&Integers<'_>>, row: usize, default: i64) -> Optio
 
 fn regexp_extract_all(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let DataType::List(field) = arrow_type(args.result) else {
-        return Err(internal("the result is no array"));
+        return Err(internal("the result is not an array"));
     };
     with_patterns(args, |args, patterns| {
         let (text, pattern, group) = (args.text(0)?, args.text(1)?, args.optional_integers(2)?);

@@ -196,7 +196,7 @@ impl Patterns {
     }
 }
 
-/// The result where the pattern is invalid: Flink logs and answers with NULL or FALSE. What only Millstream cannot do stays
+/// The result where the pattern is invalid: Flink logs it and returns NULL or FALSE. What only Millstream cannot do stays
 /// an error.
 pub(crate) fn or_invalid<T>(result: Result<T, PatternError>, invalid: T) -> Result<T, EvalError> {
     match result {

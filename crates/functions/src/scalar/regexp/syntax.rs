@@ -399,7 +399,7 @@ impl Parser {
         })
     }
 
-    /// `\12` is group 12 if there are so many groups already, else group 1 and the character `2`.
+    /// `\12` is group 12 if that many groups exist already, else group 1 and the character `2`.
     fn numbered_reference(&mut self, first: char) -> Result<Node, PatternError> {
         let mut index = first as usize - '0' as usize;
         while let Some(digit) = self.peek().and_then(|c| c.to_digit(10)) {

@@ -23,7 +23,7 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
         Group::Conditional,
         "IS_DIGIT",
         "IS_DIGIT(string)",
-        "Whether the string is not empty and has digits only. FALSE for NULL, TRUE for integers.",
+        "Whether the string is not empty and has digits only. FALSE for a NULL string, TRUE for all integers.",
         |args| signature("IS_DIGIT", args),
         |args| {
             test(
@@ -37,14 +37,14 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
         Group::Conditional,
         "IS_DECIMAL",
         "IS_DECIMAL(string)",
-        "Whether the string is a number as Java writes integers and doubles. FALSE for NULL and DECIMAL, TRUE for other \
-         numbers.",
+        "Whether the string is a number as Java writes integers and doubles. FALSE for a NULL string and DECIMAL, TRUE for \
+         all other numbers.",
         |args| signature("IS_DECIMAL", args),
         |args| test(args, |family| family != TypeFamily::Decimal, is_decimal),
     ),
 ];
 
-/// Java looks at UTF-16 units, so characters beyond the first plane are no letters and no digits.
+/// Java looks at UTF-16 units, so characters beyond the first plane are neither letters nor digits.
 static ALPHA: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\A[\p{L}&&[\x{0}-\x{FFFF}]]+\z").expect("a fixed pattern is valid"));
 static DIGIT: LazyLock<Regex> =
@@ -78,8 +78,9 @@ fn test(
 ) -> Result<ArrayRef, EvalError> {
     let ty = &args.arg_types[0];
     if !ty.is_character() {
-        let answer = number(ty.family());
-        return args.write_booleans(|row| Some(answer && !args.args[0].is_null(row)));
+        // Flink looks at the type of a number alone, also where it is NULL.
+        let result = number(ty.family());
+        return args.write_booleans(|_| Some(result));
     }
     let text = args.text(0)?;
     args.write_booleans(|row| Some(text.get(row).is_some_and(text_is)))

@@ -13,7 +13,7 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[ScalarFunction::new(
     Group::Comparison,
     "LIKE",
     "string1 [NOT] LIKE string2 [ESCAPE character]",
-    "Whether the first string matches the pattern: `_` stands for one character that is no line terminator, `%` for any \
+    "Whether the first string matches the pattern: `_` stands for one character that is not a line terminator, `%` for any \
      characters. The escape character makes either stand for itself.",
     |args| {
         let two: &[Arg] = &[Arg::Character, Arg::Character];

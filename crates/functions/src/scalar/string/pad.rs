@@ -38,7 +38,7 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
         Group::String,
         "REPEAT",
         "REPEAT(string, count)",
-        "The string so many times in a row; an empty string if the count is not positive.",
+        "Repeats the string count times; an empty string if the count is not positive.",
         |args| {
             strict(
                 check("REPEAT", args, &[&[Arg::Character, Arg::Integer]])?,

@@ -51,6 +51,10 @@ fn part<'t>(text: &'t str, separator: &str, index: usize) -> Option<&'t str> {
     if separator.is_empty() {
         return text.split(char::is_whitespace).nth(index);
     }
+    // One byte is found without the tables of a search for text.
+    if let [byte @ ..=0x7f] = separator.as_bytes() {
+        return text.split(char::from(*byte)).nth(index);
+    }
     text.split(separator).nth(index)
 }
 
@@ -77,7 +81,7 @@ fn split_index(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
 fn split(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let (text, delimiter) = (args.text(0)?, args.text(1)?);
     let DataType::List(field) = arrow_type(args.result) else {
-        return Err(internal("the result is no array"));
+        return Err(internal("the result is not an array"));
     };
     let mut builder = ListBuilder::new(StringViewBuilder::new()).with_field(field);
     for row in 0..args.rows {

@@ -6,7 +6,7 @@ use arrow_array::ArrayRef;
 use millstream_types::{LogicalType, TypeFamily};
 
 use super::unit::{Unit, unit_arg};
-use super::values::{Moments, NANOS_PER_DAY, write_moments};
+use super::values::{Moments, NANOS_PER_DAY, NANOS_PER_MILLI, write_moments};
 use crate::display::calendar::add_months;
 use crate::scalar::access::internal;
 use crate::scalar::forms::{refused, strict, wrong_count, wrong_types};
@@ -20,7 +20,7 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[ScalarFunction::new(
     Group::Temporal,
     "TIMESTAMPADD",
     "TIMESTAMPADD(unit, integer, temporal)",
-    "The date, time or timestamp moved by so many units. A day that the month does not have becomes its last. A DATE moved by \
+    "Adds a number of units to a date, time or timestamp. A day that the month does not have becomes its last. A DATE moved by \
      hours or less is a TIMESTAMP(6).",
     signature,
     timestamp_add,
@@ -65,12 +65,17 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     strict(vec![args[0].ty.with_nullable(false), count, source], result)
 }
 
-/// `nanos` moved by so many units.
+/// `nanos` moved by this number of units. As in Flink, an interval is a 64-bit number of milliseconds or a 32-bit number of
+/// months and wraps around.
 fn moved(unit: Unit, count: i64, nanos: i128) -> Option<i128> {
     if let Some(length) = unit.nanos() {
-        return nanos.checked_add(length.checked_mul(i128::from(count))?);
+        if length < NANOS_PER_MILLI {
+            return nanos.checked_add(length.checked_mul(i128::from(count))?);
+        }
+        let millis = count.wrapping_mul((length / NANOS_PER_MILLI) as i64);
+        return Some(nanos + i128::from(millis) * NANOS_PER_MILLI);
     }
-    let months = unit.months()?.checked_mul(count)?;
+    let months = i64::from(unit.months()?.wrapping_mul(count) as i32);
     let days = i64::try_from(nanos.div_euclid(NANOS_PER_DAY)).ok()?;
     // Beyond this, no precision of a timestamp holds the result.
     let reachable = months.unsigned_abs() < 12 * 1_000_000;
@@ -79,7 +84,7 @@ fn moved(unit: Unit, count: i64, nanos: i128) -> Option<i128> {
 
 fn timestamp_add(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let unit = args.constant_text(0).and_then(Unit::parse);
-    let unit = unit.ok_or_else(|| internal("the unit of TIMESTAMPADD is no constant"))?;
+    let unit = unit.ok_or_else(|| internal("the unit of TIMESTAMPADD is not a constant"))?;
     let (counts, moments) = (args.integers(1)?, Moments::new(args, 2)?);
     let of_day = moments.family() == TypeFamily::Time;
     write_moments(args.rows, args.result, |row| {

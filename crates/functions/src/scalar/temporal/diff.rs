@@ -24,6 +24,8 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[ScalarFunction::new(
     timestamp_diff,
 )];
 
+const SECONDS_PER_WEEK: i32 = 604_800;
+
 fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     if args.len() != 3 {
         return Err(wrong_count("TIMESTAMPDIFF", "3", args.len()));
@@ -62,7 +64,7 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
         }
         types.push(ty);
     }
-    // Two times of one day are no dates: they have hours between them, but no months.
+    // Two times of one day are not dates: they have hours between them, but no months.
     let times = types[1..]
         .iter()
         .filter(|ty| ty.family() == TypeFamily::Time)
@@ -105,7 +107,7 @@ fn months_between(to: i64, from: i64) -> i64 {
 
 fn timestamp_diff(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let unit = args.constant_text(0).and_then(Unit::parse);
-    let unit = unit.ok_or_else(|| internal("the unit of TIMESTAMPDIFF is no constant"))?;
+    let unit = unit.ok_or_else(|| internal("the unit of TIMESTAMPDIFF is not a constant"))?;
     let (from, to) = (Moments::new(args, 1)?, Moments::new(args, 2)?);
     // An instant against a wall-clock time is compared on the session's wall clock.
     let mixed = (from.family() == TypeFamily::TimestampLtz) != (to.family() == TypeFamily::TimestampLtz);
@@ -122,6 +124,10 @@ fn timestamp_diff(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
         let (from, to) = (millis(&from)?, millis(&to)?);
         let units = match unit.months() {
             Some(length) => months_between(to, from) / length,
+            // Flink counts weeks from a 32-bit number of seconds.
+            None if unit == Unit::Week => {
+                i64::from((to.wrapping_sub(from) / 1_000) as i32 / SECONDS_PER_WEEK)
+            }
             None => to.wrapping_sub(from) / (unit.nanos()? / NANOS_PER_MILLI) as i64,
         };
         // Java's narrowing cast wraps.

@@ -166,7 +166,7 @@ fn source_type(
 
 fn extract(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let unit = args.constant_text(0).and_then(Unit::parse);
-    let unit = unit.ok_or_else(|| internal("the unit of EXTRACT is no constant"))?;
+    let unit = unit.ok_or_else(|| internal("the unit of EXTRACT is not a constant"))?;
     extract_unit(args, 1, unit)
 }
 

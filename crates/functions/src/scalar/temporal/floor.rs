@@ -70,7 +70,7 @@ fn signature(function: &str, args: &[ArgInfo<'_>]) -> Result<Signature, Signatur
 
 fn round(args: &KernelArgs<'_>, up: bool) -> Result<ArrayRef, EvalError> {
     let unit = args.constant_text(1).and_then(Unit::parse);
-    let unit = unit.ok_or_else(|| internal("the unit of FLOOR or CEIL is no constant"))?;
+    let unit = unit.ok_or_else(|| internal("the unit of FLOOR or CEIL is not a constant"))?;
     let moments = Moments::new(args, 0)?;
     let mut zone = ZoneOffsets::new(args.env.zone.clone());
     let local = moments.family() == TypeFamily::TimestampLtz;

@@ -33,7 +33,7 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
         Group::Temporal,
         "FROM_UNIXTIME",
         "FROM_UNIXTIME(seconds[, pattern])",
-        "The time so many seconds after 1970-01-01 00:00:00 UTC, in the session's time zone, by a Java date and time pattern \
+        "The time a number of seconds after 1970-01-01 00:00:00 UTC, in the session's time zone, by a Java date and time pattern \
          (yyyy-MM-dd HH:mm:ss by default).",
         |args| {
             let one: &[Arg] = &[Arg::Integer];
@@ -62,14 +62,38 @@ fn format_timestamp(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<Ar
         TypeFamily::Timestamp | TypeFamily::TimestampLtz
     ));
     let mut zone = ZoneOffsets::new(args.env.zone.clone());
+    let mut last = LastFormatted::default();
     args.try_write_text(|row, out| {
-        let (Some(nanos), Some(pattern)) = (moments.local_nanos(row, &mut zone), pattern.get(row)) else {
+        let (Some(nanos), Some(text)) = (moments.local_nanos(row, &mut zone), pattern.get(row)) else {
             return Ok(None);
         };
-        let pattern = patterns.get(pattern, Dialect::Formatter)?;
+        if last.span.contains(&nanos) && last.pattern == text {
+            out.push_str(&last.result);
+            return Ok(Some(()));
+        }
+        let pattern = patterns.get(text, Dialect::Formatter)?;
         pattern.format(&WallClock::new(nanos), out).map_err(data_error)?;
+        last.set(text, nanos, pattern.span_nanos(), out);
         Ok(Some(()))
     })
+}
+
+/// What was formatted last: rows that follow each other are mostly of the same day, often of the same minute.
+#[derive(Default)]
+struct LastFormatted<'t> {
+    span: std::ops::Range<i128>,
+    pattern: &'t str,
+    result: String,
+}
+
+impl<'t> LastFormatted<'t> {
+    fn set(&mut self, pattern: &'t str, nanos: i128, span: i128, result: &str) {
+        let start = nanos.div_euclid(span) * span;
+        self.span = start..start + span;
+        self.pattern = pattern;
+        self.result.clear();
+        self.result.push_str(result);
+    }
 }
 
 /// A string is read and written on the same wall clock, so the zone cancels out.

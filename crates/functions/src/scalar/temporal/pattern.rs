@@ -4,6 +4,8 @@
 //! exact to the nanosecond. [`Dialect::SimpleDate`] is `java.text.SimpleDateFormat`, which reads leniently (month 13 is
 //! January of the next year), ignores what follows, and knows milliseconds only. Names are English.
 
+use super::values::{NANOS_PER_DAY, NANOS_PER_SECOND};
+
 /// Whose rules a pattern follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dialect {
@@ -73,6 +75,29 @@ impl Pattern {
         let elements = compiler.elements(0)?;
         Ok(Self { dialect, elements })
     }
+
+    /// Points in time on a wall clock without a zone that lie in the same span of so many nanoseconds since the epoch
+    /// have the same text.
+    pub fn span_nanos(&self) -> i128 {
+        span_nanos(&self.elements)
+    }
+}
+
+fn span_nanos(elements: &[Element]) -> i128 {
+    let span = |element: &Element| match element {
+        Element::Literal(_) => NANOS_PER_DAY,
+        Element::Optional(inner) => span_nanos(inner),
+        Element::Field { letter, .. } => match letter {
+            'G' | 'u' | 'y' | 'D' | 'M' | 'L' | 'd' | 'Q' | 'q' | 'Y' | 'w' | 'W' | 'E' | 'e' | 'c' | 'F' => {
+                NANOS_PER_DAY
+            }
+            'a' | 'h' | 'K' | 'k' | 'H' => 3_600 * NANOS_PER_SECOND,
+            'm' => 60 * NANOS_PER_SECOND,
+            's' => NANOS_PER_SECOND,
+            _ => 1,
+        },
+    };
+    elements.iter().map(span).min().unwrap_or(NANOS_PER_DAY)
 }
 
 struct Compiler<'p> {

@@ -71,13 +71,12 @@ fn to_timestamp_ltz(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
 /// The nanoseconds of a row's number, given the nanoseconds of its unit.
 type NanosReader<'a> = Box<dyn Fn(usize, i128) -> Option<i128> + 'a>;
 
-/// A number with a fraction as nanoseconds: of seconds and tenths down to milliseconds, whole milliseconds count; of finer
-/// units, whole units.
-fn fraction_nanos(number: f64, unit: i128) -> i128 {
-    if unit < NANOS_PER_MILLI {
-        return i128::from(number as i64) * unit;
-    }
-    i128::from((number * (unit / NANOS_PER_MILLI) as f64) as i64) * NANOS_PER_MILLI
+/// A number with a fraction as nanoseconds, which end in 2262; `None` beyond the years that a timestamp has.
+fn fraction_nanos(number: f64, unit: i128) -> Option<i128> {
+    let nanos = number * unit as f64;
+    let millis = nanos / NANOS_PER_MILLI as f64;
+    let is_reachable = millis.is_nan() || (MILLIS_MIN as f64..=MILLIS_MAX as f64).contains(&millis);
+    is_reachable.then_some(i128::from(nanos as i64))
 }
 
 /// A reader of the numbers of the first argument.
@@ -90,19 +89,11 @@ fn nanos_reader<'a>(args: &KernelArgs<'a>) -> Result<NanosReader<'a>, EvalError>
         }
         TypeKind::Float => {
             let numbers = args.primitives::<Float32Type>(0)?;
-            Box::new(move |row, unit| {
-                // Flink multiplies in single precision.
-                let number = numbers.get(row)?;
-                if unit < NANOS_PER_MILLI {
-                    return Some(i128::from(number as i64) * unit);
-                }
-                let millis = (f64::from(number) * (unit / NANOS_PER_MILLI) as f64) as i64;
-                Some(i128::from(millis) * NANOS_PER_MILLI)
-            })
+            Box::new(move |row, unit| fraction_nanos(f64::from(numbers.get(row)?), unit))
         }
         TypeKind::Double => {
             let numbers = args.primitives::<Float64Type>(0)?;
-            Box::new(move |row, unit| Some(fraction_nanos(numbers.get(row)?, unit)))
+            Box::new(move |row, unit| fraction_nanos(numbers.get(row)?, unit))
         }
         _ => {
             let numbers = args.integers(0)?;
@@ -135,6 +126,7 @@ fn from_number(args: &KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
 
 fn from_text(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<ArrayRef, EvalError> {
     let (text, pattern, zone) = (args.text(0)?, args.optional_text(1)?, args.optional_text(2)?);
+    let has_constant_pattern = args.constant_text(1).is_some();
     let mut last: Option<(&str, ZoneOffsets)> = None;
     write_moments(args.rows, args.result, |row| {
         let pattern = match &pattern {
@@ -148,7 +140,12 @@ fn from_text(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<ArrayRef,
         let (Some(text), Some(zone)) = (text.get(row), zone) else {
             return Ok(None);
         };
-        let Some(local) = local_time(text, pattern, patterns)? else {
+        let local = match local_time(text, pattern, patterns) {
+            // Flink checks a constant pattern when it plans, and passes over others that are invalid.
+            Err(_) if pattern.is_some() && !has_constant_pattern => return Ok(None),
+            local => local?,
+        };
+        let Some(local) = local else {
             return Ok(None);
         };
         if last.as_ref().is_none_or(|(name, _)| *name != zone) {
@@ -167,7 +164,7 @@ fn from_text(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<ArrayRef,
     })
 }
 
-/// The wall-clock nanoseconds of a text. Without a pattern, a text that is no timestamp is an error.
+/// The wall-clock nanoseconds of a text. Without a pattern, a text that is not a timestamp is an error.
 fn local_time(text: &str, pattern: Option<&str>, patterns: &mut Patterns) -> Result<Option<i128>, EvalError> {
     if let Some(pattern) = pattern {
         return patterns.timestamp(text, pattern);

@@ -93,7 +93,7 @@ pub(crate) fn write_moments(
             })
         }
         DataType::Decimal128(..) => write::<Decimal128Type>(rows, &data_type, &mut nanos, Some),
-        other => Err(internal(format!("{other} is no temporal type"))),
+        other => Err(internal(format!("{other} is not a temporal type"))),
     }
 }
 

@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(offset("PST"), -28_800);
     }
 
-    /// What `TimeZone.getTimeZone(name).toZoneId().equals(ZoneId.of(name))` answered on Java 17.
+    /// What `TimeZone.getTimeZone(name).toZoneId().equals(ZoneId.of(name))` returned on Java 17.
     #[test]
     fn session_zones_are_those_on_which_javas_classes_agree() {
         let taken = "UTC GMT GMT+3 GMT+03 GMT-03:30 GMT-09:30 GMT+0330 GMT+00:00 GMT0 GMT+0 GMT+18:00 GMT+15 CET EST5EDT \

@@ -92,7 +92,7 @@ fn calls() -> Vec<AggregateCall> {
     ]
 }
 
-/// Calls whose results can be taken back one by one.
+/// Calls whose results can be retracted one by one.
 fn frame_calls() -> Vec<AggregateCall> {
     let text = |function: &str| call(function, &[TEXT], STRING, STRING);
     vec![
@@ -402,6 +402,7 @@ pub fn ranks() -> Vec<Case> {
         rank("top 3", 3, false, Kind::Append, 0),
         rank("top 3 with rank", 3, true, Kind::Append, 0),
         rank("top 3 over changes", 3, true, Kind::Changes, 0),
+        rank("top 3 of upserts", 3, true, Kind::Upserts, 0),
         rank("top 2 with a time to live", 2, false, Kind::Append, TTL_MS),
         by_column("top 2 in batch mode", bounded),
         of_windows(by_column("top 2 of windows", windowed)),

@@ -5,6 +5,9 @@
 //! the row would show in the size of checkpoints and in the bytes that operators report. A cold part of the keys is
 //! written once, so that checkpoints have blocks that do not change.
 //!
+//! Each life is led once more with a quarter of the memory that the state takes: what can goes to disk, in every
+//! checkpoint and through every kill, and the output stays the same.
+//!
 //! An operator that is in none of the [`cases`] fails `every_operator_has_a_case`.
 
 mod cases;
@@ -15,8 +18,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use millstream_state::{
-    BlockContent, CheckpointHeader, CheckpointKind, CheckpointStore, InstanceState, SnapshotScope,
-    StateBlocks,
+    BlockContent, CheckpointHeader, CheckpointKind, CheckpointStore, InstanceState, MemoryPool,
+    SnapshotScope, Spill, SpillSpace, StateBlocks,
 };
 use millstream_types::storage::OsStorage;
 use millstream_types::{CheckpointId, RowKind};
@@ -52,6 +55,7 @@ struct Directory {
     /// Blocks that were named without their bytes.
     unchanged: usize,
     most_bytes: u64,
+    most_spilled: u64,
 }
 
 impl Directory {
@@ -62,6 +66,7 @@ impl Directory {
             base: None,
             unchanged: 0,
             most_bytes: 0,
+            most_spilled: 0,
         }
     }
 
@@ -128,8 +133,14 @@ fn undisturbed(case: &Case) -> (Vec<String>, usize) {
 }
 
 /// The output of a run with checkpoints and kills.
-fn disturbed(case: &Case, lives: &[usize], directory: &mut Directory) -> Result<Vec<String>, String> {
-    let mut run = Run::new(&case.subject, lives[0], BATCH_ROWS);
+fn disturbed(
+    case: &Case,
+    lives: &[usize],
+    directory: &mut Directory,
+    spill: Option<Spill>,
+) -> Result<Vec<String>, String> {
+    let is_spilling = spill.is_some();
+    let mut run = Run::spilling(&case.subject, lives[0], BATCH_ROWS, spill);
     let mut next = 0;
     for life in 1..=lives.len() {
         let is_last = life == lives.len();
@@ -142,6 +153,7 @@ fn disturbed(case: &Case, lives: &[usize], directory: &mut Directory) -> Result<
         for segment in &case.segments[next..until] {
             run.steps(segment);
             directory.write(&mut store, &mut run);
+            directory.most_spilled = directory.most_spilled.max(run.spilled_bytes());
         }
         next = until;
         if is_last {
@@ -155,7 +167,7 @@ fn disturbed(case: &Case, lives: &[usize], directory: &mut Directory) -> Result<
         let blocks = directory.load();
         run.resume(blocks, lives[life], watermark, now_ms);
         let after = run.state_bytes();
-        if after > 3 * before + 65_536 * lives[life] {
+        if !is_spilling && after > 3 * before + 65_536 * lives[life] {
             return Err(format!(
                 "{before} bytes of state before a restore, {after} after it"
             ));
@@ -209,7 +221,7 @@ fn live(case: &Case) -> Result<(), String> {
     for lives in [SAME, RESCALED] {
         let at = |reason: String| format!("parallelisms {lives:?}: {reason}");
         let mut directory = Directory::new();
-        let found = disturbed(case, &lives, &mut directory).map_err(at)?;
+        let found = disturbed(case, &lives, &mut directory, None).map_err(at)?;
         same(&expected, &found).map_err(at)?;
         if directory.most_bytes >= most_expected as u64 {
             return Err(at(format!(
@@ -220,9 +232,91 @@ fn live(case: &Case) -> Result<(), String> {
         if directory.unchanged == 0 && case.shares_blocks {
             return Err(at("every checkpoint carries every block".to_owned()));
         }
+        live_spilled(case, &lives, &expected, most_bytes).map_err(at)?;
     }
     Ok(())
 }
+
+/// The same life with a quarter of the memory.
+fn live_spilled(case: &Case, lives: &[usize], expected: &[String], most_bytes: usize) -> Result<(), String> {
+    let at = |reason: String| format!("with a quarter of the memory: {reason}");
+    let mut directory = Directory::new();
+    let files = tempfile::tempdir().unwrap();
+    let path = files.path().to_owned();
+    let spill = Spill {
+        space: SpillSpace::new("spill", move || Ok(Arc::new(OsStorage::open(&path)?))),
+        pool: Arc::new(MemoryPool::new(most_bytes / 4)),
+        limit_bytes: None,
+    };
+    let found = disturbed(case, lives, &mut directory, Some(spill)).map_err(at)?;
+    same(expected, &found).map_err(at)?;
+    let is_expected = SPILLING.contains(&case.name);
+    if is_expected != (directory.most_spilled > 0) {
+        return Err(at(format!("{} bytes went to disk", directory.most_spilled)));
+    }
+    let left: Vec<_> = walk(files.path());
+    if left.len() > 1 {
+        return Err(at(format!("files are left behind: {left:?}")));
+    }
+    Ok(())
+}
+
+/// The files below a directory.
+fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(walk(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
+/// Cases whose state goes to disk. What the others keep is bounded by time, waits for it, or is of a single key.
+const SPILLING: &[&str] = &[
+    "group by, rows only come",
+    "group by, rows come and go",
+    "group by with a time to live",
+    "group by in batch mode",
+    "collectors",
+    "normalise",
+    "normalise with a time to live",
+    "last row by event time",
+    "last row by the clock, with a time to live",
+    "first row by the clock",
+    "first row by the clock with a time to live",
+    "materialised sink",
+    "inner join",
+    "full join over changes",
+    "left join with unique keys",
+    "anti join over changes",
+    "join with a time to live",
+    "top 3",
+    "top 3 with rank",
+    "top 3 over changes",
+    "top 3 of upserts",
+    "top 2 with a time to live",
+    "tumble",
+    "tumble over changes",
+    "hop",
+    "cumulate",
+    "cumulate over changes",
+    "attached windows",
+    "tumble in batch mode",
+    "tumble by the clock",
+    "rows of sessions",
+    "range of time",
+    "range of time with lag",
+    "all rows before",
+    "sort by time",
+    "window join",
+    "temporal join",
+    "top 2 of windows",
+    "first row of windows",
+    "last row of windows",
+];
 
 /// One test for each group of cases, so that they run side by side.
 #[track_caller]

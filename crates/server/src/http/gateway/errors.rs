@@ -17,50 +17,65 @@ pub fn failed_request(what: &str, error: &OperationError) -> RestError {
         "{REST}: Failed to {what}.{FRAME}\nCaused by: {GATEWAY}: Failed to {what}.{FRAME}\nCaused by: {}: {}{FRAME}\n",
         error.class, error.message
     );
-    RestError::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+    RestError {
+        diagnostic: error.diagnostic.clone(),
+        ..RestError::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+    }
 }
 
 /// A statement that could not be submitted.
 pub fn failed_submission(error: &OperationError) -> RestError {
-    server_side(&[
-        (GATEWAY, "Failed to execute statement."),
-        (error.class, &error.message),
-    ])
+    server_side(
+        error,
+        &[
+            (GATEWAY, "Failed to execute statement."),
+            (error.class, &error.message),
+        ],
+    )
 }
 
 /// A statement that could not configure the session.
 pub fn failed_configuration(operation: &str, error: &OperationError) -> RestError {
     let execution = format!("Failed to execute the operation {operation}.");
-    server_side(&[
-        (GATEWAY, "Failed to configure session."),
-        (EXECUTION, &execution),
-        (error.class, &error.message),
-    ])
+    server_side(
+        error,
+        &[
+            (GATEWAY, "Failed to configure session."),
+            (EXECUTION, &execution),
+            (error.class, &error.message),
+        ],
+    )
 }
 
 /// A fetch that was refused: a wrong token, an unknown operation.
 pub fn failed_fetch(error: &OperationError) -> RestError {
     let outer = format!("{GATEWAY}: Failed to fetchResults.");
-    server_side(&[
-        (GATEWAY, &outer),
-        (GATEWAY, "Failed to fetchResults."),
-        (error.class, &error.message),
-    ])
+    server_side(
+        error,
+        &[
+            (GATEWAY, &outer),
+            (GATEWAY, "Failed to fetchResults."),
+            (error.class, &error.message),
+        ],
+    )
 }
 
 /// A fetch from a statement that has failed.
 pub fn failed_statement(operation: &str, error: &OperationError) -> RestError {
     let outer = format!("{GATEWAY}: Failed to fetchResults.");
     let execution = format!("Failed to execute the operation {operation}.");
-    server_side(&[
-        (GATEWAY, &outer),
-        (GATEWAY, "Failed to fetchResults."),
-        (EXECUTION, &execution),
-        (error.class, &error.message),
-    ])
+    server_side(
+        error,
+        &[
+            (GATEWAY, &outer),
+            (GATEWAY, "Failed to fetchResults."),
+            (EXECUTION, &execution),
+            (error.class, &error.message),
+        ],
+    )
 }
 
-fn server_side(causes: &[(&str, &str)]) -> RestError {
+fn server_side(error: &OperationError, causes: &[(&str, &str)]) -> RestError {
     let causes: Vec<String> = causes
         .iter()
         .map(|(class, message)| format!("{class}: {message}{FRAME}"))
@@ -72,5 +87,6 @@ fn server_side(causes: &[(&str, &str)]) -> RestError {
             "Internal server error.".to_owned(),
             format!("<Exception on server side:\n{trace}\n\nEnd of exception on server side>"),
         ],
+        diagnostic: error.diagnostic.clone(),
     }
 }

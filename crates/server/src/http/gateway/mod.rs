@@ -15,10 +15,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn;
 use axum::routing::{delete, get, post};
 use serde_json::json;
 
 use super::RestError;
+use super::error::diagnose_on_request;
 use super::reply::{Reply, reply};
 use crate::limits::HTTP_BODY_BYTES_MAX;
 use crate::state::ServerState;
@@ -73,6 +75,7 @@ pub fn router(state: &Arc<ServerState>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
+        .layer(from_fn(diagnose_on_request))
 }
 
 fn version_router(state: &Arc<ServerState>, version: Version) -> Router {

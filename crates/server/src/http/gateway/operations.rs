@@ -30,7 +30,7 @@ pub async fn execute(
     let operation = state
         .sessions()
         .get(&session, state.now_ms())
-        .and_then(|session| session.submit(uuid(&state), request, state.now_ms()))
+        .and_then(|session| session.submit(uuid()?, request, state.now_ms()))
         .map_err(|error| failed_submission(&error))?;
     Ok(reply(&json!({"operationHandle": operation.handle()})))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -9,6 +10,7 @@ use serde_json::json;
 
 use super::errors::{failed_configuration, failed_request, failed_submission};
 use super::{Gateway, request};
+use crate::access::Caller;
 use crate::http::RestError;
 use crate::http::reply::{Reply, reply};
 use crate::sessions::{OperationError, StatementRequest, uuid};
@@ -16,7 +18,11 @@ use crate::sessions::{OperationError, StatementRequest, uuid};
 /// How long one wait for a configuring statement takes; the statement's own timeout ends it.
 const SETTLE: Duration = Duration::from_secs(3600);
 
-pub async fn open(State(gateway): State<Gateway>, body: Bytes) -> Result<Reply, RestError> {
+pub async fn open(
+    State(gateway): State<Gateway>,
+    caller: Option<Extension<Caller>>,
+    body: Bytes,
+) -> Result<Reply, RestError> {
     const FORMAT: &str = "OpenSessionRequestBody";
     let members = request::object(&body, FORMAT)?;
     let name = request::text(&members, "sessionName", FORMAT)?;
@@ -24,7 +30,7 @@ pub async fn open(State(gateway): State<Gateway>, body: Bytes) -> Result<Reply, 
     let state = gateway.state;
     let session = state
         .sessions()
-        .open(&state, name, &properties)
+        .open(&state, name, &properties, &caller.unwrap_or_default().0)
         .map_err(|error| failed_request("openSession", &error))?;
     Ok(reply(&json!({"sessionHandle": session.handle()})))
 }
@@ -84,7 +90,7 @@ pub async fn configure(
         configures: true,
         ..StatementRequest::default()
     };
-    let handle = uuid(&state);
+    let handle = uuid().map_err(|error| failed_submission(&error))?;
     let operation = session
         .submit(handle.clone(), request, state.now_ms())
         .map_err(|error| failed_submission(&error))?;

@@ -180,11 +180,14 @@ pub async fn details(
 ) -> Result<Reply, RestError> {
     let job = find_job(&state, &job)?;
     let record = find_record(&job, &checkpoint)?;
-    Ok(reply(&record_json(&job, record)))
+    let mut details = record_json(&job, record);
+    let task = |vertex: usize| (job.vertices[vertex].id.clone(), task_json(&job, record, vertex));
+    details["tasks"] = Value::Object((0..job.vertices.len()).map(task).collect());
+    Ok(reply(&details))
 }
 
-/// Sizes are known for the job as a whole only, so a vertex shows its subtasks without figures of their own.
-fn subtasks_json(job: &JobView, record: &CheckpointRecord, vertex: usize) -> Value {
+/// A vertex in a checkpoint. Sizes are known for the job as a whole only, so it shows no figures of its own.
+fn task_json(job: &JobView, record: &CheckpointRecord, vertex: usize) -> Value {
     let count = job.vertices[vertex].info.parallelism;
     json!({
         "id": record.id,
@@ -198,9 +201,40 @@ fn subtasks_json(job: &JobView, record: &CheckpointRecord, vertex: usize) -> Val
         "persisted_data": 0,
         "num_subtasks": count,
         "num_acknowledged_subtasks": if record.status == CheckpointStatus::Completed { count } else { 0 },
-        "summary": {},
-        "subtasks": [],
     })
+}
+
+/// The subtasks of a vertex. The end of each is that of the checkpoint.
+fn subtasks_json(job: &JobView, record: &CheckpointRecord, vertex: usize) -> Value {
+    let nothing = || statistics(Vec::new());
+    let mut task = task_json(job, record, vertex);
+    task["summary"] = json!({
+        "checkpointed_size": nothing(),
+        "state_size": nothing(),
+        "end_to_end_duration": statistics(vec![u64::try_from(duration_ms(record)).unwrap_or(0)]),
+        "checkpoint_duration": {"sync": nothing(), "async": nothing()},
+        "alignment": {"buffered": nothing(), "processed": nothing(), "persisted": nothing(), "duration": nothing()},
+        "start_delay": nothing(),
+    });
+    let subtask = |index: usize| match record.status {
+        CheckpointStatus::Completed => json!({
+            "index": index,
+            "status": "completed",
+            "ack_timestamp": record.ended_ms,
+            "end_to_end_duration": duration_ms(record),
+            "checkpointed_size": 0,
+            "state_size": 0,
+            "checkpoint": {"sync": 0, "async": 0},
+            "alignment": {"buffered": 0, "processed": 0, "persisted": 0, "duration": 0},
+            "start_delay": 0,
+            "unaligned_checkpoint": false,
+            "aborted": false,
+        }),
+        _ => json!({"index": index, "status": "pending_or_failed"}),
+    };
+    let count = job.vertices[vertex].info.parallelism;
+    task["subtasks"] = (0..count).map(subtask).collect();
+    task
 }
 
 pub async fn subtasks(

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
+use millstream_types::redact::redacted;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::path::find_job;
 use super::vertices::{task_state, task_state_counts, vertex_metrics};
 use crate::http::RestError;
-use crate::http::redact::redacted;
 use crate::http::reply::{Reply, reply};
 use crate::jobs::JobView;
 use crate::limits::EXCEPTIONS_SHOWN;
@@ -186,6 +186,7 @@ pub async fn exceptions(
         json!({
             "exceptionName": "millstream.JobException",
             "stacktrace": exception.message,
+            "code": exception.code,
             "timestamp": exception.at_ms,
             "failureLabels": {},
             "taskName": null,
@@ -220,6 +221,7 @@ pub async fn execution_result(State(state): Shared, Path(job): Path<String>) -> 
         result["failure-cause"] = json!({
             "class": "millstream.JobException",
             "stack-trace": last.message,
+            "code": last.code,
             "serialized-throwable": "",
         });
     }

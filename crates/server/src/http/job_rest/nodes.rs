@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use millstream_types::redact::redacted;
 use serde_json::{Value, json};
 
 use super::path::find_job;
 use crate::http::RestError;
-use crate::http::redact::redacted;
 use crate::http::reply::{Reply, reply};
 use crate::metrics::jobs::ProcessMemory;
 use crate::state::ServerState;

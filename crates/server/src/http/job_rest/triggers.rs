@@ -2,8 +2,10 @@
 //! asks for its status by that name.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -12,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::path::find_job;
+use crate::access::Caller;
 use crate::http::RestError;
 use crate::http::reply::{Reply, reply, reply_with};
 use crate::jobs::record_jobs;
@@ -181,12 +184,14 @@ pub async fn checkpoint(
 pub async fn savepoint(
     State(state): Shared,
     Path(job): Path<String>,
+    caller: Option<Extension<Caller>>,
     body: Bytes,
 ) -> Result<Reply, RestError> {
     let members = members(&body, "SavepointTriggerRequestBody")?;
     let handle = running(&state, &job)?;
     let cancels = flag(&members, "cancel-job");
-    let directory = directory(&state, &handle, &members, "target-directory");
+    let named = named_directory(&state, caller, &members, "target-directory")?;
+    let directory = directory(&state, &handle, named);
     let savepoint = match cancels {
         true => handle.stop_with_savepoint(Some(&directory), false),
         false => handle.savepoint(Some(&directory)),
@@ -204,10 +209,16 @@ pub async fn savepoint(
 }
 
 /// `POST /jobs/:job/stop`: a savepoint, then the end of the job.
-pub async fn stop(State(state): Shared, Path(job): Path<String>, body: Bytes) -> Result<Reply, RestError> {
+pub async fn stop(
+    State(state): Shared,
+    Path(job): Path<String>,
+    caller: Option<Extension<Caller>>,
+    body: Bytes,
+) -> Result<Reply, RestError> {
     let members = members(&body, "StopWithSavepointRequestBody")?;
     let handle = running(&state, &job)?;
-    let directory = directory(&state, &handle, &members, "targetDirectory");
+    let named = named_directory(&state, caller, &members, "targetDirectory")?;
+    let directory = directory(&state, &handle, named);
     let savepoint = handle.stop_with_savepoint(Some(&directory), flag(&members, "drain"));
     record_end(&state, &handle, &savepoint);
     Ok(start(
@@ -219,7 +230,7 @@ pub async fn stop(State(state): Shared, Path(job): Path<String>, body: Bytes) ->
     ))
 }
 
-/// Writes the end of a job to the store as soon as it has come, unless its savepoint fails and the job goes on.
+/// Writes the end of a job to the store as soon as it has come, unless its savepoint fails and the job continues.
 fn record_end(state: &Arc<ServerState>, job: &JobHandle, savepoint: &SavepointHandle) {
     let (state, job, savepoint) = (Arc::clone(state), job.clone(), savepoint.clone());
     tokio::task::spawn_blocking(move || {
@@ -239,15 +250,38 @@ fn flag(members: &Map<String, Value>, name: &str) -> bool {
     members.get(name).and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// Where a savepoint goes: the named directory, that of the job's configuration, or one of the data directory.
-fn directory(state: &ServerState, job: &JobHandle, members: &Map<String, Value>, name: &str) -> String {
+/// The directory that a request names, if its caller may use it. Savepoints may always go to the server's own directory
+/// of savepoints, which is their target when a request names none.
+fn named_directory<'a>(
+    state: &ServerState,
+    caller: Option<Extension<Caller>>,
+    members: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'a str>, RestError> {
     let named = members.get(name).and_then(Value::as_str);
     let named = named.filter(|directory| !directory.is_empty());
+    if let Some(directory) = named {
+        let refused = |message: String| RestError::new(StatusCode::FORBIDDEN, message);
+        let files = state
+            .files(&caller.unwrap_or_default().0)
+            .with(&savepoints(state))
+            .map_err(|error| refused(error.to_string()))?;
+        let checked = files.check("directory of savepoints", directory);
+        checked.map_err(|error| refused(error.message))?;
+    }
+    Ok(named)
+}
+
+/// Where a savepoint goes: the named directory, that of the job's configuration, or one of the data directory.
+fn directory(state: &ServerState, job: &JobHandle, named: Option<&str>) -> String {
     let configured = named.or(job.savepoint_directory()).map(str::to_owned);
-    configured.unwrap_or_else(|| {
-        let data = std::path::absolute(state.data_dir()).unwrap_or_else(|_| state.data_dir().to_owned());
-        data.join(SAVEPOINTS).to_string_lossy().into_owned()
-    })
+    configured.unwrap_or_else(|| savepoints(state).to_string_lossy().into_owned())
+}
+
+/// The server's own directory of savepoints.
+fn savepoints(state: &ServerState) -> PathBuf {
+    let data = std::path::absolute(state.data_dir()).unwrap_or_else(|_| state.data_dir().to_owned());
+    data.join(SAVEPOINTS)
 }
 
 fn start(

@@ -108,7 +108,7 @@ impl<'a> Properties<'a> {
                 config::ConfigError::Unknown { .. } => ShellConfigError::Value {
                     name: key.clone(),
                     value: "[hidden]".to_owned(),
-                    expected: format!("'{name}' is no configuration of Kafka's broker"),
+                    expected: format!("'{name}' is not a configuration of Kafka's broker"),
                 },
                 config::ConfigError::Invalid { value, expected, .. }
                 | config::ConfigError::Together {

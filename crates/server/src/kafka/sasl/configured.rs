@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_secret_is_made_anew() {
+    fn a_damaged_secret_is_regenerated() {
         let storage = MemStorage::new();
         storage.replace(FILE, b"half").unwrap();
         SaltSecret::open(&storage).unwrap();

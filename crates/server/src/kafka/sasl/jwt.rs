@@ -28,7 +28,7 @@ pub enum JwksError {
         #[source]
         source: std::io::Error,
     },
-    #[error("'{path}' is no JSON Web Key Set")]
+    #[error("'{path}' is not a JSON Web Key Set")]
     Json {
         path: String,
         #[source]
@@ -71,7 +71,7 @@ pub struct Accepted {
 }
 
 /// Checks tokens for one listener.
-pub(super) struct TokenChecker {
+pub(crate) struct TokenChecker {
     settings: OauthSettings,
     clock: Arc<dyn Clock>,
     keys: Mutex<Keys>,
@@ -116,6 +116,11 @@ impl TokenChecker {
 
     /// Checks everything about a token.
     pub fn check(&self, token: &str) -> Result<Accepted, TokenError> {
+        self.check_with_claims(token).map(|(accepted, _)| accepted)
+    }
+
+    /// Like [`Self::check`], with all claims of the token.
+    pub fn check_with_claims(&self, token: &str) -> Result<(Accepted, Map<String, Value>), TokenError> {
         let now_ms = self.clock.now_ms();
         let claims = verified(token, &self.keys(now_ms))?;
         let settings = &self.settings;
@@ -153,12 +158,13 @@ impl TokenChecker {
             .and_then(Value::as_str)
             .map(str::trim);
         let subject = subject.filter(|subject| !subject.is_empty());
-        Ok(Accepted {
+        let accepted = Accepted {
             subject: subject
                 .ok_or_else(|| TokenError::Claim(settings.subject_claim.clone()))?
                 .to_owned(),
             expires_ms: expires_s.saturating_mul(1000),
-        })
+        };
+        Ok((accepted, claims))
     }
 
     fn keys(&self, now_ms: i64) -> Arc<Vec<Key>> {

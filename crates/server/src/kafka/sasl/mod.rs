@@ -28,6 +28,7 @@ use scram::ScramServer;
 
 pub use configured::SaltSecret;
 pub use jwt::JwksError;
+pub(crate) use jwt::TokenChecker;
 
 /// State shared by all connections of a listener.
 pub struct SaslServer {
@@ -183,7 +184,7 @@ pub struct Authentication {
 
 /// Progress of an authentication.
 pub enum Progress {
-    /// It goes on: this is for the client.
+    /// The conversation continues: this is for the client.
     Continue(Bytes),
     /// Authentication has failed before the exchange is complete: this message is for the client, whose next one is
     /// rejected.

@@ -1,6 +1,7 @@
-//! ALTER TABLE: every change makes a new definition, which is resolved as a whole.
+//! ALTER TABLE: every change produces a new definition, which is resolved as a whole.
 
 use millstream_plan::ObjectIdentifier;
+use millstream_types::ErrorCode;
 
 use super::table::{
     bind_column, bind_constraint, bind_distribution, bind_options, bind_watermark, columns_of, no_such_column,
@@ -15,7 +16,7 @@ use crate::parse::ast::{
 };
 use crate::parse::span::Span;
 
-/// Options that ALTER TABLE … RESET may not take away.
+/// Options that ALTER TABLE … RESET must not remove.
 const CONNECTOR_OPTION: &str = "connector";
 
 impl Binder<'_> {
@@ -26,7 +27,9 @@ impl Binder<'_> {
         };
         let CatalogTable::Table(table) = found.table else {
             let message = format!("ALTER TABLE for a view is not allowed: '{identifier}'");
-            return Err(SqlError::at(alter.name.span, message).with_hint("use ALTER VIEW"));
+            return Err(SqlError::at(alter.name.span, message)
+                .with_code(ErrorCode::InvalidAlteration)
+                .with_hint("use ALTER VIEW"));
         };
         let operation = match &alter.action {
             AlterTableAction::Rename(to) => {
@@ -69,7 +72,7 @@ impl Binder<'_> {
         };
         let table = self
             .resolve_table(operation)
-            .map_err(|error| error.with_span(alter.action_span))?;
+            .map_err(|error| error.without_places().with_span(alter.action_span))?;
         Ok(CatalogOperation::AlterTable {
             identifier,
             table: Box::new(CatalogTable::Table(table)),
@@ -92,10 +95,11 @@ impl Binder<'_> {
             alter.name.span,
             format!("Table {text} doesn't exist or is a temporary table"),
         )
+        .with_code(ErrorCode::UnknownTable)
         .offering(&identifier.name, names.iter().map(String::as_str)))
     }
 
-    /// The definition after the change, not yet resolved.
+    /// The changed definition, not yet resolved.
     fn changed(
         &self,
         table: &ResolvedTable,
@@ -114,10 +118,10 @@ impl Binder<'_> {
             AlterTableAction::DropColumns(names) => self.drop_columns(&mut changed, names)?,
             AlterTableAction::DropPrimaryKey => {
                 if changed.primary_key.take().is_none() {
-                    return Err(SqlError::at(
-                        span,
-                        "The current table does not define any primary key",
-                    ));
+                    return Err(
+                        SqlError::at(span, "The current table does not define any primary key")
+                            .with_code(ErrorCode::InvalidAlteration),
+                    );
                 }
             }
             AlterTableAction::DropConstraint(name) => drop_constraint(&mut changed, name)?,
@@ -126,12 +130,14 @@ impl Binder<'_> {
                     return Err(SqlError::at(
                         span,
                         "The current table does not define any watermark strategy",
-                    ));
+                    )
+                    .with_code(ErrorCode::InvalidWatermark));
                 }
             }
             AlterTableAction::DropDistribution => {
                 if changed.distribution.take().is_none() {
-                    return Err(SqlError::at(span, "Table does not have a distribution to drop"));
+                    return Err(SqlError::at(span, "Table does not have a distribution to drop")
+                        .with_code(ErrorCode::InvalidAlteration));
                 }
             }
             _ => return Err(SqlError::internal("this change does not touch the definition")),
@@ -146,7 +152,7 @@ impl Binder<'_> {
         }
         if table.column(&to.value).is_some() {
             let message = format!("The column `{}` already existed in table schema", to.value);
-            return Err(SqlError::at(to.span, message));
+            return Err(SqlError::at(to.span, message).with_code(ErrorCode::UnknownColumn));
         }
         self.refuse_if_computed_on(table, old, &[], "rename")?;
         refuse_if_watermark(table, old, self, "rename")?;
@@ -159,7 +165,7 @@ impl Binder<'_> {
                 "Can not rename column `{}` because it is used as the partition keys",
                 old.value
             );
-            return Err(SqlError::at(old.span, message));
+            return Err(SqlError::at(old.span, message).with_code(ErrorCode::InvalidAlteration));
         }
         for column in table.columns.iter_mut().filter(|column| column.name == old.value) {
             column.name.clone_from(&to.value);
@@ -177,10 +183,10 @@ impl Binder<'_> {
         for name in names {
             let ident = top_level(name)?;
             if dropped.contains(&ident.value) {
-                return Err(SqlError::at(
-                    ident.span,
-                    format!("Duplicate column `{}`", ident.value),
-                ));
+                return Err(
+                    SqlError::at(ident.span, format!("Duplicate column `{}`", ident.value))
+                        .with_code(ErrorCode::DuplicateName),
+                );
             }
             if table.column(&ident.value).is_none() {
                 return Err(no_such_column(ident, table));
@@ -212,13 +218,14 @@ impl Binder<'_> {
             return Err(SqlError::at(
                 ident.span,
                 format!("Failed to drop column `{}`: {role}", ident.value),
-            ));
+            )
+            .with_code(ErrorCode::InvalidAlteration));
         }
         table.columns.retain(|column| !dropped.contains(&column.name));
         Ok(())
     }
 
-    /// Refuses when a computed column that stays uses the column.
+    /// Rejects the change if a remaining computed column uses the column.
     fn refuse_if_computed_on(
         &self,
         table: &ResolvedTable,
@@ -239,7 +246,7 @@ impl Binder<'_> {
                     "Failed to {verb} column `{}`: the column is referenced by computed column `{}`",
                     name.value, column.name
                 );
-                return Err(SqlError::at(name.span, message));
+                return Err(SqlError::at(name.span, message).with_code(ErrorCode::InvalidAlteration));
             }
         }
         Ok(())
@@ -253,10 +260,10 @@ impl Binder<'_> {
         spec: &PartitionSpec,
     ) -> SqlResult<Vec<(String, String)>> {
         if table.partition_keys.is_empty() {
-            return Err(SqlError::at(
-                spec.span,
-                format!("table {identifier} is not partitioned"),
-            ));
+            return Err(
+                SqlError::at(spec.span, format!("table {identifier} is not partitioned"))
+                    .with_code(ErrorCode::InvalidAlteration),
+            );
         }
         let pairs = partition_pairs(spec);
         let in_order = table
@@ -271,7 +278,7 @@ impl Binder<'_> {
                     "PartitionSpec does not match partition keys [{}] of table {identifier}",
                     table.partition_keys.join(", ")
                 );
-                SqlError::at(spec.span, message)
+                SqlError::at(spec.span, message).with_code(ErrorCode::InvalidAlteration)
             })
     }
 }
@@ -299,19 +306,21 @@ fn refuse_if_watermark(
         "Failed to {verb} column `{}`: the column is referenced by watermark expression",
         name.value
     );
-    Err(SqlError::at(name.span, message))
+    Err(SqlError::at(name.span, message).with_code(ErrorCode::InvalidWatermark))
 }
 
 fn reset_options(table: &mut ResolvedTable, keys: &[StringLiteral]) -> SqlResult<()> {
     if keys.is_empty() {
-        return Err(SqlError::new("ALTER TABLE RESET does not support empty key"));
+        return Err(SqlError::new("ALTER TABLE RESET does not support empty key")
+            .with_code(ErrorCode::InvalidAlteration));
     }
     for key in keys {
         if key.value == CONNECTOR_OPTION {
             return Err(SqlError::at(
                 key.span,
                 "ALTER TABLE RESET does not support changing 'connector'",
-            ));
+            )
+            .with_code(ErrorCode::InvalidAlteration));
         }
         table.options.remove(&key.value);
     }
@@ -326,13 +335,16 @@ fn drop_constraint(table: &mut ResolvedTable, name: &Ident) -> SqlResult<()> {
                 "The current table does not define any primary key, so there is no constraint '{}'",
                 name.value
             ),
-        )),
+        )
+        .with_code(ErrorCode::InvalidAlteration)),
         Some(key) if key.name != name.value => {
             let message = format!(
                 "The current table does not define a primary key constraint named '{}'. Available constraint name: ['{}']",
                 name.value, key.name
             );
-            Err(SqlError::at(name.span, message).offering(&name.value, [key.name.as_str()]))
+            Err(SqlError::at(name.span, message)
+                .with_code(ErrorCode::UnknownObject)
+                .offering(&name.value, [key.name.as_str()]))
         }
         Some(_) => {
             table.primary_key = None;
@@ -350,17 +362,17 @@ fn add(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlResul
                 "Try to add a column `{}` which already exists in the table",
                 name.value
             );
-            return Err(SqlError::at(name.span, message));
+            return Err(SqlError::at(name.span, message).with_code(ErrorCode::AlreadyExists));
         }
         insert_at(table, added)?;
     }
     if change.watermark.is_some() && table.watermark.is_some() {
         let message = "The base table has already defined a watermark strategy. You might want to drop it before adding a new one";
-        return Err(SqlError::at(span, message));
+        return Err(SqlError::at(span, message).with_code(ErrorCode::AlreadyExists));
     }
     if change.distribution.is_some() && table.distribution.is_some() {
         let message = "The base table has already defined a distribution. You might want to drop it before adding a new one";
-        return Err(SqlError::at(span, message));
+        return Err(SqlError::at(span, message).with_code(ErrorCode::AlreadyExists));
     }
     if let Some(constraint) = constraints(change).next()
         && let Some(key) = &table.primary_key
@@ -370,7 +382,7 @@ fn add(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlResul
              adding a new one",
             key.columns.join(", ")
         );
-        return Err(SqlError::at(constraint.span, message));
+        return Err(SqlError::at(constraint.span, message).with_code(ErrorCode::AlreadyExists));
     }
     set_rest(table, change)
 }
@@ -385,6 +397,7 @@ fn modify(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlRe
                 name.value
             );
             return Err(SqlError::at(name.span, message)
+                .with_code(ErrorCode::UnknownColumn)
                 .offering(&name.value, table.columns.iter().map(|c| c.name.as_str())));
         };
         let old = table.columns.remove(place);
@@ -399,7 +412,7 @@ fn modify(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlRe
         }
         match &modified.position {
             None => table.columns.insert(place, column),
-            // Behind itself means where it is.
+            // A position after the column itself means its current position.
             Some(ColumnPosition::After(other)) if other.is_word(&name.value) => {
                 table.columns.insert(place, column);
             }
@@ -411,17 +424,17 @@ fn modify(table: &mut ResolvedTable, change: &SchemaChange, span: Span) -> SqlRe
     }
     if change.watermark.is_some() && table.watermark.is_none() {
         let message = "The current table does not define any watermark. You might want to add a new one";
-        return Err(SqlError::at(span, message));
+        return Err(SqlError::at(span, message).with_code(ErrorCode::InvalidWatermark));
     }
     if constraints(change).next().is_some() && table.primary_key.is_none() {
         let message =
             "The current table does not define any primary key constraint. You might want to add a new one";
-        return Err(SqlError::at(span, message));
+        return Err(SqlError::at(span, message).with_code(ErrorCode::InvalidAlteration));
     }
     set_rest(table, change)
 }
 
-/// Constraints of the change, those on columns included.
+/// The constraints of the change, including those on columns.
 fn constraints(change: &SchemaChange) -> impl Iterator<Item = &crate::parse::ast::TableConstraint> {
     let on_columns = change
         .columns
@@ -461,10 +474,10 @@ fn refuse_duplicates(columns: &[ColumnChange]) -> SqlResult<()> {
             .iter()
             .any(|known| known.column.name.value == name.value)
         {
-            return Err(SqlError::at(
-                name.span,
-                format!("Encounter duplicate column `{}`", name.value),
-            ));
+            return Err(
+                SqlError::at(name.span, format!("Encounter duplicate column `{}`", name.value))
+                    .with_code(ErrorCode::DuplicateName),
+            );
         }
     }
     Ok(())
@@ -492,6 +505,7 @@ fn position_of(table: &ResolvedTable, position: &ColumnPosition) -> SqlResult<us
                     ident.value
                 );
                 SqlError::at(ident.span, message)
+                    .with_code(ErrorCode::UnknownColumn)
                     .offering(&ident.value, table.columns.iter().map(|c| c.name.as_str()))
             })
         }

@@ -1,6 +1,6 @@
 //! `CREATE TABLE … LIKE source (…)`: merging the source's definition with the statement's own.
 
-use millstream_types::Options;
+use millstream_types::{ErrorCode, Options};
 
 use crate::bind::Binder;
 use crate::bind::error::{SqlError, SqlResult};
@@ -9,7 +9,7 @@ use crate::catalog::{CatalogTable, ResolvedTable, TableColumn, TableColumnKind, 
 use crate::parse::ast::{LikeFeature, MergingStrategy, TableLike};
 
 impl Binder<'_> {
-    /// The definition of the table after LIKE.
+    /// The table definition after LIKE was applied.
     pub(super) fn like_source(&self, clause: &TableLike) -> SqlResult<ResolvedTable> {
         let identifier = self.qualify(&clause.source)?;
         let text = quoted_identifier(&identifier);
@@ -21,6 +21,8 @@ impl Binder<'_> {
                 clause.source.span,
                 format!("Source table '{text}' of the LIKE clause not found in the catalog"),
             )
+            .with_code(ErrorCode::UnknownTable)
+            .missing(&identifier)
             .offering(&identifier.name, names.iter().map(String::as_str)));
         };
         match found.table {
@@ -28,12 +30,13 @@ impl Binder<'_> {
             CatalogTable::View(_) => Err(SqlError::at(
                 clause.source.span,
                 format!("Source table '{text}' of the LIKE clause can not be a VIEW"),
-            )),
+            )
+            .with_code(ErrorCode::InvalidSchema)),
         }
     }
 }
 
-/// What to do with each feature of the source.
+/// The merge strategy for each feature of the source.
 struct Strategies(Vec<(LikeFeature, MergingStrategy)>);
 
 impl Strategies {
@@ -42,10 +45,10 @@ impl Strategies {
         let mut given: Vec<(LikeFeature, MergingStrategy)> = Vec::new();
         for option in &clause.options {
             if given.iter().any(|(feature, _)| *feature == option.feature) {
-                return Err(SqlError::at(
-                    option.span,
-                    "Each like option feature can be declared only once",
-                ));
+                return Err(
+                    SqlError::at(option.span, "Each like option feature can be declared only once")
+                        .with_code(ErrorCode::InvalidSchema),
+                );
             }
             let may_overwrite = matches!(
                 option.feature,
@@ -59,7 +62,8 @@ impl Strategies {
                         option.strategy.word(),
                         option.feature.word()
                     ),
-                ));
+                )
+                .with_code(ErrorCode::InvalidSchema));
             }
             given.push((option.feature, option.strategy));
         }
@@ -87,7 +91,7 @@ impl Strategies {
     }
 }
 
-/// The source's definition with the statement's own put on top.
+/// Merges the statement's own definition into the source's.
 pub(super) fn merge(
     base: &ResolvedTable,
     own: ResolvedTable,
@@ -126,7 +130,7 @@ struct Merger<'c> {
 }
 
 impl Merger<'_> {
-    /// Both tables have what only one may have.
+    /// Both tables define something that a table can have only once.
     fn conflict(&self, message: String, feature: LikeFeature, overwrite: bool) -> SqlError {
         let word = feature.word();
         let or = if overwrite {
@@ -135,10 +139,10 @@ impl Merger<'_> {
             String::new()
         };
         let message = format!("{message}. You might want to specify EXCLUDING {word}{or}");
-        SqlError::at(self.clause.span, message)
+        SqlError::at(self.clause.span, message).with_code(ErrorCode::InvalidSchema)
     }
 
-    /// A feature of which there is one at most, and which cannot be overwritten.
+    /// A feature that a table can have only once and that cannot be overwritten.
     fn only_one<T: Clone>(
         &self,
         own: Option<T>,
@@ -172,7 +176,7 @@ impl Merger<'_> {
         }
     }
 
-    /// As in Flink, the source's partitions stay even when they are excluded.
+    /// As in Flink, the source's partitions are kept even when they are excluded.
     fn partition_keys(&self, own: Vec<String>, base: &[String]) -> SqlResult<Vec<String>> {
         if own.is_empty() {
             return Ok(base.to_vec());
@@ -246,14 +250,14 @@ fn merge_columns(
                          EXCLUDING {word} or OVERWRITING {word}",
                         column.name
                     ),
-                ));
+                ).with_code(ErrorCode::AlreadyExists));
             }
             None => {
                 let message = format!(
                     "A column named '{}' already exists in the base table",
                     column.name
                 );
-                return Err(SqlError::at(clause.span, message));
+                return Err(SqlError::at(clause.span, message).with_code(ErrorCode::AlreadyExists));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! DDL → operations on the catalog.
+//! DDL → catalog operations.
 
 mod alter_table;
 mod like;
@@ -6,7 +6,7 @@ pub mod table;
 mod view;
 
 use millstream_plan::ObjectIdentifier;
-use millstream_types::{LogicalType, Options};
+use millstream_types::{ErrorCode, LogicalType, Options};
 
 use self::table::{bind_column, bind_options};
 use crate::bind::Binder;
@@ -22,7 +22,7 @@ use crate::parse::ast::{
 };
 use crate::parse::span::Span;
 
-/// A table made from a query: the definition, and what to write into it.
+/// A table created from a query: its definition, and the rows to write.
 pub struct TableAs {
     pub operation: CatalogOperation,
     pub identifier: ObjectIdentifier,
@@ -31,7 +31,7 @@ pub struct TableAs {
 }
 
 impl Binder<'_> {
-    /// CREATE of anything but a table with AS.
+    /// Every CREATE except a table with AS.
     pub fn bind_create(&self, create: &CreateStatement, span: Span) -> SqlResult<CatalogOperation> {
         match create {
             CreateStatement::Table(table) => self.bind_create_table(table, span),
@@ -44,7 +44,7 @@ impl Binder<'_> {
                 if table.options.iter().all(|option| option.key.value != "connector") {
                     let message =
                         "Table options do not contain an option key 'connector' for discovering a connector";
-                    return Err(SqlError::at(table.name.span, message));
+                    return Err(SqlError::at(table.name.span, message).with_code(ErrorCode::UnknownConnector));
                 }
                 Err(SqlError::unsupported(
                     table.name.span,
@@ -109,7 +109,7 @@ impl Binder<'_> {
             return Err(SqlError::at(create.name.span, message));
         }
         let rel = self.bind_query(query)?;
-        // IF NOT EXISTS does not stop the INSERT: it goes into the table that is there.
+        // IF NOT EXISTS does not suppress the INSERT: it writes to the existing table.
         if let (true, Some(CatalogTable::Table(table))) = (create.if_not_exists, existing) {
             return Ok(TableAs {
                 operation: CatalogOperation::Nothing,
@@ -162,7 +162,8 @@ impl Binder<'_> {
     fn bind_create_function(&self, create: &CreateFunction) -> SqlResult<CatalogOperation> {
         let name = self.function_name(&create.name, create.temporary, create.system)?;
         let function = user_function(&create.definition)?;
-        // Flink loads the class of a temporary function here, and that of a permanent one at its first use.
+        // At this point, Flink loads the class of a temporary function; that of a permanent function is loaded at its
+        // first use.
         if !matches!(name, FunctionName::Permanent(_)) {
             return Err(
                 SqlError::at(create.definition.class.span, no_such_class(&function.class))
@@ -295,10 +296,10 @@ impl Binder<'_> {
             if if_exists {
                 return Ok(CatalogOperation::Nothing);
             }
-            return Err(SqlError::at(
-                name.span,
-                format!("Model '{identifier}' doesn't exist"),
-            ));
+            return Err(
+                SqlError::at(name.span, format!("Model '{identifier}' doesn't exist"))
+                    .with_code(ErrorCode::UnknownObject),
+            );
         };
         match action {
             AlterOptions::Set(set) => {
@@ -367,7 +368,7 @@ impl Binder<'_> {
                     "Materialized table with identifier '{}' does not exist",
                     quoted_identifier(&identifier)
                 );
-                Err(SqlError::at(drop.name.span, message))
+                Err(SqlError::at(drop.name.span, message).with_code(ErrorCode::UnknownTable))
             }
             ObjectKind::Connection => Err(SqlError::unsupported(
                 drop.name.span,
@@ -423,7 +424,7 @@ fn bind_create_catalog(create: &CreateCatalog) -> SqlResult<CatalogOperation> {
     })
 }
 
-/// The error for a class that a function needs.
+/// The error for functions that need a class.
 pub fn no_such_class(class: &str) -> String {
     format!("could not load class '{class}': there is no Java virtual machine and no Python interpreter")
 }
@@ -438,6 +439,7 @@ fn user_function(definition: &FunctionDefinition) -> SqlResult<UserFunction> {
             .map(|r| (r.kind, r.uri.value.clone()))
             .collect(),
         options: bind_options(&definition.options)?,
+        native: None,
     })
 }
 
@@ -462,7 +464,7 @@ fn without(options: &Options, keys: &[StringLiteral]) -> Options {
         .collect()
 }
 
-/// The statement's own columns, then the query's; a query column that is declared takes the declared type.
+/// The statement's own columns, then the query's. A query column that is also declared gets the declared type.
 fn with_query_columns(own: ResolvedTable, create: &CreateTable, rel: &Rel) -> SqlResult<ResolvedTable> {
     let query = &rel.schema.columns;
     for (i, column) in query.iter().enumerate() {
@@ -471,7 +473,7 @@ fn with_query_columns(own: ResolvedTable, create: &CreateTable, rel: &Rel) -> Sq
                 "A column named '{}' already exists in the query; give it an alias",
                 column.name
             );
-            return Err(SqlError::at(create.name.span, message));
+            return Err(SqlError::at(create.name.span, message).with_code(ErrorCode::DuplicateName));
         }
     }
     let mut order: Vec<&millstream_types::Column> = query.iter().collect();
@@ -491,6 +493,7 @@ fn with_query_columns(own: ResolvedTable, create: &CreateTable, rel: &Rel) -> Sq
                 .ok_or_else(|| {
                     let message = format!("Column '{}' not found in the source schema", name.value);
                     SqlError::at(name.span, message)
+                        .with_code(ErrorCode::UnknownColumn)
                         .offering(&name.value, query.iter().map(|c| c.name.as_str()))
                 })?;
             order.push(found);

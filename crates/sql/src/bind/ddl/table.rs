@@ -1,7 +1,7 @@
-//! CREATE TABLE: columns of every kind, keys, watermark, partitions, distribution; and resolving a definition, which
-//! ALTER TABLE does again after each change.
+//! CREATE TABLE: columns, keys, watermark, partitions, distribution. Also resolves a definition, which ALTER TABLE
+//! repeats after each change.
 
-use millstream_types::{LogicalType, Options, Schema, TimeAttribute, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Options, Schema, TimeAttribute, TypeKind};
 
 use super::like;
 use crate::bind::Binder;
@@ -26,14 +26,20 @@ impl Binder<'_> {
         let table = match &create.like {
             Some(clause) => {
                 let base = self.like_source(clause)?;
-                like::merge(&base, own, clause)?
+                let merged = like::merge(&base, own, clause)?;
+                // Expressions of the other table have places in another text.
+                return self.resolve_table(merged).map_err(SqlError::without_places);
             }
             None => own,
         };
-        self.resolve_table(table)
+        let watermark = create.schema.watermark.as_ref().map(|watermark| watermark.span);
+        self.resolve_table(table).map_err(|error| match watermark {
+            Some(span) if error.code() == ErrorCode::InvalidWatermark => error.with_span(span),
+            _ => error,
+        })
     }
 
-    /// What the statement itself says, unresolved: computed columns have no type yet.
+    /// The definition in the statement, unresolved: computed columns have no types yet.
     pub(super) fn own_definition(&self, create: &CreateTable) -> SqlResult<ResolvedTable> {
         if let Some(connection) = &create.connection {
             return Err(SqlError::unsupported(connection.span, "USING CONNECTION"));
@@ -61,7 +67,7 @@ impl Binder<'_> {
                     if is_physical { "regular Column" } else { "column" },
                     definition.name.value
                 );
-                return Err(SqlError::at(definition.name.span, message));
+                return Err(SqlError::at(definition.name.span, message).with_code(ErrorCode::DuplicateName));
             }
             table.columns.push(bind_column(definition)?);
             if let ColumnKind::Physical {
@@ -75,7 +81,8 @@ impl Binder<'_> {
         for constraint in constraints {
             let key = bind_constraint(constraint)?;
             if table.primary_key.is_some() {
-                return Err(SqlError::at(constraint.span, "Duplicate primary key definition"));
+                return Err(SqlError::at(constraint.span, "Duplicate primary key definition")
+                    .with_code(ErrorCode::DuplicateName));
             }
             for column in table
                 .columns
@@ -90,7 +97,7 @@ impl Binder<'_> {
         Ok(table)
     }
 
-    /// Checks a definition as a whole and gives computed and event-time columns their types.
+    /// Validates a complete definition and determines the types of computed and event-time columns.
     pub(super) fn resolve_table(&self, mut table: ResolvedTable) -> SqlResult<ResolvedTable> {
         check_metadata_keys(&table)?;
         check_primary_key(&mut table)?;
@@ -116,7 +123,9 @@ impl Binder<'_> {
                     "Partition column '{key}' not defined in the table schema. Available columns: [{}]",
                     names.join(", ")
                 );
-                return Err(SqlError::new(message).offering(key, names));
+                return Err(SqlError::new(message)
+                    .with_code(ErrorCode::UnknownColumn)
+                    .offering(key, names));
             }
         }
         check_distribution(&table)?;
@@ -130,10 +139,12 @@ impl Binder<'_> {
         })?;
         let ty = bound.ty();
         if ty.is_null() {
-            return Err(
-                SqlError::new(format!("computed column '{name}': Illegal use of 'NULL'"))
-                    .with_hint("give it a type: CAST(NULL AS INT)"),
-            );
+            return Err(SqlError::at(
+                expr.span,
+                format!("computed column '{name}': Illegal use of 'NULL'"),
+            )
+            .with_code(ErrorCode::UntypedNull)
+            .with_hint("give it a type: CAST(NULL AS INT)"));
         }
         Ok(ty)
     }
@@ -149,7 +160,7 @@ impl Binder<'_> {
                 watermark.column,
                 names.join(", ")
             );
-            let error = SqlError::new(message);
+            let error = SqlError::new(message).with_code(ErrorCode::InvalidWatermark);
             return Err(if watermark.column.contains('.') {
                 error.with_hint("a nested field needs a computed column of its own: ts AS event.ts")
             } else {
@@ -160,7 +171,7 @@ impl Binder<'_> {
             SqlError::new(format!(
                 "Invalid data type of {what} for watermark definition. The field must be of type TIMESTAMP(p) or \
                  TIMESTAMP_LTZ(p), the supported precision 'p' is from 0 to 3, but the {subject} type is {ty}"
-            ))
+            )).with_code(ErrorCode::InvalidWatermark)
         };
         let ty = table.columns[index].ty.clone();
         if !is_rowtime_type(&ty) {
@@ -170,11 +181,9 @@ impl Binder<'_> {
             let scope = Scope::of_schema(&table.schema());
             let bound = self.bind_detached(&watermark.expr, &scope)?;
             if !is_rowtime_type(&bound.ty()) {
-                return Err(refuse(
-                    "expression",
-                    "watermark expression",
-                    &bound.ty().without_time_attribute(),
-                ));
+                let ty = bound.ty().without_time_attribute();
+                let error = refuse("expression", "watermark expression", &ty);
+                return Err(error.with_span(watermark.expr.span));
             }
         }
         let column = &mut table.columns[index];
@@ -183,7 +192,7 @@ impl Binder<'_> {
     }
 }
 
-/// Whether the watermark comes from the connector: `SOURCE_WATERMARK()`.
+/// Whether the connector provides the watermark: `SOURCE_WATERMARK()`.
 pub fn is_source_watermark(expr: &ast::Expr) -> bool {
     matches!(&expr.kind, ExprKind::Function(call) if call.name.is_word("SOURCE_WATERMARK") && call.arguments().is_empty())
 }
@@ -237,18 +246,21 @@ pub(super) fn bind_column(definition: &ColumnDefinition) -> SqlResult<TableColum
     })
 }
 
-/// A PRIMARY KEY; other constraints are refused.
+/// Binds a PRIMARY KEY; other constraints are rejected.
 pub(super) fn bind_constraint(constraint: &TableConstraint) -> SqlResult<PrimaryKey> {
     if constraint.kind == ConstraintKind::Unique {
         return Err(
             SqlError::at(constraint.span, "UNIQUE constraint is not supported yet")
+                .with_code(ErrorCode::InvalidSchema)
                 .with_hint("declare a PRIMARY KEY … NOT ENFORCED"),
         );
     }
     if constraint.enforced != Some(false) {
         let message = "Flink doesn't support ENFORCED mode for PRIMARY KEY constraint: the data belongs to the connector, \
                        so that only NOT ENFORCED is supported";
-        return Err(SqlError::at(constraint.span, message).with_hint("write PRIMARY KEY (…) NOT ENFORCED"));
+        return Err(SqlError::at(constraint.span, message)
+            .with_code(ErrorCode::InvalidSchema)
+            .with_hint("write PRIMARY KEY (…) NOT ENFORCED"));
     }
     let columns: Vec<String> = constraint
         .columns
@@ -276,7 +288,7 @@ pub(super) fn bind_distribution(distribution: &Distribution) -> SqlResult<TableD
                 "Invalid bucket count '{}'. The number of buckets for a distributed table must be at least 1",
                 count.text
             );
-            SqlError::at(count.span, message)
+            SqlError::at(count.span, message).with_code(ErrorCode::InvalidSchema)
         })?),
         None => None,
     };
@@ -318,6 +330,7 @@ fn check_metadata_keys(table: &ResolvedTable) -> SqlResult<()> {
                 column.name,
                 column.metadata_key().unwrap_or_default()
             ))
+            .with_code(ErrorCode::InvalidSchema)
             .with_hint("declare one of them as a computed column of the other"));
         }
     }
@@ -334,27 +347,32 @@ fn check_primary_key(table: &mut ResolvedTable) -> SqlResult<()> {
             return Err(SqlError::new(format!(
                 "Invalid primary key '{}'. A primary key must not contain duplicate columns. Found: [{name}]",
                 key.name
-            )));
+            ))
+            .with_code(ErrorCode::DuplicateName));
         }
         let Some(column) = table.column(name) else {
             let message = format!("Primary key column '{name}' is not defined in the schema");
-            return Err(SqlError::new(message).offering(name, known.iter().map(String::as_str)));
+            return Err(SqlError::new(message)
+                .with_code(ErrorCode::InvalidSchema)
+                .offering(name, known.iter().map(String::as_str)));
         };
         if !column.is_physical() {
             return Err(SqlError::new(format!(
                 "Could not create a PRIMARY KEY with column '{name}'. A PRIMARY KEY constraint must be declared on \
                  physical columns"
-            )));
+            )).with_code(ErrorCode::InvalidSchema));
         }
         if column.ty.nullable {
             let message = format!("Invalid primary key '{}'. Column '{name}' is nullable", key.name);
-            return Err(SqlError::new(message).with_hint("declare the column NOT NULL"));
+            return Err(SqlError::new(message)
+                .with_code(ErrorCode::InvalidSchema)
+                .with_hint("declare the column NOT NULL"));
         }
     }
     Ok(())
 }
 
-/// A table definition has identifiers where a query has columns of its tables.
+/// In a table definition, an unknown column is an unknown identifier.
 fn in_definition(message: &str) -> String {
     let unknown = message
         .strip_prefix("Column ")
@@ -379,13 +397,15 @@ fn check_distribution(table: &ResolvedTable) -> SqlResult<()> {
                  schema. Available columns are: [{}]",
                 physical.join(", ")
             );
-            return Err(SqlError::new(message).offering(name, physical));
+            return Err(SqlError::new(message)
+                .with_code(ErrorCode::InvalidSchema)
+                .offering(name, physical));
         }
     }
     Ok(())
 }
 
-/// Columns that an expression of the table names.
+/// The columns that an expression of the table refers to.
 pub(super) fn columns_of(expr: &ast::Expr, table: &ResolvedTable, binder: &Binder<'_>) -> Vec<String> {
     let schema = table.schema();
     let scope = Scope::of_schema(&schema);
@@ -400,8 +420,10 @@ pub(super) fn columns_of(expr: &ast::Expr, table: &ResolvedTable, binder: &Binde
     }
 }
 
-/// The place of a name that is not there, for messages.
+/// Locates an unknown name for messages.
 pub(super) fn no_such_column(name: &Ident, table: &ResolvedTable) -> SqlError {
     let message = format!("The column `{}` does not exist in the base table", name.value);
-    SqlError::at(name.span, message).offering(&name.value, table.columns.iter().map(|c| c.name.as_str()))
+    SqlError::at(name.span, message)
+        .with_code(ErrorCode::UnknownColumn)
+        .offering(&name.value, table.columns.iter().map(|c| c.name.as_str()))
 }

@@ -1,7 +1,7 @@
-//! CREATE VIEW and ALTER VIEW. A view keeps its query as written, and the text with every name written out.
+//! CREATE VIEW and ALTER VIEW. A view stores its query as written, and with all names expanded.
 
 use millstream_plan::ObjectIdentifier;
-use millstream_types::Schema;
+use millstream_types::{ErrorCode, Schema};
 
 use crate::bind::error::{SqlError, SqlResult};
 use crate::bind::{Binder, expand};
@@ -19,7 +19,7 @@ impl Binder<'_> {
             table: Box::new(CatalogTable::View(view)),
             temporary: create.temporary,
             if_not_exists: create.if_not_exists,
-            // As in Flink, OR REPLACE is read but does not replace.
+            // As in Flink, OR REPLACE is parsed but does not replace.
             replace: false,
         })
     }
@@ -37,7 +37,7 @@ impl Binder<'_> {
                     names.join(", "),
                     rel.names().join(", ")
                 );
-                return Err(SqlError::at(columns[0].span, message));
+                return Err(SqlError::at(columns[0].span, message).with_code(ErrorCode::InvalidSchema));
             }
             names
         };
@@ -45,7 +45,9 @@ impl Binder<'_> {
             if names[..i].contains(name) {
                 let span = columns.get(i).map_or(query.span, |column| column.span);
                 let message = format!("A column with the same name `{name}` has been defined");
-                return Err(SqlError::at(span, message).with_hint("give one of them another alias"));
+                return Err(SqlError::at(span, message)
+                    .with_code(ErrorCode::InvalidSchema)
+                    .with_hint("give one of them another alias"));
             }
         }
         let types = rel.schema.types().cloned();
@@ -87,12 +89,15 @@ impl Binder<'_> {
             Some(CatalogTable::View(view)) => Ok(view),
             Some(CatalogTable::Table(_)) => {
                 let message = format!("ALTER VIEW for a table is not allowed: '{identifier}'");
-                Err(SqlError::at(name.span, message).with_hint("use ALTER TABLE"))
+                Err(SqlError::at(name.span, message)
+                    .with_code(ErrorCode::InvalidSchema)
+                    .with_hint("use ALTER TABLE"))
             }
             None => Err(SqlError::at(
                 name.span,
                 format!("View '{identifier}' doesn't exist or is a temporary view"),
-            )),
+            )
+            .with_code(ErrorCode::UnknownTable)),
         }
     }
 }

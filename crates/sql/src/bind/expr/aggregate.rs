@@ -1,9 +1,10 @@
-//! Aggregates, OVER calls and the parts of legacy group windows: checked here, made into columns by the SELECT.
+//! Aggregates, OVER calls and functions of legacy group windows: checked here, turned into columns by the SELECT.
 
 use millstream_functions::signature::ArgInfo;
+use millstream_functions::user::aggregate_signature;
 use millstream_functions::{AggregateFunction, aggregate_function};
 use millstream_plan::Expr;
-use millstream_types::{LogicalType, Scalar, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Scalar, TypeKind};
 
 use super::function::signature_error;
 use super::{ExprBinder, unknown_function};
@@ -49,7 +50,7 @@ pub struct BoundOrder {
     pub nulls_first: bool,
 }
 
-/// An aggregate taken apart, whatever its syntax.
+/// An aggregate call, independent of its syntax.
 pub(super) struct AggregateParts<'e> {
     pub name: &'static str,
     pub values: Vec<&'e ast::Expr>,
@@ -60,7 +61,7 @@ pub(super) struct AggregateParts<'e> {
     pub span: Span,
 }
 
-/// Aggregates that have a value for a group without rows.
+/// Aggregates that return a value for an empty group.
 const NEVER_NULL: [&str; 5] = [
     "COUNT",
     "APPROX_COUNT_DISTINCT",
@@ -92,16 +93,16 @@ impl ExprBinder<'_, '_> {
                 ArgumentValue::Expr(expr) if argument.name.is_none() => values.push(expr),
                 ArgumentValue::Star => star = true,
                 _ => {
-                    return Err(SqlError::at(
-                        argument.span,
-                        format!("{upper} takes values by position"),
-                    ));
+                    return Err(
+                        SqlError::at(argument.span, format!("{upper} takes values by position"))
+                            .with_code(ErrorCode::MisplacedFunction),
+                    );
                 }
             }
         }
         if star && (upper != "COUNT" || !values.is_empty()) {
             let message = format!("Unknown identifier '*': it is only an argument of COUNT, not of {upper}");
-            return Err(SqlError::at(function.span, message));
+            return Err(SqlError::at(function.span, message).with_code(ErrorCode::UnknownColumn));
         }
         if values
             .iter()
@@ -111,7 +112,7 @@ impl ExprBinder<'_, '_> {
         }
         if upper == "COUNT" && values.len() > 1 {
             let message = "only the count of one field is supported: COUNT(a, b) has several";
-            return Err(SqlError::at(function.span, message));
+            return Err(SqlError::at(function.span, message).with_code(ErrorCode::MisplacedFunction));
         }
         let order_by = if function.within_group.is_empty() {
             &function.order_by
@@ -156,7 +157,8 @@ impl ExprBinder<'_, '_> {
             return Err(SqlError::at(
                 span,
                 format!("OVER clause is necessary for window function {name}"),
-            ));
+            )
+            .with_code(ErrorCode::InvalidOver));
         }
         let (outer_over, outer_aggregate) = (self.inside_over, self.inside_aggregate);
         self.inside_over |= parts.over.is_some();
@@ -181,7 +183,8 @@ impl ExprBinder<'_, '_> {
     fn check_place(&self, name: &str, is_over: bool, span: Span) -> SqlResult<()> {
         if is_over {
             if self.inside_aggregate || self.inside_over {
-                return Err(SqlError::at(span, "Aggregate expressions cannot be nested"));
+                return Err(SqlError::at(span, "Aggregate expressions cannot be nested")
+                    .with_code(ErrorCode::MisplacedFunction));
             }
             if self.clause.allows_over() {
                 return Ok(());
@@ -190,12 +193,13 @@ impl ExprBinder<'_, '_> {
                 "Windowed aggregate expression is illegal in {} clause",
                 self.clause.name()
             );
-            return Err(
-                SqlError::at(span, message).with_hint("compute it in a sub-query and refer to its column")
-            );
+            return Err(SqlError::at(span, message)
+                .with_code(ErrorCode::MisplacedFunction)
+                .with_hint("compute it in a sub-query and refer to its column"));
         }
         if self.inside_aggregate {
-            return Err(SqlError::at(span, "Aggregate expressions cannot be nested"));
+            return Err(SqlError::at(span, "Aggregate expressions cannot be nested")
+                .with_code(ErrorCode::MisplacedFunction));
         }
         if self.clause.allows_aggregates() {
             return Ok(());
@@ -204,7 +208,8 @@ impl ExprBinder<'_, '_> {
         let error = SqlError::at(
             span,
             format!("Aggregate expression is illegal in {place} clause: {name}"),
-        );
+        )
+        .with_code(ErrorCode::MisplacedFunction);
         Err(if place == "WHERE" {
             error.with_hint("conditions on aggregates stand in HAVING")
         } else {
@@ -212,7 +217,7 @@ impl ExprBinder<'_, '_> {
         })
     }
 
-    /// The arguments of a call; those that have to be constants are folded.
+    /// The arguments of a call; those that must be constant are folded.
     fn bind_arguments(
         &mut self,
         parts: &AggregateParts<'_>,
@@ -247,10 +252,10 @@ impl ExprBinder<'_, '_> {
                 literal: coerce::literal_of(arg),
             })
             .collect();
-        let signature = (declared.signature)(&infos)
+        let signature = aggregate_signature(declared, &infos)
             .map_err(|error| signature_error(error, declared.syntax).with_span(parts.span))?;
         let mut result = signature.result;
-        // The largest and smallest event time is one, as in Flink.
+        // As in Flink, the minimum and maximum of an event time are event times.
         if matches!(declared.name, "MAX" | "MIN")
             && let [arg] = args.as_slice()
             && arg.ty().is_time_attribute()
@@ -265,7 +270,7 @@ impl ExprBinder<'_, '_> {
                 columns.push(arg);
                 continue;
             }
-            // Folded once more: the cast of a constant is a constant.
+            // Folds again: the cast of a constant is a constant.
             match fold(arg, self.binder.config) {
                 Expr::Literal { value, .. } => parameters.push(value),
                 other => columns.push(other),
@@ -332,7 +337,7 @@ impl ExprBinder<'_, '_> {
         })
     }
 
-    /// The window with what it takes over from a named one.
+    /// The window, completed by the named window that it refers to.
     fn window_spec(&self, over: &OverClause) -> SqlResult<WindowSpec> {
         let (base, mut spec) = match over {
             OverClause::Named(name) => {
@@ -353,6 +358,7 @@ impl ExprBinder<'_, '_> {
             let known = self.windows.iter().map(|window| window.name.value.as_str());
             return Err(
                 SqlError::at(base.span, format!("window '{}' not found", base.value))
+                    .with_code(ErrorCode::UnknownObject)
                     .offering(&base.value, known),
             );
         };
@@ -385,7 +391,7 @@ impl ExprBinder<'_, '_> {
             let message = format!(
                 "ROW/RANGE not allowed with RANK, DENSE_RANK, ROW_NUMBER or PERCENTILE functions: {function}"
             );
-            return Err(SqlError::at(written.span, message));
+            return Err(SqlError::at(written.span, message).with_code(ErrorCode::MisplacedFunction));
         }
         if written.exclude.is_some() {
             return Err(SqlError::unsupported(written.span, "EXCLUDE in an OVER window"));
@@ -397,11 +403,11 @@ impl ExprBinder<'_, '_> {
         };
         if matches!(start, Bound::Following(_)) && end == Bound::CurrentRow {
             let message = "Upper frame boundary cannot be CURRENT ROW when lower boundary is FOLLOWING";
-            return Err(SqlError::at(written.span, message));
+            return Err(SqlError::at(written.span, message).with_code(ErrorCode::InvalidOver));
         }
         if start == Bound::CurrentRow && matches!(end, Bound::Preceding(_)) {
             let message = "Upper frame boundary cannot be PRECEDING when lower boundary is CURRENT ROW";
-            return Err(SqlError::at(written.span, message));
+            return Err(SqlError::at(written.span, message).with_code(ErrorCode::InvalidOver));
         }
         Ok(Frame {
             rows: written.unit == FrameUnit::Rows,
@@ -419,7 +425,8 @@ impl ExprBinder<'_, '_> {
                 _ => Err(SqlError::at(
                     expr.span,
                     "the distance of a frame is a literal number or a day-time interval",
-                )),
+                )
+                .with_code(ErrorCode::InvalidOver)),
             }
         };
         Ok(match bound {
@@ -431,11 +438,11 @@ impl ExprBinder<'_, '_> {
         })
     }
 
-    /// GROUPING, GROUPING_ID, GROUP_ID: computed from the grouping set by the SELECT.
+    /// GROUPING, GROUPING_ID, GROUP_ID: computed by the SELECT from the number of the grouping set.
     fn bind_grouping(&mut self, function: &FunctionCall, upper: &str) -> SqlResult<Expr> {
         if !self.clause.allows_aggregates() {
             let message = format!("{upper} operator may only occur in an aggregate query");
-            return Err(SqlError::at(function.span, message));
+            return Err(SqlError::at(function.span, message).with_code(ErrorCode::MisplacedFunction));
         }
         let args = self.positional(function)?;
         let result = LogicalType::not_null(TypeKind::BigInt);
@@ -457,7 +464,8 @@ impl ExprBinder<'_, '_> {
         Ok(Expr::column(number | placeholder::AGGREGATE, result))
     }
 
-    /// `TUMBLE_START(…)` and its kin, which stand for a property of the window in GROUP BY; `None` for other names.
+    /// `TUMBLE_START(…)` and its relatives, which stand for a property of the window in GROUP BY; `None` for other
+    /// names.
     pub(super) fn bind_group_window_part(
         &mut self,
         upper: &str,
@@ -482,7 +490,7 @@ impl ExprBinder<'_, '_> {
                 "Call to auxiliary group function '{upper}' must have matching call to group function '${window}' in \
                  GROUP BY clause"
             );
-            return Err(SqlError::at(function.span, message));
+            return Err(SqlError::at(function.span, message).with_code(ErrorCode::MisplacedFunction));
         };
         let plain = LogicalType::not_null(TypeKind::Timestamp {
             precision: 3,
@@ -497,7 +505,7 @@ impl ExprBinder<'_, '_> {
     }
 }
 
-/// The place of `item` in `list`, added if it is new.
+/// The position of `item` in `list`; appends it if it is missing.
 fn number_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     match list.iter().position(|known| *known == item) {
         Some(found) => found,

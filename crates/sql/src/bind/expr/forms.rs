@@ -1,10 +1,10 @@
-//! Operators and the forms of the grammar that are built from them: BETWEEN, IN, CASE, IS, LIKE, quantified comparison,
-//! sub-queries as values.
+//! Operators and syntax that is built from them: BETWEEN, IN, CASE, IS, LIKE, quantified comparisons, scalar
+//! subqueries.
 
 use millstream_functions::typing::sql_type_name;
 use millstream_plan::Expr;
 use millstream_types::logical_type::{DayTimeResolution, YearMonthResolution};
-use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeFamily, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Scalar, TimeAttribute, TypeFamily, TypeKind};
 
 use super::ExprBinder;
 use crate::bind::coerce;
@@ -80,7 +80,7 @@ impl ExprBinder<'_, '_> {
         }
         let attribute = shifted_time_attribute(operator, &left.ty(), &right.ty());
         let mut bound = self.call(span, operator.text(), vec![left, right])?;
-        // A time attribute moved by an interval still counts as one, as in Flink.
+        // As in Flink, a time attribute shifted by an interval remains a time attribute.
         if let Expr::Call { ty, .. } = &mut bound
             && attribute != TimeAttribute::None
         {
@@ -110,7 +110,8 @@ impl ExprBinder<'_, '_> {
                     "Cannot apply '{name}' to arguments of type '<{l}> {name} <{r}>'. \
                      Supported form(s): '<BOOLEAN> {name} <BOOLEAN>'"
                 ),
-            ));
+            )
+            .with_code(ErrorCode::TypeMismatch));
         }
         if left.ty().is_null() || right.ty().is_null() {
             return Err(super::illegal_null(span));
@@ -131,7 +132,7 @@ impl ExprBinder<'_, '_> {
         })
     }
 
-    /// `(a, b) OVERLAPS (c, d)`; the second of a pair may be an interval.
+    /// `(a, b) OVERLAPS (c, d)`; the second element of a pair may be an interval.
     fn bind_overlaps(&mut self, left: &ast::Expr, right: &ast::Expr, span: Span) -> SqlResult<Expr> {
         let (start1, end1) = self.bind_period(left)?;
         let (start2, end2) = self.bind_period(right)?;
@@ -156,13 +157,15 @@ impl ExprBinder<'_, '_> {
             return Err(SqlError::at(
                 period.span,
                 "OVERLAPS takes a pair on each side: (start, end) or (start, interval)",
-            ));
+            )
+            .with_code(ErrorCode::TypeMismatch));
         };
         let [start, end] = fields.as_slice() else {
             return Err(SqlError::at(
                 period.span,
                 "OVERLAPS takes a pair on each side: (start, end) or (start, interval)",
-            ));
+            )
+            .with_code(ErrorCode::TypeMismatch));
         };
         let (start, end) = (self.bind(start)?, self.bind(end)?);
         let end = if end.ty().is_interval() {
@@ -188,7 +191,7 @@ impl ExprBinder<'_, '_> {
             (IsTest::True, true) => "IS NOT TRUE",
             (IsTest::False, false) => "IS FALSE",
             (IsTest::False, true) => "IS NOT FALSE",
-            // UNKNOWN is the NULL of BOOLEAN.
+            // UNKNOWN is the BOOLEAN NULL.
             (IsTest::Unknown, false) => "IS NULL",
             (IsTest::Unknown, true) => "IS NOT NULL",
             (IsTest::Json(shape), _) => {
@@ -241,10 +244,12 @@ impl ExprBinder<'_, '_> {
             LikeKind::SimilarTo => "SIMILAR TO",
             LikeKind::ILike => {
                 return Err(SqlError::at(span, "no match found for function signature ILIKE")
+                    .with_code(ErrorCode::UnknownFunction)
                     .with_hint("write LOWER(x) LIKE 'pattern'"));
             }
             LikeKind::RLike => {
                 return Err(SqlError::at(span, "no match found for function signature RLIKE")
+                    .with_code(ErrorCode::UnknownFunction)
                     .with_hint("write REGEXP(x, 'pattern')"));
             }
         };
@@ -261,7 +266,9 @@ impl ExprBinder<'_, '_> {
                 "Cannot apply '{name}' to arguments of type '{name}({})'. Supported form(s): '{name}(<STRING>, <STRING>, <STRING>)'",
                 found.join(", ")
             );
-            return Err(SqlError::at(span, message).with_hint("give NULL a type: CAST(NULL AS STRING)"));
+            return Err(SqlError::at(span, message)
+                .with_code(ErrorCode::TypeMismatch)
+                .with_hint("give NULL a type: CAST(NULL AS STRING)"));
         }
         let found = self.call(span, name, args)?;
         self.negate_if(negated, found, span)
@@ -274,7 +281,10 @@ impl ExprBinder<'_, '_> {
         negated: bool,
         span: Span,
     ) -> SqlResult<Expr> {
-        let incompatible = || SqlError::at(span, "Values in expression list must have compatible types");
+        let incompatible = || {
+            SqlError::at(span, "Values in expression list must have compatible types")
+                .with_code(ErrorCode::TypeMismatch)
+        };
         if let ExprKind::Row { fields, .. } = &operand.kind {
             let found = self.bind_row_in_list(fields, list, span)?;
             return self.negate_if(negated, found, span);
@@ -285,7 +295,7 @@ impl ExprBinder<'_, '_> {
         if !types.is_empty() && coerce::common_type(&types).is_none() {
             return Err(incompatible());
         }
-        // Flink fails where no text of the list is a number; a bad one among others is passed over.
+        // Flink fails if no text in the list is a number, but skips an invalid one among others.
         let is_number = |item: &Expr| match coerce::literal_of(item) {
             Some(Scalar::String(text)) => text.trim().parse::<f64>().is_ok(),
             _ => true,
@@ -309,16 +319,16 @@ impl ExprBinder<'_, '_> {
         let mut rows = Vec::new();
         for item in list {
             let ExprKind::Row { fields: items, .. } = &item.kind else {
-                return Err(SqlError::at(
-                    item.span,
-                    "Values in expression list must have compatible types",
-                ));
+                return Err(
+                    SqlError::at(item.span, "Values in expression list must have compatible types")
+                        .with_code(ErrorCode::TypeMismatch),
+                );
             };
             if items.len() != values.len() {
-                return Err(SqlError::at(
-                    item.span,
-                    "unequal number of entries in row expressions",
-                ));
+                return Err(
+                    SqlError::at(item.span, "unequal number of entries in row expressions")
+                        .with_code(ErrorCode::TypeMismatch),
+                );
             }
             let items = self.bind_all(items)?;
             let pairs = values.iter().cloned().zip(items);
@@ -353,7 +363,7 @@ impl ExprBinder<'_, '_> {
                     None if test.ty().is_null() => coerce::cast_to(test, &LogicalType::BOOLEAN),
                     None => {
                         let message = format!("Expected a boolean type, found {}", sql_type_name(&test.ty()));
-                        return Err(SqlError::at(when.span, message));
+                        return Err(SqlError::at(when.span, message).with_code(ErrorCode::TypeMismatch));
                     }
                 });
             }
@@ -371,7 +381,7 @@ impl ExprBinder<'_, '_> {
         self.case(bound, otherwise, span)
     }
 
-    /// CASE over bound parts, with one type for all results.
+    /// CASE over bound parts, with a common type for all results.
     pub(super) fn case(&self, branches: Vec<(Expr, Expr)>, otherwise: Expr, span: Span) -> SqlResult<Expr> {
         let types: Vec<LogicalType> = branches
             .iter()
@@ -379,10 +389,10 @@ impl ExprBinder<'_, '_> {
             .chain([otherwise.ty()])
             .collect();
         if types.iter().all(LogicalType::is_null) {
-            return Err(SqlError::at(
-                span,
-                "ELSE clause or at least one THEN clause must be non-NULL",
-            ));
+            return Err(
+                SqlError::at(span, "ELSE clause or at least one THEN clause must be non-NULL")
+                    .with_code(ErrorCode::TypeMismatch),
+            );
         }
         let ty = coerce::common_type(&types).ok_or_else(|| {
             let names: Vec<String> = types.iter().map(sql_type_name).collect();
@@ -393,6 +403,7 @@ impl ExprBinder<'_, '_> {
                     names.join(", ")
                 ),
             )
+            .with_code(ErrorCode::TypeMismatch)
         })?;
         let ty = ty
             .without_time_attribute()
@@ -408,7 +419,7 @@ impl ExprBinder<'_, '_> {
         })
     }
 
-    /// `INTERVAL x DAY` with an expression: a number of units.
+    /// `INTERVAL x DAY` with an expression: a multiple of the unit.
     pub(super) fn bind_dynamic_interval(
         &mut self,
         value: &ast::Expr,
@@ -447,10 +458,10 @@ impl ExprBinder<'_, '_> {
                 .and_then(|n| usize::try_from(n - 1).ok())
                 .filter(|i| *i < fields.len()),
             None => {
-                return Err(SqlError::at(
-                    span,
-                    "the field of a row is chosen by a literal name or position",
-                ));
+                return Err(
+                    SqlError::at(span, "the field of a row is chosen by a literal name or position")
+                        .with_code(ErrorCode::TypeMismatch),
+                );
             }
         };
         let position = position.ok_or_else(|| {
@@ -462,6 +473,7 @@ impl ExprBinder<'_, '_> {
                     names.join(", ")
                 ),
             )
+            .with_code(ErrorCode::TypeMismatch)
         })?;
         let field = &fields[position].ty;
         let result = field.with_nullable(field.nullable || ty.nullable);
@@ -473,7 +485,7 @@ impl ExprBinder<'_, '_> {
     }
 }
 
-/// One of the first unit of an interval type: a day of INTERVAL DAY TO SECOND.
+/// One of the leading unit of an interval type: a day for INTERVAL DAY TO SECOND.
 pub(super) fn first_unit(ty: &LogicalType) -> Expr {
     use DayTimeResolution as D;
     let unit = match ty.kind {
@@ -491,8 +503,9 @@ pub(super) fn first_unit(ty: &LogicalType) -> Expr {
     Expr::literal(unit, ty.with_nullable(false))
 }
 
-/// An item of an IN list as Flink compares it with a value of type `wanted`: texts and numbers become that
-/// type; anything else beside a text becomes a text. A text that does not convert is an error if it `is_only`.
+/// Converts an item of an IN list as Flink does for a comparison with type `wanted`: texts and numbers become that
+/// type; anything else compared with a text becomes text. A text that cannot be converted is an error only if it
+/// `is_only`.
 fn as_member(item: Expr, wanted: &LogicalType, is_only: bool) -> Expr {
     let ty = item.ty();
     if ty.is_null() || wanted.is_null() {
@@ -506,6 +519,10 @@ fn as_member(item: Expr, wanted: &LogicalType, is_only: bool) -> Expr {
             safe: !is_only,
         };
     }
+    if wanted.is_datetime() && ty.is_character() {
+        // In a list, unlike beside `=`, a text that stands for no date or time is an error.
+        return coerce::cast_to(item, wanted);
+    }
     let is_constant = item.columns().is_empty();
     if wanted.is_numeric() && ty.is_numeric() && takes_member_type(wanted, &ty, is_constant) {
         return coerce::cast_to(item, wanted);
@@ -516,8 +533,8 @@ fn as_member(item: Expr, wanted: &LogicalType, is_only: bool) -> Expr {
     item
 }
 
-/// Whether a number of a list gets the type `wanted` of the value it is compared with. DECIMALs compare with their own
-/// scales, and constants beside a DECIMAL keep all their digits.
+/// Whether a number in a list is cast to the type `wanted` of the compared value. DECIMALs keep their own scales, and
+/// constants compared with a DECIMAL keep all digits.
 fn takes_member_type(wanted: &LogicalType, member: &LogicalType, is_constant: bool) -> bool {
     wanted.family() != TypeFamily::Decimal || !(is_constant || member.family() == TypeFamily::Decimal)
 }
@@ -543,7 +560,7 @@ fn rowtime_of(ty: &LogicalType) -> TimeAttribute {
     }
 }
 
-/// `-5` is one literal, so that the smallest value of a type can be written.
+/// Treats `-5` as one literal, so that the smallest value of a type can be written.
 fn negated_literal(operand: &ast::Expr) -> Option<Expr> {
     let ExprKind::Literal(literal @ ast::Literal::Number(number)) = &operand.kind else {
         return None;

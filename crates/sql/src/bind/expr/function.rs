@@ -1,10 +1,11 @@
-//! Calls in the usual form: built-in scalar functions, and those that the binder itself turns into something else.
+//! Function calls in standard notation: built-in scalar functions, and those that the binder rewrites.
 
+use millstream_functions::scalar::Determinism;
 use millstream_functions::signature::{ArgInfo, SignatureError};
 use millstream_functions::typing::sql_type_name;
-use millstream_functions::{aggregate_function, all_aggregates, all_scalars, scalar_function};
+use millstream_functions::{aggregate_function, all_aggregates, all_scalars, scalar_function, user};
 use millstream_plan::Expr;
-use millstream_types::{LogicalType, Scalar, TimeAttribute, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Scalar, TimeAttribute, TypeKind};
 
 use super::ExprBinder;
 use crate::bind::coerce;
@@ -12,7 +13,7 @@ use crate::bind::error::{SqlError, SqlResult};
 use crate::parse::ast::{ArgumentValue, FunctionCall, SetQuantifier};
 use crate::parse::span::Span;
 
-/// Functions that belong to the SQL standard and stay when the core module is unloaded.
+/// SQL standard functions, which stay available when the core module is unloaded.
 const STANDARD_FUNCTIONS: [&str; 26] = [
     "UPPER",
     "LOWER",
@@ -42,12 +43,12 @@ const STANDARD_FUNCTIONS: [&str; 26] = [
     "MAX",
 ];
 
-/// A typed call of the built-in `function`; arguments are cast to what its signature asks for.
+/// A typed call of the built-in `function`, with arguments cast to its signature.
 pub fn call(function: &str, args: Vec<Expr>) -> SqlResult<Expr> {
     let Some(declared) = scalar_function(function) else {
         return Err(unknown_function(function, &args, Span::default()));
     };
-    // Functions take time attributes as plain data, but for the one that asks after an attribute.
+    // Functions take time attributes as plain data, except the one that inspects the attribute.
     let asks_attribute = declared.name == "CURRENT_WATERMARK";
     let plain = |ty: LogicalType| {
         if asks_attribute {
@@ -65,23 +66,83 @@ pub fn call(function: &str, args: Vec<Expr>) -> SqlResult<Expr> {
             literal: coerce::literal_of(arg),
         })
         .collect();
-    let signature = (declared.signature)(&infos).map_err(|error| signature_error(error, declared.syntax))?;
-    let args = args
+    let signature =
+        user::scalar_signature(declared, &infos).map_err(|error| signature_error(error, declared.syntax))?;
+    if let Some(distinct) = compared_with_itself(declared.name, &args) {
+        return Ok(Expr::literal(Scalar::Boolean(distinct), signature.result));
+    }
+    let tests_equality = matches!(
+        declared.name,
+        "=" | "<>" | "IS DISTINCT FROM" | "IS NOT DISTINCT FROM"
+    );
+    let args: Vec<Expr> = args
         .into_iter()
         .zip(&signature.args)
-        .map(|(arg, ty)| coerce::cast_to(arg, ty))
+        .map(|(arg, ty)| {
+            let arg = if tests_equality {
+                text_as_moment(arg, ty)
+            } else {
+                arg
+            };
+            coerce::cast_to(arg, ty)
+        })
         .collect();
+    let ty = if matches!(declared.name, "=" | "<>") {
+        let nullable = signature.result.nullable || args.iter().any(|arg| arg.ty().nullable);
+        signature.result.with_nullable(nullable)
+    } else {
+        signature.result
+    };
     Ok(Expr::Call {
         function: declared.name.to_owned(),
         args,
-        ty: signature.result,
+        ty,
     })
 }
 
-/// A signature's refusal, with the form of a right call as the hint.
+/// The result of IS [NOT] DISTINCT FROM between equal expressions: Flink does not compute it, so that it holds for NaN as well.
+fn compared_with_itself(function: &str, args: &[Expr]) -> Option<bool> {
+    let is_distinct = match function {
+        "IS DISTINCT FROM" => true,
+        "IS NOT DISTINCT FROM" => false,
+        _ => return None,
+    };
+    let is_same = args.len() == 2 && args[0] == args[1] && is_deterministic(&args[0]);
+    is_same.then_some(!is_distinct)
+}
+
+fn is_deterministic(expr: &Expr) -> bool {
+    let here = match expr {
+        Expr::Call { function, .. } => {
+            scalar_function(function).is_some_and(|f| f.determinism == Determinism::Always)
+        }
+        _ => true,
+    };
+    here && expr.children().into_iter().all(is_deterministic)
+}
+
+/// A text that is compared for equality with a date, a time or a timestamp of type `ty`: one that stands for none is NULL,
+/// unless it is a constant, which fails the statement.
+fn text_as_moment(arg: Expr, ty: &LogicalType) -> Expr {
+    let from = arg.ty();
+    if !from.is_character() || !ty.is_datetime() || arg.columns().is_empty() {
+        return arg;
+    }
+    Expr::Cast {
+        input: Box::new(arg),
+        ty: ty.without_time_attribute().with_nullable(true),
+        safe: true,
+    }
+}
+
+/// The error of a signature mismatch, with a correct call as the hint.
 pub(super) fn signature_error(error: SignatureError, syntax: &str) -> SqlError {
     let wants_syntax = matches!(error, SignatureError::Count { .. });
-    let error = SqlError::new(capitalised(&error.to_string()));
+    let code = match error {
+        SignatureError::Count { .. } => ErrorCode::WrongArguments,
+        SignatureError::Types { .. } | SignatureError::Other(_) => ErrorCode::TypeMismatch,
+    };
+    let error = SqlError::new(capitalised(&error.to_string())).with_code(code);
     if wants_syntax {
         error.with_hint(format!("write {syntax}"))
     } else {
@@ -89,7 +150,7 @@ pub(super) fn signature_error(error: SignatureError, syntax: &str) -> SqlError {
     }
 }
 
-/// Flink's messages that users search for begin with a capital.
+/// Flink's messages that users search for start with a capital letter.
 fn capitalised(message: &str) -> String {
     match message.strip_prefix("cannot apply") {
         Some(rest) => format!("Cannot apply{rest}"),
@@ -111,7 +172,7 @@ pub fn unknown_function(name: &str, args: &[Expr], span: Span) -> SqlError {
     let aggregates = all_aggregates().flat_map(|f| f.aliases.iter().copied().chain([f.name]));
     let error = SqlError {
         span: None,
-        ..SqlError::new(message)
+        ..SqlError::new(message).with_code(ErrorCode::UnknownFunction)
     };
     let error = match FOREIGN_FUNCTIONS
         .iter()
@@ -127,7 +188,7 @@ pub fn unknown_function(name: &str, args: &[Expr], span: Span) -> SqlError {
     }
 }
 
-/// Functions of other systems, and what to write in Flink's SQL.
+/// Functions of other systems, and their equivalents in Flink SQL.
 const FOREIGN_FUNCTIONS: [(&str, &str); 12] = [
     ("LENGTH", "CHAR_LENGTH(string)"),
     ("LEN", "CHAR_LENGTH(string)"),
@@ -152,6 +213,9 @@ impl ExprBinder<'_, '_> {
         let name = function.name.to_string();
         let upper = name.to_uppercase();
         if let Some(found) = self.binder.catalogs.user_function(&function.name) {
+            if let Some(native) = found.native.clone() {
+                return self.bind_native(function, &native);
+            }
             return Err(SqlError::unsupported(
                 span,
                 format!("the user function {name} of class {}", found.class),
@@ -178,7 +242,7 @@ impl ExprBinder<'_, '_> {
         self.require_module(&upper, function)?;
         match upper.as_str() {
             "COALESCE" => self.coalesce(args, span),
-            "IFNULL" if args.len() == 2 => self.coalesce(args, span),
+            "IFNULL" if args.len() == 2 => self.ifnull(args, span),
             "IF" => self.bind_if(args, span),
             "NULLIF" => self.bind_nullif(args, span),
             "PROCTIME" if args.is_empty() => Ok(proctime()),
@@ -186,12 +250,47 @@ impl ExprBinder<'_, '_> {
                 span,
                 "the JSON() function is only supported inside JSON_ARRAY() or as the VALUE of JSON_OBJECT()",
             )
+            .with_code(ErrorCode::WrongArguments)
             .with_hint("a text that holds JSON is JSON already: leave JSON() out")),
             _ => match scalar_function(&upper) {
                 Some(declared) => self.call(span, declared.name, args),
                 None => Err(unknown_function(&name, &args, function.name.span)),
             },
         }
+    }
+
+    /// A call of a function that the program registered.
+    fn bind_native(&mut self, function: &FunctionCall, native: &str) -> SqlResult<Expr> {
+        if aggregate_function(native).is_some() {
+            return self.bind_aggregate_call(function, native);
+        }
+        let name = function.name.to_string();
+        self.refuse_aggregate_clauses(function, native)?;
+        if user::is_table(native) {
+            return Err(SqlError::at(
+                function.span,
+                format!("{name} is a table function and has no value of its own"),
+            )
+            .with_hint(format!("write LATERAL TABLE({name}(…)) in FROM")));
+        }
+        let args = self.positional(function)?;
+        self.call(function.span, native, args)
+    }
+
+    /// The array of the rows of a table function.
+    pub(in crate::bind) fn bind_table_function(&mut self, function: &FunctionCall) -> SqlResult<Expr> {
+        let found = self.binder.catalogs.user_function(&function.name);
+        let native = found
+            .and_then(|found| found.native.clone())
+            .filter(|native| user::is_table(native));
+        let Some(native) = native else {
+            return Err(SqlError::at(
+                function.span,
+                format!("{} is not a table function", function.name),
+            ));
+        };
+        let args = self.positional(function)?;
+        self.call(function.span, &native, args)
     }
 
     fn require_module(&self, upper: &str, function: &FunctionCall) -> SqlResult<()> {
@@ -201,7 +300,7 @@ impl ExprBinder<'_, '_> {
         Err(unknown_function(upper, &[], function.name.span).with_hint("LOAD MODULE core brings it back"))
     }
 
-    /// The arguments by position; other forms are refused.
+    /// The positional arguments; other forms are rejected.
     pub(super) fn positional(&mut self, function: &FunctionCall) -> SqlResult<Vec<Expr>> {
         let mut args = Vec::new();
         for argument in function.arguments() {
@@ -210,22 +309,25 @@ impl ExprBinder<'_, '_> {
                     "invalid signature: function {} takes no named arguments, found '{} =>'",
                     function.name, name.value
                 );
-                return Err(SqlError::at(argument.span, message).with_hint("give the arguments by position"));
+                return Err(SqlError::at(argument.span, message)
+                    .with_code(ErrorCode::WrongArguments)
+                    .with_hint("give the arguments by position"));
             }
             match &argument.value {
                 ArgumentValue::Expr(expr) => args.push(self.bind(expr)?),
                 ArgumentValue::Star => {
                     return Err(SqlError::at(
                         argument.span,
-                        format!("'*' is no argument of {}", function.name),
-                    ));
+                        format!("'*' is not an argument of {}", function.name),
+                    )
+                    .with_code(ErrorCode::WrongArguments));
                 }
                 ArgumentValue::Default => {
                     return Err(SqlError::unsupported(argument.span, "DEFAULT as an argument"));
                 }
                 ArgumentValue::Table(_) | ArgumentValue::Model(_) | ArgumentValue::Descriptor(_) => {
-                    let message = format!("{} is no table function", function.name);
-                    return Err(SqlError::at(argument.span, message));
+                    let message = format!("{} is not a table function", function.name);
+                    return Err(SqlError::at(argument.span, message).with_code(ErrorCode::WrongArguments));
                 }
             }
         }
@@ -248,16 +350,18 @@ impl ExprBinder<'_, '_> {
         Err(SqlError::at(
             function.span,
             format!("{found} is only allowed for aggregates, and {name} is none"),
-        ))
+        )
+        .with_code(ErrorCode::MisplacedFunction))
     }
 
-    /// The first value that is not NULL, all of one type.
+    /// The first value that is not NULL, with a common type.
     pub(super) fn coalesce(&self, args: Vec<Expr>, span: Span) -> SqlResult<Expr> {
         if args.is_empty() {
             return Err(SqlError::at(
                 span,
                 "invalid number of arguments to function 'COALESCE': expected at least 1",
-            ));
+            )
+            .with_code(ErrorCode::WrongArguments));
         }
         let types: Vec<LogicalType> = args.iter().map(Expr::ty).collect();
         if types.iter().all(LogicalType::is_null) {
@@ -275,6 +379,7 @@ impl ExprBinder<'_, '_> {
                     names.join(", ")
                 ),
             )
+            .with_code(ErrorCode::TypeMismatch)
         })?;
         let ty = ty
             .without_time_attribute()
@@ -283,11 +388,30 @@ impl ExprBinder<'_, '_> {
         Ok(Expr::Coalesce { args, ty })
     }
 
+    /// IFNULL computes its replacement for every row, as any function does with its arguments: an error in it fails the
+    /// query even where the input is not NULL.
+    fn ifnull(&self, args: Vec<Expr>, span: Span) -> SqlResult<Expr> {
+        match self.coalesce(args, span)? {
+            Expr::Coalesce { args, ty }
+                if !matches!(args.last(), Some(Expr::Literal { .. } | Expr::Column { .. })) =>
+            {
+                Ok(Expr::Call {
+                    function: "IFNULL".to_owned(),
+                    args,
+                    ty,
+                })
+            }
+            plain => Ok(plain),
+        }
+    }
+
     fn bind_if(&self, args: Vec<Expr>, span: Span) -> SqlResult<Expr> {
         let found = args.len();
         let Ok([condition, then, otherwise]) = <[Expr; 3]>::try_from(args) else {
             let message = format!("invalid number of arguments to function 'IF': expected 3, found {found}");
-            return Err(SqlError::at(span, message).with_hint("write IF(condition, value, otherwise)"));
+            return Err(SqlError::at(span, message)
+                .with_code(ErrorCode::WrongArguments)
+                .with_hint("write IF(condition, value, otherwise)"));
         };
         if [&condition, &then, &otherwise]
             .iter()
@@ -300,10 +424,11 @@ impl ExprBinder<'_, '_> {
             return Err(SqlError::at(
                 span,
                 format!("invalid argument type: IF(condition, …) takes a BOOLEAN, not {name}"),
-            ));
+            )
+            .with_code(ErrorCode::TypeMismatch));
         }
         let nullable = condition.ty().nullable;
-        // Of two precisions of a timestamp, Flink takes that of the first value.
+        // Of two timestamp precisions, Flink takes that of the first value.
         let (first, second) = (then.ty().without_time_attribute(), otherwise.ty());
         let otherwise = if first.is_timestamp_like() && first.family() == second.family() {
             coerce::cast_to(otherwise, &first)
@@ -311,7 +436,7 @@ impl ExprBinder<'_, '_> {
             otherwise
         };
         let case = self.case(vec![(condition, then)], otherwise, span)?;
-        // Unlike CASE, IF is NULL-able if its condition is.
+        // Unlike CASE, IF is nullable if its condition is.
         Ok(match case {
             Expr::Case {
                 branches,
@@ -334,9 +459,9 @@ impl ExprBinder<'_, '_> {
         let Ok([value, other]) = <[Expr; 2]>::try_from(args) else {
             let message =
                 format!("invalid number of arguments to function 'NULLIF': expected 2, found {found}");
-            return Err(SqlError::at(span, message));
+            return Err(SqlError::at(span, message).with_code(ErrorCode::WrongArguments));
         };
-        // Two literals that differ are known not to be NULL, as the planner of Flink finds by folding them.
+        // Comparing two different literals is known not to be NULL; Flink's planner finds this by folding.
         let differ = match (coerce::literal_of(&value), coerce::literal_of(&other)) {
             (Some(a), Some(b)) => std::mem::discriminant(a) == std::mem::discriminant(b) && a != b,
             _ => false,

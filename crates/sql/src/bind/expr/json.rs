@@ -4,7 +4,7 @@
 //! words, a default is its value (NULL if absent), RETURNING is a NULL of the type.
 
 use millstream_plan::Expr;
-use millstream_types::{LogicalType, Scalar};
+use millstream_types::{ErrorCode, LogicalType, Scalar};
 
 use super::{ExprBinder, aggregate::AggregateParts};
 use crate::bind::coerce;
@@ -182,10 +182,10 @@ impl ExprBinder<'_, '_> {
         };
         let is_text = value.ty().is_character();
         if element.format_json && !is_text {
-            return Err(SqlError::at(
-                element.value.span,
-                "FORMAT JSON takes a character string",
-            ));
+            return Err(
+                SqlError::at(element.value.span, "FORMAT JSON takes a character string")
+                    .with_code(ErrorCode::TypeMismatch),
+            );
         }
         let is_json = matches!(&value, Expr::Call { function, .. } if matches!(function.as_str(), "JSON_OBJECT" | "JSON_ARRAY" | "JSON"));
         raw.push(if element.format_json || is_json { '1' } else { '0' });

@@ -12,7 +12,7 @@ mod special;
 mod subquery;
 
 use millstream_plan::Expr;
-use millstream_types::{LogicalType, TypeFamily, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, TypeFamily, TypeKind};
 
 pub use aggregate::{BoundAggregate, BoundOrder, BoundOver};
 pub use function::{call, proctime, unknown_function};
@@ -29,7 +29,7 @@ use crate::parse::span::Span;
 use crate::stack::with_room;
 use millstream_functions::typing::{self, sql_type_name};
 
-/// The clause in which an expression stands: what it may hold, and how messages name it.
+/// The clause that contains an expression: determines what is allowed and how messages name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clause {
     Select,
@@ -75,7 +75,7 @@ impl Clause {
     }
 }
 
-/// What the expressions of a clause (or of a whole SELECT) hold beyond scalar code.
+/// What the expressions of a clause (or of a whole SELECT) contain besides scalar code.
 #[derive(Debug, Default)]
 pub struct Calls {
     pub aggregates: Vec<BoundAggregate>,
@@ -83,7 +83,7 @@ pub struct Calls {
     pub subqueries: Vec<BoundSubquery>,
 }
 
-/// A sub-query inside an expression.
+/// A subquery inside an expression.
 #[derive(Debug)]
 pub struct BoundSubquery {
     pub kind: SubqueryKind,
@@ -91,40 +91,41 @@ pub struct BoundSubquery {
     pub span: Span,
 }
 
-/// How a sub-query is used.
+/// How a subquery is used.
 #[derive(Debug)]
 pub enum SubqueryKind {
-    /// Its only value.
+    /// As its only value.
     Scalar,
-    /// Whether it has a row.
+    /// Whether it has any row.
     Exists,
-    /// Whether the operands are among its rows.
+    /// Whether its rows contain the operands.
     In { operands: Vec<Expr> },
-    /// Whether the operand compares so with some row, or with every row.
+    /// Whether the comparison holds for some row, or for every row.
     Compare {
         operand: Expr,
         operator: &'static str,
         all: bool,
-        /// Nothing passes while the sub-query has no row: its extreme value, to which streaming compares, is not there.
+        /// Streaming compares with an extreme value. While the subquery has no rows, that value is missing and nothing
+        /// passes.
         needs_rows: bool,
     },
-    /// All its rows as one array, multiset or map.
+    /// All rows as one array, multiset or map.
     Collection { function: &'static str },
 }
 
-/// Binds expressions of one clause.
+/// Binds the expressions of one clause.
 pub struct ExprBinder<'b, 'a> {
     pub binder: &'b Binder<'a>,
     pub scope: &'b Scope<'b>,
     pub environment: &'b Environment<'b>,
     pub calls: &'b mut Calls,
     pub clause: Clause,
-    /// Windows of the WINDOW clause.
+    /// The windows of the WINDOW clause.
     pub windows: &'b [ast::NamedWindow],
     /// The legacy window function of GROUP BY, and the type of its time column.
     pub group_window: Option<&'b ast::FunctionCall>,
     pub group_window_time: Option<LogicalType>,
-    /// Whether aggregates may see no row at all: no GROUP BY, or an empty grouping set.
+    /// Whether an aggregate can see no rows: no GROUP BY, or an empty grouping set.
     pub global_aggregate: bool,
     /// The named expressions of the SELECT list, which QUALIFY may refer to.
     pub aliases: Vec<(String, Expr)>,
@@ -132,12 +133,15 @@ pub struct ExprBinder<'b, 'a> {
     inside_over: bool,
 }
 
-/// A NULL without a type in a place that needs one.
+/// An untyped NULL where a type is needed.
 fn illegal_null(span: Span) -> SqlError {
-    SqlError::at(span, "Illegal use of 'NULL'").with_hint("give it a type: CAST(NULL AS INT)")
+    SqlError::at(span, "Illegal use of 'NULL'")
+        .with_code(ErrorCode::UntypedNull)
+        .with_hint("give it a type: CAST(NULL AS INT)")
 }
 
-/// Functions that take a bare NULL, which gets the type that they ask for; those of arrays not as the first argument.
+/// Functions that accept an untyped NULL, which gets the expected type; array functions do not accept it as first
+/// argument.
 const TAKES_NULL: &[&str] = &[
     "=",
     "<>",
@@ -205,13 +209,13 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
         }
     }
 
-    /// The typed form of `expr`.
+    /// Binds `expr` to its typed form.
     pub fn bind(&mut self, expr: &ast::Expr) -> SqlResult<Expr> {
         let bound = with_room(|| self.bind_kind(expr)).map_err(|error| error.with_span(expr.span))?;
         Ok(bound)
     }
 
-    /// As [`Self::bind`], for a place that takes only BOOLEAN.
+    /// Like [`Self::bind`], where BOOLEAN is required.
     pub fn bind_condition(&mut self, expr: &ast::Expr) -> SqlResult<Expr> {
         let bound = self.bind(expr)?;
         let ty = bound.ty();
@@ -226,15 +230,17 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             self.clause.name(),
             sql_type_name(&ty)
         );
-        Err(SqlError::at(expr.span, message).with_hint("write a comparison, or a BOOLEAN column"))
+        Err(SqlError::at(expr.span, message)
+            .with_code(ErrorCode::TypeMismatch)
+            .with_hint("write a comparison, or a BOOLEAN column"))
     }
 
-    /// As [`Self::bind_condition`], for a clause that may be missing.
+    /// Like [`Self::bind_condition`], for an optional clause.
     pub fn bind_optional_condition(&mut self, expr: Option<&ast::Expr>) -> SqlResult<Option<Expr>> {
         expr.map(|expr| self.bind_condition(expr)).transpose()
     }
 
-    /// As [`Self::bind`], where a bare NULL has no type to take.
+    /// Like [`Self::bind`], where an untyped NULL has no type to take.
     pub fn bind_typed(&mut self, expr: &ast::Expr) -> SqlResult<Expr> {
         let bound = self.bind(expr)?;
         if bound.ty().is_null() {
@@ -361,10 +367,13 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             ExprKind::MatchModifier { .. } => Err(SqlError::at(
                 span,
                 "RUNNING and FINAL are only allowed in MATCH_RECOGNIZE",
-            )),
+            )
+            .with_code(ErrorCode::MisplacedFunction)),
             ExprKind::Sequence { .. } => Err(SqlError::unsupported(span, "sequences")),
             ExprKind::Parameter => Err(SqlError::unsupported(span, "dynamic parameters '?'")),
-            _ => Err(SqlError::internal("a form of expression that nobody binds")),
+            _ => Err(SqlError::internal(
+                "an expression kind that the binder does not handle",
+            )),
         }
     }
 
@@ -378,7 +387,7 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
         Ok(resolved.expr)
     }
 
-    /// The expression of the SELECT list that QUALIFY means by `name`.
+    /// The SELECT list expression that QUALIFY refers to by `name`.
     fn alias(&self, name: &ObjectName) -> Option<Expr> {
         let simple = name.as_simple().filter(|_| self.clause == Clause::Qualify)?;
         let mut found = self.aliases.iter().filter(|(alias, _)| *alias == simple.value);
@@ -424,10 +433,11 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             return Err(SqlError::at(
                 span,
                 typing::cast_refusal(&from.without_time_attribute(), &target),
-            ));
+            )
+            .with_code(ErrorCode::InvalidCast));
         }
         let ty = target.with_nullable(from.nullable || safe);
-        // A literal counts units of the interval, any other number counts months or milliseconds.
+        // A literal counts units of the interval; any other number counts months or milliseconds.
         let is_small = matches!(from.kind, TypeKind::Int | TypeKind::Decimal { .. });
         if ty.is_interval() && is_small && coerce::literal_of(&operand).is_some() {
             let mut interval = self.call(span, "*", vec![forms::first_unit(&ty), operand])?;
@@ -448,7 +458,9 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
 
     fn bind_array(&mut self, elements: &[ast::Expr], span: Span) -> SqlResult<Expr> {
         if elements.is_empty() {
-            return Err(SqlError::at(span, "ARRAY requires at least 1 argument"));
+            return Err(
+                SqlError::at(span, "ARRAY requires at least 1 argument").with_code(ErrorCode::WrongArguments)
+            );
         }
         let elements = self.bind_all(elements)?;
         let element = self.unify(&elements, || {
@@ -460,6 +472,7 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
                     names.join(", ")
                 ),
             )
+            .with_code(ErrorCode::TypeMismatch)
         })?;
         let args = elements
             .into_iter()
@@ -475,13 +488,16 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
 
     fn bind_map(&mut self, entries: &[ast::Expr], span: Span) -> SqlResult<Expr> {
         if entries.is_empty() {
-            return Err(SqlError::at(span, "MAP requires at least 2 arguments"));
+            return Err(
+                SqlError::at(span, "MAP requires at least 2 arguments").with_code(ErrorCode::WrongArguments)
+            );
         }
         if !entries.len().is_multiple_of(2) {
             return Err(SqlError::at(
                 span,
                 "MAP requires an even number of arguments: keys and values in turn",
-            ));
+            )
+            .with_code(ErrorCode::WrongArguments));
         }
         let entries = self.bind_all(entries)?;
         let nth = |parity: usize| {
@@ -494,7 +510,7 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
         };
         let different = |what: &str| {
             let message = format!("{what} of MAP must be of the same type");
-            move || SqlError::at(span, message)
+            move || SqlError::at(span, message).with_code(ErrorCode::TypeMismatch)
         };
         let key = self.unify(&nth(0), different("keys"))?;
         let value = self.unify(&nth(1), different("values"))?;
@@ -511,7 +527,7 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
         })
     }
 
-    /// The common type of values, or `error`.
+    /// The common type of values, otherwise `error`.
     fn unify(&self, values: &[Expr], error: impl FnOnce() -> SqlError) -> SqlResult<LogicalType> {
         let types: Vec<LogicalType> = values.iter().map(Expr::ty).collect();
         coerce::common_type(&types).ok_or_else(error)

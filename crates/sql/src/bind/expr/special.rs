@@ -1,6 +1,7 @@
-//! Built-ins whose arguments are joined by key words, as plain calls: units and sides become text literals.
+//! Built-ins whose arguments are separated by keywords, rewritten to plain calls; units and sides become text literals.
 
 use millstream_plan::Expr;
+use millstream_types::ErrorCode;
 
 use super::ExprBinder;
 use crate::bind::coerce;
@@ -68,7 +69,7 @@ impl ExprBinder<'_, '_> {
         }
     }
 
-    /// A call whose last argument may be left out.
+    /// A call with an optional last argument.
     fn bind_with_optional(
         &mut self,
         function: &str,
@@ -101,7 +102,9 @@ fn unit(frame: &TimeFrame) -> SqlResult<Expr> {
         Some(unit) => Ok(coerce::text(unit.word())),
         None => {
             let message = format!("'{}' is not a valid time frame", frame.name.value);
-            Err(SqlError::at(frame.name.span, message).offering(&frame.name.value.to_uppercase(), UNIT_WORDS))
+            Err(SqlError::at(frame.name.span, message)
+                .with_code(ErrorCode::WrongArguments)
+                .offering(&frame.name.value.to_uppercase(), UNIT_WORDS))
         }
     }
 }

@@ -1,8 +1,7 @@
-//! Sub-queries and quantified comparisons as parts of expressions: checked here, joined by the clause.
+//! Subqueries and quantified comparisons in expressions: checked here, joined by the clause.
 
-use millstream_functions::typing::sql_type_name;
 use millstream_plan::Expr;
-use millstream_types::{LogicalType, Schema, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Schema, TypeKind};
 
 use super::{BoundSubquery, ExprBinder, SubqueryKind};
 use crate::bind::error::{SqlError, SqlResult};
@@ -11,7 +10,7 @@ use crate::parse::ast::{self, BinaryOperator, ExprKind, QuantifiedSource, Quanti
 use crate::parse::span::Span;
 
 impl ExprBinder<'_, '_> {
-    /// `x = ANY (…)`, `x > ALL (…)`: over a list each comparison is written out; a query is a semi-join.
+    /// `x = ANY (…)`, `x > ALL (…)`: a list expands to single comparisons; a query becomes a semi-join.
     pub(super) fn bind_quantified(
         &mut self,
         operand: &ast::Expr,
@@ -106,12 +105,13 @@ impl ExprBinder<'_, '_> {
                         "IN compares {} value(s) with a sub-query of {columns} column(s)",
                         operands.len()
                     );
-                    return Err(SqlError::at(span, message));
+                    return Err(SqlError::at(span, message).with_code(ErrorCode::InvalidSubquery));
                 }
                 for (operand, column) in operands.iter().zip(&rel.schema.columns) {
                     let other = Expr::column(0, column.ty.clone());
                     self.call(span, "=", vec![operand.clone(), other]).map_err(|_| {
                         SqlError::at(span, "Values passed to IN operator must have compatible types")
+                            .with_code(ErrorCode::TypeMismatch)
                     })?;
                 }
                 LogicalType::BOOLEAN
@@ -123,7 +123,8 @@ impl ExprBinder<'_, '_> {
                     return Err(SqlError::at(
                         span,
                         "a quantified comparison takes a sub-query of one column",
-                    ));
+                    )
+                    .with_code(ErrorCode::InvalidSubquery));
                 };
                 self.call(
                     span,
@@ -141,17 +142,14 @@ impl ExprBinder<'_, '_> {
     }
 }
 
-/// A sub-query used as a value has one column.
+/// A scalar subquery has exactly one column.
 fn one_column(schema: &Schema, span: Span) -> SqlResult<()> {
     if schema.len() == 1 {
         return Ok(());
     }
-    let row: Vec<String> = schema.types().map(sql_type_name).collect();
     let message = format!(
-        "Cannot apply '$SCALAR_QUERY' to arguments of type '$SCALAR_QUERY(<RecordType({})>)': \
-         a sub-query used as a value has one column, this one has {}",
-        row.join(", "),
+        "Cannot apply a sub-query of {} columns as a value: it must have one column",
         schema.len()
     );
-    Err(SqlError::at(span, message))
+    Err(SqlError::at(span, message).with_code(ErrorCode::InvalidSubquery))
 }

@@ -9,7 +9,7 @@ mod navigation;
 use millstream_plan::{
     Expr, MatchCondition, MatchSkip, MatchSpec, MatchVariable, Navigation, NavigationKind, RowsExprs, SortKey,
 };
-use millstream_types::{LogicalType, Schema, TimeAttribute, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Schema, TimeAttribute, TypeKind};
 
 use super::error::{SqlError, SqlResult};
 use super::expr::{Calls, Clause, ExprBinder};
@@ -23,7 +23,7 @@ use crate::parse::span::Span;
 use crate::rules::fold::fold;
 use navigation::Finder;
 
-/// Functions whose value cannot fail: a condition of nothing else is computed for every row at once.
+/// Functions that cannot fail: a condition that uses only these is computed for all rows at once.
 const SAFE_FUNCTIONS: [&str; 19] = [
     "=",
     "<>",
@@ -56,7 +56,7 @@ impl Binder<'_> {
     ) -> SqlResult<Rel> {
         refuse_unsupported(written)?;
         let (input, scope) = self.bind_from(&written.input, environment, outer)?;
-        // Names behind variables are no columns of tables: a view's text keeps them as they are written.
+        // Names after a pattern variable are not table columns; the text of a view keeps them as written.
         let quiet = self.in_database(&self.catalog, &self.database);
         let mut variables = Vec::new();
         collect_variables(&written.pattern, &mut variables)?;
@@ -116,7 +116,8 @@ fn build(
 }
 
 fn refuse_unsupported(written: &ast::MatchRecognize) -> SqlResult<()> {
-    let refuse = |message: &str| Err(SqlError::at(written.span, message));
+    let refuse =
+        |message: &str| Err(SqlError::at(written.span, message).with_code(ErrorCode::InvalidPattern));
     match written.rows_per_match {
         None | Some(RowsPerMatch::One) => {}
         Some(_) => return refuse("All rows per match mode is not supported yet."),
@@ -130,14 +131,15 @@ fn refuse_unsupported(written: &ast::MatchRecognize) -> SqlResult<()> {
     Ok(())
 }
 
-/// The variables of a pattern in their order, without conditions.
+/// The pattern's variables in order, without conditions.
 fn collect_variables(pattern: &MatchPattern, found: &mut Vec<MatchVariable>) -> SqlResult<()> {
-    let refuse = |message: &str| Err(SqlError::new(message));
+    let refuse =
+        |message: &str| Err(SqlError::at(place_of(pattern), message).with_code(ErrorCode::InvalidPattern));
     match pattern {
         MatchPattern::Variable(name) => {
             if found.iter().any(|variable| variable.name == name.value) {
                 let message = "Pattern variables must be unique. That might change in the future";
-                return Err(SqlError::at(name.span, message));
+                return Err(SqlError::at(name.span, message).with_code(ErrorCode::DuplicateName));
             }
             found.push(MatchVariable {
                 name: name.value.clone(),
@@ -156,7 +158,7 @@ fn collect_variables(pattern: &MatchPattern, found: &mut Vec<MatchVariable>) -> 
             collect_variables(pattern, found)?;
             if quantifier.reluctant && (quantifier.min, quantifier.max) == (0, Some(1)) {
                 let message = "Reluctant optional variables are not supported yet.";
-                return Err(SqlError::at(quantifier.span, message));
+                return Err(SqlError::at(quantifier.span, message).with_code(ErrorCode::InvalidPattern));
             }
             if let Some(variable) = found.last_mut() {
                 variable.min = quantifier.min;
@@ -171,23 +173,35 @@ fn collect_variables(pattern: &MatchPattern, found: &mut Vec<MatchVariable>) -> 
     }
 }
 
+/// From the first variable of a pattern to the last.
+fn place_of(pattern: &MatchPattern) -> Span {
+    match pattern {
+        MatchPattern::Variable(name) => name.span,
+        MatchPattern::Quantified { pattern, quantifier } => place_of(pattern).to(quantifier.span),
+        MatchPattern::Excluded(inner) => place_of(inner),
+        MatchPattern::Sequence(parts) | MatchPattern::Alternatives(parts) | MatchPattern::Permute(parts) => {
+            parts.iter().map(place_of).reduce(Span::to).unwrap_or_default()
+        }
+    }
+}
+
 fn check_pattern(variables: &[MatchVariable], span: Span) -> SqlResult<()> {
     let can_vary = |v: &MatchVariable| v.max != Some(v.min) && (v.min, v.max) != (0, Some(1));
     if variables.last().is_some_and(|last| last.greedy && can_vary(last)) {
         let message = "Greedy quantifiers are not allowed as the last element of a Pattern yet. Finish your pattern \
                        with either a simple variable or reluctant quantifier.";
-        return Err(SqlError::at(span, message));
+        return Err(SqlError::at(span, message).with_code(ErrorCode::InvalidPattern));
     }
     if variables.iter().all(|variable| variable.min == 0) {
         let message = "Patterns that can produce empty matches are not supported. There must be at least one \
                        non-optional state.";
-        return Err(SqlError::at(span, message));
+        return Err(SqlError::at(span, message).with_code(ErrorCode::InvalidPattern));
     }
     Ok(())
 }
 
 fn unknown_variable(name: &Ident) -> SqlError {
-    SqlError::at(name.span, format!("Unknown pattern '{}'", name.value))
+    SqlError::at(name.span, format!("Unknown pattern '{}'", name.value)).with_code(ErrorCode::UnknownObject)
 }
 
 fn skip(written: Option<&AfterMatchSkip>, names: &[String]) -> SqlResult<MatchSkip> {
@@ -218,11 +232,11 @@ fn within_ms(
         "Only constant intervals with millisecond resolution are supported as time constraints of patterns.";
     match window::interval_ms(&value) {
         Ok(millis) => Ok(Some(millis)),
-        Err(_) => Err(SqlError::at(within.span, message)),
+        Err(_) => Err(SqlError::at(within.span, message).with_code(ErrorCode::InvalidPattern)),
     }
 }
 
-/// The columns of the projection below, each once.
+/// The distinct columns of the projection below.
 #[derive(Default)]
 struct Columns(Vec<(Expr, String)>);
 
@@ -280,7 +294,7 @@ impl Matching<'_> {
     fn order(&mut self, written: &ast::MatchRecognize, streaming: bool) -> SqlResult<(Vec<SortKey>, bool)> {
         let no_time = || {
             let message = "You must specify either rowtime or proctime for order by.";
-            SqlError::at(written.span, message)
+            SqlError::at(written.span, message).with_code(ErrorCode::InvalidPattern)
         };
         let mut keys = Vec::new();
         let mut attribute = TimeAttribute::None;
@@ -295,7 +309,7 @@ impl Matching<'_> {
                 }
                 if streaming && item.descending {
                     let message = "Primary sort order of a streaming table must be ascending on time.";
-                    return Err(SqlError::at(item.span, message));
+                    return Err(SqlError::at(item.span, message).with_code(ErrorCode::InvalidPattern));
                 }
                 self.time = Some((column, ty));
             }
@@ -365,7 +379,7 @@ impl Matching<'_> {
         })
     }
 
-    /// The navigations of an expression, and the expression over them. `current` is the variable that is defined.
+    /// Extracts the navigations of an expression. `current` is the variable being defined.
     fn rows_expr(
         &mut self,
         written: &ast::Expr,
@@ -404,12 +418,12 @@ impl Matching<'_> {
     }
 }
 
-/// A name that no column has.
+/// A name that no column uses.
 fn navigation_name(number: usize) -> String {
     format!("$navigation{number}")
 }
 
-/// Whether an expression gives a value for every row, whatever the row holds.
+/// Whether an expression succeeds for every row.
 fn is_safe(expr: &Expr) -> bool {
     let mut safe = true;
     expr.visit(&mut |e| {

@@ -1,8 +1,8 @@
-//! Where an expression looks among the rows of a match: names with a variable, FIRST and LAST, aggregates.
+//! Finds the navigations of an expression among the rows of a match: columns of a variable, FIRST and LAST, aggregates.
 
 use millstream_functions::aggregate_function;
 use millstream_plan::{AggregateCall, Navigation, NavigationKind};
-use millstream_types::{LogicalType, TimeAttribute};
+use millstream_types::{ErrorCode, LogicalType, TimeAttribute};
 
 use super::{Columns, Matching, navigation_name, unknown_variable};
 use crate::bind::coerce;
@@ -13,7 +13,7 @@ use crate::parse::ast::visit::{VisitMut, walk_expr};
 use crate::parse::ast::{self, ExprKind, FunctionCall, Ident, ObjectName, SetQuantifier};
 use crate::rules::fold::fold;
 
-/// Puts a name in the place of everything that looks among the rows of a match.
+/// Replaces every navigation of an expression by a name.
 pub(super) struct Finder<'f, 'm> {
     pub matching: &'f mut Matching<'m>,
     pub found: Vec<Navigation>,
@@ -45,7 +45,7 @@ impl VisitMut for Finder<'_, '_> {
 }
 
 impl Finder<'_, '_> {
-    /// What an expression looks for, if it is a navigation.
+    /// The navigation that an expression is, if any.
     fn navigation(&mut self, expr: &mut ast::Expr) -> SqlResult<Option<Navigation>> {
         match &mut expr.kind {
             ExprKind::Identifier(_) => {
@@ -76,7 +76,7 @@ impl Finder<'_, '_> {
         }
     }
 
-    /// A value of a row of one variable: the variable, the value's column, its type.
+    /// A value from a row of a variable: the variable, the column, the type.
     fn argument(&mut self, expr: &ast::Expr) -> SqlResult<(Option<usize>, usize, LogicalType)> {
         let mut expr = expr.clone();
         let variable = self.strip(&mut expr)?;
@@ -85,7 +85,7 @@ impl Finder<'_, '_> {
         Ok((variable, self.matching.columns.place(bound, None), ty))
     }
 
-    /// Takes the variable off the names of an expression, which must be one and the same.
+    /// Removes the variable from the names of an expression; all names must have the same one.
     fn strip(&self, expr: &mut ast::Expr) -> SqlResult<Option<usize>> {
         let mut strip = Strip {
             names: self.matching.names,
@@ -104,7 +104,8 @@ impl Finder<'_, '_> {
             _ => Err(SqlError::at(
                 expr.span,
                 "Aggregation must be applied to a single pattern variable",
-            )),
+            )
+            .with_code(ErrorCode::InvalidPattern)),
         }
     }
 
@@ -122,7 +123,7 @@ impl Finder<'_, '_> {
             [value, offset] => (*value, self.offset(offset)?),
             _ => {
                 let message = "FIRST and LAST take a value and how many rows to go from there";
-                return Err(SqlError::at(call.span, message));
+                return Err(SqlError::at(call.span, message).with_code(ErrorCode::InvalidPattern));
             }
         };
         let (variable, column, ty) = self.argument(value)?;
@@ -142,6 +143,7 @@ impl Finder<'_, '_> {
                 expr.span,
                 "the offset of FIRST and LAST is a constant that is not negative",
             )
+            .with_code(ErrorCode::InvalidPattern)
         })
     }
 
@@ -149,9 +151,12 @@ impl Finder<'_, '_> {
         let time = self.matching.time.clone();
         let (column, ty) = time
             .filter(|(_, ty)| ty.time_attribute() != TimeAttribute::Proctime)
-            .ok_or_else(|| SqlError::at(call.span, "MATCH_ROWTIME needs an event time in ORDER BY"))?;
+            .ok_or_else(|| {
+                SqlError::at(call.span, "MATCH_ROWTIME needs an event time in ORDER BY")
+                    .with_code(ErrorCode::InvalidPattern)
+            })?;
         let attribute = ty.time_attribute();
-        // Without an argument it is the instant as a TIMESTAMP, whatever the column.
+        // Without an argument, the result is the instant as a TIMESTAMP, whatever the column's type.
         let ty = if call.arguments().is_empty() {
             LogicalType::timestamp(3).with_nullable(false)
         } else {
@@ -167,7 +172,7 @@ impl Finder<'_, '_> {
     fn aggregate(&mut self, call: &FunctionCall) -> SqlResult<Navigation> {
         if call.quantifier == Some(SetQuantifier::Distinct) {
             let message = "DISTINCT aggregation of rows of a match is not supported yet";
-            return Err(SqlError::at(call.span, message));
+            return Err(SqlError::at(call.span, message).with_code(ErrorCode::InvalidPattern));
         }
         let mut expr = ast::Expr {
             kind: ExprKind::Function(Box::new(call.clone())),
@@ -183,7 +188,7 @@ impl Finder<'_, '_> {
             &mut calls,
             Clause::Select,
         );
-        // A variable may have no row at all.
+        // A variable may have matched no row.
         binder.global_aggregate = true;
         binder.bind(&expr)?;
         let bound = calls.aggregates.pop();
@@ -224,7 +229,7 @@ fn aggregate_call(call: BoundAggregate, columns: &mut Columns) -> SqlResult<Aggr
     })
 }
 
-/// Takes pattern variables off names.
+/// Removes pattern variables from names.
 struct Strip<'s> {
     names: &'s [String],
     scope: &'s Scope<'s>,

@@ -2,7 +2,7 @@
 
 use super::{DataType, Expr, Ident, ObjectName, Query, Span, SqlOption, StringLiteral};
 
-/// What a CREATE statement makes.
+/// What a CREATE statement creates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CreateStatement {
     Table(Box<CreateTable>),
@@ -33,7 +33,7 @@ pub struct CreateTable {
     pub query: Option<Box<Query>>,
 }
 
-/// Whether an object that exists is replaced.
+/// What happens if the object exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CreateMode {
     Create,
@@ -45,7 +45,7 @@ pub enum CreateMode {
     CreateOrAlter,
 }
 
-/// What stands in the parentheses of CREATE TABLE, each kind in the order written.
+/// The elements inside the parentheses of CREATE TABLE, each kind in the order written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct TableSchema {
     pub columns: Vec<ColumnDefinition>,
@@ -65,7 +65,7 @@ pub struct ColumnDefinition {
     pub span: Span,
 }
 
-/// How the values of a column come about.
+/// The origin of a column's values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ColumnKind {
     Physical {
@@ -88,7 +88,7 @@ pub struct TableConstraint {
     pub name: Option<Ident>,
     pub kind: ConstraintKind,
     pub columns: Vec<Ident>,
-    /// `None` when nothing was said, which the standard reads as ENFORCED.
+    /// `None` if it is not specified, which the standard reads as ENFORCED.
     pub enforced: Option<bool>,
     pub span: Span,
 }
@@ -285,7 +285,7 @@ pub struct CreateFunction {
     pub definition: FunctionDefinition,
 }
 
-/// What CREATE and ALTER FUNCTION say of a function.
+/// The part common to CREATE FUNCTION and ALTER FUNCTION.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FunctionDefinition {
     pub class: StringLiteral,
@@ -382,7 +382,7 @@ pub enum AlterStatement {
     },
 }
 
-/// Changes that several kinds of objects share.
+/// Changes common to several kinds of objects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AlterOptions {
     Set(Vec<SqlOption>),
@@ -454,7 +454,7 @@ pub struct SchemaChange {
     pub distribution: Option<Distribution>,
 }
 
-/// A column with the place it shall take.
+/// A column and its new position.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ColumnChange {
     pub column: ColumnDefinition,

@@ -5,7 +5,7 @@ use super::{
     SpecialFunction,
 };
 
-/// An expression and its place.
+/// An expression and its span.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Expr {
     pub kind: ExprKind,
@@ -23,7 +23,7 @@ impl Expr {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ExprKind {
     Literal(Literal),
-    /// `a`, `t.a`, `t.a.field`: where the table ends and the field begins is for the binder to find out.
+    /// `a`, `t.a`, `t.a.field`: the binder determines where the table ends and the field begins.
     Identifier(ObjectName),
     /// `expression.field`, where the left side is not a name.
     Field {
@@ -84,7 +84,7 @@ pub enum ExprKind {
     Exists(Box<Query>),
     /// `UNIQUE (query)`.
     Unique(Box<Query>),
-    /// A query in parentheses where a value is wanted.
+    /// A scalar subquery.
     Subquery(Box<Query>),
     /// `CASE [operand] WHEN … THEN … [ELSE …] END`.
     Case {
@@ -111,21 +111,21 @@ pub enum ExprKind {
     MapQuery(Box<Query>),
     Multiset(Vec<Expr>),
     MultisetQuery(Box<Query>),
-    /// `INTERVAL expression DAY`: an interval that is not a literal.
+    /// `INTERVAL expression DAY`: an interval computed from an expression.
     Interval {
         value: Box<Expr>,
         qualifier: IntervalQualifier,
     },
-    /// `(left - right) DAY`: the time between two points, in this unit.
+    /// `(left - right) DAY`: the difference between two points in time, in this unit.
     DatetimeDifference {
         left: Box<Expr>,
         right: Box<Expr>,
         qualifier: IntervalQualifier,
     },
-    /// A call in the usual form, `name(arguments)` with its clauses, and the functions that are called without
-    /// parentheses, such as `CURRENT_TIMESTAMP`.
+    /// A call in standard notation, `name(arguments)` with its clauses, and functions without parentheses, such as
+    /// `CURRENT_TIMESTAMP`.
     Function(Box<FunctionCall>),
-    /// A built-in function whose arguments have a syntax of their own.
+    /// A built-in function with its own syntax.
     Special(Box<SpecialFunction>),
     /// The JSON functions of the SQL standard.
     Json(Box<JsonFunction>),
@@ -143,7 +143,7 @@ pub enum ExprKind {
     Parameter,
 }
 
-/// Operators before their operand.
+/// Prefix operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UnaryOperator {
     Plus,
@@ -151,7 +151,7 @@ pub enum UnaryOperator {
     Not,
 }
 
-/// Operators between their operands.
+/// Infix operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BinaryOperator {
     Or,
@@ -241,7 +241,7 @@ impl BinaryOperator {
     }
 }
 
-/// What `IS [NOT]` asks.
+/// The predicate of `IS [NOT]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IsTest {
     Null,
@@ -263,12 +263,12 @@ pub enum JsonShape {
     Scalar,
 }
 
-/// The operators that match a pattern.
+/// Pattern matching operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LikeKind {
     Like,
     SimilarTo,
-    /// `ILIKE`: parsed, refused by the binder as Flink does.
+    /// `ILIKE`: parsed, but rejected by the binder as in Flink.
     ILike,
     /// `RLIKE`: likewise.
     RLike,
@@ -282,7 +282,7 @@ pub enum Quantifier {
     All,
 }
 
-/// What a quantified comparison ranges over.
+/// The right side of a quantified comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum QuantifiedSource {
     Query(Box<Query>),

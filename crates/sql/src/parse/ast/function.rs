@@ -1,4 +1,4 @@
-//! Function calls: the usual form, the built-ins with a syntax of their own, the JSON functions.
+//! Function calls: standard notation, built-ins with their own syntax, JSON functions.
 
 use super::{DataType, Expr, Ident, ObjectName, OrderItem, Query, Span, TimeFrame};
 
@@ -23,7 +23,7 @@ pub struct FunctionCall {
 }
 
 impl FunctionCall {
-    /// A plain call of positional arguments, for trees that are built rather than parsed.
+    /// A plain call with positional arguments, for generated trees.
     pub fn plain(name: ObjectName, arguments: Vec<Expr>, span: Span) -> Self {
         let arguments = arguments.into_iter().map(FunctionArgument::positional).collect();
         Self::with_arguments(name, Some(arguments), span)
@@ -96,7 +96,7 @@ impl FunctionArgument {
     }
 }
 
-/// What may stand as an argument.
+/// What a call accepts as an argument.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ArgumentValue {
     Expr(Expr),
@@ -128,7 +128,7 @@ pub struct TableArgument {
     pub span: Span,
 }
 
-/// Where the rows of a table argument come from.
+/// The source of a table argument's rows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TableArgumentSource {
     /// `TABLE name`.
@@ -190,7 +190,7 @@ pub enum FrameExclusion {
     NoOthers,
 }
 
-/// Built-ins whose arguments are joined by key words.
+/// Built-ins whose arguments are separated by keywords.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SpecialFunction {
     /// `EXTRACT(unit FROM operand)`.

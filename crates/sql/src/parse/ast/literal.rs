@@ -145,7 +145,7 @@ impl TimeUnit {
             .map_or("", |(word, _)| word)
     }
 
-    /// The unit with this name, in any case; `SQL_TSI_DAY` and the like included.
+    /// The unit with this name, in any case; including `SQL_TSI_DAY` and similar ones.
     pub fn from_word(word: &str) -> Option<Self> {
         let upper = word.to_ascii_uppercase();
         let name = upper.strip_prefix("SQL_TSI_").unwrap_or(&upper);

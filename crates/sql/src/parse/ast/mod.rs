@@ -1,10 +1,10 @@
-//! The syntax tree: what was written, before any name is looked up.
+//! The syntax tree: the statement as written, before name resolution.
 //!
-//! The tree is purely syntactic. A column, a table and a function are names here, a type is its spelling, and
-//! nothing depends on a catalog; the binder gives meaning to it. Parentheses are not kept, since the tree shows the
-//! grouping and the unparser puts them back where precedence needs them.
+//! The tree is purely syntactic. Columns, tables and functions are names, types are spellings, and nothing depends on a
+//! catalog; the binder gives them meaning. Parentheses are not kept: the tree encodes the grouping, and the unparser
+//! restores parentheses where precedence requires them.
 //!
-//! Every node has a [`Span`]; equality ignores it (see there), so that `==` between nodes means "says the same".
+//! Every node has a [`Span`]. Equality ignores spans (see there), so `==` compares what two nodes say, not where.
 
 mod ddl;
 mod expr;
@@ -35,7 +35,7 @@ pub struct Ident {
 }
 
 impl Ident {
-    /// An identifier that stands nowhere, for trees that are built rather than parsed.
+    /// An identifier without a position, for generated trees.
     pub fn new(value: impl Into<String>) -> Self {
         Self {
             value: value.into(),
@@ -79,7 +79,7 @@ impl ObjectName {
         self.parts.iter().map(|part| part.value.as_str())
     }
 
-    /// Whether this is the one-part name `word` in any case, as built-in functions are looked up.
+    /// Whether this is the one-part name `word`, ignoring case, as for built-in functions.
     pub fn is_word(&self, word: &str) -> bool {
         self.as_simple()
             .is_some_and(|ident| ident.value.eq_ignore_ascii_case(word))
@@ -99,7 +99,7 @@ impl std::fmt::Display for ObjectName {
     }
 }
 
-/// A string in quotes that is not an expression: a comment, a path, a pattern, a class name.
+/// A quoted string that is not an expression: a comment, a path, a pattern, a class name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StringLiteral {
     pub value: String,

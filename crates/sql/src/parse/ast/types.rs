@@ -74,7 +74,7 @@ pub enum DataTypeKind {
     Variant,
     Bitmap,
     Null,
-    /// A name that is no built-in type; the binder refuses it, or finds a user's type.
+    /// A name that is not a built-in type; the binder refuses it, or finds a user's type.
     Named(ObjectName),
 }
 

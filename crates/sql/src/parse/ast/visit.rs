@@ -1,7 +1,7 @@
 //! Walking a syntax tree in order to change it.
 //!
 //! A visitor overrides the methods of the nodes that it cares for and calls the function `walk_…` of the same node to
-//! go on into its children. Only queries and what they hold are walked: statements have one query or a few
+//! visit its children. Only queries and what they hold are walked: statements have one query or a few
 //! expressions, which their user knows how to find.
 
 use super::{

@@ -168,7 +168,7 @@ impl Parser<'_> {
         })
     }
 
-    /// COLUMN is no part of the grammar, but everybody writes it.
+    /// COLUMN is not part of Flink's grammar, but users commonly write it.
     fn refuse_word_column(&mut self, form: &str) -> Result<()> {
         if self.is_word("COLUMN") || (self.is_word("COLUMNS") && self.is_sign_at(1, Sign::LeftParen)) {
             return Err(self.unexpected_with_hint(format!("leave this word out: {form}")));

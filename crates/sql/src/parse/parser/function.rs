@@ -165,7 +165,7 @@ impl Parser<'_> {
         })
     }
 
-    /// One key, or several in parentheses: a comma ends the argument, unless it can only go on with a key.
+    /// One key, or several in parentheses: a comma ends the argument, unless only a key can follow.
     fn partition_keys(&mut self) -> Result<Vec<Expr>> {
         let start = self.span();
         let first = self.expr()?;

@@ -26,21 +26,23 @@ mod statement;
 mod table_ref;
 mod types;
 
+use millstream_types::ErrorCode;
+
 use super::ast::Span;
-use super::diagnostics::{ParseError, ParseErrorKind};
+use super::diagnostics::{Label, ParseError};
 use super::lexer::tokenize;
 use super::similar::nearest;
 use super::token::{Sign, Token, TokenKind};
 use super::words;
 
-/// How deep parentheses, calls, subqueries and nested types may go.
+/// Maximum nesting of parentheses, calls, subqueries and types.
 pub const NESTING_DEPTH_MAX: usize = 128;
 
-/// How high a syntax tree may grow, counting chains such as `a + b + c …` and `q UNION ALL q …` as well, since
-/// whoever walks the tree descends into them.
+/// Maximum height of a syntax tree. Chains such as `a + b + c …` and `q UNION ALL q …` count as well, because tree
+/// walks recurse into them.
 pub const TREE_HEIGHT_MAX: usize = 1_000;
 
-/// Words that begin a clause: a mistyped one is easily read as an alias.
+/// Words that start a clause. A misspelled one is easily parsed as an alias.
 const CLAUSE_WORDS: [&str; 16] = [
     "SELECT",
     "FROM",
@@ -63,7 +65,7 @@ const CLAUSE_WORDS: [&str; 16] = [
 /// What messages call the place of any operator.
 const OPERATOR: &str = "an operator";
 
-/// Something that could have stood at a place.
+/// Something that would be valid at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
     Word(&'static str),
@@ -89,11 +91,11 @@ pub(super) struct Parser<'a> {
     sql: &'a str,
     tokens: Vec<Token>,
     position: usize,
-    /// What was looked for at `expected_position`.
+    /// What productions expected at `expected_position`.
     expected: Vec<Expected>,
     expected_position: usize,
     depth: usize,
-    /// Height of the highest tree completed in the production under way.
+    /// Height of the highest tree completed in the current production.
     height: usize,
 }
 
@@ -219,7 +221,7 @@ impl<'a> Parser<'a> {
         found
     }
 
-    /// Looks for a word without taking it, and remembers it for messages.
+    /// Checks for a word without consuming it, and records it for messages.
     fn at_word(&mut self, word: &'static str) -> bool {
         let found = self.is_word(word);
         if !found {
@@ -228,7 +230,7 @@ impl<'a> Parser<'a> {
         found
     }
 
-    /// Takes all the words or none.
+    /// Consumes all the words or none.
     fn eat_words(&mut self, list: &[&'static str]) -> bool {
         let found = self.is_words(list);
         if found {
@@ -251,12 +253,12 @@ impl<'a> Parser<'a> {
         list.iter().try_for_each(|word| self.expect_word(word))
     }
 
-    /// Takes the first of these words that stands here and answers its index.
+    /// Consumes the first of these words that matches and returns its index.
     fn eat_any_word(&mut self, list: &[&'static str]) -> Option<usize> {
         list.iter().position(|word| self.eat_word(word))
     }
 
-    /// Takes one of these words and answers its index.
+    /// Consumes one of these words and returns its index.
     fn expect_any_word(&mut self, list: &[&'static str]) -> Result<usize> {
         match self.eat_any_word(list) {
             Some(index) => Ok(index),
@@ -301,11 +303,11 @@ impl<'a> Parser<'a> {
 
     // --- limits ---
 
-    /// Runs a production that nests, one level deeper.
+    /// Runs a nested production, one level deeper.
     fn nested<T>(&mut self, production: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= NESTING_DEPTH_MAX {
             let message = format!("the statement is nested more than {NESTING_DEPTH_MAX} levels deep");
-            return Err(self.error(ParseErrorKind::Limit, self.span(), message));
+            return Err(self.error(ErrorCode::LimitExceeded, self.span(), message));
         }
         self.depth += 1;
         let siblings = std::mem::replace(&mut self.height, 0);
@@ -316,52 +318,50 @@ impl<'a> Parser<'a> {
         result
     }
 
-    /// Notes that the tree under way got a node on top.
+    /// Records that the current tree grew by a node at the top.
     fn grow(&mut self) -> Result<()> {
         self.height += 1;
         if self.height <= TREE_HEIGHT_MAX {
             return Ok(());
         }
         let message = format!("an expression or query has more than {TREE_HEIGHT_MAX} steps in a chain");
-        let mut error = self.error(ParseErrorKind::Limit, self.span(), message);
+        let mut error = self.error(ErrorCode::LimitExceeded, self.span(), message);
         error.hint = Some("use IN lists or VALUES instead of long chains of operators".to_owned());
         Err(error)
     }
 
     // --- errors ---
 
-    fn error(&self, kind: ParseErrorKind, span: Span, message: impl Into<String>) -> ParseError {
+    fn error(&self, code: ErrorCode, span: Span, message: impl Into<String>) -> ParseError {
         ParseError {
-            kind,
+            code,
             span,
             place: span.line_column(self.sql),
             message: message.into(),
             expected: Vec::new(),
             hint: None,
+            related: None,
         }
     }
 
     fn invalid(&self, span: Span, message: impl Into<String>) -> ParseError {
-        self.error(ParseErrorKind::Invalid, span, message)
+        self.error(ErrorCode::InvalidLiteral, span, message)
     }
 
-    /// An error at the current token that says what was looked for.
+    /// An error at the current token that lists what was expected.
     fn unexpected(&self) -> ParseError {
-        let after = match self.previous_span().text(self.sql) {
-            "" => String::new(),
-            previous => format!(" after '{}'", shortened(previous)),
-        };
-        let (kind, what) = match &self.peek().kind {
-            TokenKind::End => (ParseErrorKind::EndOfInput, "end of input".to_owned()),
-            _ => (
-                ParseErrorKind::Unexpected,
-                format!("'{}'", shortened(self.span().text(self.sql))),
-            ),
-        };
-        let mut error = self.error(kind, self.span(), format!("encountered {what}{after}"));
+        if let Some(error) = self.reserved_as_name() {
+            return error;
+        }
+        let mut error = self.error(
+            self.code_here(),
+            self.span(),
+            format!("encountered {}", self.here()),
+        );
         if self.expected_position == self.position {
             let mut expected = self.expected.clone();
-            // Signs first, since they are what is forgotten most; operators last, since they fit nearly everywhere.
+            // Punctuation first, because it is forgotten most often; operators last, because they are valid almost
+            // anywhere.
             expected.sort_by_key(|expected| match expected {
                 Expected::Sign(_) => 0,
                 Expected::Thing(OPERATOR) | Expected::Word("IS") => 2,
@@ -370,10 +370,119 @@ impl<'a> Parser<'a> {
             error.expected = expected.into_iter().map(Expected::text).collect();
         }
         error.hint = self.hint();
+        if error.hint.is_none() || self.ends_element() {
+            self.blame_missing_comma(&mut error);
+        }
+        if self.is_end() || (self.begins_clause() && self.looked_for(Expected::Sign(Sign::RightParen))) {
+            error.related = self.unclosed_parenthesis().map(Box::new);
+        }
         error
     }
 
-    /// As [`Self::unexpected`], but with one thing that was looked for.
+    fn code_here(&self) -> ErrorCode {
+        if self.is_end() {
+            ErrorCode::UnexpectedEnd
+        } else {
+            ErrorCode::SyntaxError
+        }
+    }
+
+    /// The current token and the one before it, for a message.
+    fn here(&self) -> String {
+        let what = if self.is_end() {
+            "end of input".to_owned()
+        } else {
+            format!("'{}'", shortened(self.span().text(self.sql)))
+        };
+        match self.previous_span().text(self.sql) {
+            "" => what,
+            previous => format!("{what} after '{}'", shortened(previous)),
+        }
+    }
+
+    /// Whether this thing was looked for at the current token.
+    fn looked_for(&self, wanted: Expected) -> bool {
+        self.expected_position == self.position && self.expected.contains(&wanted)
+    }
+
+    /// The error of a reserved word that is used as a name.
+    fn reserved_as_name(&self) -> Option<ParseError> {
+        let word = self.word().filter(|word| words::is_reserved(word))?;
+        let wants_name = self.looked_for(Expected::Thing(name::A_NAME))
+            || self.looked_for(Expected::Thing(primary::AN_EXPRESSION));
+        // A word that begins a clause or an expression is followed by the rest of it, a name by what ends an item.
+        let ends_item = match &self.peek_at(1).kind {
+            TokenKind::End => true,
+            TokenKind::Sign(sign) => !matches!(sign, Sign::LeftParen | Sign::Star),
+            TokenKind::Word => [
+                "FROM", "AS", "ASC", "DESC", "AND", "OR", "IS", "IN", "BETWEEN", "LIKE",
+            ]
+            .iter()
+            .any(|next| self.is_word_at(1, next)),
+            _ => false,
+        };
+        let begins_column = self.looked_for(Expected::Thing(name::A_NAME))
+            && (!self.begins_clause() || self.word_at(1).is_some_and(types::is_type_word));
+        if !wants_name || !(ends_item || begins_column) || self.foreign_spelling().is_some() {
+            return None;
+        }
+        let message = format!("encountered {}: it is a reserved word", self.here());
+        let mut error = self.error(ErrorCode::ReservedWord, self.span(), message);
+        error.hint = Some(format!("put the name in back-ticks: `{word}`"));
+        Some(error)
+    }
+
+    fn begins_clause(&self) -> bool {
+        self.is_any_word(&CLAUSE_WORDS) || self.is_any_word(&["ON", "USING", "SET", "INTO", "AND", "OR"])
+    }
+
+    /// Whether the current token is a whole element of a list, and not a mistyped word with the rest of its clause behind it.
+    fn ends_element(&self) -> bool {
+        let next = self.peek_at(1);
+        let between = Span::new(self.span().end, next.span.start).text(self.sql);
+        between.contains('\n') || matches!(next.kind, TokenKind::Sign(Sign::Comma | Sign::RightParen))
+    }
+
+    /// An element of a list that begins on a line of its own where a comma was possible: the line before lacks the comma.
+    fn blame_missing_comma(&self, error: &mut ParseError) {
+        let previous = self.previous_span();
+        let between = Span::new(previous.end, self.span().start).text(self.sql);
+        let begins_element = matches!(
+            self.peek().kind,
+            TokenKind::Word | TokenKind::QuotedIdent(_) | TokenKind::String(_) | TokenKind::Number
+        );
+        if !self.looked_for(Expected::Sign(Sign::Comma))
+            || !begins_element
+            || !between.contains('\n')
+            || self.begins_clause()
+        {
+            return;
+        }
+        let here = Label::new(self.span(), "the next element begins here");
+        error.message = format!("encountered {}: a comma is missing", self.here());
+        error.span = Span::new(previous.end, previous.end);
+        error.place = error.span.line_column(self.sql);
+        error.expected.clear();
+        error.hint = None;
+        error.related = Some(Box::new(here));
+    }
+
+    /// The innermost parenthesis that is open at the current token.
+    fn unclosed_parenthesis(&self) -> Option<Label> {
+        let mut open = Vec::new();
+        for token in &self.tokens[..self.position] {
+            match token.kind {
+                TokenKind::Sign(Sign::LeftParen) => open.push(token.span),
+                TokenKind::Sign(Sign::RightParen) => {
+                    open.pop();
+                }
+                _ => {}
+            }
+        }
+        open.pop().map(|span| Label::new(span, "not closed"))
+    }
+
+    /// Like [`Self::unexpected`], with a single expectation.
     fn unexpected_thing(&mut self, thing: &'static str) -> ParseError {
         self.note(Expected::Thing(thing));
         self.unexpected()
@@ -385,7 +494,7 @@ impl<'a> Parser<'a> {
         error
     }
 
-    /// Advice for the current token: a spelling of another system, a reserved word, a typing mistake.
+    /// A hint for the current token: a spelling of another system, a reserved word, a typing mistake.
     fn hint(&self) -> Option<String> {
         if let Some(hint) = self.foreign_spelling() {
             return Some(hint.to_owned());
@@ -399,16 +508,6 @@ impl<'a> Parser<'a> {
         if let Some(meant) = mistyped.and_then(|word| nearest(word, expected_words)) {
             return Some(format!("did you mean {meant}?"));
         }
-        let wants_name = self.expected_position == self.position
-            && self
-                .expected
-                .iter()
-                .any(|expected| matches!(expected, Expected::Thing(name::A_NAME)));
-        if let Some(word) = here.filter(|word| wants_name && words::is_reserved(word)) {
-            return Some(format!(
-                "'{word}' is a reserved word: as a name it needs back-ticks, `{word}`"
-            ));
-        }
         self.mistyped_clause()
     }
 
@@ -416,7 +515,7 @@ impl<'a> Parser<'a> {
         self.position > 0 && self.previous_span().text(self.sql).eq_ignore_ascii_case(word)
     }
 
-    /// A clause's first word that was mistyped and taken as an alias just before.
+    /// Detects a misspelled clause keyword that was just parsed as an alias.
     fn mistyped_clause(&self) -> Option<String> {
         let previous = self.position.checked_sub(1).map(|index| &self.tokens[index])?;
         let word = (previous.kind == TokenKind::Word).then(|| previous.span.text(self.sql))?;
@@ -426,7 +525,7 @@ impl<'a> Parser<'a> {
         nearest(word, CLAUSE_WORDS).map(|meant| format!("did you mean {meant} instead of '{word}'?"))
     }
 
-    /// What to write instead of something that other systems have.
+    /// The equivalent of another system's syntax.
     fn foreign_spelling(&self) -> Option<&'static str> {
         let previous = self.position.checked_sub(1).map(|index| &self.tokens[index].kind);
         match &self.peek().kind {
@@ -447,12 +546,19 @@ impl<'a> Parser<'a> {
             }
             TokenKind::Word if self.is_word("MINUS") => Some("write EXCEPT"),
             TokenKind::Word if self.is_word("DIV") => Some("write / between integers"),
+            TokenKind::Word if self.is_words(&["AT", "TIME", "ZONE"]) => Some(
+                "there is no AT TIME ZONE: CAST between TIMESTAMP and TIMESTAMP_LTZ uses the session's time zone, \
+                 CONVERT_TZ converts texts",
+            ),
+            TokenKind::Number if self.follows_word("TOP") => {
+                Some("there is no TOP: write LIMIT at the end of the query")
+            }
             _ => None,
         }
     }
 }
 
-/// A token for a message: long literals are cut.
+/// A token in a message; long literals are truncated.
 fn shortened(text: &str) -> String {
     const SHOWN_CHARACTERS_MAX: usize = 40;
     if text.chars().count() <= SHOWN_CHARACTERS_MAX {

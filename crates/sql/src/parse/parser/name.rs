@@ -1,7 +1,10 @@
 //! Names, strings and option lists: the small parts that all statements share.
 
+use millstream_types::ErrorCode;
+
 use super::{Expected, Parser, Result};
-use crate::parse::ast::{ExprKind, Ident, Literal, ObjectName, SqlOption, StringLiteral};
+use crate::parse::ast::{ExprKind, Ident, Literal, ObjectName, Span, SqlOption, StringLiteral};
+use crate::parse::diagnostics::{Label, ParseError};
 use crate::parse::token::{Sign, TokenKind};
 use crate::parse::words;
 
@@ -32,7 +35,7 @@ impl Parser<'_> {
     }
 
     /// `a`, `a.b`, `a.b.c` …
-    pub(super) fn object_name(&mut self) -> Result<ObjectName> {
+    pub(in crate::parse) fn object_name(&mut self) -> Result<ObjectName> {
         let mut parts = vec![self.identifier()?];
         while self.is_sign(Sign::Dot) {
             self.advance();
@@ -118,11 +121,35 @@ impl Parser<'_> {
         let Some(value) = self.eat_string()? else {
             return Err(self.unquoted_option("value"));
         };
+        if self.is_sign(Sign::Equals) && self.previous_is_string(1) && self.previous_is_string(2) {
+            return Err(self.swallowed_option());
+        }
         let span = key.span.to(value.span);
         Ok(SqlOption { key, value, span })
     }
 
-    fn unquoted_option(&mut self, side: &'static str) -> crate::parse::ParseError {
+    fn previous_is_string(&self, steps: usize) -> bool {
+        let index = self.position.checked_sub(steps);
+        index.is_some_and(|index| matches!(self.tokens[index].kind, TokenKind::String(_)))
+    }
+
+    /// The error of an option that was read as the continuation of the value before it, since a comma is missing.
+    fn swallowed_option(&self) -> ParseError {
+        let (value, key) = (
+            self.tokens[self.position - 2].span,
+            self.tokens[self.position - 1].span,
+        );
+        let message = format!(
+            "encountered {} after {}: a comma is missing",
+            key.text(self.sql),
+            value.text(self.sql)
+        );
+        let mut error = self.error(ErrorCode::SyntaxError, Span::new(value.end, value.end), message);
+        error.related = Some(Box::new(Label::new(key, "the next option begins here")));
+        error
+    }
+
+    fn unquoted_option(&mut self, side: &'static str) -> ParseError {
         let mut error = self.unexpected_thing("a string in quotes");
         if matches!(
             self.peek().kind,

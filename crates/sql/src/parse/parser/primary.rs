@@ -7,6 +7,9 @@ use crate::parse::ast::{
 use crate::parse::token::{Sign, TokenKind};
 use crate::parse::words;
 
+/// What messages call the place of an operand.
+pub(super) const AN_EXPRESSION: &str = "an expression";
+
 /// What stood between two parentheses.
 pub(super) enum Parenthesized {
     Query(Box<Query>),
@@ -60,7 +63,7 @@ impl Parser<'_> {
             }
             TokenKind::QuotedIdent(_) => self.name_or_call(),
             TokenKind::Word => self.word_operand(),
-            _ => Err(self.unexpected_thing("an expression")),
+            _ => Err(self.unexpected_thing(AN_EXPRESSION)),
         }
     }
 
@@ -110,7 +113,7 @@ impl Parser<'_> {
         if self.is_identifier_at(0) {
             return self.name_or_call();
         }
-        Err(self.unexpected_thing("an expression"))
+        Err(self.unexpected_thing(AN_EXPRESSION))
     }
 
     fn word_literal(&mut self, word: &str) -> Option<Expr> {
@@ -236,7 +239,7 @@ impl Parser<'_> {
             return Ok(Expr::new(kind, self.span_from(start)));
         }
         if self.is_sign(Sign::LeftParen) {
-            // MAP is no reserved word: this is the call of a function of that name.
+            // MAP is not a reserved word: this is the call of a function of that name.
             return self.call(ObjectName::simple(Ident {
                 value: word.to_owned(),
                 span: start,

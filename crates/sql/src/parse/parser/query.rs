@@ -260,8 +260,13 @@ impl Parser<'_> {
             return Ok(SelectItem::Wildcard { span });
         }
         if self.is_word("FROM") {
-            self.note(Expected::Thing("an expression"));
-            return Err(self.unexpected_with_hint("list the columns to select, or *"));
+            self.note(Expected::Thing(super::primary::AN_EXPRESSION));
+            let is_trailing = self.previous_span().text(self.sql) == ",";
+            return Err(self.unexpected_with_hint(if is_trailing {
+                "remove the comma before FROM"
+            } else {
+                "list the columns to select, or *"
+            }));
         }
         if let Some(item) = self.qualified_wildcard()? {
             return Ok(item);

@@ -173,7 +173,7 @@ impl Parser<'_> {
 
     pub(super) fn describe(&mut self) -> Result<DescribeStatement> {
         self.expect_any_word(&["DESCRIBE", "DESC"])?;
-        // The words are no reserved ones: a table may have one of them as its name.
+        // The words are not reserved ones: a table may have one of them as its name.
         let names_kind = self.is_identifier_at(1) || self.is_word_at(1, "EXTENDED");
         if self.is_word("JOB") && matches!(self.peek_at(1).kind, crate::parse::token::TokenKind::String(_)) {
             self.advance();

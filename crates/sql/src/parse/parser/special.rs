@@ -36,7 +36,7 @@ impl Parser<'_> {
         self.expect_sign(Sign::RightParen)
     }
 
-    /// A unit, or any name in its place: the binder refuses what is no unit. Units are reserved words in part.
+    /// A unit, or any name in its place: the binder refuses what is not a unit. Units are reserved words in part.
     fn time_frame(&mut self) -> Result<TimeFrame> {
         let span = self.span();
         let is_unit = self
@@ -154,7 +154,7 @@ impl Parser<'_> {
                 characters,
                 operand,
             }),
-            None => Err(self.unexpected_thing("an expression")),
+            None => Err(self.unexpected_thing(super::primary::AN_EXPRESSION)),
         }
     }
 

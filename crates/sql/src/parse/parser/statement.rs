@@ -1,11 +1,13 @@
 //! Which statement it is, and what surrounds it: scripts, EXPLAIN, statement sets.
 
+use millstream_types::ErrorCode;
+
 use super::{Expected, Parser, Result};
 use crate::parse::ast::{
     CreateStatement, DropBehavior, DropStatement, Explain, ExplainDetail, ObjectKind, Span, Statement,
     StatementKind, StatementSet,
 };
-use crate::parse::diagnostics::{ParseError, ParseErrorKind};
+use crate::parse::diagnostics::ParseError;
 use crate::parse::similar::nearest;
 use crate::parse::token::Sign;
 
@@ -110,7 +112,7 @@ impl Parser<'_> {
     fn no_statement(&self) -> ParseError {
         if self.is_end() {
             return self.error(
-                ParseErrorKind::EndOfInput,
+                ErrorCode::UnexpectedEnd,
                 self.span(),
                 "encountered end of input; there is no statement",
             );
@@ -119,13 +121,13 @@ impl Parser<'_> {
         if self.is_word("MERGE") {
             let rest = &self.sql[self.span().start..];
             let message = format!("Unsupported query: {}", super::shortened(rest.trim_end()));
-            return self.error(ParseErrorKind::Unexpected, self.span(), message);
+            return self.error(ErrorCode::SyntaxError, self.span(), message);
         }
         let message = format!(
             "non-query expression encountered in illegal context: no statement begins with '{}'",
             super::shortened(text)
         );
-        let mut error = self.error(ParseErrorKind::Unexpected, self.span(), message);
+        let mut error = self.error(ErrorCode::SyntaxError, self.span(), message);
         error.hint = match text.to_ascii_uppercase().as_str() {
             "FROM" => Some(
                 "the form FROM t SELECT … INTO s is gone: write INSERT INTO s SELECT … FROM t".to_owned(),
@@ -202,7 +204,7 @@ impl Parser<'_> {
                     "non-query expression encountered in illegal context: EXPLAIN knows no detail '{}'",
                     super::shortened(text)
                 );
-                let mut error = self.error(ParseErrorKind::Unexpected, self.span(), message);
+                let mut error = self.error(ErrorCode::SyntaxError, self.span(), message);
                 error.hint = Some(
                     "the details are ESTIMATED_COST, CHANGELOG_MODE, JSON_EXECUTION_PLAN and PLAN_ADVICE"
                         .to_owned(),

@@ -240,7 +240,7 @@ impl Parser<'_> {
     }
 
     fn parenthesized_table_contents(&mut self, lateral: bool) -> Result<ParenthesizedTable> {
-        // `(TABLE f(…))` is no query, `(TABLE t)` is the same either way.
+        // `(TABLE f(…))` is not a query, `(TABLE t)` is the same either way.
         if self.starts_query() && !self.is_word("TABLE") {
             return self
                 .query()

@@ -1,13 +1,19 @@
 //! Data types.
 
+use millstream_types::ErrorCode;
+
 use super::{Parser, Result};
 use crate::parse::ast::{DataType, DataTypeKind, RowField, TimeZoneRule};
 use crate::parse::token::Sign;
 use crate::parse::words;
 
 /// Names of other systems, with the type that is meant.
-const FOREIGN_TYPES: [(&str, &str); 16] = [
+const FOREIGN_TYPES: [(&str, &str); 27] = [
     ("TEXT", "STRING"),
+    ("CLOB", "STRING"),
+    ("JSON", "STRING"),
+    ("UUID", "STRING"),
+    ("NCHAR", "CHAR"),
     ("NVARCHAR", "VARCHAR"),
     ("VARCHAR2", "VARCHAR"),
     ("LONG", "BIGINT"),
@@ -21,8 +27,24 @@ const FOREIGN_TYPES: [(&str, &str); 16] = [
     ("BOOL", "BOOLEAN"),
     ("NUMBER", "DECIMAL"),
     ("BYTEA", "BYTES"),
+    ("BLOB", "BYTES"),
+    ("MEDIUMINT", "INT"),
+    ("SERIAL", "INT"),
+    ("DATETIME", "TIMESTAMP(3)"),
+    ("DATETIME2", "TIMESTAMP(3)"),
+    ("TIMESTAMP_NTZ", "TIMESTAMP"),
+    ("TIMESTAMP_TZ", "TIMESTAMP_LTZ"),
     ("TIMESTAMPTZ", "TIMESTAMP_LTZ"),
     ("STRUCT", "ROW"),
+];
+
+/// Words that begin a data type.
+#[rustfmt::skip]
+const TYPE_WORDS: [&str; 32] = [
+    "ARRAY", "BIGINT", "BINARY", "BITMAP", "BOOLEAN", "BYTES", "CHAR", "CHARACTER",
+    "DATE", "DEC", "DECIMAL", "DOUBLE", "FLOAT", "INT", "INTEGER", "INTERVAL",
+    "MULTISET", "NULL", "NUMERIC", "RAW", "REAL", "ROW", "SMALLINT", "STRING",
+    "STRUCTURED", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ", "TINYINT", "VARBINARY", "VARCHAR", "VARIANT",
 ];
 
 impl Parser<'_> {
@@ -281,20 +303,19 @@ impl Parser<'_> {
     }
 
     fn named_type(&mut self, word: &str) -> Result<DataTypeKind> {
-        if !self.is_identifier_at(0) {
-            return Err(self.unexpected_thing("a data type"));
-        }
-        let name = self.object_name()?;
-        let meant = FOREIGN_TYPES
-            .iter()
-            .find(|(foreign, _)| *foreign == word)
-            .map(|(_, meant)| *meant);
-        if let Some(meant) = meant.filter(|_| name.parts.len() == 1) {
-            let mut error = self.invalid(name.span, format!("there is no data type '{name}'"));
+        let is_qualified = self.is_sign_at(1, Sign::Dot);
+        let meant = FOREIGN_TYPES.iter().find(|(foreign, _)| *foreign == word);
+        if let Some((_, meant)) = meant.filter(|_| !is_qualified && self.word().is_some()) {
+            let span = self.span();
+            let message = format!("encountered the unknown data type '{}'", span.text(self.sql));
+            let mut error = self.error(ErrorCode::UnknownType, span, message);
             error.hint = Some(format!("write {meant}"));
             return Err(error);
         }
-        Ok(DataTypeKind::Named(name))
+        if !self.is_identifier_at(0) {
+            return Err(self.unexpected_thing("a data type"));
+        }
+        self.object_name().map(DataTypeKind::Named)
     }
 
     /// Whether the current word can begin a data type, for telling columns with a type from bare names.
@@ -302,41 +323,12 @@ impl Parser<'_> {
         let Some(word) = self.word() else {
             return self.is_identifier_at(0);
         };
-        const TYPE_WORDS: [&str; 29] = [
-            "ARRAY",
-            "BIGINT",
-            "BINARY",
-            "BITMAP",
-            "BOOLEAN",
-            "BYTES",
-            "CHAR",
-            "CHARACTER",
-            "DATE",
-            "DEC",
-            "DECIMAL",
-            "DOUBLE",
-            "FLOAT",
-            "INT",
-            "INTEGER",
-            "INTERVAL",
-            "MULTISET",
-            "NULL",
-            "NUMERIC",
-            "RAW",
-            "REAL",
-            "ROW",
-            "SMALLINT",
-            "STRING",
-            "STRUCTURED",
-            "TIME",
-            "TIMESTAMP",
-            "TIMESTAMP_LTZ",
-            "TINYINT",
-        ];
-        const MORE_TYPE_WORDS: [&str; 3] = ["VARBINARY", "VARCHAR", "VARIANT"];
-        let upper = word.to_ascii_uppercase();
-        TYPE_WORDS.contains(&upper.as_str())
-            || MORE_TYPE_WORDS.contains(&upper.as_str())
-            || !words::is_reserved(word)
+        is_type_word(word) || !words::is_reserved(word)
     }
+}
+
+/// Whether a word begins a data type, of Flink's or of another system's.
+pub(super) fn is_type_word(word: &str) -> bool {
+    let upper = word.to_ascii_uppercase();
+    TYPE_WORDS.contains(&upper.as_str()) || FOREIGN_TYPES.iter().any(|(foreign, _)| *foreign == upper)
 }

@@ -3,7 +3,7 @@
 //!
 //! SHOW CREATE, DESCRIBE and EXPLAIN show this text, so it is a promise. It can be parsed again and then gives
 //! itself: what Flink's own parser rewrites (`CASE x WHEN 1` to `CASE WHEN x = 1`, a missing ELSE to `ELSE NULL`) is
-//! printed rewritten. Nothing is resolved here: who wants qualified names puts them into the tree.
+//! printed rewritten. Nothing is resolved here: a caller that needs qualified names puts them into the tree.
 
 mod ddl;
 mod expr;

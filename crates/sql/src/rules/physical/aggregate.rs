@@ -1,8 +1,8 @@
-//! Grouping: plain, by grouping sets, and by windows. A window function directly below is taken into the aggregate.
+//! Aggregation: plain, by grouping sets, and by windows. A window function directly below is merged into the aggregate.
 
 use millstream_plan::aggregate::WindowAssign;
 use millstream_plan::{AggregateCall, Expr, Op, WindowKind, WindowProperty, WindowSpec};
-use millstream_types::{LogicalType, Scalar, Schema, TimeAttribute, TypeKind};
+use millstream_types::{ErrorCode, LogicalType, Scalar, Schema, TimeAttribute, TypeKind};
 
 use super::{Phys, by_key, calc, convert as convert_rel, window_of};
 use crate::bind::config::PlannerConfig;
@@ -30,7 +30,9 @@ pub(super) fn convert(
             "{} aggregate function is not supported in streaming mode",
             call.function
         );
-        return Err(SqlError::at(aggregate.span, message).with_hint("use COUNT(DISTINCT …)"));
+        return Err(SqlError::at(aggregate.span, message)
+            .with_code(ErrorCode::InvalidWindow)
+            .with_hint("use COUNT(DISTINCT …)"));
     }
     if aggregate.window.is_some() {
         return legacy_window(aggregate, input, schema, config);
@@ -51,17 +53,23 @@ pub(super) fn convert(
             return window_aggregate(aggregate, input, schema, &columns, config);
         }
     }
+    if config.mini_batch_size.is_some_and(|size| size <= 0) {
+        let message = "Key: 'table.exec.mini-batch.size' , default: -1 (fallback keys: []) must be > 0";
+        return Err(SqlError::new(message)
+            .with_code(ErrorCode::InvalidSetting)
+            .with_hint("SET 'table.exec.mini-batch.size' = '5000'"));
+    }
     let input = convert_rel(input, config)?;
     let grouped = grouping_input(input, &aggregate);
     Ok(plain_aggregate(grouped, &aggregate, &schema, config))
 }
 
-/// The input of an aggregate, repeated for each grouping set if there are several.
+/// The input of an aggregate, expanded if there are several grouping sets.
 struct Grouped {
     input: Phys,
     keys: Vec<usize>,
     calls: Vec<AggregateCall>,
-    /// The column with the number of the set.
+    /// The column with the set's number.
     set: Option<usize>,
 }
 
@@ -74,7 +82,7 @@ fn grouping_input(input: Phys, aggregate: &Aggregate) -> Grouped {
             set: None,
         };
     }
-    // Copies of the keys, NULL outside of the set, then the input as it is: calls may aggregate a key column.
+    // Copies of the keys (NULL outside the set), then the input unchanged: calls may aggregate a key column.
     let keys = aggregate.keys.len();
     let id = LogicalType::not_null(TypeKind::BigInt);
     let projects = aggregate
@@ -153,7 +161,7 @@ fn plain_aggregate(grouped: Grouped, aggregate: &Aggregate, schema: &Schema, con
         .iter()
         .map(|call| (call.name.clone(), call.result.without_time_attribute()));
     let mut out = Schema::new(key_columns.chain(call_columns).collect::<Vec<_>>());
-    // Grouping by event time keeps the column, but rows come out when they like.
+    // Grouping by event time keeps the column, but rows are emitted in no particular order.
     if config.streaming {
         out.columns
             .iter_mut()
@@ -183,7 +191,7 @@ fn plain_aggregate(grouped: Grouped, aggregate: &Aggregate, schema: &Schema, con
     reordered(grouped, &order, schema)
 }
 
-/// The columns at `order`, with the logical types (a key outside its set is NULL).
+/// The columns at `order`, with logical types (a key outside its set is NULL).
 fn reordered(input: Phys, order: &[usize], names: &Schema) -> Phys {
     let exprs = order
         .iter()
@@ -192,7 +200,7 @@ fn reordered(input: Phys, order: &[usize], names: &Schema) -> Phys {
     calc(input, exprs, None, names)
 }
 
-/// The window of a time column, checked.
+/// Validates the window of a time column.
 pub(super) fn window_spec(
     input: &Phys,
     time: usize,
@@ -209,18 +217,47 @@ pub(super) fn window_spec(
             WindowKind::Session { .. } => "SESSION",
         };
         return Err(SqlError::at(span, not_a_time_attribute(function, ty))
+            .with_code(ErrorCode::InvalidWindow)
             .with_hint("a computed column is plain data; pass the column with the WATERMARK on as it is"));
     }
     refuse_batch_session(kind, span, config)?;
     Ok(spec_of(ty, WindowAssign::TimeColumn(time), kind))
 }
 
+/// Whether windows consist of whole slices of their slide. If not, rows get their windows one by one.
+fn is_sliced(kind: WindowKind) -> bool {
+    match kind {
+        WindowKind::Hop {
+            slide_ms, size_ms, ..
+        } => size_ms % slide_ms == 0,
+        _ => true,
+    }
+}
+
+/// Refuses what a window aggregate of a streaming query cannot do.
+fn check_window(kind: WindowKind, span: Span, config: &PlannerConfig) -> SqlResult<()> {
+    let WindowKind::Hop {
+        slide_ms, size_ms, ..
+    } = kind
+    else {
+        return Ok(());
+    };
+    if !config.streaming || is_sliced(kind) {
+        return Ok(());
+    }
+    let message = format!(
+        "HOP table function based aggregate requires size must be an integral multiple of slide, but got size \
+         {size_ms} ms and slide {slide_ms} ms"
+    );
+    Err(SqlError::at(span, message).with_code(ErrorCode::InvalidWindow))
+}
+
 fn refuse_batch_session(kind: WindowKind, span: Span, config: &PlannerConfig) -> SqlResult<()> {
     if !config.streaming && matches!(kind, WindowKind::Session { .. }) {
-        return Err(SqlError::at(
-            span,
-            "SESSION windows are not supported in batch mode",
-        ));
+        return Err(
+            SqlError::at(span, "SESSION windows are not supported in batch mode")
+                .with_code(ErrorCode::InvalidWindow),
+        );
     }
     Ok(())
 }
@@ -234,13 +271,13 @@ fn spec_of(time: &LogicalType, assign: WindowAssign, kind: WindowKind) -> Window
     }
 }
 
-/// What a window aggregate reads, whether the window function was taken in or its columns are attached.
+/// The input of a window aggregate, whether the window function was merged or its columns are attached.
 struct Windowed {
     input: Phys,
     window: WindowSpec,
     /// Type of the time column, for `window_time`.
     time: LogicalType,
-    /// Where columns of the logical input are now; window columns are gone if the function was taken in.
+    /// The current positions of the logical input's columns; window columns disappear if the function was merged.
     place: Vec<Option<usize>>,
 }
 
@@ -251,6 +288,7 @@ fn window_aggregate(
     columns: &WindowColumns,
     config: &PlannerConfig,
 ) -> SqlResult<Phys> {
+    check_window(columns.kind, aggregate.span, config)?;
     let windowed = match fused(&aggregate, &input, columns, config)? {
         Some(fused) => fused,
         None => attached(input, columns, config)?,
@@ -301,7 +339,7 @@ fn window_aggregate(
     Ok(reordered(aggregated, &order, &schema))
 }
 
-/// The window over an input with `shift` columns put in front.
+/// The window over an input with `shift` columns prepended.
 fn shifted_window(window: WindowSpec, shift: usize) -> WindowSpec {
     let assign = match window.assign {
         WindowAssign::TimeColumn(time) => WindowAssign::TimeColumn(time + shift),
@@ -359,14 +397,14 @@ fn windowed_op(
     Phys::new(op, vec![exchanged], out)
 }
 
-/// Takes the window function below projections and filters into the aggregate, if nothing computes on its columns.
+/// Merges the window function below projections and filters into the aggregate, if no expression uses its columns.
 fn fused(
     aggregate: &Aggregate,
     input: &Rel,
     columns: &WindowColumns,
     config: &PlannerConfig,
 ) -> SqlResult<Option<Windowed>> {
-    // What stands between, from the aggregate down, as expressions over the window function's output.
+    // The nodes in between, from the aggregate down, as expressions over the window function's output.
     let mut exprs: Vec<Expr> = input.column_exprs();
     let mut conditions: Vec<Expr> = Vec::new();
     let mut rel = input;
@@ -385,6 +423,9 @@ fn fused(
     let RelKind::Window { time, kind, span, .. } = &rel.kind else {
         return Ok(None);
     };
+    if !is_sliced(*kind) {
+        return Ok(None);
+    }
     let Some(below) = rel.input() else { return Ok(None) };
     let width = below.schema.len();
     let reads_window = |e: &Expr| e.columns().iter().any(|i| *i >= width);
@@ -441,7 +482,7 @@ fn used_columns(aggregate: &Aggregate) -> Vec<usize> {
     used
 }
 
-/// The rows carry the window in their columns: a cascade, a join, or expressions over the bounds.
+/// The rows already carry window columns: a cascade, a join, or expressions over the bounds.
 fn attached(input: Rel, columns: &WindowColumns, config: &PlannerConfig) -> SqlResult<Windowed> {
     let width = input.schema.len();
     let time = columns.times.first().map(|t| input.schema.columns[*t].ty.clone());
@@ -482,7 +523,7 @@ fn attached(input: Rel, columns: &WindowColumns, config: &PlannerConfig) -> SqlR
     })
 }
 
-/// `GROUP BY TUMBLE(ts, …)`: the properties come out behind the calls.
+/// `GROUP BY TUMBLE(ts, …)`: the properties follow the calls.
 fn legacy_window(
     aggregate: Aggregate,
     input: Rel,
@@ -493,7 +534,7 @@ fn legacy_window(
         return Err(SqlError::internal("no group window"));
     };
     refuse_batch_session(group.kind, group.span, config)?;
-    // The binder has checked the column; in the old syntax an attribute moved by an interval is good enough.
+    // The binder has checked the column; legacy syntax accepts an attribute shifted by an interval.
     let time = input.schema.columns[group.time].ty.clone();
     let input = convert_rel(input, config)?;
     let window = spec_of(&time, WindowAssign::TimeColumn(group.time), group.kind);

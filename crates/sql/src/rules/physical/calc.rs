@@ -1,4 +1,4 @@
-//! Projections and filters as one operator, merged with the one below.
+//! Projections and filters as one operator, merged with a calc below.
 
 use millstream_plan::{Expr, Op};
 use millstream_types::{LogicalType, Schema, TimeAttribute};
@@ -42,6 +42,10 @@ pub fn calc(input: Phys, projections: Vec<Expr>, condition: Option<Expr>, names:
             schema,
         );
     }
+    let (input, condition) = into_normalisation(input, condition);
+    if condition.is_none() && identity(&projections, &input.schema) {
+        return renamed(input, schema);
+    }
     Phys::new(
         Op::Calc {
             projections,
@@ -50,6 +54,35 @@ pub fn calc(input: Phys, projections: Vec<Expr>, condition: Option<Expr>, names:
         vec![input],
         schema,
     )
+}
+
+/// Moves a condition into the normalisation below: a row that begins to satisfy it is an insertion there, and one that
+/// no longer does is a deletion. What reads only the key is checked before the exchange.
+fn into_normalisation(mut input: Phys, condition: Option<Expr>) -> (Phys, Option<Expr>) {
+    let Op::ChangelogNormalize {
+        keys,
+        condition: within @ None,
+        ..
+    } = &mut input.op
+    else {
+        return (input, condition);
+    };
+    let (movable, above): (Vec<Expr>, Vec<Expr>) =
+        condition.into_iter().flat_map(conjuncts).partition(is_movable);
+    let (of_key, of_row): (Vec<Expr>, Vec<Expr>) = movable
+        .into_iter()
+        .partition(|c| c.columns().iter().all(|column| keys.contains(column)));
+    *within = and_all(of_row);
+    if let (Some(of_key), [exchange]) = (and_all(of_key), input.inputs.as_mut_slice()) {
+        let is_exchange = matches!(exchange.op, Op::Exchange { .. });
+        let place = match exchange.inputs.first_mut() {
+            Some(below) if is_exchange => below,
+            _ => exchange,
+        };
+        let below = std::mem::replace(place, Phys::new(Op::UnionAll, Vec::new(), Schema::default()));
+        *place = filter(below, of_key);
+    }
+    (input, and_all(above))
 }
 
 /// `column = integer`.
@@ -68,8 +101,8 @@ fn equality(condition: &Expr) -> Option<(usize, i64)> {
     }
 }
 
-/// The expression where columns have the values `known`: a CASE over the kind of an event becomes one of its branches
-/// behind a filter by that kind.
+/// Substitutes known column values: behind a filter on the kind of an event, a CASE over the kind reduces to one
+/// branch.
 fn decided(expr: Expr, known: &[(usize, i64)]) -> Expr {
     if known.is_empty() {
         return expr;
@@ -112,7 +145,7 @@ fn decided_case(
     }
 }
 
-/// The expression with plain columns as arguments: inside of a call a time attribute is a timestamp like any other.
+/// The expression with plain columns as arguments: inside a call, a time attribute is an ordinary timestamp.
 fn with_plain_arguments(expr: Expr) -> Expr {
     expr.map_children(&mut |child| match child {
         Expr::Column { index, ty } => Expr::Column {
@@ -150,12 +183,12 @@ pub fn identity(projections: &[Expr], input: &Schema) -> bool {
     projections.len() == input.len() && projections.iter().enumerate().all(is_column)
 }
 
-/// The input under other names. A scan or an exchange keeps its own: names carry no meaning there.
+/// Renames the input's columns. A scan or an exchange keeps its own names, which have no meaning there.
 fn renamed(input: Phys, schema: Schema) -> Phys {
     Phys { schema, ..input }
 }
 
-/// Types with the time attributes that the engine still has.
+/// Types with the time attributes that the engine still tracks.
 fn physical_type(expr: &Expr, input: &Schema) -> LogicalType {
     match expr {
         Expr::Column { index, ty } => {
@@ -172,7 +205,7 @@ fn physical_type(expr: &Expr, input: &Schema) -> LogicalType {
 
 type Parts<'p> = (&'p Phys, &'p [Expr], Option<&'p Expr>);
 
-/// The parts of a calc below that can be taken into this one: nothing expensive or random is computed twice.
+/// The parts of a calc below that can be merged into this one, without computing anything expensive or random twice.
 fn mergeable<'p>(input: &'p Phys, projections: &[Expr], condition: Option<&Expr>) -> Option<Parts<'p>> {
     let Op::Calc {
         projections: inner,

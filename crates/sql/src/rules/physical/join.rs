@@ -1,7 +1,7 @@
 //! Joins: window, interval, temporal and regular, in this order of preference.
 
 use millstream_plan::{Expr, JoinKind, Op};
-use millstream_types::{Column, LogicalType, Schema, TimeAttribute};
+use millstream_types::{Column, ErrorCode, LogicalType, Schema, TimeAttribute};
 
 use super::join_keys::{Keyed, Keys, split, time_bounds};
 use super::{Phys, by_key, calc, convert as convert_rel};
@@ -74,7 +74,7 @@ fn regular_join(join: &Join, keyed: Keyed, names: &Schema, config: &PlannerConfi
     })
 }
 
-/// Exchanges by key, the operator, and a projection to the logical columns.
+/// Exchanges by key, the join, and a projection to the logical columns.
 fn finish(
     keyed: Keyed,
     kind: JoinKind,
@@ -87,7 +87,7 @@ fn finish(
     let visible = keyed.visible(both);
     let mut schema = join_schema(kind, &keyed.left.schema, &keyed.right.schema);
     if !keeps_time && both {
-        // A regular join lets rows pass in any order: event time is plain data behind it.
+        // A regular join does not preserve order, so event time becomes plain data.
         schema
             .columns
             .iter_mut()
@@ -111,7 +111,7 @@ fn plain_rowtime(ty: &LogicalType) -> LogicalType {
     }
 }
 
-/// Equalities between time attributes, which also bound the distance.
+/// Equalities between time attributes, which act as time bounds too.
 fn time_equalities(join: &Join, left: &Phys, right: &Phys) -> Vec<Expr> {
     let all = join.condition.clone().map(conjuncts).unwrap_or_default();
     all.into_iter()
@@ -125,7 +125,7 @@ fn is_time_equality(expr: &Expr, left: &Phys, right: &Phys) -> bool {
     is_equal && time_bounds(&mut single, left, right).is_some()
 }
 
-/// Keys that became time bounds are no keys.
+/// Keys that became time bounds are not keys.
 fn drop_time_keys(keys: &mut Keys, bounds: &millstream_plan::TimeBounds) {
     let is_bound = |l: &Expr, r: &Expr| {
         l.columns() == [bounds.left_time] && r.columns() == [bounds.right_time] && l.ty().is_timestamp_like()
@@ -138,7 +138,7 @@ fn drop_time_keys(keys: &mut Keys, bounds: &millstream_plan::TimeBounds) {
     keys.null_safe = kept.iter().map(|i| keys.null_safe[*i]).collect();
 }
 
-/// Both sides hold windows, and the condition equates them: rows meet within their window.
+/// Both sides have windows and the condition equates them, so rows join within their window.
 fn window_join(
     join: Join,
     left: Phys,
@@ -171,7 +171,7 @@ fn window_join(
 const WRONG_AS_OF: &str =
     "Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's time attribute field";
 
-/// `FOR SYSTEM_TIME AS OF`: by event time against a versioned table, by processing time against an outside one.
+/// `FOR SYSTEM_TIME AS OF`: in event time against a versioned table, in processing time against an external one.
 fn temporal_join(
     join: Join,
     left: Phys,
@@ -180,7 +180,7 @@ fn temporal_join(
     config: &PlannerConfig,
 ) -> SqlResult<Phys> {
     let span = join.span;
-    let refuse = |message: &str| Err(SqlError::at(span, message));
+    let refuse = |message: &str| Err(SqlError::at(span, message).with_code(ErrorCode::InvalidJoin));
     if !matches!(join.kind, JoinKind::Inner | JoinKind::Left) {
         return refuse("Temporal table join currently only supports INNER JOIN and LEFT JOIN");
     }
@@ -214,7 +214,7 @@ fn temporal_join(
     }))
 }
 
-/// The event time of a versioned table, which also needs a primary key among the join's keys.
+/// The event time of a versioned table, whose primary key must be part of the join's keys.
 fn version_time(right: &Phys, keys: &Keys, span: Span) -> SqlResult<usize> {
     let is_rowtime = |column: &Column| column.ty.time_attribute() == TimeAttribute::Rowtime;
     let Some(time) = right.schema.columns.iter().position(is_rowtime) else {
@@ -222,14 +222,14 @@ fn version_time(right: &Phys, keys: &Keys, span: Span) -> SqlResult<usize> {
             span,
             "Event-Time Temporal Table Join requires both primary key and row time attribute in versioned table, but no \
              row time attribute can be found",
-        ));
+        ).with_code(ErrorCode::InvalidJoin));
     };
     let unique = unique_keys(right);
     if unique.is_empty() {
         return Err(SqlError::at(
             span,
             "Currently the join key in Temporal Table Join can not be empty: the versioned table has no primary key",
-        )
+        ).with_code(ErrorCode::InvalidJoin)
         .with_hint("declare PRIMARY KEY (…) NOT ENFORCED, or make a versioned view with ROW_NUMBER() … = 1"));
     }
     let joined: Vec<usize> = keys.right.iter().flat_map(Expr::columns).collect();
@@ -241,5 +241,5 @@ fn version_time(right: &Phys, keys: &Keys, span: Span) -> SqlResult<usize> {
     }
     let message =
         "Temporal table's primary key must be included in the equivalence condition of temporal join";
-    Err(SqlError::at(span, message))
+    Err(SqlError::at(span, message).with_code(ErrorCode::InvalidJoin))
 }

@@ -1,4 +1,4 @@
-//! Taking a join's condition apart: equal keys, time bounds, and what is left.
+//! Splits a join's condition into equal keys, time bounds, and the remaining condition.
 
 use millstream_functions::typing;
 use millstream_plan::{Expr, TimeBounds};
@@ -8,7 +8,7 @@ use super::{Phys, calc};
 use crate::bind::coerce;
 use crate::bind::logical::{and_all, conjuncts};
 
-/// A join's condition by parts.
+/// The parts of a join's condition.
 #[derive(Debug, Default)]
 pub struct Keys {
     pub left: Vec<Expr>,
@@ -67,14 +67,14 @@ fn equality(condition: &Expr, width: usize) -> Option<(Expr, Expr, bool)> {
     Some((l.clone(), r.clone().remap_columns(&|i| i - width), null_safe))
 }
 
-/// Both inputs with their keys as columns of one physical type, and where these are.
+/// Both inputs with their keys as columns of one physical type, and the positions of these.
 pub struct Keyed {
     pub left: Phys,
     pub right: Phys,
     pub left_keys: Vec<usize>,
     pub right_keys: Vec<usize>,
     pub null_safe: Vec<bool>,
-    /// The rest of the condition over the new inputs.
+    /// The remaining condition over the new inputs.
     pub condition: Option<Expr>,
     /// Widths of the inputs before keys were added.
     pub widths: [usize; 2],
@@ -121,7 +121,7 @@ impl Keyed {
     }
 }
 
-/// Values that hash and compare alike need one representation.
+/// Equal values need the same representation to hash and compare equal.
 fn same_physical_type(left: Expr, right: Expr) -> (Expr, Expr) {
     let (l, r) = (
         left.ty().without_time_attribute(),
@@ -136,7 +136,7 @@ fn same_physical_type(left: Expr, right: Expr) -> (Expr, Expr) {
     }
 }
 
-/// The input with every expression as a column, added behind if it is not one already.
+/// The input with every expression as a column; appends those that are not.
 pub fn with_columns(input: Phys, exprs: Vec<Expr>) -> (Phys, Vec<usize>) {
     let width = input.schema.len();
     let mut added: Vec<Expr> = Vec::new();
@@ -176,7 +176,7 @@ pub fn with_columns(input: Phys, exprs: Vec<Expr>) -> (Phys, Vec<usize>) {
     (calc(input, exprs, None, &names), places)
 }
 
-/// The time bounds among `conditions`, which are left with what is no bound. Both a lower and an upper bound are needed.
+/// Extracts the time bounds from `conditions`. Both a lower and an upper bound are needed.
 pub fn time_bounds(conditions: &mut Vec<Expr>, left: &Phys, right: &Phys) -> Option<TimeBounds> {
     let width = left.schema.len();
     let (mut lower, mut upper, mut pair) = (None, None, None);
@@ -254,7 +254,7 @@ fn bounds_of(condition: &Expr, left: &Phys, right: &Phys, width: usize) -> Optio
     Some(Bounds { pair, lower, upper })
 }
 
-/// A time column moved by a constant interval.
+/// A time column shifted by a constant interval.
 fn time_and_offset(expr: &Expr) -> Option<(usize, i64)> {
     match expr {
         Expr::Column { index, ty } if ty.is_timestamp_like() => Some((*index, 0)),

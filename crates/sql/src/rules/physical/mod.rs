@@ -10,7 +10,7 @@ mod join_keys;
 mod order;
 
 use millstream_plan::{ChangelogTraits, Distribution, Expr, Op, ScanWatermark, WindowKind, WindowSpec};
-use millstream_types::{ChangelogMode, LogicalType, Scalar, Schema, TimeAttribute};
+use millstream_types::{ChangelogMode, ErrorCode, LogicalType, Scalar, Schema, TimeAttribute};
 
 pub use calc::{calc, identity};
 
@@ -20,10 +20,12 @@ use crate::bind::error::{SqlError, SqlResult};
 use crate::bind::logical::{Rel, RelKind, Scan};
 use crate::rules::windows;
 
-/// Connectors whose sources make watermarks for each split on their own.
+/// Connectors whose sources generate watermarks per split.
 pub const SPLIT_WATERMARK_CONNECTORS: [&str; 2] = ["kafka", "upsert-kafka"];
+/// Connectors whose rows come with watermarks (`SOURCE_WATERMARK()`).
+const WATERMARKED_CONNECTORS: [&str; 3] = ["datastream", "datastream-upsert", "datastream-changelog"];
 
-/// An operator with its inputs, before the plan's graph is put together.
+/// An operator with its inputs, before the plan's graph is assembled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phys {
     pub op: Op,
@@ -119,9 +121,7 @@ pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
         RelKind::Match(matching) => order::convert_match(*matching, one(inputs)?, &schema, config),
         RelKind::Over(over) => order::convert_over(*over, one(inputs)?, schema, config),
         RelKind::Rank(rank) => order::convert_rank(*rank, one(inputs)?, schema, config),
-        RelKind::Sort { keys, offset, fetch } => {
-            order::convert_sort(keys, offset, fetch, one(inputs)?, config)
-        }
+        kind @ RelKind::Sort { .. } => order::convert_sort(kind, one(inputs)?, config),
         RelKind::Union => {
             let inputs = inputs
                 .into_iter()
@@ -132,10 +132,10 @@ pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
     }
 }
 
-/// Rows with their windows, where no aggregate takes the window in.
+/// Rows with their windows, for consumers other than window aggregates.
 fn window_function(input: Phys, window: WindowSpec, partition: Vec<usize>, time: usize) -> Phys {
     let mut schema = input.schema.clone();
-    // The time column is plain data from here on; the window's time takes its place.
+    // From here on the time column is plain data; the window's time replaces it.
     let ty = input.ty(time).clone();
     schema.columns[time].ty = ty.without_time_attribute();
     let columns = crate::bind::window::window_columns(&ty);
@@ -166,7 +166,7 @@ fn one(mut inputs: Vec<Rel>) -> SqlResult<Rel> {
         .ok_or_else(|| SqlError::internal("a node without its input"))
 }
 
-/// All inputs one after the other; nested unions become one.
+/// All inputs concatenated; nested unions are flattened.
 fn union_all(inputs: Vec<Phys>, schema: Schema) -> Phys {
     let mut flat = Vec::new();
     for input in inputs {
@@ -187,7 +187,7 @@ fn union_all(inputs: Vec<Phys>, schema: Schema) -> Phys {
     Phys::new(Op::UnionAll, flat, schema)
 }
 
-/// Sends rows where they belong, unless they are there already.
+/// Adds an exchange, unless the rows are already distributed that way.
 pub fn exchanged(input: Phys, distribution: Distribution) -> Phys {
     if let Op::Exchange { distribution: known } = &input.op
         && *known == distribution
@@ -207,7 +207,7 @@ pub fn by_key(input: Phys, keys: &[usize]) -> Phys {
     exchanged(input, distribution)
 }
 
-/// The source, and behind it what makes a regular changelog of upserts and of duplicate changes.
+/// The source, followed by the operators that turn upserts and duplicate changes into a regular changelog.
 fn convert_scan(
     scan: Scan,
     schema: Schema,
@@ -215,7 +215,7 @@ fn convert_scan(
     config: &PlannerConfig,
 ) -> SqlResult<Phys> {
     if let Some(reason) = scan.unreadable {
-        return Err(SqlError::new(reason));
+        return Err(SqlError::new(reason).with_code(ErrorCode::WrongDirection));
     }
     let is_upsert = scan.changelog.update_after && !scan.changelog.update_before;
     let may_repeat = !scan.changelog.is_insert_only() && config.cdc_events_duplicate;
@@ -288,14 +288,17 @@ fn convert_values(rows: Vec<Vec<Expr>>, schema: Schema) -> Phys {
     }
 }
 
-/// A watermark goes into a source that makes one for each split; otherwise an operator behind the source makes it.
+/// A source that generates watermarks per split gets the watermark; otherwise an operator after the source generates
+/// it.
 fn convert_watermark(
     input: Rel,
     schema: Schema,
     (rowtime, expr, idle_timeout_ms): (usize, Expr, i64),
     config: &PlannerConfig,
 ) -> SqlResult<Phys> {
-    refuse_source_watermark(&expr)?;
+    if is_source_watermark(&expr) {
+        return forward_watermark(input, rowtime, &schema, config);
+    }
     let interval_ms = config.watermark_interval_ms;
     if let RelKind::Project { exprs } = &input.kind
         && let Some(RelKind::Scan(scan)) = input.input().map(|below| &below.kind)
@@ -341,19 +344,33 @@ fn set_rowtime(schema: &mut Schema, rowtime: usize, declared: &Schema) {
         .with_time_attribute(TimeAttribute::Rowtime);
 }
 
-fn refuse_source_watermark(expr: &Expr) -> SqlResult<()> {
+fn is_source_watermark(expr: &Expr) -> bool {
     let mut found = false;
     expr.visit(&mut |e| found |= matches!(e, Expr::Call { function, .. } if function == "SOURCE_WATERMARK"));
-    if found {
-        let message = "SOURCE_WATERMARK(): the connector does not make watermarks of its own";
-        return Err(
-            SqlError::new(message).with_hint("write an expression, for example ts - INTERVAL '5' SECOND")
-        );
-    }
-    Ok(())
+    found
 }
 
-/// The window of a relation, as far as the physical columns still carry it.
+/// `SOURCE_WATERMARK()`: the watermarks that come with the rows. Only streams of programs bring their own.
+fn forward_watermark(input: Rel, rowtime: usize, schema: &Schema, config: &PlannerConfig) -> SqlResult<Phys> {
+    let brings_watermarks = input.input().is_some_and(|below| match &below.kind {
+        RelKind::Scan(scan) => {
+            let connector = scan.table.options.get("connector");
+            connector.is_some_and(|c| WATERMARKED_CONNECTORS.contains(&c.as_str()))
+        }
+        _ => false,
+    });
+    if !brings_watermarks {
+        let message = "SOURCE_WATERMARK(): the connector does not make watermarks of its own";
+        return Err(SqlError::new(message)
+            .with_code(ErrorCode::InvalidWatermark)
+            .with_hint("write an expression, for example ts - INTERVAL '5' SECOND"));
+    }
+    let mut input = convert(input, config)?;
+    set_rowtime(&mut input.schema, rowtime, schema);
+    Ok(input)
+}
+
+/// The window of a relation, if the physical columns still carry it.
 pub(super) fn window_of(rel: &Rel, config: &PlannerConfig) -> Option<windows::WindowColumns> {
     windows::window_columns(rel, config)
 }

@@ -1,16 +1,15 @@
-//! What depends on order: OVER windows, Top-N, deduplication, sorting, limits.
+//! Order-dependent nodes: OVER windows, Top-N, deduplication, sorting, limits.
 
-use millstream_plan::{Distribution, Expr, Op, RankKind, RankRange, SortKey};
-use millstream_types::{LogicalType, Schema, TimeAttribute, TypeKind};
+use millstream_plan::{Distribution, Expr, Op, RankKind, RankRange};
+use millstream_types::{ErrorCode, LogicalType, Schema, TimeAttribute, TypeKind};
 
 use super::{Phys, by_key, calc, convert as convert_rel, exchanged, window_of};
 use crate::bind::config::PlannerConfig;
 use crate::bind::error::{SqlError, SqlResult};
 use crate::bind::logical::{Bound, Match, Over, Rank, Rel, RelKind};
-use crate::parse::span::Span;
 use crate::rules::filter::{RANK_END_NONE, constant_rank};
 
-/// OVER functions that only a bounded input can have.
+/// OVER functions that require a bounded input.
 const BATCH_ONLY_FUNCTIONS: [&str; 4] = ["LEAD", "NTILE", "PERCENT_RANK", "CUME_DIST"];
 
 pub(super) fn convert_over(over: Over, input: Rel, names: Schema, config: &PlannerConfig) -> SqlResult<Phys> {
@@ -56,7 +55,7 @@ pub(super) fn convert_over(over: Over, input: Rel, names: Schema, config: &Plann
     Ok(Phys::new(op, vec![exchanged], schema))
 }
 
-/// The frame as distances before and behind the current row.
+/// The frame as distances before and after the current row.
 fn frame(over: &Over) -> SqlResult<(Option<i64>, Option<i64>)> {
     let before = |bound: Bound| match bound {
         Bound::Preceding(distance) => Some(distance),
@@ -65,12 +64,12 @@ fn frame(over: &Over) -> SqlResult<(Option<i64>, Option<i64>)> {
         Bound::UnboundedPreceding | Bound::UnboundedFollowing => None,
     };
     if over.frame.start == Bound::UnboundedFollowing || over.frame.end == Bound::UnboundedPreceding {
-        return Err(SqlError::at(
-            over.span,
-            "the frame of an OVER window ends before it begins",
-        ));
+        return Err(
+            SqlError::at(over.span, "the frame of an OVER window ends before it begins")
+                .with_code(ErrorCode::InvalidOver),
+        );
     }
-    // Without an order all rows are peers.
+    // Without ORDER BY, all rows are peers.
     if over.order.is_empty() && !over.frame.rows && over.frame.end == Bound::UnboundedFollowing {
         return Ok((before(over.frame.start), Some(0)));
     }
@@ -80,9 +79,9 @@ fn frame(over: &Over) -> SqlResult<(Option<i64>, Option<i64>)> {
     ))
 }
 
-/// Flink's rules for streaming: one ascending column; event time, processing time, or (unbounded only) anything.
+/// Flink's rules for streaming: one ascending column; event time, processing time, or (unbounded only) any column.
 fn streaming_order(over: &Over, input: &Phys) -> SqlResult<Option<bool>> {
-    let refuse = |message: String| Err(SqlError::at(over.span, message));
+    let refuse = |message: String| Err(SqlError::at(over.span, message).with_code(ErrorCode::InvalidOver));
     for call in &over.calls {
         if BATCH_ONLY_FUNCTIONS.contains(&call.function.as_str()) {
             return refuse(format!(
@@ -91,8 +90,14 @@ fn streaming_order(over: &Over, input: &Phys) -> SqlResult<Option<bool>> {
             ));
         }
     }
+    // Flink calls every frame RANGE here, and its words are what people search for.
+    let following = || {
+        let frame = if over.frame.rows { "ROWS" } else { "RANGE" };
+        refuse("OVER RANGE FOLLOWING windows are not supported yet".to_owned())
+            .map_err(|error: SqlError| error.with_hint(format!("let the {frame} frame end at CURRENT ROW")))
+    };
     if matches!(over.frame.end, Bound::Following(_)) {
-        return refuse("OVER RANGE FOLLOWING windows are not supported yet".to_owned());
+        return following();
     }
     let [key] = over.order.as_slice() else {
         return refuse("The window can only be ordered by a single time column".to_owned());
@@ -101,7 +106,7 @@ fn streaming_order(over: &Over, input: &Phys) -> SqlResult<Option<bool>> {
         return refuse("The window can only be ordered in ASCENDING mode".to_owned());
     }
     if over.frame.end != Bound::CurrentRow {
-        return refuse("OVER RANGE FOLLOWING windows are not supported yet".to_owned());
+        return following();
     }
     let attribute = input.ty(key.column).time_attribute();
     let is_bounded_frame = over.frame.start != Bound::UnboundedPreceding;
@@ -120,7 +125,8 @@ fn batch_order(over: &Over, input: &Phys) -> SqlResult<Option<bool>> {
         return Err(SqlError::at(
             over.span,
             format!("Distinct not supported in windowing clause: {}", call.function),
-        ));
+        )
+        .with_code(ErrorCode::InvalidOver));
     }
     let is_time = over
         .order
@@ -169,7 +175,7 @@ pub(super) fn convert_rank(rank: Rank, input: Rel, names: Schema, config: &Plann
     Ok(calc(ranked, exprs, None, &names))
 }
 
-/// What Top-N cannot be while streaming.
+/// Rejects Top-N queries that streaming does not support.
 fn check_streaming_rank(rank: &Rank, config: &PlannerConfig) -> SqlResult<()> {
     let name = match rank.kind {
         _ if !config.streaming => return Ok(()),
@@ -179,20 +185,24 @@ fn check_streaming_rank(rank: &Rank, config: &PlannerConfig) -> SqlResult<()> {
     };
     if !name.is_empty() {
         let message = format!("{name}() on streaming table is not supported currently");
-        return Err(SqlError::at(rank.span, message).with_hint("use ROW_NUMBER()"));
+        return Err(SqlError::at(rank.span, message)
+            .with_code(ErrorCode::InvalidOver)
+            .with_hint("use ROW_NUMBER()"));
     }
     match rank.range {
         RankRange::Constant {
             to: RANK_END_NONE, ..
         } => {
             let hint = "bound the row number from above, for example WHERE rn <= 10";
-            Err(SqlError::at(rank.span, "Rank end is not specified").with_hint(hint))
+            Err(SqlError::at(rank.span, "Rank end is not specified")
+                .with_code(ErrorCode::InvalidOver)
+                .with_hint(hint))
         }
         _ => Ok(()),
     }
 }
 
-/// Top-N, or deduplication where it is the first row by a time attribute.
+/// Top-N, or deduplication if it selects the first row by a time attribute.
 fn ranked(
     rank: &Rank,
     input: Phys,
@@ -247,10 +257,10 @@ fn renamed(schema: &Schema, names: &Schema) -> Schema {
     Schema::new(columns.collect::<Vec<_>>())
 }
 
-/// Connectors whose sources stop after so many rows.
+/// Connectors whose sources support a limit.
 const LIMITED_CONNECTORS: [&str; 1] = ["filesystem"];
 
-/// Tells a scan how many rows are wanted, if every row that it gives passes.
+/// Pushes a limit into a scan, if no row is filtered in between.
 fn limit_scan(rel: &mut Rel, limit: u64) {
     match &mut rel.kind {
         RelKind::Project { .. } => {
@@ -268,13 +278,16 @@ fn limit_scan(rel: &mut Rel, limit: u64) {
     }
 }
 
-pub(super) fn convert_sort(
-    keys: Vec<SortKey>,
-    offset: u64,
-    fetch: Option<u64>,
-    input: Rel,
-    config: &PlannerConfig,
-) -> SqlResult<Phys> {
+pub(super) fn convert_sort(sort: RelKind, input: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
+    let RelKind::Sort {
+        keys,
+        offset,
+        fetch,
+        span,
+    } = sort
+    else {
+        return Err(SqlError::internal("no sort"));
+    };
     let mut input = input;
     if let (true, Some(fetch)) = (keys.is_empty(), fetch) {
         limit_scan(&mut input, offset.saturating_add(fetch));
@@ -319,11 +332,11 @@ pub(super) fn convert_sort(
         .first()
         .is_some_and(|key| key.ascending && input.ty(key.column).is_time_attribute());
     if !is_time_order || offset > 0 {
-        return Err(SqlError::at(
-            Span::default(),
-            "Sort on a non-time-attribute field is not supported",
-        )
-        .with_hint("begin ORDER BY with the event-time column in ascending order, or add LIMIT"));
+        return Err(
+            SqlError::at(span, "Sort on a non-time-attribute field is not supported")
+                .with_code(ErrorCode::InvalidOrderBy)
+                .with_hint("begin ORDER BY with the event-time column in ascending order, or add LIMIT"),
+        );
     }
     Ok(Phys::on(Op::TemporalSort { keys }, input))
 }

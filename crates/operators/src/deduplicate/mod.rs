@@ -2,24 +2,30 @@
 //!
 //! | | by processing time | by event time |
 //! |---|---|---|
-//! | keep first | the first row that comes, at once, for ever | the row with the least time, when the watermark passes it; late rows are dropped |
-//! | keep last | every row replaces the one before | a row replaces one that is not newer, at once; late rows count |
+//! | keep first | the first row that comes, at once, forever | the row with the least time, when the watermark passes it; late rows are dropped |
+//! | keep last | every row replaces the previous one | a row replaces one that is not newer, at once; late rows count |
+
+mod written_keys;
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, Int64Array};
+use arrow_array::ArrayRef;
 use arrow_schema::DataType;
-use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
-use millstream_state::{DirtyBlocks, GroupTable, NO_GROUP, RowStore, StateError};
+use arrow_select::interleave::interleave;
+use millstream_dataflow::{
+    Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
+};
+use millstream_state::owned::with_names_of;
+use millstream_state::{Expiry, NO_GROUP, RowStore};
 use millstream_types::{Batch, RowKind, Watermark};
 
+use crate::cold::RowRoom;
 use crate::emit::{push, take_columns};
-use crate::group_state::{freeze, thaw};
 use crate::window::input::milliseconds;
 
-/// What a plan says about a deduplication.
+use written_keys::WrittenKeys;
+
+/// The parameters of a deduplication in a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct DeduplicateSpec {
     pub types: Vec<DataType>,
@@ -28,27 +34,39 @@ pub(crate) struct DeduplicateSpec {
     pub keep_last: bool,
     pub event_time: bool,
     pub update_before: bool,
+    /// Whether rows only come.
+    pub insert_only: bool,
     pub ttl_ms: i64,
 }
 
-/// Keeps whole rows: keep last, and keep first by event time.
+/// Stores whole rows: keep last, and keep first by event time.
 pub(crate) struct Deduplicate {
     spec: DeduplicateSpec,
-    /// At most one row for each key, with its time; with a time to live, its stamp says when it was written.
+    /// At most one row per key, with its time; with a TTL, the stamp is the time of the last write.
     store: RowStore,
+    room: RowRoom,
     /// Keep first by event time: keys whose row was emitted.
     emitted: Option<WrittenKeys>,
+    /// The row of the current batch that is the last of each key so far, [`NO_GROUP`] if there is none.
+    in_batch: Vec<u32>,
     sweeps: Sweeps,
-    late_rows: u64,
+    late: LateRows,
 }
 
-/// When to look for what is expired.
+/// The last row of a key.
+#[derive(Clone, Copy)]
+enum Held {
+    Stored(u32),
+    InBatch(u32),
+}
+
+/// Schedules the sweeps for expired state.
 struct Sweeps {
     ttl_ms: i64,
     next_ms: Option<i64>,
 }
 
-/// A sweep comes after this part of the time to live.
+/// A sweep runs after this fraction of the TTL.
 const SWEEPS_PER_TTL: i64 = 4;
 
 impl Sweeps {
@@ -63,7 +81,7 @@ impl Sweeps {
         self.ttl_ms > 0 && written_ms <= now_ms.saturating_sub(self.ttl_ms)
     }
 
-    /// Something may expire from now on.
+    /// From now on, something may expire.
     fn start(&mut self, now_ms: i64) {
         if self.ttl_ms > 0 {
             let next = now_ms.saturating_add((self.ttl_ms / SWEEPS_PER_TTL).max(1));
@@ -71,7 +89,7 @@ impl Sweeps {
         }
     }
 
-    /// Whether it is time for a sweep; [`Sweeps::start`] follows if something is left.
+    /// Whether a sweep is due. The caller calls [`Sweeps::start`] afterwards if state remains.
     fn is_due(&mut self, now_ms: i64) -> bool {
         let due = self.next_ms.is_some_and(|at| at <= now_ms);
         if due {
@@ -81,90 +99,32 @@ impl Sweeps {
     }
 }
 
-/// Keys, and with a time to live when each was written last.
-struct WrittenKeys {
-    table: GroupTable,
-    has_times: bool,
-    written_ms: Vec<i64>,
-    dirty: DirtyBlocks,
-}
-
-impl WrittenKeys {
-    fn new(spec: &DeduplicateSpec) -> Result<Self, DataflowError> {
-        let types: Vec<DataType> = spec.keys.iter().map(|k| spec.types[*k].clone()).collect();
-        Ok(Self {
-            table: GroupTable::new(&types)?,
-            has_times: spec.ttl_ms > 0,
-            written_ms: Vec::new(),
-            dirty: DirtyBlocks::default(),
-        })
-    }
-
-    fn write(&mut self, key: u32, now_ms: i64) {
-        if !self.has_times {
-            return;
-        }
-        self.written_ms.resize(self.table.end(), i64::MIN);
-        self.written_ms[key as usize] = now_ms;
-        self.dirty.mark(key);
-    }
-
-    fn written_ms(&self, key: u32) -> i64 {
-        self.written_ms.get(key as usize).copied().unwrap_or(i64::MIN)
-    }
-
-    fn sweep(&mut self, sweeps: &Sweeps, now_ms: i64) -> Result<(), DataflowError> {
-        let is_expired = |key: &u32| sweeps.is_expired(self.written_ms(*key), now_ms);
-        let expired: Vec<u32> = self.table.groups().filter(is_expired).collect();
-        for key in expired {
-            self.dirty.mark(key);
-            self.table.remove(key)?;
-        }
-        Ok(())
-    }
-
-    fn snapshot(&mut self, scope: &SnapshotScope, out: &mut StateBlocks) -> Result<(), DataflowError> {
-        self.table.snapshot("keys", scope, out)?;
-        if !self.has_times {
-            return Ok(());
-        }
-        self.written_ms.resize(self.table.end(), i64::MIN);
-        let written_ms = &self.written_ms;
-        freeze("written", &self.table, &mut self.dirty, scope, out, |keys| {
-            let times = keys.iter().map(|key| written_ms[*key as usize]);
-            Ok(vec![Arc::new(Int64Array::from_iter_values(times))])
-        })
-    }
-
-    fn restore(&mut self, blocks: &[StateBlocks], context: &Context) -> Result<(), DataflowError> {
-        let (groups, most) = (context.key_groups(), context.max_parallelism);
-        let maps = self.table.restore("keys", blocks, groups, most)?;
-        thaw("written", blocks, &maps, |keys, columns| {
-            let times = columns.first().and_then(|c| c.as_primitive_opt::<Int64Type>());
-            let times = times.ok_or_else(|| StateError::corrupt("written", "times are missing"))?;
-            keys.iter()
-                .zip(times.values())
-                .for_each(|(key, time)| self.write(*key, *time));
-            Ok(())
-        })
-    }
-
-    fn memory_size(&self) -> usize {
-        self.table.memory_size() + self.written_ms.capacity() * size_of::<i64>()
-    }
-}
-
 impl Deduplicate {
-    pub(crate) fn new(spec: DeduplicateSpec) -> Result<Self, DataflowError> {
+    pub(crate) fn new(spec: DeduplicateSpec, context: &Context) -> Result<Self, DataflowError> {
         let emitted = match spec.keep_last {
             true => None,
-            false => Some(WrittenKeys::new(&spec)?),
+            false => Some(WrittenKeys::new(&spec, context)?),
         };
+        let mut store = match spec.insert_only {
+            true => RowStore::of_arrivals(&spec.types, &spec.keys)?,
+            false => RowStore::new(&spec.types, &spec.keys)?,
+        };
+        // Rows that wait for the watermark are looked at together, so they stay in memory.
+        let spill = context.spill.as_ref().filter(|_| spec.keep_last);
+        let expiry = if spec.ttl_ms > 0 {
+            Expiry::Stamp
+        } else {
+            Expiry::Never
+        };
+        store.spill_to(spill, expiry);
+        let room = RowRoom::new(spill, store.can_spill());
         Ok(Self {
-            store: RowStore::new(&spec.types, &spec.keys)?,
+            store,
+            room,
             emitted,
+            in_batch: Vec::new(),
             sweeps: Sweeps::new(spec.ttl_ms),
-            late_rows: 0,
+            late: LateRows::default(),
             spec,
         })
     }
@@ -176,7 +136,7 @@ impl Deduplicate {
         Ok(milliseconds(&batch.columns[self.spec.time])?.0.to_vec())
     }
 
-    /// The row of a key. One whose time to live is over goes now.
+    /// The row of a key. Drops the row if its TTL has expired.
     fn held(&mut self, key: u32, now_ms: i64) -> Option<u32> {
         let held = self.store.rows_of(key).next()?;
         if self.sweeps.is_expired(self.store.stamp(held), now_ms) {
@@ -193,6 +153,7 @@ impl Deduplicate {
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
         let times = self.times(batch)?;
+        self.room.make(&mut self.store)?;
         let (mut keys, mut rows) = (Vec::new(), Vec::new());
         self.store
             .resolve(&batch.columns, batch.rows, &mut keys, &mut rows)?;
@@ -234,17 +195,111 @@ impl Deduplicate {
         )
     }
 
+    /// As [`Deduplicate::keep_last`] for rows that only come. Rows that a later one of the batch replaces are not
+    /// stored, and what is emitted of the batch is taken from it.
+    fn keep_last_arrival(
+        &mut self,
+        batch: &Batch,
+        context: &Context,
+        out: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
+        let times = self.times(batch)?;
+        self.room.make(&mut self.store)?;
+        let mut keys = Vec::new();
+        self.store.resolve_keys(&batch.columns, batch.rows, &mut keys)?;
+        self.in_batch.resize(self.store.keys_end(), NO_GROUP);
+        let mut changes: Vec<(RowKind, Held)> = Vec::with_capacity(batch.rows);
+        let mut replaced: Vec<u32> = Vec::new();
+        for (row, key) in keys.iter().enumerate() {
+            let held = match self.in_batch[*key as usize] {
+                NO_GROUP => self.held(*key, context.now_ms).map(Held::Stored),
+                last => Some(Held::InBatch(last)),
+            };
+            let held_time = held.map(|held| match held {
+                Held::Stored(held) => self.store.time_ms(held),
+                Held::InBatch(held) => times[held as usize],
+            });
+            if held_time.is_some_and(|held| held > times[row]) {
+                continue;
+            }
+            if let Some(Held::Stored(held)) = held {
+                replaced.push(held);
+            }
+            if let Some(held) = held.filter(|_| self.spec.update_before) {
+                changes.push((RowKind::UpdateBefore, held));
+            }
+            let kind = held.map_or(RowKind::Insert, |_| RowKind::UpdateAfter);
+            changes.push((kind, Held::InBatch(row as u32)));
+            self.in_batch[*key as usize] = row as u32;
+        }
+        let columns = self.changed_columns(batch, &changes)?;
+        replaced.into_iter().for_each(|row| self.store.remove(row));
+        self.store_last(batch, &keys, &times, context.now_ms)?;
+        self.sweeps.start(context.now_ms);
+        let kinds = changes.into_iter().map(|(kind, _)| kind).collect();
+        push(Batch::changes(columns, kinds), context, out)
+    }
+
+    /// The rows of changes, some of the batch, some of the store.
+    fn changed_columns(
+        &self,
+        batch: &Batch,
+        changes: &[(RowKind, Held)],
+    ) -> Result<Vec<ArrayRef>, DataflowError> {
+        let mut stored: Vec<u32> = Vec::new();
+        let place = |(_, held): &(RowKind, Held)| match held {
+            Held::InBatch(row) => (0, *row as usize),
+            Held::Stored(row) => {
+                stored.push(*row);
+                (1, stored.len() - 1)
+            }
+        };
+        let places: Vec<(usize, usize)> = changes.iter().map(place).collect();
+        if stored.is_empty() {
+            let rows: Vec<u32> = places.iter().map(|(_, row)| *row as u32).collect();
+            return take_columns(&batch.columns, &rows);
+        }
+        let stored = self.store.columns(&stored)?;
+        let column = |(fresh, stored): (&ArrayRef, &ArrayRef)| {
+            // The names inside of a nested type may differ between an input and what was stored of it.
+            let fresh = with_names_of(stored.data_type(), fresh)?;
+            Ok(interleave(&[fresh.as_ref(), stored.as_ref()], &places)?)
+        };
+        batch.columns.iter().zip(&stored).map(column).collect()
+    }
+
+    /// Stores the last row of each key of a batch.
+    fn store_last(
+        &mut self,
+        batch: &Batch,
+        keys: &[u32],
+        times: &[i64],
+        now_ms: i64,
+    ) -> Result<(), DataflowError> {
+        let is_last = |row: &u32| self.in_batch[keys[*row as usize] as usize] == *row;
+        let last: Vec<u32> = (0..batch.rows as u32).filter(is_last).collect();
+        let mut rows = Vec::new();
+        self.store
+            .resolve_rows(&take_columns(&batch.columns, &last)?, last.len(), &mut rows)?;
+        for (row, stored) in last.iter().map(|row| *row as usize).zip(rows) {
+            self.store.add(keys[row], stored, times[row]);
+            if self.spec.ttl_ms > 0 {
+                self.store.set_stamp(stored, now_ms);
+            }
+        }
+        keys.iter()
+            .for_each(|key| self.in_batch[*key as usize] = NO_GROUP);
+        Ok(self.store.end_batch()?)
+    }
+
     fn keep_first(&mut self, batch: &Batch, context: &Context) -> Result<(), DataflowError> {
         let times = self.times(batch)?;
-        let columns: Vec<ArrayRef> = self
-            .spec
-            .keys
-            .iter()
-            .map(|k| Arc::clone(&batch.columns[*k]))
-            .collect();
+        let keys = self.spec.keys.iter();
+        let columns: Vec<ArrayRef> = keys.map(|k| Arc::clone(&batch.columns[*k])).collect();
         let mut done = Vec::new();
         if let Some(emitted) = &mut self.emitted {
-            emitted.table.find(&columns, batch.rows, &mut done)?;
+            emitted.make_room()?;
+            emitted.find(&columns, batch.rows, &mut done)?;
             for key in done.iter_mut().filter(|key| **key != NO_GROUP) {
                 if self.sweeps.is_expired(emitted.written_ms(*key), context.now_ms) {
                     *key = NO_GROUP;
@@ -254,12 +309,13 @@ impl Deduplicate {
         let (mut keys, mut rows) = (Vec::new(), Vec::new());
         self.store
             .resolve(&batch.columns, batch.rows, &mut keys, &mut rows)?;
+        let mut late = Vec::new();
         for row in 0..batch.rows {
             if done.get(row).is_some_and(|group| *group != NO_GROUP) {
                 continue;
             }
             if times[row] < context.watermark.0 {
-                self.late_rows += 1;
+                late.push(row as u32);
                 continue;
             }
             let held = self.store.rows_of(keys[row]).next();
@@ -271,8 +327,8 @@ impl Deduplicate {
             }
             self.store.add(keys[row], rows[row], times[row]);
         }
-        self.store.end_batch()?;
-        Ok(())
+        self.late.add(0, batch, &late, context)?;
+        Ok(self.store.end_batch()?)
     }
 
     /// Emits the rows whose time the watermark has passed, by time, then by arrival.
@@ -292,7 +348,7 @@ impl Deduplicate {
         if let Some(emitted) = &mut self.emitted {
             let keys: Vec<ArrayRef> = self.spec.keys.iter().map(|k| Arc::clone(&columns[*k])).collect();
             let mut groups = Vec::new();
-            emitted.table.intern(&keys, due.len(), &mut groups)?;
+            emitted.intern(&keys, due.len(), &mut groups)?;
             groups
                 .iter()
                 .for_each(|group| emitted.write(*group, context.now_ms));
@@ -317,10 +373,10 @@ impl Operator for Deduplicate {
         if batch.is_empty() {
             return Ok(());
         }
-        if self.spec.keep_last {
-            self.keep_last(&batch, context, out)
-        } else {
-            self.keep_first(&batch, context)
+        match (self.spec.keep_last, self.spec.insert_only) {
+            (true, true) => self.keep_last_arrival(&batch, context, out),
+            (true, false) => self.keep_last(&batch, context, out),
+            (false, _) => self.keep_first(&batch, context),
         }
     }
 
@@ -347,12 +403,14 @@ impl Operator for Deduplicate {
         let is_empty = match &mut self.emitted {
             Some(emitted) => {
                 emitted.sweep(&self.sweeps, context.now_ms)?;
-                emitted.table.is_empty()
+                emitted.is_empty()
             }
             None => {
                 let is_expired = |row: &u32| self.sweeps.is_expired(self.store.stamp(*row), context.now_ms);
                 let expired: Vec<u32> = self.store.rows().filter(is_expired).collect();
                 expired.into_iter().for_each(|row| self.store.remove(row));
+                let oldest = context.now_ms.saturating_sub(self.spec.ttl_ms);
+                self.store.expire_cold(oldest);
                 self.store.end_batch()?;
                 self.store.is_empty()
             }
@@ -383,15 +441,25 @@ impl Operator for Deduplicate {
     }
 
     fn state_bytes(&self) -> usize {
-        self.store.memory_size() + self.emitted.as_ref().map_or(0, WrittenKeys::memory_size)
+        self.store.used_bytes()
+            + self.in_batch.capacity() * size_of::<u32>()
+            + self.emitted.as_ref().map_or(0, WrittenKeys::memory_size)
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.store.disk_size() + self.emitted.as_ref().map_or(0, WrittenKeys::disk_size)
     }
 
     fn late_rows(&self) -> u64 {
-        self.late_rows
+        self.late.count()
+    }
+
+    fn take_late_rows(&mut self) -> Vec<LateBatch> {
+        self.late.take()
     }
 }
 
-/// Keep first by processing time: only keys are kept.
+/// Keep first by processing time: stores only keys.
 pub(crate) struct FirstArrival {
     columns: Vec<usize>,
     keys: WrittenKeys,
@@ -400,10 +468,10 @@ pub(crate) struct FirstArrival {
 }
 
 impl FirstArrival {
-    pub(crate) fn new(spec: &DeduplicateSpec) -> Result<Self, DataflowError> {
+    pub(crate) fn new(spec: &DeduplicateSpec, context: &Context) -> Result<Self, DataflowError> {
         Ok(Self {
             columns: spec.keys.clone(),
-            keys: WrittenKeys::new(spec)?,
+            keys: WrittenKeys::new(spec, context)?,
             sweeps: Sweeps::new(spec.ttl_ms),
             groups: Vec::new(),
         })
@@ -423,12 +491,12 @@ impl Operator for FirstArrival {
             .iter()
             .map(|k| Arc::clone(&batch.columns[*k]))
             .collect();
-        self.keys.table.intern(&columns, batch.rows, &mut self.groups)?;
-        let created = self.keys.table.created().to_vec();
+        self.keys.make_room()?;
+        let created = self.keys.intern(&columns, batch.rows, &mut self.groups)?;
         let mut created = created.into_iter().peekable();
         let mut first = Vec::new();
         for (row, group) in self.groups.iter().enumerate() {
-            // Groups are created in the order in which their first rows stand in the batch.
+            // Groups are created in the order in which their first rows appear in the batch.
             let is_new = created.next_if_eq(group).is_some();
             if is_new
                 || self
@@ -468,7 +536,7 @@ impl Operator for FirstArrival {
             return Ok(());
         }
         self.keys.sweep(&self.sweeps, context.now_ms)?;
-        if !self.keys.table.is_empty() {
+        if !self.keys.is_empty() {
             self.sweeps.start(context.now_ms);
         }
         Ok(())
@@ -476,5 +544,9 @@ impl Operator for FirstArrival {
 
     fn state_bytes(&self) -> usize {
         self.keys.memory_size()
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.keys.disk_size()
     }
 }

@@ -1,6 +1,6 @@
 //! Secrets in configurations, never shown.
 
-use millstream_types::Options;
+use crate::Options;
 
 /// What stands for a secret: Flink's.
 pub const HIDDEN: &str = "******";

@@ -5,28 +5,33 @@
 //! is there. The store knows no conditions, ranks or expiry; it keeps a time, a stamp and a mark with each row for
 //! operators that do.
 //!
+//! A store of arrivals ([`RowStore::of_arrivals`]) compares no rows: every row that comes is one of its own, and only its
+//! number takes it back. That is enough where rows are never retracted by their content, and saves the hash of whole
+//! rows.
+//!
 //! A batch is applied in steps: [`RowStore::resolve`] gives key groups and row numbers for all its rows, then
 //! [`RowStore::add`] and [`RowStore::subtract`] go row by row, and [`RowStore::end_batch`] frees what became empty.
 
-use std::ops::Range;
+mod cold;
+mod snapshot;
+
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, NullArray, UInt32Array, UInt64Array};
+use arrow_array::{ArrayRef, UInt32Array};
 use arrow_schema::DataType;
-use arrow_select::{concat, take};
+use arrow_select::take;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
-use crate::blocks::{SnapshotScope, StateBlocks};
-use crate::columns::{decode_columns, encode_columns};
 use crate::error::StateError;
-use crate::group_table::{DirtyBlocks, GroupTable, NO_GROUP, block_name};
-use crate::{hash, key_group};
+use crate::group_table::{DirtyBlocks, GroupTable, NO_GROUP, share_in_use};
+
+use cold::ColdRows;
+
+pub use cold::Expiry;
 
 /// End of a list.
 const NONE: u32 = NO_GROUP;
-/// Columns before the row's own in a block: count, time, sequence, mark, stamp (Null: no row has one).
-const META_COLUMNS: usize = 5;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -77,16 +82,27 @@ pub struct RowStore {
     /// Rows and keys that may be empty since the batch began.
     touched_rows: Vec<u32>,
     touched_keys: Vec<u32>,
+    /// Keys whose rows are on disk.
+    cold: Option<ColdRows>,
 }
 
 impl RowStore {
     /// A store of rows with columns of these Arrow types, by the columns at `key_columns`.
     pub fn new(types: &[DataType], key_columns: &[usize]) -> Result<Self, StateError> {
-        let key_types: Vec<DataType> = key_columns.iter().map(|c| types[*c].clone()).collect();
+        Self::with_rows(GroupTable::new(types)?, key_columns)
+    }
+
+    /// A store that gives every row of a batch a new number, equal to others or not.
+    pub fn of_arrivals(types: &[DataType], key_columns: &[usize]) -> Result<Self, StateError> {
+        Self::with_rows(GroupTable::without_index(types)?, key_columns)
+    }
+
+    fn with_rows(rows: GroupTable, key_columns: &[usize]) -> Result<Self, StateError> {
+        let key_types: Vec<DataType> = key_columns.iter().map(|c| rows.types()[*c].clone()).collect();
         Ok(Self {
             key_columns: key_columns.to_vec(),
             keys: GroupTable::new(&key_types)?,
-            rows: GroupTable::new(types)?,
+            rows,
             entries: Vec::new(),
             lists: Vec::new(),
             marks: Vec::new(),
@@ -95,6 +111,7 @@ impl RowStore {
             next_sequence: 0,
             touched_rows: Vec::new(),
             touched_keys: Vec::new(),
+            cold: None,
         })
     }
 
@@ -107,10 +124,31 @@ impl RowStore {
         key_groups: &mut Vec<u32>,
         row_numbers: &mut Vec<u32>,
     ) -> Result<(), StateError> {
+        self.resolve_keys(columns, rows, key_groups)?;
+        self.resolve_rows(columns, rows, row_numbers)
+    }
+
+    /// The first half of [`RowStore::resolve`]: key groups alone.
+    pub fn resolve_keys(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+        key_groups: &mut Vec<u32>,
+    ) -> Result<(), StateError> {
         let key_columns = self.project_keys(columns);
         self.keys.intern(&key_columns, rows, key_groups)?;
         self.touched_keys.extend_from_slice(self.keys.created());
         self.lists.resize(self.keys.end(), EMPTY_LIST);
+        self.recall_created()
+    }
+
+    /// The second half of [`RowStore::resolve`], for all rows of a batch or for those that matter.
+    pub fn resolve_rows(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+        row_numbers: &mut Vec<u32>,
+    ) -> Result<(), StateError> {
         self.rows.intern(columns, rows, row_numbers)?;
         self.touched_rows.extend_from_slice(self.rows.created());
         self.entries.resize(self.rows.end(), FREE_ENTRY);
@@ -125,7 +163,11 @@ impl RowStore {
         rows: usize,
         key_groups: &mut Vec<u32>,
     ) -> Result<(), StateError> {
-        self.keys.find(key_columns, rows, key_groups)
+        self.keys.find(key_columns, rows, key_groups)?;
+        if self.recall_missing(key_columns, key_groups)? {
+            self.keys.find(key_columns, rows, key_groups)?;
+        }
+        Ok(())
     }
 
     fn project_keys(&self, columns: &[ArrayRef]) -> Vec<ArrayRef> {
@@ -290,9 +332,14 @@ impl RowStore {
         self.entries[row as usize].key
     }
 
-    /// The columns of these rows, in this order.
+    /// The columns of these rows, in this order. A row that is asked for more than once is decoded once.
     pub fn columns(&self, rows: &[u32]) -> Result<Vec<ArrayRef>, StateError> {
-        self.rows.keys(rows)
+        each_once(rows, |rows| self.rows.keys(rows))
+    }
+
+    /// Some columns of these rows, in this order.
+    pub fn columns_at(&self, rows: &[u32], columns: &[usize]) -> Result<Vec<ArrayRef>, StateError> {
+        each_once(rows, |rows| self.rows.keys_at(rows, columns))
     }
 
     /// The key columns of these key groups.
@@ -320,13 +367,14 @@ impl RowStore {
         self.rows.groups()
     }
 
-    /// Number of different rows.
+    /// Number of different rows in memory.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
+    /// Whether no row is there, be it in memory or on disk.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows.is_empty() && self.cold.as_ref().is_none_or(ColdRows::is_empty)
     }
 
     pub fn clear(&mut self) {
@@ -339,6 +387,17 @@ impl RowStore {
         self.dirty.clear();
         self.touched_rows.clear();
         self.touched_keys.clear();
+        if let Some(cold) = &mut self.cold {
+            cold.clear();
+        }
+    }
+
+    /// Bytes held for rows that are there, see [`GroupTable::used_bytes`]. Rows on disk count with what finds them.
+    pub fn used_bytes(&self) -> usize {
+        match &self.cold {
+            Some(cold) => share_in_use(self.memory_size(), &self.rows) + cold.memory_size(),
+            None => self.memory_size(),
+        }
     }
 
     pub fn memory_size(&self) -> usize {
@@ -348,131 +407,28 @@ impl RowStore {
             + self.lists.capacity() * size_of::<List>()
             + (self.marks.capacity() + self.stamps.capacity()) * size_of::<u64>()
     }
+}
 
-    /// Adds the rows to `out`, in blocks called `prefix/0`, `prefix/1`, …
-    pub fn snapshot(
-        &mut self,
-        prefix: &str,
-        scope: &SnapshotScope,
-        out: &mut StateBlocks,
-    ) -> Result<(), StateError> {
-        self.end_batch()?;
-        for block in 0..self.rows.blocks() {
-            let name = block_name(prefix, block);
-            if !self.dirty.freeze(block, scope) {
-                out.push_unchanged(name);
-                continue;
-            }
-            let rows: Vec<u32> = self.rows.groups_of_block(block).collect();
-            let entries = || rows.iter().map(|row| &self.entries[*row as usize]);
-            let mut columns: Vec<ArrayRef> = vec![
-                Arc::new(UInt32Array::from_iter_values(entries().map(|e| e.count))),
-                Arc::new(Int64Array::from_iter_values(entries().map(|e| e.time_ms))),
-                Arc::new(UInt64Array::from_iter_values(entries().map(|e| e.sequence))),
-                Arc::new(BooleanArray::from_iter(
-                    rows.iter().map(|row| Some(self.is_marked(*row))),
-                )),
-                match self.stamps.is_empty() {
-                    true => Arc::new(NullArray::new(rows.len())),
-                    false => Arc::new(Int64Array::from_iter_values(
-                        rows.iter().map(|row| self.stamp(*row)),
-                    )),
-                },
-            ];
-            columns.extend(self.rows.keys(&rows)?);
-            out.push(name, encode_columns(&columns, rows.len())?);
-        }
-        Ok(())
+/// What `decode` gives for the different ones among `rows`, for each of them.
+fn each_once(
+    rows: &[u32],
+    decode: impl FnOnce(&[u32]) -> Result<Vec<ArrayRef>, StateError>,
+) -> Result<Vec<ArrayRef>, StateError> {
+    let mut places: HashMap<u32, u32, FixedState> =
+        HashMap::with_capacity_and_hasher(rows.len(), FixedState::default());
+    let mut different = Vec::with_capacity(rows.len());
+    let mut place_of = |row: &u32| {
+        *places.entry(*row).or_insert_with(|| {
+            different.push(*row);
+            different.len() as u32 - 1
+        })
+    };
+    let indices: Vec<u32> = rows.iter().map(&mut place_of).collect();
+    let columns = decode(&different)?;
+    if different.len() == rows.len() {
+        return Ok(columns);
     }
-
-    /// Takes back the rows that snapshots of one or more instances froze, as far as their key's group is in `owned`.
-    /// Row numbers are new. The store must be empty.
-    pub fn restore(
-        &mut self,
-        prefix: &str,
-        parts: &[StateBlocks],
-        owned: Range<u16>,
-        max_parallelism: u16,
-    ) -> Result<(), StateError> {
-        debug_assert!(self.is_empty(), "restoring into a store with rows");
-        let prefix = format!("{prefix}/");
-        for part in parts {
-            let mut blocks = Vec::new();
-            for (name, bytes) in part.with_prefix(&prefix) {
-                blocks.push(self.owned_rows(name, bytes, &owned, max_parallelism)?);
-            }
-            self.restore_part(&blocks)?;
-        }
-        Ok(())
-    }
-
-    /// The columns of a block, without the rows of other instances.
-    fn owned_rows(
-        &self,
-        name: &str,
-        bytes: &[u8],
-        owned: &Range<u16>,
-        max_parallelism: u16,
-    ) -> Result<Vec<ArrayRef>, StateError> {
-        let (mut columns, rows) = decode_columns(name, bytes)?;
-        if columns.len() != META_COLUMNS + self.rows.types().len() {
-            return Err(StateError::corrupt(name, format!("{} columns", columns.len())));
-        }
-        let meta_fits = columns[0].as_primitive_opt::<UInt32Type>().is_some()
-            && columns[1].as_primitive_opt::<Int64Type>().is_some()
-            && columns[2].as_primitive_opt::<UInt64Type>().is_some()
-            && columns[3].as_boolean_opt().is_some()
-            && (columns[4].as_primitive_opt::<Int64Type>().is_some() || columns[4].data_type().is_null());
-        if !meta_fits {
-            return Err(StateError::corrupt(
-                name,
-                "counts, times, sequences or marks are of other types",
-            ));
-        }
-        if columns[4].data_type().is_null() {
-            columns[4] = Arc::new(Int64Array::from(vec![0; rows]));
-        }
-        let keys = self.project_keys(&columns[META_COLUMNS..]);
-        let mut hashes = Vec::new();
-        hash::hash_columns(&keys, rows, &mut hashes)?;
-        let is_owned = |row: &u32| match keys.is_empty() {
-            true => owned.start == 0,
-            false => owned.contains(&key_group::of_hash(hashes[*row as usize], max_parallelism)),
-        };
-        let indices = UInt32Array::from_iter_values((0..rows as u32).filter(is_owned));
-        let kept: Result<_, _> = columns.iter().map(|c| take::take(c, &indices, None)).collect();
-        Ok(kept?)
-    }
-
-    /// Adds the rows of one instance in their order of arrival.
-    fn restore_part(&mut self, blocks: &[Vec<ArrayRef>]) -> Result<(), StateError> {
-        let Some(first) = blocks.first() else {
-            return Ok(());
-        };
-        let column = |i: usize| {
-            let parts: Vec<&dyn Array> = blocks.iter().map(|b| b[i].as_ref()).collect();
-            concat::concat(&parts)
-        };
-        let columns: Vec<ArrayRef> = (0..first.len()).map(column).collect::<Result<_, _>>()?;
-        let counts = columns[0].as_primitive::<UInt32Type>();
-        let times = columns[1].as_primitive::<Int64Type>();
-        let sequences = columns[2].as_primitive::<UInt64Type>();
-        let marks = columns[3].as_boolean();
-        let stamps = columns[4].as_primitive::<Int64Type>();
-        let (mut keys, mut rows) = (Vec::new(), Vec::new());
-        self.resolve(&columns[META_COLUMNS..], counts.len(), &mut keys, &mut rows)?;
-        let mut order: Vec<usize> = (0..counts.len()).collect();
-        order.sort_unstable_by_key(|i| sequences.value(*i));
-        for i in order {
-            self.add(keys[i], rows[i], times.value(i));
-            self.entries[rows[i] as usize].count = counts.value(i);
-            if marks.value(i) {
-                self.mark(rows[i]);
-            }
-            if stamps.value(i) != 0 {
-                self.set_stamp(rows[i], stamps.value(i));
-            }
-        }
-        self.end_batch()
-    }
+    let indices = UInt32Array::from(indices);
+    let taken: Result<_, _> = columns.iter().map(|c| take::take(c, &indices, None)).collect();
+    Ok(taken?)
 }

@@ -1,0 +1,7 @@
+//! The published library, as programs use it.
+
+#![allow(clippy::unwrap_used)] // a test that cannot continue has failed
+
+mod examples;
+mod kill;
+mod programs;
