@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream::prelude::*;
+use millstream::source::{Boundedness, ReaderOutput, ReaderStatus, Source, SplitReader};
 use millstream::{Options, StreamExecutionEnvironment};
 use millstream_jobs::programs::{Mirrors, PROGRAMS_DIRECTORY};
 use millstream_jobs::{JobRegistry, JobStatus};
@@ -22,11 +23,13 @@ const ROUNDS_DEFAULT: u64 = 2;
 const RECORDS_OF_ROUND: i64 = 6_000;
 const KEYS: i64 = 11;
 const BUCKET_MS: i64 = 100;
-/// Makes the data last: the program waits a millisecond after so many records.
+/// Spreads the records over the rounds: the program waits a millisecond after so many.
 const RECORDS_PER_MS: u32 = 8;
 const DIRECTORY: &str = "MILLSTREAM_KILL_DIRECTORY";
 const ADDRESS: &str = "MILLSTREAM_KILL_ADDRESS";
 const PARALLELISM: &str = "MILLSTREAM_KILL_PARALLELISM";
+/// Set for the last run only: it ends with the data, while those before it run until they are killed.
+const MAY_END: &str = "MILLSTREAM_KILL_MAY_END";
 
 /// Key and number; the number is also the event time.
 type Numbered = (String, i64);
@@ -194,7 +197,12 @@ fn program_of_the_other_test() {
     let rules = env
         .from_source(source(&env, "rules"), no_time, "rules")
         .uid("rules");
-    let rules = rules.map(|line| parsed(&line)).broadcast_state();
+    let gate = Gate {
+        is_open: std::env::var_os(MAY_END).is_some(),
+    };
+    let no_time = WatermarkStrategy::for_generator(|| AlwaysEnd);
+    let gate = env.from_source(gate, no_time, "gate").uid("gate");
+    let rules = rules.union([gate]).map(|line| parsed(&line)).broadcast_state();
     let sink = KafkaSink::builder()
         .bootstrap_servers(env.bootstrap_servers())
         .delivery_guarantee(DeliveryGuarantee::ExactlyOnce)
@@ -210,6 +218,56 @@ fn program_of_the_other_test() {
     env.execute("killed again and again").unwrap();
 }
 
+/// A source without records that keeps the program alive until the gate is open, however fast the data are read.
+#[derive(Clone)]
+struct Gate {
+    is_open: bool,
+}
+
+impl Source for Gate {
+    type Item = String;
+    type Split = u32;
+    type Reader = Self;
+
+    fn name(&self) -> String {
+        "gate".to_owned()
+    }
+
+    fn boundedness(&self) -> Boundedness {
+        Boundedness::ContinuousUnbounded
+    }
+
+    fn splits(&self) -> Result<Vec<u32>> {
+        Ok(vec![0])
+    }
+
+    fn split_id(&self, split: &u32) -> String {
+        split.to_string()
+    }
+
+    fn create_reader(&self) -> Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+impl SplitReader<String, u32> for Gate {
+    fn add_split(&mut self, _: u32) -> Result<()> {
+        Ok(())
+    }
+
+    fn poll(&mut self, out: &mut ReaderOutput<String>) -> Result<ReaderStatus> {
+        Ok(if self.is_open {
+            ReaderStatus::Finished
+        } else {
+            ReaderStatus::PendingUntil(out.current_processing_time() + 1000)
+        })
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<u32>> {
+        Ok(vec![0])
+    }
+}
+
 /// Rules do not hold back event time.
 struct AlwaysEnd;
 
@@ -223,8 +281,12 @@ impl millstream::watermark::WatermarkGenerator<String> for AlwaysEnd {
     }
 }
 
-fn start(directory: &Path, address: &str, parallelism: u64) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+fn start(directory: &Path, address: &str, parallelism: u64, may_end: bool) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    if may_end {
+        command.env(MAY_END, "");
+    }
+    command
         .args(["--exact", "kill::program_of_the_other_test", "--nocapture"])
         .env(DIRECTORY, directory)
         .env(ADDRESS, address)
@@ -247,7 +309,7 @@ fn see_checkpoints(directory: &Path, child: &mut Child, at_least: u64) {
         if jobs.list().iter().any(is_there) {
             return;
         }
-        assert!(child.try_wait().unwrap().is_none(), "the data end too early");
+        assert!(child.try_wait().unwrap().is_none(), "the program ended");
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }
@@ -269,13 +331,13 @@ fn a_program_survives_kills_at_changing_parallelism() {
     produce(&env, "data", (0..records).map(record).collect());
     drop(env);
     for round in 0..rounds {
-        let mut child = start(directory.path(), &address, round % 3 + 1);
+        let mut child = start(directory.path(), &address, round % 3 + 1, false);
         see_checkpoints(directory.path(), &mut child, 1 + round % 2);
         std::thread::park_timeout(Duration::from_millis(round * 37 % 100));
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    let mut last = start(directory.path(), &address, 2);
+    let mut last = start(directory.path(), &address, 2, true);
     assert!(last.wait().unwrap().success());
     let env = environment(directory.path(), &address);
     let output = env.from_source(
