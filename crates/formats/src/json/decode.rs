@@ -47,7 +47,7 @@ impl JsonDecoder {
         self
     }
 
-    /// Decodes one message from row `rows` on; returns the number of rows (an array gives several).
+    /// Decodes one message the general way from row `rows` on; returns the number of rows (an array gives several).
     fn message(&mut self, data: &[u8], start: usize, end: usize, rows: usize) -> Result<usize, ScanError> {
         let mut cursor = Cursor::new(data, start, end);
         cursor.skip_whitespace();
@@ -128,16 +128,7 @@ impl JsonDecoder {
         for (index, range) in messages.iter().enumerate() {
             let Some(text) = range.slice(data) else { continue };
             let (start, end) = (range.offset as usize, range.offset as usize + text.len());
-            if let Some(predictor) = &mut self.predictor {
-                if predictor.decode(data, (start, end), &self.program, &mut self.columns, self.options) {
-                    debug_assert!(self.columns.iter().all(|c| c.len() == rows + 1));
-                    origins.push(index as u32);
-                    rows += 1;
-                    continue;
-                }
-                self.truncate(rows);
-            }
-            match self.general(data, start, end, rows) {
+            match self.one(data, start, end, rows) {
                 Ok(count) => {
                     origins.extend(std::iter::repeat_n(index as u32, count));
                     rows += count;
@@ -155,12 +146,20 @@ impl JsonDecoder {
         Ok((rows, origins))
     }
 
-    fn general(&mut self, data: &[u8], start: usize, end: usize, rows: usize) -> Result<usize, ScanError> {
+    /// Decodes one message from row `rows` on, the predicted way if its shape is known; returns the number of rows.
+    fn one(&mut self, data: &[u8], start: usize, end: usize, rows: usize) -> Result<usize, ScanError> {
         if simdutf8::basic::from_utf8(&data[start..end]).is_err() {
             return Err(ScanError {
                 at: start,
                 reason: "invalid UTF-8".to_owned(),
             });
+        }
+        if let Some(predictor) = &mut self.predictor {
+            if predictor.decode(data, (start, end), &self.program, &mut self.columns, self.options) {
+                debug_assert!(self.columns.iter().all(|c| c.len() == rows + 1));
+                return Ok(1);
+            }
+            self.truncate(rows);
         }
         let count = self.message(data, start, end, rows)?;
         if let Some(predictor) = &mut self.predictor {
