@@ -3,8 +3,7 @@
 //! The tree keeps no digits: a number with a fraction or an exponent becomes a DOUBLE, or a decimal without trailing
 //! zeros if the table has a column of type DECIMAL. Of a repeated key the last value counts, at the first one's place.
 
-use std::collections::HashMap;
-
+use indexmap::IndexMap;
 use millstream_types::java_text::{write_double, write_stripped_number};
 
 use super::number;
@@ -62,8 +61,7 @@ pub(super) fn number_text(cursor: &mut Cursor<'_>, decimals: bool) -> Result<Str
 }
 
 fn write_object(cursor: &mut Cursor<'_>, decimals: bool, out: &mut Vec<u8>) -> Result<(), ScanError> {
-    let mut members: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut members: IndexMap<Vec<u8>, Vec<u8>> = IndexMap::new();
     cursor.members(b'}', |cursor| {
         let text = cursor.string()?;
         let mut key = Vec::new();
@@ -71,13 +69,8 @@ fn write_object(cursor: &mut Cursor<'_>, decimals: bool, out: &mut Vec<u8>) -> R
         cursor.behind_colon()?;
         let mut value = Vec::new();
         write_value(cursor, decimals, &mut value)?;
-        match places.get(&key) {
-            Some(place) => members[*place].1 = value,
-            None => {
-                places.insert(key.clone(), members.len());
-                members.push((key, value));
-            }
-        }
+        // A repeated key keeps the place of the first.
+        members.insert(key, value);
         Ok(())
     })?;
     out.push(b'{');

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use indexmap::IndexMap;
 use millstream_types::java_hash::{map_order, string_hash};
 use millstream_types::{LogicalType, TypeKind};
 
@@ -392,10 +393,10 @@ fn map(
     }
     let entries = map_entries(cursor)?;
     let end = cursor.clone();
-    let hashes: Vec<i32> = entries.iter().map(|entry| string_hash(&entry.key)).collect();
+    let hashes: Vec<i32> = entries.keys().map(|key| string_hash(key)).collect();
     for place in map_order(&hashes) {
         let entry = &entries[place];
-        *cursor = entry.start.clone();
+        *cursor = entry.key.clone();
         decode_value(cursor, &program.children[0], &mut nested.children[0], options)?;
         *cursor = entry.value.clone();
         decode_value(cursor, &program.children[1], &mut nested.children[1], options)?;
@@ -405,17 +406,15 @@ fn map(
     Ok(())
 }
 
-/// A member of an object that becomes a MAP.
+/// Where a key and its value stand in an object that becomes a MAP.
 struct Entry<'a> {
-    key: Vec<u8>,
-    start: Cursor<'a>,
+    key: Cursor<'a>,
     value: Cursor<'a>,
 }
 
-/// The members of the object at the cursor; of a repeated key the last value, at the first one's place.
-fn map_entries<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<Entry<'a>>, ScanError> {
-    let mut entries: Vec<Entry<'a>> = Vec::new();
-    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
+/// The members of the object at the cursor by key; of a repeated key the last value, at the first one's place.
+fn map_entries<'a>(cursor: &mut Cursor<'a>) -> Result<IndexMap<Vec<u8>, Entry<'a>>, ScanError> {
+    let mut entries: IndexMap<Vec<u8>, Entry<'a>> = IndexMap::new();
     cursor.members(b'}', |cursor| {
         if cursor.peek() != Some(b'"') {
             return cursor.error("a field name in double quotes is expected");
@@ -427,13 +426,10 @@ fn map_entries<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<Entry<'a>>, ScanError>
         cursor.behind_colon()?;
         let value = cursor.clone();
         cursor.skip_value()?;
-        match places.get(&key) {
-            Some(place) => entries[*place].value = value,
-            None => {
-                places.insert(key.clone(), entries.len());
-                entries.push(Entry { key, start, value });
-            }
-        }
+        entries
+            .entry(key)
+            .and_modify(|entry| entry.value = value.clone())
+            .or_insert(Entry { key: start, value });
         Ok(())
     })?;
     Ok(entries)
