@@ -1,7 +1,7 @@
 //! The sink contract.
 
 use millstream_state::StateBlocks;
-use millstream_types::{Batch, CheckpointId, Records};
+use millstream_types::{Batch, CheckpointId, Records, Watermark};
 
 use crate::operator::{Context, DataflowError};
 use crate::source::Waker;
@@ -26,20 +26,14 @@ pub trait Sink: Send {
     /// Rows of a user's type, under the contract of `write`. Sinks of tables reject them.
     fn write_records(&mut self, records: Records, context: &Context) -> Result<(), DataflowError> {
         let _ = context;
-        Err(DataflowError::internal(format!(
-            "a sink of a table was given {records:?}"
-        )))
+        Err(rejected(&records))
     }
     /// Whether `write` may be called.
     fn ready(&mut self, context: &Context) -> Result<bool, DataflowError> {
         let _ = context;
         Ok(true)
     }
-    fn watermark(
-        &mut self,
-        watermark: millstream_types::Watermark,
-        context: &Context,
-    ) -> Result<(), DataflowError> {
+    fn watermark(&mut self, watermark: Watermark, context: &Context) -> Result<(), DataflowError> {
         let _ = (watermark, context);
         Ok(())
     }
@@ -77,7 +71,18 @@ pub trait UnbufferedSink: Send {
     fn ready(&mut self) -> bool {
         true
     }
-    fn write(&mut self, batch: Batch);
+    fn write(&mut self, batch: Batch) -> Result<(), DataflowError>;
+    /// Rows of a user's type. Sinks of tables reject them.
+    fn write_records(&mut self, records: Records) -> Result<(), DataflowError> {
+        Err(rejected(&records))
+    }
+    fn watermark(&mut self, watermark: Watermark) {
+        let _ = watermark;
+    }
+}
+
+fn rejected(records: &Records) -> DataflowError {
+    DataflowError::internal(format!("a sink of a table was given {records:?}"))
 }
 
 /// An [`UnbufferedSink`] under the contract of [`Sink`]. A restart may write rows again.
@@ -94,7 +99,15 @@ impl<S: UnbufferedSink> Sink for Unbuffered<S> {
     }
 
     fn write(&mut self, batch: Batch, _: &Context) -> Result<(), DataflowError> {
-        self.0.write(batch);
+        self.0.write(batch)
+    }
+
+    fn write_records(&mut self, records: Records, _: &Context) -> Result<(), DataflowError> {
+        self.0.write_records(records)
+    }
+
+    fn watermark(&mut self, watermark: Watermark, _: &Context) -> Result<(), DataflowError> {
+        self.0.watermark(watermark);
         Ok(())
     }
 

@@ -154,10 +154,11 @@ impl UnbufferedSink for CollectSink {
         has_room
     }
 
-    fn write(&mut self, batch: Batch) {
+    fn write(&mut self, batch: Batch) -> Result<(), DataflowError> {
         let mut queue = self.shared.lock();
         queue.rows += batch.rows;
         queue.batches.push_back(batch);
         self.shared.announce(&mut queue);
+        Ok(())
     }
 }

@@ -34,5 +34,7 @@ impl SinkFactory for BlackholeFactory {
 struct Blackhole;
 
 impl UnbufferedSink for Blackhole {
-    fn write(&mut self, _: Batch) {}
+    fn write(&mut self, _: Batch) -> Result<(), DataflowError> {
+        Ok(())
+    }
 }

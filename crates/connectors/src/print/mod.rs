@@ -108,7 +108,7 @@ struct Print {
 }
 
 impl UnbufferedSink for Print {
-    fn write(&mut self, batch: Batch) {
+    fn write(&mut self, batch: Batch) -> Result<(), DataflowError> {
         let columns: Vec<_> = self
             .printers
             .iter()
@@ -130,5 +130,6 @@ impl UnbufferedSink for Print {
             line.push(']');
             self.target.print_line(&line, self.to_stderr);
         }
+        Ok(())
     }
 }

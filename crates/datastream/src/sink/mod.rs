@@ -12,8 +12,8 @@ use crate::environment::Job;
 use crate::error::Result;
 
 pub use kafka::{DeliveryGuarantee, KafkaSink, KafkaSinkBuilder, Record, SerializationSchema};
-pub(crate) use simple::collecting;
 pub use simple::{CollectedRows, Discard, Print, PrintDebug, discard, print, print_debug};
+pub(crate) use simple::{collecting, no_columns};
 pub use two_phase::{Custom, SinkWriter, TwoPhaseSink, WriterContext, custom};
 
 /// Where a stream can end.

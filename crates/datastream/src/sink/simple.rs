@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use millstream_connectors::PrintTarget;
 use millstream_dataflow::{
-    Context as Instance, DataflowError, Sink as EngineSink, SinkCommit, SinkFactory, StateBlocks, Waker,
+    Context as Instance, DataflowError, Sink as EngineSink, SinkCommit, SinkFactory, StateBlocks, Unbuffered,
+    UnbufferedSink, Waker,
 };
 use millstream_types::{Batch, CheckpointId, Records};
 
@@ -104,10 +105,10 @@ impl<T: Data> SinkFactory for LineFactory<T> {
                 .for_each(|row| target.print_line(&format!("{prefix}{}", line(row)), to_stderr));
             Ok(())
         };
-        Ok(Box::new(Immediate {
+        Ok(Box::new(Unbuffered(Immediate {
             write,
             of: PhantomData,
-        }))
+        })))
     }
 }
 
@@ -134,10 +135,10 @@ struct DiscardFactory<T>(PhantomData<fn(T)>);
 
 impl<T: Data> SinkFactory for DiscardFactory<T> {
     fn create(&self, _: &Instance) -> Result<Box<dyn EngineSink>, DataflowError> {
-        Ok(Box::new(Immediate {
+        Ok(Box::new(Unbuffered(Immediate {
             write: |_: Vec<T>| Ok(()),
             of: PhantomData,
-        }))
+        })))
     }
 }
 
@@ -147,42 +148,19 @@ struct Immediate<T, F> {
     of: PhantomData<fn(T)>,
 }
 
-impl<T: Data, F: FnMut(Vec<T>) -> Result<(), DataflowError> + Send> EngineSink for Immediate<T, F> {
-    fn open(&mut self, _: &Instance, _: Waker) -> Result<(), DataflowError> {
-        Ok(())
+impl<T: Data, F: FnMut(Vec<T>) -> Result<(), DataflowError> + Send> UnbufferedSink for Immediate<T, F> {
+    fn write(&mut self, _: Batch) -> Result<(), DataflowError> {
+        Err(no_columns())
     }
 
-    fn write(&mut self, _: Batch, _: &Instance) -> Result<(), DataflowError> {
-        Err(DataflowError::internal("a sink of rows was given columns"))
-    }
-
-    fn write_records(&mut self, records: Records, _: &Instance) -> Result<(), DataflowError> {
+    fn write_records(&mut self, records: Records) -> Result<(), DataflowError> {
         (self.write)(rows_of::<T>(records)?.0)
     }
+}
 
-    fn prepare(&mut self, _: CheckpointId, _: &Instance) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn prepared(&mut self, _: CheckpointId, _: &Instance) -> Result<Option<SinkCommit>, DataflowError> {
-        Ok(Some(SinkCommit::default()))
-    }
-
-    fn commit(&mut self, _: CheckpointId, _: &Instance) -> Result<bool, DataflowError> {
-        Ok(true)
-    }
-
-    fn restore(&mut self, _: Vec<StateBlocks>, _: &Instance) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn finish(&mut self, _: &Instance) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn finished(&mut self, _: &Instance) -> Result<bool, DataflowError> {
-        Ok(true)
-    }
+/// Rows of tables do not come to the sinks of streams.
+pub(crate) fn no_columns() -> DataflowError {
+    DataflowError::internal("a sink of rows was given columns")
 }
 
 /// The job's end of collected rows.
@@ -253,7 +231,7 @@ impl<T: Data> EngineSink for CollectSink<T> {
     }
 
     fn write(&mut self, _: Batch, _: &Instance) -> Result<(), DataflowError> {
-        Err(DataflowError::internal("a sink of rows was given columns"))
+        Err(no_columns())
     }
 
     fn write_records(&mut self, records: Records, _: &Instance) -> Result<(), DataflowError> {

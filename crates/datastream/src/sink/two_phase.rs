@@ -104,7 +104,7 @@ impl<T: Data, S: TwoPhaseSink<T>> EngineSink for CustomSink<T, S> {
     }
 
     fn write(&mut self, _: Batch, _: &Instance) -> Result<(), DataflowError> {
-        Err(DataflowError::internal("a sink of rows was given columns"))
+        Err(super::no_columns())
     }
 
     fn write_records(&mut self, records: Records, _: &Instance) -> Result<(), DataflowError> {

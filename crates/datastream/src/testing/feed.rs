@@ -5,17 +5,17 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millstream_dataflow::{
-    Context as Instance, DataflowError, Output, Sink as EngineSink, SinkCommit, SinkFactory,
-    Source as EngineSource, SourceFactory, SourceStatus, StateBlocks, Waker,
+    Context as Instance, DataflowError, Output, Sink as EngineSink, SinkFactory, Source as EngineSource,
+    SourceFactory, SourceStatus, StateBlocks, Unbuffered, UnbufferedSink, Waker,
 };
 use millstream_types::records::NO_TIMESTAMP;
-use millstream_types::{Batch, CheckpointId, Records, Watermark};
+use millstream_types::{Batch, Records, Watermark};
 
 use crate::data::Data;
 use crate::environment::Job;
 use crate::error::Result;
 use crate::operators::{rows_of, timestamp_at};
-use crate::sink::Sink;
+use crate::sink::{Sink, no_columns};
 use crate::source::StreamSource;
 use crate::watermark::WatermarkStrategy;
 
@@ -180,10 +180,10 @@ impl<T: Data> Sink<T> for Collected<T> {
 
 impl<T: Data> SinkFactory for Collected<T> {
     fn create(&self, _: &Instance) -> Result<Box<dyn EngineSink>, DataflowError> {
-        Ok(Box::new(CollectedSink {
+        Ok(Box::new(Unbuffered(CollectedSink {
             collected: self.clone(),
             of: PhantomData,
-        }))
+        })))
     }
 
     fn parallelism_max(&self) -> Option<usize> {
@@ -196,16 +196,12 @@ struct CollectedSink<T> {
     of: PhantomData<fn(T)>,
 }
 
-impl<T: Data> EngineSink for CollectedSink<T> {
-    fn open(&mut self, _: &Instance, _: Waker) -> Result<(), DataflowError> {
-        Ok(())
+impl<T: Data> UnbufferedSink for CollectedSink<T> {
+    fn write(&mut self, _: Batch) -> Result<(), DataflowError> {
+        Err(no_columns())
     }
 
-    fn write(&mut self, _: Batch, _: &Instance) -> Result<(), DataflowError> {
-        Err(DataflowError::internal("a sink of rows was given columns"))
-    }
-
-    fn write_records(&mut self, records: Records, _: &Instance) -> Result<(), DataflowError> {
+    fn write_records(&mut self, records: Records) -> Result<(), DataflowError> {
         let (rows, timestamps, _) = rows_of::<T>(records)?;
         let mut collected = lock(&self.collected.0);
         for (index, row) in rows.into_iter().enumerate() {
@@ -216,32 +212,7 @@ impl<T: Data> EngineSink for CollectedSink<T> {
         Ok(())
     }
 
-    fn watermark(&mut self, watermark: Watermark, _: &Instance) -> Result<(), DataflowError> {
+    fn watermark(&mut self, watermark: Watermark) {
         lock(&self.collected.0).push(StreamElement::Watermark(watermark.0));
-        Ok(())
-    }
-
-    fn prepare(&mut self, _: CheckpointId, _: &Instance) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn prepared(&mut self, _: CheckpointId, _: &Instance) -> Result<Option<SinkCommit>, DataflowError> {
-        Ok(Some(SinkCommit::default()))
-    }
-
-    fn commit(&mut self, _: CheckpointId, _: &Instance) -> Result<bool, DataflowError> {
-        Ok(true)
-    }
-
-    fn restore(&mut self, _: Vec<StateBlocks>, _: &Instance) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn finish(&mut self, _: &Instance) -> Result<(), DataflowError> {
-        Ok(())
-    }
-
-    fn finished(&mut self, _: &Instance) -> Result<bool, DataflowError> {
-        Ok(true)
     }
 }

@@ -1,5 +1,7 @@
 //! Transformations without keys.
 
+use std::time::Duration;
+
 use millstream_datastream::context::Context;
 use millstream_datastream::functions::ProcessFunction;
 use millstream_datastream::{Collector, Error, OutputTag, Result};
@@ -31,6 +33,20 @@ fn a_sequence_is_shared_out_and_nothing_is_lost() {
             "{parallelism} instances"
         );
     }
+}
+
+#[test]
+fn a_reader_slower_than_the_job_gets_every_row() {
+    let env = environment(1);
+    let numbers = env.from_sequence(1, 100_000);
+    let mut rows = numbers
+        .execute_and_collect("numbers")
+        .unwrap()
+        .map(Result::unwrap);
+    assert_eq!(rows.next(), Some(1));
+    // Long enough for the job to fill what it may hold; the rows are all the same if it is not.
+    std::thread::park_timeout(Duration::from_millis(300));
+    assert!(rows.eq(2..=100_000));
 }
 
 #[test]
