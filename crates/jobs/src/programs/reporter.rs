@@ -42,6 +42,7 @@ impl Reporter {
 
     /// Carries out requests and writes reports. Called about twice a second, and when the process ends.
     pub fn report(&mut self) -> io::Result<()> {
+        let requests = names(self.storage.as_ref(), REQUEST);
         for job in self.jobs.list() {
             if !self.reported.contains_key(&job.id()) {
                 self.begin(&job)?;
@@ -54,7 +55,7 @@ impl Reporter {
             else {
                 continue;
             };
-            reported.obey(storage.as_ref(), &job)?;
+            reported.obey(storage.as_ref(), &requests, &job)?;
             // Read before the report is made: a report of the end is complete.
             let is_over = job.status().is_terminal();
             let savepoints = reported.savepoints.iter();
@@ -104,18 +105,15 @@ impl Reporter {
 }
 
 impl Reported {
-    /// Carries out the requests for a job, in the order in which they were written.
-    fn obey(&mut self, storage: &dyn Storage, job: &JobHandle) -> io::Result<()> {
+    /// Carries out the requests for a job, in the order in which they were written. `requests` are those for all jobs.
+    fn obey(&mut self, storage: &dyn Storage, requests: &[String], job: &JobHandle) -> io::Result<()> {
         let id = job.id().to_string();
-        for name in names(storage, REQUEST) {
-            if !name.starts_with(&id) {
-                continue;
-            }
+        for name in requests.iter().filter(|name| name.starts_with(&id)) {
             let path = format!("{name}{REQUEST}");
             let content = storage.read(&path)?;
             storage.remove(&path)?;
             match serde_json::from_slice(&content) {
-                Ok(request) => self.carry_out(name, request, job),
+                Ok(request) => self.carry_out(name.clone(), request, job),
                 Err(error) => tracing::warn!(request = name, %error, "a request of a server cannot be read"),
             }
         }
