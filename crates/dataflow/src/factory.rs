@@ -45,6 +45,12 @@ pub trait SinkFactory: Send + Sync {
     fn is_side(&self) -> bool {
         false
     }
+
+    /// Whether only rows and checkpoints change what the sink has written. If that is so for all sinks of a job, its
+    /// checkpoints may be put off while no record is processed; a sink that finishes files by the clock needs them.
+    fn rests_without_rows(&self) -> bool {
+        false
+    }
 }
 
 /// A closure is a factory of operators, for tests and trivial operators.

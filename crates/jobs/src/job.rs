@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use millstream_dataflow::pool::{Pool, TaskHandle};
-use millstream_dataflow::{DataflowError, Graph, JobMetrics, SinkFactory};
+use millstream_dataflow::{DataflowError, Graph, JobMetrics, SinkFactory, Vertex, VertexKind};
 use millstream_plan::{Op, Plan};
 use millstream_state::OperatorEntry;
 use millstream_types::storage::Storage;
@@ -175,6 +175,10 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
     let (graph, of_sides) = translate_job(&request.plan, components, &settings, sink, &request.identity)?;
     let (mut operators, fingerprint) = describe(&request.plan);
     operators.extend(of_sides);
+    let traits = Traits {
+        remembers_end: request.remembers_end,
+        rests: rests(&request.plan, &graph),
+    };
     let of_graph = GraphRequest {
         graph,
         identity: request.identity,
@@ -185,10 +189,6 @@ pub fn submit(request: JobRequest) -> Result<JobHandle, DataflowError> {
         storage: request.storage,
         fresh: request.fresh,
         attended: request.attended,
-    };
-    let traits = Traits {
-        remembers_end: request.remembers_end,
-        rests: rests(&request.plan),
     };
     start(of_graph, collector, reader, traits, fingerprint)
 }
@@ -206,19 +206,13 @@ struct Traits {
     rests: bool,
 }
 
-/// Whether checkpoints may be put off while no record is processed. Sinks that finish files by the clock need them; an
-/// interval that the user has set is kept.
-fn rests(plan: &Plan) -> bool {
-    const BY_RECORDS: [&str; 4] = ["kafka", "upsert-kafka", "print", "blackhole"];
-    let is_by_records = |op: &Op| match op {
-        Op::Sink { table, .. } => {
-            let connector = table.options.get("connector");
-            connector.is_some_and(|connector| BY_RECORDS.contains(&connector.as_str()))
-        }
-        _ => true,
+/// Whether checkpoints may be put off while no record is processed. An interval that the user has set is kept.
+fn rests(plan: &Plan, graph: &Graph) -> bool {
+    let rests_without_rows = |vertex: &Vertex| match &vertex.kind {
+        VertexKind::Sink(sink) => sink.rests_without_rows(),
+        VertexKind::Source(_) | VertexKind::Operator(_) => true,
     };
-    !plan.configuration.contains_key(CHECKPOINT_INTERVAL)
-        && plan.nodes.iter().all(|node| is_by_records(&node.op))
+    !plan.configuration.contains_key(CHECKPOINT_INTERVAL) && graph.vertices.iter().all(rests_without_rows)
 }
 
 fn start(

@@ -29,6 +29,10 @@ impl SinkFactory for BlackholeFactory {
     fn create(&self, _: &Context) -> Result<Box<dyn Sink>, DataflowError> {
         Ok(Box::new(Unbuffered(Blackhole)))
     }
+
+    fn rests_without_rows(&self) -> bool {
+        true
+    }
 }
 
 struct Blackhole;

@@ -160,6 +160,10 @@ impl SinkFactory for KafkaSinkFactory {
     fn parallelism_max(&self) -> Option<usize> {
         self.table.sink_parallelism
     }
+
+    fn rests_without_rows(&self) -> bool {
+        true
+    }
 }
 
 /// The producer that accepts rows.

@@ -97,6 +97,10 @@ impl SinkFactory for PrintFactory {
     fn parallelism_max(&self) -> Option<usize> {
         self.parallelism_max
     }
+
+    fn rests_without_rows(&self) -> bool {
+        true
+    }
 }
 
 struct Print {

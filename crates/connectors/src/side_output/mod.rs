@@ -72,6 +72,10 @@ impl SinkFactory for SideSinkFactory {
     fn is_side(&self) -> bool {
         true
     }
+
+    fn rests_without_rows(&self) -> bool {
+        self.inner.rests_without_rows()
+    }
 }
 
 /// The topic as a table of bytes, whose rows are made by [`Messages`].
