@@ -89,8 +89,8 @@ impl Builder<'_> {
                     condition: condition.clone(),
                     env: self.env.clone(),
                 };
-                IntervalJoin::new(spec.clone())?;
-                Ok(factory(move |_| IntervalJoin::new(spec.clone())))
+                IntervalJoin::new(spec.clone(), &Context::new(0, 1))?;
+                Ok(factory(move |context| IntervalJoin::new(spec.clone(), context)))
             }
             Op::WindowJoin {
                 kind,

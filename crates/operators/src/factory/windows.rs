@@ -1,6 +1,6 @@
 //! Windows and OVER.
 
-use millstream_dataflow::DataflowError;
+use millstream_dataflow::{Context, DataflowError};
 use millstream_plan::aggregate::WindowAssign;
 use millstream_plan::{AggregateCall, Node, Op, Plan, WindowKind, WindowProperty, WindowSpec};
 use millstream_types::LogicalType;
@@ -212,8 +212,8 @@ impl Builder<'_> {
                 order,
                 frame,
             };
-            UpdatingOver::new(spec.clone())?;
-            return Ok(factory(move |_| UpdatingOver::new(spec.clone())));
+            UpdatingOver::new(spec.clone(), &Context::new(0, 1))?;
+            return Ok(factory(move |context| UpdatingOver::new(spec.clone(), context)));
         };
         let spec = OverSpec {
             types,

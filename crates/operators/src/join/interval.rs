@@ -1,7 +1,8 @@
 //! Interval join: rows of two inputs whose times are within bounds of each other.
 //!
 //! Each side keeps its rows until the other side's time can no longer reach them; then an outer side pads rows that
-//! never matched. Late rows are not dropped: they still match what is kept. Rows may leave with times far behind the
+//! never matched. The rows of a side that is not outer move to disk if memory has no room for them: nothing has to be
+//! done when they expire. Late rows are not dropped: they still match what is kept. Rows may leave with times far behind the
 //! watermark, so the watermark is held back by the larger bound.
 
 use std::collections::BTreeSet;
@@ -11,10 +12,11 @@ use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_functions::Environment;
 use millstream_plan::{Expr, JoinKind, TimeBounds};
-use millstream_state::{NO_GROUP, RowStore};
+use millstream_state::{Expiry, NO_GROUP, RowStore, Spill};
 use millstream_types::{Batch, RowKind, Watermark};
 
 use super::pairs::{Pairs, SideRow, gather};
+use crate::cold::{RowRoom, part_of};
 use crate::emit::{push, take_columns};
 use crate::expression::RowExpression;
 use crate::window::input::milliseconds;
@@ -43,20 +45,23 @@ struct Side {
 }
 
 impl Side {
-    fn new(spec: &IntervalJoinSpec, port: usize) -> Result<Self, DataflowError> {
+    fn new(spec: &IntervalJoinSpec, port: usize, spill: Option<&Spill>) -> Result<Self, DataflowError> {
         let bounds = spec.bounds;
         let (time, reach_ms) = if port == 0 {
             (bounds.left_time, -bounds.lower_ms)
         } else {
             (bounds.right_time, bounds.upper_ms)
         };
+        let outer = super::rules::counts_associations(spec.kind, port);
+        let mut store = RowStore::new(&spec.types[port], &spec.keys[port])?;
+        store.spill_to(spill.filter(|_| !outer), Expiry::Time);
         Ok(Self {
-            store: RowStore::new(&spec.types[port], &spec.keys[port])?,
+            store,
             types: spec.types[port].clone(),
             keys: spec.keys[port].clone(),
             time,
             reach_ms,
-            outer: super::rules::counts_associations(spec.kind, port),
+            outer,
             by_time: BTreeSet::new(),
         })
     }
@@ -77,8 +82,38 @@ impl Side {
         }
     }
 
-    fn memory_size(&self) -> usize {
-        self.store.memory_size() + self.by_time.len() * size_of::<(i64, u32)>()
+    /// The latest time of rows that can no longer match when the other side is complete up to `progress`.
+    fn expired_ms(&self, progress: i64) -> i64 {
+        match progress {
+            i64::MAX => i64::MAX,
+            _ => progress.saturating_sub(self.reach_ms).saturating_sub(1),
+        }
+    }
+
+    /// Moves whole keys to disk that take about this many bytes.
+    fn evict(&mut self, bytes: usize) -> Result<(), DataflowError> {
+        let keys = self.store.least_used(bytes, self.used_bytes());
+        for row in keys.iter().flat_map(|key| self.store.rows_of(*key)) {
+            self.by_time.remove(&(self.store.time_ms(row), row));
+        }
+        Ok(self.store.evict(&keys, |_| 0)?)
+    }
+
+    /// Takes note of rows that a lookup brought back from disk. Some may have expired there.
+    fn adopt_recalled(&mut self, progress: i64) {
+        let expired_ms = self.expired_ms(progress);
+        for (row, _) in self.store.recalled() {
+            let time = self.store.time_ms(row);
+            if time <= expired_ms {
+                self.store.remove(row);
+            } else {
+                self.by_time.insert((time, row));
+            }
+        }
+    }
+
+    fn used_bytes(&self) -> usize {
+        self.store.used_bytes() + self.by_time.len() * size_of::<(i64, u32)>()
     }
 }
 
@@ -86,21 +121,46 @@ pub(crate) struct IntervalJoin {
     spec: IntervalJoinSpec,
     condition: Option<RowExpression>,
     sides: [Side; 2],
+    room: RowRoom,
 }
 
 impl IntervalJoin {
-    pub(crate) fn new(spec: IntervalJoinSpec) -> Result<Self, DataflowError> {
+    pub(crate) fn new(spec: IntervalJoinSpec, context: &Context) -> Result<Self, DataflowError> {
         let condition = spec
             .condition
             .as_ref()
             .map(|c| RowExpression::new(c, &spec.env))
             .transpose()?;
-        let sides = [Side::new(&spec, 0)?, Side::new(&spec, 1)?];
+        let spill = context.spill.as_ref();
+        let sides = [Side::new(&spec, 0, spill)?, Side::new(&spec, 1, spill)?];
+        let room = RowRoom::new(spill, sides.iter().any(|side| side.store.can_spill()));
         Ok(Self {
             spec,
             condition,
             sides,
+            room,
         })
+    }
+
+    /// Moves rows of sides that are not outer to disk if there is no more room in memory.
+    fn make_room(&mut self) -> Result<(), DataflowError> {
+        let excess = self.room.excess(self.sides.iter().map(Side::used_bytes).sum());
+        if excess == 0 {
+            return Ok(());
+        }
+        let movable = |side: &&mut Side| side.store.can_spill();
+        let used = |side: &Side| {
+            if side.store.can_spill() {
+                side.used_bytes()
+            } else {
+                0
+            }
+        };
+        let all: usize = self.sides.iter().map(used).sum();
+        for side in self.sides.iter_mut().filter(movable) {
+            side.evict(part_of(side.used_bytes(), excess.min(all), all))?;
+        }
+        Ok(())
     }
 
     /// The bounds on the other side's times for a row of `port` at `time`.
@@ -131,6 +191,8 @@ impl IntervalJoin {
         self.sides[1 - port]
             .store
             .find_keys(&columns, batch.rows, &mut keys)?;
+        let progress = self.progress(context);
+        self.sides[1 - port].adopt_recalled(progress);
         let mut pairs = Pairs::new(0..batch.rows);
         for (row, key) in keys.iter().enumerate() {
             if *key != NO_GROUP && columns.iter().all(|c| c.is_valid(row)) {
@@ -176,9 +238,11 @@ impl IntervalJoin {
     ) -> Result<(), DataflowError> {
         for port in 0..2 {
             let side = &mut self.sides[port];
+            let expired_ms = side.expired_ms(progress);
+            side.store.expire_cold(expired_ms);
             let mut padded = Vec::new();
             while let Some((time, row)) = side.by_time.first().copied() {
-                if progress != i64::MAX && time.saturating_add(side.reach_ms) >= progress {
+                if time > expired_ms {
                     break;
                 }
                 side.by_time.pop_first();
@@ -255,6 +319,7 @@ impl IntervalJoin {
         self.sides[port]
             .store
             .resolve(&batch.columns, batch.rows, &mut keys, &mut rows)?;
+        self.sides[port].adopt_recalled(progress);
         let mut alone = Vec::new();
         for (row, time) in times.iter().enumerate() {
             let matched = !pairs.of_row(row).is_empty();
@@ -287,6 +352,7 @@ impl Operator for IntervalJoin {
         } else {
             vec![context.now_ms; batch.rows]
         };
+        self.make_room()?;
         let pairs = self.pairs(port, &batch, &times, context)?;
         self.apply(port, &batch, &times, &pairs, context, out)
     }
@@ -347,6 +413,10 @@ impl Operator for IntervalJoin {
     }
 
     fn state_bytes(&self) -> usize {
-        self.sides.iter().map(Side::memory_size).sum()
+        self.sides.iter().map(Side::used_bytes).sum()
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.sides.iter().map(|side| side.store.disk_size()).sum()
     }
 }

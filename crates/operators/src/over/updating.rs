@@ -8,10 +8,11 @@ use arrow_array::ArrayRef;
 use arrow_schema::DataType;
 use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_plan::SortKey;
-use millstream_state::RowStore;
+use millstream_state::{Expiry, RowStore};
 use millstream_types::{Batch, RowKind};
 
 use super::frames::{FrameSpec, Frames};
+use crate::cold::RowRoom;
 use crate::emit::{push, rows_differ, stack, take_columns};
 use crate::sort_keys::{SortKeys, key_of};
 
@@ -28,6 +29,7 @@ pub(crate) struct UpdatingOver {
     spec: UpdatingOverSpec,
     keys: SortKeys,
     store: RowStore,
+    room: RowRoom,
 }
 
 /// A snapshot of a partition: its rows in order, each as often as it occurs, with the columns and the results.
@@ -37,11 +39,15 @@ struct Moment {
 }
 
 impl UpdatingOver {
-    pub(crate) fn new(spec: UpdatingOverSpec) -> Result<Self, DataflowError> {
+    pub(crate) fn new(spec: UpdatingOverSpec, context: &Context) -> Result<Self, DataflowError> {
         Frames::new(&spec.frame, &spec.types, &[])?;
+        let mut store = RowStore::new(&spec.types, &spec.partition)?;
+        let spill = context.spill.as_ref();
+        store.spill_to(spill, Expiry::Never);
         Ok(Self {
             keys: SortKeys::new(&spec.order, &spec.types)?,
-            store: RowStore::new(&spec.types, &spec.partition)?,
+            room: RowRoom::new(spill, store.can_spill()),
+            store,
             spec,
         })
     }
@@ -131,6 +137,7 @@ impl Operator for UpdatingOver {
         context: &Context,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
+        self.room.make(&mut self.store)?;
         let (mut partitions, mut rows) = (Vec::new(), Vec::new());
         self.store
             .resolve(&batch.columns, batch.rows, &mut partitions, &mut rows)?;
@@ -168,6 +175,10 @@ impl Operator for UpdatingOver {
     }
 
     fn state_bytes(&self) -> usize {
-        self.store.memory_size()
+        self.store.used_bytes()
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.store.disk_size()
     }
 }

@@ -185,25 +185,27 @@ impl RowStore {
         entry.count += 1;
         let count = entry.count;
         if count == 1 {
-            let list = &mut self.lists[key as usize];
-            *entry = Entry {
-                key,
-                count,
-                next: NONE,
-                previous: list.last,
-                time_ms,
-                sequence: self.next_sequence,
-            };
+            entry.key = key;
+            entry.time_ms = time_ms;
+            entry.sequence = self.next_sequence;
             self.next_sequence += 1;
-            let last = std::mem::replace(&mut list.last, row);
-            list.rows += 1;
-            if last == NONE {
-                list.first = row;
-            } else {
-                self.entries[last as usize].next = row;
-            }
+            self.append(row);
         }
         count
+    }
+
+    /// Puts a row at the end of the list of its key.
+    fn append(&mut self, row: u32) {
+        let entry = &mut self.entries[row as usize];
+        let list = &mut self.lists[entry.key as usize];
+        let last = std::mem::replace(&mut list.last, row);
+        list.rows += 1;
+        (entry.previous, entry.next) = (last, NONE);
+        if last == NONE {
+            list.first = row;
+        } else {
+            self.entries[last as usize].next = row;
+        }
     }
 
     /// Takes a row back once; returns the count that is left, `None` if the row was not there.

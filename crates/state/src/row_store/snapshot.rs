@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, NullArray, UInt32Array, UInt64Array};
-use arrow_select::{concat, take};
+use arrow_array::{ArrayRef, BooleanArray, Int64Array, NullArray, UInt32Array, UInt64Array};
+use arrow_select::take;
 
 use crate::blocks::{LargeBlocks, SnapshotScope, StateBlocks};
 use crate::columns::{decode_columns, encode_columns};
@@ -14,7 +14,7 @@ use crate::error::StateError;
 use crate::group_table::block_name;
 use crate::{hash, key_group};
 
-use super::RowStore;
+use super::{EMPTY_LIST, RowStore};
 
 /// Columns before the row's own in a block: count, time, sequence, mark, stamp (Null: no row has one).
 const META_COLUMNS: usize = 5;
@@ -74,14 +74,15 @@ impl RowStore {
         self.restore_cold(prefix, parts, &owned, max_parallelism)?;
         let prefix = format!("{prefix}/");
         for part in parts {
-            let mut blocks = Vec::new();
+            let first_sequence = self.next_sequence;
             for block in part.with_prefix(&prefix) {
                 let (name, bytes) = block?;
-                blocks.push(self.owned_rows(name, &bytes, &owned, max_parallelism)?);
+                let columns = self.owned_rows(name, &bytes, &owned, max_parallelism)?;
+                self.restore_block(&columns, first_sequence)?;
             }
-            self.restore_part(&blocks)?;
         }
-        Ok(())
+        self.link_by_arrival();
+        self.end_batch()
     }
 
     /// The columns of a block, without the rows of other instances.
@@ -122,16 +123,9 @@ impl RowStore {
         Ok(kept?)
     }
 
-    /// Adds the rows of one instance in their order of arrival.
-    fn restore_part(&mut self, blocks: &[Vec<ArrayRef>]) -> Result<(), StateError> {
-        let Some(first) = blocks.first() else {
-            return Ok(());
-        };
-        let column = |i: usize| {
-            let parts: Vec<&dyn Array> = blocks.iter().map(|b| b[i].as_ref()).collect();
-            concat::concat(&parts)
-        };
-        let columns: Vec<ArrayRef> = (0..first.len()).map(column).collect::<Result<_, _>>()?;
+    /// Restores the rows of one block, not yet linked: a block holds rows as they are numbered, and the rows of a key
+    /// may be in several. Sequences of the block count from `first_sequence`.
+    fn restore_block(&mut self, columns: &[ArrayRef], first_sequence: u64) -> Result<(), StateError> {
         let counts = columns[0].as_primitive::<UInt32Type>();
         let times = columns[1].as_primitive::<Int64Type>();
         let sequences = columns[2].as_primitive::<UInt64Type>();
@@ -139,19 +133,35 @@ impl RowStore {
         let stamps = columns[4].as_primitive::<Int64Type>();
         let (mut keys, mut rows) = (Vec::new(), Vec::new());
         self.resolve(&columns[META_COLUMNS..], counts.len(), &mut keys, &mut rows)?;
-        let mut order: Vec<usize> = (0..counts.len()).collect();
-        order.sort_unstable_by_key(|i| sequences.value(*i));
-        for i in order {
-            // A store of arrivals may have frozen equal rows one by one.
-            self.add(keys[i], rows[i], times.value(i));
-            self.entries[rows[i] as usize].count += counts.value(i).saturating_sub(1);
+        for (i, row) in rows.iter().enumerate() {
+            let sequence = first_sequence.saturating_add(sequences.value(i));
+            self.next_sequence = self.next_sequence.max(sequence.saturating_add(1));
+            let entry = &mut self.entries[*row as usize];
+            // A store of arrivals may have frozen equal rows one by one; the oldest of them gives place and time.
+            if entry.count == 0 || sequence < entry.sequence {
+                entry.sequence = sequence;
+                entry.time_ms = times.value(i);
+            }
+            entry.key = keys[i];
+            entry.count = entry.count.saturating_add(counts.value(i).max(1));
+            self.dirty.mark(*row);
             if marks.value(i) {
-                self.mark(rows[i]);
+                self.mark(*row);
             }
             if stamps.value(i) != 0 {
-                self.set_stamp(rows[i], stamps.value(i));
+                self.set_stamp(*row, stamps.value(i));
             }
         }
-        self.end_batch()
+        Ok(())
+    }
+
+    /// Links the rows of each key in their order of arrival.
+    fn link_by_arrival(&mut self) {
+        let mut order: Vec<u32> = self.rows.groups().collect();
+        order.sort_unstable_by_key(|row| self.entries[*row as usize].sequence);
+        self.lists.fill(EMPTY_LIST);
+        for row in order {
+            self.append(row);
+        }
     }
 }

@@ -51,6 +51,13 @@ pub fn joins() -> Vec<Case> {
             Kind::Append,
         ),
         interval("interval join", JoinKind::Full, true),
+        interval("inner interval join", JoinKind::Inner, true),
+        interval("left interval join", JoinKind::Left, true),
+        unshared(interval(
+            "inner interval join by the clock",
+            JoinKind::Inner,
+            false,
+        )),
         unshared(interval("interval join by the clock", JoinKind::Left, false)),
         windowed("window join", JoinKind::Full),
         temporal("temporal join", JoinKind::Left, Kind::Append),
