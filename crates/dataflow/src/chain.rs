@@ -237,22 +237,28 @@ impl Stage {
         }
     }
 
-    /// Updates the metrics that are read from operators instead of counted.
+    /// Updates the metrics that are read from operators and sinks instead of counted.
     pub fn publish_metrics(&self) {
-        if let Self::Operator(stage) = self {
-            stage
-                .metrics
-                .state_bytes
-                .store(stage.operator.state_bytes() as u64, Relaxed);
-            stage
-                .metrics
-                .spilled_bytes
-                .store(stage.operator.spilled_bytes(), Relaxed);
-            stage
-                .metrics
-                .late_records_dropped
-                .store(stage.operator.late_rows(), Relaxed);
-            stage.next.iter().for_each(Stage::publish_metrics);
+        match self {
+            Self::Operator(stage) => {
+                let (operator, metrics) = (&stage.operator, &stage.metrics);
+                metrics.state_bytes.store(operator.state_bytes() as u64, Relaxed);
+                metrics.spilled_bytes.store(operator.spilled_bytes(), Relaxed);
+                metrics.late_records_dropped.store(operator.late_rows(), Relaxed);
+                metrics.bytes_out.store(bytes_sent(&stage.next), Relaxed);
+                stage.next.iter().for_each(Stage::publish_metrics);
+            }
+            Self::Sink(stage) => stage.metrics.bytes_out.store(stage.sink.bytes_written(), Relaxed),
+            Self::Exchange(_) => {}
+        }
+    }
+
+    /// The metrics of an operator or a sink.
+    pub fn metrics(&self) -> Option<&OperatorMetrics> {
+        match self {
+            Self::Operator(stage) => Some(&stage.metrics),
+            Self::Sink(stage) => Some(&stage.metrics),
+            Self::Exchange(_) => None,
         }
     }
 
@@ -263,6 +269,15 @@ impl Stage {
             Self::Exchange(_) => {}
         }
     }
+}
+
+/// Bytes of rows sent over the exchanges among `stages`.
+pub(crate) fn bytes_sent(stages: &[Stage]) -> u64 {
+    let of_stage = |stage: &Stage| match stage {
+        Stage::Exchange(writer) => writer.bytes_sent(),
+        Stage::Operator(_) | Stage::Sink(_) => 0,
+    };
+    stages.iter().map(of_stage).sum()
 }
 
 pub(crate) fn all_ready(stages: &mut [Stage], now_ms: i64) -> Result<bool, DataflowError> {

@@ -5,6 +5,7 @@
 //! at most its credit and what one step of its sender makes. Control elements need no credit, so barriers get in
 //! behind whatever is queued. There are no threads here; [`Waker`]s tell the other side's worker.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -47,12 +48,16 @@ type Sent = (Element, usize);
 pub struct ChannelSender {
     queue: mpsc::Sender<Sent>,
     shared: Arc<Shared>,
+    /// Bytes of rows that were sent.
+    sent: Cell<u64>,
 }
 
 /// The receiving end.
 pub struct ChannelReceiver {
     queue: mpsc::Receiver<Sent>,
     shared: Arc<Shared>,
+    /// Bytes of rows that were received.
+    received: Cell<u64>,
 }
 
 /// A channel with a budget of bytes in flight.
@@ -73,10 +78,12 @@ pub fn channel(
         ChannelSender {
             queue: sender,
             shared: Arc::clone(&shared),
+            sent: Cell::new(0),
         },
         ChannelReceiver {
             queue: receiver,
             shared,
+            received: Cell::new(0),
         },
     )
 }
@@ -125,6 +132,7 @@ impl ChannelSender {
     /// Sends in order. If the receiver is gone, its job is ending and the element is dropped.
     pub fn send(&self, element: Element) {
         let (element, credit) = with_credit(element);
+        self.sent.set(self.sent.get() + credit as u64);
         self.shared.in_flight.fetch_add(credit, Ordering::SeqCst);
         if self.queue.send((element, credit)).is_ok() {
             self.shared.wake_receiver.wake();
@@ -133,9 +141,14 @@ impl ChannelSender {
 }
 
 impl ChannelReceiver {
+    pub fn bytes_received(&self) -> u64 {
+        self.received.get()
+    }
+
     /// The next element, if there is one.
     pub fn receive(&self) -> Option<Element> {
         let (element, credit) = self.queue.try_recv().ok()?;
+        self.received.set(self.received.get() + credit as u64);
         if credit > 0 {
             let left = self.shared.in_flight.fetch_sub(credit, Ordering::SeqCst) - credit;
             let enough = left <= self.shared.credit_bytes / 2;
@@ -178,6 +191,11 @@ impl ExchangeWriter {
     /// Whether every channel has credit.
     pub fn ready(&self) -> bool {
         self.targets.iter().all(ChannelSender::ready)
+    }
+
+    /// Bytes of rows sent to all targets.
+    pub fn bytes_sent(&self) -> u64 {
+        self.targets.iter().map(|target| target.sent.get()).sum()
     }
 
     pub fn batch(&mut self, batch: Batch) -> Result<(), DataflowError> {

@@ -87,6 +87,14 @@ impl InputGate {
         }
     }
 
+    /// Bytes of rows received over all channels.
+    pub fn bytes_received(&self) -> u64 {
+        self.channels
+            .iter()
+            .map(|channel| channel.receiver.bytes_received())
+            .sum()
+    }
+
     /// The next event, if there is one.
     pub fn next(&mut self) -> Result<Option<GateEvent>, DataflowError> {
         loop {

@@ -23,7 +23,9 @@ pub struct OperatorMetrics {
     pub subtask: usize,
     pub records_in: AtomicU64,
     pub records_out: AtomicU64,
+    /// Read from outside by a source, received over exchanges by the first operator of a chain.
     pub bytes_in: AtomicU64,
+    /// Encoded for the outside by a sink, sent over exchanges by any other operator.
     pub bytes_out: AtomicU64,
     pub input_watermark: AtomicI64,
     pub output_watermark: AtomicI64,
@@ -53,6 +55,70 @@ pub struct TimeMetric {
     window_start_ms: AtomicU64,
     last_second_ms: AtomicU64,
 }
+
+/// Where a metric keeps its value.
+enum Cell<'a> {
+    Count(&'a AtomicU64),
+    /// The smallest value says that no watermark has been seen.
+    Watermark(&'a AtomicI64),
+    /// One more than the value; 0: not known.
+    MaybeCount(&'a AtomicU64),
+}
+
+impl Cell<'_> {
+    fn get(&self) -> Option<i64> {
+        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        match self {
+            Self::Count(cell) => Some(signed(cell.load(Relaxed))),
+            Self::Watermark(cell) => Some(cell.load(Relaxed)).filter(|watermark| *watermark != i64::MIN),
+            Self::MaybeCount(cell) => cell.load(Relaxed).checked_sub(1).map(signed),
+        }
+    }
+
+    fn set(&self, value: i64) {
+        let unsigned = u64::try_from(value).unwrap_or(0);
+        match self {
+            Self::Count(cell) => cell.store(unsigned, Relaxed),
+            Self::Watermark(cell) => cell.store(value, Relaxed),
+            Self::MaybeCount(cell) => cell.store(unsigned.saturating_add(1), Relaxed),
+        }
+    }
+}
+
+/// Finds the value of a metric.
+type CellOf = fn(&OperatorMetrics) -> Cell<'_>;
+
+/// All metrics of an operator by their names.
+const METRICS: &[(&str, CellOf)] = &[
+    ("numRecordsIn", |m| Cell::Count(&m.records_in)),
+    ("numRecordsOut", |m| Cell::Count(&m.records_out)),
+    ("numBytesIn", |m| Cell::Count(&m.bytes_in)),
+    ("numBytesOut", |m| Cell::Count(&m.bytes_out)),
+    ("numLateRecordsDropped", |m| Cell::Count(&m.late_records_dropped)),
+    ("stateSize", |m| Cell::Count(&m.state_bytes)),
+    ("stateSizeOnDisk", |m| Cell::Count(&m.spilled_bytes)),
+    ("busyTimeMsPerSecond", |m| {
+        Cell::Count(&m.load.busy.last_second_ms)
+    }),
+    ("idleTimeMsPerSecond", |m| {
+        Cell::Count(&m.load.idle.last_second_ms)
+    }),
+    ("backPressuredTimeMsPerSecond", |m| {
+        Cell::Count(&m.load.backpressured.last_second_ms)
+    }),
+    ("accumulatedBusyTimeMs", |m| {
+        Cell::Count(&m.load.busy.accumulated_ms)
+    }),
+    ("accumulatedIdleTimeMs", |m| {
+        Cell::Count(&m.load.idle.accumulated_ms)
+    }),
+    ("accumulatedBackPressuredTimeMs", |m| {
+        Cell::Count(&m.load.backpressured.accumulated_ms)
+    }),
+    ("currentInputWatermark", |m| Cell::Watermark(&m.input_watermark)),
+    ("currentOutputWatermark", |m| Cell::Watermark(&m.output_watermark)),
+    ("pendingRecords", |m| Cell::MaybeCount(&m.pending_records)),
+];
 
 impl TimeMetric {
     pub fn accumulated_ms(&self) -> u64 {
@@ -142,39 +208,11 @@ impl OperatorMetrics {
         subtask: usize,
         values: &[(String, i64)],
     ) -> Self {
-        let load = Arc::new(LoadMetrics::default());
-        let metrics = Self::new(vertex, uid, name, subtask, Arc::clone(&load));
+        let metrics = Self::new(vertex, uid, name, subtask, Arc::default());
         for (name, value) in values {
-            let count = u64::try_from(*value).unwrap_or(0);
-            let counter = match name.as_str() {
-                "numRecordsIn" => &metrics.records_in,
-                "numRecordsOut" => &metrics.records_out,
-                "numBytesIn" => &metrics.bytes_in,
-                "numBytesOut" => &metrics.bytes_out,
-                "numLateRecordsDropped" => &metrics.late_records_dropped,
-                "stateSize" => &metrics.state_bytes,
-                "stateSizeOnDisk" => &metrics.spilled_bytes,
-                "busyTimeMsPerSecond" => &load.busy.last_second_ms,
-                "idleTimeMsPerSecond" => &load.idle.last_second_ms,
-                "backPressuredTimeMsPerSecond" => &load.backpressured.last_second_ms,
-                "accumulatedBusyTimeMs" => &load.busy.accumulated_ms,
-                "accumulatedIdleTimeMs" => &load.idle.accumulated_ms,
-                "accumulatedBackPressuredTimeMs" => &load.backpressured.accumulated_ms,
-                "currentInputWatermark" => {
-                    metrics.input_watermark.store(*value, Relaxed);
-                    continue;
-                }
-                "currentOutputWatermark" => {
-                    metrics.output_watermark.store(*value, Relaxed);
-                    continue;
-                }
-                "pendingRecords" => {
-                    metrics.see_pending_records(Some(count));
-                    continue;
-                }
-                _ => continue,
-            };
-            counter.store(count, Relaxed);
+            if let Some((_, cell)) = METRICS.iter().find(|(known, _)| known == name) {
+                cell(&metrics).set(*value);
+            }
         }
         metrics
     }
@@ -216,44 +254,12 @@ impl OperatorMetrics {
         self.pending_records.load(Relaxed).checked_sub(1)
     }
 
-    /// Current values under Flink's names, without watermarks that have not been seen yet.
+    /// Current values under Flink's names, without those that are not known yet.
     pub fn values(&self) -> Vec<(&'static str, i64)> {
-        let count = |counter: &AtomicU64| i64::try_from(counter.load(Relaxed)).unwrap_or(i64::MAX);
-        let time = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-        let mut values = vec![
-            ("numRecordsIn", count(&self.records_in)),
-            ("numRecordsOut", count(&self.records_out)),
-            ("numBytesIn", count(&self.bytes_in)),
-            ("numBytesOut", count(&self.bytes_out)),
-            ("numLateRecordsDropped", count(&self.late_records_dropped)),
-            ("stateSize", count(&self.state_bytes)),
-            ("stateSizeOnDisk", count(&self.spilled_bytes)),
-            ("busyTimeMsPerSecond", time(self.load.busy.ms_per_second())),
-            ("idleTimeMsPerSecond", time(self.load.idle.ms_per_second())),
-            (
-                "backPressuredTimeMsPerSecond",
-                time(self.load.backpressured.ms_per_second()),
-            ),
-            ("accumulatedBusyTimeMs", time(self.load.busy.accumulated_ms())),
-            ("accumulatedIdleTimeMs", time(self.load.idle.accumulated_ms())),
-            (
-                "accumulatedBackPressuredTimeMs",
-                time(self.load.backpressured.accumulated_ms()),
-            ),
-        ];
-        let watermarks = [
-            ("currentInputWatermark", &self.input_watermark),
-            ("currentOutputWatermark", &self.output_watermark),
-        ];
-        let seen = watermarks
-            .into_iter()
-            .map(|(name, value)| (name, value.load(Relaxed)));
-        values.extend(seen.filter(|(_, value)| *value != i64::MIN));
-        values.extend(
-            self.pending_records()
-                .map(|pending| ("pendingRecords", time(pending))),
-        );
-        values
+        let known = METRICS
+            .iter()
+            .map(|(name, cell)| cell(self).get().map(|value| (*name, value)));
+        known.flatten().collect()
     }
 }
 
@@ -290,6 +296,33 @@ impl JobMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_make_the_same_metrics_in_another_process() {
+        let empty = OperatorMetrics::new(0, "u".into(), "n".into(), 0, Arc::default());
+        let unseen = [
+            "currentInputWatermark",
+            "currentOutputWatermark",
+            "pendingRecords",
+        ];
+        let values = empty.values();
+        assert_eq!(values.len(), METRICS.len() - unseen.len());
+        assert!(
+            values
+                .iter()
+                .all(|(name, value)| *value == 0 && !unseen.contains(name))
+        );
+
+        let set: Vec<(String, i64)> = (1..)
+            .zip(METRICS)
+            .map(|(value, (name, _))| ((*name).to_owned(), value))
+            .collect();
+        let copy = OperatorMetrics::of_values(0, "u".into(), "n".into(), 0, &set);
+        let names = copy.values();
+        let read: Vec<(String, i64)> = names.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
+        assert_eq!(read, set);
+        assert_eq!(copy.pending_records(), Some(METRICS.len() as u64));
+    }
 
     #[test]
     fn a_silent_split_matters_when_others_are_ahead() {

@@ -57,6 +57,10 @@ pub trait Sink: Send {
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError>;
     fn finish(&mut self, context: &Context) -> Result<(), DataflowError>;
     fn finished(&mut self, context: &Context) -> Result<bool, DataflowError>;
+    /// Bytes encoded for the outside so far, for metrics (`numBytesOut`).
+    fn bytes_written(&self) -> u64 {
+        0
+    }
     /// The job was canceled: abandons all open and prepared external output. `close` follows.
     fn cancel(&mut self) {}
     fn close(&mut self) {}

@@ -58,6 +58,10 @@ pub trait Source: Send {
     fn pending_records(&self) -> Option<u64> {
         None
     }
+    /// Bytes read from outside so far, as they were stored there, for metrics (`numBytesIn`).
+    fn bytes_read(&self) -> u64 {
+        0
+    }
     /// What keeps the source from making progress, if it knows.
     fn notice(&self) -> Option<SourceNotice> {
         None

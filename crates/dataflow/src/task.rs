@@ -4,12 +4,13 @@
 //! and reports it, and the worker decides when to step again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use millstream_state::SnapshotScope;
 use millstream_types::{CheckpointId, Element, Watermark};
 
-use crate::chain::{Collected, Stage, StageOutput, all_ready};
+use crate::chain::{Collected, Stage, StageOutput, all_ready, bytes_sent};
 use crate::control::InstanceState;
 use crate::gate::{GateEvent, InputGate};
 use crate::metrics::{LoadMetrics, LoadState, OperatorMetrics};
@@ -238,9 +239,19 @@ impl Task {
     }
 
     pub fn publish_metrics(&self) {
-        if let Head::Source(head) = &self.head {
-            head.metrics.see_pending_records(head.source.pending_records());
-            head.metrics.see_notice(head.source.notice());
+        match &self.head {
+            Head::Source(head) => {
+                head.metrics.see_pending_records(head.source.pending_records());
+                head.metrics.see_notice(head.source.notice());
+                head.metrics.bytes_in.store(head.source.bytes_read(), Relaxed);
+                head.metrics.bytes_out.store(bytes_sent(&self.stages), Relaxed);
+            }
+            Head::Gate(gate) => {
+                let root = self.stages.first().and_then(Stage::metrics);
+                if let Some(metrics) = root {
+                    metrics.bytes_in.store(gate.bytes_received(), Relaxed);
+                }
+            }
         }
         self.stages.iter().for_each(Stage::publish_metrics);
     }

@@ -243,6 +243,10 @@ impl Source for Guarded<dyn Source> {
         self.inner.pending_records()
     }
 
+    fn bytes_read(&self) -> u64 {
+        self.inner.bytes_read()
+    }
+
     fn notice(&self) -> Option<SourceNotice> {
         self.inner.notice()
     }
@@ -325,6 +329,10 @@ impl Sink for Guarded<dyn Sink> {
 
     fn finished(&mut self, context: &Context) -> Result<bool, DataflowError> {
         self.call(|inner| inner.finished(context))
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.inner.bytes_written()
     }
 
     fn cancel(&mut self) {

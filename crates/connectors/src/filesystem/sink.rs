@@ -4,6 +4,7 @@
 //! checkpoint renames what waits, the last one follows the end of the input. A file that stays open over a checkpoint is
 //! remembered with its length and cut back to it after a restart, so that no row is there twice.
 
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +19,8 @@ use millstream_dataflow::source::Waker;
 use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory, StateBlocks};
 use millstream_formats::{Encoded, Encoder};
 use millstream_types::{Batch, CheckpointId, ErrorKind, LogicalType, Scalar, Schema, failpoint};
-use serde::{Deserialize, Serialize};
 
+use self::state::{Closed, State};
 use super::{DEFAULT_PARTITION, local_path, partition};
 use crate::context::ConnectorContext;
 use crate::{SinkSpec, rows};
@@ -170,6 +171,7 @@ impl SinkFactory for FileSinkFactory {
             ),
             subtask: context.subtask,
             counter: 0,
+            bytes_written: 0,
             open: BTreeMap::new(),
             closed: Vec::new(),
             prepared: BTreeMap::new(),
@@ -194,26 +196,6 @@ struct OpenFile {
     written_ms: i64,
 }
 
-/// A closed file that waits for its checkpoint.
-#[derive(Clone, Serialize, Deserialize)]
-struct Closed {
-    hidden: PathBuf,
-    visible: PathBuf,
-}
-
-/// The state in a checkpoint.
-#[derive(Default, Serialize, Deserialize)]
-struct State {
-    /// Of the instance: part of the names of its files.
-    #[serde(default)]
-    id: String,
-    #[serde(default)]
-    subtask: usize,
-    closed: Vec<Closed>,
-    /// Files that stay open: relative partition, hidden and visible path, valid length.
-    open: Vec<(String, PathBuf, PathBuf, u64)>,
-}
-
 struct FileSink {
     shared: Arc<Shared>,
     encoder: Box<dyn Encoder>,
@@ -221,6 +203,8 @@ struct FileSink {
     id: String,
     subtask: usize,
     counter: u64,
+    /// Size of all lines.
+    bytes_written: u64,
     /// By partition directory, relative to the table's.
     open: BTreeMap<String, OpenFile>,
     closed: Vec<Closed>,
@@ -293,6 +277,7 @@ impl FileSink {
                 .and_then(|()| file.writer.write_all(b"\n"))
                 .map_err(|e| failed("write", &file.hidden, &e))?;
             file.bytes += line.len() as u64 + 1;
+            self.bytes_written += line.len() as u64 + 1;
         }
         file.written_ms = now_ms;
         if file.bytes >= self.shared.file_bytes_max {
@@ -514,6 +499,10 @@ impl Sink for FileSink {
             self.write_to(&directory, &part, context.now_ms)?;
         }
         Ok(())
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.bytes_written
     }
 
     fn next_timer(&self) -> Option<i64> {

@@ -130,6 +130,7 @@ impl SourceFactory for FileSourceFactory {
             finished: BTreeSet::new(),
             restored: BTreeMap::new(),
             emitted: 0,
+            bytes_read: 0,
         }))
     }
 
@@ -176,6 +177,8 @@ struct FileSource {
     finished: BTreeSet<String>,
     restored: BTreeMap<String, u64>,
     emitted: u64,
+    /// Size of the records that were read, decompressed.
+    bytes_read: u64,
 }
 
 impl FileSource {
@@ -273,6 +276,11 @@ impl FileSource {
             (vec![decoded], Vec::new())
         };
         file.line += records.ranges.len() as u64;
+        self.bytes_read += records
+            .ranges
+            .iter()
+            .map(|range| u64::from(range.length))
+            .sum::<u64>();
         let batches: Vec<Batch> = parts
             .into_iter()
             .map(|decoded| with_constants(decoded, &file.constants, &self.shared.spec))
@@ -367,6 +375,10 @@ impl Source for FileSource {
                 until_ms: Some(self.next_look_ms),
             }),
         }
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes_read
     }
 
     fn snapshot(&mut self) -> Result<StateBlocks, DataflowError> {

@@ -96,6 +96,23 @@ pub(super) struct Backlog {
     pub next: usize,
 }
 
+impl Backlog {
+    pub fn new(batch: Batch, key: Option<Encoded>, value: Encoded) -> Self {
+        Self {
+            batch,
+            key,
+            value,
+            next: 0,
+        }
+    }
+
+    /// Size of the keys and values.
+    pub fn bytes(&self) -> u64 {
+        let key = self.key.as_ref().map_or(0, |key| key.data.len());
+        (key + self.value.data.len()) as u64
+    }
+}
+
 /// The message of a row; `None` for a null message.
 #[inline]
 pub(super) fn message(encoded: &Encoded, row: usize) -> Option<&[u8]> {

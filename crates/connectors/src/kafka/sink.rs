@@ -149,6 +149,7 @@ impl SinkFactory for KafkaSinkFactory {
             flushing: None,
             finishing: None,
             waker: None,
+            bytes_written: 0,
             upsert: self.table.upsert,
             waiting_rows: self
                 .table
@@ -222,6 +223,8 @@ struct KafkaSink {
     /// with a shared slot each flush would restart whenever it found the other's.
     finishing: Option<Flush>,
     waker: Option<Waker>,
+    /// Size of the keys and values of all rows, before the producer compresses them.
+    bytes_written: u64,
     /// Connector `upsert-kafka`: rows are changes by key.
     upsert: bool,
     /// Rows buffered by key, with `sink.buffer-flush.*`.
@@ -244,12 +247,9 @@ impl KafkaSink {
             value.nulls.dedup();
         }
         let key = self.key.as_mut().map(|key| key.encode(&rows)).transpose()?;
-        self.backlog.push_back(Backlog {
-            batch,
-            key,
-            value,
-            next: 0,
-        });
+        let backlog = Backlog::new(batch, key, value);
+        self.bytes_written += backlog.bytes();
+        self.backlog.push_back(backlog);
         Ok(())
     }
 
@@ -580,6 +580,10 @@ impl Sink for KafkaSink {
         let drained = self.drain(context.now_ms)?;
         // The last checkpoint closes the transaction and waits for it.
         Ok(drained && (matches!(self.output, Output::Transactions(_)) || self.flush_end()?))
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.bytes_written
     }
 
     fn cancel(&mut self) {

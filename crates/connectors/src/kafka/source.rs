@@ -28,7 +28,7 @@ use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::record_batch::{RecordColumns, TimestampType};
 use millstream_types::{Batch, CheckpointId, Watermark};
 
-use self::columns::{maximum, shift};
+use self::columns::{Totals, cut_at, maximum, shift};
 use self::group::GroupCommits;
 use super::buffers::LentBuffers;
 use super::client_settings::{fetch_settings, parse, source_client};
@@ -141,7 +141,7 @@ impl SourceFactory for KafkaSourceFactory {
             looking: false,
             looking_since_ms: 0,
             limit: self.spec.limit,
-            emitted: 0,
+            read: Totals::default(),
             last_snapshot: BTreeMap::new(),
             group_commits,
             waker: None,
@@ -195,7 +195,7 @@ struct KafkaSource {
     looking: bool,
     looking_since_ms: i64,
     limit: Option<u64>,
-    emitted: u64,
+    read: Totals,
     /// Positions of the last snapshot, to be committed when its checkpoint completes.
     last_snapshot: BTreeMap<TopicPartition, i64>,
     /// With a `group.id`.
@@ -272,7 +272,10 @@ impl KafkaSource {
         };
         for event in fetcher.poll(TAKE_BYTES) {
             match event {
-                FetchEvent::Records(records) => self.events.push_back(records),
+                FetchEvent::Records(records) => {
+                    self.read.bytes += records.bytes() as u64;
+                    self.events.push_back(records);
+                }
                 FetchEvent::Reset { partition, from, to } => {
                     tracing::warn!(%partition, from, to, "the position was not in the log any more");
                 }
@@ -299,8 +302,7 @@ impl KafkaSource {
             ))
         };
         self.columns.clear();
-        let mut data = None;
-        let mut batches = records.batches.into_iter();
+        let (mut data, mut batches) = (None, records.batches.into_iter());
         let (mut leader_epoch, mut log_append_time, mut next_offset) = (0, false, records.next_offset);
         let mut gathered = self.buffers.take();
         for fetched in batches.by_ref() {
@@ -347,7 +349,8 @@ impl KafkaSource {
         }
         let data = data.unwrap_or_else(|| self.buffers.lend(gathered));
         let partition = records.partition;
-        self.cut_at_stop(&partition);
+        let stop = self.splits.get(&partition).and_then(|split| split.stop);
+        cut_at(&mut self.columns, stop);
         self.pending = Some(Pending {
             partition,
             data,
@@ -357,19 +360,6 @@ impl KafkaSource {
             next_offset,
         });
         Ok(true)
-    }
-
-    /// Drops records beyond the end of a bounded read.
-    fn cut_at_stop(&mut self, partition: &TopicPartition) {
-        let Some(stop) = self.splits.get(partition).and_then(|s| s.stop) else {
-            return;
-        };
-        let kept = self.columns.offsets.partition_point(|offset| *offset < stop);
-        self.columns.offsets.truncate(kept);
-        self.columns.timestamps.truncate(kept);
-        self.columns.values.truncate(kept);
-        self.columns.keys.truncate(kept);
-        self.columns.headers.truncate(kept);
     }
 
     /// Decodes and emits some pending records.
@@ -421,9 +411,9 @@ impl KafkaSource {
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
         if let Some(limit) = self.limit {
-            batch = batch.slice(0, batch.rows.min(limit.saturating_sub(self.emitted) as usize));
+            batch = batch.slice(0, batch.rows.min(limit.saturating_sub(self.read.rows) as usize));
         }
-        self.emitted += batch.rows as u64;
+        self.read.rows += batch.rows as u64;
         self.observe(partition, &batch, context.now_ms)?;
         if batch.is_empty() {
             return Ok(());
@@ -478,7 +468,7 @@ impl KafkaSource {
     }
 
     fn is_finished(&self) -> bool {
-        let limited = self.limit.is_some_and(|limit| self.emitted >= limit);
+        let limited = self.limit.is_some_and(|limit| self.read.rows >= limit);
         let bounded = self.resolver.table.bounded != Bounded::Unbounded;
         let all_done = self.fetcher.is_some() && bounded && self.splits.values().all(Split::is_done);
         limited || (all_done && self.pending.is_none())
@@ -580,6 +570,10 @@ impl Source for KafkaSource {
 
     fn pending_records(&self) -> Option<u64> {
         self.lag()
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.read.bytes
     }
 
     fn notice(&self) -> Option<SourceNotice> {

@@ -335,6 +335,26 @@ fn metrics_carry_flinks_names() {
 }
 
 #[test]
+fn bytes_are_counted_at_exchanges_and_at_the_sink() {
+    let sink = Collecting::default();
+    let mut job = SteppedJob::start(&sum_graph(NUMBERS, 2, 100, &sink), 0, None).unwrap();
+    job.run(1).unwrap();
+    let metrics = job.metrics();
+    let total = |vertex, name: &str| -> i64 {
+        let values = metrics.of_vertex(vertex).flat_map(|instance| instance.values());
+        values.filter(|(n, _)| *n == name).map(|(_, value)| value).sum()
+    };
+    let row_bytes = 2 * size_of::<i64>() as i64;
+    assert_eq!(total(0, "numBytesIn"), 0);
+    for (sender, receiver) in [(0, 1), (1, 2)] {
+        let sent = total(sender, "numBytesOut");
+        assert!(sent >= 2000 * row_bytes, "{sent} bytes sent by {sender}");
+        assert_eq!(total(receiver, "numBytesIn"), sent);
+    }
+    assert_eq!(total(2, "numBytesOut"), 2000 * row_bytes);
+}
+
+#[test]
 fn state_beyond_the_memory_fails_the_job_and_names_the_operator() {
     struct Hoarder;
     impl Operator for Hoarder {

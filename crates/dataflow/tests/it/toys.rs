@@ -293,6 +293,10 @@ impl Sink for Collecting {
         Ok(())
     }
 
+    fn bytes_written(&self) -> u64 {
+        (self.rows().len() * size_of::<(i64, i64)>()) as u64
+    }
+
     fn finish(&mut self, _: &Context) -> Result<(), DataflowError> {
         self.push(Seen::Finish);
         Ok(())

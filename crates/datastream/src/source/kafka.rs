@@ -568,6 +568,10 @@ impl<T: Data> EngineSource for KafkaReader<T> {
         self.inner.pending_records()
     }
 
+    fn bytes_read(&self) -> u64 {
+        self.inner.bytes_read()
+    }
+
     fn close(&mut self) {
         self.inner.close();
     }
