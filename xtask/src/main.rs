@@ -8,7 +8,9 @@ mod docs;
 #[cfg(feature = "fuzz-sql")]
 mod fuzz_sql;
 mod links;
+mod long_life;
 mod many;
+mod program;
 mod soak;
 mod tidy;
 mod voice;
@@ -20,6 +22,7 @@ const USAGE: &str = "usage: cargo xtask tidy [--bless | --words DIRECTORY] | cod
                      kill-matrix [--cluster embedded|process] [--rounds N] [--failpoint NAME] [--seed N] | \
                      kill-matrix --cluster kafka --address A --kill COMMAND --start COMMAND | \
                      soak [--minutes N] [--rate N] [--kill-each SECONDS] [--binary PATH] [--report FILE] | \
+                     long-life [--rows N] [--rate N] [--kills N] [--seed N] [--binary PATH] | \
                      fuzz [--executions N] [--target NAME] [--seed N] | fuzz-sql [--expressions] --gateway URL --cli COMMAND";
 
 fn main() -> anyhow::Result<()> {
@@ -43,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         #[cfg(not(feature = "fuzz-sql"))]
         ["fuzz-sql", options @ ..] => many::fuzz_sql(&repository(), options),
         ["kill-matrix", options @ ..] => many::kill_matrix(&repository(), options),
+        ["long-life", options @ ..] => long_life::run(&repository(), options),
         ["soak", options @ ..] => soak::run(&repository(), options),
         ["fuzz", options @ ..] => many::fuzz(&repository(), options),
         _ => anyhow::bail!("{USAGE}"),

@@ -12,10 +12,12 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+
+use crate::program::{Running, build};
 
 /// State fills up for so long after a start.
 const WARM_UP_SECONDS: u64 = 30;
@@ -71,16 +73,6 @@ struct Sample {
 /// What is plotted over time.
 type Measure = fn(&Sample) -> f64;
 
-/// The process, killed when it is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 pub fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
     let options = Options::parse(words)?;
     let binary = match &options.binary {
@@ -107,17 +99,6 @@ pub fn run(root: &Path, words: &[&str]) -> anyhow::Result<()> {
         std::fs::write(report, csv(&samples))?;
     }
     report(&samples, options.minutes)
-}
-
-fn build(root: &Path) -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "-p", "millstream-cli"])
-        .current_dir(root)
-        .status()?;
-    anyhow::ensure!(status.success(), "the build failed");
-    let target = std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root.join("target"), PathBuf::from);
-    Ok(target.join("release/millstream"))
 }
 
 /// Runs the jobs and samples them; a job that ends by itself is an error.
