@@ -193,7 +193,6 @@ impl Session {
                 (id, shown, name.unwrap_or_else(|| id.to_string()))
             }
         };
-        self.refuse_second_run(&identity)?;
         let request = self.request(identity.clone(), plan, self.context.checkpoints.clone())?;
         if kept.resumed.is_none() {
             kept.keeper.submitted(&JobSubmission {
@@ -212,21 +211,6 @@ impl Session {
             }
             SessionError::from(error)
         })
-    }
-
-    /// Two runs of one identity would overwrite each other's checkpoints.
-    fn refuse_second_run(&self, identity: &str) -> Result<(), SessionError> {
-        let jobs = self.context.jobs.list();
-        let running = jobs
-            .iter()
-            .find(|job| job.name() == identity && !job.status().is_terminal() && !job.is_mirror());
-        match running {
-            None => Ok(()),
-            Some(job) => Err(SessionError::input(format!(
-                "job '{identity}' is running already as {}; stop it first, or give this one another 'pipeline.name'",
-                job.id()
-            ))),
-        }
     }
 }
 

@@ -134,12 +134,13 @@ impl Runner {
         match self.results.execute(session, sql)? {
             Ended::Ok => {}
             Ended::Running { job, bounded } => {
-                let is_awaited = session.configuration().dml_sync();
-                if is_awaited && !ends_uninterrupted(&job, &self.interrupt) {
+                // Under `table.dml-sync` the job has ended, unless Ctrl-C came first.
+                if !session.configuration().dml_sync() {
+                    self.jobs.push((job, bounded));
+                } else if self.interrupt.is_set() {
                     job.cancel();
                     return Err(Failure::Interrupted);
                 }
-                self.jobs.push((job, bounded || is_awaited));
             }
             Ended::Client(millstream_session::ClientCommand::Quit) => return Ok(false),
             Ended::Client(_) => {}

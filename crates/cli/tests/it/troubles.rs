@@ -1,6 +1,7 @@
 //! What goes wrong between a job and its topics: the job ends with an error that says what to do, or continues as its
 //! settings say. Each of these once restarted endlessly, jumped over records or left readers waiting.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::exactly_once::{client, committed};
@@ -20,6 +21,15 @@ fn script(address: &str, source: &str, sink: &str) -> String {
 }
 
 const FROM_THE_BEGINNING: &str = "'scan.startup.mode' = 'earliest-offset'";
+
+/// Creates `output`, and `copy.sql` which copies to it exactly once.
+fn exactly_once_copy(directory: &Path, address: &str, settings: &str) {
+    let create = ["topic", "create", "output", "--bootstrap-server", address];
+    run(directory, &create);
+    let sink = ", 'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = 'copies'";
+    let text = format!("{settings}{}", script(address, FROM_THE_BEGINNING, sink));
+    std::fs::write(directory.join("copy.sql"), text).expect("written");
+}
 
 /// The job restarted endlessly.
 #[test]
@@ -93,14 +103,11 @@ fn a_position_that_is_gone_continues_where_the_table_says_it_starts() {
         }
     };
     produce(path, &address, "input", &lines(0, 10));
-    run(
+    exactly_once_copy(
         path,
-        &["topic", "create", "output", "--bootstrap-server", &address],
+        &address,
+        "SET 'execution.checkpointing.interval' = '50 ms';",
     );
-    let sink = ", 'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = 'copies'";
-    let set = "SET 'execution.checkpointing.interval' = '50 ms';";
-    let text = format!("{set}{}", script(&address, FROM_THE_BEGINNING, sink));
-    std::fs::write(path.join("copy.sql"), text).expect("written");
     let mut job = Process::start(path, &arguments);
     wait_for(&mut job, 10);
     drop(job);
@@ -134,14 +141,8 @@ async fn a_canceled_job_leaves_no_open_transaction() {
     let broker = Process::broker(path, "127.0.0.1:0");
     let address = broker.address.clone();
     produce(path, &address, "input", "{\"n\":1,\"s\":\"\"}\n");
-    run(
-        path,
-        &["topic", "create", "output", "--bootstrap-server", &address],
-    );
-    let sink = ", 'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = 'copies'";
-    let set = "SET 'execution.checkpointing.interval' = '1 h'; SET 'pipeline.name' = 'canceled';";
-    let text = format!("{set}{}", script(&address, FROM_THE_BEGINNING, sink));
-    std::fs::write(path.join("copy.sql"), text).expect("written");
+    let settings = "SET 'execution.checkpointing.interval' = '1 h'; SET 'pipeline.name' = 'canceled';";
+    exactly_once_copy(path, &address, settings);
     let (rest, gateway) = ("rest.port=0", "sql-gateway.endpoint.rest.port=0");
     let arguments = [
         "serve",

@@ -177,12 +177,7 @@ impl ProcessClusters {
         let Some(servers) = servers else {
             return self.neighbour().is_none();
         };
-        let own = self.own_addresses();
-        let mut named = servers.split(',').map(str::trim).filter(|s| !s.is_empty());
-        if !named.all(|server| {
-            self.resolve_mapped(server)
-                .is_some_and(|address| own.contains(&address))
-        }) {
+        if !self.names_embedded(servers) {
             return false;
         }
         let running = self
@@ -191,14 +186,24 @@ impl ProcessClusters {
             .unwrap_or_else(PoisonError::into_inner)
             .is_some();
         let is_free = |address| TcpStream::connect_timeout(address, PROBE_TIMEOUT).is_err();
-        running || own.iter().all(is_free)
+        running || self.own_addresses().iter().all(is_free)
+    }
+
+    /// Whether all these servers are addresses of the embedded broker, running or not.
+    pub fn names_embedded(&self, servers: &str) -> bool {
+        let own = self.own_addresses();
+        let mut named = servers.split(',').map(str::trim).filter(|s| !s.is_empty());
+        named.all(|server| {
+            self.resolve_mapped(server)
+                .is_some_and(|address| own.contains(&address))
+        })
     }
 
     fn resolve_mapped(&self, server: &str) -> Option<SocketAddr> {
         let named = split_address(server).ok();
         let mapped = named.map(|(host, port)| mapped(&self.map, &host, port));
         let server = mapped.map_or_else(|| server.to_owned(), |(host, port)| joined(&host, port));
-        resolve(&server).ok()
+        resolve(&server).ok().map(reached)
     }
 
     /// Where the embedded broker listens, or would.
@@ -211,12 +216,6 @@ impl ProcessClusters {
                 .map_or(listener, |(_, address)| address)
         });
         let bound = bound.filter_map(|address| resolve(address).ok());
-        let reached = |mut address: SocketAddr| {
-            if address.ip().is_unspecified() {
-                address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-            }
-            address
-        };
         bound.map(reached).collect()
     }
 
@@ -311,6 +310,14 @@ impl KafkaClusters for LimitedClusters {
     fn runtime(&self) -> Handle {
         self.clusters.runtime()
     }
+}
+
+/// Where clients on this machine reach what listens on all its addresses.
+fn reached(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    address
 }
 
 fn joined(host: &str, port: u16) -> String {

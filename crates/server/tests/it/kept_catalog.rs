@@ -17,6 +17,11 @@ async fn keeping(directory: &TempDir) -> Server {
     server_with(directory, extras).await
 }
 
+async fn two_sessions(server: &Server) -> (String, String) {
+    let first = server.open_session(json!({})).await;
+    (first, server.open_session(json!({})).await)
+}
+
 /// Rows of a statement as one text.
 async fn shown(server: &Server, session: &str, statement: &str) -> String {
     Value::Array(server.rows(session, statement).await).to_string()
@@ -26,10 +31,7 @@ async fn shown(server: &Server, session: &str, statement: &str) -> String {
 async fn catalogs_survive_sessions_and_the_server() {
     let directory = tempfile::tempdir().unwrap();
     let server = keeping(&directory).await;
-    let (first, second) = (
-        server.open_session(json!({})).await,
-        server.open_session(json!({})).await,
-    );
+    let (first, second) = two_sessions(&server).await;
     for statement in [
         "CREATE CATALOG kept WITH ('type' = 'generic_in_memory')",
         "CREATE DATABASE kept.shop",
@@ -95,10 +97,7 @@ async fn two_sessions_cannot_create_one_table() {
 async fn a_job_over_the_kept_catalog_goes_on_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let server = keeping(&directory).await;
-    let (first, second) = (
-        server.open_session(json!({})).await,
-        server.open_session(json!({})).await,
-    );
+    let (first, second) = two_sessions(&server).await;
     for statement in [
         "CREATE DATABASE other",
         "CREATE TABLE numbers (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '10')",

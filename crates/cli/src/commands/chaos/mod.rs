@@ -49,7 +49,8 @@ pub fn run(process: &Process, common: &Common, args: &ChaosArgs) -> Outcome {
     }
     let text = std::fs::read_to_string(&args.file)
         .with_context(|| format!("cannot read the script '{}'", args.file.display()))?;
-    let script = Script::new(&text, common, &args.checkpoint_interval)?;
+    let names_embedded = |servers: &str| process.clusters.names_embedded(servers);
+    let script = Script::new(&text, common, &args.checkpoint_interval, &names_embedded)?;
     script
         .notes
         .iter()

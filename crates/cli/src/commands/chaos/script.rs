@@ -11,7 +11,7 @@ use millstream_sql::parse::ast::{CreateStatement, CreateTable, SqlOption, Statem
 use millstream_sql::parse::unparse::quote_string;
 use millstream_sql::parse::{Span, parse_statements};
 
-use crate::args::{AddressPair, Common};
+use crate::args::Common;
 
 /// Settings that name directories of the user, or state of earlier runs.
 pub const OUTSIDE: [&str; 6] = [
@@ -102,8 +102,14 @@ pub struct Script {
 type TableOptions = BTreeMap<String, (String, Span)>;
 
 impl Script {
-    /// Reads a script. An error names what keeps it from running on a copy.
-    pub fn new(text: &str, common: &Common, interval: &str) -> anyhow::Result<Self> {
+    /// Reads a script. An error names what keeps it from running on a copy. `is_embedded` tells whether a list of bootstrap
+    /// servers names the embedded broker.
+    pub fn new(
+        text: &str,
+        common: &Common,
+        interval: &str,
+        is_embedded: &dyn Fn(&str) -> bool,
+    ) -> anyhow::Result<Self> {
         let statements = parse_statements(text).map_err(|error| anyhow::anyhow!("{error}"))?;
         reject_hints(text)?;
         let mut script = Self {
@@ -126,7 +132,7 @@ impl Script {
         written.dedup();
         script.outputs(&tables, &written)?;
         for (name, options) in &tables {
-            script.isolate(name, options, common)?;
+            script.isolate(name, options, common, is_embedded)?;
         }
         Ok(script)
     }
@@ -241,12 +247,15 @@ impl Script {
     }
 
     /// Keeps a table inside of the trial: its broker is the trial's, its files are copies.
-    fn isolate(&mut self, name: &str, options: &TableOptions, common: &Common) -> anyhow::Result<()> {
+    fn isolate(
+        &mut self,
+        name: &str,
+        options: &TableOptions,
+        common: &Common,
+        is_embedded: &dyn Fn(&str) -> bool,
+    ) -> anyhow::Result<()> {
         if let Some((servers, span)) = options.get("properties.bootstrap.servers") {
-            let is_embedded = servers
-                .split(',')
-                .all(|server| is_embedded(server.trim(), common));
-            if !is_embedded {
+            if !is_embedded(servers) {
                 bail!(
                     "table '{name}' is on the Kafka cluster '{servers}', which chaos must not touch; copy its topics to the \
                      embedded broker and add --map {servers}={}",
@@ -342,29 +351,6 @@ fn place_of_topic(options: &TableOptions, value_format: &str) -> Option<Place> {
     })
 }
 
-/// Whether an address is that of the embedded broker, possibly by `--map`.
-fn is_embedded(server: &str, common: &Common) -> bool {
-    let parsed = |text: &str| {
-        let (host, port) = text.rsplit_once(':')?;
-        Some((
-            host.trim_matches(['[', ']']).to_ascii_lowercase(),
-            port.parse::<u16>().ok()?,
-        ))
-    };
-    let mapped = |address: (String, u16)| {
-        let pair = common
-            .map
-            .iter()
-            .find(|(named, _): &&AddressPair| *named == address);
-        pair.map_or(address, |(_, reached)| reached.clone())
-    };
-    let is_loopback = |host: &str| ["localhost", "127.0.0.1", "::1", "0.0.0.0"].contains(&host);
-    let (Some(server), Some(own)) = (parsed(server).map(mapped), parsed(&common.kafka)) else {
-        return false;
-    };
-    server.1 == own.1 && (server.0 == own.0 || is_loopback(&server.0) && is_loopback(&own.0))
-}
-
 /// Hints can name other topics, files and clusters than the tables do.
 fn reject_hints(script: &str) -> anyhow::Result<()> {
     for hint in script.split("/*+").skip(1) {
@@ -385,8 +371,8 @@ mod tests {
     use crate::args::Cli;
 
     fn read(text: &str) -> anyhow::Result<Script> {
-        let common = Cli::parse_from(["millstream", "broker", "--map", "kafka:9092=127.0.0.1:9092"]).common;
-        Script::new(text, &common, "100 ms")
+        let common = Cli::parse_from(["millstream", "broker"]).common;
+        Script::new(text, &common, "100 ms", &|servers| servers == "kafka:9092")
     }
 
     fn rejected(text: &str) -> String {

@@ -20,7 +20,7 @@ use crate::failpoints;
 use crate::process::Process;
 
 /// Between two looks at a script.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK_MS: i64 = 5;
 /// Between two looks at its outputs.
 const LOOK_AT_OUTPUTS_MS: i64 = 100;
 /// A script that uses more of a core than this is not at rest.
@@ -197,8 +197,7 @@ impl<'a> Trial<'a> {
             if clock.now_ms() >= end {
                 return Ok(Some(false));
             }
-            let look = async { tokio::time::sleep(LOOK).await };
-            self.setting.process.runtime.block_on(look);
+            self.sleep(LOOK_MS);
         }
     }
 
