@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
 use millstream_types::redact::redacted;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::path::find_job;
 use super::vertices::{task_state, task_state_counts, vertex_metrics};
 use crate::http::RestError;
+use crate::http::error::DIAGNOSTICS_HEADER;
 use crate::http::reply::{Reply, reply};
 use crate::jobs::JobView;
 use crate::limits::EXCEPTIONS_SHOWN;
@@ -171,6 +173,7 @@ pub async fn exceptions(
     State(state): Shared,
     Path(job): Path<String>,
     Query(query): Query<ExceptionsQuery>,
+    headers: HeaderMap,
 ) -> Result<Reply, RestError> {
     let limit = match query.max_exceptions {
         None => EXCEPTIONS_SHOWN,
@@ -182,18 +185,22 @@ pub async fn exceptions(
         })?,
     };
     let job = find_job(&state, &job)?;
+    let shows_codes = headers.contains_key(DIAGNOSTICS_HEADER);
     let entry = |exception: &crate::jobs::StoredException| {
-        json!({
+        let mut entry = json!({
             "exceptionName": "millstream.JobException",
             "stacktrace": exception.message,
-            "code": exception.code,
             "timestamp": exception.at_ms,
             "failureLabels": {},
             "taskName": null,
             "endpoint": null,
             "taskManagerId": null,
             "concurrentExceptions": [],
-        })
+        });
+        if shows_codes {
+            entry["code"] = json!(exception.code);
+        }
+        entry
     };
     let entries: Vec<Value> = job.exceptions.iter().rev().take(limit).map(entry).collect();
     let truncated = job.exceptions.len() > entries.len();
@@ -202,7 +209,11 @@ pub async fn exceptions(
     ))
 }
 
-pub async fn execution_result(State(state): Shared, Path(job): Path<String>) -> Result<Reply, RestError> {
+pub async fn execution_result(
+    State(state): Shared,
+    Path(job): Path<String>,
+    headers: HeaderMap,
+) -> Result<Reply, RestError> {
     let job = find_job(&state, &job)?;
     if !job.has_ended {
         return Ok(reply(&json!({"status": {"id": "IN_PROGRESS"}})));
@@ -221,9 +232,11 @@ pub async fn execution_result(State(state): Shared, Path(job): Path<String>) -> 
         result["failure-cause"] = json!({
             "class": "millstream.JobException",
             "stack-trace": last.message,
-            "code": last.code,
             "serialized-throwable": "",
         });
+        if headers.contains_key(DIAGNOSTICS_HEADER) {
+            result["failure-cause"]["code"] = json!(last.code);
+        }
     }
     Ok(reply(
         &json!({"status": {"id": "COMPLETED"}, "job-execution-result": result}),
