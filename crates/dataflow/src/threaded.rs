@@ -23,9 +23,6 @@ use crate::worker::{StepOutcome, Worker};
 /// Longest time that a worker is parked: its metrics are brought up to date that often.
 const PARK_MS_MAX: i64 = 1000;
 
-/// Workers with nothing else to wait for wake at multiples of this time, so that those of many idle jobs wake together.
-const PARK_GRID_MS: i64 = 100;
-
 /// The running workers of one execution of a job.
 pub struct ThreadedJob {
     commands: Vec<Sender<Command>>,
@@ -161,7 +158,8 @@ impl WorkerTask {
         let wait_ms = if wait_ms < PARK_MS_MAX {
             wait_ms
         } else {
-            PARK_MS_MAX - now_ms.rem_euclid(PARK_GRID_MS)
+            // Workers of many idle jobs wake together: at most one wake-up a second for each thread.
+            PARK_MS_MAX - now_ms.rem_euclid(PARK_MS_MAX)
         };
         match u64::try_from(wait_ms) {
             Ok(wait_ms) if wait_ms > 0 => Turn::Wait(Duration::from_millis(wait_ms)),

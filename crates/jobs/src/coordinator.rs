@@ -152,7 +152,9 @@ impl CheckpointCoordinator {
         let is_due = self.pending.is_none() && now_ms >= self.next_due_ms;
         let idle_until_ms = completed_ms.saturating_add(IDLE_INTERVAL_MS);
         if is_due && covered == activity && now_ms < idle_until_ms {
-            let next_ms = now_ms.saturating_add(settings.interval_ms);
+            // At multiples of the interval, so that many idle jobs wake a thread once and not each for itself.
+            let interval_ms = settings.interval_ms.max(1);
+            let next_ms = (now_ms - now_ms.rem_euclid(interval_ms)).saturating_add(interval_ms);
             self.next_due_ms = next_ms.min(idle_until_ms);
         }
     }
