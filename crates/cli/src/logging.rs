@@ -1,12 +1,14 @@
 //! Logging to standard error, as text or JSON. The newest lines are kept for the server's REST API.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use indicatif::MultiProgress;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use millstream_server::lines::LastLines;
 use millstream_types::{Clock, SystemClock};
+use serde_json::{Map, Value, json};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -23,6 +25,35 @@ pub enum LogFormat {
     Json,
 }
 
+/// The format of this process's log.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+/// What is drawn at the bottom of the terminal.
+static BLOCK: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Whether the log, and with it what a running script reports, is for programs.
+pub fn is_json() -> bool {
+    FORMAT.get() == Some(&LogFormat::Json)
+}
+
+/// Writes log lines above a block of progress from now on, so that they do not tear it.
+pub fn write_above(block: Option<MultiProgress>) {
+    *BLOCK.lock().unwrap_or_else(PoisonError::into_inner) = block;
+}
+
+/// Reports what a script does: a line of text, or with `--log-format json` an event with these fields. Both go to standard
+/// error. A closed standard error must not fail the job.
+pub fn report(text: &str, mut fields: Map<String, Value>) {
+    if !is_json() {
+        let _ = writeln!(io::stderr(), "{text}");
+        return;
+    }
+    fields.insert("message".to_owned(), text.into());
+    let time = Timestamp::from_millisecond(SystemClock.now_ms()).unwrap_or_default();
+    let event =
+        json!({"timestamp": time.to_string(), "level": "INFO", "fields": fields, "target": "millstream"});
+    let _ = writeln!(io::stderr(), "{event}");
+}
+
 /// The newest log lines of the process.
 pub fn last_lines() -> Arc<LastLines> {
     static LINES: OnceLock<Arc<LastLines>> = OnceLock::new();
@@ -31,6 +62,7 @@ pub fn last_lines() -> Arc<LastLines> {
 
 /// Starts logging. An invalid filter is reported and replaced by the default. Only terminals get colours.
 pub fn start(filter: &str, format: LogFormat) {
+    let _ = FORMAT.set(format);
     let parsed = EnvFilter::try_new(filter).unwrap_or_else(|error| {
         eprintln!("warning: --log '{filter}' is not a log filter ({error}); using warn");
         EnvFilter::new("warn")
@@ -90,7 +122,13 @@ impl Write for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         // If the log cannot be written, there is nowhere to report it.
-        let _ = io::stderr().write_all(&self.0);
+        let write = || {
+            let _ = io::stderr().write_all(&self.0);
+        };
+        match BLOCK.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(block) => block.suspend(write),
+            None => write(),
+        }
         let text = String::from_utf8_lossy(&self.0);
         text.lines().for_each(|line| last_lines().push(line));
     }

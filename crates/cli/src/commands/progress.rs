@@ -1,17 +1,20 @@
 //! Progress of running jobs: a block of lines on a terminal, otherwise an occasional log line.
 
 use std::collections::VecDeque;
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, stderr, stdout};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use millstream_session::{JobHandle, JobStatus};
 use millstream_types::calendar::civil_from_days;
+use millstream_types::{Clock, SystemClock};
+use serde_json::{Map, Value};
 
 use super::notices::Notices;
 use super::statement::Interrupt;
 use crate::args::Common;
+use crate::logging;
 
 /// Interval at which jobs are polled.
 pub const LOOK: Duration = Duration::from_millis(200);
@@ -56,6 +59,7 @@ pub fn follow(jobs: &[JobHandle], interrupt: &Interrupt, common: &Common) -> Fol
 
 /// Where progress is shown.
 struct Display {
+    block: MultiProgress,
     bars: Vec<ProgressBar>,
     lines: bool,
     looks: u32,
@@ -66,13 +70,17 @@ struct Display {
 
 impl Display {
     fn new(jobs: &[JobHandle], quiet: bool) -> Self {
-        let is_terminal = stderr().is_terminal() && stdout().is_terminal();
+        let is_terminal = stderr().is_terminal() && stdout().is_terminal() && !logging::is_json();
         let block = MultiProgress::new();
         let bars = match is_terminal && !quiet {
-            true => jobs.iter().map(|_| block.add(bar())).collect(),
+            true => {
+                logging::write_above(Some(block.clone()));
+                jobs.iter().map(|_| block.add(bar())).collect()
+            }
             false => Vec::new(),
         };
         Self {
+            block,
             bars,
             lines: !is_terminal && !quiet,
             looks: 0,
@@ -88,7 +96,7 @@ impl Display {
             let news = notices.look(job, elapsed);
             if self.lines {
                 for text in news {
-                    let _ = writeln!(stderr(), "{}: {text}", job.name());
+                    logging::report(&format!("{}: {text}", job.name()), subject(job));
                 }
             }
         }
@@ -97,7 +105,8 @@ impl Display {
             let now = Figures::of(job);
             seen.push_back(now);
             let looks = u32::try_from(seen.len() - 1).unwrap_or(1);
-            let mut message = line(job, &now, seen.front().unwrap_or(&now), LOOK * looks);
+            let texts = texts(&now, seen.front().unwrap_or(&now), LOOK * looks);
+            let mut message = format!("{} {}: {}", job.name(), job.status().name(), texts.join("\n    "));
             for notice in notices.now() {
                 message.push_str("\n    ");
                 message.push_str(&notice);
@@ -113,14 +122,18 @@ impl Display {
                 let now = Figures::of(job);
                 let before = seen.pop_front().unwrap_or_default();
                 seen.push_back(now);
-                // A closed standard error must not fail the job.
-                let _ = writeln!(stderr(), "{}", line(job, &now, &before, LOOK * LOOKS_PER_LINE));
+                let mut fields = subject(job);
+                fields.extend(now.fields(&before, LOOK * LOOKS_PER_LINE));
+                logging::report(&line(job, &now, &before, LOOK * LOOKS_PER_LINE), fields);
             }
         }
     }
 
     fn clear(&self) {
         self.bars.iter().for_each(ProgressBar::finish_and_clear);
+        // Clearing the bars one by one leaves lines of those that have several.
+        let _ = self.block.clear();
+        logging::write_above(None);
     }
 }
 
@@ -144,6 +157,7 @@ struct Figures {
     state_bytes: u64,
     checkpoint: Option<u64>,
     restarts: u32,
+    now_ms: i64,
 }
 
 impl Figures {
@@ -154,6 +168,7 @@ impl Figures {
         let mut figures = Self {
             checkpoint,
             restarts: job.restarts(),
+            now_ms: SystemClock.now_ms(),
             ..Self::default()
         };
         let mut watermark = i64::MAX;
@@ -177,28 +192,61 @@ impl Figures {
         figures.watermark = Some(watermark).filter(|ms| *ms > i64::MIN && *ms < i64::MAX);
         figures
     }
+
+    fn watermark_delay_ms(&self) -> Option<i64> {
+        self.watermark
+            .map(|watermark| self.now_ms.saturating_sub(watermark))
+    }
+
+    /// For programs: what is not known is null.
+    fn fields(&self, before: &Self, elapsed: Duration) -> Map<String, Value> {
+        let fields = [
+            ("records_read", self.read.into()),
+            (
+                "records_read_per_second",
+                per_second(self.read, before.read, elapsed).into(),
+            ),
+            ("records_written", self.written.into()),
+            (
+                "records_written_per_second",
+                per_second(self.written, before.written, elapsed).into(),
+            ),
+            ("lag", self.lag.into()),
+            ("watermark_ms", self.watermark.into()),
+            ("watermark_delay_ms", self.watermark_delay_ms().into()),
+            ("state_bytes", self.state_bytes.into()),
+            ("checkpoint", self.checkpoint.into()),
+            ("restarts", self.restarts.into()),
+        ];
+        fields
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect()
+    }
+}
+
+/// Which job an event is about.
+pub fn subject(job: &JobHandle) -> Map<String, Value> {
+    let fields = [
+        ("job", job.name().into()),
+        ("job_id", job.id().to_string().into()),
+        ("status", job.status().name().into()),
+    ];
+    fields
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
 }
 
 fn line(job: &JobHandle, now: &Figures, before: &Figures, elapsed: Duration) -> String {
-    format!(
-        "{} {}: {}",
-        job.name(),
-        job.status().name(),
-        figures_text(now, before, elapsed)
-    )
+    let texts = texts(now, before, elapsed);
+    format!("{} {}: {}", job.name(), job.status().name(), texts.join(", "))
 }
 
-fn figures_text(now: &Figures, before: &Figures, elapsed: Duration) -> String {
-    let rate = |now: u64, before: u64| {
-        let seconds = elapsed.as_secs_f64();
-        let records = now.saturating_sub(before) as f64;
-        if seconds > 0.0 {
-            grouped((records / seconds).round() as u64)
-        } else {
-            "0".to_owned()
-        }
-    };
-    let mut parts = vec![
+/// What flows through a job, and how it stands: two lines that fit on a terminal.
+fn texts(now: &Figures, before: &Figures, elapsed: Duration) -> [String; 2] {
+    let rate = |now: u64, before: u64| grouped(per_second(now, before, elapsed));
+    let mut flow = vec![
         format!("read {} ({}/s)", grouped(now.read), rate(now.read, before.read)),
         format!(
             "written {} ({}/s)",
@@ -206,17 +254,40 @@ fn figures_text(now: &Figures, before: &Figures, elapsed: Duration) -> String {
             rate(now.written, before.written)
         ),
     ];
-    parts.extend(now.lag.map(|records| format!("lag {}", grouped(records))));
-    parts.extend(now.watermark.map(|ms| format!("watermark {}", timestamp(ms))));
-    parts.push(format!("state {}", bytes(now.state_bytes)));
-    parts.push(
+    flow.extend(now.lag.map(|records| format!("lag {}", grouped(records))));
+    let mut stand = Vec::new();
+    if let (Some(watermark), Some(delay)) = (now.watermark, now.watermark_delay_ms()) {
+        stand.push(format!("watermark {} ({})", timestamp(watermark), behind(delay)));
+    }
+    stand.push(format!("state {}", bytes(now.state_bytes)));
+    stand.push(
         now.checkpoint
             .map_or_else(|| "no checkpoint".to_owned(), |id| format!("checkpoint {id}")),
     );
     if now.restarts > 0 {
-        parts.push(format!("restarts {}", now.restarts));
+        stand.push(format!("restarts {}", now.restarts));
     }
-    parts.join(", ")
+    [flow.join(", "), stand.join(", ")]
+}
+
+/// How far a watermark is from the time of day, in a unit that keeps the number readable.
+fn behind(delay_ms: i64) -> String {
+    let units = [("d", MS_PER_DAY), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)];
+    let delay = delay_ms.unsigned_abs();
+    let text = match units.iter().find(|(_, ms)| delay >= ms.unsigned_abs() * 2) {
+        Some((unit, ms)) => format!("{} {unit}", grouped(delay / ms.unsigned_abs())),
+        None => format!("{delay} ms"),
+    };
+    let side = if delay_ms < 0 { "ahead" } else { "behind" };
+    format!("{text} {side}")
+}
+
+fn per_second(now: u64, before: u64, elapsed: Duration) -> u64 {
+    let seconds = elapsed.as_secs_f64();
+    match seconds > 0.0 {
+        true => (now.saturating_sub(before) as f64 / seconds).round() as u64,
+        false => 0,
+    }
 }
 
 /// `1234567` as `1,234,567`.
@@ -259,7 +330,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_in_one_line() {
+    fn distances_of_watermarks_have_readable_units() {
+        for (delay_ms, text) in [
+            (0, "0 ms behind"),
+            (1_999, "1999 ms behind"),
+            (119_000, "119 s behind"),
+            (120_000, "2 min behind"),
+            (-7_200_000, "2 h ahead"),
+            (13 * 365 * MS_PER_DAY, "4,745 d behind"),
+        ] {
+            assert_eq!(behind(delay_ms), text);
+        }
+    }
+
+    #[test]
+    fn figures_in_two_lines() {
         let before = Figures {
             read: 1_000_000,
             written: 10,
@@ -273,15 +358,23 @@ mod tests {
             state_bytes: 2_500_000,
             checkpoint: Some(12),
             restarts: 3,
+            now_ms: 1_357_016_529_000,
         };
         assert_eq!(
-            figures_text(&now, &before, Duration::from_secs(2)),
-            "read 1,234,567 (117,284/s), written 30 (10/s), lag 12,000, watermark 2013-01-01 05:02:03, state 2.5 MB, \
-             checkpoint 12, restarts 3"
+            texts(&now, &before, Duration::from_secs(2)),
+            [
+                "read 1,234,567 (117,284/s), written 30 (10/s), lag 12,000",
+                "watermark 2013-01-01 05:02:03 (5 s behind), state 2.5 MB, checkpoint 12, restarts 3"
+            ]
         );
+        let fields = now.fields(&before, Duration::from_secs(2));
+        assert_eq!(fields["records_read_per_second"], 117_284);
+        assert_eq!(fields["watermark_delay_ms"], 5_001);
+        let nothing = Figures::default();
         assert_eq!(
-            figures_text(&Figures::default(), &Figures::default(), Duration::ZERO),
-            "read 0 (0/s), written 0 (0/s), state 0 B, no checkpoint"
+            texts(&nothing, &nothing, Duration::ZERO),
+            ["read 0 (0/s), written 0 (0/s)", "state 0 B, no checkpoint"]
         );
+        assert_eq!(nothing.fields(&nothing, Duration::ZERO)["lag"], Value::Null);
     }
 }

@@ -16,6 +16,8 @@ use millstream_types::storage::{OsStorage, Storage};
 use millstream_types::{Options, RowKind};
 
 use crate::args::Common;
+use crate::commands::progress::subject;
+use crate::logging;
 use crate::output::{JsonStream, OutputFormat, ResultColumns, printer, query_printer};
 use crate::process::Process;
 
@@ -335,11 +337,15 @@ impl ResultPrinter {
             return Ok(());
         }
         self.out.flush()?;
-        if !self.reports_starts {
-            eprintln!("job {} ({}) is running", job.name(), job.id());
+        let said = match self.reports_starts {
+            true => job.start().to_string(),
+            false => "is running".to_owned(),
+        };
+        let text = format!("job {} ({}) {said}", job.name(), job.id());
+        logging::report(&text, subject(job));
+        if !self.reports_starts || logging::is_json() {
             return Ok(());
         }
-        eprintln!("job {} ({}) {}", job.name(), job.id(), job.start());
         let operators = job.restored_operators();
         if *job.start() != JobStart::Fresh && !operators.is_unchanged() {
             eprintln!("{}", operators.table());
@@ -367,7 +373,7 @@ impl ResultPrinter {
             if self.interrupt.is_set() {
                 query.cancel();
                 if !is_json {
-                    printer.end(&mut self.out)?;
+                    printer.interrupt(&mut self.out)?;
                 }
                 return Ok(Ok(Ended::Interrupted));
             }

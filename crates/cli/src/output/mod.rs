@@ -40,6 +40,10 @@ pub trait ResultPrinter {
     /// One row; `None` is NULL.
     fn row(&mut self, kind: RowKind, values: &[Option<&str>], out: &mut dyn Write) -> io::Result<()>;
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()>;
+    /// Like `end`, for a result that the user does not want to see to its end.
+    fn interrupt(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.end(out)
+    }
     /// Updates an in-place display of the rows so far, if the printer has one.
     fn redraw(&mut self, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())

@@ -36,6 +36,16 @@ struct Live {
     drawn_lines: usize,
 }
 
+impl Live {
+    /// Moves to the beginning of the last drawing and clears everything below. The terminal may have echoed Ctrl-C.
+    fn clear(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        match std::mem::take(&mut self.drawn_lines) {
+            0 => Ok(()),
+            lines => write!(out, "\r\x1b[{lines}A\x1b[J"),
+        }
+    }
+}
+
 impl Table {
     /// A table that shows its newest rows in place on a terminal of this size.
     pub fn live(lines: usize, width: usize) -> Self {
@@ -82,6 +92,24 @@ impl Table {
         }
         let rows = newest(room / (self.names.len() + 1));
         (self.vertical(&rows, live.width), rows.len())
+    }
+
+    /// Draws the newest rows in the place of the last drawing, and how many rows there are.
+    fn draw(&mut self, count_suffix: &str, end: &str, out: &mut dyn Write) -> io::Result<()> {
+        let Some(live) = &self.live else { return Ok(()) };
+        let count = self.rows.iter().flatten().count();
+        let (picture, shown) = self.picture(live);
+        let above = match count.saturating_sub(shown) {
+            0 => String::new(),
+            _ => format!(", the newest {shown} are shown"),
+        };
+        if let Some(live) = &mut self.live {
+            live.clear(out)?;
+            live.drawn_lines = picture.lines().count() + 1;
+        }
+        let rows = rows_text(count as u64);
+        writeln!(out, "{picture}\n{rows}{count_suffix}{above}{end}")?;
+        out.flush()
     }
 
     /// All rows, for reading in peace.
@@ -190,36 +218,21 @@ impl ResultPrinter for Table {
     }
 
     fn redraw(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        let Some(live) = &self.live else { return Ok(()) };
-        let before = live.drawn_lines;
-        let count = self.rows.iter().flatten().count();
-        let (picture, shown) = self.picture(live);
-        if before > 0 {
-            // Moves to the first line of the last drawing and clears everything below.
-            write!(out, "\x1b[{before}A\x1b[J")?;
+        self.draw(" so far", "; Ctrl-C ends the query", out)
+    }
+
+    fn interrupt(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        // Keeps the drawing: printing all rows would scroll it off the screen.
+        match self.live {
+            Some(_) => self.draw("", "; the query has been ended", out),
+            None => self.end(out),
         }
-        let hidden = count.saturating_sub(shown);
-        let above = if hidden > 0 {
-            format!(", the newest {shown} are shown")
-        } else {
-            String::new()
-        };
-        writeln!(
-            out,
-            "{picture}\n{} so far{above}; Ctrl-C ends the query",
-            rows_text(count as u64)
-        )?;
-        if let Some(live) = &mut self.live {
-            live.drawn_lines = picture.lines().count() + 1;
-        }
-        out.flush()
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        // Keeps the last drawing: printing all rows again would scroll it off the screen.
-        if self.live.as_ref().is_some_and(|live| live.drawn_lines > 0) {
-            self.redraw(out)?;
-            return out.flush();
+        // The result is shown as if it had not been drawn while it grew.
+        if let Some(live) = &mut self.live {
+            live.clear(out)?;
         }
         let all = std::mem::take(&mut self.rows);
         self.places.clear();
@@ -270,15 +283,37 @@ mod tests {
         table
             .row(RowKind::Delete, &[Some("3")], &mut out)
             .expect("memory");
+        table.interrupt(&mut out).expect("memory");
+        let text = String::from_utf8_lossy(&out);
+        let (first, second) = text.split_once("\r\x1b[5A\x1b[J").expect("drawn twice");
+        assert!(first.contains("| 3 |") && !first.contains("| 1 |"), "{first}");
+        let expected = "| a |\n|---|\n| 1 |\n| 2 |\n2 rows; the query has been ended\n";
+        assert_eq!(second, expected);
+    }
+
+    /// The last drawing stood for the result of a query that had ended: its first rows were nowhere to be seen.
+    #[test]
+    fn the_drawing_of_a_growing_table_gives_way_to_the_whole_result() {
+        let mut table = Table::live(20, 80);
+        let columns = ResultColumns {
+            names: vec!["a".to_owned()],
+            types: vec![LogicalType::INT],
+            is_changelog: false,
+        };
+        let mut out = Vec::new();
+        table.begin(&columns, &mut out).expect("memory");
+        for value in ["1", "2"] {
+            table
+                .row(RowKind::Insert, &[Some(value)], &mut out)
+                .expect("memory");
+            table.redraw(&mut out).expect("memory");
+        }
         table.end(&mut out).expect("memory");
         let text = String::from_utf8_lossy(&out);
-        let (first, second) = text.split_once("\x1b[5A\x1b[J").expect("drawn twice");
-        assert!(first.contains("| 3 |") && !first.contains("| 1 |"), "{first}");
-        assert!(
-            second.contains("| 1 |") && second.contains("2 rows so far"),
-            "{second}"
-        );
+        let (_, whole) = text.rsplit_once("\r\x1b[5A\x1b[J").expect("drawn");
+        assert_eq!(whole, "| a |\n|---|\n| 1 |\n| 2 |\n2 rows in set\n");
     }
+
     #[test]
     fn rows_that_are_wider_than_the_terminal_stand_one_below_the_other() {
         let mut table = Table::live(LINES_AROUND_ROWS + 4, 20);

@@ -4,6 +4,7 @@ mod chaos;
 mod documents;
 mod exactly_once;
 mod examples;
+mod first_hour;
 mod kill_matrix;
 mod killed;
 mod kills;

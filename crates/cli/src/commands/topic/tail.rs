@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use millstream_kafka_client::admin::{CommittedOffset, OffsetSpec};
 use millstream_kafka_client::{FetchEvent, FetchedRecords, Fetcher, TopicPartition};
-use millstream_kafka_wire::KafkaString;
 use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::record_batch::{Record, TimestampType};
+use millstream_kafka_wire::{ErrorCode, KafkaString};
 use serde_json::{Value, json};
 
 use crate::args::{Common, StartOffset, TailArgs};
@@ -80,8 +80,11 @@ type Ranges = BTreeMap<TopicPartition, (i64, i64)>;
 async fn topic_comes(common: &Common, connected: &Connected, args: &TailArgs) -> anyhow::Result<bool> {
     let exists = async || {
         let names = [KafkaString::from(args.name.as_str())];
-        let metadata = connected.client.topics(&names, false).await?;
-        anyhow::Ok(metadata.topic(&args.name).is_some())
+        match connected.client.topics(&names, false).await {
+            Ok(_) => anyhow::Ok(true),
+            Err(error) if error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     };
     // The time limit starts with the first response: a slow one does not make an existing topic a missing one.
     let exists_already = tokio::select! {
