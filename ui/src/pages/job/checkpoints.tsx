@@ -33,7 +33,7 @@ export function CheckpointsTab({ job, checkpoints }: { job: JobDetail; checkpoin
       <Card title="History">
         {!history.length ? <Empty icon="history" title="No checkpoint yet"><p>The first one comes one interval after the start.</p></Empty> : (
           <DataTable label="Checkpoints" rows={history} rowKey={(c) => String(c.id)} sort="id" descending columns={[
-            { id: "id", label: "Id", sort: (c) => c.id, cell: (c) => <button type="button" class="copy" style={{ color: "var(--accent)" }} aria-expanded={open === c.id} onClick={() => setOpen(open === c.id ? undefined : c.id)}>#{c.id}</button> },
+            { id: "id", label: "Id", sort: (c) => c.id, cell: (c) => <button type="button" class="copy nowrap" style={{ color: "var(--accent)" }} aria-expanded={open === c.id} onClick={() => setOpen(open === c.id ? undefined : c.id)}>#{c.id}</button> },
             { id: "status", label: "State", cell: (c) => <span class="row"><Status state={c.status} />{c.is_savepoint && <Badge tone="accent">savepoint</Badge>}</span> },
             { id: "time", label: "Triggered", sort: (c) => c.trigger_timestamp, cell: (c) => time(c.trigger_timestamp, true) },
             { id: "duration", label: "Duration", right: true, sort: (c) => c.end_to_end_duration, cell: (c) => <div class="lag-bar"><div class="bar"><span class="fill" style={{ width: `${(100 * c.end_to_end_duration) / widest}%` }} /></div>{duration(c.end_to_end_duration)}</div> },

@@ -87,7 +87,8 @@ export function GraphTab({ job, rates }: { job: JobDetail; rates: Map<string, Ve
   const [selected, setSelected] = useState<string>();
   const [hovered, setHovered] = useState<string>();
   const about = useResource<About>(url`/api/v1/jobs/${job.jid}`, job.state === "RUNNING" ? WATERMARKS_MS : undefined).data;
-  const statement = about?.statements.join(";\n\n") || undefined;
+  // A statement of a script is stored at its line, behind empty ones.
+  const statement = about?.statements.map((sql) => sql.replace(/^\s*\n/, "")).join(";\n\n") || undefined;
   const watermark = (id: string) => (about?.vertices[id] ? Number(about.vertices[id].watermark) : undefined);
   const late = Object.values(about?.vertices ?? {}).reduce((sum, v) => sum + (v?.late_records ?? 0), 0);
   const descriptions = useMemo(() => new Map(job.plan.nodes.map((n) => [n.id, n.description.replace(/<br\/?>/g, " ").replace(/&[gl]t;/g, (e) => (e === "&gt;" ? ">" : "<")).trim()])), [job.plan]);
