@@ -31,6 +31,9 @@ const OWN: &[OptionDecl] = &[
     .with_default("TABLE"),
 ];
 
+/// Values of `table.sql-dialect` that Flink knows; the session warns that only the first is spoken.
+const DIALECTS: [&str; 2] = ["default", "hive"];
+
 /// Keys whose values SET checks at once. As in Flink, other values are checked where they are used.
 const CHECKED: &[&str] = &[
     "execution.runtime-mode",
@@ -135,6 +138,11 @@ impl Configuration {
 }
 
 fn check(key: &str, value: &str) -> Result<(), SessionError> {
+    let is_dialect = DIALECTS.iter().any(|dialect| value.eq_ignore_ascii_case(dialect));
+    if key == "table.sql-dialect" && !is_dialect {
+        let message = format!("there is no SQL dialect '{value}'");
+        return Err(SessionError::coded(ErrorCode::InvalidSetting, message).with_hint("give 'default'"));
+    }
     if !CHECKED.contains(&key) {
         return Ok(());
     }

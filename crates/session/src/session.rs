@@ -255,7 +255,8 @@ impl Session {
         statement: &Statement,
         sql: &str,
     ) -> Result<Option<StatementResult>, SessionError> {
-        const ONLY: &str = "Only 'INSERT/CREATE TABLE AS' statement is allowed in Statement Set or use 'END' to submit Statement Set";
+        const ONLY: &str = "Only 'INSERT/CREATE TABLE AS' statement is allowed in Statement Set or use 'END' statement to submit \
+                            Statement Set.";
         let Some(inserts) = &mut self.statement_set else {
             return match &statement.kind {
                 StatementKind::BeginStatementSet => {
@@ -264,7 +265,7 @@ impl Session {
                 }
                 StatementKind::EndStatementSet => Err(SessionError::coded(
                     ErrorCode::InvalidStatementSet,
-                    "No Statement Set to submit. \"END\" statement should be used when \"BEGIN STATEMENT SET\"",
+                    "No Statement Set to submit. 'END' statement should be used after 'BEGIN STATEMENT SET'.",
                 )),
                 _ => Ok(None),
             };

@@ -93,6 +93,8 @@ impl From<SessionError> for OperationError {
                 | ErrorCode::InvalidLiteral,
                 _,
             ) => "org.apache.flink.table.api.SqlParserException",
+            // Statements between BEGIN STATEMENT SET and END are checked by Flink's gateway, not by its planner.
+            (ErrorCode::InvalidStatementSet, _) => EXECUTION,
             (_, ErrorKind::Input) => "org.apache.flink.table.api.ValidationException",
             (_, ErrorKind::Unsupported) => "org.apache.flink.table.api.TableException",
             (_, ErrorKind::Data) => "org.apache.flink.table.api.TableRuntimeException",

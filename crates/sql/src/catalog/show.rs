@@ -200,11 +200,9 @@ fn show_databases(
         },
     };
     let catalog = catalogs.require_catalog(&name)?;
-    Ok(list(
-        "database name",
-        catalog.database_names().map(str::to_owned),
-        filter,
-    ))
+    let mut names: Vec<String> = catalog.database_names().map(str::to_owned).collect();
+    names.sort_unstable();
+    Ok(list("database name", names, filter))
 }
 
 fn show_functions(

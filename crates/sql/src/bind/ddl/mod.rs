@@ -265,6 +265,11 @@ impl Binder<'_> {
                 let options = with_set(&catalog.options, set, "type")?;
                 Ok(CatalogOperation::AlterCatalogOptions { name, options })
             }
+            AlterOptions::Reset(keys) if keys.is_empty() => Err(SqlError::at(
+                span,
+                "ALTER CATALOG RESET does not support empty key",
+            )
+            .with_code(ErrorCode::InvalidAlteration)),
             AlterOptions::Reset(keys) => {
                 if let Some(key) = keys.iter().find(|key| key.value == "type") {
                     return Err(SqlError::at(
