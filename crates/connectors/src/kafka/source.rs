@@ -7,8 +7,9 @@
 mod columns;
 mod group;
 mod notices;
+mod topic_ids;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::cast::AsArray;
@@ -30,6 +31,7 @@ use millstream_types::{Batch, CheckpointId, Watermark};
 
 use self::columns::{Totals, cut_at, maximum, shift};
 use self::group::GroupCommits;
+pub(super) use self::topic_ids::TopicIds;
 use super::buffers::LentBuffers;
 use super::client_settings::{fetch_settings, parse, source_client};
 use super::options::{Bounded, KafkaTable};
@@ -157,8 +159,8 @@ impl SourceFactory for KafkaSourceFactory {
     }
 }
 
-/// Splits found by partition discovery, passed from the runtime's threads.
-type Found = Arc<Mutex<Option<Result<Vec<Split>, DataflowError>>>>;
+/// Splits found by partition discovery, and ids of their topics, passed from the runtime's threads.
+type Found = Arc<Mutex<Option<Result<(Vec<Split>, TopicIds), DataflowError>>>>;
 
 /// Decompressed records to be decoded.
 struct Pending {
@@ -207,22 +209,24 @@ impl KafkaSource {
     /// Starts partition discovery on the runtime; results arrive in `found`.
     fn look(&mut self) {
         let discovered = self.fetcher.is_some() || (self.restored.is_some() && self.knows_start);
-        let known: Vec<TopicPartition> = match &self.restored {
-            Some(splits) => splits.iter().map(Split::key).collect(),
-            None => self.splits.keys().cloned().collect(),
+        let known: Vec<Split> = match &self.restored {
+            Some(splits) => splits.clone(),
+            None => self.splits.values().cloned().collect(),
         };
         let (resolver, found, waker) = (self.resolver.clone(), Arc::clone(&self.found), self.waker.clone());
         self.looking = true;
         self.looking_since_ms = self.clock.now_ms();
         self.kafka.runtime().spawn(async move {
             let outcome = async {
-                let mut partitions = resolver.partitions().await?;
+                let (mut partitions, ids) = resolver.partitions().await?;
+                topic_ids::check(&known, &ids)?;
+                let known: BTreeSet<TopicPartition> = known.iter().map(Split::key).collect();
                 partitions.retain(|p| !known.contains(p));
-                if partitions.is_empty() {
-                    Ok(Vec::new())
-                } else {
-                    resolver.splits(&partitions, discovered).await
+                let mut splits = Vec::new();
+                if !partitions.is_empty() {
+                    splits = resolver.splits(&partitions, discovered).await?;
                 }
+                Ok((splits, ids))
             };
             let outcome = outcome.await;
             *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
@@ -238,8 +242,9 @@ impl KafkaSource {
             return Ok(());
         };
         self.looking = false;
-        let mut splits = found?;
+        let (mut splits, ids) = found?;
         splits.extend(self.restored.take().unwrap_or_default());
+        topic_ids::note(&mut splits, &ids);
         if self.fetcher.is_none() {
             let _inside = self.kafka.runtime().enter();
             let fetcher = Fetcher::start(self.resolver.client.clone(), self.resolver.config.fetch.clone());

@@ -11,6 +11,7 @@ use millstream_types::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 use super::options::{Bounded, KafkaTable, Startup, Topics};
+use super::source::TopicIds;
 
 /// A partition with its range of offsets.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Split {
     pub stop: Option<i64>,
     /// Last watermark, for restoring.
     pub watermark: i64,
+    /// Id of the topic, if the broker gives topics ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<String>,
 }
 
 impl Split {
@@ -91,8 +95,8 @@ pub fn with_causes(action: &str, error: &(dyn std::error::Error + 'static)) -> S
 }
 
 impl Resolver {
-    /// The partitions of this instance, by name; errors name missing topics.
-    pub async fn partitions(&self) -> Result<Vec<TopicPartition>, DataflowError> {
+    /// The partitions of this instance, by name, and the ids of their topics; errors name missing topics.
+    pub async fn partitions(&self) -> Result<(Vec<TopicPartition>, TopicIds), DataflowError> {
         let failed = |e: &ClientError| client_failed("cannot look up topics", e);
         let (metadata, names) = match &self.table.topics {
             Topics::Names(names) => {
@@ -124,11 +128,14 @@ impl Resolver {
                 (metadata, names)
             }
         };
-        let mut partitions = Vec::new();
+        let (mut partitions, mut ids) = (Vec::new(), TopicIds::new());
         for name in &names {
             let Some(topic) = metadata.topic(name.as_str()) else {
                 continue;
             };
+            if !topic.id.is_zero() {
+                ids.insert(name.as_str().to_owned(), topic.id.to_string());
+            }
             partitions.extend(
                 topic
                     .partitions
@@ -138,7 +145,7 @@ impl Resolver {
         }
         partitions.retain(|p| owner(p, self.parallelism) == self.subtask);
         partitions.sort();
-        Ok(partitions)
+        Ok((partitions, ids))
     }
 
     fn missing(&self, error: &ClientError) -> Option<DataflowError> {
@@ -180,6 +187,7 @@ impl Resolver {
             position: starts.get(p).copied().unwrap_or(0),
             stop: stops.as_ref().map(|stops| stops.get(p).copied().unwrap_or(0)),
             watermark: i64::MIN,
+            topic_id: None,
         };
         Ok(partitions.iter().map(split).collect())
     }
