@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use millstream_dataflow::alignment::AlignmentGroups;
 use millstream_types::{Clock, Rng};
 
 use crate::kafka::KafkaClusters;
@@ -23,6 +24,8 @@ pub struct ConnectorContext {
     /// `table.local-time-zone`.
     pub zone: TimeZone,
     pub zone_name: Arc<str>,
+    /// The sources of the job that wait for each other.
+    pub alignment: AlignmentGroups,
     /// `execution.runtime-mode` is BATCH.
     pub batch: bool,
 }

@@ -7,6 +7,7 @@
 //! every chain; a [`ThreadedJob`] runs them in the [`pool`] of the process, a [`SteppedJob`] runs them by hand. Commands and events
 //! ([`control`]) connect them with a coordinator, which lives elsewhere.
 
+pub mod alignment;
 mod chain;
 pub mod control;
 pub mod deploy;

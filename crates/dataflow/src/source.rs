@@ -1,5 +1,6 @@
 //! The source contract.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use millstream_state::StateBlocks;
@@ -44,6 +45,11 @@ pub trait Source: Send {
     /// surrounding program generates.
     fn splits(&self) -> Vec<(String, bool)> {
         Vec::new()
+    }
+    /// From now on, splits with these names are not read, and all others are. For sources whose watermarks the surrounding
+    /// program aligns.
+    fn pause_splits(&mut self, paused: &BTreeSet<String>) {
+        let _ = paused;
     }
     /// Whether the source is idle and must not hold back watermarks.
     fn is_idle(&self, context: &Context) -> bool {

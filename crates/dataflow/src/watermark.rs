@@ -5,22 +5,26 @@
 //! - It is emitted every `interval_ms` of wall-clock time, or at once if the interval is 0.
 //! - A split without rows for `idle_timeout_ms` is idle until its next row; if all are, the source is idle.
 //! - A new split holds back the source until its first row; a finished one does not any more.
+//! - A split that is too far ahead of the sources of its [alignment](crate::alignment) group waits, and is not idle
+//!   meanwhile.
 //!
 //! Merging between operators is another matter, see [`crate::valve`].
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
 
 use millstream_types::Watermark;
 
+use crate::alignment::AlignmentMember;
+
 /// The watermarks of the splits of one source instance. `K` identifies a split.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SplitWatermarks<K> {
     interval_ms: i64,
     idle_timeout_ms: i64,
     splits: BTreeMap<K, Split>,
     emitted: Watermark,
     next_emission_ms: i64,
+    alignment: Option<AlignmentMember>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +43,14 @@ impl<K: Ord + Clone> SplitWatermarks<K> {
             splits: BTreeMap::new(),
             emitted: Watermark::MIN,
             next_emission_ms: i64::MIN,
+            alignment: None,
         }
+    }
+
+    /// Aligns the source with the others of its group.
+    pub fn aligned(mut self, member: Option<AlignmentMember>) -> Self {
+        self.alignment = member;
+        self
     }
 
     /// Adds a split with its watermark from a checkpoint, or [`Watermark::MIN`].
@@ -57,6 +68,10 @@ impl<K: Ord + Clone> SplitWatermarks<K> {
     /// A split was read to its end, or belongs to another instance now.
     pub fn remove_split(&mut self, split: &K) {
         self.splits.remove(split);
+        if let Some(member) = self.alignment.as_mut().filter(|_| self.splits.is_empty()) {
+            // The source may not be asked any more.
+            member.report(Watermark::MAX);
+        }
     }
 
     /// Rows of a split were read; `highest` is the highest watermark that they say, if any says one.
@@ -106,6 +121,15 @@ impl<K: Ord + Clone> SplitWatermarks<K> {
             .min()
     }
 
+    /// The number of splits.
+    pub fn len(&self) -> usize {
+        self.splits.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.splits.is_empty()
+    }
+
     /// Whether no split takes part: the source must not hold back others. True without splits.
     pub fn is_idle(&self) -> bool {
         self.splits.values().all(|s| s.idle)
@@ -147,48 +171,32 @@ impl<K: Ord + Clone> SplitWatermarks<K> {
         Some((name, now_ms.saturating_sub(slowest.last_row_ms), is_behind))
     }
 
-    /// Splits that are ahead of `limit` and should not be read for now.
-    pub fn ahead_of(&self, limit: Watermark) -> impl Iterator<Item = &K> {
-        self.splits
-            .iter()
-            .filter(move |(_, s)| s.watermark > limit)
-            .map(|(split, _)| split)
-    }
-}
-
-/// Sources that wait for each other (`scan.watermark.alignment.group`). Cheap to clone, shared by the members.
-#[derive(Clone, Debug)]
-pub struct WatermarkAlignment {
-    max_drift_ms: i64,
-    members: Arc<Mutex<BTreeMap<usize, Watermark>>>,
-}
-
-impl WatermarkAlignment {
-    /// Members may be ahead of the slowest by `max_drift_ms`.
-    pub fn new(max_drift_ms: i64) -> Self {
-        Self {
-            max_drift_ms,
-            members: Arc::default(),
-        }
-    }
-
-    /// Tells a member's watermark; an idle or finished member tells [`Watermark::MAX`].
-    pub fn report(&self, member: usize, watermark: Watermark) {
-        self.members
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(member, watermark);
-    }
-
-    /// The watermark that splits should not be ahead of.
-    pub fn limit(&self) -> Watermark {
-        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before all members have reported a watermark, the slowest is at MIN, and Flink holds no source back.
-        let slowest = members.values().min().copied().unwrap_or(Watermark::MIN);
-        if slowest == Watermark::MIN {
+    /// Tells the group how far this source is, when that is due, and gives the splits that are too far ahead of the
+    /// others. They are not to be read for now, and are not idle meanwhile.
+    pub fn paused(&mut self, now_ms: i64) -> BTreeSet<K> {
+        let watermark = if self.is_idle() {
             Watermark::MAX
         } else {
-            Watermark(slowest.0.saturating_add(self.max_drift_ms))
-        }
+            self.emitted
+        };
+        let Some(member) = &mut self.alignment else {
+            return BTreeSet::new();
+        };
+        let limit = member.update(watermark, now_ms);
+        let ahead = self
+            .splits
+            .iter_mut()
+            .filter(|(_, split)| split.watermark > limit);
+        ahead
+            .map(|(name, split)| {
+                split.last_row_ms = now_ms;
+                name.clone()
+            })
+            .collect()
+    }
+
+    /// When `paused` can have something new.
+    pub fn alignment_deadline_ms(&self) -> Option<i64> {
+        self.alignment.as_ref().map(AlignmentMember::next_update_ms)
     }
 }

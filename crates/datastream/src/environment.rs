@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use millstream_connectors::kafka::KafkaClusters;
 use millstream_connectors::{ConnectorContext, PrintTarget};
 use millstream_dataflow::Graph;
+use millstream_dataflow::alignment::AlignmentGroups;
 use millstream_jobs::{
     GraphRequest, JobHandle, JobRegistry, JobSettings, JobStatus, RestartSettings, SavepointHandle,
     SavepointStatus,
@@ -16,9 +17,12 @@ use millstream_types::options::parse_duration;
 use millstream_types::storage::Storage;
 use millstream_types::{Clock, ErrorKind, Options, Rng};
 
+pub use crate::runtime_mode::RuntimeExecutionMode;
+
 use crate::data::Data;
 use crate::error::{Error, Result};
 use crate::graph::{Draft, Instances, Node, NodeKind, Nodes, build};
+use crate::runtime_mode::RUNTIME_MODE;
 use crate::source::{CollectionSource, SequenceSource, StreamSource, TextFileSource};
 use crate::stream::DataStream;
 use crate::watermark::WatermarkStrategy;
@@ -59,6 +63,8 @@ struct Inner {
     configuration: Mutex<Options>,
     /// What went wrong while the program was written down; told when it is executed.
     failed: Mutex<Option<Error>>,
+    /// The sources of the next job that wait for each other.
+    alignment: Mutex<AlignmentGroups>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -91,6 +97,11 @@ impl Job {
         })
     }
 
+    /// Groups of sources that wait for each other.
+    pub(crate) fn alignment(&self) -> AlignmentGroups {
+        lock(&self.0.alignment).clone()
+    }
+
     pub(crate) fn print_target(&self) -> Arc<dyn PrintTarget> {
         Arc::clone(&self.0.host.print)
     }
@@ -104,6 +115,7 @@ impl Job {
             kafka: Arc::clone(&host.kafka),
             zone: TimeZone::UTC,
             zone_name: "UTC".into(),
+            alignment: self.alignment(),
             batch: false,
         }
     }
@@ -113,6 +125,26 @@ impl Job {
         Ok(JobSettings::read(&configuration, self.0.host.cores)?)
     }
 
+    /// The settings of a job of these nodes. In BATCH mode there are no checkpoints; a restart begins from scratch, so it
+    /// is up to a strategy that the program has set.
+    fn settings_of(&self, nodes: &Nodes) -> Result<JobSettings> {
+        let mut configuration = lock(&self.0.configuration).clone();
+        let mode = RuntimeExecutionMode::read(&configuration)?;
+        if !mode.is_batch(nodes)? {
+            return Ok(JobSettings::read(&configuration, self.0.host.cores)?);
+        }
+        configuration.insert("execution.checkpointing.enabled".to_owned(), "false".to_owned());
+        let mut settings = JobSettings::read(&configuration, self.0.host.cores)?;
+        settings.is_batch = true;
+        if !settings.recovery.savepoints.is_empty() {
+            return Err(Error::input(
+                "a job in BATCH mode cannot start from a savepoint: remove 'execution.state-recovery.path', or set \
+                 'execution.runtime-mode' to STREAMING",
+            ));
+        }
+        Ok(settings)
+    }
+
     pub(crate) fn execute_async(&self, name: &str) -> Result<JobClient> {
         self.submit(name, true)
     }
@@ -120,6 +152,8 @@ impl Job {
     /// The nodes that were added so far, unless a mistake was made while they were written down.
     fn take_nodes(&self) -> Result<Nodes> {
         let nodes = self.0.draft.take();
+        // Sources of the next job do not wait for those of this one.
+        *lock(&self.0.alignment) = AlignmentGroups::default();
         match lock(&self.0.failed).take() {
             Some(error) => Err(error),
             None => Ok(nodes),
@@ -160,7 +194,7 @@ impl Job {
         collects: bool,
         storage: Option<Arc<dyn Storage>>,
     ) -> Result<JobClient> {
-        let mut settings = self.settings()?;
+        let mut settings = self.settings_of(nodes)?;
         if collects {
             // The program has seen records that cannot be retracted: the job neither restarts nor resumes.
             settings.checkpoints = None;
@@ -206,6 +240,7 @@ impl Environment {
                 draft: Draft::default(),
                 configuration,
                 failed: Mutex::new(None),
+                alignment: Mutex::default(),
             })),
         }
     }
@@ -233,6 +268,27 @@ impl Environment {
             "execution.checkpointing.interval",
             format!("{} ms", interval.as_millis()),
         )
+    }
+
+    /// Whether the program is executed as a stream or as a batch. Better set from outside, by
+    /// `-D execution.runtime-mode=BATCH`: the same program runs in either mode.
+    ///
+    /// ```
+    /// # use millstream_datastream::environment::RuntimeExecutionMode;
+    /// # use millstream_datastream::testing::environment;
+    /// # use millstream_datastream::Result;
+    /// # fn main() -> Result<()> {
+    /// let env = environment(2);
+    /// env.set_runtime_mode(RuntimeExecutionMode::Batch);
+    /// let sums = env.from_collection([("a", 1), ("a", 2)]).map(|(key, n)| (key.to_owned(), n));
+    /// let sums = sums.key_by_ref(|(key, _)| key).reduce(|a, b| (a.0, a.1 + b.1));
+    /// let rows = sums.execute_and_collect("sums")?.collect::<Result<Vec<_>>>()?;
+    /// assert_eq!(rows, [("a".to_owned(), 3)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_runtime_mode(&self, mode: RuntimeExecutionMode) -> &Self {
+        self.set(RUNTIME_MODE, mode.name())
     }
 
     /// Time between watermarks.
@@ -326,7 +382,8 @@ impl Environment {
     /// The engine's graph of the program, and its operators with state, for tests that step a job themselves.
     #[doc(hidden)]
     pub fn into_graph(self) -> Result<(Graph, Vec<OperatorEntry>)> {
-        build(&self.job.take_nodes()?, &self.job.settings()?, "job")
+        let nodes = self.job.take_nodes()?;
+        build(&nodes, &self.job.settings_of(&nodes)?, "job")
     }
 
     /// Starts the program and gives the handle to its job. A new program may be written down meanwhile.

@@ -5,8 +5,8 @@ use millstream_state::StateValue;
 use crate::data::Data;
 use crate::error::{Error, Result};
 use crate::operators::context::{
-    Context, FunctionInitializationContext, FunctionSnapshotContext, KeyedContext, OnTimerContext,
-    ReadOnlyContext, WindowContext,
+    BroadcastContext, Context, FunctionInitializationContext, FunctionSnapshotContext, KeyedContext,
+    OnTimerContext, ReadOnlyContext, WindowContext,
 };
 use crate::output::Collector;
 use crate::state::RuntimeContext;
@@ -129,6 +129,13 @@ pub trait KeyedProcessFunction<K, I, O: Data>: Clone + Send + 'static {
     }
 }
 
+/// A function over the records of two streams, with side outputs.
+pub trait CoProcessFunction<A, B, O: Data>: Clone + Send + 'static {
+    fn process_element1(&mut self, value: A, ctx: &mut Context<'_>, out: &mut Collector<O>) -> Result<()>;
+
+    fn process_element2(&mut self, value: B, ctx: &mut Context<'_>, out: &mut Collector<O>) -> Result<()>;
+}
+
 /// A function over the records of two keyed streams with a common key.
 pub trait KeyedCoProcessFunction<K, A, B, O: Data>: Clone + Send + 'static {
     fn open(&mut self, ctx: &mut RuntimeContext<'_>) -> Result<()> {
@@ -195,6 +202,26 @@ pub trait KeyedBroadcastProcessFunction<K, I, B, BK, BV, O: Data>: Clone + Send 
         let _ = (timestamp, ctx, out);
         Ok(())
     }
+}
+
+/// A function over a stream without keys and a stream of rules that every instance sees.
+///
+/// `BK` and `BV` are key and value of the broadcast state, as in [`KeyedBroadcastProcessFunction`].
+pub trait BroadcastProcessFunction<I, B, BK, BV, O: Data>: Clone + Send + 'static {
+    fn process_element(
+        &mut self,
+        value: I,
+        ctx: &mut BroadcastContext<'_, '_, BK, BV>,
+        out: &mut Collector<O>,
+    ) -> Result<()>;
+
+    fn process_broadcast_element(
+        &mut self,
+        value: B,
+        state: &mut std::collections::BTreeMap<BK, BV>,
+        ctx: &mut Context<'_>,
+        out: &mut Collector<O>,
+    ) -> Result<()>;
 }
 
 /// A function over the content of a window when it fires.

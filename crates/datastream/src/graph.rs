@@ -9,6 +9,7 @@ use millstream_state::OperatorEntry;
 
 use crate::error::{Error, Result};
 use crate::guard::{GuardedOperator, GuardedSink, GuardedSource};
+use crate::operators::batch::Factories;
 use crate::output::SideTags;
 use crate::sink::FactoryOfJob;
 use crate::table::PlanPart;
@@ -59,6 +60,8 @@ pub(crate) struct Node {
     pub parallelism: Option<usize>,
     pub instances: Instances,
     pub kind: NodeKind,
+    /// What the operator is in BATCH mode, if it is something else there.
+    pub batch: Option<Arc<dyn OperatorFactory>>,
     pub inputs: Vec<Input>,
     /// Keeps state under its uid.
     pub stateful: bool,
@@ -75,10 +78,19 @@ impl Node {
             parallelism: None,
             instances: Instances::AsInput,
             kind,
+            batch: None,
             inputs,
             stateful: false,
             sides: SideTags::default(),
             of_job: None,
+        }
+    }
+
+    /// An operator, by its factories.
+    pub fn operator(name: &str, factories: Factories, inputs: Vec<Input>) -> Self {
+        Self {
+            batch: factories.batch,
+            ..Self::new(name, NodeKind::Operator(factories.streaming), inputs)
         }
     }
 
@@ -137,6 +149,16 @@ impl Draft {
             .map(|number| (number, nodes[number].clone()))
             .collect()
     }
+}
+
+/// The name of a source that never ends, if there is one.
+pub(crate) fn unbounded_source(nodes: &Nodes) -> Option<&str> {
+    let unbounded = nodes.values().find(|node| match &node.kind {
+        NodeKind::Source(factory) => !factory.is_bounded(),
+        NodeKind::Plan(part) => !part.is_bounded(),
+        NodeKind::Operator(_) | NodeKind::Sink(_) => false,
+    });
+    unbounded.map(|node| node.name.as_str())
 }
 
 /// The nodes of a job by number, inputs before their readers.
@@ -245,7 +267,7 @@ impl Building<'_> {
     /// `None` for a plan, which is more than one vertex.
     fn kind_of(&mut self, node: &Node, uid: &str) -> Result<Option<VertexKind>> {
         let Some(of_job) = &node.of_job else {
-            return Ok(guarded(node));
+            return Ok(guarded(node, self.settings.is_batch));
         };
         let made = of_job.factory(self.identity, uid)?;
         if let Some(name) = made.name
@@ -259,7 +281,7 @@ impl Building<'_> {
         }
         let mut node = node.clone();
         node.kind = NodeKind::Sink(made.factory);
-        Ok(guarded(&node))
+        Ok(guarded(&node, self.settings.is_batch))
     }
 
     fn add_plan(&mut self, number: usize, node: &Node, part: &PlanPart) -> Result<()> {
@@ -301,16 +323,17 @@ impl Building<'_> {
 }
 
 /// The factory, so that a panic in the user's code names the operator. A plan is more than one vertex and has none.
-fn guarded(node: &Node) -> Option<VertexKind> {
+fn guarded(node: &Node, is_batch: bool) -> Option<VertexKind> {
     let name: Arc<str> = node.name.as_str().into();
     Some(match &node.kind {
         NodeKind::Source(factory) => VertexKind::Source(Arc::new(GuardedSource {
             name,
             inner: Arc::clone(factory),
+            is_batch,
         })),
         NodeKind::Operator(factory) => VertexKind::Operator(Arc::new(GuardedOperator {
             name,
-            inner: Arc::clone(factory),
+            inner: Arc::clone(node.batch.as_ref().filter(|_| is_batch).unwrap_or(factory)),
         })),
         NodeKind::Sink(factory) => VertexKind::Sink(Arc::new(GuardedSink {
             name,

@@ -72,6 +72,8 @@ pub(crate) struct GuardedOperator {
 
 struct Guarded<T: ?Sized> {
     name: Arc<str>,
+    /// In BATCH mode sources make no watermarks: time moves when the input has ended.
+    is_batch: bool,
     inner: Box<T>,
 }
 
@@ -86,6 +88,7 @@ impl OperatorFactory for GuardedOperator {
     fn create(&self, context: &Context) -> Result<Box<dyn Operator>, DataflowError> {
         Ok(Box::new(Guarded {
             name: Arc::clone(&self.name),
+            is_batch: false,
             inner: catching(&self.name, || self.inner.create(context))?,
         }))
     }
@@ -190,12 +193,14 @@ impl Operator for Guarded<dyn Operator> {
 pub(crate) struct GuardedSource {
     pub name: Arc<str>,
     pub inner: Arc<dyn SourceFactory>,
+    pub is_batch: bool,
 }
 
 impl SourceFactory for GuardedSource {
     fn create(&self, context: &Context) -> Result<Box<dyn Source>, DataflowError> {
         Ok(Box::new(Guarded {
             name: Arc::clone(&self.name),
+            is_batch: self.is_batch,
             inner: catching(&self.name, || self.inner.create(context))?,
         }))
     }
@@ -209,6 +214,23 @@ impl SourceFactory for GuardedSource {
     }
 }
 
+/// Hands records on, but no watermarks. That of the end of the input is the driver's.
+struct WithoutWatermarks<'a>(&'a mut dyn Output);
+
+impl Output for WithoutWatermarks<'_> {
+    fn batch(&mut self, batch: Batch) -> Result<(), DataflowError> {
+        self.0.batch(batch)
+    }
+
+    fn records(&mut self, records: Records) -> Result<(), DataflowError> {
+        self.0.records(records)
+    }
+
+    fn watermark(&mut self, _: Watermark) -> Result<(), DataflowError> {
+        Ok(())
+    }
+}
+
 impl Source for Guarded<dyn Source> {
     fn open(&mut self, context: &Context, waker: Waker) -> Result<(), DataflowError> {
         self.call(|inner| inner.open(context, waker))
@@ -216,7 +238,11 @@ impl Source for Guarded<dyn Source> {
 
     fn poll(&mut self, context: &Context, out: &mut dyn Output) -> Result<SourceStatus, DataflowError> {
         // Panics of the chain behind are caught there first.
-        self.call(|inner| inner.poll(context, out))
+        if self.is_batch {
+            self.call(|inner| inner.poll(context, &mut WithoutWatermarks(out)))
+        } else {
+            self.call(|inner| inner.poll(context, out))
+        }
     }
 
     fn snapshot(&mut self) -> Result<StateBlocks, DataflowError> {
@@ -265,6 +291,7 @@ impl SinkFactory for GuardedSink {
     fn create(&self, context: &Context) -> Result<Box<dyn Sink>, DataflowError> {
         Ok(Box::new(Guarded {
             name: Arc::clone(&self.name),
+            is_batch: false,
             inner: catching(&self.name, || self.inner.create(context))?,
         }))
     }

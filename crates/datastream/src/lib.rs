@@ -18,6 +18,7 @@ mod guard;
 mod operators;
 pub use operators::context;
 pub mod output;
+mod runtime_mode;
 pub mod sink;
 pub mod source;
 pub mod state;

@@ -14,6 +14,8 @@ pub(crate) struct Timers {
     processing: BTreeSet<(i64, u32)>,
     /// Timers of each slot.
     counts: Vec<u32>,
+    /// New timers are ignored.
+    is_quiesced: bool,
 }
 
 /// Which time a timer counts by.
@@ -31,7 +33,16 @@ impl Timers {
         }
     }
 
+    /// Whether timers are ignored that are registered from now on: at the end of a key in BATCH mode, where time has
+    /// come to its end and a timer that registers the next one would never stop.
+    pub fn quiesce(&mut self, is_quiesced: bool) {
+        self.is_quiesced = is_quiesced;
+    }
+
     pub fn register(&mut self, domain: TimeDomain, time_ms: i64, slot: u32) {
+        if self.is_quiesced {
+            return;
+        }
         if self.set(domain).insert((time_ms, slot)) {
             let place = slot as usize;
             if place >= self.counts.len() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use millstream_dataflow::alignment::AlignmentSettings;
 use millstream_types::records::NO_TIMESTAMP;
 
 use crate::operators::simple::Timestamps;
@@ -51,6 +52,7 @@ pub struct WatermarkStrategy<T> {
     kind: Arc<Kind<T>>,
     assigner: Option<Arc<dyn Assigner<T>>>,
     idle_timeout_ms: i64,
+    alignment: Option<AlignmentSettings>,
 }
 
 impl<T> Clone for WatermarkStrategy<T> {
@@ -59,6 +61,7 @@ impl<T> Clone for WatermarkStrategy<T> {
             kind: Arc::clone(&self.kind),
             assigner: self.assigner.clone(),
             idle_timeout_ms: self.idle_timeout_ms,
+            alignment: self.alignment.clone(),
         }
     }
 }
@@ -69,6 +72,7 @@ impl<T: 'static> WatermarkStrategy<T> {
             kind: Arc::new(kind),
             assigner: None,
             idle_timeout_ms: 0,
+            alignment: None,
         }
     }
 
@@ -109,8 +113,47 @@ impl<T: 'static> WatermarkStrategy<T> {
         self
     }
 
+    /// Lets the source wait while it is further than `max_drift` ahead of the slowest source of its group, so that operators
+    /// behind need not hold what it has read too early. Splits wait on their own if the source can do that; Kafka's can.
+    /// The group is looked at every `update_interval`; it is that of the streams of one program.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use millstream_datastream::watermark::WatermarkStrategy;
+    /// let strategy = WatermarkStrategy::<(u64, i64)>::for_monotonous_timestamps().with_watermark_alignment(
+    ///     "orders",
+    ///     Duration::from_secs(20),
+    ///     Duration::from_secs(1),
+    /// );
+    /// ```
+    pub fn with_watermark_alignment(
+        mut self,
+        group: impl Into<String>,
+        max_drift: Duration,
+        update_interval: Duration,
+    ) -> Self {
+        self.alignment = Some(AlignmentSettings {
+            group: group.into(),
+            max_drift_ms: millis(max_drift),
+            update_interval_ms: millis(update_interval),
+        });
+        self
+    }
+
+    /// Gives timestamps only.
+    pub(crate) fn without_watermarks(&self) -> Self {
+        Self {
+            kind: Arc::new(Kind::None),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn makes_watermarks(&self) -> bool {
         !matches!(*self.kind, Kind::None)
+    }
+
+    pub(crate) fn alignment(&self) -> Option<&AlignmentSettings> {
+        self.alignment.as_ref()
     }
 
     pub(crate) fn idle_timeout_ms(&self) -> i64 {

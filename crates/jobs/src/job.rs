@@ -276,6 +276,7 @@ fn start(
         collector,
         remembers_end: traits.remembers_end,
         rests: traits.rests,
+        is_batch: settings.is_batch,
         canceled: false,
         stopping: None,
         savepoints: Savepoints::default(),

@@ -129,6 +129,8 @@ pub(crate) struct Master {
     pub remembers_end: bool,
     /// Whether periodic checkpoints are put off while nothing is processed.
     pub rests: bool,
+    /// No snapshots can be taken of the job.
+    pub is_batch: bool,
     pub canceled: bool,
     pub stopping: Option<Stopping>,
     pub savepoints: Savepoints,
@@ -387,8 +389,27 @@ impl Master {
         Ok(over?.map(End::Finished))
     }
 
+    /// A request in place of one that needs a snapshot, for a job that takes none: a stop cancels.
+    fn without_snapshots(request: Message) -> Option<Message> {
+        match request {
+            Message::Stop => Some(Message::Cancel),
+            Message::Savepoint { promise, .. } | Message::StopWithSavepoint { promise, .. } => {
+                let message = "a job in BATCH mode takes no savepoints";
+                promise.fail(DataflowError::new(ErrorKind::Unsupported, message));
+                None
+            }
+            Message::Checkpoint => None,
+            Message::Cancel | Message::Worker { .. } => Some(request),
+        }
+    }
+
     /// Executes a user's request. Returns the end of the execution if the request ends it at once.
     fn obey(&mut self, request: Message, execution: &mut Execution) -> Option<End> {
+        let request = if self.is_batch {
+            Self::without_snapshots(request)?
+        } else {
+            request
+        };
         match request {
             Message::Worker { .. } => {}
             Message::Cancel => {

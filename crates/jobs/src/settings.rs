@@ -224,6 +224,8 @@ pub struct JobSettings {
     pub savepoint_directory: Option<String>,
     pub recovery: RecoverySettings,
     pub side_topics: SideTopics,
+    /// A program in BATCH mode: its operators hold their input until it has ended, and take no snapshots.
+    pub is_batch: bool,
 }
 
 /// Topics for what leaves a job beside its results.
@@ -327,6 +329,7 @@ impl JobSettings {
                 .get("execution.checkpointing.savepoint-dir")
                 .cloned(),
             recovery: reader.recovery()?,
+            is_batch: false,
             side_topics: SideTopics {
                 dead_letters: reader.topic(DEAD_LETTER_TOPIC)?,
                 late_rows: reader.topic("millstream.late-rows.topic")?,

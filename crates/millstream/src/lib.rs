@@ -64,12 +64,14 @@ pub mod prelude {
         self, AfterMatchSkipStrategy, Match, Pattern, PatternProcessFunction,
     };
     pub use millstream_datastream::context::{
-        Context, FunctionInitializationContext, FunctionSnapshotContext, KeyedContext, OnTimerContext,
-        ReadOnlyContext, WindowContext,
+        BroadcastContext, Context, FunctionInitializationContext, FunctionSnapshotContext, KeyedContext,
+        OnTimerContext, ReadOnlyContext, WindowContext,
     };
+    pub use millstream_datastream::environment::RuntimeExecutionMode;
     pub use millstream_datastream::functions::{
-        AggregateFunction, CheckpointedFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction,
-        KeyedProcessFunction, ProcessFunction, ProcessWindowFunction,
+        AggregateFunction, BroadcastProcessFunction, CheckpointedFunction, CoProcessFunction,
+        KeyedBroadcastProcessFunction, KeyedCoProcessFunction, KeyedProcessFunction, ProcessFunction,
+        ProcessWindowFunction,
     };
     pub use millstream_datastream::sink::{DeliveryGuarantee, KafkaSink, Record};
     pub use millstream_datastream::source::{

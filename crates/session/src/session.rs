@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use millstream_connectors::kafka::KafkaClusters;
 use millstream_connectors::{ConnectorContext, DECLARATIONS, PROGRAM_DECLARATIONS, PrintTarget};
+use millstream_dataflow::alignment::AlignmentGroups;
 use millstream_functions::Environment;
 use millstream_functions::scalar::temporal::zone::{session_zone, system_zone_name};
 use millstream_jobs::checkpoints::forget_finished;
@@ -450,6 +451,7 @@ impl Session {
             kafka: Arc::clone(&self.context.kafka),
             zone: zone.clone(),
             zone_name: Arc::clone(&zone_name),
+            alignment: AlignmentGroups::default(),
             batch,
         };
         let legacy = self.configuration.get("table.exec.legacy-cast-behaviour");

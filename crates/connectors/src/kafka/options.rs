@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use millstream_dataflow::alignment::AlignmentSettings;
 use millstream_types::options::parse_duration;
 use millstream_types::{Options, Schema, TableDefinition};
 
@@ -19,6 +20,9 @@ pub enum Startup {
     Timestamp(i64),
     Offsets(BTreeMap<i32, i64>),
 }
+
+/// Default of `scan.watermark.alignment.update-interval`.
+const ALIGNMENT_INTERVAL_MS_DEFAULT: i64 = 1000;
 
 /// Where to stop reading; fixed when the job starts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,6 +91,7 @@ pub struct KafkaTable {
     pub sink_parallelism: Option<usize>,
     pub watermark_on_event: bool,
     pub watermark_idle_timeout_ms: Option<i64>,
+    pub watermark_alignment: Option<AlignmentSettings>,
 }
 
 impl KafkaTable {
@@ -114,7 +119,6 @@ impl KafkaTable {
         };
         let (guarantee, transactional_id_prefix) = guarantee(&reader)?;
         let partitioner = partitioner(&reader, key.is_some())?;
-        alignment(&reader)?;
         let topics = topics(&reader)?;
         Ok(Self {
             upsert,
@@ -139,6 +143,7 @@ impl KafkaTable {
             sink_parallelism: reader.number("sink.parallelism")?.map(|n: usize| n.max(1)),
             watermark_on_event: reader.is("scan.watermark.emit.strategy", "on-event"),
             watermark_idle_timeout_ms: reader.duration_ms("scan.watermark.idle-timeout")?,
+            watermark_alignment: alignment(&reader)?,
         })
     }
 }
@@ -324,15 +329,21 @@ fn partitioner(reader: &Reader<'_>, has_key: bool) -> Result<Partitioner, String
     }
 }
 
-fn alignment(reader: &Reader<'_>) -> Result<(), String> {
+fn alignment(reader: &Reader<'_>) -> Result<Option<AlignmentSettings>, String> {
     let (group, drift) = (
         "scan.watermark.alignment.group",
         "scan.watermark.alignment.max-drift",
     );
-    if reader.text(group).is_some() != reader.text(drift).is_some() {
-        return Err(format!("'{group}' and '{drift}' must be set together"));
+    let interval_ms = reader.duration_ms("scan.watermark.alignment.update-interval")?;
+    match (reader.text(group), reader.duration_ms(drift)?) {
+        (None, None) => Ok(None),
+        (Some(group), Some(max_drift_ms)) => Ok(Some(AlignmentSettings {
+            group: group.to_owned(),
+            max_drift_ms,
+            update_interval_ms: interval_ms.unwrap_or(ALIGNMENT_INTERVAL_MS_DEFAULT),
+        })),
+        _ => Err(format!("'{group}' and '{drift}' must be set together")),
     }
-    Ok(())
 }
 
 /// Whether a format produces only insertions.

@@ -4,6 +4,7 @@
 //! where they lie, and makes watermarks for each partition on its own. Offsets committed to the group are for others to
 //! see; a restart continues from the checkpoint.
 
+mod alignment;
 mod columns;
 mod group;
 mod notices;
@@ -29,6 +30,7 @@ use millstream_kafka_wire::compression::Decompressor;
 use millstream_kafka_wire::record_batch::{RecordColumns, TimestampType};
 use millstream_types::{Batch, CheckpointId, Watermark};
 
+use self::alignment::split_name;
 use self::columns::{Totals, cut_at, maximum, shift};
 use self::group::GroupCommits;
 pub(super) use self::topic_ids::TopicIds;
@@ -81,23 +83,7 @@ impl KafkaSourceFactory {
 impl SourceFactory for KafkaSourceFactory {
     fn create(&self, context: &Context) -> Result<Box<dyn Source>, DataflowError> {
         let decoder = RowDecoder::new(&self.table, &self.spec)?;
-        let watermark = match &self.spec.watermark {
-            None => None,
-            Some(declared) => {
-                let expr = CompiledExpr::compile(&declared.expr)
-                    .map_err(|e| DataflowError::internal(e.to_string()))?;
-                let idle = self
-                    .table
-                    .watermark_idle_timeout_ms
-                    .unwrap_or(declared.idle_timeout_ms);
-                let interval = if self.table.watermark_on_event {
-                    0
-                } else {
-                    declared.interval_ms
-                };
-                Some((expr, SplitWatermarks::new(interval, idle)))
-            }
-        };
+        let watermark = self.watermarks()?;
         let transport = self.context.kafka.transport(&self.table.properties)?;
         let client = KafkaClient::new(
             self.config.connection.clone(),
@@ -136,6 +122,7 @@ impl SourceFactory for KafkaSourceFactory {
             restored: None,
             knows_start: false,
             events: VecDeque::new(),
+            paused: BTreeSet::new(),
             pending: None,
             decompressor: Decompressor::new(),
             buffers: LentBuffers::default(),
@@ -189,6 +176,8 @@ struct KafkaSource {
     /// Whether all instances had discovered their partitions before the checkpoint; any others are new.
     knows_start: bool,
     events: VecDeque<FetchedRecords>,
+    /// Partitions that wait for others (watermark alignment).
+    paused: BTreeSet<TopicPartition>,
     pending: Option<Pending>,
     columns: RecordColumns,
     decompressor: Decompressor,
@@ -297,7 +286,7 @@ impl KafkaSource {
 
     /// Decompresses the next records into `pending`. Returns `false` if there are none.
     fn next_pending(&mut self, batch_rows: usize) -> Result<bool, DataflowError> {
-        let Some(records) = self.events.pop_front() else {
+        let Some(records) = self.next_event().and_then(|place| self.events.remove(place)) else {
             return Ok(false);
         };
         let failed = |e: &dyn std::fmt::Display| {
@@ -507,13 +496,15 @@ impl Source for KafkaSource {
             self.next_discovery_ms = None;
             self.look();
         }
-        if self.pending.is_none() && self.events.is_empty() {
+        self.align(now);
+        if self.pending.is_none() && self.next_event().is_none() {
             self.take_events()?;
         }
         if self.pending.is_none() && !self.next_pending(context.batch_rows)? {
             self.emit_watermark(now, out)?;
             let watermark_at = self.watermark.as_ref().and_then(|(_, w)| w.deadline_ms());
-            let until_ms = [watermark_at, self.next_discovery_ms].into_iter().flatten().min();
+            let deadlines = [watermark_at, self.alignment_deadline_ms(), self.next_discovery_ms];
+            let until_ms = deadlines.into_iter().flatten().min();
             return Ok(SourceStatus::Pending { until_ms });
         }
         self.emit(context, out)?;
@@ -548,11 +539,12 @@ impl Source for KafkaSource {
     }
 
     fn splits(&self) -> Vec<(String, bool)> {
-        let named = |(p, split): (&TopicPartition, &Split)| {
-            let name = format!("{}-{}", p.topic.as_str(), p.partition);
-            (name, !split.is_done())
-        };
+        let named = |(p, split): (&TopicPartition, &Split)| (split_name(p), !split.is_done());
         self.splits.iter().map(named).collect()
+    }
+
+    fn pause_splits(&mut self, paused: &BTreeSet<String>) {
+        self.pause_named(paused);
     }
 
     fn checkpoint_complete(&mut self, _: CheckpointId) {

@@ -1,7 +1,8 @@
 //! Tables of events and the watermarks that must follow.
 
+use millstream_dataflow::alignment::{AlignmentGroups, AlignmentSettings};
 use millstream_dataflow::valve::{ValveOutput, WatermarkValve};
-use millstream_dataflow::watermark::{SplitWatermarks, WatermarkAlignment};
+use millstream_dataflow::watermark::SplitWatermarks;
 use millstream_types::Watermark;
 
 enum Event {
@@ -115,22 +116,70 @@ fn deadlines_tell_when_to_look_again() {
     assert_eq!(splits.deadline_ms(), Some(1010));
 }
 
+fn aligned(groups: &AlignmentGroups, watermarks: &[i64]) -> SplitWatermarks<usize> {
+    let member = groups.join(AlignmentSettings {
+        group: "group".to_owned(),
+        max_drift_ms: 10,
+        update_interval_ms: 5,
+    });
+    let mut splits = SplitWatermarks::new(0, 100).aligned(Some(member));
+    for (split, watermark) in watermarks.iter().enumerate() {
+        splits.add_split(split, Watermark(*watermark), 0);
+    }
+    splits.next(0);
+    splits
+}
+
+fn paused(splits: &mut SplitWatermarks<usize>, now_ms: i64) -> Vec<usize> {
+    splits.paused(now_ms).into_iter().collect()
+}
+
 #[test]
 fn aligned_sources_wait_for_the_slowest() {
-    let group = WatermarkAlignment::new(10);
-    group.report(0, Watermark(100));
-    group.report(1, Watermark::MIN);
+    let groups = AlignmentGroups::default();
+    let mut fast = aligned(&groups, &[100, 31]);
+    let mut slow = aligned(&groups, &[i64::MIN]);
     assert_eq!(
-        group.limit(),
-        Watermark::MAX,
+        paused(&mut fast, 0),
+        [],
         "no source waits for one that has not begun"
     );
-    group.report(1, Watermark(20));
-    assert_eq!(group.limit(), Watermark(30));
-    let mut splits = SplitWatermarks::new(0, 0);
-    splits.add_split(1, Watermark(25), 0);
-    splits.add_split(2, Watermark(31), 0);
-    assert_eq!(splits.ahead_of(group.limit()).copied().collect::<Vec<_>>(), [2]);
+    slow.observe(&0, Some(20), 0);
+    slow.next(0);
+    assert_eq!(paused(&mut slow, 0), []);
+    assert_eq!(
+        paused(&mut fast, 4),
+        [],
+        "the group is looked at once an interval"
+    );
+    assert_eq!(fast.alignment_deadline_ms(), Some(5));
+    assert_eq!(paused(&mut fast, 5), [0, 1]);
+    slow.observe(&0, Some(25), 6);
+    slow.next(6);
+    assert_eq!(paused(&mut slow, 6), []);
+    assert_eq!(paused(&mut fast, 10), [0]);
+}
+
+#[test]
+fn sources_wait_neither_for_idle_ones_nor_for_those_that_have_gone() {
+    let groups = AlignmentGroups::default();
+    let mut fast = aligned(&groups, &[100]);
+    let mut idle = aligned(&groups, &[20]);
+    let gone = aligned(&groups, &[20]);
+    assert_eq!(paused(&mut idle, 0), []);
+    drop(gone);
+    assert_eq!(paused(&mut fast, 0), [0]);
+    fast.observe(&0, Some(101), 90);
+    // A split that waits is not idle, however long it waits.
+    assert_eq!(paused(&mut fast, 99), [0]);
+    idle.next(150);
+    assert_eq!(paused(&mut idle, 150), []);
+    assert_eq!(paused(&mut fast, 150), []);
+    let mut finished = aligned(&groups, &[20]);
+    assert_eq!(paused(&mut finished, 150), []);
+    assert_eq!(paused(&mut fast, 155), [0]);
+    finished.remove_split(&0);
+    assert_eq!(paused(&mut fast, 160), []);
 }
 
 /// (input, watermark | idle | active) → output.

@@ -398,17 +398,22 @@ impl<K: Key, T: Data + StateValue, U: Data, F: PatternProcessFunction<T, U>> Key
         let mut of_key = self.taken(ctx);
         let mut outcomes = Vec::new();
         let mut timeouts = Vec::new();
-        while let Some(entry) = of_key
-            .waiting
-            .first_entry()
-            .filter(|entry| *entry.key() <= timestamp)
-        {
+        // At the end of time nothing comes in between any more; in BATCH mode timers that are registered now are ignored.
+        let is_end = ctx.watermark == i64::MAX;
+        let until = if is_end { i64::MAX } else { timestamp };
+        while let Some(entry) = of_key.waiting.first_entry().filter(|entry| *entry.key() <= until) {
             let (at, events) = entry.remove_entry();
             for event in events {
                 timeouts.extend(self.advance(&mut of_key, at, Some(event), &mut outcomes));
             }
         }
         self.advance(&mut of_key, timestamp, None, &mut outcomes);
+        if is_end {
+            timeouts.sort_unstable();
+            for timeout in timeouts.drain(..) {
+                self.advance(&mut of_key, timeout, None, &mut outcomes);
+            }
+        }
         let goes_on = !of_key.partial.is_empty();
         self.keep(ctx, of_key);
         if goes_on {

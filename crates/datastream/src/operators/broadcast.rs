@@ -1,4 +1,4 @@
-//! A keyed stream beside a broadcast one, whose state is the same in every instance.
+//! A stream beside a broadcast one, whose state is the same in every instance.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -6,32 +6,51 @@ use std::marker::PhantomData;
 use millstream_dataflow::{Context as Instance, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_state::StateValue;
 use millstream_state::keyed::{decode_value, encode_value};
-use millstream_types::{Records, Watermark};
+use millstream_types::Records;
 
 use crate::data::{Data, Key};
-use crate::functions::KeyedBroadcastProcessFunction;
-use crate::guard::at_record;
-use crate::operators::context::{Context, ReadOnlyContext};
-use crate::operators::keyed::Backend;
-use crate::operators::{rows_of, timestamp_at};
-use crate::output::{Collector, SideOutputs};
+use crate::error::Result;
+use crate::functions::{BroadcastProcessFunction, KeyedBroadcastProcessFunction};
+use crate::operators::Outputs;
+use crate::operators::context::{BroadcastContext, OnTimerContext, ReadOnlyContext};
+use crate::operators::keyed::{Keyed, KeyedInputs};
+use crate::output::Collector;
+use crate::state::RuntimeContext;
 use crate::stream::keyed::SharedSelector;
-use crate::time::TimeDomain;
 
 const BLOCK: &str = "broadcast";
 
-/// A [`KeyedBroadcastProcessFunction`].
-pub(crate) struct KeyedBroadcast<K, T, B, BK, BV, U, F> {
-    selector: SharedSelector<K, T>,
-    function: F,
-    backend: Backend<K>,
-    broadcast: BTreeMap<BK, BV>,
-    collector: Collector<U>,
-    sides: SideOutputs,
-    of: PhantomData<fn(B)>,
+/// The broadcast state of an instance.
+pub(crate) struct Rules<BK, BV>(BTreeMap<BK, BV>);
+
+impl<BK: StateValue + Ord, BV: StateValue> Rules<BK, BV> {
+    pub fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    fn snapshot(&self, blocks: &mut StateBlocks) -> Result<(), DataflowError> {
+        blocks.push(BLOCK, encode_value(&self.0)?);
+        Ok(())
+    }
+
+    /// Every instance has the same broadcast state: any one part will do.
+    fn restore(&mut self, parts: &[StateBlocks]) -> Result<(), DataflowError> {
+        if let Some(bytes) = parts.iter().find_map(|part| part.get(BLOCK)) {
+            self.0 = decode_value(BLOCK, bytes)?;
+        }
+        Ok(())
+    }
 }
 
-impl<K, T, B, BK, BV, U, F> KeyedBroadcast<K, T, B, BK, BV, U, F>
+/// The inputs of a [`KeyedBroadcastProcessFunction`].
+pub(crate) struct KeyedAndRules<K, T, B, BK, BV, F> {
+    pub selector: SharedSelector<K, T>,
+    pub function: F,
+    pub rules: Rules<BK, BV>,
+    pub of: PhantomData<fn(B)>,
+}
+
+impl<K, T, B, BK, BV, U, F> KeyedInputs<K, U> for KeyedAndRules<K, T, B, BK, BV, F>
 where
     K: Key,
     T: Data,
@@ -41,94 +60,67 @@ where
     U: Data,
     F: KeyedBroadcastProcessFunction<K, T, B, BK, BV, U>,
 {
-    pub fn new(
-        mut function: F,
-        selector: SharedSelector<K, T>,
-        sides: SideOutputs,
-        instance: &Instance,
-    ) -> Result<Self, DataflowError> {
-        let mut backend = Backend::new();
-        backend.open(instance, |context| function.open(context))?;
-        Ok(Self {
-            selector,
-            function,
-            backend,
-            broadcast: BTreeMap::new(),
-            collector: Collector::new(),
-            sides,
-            of: PhantomData,
-        })
+    fn open(&mut self, context: &mut RuntimeContext<'_>) -> Result<()> {
+        self.function.open(context)
     }
 
-    fn elements(&mut self, records: Records, instance: &Instance) -> Result<(), DataflowError> {
-        let (rows, timestamps, routing) = rows_of::<T>(records)?;
-        self.backend.resolve(self.selector.as_ref(), &rows, routing);
-        for (index, row) in rows.into_iter().enumerate() {
-            at_record(index);
-            let (timestamp, slot) = (timestamp_at(&timestamps, index), self.backend.slots[index]);
-            self.collector.set_timestamp(timestamp);
-            if let Some(keyed) = self.backend.context(slot, timestamp, instance, &mut self.sides) {
+    fn records(
+        &mut self,
+        port: usize,
+        records: Records,
+        instance: &Instance,
+        keyed: &mut Keyed<K, U>,
+    ) -> Result<(), DataflowError> {
+        let (function, rules) = (&mut self.function, &mut self.rules.0);
+        if port == 0 {
+            keyed.each(records, self.selector.as_ref(), instance, |row, keyed, out| {
                 let mut context = ReadOnlyContext {
                     keyed,
-                    broadcast: &self.broadcast,
+                    broadcast: rules,
                 };
-                self.function
-                    .process_element(row, &mut context, &mut self.collector)?;
-            }
+                function.process_element(row, &mut context, out)
+            })
+        } else {
+            keyed.outputs.each(records, instance, |row: B, context, out| {
+                function.process_broadcast_element(row, rules, context, out)
+            })
         }
-        self.backend.end_batch();
-        Ok(())
     }
 
-    fn rules(&mut self, records: Records, instance: &Instance) -> Result<(), DataflowError> {
-        let (rows, timestamps, _) = rows_of::<B>(records)?;
-        for (index, row) in rows.into_iter().enumerate() {
-            at_record(index);
-            let timestamp = timestamp_at(&timestamps, index);
-            self.collector.set_timestamp(timestamp);
-            let mut context = Context {
-                timestamp,
-                watermark: instance.watermark.0,
-                now_ms: instance.now_ms,
-                sides: &mut self.sides,
-            };
-            self.function.process_broadcast_element(
-                row,
-                &mut self.broadcast,
-                &mut context,
-                &mut self.collector,
-            )?;
-        }
-        Ok(())
-    }
-
-    fn fire(
+    fn on_timer(
         &mut self,
-        domain: TimeDomain,
-        until_ms: i64,
-        instance: &Instance,
-        out: &mut dyn Output,
-    ) -> Result<(), DataflowError> {
-        let (function, collector) = (&mut self.function, &mut self.collector);
-        self.backend
-            .fire(domain, until_ms, instance, &mut self.sides, |time_ms, context| {
-                collector.set_timestamp(context.timestamp);
-                function.on_timer(time_ms, context, collector)
-            })?;
-        self.collector.flush(out)?;
-        self.sides.flush(out)
+        time_ms: i64,
+        context: &mut OnTimerContext<'_, K>,
+        out: &mut Collector<U>,
+    ) -> Result<()> {
+        self.function.on_timer(time_ms, context, out)
+    }
+
+    fn snapshot(&self, blocks: &mut StateBlocks) -> Result<(), DataflowError> {
+        self.rules.snapshot(blocks)
+    }
+
+    fn restore(&mut self, parts: &[StateBlocks]) -> Result<(), DataflowError> {
+        self.rules.restore(parts)
     }
 }
 
-impl<K, T, B, BK, BV, U, F> Operator for KeyedBroadcast<K, T, B, BK, BV, U, F>
+/// A [`BroadcastProcessFunction`].
+pub(crate) struct BroadcastProcess<T, B, BK, BV, U, F> {
+    pub function: F,
+    pub rules: Rules<BK, BV>,
+    pub outputs: Outputs<U>,
+    pub of: PhantomData<fn(T, B)>,
+}
+
+impl<T, B, BK, BV, U, F> Operator for BroadcastProcess<T, B, BK, BV, U, F>
 where
-    K: Key,
     T: Data,
     B: Data,
     BK: StateValue + Ord,
     BV: StateValue,
     U: Data,
-    F: KeyedBroadcastProcessFunction<K, T, B, BK, BV, U>,
+    F: BroadcastProcessFunction<T, B, BK, BV, U>,
 {
     fn records(
         &mut self,
@@ -137,52 +129,30 @@ where
         instance: &Instance,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
+        let (function, rules) = (&mut self.function, &mut self.rules.0);
         if port == 0 {
-            self.elements(records, instance)?;
+            self.outputs.each(records, instance, |row: T, plain, out| {
+                let mut context = BroadcastContext {
+                    plain,
+                    broadcast: rules,
+                };
+                function.process_element(row, &mut context, out)
+            })?;
         } else {
-            self.rules(records, instance)?;
+            self.outputs.each(records, instance, |row: B, context, out| {
+                function.process_broadcast_element(row, rules, context, out)
+            })?;
         }
-        self.collector.flush(out)?;
-        self.sides.flush(out)
+        self.outputs.flush(out)
     }
 
-    fn watermark(
-        &mut self,
-        watermark: Watermark,
-        instance: &Instance,
-        out: &mut dyn Output,
-    ) -> Result<(), DataflowError> {
-        let now = Instance {
-            watermark,
-            ..instance.clone()
-        };
-        self.fire(TimeDomain::EventTime, watermark.0, &now, out)?;
-        out.watermark(watermark)
-    }
-
-    fn next_timer(&self) -> Option<i64> {
-        self.backend.timers.next_processing()
-    }
-
-    fn timer(&mut self, instance: &Instance, out: &mut dyn Output) -> Result<(), DataflowError> {
-        self.fire(TimeDomain::ProcessingTime, instance.now_ms, instance, out)
-    }
-
-    fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
-        let mut blocks = self.backend.snapshot(scope)?;
-        blocks.push(BLOCK, encode_value(&self.broadcast)?);
+    fn snapshot(&mut self, _: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
+        let mut blocks = StateBlocks::new();
+        self.rules.snapshot(&mut blocks)?;
         Ok(blocks)
     }
 
-    /// Every instance has the same broadcast state: any one part will do.
-    fn restore(&mut self, blocks: Vec<StateBlocks>, instance: &Instance) -> Result<(), DataflowError> {
-        if let Some(bytes) = blocks.iter().find_map(|part| part.get(BLOCK)) {
-            self.broadcast = decode_value(BLOCK, bytes)?;
-        }
-        self.backend.restore(&blocks, instance).map(|_| ())
-    }
-
-    fn state_bytes(&self) -> usize {
-        self.backend.memory_size()
+    fn restore(&mut self, blocks: Vec<StateBlocks>, _: &Instance) -> Result<(), DataflowError> {
+        self.rules.restore(&blocks)
     }
 }

@@ -8,7 +8,7 @@ use millstream_dataflow::{
 };
 use millstream_state::StateValue;
 use millstream_state::keyed::{decode_value, encode_value};
-use millstream_types::{Records, Watermark};
+use millstream_types::Records;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Data;
@@ -166,15 +166,6 @@ where
     ) -> Result<(), DataflowError> {
         self.initialize(&[])?;
         self.process.records(port, records, instance, out)
-    }
-
-    fn watermark(
-        &mut self,
-        watermark: Watermark,
-        instance: &Instance,
-        out: &mut dyn Output,
-    ) -> Result<(), DataflowError> {
-        self.process.watermark(watermark, instance, out)
     }
 
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {

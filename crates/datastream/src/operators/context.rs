@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use millstream_state::StateColumns;
-use millstream_types::records::NO_TIMESTAMP;
 
 use crate::data::Data;
 pub use crate::operators::checkpointed::{FunctionInitializationContext, FunctionSnapshotContext};
+use crate::operators::known;
 use crate::output::{OutputTag, SideOutputs};
 use crate::state::{StateAccess, StateCursor};
 use crate::time::{TimeDomain, Timers};
@@ -23,7 +23,7 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Event time of the record, if it has one.
     pub fn timestamp(&self) -> Option<i64> {
-        (self.timestamp != NO_TIMESTAMP).then_some(self.timestamp)
+        known(self.timestamp)
     }
 
     pub fn current_watermark(&self) -> i64 {
@@ -60,7 +60,7 @@ impl<K> KeyedContext<'_, K> {
 
     /// Event time of the record, if it has one.
     pub fn timestamp(&self) -> Option<i64> {
-        (self.timestamp != NO_TIMESTAMP).then_some(self.timestamp)
+        known(self.timestamp)
     }
 
     pub fn current_watermark(&self) -> i64 {
@@ -172,6 +172,32 @@ impl<K, BK, BV> StateAccess for ReadOnlyContext<'_, K, BK, BV> {
     #[inline]
     fn cursor(&mut self) -> StateCursor<'_> {
         self.keyed.cursor()
+    }
+}
+
+/// Context of a record without a key beside a broadcast state, which it may read.
+pub struct BroadcastContext<'a, 'c, BK, BV> {
+    pub(crate) plain: &'a mut Context<'c>,
+    pub(crate) broadcast: &'a BTreeMap<BK, BV>,
+}
+
+impl<BK, BV> BroadcastContext<'_, '_, BK, BV> {
+    /// The broadcast state.
+    pub fn broadcast_state(&self) -> &BTreeMap<BK, BV> {
+        self.broadcast
+    }
+}
+
+impl<'c, BK, BV> std::ops::Deref for BroadcastContext<'_, 'c, BK, BV> {
+    type Target = Context<'c>;
+    fn deref(&self) -> &Self::Target {
+        self.plain
+    }
+}
+
+impl<BK, BV> std::ops::DerefMut for BroadcastContext<'_, '_, BK, BV> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.plain
     }
 }
 

@@ -1,7 +1,5 @@
 //! Operators over the records of a key: state, timers, and the functions that use them.
 
-use std::marker::PhantomData;
-
 use millstream_dataflow::{Context as Instance, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_state::KeyedState;
 use millstream_types::records::NO_TIMESTAMP;
@@ -10,9 +8,9 @@ use millstream_types::{Records, Routing, Watermark};
 use crate::data::{Data, Key, hash_of};
 use crate::error::Result;
 use crate::functions::KeyedProcessFunction;
-use crate::guard::at_record;
+use crate::operators::batch::EndsKeys;
 use crate::operators::context::{KeyedContext, OnTimerContext};
-use crate::operators::{rows_of, timestamp_at};
+use crate::operators::{Outputs, each_row, rows_of};
 use crate::output::{Collector, SideOutputs};
 use crate::state::RuntimeContext;
 use crate::stream::keyed::{KeySelector, SharedSelector};
@@ -137,6 +135,12 @@ impl<K: Key> Backend<K> {
         Ok(maps)
     }
 
+    /// Forgets all keys.
+    pub fn clear(&mut self) {
+        let slots: Vec<u32> = self.state.slots.iter(0..usize::MAX).collect();
+        slots.into_iter().for_each(|slot| self.state.remove(slot));
+    }
+
     pub fn memory_size(&self) -> usize {
         self.state.memory_size() + self.timers.memory_size()
     }
@@ -164,38 +168,85 @@ impl<K: Key> Backend<K> {
     }
 }
 
-/// A [`KeyedProcessFunction`].
-pub(crate) struct KeyedProcess<K, T, U, F> {
-    selector: SharedSelector<K, T>,
-    function: F,
-    backend: Backend<K>,
-    collector: Collector<U>,
-    sides: SideOutputs,
-    of: PhantomData<fn(T)>,
+/// What the functions of one operator by key work with, however many inputs it has.
+pub(crate) struct Keyed<K, U> {
+    pub backend: Backend<K>,
+    pub outputs: Outputs<U>,
 }
 
-impl<K: Key, T: Data, U: Data, F: KeyedProcessFunction<K, T, U>> KeyedProcess<K, T, U, F> {
-    pub fn new(
-        mut function: F,
-        selector: SharedSelector<K, T>,
-        sides: SideOutputs,
+impl<K: Key, U: Data> Keyed<K, U> {
+    /// Calls `each` for the rows of a batch, with the context of their keys.
+    pub fn each<T: Data>(
+        &mut self,
+        records: Records,
+        selector: &dyn KeySelector<K, T>,
         instance: &Instance,
-    ) -> Result<Self, DataflowError> {
-        let mut backend = Backend::new();
-        backend.open(instance, |context| function.open(context))?;
-        Ok(Self {
-            selector,
-            function,
-            backend,
-            collector: Collector::new(),
-            sides,
-            of: PhantomData,
-        })
+        mut each: impl FnMut(T, KeyedContext<'_, K>, &mut Collector<U>) -> Result<()>,
+    ) -> Result<(), DataflowError> {
+        let Outputs { main, sides } = &mut self.outputs;
+        let backend = &mut self.backend;
+        let (rows, timestamps, routing) = rows_of::<T>(records)?;
+        backend.resolve(selector, &rows, routing);
+        each_row(rows, &timestamps, |index, row, timestamp| {
+            main.set_timestamp(timestamp);
+            let slot = backend.slots[index];
+            match backend.context(slot, timestamp, instance, sides) {
+                Some(context) => each(row, context, main),
+                None => Ok(()),
+            }
+        })?;
+        backend.end_batch();
+        Ok(())
+    }
+}
+
+/// What operators by key differ in: their inputs, and the calls of their function.
+pub(crate) trait KeyedInputs<K, U: Data>: Send {
+    fn open(&mut self, context: &mut RuntimeContext<'_>) -> Result<()>;
+
+    /// Reads a batch of a port.
+    fn records(
+        &mut self,
+        port: usize,
+        records: Records,
+        instance: &Instance,
+        keyed: &mut Keyed<K, U>,
+    ) -> Result<(), DataflowError>;
+
+    fn on_timer(
+        &mut self,
+        time_ms: i64,
+        context: &mut OnTimerContext<'_, K>,
+        out: &mut Collector<U>,
+    ) -> Result<()>;
+
+    /// State that belongs to no key.
+    fn snapshot(&self, blocks: &mut StateBlocks) -> Result<(), DataflowError> {
+        let _ = blocks;
+        Ok(())
     }
 
-    fn flush(&mut self, out: &mut dyn Output) -> Result<(), DataflowError> {
-        self.collector.flush(out)?;
-        self.sides.flush(out)
+    fn restore(&mut self, parts: &[StateBlocks]) -> Result<(), DataflowError> {
+        let _ = parts;
+        Ok(())
+    }
+}
+
+/// An operator by key.
+pub(crate) struct KeyedOperator<K, U, I> {
+    keyed: Keyed<K, U>,
+    inputs: I,
+}
+
+impl<K: Key, U: Data, I: KeyedInputs<K, U>> KeyedOperator<K, U, I> {
+    pub fn new(mut inputs: I, sides: SideOutputs, instance: &Instance) -> Result<Self, DataflowError> {
+        let mut backend = Backend::new();
+        backend.open(instance, |context| inputs.open(context))?;
+        let outputs = Outputs::new(sides);
+        Ok(Self {
+            keyed: Keyed { backend, outputs },
+            inputs,
+        })
     }
 
     fn fire(
@@ -205,39 +256,32 @@ impl<K: Key, T: Data, U: Data, F: KeyedProcessFunction<K, T, U>> KeyedProcess<K,
         instance: &Instance,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        let (function, collector) = (&mut self.function, &mut self.collector);
-        self.backend
-            .fire(domain, until_ms, instance, &mut self.sides, |time_ms, context| {
-                collector.set_timestamp(context.timestamp);
-                function.on_timer(time_ms, context, collector)
-            })?;
-        self.flush(out)
+        let Keyed { backend, outputs } = &mut self.keyed;
+        let (inputs, main) = (&mut self.inputs, &mut outputs.main);
+        backend.fire(
+            domain,
+            until_ms,
+            instance,
+            &mut outputs.sides,
+            |time_ms, context| {
+                main.set_timestamp(context.timestamp);
+                inputs.on_timer(time_ms, context, main)
+            },
+        )?;
+        outputs.flush(out)
     }
 }
 
-impl<K: Key, T: Data, U: Data, F: KeyedProcessFunction<K, T, U>> Operator for KeyedProcess<K, T, U, F> {
+impl<K: Key, U: Data, I: KeyedInputs<K, U>> Operator for KeyedOperator<K, U, I> {
     fn records(
         &mut self,
-        _: usize,
+        port: usize,
         records: Records,
         instance: &Instance,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        let (rows, timestamps, routing) = rows_of::<T>(records)?;
-        self.backend.resolve(self.selector.as_ref(), &rows, routing);
-        for (index, row) in rows.into_iter().enumerate() {
-            at_record(index);
-            let timestamp = timestamp_at(&timestamps, index);
-            self.collector.set_timestamp(timestamp);
-            let slot = self.backend.slots[index];
-            let Some(mut context) = self.backend.context(slot, timestamp, instance, &mut self.sides) else {
-                continue;
-            };
-            self.function
-                .process_element(row, &mut context, &mut self.collector)?;
-        }
-        self.backend.end_batch();
-        self.flush(out)
+        self.inputs.records(port, records, instance, &mut self.keyed)?;
+        self.keyed.outputs.flush(out)
     }
 
     fn watermark(
@@ -255,7 +299,7 @@ impl<K: Key, T: Data, U: Data, F: KeyedProcessFunction<K, T, U>> Operator for Ke
     }
 
     fn next_timer(&self) -> Option<i64> {
-        self.backend.timers.next_processing()
+        self.keyed.backend.timers.next_processing()
     }
 
     fn timer(&mut self, instance: &Instance, out: &mut dyn Output) -> Result<(), DataflowError> {
@@ -263,14 +307,69 @@ impl<K: Key, T: Data, U: Data, F: KeyedProcessFunction<K, T, U>> Operator for Ke
     }
 
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
-        self.backend.snapshot(scope)
+        let mut blocks = self.keyed.backend.snapshot(scope)?;
+        self.inputs.snapshot(&mut blocks)?;
+        Ok(blocks)
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, instance: &Instance) -> Result<(), DataflowError> {
-        self.backend.restore(&blocks, instance).map(|_| ())
+        self.inputs.restore(&blocks)?;
+        self.keyed.backend.restore(&blocks, instance).map(|_| ())
     }
 
     fn state_bytes(&self) -> usize {
-        self.backend.memory_size()
+        self.keyed.backend.memory_size()
+    }
+}
+
+impl<K: Key, U: Data, I: KeyedInputs<K, U>> EndsKeys for KeyedOperator<K, U, I> {
+    fn end_key(&mut self, instance: &Instance, out: &mut dyn Output) -> Result<(), DataflowError> {
+        let end = Instance {
+            watermark: Watermark::MAX,
+            ..instance.clone()
+        };
+        self.keyed.backend.timers.quiesce(true);
+        self.fire(TimeDomain::EventTime, i64::MAX, &end, out)?;
+        self.fire(TimeDomain::ProcessingTime, i64::MAX, &end, out)?;
+        self.keyed.backend.timers.quiesce(false);
+        self.keyed.backend.clear();
+        Ok(())
+    }
+}
+
+/// The input of a [`KeyedProcessFunction`].
+pub(crate) struct OneInput<K, T, F> {
+    pub selector: SharedSelector<K, T>,
+    pub function: F,
+}
+
+impl<K: Key, T: Data, U: Data, F: KeyedProcessFunction<K, T, U>> KeyedInputs<K, U> for OneInput<K, T, F> {
+    fn open(&mut self, context: &mut RuntimeContext<'_>) -> Result<()> {
+        self.function.open(context)
+    }
+
+    fn records(
+        &mut self,
+        _: usize,
+        records: Records,
+        instance: &Instance,
+        keyed: &mut Keyed<K, U>,
+    ) -> Result<(), DataflowError> {
+        let function = &mut self.function;
+        keyed.each(
+            records,
+            self.selector.as_ref(),
+            instance,
+            |row, mut context, out| function.process_element(row, &mut context, out),
+        )
+    }
+
+    fn on_timer(
+        &mut self,
+        time_ms: i64,
+        context: &mut OnTimerContext<'_, K>,
+        out: &mut Collector<U>,
+    ) -> Result<()> {
+        self.function.on_timer(time_ms, context, out)
     }
 }

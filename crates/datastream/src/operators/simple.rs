@@ -7,10 +7,8 @@ use millstream_types::{Records, Routing, Watermark};
 
 use crate::data::Data;
 use crate::functions::ProcessFunction;
-use crate::guard::at_record;
-use crate::operators::context::Context;
-use crate::operators::{rows_of, timestamp_at};
-use crate::output::{Collector, SideOutputs};
+use crate::operators::{Outputs, each_collecting, rows_of};
+use crate::output::Collector;
 use crate::stream::keyed::SharedSelector;
 
 /// A function over whole batches without timestamps of its own; `map` and `filter` are made of it.
@@ -53,12 +51,7 @@ impl<T: Data, U: Data, F: FnMut(T, &mut Collector<U>) + Send> Operator for FlatM
         _: &Instance,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        let (rows, timestamps, _) = rows_of::<T>(records)?;
-        for (index, row) in rows.into_iter().enumerate() {
-            at_record(index);
-            self.collector.set_timestamp(timestamp_at(&timestamps, index));
-            (self.function)(row, &mut self.collector);
-        }
+        each_collecting(records, &mut self.function, &mut self.collector)?;
         self.collector.flush(out)
     }
 }
@@ -66,8 +59,7 @@ impl<T: Data, U: Data, F: FnMut(T, &mut Collector<U>) + Send> Operator for FlatM
 /// A [`ProcessFunction`].
 pub(crate) struct Process<T, U, F> {
     pub function: F,
-    pub collector: Collector<U>,
-    pub sides: SideOutputs,
+    pub outputs: Outputs<U>,
     pub of: PhantomData<fn(T)>,
 }
 
@@ -79,22 +71,11 @@ impl<T: Data, U: Data, F: ProcessFunction<T, U>> Operator for Process<T, U, F> {
         instance: &Instance,
         out: &mut dyn Output,
     ) -> Result<(), DataflowError> {
-        let (rows, timestamps, _) = rows_of::<T>(records)?;
-        for (index, row) in rows.into_iter().enumerate() {
-            at_record(index);
-            let timestamp = timestamp_at(&timestamps, index);
-            self.collector.set_timestamp(timestamp);
-            let mut context = Context {
-                timestamp,
-                watermark: instance.watermark.0,
-                now_ms: instance.now_ms,
-                sides: &mut self.sides,
-            };
-            self.function
-                .process_element(row, &mut context, &mut self.collector)?;
-        }
-        self.collector.flush(out)?;
-        self.sides.flush(out)
+        let function = &mut self.function;
+        self.outputs.each(records, instance, |row, context, out| {
+            function.process_element(row, context, out)
+        })?;
+        self.outputs.flush(out)
     }
 }
 

@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Data, Key};
 use crate::error::Error;
-use crate::guard::at_record;
+use crate::operators::batch::EndsKeys;
 use crate::operators::contents::Contents;
 use crate::operators::context::WindowContext;
 use crate::operators::keyed::Backend;
-use crate::operators::{rows_of, timestamp_at};
-use crate::output::{Collector, OutputTag, SideOutputs};
+use crate::operators::{Outputs, each_row, rows_of};
+use crate::output::{OutputTag, SideOutputs};
 use crate::stream::keyed::SharedSelector;
 use crate::time::TimeDomain;
 use crate::window::{TimeWindow, Trigger, TriggerContext, TriggerResult, WindowAssigner};
@@ -42,6 +42,8 @@ type Panes<H, S> = Vec<Pane<H, S>>;
 struct PaneTimers {
     event: BTreeSet<(i64, u32, TimeWindow)>,
     processing: BTreeSet<(i64, u32, TimeWindow)>,
+    /// New timers are ignored, as [`crate::time::Timers::quiesce`] says.
+    is_quiesced: bool,
 }
 
 impl PaneTimers {
@@ -55,7 +57,7 @@ impl PaneTimers {
 
     fn register<H, S>(&mut self, pane: &mut Pane<H, S>, slot: u32, event_time: bool, time_ms: i64) {
         // Triggers ask for the end of the window at every record.
-        if !pane.timers.contains(&(event_time, time_ms)) {
+        if !self.is_quiesced && !pane.timers.contains(&(event_time, time_ms)) {
             self.set(event_time).insert((time_ms, slot, pane.window));
             pane.timers.push((event_time, time_ms));
         }
@@ -108,8 +110,7 @@ where
     settings: WindowSettings<T>,
     backend: Backend<K>,
     timers: PaneTimers,
-    collector: Collector<U>,
-    sides: SideOutputs,
+    outputs: Outputs<U>,
     windows: Vec<TimeWindow>,
     asked: Asked,
     late_rows: u64,
@@ -179,8 +180,7 @@ where
             settings,
             backend,
             timers: PaneTimers::default(),
-            collector: Collector::new(),
-            sides,
+            outputs: Outputs::new(sides),
             windows: Vec::new(),
             asked: Asked::default(),
             late_rows: 0,
@@ -231,7 +231,7 @@ where
 
     fn late(&mut self, value: T, timestamp: i64) {
         match self.settings.late {
-            Some(tag) => self.sides.put(tag, value, timestamp),
+            Some(tag) => self.outputs.sides.put(tag, value, timestamp),
             None => self.late_rows += 1,
         }
     }
@@ -353,14 +353,15 @@ where
         if result.is_fire()
             && let Some(held) = &mut pane.held
         {
-            self.collector.set_timestamp(pane.window.max_timestamp());
+            self.outputs.main.set_timestamp(pane.window.max_timestamp());
             let mut context = WindowContext {
                 window: pane.window,
                 watermark: now.watermark,
                 now_ms: now.now_ms,
-                sides: &mut self.sides,
+                sides: &mut self.outputs.sides,
             };
-            self.contents.fire(key, held, &mut context, &mut self.collector)?;
+            self.contents
+                .fire(key, held, &mut context, &mut self.outputs.main)?;
         }
         if result.is_purge() {
             pane.held = None;
@@ -417,11 +418,6 @@ where
         }
         Ok(())
     }
-
-    fn flush(&mut self, out: &mut dyn Output) -> Result<(), DataflowError> {
-        self.collector.flush(out)?;
-        self.sides.flush(out)
-    }
 }
 
 fn panes<K: Key, H: StateValue, S: StateValue>(
@@ -465,14 +461,13 @@ where
             watermark: instance.watermark.0,
             now_ms: instance.now_ms,
         };
-        for (index, row) in rows.into_iter().enumerate() {
-            at_record(index);
+        each_row(rows, &timestamps, |index, row, timestamp| {
             let slot = self.backend.slots[index];
             self.backend.state.columns.mark(slot);
-            self.element(row, timestamp_at(&timestamps, index), slot, now)?;
-        }
+            self.element(row, timestamp, slot, now)
+        })?;
         self.backend.end_batch();
-        self.flush(out)
+        self.outputs.flush(out)
     }
 
     fn watermark(
@@ -486,7 +481,7 @@ where
             now_ms: instance.now_ms,
         };
         self.fire(true, watermark.0, now)?;
-        self.flush(out)?;
+        self.outputs.flush(out)?;
         out.watermark(watermark)
     }
 
@@ -503,7 +498,7 @@ where
             now_ms: instance.now_ms,
         };
         self.fire(false, instance.now_ms.saturating_sub(1), now)?;
-        self.flush(out)
+        self.outputs.flush(out)
     }
 
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
@@ -532,5 +527,28 @@ where
 
     fn late_rows(&self) -> u64 {
         self.late_rows
+    }
+}
+
+impl<K, T, U, A, Tr, C> EndsKeys for WindowOperator<K, T, U, A, Tr, C>
+where
+    K: Key,
+    T: Data,
+    U: Data,
+    A: WindowAssigner<T>,
+    Tr: Trigger<T>,
+    C: Contents<K, T, U>,
+{
+    fn end_key(&mut self, instance: &Instance, out: &mut dyn Output) -> Result<(), DataflowError> {
+        let end = Now {
+            watermark: i64::MAX,
+            now_ms: instance.now_ms,
+        };
+        self.timers.is_quiesced = true;
+        self.fire(true, i64::MAX, end)?;
+        self.fire(false, i64::MAX, end)?;
+        self.timers = PaneTimers::default();
+        self.backend.clear();
+        self.outputs.flush(out)
     }
 }

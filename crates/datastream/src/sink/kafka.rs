@@ -9,7 +9,6 @@ use millstream_dataflow::{
     Context as Instance, DataflowError, Sink as EngineSink, SinkCommit, SinkFactory, StateBlocks, Waker,
 };
 use millstream_plan::{MetadataColumn, TableSpec};
-use millstream_types::records::NO_TIMESTAMP;
 use millstream_types::{Batch, CheckpointId, LogicalType, Options, Records, Schema, Watermark};
 use serde::Serialize;
 
@@ -17,7 +16,7 @@ use crate::data::Data;
 use crate::environment::Job;
 use crate::error::{Error, Result};
 use crate::guard::at_record;
-use crate::operators::rows_of;
+use crate::operators::{known, rows_of, timestamp_at};
 use crate::sink::{FactoryOfJob, NamedFactory, Sink};
 use crate::source::{BytesSchema, JsonSchema, SimpleStringSchema};
 
@@ -387,7 +386,7 @@ impl<T: Data> KafkaWriter<T> {
         for part in parts.into_iter().flatten() {
             columns.push(part.column(&rows)?);
         }
-        let time = |row: usize| timestamps.get(row).copied().filter(|time| *time != NO_TIMESTAMP);
+        let time = |row: usize| known(timestamp_at(&timestamps, row));
         let times: TimestampMillisecondArray = (0..rows.len()).map(time).collect();
         columns.push(Arc::new(times.with_timezone("UTC")));
         if let Some(topics) = &self.record.topics {

@@ -13,8 +13,7 @@ use millstream_types::{Batch, CheckpointId, Records};
 use crate::data::Data;
 use crate::environment::Job;
 use crate::error::Result;
-use crate::guard::at_record;
-use crate::operators::{rows_of, timestamp_at};
+use crate::operators::{each_row, known, rows_of};
 use crate::sink::Sink;
 
 const BLOCK: &str = "committables";
@@ -109,13 +108,9 @@ impl<T: Data, S: TwoPhaseSink<T>> EngineSink for CustomSink<T, S> {
 
     fn write_records(&mut self, records: Records, _: &Instance) -> Result<(), DataflowError> {
         let (rows, timestamps, _) = rows_of::<T>(records)?;
-        for (index, row) in rows.into_iter().enumerate() {
-            at_record(index);
-            let timestamp = timestamp_at(&timestamps, index);
-            let timestamp = (timestamp != millstream_types::records::NO_TIMESTAMP).then_some(timestamp);
-            self.writer.write(row, timestamp)?;
-        }
-        Ok(())
+        each_row(rows, &timestamps, |_, row, timestamp| {
+            self.writer.write(row, known(timestamp))
+        })
     }
 
     fn prepare(&mut self, checkpoint: CheckpointId, _: &Instance) -> Result<(), DataflowError> {

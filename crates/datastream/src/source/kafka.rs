@@ -1,12 +1,13 @@
 //! The Kafka source: the engine's connector, with records deserialised into the program's types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, BinaryViewArray};
 use millstream_connectors::ScanSpec;
+use millstream_dataflow::alignment::AlignmentGroups;
 use millstream_dataflow::source::Waker;
 use millstream_dataflow::{
     Context as Instance, DataflowError, Output, Source as EngineSource, SourceFactory, SourceNotice,
@@ -332,6 +333,7 @@ impl<T: Data> StreamSource<T> for KafkaSource<T> {
             inner: millstream_connectors::source(spec, &job.connectors())?,
             deserializer: self.deserializer,
             strategy,
+            alignment: job.alignment(),
             interval_ms: job.watermark_interval_ms(),
         }))
     }
@@ -395,6 +397,7 @@ struct KafkaFactory<T> {
     inner: Arc<dyn SourceFactory>,
     deserializer: Arc<dyn BatchDeserializer<T>>,
     strategy: WatermarkStrategy<T>,
+    alignment: AlignmentGroups,
     wants_key: bool,
     interval_ms: i64,
 }
@@ -404,9 +407,10 @@ impl<T: Data> SourceFactory for KafkaFactory<T> {
         Ok(Box::new(KafkaReader {
             inner: self.inner.create(instance)?,
             deserializer: Arc::clone(&self.deserializer),
-            watermarks: Watermarks::new(self.strategy.clone(), self.interval_ms),
+            watermarks: Watermarks::new(self.strategy.clone(), self.interval_ms, &self.alignment),
             wants_key: self.wants_key,
             restored: BTreeMap::new(),
+            paused: BTreeSet::new(),
         }))
     }
 
@@ -426,6 +430,8 @@ struct KafkaReader<T> {
     wants_key: bool,
     /// Watermarks of partitions from a checkpoint, until the partition is seen.
     restored: BTreeMap<String, i64>,
+    /// Partitions that wait for other sources.
+    paused: BTreeSet<String>,
 }
 
 impl<T: Data> KafkaReader<T> {
@@ -500,6 +506,12 @@ impl<T: Data> EngineSource for KafkaReader<T> {
 
     fn poll(&mut self, instance: &Instance, out: &mut dyn Output) -> Result<SourceStatus, DataflowError> {
         self.follow_splits(instance.now_ms);
+        let paused = self.watermarks.paused(instance.now_ms);
+        let is_paused = !paused.is_empty();
+        if paused != self.paused {
+            self.inner.pause_splits(&paused);
+            self.paused = paused;
+        }
         let mut tap = Tap {
             deserializer: self.deserializer.as_ref(),
             watermarks: &mut self.watermarks,
@@ -515,10 +527,9 @@ impl<T: Data> EngineSource for KafkaReader<T> {
         let SourceStatus::Pending { until_ms } = status else {
             return Ok(status);
         };
-        let until_ms = [until_ms, self.watermarks.deadline_ms()]
-            .into_iter()
-            .flatten()
-            .min();
+        let alignment_at = self.watermarks.alignment_deadline_ms().filter(|_| is_paused);
+        let deadlines = [until_ms, self.watermarks.deadline_ms(), alignment_at];
+        let until_ms = deadlines.into_iter().flatten().min();
         Ok(SourceStatus::Pending { until_ms })
     }
 

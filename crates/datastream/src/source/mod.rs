@@ -5,6 +5,7 @@ mod reader;
 mod schema;
 mod simple;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use millstream_dataflow::SourceFactory;
@@ -62,6 +63,11 @@ pub trait SplitReader<T, S>: Send + 'static {
     fn poll(&mut self, out: &mut ReaderOutput<T>) -> Result<ReaderStatus>;
     /// The splits that are not at their end, with the positions after what was emitted.
     fn snapshot(&mut self) -> Result<Vec<S>>;
+    /// From now on, splits with these identities are too far ahead of other sources and should wait (watermark
+    /// alignment). A reader that cannot let single splits wait is not polled while all of them should.
+    fn pause_splits(&mut self, paused: &BTreeSet<String>) {
+        let _ = paused;
+    }
     /// What was emitted before the last snapshot is durable.
     fn checkpoint_complete(&mut self) {}
 }
@@ -77,6 +83,7 @@ impl<S: Source> StreamSource<S::Item> for S {
         Ok(Arc::new(reader::SplitSourceFactory {
             source: self,
             strategy,
+            alignment: job.alignment(),
             interval_ms: job.watermark_interval_ms(),
         }))
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use millstream_dataflow::alignment::AlignmentGroups;
 use millstream_dataflow::source::Waker;
 use millstream_dataflow::watermark::SplitWatermarks;
 use millstream_dataflow::{
@@ -89,6 +90,7 @@ impl<T> ReaderOutput<T> {
 pub(super) struct SplitSourceFactory<S: Source> {
     pub source: S,
     pub strategy: WatermarkStrategy<S::Item>,
+    pub alignment: AlignmentGroups,
     pub interval_ms: i64,
 }
 
@@ -98,7 +100,7 @@ impl<S: Source> SourceFactory for SplitSourceFactory<S> {
         Ok(Box::new(SplitSource {
             reader: self.source.create_reader()?,
             source: self.source.clone(),
-            watermarks: Watermarks::new(self.strategy.clone(), interval_ms),
+            watermarks: Watermarks::new(self.strategy.clone(), interval_ms, &self.alignment),
             restored: None,
             finished: BTreeSet::new(),
         }))
@@ -173,6 +175,13 @@ impl<S: Source> EngineSource for SplitSource<S> {
     }
 
     fn poll(&mut self, instance: &Instance, out: &mut dyn Output) -> Result<SourceStatus, DataflowError> {
+        let paused = self.watermarks.paused(instance.now_ms);
+        if self.watermarks.are_all(&paused) {
+            return Ok(SourceStatus::Pending {
+                until_ms: self.watermarks.alignment_deadline_ms(),
+            });
+        }
+        self.reader.pause_splits(&paused);
         let mut read = ReaderOutput {
             room: instance.batch_rows,
             now_ms: instance.now_ms,
@@ -250,10 +259,11 @@ pub(super) struct Watermarks<T> {
 }
 
 impl<T: Data> Watermarks<T> {
-    pub fn new(strategy: WatermarkStrategy<T>, interval_ms: i64) -> Self {
-        let merged = strategy
-            .makes_watermarks()
-            .then(|| SplitWatermarks::new(interval_ms, strategy.idle_timeout_ms()));
+    pub fn new(strategy: WatermarkStrategy<T>, interval_ms: i64, groups: &AlignmentGroups) -> Self {
+        let merged = strategy.makes_watermarks().then(|| {
+            let member = strategy.alignment().map(|settings| groups.join(settings.clone()));
+            SplitWatermarks::new(interval_ms, strategy.idle_timeout_ms()).aligned(member)
+        });
         Self {
             strategy,
             generators: BTreeMap::new(),
@@ -309,6 +319,23 @@ impl<T: Data> Watermarks<T> {
         let merged = self.merged.as_ref();
         let watermark = merged.and_then(|merged| merged.split_watermark(&split.to_owned()));
         watermark.map_or(i64::MIN, |watermark| watermark.0)
+    }
+
+    /// Splits that wait for the other sources of the group.
+    pub fn paused(&mut self, now_ms: i64) -> BTreeSet<String> {
+        let merged = self.merged.as_mut();
+        merged.map_or_else(BTreeSet::new, |merged| merged.paused(now_ms))
+    }
+
+    /// When splits that wait may go on.
+    pub fn alignment_deadline_ms(&self) -> Option<i64> {
+        self.merged.as_ref()?.alignment_deadline_ms()
+    }
+
+    /// Whether every split is among these.
+    pub fn are_all(&self, splits: &BTreeSet<String>) -> bool {
+        let merged = self.merged.as_ref();
+        !splits.is_empty() && merged.is_some_and(|merged| merged.len() == splits.len())
     }
 
     /// Whether no split takes part.

@@ -3,15 +3,20 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use millstream_dataflow::Partitioning;
+use millstream_dataflow::{OperatorFactory, Partitioning};
 use millstream_state::StateValue;
 
 use crate::data::{Data, Key};
-use crate::functions::{KeyedBroadcastProcessFunction, KeyedCoProcessFunction};
+use crate::functions::{
+    BroadcastProcessFunction, CoProcessFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction,
+};
 use crate::graph::{Instances, Node, NodeKind};
-use crate::operators::broadcast::KeyedBroadcast;
-use crate::operators::connect::{CoFlatMap, KeyedCoProcess};
-use crate::operators::factory;
+use crate::operators::batch::{AfterRules, Factories, KeyedInput, keyed_factories};
+use crate::operators::broadcast::{BroadcastProcess, KeyedAndRules, Rules};
+use crate::operators::checkpointed::RestoresAll;
+use crate::operators::connect::{CoFlatMap, CoProcess, TwoInputs};
+use crate::operators::keyed::KeyedOperator;
+use crate::operators::{Outputs, factory};
 use crate::output::{Collector, SideTags};
 use crate::stream::data_stream::DataStream;
 use crate::stream::keyed::KeyedStream;
@@ -55,16 +60,39 @@ impl<A: Data, B: Data> ConnectedStreams<A, B> {
                 of: PhantomData,
             })
         };
-        let kind = NodeKind::Operator(factory((first, second), make));
+        self.then("Co-Flat Map", factory((first, second), make), SideTags::default())
+    }
+
+    /// Runs a function with side outputs over the records of both.
+    pub fn process<U: Data>(&self, function: impl CoProcessFunction<A, B, U>) -> DataStream<U> {
+        let sides = SideTags::default();
+        let own = sides.clone();
+        let make = move |function, _: &_| {
+            Ok(CoProcess::<A, B, U, _> {
+                function,
+                outputs: Outputs::new(own.buffers()),
+                of: PhantomData,
+            })
+        };
+        self.then("Co-Process", factory(function, make), sides)
+    }
+
+    /// Adds an operator over both.
+    fn then<U: Data>(
+        &self,
+        name: &str,
+        operator: Arc<dyn OperatorFactory>,
+        sides: SideTags,
+    ) -> DataStream<U> {
         let mut inputs = self.first.inputs(0);
         inputs.extend(self.second.inputs(1));
-        let one = |p: &Partitioning| *p == Partitioning::Single;
-        let instances = if one(&self.first.partitioning) {
+        let instances = if self.first.partitioning == Partitioning::Single {
             Instances::One
         } else {
             Instances::AsInput
         };
-        let node = Node::new("Co-Flat Map", kind, inputs).instances(instances);
+        let mut node = Node::new(name, NodeKind::Operator(operator), inputs).instances(instances);
+        node.sides = sides;
         self.first.env.add(node)
     }
 
@@ -97,18 +125,18 @@ impl<K: Key, A: Data, B: Data> KeyedConnectedStreams<K, A, B> {
             Arc::clone(&self.first.selector),
             Arc::clone(&self.second.selector),
         );
+        let keyed_inputs = vec![KeyedInput::by(&first), KeyedInput::by(&second)];
         let make = move |function, instance: &_| {
-            KeyedCoProcess::<K, A, B, U, _>::new(
+            let inputs = TwoInputs {
+                first: Arc::clone(&first),
+                second: Arc::clone(&second),
                 function,
-                Arc::clone(&first),
-                Arc::clone(&second),
-                own.buffers(),
-                instance,
-            )
+            };
+            KeyedOperator::<K, U, _>::new(inputs, own.buffers(), instance)
         };
-        let kind = NodeKind::Operator(factory(function, make));
+        let factories = keyed_factories(function, keyed_inputs, make);
         let inputs = vec![self.first.hashed.input(0), self.second.hashed.input(1)];
-        let mut node = self.first.node("Keyed Co-Process", kind, inputs);
+        let mut node = self.first.node("Keyed Co-Process", factories, inputs);
         node.sides = sides;
         self.first.hashed.env.add(node)
     }
@@ -142,19 +170,72 @@ impl<K: Key, T: Data, B: Data> KeyedBroadcastStream<K, T, B> {
         let sides = SideTags::default();
         let own = sides.clone();
         let selector = Arc::clone(&self.stream.selector);
+        let keyed_inputs = vec![KeyedInput::by(&selector), KeyedInput::broadcast()];
         let make = move |function, instance: &_| {
-            KeyedBroadcast::<K, T, B, BK, BV, U, _>::new(
+            let inputs = KeyedAndRules::<K, T, B, BK, BV, _> {
+                selector: Arc::clone(&selector),
                 function,
-                Arc::clone(&selector),
-                own.buffers(),
-                instance,
-            )
+                rules: Rules::new(),
+                of: PhantomData,
+            };
+            KeyedOperator::<K, U, _>::new(inputs, own.buffers(), instance)
         };
-        let kind = NodeKind::Operator(factory(function, make));
+        let factories = keyed_factories(function, keyed_inputs, make);
         let mut inputs = vec![self.stream.hashed.input(0)];
         inputs.extend(self.rules.0.inputs(1));
-        let mut node = self.stream.node("Keyed Broadcast Process", kind, inputs);
+        let mut node = self.stream.node("Keyed Broadcast Process", factories, inputs);
         node.sides = sides;
         self.stream.hashed.env.add(node)
+    }
+}
+
+/// A stream without keys beside a broadcast one.
+pub struct BroadcastConnectedStream<T, B> {
+    stream: DataStream<T>,
+    rules: BroadcastStream<B>,
+}
+
+impl<T: Data, B: Data> BroadcastConnectedStream<T, B> {
+    pub(crate) fn new(stream: DataStream<T>, rules: BroadcastStream<B>) -> Self {
+        Self { stream, rules }
+    }
+
+    /// Runs a function over both: it reads the broadcast state for records, and changes it for broadcast ones.
+    pub fn process<BK, BV, U>(
+        &self,
+        function: impl BroadcastProcessFunction<T, B, BK, BV, U>,
+    ) -> DataStream<U>
+    where
+        BK: StateValue + Ord,
+        BV: StateValue,
+        U: Data,
+    {
+        let sides = SideTags::default();
+        let own = sides.clone();
+        let make = move |function, _: &_| {
+            Ok(BroadcastProcess::<T, B, BK, BV, U, _> {
+                function,
+                rules: Rules::new(),
+                outputs: Outputs::new(own.buffers()),
+                of: PhantomData,
+            })
+        };
+        let make_after = {
+            let make = make.clone();
+            move |function, instance: &_| make(function, instance).map(AfterRules::new)
+        };
+        let factories = Factories {
+            batch: Some(factory(function.clone(), make_after)),
+            // Every instance reads the state of any: there may be more instances than before.
+            streaming: Arc::new(RestoresAll(factory(function, make))),
+        };
+        let mut inputs = self.stream.inputs(0);
+        inputs.extend(self.rules.0.inputs(1));
+        let instances = self.stream.instances();
+        let mut node = Node::operator("Broadcast Process", factories, inputs)
+            .stateful()
+            .instances(instances);
+        node.sides = sides;
+        self.stream.env.add(node)
     }
 }

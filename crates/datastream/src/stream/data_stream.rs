@@ -14,11 +14,11 @@ use crate::functions::{CheckpointedFunction, ProcessFunction};
 use crate::graph::{Input, Instances, Node, NodeKind};
 use crate::guard::at_record;
 use crate::operators::checkpointed::{CheckpointedProcess, RestoresAll};
-use crate::operators::factory;
 use crate::operators::simple::{AssignTimestamps, ChooseTargets, FlatMap, Process, Rows, SelectOutput};
+use crate::operators::{Outputs, factory};
 use crate::output::{Collector, OutputTag};
 use crate::sink::{self, CollectedRows, Sink};
-use crate::stream::connected::{BroadcastStream, ConnectedStreams};
+use crate::stream::connected::{BroadcastConnectedStream, BroadcastStream, ConnectedStreams};
 use crate::stream::joined::{CoGrouped, Joined};
 use crate::stream::keyed::{KeyedStream, key_by, key_by_ref};
 use crate::stream::windowed::WindowedStream;
@@ -96,17 +96,17 @@ impl<T: Data> DataStream<T> {
         operator: Arc<dyn OperatorFactory>,
         change: impl FnOnce(Node) -> Node,
     ) -> DataStream<U> {
-        let spread = matches!(
-            self.partitioning,
-            Partitioning::Rebalance | Partitioning::Broadcast | Partitioning::Hash(_)
-        );
-        let instances = match &self.partitioning {
-            Partitioning::Single => Instances::One,
-            _ if spread => Instances::All,
-            _ => Instances::AsInput,
-        };
-        let node = Node::new(name, NodeKind::Operator(operator), self.inputs(0)).instances(instances);
+        let node = Node::new(name, NodeKind::Operator(operator), self.inputs(0)).instances(self.instances());
         self.env.add(change(node))
+    }
+
+    /// How many instances an operator behind this stream has.
+    pub(crate) fn instances(&self) -> Instances {
+        match &self.partitioning {
+            Partitioning::Single => Instances::One,
+            Partitioning::Rebalance | Partitioning::Broadcast | Partitioning::Hash(_) => Instances::All,
+            _ => Instances::AsInput,
+        }
     }
 
     /// One result for each record.
@@ -219,8 +219,7 @@ impl<T: Data> DataStream<T> {
         let make = move |function, _: &_| {
             Ok(Process {
                 function,
-                collector: Collector::new(),
-                sides: own.buffers(),
+                outputs: Outputs::new(own.buffers()),
                 of: PhantomData,
             })
         };
@@ -240,8 +239,7 @@ impl<T: Data> DataStream<T> {
         let make = move |function, instance: &_| {
             let process = Process {
                 function,
-                collector: Collector::new(),
-                sides: own.buffers(),
+                outputs: Outputs::new(own.buffers()),
                 of: PhantomData,
             };
             Ok(CheckpointedProcess::new(process, instance))
@@ -304,6 +302,11 @@ impl<T: Data> DataStream<T> {
     /// Reads this stream and another in one function.
     pub fn connect<B: Data>(&self, other: &DataStream<B>) -> ConnectedStreams<T, B> {
         ConnectedStreams::new(self.clone(), other.clone())
+    }
+
+    /// Reads this stream beside one whose records every instance sees.
+    pub fn connect_broadcast<B: Data>(&self, rules: &BroadcastStream<B>) -> BroadcastConnectedStream<T, B> {
+        BroadcastConnectedStream::new(self.clone(), rules.clone())
     }
 
     /// The stream as rules that every instance of an operator sees.
@@ -379,7 +382,11 @@ impl<T: Data> DataStream<T> {
                 of: PhantomData,
             })
         };
-        self.then("Timestamps/Watermarks", factory(strategy, make), |node| node)
+        let timestamps_only = factory(strategy.without_watermarks(), make);
+        self.then("Timestamps/Watermarks", factory(strategy, make), |mut node| {
+            node.batch = Some(timestamps_only);
+            node
+        })
     }
 
     /// Writes the records to a sink.

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use millstream_dataflow::Partitioning;
+use millstream_dataflow::{Context, DataflowError, Partitioning};
 use millstream_state::{KeySlots, StateValue};
 
 use crate::data::{Data, Key, hash_of};
 use crate::error::Result;
 use crate::functions::KeyedProcessFunction;
-use crate::graph::{Input, Instances, Node, NodeKind};
-use crate::operators::context::KeyedContext;
+use crate::graph::{Input, Instances, Node};
+use crate::operators::batch::{Factories, KeyedInput, keyed_factories, sorted};
+use crate::operators::context::{KeyedContext, OnTimerContext};
 use crate::operators::factory;
-use crate::operators::keyed::KeyedProcess;
+use crate::operators::keyed::{KeyedOperator, OneInput};
 use crate::operators::simple::HashKeys;
-use crate::output::Collector;
+use crate::output::{Collector, SideTags};
 use crate::state::{RuntimeContext, ValueState};
 use crate::stream::data_stream::DataStream;
 use crate::stream::joined::IntervalJoined;
@@ -112,27 +113,49 @@ fn keyed<K: Key, T: Data>(stream: &DataStream<T>, selector: SharedSelector<K, T>
     }
 }
 
+/// The operator of a [`KeyedProcessFunction`].
+type Processing<K, T, U, F> = KeyedOperator<K, U, OneInput<K, T, F>>;
+
 impl<K: Key, T: Data> KeyedStream<K, T> {
-    pub(crate) fn node(&self, name: &str, kind: NodeKind, inputs: Vec<Input>) -> Node {
+    /// A node of an operator by key.
+    pub(crate) fn node(&self, name: &str, factories: Factories, inputs: Vec<Input>) -> Node {
         let instances = if self.single {
             Instances::One
         } else {
             Instances::All
         };
-        Node::new(name, kind, inputs).stateful().instances(instances)
+        Node::operator(name, factories, inputs)
+            .stateful()
+            .instances(instances)
     }
 
     /// Adds an operator over the keyed records.
     pub(crate) fn then<U: Data>(
         &self,
         name: &str,
-        make: impl FnOnce(&crate::output::SideTags) -> NodeKind,
+        make: impl FnOnce(&SideTags) -> Factories,
     ) -> DataStream<U> {
-        let sides = crate::output::SideTags::default();
-        let kind = make(&sides);
-        let mut node = self.node(name, kind, vec![self.hashed.input(0)]);
+        let sides = SideTags::default();
+        let mut node = self.node(name, make(&sides), vec![self.hashed.input(0)]);
         node.sides = sides;
         self.hashed.env.add(node)
+    }
+
+    /// How the operator of a function over this stream is made.
+    fn maker<U: Data, F: KeyedProcessFunction<K, T, U>>(
+        &self,
+        sides: &SideTags,
+    ) -> impl Fn(F, &Context) -> Result<Processing<K, T, U, F>, DataflowError> + Clone + Send + Sync + 'static
+    {
+        let (sides, selector) = (sides.clone(), Arc::clone(&self.selector));
+        move |function, instance| {
+            let selector = Arc::clone(&selector);
+            KeyedOperator::new(OneInput { selector, function }, sides.buffers(), instance)
+        }
+    }
+
+    fn keyed_input(&self) -> Vec<KeyedInput<K>> {
+        vec![KeyedInput::by(&self.selector)]
     }
 
     /// Runs a function with state and timers over the records of each key.
@@ -168,24 +191,27 @@ impl<K: Key, T: Data> KeyedStream<K, T> {
     /// ```
     pub fn process<U: Data>(&self, function: impl KeyedProcessFunction<K, T, U>) -> DataStream<U> {
         self.then("KeyedProcess", |sides| {
-            let (sides, selector) = (sides.clone(), Arc::clone(&self.selector));
-            NodeKind::Operator(factory(function, move |function, instance| {
-                KeyedProcess::<K, T, U, _>::new(function, Arc::clone(&selector), sides.buffers(), instance)
-            }))
+            keyed_factories(function, self.keyed_input(), self.maker(sides))
         })
     }
 
-    /// Adds each record to the value of its key; every record gives the value so far.
+    /// Adds each record to the value of its key; every record gives the value so far. In BATCH mode each key gives its
+    /// last value only.
     pub fn reduce<F>(&self, reduce: F) -> DataStream<T>
     where
         T: StateValue,
         F: FnMut(T, T) -> T + Clone + Send + 'static,
     {
-        self.process(RunningReduce::<T, F> {
-            reduce,
-            value: ValueState::default(),
+        let value = ValueState::default();
+        let running = RunningReduce::<T, F> { reduce, value };
+        self.then("Keyed Reduce", |sides| Factories {
+            batch: Some(sorted(
+                LastOfReduce(running.clone()),
+                self.keyed_input(),
+                self.maker(sides),
+            )),
+            streaming: factory(running, self.maker(sides)),
         })
-        .name("Keyed Reduce")
     }
 
     /// Groups the records of a key by windows.
@@ -271,6 +297,22 @@ struct RunningReduce<T, F> {
     value: ValueState<T>,
 }
 
+impl<T, F> RunningReduce<T, F>
+where
+    T: Data + StateValue,
+    F: FnMut(T, T) -> T,
+{
+    /// The value of the key with one more record.
+    fn add<K>(&mut self, value: T, ctx: &mut KeyedContext<'_, K>) -> T {
+        let place = self.value.value_mut(ctx);
+        let reduced = match place.take() {
+            Some(before) => (self.reduce)(before, value),
+            None => value,
+        };
+        place.insert(reduced).clone()
+    }
+}
+
 impl<K, T, F> KeyedProcessFunction<K, T, T> for RunningReduce<T, F>
 where
     T: Data + StateValue,
@@ -287,13 +329,40 @@ where
         ctx: &mut KeyedContext<'_, K>,
         out: &mut Collector<T>,
     ) -> Result<()> {
-        let place = self.value.value_mut(ctx);
-        let reduced = match place.take() {
-            Some(before) => (self.reduce)(before, value),
-            None => value,
-        };
-        *place = Some(reduced.clone());
+        let reduced = self.add(value, ctx);
         out.collect(reduced);
+        Ok(())
+    }
+}
+
+/// A [`RunningReduce`] whose last value is all that it gives, at the end of time.
+#[derive(Clone)]
+struct LastOfReduce<T, F>(RunningReduce<T, F>);
+
+impl<K, T, F> KeyedProcessFunction<K, T, T> for LastOfReduce<T, F>
+where
+    T: Data + StateValue,
+    F: FnMut(T, T) -> T + Clone + Send + 'static,
+{
+    fn open(&mut self, ctx: &mut RuntimeContext<'_>) -> Result<()> {
+        KeyedProcessFunction::<K, T, T>::open(&mut self.0, ctx)
+    }
+
+    fn process_element(
+        &mut self,
+        value: T,
+        ctx: &mut KeyedContext<'_, K>,
+        _: &mut Collector<T>,
+    ) -> Result<()> {
+        self.0.add(value, ctx);
+        ctx.register_event_time_timer(i64::MAX);
+        Ok(())
+    }
+
+    fn on_timer(&mut self, _: i64, ctx: &mut OnTimerContext<'_, K>, out: &mut Collector<T>) -> Result<()> {
+        if let Some(last) = self.0.value.clear(ctx) {
+            out.collect(last);
+        }
         Ok(())
     }
 }

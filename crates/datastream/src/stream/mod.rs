@@ -6,7 +6,9 @@ pub mod joined;
 pub mod keyed;
 mod windowed;
 
-pub use connected::{BroadcastStream, ConnectedStreams, KeyedBroadcastStream, KeyedConnectedStreams};
+pub use connected::{
+    BroadcastConnectedStream, BroadcastStream, ConnectedStreams, KeyedBroadcastStream, KeyedConnectedStreams,
+};
 pub use data_stream::{DataStream, DataStreamSink};
 pub use joined::{CoGrouped, IntervalJoined, Joined};
 pub use keyed::KeyedStream;

@@ -8,9 +8,8 @@ use millstream_state::StateValue;
 
 use crate::data::{Data, Key};
 use crate::functions::{AggregateFunction, ProcessWindowFunction};
-use crate::graph::NodeKind;
+use crate::operators::batch::{KeyedInput, keyed_factories};
 use crate::operators::contents::{Aggregate, AggregateThen, All, Contents, Evicting, Reduce, ReduceThen};
-use crate::operators::factory;
 use crate::operators::window::{WindowOperator, WindowSettings};
 use crate::output::OutputTag;
 use crate::stream::data_stream::DataStream;
@@ -87,6 +86,7 @@ where
         let selector = Arc::clone(&input.selector);
         input.then(name, |sides| {
             let sides = sides.clone();
+            let inputs = vec![KeyedInput::by(&selector)];
             let make = move |(assigner, trigger, contents, settings): (A, Tr, C, WindowSettings<T>),
                              _: &_| {
                 WindowOperator::new(
@@ -98,7 +98,7 @@ where
                     sides.buffers(),
                 )
             };
-            NodeKind::Operator(factory((assigner, trigger, contents, settings), make))
+            keyed_factories((assigner, trigger, contents, settings), inputs, make)
         })
     }
 

@@ -91,6 +91,12 @@ pub(crate) fn streams_of(plan: &Plan) -> impl Iterator<Item = &str> {
 }
 
 impl PlanPart {
+    /// Whether the plan was made for BATCH mode, in which all its tables are bounded.
+    pub fn is_bounded(&self) -> bool {
+        let mode = self.plan.configuration.get("execution.runtime-mode");
+        mode.is_some_and(|mode| mode.eq_ignore_ascii_case("batch"))
+    }
+
     /// The inputs of the node that holds this part.
     pub fn inputs(&self) -> Vec<Input> {
         let streams = self.streams.values().enumerate();

@@ -14,7 +14,7 @@ use millstream_types::{Batch, Records, Watermark};
 use crate::data::Data;
 use crate::environment::Job;
 use crate::error::Result;
-use crate::operators::{rows_of, timestamp_at};
+use crate::operators::{known, rows_of, timestamp_at};
 use crate::sink::{Sink, no_columns};
 use crate::source::StreamSource;
 use crate::watermark::WatermarkStrategy;
@@ -205,8 +205,7 @@ impl<T: Data> UnbufferedSink for CollectedSink<T> {
         let (rows, timestamps, _) = rows_of::<T>(records)?;
         let mut collected = lock(&self.collected.0);
         for (index, row) in rows.into_iter().enumerate() {
-            let timestamp = timestamp_at(&timestamps, index);
-            let timestamp = (timestamp != NO_TIMESTAMP).then_some(timestamp);
+            let timestamp = known(timestamp_at(&timestamps, index));
             collected.push(StreamElement::Record(row, timestamp));
         }
         Ok(())

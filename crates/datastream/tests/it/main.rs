@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot continue has failed
 
+mod alignment;
 mod asynchronous;
+mod batch;
 mod cep;
 mod harness;
 mod host;

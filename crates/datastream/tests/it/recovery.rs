@@ -7,8 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use millstream_datastream::context::{Context, KeyedContext, OnTimerContext, ReadOnlyContext, WindowContext};
-use millstream_datastream::functions::{KeyedBroadcastProcessFunction, KeyedProcessFunction};
+use millstream_datastream::context::{
+    BroadcastContext, Context, KeyedContext, OnTimerContext, ReadOnlyContext, WindowContext,
+};
+use millstream_datastream::functions::{
+    BroadcastProcessFunction, KeyedBroadcastProcessFunction, KeyedProcessFunction,
+};
 use millstream_datastream::sink::{SinkWriter, TwoPhaseSink, WriterContext, custom};
 use millstream_datastream::source::{Boundedness, ReaderOutput, ReaderStatus, Source, SplitReader};
 use millstream_datastream::state::{ListState, MapState, RuntimeContext, ValueState};
@@ -47,6 +51,11 @@ const OFTEN: CheckpointSettings = CheckpointSettings {
 struct Trickle {
     splits: Arc<Vec<Vec<Row>>>,
     from_ms: i64,
+}
+
+/// A source that never ends.
+pub fn trickle() -> impl Source<Item = Row> {
+    data()
 }
 
 struct TrickleReader {
@@ -525,6 +534,35 @@ fn broadcast_state() {
             .connect_broadcast(&rules)
             .process(Ruled)
     });
+}
+
+impl BroadcastProcessFunction<Row, Row, String, String, String> for Ruled {
+    fn process_element(
+        &mut self,
+        (key, n): Row,
+        ctx: &mut BroadcastContext<'_, '_, String, String>,
+        out: &mut Collector<String>,
+    ) -> Result<()> {
+        let rule = ctx.broadcast_state().get(&key);
+        out.collect(format!("{key} {n} {rule:?} of {}", ctx.broadcast_state().len()));
+        Ok(())
+    }
+
+    fn process_broadcast_element(
+        &mut self,
+        (key, rule): Row,
+        state: &mut BTreeMap<String, String>,
+        _: &mut Context<'_>,
+        _: &mut Collector<String>,
+    ) -> Result<()> {
+        state.insert(key, format!("rule {rule}"));
+        Ok(())
+    }
+}
+
+#[test]
+fn broadcast_state_without_keys() {
+    assert_recovers(|_, data, rules| data.connect_broadcast(&rules.broadcast_state()).process(Ruled));
 }
 
 /// The splits of the first start are read to their end by however many instances there are.

@@ -65,6 +65,7 @@ fn factory(directory: &Path, seed: u64) -> FileSinkFactory {
         kafka: Arc::new(Nothing),
         zone: TimeZone::UTC,
         zone_name: "UTC".into(),
+        alignment: Default::default(),
         batch: false,
     };
     FileSinkFactory::new(spec, &context).expect("a valid table")
