@@ -15,6 +15,7 @@ mod nexmark_events;
 mod parts;
 mod pipeline;
 mod process;
+mod programs;
 mod report;
 mod rig;
 mod scale;
@@ -32,23 +33,26 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HELP: &str = "\
 usage: cargo xtask bench [NAME]... [OPTION]...
-  NAME            json, batch, group, latency, broker, start, idle, pipeline, nexmark, scale; all if none is named
+  NAME            json, batch, group, latency, broker, start, idle, pipeline, nexmark, scale, programs; all if none is named
   --events N      events in the topics of the pipelines, 5000000 unless given
   --keys LIST     numbers of keys for the window pipeline, 1000,1000000 unless given
   --codec LIST    codecs of the topics, none,lz4 unless given
-  --flink DIR     measure real Kafka and Flink, too (broker, latency, pipeline, nexmark, scale): DIR holds an executable 'rig' that starts them
+  --flink DIR     measure real Kafka and Flink, too (broker, latency, pipeline, nexmark, scale, programs): DIR holds an executable 'rig' that
+                  starts them
   --librdkafka FILE
                   produce and fetch with librdkafka, too (broker): FILE is its example program rdkafka_performance
   --megabytes N   produced and fetched in a case of the broker, 400 unless given
-  --queries LIST  queries of nexmark, all of q0 to q22 that are there unless given
-  --runs N        runs of each query of nexmark and each case of scale, 3 unless given
-  --check N       with --flink, compare the final tables of nexmark over N events first, 200000 unless given; 0: do not
+  --queries LIST  queries of nexmark (all of q0 to q22 that are there) or measured programs, all unless given
+  --runs N        runs of each query of nexmark, each case of scale and each program, 3 unless given
+  --check N       with --flink, compare the final tables of nexmark and the output of the programs over N events first, 200000
+                  unless given; 0: do not
+  --equality      only compare the output of the programs
   --output FILE   where the JSON lines go, bench.jsonl beside the build unless given
   --json          print the JSON lines instead of the tables";
 
 /// What the command line asks for.
 pub struct Options {
-    names: Vec<String>,
+    pub names: Vec<String>,
     pub events: u64,
     pub keys: Vec<u64>,
     pub codecs: Vec<String>,
@@ -58,6 +62,8 @@ pub struct Options {
     pub queries: Vec<String>,
     pub runs: usize,
     pub check_events: u64,
+    /// Compare, and measure nothing.
+    pub equality: bool,
     output: PathBuf,
     json: bool,
     /// The binary that is measured.
@@ -79,6 +85,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("pipeline", pipeline::run),
     ("nexmark", nexmark::run),
     ("scale", scale::run),
+    ("programs", programs::run),
 ];
 
 /// Runs what is named.
@@ -112,6 +119,7 @@ fn parse(arguments: &[&str]) -> anyhow::Result<Options> {
         queries: Vec::new(),
         runs: 3,
         check_events: 200_000,
+        equality: false,
         output: directory.join("bench.jsonl"),
         json: false,
         millstream: directory.join("millstream"),
@@ -133,6 +141,7 @@ fn parse(arguments: &[&str]) -> anyhow::Result<Options> {
             "--queries" => options.queries = value()?.split(',').map(str::to_owned).collect(),
             "--runs" => options.runs = value()?.parse().context("--runs")?,
             "--check" => options.check_events = value()?.replace('_', "").parse().context("--check")?,
+            "--equality" => options.equality = true,
             "--output" => options.output = PathBuf::from(value()?),
             name if BENCHES.iter().any(|(known, _)| *known == name) => options.names.push(name.to_owned()),
             _ => bail!("unexpected argument '{word}'\n{HELP}"),

@@ -21,6 +21,11 @@ pub fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
             "millstream-cli",
             "--package",
             "xtask",
+            "--package",
+            "millstream",
+            "--bins",
+            "--example",
+            "bench_programs",
         ])
         .args(["--features", "xtask/bench"])
         .current_dir(root)

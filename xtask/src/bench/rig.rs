@@ -4,6 +4,7 @@
 //!   `rig kafka stop [--kill]`; `rig flink start --fresh --slots 1 …` and `rig flink stop`;
 //! - `rig usage --json` prints `pid`, `cpu` and `hwm_mb` for `taskmanager`, `jobmanager` and `kafka`;
 //! - `rig kafka-tool NAME …` runs one of Kafka's own tools;
+//! - `rig cli -- run -c CLASS [-DKEY=VALUE]… JAR ARGUMENT…` runs a Java program to the end of its job;
 //! - `rig sql FILE --json --timeout S` prints a line with `"state":"FINISHED"` and `"seconds"` for a job.
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use serde_json::Value;
 use super::cluster::Cluster;
 use super::millstream::free_port;
 use super::process::{Cpu, Observed, Usage};
+use super::stopwatch::Started;
 
 /// Keeps these processes apart from others that the rig has started.
 const INSTANCE: &str = "xtask-bench";
@@ -156,6 +158,37 @@ impl Flink {
     /// As [`Flink::run`], counting the TaskManager alone.
     pub fn run_in_task_manager(&self, sql: &str) -> anyhow::Result<Usage> {
         self.run_counting(sql, &["taskmanager"])
+    }
+
+    /// Runs a class of `bench/java` to the end of its job, counting the TaskManager alone. The first argument of the program
+    /// is the address of Kafka.
+    pub fn run_program(
+        &self,
+        jar: &Path,
+        class: &str,
+        arguments: &[&str],
+        settings: &[&str],
+    ) -> anyhow::Result<Usage> {
+        let processes = ["taskmanager"];
+        let (class, jar) = (format!("bench.{class}"), jar.to_string_lossy());
+        let mut command = vec!["cli", "--", "run", "-c", &class];
+        command.extend(settings);
+        command.extend([&*jar, self.kafka.address()]);
+        command.extend(arguments);
+        let (before, _) = self.kafka.usage(&processes, true)?;
+        let started = Started::now();
+        call(&self.kafka.rig, &command)?;
+        let wall_s = started.seconds();
+        let (after, rss_peak_mib) = self.kafka.usage(&processes, false)?;
+        Ok(Usage {
+            wall_s,
+            cpu: Cpu {
+                user_s: after - before,
+                system_s: 0.0,
+            },
+            rss_peak_mib,
+            rss_growth_percent: 0.0,
+        })
     }
 
     fn run_counting(&self, sql: &str, processes: &[&str]) -> anyhow::Result<Usage> {

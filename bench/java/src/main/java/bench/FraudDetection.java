@@ -1,5 +1,6 @@
 package bench;
 
+import java.time.Duration;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.state.ValueState;
@@ -66,7 +67,7 @@ public final class FraudDetection {
         env.fromSource(Topics.source(args), WatermarkStrategy.noWatermarks(), "transactions")
                 .map(text -> mapper.readValue(text, Transaction.class))
                 .assignTimestampsAndWatermarks(
-                        WatermarkStrategy.<Transaction>forMonotonousTimestamps()
+                        Times.<Transaction>boundedBy(args, Duration.ZERO)
                                 .withTimestampAssigner((transaction, time) -> transaction.ts))
                 .keyBy(transaction -> transaction.account)
                 .process(new FraudDetector())

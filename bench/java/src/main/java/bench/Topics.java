@@ -14,9 +14,13 @@ final class Topics {
 
     /** Everything that is in the topic when the job starts. */
     static KafkaSource<String> source(String[] args) {
+        return source(args[0], args[1]);
+    }
+
+    static KafkaSource<String> source(String bootstrapServers, String topic) {
         return KafkaSource.<String>builder()
-                .setBootstrapServers(args[0])
-                .setTopics(args[1])
+                .setBootstrapServers(bootstrapServers)
+                .setTopics(topic)
                 .setStartingOffsets(OffsetsInitializer.earliest())
                 .setBounded(OffsetsInitializer.latest())
                 .setValueOnlyDeserializer(new SimpleStringSchema())

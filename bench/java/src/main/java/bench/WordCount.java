@@ -1,7 +1,6 @@
 package bench;
 
 import java.time.Duration;
-import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
@@ -14,7 +13,7 @@ public final class WordCount {
 
     public static void main(String[] args) throws Exception {
         StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
-        env.fromSource(Topics.source(args), WatermarkStrategy.forMonotonousTimestamps(), "input")
+        env.fromSource(Topics.source(args), Times.boundedBy(args, Duration.ZERO), "input")
                 .flatMap(
                         (String line, Collector<Tuple2<String, Long>> out) -> {
                             for (String word : line.split("\\s+")) {
