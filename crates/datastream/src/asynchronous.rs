@@ -14,6 +14,7 @@ use millstream_state::StateValue;
 
 use crate::data::Data;
 use crate::error::{Error, Result};
+use crate::graph::Stateful;
 use crate::operators::async_wait::{AsyncWait, Calls, OutputMode};
 use crate::operators::factory;
 use crate::stream::DataStream;
@@ -270,6 +271,6 @@ fn add<I: Data + StateValue, O: Data, F: AsyncFunction<I, O>>(
         Ok(AsyncWait::new(call, calls, mode, capacity, instance.parallelism))
     };
     input.then("async wait operator", factory(function, make), |node| {
-        node.stateful()
+        node.stateful(Stateful::AsyncWait)
     })
 }

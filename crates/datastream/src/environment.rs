@@ -1,5 +1,6 @@
 //! The environment of a program: its settings, its sources, and the jobs that it starts.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub use crate::runtime_mode::RuntimeExecutionMode;
 
 use crate::data::Data;
 use crate::error::{Error, Result};
+#[doc(hidden)]
+pub use crate::graph::Stateful;
 use crate::graph::{Draft, Instances, Node, NodeKind, Nodes, build};
 use crate::runtime_mode::RUNTIME_MODE;
 use crate::source::{CollectionSource, SequenceSource, StreamSource, TextFileSource};
@@ -322,7 +325,8 @@ impl Environment {
         match source.factory(&self.job, strategy) {
             Ok(factory) => {
                 let node = Node::new(&format!("Source: {name}"), NodeKind::Source(factory), Vec::new());
-                self.job.add(node.stateful().instances(Instances::All))
+                self.job
+                    .add(node.stateful(Stateful::Source).instances(Instances::All))
             }
             Err(error) => {
                 self.job.fail(error);
@@ -384,6 +388,13 @@ impl Environment {
     pub fn into_graph(self) -> Result<(Graph, Vec<OperatorEntry>)> {
         let nodes = self.job.take_nodes()?;
         build(&nodes, &self.job.settings_of(&nodes)?, "job")
+    }
+
+    /// The kinds of operators with state that the program has so far.
+    #[doc(hidden)]
+    pub fn stateful_kinds(&self) -> BTreeSet<Stateful> {
+        let nodes = self.job.draft().lock();
+        nodes.iter().filter_map(|node| node.stateful).collect()
     }
 
     /// Starts the program and gives the handle to its job. A new program may be written down meanwhile.

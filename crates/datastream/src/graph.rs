@@ -43,6 +43,44 @@ pub(crate) struct Input {
     pub partitioning: Partitioning,
 }
 
+/// The operators with state that a program can have. Each is in the test of recovery (`tests/it/coverage.rs`).
+#[doc(hidden)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Stateful {
+    Source,
+    Sink,
+    AsyncWait,
+    /// Lists of a function without a key.
+    OperatorState,
+    Broadcast,
+    KeyedProcess,
+    KeyedReduce,
+    KeyedCoProcess,
+    KeyedBroadcast,
+    WindowReduce,
+    WindowAggregate,
+    WindowRecords,
+    EvictingWindow,
+}
+
+impl Stateful {
+    pub const ALL: [Self; 13] = [
+        Self::Source,
+        Self::Sink,
+        Self::AsyncWait,
+        Self::OperatorState,
+        Self::Broadcast,
+        Self::KeyedProcess,
+        Self::KeyedReduce,
+        Self::KeyedCoProcess,
+        Self::KeyedBroadcast,
+        Self::WindowReduce,
+        Self::WindowAggregate,
+        Self::WindowRecords,
+        Self::EvictingWindow,
+    ];
+}
+
 /// How many instances a node has unless the program says it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Instances {
@@ -63,8 +101,8 @@ pub(crate) struct Node {
     /// What the operator is in BATCH mode, if it is something else there.
     pub batch: Option<Arc<dyn OperatorFactory>>,
     pub inputs: Vec<Input>,
-    /// Keeps state under its uid.
-    pub stateful: bool,
+    /// What it keeps under its uid.
+    pub stateful: Option<Stateful>,
     pub sides: SideTags,
     /// For a sink whose factory depends on the job.
     pub of_job: Option<Arc<dyn FactoryOfJob>>,
@@ -80,7 +118,7 @@ impl Node {
             kind,
             batch: None,
             inputs,
-            stateful: false,
+            stateful: None,
             sides: SideTags::default(),
             of_job: None,
         }
@@ -94,8 +132,8 @@ impl Node {
         }
     }
 
-    pub fn stateful(mut self) -> Self {
-        self.stateful = true;
+    pub fn stateful(mut self, kind: Stateful) -> Self {
+        self.stateful = Some(kind);
         self
     }
 
@@ -252,7 +290,7 @@ impl Building<'_> {
             let from = self.vertex_of(input.from)?;
             self.graph.connect(from, vertex, input.port, partitioning);
         }
-        if node.stateful {
+        if node.stateful.is_some() {
             self.operators.push(OperatorEntry {
                 uid,
                 name: node.name.clone(),

@@ -10,7 +10,7 @@ use crate::data::{Data, Key};
 use crate::functions::{
     BroadcastProcessFunction, CoProcessFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction,
 };
-use crate::graph::{Instances, Node, NodeKind};
+use crate::graph::{Instances, Node, NodeKind, Stateful};
 use crate::operators::batch::{AfterRules, Factories, KeyedInput, keyed_factories};
 use crate::operators::broadcast::{BroadcastProcess, KeyedAndRules, Rules};
 use crate::operators::checkpointed::RestoresAll;
@@ -136,7 +136,9 @@ impl<K: Key, A: Data, B: Data> KeyedConnectedStreams<K, A, B> {
         };
         let factories = keyed_factories(function, keyed_inputs, make);
         let inputs = vec![self.first.hashed.input(0), self.second.hashed.input(1)];
-        let mut node = self.first.node("Keyed Co-Process", factories, inputs);
+        let mut node = self
+            .first
+            .node("Keyed Co-Process", Stateful::KeyedCoProcess, factories, inputs);
         node.sides = sides;
         self.first.hashed.env.add(node)
     }
@@ -183,7 +185,12 @@ impl<K: Key, T: Data, B: Data> KeyedBroadcastStream<K, T, B> {
         let factories = keyed_factories(function, keyed_inputs, make);
         let mut inputs = vec![self.stream.hashed.input(0)];
         inputs.extend(self.rules.0.inputs(1));
-        let mut node = self.stream.node("Keyed Broadcast Process", factories, inputs);
+        let mut node = self.stream.node(
+            "Keyed Broadcast Process",
+            Stateful::KeyedBroadcast,
+            factories,
+            inputs,
+        );
         node.sides = sides;
         self.stream.hashed.env.add(node)
     }
@@ -233,7 +240,7 @@ impl<T: Data, B: Data> BroadcastConnectedStream<T, B> {
         inputs.extend(self.rules.0.inputs(1));
         let instances = self.stream.instances();
         let mut node = Node::operator("Broadcast Process", factories, inputs)
-            .stateful()
+            .stateful(Stateful::Broadcast)
             .instances(instances);
         node.sides = sides;
         self.stream.env.add(node)

@@ -11,7 +11,7 @@ use crate::data::{Data, Key};
 use crate::environment::Job;
 use crate::error::Result;
 use crate::functions::{CheckpointedFunction, ProcessFunction};
-use crate::graph::{Input, Instances, Node, NodeKind};
+use crate::graph::{Input, Instances, Node, NodeKind, Stateful};
 use crate::guard::at_record;
 use crate::operators::checkpointed::{CheckpointedProcess, RestoresAll};
 use crate::operators::simple::{AssignTimestamps, ChooseTargets, FlatMap, Process, Rows, SelectOutput};
@@ -247,7 +247,7 @@ impl<T: Data> DataStream<T> {
         let factory = Arc::new(RestoresAll(factory(function, make)));
         self.then("Process", factory, |mut node| {
             node.sides = sides;
-            node.stateful()
+            node.stateful(Stateful::OperatorState)
         })
     }
 
@@ -431,7 +431,7 @@ impl<T: Data> DataStream<T> {
     }
 
     fn end(&self, name: &str, factory: Arc<dyn SinkFactory>, parallelism: Option<usize>) -> DataStreamSink {
-        let mut node = Node::new(name, NodeKind::Sink(factory), self.inputs(0)).stateful();
+        let mut node = Node::new(name, NodeKind::Sink(factory), self.inputs(0)).stateful(Stateful::Sink);
         node.parallelism = parallelism;
         if matches!(self.partitioning, Partitioning::Hash(_) | Partitioning::Rebalance) {
             node.instances = Instances::All;

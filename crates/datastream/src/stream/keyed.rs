@@ -8,7 +8,7 @@ use millstream_state::{KeySlots, StateValue};
 use crate::data::{Data, Key, hash_of};
 use crate::error::Result;
 use crate::functions::KeyedProcessFunction;
-use crate::graph::{Input, Instances, Node};
+use crate::graph::{Input, Instances, Node, Stateful};
 use crate::operators::batch::{Factories, KeyedInput, keyed_factories, sorted};
 use crate::operators::context::{KeyedContext, OnTimerContext};
 use crate::operators::factory;
@@ -118,14 +118,14 @@ type Processing<K, T, U, F> = KeyedOperator<K, U, OneInput<K, T, F>>;
 
 impl<K: Key, T: Data> KeyedStream<K, T> {
     /// A node of an operator by key.
-    pub(crate) fn node(&self, name: &str, factories: Factories, inputs: Vec<Input>) -> Node {
+    pub(crate) fn node(&self, name: &str, kind: Stateful, factories: Factories, inputs: Vec<Input>) -> Node {
         let instances = if self.single {
             Instances::One
         } else {
             Instances::All
         };
         Node::operator(name, factories, inputs)
-            .stateful()
+            .stateful(kind)
             .instances(instances)
     }
 
@@ -133,10 +133,11 @@ impl<K: Key, T: Data> KeyedStream<K, T> {
     pub(crate) fn then<U: Data>(
         &self,
         name: &str,
+        kind: Stateful,
         make: impl FnOnce(&SideTags) -> Factories,
     ) -> DataStream<U> {
         let sides = SideTags::default();
-        let mut node = self.node(name, make(&sides), vec![self.hashed.input(0)]);
+        let mut node = self.node(name, kind, make(&sides), vec![self.hashed.input(0)]);
         node.sides = sides;
         self.hashed.env.add(node)
     }
@@ -190,7 +191,7 @@ impl<K: Key, T: Data> KeyedStream<K, T> {
     /// }
     /// ```
     pub fn process<U: Data>(&self, function: impl KeyedProcessFunction<K, T, U>) -> DataStream<U> {
-        self.then("KeyedProcess", |sides| {
+        self.then("KeyedProcess", Stateful::KeyedProcess, |sides| {
             keyed_factories(function, self.keyed_input(), self.maker(sides))
         })
     }
@@ -204,7 +205,7 @@ impl<K: Key, T: Data> KeyedStream<K, T> {
     {
         let value = ValueState::default();
         let running = RunningReduce::<T, F> { reduce, value };
-        self.then("Keyed Reduce", |sides| Factories {
+        self.then("Keyed Reduce", Stateful::KeyedReduce, |sides| Factories {
             batch: Some(sorted(
                 LastOfReduce(running.clone()),
                 self.keyed_input(),

@@ -8,6 +8,7 @@ use millstream_state::StateValue;
 
 use crate::data::{Data, Key};
 use crate::functions::{AggregateFunction, ProcessWindowFunction};
+use crate::graph::Stateful;
 use crate::operators::batch::{KeyedInput, keyed_factories};
 use crate::operators::contents::{Aggregate, AggregateThen, All, Contents, Evicting, Reduce, ReduceThen};
 use crate::operators::window::{WindowOperator, WindowSettings};
@@ -73,7 +74,7 @@ where
         self
     }
 
-    fn with<U: Data, C>(self, name: &str, contents: C) -> DataStream<U>
+    fn with<U: Data, C>(self, name: &str, kind: Stateful, contents: C) -> DataStream<U>
     where
         C: Contents<K, T, U> + Clone + 'static,
     {
@@ -84,7 +85,7 @@ where
             settings,
         } = self;
         let selector = Arc::clone(&input.selector);
-        input.then(name, |sides| {
+        input.then(name, kind, |sides| {
             let sides = sides.clone();
             let inputs = vec![KeyedInput::by(&selector)];
             let make = move |(assigner, trigger, contents, settings): (A, Tr, C, WindowSettings<T>),
@@ -120,7 +121,7 @@ where
         T: StateValue,
         F: FnMut(T, T) -> T + Clone + Send + 'static,
     {
-        self.with("Window(Reduce)", Reduce(reduce))
+        self.with("Window(Reduce)", Stateful::WindowReduce, Reduce(reduce))
     }
 
     /// As [`WindowedStream::reduce`]; `process` sees the result with its window.
@@ -133,12 +134,20 @@ where
         T: StateValue,
         F: FnMut(T, T) -> T + Clone + Send + 'static,
     {
-        self.with("Window(Reduce)", ReduceThen(reduce, process))
+        self.with(
+            "Window(Reduce)",
+            Stateful::WindowReduce,
+            ReduceThen(reduce, process),
+        )
     }
 
     /// Adds the records of a window to an accumulator.
     pub fn aggregate<U: Data>(self, function: impl AggregateFunction<T, U>) -> DataStream<U> {
-        self.with("Window(Aggregate)", Aggregate(function))
+        self.with(
+            "Window(Aggregate)",
+            Stateful::WindowAggregate,
+            Aggregate(function),
+        )
     }
 
     /// As [`WindowedStream::aggregate`]; `process` sees the result with its window.
@@ -149,6 +158,7 @@ where
     ) -> DataStream<U> {
         self.with(
             "Window(Aggregate)",
+            Stateful::WindowAggregate,
             AggregateThen {
                 function,
                 process,
@@ -162,7 +172,7 @@ where
     where
         T: StateValue,
     {
-        self.with("Window(Process)", All(process))
+        self.with("Window(Process)", Stateful::WindowRecords, All(process))
     }
 
     /// Sums a number of each record into the first record of the window.
@@ -210,8 +220,11 @@ where
 {
     /// Gives a function the records of a window that the evictor has left.
     pub fn process<U: Data>(self, process: impl ProcessWindowFunction<K, T, U>) -> DataStream<U> {
-        self.windows
-            .with("Window(Process)", Evicting(self.evictor, process))
+        self.windows.with(
+            "Window(Process)",
+            Stateful::EvictingWindow,
+            Evicting(self.evictor, process),
+        )
     }
 
     /// Adds the records of a window that the evictor has left to one.

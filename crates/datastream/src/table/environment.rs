@@ -21,7 +21,7 @@ use super::statement_set::StatementSet;
 use crate::data::Data;
 use crate::environment::{Environment, Job, JobClient};
 use crate::error::{Error, Result};
-use crate::graph::{Input, Node, NodeKind, append};
+use crate::graph::{Input, Node, NodeKind, Stateful, append};
 use crate::sink;
 use crate::stream::DataStream;
 
@@ -171,7 +171,8 @@ impl StreamTableEnvironment {
             port: 0,
             partitioning: millstream_dataflow::Partitioning::Forward,
         };
-        let mut sink = Node::new("Collect", NodeKind::Sink(Arc::new(collector)), vec![input]).stateful();
+        let mut sink =
+            Node::new("Collect", NodeKind::Sink(Arc::new(collector)), vec![input]).stateful(Stateful::Sink);
         sink.parallelism = Some(1);
         append(&mut nodes, sink);
         let client = self.inner.job.submit_nodes("collect", &nodes, true, None)?;

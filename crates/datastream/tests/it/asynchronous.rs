@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use millstream_datastream::asynchronous::{AsyncDataStream, AsyncFunction, AsyncResult, AsyncRetryStrategy};
+use millstream_datastream::environment::Stateful;
 use millstream_datastream::watermark::WatermarkStrategy;
 use millstream_datastream::{Error, Result};
 
+use crate::coverage::program_of;
 use crate::host::{collect, environment, failure, in_order};
 use crate::recovery::{MS, Row, assert_recovers_all};
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
+pub const MINUTE: Duration = Duration::from_secs(60);
 
 /// The calls for later records end first.
 async fn backwards(n: u64) -> Result<Option<u64>> {
@@ -179,7 +181,7 @@ fn an_operator_without_capacity_is_refused() {
     );
 }
 
-async fn looked_up((key, n): Row) -> Result<Option<String>> {
+pub async fn looked_up((key, n): Row) -> Result<Option<String>> {
     tokio::time::sleep(MS(1 + n.unsigned_abs() % 2)).await;
     Ok(Some(format!("{key} {n}")))
 }
@@ -187,5 +189,5 @@ async fn looked_up((key, n): Row) -> Result<Option<String>> {
 #[test]
 fn records_in_flight_are_called_for_again_after_a_restore() {
     assert_recovers_all(|_, data, _| AsyncDataStream::unordered_wait(&data, looked_up, MINUTE, 20));
-    assert_recovers_all(|_, data, _| AsyncDataStream::ordered_wait(&data, looked_up, MINUTE, 20));
+    assert_recovers_all(program_of(Stateful::AsyncWait));
 }

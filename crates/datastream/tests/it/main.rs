@@ -6,6 +6,7 @@ mod alignment;
 mod asynchronous;
 mod batch;
 mod cep;
+mod coverage;
 mod harness;
 mod host;
 mod joins;

@@ -1,15 +1,17 @@
 //! State of functions that belongs to no key.
 
 use millstream_datastream::context::{Context, FunctionInitializationContext, FunctionSnapshotContext};
+use millstream_datastream::environment::Stateful;
 use millstream_datastream::functions::{CheckpointedFunction, ProcessFunction};
 use millstream_datastream::testing::OneInputStreamOperatorTestHarness;
 use millstream_datastream::{Collector, DataStream, Result};
 
+use crate::coverage::program_of;
 use crate::recovery::{Row, assert_recovers};
 
 /// Holds back rows until there are four.
 #[derive(Clone, Default)]
-struct Buffer {
+pub struct Buffer {
     waiting: Vec<Row>,
 }
 
@@ -39,7 +41,7 @@ impl CheckpointedFunction for Buffer {
 
 #[test]
 fn lists_are_divided_when_a_job_continues() {
-    assert_recovers(|_, data, _| data.process_checkpointed(Buffer::default()));
+    assert_recovers(program_of(Stateful::OperatorState));
 }
 
 /// Says what it knows, and learns each number.

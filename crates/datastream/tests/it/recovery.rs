@@ -1,7 +1,7 @@
 //! Checkpoints and restores: a program that is interrupted and continued at another parallelism commits the same rows as
 //! an undisturbed run.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use millstream_datastream::context::{
     BroadcastContext, Context, KeyedContext, OnTimerContext, ReadOnlyContext, WindowContext,
 };
+use millstream_datastream::environment::Stateful;
 use millstream_datastream::functions::{
     BroadcastProcessFunction, KeyedBroadcastProcessFunction, KeyedProcessFunction,
 };
@@ -17,20 +18,19 @@ use millstream_datastream::sink::{SinkWriter, TwoPhaseSink, WriterContext, custo
 use millstream_datastream::source::{Boundedness, ReaderOutput, ReaderStatus, Source, SplitReader};
 use millstream_datastream::state::{ListState, MapState, RuntimeContext, ValueState};
 use millstream_datastream::watermark::WatermarkStrategy;
-use millstream_datastream::window::{
-    EventTimeSessionWindows, TumblingEventTimeWindows, TumblingProcessingTimeWindows,
-};
+use millstream_datastream::window::TumblingProcessingTimeWindows;
 use millstream_datastream::{Collector, DataStream, Environment, Result};
 use millstream_jobs::{CheckpointReason, CheckpointSettings, Checkpoints, SteppedRun};
 use millstream_types::storage::OsStorage;
 
+use crate::coverage::program_of;
 use crate::host::environment;
 
 /// Key, and a number that is also the event time.
 pub type Row = (String, i64);
 
 pub const MS: fn(u64) -> Duration = Duration::from_millis;
-const NUMBERS: i64 = 3000;
+pub const NUMBERS: i64 = 3000;
 const KEYS: i64 = 7;
 const SPLITS: usize = 3;
 const BATCH_ROWS: &str = "4";
@@ -227,14 +227,7 @@ impl Trial {
 
     /// Starts the program as another process would, from the newest checkpoint.
     fn start(&self, parallelism: usize) -> SteppedRun {
-        let env = environment(parallelism);
-        env.set("pipeline.auto-watermark-interval", "0 ms");
-        env.set("millstream.batch.max-rows", BATCH_ROWS);
-        let strategy = WatermarkStrategy::for_monotonous_timestamps();
-        let strategy = strategy.with_timestamp_assigner(|row: &Row, _| row.1);
-        let data = env.from_source(data(), strategy, "data");
-        let rules = env.from_source(rules(), WatermarkStrategy::no_watermarks(), "rules");
-        (self.program)(&env, data, rules).sink_to(custom(self.outside.clone()));
+        let env = written_down(self.program, &self.outside, parallelism);
         let (graph, operators) = env.into_graph().unwrap();
         let checkpoints = open(self.directory.path());
         SteppedRun::start_graph(graph, operators, Some(OFTEN), checkpoints, self.now_ms).unwrap()
@@ -272,6 +265,23 @@ impl Trial {
 fn open(directory: &Path) -> Checkpoints {
     let storage = OsStorage::open(directory).unwrap();
     Checkpoints::open(Some(Arc::new(storage)), "program", 2, false).unwrap()
+}
+
+fn written_down(program: Program, outside: &Outside, parallelism: usize) -> Environment {
+    let env = environment(parallelism);
+    env.set("pipeline.auto-watermark-interval", "0 ms");
+    env.set("millstream.batch.max-rows", BATCH_ROWS);
+    let strategy = WatermarkStrategy::for_monotonous_timestamps();
+    let strategy = strategy.with_timestamp_assigner(|row: &Row, _| row.1);
+    let data = env.from_source(data(), strategy, "data");
+    let rules = env.from_source(rules(), WatermarkStrategy::no_watermarks(), "rules");
+    program(&env, data, rules).sink_to(custom(outside.clone()));
+    env
+}
+
+/// The operators with state that a program has.
+pub fn stateful_kinds(program: Program) -> BTreeSet<Stateful> {
+    written_down(program, &Outside::default(), 1).stateful_kinds()
 }
 
 /// Two instances with a crash, three, and at last one.
@@ -317,7 +327,7 @@ fn assert_recovers_with(program: Program, rows: usize) {
 
 /// Collects rows, and gives those before a multiple of 40 when the watermark is there.
 #[derive(Clone, Default)]
-struct Buckets {
+pub struct Buckets {
     history: ValueState<String>,
     seen: ListState<String>,
     names: MapState<String, String>,
@@ -370,7 +380,7 @@ impl KeyedProcessFunction<String, Row, String> for Buckets {
 
 #[test]
 fn value_list_and_map_state_with_event_time_timers() {
-    assert_recovers(|_, data, _| data.key_by_ref(|row| &row.0).process(Buckets::default()));
+    assert_recovers(program_of(Stateful::KeyedProcess));
 }
 
 /// Gives the rows of a key seven milliseconds after the first of them.
@@ -432,20 +442,12 @@ pub fn contents(
 
 #[test]
 fn tumbling_windows() {
-    assert_recovers(|_, data, _| {
-        let windows = TumblingEventTimeWindows::of(MS(40));
-        data.key_by_ref(|row| &row.0)
-            .window(windows)
-            .reduce_process(|a: Row, b: Row| (a.0, a.1 + b.1), contents)
-    });
+    assert_recovers(program_of(Stateful::WindowReduce));
 }
 
 #[test]
 fn session_windows() {
-    assert_recovers(|_, data, _| {
-        let windows = EventTimeSessionWindows::with_gap(MS(15));
-        data.key_by_ref(|row| &row.0).window(windows).process(contents)
-    });
+    assert_recovers(program_of(Stateful::WindowRecords));
 }
 
 /// Which window a row falls into is up to the clock; every row is in one.
@@ -478,12 +480,7 @@ fn count_windows() {
 
 #[test]
 fn a_running_count() {
-    assert_recovers(|_, data, _| {
-        data.map(|row| (row.0, 1))
-            .key_by_ref(|row| &row.0)
-            .reduce(|a: Row, b: Row| (a.0, a.1 + b.1))
-            .map(|(key, count)| format!("{key} {count}"))
-    });
+    assert_recovers(program_of(Stateful::KeyedReduce));
 }
 
 #[test]
@@ -500,7 +497,7 @@ fn interval_joins() {
 
 /// Gives each number with the rule of its key, and the number of rules.
 #[derive(Clone, Default)]
-struct Ruled;
+pub struct Ruled;
 
 impl KeyedBroadcastProcessFunction<String, Row, Row, String, String, String> for Ruled {
     fn process_element(
@@ -528,12 +525,7 @@ impl KeyedBroadcastProcessFunction<String, Row, Row, String, String, String> for
 
 #[test]
 fn broadcast_state() {
-    assert_recovers(|_, data, rules| {
-        let rules = rules.broadcast_state();
-        data.key_by_ref(|row| &row.0)
-            .connect_broadcast(&rules)
-            .process(Ruled)
-    });
+    assert_recovers(program_of(Stateful::KeyedBroadcast));
 }
 
 impl BroadcastProcessFunction<Row, Row, String, String, String> for Ruled {
@@ -562,11 +554,11 @@ impl BroadcastProcessFunction<Row, Row, String, String, String> for Ruled {
 
 #[test]
 fn broadcast_state_without_keys() {
-    assert_recovers(|_, data, rules| data.connect_broadcast(&rules.broadcast_state()).process(Ruled));
+    assert_recovers(program_of(Stateful::Broadcast));
 }
 
 /// The splits of the first start are read to their end by however many instances there are.
 #[test]
 fn sequences() {
-    assert_recovers(|env, _, _| env.from_sequence(1, NUMBERS).map(|n| n.to_string()))
+    assert_recovers(program_of(Stateful::Source));
 }

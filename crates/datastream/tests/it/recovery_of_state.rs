@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use millstream_datastream::context::{KeyedContext, WindowContext};
+use millstream_datastream::context::KeyedContext;
+use millstream_datastream::environment::Stateful;
 use millstream_datastream::functions::{AggregateFunction, KeyedCoProcessFunction, KeyedProcessFunction};
 use millstream_datastream::state::{
     AggregatingState, ListState, MapState, ReducingState, RuntimeContext, StateDescriptor, StateTtlConfig,
@@ -11,11 +12,12 @@ use millstream_datastream::state::{
 use millstream_datastream::window::{SlidingEventTimeWindows, TumblingEventTimeWindows};
 use millstream_datastream::{Collector, Result};
 
+use crate::coverage::program_of;
 use crate::recovery::{MS, Row, assert_recovers, contents};
 
 /// The number of rows.
 #[derive(Clone)]
-struct Count;
+pub struct Count;
 
 impl AggregateFunction<Row, String> for Count {
     type Accumulator = (String, u32);
@@ -82,7 +84,7 @@ fn reducing_and_aggregating_state_and_times_to_live() {
 
 /// Gives numbers with the name of their key, which came long before.
 #[derive(Clone, Default)]
-struct Named {
+pub struct Named {
     name: ValueState<String>,
 }
 
@@ -115,12 +117,7 @@ impl KeyedCoProcessFunction<String, Row, Row, String> for Named {
 
 #[test]
 fn connected_keyed_streams() {
-    assert_recovers(|_, data, rules| {
-        let rules = rules.key_by_ref(|row| &row.0);
-        data.key_by_ref(|row| &row.0)
-            .connect(&rules)
-            .process(Named::default())
-    });
+    assert_recovers(program_of(Stateful::KeyedCoProcess));
 }
 
 #[test]
@@ -133,16 +130,7 @@ fn sliding_windows() {
 
 #[test]
 fn aggregates_of_windows() {
-    assert_recovers(|_, data, _| {
-        let windows = TumblingEventTimeWindows::of(MS(40));
-        data.key_by_ref(|row| &row.0).window(windows).aggregate_process(
-            Count,
-            |_: &String, ctx: &mut WindowContext<'_>, counts: &[String], out: &mut Collector<String>| {
-                out.collect(format!("{:?} {counts:?}", ctx.window()));
-                Ok(())
-            },
-        )
-    });
+    assert_recovers(program_of(Stateful::WindowAggregate));
 }
 
 #[test]
@@ -171,4 +159,9 @@ fn co_groups() {
                 out.collect(format!("{rows:?}"));
             })
     });
+}
+
+#[test]
+fn windows_with_an_evictor() {
+    assert_recovers(program_of(Stateful::EvictingWindow));
 }
