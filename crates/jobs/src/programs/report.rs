@@ -164,6 +164,13 @@ impl Report {
         self.transitions.iter().filter_map(known).collect()
     }
 
+    /// When the job ended, if it has.
+    pub fn ended_ms(&self) -> Option<i64> {
+        let transitions = self.transitions();
+        let (status, at_ms) = transitions.last()?;
+        status.is_terminal().then_some(*at_ms)
+    }
+
     pub fn error(&self) -> Option<DataflowError> {
         let message = self.error.clone()?;
         Some(DataflowError {
