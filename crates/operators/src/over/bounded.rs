@@ -175,11 +175,19 @@ impl BoundedOver {
         Ok(numbers.into_iter().enumerate().map(place).collect())
     }
 
+    /// Whether the call before this one, over the same window, is a rank: Flink puts CUME_DIST into the group of such a
+    /// call, which counts row by row, while a CUME_DIST of its own counts all peers.
+    fn is_led_by_rank(&self, place: usize) -> bool {
+        let mut before = self.spec.frame.calls[..place].iter().rev();
+        before
+            .find(|call| call.function != "ROW_NUMBER")
+            .is_some_and(is_rank)
+    }
+
     fn results(&self, sorted: &Sorted) -> Result<Vec<ArrayRef>, DataflowError> {
         let calls = &self.spec.frame.calls;
         let (sliding, others): (Vec<AggregateCall>, Vec<AggregateCall>) =
             calls.iter().cloned().partition(|call| self.slides(call));
-        let framed: Vec<AggregateCall> = others.into_iter().filter(|call| !needs_size(call)).collect();
         let mut sliding = if sliding.is_empty() {
             Vec::new()
         } else {
@@ -188,7 +196,7 @@ impl BoundedOver {
         }
         .into_iter();
         let frame = FrameSpec {
-            calls: framed,
+            calls: others.into_iter().filter(|call| !needs_size(call)).collect(),
             preceding: self.spec.frame.preceding.filter(|distance| *distance >= 0),
             ..self.spec.frame.clone()
         };
@@ -198,16 +206,22 @@ impl BoundedOver {
             .apply(&sorted.batch, &sorted.partitions, &self.order_numbers(sorted)?)?
             .into_iter();
         let mut columns = Vec::with_capacity(calls.len());
-        for call in calls {
-            let column = match () {
-                () if needs_size(call) => Some(sized(call, sorted)?),
-                () if self.slides(call) => sliding.next(),
-                () => framed.next(),
+        for (place, call) in calls.iter().enumerate() {
+            let column = if needs_size(call) {
+                Some(sized(call, self.is_led_by_rank(place), sorted)?)
+            } else if self.slides(call) {
+                sliding.next()
+            } else {
+                framed.next()
             };
             columns.push(column.ok_or_else(|| DataflowError::internal("an OVER call has no result"))?);
         }
         Ok(columns)
     }
+}
+
+fn is_rank(call: &AggregateCall) -> bool {
+    matches!(call.function.as_str(), "RANK" | "DENSE_RANK" | "PERCENT_RANK")
 }
 
 /// Functions of a row's position, which ignore the frame.
@@ -224,7 +238,8 @@ fn needs_size(call: &AggregateCall) -> bool {
     )
 }
 
-fn sized(call: &AggregateCall, sorted: &Sorted) -> Result<ArrayRef, DataflowError> {
+/// `by_rows`: CUME_DIST ignores the peers behind a row.
+fn sized(call: &AggregateCall, by_rows: bool, sorted: &Sorted) -> Result<ArrayRef, DataflowError> {
     let rows = sorted.partitions.len();
     let end_of =
         |values: &dyn Fn(usize) -> bool, from: usize| (from..rows).find(|i| !values(*i)).unwrap_or(rows);
@@ -234,9 +249,13 @@ fn sized(call: &AggregateCall, sorted: &Sorted) -> Result<ArrayRef, DataflowErro
         let end = end_of(&|i| sorted.partitions[i] == sorted.partitions[start], start);
         let size = end - start;
         let mut peers = start;
+        let mut peers_end = start;
         for row in start..end {
             if sorted.runs[row] != sorted.runs[peers] {
                 peers = row;
+            }
+            if row == peers_end {
+                peers_end = end_of(&|i| sorted.runs[i] == sorted.runs[row], row).min(end);
             }
             match call.function.as_str() {
                 "LEAD" => {
@@ -249,8 +268,10 @@ fn sized(call: &AggregateCall, sorted: &Sorted) -> Result<ArrayRef, DataflowErro
                 "NTILE" => numbers.push(bucket(call, row - start, size)),
                 "PERCENT_RANK" if size == 1 => shares.push(0.0),
                 "PERCENT_RANK" => shares.push((peers - start) as f64 / (size - 1) as f64),
-                // Flink counts the rows up to this one, ignoring peers after it.
-                _ => shares.push((row + 1 - start) as f64 / size as f64),
+                _ => {
+                    let counted = if by_rows { row + 1 } else { peers_end };
+                    shares.push((counted - start) as f64 / size as f64);
+                }
             }
         }
         start = end;

@@ -87,7 +87,9 @@ impl VisitMut for Expander<'_> {
         if let TableRefKind::Table(named) = &mut table.kind {
             let last = named.name.last().cloned();
             let span = named.name.span;
-            if self.table_name(&mut named.name) && table.alias.is_none() {
+            // A name that is no table's is that of a WITH query; it becomes its own alias.
+            self.table_name(&mut named.name);
+            if table.alias.is_none() {
                 let columns = Vec::new();
                 table.alias = last.map(|name| TableAlias { name, columns, span });
             }

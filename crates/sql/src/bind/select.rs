@@ -228,7 +228,6 @@ fn qualified_star(
 fn derived_name(expr: &ast::Expr) -> Option<String> {
     match &expr.kind {
         ExprKind::Identifier(name) => name.last().map(|ident| ident.value.clone()),
-        ExprKind::Field { field, .. } => Some(field.value.clone()),
         _ => None,
     }
 }

@@ -56,17 +56,18 @@ impl Printer {
 
     fn composite_type(&mut self, kind: &DataTypeKind) {
         match kind {
-            DataTypeKind::Array(element) => self.element_type("ARRAY<", element),
-            DataTypeKind::Multiset(element) => self.element_type("MULTISET<", element),
+            DataTypeKind::Array(element) => self.element_type("ARRAY< ", element),
+            DataTypeKind::Multiset(element) => self.element_type("MULTISET< ", element),
             DataTypeKind::Map { key, value } => {
-                self.push("MAP<");
+                self.push("MAP< ");
                 self.data_type(key);
                 self.element_type(", ", value);
             }
+            DataTypeKind::Row(fields) if fields.is_empty() => self.push("ROW<>"),
             DataTypeKind::Row(fields) => {
-                self.push("ROW<");
+                self.push("ROW< ");
                 self.list(fields, ", ", Self::row_field);
-                self.push(">");
+                self.push(" >");
             }
             DataTypeKind::Structured { class, fields } => {
                 self.push("STRUCTURED<");
@@ -91,7 +92,7 @@ impl Printer {
     fn element_type(&mut self, start: &str, element: &DataType) {
         self.push(start);
         self.data_type(element);
-        self.push(">");
+        self.push(" >");
     }
 
     fn row_field(&mut self, field: &RowField) {
