@@ -57,6 +57,10 @@ pub const METRICS_CONNECTIONS_MAX: usize = 64;
 pub const METRICS_REQUEST_TIME: Duration = Duration::from_secs(5);
 /// From accepting one of them to the end of its response.
 pub const METRICS_TIME: Duration = Duration::from_secs(30);
+/// Between two exports to a collector, unless configured otherwise.
+pub const OTLP_INTERVAL: Duration = Duration::from_secs(10);
+/// Until a collector has responded to an export.
+pub const OTLP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the files of certificates and keys are looked at.
 pub const CERTIFICATE_CHECK_MS: i64 = 1_000;
 /// Bytes of a file of certificates or keys that is named while the broker runs.

@@ -13,6 +13,7 @@ use millstream_server::http::{HttpListener, HttpSettings, gateway, rest_router, 
 use millstream_server::jobs::{JobStore, mirror_programs, record_jobs, resume_jobs, watch_jobs};
 use millstream_server::limits::SESSION_CHECK_INTERVAL;
 use millstream_server::lines::LastLines;
+use millstream_server::metrics::otlp::{self, OtlpSettings};
 use millstream_server::metrics::render_jobs;
 use millstream_server::state::Kept;
 use millstream_session::{CatalogStore, PrintTarget};
@@ -38,6 +39,7 @@ pub fn run(process: &Process, common: &Common, args: ServeArgs) -> Outcome {
         .cloned()
         .collect();
     let settings = HttpSettings::read(&defaults)?;
+    let export = OtlpSettings::read(&defaults)?;
     let users = users(process, &args, &defaults)?;
     process.clusters.start_embedded()?;
     let access = RemoteAccess::read(&defaults, &common.data_dir, users.is_some())?;
@@ -46,11 +48,14 @@ pub fn run(process: &Process, common: &Common, args: ServeArgs) -> Outcome {
     let owner = Arc::new(owner);
     let doors = Doors::open(process, &state, &settings, users.as_ref(), &owner)?;
     resume_jobs(&state);
-    let tasks = [
+    let mut tasks = vec![
         process.runtime.spawn(expire_sessions(Arc::clone(&state))),
         process.runtime.spawn(watch_jobs(Arc::clone(&state))),
         process.runtime.spawn(mirror_programs(Arc::clone(&state))),
     ];
+    if let Some(settings) = export {
+        tasks.push(process.runtime.spawn(otlp::export(Arc::clone(&state), settings)));
+    }
     let remembered = remember_server(&common.data_dir, &doors.addresses(&state, token))?;
     notify_ready();
     if !common.quiet {

@@ -33,6 +33,7 @@ pub fn options() -> impl Iterator<Item = &'static OptionDecl> {
         .iter()
         .chain(tls::OPTIONS)
         .chain(oidc::OPTIONS)
+        .chain(crate::metrics::otlp::OPTIONS)
         .chain(limits)
 }
 

@@ -4,9 +4,11 @@
 //! existing dashboards and alerts fit.
 
 mod endpoint;
+mod families;
 mod histogram;
 mod job_text;
 pub mod jobs;
+pub mod otlp;
 mod requests;
 mod text;
 
