@@ -122,8 +122,7 @@ async fn closing_an_unbounded_query_ends_its_job_and_leaks_no_session() {
     let operation = server.submit(&session, "SELECT n FROM numbers").await;
     let (_, page) = server.page(&operation, 0, "JSON").await;
     let job = page["jobID"].as_str().unwrap().to_owned();
-    let (_, running) = server.rest("GET", &format!("/jobs/{job}")).await;
-    assert_eq!(running["state"], "RUNNING");
+    server.until_running(&job).await;
     server.gateway("DELETE", &session, &json!({})).await;
     let id = millstream_session::JobId::parse(&job).unwrap();
     let handle = server.state.jobs().get(id).unwrap();
@@ -263,6 +262,12 @@ impl Server {
             }
         }
     }
+
+    /// The first rows of a query may come before all tasks of its job report that they run.
+    async fn until_running(&self, job: &str) {
+        let path = format!("/jobs/{job}/status");
+        while self.rest("GET", &path).await.1["status"] != "RUNNING" {}
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,12 +275,7 @@ async fn savepoints_over_rest_can_be_restored_from() {
     let directory = tempfile::tempdir().unwrap();
     let first = server(&directory, None).await;
     let job = endless(&first, json!({"pipeline.name": "saved"})).await;
-    loop {
-        let (_, status) = first.rest("GET", &format!("/jobs/{job}/status")).await;
-        if status["status"] == "RUNNING" {
-            break;
-        }
-    }
+    first.until_running(&job).await;
     let taken = first.savepoint(&job, "savepoints").await;
     let stopped = first.savepoint(&job, "stop").await;
     assert_ne!(taken, stopped);
