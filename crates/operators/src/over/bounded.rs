@@ -249,13 +249,11 @@ fn sized(call: &AggregateCall, by_rows: bool, sorted: &Sorted) -> Result<ArrayRe
         let end = end_of(&|i| sorted.partitions[i] == sorted.partitions[start], start);
         let size = end - start;
         let mut peers = start;
-        let mut peers_end = start;
+        // Behind the rows that CUME_DIST counts.
+        let mut counted_end = start;
         for row in start..end {
             if sorted.runs[row] != sorted.runs[peers] {
                 peers = row;
-            }
-            if row == peers_end {
-                peers_end = end_of(&|i| sorted.runs[i] == sorted.runs[row], row).min(end);
             }
             match call.function.as_str() {
                 "LEAD" => {
@@ -269,8 +267,11 @@ fn sized(call: &AggregateCall, by_rows: bool, sorted: &Sorted) -> Result<ArrayRe
                 "PERCENT_RANK" if size == 1 => shares.push(0.0),
                 "PERCENT_RANK" => shares.push((peers - start) as f64 / (size - 1) as f64),
                 _ => {
-                    let counted = if by_rows { row + 1 } else { peers_end };
-                    shares.push((counted - start) as f64 / size as f64);
+                    if row == counted_end {
+                        let peers_end = || end_of(&|i| sorted.runs[i] == sorted.runs[row], row);
+                        counted_end = if by_rows { row + 1 } else { peers_end() };
+                    }
+                    shares.push((counted_end - start) as f64 / size as f64);
                 }
             }
         }
