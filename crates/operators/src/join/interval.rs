@@ -148,16 +148,9 @@ impl IntervalJoin {
         if excess == 0 {
             return Ok(());
         }
-        let movable = |side: &&mut Side| side.store.can_spill();
-        let used = |side: &Side| {
-            if side.store.can_spill() {
-                side.used_bytes()
-            } else {
-                0
-            }
-        };
-        let all: usize = self.sides.iter().map(used).sum();
-        for side in self.sides.iter_mut().filter(movable) {
+        let movable = self.sides.iter().filter(|side| side.store.can_spill());
+        let all: usize = movable.map(Side::used_bytes).sum();
+        for side in self.sides.iter_mut().filter(|side| side.store.can_spill()) {
             side.evict(part_of(side.used_bytes(), excess.min(all), all))?;
         }
         Ok(())
