@@ -332,26 +332,32 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
         out.extend_from_slice(&bytes[from..at]);
         let Some(byte) = bytes.get(at) else { break };
         from = at + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            8 => out.extend_from_slice(b"\\b"),
-            12 => out.extend_from_slice(b"\\f"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0xF0.. => {
-                let character = text[at..].chars().next().unwrap_or(char::REPLACEMENT_CHARACTER);
-                let mut units = [0; 2];
-                for unit in character.encode_utf16(&mut units) {
-                    out.extend_from_slice(format!("\\u{unit:04X}").as_bytes());
-                }
-                from = at + character.len_utf8();
-            }
-            control => out.extend_from_slice(format!("\\u{control:04X}").as_bytes()),
+        if *byte < 0xF0 {
+            write_escape(out, *byte);
+            continue;
         }
+        let character = text[at..].chars().next().unwrap_or(char::REPLACEMENT_CHARACTER);
+        let mut units = [0; 2];
+        for unit in character.encode_utf16(&mut units) {
+            out.extend_from_slice(format!("\\u{unit:04X}").as_bytes());
+        }
+        from = at + character.len_utf8();
     }
     out.push(b'"');
+}
+
+/// A quote, a backslash or a control character in a string.
+pub(super) fn write_escape(out: &mut Vec<u8>, byte: u8) {
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        8 => out.extend_from_slice(b"\\b"),
+        12 => out.extend_from_slice(b"\\f"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        control => out.extend_from_slice(format!("\\u{control:04X}").as_bytes()),
+    }
 }
 
 const LOW_BITS: u64 = 0x0101_0101_0101_0101;

@@ -6,6 +6,7 @@
 use indexmap::IndexMap;
 use millstream_types::java_text::{write_double, write_stripped_number};
 
+use super::encode::write_escape;
 use super::number;
 use super::scan::{Cursor, ScanError, unescape};
 
@@ -104,14 +105,7 @@ fn write_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for byte in text {
         match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            8 => out.extend_from_slice(b"\\b"),
-            12 => out.extend_from_slice(b"\\f"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0..=31 => out.extend_from_slice(format!("\\u{byte:04X}").as_bytes()),
+            b'"' | b'\\' | 0..=31 => write_escape(out, *byte),
             plain => out.push(*plain),
         }
     }
