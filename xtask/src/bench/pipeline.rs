@@ -134,16 +134,9 @@ pub fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> {
 }
 
 fn figures(case: &Case, engine: &str, usage: &Usage) -> Figures {
-    let events = case.events as f64;
     Figures::of(case.subject())
         .text("engine", engine)
-        .number("events", events)
-        .number("events_per_cpu_s", events / usage.cpu.total_s().max(0.01))
-        .number("events_per_s", events / usage.wall_s)
-        .number("wall_s", usage.wall_s)
-        .number("user_s", usage.cpu.user_s)
-        .number("system_s", usage.cpu.system_s)
-        .number("rss_peak_mib", usage.rss_peak_mib)
+        .run(case.events, usage)
 }
 
 fn cases(options: &Options) -> Vec<Case> {

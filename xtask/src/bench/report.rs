@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::{Map, Value};
 
+use super::process::Usage;
+
 /// What was measured of one subject, in the order in which it is shown.
 #[derive(Clone, Debug, Default)]
 pub struct Figures(Map<String, Value>);
@@ -34,6 +36,18 @@ impl Figures {
     pub fn with_all(mut self, other: Figures) -> Self {
         self.0.extend(other.0);
         self
+    }
+
+    /// What a run over so many events took.
+    pub fn run(self, events: u64, usage: &Usage) -> Self {
+        let events = events as f64;
+        self.number("events", events)
+            .number("events_per_cpu_s", events / usage.cpu.total_s().max(0.01))
+            .number("events_per_s", events / usage.wall_s)
+            .number("wall_s", usage.wall_s)
+            .number("user_s", usage.cpu.user_s)
+            .number("system_s", usage.cpu.system_s)
+            .number("rss_peak_mib", usage.rss_peak_mib)
     }
 
     pub fn text(mut self, name: &str, text: impl Into<String>) -> Self {

@@ -10,7 +10,6 @@ use super::Options;
 use super::cluster::Cluster;
 use super::events::{self, Events, Frequency};
 use super::millstream::Millstream;
-use super::process::Usage;
 use super::report::{Figures, Report};
 use super::rig::Kafka;
 use super::stopwatch::calibrate;
@@ -138,24 +137,13 @@ fn measure(
             let usage = millstream
                 .run_with("scale", &case.sql(address), case.workers)
                 .with_context(|| case.subject())?;
-            let figures = figures(case, options.events, broker, &usage);
+            let figures = Figures::of(case.subject())
+                .text("broker", broker)
+                .run(options.events, &usage);
             report.add("scale", figures.number("calibration_ms", calibration))?;
         }
     }
     Ok(())
-}
-
-fn figures(case: &Case, events: u64, broker: &str, usage: &Usage) -> Figures {
-    let events = events as f64;
-    Figures::of(case.subject())
-        .text("broker", broker)
-        .number("events", events)
-        .number("events_per_cpu_s", events / usage.cpu.total_s().max(0.01))
-        .number("events_per_s", events / usage.wall_s)
-        .number("wall_s", usage.wall_s)
-        .number("user_s", usage.cpu.user_s)
-        .number("system_s", usage.cpu.system_s)
-        .number("rss_peak_mib", usage.rss_peak_mib)
 }
 
 fn load(cases: &[Case], events: u64, cluster: &Cluster) -> anyhow::Result<()> {
