@@ -2,9 +2,15 @@
 
 use std::fmt::Debug;
 
-use millstream_datastream::{Data, DataStream};
+use millstream_datastream::table::StreamTableEnvironment;
+use millstream_datastream::{Data, DataStream, Environment};
 
 pub use millstream_datastream::testing::environment;
+
+/// The tables of an environment.
+pub fn tables(env: &Environment) -> StreamTableEnvironment {
+    StreamTableEnvironment::create(env).expect("an environment with tables")
+}
 
 /// All rows of a stream, sorted: with several instances their order is open.
 pub fn collect<T: Data + Debug + Ord>(stream: DataStream<T>) -> Vec<T> {

@@ -1,11 +1,11 @@
 //! Streams as tables and tables as streams.
 
-use millstream_datastream::table::{Row, RowKind, Schema, StreamTableEnvironment, TableResult, Value};
+use millstream_datastream::table::{Row, RowKind, Schema, TableResult, Value};
 use millstream_datastream::watermark::WatermarkStrategy;
 use millstream_datastream::{Collector, DataStream, Environment, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::host::{collect, environment, failure, in_order};
+use crate::host::{collect, environment, failure, in_order, tables};
 use crate::recovery::assert_recovers;
 
 #[derive(Clone, PartialEq, PartialOrd, Debug, Serialize, Deserialize)]
@@ -33,10 +33,6 @@ fn orders(env: &Environment) -> DataStream<Order> {
         order(2, "pear", 2.5),
         order(3, "apple", 3.0),
     ])
-}
-
-fn tables(env: &Environment) -> StreamTableEnvironment {
-    StreamTableEnvironment::create(env).unwrap()
 }
 
 /// The rows of a stream as texts, sorted.

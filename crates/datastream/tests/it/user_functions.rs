@@ -13,12 +13,8 @@ use millstream_datastream::table::{
 use millstream_datastream::{DataStream, Environment, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::host::environment;
+use crate::host::{environment, tables};
 use crate::recovery::assert_recovers;
-
-fn tables(env: &Environment) -> StreamTableEnvironment {
-    StreamTableEnvironment::create(env).unwrap()
-}
 
 /// The rows of a query as texts, sorted.
 fn rows(t_env: &StreamTableEnvironment, sql: &str) -> Vec<String> {
