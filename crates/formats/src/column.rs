@@ -9,10 +9,11 @@ use arrow_array::types::{
 };
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryViewArray, BooleanArray, LargeBinaryArray, LargeStringArray,
-    ListArray, NullArray, PrimitiveArray, StringViewArray,
+    ListArray, NullArray, PrimitiveArray, StringViewArray, UInt32Array, new_null_array,
 };
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer};
 use arrow_schema::DataType;
+use arrow_select::take::take;
 use millstream_types::{LogicalType, TypeKind, arrow_type, map_array, struct_array};
 
 use crate::DecodeError;
@@ -61,12 +62,15 @@ impl<T: Default + Copy> Slots<T> {
 #[derive(Debug, Default)]
 struct NullRuns {
     runs: Vec<(u32, u32)>,
+    /// Rows in all runs.
+    rows: usize,
 }
 
 impl NullRuns {
     /// Rows `start..start + count` are NULL; they lie behind all known runs.
     #[inline]
     fn push(&mut self, start: usize, count: usize) {
+        self.rows += count;
         let (start, end) = (start as u32, (start + count) as u32);
         match self.runs.last_mut() {
             Some(last) if last.1 == start => last.1 = end,
@@ -78,9 +82,11 @@ impl NullRuns {
         let rows = rows as u32;
         while let Some(last) = self.runs.last_mut() {
             if last.0 < rows {
+                self.rows -= last.1.saturating_sub(rows) as usize;
                 last.1 = last.1.min(rows);
                 break;
             }
+            self.rows -= (last.1 - last.0) as usize;
             self.runs.pop();
         }
     }
@@ -89,6 +95,7 @@ impl NullRuns {
         if self.runs.is_empty() {
             return None;
         }
+        self.rows = 0;
         let (mut valid, mut at) = (BooleanBufferBuilder::new(rows), 0);
         for (start, end) in self.runs.drain(..) {
             valid.append_n((start - at) as usize, true);
@@ -105,7 +112,7 @@ impl NullRuns {
 #[derive(Debug)]
 pub struct Texts {
     bytes: Vec<u8>,
-    /// Where the values begin, and the end of the last.
+    /// Where the values begin, and the end of the last; NULL rows have none.
     offsets: Vec<i64>,
     nulls: NullRuns,
 }
@@ -119,6 +126,9 @@ impl Default for Texts {
         }
     }
 }
+
+/// The values of [`Texts`] without the NULL rows, and the NULL rows of the column.
+type DenseTexts = (OffsetBuffer<i64>, Buffer, NullRuns);
 
 impl Texts {
     #[inline]
@@ -134,25 +144,25 @@ impl Texts {
     }
 
     fn len(&self) -> usize {
-        self.offsets.len() - 1
+        self.offsets.len() - 1 + self.nulls.rows
     }
 
     #[inline]
     fn push_nulls(&mut self, count: usize) {
-        let (start, end) = (self.len(), self.bytes.len() as i64);
-        self.nulls.push(start, count);
-        self.offsets.resize(start + count + 1, end);
+        self.nulls.push(self.len(), count);
     }
 
     fn truncate(&mut self, rows: usize) {
+        if rows >= self.len() {
+            return;
+        }
         self.nulls.truncate(rows);
-        self.offsets.truncate(rows + 1);
+        self.offsets.truncate(rows - self.nulls.rows + 1);
         self.bytes
             .truncate(self.offsets.last().map_or(0, |end| *end as usize));
     }
 
-    fn take(&mut self) -> (OffsetBuffer<i64>, Buffer, Option<NullBuffer>) {
-        let nulls = self.nulls.take(self.len());
+    fn take(&mut self) -> DenseTexts {
         let next = Self {
             bytes: Vec::with_capacity(self.bytes.len()),
             offsets: Vec::with_capacity(self.offsets.len()),
@@ -160,7 +170,11 @@ impl Texts {
         };
         let taken = std::mem::replace(self, next);
         self.offsets.push(0);
-        (OffsetBuffer::new(taken.offsets.into()), taken.bytes.into(), nulls)
+        (
+            OffsetBuffer::new(taken.offsets.into()),
+            taken.bytes.into(),
+            taken.nulls,
+        )
     }
 }
 
@@ -469,14 +483,36 @@ where
 
 fn strings(texts: &mut Texts) -> Result<ArrayRef, String> {
     let (offsets, bytes, nulls) = texts.take();
-    let array = LargeStringArray::try_new(offsets, bytes, nulls).map_err(|e| e.to_string())?;
-    Ok(Arc::new(StringViewArray::from(&array)))
+    let array = LargeStringArray::try_new(offsets, bytes, None).map_err(|e| e.to_string())?;
+    spread(Arc::new(StringViewArray::from(&array)), nulls)
 }
 
 fn binaries(texts: &mut Texts) -> Result<ArrayRef, String> {
     let (offsets, bytes, nulls) = texts.take();
-    let array = LargeBinaryArray::try_new(offsets, bytes, nulls).map_err(|e| e.to_string())?;
-    Ok(Arc::new(BinaryViewArray::from(&array)))
+    let array = LargeBinaryArray::try_new(offsets, bytes, None).map_err(|e| e.to_string())?;
+    spread(Arc::new(BinaryViewArray::from(&array)), nulls)
+}
+
+/// Puts the NULL rows between `values`.
+fn spread(values: ArrayRef, mut nulls: NullRuns) -> Result<ArrayRef, String> {
+    if nulls.runs.is_empty() {
+        return Ok(values);
+    }
+    if values.is_empty() {
+        return Ok(new_null_array(values.data_type(), nulls.rows));
+    }
+    let rows = values.len() + nulls.rows;
+    let mut places = Vec::with_capacity(rows);
+    let mut next = 0;
+    for (start, end) in &nulls.runs {
+        let count = *start - places.len() as u32;
+        places.extend(next..next + count);
+        next += count;
+        places.resize(*end as usize, u32::MAX);
+    }
+    places.extend(next..values.len() as u32);
+    let places = UInt32Array::new(places.into(), nulls.take(rows));
+    take(&values, &places, None).map_err(|e| e.to_string())
 }
 
 /// Whether a column array has a value at `row` (a NULL type has none).

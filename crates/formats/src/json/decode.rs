@@ -148,18 +148,18 @@ impl JsonDecoder {
 
     /// Decodes one message from row `rows` on, the predicted way if its shape is known; returns the number of rows.
     fn one(&mut self, data: &[u8], start: usize, end: usize, rows: usize) -> Result<usize, ScanError> {
-        if simdutf8::basic::from_utf8(&data[start..end]).is_err() {
-            return Err(ScanError {
-                at: start,
-                reason: "invalid UTF-8".to_owned(),
-            });
-        }
         if let Some(predictor) = &mut self.predictor {
             if predictor.decode(data, (start, end), &self.program, &mut self.columns, self.options) {
                 debug_assert!(self.columns.iter().all(|c| c.len() == rows + 1));
                 return Ok(1);
             }
             self.truncate(rows);
+        }
+        if simdutf8::basic::from_utf8(&data[start..end]).is_err() {
+            return Err(ScanError {
+                at: start,
+                reason: "invalid UTF-8".to_owned(),
+            });
         }
         let count = self.message(data, start, end, rows)?;
         if let Some(predictor) = &mut self.predictor {

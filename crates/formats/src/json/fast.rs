@@ -8,7 +8,7 @@
 use millstream_types::TypeKind;
 
 use super::number;
-use super::scan::{Cursor, skip_plain};
+use super::scan::{Cursor, plain};
 use super::shape::{Action, Effect, Shapes};
 use super::value::{Program, ValueOptions, decode_value};
 use crate::column::{ColumnBuilder, Values};
@@ -38,8 +38,8 @@ impl Predictor {
         }
     }
 
-    /// Decodes the record `data[start..end]`, which is valid UTF-8, into a new row of `columns`; `false`: its shape is not
-    /// known, and what was appended must be removed.
+    /// Decodes the record `data[start..end]` into a new row of `columns`; `false`: its shape is not known or it is not valid
+    /// UTF-8, and what was appended must be removed.
     #[inline]
     pub fn decode(
         &mut self,
@@ -79,9 +79,12 @@ impl Predictor {
         columns: &mut [ColumnBuilder],
         options: ValueOptions,
     ) -> Option<()> {
-        let mut cursor = Cursor::new(data, start, end);
+        // A value may be read beyond the end of the record: no text of a branch follows there. The bytes behind it let values
+        // be read a word at a time up to their end.
+        let mut cursor = Cursor::new(data, start, data.len());
         let mut node = 0;
         loop {
+            // The text of a branch is UTF-8, as it was learnt from a record that is; values are checked one by one.
             let (branch, behind) = self.shapes.branch(node, data, cursor.at, end)?;
             cursor.at = behind;
             for effect in &branch.effects {
@@ -100,11 +103,14 @@ impl Predictor {
                     let column = column_at(columns, path)?;
                     if value(&mut cursor, column, options).is_none() {
                         cursor.set_depth(branch.depth);
+                        let before = cursor.at;
                         decode_value(&mut cursor, program.at(path)?, column, options).ok()?;
+                        is_utf8(data.get(before..cursor.at)?)?;
                     }
                 }
                 Action::Skip => skip(&mut cursor, branch.depth)?,
-                Action::End => return Some(()),
+                Action::Held => {}
+                Action::End => return is_utf8(data.get(behind..end)?),
             }
             node = branch.next;
         }
@@ -125,17 +131,27 @@ fn column_at<'c>(columns: &'c mut [ColumnBuilder], path: &[usize]) -> Option<&'c
 }
 
 #[inline]
+fn is_utf8(bytes: &[u8]) -> Option<()> {
+    (bytes.is_empty() || simdutf8::basic::from_utf8(bytes).is_ok()).then_some(())
+}
+
+#[inline]
 fn skip(cursor: &mut Cursor<'_>, depth: usize) -> Option<()> {
     let skipped = match cursor.peek()? {
         b'"' => plain_string(cursor).map(|_| ()),
-        b'-' | b'0'..=b'9' => integer(cursor).map(|_| ()),
+        b'-' | b'0'..=b'9' => skip_number(cursor),
+        b't' => cursor.expect_word("true").ok(),
+        b'f' => cursor.expect_word("false").ok(),
+        b'n' => cursor.expect_word("null").ok(),
         _ => None,
     };
     if skipped.is_some() {
         return skipped;
     }
     cursor.set_depth(depth);
-    cursor.skip_value().ok()
+    let before = cursor.at;
+    cursor.skip_value().ok()?;
+    is_utf8(cursor.data.get(before..cursor.at)?)
 }
 
 /// The content of a string without escapes.
@@ -145,9 +161,13 @@ fn plain_string(cursor: &mut Cursor<'_>) -> Option<(usize, usize)> {
         return None;
     }
     let start = cursor.at + 1;
-    let end = skip_plain(cursor.data, start);
+    let content = plain(cursor.data, start);
+    let end = content.end;
     if cursor.data.get(end) != Some(&b'"') {
         return None;
+    }
+    if !content.ascii {
+        is_utf8(&cursor.data[start..end])?;
     }
     cursor.at = end + 1;
     Some((start, end))
@@ -216,6 +236,24 @@ fn integer(cursor: &mut Cursor<'_>) -> Option<i64> {
     cursor.at = end;
     let value = value as i64;
     Some(if negative { -value } else { value })
+}
+
+/// A number without an exponent.
+#[inline]
+fn skip_number(cursor: &mut Cursor<'_>) -> Option<()> {
+    let (_, _, _, mut end) = whole(cursor)?;
+    if cursor.data.get(end) == Some(&b'.') {
+        let fraction = end + 1;
+        (_, end) = digits(cursor.data, fraction, 0);
+        if end == fraction {
+            return None;
+        }
+    }
+    if goes_on(cursor.data, end) {
+        return None;
+    }
+    cursor.at = end;
+    Some(())
 }
 
 #[inline]

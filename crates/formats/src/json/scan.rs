@@ -4,6 +4,7 @@
 //! strings. Positions are those of the whole message buffer, so that a string can be referred to where it lies.
 
 use millstream_types::limits::NESTING_DEPTH_MAX;
+use wide::u8x16;
 
 /// What is wrong with the text, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -115,7 +116,7 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at = skip_plain(self.data, self.at);
+            self.at = plain(self.data, self.at).end;
             match self.peek() {
                 None => return self.error("unexpected end-of-input in a string"),
                 Some(b'"') => {
@@ -277,57 +278,46 @@ fn show(byte: u8) -> String {
     }
 }
 
-const LOW_BITS: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-
-/// Bytes that are scanned at a time once a string turns out to be long: the compiler turns the loop into vector
-/// instructions, which pay from here on.
-const LONG_CHUNK_BYTES: usize = 32;
-
-/// Position of the first quote, backslash or control character from `at` on: eight bytes at a time, more in long strings.
-#[inline]
-pub fn skip_plain(data: &[u8], at: usize) -> usize {
-    let short_end = at + 16;
-    let at = skip_plain_words(data, at, short_end);
-    if at < short_end {
-        return at;
-    }
-    let mut at = at;
-    while let Some(chunk) = data.get(at..at + LONG_CHUNK_BYTES) {
-        let special = |byte: &u8| u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
-        if chunk.iter().fold(0, |found, byte| found | special(byte)) != 0 {
-            break;
-        }
-        at += LONG_CHUNK_BYTES;
-    }
-    skip_plain_words(data, at, data.len())
+/// A run of bytes without quotes, backslashes and control characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain {
+    /// Position of the byte that ends it, or the end of the data.
+    pub end: usize,
+    /// No byte of it is above 0x7f, so that it needs no check for UTF-8.
+    pub ascii: bool,
 }
 
-/// As [`skip_plain`], giving up at or shortly behind `limit`.
+/// The plain bytes from `at` on, sixteen at a time.
 #[inline]
-fn skip_plain_words(data: &[u8], at: usize, limit: usize) -> usize {
-    let mut at = at;
-    while let Some(chunk) = data.get(at..at + 8).and_then(|c| <[u8; 8]>::try_from(c).ok()) {
-        let word = u64::from_le_bytes(chunk);
-        let quote = word ^ (LOW_BITS * u64::from(b'"'));
-        let backslash = word ^ (LOW_BITS * u64::from(b'\\'));
-        // A byte's high bit is set in each term where the byte is zero (quote, backslash) or below 0x20.
-        let special = (quote.wrapping_sub(LOW_BITS) & !quote)
-            | (backslash.wrapping_sub(LOW_BITS) & !backslash)
-            | (word.wrapping_sub(LOW_BITS * 0x20) & !word);
-        let special = special & HIGH_BITS;
+pub fn plain(data: &[u8], mut at: usize) -> Plain {
+    const BYTES: usize = 16;
+    let mut high = 0;
+    while let Some(chunk) = data
+        .get(at..at + BYTES)
+        .and_then(|c| <[u8; BYTES]>::try_from(c).ok())
+    {
+        let bytes = u8x16::new(chunk);
+        let special = bytes.simd_eq(u8x16::splat(b'"'))
+            | bytes.simd_eq(u8x16::splat(b'\\'))
+            | bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+        let (special, above) = (special.to_bitmask(), bytes.to_bitmask());
         if special != 0 {
-            return at + (special.trailing_zeros() / 8) as usize;
+            let count = special.trailing_zeros();
+            high |= above & ((1 << count) - 1);
+            return Plain {
+                end: at + count as usize,
+                ascii: high == 0,
+            };
         }
-        at += 8;
-        if at >= limit {
-            return at;
-        }
+        high |= above;
+        at += BYTES;
     }
-    while at < data.len() && !matches!(data[at], b'"' | b'\\' | 0..=0x1f) {
+    let mut ascii = high == 0;
+    while let Some(byte) = data.get(at).filter(|b| !matches!(b, b'"' | b'\\' | 0..=0x1f)) {
+        ascii &= byte.is_ascii();
         at += 1;
     }
-    at
+    Plain { end: at, ascii }
 }
 
 /// Appends the content of an escaped string to `out`, without escapes. Lone surrogates become U+FFFD.
@@ -393,8 +383,13 @@ mod tests {
             ("no end", 6),
             ("éééééééé\"", 16),
             ("\u{7f}~!\"", 3),
+            ("sixteen bytes at a time, and the rest\" é", 37),
+            ("sixteen bytes at é time, and the rest\\", 38),
+            ("sixteen bytes at a time, and é", 31),
         ] {
-            assert_eq!(skip_plain(text.as_bytes(), 0), expected, "{text}");
+            let found = plain(text.as_bytes(), 0);
+            let ascii = text.as_bytes()[..expected].is_ascii();
+            assert_eq!(found, Plain { end: expected, ascii }, "{text}");
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) enum Action {
     Decode(Path),
     /// No column reads it.
     Skip,
+    /// The text holds it: NULL in a member that no column reads. Records with an object there take another branch.
+    Held,
     /// There is none: the record ends.
     End,
 }
@@ -319,10 +321,16 @@ impl<'d> Outline<'d> {
     }
 
     fn unread(&mut self, path: &mut Vec<usize>, name: &'d [u8]) -> Option<()> {
-        if self.cursor.peek() == Some(b'{') {
-            return self.object(None, path, name);
+        match self.cursor.peek() {
+            Some(b'{') => self.object(None, path, name),
+            Some(b'n') => {
+                self.cursor.expect_word("null").ok()?;
+                self.step(Action::Held)?;
+                self.text = self.cursor.at;
+                Some(())
+            }
+            _ => self.value(Action::Skip),
         }
-        self.value(Action::Skip)
     }
 
     fn value(&mut self, action: Action) -> Option<()> {

@@ -35,6 +35,11 @@ fn schema() -> Schema {
     ])
 }
 
+/// One field of [`schema`].
+fn narrow_schema() -> Schema {
+    Schema::new([("bid", row([("price", LogicalType::BIGINT)]))])
+}
+
 /// An object of some of the members, in their order or reversed, with one kind of white space.
 fn object(members: Vec<(&'static str, BoxedStrategy<String>)>) -> BoxedStrategy<String> {
     let (keys, values): (Vec<&str>, Vec<BoxedStrategy<String>>) = members.into_iter().unzip();
@@ -190,17 +195,17 @@ proptest! {
             let mut damaged = event.clone().into_bytes();
             let place = place.index(damaged.len());
             damaged[place] = byte;
-            messages.extend([event.clone().into_bytes(), event.clone().into_bytes(), damaged]);
+            let trailing = [event.as_bytes(), &[byte]].concat();
+            messages.extend([event.clone().into_bytes(), event.clone().into_bytes(), damaged, trailing]);
         }
         compare(&schema(), &messages, true)?;
+        compare(&narrow_schema(), &messages, true)?;
     }
 
     #[test]
     fn narrowed_rows_hold_what_whole_rows_hold(events in prop::collection::vec(event(), 1..30)) {
-        let price = row([("price", LogicalType::BIGINT)]);
-        let narrow = Schema::new([("bid", price)]);
         let messages: Vec<Vec<u8>> = events.into_iter().map(String::into_bytes).collect();
-        compare(&narrow, &messages, true)?;
+        compare(&narrow_schema(), &messages, true)?;
     }
 }
 
@@ -253,5 +258,34 @@ fn rows_below_the_depth_limit_are_read_and_deeper_ones_refused() {
         let mut decoder = JsonDecoder::new(json_options(false), &schema).unwrap();
         let (data, ranges) = layout(&[nested(1), nested(depth)]);
         assert_eq!(decoder.decode(&data, &ranges).is_ok(), depth < limit, "{depth}");
+    }
+}
+
+/// A value of a known shape is checked for UTF-8 by itself, whether a column reads it or not.
+#[test]
+fn invalid_utf8_is_found_in_records_of_known_shapes() {
+    let schema = Schema::new([("id", LogicalType::BIGINT), ("name", LogicalType::STRING)]);
+    let record = |name: &[u8], more: &[u8]| {
+        let parts: [&[u8]; 5] = [b"{\"id\":1,\"name\":", name, b",\"more\":", more, b"}"];
+        parts.concat()
+    };
+    let long = [&[b'"'], &[b'x'; 40][..], &[0xC3, b'"']].concat();
+    let bad: [&[u8]; 4] = [b"\"\xFF\"", &long, b"\"\\n\xC3\"", b"[\"\xE2\x82\"]"];
+    let good = record("\"é\"".as_bytes(), "\"€\"".as_bytes());
+    for value in bad {
+        for damaged in [
+            record(value, b"\"\""),
+            record(b"\"\"", value),
+            [&good, value].concat(),
+        ] {
+            let messages = [good.clone(), good.clone(), damaged, good.clone()];
+            compare(&schema, &messages, true).unwrap();
+            let (data, ranges) = layout(&messages);
+            let mut decoder = JsonDecoder::new(json_options(true), &schema).unwrap();
+            assert_eq!(
+                decoder.decode(&data, &ranges).unwrap().messages,
+                Some(vec![0, 1, 3])
+            );
+        }
     }
 }
