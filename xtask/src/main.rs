@@ -4,6 +4,7 @@
 mod bench;
 mod bench_launch;
 mod codegen_kafka;
+mod dialect;
 mod docs;
 #[cfg(feature = "fuzz-sql")]
 mod fuzz_sql;

@@ -3,6 +3,7 @@
 //! - the crate graph is that of `layers.toml`;
 //! - files stay under 600 lines and functions under 70, in tests under 800 and 100; `tidy.toml` lists exceptions, which may only shrink;
 //! - no directory uses more banned constructions than `tidy.toml` allows (see [`crate::voice`]);
+//! - no crate uses more of the patterns that the house writes otherwise than `tidy.toml` allows (see [`crate::dialect`]);
 //! - no junk-drawer names, no stubs, no ignored tests, no paths of a machine;
 //! - links between pages lead somewhere (see [`crate::links`]);
 //! - generated code and the page of limits are current.
@@ -34,12 +35,17 @@ pub fn run(root: &Path, bless: bool) -> anyhow::Result<()> {
     let sources = sources(root)?;
     let lengths = lengths(root, &sources)?;
     let words_found = crate::voice::counts(root)?;
+    let patterns_found = crate::dialect::counts(root, &sources)?;
     if bless {
-        std::fs::write(root.join(RATCHET), render(&lengths, &words_found))?;
+        std::fs::write(
+            root.join(RATCHET),
+            render(&lengths, &words_found, &patterns_found),
+        )?;
     } else {
         let allowed = ratchet_file(root)?;
         ratchet(&lengths, section(&allowed, "lines"), &mut findings);
         crate::voice::check(&words_found, section(&allowed, "words"), &mut findings);
+        crate::dialect::check(&patterns_found, section(&allowed, "dialect"), &mut findings);
     }
     crate::links::check(root, &mut findings)?;
     for source in &sources {
@@ -134,16 +140,13 @@ fn functions(text: &str) -> Vec<(String, usize)> {
 }
 
 fn function_name(line: &str) -> Option<String> {
-    let rest = line.trim_start();
-    let rest = rest
-        .strip_prefix("pub ")
-        .or_else(|| rest.strip_prefix("pub(crate) "))
-        .or_else(|| rest.strip_prefix("pub(super) "))
-        .unwrap_or(rest);
-    let rest = rest
-        .strip_prefix("const ")
-        .or_else(|| rest.strip_prefix("async "))
-        .unwrap_or(rest);
+    let mut rest = line.trim_start();
+    if let Some(behind) = rest.strip_prefix("pub") {
+        rest = behind.split_once(' ')?.1;
+    }
+    for qualifier in ["const ", "async ", "unsafe ", "extern \"C\" "] {
+        rest = rest.strip_prefix(qualifier).unwrap_or(rest);
+    }
     let name: String = rest
         .strip_prefix("fn ")?
         .chars()
@@ -153,7 +156,11 @@ fn function_name(line: &str) -> Option<String> {
     (!line.trim_end().ends_with([';', '}'])).then_some(name)
 }
 
-fn render(lengths: &BTreeMap<String, usize>, words: &BTreeMap<String, usize>) -> String {
+fn render(
+    lengths: &BTreeMap<String, usize>,
+    words: &BTreeMap<String, usize>,
+    patterns: &BTreeMap<String, Vec<String>>,
+) -> String {
     let mut text = String::from(
         "# Exceptions to the limits of `cargo xtask tidy`. Entries may shrink and go, not grow;\n\
          # `cargo xtask tidy --bless` rewrites this file.\n\n\
@@ -167,6 +174,10 @@ fn render(lengths: &BTreeMap<String, usize>, words: &BTreeMap<String, usize>) ->
     );
     for (name, count) in words {
         let _ = writeln!(text, "\"{name}\" = {count}");
+    }
+    text.push_str("\n# Patterns by crate for which the house has another form.\n[dialect]\n");
+    for (name, places) in patterns {
+        let _ = writeln!(text, "\"{name}\" = {}", places.len());
     }
     text
 }
@@ -303,6 +314,8 @@ mod tests {
         assert_eq!(functions(text), [("b".to_owned(), 7)]);
         let text = "pub(super) async fn d(\n) {\n}\n";
         assert_eq!(functions(text), [("d".to_owned(), 3)]);
+        let text = "pub(in crate::a) const fn e(\n) {\n}\n";
+        assert_eq!(functions(text), [("e".to_owned(), 3)]);
     }
 
     #[test]

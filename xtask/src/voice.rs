@@ -89,7 +89,7 @@ fn is_prose(relative: &str) -> bool {
 }
 
 /// `crates/log/src/a.rs` belongs to `crates/log`, `docs/a.md` to `docs`, `README.md` to itself.
-fn area(relative: &str) -> String {
+pub fn area(relative: &str) -> String {
     let parts: Vec<&str> = relative.split('/').collect();
     match parts.as_slice() {
         ["crates", name, ..] => format!("crates/{name}"),
