@@ -13,6 +13,7 @@ pub mod print;
 mod rows;
 pub mod side_output;
 pub mod stream;
+mod table_error;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use millstream_plan::{MetadataColumn, ScanWatermark, TableSpec};
 use millstream_types::{ConnectorDecl, Declarations, ErrorKind, LogicalType, Scalar, Schema};
 
 pub use context::{ConnectorContext, PrintTarget};
+pub use table_error::{DatagenError, FilesystemError, TableError};
 
 /// Every connector and format of this build.
 pub const DECLARATIONS: Declarations = Declarations {

@@ -4,9 +4,11 @@
 //! streams, so there is no source here, and sessions outside of programs do not know the connectors.
 
 use millstream_types::{
-    ChangelogMode, ConnectorDecl, FormatUse, LogicalType, MetadataDecl, OptionDecl, OptionType, Options,
-    TableDefinition,
+    ChangelogMode, ConnectorDecl, FormatUse, InvalidTable, LogicalType, MetadataDecl, OptionDecl, OptionType,
+    Options, TableDefinition,
 };
+
+use crate::table_error::TableError;
 
 /// Option that names the stream.
 pub const STREAM: &str = "stream";
@@ -53,16 +55,13 @@ fn is_bounded(options: &Options) -> bool {
     options.get(BOUNDED).is_some_and(|value| value == "true")
 }
 
-fn needs_no_more(_: &TableDefinition<'_>) -> Result<(), String> {
+fn needs_no_more(_: &TableDefinition<'_>) -> Result<(), InvalidTable> {
     Ok(())
 }
 
-fn needs_a_key(table: &TableDefinition<'_>) -> Result<(), String> {
+fn needs_a_key(table: &TableDefinition<'_>) -> Result<(), InvalidTable> {
     match table.primary_key {
-        [] => Err(format!(
-            "a stream of upserts needs a primary key, and '{}' declares none",
-            table.identifier
-        )),
+        [] => Err(TableError::UpsertStreamKey(table.identifier.to_owned()).into()),
         _ => Ok(()),
     }
 }

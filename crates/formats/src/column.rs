@@ -16,7 +16,7 @@ use arrow_schema::DataType;
 use arrow_select::take::take;
 use millstream_types::{LogicalType, TypeKind, arrow_type, map_array, struct_array};
 
-use crate::DecodeError;
+use crate::{DecodeError, ValueError};
 
 /// Values, and which of them are NULL; NULL slots hold the default value.
 #[derive(Debug, Default)]
@@ -401,8 +401,8 @@ impl ColumnBuilder {
         }
     }
 
-    /// The column; the builder is empty afterwards. The error says which bytes are not UTF-8.
-    pub fn finish(&mut self) -> Result<ArrayRef, String> {
+    /// The column; the builder is empty afterwards. It fails where bytes are not UTF-8.
+    pub fn finish(&mut self) -> Result<ArrayRef, ValueError> {
         let data_type = arrow_type(&self.ty);
         Ok(match &mut self.values {
             Values::Boolean(s) => {
@@ -434,7 +434,7 @@ impl ColumnBuilder {
                 let (ends, nulls) = n.take();
                 let items = n.children[0].finish()?;
                 let DataType::List(field) = data_type else {
-                    return Err("a list without an item type".to_owned());
+                    unreachable!("a builder of items belongs to a type whose Arrow type is a list");
                 };
                 let offsets = offsets(&ends)?;
                 Arc::new(ListArray::new(field, offsets, items, nulls))
@@ -461,14 +461,15 @@ impl ColumnBuilder {
 pub fn finish_all(columns: &mut [ColumnBuilder]) -> Result<Vec<ArrayRef>, DecodeError> {
     let finished = columns.iter_mut().map(ColumnBuilder::finish);
     finished
-        .map(|column| column.map_err(|reason| DecodeError { message: 0, reason }))
+        .map(|column| column.map_err(DecodeError::of_column))
         .collect()
 }
 
 /// Offsets of lists that end at `ends`.
-fn offsets(ends: &[u32]) -> Result<OffsetBuffer<i32>, String> {
-    let too_many = |_| "a batch has more than 2147483647 list items".to_owned();
-    let ends = ends.iter().map(|end| i32::try_from(*end).map_err(too_many));
+fn offsets(ends: &[u32]) -> Result<OffsetBuffer<i32>, ValueError> {
+    let ends = ends
+        .iter()
+        .map(|end| i32::try_from(*end).map_err(|_| ValueError::ListItems));
     let offsets: Vec<i32> = std::iter::once(Ok(0)).chain(ends).collect::<Result<_, _>>()?;
     Ok(OffsetBuffer::new(offsets.into()))
 }
@@ -481,20 +482,20 @@ where
     Arc::new(PrimitiveArray::<T>::new(values.into(), nulls).with_data_type(data_type))
 }
 
-fn strings(texts: &mut Texts) -> Result<ArrayRef, String> {
+fn strings(texts: &mut Texts) -> Result<ArrayRef, ValueError> {
     let (offsets, bytes, nulls) = texts.take();
-    let array = LargeStringArray::try_new(offsets, bytes, None).map_err(|e| e.to_string())?;
+    let array = LargeStringArray::try_new(offsets, bytes, None)?;
     spread(Arc::new(StringViewArray::from(&array)), nulls)
 }
 
-fn binaries(texts: &mut Texts) -> Result<ArrayRef, String> {
+fn binaries(texts: &mut Texts) -> Result<ArrayRef, ValueError> {
     let (offsets, bytes, nulls) = texts.take();
-    let array = LargeBinaryArray::try_new(offsets, bytes, None).map_err(|e| e.to_string())?;
+    let array = LargeBinaryArray::try_new(offsets, bytes, None)?;
     spread(Arc::new(BinaryViewArray::from(&array)), nulls)
 }
 
 /// Puts the NULL rows between `values`.
-fn spread(values: ArrayRef, mut nulls: NullRuns) -> Result<ArrayRef, String> {
+fn spread(values: ArrayRef, mut nulls: NullRuns) -> Result<ArrayRef, ValueError> {
     if nulls.runs.is_empty() {
         return Ok(values);
     }
@@ -512,7 +513,7 @@ fn spread(values: ArrayRef, mut nulls: NullRuns) -> Result<ArrayRef, String> {
     }
     places.extend(next..values.len() as u32);
     let places = UInt32Array::new(places.into(), nulls.take(rows));
-    take(&values, &places, None).map_err(|e| e.to_string())
+    Ok(take(&values, &places, None)?)
 }
 
 /// Whether a column array has a value at `row` (a NULL type has none).

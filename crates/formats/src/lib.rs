@@ -7,6 +7,7 @@
 pub mod avro;
 pub mod column;
 pub mod csv;
+mod error;
 pub mod json;
 pub mod raw;
 mod temporal;
@@ -15,6 +16,8 @@ mod temporal;
 pub fn parse_iso_timestamp(text: &str) -> Option<i128> {
     temporal::parse_timestamp(text.as_bytes(), temporal::TimestampStandard::Iso8601, false)
 }
+
+pub use error::{ColumnError, DecodeError, EncodeError, FormatError, Subject, ValueError};
 
 use arrow_array::ArrayRef;
 use arrow_buffer::Buffer;
@@ -74,27 +77,6 @@ pub struct Decoded {
     pub messages: Option<Vec<u32>>,
 }
 
-/// Why a message could not be decoded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct DecodeError {
-    /// Index of the message among those given.
-    pub message: usize,
-    pub reason: String,
-}
-
-/// Why a row could not be encoded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EncodeError {
-    #[error("{0}")]
-    Data(String),
-    #[error("format '{format}' does not support writing {kind} rows")]
-    Kind {
-        format: &'static str,
-        kind: &'static str,
-    },
-}
-
 /// Messages to rows.
 ///
 /// - `messages` lie inside `data`; `data` may be kept alive by the columns (strings refer to it);
@@ -141,24 +123,6 @@ pub trait Encoder: Send {
     fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError>;
 }
 
-/// Why a format could not be set up.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FormatError {
-    #[error("could not find any format for identifier '{0}'. available formats: {known}", known = identifiers())]
-    Unknown(String),
-    #[error("invalid value '{value}' for option '{key}' of format '{format}': expected {expected}")]
-    Option {
-        format: &'static str,
-        key: String,
-        value: String,
-        expected: String,
-    },
-    #[error("{0}")]
-    Schema(String),
-    #[error("format '{0}' cannot be written")]
-    NoEncoder(String),
-}
-
 /// A decoder of `format` for the columns of `schema`. `options` are without the format's prefix. `all` is the whole
 /// physical schema of what the message holds, for formats that go by position.
 pub fn decoder(
@@ -200,9 +164,7 @@ pub fn decoder_with_metadata(
         "maxwell-json" => json::maxwell::decoder(options, schema, metadata),
         "ogg-json" => json::ogg::decoder(options, schema, metadata),
         "debezium-json" => json::debezium::decoder(options, schema, metadata),
-        other if !metadata.is_empty() => {
-            Err(FormatError::Schema(format!("format '{other}' has no metadata")))
-        }
+        other if !metadata.is_empty() => Err(FormatError::NoMetadata(other.to_owned())),
         "json" => Ok(Box::new(json::JsonDecoder::new(
             json::JsonOptions::parse(options)?,
             schema,

@@ -9,8 +9,10 @@ use millstream_types::{
 };
 
 use crate::column::{ColumnBuilder, Values, is_null};
+use crate::error::ColumnError;
 use crate::{
-    DecodeError, Decoded, Decoder, EncodeError, Encoded, Encoder, FormatError, MessageRange, additions_only,
+    DecodeError, Decoded, Decoder, EncodeError, Encoded, Encoder, FormatError, MessageRange, ValueError,
+    additions_only,
 };
 
 const OPTIONS: &[OptionDecl] = &[
@@ -37,17 +39,13 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     decode: Some(ChangelogMode::INSERT_ONLY),
     encode: Some(ChangelogMode::INSERT_ONLY),
     narrows_rows: false,
-    validate: |table| check(table.physical),
+    validate: |table| Ok(check(table.physical)?),
 };
 
-fn check(schema: &Schema) -> Result<(), String> {
+fn check(schema: &Schema) -> Result<(), ColumnError> {
     let [column] = schema.columns.as_slice() else {
-        let names: Vec<String> = schema.columns.iter().map(|c| format!("'{}'", c.name)).collect();
-        return Err(format!(
-            "the 'raw' format only supports single physical column. however the defined schema contains multiple \
-             physical columns: [{}]",
-            names.join(", ")
-        ));
+        let names = schema.columns.iter().map(|c| c.name.clone());
+        return Err(ColumnError::RawColumns(names.collect()));
     };
     let supported = matches!(
         column.ty.kind,
@@ -67,10 +65,7 @@ fn check(schema: &Schema) -> Result<(), String> {
     if supported {
         Ok(())
     } else {
-        Err(format!(
-            "the 'raw' format doesn't supports '{}' as column type",
-            column.ty
-        ))
+        Err(ColumnError::Raw(column.ty.clone()))
     }
 }
 
@@ -146,7 +141,7 @@ pub struct RawDecoder {
 
 impl RawDecoder {
     pub fn new(options: RawOptions, schema: &Schema, all: &Schema) -> Result<Self, FormatError> {
-        check(all).map_err(FormatError::Schema)?;
+        check(all)?;
         Ok(Self {
             options,
             column: ColumnBuilder::new(&all.columns[0].ty),
@@ -154,7 +149,7 @@ impl RawDecoder {
         })
     }
 
-    fn value(&mut self, bytes: &[u8]) -> Result<(), String> {
+    fn value(&mut self, bytes: &[u8]) -> Result<(), ValueError> {
         let ty = &self.column.ty;
         let big = self.options.big_endian;
         match &mut self.column.values {
@@ -205,19 +200,18 @@ impl RawDecoder {
                     f64::from_le_bytes(b)
                 });
             }
-            _ => return Err(format!("the 'raw' format doesn't supports '{ty}' as column type")),
+            // `check` refuses the other types, before there is a decoder.
+            _ => unreachable!("format 'raw' has no column of type {ty}"),
         }
         Ok(())
     }
 }
 
-fn sized<const N: usize>(bytes: &[u8], ty: &LogicalType) -> Result<[u8; N], String> {
-    bytes.try_into().map_err(|_| {
-        format!(
-            "Size of data received for deserializing {} type is not {N}. the data size is {}.",
-            ty.kind,
-            bytes.len()
-        )
+fn sized<const N: usize>(bytes: &[u8], ty: &LogicalType) -> Result<[u8; N], ValueError> {
+    bytes.try_into().map_err(|_| ValueError::Size {
+        ty: ty.kind.clone(),
+        expected: N,
+        found: bytes.len(),
     })
 }
 
@@ -278,14 +272,12 @@ impl Decoder for RawDecoder {
                 self.column.truncate(0);
                 return Err(DecodeError {
                     message: index,
+                    subject: None,
                     reason,
                 });
             }
         }
-        let column = self
-            .column
-            .finish()
-            .map_err(|reason| DecodeError { message: 0, reason })?;
+        let column = self.column.finish().map_err(DecodeError::of_column)?;
         let columns = if self.produced { vec![column] } else { Vec::new() };
         Ok(Decoded {
             columns,
@@ -304,7 +296,7 @@ pub struct RawEncoder {
 
 impl RawEncoder {
     pub fn new(options: RawOptions, schema: &Schema) -> Result<Self, FormatError> {
-        check(schema).map_err(FormatError::Schema)?;
+        check(schema)?;
         Ok(Self {
             options,
             ty: schema.columns[0].ty.clone(),

@@ -82,7 +82,7 @@ impl Session {
 }
 
 fn write(uri: &str, insert: &InsertPlan, existing: Existing) -> Result<(), SessionError> {
-    let path = local_path(uri).map_err(SessionError::input)?;
+    let path = local_path(uri).map_err(|error| SessionError::input(error.to_string()))?;
     if Path::new(path).exists() {
         match existing {
             Existing::Keep => return Ok(()),
@@ -113,7 +113,7 @@ fn write(uri: &str, insert: &InsertPlan, existing: Existing) -> Result<(), Sessi
 }
 
 fn read(uri: &str) -> Result<InsertPlan, SessionError> {
-    let path = local_path(uri).map_err(SessionError::input)?;
+    let path = local_path(uri).map_err(|error| SessionError::input(error.to_string()))?;
     let text = std::fs::read_to_string(path).map_err(|e| {
         SessionError::new(
             ErrorKind::Environment,

@@ -67,7 +67,7 @@ impl FileAccess {
         let Self::Limited(limits) = self else {
             return Ok(());
         };
-        let path = local_path(uri).map_err(SessionError::input)?;
+        let path = local_path(uri).map_err(|error| SessionError::input(error.to_string()))?;
         let resolved = resolve(Path::new(path))
             .map_err(|error| SessionError::input(format!("{what} '{path}' cannot be used: {error}")))?;
         match limits.permit(&resolved) {

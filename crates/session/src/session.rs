@@ -375,7 +375,7 @@ impl Session {
 
     pub(crate) fn zone(&self) -> Result<TimeZone, SessionError> {
         session_zone(&self.zone_name())
-            .map_err(|message| SessionError::coded(ErrorCode::InvalidSetting, message))
+            .map_err(|error| SessionError::coded(ErrorCode::InvalidSetting, error.to_string()))
     }
 
     fn run_query(&mut self, query: QueryPlan) -> Result<StatementResult, SessionError> {

@@ -45,6 +45,9 @@ pub struct TableDefinition<'a> {
     pub partition_keys: &'a [String],
 }
 
+/// Why a connector or a format refuses a table's definition: an error of its own crate, which `sql` cannot know.
+pub type InvalidTable = Box<dyn std::error::Error + Send + Sync>;
+
 /// A table connector, as declared.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectorDecl {
@@ -63,7 +66,7 @@ pub struct ConnectorDecl {
     /// Whether a scan ends by itself under these options.
     pub bounded: fn(&Options) -> bool,
     /// Checks beyond single options; the error is shown as it is.
-    pub validate: fn(&TableDefinition<'_>) -> Result<(), String>,
+    pub validate: fn(&TableDefinition<'_>) -> Result<(), InvalidTable>,
 }
 
 /// A record format, as declared. Option keys are without the format's prefix.
@@ -81,7 +84,7 @@ pub struct FormatDecl {
     /// Whether decoding finds the fields of rows by name, at any depth: then a scan may leave out fields.
     pub narrows_rows: bool,
     /// Checks of options against each other and of the physical schema.
-    pub validate: fn(&TableDefinition<'_>) -> Result<(), String>,
+    pub validate: fn(&TableDefinition<'_>) -> Result<(), InvalidTable>,
 }
 
 /// All connectors and formats of a build, in the order in which messages list them.

@@ -27,7 +27,9 @@ pub use batch::{Batch, CheckpointId, Element, RowKind, Watermark};
 pub use buffers::Buffers;
 pub use changelog::ChangelogMode;
 pub use clock::{Clock, ManualClock, Rng, SeededRng, SystemClock};
-pub use declare::{ConnectorDecl, Declarations, FormatDecl, FormatUse, MetadataDecl, TableDefinition};
+pub use declare::{
+    ConnectorDecl, Declarations, FormatDecl, FormatUse, InvalidTable, MetadataDecl, TableDefinition,
+};
 pub use error::ErrorKind;
 pub use error_code::{ERROR_CODES, EXAMPLE_TABLES, ErrorCode, ErrorCodeDecl};
 pub use logical_type::{LogicalType, RowField, TimeAttribute, TypeFamily, TypeKind};

@@ -4,6 +4,8 @@ use arrow_array::ArrayRef;
 use millstream_types::options::{parse_boolean, parse_duration};
 use millstream_types::{LogicalType, Options, Rng, Scalar, TypeKind, scalars_to_array};
 
+use crate::table_error::{DatagenError, TableError};
+
 const STRING_LENGTH_DEFAULT: usize = 100;
 const COLLECTION_LENGTH_DEFAULT: usize = 3;
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -79,14 +81,14 @@ impl FieldOptions<'_> {
         self.options.get(&self.key(name))
     }
 
-    fn parse<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, String> {
+    fn parse<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, TableError> {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
-        text.trim()
-            .parse()
-            .map(Some)
-            .map_err(|_| format!("invalid value '{text}' for option '{}'", self.key(name)))
+        text.trim().parse().map(Some).map_err(|_| TableError::FieldValue {
+            key: self.key(name),
+            value: text.clone(),
+        })
     }
 
     /// Bounds, both inclusive; they default to the range of the type.
@@ -94,16 +96,18 @@ impl FieldOptions<'_> {
         &self,
         min: T,
         max: T,
-    ) -> Result<(T, T), String> {
+    ) -> Result<(T, T), TableError> {
         let (low, high) = (
             self.parse("min")?.unwrap_or(min),
             self.parse("max")?.unwrap_or(max),
         );
         if low > high {
-            return Err(format!(
-                "invalid bounds of field '{}': lower bound ({low}) is above upper bound ({high})",
-                self.field
-            ));
+            return Err(DatagenError::Bounds {
+                field: self.field.to_owned(),
+                low: low.to_string(),
+                high: high.to_string(),
+            }
+            .into());
         }
         Ok((low, high))
     }
@@ -112,13 +116,15 @@ impl FieldOptions<'_> {
         &self,
         min: T,
         max: T,
-    ) -> Result<(T, T), String> {
+    ) -> Result<(T, T), TableError> {
         let (low, high) = self.bounds(min, max)?;
         if low >= high {
-            return Err(format!(
-                "invalid bounds of field '{}': min bound, the lower bound ({low}), must be less than max, the upper bound ({high})",
-                self.field
-            ));
+            return Err(DatagenError::StrictBounds {
+                field: self.field.to_owned(),
+                low: low.to_string(),
+                high: high.to_string(),
+            }
+            .into());
         }
         Ok((low, high))
     }
@@ -126,17 +132,18 @@ impl FieldOptions<'_> {
 
 impl Generator {
     /// The generator of column `field`; the error names the option.
-    pub fn parse(field: &str, ty: &LogicalType, options: &Options) -> Result<Self, String> {
+    pub fn parse(field: &str, ty: &LogicalType, options: &Options) -> Result<Self, TableError> {
         let own = FieldOptions { field, options };
         let null_rate: f64 = own.parse("null-rate")?.unwrap_or(0.0);
         let kind = match own.text("kind").map(String::as_str).unwrap_or("random") {
             "random" => random(&own, ty)?,
             "sequence" => sequence(&own, ty)?,
             other => {
-                return Err(format!(
-                    "unsupported generator kind: '{other}' of option '{}'",
-                    own.key("kind")
-                ));
+                return Err(DatagenError::Kind {
+                    kind: other.to_owned(),
+                    key: own.key("kind"),
+                }
+                .into());
             }
         };
         Ok(Self {
@@ -248,7 +255,7 @@ fn varied(length: usize, vary: bool, rng: &dyn Rng) -> usize {
     }
 }
 
-fn random(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
+fn random(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, TableError> {
     Ok(match &ty.kind {
         TypeKind::Boolean => Kind::Boolean,
         TypeKind::TinyInt => integer(own, i64::from(i8::MIN), i64::from(i8::MAX))?,
@@ -304,15 +311,16 @@ fn random(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
             Kind::Row(fields?)
         }
         _ => {
-            return Err(format!(
-                "unsupported type {ty} of field '{}' for connector 'datagen'",
-                own.field
-            ));
+            return Err(DatagenError::Type {
+                ty: ty.clone(),
+                field: own.field.to_owned(),
+            }
+            .into());
         }
     })
 }
 
-fn decimal(own: &FieldOptions<'_>, precision: u8, scale: u8) -> Result<Kind, String> {
+fn decimal(own: &FieldOptions<'_>, precision: u8, scale: u8) -> Result<Kind, TableError> {
     let largest = 10f64.powi(i32::from(precision) - i32::from(scale));
     let (min, max) = own.strict_bounds(-largest, largest)?;
     let unit = 10f64.powi(i32::from(scale));
@@ -324,29 +332,32 @@ fn decimal(own: &FieldOptions<'_>, precision: u8, scale: u8) -> Result<Kind, Str
     })
 }
 
-fn past(own: &FieldOptions<'_>) -> Result<Kind, String> {
+fn past(own: &FieldOptions<'_>) -> Result<Kind, TableError> {
     let past = own.text("max-past").map(|v| {
-        parse_duration(v).ok_or_else(|| format!("invalid value '{v}' for option '{}'", own.key("max-past")))
+        parse_duration(v).ok_or_else(|| TableError::FieldValue {
+            key: own.key("max-past"),
+            value: v.clone(),
+        })
     });
     Ok(Kind::Past {
         max_past_ms: past.transpose()?.map_or(0, |d| d.as_millis() as i64),
     })
 }
 
-fn integer(own: &FieldOptions<'_>, min: i64, max: i64) -> Result<Kind, String> {
+fn integer(own: &FieldOptions<'_>, min: i64, max: i64) -> Result<Kind, TableError> {
     let (min, max) = own.bounds(min, max)?;
     Ok(Kind::Integer { min, max })
 }
 
-fn child(own: &FieldOptions<'_>, name: &str, ty: &LogicalType) -> Result<Box<Generator>, String> {
+fn child(own: &FieldOptions<'_>, name: &str, ty: &LogicalType) -> Result<Box<Generator>, TableError> {
     Generator::parse(&format!("{}.{name}", own.field), ty, own.options).map(Box::new)
 }
 
-fn collection(own: &FieldOptions<'_>) -> Result<usize, String> {
+fn collection(own: &FieldOptions<'_>) -> Result<usize, TableError> {
     Ok(own.parse("length")?.unwrap_or(COLLECTION_LENGTH_DEFAULT))
 }
 
-fn text(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
+fn text(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, TableError> {
     let asked: Option<usize> = own.parse("length")?;
     let vary = own
         .text("var-len")
@@ -355,18 +366,16 @@ fn text(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
     let declared = ty.length().unwrap_or(0) as usize;
     let fixed = matches!(ty.kind, TypeKind::Char(_) | TypeKind::Binary(_));
     if fixed && (asked.is_some() || vary) {
-        return Err(format!(
-            "Custom length for fixed-length type (CHAR/BINARY) field '{}' is not supported.",
-            own.field
-        ));
+        return Err(DatagenError::FixedLength(own.field.to_owned()).into());
     }
     let unbounded = ty.length() == Some(millstream_types::logical_type::MAX_LENGTH);
     if asked.is_some_and(|length| length > declared) {
-        return Err(format!(
-            "Custom length '{}' for variable-length type (VARCHAR/STRING/VARBINARY/BYTES) field '{}' should be shorter than '{declared}' defined in the schema.",
-            asked.unwrap_or(0),
-            own.field
-        ));
+        return Err(DatagenError::Length {
+            length: asked.unwrap_or(0),
+            field: own.field.to_owned(),
+            declared,
+        }
+        .into());
     }
     let length = asked.unwrap_or(if unbounded {
         STRING_LENGTH_DEFAULT
@@ -381,7 +390,7 @@ fn text(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
     })
 }
 
-fn sequence(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
+fn sequence(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, TableError> {
     let number = matches!(
         ty.kind,
         TypeKind::TinyInt
@@ -395,26 +404,24 @@ fn sequence(own: &FieldOptions<'_>, ty: &LogicalType) -> Result<Kind, String> {
             | TypeKind::Varchar(_)
     );
     if !number {
-        return Err(format!(
-            "Unsupported options found for 'datagen': '{}' = 'sequence' does not go with type {}",
-            own.key("kind"),
-            ty.kind
-        ));
+        return Err(DatagenError::Sequence {
+            key: own.key("kind"),
+            ty: ty.kind.clone(),
+        }
+        .into());
     }
     let bound = |name: &str| {
-        own.parse(name)?.ok_or_else(|| {
-            format!(
-                "could not find required property '{}' for sequence generator",
-                own.key(name)
-            )
-        })
+        own.parse(name)?
+            .ok_or_else(|| TableError::from(DatagenError::NoBound(own.key(name))))
     };
     let (start, end) = (bound("start")?, bound("end")?);
     if start > end {
-        return Err(format!(
-            "the start value ({start}) of field '{}' is above its end value ({end})",
-            own.field
-        ));
+        return Err(DatagenError::SequenceBounds {
+            field: own.field.to_owned(),
+            start,
+            end,
+        }
+        .into());
     }
     Ok(Kind::Sequence { start, end })
 }

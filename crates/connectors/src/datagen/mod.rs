@@ -8,10 +8,11 @@ use std::sync::Arc;
 use millstream_dataflow::source::Waker;
 use millstream_dataflow::{Context, DataflowError, Output, Source, SourceFactory, SourceStatus, StateBlocks};
 use millstream_types::{
-    Batch, ChangelogMode, ConnectorDecl, ErrorKind, FormatUse, OptionDecl, OptionType, Options, SeededRng,
+    Batch, ChangelogMode, ConnectorDecl, FormatUse, OptionDecl, OptionType, Options, SeededRng,
 };
 
 use crate::context::ConnectorContext;
+use crate::table_error::DatagenError;
 use crate::{ScanSpec, rows};
 use generator::Generator;
 use lanes::{Lane, PacedLane, deal};
@@ -84,9 +85,7 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
             // Dots address nested fields; the first name determines the column.
             let known = |c: &millstream_types::Column| field.starts_with(&format!("{}.", c.name));
             if !table.physical.columns.iter().any(known) {
-                return Err(format!(
-                    "unsupported options found for 'datagen'. unsupported options: {key}"
-                ));
+                return Err(DatagenError::UnknownField(key.clone()).into());
             }
         }
         Ok(())
@@ -111,8 +110,7 @@ impl DatagenFactory {
         let mut rows_max: Option<u64> = rows::parsed(&spec.table, "number-of-rows", "a number of rows")?;
         // The shortest sequence ends the table, even if the query does not read its column.
         for column in &spec.table.physical.columns {
-            let generator = Generator::parse(&column.name, &column.ty, &spec.table.options)
-                .map_err(|e| DataflowError::new(ErrorKind::Input, e))?;
+            let generator = Generator::parse(&column.name, &column.ty, &spec.table.options)?;
             if let Some(length) = generator.sequence_length() {
                 rows_max = Some(rows_max.map_or(length, |rows| rows.min(length)));
             }
@@ -143,7 +141,7 @@ impl SourceFactory for DatagenFactory {
             stride: context.parallelism.max(1) as u64,
         };
         Ok(Box::new(Datagen {
-            generators: generators.map_err(|e| DataflowError::new(ErrorKind::Input, e))?,
+            generators: generators?,
             rng: SeededRng::new(self.context.rng.next_u64()),
             end: self.rows_max.unwrap_or(u64::MAX),
             rows_per_second: self.rows_per_second,

@@ -12,6 +12,8 @@ use millstream_types::{
     ChangelogMode, ConnectorDecl, FormatUse, LogicalType, MetadataDecl, OptionDecl, OptionType, TypeKind,
 };
 
+use crate::table_error::FilesystemError;
+
 /// Default of `partition.default-name`, the directory name for NULL and empty partition values.
 pub const DEFAULT_PARTITION: &str = "__DEFAULT_PARTITION__";
 
@@ -155,18 +157,16 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     strict: false,
     bounded: |options| !options.contains_key("source.monitor-interval"),
     validate: |table| {
-        let refuse = |key: &str, only: &str| match table.options.get(key) {
-            Some(value) if !value.eq_ignore_ascii_case(only) => Err(format!(
-                "not supported yet: '{key}' = '{value}' of connector 'filesystem'; use '{only}'"
-            )),
+        let refuse = |key, only| match table.options.get(key) {
+            Some(value) if !value.eq_ignore_ascii_case(only) => Err(FilesystemError::Value {
+                key,
+                value: value.clone(),
+                only,
+            }),
             _ => Ok(()),
         };
         if table.options.get("format").is_some_and(|format| format == "avro") {
-            return Err(
-                "not supported yet: format 'avro' of connector 'filesystem', whose files are containers with a schema; \
-                 use format 'json'"
-                    .to_owned(),
-            );
+            return Err(FilesystemError::Avro.into());
         }
         if table.partition_keys.is_empty() {
             return Ok(());
@@ -182,23 +182,22 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
             .map(str::trim)
             .find(|p| !p.is_empty() && !is_known(p))
         {
-            return Err(format!(
-                "Unsupported policy: {policy} in 'sink.partition-commit.policy.kind'; use 'success-file'"
-            ));
+            return Err(FilesystemError::Policy(policy.to_owned()).into());
         }
-        refuse("sink.partition-commit.policy.kind", "success-file")
+        Ok(refuse("sink.partition-commit.policy.kind", "success-file")?)
     },
 };
 
 /// A table's path without the scheme of a `file:` URI.
-pub fn local_path(path: &str) -> Result<&str, String> {
+pub fn local_path(path: &str) -> Result<&str, FilesystemError> {
     if let Some(rest) = path.strip_prefix("file:") {
         return Ok(rest.strip_prefix("//").unwrap_or(rest));
     }
     match path.split_once("://") {
-        Some((scheme, _)) => Err(format!(
-            "could not find a file system implementation for scheme '{scheme}' of path '{path}'; use a local path"
-        )),
+        Some((scheme, _)) => Err(FilesystemError::Scheme {
+            scheme: scheme.to_owned(),
+            path: path.to_owned(),
+        }),
         None => Ok(path),
     }
 }

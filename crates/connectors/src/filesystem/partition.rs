@@ -6,6 +6,8 @@ use arrow_array::{Array, ArrayRef};
 use millstream_functions::display::{Printer, Style};
 use millstream_types::{LogicalType, Scalar, TypeKind};
 
+use crate::table_error::FilesystemError;
+
 /// Appends a value in the form of a directory name.
 pub fn escape(out: &mut String, value: &str) {
     for c in value.chars() {
@@ -60,12 +62,15 @@ pub fn value_text(
 }
 
 /// The value of a partition column in a directory name.
-pub fn parse_value(ty: &LogicalType, text: &str, default_name: &str) -> Result<Scalar, String> {
+pub fn parse_value(ty: &LogicalType, text: &str, default_name: &str) -> Result<Scalar, FilesystemError> {
     if text == default_name {
         return Ok(Scalar::Null);
     }
     let plain = unescape(text);
-    let wrong = || format!("partition value '{plain}' is no {}", ty.kind);
+    let wrong = || FilesystemError::PartitionValue {
+        value: unescape(text),
+        ty: ty.kind.clone(),
+    };
     Ok(match ty.kind {
         TypeKind::Char(_) | TypeKind::Varchar(_) => Scalar::String(plain),
         TypeKind::Boolean => Scalar::Boolean(plain.parse().map_err(|_| wrong())?),
@@ -86,7 +91,7 @@ pub fn parse_value(ty: &LogicalType, text: &str, default_name: &str) -> Result<S
             let nanos = millstream_formats::parse_iso_timestamp(&plain).ok_or_else(wrong)?;
             Scalar::Timestamp(nanos)
         }
-        _ => return Err(format!("a partition column of type {} cannot be read", ty.kind)),
+        _ => return Err(FilesystemError::PartitionType(ty.kind.clone())),
     })
 }
 

@@ -88,7 +88,7 @@ impl FileSinkFactory {
             == Some("success-file");
         let success_name = table.options.get("sink.partition-commit.success-file.name");
         let shared = Shared {
-            root: PathBuf::from(local_path(path).map_err(input)?),
+            root: PathBuf::from(local_path(path)?),
             partitions: partition_columns(&spec, &columns)?,
             in_lines,
             line_columns,

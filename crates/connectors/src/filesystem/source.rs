@@ -52,7 +52,7 @@ impl FileSourceFactory {
             .options
             .get("path")
             .ok_or_else(|| input("option 'path' is missing".to_owned()))?;
-        let root = PathBuf::from(local_path(path).map_err(input)?);
+        let root = PathBuf::from(local_path(path)?);
         let format = rows::format_of(&spec.table, "format", "")?;
         let in_file = |name: &str| !spec.table.partition_keys.iter().any(|k| k == name);
         let keep = |schema: Schema| Schema {
@@ -271,7 +271,7 @@ impl FileSource {
             let decoded = self.decoder.decode(&records.data, &records.ranges);
             let decoded = decoded.map_err(|e| {
                 let line = file.line + e.message as u64 + 1;
-                DataflowError::data(format!("{} (file '{}', line {line})", e.reason, file.path))
+                DataflowError::data(format!("{e} (file '{}', line {line})", file.path))
             })?;
             (vec![decoded], Vec::new())
         };

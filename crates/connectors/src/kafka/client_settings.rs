@@ -39,7 +39,7 @@ pub fn parse(table: &millstream_plan::TableSpec) -> Result<KafkaTable, DataflowE
         primary_key: &key,
         partition_keys: &table.partition_keys,
     };
-    KafkaTable::parse(&definition).map_err(|e| DataflowError::new(ErrorKind::Input, e))
+    Ok(KafkaTable::parse(&definition)?)
 }
 
 /// The settings of a client that reads the table.

@@ -311,5 +311,8 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
             .get("scan.bounded.mode")
             .is_some_and(|m| !m.eq_ignore_ascii_case("unbounded"))
     },
-    validate: |table| KafkaTable::parse(table).map(|_| ()),
+    validate: |table| {
+        KafkaTable::parse(table)?;
+        Ok(())
+    },
 };

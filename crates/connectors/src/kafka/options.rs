@@ -10,6 +10,7 @@ use millstream_types::{Options, Schema, TableDefinition};
 
 use super::declaration::OPTIONS;
 use super::upsert_options::{BufferFlush, buffer_flush, check_upsert, upsert_parts};
+use crate::table_error::TableError;
 
 /// Where to start reading.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,7 +97,7 @@ pub struct KafkaTable {
 
 impl KafkaTable {
     /// Parses a table's definition; errors need no further context.
-    pub fn parse(table: &TableDefinition<'_>) -> Result<Self, String> {
+    pub fn parse(table: &TableDefinition<'_>) -> Result<Self, TableError> {
         let reader = Reader {
             options: table.options,
         };
@@ -105,12 +106,7 @@ impl KafkaTable {
         if upsert {
             check_upsert(table, &reader)?;
         } else if !table.primary_key.is_empty() && reader.decodes_insertions() {
-            return Err(format!(
-                "the Kafka table '{}' with a format that produces insertions only doesn't support defining a \
-                 PRIMARY KEY constraint on the table, because it can't guarantee the semantic of primary key; \
-                 leave the primary key out, or use connector 'upsert-kafka'",
-                table.identifier
-            ));
+            return Err(TableError::PrimaryKey(table.identifier.to_owned()));
         }
         let (key, value) = if upsert {
             upsert_parts(table, &reader)?
@@ -166,35 +162,28 @@ impl Reader<'_> {
         self.text(key).is_some_and(|v| v.eq_ignore_ascii_case(word))
     }
 
-    fn check_types(&self) -> Result<(), String> {
+    fn check_types(&self) -> Result<(), TableError> {
         for (key, value) in self.options {
             if let Some(declared) = OPTIONS.iter().find(|o| o.matches(key)) {
-                declared
-                    .check(value)
-                    .map_err(|e| format!("could not parse value '{value}' for key '{key}': {e}"))?;
+                declared.check(value)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>, String> {
+    pub(super) fn number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>, TableError> {
         let Some(text) = self.text(key) else {
             return Ok(None);
         };
-        text.trim()
-            .parse()
-            .map(Some)
-            .map_err(|_| format!("could not parse value '{text}' for key '{key}'"))
+        text.trim().parse().map(Some).map_err(|_| unparsable(key, text))
     }
 
-    pub(super) fn duration_ms(&self, key: &str) -> Result<Option<i64>, String> {
+    pub(super) fn duration_ms(&self, key: &str) -> Result<Option<i64>, TableError> {
         let Some(text) = self.text(key) else {
             return Ok(None);
         };
         let parsed = parse_duration(text).and_then(|d| i64::try_from(d.as_millis()).ok());
-        parsed
-            .map(Some)
-            .ok_or_else(|| format!("could not parse value '{text}' for key '{key}'"))
+        parsed.map(Some).ok_or_else(|| unparsable(key, text))
     }
 
     fn list(&self, key: &str) -> Vec<String> {
@@ -208,17 +197,17 @@ impl Reader<'_> {
     }
 
     /// `partition:0,offset:42;partition:1,offset:300`
-    fn offsets(&self, key: &str, mode_key: &str) -> Result<BTreeMap<i32, i64>, String> {
+    fn offsets(&self, key: &'static str, mode_key: &'static str) -> Result<BTreeMap<i32, i64>, TableError> {
         let Some(text) = self.text(key) else {
-            return Err(format!(
-                "'{key}' is required in 'specific-offsets' mode of '{mode_key}' but missing"
-            ));
+            return Err(TableError::NoModeOption {
+                key,
+                mode: "specific-offsets",
+                mode_key,
+            });
         };
-        let wrong = || {
-            format!(
-                "invalid properties '{key}' should follow the format 'partition:0,offset:42;partition:1,offset:300', \
-                 but is '{text}'"
-            )
+        let wrong = || TableError::Offsets {
+            key,
+            text: text.to_owned(),
         };
         let mut offsets = BTreeMap::new();
         for pair in text.split(';').filter(|p| !p.trim().is_empty()) {
@@ -232,21 +221,31 @@ impl Reader<'_> {
         Ok(offsets)
     }
 
-    fn timestamp(&self, key: &str, mode_key: &str) -> Result<i64, String> {
-        self.number(key)?
-            .ok_or_else(|| format!("'{key}' is required in 'timestamp' mode of '{mode_key}' but missing"))
+    fn timestamp(&self, key: &'static str, mode_key: &'static str) -> Result<i64, TableError> {
+        self.number(key)?.ok_or(TableError::NoModeOption {
+            key,
+            mode: "timestamp",
+            mode_key,
+        })
     }
 }
 
-fn topics(reader: &Reader<'_>) -> Result<Topics, String> {
+fn unparsable(key: &str, value: &str) -> TableError {
+    TableError::Value {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+fn topics(reader: &Reader<'_>) -> Result<Topics, TableError> {
     match (reader.text("topic"), reader.text("topic-pattern")) {
-        (Some(_), Some(_)) => Err("option 'topic' and 'topic-pattern' shouldn't be set together".to_owned()),
-        (None, None) => Err("either 'topic' or 'topic-pattern' must be set".to_owned()),
+        (Some(_), Some(_)) => Err(TableError::TopicAndPattern),
+        (None, None) => Err(TableError::NoTopic),
         (None, Some(pattern)) => Ok(Topics::Pattern(pattern.to_owned())),
         (Some(_), None) => {
             let names = reader.list("topic");
             if names.is_empty() {
-                Err("option 'topic' names no topic".to_owned())
+                Err(TableError::EmptyTopic)
             } else {
                 Ok(Topics::Names(names))
             }
@@ -254,7 +253,7 @@ fn topics(reader: &Reader<'_>) -> Result<Topics, String> {
     }
 }
 
-fn startup(reader: &Reader<'_>, topics: &Topics) -> Result<Startup, String> {
+fn startup(reader: &Reader<'_>, topics: &Topics) -> Result<Startup, TableError> {
     const KEY: &str = "scan.startup.mode";
     Ok(
         match reader
@@ -268,9 +267,7 @@ fn startup(reader: &Reader<'_>, topics: &Topics) -> Result<Startup, String> {
             "timestamp" => Startup::Timestamp(reader.timestamp("scan.startup.timestamp-millis", KEY)?),
             "specific-offsets" => {
                 if !matches!(topics, Topics::Names(names) if names.len() == 1) {
-                    return Err(
-                        "currently Kafka source only supports specific offset for single topic".to_owned(),
-                    );
+                    return Err(TableError::OffsetsOfTopics);
                 }
                 Startup::Offsets(reader.offsets("scan.startup.specific-offsets", KEY)?)
             }
@@ -279,7 +276,7 @@ fn startup(reader: &Reader<'_>, topics: &Topics) -> Result<Startup, String> {
     )
 }
 
-fn bounded(reader: &Reader<'_>) -> Result<Bounded, String> {
+fn bounded(reader: &Reader<'_>) -> Result<Bounded, TableError> {
     const KEY: &str = "scan.bounded.mode";
     Ok(
         match reader.text(KEY).unwrap_or("unbounded").to_lowercase().as_str() {
@@ -292,7 +289,7 @@ fn bounded(reader: &Reader<'_>) -> Result<Bounded, String> {
     )
 }
 
-fn guarantee(reader: &Reader<'_>) -> Result<(Guarantee, Option<String>), String> {
+fn guarantee(reader: &Reader<'_>) -> Result<(Guarantee, Option<String>), TableError> {
     let text = reader
         .text("sink.delivery-guarantee")
         .or(reader.text("sink.semantic"))
@@ -304,32 +301,23 @@ fn guarantee(reader: &Reader<'_>) -> Result<(Guarantee, Option<String>), String>
     };
     let prefix = reader.text("sink.transactional-id-prefix").map(str::to_owned);
     if guarantee == Guarantee::ExactlyOnce && prefix.is_none() {
-        return Err(
-            "'sink.transactional-id-prefix' must be specified when using DeliveryGuarantee.EXACTLY_ONCE"
-                .to_owned(),
-        );
+        return Err(TableError::NoTransactionalIdPrefix);
     }
     Ok((guarantee, prefix))
 }
 
-fn partitioner(reader: &Reader<'_>, has_key: bool) -> Result<Partitioner, String> {
+fn partitioner(reader: &Reader<'_>, has_key: bool) -> Result<Partitioner, TableError> {
     match reader.text("sink.partitioner").unwrap_or("default") {
         "default" => Ok(Partitioner::Default),
         "fixed" => Ok(Partitioner::Fixed),
-        "round-robin" if has_key => Err(
-            "currently 'round-robin' partitioner only works when option 'key.fields' is not specified"
-                .to_owned(),
-        ),
+        "round-robin" if has_key => Err(TableError::RoundRobinWithKey),
         // Without keys, Flink leaves the choice to the producer, which uses the sticky partitioner.
         "round-robin" => Ok(Partitioner::Default),
-        class => Err(format!(
-            "could not find and instantiate partitioner class '{class}': Java classes cannot be loaded; \
-             use default, fixed or round-robin"
-        )),
+        class => Err(TableError::PartitionerClass(class.to_owned())),
     }
 }
 
-fn alignment(reader: &Reader<'_>) -> Result<Option<AlignmentSettings>, String> {
+fn alignment(reader: &Reader<'_>) -> Result<Option<AlignmentSettings>, TableError> {
     let (group, drift) = (
         "scan.watermark.alignment.group",
         "scan.watermark.alignment.max-drift",
@@ -342,7 +330,7 @@ fn alignment(reader: &Reader<'_>) -> Result<Option<AlignmentSettings>, String> {
             max_drift_ms,
             update_interval_ms: interval_ms.unwrap_or(ALIGNMENT_INTERVAL_MS_DEFAULT),
         })),
-        _ => Err(format!("'{group}' and '{drift}' must be set together")),
+        _ => Err(TableError::Together(group, drift)),
     }
 }
 
@@ -355,14 +343,11 @@ pub(super) fn decodes_insertions(name: &str) -> bool {
 }
 
 /// A prefix of key columns is allowed only if the value does not repeat the key.
-pub(super) fn check_prefix(prefix: &str, except_key: bool) -> Result<(), String> {
+pub(super) fn check_prefix(prefix: &str, except_key: bool) -> Result<(), TableError> {
     if prefix.is_empty() || except_key {
         return Ok(());
     }
-    Err(format!(
-        "a key prefix is not allowed when option 'value.fields-include' is set to 'ALL'; set it to 'EXCEPT_KEY' \
-         to use the prefix '{prefix}'"
-    ))
+    Err(TableError::KeyPrefix(prefix.to_owned()))
 }
 
 /// Positions of the columns that make up the key.
@@ -370,41 +355,39 @@ pub(super) fn key_columns(
     table: &TableDefinition<'_>,
     fields: &[String],
     prefix: &str,
-) -> Result<Vec<usize>, String> {
+) -> Result<Vec<usize>, TableError> {
     let place = |field: &String| {
         if !field.starts_with(prefix) {
-            return Err(format!(
-                "all fields in 'key.fields' must be prefixed with '{prefix}' when option 'key.fields-prefix' is set but field '{field}' is not prefixed"
-            ));
+            return Err(TableError::NotPrefixed {
+                prefix: prefix.to_owned(),
+                field: field.clone(),
+            });
         }
         table.physical.index_of(field).ok_or_else(|| {
-            let names: Vec<&str> = table.physical.columns.iter().map(|c| c.name.as_str()).collect();
-            format!("could not find the field '{field}' in the table schema for usage in the key format; columns are: {}", names.join(", "))
+            let names = table.physical.columns.iter().map(|c| c.name.clone());
+            TableError::NoKeyColumn {
+                field: field.clone(),
+                columns: names.collect(),
+            }
         })
     };
     fields.iter().map(place).collect()
 }
 
 /// Key and value formats with their columns.
-fn parts(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(Option<Part>, Part), String> {
+fn parts(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(Option<Part>, Part), TableError> {
     let key_fields = reader.list("key.fields");
     let prefix = reader.text("key.fields-prefix").unwrap_or("");
     let except_key = reader.is("value.fields-include", "EXCEPT_KEY");
     let Some(value_format) = reader.text("value.format").or(reader.text("format")) else {
-        return Err(format!(
-            "could not find required option 'format' or 'value.format' of table '{}'",
-            table.identifier
-        ));
+        return Err(TableError::NoFormat(table.identifier.to_owned()));
     };
     match (reader.text("key.format"), key_fields.is_empty()) {
         (Some(_), true) => {
-            return Err("a key format 'key.format' requires the declaration of one or more of key fields using 'key.fields'".to_owned());
+            return Err(TableError::NoKeyFields);
         }
         (None, false) => {
-            return Err(
-                "the option 'key.fields' can only be declared if a key format is defined using 'key.format'"
-                    .to_owned(),
-            );
+            return Err(TableError::NoKeyFormat);
         }
         _ => {}
     }
@@ -413,9 +396,7 @@ fn parts(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(Option<Par
     if let Some(name) = reader.text("key.format")
         && !decodes_insertions(name)
     {
-        return Err(format!(
-            "a key format should only deal with INSERT-only records, but '{name}' has a changelog of its own"
-        ));
+        return Err(TableError::KeyChangelog(name.to_owned()));
     }
     let key = match reader.text("key.format") {
         None => None,
@@ -439,7 +420,7 @@ pub(super) fn part(
     prefix: &str,
     columns: &[usize],
     name_prefix: &str,
-) -> Result<Part, String> {
+) -> Result<Part, TableError> {
     let start = format!("{prefix}{format}.");
     let strip = |(k, v): (&String, &String)| Some((k.strip_prefix(&start)?.to_owned(), v.clone()));
     let mut schema = table.physical.project(columns);
@@ -450,12 +431,12 @@ pub(super) fn part(
     }
     let options: Options = reader.options.iter().filter_map(strip).collect();
     // Built once here, so that an invalid option or column is reported before anything runs.
-    millstream_formats::decoder(format, &options, &schema, &schema).map_err(|e| match prefix {
-        "key." => format!(
-            "the key format of table '{}' cannot be used: {e}",
-            table.identifier
-        ),
-        _ => e.to_string(),
+    millstream_formats::decoder(format, &options, &schema, &schema).map_err(|cause| match prefix {
+        "key." => TableError::KeyFormat {
+            table: table.identifier.to_owned(),
+            cause,
+        },
+        _ => TableError::Format(cause),
     })?;
     Ok(Part {
         format: format.to_owned(),
@@ -471,7 +452,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(pairs: &[(&str, &str)]) -> Result<KafkaTable, String> {
+    fn parse(pairs: &[(&str, &str)]) -> Result<KafkaTable, TableError> {
         let base = [("connector", "kafka"), ("topic", "t"), ("format", "json")];
         let mut options: Options = base
             .iter()
@@ -543,7 +524,7 @@ mod tests {
             ),
         ];
         for (pairs, part) in cases {
-            let error = parse(pairs).unwrap_err();
+            let error = parse(pairs).unwrap_err().to_string();
             assert!(error.contains(part), "{pairs:?}: {error}");
         }
     }

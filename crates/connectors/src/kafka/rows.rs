@@ -8,7 +8,7 @@ use arrow_buffer::{Buffer, OffsetBuffer};
 use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 use millstream_dataflow::DataflowError;
-use millstream_formats::{DecodeError, Decoded, Decoder, MessageRange};
+use millstream_formats::{DecodeError, Decoded, Decoder, MessageRange, ValueError};
 use millstream_kafka_wire::record_batch::{Headers, RecordColumns, Slice};
 use millstream_plan::MetadataColumn;
 use millstream_types::{Batch, ErrorKind, LogicalType, RowKind, map_array};
@@ -385,8 +385,11 @@ fn run(
             .filter(|(_, range)| range.length == 0)
         {
             if part.empty == Empty::Refused {
-                let reason = "No content to map due to end-of-input".to_owned();
-                return Err(DecodeError { message, reason });
+                return Err(DecodeError {
+                    message,
+                    subject: None,
+                    reason: ValueError::Syntax("No content to map due to end-of-input"),
+                });
             }
             range.length = MessageRange::NULL;
         }
@@ -402,8 +405,8 @@ fn located(error: DecodeError, records: &RecordSlice<'_>) -> DataflowError {
         .copied()
         .unwrap_or(-1);
     DataflowError::data(format!(
-        "{} (topic '{}', partition {}, offset {offset})",
-        error.reason, records.topic, records.partition
+        "{error} (topic '{}', partition {}, offset {offset})",
+        records.topic, records.partition
     ))
 }
 

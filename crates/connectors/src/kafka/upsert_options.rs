@@ -3,6 +3,7 @@
 use millstream_types::TableDefinition;
 
 use super::options::{Part, Reader, check_prefix, decodes_insertions, key_columns, part};
+use crate::table_error::TableError;
 
 /// `sink.buffer-flush.*` of connector `upsert-kafka`: buffers changes so that only the last one per key is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,29 +13,23 @@ pub struct BufferFlush {
 }
 
 /// The requirements of connector `upsert-kafka` on its options.
-pub(super) fn check_upsert(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(), String> {
+pub(super) fn check_upsert(table: &TableDefinition<'_>, reader: &Reader<'_>) -> Result<(), TableError> {
     if table.primary_key.is_empty() {
-        return Err(
-            "'upsert-kafka' tables require to define a PRIMARY KEY constraint. The PRIMARY KEY specifies which \
-             columns should be read from or write to the Kafka message key. The PRIMARY KEY also defines records in \
-             the 'upsert-kafka' table should update or delete on which keys."
-                .to_owned(),
-        );
+        return Err(TableError::NoPrimaryKey);
     }
-    for key in ["key.format", "value.format"] {
+    for (part, key) in [("key", "key.format"), ("value", "value.format")] {
         let name = reader.text(key).unwrap_or("");
         if !decodes_insertions(name) {
-            let part = key.strip_suffix(".format").unwrap_or(key);
-            return Err(format!(
-                "'upsert-kafka' connector doesn't support '{name}' as {part} format, because '{name}' is not in \
-                 insert-only mode."
-            ));
+            return Err(TableError::UpsertFormat {
+                format: name.to_owned(),
+                part,
+            });
         }
     }
     Ok(())
 }
 
-pub(super) fn buffer_flush(reader: &Reader<'_>) -> Result<Option<BufferFlush>, String> {
+pub(super) fn buffer_flush(reader: &Reader<'_>) -> Result<Option<BufferFlush>, TableError> {
     let max_rows: usize = reader.number("sink.buffer-flush.max-rows")?.unwrap_or(0);
     let interval_ms = reader.duration_ms("sink.buffer-flush.interval")?.unwrap_or(0);
     match (max_rows, interval_ms) {
@@ -43,11 +38,7 @@ pub(super) fn buffer_flush(reader: &Reader<'_>) -> Result<Option<BufferFlush>, S
             max_rows,
             interval_ms,
         })),
-        _ => Err(
-            "'sink.buffer-flush.max-rows' and 'sink.buffer-flush.interval' must be set to be greater than zero \
-             together to enable sink buffer flushing."
-                .to_owned(),
-        ),
+        _ => Err(TableError::BufferFlush),
     }
 }
 
@@ -55,10 +46,10 @@ pub(super) fn buffer_flush(reader: &Reader<'_>) -> Result<Option<BufferFlush>, S
 pub(super) fn upsert_parts(
     table: &TableDefinition<'_>,
     reader: &Reader<'_>,
-) -> Result<(Option<Part>, Part), String> {
+) -> Result<(Option<Part>, Part), TableError> {
     let (Some(key_format), Some(value_format)) = (reader.text("key.format"), reader.text("value.format"))
     else {
-        return Err("missing required options are: 'key.format' and 'value.format'".to_owned());
+        return Err(TableError::NoUpsertFormats);
     };
     let prefix = reader.text("key.fields-prefix").unwrap_or("");
     let except_key = reader.is("value.fields-include", "EXCEPT_KEY");
@@ -78,7 +69,7 @@ mod tests {
     use super::*;
     use crate::kafka::options::{KafkaTable, Startup};
 
-    fn parse_upsert(pairs: &[(&str, &str)], key: &[&str]) -> Result<KafkaTable, String> {
+    fn parse_upsert(pairs: &[(&str, &str)], key: &[&str]) -> Result<KafkaTable, TableError> {
         let base = [
             ("connector", "upsert-kafka"),
             ("topic", "t"),
@@ -123,7 +114,7 @@ mod tests {
             (&[("key.fields-prefix", "k_")], &["b"], "value.fields-include"),
         ];
         for (pairs, key, part) in cases {
-            let error = parse_upsert(pairs, key).unwrap_err();
+            let error = parse_upsert(pairs, key).unwrap_err().to_string();
             assert!(error.contains(part), "{pairs:?}: {error}");
         }
     }

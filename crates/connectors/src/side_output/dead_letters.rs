@@ -54,7 +54,7 @@ pub(crate) fn decode_around<T>(
                 step = step.saturating_mul(2);
             }
             Err(error) if end - next == 1 => {
-                skip(next, error.reason);
+                skip(next, error.to_string());
                 next = end;
                 step = 1;
             }
@@ -106,6 +106,8 @@ impl Describe for DeadLetters {
 
 #[cfg(test)]
 mod tests {
+    use millstream_formats::ValueError;
+
     use super::*;
 
     /// Decodes numbers; fails at the first that is in `wrong`.
@@ -118,12 +120,13 @@ mod tests {
                 None => Ok(range.collect::<Vec<usize>>()),
                 Some(message) => Err(DecodeError {
                     message: message - range.start,
-                    reason: message.to_string(),
+                    subject: None,
+                    reason: ValueError::Number(message.to_string().into()),
                 }),
             }
         };
         let decoded = decode_around(0..count, decode, |message, reason| {
-            assert_eq!(reason, message.to_string());
+            assert_eq!(reason, format!("For input string: \"{message}\""));
             skipped.push(message);
         });
         (decoded.concat(), skipped, work)
@@ -160,7 +163,8 @@ mod tests {
                 None => Ok(range.collect::<Vec<usize>>()),
                 Some(message) => Err(DecodeError {
                     message: message - range.start,
-                    reason: String::new(),
+                    subject: None,
+                    reason: ValueError::Utf8,
                 }),
             }
         };

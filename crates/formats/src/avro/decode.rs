@@ -5,7 +5,7 @@ use millstream_types::{LogicalType, Schema, TypeKind};
 
 use super::{AvroOptions, COUNT, json};
 use crate::column::{ColumnBuilder, Nested, Values, finish_all};
-use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange};
+use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange, Subject, ValueError};
 
 /// Maximum bytes of an Avro integer.
 const LONG_BYTES_MAX: usize = 10;
@@ -32,13 +32,13 @@ impl AvroDecoder {
         })
     }
 
-    fn record(&mut self, data: &[u8], range: MessageRange, bytes: &[u8]) -> Result<(), String> {
+    fn record(&mut self, data: &[u8], range: MessageRange, bytes: &[u8]) -> Result<(), ValueError> {
         if self.options.json {
-            let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+            let value: serde_json::Value = serde_json::from_slice(bytes)?;
             for (name, ty, column) in &self.fields {
                 let field = value
                     .get(name)
-                    .ok_or_else(|| format!("Expected field name not found: {name}"))?;
+                    .ok_or_else(|| ValueError::MissingField(name.as_str().into()))?;
                 if let Some(column) = column {
                     json::read(field, ty, &mut self.columns[*column])?;
                 }
@@ -67,7 +67,8 @@ impl Decoder for AvroDecoder {
                 self.columns.iter_mut().for_each(|column| column.truncate(0));
                 return Err(DecodeError {
                     message: index,
-                    reason: format!("Failed to deserialize Avro record: {reason}"),
+                    subject: Some(Subject::AvroRecord),
+                    reason,
                 });
             }
             origins.push(index as u32);
@@ -90,22 +91,22 @@ struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], ValueError> {
         let end = self.at.checked_add(length).filter(|end| *end <= self.data.len());
-        let end = end.ok_or("the datum ends too early")?;
+        let end = end.ok_or(ValueError::Syntax("the datum ends too early"))?;
         let bytes = &self.data[self.at..end];
         self.at = end;
         Ok(bytes)
     }
 
-    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], String> {
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], ValueError> {
         let bytes = self.take(N)?;
         bytes
             .try_into()
-            .map_err(|_| "the datum ends too early".to_owned())
+            .map_err(|_| ValueError::Syntax("the datum ends too early"))
     }
 
-    fn long(&mut self) -> Result<i64, String> {
+    fn long(&mut self) -> Result<i64, ValueError> {
         let mut value = 0u64;
         for index in 0..LONG_BYTES_MAX {
             let [byte] = self.fixed()?;
@@ -114,38 +115,36 @@ impl<'a> Input<'a> {
                 return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
             }
         }
-        Err("invalid long encoding".to_owned())
+        Err(ValueError::Syntax("invalid long encoding"))
     }
 
-    fn int(&mut self) -> Result<i32, String> {
-        i32::try_from(self.long()?).map_err(|_| "invalid int encoding".to_owned())
+    fn int(&mut self) -> Result<i32, ValueError> {
+        i32::try_from(self.long()?).map_err(|_| ValueError::Syntax("invalid int encoding"))
     }
 
     /// Reads a length and that many bytes. Returns the bytes with their position.
-    fn bytes(&mut self) -> Result<&'a [u8], String> {
+    fn bytes(&mut self) -> Result<&'a [u8], ValueError> {
         let length = self.long()?;
-        let length = usize::try_from(length).map_err(|_| format!("malformed data: length is {length}"))?;
+        let length = usize::try_from(length).map_err(|_| ValueError::Length(length))?;
         self.take(length)
     }
 
     /// The number of items in the next block of an array or a map; 0 after the last one.
-    fn block(&mut self) -> Result<u64, String> {
+    fn block(&mut self) -> Result<u64, ValueError> {
         let count = self.long()?;
         if count < 0 {
             self.long()?; // the size of the block, for readers that skip it
         }
         let count = count.unsigned_abs();
         if count > (self.data.len() - self.at) as u64 {
-            return Err(format!(
-                "a block claims {count} items, more than the datum has bytes"
-            ));
+            return Err(ValueError::Block(count));
         }
         Ok(count)
     }
 }
 
 /// Decodes a value of `ty` into a column, or skips it.
-fn read(input: &mut Input<'_>, ty: &LogicalType, out: Option<&mut ColumnBuilder>) -> Result<(), String> {
+fn read(input: &mut Input<'_>, ty: &LogicalType, out: Option<&mut ColumnBuilder>) -> Result<(), ValueError> {
     if ty.nullable {
         match input.long()? {
             0 => {
@@ -155,7 +154,7 @@ fn read(input: &mut Input<'_>, ty: &LogicalType, out: Option<&mut ColumnBuilder>
                 return Ok(());
             }
             1 => {}
-            other => return Err(format!("a union of two types has no type {other}")),
+            other => return Err(ValueError::UnionBranch(other)),
         }
     }
     match &ty.kind {
@@ -171,7 +170,7 @@ fn read(input: &mut Input<'_>, ty: &LogicalType, out: Option<&mut ColumnBuilder>
     }
 }
 
-fn read_scalar(input: &mut Input<'_>, column: &mut ColumnBuilder) -> Result<(), String> {
+fn read_scalar(input: &mut Input<'_>, column: &mut ColumnBuilder) -> Result<(), ValueError> {
     match &mut column.values {
         Values::Boolean(slots) => slots.push(input.fixed::<1>()? == [1]),
         Values::I8(slots) => slots.push(input.int()? as i8),
@@ -187,12 +186,14 @@ fn read_scalar(input: &mut Input<'_>, column: &mut ColumnBuilder) -> Result<(), 
         Values::String(texts) => texts.push(String::from_utf8_lossy(input.bytes()?).as_bytes()),
         Values::Binary(texts) => texts.push(input.bytes()?),
         Values::Null(rows) => *rows += 1,
-        Values::List(_) | Values::Map(_) | Values::Row(_) => return Err("a scalar is expected".to_owned()),
+        Values::List(_) | Values::Map(_) | Values::Row(_) => {
+            unreachable!("`read` takes nested types apart, and the keys of maps are texts")
+        }
     }
     Ok(())
 }
 
-fn skip_scalar(input: &mut Input<'_>, ty: &LogicalType) -> Result<(), String> {
+fn skip_scalar(input: &mut Input<'_>, ty: &LogicalType) -> Result<(), ValueError> {
     match &ty.kind {
         TypeKind::Null => Ok(()),
         TypeKind::Boolean => input.take(1).map(|_| ()),
@@ -208,9 +209,9 @@ fn skip_scalar(input: &mut Input<'_>, ty: &LogicalType) -> Result<(), String> {
 }
 
 /// The unscaled value of a decimal: big-endian two's complement.
-pub(super) fn decimal(bytes: &[u8]) -> Result<i128, String> {
+pub(super) fn decimal(bytes: &[u8]) -> Result<i128, ValueError> {
     if bytes.len() > DECIMAL_BYTES_MAX {
-        return Err(format!("a decimal of {} bytes is too large", bytes.len()));
+        return Err(ValueError::DecimalBytes(bytes.len()));
     }
     let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
     let mut whole = [if negative { 0xff } else { 0 }; DECIMAL_BYTES_MAX];
@@ -221,8 +222,8 @@ pub(super) fn decimal(bytes: &[u8]) -> Result<i128, String> {
 /// Decodes the items of all blocks of an array or a map; returns their number.
 fn read_items(
     input: &mut Input<'_>,
-    mut item: impl FnMut(&mut Input<'_>) -> Result<(), String>,
-) -> Result<u32, String> {
+    mut item: impl FnMut(&mut Input<'_>) -> Result<(), ValueError>,
+) -> Result<u32, ValueError> {
     let mut length = 0;
     loop {
         let count = input.block()?;
@@ -240,7 +241,7 @@ fn read_array(
     input: &mut Input<'_>,
     element: &LogicalType,
     out: Option<&mut ColumnBuilder>,
-) -> Result<(), String> {
+) -> Result<(), ValueError> {
     let mut nested = out.and_then(nested_of);
     let length = read_items(input, |input| {
         let items = nested.as_deref_mut().map(|nested| &mut nested.children[0]);
@@ -256,7 +257,7 @@ fn read_map(
     input: &mut Input<'_>,
     value: &LogicalType,
     out: Option<&mut ColumnBuilder>,
-) -> Result<(), String> {
+) -> Result<(), ValueError> {
     let mut nested = out.and_then(nested_of);
     let length = read_items(input, |input| {
         match nested.as_deref_mut().map(|nested| nested.children.as_mut_slice()) {
@@ -276,7 +277,11 @@ fn read_map(
     Ok(())
 }
 
-fn read_row(input: &mut Input<'_>, ty: &LogicalType, out: Option<&mut ColumnBuilder>) -> Result<(), String> {
+fn read_row(
+    input: &mut Input<'_>,
+    ty: &LogicalType,
+    out: Option<&mut ColumnBuilder>,
+) -> Result<(), ValueError> {
     let mut nested = out.and_then(nested_of);
     if let Some(nested) = nested.as_deref_mut() {
         nested.open_row();

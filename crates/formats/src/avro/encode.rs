@@ -112,15 +112,13 @@ pub(super) fn entries<'t>(
 
 /// A NULL where the derived schema allows none.
 pub(super) fn null_error(ty: &LogicalType) -> EncodeError {
-    EncodeError::Data(format!(
-        "a value of type {ty} is NULL, for which the Avro schema has no place"
-    ))
+    EncodeError::AvroNull(Box::new(ty.clone()))
 }
 
 /// The key of a map's entry.
 pub(super) fn key(keys: &ArrayRef, entry: usize) -> Result<&str, EncodeError> {
     if is_null(keys, entry) {
-        return Err(EncodeError::Data("a key of an Avro map is NULL".to_owned()));
+        return Err(EncodeError::AvroNullKey);
     }
     Ok(keys.as_string_view().value(entry))
 }

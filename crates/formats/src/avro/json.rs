@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::COUNT;
 use super::decode::{decimal, nested_of};
 use super::encode::{decimal_bytes, entries, integer, key, null_error};
-use crate::EncodeError;
 use crate::column::{ColumnBuilder, Values, is_null};
 use crate::json::write_string;
+use crate::{EncodeError, ValueError};
 
 /// Flink's name for the record of a table; nested records append the names of their fields.
 const RECORD: &str = "org.apache.flink.avro.generated.record";
@@ -166,15 +166,15 @@ fn write_latin(out: &mut Vec<u8>, bytes: &[u8]) {
     write_string(out, &text);
 }
 
-fn read_latin(text: &str) -> Result<Vec<u8>, String> {
+fn read_latin(text: &str) -> Result<Vec<u8>, ValueError> {
     let bytes = text.chars().map(|c| u8::try_from(u32::from(c)));
     bytes
         .collect::<Result<_, _>>()
-        .map_err(|_| "bytes have a character beyond U+00FF".to_owned())
+        .map_err(|_| ValueError::Syntax("bytes have a character beyond U+00FF"))
 }
 
 /// Reads a value of `ty` into a column.
-pub(super) fn read(value: &Value, ty: &LogicalType, column: &mut ColumnBuilder) -> Result<(), String> {
+pub(super) fn read(value: &Value, ty: &LogicalType, column: &mut ColumnBuilder) -> Result<(), ValueError> {
     if !ty.nullable {
         return read_value(value, ty, column);
     }
@@ -186,12 +186,17 @@ pub(super) fn read(value: &Value, ty: &LogicalType, column: &mut ColumnBuilder) 
         Value::Object(members) if members.len() == 1 => members.values().next(),
         _ => None,
     };
-    let inner = inner.ok_or("null or an object with the name of its type is expected")?;
+    let inner = inner.ok_or(ValueError::Syntax(
+        "null or an object with the name of its type is expected",
+    ))?;
     read_value(inner, ty, column)
 }
 
-fn read_value(value: &Value, ty: &LogicalType, column: &mut ColumnBuilder) -> Result<(), String> {
-    let wrong = |expected: &str| format!("{expected} is expected, not {value}");
+fn read_value(value: &Value, ty: &LogicalType, column: &mut ColumnBuilder) -> Result<(), ValueError> {
+    let wrong = |expected| ValueError::Json {
+        expected,
+        found: value.to_string().into(),
+    };
     let int = |value: &Value| {
         let int = value.as_i64().and_then(|value| i32::try_from(value).ok());
         int.ok_or_else(|| wrong("an int"))
@@ -226,8 +231,11 @@ fn double(value: &Value) -> Option<f64> {
     }
 }
 
-fn read_nested(value: &Value, ty: &LogicalType, column: &mut ColumnBuilder) -> Result<(), String> {
-    let wrong = |expected: &str| format!("{expected} is expected, not {value}");
+fn read_nested(value: &Value, ty: &LogicalType, column: &mut ColumnBuilder) -> Result<(), ValueError> {
+    let wrong = |expected| ValueError::Json {
+        expected,
+        found: value.to_string().into(),
+    };
     let nested = nested_of(column).ok_or_else(|| wrong("another type"))?;
     let length = match &ty.kind {
         TypeKind::Array(element) => {
@@ -241,7 +249,7 @@ fn read_nested(value: &Value, ty: &LogicalType, column: &mut ColumnBuilder) -> R
             nested.open_row();
             for (field, column) in fields.iter().zip(&mut nested.children) {
                 let value = value.get(&field.name);
-                let value = value.ok_or_else(|| format!("Expected field name not found: {}", field.name))?;
+                let value = value.ok_or_else(|| ValueError::MissingField(field.name.as_str().into()))?;
                 read(value, &field.ty, column)?;
             }
             return Ok(());

@@ -16,6 +16,7 @@ use millstream_types::{
 pub use decode::AvroDecoder;
 pub use encode::AvroEncoder;
 
+use crate::error::ColumnError;
 use crate::{FormatError, boolean_option, options_behind};
 
 const NAME: &str = "avro";
@@ -48,10 +49,9 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     encode: Some(ChangelogMode::INSERT_ONLY),
     narrows_rows: false,
     validate: |table| {
-        let options =
-            AvroOptions::parse(&options_behind("avro.", table.options)).map_err(|e| e.to_string())?;
+        let options = AvroOptions::parse(&options_behind("avro.", table.options))?;
         let mut types = table.physical.columns.iter().map(|column| &column.ty);
-        types.try_for_each(|ty| options.check(ty))
+        Ok(types.try_for_each(|ty| options.check(ty))?)
     },
 };
 
@@ -94,18 +94,17 @@ impl AvroOptions {
 
     fn check_all(self, schema: &Schema) -> Result<(), FormatError> {
         let mut types = schema.types();
-        types
-            .try_for_each(|ty| self.check(ty))
-            .map_err(FormatError::Schema)
+        Ok(types.try_for_each(|ty| self.check(ty))?)
     }
 
     /// Whether Flink derives an Avro type from this one.
-    fn check(self, ty: &LogicalType) -> Result<(), String> {
-        let too_precise = |what: &str, precision: u8, limit: u8| {
-            Err(format!(
-                "Avro does not support {what} type with precision: {precision}, it only supports precision less than \
-                 {limit}."
-            ))
+    fn check(self, ty: &LogicalType) -> Result<(), ColumnError> {
+        let too_precise = |what, precision, limit| {
+            Err(ColumnError::AvroPrecision {
+                what,
+                precision,
+                limit,
+            })
         };
         match &ty.kind {
             TypeKind::Time(precision) if *precision > 3 => too_precise("TIME", *precision, 3),
@@ -132,16 +131,17 @@ impl AvroOptions {
     }
 }
 
-fn unsupported(ty: &LogicalType) -> Result<(), String> {
-    Err(format!("Unsupported to derive Schema for type: {ty}"))
+fn unsupported(ty: &LogicalType) -> Result<(), ColumnError> {
+    Err(ColumnError::Avro(ty.clone()))
 }
 
 fn is_text(ty: &LogicalType) -> bool {
     matches!(ty.kind, TypeKind::Char(_) | TypeKind::Varchar(_))
 }
 
-fn not_text(what: &str, key: &LogicalType) -> Result<(), String> {
-    Err(format!(
-        "Avro format doesn't support non-string as key type of {what}. The key type is: {key}"
-    ))
+fn not_text(what: &'static str, key: &LogicalType) -> Result<(), ColumnError> {
+    Err(ColumnError::AvroKey {
+        what,
+        key: key.clone(),
+    })
 }

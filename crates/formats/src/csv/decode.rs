@@ -10,7 +10,7 @@ use super::line::{Field, split};
 use crate::column::{ColumnBuilder, Nested, Values, finish_all};
 use crate::json::number;
 use crate::temporal::{self, TimestampStandard};
-use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange};
+use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange, Subject, ValueError};
 
 /// Decodes lines into the columns of a schema.
 pub struct CsvDecoder {
@@ -28,7 +28,7 @@ impl CsvDecoder {
     pub fn new(options: CsvOptions, schema: &Schema, all: &Schema) -> Result<Self, FormatError> {
         let position = |name: &str| {
             all.index_of(name)
-                .ok_or_else(|| FormatError::Schema(format!("column '{name}' is not part of the line")))
+                .ok_or_else(|| FormatError::NotInLine(name.to_owned()))
         };
         let positions: Result<Vec<_>, _> = schema.columns.iter().map(|c| position(&c.name)).collect();
         Ok(Self {
@@ -41,8 +41,8 @@ impl CsvDecoder {
     }
 
     /// Decodes a line; `Ok(false)` when it holds no row (a comment).
-    fn line(&mut self, bytes: &[u8]) -> Result<bool, String> {
-        let text = std::str::from_utf8(bytes).map_err(|_| "invalid UTF-8".to_owned())?;
+    fn line(&mut self, bytes: &[u8]) -> Result<bool, ValueError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| ValueError::Utf8)?;
         let line = text.trim_end_matches(['\r', '\n']);
         if self.options.allow_comments && line.starts_with('#') {
             return Ok(false);
@@ -61,7 +61,10 @@ impl CsvDecoder {
             };
             if let Err(reason) = outcome {
                 if !self.options.ignore_parse_errors {
-                    return Err(format!("fail to deserialize at field: {name}. {reason}"));
+                    return Err(ValueError::Field {
+                        name: name.as_str().into(),
+                        reason: Box::new(reason),
+                    });
                 }
                 column.truncate(rows);
                 column.push_null();
@@ -70,27 +73,24 @@ impl CsvDecoder {
         Ok(true)
     }
 
-    fn check_arity(&self, fields: &[Field<'_>]) -> Result<(), String> {
+    fn check_arity(&self, fields: &[Field<'_>]) -> Result<(), ValueError> {
         let found = fields.len();
         if found > self.arity && !self.options.ignore_trailing {
             let surplus = &fields[self.arity];
             let only_trailing = found == self.arity + 1 && surplus.text.is_empty() && !surplus.quoted;
             if !(only_trailing && self.options.allow_trailing_comma) {
-                return Err(format!(
-                    "Too many entries: expected at most {} (value #{} ({} chars) \"{}\")",
-                    self.arity,
-                    self.arity,
-                    surplus.text.chars().count(),
-                    surplus.text
-                ));
+                return Err(ValueError::TooManyFields {
+                    expected: self.arity,
+                    surplus: surplus.text.as_ref().into(),
+                });
             }
         }
         if found < self.arity {
             if self.options.fail_on_missing {
-                return Err(format!(
-                    "Not enough column values: expected {}, found {found}",
-                    self.arity
-                ));
+                return Err(ValueError::TooFewFields {
+                    expected: self.arity,
+                    found,
+                });
             }
             let (expected, present) = if self.options.checks_read_columns {
                 let present = self.positions.iter().filter(|position| **position < found);
@@ -100,9 +100,10 @@ impl CsvDecoder {
             };
             // A line of a file that has none of the columns is a row of NULLs.
             if present > 0 && present < expected && !self.options.ignore_parse_errors {
-                return Err(format!(
-                    "Row length mismatch. {expected} fields expected but was {present}."
-                ));
+                return Err(ValueError::RowLength {
+                    expected,
+                    found: present,
+                });
             }
         }
         Ok(())
@@ -123,10 +124,9 @@ impl Decoder for CsvDecoder {
                 }
                 Err(reason) => {
                     self.columns.iter_mut().for_each(|c| c.truncate(0));
-                    let line = String::from_utf8_lossy(bytes);
-                    let reason = format!("failed to deserialize CSV row '{}': {reason}", line.trim_end());
                     return Err(DecodeError {
                         message: index,
+                        subject: Some(Subject::csv_row(bytes)),
                         reason,
                     });
                 }
@@ -143,7 +143,7 @@ impl Decoder for CsvDecoder {
     }
 }
 
-fn value(field: &Field<'_>, column: &mut ColumnBuilder, options: &CsvOptions) -> Result<(), String> {
+fn value(field: &Field<'_>, column: &mut ColumnBuilder, options: &CsvOptions) -> Result<(), ValueError> {
     let text = field.text.as_ref();
     // In an ARRAY the literal stands for an element.
     let is_list = matches!(column.values, Values::List(_));
@@ -156,14 +156,15 @@ fn value(field: &Field<'_>, column: &mut ColumnBuilder, options: &CsvOptions) ->
     convert(text, column, options)
 }
 
-fn parse<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.trim()
-        .parse()
-        .map_err(|_| format!("For input string: \"{text}\""))
+fn parse<T: std::str::FromStr>(text: &str) -> Result<T, ValueError> {
+    text.trim().parse().map_err(|_| ValueError::Number(text.into()))
 }
 
-fn convert(text: &str, column: &mut ColumnBuilder, options: &CsvOptions) -> Result<(), String> {
-    let wrong = |expected: &str| format!("text '{text}' could not be parsed as {expected}");
+fn convert(text: &str, column: &mut ColumnBuilder, options: &CsvOptions) -> Result<(), ValueError> {
+    let wrong = |expected| ValueError::Text {
+        text: text.into(),
+        expected,
+    };
     match &mut column.values {
         Values::String(texts) => texts.push(text.as_bytes()),
         Values::Binary(texts) => texts.push(&BASE64.decode(text).map_err(|_| wrong("Base64 text"))?),
@@ -201,7 +202,12 @@ fn convert(text: &str, column: &mut ColumnBuilder, options: &CsvOptions) -> Resu
         Values::F64(slots) => slots.push(parse(text)?),
         Values::List(nested) => list(text, nested, options)?,
         Values::Row(nested) => row(text, nested, options)?,
-        Values::Map(_) => return Err("format 'csv' does not support maps".to_owned()),
+        Values::Map(_) => {
+            return Err(ValueError::Type {
+                format: "csv",
+                ty: Box::new(column.ty.clone()),
+            });
+        }
         Values::Null(rows) => *rows += 1,
     }
     Ok(())
@@ -216,7 +222,7 @@ fn timestamp_divisor(ty: &LogicalType) -> Option<(i128, bool)> {
     Some((if precision <= 3 { 1_000_000 } else { 1_000 }, utc))
 }
 
-fn list(text: &str, nested: &mut Nested, options: &CsvOptions) -> Result<(), String> {
+fn list(text: &str, nested: &mut Nested, options: &CsvOptions) -> Result<(), ValueError> {
     let mut length = 0;
     if !text.is_empty() {
         for item in text.split(options.array_delimiter.as_str()) {
@@ -235,14 +241,13 @@ fn list(text: &str, nested: &mut Nested, options: &CsvOptions) -> Result<(), Str
     Ok(())
 }
 
-fn row(text: &str, nested: &mut Nested, options: &CsvOptions) -> Result<(), String> {
+fn row(text: &str, nested: &mut Nested, options: &CsvOptions) -> Result<(), ValueError> {
     let items: Vec<&str> = text.split(options.array_delimiter.as_str()).collect();
     if items.len() != nested.children.len() {
-        return Err(format!(
-            "Row length mismatch. {} fields expected but was {}.",
-            nested.children.len(),
-            items.len()
-        ));
+        return Err(ValueError::RowLength {
+            expected: nested.children.len(),
+            found: items.len(),
+        });
     }
     nested.open_row();
     for (item, child) in items.into_iter().zip(&mut nested.children) {

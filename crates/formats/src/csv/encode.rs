@@ -13,6 +13,7 @@ use millstream_types::{Batch, LogicalType, Schema, TypeKind, timestamp_nanos};
 
 use super::CsvOptions;
 use crate::column::is_null;
+use crate::error::ColumnError;
 use crate::temporal::{TimestampStandard, write_date, write_time, write_timestamp};
 use crate::{EncodeError, Encoded, Encoder, FormatError, additions_only};
 
@@ -30,10 +31,11 @@ impl CsvEncoder {
     pub fn new(options: CsvOptions, schema: &Schema) -> Result<Self, FormatError> {
         let unsupported = |ty: &LogicalType| matches!(ty.kind, TypeKind::Map(..) | TypeKind::Multiset(_));
         if let Some(column) = schema.columns.iter().find(|c| unsupported(&c.ty)) {
-            return Err(FormatError::Schema(format!(
-                "format 'csv' does not support maps: Unsupported type '{}' for field '{}'",
-                column.ty, column.name
-            )));
+            return Err(ColumnError::CsvMap {
+                column: column.name.clone(),
+                ty: column.ty.clone(),
+            }
+            .into());
         }
         Ok(Self {
             options,
@@ -155,9 +157,10 @@ fn text(
             }
         }
         _ => {
-            return Err(EncodeError::Data(format!(
-                "format 'csv' does not support the type {ty}"
-            )));
+            return Err(EncodeError::Type {
+                format: "csv",
+                ty: Box::new(ty.clone()),
+            });
         }
     }
     out.push_str(&String::from_utf8_lossy(&bytes));

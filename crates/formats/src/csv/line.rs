@@ -1,6 +1,7 @@
 //! One line of CSV into its fields.
 
 use super::CsvOptions;
+use crate::ValueError;
 
 /// A field's text, and whether it was quoted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -9,8 +10,8 @@ pub struct Field<'a> {
     pub quoted: bool,
 }
 
-/// Splits the first line of a text: anything after its line break is ignored. The error is the reason alone.
-pub fn split<'a>(line: &'a str, options: &CsvOptions, fields: &mut Vec<Field<'a>>) -> Result<(), String> {
+/// Splits the first line of a text: anything after its line break is ignored.
+pub fn split<'a>(line: &'a str, options: &CsvOptions, fields: &mut Vec<Field<'a>>) -> Result<(), ValueError> {
     fields.clear();
     let mut rest = line;
     loop {
@@ -24,7 +25,7 @@ pub fn split<'a>(line: &'a str, options: &CsvOptions, fields: &mut Vec<Field<'a>
 }
 
 /// The first field, and the text after its delimiter.
-fn field<'a>(text: &'a str, options: &CsvOptions) -> Result<(Field<'a>, Option<&'a str>), String> {
+fn field<'a>(text: &'a str, options: &CsvOptions) -> Result<(Field<'a>, Option<&'a str>), ValueError> {
     let start = if options.trim_spaces {
         text.trim_start_matches([' ', '\t'])
     } else {
@@ -84,7 +85,7 @@ fn quoted<'a>(
     text: &'a str,
     quote: char,
     options: &CsvOptions,
-) -> Result<(Field<'a>, Option<&'a str>), String> {
+) -> Result<(Field<'a>, Option<&'a str>), ValueError> {
     let (mut out, mut characters) = (String::new(), text.char_indices().peekable());
     while let Some((at, c)) = characters.next() {
         if Some(c) == options.escape && c != quote {
@@ -112,13 +113,10 @@ fn quoted<'a>(
         let behind = text[at + c.len_utf8()..].trim_start_matches(' ');
         return match behind.strip_prefix(options.delimiter) {
             Some(rest) => Ok((field, Some(rest))),
-            None => Err(format!(
-                "expected column separator character ('{}') or end-of-line behind a quoted value",
-                options.delimiter
-            )),
+            None => Err(ValueError::Separator(options.delimiter)),
         };
     }
-    Err("missing closing quote for value".to_owned())
+    Err(ValueError::Syntax("missing closing quote for value"))
 }
 
 fn is_line_break(c: char) -> bool {

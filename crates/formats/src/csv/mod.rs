@@ -58,9 +58,8 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     encode: Some(ChangelogMode::INSERT_ONLY),
     narrows_rows: false,
     validate: |table| {
-        CsvOptions::parse(&options_behind("csv.", table.options))
-            .map(|_| ())
-            .map_err(|e| e.to_string())
+        CsvOptions::parse(&options_behind("csv.", table.options))?;
+        Ok(())
     },
 };
 
@@ -94,9 +93,8 @@ impl CsvOptions {
         flag("write-bigdecimal-in-scientific-notation", true)?;
         let disable_quote = flag("disable-quote-character", false)?;
         if disable_quote && options.contains_key("quote-character") {
-            return Err(FormatError::Schema(
-                "format cannot define a quote character and disabled quote character at the same time"
-                    .to_owned(),
+            return Err(FormatError::Conflict(
+                "format cannot define a quote character and disabled quote character at the same time",
             ));
         }
         Ok(Self {
@@ -125,7 +123,7 @@ impl CsvOptions {
 }
 
 /// An option that is one character. The field delimiter may be written as a Java escape (`\t`, `\u0001`).
-fn character(options: &Options, key: &str, unescape: bool) -> Result<Option<char>, FormatError> {
+fn character(options: &Options, key: &'static str, unescape: bool) -> Result<Option<char>, FormatError> {
     let Some(value) = options.get(key) else {
         return Ok(None);
     };
@@ -137,9 +135,10 @@ fn character(options: &Options, key: &str, unescape: bool) -> Result<Option<char
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
         (Some(only), None) => Ok(Some(only)),
-        _ => Err(FormatError::Schema(format!(
-            "Option 'csv.{key}' must be a string with single character, but was: {value}"
-        ))),
+        _ => Err(FormatError::Character {
+            key,
+            value: value.clone(),
+        }),
     }
 }
 

@@ -11,7 +11,7 @@ use super::cdc::{
     self, CdcDecoder, ChangeEncoder, Dialect, Envelope, Members, MetadataField, MetadataForm, Rows, elements,
     field,
 };
-use crate::{Decoder, Encoder, FormatError};
+use crate::{Decoder, Encoder, FormatError, ValueError};
 
 const NAME: &str = "canal-json";
 
@@ -101,7 +101,7 @@ impl Dialect for Canal {
         "Canal"
     }
 
-    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), String> {
+    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), ValueError> {
         if !self.is_wanted(message) {
             return Ok(());
         }
@@ -110,15 +110,17 @@ impl Dialect for Canal {
             message
                 .get("data")
                 .and_then(elements)
-                .ok_or("the message has no array 'data'")
+                .ok_or(ValueError::Syntax("the message has no array 'data'"))
         };
         match kind.as_deref() {
             Some("INSERT") => data()?
                 .into_iter()
                 .for_each(|row| rows.push(RowKind::Insert, row)),
             Some("UPDATE") => {
-                let old = message.get("old").ok_or("the message has no array 'old'")?;
-                let changed = elements(old).ok_or("the message has no array 'old'")?;
+                let old = message
+                    .get("old")
+                    .ok_or(ValueError::Syntax("the message has no array 'old'"))?;
+                let changed = elements(old).ok_or(ValueError::Syntax("the message has no array 'old'"))?;
                 for (i, after) in data()?.into_iter().enumerate() {
                     rows.push_before(changed.get(i).copied().unwrap_or(b"{}"), after, old)?;
                     rows.push(RowKind::UpdateAfter, after);
@@ -129,7 +131,12 @@ impl Dialect for Canal {
                 .for_each(|row| rows.push(RowKind::Delete, row)),
             // The definition of a table, not its content.
             Some("CREATE") => {}
-            other => return Err(format!("Unknown \"type\" value \"{}\"", other.unwrap_or("null"))),
+            value => {
+                return Err(ValueError::Operation {
+                    field: "type",
+                    value: value.map(str::to_owned),
+                });
+            }
         }
         Ok(())
     }

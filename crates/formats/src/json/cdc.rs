@@ -19,10 +19,10 @@ use super::value::{Program, ValueOptions, object};
 use super::{JsonEncoder, JsonOptions};
 use crate::column::{ColumnBuilder, finish_all};
 use crate::temporal::TimestampStandard;
-use crate::{DecodeError, Decoded, Decoder, EncodeError, Encoded, Encoder, FormatError, MessageRange};
-
-/// Bytes of a message with a change (debezium-json and similar formats) that an error shows.
-const SHOWN_MESSAGE_BYTES_MAX: usize = 1024;
+use crate::{
+    DecodeError, Decoded, Decoder, EncodeError, Encoded, Encoder, FormatError, MessageRange, Subject,
+    ValueError,
+};
 
 pub(super) const IGNORE_PARSE_ERRORS: OptionDecl = OptionDecl::new(
     "ignore-parse-errors",
@@ -90,7 +90,7 @@ pub(super) trait Dialect: Send {
     /// What error messages call it.
     fn name(&self) -> &'static str;
     /// Finds the rows of a message.
-    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), String>;
+    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), ValueError>;
     /// The place of a metadata value.
     fn metadata<'d>(&self, message: &Members<'d>, field: &MetadataField) -> Option<&'d [u8]> {
         message.at(field.path)
@@ -269,11 +269,15 @@ impl Rows<'_> {
 
     /// The row before an update, of which the message has only `changed` fields; the others are those of `after`. As in
     /// Flink a field counts as changed if its name occurs anywhere in `all_changed`.
-    pub fn push_before(&mut self, changed: &[u8], after: &[u8], all_changed: &[u8]) -> Result<(), String> {
-        let parse = |json: &[u8]| serde_json::from_slice(json).map_err(|e| e.to_string());
-        let everything: Value = parse(all_changed)?;
+    pub fn push_before(
+        &mut self,
+        changed: &[u8],
+        after: &[u8],
+        all_changed: &[u8],
+    ) -> Result<(), ValueError> {
+        let everything: Value = serde_json::from_slice(all_changed)?;
         let (Some(old), Some(new)) = (Members::of_value(changed), Members::of_value(after)) else {
-            return Err("a row is not a JSON object".to_owned());
+            return Err(ValueError::Syntax("a row is not a JSON object"));
         };
         let start = self.text.len();
         self.text.push(b'{');
@@ -337,7 +341,7 @@ impl<D: Dialect> CdcDecoder<D> {
         let row = LogicalType::row(schema.columns.iter().map(|c| (c.name.clone(), c.ty.clone())));
         let find = |key: &&str| {
             let field = offered.iter().find(|field| field.key == *key);
-            field.ok_or_else(|| FormatError::Schema(format!("the format has no metadata '{key}'")))
+            field.ok_or_else(|| FormatError::UnknownMetadata((*key).to_owned()))
         };
         let metadata: Vec<&MetadataField> = metadata.iter().map(find).collect::<Result<_, _>>()?;
         let types: Vec<LogicalType> = metadata.iter().map(|field| field.form.read()).collect();
@@ -368,9 +372,9 @@ impl<D: Dialect> CdcDecoder<D> {
         })
     }
 
-    fn message(&mut self, message: &[u8]) -> Result<(), String> {
+    fn message(&mut self, message: &[u8]) -> Result<(), ValueError> {
         if simdutf8::basic::from_utf8(message).is_err() {
-            return Err("invalid UTF-8".to_owned());
+            return Err(ValueError::Utf8);
         }
         let members = Members::of(message, 0, message.len()).map_err(|e| e.reason)?;
         let mut rows = Rows {
@@ -458,11 +462,10 @@ impl<D: Dialect> Decoder for CdcDecoder<D> {
                 Err(_) if self.options.ignore_errors => self.truncate(rows),
                 Err(reason) => {
                     self.truncate(0);
-                    let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_MESSAGE_BYTES_MAX)]);
-                    let name = self.dialect.name();
                     return Err(DecodeError {
                         message: index,
-                        reason: format!("Corrupt {name} JSON message '{shown}': {reason}"),
+                        subject: Some(Subject::change(self.dialect.name(), text)),
+                        reason,
                     });
                 }
             }

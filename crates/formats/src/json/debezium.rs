@@ -11,7 +11,7 @@ use super::JsonOptions;
 use super::cdc::{
     self, CdcDecoder, ChangeEncoder, Dialect, Envelope, Members, MetadataField, MetadataForm, Rows, field,
 };
-use crate::{Decoder, Encoder, FormatError, boolean_option};
+use crate::{Decoder, Encoder, FormatError, ValueError, boolean_option};
 
 const NAME: &str = "debezium-json";
 const OPTIONS: &[OptionDecl] = &[
@@ -90,21 +90,20 @@ impl Dialect for Debezium {
         "Debezium"
     }
 
-    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), String> {
+    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), ValueError> {
         let payload;
         let envelope = if self.schema_include {
             let inner = message.get("payload").and_then(Members::of_value);
-            payload = inner.ok_or("the message has no 'payload'")?;
+            payload = inner.ok_or(ValueError::Syntax("the message has no 'payload'"))?;
             &payload
         } else {
             message
         };
-        let side = |name: &str, change: &str| {
-            envelope.get(name).ok_or_else(|| {
-                format!(
-                    "The \"{name}\" field of {change} message is null; if you are using the Debezium Postgres connector, \
-                     set REPLICA IDENTITY of the table to FULL"
-                )
+        let side = |side, change| {
+            envelope.get(side).ok_or(ValueError::MissingSide {
+                side,
+                change,
+                hint: "if you are using the Debezium Postgres connector, set REPLICA IDENTITY of the table to FULL",
             })
         };
         match envelope.text("op").as_deref() {
@@ -114,7 +113,12 @@ impl Dialect for Debezium {
                 rows.push(RowKind::UpdateAfter, side("after", "UPDATE")?);
             }
             Some("d") => rows.push(RowKind::Delete, side("before", "DELETE")?),
-            other => return Err(format!("unknown \"op\" value \"{}\"", other.unwrap_or("null"))),
+            value => {
+                return Err(ValueError::Operation {
+                    field: "op",
+                    value: value.map(str::to_owned),
+                });
+            }
         }
         Ok(())
     }
@@ -144,9 +148,8 @@ pub(crate) fn decoder(
 /// An encoder of rows with kinds.
 pub(crate) fn encoder(options: &Options, schema: &Schema) -> Result<Box<dyn Encoder>, FormatError> {
     if boolean_option(NAME, options, "schema-include", false)? {
-        return Err(FormatError::Schema(
-            "Debezium JSON serialization doesn't support 'debezium-json.schema-include' option been set to true"
-                .to_owned(),
+        return Err(FormatError::Conflict(
+            "Debezium JSON serialization doesn't support 'debezium-json.schema-include' option been set to true",
         ));
     }
     let options = JsonOptions::parse(options)?;

@@ -8,10 +8,7 @@ use super::fast::Predictor;
 use super::scan::{Cursor, ScanError};
 use super::value::{Program, ValueOptions, object};
 use crate::column::{ColumnBuilder, finish_all};
-use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange};
-
-/// Bytes of a JSON message that an error shows.
-const SHOWN_MESSAGE_BYTES_MAX: usize = 1024;
+use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange, Subject, ValueError};
 
 /// Decodes JSON messages into the columns of a schema.
 pub struct JsonDecoder {
@@ -138,7 +135,8 @@ impl JsonDecoder {
                     self.truncate(0);
                     return Err(DecodeError {
                         message: index,
-                        reason: failure(text, &error),
+                        subject: Some(Subject::json(text)),
+                        reason: error.reason,
                     });
                 }
             }
@@ -158,7 +156,7 @@ impl JsonDecoder {
         if simdutf8::basic::from_utf8(&data[start..end]).is_err() {
             return Err(ScanError {
                 at: start,
-                reason: "invalid UTF-8".to_owned(),
+                reason: ValueError::Utf8,
             });
         }
         let count = self.message(data, start, end, rows)?;
@@ -172,16 +170,6 @@ impl JsonDecoder {
 /// Whether the type is DECIMAL or contains it.
 pub(super) fn has_decimals(ty: &LogicalType) -> bool {
     matches!(ty.kind, TypeKind::Decimal { .. }) || ty.children().into_iter().any(has_decimals)
-}
-
-fn failure(text: &[u8], error: &ScanError) -> String {
-    let shown = String::from_utf8_lossy(&text[..text.len().min(SHOWN_MESSAGE_BYTES_MAX)]).into_owned();
-    let more = if text.len() > SHOWN_MESSAGE_BYTES_MAX {
-        "…"
-    } else {
-        ""
-    };
-    format!("failed to deserialize JSON '{shown}{more}': {}", error.reason)
 }
 
 impl Decoder for JsonDecoder {

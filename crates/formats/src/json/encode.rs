@@ -36,10 +36,7 @@ struct Field {
 impl JsonEncoder {
     pub fn new(options: JsonOptions, schema: &Schema) -> Result<Self, FormatError> {
         if options.map_null_key == MapNullKey::Unknown {
-            return Err(FormatError::Schema(format!(
-                "Unsupported value '{}' for option map-null-key.mode. Supported values are LITERAL, FAIL, DROP.",
-                options.map_null_mode
-            )));
+            return Err(FormatError::MapNullKeyMode(options.map_null_mode));
         }
         let fields = schema
             .columns
@@ -278,12 +275,7 @@ impl Writer<'_> {
                     MapNullKey::Literal => self.options.map_null_literal.as_str(),
                     MapNullKey::Drop => continue,
                     MapNullKey::Fail | MapNullKey::Unknown => {
-                        return Err(EncodeError::Data(
-                            "JSON format doesn't support to serialize map data with null keys. \
-                             you can drop null key entries or encode null in literals by specifying \
-                             'map-null-key.mode' option"
-                                .to_owned(),
-                        ));
+                        return Err(EncodeError::NullKey);
                     }
                 }
             } else {

@@ -7,7 +7,7 @@ use super::JsonOptions;
 use super::cdc::{
     self, CdcDecoder, ChangeEncoder, Dialect, Envelope, Members, MetadataField, MetadataForm, Rows, field,
 };
-use crate::{Decoder, Encoder, FormatError};
+use crate::{Decoder, Encoder, FormatError, ValueError};
 
 const METADATA: &[MetadataDecl] = &[
     cdc::DATABASE,
@@ -54,18 +54,29 @@ impl Dialect for Maxwell {
         "Maxwell"
     }
 
-    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), String> {
+    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), ValueError> {
         let kind = message.text("type");
-        let data = || message.get("data").ok_or("the message has no object 'data'");
+        let data = || {
+            message
+                .get("data")
+                .ok_or(ValueError::Syntax("the message has no object 'data'"))
+        };
         match kind.as_deref() {
             Some("insert") => rows.push(RowKind::Insert, data()?),
             Some("update") => {
-                let old = message.get("old").ok_or("the message has no object 'old'")?;
+                let old = message
+                    .get("old")
+                    .ok_or(ValueError::Syntax("the message has no object 'old'"))?;
                 rows.push_before(old, data()?, old)?;
                 rows.push(RowKind::UpdateAfter, data()?);
             }
             Some("delete") => rows.push(RowKind::Delete, data()?),
-            other => return Err(format!("Unknown \"type\" value \"{}\"", other.unwrap_or("null"))),
+            value => {
+                return Err(ValueError::Operation {
+                    field: "type",
+                    value: value.map(str::to_owned),
+                });
+            }
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ pub use decode::JsonDecoder;
 pub use encode::JsonEncoder;
 pub(crate) use encode::write_string;
 
+use crate::error::ColumnError;
 use crate::temporal::TimestampStandard;
 use crate::{FormatError, boolean_option};
 
@@ -80,16 +81,12 @@ pub const DECLARATION: FormatDecl = FormatDecl {
     narrows_rows: true,
     validate: |table| {
         if let Some(column) = table.physical.columns.iter().find(|c| !is_supported(&c.ty)) {
-            return Err(match column.ty.kind {
-                TypeKind::Map(..) | TypeKind::Multiset(_) => format!(
-                    "JSON format doesn't support non-string as key type of map: column '{}' has the type {}",
-                    column.name, column.ty
-                ),
-                _ => format!(
-                    "format 'json' does not support the type {} of column '{}'",
-                    column.ty, column.name
-                ),
-            });
+            let (column, ty) = (column.name.clone(), column.ty.clone());
+            return Err(match ty.kind {
+                TypeKind::Map(..) | TypeKind::Multiset(_) => ColumnError::JsonKey { column, ty },
+                _ => ColumnError::Json { column, ty },
+            }
+            .into());
         }
         Ok(())
     },
@@ -178,8 +175,8 @@ impl JsonOptions {
             ignore_null_fields: flag("encode.ignore-null-fields", false)?,
         };
         if parsed.fail_on_missing_field && parsed.ignore_parse_errors {
-            return Err(FormatError::Schema(
-                "fail-on-missing-field and ignore-parse-errors shouldn't both be true".to_owned(),
+            return Err(FormatError::Conflict(
+                "fail-on-missing-field and ignore-parse-errors shouldn't both be true",
             ));
         }
         Ok(parsed)

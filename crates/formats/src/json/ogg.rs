@@ -6,7 +6,7 @@ use super::JsonOptions;
 use super::cdc::{
     self, CdcDecoder, ChangeEncoder, Dialect, Envelope, Members, MetadataField, MetadataForm, Rows, field,
 };
-use crate::{Decoder, Encoder, FormatError};
+use crate::{Decoder, Encoder, FormatError, ValueError};
 
 const METADATA: &[MetadataDecl] = &[
     cdc::TABLE,
@@ -53,14 +53,13 @@ impl Dialect for Ogg {
         "Ogg"
     }
 
-    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), String> {
+    fn rows(&self, message: &Members<'_>, rows: &mut Rows<'_>) -> Result<(), ValueError> {
         let kind = message.text("op_type");
-        let side = |name: &str, change: &str| {
-            message.get(name).ok_or_else(|| {
-                format!(
-                    "The \"{name}\" field of {change} message is null; set REPLICA IDENTITY of the table to FULL if \
-                     it is a table of Postgres"
-                )
+        let side = |side, change| {
+            message.get(side).ok_or(ValueError::MissingSide {
+                side,
+                change,
+                hint: "set REPLICA IDENTITY of the table to FULL if it is a table of Postgres",
             })
         };
         match kind.as_deref() {
@@ -70,11 +69,11 @@ impl Dialect for Ogg {
                 rows.push(RowKind::UpdateAfter, side("after", "UPDATE")?);
             }
             Some("D") => rows.push(RowKind::Delete, side("before", "DELETE")?),
-            other => {
-                return Err(format!(
-                    "Unknown \"op_type\" value \"{}\"",
-                    other.unwrap_or("null")
-                ));
+            value => {
+                return Err(ValueError::Operation {
+                    field: "op_type",
+                    value: value.map(str::to_owned),
+                });
             }
         }
         Ok(())

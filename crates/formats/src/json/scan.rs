@@ -6,11 +6,13 @@
 use millstream_types::limits::NESTING_DEPTH_MAX;
 use wide::u8x16;
 
+use crate::ValueError;
+
 /// What is wrong with the text, and where.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub struct ScanError {
     pub at: usize,
-    pub reason: String,
+    pub reason: ValueError,
 }
 
 /// Where a string's content lies, and whether it has escapes.
@@ -51,11 +53,12 @@ impl<'a> Cursor<'a> {
         self.depth
     }
 
-    pub fn error<T>(&self, reason: impl Into<String>) -> Result<T, ScanError> {
-        Err(ScanError {
-            at: self.at,
-            reason: reason.into(),
-        })
+    pub fn error<T>(&self, reason: &'static str) -> Result<T, ScanError> {
+        self.fail(ValueError::Syntax(reason))
+    }
+
+    pub fn fail<T>(&self, reason: ValueError) -> Result<T, ScanError> {
+        Err(ScanError { at: self.at, reason })
     }
 
     #[inline]
@@ -84,15 +87,11 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         match self.peek() {
-            None => self.error(format!(
-                "unexpected end-of-input: expected '{}'",
-                char::from(byte)
-            )),
-            Some(found) => self.error(format!(
-                "unexpected character '{}': expected '{}'",
-                show(found),
-                char::from(byte)
-            )),
+            None => self.fail(ValueError::EndOfInput(char::from(byte))),
+            Some(found) => self.fail(ValueError::Character {
+                found: show(found).into(),
+                expected: char::from(byte),
+            }),
         }
     }
 
@@ -129,7 +128,7 @@ impl<'a> Cursor<'a> {
                     self.escape()?;
                 }
                 Some(byte) => {
-                    return self.error(format!("illegal unquoted character (code {byte}) in a string"));
+                    return self.fail(ValueError::ControlCharacter(byte));
                 }
             }
         }
@@ -259,7 +258,7 @@ impl<'a> Cursor<'a> {
         self.at += 1;
         self.depth += 1;
         if self.depth > NESTING_DEPTH_MAX {
-            return self.error(format!("nested deeper than {NESTING_DEPTH_MAX} levels"));
+            return self.fail(ValueError::Nesting(NESTING_DEPTH_MAX));
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use millstream_types::{LogicalType, TypeKind};
 
 use super::scan::{Cursor, ScanError, Text, unescape};
 use super::{number, tree};
+use crate::ValueError;
 use crate::column::{ColumnBuilder, Nested, Slots, Texts, Values};
 use crate::temporal::{self, TimestampStandard};
 
@@ -201,12 +202,16 @@ impl<'a> Token<'a> {
         }
     }
 
-    fn text(&self) -> Result<&str, String> {
-        std::str::from_utf8(self.bytes()).map_err(|_| "invalid UTF-8".to_owned())
+    fn text(&self) -> Result<&str, ValueError> {
+        std::str::from_utf8(self.bytes()).map_err(|_| ValueError::Utf8)
     }
 }
 
-fn scalar(token: Token<'_>, builder: &mut ColumnBuilder, standard: TimestampStandard) -> Result<(), String> {
+fn scalar(
+    token: Token<'_>,
+    builder: &mut ColumnBuilder,
+    standard: TimestampStandard,
+) -> Result<(), ValueError> {
     match &mut builder.values {
         Values::Boolean(slots) => slots.push(token.text()?.trim().eq_ignore_ascii_case("true")),
         Values::I8(slots) => slots.push(parse_text::<i8>(&token)?),
@@ -220,10 +225,7 @@ fn scalar(token: Token<'_>, builder: &mut ColumnBuilder, standard: TimestampStan
             }
             _ => {
                 let value = integer(&token)?;
-                slots.push(
-                    i32::try_from(value)
-                        .map_err(|_| format!("numeric value ({value}) out of range of INT"))?,
-                );
+                slots.push(i32::try_from(value).map_err(|_| ValueError::IntRange(value))?);
             }
         },
         Values::I64(slots) => match builder.ty.kind {
@@ -254,25 +256,25 @@ fn scalar(token: Token<'_>, builder: &mut ColumnBuilder, standard: TimestampStan
                 .map_err(|_| wrong(&token, "Base64 text"))?;
             texts.push(&bytes);
         }
-        _ => return Err("internal error: not a scalar column".to_owned()),
+        _ => unreachable!("`decode_value` takes the other columns apart"),
     }
     Ok(())
 }
 
-fn wrong(token: &Token<'_>, expected: &str) -> String {
-    format!(
-        "text '{}' could not be parsed as {expected}",
-        String::from_utf8_lossy(token.bytes())
-    )
+fn wrong(token: &Token<'_>, expected: &'static str) -> ValueError {
+    ValueError::Text {
+        text: String::from_utf8_lossy(token.bytes()).into(),
+        expected,
+    }
 }
 
-fn parse_text<T: std::str::FromStr>(token: &Token<'_>) -> Result<T, String> {
+fn parse_text<T: std::str::FromStr>(token: &Token<'_>) -> Result<T, ValueError> {
     let text = token.text()?.trim();
-    text.parse().map_err(|_| format!("for input string: \"{text}\""))
+    text.parse().map_err(|_| ValueError::Number(text.into()))
 }
 
 /// INT and BIGINT: integers, numbers whose fraction is cut, integers in strings.
-fn integer(token: &Token<'_>) -> Result<i64, String> {
+fn integer(token: &Token<'_>) -> Result<i64, ValueError> {
     match token {
         Token::Number { text, integer: true } => match number::small_integer(text) {
             Some(value) => Ok(value),
@@ -295,7 +297,7 @@ fn timestamp(
     standard: TimestampStandard,
     utc: bool,
     precision: u8,
-) -> Result<i64, String> {
+) -> Result<i64, ValueError> {
     let value = if precision <= 3 {
         temporal::parse_timestamp_millis(token.bytes(), standard, utc)
     } else {
@@ -305,7 +307,7 @@ fn timestamp(
     value.ok_or_else(|| wrong(token, "a timestamp"))
 }
 
-fn decimal(token: &Token<'_>, slots: &mut Slots<i128>, precision: u8, scale: u8) -> Result<(), String> {
+fn decimal(token: &Token<'_>, slots: &mut Slots<i128>, precision: u8, scale: u8) -> Result<(), ValueError> {
     match number::decimal(token.text()?.trim(), precision, scale) {
         Ok(Some(value)) => slots.push(value),
         Ok(None) => slots.push_null(),
@@ -315,7 +317,7 @@ fn decimal(token: &Token<'_>, slots: &mut Slots<i128>, precision: u8, scale: u8)
 }
 
 /// `Double.parseDouble` of trimmed text: decimal forms, `NaN`, `Infinity`, and a type suffix.
-fn java_float(text: &str) -> Result<f64, String> {
+fn java_float(text: &str) -> Result<f64, ValueError> {
     let trimmed = text.trim();
     let plain = trimmed
         .strip_suffix(['f', 'F', 'd', 'D'])
@@ -324,11 +326,9 @@ fn java_float(text: &str) -> Result<f64, String> {
     let word = plain.trim_start_matches(['+', '-']);
     let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic());
     if is_word && word != "NaN" && word != "Infinity" {
-        return Err(format!("for input string: \"{trimmed}\""));
+        return Err(ValueError::Number(trimmed.into()));
     }
-    plain
-        .parse()
-        .map_err(|_| format!("for input string: \"{trimmed}\""))
+    plain.parse().map_err(|_| ValueError::Number(trimmed.into()))
 }
 
 /// STRING: the content of a string, the text of another scalar, the compact JSON of an object or array.
@@ -473,10 +473,10 @@ pub fn object(
         found += 1;
         decode_value(cursor, &program.children[index], column, options).map_err(|error| ScanError {
             at: error.at,
-            reason: format!(
-                "Fail to deserialize at field: {}. {}",
-                program.fields.names[index], error.reason
-            ),
+            reason: ValueError::Field {
+                name: program.fields.names[index].as_str().into(),
+                reason: Box::new(error.reason),
+            },
         })
     })?;
     if found < columns.len() && options.fail_on_missing {

@@ -143,7 +143,10 @@ proptest! {
                     prop_assert_eq!(rows(&schema, &a), rows(&schema, &b));
                     prop_assert_eq!(a.messages, b.messages);
                 }
-                (a, b) => prop_assert_eq!(a.map(|_| ()), b.map(|_| ())),
+                (a, b) => prop_assert_eq!(
+                    a.map(|_| ()).map_err(|e| (e.message, e.to_string())),
+                    b.map(|_| ()).map_err(|e| (e.message, e.to_string()))
+                ),
             }
         }
     }

@@ -167,7 +167,10 @@ fn compare(schema: &Schema, messages: &[Vec<u8>], ignore_errors: bool) -> Result
                 prop_assert_eq!(rows(schema, &a), rows(schema, &b));
                 prop_assert_eq!(a.messages, b.messages);
             }
-            (a, b) => prop_assert_eq!(a.map(|_| ()), b.map(|_| ())),
+            (a, b) => prop_assert_eq!(
+                a.map(|_| ()).map_err(|e| (e.message, e.to_string())),
+                b.map(|_| ()).map_err(|e| (e.message, e.to_string()))
+            ),
         }
     }
     Ok(())

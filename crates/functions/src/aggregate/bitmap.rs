@@ -177,7 +177,8 @@ impl Bitmaps {
             .ok_or_else(|| defect("BITMAP_AGG", "a bitmap is binary"))?;
         let mut result: Option<BTreeSet<u32>> = None;
         for (bytes, (_, count)) in bitmaps.iter().zip(&present) {
-            let set = decode(bytes.unwrap_or_default()).map_err(|reason| defect("BITMAP_AGG", reason))?;
+            let set =
+                decode(bytes.unwrap_or_default()).map_err(|error| defect("BITMAP_AGG", error.to_string()))?;
             let set: BTreeSet<u32> = set.into_iter().collect();
             // Of equal bitmaps, an even number has no effect under XOR.
             let set = if self.combination == Combination::Xor && count % 2 == 0 {

@@ -11,7 +11,7 @@ use arrow_array::types::{Float32Type, Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Int64Array, ListArray, StructArray};
 use arrow_buffer::OffsetBuffer;
 use arrow_row::{RowConverter, Rows, SortField};
-use arrow_schema::{DataType, Field};
+use arrow_schema::{ArrowError, DataType, Field};
 use millstream_types::{LogicalType, RowField, TypeKind, arrow_type};
 
 use super::rows::defect;
@@ -21,7 +21,7 @@ use crate::scalar::EvalError;
 /// `-0.0` comes before `0.0`.
 pub struct OrderedBytes {
     /// `None` with the reason: a type that cannot be encoded.
-    converter: Result<RowConverter, String>,
+    converter: Result<RowConverter, ArrowError>,
     types: Vec<LogicalType>,
 }
 
@@ -29,7 +29,7 @@ impl OrderedBytes {
     pub fn new(types: &[LogicalType]) -> Self {
         let fields = types.iter().map(|ty| SortField::new(arrow_type(ty))).collect();
         Self {
-            converter: RowConverter::new(fields).map_err(|e| e.to_string()),
+            converter: RowConverter::new(fields),
             types: types.to_vec(),
         }
     }
@@ -37,7 +37,7 @@ impl OrderedBytes {
     fn converter(&self) -> Result<&RowConverter, EvalError> {
         self.converter
             .as_ref()
-            .map_err(|reason| EvalError::Data(reason.clone()))
+            .map_err(|error| EvalError::Data(error.to_string()))
     }
 
     pub fn types(&self) -> &[LogicalType] {

@@ -210,7 +210,7 @@ fn environment(options: &Options, streaming: bool) -> SqlResult<Environment> {
         Some(name) => name,
     };
     let zone = session_zone(name).map_err(|e| {
-        SqlError::new(e)
+        SqlError::new(e.to_string())
             .with_code(ErrorCode::InvalidSetting)
             .with_hint("SET 'table.local-time-zone' = 'Europe/Berlin'")
     })?;

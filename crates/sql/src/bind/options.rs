@@ -2,7 +2,8 @@
 
 use millstream_plan::TableSpec;
 use millstream_types::{
-    ConnectorDecl, Declarations, ErrorCode, FormatDecl, FormatUse, OptionDecl, Options, TableDefinition,
+    ConnectorDecl, Declarations, ErrorCode, FormatDecl, FormatUse, InvalidTable, OptionDecl, Options,
+    TableDefinition,
 };
 
 use super::error::{SqlError, SqlResult};
@@ -52,12 +53,12 @@ pub fn check(
 ) -> SqlResult<&'static ConnectorDecl> {
     let identifier = spec.identifier.to_string();
     let connector = find_connector(declarations, &spec.options, &identifier)?;
-    let at_table = |message: String| {
-        SqlError::new(format!("table '{identifier}': {message}")).with_code(ErrorCode::InvalidOption)
+    let at_table = |error: InvalidTable| {
+        SqlError::new(format!("table '{identifier}': {error}")).with_code(ErrorCode::InvalidOption)
     };
     let formats = find_formats(declarations, connector, &spec.options, &identifier)?;
     check_required(connector, &spec.options, &identifier)?;
-    check_values(connector, &formats, &spec.options).map_err(|error| at_table(error.to_string()))?;
+    check_values(connector, &formats, &spec.options).map_err(|error| at_table(error.into()))?;
     check_unknown(connector, &formats, &spec.options, &identifier)?;
     let definition = TableDefinition {
         identifier: &identifier,

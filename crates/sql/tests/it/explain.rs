@@ -10,8 +10,8 @@ use millstream_sql::catalog::Catalogs;
 use millstream_sql::language::{EXPRESSIONS, TABLES};
 use millstream_sql::parse::{parse_statement, parse_statements};
 use millstream_types::{
-    ChangelogMode, ConnectorDecl, Declarations, FormatUse, OptionDecl, OptionType, Options, Scalar,
-    TableDefinition,
+    ChangelogMode, ConnectorDecl, Declarations, FormatUse, InvalidTable, OptionDecl, OptionType, Options,
+    Scalar, TableDefinition,
 };
 
 const CASES: &str = "\n====\n";
@@ -44,7 +44,7 @@ fn ends(options: &Options) -> bool {
     options.get("bounded").is_some_and(|value| value == "true")
 }
 
-fn accept(_: &TableDefinition<'_>) -> Result<(), String> {
+fn accept(_: &TableDefinition<'_>) -> Result<(), InvalidTable> {
     Ok(())
 }
 

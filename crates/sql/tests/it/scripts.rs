@@ -9,8 +9,8 @@ use millstream_sql::catalog::Catalogs;
 use millstream_sql::parse::ast::StatementKind;
 use millstream_sql::parse::parse_statement;
 use millstream_types::{
-    ChangelogMode, ConnectorDecl, Declarations, FormatDecl, FormatUse, LogicalType, MetadataDecl, OptionDecl,
-    OptionType, Options, Scalar, TableDefinition,
+    ChangelogMode, ConnectorDecl, Declarations, FormatDecl, FormatUse, InvalidTable, LogicalType,
+    MetadataDecl, OptionDecl, OptionType, Options, Scalar, TableDefinition,
 };
 
 const CASES: &str = "\n====\n";
@@ -125,7 +125,7 @@ const DECLARATIONS: Declarations = Declarations {
     formats: &[&JSON, &CDC],
 };
 
-fn accept(_: &TableDefinition<'_>) -> Result<(), String> {
+fn accept(_: &TableDefinition<'_>) -> Result<(), InvalidTable> {
     Ok(())
 }
 

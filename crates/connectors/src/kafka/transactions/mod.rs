@@ -35,7 +35,7 @@ use millstream_dataflow::{Context, DataflowError, SinkCommit, StateBlocks, Waker
 use millstream_kafka_client::admin::CommittedOffset;
 use millstream_kafka_client::config::ProduceConfig;
 use millstream_kafka_client::produce::{EndOutcome, InitOptions};
-use millstream_kafka_client::{KafkaClient, ProduceError, Producer, TopicPartition};
+use millstream_kafka_client::{ClientError, KafkaClient, ProduceError, Producer, TopicPartition};
 use millstream_kafka_wire::{ErrorCode, KafkaString};
 use millstream_types::{CheckpointId, ErrorKind, Rng, failpoint};
 use tokio::runtime::Handle;
@@ -377,14 +377,14 @@ impl Transactions {
             let (producer, id) = (Arc::clone(&slot.producer), slot.id.clone());
             match std::mem::replace(&mut slot.state, State::Stale) {
                 State::Open { .. } | State::Closing(_) => {
-                    let abort = async move { producer.abort_transaction().await.map_err(|e| e.to_string()) };
+                    let abort = async move { producer.abort_transaction().await.map_err(AbortError::from) };
                     aborts.spawn_on(named(id, abort), &self.runtime);
                 }
                 State::Prepared(prepared) => {
                     let client = self.client.clone();
                     let abort = async move {
                         let ended = client.end_transaction(&prepared.identity(), false).await;
-                        ended.map(|_| ()).map_err(|e| e.to_string())
+                        ended.map(|_| ()).map_err(AbortError::from)
                     };
                     aborts.spawn_on(named(id, abort), &self.runtime);
                 }
@@ -399,7 +399,7 @@ impl Transactions {
                 if let Ok(Err((id, error))) = outcome {
                     tracing::warn!(
                         transactional_id = id,
-                        error,
+                        %error,
                         "a transaction of a canceled job was not aborted; it ends with 'transaction.timeout.ms', or \
                          with the next job that uses its id"
                     );
@@ -428,8 +428,20 @@ impl Transactions {
     }
 }
 
+/// Why a transaction of a canceled job was not aborted.
+#[derive(Debug, thiserror::Error)]
+enum AbortError {
+    #[error(transparent)]
+    Producer(#[from] ProduceError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
 /// An abort whose error names the transaction.
-async fn named(id: String, abort: impl Future<Output = Result<(), String>>) -> Result<(), (String, String)> {
+async fn named(
+    id: String,
+    abort: impl Future<Output = Result<(), AbortError>>,
+) -> Result<(), (String, AbortError)> {
     abort.await.map_err(|error| (id, error))
 }
 

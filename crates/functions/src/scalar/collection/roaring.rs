@@ -11,8 +11,21 @@ const BITMAP_BYTES: usize = 8192;
 /// With runs, offsets are written only from this number of containers on.
 const OFFSETS_FROM: usize = 4;
 
+/// Why bytes are no bitmap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BitmapError {
+    #[error("unknown cookie {0}")]
+    Cookie(u32),
+    #[error("{0} containers are more than there can be")]
+    Containers(usize),
+    #[error("the values are not in order")]
+    Order,
+    #[error("the bitmap ends too early")]
+    End,
+}
+
 /// Ascending values of a serialised bitmap.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<u32>, String> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<u32>, BitmapError> {
     let mut reader = Reader { bytes };
     let cookie = reader.u32()?;
     let (containers, runs) = if cookie == COOKIE_WITHOUT_RUNS {
@@ -21,10 +34,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<u32>, String> {
         let containers = (cookie >> 16) as usize + 1;
         (containers, reader.take(containers.div_ceil(8))?.to_vec())
     } else {
-        return Err(format!("unknown cookie {cookie}"));
+        return Err(BitmapError::Cookie(cookie));
     };
     if containers > 1 << 16 {
-        return Err(format!("{containers} containers are more than there can be"));
+        return Err(BitmapError::Containers(containers));
     }
     let mut headers = Vec::with_capacity(containers);
     for _ in 0..containers {
@@ -59,7 +72,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<u32>, String> {
         }
     }
     if !values.is_sorted_by(|a, b| a < b) {
-        return Err("the values are not in order".to_owned());
+        return Err(BitmapError::Order);
     }
     Ok(values)
 }
@@ -103,21 +116,18 @@ struct Reader<'b> {
 }
 
 impl<'b> Reader<'b> {
-    fn take(&mut self, count: usize) -> Result<&'b [u8], String> {
-        let (taken, rest) = self
-            .bytes
-            .split_at_checked(count)
-            .ok_or("the bitmap ends too early")?;
+    fn take(&mut self, count: usize) -> Result<&'b [u8], BitmapError> {
+        let (taken, rest) = self.bytes.split_at_checked(count).ok_or(BitmapError::End)?;
         self.bytes = rest;
         Ok(taken)
     }
 
-    fn u16(&mut self) -> Result<u16, String> {
+    fn u16(&mut self) -> Result<u16, BitmapError> {
         let bytes = self.take(2)?;
         Ok(u16::from_le_bytes([bytes[0], bytes[1]]))
     }
 
-    fn u32(&mut self) -> Result<u32, String> {
+    fn u32(&mut self) -> Result<u32, BitmapError> {
         let bytes = self.take(4)?;
         Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }

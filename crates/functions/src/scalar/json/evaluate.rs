@@ -7,16 +7,14 @@ use std::borrow::Cow;
 
 use millstream_types::java_text::write_double;
 
+use super::error::JsonError;
 use super::number::BigDecimal;
 use super::path::{Function, JsonPath, Step};
 use super::tree::Json;
 
-/// Why a strict path stops.
-type Missing = String;
-
 impl JsonPath {
     /// What the path finds, or why it finds nothing.
-    pub(super) fn evaluate<'j>(&self, root: &'j Json) -> Result<Cow<'j, Json>, Missing> {
+    pub(super) fn evaluate<'j>(&self, root: &'j Json) -> Result<Cow<'j, Json>, JsonError> {
         let (steps, function) = match self.steps.split_last() {
             Some((Step::Function(function), steps)) => (steps, Some(*function)),
             _ => (self.steps.as_slice(), None),
@@ -35,7 +33,7 @@ impl JsonPath {
         }
         let value = match (definite, found.len()) {
             (true, 0) if self.lax => return Ok(Cow::Owned(Json::Null)),
-            (true, 0) => return Err("no results for path".to_owned()),
+            (true, 0) => return Err(JsonError::NothingFound),
             (true, _) => found.swap_remove(0),
             (false, _) => Cow::Owned(Json::Array(found.into_iter().map(Cow::into_owned).collect())),
         };
@@ -84,7 +82,7 @@ struct Walk<'p, 'j> {
 
 impl<'j> Walk<'_, 'j> {
     /// Applies step `at` to a node; `definite` says whether all steps before were.
-    fn step(&mut self, at: usize, definite: bool, node: &'j Json) -> Result<(), Missing> {
+    fn step(&mut self, at: usize, definite: bool, node: &'j Json) -> Result<(), JsonError> {
         let steps = self.steps;
         let Some(step) = steps.get(at) else {
             self.found.push(Cow::Borrowed(node));
@@ -132,7 +130,7 @@ impl<'j> Walk<'_, 'j> {
                     Json::Object(_) if filter.accepts(node, self.root) => self.step(at + 1, next, node)?,
                     Json::Object(_) => {}
                     _ if definite && !self.suppress => {
-                        return Err("a filter needs an array or an object".to_owned());
+                        return Err(JsonError::FilterOfScalar);
                     }
                     _ => {}
                 }
@@ -149,22 +147,19 @@ impl<'j> Walk<'_, 'j> {
         at: usize,
         definite: bool,
         node: &'j Json,
-    ) -> Result<(), Missing> {
+    ) -> Result<(), JsonError> {
         let leaf = at + 1 == self.steps.len();
         let Json::Object(members) = node else {
             if !definite || self.suppress {
                 return Ok(());
             }
-            return Err(format!(
-                "expected an object with the member '{}'",
-                names.join("', '")
-            ));
+            return Err(JsonError::NoObject(names.to_vec()));
         };
         if let [name] = names {
             return match node.member(name) {
                 Some(value) => self.step(at + 1, definite, value),
                 None if leaf || !definite || self.suppress => Ok(()),
-                None => Err(format!("missing member '{name}' in the JSON path")),
+                None => Err(JsonError::NoMember(name.as_str().into())),
             };
         }
         if leaf {
@@ -183,15 +178,15 @@ impl<'j> Walk<'_, 'j> {
     }
 
     /// The items of a node that must be an array.
-    fn array(&self, node: &'j Json, definite: bool) -> Result<Option<&'j [Json]>, Missing> {
+    fn array(&self, node: &'j Json, definite: bool) -> Result<Option<&'j [Json]>, JsonError> {
         match node {
             Json::Array(items) => Ok(Some(items)),
             _ if !definite || self.suppress => Ok(None),
-            _ => Err("a position can only be applied to an array".to_owned()),
+            _ => Err(JsonError::PositionOfNoArray),
         }
     }
 
-    fn item(&mut self, items: &'j [Json], index: i64, at: usize, definite: bool) -> Result<(), Missing> {
+    fn item(&mut self, items: &'j [Json], index: i64, at: usize, definite: bool) -> Result<(), JsonError> {
         let index = if index < 0 {
             items.len() as i64 + index
         } else {
@@ -204,7 +199,7 @@ impl<'j> Walk<'_, 'j> {
     }
 
     /// Applies step `at` at the node and everywhere below it.
-    fn scan(&mut self, at: usize, node: &'j Json) -> Result<(), Missing> {
+    fn scan(&mut self, at: usize, node: &'j Json) -> Result<(), JsonError> {
         let leaf = at + 1 == self.steps.len();
         let matches = match (&self.steps[at], node) {
             (Step::Members(names), Json::Object(_)) => names.len() > 1 || node.member(&names[0]).is_some(),
@@ -245,7 +240,7 @@ fn slice_bounds(from: Option<i64>, to: Option<i64>, length: i64) -> (i64, i64) {
 }
 
 /// A function at the end of a path.
-fn apply(function: Function, value: &Json) -> Result<Json, String> {
+fn apply(function: Function, value: &Json) -> Result<Json, JsonError> {
     let items: &[Json] = if let Json::Array(items) = value {
         items
     } else {
@@ -261,7 +256,7 @@ fn apply(function: Function, value: &Json) -> Result<Json, String> {
     let aggregate = |combine: &dyn Fn(&[f64]) -> f64| {
         let numbers = numbers();
         if numbers.is_empty() {
-            return Err("a function of the JSON path has no numbers to work on".to_owned());
+            return Err(JsonError::NoNumbers);
         }
         let mut text = String::new();
         write_double(&mut text, combine(&numbers));
@@ -279,14 +274,8 @@ fn apply(function: Function, value: &Json) -> Result<Json, String> {
             }
             _ => Json::Null,
         }),
-        Function::First => items
-            .first()
-            .cloned()
-            .ok_or_else(|| "the array is empty".to_owned()),
-        Function::Last => items
-            .last()
-            .cloned()
-            .ok_or_else(|| "the array is empty".to_owned()),
+        Function::First => items.first().cloned().ok_or(JsonError::EmptyArray),
+        Function::Last => items.last().cloned().ok_or(JsonError::EmptyArray),
         Function::Min => aggregate(&|numbers| numbers.iter().copied().fold(f64::INFINITY, f64::min)),
         Function::Max => aggregate(&|numbers| numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
         Function::Sum => aggregate(&|numbers| numbers.iter().sum()),

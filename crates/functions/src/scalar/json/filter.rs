@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use millstream_types::limits::NESTING_DEPTH_MAX;
 
+use super::error::JsonError;
 use super::number::BigDecimal;
 use super::path::{JsonPath, PathParser};
 use super::tree::Json;
@@ -68,7 +69,7 @@ const OPERATORS: [(&str, Operator); 14] = [
 ];
 
 /// Parses a condition with its parentheses.
-pub(super) fn parse(text: &str) -> Result<Filter, String> {
+pub(super) fn parse(text: &str) -> Result<Filter, JsonError> {
     // The leading mark tells the path parser that blanks end a path.
     let mut parser = FilterParser {
         path: PathParser::new(&format!("?{text}")),
@@ -94,7 +95,7 @@ impl FilterParser {
         self.path.eat(text)
     }
 
-    fn or(&mut self) -> Result<Filter, String> {
+    fn or(&mut self) -> Result<Filter, JsonError> {
         self.depth += 1;
         if self.depth > NESTING_DEPTH_MAX {
             return Err(self.path.invalid("a filter is nested too deeply"));
@@ -107,7 +108,7 @@ impl FilterParser {
         Ok(left)
     }
 
-    fn and(&mut self) -> Result<Filter, String> {
+    fn and(&mut self) -> Result<Filter, JsonError> {
         let mut left = self.not()?;
         while self.eat("&&") {
             left = Filter::And(Box::new(left), Box::new(self.not()?));
@@ -115,7 +116,7 @@ impl FilterParser {
         Ok(left)
     }
 
-    fn not(&mut self) -> Result<Filter, String> {
+    fn not(&mut self) -> Result<Filter, JsonError> {
         self.path.skip_blanks();
         if self.path.peek() == Some('!') && self.path.peek_at(1) != Some('=') {
             self.path.at += 1;
@@ -132,7 +133,7 @@ impl FilterParser {
         self.comparison()
     }
 
-    fn comparison(&mut self) -> Result<Filter, String> {
+    fn comparison(&mut self) -> Result<Filter, JsonError> {
         let left = self.operand()?;
         self.path.skip_blanks();
         if self.path.eat("=~") {
@@ -152,7 +153,7 @@ impl FilterParser {
     }
 
     /// `/pattern/flags`.
-    fn pattern(&mut self) -> Result<String, String> {
+    fn pattern(&mut self) -> Result<String, JsonError> {
         self.path.skip_blanks();
         if !self.path.eat("/") {
             return Err(self.path.invalid("expected a pattern between slashes"));
@@ -183,11 +184,11 @@ impl FilterParser {
         } else {
             format!("(?{flags}){pattern}")
         };
-        JavaRegex::whole(&pattern).map_err(|error| error.to_string())?;
+        JavaRegex::whole(&pattern)?;
         Ok(pattern)
     }
 
-    fn operand(&mut self) -> Result<Operand, String> {
+    fn operand(&mut self) -> Result<Operand, JsonError> {
         self.path.skip_blanks();
         match self.path.peek() {
             Some(root @ ('@' | '$')) => {
@@ -208,7 +209,7 @@ impl FilterParser {
     }
 
     /// A JSON array or object, with strings in either quotes.
-    fn literal_until_closed(&mut self) -> Result<Operand, String> {
+    fn literal_until_closed(&mut self) -> Result<Operand, JsonError> {
         let (mut depth, mut text) = (0usize, String::new());
         while let Some(c) = self.path.peek() {
             if c == '\'' || c == '"' {
@@ -230,7 +231,7 @@ impl FilterParser {
         Err(self.path.invalid("unclosed value"))
     }
 
-    fn bare_literal(&mut self) -> Result<Operand, String> {
+    fn bare_literal(&mut self) -> Result<Operand, JsonError> {
         let start = self.path.at;
         while self
             .path

@@ -7,6 +7,7 @@
 //! zeros. So equal values are equal bytes, and the text is what is printed.
 
 pub mod construct;
+pub(crate) mod error;
 mod evaluate;
 pub mod exists;
 mod filter;
@@ -24,6 +25,7 @@ pub(crate) mod writer;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use self::error::JsonError;
 use self::path::JsonPath;
 use self::tree::Json;
 use super::EvalError;
@@ -37,11 +39,11 @@ const PATHS_KEPT_MAX: usize = 64;
 #[derive(Default)]
 struct Paths {
     last: String,
-    compiled: HashMap<String, Result<JsonPath, String>>,
+    compiled: HashMap<String, Result<JsonPath, JsonError>>,
 }
 
 impl Paths {
-    fn get(&mut self, path: &str) -> &Result<JsonPath, String> {
+    fn get(&mut self, path: &str) -> &Result<JsonPath, JsonError> {
         if self.last != path || self.compiled.is_empty() {
             if !self.compiled.contains_key(path) {
                 if self.compiled.len() >= PATHS_KEPT_MAX {
@@ -59,11 +61,11 @@ impl Paths {
 struct Found<'j> {
     lax: bool,
     /// The value (NULL where a lax path finds nothing), or why there is none.
-    value: Result<Cow<'j, Json>, String>,
+    value: Result<Cow<'j, Json>, JsonError>,
 }
 
 /// Evaluates a path over a document that was parsed with success or not.
-fn find<'j>(document: &'j Result<Json, String>, path: &Result<JsonPath, String>) -> Found<'j> {
+fn find<'j>(document: &'j Result<Json, JsonError>, path: &Result<JsonPath, JsonError>) -> Found<'j> {
     let path = match path {
         Ok(path) => path,
         Err(error) => {
@@ -74,7 +76,7 @@ fn find<'j>(document: &'j Result<Json, String>, path: &Result<JsonPath, String>)
         }
     };
     let value = match document {
-        Ok(Json::Null) => Err("the JSON document is null".to_owned()),
+        Ok(Json::Null) => Err(JsonError::NullDocument),
         Ok(root) => path.evaluate(root),
         Err(_) if path.lax => Ok(Cow::Owned(Json::Null)),
         Err(error) => Err(error.clone()),
@@ -104,6 +106,6 @@ fn clause<'a>(
 }
 
 /// The error of a function with ERROR behaviour.
-fn failure(function: &str, reason: &str) -> EvalError {
+fn failure(function: &str, reason: &JsonError) -> EvalError {
     data_error(format!("{function}: {reason}"))
 }

@@ -2,6 +2,7 @@
 //!
 //! A path may begin with `lax` or `strict`; strict is the default. This module parses; [`super::evaluate`] evaluates.
 
+use super::error::JsonError;
 use super::filter::{self, Filter};
 
 /// A compiled path.
@@ -44,7 +45,7 @@ pub(super) enum Function {
 
 impl JsonPath {
     /// Parses a path; the error says what is wrong with it.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, JsonError> {
         let (lax, spec) = mode(text);
         let rooted = spec.starts_with(['$', '@']);
         let spec = if rooted {
@@ -112,13 +113,16 @@ impl PathParser {
         found
     }
 
-    pub(super) fn invalid(&self, what: &str) -> String {
-        let path: String = self.chars.iter().collect();
-        format!("invalid JSON path '{path}': {what} at position {}", self.at)
+    pub(super) fn invalid(&self, what: &'static str) -> JsonError {
+        JsonError::Path {
+            path: self.chars.iter().collect(),
+            what,
+            at: self.at,
+        }
     }
 
     /// Steps up to the first character that cannot belong to a path.
-    pub(super) fn steps(&mut self) -> Result<Vec<Step>, String> {
+    pub(super) fn steps(&mut self) -> Result<Vec<Step>, JsonError> {
         let mut steps = Vec::new();
         loop {
             match self.peek() {
@@ -152,7 +156,7 @@ impl PathParser {
     }
 
     /// What follows a dot.
-    fn dotted(&mut self) -> Result<Step, String> {
+    fn dotted(&mut self) -> Result<Step, JsonError> {
         if self.eat("*") {
             return Ok(Step::Wildcard);
         }
@@ -181,7 +185,7 @@ impl PathParser {
         self.chars.first() == Some(&'?')
     }
 
-    fn function(&mut self, name: &str) -> Result<Step, String> {
+    fn function(&mut self, name: &str) -> Result<Step, JsonError> {
         let function = match name {
             "length" | "size" => Function::Length,
             "min" => Function::Min,
@@ -191,7 +195,13 @@ impl PathParser {
             "keys" => Function::Keys,
             "first" => Function::First,
             "last" => Function::Last,
-            _ => return Err(self.invalid(&format!("the function '{name}' is not supported"))),
+            _ => {
+                return Err(JsonError::Function {
+                    path: self.chars.iter().collect(),
+                    name: name.into(),
+                    at: self.at,
+                });
+            }
         };
         self.at += 1;
         self.skip_blanks();
@@ -202,7 +212,7 @@ impl PathParser {
         }
     }
 
-    fn bracketed(&mut self) -> Result<Step, String> {
+    fn bracketed(&mut self) -> Result<Step, JsonError> {
         self.at += 1;
         self.skip_blanks();
         let step = match self.peek() {
@@ -227,7 +237,7 @@ impl PathParser {
         }
     }
 
-    fn quoted_names(&mut self) -> Result<Step, String> {
+    fn quoted_names(&mut self) -> Result<Step, JsonError> {
         let mut names = Vec::new();
         loop {
             self.skip_blanks();
@@ -240,7 +250,7 @@ impl PathParser {
     }
 
     /// A string in single or double quotes, with backslash escapes.
-    pub(super) fn quoted(&mut self) -> Result<String, String> {
+    pub(super) fn quoted(&mut self) -> Result<String, JsonError> {
         let Some(quote @ ('\'' | '"')) = self.peek() else {
             return Err(self.invalid("expected a string in quotes"));
         };
@@ -266,7 +276,7 @@ impl PathParser {
         Err(self.invalid("unclosed string"))
     }
 
-    fn integer(&mut self) -> Result<Option<i64>, String> {
+    fn integer(&mut self) -> Result<Option<i64>, JsonError> {
         self.skip_blanks();
         let start = self.at;
         self.at += usize::from(self.peek() == Some('-'));
@@ -283,7 +293,7 @@ impl PathParser {
             .map_err(|_| self.invalid("malformed position"))
     }
 
-    fn positions(&mut self) -> Result<Step, String> {
+    fn positions(&mut self) -> Result<Step, JsonError> {
         let first = self.integer()?;
         if self.eat(":") {
             return Ok(Step::Slice {
@@ -299,7 +309,7 @@ impl PathParser {
     }
 
     /// `(…)` after `[?`. The condition is parsed on its own, so that blanks in it end paths.
-    fn filter(&mut self) -> Result<Filter, String> {
+    fn filter(&mut self) -> Result<Filter, JsonError> {
         let start = self.at;
         let (mut depth, mut quote) = (0usize, None);
         while let Some(c) = self.peek() {

@@ -13,6 +13,7 @@ use arrow_array::builder::{ListBuilder, StringViewBuilder};
 use arrow_schema::DataType;
 use millstream_types::{LogicalType, TypeKind, arrow_type};
 
+use super::error::JsonError;
 use super::tree::Json;
 use super::{Paths, clause, failure, find};
 use crate::scalar::access::internal;
@@ -92,14 +93,14 @@ fn outcome<'a>(args: &KernelArgs<'a>, paths: &mut Paths, row: usize) -> Result<O
         Err(error) => return behave(args, 4, &error),
     };
     if value == Json::Null || (found.lax && value.is_scalar()) {
-        return behave(args, 3, "empty result of JSON_QUERY function is not allowed");
+        return behave(args, 3, &JsonError::EmptyResult("JSON_QUERY"));
     }
     if value.is_scalar() {
-        return behave(args, 4, "strict jsonpath mode requires an array or an object");
+        return behave(args, 4, &JsonError::Scalar);
     }
     let wants_array = matches!(args.result.kind, TypeKind::Array(_));
     if wants_array && !matches!(value, Json::Array(_)) {
-        return behave(args, 4, "the value is not an array");
+        return behave(args, 4, &JsonError::NoArray);
     }
     Ok(Some(value))
 }
@@ -114,7 +115,7 @@ fn wrapped(value: Cow<'_, Json>, wrapper: Option<&str>) -> Json {
 }
 
 /// Applies the ON EMPTY or ON ERROR clause in argument `index`.
-fn behave(args: &KernelArgs<'_>, index: usize, reason: &str) -> Result<Option<Json>, EvalError> {
+fn behave(args: &KernelArgs<'_>, index: usize, reason: &JsonError) -> Result<Option<Json>, EvalError> {
     match args.constant_text(index) {
         Some("ERROR") => Err(failure("JSON_QUERY", reason)),
         Some("EMPTY ARRAY") => Ok(Some(Json::Array(Vec::new()))),

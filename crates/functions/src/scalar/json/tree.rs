@@ -2,6 +2,7 @@
 
 use millstream_types::limits::NESTING_DEPTH_MAX;
 
+use super::error::JsonError;
 use super::number::BigDecimal;
 
 /// A JSON value.
@@ -19,7 +20,7 @@ pub(crate) enum Json {
 
 impl Json {
     /// The first JSON value of a text; what follows it is not looked at.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, JsonError> {
         let mut reader = Reader {
             text,
             at: 0,
@@ -34,7 +35,7 @@ impl Json {
 
     /// As [`Self::parse`], but numbers keep the text that they are written with; and the first key that came twice in one
     /// object.
-    pub(crate) fn parse_raw(text: &str) -> Result<(Self, Option<String>), String> {
+    pub(crate) fn parse_raw(text: &str) -> Result<(Self, Option<String>), JsonError> {
         let mut reader = Reader {
             text,
             at: 0,
@@ -142,10 +143,8 @@ struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    fn error(&self, what: &str) -> String {
-        const SHOWN_MAX: usize = 80;
-        let shown: String = self.text.chars().take(SHOWN_MAX).collect();
-        format!("invalid JSON '{shown}': {what} at position {}", self.at)
+    fn error(&self, what: &'static str) -> JsonError {
+        JsonError::text(self.text, what, self.at)
     }
 
     fn peek(&self) -> Option<u8> {
@@ -166,7 +165,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A number or word must not run into other characters.
-    fn end_of_scalar(&self, value: &Json) -> Result<(), String> {
+    fn end_of_scalar(&self, value: &Json) -> Result<(), JsonError> {
         let bare = matches!(value, Json::Null | Json::Boolean(_) | Json::Number(_));
         match self.peek() {
             None | Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | b']' | b'}' | b':') => Ok(()),
@@ -175,7 +174,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn value(&mut self) -> Result<Json, String> {
+    fn value(&mut self) -> Result<Json, JsonError> {
         self.skip_blanks();
         match self.peek() {
             Some(b'{') => self.nested(Self::object),
@@ -190,10 +189,10 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> Result<Json, String>) -> Result<Json, String> {
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Json, JsonError>) -> Result<Json, JsonError> {
         self.depth += 1;
         if self.depth > NESTING_DEPTH_MAX {
-            return Err(self.error(&format!("values are nested deeper than {NESTING_DEPTH_MAX}")));
+            return Err(self.error("values are nested too deeply"));
         }
         self.at += 1;
         let value = read(self)?;
@@ -201,7 +200,7 @@ impl<'t> Reader<'t> {
         Ok(value)
     }
 
-    fn word(&mut self, word: &str, value: Json) -> Result<Json, String> {
+    fn word(&mut self, word: &str, value: Json) -> Result<Json, JsonError> {
         if !self.text[self.at..].starts_with(word) {
             return Err(self.error("unrecognized token"));
         }
@@ -209,7 +208,7 @@ impl<'t> Reader<'t> {
         Ok(value)
     }
 
-    fn array(&mut self) -> Result<Json, String> {
+    fn array(&mut self) -> Result<Json, JsonError> {
         let mut items = Vec::new();
         if self.eat(b']') {
             return Ok(Json::Array(items));
@@ -227,7 +226,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn object(&mut self) -> Result<Json, String> {
+    fn object(&mut self) -> Result<Json, JsonError> {
         let mut members: Vec<(String, Json)> = Vec::new();
         // Past this many members a set finds equal keys.
         const SEARCHED_MAX: usize = 16;
@@ -275,7 +274,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn number(&mut self) -> Result<Json, String> {
+    fn number(&mut self) -> Result<Json, JsonError> {
         let start = self.at;
         let digits = |reader: &mut Self| {
             let from = reader.at;
@@ -323,7 +322,7 @@ impl<'t> Reader<'t> {
         Ok(Json::Number(printed))
     }
 
-    fn string(&mut self) -> Result<String, String> {
+    fn string(&mut self) -> Result<String, JsonError> {
         self.at += 1;
         let mut out = String::new();
         let mut copied = self.at;
@@ -347,7 +346,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn escape(&mut self, out: &mut String) -> Result<(), String> {
+    fn escape(&mut self, out: &mut String) -> Result<(), JsonError> {
         let Some(byte) = self.peek() else {
             return Err(self.error("unclosed string"));
         };
@@ -365,7 +364,7 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    fn unit(&mut self) -> Result<u16, String> {
+    fn unit(&mut self) -> Result<u16, JsonError> {
         let hex = self
             .text
             .get(self.at..self.at + 4)
@@ -377,7 +376,7 @@ impl<'t> Reader<'t> {
     }
 
     /// One or two UTF-16 units; half a pair cannot be kept and becomes `?`.
-    fn unicode_escape(&mut self, out: &mut String) -> Result<(), String> {
+    fn unicode_escape(&mut self, out: &mut String) -> Result<(), JsonError> {
         let first = self.unit()?;
         let mut units = vec![first];
         if (0xD800..0xDC00).contains(&first) && self.text[self.at..].starts_with("\\u") {

@@ -10,6 +10,7 @@ use arrow_array::types::{Float64Type, Int32Type};
 use arrow_array::{Array, cast::AsArray};
 use millstream_types::{LogicalType, TypeKind};
 
+use super::error::JsonError;
 use super::tree::Json;
 use super::{Paths, clause, failure, find};
 use crate::scalar::forms::{Arg, check, refused};
@@ -85,19 +86,19 @@ fn outcome(args: &KernelArgs<'_>, paths: &mut Paths, row: usize) -> Result<Outco
             if fits(&value, args.result) {
                 return Ok(Outcome::Value(value));
             }
-            format!("the value does not fit the type {}", args.result)
+            JsonError::Type(Box::new(args.result.clone()))
         }
         Ok(value) if *value == Json::Null || found.lax => {
-            return behave(args, 2, "empty result of JSON_VALUE function is not allowed");
+            return behave(args, 2, &JsonError::EmptyResult("JSON_VALUE"));
         }
-        Ok(_) => "strict jsonpath mode requires a scalar value".to_owned(),
+        Ok(_) => JsonError::NoScalar,
         Err(error) => error,
     };
     behave(args, 4, &error)
 }
 
 /// Applies the ON EMPTY or ON ERROR clause in argument `index`.
-fn behave(args: &KernelArgs<'_>, index: usize, reason: &str) -> Result<Outcome, EvalError> {
+fn behave(args: &KernelArgs<'_>, index: usize, reason: &JsonError) -> Result<Outcome, EvalError> {
     match args.constant_text(index) {
         Some("ERROR") => Err(failure("JSON_VALUE", reason)),
         Some("DEFAULT") => Ok(Outcome::Default(index + 1)),

@@ -7,6 +7,7 @@ use arrow_array::builder::BinaryViewBuilder;
 use millstream_types::java_text::write_double;
 use millstream_types::{LogicalType, TypeKind};
 
+use super::error::JsonError;
 use super::number::BigDecimal;
 use super::tree::Json;
 use crate::scalar::access::data_error;
@@ -82,12 +83,10 @@ fn parse_json(args: &KernelArgs<'_>, lenient: bool) -> Result<ArrayRef, EvalErro
     Ok(Arc::new(builder.finish()))
 }
 
-fn canonical(text: &str, allow_duplicates: bool) -> Result<Json, String> {
+fn canonical(text: &str, allow_duplicates: bool) -> Result<Json, JsonError> {
     let (mut json, duplicate) = Json::parse_raw(text)?;
     if let (Some(key), false) = (duplicate, allow_duplicates) {
-        return Err(format!(
-            "VARIANT_DUPLICATE_KEY: the key '{key}' comes twice in one object"
-        ));
+        return Err(JsonError::DuplicateKey(key.into()));
     }
     canonical_numbers(&mut json);
     Ok(json)

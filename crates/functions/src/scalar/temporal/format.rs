@@ -8,7 +8,6 @@ use super::pattern::Dialect;
 use super::pattern_format::WallClock;
 use super::values::{Moments, NANOS_PER_MILLI};
 use crate::display::ZoneOffsets;
-use crate::scalar::access::data_error;
 use crate::scalar::forms::{Arg, check, nullable};
 use crate::scalar::{EvalError, Group, KernelArgs, ScalarFunction};
 
@@ -72,7 +71,7 @@ fn format_timestamp(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<Ar
             return Ok(Some(()));
         }
         let pattern = patterns.get(text, Dialect::Formatter)?;
-        pattern.format(&WallClock::new(nanos), out).map_err(data_error)?;
+        pattern.format(&WallClock::new(nanos), out)?;
         last.set(text, nanos, pattern.span_nanos(), out);
         Ok(Some(()))
     })
@@ -114,7 +113,7 @@ fn format_text(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<ArrayRe
         };
         let utc_ms = super::zone::to_utc_millis(&mut offsets, local_ms);
         let clock = WallClock::in_zone(i128::from(local_ms) * NANOS_PER_MILLI, &args.env.zone, utc_ms);
-        pattern.format(&clock, out).map_err(data_error)?;
+        pattern.format(&clock, out)?;
         Ok(Some(()))
     })
 }
@@ -134,9 +133,7 @@ fn from_unixtime(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
         let local_ms = utc_ms.saturating_add(super::zone::util_offset_ms(&mut zone, utc_ms));
         let local = i128::from(local_ms) * NANOS_PER_MILLI;
         let pattern = patterns.get(pattern, Dialect::SimpleDate)?;
-        pattern
-            .format(&WallClock::in_zone(local, &args.env.zone, utc_ms), out)
-            .map_err(data_error)?;
+        pattern.format(&WallClock::in_zone(local, &args.env.zone, utc_ms), out)?;
         Ok(Some(()))
     });
     *args.cache.get_or_insert_with(Patterns::default) = patterns;

@@ -11,7 +11,6 @@ pub mod extract;
 pub mod floor;
 pub mod format;
 pub(crate) mod iso;
-pub mod literal;
 pub mod overlaps;
 pub mod parse;
 pub mod pattern;

@@ -8,7 +8,7 @@ use millstream_types::LogicalType;
 use millstream_types::calendar::civil_from_days;
 
 use super::civil::days_from_rolling;
-use super::pattern::{Dialect, Pattern};
+use super::pattern::{Dialect, Pattern, PatternError};
 use super::pattern_format::WallClock;
 use super::values::{MILLIS_PER_DAY, NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SECOND, write_moments};
 use super::zone::{java_time_zone, to_utc_millis, util_offset_ms};
@@ -75,7 +75,7 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
 /// The compiled patterns of one call site, which has one or two as a rule: they are searched in a row.
 #[derive(Default)]
 pub(super) struct Patterns {
-    compiled: Vec<(String, Dialect, Result<Pattern, String>)>,
+    compiled: Vec<(String, Dialect, Result<Pattern, PatternError>)>,
 }
 
 impl Patterns {
@@ -95,7 +95,7 @@ impl Patterns {
         self.compiled[place]
             .2
             .as_ref()
-            .map_err(|error| data_error(error.clone()))
+            .map_err(|error| data_error(error.to_string()))
     }
 
     /// Wall-clock nanoseconds of a text by a pattern of `DateTimeFormatter`, or else by `java.sql.Timestamp`.
@@ -279,7 +279,7 @@ impl Zones {
 fn convert_tz(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
     let (text, from, to) = (args.text(0)?, args.text(1)?, args.text(2)?);
     let year = current_year(args);
-    let pattern = Pattern::new(DEFAULT_PATTERN, Dialect::SimpleDate).map_err(data_error)?;
+    let pattern = Pattern::new(DEFAULT_PATTERN, Dialect::SimpleDate).expect("the default pattern is valid");
     let mut zones = std::mem::take(args.cache.get_or_insert_with(Zones::default));
     let result = args.try_write_text(|row, out| {
         let (Some(text), Some(from), Some(to)) = (text.get(row), from.get(row), to.get(row)) else {
@@ -292,9 +292,7 @@ fn convert_tz(args: &mut KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
         let local_ms = utc_ms.saturating_add(util_offset_ms(zones.get(to), utc_ms));
         let local = i128::from(local_ms) * NANOS_PER_MILLI;
         let utc = jiff::tz::TimeZone::UTC;
-        pattern
-            .format(&WallClock::in_zone(local, &utc, utc_ms), out)
-            .map_err(data_error)?;
+        pattern.format(&WallClock::in_zone(local, &utc, utc_ms), out)?;
         Ok(Some(()))
     });
     *args.cache.get_or_insert_with(Zones::default) = zones;

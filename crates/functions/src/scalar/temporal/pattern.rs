@@ -63,16 +63,45 @@ const FORMATTER_LETTERS: &str = "GuyDMLdQqYwWEecFahKkHmsSAnNVvzOXxZpBg";
 const FORMATTER_REFUSED: &str = "pBgV";
 const SIMPLE_LETTERS: &str = "GyYMLwWDdFEuaHkKhmsSzZX";
 
+/// A pattern that cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid date and time pattern '{pattern}': {reason}")]
+pub struct PatternError {
+    pub pattern: Box<str>,
+    pub reason: PatternReason,
+}
+
+/// What is wrong with a pattern, in Java's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatternReason {
+    #[error("pattern has ']' without '['")]
+    Unopened,
+    #[error("pattern includes reserved character: '{0}'")]
+    Reserved(char),
+    #[error("pattern has an unterminated quote")]
+    OpenQuote,
+    #[error("unknown pattern letter: {0}")]
+    UnknownLetter(char),
+    #[error("illegal pattern character '{0}'")]
+    IllegalLetter(char),
+    #[error("pattern letter '{0}' is not supported")]
+    Unsupported(char),
+    #[error("too many pattern letters: {0}")]
+    TooLong(char),
+}
+
 impl Pattern {
     /// Compiles a pattern; the error says what is wrong with it.
-    pub fn new(pattern: &str, dialect: Dialect) -> Result<Self, String> {
+    pub fn new(pattern: &str, dialect: Dialect) -> Result<Self, PatternError> {
         let mut compiler = Compiler {
             chars: pattern.chars().collect(),
             at: 0,
             dialect,
-            pattern,
         };
-        let elements = compiler.elements(0)?;
+        let elements = compiler.elements(0).map_err(|reason| PatternError {
+            pattern: pattern.into(),
+            reason,
+        })?;
         Ok(Self { dialect, elements })
     }
 
@@ -100,19 +129,14 @@ fn span_nanos(elements: &[Element]) -> i128 {
     elements.iter().map(span).min().unwrap_or(NANOS_PER_DAY)
 }
 
-struct Compiler<'p> {
+struct Compiler {
     chars: Vec<char>,
     at: usize,
     dialect: Dialect,
-    pattern: &'p str,
 }
 
-impl Compiler<'_> {
-    fn error(&self, what: impl std::fmt::Display) -> String {
-        format!("invalid date and time pattern '{}': {what}", self.pattern)
-    }
-
-    fn elements(&mut self, depth: usize) -> Result<Vec<Element>, String> {
+impl Compiler {
+    fn elements(&mut self, depth: usize) -> Result<Vec<Element>, PatternReason> {
         let mut elements: Vec<Element> = Vec::new();
         let formatter = self.dialect == Dialect::Formatter;
         while let Some(&c) = self.chars.get(self.at) {
@@ -125,9 +149,9 @@ impl Compiler<'_> {
                 }
                 '[' if formatter && depth < 8 => elements.push(Element::Optional(self.elements(depth + 1)?)),
                 ']' if formatter && depth > 0 => return Ok(elements),
-                ']' if formatter => return Err(self.error("pattern has ']' without '['")),
+                ']' if formatter => return Err(PatternReason::Unopened),
                 '{' | '}' | '#' if formatter => {
-                    return Err(self.error(format!("pattern includes reserved character: '{c}'")));
+                    return Err(PatternReason::Reserved(c));
                 }
                 other => push_literal(&mut elements, other),
             }
@@ -135,7 +159,7 @@ impl Compiler<'_> {
         Ok(elements)
     }
 
-    fn quoted(&mut self, elements: &mut Vec<Element>) -> Result<(), String> {
+    fn quoted(&mut self, elements: &mut Vec<Element>) -> Result<(), PatternReason> {
         if self.chars.get(self.at) == Some(&'\'') {
             self.at += 1;
             push_literal(elements, '\'');
@@ -152,10 +176,10 @@ impl Compiler<'_> {
                 return Ok(());
             }
         }
-        Err(self.error("pattern has an unterminated quote"))
+        Err(PatternReason::OpenQuote)
     }
 
-    fn field(&mut self, letter: char) -> Result<Element, String> {
+    fn field(&mut self, letter: char) -> Result<Element, PatternReason> {
         let count = 1 + self.chars[self.at..].iter().take_while(|c| **c == letter).count();
         self.at += count - 1;
         let known = match self.dialect {
@@ -163,17 +187,17 @@ impl Compiler<'_> {
             Dialect::SimpleDate => SIMPLE_LETTERS,
         };
         if !known.contains(letter) {
-            return Err(self.error(match self.dialect {
-                Dialect::Formatter => format!("unknown pattern letter: {letter}"),
-                Dialect::SimpleDate => format!("illegal pattern character '{letter}'"),
-            }));
+            return Err(match self.dialect {
+                Dialect::Formatter => PatternReason::UnknownLetter(letter),
+                Dialect::SimpleDate => PatternReason::IllegalLetter(letter),
+            });
         }
         if self.dialect == Dialect::Formatter {
             if FORMATTER_REFUSED.contains(letter) {
-                return Err(self.error(format!("pattern letter '{letter}' is not supported")));
+                return Err(PatternReason::Unsupported(letter));
             }
             if count > longest(letter) {
-                return Err(self.error(format!("too many pattern letters: {letter}")));
+                return Err(PatternReason::TooLong(letter));
             }
         }
         Ok(Element::Field { letter, count })

@@ -9,6 +9,7 @@ use millstream_types::calendar::civil_from_days;
 use super::civil::{day_of_year, hybrid_civil, iso_day_of_week, us_week, us_week_of_month};
 use super::pattern::{Dialect, Element, MONTHS, Pattern, WEEKDAYS};
 use super::values::{NANOS_PER_DAY, NANOS_PER_SECOND};
+use crate::scalar::EvalError;
 
 /// A point in time on a wall clock.
 #[derive(Clone, Copy)]
@@ -54,9 +55,20 @@ impl<'z> WallClock<'z> {
     }
 }
 
+/// A letter for which the value has no field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a TIMESTAMP has no time zone or offset for the letter '{0}' of the date and time pattern")]
+pub struct NoSuchField(pub char);
+
+impl From<NoSuchField> for EvalError {
+    fn from(error: NoSuchField) -> Self {
+        Self::Data(error.to_string())
+    }
+}
+
 impl Pattern {
     /// Appends the text of a point in time; the error names a field that it does not have.
-    pub fn format(&self, clock: &WallClock<'_>, out: &mut String) -> Result<(), String> {
+    pub fn format(&self, clock: &WallClock<'_>, out: &mut String) -> Result<(), NoSuchField> {
         format_elements(&self.elements, self.dialect, clock, out)
     }
 }
@@ -66,7 +78,7 @@ fn format_elements(
     dialect: Dialect,
     clock: &WallClock<'_>,
     out: &mut String,
-) -> Result<(), String> {
+) -> Result<(), NoSuchField> {
     for element in elements {
         match element {
             Element::Literal(text) => out.push_str(text),
@@ -138,7 +150,7 @@ fn formatter_field(
     count: usize,
     clock: &WallClock<'_>,
     out: &mut String,
-) -> Result<(), String> {
+) -> Result<(), NoSuchField> {
     if shared_field(letter, count, clock, out) {
         return Ok(());
     }
@@ -182,9 +194,7 @@ fn formatter_field(
         'N' => number(clock.nanos_of_day as i64, count, out),
         'A' => number((clock.nanos_of_day / 1_000_000) as i64, count, out),
         _ => {
-            return Err(format!(
-                "a TIMESTAMP has no time zone or offset for the letter '{letter}' of the date and time pattern"
-            ));
+            return Err(NoSuchField(letter));
         }
     }
     Ok(())

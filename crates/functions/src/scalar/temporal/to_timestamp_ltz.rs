@@ -152,7 +152,7 @@ fn from_text(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<ArrayRef,
             let found = if zone == "UTC" {
                 TimeZone::UTC
             } else {
-                argument_zone(zone).map_err(data_error)?
+                argument_zone(zone).map_err(|error| data_error(error.to_string()))?
             };
             last = Some((zone, ZoneOffsets::new(found)));
         }

@@ -52,10 +52,25 @@ pub fn java_time_zone(name: &str) -> TimeZone {
         .unwrap_or(TimeZone::UTC)
 }
 
+/// A name that is no time zone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ZoneError {
+    #[error(
+        "invalid time zone '{0}' in 'table.local-time-zone'. The value should be a Time Zone Database ID such as \
+         'America/Los_Angeles' to include daylight saving time. Fixed offsets are supported using 'GMT-03:00' or \
+         'GMT+03:00'. Or use 'UTC' without time zone and daylight saving time"
+    )]
+    Session(String),
+    #[error(
+        "invalid time zone '{0}': use a region such as 'America/Los_Angeles', 'UTC', or an offset such as 'GMT-08:00'"
+    )]
+    Argument(String),
+}
+
 /// The zone of the setting `table.local-time-zone`. Flink takes a name if `java.util.TimeZone` and `java.time.ZoneId`
 /// agree on it: a region of the tz database (`Europe/Berlin`, `Japan`, `EST5EDT`), `UTC`, or `GMT` with an offset of at
 /// most 18 hours. Short names (`PST`, `EST`), bare offsets and offsets behind `UTC` are refused.
-pub fn session_zone(name: &str) -> Result<TimeZone, String> {
+pub fn session_zone(name: &str) -> Result<TimeZone, ZoneError> {
     let zone = match name
         .strip_prefix("GMT")
         .filter(|rest| rest.starts_with(['+', '-']))
@@ -64,25 +79,17 @@ pub fn session_zone(name: &str) -> Result<TimeZone, String> {
         None if matches!(name, "Z" | "UT") || ONLY_SHORT.contains(&name) => None,
         None => region(name),
     };
-    zone.ok_or_else(|| {
-        format!(
-            "invalid time zone '{name}' in 'table.local-time-zone'. The value should be a Time Zone Database ID such as \
-             'America/Los_Angeles' to include daylight saving time. Fixed offsets are supported using 'GMT-03:00' or \
-             'GMT+03:00'. Or use 'UTC' without time zone and daylight saving time"
-        )
-    })
+    zone.ok_or_else(|| ZoneError::Session(name.to_owned()))
 }
 
 /// The zone that a function's argument names, as `java.time.ZoneId`: a region, `UTC`, or an offset, bare or behind `GMT`,
 /// `UTC` or `UT`.
-pub(crate) fn argument_zone(name: &str) -> Result<TimeZone, String> {
+pub(crate) fn argument_zone(name: &str) -> Result<TimeZone, ZoneError> {
     let named = (!ONLY_SHORT.contains(&name)).then(|| region(name)).flatten();
     let found = named
         .or_else(|| custom_offset(name))
         .or_else(|| written_offset(name));
-    found.ok_or_else(|| {
-        format!("invalid time zone '{name}': use a region such as 'America/Los_Angeles', 'UTC', or an offset such as 'GMT-08:00'")
-    })
+    found.ok_or_else(|| ZoneError::Argument(name.to_owned()))
 }
 
 /// The zone of the machine, by name; UTC if it has none.
@@ -213,7 +220,7 @@ mod tests {
         let refused = "Z UT UTC+1 GMT+330 GMT+3:30 GMT+19:00 GMT+18:30 GMT+99 GMT+ EST MST HST ROC PST Factory asia/tokyo \
                        +05:30 Mars/Olympus Nowhere/City";
         for name in refused.split_whitespace().chain([""]) {
-            let error = session_zone(name).expect_err(name);
+            let error = session_zone(name).expect_err(name).to_string();
             assert!(error.contains(&format!("time zone '{name}'")), "{error}");
         }
     }
