@@ -272,7 +272,7 @@ fn invalid_utf8_is_found_in_records_of_known_shapes() {
         let parts: [&[u8]; 5] = [b"{\"id\":1,\"name\":", name, b",\"more\":", more, b"}"];
         parts.concat()
     };
-    let long = [&[b'"'], &[b'x'; 40][..], &[0xC3, b'"']].concat();
+    let long = [b"\"".as_slice(), &[b'x'; 40], b"\xC3\""].concat();
     let bad: [&[u8]; 4] = [b"\"\xFF\"", &long, b"\"\\n\xC3\"", b"[\"\xE2\x82\"]"];
     let good = record("\"é\"".as_bytes(), "\"€\"".as_bytes());
     for value in bad {
