@@ -157,11 +157,10 @@ pub enum FilesystemError {
         value: String,
         only: &'static str,
     },
-    #[error(
-        "not supported yet: format 'avro' of connector 'filesystem', whose files are containers with a schema; use format \
-         'json'"
-    )]
-    Avro,
+    #[error("option 'avro.encoding' does not apply to files: containers are binary; remove it")]
+    AvroEncoding,
+    #[error(transparent)]
+    AvroCodec(#[from] millstream_formats::avro::AvroCodecError),
     #[error("Unsupported policy: {0} in 'sink.partition-commit.policy.kind'; use 'success-file'")]
     Policy(String),
     #[error(

@@ -7,6 +7,8 @@ use std::fmt;
 
 use millstream_types::{LogicalType, TypeKind};
 
+use crate::avro::SchemaMismatch;
+
 /// Bytes of a message that an error shows.
 const SHOWN_MESSAGE_BYTES_MAX: usize = 1024;
 
@@ -140,8 +142,10 @@ pub enum ValueError {
     Length(i64),
     #[error("a block claims {0} items, more than the datum has bytes")]
     Block(u64),
-    #[error("a union of two types has no type {0}")]
+    #[error("a union has no type {0}")]
     UnionBranch(i64),
+    #[error(transparent)]
+    Mismatch(#[from] SchemaMismatch),
     #[error("a decimal of {0} bytes is too large")]
     DecimalBytes(usize),
     #[error("Size of data received for deserializing {ty} type is not {expected}. the data size is {found}.")]
@@ -229,6 +233,9 @@ pub enum FormatError {
     NotInLine(String),
     #[error(transparent)]
     Column(#[from] ColumnError),
+    /// A file whose schema does not fit the table.
+    #[error(transparent)]
+    Mismatch(#[from] SchemaMismatch),
     #[error("format '{0}' cannot be written")]
     NoEncoder(String),
 }

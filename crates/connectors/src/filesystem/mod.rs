@@ -1,21 +1,30 @@
-//! Connector `filesystem`: directories of files, one record a line, Hive-style partition directories.
+//! Connector `filesystem`: directories of files, Hive-style partition directories. Files hold one record a line, those of
+//! format `avro` are containers.
 //!
 //! The source reads what is there when it starts (or keeps looking, with `source.monitor-interval`); the sink writes
 //! under hidden names and renames when a checkpoint or the end of the input makes the rows final.
 
 pub mod lines;
 pub mod partition;
+pub mod reader;
 pub mod sink;
 pub mod source;
 
+use millstream_dataflow::DataflowError;
+use millstream_formats::avro::{AvroCodec, AvroCodecError, AvroOptions};
 use millstream_types::{
-    ChangelogMode, ConnectorDecl, FormatUse, LogicalType, MetadataDecl, OptionDecl, OptionType, TypeKind,
+    ChangelogMode, ConnectorDecl, ErrorKind, FormatUse, LogicalType, MetadataDecl, OptionDecl, OptionType,
+    Options, TypeKind,
 };
 
 use crate::table_error::FilesystemError;
 
 /// Default of `partition.default-name`, the directory name for NULL and empty partition values.
 pub const DEFAULT_PARTITION: &str = "__DEFAULT_PARTITION__";
+
+/// The format whose files are containers.
+const AVRO: &str = "avro";
+const AVRO_CODEC: &str = "avro.codec";
 
 const fn string(key: &'static str, doc: &'static str) -> OptionDecl {
     OptionDecl::new(key, OptionType::String, doc)
@@ -109,6 +118,11 @@ const OPTIONS: &[OptionDecl] = &[
     )
     .with_default("_SUCCESS"),
     string(
+        AVRO_CODEC,
+        "Compression of the blocks of Avro files: null, deflate, snappy, bzip2 or zstandard.",
+    )
+    .with_default("snappy"),
+    string(
         "partition.time-extractor.*",
         "Accepted for compatibility with Flink; has no effect.",
     ),
@@ -165,8 +179,15 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
             }),
             _ => Ok(()),
         };
-        if table.options.get("format").is_some_and(|format| format == "avro") {
-            return Err(FilesystemError::Avro.into());
+        if table.options.get("format").is_some_and(|format| format == AVRO) {
+            codec(table.options.get(AVRO_CODEC)).map_err(FilesystemError::from)?;
+            if table
+                .options
+                .get("avro.encoding")
+                .is_some_and(|encoding| encoding != "binary")
+            {
+                return Err(FilesystemError::AvroEncoding.into());
+            }
         }
         if table.partition_keys.is_empty() {
             return Ok(());
@@ -187,6 +208,22 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
         Ok(refuse("sink.partition-commit.policy.kind", "success-file")?)
     },
 };
+
+/// The options of a format whose files are containers; `None` for one with a record a line.
+fn container_format(format: &(String, Options)) -> Result<Option<AvroOptions>, DataflowError> {
+    let (name, options) = format;
+    if name != AVRO {
+        return Ok(None);
+    }
+    let options = AvroOptions::parse(options);
+    options
+        .map(Some)
+        .map_err(|e| DataflowError::new(ErrorKind::Input, e.to_string()))
+}
+
+fn codec(name: Option<&String>) -> Result<AvroCodec, AvroCodecError> {
+    name.map_or(Ok(AvroCodec::Snappy), |name| AvroCodec::parse(name))
+}
 
 /// A table's path without the scheme of a `file:` URI.
 pub fn local_path(path: &str) -> Result<&str, FilesystemError> {

@@ -2,15 +2,17 @@
 //!
 //! Rows go to hidden files (`.part-….inprogress`). A file that has grown or aged enough is closed and waits; a
 //! checkpoint renames what waits, the last one follows the end of the input. A file that stays open over a checkpoint is
-//! remembered with its length and cut back to it after a restart, so that no row is there twice.
+//! remembered with its length and cut back to it after a restart, so that no row is there twice. Container files are
+//! closed at each checkpoint, as the bulk formats of Flink are.
 
+mod body;
 mod state;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,9 +22,11 @@ use millstream_dataflow::{Context, DataflowError, Sink, SinkCommit, SinkFactory,
 use millstream_formats::{Encoded, Encoder};
 use millstream_types::{Batch, CheckpointId, ErrorKind, LogicalType, Scalar, Schema, failpoint};
 
+use self::body::{Container, OpenFile};
 use self::state::{Closed, State};
-use super::{DEFAULT_PARTITION, local_path, partition};
+use super::{AVRO_CODEC, DEFAULT_PARTITION, codec, container_format, local_path, partition};
 use crate::context::ConnectorContext;
+use crate::table_error::FilesystemError;
 use crate::{SinkSpec, rows};
 
 const STATE_BLOCK: &str = "files";
@@ -39,6 +43,8 @@ pub struct FileSinkFactory {
 struct Shared {
     root: PathBuf,
     format: (String, millstream_types::Options),
+    /// The files are containers.
+    container: Option<Container>,
     /// Columns of a line.
     in_lines: Schema,
     /// Input positions of the columns of a line.
@@ -81,6 +87,13 @@ impl FileSinkFactory {
             .collect();
         let in_lines = columns.project(&line_columns);
         rows::encoder(&format, &in_lines)?;
+        let container = match container_format(&format)? {
+            None => None,
+            Some(options) => {
+                let codec = codec(table.options.get(AVRO_CODEC)).map_err(FilesystemError::from)?;
+                Some(Container { options, codec })
+            }
+        };
         let success = table
             .options
             .get("sink.partition-commit.policy.kind")
@@ -107,6 +120,7 @@ impl FileSinkFactory {
             overwrite: spec.overwrite,
             context: context.clone(),
             format,
+            container,
         };
         let parallelism_max = rows::parsed(table, "sink.parallelism", "a number of instances")?;
         // Overwriting existing files requires a single instance that knows all new files. A single instance also leaves
@@ -186,16 +200,6 @@ impl SinkFactory for FileSinkFactory {
     }
 }
 
-/// A file that is being written.
-struct OpenFile {
-    hidden: PathBuf,
-    visible: PathBuf,
-    writer: BufWriter<File>,
-    bytes: u64,
-    opened_ms: i64,
-    written_ms: i64,
-}
-
 struct FileSink {
     shared: Arc<Shared>,
     encoder: Box<dyn Encoder>,
@@ -270,15 +274,12 @@ impl FileSink {
         let Some(file) = self.open.get_mut(directory) else {
             return Ok(());
         };
+        let before = file.bytes;
         for message in self.encoded.messages() {
-            let line = message.unwrap_or_default();
-            file.writer
-                .write_all(line)
-                .and_then(|()| file.writer.write_all(b"\n"))
+            file.append(message.unwrap_or_default())
                 .map_err(|e| failed("write", &file.hidden, &e))?;
-            file.bytes += line.len() as u64 + 1;
-            self.bytes_written += line.len() as u64 + 1;
         }
+        self.bytes_written += file.bytes - before;
         file.written_ms = now_ms;
         if file.bytes >= self.shared.file_bytes_max {
             self.close_file(directory)?;
@@ -297,26 +298,28 @@ impl FileSink {
             .write(true)
             .open(&hidden)
             .map_err(|e| failed("create", &hidden, &e))?;
-        let writer = BufWriter::with_capacity(256 << 10, file);
-        Ok(OpenFile {
-            hidden,
-            visible: parent.join(name),
-            writer,
-            bytes: 0,
-            opened_ms: now_ms,
-            written_ms: now_ms,
-        })
+        let mut file = OpenFile::new(file, (hidden, parent.join(name)), 0, now_ms);
+        if let Some(container) = &self.shared.container {
+            let (body, header) = container.begin(&self.shared.in_lines, self.shared.context.rng.as_ref())?;
+            file.body = body;
+            file.write(&header)
+                .map_err(|e| failed("write", &file.hidden, &e))?;
+            self.bytes_written += file.bytes;
+        }
+        Ok(file)
     }
 
     fn close_file(&mut self, directory: &str) -> Result<(), DataflowError> {
         let Some(mut file) = self.open.remove(directory) else {
             return Ok(());
         };
+        let before = file.bytes;
         let done = file
-            .writer
-            .flush()
+            .complete()
+            .and_then(|()| file.writer.flush())
             .and_then(|()| file.writer.get_ref().sync_all());
         done.map_err(|e| failed("sync", &file.hidden, &e))?;
+        self.bytes_written += file.bytes - before;
         failpoint::hit("file-closed");
         self.closed.push(Closed {
             hidden: file.hidden,
@@ -438,15 +441,7 @@ impl FileSink {
                 .map_err(|e| failed("open", &hidden, &e))?;
             // Only one file per directory stays open; that of a second former instance is closed.
             self.close_file(&directory)?;
-            let writer = BufWriter::with_capacity(256 << 10, file);
-            let open = OpenFile {
-                hidden,
-                visible,
-                writer,
-                bytes: length,
-                opened_ms: now_ms,
-                written_ms: now_ms,
-            };
+            let open = OpenFile::new(file, (hidden, visible), length, now_ms);
             self.open.insert(directory, open);
         }
         Ok(())
@@ -529,6 +524,9 @@ impl Sink for FileSink {
     }
 
     fn prepare(&mut self, checkpoint: CheckpointId, _: &Context) -> Result<(), DataflowError> {
+        if self.shared.container.is_some() {
+            self.close_all()?;
+        }
         let closed = std::mem::take(&mut self.closed);
         self.prepared.insert(checkpoint, closed);
         // Files of earlier uncommitted checkpoints belong to this one as well.

@@ -13,8 +13,9 @@ use millstream_formats::{Decoded, Decoder};
 use millstream_types::{Batch, Clock, ErrorKind, Scalar, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::lines::{Quoting, RecordReader, Records};
-use super::{DEFAULT_PARTITION, local_path, partition};
+use super::lines::{Quoting, Records};
+use super::reader::FileReader;
+use super::{DEFAULT_PARTITION, container_format, local_path, partition};
 use crate::context::ConnectorContext;
 use crate::side_output::DeadLetter;
 use crate::side_output::dead_letters;
@@ -152,7 +153,7 @@ impl SourceFactory for FileSourceFactory {
 /// A file being read.
 struct OpenFile {
     path: String,
-    reader: RecordReader,
+    reader: FileReader,
     /// Partition and metadata values by output position; `None`: decoded from the line.
     constants: Vec<Option<Scalar>>,
     line: u64,
@@ -211,7 +212,18 @@ impl FileSource {
         let failed = |e: std::io::Error| {
             DataflowError::new(ErrorKind::Environment, format!("cannot read '{path}': {e}"))
         };
-        let reader = RecordReader::open(Path::new(&path), position, self.shared.quoting).map_err(failed)?;
+        let reader = match container_format(&self.shared.format)? {
+            None => FileReader::lines(Path::new(&path), position, self.shared.quoting).map_err(failed)?,
+            Some(options) => {
+                let reader = FileReader::blocks(Path::new(&path), position).map_err(failed)?;
+                if let FileReader::Blocks(blocks) = &reader {
+                    let decoder = blocks.decoder(options, &self.shared.decoded);
+                    self.decoder =
+                        decoder.map_err(|e| DataflowError::data(format!("{e} (file '{path}')")))?;
+                }
+                reader
+            }
+        };
         let constants = self.constants(&path)?;
         self.current = Some(OpenFile {
             path,
@@ -270,8 +282,9 @@ impl FileSource {
         } else {
             let decoded = self.decoder.decode(&records.data, &records.ranges);
             let decoded = decoded.map_err(|e| {
-                let line = file.line + e.message as u64 + 1;
-                DataflowError::data(format!("{e} (file '{}', line {line})", file.path))
+                let record = file.line + e.message as u64 + 1;
+                let what = file.reader.record_name();
+                DataflowError::data(format!("{e} (file '{}', {what} {record})", file.path))
             })?;
             (vec![decoded], Vec::new())
         };
@@ -286,7 +299,11 @@ impl FileSource {
             .map(|decoded| with_constants(decoded, &file.constants, &self.shared.spec))
             .collect();
         for batch in batches {
-            self.emit_batch(batch, out)?;
+            // A block may hold more rows than a batch.
+            for start in (0..batch.rows).step_by(context.batch_rows.max(1)) {
+                let rows = context.batch_rows.max(1).min(batch.rows - start);
+                self.emit_batch(batch.slice(start, rows), out)?;
+            }
         }
         dead_letters::emit(letters, out)
     }

@@ -8,7 +8,7 @@ use crate::column::{ColumnBuilder, Nested, Values, finish_all};
 use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange, Subject, ValueError};
 
 /// Maximum bytes of an Avro integer.
-const LONG_BYTES_MAX: usize = 10;
+pub(super) const LONG_BYTES_MAX: usize = 10;
 /// The widest DECIMAL, in bytes.
 const DECIMAL_BYTES_MAX: usize = 16;
 
@@ -84,14 +84,14 @@ impl Decoder for AvroDecoder {
 }
 
 /// The bytes of a datum. Positions are those of the message buffer.
-struct Input<'a> {
+pub(super) struct Input<'a> {
     /// Up to the end of the datum.
-    data: &'a [u8],
-    at: usize,
+    pub data: &'a [u8],
+    pub at: usize,
 }
 
 impl<'a> Input<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], ValueError> {
+    pub fn take(&mut self, length: usize) -> Result<&'a [u8], ValueError> {
         let end = self.at.checked_add(length).filter(|end| *end <= self.data.len());
         let end = end.ok_or(ValueError::Syntax("the datum ends too early"))?;
         let bytes = &self.data[self.at..end];
@@ -99,14 +99,14 @@ impl<'a> Input<'a> {
         Ok(bytes)
     }
 
-    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], ValueError> {
+    pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], ValueError> {
         let bytes = self.take(N)?;
         bytes
             .try_into()
             .map_err(|_| ValueError::Syntax("the datum ends too early"))
     }
 
-    fn long(&mut self) -> Result<i64, ValueError> {
+    pub fn long(&mut self) -> Result<i64, ValueError> {
         let mut value = 0u64;
         for index in 0..LONG_BYTES_MAX {
             let [byte] = self.fixed()?;
@@ -118,12 +118,12 @@ impl<'a> Input<'a> {
         Err(ValueError::Syntax("invalid long encoding"))
     }
 
-    fn int(&mut self) -> Result<i32, ValueError> {
+    pub fn int(&mut self) -> Result<i32, ValueError> {
         i32::try_from(self.long()?).map_err(|_| ValueError::Syntax("invalid int encoding"))
     }
 
     /// Reads a length and that many bytes. Returns the bytes with their position.
-    fn bytes(&mut self) -> Result<&'a [u8], ValueError> {
+    pub fn bytes(&mut self) -> Result<&'a [u8], ValueError> {
         let length = self.long()?;
         let length = usize::try_from(length).map_err(|_| ValueError::Length(length))?;
         self.take(length)
@@ -220,7 +220,7 @@ pub(super) fn decimal(bytes: &[u8]) -> Result<i128, ValueError> {
 }
 
 /// Decodes the items of all blocks of an array or a map; returns their number.
-fn read_items(
+pub(super) fn read_items(
     input: &mut Input<'_>,
     mut item: impl FnMut(&mut Input<'_>) -> Result<(), ValueError>,
 ) -> Result<u32, ValueError> {

@@ -54,7 +54,7 @@ impl Encoder for AvroEncoder {
     }
 }
 
-fn write_long(out: &mut Vec<u8>, value: i64) {
+pub(super) fn write_long(out: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)) as u64;
     while rest > 0x7f {
         out.push((rest & 0x7f) as u8 | 0x80);
@@ -63,7 +63,7 @@ fn write_long(out: &mut Vec<u8>, value: i64) {
     out.push(rest as u8);
 }
 
-fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     write_long(out, bytes.len() as i64);
     out.extend_from_slice(bytes);
 }

@@ -15,7 +15,7 @@ use crate::json::write_string;
 use crate::{EncodeError, ValueError};
 
 /// Flink's name for the record of a table; nested records append the names of their fields.
-const RECORD: &str = "org.apache.flink.avro.generated.record";
+pub(super) const RECORD: &str = "org.apache.flink.avro.generated.record";
 
 /// The name of a type within a union.
 fn name_of(ty: &LogicalType, record: &str) -> String {

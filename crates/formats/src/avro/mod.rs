@@ -1,8 +1,10 @@
-//! Format `avro`: Avro datums without a header, in the binary or the JSON encoding.
+//! Format `avro`: Avro datums without a header, in the binary or the JSON encoding, and container files of datums.
 //!
-//! Writer and reader have the schema that Flink derives from the columns of the table: a record whose nullable fields are
-//! unions of null and their type, in this order. It is never written down, so both sides need the same columns.
+//! Writer and reader of datums have the schema that Flink derives from the columns of the table: a record whose nullable
+//! fields are unions of null and their type, in this order. It is never written down, so both sides need the same columns.
+//! A file holds its writer's schema.
 
+mod container;
 mod decode;
 mod encode;
 mod json;
@@ -13,6 +15,9 @@ use millstream_types::{
     ChangelogMode, FormatDecl, LogicalType, OptionDecl, OptionType, Options, Schema, TypeKind,
 };
 
+pub use container::{
+    AvroCodec, AvroCodecError, ContainerError, ContainerReader, ContainerWriter, SchemaError, SchemaMismatch,
+};
 pub use decode::AvroDecoder;
 pub use encode::AvroEncoder;
 
@@ -42,7 +47,7 @@ const OPTIONS: &[OptionDecl] = &[
 /// The declaration of format `avro`.
 pub const DECLARATION: FormatDecl = FormatDecl {
     identifier: NAME,
-    doc: "Avro datums without a header, with the schema of the table's columns.",
+    doc: "Avro datums without a header, with the schema of the table's columns; in files, containers.",
     options: OPTIONS,
     metadata: &[],
     decode: Some(ChangelogMode::INSERT_ONLY),

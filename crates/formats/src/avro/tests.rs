@@ -220,7 +220,7 @@ fn broken_datums_say_what_is_wrong() {
     let cut = messages[0][..messages[0].len() - 1].to_vec();
     let cases: [(&[u8], &str); 5] = [
         (&cut, "ends too early"),
-        (b"\x02\x04", "a union of two types has no type 2"),
+        (b"\x02\x04", "a union has no type 2"),
         (b"\x02\x02\x03", "length is -2"),
         (
             b"\x02\x00\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01",

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, Int64Array};
+use arrow_buffer::Buffer;
 use jiff::tz::TimeZone;
+use millstream_formats::MessageRange;
+use millstream_formats::avro::{AvroOptions, ContainerReader};
 use millstream_kafka_client::Transport;
 use millstream_plan::{ObjectIdentifier, TableSpec};
 use millstream_types::{SeededRng, SystemClock, TypeKind};
@@ -34,11 +38,11 @@ impl KafkaClusters for Nothing {
     }
 }
 
-fn factory(directory: &Path, seed: u64) -> FileSinkFactory {
+fn factory(directory: &Path, format: &str, seed: u64) -> FileSinkFactory {
     let options = [
         ("connector", "filesystem"),
         ("path", directory.to_str().expect("a path of text")),
-        ("format", "csv"),
+        ("format", format),
     ];
     let table = TableSpec {
         identifier: ObjectIdentifier {
@@ -71,8 +75,8 @@ fn factory(directory: &Path, seed: u64) -> FileSinkFactory {
     FileSinkFactory::new(spec, &context).expect("a valid table")
 }
 
-/// Lines of the files that readers see, sorted.
-fn visible(directory: &Path) -> Vec<i64> {
+/// The rows of the files that readers see, sorted.
+fn visible(directory: &Path, format: &str) -> Vec<i64> {
     let files = std::fs::read_dir(directory).expect("the directory");
     let files = files.map(|entry| entry.expect("an entry").path());
     let is_visible = |path: &PathBuf| {
@@ -80,23 +84,48 @@ fn visible(directory: &Path) -> Vec<i64> {
             .file_name()
             .is_some_and(|n| n.to_string_lossy().starts_with('.'))
     };
-    let mut lines: Vec<i64> = files
-        .filter(is_visible)
-        .flat_map(|path| {
-            let text = std::fs::read_to_string(path).expect("a file");
-            text.lines()
-                .map(|line| line.parse().expect("a number"))
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    lines.sort_unstable();
-    lines
+    let read = |path: PathBuf| {
+        if format == "avro" {
+            numbers(&path)
+        } else {
+            lines(&path)
+        }
+    };
+    let mut rows: Vec<i64> = files.filter(is_visible).flat_map(read).collect();
+    rows.sort_unstable();
+    rows
+}
+
+fn lines(path: &Path) -> Vec<i64> {
+    let text = std::fs::read_to_string(path).expect("a file");
+    text.lines().map(|line| line.parse().expect("a number")).collect()
+}
+
+/// The column of a container.
+fn numbers(path: &Path) -> Vec<i64> {
+    let mut reader = ContainerReader::open(File::open(path).expect("a file")).expect("a container");
+    let schema = Schema::new([("n", LogicalType::not_null(TypeKind::BigInt))]);
+    let mut decoder = reader
+        .decoder(AvroOptions::default(), &schema)
+        .expect("a schema that fits");
+    let mut rows = Vec::new();
+    while let Some(block) = reader.block().expect("a block") {
+        let range = MessageRange::new(0, block.len() as u32);
+        let decoded = decoder.decode(&Buffer::from(block), &[range]).expect("rows");
+        let column: &Int64Array = decoded.columns[0].as_primitive();
+        rows.extend_from_slice(column.values());
+    }
+    rows
 }
 
 /// Each instance of a run writes a number, a checkpoint is taken, each writes another, the run crashes.
 /// After 2 to 1 one file was never published; after 1 to 2 both instances wrote to the same one.
 #[test]
 fn a_change_of_parallelism_keeps_every_row_once() {
+    ["csv", "avro"].iter().for_each(|format| rescale(format));
+}
+
+fn rescale(format: &str) {
     let directory = tempfile::tempdir().expect("a directory");
     let mut states: Vec<StateBlocks> = Vec::new();
     let mut expected = Vec::new();
@@ -104,7 +133,7 @@ fn a_change_of_parallelism_keeps_every_row_once() {
     let runs = [2, 1, 3, 2, 2];
     for (run, parallelism) in runs.into_iter().enumerate() {
         let checkpoint = CheckpointId(run as u64 + 1);
-        let factory = factory(directory.path(), checkpoint.0);
+        let factory = factory(directory.path(), format, checkpoint.0);
         let contexts: Vec<Context> = (0..parallelism).map(|i| Context::new(i, parallelism)).collect();
         let same = states.len() == parallelism;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
@@ -153,5 +182,5 @@ fn a_change_of_parallelism_keeps_every_row_once() {
             write(&mut sinks);
         }
     }
-    assert_eq!(visible(directory.path()), expected);
+    assert_eq!(visible(directory.path(), format), expected, "{format}");
 }
