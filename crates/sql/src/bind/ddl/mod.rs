@@ -1,13 +1,15 @@
 //! DDL → catalog operations.
 
 mod alter_table;
+mod as_query;
 mod like;
 pub mod table;
 mod view;
 
 use millstream_plan::ObjectIdentifier;
-use millstream_types::{ErrorCode, LogicalType, Options};
+use millstream_types::{ErrorCode, Options};
 
+use self::as_query::with_query_columns;
 use self::table::{bind_column, bind_options};
 use crate::bind::Binder;
 use crate::bind::error::{SqlError, SqlResult};
@@ -467,64 +469,4 @@ fn without(options: &Options, keys: &[StringLiteral]) -> Options {
         .filter(|(key, _)| !is_reset(key))
         .map(|(k, v)| (k.clone(), v.clone()))
         .collect()
-}
-
-/// The statement's own columns, then the query's. A query column that is also declared gets the declared type.
-fn with_query_columns(own: ResolvedTable, create: &CreateTable, rel: &Rel) -> SqlResult<ResolvedTable> {
-    let query = &rel.schema.columns;
-    for (i, column) in query.iter().enumerate() {
-        if query[..i].iter().any(|known| known.name == column.name) {
-            let message = format!(
-                "A column named '{}' already exists in the query; give it an alias",
-                column.name
-            );
-            return Err(SqlError::at(create.name.span, message).with_code(ErrorCode::DuplicateName));
-        }
-    }
-    let mut order: Vec<&millstream_types::Column> = query.iter().collect();
-    let names = &create.schema.column_names;
-    if !names.is_empty() {
-        if names.len() != query.len() {
-            return Err(SqlError::at(
-                create.schema.span,
-                "The number of columns in the column list must match the number of columns in the source schema",
-            ));
-        }
-        order.clear();
-        for name in names {
-            let found = query
-                .iter()
-                .find(|column| column.name == name.value)
-                .ok_or_else(|| {
-                    let message = format!("Column '{}' not found in the source schema", name.value);
-                    SqlError::at(name.span, message)
-                        .with_code(ErrorCode::UnknownColumn)
-                        .offering(&name.value, query.iter().map(|c| c.name.as_str()))
-                })?;
-            order.push(found);
-        }
-    }
-    let plain = |ty: &LogicalType| ty.without_time_attribute();
-    let declared = own.columns.clone();
-    let is_selected = |name: &str| query.iter().any(|column| column.name == name);
-    let mut columns: Vec<TableColumn> = declared
-        .iter()
-        .filter(|column| !is_selected(&column.name))
-        .cloned()
-        .collect();
-    for column in order {
-        columns.push(match declared.iter().find(|known| known.name == column.name) {
-            Some(known) => known.clone(),
-            None => TableColumn::physical(column.name.clone(), plain(&column.ty)),
-        });
-    }
-    if let Some(key) = &own.primary_key {
-        for column in columns
-            .iter_mut()
-            .filter(|c| key.columns.contains(&c.name) && c.is_physical())
-        {
-            column.ty.nullable = false;
-        }
-    }
-    Ok(ResolvedTable { columns, ..own })
 }
