@@ -47,7 +47,9 @@ pub fn run(process: &Process, common: &Common, args: ServeArgs) -> Outcome {
     let (owner, token) = OwnerToken::generate()?;
     let owner = Arc::new(owner);
     let doors = Doors::open(process, &state, &settings, users.as_ref(), &owner)?;
-    resume_jobs(&state);
+    // Clients are served meanwhile: a job that waits is INITIALIZING.
+    let resumed = Arc::clone(&state);
+    let resuming = process.runtime.spawn_blocking(move || resume_jobs(&resumed));
     let mut tasks = vec![
         process.runtime.spawn(expire_sessions(Arc::clone(&state))),
         process.runtime.spawn(watch_jobs(Arc::clone(&state))),
@@ -74,6 +76,8 @@ pub fn run(process: &Process, common: &Common, args: ServeArgs) -> Outcome {
     state.begin_stop();
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     doors.close(process);
+    // What is being resumed at this moment must be stopped as well.
+    _ = process.runtime.block_on(resuming);
     stop_jobs(&state);
     Ok(())
 }

@@ -63,15 +63,21 @@ fn record(job: &JobHandle, stored: &mut StoredJob) {
     }
 }
 
-/// Submits every job that had not ended again, several at a time: reading a checkpoint waits for the disk. Blocks; what fails
-/// for a reason outside of the job is tried again in the background.
+/// Submits every job that had not ended again, several at a time: reading a checkpoint waits for the disk. Blocks until each
+/// was tried or the server stops; what fails for a reason outside of the job is tried again in the background.
 pub fn resume_jobs(state: &Arc<ServerState>) {
     let Some(store) = state.store() else { return };
-    let jobs = store.list();
+    let jobs = store.waiting();
     let next = AtomicUsize::new(0);
     let resume_some = || {
         while let Some(stored) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            resume_or_end(state, stored);
+            if state.is_stopping() {
+                return;
+            }
+            if !resume_or_end(state, &stored.id) {
+                let (state, id) = (Arc::clone(state), stored.id.clone());
+                KafkaClusters::runtime(state.clusters().as_ref()).spawn(keep_resuming(state, id));
+            }
         }
     };
     std::thread::scope(|scope| {
@@ -85,14 +91,24 @@ pub fn resume_jobs(state: &Arc<ServerState>) {
     });
 }
 
-fn resume_or_end(state: &Arc<ServerState>, stored: &StoredJob) {
-    if let Some(decision) = stored.decision.filter(|_| !stored.has_ended()) {
-        return end_decided(state, stored, decision);
+/// Whether the matter is settled: the job runs, or will never run. A user may cancel a job that waits, so that the store is
+/// asked each time.
+fn resume_or_end(state: &Arc<ServerState>, id: &str) -> bool {
+    let Some(store) = state.store() else { return true };
+    let is_settled = match store.get(id) {
+        Some(stored) if !stored.has_ended() => match stored.decision {
+            Some(decision) => {
+                end_decided(state, &stored, decision);
+                true
+            }
+            None => resume(state, &stored),
+        },
+        _ => true,
+    };
+    if is_settled {
+        store.settle(id);
     }
-    if !stored.has_ended() && !resume(state, stored) {
-        let (state, stored) = (Arc::clone(state), stored.clone());
-        KafkaClusters::runtime(state.clusters().as_ref()).spawn(keep_resuming(state, stored));
-    }
+    is_settled
 }
 
 /// Ends a job that a user had canceled or stopped when the server died.
@@ -125,17 +141,32 @@ fn end_decided(state: &ServerState, stored: &StoredJob, decision: StoredDecision
     });
 }
 
-async fn keep_resuming(state: Arc<ServerState>, stored: StoredJob) {
+async fn keep_resuming(state: Arc<ServerState>, id: String) {
     let mut pause = JOB_RETRY_PAUSE.0;
     loop {
-        tokio::time::sleep(pause).await;
-        let (tried, job) = (Arc::clone(&state), stored.clone());
-        let done = tokio::task::spawn_blocking(move || tried.is_stopping() || resume(&tried, &job)).await;
-        if done.unwrap_or(true) {
+        wait_or_decision(&state, &id, pause).await;
+        let (tried, job) = (Arc::clone(&state), id.clone());
+        let done = tokio::task::spawn_blocking(move || tried.is_stopping() || resume_or_end(&tried, &job));
+        if done.await.unwrap_or(true) {
             return;
         }
         pause = Duration::min(pause * 2, JOB_RETRY_PAUSE.1);
     }
+}
+
+/// Waits for the time, or until a user has decided about the job.
+async fn wait_or_decision(state: &ServerState, id: &str, pause: Duration) {
+    let mut ticks = tokio::time::interval(JOB_WATCH_INTERVAL);
+    let is_decided = || {
+        let stored = state.store().and_then(|store| store.get(id));
+        stored.is_none_or(|stored| stored.decision.is_some())
+    };
+    let decided = async {
+        while !is_decided() {
+            ticks.tick().await;
+        }
+    };
+    _ = tokio::time::timeout(pause, decided).await;
 }
 
 /// Whether the matter is settled: the job runs, or will never run.
@@ -156,6 +187,10 @@ fn resume(state: &Arc<ServerState>, stored: &StoredJob) -> bool {
     ) {
         Ok(job) => {
             tracing::info!(job = job.name(), id = %job.id(), "job resumed");
+            // A request that came meanwhile found no job to cancel.
+            if store.get(&stored.id).is_some_and(|now| now.decision.is_some()) {
+                job.cancel();
+            }
             true
         }
         Err(error) => {

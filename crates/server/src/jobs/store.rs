@@ -3,7 +3,7 @@
 //! A file is written before its job starts and whenever the job enters a new state, so that after a crash every job
 //! that had not ended is submitted again. A file that cannot be read is set aside, with a warning that names it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millstream_session::{JobDecision, JobId, JobKeeper, JobStatus, JobSubmission, SessionError};
@@ -110,6 +110,8 @@ pub struct JobStore {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     jobs: Mutex<BTreeMap<String, StoredJob>>,
+    /// Jobs of an earlier process that have yet to be resumed.
+    waiting: Mutex<BTreeSet<String>>,
 }
 
 impl JobStore {
@@ -130,11 +132,27 @@ impl JobStore {
                 Err(reason) => set_aside(storage.as_ref(), &path, &reason)?,
             }
         }
+        let waiting = jobs.values().filter(|job| !job.has_ended());
         Ok(Self {
             storage,
             clock,
+            waiting: Mutex::new(waiting.map(|job| job.id.clone()).collect()),
             jobs: Mutex::new(jobs),
         })
+    }
+
+    /// Jobs of an earlier process that have yet to be resumed, oldest first.
+    pub fn waiting(&self) -> Vec<StoredJob> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs = self.list();
+        jobs.retain(|job| waiting.contains(&job.id));
+        jobs
+    }
+
+    /// The job was resumed, or will never be.
+    pub fn settle(&self, id: &str) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.remove(id);
     }
 
     /// Oldest first.
@@ -195,6 +213,20 @@ impl JobStore {
 
 impl JobKeeper for JobStore {
     fn submitted(&self, submission: &JobSubmission) -> Result<(), SessionError> {
+        if let Some(job) = self
+            .waiting()
+            .iter()
+            .find(|job| job.identity == submission.identity)
+        {
+            return Err(SessionError::new(
+                ErrorKind::Input,
+                format!(
+                    "job '{}' of an earlier run of this server has the same name and is about to be resumed; to replace it, \
+                     cancel it first: millstream job cancel {}",
+                    job.name, job.id
+                ),
+            ));
+        }
         let now_ms = self.clock.now_ms();
         let state = JobStatus::Created.name().to_owned();
         let job = StoredJob {

@@ -108,12 +108,19 @@ impl JobView {
         }
     }
 
-    /// A job of an earlier process.
+    /// A job of an earlier process, which has ended or waits to be resumed.
     pub fn stored(job: &StoredJob) -> Self {
+        let state = if job.has_ended() {
+            known(&job.state)
+        } else if job.decision.is_some() {
+            JobStatus::Cancelling.name()
+        } else {
+            JobStatus::Initializing.name()
+        };
         Self {
             id: job.id.clone(),
             name: job.name.clone(),
-            state: known(&job.state),
+            state,
             has_ended: job.has_ended(),
             started_ms: job.submitted_ms,
             transitions: job

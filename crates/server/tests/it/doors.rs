@@ -44,6 +44,13 @@ pub struct Extras {
     pub catalog: Option<Arc<CatalogStore>>,
 }
 
+/// Statements that start a job without an end.
+pub const ENDLESS: [&str; 3] = [
+    "CREATE TABLE numbers (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '10')",
+    "CREATE TABLE nothing (n INT) WITH ('connector' = 'blackhole')",
+    "INSERT INTO nothing SELECT n FROM numbers",
+];
+
 pub async fn server(directory: &TempDir, users: Option<Arc<HttpUsers>>) -> Server {
     let extras = Extras {
         users,

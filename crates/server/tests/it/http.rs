@@ -8,13 +8,7 @@ use millstream_server::http::users::{HttpUsers, Role, basic_line};
 use millstream_server::jobs::{record_jobs, resume_jobs};
 use serde_json::{Value, json};
 
-use crate::doors::{Server, any_port, call, exchange, server};
-
-const ENDLESS: [&str; 3] = [
-    "CREATE TABLE numbers (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '10')",
-    "CREATE TABLE nothing (n INT) WITH ('connector' = 'blackhole')",
-    "INSERT INTO nothing SELECT n FROM numbers",
-];
+use crate::doors::{ENDLESS, Server, any_port, call, exchange, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_repeat_and_wrong_tokens_are_refused() {

@@ -17,3 +17,4 @@ mod remote_access;
 mod sasl;
 mod tls;
 mod ui;
+mod waiting;

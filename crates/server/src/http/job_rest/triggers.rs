@@ -132,6 +132,15 @@ pub async fn cancel(
             handle.cancel();
             Ok(reply_with(StatusCode::ACCEPTED, &json!({})))
         }
+        // It waits to be resumed, before which decisions are read.
+        None if !view.has_ended => {
+            let id = JobId::parse(&view.id).ok_or_else(|| RestError::path_parameter("jobid", &job))?;
+            decide(&state, id, JobDecision::Cancel).await?;
+            if let Some(handle) = find_job(&state, &job)?.handle {
+                handle.cancel();
+            }
+            Ok(reply_with(StatusCode::ACCEPTED, &json!({})))
+        }
         Some(_) if view.state == "CANCELED" => Ok(reply_with(StatusCode::ACCEPTED, &json!({}))),
         _ => Err(RestError::new(
             StatusCode::CONFLICT,
