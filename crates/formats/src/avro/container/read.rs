@@ -118,7 +118,10 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-fn metadata(input: &mut impl Read) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ContainerError> {
+/// A key and its value.
+type Entry = (Vec<u8>, Vec<u8>);
+
+fn metadata(input: &mut impl Read) -> Result<Vec<Entry>, ContainerError> {
     let mut entries = Vec::new();
     loop {
         let count = long(input, None)?;

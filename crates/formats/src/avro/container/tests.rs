@@ -34,16 +34,13 @@ fn file(schema: &str, codec: AvroCodec, count: i64, datums: &[u8]) -> Vec<u8> {
 }
 
 /// All rows of a file as text.
-fn rows(file: &[u8], schema: &Schema) -> Result<Vec<String>, String> {
-    let mut reader = ContainerReader::open(Cursor::new(file)).map_err(|e| e.to_string())?;
-    let decoder = reader.decoder(AvroOptions::default(), schema);
-    let mut decoder = decoder.map_err(|e| e.to_string())?;
+fn rows(file: &[u8], schema: &Schema) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let mut reader = ContainerReader::open(Cursor::new(file))?;
+    let mut decoder = reader.decoder(AvroOptions::default(), schema)?;
     let mut rows = Vec::new();
-    while let Some(block) = reader.block().map_err(|e| e.to_string())? {
+    while let Some(block) = reader.block()? {
         let range = MessageRange::new(0, block.len() as u32);
-        let decoded = decoder
-            .decode(&Buffer::from(block), &[range])
-            .map_err(|e| e.to_string())?;
+        let decoded = decoder.decode(&Buffer::from(block), &[range])?;
         rows.extend((0..decoded.rows).map(|row| {
             let values = schema.types().zip(&decoded.columns);
             let values = values.map(|(ty, column)| match Scalar::from_array(ty, column, row) {
@@ -210,10 +207,14 @@ fn the_schema_of_a_file_is_resolved_to_the_columns_of_the_table() {
         assert!(rows[1].starts_with("NULL NULL Double(-3.0)"), "{}", rows[1]);
     }
     let missing = Schema::new([("absent", LogicalType::INT.with_nullable(false))]);
-    let error = rows(&file(written, AvroCodec::Null, 2, &datums), &missing).unwrap_err();
+    let error = rows(&file(written, AvroCodec::Null, 2, &datums), &missing)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("missing required field absent"), "{error}");
     let other = Schema::new([("name", LogicalType::INT)]);
-    let error = rows(&file(written, AvroCodec::Null, 2, &datums), &other).unwrap_err();
+    let error = rows(&file(written, AvroCodec::Null, 2, &datums), &other)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("Found string, expecting union"), "{error}");
 }
 
@@ -232,6 +233,7 @@ fn damaged_files_are_errors() {
         assert!(
             rows(&file[..end], &schema)
                 .unwrap_err()
+                .to_string()
                 .contains("the file ends within it")
         );
     }
@@ -251,7 +253,9 @@ fn damaged_files_are_errors() {
         ),
     ];
     for (written, expected) in cases {
-        let error = rows(&file(written, AvroCodec::Null, 0, b""), &schema).unwrap_err();
+        let error = rows(&file(written, AvroCodec::Null, 0, b""), &schema)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}");
     }
     for (name, expected) in [("xz", "not supported yet"), ("lz4", "Unrecognized codec: lz4")] {
