@@ -81,7 +81,7 @@ fn generate(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         let path: PathBuf = root.join(SPECS).join(name);
         std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
     };
-    let messages = spec::parse(&read("messages.txt")?).map_err(|e| anyhow::anyhow!("messages.txt: {e}"))?;
+    let messages = spec::parse(&read("messages.txt")?).context("messages.txt")?;
     let apis = group_by_api(&messages)?;
     let mut files = BTreeMap::new();
     for (name, messages) in &apis {

@@ -25,7 +25,8 @@ pub fn counts(root: &Path, sources: &[PathBuf]) -> anyhow::Result<BTreeMap<Strin
     let mut counts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for path in sources {
         let name = path.strip_prefix(root).unwrap_or(path).to_string_lossy();
-        if name.ends_with("dialect.rs") {
+        // A test prints an error and ends; nothing in it matches on one.
+        if crate::tidy::is_test(&name) || name.ends_with("dialect.rs") {
             continue;
         }
         let text = std::fs::read_to_string(path)?;

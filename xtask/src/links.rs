@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use anyhow::{bail, ensure};
+
 const SUMMARY: &str = "docs/SUMMARY.md";
 
 /// Appends one finding for each broken link; warns of pages that the site lacks.
@@ -74,7 +76,7 @@ fn targets(text: &str) -> Vec<String> {
     found
 }
 
-fn resolve(root: &Path, page: &Path, target: &str) -> Result<(), String> {
+fn resolve(root: &Path, page: &Path, target: &str) -> anyhow::Result<()> {
     if target.contains("://") || target.starts_with("mailto:") {
         return Ok(());
     }
@@ -87,15 +89,14 @@ fn resolve(root: &Path, page: &Path, target: &str) -> Result<(), String> {
         normal(&page.parent().unwrap_or(Path::new("")).join(path))
     };
     if !root.join(&file).exists() {
-        return Err("leads nowhere".to_owned());
+        bail!("leads nowhere");
     }
     let Some(anchor) = anchor else { return Ok(()) };
-    let text = std::fs::read_to_string(root.join(&file)).map_err(|error| error.to_string())?;
+    let text = std::fs::read_to_string(root.join(&file))?;
     let headings = text.lines().filter(|line| line.starts_with('#'));
     let has_anchor = headings.map(slug).any(|slug| slug == anchor);
-    has_anchor
-        .then_some(())
-        .ok_or_else(|| format!("names a heading that '{}' lacks", file.display()))
+    ensure!(has_anchor, "names a heading that '{}' lacks", file.display());
+    Ok(())
 }
 
 /// The anchor of a heading, as GitHub and mdBook make it.

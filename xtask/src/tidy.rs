@@ -97,14 +97,17 @@ fn relative(root: &Path, path: &Path) -> String {
         .into_owned()
 }
 
+pub fn is_test(name: &str) -> bool {
+    name.contains("/tests/") || name.ends_with("tests.rs")
+}
+
 /// Lengths over the limits, by `file` or `file::function`.
 fn lengths(root: &Path, sources: &[PathBuf]) -> anyhow::Result<BTreeMap<String, usize>> {
     let mut over = BTreeMap::new();
     for path in sources {
         let text = std::fs::read_to_string(path)?;
         let name = relative(root, path);
-        let is_test = name.contains("/tests/") || name.ends_with("tests.rs");
-        let (file_max, function_max) = if is_test {
+        let (file_max, function_max) = if is_test(&name) {
             (TEST_FILE_LINES_MAX, TEST_FUNCTION_LINES_MAX)
         } else {
             (FILE_LINES_MAX, FUNCTION_LINES_MAX)
@@ -142,7 +145,10 @@ fn functions(text: &str) -> Vec<(String, usize)> {
 fn function_name(line: &str) -> Option<String> {
     let mut rest = line.trim_start();
     if let Some(behind) = rest.strip_prefix("pub") {
-        rest = behind.split_once(' ')?.1;
+        let behind = behind
+            .strip_prefix('(')
+            .map_or(Some(behind), |scope| Some(scope.split_once(')')?.1))?;
+        rest = behind.strip_prefix(' ')?;
     }
     for qualifier in ["const ", "async ", "unsafe ", "extern \"C\" "] {
         rest = rest.strip_prefix(qualifier).unwrap_or(rest);

@@ -7,7 +7,7 @@
 use crate::change::{Change, CommittedOffset, decode_snapshot, encode_snapshot};
 use crate::cleaner::Cleaning;
 use crate::config::{ConfigError, Configs, ResourceType, TopicSettings};
-use crate::config_observer::ConfigObserver;
+use crate::config_observer::{ConfigObserver, ObserverError};
 use crate::context::RequestContext;
 use crate::disk_reads::DiskReads;
 use crate::fetch_sessions::FetchSessions;
@@ -549,7 +549,7 @@ impl Broker {
         &self,
         configs: &Configs,
         changed: &BTreeMap<String, String>,
-    ) -> Result<(), String> {
+    ) -> Result<(), ObserverError> {
         let observer = self.observer.as_ref();
         observer.map_or(Ok(()), |observer| observer.check(configs, changed))
     }

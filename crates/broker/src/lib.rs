@@ -33,7 +33,7 @@ mod topics;
 mod transactions;
 
 pub use broker::{Broker, BrokerConfig, StartError};
-pub use config_observer::ConfigObserver;
+pub use config_observer::{ConfigObserver, ObserverError};
 pub use context::{ANONYMOUS, Endpoint, RequestContext};
 pub use disk_reads::{DiskReadJob, DiskReadOutcome};
 pub use event_loop::{Command, EventLoop, Host, Inspection, Job, JobOutcome, Rest, Submitted};

@@ -127,24 +127,37 @@ impl Topics {
     }
 }
 
-/// Validates a name as Kafka does; the error is Kafka's message.
-pub fn check_topic_name(name: &str) -> Result<(), String> {
+/// Why a name cannot be that of a topic, in Kafka's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TopicNameError {
+    #[error("Topic name is invalid: the empty string is not allowed")]
+    Empty,
+    #[error("Topic name is invalid: '{0}' is not allowed")]
+    Dots(String),
+    #[error(
+        "Topic name is invalid: the length of '{0}' is longer than the max allowed length {TOPIC_NAME_BYTES_MAX}"
+    )]
+    TooLong(String),
+    #[error(
+        "Topic name is invalid: '{0}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+    )]
+    Characters(String),
+}
+
+/// Validates a name as Kafka does.
+pub fn check_topic_name(name: &str) -> Result<(), TopicNameError> {
     if name.is_empty() {
-        return Err("Topic name is invalid: the empty string is not allowed".to_owned());
+        return Err(TopicNameError::Empty);
     }
     if name == "." || name == ".." {
-        return Err(format!("Topic name is invalid: '{name}' is not allowed"));
+        return Err(TopicNameError::Dots(name.to_owned()));
     }
     if name.len() > TOPIC_NAME_BYTES_MAX {
-        return Err(format!(
-            "Topic name is invalid: the length of '{name}' is longer than the max allowed length {TOPIC_NAME_BYTES_MAX}"
-        ));
+        return Err(TopicNameError::TooLong(name.to_owned()));
     }
     let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.chars().all(is_legal) {
         return Ok(());
     }
-    Err(format!(
-        "Topic name is invalid: '{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
-    ))
+    Err(TopicNameError::Characters(name.to_owned()))
 }

@@ -9,6 +9,7 @@ mod user;
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 pub use acl::{AclArgs, AclCommand, AclFilterArgs, AddAclArgs, GrantArgs, RemoveAclArgs, ResourceArgs};
@@ -105,19 +106,17 @@ pub struct Common {
     pub log_format: LogFormat,
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+fn key_value(text: &str) -> anyhow::Result<(String, String)> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
-        _ => Err(format!(
-            "'{text}' is not of the form KEY=VALUE, for example parallelism.default=1"
-        )),
+        _ => anyhow::bail!("'{text}' is not of the form KEY=VALUE, for example parallelism.default=1"),
     }
 }
 
 /// An address, and the one that is connected to instead.
 pub type AddressPair = ((String, u16), (String, u16));
 
-fn address_pair(text: &str) -> Result<AddressPair, String> {
+fn address_pair(text: &str) -> anyhow::Result<AddressPair> {
     let address = |text: &str| {
         let (host, port) = text.trim().rsplit_once(':')?;
         let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
@@ -126,7 +125,7 @@ fn address_pair(text: &str) -> Result<AddressPair, String> {
     let pair = text
         .split_once('=')
         .and_then(|(named, reached)| Some((address(named)?, address(reached)?)));
-    pair.ok_or_else(|| {
+    pair.with_context(|| {
         format!("'{text}' is not of the form HOST:PORT=HOST:PORT, for example kafka:9092=127.0.0.1:9092")
     })
 }

@@ -18,5 +18,5 @@ pub fn arm() -> anyhow::Result<()> {
     let pass = pass
         .parse()
         .with_context(|| format!("invalid number of passes '{pass}'"))?;
-    failpoint::arm(name, pass, file.into()).map_err(anyhow::Error::msg)
+    Ok(failpoint::arm(name, pass, file.into())?)
 }

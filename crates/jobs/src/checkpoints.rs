@@ -48,8 +48,15 @@ struct Expected {
     allow_partial: bool,
 }
 
-/// Bytes written, full size in bytes, and whether the next snapshot may refer to this one.
-pub type WrittenSizes = (u64, u64, bool);
+/// A written checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub bytes: u64,
+    /// With the blocks of earlier checkpoints that it refers to.
+    pub full_bytes: u64,
+    /// Whether the next snapshot may refer to this one.
+    pub is_base: bool,
+}
 
 /// What a job starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -322,8 +329,8 @@ impl Checkpoints {
         &mut self,
         header: CheckpointHeader,
         states: Vec<InstanceState>,
-    ) -> Result<WrittenSizes, DataflowError> {
-        let sizes = match &mut self.kept {
+    ) -> Result<Written, DataflowError> {
+        let written = match &mut self.kept {
             Kept::Stored(store) => {
                 let number = CheckpointId(header.checkpoint);
                 let size = store.write(header, &states)?;
@@ -335,7 +342,11 @@ impl Checkpoints {
                 if let Some(error) = cleanup {
                     tracing::warn!(%error, "old checkpoints cannot be removed; the next checkpoint tries again");
                 }
-                (size.written_bytes, size.full_bytes, !size.rewrite_next)
+                Written {
+                    bytes: size.written_bytes,
+                    full_bytes: size.full_bytes,
+                    is_base: !size.rewrite_next,
+                }
             }
             Kept::Memory(before) => {
                 let written: usize = states.iter().map(|state| state.blocks.size_bytes()).sum();
@@ -348,11 +359,15 @@ impl Checkpoints {
                     states,
                 });
                 *before = Some(Box::new((header, state)));
-                (written as u64, full as u64, true)
+                Written {
+                    bytes: written as u64,
+                    full_bytes: full as u64,
+                    is_base: true,
+                }
             }
         };
         self.savepoint = None;
-        Ok(sizes)
+        Ok(written)
     }
 
     /// Copies the newest checkpoint into a savepoint: `directory` below the root of `storage`.

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use millstream_dataflow::InstanceState;
+use millstream_dataflow::{DataflowError, InstanceState};
 use millstream_types::CheckpointId;
 
+use crate::checkpoints::Written;
 use crate::settings::CheckpointSettings;
 use crate::status::{CheckpointRecord, CheckpointStats, CheckpointStatus};
 
@@ -246,12 +247,11 @@ impl CheckpointCoordinator {
         })
     }
 
-    /// Reports whether the write succeeded. `Ok` holds the bytes written, the full size in bytes, and whether later
-    /// snapshots may refer to this checkpoint.
+    /// Reports whether the write succeeded. .
     pub fn written(
         &mut self,
         checkpoint: CheckpointId,
-        result: Result<(u64, u64, bool), String>,
+        result: Result<Written, DataflowError>,
         now_ms: i64,
     ) -> Vec<Effect> {
         if self
@@ -261,9 +261,9 @@ impl CheckpointCoordinator {
         {
             return Vec::new();
         }
-        let (written_bytes, full_bytes, is_base) = match result {
-            Ok(sizes) => sizes,
-            Err(reason) => return self.fail_pending(reason, now_ms).into_iter().collect(),
+        let written = match result {
+            Ok(written) => written,
+            Err(error) => return self.fail_pending(error.to_string(), now_ms).into_iter().collect(),
         };
         let Some(pending) = self.pending.take() else {
             return Vec::new();
@@ -274,12 +274,15 @@ impl CheckpointCoordinator {
         self.stats.end(checkpoint.0, |record| {
             record.status = CheckpointStatus::Completed;
             record.ended_ms = Some(now_ms);
-            (record.written_bytes, record.full_bytes) = (written_bytes, full_bytes);
+            (record.written_bytes, record.full_bytes) = (written.bytes, written.full_bytes);
         });
         if pending.reason >= CheckpointReason::Stop {
             self.closing = Some((checkpoint, pending.reason, (0..self.workers).collect()));
         }
-        vec![Effect::Complete { checkpoint, is_base }]
+        vec![Effect::Complete {
+            checkpoint,
+            is_base: written.is_base,
+        }]
     }
 
     /// The sinks of a worker have committed the checkpoint.

@@ -202,9 +202,7 @@ impl Execution {
                 } => {
                     let origin = checkpoints.origin();
                     let header = self.description.header(checkpoint, triggered_ms, reason, origin);
-                    let result = checkpoints
-                        .write(header, states)
-                        .map_err(|error| error.to_string());
+                    let result = checkpoints.write(header, states);
                     effects.extend(self.coordinator.written(checkpoint, result, now_ms()));
                 }
                 Effect::Drain => command(Command::Drain),

@@ -27,7 +27,7 @@ pub mod status;
 pub mod stepped;
 pub mod translate;
 
-pub use checkpoints::{Checkpoints, JobStart};
+pub use checkpoints::{Checkpoints, JobStart, Written};
 pub use collect::{Collected, ResultReader};
 pub use compatibility::{Comparison, OperatorVerdict, Verdict};
 pub use components::{BuiltIn, Components, SideOutput};

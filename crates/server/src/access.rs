@@ -14,7 +14,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 
 use crate::kafka::Destinations;
-use crate::kafka::destinations::ALLOWED_HOSTS;
+use crate::kafka::destinations::{ALLOWED_HOSTS, NoHost};
 
 const TOKEN_BYTES: usize = 32;
 /// Directories that an administrator has named by configuring them.
@@ -41,8 +41,8 @@ pub const OPTIONS: &[OptionDecl] = &[
 /// Why the limits cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    #[error("'{ALLOWED_HOSTS}' names '{0}', which is no host; write HOST, HOST:PORT or *.DOMAIN")]
-    Host(String),
+    #[error(transparent)]
+    Host(#[from] NoHost),
     #[error("cannot use the directories of '{ALLOWED_DIRECTORIES}'")]
     Directory(#[source] io::Error),
 }
@@ -67,7 +67,7 @@ impl RemoteAccess {
             .map(PathBuf::from)
             .collect();
         let destinations = match options.get(ALLOWED_HOSTS) {
-            Some(text) => Destinations::parse(text).map_err(AccessError::Host)?,
+            Some(text) => Destinations::parse(text)?,
             None => Destinations::Usual {
                 loopback: !authenticates,
             },

@@ -32,8 +32,28 @@ pub enum Expected {
     },
 }
 
-/// Parses a file. The error names the line.
-pub fn parse(text: &str) -> Result<Vec<Record>, String> {
+/// A line that belongs to no record.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SltError {
+    /// Counted from 1.
+    pub line: usize,
+    pub text: String,
+}
+
+impl std::fmt::Display for SltError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "line {}: a record is expected, found: {}",
+            self.line, self.text
+        )
+    }
+}
+
+impl std::error::Error for SltError {}
+
+/// Parses a file.
+pub fn parse(text: &str) -> Result<Vec<Record>, SltError> {
     let lines: Vec<&str> = text.lines().collect();
     let (mut records, mut directives, mut differs, mut at) = (Vec::new(), Vec::new(), None, 0);
     while at < lines.len() {
@@ -54,14 +74,17 @@ pub fn parse(text: &str) -> Result<Vec<Record>, String> {
             at = next;
             continue;
         } else if !line.trim().is_empty() && !line.starts_with("control") {
-            return Err(format!("line {}: a record is expected, found: {line}", at + 1));
+            return Err(SltError {
+                line: at + 1,
+                text: line.to_owned(),
+            });
         }
         at += 1;
     }
     Ok(records)
 }
 
-fn record(lines: &[&str], start: usize, directives: Vec<String>) -> Result<(Record, usize), String> {
+fn record(lines: &[&str], start: usize, directives: Vec<String>) -> Result<(Record, usize), SltError> {
     let mut at = start + 1;
     let until = |from: usize, stop: fn(&str) -> bool| {
         (from..lines.len())
@@ -90,7 +113,12 @@ fn record(lines: &[&str], start: usize, directives: Vec<String>) -> Result<(Reco
             }
             Expected::Rows { sorted, rows }
         }
-        _ => return Err(format!("line {}: unknown record: {}", start + 1, lines[start])),
+        _ => {
+            return Err(SltError {
+                line: start + 1,
+                text: lines[start].to_owned(),
+            });
+        }
     };
     Ok((
         Record {
@@ -160,7 +188,7 @@ mod tests {
         assert_eq!(records[1].expected, Expected::Rows { sorted: true, rows });
         assert_eq!(records[2].expected, Expected::Error("no such|missing".to_owned()));
         assert_eq!(records[1].differs, None);
-        assert!(parse("nonsense").unwrap_err().contains("line 1"));
+        assert!(parse("nonsense").unwrap_err().to_string().contains("line 1"));
         let marked = parse("# differs: no Java\nstatement ok\nSELECT 1\n").unwrap();
         assert_eq!(marked[0].differs.as_deref(), Some("no Java"));
     }

@@ -121,20 +121,27 @@ static ARMED: OnceLock<Armed> = OnceLock::new();
 /// How often a thread that is stopped looks whether it may go on.
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
+/// Why a place cannot be armed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FailpointError {
+    #[error("there is no failpoint '{0}'")]
+    Unknown(String),
+    #[error("a failpoint is armed already")]
+    Armed,
+}
+
 /// Arms a place: its pass number `pass`, counted from 1, creates `file` and waits until that is removed. Once for a
 /// process; an unknown name is an error.
-pub fn arm(name: &str, pass: u64, file: PathBuf) -> Result<(), String> {
+pub fn arm(name: &str, pass: u64, file: PathBuf) -> Result<(), FailpointError> {
     if !ALL.iter().any(|known| known.name == name) {
-        return Err(format!("there is no failpoint '{name}'"));
+        return Err(FailpointError::Unknown(name.to_owned()));
     }
     let armed = Armed {
         name: name.to_owned(),
         passes: AtomicU64::new(pass.max(1)),
         file,
     };
-    ARMED
-        .set(armed)
-        .map_err(|_| "a failpoint is armed already".to_owned())
+    ARMED.set(armed).map_err(|_| FailpointError::Armed)
 }
 
 /// A thread passes a place.

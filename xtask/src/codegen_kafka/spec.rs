@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::{Context, anyhow, bail};
+
 /// An inclusive range of versions; `max` is `i16::MAX` for "to the end".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {
@@ -101,7 +103,7 @@ struct Line<'a> {
 }
 
 /// Parses the whole file; the error names the line.
-pub fn parse(text: &str) -> Result<Vec<Message>, String> {
+pub fn parse(text: &str) -> anyhow::Result<Vec<Message>> {
     let mut lines = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let body = line.trim_start();
@@ -127,11 +129,19 @@ pub fn parse(text: &str) -> Result<Vec<Message>, String> {
     Ok(messages)
 }
 
-fn parse_message(line: &Line<'_>) -> Result<Message, String> {
-    let fail = |what: &str| format!("line {}: {what}", line.number);
+fn parse_message(line: &Line<'_>) -> anyhow::Result<Message> {
+    let fail = |what: &str| anyhow!("line {}: {what}", line.number);
     let (kind, key, rest) = match line.words.as_slice() {
-        ["request", key, rest @ ..] => (Kind::Request, parse_number(key).map_err(|e| fail(&e))?, rest),
-        ["response", key, rest @ ..] => (Kind::Response, parse_number(key).map_err(|e| fail(&e))?, rest),
+        ["request", key, rest @ ..] => (
+            Kind::Request,
+            parse_number(key).map_err(|e| fail(&e.to_string()))?,
+            rest,
+        ),
+        ["response", key, rest @ ..] => (
+            Kind::Response,
+            parse_number(key).map_err(|e| fail(&e.to_string()))?,
+            rest,
+        ),
         ["data", rest @ ..] => (Kind::Data, -1, rest),
         _ => return Err(fail("expected `request`, `response` or `data`")),
     };
@@ -146,13 +156,13 @@ fn parse_message(line: &Line<'_>) -> Result<Message, String> {
         .ok_or_else(|| fail("expected flexible=…"))?;
     let flexible_from = match flexible {
         "none" => None,
-        range => Some(parse_versions(range).map_err(|e| fail(&e))?.min),
+        range => Some(parse_versions(range).map_err(|e| fail(&e.to_string()))?.min),
     };
     Ok(Message {
         kind,
         key,
         name: (*name).to_owned(),
-        valid: parse_versions(valid).map_err(|e| fail(&e))?,
+        valid: parse_versions(valid).map_err(|e| fail(&e.to_string()))?,
         flexible_from,
         fields: Vec::new(),
         structs: Vec::new(),
@@ -165,7 +175,7 @@ fn parse_fields(
     position: &mut usize,
     depth: usize,
     message: &mut Message,
-) -> Result<(), String> {
+) -> anyhow::Result<()> {
     while let Some(line) = lines.get(*position).filter(|line| line.depth >= depth) {
         if let ["struct", name, _versions] = line.words.as_slice() {
             *position += 1;
@@ -187,7 +197,7 @@ fn parse_children(
     position: &mut usize,
     depth: usize,
     message: &mut Message,
-) -> Result<Vec<Field>, String> {
+) -> anyhow::Result<Vec<Field>> {
     let mut fields = Vec::new();
     while lines.get(*position).is_some_and(|line| line.depth >= depth) {
         fields.push(parse_field_with_children(lines, position, depth, message)?);
@@ -200,17 +210,17 @@ fn parse_field_with_children(
     position: &mut usize,
     depth: usize,
     message: &mut Message,
-) -> Result<Field, String> {
+) -> anyhow::Result<Field> {
     let line = &lines[*position];
     if line.depth != depth {
-        return Err(format!("line {}: indented too far", line.number));
+        bail!("line {}: indented too far", line.number);
     }
-    let field = parse_field(line).map_err(|e| format!("line {}: {e}", line.number))?;
+    let field = parse_field(line).map_err(|e| anyhow!("line {}: {e}", line.number))?;
     *position += 1;
     let children = parse_children(lines, position, depth + 1, message)?;
     if !children.is_empty() {
         let name = struct_name(&field.field_type)
-            .ok_or_else(|| format!("line {}: only structures have children", line.number))?;
+            .with_context(|| format!("line {}: only structures have children", line.number))?;
         message.structs.push(Struct {
             name: name.to_owned(),
             fields: children,
@@ -219,9 +229,9 @@ fn parse_field_with_children(
     Ok(field)
 }
 
-fn parse_field(line: &Line<'_>) -> Result<Field, String> {
+fn parse_field(line: &Line<'_>) -> anyhow::Result<Field> {
     let [name, field_type, versions, flags @ ..] = line.words.as_slice() else {
-        return Err("expected NAME TYPE VERSIONS".to_owned());
+        bail!("expected NAME TYPE VERSIONS");
     };
     let mut field = Field {
         name: (*name).to_owned(),
@@ -239,13 +249,13 @@ fn parse_field(line: &Line<'_>) -> Result<Field, String> {
             Some(("null", range)) => field.nullable = Some(parse_versions(range)?),
             Some(("default", value)) => field.default = Some(value.trim_matches('"').to_owned()),
             Some(("tag", tag)) => {
-                let (number, range) = tag.split_once('@').ok_or("expected tag=N@VERSIONS")?;
+                let (number, range) = tag.split_once('@').context("expected tag=N@VERSIONS")?;
                 let number = number
                     .parse()
-                    .map_err(|_| format!("tag `{number}` is not a number"))?;
+                    .with_context(|| format!("tag `{number}` is not a number"))?;
                 field.tag = Some((number, parse_versions(range)?));
             }
-            _ => return Err(format!("unknown flag `{flag}`")),
+            _ => bail!("unknown flag `{flag}`"),
         }
     }
     Ok(field)
@@ -271,7 +281,7 @@ fn parse_type(word: &str) -> Type {
     }
 }
 
-fn parse_versions(text: &str) -> Result<Versions, String> {
+fn parse_versions(text: &str) -> anyhow::Result<Versions> {
     if let Some(min) = text.strip_suffix('+') {
         return Ok(Versions {
             min: parse_number(min)?,
@@ -285,9 +295,9 @@ fn parse_versions(text: &str) -> Result<Versions, String> {
     })
 }
 
-fn parse_number(text: &str) -> Result<i16, String> {
+fn parse_number(text: &str) -> anyhow::Result<i16> {
     text.parse()
-        .map_err(|_| format!("`{text}` is not a version or key"))
+        .with_context(|| format!("`{text}` is not a version or key"))
 }
 
 /// The structure that a field's type names, directly or as an array's element.
@@ -299,14 +309,11 @@ pub fn struct_name(field_type: &Type) -> Option<&str> {
     }
 }
 
-fn check_structs(message: &Message) -> Result<(), String> {
+fn check_structs(message: &Message) -> anyhow::Result<()> {
     let mut names = BTreeSet::new();
     for each in &message.structs {
         if !names.insert(each.name.as_str()) {
-            return Err(format!(
-                "{}: structure `{}` is described twice",
-                message.name, each.name
-            ));
+            bail!("{}: structure `{}` is described twice", message.name, each.name);
         }
     }
     let all_fields = message
@@ -317,18 +324,20 @@ fn check_structs(message: &Message) -> Result<(), String> {
         if let Some(name) = struct_name(&field.field_type)
             && !names.contains(name)
         {
-            return Err(format!(
+            bail!(
                 "{}: structure `{name}` of `{}` is not described",
-                message.name, field.name
-            ));
+                message.name,
+                field.name
+            );
         }
         if let Some((_, versions)) = field.tag
             && versions != field.versions
         {
-            return Err(format!(
+            bail!(
                 "{}: `{}` is tagged in a part of its versions",
-                message.name, field.name
-            ));
+                message.name,
+                field.name
+            );
         }
     }
     Ok(())

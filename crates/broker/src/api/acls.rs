@@ -80,9 +80,9 @@ pub(crate) fn create(broker: &mut Broker, now_ms: i64, request: &CreateAclsReque
                 error_code: *error_code,
                 error_message: Some(message.clone()),
             },
-            (None, Err(message)) => AclCreationResult {
+            (None, Err(error)) => AclCreationResult {
                 error_code: ErrorCode::INVALID_REQUEST,
-                error_message: Some(message.into()),
+                error_message: Some(error.to_string().into()),
             },
             (None, Ok(())) => {
                 changes.push(acl_row(&acl, true));

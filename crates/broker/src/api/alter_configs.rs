@@ -326,11 +326,18 @@ fn check_other(
             let mut candidate = broker.configs.clone();
             candidate.set(kind, name, configs.clone());
             let removed = before.keys().filter(|name| !configs.contains_key(*name));
-            config::check_broker(&candidate, &changed, removed, name.is_empty()).map_err(invalid)?;
-            broker.check_followed(&candidate, &changed).map_err(invalid)
+            config::check_broker(&candidate, &changed, removed, name.is_empty())
+                .map_err(|error| invalid(error.to_string()))?;
+            broker
+                .check_followed(&candidate, &changed)
+                .map_err(|error| invalid(error.to_string()))
         }
-        ResourceType::Group => config::check_group(&broker.configs, configs).map_err(wrong),
-        ResourceType::ClientMetrics => config::check_client_metrics(configs).map_err(invalid),
+        ResourceType::Group => {
+            config::check_group(&broker.configs, configs).map_err(|error| wrong(error.to_string()))
+        }
+        ResourceType::ClientMetrics => {
+            config::check_client_metrics(configs).map_err(|error| invalid(error.to_string()))
+        }
         ResourceType::BrokerLogger => match configs.keys().next() {
             Some(logger) => Err(wrong(format!("Logger {logger} does not exist!"))),
             None => Ok(()),

@@ -250,7 +250,7 @@ fn check_name(broker: &Broker, kind: ResourceType, name: &KafkaString) -> Result
     let invalid = |message: String| Err((ErrorCode::INVALID_REQUEST, message));
     match kind {
         ResourceType::Topic => {
-            check_topic_name(name).map_err(|message| (ErrorCode::INVALID_TOPIC_EXCEPTION, message))
+            check_topic_name(name).map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))
         }
         ResourceType::BrokerLogger if name.is_empty() => invalid("Broker id must not be empty".to_owned()),
         ResourceType::ClientMetrics if name.is_empty() => {

@@ -274,7 +274,7 @@ fn check_name(broker: &Broker, name: &KafkaString) -> Result<(), Rejection> {
         let message = format!("Topic '{name}' already exists.");
         return Err((ErrorCode::TOPIC_ALREADY_EXISTS, message));
     }
-    check_topic_name(name).map_err(|message| (ErrorCode::INVALID_TOPIC_EXCEPTION, message))?;
+    check_topic_name(name).map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
     if let Some(other) = broker.topics.colliding(name) {
         let message = format!("Topic '{name}' collides with existing topic: {other}");
         return Err((ErrorCode::INVALID_TOPIC_EXCEPTION, message));
@@ -296,7 +296,7 @@ fn charge(
 
 /// Checks topic configurations.
 pub(crate) fn check_configs(configs: &BTreeMap<String, String>) -> Result<(), Rejection> {
-    config::check_topic(configs).map_err(|message| (ErrorCode::INVALID_CONFIG, message))
+    config::check_topic(configs).map_err(|error| (ErrorCode::INVALID_CONFIG, error.to_string()))
 }
 
 /// Creates a topic if the caller may. Returns the sequence that makes it durable.

@@ -166,7 +166,7 @@ fn alter_one(
             )));
         }
     }
-    check_entity(&entity).map_err(invalid)?;
+    check_entity(&entity).map_err(|error| invalid(error.to_string()))?;
     let mut limits = broker.security.quotas.get(&entity);
     let mut seen = BTreeSet::new();
     for op in &entry.ops {
@@ -177,7 +177,7 @@ fn alter_one(
             limits.remove(&op.key);
             continue;
         }
-        check_limit(&entity, &op.key, op.value).map_err(invalid)?;
+        check_limit(&entity, &op.key, op.value).map_err(|error| invalid(error.to_string()))?;
         limits.insert(op.key.detached(), op.value);
     }
     if validate_only {

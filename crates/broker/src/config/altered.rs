@@ -17,6 +17,57 @@ const CLIENT_METRICS_MS_MAX: i32 = 3_600_000;
 /// The least that each thread that compacts must have for keys.
 const DEDUPE_BYTES_MIN: i64 = 1 << 20;
 
+/// Why configurations cannot be set, in Kafka's words.
+#[derive(Debug, thiserror::Error)]
+pub enum AlterationError {
+    #[error("{}", .0.in_kafkas_words())]
+    Config(ConfigError),
+    #[error("Cannot update these configs dynamically: [{0}]")]
+    ReadOnly(String),
+    #[error(
+        "These security configs can be dynamically updated only per-listener using the listener prefix: [{0}]"
+    )]
+    OfOneListener(String),
+    #[error("Cannot update these configs at default cluster level, broker id must be specified: [{0}]")]
+    OfOneBroker(String),
+    #[error("Invalid {0} 0")]
+    Zero(String),
+    #[error(
+        "Invalid value [{}] for configuration {name}: {name} must be the literal '*' or a list of replicas in the following \
+         format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+        .words.join(", ")
+    )]
+    Replicas { name: String, words: Vec<String> },
+    #[error(
+        "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."
+    )]
+    TieredStorage,
+    #[error("conflict topic config setting min.compaction.lag.ms ({least}) > max.compaction.lag.ms ({most})")]
+    CompactionLags { least: i64, most: i64 },
+    #[error("{name} must be greater than or equal to {bound}")]
+    BelowBound { name: String, bound: String },
+    #[error("{name} must be less than or equal to {bound}")]
+    AboveBound { name: String, bound: String },
+    #[error("{0} must be greater than {1}")]
+    NotGreater(&'static str, &'static str),
+    #[error(
+        "Invalid value {0} for interval.ms, interval must be between {CLIENT_METRICS_MS_MIN} and {CLIENT_METRICS_MS_MAX} (1 \
+         hour)"
+    )]
+    ReportInterval(i32),
+    #[error("Invalid value {0} for configuration interval.ms: Not a number of type INT")]
+    ReportIntervalText(String),
+    #[error("Unknown client metrics configuration: {0}")]
+    UnknownClientMetrics(String),
+}
+
+// Not derived: the sentence is that of the inner error, which therefore is no `source`.
+impl From<ConfigError> for AlterationError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
 /// Validates configurations set on a broker, or on all brokers if `is_for_all`, and the removed ones. `candidate`
 /// already includes the change.
 pub fn check_broker<'a>(
@@ -24,7 +75,7 @@ pub fn check_broker<'a>(
     set: &BTreeMap<String, String>,
     removed: impl Iterator<Item = &'a String>,
     is_for_all: bool,
-) -> Result<(), String> {
+) -> Result<(), AlterationError> {
     let names = |is_wanted: &dyn Fn(&str) -> bool| {
         let found: Vec<&str> = set
             .keys()
@@ -38,12 +89,10 @@ pub fn check_broker<'a>(
         None => declaration(ResourceType::Broker, name).is_some() && is_read_only(name),
     };
     if let Some(names) = names(&is_fixed) {
-        return Err(format!("Cannot update these configs dynamically: [{names}]"));
+        return Err(AlterationError::ReadOnly(names));
     }
     if let Some(names) = names(&|name| listener::STORES.contains(&name)) {
-        return Err(format!(
-            "These security configs can be dynamically updated only per-listener using the listener prefix: [{names}]"
-        ));
+        return Err(AlterationError::OfOneListener(names));
     }
     for (key, value) in set {
         let name = listener::split(key).map_or(key.as_str(), |(_, name)| name);
@@ -51,47 +100,40 @@ pub fn check_broker<'a>(
             Some(decl) => check_value(decl, value),
             None => check(ResourceType::Broker, name, value).map(|_| ()),
         };
-        checked.map_err(|error| error.in_kafkas_words())?;
+        checked?;
         if listener::LIMITS.contains(&name) && value.trim() == "0" {
-            return Err(format!("Invalid {name} 0"));
+            return Err(AlterationError::Zero(name.to_owned()));
         }
     }
     let is_of_one_broker =
         |key: &str| listener::split(key).is_some_and(|(_, name)| listener::STORES.contains(&name));
     if let Some(names) = names(&is_of_one_broker).filter(|_| is_for_all) {
-        return Err(format!(
-            "Cannot update these configs at default cluster level, broker id must be specified: [{names}]"
-        ));
+        return Err(AlterationError::OfOneBroker(names));
     }
     // A configuration that falls back to its default must fit the others too.
     let now = |name: &String| (name.clone(), candidate.text(name).unwrap_or_default());
     let mut changed = set.clone();
     changed.extend(removed.map(now));
-    together(candidate, &changed).map_err(|error| error.in_kafkas_words())
+    Ok(together(candidate, &changed)?)
 }
 
 /// Validates configurations set on a topic.
-pub fn check_topic(set: &BTreeMap<String, String>) -> Result<(), String> {
+pub fn check_topic(set: &BTreeMap<String, String>) -> Result<(), AlterationError> {
     for (name, value) in set {
-        check(ResourceType::Topic, name, value).map_err(|error| error.in_kafkas_words())?;
+        check(ResourceType::Topic, name, value)?;
         if name.ends_with(".replication.throttled.replicas") && !is_list_of_replicas(value) {
-            let words: Vec<&str> = value.split(',').map(str::trim).collect();
-            return Err(format!(
-                "Invalid value [{}] for configuration {name}: {name} must be the literal '*' or a list of replicas in the \
-                 following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
-                words.join(", ")
-            ));
+            let words = value.split(',').map(|word| word.trim().to_owned());
+            return Err(AlterationError::Replicas {
+                name: name.clone(),
+                words: words.collect(),
+            });
         }
     }
     if set
         .get("remote.storage.enable")
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
     {
-        return Err(
-            "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log \
-             storage."
-                .to_owned(),
-        );
+        return Err(AlterationError::TieredStorage);
     }
     let lag = |name: &str, default: i64| {
         let text = set.get(name);
@@ -102,9 +144,7 @@ pub fn check_topic(set: &BTreeMap<String, String>) -> Result<(), String> {
         lag("max.compaction.lag.ms", i64::MAX),
     );
     if least > most {
-        return Err(format!(
-            "conflict topic config setting min.compaction.lag.ms ({least}) > max.compaction.lag.ms ({most})"
-        ));
+        return Err(AlterationError::CompactionLags { least, most });
     }
     Ok(())
 }
@@ -119,9 +159,9 @@ fn is_list_of_replicas(value: &str) -> bool {
 }
 
 /// Validates configurations set on a group: the broker's configurations bound them.
-pub fn check_group(configs: &Configs, set: &BTreeMap<String, String>) -> Result<(), String> {
+pub fn check_group(configs: &Configs, set: &BTreeMap<String, String>) -> Result<(), AlterationError> {
     for (name, value) in set {
-        check(ResourceType::Group, name, value).map_err(|error| error.in_kafkas_words())?;
+        check(ResourceType::Group, name, value)?;
         let Some((family, rest)) = name.split_once('.') else {
             continue;
         };
@@ -132,12 +172,18 @@ pub fn check_group(configs: &Configs, set: &BTreeMap<String, String>) -> Result<
         if let Some(least) = Some(bound("min")).filter(is_declared)
             && number < configs.long(&least)
         {
-            return Err(format!("{name} must be greater than or equal to {least}"));
+            return Err(AlterationError::BelowBound {
+                name: name.clone(),
+                bound: least,
+            });
         }
         if let Some(most) = Some(bound("max")).filter(is_declared)
             && number > configs.long(&most)
         {
-            return Err(format!("{name} must be less than or equal to {most}"));
+            return Err(AlterationError::AboveBound {
+                name: name.clone(),
+                bound: most,
+            });
         }
     }
     let effective = |name: &str| {
@@ -147,31 +193,26 @@ pub fn check_group(configs: &Configs, set: &BTreeMap<String, String>) -> Result<
     };
     let (session, heartbeat) = ("consumer.session.timeout.ms", "consumer.heartbeat.interval.ms");
     if effective(session) <= effective(heartbeat) {
-        return Err(format!("{session} must be greater than {heartbeat}"));
+        return Err(AlterationError::NotGreater(session, heartbeat));
     }
     Ok(())
 }
 
 /// Checks a subscription to metrics of clients, which is kept and shown; the broker never requests metrics from clients.
-pub fn check_client_metrics(set: &BTreeMap<String, String>) -> Result<(), String> {
+pub fn check_client_metrics(set: &BTreeMap<String, String>) -> Result<(), AlterationError> {
     for (name, value) in set {
         match name.as_str() {
             "metrics" | "match" => {}
             "interval.ms" => match value.trim().parse::<i32>() {
                 Ok(CLIENT_METRICS_MS_MIN..=CLIENT_METRICS_MS_MAX) => {}
                 Ok(interval) => {
-                    return Err(format!(
-                        "Invalid value {interval} for interval.ms, interval must be between {CLIENT_METRICS_MS_MIN} and \
-                         {CLIENT_METRICS_MS_MAX} (1 hour)"
-                    ));
+                    return Err(AlterationError::ReportInterval(interval));
                 }
                 Err(_) => {
-                    return Err(format!(
-                        "Invalid value {value} for configuration interval.ms: Not a number of type INT"
-                    ));
+                    return Err(AlterationError::ReportIntervalText(value.clone()));
                 }
             },
-            _ => return Err(format!("Unknown client metrics configuration: {name}")),
+            _ => return Err(AlterationError::UnknownClientMetrics(name.clone())),
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ mod meanings;
 mod resolve;
 mod settings;
 
-pub use altered::{check_broker, check_client_metrics, check_group, check_topic};
+pub use altered::{AlterationError, check_broker, check_client_metrics, check_group, check_topic};
 pub use check::{check, parsed};
 pub use declarations::{BROKER_CONFIGS, CLIENT_METRICS_CONFIGS, GROUP_CONFIGS, TOPIC_CONFIGS};
 pub use listener::dynamic_only;

@@ -127,36 +127,52 @@ pub(crate) struct Acl {
     pub permission: i8,
 }
 
+/// Why a rule cannot be added, in Kafka's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AclError {
+    #[error("Invalid empty resource name")]
+    EmptyName,
+    #[error("Invalid resourceType UNKNOWN")]
+    ResourceType,
+    #[error("Invalid patternType UNKNOWN")]
+    PatternType,
+    #[error("Invalid operation UNKNOWN")]
+    Operation,
+    #[error("Invalid permissionType UNKNOWN")]
+    PermissionType,
+    #[error("The only valid name for the CLUSTER resource is kafka-cluster")]
+    ClusterName,
+    #[error(
+        "Could not parse principal from `{0}` (no colon is present separating the principal type from the principal name)"
+    )]
+    Principal(String),
+}
+
 impl Acl {
     /// Validates a rule before it is added.
-    pub fn check(&self) -> Result<(), String> {
-        let invalid = |message: &str| Err(message.to_owned());
+    pub fn check(&self) -> Result<(), AclError> {
         if self.resource_name.is_empty() {
-            return invalid("Invalid empty resource name");
+            return Err(AclError::EmptyName);
         }
         if !(2..=7).contains(&self.resource_type) {
-            return invalid("Invalid resourceType UNKNOWN");
+            return Err(AclError::ResourceType);
         }
         if !matches!(self.pattern_type, LITERAL | PREFIXED) {
-            return invalid("Invalid patternType UNKNOWN");
+            return Err(AclError::PatternType);
         }
         if !(2..=15).contains(&self.operation) {
-            return invalid("Invalid operation UNKNOWN");
+            return Err(AclError::Operation);
         }
         if !matches!(self.permission, DENY | ALLOW) {
-            return invalid("Invalid permissionType UNKNOWN");
+            return Err(AclError::PermissionType);
         }
         let is_other_cluster =
             self.resource_type == ResourceKind::Cluster as i8 && self.resource_name != *CLUSTER_NAME;
         if is_other_cluster {
-            return invalid("The only valid name for the CLUSTER resource is kafka-cluster");
+            return Err(AclError::ClusterName);
         }
         if !self.principal.contains(':') {
-            return Err(format!(
-                "Could not parse principal from `{}` (no colon is present separating the principal type from the \
-                 principal name)",
-                self.principal
-            ));
+            return Err(AclError::Principal(self.principal.to_string()));
         }
         Ok(())
     }

@@ -34,43 +34,61 @@ pub struct IpRates {
     pub addresses: BTreeMap<IpAddr, f64>,
 }
 
-/// Whether an entity may have quotas; the error is Kafka's.
-pub(crate) fn check_entity(entity: &Entity) -> Result<(), String> {
+/// Why a quota cannot be set, in Kafka's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum QuotaError {
+    #[error("Invalid empty client quota entity")]
+    EmptyEntity,
+    #[error("Invalid quota entity combination, IP entity should not be combined with User or ClientId")]
+    Combination,
+    #[error("{0} is not a valid IP or resolvable host.")]
+    Host(String),
+    #[error("Invalid configuration key {0}")]
+    Key(String),
+    #[error("Quota {0} must be greater than 0")]
+    NotPositive(String),
+    #[error("Proposed value for {key} is too large for {kind}.")]
+    TooLarge { key: String, kind: &'static str },
+    #[error("{0} cannot be a fractional value.")]
+    Fraction(String),
+}
+
+/// Whether an entity may have quotas.
+pub(crate) fn check_entity(entity: &Entity) -> Result<(), QuotaError> {
     let Some(ip) = entity.get(IP) else {
         return if entity.is_empty() {
-            Err("Invalid empty client quota entity".to_owned())
+            Err(QuotaError::EmptyEntity)
         } else {
             Ok(())
         };
     };
     if entity.len() > 1 {
-        let message =
-            "Invalid quota entity combination, IP entity should not be combined with User or ClientId";
-        return Err(message.to_owned());
+        return Err(QuotaError::Combination);
     }
     match ip {
-        Some(name) if address(name).is_none() => Err(format!("{name} is not a valid IP or resolvable host.")),
+        Some(name) if address(name).is_none() => Err(QuotaError::Host(name.to_string())),
         _ => Ok(()),
     }
 }
 
-/// Whether a value may be set on an entity; the error is Kafka's.
-pub(crate) fn check_limit(entity: &Entity, key: &str, value: f64) -> Result<(), String> {
+/// Whether a value may be set on an entity.
+pub(crate) fn check_limit(entity: &Entity, key: &str, value: f64) -> Result<(), QuotaError> {
     // The greatest value of an integer quota.
     let whole = match (key, entity.contains_key(IP)) {
         (CONNECTION_CREATION_RATE, true) => Some((f64::from(i32::MAX), "an INT")),
         (PRODUCER_BYTE_RATE | CONSUMER_BYTE_RATE, false) => Some((i64::MAX as f64, "a LONG")),
         (REQUEST_PERCENTAGE | CONTROLLER_MUTATION_RATE, false) => None,
-        _ => return Err(format!("Invalid configuration key {key}")),
+        _ => return Err(QuotaError::Key(key.to_owned())),
     };
     if value.is_nan() || value <= 0.0 {
-        return Err(format!("Quota {key} must be greater than 0"));
+        return Err(QuotaError::NotPositive(key.to_owned()));
     }
     match whole {
-        Some((most, kind)) if value > most => {
-            Err(format!("Proposed value for {key} is too large for {kind}."))
-        }
-        Some(_) if value % 1.0 > WHOLE_WITHIN => Err(format!("{key} cannot be a fractional value.")),
+        Some((most, kind)) if value > most => Err(QuotaError::TooLarge {
+            key: key.to_owned(),
+            kind,
+        }),
+        Some(_) if value % 1.0 > WHOLE_WITHIN => Err(QuotaError::Fraction(key.to_owned())),
         _ => Ok(()),
     }
 }

@@ -1,5 +1,6 @@
 //! Arguments of `millstream acl`.
 
+use anyhow::Context;
 use clap::{ArgGroup, Args, Subcommand};
 use millstream_kafka_client::admin::{AclOperation, AclPattern, AclPermission};
 
@@ -133,17 +134,17 @@ pub struct AclFilterArgs {
     pub operations: Vec<AclOperation>,
 }
 
-fn operation(text: &str) -> Result<AclOperation, String> {
-    AclOperation::parse(text).ok_or_else(|| {
+fn operation(text: &str) -> anyhow::Result<AclOperation> {
+    AclOperation::parse(text).with_context(|| {
         let names: Vec<&str> = AclOperation::ALL.iter().map(|o| o.name()).collect();
         format!("expected one of {}", names.join(", "))
     })
 }
 
-fn pattern(text: &str) -> Result<AclPattern, String> {
-    AclPattern::parse(text).ok_or_else(|| "expected one of literal, prefixed, any, match".to_owned())
+fn pattern(text: &str) -> anyhow::Result<AclPattern> {
+    AclPattern::parse(text).context("expected one of literal, prefixed, any, match")
 }
 
-fn permission(text: &str) -> Result<AclPermission, String> {
-    AclPermission::parse(text).ok_or_else(|| "expected allow or deny".to_owned())
+fn permission(text: &str) -> anyhow::Result<AclPermission> {
+    AclPermission::parse(text).context("expected allow or deny")
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 
 #[derive(Args, Debug)]
@@ -32,12 +33,12 @@ pub struct ChaosArgs {
     pub keep: bool,
 }
 
-fn milliseconds(text: &str) -> Result<u64, String> {
+fn milliseconds(text: &str) -> anyhow::Result<u64> {
     let duration = millstream_types::options::parse_duration(text)
-        .ok_or_else(|| format!("'{text}' is no duration, for example 2 s"))?;
-    u64::try_from(duration.as_millis()).map_err(|_| format!("'{text}' is too long"))
+        .with_context(|| format!("'{text}' is no duration, for example 2 s"))?;
+    u64::try_from(duration.as_millis()).with_context(|| format!("'{text}' is too long"))
 }
 
-fn duration_text(text: &str) -> Result<String, String> {
+fn duration_text(text: &str) -> anyhow::Result<String> {
     milliseconds(text).map(|_| text.to_owned())
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::ClientArgs;
@@ -86,23 +87,23 @@ const STATES: [&str; 7] = [
 ];
 const TYPES: [&str; 2] = ["classic", "consumer"];
 
-fn states(text: &str) -> Result<Names, String> {
+fn states(text: &str) -> anyhow::Result<Names> {
     names(text, &STATES)
 }
 
-fn types(text: &str) -> Result<Names, String> {
+fn types(text: &str) -> anyhow::Result<Names> {
     names(text, &TYPES)
 }
 
 /// Parses a list of names, ignoring case.
-fn names(text: &str, known: &[&str]) -> Result<Names, String> {
+fn names(text: &str, known: &[&str]) -> anyhow::Result<Names> {
     let texts = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     let name = |text: &str| {
         let found = known.iter().find(|name| name.eq_ignore_ascii_case(text));
         let found = found.map(|name| (*name).to_owned());
-        found.ok_or_else(|| format!("expected some of {}", known.join(", ")))
+        found.with_context(|| format!("expected some of {}", known.join(", ")))
     };
-    Ok(Names(texts.map(name).collect::<Result<_, _>>()?))
+    Ok(Names(texts.map(name).collect::<anyhow::Result<_>>()?))
 }
 
 #[derive(Args, Debug)]

@@ -1,5 +1,6 @@
 //! Arguments of `millstream topic`.
 
+use anyhow::{Context, bail};
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::{ClientArgs, key_value};
@@ -144,21 +145,19 @@ pub struct OffsetsArgs {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReplicaAssignment(pub Vec<Vec<i32>>);
 
-fn replica_assignment(text: &str) -> Result<ReplicaAssignment, String> {
+fn replica_assignment(text: &str) -> anyhow::Result<ReplicaAssignment> {
     let form = "expected brokers with colons between them, and commas between partitions, such as 1:2,2:3";
     let mut partitions: Vec<Vec<i32>> = Vec::new();
     for part in text.split(',') {
         let ids: Result<Vec<i32>, _> = part.split(':').map(|id| id.trim().parse()).collect();
-        let ids = ids.map_err(|_| form.to_owned())?;
+        let ids = ids.ok().context(form)?;
         let number = partitions.len();
         let twice = (1..ids.len()).find(|i| ids[..*i].contains(&ids[*i]));
         if let Some(position) = twice {
-            return Err(format!("partition {number} names broker {} twice", ids[position]));
+            bail!("partition {number} names broker {} twice", ids[position]);
         }
         if partitions.first().is_some_and(|first| first.len() != ids.len()) {
-            return Err(format!(
-                "partition {number} has another number of replicas than partition 0"
-            ));
+            bail!("partition {number} has another number of replicas than partition 0");
         }
         partitions.push(ids);
     }
@@ -272,13 +271,13 @@ pub enum StartOffset {
     At(i64),
 }
 
-fn start_offset(text: &str) -> Result<StartOffset, String> {
+fn start_offset(text: &str) -> anyhow::Result<StartOffset> {
     match text {
         "earliest" => Ok(StartOffset::Earliest),
         "latest" => Ok(StartOffset::Latest),
         number => match number.parse() {
             Ok(offset) if offset >= 0 => Ok(StartOffset::At(offset)),
-            _ => Err("expected earliest, latest or a number from 0 on".to_owned()),
+            _ => bail!("expected earliest, latest or a number from 0 on"),
         },
     }
 }

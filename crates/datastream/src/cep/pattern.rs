@@ -79,13 +79,41 @@ pub(super) struct Part<T> {
     pub until: Option<Condition<T>>,
 }
 
+/// Why a pattern cannot be used, in Flink's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum Mistake {
+    #[error("Duplicate pattern name: {0}. Names must be unique.")]
+    SameName(String),
+    #[error(
+        "Specifying a pattern with an optional path to NOT condition is not supported yet. You can simulate such pattern \
+         with two independent patterns, one with and the other without the optional part."
+    )]
+    NotBehindOptional,
+    #[error("Only one until condition can be applied.")]
+    TwoUntil,
+    #[error("The until condition is only applicable to looping states.")]
+    UntilWithoutLoop,
+    #[error("Already applied quantifier to this Pattern, or '{0}' is a NOT pattern.")]
+    Quantifier(String),
+    #[error("You should give a positive number greater than 0.")]
+    NoTimes,
+    #[error("The to should be a number greater than or equal to from, and greater than 0.")]
+    Times,
+    #[error("NOT pattern cannot be optional")]
+    OptionalNot,
+    #[error("Option not applicable to single event pattern")]
+    GreedyOne,
+    #[error("Combinations or consecutiveness need a loop or times.")]
+    InnerOfOne,
+}
+
 /// A sequence of parts, each with a condition. See [`crate::cep::pattern`].
 #[derive(Clone)]
 pub struct Pattern<T> {
     pub(super) parts: Vec<Part<T>>,
     pub(super) window_ms: Option<i64>,
     pub(super) skip: AfterMatchSkipStrategy,
-    mistake: Option<String>,
+    mistake: Option<Mistake>,
 }
 
 impl<T: 'static> Pattern<T> {
@@ -106,7 +134,7 @@ impl<T: 'static> Pattern<T> {
 
     fn part(mut self, name: &str, contiguity: Contiguity) -> Self {
         if self.parts.iter().any(|part| *part.name == *name) {
-            self.refuse(format!("Duplicate pattern name: {name}. Names must be unique."));
+            self.refuse(Mistake::SameName(name.to_owned()));
         }
         self.parts.push(Part {
             name: name.into(),
@@ -122,11 +150,11 @@ impl<T: 'static> Pattern<T> {
     }
 
     /// Keeps the first mistake.
-    fn refuse(&mut self, mistake: impl Into<String>) {
-        self.mistake.get_or_insert(mistake.into());
+    fn refuse(&mut self, mistake: Mistake) {
+        self.mistake.get_or_insert(mistake);
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Part<T>) -> std::result::Result<(), String>) -> Self {
+    fn change(mut self, change: impl FnOnce(&mut Part<T>) -> std::result::Result<(), Mistake>) -> Self {
         if let Some(part) = self.parts.last_mut()
             && let Err(mistake) = change(part)
         {
@@ -163,7 +191,7 @@ impl<T: 'static> Pattern<T> {
     fn not(mut self, name: &str, contiguity: Contiguity) -> Self {
         let before = self.parts.last().map(|part| part.optional);
         if before == Some(true) {
-            self.refuse("Specifying a pattern with an optional path to NOT condition is not supported yet. You can simulate such pattern with two independent patterns, one with and the other without the optional part.");
+            self.refuse(Mistake::NotBehindOptional);
         }
         self.part(name, contiguity)
     }
@@ -207,8 +235,8 @@ impl<T: 'static> Pattern<T> {
                 part.until = Some(Arc::new(move |event, _| condition(event)));
                 Ok(())
             }
-            Quantifier::AtLeast(_) => Err("Only one until condition can be applied.".to_owned()),
-            _ => Err("The until condition is only applicable to looping states.".to_owned()),
+            Quantifier::AtLeast(_) => Err(Mistake::TwoUntil),
+            _ => Err(Mistake::UntilWithoutLoop),
         })
     }
 
@@ -216,10 +244,7 @@ impl<T: 'static> Pattern<T> {
         self.change(|part| {
             let is_not = matches!(part.contiguity, Contiguity::NotNext | Contiguity::NotFollow);
             if is_not || part.quantifier != Quantifier::One {
-                return Err(format!(
-                    "Already applied quantifier to this Pattern, or '{}' is a NOT pattern.",
-                    part.name
-                ));
+                return Err(Mistake::Quantifier(part.name.to_string()));
             }
             part.quantifier = quantifier;
             Ok(())
@@ -234,7 +259,7 @@ impl<T: 'static> Pattern<T> {
     /// So many events or more.
     pub fn times_or_more(self, times: u32) -> Self {
         if times == 0 {
-            return self.change(|_| Err("You should give a positive number greater than 0.".to_owned()));
+            return self.change(|_| Err(Mistake::NoTimes));
         }
         self.quantified(Quantifier::AtLeast(times))
     }
@@ -247,9 +272,7 @@ impl<T: 'static> Pattern<T> {
     /// At least `from` and at most `to` events.
     pub fn times_between(self, from: u32, to: u32) -> Self {
         if to == 0 || from > to {
-            return self.change(|_| {
-                Err("The to should be a number greater than or equal to from, and greater than 0.".to_owned())
-            });
+            return self.change(|_| Err(Mistake::Times));
         }
         let pattern = self.quantified(Quantifier::Times {
             from: from.max(1),
@@ -263,9 +286,7 @@ impl<T: 'static> Pattern<T> {
         self.change(|part| {
             part.optional = true;
             match part.contiguity {
-                Contiguity::NotNext | Contiguity::NotFollow => {
-                    Err("NOT pattern cannot be optional".to_owned())
-                }
+                Contiguity::NotNext | Contiguity::NotFollow => Err(Mistake::OptionalNot),
                 _ => Ok(()),
             }
         })
@@ -276,7 +297,7 @@ impl<T: 'static> Pattern<T> {
         self.change(|part| {
             part.greedy = true;
             match part.quantifier {
-                Quantifier::One => Err("Option not applicable to single event pattern".to_owned()),
+                Quantifier::One => Err(Mistake::GreedyOne),
                 _ => Ok(()),
             }
         })
@@ -296,7 +317,7 @@ impl<T: 'static> Pattern<T> {
         self.change(|part| {
             part.inner = contiguity;
             match part.quantifier {
-                Quantifier::One => Err("Combinations or consecutiveness need a loop or times.".to_owned()),
+                Quantifier::One => Err(Mistake::InnerOfOne),
                 _ => Ok(()),
             }
         })
@@ -311,7 +332,7 @@ impl<T: 'static> Pattern<T> {
 
     pub(super) fn compile(self) -> Result<Nfa<T>> {
         if let Some(mistake) = self.mistake {
-            return Err(Error::input(mistake));
+            return Err(Error::input(mistake.to_string()));
         }
         let ends_with_not = self
             .parts

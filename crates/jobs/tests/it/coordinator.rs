@@ -1,8 +1,11 @@
 //! The checkpoint coordinator as a state machine of events and effects.
 
+use millstream_dataflow::DataflowError;
 use millstream_jobs::coordinator::Effect;
-use millstream_jobs::{CheckpointCoordinator, CheckpointReason, CheckpointSettings, CheckpointStatus};
-use millstream_types::CheckpointId;
+use millstream_jobs::{
+    CheckpointCoordinator, CheckpointReason, CheckpointSettings, CheckpointStatus, Written,
+};
+use millstream_types::{CheckpointId, ErrorKind};
 
 const SETTINGS: CheckpointSettings = CheckpointSettings {
     interval_ms: 100,
@@ -39,12 +42,20 @@ fn acknowledge(coordinator: &mut CheckpointCoordinator, checkpoint: u64) {
     );
 }
 
+fn stored(bytes: u64, full_bytes: u64) -> Result<Written, DataflowError> {
+    Ok(Written {
+        bytes,
+        full_bytes,
+        is_base: true,
+    })
+}
+
 #[test]
 fn a_job_that_processes_nothing_takes_a_checkpoint_each_minute() {
     let mut c = coordinator();
     let complete = |c: &mut CheckpointCoordinator, checkpoint, now_ms| {
         acknowledge(c, checkpoint);
-        c.written(CheckpointId(checkpoint), Ok((1, 1, true)), now_ms);
+        c.written(CheckpointId(checkpoint), stored(1, 1), now_ms);
     };
     let mut look = |activity, now_ms| {
         c.observe(activity, now_ms);
@@ -77,12 +88,12 @@ fn checkpoints_follow_the_interval_and_the_pause() {
         checkpoint: CheckpointId(1),
         is_base: true,
     };
-    assert_eq!(c.written(CheckpointId(1), Ok((3, 9, true)), 140), [complete]);
+    assert_eq!(c.written(CheckpointId(1), stored(3, 9), 140), [complete]);
     // Due at 200 by the interval; after a slow checkpoint, the minimum pause applies.
     assert_eq!(c.next_deadline_ms(), Some(200));
     assert_eq!(c.tick(200), [trigger(2)]);
     acknowledge(&mut c, 2);
-    c.written(CheckpointId(2), Ok((0, 0, true)), 290);
+    c.written(CheckpointId(2), stored(0, 0), 290);
     assert_eq!(c.next_deadline_ms(), Some(320));
     let record = c.stats().latest_completed().unwrap();
     assert_eq!(
@@ -115,11 +126,15 @@ fn a_success_forgives_failures() {
     c.tick(150);
     c.tick(200);
     acknowledge(&mut c, 2);
-    c.written(CheckpointId(2), Ok((0, 0, true)), 210);
+    c.written(CheckpointId(2), stored(0, 0), 210);
     assert_eq!(c.tick(300), [trigger(3)]);
     acknowledge(&mut c, 3);
     assert_eq!(
-        c.written(CheckpointId(3), Err("disk full".into()), 310),
+        c.written(
+            CheckpointId(3),
+            Err(DataflowError::new(ErrorKind::Environment, "disk full")),
+            310
+        ),
         [],
         "again the first failure in a row"
     );
@@ -132,7 +147,7 @@ fn stopping_waits_for_the_commit_of_a_last_checkpoint() {
     c.request(CheckpointReason::Stop);
     assert_eq!(c.tick(110), [], "one at a time");
     acknowledge(&mut c, 1);
-    c.written(CheckpointId(1), Ok((0, 0, true)), 120);
+    c.written(CheckpointId(1), stored(0, 0), 120);
     assert_eq!(
         c.tick(120),
         [Effect::Trigger {
@@ -141,7 +156,7 @@ fn stopping_waits_for_the_commit_of_a_last_checkpoint() {
         }]
     );
     acknowledge(&mut c, 2);
-    c.written(CheckpointId(2), Ok((0, 0, true)), 130);
+    c.written(CheckpointId(2), stored(0, 0), 130);
     assert_eq!(c.committed(0, CheckpointId(2)), None);
     assert_eq!(
         (c.tick(1000), c.next_deadline_ms()),
@@ -164,7 +179,7 @@ fn the_end_of_the_input_goes_before_a_stop() {
     c.request(CheckpointReason::Final);
     assert_eq!(c.tick(1), [trigger(5)]);
     c.acknowledged(0, CheckpointId(5), Vec::new());
-    c.written(CheckpointId(5), Ok((0, 0, true)), 2);
+    c.written(CheckpointId(5), stored(0, 0), 2);
     assert_eq!(
         c.committed(0, CheckpointId(5)),
         Some(Effect::Finished {
@@ -179,7 +194,11 @@ fn a_last_checkpoint_that_fails_fails_the_job() {
     c.request(CheckpointReason::Final);
     c.tick(0);
     acknowledge(&mut c, 1);
-    let effects = c.written(CheckpointId(1), Err("disk full".into()), 5);
+    let effects = c.written(
+        CheckpointId(1),
+        Err(DataflowError::new(ErrorKind::Environment, "disk full")),
+        5,
+    );
     assert_eq!(
         effects,
         [Effect::FailJob {

@@ -226,7 +226,9 @@ impl Conversation {
                 return Err(failed(format!("{} ({text})", reply.error_code)));
             }
             lifetime_ms = reply.session_lifetime_ms;
-            message = exchange.respond(&reply.auth_bytes).map_err(failed)?;
+            message = exchange
+                .respond(&reply.auth_bytes)
+                .map_err(|error| failed(error.to_string()))?;
         }
         Ok((lifetime_ms > 0).then(|| Duration::from_millis(lifetime_ms.unsigned_abs())))
     }
@@ -302,7 +304,9 @@ where
             return Err(failed(reply.error_code.to_string()));
         }
         lifetime_ms = reply.session_lifetime_ms;
-        message = exchange.respond(&reply.auth_bytes).map_err(failed)?;
+        message = exchange
+            .respond(&reply.auth_bytes)
+            .map_err(|error| failed(error.to_string()))?;
     }
     Ok((lifetime_ms > 0).then(|| Duration::from_millis(lifetime_ms.unsigned_abs())))
 }

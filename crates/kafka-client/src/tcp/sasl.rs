@@ -30,6 +30,27 @@ enum Step {
     Done,
 }
 
+/// Why the client ends a conversation.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SaslError {
+    #[error("the server continues after the end of the conversation")]
+    AfterEnd,
+    #[error("the server's message is not text")]
+    NoText,
+    #[error("the server refused: {0}")]
+    Refused(String),
+    #[error("the server sent no {0}")]
+    Missing(&'static str),
+    #[error("the server's salt is not base64")]
+    Salt(#[source] base64::DecodeError),
+    #[error("the server's nonce does not continue ours")]
+    Nonce,
+    #[error("{0} iterations are outside of {ITERATIONS_MIN} to {ITERATIONS_MAX}")]
+    Iterations(u32),
+    #[error("the server does not know the password: its signature is wrong")]
+    Signature,
+}
+
 impl SaslExchange {
     /// `nonce` must be new for each conversation.
     pub fn new(config: &SaslConfig, nonce: u128) -> Self {
@@ -56,15 +77,15 @@ impl SaslExchange {
     }
 
     /// Handles the server's message. `Some` is the next message to it; `None` means that both sides are satisfied.
-    pub fn respond(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    pub fn respond(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, SaslError> {
         match (&self.step, self.config.mechanism) {
-            (Step::Done, _) => Err("the server continues after the end of the conversation".to_owned()),
+            (Step::Done, _) => Err(SaslError::AfterEnd),
             (Step::First, SaslMechanism::Plain) => {
                 self.step = Step::Done;
                 Ok(None)
             }
             (Step::First, mechanism) => {
-                let text = std::str::from_utf8(message).map_err(|_| "the server's message is not text")?;
+                let text = std::str::from_utf8(message).map_err(|_| SaslError::NoText)?;
                 let (proof, server_signature) = match mechanism {
                     SaslMechanism::ScramSha512 => self.client_final::<Sha512Family>(text)?,
                     _ => self.client_final::<Sha256Family>(text)?,
@@ -80,26 +101,22 @@ impl SaslExchange {
         }
     }
 
-    fn client_final<H: HashFamily>(&self, server_first: &str) -> Result<(String, Vec<u8>), String> {
+    fn client_final<H: HashFamily>(&self, server_first: &str) -> Result<(String, Vec<u8>), SaslError> {
         let attribute = |name: &str| server_first.split(',').find_map(|part| part.strip_prefix(name));
         if let Some(error) = attribute("e=") {
-            return Err(format!("the server refused: {error}"));
+            return Err(SaslError::Refused(error.to_owned()));
         }
-        let nonce = attribute("r=").ok_or("the server sent no nonce")?;
-        let salt = attribute("s=").ok_or("the server sent no salt")?;
-        let salt = BASE64
-            .decode(salt)
-            .map_err(|_| "the server's salt is not base64")?;
+        let nonce = attribute("r=").ok_or(SaslError::Missing("nonce"))?;
+        let salt = attribute("s=").ok_or(SaslError::Missing("salt"))?;
+        let salt = BASE64.decode(salt).map_err(SaslError::Salt)?;
         let iterations: u32 = attribute("i=")
             .and_then(|i| i.parse().ok())
-            .ok_or("the server sent no iteration count")?;
+            .ok_or(SaslError::Missing("iteration count"))?;
         if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
-            return Err("the server's nonce does not continue ours".to_owned());
+            return Err(SaslError::Nonce);
         }
         if !(ITERATIONS_MIN..=ITERATIONS_MAX).contains(&iterations) {
-            return Err(format!(
-                "{iterations} iterations are outside of {ITERATIONS_MIN} to {ITERATIONS_MAX}"
-            ));
+            return Err(SaslError::Iterations(iterations));
         }
         let salted = H::salted_password(self.config.password.reveal().as_bytes(), &salt, iterations);
         let client_key = H::hmac(&salted, b"Client Key");
@@ -135,17 +152,17 @@ pub(crate) fn salted_password(
     }
 }
 
-fn check_server_final(message: &[u8], expected: &[u8]) -> Result<(), String> {
-    let text = std::str::from_utf8(message).map_err(|_| "the server's message is not text")?;
+fn check_server_final(message: &[u8], expected: &[u8]) -> Result<(), SaslError> {
+    let text = std::str::from_utf8(message).map_err(|_| SaslError::NoText)?;
     if let Some(error) = text.strip_prefix("e=") {
-        return Err(format!("the server refused: {error}"));
+        return Err(SaslError::Refused(error.to_owned()));
     }
     let signature = text.split(',').find_map(|part| part.strip_prefix("v="));
     let signature = signature
         .and_then(|text| BASE64.decode(text).ok())
-        .ok_or("the server sent no signature")?;
+        .ok_or(SaslError::Missing("signature"))?;
     if signature != expected {
-        return Err("the server does not know the password: its signature is wrong".to_owned());
+        return Err(SaslError::Signature);
     }
     Ok(())
 }
@@ -240,6 +257,7 @@ mod tests {
         assert!(
             refused
                 .expect_err("wrong signature")
+                .to_string()
                 .contains("signature is wrong")
         );
     }

@@ -159,7 +159,7 @@ pub(super) struct Distinct {
     inner: Box<dyn GroupsAccumulator>,
     types: Vec<LogicalType>,
     /// The error: values of a type that cannot be compared.
-    values: Result<Values, String>,
+    values: Result<Values, StateError>,
 }
 
 fn state_error(error: impl std::fmt::Display) -> EvalError {
@@ -171,7 +171,7 @@ impl Distinct {
         Self {
             inner,
             types: arg_types.to_vec(),
-            values: Values::new(arg_types).map_err(|error| error.to_string()),
+            values: Values::new(arg_types),
         }
     }
 

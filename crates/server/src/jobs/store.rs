@@ -129,7 +129,7 @@ impl JobStore {
                     jobs.insert(id.to_owned(), job);
                 }
                 Ok(_) => set_aside(storage.as_ref(), &path, "it does not name its own job")?,
-                Err(reason) => set_aside(storage.as_ref(), &path, &reason)?,
+                Err(error) => set_aside(storage.as_ref(), &path, &error.to_string())?,
             }
         }
         let waiting = jobs.values().filter(|job| !job.has_ended());
@@ -289,12 +289,23 @@ fn path_of(id: &str) -> String {
     format!("{DIRECTORY}/{id}.json")
 }
 
-fn read(storage: &dyn Storage, path: &str) -> Result<StoredJob, String> {
-    let content = storage.read(path).map_err(|error| error.to_string())?;
-    let job: StoredJob = serde_json::from_slice(&content).map_err(|error| error.to_string())?;
+/// Why a file of the job store cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum UnusableFile {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Content(#[from] serde_json::Error),
+    #[error("its format {0} is not known to this version")]
+    Format(u32),
+}
+
+fn read(storage: &dyn Storage, path: &str) -> Result<StoredJob, UnusableFile> {
+    let content = storage.read(path)?;
+    let job: StoredJob = serde_json::from_slice(&content)?;
     match job.format {
         FORMAT => Ok(job),
-        other => Err(format!("its format {other} is not known to this version")),
+        other => Err(UnusableFile::Format(other)),
     }
 }
 

@@ -60,15 +60,20 @@ impl HostPattern {
     }
 }
 
+/// A part of a list of hosts that is no host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{ALLOWED_HOSTS}' names '{0}', which is no host; write HOST, HOST:PORT or *.DOMAIN")]
+pub struct NoHost(pub String);
+
 impl Destinations {
-    /// The hosts of [`ALLOWED_HOSTS`], with `;` between them. The error is the part that is no host.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// The hosts of [`ALLOWED_HOSTS`], with `;` between them.
+    pub fn parse(text: &str) -> Result<Self, NoHost> {
         let parts = text
             .split([';', ','])
             .map(str::trim)
             .filter(|part| !part.is_empty());
-        let parsed: Result<Vec<HostPattern>, String> = parts
-            .map(|part| HostPattern::parse(part).ok_or_else(|| part.to_owned()))
+        let parsed: Result<Vec<HostPattern>, NoHost> = parts
+            .map(|part| HostPattern::parse(part).ok_or_else(|| NoHost(part.to_owned())))
             .collect();
         parsed.map(Self::Listed)
     }
@@ -99,13 +104,15 @@ fn special(address: IpAddr) -> Option<&'static str> {
         // Amazon's metadata service has a unique local address.
         IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.segments()[..3] == [0xfd00, 0x0ec2, 0x0],
     };
-    match () {
-        () if address.is_loopback() => Some(LOOPBACK),
-        // Connecting to it reaches loopback.
-        () if address.is_unspecified() => Some(LOOPBACK),
-        () if is_link_local => Some("link-local"),
-        () if address.is_multicast() => Some("multicast"),
-        () => None,
+    // Connecting to the unspecified address reaches loopback.
+    if address.is_loopback() || address.is_unspecified() {
+        Some(LOOPBACK)
+    } else if is_link_local {
+        Some("link-local")
+    } else if address.is_multicast() {
+        Some("multicast")
+    } else {
+        None
     }
 }
 
@@ -183,7 +190,10 @@ mod tests {
         ] {
             assert_eq!(refuses(&listed, host, "127.0.0.1"), refused, "{host}");
         }
-        assert_eq!(Destinations::parse("a:b"), Err("a:b".to_owned()));
-        assert_eq!(Destinations::parse("http://x"), Err("http://x".to_owned()));
+        assert_eq!(Destinations::parse("a:b"), Err(NoHost("a:b".to_owned())));
+        assert_eq!(
+            Destinations::parse("http://x"),
+            Err(NoHost("http://x".to_owned()))
+        );
     }
 }

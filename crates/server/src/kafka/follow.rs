@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millstream_broker::config::Configs;
-use millstream_broker::{ConfigObserver, IpRates};
+use millstream_broker::{ConfigObserver, IpRates, ObserverError};
 use millstream_kafka_client::error::with_causes;
 
 use super::config::{Altered, ShellConfig, ShellConfigError, TlsSettings};
@@ -87,13 +87,12 @@ impl Followed {
 }
 
 impl ConfigObserver for Listeners {
-    fn check(&self, configs: &Configs, changed: &BTreeMap<String, String>) -> Result<(), String> {
-        let in_words = |error: ShellConfigError| error.to_string();
-        self.config.check_listeners(changed).map_err(in_words)?;
-        let altered = self.config.alter(&configs.dynamic_broker()).map_err(in_words)?;
+    fn check(&self, configs: &Configs, changed: &BTreeMap<String, String>) -> Result<(), ObserverError> {
+        self.config.check_listeners(changed)?;
+        let altered = self.config.alter(&configs.dynamic_broker())?;
         for (followed, altered) in self.all.iter().zip(altered.listeners) {
             if !followed.is_with(&altered.stores)
-                && let Some(settings) = altered.tls.map_err(in_words)?
+                && let Some(settings) = altered.tls?
             {
                 TlsServer::check(&settings).map_err(|error| with_causes(&error))?;
             }

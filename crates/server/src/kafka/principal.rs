@@ -34,9 +34,20 @@ enum Case {
     Upper,
 }
 
+/// What is expected where a text is no list of rules.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleError {
+    #[error("a comma before '{0}'")]
+    Comma(String),
+    #[error("DEFAULT or RULE:pattern/replacement/[LU], not '{0}'")]
+    Rule(String),
+    #[error("a regular expression: {0}")]
+    Pattern(#[from] regex::Error),
+}
+
 impl PrincipalRules {
     /// Parses `RULE:pattern/replacement/[LU]` and `DEFAULT`, separated by commas.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, RuleError> {
         let mut rules = Vec::new();
         let mut rest = text.trim();
         while !rest.is_empty() {
@@ -46,7 +57,7 @@ impl PrincipalRules {
             if let Some(next) = rest.strip_prefix(',') {
                 rest = next.trim_start();
             } else if !rest.is_empty() {
-                return Err(format!("a comma before '{rest}'"));
+                return Err(RuleError::Comma(rest.to_owned()));
             }
         }
         if rules.is_empty() {
@@ -78,11 +89,11 @@ impl PrincipalRules {
 }
 
 /// Parses one rule; returns the rest.
-fn parse_rule(text: &str) -> Result<(Rule, &str), String> {
+fn parse_rule(text: &str) -> Result<(Rule, &str), RuleError> {
     if let Some(behind) = text.strip_prefix("DEFAULT") {
         return Ok((Rule::Default, behind));
     }
-    let expected = || format!("DEFAULT or RULE:pattern/replacement/[LU], not '{text}'");
+    let expected = || RuleError::Rule(text.to_owned());
     let body = text.strip_prefix("RULE:").ok_or_else(expected)?;
     let (pattern, body) = until_slash(body).ok_or_else(expected)?;
     let (replacement, behind) = until_slash(body).ok_or_else(expected)?;
@@ -91,8 +102,7 @@ fn parse_rule(text: &str) -> Result<(Rule, &str), String> {
         Some('U') => (Case::Upper, &behind[1..]),
         _ => (Case::Kept, behind),
     };
-    let pattern =
-        Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("a regular expression: {error}"))?;
+    let pattern = Regex::new(&format!("^(?:{pattern})$"))?;
     let rule = Rule::Replace {
         pattern,
         replacement: braced(&replacement),

@@ -133,30 +133,41 @@ impl Endpoint {
         }))
     }
 
-    async fn send(&self, body: &Value) -> Result<(), String> {
+    async fn send(&self, body: &Value) -> Result<(), ExportError> {
         let exchange = async {
-            let stream = TcpStream::connect(&self.authority)
-                .await
-                .map_err(|e| e.to_string())?;
-            let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(|e| e.to_string())?;
+            let stream = TcpStream::connect(&self.authority).await?;
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
             let driving = tokio::spawn(connection);
             let request = Request::post(&self.path)
                 .header(HOST, &self.authority)
                 .header(CONTENT_TYPE, "application/json")
-                .body(Body::from(body.to_string()))
-                .map_err(|e| e.to_string())?;
+                .body(Body::from(body.to_string()))?;
             let sent = sender.send_request(request).await;
             driving.abort();
-            match sent.map_err(|e| e.to_string())?.status() {
+            match sent?.status() {
                 status if status.is_success() => Ok(()),
-                status => Err(format!("it responds with {status}")),
+                status => Err(ExportError::Status(status)),
             }
         };
         let sent = tokio::time::timeout(OTLP_TIMEOUT, exchange).await;
-        sent.unwrap_or_else(|_| Err("it does not respond".to_owned()))
+        sent.unwrap_or_else(|_| Err(ExportError::Timeout))
     }
+}
+
+/// Why the collector did not take an export.
+#[derive(Debug, thiserror::Error)]
+enum ExportError {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+    #[error(transparent)]
+    Request(#[from] hyper::http::Error),
+    #[error("it responds with {0}")]
+    Status(hyper::StatusCode),
+    #[error("it does not respond")]
+    Timeout,
 }
 
 /// Where and how often to export.
@@ -222,7 +233,7 @@ pub async fn export(state: Arc<ServerState>, settings: OtlpSettings) {
 }
 
 /// Logs the first of several failures, and the end of them.
-fn report(endpoint: &Endpoint, sent: Result<(), String>, fails: &mut bool) {
+fn report(endpoint: &Endpoint, sent: Result<(), ExportError>, fails: &mut bool) {
     let to = &endpoint.authority;
     match &sent {
         Err(error) if !*fails => {

@@ -64,7 +64,7 @@ impl TlsSettings {
         let rules = PrincipalRules::parse(&rules).map_err(|expected| ShellConfigError::Value {
             name: scope.name_of("ssl.principal.mapping.rules"),
             value: rules.clone(),
-            expected,
+            expected: expected.to_string(),
         })?;
         let list = |name: &str| words(&scope.text(name).unwrap_or_default());
         Ok(Self {
