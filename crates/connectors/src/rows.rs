@@ -85,13 +85,3 @@ pub fn parsed<T: std::str::FromStr>(
         .map(Some)
         .map_err(|_| wrong(table, key, expected))
 }
-
-/// The text at `row` of a printed column; `NULL` for a null.
-pub fn text_at(column: &arrow_array::ArrayRef, row: usize) -> &str {
-    use arrow_array::Array;
-    use arrow_array::cast::AsArray;
-    match column.as_string_view_opt() {
-        Some(texts) if texts.is_valid(row) => texts.value(row),
-        _ => millstream_functions::display::NULL_TEXT,
-    }
-}

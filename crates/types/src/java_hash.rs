@@ -11,6 +11,9 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 
+use crate::calendar::civil_from_days;
+use crate::java_text::hash_code;
+
 /// Seed of the hash of strings.
 const SEED: u32 = 42;
 /// Buckets of a new `HashMap`.
@@ -117,6 +120,41 @@ pub fn map_order(hashes: &[i32]) -> Vec<usize> {
 /// The rows of distinct keys in the order of a `HashMap` that they are put into.
 pub fn keys_in_map_order(keys: &ArrayRef, rows: std::ops::Range<usize>) -> Vec<usize> {
     let hashes: Vec<i32> = rows.clone().map(|row| key_hash(keys, row)).collect();
+    map_order(&hashes)
+        .into_iter()
+        .map(|place| rows.start + place)
+        .collect()
+}
+
+/// The hash of a key as the Java object that a map outside of Flink's internal types holds.
+fn object_hash(keys: &ArrayRef, row: usize) -> i32 {
+    if keys.is_null(row) {
+        return 0;
+    }
+    match keys.data_type() {
+        DataType::Utf8View => hash_code(keys.as_string_view().value(row)),
+        DataType::Date32 => date_hash(keys.as_primitive::<Date32Type>().value(row)),
+        DataType::Time32(TimeUnit::Millisecond) => {
+            let millis = keys.as_primitive::<Time32MillisecondType>().value(row);
+            long_hash(i64::from(millis) * 1_000_000)
+        }
+        _ => key_hash(keys, row),
+    }
+}
+
+/// `LocalDate.hashCode`.
+fn date_hash(days: i32) -> i32 {
+    let (year, month, day) = civil_from_days(i64::from(days));
+    let year = year as i32;
+    let fields = (year << 11)
+        .wrapping_add((month as i32) << 6)
+        .wrapping_add(day as i32);
+    (year & !0x7ff) ^ fields
+}
+
+/// As [`keys_in_map_order`], for keys that are Java objects.
+pub fn object_keys_in_map_order(keys: &ArrayRef, rows: std::ops::Range<usize>) -> Vec<usize> {
+    let hashes: Vec<i32> = rows.clone().map(|row| object_hash(keys, row)).collect();
     map_order(&hashes)
         .into_iter()
         .map(|place| rows.start + place)

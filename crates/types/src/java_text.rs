@@ -76,6 +76,15 @@ pub fn write_decimal_stripped(out: &mut String, unscaled: i128, scale: u8) {
         unscaled /= 10;
         scale -= 1;
     }
+    write_scaled(out, unscaled, scale);
+}
+
+/// `BigDecimal.toString` of `unscaled * 10^-scale`: `1E-8` below a millionth.
+pub fn write_decimal(out: &mut String, unscaled: i128, scale: u8) {
+    write_scaled(out, unscaled, i32::from(scale));
+}
+
+fn write_scaled(out: &mut String, unscaled: i128, scale: i32) {
     let digits = unscaled.unsigned_abs().to_string();
     let adjusted = digits.len() as i32 - 1 - scale;
     if scale >= 0 && adjusted >= -6 {

@@ -1,9 +1,10 @@
-//! Connector `print`: a line for each change, `id:task> +I[1, a]`, on standard output or standard error.
+//! Connector `print`: a line for each change, `id:task> +I[1, a]`, on standard output or standard error. Values look as in
+//! Flink's own lines, which are made by Java's `toString`.
 
 use std::sync::Arc;
 
 use millstream_dataflow::{Context, DataflowError, Sink, SinkFactory, Unbuffered, UnbufferedSink};
-use millstream_functions::display::{Printer, Style};
+use millstream_functions::display::{Printer, Style, ZoneOffsets};
 use millstream_types::options::parse_boolean;
 use millstream_types::{Batch, ChangelogMode, ConnectorDecl, FormatUse, LogicalType, OptionDecl, OptionType};
 
@@ -85,7 +86,7 @@ impl SinkFactory for PrintFactory {
             printers: self
                 .types
                 .iter()
-                .map(|ty| Printer::new(ty, Style::Client))
+                .map(|ty| Printer::new(ty, Style::Java))
                 .collect(),
             prefix: self.prefix(context),
             to_stderr: self.to_stderr,
@@ -113,23 +114,18 @@ struct Print {
 
 impl UnbufferedSink for Print {
     fn write(&mut self, batch: Batch) -> Result<(), DataflowError> {
-        let columns: Vec<_> = self
-            .printers
-            .iter()
-            .zip(&batch.columns)
-            .map(|(p, c)| p.column(c, &self.zone))
-            .collect();
+        let mut zone = ZoneOffsets::new(self.zone.clone());
         let mut line = String::new();
         for row in 0..batch.rows {
             line.clear();
             line.push_str(&self.prefix);
             line.push_str(batch.kind(row).symbol());
             line.push('[');
-            for (index, column) in columns.iter().enumerate() {
+            for (index, (printer, column)) in self.printers.iter().zip(&batch.columns).enumerate() {
                 if index > 0 {
                     line.push_str(", ");
                 }
-                line.push_str(crate::rows::text_at(column, row));
+                printer.write(&mut line, column, row, &mut zone);
             }
             line.push(']');
             self.target.print_line(&line, self.to_stderr);

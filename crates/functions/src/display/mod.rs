@@ -5,6 +5,7 @@
 //! and VARCHAR is the business of [`crate::cast`].
 
 pub mod calendar;
+mod java;
 mod temporal;
 pub mod zone;
 
@@ -42,6 +43,8 @@ pub enum Style {
     Cast,
     /// CAST to STRING under `table.exec.legacy-cast-behaviour`: `true`, `(1,a)`, `null`.
     LegacyCast,
+    /// The `print` connector: Java objects, `+I[1, null]`. Timestamps with a local zone are in UTC.
+    Java,
 }
 
 /// Prints values of one type.
@@ -128,6 +131,7 @@ impl Printer {
     pub fn column(&self, array: &ArrayRef, zone: &TimeZone) -> ArrayRef {
         let mut zone = ZoneOffsets::new(zone.clone());
         match &self.kind {
+            _ if self.style == Style::Java => texts(array, |out, row| self.write(out, array, row, &mut zone)),
             Kind::Text => Arc::clone(array),
             Kind::Null => new_null_array(&DataType::Utf8View, array.len()),
             Kind::TinyInt => self.integers::<Int8Type>(array),
@@ -155,6 +159,9 @@ impl Printer {
 
     /// Appends the text of the value at `row`, or `NULL`.
     pub fn write(&self, out: &mut String, array: &dyn Array, row: usize, zone: &mut ZoneOffsets) {
+        if self.style == Style::Java && java::write(self, out, array, row) {
+            return;
+        }
         if is_null(array, row) {
             out.push_str(if self.style == Style::LegacyCast {
                 "null"
@@ -210,24 +217,27 @@ impl Printer {
             Kind::Map(key, value) => {
                 let entries = array.as_list::<i32>().value(row);
                 let columns = entries.as_struct().columns();
+                let order = match self.style {
+                    Style::Java => java::map_order(&columns[0]),
+                    _ => (0..entries.len()).collect(),
+                };
                 enclosed(out, ["{", ", ", "}"], entries.len(), |out, i| {
+                    let i = order[i];
                     key.write(out, &columns[0], i, zone);
                     out.push('=');
                     value.write(out, &columns[1], i, zone);
                 });
             }
             Kind::Row(fields) => {
-                let separator = if self.style == Style::LegacyCast {
-                    ","
-                } else {
-                    ", "
+                let marks = match self.style {
+                    Style::LegacyCast => ["(", ",", ")"],
+                    Style::Java => ["+I[", ", ", "]"],
+                    Style::Client | Style::Cast => ["(", ", ", ")"],
                 };
                 let columns = array.as_struct().columns();
-                enclosed(out, ["(", separator, ")"], fields.len(), |out, i| {
-                    match columns.get(i) {
-                        Some(column) => fields[i].write(out, column, row, zone),
-                        None => out.push_str(NULL_TEXT),
-                    }
+                enclosed(out, marks, fields.len(), |out, i| match columns.get(i) {
+                    Some(column) => fields[i].write(out, column, row, zone),
+                    None => out.push_str(NULL_TEXT),
                 });
             }
             _ => {}

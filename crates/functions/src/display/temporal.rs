@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use millstream_types::calendar::civil_from_days;
 
-const NANOS_PER_DAY: i128 = 86_400_000_000_000;
+pub(super) const NANOS_PER_DAY: i128 = 86_400_000_000_000;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// Appends a day number as `2024-02-29`.

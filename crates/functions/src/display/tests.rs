@@ -227,3 +227,75 @@ fn nested_values_print_with_their_brackets() {
         assert_eq!(printed(&ty, value, style), expected, "{ty}");
     }
 }
+
+/// What `print` tables of Flink 2.3 wrote.
+#[test]
+fn values_of_print_tables_are_java_objects() {
+    let cases = [
+        (LogicalType::BOOLEAN, Scalar::Boolean(true), "true"),
+        (LogicalType::BYTES, Scalar::Bytes(vec![0xff, 0]), "[-1, 0]"),
+        (LogicalType::BYTES, Scalar::Bytes(Vec::new()), "[]"),
+        (LogicalType::time(0), Scalar::Time(36_000_000), "10:00"),
+        (LogicalType::time(0), Scalar::Time(36_001_000), "10:00:01"),
+        (
+            LogicalType::timestamp(3),
+            Scalar::Timestamp(0),
+            "1970-01-01T00:00",
+        ),
+        (
+            LogicalType::timestamp(3),
+            Scalar::Timestamp(123_000_000),
+            "1970-01-01T00:00:00.123",
+        ),
+        (
+            LogicalType::timestamp(6),
+            Scalar::Timestamp(60_000_001_000),
+            "1970-01-01T00:01:00.000001",
+        ),
+        (
+            LogicalType::timestamp_ltz(3),
+            Scalar::Timestamp(1_500_000_000),
+            "1970-01-01T00:00:01.500Z",
+        ),
+        (
+            LogicalType::timestamp_ltz(3),
+            Scalar::Timestamp(-1_000_000),
+            "1969-12-31T23:59:59.999Z",
+        ),
+        (
+            LogicalType::decimal(20, 10),
+            Scalar::Decimal(1_000_000_000_000),
+            "100.0000000000",
+        ),
+        (LogicalType::decimal(20, 10), Scalar::Decimal(100), "1.00E-8"),
+        (LogicalType::DOUBLE, Scalar::Double(2e10), "2.0E10"),
+    ];
+    for (ty, value, expected) in cases {
+        assert_eq!(printed(&ty, value, Style::Java), expected, "{ty}");
+    }
+}
+
+/// A `HashMap` decides the order, and rows carry their kind.
+#[test]
+fn nested_values_of_print_tables_are_java_objects() {
+    let text = |text: &str| Scalar::String(text.to_owned());
+    let counts = ["zebra", "apple", "kiwi", "fig", "Aa", "BB"]
+        .into_iter()
+        .zip(1..)
+        .map(|(key, number)| (text(key), Scalar::Int(number)));
+    let map = LogicalType::map(LogicalType::STRING, LogicalType::INT);
+    assert_eq!(
+        printed(&map, Scalar::Map(counts.collect()), Style::Java),
+        "{zebra=1, Aa=5, BB=6, apple=2, kiwi=3, fig=4}"
+    );
+    let dates = [(18_262, 1), (10_592, 2)].map(|(day, number)| (Scalar::Date(day), Scalar::Int(number)));
+    let map = LogicalType::map(LogicalType::DATE, LogicalType::INT);
+    assert_eq!(
+        printed(&map, Scalar::Map(dates.to_vec()), Style::Java),
+        "{2020-01-01=1, 1999-01-01=2}"
+    );
+    let fields = [("b", LogicalType::BYTES), ("n", LogicalType::INT)];
+    let row = LogicalType::row(fields.map(|(name, ty)| (name.to_owned(), ty)));
+    let value = Scalar::Row(vec![Scalar::Bytes(vec![1]), Scalar::Null]);
+    assert_eq!(printed(&row, value, Style::Java), "+I[[1], null]");
+}
