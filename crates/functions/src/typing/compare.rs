@@ -61,16 +61,25 @@ pub fn comparison_types(
         }
         (F::CharacterString, F::Date | F::Time | F::Timestamp | F::TimestampLtz) => both(b.kind.clone()),
         (F::Date | F::Time | F::Timestamp | F::TimestampLtz, F::CharacterString) => both(a.kind.clone()),
-        // Flink orders a text against a number or a BOOLEAN by the value that the text stands for; it refuses `=`.
-        (F::CharacterString, F::Boolean | F::Integer | F::Decimal | F::Approximate)
+        // Flink orders a text against a number or a BOOLEAN by the value that the text stands for; it refuses `=` of numbers.
+        (F::CharacterString, F::Boolean) | (F::Boolean, F::CharacterString)
             if comparison == Comparison::Ordering =>
         {
-            both(b.kind.clone())
+            both(TypeKind::Boolean)
         }
-        (F::Boolean | F::Integer | F::Decimal | F::Approximate, F::CharacterString)
+        (F::CharacterString, F::Integer | F::Decimal | F::Approximate)
             if comparison == Comparison::Ordering =>
         {
-            both(a.kind.clone())
+            both(ordered_with_text(&b)?)
+        }
+        (F::Integer | F::Decimal | F::Approximate, F::CharacterString)
+            if comparison == Comparison::Ordering =>
+        {
+            both(ordered_with_text(&a)?)
+        }
+        (F::CharacterString, F::Boolean | F::IntervalYearMonth | F::IntervalDayTime)
+        | (F::Boolean | F::IntervalYearMonth | F::IntervalDayTime, F::CharacterString) => {
+            (comparison != Comparison::Ordering).then_some((a, b))
         }
         (F::Array, F::Array) | (F::Map, F::Map) | (F::Multiset, F::Multiset) | (F::Row, F::Row)
             if comparison != Comparison::Ordering =>
@@ -82,6 +91,11 @@ pub fn comparison_types(
         }
         _ => None,
     }
+}
+
+/// The type in which a number and a text are ordered: wide enough for every BIGINT as well.
+fn ordered_with_text(number: &LogicalType) -> Option<TypeKind> {
+    Some(common_type_of(number, &LogicalType::BIGINT)?.kind)
 }
 
 #[cfg(test)]

@@ -58,8 +58,13 @@ impl Expander<'_> {
             return;
         };
         for column in columns {
-            let expr = Expr::new(ExprKind::Identifier(object_name(column, span)), span);
-            items.push(SelectItem::Expr { expr, alias: None });
+            let is_renamed = column.full.last() != Some(&column.output);
+            let alias = is_renamed.then_some(Ident {
+                value: column.output,
+                span,
+            });
+            let expr = Expr::new(ExprKind::Identifier(object_name(column.full, span)), span);
+            items.push(SelectItem::Expr { expr, alias });
         }
     }
 }

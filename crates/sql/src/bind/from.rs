@@ -272,6 +272,7 @@ impl Binder<'_> {
         let right_scope = right.scope;
         scope.append(std::mem::take(&mut left_scope), 0);
         let left_relations = scope.relations.len();
+        check_relation_names(&scope, &right_scope, join.right.span)?;
         scope.append(right_scope, width);
         let as_of = self.bind_as_of(right.as_of.as_ref(), &lateral_scope, environment)?;
         let mut conditions: Vec<Expr> = right
@@ -442,6 +443,23 @@ fn common_columns(scope: &Scope<'_>, left_relations: usize) -> Vec<Ident> {
 }
 
 /// `left.column = right.column`, with one column in the scope for both.
+/// Two tables of one FROM clause cannot have the same name or alias.
+fn check_relation_names(left: &Scope<'_>, right: &Scope<'_>, span: Span) -> SqlResult<()> {
+    let names = |scope: &Scope<'_>| -> Vec<String> {
+        let relations = scope.relations.iter();
+        relations.filter_map(|relation| relation.name.clone()).collect()
+    };
+    let known = names(left);
+    match names(right).into_iter().find(|name| known.contains(name)) {
+        Some(name) => Err(
+            SqlError::at(span, format!("Duplicate relation name '{name}' in FROM clause"))
+                .with_code(ErrorCode::AmbiguousColumn)
+                .with_hint("give one of them another alias"),
+        ),
+        None => Ok(()),
+    }
+}
+
 fn merge_column(
     scope: &mut Scope<'static>,
     left_relations: usize,
@@ -456,7 +474,7 @@ fn merge_column(
         let first = found.next().map(|c| (c.index, c.ty.clone()));
         if found.next().is_some() {
             return Err(
-                SqlError::at(column.span, format!("column '{}' is ambiguous", column.value))
+                SqlError::at(column.span, format!("Column '{}' is ambiguous", column.value))
                     .with_code(ErrorCode::AmbiguousColumn),
             );
         }

@@ -20,7 +20,27 @@ pub enum Meaning {
     /// A table, with the alias of its columns.
     Table(ObjectIdentifier),
     /// The columns of a star.
-    Star(Vec<Vec<String>>),
+    Star(Vec<StarColumn>),
+}
+
+/// A column that a star stands for: as table alias, column and fields, and its name in the output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StarColumn {
+    pub full: Vec<String>,
+    pub output: String,
+}
+
+/// The name, or the first of `name0`, `name1`, … that is not taken.
+pub fn unique_name<'n>(name: &str, taken: impl Iterator<Item = &'n str> + Clone) -> String {
+    let is_taken = |name: &str| taken.clone().any(|known| known == name);
+    if !is_taken(name) {
+        return name.to_owned();
+    }
+    let numbered = (0..).map(|number: usize| format!("{name}{number}"));
+    numbered
+        .into_iter()
+        .find(|candidate| !is_taken(candidate))
+        .unwrap_or_default()
 }
 
 impl NameRecord {
@@ -45,7 +65,7 @@ impl NameRecord {
         self.record(span, || Meaning::Table(identifier.clone()));
     }
 
-    pub fn record_star(&self, span: Span, columns: impl FnOnce() -> Vec<Vec<String>>) {
+    pub fn record_star(&self, span: Span, columns: impl FnOnce() -> Vec<StarColumn>) {
         self.record(span, || Meaning::Star(columns()));
     }
 

@@ -6,7 +6,8 @@ use millstream_types::{ErrorCode, LogicalType, Scalar, Schema};
 use super::error::{SqlError, SqlResult};
 use super::expr::{Calls, Clause, ExprBinder};
 use super::logical::{Rel, RelKind};
-use super::scope::Scope;
+use super::names::unique_name;
+use super::scope::{Scope, ambiguous_column};
 use super::{Binder, coerce, set_operation};
 use crate::parse::ast::{self, NullsOrder, OrderItem, Query, QueryBody, Values};
 use crate::parse::span::Span;
@@ -39,6 +40,17 @@ impl Environment<'_> {
 }
 
 impl<'a> Binder<'a> {
+    /// A query whose result has names: those that stand twice get numbers.
+    pub fn bind_result(&self, query: &Query) -> SqlResult<Rel> {
+        let mut rel = self.bind_query(query)?;
+        let mut names: Vec<String> = Vec::new();
+        for column in &mut rel.schema.columns {
+            column.name = unique_name(&column.name, names.iter().map(String::as_str));
+            names.push(column.name.clone());
+        }
+        Ok(rel)
+    }
+
     /// A query without an outer query.
     pub fn bind_query(&self, query: &Query) -> SqlResult<Rel> {
         self.bind_query_in(query, &Environment::default(), None)
@@ -71,6 +83,11 @@ impl<'a> Binder<'a> {
             }
             for item in &with.items {
                 let rel = self.bind_query_in(&item.query, &inner, outer)?;
+                if let (true, Some(name)) = (item.columns.is_empty(), repeated(&rel.names())) {
+                    let message =
+                        format!("Column has duplicate column name '{name}' and no column list specified");
+                    return Err(SqlError::at(item.span, message).with_code(ErrorCode::AmbiguousColumn));
+                }
                 let rel = rename_columns(rel, &item.columns, item.span, &item.name.value)?;
                 inner.named.push((item.name.value.clone(), rel));
             }
@@ -264,7 +281,14 @@ pub(super) fn sort_key(item: &OrderItem, column: usize) -> SortKey {
 pub(super) fn output_position(expr: &ast::Expr, schema: &Schema) -> SqlResult<Option<usize>> {
     match &expr.kind {
         ast::ExprKind::Identifier(name) => {
-            Ok(name.as_simple().and_then(|ident| schema.index_of(&ident.value)))
+            let Some(ident) = name.as_simple() else {
+                return Ok(None);
+            };
+            let named = |column: &&millstream_types::Column| column.name == ident.value;
+            if schema.columns.iter().filter(named).count() > 1 {
+                return Err(ambiguous_column(&ident.value, expr.span));
+            }
+            Ok(schema.index_of(&ident.value))
         }
         ast::ExprKind::Literal(ast::Literal::Number(number)) => {
             let position = number
@@ -284,6 +308,14 @@ pub(super) fn output_position(expr: &ast::Expr, schema: &Schema) -> SqlResult<Op
     }
 }
 
+/// The first name that stands twice.
+fn repeated(names: &[String]) -> Option<&String> {
+    let mut places = names.iter().enumerate();
+    places
+        .find(|(i, name)| names[..*i].contains(name))
+        .map(|(_, name)| name)
+}
+
 /// Renames the relation's columns; without names, keeps them.
 pub(super) fn rename_columns(rel: Rel, columns: &[ast::Ident], span: Span, table: &str) -> SqlResult<Rel> {
     if columns.is_empty() {
@@ -300,6 +332,11 @@ pub(super) fn rename_columns(rel: Rel, columns: &[ast::Ident], span: Span, table
                 columns.len()
             ),
         ));
+    }
+    let names: Vec<String> = columns.iter().map(|column| column.value.clone()).collect();
+    if let Some(name) = repeated(&names) {
+        let message = format!("Duplicate name '{name}' in column alias list");
+        return Err(SqlError::at(span, message).with_code(ErrorCode::AmbiguousColumn));
     }
     let exprs = rel.column_exprs();
     Ok(rel.project(exprs, columns.iter().map(|column| column.value.clone()).collect()))

@@ -208,11 +208,8 @@ impl<'p> Scope<'p> {
         for relation in &self.relations {
             for candidate in relation.columns.iter().filter(|c| c.name == column.value) {
                 if found.is_some() {
-                    return Err(
-                        SqlError::at(span, format!("column '{}' is ambiguous", column.value))
-                            .with_code(ErrorCode::AmbiguousColumn)
-                            .with_hint("write the table's name or alias before it"),
-                    );
+                    return Err(ambiguous_column(&column.value, span)
+                        .with_hint("write the table's name or alias before it"));
                 }
                 found = Some(found_column(relation, candidate));
             }
@@ -290,6 +287,11 @@ impl<'p> Scope<'p> {
 /// Maximum number of known columns in the message for an unknown one.
 const COLUMNS_LISTED_MAX: usize = 12;
 
+/// The error of a name that several columns have.
+pub fn ambiguous_column(name: &str, span: Span) -> SqlError {
+    SqlError::at(span, format!("Column '{name}' is ambiguous")).with_code(ErrorCode::AmbiguousColumn)
+}
+
 fn found_column(relation: &Relation, column: &ScopeColumn) -> Found {
     let full = relation
         .name
@@ -308,10 +310,7 @@ fn find_in(relation: &Relation, column: &Ident, name: &ObjectName) -> SqlResult<
     let mut matching = relation.columns.iter().filter(|c| c.name == column.value);
     let first = matching.next();
     if matching.next().is_some() {
-        return Err(
-            SqlError::at(name.span, format!("column '{}' is ambiguous", column.value))
-                .with_code(ErrorCode::AmbiguousColumn),
-        );
+        return Err(ambiguous_column(&column.value, name.span));
     }
     Ok(first.map(|found| found_column(relation, found)))
 }

@@ -9,8 +9,9 @@ use super::error::{SqlError, SqlResult};
 use super::expr::{Calls, Clause, ExprBinder};
 use super::grouping::{Grouping, group};
 use super::logical::Rel;
+use super::names::{StarColumn, unique_name};
 use super::query::{Environment, SortedOutput, output_position, place_of, sort_key};
-use super::scope::{Scope, field_of};
+use super::scope::{Relation, Scope, ambiguous_column, field_of};
 use super::set_operation::distinct;
 use super::{Binder, over, set_aggregate_ttl, set_join_ttl, state_ttls, subquery};
 use crate::parse::ast::{self, ExprKind, OrderItem, Select, SelectItem, SetQuantifier};
@@ -141,24 +142,16 @@ impl Binder<'_> {
                     if columns.is_empty() {
                         return Err(SqlError::at(*span, "SELECT * needs a FROM clause"));
                     }
-                    self.names
-                        .record_star(*span, || columns.iter().map(|(_, c)| c.full.clone()).collect());
-                    items.extend(columns.into_iter().map(|(name, c)| Item {
-                        expr: c.expr,
-                        name,
-                        span: *span,
-                    }));
+                    scope
+                        .relations
+                        .iter()
+                        .try_for_each(|relation| check_unambiguous(relation, *span))?;
+                    let columns = columns.into_iter().map(|(name, c)| (name, c.full, c.expr));
+                    self.add_star(&mut items, columns.collect(), *span);
                 }
                 SelectItem::QualifiedWildcard { qualifier, span } => {
                     let columns = qualified_star(scope, qualifier)?;
-                    self.names.record_star(*span, || {
-                        columns.iter().map(|(_, full, _)| full.clone()).collect()
-                    });
-                    items.extend(columns.into_iter().map(|(name, _, expr)| Item {
-                        expr,
-                        name,
-                        span: *span,
-                    }));
+                    self.add_star(&mut items, columns, *span);
                 }
                 SelectItem::Expr { expr, alias } => {
                     let bound = binder.bind_typed(expr)?;
@@ -176,6 +169,37 @@ impl Binder<'_> {
         }
         Ok(items)
     }
+
+    /// Adds the columns of a star: names, full names and expressions. A name that an item before has gets a number.
+    fn add_star(&self, items: &mut Vec<Item>, columns: Vec<(String, Vec<String>, Expr)>, span: Span) {
+        let mut recorded = Vec::new();
+        for (name, full, expr) in columns {
+            let name = unique_name(&name, items.iter().map(|item| item.name.as_str()));
+            recorded.push(StarColumn {
+                full,
+                output: name.clone(),
+            });
+            items.push(Item { expr, name, span });
+        }
+        self.names.record_star(span, || recorded);
+    }
+}
+
+/// A star cannot name columns of a sub-query that share a name.
+fn check_unambiguous(relation: &Relation, span: Span) -> SqlResult<()> {
+    let names: Vec<&str> = relation
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    match names
+        .iter()
+        .enumerate()
+        .find(|(i, name)| names[..*i].contains(name))
+    {
+        Some((_, name)) => Err(ambiguous_column(name, span)),
+        None => Ok(()),
+    }
 }
 
 /// `t.*`, or `t.row_column.*`: names, full names and expressions.
@@ -184,6 +208,7 @@ fn qualified_star(
     qualifier: &ast::ObjectName,
 ) -> SqlResult<Vec<(String, Vec<String>, Expr)>> {
     if let Some(relation) = scope.relation(&qualifier.parts) {
+        check_unambiguous(relation, qualifier.span)?;
         let table = relation.name.clone();
         let column = |c: &super::scope::ScopeColumn| {
             let full = table.iter().cloned().chain([c.name.clone()]).collect();

@@ -257,7 +257,7 @@ impl Planner<'_> {
 
     fn bind_query(&self, query: &Query) -> SqlResult<QueryPlan> {
         let config = PlannerConfig::new(self.configuration)?;
-        let rel = Binder::new(self.catalogs, self.declarations, &config).bind_query(query)?;
+        let rel = Binder::new(self.catalogs, self.declarations, &config).bind_result(query)?;
         let schema = rel.schema.clone();
         let bounded = is_bounded(&rel);
         let plan = rules::plan(vec![Root::Collect(rel)], &config)?;
@@ -323,7 +323,7 @@ impl Planner<'_> {
 
     fn explained_roots(&self, binder: &Binder<'_>, statement: &Statement) -> SqlResult<Vec<Root>> {
         match &statement.kind {
-            StatementKind::Query(query) => Ok(vec![Root::Collect(binder.bind_query(query)?)]),
+            StatementKind::Query(query) => Ok(vec![Root::Collect(binder.bind_result(query)?)]),
             StatementKind::Insert(insert) => Ok(vec![Root::Sink(Box::new(binder.bind_insert(insert)?))]),
             StatementKind::StatementSet(set) => {
                 let mut roots = Vec::new();

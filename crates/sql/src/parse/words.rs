@@ -22,6 +22,11 @@ pub fn is_context_variable(word: &str) -> bool {
     contains(&CONTEXT_VARIABLES, word)
 }
 
+/// Whether the word is one of [`CONTEXT_VARIABLES`] in the grammar, but no function of Flink.
+pub fn is_missing_context_variable(word: &str) -> bool {
+    is_context_variable(word) && !contains(&CONTEXT_FUNCTIONS, word)
+}
+
 fn contains(sorted: &[&str], word: &str) -> bool {
     sorted.binary_search(&word.to_ascii_uppercase().as_str()).is_ok()
 }
@@ -48,6 +53,15 @@ pub const CONTEXT_VARIABLES: [&str; 14] = [
     "CURRENT_CATALOG", "CURRENT_DATE", "CURRENT_DEFAULT_TRANSFORM_GROUP", "CURRENT_PATH", "CURRENT_ROLE",
     "CURRENT_SCHEMA", "CURRENT_TIME", "CURRENT_TIMESTAMP", "CURRENT_USER", "LOCALTIME", "LOCALTIMESTAMP",
     "SESSION_USER", "SYSTEM_USER", "USER",
+];
+
+/// Those of [`CONTEXT_VARIABLES`] that Flink has.
+const CONTEXT_FUNCTIONS: [&str; 5] = [
+    "CURRENT_DATE",
+    "CURRENT_TIME",
+    "CURRENT_TIMESTAMP",
+    "LOCALTIME",
+    "LOCALTIMESTAMP",
 ];
 
 /// Words that need back-ticks as names.

@@ -12,7 +12,7 @@ use millstream_types::{LogicalType, TypeFamily, TypeKind};
 
 use super::text::compare_utf16;
 use super::{Operator, nested};
-use crate::cast::{power_of_ten, to_double};
+use crate::cast::{cast, power_of_ten, to_double};
 use crate::scalar::arithmetic::lanes::{Operand, column_nulls, operand};
 use crate::scalar::logical::repeated;
 use crate::scalar::{Datum, EvalError, KernelArgs};
@@ -22,19 +22,47 @@ const SAFE_DIGITS: u8 = 38;
 
 /// The kernel of an infix comparison.
 pub(super) fn compare(args: &mut KernelArgs<'_>, operator: Operator) -> Result<ArrayRef, EvalError> {
-    let types = [&args.arg_types[0], &args.arg_types[1]];
-    let result = compare_data([&args.args[0], &args.args[1]], types, operator, args.rows)?;
+    let (operands, types) = moments(args)?;
+    let result = compare_data(
+        [&operands[0], &operands[1]],
+        [&types[0], &types[1]],
+        operator,
+        args.rows,
+    )?;
     Ok(Arc::new(result))
+}
+
+/// The two operands. A text beside a date, a time or a timestamp becomes one; it is NULL if it stands for none.
+fn moments(args: &KernelArgs<'_>) -> Result<([Datum; 2], [LogicalType; 2]), EvalError> {
+    let mut operands = [args.args[0].clone(), args.args[1].clone()];
+    let mut types = [args.arg_types[0].clone(), args.arg_types[1].clone()];
+    for (text, moment) in [(0, 1), (1, 0)] {
+        if types[text].is_character() && types[moment].is_datetime() {
+            let to = types[moment].with_nullable(true);
+            let array = cast(operands[text].array(), &types[text], &to, true, args.env)?;
+            operands[text] = match &operands[text] {
+                Datum::Column(_) => Datum::Column(array),
+                Datum::Constant(_) => Datum::Constant(array),
+            };
+            types[text] = to;
+        }
+    }
+    Ok((operands, types))
 }
 
 /// The kernel of IS DISTINCT FROM, or of its negation.
 pub(super) fn distinct(args: &mut KernelArgs<'_>, positive: bool) -> Result<ArrayRef, EvalError> {
-    let operands = [&args.args[0], &args.args[1]];
-    let types = [&args.arg_types[0], &args.arg_types[1]];
-    let equal = compare_data(operands, types, Operator::Equal, args.rows)?;
-    let [a, b] = operands.map(|datum| validity(datum, args.rows));
+    let (read, types) = moments(args)?;
+    let equal = compare_data(
+        [&read[0], &read[1]],
+        [&types[0], &types[1]],
+        Operator::Equal,
+        args.rows,
+    )?;
+    let [a, b] = [&args.args[0], &args.args[1]].map(|datum| validity(datum, args.rows));
+    let [has_a, has_b] = [&read[0], &read[1]].map(|datum| validity(datum, args.rows));
     let both_null = &!&a & &!&b;
-    let same = &(equal.values() & &(&a & &b)) | &both_null;
+    let same = &(equal.values() & &(&has_a & &has_b)) | &both_null;
     Ok(Arc::new(BooleanArray::new(
         if positive { !&same } else { same },
         None,
@@ -69,6 +97,9 @@ pub(crate) fn compare_data(
     if (is_decimal[0] && is_approximate[1]) || (is_approximate[0] && is_decimal[1]) {
         return decimal_with_double(operands, types, operator, rows);
     }
+    if types[0].is_character() != types[1].is_character() {
+        return unlike(operands, operator == Operator::NotEqual, rows);
+    }
     match types[0].family() {
         TypeFamily::Approximate if types[0].kind == TypeKind::Float => {
             floats::<Float32Type>(operands, operator, rows)
@@ -87,6 +118,17 @@ pub(crate) fn compare_data(
         }
         _ => arrow(operands, operator, rows),
     }
+}
+
+/// A text equals no BOOLEAN and no interval, whatever it says: Flink converts neither.
+fn unlike(operands: [&Datum; 2], result: bool, rows: usize) -> Result<BooleanArray, EvalError> {
+    let [a, b] = operands.map(|datum| validity(datum, rows));
+    let values = if result {
+        BooleanBuffer::new_set(rows)
+    } else {
+        BooleanBuffer::new_unset(rows)
+    };
+    Ok(BooleanArray::new(values, Some(NullBuffer::new(&a & &b))))
 }
 
 /// Arrow's kernels, for types in which Arrow and Flink agree.

@@ -123,7 +123,7 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         "ATAN2(y, x)",
         "Angle of the point (x, y) in radians.",
         |a| two("ATAN2", a),
-        |a| map_two(a, libm::atan2),
+        |a| map_two(a, atan2),
     ),
     double(
         "SINH",
@@ -175,6 +175,19 @@ pub const FUNCTIONS: &[ScalarFunction] = &[
         |a| constant(a, std::f64::consts::E),
     ),
 ];
+
+/// Java's `Math.atan2`: fdlibm with its one operation more where |y / x| is beyond 2^60 and x is negative, which the port leaves out.
+fn atan2(y: f64, x: f64) -> f64 {
+    const TINY_RATIO: f64 = 1.0 / (1u64 << 60) as f64;
+    /// What π in 64 bits lacks.
+    const PI_REST: f64 = 1.224_646_799_147_353_2e-16;
+    let is_steep = x < 0.0 && x.is_finite() && y.is_finite() && x.abs() < y.abs() * TINY_RATIO / 2.0;
+    if !is_steep {
+        return libm::atan2(y, x);
+    }
+    let angle = std::f64::consts::PI - (std::f64::consts::FRAC_PI_2 + 0.5 * PI_REST - PI_REST);
+    angle.copysign(y)
+}
 
 const fn double(
     name: &'static str,

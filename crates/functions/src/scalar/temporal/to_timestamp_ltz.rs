@@ -3,13 +3,13 @@
 use arrow_array::ArrayRef;
 use arrow_array::types::{Decimal128Type, Float32Type, Float64Type};
 use jiff::tz::TimeZone;
-use millstream_types::{LogicalType, TypeKind};
+use millstream_types::{LogicalType, Scalar, TypeKind};
 
 use super::parse::{Patterns, timestamp_of};
 use super::values::{NANOS_PER_MILLI, write_moments};
 use super::zone::argument_zone;
 use crate::display::ZoneOffsets;
-use crate::scalar::access::{data_error, internal};
+use crate::scalar::access::data_error;
 use crate::scalar::forms::{Arg, check, nullable};
 use crate::scalar::{EvalError, Group, KernelArgs, ScalarFunction};
 use crate::signature::{ArgInfo, Signature, SignatureError};
@@ -43,6 +43,11 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     let text_pattern_zone: &[Arg] = &[Arg::Character, Arg::Character, Arg::Character];
     let forms = [number, number_precision, text, text_pattern, text_pattern_zone];
     let types = check("TO_TIMESTAMP_LTZ", args, &forms)?;
+    if let Some(zone) = args.get(2).and_then(|arg| arg.literal).and_then(Scalar::as_str) {
+        argument_zone(zone).map_err(|reason| {
+            SignatureError::Other(format!("Invalid timezone for parsing TIMESTAMP_LTZ: {reason}"))
+        })?;
+    }
     nullable(types, LogicalType::timestamp_ltz(result_precision(args)))
 }
 
@@ -127,7 +132,7 @@ fn from_number(args: &KernelArgs<'_>) -> Result<ArrayRef, EvalError> {
 fn from_text(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<ArrayRef, EvalError> {
     let (text, pattern, zone) = (args.text(0)?, args.optional_text(1)?, args.optional_text(2)?);
     let has_constant_pattern = args.constant_text(1).is_some();
-    let mut last: Option<(&str, ZoneOffsets)> = None;
+    let mut last: Option<(&str, Option<ZoneOffsets>)> = None;
     write_moments(args.rows, args.result, |row| {
         let pattern = match &pattern {
             Some(pattern) => match pattern.get(row) {
@@ -150,17 +155,15 @@ fn from_text(args: &KernelArgs<'_>, patterns: &mut Patterns) -> Result<ArrayRef,
         };
         if last.as_ref().is_none_or(|(name, _)| *name != zone) {
             let found = if zone == "UTC" {
-                TimeZone::UTC
+                Some(TimeZone::UTC)
             } else {
-                argument_zone(zone).map_err(|error| data_error(error.to_string()))?
+                // Flink checks a constant zone when it plans, and passes over others that are invalid.
+                argument_zone(zone).ok()
             };
-            last = Some((zone, ZoneOffsets::new(found)));
+            last = Some((zone, found.map(ZoneOffsets::new)));
         }
-        let offsets = last
-            .as_mut()
-            .map(|(_, offsets)| offsets)
-            .ok_or_else(|| internal("the zone was stored above"))?;
-        Ok(Some(offsets.to_utc_nanos(local)))
+        let offsets = last.as_mut().and_then(|(_, offsets)| offsets.as_mut());
+        Ok(offsets.map(|offsets| offsets.to_utc_nanos(local)))
     })
 }
 

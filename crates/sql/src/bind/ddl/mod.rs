@@ -110,7 +110,7 @@ impl Binder<'_> {
             );
             return Err(SqlError::at(create.name.span, message));
         }
-        let rel = self.bind_query(query)?;
+        let rel = self.bind_result(query)?;
         // IF NOT EXISTS does not suppress the INSERT: it writes to the existing table.
         if let (true, Some(CatalogTable::Table(table))) = (create.if_not_exists, existing) {
             return Ok(TableAs {

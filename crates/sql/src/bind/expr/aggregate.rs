@@ -322,11 +322,12 @@ impl ExprBinder<'_, '_> {
         self.inside_over = outer;
         let (partition, order) = (partition?, order?);
         let frame = self.bind_frame(&spec, &call.function, order.is_empty())?;
-        let is_bounded_start = frame.start != Bound::UnboundedPreceding;
-        if is_bounded_start && !NEVER_NULL.contains(&call.function.as_str()) {
-            call.result = call
-                .result
-                .with_nullable(call.result.nullable || frame.end != Bound::CurrentRow);
+        // Flink takes a frame with a distance for one that can be empty, even if it has the current row.
+        let has_distance = |bound: &Bound| matches!(bound, Bound::Preceding(_) | Bound::Following(_));
+        if (has_distance(&frame.start) || has_distance(&frame.end))
+            && !NEVER_NULL.contains(&call.function.as_str())
+        {
+            call.result = call.result.with_nullable(true);
         }
         Ok(BoundOver {
             call,
@@ -396,9 +397,9 @@ impl ExprBinder<'_, '_> {
         if written.exclude.is_some() {
             return Err(SqlError::unsupported(written.span, "EXCLUDE in an OVER window"));
         }
-        let start = self.bind_bound(&written.start)?;
+        let start = self.bind_bound(&written.start, written.unit)?;
         let end = match &written.end {
-            Some(end) => self.bind_bound(end)?,
+            Some(end) => self.bind_bound(end, written.unit)?,
             None => Bound::CurrentRow,
         };
         if matches!(start, Bound::Following(_)) && end == Bound::CurrentRow {
@@ -416,12 +417,17 @@ impl ExprBinder<'_, '_> {
         })
     }
 
-    fn bind_bound(&mut self, bound: &FrameBound) -> SqlResult<Bound> {
+    fn bind_bound(&mut self, bound: &FrameBound, unit: FrameUnit) -> SqlResult<Bound> {
         let distance = |this: &mut Self, expr: &ast::Expr| -> SqlResult<i64> {
-            let value = this.bind(expr)?;
-            match coerce::literal_of(&value) {
-                Some(Scalar::IntervalDayTime(millis)) => Ok(*millis),
-                Some(number) if number.as_i64().is_some() => Ok(number.as_i64().unwrap_or_default()),
+            let value = fold(this.bind(expr)?, this.binder.config);
+            let literal = coerce::literal_of(&value);
+            match (literal, literal.and_then(Scalar::as_i64)) {
+                (Some(Scalar::IntervalDayTime(millis)), _) => Ok(*millis),
+                (Some(_), Some(number)) if number >= 0 || unit == FrameUnit::Range => Ok(number),
+                (Some(_), _) if unit == FrameUnit::Rows => {
+                    let message = "ROWS value must be a non-negative integral constant";
+                    Err(SqlError::at(expr.span, message).with_code(ErrorCode::InvalidOver))
+                }
                 _ => Err(SqlError::at(
                     expr.span,
                     "the distance of a frame is a literal number or a day-time interval",

@@ -295,14 +295,8 @@ impl ExprBinder<'_, '_> {
         if !types.is_empty() && coerce::common_type(&types).is_none() {
             return Err(incompatible());
         }
-        // Flink fails if no text in the list is a number, but skips an invalid one among others.
-        let is_number = |item: &Expr| match coerce::literal_of(item) {
-            Some(Scalar::String(text)) => text.trim().parse::<f64>().is_ok(),
-            _ => true,
-        };
-        let is_only = items.len() == 1 || (value.ty().is_numeric() && !items.iter().any(is_number));
         let equals = |item: Expr| {
-            let item = as_member(item, &value.ty(), is_only);
+            let item = as_member(item, &value.ty());
             self.call(span, "=", vec![value.clone(), item])
                 .map_err(|_| incompatible())
         };
@@ -504,23 +498,14 @@ pub(super) fn first_unit(ty: &LogicalType) -> Expr {
 }
 
 /// Converts an item of an IN list as Flink does for a comparison with type `wanted`: texts and numbers become that
-/// type; anything else compared with a text becomes text. A text that cannot be converted is an error only if it
-/// `is_only`.
-fn as_member(item: Expr, wanted: &LogicalType, is_only: bool) -> Expr {
+/// type, where a text that stands for none is an error; anything else compared with a text becomes text.
+fn as_member(item: Expr, wanted: &LogicalType) -> Expr {
     let ty = item.ty();
     if ty.is_null() || wanted.is_null() {
         return item;
     }
-    let is_scalar = wanted.is_numeric() || wanted.kind == TypeKind::Boolean;
+    let is_scalar = wanted.is_numeric() || wanted.kind == TypeKind::Boolean || wanted.is_datetime();
     if is_scalar && ty.is_character() {
-        return Expr::Cast {
-            input: Box::new(item),
-            ty: wanted.with_nullable(ty.nullable || !is_only),
-            safe: !is_only,
-        };
-    }
-    if wanted.is_datetime() && ty.is_character() {
-        // In a list, unlike beside `=`, a text that stands for no date or time is an error.
         return coerce::cast_to(item, wanted);
     }
     let is_constant = item.columns().is_empty();

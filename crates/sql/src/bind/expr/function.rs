@@ -79,16 +79,19 @@ pub fn call(function: &str, args: Vec<Expr>) -> SqlResult<Expr> {
         .into_iter()
         .zip(&signature.args)
         .map(|(arg, ty)| {
-            let arg = if tests_equality {
-                text_as_moment(arg, ty)
-            } else {
+            if tests_equality && is_text_for_moment(&arg, ty) {
                 arg
-            };
-            coerce::cast_to(arg, ty)
+            } else {
+                coerce::cast_to(arg, ty)
+            }
         })
         .collect();
     let ty = if matches!(declared.name, "=" | "<>") {
-        let nullable = signature.result.nullable || args.iter().any(|arg| arg.ty().nullable);
+        let reads_text = args
+            .iter()
+            .zip(&signature.args)
+            .any(|(arg, ty)| is_text_for_moment(arg, ty));
+        let nullable = signature.result.nullable || reads_text || args.iter().any(|arg| arg.ty().nullable);
         signature.result.with_nullable(nullable)
     } else {
         signature.result
@@ -121,18 +124,10 @@ fn is_deterministic(expr: &Expr) -> bool {
     here && expr.children().into_iter().all(is_deterministic)
 }
 
-/// A text that is compared for equality with a date, a time or a timestamp of type `ty`: one that stands for none is NULL,
-/// unless it is a constant, which fails the statement.
-fn text_as_moment(arg: Expr, ty: &LogicalType) -> Expr {
-    let from = arg.ty();
-    if !from.is_character() || !ty.is_datetime() || arg.columns().is_empty() {
-        return arg;
-    }
-    Expr::Cast {
-        input: Box::new(arg),
-        ty: ty.without_time_attribute().with_nullable(true),
-        safe: true,
-    }
+/// Whether `arg` is a text that is compared for equality with a date, a time or a timestamp of type `ty`. Such a comparison takes
+/// the text as it is: one that stands for no moment is equal to none, where a constant of this kind fails the statement.
+fn is_text_for_moment(arg: &Expr, ty: &LogicalType) -> bool {
+    arg.ty().is_character() && ty.is_datetime() && !arg.columns().is_empty()
 }
 
 /// The error of a signature mismatch, with a correct call as the hint.

@@ -8,6 +8,7 @@ use crate::parse::ast::{
 };
 use crate::parse::precedence;
 use crate::parse::token::Sign;
+use crate::parse::words;
 
 impl Parser<'_> {
     /// Whether a call stands `offset` after the current token.
@@ -30,6 +31,12 @@ impl Parser<'_> {
         let name = ObjectName::simple(Ident { value, span });
         if self.is_sign(Sign::LeftParen) {
             return self.call(name);
+        }
+        if words::is_missing_context_variable(span.text(self.sql)) {
+            // Flink has no such function, so that the word can only be a column's name.
+            let value = span.text(self.sql).to_owned();
+            let name = ObjectName::simple(Ident { value, span });
+            return Ok(Expr::new(ExprKind::Identifier(name), span));
         }
         let call = FunctionCall::with_arguments(name, None, span);
         Ok(Expr::new(ExprKind::Function(Box::new(call)), span))

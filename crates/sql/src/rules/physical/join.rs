@@ -29,6 +29,7 @@ pub(super) fn convert(
     }
     let width = left.schema.len();
     let mut keys = split(join.condition.clone(), width);
+    check_key_types(&keys)?;
     let is_padding_or_inner = !matches!(join.kind, JoinKind::Semi | JoinKind::Anti);
     if config.streaming && is_padding_or_inner {
         // An equality of time attributes is a bound, not a key.
@@ -55,6 +56,25 @@ pub(super) fn convert(
         }
     }
     Ok(regular_join(&join, Keyed::new(left, right, keys), &names, config))
+}
+
+/// Keys are hashed as they are, so that both sides must have comparable values without a conversion of texts.
+fn check_key_types(keys: &Keys) -> SqlResult<()> {
+    let types = keys
+        .left
+        .iter()
+        .map(Expr::ty)
+        .zip(keys.right.iter().map(Expr::ty));
+    for (left, right) in types {
+        if left.is_character() != right.is_character() && !left.is_null() && !right.is_null() {
+            return Err(SqlError::new(format!(
+                "implicit type conversion between {left} and {right} is not supported on join's condition now"
+            ))
+            .with_code(ErrorCode::TypeMismatch)
+            .with_hint("cast one side"));
+        }
+    }
+    Ok(())
 }
 
 fn regular_join(join: &Join, keyed: Keyed, names: &Schema, config: &PlannerConfig) -> Phys {
