@@ -49,6 +49,7 @@ pub(super) fn convert(
             && has(&columns.ends)
             && in_all_sets(&columns.starts)
             && in_all_sets(&columns.ends)
+            && groups_whole_sessions(&aggregate, &input, &columns)
         {
             return window_aggregate(aggregate, input, schema, &columns, config);
         }
@@ -279,6 +280,40 @@ struct Windowed {
     time: LogicalType,
     /// The current positions of the logical input's columns; window columns disappear if the function was merged.
     place: Vec<Option<usize>>,
+}
+
+/// Whether the groups of an aggregate over SESSION are those whose rows make the sessions: its keys are the partition of the
+/// window function. Rows of other groups share sessions, so that these must be known before the rows are grouped.
+fn groups_whole_sessions(aggregate: &Aggregate, input: &Rel, columns: &WindowColumns) -> bool {
+    if !matches!(columns.kind, WindowKind::Session { .. }) {
+        return true;
+    }
+    let keys = aggregate.keys.iter().filter(|key| !columns.contains(**key));
+    let exprs = input.column_exprs();
+    let mut keys: Vec<Expr> = keys.filter_map(|key| exprs.get(*key).cloned()).collect();
+    let mut rel = input;
+    loop {
+        match &rel.kind {
+            RelKind::Project { exprs: below } => {
+                keys = keys.into_iter().map(|key| substitute(key, below)).collect();
+            }
+            RelKind::Filter { .. } => {}
+            RelKind::Window { partition, .. } => {
+                let is_partition =
+                    |key: &Expr| matches!(key, Expr::Column { index, .. } if partition.contains(index));
+                let is_key = |wanted: &usize| {
+                    keys.iter()
+                        .any(|key| matches!(key, Expr::Column { index, .. } if index == wanted))
+                };
+                return aggregate.sets.len() == 1
+                    && keys.iter().all(is_partition)
+                    && partition.iter().all(is_key);
+            }
+            _ => return true,
+        }
+        let Some(next) = rel.input() else { return true };
+        rel = next;
+    }
 }
 
 fn window_aggregate(
