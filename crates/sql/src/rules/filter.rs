@@ -4,7 +4,7 @@
 //! number turns an OVER window into Top-N.
 
 use millstream_functions::{Determinism, scalar_function};
-use millstream_plan::{Expr, JoinKind, RankKind, RankRange};
+use millstream_plan::{Expr, JoinKind, RankKind, RankRange, WindowKind};
 use millstream_types::{LogicalType, Scalar, Schema, TypeKind};
 
 use crate::bind::config::PlannerConfig;
@@ -43,7 +43,16 @@ pub fn push(rel: Rel, conditions: Vec<Expr>, config: &PlannerConfig) -> Rel {
         RelKind::Aggregate(_) => push_into_aggregate(Rel::new(kind, inputs, schema), conditions, config),
         RelKind::Window { .. } | RelKind::Correlate { .. } => {
             let width = inputs.first().map_or(0, |input| input.schema.len());
-            let goes_down = |c: &Expr| is_below(c, width) && is_movable(c);
+            // Rows that a condition leaves out are part of their session.
+            let keeps_rows = |c: &Expr| match &kind {
+                RelKind::Window {
+                    kind: WindowKind::Session { .. },
+                    partition,
+                    ..
+                } => c.columns().iter().all(|column| partition.contains(column)),
+                _ => true,
+            };
+            let goes_down = |c: &Expr| is_below(c, width) && is_movable(c) && keeps_rows(c);
             let (down, up): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(goes_down);
             above(Rel::new(kind, push_each(inputs, &down, config), schema), up)
         }
