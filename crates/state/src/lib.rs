@@ -25,7 +25,7 @@ pub use checkpoint::{
     CheckpointHeader, CheckpointKind, CheckpointSize, CheckpointStore, InstanceState, OperatorEntry,
     OperatorTrait, SAVEPOINT_FILE, read_savepoint, write_savepoint,
 };
-pub use cold::{ColdGroups, ColdStore};
+pub use cold::{ColdGroups, ColdStore, DueGroups};
 pub use columns::{decode_columns, encode_columns};
 pub use error::StateError;
 pub use group_table::{DirtyBlocks, GROUPS_PER_BLOCK, GroupMap, GroupTable, NO_GROUP, share_in_use};

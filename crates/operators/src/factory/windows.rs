@@ -50,8 +50,10 @@ impl Builder<'_> {
                 properties,
                 bounded,
             };
-            SessionAggregate::new(spec.clone())?;
-            return Ok(factory(move |_| SessionAggregate::new(spec.clone())));
+            SessionAggregate::new(spec.clone(), None)?;
+            return Ok(factory(move |context| {
+                SessionAggregate::new(spec.clone(), context.spill.as_ref())
+            }));
         }
         if slicing.is_none() && !is_attached {
             return Err(DataflowError::internal("the sizes of a window are not positive"));

@@ -3,6 +3,9 @@
 //! A row opens a session from its time to its time plus the gap; sessions of a key that touch become one, so that a
 //! row may join two. State is a list of open sessions for each key, with an accumulator slot each. A row is late only
 //! if the session that it would be in has passed.
+//!
+//! Keys that memory has no room for go to disk with all their sessions. A row brings its key back, and so does the time
+//! at which the first of its sessions closes, together with the keys that are due shortly after.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,11 +13,16 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, UInt32Array};
+use arrow_schema::DataType;
 use millstream_dataflow::{
     Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
 };
+use millstream_state::cold::has_due_groups;
 use millstream_state::group_table::block_name;
-use millstream_state::{DirtyBlocks, GROUPS_PER_BLOCK, GroupTable, StateError, encode_columns};
+use millstream_state::{
+    DirtyBlocks, DueGroups, GROUPS_PER_BLOCK, GroupTable, LargeBlocks, MemoryShare, Spill, SpillSpace,
+    StateError, encode_columns, share_in_use,
+};
 use millstream_types::{Batch, Watermark};
 
 use super::input::WindowInput;
@@ -22,6 +30,7 @@ use super::slice::SliceSpec;
 use super::wall_clock::WallClock;
 use super::{Window, WindowColumns, forget_unused};
 use crate::aggregate::AggregateCalls;
+use crate::cold::part_of;
 use crate::emit::{push, retractions, take_columns};
 use crate::group_state::thaw;
 
@@ -44,6 +53,22 @@ struct Session {
     slot: u32,
 }
 
+/// Prefix of the blocks with sessions on disk.
+const COLD: &str = "cold/due";
+
+/// A key comes back from disk up to this part of the gap before its session closes: that part of all sessions is in memory.
+const BUCKETS_PER_GAP: i64 = 32;
+
+/// About the bytes of an open session in the lists by key and by end: a list has room for four.
+const SESSION_BYTES: usize = 4 * size_of::<Session>() + 2 * size_of::<(Window, u32)>();
+
+/// Keys on disk with their sessions: start, end, rows, partial results.
+struct ColdSessions {
+    groups: DueGroups,
+    space: SpillSpace,
+    share: MemoryShare,
+}
+
 /// The operator; see the module documentation.
 pub(crate) struct SessionAggregate {
     spec: SessionSpec,
@@ -62,6 +87,11 @@ pub(crate) struct SessionAggregate {
     due: BTreeSet<(Window, u32)>,
     late: LateRows,
     groups: Vec<u32>,
+    /// Sessions that memory has no room for.
+    cold: Option<ColdSessions>,
+    /// Bytes of the accumulators, and the rows since they were asked: some count theirs group by group.
+    calls_bytes: usize,
+    rows_since: usize,
 }
 
 /// Accumulator slots of a batch's rows while sessions merge.
@@ -74,10 +104,29 @@ struct Assigned {
 }
 
 impl SessionAggregate {
-    pub(crate) fn new(spec: SessionSpec) -> Result<Self, DataflowError> {
+    pub(crate) fn new(spec: SessionSpec, spill: Option<&Spill>) -> Result<Self, DataflowError> {
+        let mut table = GroupTable::new(&spec.slices.key_types)?;
+        let calls = spec.slices.aggregates.instantiate();
+        let mut value_types = vec![DataType::Int64; 3];
+        value_types.extend(calls.state(&[])?.iter().map(|column| column.data_type().clone()));
+        // In batch mode, no session closes before the end of the input.
+        let bucket_ms = match spec.bounded {
+            true => i64::MAX,
+            false => spec.gap_ms / BUCKETS_PER_GAP,
+        };
+        let cold = spill.and_then(|spill| {
+            Some(ColdSessions {
+                groups: DueGroups::new(spill.space.clone(), table.types(), &value_types, bucket_ms)?,
+                space: spill.space.clone(),
+                share: spill.share(),
+            })
+        });
+        if cold.is_some() {
+            table.track_use();
+        }
         Ok(Self {
-            table: GroupTable::new(&spec.slices.key_types)?,
-            calls: spec.slices.aggregates.instantiate(),
+            table,
+            calls,
             sessions: Vec::new(),
             rows: Vec::new(),
             owners: Vec::new(),
@@ -86,6 +135,9 @@ impl SessionAggregate {
             due: BTreeSet::new(),
             late: LateRows::default(),
             groups: Vec::new(),
+            cold,
+            calls_bytes: 0,
+            rows_since: 0,
             spec,
         })
     }
@@ -156,8 +208,10 @@ impl SessionAggregate {
         let columns = self.spec.input.project(batch);
         let keys = self.spec.slices.key_types.len();
         let mut groups = std::mem::take(&mut self.groups);
+        self.make_room(batch.rows)?;
         self.table.intern(&columns[..keys], batch.rows, &mut groups)?;
         self.sessions.resize_with(self.table.end(), Vec::new);
+        self.recall()?;
         let is_event_stream = self.spec.event_time && !self.spec.bounded;
         let progress = if is_event_stream {
             context.watermark.0
@@ -215,8 +269,22 @@ impl SessionAggregate {
         Ok(())
     }
 
-    /// Emits the closed sessions, by end, start and key.
+    /// Emits the closed sessions: first those in memory.
     fn fire(&mut self, progress: i64, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
+        self.fire_in_memory(progress, context, out)?;
+        while self.load_due(progress)? {
+            self.fire_in_memory(progress, context, out)?;
+        }
+        Ok(())
+    }
+
+    /// Emits the closed sessions in memory, by end, start and key.
+    fn fire_in_memory(
+        &mut self,
+        progress: i64,
+        context: &Context,
+        out: &mut dyn Output,
+    ) -> Result<(), DataflowError> {
         loop {
             let (mut keys, mut slots, mut windows) = (Vec::new(), Vec::new(), Vec::new());
             while let Some((window, key)) = self.due.first().copied() {
@@ -237,13 +305,7 @@ impl SessionAggregate {
                 return Ok(());
             }
             self.emit(&keys, &slots, &windows, context, out)?;
-            self.calls.clear(&slots);
-            for slot in &slots {
-                self.rows[*slot as usize] = 0;
-                self.owners[*slot as usize] = None;
-                self.dirty.mark(*slot);
-            }
-            self.free.extend(slots);
+            self.release(slots);
             forget_unused(&mut self.table, &self.sessions, &keys)?;
         }
     }
@@ -269,26 +331,164 @@ impl SessionAggregate {
 }
 
 impl SessionAggregate {
+    /// What is kept of open sessions besides their keys: start, end, rows, partial results.
+    fn values(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, DataflowError> {
+        let numbers = |value: &dyn Fn(usize) -> i64| -> ArrayRef {
+            let values = slots.iter().map(|slot| value(*slot as usize));
+            Arc::new(Int64Array::from_iter_values(values))
+        };
+        let window = |slot: usize| self.owners[slot].map(|(_, window)| window);
+        let mut columns: Vec<ArrayRef> = vec![
+            numbers(&|slot| window(slot).map_or(0, |window| window.start)),
+            numbers(&|slot| window(slot).map_or(0, |window| window.end)),
+            numbers(&|slot| self.rows[slot]),
+        ];
+        columns.extend(self.calls.state(slots)?);
+        Ok(columns)
+    }
+
+    /// Opens sessions with what [`SessionAggregate::values`] returned.
+    fn take_back(&mut self, keys: &[u32], columns: &[ArrayRef]) -> Result<(), DataflowError> {
+        let number = |i: usize| columns.get(i).and_then(|c| c.as_primitive_opt::<Int64Type>());
+        let (Some(starts), Some(ends), Some(rows)) = (number(0), number(1), number(2)) else {
+            return Err(StateError::corrupt("sessions", "session bounds are missing").into());
+        };
+        let mut slots = Vec::with_capacity(keys.len());
+        for (i, key) in keys.iter().enumerate() {
+            let window = Window {
+                start: starts.value(i),
+                end: ends.value(i),
+            };
+            let slot = self.new_slot();
+            self.rows[slot as usize] = rows.value(i);
+            self.open(*key, Session { window, slot });
+            slots.push(slot);
+        }
+        self.calls.merge(&slots, &columns[3..])
+    }
+
     /// The sessions of a block of slots: key, start, end, rows, partial results.
     fn block(&self, block: usize) -> Result<(Vec<ArrayRef>, usize), DataflowError> {
         let first = block * GROUPS_PER_BLOCK;
         let end = self.owners.len().min(first + GROUPS_PER_BLOCK);
-        let open = (first..end).filter_map(|slot| self.owners[slot].map(|owner| (slot as u32, owner)));
-        let open: Vec<(u32, (u32, Window))> = open.collect();
-        let slots: Vec<u32> = open.iter().map(|(slot, _)| *slot).collect();
-        let numbers = |value: &dyn Fn(u32, Window) -> i64| -> ArrayRef {
-            let values = open.iter().map(|(slot, (_, window))| value(*slot, *window));
-            Arc::new(Int64Array::from_iter_values(values))
-        };
-        let keys = open.iter().map(|(_, (key, _))| *key);
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(UInt32Array::from_iter_values(keys)),
-            numbers(&|_, window| window.start),
-            numbers(&|_, window| window.end),
-            numbers(&|slot, _| self.rows[slot as usize]),
-        ];
-        columns.extend(self.calls.state(&slots)?);
+        let open = (first..end).filter_map(|slot| self.owners[slot].map(|(key, _)| (slot as u32, key)));
+        let (slots, keys): (Vec<u32>, Vec<u32>) = open.unzip();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(keys))];
+        columns.extend(self.values(&slots)?);
         Ok((columns, slots.len()))
+    }
+}
+
+/// Sessions on disk.
+impl SessionAggregate {
+    /// Moves keys to disk if there is no more room for them. Slots change hands.
+    fn make_room(&mut self, rows: usize) -> Result<(), DataflowError> {
+        if self.cold.is_none() {
+            return Ok(());
+        }
+        self.rows_since += rows;
+        if self.rows_since >= self.due.len() / 16 {
+            (self.calls_bytes, self.rows_since) = (self.calls.memory_size(), 0);
+        }
+        let used = self.used_bytes(self.calls_bytes);
+        let excess = self.cold.as_mut().map_or(0, |cold| {
+            cold.share.report(used + cold.groups.memory_size()).min(used)
+        });
+        if excess == 0 {
+            return Ok(());
+        }
+        let keys = self.table.least_used(part_of(self.table.len(), excess, used));
+        self.evict(&keys)
+    }
+
+    /// Moves those of the keys to disk that are not due soon.
+    fn evict(&mut self, keys: &[u32]) -> Result<(), DataflowError> {
+        let Some(cold) = &self.cold else { return Ok(()) };
+        let (mut moved, mut due_ms, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
+        let mut slots = Vec::new();
+        for key in keys {
+            let open = &self.sessions[*key as usize];
+            let due = |session: &Session| self.spec.clock.fire_instant(session.window.end - 1);
+            let Some(due) = open
+                .iter()
+                .map(due)
+                .min()
+                .filter(|due| cold.groups.can_evict(*due))
+            else {
+                continue;
+            };
+            moved.push(*key);
+            due_ms.push(due);
+            lengths.push(open.len());
+            slots.extend(open.iter().map(|session| session.slot));
+        }
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let values = self.values(&slots)?;
+        if let Some(cold) = &mut self.cold {
+            cold.groups
+                .evict(&mut self.table, &moved, &due_ms, &lengths, &values)?;
+        }
+        for key in moved {
+            for session in std::mem::take(&mut self.sessions[key as usize]) {
+                self.due.remove(&(session.window, key));
+            }
+        }
+        self.release(slots);
+        self.calls_bytes = self.calls.memory_size();
+        Ok(())
+    }
+
+    /// Reloads the keys of the batch that are on disk.
+    fn recall(&mut self) -> Result<(), DataflowError> {
+        let Some(cold) = &mut self.cold else { return Ok(()) };
+        for recalled in cold.groups.recall(&self.table)? {
+            self.take_back(&recalled.groups, &recalled.columns)?;
+        }
+        Ok(())
+    }
+
+    /// Reloads some of the keys with a session that closes at `progress` or before; `false` if there are none.
+    fn load_due(&mut self, progress: i64) -> Result<bool, DataflowError> {
+        let Some(cold) = &mut self.cold else {
+            return Ok(false);
+        };
+        let Some(due) = cold.groups.take_due(progress)? else {
+            return Ok(false);
+        };
+        let rows = due.values.first().map_or(0, |column| column.len());
+        let mut keys = Vec::new();
+        self.table.intern(&due.keys, rows, &mut keys)?;
+        self.sessions.resize_with(self.table.end(), Vec::new);
+        self.take_back(&keys, &due.values)?;
+        Ok(true)
+    }
+
+    /// Frees the slots of sessions that are no longer open here.
+    fn release(&mut self, slots: Vec<u32>) {
+        self.calls.clear(&slots);
+        for slot in &slots {
+            self.rows[*slot as usize] = 0;
+            self.owners[*slot as usize] = None;
+            self.dirty.mark(*slot);
+        }
+        self.free.extend(slots);
+    }
+
+    /// Bytes of sessions in memory, `calls_bytes` of them in accumulators.
+    fn used_bytes(&self, calls_bytes: usize) -> usize {
+        let by_key = self.table.memory_size() + self.sessions.capacity() * size_of::<Vec<Session>>();
+        let by_slot =
+            self.rows.capacity() * (size_of::<i64>() + size_of::<Option<(u32, Window)>>()) + calls_bytes;
+        let used_slots = self.rows.len() - self.free.len();
+        let open = self.due.len() * SESSION_BYTES;
+        match &self.cold {
+            Some(_) => {
+                share_in_use(by_key, &self.table) + part_of(by_slot, used_slots, self.rows.len()) + open
+            }
+            None => by_key + by_slot + open,
+        }
     }
 }
 
@@ -323,9 +523,12 @@ impl Operator for SessionAggregate {
         if self.spec.event_time || self.spec.bounded {
             return None;
         }
-        self.due
-            .first()
-            .map(|(window, _)| self.spec.clock.fire_instant(window.end - 1) + 1)
+        let due = self.due.first();
+        let due = due.map(|(window, _)| self.spec.clock.fire_instant(window.end - 1) + 1);
+        let on_disk = self.cold.as_ref().and_then(|cold| cold.groups.next_due_ms());
+        due.into_iter()
+            .chain(on_disk.map(|at| at.saturating_add(1)))
+            .min()
     }
 
     fn timer(&mut self, context: &Context, out: &mut dyn Output) -> Result<(), DataflowError> {
@@ -345,12 +548,17 @@ impl Operator for SessionAggregate {
 
     fn snapshot(&mut self, scope: &SnapshotScope) -> Result<StateBlocks, DataflowError> {
         let mut out = StateBlocks::new();
-        self.table.snapshot("keys", scope, &mut out)?;
+        let mut large = LargeBlocks::new(self.cold.as_ref().map(|cold| &cold.space));
+        if let Some(cold) = &mut self.cold {
+            cold.groups.snapshot(COLD, scope, &mut out);
+        }
+        self.table.snapshot_large("keys", scope, &mut out, &mut large)?;
         for block in 0..self.owners.len().div_ceil(GROUPS_PER_BLOCK) {
             let name = block_name("sessions", block);
             if self.dirty.freeze(block, scope) {
                 let (columns, rows) = self.block(block)?;
                 out.push(name, encode_columns(&columns, rows)?);
+                large.relieve(&mut out)?;
             } else {
                 out.push_unchanged(name);
             }
@@ -359,40 +567,25 @@ impl Operator for SessionAggregate {
     }
 
     fn restore(&mut self, blocks: Vec<StateBlocks>, context: &Context) -> Result<(), DataflowError> {
-        let maps = self
-            .table
-            .restore("keys", &blocks, context.key_groups(), context.max_parallelism)?;
+        let (owned, most) = (context.key_groups(), context.max_parallelism);
+        if has_due_groups(COLD, &blocks) {
+            let cold = self.cold.as_mut().ok_or(StateError::NoSpill)?;
+            cold.groups.restore(COLD, &blocks, &owned, most)?;
+        }
+        let maps = self.table.restore("keys", &blocks, owned, most)?;
         self.sessions.resize_with(self.table.end(), Vec::new);
         thaw("sessions", &blocks, &maps, |keys, columns| {
-            let number = |i: usize| columns.get(i).and_then(|c| c.as_primitive_opt::<Int64Type>());
-            let (Some(starts), Some(ends), Some(rows)) = (number(0), number(1), number(2)) else {
-                return Err(StateError::corrupt("sessions", "session bounds are missing").into());
-            };
-            let mut slots = Vec::with_capacity(keys.len());
-            for (i, key) in keys.iter().enumerate() {
-                let window = Window {
-                    start: starts.value(i),
-                    end: ends.value(i),
-                };
-                let slot = self.rows.len() as u32;
-                self.rows.push(rows.value(i));
-                self.owners.push(None);
-                self.open(*key, Session { window, slot });
-                slots.push(slot);
-            }
-            self.calls.resize(self.rows.len());
-            self.calls.merge(&slots, &columns[3..])
+            self.take_back(keys, columns)
         })
     }
 
     fn state_bytes(&self) -> usize {
-        let sessions: usize = self
-            .sessions
-            .iter()
-            .map(|open| open.capacity() * size_of::<Session>())
-            .sum();
-        let slots = self.rows.capacity() * (size_of::<i64>() + size_of::<Option<(u32, Window)>>());
-        self.table.memory_size() + self.calls.memory_size() + sessions + slots
+        let on_disk = self.cold.as_ref().map_or(0, |cold| cold.groups.memory_size());
+        self.used_bytes(self.calls.memory_size()) + on_disk
+    }
+
+    fn spilled_bytes(&self) -> u64 {
+        self.cold.as_ref().map_or(0, |cold| cold.groups.disk_size())
     }
 
     fn late_rows(&self) -> u64 {

@@ -10,6 +10,7 @@
 //!
 //! The values mean nothing here. [`ColdGroups`] keeps groups of a `GroupTable`; `RowStore` keeps rows by key.
 
+mod due;
 mod filter;
 mod groups;
 mod merge;
@@ -27,6 +28,7 @@ use crate::spill::{SpillSpace, StoredFile};
 
 use run::{BlockReader, PARTITIONS, RunWriter, Segment, WrittenRun, partition_of};
 
+pub use due::{DueGroups, has_due_groups};
 pub use groups::{ColdGroups, GroupColumns, RecalledGroups};
 pub use run::Record;
 pub use snapshot::has_cold_records;

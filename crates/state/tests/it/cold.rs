@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int64Array, StringViewArray};
 use arrow_schema::DataType;
 use millstream_state::{
-    CheckpointHeader, CheckpointKind, CheckpointStore, ColdGroups, Expiry, GroupTable, InstanceState,
-    MemoryPool, RowStore, SnapshotScope, Spill, SpillSpace, StateBlocks,
+    CheckpointHeader, CheckpointKind, CheckpointStore, ColdGroups, DueGroups, Expiry, GroupTable,
+    InstanceState, MemoryPool, RowStore, SnapshotScope, Spill, SpillSpace, StateBlocks,
 };
 use millstream_types::storage::OsStorage;
 use millstream_types::{CheckpointId, Watermark};
@@ -79,9 +79,13 @@ impl Disk {
     }
 }
 
+fn key_text(key: u64) -> String {
+    format!("a key with the number {key}")
+}
+
 fn texts(keys: &[u64]) -> ArrayRef {
     Arc::new(StringViewArray::from_iter_values(
-        keys.iter().map(|key| format!("a key with the number {key}")),
+        keys.iter().copied().map(key_text),
     ))
 }
 
@@ -406,4 +410,57 @@ fn directories_of_processes_that_ended_are_removed() {
     assert_eq!(names(), ["0", "1", "of-someone-else"]);
     drop((first, _one));
     assert_eq!(names(), ["1", "of-someone-else"]);
+}
+
+/// Keys with lists of times go to disk, the latest first, for more times than there are buckets; each comes back no
+/// later than at the first of its times, with all of them, through a checkpoint in between.
+#[test]
+fn due_groups_are_back_in_time() {
+    let mut disk = Disk::new();
+    let space = disk.spill.space.clone();
+    let mut table = GroupTable::new(&[DataType::Utf8View]).unwrap();
+    let new =
+        |table: &GroupTable| DueGroups::new(space.clone(), table.types(), &[DataType::Int64], 10).unwrap();
+    let times_of = |key: u64| -> Vec<i64> { (0..=key % 3).map(|i| (key * 100 + i) as i64).collect() };
+    let mut due = new(&table);
+    let mut groups = Vec::new();
+    for key in (0..200).rev() {
+        table.intern(&[texts(&[key])], 1, &mut groups).unwrap();
+        let times = times_of(key);
+        let values: ArrayRef = Arc::new(Int64Array::from(times.clone()));
+        due.evict(&mut table, &groups, &times[..1], &[times.len()], &[values])
+            .unwrap();
+    }
+    assert!(table.is_empty() && due.disk_size() > 0);
+    let scope = SnapshotScope {
+        checkpoint: CheckpointId(1),
+        base: None,
+    };
+    let mut blocks = StateBlocks::new();
+    due.snapshot("due", &scope, &mut blocks);
+    let mut due = new(&table);
+    disk.write(1, blocks);
+    due.restore("due", &disk.load(), &(0..128), 128).unwrap();
+
+    table.intern(&[texts(&[150])], 1, &mut groups).unwrap();
+    let recalled = due.recall(&table).unwrap();
+    assert_eq!(recalled.len(), 1);
+    assert_eq!(recalled[0].groups, vec![groups[0]; times_of(150).len()]);
+    let mut back = BTreeMap::from([(key_text(150), times_of(150))]);
+    for now_ms in (0..20_000).step_by(50) {
+        while let Some(columns) = due.take_due(now_ms).unwrap() {
+            let keys = columns.keys[0]
+                .as_any()
+                .downcast_ref::<StringViewArray>()
+                .unwrap();
+            let times = columns.values[0].as_any().downcast_ref::<Int64Array>().unwrap();
+            for (key, time) in keys.iter().zip(times.values()) {
+                back.entry(key.unwrap().to_owned()).or_default().push(*time);
+            }
+        }
+        assert!(!due.can_evict(now_ms) && due.next_due_ms().is_none_or(|at| at > now_ms));
+        let until = (0..200).filter(|key| times_of(*key)[0] <= now_ms);
+        until.for_each(|key| assert_eq!(back.get(&key_text(key)), Some(&times_of(key))));
+    }
+    assert_eq!((back.len(), due.disk_size()), (200, 0));
 }

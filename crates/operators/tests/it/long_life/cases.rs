@@ -193,6 +193,8 @@ const CUMULATE: WindowKind = WindowKind::Cumulate {
     offset_ms: 0,
 };
 const SESSION: WindowKind = WindowKind::Session { gap_ms: 30 };
+/// Stays open while others come, although the clock moves with each batch.
+const LONG_SESSION: WindowKind = WindowKind::Session { gap_ms: 200 };
 
 pub fn windows() -> Vec<Case> {
     let aggregate = |name, operator, window: WindowSpec, kind: Kind, bounded: bool| {
@@ -253,7 +255,21 @@ pub fn windows() -> Vec<Case> {
             Kind::Append,
             false,
         ),
-        by_clock("sessions by the clock", "SessionAggregate", SESSION),
+        by_clock("sessions by the clock", "SessionAggregate", LONG_SESSION),
+        aggregate(
+            "sessions in batch mode",
+            "SessionAggregate",
+            window(SESSION, true),
+            Kind::Append,
+            true,
+        ),
+        aggregate(
+            "sessions over changes",
+            "SessionAggregate",
+            window(SESSION, true),
+            Kind::Changes,
+            false,
+        ),
         session_rows("rows of sessions", true),
         unshared(session_rows("rows of sessions by the clock", false)),
     ]
