@@ -1,7 +1,7 @@
 //! The dialect of the code: patterns for which the house has one form, counted for each crate.
 //!
 //! `tidy.toml` holds the count that each crate may have at most; one that is not listed there is at 0. What the compiler and
-//! clippy can check (`match_bool`, `unreachable_pub`) stands in the workspace's lints instead.
+//! clippy can check (`match_bool`) stands in the workspace's lints instead.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -100,9 +100,10 @@ fn with_credit(element: Element) -> Sent {
         Element::Batch(batch) => {
             let bytes = batch.memory_size();
             let pinned = batch.pinned_bytes();
-            let batch = match pinned > PINNED_BYTES_MIN && pinned / PINNED_PER_BYTE_MAX > bytes {
-                true => batch.without_shared_buffers(),
-                false => batch,
+            let batch = if pinned > PINNED_BYTES_MIN && pinned / PINNED_PER_BYTE_MAX > bytes {
+                batch.without_shared_buffers()
+            } else {
+                batch
             };
             (Element::Batch(batch), bytes)
         }

@@ -307,9 +307,10 @@ impl RawEncoder {
         macro_rules! number {
             ($arrow:ty) => {{
                 let value = array.as_primitive::<$arrow>().value(row);
-                match self.options.big_endian {
-                    true => out.extend_from_slice(&value.to_be_bytes()),
-                    false => out.extend_from_slice(&value.to_le_bytes()),
+                if self.options.big_endian {
+                    out.extend_from_slice(&value.to_be_bytes());
+                } else {
+                    out.extend_from_slice(&value.to_le_bytes());
                 }
             }};
         }

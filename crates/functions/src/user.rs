@@ -103,9 +103,10 @@ pub fn register(name: &str, of: TypeId, function: UserFunction) -> String {
 }
 
 fn determinism(function: &dyn UserScalar) -> Determinism {
-    match function.is_deterministic() {
-        true => Determinism::Always,
-        false => Determinism::Never,
+    if function.is_deterministic() {
+        Determinism::Always
+    } else {
+        Determinism::Never
     }
 }
 

@@ -151,9 +151,10 @@ impl ServerState {
 
     /// Files that a caller may name.
     pub fn files(&self, caller: &Caller) -> FileAccess {
-        match caller.is_owner {
-            true => FileAccess::Everything,
-            false => self.access.files.clone(),
+        if caller.is_owner {
+            FileAccess::Everything
+        } else {
+            self.access.files.clone()
         }
     }
 

@@ -70,12 +70,13 @@ impl FileAccess {
         let path = local_path(uri).map_err(|error| SessionError::input(error.to_string()))?;
         let resolved = resolve(Path::new(path))
             .map_err(|error| SessionError::input(format!("{what} '{path}' cannot be used: {error}")))?;
-        match limits.permit(&resolved) {
-            true => Ok(()),
-            false => Err(SessionError::input(format!(
+        if limits.permit(&resolved) {
+            Ok(())
+        } else {
+            Err(SessionError::input(format!(
                 "{what} '{path}' is outside of the directories that sessions of this server may use; its administrator \
-                 names them in '{ALLOWED_DIRECTORIES}'"
-            ))),
+             names them in '{ALLOWED_DIRECTORIES}'"
+            )))
         }
     }
 

@@ -74,12 +74,13 @@ impl Session {
             .catalogs
             .qualify(&parsed)
             .map_err(|e| SessionError::bind(&e, path))?;
-        let (key, name) = match system {
-            true => (
+        let (key, name) = if system {
+            (
                 format!("system.{}", identifier.name),
                 FunctionName::TemporarySystem(identifier.name.clone()),
-            ),
-            false => (identifier.to_string(), FunctionName::Temporary(identifier)),
+            )
+        } else {
+            (identifier.to_string(), FunctionName::Temporary(identifier))
         };
         let function = UserFunction {
             class: class.to_owned(),

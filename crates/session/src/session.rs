@@ -241,12 +241,13 @@ impl Session {
                 | StatementKind::Module(_)
                 | StatementKind::Jar(_)
         );
-        match configures {
-            true => self.execute(sql),
-            false => Err(SessionError::input(format!(
+        if configures {
+            self.execute(sql)
+        } else {
+            Err(SessionError::input(format!(
                 "Unsupported statement for configuring session: {sql}\nThe configureSession API only supports executing \
-                 statements of type SET, RESET, CREATE, DROP, ALTER, USE, LOAD MODULE, UNLOAD MODULE, ADD JAR."
-            ))),
+             statements of type SET, RESET, CREATE, DROP, ALTER, USE, LOAD MODULE, UNLOAD MODULE, ADD JAR."
+            )))
         }
     }
 

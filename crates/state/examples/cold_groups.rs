@@ -103,11 +103,12 @@ fn batch(random: &mut u64, keys: u64, is_text: bool) -> ArrayRef {
         *random ^= *random << 17;
         *random % keys
     });
-    match is_text {
-        false => Arc::new(Int64Array::from_iter_values(batch.map(|key| key as i64))),
-        true => Arc::new(StringViewArray::from_iter_values(
+    if !is_text {
+        Arc::new(Int64Array::from_iter_values(batch.map(|key| key as i64)))
+    } else {
+        Arc::new(StringViewArray::from_iter_values(
             batch.map(|key| format!("customer-{key:012}")),
-        )),
+        ))
     }
 }
 

@@ -47,10 +47,12 @@ pub(crate) fn handle(
             ..Default::default()
         });
     }
-    let creation = match version < FLAG_VERSION || request.allow_auto_topic_creation {
-        false => Creation::No,
-        true if context.is_internal => Creation::AtOnce,
-        true => Creation::Later,
+    let creation = if version >= FLAG_VERSION && !request.allow_auto_topic_creation {
+        Creation::No
+    } else if context.is_internal {
+        Creation::AtOnce
+    } else {
+        Creation::Later
     };
     let asks_operations = request.include_topic_authorized_operations;
     let topics = match &request.topics {

@@ -151,14 +151,14 @@ pub(crate) fn handle(
     }
     let throttle_time_ms = broker.throttle_produce(now_ms, QuotaClient::of(context).as_ref(), bytes);
     if request.acks == 0 {
-        return match has_error {
-            true => Outcome::Now(Reply::Close),
+        return if has_error {
+            Outcome::Now(Reply::Close)
+        } else if throttle_time_ms > 0 {
             // With `acks=0` there is no response to carry a throttle time, so the connection is muted instead.
-            false if throttle_time_ms > 0 => {
-                let until_ms = now_ms.saturating_add(i64::from(throttle_time_ms));
-                Outcome::Waiting(broker.purgatory.at(until_ms, Reply::Silent))
-            }
-            false => Outcome::Now(Reply::Silent),
+            let until_ms = now_ms.saturating_add(i64::from(throttle_time_ms));
+            Outcome::Waiting(broker.purgatory.at(until_ms, Reply::Silent))
+        } else {
+            Outcome::Now(Reply::Silent)
         };
     }
     Outcome::durable(

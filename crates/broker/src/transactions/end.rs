@@ -96,10 +96,12 @@ fn finish(
     commit: bool,
     raises_epoch: bool,
 ) -> Result<Ended, EndError> {
-    let (producer_id, epoch) = match raises_epoch {
-        false => (state.producer_id, state.epoch),
-        true if state.epoch >= EPOCH_MAX => (next_producer_id(broker, now_ms)?.0, 0),
-        true => (state.producer_id, state.epoch + 1),
+    let (producer_id, epoch) = if !raises_epoch {
+        (state.producer_id, state.epoch)
+    } else if state.epoch >= EPOCH_MAX {
+        (next_producer_id(broker, now_ms)?.0, 0)
+    } else {
+        (state.producer_id, state.epoch + 1)
     };
     let mut entries = markers(broker, now_ms, state, commit, raises_epoch);
     if broker.breaks(Mutant::ForgetMarker) {

@@ -19,9 +19,12 @@ pub fn run(process: &Process, common: &Common, args: BrokerArgs) -> Outcome {
     if !common.quiet {
         let listeners = process.clusters.embedded_listeners();
         let names_matter = listeners.len() > 1;
-        let addresses = listeners.iter().map(|listener| match names_matter {
-            true => format!("{}://{}", listener.name, listener.address),
-            false => listener.address.to_string(),
+        let addresses = listeners.iter().map(|listener| {
+            if names_matter {
+                format!("{}://{}", listener.name, listener.address)
+            } else {
+                listener.address.to_string()
+            }
         });
         eprintln!(
             "broker listening on {}, data in {}; Ctrl-C stops it",

@@ -135,16 +135,17 @@ fn list(
         )?);
     }
     for group in groups {
-        match is_json {
-            true => writeln!(
+        if is_json {
+            writeln!(
                 out,
                 "{}",
                 json!({
                     "group": group.group_id, "type": group.group_type, "protocol": group.protocol_type,
                     "state": group.state,
                 })
-            )?,
-            false => writeln!(out, "{}", group.group_id)?,
+            )?
+        } else {
+            writeln!(out, "{}", group.group_id)?
         }
     }
     Ok(())

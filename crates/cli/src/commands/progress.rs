@@ -72,12 +72,11 @@ impl Display {
     fn new(jobs: &[JobHandle], quiet: bool) -> Self {
         let is_terminal = stderr().is_terminal() && stdout().is_terminal() && !logging::is_json();
         let block = MultiProgress::new();
-        let bars = match is_terminal && !quiet {
-            true => {
-                logging::write_above(Some(block.clone()));
-                jobs.iter().map(|_| block.add(bar())).collect()
-            }
-            false => Vec::new(),
+        let bars = if is_terminal && !quiet {
+            logging::write_above(Some(block.clone()));
+            jobs.iter().map(|_| block.add(bar())).collect()
+        } else {
+            Vec::new()
         };
         Self {
             block,
@@ -284,9 +283,10 @@ fn behind(delay_ms: i64) -> String {
 
 fn per_second(now: u64, before: u64, elapsed: Duration) -> u64 {
     let seconds = elapsed.as_secs_f64();
-    match seconds > 0.0 {
-        true => (now.saturating_sub(before) as f64 / seconds).round() as u64,
-        false => 0,
+    if seconds > 0.0 {
+        (now.saturating_sub(before) as f64 / seconds).round() as u64
+    } else {
+        0
     }
 }
 

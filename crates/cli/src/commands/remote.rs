@@ -203,21 +203,24 @@ impl<'a> RemotePrinter<'a> {
             types: result.columns.iter().map(|(_, ty)| ty.clone()).collect(),
             is_changelog: result.is_query,
         };
-        let format = match result.is_query {
-            true => self.common.output.unwrap_or(OutputFormat::Table),
-            false => OutputFormat::Table,
+        let format = if result.is_query {
+            self.common.output.unwrap_or(OutputFormat::Table)
+        } else {
+            OutputFormat::Table
         };
         let mut printer = printer(format);
-        match is_json {
-            true => self.json.columns(&columns, out)?,
-            false => printer.begin(&columns, out)?,
+        if is_json {
+            self.json.columns(&columns, out)?
+        } else {
+            printer.begin(&columns, out)?
         }
         while let Some(page) = result.next()? {
             for (kind, values) in &page {
                 let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
-                match is_json {
-                    true => self.json.row(*kind, &values, out)?,
-                    false => printer.row(*kind, &values, out)?,
+                if is_json {
+                    self.json.row(*kind, &values, out)?
+                } else {
+                    printer.row(*kind, &values, out)?
                 }
             }
             out.flush()?;

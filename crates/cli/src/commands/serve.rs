@@ -270,9 +270,10 @@ impl PrintTarget for ServerPrint {
     fn print_line(&self, line: &str, to_stderr: bool) {
         self.0.push(line);
         // A closed output must not fail the job.
-        let _ = match to_stderr {
-            true => writeln!(std::io::stderr(), "{line}"),
-            false => writeln!(std::io::stdout(), "{line}"),
+        let _ = if to_stderr {
+            writeln!(std::io::stderr(), "{line}")
+        } else {
+            writeln!(std::io::stdout(), "{line}")
         };
     }
 }

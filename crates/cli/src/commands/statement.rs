@@ -113,14 +113,13 @@ pub fn session_context(
     durable: bool,
     fresh: bool,
 ) -> anyhow::Result<SessionContext> {
-    let checkpoints: Option<Arc<dyn Storage>> = match durable {
-        false => None,
-        true => {
-            let directory = common.data_dir.join(CHECKPOINT_DIRECTORY);
-            let storage = OsStorage::open(&directory)
-                .with_context(|| format!("cannot use the data directory '{}'", common.data_dir.display()))?;
-            Some(Arc::new(storage))
-        }
+    let checkpoints: Option<Arc<dyn Storage>> = if !durable {
+        None
+    } else {
+        let directory = common.data_dir.join(CHECKPOINT_DIRECTORY);
+        let storage = OsStorage::open(&directory)
+            .with_context(|| format!("cannot use the data directory '{}'", common.data_dir.display()))?;
+        Some(Arc::new(storage))
     };
     Ok(SessionContext {
         clock: process.clock.clone(),
@@ -337,9 +336,10 @@ impl ResultPrinter {
             return Ok(());
         }
         self.out.flush()?;
-        let said = match self.reports_starts {
-            true => job.start().to_string(),
-            false => "is running".to_owned(),
+        let said = if self.reports_starts {
+            job.start().to_string()
+        } else {
+            "is running".to_owned()
         };
         let text = format!("job {} ({}) {said}", job.name(), job.id());
         logging::report(&text, subject(job));
@@ -364,9 +364,10 @@ impl ResultPrinter {
         };
         let is_json = self.format == OutputFormat::Json;
         let mut printer = query_printer(self.format);
-        match is_json {
-            true => self.json.columns(&columns, &mut self.out)?,
-            false => printer.begin(&columns, &mut self.out)?,
+        if is_json {
+            self.json.columns(&columns, &mut self.out)?
+        } else {
+            printer.begin(&columns, &mut self.out)?
         }
         let mut batches = 0_u32;
         loop {
@@ -399,9 +400,10 @@ impl ResultPrinter {
                 Err(error) => return Ok(Err(error)),
             };
             for row in 0..rows.len() {
-                match is_json {
-                    true => self.json.row(rows.kind(row), &rows.values(row), &mut self.out)?,
-                    false => printer.row(rows.kind(row), &rows.values(row), &mut self.out)?,
+                if is_json {
+                    self.json.row(rows.kind(row), &rows.values(row), &mut self.out)?
+                } else {
+                    printer.row(rows.kind(row), &rows.values(row), &mut self.out)?
                 }
             }
             // Redraws even if the query never pauses.

@@ -130,13 +130,14 @@ fn list(process: &Process, connected: &Connected, filter: &TopicFilter, is_json:
     let metadata = process.runtime.block_on(connected.client.list_topics())?;
     let mut out = stdout().lock();
     for topic in filter.chosen(&metadata) {
-        match is_json {
-            true => writeln!(
+        if is_json {
+            writeln!(
                 out,
                 "{}",
                 json!({"topic": topic.name.as_str(), "partitions": topic.partitions.len()})
-            )?,
-            false => writeln!(out, "{}", topic.name.as_str())?,
+            )?
+        } else {
+            writeln!(out, "{}", topic.name.as_str())?
         }
     }
     Ok(())

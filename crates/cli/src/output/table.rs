@@ -115,9 +115,10 @@ impl Table {
     /// All rows, for reading in peace.
     fn whole(&self, rows: &[&Row], width: usize) -> String {
         let table = self.render(rows).to_string();
-        match table.lines().next().is_some_and(|line| line.width() > width) {
-            true => self.vertical(rows, usize::MAX),
-            false => table,
+        if table.lines().next().is_some_and(|line| line.width() > width) {
+            self.vertical(rows, usize::MAX)
+        } else {
+            table
         }
     }
 

@@ -44,9 +44,10 @@ impl ResultPrinter for Tableau {
         if self.rows > 0 {
             self.border(out)?;
         }
-        match self.is_changelog {
-            true => writeln!(out, "Received a total of {}", rows_text(self.rows))?,
-            false => writeln!(out, "{} in set", rows_text(self.rows))?,
+        if self.is_changelog {
+            writeln!(out, "Received a total of {}", rows_text(self.rows))?
+        } else {
+            writeln!(out, "{} in set", rows_text(self.rows))?
         }
         out.flush()
     }

@@ -94,17 +94,19 @@ impl Document {
 /// Text as code.
 pub fn code(text: &str) -> String {
     // Code that contains a back-tick is delimited by two.
-    match text.contains('`') {
-        true => format!("`` {text} ``"),
-        false => format!("`{text}`"),
+    if text.contains('`') {
+        format!("`` {text} ``")
+    } else {
+        format!("`{text}`")
     }
 }
 
 /// A default value; an empty one is made visible.
 pub fn value(text: &str) -> String {
-    match text.trim().is_empty() {
-        true => format!("`'{text}'`"),
-        false => code(text),
+    if text.trim().is_empty() {
+        format!("`'{text}'`")
+    } else {
+        code(text)
     }
 }
 

@@ -215,9 +215,10 @@ fn error_message(body: &str) -> Option<String> {
     let cause = last.rsplit("Caused by: ").next()?;
     let cause = cause.split("\n\tat ").next()?;
     let message = cause.split_once(": ").map_or(cause, |(class, message)| {
-        match class.contains('.') && !class.contains(' ') {
-            true => message,
-            false => cause,
+        if class.contains('.') && !class.contains(' ') {
+            message
+        } else {
+            cause
         }
     });
     Some(message.trim().to_owned())

@@ -242,9 +242,10 @@ impl Shape {
                 digits,
             } if written == standard => {
                 let precision = digits.div_ceil(3).max(1) * 3;
-                match zoned {
-                    true => LogicalType::timestamp_ltz(precision),
-                    false => LogicalType::timestamp(precision),
+                if zoned {
+                    LogicalType::timestamp_ltz(precision)
+                } else {
+                    LogicalType::timestamp(precision)
                 }
             }
             Self::Array(element) => LogicalType::array(element.into_type(standard)),
@@ -276,9 +277,10 @@ fn number_shape(text: &str) -> Shape {
     if text.parse::<i64>().is_ok() {
         return Shape::Integer;
     }
-    match digits.len() <= usize::from(MAX_DECIMAL_PRECISION) {
-        true => Shape::Large,
-        false => Shape::Double,
+    if digits.len() <= usize::from(MAX_DECIMAL_PRECISION) {
+        Shape::Large
+    } else {
+        Shape::Double
     }
 }
 

@@ -308,9 +308,10 @@ impl Upserts {
                 .find(|row| message_of(values, *row) > record)
                 .unwrap_or(values.rows);
             let is_deletion = slice.length < 0;
-            let of_value: Vec<Option<u32>> = match is_deletion {
-                true => vec![None],
-                false => (first_value..values_end).map(|row| Some(row as u32)).collect(),
+            let of_value: Vec<Option<u32>> = if is_deletion {
+                vec![None]
+            } else {
+                (first_value..values_end).map(|row| Some(row as u32)).collect()
             };
             for value in of_value {
                 for key in first_key..keys_end {

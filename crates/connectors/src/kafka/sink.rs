@@ -235,9 +235,10 @@ impl KafkaSink {
     /// Encodes rows and appends them to the backlog.
     fn encode(&mut self, batch: Batch) -> Result<(), DataflowError> {
         // An upsert table's formats see only rows; a tombstone encodes a delete.
-        let rows = match self.upsert {
-            true => without_kinds(&batch),
-            false => batch.clone(),
+        let rows = if self.upsert {
+            without_kinds(&batch)
+        } else {
+            batch.clone()
         };
         let mut value = self.value.encode(&rows)?;
         if self.upsert {
@@ -510,11 +511,10 @@ impl Sink for KafkaSink {
         Ok(self.before_barrier.is_none() && self.drain(context.now_ms)?)
     }
 
-    fn write(&mut self, batch: Batch, context: &Context) -> Result<(), DataflowError> {
-        let batch = match self.upsert {
-            true => without_update_before(batch)?,
-            false => batch,
-        };
+    fn write(&mut self, mut batch: Batch, context: &Context) -> Result<(), DataflowError> {
+        if self.upsert {
+            batch = without_update_before(batch)?;
+        }
         if self.waiting_rows.is_some() {
             self.reduce(&batch, context.now_ms)?;
         } else {

@@ -221,9 +221,10 @@ impl Resolver {
 
     /// Flink's default is to fail, unlike the consumer's.
     fn reset(&self) -> OffsetReset {
-        match self.table.properties.contains_key("auto.offset.reset") {
-            true => self.config.fetch.offset_reset,
-            false => OffsetReset::None,
+        if self.table.properties.contains_key("auto.offset.reset") {
+            self.config.fetch.offset_reset
+        } else {
+            OffsetReset::None
         }
     }
 

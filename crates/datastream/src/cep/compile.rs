@@ -130,9 +130,10 @@ impl Compiler {
     }
 
     fn take_before_until(&self) -> Guard {
-        match self.shapes[self.part].has_until {
-            true => Guard::and(Guard::not(Guard::Until(self.part)), self.take()),
-            false => self.take(),
+        if self.shapes[self.part].has_until {
+            Guard::and(Guard::not(Guard::Until(self.part)), self.take())
+        } else {
+            self.take()
         }
     }
 
@@ -153,9 +154,12 @@ impl Compiler {
         let part = self.part;
         let (greedy, has_until) = (self.shapes[part].greedy, self.shapes[part].has_until);
         let take = self.take_before_until();
-        let ignore = self.ignore_inner().map(|ignore| match has_until {
-            true => Guard::and(Guard::not(Guard::Until(part)), ignore),
-            false => ignore,
+        let ignore = self.ignore_inner().map(|ignore| {
+            if has_until {
+                Guard::and(Guard::not(Guard::Until(part)), ignore)
+            } else {
+                ignore
+            }
         });
         let looping = self.state(Kind::Normal);
         if greedy && has_until {
@@ -230,15 +234,14 @@ impl Compiler {
             }
         }
         let Some(ignore) = ignore else { return state };
-        let passing = match optional {
-            true => {
-                let passing = self.state(Kind::Normal);
-                self.edge(passing, Action::Take, behind, take);
-                self.edge(passing, Action::Ignore, passing, ignore.clone());
-                self.add_stops(passing);
-                passing
-            }
-            false => state,
+        let passing = if optional {
+            let passing = self.state(Kind::Normal);
+            self.edge(passing, Action::Take, behind, take);
+            self.edge(passing, Action::Ignore, passing, ignore.clone());
+            self.add_stops(passing);
+            passing
+        } else {
+            state
         };
         self.edge(state, Action::Ignore, passing, ignore);
         state

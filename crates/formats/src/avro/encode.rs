@@ -129,10 +129,7 @@ fn write(out: &mut Vec<u8>, ty: &LogicalType, array: &dyn Array, row: usize) -> 
         write_long(out, i64::from(!null));
     }
     if null {
-        return match ty.nullable {
-            true => Ok(()),
-            false => Err(null_error(ty)),
-        };
+        return if ty.nullable { Ok(()) } else { Err(null_error(ty)) };
     }
     if let Some(value) = integer(ty, array, row) {
         write_long(out, value);

@@ -154,9 +154,10 @@ fn write_value(
 fn write_number(out: &mut Vec<u8>, finite: bool, write: impl FnOnce(&mut String)) {
     let mut text = String::new();
     write(&mut text);
-    match finite {
-        true => out.extend_from_slice(text.as_bytes()),
-        false => write_string(out, &text),
+    if finite {
+        out.extend_from_slice(text.as_bytes())
+    } else {
+        write_string(out, &text)
     }
 }
 

@@ -94,9 +94,10 @@ fn value(
         }
         TypeKind::Decimal { scale, .. } => {
             let unscaled = array.as_primitive::<Decimal128Type>().value(row);
-            match options.strip_decimals {
-                true => write_decimal_stripped(out, unscaled, *scale),
-                false => write_decimal_plain(out, unscaled, *scale),
+            if options.strip_decimals {
+                write_decimal_stripped(out, unscaled, *scale)
+            } else {
+                write_decimal_plain(out, unscaled, *scale)
             }
             Ok(())
         }

@@ -516,9 +516,10 @@ impl Encoder for ChangeEncoder {
     fn encode(&mut self, batch: &Batch, out: &mut Encoded) -> Result<(), EncodeError> {
         let columns = self.rows.cells(&batch.columns);
         for row in 0..batch.rows {
-            let (head, tail) = match batch.kind(row).is_addition() {
-                true => self.envelope.added,
-                false => self.envelope.removed,
+            let (head, tail) = if batch.kind(row).is_addition() {
+                self.envelope.added
+            } else {
+                self.envelope.removed
             };
             out.data.extend_from_slice(head.as_bytes());
             self.rows.object(&columns, row, &mut out.data)?;

@@ -154,15 +154,16 @@ pub(crate) fn encoder(options: &Options, schema: &Schema) -> Result<Box<dyn Enco
     }
     let options = JsonOptions::parse(options)?;
     // The option leaves out the missing side of the envelope, too.
-    let envelope = match options.ignore_null_fields {
-        false => Envelope {
+    let envelope = if !options.ignore_null_fields {
+        Envelope {
             added: ("{\"before\":null,\"after\":", ",\"op\":\"c\"}"),
             removed: ("{\"before\":", ",\"after\":null,\"op\":\"d\"}"),
-        },
-        true => Envelope {
+        }
+    } else {
+        Envelope {
             added: ("{\"after\":", ",\"op\":\"c\"}"),
             removed: ("{\"before\":", ",\"op\":\"d\"}"),
-        },
+        }
     };
     ChangeEncoder::boxed(options, schema, envelope)
 }

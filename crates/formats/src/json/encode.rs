@@ -178,9 +178,12 @@ impl Writer<'_> {
             TypeKind::Decimal { scale, .. } => {
                 let value = array.as_primitive::<Decimal128Type>().value(row);
                 let plain = self.options.decimal_as_plain_number;
-                self.number(true, |text| match plain {
-                    true => write_decimal_plain(text, value, *scale),
-                    false => write_decimal_stripped(text, value, *scale),
+                self.number(true, |text| {
+                    if plain {
+                        write_decimal_plain(text, value, *scale)
+                    } else {
+                        write_decimal_stripped(text, value, *scale)
+                    }
                 });
             }
             TypeKind::IntervalYearMonth(_) => {

@@ -94,15 +94,16 @@ pub(crate) fn decoder(
 pub(crate) fn encoder(options: &Options, schema: &Schema) -> Result<Box<dyn Encoder>, FormatError> {
     let options = JsonOptions::parse(options)?;
     // The option leaves out the missing side of the envelope, too.
-    let envelope = match options.ignore_null_fields {
-        false => Envelope {
+    let envelope = if !options.ignore_null_fields {
+        Envelope {
             added: ("{\"before\":null,\"after\":", ",\"op_type\":\"I\"}"),
             removed: ("{\"before\":", ",\"after\":null,\"op_type\":\"D\"}"),
-        },
-        true => Envelope {
+        }
+    } else {
+        Envelope {
             added: ("{\"after\":", ",\"op_type\":\"I\"}"),
             removed: ("{\"before\":", ",\"op_type\":\"D\"}"),
-        },
+        }
     };
     ChangeEncoder::boxed(options, schema, envelope)
 }

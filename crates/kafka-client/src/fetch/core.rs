@@ -179,10 +179,7 @@ impl FetchCore {
     /// Hands out events, which frees the room that they took.
     pub fn ends(&self) -> Vec<(TopicPartition, i64)> {
         let read_committed = self.config.isolation_level == IsolationLevel::ReadCommitted;
-        let end = |(high_watermark, stable): (i64, i64)| match read_committed {
-            true => stable,
-            false => high_watermark,
-        };
+        let end = |(high_watermark, stable): (i64, i64)| if read_committed { stable } else { high_watermark };
         let known = |(partition, state): (&TopicPartition, &PartitionState)| {
             Some((partition.clone(), end(state.reported_end?)))
         };

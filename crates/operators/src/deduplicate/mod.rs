@@ -101,13 +101,15 @@ impl Sweeps {
 
 impl Deduplicate {
     pub(crate) fn new(spec: DeduplicateSpec, context: &Context) -> Result<Self, DataflowError> {
-        let emitted = match spec.keep_last {
-            true => None,
-            false => Some(WrittenKeys::new(&spec, context)?),
+        let emitted = if spec.keep_last {
+            None
+        } else {
+            Some(WrittenKeys::new(&spec, context)?)
         };
-        let mut store = match spec.insert_only {
-            true => RowStore::of_arrivals(&spec.types, &spec.keys)?,
-            false => RowStore::new(&spec.types, &spec.keys)?,
+        let mut store = if spec.insert_only {
+            RowStore::of_arrivals(&spec.types, &spec.keys)?
+        } else {
+            RowStore::new(&spec.types, &spec.keys)?
         };
         // Rows that wait for the watermark are looked at together, so they stay in memory.
         let spill = context.spill.as_ref().filter(|_| spec.keep_last);

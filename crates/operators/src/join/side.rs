@@ -58,9 +58,10 @@ impl Side {
             }
             None => None,
         };
-        let mut store = match spec.by_content {
-            true => RowStore::new(&spec.types, &spec.keys)?,
-            false => RowStore::of_arrivals(&spec.types, &spec.keys)?,
+        let mut store = if spec.by_content {
+            RowStore::new(&spec.types, &spec.keys)?
+        } else {
+            RowStore::of_arrivals(&spec.types, &spec.keys)?
         };
         let expiry = if spec.ttl_ms > 0 {
             Expiry::Time

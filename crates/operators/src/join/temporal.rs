@@ -95,9 +95,10 @@ impl TemporalJoin {
         let told: Vec<u32> = (0..batch.rows as u32)
             .filter(|row| batch.kind(*row as usize) != RowKind::UpdateBefore)
             .collect();
-        let batch = &match told.len() == batch.rows {
-            true => batch.clone(),
-            false => batch.take(&UInt32Array::from(told))?,
+        let batch = &if told.len() == batch.rows {
+            batch.clone()
+        } else {
+            batch.take(&UInt32Array::from(told))?
         };
         let (times, _) = milliseconds(&batch.columns[self.right_time])?;
         let numbers = self.right.push(batch, Some(&times))?;

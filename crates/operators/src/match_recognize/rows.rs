@@ -260,9 +260,10 @@ pub(super) fn gather(
                 .enumerate()
                 .map(|(i, event)| (i, event.map_or(0, |e| e.row)))
                 .collect();
-            match arrays.is_empty() {
-                true => new_null_array(ty, 0),
-                false => interleave(&arrays, &indices)?,
+            if arrays.is_empty() {
+                new_null_array(ty, 0)
+            } else {
+                interleave(&arrays, &indices)?
             }
         }
     };

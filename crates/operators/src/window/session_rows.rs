@@ -185,9 +185,10 @@ impl Operator for SessionRows {
         } else {
             i64::MIN
         };
-        match batch.is_empty() {
-            true => Ok(()),
-            false => self.add(&batch, progress, context),
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            self.add(&batch, progress, context)
         }
     }
 

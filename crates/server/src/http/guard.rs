@@ -179,12 +179,13 @@ impl Guard {
 
 /// A browser names the page that a request comes from; pages of other origins may read nothing and change nothing.
 fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
-    match is_foreign(headers, host) {
-        false => Ok(()),
-        true => Err(Refusal::new(
+    if !is_foreign(headers, host) {
+        Ok(())
+    } else {
+        Err(Refusal::new(
             StatusCode::FORBIDDEN,
             "the request comes from a page of another origin",
-        )),
+        ))
     }
 }
 

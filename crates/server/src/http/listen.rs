@@ -91,9 +91,10 @@ impl Drop for HttpListener {
 }
 
 async fn bind(endpoint: &Endpoint, authenticates: bool) -> Result<TcpListener, HttpListenError> {
-    let host = match endpoint.host.contains(':') && !endpoint.host.starts_with('[') {
-        true => format!("[{}]", endpoint.host),
-        false => endpoint.host.clone(),
+    let host = if endpoint.host.contains(':') && !endpoint.host.starts_with('[') {
+        format!("[{}]", endpoint.host)
+    } else {
+        endpoint.host.clone()
     };
     let mut in_use = None;
     for port in endpoint.first_port..=endpoint.last_port {

@@ -116,12 +116,13 @@ impl HttpUsers {
                 line: index + 1,
             })?);
         }
-        match users.is_empty() {
-            true => Err(UsersError::Empty { path: shown }),
-            false => Ok(Self {
+        if users.is_empty() {
+            Err(UsersError::Empty { path: shown })
+        } else {
+            Ok(Self {
                 users,
                 ..Self::default()
-            }),
+            })
         }
     }
 

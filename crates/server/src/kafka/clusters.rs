@@ -321,8 +321,9 @@ fn reached(mut address: SocketAddr) -> SocketAddr {
 }
 
 fn joined(host: &str, port: u16) -> String {
-    match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
     }
 }

@@ -146,9 +146,10 @@ impl GatewaySession {
         }
         // Planning and submitting block, and a panic in them must fail the statement alone.
         let executed = tokio::task::spawn_blocking(move || {
-            let result = match request.configures {
-                true => session.configure(&request.statement),
-                false => session.execute_with(&request.statement, &request.configuration),
+            let result = if request.configures {
+                session.configure(&request.statement)
+            } else {
+                session.execute_with(&request.statement, &request.configuration)
             };
             let waits = session.configuration().dml_sync();
             let properties = session.configuration().values().clone();

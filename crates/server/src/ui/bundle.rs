@@ -159,9 +159,10 @@ mod tests {
         for entry in std::fs::read_dir(directory).unwrap() {
             let entry = entry.unwrap();
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            match entry.file_type().unwrap().is_dir() {
-                true => files(&entry.path(), &format!("{name}/"), found),
-                false => _ = found.insert(name),
+            if entry.file_type().unwrap().is_dir() {
+                files(&entry.path(), &format!("{name}/"), found);
+            } else {
+                found.insert(name);
             }
         }
     }

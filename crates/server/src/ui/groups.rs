@@ -231,8 +231,9 @@ async fn chosen(
             numbers.map(|number| TopicPartition::new(name, number)).collect()
         }
     };
-    match partitions.is_empty() {
-        true => Err(UiError::input("the group has no offsets that could be moved")),
-        false => Ok(partitions),
+    if partitions.is_empty() {
+        Err(UiError::input("the group has no offsets that could be moved"))
+    } else {
+        Ok(partitions)
     }
 }

@@ -29,9 +29,10 @@ pub async fn describe(State(ui): Shared, id: Result<Path<String>, PathRejection>
         let Some(vertex) = job.vertices.get(operator.vertex) else {
             continue;
         };
-        let watermark = match vertex.info.inputs.is_empty() {
-            true => &operator.output_watermark,
-            false => &operator.input_watermark,
+        let watermark = if vertex.info.inputs.is_empty() {
+            &operator.output_watermark
+        } else {
+            &operator.input_watermark
         };
         let figures = vertices.entry(&vertex.id).or_default();
         figures.watermark = figures.watermark.min(watermark.load(Relaxed));
@@ -101,9 +102,12 @@ impl Figures {
 
 /// A statement without the values of options such as passwords.
 fn without_secrets(sql: &str) -> String {
-    let hide = |found: &Captures<'_>| match is_sensitive(&found[1]) {
-        true => format!("'{}'{}'{HIDDEN}'", &found[1], &found[2]),
-        false => found[0].to_owned(),
+    let hide = |found: &Captures<'_>| {
+        if is_sensitive(&found[1]) {
+            format!("'{}'{}'{HIDDEN}'", &found[1], &found[2])
+        } else {
+            found[0].to_owned()
+        }
     };
     OPTION.replace_all(sql, hide).into_owned()
 }

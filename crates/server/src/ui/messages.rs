@@ -96,19 +96,16 @@ pub async fn browse(
     };
     let backwards = from == From::Latest;
     for part in &mut parts {
-        match backwards {
-            true => {
-                let (found, high) = reading
-                    .backwards(part.partition, part.low, part.high, limit)
-                    .await?;
-                (part.found, part.high) = (found, high);
-            }
-            false => {
-                let (found, low) = reading
-                    .forwards(part.partition, part.low, part.high, limit)
-                    .await?;
-                (part.found, part.low) = (found, low);
-            }
+        if backwards {
+            let (found, high) = reading
+                .backwards(part.partition, part.low, part.high, limit)
+                .await?;
+            (part.found, part.high) = (found, high);
+        } else {
+            let (found, low) = reading
+                .forwards(part.partition, part.low, part.high, limit)
+                .await?;
+            (part.found, part.low) = (found, low);
         }
     }
     let scanned = UI_SCANNED_RECORDS_MAX - reading.left;
@@ -220,9 +217,10 @@ fn merge(parts: &mut [Part], limit: usize, backwards: bool) -> Vec<Value> {
             .iter()
             .enumerate()
             .filter_map(|(at, queue)| Some((queue.front()?.timestamp, at)));
-        let chosen = match backwards {
-            true => heads.max_by_key(|(time, at)| (*time, std::cmp::Reverse(*at))),
-            false => heads.min(),
+        let chosen = if backwards {
+            heads.max_by_key(|(time, at)| (*time, std::cmp::Reverse(*at)))
+        } else {
+            heads.min()
         };
         let Some((_, at)) = chosen else { break };
         messages.extend(queues[at].pop_front().map(|found| found.message));

@@ -279,11 +279,14 @@ impl Transactions {
             }
             return Ok(None);
         }
-        Ok(Some(match header.attributes.is_transactional() {
-            false => "none",
-            true if !self.is_stable => "open",
-            true if self.aborted.contains(&header.producer_id) => "aborted",
-            true => "committed",
+        Ok(Some(if !header.attributes.is_transactional() {
+            "none"
+        } else if !self.is_stable {
+            "open"
+        } else if self.aborted.contains(&header.producer_id) {
+            "aborted"
+        } else {
+            "committed"
         }))
     }
 }

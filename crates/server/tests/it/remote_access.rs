@@ -211,12 +211,11 @@ async fn the_owner_of_the_data_directory_has_the_rights_of_the_process() {
         server
             .rows(&session, &csv("t", &files.path().join("in.csv")))
             .await;
-        match allowed {
-            true => assert_eq!(server.rows(&session, "SELECT * FROM t").await, [json!(["mine"])]),
-            false => {
-                let error = error(&server, &session, "SELECT * FROM t").await;
-                assert!(error.contains("allowed-directories"), "{error}");
-            }
+        if allowed {
+            assert_eq!(server.rows(&session, "SELECT * FROM t").await, [json!(["mine"])])
+        } else {
+            let error = error(&server, &session, "SELECT * FROM t").await;
+            assert!(error.contains("allowed-directories"), "{error}");
         }
     }
 }

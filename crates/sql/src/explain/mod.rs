@@ -28,9 +28,10 @@ pub struct Details {
 pub fn sections(syntax: &str, plan: &Plan, details: Details) -> String {
     let physical = physical_plan(plan, details.changelog);
     let execution = execution_plan(plan);
-    let (heading, advice) = match details.advice {
-        true => ("Optimized Physical Plan With Advice", advice(plan)),
-        false => ("Optimized Physical Plan", String::new()),
+    let (heading, advice) = if details.advice {
+        ("Optimized Physical Plan With Advice", advice(plan))
+    } else {
+        ("Optimized Physical Plan", String::new())
     };
     let mut text = format!(
         "== Abstract Syntax Tree ==\n{syntax}\n== {heading} ==\n{physical}{advice}\n\

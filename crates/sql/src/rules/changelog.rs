@@ -65,14 +65,15 @@ pub fn infer_sink(input: Phys, insert: &BoundInsert, config: &PlannerConfig) -> 
     check_conflict_clause(&sink, insert, &input)?;
     // Without a primary key nothing is found by it, so that a sink without -U (`blackhole`) needs none of the input either.
     let is_exact = primary_key.is_empty() || keys.contains(&sorted(primary_key.clone()));
-    let candidates = match () {
-        () if !made.has_updates() => vec![Updates::None],
-        () if sink.mode.update_before || materialize || !is_exact => vec![Updates::Both],
-        () => vec![Updates::After, Updates::Both],
+    let candidates = if !made.has_updates() {
+        vec![Updates::None]
+    } else if sink.mode.update_before || materialize || !is_exact {
+        vec![Updates::Both]
+    } else {
+        vec![Updates::After, Updates::Both]
     };
-    let found = candidates
-        .into_iter()
-        .find_map(|wanted| satisfy(input.clone(), wanted));
+    let satisfied = |wanted| satisfy(input.clone(), wanted);
+    let found = candidates.into_iter().find_map(satisfied);
     let input = found.ok_or_else(no_agreement)?;
     let is_keyed =
         !primary_key.is_empty() && (materialize || (!sink.mode.update_before && !made.is_insert_only()));

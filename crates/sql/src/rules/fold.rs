@@ -36,9 +36,12 @@ pub fn fold_rel(rel: Rel, config: &PlannerConfig) -> Rel {
                 && !aggregate.set_id
                 && inputs.iter().all(is_empty) =>
         {
-            let result = |call: &AggregateCall| match call.result.nullable {
-                true => Expr::literal(Scalar::Null, call.result.clone()),
-                false => Expr::literal(Scalar::BigInt(0), call.result.clone()),
+            let result = |call: &AggregateCall| {
+                if call.result.nullable {
+                    Expr::literal(Scalar::Null, call.result.clone())
+                } else {
+                    Expr::literal(Scalar::BigInt(0), call.result.clone())
+                }
             };
             let all_known = |call: &AggregateCall| call.result.nullable || call.function == "COUNT";
             if aggregate.calls.iter().all(all_known) {

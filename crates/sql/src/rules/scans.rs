@@ -426,14 +426,13 @@ fn moved_scan(mut scan: Scan, schema: Schema, demand: &Demand) -> (Rel, Vec<Plac
             physical.ty = narrow.ty;
         }
     }
-    scan.filters = match table.same_filters {
-        true => scan
-            .filters
+    scan.filters = if table.same_filters {
+        scan.filters
             .into_iter()
             .map(|filter| at_places(filter, &places))
-            .collect(),
-        // A scan that serves queries with different conditions keeps none; each query filters for itself.
-        false => Vec::new(),
+            .collect()
+    } else {
+        Vec::new()
     };
     let physical = scan.table.physical.project(&columns);
     let metadata = Schema::new(table.metadata.iter().map(|m| (m.key.clone(), m.ty.clone())));

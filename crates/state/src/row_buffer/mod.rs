@@ -200,21 +200,19 @@ impl RowBuffer {
 
     /// Rows of segments as a batch, in this order.
     fn gather(&self, segments: &[&Segment], places: &[Place]) -> Result<Batch, StateError> {
-        let columns = match segments.iter().any(|segment| segment.is_on_disk()) {
-            true => {
-                let (columns, places) = spilled::read(segments, places)?;
-                self.gather_columns(&columns, &places)?
-            }
-            false => {
-                let columns: Vec<&[ArrayRef]> = segments.iter().map(|segment| segment.columns()).collect();
-                self.gather_columns(&columns, places)?
-            }
+        let columns = if segments.iter().any(|segment| segment.is_on_disk()) {
+            let (columns, places) = spilled::read(segments, places)?;
+            self.gather_columns(&columns, &places)?
+        } else {
+            let columns: Vec<&[ArrayRef]> = segments.iter().map(|segment| segment.columns()).collect();
+            self.gather_columns(&columns, places)?
         };
         let has_kinds = segments.iter().any(|segment| segment.has_kinds());
         let kind = |(index, place): &Place| segments[*index].kind(*place);
-        Ok(match has_kinds {
-            true => Batch::changes(columns, places.iter().map(kind).collect::<Vec<RowKind>>()),
-            false => Batch::inserts(columns, places.len()),
+        Ok(if has_kinds {
+            Batch::changes(columns, places.iter().map(kind).collect::<Vec<RowKind>>())
+        } else {
+            Batch::inserts(columns, places.len())
         })
     }
 

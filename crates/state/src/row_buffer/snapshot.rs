@@ -185,13 +185,15 @@ pub(super) fn encode(segment: &Segment) -> Result<Vec<u8>, StateError> {
     let kinds = || UInt8Array::from_iter_values((0..rows).map(|place| segment.kind(place) as u8));
     let mut columns: Vec<ArrayRef> = vec![
         numbers.unwrap_or_else(nothing),
-        match segment.has_times() {
-            true => Arc::new(times()),
-            false => nothing(),
+        if segment.has_times() {
+            Arc::new(times())
+        } else {
+            nothing()
         },
-        match segment.has_kinds() {
-            true => Arc::new(kinds()),
-            false => nothing(),
+        if segment.has_kinds() {
+            Arc::new(kinds())
+        } else {
+            nothing()
         },
     ];
     columns.extend(segment.columns().iter().cloned());

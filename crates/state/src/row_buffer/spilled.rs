@@ -76,9 +76,10 @@ pub(super) fn read(
     places: &[Place],
 ) -> Result<(Vec<Vec<ArrayRef>>, Vec<Place>), StateError> {
     let mut wanted: Vec<Vec<u32>> = segments.iter().map(|_| Vec::new()).collect();
-    let mut place_of = |(index, place): &Place| match segments[*index].is_on_disk() {
-        false => (*index, *place),
-        true => {
+    let mut place_of = |(index, place): &Place| {
+        if !segments[*index].is_on_disk() {
+            (*index, *place)
+        } else {
             let wanted = &mut wanted[*index];
             wanted.push(*place as u32);
             (*index, wanted.len() - 1)

@@ -47,11 +47,12 @@ impl RowStore {
                 Arc::new(BooleanArray::from_iter(
                     rows.iter().map(|row| Some(self.is_marked(*row))),
                 )),
-                match self.stamps.is_empty() {
-                    true => Arc::new(NullArray::new(rows.len())),
-                    false => Arc::new(Int64Array::from_iter_values(
+                if self.stamps.is_empty() {
+                    Arc::new(NullArray::new(rows.len()))
+                } else {
+                    Arc::new(Int64Array::from_iter_values(
                         rows.iter().map(|row| self.stamp(*row)),
-                    )),
+                    ))
                 },
             ];
             columns.extend(self.rows.keys(&rows)?);
@@ -114,9 +115,12 @@ impl RowStore {
         let keys = self.project_keys(&columns[META_COLUMNS..]);
         let mut hashes = Vec::new();
         hash::hash_columns(&keys, rows, &mut hashes)?;
-        let is_owned = |row: &u32| match keys.is_empty() {
-            true => owned.start == 0,
-            false => owned.contains(&key_group::of_hash(hashes[*row as usize], max_parallelism)),
+        let is_owned = |row: &u32| {
+            if keys.is_empty() {
+                owned.start == 0
+            } else {
+                owned.contains(&key_group::of_hash(hashes[*row as usize], max_parallelism))
+            }
         };
         let indices = UInt32Array::from_iter_values((0..rows as u32).filter(is_owned));
         let kept: Result<_, _> = columns.iter().map(|c| take::take(c, &indices, None)).collect();

@@ -78,10 +78,11 @@ impl Engine for Here {
 
     fn stop(&mut self, kill: bool) -> anyhow::Result<()> {
         let process = self.process.take().context("the broker does not run")?;
-        match kill {
-            true => process.kill()?,
-            false => process.terminate()?,
-        };
+        if kill {
+            process.kill()?;
+        } else {
+            process.terminate()?;
+        }
         Ok(())
     }
 

@@ -66,9 +66,10 @@ pub fn rows_of_files(directory: &Path) -> std::io::Result<Rows> {
             let name = entry.file_name().to_string_lossy().into_owned();
             let is_hidden = name.starts_with(['.', '_']);
             if !is_hidden {
-                let below = match entry.path().is_dir() {
-                    true => format!("{partition}{name}/"),
-                    false => partition.clone(),
+                let below = if entry.path().is_dir() {
+                    format!("{partition}{name}/")
+                } else {
+                    partition.clone()
                 };
                 open.push((entry.path(), below));
             }

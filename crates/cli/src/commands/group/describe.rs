@@ -213,13 +213,12 @@ async fn rows<'a>(
         .filter(|p| known.partition(&p.topic, p.partition).is_some())
         .map(|p| (p.clone(), OffsetSpec::Latest))
         .collect();
-    let ends = match wanted.is_empty() {
-        true => BTreeMap::new(),
-        false => {
-            client
-                .list_offsets(&wanted, IsolationLevel::ReadUncommitted)
-                .await?
-        }
+    let ends = if wanted.is_empty() {
+        BTreeMap::new()
+    } else {
+        client
+            .list_offsets(&wanted, IsolationLevel::ReadUncommitted)
+            .await?
     };
     let row = |partition: TopicPartition| Row {
         committed: committed.get(&partition).map(|c| c.offset),

@@ -27,9 +27,10 @@ pub fn export(out: &mut dyn Write, plan: &Plan, is_single: bool) -> io::Result<(
 
 fn field(text: &str) -> String {
     let is_plain = !text.contains([',', '"', '\n', '\r']) && text.trim() == text && !text.is_empty();
-    match is_plain {
-        true => text.to_owned(),
-        false => format!("\"{}\"", text.replace('"', "\"\"")),
+    if is_plain {
+        text.to_owned()
+    } else {
+        format!("\"{}\"", text.replace('"', "\"\""))
     }
 }
 

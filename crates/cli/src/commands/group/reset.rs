@@ -57,9 +57,10 @@ pub fn run(
         }
         anyhow::Ok(plan)
     })?;
-    match args.export {
-        true => plan::export(&mut stdout().lock(), &plan, is_single(&args.names.groups))?,
-        false => print(&plan, is_json)?,
+    if args.export {
+        plan::export(&mut stdout().lock(), &plan, is_single(&args.names.groups))?
+    } else {
+        print(&plan, is_json)?
     }
     if !args.execute {
         say(common, "nothing was changed; --execute does it");
@@ -82,9 +83,10 @@ async fn found(
     let mut plan = Plan::new();
     for group in groups {
         let committed = client.committed_offsets(group, None, false).await?;
-        let partitions = match args.all_topics {
-            true => committed.keys().cloned().collect(),
-            false => named(client, &args.topics).await?,
+        let partitions = if args.all_topics {
+            committed.keys().cloned().collect()
+        } else {
+            named(client, &args.topics).await?
         };
         // With `--all-groups`, a group may have no offsets; a named one must.
         anyhow::ensure!(

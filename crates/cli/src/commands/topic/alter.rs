@@ -76,16 +76,15 @@ pub fn delete_records(
         .runtime
         .block_on(connected.client.delete_records(partition, before))?;
     let mut out = stdout().lock();
-    match is_json {
-        true => {
-            let (topic, number) = (partition.topic.as_str(), partition.partition);
-            writeln!(
-                out,
-                "{}",
-                json!({"topic": topic, "partition": number, "low_watermark": start})
-            )?;
-        }
-        false => writeln!(out, "partition: {partition}\tlow_watermark: {start}")?,
+    if is_json {
+        let (topic, number) = (partition.topic.as_str(), partition.partition);
+        writeln!(
+            out,
+            "{}",
+            json!({"topic": topic, "partition": number, "low_watermark": start})
+        )?;
+    } else {
+        writeln!(out, "partition: {partition}\tlow_watermark: {start}")?
     }
     Ok(())
 }

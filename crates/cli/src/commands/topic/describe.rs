@@ -57,9 +57,10 @@ pub fn run(
             if position > 0 && !is_json {
                 writeln!(stdout())?;
             }
-            match is_json {
-                true => print_json(topic)?,
-                false => print_table(topic, args.topics_with_overrides)?,
+            if is_json {
+                print_json(topic)?
+            } else {
+                print_table(topic, args.topics_with_overrides)?
             }
         }
         Ok(())

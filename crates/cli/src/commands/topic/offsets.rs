@@ -55,15 +55,14 @@ pub fn run(
     let mut out = stdout().lock();
     for (partition, offset) in found {
         let (topic, number, offset) = (partition.topic.as_str(), partition.partition, offset.offset);
-        match is_json {
-            true => writeln!(
-                out,
-                "{}",
-                json!({"topic": topic, "partition": number, "offset": offset})
-            )?,
+        if is_json {
+            let line = json!({"topic": topic, "partition": number, "offset": offset});
+            writeln!(out, "{line}")?;
+        } else if offset < 0 {
             // No record is that recent: kafka-get-offsets prints an empty offset.
-            false if offset < 0 => writeln!(out, "{topic}:{number}:")?,
-            false => writeln!(out, "{topic}:{number}:{offset}")?,
+            writeln!(out, "{topic}:{number}:")?;
+        } else {
+            writeln!(out, "{topic}:{number}:{offset}")?;
         }
     }
     Ok(())

@@ -140,9 +140,10 @@ async fn ranges(connected: &Connected, args: &TailArgs) -> anyhow::Result<Ranges
     };
     let ends = client.list_offsets(&all(OffsetSpec::Latest), isolation).await?;
     let is_from_beginning = args.from_beginning || args.offset == Some(StartOffset::Earliest);
-    let begins = match is_from_beginning {
-        true => client.list_offsets(&all(OffsetSpec::Earliest), isolation).await?,
-        false => ends.clone(),
+    let begins = if is_from_beginning {
+        client.list_offsets(&all(OffsetSpec::Earliest), isolation).await?
+    } else {
+        ends.clone()
     };
     let committed = match &args.group {
         Some(group) => client.committed_offsets(group, Some(&partitions), false).await?,
@@ -284,9 +285,10 @@ impl Printer<'_> {
                 if record.offset < fetched.from_offset || end.is_some_and(|end| record.offset >= end) {
                     continue;
                 }
-                match self.is_json {
-                    true => writeln!(out, "{}", as_json(&records.partition, timestamp_type, &record))?,
-                    false => self.line(&mut out, &records.partition, timestamp_type, &record)?,
+                if self.is_json {
+                    writeln!(out, "{}", as_json(&records.partition, timestamp_type, &record))?
+                } else {
+                    self.line(&mut out, &records.partition, timestamp_type, &record)?
                 }
                 self.printed += 1;
                 if self.args.max_records.is_some_and(|max| self.printed >= max) {

@@ -110,9 +110,10 @@ where
                 let value: I = self.reader.row(args, row)?;
                 let place = &mut self.accumulators[*group as usize];
                 let accumulator = place.get_or_insert_with(|| self.function.create_accumulator());
-                match retract.is_some_and(|retract| retract[row]) {
-                    true => self.function.retract(accumulator, value)?,
-                    false => self.function.add(accumulator, value),
+                if retract.is_some_and(|retract| retract[row]) {
+                    self.function.retract(accumulator, value)?
+                } else {
+                    self.function.add(accumulator, value)
                 }
             }
             Ok(())

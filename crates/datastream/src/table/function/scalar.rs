@@ -170,9 +170,12 @@ pub(super) fn calling<T>(
     body: impl FnOnce() -> std::result::Result<T, DataflowError>,
 ) -> std::result::Result<T, EvalError> {
     let result = catching_as("function", name, body);
-    result.map_err(|error| match error.message.starts_with("function '") {
-        true => EvalError::Data(error.message),
-        false => data_error(name, &error.message),
+    result.map_err(|error| {
+        if error.message.starts_with("function '") {
+            EvalError::Data(error.message)
+        } else {
+            data_error(name, &error.message)
+        }
     })
 }
 

@@ -87,9 +87,10 @@ impl RowsToColumns {
     fn take(&mut self) -> Vec<ArrayRef> {
         use arrow_array::cast::AsArray;
         let written = self.writer.finish();
-        let columns = match self.is_row {
-            true => written.as_struct().columns().to_vec(),
-            false => vec![written],
+        let columns = if self.is_row {
+            written.as_struct().columns().to_vec()
+        } else {
+            vec![written]
         };
         self.places.iter().map(|place| columns[*place].clone()).collect()
     }
@@ -196,9 +197,10 @@ mod tests {
                     f.write_str("a timestamp string")
                 }
                 fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Instant, E> {
-                    match text.ends_with('Z') {
-                        true => Ok(Instant(text.to_owned())),
-                        false => Err(E::custom("no zone")),
+                    if text.ends_with('Z') {
+                        Ok(Instant(text.to_owned()))
+                    } else {
+                        Err(E::custom("no zone"))
                     }
                 }
             }

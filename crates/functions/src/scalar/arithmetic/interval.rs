@@ -58,9 +58,10 @@ pub(super) fn signature(operator: Operator, a: &LogicalType, b: &LogicalType) ->
 }
 
 fn moved(datetime: &LogicalType, interval: &LogicalType, interval_first: bool) -> Option<Signature> {
-    let interval = match interval.is_null() {
-        true => LogicalType::new(TypeKind::IntervalDayTime(DayTimeResolution::Day)),
-        false => interval.clone(),
+    let interval = if interval.is_null() {
+        LogicalType::new(TypeKind::IntervalDayTime(DayTimeResolution::Day))
+    } else {
+        interval.clone()
     };
     let result = datetime_plus_interval(datetime, &interval)?;
     let mut args = vec![datetime.clone(), interval];

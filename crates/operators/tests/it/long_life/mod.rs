@@ -266,9 +266,10 @@ fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => found.extend(walk(&path)),
-            false => found.push(path),
+        if path.is_dir() {
+            found.extend(walk(&path))
+        } else {
+            found.push(path)
         }
     }
     found

@@ -75,9 +75,10 @@ pub fn handle(name: &str, text: &str) -> Result<String, RestError> {
     let parts: Vec<&str> = text.split('-').collect();
     let lengths = parts.iter().map(|part| part.len());
     let is_uuid = lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit());
-    match is_uuid {
-        true => Ok(text.to_ascii_lowercase()),
-        false => Err(RestError::path_parameter(name, text)),
+    if is_uuid {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(RestError::path_parameter(name, text))
     }
 }
 

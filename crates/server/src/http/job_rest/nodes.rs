@@ -80,9 +80,10 @@ pub async fn log_file(State(state): Shared, Path(file): Path<String>) -> Respons
 }
 
 pub async fn node_log_file(State(state): Shared, Path((node, file)): Path<(String, String)>) -> Response {
-    match node == NODE_ID {
-        true => by_name(&state, &file),
-        false => no_node(&node).into_response(),
+    if node == NODE_ID {
+        by_name(&state, &file)
+    } else {
+        no_node(&node).into_response()
     }
 }
 

@@ -27,10 +27,11 @@ pub fn find_subtask(job: &JobView, vertex: usize, text: &str) -> Result<usize, R
     let subtask: usize = text
         .parse()
         .map_err(|_| RestError::path_parameter("subtaskindex", text))?;
-    match subtask < job.vertices[vertex].info.parallelism {
-        true => Ok(subtask),
-        false => Err(RestError::not_found(format!(
+    if subtask < job.vertices[vertex].info.parallelism {
+        Ok(subtask)
+    } else {
+        Err(RestError::not_found(format!(
             "{NOT_FOUND}: Invalid subtask index {subtask}"
-        ))),
+        )))
     }
 }

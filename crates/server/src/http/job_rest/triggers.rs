@@ -201,9 +201,10 @@ pub async fn savepoint(
     let cancels = flag(&members, "cancel-job");
     let named = named_directory(&state, caller, &members, "target-directory")?;
     let directory = directory(&state, &handle, named);
-    let savepoint = match cancels {
-        true => handle.stop_with_savepoint(Some(&directory), false),
-        false => handle.savepoint(Some(&directory)),
+    let savepoint = if cancels {
+        handle.stop_with_savepoint(Some(&directory), false)
+    } else {
+        handle.savepoint(Some(&directory))
     };
     if cancels {
         record_end(&state, &handle, &savepoint);

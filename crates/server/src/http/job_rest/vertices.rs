@@ -241,9 +241,10 @@ pub async fn watermarks(
     let vertex = find_vertex(&job, &vertex)?;
     let is_source = job.vertices[vertex].info.inputs.is_empty();
     let watermark = |operator: &Arc<OperatorMetrics>| {
-        let value = match is_source {
-            true => operator.output_watermark.load(Relaxed),
-            false => operator.input_watermark.load(Relaxed),
+        let value = if is_source {
+            operator.output_watermark.load(Relaxed)
+        } else {
+            operator.input_watermark.load(Relaxed)
         };
         json!({"id": format!("{}.currentInputWatermark", operator.subtask), "value": value.to_string()})
     };

@@ -531,15 +531,18 @@ fn attached(input: Rel, columns: &WindowColumns, config: &PlannerConfig) -> SqlR
     } else {
         TimeAttribute::Proctime
     };
-    let time = time.unwrap_or_else(|| match columns.local_time {
-        true => LogicalType::not_null(TypeKind::TimestampLtz {
-            precision: 3,
-            attribute,
-        }),
-        false => LogicalType::not_null(TypeKind::Timestamp {
-            precision: 3,
-            attribute,
-        }),
+    let time = time.unwrap_or_else(|| {
+        if columns.local_time {
+            LogicalType::not_null(TypeKind::TimestampLtz {
+                precision: 3,
+                attribute,
+            })
+        } else {
+            LogicalType::not_null(TypeKind::Timestamp {
+                precision: 3,
+                attribute,
+            })
+        }
     });
     let window = WindowSpec {
         kind: columns.kind,
