@@ -40,6 +40,10 @@ pub const BANNED: &[(&str, &str)] = &[
     ("is told", "receives"),
     ("and its like", "and similar ones"),
     ("this very", "this"),
+    ("may go on", "may continue, resumes"),
+    ("goes by", "uses, passes"),
+    ("with success", "successfully"),
+    ("looks whether", "checks whether"),
 ];
 
 /// Counts by directory: a crate, or a folder at the root.

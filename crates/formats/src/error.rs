@@ -1,6 +1,6 @@
 //! Why a message could not be decoded, a row not encoded, or a format not set up.
 //!
-//! A decoder may meet many wrong values when it is told to skip them, so an error holds the parts of its sentence; the
+//! A decoder may meet many wrong values when it skips them, so an error holds the parts of its sentence; the
 //! sentence itself is made when it is printed.
 
 use std::fmt;

@@ -118,7 +118,7 @@ struct Armed {
 
 static ARMED: OnceLock<Armed> = OnceLock::new();
 
-/// How often a thread that is stopped looks whether it may go on.
+/// How often a stopped thread checks for its release.
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Why a place cannot be armed.

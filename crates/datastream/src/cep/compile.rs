@@ -284,7 +284,7 @@ impl Compiler {
         }
     }
 
-    /// While a loop may go on, what must not follow it must not come either.
+    /// While a loop can take more events, an event that must not follow the loop stops the match.
     fn add_stop_behind(&mut self, state: usize) {
         let following = self.part + 1;
         let is_not = self

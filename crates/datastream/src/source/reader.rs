@@ -327,7 +327,7 @@ impl<T: Data> Watermarks<T> {
         merged.map_or_else(BTreeSet::new, |merged| merged.paused(now_ms))
     }
 
-    /// When splits that wait may go on.
+    /// When waiting splits resume.
     pub fn alignment_deadline_ms(&self) -> Option<i64> {
         self.merged.as_ref()?.alignment_deadline_ms()
     }

@@ -301,7 +301,7 @@ impl RecordCleaner for Deleting {
     }
 }
 
-/// Also if memory for keys ends in the middle of its segment, and much time goes by before it is come to.
+/// Also if memory for keys ends in the middle of its segment, and much time passes before its turn.
 #[test]
 fn a_tombstone_stays_until_what_it_deletes_has_gone() {
     let (mut driver, log) = compacted(&[&[1, 2], &[3, 4, TOMBSTONE + 1], &[9]]);

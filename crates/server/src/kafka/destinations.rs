@@ -116,7 +116,7 @@ fn special(address: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// What the client of a cluster goes by.
+/// The addresses that the client of a cluster maps, and those that it may connect to.
 pub(super) struct ClusterRoutes {
     pub map: Arc<AddressMap>,
     pub destinations: Destinations,

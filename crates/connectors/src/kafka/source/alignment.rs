@@ -69,7 +69,7 @@ impl KafkaSource {
         self.pause(paused);
     }
 
-    /// When the partitions that wait may go on.
+    /// When waiting partitions resume.
     pub(super) fn alignment_deadline_ms(&self) -> Option<i64> {
         let waiting = self.watermark.as_ref().filter(|_| !self.paused.is_empty());
         waiting?.1.alignment_deadline_ms()

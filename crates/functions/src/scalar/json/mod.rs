@@ -64,7 +64,7 @@ struct Found<'j> {
     value: Result<Cow<'j, Json>, JsonError>,
 }
 
-/// Evaluates a path over a document that was parsed with success or not.
+/// Evaluates a path over a document, or reports why the document could not be parsed.
 fn find<'j>(document: &'j Result<Json, JsonError>, path: &Result<JsonPath, JsonError>) -> Found<'j> {
     let path = match path {
         Ok(path) => path,
