@@ -19,6 +19,7 @@ mod programs;
 mod report;
 mod rig;
 mod scale;
+mod state;
 mod stopwatch;
 
 use std::path::PathBuf;
@@ -33,16 +34,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HELP: &str = "\
 usage: cargo xtask bench [NAME]... [OPTION]...
-  NAME            json, batch, group, latency, broker, start, idle, pipeline, nexmark, scale, programs; all if none is named
+  NAME            json, batch, group, latency, broker, start, idle, pipeline, nexmark, scale, programs, state; all if none is named
   --events N      events in the topics of the pipelines, 5000000 unless given
-  --keys LIST     numbers of keys for the window pipeline, 1000,1000000 unless given
+  --keys LIST     numbers of keys for the window pipeline, the largest for state; 1000,1000000 unless given
   --codec LIST    codecs of the topics, none,lz4 unless given
-  --flink DIR     measure real Kafka and Flink, too (broker, latency, pipeline, nexmark, scale, programs): DIR holds an executable 'rig' that
+  --flink DIR     measure real Kafka and Flink, too (broker, latency, pipeline, nexmark, scale, programs, state): DIR holds an executable 'rig' that
                   starts them
   --librdkafka FILE
                   produce and fetch with librdkafka, too (broker): FILE is its example program rdkafka_performance
   --megabytes N   produced and fetched in a case of the broker, 400 unless given
-  --queries LIST  queries of nexmark (all of q0 to q22 that are there) or measured programs, all unless given
+  --queries LIST  queries of nexmark (all of q0 to q22 that are there), measured programs or cases of state, all unless given
   --runs N        runs of each query of nexmark, each case of scale and each program, 3 unless given
   --check N       with --flink, compare the final tables of nexmark and the output of the programs over N events first, 200000
                   unless given; 0: do not
@@ -86,6 +87,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("nexmark", nexmark::run),
     ("scale", scale::run),
     ("programs", programs::run),
+    ("state", state::run),
 ];
 
 /// Runs what is named.
