@@ -36,6 +36,10 @@ pub const FLINK_SETTINGS: &[FlinkSetting] = &[
         "table.exec.emit.*",
         "Windows fire once, at their end: early and late firing are not supported.",
     ),
+    differs(
+        "table.exec.sink.nested-constraint-enforcer",
+        "NOT NULL and lengths are enforced for columns, not for fields and elements inside of them.",
+    ),
     no_effect(
         "table.exec.rank.topn-cache-size",
         "Top-N keeps its rows in memory as a whole.",

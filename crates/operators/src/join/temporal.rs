@@ -2,16 +2,15 @@
 //!
 //! A left row waits until the watermark passes its time, as the right side is complete then. Of each right key only the
 //! versions that may still be needed are kept. A delete ends a version at the time of the deleted row; `-U` rows say
-//! nothing that the `+U` behind them does not. Left rows behind the watermark are dropped.
+//! nothing that the `+U` behind them does not. A left row behind the watermark is due at the next one and sees the versions
+//! that are still there.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_schema::DataType;
-use millstream_dataflow::{
-    Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
-};
+use millstream_dataflow::{Context, DataflowError, Operator, Output, SnapshotScope, StateBlocks};
 use millstream_state::{GroupTable, NO_GROUP, RowBuffer, Spill};
 use millstream_types::{Batch, RowKind, Watermark};
 
@@ -45,7 +44,6 @@ pub(crate) struct TemporalJoin {
     /// Keys with a version that replaces another or ends the key, by its time: once the watermark reaches it, older
     /// versions are no longer needed.
     due: BTreeSet<(i64, u32)>,
-    late: LateRows,
 }
 
 impl TemporalJoin {
@@ -70,7 +68,6 @@ impl TemporalJoin {
             table: GroupTable::new(&key_types)?,
             versions: Vec::new(),
             due: BTreeSet::new(),
-            late: LateRows::default(),
             spec,
         })
     }
@@ -79,15 +76,6 @@ impl TemporalJoin {
         let (times, _) = milliseconds(&batch.columns[self.left_time])?;
         self.waiting.push(batch, Some(&times))?;
         Ok(())
-    }
-
-    fn add_left(&mut self, batch: &Batch, context: &Context) -> Result<(), DataflowError> {
-        let (times, _) = milliseconds(&batch.columns[self.left_time])?;
-        let watermark = context.watermark.0;
-        let on_time = self
-            .late
-            .divide(0, batch, context, |row| times[row] <= watermark)?;
-        self.wait(on_time.as_ref().unwrap_or(batch))
     }
 
     fn add_right(&mut self, batch: &Batch) -> Result<(), DataflowError> {
@@ -260,12 +248,12 @@ impl Operator for TemporalJoin {
         &mut self,
         port: usize,
         batch: Batch,
-        context: &Context,
+        _: &Context,
         _: &mut dyn Output,
     ) -> Result<(), DataflowError> {
         match port {
             _ if batch.is_empty() => Ok(()),
-            0 => self.add_left(&batch, context),
+            0 => self.wait(&batch),
             _ => self.add_right(&batch),
         }
     }
@@ -320,13 +308,5 @@ impl Operator for TemporalJoin {
         let versions: usize = self.versions.iter().map(Vec::capacity).sum();
         let versions = versions * size_of::<Version>() + self.versions.capacity() * size_of::<Vec<Version>>();
         self.table.memory_size() + self.waiting.memory_size() + self.right.memory_size() + versions
-    }
-
-    fn late_rows(&self) -> u64 {
-        self.late.count()
-    }
-
-    fn take_late_rows(&mut self) -> Vec<LateBatch> {
-        self.late.take()
     }
 }

@@ -139,9 +139,11 @@ fn temporal_join_takes_the_version_of_its_time() {
          +I 3 E 110 E 120 108
          +I 6 E 125 E 120 108",
     );
+    // The row behind the watermark is not late: it is due at the next one.
     join(JoinKind::Left).check(
         input,
         "+I 1 E 100 E 110 90
+         +I 9 E 50 - - -
          +I 2 U 105 U 100 105
          +I 3 E 110 E 120 108
          +I 4 G 112 - - -

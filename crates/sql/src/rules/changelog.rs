@@ -20,11 +20,12 @@
 //! | changelog normalize | all | all | no |
 
 use millstream_plan::{ChangelogTraits, Distribution, Expr, JoinKind, Op};
-use millstream_types::{ChangelogMode, ErrorCode, ErrorKind};
+use millstream_types::{ChangelogMode, ErrorCode};
 
 use super::keys::{Keys, unique_keys, upsert_keys};
 use super::monotonic;
 use super::physical::{Phys, by_key};
+use super::windows::all_sources_have_watermarks;
 use crate::bind::config::{PlannerConfig, UpsertMaterialize};
 use crate::bind::error::{SqlError, SqlResult};
 use crate::bind::insert::BoundInsert;
@@ -218,34 +219,30 @@ fn check_conflict_clause(sink: &SinkKinds, insert: &BoundInsert, input: &Phys) -
         return Ok(());
     };
     if !sink.is_upsert() || insert.table.primary_key.is_empty() {
+        let reason = if sink.mode.update_after {
+            "it requires UPDATE_BEFORE (retract mode)"
+        } else {
+            "it only accepts INSERT (append-only) changes"
+        };
         let message = format!(
-            "ON CONFLICT clause is only allowed for upsert sinks. Table '{}' is none: it takes no updates by a primary key",
+            "ON CONFLICT clause is only allowed for upsert sinks. The sink '{}' is not an upsert sink because {reason}",
             insert.table.identifier
         );
         return Err(SqlError::at(insert.span, message).with_code(ErrorCode::UnsupportedChanges));
     }
-    if behavior != ConflictBehavior::Deduplicate && !all_sources_have_watermarks(input) {
+    if behavior == ConflictBehavior::Deduplicate {
+        return Ok(());
+    }
+    if !all_sources_have_watermarks(input) {
         let message = "ON CONFLICT DO ERROR and DO NOTHING require watermarks on all sources of the query";
         return Err(SqlError::at(insert.span, message)
             .with_code(ErrorCode::UnsupportedChanges)
             .with_hint("declare a WATERMARK, or use DO DEDUPLICATE"));
     }
-    if behavior != ConflictBehavior::Deduplicate {
-        return Err(SqlError {
-            kind: ErrorKind::Unsupported,
-            ..SqlError::unsupported(insert.span, "ON CONFLICT DO ERROR and DO NOTHING")
-        });
-    }
-    Ok(())
-}
-
-fn all_sources_have_watermarks(node: &Phys) -> bool {
-    match &node.op {
-        Op::Scan { watermark, .. } => watermark.is_some(),
-        Op::WatermarkAssigner { .. } => true,
-        Op::Values { .. } => false,
-        _ => node.inputs.iter().all(all_sources_have_watermarks),
-    }
+    Err(SqlError::unsupported(
+        insert.span,
+        "ON CONFLICT DO ERROR and DO NOTHING",
+    ))
 }
 
 /// `<requester> doesn't support consuming …`, if the operator rejects some of the kinds.

@@ -1,8 +1,9 @@
 //! Tracks which columns of a relation are the start, end and time of which window.
 
-use millstream_plan::{Expr, JoinKind, WindowKind};
+use millstream_plan::{Expr, JoinKind, Op, WindowKind};
 use millstream_types::{TimeAttribute, TypeKind};
 
+use super::physical::Phys;
 use crate::bind::config::PlannerConfig;
 use crate::bind::logical::{Join, Rel, RelKind, conjuncts};
 
@@ -149,4 +150,14 @@ pub fn window_pair(condition: &Expr, width: usize) -> Option<(usize, usize)> {
     };
     let (left, right) = if a < b { (*a, *b) } else { (*b, *a) };
     (left < width && right >= width).then(|| (left, right - width))
+}
+
+/// Whether every source below the node has a watermark.
+pub fn all_sources_have_watermarks(node: &Phys) -> bool {
+    match &node.op {
+        Op::Scan { watermark, .. } => watermark.is_some(),
+        Op::WatermarkAssigner { .. } => true,
+        Op::Values { .. } => false,
+        _ => node.inputs.iter().all(all_sources_have_watermarks),
+    }
 }
