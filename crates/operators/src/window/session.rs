@@ -110,9 +110,10 @@ impl SessionAggregate {
         let mut value_types = vec![DataType::Int64; 3];
         value_types.extend(calls.state(&[])?.iter().map(|column| column.data_type().clone()));
         // In batch mode, no session closes before the end of the input.
-        let bucket_ms = match spec.bounded {
-            true => i64::MAX,
-            false => spec.gap_ms / BUCKETS_PER_GAP,
+        let bucket_ms = if spec.bounded {
+            i64::MAX
+        } else {
+            spec.gap_ms / BUCKETS_PER_GAP
         };
         let cold = spill.and_then(|spill| {
             Some(ColdSessions {
