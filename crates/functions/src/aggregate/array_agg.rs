@@ -25,7 +25,11 @@ pub const FUNCTIONS: &[AggregateFunction] = &[AggregateFunction {
 fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     check_count("ARRAY_AGG", args, 1..=1)?;
     let element = args[0].ty.without_time_attribute();
-    Ok(as_given(args, LogicalType::array(element)))
+    let nullable = element.nullable;
+    Ok(as_given(
+        args,
+        LogicalType::array(element).with_nullable(nullable),
+    ))
 }
 
 /// Whether the parameters say to leave NULLs out (IGNORE NULLS, ABSENT ON NULL).

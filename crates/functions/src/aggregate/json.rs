@@ -47,6 +47,9 @@ pub const FUNCTIONS: &[AggregateFunction] = &[
     },
 ];
 
+/// The type that Calcite gives to the aggregates of JSON; longer texts are not cut.
+const JSON_TEXT: LogicalType = LogicalType::not_null(TypeKind::Varchar(2000));
+
 fn object_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     check_count("JSON_OBJECTAGG", args, 2..=2)?;
     if !args[0].ty.is_character() {
@@ -62,7 +65,7 @@ fn object_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     ];
     Ok(Signature {
         args,
-        result: LogicalType::STRING.with_nullable(false),
+        result: JSON_TEXT,
     })
 }
 
@@ -70,7 +73,7 @@ fn array_signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     check_count("JSON_ARRAYAGG", args, 1..=1)?;
     Ok(Signature {
         args: vec![args[0].ty.clone()],
-        result: LogicalType::STRING.with_nullable(false),
+        result: JSON_TEXT,
     })
 }
 

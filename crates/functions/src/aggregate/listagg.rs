@@ -33,7 +33,8 @@ fn signature(args: &[ArgInfo<'_>]) -> Result<Signature, SignatureError> {
     if !args.iter().all(|a| a.ty.is_character()) {
         return Err(refuse("LISTAGG", args, "LISTAGG(<CHARACTER>, <CHARACTER>)"));
     }
-    Ok(as_given(args, LogicalType::STRING))
+    // Flink declares the type of the values, whatever the length of the result.
+    Ok(as_given(args, args[0].ty.clone()))
 }
 
 fn accumulator(args: &AccumulatorArgs<'_>) -> Box<dyn GroupsAccumulator> {

@@ -31,15 +31,11 @@ pub const FUNCTIONS: &[AggregateFunction] = &[
         name: "VAR_SAMP",
         aliases: &["VARIANCE"],
         syntax: "VAR_SAMP([DISTINCT] value)",
-        doc: "Sample variance, in the type of AVG(value); NULL for fewer than two values.",
+        doc: "Sample variance, in the type of AVG(value); NULL for fewer than two values, \
+              or -1 where the result is NOT NULL.",
         window_only: false,
         constant_args: &[],
-        signature: |args| {
-            Ok(as_given(
-                args,
-                mean_type(one_numeric("VAR_SAMP", args)?).with_nullable(true),
-            ))
-        },
+        signature: |args| Ok(as_given(args, sample_type(one_numeric("VAR_SAMP", args)?))),
         accumulator: |args| accumulator(args, true, false),
     },
     AggregateFunction {
@@ -56,18 +52,26 @@ pub const FUNCTIONS: &[AggregateFunction] = &[
         name: "STDDEV_SAMP",
         aliases: &["STDDEV"],
         syntax: "STDDEV_SAMP([DISTINCT] value)",
-        doc: "Sample standard deviation, in the type of AVG(value); NULL for fewer than two values.",
+        doc: "Sample standard deviation, in the type of AVG(value); NULL for fewer than two values, \
+              or -1 where the result is NOT NULL.",
         window_only: false,
         constant_args: &[],
-        signature: |args| {
-            Ok(as_given(
-                args,
-                mean_type(one_numeric("STDDEV_SAMP", args)?).with_nullable(true),
-            ))
-        },
+        signature: |args| Ok(as_given(args, sample_type(one_numeric("STDDEV_SAMP", args)?))),
         accumulator: |args| accumulator(args, true, true),
     },
 ];
+
+/// NOT NULL if the values are, as in Flink, whose generated code then writes [`ABSENT`] for NULL; a DECIMAL, which it would
+/// fail to write, may be NULL here.
+fn sample_type(value: &LogicalType) -> LogicalType {
+    let mean = mean_type(value);
+    let is_decimal = matches!(mean.kind, TypeKind::Decimal { .. });
+    let nullable = mean.nullable || is_decimal;
+    mean.with_nullable(nullable)
+}
+
+/// What stands for NULL in a number that is NOT NULL: the initial value of a variable in Flink's generated code.
+const ABSENT: f64 = -1.0;
 
 fn accumulator(args: &AccumulatorArgs<'_>, sample: bool, root: bool) -> Box<dyn GroupsAccumulator> {
     Box::new(Variance {
@@ -135,7 +139,7 @@ impl Variance {
     fn value(&self, slot: Slot) -> Option<f64> {
         let divisor = if self.sample { slot.count - 1 } else { slot.count };
         if slot.count <= 0 || divisor <= 0 {
-            return None;
+            return (slot.count > 0 && !self.result.nullable).then_some(ABSENT);
         }
         let variance = slot.squares / divisor as f64;
         Some(if self.root { variance.sqrt() } else { variance })

@@ -66,9 +66,10 @@ impl<'s> Grouping<'s> {
         Ok(grouping)
     }
 
-    /// Whether an empty input still produces a row: an aggregate without keys.
+    /// Whether an empty input still produces a row: an aggregate without keys. The empty set of ROLLUP has none: rows are
+    /// expanded before they are grouped.
     pub fn is_global(&self) -> bool {
-        self.window.is_none() && self.sets.iter().any(Vec::is_empty)
+        self.window.is_none() && self.sets.iter().all(Vec::is_empty)
     }
 
     /// Type of the legacy group window's time column.

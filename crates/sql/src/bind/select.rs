@@ -6,7 +6,7 @@
 use millstream_plan::{Expr, SortKey};
 
 use super::error::{SqlError, SqlResult};
-use super::expr::{Calls, Clause, ExprBinder};
+use super::expr::{Calls, Clause, ExprBinder, as_column};
 use super::grouping::{Grouping, group};
 use super::logical::Rel;
 use super::names::{StarColumn, unique_name};
@@ -154,7 +154,7 @@ impl Binder<'_> {
                     self.add_star(&mut items, columns, *span);
                 }
                 SelectItem::Expr { expr, alias } => {
-                    let bound = binder.bind_typed(expr)?;
+                    let bound = as_column(binder.bind_typed(expr)?);
                     let name = match alias {
                         Some(alias) => alias.value.clone(),
                         None => derived_name(expr).unwrap_or_else(|| format!("EXPR${}", items.len())),

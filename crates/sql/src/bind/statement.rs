@@ -82,6 +82,13 @@ pub fn bind_statement(
     .bind(statement)
 }
 
+const NO_PROCEDURES: &str = "CALL: no catalog has procedures";
+
+/// What SHOW or DESCRIBE gives; `None`: only the session knows.
+fn shown(result: Option<ShowResult>) -> BoundStatement {
+    result.map_or(BoundStatement::Session, BoundStatement::Show)
+}
+
 impl Planner<'_> {
     /// Binds the statement without changing the catalog.
     pub fn bind(&self, statement: &Statement) -> SqlResult<BoundStatement> {
@@ -110,10 +117,10 @@ impl Planner<'_> {
             StatementKind::Explain(explain) => self
                 .explain(explain)
                 .map(|text| BoundStatement::Show(ShowResult::result(text))),
-            StatementKind::Show(show_statement) => Ok(show::show(self.catalogs, show_statement)?
-                .map_or(BoundStatement::Session, BoundStatement::Show)),
-            StatementKind::Describe(statement) => Ok(describe::describe(self.catalogs, statement)?
-                .map_or(BoundStatement::Session, BoundStatement::Show)),
+            StatementKind::Show(wanted) => show::show(self.catalogs, wanted, self.is_streaming()).map(shown),
+            StatementKind::Describe(object) => {
+                describe::describe(self.catalogs, object, self.is_streaming()).map(shown)
+            }
             StatementKind::Create(_)
             | StatementKind::Alter(_)
             | StatementKind::Drop(_)
@@ -152,10 +159,7 @@ impl Planner<'_> {
                 statement.span,
                 "COMPILE PLAN and EXECUTE PLAN",
             )),
-            StatementKind::Call(_) => Err(SqlError::unsupported(
-                statement.span,
-                "CALL: no catalog has procedures",
-            )),
+            StatementKind::Call(_) => Err(SqlError::unsupported(statement.span, NO_PROCEDURES)),
         }
     }
 

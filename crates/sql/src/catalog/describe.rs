@@ -10,11 +10,15 @@ use crate::bind::error::{SqlError, SqlResult};
 use crate::parse::ast::{DescribeStatement, ObjectName};
 
 /// The result of a DESCRIBE statement; `None` for DESCRIBE JOB.
-pub fn describe(catalogs: &Catalogs, statement: &DescribeStatement) -> SqlResult<Option<ShowResult>> {
+pub fn describe(
+    catalogs: &Catalogs,
+    statement: &DescribeStatement,
+    streaming: bool,
+) -> SqlResult<Option<ShowResult>> {
     match statement {
         DescribeStatement::Table { name, .. } => {
             let found = require_table(catalogs, name)?;
-            Ok(Some(columns_of(found.table, None)))
+            Ok(Some(columns_of(found.table, None, streaming)))
         }
         DescribeStatement::Catalog { extended, name } => {
             describe_catalog(catalogs, &name.value, *extended).map(Some)

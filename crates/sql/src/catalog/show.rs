@@ -1,7 +1,7 @@
 //! The results of SHOW statements, with Flink's column names, and what they share with DESCRIBE.
 
 use millstream_plan::ObjectIdentifier;
-use millstream_types::{ErrorCode, LogicalType, Scalar, Schema};
+use millstream_types::{ErrorCode, LogicalType, Scalar, Schema, TimeAttribute};
 
 use super::ddl_text::Secrets;
 use super::object::{CatalogTable, ResolvedTable, TableColumn, TableColumnKind, View};
@@ -36,7 +36,11 @@ impl ShowResult {
 }
 
 /// The result of a SHOW statement; `None` for objects outside the catalog (jobs, jars).
-pub fn show(catalogs: &Catalogs, statement: &ShowStatement) -> SqlResult<Option<ShowResult>> {
+pub fn show(
+    catalogs: &Catalogs,
+    statement: &ShowStatement,
+    streaming: bool,
+) -> SqlResult<Option<ShowResult>> {
     use ShowStatement as Show;
     let result = match statement {
         Show::Catalogs { filter } => list(
@@ -93,7 +97,7 @@ pub fn show(catalogs: &Catalogs, statement: &ShowStatement) -> SqlResult<Option<
         Show::Connections { filter, .. } => list("connection name", [], filter.as_ref()),
         Show::Columns { table, filter } => {
             let found = require_table(catalogs, &table.name)?;
-            columns_of(found.table, filter.as_ref())
+            columns_of(found.table, filter.as_ref(), streaming)
         }
         Show::Partitions { table, partition } => show_partitions(catalogs, table, partition.as_ref())?,
         Show::Modules { full } => show_modules(catalogs, *full),
@@ -366,12 +370,13 @@ pub(super) fn model_missing(name: &ObjectName, identifier: &ObjectIdentifier) ->
     SqlError::at(name.span, message).with_code(ErrorCode::UnknownObject)
 }
 
-pub(super) fn columns_of(table: &CatalogTable, filter: Option<&ShowFilter>) -> ShowResult {
+/// The columns of a table or view. In batch mode, event times are ordinary timestamps, as in Flink.
+pub(super) fn columns_of(table: &CatalogTable, filter: Option<&ShowFilter>, streaming: bool) -> ShowResult {
     let mut rows = match table {
         CatalogTable::Table(table) => table
             .columns
             .iter()
-            .map(|column| describe_column(table, column))
+            .map(|column| describe_column(table, column, streaming))
             .collect(),
         CatalogTable::View(view) => describe_view(view),
     };
@@ -404,7 +409,7 @@ pub(super) fn columns_of(table: &CatalogTable, filter: Option<&ShowFilter>) -> S
     }
 }
 
-fn describe_column(table: &ResolvedTable, column: &TableColumn) -> Vec<Scalar> {
+fn describe_column(table: &ResolvedTable, column: &TableColumn, streaming: bool) -> Vec<Scalar> {
     let key = table
         .primary_key
         .as_ref()
@@ -420,9 +425,15 @@ fn describe_column(table: &ResolvedTable, column: &TableColumn) -> Vec<Scalar> {
         .as_ref()
         .filter(|w| w.column == column.name)
         .map(|w| expr_to_sql(&w.expr));
+    let is_event_time = column.ty.time_attribute() == TimeAttribute::Rowtime;
+    let ty = if is_event_time && !streaming {
+        column.ty.without_time_attribute()
+    } else {
+        column.ty.clone()
+    };
     vec![
         Scalar::String(column.name.clone()),
-        Scalar::String(ddl_text::column_type(&column.ty)),
+        Scalar::String(ddl_text::column_type(&ty)),
         Scalar::Boolean(column.ty.nullable),
         optional(key),
         optional(extras),

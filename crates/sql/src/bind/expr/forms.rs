@@ -7,6 +7,7 @@ use millstream_types::logical_type::{DayTimeResolution, YearMonthResolution};
 use millstream_types::{ErrorCode, LogicalType, Scalar, TimeAttribute, TypeFamily, TypeKind};
 
 use super::ExprBinder;
+use super::absent::{absent_element, element_is_null};
 use crate::bind::coerce;
 use crate::bind::error::{SqlError, SqlResult};
 use crate::bind::logical::and_all;
@@ -184,6 +185,9 @@ impl ExprBinder<'_, '_> {
         span: Span,
     ) -> SqlResult<Expr> {
         let operand = self.bind(operand)?;
+        if test == IsTest::Null && absent_element(&operand).is_some() {
+            return self.negate_if(negated, element_is_null(&operand), span);
+        }
         let name = match (test, negated) {
             (IsTest::Null, false) => "IS NULL",
             (IsTest::Null, true) => "IS NOT NULL",

@@ -4,6 +4,7 @@
 //! Aggregates, OVER calls and sub-queries become placeholders here (see [`super::logical::placeholder`]) and are handed
 //! to the clause through [`Calls`], which puts the columns in place.
 
+mod absent;
 mod aggregate;
 mod forms;
 mod function;
@@ -14,6 +15,7 @@ mod subquery;
 use millstream_plan::Expr;
 use millstream_types::{ErrorCode, LogicalType, TypeFamily, TypeKind};
 
+pub use absent::as_column;
 pub use aggregate::{BoundAggregate, BoundOrder, BoundOver};
 pub use function::{call, proctime, unknown_function};
 
