@@ -9,20 +9,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use hyper::Request;
-use hyper::header::{CONTENT_TYPE, HOST};
-use hyper_util::rt::TokioIo;
+use millstream_kafka_client::error::TransportError;
 use millstream_session::CheckpointStatus;
 use millstream_types::options::parse_duration;
 use millstream_types::{OptionDecl, OptionType, Options};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
+use self::endpoint::{Endpoint, ExportError};
 use super::families::{Family, job_families};
 use crate::jobs::JobView;
-use crate::limits::{OTLP_INTERVAL, OTLP_TIMEOUT};
+use crate::limits::OTLP_INTERVAL;
 use crate::state::ServerState;
+
+mod endpoint;
 
 const METRICS_ENDPOINT: &str = "metrics.reporter.otel.exporter.endpoint";
 const METRICS_PROTOCOL: &str = "metrics.reporter.otel.exporter.protocol";
@@ -31,6 +30,7 @@ const SERVICE_NAME: &str = "metrics.reporter.otel.service.name";
 const SERVICE_VERSION: &str = "metrics.reporter.otel.service.version";
 const TRACES_ENDPOINT: &str = "traces.reporter.otel.exporter.endpoint";
 const TRACES_PROTOCOL: &str = "traces.reporter.otel.exporter.protocol";
+const TRUSTSTORE: &str = "millstream.otel.truststore";
 const NS_PER_MS: i64 = 1_000_000;
 
 /// Configuration keys of the export.
@@ -38,7 +38,7 @@ pub const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         METRICS_ENDPOINT,
         OptionType::String,
-        "URL of an OpenTelemetry collector for metrics, as http://127.0.0.1:4318. Nothing is exported without it.",
+        "URL of an OpenTelemetry collector for metrics, as http://127.0.0.1:4318 or https://collector:4318. Nothing is exported without it.",
     ),
     OptionDecl::new(
         METRICS_PROTOCOL,
@@ -74,104 +74,43 @@ pub const OPTIONS: &[OptionDecl] = &[
         "Protocol of the traces' collector; gRPC is not supported.",
     )
     .with_default("HTTP"),
+    OptionDecl::new(
+        TRUSTSTORE,
+        OptionType::String,
+        "PEM file with the authorities of the certificates of collectors with https URLs. The default is those of the system.",
+    ),
 ];
 
 /// Why the export cannot be configured.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum OtlpError {
     #[error(
-        "'{key}' is '{value}'; write http://HOST:PORT, the address where a collector takes OTLP over HTTP"
+        "'{key}' is '{value}'; write http://HOST:PORT or https://HOST:PORT, the address where a collector takes OTLP over HTTP"
     )]
     Endpoint { key: &'static str, value: String },
-    #[error("'{key}' is '{value}'; only HTTP is supported, which collectors take on port 4318")]
-    Protocol { key: &'static str, value: String },
+    #[error(
+        "'{key}' is '{value}', which is not supported; set it to HTTP, and '{endpoint}' to the address where the collector \
+         takes OTLP over HTTP, usually port 4318"
+    )]
+    Protocol {
+        key: &'static str,
+        endpoint: &'static str,
+        value: String,
+    },
+    #[error(
+        "'{key}' is an https URL, but the authorities to trust cannot be read; '{TRUSTSTORE}' names a PEM file with them"
+    )]
+    Trust {
+        key: &'static str,
+        #[source]
+        source: TransportError,
+    },
     #[error("'{METRICS_INTERVAL}' is '{value}'; write a duration such as '10 s'")]
     Interval { value: String },
 }
 
-/// Where a collector takes one kind of data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Endpoint {
-    authority: String,
-    path: String,
-}
-
-impl Endpoint {
-    fn read(
-        options: &Options,
-        key: &'static str,
-        protocol: &'static str,
-        path: &str,
-    ) -> Result<Option<Self>, OtlpError> {
-        let Some(value) = options.get(key) else {
-            return Ok(None);
-        };
-        let spoken = options
-            .get(protocol)
-            .filter(|name| !name.eq_ignore_ascii_case("http"));
-        if let Some(value) = spoken.cloned() {
-            return Err(OtlpError::Protocol { key: protocol, value });
-        }
-        let wrong = || OtlpError::Endpoint {
-            key,
-            value: value.clone(),
-        };
-        let rest = value.strip_prefix("http://").ok_or_else(wrong)?;
-        let (authority, given) = rest.split_once('/').unwrap_or((rest, ""));
-        let port = authority.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-        if !matches!(port, Some(Ok(_))) {
-            return Err(wrong());
-        }
-        // A URL without a path means the collector as a whole.
-        let path = match given {
-            "" => path.to_owned(),
-            given => format!("/{given}"),
-        };
-        Ok(Some(Self {
-            authority: authority.to_owned(),
-            path,
-        }))
-    }
-
-    async fn send(&self, body: &Value) -> Result<(), ExportError> {
-        let exchange = async {
-            let stream = TcpStream::connect(&self.authority).await?;
-            let (mut sender, connection) =
-                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-            let driving = tokio::spawn(connection);
-            let request = Request::post(&self.path)
-                .header(HOST, &self.authority)
-                .header(CONTENT_TYPE, "application/json")
-                .body(Body::from(body.to_string()))?;
-            let sent = sender.send_request(request).await;
-            driving.abort();
-            match sent?.status() {
-                status if status.is_success() => Ok(()),
-                status => Err(ExportError::Status(status)),
-            }
-        };
-        let sent = tokio::time::timeout(OTLP_TIMEOUT, exchange).await;
-        sent.unwrap_or_else(|_| Err(ExportError::Timeout))
-    }
-}
-
-/// Why the collector did not take an export.
-#[derive(Debug, thiserror::Error)]
-enum ExportError {
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    #[error(transparent)]
-    Http(#[from] hyper::Error),
-    #[error(transparent)]
-    Request(#[from] hyper::http::Error),
-    #[error("it responds with {0}")]
-    Status(hyper::StatusCode),
-    #[error("it does not respond")]
-    Timeout,
-}
-
 /// Where and how often to export.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct OtlpSettings {
     metrics: Option<Endpoint>,
     traces: Option<Endpoint>,
@@ -380,9 +319,13 @@ mod tests {
         OtlpSettings::read(&options.collect())
     }
 
+    fn refusal(pairs: &[(&str, &str)]) -> String {
+        read(pairs).err().expect("it is refused").to_string()
+    }
+
     #[test]
     fn settings_are_read_or_refused_with_the_remedy() {
-        assert_eq!(read(&[]), Ok(None));
+        assert!(read(&[]).expect("nothing is wrong").is_none());
         let both = read(&[
             (METRICS_ENDPOINT, "http://127.0.0.1:4318"),
             (TRACES_ENDPOINT, "http://[::1]:4318/otlp/v1/traces"),
@@ -396,19 +339,29 @@ mod tests {
             ("[::1]:4318", "/otlp/v1/traces")
         );
         assert_eq!(both.interval, Duration::from_secs(2));
-        for endpoint in ["127.0.0.1:4318", "https://collector:4318", "http://collector"] {
-            let error = read(&[(METRICS_ENDPOINT, endpoint)])
-                .expect_err(endpoint)
-                .to_string();
+        for endpoint in [
+            "127.0.0.1:4318",
+            "ftp://collector:4318",
+            "http://collector",
+            "https://a b:4318",
+        ] {
+            let error = refusal(&[(METRICS_ENDPOINT, endpoint)]);
             assert!(
                 error.contains(endpoint) && error.contains("http://HOST:PORT"),
                 "{error}"
             );
         }
         let endpoint = (METRICS_ENDPOINT, "http://127.0.0.1:4317");
-        let error = read(&[endpoint, (METRICS_PROTOCOL, "gRPC")]).expect_err("gRPC");
-        assert!(error.to_string().contains("only HTTP"), "{error}");
-        assert!(read(&[endpoint, (METRICS_INTERVAL, "soon")]).is_err());
+        let error = refusal(&[endpoint, (METRICS_PROTOCOL, "gRPC")]);
+        assert!(
+            error.contains("'gRPC', which is not supported; set it to HTTP")
+                && error.contains(METRICS_ENDPOINT),
+            "{error}"
+        );
+        refusal(&[endpoint, (METRICS_INTERVAL, "soon")]);
+        let secure = (METRICS_ENDPOINT, "https://127.0.0.1:4318");
+        let error = refusal(&[secure, (TRUSTSTORE, "/nowhere.pem")]);
+        assert!(error.contains(TRUSTSTORE), "{error}");
     }
 
     #[test]
