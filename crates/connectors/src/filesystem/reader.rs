@@ -14,22 +14,25 @@ use super::lines::{Quoting, RecordReader, Records};
 pub enum FileReader {
     Lines(RecordReader),
     /// An Avro file; a record is a block of rows.
-    Blocks(ContainerReader<BufReader<File>>),
+    Blocks(Container),
+}
+
+/// An Avro file.
+pub type Container = ContainerReader<BufReader<File>>;
+
+/// Opens an Avro file at a position from [`FileReader::position`]; 0 is its beginning.
+pub fn open_container(path: &Path, position: u64) -> io::Result<Container> {
+    let mut reader = ContainerReader::open(BufReader::new(File::open(path)?))?;
+    if position > 0 {
+        reader.seek(position)?;
+    }
+    Ok(reader)
 }
 
 impl FileReader {
     /// Opens a file of lines at a position from [`FileReader::position`].
     pub fn lines(path: &Path, position: u64, quoting: Option<Quoting>) -> io::Result<Self> {
         RecordReader::open(path, position, quoting).map(Self::Lines)
-    }
-
-    /// Opens an Avro file at a position from [`FileReader::position`]; 0 is its beginning.
-    pub fn blocks(path: &Path, position: u64) -> io::Result<Self> {
-        let mut reader = ContainerReader::open(BufReader::new(File::open(path)?))?;
-        if position > 0 {
-            reader.seek(position)?;
-        }
-        Ok(Self::Blocks(reader))
     }
 
     /// What a record is called in messages.

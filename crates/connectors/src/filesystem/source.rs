@@ -14,7 +14,7 @@ use millstream_types::{Batch, Clock, ErrorKind, Scalar, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::lines::{Quoting, Records};
-use super::reader::FileReader;
+use super::reader::{FileReader, open_container};
 use super::{DEFAULT_PARTITION, container_format, local_path, partition};
 use crate::context::ConnectorContext;
 use crate::side_output::DeadLetter;
@@ -215,13 +215,10 @@ impl FileSource {
         let reader = match container_format(&self.shared.format)? {
             None => FileReader::lines(Path::new(&path), position, self.shared.quoting).map_err(failed)?,
             Some(options) => {
-                let reader = FileReader::blocks(Path::new(&path), position).map_err(failed)?;
-                if let FileReader::Blocks(blocks) = &reader {
-                    let decoder = blocks.decoder(options, &self.shared.decoded);
-                    self.decoder =
-                        decoder.map_err(|e| DataflowError::data(format!("{e} (file '{path}')")))?;
-                }
-                reader
+                let container = open_container(Path::new(&path), position).map_err(failed)?;
+                let decoder = container.decoder(options, &self.shared.decoded);
+                self.decoder = decoder.map_err(|e| DataflowError::data(format!("{e} (file '{path}')")))?;
+                FileReader::Blocks(container)
             }
         };
         let constants = self.constants(&path)?;

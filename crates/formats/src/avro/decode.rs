@@ -107,15 +107,8 @@ impl<'a> Input<'a> {
     }
 
     pub fn long(&mut self) -> Result<i64, ValueError> {
-        let mut value = 0u64;
-        for index in 0..LONG_BYTES_MAX {
-            let [byte] = self.fixed()?;
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if byte & 0x80 == 0 {
-                return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
-            }
-        }
-        Err(ValueError::Syntax("invalid long encoding"))
+        let value = zigzag(|| self.fixed().map(|[byte]| byte))?;
+        value.ok_or(ValueError::Syntax("invalid long encoding"))
     }
 
     pub fn int(&mut self) -> Result<i32, ValueError> {
@@ -141,6 +134,19 @@ impl<'a> Input<'a> {
         }
         Ok(count)
     }
+}
+
+/// An integer of variable length from the bytes that `next` gives; `None`: it does not end.
+pub(super) fn zigzag<E>(mut next: impl FnMut() -> Result<u8, E>) -> Result<Option<i64>, E> {
+    let mut value = 0u64;
+    for index in 0..LONG_BYTES_MAX {
+        let byte = next()?;
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Ok(Some((value >> 1) as i64 ^ -((value & 1) as i64)));
+        }
+    }
+    Ok(None)
 }
 
 /// Decodes a value of `ty` into a column, or skips it.
@@ -170,7 +176,7 @@ fn read(input: &mut Input<'_>, ty: &LogicalType, out: Option<&mut ColumnBuilder>
     }
 }
 
-fn read_scalar(input: &mut Input<'_>, column: &mut ColumnBuilder) -> Result<(), ValueError> {
+pub(super) fn read_scalar(input: &mut Input<'_>, column: &mut ColumnBuilder) -> Result<(), ValueError> {
     match &mut column.values {
         Values::Boolean(slots) => slots.push(input.fixed::<1>()? == [1]),
         Values::I8(slots) => slots.push(input.int()? as i8),
@@ -187,7 +193,7 @@ fn read_scalar(input: &mut Input<'_>, column: &mut ColumnBuilder) -> Result<(), 
         Values::Binary(texts) => texts.push(input.bytes()?),
         Values::Null(rows) => *rows += 1,
         Values::List(_) | Values::Map(_) | Values::Row(_) => {
-            unreachable!("`read` takes nested types apart, and the keys of maps are texts")
+            unreachable!("callers take nested types apart, and the keys of maps are texts")
         }
     }
     Ok(())

@@ -7,9 +7,9 @@ use millstream_types::java_text::{write_double, write_float};
 use millstream_types::{LogicalType, TypeKind};
 use serde_json::Value;
 
-use super::COUNT;
 use super::decode::{decimal, nested_of};
 use super::encode::{decimal_bytes, entries, integer, key, null_error};
+use super::{COUNT, type_name};
 use crate::column::{ColumnBuilder, Values, is_null};
 use crate::json::write_string;
 use crate::{EncodeError, ValueError};
@@ -20,16 +20,8 @@ pub(super) const RECORD: &str = "org.apache.flink.avro.generated.record";
 /// The name of a type within a union.
 fn name_of(ty: &LogicalType, record: &str) -> String {
     let name = match &ty.kind {
-        TypeKind::Boolean => "boolean",
-        TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::Int | TypeKind::Date | TypeKind::Time(_) => "int",
-        TypeKind::BigInt | TypeKind::Timestamp { .. } | TypeKind::TimestampLtz { .. } => "long",
-        TypeKind::Float => "float",
-        TypeKind::Double => "double",
-        TypeKind::Char(_) | TypeKind::Varchar(_) => "string",
-        TypeKind::Array(_) => "array",
-        TypeKind::Map(..) | TypeKind::Multiset(_) => "map",
         TypeKind::Row(_) => record,
-        _ => "bytes",
+        _ => type_name(ty),
     };
     name.to_owned()
 }

@@ -140,6 +140,22 @@ fn unsupported(ty: &LogicalType) -> Result<(), ColumnError> {
     Err(ColumnError::Avro(ty.clone()))
 }
 
+/// Avro's name of the type that a value which is not null is written as.
+fn type_name(ty: &LogicalType) -> &'static str {
+    match &ty.kind {
+        TypeKind::Boolean => "boolean",
+        TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::Int | TypeKind::Date | TypeKind::Time(_) => "int",
+        TypeKind::BigInt | TypeKind::Timestamp { .. } | TypeKind::TimestampLtz { .. } => "long",
+        TypeKind::Float => "float",
+        TypeKind::Double => "double",
+        TypeKind::Char(_) | TypeKind::Varchar(_) => "string",
+        TypeKind::Array(_) => "array",
+        TypeKind::Map(..) | TypeKind::Multiset(_) => "map",
+        TypeKind::Row(_) => "record",
+        _ => "bytes",
+    }
+}
+
 fn is_text(ty: &LogicalType) -> bool {
     matches!(ty.kind, TypeKind::Char(_) | TypeKind::Varchar(_))
 }

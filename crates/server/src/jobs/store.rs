@@ -144,9 +144,8 @@ impl JobStore {
     /// Jobs of an earlier process that have yet to be resumed, oldest first.
     pub fn waiting(&self) -> Vec<StoredJob> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut jobs = self.list();
-        jobs.retain(|job| waiting.contains(&job.id));
-        jobs
+        let jobs = self.lock();
+        oldest_first(waiting.iter().filter_map(|id| jobs.get(id)))
     }
 
     /// The job was resumed, or will never be.
@@ -157,9 +156,7 @@ impl JobStore {
 
     /// Oldest first.
     pub fn list(&self) -> Vec<StoredJob> {
-        let mut jobs: Vec<StoredJob> = self.lock().values().cloned().collect();
-        jobs.sort_by(|a, b| (a.submitted_ms, &a.id).cmp(&(b.submitted_ms, &b.id)));
-        jobs
+        oldest_first(self.lock().values())
     }
 
     pub fn get(&self, id: &str) -> Option<StoredJob> {
@@ -283,6 +280,12 @@ impl JobKeeper for JobStore {
         *job = decided;
         Ok(())
     }
+}
+
+fn oldest_first<'a>(jobs: impl Iterator<Item = &'a StoredJob>) -> Vec<StoredJob> {
+    let mut jobs: Vec<StoredJob> = jobs.cloned().collect();
+    jobs.sort_by(|a, b| (a.submitted_ms, &a.id).cmp(&(b.submitted_ms, &b.id)));
+    jobs
 }
 
 fn path_of(id: &str) -> String {

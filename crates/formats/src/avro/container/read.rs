@@ -11,7 +11,7 @@ use super::{
     SCHEMA_KEY, SYNC_BYTES,
 };
 use crate::avro::AvroOptions;
-use crate::avro::decode::LONG_BYTES_MAX;
+use crate::avro::decode::{LONG_BYTES_MAX, zigzag};
 use crate::avro::encode::write_long;
 use crate::{Decoder, FormatError};
 
@@ -168,21 +168,13 @@ fn fill(input: &mut impl Read, buffer: &mut [u8]) -> Result<(), ContainerError> 
 }
 
 /// A long whose first byte may have been read before.
-fn long(input: &mut impl Read, first: Option<u8>) -> Result<i64, ContainerError> {
-    let mut value = 0u64;
-    for index in 0..LONG_BYTES_MAX {
-        let byte = match first.filter(|_| index == 0) {
-            Some(byte) => byte,
-            None => {
-                let mut next = [0];
-                fill(input, &mut next)?;
-                next[0]
-            }
-        };
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+fn long(input: &mut impl Read, mut first: Option<u8>) -> Result<i64, ContainerError> {
+    let value = zigzag(|| match first.take() {
+        Some(byte) => Ok(byte),
+        None => {
+            let mut next = [0];
+            fill(input, &mut next).map(|()| next[0])
         }
-    }
-    Err(ContainerError::Long)
+    })?;
+    value.ok_or(ContainerError::Long)
 }

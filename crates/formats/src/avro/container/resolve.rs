@@ -9,8 +9,8 @@ use millstream_types::{LogicalType, Schema, TypeKind};
 
 use super::SchemaMismatch;
 use super::schema::{Shape, WriterSchema};
-use crate::avro::decode::{Input, decimal, nested_of, read_items};
-use crate::avro::{AvroOptions, COUNT};
+use crate::avro::decode::{Input, nested_of, read_items, read_scalar};
+use crate::avro::{AvroOptions, COUNT, type_name};
 use crate::column::{ColumnBuilder, Values, finish_all};
 use crate::{DecodeError, Decoded, Decoder, FormatError, MessageRange, Subject, ValueError};
 
@@ -202,17 +202,8 @@ fn expected(ty: &LogicalType) -> &'static str {
         return "union";
     }
     match &ty.kind {
-        TypeKind::Boolean => "boolean",
-        TypeKind::TinyInt | TypeKind::SmallInt | TypeKind::Int | TypeKind::Date | TypeKind::Time(_) => "int",
-        TypeKind::BigInt | TypeKind::Timestamp { .. } | TypeKind::TimestampLtz { .. } => "long",
-        TypeKind::Float => "float",
-        TypeKind::Double => "double",
-        TypeKind::Char(_) | TypeKind::Varchar(_) => "string",
-        TypeKind::Array(_) => "array",
-        TypeKind::Map(..) | TypeKind::Multiset(_) => "map",
-        TypeKind::Row(_) => "record",
         TypeKind::Null => "null",
-        _ => "bytes",
+        _ => type_name(ty),
     }
 }
 
@@ -233,10 +224,7 @@ impl Plan {
             Self::Null => column.push_null(),
             Self::Scalar(shape) => scalar(input, shape, column)?,
             Self::Union(branches) => {
-                let index = input.long()?;
-                let branch = usize::try_from(index).ok().and_then(|index| branches.get(index));
-                let branch = branch.ok_or(ValueError::UnionBranch(index))?;
-                branch.read(input, Some(column), records)?;
+                branch(input, branches)?.read(input, Some(column), records)?;
             }
             Self::Array(items) => {
                 let nested = nested_of(column).expect("an array is a list");
@@ -248,7 +236,7 @@ impl Plan {
             Self::Map(values) => {
                 let nested = nested_of(column).expect("a map is a map");
                 let length = read_items(input, |input| {
-                    scalar(input, &Shape::String, &mut nested.children[0])?;
+                    read_scalar(input, &mut nested.children[0])?;
                     values.read(input, Some(&mut nested.children[1]), records)
                 })?;
                 nested.push_items(length);
@@ -270,31 +258,22 @@ impl Plan {
     }
 }
 
+/// Reads a scalar; a number may have been written as one of a narrower type.
 fn scalar(input: &mut Input<'_>, shape: &Shape, column: &mut ColumnBuilder) -> Result<(), ValueError> {
-    match &mut column.values {
-        Values::Boolean(slots) => slots.push(input.fixed::<1>()? == [1]),
-        Values::I8(slots) => slots.push(input.int()? as i8),
-        Values::I16(slots) => slots.push(input.int()? as i16),
-        Values::I32(slots) => slots.push(input.int()?),
-        Values::I64(slots) => slots.push(input.long()?),
-        Values::F32(slots) => slots.push(match shape {
-            Shape::Float => f32::from_le_bytes(input.fixed()?),
-            _ => input.long()? as f32,
-        }),
-        Values::F64(slots) => slots.push(match shape {
-            Shape::Double => f64::from_le_bytes(input.fixed()?),
-            Shape::Float => f64::from(f32::from_le_bytes(input.fixed()?)),
-            _ => input.long()? as f64,
-        }),
-        Values::I128(slots) => slots.push(decimal(input.bytes()?)?),
-        Values::String(texts) => texts.push(String::from_utf8_lossy(input.bytes()?).as_bytes()),
-        Values::Binary(texts) => texts.push(input.bytes()?),
-        Values::Null(rows) => *rows += 1,
-        Values::List(_) | Values::Map(_) | Values::Row(_) => {
-            return Err(ValueError::Syntax("a scalar is expected"));
-        }
+    match (&mut column.values, shape) {
+        (Values::F32(slots), Shape::Int | Shape::Long) => slots.push(input.long()? as f32),
+        (Values::F64(slots), Shape::Int | Shape::Long) => slots.push(input.long()? as f64),
+        (Values::F64(slots), Shape::Float) => slots.push(f64::from(f32::from_le_bytes(input.fixed()?))),
+        _ => return read_scalar(input, column),
     }
     Ok(())
+}
+
+/// The branch of a union that a value has.
+fn branch<'b, T>(input: &mut Input<'_>, branches: &'b [T]) -> Result<&'b T, ValueError> {
+    let index = input.long()?;
+    let branch = usize::try_from(index).ok().and_then(|index| branches.get(index));
+    branch.ok_or(ValueError::UnionBranch(index))
 }
 
 /// Reads over a value. A record may contain itself, so that its values may be nested as deep as the data say.
@@ -330,9 +309,7 @@ fn skip(
             }
         }
         Shape::Union(branches) => {
-            let index = input.long()?;
-            let branch = usize::try_from(index).ok().and_then(|index| branches.get(index));
-            let branch = branch.ok_or(ValueError::UnionBranch(index))?;
+            let branch = branch(input, branches)?;
             skip(input, branch, records, depth + 1)?;
         }
     }
