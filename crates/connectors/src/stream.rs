@@ -5,7 +5,7 @@
 
 use millstream_types::{
     ChangelogMode, ConnectorDecl, FormatUse, InvalidTable, LogicalType, MetadataDecl, OptionDecl, OptionType,
-    Options, TableDefinition,
+    Options, SinkAdaptation, SourceAbilities, SourceWatermarks, TableDefinition,
 };
 
 use crate::table_error::TableError;
@@ -45,6 +45,11 @@ const fn declaration(identifier: &'static str, source: ChangelogMode) -> Connect
         formats: FormatUse::None,
         source: Some(source),
         sink: None,
+        source_abilities: SourceAbilities {
+            watermarks: SourceWatermarks::WithRows,
+            ..SourceAbilities::NONE
+        },
+        sink_adaptation: SinkAdaptation::Fixed,
         strict: true,
         bounded: is_bounded,
         validate: needs_no_more,

@@ -48,6 +48,47 @@ pub struct TableDefinition<'a> {
 /// Why a connector or a format refuses a table's definition: an error of its own crate, which `sql` cannot know.
 pub type InvalidTable = Box<dyn std::error::Error + Send + Sync>;
 
+/// Who makes the watermarks of a source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SourceWatermarks {
+    /// An operator behind the source.
+    Operator,
+    /// The source, for each split by itself, so that a slow split does not make the rows of another one late.
+    PerSplit,
+    /// They come with the rows, and `SOURCE_WATERMARK()` stands for them.
+    WithRows,
+}
+
+/// What the planner may leave to the sources of a connector.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SourceAbilities {
+    pub watermarks: SourceWatermarks,
+    /// Whether a scan can end after a number of rows.
+    pub limits: bool,
+    /// Whether queries with different conditions share a scan: reading twice costs more than filtering.
+    pub shared_across_filters: bool,
+}
+
+impl SourceAbilities {
+    /// The planner leaves nothing to the source.
+    pub const NONE: Self = Self {
+        watermarks: SourceWatermarks::Operator,
+        limits: false,
+        shared_across_filters: false,
+    };
+}
+
+/// How the row kinds that a sink accepts depend on the query.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SinkAdaptation {
+    /// They do not.
+    Fixed,
+    /// The sink accepts what the query produces, both rows of an update.
+    AsProduced,
+    /// The same, but a table with a primary key takes only the new row of an update.
+    AsProducedByKey,
+}
+
 /// A table connector, as declared.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectorDecl {
@@ -61,6 +102,8 @@ pub struct ConnectorDecl {
     pub source: Option<ChangelogMode>,
     /// Kinds that a sink accepts before the format has its say; `None`: cannot be written.
     pub sink: Option<ChangelogMode>,
+    pub source_abilities: SourceAbilities,
+    pub sink_adaptation: SinkAdaptation,
     /// Whether unknown options are an error (kafka) or ignored (filesystem's format options).
     pub strict: bool,
     /// Whether a scan ends by itself under these options.

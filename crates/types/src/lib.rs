@@ -28,7 +28,8 @@ pub use buffers::Buffers;
 pub use changelog::ChangelogMode;
 pub use clock::{Clock, ManualClock, Rng, SeededRng, SystemClock};
 pub use declare::{
-    ConnectorDecl, Declarations, FormatDecl, FormatUse, InvalidTable, MetadataDecl, TableDefinition,
+    ConnectorDecl, Declarations, FormatDecl, FormatUse, InvalidTable, MetadataDecl, SinkAdaptation,
+    SourceAbilities, SourceWatermarks, TableDefinition,
 };
 pub use error::ErrorKind;
 pub use error_code::{ERROR_CODES, EXAMPLE_TABLES, ErrorCode, ErrorCodeDecl};

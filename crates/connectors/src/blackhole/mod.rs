@@ -1,7 +1,9 @@
 //! Connector `blackhole`: discards all rows, for measuring a query without its sink.
 
 use millstream_dataflow::{Context, DataflowError, Sink, SinkFactory, Unbuffered, UnbufferedSink};
-use millstream_types::{Batch, ChangelogMode, ConnectorDecl, FormatUse, OptionDecl, OptionType};
+use millstream_types::{
+    Batch, ChangelogMode, ConnectorDecl, FormatUse, OptionDecl, OptionType, SinkAdaptation, SourceAbilities,
+};
 
 /// The declaration of connector `blackhole`.
 pub const DECLARATION: ConnectorDecl = ConnectorDecl {
@@ -17,6 +19,8 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     source: None,
     // As in Flink, -U is not even asked for: the operators before the sink make none.
     sink: Some(ChangelogMode::UPSERT),
+    source_abilities: SourceAbilities::NONE,
+    sink_adaptation: SinkAdaptation::AsProducedByKey,
     strict: true,
     bounded: |_| true,
     validate: |_| Ok(()),

@@ -9,6 +9,7 @@ use millstream_dataflow::source::Waker;
 use millstream_dataflow::{Context, DataflowError, Output, Source, SourceFactory, SourceStatus, StateBlocks};
 use millstream_types::{
     Batch, ChangelogMode, ConnectorDecl, FormatUse, OptionDecl, OptionType, Options, SeededRng,
+    SinkAdaptation, SourceAbilities,
 };
 
 use crate::context::ConnectorContext;
@@ -72,6 +73,8 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     formats: FormatUse::None,
     source: Some(ChangelogMode::INSERT_ONLY),
     sink: None,
+    source_abilities: SourceAbilities::NONE,
+    sink_adaptation: SinkAdaptation::Fixed,
     strict: true,
     bounded: is_bounded,
     validate: |table| {

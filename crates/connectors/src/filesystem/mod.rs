@@ -14,7 +14,7 @@ use millstream_dataflow::DataflowError;
 use millstream_formats::avro::{AvroCodec, AvroCodecError, AvroOptions};
 use millstream_types::{
     ChangelogMode, ConnectorDecl, ErrorKind, FormatUse, LogicalType, MetadataDecl, OptionDecl, OptionType,
-    Options, TypeKind,
+    Options, SinkAdaptation, SourceAbilities, TypeKind,
 };
 
 use crate::table_error::FilesystemError;
@@ -168,6 +168,11 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     formats: FormatUse::Value,
     source: Some(ChangelogMode::INSERT_ONLY),
     sink: Some(ChangelogMode::INSERT_ONLY),
+    source_abilities: SourceAbilities {
+        limits: true,
+        ..SourceAbilities::NONE
+    },
+    sink_adaptation: SinkAdaptation::Fixed,
     strict: false,
     bounded: |options| !options.contains_key("source.monitor-interval"),
     validate: |table| {

@@ -1,7 +1,8 @@
 //! The declaration of connector `kafka`: options and metadata columns, with their documentation.
 
 use millstream_types::{
-    ChangelogMode, ConnectorDecl, FormatUse, LogicalType, MetadataDecl, OptionDecl, OptionType, TypeKind,
+    ChangelogMode, ConnectorDecl, FormatUse, LogicalType, MetadataDecl, OptionDecl, OptionType,
+    SinkAdaptation, SourceAbilities, SourceWatermarks, TypeKind,
 };
 
 use super::options::KafkaTable;
@@ -305,6 +306,12 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     formats: FormatUse::KeyAndValue,
     source: Some(ChangelogMode::INSERT_ONLY),
     sink: Some(ChangelogMode::INSERT_ONLY),
+    source_abilities: SourceAbilities {
+        watermarks: SourceWatermarks::PerSplit,
+        shared_across_filters: true,
+        ..SourceAbilities::NONE
+    },
+    sink_adaptation: SinkAdaptation::Fixed,
     strict: true,
     bounded: |options| {
         options

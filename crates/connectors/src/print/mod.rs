@@ -6,7 +6,10 @@ use std::sync::Arc;
 use millstream_dataflow::{Context, DataflowError, Sink, SinkFactory, Unbuffered, UnbufferedSink};
 use millstream_functions::display::{Printer, Style, ZoneOffsets};
 use millstream_types::options::parse_boolean;
-use millstream_types::{Batch, ChangelogMode, ConnectorDecl, FormatUse, LogicalType, OptionDecl, OptionType};
+use millstream_types::{
+    Batch, ChangelogMode, ConnectorDecl, FormatUse, LogicalType, OptionDecl, OptionType, SinkAdaptation,
+    SourceAbilities,
+};
 
 use crate::context::{ConnectorContext, PrintTarget};
 use crate::{SinkSpec, rows};
@@ -34,6 +37,8 @@ pub const DECLARATION: ConnectorDecl = ConnectorDecl {
     formats: FormatUse::None,
     source: None,
     sink: Some(ChangelogMode::ALL),
+    source_abilities: SourceAbilities::NONE,
+    sink_adaptation: SinkAdaptation::AsProduced,
     strict: true,
     bounded: |_| true,
     validate: |_| Ok(()),

@@ -4,7 +4,7 @@ use millstream_functions::typing::supports_implicit_cast;
 use millstream_plan::{Expr, MetadataColumn, ObjectIdentifier, TableSpec};
 use millstream_types::{
     ChangelogMode, ConnectorDecl, ErrorCode, FormatUse, LogicalType, Options, RowField, Scalar, Schema,
-    TypeKind,
+    SinkAdaptation, TypeKind,
 };
 
 use super::error::{SqlError, SqlResult};
@@ -26,6 +26,7 @@ pub struct BoundInsert {
     pub metadata: Vec<MetadataColumn>,
     /// The row kinds that the sink accepts.
     pub accepts: ChangelogMode,
+    pub adaptation: SinkAdaptation,
     pub overwrite: bool,
     pub static_partition: Vec<(String, Scalar)>,
     pub on_conflict: Option<ConflictBehavior>,
@@ -283,6 +284,7 @@ impl Binder<'_> {
             table: spec,
             metadata,
             accepts,
+            adaptation: connector.sink_adaptation,
             overwrite: false,
             static_partition: Vec::new(),
             on_conflict: None,

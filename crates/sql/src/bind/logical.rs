@@ -7,7 +7,7 @@ use millstream_plan::{
     AggregateCall, Expr, JoinKind, MatchSpec, MetadataColumn, RankKind, RankRange, SortKey, TableSpec,
     WindowKind,
 };
-use millstream_types::{ChangelogMode, LogicalType, Schema};
+use millstream_types::{ChangelogMode, LogicalType, Schema, SourceAbilities};
 
 use crate::parse::span::Span;
 
@@ -98,6 +98,7 @@ pub struct Scan {
     pub metadata: Vec<MetadataColumn>,
     /// Kinds of rows that the connector and its format produce.
     pub changelog: ChangelogMode,
+    pub abilities: SourceAbilities,
     pub bounded: bool,
     pub filters: Vec<Expr>,
     /// Whether the formats find the fields of rows by name, so that a scan may read parts of a ROW.

@@ -5,7 +5,7 @@ use millstream_plan::{Expr, MetadataColumn, ObjectIdentifier, TableSpec};
 use millstream_types::options::parse_duration;
 use millstream_types::{
     ChangelogMode, ConnectorDecl, Declarations, ErrorCode, FormatUse, LogicalType, Options, Schema,
-    TimeAttribute,
+    SourceAbilities, TimeAttribute,
 };
 
 use super::error::{SqlError, SqlResult};
@@ -54,6 +54,7 @@ impl Binder<'_> {
         let mut rel = scan_rel(spec, metadata, changelog, bounded, alias);
         if let RelKind::Scan(scan) = &mut rel.kind {
             scan.unreadable = unreadable;
+            scan.abilities = connector.source_abilities;
             scan.narrows_rows = narrows_rows(self.declarations, &scan.table.options);
         }
         let exprs = self.column_values(table, &rel)?;
@@ -335,6 +336,7 @@ fn scan_rel(
         columns,
         metadata,
         changelog,
+        abilities: SourceAbilities::NONE,
         bounded,
         filters: Vec::new(),
         narrows_rows: false,

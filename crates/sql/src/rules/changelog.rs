@@ -20,7 +20,7 @@
 //! | changelog normalize | all | all | no |
 
 use millstream_plan::{ChangelogTraits, Distribution, Expr, JoinKind, Op};
-use millstream_types::{ChangelogMode, ErrorCode};
+use millstream_types::{ChangelogMode, ErrorCode, SinkAdaptation};
 
 use super::keys::{Keys, unique_keys, upsert_keys};
 use super::monotonic;
@@ -31,9 +31,6 @@ use crate::bind::error::{SqlError, SqlResult};
 use crate::bind::insert::BoundInsert;
 use crate::explain::describe;
 use crate::parse::ast::ConflictBehavior;
-
-/// Sinks that accept exactly the row kinds that the query produces.
-const ADAPTIVE_SINKS: [&str; 2] = ["print", "blackhole"];
 
 /// How updates are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,16 +120,14 @@ struct SinkKinds {
 
 impl SinkKinds {
     fn new(insert: &BoundInsert, made: ChangelogMode) -> Self {
-        let connector = insert.table.options.get("connector").map_or("", String::as_str);
         let has_key = !insert.table.primary_key.is_empty();
-        let mode = match connector {
-            // print accepts both rows of an update, blackhole only the new one.
-            _ if !ADAPTIVE_SINKS.contains(&connector) => insert.accepts,
-            "blackhole" if has_key => ChangelogMode {
+        let mode = match insert.adaptation {
+            SinkAdaptation::Fixed => insert.accepts,
+            SinkAdaptation::AsProducedByKey if has_key => ChangelogMode {
                 update_before: false,
                 ..made
             },
-            _ => ChangelogMode {
+            SinkAdaptation::AsProduced | SinkAdaptation::AsProducedByKey => ChangelogMode {
                 update_before: made.update_after,
                 ..made
             },

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use millstream_plan::{Expr, MetadataColumn, TableSpec};
 use millstream_types::{LogicalType, RowField, Schema, TypeKind};
 
-use super::physical::SPLIT_WATERMARK_CONNECTORS;
 use crate::bind::logical::{Aggregate, Join, Over, Rel, RelKind, Scan};
 
 /// The part of a column that is read.
@@ -173,13 +172,9 @@ impl Demand {
 /// Whether other queries may share this scan. As in Flink, a source that skips data by conditions (files) is shared
 /// only under the same conditions. For topics, reading twice costs more than filtering.
 fn shares(table: &Table, scan: &Scan) -> bool {
-    let skips_data = || {
-        let connector = scan.table.options.get("connector").map_or("", String::as_str);
-        !SPLIT_WATERMARK_CONNECTORS.contains(&connector)
-    };
     scan.limit.is_none()
         && table.spec == scan.table
-        && (!skips_data() || table.filters == physical_filters(scan))
+        && (scan.abilities.shared_across_filters || table.filters == physical_filters(scan))
 }
 
 /// The conditions of a scan over the physical columns of its table, metadata behind them.

@@ -11,7 +11,7 @@ use millstream_sql::language::{EXPRESSIONS, TABLES};
 use millstream_sql::parse::{parse_statement, parse_statements};
 use millstream_types::{
     ChangelogMode, ConnectorDecl, Declarations, FormatUse, InvalidTable, OptionDecl, OptionType, Options,
-    Scalar, TableDefinition,
+    Scalar, SinkAdaptation, SourceAbilities, SourceWatermarks, TableDefinition,
 };
 
 const CASES: &str = "\n====\n";
@@ -34,11 +34,23 @@ pub const fn connector(
         formats: FormatUse::None,
         source,
         sink,
+        source_abilities: SourceAbilities::NONE,
+        sink_adaptation: SinkAdaptation::Fixed,
         strict: false,
         bounded: ends,
         validate: accept,
     }
 }
+
+/// A connector whose source makes watermarks for each split.
+pub const KAFKA: ConnectorDecl = ConnectorDecl {
+    source_abilities: SourceAbilities {
+        watermarks: SourceWatermarks::PerSplit,
+        shared_across_filters: true,
+        ..SourceAbilities::NONE
+    },
+    ..connector("kafka", APPEND, APPEND)
+};
 
 fn ends(options: &Options) -> bool {
     options.get("bounded").is_some_and(|value| value == "true")
@@ -58,7 +70,7 @@ const DECLARATIONS: Declarations = Declarations {
         &connector("append", APPEND, APPEND),
         &connector("changes", CHANGES, CHANGES),
         &connector("upserts", UPSERTS, UPSERTS),
-        &connector("kafka", APPEND, APPEND),
+        &KAFKA,
     ],
     formats: &[],
 };

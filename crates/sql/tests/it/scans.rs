@@ -7,7 +7,7 @@ use millstream_sql::parse::{NESTING_DEPTH_MAX, TREE_HEIGHT_MAX, parse_statements
 use millstream_types::ErrorCode;
 use millstream_types::{ChangelogMode, ConnectorDecl, Declarations, FormatDecl, FormatUse, Options};
 
-use crate::explain::connector;
+use crate::explain;
 
 const JSON: FormatDecl = FormatDecl {
     identifier: "json",
@@ -26,11 +26,7 @@ const CSV: FormatDecl = FormatDecl {
 };
 const KAFKA: ConnectorDecl = ConnectorDecl {
     formats: FormatUse::Value,
-    ..connector(
-        "kafka",
-        Some(ChangelogMode::INSERT_ONLY),
-        Some(ChangelogMode::INSERT_ONLY),
-    )
+    ..explain::KAFKA
 };
 const DECLARATIONS: Declarations = Declarations {
     connectors: &[&KAFKA],

@@ -10,7 +10,8 @@ use millstream_sql::parse::ast::StatementKind;
 use millstream_sql::parse::parse_statement;
 use millstream_types::{
     ChangelogMode, ConnectorDecl, Declarations, FormatDecl, FormatUse, InvalidTable, LogicalType,
-    MetadataDecl, OptionDecl, OptionType, Options, Scalar, TableDefinition,
+    MetadataDecl, OptionDecl, OptionType, Options, Scalar, SinkAdaptation, SourceAbilities, SourceWatermarks,
+    TableDefinition,
 };
 
 const CASES: &str = "\n====\n";
@@ -67,6 +68,11 @@ const FILES: ConnectorDecl = ConnectorDecl {
     formats: FormatUse::Value,
     source: APPEND,
     sink: APPEND,
+    source_abilities: SourceAbilities {
+        limits: true,
+        ..SourceAbilities::NONE
+    },
+    sink_adaptation: SinkAdaptation::Fixed,
     strict: false,
     bounded: |_| true,
     validate: accept,
@@ -78,6 +84,11 @@ const LOG: ConnectorDecl = ConnectorDecl {
     formats: FormatUse::KeyAndValue,
     strict: true,
     bounded: |_| false,
+    source_abilities: SourceAbilities {
+        watermarks: SourceWatermarks::PerSplit,
+        shared_across_filters: true,
+        ..SourceAbilities::NONE
+    },
     ..FILES
 };
 const UPSERT_LOG: ConnectorDecl = ConnectorDecl {
@@ -93,6 +104,7 @@ const SINK: ConnectorDecl = ConnectorDecl {
     formats: FormatUse::None,
     source: None,
     sink: CHANGES,
+    sink_adaptation: SinkAdaptation::AsProduced,
     ..FILES
 };
 const GENERATOR: ConnectorDecl = ConnectorDecl {
@@ -100,6 +112,7 @@ const GENERATOR: ConnectorDecl = ConnectorDecl {
     metadata: &[],
     formats: FormatUse::None,
     sink: None,
+    source_abilities: SourceAbilities::NONE,
     ..FILES
 };
 const JSON: FormatDecl = FormatDecl {

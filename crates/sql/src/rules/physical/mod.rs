@@ -10,7 +10,9 @@ mod join_keys;
 mod order;
 
 use millstream_plan::{ChangelogTraits, Distribution, Expr, Op, ScanWatermark, WindowKind, WindowSpec};
-use millstream_types::{ChangelogMode, ErrorCode, LogicalType, Scalar, Schema, TimeAttribute};
+use millstream_types::{
+    ChangelogMode, ErrorCode, LogicalType, Scalar, Schema, SourceWatermarks, TimeAttribute,
+};
 
 pub use calc::{calc, identity};
 
@@ -19,11 +21,6 @@ use crate::bind::config::PlannerConfig;
 use crate::bind::error::{SqlError, SqlResult};
 use crate::bind::logical::{Rel, RelKind, Scan};
 use crate::rules::windows;
-
-/// Connectors whose sources generate watermarks per split.
-pub const SPLIT_WATERMARK_CONNECTORS: [&str; 2] = ["kafka", "upsert-kafka"];
-/// Connectors whose rows come with watermarks (`SOURCE_WATERMARK()`).
-const WATERMARKED_CONNECTORS: [&str; 3] = ["datastream", "datastream-upsert", "datastream-changelog"];
 
 /// An operator with its inputs, before the plan's graph is assembled.
 #[derive(Clone, Debug, PartialEq)]
@@ -302,11 +299,7 @@ fn convert_watermark(
     let interval_ms = config.watermark_interval_ms;
     if let RelKind::Project { exprs } = &input.kind
         && let Some(RelKind::Scan(scan)) = input.input().map(|below| &below.kind)
-        && scan
-            .table
-            .options
-            .get("connector")
-            .is_some_and(|c| SPLIT_WATERMARK_CONNECTORS.contains(&c.as_str()))
+        && scan.abilities.watermarks == SourceWatermarks::PerSplit
     {
         let expr = crate::rules::filter::substitute(expr, exprs);
         let watermark = ScanWatermark {
@@ -353,10 +346,7 @@ fn is_source_watermark(expr: &Expr) -> bool {
 /// `SOURCE_WATERMARK()`: the watermarks that come with the rows. Only streams of programs bring their own.
 fn forward_watermark(input: Rel, rowtime: usize, schema: &Schema, config: &PlannerConfig) -> SqlResult<Phys> {
     let brings_watermarks = input.input().is_some_and(|below| match &below.kind {
-        RelKind::Scan(scan) => {
-            let connector = scan.table.options.get("connector");
-            connector.is_some_and(|c| WATERMARKED_CONNECTORS.contains(&c.as_str()))
-        }
+        RelKind::Scan(scan) => scan.abilities.watermarks == SourceWatermarks::WithRows,
         _ => false,
     });
     if !brings_watermarks {

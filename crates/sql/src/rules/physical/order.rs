@@ -257,9 +257,6 @@ fn renamed(schema: &Schema, names: &Schema) -> Schema {
     Schema::new(columns.collect::<Vec<_>>())
 }
 
-/// Connectors whose sources support a limit.
-const LIMITED_CONNECTORS: [&str; 1] = ["filesystem"];
-
 /// Pushes a limit into a scan, if no row is filtered in between.
 fn limit_scan(rel: &mut Rel, limit: u64) {
     match &mut rel.kind {
@@ -268,12 +265,7 @@ fn limit_scan(rel: &mut Rel, limit: u64) {
                 limit_scan(input, limit);
             }
         }
-        RelKind::Scan(scan) => {
-            let connector = scan.table.options.get("connector");
-            if connector.is_some_and(|connector| LIMITED_CONNECTORS.contains(&connector.as_str())) {
-                scan.limit = Some(limit);
-            }
-        }
+        RelKind::Scan(scan) if scan.abilities.limits => scan.limit = Some(limit),
         _ => {}
     }
 }
