@@ -8,6 +8,7 @@ mod dialect;
 mod docs;
 #[cfg(feature = "fuzz-sql")]
 mod fuzz_sql;
+mod invariants;
 mod links;
 mod long_life;
 mod many;

@@ -5,6 +5,7 @@
 //! - no directory uses more banned constructions than `tidy.toml` allows (see [`crate::voice`]);
 //! - no crate uses more of the patterns that the house writes otherwise than `tidy.toml` allows (see [`crate::dialect`]);
 //! - no junk-drawer names, no stubs, no ignored tests, no paths of a machine;
+//! - invariants 2 and 7 of ARCHITECTURE.md hold (see [`crate::invariants`]);
 //! - links between pages lead somewhere (see [`crate::links`]);
 //! - generated code and the page of limits are current.
 //!
@@ -48,6 +49,7 @@ pub fn run(root: &Path, bless: bool) -> anyhow::Result<()> {
         crate::dialect::check(&patterns_found, section(&allowed, "dialect"), &mut findings);
     }
     crate::links::check(root, &mut findings)?;
+    crate::invariants::check(root, &sources, &mut findings)?;
     for source in &sources {
         words(root, source, &mut findings)?;
     }

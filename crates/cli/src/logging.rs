@@ -86,7 +86,12 @@ struct LocalTime;
 impl FormatTime for LocalTime {
     fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
         let now = Timestamp::from_millisecond(SystemClock.now_ms()).map_err(|_| std::fmt::Error)?;
-        write_local(writer, &now.to_zoned(TimeZone::system()))
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a log for people shows the local time of its machine"
+        )]
+        let zone = TimeZone::system();
+        write_local(writer, &now.to_zoned(zone))
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Host {
     pub checkpoints: Option<Arc<dyn Storage>>,
     /// Cores of the machine: the parallelism unless it is set.
     pub cores: usize,
+    /// IANA name of the machine's time zone: that of SQL unless `table.local-time-zone` is set.
+    pub zone_name: Arc<str>,
     /// Forget the checkpoints of earlier runs.
     pub fresh: bool,
     /// Whether the user wants the program to end, after a last checkpoint.

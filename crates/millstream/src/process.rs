@@ -209,6 +209,7 @@ impl Process {
             jobs,
             checkpoints: Some(checkpoints),
             cores,
+            zone_name: millstream_server::machine::zone_name(),
             fresh: options.fresh,
             interrupted: interrupt(&runtime),
             configuration,

@@ -8,6 +8,7 @@ pub mod jobs;
 pub mod kafka;
 pub mod limits;
 pub mod lines;
+pub mod machine;
 pub mod metrics;
 pub mod open_files;
 pub mod sessions;

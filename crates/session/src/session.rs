@@ -8,7 +8,7 @@ use millstream_connectors::kafka::KafkaClusters;
 use millstream_connectors::{ConnectorContext, DECLARATIONS, PROGRAM_DECLARATIONS, PrintTarget};
 use millstream_dataflow::alignment::AlignmentGroups;
 use millstream_functions::Environment;
-use millstream_functions::scalar::temporal::zone::{session_zone, system_zone_name};
+use millstream_functions::scalar::temporal::zone::session_zone;
 use millstream_jobs::checkpoints::forget_finished;
 use millstream_jobs::{BuiltIn, JobHandle, JobRegistry, JobRequest};
 use millstream_plan::Plan;
@@ -49,6 +49,8 @@ pub struct SessionContext {
     pub attended: bool,
     /// Cores of the machine: the default parallelism.
     pub cores: usize,
+    /// IANA name of the machine's time zone: the zone of a session unless `table.local-time-zone` is set.
+    pub zone_name: Arc<str>,
 }
 
 /// The names of a session's jobs, by which jobs find their checkpoints again.
@@ -357,7 +359,7 @@ impl Session {
 
     fn zone_name(&self) -> String {
         match self.configuration.get("table.local-time-zone") {
-            None | Some("default") => system_zone_name(),
+            None | Some("default") => self.context.zone_name.to_string(),
             Some(name) => name.to_owned(),
         }
     }

@@ -133,6 +133,7 @@ pub fn session_context(
         fresh,
         attended: durable,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
+        zone_name: millstream_server::machine::zone_name(),
     })
 }
 

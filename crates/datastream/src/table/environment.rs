@@ -92,6 +92,7 @@ impl StreamTableEnvironment {
             fresh: host.fresh,
             attended: true,
             cores: host.cores,
+            zone_name: Arc::clone(&host.zone_name),
         };
         let session = Session::new(context, job.configuration())?.with_streams();
         Ok(Self {

@@ -60,6 +60,7 @@ pub fn environment(parallelism: usize) -> Environment {
         jobs: JobRegistry::default(),
         checkpoints: None,
         cores: 2,
+        zone_name: "UTC".into(),
         fresh: false,
         interrupted: Arc::new(|| false),
         configuration: Options::new(),

@@ -84,6 +84,7 @@ pub async fn server_with(directory: &TempDir, extras: Extras) -> Server {
         fresh: false,
         attended: false,
         cores: 1,
+        zone_name: "UTC".into(),
     };
     let kept = Kept {
         store: Some(Arc::new(JobStore::open(storage, clock).unwrap())),

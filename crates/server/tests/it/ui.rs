@@ -77,6 +77,7 @@ impl Server {
             fresh: false,
             attended: true,
             cores: 1,
+            zone_name: "UTC".into(),
         };
         let kept = Kept::default();
         let state = ServerState::new(

@@ -70,6 +70,7 @@ impl Engine {
             fresh: false,
             attended: false,
             cores: 1,
+            zone_name: "UTC".into(),
         };
         let session = Session::new(context, way.configuration()).unwrap();
         Self { session, way }

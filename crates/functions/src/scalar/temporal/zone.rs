@@ -92,13 +92,6 @@ pub(crate) fn argument_zone(name: &str) -> Result<TimeZone, ZoneError> {
     found.ok_or_else(|| ZoneError::Argument(name.to_owned()))
 }
 
-/// The zone of the machine, by name; UTC if it has none.
-pub fn system_zone_name() -> String {
-    TimeZone::system()
-        .iana_name()
-        .map_or_else(|| "UTC".to_owned(), str::to_owned)
-}
-
 /// A zone of the tz database; names are case-sensitive.
 fn region(name: &str) -> Option<TimeZone> {
     if matches!(name, "UTC" | "GMT" | "UT" | "Z") {
