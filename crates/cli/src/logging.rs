@@ -9,11 +9,14 @@ use jiff::{Timestamp, Zoned};
 use millstream_server::lines::LastLines;
 use millstream_types::{Clock, SystemClock};
 use serde_json::{Map, Value, json};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
 
 /// `--log-format`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -48,10 +51,13 @@ pub fn report(text: &str, mut fields: Map<String, Value>) {
         return;
     }
     fields.insert("message".to_owned(), text.into());
+    let _ = writeln!(io::stderr(), "{}", json_event("INFO", fields, "millstream"));
+}
+
+/// An event of `--log-format json`, from the log or from [`report`].
+fn json_event(level: &str, fields: Map<String, Value>, target: &str) -> Value {
     let time = Timestamp::from_millisecond(SystemClock.now_ms()).unwrap_or_default();
-    let event =
-        json!({"timestamp": time.to_string(), "level": "INFO", "fields": fields, "target": "millstream"});
-    let _ = writeln!(io::stderr(), "{event}");
+    json!({"timestamp": format!("{time:.3}"), "level": level, "fields": fields, "target": target})
 }
 
 /// The newest log lines of the process.
@@ -76,7 +82,7 @@ pub fn start(filter: &str, format: LogFormat) {
         .with_writer(Tee);
     match format {
         LogFormat::Text => log.with_timer(LocalTime).with_target(is_for_developers).init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Json => log.event_format(JsonLines).init(),
     }
 }
 
@@ -97,6 +103,73 @@ impl FormatTime for LocalTime {
 
 fn write_local(writer: &mut dyn std::fmt::Write, now: &Zoned) -> std::fmt::Result {
     write!(writer, "{}", now.strftime("%Y-%m-%d %H:%M:%S%.3f"))
+}
+
+/// Formats log events as [`json_event`] does.
+struct JsonLines;
+
+impl<S, N> FormatEvent<S, N> for JsonLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        let mut fields = JsonFields(Map::new());
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        let line = json_event(metadata.level().as_str(), fields.0, metadata.target());
+        writeln!(writer, "{line}")
+    }
+}
+
+/// The fields of an event; what is neither a number nor a boolean becomes text.
+struct JsonFields(Map<String, Value>);
+
+impl JsonFields {
+    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
+        // A field that is a keyword of Rust (`r#type`) is logged under the keyword.
+        let name = field.name();
+        self.0
+            .insert(name.strip_prefix("r#").unwrap_or(name).to_owned(), value.into());
+    }
+}
+
+impl Visit for JsonFields {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.insert(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.insert(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        match u64::try_from(value) {
+            Ok(value) => self.insert(field, value),
+            Err(_) => self.insert(field, value.to_string()),
+        }
+    }
 }
 
 /// Writes to standard error and to [`last_lines`].
@@ -150,6 +223,42 @@ mod tests {
         let mut text = String::new();
         write_local(&mut text, &at.to_zoned(zone)).expect("a string takes everything");
         assert_eq!(text, "2024-01-01 09:00:00.007");
+    }
+
+    #[test]
+    fn events_of_the_log_and_of_reports_have_one_form() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&lines);
+        let log = tracing_subscriber::fmt()
+            .event_format(JsonLines)
+            .with_writer(move || Shared(Arc::clone(&writer)))
+            .finish();
+        tracing::subscriber::with_default(log, || {
+            tracing::warn!(timeout_ms = 5u128, r#type = "a", rows = -1, "it is {}", "late");
+        });
+        let text = String::from_utf8(lines.lock().expect("no test panics with it").clone());
+        let logged: Value = serde_json::from_str(&text.expect("is UTF-8")).expect("is JSON");
+        let fields = json!({"message": "it is late", "timeout_ms": 5, "type": "a", "rows": -1});
+        assert_eq!(logged["fields"], fields);
+        assert_eq!(logged["level"], "WARN");
+        let reported = json_event("INFO", Map::new(), "millstream");
+        let keys = |event: &Value| -> Vec<String> {
+            let object = event.as_object().expect("is an object");
+            object.keys().cloned().collect()
+        };
+        assert_eq!(keys(&logged), keys(&reported));
+    }
+
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no test panics with it").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     #[test]
