@@ -32,7 +32,12 @@ impl Binder<'_> {
             }
             None => own,
         };
-        let watermark = create.schema.watermark.as_ref().map(|watermark| watermark.span);
+        // The expression has a place of its own; what is wrong without one is the column.
+        let watermark = create
+            .schema
+            .watermark
+            .as_ref()
+            .map(|watermark| watermark.column.span);
         self.resolve_table(table).map_err(|error| match watermark {
             Some(span) if error.code() == ErrorCode::InvalidWatermark => error.with_span(span),
             _ => error,
