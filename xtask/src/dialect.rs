@@ -18,6 +18,11 @@ const PATTERNS: &[Pattern] = &[
     ("match-unit", "`if` and `else if`", |text| {
         text.match_indices("match () {").map(|(at, _)| at).collect()
     }),
+    (
+        "tuple-parameter",
+        "parameters of their own, or a struct whose fields have names",
+        tuple_parameters,
+    ),
 ];
 
 /// Counts by `crate: pattern`, and each place for the list.
@@ -60,6 +65,39 @@ pub fn check(counts: &BTreeMap<String, Vec<String>>, allowed: &toml::Table, find
     }
 }
 
+/// Parameters of functions that take a tuple apart, up to the unit tests at the end of a file. Closures do so by nature.
+fn tuple_parameters(text: &str) -> Vec<usize> {
+    let code = text.split("\nmod tests {").next().unwrap_or(text);
+    let ends = ["): (", "): &("]
+        .iter()
+        .flat_map(|pattern| code.match_indices(pattern));
+    ends.filter_map(|(end, _)| opening(&code[..=end]))
+        .filter(|start| {
+            let line = &code[code[..*start].rfind('\n').map_or(0, |newline| newline + 1)..];
+            let line = line.split('\n').next().unwrap_or(line);
+            code[..*start].trim_end().ends_with(['(', ','])
+                && !line.contains('|')
+                && !line.trim_start().starts_with("//")
+        })
+        .collect()
+}
+
+/// Where the bracket opens that the last character closes.
+fn opening(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    for (at, c) in text.char_indices().rev() {
+        match c {
+            ')' => depth += 1,
+            '(' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
+}
+
 /// `Result` types whose error is a `String`.
 fn string_errors(text: &str) -> Vec<usize> {
     let starts = text.match_indices("Result<").map(|(at, _)| at);
@@ -99,6 +137,15 @@ fn type_arguments(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tuples_in_signatures_are_found_and_those_of_closures_are_not() {
+        let text = "fn a(b: u8, (c, d): (u8, u8)) {}\nfn e(\n    (f, (g, h)): &(u8, (u8, u8)),\n) {\n    let (i, j): (u8, u8) = \
+                    k(|(l, m): (u8, u8)| l);\n}\nmod tests {\n    fn n((o, p): (u8, u8)) {}\n";
+        let found = tuple_parameters(text);
+        let starts: Vec<&str> = found.iter().map(|at| &text[*at..*at + 3]).collect();
+        assert_eq!(starts, ["(c,", "(f,"]);
+    }
 
     #[test]
     fn string_errors_are_found_by_the_second_argument() {

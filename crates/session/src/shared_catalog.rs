@@ -51,11 +51,11 @@ impl Session {
         let then = (change.catalog.clone(), change.database.clone());
         let moves = current != then;
         if moves {
-            self.use_database(&then)?;
+            self.use_database(&then.0, &then.1)?;
         }
         let applied = self.apply_statement(&change.statement);
         // This change may have dropped it.
-        if moves && self.use_database(&current).is_err() {
+        if moves && self.use_database(&current.0, &current.1).is_err() {
             tracing::warn!("the current database was dropped by another session");
         }
         applied
@@ -67,10 +67,10 @@ impl Session {
         (catalog.to_owned(), database.to_owned())
     }
 
-    fn use_database(&mut self, (catalog, name): &(String, String)) -> Result<(), SessionError> {
+    fn use_database(&mut self, catalog: &str, name: &str) -> Result<(), SessionError> {
         let operation = CatalogOperation::UseDatabase {
-            catalog: catalog.clone(),
-            name: name.clone(),
+            catalog: catalog.to_owned(),
+            name: name.to_owned(),
         };
         let sql = format!("USE {}.{}", quoted_name(catalog), quoted_name(name));
         self.apply(operation, &sql)

@@ -92,16 +92,16 @@ impl<'a> Binder<'a> {
                 inner.named.push((item.name.value.clone(), rel));
             }
         }
-        let limits = self.bind_limits(query)?;
+        let (offset, fetch) = self.bind_limits(query)?;
         if let QueryBody::Select(select) = &query.body {
             let (rel, keys) = self.bind_select(select, &query.order_by, &inner, outer)?;
-            return Ok(sorted(rel, keys, limits));
+            return Ok(sorted(rel, keys, offset, fetch));
         }
         let rel = self.bind_body(&query.body, &inner, outer)?;
         let keys = self.bind_output_order(&query.order_by, &rel)?;
         let width = rel.schema.len();
         let span = place_of(&query.order_by);
-        Ok(sorted(rel, SortedOutput { keys, width, span }, limits))
+        Ok(sorted(rel, SortedOutput { keys, width, span }, offset, fetch))
     }
 
     pub(super) fn bind_body(
@@ -113,7 +113,7 @@ impl<'a> Binder<'a> {
         match body {
             QueryBody::Select(select) => {
                 let (rel, output) = self.bind_select(select, &[], environment, outer)?;
-                Ok(sorted(rel, output, (0, None)))
+                Ok(sorted(rel, output, 0, None))
             }
             QueryBody::Values(values) => self.bind_values(values, environment, outer),
             QueryBody::Table(table) => {
@@ -242,7 +242,7 @@ pub(super) fn place_of(items: &[OrderItem]) -> Span {
 }
 
 /// Sorts, limits, and drops hidden columns.
-fn sorted(rel: Rel, output: SortedOutput, (offset, fetch): (u64, Option<u64>)) -> Rel {
+fn sorted(rel: Rel, output: SortedOutput, offset: u64, fetch: Option<u64>) -> Rel {
     let SortedOutput { keys, width, span } = output;
     let rel = if keys.is_empty() && offset == 0 && fetch.is_none() {
         rel

@@ -92,7 +92,7 @@ fn derive(node: &Phys, inputs: &[Keys], upsert: bool) -> Vec<Vec<usize>> {
             left_keys,
             right_keys,
             ..
-        } => joined(node, inputs, *kind, (left_keys, right_keys), upsert),
+        } => joined(node, inputs, *kind, left_keys, right_keys, upsert),
         Op::IntervalJoin { kind, .. } | Op::WindowJoin { kind, .. }
             if matches!(kind, JoinKind::Semi | JoinKind::Anti) =>
         {
@@ -207,7 +207,8 @@ fn joined(
     node: &Phys,
     inputs: &[Keys],
     kind: JoinKind,
-    (left_keys, right_keys): (&[usize], &[usize]),
+    left_keys: &[usize],
+    right_keys: &[usize],
     upsert: bool,
 ) -> Vec<Vec<usize>> {
     let ([left, right], [left_node, _]) = (inputs, node.inputs.as_slice()) else {

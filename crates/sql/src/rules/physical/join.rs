@@ -24,8 +24,8 @@ pub(super) fn convert(
     if join.as_of.is_some() {
         return temporal_join(join, left, right, &names, config);
     }
-    if let Some(windows) = windows.filter(|_| config.streaming) {
-        return Ok(window_join(join, left, right, &names, windows));
+    if let Some((left_window, right_window)) = windows.filter(|_| config.streaming) {
+        return Ok(window_join(join, left, right, &names, left_window, right_window));
     }
     let width = left.schema.len();
     let mut keys = split(join.condition.clone(), width);
@@ -164,7 +164,8 @@ fn window_join(
     left: Phys,
     right: Phys,
     names: &Schema,
-    (left_window, right_window): (WindowColumns, WindowColumns),
+    left_window: WindowColumns,
+    right_window: WindowColumns,
 ) -> Phys {
     let width = left.schema.len();
     let is_window_equality = |condition: &Expr| {

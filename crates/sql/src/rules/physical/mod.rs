@@ -82,7 +82,7 @@ pub fn convert(rel: Rel, config: &PlannerConfig) -> SqlResult<Phys> {
             rowtime,
             expr,
             idle_timeout_ms,
-        } => convert_watermark(one(inputs)?, schema, (rowtime, expr, idle_timeout_ms), config),
+        } => convert_watermark(one(inputs)?, schema, rowtime, expr, idle_timeout_ms, config),
         RelKind::Window {
             time,
             kind,
@@ -290,7 +290,9 @@ fn convert_values(rows: Vec<Vec<Expr>>, schema: Schema) -> Phys {
 fn convert_watermark(
     input: Rel,
     schema: Schema,
-    (rowtime, expr, idle_timeout_ms): (usize, Expr, i64),
+    rowtime: usize,
+    expr: Expr,
+    idle_timeout_ms: i64,
     config: &PlannerConfig,
 ) -> SqlResult<Phys> {
     if is_source_watermark(&expr) {
