@@ -100,18 +100,7 @@ impl GroupAggregate {
         }
     }
 
-    /// What is kept of groups besides their keys: rows, time of the last write, partial results.
-    fn values(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, DataflowError> {
-        let number = |values: &[i64]| {
-            let value = |group: &u32| values.get(*group as usize).copied().unwrap_or(0);
-            Arc::new(Int64Array::from_iter_values(groups.iter().map(value))) as ArrayRef
-        };
-        let mut columns = vec![number(&self.rows), number(&self.written_ms)];
-        columns.extend(self.calls.state(groups)?);
-        Ok(columns)
-    }
-
-    /// Reloads what [`GroupAggregate::values`] returned; the groups are new.
+    /// Reloads what [`values_of`] returned; the groups are new.
     fn take_back(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<(), DataflowError> {
         let number = |i: usize| columns.get(i).and_then(|c| c.as_primitive_opt::<Int64Type>());
         let (Some(rows), Some(written)) = (number(0), number(1)) else {
@@ -142,14 +131,15 @@ impl GroupAggregate {
             return Ok(());
         }
         let groups = self.table.least_used(part_of(self.table.len(), excess, used));
-        let values = self.values(&groups)?;
         if let Some(cold) = &mut self.cold {
-            let (written_ms, ttl_ms) = (&self.written_ms, self.spec.ttl_ms);
-            let time = |i: usize| match ttl_ms {
+            let (rows, written_ms, calls) = (&self.rows, &self.written_ms, &self.calls);
+            let ttl_ms = self.spec.ttl_ms;
+            let time = |group: u32| match ttl_ms {
                 0 => i64::MAX,
-                _ => written_ms[groups[i] as usize],
+                _ => written_ms[group as usize],
             };
-            cold.groups.evict(&mut self.table, &groups, time, &values)?;
+            let values = |groups: &[u32]| values_of(rows, written_ms, calls, groups);
+            cold.groups.evict(&mut self.table, &groups, time, values)?;
         }
         self.calls.clear(&groups);
         self.calls_bytes = self.calls.memory_size();
@@ -460,7 +450,7 @@ impl Operator for GroupAggregate {
         }
         self.table.snapshot_large("keys", scope, &mut out, &mut large)?;
         let mut dirty = std::mem::take(&mut self.dirty);
-        let values = |groups: &[u32]| self.values(groups);
+        let values = |groups: &[u32]| values_of(&self.rows, &self.written_ms, &self.calls, groups);
         let frozen = freeze_large(
             "groups",
             &self.table,
@@ -496,4 +486,20 @@ impl Operator for GroupAggregate {
     fn spilled_bytes(&self) -> u64 {
         Cold::disk_size(self.cold.as_ref())
     }
+}
+
+/// What is kept of groups besides their keys: rows, time of the last write, partial results.
+fn values_of(
+    rows: &[i64],
+    written_ms: &[i64],
+    calls: &AggregateCalls,
+    groups: &[u32],
+) -> Result<Vec<ArrayRef>, DataflowError> {
+    let number = |values: &[i64]| {
+        let value = |group: &u32| values.get(*group as usize).copied().unwrap_or(0);
+        Arc::new(Int64Array::from_iter_values(groups.iter().map(value))) as ArrayRef
+    };
+    let mut columns = vec![number(rows), number(written_ms)];
+    columns.extend(calls.state(groups)?);
+    Ok(columns)
 }

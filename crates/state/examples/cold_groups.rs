@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use arrow_array::{ArrayRef, Int64Array, StringViewArray};
 use arrow_schema::DataType;
-use millstream_state::{ColdGroups, GroupTable, MemoryPool, Spill, SpillSpace, share_in_use};
+use millstream_state::{ColdGroups, GroupTable, MemoryPool, Spill, SpillSpace, StateError, share_in_use};
 use millstream_types::storage::OsStorage;
 
 const BATCH_ROWS: u64 = 8192;
@@ -50,10 +50,12 @@ fn run(spill: &Spill, keys: u64, is_text: bool) {
         let excess = share.report(used + cold.memory_size()).min(used);
         if excess > 0 {
             let victims = table.least_used(table.len() * excess / used + 1);
-            let values: ArrayRef = Arc::new(Int64Array::from_iter_values(
-                victims.iter().map(|group| counts[*group as usize]),
-            ));
-            cold.evict(&mut table, &victims, |_| i64::MAX, &[values]).unwrap();
+            let values = |groups: &[u32]| {
+                let counts = groups.iter().map(|group| counts[*group as usize]);
+                let counts: ArrayRef = Arc::new(Int64Array::from_iter_values(counts));
+                Ok::<_, StateError>(vec![counts])
+            };
+            cold.evict(&mut table, &victims, |_| i64::MAX, values).unwrap();
         }
         let column = batch(&mut random, keys, is_text);
         table.intern(&[column], BATCH_ROWS as usize, &mut groups).unwrap();

@@ -47,12 +47,16 @@ impl WrittenKeys {
             return Ok(());
         }
         let keys = self.table.least_used(part_of(self.table.len(), excess, used));
-        let times: Vec<i64> = keys.iter().map(|key| self.written_ms(*key)).collect();
-        let values: ArrayRef = Arc::new(Int64Array::from(times.clone()));
-        let never = !self.has_times;
         if let Some(cold) = &mut self.cold {
-            let time = |i: usize| if never { i64::MAX } else { times[i] };
-            cold.groups.evict(&mut self.table, &keys, time, &[values])?;
+            let (times, has_times) = (&self.written_ms, self.has_times);
+            let written_ms = |key: u32| times.get(key as usize).copied().unwrap_or(i64::MIN);
+            let time = |key: u32| if has_times { written_ms(key) } else { i64::MAX };
+            let values = |keys: &[u32]| {
+                let times = keys.iter().map(|key| written_ms(*key));
+                let times: ArrayRef = Arc::new(Int64Array::from_iter_values(times));
+                Ok::<_, DataflowError>(vec![times])
+            };
+            cold.groups.evict(&mut self.table, &keys, time, values)?;
         }
         self.dirty.mark_all(&keys);
         Ok(())

@@ -1,14 +1,16 @@
-//! The columns with the bounds of windows.
+//! The columns with the bounds of windows, in results and in the state of sessions.
 
 use std::sync::Arc;
 
 use arrow_array::types::TimestampMillisecondType;
-use arrow_array::{ArrayRef, PrimitiveArray};
+use arrow_array::{ArrayRef, Int64Array, PrimitiveArray};
+use millstream_dataflow::DataflowError;
 use millstream_plan::WindowProperty;
 use millstream_types::{LogicalType, TypeFamily, arrow_type};
 
 use super::Window;
 use super::wall_clock::WallClock;
+use crate::aggregate::AggregateCalls;
 
 /// The columns that a window appends after keys and results.
 #[derive(Clone, Debug)]
@@ -36,4 +38,25 @@ impl WindowColumns {
         };
         self.0.iter().map(column).collect()
     }
+}
+
+/// What is kept of the sessions in these slots besides their keys: start, end, rows, partial results.
+pub(super) fn session_values(
+    owners: &[Option<(u32, Window)>],
+    rows: &[i64],
+    calls: &AggregateCalls,
+    slots: &[u32],
+) -> Result<Vec<ArrayRef>, DataflowError> {
+    let numbers = |value: &dyn Fn(usize) -> i64| -> ArrayRef {
+        let values = slots.iter().map(|slot| value(*slot as usize));
+        Arc::new(Int64Array::from_iter_values(values))
+    };
+    let window = |slot: usize| owners[slot].map(|(_, window)| window);
+    let mut columns: Vec<ArrayRef> = vec![
+        numbers(&|slot| window(slot).map_or(0, |window| window.start)),
+        numbers(&|slot| window(slot).map_or(0, |window| window.end)),
+        numbers(&|slot| rows[slot]),
+    ];
+    columns.extend(calls.state(slots)?);
+    Ok(columns)
 }

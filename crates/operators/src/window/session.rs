@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, Int64Array, UInt32Array};
+use arrow_array::{ArrayRef, UInt32Array};
 use arrow_schema::DataType;
 use millstream_dataflow::{
     Context, DataflowError, LateBatch, LateRows, Operator, Output, SnapshotScope, StateBlocks,
@@ -25,6 +25,7 @@ use millstream_state::{
 };
 use millstream_types::{Batch, Watermark};
 
+use super::columns::session_values;
 use super::input::WindowInput;
 use super::slice::SliceSpec;
 use super::wall_clock::WallClock;
@@ -332,23 +333,7 @@ impl SessionAggregate {
 }
 
 impl SessionAggregate {
-    /// What is kept of open sessions besides their keys: start, end, rows, partial results.
-    fn values(&self, slots: &[u32]) -> Result<Vec<ArrayRef>, DataflowError> {
-        let numbers = |value: &dyn Fn(usize) -> i64| -> ArrayRef {
-            let values = slots.iter().map(|slot| value(*slot as usize));
-            Arc::new(Int64Array::from_iter_values(values))
-        };
-        let window = |slot: usize| self.owners[slot].map(|(_, window)| window);
-        let mut columns: Vec<ArrayRef> = vec![
-            numbers(&|slot| window(slot).map_or(0, |window| window.start)),
-            numbers(&|slot| window(slot).map_or(0, |window| window.end)),
-            numbers(&|slot| self.rows[slot]),
-        ];
-        columns.extend(self.calls.state(slots)?);
-        Ok(columns)
-    }
-
-    /// Opens sessions with what [`SessionAggregate::values`] returned.
+    /// Opens sessions with what [`session_values`] returned.
     fn take_back(&mut self, keys: &[u32], columns: &[ArrayRef]) -> Result<(), DataflowError> {
         let number = |i: usize| columns.get(i).and_then(|c| c.as_primitive_opt::<Int64Type>());
         let (Some(starts), Some(ends), Some(rows)) = (number(0), number(1), number(2)) else {
@@ -375,7 +360,7 @@ impl SessionAggregate {
         let open = (first..end).filter_map(|slot| self.owners[slot].map(|(key, _)| (slot as u32, key)));
         let (slots, keys): (Vec<u32>, Vec<u32>) = open.unzip();
         let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(keys))];
-        columns.extend(self.values(&slots)?);
+        columns.extend(session_values(&self.owners, &self.rows, &self.calls, &slots)?);
         Ok((columns, slots.len()))
     }
 }
@@ -405,8 +390,7 @@ impl SessionAggregate {
     /// Moves those of the keys to disk that are not due soon.
     fn evict(&mut self, keys: &[u32]) -> Result<(), DataflowError> {
         let Some(cold) = &self.cold else { return Ok(()) };
-        let (mut moved, mut due_ms, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
-        let mut slots = Vec::new();
+        let (mut moved, mut due_ms) = (Vec::new(), Vec::new());
         for key in keys {
             let open = &self.sessions[*key as usize];
             let due = |session: &Session| self.spec.clock.fire_instant(session.window.end - 1);
@@ -420,20 +404,31 @@ impl SessionAggregate {
             };
             moved.push(*key);
             due_ms.push(due);
-            lengths.push(open.len());
-            slots.extend(open.iter().map(|session| session.slot));
         }
         if moved.is_empty() {
             return Ok(());
         }
-        let values = self.values(&slots)?;
-        if let Some(cold) = &mut self.cold {
-            cold.groups
-                .evict(&mut self.table, &moved, &due_ms, &lengths, &values)?;
-        }
+        let Some(mut cold) = self.cold.take() else {
+            return Ok(());
+        };
+        let (sessions, owners, rows, calls) = (&self.sessions, &self.owners, &self.rows, &self.calls);
+        let evicted = cold.groups.evict(&mut self.table, &moved, &due_ms, |positions| {
+            let open = |at: &u32| &sessions[moved[*at as usize] as usize];
+            let lengths = positions.iter().map(|at| open(at).len()).collect();
+            let numbers: Vec<u32> = positions
+                .iter()
+                .flat_map(open)
+                .map(|session| session.slot)
+                .collect();
+            Ok::<_, DataflowError>((lengths, session_values(owners, rows, calls, &numbers)?))
+        });
+        self.cold = Some(cold);
+        evicted?;
+        let mut slots = Vec::new();
         for key in moved {
             for session in std::mem::take(&mut self.sessions[key as usize]) {
                 self.due.remove(&(session.window, key));
+                slots.push(session.slot);
             }
         }
         self.release(slots);

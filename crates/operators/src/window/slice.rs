@@ -106,11 +106,7 @@ impl Slice {
 
     /// What is kept of groups besides their keys: rows and partial results.
     fn values(&self, groups: &[u32]) -> Result<Vec<ArrayRef>, DataflowError> {
-        let count = |group: &u32| self.rows.as_ref().map_or(0, |rows| rows[*group as usize]);
-        let counts = Int64Array::from_iter_values(groups.iter().map(count));
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(counts)];
-        columns.extend(self.calls.state(groups)?);
-        Ok(columns)
+        values_of(self.rows.as_deref(), &self.calls, groups)
     }
 
     /// Reloads what [`Slice::values`] returned; the groups are new.
@@ -172,12 +168,13 @@ impl Slice {
         if groups.is_empty() {
             return Ok(());
         }
-        let values = self.values(&groups)?;
         if let (None, Some(space)) = (&self.cold, &self.space) {
             self.cold = self.new_cold(space)?;
         }
         let Some(cold) = &mut self.cold else { return Ok(()) };
-        cold.evict(&mut self.table, &groups, |_| i64::MAX, &values)?;
+        let (rows, calls) = (self.rows.as_deref(), &self.calls);
+        let values = |groups: &[u32]| values_of(rows, calls, groups);
+        cold.evict(&mut self.table, &groups, |_| i64::MAX, values)?;
         self.calls.clear(&groups);
         if let Some(rows) = &mut self.rows {
             groups.iter().for_each(|group| rows[*group as usize] = 0);
@@ -376,4 +373,17 @@ impl Slice {
             self.take_back(groups, columns)
         })
     }
+}
+
+/// What is kept of groups besides their keys: row counts, partial results.
+fn values_of(
+    rows: Option<&[i64]>,
+    calls: &AggregateCalls,
+    groups: &[u32],
+) -> Result<Vec<ArrayRef>, DataflowError> {
+    let count = |group: &u32| rows.map_or(0, |rows| rows[*group as usize]);
+    let counts = Int64Array::from_iter_values(groups.iter().map(count));
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(counts)];
+    columns.extend(calls.state(groups)?);
+    Ok(columns)
 }

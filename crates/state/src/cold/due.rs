@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow_array::{ArrayRef, UInt32Array};
 use arrow_schema::DataType;
@@ -18,7 +19,7 @@ use crate::hash;
 use crate::spill::SpillSpace;
 
 use super::groups::codec_of;
-use super::{ColdRecords, ColdStore, GroupColumns, RecalledGroups, TakenRecords};
+use super::{ColdStore, GroupColumns, RecalledGroups, TakenRecords};
 
 /// Buckets of one operator; groups that are due later than all of these share the last ones.
 const BUCKETS_MAX: usize = 64;
@@ -34,8 +35,8 @@ pub struct DueGroups {
     buckets: BTreeMap<i64, ColdStore>,
     /// Groups that are due at this time or before are in memory.
     loaded_ms: i64,
-    keys: RowCodec,
-    values: RowCodec,
+    keys: Arc<RowCodec>,
+    values: Arc<RowCodec>,
     hashes: Vec<u64>,
     taken: TakenRecords,
 }
@@ -57,8 +58,8 @@ impl DueGroups {
             width_ms: bucket_width_ms.max(1),
             buckets: BTreeMap::new(),
             loaded_ms: i64::MIN,
-            keys: codec_of(keys)?,
-            values: codec_of(values)?,
+            keys: Arc::new(codec_of(keys)?),
+            values: Arc::new(codec_of(values)?),
             hashes: Vec::new(),
             taken: TakenRecords::default(),
         })
@@ -110,37 +111,46 @@ impl DueGroups {
     }
 
     /// Moves groups to disk and removes them from the table; the caller empties their values. `due_ms[i]` is when group `i`
-    /// of these must be back, and `lengths[i]` how many of the rows of `values` are its own.
-    pub fn evict(
+    /// of these must be back. `values` gives the rows of some of the groups, by their positions, and how many of them
+    /// each group has.
+    pub fn evict<E: From<StateError>>(
         &mut self,
         table: &mut GroupTable,
         groups: &[u32],
         due_ms: &[i64],
-        lengths: &[usize],
-        values: &[ArrayRef],
-    ) -> Result<(), StateError> {
-        debug_assert!(groups.len() == due_ms.len() && groups.len() == lengths.len());
-        let keys = table.keys(groups)?;
-        hash::hash_columns(&keys, groups.len(), &mut self.hashes)?;
-        let keys = self.keys.encode(&keys, groups.len())?;
-        let values = self.values.encode(values, lengths.iter().sum())?;
-        let mut records: BTreeMap<i64, ColdRecords> = BTreeMap::new();
-        let (mut list, mut next) = (Vec::new(), 0);
-        for (i, length) in lengths.iter().enumerate() {
-            list.clear();
-            for value in next..next + length {
-                let bytes = values.bytes_of(value);
-                list.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-                list.extend_from_slice(bytes);
-            }
-            next += length;
-            let bucket = records.entry(self.bucket_start(due_ms[i])).or_default();
-            bucket.push(self.hashes[i], i64::MAX, keys.bytes_of(i), &list);
+        mut values: impl FnMut(&[u32]) -> Result<(Vec<usize>, Vec<ArrayRef>), E>,
+    ) -> Result<(), E> {
+        debug_assert_eq!(groups.len(), due_ms.len());
+        let hashes = table.hashes(groups)?;
+        let mut by_bucket: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        for (position, due_ms) in due_ms.iter().enumerate() {
+            let bucket = by_bucket.entry(self.bucket_start(*due_ms)).or_default();
+            bucket.push(position as u32);
         }
-        for (start, records) in records {
-            self.bucket(start).put(records)?;
+        let codecs = (Arc::clone(&self.keys), Arc::clone(&self.values));
+        for (start, members) in by_bucket {
+            let hashes_here: Vec<u64> = members.iter().map(|member| hashes[*member as usize]).collect();
+            self.bucket(start).put(&hashes_here, |places, records| {
+                let positions: Vec<u32> = places.iter().map(|place| members[*place as usize]).collect();
+                let some: Vec<u32> = positions.iter().map(|at| groups[*at as usize]).collect();
+                let keys = codecs.0.encode(&table.keys(&some)?, some.len())?;
+                let (lengths, columns) = values(&positions)?;
+                let values = codecs.1.encode(&columns, lengths.iter().sum())?;
+                let (mut list, mut next) = (Vec::new(), 0);
+                for (row, position) in positions.iter().enumerate() {
+                    list.clear();
+                    for value in next..next + lengths[row] {
+                        let bytes = values.bytes_of(value);
+                        list.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+                        list.extend_from_slice(bytes);
+                    }
+                    next += lengths[row];
+                    records.push(hashes[*position as usize], i64::MAX, keys.bytes_of(row), &list);
+                }
+                Ok::<(), E>(())
+            })?;
         }
-        groups.iter().try_for_each(|group| table.remove(*group))
+        Ok(groups.iter().try_for_each(|group| table.remove(*group))?)
     }
 
     /// Reloads those of the groups made by the table's last `intern` that are on disk: they are not new. A group stands

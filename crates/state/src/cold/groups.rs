@@ -78,30 +78,32 @@ impl ColdGroups {
         self.store.disk_size()
     }
 
-    /// Moves groups to disk and removes them from the table; the caller empties their values. `time_ms(i)` is when group
-    /// `i` of these was written last, `i64::MAX` if it never expires.
-    pub fn evict(
+    /// Moves groups to disk and removes them from the table; the caller empties their values. `values` gives the columns
+    /// of some of the groups, and `time_ms` when a group was written last, `i64::MAX` if it never expires.
+    pub fn evict<E: From<StateError>>(
         &mut self,
         table: &mut GroupTable,
         groups: &[u32],
-        time_ms: impl Fn(usize) -> i64,
-        values: &[ArrayRef],
-    ) -> Result<(), StateError> {
-        let keys = table.keys(groups)?;
-        hash::hash_columns(&keys, groups.len(), &mut self.hashes)?;
-        let keys = self.keys.encode(&keys, groups.len())?;
-        let values = self.values.encode(values, groups.len())?;
-        let mut records = ColdRecords::default();
-        for row in 0..groups.len() {
-            records.push(
-                self.hashes[row],
-                time_ms(row),
-                keys.bytes_of(row),
-                values.bytes_of(row),
-            );
-        }
-        self.store.put(records)?;
-        groups.iter().try_for_each(|group| table.remove(*group))
+        time_ms: impl Fn(u32) -> i64,
+        mut values: impl FnMut(&[u32]) -> Result<Vec<ArrayRef>, E>,
+    ) -> Result<(), E> {
+        let hashes = table.hashes(groups)?;
+        let (key_codec, value_codec) = (&self.keys, &self.values);
+        self.store.put(&hashes, |positions, records| {
+            let some: Vec<u32> = positions.iter().map(|at| groups[*at as usize]).collect();
+            let keys = key_codec.encode(&table.keys(&some)?, some.len())?;
+            let values = value_codec.encode(&values(&some)?, some.len())?;
+            for (row, position) in positions.iter().enumerate() {
+                records.push(
+                    hashes[*position as usize],
+                    time_ms(some[row]),
+                    keys.bytes_of(row),
+                    values.bytes_of(row),
+                );
+            }
+            Ok::<(), E>(())
+        })?;
+        Ok(groups.iter().try_for_each(|group| table.remove(*group))?)
     }
 
     /// Reloads those of the groups made by the table's last `intern` that are on disk: they are not new.

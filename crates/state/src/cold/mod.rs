@@ -78,6 +78,9 @@ impl Run {
     }
 }
 
+/// Records that are encoded at once on their way to disk.
+const PORTION_RECORDS: usize = 4096;
+
 /// Records on their way to disk.
 #[derive(Debug, Default)]
 pub struct ColdRecords {
@@ -106,6 +109,11 @@ impl ColdRecords {
         });
         self.data.extend_from_slice(key);
         self.data.extend_from_slice(value);
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.data.clear();
     }
 
     pub fn len(&self) -> usize {
@@ -209,20 +217,33 @@ impl ColdStore {
         self.runs.values().map(|run| run.bytes).sum()
     }
 
-    /// Writes records, none of which may be here.
-    pub fn put(&mut self, mut records: ColdRecords) -> Result<(), StateError> {
-        if records.is_empty() {
+    /// Writes records with these hashes, none of which may be here. `fill` is called with positions in `hashes` and adds
+    /// their records in that order: a portion at a time, so that the memory an eviction takes does not depend on how much
+    /// it frees.
+    pub fn put<E: From<StateError>>(
+        &mut self,
+        hashes: &[u64],
+        mut fill: impl FnMut(&[u32], &mut ColdRecords) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if hashes.is_empty() {
             return Ok(());
         }
-        records.entries.sort_unstable_by_key(|entry| entry.hash);
+        let mut order: Vec<u32> = (0..hashes.len() as u32).collect();
+        order.sort_unstable_by_key(|position| hashes[*position as usize]);
         let mut writer = self.writer()?;
-        for entry in &records.entries {
-            writer.push(&records.record(entry))?;
+        let mut records = ColdRecords::default();
+        for portion in order.chunks(PORTION_RECORDS) {
+            records.clear();
+            fill(portion, &mut records)?;
+            debug_assert_eq!(records.len(), portion.len());
+            for record in records.iter() {
+                writer.push(&record)?;
+            }
         }
         let written = writer.finish()?;
         let bytes = written.bytes;
         self.adopt(written);
-        self.merge(bytes)
+        Ok(self.merge(bytes)?)
     }
 
     fn writer(&mut self) -> Result<RunWriter, StateError> {

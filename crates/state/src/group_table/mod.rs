@@ -320,6 +320,16 @@ impl GroupTable {
         Ok(columns.iter().map(|column| Arc::clone(&keys[*column])).collect())
     }
 
+    /// The hashes of the keys of these groups (`state::hash`).
+    pub(crate) fn hashes(&self, groups: &[u32]) -> Result<Vec<u64>, StateError> {
+        let (mut all, mut some) = (Vec::with_capacity(groups.len()), Vec::new());
+        for portion in groups.chunks(GROUPS_PER_BLOCK) {
+            hash::hash_columns(&self.keys(portion)?, portion.len(), &mut some)?;
+            all.extend_from_slice(&some);
+        }
+        Ok(all)
+    }
+
     fn null_mask(&self, groups: &[u32]) -> Option<NullBuffer> {
         let null_group = self.null_group?;
         let nulls = NullBuffer::new(groups.iter().map(|g| *g != null_group).collect());

@@ -1,8 +1,9 @@
 //! The open-addressing index of a group table: hashes to group numbers.
 //!
-//! A slot is one word: the high half of the hash as a tag, and the group number plus one. The home of a hash is given
-//! by the top bits of its tag, so that growing needs nothing but the slots themselves and moves them in order, and a
-//! removal closes its gap instead of leaving a tombstone. Probing works on runs of rows: all home slots are loaded
+//! A slot is one word: the high half of the hash as a tag, and the group number plus one. The home of a hash is its tag,
+//! scaled to the number of slots, so that growing needs nothing but the slots themselves and moves them in order, and a
+//! removal closes its gap instead of leaving a tombstone. The index grows by half: while it moves, the old slots and the
+//! new ones are in memory, and for large state that is the peak which the memory limit has to leave room for. Probing works on runs of rows: all home slots are loaded
 //! first (the misses overlap), then tags are compared, then all keys behind matching tags; what is left is searched
 //! one by one.
 
@@ -26,8 +27,6 @@ pub(super) trait KeyRows {
 #[derive(Debug)]
 pub(super) struct Slots {
     slots: Vec<u64>,
-    /// `32 - log2(slots)`: the tag shifted right by it is the home.
-    shift: u32,
     used: usize,
 }
 
@@ -50,7 +49,6 @@ impl Slots {
     pub fn new() -> Self {
         Self {
             slots: vec![0; SLOTS_MIN],
-            shift: 32 - SLOTS_MIN.trailing_zeros(),
             used: 0,
         }
     }
@@ -65,12 +63,23 @@ impl Slots {
 
     #[inline]
     fn home(&self, tag: u32) -> usize {
-        (u64::from(tag) >> self.shift) as usize
+        (u64::from(tag) * self.slots.len() as u64 >> 32) as usize
     }
 
     #[inline]
     fn after(&self, index: usize) -> usize {
-        (index + 1) & (self.slots.len() - 1)
+        let next = index + 1;
+        if next == self.slots.len() { 0 } else { next }
+    }
+
+    /// How many slots a search goes on from one to the other.
+    #[inline]
+    fn distance(&self, from: usize, to: usize) -> usize {
+        if to >= from {
+            to - from
+        } else {
+            to + self.slots.len() - from
+        }
     }
 
     /// Makes room for `more` groups.
@@ -79,9 +88,8 @@ impl Slots {
         if needed <= self.slots.len() {
             return;
         }
-        let size = needed.next_power_of_two();
+        let size = needed.max(self.slots.len() / 2 * 3);
         let old = std::mem::replace(&mut self.slots, vec![0; size]);
-        self.shift = 32 - size.trailing_zeros().min(32);
         for slot in old {
             if slot != 0 {
                 self.place(slot);
@@ -194,11 +202,10 @@ impl Slots {
 
     /// Moves later slots of the run back so that no search stops early.
     fn close_gap(&mut self, mut gap: usize) {
-        let mask = self.slots.len() - 1;
         let mut next = self.after(gap);
         while self.slots[next] != 0 {
             let home = self.home(tag_of(self.slots[next]));
-            let reaches_gap = next.wrapping_sub(home) & mask >= next.wrapping_sub(gap) & mask;
+            let reaches_gap = self.distance(home, next) >= self.distance(gap, next);
             if reaches_gap {
                 self.slots[gap] = self.slots[next];
                 gap = next;

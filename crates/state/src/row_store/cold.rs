@@ -152,23 +152,46 @@ impl RowStore {
     pub fn evict(&mut self, keys: &[u32], note: impl Fn(u32) -> u32) -> Result<(), StateError> {
         let has_rows = |key: &u32| self.rows_in(*key) > 0;
         let keys: Vec<u32> = keys.iter().copied().filter(has_rows).collect();
-        let keys = keys.as_slice();
-        let key_columns = self.keys.keys(keys)?;
-        let rows: Vec<u32> = keys.iter().flat_map(|key| self.rows_of(*key)).collect();
-        let columns = self.rows.keys(&rows)?;
         let Some(mut cold) = self.cold.take() else {
             return Ok(());
         };
-        let encoded = cold.rows.encode(&columns, rows.len())?;
-        let encoded_keys = cold.keys.encode(&key_columns, keys.len())?;
-        hash::hash_columns(&key_columns, keys.len(), &mut cold.hashes)?;
-        let (mut records, mut value, mut next) = (ColdRecords::default(), Vec::new(), 0);
-        for (i, key) in keys.iter().enumerate() {
+        let hashes = self.keys.hashes(&keys);
+        let written = hashes.and_then(|hashes| {
+            let (store, codecs) = (&mut cold.store, (&cold.keys, &cold.rows));
+            store.put(&hashes, |positions, records| {
+                let some: Vec<u32> = positions.iter().map(|at| keys[*at as usize]).collect();
+                let hashes = positions.iter().map(|at| hashes[*at as usize]);
+                self.encode_keys(codecs, cold.expiry, &some, hashes, &note, records)
+            })
+        });
+        self.cold = Some(cold);
+        written?;
+        let rows: Vec<u32> = keys.iter().flat_map(|key| self.rows_of(*key)).collect();
+        rows.iter().for_each(|row| self.remove(*row));
+        self.touched_keys.extend_from_slice(&keys);
+        self.end_batch()
+    }
+
+    /// Adds a record for each key, with all its rows.
+    fn encode_keys(
+        &self,
+        (key_codec, row_codec): (&RowCodec, &RowCodec),
+        expiry: Expiry,
+        keys: &[u32],
+        hashes: impl Iterator<Item = u64>,
+        note: impl Fn(u32) -> u32,
+        records: &mut ColdRecords,
+    ) -> Result<(), StateError> {
+        let rows: Vec<u32> = keys.iter().flat_map(|key| self.rows_of(*key)).collect();
+        let encoded = row_codec.encode(&self.rows.keys(&rows)?, rows.len())?;
+        let encoded_keys = key_codec.encode(&self.keys.keys(keys)?, keys.len())?;
+        let (mut value, mut next) = (Vec::new(), 0);
+        for (i, (key, hash)) in keys.iter().zip(hashes).enumerate() {
             value.clear();
             let mut newest_ms = i64::MIN;
             for row in &rows[next..next + self.rows_in(*key)] {
                 let (time_ms, stamp) = (self.time_ms(*row), self.stamp(*row));
-                newest_ms = newest_ms.max(match cold.expiry {
+                newest_ms = newest_ms.max(match expiry {
                     Expiry::Never => i64::MAX,
                     Expiry::Time => time_ms,
                     Expiry::Stamp => stamp,
@@ -184,14 +207,9 @@ impl RowStore {
                 stored.write(&mut value);
                 next += 1;
             }
-            records.push(cold.hashes[i], newest_ms, encoded_keys.bytes_of(i), &value);
+            records.push(hash, newest_ms, encoded_keys.bytes_of(i), &value);
         }
-        let written = cold.store.put(records);
-        self.cold = Some(cold);
-        written?;
-        rows.iter().for_each(|row| self.remove(*row));
-        self.touched_keys.extend_from_slice(keys);
-        self.end_batch()
+        Ok(())
     }
 
     /// The rows that came back since the last call, with the numbers that went with them.

@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Int64Array, StringViewArray};
 use arrow_schema::DataType;
 use millstream_state::{
     CheckpointHeader, CheckpointKind, CheckpointStore, ColdGroups, DueGroups, Expiry, GroupTable,
-    InstanceState, MemoryPool, RowStore, SnapshotScope, Spill, SpillSpace, StateBlocks,
+    InstanceState, MemoryPool, RowStore, SnapshotScope, Spill, SpillSpace, StateBlocks, StateError,
 };
 use millstream_types::storage::OsStorage;
 use millstream_types::{CheckpointId, Watermark};
@@ -140,15 +140,18 @@ impl Sums {
 
     fn evict(&mut self, count: usize) {
         let groups = self.table.least_used(count);
-        let column = |values: &[i64]| -> ArrayRef {
+        let column = |values: &[i64], groups: &[u32]| -> ArrayRef {
             Arc::new(Int64Array::from_iter_values(
                 groups.iter().map(|g| values[*g as usize]),
             ))
         };
-        let values = [column(&self.sums), column(&self.written_ms)];
-        let written_ms = &self.written_ms;
-        let time = |i: usize| written_ms[groups[i] as usize];
-        self.cold.evict(&mut self.table, &groups, time, &values).unwrap();
+        let (sums, written_ms) = (&self.sums, &self.written_ms);
+        let values = |groups: &[u32]| {
+            assert!(groups.len() <= 4096, "columns of {} groups at once", groups.len());
+            Ok::<_, StateError>(vec![column(sums, groups), column(written_ms, groups)])
+        };
+        let time = |group: u32| written_ms[group as usize];
+        self.cold.evict(&mut self.table, &groups, time, values).unwrap();
     }
 
     /// Everything, by key.
@@ -428,8 +431,8 @@ fn due_groups_are_back_in_time() {
         table.intern(&[texts(&[key])], 1, &mut groups).unwrap();
         let times = times_of(key);
         let values: ArrayRef = Arc::new(Int64Array::from(times.clone()));
-        due.evict(&mut table, &groups, &times[..1], &[times.len()], &[values])
-            .unwrap();
+        let values = |_: &[u32]| Ok::<_, StateError>((vec![times.len()], vec![Arc::clone(&values)]));
+        due.evict(&mut table, &groups, &times[..1], values).unwrap();
     }
     assert!(table.is_empty() && due.disk_size() > 0);
     let scope = SnapshotScope {
