@@ -10,11 +10,12 @@ use millstream_state::{
     StateError, read_savepoint, write_savepoint,
 };
 use millstream_types::storage::Storage;
-use millstream_types::{CheckpointId, ErrorKind, failpoint};
+use millstream_types::{CheckpointId, ErrorKind, Options, Rng, failpoint};
 
 use crate::compatibility::{Comparison, check};
-use crate::directories::{local_path, open_directory};
+use crate::directories::open_savepoint;
 use crate::lock::{JobLock, utc_time};
+use crate::ownership::Ownership;
 
 #[derive(Debug)]
 pub struct Checkpoints {
@@ -23,6 +24,7 @@ pub struct Checkpoints {
     savepoint: Option<SavepointSource>,
     expected: Option<Expected>,
     lock: Option<JobLock>,
+    ownership: Option<Ownership>,
 }
 
 #[derive(Debug)]
@@ -112,6 +114,7 @@ impl Checkpoints {
             savepoint: None,
             expected: None,
             lock: None,
+            ownership: None,
         }
     }
 
@@ -136,20 +139,34 @@ impl Checkpoints {
         })
     }
 
-    /// Like [`Checkpoints::open`], but fails if another process on this machine runs the job.
+    /// Like [`Checkpoints::open`], but fails if another process on this machine runs the job. Checkpoints that other
+    /// machines reach as well are locked in `local` and owned by the process that opened them last.
     pub fn open_locked(
         storage: Option<Arc<dyn Storage>>,
+        local: Option<&Arc<dyn Storage>>,
         identity: &str,
         retained: usize,
         fresh: bool,
-        now_ms: i64,
+        (now_ms, rng): (i64, &dyn Rng),
     ) -> Result<Self, DataflowError> {
-        let lock = storage
-            .as_ref()
-            .map(|storage| JobLock::take(storage.as_ref(), identity, &directory_of(identity), now_ms))
+        let directory = directory_of(identity);
+        let shared = storage.clone().filter(|storage| storage.is_shared());
+        let locks = if shared.is_some() { local } else { storage.as_ref() };
+        let lock = locks
+            .map(|storage| JobLock::take(storage.as_ref(), identity, &directory, now_ms))
+            .transpose()?;
+        let ownership = shared
+            .map(|storage| Ownership::take(storage, identity, &directory, now_ms, rng))
             .transpose()?;
         let opened = Self::open(storage, identity, retained, fresh)?;
-        Ok(Self { lock, ..opened })
+        if let Some(ownership) = ownership.as_ref().filter(|_| fresh) {
+            ownership.claim()?;
+        }
+        Ok(Self {
+            lock,
+            ownership,
+            ..opened
+        })
     }
 
     /// Releases the lock, so that other processes can run the job.
@@ -174,14 +191,14 @@ impl Checkpoints {
     }
 
     /// Starts from a savepoint, unless the newest checkpoint comes from a run that already started from it.
-    pub fn start_from(&mut self, location: &str) -> Result<(), DataflowError> {
+    pub fn start_from(&mut self, location: &str, stores: &Options) -> Result<(), DataflowError> {
         if let Some(header) = self.newest_header()
             && header.origin.as_deref() == Some(location)
         {
             return Ok(());
         }
         self.savepoint = Some(SavepointSource {
-            storage: open_savepoint(location)?,
+            storage: open_savepoint(location, stores)?,
             location: location.to_owned(),
         });
         Ok(())
@@ -330,6 +347,9 @@ impl Checkpoints {
         header: CheckpointHeader,
         states: Vec<InstanceState>,
     ) -> Result<Written, DataflowError> {
+        if let Some(ownership) = &self.ownership {
+            ownership.check()?;
+        }
         let written = match &mut self.kept {
             Kept::Stored(store) => {
                 let number = CheckpointId(header.checkpoint);
@@ -389,6 +409,10 @@ impl Checkpoints {
 
     /// Removes all checkpoints, because the job has ended for good.
     pub fn remove_all(&mut self) -> Result<(), DataflowError> {
+        if let Some(ownership) = &self.ownership {
+            // Another process may have started from them.
+            ownership.check()?;
+        }
         match &mut self.kept {
             Kept::Memory(state) => *state = None,
             Kept::Stored(store) => store.remove_all()?,
@@ -407,18 +431,10 @@ pub fn forget_finished(storage: Arc<dyn Storage>, identity: &str) -> Result<(), 
 }
 
 /// The identity of the job that took a savepoint.
-pub fn job_of_savepoint(location: &str) -> Result<String, DataflowError> {
-    let storage = open_savepoint(location)?;
+pub fn job_of_savepoint(location: &str, stores: &Options) -> Result<String, DataflowError> {
+    let storage = open_savepoint(location, stores)?;
     let (header, _) = read_savepoint(storage.as_ref(), "").map_err(|error| cannot_start(location, error))?;
     Ok(header.job)
-}
-
-fn open_savepoint(location: &str) -> Result<Arc<dyn Storage>, DataflowError> {
-    if !std::path::Path::new(local_path(location)?).is_dir() {
-        let message = format!("savepoint '{location}' does not exist, or is not a directory");
-        return Err(DataflowError::new(ErrorKind::Input, message));
-    }
-    open_directory(location)
 }
 
 fn cannot_start(location: &str, error: StateError) -> DataflowError {

@@ -1,15 +1,21 @@
 //! Directories named by options, for checkpoints and savepoints.
 
+use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 
 use millstream_dataflow::DataflowError;
-use millstream_types::ErrorKind;
+use millstream_object_storage::{LocationError, is_object_store};
+use millstream_state::SAVEPOINT_FILE;
 use millstream_types::storage::{OsStorage, Storage};
+use millstream_types::{ErrorKind, Options};
 
-/// Opens a directory for writing and creates it if necessary. Accepts a path or a `file:` URI.
-pub fn open_directory(location: &str) -> Result<Arc<dyn Storage>, DataflowError> {
-    let path = local_path(location)?;
-    match OsStorage::open(path) {
+/// Opens a directory for writing: a path or `file:` URI, which is created if necessary, or the URL of an object store.
+pub fn open_directory(location: &str, stores: &Options) -> Result<Arc<dyn Storage>, DataflowError> {
+    if is_object_store(location) {
+        return millstream_object_storage::open(location, stores).map_err(cannot_open);
+    }
+    match OsStorage::open(local_path(location)?) {
         Ok(storage) => Ok(Arc::new(storage)),
         Err(error) => {
             let message = format!("cannot use the directory '{location}': {error}");
@@ -18,18 +24,52 @@ pub fn open_directory(location: &str) -> Result<Arc<dyn Storage>, DataflowError>
     }
 }
 
+/// Opens the directory of a savepoint, which must be there.
+pub fn open_savepoint(location: &str, stores: &Options) -> Result<Arc<dyn Storage>, DataflowError> {
+    let missing = || {
+        let message = format!("savepoint '{location}' does not exist, or is not a directory");
+        DataflowError::new(ErrorKind::Input, message)
+    };
+    if !is_object_store(location) && !Path::new(local_path(location)?).is_dir() {
+        return Err(missing());
+    }
+    let storage = open_directory(location, stores)?;
+    match storage.exists(SAVEPOINT_FILE) {
+        Ok(false) if storage.is_shared() => Err(missing()),
+        Ok(_) => Ok(storage),
+        Err(error) => {
+            let message = format!("savepoint '{location}' cannot be read: {}", with_causes(&error));
+            Err(DataflowError::new(ErrorKind::Environment, message))
+        }
+    }
+}
+
+fn cannot_open(error: LocationError) -> DataflowError {
+    let kind = match &error {
+        LocationError::Scheme { .. } => ErrorKind::Unsupported,
+        LocationError::Bucket { .. } | LocationError::Setting { .. } => ErrorKind::Input,
+        LocationError::Store { .. } => ErrorKind::Environment,
+    };
+    DataflowError::new(kind, with_causes(&error))
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
 /// The path in a location.
-pub fn local_path(location: &str) -> Result<&str, DataflowError> {
+fn local_path(location: &str) -> Result<&str, DataflowError> {
     let path = match location.strip_prefix("file:") {
         Some(rest) => rest.strip_prefix("//").unwrap_or(rest),
         None => location,
     };
-    if path.contains("://") {
-        let message = format!(
-            "not supported yet: the location '{location}'; name a local directory, as a path or as 'file:///…'"
-        );
-        return Err(DataflowError::new(ErrorKind::Unsupported, message));
-    }
     if path.is_empty() {
         let message = format!("the location '{location}' names no directory");
         return Err(DataflowError::new(ErrorKind::Input, message));
@@ -51,8 +91,8 @@ mod tests {
         for location in ["/a/b", "file:/a/b", "file:///a/b"] {
             assert_eq!(local_path(location).ok(), Some("/a/b"), "{location}");
         }
-        let error = local_path("s3://bucket/a").expect_err("object stores are refused");
-        assert!(error.message.contains("s3://bucket/a"), "{error}");
+        let error = open_directory("hdfs://host/a", &Options::new()).expect_err("HDFS is no object store");
+        assert!(error.message.contains("hdfs://host/a"), "{error}");
         assert_eq!(join("/a/", "b"), "/a/b");
     }
 }

@@ -203,6 +203,12 @@ impl Execution {
                     let origin = checkpoints.origin();
                     let header = self.description.header(checkpoint, triggered_ms, reason, origin);
                     let result = checkpoints.write(header, states);
+                    // Another process runs the job: the next checkpoint would fail as well.
+                    if let Err(error) = &result
+                        && error.kind == ErrorKind::Input
+                    {
+                        return Err(error.clone());
+                    }
                     effects.extend(self.coordinator.written(checkpoint, result, now_ms()));
                 }
                 Effect::Drain => command(Command::Drain),

@@ -29,6 +29,8 @@ use crate::translate::translate_job;
 
 /// Threads for the masters of all jobs; they write checkpoints, one after the other on each.
 const COORDINATOR_THREADS: usize = 2;
+/// Threads of masters once a job keeps its checkpoints in an object store: a master waits for its requests.
+const COORDINATOR_THREADS_REMOTE: usize = 8;
 
 /// Everything needed to run a job.
 #[derive(Clone)]
@@ -227,14 +229,10 @@ fn start(
     let (graph, operators, settings) = (request.graph, request.operators, request.settings);
     let max_parallelism = graph.settings.max_parallelism;
     let description = JobDescription::new(&request.identity, operators.clone(), max_parallelism, fingerprint);
-    checkpoints.expect(
-        operators,
-        max_parallelism,
-        fingerprint,
-        settings.recovery.allow_partial,
-    );
-    if let Some(savepoint) = choose_savepoint(&settings.recovery, &request.identity)? {
-        checkpoints.start_from(savepoint)?;
+    let allow_partial = settings.recovery.allow_partial;
+    checkpoints.expect(operators, max_parallelism, fingerprint, allow_partial);
+    if let Some(savepoint) = choose_savepoint(&settings, &request.identity)? {
+        checkpoints.start_from(savepoint, &settings.object_stores)?;
     }
     let start = checkpoints.preview(traits.remembers_end)?;
 
@@ -280,6 +278,7 @@ fn start(
         canceled: false,
         stopping: None,
         savepoints: Savepoints::default(),
+        stores: settings.object_stores,
         attempt: 0,
     };
     task.start(master);
@@ -290,10 +289,14 @@ fn start(
 fn master_task(job: &str) -> Result<TaskHandle, DataflowError> {
     let pool = Pool::coordinators();
     let grown = pool.grow_to(COORDINATOR_THREADS);
-    grown.map(|()| pool.task()).map_err(|error| {
-        let message = format!("cannot start a thread for job '{job}': {error}");
-        DataflowError::new(ErrorKind::Environment, message)
-    })
+    grown
+        .map(|()| pool.task())
+        .map_err(|error| no_thread(job, &error))
+}
+
+fn no_thread(job: &str, error: &dyn std::error::Error) -> DataflowError {
+    let message = format!("cannot start a thread for job '{job}': {error}");
+    DataflowError::new(ErrorKind::Environment, message)
 }
 
 fn open_checkpoints(request: &GraphRequest, now_ms: i64) -> Result<Checkpoints, DataflowError> {
@@ -302,24 +305,34 @@ fn open_checkpoints(request: &GraphRequest, now_ms: i64) -> Result<Checkpoints, 
         return Ok(Checkpoints::in_memory());
     };
     let storage = match (&request.storage, &settings.checkpoint_directory) {
-        (Some(_), Some(directory)) => Some(open_directory(directory)?),
+        (Some(_), Some(directory)) => Some(open_directory(directory, &settings.object_stores)?),
         (storage, _) => storage.clone(),
     };
-    Checkpoints::open_locked(storage, &request.identity, of_job.retained, request.fresh, now_ms)
+    if storage.as_ref().is_some_and(|storage| storage.is_shared()) {
+        Pool::coordinators()
+            .grow_to(COORDINATOR_THREADS_REMOTE)
+            .map_err(|error| no_thread(&request.identity, &error))?;
+    }
+    Checkpoints::open_locked(
+        storage,
+        request.storage.as_ref(),
+        &request.identity,
+        of_job.retained,
+        request.fresh,
+        (now_ms, request.rng.as_ref()),
+    )
 }
 
 /// The savepoint that matches the job. A single savepoint matches any job.
-fn choose_savepoint<'a>(
-    recovery: &'a RecoverySettings,
-    identity: &str,
-) -> Result<Option<&'a str>, DataflowError> {
+fn choose_savepoint<'a>(settings: &'a JobSettings, identity: &str) -> Result<Option<&'a str>, DataflowError> {
+    let recovery = &settings.recovery;
     match recovery.savepoints.as_slice() {
         [] => return Ok(None),
         [only] => return Ok(Some(only)),
         _ => {}
     }
     for location in &recovery.savepoints {
-        if job_of_savepoint(location)? == identity {
+        if job_of_savepoint(location, &settings.object_stores)? == identity {
             return Ok(Some(location));
         }
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use millstream_dataflow::pool::{PoolTask, TaskHandle, Turn};
 use millstream_dataflow::threaded::ThreadedJob;
 use millstream_dataflow::{Command, DataflowError, EventSink, Graph, WorkerEvent};
-use millstream_types::{Clock, ErrorKind, Rng};
+use millstream_types::{Clock, ErrorKind, Options, Rng};
 
 use crate::checkpoints::Checkpoints;
 use crate::collect::Collector;
@@ -134,6 +134,8 @@ pub(crate) struct Master {
     pub canceled: bool,
     pub stopping: Option<Stopping>,
     pub savepoints: Savepoints,
+    /// Options of object stores, for savepoints.
+    pub stores: Options,
     pub attempt: u32,
     pub next_checkpoint: u64,
 }
@@ -446,7 +448,7 @@ impl Master {
     }
 
     fn add_savepoint(&mut self, directory: &str, promise: SavepointPromise) -> bool {
-        let request = SavepointRequest::new(directory, self.id, self.rng.as_ref(), promise);
+        let request = SavepointRequest::new(directory, &self.stores, self.id, self.rng.as_ref(), promise);
         let is_valid = request.is_ok();
         if let Ok(request) = request {
             self.savepoints.add(request);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use millstream_dataflow::DataflowError;
 use millstream_types::storage::Storage;
-use millstream_types::{CheckpointId, ErrorKind, Rng};
+use millstream_types::{CheckpointId, ErrorKind, Options, Rng};
 
 use crate::checkpoints::Checkpoints;
 use crate::directories::{join, open_directory};
@@ -110,6 +110,7 @@ impl SavepointRequest {
     /// A savepoint in a new directory below `directory`.
     pub fn new(
         directory: &str,
+        stores: &Options,
         job: JobId,
         rng: &dyn Rng,
         promise: SavepointPromise,
@@ -117,7 +118,7 @@ impl SavepointRequest {
         // Flink's naming scheme.
         let random = rng.next_u64() & 0xFFFF_FFFF_FFFF;
         let name = format!("savepoint-{}-{random:012x}", &job.to_string()[..6]);
-        let storage = match open_directory(directory) {
+        let storage = match open_directory(directory, stores) {
             Ok(storage) => storage,
             Err(error) => {
                 promise.fail(error.clone());

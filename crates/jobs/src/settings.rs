@@ -110,12 +110,13 @@ pub const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         "execution.checkpointing.dir",
         OptionType::String,
-        "Directory for checkpoints, as a path or a file: URI; the default is in the data directory.",
+        "Directory for checkpoints: a path, a file: URI or a URL of an object store (s3://, gs://, abfs://); the default is \
+         in the data directory.",
     ),
     OptionDecl::new(
         "execution.checkpointing.savepoint-dir",
         OptionType::String,
-        "Default directory for savepoints.",
+        "Default directory for savepoints, as for checkpoints.",
     ),
     OptionDecl::new(
         "execution.state-recovery.path",
@@ -221,6 +222,8 @@ pub struct JobSettings {
     pub name: Option<String>,
     /// Directory for checkpoints, if it is not the data directory.
     pub checkpoint_directory: Option<String>,
+    /// What `millstream_object_storage::OPTIONS` names, for directories in object stores.
+    pub object_stores: Options,
     pub savepoint_directory: Option<String>,
     pub recovery: RecoverySettings,
     pub side_topics: SideTopics,
@@ -325,6 +328,10 @@ impl JobSettings {
             checkpoints,
             name: configuration.get("pipeline.name").cloned(),
             checkpoint_directory: configuration.get("execution.checkpointing.dir").cloned(),
+            object_stores: millstream_object_storage::OPTIONS
+                .iter()
+                .filter_map(|option| Some((option.key.to_owned(), configuration.get(option.key)?.clone())))
+                .collect(),
             savepoint_directory: configuration
                 .get("execution.checkpointing.savepoint-dir")
                 .cloned(),

@@ -5,7 +5,7 @@
 //! are limited to what the administrator has named.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use millstream_session::{ALLOWED_DIRECTORIES, FileAccess};
 use millstream_types::{OptionDecl, OptionType, Options};
@@ -28,7 +28,8 @@ pub const OPTIONS: &[OptionDecl] = &[
     OptionDecl::new(
         ALLOWED_DIRECTORIES,
         OptionType::String,
-        "Directories below which SQL over HTTP may read and write files, with ; between them; none unless set.",
+        "Directories and URLs of object stores below which SQL over HTTP may read and write, with ; between them; none \
+         unless set.",
     ),
     OptionDecl::new(
         ALLOWED_HOSTS,
@@ -59,13 +60,11 @@ impl RemoteAccess {
     pub fn read(options: &Options, data_dir: &Path, authenticates: bool) -> Result<Self, AccessError> {
         let named = options.get(ALLOWED_DIRECTORIES).map_or("", String::as_str);
         let configured = CONFIGURED_DIRECTORIES.iter().filter_map(|key| options.get(*key));
-        let directories: Vec<PathBuf> = named
+        let locations = named
             .split(';')
             .chain(configured.map(String::as_str))
-            .map(|text| text.trim().trim_start_matches("file://"))
-            .filter(|text| !text.is_empty())
-            .map(PathBuf::from)
-            .collect();
+            .map(str::trim)
+            .filter(|text| !text.is_empty());
         let destinations = match options.get(ALLOWED_HOSTS) {
             Some(text) => Destinations::parse(text)?,
             None => Destinations::Usual {
@@ -73,7 +72,7 @@ impl RemoteAccess {
             },
         };
         Ok(Self {
-            files: FileAccess::limited(&directories, data_dir).map_err(AccessError::Directory)?,
+            files: FileAccess::limited(locations, data_dir).map_err(AccessError::Directory)?,
             destinations,
         })
     }
@@ -144,7 +143,10 @@ mod tests {
         let (data, open) = (directory.path().join("data"), directory.path().join("open"));
         std::fs::create_dir_all(&open).unwrap();
         let options = Options::from([
-            (ALLOWED_DIRECTORIES.to_owned(), format!("{};", open.display())),
+            (
+                ALLOWED_DIRECTORIES.to_owned(),
+                format!("{}; s3://bucket/open/", open.display()),
+            ),
             (
                 "execution.checkpointing.savepoint-dir".to_owned(),
                 format!("file://{}", data.join("savepoints").display()),
@@ -158,6 +160,15 @@ mod tests {
         ] {
             let path = path.display().to_string();
             assert_eq!(access.files.check("table", &path).is_ok(), allowed, "{path}");
+        }
+        for (url, allowed) in [
+            ("s3://bucket/open", true),
+            ("s3://bucket/open/a", true),
+            ("s3://bucket/opened", false),
+            ("s3://bucket/open/../a", false),
+            ("s3a://bucket/open", false),
+        ] {
+            assert_eq!(access.files.check("table", url).is_ok(), allowed, "{url}");
         }
         assert_eq!(access.destinations, Destinations::Usual { loopback: false });
         let wrong = Options::from([(ALLOWED_HOSTS.to_owned(), "http://x".to_owned())]);

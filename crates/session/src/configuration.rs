@@ -50,6 +50,7 @@ pub fn configuration_options() -> impl Iterator<Item = &'static OptionDecl> {
     let planning = millstream_sql::bind::config::OPTIONS.iter();
     planning
         .chain(millstream_jobs::settings::OPTIONS)
+        .chain(millstream_jobs::OBJECT_STORE_OPTIONS)
         .chain(OWN)
         .chain(catalog_store::OPTIONS)
 }

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use millstream_connectors::filesystem::local_path;
+use millstream_jobs::is_object_store;
 use millstream_plan::{Op, Plan, TableSpec};
 use millstream_types::Options;
 
@@ -36,15 +37,25 @@ pub enum FileAccess {
 #[derive(Debug)]
 pub struct FileLimits {
     allowed: Vec<PathBuf>,
+    /// URLs of object stores.
+    stores: Vec<String>,
     data_dir: PathBuf,
 }
 
 impl FileAccess {
-    /// Only what is below `allowed` and outside of `data_dir`, unless an allowed directory is itself below it.
-    pub fn limited(allowed: &[PathBuf], data_dir: &Path) -> io::Result<Self> {
-        let allowed: io::Result<Vec<PathBuf>> = allowed.iter().map(|path| resolve(path)).collect();
+    /// Only what is below `allowed`, directories and URLs of object stores, and outside of `data_dir`, unless an allowed
+    /// directory is itself below it.
+    pub fn limited<'a>(allowed: impl IntoIterator<Item = &'a str>, data_dir: &Path) -> io::Result<Self> {
+        let (stores, directories): (Vec<&str>, Vec<&str>) = allowed
+            .into_iter()
+            .partition(|location| is_object_store(location));
+        let path = |text: &str| resolve(Path::new(text.trim_start_matches("file://")));
         Ok(Self::Limited(Arc::new(FileLimits {
-            allowed: allowed?,
+            allowed: directories.into_iter().map(path).collect::<io::Result<_>>()?,
+            stores: stores
+                .into_iter()
+                .map(|url| url.trim_end_matches('/').to_owned())
+                .collect(),
             data_dir: resolve(data_dir)?,
         })))
     }
@@ -58,6 +69,7 @@ impl FileAccess {
         allowed.push(resolve(directory)?);
         Ok(Self::Limited(Arc::new(FileLimits {
             allowed,
+            stores: limits.stores.clone(),
             data_dir: limits.data_dir.clone(),
         })))
     }
@@ -67,17 +79,23 @@ impl FileAccess {
         let Self::Limited(limits) = self else {
             return Ok(());
         };
+        let outside = |path: &str| {
+            SessionError::input(format!(
+                "{what} '{path}' is outside of the directories that sessions of this server may use; its administrator \
+                 names them in '{ALLOWED_DIRECTORIES}'"
+            ))
+        };
+        if is_object_store(uri) {
+            let is_permitted = limits.permit_url(uri);
+            return is_permitted.then_some(()).ok_or_else(|| outside(uri));
+        }
         let path = local_path(uri).map_err(|error| SessionError::input(error.to_string()))?;
         let resolved = resolve(Path::new(path))
             .map_err(|error| SessionError::input(format!("{what} '{path}' cannot be used: {error}")))?;
-        if limits.permit(&resolved) {
-            Ok(())
-        } else {
-            Err(SessionError::input(format!(
-                "{what} '{path}' is outside of the directories that sessions of this server may use; its administrator \
-             names them in '{ALLOWED_DIRECTORIES}'"
-            )))
-        }
+        limits
+            .permit(&resolved)
+            .then_some(())
+            .ok_or_else(|| outside(path))
     }
 
     /// Refuses a job whose tables or directories of checkpoints lie outside.
@@ -101,6 +119,15 @@ impl FileAccess {
 }
 
 impl FileLimits {
+    fn permit_url(&self, url: &str) -> bool {
+        let is_plain = !url.split('/').any(|part| part == "..");
+        let is_below = |allowed: &String| {
+            let rest = url.strip_prefix(allowed.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        is_plain && self.stores.iter().any(is_below)
+    }
+
     fn permit(&self, path: &Path) -> bool {
         let is_open = |allowed: &&PathBuf| path.starts_with(allowed);
         let Some(nearest) = self
@@ -169,7 +196,8 @@ mod tests {
         }
         symlink(root.path().join("closed"), open.join("link")).unwrap();
         symlink(root.path().join("nowhere"), open.join("dangling")).unwrap();
-        let access = FileAccess::limited(&[open.clone(), data.join("shared")], &data).unwrap();
+        let permitted = [&open, &data.join("shared")].map(|path| path.display().to_string());
+        let access = FileAccess::limited(permitted.iter().map(String::as_str), &data).unwrap();
         let uri = format!("file://{}/in", open.display());
         assert!(access.check("table", &uri).is_ok());
         for (path, expected) in [

@@ -142,11 +142,7 @@ pub const FLINK_SETTINGS: &[FlinkSetting] = &[
     ),
     no_effect(
         "execution.checkpointing.storage",
-        "Checkpoints are kept in the data directory.",
-    ),
-    no_effect(
-        "execution.checkpointing.dir",
-        "Checkpoints are kept in the data directory.",
+        "Checkpoints are always stored; 'execution.checkpointing.dir' says where.",
     ),
     no_effect(
         "execution.state-recovery.*",

@@ -11,6 +11,7 @@ mod direct;
 mod handles;
 mod private;
 
+use crate::failpoint;
 use crate::limits::SYNC_THREADS;
 use handles::with_handle;
 use std::fmt;
@@ -94,7 +95,33 @@ pub trait Storage: Send + Sync + fmt::Debug {
         self.rename(&beside, path)?;
         self.sync_directory(parent(path))
     }
+
+    /// Writes a file that appears under its name only when it is whole and durable. `write` gets a function that takes
+    /// the bytes in order; if it fails, there is no file.
+    fn publish(&self, path: &str, write: &mut WriteContent<'_>) -> io::Result<()> {
+        let beside = format!("{path}.tmp");
+        let file = self.open(&beside, OpenMode::Truncate)?;
+        let mut offset = 0;
+        write(&mut |bytes| {
+            file.write_at(bytes, offset)?;
+            offset += bytes.len() as u64;
+            Ok(())
+        })?;
+        file.sync_data()?;
+        failpoint::hit("checkpoint-written");
+        self.rename(&beside, path)?;
+        failpoint::hit("checkpoint-renamed");
+        self.sync_directory(parent(path))
+    }
+
+    /// Whether other machines write here as well, which a lock of this one's operating system does not exclude.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
+
+/// Writes the content of a file, piece by piece, with the function that it is given.
+pub type WriteContent<'a> = dyn FnMut(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> + 'a;
 
 /// Alignment of direct IO: the addresses in memory, the positions in files and the lengths of writes must be multiples
 /// of this, the largest block size of common disks.

@@ -141,8 +141,8 @@ fn a_savepoint_that_cannot_be_taken_is_reported_and_the_job_goes_on() {
         nowhere.contains("'execution.checkpointing.savepoint-dir'"),
         "{nowhere}"
     );
-    let remote = failure(&job.stop_with_savepoint(Some("s3://bucket/savepoints"), false));
-    assert!(remote.contains("s3://bucket/savepoints"), "{remote}");
+    let remote = failure(&job.stop_with_savepoint(Some("hdfs://host/savepoints"), false));
+    assert!(remote.contains("hdfs://host/savepoints"), "{remote}");
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();
     let taken = failure(&job.savepoint(file.to_str()));

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use millstream_types::storage::{OpenMode, Storage, StorageFile, parent};
+use millstream_types::storage::{OpenMode, Storage, StorageFile};
 use millstream_types::{CheckpointId, Watermark, failpoint};
 
 use crate::blocks::{BlockContent, StateBlocks, StoredBytes};
@@ -348,39 +348,53 @@ fn crc_of(content: &BlockContent) -> u32 {
     }
 }
 
-/// Writes beside, syncs, renames: the file is whole under its name or not there.
+/// The file is whole under its name or not there.
 fn write_file(
     storage: &dyn Storage,
     path: &str,
     manifest: &Manifest,
     data: &[BlockContent],
 ) -> Result<(), StateError> {
-    let beside = format!("{path}.tmp");
-    let fail = |e: io::Error| storage_error("write checkpoint", path, e);
-    let file = storage.open(&beside, OpenMode::Truncate).map_err(fail)?;
-    file.write_at(&file::header(), 0).map_err(fail)?;
-    let mut offset = file::HEADER_BYTES;
-    for content in data {
-        match content {
-            BlockContent::Bytes(bytes) => file.write_at(bytes, offset).map_err(fail)?,
-            BlockContent::Stored(stored) => {
-                let mut at = offset;
-                stored.each_chunk(|chunk| {
-                    file.write_at(chunk, at).map_err(fail)?;
-                    at += chunk.len() as u64;
-                    Ok(())
-                })?;
+    // A block that cannot be read is another failure than a file that cannot be written.
+    let mut unreadable = None;
+    let published = storage.publish(path, &mut |write| {
+        write(&file::header())?;
+        for content in data {
+            match content {
+                BlockContent::Bytes(bytes) => write(bytes)?,
+                BlockContent::Stored(stored) => copy_stored(stored, write, &mut unreadable)?,
+                BlockContent::Unchanged => {}
             }
-            BlockContent::Unchanged => {}
         }
-        offset += length_of(content);
+        write(&file::footer(manifest))
+    });
+    match unreadable {
+        Some(error) => Err(error),
+        None => published.map_err(|e| storage_error("write checkpoint", path, e)),
     }
-    file.write_at(&file::footer(manifest), offset).map_err(fail)?;
-    file.sync_data().map_err(fail)?;
-    failpoint::hit("checkpoint-written");
-    storage.rename(&beside, path).map_err(fail)?;
-    failpoint::hit("checkpoint-renamed");
-    storage.sync_directory(parent(path)).map_err(fail)
+}
+
+/// Copies a block from its file. Why it could not be read is in `unreadable`.
+fn copy_stored(
+    stored: &StoredBytes,
+    write: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    unreadable: &mut Option<StateError>,
+) -> io::Result<()> {
+    let mut failed = None;
+    let copied = stored.each_chunk(|chunk| {
+        write(chunk).map_err(|error| {
+            failed = Some(error);
+            StateError::corrupt("", "not written")
+        })
+    });
+    match (copied, failed) {
+        (Ok(()), _) => Ok(()),
+        (Err(_), Some(error)) => Err(error),
+        (Err(error), None) => {
+            *unreadable = Some(error);
+            Err(io::ErrorKind::InvalidData.into())
+        }
+    }
 }
 
 /// The states of a manifest. The bytes of a block come from the file that `open` gives for its number; large blocks are

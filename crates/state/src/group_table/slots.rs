@@ -1,11 +1,11 @@
 //! The open-addressing index of a group table: hashes to group numbers.
 //!
-//! A slot is one word: the high half of the hash as a tag, and the group number plus one. The home of a hash is its tag,
+//! A slot is one word: 32 bits of the hash as a tag, and the group number plus one. The home of a hash is its tag,
 //! scaled to the number of slots, so that growing needs nothing but the slots themselves and moves them in order, and a
 //! removal closes its gap instead of leaving a tombstone. The index grows by half: while it moves, the old slots and the
-//! new ones are in memory, and for large state that is the peak which the memory limit has to leave room for. Probing works on runs of rows: all home slots are loaded
-//! first (the misses overlap), then tags are compared, then all keys behind matching tags; what is left is searched
-//! one by one.
+//! new ones are in memory, and for large state that is the peak which the memory limit has to leave room for.
+//! Probing works on runs of rows: all home slots are loaded first (the misses overlap), then tags are compared, then all
+//! keys behind matching tags; what is left is searched one by one.
 
 /// Rows whose loads overlap.
 const PROBE_RUN: usize = 128;
@@ -30,14 +30,21 @@ pub(super) struct Slots {
     used: usize,
 }
 
+/// Without the highest bits, which keys that come back from disk together have in common (`cold::run::partition_of`):
+/// their homes would lie side by side, and searches would become as long as the table.
 #[inline]
 fn tag_of(hash: u64) -> u32 {
-    (hash >> 32) as u32
+    (hash >> 24) as u32
 }
 
 #[inline]
 fn slot_of(tag: u32, group: u32) -> u64 {
     (u64::from(tag) << 32) | u64::from(group + 1)
+}
+
+#[inline]
+fn tag_in(slot: u64) -> u32 {
+    (slot >> 32) as u32
 }
 
 #[inline]
@@ -63,7 +70,7 @@ impl Slots {
 
     #[inline]
     fn home(&self, tag: u32) -> usize {
-        (u64::from(tag) * self.slots.len() as u64 >> 32) as usize
+        ((u64::from(tag) * self.slots.len() as u64) >> 32) as usize
     }
 
     #[inline]
@@ -72,7 +79,7 @@ impl Slots {
         if next == self.slots.len() { 0 } else { next }
     }
 
-    /// How many slots a search goes on from one to the other.
+    /// The number of steps of a search from one slot to the other.
     #[inline]
     fn distance(&self, from: usize, to: usize) -> usize {
         if to >= from {
@@ -98,7 +105,7 @@ impl Slots {
     }
 
     fn place(&mut self, slot: u64) {
-        let mut index = self.home(tag_of(slot));
+        let mut index = self.home(tag_in(slot));
         while self.slots[index] != 0 {
             index = self.after(index);
         }
@@ -122,7 +129,7 @@ impl Slots {
             if slot == 0 {
                 return NO_GROUP;
             }
-            if tag_of(slot) == tag && keys.matches(group_in(slot), row) {
+            if tag_in(slot) == tag && keys.matches(group_in(slot), row) {
                 return group_in(slot);
             }
             index = self.after(index);
@@ -163,13 +170,13 @@ impl Slots {
     /// The first group with this tag, from the content of its home on.
     #[inline]
     fn search_tag(&self, home: u64, tag: u32) -> u32 {
-        if tag_of(home) == tag || home == 0 {
+        if tag_in(home) == tag || home == 0 {
             return group_in(home);
         }
         let mut index = self.after(self.home(tag));
         loop {
             let slot = self.slots[index];
-            if tag_of(slot) == tag || slot == 0 {
+            if tag_in(slot) == tag || slot == 0 {
                 return group_in(slot);
             }
             index = self.after(index);
@@ -204,7 +211,7 @@ impl Slots {
     fn close_gap(&mut self, mut gap: usize) {
         let mut next = self.after(gap);
         while self.slots[next] != 0 {
-            let home = self.home(tag_of(self.slots[next]));
+            let home = self.home(tag_in(self.slots[next]));
             let reaches_gap = self.distance(home, next) >= self.distance(gap, next);
             if reaches_gap {
                 self.slots[gap] = self.slots[next];
