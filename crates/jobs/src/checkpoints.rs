@@ -50,6 +50,14 @@ struct Expected {
     allow_partial: bool,
 }
 
+/// Who opens the checkpoints of a job to run it.
+pub struct Claim<'a> {
+    /// The data directory, for the lock of checkpoints that lie elsewhere.
+    pub local: Option<&'a Arc<dyn Storage>>,
+    pub now_ms: i64,
+    pub rng: &'a dyn Rng,
+}
+
 /// A written checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -140,23 +148,27 @@ impl Checkpoints {
     }
 
     /// Like [`Checkpoints::open`], but fails if another process on this machine runs the job. Checkpoints that other
-    /// machines reach as well are locked in `local` and owned by the process that opened them last.
+    /// machines reach as well are locked on this one's disk and owned by the process that opened them last.
     pub fn open_locked(
         storage: Option<Arc<dyn Storage>>,
-        local: Option<&Arc<dyn Storage>>,
+        claim: &Claim<'_>,
         identity: &str,
         retained: usize,
         fresh: bool,
-        (now_ms, rng): (i64, &dyn Rng),
     ) -> Result<Self, DataflowError> {
         let directory = directory_of(identity);
         let shared = storage.clone().filter(|storage| storage.is_shared());
-        let locks = if shared.is_some() { local } else { storage.as_ref() };
+        let locks = if shared.is_some() {
+            claim.local
+        } else {
+            storage.as_ref()
+        };
+        let now_ms = claim.now_ms;
         let lock = locks
             .map(|storage| JobLock::take(storage.as_ref(), identity, &directory, now_ms))
             .transpose()?;
         let ownership = shared
-            .map(|storage| Ownership::take(storage, identity, &directory, now_ms, rng))
+            .map(|storage| Ownership::take(storage, identity, &directory, now_ms, claim.rng))
             .transpose()?;
         let opened = Self::open(storage, identity, retained, fresh)?;
         if let Some(ownership) = ownership.as_ref().filter(|_| fresh) {

@@ -12,7 +12,7 @@ use millstream_state::OperatorEntry;
 use millstream_types::storage::Storage;
 use millstream_types::{Clock, ErrorKind, Rng};
 
-use crate::checkpoints::{Checkpoints, JobStart, job_of_savepoint};
+use crate::checkpoints::{Checkpoints, Claim, JobStart, job_of_savepoint};
 use crate::collect::{Collector, ResultReader, collector};
 use crate::compatibility::Comparison;
 use crate::components::Components;
@@ -313,14 +313,12 @@ fn open_checkpoints(request: &GraphRequest, now_ms: i64) -> Result<Checkpoints, 
             .grow_to(COORDINATOR_THREADS_REMOTE)
             .map_err(|error| no_thread(&request.identity, &error))?;
     }
-    Checkpoints::open_locked(
-        storage,
-        request.storage.as_ref(),
-        &request.identity,
-        of_job.retained,
-        request.fresh,
-        (now_ms, request.rng.as_ref()),
-    )
+    let claim = Claim {
+        local: request.storage.as_ref(),
+        now_ms,
+        rng: request.rng.as_ref(),
+    };
+    Checkpoints::open_locked(storage, &claim, &request.identity, of_job.retained, request.fresh)
 }
 
 /// The savepoint that matches the job. A single savepoint matches any job.

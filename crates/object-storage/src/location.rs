@@ -8,7 +8,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 
 use crate::http::Connector;
 
@@ -22,7 +22,6 @@ pub(crate) const S3_PATH_STYLE: &str = "s3.path.style.access";
 const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Repetitions of a request to an object store.
 const RETRIES_MAX: usize = 5;
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a location cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,13 +74,13 @@ pub(crate) fn parse(
         "s3" | "s3a" | "s3p" => Arc::new(s3(authority, options)?.build().map_err(failed)?),
         "gs" => {
             let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(authority);
-            let builder = builder.with_retry(retries()).with_client_options(client());
-            Arc::new(builder.with_http_connector(Connector).build().map_err(failed)?)
+            let builder = builder.with_retry(retries()).with_http_connector(Connector);
+            Arc::new(builder.build().map_err(failed)?)
         }
         "abfs" | "abfss" | "az" | "azure" => {
             let builder = MicrosoftAzureBuilder::from_env().with_url(format!("{scheme}://{authority}"));
-            let builder = builder.with_retry(retries()).with_client_options(client());
-            Arc::new(builder.with_http_connector(Connector).build().map_err(failed)?)
+            let builder = builder.with_retry(retries()).with_http_connector(Connector);
+            Arc::new(builder.build().map_err(failed)?)
         }
         _ => {
             return Err(LocationError::Scheme {
@@ -108,12 +107,8 @@ fn s3(bucket: &str, options: &Options) -> Result<AmazonS3Builder, LocationError>
             builder = builder.with_config(setting, value);
         }
     }
-    let mut client = client();
     if let Some(endpoint) = options.get(S3_ENDPOINT) {
-        client = client.with_allow_http(endpoint.starts_with("http://"));
         builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
-    } else if std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| value == "true") {
-        client = client.with_allow_http(true);
     }
     if let Some(value) = options.get(S3_PATH_STYLE) {
         let is_path = value.parse::<bool>().map_err(|_| LocationError::Setting {
@@ -123,11 +118,7 @@ fn s3(bucket: &str, options: &Options) -> Result<AmazonS3Builder, LocationError>
         })?;
         builder = builder.with_virtual_hosted_style_request(!is_path);
     }
-    Ok(builder.with_client_options(client))
-}
-
-fn client() -> ClientOptions {
-    ClientOptions::new().with_timeout(REQUEST_TIMEOUT)
+    Ok(builder)
 }
 
 fn retries() -> RetryConfig {

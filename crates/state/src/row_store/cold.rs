@@ -34,13 +34,19 @@ const META_BYTES: usize = 29;
 pub(super) struct ColdRows {
     space: SpillSpace,
     store: ColdStore,
-    expiry: Expiry,
-    keys: RowCodec,
-    rows: RowCodec,
+    form: RecordForm,
     hashes: Vec<u64>,
     taken: TakenRecords,
     /// Rows that came back, with the operator's numbers.
     recalled: Vec<(u32, u32)>,
+}
+
+/// How keys and their rows become records.
+#[derive(Debug)]
+struct RecordForm {
+    expiry: Expiry,
+    keys: RowCodec,
+    rows: RowCodec,
 }
 
 impl ColdRows {
@@ -120,9 +126,7 @@ impl RowStore {
         self.cold = Some(ColdRows {
             space: spill.space.clone(),
             store: ColdStore::new(spill.space.clone()),
-            expiry,
-            keys,
-            rows,
+            form: RecordForm { expiry, keys, rows },
             hashes: Vec::new(),
             taken: TakenRecords::default(),
             recalled: Vec::new(),
@@ -157,11 +161,11 @@ impl RowStore {
         };
         let hashes = self.keys.hashes(&keys);
         let written = hashes.and_then(|hashes| {
-            let (store, codecs) = (&mut cold.store, (&cold.keys, &cold.rows));
+            let (store, form) = (&mut cold.store, &cold.form);
             store.put(&hashes, |positions, records| {
                 let some: Vec<u32> = positions.iter().map(|at| keys[*at as usize]).collect();
                 let hashes = positions.iter().map(|at| hashes[*at as usize]);
-                self.encode_keys(codecs, cold.expiry, &some, hashes, &note, records)
+                self.encode_keys(form, &some, hashes, &note, records)
             })
         });
         self.cold = Some(cold);
@@ -175,23 +179,22 @@ impl RowStore {
     /// Adds a record for each key, with all its rows.
     fn encode_keys(
         &self,
-        (key_codec, row_codec): (&RowCodec, &RowCodec),
-        expiry: Expiry,
+        form: &RecordForm,
         keys: &[u32],
         hashes: impl Iterator<Item = u64>,
         note: impl Fn(u32) -> u32,
         records: &mut ColdRecords,
     ) -> Result<(), StateError> {
         let rows: Vec<u32> = keys.iter().flat_map(|key| self.rows_of(*key)).collect();
-        let encoded = row_codec.encode(&self.rows.keys(&rows)?, rows.len())?;
-        let encoded_keys = key_codec.encode(&self.keys.keys(keys)?, keys.len())?;
+        let encoded = form.rows.encode(&self.rows.keys(&rows)?, rows.len())?;
+        let encoded_keys = form.keys.encode(&self.keys.keys(keys)?, keys.len())?;
         let (mut value, mut next) = (Vec::new(), 0);
         for (i, (key, hash)) in keys.iter().zip(hashes).enumerate() {
             value.clear();
             let mut newest_ms = i64::MIN;
             for row in &rows[next..next + self.rows_in(*key)] {
                 let (time_ms, stamp) = (self.time_ms(*row), self.stamp(*row));
-                newest_ms = newest_ms.max(match expiry {
+                newest_ms = newest_ms.max(match form.expiry {
                     Expiry::Never => i64::MAX,
                     Expiry::Time => time_ms,
                     Expiry::Stamp => stamp,
@@ -303,7 +306,7 @@ impl RowStore {
             }
         }
         let bytes: Vec<&[u8]> = stored.iter().map(|row| row.bytes).collect();
-        let columns = cold.rows.decode(&bytes)?;
+        let columns = cold.form.rows.decode(&bytes)?;
         let mut rows = Vec::new();
         self.rows.intern(&columns, bytes.len(), &mut rows)?;
         self.entries.resize(self.rows.end(), FREE_ENTRY);
@@ -335,7 +338,7 @@ impl RowStore {
         let Some(cold) = &mut self.cold else {
             return Err(StateError::NoSpill);
         };
-        let (keys, rows) = (&cold.keys, &cold.rows);
+        let (keys, rows) = (&cold.form.keys, &cold.form.rows);
         let fits = |mut value: &[u8]| {
             while let Some((row, rest)) = StoredRow::parse(value) {
                 if !rows.can_decode(row.bytes) {
@@ -356,7 +359,7 @@ impl ColdRows {
     /// Takes the records of keys; they are in `taken`.
     fn look_up(&mut self, keys: &[ArrayRef], rows: usize) -> Result<(), StateError> {
         hash::hash_columns(keys, rows, &mut self.hashes)?;
-        let encoded = self.keys.encode(keys, rows)?;
+        let encoded = self.form.keys.encode(keys, rows)?;
         self.store.take(&self.hashes, &encoded, &mut self.taken)
     }
 }
