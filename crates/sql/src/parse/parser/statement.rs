@@ -30,9 +30,18 @@ impl Parser<'_> {
     /// The only statement of the text; a `;` may end it.
     pub(in crate::parse) fn only_statement(&mut self) -> Result<Statement> {
         let statement = self.statement()?;
+        if !self.is_sign(Sign::Semicolon) {
+            self.expect_end()?;
+        }
         self.skip_separators();
-        self.expect_end()?;
-        Ok(statement)
+        let second = self.span();
+        // As in Flink, a mistake in what follows comes first.
+        if self.script()?.is_empty() {
+            return Ok(statement);
+        }
+        let mut error = self.error(ErrorCode::SyntaxError, second, "only single statement supported");
+        error.hint = Some("send each statement by itself".to_owned());
+        Err(error)
     }
 
     /// All statements of a script.
