@@ -27,6 +27,7 @@ pub mod embedded;
 mod encoded_rows;
 pub mod inference;
 pub mod options;
+mod partitioning;
 pub mod rows;
 pub mod sink;
 mod sink_topic;

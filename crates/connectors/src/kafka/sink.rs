@@ -22,6 +22,7 @@ use super::background::Background;
 use super::client_settings::{parse, sink_client};
 use super::encoded_rows::{Backlog, Destination, PartEncoder, headers_of, message, timestamp_at};
 use super::options::{Guarantee, KafkaTable, Part, Partitioner, Topics};
+use super::partitioning::Partitioning;
 use super::sink_topic::ensure;
 use super::transactions::{TRANSACTION_TIMEOUT_DEFAULT, TransactionSettings, Transactions};
 use super::upserts::{UpsertBuffer, without_kinds, without_update_before};
@@ -142,7 +143,10 @@ impl SinkFactory for KafkaSinkFactory {
             destination: self.topics()?,
             headers: self.metadata_at("headers"),
             timestamp: self.metadata_at("timestamp"),
-            fixed_partition: (self.table.partitioner == Partitioner::Fixed).then_some(context.subtask),
+            partitioning: Partitioning {
+                column: self.metadata_at("partition"),
+                fixed: (self.table.partitioner == Partitioner::Fixed).then_some(context.subtask),
+            },
             backlog: VecDeque::new(),
             before_barrier: None,
             waiting: None,
@@ -210,7 +214,7 @@ struct KafkaSink {
     destination: Destination,
     headers: Option<usize>,
     timestamp: Option<usize>,
-    fixed_partition: Option<usize>,
+    partitioning: Partitioning,
     /// Batches that arrived while the producer's buffer was full; one step of the chain can produce several.
     backlog: VecDeque<Backlog>,
     /// With transactions, while one is being closed: how many batches of the backlog still belong to it.
@@ -316,7 +320,8 @@ impl KafkaSink {
             }
             let is_run = matches!(self.destination, Destination::Fixed(_))
                 && self.key.is_none()
-                && self.headers.is_none();
+                && self.headers.is_none()
+                && self.partitioning.column.is_none();
             let (taken, wanted) = if is_run {
                 self.append_run(from, &topic, now_ms)?
             } else {
@@ -341,7 +346,7 @@ impl KafkaSink {
         topic: &KafkaString,
         now_ms: i64,
     ) -> Result<(usize, Option<Wanted>), DataflowError> {
-        let Ok(partition) = self.fixed_partition_of(topic) else {
+        let Ok(partition) = self.partitioning.of_instance(&self.client, topic) else {
             return Ok((0, Some(Wanted::Metadata)));
         };
         let timestamps = self.timestamp.map(|column| &from.batch.columns[column]);
@@ -360,16 +365,6 @@ impl KafkaSink {
         Ok((taken.count, wanted))
     }
 
-    /// The partition of this instance, if it has one; an error if the topic's partitions are unknown.
-    fn fixed_partition_of(&self, topic: &KafkaString) -> Result<Option<i32>, UnknownTopic> {
-        let Some(subtask) = self.fixed_partition else {
-            return Ok(None);
-        };
-        let metadata = self.client.metadata();
-        let topic = metadata.topic(topic.as_str()).ok_or(UnknownTopic)?;
-        Ok(Some((subtask % topic.partitions.len().max(1)) as i32))
-    }
-
     /// Writes the next row. `Some` is what must happen first.
     fn append(
         &self,
@@ -378,7 +373,7 @@ impl KafkaSink {
         now_ms: i64,
     ) -> Result<Option<Wanted>, DataflowError> {
         let (batch, row) = (&from.batch, from.next);
-        let Ok(partition) = self.fixed_partition_of(topic) else {
+        let Ok(partition) = self.partitioning.of_row(&self.client, topic, batch, row) else {
             return Ok(Some(Wanted::Metadata));
         };
         let headers = headers_of(self.headers, batch, row);
@@ -463,9 +458,6 @@ enum Wanted {
     Room(usize),
     Metadata,
 }
-
-/// The topic's number of partitions must be known.
-struct UnknownTopic;
 
 /// What must happen before a rejected row can be written.
 fn wanted(topic: &KafkaString, error: AppendError) -> Result<Wanted, DataflowError> {

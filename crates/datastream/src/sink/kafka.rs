@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
-use arrow_array::{ArrayRef, TimestampMillisecondArray};
+use arrow_array::{ArrayRef, Int64Array, ListArray, StructArray, TimestampMillisecondArray};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::DataType;
 use millstream_connectors::{ConnectorContext, SinkSpec};
 use millstream_dataflow::{
     Context as Instance, DataflowError, Sink as EngineSink, SinkCommit, SinkFactory, StateBlocks, Waker,
 };
 use millstream_plan::{MetadataColumn, TableSpec};
-use millstream_types::{Batch, CheckpointId, LogicalType, Options, Records, Schema, Watermark};
+use millstream_types::{Batch, CheckpointId, LogicalType, Options, Records, Schema, Watermark, arrow_type};
 use serde::Serialize;
 
 use crate::data::Data;
@@ -85,6 +87,60 @@ impl<T, S: SerializationSchema<T>> ColumnSerializer<T> for Messages<S> {
     }
 }
 
+/// Headers, as the list of entries that the connector takes.
+struct HeaderLists<F>(F);
+
+impl<T, F: Fn(&T) -> Vec<(String, Vec<u8>)> + Send + Sync> ColumnSerializer<T> for HeaderLists<F> {
+    fn column(&self, rows: &[T]) -> Result<ArrayRef> {
+        let (mut names, mut values) = (StringViewBuilder::new(), BinaryViewBuilder::new());
+        let mut lengths = Vec::with_capacity(rows.len());
+        for (index, row) in rows.iter().enumerate() {
+            at_record(index);
+            let headers = (self.0)(row);
+            lengths.push(headers.len());
+            for (name, value) in &headers {
+                names.append_value(name);
+                values.append_value(value);
+            }
+        }
+        let wrong = || {
+            Error::from(DataflowError::internal(
+                "headers have another type than the connector takes",
+            ))
+        };
+        let DataType::List(entry) = arrow_type(&headers_type()) else {
+            return Err(wrong());
+        };
+        let DataType::Struct(fields) = entry.data_type().clone() else {
+            return Err(wrong());
+        };
+        let entries: Vec<ArrayRef> = vec![Arc::new(names.finish()), Arc::new(values.finish())];
+        let entries = StructArray::try_new(fields, entries, None).map_err(|_| wrong())?;
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        let lists = ListArray::try_new(entry, offsets, Arc::new(entries), None);
+        Ok(Arc::new(lists.map_err(|_| wrong())?))
+    }
+}
+
+/// The type of headers in the connector.
+pub(crate) fn headers_type() -> LogicalType {
+    let (name, value) = (LogicalType::STRING, LogicalType::BYTES);
+    LogicalType::map(name.with_nullable(false), value.with_nullable(false)).with_nullable(false)
+}
+
+/// Numbers that choose partitions.
+struct Partitions<F>(F);
+
+impl<T, F: Fn(&T) -> i64 + Send + Sync> ColumnSerializer<T> for Partitions<F> {
+    fn column(&self, rows: &[T]) -> Result<ArrayRef> {
+        let numbers = rows.iter().enumerate().map(|(index, row)| {
+            at_record(index);
+            (self.0)(row)
+        });
+        Ok(Arc::new(Int64Array::from_iter_values(numbers)))
+    }
+}
+
 struct TopicNames<F>(F);
 
 impl<T, F: Fn(&T) -> String + Send + Sync> ColumnSerializer<T> for TopicNames<F> {
@@ -107,6 +163,8 @@ pub struct Record<T> {
     topics: Option<Arc<dyn ColumnSerializer<T>>>,
     key: Option<Arc<dyn ColumnSerializer<T>>>,
     value: Option<Arc<dyn ColumnSerializer<T>>>,
+    headers: Option<Arc<dyn ColumnSerializer<T>>>,
+    partition: Option<Arc<dyn ColumnSerializer<T>>>,
 }
 
 impl<T> Clone for Record<T> {
@@ -116,6 +174,8 @@ impl<T> Clone for Record<T> {
             topics: self.topics.clone(),
             key: self.key.clone(),
             value: self.value.clone(),
+            headers: self.headers.clone(),
+            partition: self.partition.clone(),
         }
     }
 }
@@ -125,19 +185,26 @@ impl<T> Record<T> {
     pub fn to(topic: impl Into<String>) -> Self {
         Self {
             topic: Some(topic.into()),
-            topics: None,
-            key: None,
-            value: None,
+            ..Self::empty()
         }
     }
 
     /// Records whose topic each value names.
     pub fn to_topic_of(topic: impl Fn(&T) -> String + Send + Sync + 'static) -> Self {
         Self {
-            topic: None,
             topics: Some(Arc::new(TopicNames(topic))),
+            ..Self::empty()
+        }
+    }
+
+    fn empty() -> Self {
+        Self {
+            topic: None,
+            topics: None,
             key: None,
             value: None,
+            headers: None,
+            partition: None,
         }
     }
 
@@ -148,6 +215,27 @@ impl<T> Record<T> {
 
     pub fn value(mut self, schema: impl SerializationSchema<T>) -> Self {
         self.value = Some(Arc::new(Messages(schema)));
+        self
+    }
+
+    /// Headers of each record, in this order; a name may stand more than once.
+    ///
+    /// ```
+    /// # use millstream_datastream::sink::Record;
+    /// # use millstream_datastream::source::SimpleStringSchema;
+    /// let record = Record::to("output-topic")
+    ///     .value(SimpleStringSchema)
+    ///     .headers(|line: &String| vec![("length".to_owned(), line.len().to_string().into_bytes())]);
+    /// ```
+    pub fn headers(mut self, headers: impl Fn(&T) -> Vec<(String, Vec<u8>)> + Send + Sync + 'static) -> Self {
+        self.headers = Some(Arc::new(HeaderLists(headers)));
+        self
+    }
+
+    /// Chooses partitions: a record goes to the one whose number is the remainder of the returned number by how many
+    /// partitions the topic has, as the record is written. Without it Kafka chooses, by the key if there is one.
+    pub fn partition(mut self, number: impl Fn(&T) -> i64 + Send + Sync + 'static) -> Self {
+        self.partition = Some(Arc::new(Partitions(number)));
         self
     }
 }
@@ -340,6 +428,12 @@ fn table<T>(mut options: Options, record: &Record<T>) -> SinkSpec {
     if record.topics.is_some() {
         written.push(metadata("topic", LogicalType::STRING));
     }
+    if record.headers.is_some() {
+        written.push(metadata("headers", headers_type()));
+    }
+    if record.partition.is_some() {
+        written.push(metadata("partition", LogicalType::BIGINT));
+    }
     SinkSpec {
         columns: (0..physical.len()).collect(),
         table: TableSpec {
@@ -389,8 +483,10 @@ impl<T: Data> KafkaWriter<T> {
         let time = |row: usize| known(timestamp_at(&timestamps, row));
         let times: TimestampMillisecondArray = (0..rows.len()).map(time).collect();
         columns.push(Arc::new(times.with_timezone("UTC")));
-        if let Some(topics) = &self.record.topics {
-            columns.push(topics.column(&rows)?);
+        // In the order of `table`.
+        let others = [&self.record.topics, &self.record.headers, &self.record.partition];
+        for other in others.into_iter().flatten() {
+            columns.push(other.column(&rows)?);
         }
         Ok(Batch::inserts(columns, rows.len()))
     }

@@ -21,47 +21,20 @@ use crate::data::Data;
 use crate::environment::Job;
 use crate::error::{Error, Result};
 use crate::guard::at_record;
+use crate::sink::headers_type;
 use crate::source::StreamSource;
+use crate::source::kafka_record::{Columns, HeaderColumn, KafkaRecord};
 use crate::source::reader::Watermarks;
 use crate::source::schema::DeserializationSchema;
 use crate::watermark::WatermarkStrategy;
 
 const BLOCK: &str = "watermarks";
 
-/// A record as it lies in the topic.
-#[derive(Clone, Copy, Debug)]
-pub struct KafkaRecord<'a> {
-    pub topic: &'a str,
-    pub partition: i32,
-    pub offset: i64,
-    pub timestamp: i64,
-    pub key: Option<&'a [u8]>,
-    pub value: Option<&'a [u8]>,
-}
-
 /// Makes values of whole batches of records: one call a batch, whatever the schema is. `None` skips a record.
 trait BatchDeserializer<T>: Send + Sync {
     fn deserialize(&self, batch: &Columns<'_>, rows: &mut Vec<T>, timestamps: &mut Vec<i64>) -> Result<()>;
-    fn wants_key(&self) -> bool;
-}
-
-/// The columns of a fetched batch.
-struct Columns<'a> {
-    topic: &'a str,
-    partition: i32,
-    offsets: &'a [i64],
-    timestamps: &'a [i64],
-    key: Option<&'a BinaryViewArray>,
-    value: &'a BinaryViewArray,
-}
-
-impl Columns<'_> {
-    fn place(&self, row: usize) -> String {
-        format!(
-            "record of topic '{}', partition {}, offset {}",
-            self.topic, self.partition, self.offsets[row]
-        )
-    }
+    /// Whether it reads keys and headers, too.
+    fn wants_whole(&self) -> bool;
 }
 
 struct ValueOnly<S>(S);
@@ -85,7 +58,7 @@ impl<T, S: DeserializationSchema<T>> BatchDeserializer<T> for ValueOnly<S> {
         Ok(())
     }
 
-    fn wants_key(&self) -> bool {
+    fn wants_whole(&self) -> bool {
         false
     }
 }
@@ -97,6 +70,8 @@ where
     F: Fn(&KafkaRecord<'_>) -> Result<Option<T>> + Send + Sync,
 {
     fn deserialize(&self, batch: &Columns<'_>, rows: &mut Vec<T>, timestamps: &mut Vec<i64>) -> Result<()> {
+        let missing = || DataflowError::internal("the Kafka connector gave no headers");
+        let headers = batch.headers.as_ref().ok_or_else(missing)?;
         for row in 0..batch.value.len() {
             at_record(row);
             let bytes = |column: &'_ BinaryViewArray| column.is_valid(row);
@@ -107,6 +82,7 @@ where
                 timestamp: batch.timestamps[row],
                 key: batch.key.filter(|key| bytes(key)).map(|key| key.value(row)),
                 value: bytes(batch.value).then(|| batch.value.value(row)),
+                headers: headers.of(row),
             };
             match (self.0)(&record) {
                 Ok(Some(value)) => {
@@ -123,7 +99,7 @@ where
         Ok(())
     }
 
-    fn wants_key(&self) -> bool {
+    fn wants_whole(&self) -> bool {
         true
     }
 }
@@ -327,9 +303,9 @@ impl<T: Data> KafkaSourceBuilder<T> {
 
 impl<T: Data> StreamSource<T> for KafkaSource<T> {
     fn factory(self, job: &Job, strategy: WatermarkStrategy<T>) -> Result<Arc<dyn SourceFactory>> {
-        let spec = scan(self.options, self.deserializer.wants_key());
+        let spec = scan(self.options, self.deserializer.wants_whole());
         Ok(Arc::new(KafkaFactory {
-            wants_key: self.deserializer.wants_key(),
+            wants_whole: self.deserializer.wants_whole(),
             inner: millstream_connectors::source(spec, &job.connectors())?,
             deserializer: self.deserializer,
             strategy,
@@ -340,13 +316,13 @@ impl<T: Data> StreamSource<T> for KafkaSource<T> {
 }
 
 /// The topics as a table of bytes.
-fn scan(mut options: Options, wants_key: bool) -> ScanSpec {
+fn scan(mut options: Options, wants_whole: bool) -> ScanSpec {
     let set = |options: &mut Options, key: &str, value: &str| {
         options.insert(key.to_owned(), value.to_owned());
     };
     set(&mut options, "connector", "kafka");
     let mut columns = vec![("value", LogicalType::BYTES)];
-    if wants_key {
+    if wants_whole {
         columns.insert(0, ("key", LogicalType::BYTES));
         for (key, value) in [
             ("key.format", "raw"),
@@ -364,6 +340,15 @@ fn scan(mut options: Options, wants_key: bool) -> ScanSpec {
         key: key.to_owned(),
         ty,
     };
+    let mut read = vec![
+        metadata("topic", LogicalType::STRING.with_nullable(false)),
+        metadata("partition", LogicalType::not_null(TypeKind::Int)),
+        metadata("offset", LogicalType::not_null(TypeKind::BigInt)),
+        metadata("timestamp", LogicalType::timestamp_ltz(3).with_nullable(false)),
+    ];
+    if wants_whole {
+        read.push(metadata("headers", headers_type()));
+    }
     ScanSpec {
         columns: (0..physical.len()).collect(),
         table: TableSpec {
@@ -373,12 +358,7 @@ fn scan(mut options: Options, wants_key: bool) -> ScanSpec {
             primary_key: Vec::new(),
             partition_keys: Vec::new(),
         },
-        metadata: vec![
-            metadata("topic", LogicalType::STRING.with_nullable(false)),
-            metadata("partition", LogicalType::not_null(TypeKind::Int)),
-            metadata("offset", LogicalType::not_null(TypeKind::BigInt)),
-            metadata("timestamp", LogicalType::timestamp_ltz(3).with_nullable(false)),
-        ],
+        metadata: read,
         watermark: None,
         dead_letters: false,
         limit: None,
@@ -398,7 +378,7 @@ struct KafkaFactory<T> {
     deserializer: Arc<dyn BatchDeserializer<T>>,
     strategy: WatermarkStrategy<T>,
     alignment: AlignmentGroups,
-    wants_key: bool,
+    wants_whole: bool,
     interval_ms: i64,
 }
 
@@ -408,7 +388,7 @@ impl<T: Data> SourceFactory for KafkaFactory<T> {
             inner: self.inner.create(instance)?,
             deserializer: Arc::clone(&self.deserializer),
             watermarks: Watermarks::new(self.strategy.clone(), self.interval_ms, &self.alignment),
-            wants_key: self.wants_key,
+            wants_whole: self.wants_whole,
             restored: BTreeMap::new(),
             paused: BTreeSet::new(),
         }))
@@ -427,7 +407,7 @@ struct KafkaReader<T> {
     inner: Box<dyn EngineSource>,
     deserializer: Arc<dyn BatchDeserializer<T>>,
     watermarks: Watermarks<T>,
-    wants_key: bool,
+    wants_whole: bool,
     /// Watermarks of partitions from a checkpoint, until the partition is seen.
     restored: BTreeMap<String, i64>,
     /// Partitions that wait for other sources.
@@ -453,14 +433,14 @@ impl<T: Data> KafkaReader<T> {
 struct Tap<'a, T> {
     deserializer: &'a dyn BatchDeserializer<T>,
     watermarks: &'a mut Watermarks<T>,
-    wants_key: bool,
+    wants_whole: bool,
     now_ms: i64,
     out: &'a mut dyn Output,
 }
 
 impl<T: Data> Output for Tap<'_, T> {
     fn batch(&mut self, batch: Batch) -> Result<(), DataflowError> {
-        let first = usize::from(self.wants_key);
+        let first = usize::from(self.wants_whole);
         let wrong =
             || DataflowError::internal("the Kafka connector gave other columns than it was asked for");
         let bytes = |column: usize| batch.columns.get(column)?.as_binary_view_opt();
@@ -482,8 +462,9 @@ impl<T: Data> Output for Tap<'_, T> {
             partition: partition.value(0),
             offsets: offsets.values(),
             timestamps: times.ok_or_else(wrong)?.values(),
-            key: if self.wants_key { bytes(0) } else { None },
+            key: if self.wants_whole { bytes(0) } else { None },
             value: bytes(first).ok_or_else(wrong)?,
+            headers: column(5).and_then(HeaderColumn::new),
         };
         let split = format!("{}-{}", columns.topic, columns.partition);
         let (mut rows, mut timestamps) = (Vec::with_capacity(batch.rows), Vec::with_capacity(batch.rows));
@@ -515,7 +496,7 @@ impl<T: Data> EngineSource for KafkaReader<T> {
         let mut tap = Tap {
             deserializer: self.deserializer.as_ref(),
             watermarks: &mut self.watermarks,
-            wants_key: self.wants_key,
+            wants_whole: self.wants_whole,
             now_ms: instance.now_ms,
             out,
         };

@@ -1,6 +1,8 @@
 //! Sources: collections, sequences, Kafka, and the program's own.
 
+mod generator;
 pub(crate) mod kafka;
+mod kafka_record;
 mod reader;
 mod schema;
 mod simple;
@@ -16,11 +18,13 @@ use crate::environment::Job;
 use crate::error::Result;
 use crate::watermark::WatermarkStrategy;
 
+pub use generator::{DataGeneratorReader, DataGeneratorSource};
 pub(crate) use kafka::table_name;
-pub use kafka::{KafkaRecord, KafkaSource, KafkaSourceBuilder, OffsetsInitializer};
+pub use kafka::{KafkaSource, KafkaSourceBuilder, OffsetsInitializer};
+pub use kafka_record::{Headers, KafkaRecord};
 pub use reader::{ReaderOutput, ReaderStatus};
 pub use schema::{BytesSchema, DeserializationSchema, JsonSchema, SimpleStringSchema};
-pub use simple::{CollectionSource, SequenceSource, TextFileSource};
+pub use simple::{CollectionSource, SequenceSource, SequenceSplit, TextFileSource};
 
 /// Whether a source ends by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

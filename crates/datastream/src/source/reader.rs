@@ -46,6 +46,22 @@ struct Batch<T> {
     timestamps: Vec<i64>,
 }
 
+#[cfg(test)]
+impl<T> ReaderOutput<T> {
+    pub(super) fn at(now_ms: i64, room: usize) -> Self {
+        Self {
+            room,
+            now_ms,
+            batches: Vec::new(),
+            finished: Vec::new(),
+        }
+    }
+
+    pub(super) fn into_rows(self) -> Vec<T> {
+        self.batches.into_iter().flat_map(|batch| batch.rows).collect()
+    }
+}
+
 impl<T> ReaderOutput<T> {
     /// Records that should be emitted before the reader returns.
     pub fn room(&self) -> usize {

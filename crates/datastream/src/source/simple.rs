@@ -116,6 +116,32 @@ pub struct SequenceSplit {
     step: i64,
 }
 
+impl SequenceSplit {
+    /// Part of the numbers from 0 on.
+    pub(super) fn new(part: i64, parts: i64) -> Self {
+        Self {
+            part,
+            next: part,
+            step: parts,
+        }
+    }
+
+    pub(super) fn id(&self) -> String {
+        self.part.to_string()
+    }
+
+    pub(super) fn is_below(&self, end: i64) -> bool {
+        self.next < end
+    }
+
+    /// The next number, if it is below `end`.
+    pub(super) fn take_below(&mut self, end: i64) -> Option<i64> {
+        let next = self.next;
+        self.next = next.saturating_add(self.step);
+        (next < end).then_some(next)
+    }
+}
+
 impl Source for SequenceSource {
     type Item = i64;
     type Split = SequenceSplit;

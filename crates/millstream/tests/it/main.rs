@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)] // a test that cannot continue has failed
 
 mod examples;
+mod kafka;
 mod kill;
 mod programs;
