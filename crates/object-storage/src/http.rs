@@ -1,5 +1,6 @@
 //! The HTTP client for object stores: hyper with rustls, which the program has anyway.
 
+use std::error::Error as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -59,6 +60,27 @@ fn pool() -> Pool {
         .build(connector)
 }
 
+/// A request that failed, with the causes in its text: callers print no others, and the first says only at which step.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Failed {
+    text: String,
+    #[source]
+    source: hyper_util::client::legacy::Error,
+}
+
+impl From<hyper_util::client::legacy::Error> for Failed {
+    fn from(source: hyper_util::client::legacy::Error) -> Self {
+        let mut text = source.to_string();
+        let mut cause = source.source();
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self { text, source }
+    }
+}
+
 #[derive(Debug)]
 struct Service(Pool);
 
@@ -74,10 +96,30 @@ impl HttpService for Service {
                 } else {
                     HttpErrorKind::Request
                 };
-                HttpError::new(kind, error)
+                HttpError::new(kind, Failed::from(error))
             })?;
         let (parts, body) = response.into_parts();
         let body = body.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error));
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use object_store::client::HttpRequestBody;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn errors_say_why_a_store_cannot_be_reached() {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let client = Connector.connect(&ClientOptions::new()).unwrap();
+        let mut request = HttpRequest::new(HttpRequestBody::empty());
+        *request.uri_mut() = format!("http://{closed}/bucket").parse().unwrap();
+        let error = client.execute(request).await.unwrap_err();
+        assert_eq!(error.kind(), HttpErrorKind::Connect);
+        assert!(error.to_string().contains("refused"), "{error}");
     }
 }
