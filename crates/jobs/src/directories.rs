@@ -1,12 +1,12 @@
 //! Directories named by options, for checkpoints and savepoints.
 
-use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
 use millstream_dataflow::DataflowError;
 use millstream_object_storage::{LocationError, is_object_store};
 use millstream_state::SAVEPOINT_FILE;
+use millstream_types::error::with_causes;
 use millstream_types::storage::{OsStorage, Storage};
 use millstream_types::{ErrorKind, Options};
 
@@ -34,9 +34,13 @@ pub fn open_savepoint(location: &str, stores: &Options) -> Result<Arc<dyn Storag
         return Err(missing());
     }
     let storage = open_directory(location, stores)?;
+    if !storage.is_shared() {
+        return Ok(storage);
+    }
+    // An object store has no directories: what is not there opens as well.
     match storage.exists(SAVEPOINT_FILE) {
-        Ok(false) if storage.is_shared() => Err(missing()),
-        Ok(_) => Ok(storage),
+        Ok(true) => Ok(storage),
+        Ok(false) => Err(missing()),
         Err(error) => {
             let message = format!("savepoint '{location}' cannot be read: {}", with_causes(&error));
             Err(DataflowError::new(ErrorKind::Environment, message))
@@ -51,17 +55,6 @@ fn cannot_open(error: LocationError) -> DataflowError {
         LocationError::Store { .. } => ErrorKind::Environment,
     };
     DataflowError::new(kind, with_causes(&error))
-}
-
-/// An error and what caused it, in one line.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// The path in a location.

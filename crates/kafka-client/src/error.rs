@@ -5,20 +5,7 @@ use std::sync::Arc;
 use millstream_kafka_wire::{ApiKey, DecodeError, EncodeError, ErrorCode};
 use millstream_types::ErrorKind;
 
-/// An error and its causes in one line, each said once.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let part = cause.to_string();
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        source = cause.source();
-    }
-    text
-}
+pub use millstream_types::error::with_causes;
 
 /// A request failed without a response.
 #[derive(Clone, Debug, thiserror::Error)]

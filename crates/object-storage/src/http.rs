@@ -1,6 +1,5 @@
 //! The HTTP client for object stores: hyper with rustls, which the program has anyway.
 
-use std::error::Error as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
 use hyper_util::rt::TokioExecutor;
+use millstream_types::error::with_causes;
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse,
@@ -71,12 +71,7 @@ struct Failed {
 
 impl From<hyper_util::client::legacy::Error> for Failed {
     fn from(source: hyper_util::client::legacy::Error) -> Self {
-        let mut text = source.to_string();
-        let mut cause = source.source();
-        while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
+        let text = with_causes(&source);
         Self { text, source }
     }
 }

@@ -183,6 +183,15 @@ pub(super) const OPTIONS: &[OptionDecl] = &[
     option("property-version", OptionType::Int, "Accepted for compatibility with Flink; has no effect."),
 ];
 
+/// The type of the headers of a record.
+pub fn headers_type() -> LogicalType {
+    LogicalType::map(
+        LogicalType::STRING.with_nullable(false),
+        LogicalType::BYTES.with_nullable(false),
+    )
+    .with_nullable(false)
+}
+
 const METADATA: &[MetadataDecl] = &[
     MetadataDecl {
         key: "topic",
@@ -198,13 +207,7 @@ const METADATA: &[MetadataDecl] = &[
     },
     MetadataDecl {
         key: "headers",
-        ty: || {
-            LogicalType::map(
-                LogicalType::STRING.with_nullable(false),
-                LogicalType::BYTES.with_nullable(false),
-            )
-            .with_nullable(false)
-        },
+        ty: headers_type,
         writable: true,
         doc: "Headers of the record.",
     },

@@ -6,6 +6,7 @@ use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
 use arrow_array::{ArrayRef, Int64Array, ListArray, StructArray, TimestampMillisecondArray};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::DataType;
+use millstream_connectors::kafka::declaration::headers_type;
 use millstream_connectors::{ConnectorContext, SinkSpec};
 use millstream_dataflow::{
     Context as Instance, DataflowError, Sink as EngineSink, SinkCommit, SinkFactory, StateBlocks, Waker,
@@ -120,12 +121,6 @@ impl<T, F: Fn(&T) -> Vec<(String, Vec<u8>)> + Send + Sync> ColumnSerializer<T> f
         let lists = ListArray::try_new(entry, offsets, Arc::new(entries), None);
         Ok(Arc::new(lists.map_err(|_| wrong())?))
     }
-}
-
-/// The type of headers in the connector.
-pub(crate) fn headers_type() -> LogicalType {
-    let (name, value) = (LogicalType::STRING, LogicalType::BYTES);
-    LogicalType::map(name.with_nullable(false), value.with_nullable(false)).with_nullable(false)
 }
 
 /// Numbers that choose partitions.

@@ -11,7 +11,6 @@ use millstream_dataflow::SinkFactory;
 use crate::environment::Job;
 use crate::error::Result;
 
-pub(crate) use kafka::headers_type;
 pub use kafka::{DeliveryGuarantee, KafkaSink, KafkaSinkBuilder, Record, SerializationSchema};
 pub use simple::{CollectedRows, Discard, Print, PrintDebug, discard, print, print_debug};
 pub(crate) use simple::{collecting, no_columns};

@@ -87,7 +87,7 @@ impl<T: Data> Source for DataGeneratorSource<T> {
 
     fn splits(&self) -> Result<Vec<SequenceSplit>> {
         Ok((0..self.splits)
-            .map(|part| SequenceSplit::new(part, self.splits))
+            .map(|part| SequenceSplit::new(0, part, self.splits))
             .collect())
     }
 

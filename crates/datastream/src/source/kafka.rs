@@ -7,6 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, BinaryViewArray};
 use millstream_connectors::ScanSpec;
+use millstream_connectors::kafka::declaration::headers_type;
 use millstream_dataflow::alignment::AlignmentGroups;
 use millstream_dataflow::source::Waker;
 use millstream_dataflow::{
@@ -21,7 +22,6 @@ use crate::data::Data;
 use crate::environment::Job;
 use crate::error::{Error, Result};
 use crate::guard::at_record;
-use crate::sink::headers_type;
 use crate::source::StreamSource;
 use crate::source::kafka_record::{Columns, HeaderColumn, KafkaRecord};
 use crate::source::reader::Watermarks;

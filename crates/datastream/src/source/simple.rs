@@ -117,11 +117,11 @@ pub struct SequenceSplit {
 }
 
 impl SequenceSplit {
-    /// Part of the numbers from 0 on.
-    pub(super) fn new(part: i64, parts: i64) -> Self {
+    /// A part of the numbers from `from` on.
+    pub(super) fn new(from: i64, part: i64, parts: i64) -> Self {
         Self {
             part,
-            next: part,
+            next: from.saturating_add(part),
             step: parts,
         }
     }
@@ -156,11 +156,7 @@ impl Source for SequenceSource {
     }
 
     fn splits(&self) -> Result<Vec<SequenceSplit>> {
-        let split = |part| SequenceSplit {
-            part,
-            next: self.from.saturating_add(part),
-            step: self.splits,
-        };
+        let split = |part| SequenceSplit::new(self.from, part, self.splits);
         Ok((0..self.splits).map(split).collect())
     }
 
@@ -170,7 +166,7 @@ impl Source for SequenceSource {
     }
 
     fn split_id(&self, split: &SequenceSplit) -> String {
-        split.part.to_string()
+        split.id()
     }
 
     fn create_reader(&self) -> Result<SequenceReader> {
@@ -197,7 +193,7 @@ impl SplitReader<i64, SequenceSplit> for SequenceReader {
         let Some(mut split) = self.splits.pop_front() else {
             return Ok(ReaderStatus::Finished);
         };
-        let id = split.part.to_string();
+        let id = split.id();
         while out.room() > 0 && split.next <= self.to {
             out.collect(&id, split.next);
             split.next = split.next.saturating_add(split.step);

@@ -1,27 +1,10 @@
 //! What `KafkaSource` and `KafkaSink` do with whole records, against the embedded broker.
 
-use std::net::TcpListener;
-use std::path::Path;
-
 use millstream::prelude::*;
 use millstream::sink::{DeliveryGuarantee, KafkaSink, Record};
 use millstream::source::{KafkaRecord, KafkaSource, OffsetsInitializer, SimpleStringSchema};
-use millstream::{Options, StreamExecutionEnvironment};
 
-const PARTITIONS: i64 = 3;
-
-fn environment(data_dir: &Path) -> StreamExecutionEnvironment {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut options = Options {
-        data_dir: data_dir.to_owned(),
-        kafka: free.local_addr().unwrap().to_string(),
-        ..Options::default()
-    };
-    drop(free);
-    let partitions = ("num.partitions".to_owned(), PARTITIONS.to_string());
-    options.configuration.extend([partitions]);
-    StreamExecutionEnvironment::with_options(options).unwrap()
-}
+use crate::kill::{environment, free_address};
 
 fn produce(
     env: &StreamExecutionEnvironment,
@@ -88,7 +71,7 @@ fn read(env: &StreamExecutionEnvironment, starting: OffsetsInitializer) -> Vec<S
 #[test]
 fn records_keep_keys_headers_and_partitions() {
     let directory = tempfile::tempdir().unwrap();
-    let env = environment(directory.path());
+    let env = environment(directory.path(), &free_address());
     env.set_parallelism(2);
     let key = |number: &i64, out: &mut Vec<u8>| text(&(number * 10), out);
     let headers = |number: &i64| -> Vec<(String, Vec<u8>)> {

@@ -132,7 +132,14 @@ fn expected(records: i64) -> Vec<String> {
     rows
 }
 
-fn environment(directory: &Path, address: &str) -> StreamExecutionEnvironment {
+/// An address that was free a moment ago.
+pub fn free_address() -> String {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().to_string()
+}
+
+/// Topics have three partitions.
+pub fn environment(directory: &Path, address: &str) -> StreamExecutionEnvironment {
     let mut options = Options {
         data_dir: directory.to_owned(),
         kafka: address.to_owned(),
@@ -320,10 +327,7 @@ fn a_program_survives_kills_at_changing_parallelism() {
     let rounds = rounds.map_or(ROUNDS_DEFAULT, |rounds| rounds.parse().unwrap());
     let records = i64::try_from(rounds + 1).unwrap() * RECORDS_OF_ROUND;
     let directory = tempfile::tempdir().unwrap();
-    let address = {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().to_string()
-    };
+    let address = free_address();
     let env = environment(directory.path(), &address);
     let rule = |key| format!("key-{key},{}", key * 10);
     produce(&env, "rules", (0..KEYS).map(rule).collect());

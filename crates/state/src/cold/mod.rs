@@ -116,21 +116,12 @@ impl ColdRecords {
         self.data.clear();
     }
 
-    pub fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
         self.entries.iter().map(|entry| self.record(entry))
-    }
-
-    /// Bytes of keys and values.
-    pub fn size_bytes(&self) -> usize {
-        self.data.len()
     }
 
     fn record(&self, entry: &Entry) -> Record<'_> {
